@@ -1,0 +1,70 @@
+"""Îlot's plugin API. Everything a plugin may import is here, and nothing else is.
+
+    import hub
+
+    async def run(config, session): ...
+
+    @hub.hookimpl
+    def register_integrations(register): register("acme_thermo", AcmeThermo, run)
+
+Names are looked up on first use, so that importing one submodule of the core costs only that module.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import HttpUrl as HttpUrl
+
+    from hub.catalogue import METRICS as METRICS
+    from hub.errors import AuthFailed as AuthFailed
+    from hub.errors import DecodeError as DecodeError
+    from hub.errors import NotReady as NotReady
+    from hub.hookspecs import Config as Config
+    from hub.hookspecs import Register as Register
+    from hub.hookspecs import RegisterDecoder as RegisterDecoder
+    from hub.hookspecs import RegisterUplink as RegisterUplink
+    from hub.hookspecs import hookimpl as hookimpl
+    from hub.model import Candidate as Candidate
+    from hub.model import Decoded as Decoded
+    from hub.model import Device as Device
+    from hub.model import Frame as Frame
+    from hub.model import Metric as Metric
+    from hub.model import NeedKey as NeedKey
+    from hub.model import Position as Position
+    from hub.model import Proof as Proof
+    from hub.model import Quality as Quality
+    from hub.model import Report as Report
+    from hub.model import Signal as Signal
+    from hub.session import Message as Message
+    from hub.session import Session as Session
+    from hub.session import Uplink as Uplink
+
+_HOME = {
+    "pydantic": ("HttpUrl",),
+    "hub.catalogue": ("METRICS",),
+    "hub.errors": ("AuthFailed", "DecodeError", "NotReady"),
+    "hub.hookspecs": ("Config", "Register", "RegisterDecoder", "RegisterUplink", "hookimpl"),
+    "hub.model": (
+        "Candidate", "Decoded", "Device", "Frame", "Metric", "NeedKey", "Position", "Proof", "Quality", "Report", "Signal",
+    ),
+    "hub.session": ("Message", "Session", "Uplink"),
+}  # fmt: skip
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = sorted(_MODULE_OF)  # noqa: PLE0605 - computed so that the table above stays the only list
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        module = _MODULE_OF[name]
+    except KeyError:
+        raise AttributeError(f"the plugin API has no {name!r}; it has: {', '.join(__all__)}") from None
+    value = globals()[name] = getattr(import_module(module), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

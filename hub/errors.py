@@ -1,0 +1,98 @@
+"""Errors, by who must act.
+
+    HubError
+    ├─ ConfigError      the operator edits the file: file, line, key, what was expected
+    ├─ PluginError      the vendor's code broke its contract; names the distribution and version
+    ├─ NotReady     ▲   nobody: device or backend is away; back off, log once when it goes, once when it returns
+    ├─ AuthFailed   ▲   the operator renews a credential; this plugin stops, the rest goes on
+    ├─ DecodeError  ▲   the frame is wrong: counted by device and reason
+    └─ StorageError     the disk
+       ├─ BufferFull      policy decides, drops are declared
+       └─ SegmentDamaged  salvage, declare the gap
+
+▲ = what a plugin may raise; anything else is a bug: traceback once, counted, restarted with back-off,
+quarantined when it repeats. What a backend refuses is data (`ack(rejected=…)`), not an exception.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class HubError(Exception):
+    """Base of all errors the hub raises on purpose. `exit_code` is what the CLI ends with."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a configuration: where it stands and what would be right."""
+
+    message: str
+    path: str = ""  # dotted key, "integrations.modbus.devices[0].unit"
+    file: str = ""
+    line: int = 0  # 1-based, 0 = unknown
+    column: int = 0  # 1-based, 0 = unknown
+    source: str = ""  # the failing line of the file, without its newline
+    suggestion: str = ""  # "did you mean …", the nearest right key or value
+
+    def __str__(self) -> str:
+        where = ":".join(str(p) for p in (self.file, self.line, self.column) if p)
+        text = f"{where}: {self.message}" if where else self.message
+        return f"{text} (did you mean {self.suggestion}?)" if self.suggestion else text
+
+
+class ConfigError(HubError):
+    """The configuration is wrong. Carries every problem found, not only the first."""
+
+    exit_code = 3
+
+    def __init__(self, problems: list[Problem] | str) -> None:
+        self.problems = [Problem(problems)] if isinstance(problems, str) else list(problems)
+        super().__init__("\n".join(str(p) for p in self.problems))
+
+
+class PluginError(HubError):
+    """A plugin broke its contract. The message names the distribution and its version."""
+
+
+class NotReady(HubError):
+    """A device or a backend is away; nobody needs to act. The supervisor backs off and tries again."""
+
+    exit_code = 4
+
+
+class AuthFailed(HubError):
+    """A credential was refused; the operator renews it. The plugin stops until it is restarted."""
+
+    exit_code = 5
+
+
+class DecodeError(HubError):
+    """A frame could not be read.
+
+    `reason` is a short slug ("truncated", "bad-mic", "unknown-object") by which frames are counted;
+    `detail` is for people and never holds the frame's bytes.
+    """
+
+    exit_code = 7
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        self.reason = reason
+        self.detail = detail
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+
+
+class StorageError(HubError):
+    """The disk refused or lost something."""
+
+    exit_code = 7
+
+
+class BufferFull(StorageError):
+    """No room is left in the buffer; the overflow policy decides and drops are declared."""
+
+
+class SegmentDamaged(StorageError):
+    """Bytes of a segment fail their checks; the rest is salvaged and the gap declared."""

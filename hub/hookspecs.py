@@ -1,0 +1,91 @@
+"""Every hook, on one screen.
+
+A plugin is a coroutine function of `(config, session)`. Calling it is start, cancelling it is stop, an
+exception is failure, `async with` is clean-up. pluggy registers: hooks are synchronous and are called for one
+plugin at a time, so that one that raises loses only itself. Each hook takes one object, and evolves only by
+adding fields to it. No hook ships without a real plugin that uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Protocol, TypeVar
+
+import pluggy
+from pydantic import BaseModel, ConfigDict
+
+from hub.model import Decoded, Frame, Metric, NeedKey
+from hub.session import Session, Uplink
+
+hookspec = pluggy.HookspecMarker("hub")
+hookimpl = pluggy.HookimplMarker("hub")
+
+
+class Config(BaseModel):
+    """Base of a plugin's configuration: unknown keys are errors, values are frozen once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+C = TypeVar("C", bound=Config, contravariant=True)
+
+Run = Callable[[Any, Session], Awaitable[None]]
+RunUplink = Callable[[Any, Uplink], Awaitable[None]]
+Keys = Callable[[str], bytes | None]
+"""The key of a device id, None when the hub holds none."""
+Decode = Callable[[Frame, Keys], Decoded | NeedKey | None]
+"""Pure: a frame and the keys → what it says, NeedKey when it is sealed, None when it is not this decoder's.
+Raises DecodeError when it is this decoder's and wrong."""
+Probe = Callable[[Any], Awaitable[str]]
+"""Is it reachable? Returns a sentence about what answered; raises NotReady or AuthFailed."""
+
+
+class Register(Protocol):
+    """`register(name, Config, run)` adds one integration. `device` is the model of the `settings:` of its
+    devices in the configuration; without it a device has no settings."""
+
+    def __call__(
+        self,
+        name: str,
+        config: type[Config],
+        run: Run,
+        *,
+        device: type[Config] | None = None,
+        metrics: Iterable[Metric] = (),
+        probe: Probe | None = None,
+    ) -> None: ...
+
+
+class RegisterDecoder(Protocol):
+    """`register(name, kind, decode)` adds a decoder for frames of a shared radio; `line` turns one decoded
+    JSON object of `ilot decode` into frames."""
+
+    def __call__(
+        self,
+        name: str,
+        kind: str,
+        decode: Decode,
+        *,
+        metrics: Iterable[Metric] = (),
+        line: Callable[[dict[str, Any]], Frame] | None = None,
+    ) -> None: ...
+
+
+class RegisterUplink(Protocol):
+    """`register(name, Config, run)` adds a transport to the owner's backend."""
+
+    def __call__(self, name: str, config: type[Config], run: RunUplink) -> None: ...
+
+
+class Hooks:
+    @hookspec
+    def register_integrations(self, register: Register) -> None:
+        """Integrations: what speaks to devices."""
+
+    @hookspec
+    def register_decoders(self, register: RegisterDecoder) -> None:
+        """Decoders of frames from a radio that the hub owns and shares."""
+
+    @hookspec
+    def register_uplinks(self, register: RegisterUplink) -> None:
+        """Transports that carry sealed records to the owner's backend."""

@@ -1,0 +1,175 @@
+"""The nouns of the house, as frozen slotted structs. Pure: no I/O, no clock.
+
+The unit of the path is the report: what one device said at one moment, with its proof.
+A reading is one value of it.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum
+
+import msgspec
+
+Value = float | int | bool | str
+"""A reading's value, in the metric's own unit (see `hub.catalogue`)."""
+
+DEVICE_ID = re.compile(r"[a-z][a-z0-9_-]{0,31}:[\x21-\x7e]{1,120}")
+"""`scheme:identifier`, printable ASCII without spaces, for instance `ble:A4:C1:38:01:02:03`."""
+
+METRIC_KEY = re.compile(r"[a-z][a-z0-9_]{0,63}")
+PLACE_ID = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+
+
+class Quality(IntEnum):
+    """How far a value can be believed, as its source says."""
+
+    GOOD = 0
+    UNCERTAIN = 1
+    BAD = 2
+    UNDATED = 3  # the clock was never sure in that boot; ordered, not dated
+
+
+class TrustClass(IntEnum):
+    """Trust of the path a report came by (security.md §3). Smaller is better."""
+
+    A = 1  # authenticated and fresh
+    B = 2  # protected path: encrypted with weak freshness, or a wired bus inside a declared perimeter
+    C = 3  # clear identity only
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """What admission judges. `counter` is the sender's own (frame counter, packet id), strictly rising
+    per `(device, scheme)` where the scheme demands it; `authenticated` means the integrity check passed
+    under a key of this very device."""
+
+    scheme: str  # "bthome-ccm", "lorawan-1.0", "modbus", "host", "none"
+    counter: int | None = None
+    authenticated: bool = False
+
+
+class Signal(msgspec.Struct, frozen=True):
+    """Radio link quality. `rssi` in dBm, `snr` in dB; `source` is the adapter or gateway that heard it."""
+
+    rssi: int | None = None
+    snr: float | None = None
+    source: str = ""
+
+
+class Position(msgspec.Struct, frozen=True):
+    """WGS 84 degrees; `accuracy` and `altitude` in metres."""
+
+    latitude: float
+    longitude: float
+    accuracy: float | None = None
+    altitude: float | None = None
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What one device said at one moment.
+
+    `values` maps metric keys to values; `time` is Unix seconds (UTC) when the device or the receiver
+    dates it, None for "now". Every other field is optional.
+    """
+
+    device: str
+    values: dict[str, Value]
+    time: float | None = None
+    quality: Quality = Quality.GOOD
+    proof: Proof | None = None
+    signal: Signal | None = None
+    position: Position | None = None
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes as a radio or bus gave them. `kind` names the radio ("ble"), `address` the sender as the radio
+    knows it, `data` the payload by section (for BLE: "service:fcd2", "manufacturer:0499" → bytes)."""
+
+    kind: str
+    address: str
+    data: dict[str, bytes]
+    time: float | None = None
+    signal: Signal | None = None
+    name: str = ""
+
+
+class Decoded(msgspec.Struct, frozen=True, kw_only=True):
+    """A decoder's answer: the device that spoke and what it said."""
+
+    device: str
+    values: dict[str, Value]
+    proof: Proof | None = None
+    model: str = ""
+
+
+class NeedKey(msgspec.Struct, frozen=True):
+    """A decoder's answer when the frame is sealed and no key is known for `device`."""
+
+    device: str
+    model: str = ""
+
+
+class Device(msgspec.Struct, frozen=True, kw_only=True):
+    """A physical thing with a stable unique id. `place` is the id of what it stands for; `settings` is the
+    integration's own part of its configuration; `key` is its radio key, bytes, never logged."""
+
+    id: str
+    integration: str
+    place: str
+    model: str = ""
+    name: str = ""
+    key: bytes | None = None
+    settings: dict[str, object] = {}
+
+    def __repr__(self) -> str:
+        return f"Device(id={self.id!r}, integration={self.integration!r}, place={self.place!r})"
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """What a device stands for and where. Outlives hardware. `zone` is the functional zone of the building
+    (code de la construction R175-3)."""
+
+    id: str
+    site: str
+    zone: str
+    name: str = ""
+    role: str = ""
+    position: Position | None = None
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """Something heard or found that is not admitted. Never forwarded; a person decides."""
+
+    id: str
+    integration: str
+    model: str = ""
+    values: dict[str, Value] = {}
+    signal: Signal | None = None
+    evidence: dict[str, str] = {}
+
+
+class Metric(msgspec.Struct, frozen=True, kw_only=True):
+    """One named quantity, read or written.
+
+    `unit` is UCUM ("Cel", "%", "kW.h", "1"); `resolution` is the smallest step kept, as a decimal string in
+    that unit; `kind` is "number", "flag" (bool) or "text". `low` and `high` are the bounds outside which a
+    value is refused as implausible. `device_class` and `state_class` follow Home Assistant's where they
+    exist. `privacy` is "technical", "environment" or "personal"; maybe personal is personal.
+    """
+
+    key: str
+    unit: str = "1"
+    resolution: str = "0.01"
+    kind: str = "number"
+    low: float | None = None
+    high: float | None = None
+    device_class: str = ""
+    state_class: str = ""
+    privacy: str = "technical"
+    fr: str = ""
+    en: str = ""
+
+
+def series_id(place: str, metric: str) -> str:
+    """The id of one metric at one place: what history, rules and open data refer to."""
+    return f"{place}/{metric}"

@@ -1,0 +1,129 @@
+"""What a running plugin is handed: Protocols and messages only, so that the very same plugin can run in a
+child process without knowing it. The one real implementation in this process is `hub.runtime`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from datetime import timedelta
+from typing import Any, Protocol
+
+import msgspec
+
+from hub.model import Candidate, Device, Frame, Metric, Report
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """A small HTTP reply, whole in memory (1 MiB at most)."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        return msgspec.json.decode(self.body)
+
+
+class Http(Protocol):
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        timeout: timedelta = timedelta(seconds=10),
+    ) -> Reply:
+        """One request through the core's egress check. Raises NotReady when the host does not answer."""
+        ...
+
+
+class Devices(Protocol):
+    """This plugin's own devices, as configuration, import or adoption made them known."""
+
+    def get(self, device: str) -> Device | None: ...
+    def all(self) -> list[Device]: ...
+    def changes(self) -> AsyncIterator[Device]:
+        """Each device of this plugin that is added or changed from now on."""
+        ...
+
+
+class State(Protocol):
+    """A small dictionary of the plugin's own that outlives the process: at most 64 KiB of msgpack-able
+    values. A change rides on the next commit of the buffer; it has no fsync of its own."""
+
+    def get(self, key: str, default: Any = None) -> Any: ...
+    def put(self, key: str, value: Any) -> None: ...
+
+
+class Session(Protocol):
+    """One plugin's life. `emit` returning means accepted, whole or not at all."""
+
+    name: str
+    log: logging.LoggerAdapter[logging.Logger]
+    devices: Devices
+    http: Http
+    state: State
+
+    async def emit(self, report: Report, *, durable: bool = False) -> None:
+        """Hand a report to the pipeline. May wait (back-pressure) before the append; the append itself never
+        awaits. With `durable=True` it returns after the fdatasync (joins a commit within 50 ms)."""
+        ...
+
+    def every(self, interval: timedelta) -> AsyncIterator[float]:
+        """Yield the wall time now and then every `interval`, jittered at the start, never piling up."""
+        ...
+
+    def found(self, candidate: Candidate) -> None:
+        """Something discovered, with evidence; the hub decides. Never enrols."""
+        ...
+
+    def declare(self, device: str, *, model: str = "", firmware: str = "", metrics: tuple[Metric, ...] = ()) -> None:
+        """Model, firmware and metrics beyond the catalogue for one of this plugin's devices."""
+        ...
+
+    async def heard(self, frame: Frame) -> None:
+        """A frame from a shared radio: offered to the decoders registered for its kind; what they decode is
+        emitted as this plugin's report, a NeedKey or an unknown device becomes a candidate."""
+        ...
+
+    def dropped(self, device: str, error: Exception) -> None:
+        """Count a frame that did not decode, by device and reason (`DecodeError.reason`)."""
+        ...
+
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One link message, exactly as it must go out. `kind` is "records" or "state"."""
+
+    id: int
+    kind: str
+    lane: str  # "alerts", "live", "backlog" or ""
+    body: bytes
+    readings: int = 0
+
+
+class Uplink(Protocol):
+    """What an uplink plugin is handed beside its configuration: messages to carry, answers to give back.
+    It never looks inside them. Several uplinks share one delivery and one ack set."""
+
+    name: str
+    log: logging.LoggerAdapter[logging.Logger]
+    hub: str  # the hub's id, as the backend knows it
+
+    def messages(self) -> AsyncIterator[Message]:
+        """The next message whenever one may be sent (windows and lanes are the delivery's business)."""
+        ...
+
+    def answered(self, message: Message, body: bytes) -> None:
+        """The backend's reply body for this message. Raises AuthFailed when it is not what it claims to be."""
+        ...
+
+    def failed(self, message: Message, error: Exception) -> None:
+        """The message was not answered; it will be offered again, here or on another transport."""
+        ...
+
+    def connection(self, url: str) -> Any:
+        """(ssl.SSLContext, proxy or None) for a declared host, from the core's egress. Undeclared: refused."""
+        ...
