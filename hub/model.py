@@ -94,12 +94,14 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decoded(msgspec.Struct, frozen=True, kw_only=True):
-    """A decoder's answer: the device that spoke and what it said."""
+    """A decoder's answer: the device that spoke and what it said. `values` may be empty: it is alive and says
+    nothing. `skipped` holds reasons, as slugs to count, why a part of the frame gave no reading."""
 
     device: str
     values: dict[str, Value]
     proof: Proof | None = None
     model: str = ""
+    skipped: tuple[str, ...] = ()
 
 
 class NeedKey(msgspec.Struct, frozen=True):

@@ -1,0 +1,5 @@
+"""Who may speak: identity, freshness, trust of the path, and where the unknown wait (security.md §3).
+
+Configuration is admission: a device that the file or the store names is known. Everything else goes to
+quarantine with evidence: never forwarded, never silently dropped.
+"""

@@ -1,0 +1,49 @@
+"""Replay windows: the hub's own memory of each sender's counter.
+
+A counter is believed only when it is authenticated, so a failed integrity check never moves a window. It is
+remembered in the very commit that makes its reading durable (a LOCAL record of the buffer), so a crash forgets
+both or neither. Re-pairing wants a new key: the window belongs to (device, key), and the same key keeps its floor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+from hashlib import sha256
+from typing import Any
+
+PREFIX = "counter/"
+
+
+class Freshness(Enum):
+    """What a counter says of its frame."""
+
+    FRESH = "fresh"
+    REPEAT = "repeat"  # the last frame again: radios repeat each advertisement on purpose
+    REPLAY = "replay"  # an older frame than one already seen
+
+
+class ReplayWindows:
+    """Highest counter seen by (device, key). `remember(key, value)` makes a change ride on the next commit."""
+
+    def __init__(self, remembered: Mapping[str, Any], remember: Callable[[str, Any], None]) -> None:
+        self._remember = remember
+        self._highest: dict[str, int] = {
+            name: value
+            for name, value in remembered.items()
+            if name.startswith(PREFIX) and isinstance(value, int)
+        }  # fmt: skip
+
+    def window(self, device: str, key: bytes | None) -> str:
+        """The name of the window of a device under its present key. Names the key by a fingerprint only."""
+        mark = sha256(b"ilot/window/1\0" + (key or b"")).hexdigest()[:8]
+        return f"{PREFIX}{device}/{mark}"
+
+    def judge(self, window: str, counter: int) -> Freshness:
+        """Is this counter new? A fresh one moves the window."""
+        highest = self._highest.get(window, -1)
+        if counter > highest:
+            self._highest[window] = counter
+            self._remember(window, counter)
+            return Freshness.FRESH
+        return Freshness.REPEAT if counter == highest else Freshness.REPLAY

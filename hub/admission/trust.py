@@ -1,0 +1,14 @@
+"""The trust class of a path. Trust belongs to the path a report came by, not to its sender's good name."""
+
+from __future__ import annotations
+
+from hub.model import Proof, TrustClass
+
+
+def trust_class(proof: Proof | None, *, protected: bool) -> TrustClass:
+    """A: authenticated and fresh (an authenticated counter that the hub itself saw rise).
+    B: authenticated without a counter, or any bus inside a perimeter that the owner declared.
+    C: clear identity only."""
+    if proof is not None and proof.authenticated:
+        return TrustClass.A if proof.counter is not None else TrustClass.B
+    return TrustClass.B if protected else TrustClass.C

@@ -1,0 +1,146 @@
+"""The framing of records in a segment, and finding them again after damage. Pure: bytes in, positions out.
+
+    marker      4   C5 49 6C 9D
+    length      4   of the payload, at most MAX_PAYLOAD
+    kind        1   EPOCH 1 · TABLE 2 · BLOCK 3 · GAP 4 · CLOCK 5 · LOCAL 6
+    flags       1   0; other values are reserved
+    readings    2   in this record
+    seq         8   BLOCK, GAP, CLOCK: the record's number in (run, stream); EPOCH: first seq of the segment;
+                    TABLE, LOCAL: their own counter in this epoch, from 1
+    total       8   readings of this (run, stream) up to and with this record
+    commit      4   Unix seconds of the commit
+    checksum    4   crc32 of the 32 bytes above
+    payload     length
+    signature  64
+    checksum    4   crc32 of payload and signature
+
+All integers are unsigned and big-endian. Checksums find damage, they do not authenticate: the signature does.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+from zlib import crc32
+
+from hub.errors import SegmentDamaged
+
+MARKER = b"\xc5Il\x9d"
+EPOCH, TABLE, BLOCK, GAP, CLOCK, LOCAL = 1, 2, 3, 4, 5, 6
+KINDS = {EPOCH: "EPOCH", TABLE: "TABLE", BLOCK: "BLOCK", GAP: "GAP", CLOCK: "CLOCK", LOCAL: "LOCAL"}
+NUMBERED = frozenset((BLOCK, GAP, CLOCK))
+"""Kinds that carry a seq; the others are context or the hub's own."""
+
+HEADER_SIZE = 36
+SIGNATURE_SIZE = 64
+OVERHEAD = HEADER_SIZE + SIGNATURE_SIZE + 4
+MAX_PAYLOAD = 1 << 20
+
+_HEAD = struct.Struct(">4sIBBHQQI")
+_U32 = struct.Struct(">I")
+
+
+class Head(NamedTuple):
+    """A record's header, read. `offset` is where the record starts in what was scanned, `size` its whole length."""
+
+    offset: int
+    size: int
+    kind: int
+    readings: int
+    seq: int
+    total: int
+    commit_s: int
+
+
+class Damage(NamedTuple):
+    """Bytes `start` … `end` (exclusive) that belong to no intact record."""
+
+    start: int
+    end: int
+
+
+def pack_header(kind: int, length: int, readings: int, seq: int, total: int, commit_s: int) -> bytes:
+    """The 36 header bytes of a record with `length` payload bytes."""
+    if not 0 <= length <= MAX_PAYLOAD:
+        raise ValueError(f"a payload of {length} bytes is beyond {MAX_PAYLOAD}")
+    head = _HEAD.pack(MARKER, length, kind, 0, readings, seq, total, commit_s)
+    return head + _U32.pack(crc32(head))
+
+
+def pack_record(header: bytes, payload: bytes, signature: bytes) -> bytes:
+    body = payload + signature
+    return header + body + _U32.pack(crc32(body))
+
+
+def read_head(data: bytes | memoryview, offset: int) -> Head | None:
+    """The header at `offset`, or None where no valid header stands. The record may reach beyond `data`."""
+    raw = data[offset : offset + HEADER_SIZE]
+    if len(raw) < HEADER_SIZE or raw[:4] != MARKER or crc32(raw[:32]) != _U32.unpack(raw[32:])[0]:
+        return None
+    _, length, kind, flags, readings, seq, total, commit_s = _HEAD.unpack(raw[:32])
+    if length > MAX_PAYLOAD or kind not in KINDS or flags:
+        return None
+    return Head(offset, length + OVERHEAD, kind, readings, seq, total, commit_s)
+
+
+def intact(data: bytes | memoryview, head: Head) -> bool:
+    """Whether the whole record of `head` lies in `data` and its payload checksum holds."""
+    end = head.offset + head.size
+    if end > len(data):
+        return False
+    return crc32(data[head.offset + HEADER_SIZE : end - 4]) == int(_U32.unpack(data[end - 4 : end])[0])
+
+
+def scan(data: bytes, start: int = 0) -> Iterator[Head | Damage]:
+    """Every intact record from `start`, and every span that is none. Spans never touch one another."""
+    offset, damage = start, -1
+    while offset < len(data):
+        head = read_head(data, offset)
+        if head is not None and intact(data, head):
+            if damage >= 0:
+                yield Damage(damage, offset)
+                damage = -1
+            yield head
+            offset += head.size
+            continue
+        if damage < 0:
+            damage = offset
+        offset = data.find(MARKER, offset + 1)
+        if offset < 0:
+            break
+    if damage >= 0:
+        yield Damage(damage, len(data))
+
+
+def torn(data: bytes, start: int) -> bool:
+    """Whether `data[start:]`, which holds no intact record, can only be a write that was cut short.
+
+    True for a proper beginning of one record and for bytes never written (zeros). Anything else may be a
+    committed record that was damaged later, and has to be declared.
+    """
+    tail = data[start:]
+    if not tail.strip(b"\0"):
+        return True
+    if len(tail) < HEADER_SIZE:
+        return tail.rstrip(b"\0")[:4] == MARKER[: len(tail.rstrip(b"\0"))] if len(tail) < 4 else tail[:4] == MARKER
+    head = read_head(data, start)
+    return head is not None and start + head.size > len(data)
+
+
+class Parts(NamedTuple):
+    """One record taken apart. `header`, `payload` and `signature` are the exact bytes that were signed."""
+
+    head: Head
+    header: bytes
+    payload: bytes
+    signature: bytes
+
+
+def parse(raw: bytes) -> Parts:
+    """Take exactly one record apart. Raises SegmentDamaged when `raw` is anything else."""
+    head = read_head(raw, 0)
+    if head is None or head.size != len(raw) or not intact(raw, head):
+        raise SegmentDamaged("these bytes are not one intact record")
+    cut = len(raw) - 4 - SIGNATURE_SIZE
+    return Parts(head, raw[:HEADER_SIZE], raw[HEADER_SIZE:cut], raw[cut:-4])

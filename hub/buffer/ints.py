@@ -1,0 +1,158 @@
+"""Integers in few bytes: varints, packed columns, run lengths. Pure; used by `hub.buffer.columns`.
+
+    varint     LEB128, at most 10 bytes, value < 2^64
+    zigzag     varint of (n << 1) ^ (n >> 63)
+    packed n   zigzag base · u8 width (0 … 8) · width byte planes of n bytes each, least significant first;
+               item = base + plane bytes read as an unsigned integer. A constant column has width 0: no planes.
+    runs n     varint r: 0 → packed n; else packed r values, then, when r > 1, packed r lengths that sum to n
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Sequence
+from itertools import chain, groupby, repeat
+
+from hub.errors import DecodeError
+
+I64_MIN, I64_MAX = -(1 << 63), (1 << 63) - 1
+_CODES = {2: "H", 3: "I", 4: "I", 5: "Q", 6: "Q", 7: "Q", 8: "Q"}
+_BIG = sys.byteorder == "big"
+_NEAR = 1 << 49
+
+
+def put_varint(out: list[bytes], number: int) -> None:
+    if number < 0x80:
+        out.append(_BYTES[number])
+        return
+    item = bytearray()
+    while number > 0x7F:
+        item.append(number & 0x7F | 0x80)
+        number >>= 7
+    item.append(number)
+    out.append(bytes(item))
+
+
+_BYTES = [bytes((number,)) for number in range(256)]
+
+
+def put_packed(out: list[bytes], values: Sequence[int], bias: int = 0, flag: int = 0) -> None:
+    """Append `values` minus `bias`, packed; `flag` is or-ed into the width byte. `values` is not empty."""
+    low = min(values)
+    span = max(values) - low
+    base = low - bias
+    if span > 0xFFFF_FFFF_FFFF_FFFF or not I64_MIN <= base <= I64_MAX:
+        raise OverflowError("beyond 64 bit")
+    put_varint(out, base << 1 if base >= 0 else ~(base << 1))
+    width = span.bit_length() + 7 >> 3
+    out.append(_BYTES[width | flag])
+    if width == 0:
+        return
+    if width == 1:
+        out.append(bytes([value - low for value in values] if low else values))
+        return
+    cells = array(_CODES[width], [value - low for value in values] if low else values)
+    if _BIG:
+        cells.byteswap()
+    raw, size = cells.tobytes(), cells.itemsize
+    out.extend([raw[plane::size] for plane in range(width)])
+
+
+def put_runs(out: list[bytes], values: Sequence[int]) -> None:
+    """Append `values` as run lengths, or packed where they change too often. `values` is not empty."""
+    if values.count(values[0]) == len(values):
+        out.append(_BYTES[1])
+        put_packed(out, values[:1])
+        return
+    runs = [(value, sum(1 for _ in same)) for value, same in groupby(values)]
+    if len(runs) * 2 > len(values):
+        out.append(_BYTES[0])
+        put_packed(out, values)
+        return
+    put_varint(out, len(runs))
+    put_packed(out, [value for value, _ in runs])
+    put_packed(out, [length for _, length in runs])
+
+
+class Reader:
+    """Reads what the functions above wrote, from bytes nobody vouches for. Raises DecodeError, nothing else."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+        self.wide = False  # some column read so far might lead beyond 64 bit when summed
+
+    def take(self, count: int) -> bytes:
+        end = self._at + count
+        if end > len(self._data):
+            raise DecodeError("truncated", "a body ends early")
+        piece = self._data[self._at : end]
+        self._at = end
+        return piece
+
+    def byte(self) -> int:
+        if self._at >= len(self._data):
+            raise DecodeError("truncated", "a body ends early")
+        self._at += 1
+        return self._data[self._at - 1]
+
+    def varint(self) -> int:
+        number = shift = 0
+        while True:
+            byte = self.byte()
+            number |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                break
+            shift += 7
+            if shift > 63:
+                raise DecodeError("bad-varint", "longer than 64 bit")
+        if number > 0xFFFF_FFFF_FFFF_FFFF:
+            raise DecodeError("bad-varint", "longer than 64 bit")
+        return number
+
+    def packed(self, count: int) -> list[int]:
+        return self.cells(*self.head(), count)
+
+    def head(self) -> tuple[int, int]:
+        """Base and width byte of a packed column; `cells` reads the rest."""
+        coded = self.varint()
+        return (coded >> 1) ^ -(coded & 1), self.byte()
+
+    def cells(self, base: int, width: int, count: int) -> list[int]:
+        if width > 5 or not -_NEAR < base < _NEAR:
+            self.wide = True
+        if width == 0:
+            return [base] * count
+        if width > 8:
+            raise DecodeError("bad-width", f"{width} byte planes")
+        raw = self.take(count * width)
+        if width == 1:
+            return [value + base for value in raw] if base else list(raw)
+        cells = array(_CODES[width])
+        size = cells.itemsize
+        mixed = bytearray(count * size)
+        for plane in range(width):
+            mixed[plane::size] = raw[plane * count : (plane + 1) * count]
+        cells.frombytes(mixed)
+        if _BIG:
+            cells.byteswap()
+        return [value + base for value in cells] if base else cells.tolist()
+
+    def runs(self, count: int) -> list[int]:
+        runs = self.varint()
+        if runs == 0:
+            return self.packed(count)
+        if runs > count:
+            raise DecodeError("bad-runs", "more runs than reports")
+        values = self.packed(runs)
+        if runs == 1:
+            return values * count
+        lengths = self.packed(runs)
+        if min(lengths) < 1 or sum(lengths) != count:
+            raise DecodeError("bad-runs", "run lengths do not add up")
+        return list(chain.from_iterable(map(repeat, values, lengths)))
+
+    def end(self) -> None:
+        if self._at != len(self._data):
+            raise DecodeError("trailing", "a body goes on after its end")

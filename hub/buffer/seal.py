@@ -1,0 +1,239 @@
+"""Sealing: one epoch's keys, its signed announcement, and each record's nonce, cipher, signature and digest.
+
+The construction is stated in full in `hub.buffer`. Standards: RFC 9180 (HPKE) with KEM 0x647a (X-Wing:
+ML-KEM-768, FIPS 203, with X25519, RFC 7748), RFC 8032 (Ed25519), NIST SP 800-38D (GCM), RFC 8439
+(ChaCha20-Poly1305).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import struct
+import weakref
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519PublicKey, Suite
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from hub.buffer import frame
+from hub.errors import DecodeError, StorageError
+
+EPOCH_LABEL = b"ilot/epoch/1\0"
+EPOCH_SIGNATURE_LABEL = b"ilot/epoch-sig/1\0"
+COMMIT_LABEL = b"ilot/commit/1\0"
+RECORD_LABEL = b"ilot/rec/1\0"
+LOCAL_LABEL = b"ilot/local/1\0"
+
+AES = "aes-256-gcm"
+CHACHA = "chacha20-poly1305"
+AEADS: dict[str, type[AESGCM] | type[ChaCha20Poly1305]] = {AES: AESGCM, CHACHA: ChaCha20Poly1305}
+SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+MLKEM_PUBLIC_SIZE = 1184
+PUBLIC_SIZE = MLKEM_PUBLIC_SIZE + 32
+TAG_SIZE = 16
+NO_RUN = bytes(16)
+NO_DIGEST = bytes(32)
+
+_U32 = struct.Struct(">I")
+_NONCE = struct.Struct(">B3xQ")
+
+
+class Recipient(Protocol):
+    """One public key records are sealed to: `public` is ML-KEM-768 (1184 B) then X25519 (32 B)."""
+
+    @property
+    def kid(self) -> bytes: ...
+    @property
+    def role(self) -> str: ...
+    @property
+    def public(self) -> bytes: ...
+
+
+class Trust(Protocol):
+    """What the buffer needs of the owner's trust document."""
+
+    @property
+    def version(self) -> int: ...
+    @property
+    def recipients(self) -> Sequence[Recipient]: ...
+
+
+def lp(*parts: bytes) -> bytes:
+    """Each part prefixed by its length, u32 big-endian."""
+    return b"".join([piece for part in parts for piece in (_U32.pack(len(part)), part)])
+
+
+def unlp(data: bytes) -> list[bytes]:
+    """The parts of an `lp`. Raises DecodeError unless they fill `data` exactly."""
+    parts, at = [], 0
+    while at < len(data):
+        head = data[at : at + 4]
+        end = at + 4 + (_U32.unpack(head)[0] if len(head) == 4 else len(data))
+        if end > len(data):
+            raise DecodeError("truncated", "a length-prefixed part reaches beyond its end")
+        parts.append(data[at + 4 : end])
+        at = end
+    return parts
+
+
+def H(data: bytes) -> bytes:  # noqa: N802 - the construction's own name
+    """SHA-256."""
+    return hashlib.sha256(data).digest()
+
+
+def kid_of(public: bytes) -> bytes:
+    """The id of a recipient's key: SHA-256 of its encoding."""
+    return H(public)
+
+
+def load_public(public: bytes) -> MLKEM768X25519PublicKey:
+    """A recipient's key from its 1216 bytes. Raises DecodeError when they are none."""
+    if len(public) != PUBLIC_SIZE:
+        raise DecodeError("bad-key", f"a recipient's public key is {PUBLIC_SIZE} bytes, not {len(public)}")
+    try:
+        return MLKEM768X25519PublicKey(
+            MLKEM768PublicKey.from_public_bytes(public[:MLKEM_PUBLIC_SIZE]),
+            X25519PublicKey.from_public_bytes(public[MLKEM_PUBLIC_SIZE:]),
+        )
+    except ValueError as error:
+        raise DecodeError("bad-key", str(error)) from error
+
+
+def nonce(kind: int, counter: int) -> bytes:
+    """kind ‖ 000 ‖ counter: 12 bytes, never the same twice under one key."""
+    return _NONCE.pack(kind, counter)
+
+
+def local_key(store_key: bytes, eid: bytes) -> bytes:
+    """The key of one epoch's LOCAL records. One key each epoch, so that counters may start again at 1."""
+    return hmac.digest(store_key, LOCAL_LABEL + eid, "sha256")
+
+
+def default_aead(cpuinfo: str = "/proc/cpuinfo") -> str:
+    """AES-256-GCM where the processor has AES instructions, else ChaCha20-Poly1305."""
+    try:
+        with open(cpuinfo, encoding="ascii", errors="replace") as lines:
+            has_aes = any(
+                "aes" in line.split(":", 1)[1].split() for line in lines if line.startswith(("flags", "Features"))
+            )
+    except OSError:
+        return CHACHA
+    return AES if has_aes else CHACHA
+
+
+class Previous(NamedTuple):
+    """The end of the run before: its id, its last seq in this stream and that record's digest."""
+
+    run: bytes = NO_RUN
+    seq: int = 0
+    digest: bytes = NO_DIGEST
+
+
+class Sealed(NamedTuple):
+    """One record, framed and final. A retry writes `raw` again, it never seals again under the same epoch."""
+
+    raw: bytes
+    digest: bytes
+
+
+class Sealer:
+    """The keys of one epoch, from its first record to its last. Keys exist in this object only."""
+
+    def __init__(
+        self,
+        *,
+        identity: Ed25519PrivateKey,
+        store_key: bytes,
+        trust: Trust,
+        hub: str,
+        run: bytes,
+        stream: str,
+        segment: int,
+        first_seq: int,
+        total: int,
+        commit_s: int,
+        previous: Previous,
+        aead: str,
+    ) -> None:
+        """Make fresh keys and announce them to every recipient of `trust`.
+
+        `total` is the reading count of (run, stream) before this epoch. Raises StorageError when `trust` names
+        nobody to seal to, DecodeError when one of its keys is none.
+        """
+        if not trust.recipients:
+            raise StorageError("the trust document names no recipient: there is nobody to seal to")
+        key = os.urandom(32)
+        signer = Ed25519PrivateKey.generate()
+        kids = [kid_of(recipient.public) for recipient in trust.recipients]
+        body = lp(
+            EPOCH_LABEL, hub.encode(), run, stream.encode(), u64(segment), u64(first_seq), previous.run,
+            u64(previous.seq), previous.digest, aead.encode(),
+            signer.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw), H(COMMIT_LABEL + key), *kids,
+            u64(trust.version),
+        )  # fmt: skip
+        info = EPOCH_LABEL + H(body)
+        caps = [
+            SUITE.encrypt(key, load_public(recipient.public), info=info + kid)
+            for recipient, kid in zip(trust.recipients, kids, strict=True)
+        ]
+        full = body + lp(*caps)
+        self.eid = H(full)
+        self.epoch = frame.pack_record(
+            frame.pack_header(frame.EPOCH, len(full), 0, first_seq, total, commit_s),
+            full,
+            identity.sign(EPOCH_SIGNATURE_LABEL + full),
+        )
+        self._cipher: AESGCM | ChaCha20Poly1305 | None = AEADS[aead](key)
+        self._local: AESGCM | ChaCha20Poly1305 | None = AEADS[aead](local_key(store_key, self.eid))
+        self._signer: Ed25519PrivateKey | None = signer
+        self._last = {frame.TABLE: 0, frame.LOCAL: 0, frame.BLOCK: first_seq - 1}
+        _LIVE.add(self)
+
+    def seal(self, kind: int, counter: int, body: bytes, *, readings: int, total: int, commit_s: int) -> Sealed:
+        """Encrypt, sign and frame one record.
+
+        `counter` is the seq of a BLOCK, GAP or CLOCK (one series for the three), or the own counter of TABLE or
+        LOCAL. Raises StorageError when it is not above the last one used, or when the keys are gone.
+        """
+        cipher = self._local if kind == frame.LOCAL else self._cipher
+        if cipher is None or self._signer is None:
+            raise StorageError("the keys of this epoch are gone: it ended, or this process is a fork")
+        series = frame.BLOCK if kind in frame.NUMBERED else kind
+        if counter <= self._last[series]:
+            raise StorageError(f"refused to seal number {counter} again (last was {self._last[series]})")
+        header = frame.pack_header(kind, len(body) + TAG_SIZE, readings, counter, total, commit_s)
+        self._last[series] = counter  # before encrypting: a failure below must burn the nonce, never free it
+        payload = cipher.encrypt(nonce(kind, counter), body, self.eid + header)
+        signature = self._signer.sign(RECORD_LABEL + self.eid + H(header + payload))
+        return Sealed(frame.pack_record(header, payload, signature), H(header + payload + signature))
+
+    def counter(self, kind: int) -> int:
+        """The next free counter of TABLE or LOCAL, or the next seq."""
+        return self._last[frame.BLOCK if kind in frame.NUMBERED else kind] + 1
+
+    def close(self) -> None:
+        """Drop the keys. What was sealed stays sealed, to this hub too."""
+        self._cipher = self._local = self._signer = None
+
+
+def u64(number: int) -> bytes:
+    return number.to_bytes(8, "big")
+
+
+_LIVE: weakref.WeakSet[Sealer] = weakref.WeakSet()
+
+
+def _forget_in_child() -> None:
+    """A fork has the same counters: sealing in both would use a nonce twice."""
+    for sealer in list(_LIVE):
+        sealer.close()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)

@@ -1,0 +1,45 @@
+"""zstd with a cap: level 1 in, never more than asked for out. RFC 8878."""
+
+from __future__ import annotations
+
+import sys
+
+from hub.errors import DecodeError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+LEVEL = 1
+MAX_BODY = 1 << 20
+"""No body of any kind is longer than this before compression."""
+
+
+class Squeezer:
+    """A reusable compressor: one context, one finished frame a call. Not for two threads at once."""
+
+    def __init__(self) -> None:
+        parameter = zstd.CompressionParameter
+        self._compressor = zstd.ZstdCompressor(
+            options={parameter.compression_level: LEVEL, parameter.checksum_flag: 0, parameter.content_size_flag: 0}
+        )
+
+    def __call__(self, body: bytes) -> bytes:
+        if len(body) > MAX_BODY:
+            raise ValueError(f"a body of {len(body)} bytes is beyond {MAX_BODY}")
+        return self._compressor.compress(body, mode=zstd.ZstdCompressor.FLUSH_FRAME)
+
+
+def expand(data: bytes, cap: int = MAX_BODY) -> bytes:
+    """The one frame in `data`. Raises DecodeError when it is none, is cut, has a tail or expands beyond `cap`."""
+    reader = zstd.ZstdDecompressor()
+    try:
+        body = reader.decompress(data, max_length=cap + 1)
+    except zstd.ZstdError as error:
+        raise DecodeError("bad-zstd", str(error)) from error
+    if len(body) > cap:
+        raise DecodeError("too-long", f"the body expands beyond {cap} bytes")
+    if not reader.eof or reader.unused_data:
+        raise DecodeError("bad-zstd", "not exactly one finished frame")
+    return body

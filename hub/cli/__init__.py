@@ -1,0 +1,87 @@
+"""The `ilot` command. Each subcommand lives in a module of its own, imported when it is called.
+
+Data go to stdout, messages to stderr; `--json` everywhere. Exit codes: 0 ok · 1 bug · 2 usage · 3 configuration ·
+4 unreachable · 5 permission · 6 degraded · 7 data at risk · 8 timeout.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.metadata
+import sys
+from typing import Any
+
+import click
+
+from hub.errors import HubError
+
+COMMANDS = {
+    "run": "hub.cli.run:run",
+    "demo": "hub.cli.demo:demo",
+    "check": "hub.cli.check:check",
+    "schema": "hub.cli.check:schema",
+    "doctor": "hub.cli.doctor:doctor",
+    "status": "hub.cli.status:status",
+    "device": "hub.cli.devices:device",
+    "devices": "hub.cli.devices:devices",
+    "buffer": "hub.cli.buffer:buffer",
+    "plugins": "hub.cli.plugins:plugins",
+    "decode": "hub.cli.decode:decode",
+    "enroll": "hub.cli.enroll:enroll",
+    "version": "hub.cli.version:version",
+}
+"""Name -> where it is. Other parts of the distribution add theirs as entry points of group `ilot.commands`."""
+
+
+class Commands(click.Group):
+    """A group that imports a subcommand only when it is wanted."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*COMMANDS, *(entry.name for entry in _others())})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in COMMANDS:
+            module, _, attribute = COMMANDS[cmd_name].partition(":")
+            command: click.Command = getattr(importlib.import_module(module), attribute)
+            return command
+        for entry in _others():
+            if entry.name == cmd_name:
+                loaded: click.Command = entry.load()
+                return loaded
+        return None
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and self.get_command(ctx, args[0]) is None:
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
+            raise click.UsageError(f"no command {args[0]!r}" + (f"; did you mean {near[0]!r}?" if near else ""), ctx)
+        return super().resolve_command(ctx, args)
+
+
+def _others() -> list[importlib.metadata.EntryPoint]:
+    return list(importlib.metadata.entry_points(group="ilot.commands"))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def ilot() -> None:
+    """Îlot: an edge hub for city districts."""
+
+
+def main(arguments: list[str] | None = None, **extra: Any) -> None:
+    """Run the command and exit. HubErrors become one message and their exit code; a bug keeps its traceback."""
+    try:
+        ilot.main(arguments, prog_name="ilot", standalone_mode=False, **extra)
+    except HubError as error:
+        click.echo(f"ilot: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("ilot: interrupted", err=True)
+        sys.exit(130)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # `ilot … | head`
+        sys.stderr.close()
+        sys.exit(0)

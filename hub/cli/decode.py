@@ -1,0 +1,111 @@
+"""`ilot decode`: what does this frame say?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from hub.cli import output
+from hub.errors import DecodeError, HubError
+
+LINE_LIMIT = 64 * 1024
+
+
+@click.command()
+@click.argument("protocol")
+@click.argument("frames", nargs=-1)
+@click.option("--key", metavar="HEX", help="The device's key. Prefer --key-file: other users can see arguments.")
+@click.option(
+    "--key-file", type=click.Path(path_type=Path, dir_okay=False), help="A file that holds the key in hex; - is stdin."
+)
+def decode(protocol: str, frames: tuple[str, ...], key: str | None, key_file: Path | None) -> None:
+    """Decode FRAMES of PROTOCOL (for instance "ble") and print one reading a line, as JSON.
+
+    A frame is a JSON object or plain hex. Without FRAMES, frames are read from stdin, one a line. A frame that
+    does not decode gives a line with "error", and exit code 6 in the end.
+    """
+    from hub.catalogue import METRICS
+    from hub.registry import Registry
+
+    registry = Registry.discover()
+    for plugin in registry.plugins.values():
+        if plugin.shipped:
+            registry.load(plugin.name)
+    decoders = registry.decoders(protocol)
+    if not decoders:
+        kinds = sorted({d.kind for plugin in registry.plugins.values() for d in plugin.decoders})
+        raise click.UsageError(f"no decoder for {protocol!r}; there are decoders for {', '.join(kinds)}")
+    metrics = {**METRICS, **registry.metrics()}
+    secret = _key(key, key_file)
+    to_frame = next((d.line for d in decoders if d.line), None)
+    failed = False
+    lines: Iterable[str] = frames or click.get_text_stream("stdin", errors="replace")
+    for line in lines:
+        if not line.strip():
+            continue
+        for answer in _decode(line.strip(), to_frame, [d.decode for d in decoders], lambda _: secret, metrics):
+            failed |= "error" in answer
+            output.data(answer)
+    if failed:
+        raise click.exceptions.Exit(6)
+
+
+def _key(key: str | None, key_file: Path | None) -> bytes | None:
+    if key_file is not None:
+        try:
+            key = click.get_text_stream("stdin").readline() if str(key_file) == "-" else key_file.read_text()
+        except (OSError, ValueError) as error:
+            raise click.UsageError(f"the key file cannot be read: {error}") from error
+    if key is None:
+        return None
+    try:
+        return bytes.fromhex(key.strip())
+    except ValueError:
+        raise click.UsageError("the key is not hexadecimal") from None
+
+
+def _decode(line: str, to_frame: Any, decoders: list[Any], keys: Any, metrics: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The readings of one line, or one object with "error"."""
+    from hub.model import NeedKey
+
+    try:
+        if len(line) > LINE_LIMIT:
+            raise DecodeError("oversized", f"a line has at most {LINE_LIMIT} characters")
+        frame = to_frame(_object(line))
+        for decode_ in decoders:
+            decoded = decode_(frame, keys)
+            if decoded is None:
+                continue
+            if isinstance(decoded, NeedKey):
+                yield {"error": "needs-key", "detail": "sealed; give --key-file", "device": decoded.device}
+                return
+            for metric, value in decoded.values.items():
+                known = metrics.get(metric)
+                reading = {"device": decoded.device, "metric": metric, "value": value, "unit": known.unit if known else ""}
+                if decoded.model:
+                    reading["model"] = decoded.model
+                if decoded.proof and decoded.proof.counter is not None:
+                    reading["counter"] = decoded.proof.counter
+                if decoded.proof:
+                    reading["authenticated"] = decoded.proof.authenticated
+                yield reading
+            return
+        yield {"error": "not-a-sensor", "detail": "no decoder recognises this frame", "device": frame.address}
+    except DecodeError as error:
+        yield {"error": error.reason, "detail": error.detail}
+    except HubError as error:
+        yield {"error": type(error).__name__, "detail": str(error)}
+
+
+def _object(line: str) -> dict[str, Any]:
+    if not line.startswith("{"):
+        return {"raw": line}
+    try:
+        value = msgspec.json.decode(line)
+    except msgspec.MsgspecError as error:
+        raise DecodeError("not-json", str(error)) from error
+    return dict(value)

@@ -1,0 +1,193 @@
+"""`ilot demo`: the whole path on this machine, from simulated radio and bus to the backend's database."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hub.cli import output
+from hub.cli.scene import Scene
+from hub.control import call
+from hub.errors import HubError, NotReady
+
+DRAIN_S = 30.0
+
+
+@click.command()
+@click.option("--seconds", type=float, default=None, help="End by itself after this long.  [default: until Ctrl-C]")
+@click.option("--outage", type=float, default=0.0, help="Cut the backend off for so many seconds, then let it return.")
+@click.option("--keep", is_flag=True, help="Keep the demo's directory (keys, buffer, database, logs) afterwards.")
+@output.as_json
+def demo(seconds: float | None, outage: float, keep: bool, json: bool) -> None:
+    """Run a backend, a simulated building and a hub on loopback, and show readings arrive.
+
+    The building speaks real protocols: Modbus TCP, Bluetooth advertisements over D-Bus, and this machine's own
+    health. Keys are demo grade: the owner's root lies beside the server. With --json, one object at the end.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    if shutil.which("dbus-daemon") is None:
+        raise HubError("the simulated radio needs dbus-daemon: apt-get install dbus (or run `make setup`)")
+    root = Path(tempfile.mkdtemp(prefix="ilot-demo-"))
+    scene = Scene(root, output.say)
+    watch = Watch(scene, quiet=json or not sys.stdout.isatty())
+    try:
+        scene.prepare()
+        watch.start()
+        with contextlib.suppress(KeyboardInterrupt):
+            watch.run(seconds, outage)
+        summary = watch.finish()
+    finally:
+        with _no_interrupt():
+            scene.close()
+            if keep:
+                output.say(f"kept: {root}")
+            else:
+                shutil.rmtree(root, ignore_errors=True)
+    if json:
+        output.data(summary)
+    else:
+        _closing(summary)
+    if summary["lost"] or summary["duplicates"]:
+        raise click.exceptions.Exit(7)
+
+
+class Watch:
+    """Looks at the hub and at the backend once a second and remembers what it saw."""
+
+    def __init__(self, scene: Scene, quiet: bool) -> None:
+        self.scene = scene
+        self.quiet = quiet
+        self.began = 0.0
+        self.start_s = 0.0
+        self.first_ack_s: float | None = None
+        self.rss_mib = 0.0
+        self.most_buffered = 0
+        self.status: dict[str, Any] = {}
+        self.stats: dict[str, Any] = {}
+        self._lines = 0
+
+    def start(self) -> None:
+        self.began = time.monotonic()
+        ready = self.scene.start_hub()
+        self.start_s = ready["start_s"]
+        output.say(f"hub: {ready['hub']} ready in {self.start_s:.2f} s; Ctrl-C ends the demo")
+
+    def run(self, seconds: float | None, outage: float) -> None:
+        """Until `seconds` have passed; the backend is away from second 5 on, for `outage` seconds."""
+        cut = 5.0 if outage else None
+        back: float | None = None
+        end = None if seconds is None else max(seconds, 5.0 + outage + 5.0 if outage else 0.0)
+        while end is None or time.monotonic() - self.began < end:
+            elapsed = time.monotonic() - self.began
+            if cut is not None and elapsed >= cut:
+                cut, back = None, elapsed + outage
+                output.say(f"--- backend cut off for {outage:.0f} s: readings stay sealed in the buffer")
+                self.scene.stop("backend")
+            if back is not None and elapsed >= back:
+                back = None
+                output.say("--- backend returns: the buffer drains")
+                self.scene.start_backend()
+            self.scene.check()
+            self.look()
+            self.show()
+            time.sleep(0.2 if self.first_ack_s is None else 1.0)
+
+    def look(self) -> None:
+        self.status = call(self.scene.state / "hub.sock", "status")
+        with contextlib.suppress(NotReady):
+            self.stats = self.scene.stats()
+        self.rss_mib = max(self.rss_mib, self.status["rss_mib"])
+        self.most_buffered = max(self.most_buffered, self.status["buffer"]["readings"])
+        if self.first_ack_s is None and self.status["link"]["acked"]:
+            self.first_ack_s = time.monotonic() - self.began
+
+    def show(self) -> None:
+        """The live summary, redrawn in place on a terminal, one line a second elsewhere."""
+        s, buffer, link = self.status, self.status["buffer"], self.status["link"]
+        line = (
+            f"{s['up_s']:5.0f} s  {s['reports']} reports  {s['readings']} readings  {buffer['readings']} buffered  "
+            f"{link['acked']} acked  {self._bytes_per_reading():.1f} B/reading  {self.stats.get('readings', 0)} backend rows"
+        )
+        if self.quiet:
+            output.say(line)
+            return
+        lines = [line, ""] + [
+            f"  {v['series']:<34} {_text(v['value']):>12} {v['unit']:<6} trust {v['trust']}" for v in s["last"]
+        ]
+        lines = lines[: max(5, shutil.get_terminal_size().lines - 2)]
+        click.echo((f"\x1b[{self._lines}F" if self._lines else "") + "".join(f"\x1b[2K{text}\n" for text in lines), nl=False)
+        self._lines = len(lines)
+
+    def finish(self) -> dict[str, Any]:
+        """Stop the hub in order, let the backend count, and say what came of it."""
+        if "backend" not in self.scene.processes:
+            self.scene.start_backend()
+        self._drained()
+        last = self.scene.stop("hub", timeout=DRAIN_S + 15)
+        with contextlib.suppress(NotReady):
+            self.stats = self.scene.stats()
+        readings = last.get("readings", self.status.get("readings", 0))
+        acked = last.get("acked", 0)
+        rows = self.stats.get("readings", 0)
+        return {
+            "readings": readings,
+            "acked": acked,
+            "rows": rows,
+            "lost": max(0, readings - rows),
+            "duplicates": max(0, rows - readings),
+            "most_buffered": self.most_buffered,
+            "first_ack_s": self.first_ack_s and round(self.first_ack_s, 3),
+            "start_s": round(self.start_s, 3),
+            "rss_mib": round(self.rss_mib, 1),
+            "bytes_per_reading": round(self._bytes_per_reading(), 2),
+            "state_dir": str(self.scene.state),
+            "integrations": {p["name"]: p["state"] for p in self.status.get("plugins", []) if p["type"] != "uplink"},
+        }
+
+    def _drained(self) -> None:
+        """Wait until everything durable is acknowledged, or the deadline."""
+        end = time.monotonic() + DRAIN_S
+        with contextlib.suppress(HubError, KeyboardInterrupt):
+            while time.monotonic() < end:
+                self.look()
+                if self.status["buffer"]["readings"] <= self.status["buffer"]["pending"]:
+                    return
+                time.sleep(0.2)
+
+    def _bytes_per_reading(self) -> float:
+        buffer = self.status.get("buffer", {})
+        return buffer["written_bytes"] / buffer["written_readings"] if buffer.get("written_readings") else 0.0
+
+
+def _closing(s: dict[str, Any]) -> None:
+    output.table(("what", "figure"), [(key, value) for key, value in s.items() if key != "integrations"])
+    click.echo(
+        f"{s['readings']} readings emitted, {s['rows']} rows at the backend: {s['lost']} lost, {s['duplicates']} twice"
+    )
+
+
+def _text(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _no_interrupt() -> Any:
+    """A second Ctrl-C must not leave processes behind."""
+    former = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)

@@ -1,0 +1,69 @@
+"""How commands print: data on stdout, messages on stderr, plain tables, JSON on request."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def as_json(command: F) -> F:
+    """The `--json` option, as argument `json`."""
+    return click.option("--json", "json", is_flag=True, help="Print one JSON object.")(command)
+
+
+def with_config(command: F) -> F:
+    """The `--config` option, as argument `config` (a Path)."""
+    return click.option(
+        "-c", "--config", type=click.Path(path_type=Path, dir_okay=False), envvar="ILOT_CONFIG",
+        default=lambda: Path("config.yaml") if os.path.exists("config.yaml") else Path("/etc/ilot/config.yaml"),
+        show_default="config.yaml here, else /etc/ilot/config.yaml", help="The configuration file.",
+    )(command)  # fmt: skip
+
+
+def with_state(command: F) -> F:
+    """The `--state-dir` option, as argument `state_dir` (a Path or None: what the configuration says)."""
+    return click.option(
+        "--state-dir", type=click.Path(path_type=Path, file_okay=False), envvar="ILOT_STATE_DIR", default=None,
+        help="The state directory; by default what the configuration says.",
+    )(command)  # fmt: skip
+
+
+def data(value: Any) -> None:
+    """One JSON value on stdout, on one line."""
+    click.echo(msgspec.json.encode(value, enc_hook=str))
+
+
+def say(text: str) -> None:
+    """A message for people, on stderr."""
+    click.echo(text, err=True)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A plain table on stdout; numbers right, text left."""
+    body = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(head, *body, strict=True)] if body else [len(h) for h in head]
+    for row in [list(head), *body]:
+        cells = (
+            cell.rjust(width) if _number(cell) else cell.ljust(width) for cell, width in zip(row, widths, strict=True)
+        )
+        click.echo("  ".join(cells).rstrip())
+
+
+def _number(cell: str) -> bool:
+    return cell.replace(".", "", 1).replace("-", "", 1).replace(",", "").isdigit()
+
+
+def size(n: float) -> str:
+    """Bytes for people: 1.5 MB."""
+    for unit in ("B", "kB", "MB"):
+        if n < 1000:
+            return f"{n:.0f} {unit}" if unit == "B" else f"{n:.1f} {unit}"
+        n /= 1000
+    return f"{n:.1f} GB"

@@ -1,0 +1,188 @@
+"""The demo's scene: a backend, a simulated building and a hub, each a process of its own on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from hub.errors import HubError, NotReady
+
+READY_S = 20.0
+
+CONFIG = """\
+# Written by `ilot demo`. The building is simulated, the protocols are real.
+hub:
+  name: Démonstration
+  site: ecole-demo
+  state_dir: {state}
+sites:
+  ecole-demo: {{name: École de démonstration, timezone: Europe/Paris}}
+zones:
+  classes: {{site: ecole-demo, name: Salles de classe}}
+  technique: {{site: ecole-demo, name: Locaux techniques}}
+places:
+  classe-1: {{zone: classes, name: Classe 1}}
+  classe-2: {{zone: classes, name: Classe 2}}
+  cour: {{zone: classes, name: Cour}}
+  hub: {{zone: technique, name: Le hub lui-même}}
+  compteur: {{zone: technique, name: Compteur électrique}}
+  chaufferie: {{zone: technique, name: Chaufferie}}
+integrations:
+  host: {{interval: 5s}}
+  bluetooth: {{}}
+  modbus:
+    host: 127.0.0.1
+    port: {modbus_port}
+    interval: 2s
+    perimeter: {{kind: locked room, declared_by: ilot demo, declared_on: 2026-01-01}}
+link:
+  uplinks:
+    https: {{url: "{url}"}}
+buffer:
+  window: 1s
+"""
+
+
+class Scene:
+    """Starts and ends the processes. Everything lives under `root`; logs are `root/*.log`."""
+
+    def __init__(self, root: Path, say: Callable[[str], None]) -> None:
+        self.root = root
+        self.say = say
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.backend: dict[str, Any] = {}
+        self.modbus: dict[str, Any] = {}
+        self.radio: dict[str, Any] = {}
+        self.state = root / "hub"
+        self.config = root / "config.yaml"
+        self._backend_dir = root / "backend"
+        self._port = 0
+
+    def prepare(self) -> None:
+        """Everything but the hub: the owner, the backend, the building, the enrolment, the configuration."""
+        self.say("backend: making the owner's root, CA and keys (demo grade: they lie beside the server)")
+        self._ilot("backend", "init", str(self._backend_dir), "--json")
+        self.start_backend()
+        self.say("building: a meter and a boiler on Modbus TCP, three sensors on Bluetooth")
+        self.modbus = self._start("modbus", "-m", "integrations.modbus.sim")
+        self.radio = self._start("radio", "-m", "integrations.bluetooth.sim", "--interval", "2")
+        self.config.write_text(self._configuration(), encoding="utf-8")
+        self.say("hub: enrolling with a one-use token")
+        token = self._ilot("backend", "token", str(self._backend_dir), "--url", self.backend["url"], "--json")["token"]
+        self._ilot("enroll", "--config", str(self.config), "--token-file", "-", "--json", stdin=token)
+
+    def start_backend(self) -> None:
+        """Start the backend, on the port it had before if it ran already."""
+        self.backend = self._start(
+            "backend", "-m", "hub", "backend", "run", str(self._backend_dir), "--port", str(self._port), "--json"
+        )
+        self._port = int(self.backend["url"].rpartition(":")[2].strip("/"))
+
+    def start_hub(self) -> dict[str, Any]:
+        """Start the hub; returns its ready line."""
+        return self._start(
+            "hub", "-m", "hub", "run", "--config", str(self.config), "--json",
+            DBUS_SYSTEM_BUS_ADDRESS=self.radio["bus_address"],
+        )  # fmt: skip
+
+    def stop(self, name: str, *, timeout: float = 30.0) -> dict[str, Any]:
+        """SIGTERM and wait; what the process printed last, as JSON, {} when that was nothing."""
+        process = self.processes.pop(name, None)
+        if process is None:
+            return {}
+        process.send_signal(signal.SIGTERM)
+        last = b""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            out, _ = process.communicate(timeout=timeout)
+            last = (out or b"").strip().rpartition(b"\n")[2]
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        with contextlib.suppress(ValueError):
+            return dict(json.loads(last))
+        return {}
+
+    def close(self) -> None:
+        for name in ("hub", "radio", "modbus", "backend"):
+            self.stop(name, timeout=10)
+
+    def check(self) -> None:
+        """Raise HubError when a process of the scene has ended by itself."""
+        for name, process in self.processes.items():
+            if process.poll() is not None:
+                raise HubError(f"the {name} process ended (exit {process.returncode}): {self._tail(name)}")
+
+    def stats(self) -> dict[str, Any]:
+        """The backend's own count, over its operator API. Raises NotReady while it is away."""
+        token = (self._backend_dir / "operator.token").read_text().strip()
+        trusted = ssl.create_default_context(cafile=str(self._backend_dir / "ca.crt"))
+        request = urllib.request.Request(  # noqa: S310 - https, and the address is our own child's
+            f"{self.backend['url'].rstrip('/')}/v1/stats", headers={"Authorization": f"Bearer {token}"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=5, context=trusted) as reply:  # noqa: S310
+                return dict(json.load(reply))
+        except (urllib.error.URLError, OSError) as error:
+            raise NotReady(f"the backend does not answer: {error}") from error
+
+    def _configuration(self) -> str:
+        devices = {"host:local": {"integration": "host", "place": "hub"}}
+        for device, place in zip(self.radio["devices"], ("classe-1", "classe-2", "cour"), strict=False):
+            devices[device["id"]] = {"integration": "bluetooth", "place": place, "model": device.get("model", "")}
+            if device.get("key"):
+                devices[device["id"]]["key"] = device["key"]
+        for (name, settings), place in zip(self.modbus["devices"].items(), ("compteur", "chaufferie"), strict=False):
+            devices[name] = {"integration": "modbus", "place": place, "settings": settings}
+        text = CONFIG.format(state=self.state, modbus_port=self.modbus["port"], url=self.backend["url"].rstrip("/"))
+        # JSON is YAML: what the simulators say of themselves goes in as it is.
+        return text + "devices: " + json.dumps(devices, indent=2, ensure_ascii=False) + "\n"
+
+    def _start(self, name: str, *arguments: str, **environment: str) -> dict[str, Any]:
+        log: IO[bytes] = (self.root / f"{name}.log").open("ab")
+        process = subprocess.Popen(
+            [sys.executable, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
+            env={**os.environ, **environment}, start_new_session=True,
+        )  # fmt: skip
+        log.close()
+        self.processes[name] = process
+        return self._ready_line(name, process)
+
+    def _ready_line(self, name: str, process: subprocess.Popen[bytes]) -> dict[str, Any]:
+        """The first line a process prints is one JSON object: it is ready."""
+        import select
+
+        end = time.monotonic() + READY_S
+        stream = process.stdout
+        assert stream is not None  # noqa: S101 - PIPE was asked for
+        while time.monotonic() < end:
+            if select.select([stream], [], [], 0.1)[0]:
+                line = stream.readline()
+                with contextlib.suppress(ValueError):
+                    return dict(json.loads(line))
+                if not line:
+                    break
+        raise NotReady(f"the {name} process was not ready within {READY_S:.0f} s: {self._tail(name)}")
+
+    def _tail(self, name: str) -> str:
+        path = self.root / f"{name}.log"
+        lines = path.read_text(errors="replace").strip().splitlines()[-5:] if path.exists() else []
+        return " | ".join(lines) or f"it said nothing; see {path}"
+
+    def _ilot(self, *arguments: str, stdin: str = "") -> dict[str, Any]:
+        done = subprocess.run(
+            [sys.executable, "-m", "hub", *arguments], input=stdin.encode(), capture_output=True, timeout=60, check=False
+        )
+        if done.returncode:
+            raise HubError(f"ilot {' '.join(arguments[:2])} failed: {done.stderr.decode(errors='replace').strip()}")
+        return dict(json.loads(done.stdout.strip().rpartition(b"\n")[2]))

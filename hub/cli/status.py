@@ -1,0 +1,71 @@
+"""`ilot status`: how the running hub is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hub.cli import output
+from hub.cli.where import socket_of
+from hub.control import call
+
+
+@click.command()
+@output.with_config
+@output.with_state
+@output.as_json
+def status(config: Path, state_dir: Path | None, json: bool) -> None:
+    """Show the running hub: plugins, buffer, link, last values, and what was refused and why."""
+    answer = call(socket_of(config, state_dir), "status")
+    if json:
+        output.data(answer)
+    else:
+        show(answer)
+    if answer["degraded"]:
+        raise click.exceptions.Exit(6)
+
+
+def show(s: dict[str, Any]) -> None:
+    """The same for people."""
+    buffer, link = s["buffer"], s["link"]
+    click.echo(f"{s['hub']}  up {s['up_s']:.0f} s  {s['reports']} reports, {s['readings']} readings")
+    click.echo(
+        f"buffer  {buffer['readings']} readings not yet acknowledged, {output.size(buffer['bytes'])} in "
+        f"{buffer['segments']} segments" + (f"; LAST ERROR {buffer['error']}" if buffer["error"] else "")
+    )
+    click.echo(
+        f"link    {link['acked']} readings acknowledged, last ack "
+        + (f"{link['last_ack_s']:.0f} s ago" if link["last_ack_s"] is not None else "never")
+        + (f"; {link['error']}" if link["error"] else "")
+    )
+    for problem in s["degraded"]:
+        click.echo(f"!       {problem}")
+    click.echo()
+    output.table(
+        ("plugin", "state", "restarts", "problem"),
+        [(p["name"], p["state"], p["restarts"], p["error"]) for p in s["plugins"]],
+    )
+    if s["last"]:
+        click.echo()
+        output.table(
+            ("series", "value", "unit", "trust", "signal dBm"),
+            [(v["series"], _value(v["value"]), v["unit"], v["trust"], v["rssi"]) for v in s["last"]],
+        )
+    if s["counts"]:
+        click.echo()
+        output.table(
+            ("refused or noted", "what", "times"),
+            [(subject, event, n) for subject, events in s["counts"].items() for event, n in events.items()],
+        )
+    if s["quarantine"]:
+        click.echo()
+        output.table(
+            ("not admitted", "model", "why", "heard"),
+            [(q["id"], q["model"], q["reason"], q["count"]) for q in s["quarantine"]],
+        )
+
+
+def _value(value: Any) -> Any:
+    return f"{value:g}" if isinstance(value, float) and abs(value) < 1e6 else value

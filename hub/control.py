@@ -1,0 +1,135 @@
+"""The Unix socket by which the CLI talks to the running hub: one JSON object a line, each way.
+
+    {"call": "status", "arguments": {}}  ->  {"result": …}  or  {"error": "…", "code": 4}
+
+Only the hub's own user and root are answered (SO_PEERCRED); the socket is 0600 besides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hub.errors import HubError, NotReady
+
+LINE_LIMIT = 1024 * 1024
+ANSWER_LIMIT = 64 * 1024 * 1024
+CALLERS = 16
+
+Call = Callable[[dict[str, Any]], Awaitable[Any]]
+
+_log = logging.getLogger("hub.control")
+
+
+class Request(msgspec.Struct):
+    call: str
+    arguments: dict[str, Any] = {}
+
+
+class Answer(msgspec.Struct, omit_defaults=True):
+    result: Any = None
+    error: str = ""
+    code: int = 0
+
+
+@contextlib.asynccontextmanager
+async def serving(path: Path, calls: Mapping[str, Call]) -> AsyncIterator[None]:
+    """Answer callers on `path` inside this scope. A stale socket of a dead hub is replaced: the caller holds
+    the state directory's lock, so no living hub can own it."""
+    room = asyncio.Semaphore(CALLERS)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, ValueError):  # a line over the limit is a ValueError
+            if _same_user(writer):
+                async with room:
+                    while line := await asyncio.wait_for(reader.readline(), 60):
+                        writer.write(msgspec.json.encode(await _answer(line, calls)) + b"\n")
+                        await writer.drain()
+        writer.close()
+
+    async def quietly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(TimeoutError):
+            await talk(reader, writer)
+        writer.close()
+
+    path.unlink(missing_ok=True)
+    with _short(path) as name:
+        former = os.umask(0o177)
+        try:
+            server = await asyncio.start_unix_server(quietly, name, limit=LINE_LIMIT)
+        finally:
+            os.umask(former)
+        try:
+            yield
+        finally:
+            server.close()
+            path.unlink(missing_ok=True)
+
+
+async def _answer(line: bytes, calls: Mapping[str, Call]) -> Answer:
+    try:
+        request = msgspec.json.decode(line, type=Request)
+    except msgspec.MsgspecError as error:
+        return Answer(error=f"not a request: {error}", code=2)
+    call = calls.get(request.call)
+    if call is None:
+        return Answer(error=f"this hub has no call {request.call!r}; it has {', '.join(sorted(calls))}", code=2)
+    try:
+        return Answer(result=await call(request.arguments))
+    except HubError as error:
+        return Answer(error=str(error), code=error.exit_code)
+    except Exception as error:  # one call's bug must not take the hub down
+        _log.exception("call %r failed", request.call)
+        return Answer(error=f"{type(error).__name__}: {error}", code=1)
+
+
+def _same_user(writer: asyncio.StreamWriter) -> bool:
+    peer = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return struct.unpack("3i", peer)[1] in (0, os.getuid())
+
+
+class Refused(HubError):
+    """The running hub answered with an error; it bears that error's exit code."""
+
+    def __init__(self, text: str, code: int) -> None:
+        super().__init__(text)
+        self.exit_code = code
+
+
+def call(path: Path, name: str, *, timeout: float = 30.0, **arguments: Any) -> Any:
+    """Ask the hub that runs on `path`. Raises NotReady when none does, Refused when it says no."""
+    with socket.socket(socket.AF_UNIX) as link, _short(path) as short:
+        link.settimeout(timeout)
+        try:
+            link.connect(short)
+            link.sendall(msgspec.json.encode(Request(name, arguments)) + b"\n")
+            with link.makefile("rb") as lines:
+                line = lines.readline(ANSWER_LIMIT)
+        except (OSError, TimeoutError) as error:
+            raise NotReady(f"no hub answers at {path}: {error}; is `ilot run` running on this state directory?") from error
+    answer = msgspec.json.decode(line or b'{"error": "the hub closed the line", "code": 4}', type=Answer)
+    if answer.error:
+        raise Refused(answer.error, answer.code)
+    return answer.result
+
+
+@contextlib.contextmanager
+def _short(path: Path) -> Iterator[str]:
+    """A name for the socket that fits into the 107 bytes of sockaddr_un, however deep its directory is."""
+    if len(os.fsencode(path)) < 100:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)

@@ -1,0 +1,136 @@
+"""What is owed, per (stream, run), and in which lane it waits. Pure.
+
+A record that is durable and not acked is in exactly one of these: `live` or `owed` (waiting), a flight (sent),
+`rejected` (the backend will not store it; offered again later). What was found missing from the disk is in none.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+from hub.delivery.ranges import Range, Ranges
+
+ALERTS, LIVE, BACKLOG = "alerts", "live", "backlog"
+
+
+class Lane(NamedTuple):
+    """A message of this lane takes at most `seconds` of the measured rate, within `least` and `most` bytes;
+    at most `window` such messages are sent and not acked."""
+
+    name: str
+    seconds: float
+    least: int
+    most: int
+    window: int
+
+    def budget(self, rate: float) -> int:
+        """Bytes of one message at `rate` bytes/s."""
+        return int(min(max(rate * self.seconds, self.least), self.most))
+
+
+LANES = (
+    Lane(ALERTS, 0.5, 8 << 10, 64 << 10, 4),
+    Lane(LIVE, 1.0, 16 << 10, 512 << 10, 3),
+    Lane(BACKLOG, 0.5, 4 << 10, 512 << 10, 4),
+)
+"""In the order they are served. Half a second for the backlog, so that two of its messages before a live one
+stay within the second that the link promises."""
+
+
+class Ledger:
+    """The books of one run of one stream. `closed`: an earlier process wrote it, and may have sent any of it."""
+
+    def __init__(self, stream: str, run: bytes, *, first: int, last: int, closed: bool) -> None:
+        self.stream = stream
+        self.run = run
+        self.closed = closed
+        self.first = first  # lowest number still on disk
+        self.last = last  # highest durable number
+        self.acked = Ranges()
+        self.offered = Ranges()  # sent by this process, or looked for and missing
+        self.rejected = Ranges()
+        self.owed = Ranges()
+        self.live = Ranges()
+        self._fresh: deque[tuple[float, int]] = deque()  # (when durable, its last number)
+        self._aged = 0  # every number up to here has left the live lane
+
+    def was_offered(self, first: int, last: int) -> bool:
+        """May the backend have all of first…last? What is no longer on disk needs no protection."""
+        if last > self.last:
+            return False
+        first = max(first, self.first)
+        return self.closed or first > last or not self.offered.outside(first, last)
+
+    def durable(self, first: int, last: int, now: float) -> None:
+        """Numbers first…last have just reached the disk."""
+        first = max(first, self.last + 1)
+        if first > last:
+            return
+        self.last = last
+        if self.stream == ALERTS:
+            self.owed.add(first, last)
+        else:
+            self.live.add(first, last)
+            self._fresh.append((now, last))
+
+    def age(self, before: float) -> None:
+        """What became durable earlier than `before` and still waits is no longer live: it joins the backlog."""
+        while self._fresh and self._fresh[0][0] < before:
+            self._aged = self._fresh.popleft()[1]
+        for first, last in self.live.inside(1, self._aged):
+            self.live.discard(first, last)
+            self.owed.add(first, last)
+
+    def give_back(self, span: Range, lane: str) -> None:
+        """A span that was sent and lost waits again, without what was acked, rejected or evicted meanwhile."""
+        first, last = max(span[0], self.first), span[1]
+        for part in self.acked.outside(first, last):
+            for low, high in self.rejected.outside(*part):
+                (self.live if lane == LIVE and low > self._aged else self.owed).add(low, high)
+
+    def take(self, first: int, last: int) -> None:
+        """A span is sent, or was found missing."""
+        self.offered.add(first, last)
+        self.no_longer_waits(first, last)
+
+    def no_longer_waits(self, first: int, last: int) -> None:
+        self.owed.discard(first, last)
+        self.live.discard(first, last)
+
+    def acknowledge(self, ranges: list[Range]) -> list[Range]:
+        """Returns the parts of `ranges` that were not acked before."""
+        fresh = [part for span in ranges for part in self.acked.outside(*span)]
+        for first, last in fresh:
+            self.acked.add(first, last)
+            self.rejected.discard(first, last)
+            self.no_longer_waits(first, last)
+        return fresh
+
+    def reject(self, first: int, last: int) -> None:
+        for low, high in self.acked.outside(first, last):
+            self.rejected.add(low, high)
+            self.no_longer_waits(low, high)
+
+    def retry_rejected(self) -> None:
+        for first, last in self.rejected:
+            self.owed.add(first, last)
+        self.rejected.clear()
+
+    def forget_acks(self) -> None:
+        """The backend's database is new: what is on disk is owed again, except what waits or is on its way."""
+        self.acked.clear()
+        self.rejected.clear()
+        if self.first <= self.last:
+            for first, last in self.live.outside(self.first, self.last):
+                self.owed.add(first, last)
+
+    def evicted(self, first: int) -> None:
+        """Numbers below `first` have left the disk."""
+        self.first = max(self.first, first)
+        self.no_longer_waits(1, self.first - 1)
+        self.rejected.discard(1, self.first - 1)
+
+    def unsettled(self, spans: list[Range]) -> bool:
+        """Is any of these neither acked nor rejected?"""
+        return any(self.rejected.outside(*part) for span in spans for part in self.acked.outside(*span))

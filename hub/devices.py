@@ -1,0 +1,93 @@
+"""The devices this hub admits, by id, and the replacements made on site.
+
+Configuration is admission: what the file or the store names is known. `ilot device replace OLD NEW` lets NEW
+stand where OLD stood: place, series, settings and rules stay, only the hardware's id changes. The file may go on
+naming OLD; the replacement, kept in the store, says who stands there today.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+
+import msgspec
+
+from hub.errors import HubError
+from hub.model import DEVICE_ID, Device
+
+
+class Devices:
+    """Known devices by id. `replaced` maps a former id to the one that took its place."""
+
+    def __init__(self, devices: Iterable[Device] = (), replaced: Mapping[str, tuple[str, bytes | None]] | None = None):
+        self._devices: dict[str, Device] = {}
+        self.replaced: dict[str, tuple[str, bytes | None]] = dict(replaced or {})
+        self._listeners: dict[str, set[asyncio.Queue[Device]]] = {}
+        for device in devices:
+            known = self._today(device)
+            self._devices[known.id] = known
+
+    def _today(self, device: Device) -> Device:
+        """Who stands today where the configuration says `device` stands."""
+        seen = {device.id}
+        while device.id in self.replaced:
+            new, key = self.replaced[device.id]
+            if new in seen:
+                break
+            seen.add(new)
+            device = msgspec.structs.replace(device, id=new, key=key)  # a key belongs to hardware, not to a place
+        return device
+
+    def get(self, device: str) -> Device | None:
+        return self._devices.get(device)
+
+    def of(self, integration: str) -> list[Device]:
+        """The devices of one integration instance."""
+        return [device for device in self._devices.values() if device.integration == integration]
+
+    def key(self, device: str) -> bytes | None:
+        """The radio key of a device id, None when there is none."""
+        known = self._devices.get(device)
+        return known.key if known else None
+
+    def put(self, device: Device) -> None:
+        """Add or change one; the integration's `changes()` yields it."""
+        self._devices[device.id] = device
+        for queue in self._listeners.get(device.integration, ()):
+            queue.put_nowait(device)
+
+    def replace(self, old: str, new: str, key: bytes | None = None) -> Device:
+        """NEW stands where OLD stood. Returns NEW as a device. Raises HubError when that makes no sense."""
+        device = self._devices.get(old)
+        if device is None:
+            raise HubError(f"no device {old!r} is known; `ilot devices` lists them")
+        if new in self._devices:
+            raise HubError(f"{new!r} already stands at place {self._devices[new].place!r}")
+        if not DEVICE_ID.fullmatch(new):
+            raise HubError(f"{new!r} is not a device id; expected scheme:identifier, like {old!r}")
+        if new.partition(":")[0] != old.partition(":")[0]:
+            raise HubError(f"{new!r} and {old!r} are not of the same kind")
+        # The former device may come back one day (a repaired sensor): drop whatever chain led away from NEW.
+        self.replaced.pop(new, None)
+        self.replaced[old] = (new, key)
+        del self._devices[old]
+        successor = msgspec.structs.replace(device, id=new, key=key)
+        self.put(successor)
+        return successor
+
+    async def changes(self, integration: str) -> AsyncIterator[Device]:
+        """Each device of one integration that is added or changed from now on."""
+        queue: asyncio.Queue[Device] = asyncio.Queue()
+        listeners = self._listeners.setdefault(integration, set())
+        listeners.add(queue)
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            listeners.discard(queue)
+
+    def __iter__(self) -> Iterator[Device]:
+        return iter(list(self._devices.values()))
+
+    def __len__(self) -> int:
+        return len(self._devices)

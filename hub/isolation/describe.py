@@ -1,0 +1,129 @@
+"""Describe a plugin from a child process, and remember the answer by the hash of its installed files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hub.errors import PluginError
+from hub.model import Metric
+from hub.registry import Plugin, Registry
+
+TIMEOUT_S = 20.0
+LIMIT = 4 * 1024 * 1024
+
+
+class IntegrationText(msgspec.Struct, frozen=True):
+    """One integration: JSON Schemas (draft 2020-12 as pydantic writes it) and the metrics it adds."""
+
+    name: str
+    schema: dict[str, Any]
+    device_schema: dict[str, Any] | None = None
+    metrics: tuple[Metric, ...] = ()
+
+
+class DecoderText(msgspec.Struct, frozen=True):
+    name: str
+    kind: str
+    metrics: tuple[Metric, ...] = ()
+
+
+class UplinkText(msgspec.Struct, frozen=True):
+    name: str
+    schema: dict[str, Any]
+
+
+class Description(msgspec.Struct, frozen=True):
+    """All the core knows of a plugin it did not import. `error` says why there is nothing else."""
+
+    name: str
+    distribution: str
+    version: str
+    shipped: bool = False
+    error: str = ""
+    integrations: tuple[IntegrationText, ...] = ()
+    decoders: tuple[DecoderText, ...] = ()
+    uplinks: tuple[UplinkText, ...] = ()
+
+
+def describe_here(registry: Registry, name: str) -> Description:
+    """Import the plugin in this very process and describe it. An error of the plugin is part of the answer."""
+    try:
+        plugin = registry.load(name)
+    except PluginError as error:
+        known = registry.plugins.get(name)
+        if known is None:
+            raise
+        return Description(name, known.distribution, known.version, known.shipped, error=str(error))
+    return Description(
+        plugin.name,
+        plugin.distribution,
+        plugin.version,
+        plugin.shipped,
+        integrations=tuple(
+            IntegrationText(
+                i.name, i.config.model_json_schema(), i.device.model_json_schema() if i.device else None, i.metrics
+            )
+            for i in plugin.integrations
+        ),
+        decoders=tuple(DecoderText(d.name, d.kind, d.metrics) for d in plugin.decoders),
+        uplinks=tuple(UplinkText(u.name, u.config.model_json_schema()) for u in plugin.uplinks),
+    )
+
+
+def describe(plugin: Plugin, cache: Path | None = None) -> Description:
+    """Describe a plugin from a child process with an empty environment. Blocking: call it in a thread.
+
+    `cache` is a directory of this user's own; an answer is kept under the hash of the distribution's recorded
+    files, so a changed wheel is described again. A child that hangs, dies or talks nonsense gives an `error`.
+    """
+    kept = cache / f"{plugin.name}-{_files_hash(plugin)}.json" if cache else None
+    if kept is not None:
+        with contextlib.suppress(OSError, msgspec.MsgspecError):
+            return msgspec.json.decode(kept.read_bytes(), type=Description)
+    description = _ask_child(plugin)
+    if kept is not None and not description.error:
+        kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        partial = kept.with_suffix(f".{os.getpid()}")
+        partial.write_bytes(msgspec.json.encode(description))
+        partial.replace(kept)
+    return description
+
+
+def _ask_child(plugin: Plugin) -> Description:
+    def failed(why: str) -> Description:
+        return Description(plugin.name, plugin.distribution, plugin.version, plugin.shipped, error=why)
+
+    try:
+        child = subprocess.run(
+            [sys.executable, "-m", "hub.isolation", "describe", plugin.name],
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT_S, env={"PATH": os.defpath}, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return failed(f"{plugin} did not describe itself within {TIMEOUT_S:.0f} s")
+    if child.returncode or len(child.stdout) > LIMIT:
+        last = child.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no message"]
+        return failed(f"{plugin} could not be described (exit {child.returncode}): {last[0][:300]}")
+    try:
+        return msgspec.json.decode(child.stdout, type=Description)
+    except msgspec.MsgspecError as error:
+        return failed(f"{plugin} printed something else than its description: {error}")
+
+
+def _files_hash(plugin: Plugin) -> str:
+    """A hash over the recorded hashes of the distribution's files; editable installs record little, so the
+    sources' modification times stand in there."""
+    parts = [plugin.distribution, plugin.version, plugin.entry.value, sys.version]
+    dist = plugin.entry.dist
+    for file in (dist.files or ()) if dist else ():
+        parts.append(f"{file} {file.hash.value if file.hash else ''}")
+        with contextlib.suppress(OSError):
+            parts.append(str(os.stat(str(file.locate())).st_mtime_ns))
+    return sha256("\n".join(parts).encode()).hexdigest()[:24]

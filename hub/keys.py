@@ -1,0 +1,158 @@
+"""The hub's own keys: where they live, and how they come to be there whole or not at all.
+
+    identity   Ed25519, PKCS#8 PEM   signs epochs and STATE; pinned by the backend at enrolment; not the TLS key
+    store      32 random bytes       encrypts the local SQLite and LOCAL records
+    tls        ECDSA P-256, PEM      key of the client certificate
+
+One file each in the state directory's `keys/`, mode 0600. A key of the same name, `ilot-identity`, `ilot-store`
+or `ilot-tls`, in `$CREDENTIALS_DIRECTORY` (systemd `LoadCredential=`, `LoadCredentialEncrypted=`) takes its place.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import secrets
+import stat
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+
+from hub.errors import ConfigError, StorageError
+
+STORE_KEY_BYTES = 32
+_MAX_KEY_FILE = 16384
+_FILES = {"identity": "identity.pem", "store": "store.key", "tls": "tls.pem"}
+
+
+def hub_id(identity_public: bytes) -> str:
+    """Name of the hub whose raw Ed25519 public key is given: `hub-` and 16 characters of base32."""
+    return "hub-" + base64.b32encode(hashlib.sha256(identity_public).digest()[:10]).decode().lower()
+
+
+@dataclass(frozen=True, slots=True)
+class HubKeys:
+    """A hub's keys in memory. `tls_key` is the path of a PEM file, because that is what `ssl` reads."""
+
+    identity: ed25519.Ed25519PrivateKey = field(repr=False)
+    store_key: bytes = field(repr=False)
+    tls_key: Path
+
+    @property
+    def identity_public(self) -> bytes:
+        """The raw public key, 32 bytes."""
+        return self.identity.public_key().public_bytes_raw()
+
+    @property
+    def hub_id(self) -> str:
+        return hub_id(self.identity_public)
+
+
+def create(directory: Path) -> HubKeys:
+    """Make new keys in `directory`, which must not exist yet; all three appear at once, already synced.
+
+    Raises ConfigError when keys are there already (they are never overwritten), StorageError when the disk refuses.
+    """
+    if directory.exists():
+        raise ConfigError(f"{directory} exists already: keys are never overwritten; remove it to start as a new hub")
+    tls = ec.generate_private_key(ec.SECP256R1())
+    contents = {
+        "identity": private_pem(ed25519.Ed25519PrivateKey.generate()),
+        "store": secrets.token_bytes(STORE_KEY_BYTES),
+        "tls": private_pem(tls),
+    }
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".keys-", dir=directory.parent) as scratch:
+            made = Path(scratch) / "keys"
+            made.mkdir(mode=0o700)
+            for name, data in contents.items():
+                write_atomically(made / _FILES[name], data)
+            made.rename(directory)
+        sync_directory(directory.parent)
+    except OSError as error:
+        raise StorageError(f"cannot write the hub's keys to {directory}: {error.strerror or error}") from error
+    return load(directory, {})
+
+
+def load(directory: Path, environment: Mapping[str, str] | None = None) -> HubKeys:
+    """Read the keys of `directory`, each replaced by systemd's credential where there is one.
+
+    Raises ConfigError naming the file when a key is missing, readable by others, or not what it should be.
+    """
+    found = {name: _find(name, directory, os.environ if environment is None else environment) for name in _FILES}
+    identity = _private_key(found["identity"])
+    if not isinstance(identity, ed25519.Ed25519PrivateKey):
+        raise ConfigError(f"{found['identity']} is not an Ed25519 key; restore it from the state backup")
+    store_key = _read(found["store"])
+    if len(store_key) != STORE_KEY_BYTES:
+        raise ConfigError(
+            f"{found['store']} holds {len(store_key)} bytes, expected {STORE_KEY_BYTES}; restore it from the state backup"
+        )
+    tls = _private_key(found["tls"])
+    if not (isinstance(tls, ec.EllipticCurvePrivateKey) and isinstance(tls.curve, ec.SECP256R1)):
+        raise ConfigError(f"{found['tls']} is not an ECDSA P-256 key; restore it from the state backup")
+    return HubKeys(identity=identity, store_key=store_key, tls_key=found["tls"])
+
+
+def private_pem(key: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
+    """PKCS#8, unencrypted: the file's mode protects it."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Replace `path` by `data`: a reader, also after a power cut, sees the old or the new. Raises OSError."""
+    descriptor, scratch = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(scratch).replace(path)
+    except BaseException:
+        Path(scratch).unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make creations, renames and unlinks in `directory` durable. Raises OSError."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _find(name: str, directory: Path, environment: Mapping[str, str]) -> Path:
+    credentials = environment.get("CREDENTIALS_DIRECTORY", "")
+    credential = Path(credentials) / f"ilot-{name}"
+    return credential if credentials and credential.is_file() else directory / _FILES[name]
+
+
+def _private_key(path: Path) -> object:
+    try:
+        return load_pem_private_key(_read(path), password=None)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{path} is not an unencrypted PEM private key; restore it from the state backup") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            if mode & 0o077:
+                raise ConfigError(f"{path} can be read by others (mode {mode:04o}): chmod 600 {path}")
+            return file.read(_MAX_KEY_FILE)
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path} is missing: enrol this hub with `ilot enroll`, or restore the state backup"
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error

@@ -1,0 +1,145 @@
+"""The straight path of one report, top to bottom: emit -> admission -> privacy -> observe -> append.
+
+A straight pipe, no event bus, no queue. `emit` may wait before the append (that is the back-pressure); the append
+itself never awaits, so a report is accepted whole or not at all, even when its plugin is cancelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from hub.admission.quarantine import Quarantine
+from hub.admission.replay import Freshness, ReplayWindows
+from hub.buffer import Buffer, Row
+from hub.clock import Clock
+from hub.counts import Counts
+from hub.errors import PluginError
+from hub.model import Candidate, Device, Quality, Report
+from hub.plan import Plan, Planner
+
+FUTURE_S = 120.0
+"""A source may run this many seconds ahead of the hub; beyond, its date is not believed."""
+
+
+class Pipeline:
+    """One a hub. `device` tells which device an id names, None when it is not admitted."""
+
+    def __init__(
+        self, *, device: Callable[[str], Device | None], planner: Planner, replay: ReplayWindows, quarantine: Quarantine,
+        buffer: Buffer, clock: Clock, counts: Counts,
+    ) -> None:  # fmt: skip
+        self._device = device
+        self._planner = planner
+        self._replay = replay
+        self._quarantine = quarantine
+        self._buffer = buffer
+        self._clock = clock
+        self._counts = counts
+        self._plans: dict[str, Plan] = {}
+        self.reports = 0
+        self.readings = 0
+
+    async def emit(self, integration: str, report: Report, *, durable: bool = False) -> None:
+        """Accept one report of an integration instance. With `durable`, return after its fdatasync."""
+        if self._buffer.full:
+            await self._buffer.room()
+        if self.accept(integration, report) and durable:
+            await self._buffer.flush()
+
+    def accept(self, integration: str, report: Report) -> bool:
+        """The path itself, without waiting. True when the report was appended, False when it was kept out
+        (and counted). Raises PluginError when the integration speaks for a device that is not its own."""
+        # admission: known, its own, fresh
+        plan = self._plans.get(report.device) or self._admit(integration, report)
+        if plan is None:
+            return False
+        if plan.device.integration != integration:
+            self._counts.add("not-its-own", integration)
+            raise PluginError(f"{integration!r} spoke for {report.device!r}, a device of {plan.device.integration!r}")
+        proof = report.proof
+        if proof is not None and proof.authenticated and proof.counter is not None:
+            freshness = self._replay.judge(plan.window, proof.counter)
+            if freshness is not Freshness.FRESH:
+                self._counts.add(freshness.value, report.device)
+                return False
+
+        # plausibility and privacy: what may not be kept goes no further than here
+        shape = plan.shape(tuple(report.values))
+        wrong = shape.implausible(report.values)
+        if wrong:
+            self._counts.add("implausible", report.device, len(wrong))
+            kept = {key: value for key, value in report.values.items() if key not in wrong}
+            report = msgspec.structs.replace(report, values=kept)
+            shape = plan.shape(tuple(kept))
+        if shape.keep is None:
+            values = tuple(report.values.values())
+        else:
+            self._count_left_out(report.device, shape.unknown, shape.withheld)
+            values = tuple([report.values[key] for key in shape.keep])
+        if not values:
+            return False
+
+        # time: the source's own, the hub's, or the boot's when no clock can be believed
+        now = self._clock.now()
+        time, sure, quality = report.time, True, report.quality
+        if time is not None and not 0 <= time <= now + FUTURE_S:
+            self._counts.add("wrong-date", report.device)
+            time, quality = None, max(quality, Quality.UNCERTAIN)
+        if time is None:
+            time, sure = now, self._clock.sure()
+
+        # observe: the live view sees, it does not change
+        slot = shape.slot
+        trust = slot.trust = plan.trust(proof)
+        slot.report = report
+        slot.time = time if sure else None
+
+        # append: in RAM now, durable with the next commit
+        self._buffer.append(
+            Row(
+                plan.subject,
+                shape.shape,
+                int((time if sure else self._clock.monotonic()) * 1000),
+                sure,
+                values,
+                quality,
+                trust,
+                report.signal.rssi if report.signal else None,
+                report.position,
+            )
+        )
+        self.reports += 1
+        self.readings += len(values)
+        return True
+
+    def recompile(self, device: str | None = None) -> None:
+        """Forget compiled plans (of one device, or all): something they were compiled from has changed."""
+        if device is None:
+            self._plans.clear()
+        else:
+            self._plans.pop(device, None)
+
+    def candidate(self, candidate: Candidate, reason: str) -> None:
+        """Something found or heard that is not admitted."""
+        self._quarantine.add(candidate, reason, self._clock.now())
+
+    def _admit(self, integration: str, report: Report) -> Plan | None:
+        device = self._device(report.device)
+        if device is None:
+            self._counts.add("not-admitted", integration)
+            found = Candidate(
+                id=report.device, integration=integration, values=report.values, signal=report.signal,
+            )  # fmt: skip
+            self.candidate(found, "not in the configuration")
+            return None
+        self._quarantine.release(device.id)
+        plan = self._plans[device.id] = self._planner.compile(device)
+        return plan
+
+    def _count_left_out(self, device: str, unknown: tuple[str, ...], withheld: tuple[str, ...]) -> None:
+        if unknown:
+            self._counts.add("unknown-metric", device, len(unknown))
+        if withheld:
+            self._counts.add("withheld-personal", device, len(withheld))

@@ -1,0 +1,172 @@
+"""What a report of one device goes through, compiled once at first sight and again when anything changes.
+
+The hot path looks a plan up by device and a shape by the report's metric keys; all questions whose answer does
+not depend on the value (is the metric known, may it be kept, what are its bounds, which columns does it become)
+are answered here, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import inf
+
+import msgspec
+
+from hub.admission.replay import ReplayWindows
+from hub.admission.trust import trust_class
+from hub.buffer import Column, Shape, Subject
+from hub.live import Live, Slot
+from hub.model import Device, Metric, Place, Proof, TrustClass, Value
+from hub.privacy import Privacy
+
+Bounds = tuple[str, float, float]
+"""(metric key, lowest, highest) a number may be; both infinite still refuses NaN."""
+
+TEXT_LIMIT = 512
+"""Characters of a text value; more is a mistake or an attack, not a reading."""
+
+
+class ShapePlan:
+    """One set of metrics a device reports. `keep` is None when every value is kept as it came."""
+
+    __slots__ = ("bounds", "keep", "others", "shape", "slot", "unknown", "withheld")
+
+    def __init__(
+        self, shape: Shape, slot: Slot, bounds: tuple[Bounds, ...], others: tuple[Metric, ...],
+        keep: tuple[str, ...] | None, withheld: tuple[str, ...], unknown: tuple[str, ...],
+    ) -> None:  # fmt: skip
+        self.shape = shape
+        self.slot = slot
+        self.bounds = bounds
+        self.others = others
+        self.keep = keep
+        self.withheld = withheld
+        self.unknown = unknown
+
+    def implausible(self, values: Mapping[str, Value]) -> list[str]:
+        """The kept metrics whose value is out of bounds or of the wrong kind. Empty for a sane report."""
+        wrong = []
+        for key, low, high in self.bounds:
+            value = values[key]
+            try:
+                if not low <= value <= high:  # type: ignore[operator]  # a text raises; NaN compares false
+                    wrong.append(key)
+            except TypeError:
+                wrong.append(key)
+        for metric in self.others:
+            value = values[metric.key]
+            if metric.kind == "flag" and value not in (0, 1):
+                wrong.append(metric.key)
+            elif metric.kind == "text" and (not isinstance(value, str) or len(value) > TEXT_LIMIT):
+                wrong.append(metric.key)
+        return wrong
+
+
+class Plan:
+    """One admitted device: its subject (what TABLE records say of it), trust and shapes."""
+
+    __slots__ = ("_compile", "_protected", "device", "metrics", "shapes", "subject", "window")
+
+    def __init__(
+        self, device: Device, subject: Subject, metrics: dict[str, Metric], window: str, protected: bool,
+        compile_: Callable[[Plan, tuple[str, ...]], ShapePlan],
+    ) -> None:  # fmt: skip
+        self.device = device
+        self.subject = subject
+        self.metrics = metrics
+        self.window = window
+        self.shapes: dict[tuple[str, ...], ShapePlan] = {}
+        self._protected = protected
+        self._compile = compile_
+
+    def shape(self, keys: tuple[str, ...]) -> ShapePlan:
+        """The compiled shape for these metric keys, in this order."""
+        shape = self.shapes.get(keys)
+        if shape is None:
+            if len(self.shapes) >= 256:  # a device that never says the same twice must not fill the RAM
+                self.shapes.clear()
+            shape = self.shapes[keys] = self._compile(self, keys)
+        return shape
+
+    def trust(self, proof: Proof | None) -> TrustClass:
+        return trust_class(proof, protected=self._protected)
+
+
+class Declared(msgspec.Struct, frozen=True):
+    """What a plugin declared of one device: its model, its firmware, its metrics beyond the catalogue."""
+
+    model: str = ""
+    firmware: str = ""
+    metrics: dict[str, Metric] = {}
+
+
+class Planner:
+    """Compiles plans from what the hub knows. `metrics` is the catalogue with what plugins add to it;
+    `declared` holds what plugins declared, by device."""
+
+    def __init__(
+        self, *, metrics: Mapping[str, Metric], place: Callable[[str], Place | None], privacy: Privacy, live: Live,
+        replay: ReplayWindows, protected: Callable[[str], bool],
+    ) -> None:  # fmt: skip
+        self._metrics = metrics
+        self._place = place
+        self._privacy = privacy
+        self._live = live
+        self._replay = replay
+        self._protected = protected
+        self._shared: dict[tuple[Column, ...], Shape] = {}
+        self.declared: dict[str, Declared] = {}
+
+    def compile(self, device: Device) -> Plan:
+        """The plan of an admitted device."""
+        place = self._place(device.place)
+        declared = self.declared.get(device.id, Declared())
+        subject = Subject(
+            device=device.id,
+            place=device.place,
+            site=place.site if place else "",
+            zone=place.zone if place else "",
+            model=device.model or declared.model,
+            integration=device.integration,
+        )
+        self._live.forget(device.id)
+        return Plan(
+            device,
+            subject,
+            {**self._metrics, **declared.metrics},
+            self._replay.window(device.id, device.key),
+            self._protected(device.integration),
+            self._compile_shape,
+        )
+
+    def _compile_shape(self, plan: Plan, keys: tuple[str, ...]) -> ShapePlan:
+        known = [plan.metrics[key] for key in keys if key in plan.metrics]
+        kept = tuple(metric for metric in known if self._privacy.may_keep(metric, plan.subject.zone))
+        columns = tuple(_column(metric) for metric in kept)
+        # Devices of one kind share one shape, so that a block groups them and a TABLE names it once.
+        shape = self._shared.setdefault(columns, Shape(columns=columns))
+        return ShapePlan(
+            shape,
+            self._live.slot(plan.device, kept),
+            tuple((m.key, _or(m.low, -inf), _or(m.high, inf)) for m in kept if m.kind == "number"),
+            tuple(m for m in kept if m.kind != "number"),
+            None if len(kept) == len(keys) else tuple(metric.key for metric in kept),
+            tuple(metric.key for metric in known if metric not in kept),
+            tuple(key for key in keys if key not in plan.metrics),
+        )
+
+
+def _or(bound: float | None, otherwise: float) -> float:
+    return otherwise if bound is None else bound
+
+
+def _column(metric: Metric) -> Column:
+    return Column(
+        metric=metric.key,
+        unit=metric.unit,
+        resolution=metric.resolution,
+        kind=metric.kind,
+        device_class=metric.device_class,
+        state_class=metric.state_class,
+        privacy=metric.privacy,
+    )

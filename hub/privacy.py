@@ -1,0 +1,24 @@
+"""Data protection before anything touches the disk (security.md §5). Maybe personal is personal.
+
+A metric of class `personal` is dropped before the buffer unless its zone states a purpose for it in the
+configuration. Rules of the tap and the live view follow the same line: what may not be stored is not shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hub.model import Metric
+
+PERSONAL = "personal"
+
+
+class Privacy:
+    """`purposes` maps zone id -> metric key -> purpose, as the configuration states them."""
+
+    def __init__(self, purposes: Mapping[str, Mapping[str, str]] | None = None) -> None:
+        self._purposes = dict(purposes or {})
+
+    def may_keep(self, metric: Metric, zone: str) -> bool:
+        """May readings of this metric in this zone leave RAM?"""
+        return metric.privacy != PERSONAL or bool(self._purposes.get(zone, {}).get(metric.key))

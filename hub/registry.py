@@ -1,0 +1,175 @@
+"""Entry point -> description and registrations, one plugin at a time. Installed is not running.
+
+Entry points of group `hub.plugins` are only *named* here until somebody asks for one: `load` imports it and
+calls its hooks through a pluggy manager of its own, so that a plugin that raises loses only itself. By
+convention an entry point bears the name of the type it registers (`modbus` registers "modbus"), which is how a
+type is found without importing every plugin.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pluggy
+
+from hub.errors import PluginError
+from hub.hookspecs import Config, Decode, Hooks, Probe, Run, RunUplink
+from hub.model import Frame, Metric
+
+GROUP = "hub.plugins"
+DISTRIBUTION = "ilot"
+
+
+@dataclass(frozen=True, slots=True)
+class Integration:
+    """What `register_integrations` was told."""
+
+    name: str
+    plugin: str
+    config: type[Config]
+    run: Run
+    device: type[Config] | None
+    metrics: tuple[Metric, ...]
+    probe: Probe | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    """What `register_decoders` was told."""
+
+    name: str
+    plugin: str
+    kind: str
+    decode: Decode
+    metrics: tuple[Metric, ...]
+    line: Callable[[dict[str, Any]], Frame] | None
+
+
+@dataclass(frozen=True, slots=True)
+class UplinkKind:
+    """What `register_uplinks` was told."""
+
+    name: str
+    plugin: str
+    config: type[Config]
+    run: RunUplink
+
+
+@dataclass(slots=True)
+class Plugin:
+    """One installed plugin: where it comes from, and, once loaded, what it registered or why it failed."""
+
+    name: str
+    distribution: str
+    version: str
+    entry: importlib.metadata.EntryPoint
+    loaded: bool = False
+    error: str = ""
+    integrations: list[Integration] = field(default_factory=list)
+    decoders: list[Decoder] = field(default_factory=list)
+    uplinks: list[UplinkKind] = field(default_factory=list)
+
+    @property
+    def shipped(self) -> bool:
+        """Part of this distribution: imported by the core. Any other is described in a child first."""
+        return self.distribution == DISTRIBUTION
+
+    def __str__(self) -> str:
+        return f"plugin {self.name!r} ({self.distribution} {self.version})"
+
+
+class Registry:
+    """The installed plugins by name. Nothing is imported before `load`."""
+
+    def __init__(self, plugins: Iterable[Plugin]) -> None:
+        self.plugins = {plugin.name: plugin for plugin in plugins}
+
+    @classmethod
+    def discover(cls) -> Registry:
+        """Read the entry points of every installed distribution."""
+        found = []
+        for entry in importlib.metadata.entry_points(group=GROUP):
+            dist = entry.dist
+            found.append(Plugin(entry.name, dist.name if dist else "?", dist.version if dist else "?", entry))
+        return cls(found)
+
+    def load(self, name: str) -> Plugin:
+        """Import one plugin and collect what it registers. Raises PluginError, then and at every later call."""
+        try:
+            plugin = self.plugins[name]
+        except KeyError:
+            raise PluginError(f"no plugin {name!r} is installed; installed: {', '.join(self.plugins)}") from None
+        if not plugin.loaded:
+            plugin.loaded = True
+            try:
+                _register(plugin)
+            except Exception as error:  # whatever a stranger's code raises at import or in a hook
+                plugin.error = f"{type(error).__name__}: {error}"
+                plugin.integrations, plugin.decoders, plugin.uplinks = [], [], []
+                raise PluginError(f"{plugin} cannot be loaded: {plugin.error}") from error
+        if plugin.error:
+            raise PluginError(f"{plugin} cannot be loaded: {plugin.error}")
+        return plugin
+
+    def integration(self, name: str) -> Integration:
+        """The integration of that type. Raises PluginError when no plugin of that name registers it."""
+        for integration in self.load(name).integrations:
+            if integration.name == name:
+                return integration
+        raise PluginError(f"{self.plugins[name]} registers no integration {name!r}")
+
+    def uplink(self, name: str) -> UplinkKind:
+        """The uplink of that type. Raises PluginError when no plugin of that name registers it."""
+        for uplink in self.load(name).uplinks:
+            if uplink.name == name:
+                return uplink
+        raise PluginError(f"{self.plugins[name]} registers no uplink {name!r}")
+
+    def decoders(self, kind: str) -> list[Decoder]:
+        """The decoders for one kind of frame among the plugins loaded so far."""
+        return [d for plugin in self.plugins.values() for d in plugin.decoders if d.kind == kind]
+
+    def metrics(self) -> dict[str, Metric]:
+        """The metrics that the loaded plugins add to the catalogue, by key."""
+        return {
+            metric.key: metric
+            for plugin in self.plugins.values()
+            for part in (*plugin.integrations, *plugin.decoders)
+            for metric in part.metrics
+        }
+
+
+def _register(plugin: Plugin) -> None:
+    manager = pluggy.PluginManager("hub")
+    manager.add_hookspecs(Hooks)
+    manager.register(plugin.entry.load(), plugin.name)
+    manager.check_pending()
+
+    def integration(
+        name: str, config: type[Config], run: Run, *, device: type[Config] | None = None,
+        metrics: Iterable[Metric] = (), probe: Probe | None = None,
+    ) -> None:  # fmt: skip
+        _expect_config(name, config)
+        plugin.integrations.append(Integration(name, plugin.name, config, run, device, tuple(metrics), probe))
+
+    def decoder(
+        name: str, kind: str, decode: Decode, *, metrics: Iterable[Metric] = (),
+        line: Callable[[dict[str, Any]], Frame] | None = None,
+    ) -> None:  # fmt: skip
+        plugin.decoders.append(Decoder(name, plugin.name, kind, decode, tuple(metrics), line))
+
+    def uplink(name: str, config: type[Config], run: RunUplink) -> None:
+        _expect_config(name, config)
+        plugin.uplinks.append(UplinkKind(name, plugin.name, config, run))
+
+    manager.hook.register_integrations(register=integration)
+    manager.hook.register_decoders(register=decoder)
+    manager.hook.register_uplinks(register=uplink)
+
+
+def _expect_config(name: str, config: object) -> None:
+    if not (isinstance(config, type) and issubclass(config, Config)):
+        raise PluginError(f"register({name!r}, …): the second argument must be a subclass of hub.Config")

@@ -1,0 +1,116 @@
+"""Keeps one plugin running: classify the error, back off, report health.
+
+    returns            finished: it had nothing more to do
+    NotReady           nobody's fault: wait and try again; one log line when it goes, one when it returns
+    AuthFailed         the operator renews a credential: stopped until a restart
+    PluginError, other a bug: traceback once, counted, restarted with back-off; QUARANTINE of them within an hour
+                       and it stays stopped
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from hub.backoff import Backoff
+from hub.clock import Clock
+from hub.errors import AuthFailed, NotReady
+
+QUARANTINE = 8
+WINDOW_S = 3600.0
+HEALTHY_S = 60.0
+"""A run that lasted this long was healthy: the back-off starts over."""
+
+RUNNING, WAITING, STOPPED, QUARANTINED, FINISHED = "running", "waiting", "stopped", "quarantined", "finished"
+
+
+class Health(msgspec.Struct, kw_only=True):
+    """What the CLI and the UI show of one plugin instance. Times are Unix seconds."""
+
+    name: str
+    type: str = ""
+    state: str = WAITING
+    error: str = ""
+    since: float = 0.0
+    restarts: int = 0
+    crashes: int = 0
+
+
+class Supervisor:
+    """`await Supervisor(…).run()` inside the top TaskGroup; cancelling it stops the plugin."""
+
+    def __init__(
+        self, health: Health, start: Callable[[], Awaitable[None]], clock: Clock, backoff: Backoff | None = None
+    ) -> None:  # fmt: skip
+        self.health = health
+        self._start = start
+        self._clock = clock
+        self._backoff = backoff or Backoff()
+        self._crashes: deque[float] = deque()
+        self._log = logging.getLogger(f"hub.{health.name}")
+        self._told = ""
+
+    async def run(self) -> None:
+        """Run the plugin until it finishes, is refused for good, or is cancelled."""
+        while True:
+            began = self._clock.monotonic()
+            self._enter(RUNNING)
+            try:
+                await self._start()
+            except NotReady as error:
+                if self._clock.monotonic() - began >= HEALTHY_S:
+                    self._backoff.reset()
+                    self._told = ""
+                self._away(str(error))
+            except AuthFailed as error:
+                self._enter(STOPPED, str(error))
+                self._log.error("stopped: %s; renew the credential and restart the hub", error)
+                return
+            except Exception as error:  # a bug of the plugin: only itself is lost
+                if self._crashed(error):
+                    return
+            else:
+                self._enter(FINISHED)
+                return
+            await self._clock.sleep(self._backoff.next())
+            self.health.restarts += 1
+
+    def ready(self) -> None:
+        """The plugin got through to its device (its first report): say so once if it had been away."""
+        if self._told:
+            self._log.info("back")
+            self._told = ""
+            self._backoff.reset()
+        self.health.error = ""
+
+    def _enter(self, state: str, error: str = "") -> None:
+        self.health.state = state
+        self.health.since = self._clock.now()
+        if error:
+            self.health.error = error
+
+    def _away(self, error: str) -> None:
+        self._enter(WAITING, error)
+        if not self._told:
+            self._log.warning("not ready: %s; trying again by itself", error)
+            self._told = error
+
+    def _crashed(self, error: Exception) -> bool:
+        """Note a crash; true when it was one too many."""
+        text = f"{type(error).__name__}: {error}"
+        now = self._clock.monotonic()
+        first = text != self.health.error
+        self._log.error("failed: %s", text, exc_info=error if first else None)
+        self._crashes.append(now)
+        while self._crashes and now - self._crashes[0] > WINDOW_S:
+            self._crashes.popleft()
+        self.health.crashes += 1
+        if len(self._crashes) >= QUARANTINE:
+            self._enter(QUARANTINED, text)
+            self._log.error("quarantined after %d failures within an hour; restart the hub to try again", QUARANTINE)
+            return True
+        self._enter(WAITING, text)
+        return False

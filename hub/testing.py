@@ -1,0 +1,170 @@
+"""For plugin authors: a session and a clock that live in a test.
+
+    async def test_it_reads_the_thermometer():
+        session = hub.testing.FakeSession("acme_thermo", devices=[…])
+        await session.run(acme_thermo.run, config, turns=1)
+        assert session.reports[0].values == {"temperature": 21.5}
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from hub.clock import BUILD_FLOOR
+from hub.errors import DecodeError, NotReady
+from hub.model import Candidate, Device, Frame, Metric, Report
+from hub.session import Reply
+
+
+class ManualClock:
+    """A clock that moves only when told. `advance` wakes the sleepers that are due, in order."""
+
+    def __init__(self, now: float = BUILD_FLOOR + 86400.0, *, sure: bool = True) -> None:
+        self.boot = b"manual-clock-boo"
+        self.floor = BUILD_FLOOR
+        self._now = now
+        self._monotonic = 1000.0
+        self._sure = sure
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._n = 0
+
+    def now(self) -> float:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._monotonic
+
+    def sure(self) -> bool:
+        return self._sure
+
+    def set(self, now: float, *, sure: bool = True) -> None:
+        """Step the wall clock, as NTP would; monotonic time goes on."""
+        self._now, self._sure = now, sure
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        self._n += 1
+        wake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self._monotonic + seconds, self._n, wake))
+        await wake
+
+    async def advance(self, seconds: float) -> None:
+        """Let `seconds` pass: each sleeper wakes at its own moment and runs until it waits again."""
+        end = self._monotonic + seconds
+        await settle()
+        while self._sleepers and self._sleepers[0][0] <= end:
+            due, _, wake = heapq.heappop(self._sleepers)
+            self._now += max(0.0, due - self._monotonic)
+            self._monotonic = max(due, self._monotonic)
+            if not wake.done():
+                wake.set_result(None)
+            await settle()
+        self._now += end - self._monotonic
+        self._monotonic = end
+
+
+async def settle(turns: int = 20) -> None:
+    """Let every task that can run do so."""
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+
+class FakeDevices:
+    def __init__(self, devices: Iterable[Device]) -> None:
+        self._devices = {device.id: device for device in devices}
+        self._changes: asyncio.Queue[Device] = asyncio.Queue()
+
+    def get(self, device: str) -> Device | None:
+        return self._devices.get(device)
+
+    def all(self) -> list[Device]:
+        return list(self._devices.values())
+
+    def put(self, device: Device) -> None:
+        """As if the configuration had just gained or changed this device."""
+        self._devices[device.id] = device
+        self._changes.put_nowait(device)
+
+    async def changes(self) -> AsyncIterator[Device]:
+        while True:
+            yield await self._changes.get()
+
+
+class FakeState(dict[str, Any]):
+    def put(self, key: str, value: Any) -> None:
+        self[key] = value
+
+
+class FakeHttp:
+    """Answers from a table: (method, url) -> Reply; anything else is NotReady, as an unreachable host is."""
+
+    def __init__(self) -> None:
+        self.replies: dict[tuple[str, str], Reply] = {}
+        self.requests: list[tuple[str, str]] = []
+
+    async def request(
+        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None,
+        timeout: timedelta = timedelta(seconds=10),
+    ) -> Reply:  # fmt: skip
+        self.requests.append((method, url))
+        try:
+            return self.replies[method, url]
+        except KeyError:
+            raise NotReady(f"{url} does not answer") from None
+
+
+class FakeSession:
+    """A `hub.Session` that keeps what the plugin says: `reports`, `candidates`, `frames`, `drops`, `declared`."""
+
+    def __init__(self, name: str = "plugin", devices: Iterable[Device] = (), clock: ManualClock | None = None) -> None:
+        self.name = name
+        self.log = logging.LoggerAdapter(logging.getLogger(f"hub.{name}"), {"plugin": name})
+        self.devices = FakeDevices(devices)
+        self.http = FakeHttp()
+        self.state = FakeState()
+        self.clock = clock or ManualClock()
+        self.reports: list[Report] = []
+        self.durable: list[Report] = []
+        self.candidates: list[Candidate] = []
+        self.frames: list[Frame] = []
+        self.drops: list[tuple[str, str]] = []
+        self.declared: list[tuple[str, str, str, tuple[Metric, ...]]] = []
+        self.turns: int | None = None
+
+    async def emit(self, report: Report, *, durable: bool = False) -> None:
+        self.reports.append(report)
+        if durable:
+            self.durable.append(report)
+
+    async def every(self, interval: timedelta) -> AsyncIterator[float]:
+        turn = 0
+        while self.turns is None or turn < self.turns:
+            yield self.clock.now()
+            turn += 1
+            if self.turns is None:
+                await self.clock.sleep(interval.total_seconds())
+
+    def found(self, candidate: Candidate) -> None:
+        self.candidates.append(candidate)
+
+    def declare(self, device: str, *, model: str = "", firmware: str = "", metrics: tuple[Metric, ...] = ()) -> None:
+        self.declared.append((device, model, firmware, metrics))
+
+    async def heard(self, frame: Frame) -> None:
+        self.frames.append(frame)
+
+    def dropped(self, device: str, error: Exception) -> None:
+        self.drops.append((device, error.reason if isinstance(error, DecodeError) else type(error).__name__))
+
+    async def run(self, run: Callable[[Any, Any], Any], config: Any, *, turns: int = 1, timeout: float = 10.0) -> None:
+        """Run the plugin until its `every` has turned `turns` times, or it ends by itself."""
+        self.turns = turns
+        async with asyncio.timeout(timeout):
+            await run(config, self)

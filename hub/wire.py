@@ -1,0 +1,280 @@
+"""The link's wire format: what goes up, what comes back, and the two signed statements. Pure.
+
+    message   = "ILM1" group*                          at least one group, at most MAX_MESSAGE bytes
+    group     = eid (32 bytes) · length (u32 BE) · that many bytes of raw records, exactly as stored
+                (EPOCH?, TABLE*, then BLOCK, GAP and CLOCK; how records are framed is the buffer's business)
+    reply     = MessagePack {acks: [signed ack …], need: [eid …]}
+                `need` is an unsigned hint: the sender lacks the context (EPOCH, TABLE) of these epochs.
+    signed    = lp(label, payload, kid, signature)      lp: each part prefixed by its length, u32 BE
+                payload = MessagePack map; kid = SHA-256(raw Ed25519 public key);
+                signature = Ed25519 over lp(label) ‖ payload: the exact bytes sent, never re-serialised
+
+An **ack** tells what one backend database has committed of one `(stream, run)`: everything from 1 to
+`through`, and each of `ranges`, which lie above it, in order and apart. It is the whole ack set and not a
+difference, so a later ack makes up for one that was lost; a set of more than MAX_RANGES ranges is cut at the
+top. `rejected` lists what the backend will not store; it never permits a deletion. `n` rises with each ack of
+the same key and `db`; `nonce` is the last one the hub stated, and lets `now` set its clock.
+
+A **state** is the hub's own word, every 30 s: what it holds, so that a tail that never arrives is missed too.
+
+Unknown keys of a map are ignored (they are signed all the same): that is how the format grows.
+Every reader takes hostile bytes: sizes are capped, `DecodeError` says what is wrong with the shape and
+`AuthFailed` what is wrong with the signature. Nothing is decoded before its signature was verified.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Sequence
+from typing import Annotated, NamedTuple, Protocol, TypeVar
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from msgspec import Meta
+
+from hub.errors import AuthFailed, DecodeError
+
+MAGIC = b"ILM1"
+ACK_LABEL = b"ilot/ack/1\0"
+STATE_LABEL = b"ilot/state/1\0"
+
+MAX_MESSAGE = 4 << 20
+"""Bytes of a message body: four times the largest a hub builds on purpose, room for one oversized record."""
+MAX_REPLY = 1 << 20
+MAX_SIGNED = 128 << 10
+MAX_ACKS = 256
+MAX_RANGES = 4096
+_MAX_SEQ = 2**63 - 1
+_EID = 32
+_GROUP_HEAD = _EID + 4
+
+Seq = Annotated[int, Meta(ge=0, le=_MAX_SEQ)]
+Range = tuple[Seq, Seq]
+"""First and last record number, both included."""
+Hub = Annotated[str, Meta(min_length=1, max_length=128)]
+Stream = Annotated[str, Meta(min_length=1, max_length=32)]
+Id16 = Annotated[bytes, Meta(min_length=16, max_length=16)]
+Digest = Annotated[bytes, Meta(min_length=32, max_length=32)]
+Nonce = Annotated[bytes, Meta(max_length=32)]
+Ranges = Annotated[tuple[Range, ...], Meta(max_length=MAX_RANGES)]
+
+
+class Ack(msgspec.Struct, frozen=True, kw_only=True):
+    """What the backend's database `db` has committed of `(hub, stream, run)`. `now` is its Unix time in s."""
+
+    hub: Hub
+    stream: Stream
+    run: Id16
+    db: Id16
+    n: Annotated[int, Meta(ge=1, le=_MAX_SEQ)]
+    through: Seq = 0
+    ranges: Ranges = ()
+    rejected: Ranges = ()
+    want: Ranges = ()
+    nonce: Nonce = b""
+    now: float = 0.0
+    t: str = "ack"
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """What the hub holds. `streams` maps a stream to its newest run, that run's last durable number and that
+    record's digest; `oldest` maps it to the oldest run and number still on disk; `boot` and `nonce` are 16
+    random bytes each; `generation` is the local store's."""
+
+    hub: Hub
+    boot: Id16
+    nonce: Id16
+    streams: Annotated[dict[Stream, tuple[Id16, Seq, Digest]], Meta(max_length=16)]
+    generation: Seq = 0
+    trust_version: Seq = 0
+    oldest: Annotated[dict[Stream, tuple[Id16, Seq]], Meta(max_length=16)] = {}
+    t: str = "state"
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """The backend's answer to a message: signed acks, and epochs whose context it lacks."""
+
+    acks: Annotated[tuple[Annotated[bytes, Meta(max_length=MAX_SIGNED)], ...], Meta(max_length=MAX_ACKS)] = ()
+    need: Annotated[tuple[Digest, ...], Meta(max_length=MAX_ACKS)] = ()
+
+
+class Group(NamedTuple):
+    """Records of one epoch, concatenated as stored."""
+
+    eid: bytes
+    records: bytes
+
+
+class AckKey(Protocol):
+    """An Ed25519 key of TRUST that may sign acks: `public` raw, 32 bytes; `kid` its SHA-256."""
+
+    @property
+    def kid(self) -> bytes: ...
+    @property
+    def public(self) -> bytes: ...
+
+
+class AckKeys(Protocol):
+    """The part of a TRUST document that judges acks."""
+
+    @property
+    def ack_keys(self) -> Sequence[AckKey]: ...
+
+
+def lp(*parts: bytes) -> bytes:
+    """Each part prefixed by its length, u32 big-endian: no two lists of parts give the same bytes."""
+    return b"".join(piece for part in parts for piece in (len(part).to_bytes(4, "big"), part))
+
+
+def pack_message(groups: Iterable[tuple[bytes, Iterable[bytes]]]) -> bytes:
+    """The body of one message from `(eid, raw records)` pairs. Raises ValueError on a wrong eid, an empty
+    group or more than MAX_MESSAGE bytes: the caller's mistake, not the peer's."""
+    parts = [MAGIC]
+    for eid, records in groups:
+        data = b"".join(records)
+        if len(eid) != _EID or not data:
+            raise ValueError("a group needs a 32-byte eid and at least one record")
+        parts += (eid, len(data).to_bytes(4, "big"), data)
+    body = b"".join(parts)
+    if not len(MAGIC) < len(body) <= MAX_MESSAGE:
+        raise ValueError(f"a message of {len(body)} bytes: it needs a group and at most {MAX_MESSAGE} bytes")
+    return body
+
+
+def unpack_message(body: bytes) -> list[Group]:
+    """The groups of a message, in order. Raises DecodeError on anything else."""
+    if len(body) > MAX_MESSAGE:
+        raise DecodeError("too-large", f"a message has at most {MAX_MESSAGE} bytes")
+    if body[:4] != MAGIC:
+        raise DecodeError("bad-magic", "a message starts with ILM1")
+    groups, at, end = [], 4, len(body)
+    while at < end:
+        if end - at < _GROUP_HEAD:
+            raise DecodeError("truncated", f"a group's head ends early, at byte {end}")
+        start = at + _GROUP_HEAD
+        stop = start + int.from_bytes(body[at + _EID : start], "big")
+        if stop == start:
+            raise DecodeError("empty-group", f"no record in the group at byte {at}")
+        if stop > end:
+            raise DecodeError("truncated", f"the group at byte {at} announces {stop - end} bytes more than came")
+        groups.append(Group(bytes(body[at : at + _EID]), bytes(body[start:stop])))
+        at = stop
+    if not groups:
+        raise DecodeError("empty", "a message holds at least one group")
+    return groups
+
+
+def pack_reply(acks: Iterable[bytes] = (), need: Iterable[bytes] = ()) -> bytes:
+    """The body of an answer: signed acks, in the order of their `n`, and epochs whose context is missing."""
+    return msgspec.msgpack.encode(Reply(tuple(acks), tuple(need)))
+
+
+def read_reply(body: bytes) -> Reply:
+    """Raises DecodeError."""
+    if len(body) > MAX_REPLY:
+        raise DecodeError("too-large", f"a reply has at most {MAX_REPLY} bytes")
+    return _decode(body, Reply)
+
+
+def sign_ack(ack: Ack, key: Ed25519PrivateKey) -> bytes:
+    """The signed bytes of an ack. Raises ValueError when its ranges are not in order and apart."""
+    if problem := _disorder(ack):
+        raise ValueError(problem)
+    return _sign(ACK_LABEL, ack, key)
+
+
+def read_ack(blob: bytes, trust: AckKeys) -> tuple[Ack, bytes]:
+    """The ack and the kid of the key that signed it.
+
+    Raises AuthFailed when that key is not an ack key of `trust` or the signature is wrong, DecodeError when
+    the shape is. Whether the ack may be acted on is the delivery's judgement.
+    """
+    payload, kid, signature = _open(blob, ACK_LABEL)
+    key = next((k for k in trust.ack_keys if k.kid == kid), None)
+    if key is None:
+        raise AuthFailed(f"ack signed by key {kid.hex()[:16]}, which the owner's trust document does not list")
+    _verify(key.public, ACK_LABEL, payload, signature, "ack")
+    ack = _decode(payload, Ack)
+    if ack.t != "ack":
+        raise DecodeError("bad-type", f"an ack calls itself {ack.t[:16]!r}")
+    if not math.isfinite(ack.now):
+        raise DecodeError("bad-shape", "the time of an ack is not a number")
+    if problem := _disorder(ack):
+        raise DecodeError("bad-ranges", problem)
+    return ack, kid
+
+
+def sign_state(state: State, identity: Ed25519PrivateKey) -> bytes:
+    return _sign(STATE_LABEL, state, identity)
+
+
+def read_state(blob: bytes, identity_public: bytes) -> State:
+    """The state that the hub with this raw Ed25519 identity signed. Raises AuthFailed or DecodeError."""
+    payload, kid, signature = _open(blob, STATE_LABEL)
+    if kid != key_id(identity_public):
+        raise AuthFailed("state signed by another key than the identity this hub was enrolled with")
+    _verify(identity_public, STATE_LABEL, payload, signature, "state")
+    state = _decode(payload, State)
+    if state.t != "state":
+        raise DecodeError("bad-type", f"a state calls itself {state.t[:16]!r}")
+    return state
+
+
+def key_id(public: bytes) -> bytes:
+    """kid = SHA-256 of the raw public key."""
+    return hashlib.sha256(public).digest()
+
+
+def _sign(label: bytes, body: msgspec.Struct, key: Ed25519PrivateKey) -> bytes:
+    payload = msgspec.msgpack.encode(body)
+    kid = key_id(key.public_key().public_bytes_raw())
+    return lp(label, payload, kid, key.sign(lp(label) + payload))
+
+
+def _open(blob: bytes, label: bytes) -> tuple[bytes, bytes, bytes]:
+    if len(blob) > MAX_SIGNED:
+        raise DecodeError("too-large", f"a signed statement has at most {MAX_SIGNED} bytes")
+    parts: list[bytes] = []
+    at = 0
+    while at < len(blob) and len(parts) < 4:
+        start = at + 4
+        at = start + int.from_bytes(blob[at:start], "big")
+        if at > len(blob):
+            raise DecodeError("truncated", f"part {len(parts) + 1} of a signed statement ends early")
+        parts.append(bytes(blob[start:at]))
+    if len(parts) != 4 or at != len(blob):
+        raise DecodeError("bad-framing", "a signed statement has four parts: label, payload, kid, signature")
+    if parts[0] != label:
+        raise DecodeError("bad-label", f"expected {label.rstrip(bytes(1)).decode()}")
+    return parts[1], parts[2], parts[3]
+
+
+def _verify(public: bytes, label: bytes, payload: bytes, signature: bytes, what: str) -> None:
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, lp(label) + payload)
+    except (InvalidSignature, ValueError) as error:
+        raise AuthFailed(f"the signature of this {what} is wrong") from error
+
+
+T = TypeVar("T")
+
+
+def _decode(data: bytes, shape: type[T]) -> T:
+    try:
+        return msgspec.msgpack.decode(data, type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DecodeError("bad-shape", str(error)) from error
+
+
+def _disorder(ack: Ack) -> str:
+    """Why an ack's ranges cannot be a set, "" when they can. `ranges` lie above `through`."""
+    named = (("ranges", ack.through, ack.ranges), ("rejected", 0, ack.rejected), ("want", 0, ack.want))
+    for name, before, ranges in named:
+        floor = before
+        for first, last in ranges:
+            if not floor < first <= last:
+                return f"{name} of an ack: {first}-{last} is empty, out of order or overlaps what came before"
+            floor = last
+    return ""

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+
+import pytest
+
+from hub.control import Refused, call, serving
+from hub.errors import HubError, NotReady
+
+
+async def ask(path, name, **arguments):
+    return await asyncio.to_thread(call, path, name, **arguments)
+
+
+async def echo(arguments):
+    return arguments
+
+
+async def fails(arguments):
+    raise HubError("that makes no sense")
+
+
+async def bug(arguments):
+    raise ZeroDivisionError("oops")
+
+
+CALLS = {"echo": echo, "fails": fails, "bug": bug}
+
+
+async def test_a_call_goes_there_and_back(tmp_path):
+    async with serving(tmp_path / "hub.sock", CALLS):
+        assert await ask(tmp_path / "hub.sock", "echo", a=1, b="é") == {"a": 1, "b": "é"}
+
+
+async def test_the_path_may_be_longer_than_a_socket_address(tmp_path):
+    deep = tmp_path / ("d" * 90) / ("e" * 90)
+    deep.mkdir(parents=True)
+    async with serving(deep / "hub.sock", CALLS):
+        assert await ask(deep / "hub.sock", "echo", n=1) == {"n": 1}
+    assert not (deep / "hub.sock").exists()
+
+
+async def test_errors_come_back_with_their_exit_code(tmp_path):
+    async with serving(tmp_path / "hub.sock", CALLS):
+        with pytest.raises(Refused, match="makes no sense") as refused:
+            await ask(tmp_path / "hub.sock", "fails")
+        assert refused.value.exit_code == 1
+        with pytest.raises(Refused, match="ZeroDivisionError"):
+            await ask(tmp_path / "hub.sock", "bug")
+        with pytest.raises(Refused, match="it has bug, echo, fails") as refused:
+            await ask(tmp_path / "hub.sock", "nonsense")
+        assert refused.value.exit_code == 2
+
+
+async def test_no_hub_there_is_said_with_the_remedy(tmp_path):
+    with pytest.raises(NotReady, match="ilot run"):
+        await ask(tmp_path / "hub.sock", "echo")
+
+
+async def test_garbage_gets_an_answer_and_the_next_caller_is_served(tmp_path):
+    path = tmp_path / "hub.sock"
+    async with serving(path, CALLS):
+        reader, writer = await asyncio.open_unix_connection(path)
+        for line in (b"\x00\xff\n", b"[]\n", b'{"call": 1}\n', b"{}\n"):
+            writer.write(line)
+            assert b'"code":2' in await reader.readline()
+        writer.write(b"x" * 3_000_000)
+        writer.close()
+        assert await ask(path, "echo", n=1) == {"n": 1}
+
+
+async def test_the_socket_is_for_its_owner_alone_and_replaces_a_stale_one(tmp_path):
+    path = tmp_path / "hub.sock"
+    stale = socket.socket(socket.AF_UNIX)
+    stale.bind(str(path))
+    stale.close()
+    async with serving(path, CALLS):
+        assert os.stat(path).st_mode & 0o777 == 0o600
+        assert await ask(path, "echo", n=1) == {"n": 1}

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from hub.devices import Devices
+from hub.errors import HubError
+from hub.model import Device
+from hub.testing import settle
+
+OLD = Device(id="ble:AA:AA:AA:AA:AA:AA", integration="bluetooth", place="classe-1", key=b"o" * 16, settings={"a": 1})
+NEW = "ble:BB:BB:BB:BB:BB:BB"
+
+
+def test_the_new_device_stands_at_the_same_place_with_the_same_settings_and_its_own_key():
+    devices = Devices([OLD])
+    new = devices.replace(OLD.id, NEW, b"n" * 16)
+    assert (new.id, new.place, new.integration, new.settings, new.key) == (
+        NEW, "classe-1", "bluetooth", {"a": 1}, b"n" * 16,
+    )  # fmt: skip
+    assert devices.get(OLD.id) is None
+    assert devices.get(NEW) == new
+
+
+def test_a_replacement_outlives_the_process_and_chains():
+    third = "ble:CC:CC:CC:CC:CC:CC"
+    devices = Devices([OLD])
+    devices.replace(OLD.id, NEW)
+    devices.replace(NEW, third, b"t" * 16)
+    again = Devices([OLD], devices.replaced)
+    assert [d.id for d in again] == [third]
+    assert again.key(third) == b"t" * 16
+
+
+def test_a_key_belongs_to_the_hardware_so_the_old_one_is_not_given_to_the_new():
+    devices = Devices([OLD], {OLD.id: (NEW, None)})
+    assert devices.key(NEW) is None
+
+
+def test_a_repaired_device_may_come_back():
+    devices = Devices([OLD])
+    devices.replace(OLD.id, NEW)
+    devices.replace(NEW, OLD.id)
+    assert [d.id for d in devices] == [OLD.id]
+    assert [d.id for d in Devices([OLD], devices.replaced)] == [OLD.id]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("ble:00:00:00:00:00:00", NEW, "no device"),
+        (OLD.id, OLD.id, "already stands"),
+        (OLD.id, "nonsense", "not a device id"),
+        (OLD.id, "modbus:meter", "not of the same kind"),
+    ],
+)
+def test_a_replacement_that_makes_no_sense_is_refused(old, new, says):
+    devices = Devices([OLD])
+    with pytest.raises(HubError, match=says):
+        devices.replace(old, new)
+    assert devices.get(OLD.id) == OLD
+
+
+async def test_an_integration_hears_of_its_new_device_and_of_no_other():
+    devices = Devices([OLD])
+    heard = []
+
+    async def listen():
+        async for device in devices.changes("bluetooth"):
+            heard.append(device.id)
+
+    task = asyncio.create_task(listen())
+    await settle()
+    devices.put(Device(id="modbus:x", integration="modbus", place="p"))
+    devices.replace(OLD.id, NEW)
+    await settle()
+    assert heard == [NEW]
+    task.cancel()
+
+
+def test_a_device_never_shows_its_key_when_printed():
+    assert "ooo" not in repr(OLD)
+    assert "6f6f" not in repr(OLD)

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from hub.backoff import Backoff
+from hub.errors import AuthFailed, NotReady
+from hub.supervisor import FINISHED, QUARANTINE, QUARANTINED, RUNNING, STOPPED, WAITING, Health, Supervisor
+from hub.testing import ManualClock, settle
+
+
+def supervised(start, clock):
+    return Supervisor(Health(name="thing", type="thing"), start, clock, Backoff(1.0, 60.0))
+
+
+async def test_a_plugin_that_returns_is_finished():
+    async def start():
+        return None
+
+    supervisor = supervised(start, ManualClock())
+    await supervisor.run()
+    assert supervisor.health.state == FINISHED
+
+
+async def test_a_device_that_is_away_is_tried_again_and_logged_once(caplog):
+    clock = ManualClock()
+    tries = 0
+
+    async def start():
+        nonlocal tries
+        tries += 1
+        if tries < 5:
+            raise NotReady("the meter does not answer")
+        await asyncio.Event().wait()
+
+    supervisor = supervised(start, clock)
+    with caplog.at_level(logging.WARNING, "hub.thing"):
+        task = asyncio.create_task(supervisor.run())
+        await clock.advance(0.1)
+        assert supervisor.health.state == WAITING
+        await clock.advance(120)
+    assert tries == 5
+    assert supervisor.health.state == RUNNING
+    assert [r.getMessage() for r in caplog.records] == ["not ready: the meter does not answer; trying again by itself"]
+    task.cancel()
+
+
+async def test_the_delay_between_tries_grows_and_never_passes_its_limit():
+    backoff = Backoff(1.0, 60.0)
+    delays = [backoff.next() for _ in range(50)]
+    assert 0.5 <= delays[0] <= 1.0
+    assert all(delay <= 60.0 for delay in delays)
+    assert min(delays[-10:]) >= 30.0
+
+
+async def test_a_refused_credential_stops_the_plugin_until_somebody_acts():
+    tries = 0
+
+    async def start():
+        nonlocal tries
+        tries += 1
+        raise AuthFailed("the broker refuses the password")
+
+    supervisor = supervised(start, ManualClock())
+    await supervisor.run()
+    assert (tries, supervisor.health.state, supervisor.health.error) == (1, STOPPED, "the broker refuses the password")
+
+
+async def test_a_bug_is_restarted_then_quarantined_when_it_repeats(caplog):
+    clock = ManualClock()
+
+    async def start():
+        raise ZeroDivisionError("oops")
+
+    supervisor = supervised(start, clock)
+    with caplog.at_level(logging.ERROR, "hub.thing"):
+        task = asyncio.create_task(supervisor.run())
+        for _ in range(QUARANTINE * 2):
+            await clock.advance(60)
+        await settle()
+    assert task.done()
+    assert supervisor.health.state == QUARANTINED
+    assert supervisor.health.crashes == QUARANTINE
+    assert sum(1 for record in caplog.records if record.exc_info) == 1, "the traceback is shown once"
+
+
+async def test_cancelling_stops_the_plugin_and_its_clean_up_runs():
+    cleaned = []
+
+    async def start():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cleaned.append(True)
+
+    task = asyncio.create_task(supervised(start, ManualClock()).run())
+    await settle()
+    task.cancel()
+    await asyncio.wait([task])
+    assert cleaned == [True]
