@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import ssl
 import subprocess
@@ -125,8 +126,8 @@ class Scene:
 
     def stats(self) -> dict[str, Any]:
         """The backend's own count, over its operator API. Raises NotReady while it is away."""
-        token = (self._backend_dir / "operator.token").read_text().strip()
-        trusted = ssl.create_default_context(cafile=str(self._backend_dir / "ca.crt"))
+        token = (self._backend_dir / "api.token").read_text().strip()
+        trusted = ssl.create_default_context(cafile=str(self._backend_dir / "ca.pem"))
         request = urllib.request.Request(  # noqa: S310 - https, and the address is our own child's
             f"{self.backend['url'].rstrip('/')}/v1/stats", headers={"Authorization": f"Bearer {token}"}
         )
@@ -137,16 +138,22 @@ class Scene:
             raise NotReady(f"the backend does not answer: {error}") from error
 
     def _configuration(self) -> str:
-        devices = {"host:local": {"integration": "host", "place": "hub"}}
+        secrets: dict[str, str] = {}
+        devices: dict[str, Any] = {"host:local": {"integration": "host", "place": "hub"}}
         for device, place in zip(self.radio["devices"], ("classe-1", "classe-2", "cour"), strict=False):
             devices[device["id"]] = {"integration": "bluetooth", "place": place, "model": device.get("model", "")}
             if device.get("key"):
-                devices[device["id"]]["key"] = device["key"]
+                secrets[place] = device["key"]
+                devices[device["id"]]["key"] = f"!secret {place}"
         for (name, settings), place in zip(self.modbus["devices"].items(), ("compteur", "chaufferie"), strict=False):
             devices[name] = {"integration": "modbus", "place": place, "settings": settings}
         text = CONFIG.format(state=self.state, modbus_port=self.modbus["port"], url=self.backend["url"].rstrip("/"))
-        # JSON is YAML: what the simulators say of themselves goes in as it is.
-        return text + "devices: " + json.dumps(devices, indent=2, ensure_ascii=False) + "\n"
+        kept = self.root / "secrets.yaml"
+        kept.touch(mode=0o600)
+        kept.write_text("".join(f'{name}: "{value}"\n' for name, value in secrets.items()), encoding="utf-8")
+        # JSON is YAML: what the simulators say of themselves goes in as it is, but for the tag of a secret.
+        listed = json.dumps(devices, indent=2, ensure_ascii=False)
+        return text + "devices: " + re.sub(r'"(!secret [a-z0-9-]+)"', r"\1", listed) + "\n"
 
     def _start(self, name: str, *arguments: str, **environment: str) -> dict[str, Any]:
         log: IO[bytes] = (self.root / f"{name}.log").open("ab")

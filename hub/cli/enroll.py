@@ -1,0 +1,50 @@
+"""`ilot enroll`: give this hub its owner."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+
+from hub.cli import output
+from hub.cli.where import state_of
+
+
+@click.command()
+@click.argument("token", required=False)
+@click.option(
+    "--token-file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="A file that holds the token; - is stdin. Other users can see arguments, not files.",
+)  # fmt: skip
+@click.option("--name", default="", help="What the backend's operator sees beside this hub's id.")
+@output.with_config
+@output.with_state
+@output.as_json
+def enroll(
+    token: str | None, token_file: Path | None, name: str, config: Path, state_dir: Path | None, json: bool
+) -> None:  # fmt: skip
+    """Enrol this hub with a one-use TOKEN from `ilot backend token`.
+
+    Checks the owner's root against the token before anything secret is sent, makes this hub's keys, and gets its
+    certificate. Everything is written to the state directory.
+    """
+    from hub.enrolment import enrol
+
+    if (token is None) == (token_file is None):
+        raise click.UsageError("give the token, or --token-file")
+    if token_file is not None:
+        try:
+            token = sys.stdin.read() if str(token_file) == "-" else token_file.read_text()
+        except (OSError, ValueError) as error:
+            raise click.UsageError(f"the token file cannot be read: {error}") from error
+    state = state_of(config, state_dir)
+    output.say(f"enrolling into {state}")
+    enrolment = asyncio.run(enrol(token or "", state, name=name))
+    if json:
+        output.data({"hub": enrolment.hub, "url": enrolment.url, "root": enrolment.root, "state_dir": str(state)})
+    else:
+        click.echo(f"enrolled as {enrolment.hub} at {enrolment.url}")
+        click.echo(f"owner root {enrolment.root}")
+        output.say(f"next: name the uplink in the configuration (link.uplinks.https.url: {enrolment.url}), then `ilot run`")

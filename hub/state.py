@@ -1,0 +1,48 @@
+"""The state directory: where everything that outlives the process lies, and the lock that gives it one owner."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from hub.errors import StorageError
+
+
+class StateDir:
+    """Names of what lies in a hub's state directory. Creating one makes nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.keys = path / "keys"
+        self.trust = path / "trust.bin"
+        self.enrolment = path / "enrolment.json"
+        self.buffer = path / "buffer"
+        self.store = path / "store.db"
+        self.config = path / "config"
+        self.socket = path / "hub.sock"
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the directory for this process. Raises StorageError when another hub holds it: two writers
+        would seal the same numbers twice."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StorageError(f"the state directory {self.path} cannot be used: {error.strerror}") from error
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                owner = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
+                raise StorageError(
+                    f"another hub (process {owner}) runs on {self.path}; stop it, or give this one another --state-dir"
+                ) from error
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+            yield
+        finally:
+            os.close(lock)

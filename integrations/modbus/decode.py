@@ -1,0 +1,85 @@
+"""Register words -> values. Pure.
+
+A word is one register, 0 to 65535, as the device gave it; a bit table gives words of 0 or 1. MODBUS Application
+Protocol V1.1b3, §4.2: a register is big-endian on the wire. How several make one number is the vendor's choice:
+`word_order` and `byte_order` say which.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from decimal import Decimal
+
+import hub
+from integrations.modbus.settings import BITS, FLOATS, Register
+
+Value = float | int | bool | str
+
+
+def decode(register: Register, words: Sequence[int]) -> Value | None:
+    """The value of one register of the map, in the metric's unit; None when the device says it has none
+    (an `invalid` value, a float that is not a number, an empty string).
+
+    Raises DecodeError: `truncated`, `bad-word`, `bad-text` or `not-finite`.
+    """
+    if len(words) != register.size:
+        raise hub.DecodeError("truncated", f"{register.metric}: {register.size} words expected, {len(words)} came")
+    top = 1 if register.table in BITS else 0xFFFF
+    if any(not 0 <= word <= top for word in words):
+        raise hub.DecodeError("bad-word", f"{register.metric}: a word is outside 0..{top}")
+    if register.type == "bool":
+        return bool(words[0] & (0xFFFF if register.mask is None else register.mask))
+    data = _ordered(register, words)
+    if register.type == "string":
+        return _text(register, data)
+    if register.type in FLOATS:
+        return _float(register, data)
+    return _integer(register, data)
+
+
+def _ordered(register: Register, words: Sequence[int]) -> bytes:
+    first_to_last = words if register.word_order == "big" else reversed(words)
+    return b"".join(word.to_bytes(2, register.byte_order) for word in first_to_last)
+
+
+def _text(register: Register, data: bytes) -> str | None:
+    try:
+        text = data.split(b"\0", 1)[0].decode("utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise hub.DecodeError("bad-text", f"{register.metric}: not UTF-8") from error
+    if not text.isprintable():
+        raise hub.DecodeError("bad-text", f"{register.metric}: holds control characters")
+    return text or None
+
+
+def _float(register: Register, data: bytes) -> float | None:
+    packed = struct.Struct(FLOATS[register.type])
+    (raw,) = packed.unpack(data)
+    # compared as the device holds them: 9999.9 is another number in 32 bits
+    if math.isnan(raw) or data in [packed.pack(value) for value in register.invalid]:
+        return None
+    return _finite(register, raw * register.scale + register.offset)
+
+
+def _integer(register: Register, data: bytes) -> int | float | None:
+    bits = 8 * len(data)
+    pattern = int.from_bytes(data, "big")
+    if any(int(value) % (1 << bits) == pattern for value in register.invalid):
+        return None
+    raw = pattern
+    if register.mask is not None:
+        raw = (pattern & register.mask) >> (register.mask & -register.mask).bit_length() - 1
+    elif register.type.startswith("int"):
+        raw -= (pattern >> bits - 1) << bits
+    if register.scale == 1 and register.offset == 0:
+        return raw
+    # in decimal, so that 217 * 0.1 is 21.7
+    return _finite(register, float(raw * Decimal(repr(register.scale)) + Decimal(repr(register.offset))))
+
+
+def _finite(register: Register, value: float) -> float:
+    if not math.isfinite(value):
+        raise hub.DecodeError("not-finite", f"{register.metric}: the value is infinite")
+    return value

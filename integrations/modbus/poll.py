@@ -1,0 +1,174 @@
+"""Polls one device: its requests, its refusals, its absences."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from pydantic import ValidationError
+
+import hub
+from integrations.modbus.decode import Value, decode
+from integrations.modbus.faults import Refused, Silent
+from integrations.modbus.patience import Patience, Roster
+from integrations.modbus.plan import Request, plan, split
+from integrations.modbus.settings import Config, DeviceSettings
+
+LONGEST = timedelta(minutes=10)
+"""The longest pause between two attempts on a device that does not answer."""
+
+
+class Reader(Protocol):
+    """What of a Link a poller needs."""
+
+    peer: str
+
+    async def read(self, unit: int, request: Request, *, attempts: int = 1) -> list[int]: ...
+
+
+@dataclass(slots=True)
+class _Read:
+    request: Request
+    patience: Patience
+    told: bool = False
+
+
+class Poller:
+    """One device's life on one link. Ends when the device is no longer this plugin's."""
+
+    def __init__(self, device: str, config: Config, session: hub.Session, link: Reader, roster: Roster) -> None:
+        self._id = device
+        self._config = config
+        self._session = session
+        self._link = link
+        self._roster = roster
+        self._limit = int(LONGEST / config.interval)
+        self._read_as: Mapping[str, object] | None = None
+        self._settings: DeviceSettings | None = None
+        self._reads: list[_Read] = []
+        self._patience = Patience(self._limit)
+
+    async def run(self) -> None:
+        """Raises NotReady when the host is away, or when none of its devices answers."""
+        try:
+            self._refresh()  # known to the roster before anyone's first poll
+            async for _ in self._session.every(self._config.interval):
+                if not self._refresh():
+                    return
+                if self._settings is not None and self._patience.due():
+                    await self._poll(self._settings.unit)
+        finally:
+            self._roster.leaves(self._id)
+
+    def _refresh(self) -> bool:
+        """Follow the configuration; False when the device is gone from it."""
+        device = self._session.devices.get(self._id)
+        if device is not None and device.settings != self._read_as:
+            self._configure(device)
+        return device is not None
+
+    def _configure(self, device: hub.Device) -> None:
+        self._read_as = dict(device.settings)
+        self._patience = Patience(self._limit)
+        try:
+            self._settings = settings = DeviceSettings.model_validate(device.settings)
+        except ValidationError as error:
+            self._settings = None
+            self._roster.leaves(self._id)
+            self._session.log.error("%s is not read: its settings are wrong: %s", self._id, _first(error))
+            return
+        requests = plan(settings.registers, max_gap=settings.max_gap, max_registers=settings.max_registers)
+        self._reads = [self._new(request) for request in requests]
+        self._roster.joins(self._id)
+        if metrics := settings.own_metrics():
+            self._session.declare(self._id, metrics=metrics)
+
+    def _new(self, request: Request) -> _Read:
+        return _Read(request, Patience(self._limit))
+
+    async def _poll(self, unit: int) -> None:
+        values: dict[str, Value] = {}
+        attempts = 1 if self._patience.failures else 1 + self._config.retries
+        waiting = deque(read for read in self._reads if read.patience.due())
+        answered = False  # the last thing asked in this poll
+        away: hub.NotReady | Refused | None = None
+        while waiting and away is None:
+            read = waiting.popleft()
+            try:
+                words = await self._link.read(unit, read.request, attempts=attempts)
+            except Silent as error:
+                if answered:  # some devices ignore what they do not have
+                    self._leave(read, f"no answer to {read.request}: the device may not have it")
+                else:
+                    away = error
+                    self._reads.sort(key=lambda other: other is read)  # next time something else comes first
+                answered = False
+                continue
+            except Refused as error:
+                self._session.dropped(self._id, error)
+                if error.whole_device:
+                    away = error
+                else:
+                    waiting.extendleft(reversed(self._refused(read, error)))
+            except hub.DecodeError as error:
+                self._session.dropped(self._id, error)
+            else:
+                read.patience.succeeded()
+                read.told = False
+                values.update(self._decode(read.request, words))
+            answered = True
+        if values:
+            await self._session.emit(hub.Report(device=self._id, values=values, proof=hub.Proof(scheme="modbus")))
+        self._judge(away)
+
+    def _decode(self, request: Request, words: list[int]) -> dict[str, Value]:
+        values: dict[str, Value] = {}
+        for register in request.registers:
+            try:
+                value = decode(register, request.words_of(register, words))
+            except hub.DecodeError as error:
+                self._session.dropped(self._id, error)
+            else:
+                if value is not None:
+                    values[register.metric] = value
+        return values
+
+    def _refused(self, read: _Read, error: Refused) -> list[_Read]:
+        """Take a refused request apart to find the register at fault; returns what to ask now instead."""
+        if len(read.request.registers) > 1:
+            parts = [self._new(request) for request in split(read.request)]
+            place = self._reads.index(read)
+            self._reads[place : place + 1] = parts
+            return parts
+        self._leave(read, str(error))
+        return []
+
+    def _leave(self, read: _Read, why: str) -> None:
+        """Leave one request in peace for a while; say why once."""
+        read.patience.failed()
+        if not read.told:
+            read.told = True
+            self._session.log.warning("%s: %s", self._id, why)
+
+    def _judge(self, away: hub.NotReady | Refused | None) -> None:
+        if away is None:
+            self._patience.succeeded()
+            if self._roster.here(self._id):
+                self._session.log.info("%s answers again", self._id)
+            return
+        self._patience.failed()
+        tell = self._roster.silent(self._id) if isinstance(away, Silent) else self._roster.away(self._id)
+        if self._roster.nobody:
+            count = len(self._roster)
+            raise hub.NotReady(f"{self._link.peer} is connected but none of its {count} devices answers") from away
+        if tell:
+            self._session.log.warning("%s is away, tried again with growing pauses: %s", self._id, away)
+
+
+def _first(error: ValidationError) -> str:
+    found = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in found["loc"])
+    return f"{where}: {found['msg']}" if where else found["msg"]

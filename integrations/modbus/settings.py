@@ -1,0 +1,194 @@
+"""What the operator writes: one Modbus TCP host, and the register map of each device behind it."""
+
+from __future__ import annotations
+
+import struct
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+import hub
+
+Type = Literal[
+    "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64", "bool", "string"
+]  # fmt: skip
+Table = Literal["holding", "input", "coil", "discrete"]
+Order = Literal["big", "little"]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+WORDS: dict[str, int] = {
+    "int16": 1, "uint16": 1, "int32": 2, "uint32": 2, "int64": 4, "uint64": 4, "float32": 2, "float64": 4, "bool": 1,
+}  # fmt: skip
+BITS = ("coil", "discrete")
+FLOATS = {"float32": ">f", "float64": ">d"}
+LAST_ADDRESS = 0xFFFF
+MOST_REGISTERS = 125  # MODBUS Application Protocol V1.1b3, §6.3 and §6.4
+MOST_BITS = 2000  # the same, §6.1 and §6.2
+
+
+class Config(hub.Config):
+    """One Modbus TCP server or gateway. Several hosts are several integrations of type `modbus`."""
+
+    host: Annotated[str, Field(min_length=1, max_length=253, description="Name or address of the server or gateway")]
+    port: Annotated[int, Field(ge=1, le=65535, description="TCP port")] = 502
+    interval: Annotated[
+        timedelta,
+        Field(ge=timedelta(seconds=1), le=timedelta(days=1), description="Time between two polls of a device"),
+    ] = timedelta(seconds=30)
+    timeout: Annotated[
+        timedelta,
+        Field(ge=timedelta(milliseconds=10), le=timedelta(seconds=60), description="How long to wait for an answer"),
+    ] = timedelta(seconds=3)
+    retries: Annotated[int, Field(ge=0, le=5, description="Further attempts when a device stays silent")] = 2
+    max_rate: Annotated[float, Field(gt=0, le=1000, description="Requests per second, at most, on this host")] = 10.0
+
+
+class Register(hub.Config):
+    """One reading: where it stands in the device and how its words make a value.
+
+    A value is `raw * scale + offset`, in the metric's own unit.
+    """
+
+    metric: Annotated[
+        str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$", description="Key of the catalogue, or one of your own")
+    ]
+    address: Annotated[int, Field(ge=0, le=LAST_ADDRESS, description="Protocol address: counts from 0")]
+    table: Annotated[Table, Field(description="Which of the four tables of the device")] = "holding"
+    type: Annotated[Type, Field(description="uint16; bool where the table holds bits")] = "uint16"
+    length: Annotated[int, Field(ge=0, le=MOST_REGISTERS, description="Registers of a string, two bytes each")] = 0
+    word_order: Annotated[Order, Field(description="big: the most significant register comes first")] = "big"
+    byte_order: Annotated[Order, Field(description="Order of the two bytes within each register")] = "big"
+    scale: Number = 1.0
+    offset: Number = 0.0
+    mask: Annotated[int | None, Field(ge=1, description="Bits that count, shifted down to bit 0")] = None
+    invalid: Annotated[
+        tuple[int | Number, ...], Field(max_length=16, description="Raw values that mean: no reading")
+    ] = ()
+    unit: Annotated[str | None, Field(max_length=32, description="UCUM unit of a metric of your own")] = None
+    privacy: Annotated[
+        Literal["technical", "environment", "personal"] | None, Field(description="Class of a metric of your own")
+    ] = None
+
+    @property
+    def size(self) -> int:
+        """How many registers (or bits, in a table of bits) it takes."""
+        return self.length if self.type == "string" else WORDS[self.type]
+
+    @property
+    def kind(self) -> str:
+        """The kind of metric this makes: "number", "flag" or "text"."""
+        return {"bool": "flag", "string": "text"}.get(self.type, "number")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bits_are_bool(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("table") in BITS and "type" not in data:
+            return {**data, "type": "bool"}
+        return data
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Register:
+        for wrong in (*self._wrong_shape(), *self._wrong_metric()):
+            raise ValueError(wrong)
+        return self
+
+    def _wrong_shape(self) -> list[str]:
+        wrong = []
+        if self.table in BITS and self.type != "bool":
+            wrong.append(f"table {self.table} holds single bits: type must be bool, not {self.type}")
+        if self.table in BITS and self.mask is not None:
+            wrong.append(f"table {self.table} holds single bits: a mask means nothing there")
+        if (self.type == "string") != (self.length > 0):
+            wrong.append("length is the number of registers of a string: set it there, and only there")
+        if self.address + self.size - 1 > LAST_ADDRESS:
+            wrong.append(f"{self.size} registers from address {self.address} run past {LAST_ADDRESS}")
+        if self.kind != "number" and (self.scale != 1 or self.offset != 0 or self.invalid):
+            wrong.append(f"scale, offset and invalid are for numbers, not for type {self.type}")
+        if self.scale == 0:
+            wrong.append("scale 0 would make every value the same")
+        if self.mask is not None and self.type not in ("bool", "uint16", "uint32", "uint64"):
+            wrong.append(f"mask is for bool and unsigned integers, not for type {self.type}")
+        if self.mask is not None and self.mask >= 1 << 16 * self.size:
+            wrong.append(f"mask {self.mask:#x} is wider than {16 * self.size} bits")
+        if self.kind == "number":
+            wrong.extend(f"invalid value {v} does not fit {self.type}" for v in self.invalid if not self._fits(v))
+        return wrong
+
+    def _fits(self, value: float) -> bool:
+        if self.type in FLOATS:
+            try:
+                struct.pack(FLOATS[self.type], value)
+            except OverflowError:
+                return False
+            return True
+        return isinstance(value, int) and -(1 << 16 * self.size - 1) <= value < 1 << 16 * self.size
+
+    def _wrong_metric(self) -> list[str]:
+        known = hub.METRICS.get(self.metric)
+        if known is None:
+            if self.unit is None or self.privacy is None:
+                return [f"metric {self.metric} is not in the catalogue: state its unit (UCUM) and its privacy class"]
+            return []
+        if known.kind != self.kind:
+            return [f"metric {self.metric} is a {known.kind}: type {self.type} makes a {self.kind}"]
+        if self.unit not in (None, known.unit):
+            return [f"metric {self.metric} is in {known.unit}, not {self.unit}: bring it there with scale and offset"]
+        if self.privacy not in (None, known.privacy):
+            return [f"metric {self.metric} is of privacy class {known.privacy}: the catalogue decides"]
+        return []
+
+
+class DeviceSettings(hub.Config):
+    """The `settings:` of one device: its unit id and its register map."""
+
+    unit: Annotated[int, Field(ge=1, le=255, description="Unit id: 1 to 247, or 255 for a server without units")] = 1
+    registers: Annotated[tuple[Register, ...], Field(min_length=1, max_length=1000)]
+    max_gap: Annotated[
+        int, Field(ge=0, le=MOST_REGISTERS, description="Unwanted registers read along rather than asking twice")
+    ] = 8
+    max_registers: Annotated[
+        int, Field(ge=1, le=MOST_REGISTERS, description="Registers that the device gives in one answer")
+    ] = MOST_REGISTERS
+
+    @model_validator(mode="after")
+    def _agrees(self) -> DeviceSettings:
+        if 247 < self.unit < 255:
+            raise ValueError(f"unit {self.unit} is reserved: use 1 to 247, or 255 for a server without units")
+        seen: set[str] = set()
+        for register in self.registers:
+            if register.metric in seen:
+                raise ValueError(f"metric {register.metric} is read twice: one device has one value of a metric")
+            if register.table not in BITS and register.size > self.max_registers:
+                raise ValueError(f"{register.metric} takes {register.size} registers, more than max_registers")
+            seen.add(register.metric)
+        return self
+
+    def own_metrics(self) -> tuple[hub.Metric, ...]:
+        """The metrics of this device that the catalogue does not know."""
+        return tuple(_metric(register) for register in self.registers if register.metric not in hub.METRICS)
+
+
+def _metric(register: Register) -> hub.Metric:
+    title = register.metric.replace("_", " ").capitalize()
+    return hub.Metric(
+        key=register.metric,
+        unit=register.unit or "1",
+        kind=register.kind,
+        resolution=_resolution(register),
+        state_class="measurement" if register.kind == "number" else "",
+        privacy=register.privacy or "personal",
+        fr=title,
+        en=title,
+    )
+
+
+def _resolution(register: Register) -> str:
+    """The smallest step that scale and offset can make of a whole number."""
+    if register.kind != "number":
+        return "1"
+    if register.type in FLOATS:
+        return "0.001"
+    parts = [Decimal(repr(abs(part))).normalize() for part in (register.scale, register.offset) if part]
+    return format(min(Decimal(1).scaleb(int(part.as_tuple().exponent)) for part in parts), "f")

@@ -1,0 +1,191 @@
+"""A Modbus TCP server that plays an electricity meter and a boiler: `python -m integrations.modbus.sim`.
+
+It prints one line of JSON when it listens: its port, and the `settings:` of its devices, ready to be pasted into
+a configuration. It ends on SIGTERM. Read only; a write is refused with exception 1, another unit with exception 11.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import math
+import random
+import signal
+import struct
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pymodbus.constants import ExcCodes
+from pymodbus.server import ModbusTcpServer
+from pymodbus.simulator import DataType, SimData, SimDevice
+
+Image = dict[str, list[int]]
+"""Table -> its words from address 0; tables of bits are packed, 16 to a word, bit 0 first."""
+
+NO_SENSOR = 0x8000
+
+_TEMPERATURE = {"type": "int16", "scale": 0.1, "invalid": [NO_SENSOR]}
+DEVICES: dict[str, dict[str, Any]] = {
+    "modbus:compteur": {
+        "unit": 1,
+        "registers": [
+            {"metric": "energy", "table": "input", "address": 0, "type": "uint32", "scale": 0.001},
+            {"metric": "power", "table": "input", "address": 2, "type": "float32"},
+            {"metric": "voltage", "table": "input", "address": 4, "type": "float32"},
+            {"metric": "current", "table": "input", "address": 6, "type": "float32"},
+        ],
+    },
+    "modbus:chaudiere": {
+        "unit": 2,
+        "registers": [
+            {"metric": "flow_temperature", "table": "input", "address": 0, **_TEMPERATURE},
+            {"metric": "return_temperature", "table": "input", "address": 1, **_TEMPERATURE},
+            {"metric": "water_pressure", "table": "input", "address": 2, "type": "uint16", "scale": 0.01},
+            {"metric": "setpoint", "table": "holding", "address": 0, "type": "int16", "scale": 0.1},
+            {"metric": "running", "table": "coil", "address": 0},
+            {"metric": "fault", "table": "discrete", "address": 0},
+        ],
+    },
+}
+
+_TABLES = {1: "coil", 2: "discrete", 3: "holding", 4: "input"}
+
+
+class Meter:
+    """A single-phase meter. Power swings slowly; energy is its exact integral, so it never falls."""
+
+    def __init__(self, seed: int) -> None:
+        rng = random.Random(seed)  # noqa: S311 - a simulation
+        self.start_wh = rng.uniform(1e6, 5e7)
+        self.base = rng.uniform(1500, 3000)
+        self.swings = [(rng.uniform(100, 400), rng.uniform(20, 600), rng.uniform(0, math.tau)) for _ in range(3)]
+        self.phase = rng.uniform(0, math.tau)
+
+    def power(self, t: float) -> float:
+        """Watts at `t` seconds."""
+        return self.base + sum(size * math.sin(math.tau * t / period + at) for size, period, at in self.swings)
+
+    def energy(self, t: float) -> float:
+        """Watt-hours counted at `t` seconds."""
+        swung = sum(
+            size * period / math.tau * (math.cos(at) - math.cos(math.tau * t / period + at))
+            for size, period, at in self.swings
+        )
+        return self.start_wh + (self.base * t + swung) / 3600
+
+    def voltage(self, t: float) -> float:
+        return 231 + 2.5 * math.sin(math.tau * t / 300 + self.phase)
+
+    def image(self, t: float) -> Image:
+        volts, watts = self.voltage(t), self.power(t)
+        data = struct.pack(">Ifff", int(self.energy(t)) % (1 << 32), watts, volts, watts / volts / 0.97)
+        return {"input": list(struct.unpack(">8H", data))}
+
+
+class Boiler:
+    """A boiler that fires for 5 minutes in 8 and, once an hour, loses its return sensor for a minute."""
+
+    cycle, firing = 480.0, 300.0
+
+    def __init__(self, seed: int) -> None:
+        rng = random.Random(seed + 1)  # noqa: S311 - a simulation
+        self.setpoint = rng.choice([60.0, 65.0, 70.0])
+        self.lead = rng.uniform(0, self.cycle)
+
+    def running(self, t: float) -> bool:
+        return (t + self.lead) % self.cycle < self.firing
+
+    def fault(self, t: float) -> bool:
+        return t % 3600 >= 3540
+
+    def flow(self, t: float) -> float:
+        """Degrees Celsius, round the set point: a triangle, up while it fires."""
+        at = (t + self.lead) % self.cycle
+        rise = at / self.firing if at < self.firing else (self.cycle - at) / (self.cycle - self.firing)
+        return self.setpoint - 4 + 8 * rise
+
+    def image(self, t: float) -> Image:
+        flow = self.flow(t)
+        back = NO_SENSOR if self.fault(t) else round((flow - 12) * 10)
+        bar = 1.6 + (flow - self.setpoint) / 100
+        return {
+            "input": [round(flow * 10), back, round(bar * 100)],
+            "holding": [round(self.setpoint * 10)],
+            "coil": [int(self.running(t))],
+            "discrete": [int(self.fault(t))],
+        }
+
+
+def unit(number: int, image: Callable[[float], Image], clock: Callable[[], float]) -> SimDevice:
+    """A pymodbus unit whose registers are made anew at each read."""
+
+    async def answer(  # noqa: PLR0917 - pymodbus calls it so
+        function: int, start: int, address: int, count: int, registers: list[int], values: list[int] | list[bool] | None
+    ) -> ExcCodes | None:
+        words = image(clock()).get(_TABLES.get(function, ""))
+        if values is not None or words is None:
+            return ExcCodes.ILLEGAL_FUNCTION
+        registers[: len(words)] = words
+        return None
+
+    return _device(number, image(0.0), answer)
+
+
+async def _nobody(*_: object) -> ExcCodes | None:
+    return ExcCodes.GATEWAY_NO_RESPONSE
+
+
+def _device(number: int, shape: Image, action: Any) -> SimDevice:
+    def words(table: str) -> list[SimData]:
+        return [SimData(0, values=shape.get(table, [0]), datatype=DataType.REGISTERS)]
+
+    bits = [SimData(0, values=[0], datatype=DataType.BITS)]
+    return SimDevice(number, (bits, list(bits), words("holding"), words("input")), action=action)
+
+
+async def serve(host: str, port: int, seed: int, ready: Callable[[int], None], stop: asyncio.Event) -> None:
+    """Listen until `stop`. `ready` is told the port."""
+    began = time.monotonic()
+
+    def clock() -> float:
+        return time.monotonic() - began
+
+    # unit 0 is pymodbus's "all others"
+    units = [unit(1, Meter(seed).image, clock), unit(2, Boiler(seed).image, clock), _device(0, {}, _nobody)]
+    server = ModbusTcpServer(units, address=(host, port))
+    await server.serve_forever(background=True)
+    try:
+        listening: Any = server.transport
+        ready(listening.sockets[0].getsockname()[1])
+        await stop.wait()
+    finally:
+        await server.shutdown()  # type: ignore[no-untyped-call]
+
+
+async def _main(arguments: argparse.Namespace) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+    def ready(port: int) -> None:
+        sys.stdout.write(json.dumps({"port": port, "devices": DEVICES}) + "\n")
+        sys.stdout.flush()
+
+    await serve(arguments.host, arguments.port, arguments.seed, ready, stop)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m integrations.modbus.sim", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=0, help="TCP port, 0 for any free one (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="another meter and another boiler (default: %(default)s)")
+    asyncio.run(_main(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()
