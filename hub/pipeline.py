@@ -12,7 +12,8 @@ import msgspec
 
 from hub.admission.quarantine import Quarantine
 from hub.admission.replay import Freshness, ReplayWindows
-from hub.buffer import Buffer, Row
+from hub.buffer import Buffer
+from hub.buffer.rows import Row
 from hub.clock import Clock
 from hub.counts import Counts
 from hub.errors import PluginError

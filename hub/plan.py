@@ -14,7 +14,7 @@ import msgspec
 
 from hub.admission.replay import ReplayWindows
 from hub.admission.trust import trust_class
-from hub.buffer import Column, Shape, Subject
+from hub.buffer.rows import Column, Shape, Subject
 from hub.live import Live, Slot
 from hub.model import Device, Metric, Place, Proof, TrustClass, Value
 from hub.privacy import Privacy

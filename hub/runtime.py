@@ -152,6 +152,14 @@ class InProcessSession:
             self._core.pipeline.candidate(waiting, "needs a key")
             self._core.counts.add("needs-key", decoded.device)
             return
+        for reason in decoded.skipped:
+            self._core.counts.add(reason, decoded.device)
+        if self._core.devices.get(decoded.device) is None:
+            self._core.counts.add("not-admitted", self.name)
+            self._core.pipeline.candidate(_candidate(decoded, frame, self.name), "not in the configuration")
+            return
+        if decoded.model:
+            self.declare(decoded.device, model=decoded.model)
         await self.emit(_report(decoded, frame))
 
     def dropped(self, device: str, error: Exception) -> None:
@@ -159,6 +167,14 @@ class InProcessSession:
         known = self._core.devices.get(device) is not None
         self._core.counts.add(reason, device if known else self.name)
         self.log.debug("dropped a frame of %s: %s", device, error)
+
+
+def _candidate(decoded: Decoded, frame: Frame, integration: str) -> Candidate:
+    evidence = {"name": frame.name} if frame.name else {}
+    return Candidate(
+        id=decoded.device, integration=integration, model=decoded.model, values=decoded.values, signal=frame.signal,
+        evidence=evidence,
+    )  # fmt: skip
 
 
 def _report(decoded: Decoded, frame: Frame) -> Report:

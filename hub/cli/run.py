@@ -1,0 +1,53 @@
+"""`ilot run`: the hub itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from pathlib import Path
+
+import click
+
+from hub.cli import output
+
+
+@click.command()
+@output.with_config
+@output.with_state
+@click.option("--drain", type=float, default=10.0, show_default=True, help="Seconds to wait for acks when stopping.")
+@click.option("-v", "--verbose", is_flag=True, help="Log debug messages.")
+@output.as_json
+def run(config: Path, state_dir: Path | None, drain: float, verbose: bool, json: bool) -> None:
+    """Run the hub until SIGTERM or Ctrl-C.
+
+    With --json, one object on stdout when it is ready and one when it has stopped; logs go to stderr.
+    """
+    from hub.app import Settings, serve
+    from hub.registry import Registry
+
+    _log_to_stderr(verbose)
+    settings = Settings(config=config, state_dir=state_dir, drain_s=drain)
+
+    def ready(facts: dict[str, object]) -> None:
+        if json:
+            output.data(facts)
+            sys.stdout.flush()
+        else:
+            logging.getLogger("hub").info("%s ready in %.2f s", facts["hub"], facts["start_s"])
+
+    last = asyncio.run(serve(settings, Registry.discover(), ready))
+    if json:
+        output.data(last)
+    if last["error"]:
+        raise click.exceptions.Exit(7)
+
+
+def _log_to_stderr(verbose: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    # Under systemd the journal dates each line itself.
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    logging.getLogger("hub").setLevel(logging.DEBUG if verbose else logging.INFO)

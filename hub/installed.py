@@ -1,0 +1,115 @@
+"""What is installed, as the configuration engine wants to know it: type -> models, looked up when asked for.
+
+A plugin of this distribution is imported when the configuration names it, and only then. A stranger's plugin is
+never imported to read a file: its description, made in a child process, says which options it has; their values are
+checked by its own models when it starts. A plugin that cannot be loaded takes any options, so that the rest of the
+file is still right and the rest of the hub still runs; its own instance then shows why it does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, create_model
+
+from hub.config.build import Model, Models
+from hub.errors import PluginError
+from hub.hookspecs import Config
+from hub.isolation.describe import Description, describe
+from hub.registry import Plugin, Registry
+
+
+class Unread(Config):
+    """Options of a plugin that cannot be loaded: kept as they are, judged by nobody."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class _Lazily(Mapping[str, Any]):
+    """Type -> what `ours` or `theirs` says of it; None means the plugin has no such type."""
+
+    def __init__(self, registry: Registry, ours: Callable[[str], Any], theirs: Callable[[Description], Any]) -> None:
+        self._registry = registry
+        self._ours = ours
+        self._theirs = theirs
+        self._cache: Path | None = None
+        self._known: dict[str, Any] = {}
+
+    def within(self, cache: Path | None) -> _Lazily:
+        self._cache = cache
+        return self
+
+    def _look(self, name: str) -> Any:
+        plugin = self._registry.plugins.get(name)
+        if plugin is None:
+            return None
+        if name not in self._known:
+            self._known[name] = self._ask(plugin)
+        return self._known[name]
+
+    def _ask(self, plugin: Plugin) -> Any:
+        if not plugin.shipped:
+            return self._theirs(describe(plugin, self._cache))
+        try:
+            return self._ours(plugin.name)
+        except PluginError:
+            return self._theirs(Description(plugin.name, plugin.distribution, plugin.version, True, "cannot be loaded"))
+
+    def __getitem__(self, name: str) -> Any:
+        found = self._look(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self._look(name) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._registry.plugins if self._look(name) is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def installed_models(registry: Registry, cache: Path | None = None) -> Models:
+    """The models of everything installed. `cache` keeps the descriptions of strangers' plugins."""
+
+    def integration(name: str) -> tuple[Model, Model | None] | None:
+        for known in registry.load(name).integrations:
+            if known.name == name:
+                return known.config, known.device
+        return None
+
+    def uplink(name: str) -> Model | None:
+        return next((known.config for known in registry.load(name).uplinks if known.name == name), None)
+
+    def their_integration(text: Description) -> tuple[Model, Model | None] | None:
+        if text.error:
+            return Unread, Unread
+        for known in text.integrations:
+            if known.name == text.name:
+                device = _outline(known.device_schema) if known.device_schema else None
+                return _outline(known.schema), device
+        return None
+
+    def their_uplink(text: Description) -> Model | None:
+        if text.error:
+            return Unread
+        return next((_outline(known.schema) for known in text.uplinks if known.name == text.name), None)
+
+    return Models(
+        integrations=_Lazily(registry, integration, their_integration).within(cache),
+        uplinks=_Lazily(registry, uplink, their_uplink).within(cache),
+    )
+
+
+def _outline(schema: Mapping[str, Any]) -> type[BaseModel]:
+    """A model that knows which options a JSON Schema has and which it requires, not what they may be."""
+    required = set(schema.get("required", ()))
+    fields: dict[str, Any] = {
+        name: (Any, ... if name in required else part.get("default"))
+        for name, part in dict(schema.get("properties", {})).items()
+    }
+    return create_model(str(schema.get("title", "Options")), __base__=Config, **fields)

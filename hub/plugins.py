@@ -1,0 +1,78 @@
+"""The plugins of one hub: from configured instances to supervised coroutines.
+
+Installed is not running: an instance runs when the configuration names it. What this distribution ships runs in this
+process; a stranger's plugin runs only where the configuration says `isolation: none` in so many words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from hub.clock import Clock
+from hub.config.build import Instance
+from hub.errors import ConfigError, PluginError
+from hub.hookspecs import Config
+from hub.registry import Integration, Registry
+from hub.runtime import Core, InProcessSession
+from hub.supervisor import STOPPED, Health, Supervisor
+
+
+class Plugins:
+    """Prepares the configured instances; `starts` are the supervisors to run, `health` what to show of all."""
+
+    def __init__(self, instances: list[Instance], registry: Registry, core: Core, clock: Clock) -> None:
+        self.health: list[Health] = []
+        self.starts: list[Supervisor] = []
+        self._registry = registry
+        self._core = core
+        self._clock = clock
+        for instance in instances:
+            if instance.enabled:
+                self._prepare(instance)
+
+    def _prepare(self, instance: Instance) -> None:
+        health = Health(name=instance.name, type=instance.type, since=self._clock.now())
+        self.health.append(health)
+        try:
+            integration, config = self._load(instance)
+        except (PluginError, ConfigError) as error:
+            # Only itself: the rest of the hub starts without it.
+            health.state, health.error = STOPPED, str(error)
+            return
+        self.starts.append(self.supervise(health, lambda session: integration.run(config, session)))
+
+    def supervise(self, health: Health, start: Callable[[InProcessSession], Awaitable[None]]) -> Supervisor:
+        """A supervisor that starts the plugin with a session of its own."""
+
+        async def run() -> None:
+            await start(InProcessSession(health.name, self._core, supervisor.ready))
+
+        supervisor = Supervisor(health, run, self._clock)
+        return supervisor
+
+    def _load(self, instance: Instance) -> tuple[Integration, Any]:
+        plugin = self._registry.plugins[instance.type]
+        if not plugin.shipped and instance.isolation != "none":
+            raise PluginError(
+                f"{plugin} is not part of this distribution; it runs only in the hub's own process, with all the "
+                f"hub's rights. If you accept that, set integrations.{instance.name}.isolation: none"
+            )
+        integration = self._registry.integration(instance.type)
+        if isinstance(instance.config, integration.config):
+            return integration, instance.config
+        return integration, _validated(integration.config, instance)
+
+
+def _validated(model: type[Config], instance: Instance) -> Config:
+    """The options of a stranger's plugin, judged by its own model now that it may be imported."""
+    given: BaseModel = instance.config
+    try:
+        return model.model_validate(given.model_dump(exclude_unset=True))
+    except ValidationError as error:
+        problems = "; ".join(
+            f"integrations.{instance.name}.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()
+        )
+        raise ConfigError(problems) from error
