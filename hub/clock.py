@@ -28,21 +28,32 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clocks. `sure()` is false while the wall clock is below `floor` (the later of the build
-    date and the last time persisted)."""
+    """The machine's clocks. `sure()` is false while the wall clock is below `floor` (the later of the build date and
+    the last time persisted) and nobody who can be believed has `told` the time. `error_s` and `source` say how well
+    it is known once it is."""
 
     def __init__(self, floor: float = BUILD_FLOOR) -> None:
         self.floor = max(floor, BUILD_FLOOR)
         self.boot = _boot_id()
+        self.source, self.error_s = "system", 1.0
+        self._offset: float | None = None
 
     def now(self) -> float:
-        return time.time()
+        # The machine's own clock wins as soon as it is plausible: something better than us has set it.
+        wall = time.time()
+        return wall if self._offset is None or wall >= self.floor else time.monotonic() + self._offset
 
     def monotonic(self) -> float:
         return time.monotonic()
 
     def sure(self) -> bool:
-        return time.time() >= self.floor
+        return self.now() >= self.floor
+
+    def told(self, unix_s: float, error_s: float) -> None:
+        """A signed, fresh ack of the backend says what time it is. Heeded only while nothing better is known."""
+        if not self.sure() and unix_s >= self.floor:
+            self._offset = unix_s - time.monotonic()
+            self.source, self.error_s = "backend", error_s
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

@@ -35,7 +35,7 @@ class Devices:
             if new in seen:
                 break
             seen.add(new)
-            device = msgspec.structs.replace(device, id=new, key=key)  # a key belongs to hardware, not to a place
+            device = msgspec.structs.replace(device, id=new, key=key)
         return device
 
     def get(self, device: str) -> Device | None:
@@ -56,8 +56,8 @@ class Devices:
         for queue in self._listeners.get(device.integration, ()):
             queue.put_nowait(device)
 
-    def replace(self, old: str, new: str, key: bytes | None = None) -> Device:
-        """NEW stands where OLD stood. Returns NEW as a device. Raises HubError when that makes no sense."""
+    def replacement(self, old: str, new: str, key: bytes | None = None) -> Device:
+        """NEW as it would stand where OLD stands; changes nothing. Raises HubError when that makes no sense."""
         device = self._devices.get(old)
         if device is None:
             raise HubError(f"no device {old!r} is known; `ilot devices` lists them")
@@ -67,11 +67,15 @@ class Devices:
             raise HubError(f"{new!r} is not a device id; expected scheme:identifier, like {old!r}")
         if new.partition(":")[0] != old.partition(":")[0]:
             raise HubError(f"{new!r} and {old!r} are not of the same kind")
+        return msgspec.structs.replace(device, id=new, key=key)  # a key belongs to hardware, not to a place
+
+    def replace(self, old: str, new: str, key: bytes | None = None) -> Device:
+        """NEW stands where OLD stood. Returns NEW as a device. Raises HubError when that makes no sense."""
+        successor = self.replacement(old, new, key)
         # The former device may come back one day (a repaired sensor): drop whatever chain led away from NEW.
         self.replaced.pop(new, None)
         self.replaced[old] = (new, key)
         del self._devices[old]
-        successor = msgspec.structs.replace(device, id=new, key=key)
         self.put(successor)
         return successor
 

@@ -92,7 +92,7 @@ def load(directory: Path, environment: Mapping[str, str] | None = None) -> HubKe
     store_key = _read(found["store"])
     if len(store_key) != STORE_KEY_BYTES:
         raise ConfigError(
-            f"{found['store']} holds {len(store_key)} bytes, expected {STORE_KEY_BYTES}; restore it from the state backup"
+            f"{found['store']} holds {len(store_key)} bytes, not {STORE_KEY_BYTES}; restore it from the state backup"
         )
     tls = _private_key(found["tls"])
     if not (isinstance(tls, ec.EllipticCurvePrivateKey) and isinstance(tls.curve, ec.SECP256R1)):

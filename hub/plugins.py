@@ -6,18 +6,22 @@ process; a stranger's plugin runs only where the configuration says `isolation: 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 
 from hub.clock import Clock
 from hub.config.build import Instance
+from hub.egress import Host
 from hub.errors import ConfigError, PluginError
 from hub.hookspecs import Config
 from hub.registry import Integration, Registry
 from hub.runtime import Core, InProcessSession
 from hub.supervisor import STOPPED, Health, Supervisor
+
+_PORTS = {"http": 80, "https": 443}
 
 
 class Plugins:
@@ -64,6 +68,29 @@ class Plugins:
         if isinstance(instance.config, integration.config):
             return integration, instance.config
         return integration, _validated(integration.config, instance)
+
+
+def declared_hosts(instances: list[Instance]) -> list[Host]:
+    """The hosts that the configuration names in plugins' options: what `Session.http` may call beside the owner's.
+    A plain http:// address is one the operator wrote in so many words."""
+    hosts = []
+    for instance in instances:
+        for text in _texts(instance.config.model_dump()):
+            parts = urlsplit(text)
+            if parts.scheme in _PORTS and parts.hostname:
+                port = parts.port or _PORTS[parts.scheme]
+                hosts.append(Host(host=parts.hostname, port=port, plain=parts.scheme == "http"))
+    return hosts
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple | set):
+        for part in value:
+            yield from _texts(part)
+    elif isinstance(value, str) or type(value).__name__ in ("HttpUrl", "AnyUrl", "Url"):
+        yield str(value)
 
 
 def _validated(model: type[Config], instance: Instance) -> Config:

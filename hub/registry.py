@@ -137,8 +137,8 @@ class Registry:
         return {
             metric.key: metric
             for plugin in self.plugins.values()
-            for part in (*plugin.integrations, *plugin.decoders)
-            for metric in part.metrics
+            for metrics in [*(i.metrics for i in plugin.integrations), *(d.metrics for d in plugin.decoders)]
+            for metric in metrics
         }
 
 

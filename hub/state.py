@@ -5,10 +5,32 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from hub.errors import StorageError
+
+
+DEFAULT = Path("/var/lib/ilot")
+
+
+def state_of(config: Path, said: Path | None = None) -> Path:
+    """The state directory: what was `said`, else systemd's, else what the configuration file says.
+
+    Only a look at the file's text: what talks to a running hub must start fast, and the last good configuration must
+    be found when the file is wrong. `hub.state_dir` therefore stands in the first file, not in an included one.
+    """
+    if said is not None:
+        return said
+    if "STATE_DIRECTORY" in os.environ:
+        return Path(os.environ["STATE_DIRECTORY"].partition(":")[0])
+    try:
+        text = config.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return DEFAULT
+    found = re.search(r"^(?:\s+|\s*hub:\s*\{.*?\b)state_dir:\s*[\"']?([^\"'#\n,}]+)", text, re.MULTILINE)
+    return config.parent / found.group(1).strip() if found else DEFAULT
 
 
 class StateDir:

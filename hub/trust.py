@@ -1,6 +1,6 @@
 """TRUST: what the owner says may be believed. Pure; the owner's root signs it, every hub pins that root.
 
-    document    = lp("ilot/trust/1\\0", payload, ed25519 signature, ml-dsa-65 signature, ed25519 public, ml-dsa-65 public)
+    document    = lp("ilot/trust/1\\0", payload, signature Ed25519, ML-DSA-65, public key Ed25519, ML-DSA-65)
     payload     = JSON of `Trust`, bytes in base64 (RFC 4648 §4)
     signatures  = both over the exact bytes lp("ilot/trust/1\\0") ‖ payload; FIPS 204 ML-DSA-65 with an empty context
     fingerprint = SHA-256(lp("ilot/root/1\\0", ed25519 public, ml-dsa-65 public))
@@ -111,9 +111,10 @@ def read_trust(data: bytes, pinned: bytes, at_least_version: int = 0) -> Trust:
     """
     payload, ed_signature, ml_signature, ed_public, ml_public = _split(data)
     root = RootPublic(ed_public, ml_public)
-    if not hmac.compare_digest(fingerprint(root), pinned):
+    found = fingerprint(root)
+    if not hmac.compare_digest(found, pinned):
         raise AuthFailed(
-            f"the trust document is signed by another owner root ({fingerprint(root).hex()[:16]}…, pinned {pinned.hex()[:16]}…): "
+            f"the trust document is signed by another owner root ({found.hex()[:16]}…, pinned {pinned.hex()[:16]}…): "
             "ask the owner for a new enrolment token, and why the root changed"
         )
     signed = lp(LABEL) + payload

@@ -1,0 +1,119 @@
+"""The sealed store-and-forward buffer: its format, and the names the rest of the hub uses.
+
+This page is the specification. From it, the two documents it names (`hub.buffer.ints` and `hub.buffer.columns`, for
+what is inside a block) and the cited standards, a reader can be written without this code.
+
+Notation
+    ‖               concatenation
+    u8 … u64        unsigned, big-endian
+    lp(a, b, …)     each part prefixed by its length in bytes, u32
+    H               SHA-256
+    text            UTF-8
+    every label ends in a zero byte, written \\0
+
+1. Files
+
+    <state>/buffer/readings/*.seg       what devices said
+    <state>/buffer/alerts/*.seg         alerts, and what was lost
+    <state>/buffer/ballast              64 KiB of zeros, given up when the disk is full
+
+The two *streams* are numbered apart. A *run* is one life of the hub's process: 16 random bytes. A record's identity
+is (hub, run, stream, seq) and its digest; `seq` counts from 1 without a hole, over all segments of its run.
+
+A *segment* is one append-only file and one epoch, at most 4 MiB and 24 h. Its name is
+
+    <segment number, 10 digits or more>-<run, 32 hex digits>-<first seq, 12 digits or more>.seg
+
+Segment numbers rise within a stream, over all runs. A file is written by the process that created it and never opened
+for writing again, except that its torn tail is cut at the next start. It begins with the 8 bytes `ilotseg\\1` (1 is the
+version of this format); records follow without padding.
+
+2. Records
+
+    offset  size
+         0     4  marker C5 49 6C 9D
+         4     4  length of the payload, at most 1 MiB
+         8     1  kind
+         9     1  flags: 0; a reader skips records with any other value
+        10     2  readings in this record
+        12     8  seq of a BLOCK, GAP, CLOCK · first seq of the segment in EPOCH · own counter, from 1, in TABLE, LOCAL
+        20     8  readings of this (run, stream) so far, those of this record included
+        28     4  Unix seconds of the commit, by the hub's clock at that time, sure or not
+        32     4  CRC-32 (IEEE 802.3, as zlib) of the 32 bytes above
+        36     n  payload
+      36+n    64  signature, Ed25519 (RFC 8032)
+     100+n     4  CRC-32 of payload and signature
+
+    kind        number  payload
+    EPOCH 1     no      in the clear, section 3; signed by the hub's identity
+    TABLE 2     no      sealed; what numbers in blocks stand for. Precedes the first block that needs it
+    BLOCK 3     yes     sealed; up to 4,096 readings as columns
+    GAP   4     yes     sealed; what is missing and will never come. In `alerts` only
+    CLOCK 5     yes     sealed; dates the monotonic times of one boot. In `readings` only
+    LOCAL 6     no      the hub's own small state, under a key of its own. In `readings` only; never leaves the hub
+
+EPOCH and TABLE are written twice, the same bytes: at once, and again at the beginning of the next commit. A reader
+takes the first intact copy. Damage is skipped by searching the next marker with a valid header and payload checksum.
+
+3. Epoch
+
+    k               32 random bytes, the AEAD key          e    a fresh Ed25519 key pair
+    body            lp("ilot/epoch/1\\0", hub, run, stream, segment number, first seq, previous run, its last seq,
+                    its last digest, cipher, e.public, H("ilot/commit/1\\0" ‖ k), kid_1 … kid_n, trust version)
+    cap_i           HPKE (RFC 9180) single-shot Base mode, KEM 0x647A (X-Wing), KDF HKDF-SHA256, AEAD AES-256-GCM:
+                    encapsulated secret ‖ ciphertext of k to recipient i,
+                    info = "ilot/epoch/1\\0" ‖ H(body) ‖ kid_i, aad empty
+    payload         body ‖ lp(cap_1 … cap_n)                eid  H(payload)
+    signature       IDENTITY over "ilot/epoch-sig/1\\0" ‖ payload
+
+hub, stream and cipher are text; the cipher is "aes-256-gcm" or "chacha20-poly1305". Numbers are u64. A recipient's
+public key is 1,184 bytes of ML-KEM-768 (FIPS 203) and 32 of X25519 (RFC 7748); kid = H of these. The previous run is
+the last one that left a record in this stream: 16 zero bytes, 0 and 32 zero bytes when there is none; its digest is
+zeros when its last record is damaged. The number of kids follows from the number of parts, (parts − 13) / 2.
+
+4. Sealed records
+
+    nonce           kind ‖ 00 00 00 ‖ seq or own counter (u64): 12 bytes
+    payload         AEAD(k).encrypt(nonce, zstd(content), aad = eid ‖ header), tag at the end
+    signature       e over "ilot/rec/1\\0" ‖ eid ‖ H(header ‖ payload)
+    digest          H(header ‖ payload ‖ signature)
+
+zstd is one finished frame (RFC 8878) whose content is at most 1 MiB. LOCAL is sealed with the key
+HMAC-SHA256(store key, "ilot/local/1\\0" ‖ eid) instead of k. A number is never sealed twice under one epoch.
+
+Contents of TABLE, GAP, CLOCK and LOCAL are msgpack arrays, stated in `hub.buffer.bodies`; of BLOCK, in
+`hub.buffer.columns`.
+
+5. Commits and damage
+
+One commit is one write and one fdatasync of one segment; a new file also costs an fsync of its directory. Nothing is
+reported durable, read or delivered before these returned. After any failed or short write or failed sync the segment
+is *poisoned*: this process never writes to it again. What it held in memory is sealed again with the same numbers, in
+another segment under another epoch. Therefore:
+
+- Of one run, a later segment supersedes every record of earlier ones from its own first seq on, by its file name
+  alone. What it supersedes was never reported durable, so never delivered: one digest per number leaves the hub.
+- The tail of the last segment of a stream is cut at the next start when it can only be an unfinished write: zeros, or a
+  beginning of one record. Any other damaged tail may have been promised; the numbers it claims are declared.
+- A record that is missing between a segment's first and last number is declared by a GAP, which is durable in `alerts`
+  before anything is skipped for good or unlinked. How many readings a hole held, and between which times, follows
+  from the headers of its neighbours. If both a record and a GAP over it arrive, the record counts.
+- A closed segment is unlinked once every number in it is acked or declared lost, and that is durable in LOCAL. The last
+  segment of a stream that has a record is kept until there is a newer one: it names this run for the next.
+- When the directory reaches its cap the oldest closed segment of `readings` goes, declared. Unacked alerts never go.
+"""
+
+from hub.buffer.ackset import AckSet as AckSet
+from hub.buffer.ackset import Ranges as Ranges
+from hub.buffer.buffer import Buffer as Buffer
+from hub.buffer.catalog import StreamState as StreamState
+from hub.buffer.journal import BufferConfig as BufferConfig
+from hub.buffer.reader import Stored as Stored
+from hub.buffer.rows import ALERTS as ALERTS
+from hub.buffer.rows import READINGS as READINGS
+from hub.buffer.rows import Column as Column
+from hub.buffer.rows import Row as Row
+from hub.buffer.rows import Shape as Shape
+from hub.buffer.rows import Subject as Subject
+from hub.buffer.status import BufferStatus as BufferStatus
+from hub.buffer.stream import Durable as Durable

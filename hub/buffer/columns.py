@@ -26,149 +26,30 @@ to that decimal (an int where the resolution is whole).
 
 from __future__ import annotations
 
-import re
 from array import array
 from collections.abc import Iterable, Sequence
-from fractions import Fraction
 from itertools import accumulate, chain, compress, repeat
 from operator import add, itemgetter, ne, sub
-from typing import Any
-
-import msgspec
+from typing import Any, cast
 
 from hub.buffer.ints import I64_MAX, I64_MIN, Reader, put_packed, put_runs, put_varint
-from hub.buffer.rows import Column, Row, Shape, Subject
+from hub.buffer.numbering import MAX_COLUMNS, Numbering, Refused, scales
+from hub.buffer.rows import Row, Shape, Subject
+from hub.buffer.squeeze import MAX_BODY
 from hub.errors import DecodeError
 from hub.model import Position, Value
 
-MAX_READINGS = 4096
+MAX_READINGS = MAX_COLUMNS
 MAX_TEXT = 1024
-MAX_TOLD = 1 << 17
-"""No shape or subject is described in more bytes than this."""
+MAX_SHAPE, MAX_SUBJECT = 1 << 17, 1 << 11
+"""No shape and no subject is described in more bytes than these."""
 TEXT_WEIGHT = 8
 """This many characters of text weigh as much as one reading in the size of a block."""
 
 NO_RSSI = -32768
 _ABSOLUTE = 0x80
-_MAGIC = 6755399441055744.0  # 1.5 × 2^52: adding it rounds a double to an integer, left in its low 51 bits
-_BIAS = 0x4338_0000_0000_0000  # the bits of _MAGIC
 _EXACT = 1 << 51
-_RESOLUTION = re.compile(r"\d{1,9}(\.\d{1,12})?", re.ASCII)
 _DEGREE, _METRE = 10**7, 100
-
-
-class Refused(ValueError):
-    """A row that cannot be stored. `reason` is the slug it is counted under."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        self.reason = reason
-        super().__init__(f"{reason}: {detail}" if detail else reason)
-
-
-class Scale:
-    """A resolution as a fraction: item = value × up / down."""
-
-    __slots__ = ("down", "up")
-
-    def __init__(self, resolution: str) -> None:
-        if not _RESOLUTION.fullmatch(resolution) or not (step := Fraction(resolution)):
-            raise Refused("resolution", f"{resolution!r} is no positive decimal")
-        self.up, self.down = step.denominator, step.numerator
-
-    def items(self, values: Sequence[Any]) -> tuple[Sequence[int], int]:
-        """The integers of `values` and the bias they carry. Raises Refused for what no 64-bit integer holds."""
-        up, down = self.up, self.down
-        try:
-            if down == 1:
-                cells = array("d", [value * up + _MAGIC for value in values])
-            else:
-                cells = array("d", [value * up / down + _MAGIC for value in values])
-        except TypeError as error:
-            raise Refused("not-a-number", str(error)) from error
-        except OverflowError as error:
-            raise Refused("beyond-64-bit") from error
-        items = memoryview(cells).cast("B").cast("q").tolist()
-        if min(items) > _BIAS - _EXACT and max(items) < _BIAS + _EXACT:
-            return items, _BIAS
-        return [self._item(value) for value in values], 0
-
-    def _item(self, value: Any) -> int:
-        try:
-            exact = Fraction(value * self.up, self.down) if isinstance(value, int) else value * self.up / self.down
-            item = round(exact)
-        except (OverflowError, ValueError) as error:
-            raise Refused("not-finite") from error
-        if not I64_MIN <= item <= I64_MAX:
-            raise Refused("beyond-64-bit")
-        return item
-
-    def values(self, items: list[int]) -> list[Any]:
-        up, down = self.up, self.down
-        if up == 1:
-            return items if down == 1 else [item * down for item in items]
-        if down == 1:
-            return [item / up for item in items]
-        return [item * down / up for item in items]
-
-
-class Numbering:
-    """Segment-local numbers of shapes and subjects, given at first sight. What is new goes into the next TABLE."""
-
-    def __init__(self) -> None:
-        self.shapes: dict[Shape, int] = {}
-        self.subjects: dict[Subject, int] = {}
-        self._scales: dict[Shape, tuple[Scale | None, ...]] = {}
-        self._told = (0, 0)
-
-    def shape(self, shape: Shape) -> int:
-        number = self.shapes.get(shape)
-        if number is None:
-            self._scales[shape] = scales(shape)
-            _storable(shape, "shape")
-            number = self.shapes[shape] = len(self.shapes)
-        return number
-
-    def scales(self, shape: Shape) -> tuple[Scale | None, ...]:
-        return self._scales[shape]
-
-    def numbers(self, subjects: Sequence[Subject]) -> list[int]:
-        known = self.subjects
-        try:
-            return [known[subject] for subject in subjects]
-        except KeyError:
-            for subject in subjects:
-                if subject not in known:
-                    _storable(subject, "subject")
-                    known[subject] = len(known)
-            return [known[subject] for subject in subjects]
-
-    def fresh(self) -> tuple[list[tuple[int, Shape]], list[tuple[int, Subject]]]:
-        """What was numbered since the last call."""
-        shapes, subjects = self._told
-        self._told = len(self.shapes), len(self.subjects)
-        return (
-            [(number, shape) for shape, number in list(self.shapes.items())[shapes:]],
-            [(number, subject) for subject, number in list(self.subjects.items())[subjects:]],
-        )
-
-
-def _storable(told: Shape | Subject, reason: str) -> None:
-    try:
-        size = len(msgspec.msgpack.encode(told))
-    except (TypeError, ValueError) as error:
-        raise Refused(reason, str(error)) from error
-    if size > MAX_TOLD:
-        raise Refused(reason, f"{size} bytes of description are beyond {MAX_TOLD}")
-
-
-def scales(shape: Shape) -> tuple[Scale | None, ...]:
-    """One scale per number column, None for flags and texts. Raises Refused for a shape that cannot be stored."""
-    if not shape.columns or len(shape.columns) > MAX_READINGS:
-        raise Refused("shape", f"{len(shape.columns)} columns")
-    for column in shape.columns:
-        if column.kind not in ("number", "flag", "text"):
-            raise Refused("kind", column.kind)
-    return tuple(Scale(column.resolution) if column.kind == "number" else None for column in shape.columns)
 
 
 def encode(rows: Sequence[Row], numbering: Numbering, boot: bytes = b"") -> bytes:
@@ -189,7 +70,10 @@ def encode(rows: Sequence[Row], numbering: Numbering, boot: bytes = b"") -> byte
             _put_group(out, shape, group, numbering)
     except (TypeError, ValueError, OverflowError, AttributeError) as error:
         raise error if isinstance(error, Refused) else Refused("unencodable", str(error)) from error
-    return b"".join(out)
+    body = b"".join(out)
+    if len(body) > MAX_BODY:
+        raise Refused("too-long")
+    return body
 
 
 def _put_group(out: list[bytes], shape: Shape, rows: list[Row], numbering: Numbering) -> None:
@@ -362,12 +246,12 @@ def _group(reader: Reader, shape: Shape, known: dict[int, Subject], sure: bool, 
     signals = reader.runs(total)
     rssis: list[int | None] = [None if rssi == NO_RSSI else rssi for rssi in signals]
     who = subjects if total == count else chain.from_iterable(map(repeat, subjects, lengths))
-    return list(
-        map(
-            Row, who, repeat(shape, total), times, repeat(sure, total), zip(*columns, strict=True), qualities, trusts,
-            rssis, _positions(reader, total),
-        )
+    fields = zip(
+        who, repeat(shape, total), times, repeat(sure, total), zip(*columns, strict=True), qualities, trusts, rssis,
+        _positions(reader, total), strict=True,
     )  # fmt: skip
+    # what Row._make does, without a call in Python for each row
+    return cast("list[Row]", list(map(tuple.__new__, repeat(Row), fields)))
 
 
 def _track(reader: Reader, layout: _Layout) -> list[int]:

@@ -60,7 +60,7 @@ class Damage(NamedTuple):
     end: int
 
 
-def pack_header(kind: int, length: int, readings: int, seq: int, total: int, commit_s: int) -> bytes:
+def pack_header(kind: int, length: int, *, readings: int, seq: int, total: int, commit_s: int) -> bytes:
     """The 36 header bytes of a record with `length` payload bytes."""
     if not 0 <= length <= MAX_PAYLOAD:
         raise ValueError(f"a payload of {length} bytes is beyond {MAX_PAYLOAD}")
@@ -82,6 +82,20 @@ def read_head(data: bytes | memoryview, offset: int) -> Head | None:
     if length > MAX_PAYLOAD or kind not in KINDS or flags:
         return None
     return Head(offset, length + OVERHEAD, kind, readings, seq, total, commit_s)
+
+
+def mended_head(data: bytes, offset: int) -> Head | None:
+    """What the header at `offset` said before one of its bits flipped, if that is all that happened to it.
+
+    Only good for knowing what was lost: the record stays damaged.
+    """
+    raw = bytearray(data[offset : offset + HEADER_SIZE])
+    for bit in range(len(raw) * 8):
+        raw[bit >> 3] ^= 1 << (bit & 7)
+        if (head := read_head(bytes(raw), 0)) is not None:
+            return head._replace(offset=offset)
+        raw[bit >> 3] ^= 1 << (bit & 7)
+    return None
 
 
 def intact(data: bytes | memoryview, head: Head) -> bool:

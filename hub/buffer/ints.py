@@ -1,10 +1,10 @@
 """Integers in few bytes: varints, packed columns, run lengths. Pure; used by `hub.buffer.columns`.
 
-    varint     LEB128, at most 10 bytes, value < 2^64
-    zigzag     varint of (n << 1) ^ (n >> 63)
-    packed n   zigzag base · u8 width (0 … 8) · width byte planes of n bytes each, least significant first;
-               item = base + plane bytes read as an unsigned integer. A constant column has width 0: no planes.
-    runs n     varint r: 0 → packed n; else packed r values, then, when r > 1, packed r lengths that sum to n
+varint     LEB128, at most 10 bytes, value < 2^64
+zigzag     varint of (n << 1) ^ (n >> 63)
+packed n   zigzag base · u8 width (0 … 8) · width byte planes of n bytes each, least significant first;
+           item = base + plane bytes read as an unsigned integer. A constant column has width 0: no planes.
+runs n     varint r: 0 → packed n; else packed r values, then, when r > 1, packed r lengths that sum to n
 """
 
 from __future__ import annotations

@@ -186,7 +186,7 @@ class Sealer:
         full = body + lp(*caps)
         self.eid = H(full)
         self.epoch = frame.pack_record(
-            frame.pack_header(frame.EPOCH, len(full), 0, first_seq, total, commit_s),
+            frame.pack_header(frame.EPOCH, len(full), readings=0, seq=first_seq, total=total, commit_s=commit_s),
             full,
             identity.sign(EPOCH_SIGNATURE_LABEL + full),
         )
@@ -208,7 +208,9 @@ class Sealer:
         series = frame.BLOCK if kind in frame.NUMBERED else kind
         if counter <= self._last[series]:
             raise StorageError(f"refused to seal number {counter} again (last was {self._last[series]})")
-        header = frame.pack_header(kind, len(body) + TAG_SIZE, readings, counter, total, commit_s)
+        header = frame.pack_header(
+            kind, len(body) + TAG_SIZE, readings=readings, seq=counter, total=total, commit_s=commit_s
+        )
         self._last[series] = counter  # before encrypting: a failure below must burn the nonce, never free it
         payload = cipher.encrypt(nonce(kind, counter), body, self.eid + header)
         signature = self._signer.sign(RECORD_LABEL + self.eid + H(header + payload))

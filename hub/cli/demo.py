@@ -158,7 +158,7 @@ class Watch:
         with contextlib.suppress(HubError, KeyboardInterrupt):
             while time.monotonic() < end:
                 self.look()
-                if self.status["buffer"]["readings"] <= self.status["buffer"]["pending"]:
+                if self.status["buffer"]["readings"] == 0 and self.status["link"]["acked"]:
                     return
                 time.sleep(0.2)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from hub.cli import output
-from hub.cli.where import socket_of
 from hub.control import call
+from hub.state import state_of
 
 
 @click.command()
@@ -18,7 +18,7 @@ from hub.control import call
 @output.as_json
 def devices(config: Path, state_dir: Path | None, json: bool) -> None:
     """List the devices of the running hub: known, and heard but not admitted."""
-    answer = call(socket_of(config, state_dir), "devices")
+    answer = call(state_of(config, state_dir) / "hub.sock", "devices")
     if json:
         output.data(answer)
         return
@@ -63,7 +63,7 @@ def replace(
     except (OSError, ValueError) as error:
         raise click.UsageError(f"the key file cannot be read as hexadecimal: {error}") from error
     answer = call(
-        socket_of(config, state_dir), "device.replace",
+        state_of(config, state_dir) / "hub.sock", "device.replace",
         old=old, new=new, key=key.hex() if key else None, dry_run=dry_run,
     )  # fmt: skip
     if json:

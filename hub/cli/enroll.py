@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from hub.cli import output
-from hub.cli.where import state_of
+from hub.state import state_of
 
 
 @click.command()

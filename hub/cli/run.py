@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -30,6 +32,7 @@ def run(config: Path, state_dir: Path | None, drain: float, verbose: bool, json:
     settings = Settings(config=config, state_dir=state_dir, drain_s=drain)
 
     def ready(facts: dict[str, object]) -> None:
+        facts["start_s"] = round(_process_age_s(), 3)
         if json:
             output.data(facts)
             sys.stdout.flush()
@@ -41,6 +44,12 @@ def run(config: Path, state_dir: Path | None, drain: float, verbose: bool, json:
         output.data(last)
     if last["error"]:
         raise click.exceptions.Exit(7)
+
+
+def _process_age_s() -> float:
+    """Seconds since the kernel made this process: imports count too."""
+    ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _log_to_stderr(verbose: bool) -> None:

@@ -68,17 +68,27 @@ class Scene:
         self.state = root / "hub"
         self.config = root / "config.yaml"
         self._backend_dir = root / "backend"
+        self._backend_options: tuple[str, ...] = ()
         self._port = 0
 
     def prepare(self) -> None:
         """Everything but the hub: the owner, the backend, the building, the enrolment, the configuration."""
-        self.say("backend: making the owner's root, CA and keys (demo grade: they lie beside the server)")
-        self._ilot("backend", "init", str(self._backend_dir), "--json")
-        self.start_backend()
+        self.found()
         self.say("building: a meter and a boiler on Modbus TCP, three sensors on Bluetooth")
         self.modbus = self._start("modbus", "-m", "integrations.modbus.sim")
         self.radio = self._start("radio", "-m", "integrations.bluetooth.sim", "--interval", "2")
         self.config.write_text(self._configuration(), encoding="utf-8")
+        self.enrol()
+
+    def found(self, *options: str) -> None:
+        """The owner and the backend; `options` are those of `ilot backend run`."""
+        self._backend_options = options
+        self.say("backend: making the owner's root, CA and keys (demo grade: they lie beside the server)")
+        self._ilot("backend", "init", str(self._backend_dir), "--json")
+        self.start_backend()
+
+    def enrol(self) -> None:
+        """Enrol the hub that `config` describes."""
         self.say("hub: enrolling with a one-use token")
         token = self._ilot("backend", "token", str(self._backend_dir), "--url", self.backend["url"], "--json")["token"]
         self._ilot("enroll", "--config", str(self.config), "--token-file", "-", "--json", stdin=token)
@@ -86,8 +96,9 @@ class Scene:
     def start_backend(self) -> None:
         """Start the backend, on the port it had before if it ran already."""
         self.backend = self._start(
-            "backend", "-m", "hub", "backend", "run", str(self._backend_dir), "--port", str(self._port), "--json"
-        )
+            "backend", "-m", "hub", "backend", "run", str(self._backend_dir), "--port", str(self._port), "--json",
+            *self._backend_options,
+        )  # fmt: skip
         self._port = int(self.backend["url"].rpartition(":")[2].strip("/"))
 
     def start_hub(self) -> dict[str, Any]:

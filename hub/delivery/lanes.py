@@ -41,12 +41,12 @@ stay within the second that the link promises."""
 class Ledger:
     """The books of one run of one stream. `closed`: an earlier process wrote it, and may have sent any of it."""
 
-    def __init__(self, stream: str, run: bytes, *, first: int, last: int, closed: bool) -> None:
+    def __init__(self, stream: str, run: bytes, *, closed: bool) -> None:
         self.stream = stream
         self.run = run
         self.closed = closed
-        self.first = first  # lowest number still on disk
-        self.last = last  # highest durable number
+        self.first = 1  # lowest number still on disk
+        self.last = 0  # highest durable number
         self.acked = Ranges()
         self.offered = Ranges()  # sent by this process, or looked for and missing
         self.rejected = Ranges()
@@ -121,15 +121,18 @@ class Ledger:
         """The backend's database is new: what is on disk is owed again, except what waits or is on its way."""
         self.acked.clear()
         self.rejected.clear()
-        if self.first <= self.last:
-            for first, last in self.live.outside(self.first, self.last):
-                self.owed.add(first, last)
+        for first, last in self.live.outside(self.first, self.last):
+            self.owed.add(first, last)
 
     def evicted(self, first: int) -> None:
         """Numbers below `first` have left the disk."""
         self.first = max(self.first, first)
         self.no_longer_waits(1, self.first - 1)
         self.rejected.discard(1, self.first - 1)
+
+    def holds(self, spans: list[Range]) -> bool:
+        """Is all of this acked?"""
+        return not any(self.acked.outside(*span) for span in spans)
 
     def unsettled(self, spans: list[Range]) -> bool:
         """Is any of these neither acked nor rejected?"""

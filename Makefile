@@ -1,0 +1,36 @@
+# Thin: each line calls a tool. `make` alone lists the targets.
+PYTHON := .venv/bin/python
+JOBS ?= 2
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: ## virtual environment and the peers that tests talk to
+	@tools/setup.sh test
+
+demo: ## sensors, hub and backend on this machine; options: make demo ARGS="--seconds 20 --json"
+	@tools/setup.sh demo
+	@.venv/bin/ilot demo $(ARGS)
+
+check: setup ## lint, types, layers, documentation, security table
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+	.venv/bin/lint-imports --no-logo
+	$(PYTHON) tools/check_docs.py
+	$(PYTHON) tools/check_security_table.py
+
+test: check ## check, then every test; one file or more: make test TESTS=tests/hub
+	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile --durations=15 $(TESTS)
+
+docs: setup ## rewrite what is generated or injected in the documentation
+	$(PYTHON) tools/check_docs.py --write
+
+dist: setup ## wheel and source archive in dist/, the same bytes for the same commit
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(PYTHON) -m build --no-isolation
+
+clean: ## remove what was built
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help setup demo check test docs dist clean

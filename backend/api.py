@@ -1,0 +1,243 @@
+"""The routes. What hubs call, and what the operator asks; every answer that is no record is JSON.
+
+    GET  /v1/trust                              the signed TRUST document, to anybody
+    POST /v1/enroll                             JSON {token_id, identity, csr, name, mac} → {hub, certificate, trust}
+    POST /v1/hubs/{hub}/records  …/state        by client certificate, common name = {hub}
+    GET  /v1/hubs /v1/series /v1/series/{id}/latest /v1/series/{id}/history?from&to&limit /v1/gaps /v1/forks
+         /v1/alarms /v1/stats /v1/verify?hub&run&stream        Authorization: Bearer, the token in api.token
+
+A series id is "<hub>/<place>/<metric>"; its slashes may stand as they are or as %2F.
+Errors are {"error": text}: 400 unreadable · 401 no token · 403 refused · 404 · 405 · 413 too large · 503 come again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hmac
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from backend import pki
+from backend.ingest import RECORDS, STATE, Ingest, Message, NotAdmitted
+from backend.owner import Owner
+from backend.views import MAX_LIMIT, Unknown, Views, parse_number
+from backend.worker import Worker
+from hub.errors import AuthFailed, DecodeError, NotReady, StorageError
+from hub.wire import MAX_MESSAGE, MAX_SIGNED
+
+log = logging.getLogger(__name__)
+
+MAX_ENROLMENT = 32768
+_MSGPACK = "application/vnd.msgpack"
+_MAX_TIME = 2**53
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class _Enrolment(msgspec.Struct, frozen=True):
+    token_id: str
+    identity: str
+    csr: str
+    mac: str
+    name: str = ""
+
+
+class Api:
+    """The handlers over one owner, worker and database."""
+
+    def __init__(self, owner: Owner, worker: Worker) -> None:
+        self._owner = owner
+        self._worker = worker
+        self._views = Views(owner.database)
+        self._started = time.time()
+
+    def application(self) -> web.Application:
+        app = web.Application(middlewares=[_errors], client_max_size=MAX_MESSAGE)
+        app.router.add_get("/v1/trust", self.trust)
+        app.router.add_post("/v1/enroll", self.enroll)
+        app.router.add_post("/v1/hubs/{hub}/records", self.records)
+        app.router.add_post("/v1/hubs/{hub}/state", self.state)
+        for path, handler in (
+            ("/v1/hubs", self.hubs),
+            ("/v1/verify", self.verify),
+            ("/v1/series", self.series),
+            ("/v1/series/{id:.+}/latest", self.latest),
+            ("/v1/series/{id:.+}/history", self.history),
+            ("/v1/gaps", self.gaps),
+            ("/v1/forks", self.forks),
+            ("/v1/alarms", self.alarms),
+            ("/v1/stats", self.stats),
+        ):
+            app.router.add_get(path, self._for_operator(handler))
+        return app
+
+    # hubs
+
+    async def trust(self, request: web.Request) -> web.Response:
+        return web.Response(body=self._owner.trust_document, content_type="application/octet-stream")
+
+    async def enroll(self, request: web.Request) -> web.Response:
+        asked = _enrolment(await _body(request, MAX_ENROLMENT))
+        identity, mac, csr = _base64(asked.identity, 32), _base64(asked.mac, 32), asked.csr.encode()
+
+        def admit(ingest: Ingest) -> tuple[str, str]:
+            # the certificate first: a request that cannot be certified must not use the token up
+            pki.make_hub_certificate(self._owner.ca, self._owner.ca_key, csr, "hub")
+            hub = ingest.registry.admit(
+                token_id=asked.token_id, identity=identity, csr=csr, name=asked.name, mac=mac, now=time.time()
+            )
+            return hub, pki.pem(pki.make_hub_certificate(self._owner.ca, self._owner.ca_key, csr, hub)).decode()
+
+        hub, certificate = await self._worker.call(admit)
+        log.info("%s enrolled", hub)
+        trust = base64.b64encode(self._owner.trust_document).decode()
+        return _json({"hub": hub, "certificate": certificate, "trust": trust})
+
+    async def records(self, request: web.Request) -> web.Response:
+        return await self._post(request, RECORDS, MAX_MESSAGE)
+
+    async def state(self, request: web.Request) -> web.Response:
+        return await self._post(request, STATE, MAX_SIGNED)
+
+    async def _post(self, request: web.Request, what: str, limit: int) -> web.Response:
+        hub = _certified(request)
+        if hub != request.match_info["hub"]:
+            raise NotAdmitted("the client certificate is not of the hub in the path")
+        message = Message(hub, what, await _body(request, limit))
+        return web.Response(body=await self._worker.post(message), content_type=_MSGPACK)
+
+    # operator
+
+    async def hubs(self, request: web.Request) -> Any:
+        return {"hubs": await asyncio.to_thread(self._views.hubs)}
+
+    async def verify(self, request: web.Request) -> Any:
+        query = request.query
+        streams = self._views.verify
+        arguments = (query.get("hub", ""), query.get("run", ""), query.get("stream", ""))
+        return {"streams": await asyncio.to_thread(streams, *arguments)}
+
+    async def series(self, request: web.Request) -> Any:
+        query = request.query
+        arguments = (query.get("hub", ""), query.get("place", ""), query.get("metric", ""))
+        return {"series": await asyncio.to_thread(self._views.series, *arguments)}
+
+    async def latest(self, request: web.Request) -> Any:
+        return await asyncio.to_thread(self._views.latest, request.match_info["id"])
+
+    async def history(self, request: web.Request) -> Any:
+        query = request.query
+        start = parse_number(query.get("from", "0"), "from", 0, _MAX_TIME)
+        end = parse_number(query.get("to", str(_MAX_TIME)), "to", 0, _MAX_TIME)
+        limit = parse_number(query.get("limit", "1000"), "limit", 1, MAX_LIMIT)
+        return await asyncio.to_thread(self._views.history, request.match_info["id"], start, end, limit)
+
+    async def gaps(self, request: web.Request) -> Any:
+        return {"gaps": await asyncio.to_thread(self._views.gaps, request.query.get("hub", ""))}
+
+    async def forks(self, request: web.Request) -> Any:
+        return {"forks": await asyncio.to_thread(self._views.forks)}
+
+    async def alarms(self, request: web.Request) -> Any:
+        return {"alarms": await asyncio.to_thread(self._views.alarms)}
+
+    async def stats(self, request: web.Request) -> Any:
+        def running(ingest: Ingest) -> dict[str, Any]:
+            counts, journal = ingest.counts, ingest.journal
+            return {
+                "duplicates": counts.duplicates,
+                "refused": counts.refused,
+                "messages": counts.messages,
+                "journal_pending": 0 if journal is None else journal.pending_records,
+                "journal_pending_readings": 0 if journal is None else journal.pending_readings,
+                "journal_pending_bytes": 0 if journal is None else journal.pending_bytes,
+                "db": ingest.storage.db.hex(),
+            }
+
+        totals = await asyncio.to_thread(self._views.stats)
+        more = {"uptime": time.time() - self._started, "demo_grade": self._owner.demo_grade}
+        return totals | await self._worker.call(running) | more
+
+    def _for_operator(self, handler: Callable[[web.Request], Awaitable[Any]]) -> Handler:
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+            if scheme.lower() != "bearer" or not hmac.compare_digest(token.encode(), self._owner.api_token.encode()):
+                return _json({"error": "the operator API needs Authorization: Bearer and the token in api.token"}, 401)
+            return _json(await handler(request))
+
+        return guarded
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every error as JSON, with the status that tells the other end who must act."""
+    try:
+        return await handler(request)
+    except (NotAdmitted, AuthFailed) as error:
+        return _json({"error": str(error)}, 403)
+    except DecodeError as error:
+        return _json({"error": str(error)}, 413 if error.reason == "too-large" else 400)
+    except Unknown as error:
+        return _json({"error": str(error)}, 404)
+    except (NotReady, StorageError) as error:
+        return _json({"error": str(error)}, 503, {"Retry-After": "5"})
+    except web.HTTPException as error:
+        return _json({"error": error.reason}, error.status)
+    except (ConnectionError, asyncio.CancelledError):
+        raise
+    except Exception:
+        log.exception("%s %s failed", request.method, request.path)
+        return _json({"error": "a fault in this backend; its log says more"}, 500)
+
+
+def _certified(request: web.Request) -> str:
+    """The common name of the client certificate, which TLS has checked against our CA."""
+    transport = request.transport
+    certificate = transport.get_extra_info("peercert") if transport is not None else None
+    for part in (certificate or {}).get("subject", ()):
+        for name, value in part:
+            if name == "commonName":
+                return str(value)
+    raise NotAdmitted("a hub shows the client certificate that it was given at enrolment")
+
+
+async def _body(request: web.Request, limit: int) -> bytes:
+    """The whole body. Raises DecodeError as soon as it is longer than `limit`."""
+    if (request.content_length or 0) > limit:
+        raise DecodeError("too-large", f"a body has at most {limit} bytes here")
+    data = bytearray()
+    async for chunk in request.content.iter_any():
+        data += chunk
+        if len(data) > limit:
+            raise DecodeError("too-large", f"a body has at most {limit} bytes here")
+    return bytes(data)
+
+
+def _enrolment(body: bytes) -> _Enrolment:
+    try:
+        return msgspec.json.decode(body, type=_Enrolment)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DecodeError("bad-enrolment", str(error)) from error
+
+
+def _base64(text: str, size: int) -> bytes:
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise DecodeError("bad-enrolment", "identity and mac are base64") from error
+    if len(data) != size:
+        raise DecodeError("bad-enrolment", f"identity and mac have {size} bytes")
+    return data
+
+
+def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(
+        body=msgspec.json.encode(value), status=status, headers=headers, content_type="application/json"
+    )

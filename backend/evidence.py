@@ -1,0 +1,96 @@
+"""Reading a segment file with a recipient's key: for evidence, for rescue, for curiosity. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
+
+from hub.buffer import frame
+from hub.buffer.opening import Block, ClockMark, Gap, Opener, Table, Tables, open_epoch, read_epoch, verify_epoch
+from hub.errors import AuthFailed, ConfigError, DecodeError
+
+
+def read_segment(
+    data: bytes, keys: Mapping[bytes, MLKEM768X25519PrivateKey], identity: str = ""
+) -> Iterator[dict[str, Any]]:
+    """Every record of a segment file, or of raw records one after another, as plain data.
+
+    A record that cannot be opened, and bytes that are none, give {"damaged": 1, "why": …}. With `identity`, the
+    hub's raw public key in hex, the epoch's signature is verified; without, whoever could make the file is believed.
+
+    Raises ConfigError when `identity` is no key, AuthFailed when no epoch in it opens with `keys`.
+    """
+    public = _public(identity)
+    opener: Opener | None = None
+    tables = Tables()
+    for item in frame.scan(data):
+        if isinstance(item, frame.Damage):
+            if opener is not None:  # what stands before the first record is the file's own header
+                yield {"damaged": 1, "why": f"bytes {item.start} to {item.end} are no record"}
+            continue
+        raw = data[item.offset : item.offset + item.size]
+        if item.kind == frame.EPOCH:
+            epoch = verify_epoch(raw, public) if public else read_epoch(raw)
+            if opener is None or opener.epoch.eid != epoch.eid:
+                opener, tables = open_epoch(epoch, keys), Tables()
+                yield {
+                    "hub": epoch.hub, "run": epoch.run.hex(), "stream": epoch.stream, "segment": epoch.segment,
+                    "first_seq": epoch.first_seq, "trust_version": epoch.trust_version,
+                }  # fmt: skip
+        elif opener is not None and item.kind != frame.LOCAL:
+            try:
+                yield from _record(opener, tables, raw)
+            except (AuthFailed, DecodeError) as error:
+                yield {"damaged": 1, "why": f"record {item.seq}: {error}"}
+    if opener is None:
+        raise DecodeError("no-epoch", "no epoch in this file: is it a segment of a hub's buffer?")
+
+
+def render(item: dict[str, Any]) -> list[str]:
+    """`item` for people: tab-separated, readings one a line."""
+    if "reports" in item:
+        return [
+            f"{item['seq']}\t{report.get('time', report.get('monotonic'))}\t{report['device']}\t{metric}\t{value}"
+            for report in item["reports"]
+            for metric, value in report["values"].items()
+        ]
+    return ["\t".join(f"{name}={value}" for name, value in item.items())]
+
+
+def _record(opener: Opener, tables: Tables, raw: bytes) -> Iterator[dict[str, Any]]:
+    opened = opener.open(raw)
+    body = opened.body
+    if isinstance(body, Table):
+        tables.add(body)
+    elif isinstance(body, Block):
+        reports = [
+            {
+                "device": row.subject.device,
+                "place": row.subject.place,
+                "time" if row.sure else "monotonic": row.time_ms,
+                "values": dict(zip((c.metric for c in row.shape.columns), row.values, strict=True)),
+                "quality": row.quality,
+                "trust": row.trust,
+            }
+            for row in body.rows(tables)
+        ]
+        yield {"seq": opened.seq, "commit_s": opened.commit_s, "boot": body.boot.hex(), "reports": reports}
+    elif isinstance(body, Gap | ClockMark):
+        facts = {
+            name: value.hex() if isinstance(value, bytes) else value
+            for name, value in msgspec.structs.asdict(body).items()
+        }
+        yield {"seq": opened.seq, type(body).__name__.lower(): facts}
+
+
+def _public(identity: str) -> bytes:
+    try:
+        public = bytes.fromhex(identity)
+    except ValueError as error:
+        raise ConfigError("--identity is 64 hexadecimal digits") from error
+    if len(public) not in (0, 32):
+        raise ConfigError("--identity is 64 hexadecimal digits")
+    return public

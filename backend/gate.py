@@ -1,0 +1,192 @@
+"""Who gets in: the checks of INGEST, in their order, up to the record's body. Nothing here stores a reading.
+
+registry says active → IDENTITY verifies the epoch → its hub is the path's and the certificate's → one of our keys
+is named → its capsule opens → the commitment holds → the epoch's key verifies the record → AEAD → zstd, capped
+→ the body can be read
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
+
+from backend.readings import check_mark, check_times
+from backend.storage import Context, Storage, Stream
+from hub.buffer import frame
+from hub.buffer.opening import Block, ClockMark, Epoch, Gap, Opened, Opener, Tables, open_epoch, split, verify_epoch
+from hub.buffer.opening import Table as TableBody
+from hub.buffer.rows import Row
+from hub.errors import AuthFailed, DecodeError, SegmentDamaged
+from hub.wire import Group
+
+MAX_OPEN_EPOCHS = 1024
+
+
+class NeedContext(Exception):
+    """The EPOCH or a TABLE record of this epoch never came; the hub is asked for it."""
+
+
+class Read(NamedTuple):
+    """One numbered record that passed: as it came, opened, and a block's rows."""
+
+    raw: bytes
+    opened: Opened
+    rows: list[Row]
+
+
+class Refusal(NamedTuple):
+    """A record that did not pass: AuthFailed when it is not what its epoch sealed, DecodeError when it is, and yet
+    cannot be read."""
+
+    raw: bytes
+    error: AuthFailed | DecodeError
+
+
+class OpenEpoch(NamedTuple):
+    """An epoch whose records can be opened. `id` is its number in the database."""
+
+    id: int
+    epoch: Epoch
+    opener: Opener
+    tables: Tables
+    told: set[int]
+
+
+def unpack(groups: list[Group]) -> list[tuple[bytes, list[bytes]]]:
+    """(eid, raw records) of each group. Raises DecodeError when bytes belong to no intact record."""
+    try:
+        return [(group.eid, list(split(group.records))) for group in groups]
+    except SegmentDamaged as error:
+        raise DecodeError("damaged", str(error)) from error
+
+
+class Gate:
+    """Opens epochs and records for the hubs of one database. One thread, inside `storage.transaction()`."""
+
+    def __init__(self, storage: Storage, private_keys: Mapping[bytes, MLKEM768X25519PrivateKey]) -> None:
+        self._storage = storage
+        self._keys = private_keys
+        self._open: OrderedDict[bytes, OpenEpoch] = OrderedDict()
+
+    def enter(self, hub: str, identity: bytes, eid: bytes, records: list[bytes]) -> OpenEpoch:
+        """The epoch of a group, from its EPOCH record or from what was kept.
+
+        Raises NeedContext when neither is there, AuthFailed or DecodeError when it is not this hub's or cannot be
+        opened. A new epoch and its stream are written down.
+        """
+        known = self._known(identity, eid)
+        if known is None:
+            raw = next((raw for raw in records if _kind(raw) == frame.EPOCH), None)
+            if raw is None:
+                raise NeedContext
+            epoch = verify_epoch(raw, identity)
+            if epoch.eid != eid:
+                raise DecodeError("bad-eid", "a group holds another epoch than it names")
+            _check_hub(epoch, hub)
+            opener = open_epoch(epoch, self._keys)
+            stream = self._storage.stream(hub, epoch.run, epoch.stream)
+            known = OpenEpoch(self._storage.add_epoch(epoch, stream), epoch, opener, Tables(), set())
+            self._keep(eid, known)
+            self._follow(stream, epoch)
+        _check_hub(known.epoch, hub)
+        return known
+
+    def read(self, epoch: OpenEpoch, records: list[bytes]) -> Iterator[Read | Refusal]:
+        """Every numbered record of a group, or why it is refused. TABLE records are learnt on the way.
+
+        Raises NeedContext at the first block whose TABLE never came.
+        """
+        for raw in records:
+            kind = _kind(raw)
+            if kind == frame.EPOCH:
+                continue
+            try:
+                opened = epoch.opener.open(raw)
+                if isinstance(opened.body, TableBody):
+                    self._learn(epoch, raw, opened.body)
+                    continue
+                if not 1 <= opened.seq < 2**63:
+                    raise DecodeError("bad-seq", "a record's number is out of its range")
+                yield Read(raw, opened, read_body(opened, epoch.tables))
+            except (AuthFailed, DecodeError) as error:
+                if isinstance(error, DecodeError) and error.reason == "unknown-table":
+                    raise NeedContext from error
+                yield Refusal(raw, error)
+
+    def reopen(self, identity: bytes, context: Context) -> OpenEpoch:
+        """An epoch from what was kept. Raises AuthFailed or DecodeError when that was altered."""
+        epoch = verify_epoch(context.raw, identity)
+        known = self._open.get(epoch.eid)
+        if known is None:
+            known = OpenEpoch(context.id, epoch, open_epoch(epoch, self._keys), Tables(), set())
+            for number, raw in context.tables:
+                body = known.opener.open(raw).body
+                if isinstance(body, TableBody):
+                    known.tables.add(body)
+                    known.told.add(number)
+            self._keep(epoch.eid, known)
+        return known
+
+    def forget(self) -> None:
+        """A transaction failed: what it wrote down of epochs is gone."""
+        self._open.clear()
+
+    def _known(self, identity: bytes, eid: bytes) -> OpenEpoch | None:
+        known = self._open.get(eid)
+        if known is not None:
+            self._open.move_to_end(eid)
+            return known
+        context = self._storage.find_context(eid)
+        return None if context is None else self.reopen(identity, context)
+
+    def _follow(self, stream: Stream, epoch: Epoch) -> None:
+        """What a new epoch says of the run before: how far it went, and how it ended."""
+        if epoch.previous_run in (bytes(16), epoch.run) or not 0 < epoch.previous_seq < 2**63:
+            return
+        self._storage.link(stream, epoch.previous_run)
+        before = self._storage.stream(stream.hub, epoch.previous_run, epoch.stream)
+        self._storage.announce(before, epoch.previous_seq)
+        ended = self._storage.digest(before, epoch.previous_seq)
+        if ended is not None and ended != epoch.previous_digest:
+            self._storage.alarm("fork", stream.hub, f"{epoch.stream} of run {before.run.hex()} ended in two ways")
+
+    def _keep(self, eid: bytes, epoch: OpenEpoch) -> None:
+        self._open[eid] = epoch
+        if len(self._open) > MAX_OPEN_EPOCHS:
+            self._open.popitem(last=False)
+            self._storage.readings.forget_subjects()
+
+    def _learn(self, epoch: OpenEpoch, raw: bytes, table: TableBody) -> None:
+        head = frame.read_head(raw, 0)
+        if head is not None and head.seq not in epoch.told:
+            epoch.tables.add(table)
+            epoch.told.add(head.seq)
+            self._storage.add_table(epoch.id, head.seq, raw)
+
+
+def read_body(opened: Opened, tables: Tables) -> list[Row]:
+    """The rows of a block, none of other kinds. Raises DecodeError when the body says what cannot be."""
+    body = opened.body
+    if isinstance(body, Block):
+        rows = body.rows(tables)
+        check_times(rows)
+        if sum(len(row.values) for row in rows) != opened.readings:
+            raise DecodeError("bad-count", "a block holds another number of readings than its header says")
+        return rows
+    if isinstance(body, ClockMark):
+        check_mark(body)
+    elif isinstance(body, Gap) and not all(0 <= n < 2**63 for n in (body.last, body.readings, body.from_s, body.to_s)):
+        raise DecodeError("bad-gap", "a number of a gap is out of its range")
+    return []
+
+
+def _kind(raw: bytes) -> int:
+    return raw[8]
+
+
+def _check_hub(epoch: Epoch, hub: str) -> None:
+    if epoch.hub != hub:
+        raise AuthFailed(f"an epoch of {epoch.hub[:64]} came from {hub}")

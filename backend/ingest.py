@@ -1,0 +1,296 @@
+"""INGEST: messages in, signed acknowledgements out. Synchronous; one thread calls it.
+
+Of every record that the gate lets through, by (hub, run, stream, seq) and digest: new → stored · same digest → a
+duplicate, acknowledged again · another digest → a fork, kept aside, alarm, never acknowledged. One transaction and one
+commit for all messages in hand; acknowledgements are signed after it.
+
+Where a `Journal` is given, new records go there, still sealed, with one fdatasync for all; `settle` makes rows of them
+later. What a hub is told is the same.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
+
+from backend.gate import Gate, NeedContext, OpenEpoch, Read, Refusal, unpack
+from backend.journal import Entry, Journal
+from backend.ranges import Ranges
+from backend.registry import Hub, Registry
+from backend.storage import Storage, Stream
+from hub.buffer import frame
+from hub.buffer.opening import Block, ClockMark, Gap, split
+from hub.buffer.rows import STREAMS
+from hub.errors import AuthFailed, DecodeError, HubError, StorageError
+from hub.wire import MAX_RANGES, Ack, pack_reply, read_state, sign_ack, unpack_message
+
+log = logging.getLogger(__name__)
+
+RECORDS, STATE = "records", "state"
+
+
+class Message(NamedTuple):
+    """What one request brought. `what` is RECORDS or STATE; `hub` is the certificate's name and the path's."""
+
+    hub: str
+    what: str
+    body: bytes
+
+
+class NotAdmitted(HubError):
+    """The hub is unknown here, or was revoked."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What happened since the start."""
+
+    messages: int = 0
+    records: int = 0
+    readings: int = 0
+    duplicates: int = 0
+    forks: int = 0
+    refused: int = 0
+
+
+@dataclass(slots=True)
+class _Work:
+    """One message on its way: what its answer will say, what waits for the journal."""
+
+    hub: str
+    touched: dict[int, Stream] = field(default_factory=dict)
+    need: dict[bytes, None] = field(default_factory=dict)
+    rejected: dict[int, Ranges] = field(default_factory=dict)
+    entries: list[Entry] = field(default_factory=list)
+    counts: Counts = field(default_factory=Counts)
+
+
+class Ingest:
+    """The order of cryptography.md's INGEST over one database, and the answers."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        private_keys: Mapping[bytes, MLKEM768X25519PrivateKey],
+        ack_key: Ed25519PrivateKey,
+        journal: Journal | None = None,
+    ) -> None:
+        self.storage = storage
+        self.registry = Registry(storage.connection)
+        self.gate = Gate(storage, private_keys)
+        self.journal = journal
+        self.counts = Counts()
+        self._ack_key = ack_key
+        self._nonces: dict[str, bytes] = {}
+
+    def take(self, messages: list[Message]) -> list[bytes | HubError]:
+        """The reply to each message, or the error that answers it. What is acknowledged is durable."""
+        try:
+            return self._take(messages)
+        except Exception as error:
+            if len(messages) > 1:  # one bad message must not cost the others theirs
+                return [answer for message in messages for answer in self.take([message])]
+            if isinstance(error, StorageError):
+                log.error("%s", error)
+            else:
+                log.exception("a message of %s could not be handled", messages[0].hub)
+            failure = error if isinstance(error, HubError) else StorageError(f"{type(error).__name__}: {error}")
+            return [failure]
+
+    def settle(self, limit: int) -> int:
+        """Make rows of at most about `limit` journalled bytes; returns the bytes done, 0 when nothing waits."""
+        if self.journal is None:
+            return 0
+        batch = self.journal.waiting(limit)
+        if not batch.entries:
+            return 0
+        try:
+            with self.storage.transaction():
+                for entry in batch.entries:
+                    self._settle(entry)
+                self.journal.settled(batch, self.storage.connection)
+        except BaseException:
+            self.gate.forget()
+            raise
+        self.journal.drop(batch)
+        return batch.size
+
+    def _take(self, messages: list[Message]) -> list[bytes | HubError]:
+        done: list[_Work | HubError] = []
+        try:
+            with self.storage.transaction():
+                done = [self._one(message) for message in messages]
+            if self.journal is not None:
+                self.journal.append([entry for work in done if isinstance(work, _Work) for entry in work.entries])
+        except BaseException:
+            self.gate.forget()
+            raise
+        return [self._reply(work) if isinstance(work, _Work) else work for work in done]
+
+    def _one(self, message: Message) -> _Work | HubError:
+        try:
+            hub = self._admitted(message)
+            work = _Work(message.hub)
+            if message.what == STATE:
+                self._state(work, hub, message.body)
+            else:
+                for eid, records in unpack(unpack_message(message.body)):
+                    self._group(work, hub, eid, records)
+        except (NotAdmitted, AuthFailed, DecodeError) as error:
+            return error
+        return work
+
+    def _admitted(self, message: Message) -> Hub:
+        hub = self.registry.find(message.hub)
+        if hub is None:
+            raise NotAdmitted(f"{message.hub} is not enrolled here: enrol it with a token of this backend")
+        if hub.revoked_at is not None:
+            if message.what == RECORDS:
+                self.storage.quarantine(message.hub, "revoked", message.body)
+            raise NotAdmitted(f"{message.hub} was revoked; ask the backend's operator")
+        return hub
+
+    def _group(self, work: _Work, hub: Hub, eid: bytes, records: list[bytes]) -> None:
+        try:
+            epoch = self.gate.enter(hub.hub, hub.identity, eid, records)
+            stream = self.storage.stream(hub.hub, epoch.epoch.run, epoch.epoch.stream)
+            work.touched[stream.id] = stream
+            for item in self.gate.read(epoch, records):
+                if isinstance(item, Read):
+                    self._record(work, stream, epoch, item)
+                else:
+                    self._refuse(work, stream, item)
+        except NeedContext:
+            work.need[eid] = None
+        except (AuthFailed, DecodeError) as error:
+            work.counts.refused += len(records)
+            self.storage.alarm("forged" if isinstance(error, AuthFailed) else "unreadable", hub.hub, str(error))
+            log.warning("%s: %s", hub.hub, error)
+
+    def _record(self, work: _Work, stream: Stream, epoch: OpenEpoch, item: Read) -> None:
+        opened = item.opened
+        known = self._digest(work, stream, opened.seq)
+        if known is None:
+            work.counts.records += 1
+            work.counts.readings += opened.readings
+            if self.journal is None:
+                self._store(stream, epoch, item)
+            else:
+                work.entries.append(Entry(epoch.id, stream.id, opened.seq, opened.digest, opened.readings, item.raw))
+        elif known == opened.digest:
+            work.counts.duplicates += 1
+        else:
+            work.counts.forks += 1
+            self.storage.add_fork(stream, opened.seq, opened.digest, epoch.epoch.eid, item.raw)
+            log.error("%s: record %d of %s forks", work.hub, opened.seq, stream.stream)
+
+    def _digest(self, work: _Work, stream: Stream, seq: int) -> bytes | None:
+        """The digest under which this number was taken before, in this batch, the journal or the database."""
+        if seq in stream.stored:
+            return self.storage.digest(stream, seq)
+        if self.journal is None:
+            return None
+        waiting = self.journal.digest(stream.id, seq)
+        return waiting or next((e.digest for e in work.entries if e.stream == stream.id and e.seq == seq), None)
+
+    def _store(self, stream: Stream, epoch: OpenEpoch, item: Read) -> None:
+        opened, body = item.opened, item.opened.body
+        record = self.storage.add_record(stream, epoch.id, opened)
+        if isinstance(body, Block):
+            self.storage.readings.add(stream.hub, record, body.boot, item.rows)
+        elif isinstance(body, Gap):
+            self.storage.add_gap(stream.hub, body, record)
+        elif isinstance(body, ClockMark):
+            self.storage.add_mark(stream.hub, body)
+
+    def _refuse(self, work: _Work, stream: Stream, item: Refusal) -> None:
+        """A record that does not pass is not acknowledged. What its epoch truly sealed, and yet nobody can read, is
+        kept for a person, and the hub is told so."""
+        work.counts.refused += 1
+        log.warning("%s: %s", work.hub, item.error)
+        if isinstance(item.error, AuthFailed):
+            self.storage.alarm("forged", work.hub, str(item.error))
+        else:
+            self.storage.quarantine(work.hub, "unreadable", item.raw)
+            head = frame.read_head(item.raw, 0)
+            if head is not None and head.kind in frame.NUMBERED and 1 <= head.seq < 2**63:
+                work.rejected.setdefault(stream.id, Ranges()).add(head.seq)
+
+    def _state(self, work: _Work, hub: Hub, body: bytes) -> None:
+        state = read_state(body, hub.identity)
+        if state.hub != hub.hub:
+            raise AuthFailed(f"this state is of another hub than {hub.hub}")
+        self.storage.connection.execute(
+            "update hubs set state = ?, state_at = ?, seen_at = ? where hub = ?",
+            (body, time.time(), time.time(), hub.hub),
+        )
+        self._nonces[hub.hub] = state.nonce
+        for name, (run, last, _) in state.streams.items():
+            if name in STREAMS:
+                stream = self.storage.stream(hub.hub, run, name)
+                self.storage.announce(stream, last)
+                work.touched[stream.id] = stream
+        for name, (run, _) in state.oldest.items():
+            if name in STREAMS:
+                stream = self.storage.stream(hub.hub, run, name)
+                work.touched[stream.id] = stream
+
+    def _settle(self, entry: Entry) -> None:
+        stream = self.storage.stream_by_id(entry.stream)
+        if entry.seq in stream.stored:
+            return
+        context = self.storage.context_by_id(entry.epoch)
+        hub = self.registry.find(stream.hub)
+        if context is None or hub is None:
+            raise StorageError(f"the journal names epoch {entry.epoch}, which the database lost: restore it")
+        epoch = self.gate.reopen(hub.identity, context)
+        for item in self.gate.read(epoch, list(split(entry.raw))):
+            if isinstance(item, Read):
+                self._store(stream, epoch, item)
+            else:
+                self._refuse(_Work(stream.hub), stream, item)
+
+    def _reply(self, work: _Work) -> bytes:
+        for name in Counts.__slots__:
+            setattr(self.counts, name, getattr(self.counts, name) + getattr(work.counts, name))
+        self.counts.messages += 1
+        acks = [self._ack(stream, work.rejected.get(stream.id)) for stream in work.touched.values()]
+        return pack_reply(acks, list(work.need))
+
+    def taken(self, stream: Stream) -> Ranges:
+        """Every number that is durable here, in rows or in the journal."""
+        return stream.stored if self.journal is None else self.journal.merged(stream.id, stream.stored)
+
+    def _ack(self, stream: Stream, unreadable: Ranges | None) -> bytes:
+        taken = self.taken(stream)
+        if stream.forked:
+            taken = Ranges(r for first, last in taken.pairs() for r in stream.forked.missing(first, last))
+        rejected = Ranges([*stream.forked.pairs(), *(unreadable.pairs() if unreadable else ())])
+        pairs = taken.pairs()
+        through = taken.through()
+        above = [pair for pair in pairs if pair[0] > through]
+        ack = Ack(
+            hub=stream.hub, stream=stream.stream, run=stream.run, db=self.storage.db, n=self.storage.next_n(),
+            through=through, ranges=tuple(above[:MAX_RANGES]), rejected=tuple(rejected.pairs()[:MAX_RANGES]),
+            nonce=self._nonce(stream.hub), now=time.time(),
+        )  # fmt: skip
+        return sign_ack(ack, self._ack_key)
+
+    def _nonce(self, hub: str) -> bytes:
+        """The nonce that the hub stated last, also before this process started."""
+        known = self._nonces.get(hub)
+        if known is None:
+            found = self.registry.find(hub)
+            blob = self.storage.connection.execute("select state from hubs where hub = ?", (hub,)).get
+            known = b""
+            if found is not None and blob is not None:
+                known = read_state(bytes(blob), found.identity).nonce
+            self._nonces[hub] = known
+        return known

@@ -1,0 +1,243 @@
+"""The owner's directory: everything one backend needs, made by `init`, read by `run`.
+
+    backend.json            owner, names, port, URL last served, fingerprint of the owner root
+    trust.bin               the signed TRUST document
+    root/                   the owner root: Ed25519 and ML-DSA-65 (take it away after init)
+    ca.pem ca.key           certificate authority of server and hubs
+    server.pem server.key   the server's certificate
+    recipients/*.key        ingest keys, retired ones too: what still waits on a hub is sealed to them
+    recovery.key            the recovery key (take it away: it opens everything)
+    ack.key                 Ed25519, signs acknowledgements
+    api.token               the operator API's bearer token
+    backend.db journal/        what was received
+
+As long as the root or the recovery key lies beside the server this is *demo grade*: who takes the server takes
+the owner's word with it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
+from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from backend import pki, recipient
+from hub.buffer.seal import kid_of
+from hub.errors import ConfigError, HubError, StorageError
+from hub.keys import private_pem, sync_directory, write_atomically
+from hub.trust import AckKey, Egress, Recipient, Root, Trust, fingerprint, read_trust, sign_trust
+
+DEFAULT_NAMES = ("localhost", "127.0.0.1", "::1")
+DEFAULT_PORT = 8443
+
+_README = """\
+# {owner}: an Îlot backend, demo grade
+
+This directory was made by `ilot backend init`. It holds every key of the owner, beside the server that the keys
+should judge. That is fit for a trial, not for a district. Before real use:
+
+1. `recovery.key` opens everything that any hub ever sealed, and nothing else can when the ingest key is lost.
+   Copy it to two offline media, then delete it here.
+2. `root/` is the owner root. It signs who may read, acknowledge and be called. Move it to an offline machine.
+   Without it the server runs on; a new port, name or key needs it back for one command.
+3. Keep `ca.key` as you keep the server: it makes hubs.
+
+`ilot backend run` says `demo_grade: true` until 1 and 2 are done.
+"""
+
+
+class Settings(msgspec.Struct, kw_only=True):
+    """backend.json. `root` is the fingerprint in hex; `created` Unix seconds."""
+
+    owner: str
+    names: tuple[str, ...]
+    port: int
+    url: str
+    root: str
+    created: float
+
+
+@dataclass(slots=True)
+class Owner:
+    """An owner's directory, read. Private halves never show in a repr."""
+
+    directory: Path
+    settings: Settings
+    trust_document: bytes = field(repr=False)
+    trust: Trust = field(repr=False)
+    ca: x509.Certificate = field(repr=False)
+    ca_key: ec.EllipticCurvePrivateKey = field(repr=False)
+    ack_key: ed25519.Ed25519PrivateKey = field(repr=False)
+    recipients: Mapping[bytes, MLKEM768X25519PrivateKey] = field(repr=False)
+    api_token: str = field(repr=False)
+
+    @property
+    def demo_grade(self) -> bool:
+        """Whether the root or the recovery key still lies beside the server."""
+        return (self.directory / "root").exists() or (self.directory / "recovery.key").exists()
+
+    @property
+    def database(self) -> Path:
+        return self.directory / "backend.db"
+
+
+def init(directory: Path, *, owner: str, names: tuple[str, ...] = DEFAULT_NAMES, port: int = DEFAULT_PORT) -> Owner:
+    """Make an owner: root, CA, server certificate, recipients, ack key, API token, TRUST version 1.
+
+    The directory appears whole or not at all. Raises ConfigError when something is in the way or a name is no
+    host name, StorageError when the disk refuses.
+    """
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise ConfigError(f"{directory} is not empty: an owner's keys are never overwritten")
+    if not names or not owner.strip():
+        raise ConfigError("an owner needs a name, and its server at least one host name or address")
+    names = tuple(dict.fromkeys(name.lower() for name in names))
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=".ilot-owner-", dir=directory.parent))
+        try:
+            _fill(scratch, owner.strip(), names, port)
+            scratch.replace(directory)
+            sync_directory(directory.parent)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    except OSError as error:
+        raise StorageError(f"cannot write {directory}: {error.strerror or error}") from error
+    return load(directory)
+
+
+def load(directory: Path) -> Owner:
+    """Read an owner's directory. Raises ConfigError naming the file that is missing or wrong."""
+    if not (directory / "backend.json").is_file():
+        raise ConfigError(f"{directory} holds no backend: make one with `ilot backend init {directory}`")
+    try:
+        settings = msgspec.json.decode(_read(directory / "backend.json"), type=Settings)
+        trust_document = _read(directory / "trust.bin")
+        keys = [recipient.load(path) for path in sorted((directory / "recipients").glob("*.key"))]
+        owner = Owner(
+            directory=directory,
+            settings=settings,
+            trust_document=trust_document,
+            trust=read_trust(trust_document, bytes.fromhex(settings.root)),
+            ca=x509.load_pem_x509_certificate(_read(directory / "ca.pem")),
+            ca_key=_p256(directory / "ca.key"),
+            ack_key=_ed25519(directory / "ack.key"),
+            recipients={key.kid: key.private for key in keys},
+            api_token=_read(directory / "api.token").decode("ascii").strip(),
+        )
+    except (ValueError, msgspec.DecodeError) as error:
+        raise ConfigError(f"{directory} is damaged ({error}): restore it from a backup") from error
+    except HubError as error:
+        raise ConfigError(f"{directory} is damaged: {error}") from error
+    if owner.ack_key.public_key().public_bytes_raw() not in {key.public for key in owner.trust.ack_keys}:
+        raise ConfigError(f"{directory}/ack.key is not named by trust.bin: hubs would refuse every acknowledgement")
+    return owner
+
+
+def serve_at(owner: Owner, port: int) -> Owner:
+    """Let TRUST and backend.json name `port`. Raises ConfigError when TRUST must change and the root is away."""
+    settings, directory = owner.settings, owner.directory
+    wanted = tuple(Egress(host=name, port=port, ca_pem=pki.pem(owner.ca).decode()) for name in settings.names)
+    if owner.trust.egress != wanted:
+        if not (directory / "root").exists():
+            ports = sorted({entry.port for entry in owner.trust.egress})
+            raise ConfigError(
+                f"the trust document lets hubs call port {ports}, not {port}: run on that port, "
+                f"or bring the owner root back to {directory}/root for this one start"
+            )
+        trust = msgspec.structs.replace(owner.trust, version=owner.trust.version + 1, egress=wanted, issued=time.time())
+        write_atomically(directory / "trust.bin", sign_trust(_load_root(directory), trust), 0o644)
+    url = _url(settings.names[0], port)
+    if (settings.port, settings.url) != (port, url):
+        changed = msgspec.structs.replace(settings, port=port, url=url)
+        write_atomically(directory / "backend.json", msgspec.json.format(msgspec.json.encode(changed)), 0o644)
+    return load(directory)
+
+
+def _fill(directory: Path, owner: str, names: tuple[str, ...], port: int) -> None:
+    root, ca_key, server_key, ack_key = (
+        Root.generate(), pki.new_key(), pki.new_key(), ed25519.Ed25519PrivateKey.generate()
+    )  # fmt: skip
+    ca = pki.make_ca(ca_key, owner)
+    try:
+        server = pki.make_server_certificate(ca, ca_key, server_key.public_key(), list(names))
+    except ValueError as error:
+        raise ConfigError(f"{', '.join(names)}: not host names or IP addresses ({error})") from error
+    ingest, ingest_file = recipient.generate("ingest")
+    recovery, recovery_file = recipient.generate("recovery")
+    ack_public = ack_key.public_key().public_bytes_raw()
+    now = time.time()
+    trust = Trust(
+        version=1,
+        owner=owner,
+        recipients=tuple(Recipient(kid=k.kid, role=k.role, public=k.public) for k in (ingest, recovery)),
+        ack_keys=(AckKey(kid=kid_of(ack_public), public=ack_public),),
+        egress=tuple(Egress(host=name, port=port, ca_pem=pki.pem(ca).decode()) for name in names),
+        issued=now,
+    )
+    pinned = fingerprint(root.public).hex()
+    settings = Settings(owner=owner, names=names, port=port, url=_url(names[0], port), root=pinned, created=now)
+    for sub in ("root", "recipients", "journal"):
+        (directory / sub).mkdir(mode=0o700)
+    for name, data in {
+        "root/ed25519.pem": private_pem(root.ed25519),
+        "root/mldsa65.seed": root.mldsa65.private_bytes_raw(),
+        "ca.key": private_pem(ca_key),
+        "server.key": private_pem(server_key),
+        f"recipients/ingest-{ingest.kid.hex()[:8]}.key": ingest_file,
+        "recovery.key": recovery_file,
+        "ack.key": private_pem(ack_key),
+        "api.token": secrets.token_urlsafe(32).encode() + b"\n",
+    }.items():
+        write_atomically(directory / name, data)
+    for name, data in {
+        "ca.pem": pki.pem(ca),
+        "server.pem": pki.pem(server),
+        "trust.bin": sign_trust(root, trust),
+        "backend.json": msgspec.json.format(msgspec.json.encode(settings)),
+        "README.md": _README.format(owner=owner).encode(),
+    }.items():
+        write_atomically(directory / name, data, 0o644)
+
+
+def _load_root(directory: Path) -> Root:
+    try:
+        seed = mldsa.MLDSA65PrivateKey.from_seed_bytes(_read(directory / "root" / "mldsa65.seed"))
+    except ValueError as error:
+        raise ConfigError(f"{directory}/root/mldsa65.seed is no ML-DSA-65 seed") from error
+    return Root(_ed25519(directory / "root" / "ed25519.pem"), seed)
+
+
+def _ed25519(path: Path) -> ed25519.Ed25519PrivateKey:
+    key = load_pem_private_key(_read(path), password=None)
+    if not isinstance(key, ed25519.Ed25519PrivateKey):
+        raise ConfigError(f"{path} is not an Ed25519 key: restore it from a backup")
+    return key
+
+
+def _p256(path: Path) -> ec.EllipticCurvePrivateKey:
+    key = load_pem_private_key(_read(path), password=None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ConfigError(f"{path} is not an ECDSA key: restore it from a backup")
+    return key
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _url(name: str, port: int) -> str:
+    return f"https://[{name}]:{port}" if ":" in name else f"https://{name}:{port}"

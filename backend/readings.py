@@ -1,0 +1,197 @@
+"""Rows of readings: series numbers, bulk insertion, latest values, and dates for what came undated.
+
+A commit's rows are sorted by (series, time) before they go in, so that each leaf of the tree is visited once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import Any, cast
+
+import apsw
+
+from hub.buffer.opening import ClockMark
+from hub.buffer.rows import Column, Row, Shape, Subject
+from hub.errors import DecodeError
+from hub.model import Position
+
+ORIGIN_BITS = 12
+"""A block holds at most 4,096 readings, so a report's position in it needs 12 bits."""
+MAX_PENDING = 262_144
+"""Rows held in memory before they are handed to SQLite, still inside the transaction."""
+
+MAX_TIME = 2**53
+"""Times are non-negative ms below this, so that sums stay far from 64 bit and JSON keeps them exact."""
+
+_I64_MAX = 2**63 - 1
+_place_in_tree = itemgetter(0, 1, 2)
+_RSSI = Column(metric="rssi", unit="dB[mW]", device_class="signal_strength", state_class="measurement")
+_POSITION = (
+    Column(metric="latitude", unit="deg", resolution="0.0000001", privacy="personal"),
+    Column(metric="longitude", unit="deg", resolution="0.0000001", privacy="personal"),
+    Column(metric="position_accuracy", unit="m", resolution="0.01", privacy="personal"),
+    Column(metric="altitude", unit="m", resolution="0.01", privacy="personal"),
+)
+
+_INSERT = "insert or ignore into readings values (?, ?, ?, ?, ?)"
+_INSERT_UNDATED = "insert or ignore into undated values (?, ?, ?, ?, ?, ?)"
+_LATEST = (
+    "insert into latest values (?, ?, ?, ?) on conflict (series) do update set time = excluded.time,"
+    " value = excluded.value, flags = excluded.flags where excluded.time >= latest.time"
+)
+_SERIES = (
+    "insert into series (hub, place, metric, device, unit, resolution, kind, device_class, state_class, privacy, site,"
+    " zone, model, integration) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " on conflict (hub, place, metric, device) do update set unit = excluded.unit, site = excluded.site,"
+    " zone = excluded.zone, model = excluded.model returning id"
+)
+
+Reading = tuple[int, int, int, Any, int]
+"""series, time in ms, origin, value, flags."""
+
+
+class Readings:
+    """Collects rows for the transaction in hand. One thread."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._db = connection
+        self._pending: list[Reading] = []
+        self._undated: list[tuple[int, int, int, int, Any, int]] = []
+        self._series: dict[tuple[str, Subject, Column], int] = {}
+        self._columns: dict[tuple[Subject, Shape], tuple[int, ...]] = {}
+        self._boots: dict[tuple[str, bytes], tuple[int, int | None]] = {}
+
+    def add(self, hub: str, record: int, boot: bytes, rows: Sequence[Row]) -> None:
+        """Take the rows of one block, checked by `check_times`. `boot` is empty when they carry UTC."""
+        number, offset = self._boot(hub, boot) if boot else (0, 0)
+        pending: list[Reading] = self._pending if offset is not None else []
+        shift = offset or 0
+        origin = record << ORIGIN_BITS
+        append = pending.append
+        last_subject: Subject | None = None
+        last_shape: Shape | None = None
+        ids: tuple[int, ...] = ()
+        for subject, shape, time_ms, _, values, quality, trust, rssi, position in rows:
+            if subject is not last_subject or shape is not last_shape:
+                last_subject, last_shape = subject, shape
+                ids = self._columns.get((subject, shape)) or self._number(hub, subject, shape)
+            at = time_ms + shift
+            flags = quality | trust << 4
+            for series, value in zip(ids, values, strict=True):
+                append((series, at, origin, value, flags))
+            if rssi is not None:
+                append((self._one(hub, subject, _RSSI), at, origin, rssi, flags))
+            if position is not None:
+                self._place(hub, subject, position, (at, origin, flags), pending)
+            origin += 1
+        if offset is None:
+            self._undated += [(number, *reading) for reading in pending]
+        if len(self._pending) + len(self._undated) > MAX_PENDING:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand what is pending to SQLite, inside the caller's transaction."""
+        if self._pending:
+            self._insert(sorted(self._pending, key=_place_in_tree))
+            self._pending.clear()
+        if self._undated:
+            self._many(_INSERT_UNDATED, self._undated)
+            self._undated.clear()
+
+    def date(self, hub: str, mark: ClockMark) -> None:
+        """Give the readings of `mark.boot` their time. The most exact mark of a boot stays.
+
+        A mark that `check_mark` refuses must not come here.
+        """
+        number, offset = self._boot(hub, mark.boot)
+        row = self._db.execute("select error_ms from boots where id = ?", (number,)).get
+        if offset is not None and row is not None and row <= mark.error_ms:
+            return
+        offset = mark.wall_minus_monotonic_ms
+        self._db.execute(
+            "update boots set offset_ms = ?, error_ms = ?, source = ? where id = ?",
+            (offset, mark.error_ms, mark.source[:64], number),
+        )
+        self._boots[hub, mark.boot] = number, offset
+        waiting = self._db.execute(
+            "select series, mono + ?, origin, value, flags from undated where boot = ?", (offset, number)
+        ).fetchall()
+        if waiting:
+            self._insert(sorted(cast(list[Reading], waiting), key=_place_in_tree))
+            self._db.execute("delete from undated where boot = ?", (number,))
+
+    def forget(self) -> None:
+        """Drop what is pending and every number learnt in a transaction that failed."""
+        self._pending.clear()
+        self._undated.clear()
+        self._boots.clear()
+        self.forget_subjects()
+
+    def forget_subjects(self) -> None:
+        """Drop the numbers of subjects that no open epoch names any more."""
+        self._columns.clear()
+        self._series.clear()
+
+    def _insert(self, rows: list[Reading]) -> None:
+        self._many(_INSERT, rows)
+        newest = {row[0]: (row[0], row[1], row[3], row[4]) for row in rows}
+        self._many(_LATEST, list(newest.values()))
+
+    def _many(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        try:
+            self._db.executemany(statement, rows)
+        except OverflowError:  # a value beyond 64 bit; SQLite keeps it as a double
+            self._db.executemany(statement, [tuple(map(_bounded, row)) for row in rows])
+
+    def _place(
+        self, hub: str, subject: Subject, position: Position, at: tuple[int, int, int], pending: list[Reading]
+    ) -> None:
+        time_ms, origin, flags = at
+        values = (position.latitude, position.longitude, position.accuracy, position.altitude)
+        for column, value in zip(_POSITION, values, strict=True):
+            if value is not None:
+                pending.append((self._one(hub, subject, column), time_ms, origin, value, flags))
+
+    def _number(self, hub: str, subject: Subject, shape: Shape) -> tuple[int, ...]:
+        ids = self._columns[subject, shape] = tuple(self._one(hub, subject, column) for column in shape.columns)
+        return ids
+
+    def _one(self, hub: str, subject: Subject, column: Column) -> int:
+        known = self._series.get((hub, subject, column))
+        if known is None:
+            place = subject.place or subject.device
+            known = self._series[hub, subject, column] = self._db.execute(
+                _SERIES,
+                (
+                    hub, place, column.metric, subject.device, column.unit, column.resolution, column.kind,
+                    column.device_class, column.state_class, column.privacy, subject.site, subject.zone, subject.model,
+                    subject.integration,
+                ),
+            ).get  # fmt: skip
+        return known
+
+    def _boot(self, hub: str, boot: bytes) -> tuple[int, int | None]:
+        known = self._boots.get((hub, boot))
+        if known is None:
+            self._db.execute("insert or ignore into boots (hub, boot) values (?, ?)", (hub, boot))
+            known = self._db.execute("select id, offset_ms from boots where hub = ? and boot = ?", (hub, boot)).get
+            self._boots[hub, boot] = known
+        return known
+
+
+def check_times(rows: Sequence[Row]) -> None:
+    """Raises DecodeError when a report's time cannot be one."""
+    times = [row[2] for row in rows]
+    if times and not (min(times) >= 0 and max(times) < MAX_TIME):
+        raise DecodeError("bad-time", "a report is dated before 1970 or after the year 287396")
+
+
+def check_mark(mark: ClockMark) -> None:
+    """Raises DecodeError when a CLOCK record cannot be what a clock said."""
+    if not (abs(mark.wall_minus_monotonic_ms) < MAX_TIME and 0 <= mark.error_ms < MAX_TIME):
+        raise DecodeError("bad-clock", "the difference or error of a clock is beyond any clock's")
+
+
+def _bounded(value: Any) -> Any:
+    return float(value) if isinstance(value, int) and abs(value) > _I64_MAX else value

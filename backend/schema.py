@@ -1,0 +1,131 @@
+"""The database: tables, and how it is opened. SQLite in WAL with `synchronous=FULL`: a commit is on the disk.
+
+Identity of what was received: `streams` numbers each (hub, run, stream), `records` holds one line for each record,
+with its digest: the same number with the same digest is a duplicate, with another digest a fork.
+
+Identity of what was measured: a *series* is one metric at one place of one hub, "<hub>/<place>/<metric>" (the
+device's id stands for the place where there is none). Each device that stood there has its own line in `series`, so
+that two meters at one place never overwrite each other. `readings` is keyed (series, time, origin): origin =
+record id × 4096 + the report's position in its block. It names the record that a value came with, and keeps apart
+what one device said twice in a millisecond.
+
+    streams.stored, .forked   record numbers, as MessagePack [[first, last]…]; .announced is the highest number that
+            the hub said exists (STATE, or the epoch that followed the run); .previous is the run before
+    flags   quality (hub.model.Quality) + 16 × trust class (hub.model.TrustClass)
+    time    Unix ms (UTC); `undated.mono` is monotonic ms of `boot`
+    *_at    Unix seconds by this machine's clock
+
+What a report carries beside its values is kept as series too: rssi, latitude, longitude, position_accuracy, altitude.
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+import apsw
+
+from hub.errors import StorageError
+
+VERSION = 1
+BUSY_MS = 10_000
+
+_TABLES = """
+create table meta (key text primary key, value) without rowid;
+create table hubs (
+    hub text primary key, identity blob not null unique, name text not null, enrolled_at real not null,
+    revoked_at real, seen_at real, state blob, state_at real
+) without rowid;
+create table tokens (
+    id text primary key, secret blob, name text not null, created_at real not null, expires_at real not null,
+    used_at real, hub text
+) without rowid;
+create table streams (
+    id integer primary key, hub text not null, run blob not null, stream text not null, started_at real not null,
+    stored blob not null, forked blob not null, readings integer not null default 0,
+    announced integer not null default 0, previous blob, unique (hub, run, stream)
+);
+create table epochs (
+    id integer primary key, eid blob not null unique, stream integer not null, raw blob not null,
+    received_at real not null
+);
+create table tables (epoch integer, number integer, raw blob not null, primary key (epoch, number)) without rowid;
+create table records (
+    id integer primary key autoincrement, stream integer not null, seq integer not null, digest blob not null,
+    epoch integer not null, kind integer not null, readings integer not null, received_at real not null,
+    unique (stream, seq)
+);
+create table series (
+    id integer primary key, hub text not null, place text not null, metric text not null, device text not null,
+    unit text not null, resolution text not null, kind text not null, device_class text not null,
+    state_class text not null, privacy text not null, site text not null, zone text not null, model text not null,
+    integration text not null, unique (hub, place, metric, device)
+);
+create table readings (
+    series integer, time integer, origin integer, value, flags integer, primary key (series, time, origin)
+) without rowid;
+create table latest (series integer primary key, time integer, value, flags integer);
+create table boots (
+    id integer primary key, hub text not null, boot blob not null, offset_ms integer, error_ms integer, source text,
+    unique (hub, boot)
+);
+create table undated (
+    boot integer, series integer, mono integer, origin integer, value, flags integer,
+    primary key (boot, series, mono, origin)
+) without rowid;
+create table gaps (
+    id integer primary key, hub text not null, run blob not null, stream text not null, first integer not null,
+    last integer not null, readings integer not null, from_s integer not null, to_s integer not null,
+    reason text not null, declared_by integer not null unique, received_at real not null
+);
+create index gaps_of on gaps (hub, run, stream);
+create table forks (
+    id integer primary key, stream integer not null, seq integer not null, digest blob not null, eid blob not null,
+    raw blob not null, received_at real not null, unique (stream, seq, digest)
+);
+create table alarms (
+    id integer primary key, kind text not null, hub text not null, detail text not null, raised_at real not null,
+    cleared_at real
+);
+create unique index open_alarms on alarms (kind, hub, detail) where cleared_at is null;
+create table quarantine (
+    id integer primary key, hub text not null, reason text not null, digest blob not null unique, body blob not null,
+    received_at real not null
+);
+"""
+
+
+def open_database(path: Path) -> apsw.Connection:
+    """A connection that may write; creates the database on first use. Raises StorageError."""
+    try:
+        connection = _connect(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+        connection.execute(
+            "pragma journal_mode=wal; pragma synchronous=full; pragma foreign_keys=off; pragma temp_store=memory;"
+            "pragma cache_size=-65536; pragma wal_autocheckpoint=8192; pragma journal_size_limit=67108864"
+        )
+        with connection:
+            version = connection.pragma("user_version")
+            if version == 0:
+                connection.execute(_TABLES)
+                connection.execute("insert into meta values ('db', ?), ('n', 0)", (secrets.token_bytes(16),))
+                connection.pragma("user_version", VERSION)
+    except apsw.Error as error:
+        raise StorageError(f"cannot open the database {path}: {error}") from error
+    if version not in (0, VERSION):
+        raise StorageError(f"{path} has format {version}, this backend reads {VERSION}: use the release that wrote it")
+    return connection
+
+
+def open_for_reading(path: Path) -> apsw.Connection:
+    """A read-only connection beside the writing one. Raises StorageError."""
+    try:
+        return _connect(path, apsw.SQLITE_OPEN_READONLY)
+    except apsw.Error as error:
+        raise StorageError(f"cannot open the database {path}: {error}") from error
+
+
+def _connect(path: Path, flags: int) -> apsw.Connection:
+    connection = apsw.Connection(str(path), flags=flags)
+    connection.set_busy_timeout(BUSY_MS)
+    connection.transaction_mode = "IMMEDIATE"
+    return connection

@@ -1,0 +1,90 @@
+"""A hub's sealing hand without a hub: messages made to order, right and wrong ones, for the conformance suite.
+
+It seals as `hub.buffer` specifies, and lets its caller do what no hub does: skip, repeat, mix and alter.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Sequence
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from hub.buffer import frame
+from hub.buffer.bodies import ClockMark, Gap, encode_clock, encode_gap, encode_table
+from hub.buffer.columns import encode
+from hub.buffer.numbering import Numbering
+from hub.buffer.rows import READINGS, Row
+from hub.buffer.seal import Previous, Sealed, Sealer, default_aead
+from hub.buffer.squeeze import Squeezer
+from hub.trust import Trust
+from hub.wire import pack_message
+
+
+class Segment:
+    """One epoch of one run being written. Every method returns raw records, as stored and as sent."""
+
+    def __init__(
+        self,
+        *,
+        hub: str,
+        identity: Ed25519PrivateKey,
+        trust: Trust,
+        run: bytes | None = None,
+        stream: str = READINGS,
+        first_seq: int = 1,
+        number: int = 1,
+        previous: Previous | None = None,
+    ) -> None:
+        self.run = run or os.urandom(16)
+        self.next_seq = first_seq
+        self._sealer = Sealer(
+            identity=identity, store_key=os.urandom(32), trust=trust, hub=hub, run=self.run, stream=stream,
+            segment=number, first_seq=first_seq, total=0, commit_s=int(time.time()), previous=previous or Previous(),
+            aead=default_aead(),
+        )  # fmt: skip
+        self._numbering = Numbering()
+        self._squeeze = Squeezer()
+        self._total = 0
+        self.eid = self._sealer.eid
+        self.epoch = self._sealer.epoch
+        self.context: list[bytes] = [self.epoch]
+        self.last_digest = bytes(32)
+
+    def block(self, rows: Sequence[Row], boot: bytes = b"") -> bytes:
+        """The next record, a BLOCK. TABLE records that it needs join `context`."""
+        body = encode(rows, self._numbering, boot)
+        shapes, subjects = self._numbering.fresh()
+        if shapes or subjects:
+            table = self._squeeze(encode_table(shapes, subjects))
+            self.context.append(self._seal(frame.TABLE, self._sealer.counter(frame.TABLE), table, 0).raw)
+        return self._numbered(frame.BLOCK, body, sum(len(row.values) for row in rows))
+
+    def gap(self, gap: Gap) -> bytes:
+        return self._numbered(frame.GAP, encode_gap(gap), 0)
+
+    def clock(self, mark: ClockMark) -> bytes:
+        return self._numbered(frame.CLOCK, encode_clock(mark), 0)
+
+    def raw(self, kind: int, body: bytes, readings: int) -> bytes:
+        """The next record with any body at all, sealed and signed rightly."""
+        return self._numbered(kind, body, readings)
+
+    def message(self, records: Iterable[bytes], *, context: bool = True) -> bytes:
+        """A message with these records, after the epoch's context unless told otherwise."""
+        return pack_message([(self.eid, [*(self.context if context else ()), *records])])
+
+    def skip(self, numbers: int = 1) -> None:
+        """Leave numbers out."""
+        self.next_seq += numbers
+
+    def _numbered(self, kind: int, body: bytes, readings: int) -> bytes:
+        sealed = self._seal(kind, self.next_seq, self._squeeze(body), readings)
+        self.next_seq += 1
+        self.last_digest = sealed.digest
+        return sealed.raw
+
+    def _seal(self, kind: int, counter: int, body: bytes, readings: int) -> Sealed:
+        self._total += readings
+        return self._sealer.seal(kind, counter, body, readings=readings, total=self._total, commit_s=int(time.time()))

@@ -1,0 +1,115 @@
+"""The server: TLS 1.3, one port, one database thread; ends in order on SIGTERM.
+
+Client certificates are asked for and, when shown, must be of the owner's CA; enrolment has none yet, so that TLS does
+not insist. Which hub a request speaks for is decided in `backend.api`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from backend import owner as owners
+from backend.api import Api
+from backend.ingest import Ingest
+from backend.journal import Journal
+from backend.owner import Owner
+from backend.storage import Storage
+from backend.worker import Worker
+from hub.errors import ConfigError
+
+SHUTDOWN_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that accepts requests."""
+
+    url: str
+    port: int
+    owner: Owner
+    worker: Worker
+
+
+@asynccontextmanager
+async def serving(
+    directory: Path, *, host: str = "127.0.0.1", port: int | None = None, journal: bool = False
+) -> AsyncIterator[Running]:
+    """Serve an owner's directory until the block is left; then requests in hand are finished and committed.
+
+    `port` None is the one TRUST names, 0 any free one. Raises ConfigError, StorageError.
+    """
+    owner = owners.load(directory)
+    listener = _listen(host, owner.settings.port if port is None else port)
+    try:
+        owner = owners.serve_at(owner, listener.getsockname()[1])
+        context = tls_context(directory)
+        worker = Worker(lambda: make_ingest(owner, journal=journal))
+        await worker.start()
+    except BaseException:
+        listener.close()
+        raise
+    runner = web.AppRunner(
+        Api(owner, worker).application(), access_log=None, shutdown_timeout=SHUTDOWN_S, handler_cancellation=False
+    )
+    try:
+        await runner.setup()
+        await web.SockSite(runner, listener, ssl_context=context).start()
+        yield Running(owner.settings.url, owner.settings.port, owner, worker)
+    finally:
+        await runner.cleanup()
+        listener.close()
+        await worker.stop()
+
+
+async def run(directory: Path, *, host: str, port: int | None, journal: bool, ready: Callable[[Running], None]) -> None:
+    """Serve until SIGTERM or SIGINT; `ready` is called once requests are accepted."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    async with serving(directory, host=host, port=port, journal=journal) as running:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        ready(running)
+        await stop.wait()
+
+
+def make_ingest(owner: Owner, *, journal: bool) -> Ingest:
+    """The ingest of an owner's directory. What an earlier journal left is taken up also without `journal`."""
+    storage = Storage(owner.database)
+    held = Journal(owner.directory / "journal", storage.connection)
+    ingest = Ingest(storage, private_keys=owner.recipients, ack_key=owner.ack_key, journal=held)
+    if journal:
+        return ingest
+    while ingest.settle(1 << 20):
+        pass
+    held.close()
+    return Ingest(storage, private_keys=owner.recipients, ack_key=owner.ack_key)
+
+
+def tls_context(directory: Path) -> ssl.SSLContext:
+    """TLS 1.3 only, the server's certificate, client certificates of the owner's CA. Raises ConfigError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.verify_mode = ssl.CERT_OPTIONAL
+    try:
+        context.load_cert_chain(directory / "server.pem", directory / "server.key")
+        context.load_verify_locations(directory / "ca.pem")
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"cannot use the certificates in {directory}: {error}") from error
+    return context
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error

@@ -1,0 +1,248 @@
+"""What the operator API answers, read from the database. Blocking; each call its own read-only snapshot.
+
+Times in answers are Unix ms (`time`, `from`, `to`) or Unix seconds (`*_at`); runs and digests are hex.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import apsw
+import msgspec
+
+from backend.ranges import Ranges
+from backend.readings import ORIGIN_BITS
+from backend.schema import open_for_reading
+from hub.errors import DecodeError, StorageError
+from hub.model import Quality, series_id
+
+MAX_LIMIT = 10_000
+_SERIES = "hub, place, metric, unit, resolution, kind, device_class, state_class, privacy, site, zone"
+
+_COUNTED = {
+    "records": "records", "hubs": "hubs", "series": "series", "gaps": "gaps", "forks": "forks", "undated": "undated",
+    "quarantined": "quarantine", "alarms": "alarms where cleared_at is null",
+}  # fmt: skip
+_STREAMS = (
+    "select hub, lower(hex(run)), stream, stored, forked, readings, announced, started_at from streams order by id"
+)
+
+
+class Unknown(Exception):
+    """There is no such series, hub or stream."""
+
+
+class Views:
+    """Questions to one database."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def hubs(self) -> list[dict[str, Any]]:
+        """Every hub with what is stored of its streams."""
+        with self._snapshot() as db:
+            streams: dict[str, list[dict[str, Any]]] = {}
+            for row in db.execute(_STREAMS):
+                streams.setdefault(str(row[0]), []).append(_stream(row))
+            rows = db.execute("select hub, name, enrolled_at, revoked_at, seen_at, state_at from hubs order by hub")
+            names = ("hub", "name", "enrolled_at", "revoked_at", "seen_at", "state_at")
+            return [dict(zip(names, row, strict=True)) | {"streams": streams.get(row[0], [])} for row in rows]
+
+    def verify(self, hub: str, run: str = "", stream: str = "") -> list[dict[str, Any]]:
+        """Which record numbers of a hub's streams are stored in rows."""
+        with self._snapshot() as db:
+            found = [_stream(row) for row in db.execute(_STREAMS) if row[0] == hub]
+        return [s for s in found if (not run or s["run"] == run) and (not stream or s["stream"] == stream)]
+
+    def series(self, hub: str = "", place: str = "", metric: str = "") -> list[dict[str, Any]]:
+        """All series, or those of one hub, place, metric."""
+        with self._snapshot() as db:
+            rows = db.execute(
+                f"select {_SERIES}, json_group_array(device) from series where ? in ('', hub) and ? in ('', place)"  # noqa: S608
+                " and ? in ('', metric) group by hub, place, metric order by hub, place, metric",
+                (hub, place, metric),
+            )
+            names = [*_SERIES.split(", "), "devices"]
+            found = [dict(zip(names, row, strict=True)) for row in rows]
+        for one in found:
+            one["devices"] = msgspec.json.decode(one["devices"])
+            one["id"] = _id(one["hub"], one["place"], one["metric"])
+        return found
+
+    def latest(self, series: str) -> dict[str, Any]:
+        """The newest reading by its own time; `value` is null when nothing of it is dated. Raises Unknown."""
+        with self._snapshot() as db:
+            numbers, kind = self._find(db, series)
+            rows = [db.execute("select time, value, flags from latest where series = ?", (n,)).get for n in numbers]
+            dated = [row for row in rows if row is not None]
+        if not dated:
+            return {"id": series, "time": None, "value": None, "quality": None, "trust": None}
+        return {"id": series} | _reading(kind, max(dated, key=lambda row: cast(int, row[0])))
+
+    def history(self, series: str, start: int, end: int, limit: int) -> dict[str, Any]:
+        """Readings with start ≤ time < end, oldest first, at most `limit`; then `undated`, of boots that never knew
+        the time: ordered within their boot, and lying between `not_before` and `not_after`. Raises Unknown.
+
+        `next` is the time to go on from when there is more, else null.
+        """
+        with self._snapshot() as db:
+            numbers, kind = self._find(db, series)
+            marks = ",".join("?" * len(numbers))
+            rows = db.execute(
+                f"select time, value, flags from readings where series in ({marks}) and time >= ? and time < ?"  # noqa: S608
+                " order by time, origin limit ?",
+                (*numbers, start, end, limit + 1),
+            ).fetchall()
+            more = cast(int, rows[limit][0]) if len(rows) > limit else None
+            if more is not None:  # one millisecond is never cut in two
+                whole = [row for row in rows if row[0] != more]
+                rows, more = (whole, more) if whole else (self._at(db, numbers, more), more + 1)
+            undated = self._undated(db, numbers, kind, limit)
+        return {"id": series, "readings": [_reading(kind, row) for row in rows], "next": more, "undated": undated}
+
+    def gaps(self, hub: str = "") -> list[dict[str, Any]]:
+        """Declared gaps. Where the data came all the same it wins: `missing` is what truly is."""
+        names = (
+            "hub",
+            "run",
+            "stream",
+            "first",
+            "last",
+            "readings",
+            "from_s",
+            "to_s",
+            "reason",
+            "received_at",
+            "stored",
+        )
+        with self._snapshot() as db:
+            rows = db.execute(
+                "select g.hub, lower(hex(g.run)), g.stream, first, last, g.readings, from_s, to_s, reason, received_at,"
+                " s.stored from gaps g left join streams s on s.hub = g.hub and s.run = g.run and s.stream = g.stream"
+                " where ? in ('', g.hub) order by g.id",
+                (hub,),
+            )
+            found = [dict(zip(names, row, strict=True)) for row in rows]
+        for gap in found:
+            stored = gap.pop("stored")
+            have = Ranges(msgspec.msgpack.decode(stored) if stored else ())
+            gap["missing"] = have.missing(gap["first"], gap["last"])
+        return found
+
+    def forks(self) -> list[dict[str, Any]]:
+        """Numbers that came with two contents."""
+        return self._table(
+            "hub run stream seq stored digest bytes received_at",
+            "select s.hub, lower(hex(s.run)), s.stream, f.seq, lower(hex(r.digest)), lower(hex(f.digest)),"
+            " length(f.raw), f.received_at from forks f join streams s"
+            " on s.id = f.stream left join records r on r.stream = f.stream and r.seq = f.seq order by f.id",
+        )
+
+    def alarms(self) -> list[dict[str, Any]]:
+        """Alarms, open ones first."""
+        return self._table(
+            "kind hub detail raised_at cleared_at",
+            "select kind, hub, detail, raised_at, cleared_at from alarms order by cleared_at is not null, id desc"
+            " limit 1000",
+        )
+
+    def stats(self) -> dict[str, Any]:
+        """Totals of the database; rows still in the journal are not among them."""
+        with self._snapshot() as db:
+            readings, streams = db.execute("select coalesce(sum(readings), 0), count(*) from streams").get
+            counts = {name: db.execute(f"select count(*) from {table}").get for name, table in _COUNTED.items()}  # noqa: S608
+        return {"readings": readings, "streams": streams} | counts
+
+    def _at(self, db: apsw.Connection, numbers: list[int], time: int) -> list[tuple[Any, ...]]:
+        marks = ",".join("?" * len(numbers))
+        return db.execute(
+            f"select time, value, flags from readings where series in ({marks}) and time = ? order by origin",  # noqa: S608
+            (*numbers, time),
+        ).fetchall()
+
+    def _undated(self, db: apsw.Connection, numbers: list[int], kind: str, limit: int) -> list[dict[str, Any]]:
+        marks = ",".join("?" * len(numbers))
+        rows = db.execute(
+            "select lower(hex(b.boot)), u.mono, u.value, u.flags, c.stream from undated u join boots b on b.id = u.boot"  # noqa: S608
+            f" join records c on c.id = u.origin >> {ORIGIN_BITS} where u.series in ({marks})"
+            " order by c.stream, u.mono, u.origin limit ?",
+            (*numbers, limit),
+        ).fetchall()
+        brackets = {stream: self._bracket(db, numbers, cast(int, stream)) for stream in {row[4] for row in rows}}
+        return [
+            _reading(kind, (None, value, flags))
+            | {"quality": int(Quality.UNDATED), "boot": boot, "monotonic": mono}
+            | brackets[stream]
+            for boot, mono, value, flags, stream in rows
+        ]
+
+    def _bracket(self, db: apsw.Connection, numbers: list[int], stream: int) -> dict[str, Any]:
+        """Between which dated readings of its neighbouring runs a run lies."""
+        marks = ",".join("?" * len(numbers))
+        near = (
+            f"(r.time) from readings r join records c on c.id = r.origin >> {ORIGIN_BITS}"
+            f" join streams s on s.id = c.stream join streams o on o.id = ?"
+            f" where r.series in ({marks}) and s.hub = o.hub and "
+        )
+        before = db.execute(f"select max{near} s.run = o.previous", (stream, *numbers)).get
+        after = db.execute(f"select min{near} s.previous = o.run", (stream, *numbers)).get
+        return {"not_before": before, "not_after": after}
+
+    def _find(self, db: apsw.Connection, series: str) -> tuple[list[int], str]:
+        parts = series.split("/", 1)
+        place, _, metric = parts[-1].rpartition("/")
+        rows = db.execute(
+            "select id, kind from series where hub = ? and place = ? and metric = ?", (parts[0], place, metric)
+        ).fetchall()
+        if not rows:
+            raise Unknown(f"there is no series {series[:200]}")
+        return [cast(int, row[0]) for row in rows], str(rows[0][1])
+
+    def _table(self, names: str, statement: str) -> list[dict[str, Any]]:
+        with self._snapshot() as db:
+            return [dict(zip(names.split(), row, strict=True)) for row in db.execute(statement)]
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[apsw.Connection]:
+        db = open_for_reading(self._path)
+        try:
+            db.execute("begin")
+            yield db
+        except apsw.Error as error:
+            raise StorageError(f"the database refuses: {error}") from error
+        finally:
+            db.close()
+
+
+def parse_number(text: str, name: str, low: int, high: int) -> int:
+    """A whole number out of a query. Raises DecodeError naming the parameter."""
+    try:
+        number = int(text[:32])
+    except ValueError as error:
+        raise DecodeError("bad-query", f"{name} is a whole number") from error
+    if not low <= number <= high:
+        raise DecodeError("bad-query", f"{name} lies between {low} and {high}")
+    return number
+
+
+def _stream(row: tuple[Any, ...]) -> dict[str, Any]:
+    _, run, stream, stored, forked, readings, announced, started = row
+    ranges = Ranges(msgspec.msgpack.decode(stored))
+    return {
+        "run": run, "stream": stream, "through": ranges.through(), "ranges": ranges.pairs(),
+        "forked": msgspec.msgpack.decode(forked), "readings": readings, "announced": max(announced, ranges.last()),
+        "started_at": started,
+    }  # fmt: skip
+
+
+def _reading(kind: str, row: tuple[Any, ...]) -> dict[str, Any]:
+    time, value, flags = row
+    value = bool(value) if kind == "flag" else value
+    return {"time": time, "value": value, "quality": flags & 15, "trust": flags >> 4}
+
+
+def _id(hub: str, place: str, metric: str) -> str:
+    return f"{hub}/{series_id(place, metric)}"

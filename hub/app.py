@@ -1,0 +1,264 @@
+"""The composition root: builds the parts of one hub, owns the top TaskGroup and the order of shutdown.
+
+Siblings meet only here. Start: lock, keys, trust, configuration, store, buffer (recovery), link, plugins.
+Stop (SIGTERM): plugins, the last commit, acks until a deadline, link, buffer, store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hub import control, enrolment, keys
+from hub.admission.quarantine import Quarantine
+from hub.admission.replay import ReplayWindows
+from hub.buffer import Buffer
+from hub.buffer.journal import BufferConfig
+from hub.buffer.stream import Durable
+from hub.catalogue import METRICS
+from hub.clock import SystemClock
+from hub.config import lastgood
+from hub.config.load import Loaded
+from hub.config.model import Buffer as BufferOptions
+from hub.counts import Counts
+from hub.devices import Devices
+from hub.egress import Egress, EgressHttp
+from hub.errors import HubError
+from hub.installed import installed_models
+from hub.link import Carrier, Link
+from hub.live import Live
+from hub.overview import Overview
+from hub.pipeline import Pipeline
+from hub.places import Places
+from hub.plan import Planner
+from hub.plugins import Plugins, declared_hosts
+from hub.privacy import Privacy
+from hub.registry import Registry
+from hub.runtime import Core
+from hub.state import StateDir, state_of
+from hub.store import Store
+
+_log = logging.getLogger("hub")
+
+PLUGIN_STOP_S = 5.0
+CLOCK_CHECK_S = 1.0
+FLOOR_KEY, FLOOR_EVERY_S = "clock/floor", 600.0
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """How one hub process is started. `state_dir` None: what the configuration says. `drain_s` is how long a
+    stopping hub waits for acknowledgements."""
+
+    config: Path
+    state_dir: Path | None = None
+    drain_s: float = 10.0
+
+
+async def serve(settings: Settings, registry: Registry, ready: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Run one hub until SIGTERM or SIGINT. `ready` is called once with what a supervisor wants to know; returns
+    the closing figures. Raises HubError when it cannot start."""
+    state = StateDir(state_of(settings.config, settings.state_dir))
+    with state.locked():
+        models = installed_models(registry, state.path / "cache")
+        started = await asyncio.to_thread(lastgood.start, settings.config, models, state_dir=state.path)
+        problems = [str(problem) for problem in started.problems]
+        for problem in problems:
+            _log.error("configuration: %s", problem)
+        if problems:
+            _log.error("the last good configuration runs; `ilot check` shows what is wrong in the file")
+        else:
+            await asyncio.to_thread(lastgood.remember, state.path, started.loaded)
+        hub = await Hub.build(state, started.loaded, problems, registry)
+        return await hub.run(settings.drain_s, lambda: ready(dict(hub.facts)))
+
+
+class Hub:
+    """The parts of one hub, built and wired. `build`, then `run` once."""
+
+    def __init__(
+        self, *, name: str, clock: SystemClock, store: Store, buffer: Buffer, link: Link, devices: Devices,
+        places: Places, live: Live, pipeline: Pipeline, plugins: Plugins, overview: Overview, state: StateDir,
+        http: EgressHttp,
+    ) -> None:  # fmt: skip
+        self.facts = {"hub": name, "state_dir": str(state.path), "socket": str(state.socket)}
+        self._clock = clock
+        self._store = store
+        self._buffer = buffer
+        self._link = link
+        self._devices = devices
+        self._places = places
+        self._live = live
+        self._pipeline = pipeline
+        self._plugins = plugins
+        self._overview = overview
+        self._state = state
+        self._http = http
+
+    @classmethod
+    async def build(cls, state: StateDir, loaded: Loaded, problems: list[str], registry: Registry) -> Hub:
+        """Open everything that outlives the process and wire the parts. Starts nothing."""
+        enrolled, trust = await asyncio.to_thread(enrolment.load, state.path)
+        hub_keys = keys.load(state.keys)
+        clock = SystemClock()
+        store = await Store.open(state.store, hub_keys.store_key)
+        options = loaded.config.buffer
+        buffer = await asyncio.to_thread(
+            Buffer.open, state.buffer, hub=enrolled.hub, identity=hub_keys.identity, store_key=hub_keys.store_key,
+            trust=trust, clock=clock, config=_buffer_config(options),
+        )  # fmt: skip
+        clock.floor = max(clock.floor, float(buffer.local.get(FLOOR_KEY, 0.0)))
+
+        devices = Devices(loaded.devices, await store.replaced())
+        places = Places(loaded.places)
+        counts, live, quarantine = Counts(), Live(), Quarantine()
+        replay = ReplayWindows(buffer.local, buffer.put_local)
+        protected = {instance.name for instance in loaded.integrations if instance.perimeter}
+        metrics = dict(METRICS)
+        planner = Planner(
+            metrics=metrics, place=places.get, live=live, replay=replay,
+            privacy=Privacy({name: dict(getattr(zone, "personal", {})) for name, zone in loaded.config.zones.items()}),
+            protected=protected.__contains__,
+        )  # fmt: skip
+        pipeline = Pipeline(
+            device=devices.get, planner=planner, replay=replay, quarantine=quarantine, buffer=buffer, clock=clock,
+            counts=counts,
+        )  # fmt: skip
+        egress = Egress(
+            trust, clock, certificate=state.path / enrolment.CERTIFICATE, key=hub_keys.tls_key,
+            hosts=declared_hosts(loaded.integrations),
+        )  # fmt: skip
+        http = egress.http()
+        core = Core(pipeline, planner, devices, buffer, clock, counts, http, registry.decoders)
+        plugins = Plugins(loaded.integrations, registry, core, clock)
+        carriers = [Carrier(u.name, u.config, registry.uplink(u.name).run) for u in loaded.uplinks]
+        link = Link(
+            hub=enrolled.hub, identity=hub_keys.identity, trust=trust, buffer=buffer, egress=egress, clock=clock,
+            uplinks=carriers, on_clock=clock.told,
+        )  # fmt: skip
+        metrics.update(registry.metrics())  # of the plugins loaded by now: those that run
+        overview = Overview(
+            hub=enrolled.hub, clock=clock, pipeline=pipeline, planner=planner, buffer=buffer, link=link, live=live,
+            devices=devices, places=places, quarantine=quarantine, counts=counts, health=plugins.health,
+            problems=problems,
+        )  # fmt: skip
+        return cls(
+            name=enrolled.hub, clock=clock, store=store, buffer=buffer, link=link, devices=devices, places=places,
+            live=live, pipeline=pipeline, plugins=plugins, overview=overview, state=state,
+            http=http,
+        )  # fmt: skip
+
+    async def run(self, drain_s: float, ready: Callable[[], None]) -> dict[str, Any]:
+        """Run until a signal says stop; then stop in order. Returns the closing figures."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        self._buffer.on_durable = self._durable
+        self._buffer.start(loop)
+        try:
+            async with control.serving(self._state.socket, self._calls()), asyncio.TaskGroup() as group:
+                services = [group.create_task(self._link.run()), group.create_task(self._watch_clock())]
+                plugins = [group.create_task(supervisor.run()) for supervisor in self._plugins.starts]
+                ready()
+                await stop.wait()
+                _log.info("stopping: plugins, then the last commit, then acks for at most %.0f s", drain_s)
+                await _cancel(plugins, PLUGIN_STOP_S)
+                await self._link.drain(drain_s)  # the last commit first, then its acks
+                await _cancel(services, PLUGIN_STOP_S)
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+            error = await self._close()
+        status = self._overview.status()
+        return {
+            "hub": self.facts["hub"],
+            "reports": status["reports"],
+            "readings": status["readings"],
+            "acked": status["link"]["acked"],
+            "buffered": status["buffer"]["readings"],
+            "error": error,
+        }
+
+    async def _close(self) -> str:
+        """Close what outlives the process; what went wrong, empty when nothing did."""
+        error = ""
+        try:
+            await self._buffer.close()
+        except HubError as failed:
+            error = f"readings in memory could not be written: {failed}"
+            _log.error("%s", error)
+        await self._http.close()
+        await self._store.close()
+        return error
+
+    def _durable(self, durable: Durable) -> None:
+        self._overview.written_readings += durable.readings
+        self._overview.written_bytes += durable.bytes
+        self._link.durable(durable)
+
+    async def _watch_clock(self) -> None:
+        """Date this boot once the clock can be believed; remember how late it is, so that it never goes back."""
+        sure = self._clock.sure()
+        remembered = 0.0
+        while True:
+            now = self._clock.now()
+            if not sure and self._clock.sure():
+                sure = True
+                offset = round((now - self._clock.monotonic()) * 1000)
+                self._buffer.clock_became_sure(offset, round(self._clock.error_s * 1000), self._clock.source)
+                _log.info("the clock is sure now: readings of this boot get their dates")
+            if sure and now - remembered >= FLOOR_EVERY_S:
+                remembered = now
+                self._buffer.put_local(FLOOR_KEY, now)
+            await self._clock.sleep(CLOCK_CHECK_S)
+
+    def _calls(self) -> dict[str, control.Call]:
+        async def status(arguments: dict[str, Any]) -> Any:
+            return self._overview.status()
+
+        async def devices(arguments: dict[str, Any]) -> Any:
+            return self._overview.devices()
+
+        return {"status": status, "devices": devices, "device.replace": self._replace}
+
+    async def _replace(self, arguments: dict[str, Any]) -> Any:
+        """`ilot device replace OLD NEW`: durable in the store before anybody sees it."""
+        old, new = str(arguments.get("old", "")), str(arguments.get("new", ""))
+        key = bytes.fromhex(arguments["key"]) if arguments.get("key") else None
+        successor = self._devices.replacement(old, new, key)
+        place = self._places.get(successor.place)
+        if not arguments.get("dry_run"):
+            await self._store.replace(old, new, key, self._clock.now(), "cli")
+            self._devices.replace(old, new, key)
+            self._pipeline.recompile(old)
+            self._live.forget(old)
+            _log.info("%s stands at %s in place of %s", new, successor.place, old)
+        return {"device": new, "place": successor.place, "zone": place.zone if place else "", "replaced": old}
+
+
+async def _cancel(tasks: list[asyncio.Task[None]], seconds: float) -> None:
+    """Cancel and wait; a plugin that does not let go within its time is named and left behind."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        _, hanging = await asyncio.wait(tasks, timeout=seconds)
+        for task in hanging:
+            _log.error("%s did not stop within %.0f s", task.get_name(), seconds)
+
+
+def _buffer_config(options: BufferOptions) -> BufferConfig:
+    return BufferConfig(
+        window_s=options.window.total_seconds(),
+        window_bytes=options.window_size,
+        urgent_s=options.urgent.total_seconds(),
+        segment_bytes=options.segment_size,
+        segment_s=options.segment_age.total_seconds(),
+        max_bytes=options.max_size,
+        pending_rows=options.pending,
+    )

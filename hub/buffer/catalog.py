@@ -1,0 +1,83 @@
+"""Which segments there are. Written by the writer thread, read by any: every change swaps a whole tuple."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from hub.buffer.ackset import AckSet
+from hub.buffer.rows import STREAMS
+from hub.buffer.seal import NO_DIGEST
+from hub.buffer.segment import SegmentInfo
+
+
+class StreamState(NamedTuple):
+    """One (stream, run) on disk: its first number still there, its last durable number and that record's digest
+    (zeros for a run of the past whose last record is not at hand)."""
+
+    stream: str
+    run: bytes
+    first: int
+    last: int
+    digest: bytes
+
+
+class Catalog:
+    """The segments of both streams, oldest first."""
+
+    def __init__(self) -> None:
+        self._segments: dict[str, tuple[SegmentInfo, ...]] = dict.fromkeys(STREAMS, ())
+        self.digests: dict[tuple[str, bytes], bytes] = {}
+
+    def of(self, stream: str) -> tuple[SegmentInfo, ...]:
+        return self._segments[stream]
+
+    def all(self) -> tuple[SegmentInfo, ...]:
+        return tuple(info for stream in STREAMS for info in self._segments[stream])
+
+    def put(self, info: SegmentInfo) -> None:
+        """Add the newest segment of its stream, or replace what is known of it."""
+        known = self._segments[info.stream]
+        if known and known[-1].number == info.number:
+            known = known[:-1]
+        self._segments[info.stream] = (*known, info)
+
+    def drop(self, info: SegmentInfo) -> None:
+        self._segments[info.stream] = tuple(
+            other for other in self._segments[info.stream] if other.number != info.number
+        )
+
+    def holds(self, info: SegmentInfo) -> bool:
+        return any(other.number == info.number for other in self._segments[info.stream])
+
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(info.size for info in self.all())
+
+    def runs(self, stream: str) -> set[bytes]:
+        return {info.run for info in self._segments[stream]}
+
+    def states(self) -> list[StreamState]:
+        found: dict[tuple[str, bytes], StreamState] = {}
+        for info in self.all():
+            if info.last < info.first:
+                continue
+            key = info.stream, info.run
+            known = found.get(key)
+            first = known.first if known else info.first
+            found[key] = StreamState(*key, first, info.last, self.digests.get(key, NO_DIGEST))
+        return list(found.values())
+
+    def last(self, stream: str, run: bytes) -> int:
+        """The last durable number of (stream, run), 0 when none is on disk."""
+        return max((info.last for info in self._segments[stream] if info.run == run), default=0)
+
+    def keeper(self, stream: str) -> SegmentInfo | None:
+        """The newest segment with something in it: it names this run for the next one, and is never unlinked."""
+        return next((info for info in reversed(self._segments[stream]) if info.last >= info.first), None)
+
+
+def unsettled(info: SegmentInfo, acks: AckSet, lost: AckSet) -> list[tuple[int, int]]:
+    """The ranges of a segment that are neither acked nor declared lost."""
+    found = list(acks.of(info.stream, info.run).missing(info.first, info.last))
+    gone = lost.of(info.stream, info.run)
+    return [piece for first, last in found for piece in gone.missing(first, last)]

@@ -1,0 +1,118 @@
+"""Looking at a buffer from outside, without any key: is each segment whole, and all of it in one file.
+
+Neither writes to the buffer. Both may run beside a hub that is writing: what is not synced yet may then be missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from hub.buffer import frame
+from hub.buffer.disk import Disk, SystemDisk
+from hub.buffer.recovery import Scan
+from hub.buffer.rows import STREAMS
+from hub.buffer.segment import MAGIC, SegmentName
+from hub.errors import StorageError
+
+
+class SegmentReport(msgspec.Struct, frozen=True):
+    """One segment as found. `first` … `last` are the numbers that count; `missing` those of them without an intact
+    record; `damaged` the byte spans that belong to none (a torn tail, which the next start cuts, is in `torn`)."""
+
+    path: str
+    stream: str
+    run: str
+    segment: int
+    first: int
+    last: int
+    records: int
+    readings: int
+    bytes: int
+    epoch: bool
+    missing: tuple[tuple[int, int], ...]
+    damaged: tuple[tuple[int, int], ...]
+    torn: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether every record that counts is there, and can be opened by whom it was sealed to."""
+        return self.epoch and not self.missing and not self.damaged
+
+
+def verify(directory: Path, disk: Disk | None = None) -> list[SegmentReport]:
+    """Check every record of every segment by its checksums. Raises StorageError when `directory` is no buffer."""
+    return [_report(stream, name, path, scan, limit) for stream, name, path, scan, limit in _segments(directory, disk)]
+
+
+def export(directory: Path, out: Path, *, running: bool = False, disk: Disk | None = None) -> int:
+    """Copy all records that count into one new file, oldest first: what `opening.split` reads. Returns how many.
+
+    The hub's own LOCAL records and what is damaged stay out. With `running`, the newest segment of each stream stays
+    out too, since it is still being written. Raises StorageError.
+    """
+    segments = list(_segments(directory, disk))
+    newest = {stream: name for stream, name, *_ in segments}
+    count = 0
+    try:
+        with out.open("xb") as file:
+            for stream, name, _, scan, limit in segments:
+                if running and newest[stream] == name:
+                    continue
+                for head in scan.heads:
+                    numbered = head.kind in frame.NUMBERED
+                    if head.kind == frame.LOCAL or (numbered and not name.first <= head.seq < limit):
+                        continue
+                    file.write(scan.raw(head))
+                    count += numbered
+    except OSError as error:
+        raise StorageError(f"{out}: {error.strerror or error}") from error
+    return count
+
+
+def _segments(directory: Path, disk: Disk | None) -> Iterator[tuple[str, SegmentName, Path, Scan, int]]:
+    """Each segment, oldest first, with the number from which a later one supersedes it."""
+    disk = disk or SystemDisk()
+    try:
+        for stream in STREAMS:
+            folder = directory / stream
+            names = sorted(name for text in disk.names(folder) if (name := SegmentName.parse(text)) is not None)
+            for at, name in enumerate(names):
+                follower = names[at + 1] if at + 1 < len(names) else None
+                limit = follower.first if follower is not None and follower.run == name.run else 1 << 63
+                path = folder / str(name)
+                yield stream, name, path, Scan.of(disk.read(path)), limit
+    except OSError as error:
+        raise StorageError(f"{directory}: {error.strerror or error}") from error
+
+
+def _report(stream: str, name: SegmentName, path: Path, scan: Scan, limit: int) -> SegmentReport:
+    heads = {head.seq: head for head in scan.heads if head.kind in frame.NUMBERED and name.first <= head.seq < limit}
+    last = limit - 1 if limit < 1 << 63 else max(heads, default=name.first - 1)
+    damage = [(span.start, span.end) for span in scan.damage]
+    torn = 0
+    if not scan.data.startswith(MAGIC[: len(scan.data)]):
+        damage.insert(0, (0, len(MAGIC)))
+    if damage and damage[-1][0] >= scan.end and scan.torn:
+        start, end = damage.pop()
+        torn = end - start
+    return SegmentReport(
+        path=str(path), stream=stream, run=name.run.hex(), segment=name.number, first=name.first, last=last,
+        records=len(heads), readings=sum(head.readings for head in heads.values()), bytes=len(scan.data),
+        epoch=any(head.kind == frame.EPOCH for head in scan.heads), missing=tuple(_holes(heads, name.first, last)),
+        damaged=tuple(damage), torn=torn,
+    )  # fmt: skip
+
+
+def _holes(heads: dict[int, frame.Head], first: int, last: int) -> Iterator[tuple[int, int]]:
+    start = 0
+    for seq in range(first, last + 1):
+        if seq not in heads:
+            start = start or seq
+        elif start:
+            yield start, seq - 1
+            start = 0
+    if start:
+        yield start, last

@@ -1,0 +1,324 @@
+"""Both streams, their small state and the policy of the disk: what one commit does, in which order.
+
+    alerts     GAP records and alert blocks: first, because a GAP must be durable before what it declares goes
+    readings   blocks and CLOCK records, LOCAL in the same write and sync
+    sweep      closed segments that are wholly acked or declared lost, as the *durable* LOCAL says, are unlinked
+
+When the directory would pass its cap, the oldest closed segment of `readings` goes: freely when nothing in it is
+unsettled, otherwise after its GAP is durable in `alerts`. Unacked alerts never go.
+Synchronous, for one thread; `hub.buffer.buffer` gives it that thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hub.buffer.ackset import AckSet, Key, Ranges
+from hub.buffer.ballast import Ballast
+from hub.buffer.bodies import EVICTED, ClockMark, Gap
+from hub.buffer.catalog import Catalog, unsettled
+from hub.buffer.disk import Disk
+from hub.buffer.reader import SegmentReader, Stored
+from hub.buffer.recovery import read_local, recover
+from hub.buffer.rows import ALERTS, READINGS, STREAMS, Row
+from hub.buffer.seal import Trust
+from hub.buffer.segment import SegmentInfo
+from hub.buffer.stream import Durable, Item, Keys, StreamWriter, into_blocks
+from hub.clock import Clock
+from hub.errors import StorageError
+
+ACK_KEY, LOST_KEY = "buffer/ack/", "buffer/lost/"
+_RANGES_KEPT = 4096  # of one (stream, run) in LOCAL; what is forgotten is sent again, and the backend knows it
+_BYTES_A_READING = 8  # a generous guess, before anything is encoded
+
+Local = dict[str, "msgspec.Raw | None"]
+
+
+class BufferConfig(msgspec.Struct, frozen=True):
+    """How often to commit, how big to grow. Times in seconds, sizes in bytes."""
+
+    window_s: float = 5.0
+    window_bytes: int = 262_144  # by estimate: rows are encoded only when they are committed
+    urgent_s: float = 0.05  # a flush, or an alert, waits this long for others to join
+    idle_s: float = 60.0  # small state alone waits this long for a reading to ride with
+    segment_bytes: int = 4 << 20
+    segment_s: float = 86_400.0
+    max_bytes: int = 1 << 30
+    pending_rows: int = 65_536
+    retry_first_s: float = 0.5
+    retry_limit_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        if self.max_bytes < 4 * self.segment_bytes:
+            raise ValueError("max_bytes must hold at least four segments")
+
+
+class Batch:
+    """What one commit takes in, and what of it is not durable yet."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.alerts: list[Row] = []
+        self.marks: list[ClockMark] = []
+        self.local: Local = {}
+        self.readings = 0
+        self._items: dict[str, deque[Item]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows) + len(self.alerts)
+
+    def __bool__(self) -> bool:
+        return bool(self.rows or self.alerts or self.marks or self.local)
+
+    def items(self) -> dict[str, deque[Item]]:
+        """The records to be, by stream; cut into blocks once, so that a retry gives the same numbers."""
+        if self._items is None:
+            self._items = {
+                ALERTS: deque(into_blocks(self.alerts)),
+                READINGS: deque([*into_blocks(self.rows), *self.marks]),
+            }
+        return self._items
+
+
+class Journal:
+    """The sealed log of one process: opening it recovers, `commit` appends, `read` reads back."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        disk: Disk,
+        clock: Clock,
+        keys: Keys,
+        run: bytes,
+        trust: Trust,
+        config: BufferConfig,
+    ) -> None:
+        """Blocking recovery. Raises StorageError when the directory cannot be used at all."""
+        self.wake: Callable[[], None] | None = None  # called, from any thread, when there is a GAP to commit
+        self.trust, self.run = trust, run
+        self.catalog = Catalog()
+        self.errors: list[str] = []
+        self.cut = 0  # bytes of torn tail
+        self.evicted = 0  # segments with something unsettled in them
+        self.acks, self.lost = AckSet(), AckSet()  # as LOCAL, and as alerts, durably say
+        self.local: dict[str, Any] = {}
+        self.writers: dict[str, StreamWriter] = {}
+        self._disk, self._config = disk, config
+        self._lock = threading.Lock()
+        self._gaps: deque[Gap] = deque()
+        self._declared: dict[Key, Ranges] = {}
+        self._durable: Local = {}
+        self._committing: Local = {}
+        self._pending: Local = {}
+        self._unswept = True
+        self._swept: list[tuple[int, ...]] = []
+        self._ballast = Ballast(disk, directory / "ballast")
+        try:
+            self._recover(directory, clock, keys)
+        except OSError as error:
+            raise StorageError(f"{directory}: {error.strerror or error}") from error
+        self._ballast.load()
+        self._reader = SegmentReader(disk, self.catalog, self.declare)
+
+    def _recover(self, directory: Path, clock: Clock, keys: Keys) -> None:
+        for stream in STREAMS:
+            found = recover(self._disk, stream, directory / stream)
+            for info in found.segments:
+                self.catalog.put(info)
+            self.errors += found.errors
+            self.cut += found.cut
+            if found.previous.seq:
+                self.catalog.digests[stream, found.previous.run] = found.previous.digest
+            self.writers[stream] = StreamWriter(
+                stream, directory / stream, disk=self._disk, clock=clock, keys=keys, run=self.run,
+                previous=found.previous, next_number=found.next_number, catalog=self.catalog,
+                segment_bytes=self._config.segment_bytes, segment_s=self._config.segment_s,
+                snapshot=self._snapshot if stream == READINGS else None,
+            )  # fmt: skip
+        public = keys.identity.public_key().public_bytes_raw()
+        state, unread = read_local(self._disk, self.catalog.of(READINGS), public, keys.store_key)
+        if unread:
+            self.errors.append(f"{unread} records of the hub's own state could not be read")
+        for key, value in state.items():
+            if not (_restore(key, ACK_KEY, value, self.acks) or _restore(key, LOST_KEY, value, self.lost)):
+                self.local[key] = value
+        self._durable = {key: msgspec.Raw(msgspec.msgpack.encode(value)) for key, value in state.items()}
+
+    @property
+    def pressing(self) -> bool:
+        """Whether a GAP waits to be committed."""
+        return bool(self._gaps)
+
+    def commit(self, batch: Batch) -> list[Durable]:
+        """Make all of `batch` durable. Raises StorageError; the batch then keeps what is not, for another try."""
+        items, done = batch.items(), []
+        if self._gaps or items[ALERTS]:
+            done.append(self._commit_alerts(items[ALERTS]))
+        self._make_room(batch.readings * _BYTES_A_READING)
+        if items[READINGS] or batch.local:
+            batch.local = self._pending | batch.local
+            self._pending = {}
+            self._committing = batch.local
+            done.append(self.writers[READINGS].commit(items[READINGS], batch.local, self.trust))
+            self._settle(batch.local)
+            batch.local = self._committing = {}
+        self._sweep()
+        self._ballast.load()
+        return done
+
+    def _snapshot(self) -> Local:
+        return self._durable | self._committing
+
+    def _commit_alerts(self, items: deque[Item]) -> Durable:
+        gaps = [self._gaps.popleft() for _ in range(len(self._gaps))]
+        items.extendleft(reversed(gaps))
+        gaps = [item for item in items if isinstance(item, Gap)]  # with those of an earlier try
+        try:
+            return self.writers[ALERTS].commit(items, {}, self.trust)
+        finally:
+            for gap in gaps:
+                if gap not in items:
+                    self._lose(gap)
+
+    def _lose(self, gap: Gap) -> None:
+        """Its GAP is durable: what it declares is settled."""
+        with self._lock:
+            self.lost.add(gap.stream, gap.run, gap.first, gap.last)
+            ranges = self.lost.of(gap.stream, gap.run)
+        self._pending[range_key(LOST_KEY, gap.stream, gap.run)] = encode_ranges(ranges)
+        self._unswept = True
+
+    def _settle(self, local: Local) -> None:
+        """This LOCAL is durable: what it says holds."""
+        for key, raw in local.items():
+            if raw is None:
+                self._durable.pop(key, None)
+                continue
+            self._durable[key] = raw
+            if key.startswith(ACK_KEY):
+                with self._lock:
+                    _restore(key, ACK_KEY, msgspec.msgpack.decode(raw), self.acks)
+                self._unswept = True
+
+    def declare(self, gap: Gap) -> None:
+        """Have a GAP written for what of `gap` is neither acked nor declared yet. Thread-safe."""
+        with self._lock:
+            declared = self._declared.setdefault((gap.stream, gap.run), Ranges())
+            open_ = self.acks.of(gap.stream, gap.run).missing(gap.first, gap.last)
+            lost = self.lost.of(gap.stream, gap.run)
+            pieces = [
+                piece
+                for first, last in open_
+                for start, end in lost.missing(first, last)
+                for piece in declared.missing(start, end)
+            ]
+            for first, last in pieces:
+                declared.add(first, last)
+                share = gap.readings * (last - first + 1) // (gap.last - gap.first + 1)
+                self._gaps.append(msgspec.structs.replace(gap, first=first, last=last, readings=share))
+        if pieces and self.wake is not None:
+            self.wake()
+
+    def read(self, stream: str, run: bytes, first: int, last: int, max_bytes: int) -> list[Stored]:
+        """See `SegmentReader.read`. Raises StorageError."""
+        try:
+            return self._reader.read(stream, run, first, last, max_bytes)
+        except OSError as error:
+            raise StorageError(f"{stream}: {error.strerror or error}") from error
+
+    def relieve(self) -> bool:
+        """On a full disk: give up the oldest segment that may go. Whether anything was freed."""
+        self._ballast.drop()  # it makes room for the GAP
+        try:
+            return self._evict()
+        except StorageError:
+            return False
+
+    def _make_room(self, need: int) -> None:
+        while self.catalog.size() + need > self._config.max_bytes and self._evict():
+            pass
+
+    def _evict(self) -> bool:
+        """Unlink the oldest closed segment of `readings`, after its GAP is durable. False when there is none."""
+        info = next((info for info in self.catalog.of(READINGS) if self._may_go(info)), None)
+        if info is None:
+            return False
+        pieces = unsettled(info, self.acks, self.lost)
+        if pieces:
+            gaps: deque[Item] = deque(self._reader.gap(info, first, last, EVICTED) for first, last in pieces)
+            self._commit_alerts(gaps)
+            self.evicted += 1
+        self._unlink([info])
+        return True
+
+    def _may_go(self, info: SegmentInfo) -> bool:
+        """Whether a segment is closed, and its run's end is told by a newer one too."""
+        segments = self.catalog.of(info.stream)
+        return not info.open and info != segments[-1] and info != self.catalog.keeper(info.stream)
+
+    def _sweep(self) -> None:
+        """Unlink closed segments in which nothing is unsettled."""
+        newest = [(self.catalog.of(stream)[-1:], self.catalog.keeper(stream)) for stream in STREAMS]
+        numbers = [(*(info.number for info in last), keeper.number if keeper else 0) for last, keeper in newest]
+        if not self._unswept and numbers == self._swept:
+            return  # nothing was settled, no segment ended since the last time
+        self._unswept, self._swept = False, numbers
+        gone = [
+            info for info in self.catalog.all() if self._may_go(info) and not unsettled(info, self.acks, self.lost)
+        ]
+        self._unlink(gone)
+
+    def _unlink(self, gone: list[SegmentInfo]) -> None:
+        for info in gone:
+            self.catalog.drop(info)  # first, or a reader would take it for damage
+            try:
+                self._disk.unlink(info.path)
+            except OSError as error:
+                self.errors.append(f"{info.path.name}: {error.strerror or error}")
+        for directory in {info.path.parent for info in gone}:
+            with contextlib.suppress(OSError):  # a name that comes back is acked, or declared: swept at next start
+                self._disk.sync_directory(directory)
+        for stream, run in {(info.stream, info.run) for info in gone}:
+            if run != self.run and run not in self.catalog.runs(stream):
+                self._forget(stream, run)
+
+    def _forget(self, stream: str, run: bytes) -> None:
+        with self._lock:
+            self.acks.forget(stream, run)
+            self.lost.forget(stream, run)
+            self._declared.pop((stream, run), None)
+        for prefix in (ACK_KEY, LOST_KEY):
+            key = range_key(prefix, stream, run)
+            if key in self._durable or key in self._pending:
+                self._pending[key] = None
+
+    def close(self) -> None:
+        """Close the open segments for ever and drop their keys."""
+        for writer in self.writers.values():
+            writer.close()
+
+
+def range_key(prefix: str, stream: str, run: bytes) -> str:
+    return f"{prefix}{stream}/{run.hex()}"
+
+
+def encode_ranges(ranges: Ranges) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.msgpack.encode(list(ranges)[:_RANGES_KEPT]))
+
+
+def _restore(key: str, prefix: str, value: Any, into: AckSet) -> bool:
+    """Take ranges out of the small state. False when `key` is somebody else's."""
+    if not key.startswith(prefix):
+        return False
+    stream, _, run = key.removeprefix(prefix).partition("/")
+    for first, last in value:
+        into.add(stream, bytes.fromhex(run), first, last)
+    return True

@@ -1,0 +1,117 @@
+"""One segment being written: one file, one epoch, opened by one process and closed for ever.
+
+Law: what `commit` has returned for is durable; after any failed or short write or failed sync the segment is
+poisoned: never written, synced or truncated again by this process. Whoever holds what was not committed seals it
+again, in another segment under another epoch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from hub.buffer.disk import Disk
+from hub.errors import StorageError
+
+MAGIC = b"ilotseg\1"
+_NAME = re.compile(r"(\d{10,19})-([0-9a-f]{32})-(\d{12,19})\.seg")
+
+
+class SegmentName(NamedTuple):
+    """What a file name says: the segment's number in its stream (rising over runs), its run, its first seq."""
+
+    number: int
+    run: bytes
+    first: int
+
+    def __str__(self) -> str:
+        return f"{self.number:010d}-{self.run.hex()}-{self.first:012d}.seg"
+
+    @classmethod
+    def parse(cls, name: str) -> SegmentName | None:
+        found = _NAME.fullmatch(name)
+        return cls(int(found[1]), bytes.fromhex(found[2]), int(found[3])) if found else None
+
+
+class SegmentInfo(NamedTuple):
+    """What is known of one segment on disk. Only `first` … `last` in the first `size` bytes may be delivered.
+
+    `base` and `total` are the reading counts of (run, stream) before and after it; `started_s` is the Unix second of
+    its first commit. `last` < `first`: nothing in it counts (superseded from its first number on).
+    """
+
+    path: Path
+    stream: str
+    number: int
+    run: bytes
+    first: int
+    last: int
+    base: int
+    total: int
+    size: int
+    started_s: int
+    open: bool = False
+
+
+class SegmentFile:
+    """The file under a segment, from its creation to its poisoning or close."""
+
+    def __init__(self, disk: Disk, path: Path) -> None:
+        self.path = path
+        self.size = 0  # durable
+        self.poisoned = False
+        self._disk = disk
+        self._fd = -1
+        self._staged: list[bytes] = [MAGIC]
+        self.staged = len(MAGIC)
+
+    def stage(self, raw: bytes) -> None:
+        """Add a record to the next commit."""
+        self._staged.append(raw)
+        self.staged += len(raw)
+
+    def commit(self) -> int:
+        """Write all that is staged, in one write, and sync it. Returns the bytes made durable.
+
+        Raises StorageError, and the segment is poisoned.
+        """
+        if self.poisoned:
+            raise StorageError(f"{self.path.name} is poisoned")
+        data = b"".join(self._staged)
+        fresh = self._fd < 0
+        try:
+            if fresh:
+                self._fd = self._disk.create(self.path)
+            written = self._disk.write(self._fd, data)
+            if written != len(data):
+                raise StorageError(f"short write to {self.path.name}: {written} of {len(data)} bytes")
+            self._disk.sync(self._fd)
+            if fresh:
+                self._disk.sync_directory(self.path.parent)
+        except OSError as error:
+            self._poison()
+            raise StorageError(f"{self.path.name}: {error.strerror or error}") from error
+        except StorageError:
+            self._poison()
+            raise
+        self._staged, self.staged = [], 0
+        self.size += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        """Close the file. Nothing staged is written."""
+        if self._fd >= 0:
+            with contextlib.suppress(OSError):
+                self._disk.close(self._fd)
+            self._fd = -1
+        self.poisoned = True
+
+    def _poison(self) -> None:
+        self.close()
+        self._staged = []
+        if self.size == 0:
+            # nothing of it was ever promised; left behind it would only pile up while the disk is full
+            with contextlib.suppress(OSError):
+                self._disk.unlink(self.path)

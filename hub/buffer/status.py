@@ -1,0 +1,54 @@
+"""How the buffer stands, for people and for STATE."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import msgspec
+
+from hub.buffer.ackset import AckSet
+from hub.buffer.catalog import unsettled
+from hub.buffer.journal import Journal
+
+
+class BufferStatus(msgspec.Struct, frozen=True):
+    """How the buffer stands. `records` and `readings` are durable and not settled (readings are estimated inside a
+    segment acked in part); `oldest_s` is the Unix second of the oldest of them, 0 when there is none; `bytes` is
+    what all segments take on disk. `error` is why the last commit failed, empty when it did not."""
+
+    records: int
+    readings: int
+    bytes: int
+    oldest_s: int
+    segments: int
+    pending_rows: int
+    pending_bound: int
+    poisoned: int
+    evicted: int
+    refused: dict[str, int]
+    cut_bytes: int
+    notes: tuple[str, ...]
+    error: str
+    last_commit_s: float
+
+
+def measure(
+    journal: Journal, acks: AckSet, *, pending: int, bound: int, error: str, last_commit_s: float
+) -> BufferStatus:
+    """Add up what the segments hold. Cheap enough for every page view."""
+    records = readings = oldest = 0
+    segments = journal.catalog.all()
+    for info in segments:
+        left = sum(last - first + 1 for first, last in unsettled(info, acks, journal.lost))
+        if left:
+            records += left
+            readings += (info.total - info.base) * left // (info.last - info.first + 1)
+            oldest = min(oldest or info.started_s, info.started_s)
+    writers = journal.writers.values()
+    return BufferStatus(
+        records=records, readings=readings, bytes=sum(info.size for info in segments), oldest_s=oldest,
+        segments=len(segments), pending_rows=pending, pending_bound=bound,
+        poisoned=sum(writer.poisoned for writer in writers), evicted=journal.evicted,
+        refused=dict(sum((writer.refused for writer in writers), Counter())), cut_bytes=journal.cut,
+        notes=tuple(journal.errors), error=error, last_commit_s=last_commit_s,
+    )  # fmt: skip

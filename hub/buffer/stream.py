@@ -1,0 +1,290 @@
+"""One stream being written: numbers its records, rotates its segments, repeats what must not be lost to one flip.
+
+Law: `seq` and `total` move only when a commit has returned. Items that were not committed keep their place and get
+the same numbers again, in another segment: which one counts is `hub.buffer.recovery`'s rule (the later segment).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from hub.buffer import frame
+from hub.buffer.bodies import ClockMark, Gap, encode_clock, encode_gap, encode_local, encode_table
+from hub.buffer.catalog import Catalog
+from hub.buffer.columns import MAX_READINGS, TEXT_WEIGHT, encode
+from hub.buffer.disk import Disk
+from hub.buffer.numbering import Numbering, Refused
+from hub.buffer.rows import Row
+from hub.buffer.seal import NO_DIGEST, Previous, Sealer, Trust
+from hub.buffer.segment import SegmentFile, SegmentInfo, SegmentName
+from hub.buffer.squeeze import Squeezer
+from hub.clock import Clock
+
+Item = list[Row] | Gap | ClockMark
+"""What becomes one numbered record: the rows of one block (one time base), a GAP or a CLOCK."""
+
+TOLD_PER_TABLE = 256
+LOCAL_PER_RECORD = 1 << 18
+
+
+class Keys(NamedTuple):
+    """Who seals: the hub's identity and its own store key, the name of the hub, the cipher."""
+
+    hub: str
+    identity: Ed25519PrivateKey
+    store_key: bytes
+    aead: str
+
+
+class Durable(NamedTuple):
+    """What one commit made durable in one stream: records `first` … `last` (`last` < `first`: none), how many
+    readings, how many bytes were written."""
+
+    stream: str
+    run: bytes
+    first: int
+    last: int
+    readings: int
+    bytes: int
+
+
+class _Segment:
+    """The open segment: its file, its keys, what its TABLE has told and what its next commit must repeat."""
+
+    def __init__(self, file: SegmentFile, sealer: Sealer, info: SegmentInfo, born: float, trust: int) -> None:
+        self.file, self.sealer, self.info, self.born, self.trust = file, sealer, info, born, trust
+        self.numbering = Numbering()
+        self.repeat: list[bytes] = []  # by the next commit, as the second copy
+        self.told: list[bytes] = []  # in this commit, for the first time
+        self.seq, self.total, self.digest = info.last, info.base, NO_DIGEST  # of what is staged
+
+    def stage(self, kind: int, body: bytes, commit_s: int, readings: int = 0) -> None:
+        counter = self.sealer.counter(kind)
+        sealed = self.sealer.seal(
+            kind, counter, body, readings=readings, total=self.total + readings, commit_s=commit_s
+        )
+        self.file.stage(sealed.raw)
+        if kind in frame.NUMBERED:
+            self.seq, self.total, self.digest = counter, self.total + readings, sealed.digest
+        elif kind == frame.TABLE:
+            self.told.append(sealed.raw)
+
+    def repeat_context(self) -> None:
+        for raw in self.repeat:
+            self.file.stage(raw)
+        self.repeat = []
+
+    def sync(self) -> int:
+        written = self.file.commit()
+        self.repeat, self.told = self.told, []
+        self.info = self.info._replace(last=self.seq, total=self.total, size=self.file.size, open=True)
+        return written
+
+    def close(self) -> None:
+        self.file.close()
+        self.sealer.close()
+
+
+class StreamWriter:
+    """The writer of one stream. For one thread."""
+
+    def __init__(
+        self,
+        stream: str,
+        directory: Path,
+        *,
+        disk: Disk,
+        clock: Clock,
+        keys: Keys,
+        run: bytes,
+        previous: Previous,
+        next_number: int,
+        catalog: Catalog,
+        segment_bytes: int,
+        segment_s: float,
+        snapshot: Callable[[], dict[str, msgspec.Raw | None]] | None = None,
+    ) -> None:
+        """`snapshot` gives the LOCAL state a new segment begins with; None for a stream without LOCAL."""
+        self.stream, self.run, self.seq, self.total = stream, run, 0, 0
+        self.refused: Counter[str] = Counter()
+        self.poisoned = 0
+        self._directory, self._disk, self._clock, self._keys = directory, disk, clock, keys
+        self._previous, self._number, self._catalog = previous, next_number, catalog
+        self._limit, self._age, self._snapshot = segment_bytes, segment_s, snapshot
+        self._squeeze = Squeezer()
+        self._segment: _Segment | None = None
+
+    def commit(self, items: deque[Item], local: dict[str, msgspec.Raw | None], trust: Trust) -> Durable:
+        """Seal `items` and `local` and make them durable; items that are durable have left `items`.
+
+        Raises StorageError; what is still in `items` is not durable and may be given again.
+        """
+        first, before, written = self.seq + 1, self.total, 0
+        while True:
+            segment = self._current(trust)
+            try:
+                done = self._fill(segment, items, local)
+                written += segment.sync()
+            except BaseException:  # whatever it was, what is staged is not to be built upon
+                self.poisoned += 1
+                self._retire()
+                raise
+            self.seq, self.total = segment.seq, segment.total
+            self._catalog.put(segment.info)
+            self._catalog.digests[self.stream, self.run] = segment.digest
+            for _ in range(done):
+                items.popleft()
+            if not items:
+                return Durable(self.stream, self.run, first, self.seq, self.total - before, written)
+            self._retire()  # it is full: the rest goes into the next one
+
+    def close(self) -> None:
+        """Close the open segment for ever and drop its keys."""
+        self._retire()
+
+    def _current(self, trust: Trust) -> _Segment:
+        """The open segment, or a new one when it is old, nearly full, or sealed under another TRUST."""
+        segment, now = self._segment, self._clock.monotonic()
+        if segment is not None and (segment.trust != trust.version or now - segment.born >= self._age):
+            self._retire()
+        if self._segment is None:
+            self._segment = self._create(trust, now)
+        return self._segment
+
+    def _create(self, trust: Trust, now: float) -> _Segment:
+        name = SegmentName(self._number, self.run, self.seq + 1)
+        self._number += 1  # even when this fails: the name may be in the directory
+        commit_s = self._commit_s()
+        sealer = Sealer(
+            identity=self._keys.identity, store_key=self._keys.store_key, trust=trust, hub=self._keys.hub, run=self.run,
+            stream=self.stream, segment=name.number, first_seq=name.first, total=self.total, commit_s=commit_s,
+            previous=self._previous, aead=self._keys.aead,
+        )  # fmt: skip
+        path = self._directory / str(name)
+        info = SegmentInfo(
+            path, self.stream, name.number, self.run, name.first, self.seq, self.total, self.total, 0, commit_s
+        )
+        segment = _Segment(SegmentFile(self._disk, path), sealer, info, now, trust.version)
+        segment.file.stage(sealer.epoch)
+        segment.told.append(sealer.epoch)
+        if self._snapshot is not None:
+            parts = _split({key: raw for key, raw in self._snapshot().items() if raw is not None})
+            for at, part in enumerate(parts, 1):
+                segment.stage(frame.LOCAL, self._squeeze(encode_local(part, at, len(parts))), commit_s)
+        return segment
+
+    def _fill(self, segment: _Segment, items: deque[Item], local: dict[str, msgspec.Raw | None]) -> int:
+        """Stage as many items as the segment has room for, in a new one at least one. Returns how many."""
+        fresh = segment.file.size == 0
+        commit_s = self._commit_s()
+        segment.repeat_context()
+        for at in range(len(items)):
+            encoded = self._encode(segment.numbering, items, at)
+            if encoded is None:
+                continue
+            kind, body, readings = encoded
+            tables = self._tables(segment.numbering) if kind == frame.BLOCK else []
+            size = sum(map(len, tables)) + len(body) + frame.OVERHEAD * (len(tables) + 1)
+            if segment.file.size + segment.file.staged + size > self._limit and not (fresh and at == 0):
+                return at
+            for table in tables:
+                segment.stage(frame.TABLE, table, commit_s)
+            segment.stage(kind, body, commit_s, readings)
+        if local and not fresh:  # a fresh one began with the snapshot, which holds these
+            for part in _split(local):
+                segment.stage(frame.LOCAL, self._squeeze(encode_local(part)), commit_s)
+        return len(items)
+
+    def _encode(self, numbering: Numbering, items: deque[Item], at: int) -> tuple[int, bytes, int] | None:
+        """Kind, body and reading count of one item; None when none of its rows can be stored."""
+        item = items[at]
+        if isinstance(item, Gap):
+            return frame.GAP, self._squeeze(encode_gap(item)), 0
+        if isinstance(item, ClockMark):
+            return frame.CLOCK, self._squeeze(encode_clock(item)), 0
+        if not item:
+            return None
+        boot = b"" if item[0].sure else self._clock.boot
+        try:
+            body = encode(item, numbering, boot)
+        except Refused:
+            item = items[at] = self._sift(item, numbering, boot)
+            if not item:
+                return None
+            body = encode(item, numbering, boot)
+        return frame.BLOCK, self._squeeze(body), sum([len(row.values) for row in item])
+
+    def _sift(self, rows: list[Row], numbering: Numbering, boot: bytes) -> list[Row]:
+        """The rows that can be stored. One bad value must not cost its neighbours."""
+        good = []
+        for row in rows:
+            try:
+                encode([row], numbering, boot)
+                good.append(row)
+            except Refused as error:
+                self.refused[error.reason] += 1
+        return good
+
+    def _tables(self, numbering: Numbering) -> list[bytes]:
+        shapes, subjects = numbering.fresh()
+        if not shapes and not subjects:
+            return []
+        bodies = [encode_table([shape], []) for shape in shapes[1:]]
+        bodies += [encode_table(shapes[:1], subjects[:TOLD_PER_TABLE])]
+        bodies += [
+            encode_table([], subjects[at : at + TOLD_PER_TABLE])
+            for at in range(TOLD_PER_TABLE, len(subjects), TOLD_PER_TABLE)
+        ]
+        return [self._squeeze(body) for body in bodies]
+
+    def _retire(self) -> None:
+        if self._segment is not None:
+            self._segment.close()
+            if self._segment.info.size:
+                self._catalog.put(self._segment.info._replace(open=False))
+            self._segment = None
+
+    def _commit_s(self) -> int:
+        return max(0, min(int(self._clock.now()), 0xFFFF_FFFF))
+
+
+def _split(values: dict[str, msgspec.Raw | None]) -> list[dict[str, msgspec.Raw | None]]:
+    """In pieces that each fit a record; one empty piece for an empty state, which is a snapshot too."""
+    parts: list[dict[str, msgspec.Raw | None]] = [{}]
+    size = 0
+    for key, raw in values.items():
+        size += len(key) + (len(raw) if raw is not None else 1)
+        if size > LOCAL_PER_RECORD and parts[-1]:
+            parts.append({})
+            size = 0
+        parts[-1][key] = raw
+    return parts
+
+
+def into_blocks(rows: list[Row]) -> list[Item]:
+    """Rows as blocks: one time base each, at most MAX_READINGS readings or as much text."""
+    wordy = {shape for shape in {row[1] for row in rows} if any(column.kind == "text" for column in shape.columns)}
+    blocks: list[Item] = []
+    for sure in (False, True):
+        block: list[Row] = []
+        room = MAX_READINGS
+        for row in rows:
+            if row[3] is not sure:
+                continue
+            weight = len(row[4])
+            if row[1] in wordy:
+                weight += sum([len(value) for value in row[4] if isinstance(value, str)]) // TEXT_WEIGHT
+            if weight > room and block:
+                blocks.append(block)
+                block, room = [], MAX_READINGS
+            block.append(row)
+            room -= weight
+        if block:
+            blocks.append(block)
+    return blocks

@@ -1,0 +1,105 @@
+"""`ilot buffer status|verify|export`: the sealed log, from outside. None of them needs or has a key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from hub.cli import output
+from hub.errors import NotReady, StorageError
+from hub.state import state_of
+
+
+@click.group()
+def buffer() -> None:
+    """The sealed store-and-forward buffer."""
+
+
+@buffer.command("status")
+@output.with_config
+@output.with_state
+@output.as_json
+def status(config: Path, state_dir: Path | None, json: bool) -> None:
+    """How full it is: of the running hub, or as the disk shows it when none runs."""
+    from hub.control import call
+
+    state = state_of(config, state_dir)
+    try:
+        facts: dict[str, Any] = {"running": True, **call(state / "hub.sock", "status")["buffer"]}
+    except NotReady:
+        from hub.buffer.inspect import verify
+
+        segments = verify(state / "buffer")
+        facts = {
+            "running": False,
+            "segments": len(segments),
+            "records": sum(segment.records for segment in segments),
+            "readings": sum(segment.readings for segment in segments),
+            "bytes": sum(segment.bytes for segment in segments),
+        }
+    if json:
+        output.data(facts)
+        return
+    if not facts["running"]:
+        output.say("no hub runs here; on disk, acknowledged readings included:")
+    output.table(("what", "figure"), [(key, value) for key, value in facts.items() if not isinstance(value, dict | list)])
+
+
+@buffer.command("verify")
+@output.with_config
+@output.with_state
+@output.as_json
+def verify_(config: Path, state_dir: Path | None, json: bool) -> None:
+    """Check every record of every segment by its checksums. Exit code 7 when something is damaged."""
+    from hub.buffer.inspect import verify
+
+    segments = verify(state_of(config, state_dir) / "buffer")
+    if json:
+        output.data([{**msgspec.to_builtins(segment), "whole": segment.whole} for segment in segments])
+    else:
+        output.table(
+            ("segment", "stream", "numbers", "readings", "bytes", "found"),
+            [
+                (s.segment, s.stream, f"{s.first}-{s.last}" if s.records else "", s.readings, s.bytes, _found(s))
+                for s in segments
+            ],
+        )
+    if not all(segment.whole for segment in segments):
+        raise click.exceptions.Exit(StorageError.exit_code)
+
+
+def _found(segment: Any) -> str:
+    if segment.whole:
+        return f"whole, {segment.torn} bytes of a torn tail" if segment.torn else "whole"
+    said = [] if segment.epoch else ["no readable epoch: nobody can open it"]
+    said += [f"numbers {first}-{last} missing" for first, last in segment.missing]
+    said += [f"damaged bytes {start}-{end}" for start, end in segment.damaged]
+    return "; ".join(said)
+
+
+@buffer.command()
+@click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
+@output.with_config
+@output.with_state
+@output.as_json
+def export(out: Path, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Copy the sealed records to OUT, for `ilot backend open` with a recipient's key. Nothing is removed."""
+    from hub.buffer.inspect import export as copy
+    from hub.control import call
+
+    state = state_of(config, state_dir)
+    try:
+        call(state / "hub.sock", "status")
+        running = True
+    except NotReady:
+        running = False
+    records = copy(state / "buffer", out, running=running)
+    if json:
+        output.data({"file": str(out), "records": records, "bytes": out.stat().st_size, "running": running})
+    else:
+        click.echo(f"{records} records, {output.size(out.stat().st_size)} in {out}")
+        if running:
+            output.say("the hub is running: the segments it is writing now were left out")

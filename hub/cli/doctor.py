@@ -1,0 +1,161 @@
+"""`ilot doctor`: what is wrong here, and what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from hub.cli import output
+from hub.errors import ConfigError, HubError
+
+OK, NOTE, WRONG = "ok", "note", "wrong"
+MIN_FREE = 256 * 1024 * 1024
+PROBE_S = 10.0
+
+
+class Finding(NamedTuple):
+    """One thing looked at. `remedy` is empty when nothing is to be done."""
+
+    what: str
+    state: str
+    says: str
+    remedy: str = ""
+
+
+@click.command()
+@output.with_config
+@output.with_state
+@click.option("--probe/--no-probe", default=True, help="Also ask devices and buses whether they answer.")
+@output.as_json
+def doctor(config: Path, state_dir: Path | None, probe: bool, json: bool) -> None:
+    """Look at this machine, the configuration, the enrolment, the disk and the clock; say what to do."""
+    findings = [found for look in (_machine, _disk, _clock) for found in look(config, state_dir)]
+    findings += _enrolment(config, state_dir)
+    findings += _configuration(config, probe)
+    if json:
+        output.data([found._asdict() for found in findings])
+    else:
+        output.table(("", "what", "says"), [(_mark(f.state), f.what, f.says) for f in findings])
+        for found in findings:
+            if found.remedy:
+                output.say(f"{found.what}: {found.remedy}")
+    if any(found.state == WRONG for found in findings):
+        raise click.exceptions.Exit(6)
+
+
+def _mark(state: str) -> str:
+    return {OK: "ok", NOTE: "!", WRONG: "WRONG"}[state]
+
+
+def _machine(config: Path, state_dir: Path | None) -> Iterator[Finding]:
+    import ssl
+
+    yield Finding("python", OK, sys.version.split()[0])
+    hybrid = ssl.OPENSSL_VERSION_INFO >= (3, 5)
+    yield Finding(
+        "TLS", OK if hybrid else NOTE, ssl.OPENSSL_VERSION,
+        "" if hybrid else "without OpenSSL 3.5 the link has no post-quantum key exchange; readings are sealed with one",
+    )  # fmt: skip
+
+
+def _disk(config: Path, state_dir: Path | None) -> Iterator[Finding]:
+    from hub.state import state_of
+
+    state = state_of(config, state_dir)
+    if not state.exists():
+        yield Finding("state directory", WRONG, f"{state} does not exist", "`ilot enroll TOKEN` makes it")
+        return
+    mode = state.stat().st_mode & 0o077
+    yield Finding(
+        "state directory", WRONG if mode else OK, str(state), f"others can read it: chmod 700 {state}" if mode else ""
+    )
+    free = shutil.disk_usage(state).free
+    yield Finding(
+        "disk", OK if free > MIN_FREE else WRONG, f"{output.size(free)} free",
+        "" if free > MIN_FREE else "free some room: the buffer drops the oldest readings when the disk is full",
+    )  # fmt: skip
+    yield Finding(
+        "keys at rest", NOTE, "key files on the same disk",
+        "a stolen disk shows keys, devices and settings (never buffered readings): see docs/explanation/security.md, T1",
+    )  # fmt: skip
+
+
+def _clock(config: Path, state_dir: Path | None) -> Iterator[Finding]:
+    import datetime
+
+    from hub.clock import SystemClock
+
+    clock = SystemClock()
+    now = datetime.datetime.fromtimestamp(clock.now(), datetime.UTC)
+    yield Finding(
+        "clock", OK if clock.sure() else WRONG, f"{now:%Y-%m-%d %H:%M:%S} UTC",
+        "" if clock.sure() else "it is before this software was built: set it, or let it reach a time server",
+    )  # fmt: skip
+
+
+def _enrolment(config: Path, state_dir: Path | None) -> list[Finding]:
+    from cryptography import x509
+
+    from hub import enrolment, keys
+    from hub.clock import SystemClock
+    from hub.state import state_of
+
+    state = state_of(config, state_dir)
+    try:
+        enrolled, trust = enrolment.load(state)
+        keys.load(state / "keys")
+        certificate = x509.load_pem_x509_certificate((state / enrolment.CERTIFICATE).read_bytes())
+    except (HubError, OSError, ValueError) as error:
+        return [Finding("enrolment", WRONG, str(error), "ask the backend's operator for a token: `ilot enroll TOKEN`")]
+    left = certificate.not_valid_after_utc.timestamp() - SystemClock().now()
+    return [
+        Finding("enrolment", OK, f"{enrolled.hub} at {enrolled.url}, trust version {trust.version}"),
+        Finding(
+            "certificate", OK if left > 30 * 86400 else WRONG, f"{left / 86400:.0f} days left",
+            "" if left > 30 * 86400 else "enrol again before it lapses",
+        ),
+    ]  # fmt: skip
+
+
+def _configuration(config: Path, probe: bool) -> list[Finding]:
+    from hub.config.load import load
+    from hub.installed import installed_models
+    from hub.registry import Registry
+
+    registry = Registry.discover()
+    try:
+        loaded = load(config, installed_models(registry))
+    except ConfigError as error:
+        return [Finding("configuration", WRONG, f"{len(error.problems)} problems", "`ilot check` shows each line")]
+    found = [Finding("configuration", OK, f"{len(loaded.integrations)} integrations, {len(loaded.devices)} devices")]
+    if not loaded.uplinks:
+        found.append(Finding("link", NOTE, "no uplink", "name one below link.uplinks, or readings only fill the buffer"))
+    for instance in loaded.integrations if probe else ():
+        plugin = registry.plugins[instance.type]
+        if not plugin.shipped or not instance.enabled:
+            continue
+        try:
+            ask = registry.integration(instance.type).probe
+            if ask is not None:
+                found.append(_probed(instance.name, lambda ask=ask, c=instance.config: asyncio.wait_for(ask(c), PROBE_S)))  # type: ignore[misc]
+        except HubError as error:
+            found.append(Finding(instance.name, WRONG, str(error), "`ilot plugins` shows what is installed"))
+    return found
+
+
+def _probed(name: str, ask: Callable[[], object]) -> Finding:
+    async def answer() -> str:
+        return str(await ask())  # type: ignore[misc]
+
+    try:
+        return Finding(name, OK, asyncio.run(answer()))
+    except HubError as error:
+        return Finding(name, WRONG, str(error), "is it powered, wired, and named right in the configuration?")
+    except TimeoutError:
+        return Finding(name, WRONG, f"no answer within {PROBE_S:.0f} s", "is it powered and wired?")

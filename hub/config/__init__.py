@@ -1,0 +1,27 @@
+"""YAML → typed configuration, every error with file:line:column, and a last good form to fall back on.
+
+    file.yaml ──document──▶ data + positions ──secrets──▶ ──build──▶ Loaded      load.load, all problems at once
+        │                                                              │
+        └──── unchanged? ◀──── state_dir/config/last-good.msgpack ◀────┘        lastgood.start, no YAML parser
+
+    positions   where each key and value stands; names of options as people write them
+    scalars     plain YAML text → null, bool, int, float or text (YAML 1.2 core schema)
+    document    one text → data + positions; hostile input ends in a problem
+    source      the files: sizes, includes, digests
+    secrets     `!secret name` → its value, hidden wherever it is printed
+    values      durations and sizes as people write them
+    model       the options of the core
+    shapes      what options a model has at some path, for "did you mean" and for the reference
+    sentences   what pydantic found → plain English
+    check       ids that must exist, secrets that must not be written in the file
+    validate    one part of the data → a model, or findings
+    build       data + the plugins' models → Loaded, or findings
+    load        the file → Loaded; raises ConfigError with all problems
+    lastgood    remember, recall, start
+    schema      JSON Schema for editors          reference   the options as a page of documentation
+    terminal    a problem as people see it: the failing line and a caret
+
+The models of plugins are arguments (`build.Models`): this package imports no plugin. Nothing here runs on the event
+loop: reading, parsing and validating take tens of milliseconds on a small board; call from a thread, or before the
+loop starts.
+"""

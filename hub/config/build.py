@@ -1,0 +1,248 @@
+"""Data and the plugins' models → a configuration, or findings. Pure but for the secrets it is given.
+
+Everything wrong is found in one pass: each section, instance, uplink and device is validated for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from pydantic import BaseModel, SecretStr
+
+from hub.config import shapes
+from hub.config.check import references, twins
+from hub.config.model import Core, InstanceKeys, Perimeter, Position
+from hub.config.positions import Finding, Path, quoted
+from hub.config.sentences import nearest, one_of
+from hub.config.validate import validate
+from hub.model import Device, Place
+from hub.model import Position as PlacePosition
+
+Model = type[BaseModel]
+
+CORE_KEYS = frozenset(InstanceKeys.model_fields)
+"""Keys of an instance that are the core's: no plugin's Config may have an option of these names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """What is installed. `integrations`: type → (its Config, the model of its devices' settings or None);
+    `uplinks`: type → its Config."""
+
+    integrations: Mapping[str, tuple[Model, Model | None]] = field(default_factory=dict)
+    uplinks: Mapping[str, Model] = field(default_factory=dict)
+
+
+class Instance(msgspec.Struct, frozen=True, kw_only=True):
+    """One integration to run. `isolation` is None where the file leaves it to the hub."""
+
+    name: str
+    type: str
+    config: Any
+    enabled: bool = True
+    isolation: str | None = None
+    perimeter: Perimeter | None = None
+
+    def __repr__(self) -> str:
+        return f"Instance(name={self.name!r}, type={self.type!r}, enabled={self.enabled})"
+
+
+class UplinkInstance(msgspec.Struct, frozen=True, kw_only=True):
+    """One transport to run."""
+
+    name: str
+    config: Any
+
+    def __repr__(self) -> str:
+        return f"UplinkInstance(name={self.name!r})"
+
+
+class Built(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole configuration, typed."""
+
+    config: Core
+    integrations: list[Instance]
+    uplinks: list[UplinkInstance]
+    devices: list[Device]
+    places: list[Place]
+
+
+def build(data: Any, models: Models, broken: set[Path]) -> tuple[Built | None, list[Finding]]:
+    """The configuration and no findings, or None and all of them. `data` has Secrets in the place of references;
+    what is wrong at a `broken` path or below it is known already and left out."""
+    if data is None:
+        data = {}
+    if not isinstance(data, dict):
+        return None, [Finding((), f"expected a mapping: lines of 'key: value'; this is {quoted(data)}")]
+    found: list[Finding] = []
+    core = validate(Core, _core_data(data), (), "the configuration", found)
+    instances = _instances(data, models, found)
+    uplinks = _uplinks(data, models, found)
+    settings = _settings(data, models, found)
+    keys = _keys(data, found)
+    found += [*references(data, broken), *twins(data.get("devices"))]
+    found = [one for one in found if not any(one.path[: len(path)] == path for path in broken)]
+    if found or core is None:
+        return None, found
+    places = {name: _place(name, core) for name in core.places}
+    devices = [
+        Device(
+            id=name, integration=entry.integration, place=entry.place, model=entry.model, name=entry.name,
+            key=keys.get(name), settings=settings.get(name, {}),
+        )
+        for name, entry in core.devices.items()
+    ]  # fmt: skip
+    kept = [
+        Instance(
+            name=name, type=keys_of.type or name, config=instances[name], enabled=keys_of.enabled,
+            isolation=keys_of.isolation, perimeter=keys_of.perimeter,
+        )
+        for name, keys_of in core.integrations.items()
+        if name in instances
+    ]  # fmt: skip
+    carriers = [UplinkInstance(name=name, config=config) for name, config in uplinks.items()]
+    return Built(config=core, integrations=kept, uplinks=carriers, devices=devices, places=list(places.values())), []
+
+
+def _core_data(data: dict[str, Any]) -> dict[str, Any]:
+    """The file without what belongs to plugins."""
+    core = dict(data)
+    if isinstance(core.get("integrations"), dict):
+        core["integrations"] = {name: _only_core(entry) for name, entry in core["integrations"].items()}
+    if isinstance(core.get("devices"), dict):
+        core["devices"] = {name: _without(entry, "settings") for name, entry in core["devices"].items()}
+    if isinstance(core.get("link"), dict) and isinstance(core["link"].get("uplinks"), dict):
+        uplinks = core["link"]["uplinks"]
+        empty = {name: {} if isinstance(entry, dict) or entry is None else entry for name, entry in uplinks.items()}
+        core["link"] = {**core["link"], "uplinks": empty}
+    return core
+
+
+def _only_core(entry: Any) -> Any:
+    return {key: value for key, value in entry.items() if key in CORE_KEYS} if isinstance(entry, dict) else entry
+
+
+def _without(entry: Any, key: str) -> Any:
+    """An entry without its plugin's part; what is not a mapping there stays, to be found wrong."""
+    if isinstance(entry, dict) and isinstance(entry.get(key), dict):
+        return {name: value for name, value in entry.items() if name != key}
+    return entry
+
+
+def _instances(data: dict[str, Any], models: Models, found: list[Finding]) -> dict[str, BaseModel]:
+    made = {}
+    for name, entry in _mapping(data.get("integrations")).items():
+        config = _instance(name, {} if entry is None else entry, models, found)
+        if config is not None:
+            made[name] = config
+    return made
+
+
+def _instance(name: str, entry: Any, models: Models, found: list[Finding]) -> BaseModel | None:
+    path: Path = ("integrations", name)
+    if not isinstance(entry, dict):
+        return None  # the core's models say so
+    kind = entry.get("type") or name
+    if not isinstance(kind, str):
+        return None
+    if kind not in models.integrations:
+        where = (*path, "type") if entry.get("type") else path
+        found.append(_not_installed("integration", kind, models.integrations, where, named=bool(entry.get("type"))))
+        return None
+    model, _ = models.integrations[kind]
+    if clash := CORE_KEYS & set(shapes.options(model)):
+        message = f"integration {quoted(kind)} has options named like the hub's own ({one_of(sorted(clash), 'and')})"
+        found.append(Finding(path, f"{message}: this is a bug in its code", at_key=True))
+        return None
+    options = {key: value for key, value in entry.items() if key not in CORE_KEYS}
+    count = len(found)
+    config = validate(model, options, path, f"integration {quoted(kind)}", found)
+    found[count:] = [_with_core_keys(one, len(path)) for one in found[count:]]
+    return config
+
+
+def _with_core_keys(one: Finding, depth: int) -> Finding:
+    """An unknown key of an instance may also be a core key misspelt."""
+    if one.at_key and not one.suggestion and len(one.path) == depth + 1 and "is not an option" in one.message:
+        return one._replace(suggestion=nearest(one.path[-1], CORE_KEYS))
+    return one
+
+
+def _uplink_data(data: dict[str, Any]) -> list[tuple[str, Any]]:
+    return list(_mapping(_mapping(data.get("link")).get("uplinks")).items())
+
+
+def _uplinks(data: dict[str, Any], models: Models, found: list[Finding]) -> dict[str, BaseModel]:
+    made = {}
+    for name, entry in _uplink_data(data):
+        path: Path = ("link", "uplinks", name)
+        if name not in models.uplinks:
+            found.append(_not_installed("uplink", name, models.uplinks, path, named=False))
+        elif entry is None or isinstance(entry, dict):
+            config = validate(models.uplinks[name], entry or {}, path, f"uplink {quoted(name)}", found)
+            if config is not None:
+                made[name] = config
+    return made
+
+
+def _not_installed(noun: str, kind: str, known: Mapping[str, Any], path: Path, *, named: bool) -> Finding:
+    there = f"installed: {one_of(sorted(known), 'and')}" if known else f"no {noun} is installed"
+    hint = "" if named or noun == "uplink" else "; an instance of another name says its `type`"
+    return Finding(
+        path, f"no {noun} {quoted(kind)} is installed{hint}; {there}", nearest(kind, known), at_key=not named
+    )
+
+
+def _settings(data: dict[str, Any], models: Models, found: list[Finding]) -> dict[str, dict[str, object]]:
+    made: dict[str, dict[str, object]] = {}
+    integrations = _mapping(data.get("integrations"))
+    for name, entry in _mapping(data.get("devices")).items():
+        instance = _mapping(entry).get("integration")
+        if not isinstance(instance, str) or instance not in integrations:
+            continue
+        kind = _mapping(integrations[instance]).get("type") or instance
+        given = entry.get("settings")
+        if kind not in models.integrations or not (given is None or isinstance(given, dict)):
+            continue
+        model = models.integrations[kind][1]
+        path: Path = ("devices", name, "settings")
+        if model is None:
+            if given:
+                message = f"devices of integration {quoted(kind)} have no settings; remove this"
+                found.append(Finding(path, message, at_key=True))
+            continue
+        settings = validate(model, given or {}, path, f"the settings of {quoted(kind)} devices", found)
+        if settings is not None:
+            made[name] = settings.model_dump()
+    return made
+
+
+def _keys(data: dict[str, Any], found: list[Finding]) -> dict[str, bytes]:
+    keys = {}
+    for name, entry in _mapping(data.get("devices")).items():
+        key = _mapping(entry).get("key")
+        if isinstance(key, SecretStr):
+            try:
+                keys[name] = bytes.fromhex(key.get_secret_value().replace(":", ""))
+            except ValueError:
+                message = "this key must be hexadecimal: an even number of digits 0-9 and a-f"
+                found.append(Finding(("devices", name, "key"), message))
+    return keys
+
+
+def _place(name: str, core: Core) -> Place:
+    entry = core.places[name]
+    position = _position(entry.position) if entry.position else None
+    site = core.zones[entry.zone].site
+    return Place(id=name, site=site, zone=entry.zone, name=entry.name, role=entry.role, position=position)
+
+
+def _position(position: Position) -> PlacePosition:
+    return PlacePosition(position.latitude, position.longitude, position.accuracy, position.altitude)
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,70 @@
+"""What no single model can see: ids that must exist, and secrets that must not be written in the file. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from hub.config.positions import Finding, Path, quoted
+from hub.config.secrets import Secret
+from hub.config.sentences import nearest, there_are
+from hub.config.shapes import is_secret, types_at
+
+_REFERENCES = (
+    # (section, option, section whose key it must be, what that is called)
+    ("zones", "site", "sites", "site"),
+    ("places", "zone", "zones", "zone"),
+    ("devices", "place", "places", "place"),
+    ("devices", "integration", "integrations", "integration"),
+)
+
+
+def references(data: Mapping[str, Any], broken: Iterable[Path] = ()) -> Iterator[Finding]:
+    """Ids that name nothing. Sections that could not be read are taken to hold whatever is asked of them."""
+    unknown = {path[0] for path in broken if len(path) == 1}
+    for section, option, target, noun in _REFERENCES:
+        if target in unknown:
+            continue
+        for name, entry in _mapping(data.get(section)).items():
+            wanted = _mapping(entry).get(option)
+            if isinstance(wanted, str):
+                yield from _absent(wanted, _mapping(data.get(target)), target, noun, (section, name, option))
+    site = _mapping(data.get("hub")).get("site")
+    if isinstance(site, str) and "sites" not in unknown:
+        yield from _absent(site, _mapping(data.get("sites")), "sites", "site", ("hub", "site"))
+
+
+def _absent(wanted: str, known: Mapping[str, Any], target: str, noun: str, path: Path) -> Iterator[Finding]:
+    if wanted not in known:
+        few = f"; {there_are(known)}" if 0 < len(known) <= 8 else ""
+        yield Finding(path, f"there is no {noun} {quoted(wanted)} in `{target}`{few}", nearest(wanted, known))
+
+
+def twins(devices: Any) -> Iterator[Finding]:
+    """Device ids that only capitals tell apart: one device written twice."""
+    seen: dict[str, str] = {}
+    for name in _mapping(devices):
+        first = seen.setdefault(name.lower(), name)
+        if first != name:
+            message = f"the device {quoted(name)} differs from {quoted(first)} only by capitals; one device has one id"
+            yield Finding(("devices", name), message, at_key=True)
+
+
+def inline_secrets(model: type[BaseModel], data: Any, base: Path, inside: Path = ()) -> Iterator[Finding]:
+    """Values of secret options of `model` that stand in the file as they are, instead of by name."""
+    if isinstance(data, dict):
+        for key, value in data.items():
+            yield from inline_secrets(model, value, base, (*inside, key))
+    elif isinstance(data, list):
+        for index, value in enumerate(data):
+            yield from inline_secrets(model, value, base, (*inside, index))
+    elif data is not None and not isinstance(data, Secret) and any(map(is_secret, types_at(model, inside))):
+        name = inside[-1] if inside else "name"
+        message = f"a secret is never written in this file; put it in secrets.yaml and write: {name}: !secret NAME"
+        yield Finding((*base, *inside), message, hide=True)
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

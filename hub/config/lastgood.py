@@ -1,0 +1,197 @@
+"""The last good configuration, compiled: what the hub starts from when the file has not changed, or is wrong.
+
+    state_dir/config/last-good.msgpack (0600) = magic (8 bytes) · SHA-256 of the rest (32 bytes) · msgpack
+
+The msgpack map is a `Compiled`. A secret is an extension of type 1 that holds its name: its value is looked up again
+at every start. Written to a temporary file, synced and renamed; a damaged or foreign file counts as none.
+Blocking: never on the event loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import Any
+
+import msgspec
+
+from hub.config.build import Models, build
+from hub.config.load import Loaded, as_loaded, load
+from hub.config.positions import Finding, Path, Positions, SecretRef
+from hub.config.secrets import Vault, reveal
+from hub.config.source import unchanged
+from hub.errors import ConfigError, Problem, StorageError
+
+NAME = "last-good.msgpack"
+
+_MAGIC = b"ilotcfg1"
+_SECRET = 1
+_MAX_BYTES = 64 << 20
+_HEAD = len(_MAGIC) + 32
+
+
+class Compiled(msgspec.Struct, frozen=True, kw_only=True):
+    """`path`: the first file. `files`: each file read → SHA-256 in hex. `data`: what they say."""
+
+    path: str
+    files: dict[str, str]
+    data: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What to run. With `problems`, the file is wrong and `loaded` is the last good configuration: exact, but for
+    `left_out`, which are the parts of it that cannot run today (a plugin or a secret is gone)."""
+
+    loaded: Loaded
+    problems: list[Problem] = field(default_factory=list)
+    left_out: list[Problem] = field(default_factory=list)
+
+
+def start(
+    path: FilePath, models: Models, *, state_dir: FilePath | None = None, environ: Mapping[str, str] | None = None
+) -> Started:
+    """The configuration to start with. Without a change since the last good one, no YAML parser is imported; a file
+    that is wrong leaves the last good one running. Raises ConfigError when there is nothing that can run.
+
+    `state_dir` is where the last good one lies, None for not falling back on any."""
+    compiled = _read(state_dir) if state_dir else None
+    if compiled is not None and compiled.path == str(path.absolute()) and unchanged(path, compiled.files):
+        loaded, _ = _run(compiled, path, models, environ)
+        if loaded is not None:
+            return Started(loaded)
+    try:
+        return Started(load(path, models, environ=environ))
+    except ConfigError as error:
+        problems = error.problems
+    recalled = recall(state_dir, models, environ=environ) if state_dir else None
+    if recalled is None:
+        raise ConfigError(problems)
+    return Started(recalled.loaded, problems, recalled.left_out)
+
+
+def remember(state_dir: FilePath, loaded: Loaded) -> None:
+    """Make `loaded` the last good configuration, durably. Does nothing when it is already. Raises StorageError."""
+    compiled = Compiled(path=str(loaded.path.absolute()), files=dict(loaded.files), data=loaded.data)
+    if _read(state_dir) == compiled:
+        return
+    body = msgspec.msgpack.encode(compiled, enc_hook=_encode)
+    target = state_dir / "config" / NAME
+    try:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write(target, _MAGIC + hashlib.sha256(body).digest() + body)
+    except OSError as error:
+        why = error.strerror or error
+        raise StorageError(f"the last good configuration cannot be kept in {target.parent}: {why}") from error
+
+
+def recall(state_dir: FilePath, models: Models, *, environ: Mapping[str, str] | None = None) -> Started | None:
+    """The last good configuration, without the parts that cannot run today; None when there is none."""
+    compiled = _read(state_dir)
+    if compiled is None:
+        return None
+    loaded, left_out = _run(compiled, FilePath(compiled.path), models, environ, partly=True)
+    return Started(loaded, [], left_out) if loaded is not None else None
+
+
+def _run(
+    compiled: Compiled, path: FilePath, models: Models, environ: Mapping[str, str] | None, *, partly: bool = False
+) -> tuple[Loaded | None, list[Problem]]:
+    """Build what was compiled. With `partly`, instances, uplinks and devices that cannot run are left out, and told."""
+    left_out: list[Finding] = []
+    vault = Vault(path.parent, environ)
+    data = compiled.data
+    while True:
+        found: list[Finding] = []
+        broken: set[Path] = set()
+        revealed = reveal(data, vault, found, broken)
+        built, wrong = build(revealed, models, set())
+        found = [*found, *wrong] if not broken else [*found, *(Finding(path, "") for path in broken)]
+        if not found and built is not None:
+            problems = [*vault.problems, *Positions().problems(one for one in left_out if one.message)]
+            return as_loaded(path, built, compiled.files, compiled.data), problems
+        rest = _pruned(data, found) if partly else data
+        if rest == data:
+            return None, []
+        data = rest
+        left_out.extend(found)
+
+
+def _pruned(data: Any, found: list[Finding]) -> Any:
+    """`data` without the instances (and their devices), uplinks and devices that something is wrong with; all of it
+    when something else is wrong."""
+    parts = {_part(one.path) for one in found}
+    if () in parts:
+        return data
+    gone = {path[1] for path in parts if path[0] == "integrations"}
+    data = {section: dict(value) if isinstance(value, dict) else value for section, value in data.items()}
+    for path in parts:
+        section = data[path[0]]
+        if path[0] == "link":
+            section["uplinks"] = {name: value for name, value in section["uplinks"].items() if name != path[2]}
+        else:
+            section.pop(path[1], None)
+    if isinstance(data.get("devices"), dict):
+        data["devices"] = {k: v for k, v in data["devices"].items() if v.get("integration") not in gone}
+    return data
+
+
+def _part(path: Path) -> tuple[str, ...]:
+    """The instance, uplink or device that `path` is inside; () when it is inside none."""
+    if path[:1] in (("integrations",), ("devices",)) and len(path) > 1:
+        return str(path[0]), str(path[1])
+    if path[:2] == ("link", "uplinks") and len(path) > 2:
+        return "link", "uplinks", str(path[2])
+    return ()
+
+
+def _read(state_dir: FilePath) -> Compiled | None:
+    try:
+        with (state_dir / "config" / NAME).open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+    except OSError:
+        return None
+    body = content[_HEAD:]
+    if len(content) > _MAX_BYTES or content[:_HEAD] != _MAGIC + hashlib.sha256(body).digest():
+        return None
+    try:
+        return msgspec.msgpack.decode(body, type=Compiled, ext_hook=_decode)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None
+
+
+def _write(target: FilePath, content: bytes) -> None:
+    """Replace `target` by `content`, whole or not at all, whatever happens to the power."""
+    temporary = target.with_suffix(".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    directory = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, SecretRef):
+        return msgspec.msgpack.Ext(_SECRET, value.name.encode())
+    raise TypeError(type(value).__name__)
+
+
+def _decode(code: int, content: memoryview) -> Any:
+    if code != _SECRET:
+        raise ValueError("unknown extension")
+    return SecretRef(bytes(content).decode())

@@ -1,0 +1,78 @@
+"""The file → a typed configuration, or every problem in it at once. Blocking: never on the event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Any
+
+from hub.config.build import Built, Instance, Models, UplinkInstance, build
+from hub.config.model import Core
+from hub.config.positions import Finding, by_place
+from hub.config.secrets import Vault, reveal
+from hub.config.source import digest, read
+from hub.errors import ConfigError
+from hub.model import Device, Place
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Loaded:
+    """A configuration that is whole and right.
+
+    `data` is what the files say, with references in the place of secrets; `files` maps each file read, relative to
+    the directory of `path`, to its SHA-256 in hex. `digest` is one hash of them all. Two Loaded with the same
+    digest may still differ in the values of their secrets: compare `devices` and the config objects for that.
+    """
+
+    path: FilePath
+    config: Core
+    integrations: list[Instance]
+    uplinks: list[UplinkInstance]
+    devices: list[Device]
+    places: list[Place]
+    digest: str
+    files: Mapping[str, str]
+    data: Any
+
+    @property
+    def state_dir(self) -> FilePath:
+        """Where keys, buffer and store live."""
+        return self.path.parent / self.config.hub.state_dir
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.integrations)} integrations, {len(self.devices)} devices, {len(self.places)} places"
+        return f"<Loaded {self.path}: {counts}, {self.digest[:12]}>"
+
+
+def load(path: FilePath, models: Models, *, environ: Mapping[str, str] | None = None) -> Loaded:
+    """Read, parse and validate `path`. Raises ConfigError with all problems, in the order of the files.
+
+    `environ` is where ILOT_SECRET_… are looked up, the process's environment unless told."""
+    source = read(path)
+    findings: list[Finding] = []
+    broken = set(source.broken)
+    vault = Vault(path.parent, environ)
+    data = reveal(source.data, vault, findings, broken)
+    built, found = build(data, models, broken)
+    problems = [*source.problems, *source.positions.problems([*findings, *found]), *vault.problems]
+    if problems or built is None:
+        raise ConfigError(sorted(problems, key=by_place))
+    return as_loaded(path, built, source.files, source.data)
+
+
+def as_loaded(path: FilePath, built: Built, files: Mapping[str, str], data: Any) -> Loaded:
+    return Loaded(
+        path=path,
+        config=built.config,
+        integrations=built.integrations,
+        uplinks=built.uplinks,
+        devices=built.devices,
+        places=built.places,
+        digest=digest(files),
+        files=dict(files),
+        data=data,
+    )
+
+
+__all__ = ["Instance", "Loaded", "Models", "UplinkInstance", "as_loaded", "load"]

@@ -1,0 +1,222 @@
+"""The options of the core: what the configuration file may hold, each with its meaning, unit and default.
+
+A plugin's own options are in its `Config`; in the file they stand beside the core's keys of its instance
+(`InstanceKeys`) or below its name in `link.uplinks`. The parts of the file that belong to plugins are empty in these
+models: `hub.config.load.Loaded` has them, read by the plugin's own models.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+
+from hub.config.values import Duration, Size
+from hub.model import DEVICE_ID, METRIC_KEY, PLACE_ID
+
+INSTANCE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+
+_KB, _MB, _GB = 1 << 10, 1 << 20, 1 << 30
+
+
+def _matches(pattern: re.Pattern[str], expected: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise ValueError(expected)
+        return text
+
+    return AfterValidator(check)
+
+
+def _none_is_empty(value: Any) -> Any:
+    return {} if value is None else value
+
+
+def _timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        raise ValueError("expected a time zone of the IANA database, like Europe/Paris or Indian/Reunion") from None
+    return name
+
+
+_ID = "letters from a to z, digits, '_', '-' and '.', at most 64, starting with a letter or digit"
+Id = Annotated[str, _matches(PLACE_ID, f"an id is {_ID}")]
+DeviceId = Annotated[str, _matches(DEVICE_ID, "a device id is scheme:identifier, like ble:A4:C1:38:01:02:03")]
+InstanceName = Annotated[
+    str, _matches(INSTANCE_NAME, "a name here is letters from a to z, digits, '_' and '-', starting with a letter")
+]
+MetricKey = Annotated[str, _matches(METRIC_KEY, "a metric is letters from a to z, digits and '_', like temperature")]
+Purpose = Annotated[str, Field(min_length=1, max_length=200)]
+Empty = BeforeValidator(_none_is_empty)
+"""`places:` with nothing below it is no places."""
+
+
+class Section(BaseModel):
+    """Base of all parts: unknown keys are errors, values are frozen once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False)
+
+
+class Hub(Section):
+    """This hub."""
+
+    name: str = Field(default="", max_length=100, description="Its name, for people.")
+    site: Id | None = Field(default=None, description="The site where it hangs: an id of `sites`.")
+    state_dir: Path = Field(
+        default=Path("/var/lib/ilot"),
+        description="Directory of keys, buffer and store; a relative one starts at this file's directory.",
+    )
+
+
+class Site(Section):
+    """One site: a school, a block of flats, a plant."""
+
+    name: str = Field(default="", max_length=100, description="Its name, for people.")
+    timezone: Annotated[str, AfterValidator(_timezone)] = Field(
+        default="Europe/Paris", description="IANA name; hours and months of the reports are counted in it."
+    )
+
+
+class Zone(Section):
+    """A functional zone of a building (code de la construction, R175-3)."""
+
+    site: Id = Field(description="The site it belongs to: an id of `sites`.")
+    name: str = Field(default="", max_length=100, description="Its name, for people.")
+    use: str = Field(default="", max_length=100, description="What it is used for: classrooms, offices, plant room…")
+    personal: Annotated[dict[MetricKey, Purpose], Empty] = Field(
+        default={},
+        description="Metrics of class personal that are kept here, each with its purpose. Others are dropped at once.",
+    )
+
+
+class Position(Section):
+    """Where on Earth, WGS 84."""
+
+    latitude: float = Field(ge=-90, le=90, description="North is positive.", json_schema_extra={"unit": "°"})
+    longitude: float = Field(ge=-180, le=180, description="East is positive.", json_schema_extra={"unit": "°"})
+    accuracy: float | None = Field(default=None, ge=0, description="Radius of 68 %.", json_schema_extra={"unit": "m"})
+    altitude: float | None = Field(default=None, description="Above mean sea level.", json_schema_extra={"unit": "m"})
+
+
+class Place(Section):
+    """What a device stands for, and where. It outlives the hardware."""
+
+    zone: Id = Field(description="The zone it is in: an id of `zones`.")
+    name: str = Field(default="", max_length=100, description="Its name, for people.")
+    role: str = Field(
+        default="", max_length=100, description="What is measured there: room air, boiler flow, main meter…"
+    )
+    position: Position | None = Field(default=None, description="Outdoors, or where a plan needs it.")
+
+
+class DeviceKeys(Section):
+    """One device. That it is named here admits it."""
+
+    integration: InstanceName = Field(description="The instance that speaks to it: a name of `integrations`.")
+    place: Id = Field(description="What it stands for: an id of `places`.")
+    name: str = Field(default="", max_length=100, description="Its name, for people.")
+    model: str = Field(default="", max_length=100, description="Its maker's model.")
+    key: SecretStr | None = Field(
+        default=None,
+        description="Its radio key in hexadecimal, always by way of `!secret`.",
+        json_schema_extra={"unit": "hex"},
+    )
+    settings: Annotated[dict[str, Any], Empty] = Field(
+        default={}, description="What its integration asks about each device."
+    )
+
+
+class Perimeter(Section):
+    """The owner's declaration that nobody else reaches this bus: its readings become trust class B."""
+
+    kind: Literal["locked room", "dedicated vlan"] = Field(description="What keeps others out.")
+    declared_by: str = Field(min_length=1, max_length=100, description="Who says so.")
+    declared_on: date = Field(description="Since when: YYYY-MM-DD.")
+
+
+class InstanceKeys(Section):
+    """The core's keys of one integration instance; the integration's own options stand beside them."""
+
+    type: InstanceName | None = Field(
+        default=None, description="Which integration; without it, the one of the same name."
+    )
+    enabled: bool = Field(default=True, description="Whether it runs. Its devices stay known when it does not.")
+    isolation: Literal["process", "none"] | None = Field(
+        default=None, description="Run in a process of its own or not; without it, `none` for what ships with the hub."
+    )
+    perimeter: Perimeter | None = Field(default=None, description="For wired buses: who else could reach them.")
+
+
+class Link(Section):
+    """The way to the owner's backend."""
+
+    uplinks: Annotated[dict[InstanceName, dict[str, Any]], Empty] = Field(
+        default={}, description="Transports to the one backend, by type; they share what has been acknowledged."
+    )
+
+
+class Buffer(Section):
+    """The sealed log on this hub's disk. The defaults suit a Raspberry Pi with an SD card."""
+
+    window: Duration = Field(
+        default=timedelta(seconds=5),
+        ge=timedelta(milliseconds=50),
+        le=timedelta(seconds=60),
+        description="Readings are made durable at least this often: a power cut loses no more than this.",
+    )
+    window_size: Size = Field(
+        default=256 * _KB, ge=4 * _KB, le=16 * _MB, description="…or as soon as this much is waiting in memory."
+    )
+    urgent: Duration = Field(
+        default=timedelta(milliseconds=50),
+        ge=timedelta(milliseconds=1),
+        le=timedelta(seconds=1),
+        description="How long an alert, or a report that must be durable, may wait for others.",
+    )
+    segment_size: Size = Field(
+        default=4 * _MB, ge=64 * _KB, le=64 * _MB, description="A file of the buffer is closed when it is this large."
+    )
+    segment_age: Duration = Field(
+        default=timedelta(days=1),
+        ge=timedelta(minutes=1),
+        le=timedelta(days=7),
+        description="…or this old. Then new keys are made.",
+    )
+    max_size: Size = Field(
+        default=1 * _GB,
+        ge=256 * _KB,
+        description="The most disk it may take; then the oldest go first, declared as lost.",
+    )
+    pending: int = Field(
+        default=65536,
+        ge=1024,
+        le=1_000_000,
+        description="The most reports waiting in memory; beyond it, integrations wait.",
+        json_schema_extra={"unit": "reports"},
+    )
+
+    @model_validator(mode="after")
+    def _holds_segments(self) -> Buffer:
+        if self.max_size < 4 * self.segment_size:
+            raise ValueError("max_size must hold at least four segments of segment_size")
+        return self
+
+
+class Core(Section):
+    """A configuration file, without what belongs to plugins."""
+
+    hub: Annotated[Hub, Empty] = Field(default=Hub(), description="This hub.")
+    sites: Annotated[dict[Id, Annotated[Site, Empty]], Empty] = Field(default={}, description="Sites, by id.")
+    zones: Annotated[dict[Id, Zone], Empty] = Field(default={}, description="Functional zones of buildings, by id.")
+    places: Annotated[dict[Id, Place], Empty] = Field(default={}, description="What devices stand for, by id.")
+    integrations: Annotated[dict[InstanceName, Annotated[InstanceKeys, Empty]], Empty] = Field(
+        default={}, description="What speaks to devices: instances, by name."
+    )
+    devices: Annotated[dict[DeviceId, DeviceKeys], Empty] = Field(default={}, description="Devices, by id.")
+    link: Annotated[Link, Empty] = Field(default=Link(), description="The way to the owner's backend.")
+    buffer: Annotated[Buffer, Empty] = Field(default=Buffer(), description="The sealed log on this hub's disk.")

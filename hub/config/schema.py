@@ -1,0 +1,141 @@
+"""JSON Schema (draft 7) of the whole file with the installed plugins' models, for editors. Pure.
+
+pydantic writes draft 2020-12; what differs in the keywords it uses is rewritten: `$defs` → `definitions`,
+`prefixItems` → `items`, durations as people write them.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from hub.config.build import Models
+from hub.config.model import INSTANCE_NAME, Core, InstanceKeys
+from hub.config.values import DURATION, show_duration
+
+Schema = dict[str, Any]
+
+DIALECT = "http://json-schema.org/draft-07/schema#"
+
+
+class _Generate(GenerateJsonSchema):
+    def timedelta_schema(self, schema: core_schema.TimedeltaSchema) -> JsonSchemaValue:
+        return {"type": "string", "pattern": f"^{DURATION}$"}
+
+    def encode_default(self, dft: Any) -> Any:
+        return show_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
+
+
+def schema(models: Models) -> Schema:
+    """The schema of `config.yaml`. Secrets are strings there: tell the editor of the tags !secret and !include."""
+    definitions: Schema = {}
+    root = _of(Core, "core", definitions)
+    properties = root["properties"]
+    properties["integrations"] = _integrations(models, definitions)
+    definitions["core.Link"]["properties"]["uplinks"] = {
+        "type": ["object", "null"],
+        "description": "Transports to the one backend, by type.",
+        "properties": {
+            name: _nullable(_of(model, f"uplink.{name}", definitions)) for name, model in models.uplinks.items()
+        },
+        "additionalProperties": False,
+    }
+    definitions["core.DeviceKeys"]["properties"]["settings"] = _settings(models, definitions)
+    for name in ("Hub", "Site", "Link", "Buffer"):
+        _nullable(definitions[f"core.{name}"])
+    for value in properties.values():
+        _nullable(value)
+    head = {"$schema": DIALECT, "title": "Configuration of an Îlot hub"}
+    return {**root, **head, "definitions": dict(sorted(definitions.items()))}
+
+
+def _integrations(models: Models, definitions: Schema) -> Schema:
+    """An instance named like a type is of that type unless it says another; any other instance says its type."""
+    _of(InstanceKeys, "core.instance", definitions)
+    choices = []
+    for kind, (model, _) in models.integrations.items():
+        own = _of(model, f"integration.{kind}", definitions)
+        core = _of(InstanceKeys, "core.instance", definitions)
+        core["properties"]["type"] = {"const": kind, "description": core["properties"]["type"].get("description", "")}
+        merged = {**own, "properties": {**core["properties"], **own.get("properties", {})}}
+        definitions[f"integration.{kind}"] = _nullable(merged)
+        choices.append(
+            {
+                "if": {"type": "object", "properties": {"type": {"const": kind}}, "required": ["type"]},
+                "then": {"$ref": f"#/definitions/integration.{kind}"},
+            }
+        )
+    kinds = {"type": {"enum": list(models.integrations)}}
+    typed: Schema = {"type": "object", "required": ["type"], "properties": kinds}
+    definitions["integration"] = {**typed, "allOf": choices} if choices else typed
+    named = {
+        kind: {
+            "if": {"type": "object", "required": ["type"]},
+            "then": {"$ref": "#/definitions/integration"},
+            "else": {"$ref": f"#/definitions/integration.{kind}"},
+        }
+        for kind in models.integrations
+    }
+    return {
+        "type": ["object", "null"],
+        "description": Core.model_fields["integrations"].description,
+        "propertyNames": {"pattern": f"^{INSTANCE_NAME.pattern}$"},
+        "properties": named,
+        "additionalProperties": {"$ref": "#/definitions/integration"},
+    }
+
+
+def _settings(models: Models, definitions: Schema) -> Schema:
+    """Which model applies depends on the device's integration, which a schema cannot follow: any of them."""
+    choices: list[Schema] = [{"type": "null"}, {"type": "object", "maxProperties": 0}]
+    for kind, (_, device) in models.integrations.items():
+        if device is not None:
+            definitions[f"device.{kind}"] = _of(device, f"device.{kind}", definitions)
+            choices.append({"$ref": f"#/definitions/device.{kind}"})
+    return {"description": "What its integration asks about each device.", "anyOf": choices}
+
+
+def _of(model: type[BaseModel], prefix: str, definitions: Schema) -> Schema:
+    """The schema of a model; the models inside it go to `definitions` under `prefix`."""
+    made = model.model_json_schema(ref_template=f"#/definitions/{prefix}.{{model}}", schema_generator=_Generate)
+    for name, inner in made.pop("$defs", {}).items():
+        definitions[f"{prefix}.{name}"] = _draft7(inner)
+    return _draft7(made)  # type: ignore[no-any-return]
+
+
+def _nullable(value: Schema) -> Schema:
+    """The same, where nothing after the colon is an empty mapping, if that is enough."""
+    if value.get("type") == "object" and not value.get("required"):
+        value["type"] = ["object", "null"]
+    return value
+
+
+_NAMES = ("properties", "patternProperties", "dependentSchemas")
+_DATA = ("const", "default", "enum", "examples", "required")
+
+
+def _draft7(value: Any) -> Any:
+    """A schema, or a list of them, in the words of draft 7."""
+    if isinstance(value, list):
+        return [_draft7(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    made: Schema = {}
+    for key, inner in value.items():
+        if key in _NAMES:
+            made[key] = {name: _draft7(part) for name, part in inner.items()}
+        else:
+            made[key] = inner if key in _DATA else _draft7(inner)
+    if "prefixItems" in made:
+        rest = made.pop("items", None)
+        made["items"] = made.pop("prefixItems")
+        made["additionalItems"] = False if rest is None else rest
+    if isinstance(made.get("default"), dict):
+        del made["default"]  # of a part: its options have their own
+    if "$ref" in made and len(made) > 1:  # draft 7 ignores whatever stands beside $ref
+        made = {"allOf": [{"$ref": made.pop("$ref")}], **made}
+    return made

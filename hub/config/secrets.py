@@ -1,0 +1,144 @@
+"""`!secret name` → its value, which is printed nowhere.
+
+A value comes from the environment (`ILOT_SECRET_<NAME>`: capitals, anything else than letters and digits as `_`) or
+from `secrets.yaml` beside the first file: a flat mapping of names to text, on which others have no right. Every
+value there is text as written, quoted or not: a key of digits keeps its zeros. Blocking: never on the event loop.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+from typing import Any
+
+from pydantic import SecretStr
+
+from hub.config.positions import SECRET_NAME, Finding, Path, Positions, SecretRef
+from hub.config.sentences import nearest
+from hub.config.source import SECRETS, load_bytes
+from hub.errors import ConfigError, Problem
+
+PREFIX = "ILOT_SECRET_"
+
+_PLAIN_LINE = re.compile(
+    r"([A-Za-z0-9][A-Za-z0-9_.-]{0,63}): +(?:([A-Za-z0-9][A-Za-z0-9_.+/=-]*)|'([^']*)'|\"([^\"\\]*)\") *(?: #.*)?"
+)
+
+
+class Secret(SecretStr):
+    """A value that came through `!secret`; its repr and str show stars. `get_secret_value()` gives it."""
+
+
+class Vault:
+    """The secrets of one configuration, read when the first is asked for."""
+
+    def __init__(self, directory: FilePath, environ: Mapping[str, str] | None = None) -> None:
+        self.path = directory / SECRETS
+        self._environ = os.environ if environ is None else environ
+        self._file: dict[str, str] | None = None
+        self._unreadable = False
+        self.problems: list[Problem] = []
+
+    def get(self, name: str) -> Secret | None:
+        """The secret, None when there is none of that name."""
+        value = self._environ.get(environment_name(name)) or self._from_file().get(name)
+        return Secret(value) if value else None
+
+    def missing(self, ref: SecretRef, path: Path) -> list[Finding]:
+        """What to tell about a secret that is not there; nothing when the whole file could not be read."""
+        if self._unreadable:
+            return []
+        message = f"the secret '{ref.name}' is neither in {self.path} nor in {environment_name(ref.name)}"
+        return [Finding(path, message, nearest(ref.name, self._from_file()))]
+
+    def _from_file(self) -> dict[str, str]:
+        if self._file is None:
+            self._file = {}
+            if not os.path.lexists(self.path):  # all secrets may come from the environment
+                return self._file
+            try:
+                self._file = read_secrets(load_bytes(self.path, private=True), str(self.path))
+            except ValueError as error:
+                self.problems.append(Problem(str(error), file=str(self.path)))
+                self._unreadable = True
+            except ConfigError as error:
+                self.problems.extend(error.problems)
+                self._unreadable = True
+        return self._file
+
+
+def environment_name(name: str) -> str:
+    return PREFIX + re.sub(r"[^A-Z0-9]", "_", name.upper())
+
+
+def read_secrets(content: bytes, file: str) -> dict[str, str]:
+    """Names and values of a secrets file. Raises ConfigError; no message holds any of the text. Pure."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError([Problem(f"not UTF-8 text (byte {error.start})", file=file)]) from None
+    plain = read_plain(text)
+    return plain if plain is not None else _read_yaml(text, file)
+
+
+def read_plain(text: str) -> dict[str, str] | None:
+    """The secrets when every line is `name: value` so simply that no YAML parser is needed (importing one costs a
+    start-up more than all the rest of this package); None otherwise. Pure."""
+    secrets: dict[str, str] = {}
+    for line in text.replace("\r\n", "\n").split("\n"):
+        if not line.isprintable():
+            return None
+        if not line.strip(" ") or line.startswith("#"):
+            continue
+        match = _PLAIN_LINE.fullmatch(line)
+        if match is None or match[1] in secrets:
+            return None
+        value = match[2] or match[3] or match[4]
+        if not value:
+            return None
+        secrets[match[1]] = value
+    return secrets
+
+
+def _read_yaml(text: str, file: str) -> dict[str, str]:
+    from hub.config.document import Document
+
+    positions, findings = Positions(), list[Finding]()
+    data = Document(positions, findings, set(), literal=True).read(text, file)
+    for name, value in _entries(data, findings):
+        spot = positions.keys[(name,)]
+        if not SECRET_NAME.fullmatch(name):
+            findings.append(Finding((), "the name of a secret is letters, digits, '_', '-' and '.'", spot=spot))
+        elif not isinstance(value, str):
+            findings.append(Finding((), f"the secret '{name}' must be one text", spot=spot))
+        elif not value:
+            findings.append(Finding((), f"the secret '{name}' is empty", spot=spot))
+    if findings:
+        raise ConfigError(positions.problems(findings))
+    return dict(data or {})
+
+
+def _entries(data: Any, findings: list[Finding]) -> list[tuple[str, Any]]:
+    if isinstance(data, dict):
+        return list(data.items())
+    if data is not None:
+        findings.append(Finding((), "a secrets file holds lines of 'name: value'"))
+    return []
+
+
+def reveal(data: Any, vault: Vault, findings: list[Finding], broken: set[Path], path: Path = ()) -> Any:
+    """A copy of `data` with a Secret in the place of every SecretRef. What is not found becomes None, a finding,
+    and a broken path."""
+    if isinstance(data, SecretRef):
+        secret = vault.get(data.name)
+        if secret is None:
+            findings.extend(vault.missing(data, path))
+            broken.add(path)
+        return secret
+    if isinstance(data, dict):
+        return {key: reveal(value, vault, findings, broken, (*path, key)) for key, value in data.items()}
+    if isinstance(data, list):
+        return [reveal(value, vault, findings, broken, (*path, index)) for index, value in enumerate(data)]
+    return data

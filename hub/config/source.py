@@ -1,0 +1,181 @@
+"""The files of a configuration: one to start with, what it includes, their digests.
+
+An included file stands in the directory of the first file or below it, also after symbolic links are followed; it
+takes the place of a value: `devices: !include devices.yaml`. Blocking: never on the event loop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from pathlib import PurePosixPath
+from typing import Any
+
+from hub.config.positions import Finding, Path, Positions, by_place
+from hub.errors import ConfigError, Problem
+
+MAX_BYTES = 256 * 1024
+"""Of one file."""
+MAX_FILES = 100
+"""Inclusions in one configuration, counting a file as often as it is included."""
+
+SECRETS = "secrets.yaml"
+
+
+@dataclass(slots=True)
+class Source:
+    """What the files say, before anybody asked whether it makes sense.
+
+    `data` holds dict, list, str, int, float, bool, None and SecretRef. `files` maps each file read, relative to the
+    directory of the first, to the SHA-256 of its bytes in hex. `broken` are paths whose value was refused.
+    """
+
+    path: FilePath
+    data: Any = None
+    positions: Positions = field(default_factory=Positions)
+    files: dict[str, str] = field(default_factory=dict)
+    broken: set[Path] = field(default_factory=set)
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def digest(self) -> str:
+        return digest(self.files)
+
+
+def parse(text: str, file: str = "config.yaml") -> Any:
+    """The plain data of one text without includes. Raises ConfigError with all problems. Pure."""
+    from hub.config.document import Document
+
+    positions, findings = Positions(), list[Finding]()
+    data = Document(positions, findings, set()).read(text, file)
+    if findings:
+        raise ConfigError(positions.problems(findings))
+    return data
+
+
+def read(path: FilePath) -> Source:
+    """Read `path` and all it includes. Problems that leave the rest readable are in the Source's `problems`; raises
+    ConfigError, with every problem found until then, when the first file itself cannot be read."""
+    source = Source(path)
+    findings: list[Finding] = []
+    fatal: list[Problem] = []
+    try:
+        source.data = _Reader(source, findings).first()
+    except ConfigError as error:
+        fatal = error.problems
+    problems = [*source.problems, *source.positions.problems(findings), *fatal]
+    source.problems = sorted(problems, key=by_place)
+    if fatal:
+        raise ConfigError(source.problems)
+    return source
+
+
+class _Reader:
+    """Reads files into one Source; `_open` are the files being read, outermost first."""
+
+    def __init__(self, source: Source, findings: list[Finding]) -> None:
+        self._source = source
+        self._findings = findings
+        self._root = source.path.parent
+        self._open: list[str] = []
+        self._count = 0
+
+    def first(self) -> Any:
+        try:
+            return self._document(load_bytes(self._source.path), self._source.path.name, (), 0)
+        except ValueError as error:
+            raise ConfigError([Problem(str(error), file=str(self._source.path))]) from None
+
+    def include(self, name: str, at: Path, depth: int) -> Any:
+        relative = contained(self._root, name)
+        if relative in self._open:
+            raise ValueError(f"{relative} includes itself, by way of {' → '.join([*self._open, relative])}")
+        if PurePosixPath(relative).name == SECRETS:
+            raise ValueError(f"{SECRETS} is never included; name one of its entries with !secret")
+        self._count += 1
+        if self._count > MAX_FILES:
+            raise ValueError(f"more than {MAX_FILES} files are included")
+        content = load_bytes(self._root / relative)
+        try:
+            return self._document(content, relative, at, depth)
+        except ConfigError as error:
+            self._source.problems.extend(error.problems)
+            self._source.broken.add(at)
+            return None
+
+    def _document(self, content: bytes, relative: str, at: Path, depth: int) -> Any:
+        from hub.config.document import Document
+
+        source = self._source
+        source.files[relative] = hashlib.sha256(content).hexdigest()
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{relative} is not UTF-8 text (byte {error.start})") from None
+        self._open.append(relative)
+        document = Document(source.positions, self._findings, source.broken, include=self.include)
+        try:
+            return document.read(text, str(self._root / relative), at, depth)
+        finally:
+            self._open.pop()
+
+
+def contained(root: FilePath, name: str) -> str:
+    """The path of `name` relative to `root`, links followed. Raises ValueError when it is not below `root`."""
+    if not name or "\0" in name or PurePosixPath(name).is_absolute():
+        raise ValueError("!include is followed by a file name relative to the first file's directory")
+    base = root.resolve()
+    try:
+        target = (base / name).resolve()
+    except (OSError, RuntimeError):
+        raise ValueError(f"{name} cannot be found: its links lead nowhere") from None
+    if not target.is_relative_to(base):
+        raise ValueError(f"{name} is outside {base}; only files of this directory tree can be included")
+    return target.relative_to(base).as_posix()
+
+
+def load_bytes(path: FilePath, *, private: bool = False) -> bytes:
+    """The bytes of a regular file of at most MAX_BYTES. With `private`, others must have no right on it.
+    Raises ValueError with a sentence."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # never wait for a pipe's writer
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise ValueError(f"{path} is not a regular file")
+            with open(descriptor, "rb", closefd=False) as file:
+                content = file.read(MAX_BYTES + 1)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from None
+    if private and status.st_mode & 0o007:
+        mode = stat.S_IMODE(status.st_mode)
+        raise ValueError(f"everybody on this machine may use {path} (mode {mode:04o}); run: chmod 600 {path}")
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"{path} is larger than {MAX_BYTES // 1024} KB; split it with !include")
+    return content
+
+
+def digest(files: Mapping[str, str]) -> str:
+    """One digest of all files: SHA-256 in hex over their names and digests. secrets.yaml is none of them."""
+    whole = hashlib.sha256()
+    for name, content in sorted(files.items()):
+        whole.update(f"{len(name.encode())}:{name}{content}".encode())
+    return whole.hexdigest()
+
+
+def unchanged(path: FilePath, files: Mapping[str, str]) -> bool:
+    """Do all these files still hold what they held? The first is `path`."""
+    try:
+        return path.name in files and all(
+            hashlib.sha256(load_bytes(path.parent / name)).hexdigest() == content
+            for name, content in files.items()
+            if name == path.name or contained(path.parent, name) == name
+        )
+    except ValueError:
+        return False

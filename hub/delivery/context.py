@@ -1,0 +1,64 @@
+"""Which context the backend already has, per epoch, so that it is not sent with every message. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from hub.delivery.parts import Load, Stored
+
+_EPOCHS = 512
+
+
+class Context:
+    """Remembers digests of the EPOCH and TABLE records that travelled in an acked message: 512 epochs, the
+    latest used. Forgetting costs a few kilobytes, never a record."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[bytes, set[bytes]] = OrderedDict()
+
+    def load(self, stored: Iterable[Stored]) -> Load:
+        """Sort stored records into the groups of one message, without the context that is known."""
+        load = Load()
+        eid, raws, known = b"", [], set()  # type: bytes, list[bytes], set[bytes]
+        first, last = 0, -1
+        for record in stored:
+            if record.eid != eid:
+                eid, raws, known = record.eid, [], self._known.get(record.eid, set())
+                load.groups.append((eid, raws))
+                load.context.setdefault(eid, set())
+            seq = record.seq
+            if not seq:
+                digest = hashlib.blake2b(record.raw, digest_size=16).digest()
+                if digest in known:
+                    load.spared.add(eid)
+                    continue
+                load.context[eid].add(digest)
+            else:
+                if seq != last + 1:
+                    if first:
+                        load.spans.append((first, last))
+                    first = seq
+                last = seq
+                load.readings += record.readings
+            raws.append(record.raw)
+        if first:
+            load.spans.append((first, last))
+        load.groups = [group for group in load.groups if group[1]]
+        return load
+
+    def confirmed(self, load: Load) -> None:
+        """Every record of this message is acked: its context arrived."""
+        for eid, digests in load.context.items():
+            self._known.setdefault(eid, set()).update(digests)
+            self._known.move_to_end(eid)
+        while len(self._known) > _EPOCHS:
+            self._known.popitem(last=False)
+
+    def lost(self, eid: bytes) -> None:
+        """The backend says that it lacks the context of this epoch."""
+        self._known.pop(eid, None)
+
+    def clear(self) -> None:
+        self._known.clear()

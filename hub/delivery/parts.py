@@ -1,0 +1,101 @@
+"""What the delivery asks for and what it is given: shapes only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from hub.backoff import Backoff
+from hub.delivery.acceptance import Refused
+from hub.delivery.lanes import Lane, Ledger
+from hub.delivery.ranges import Range
+
+
+class StreamState(Protocol):
+    """What the disk holds of one run of one stream; `digest` (32 bytes) is that of its last durable record."""
+
+    @property
+    def stream(self) -> str: ...
+    @property
+    def run(self) -> bytes: ...
+    @property
+    def first(self) -> int: ...
+    @property
+    def last(self) -> int: ...
+    @property
+    def digest(self) -> bytes: ...
+
+
+class Stored(Protocol):
+    """One record as stored. `seq` 0 = context (EPOCH, TABLE) of the epoch `eid`, needed before its records."""
+
+    @property
+    def seq(self) -> int: ...
+    @property
+    def readings(self) -> int: ...
+    @property
+    def eid(self) -> bytes: ...
+    @property
+    def raw(self) -> bytes: ...
+
+
+class Fetch(NamedTuple):
+    """Read these records in order, as many as fit `most` bytes but at least one, and hand them to `fetched`."""
+
+    lane: Lane
+    stream: str
+    run: bytes
+    first: int
+    last: int
+    most: int
+
+
+class Survey(NamedTuple):
+    """A state is due: hand the streams on disk, oldest first, to `surveyed`."""
+
+
+@dataclass(slots=True)
+class Load:
+    """The content of one records message."""
+
+    groups: list[tuple[bytes, list[bytes]]] = field(default_factory=list)  # epoch id, raw records
+    spans: list[Range] = field(default_factory=list)
+    readings: int = 0
+    context: dict[bytes, set[bytes]] = field(default_factory=dict)  # epoch id -> digests of the context carried
+    spared: set[bytes] = field(default_factory=set)  # epochs of which known context was left out
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """One message that was sent and is not settled. A state has no ledger."""
+
+    via: str
+    sent: float
+    deadline: float
+    lane: str = ""
+    ledger: Ledger | None = None
+    load: Load = field(default_factory=Load)
+    size: int = 0
+    delivered: int = 0  # bytes the link had delivered when this message left
+    answered: bool = False
+
+
+@dataclass(slots=True)
+class Via:
+    """One transport."""
+
+    backoff: Backoff
+    until: float = 0.0  # nothing is sent through it before this time
+    state_due: bool = True
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a reply changed. `forget`: the backend's database is new, every earlier ack is void; then `acked`
+    is to be told to the buffer. `clock`: the backend's Unix time and the most it can be late, in s."""
+
+    accepted: int = 0  # acks
+    acked: list[tuple[str, bytes, list[Range]]] = field(default_factory=list)
+    forget: bool = False
+    refused: list[Refused] = field(default_factory=list)
+    clock: tuple[float, float] | None = None

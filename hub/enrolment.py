@@ -1,0 +1,273 @@
+"""Enrolment, the hub's side: one token text in; pinned trust, own keys and a certificate in the state directory out.
+
+    token  = "ilot1." + base64url of JSON {url, root, id, secret, expires}        (padding optional)
+             root: hex fingerprint of the owner root · secret: base64, 16 bytes · expires: Unix seconds
+    proof  = HMAC-SHA256(secret, lp(identity public key, certificate request))
+
+Order matters: the first connection fetches TRUST and nothing else, over TLS that nobody vouches for yet. Only when
+the owner root's fingerprint is the token's does the hub pin the CA that TRUST names for this host, connect again,
+verified, and send its proof. Who stands in between learns neither the secret nor a proof made with it.
+
+    state directory    keys/ · trust.bin · tls.crt · enrolment.json {hub, url, root}, written last, so that it says
+                       the rest is there
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.x509.oid import NameOID
+
+from hub import keys
+from hub.buffer.seal import lp
+from hub.errors import AuthFailed, ConfigError, NotReady, StorageError
+from hub.trust import MAX_DOCUMENT, Trust, egress_of, read_trust
+
+if TYPE_CHECKING:
+    import aiohttp
+
+TOKEN_PREFIX = "ilot1."  # noqa: S105 - the prefix of tokens, not one
+SECRET_BYTES = 16
+CERTIFICATE = "tls.crt"
+_MAX_TOKEN = 4096
+_MAX_REPLY = 1 << 20
+_TIMEOUT_S = 30.0
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """What an enrolment token says. `str()` is its text."""
+
+    url: str
+    root: str
+    id: str
+    secret: bytes
+    expires: float
+
+    def __str__(self) -> str:
+        return TOKEN_PREFIX + base64.urlsafe_b64encode(msgspec.json.encode(self)).decode().rstrip("=")
+
+    def __repr__(self) -> str:
+        return f"Token(url={self.url!r}, id={self.id!r})"
+
+
+class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
+    """enrolment.json: this hub's id, its backend's URL, the pinned fingerprint of the owner root in hex."""
+
+    hub: str
+    url: str
+    root: str
+
+
+class _Answer(msgspec.Struct):
+    hub: str
+    certificate: str
+    trust: bytes
+
+
+def read_token(text: str) -> Token:
+    """Raises ConfigError when `text` is no token."""
+    text = "".join(text.split())
+    if not text.startswith(TOKEN_PREFIX) or len(text) > _MAX_TOKEN:
+        raise ConfigError(f"an enrolment token starts with {TOKEN_PREFIX!r}; `ilot backend token` prints one")
+    body = text.removeprefix(TOKEN_PREFIX)
+    try:
+        data = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
+        token = msgspec.json.decode(data, type=Token)
+        whole = len(token.secret) == SECRET_BYTES and len(bytes.fromhex(token.root)) == 32
+        address(token.url)
+    except (binascii.Error, msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise ConfigError("this enrolment token is damaged: copy it again, whole") from error
+    if not whole:
+        raise ConfigError("this enrolment token is damaged: copy it again, whole")
+    return token
+
+
+def proof(secret: bytes, identity_public: bytes, csr: bytes) -> bytes:
+    """What shows that the sender holds the token's secret, for this identity and this request only."""
+    return hmac.digest(secret, lp(identity_public, csr), "sha256")
+
+
+def make_csr(key: ec.EllipticCurvePrivateKey, hub: str) -> bytes:
+    """A PEM certificate request (RFC 2986) in the name of `hub`."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hub)])
+    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+    return request.public_bytes(Encoding.PEM)
+
+
+def address(url: str) -> tuple[str, int]:
+    """Host and port of an https URL without path. Raises ValueError on any other."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname or parts.path.strip("/") or parts.query or parts.username:
+        raise ValueError(f"{url!r} is not https://host:port")
+    return parts.hostname, parts.port or 443
+
+
+def load(state: Path) -> tuple[Enrolment, Trust]:
+    """What an earlier `enrol` left in the state directory. Raises ConfigError when there is nothing, AuthFailed when
+    trust.bin is not what the pinned root signed."""
+    try:
+        enrolment = msgspec.json.decode((state / "enrolment.json").read_bytes(), type=Enrolment)
+        document, root = (state / "trust.bin").read_bytes(), bytes.fromhex(enrolment.root)
+    except FileNotFoundError as error:
+        raise ConfigError(f"this hub is not enrolled ({error.filename} is missing): `ilot enroll TOKEN`") from None
+    except (OSError, ValueError, msgspec.DecodeError) as error:
+        raise ConfigError(f"cannot read the enrolment in {state} ({error}): restore the state backup") from error
+    return enrolment, read_trust(document, root)
+
+
+def keep_trust(state: Path, document: bytes) -> Trust:
+    """Put a newer TRUST in the place of the one kept, after verifying it against the pinned root.
+
+    Raises AuthFailed when it is refused, is older, or is another one of the same version; StorageError from the disk.
+    """
+    enrolment, known = load(state)
+    trust = read_trust(document, bytes.fromhex(enrolment.root), at_least_version=known.version)
+    if trust.version == known.version:
+        if trust != known:
+            raise AuthFailed(
+                f"two different trust documents carry version {trust.version}: the owner signs one with a higher one"
+            )
+        return known
+    _write(state / "trust.bin", document)
+    return trust
+
+
+async def enrol(
+    text: str, state: Path, *, name: str = "", now: Callable[[], float] | None = None, timeout_s: float = _TIMEOUT_S
+) -> Enrolment:
+    """Enrol this hub with a token's text; makes its keys when there are none.
+
+    Raises ConfigError (token, state directory), AuthFailed (another root, certificate or refusal), NotReady
+    (unreachable), StorageError. A hub that is enrolled already is not enrolled again.
+    """
+    import aiohttp
+
+    token = read_token(text)
+    if (state / "enrolment.json").exists():
+        raise ConfigError(f"{state} is enrolled already; a new enrolment needs an empty state directory")
+    if (now or time.time)() >= token.expires:
+        raise AuthFailed("this token has expired: ask the backend's operator for a new one")
+    hub_keys = keys.load(state / "keys") if (state / "keys").exists() else keys.create(state / "keys")
+    limits = aiohttp.ClientTimeout(total=timeout_s)
+    try:
+        async with aiohttp.ClientSession(timeout=limits, trust_env=False) as session:
+            trust = await _fetch_trust(session, token)
+            answer = await _ask(session, token, trust, hub_keys, name)
+    except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
+        raise AuthFailed(
+            f"the certificate of {token.url} is not from the CA that the owner's trust document names: "
+            "something stands between this hub and its backend, or the backend's certificate is outdated"
+        ) from error
+    except TimeoutError as error:
+        raise NotReady(f"{token.url} does not answer within {timeout_s:g} s") from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise NotReady(f"cannot reach {token.url}: {error}") from error
+    _check_certificate(answer, hub_keys)
+    document = answer.trust
+    read_trust(document, bytes.fromhex(token.root), at_least_version=trust.version)
+    enrolment = Enrolment(hub=answer.hub, url=token.url.rstrip("/"), root=token.root.lower())
+    _write(state / "trust.bin", document)
+    _write(state / CERTIFICATE, answer.certificate.encode())
+    _write(state / "enrolment.json", msgspec.json.format(msgspec.json.encode(enrolment)))
+    return enrolment
+
+
+async def _fetch_trust(session: aiohttp.ClientSession, token: Token) -> Trust:
+    unverified = ssl.create_default_context()
+    unverified.minimum_version = ssl.TLSVersion.TLSv1_3
+    unverified.check_hostname = False
+    unverified.verify_mode = ssl.CERT_NONE  # TRUST carries its own signatures, and nothing of ours is sent
+    async with session.get(f"{token.url}/v1/trust", ssl=unverified, allow_redirects=False) as reply:
+        if reply.status != 200:
+            raise NotReady(f"{token.url} answers {reply.status} when asked for its trust document")
+        document = await _read(reply, MAX_DOCUMENT)
+    return read_trust(document, bytes.fromhex(token.root))
+
+
+async def _ask(
+    session: aiohttp.ClientSession, token: Token, trust: Trust, hub_keys: keys.HubKeys, name: str
+) -> _Answer:
+    host, port = address(token.url)
+    egress = egress_of(trust, host, port)
+    if egress is None:
+        raise AuthFailed(f"the owner's trust document does not let hubs call {host}:{port}: the owner adds it")
+    try:
+        pinned = ssl.create_default_context(cadata=egress.ca_pem)
+    except ssl.SSLError as error:
+        raise AuthFailed(f"the trust document's CA for {host} cannot be read: the owner signs a correct one") from error
+    pinned.minimum_version = ssl.TLSVersion.TLSv1_3
+    csr = make_csr(_tls_key(hub_keys), hub_keys.hub_id)
+    body: dict[str, Any] = {
+        "token_id": token.id,
+        "identity": base64.b64encode(hub_keys.identity_public).decode(),
+        "csr": csr.decode(),
+        "name": name,
+        "mac": base64.b64encode(proof(token.secret, hub_keys.identity_public, csr)).decode(),
+    }
+    async with session.post(f"{token.url}/v1/enroll", json=body, ssl=pinned, allow_redirects=False) as reply:
+        data = await _read(reply, _MAX_REPLY)
+    if reply.status in {429, 503}:
+        raise NotReady(f"{token.url} is busy ({reply.status}); try again")
+    if reply.status != 200:
+        raise AuthFailed(f"the backend refuses this enrolment ({reply.status}): {_reason(data)}")
+    try:
+        return msgspec.json.decode(data, type=_Answer)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise AuthFailed(f"{token.url} answers something else than an enrolment: is it an Îlot backend?") from error
+
+
+def _check_certificate(answer: _Answer, hub_keys: keys.HubKeys) -> None:
+    try:
+        certificate = x509.load_pem_x509_certificate(answer.certificate.encode())
+    except ValueError as error:
+        raise AuthFailed("the backend answered without a certificate; its operator looks at its log") from error
+    encoding = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    ours = _tls_key(hub_keys).public_key().public_bytes(*encoding)
+    named = [str(attribute.value) for attribute in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    same_key = certificate.public_key().public_bytes(*encoding) == ours
+    if not same_key or named != [answer.hub] or answer.hub != hub_keys.hub_id:
+        raise AuthFailed("the backend answered with another hub's certificate; its operator looks at its log")
+
+
+def _tls_key(hub_keys: keys.HubKeys) -> ec.EllipticCurvePrivateKey:
+    key = load_pem_private_key(hub_keys.tls_key.read_bytes(), password=None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ConfigError(f"{hub_keys.tls_key} is not an ECDSA P-256 key; restore it from the state backup")
+    return key
+
+
+async def _read(reply: aiohttp.ClientResponse, limit: int) -> bytes:
+    data = bytearray()
+    async for chunk in reply.content.iter_chunked(65536):
+        data += chunk
+        if len(data) > limit:
+            raise AuthFailed(f"{reply.url} answers with more than {limit} bytes: is it an Îlot backend?")
+    return bytes(data)
+
+
+def _reason(data: bytes) -> str:
+    try:
+        answer = msgspec.json.decode(data, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError):
+        return "no reason given"
+    return str(answer.get("error", "no reason given"))[:500]
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        keys.write_atomically(path, data)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error

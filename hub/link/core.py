@@ -1,0 +1,213 @@
+"""The link: one delivery, the buffer's disk and clock, and the uplinks that share them. See `hub.link`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from hub.backoff import Backoff
+from hub.clock import Clock
+from hub.delivery import Answer, Delivery, Survey
+from hub.errors import AuthFailed, DecodeError, NotReady, StorageError
+from hub.link.parts import STARTING, UP, Buffer, Carrier, Durable, Egress, LinkStatus, Trust
+from hub.link.uplink import KeptUplink
+from hub.session import Message
+
+_log = logging.getLogger("hub.link")
+
+MEMORY_KEY = "link/acks"
+_LONGEST_S = 3600.0
+
+
+class Link:
+    """One delivery over all configured uplinks. `backoff` makes the pauses of an uplink that is away, `slow` of one
+    that is refused; `on_clock(unix_s, error_s)` is told the time that a signed, fresh ack carries."""
+
+    def __init__(
+        self,
+        *,
+        hub: str,
+        identity: Ed25519PrivateKey,
+        trust: Trust,
+        buffer: Buffer,
+        egress: Egress,
+        clock: Clock,
+        uplinks: Iterable[Carrier] = (),
+        backoff: Callable[[], Backoff] = lambda: Backoff(1.0, 60.0),
+        slow: Callable[[], Backoff] = lambda: Backoff(60.0, 900.0),
+        on_clock: Callable[[float, float], None] | None = None,
+    ) -> None:
+        self.hub = hub
+        self._egress = egress
+        self.delivery = Delivery(
+            hub=hub, identity=identity, trust=trust, trust_version=trust.version, boot=clock.boot, run=buffer.run,
+            memory=buffer.local.get(MEMORY_KEY), backoff=backoff,
+        )  # fmt: skip
+        self._buffer, self._clock = buffer, clock
+        self._uplinks = [KeptUplink(self, carrier, slow()) for carrier in uplinks]
+        self._on_clock = on_clock
+        self._changed = asyncio.Event()
+        self._reading = asyncio.Lock()
+        self._closed = False
+        self._last_ack: float | None = None
+        self._alarmed = False
+        streams = buffer.streams()
+        self.delivery.open(streams, {(s.stream, s.run): buffer.acks.of(s.stream, s.run) for s in streams})
+
+    async def run(self) -> None:
+        """Keep every uplink running. Ends after `drain`, or by cancellation."""
+        async with asyncio.TaskGroup() as group:
+            for uplink in self._uplinks:
+                group.create_task(uplink.keep(), name=f"uplink {uplink.name}")
+
+    def durable(self, event: Durable) -> None:
+        """A commit of the current run has reached the disk."""
+        self.delivery.durable(event.stream, event.first, event.last, self._clock.monotonic())
+        self._changed.set()
+
+    def retrust(self, trust: Trust) -> None:
+        """A new trust document: its ack keys count from now on."""
+        self.delivery.retrust(trust, trust.version)
+
+    async def drain(self, seconds: float) -> bool:
+        """Make everything durable, wait for its acks at most `seconds`, and end. True when nothing is left.
+
+        Does not wait while no uplink is up: what is durable leaves with the next process.
+        """
+        deadline = self._clock.monotonic() + seconds
+        try:
+            await self._buffer.flush()
+        except StorageError as error:
+            _log.error("not everything reached the disk before the end: %s", error)
+        while self._owing() and any(uplink.status.state in (STARTING, UP) for uplink in self._uplinks):
+            left = deadline - self._clock.monotonic()
+            if left <= 0:
+                break
+            self._changed.clear()
+            await self.pause(left)
+        self._closed = True
+        self._changed.set()
+        return not self._owing()
+
+    def status(self) -> LinkStatus:
+        now, (messages, size) = self._clock.monotonic(), self.delivery.in_flight()
+        kept = [uplink.status for uplink in self._uplinks]
+        errors = [f"{status.name}: {status.error}" for status in kept if status.error]
+        return LinkStatus(
+            acked=self.delivery.acked_readings,
+            acked_records=self.delivery.acked_records,
+            last_ack_s=None if self._last_ack is None else now - self._last_ack,
+            in_flight=messages,
+            in_flight_bytes=size,
+            rate=self.delivery.rate.bytes_per_s,
+            waiting=self.delivery.depth(),
+            refused=dict(self.delivery.refusals),
+            rejected=self.delivery.rejections,
+            wanted=self.delivery.wanted,
+            error="" if any(status.state == UP for status in kept) else "; ".join(errors),
+            uplinks=[msgspec.structs.replace(status) for status in kept],
+        )
+
+    # for the uplinks
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    def wall(self) -> float:
+        return self._clock.now()
+
+    def connection(self, url: str) -> Any:
+        return self._egress.connection(url)
+
+    async def next(self, via: str) -> Message | None:
+        """The next message for this uplink; None when the link has ended."""
+        while not self._closed:
+            self._changed.clear()
+            async with self._reading:
+                message = await self._make(via)
+            if message is not None:
+                return message
+            await self.pause(self.delivery.wait(via, self._clock.monotonic()))
+        return None
+
+    def answered(self, message: Message, body: bytes) -> None:
+        """Act on a reply. Raises NotReady when it is none, AuthFailed when it holds what no honest backend says."""
+        try:
+            answer = self.delivery.answered(message.id, body, self._clock.monotonic())
+        except DecodeError as error:
+            self.failed(message)
+            raise NotReady(f"the reply to a message cannot be read ({error}): is this the backend?") from error
+        self._changed.set()
+        self._keep(answer)
+        hostile = next((refused for refused in answer.refused if refused.hostile), None)
+        if hostile is not None:
+            raise AuthFailed(f"an ack was refused: {hostile.detail}. Nothing was deleted")
+
+    def failed(self, message: Message) -> None:
+        self.delivery.failed(message.id, self._clock.monotonic())
+        self._changed.set()
+
+    def connected(self, via: str) -> None:
+        self.delivery.connected(via)
+
+    def disconnected(self, via: str, slow: Backoff | None) -> float:
+        """Returns the monotonic time before which it is not tried again."""
+        now = self._clock.monotonic()
+        pause = self.delivery.disconnected(via, now, slow)
+        self._changed.set()
+        return now + pause
+
+    async def until(self, monotonic: float) -> None:
+        """Wait until that time, or the end of the link."""
+        while not self._closed and (left := monotonic - self._clock.monotonic()) > 0:
+            self._changed.clear()
+            await self.pause(left)
+
+    async def pause(self, seconds: float) -> None:
+        """Until something changed, or `seconds` have passed on the injected clock."""
+        async with asyncio.TaskGroup() as race:
+            alarm = race.create_task(self._alarm(min(seconds, _LONGEST_S)))
+            await self._changed.wait()
+            alarm.cancel()
+
+    async def _alarm(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        self._changed.set()
+
+    async def _make(self, via: str) -> Message | None:
+        while (action := self.delivery.poll(via, self._clock.monotonic())) is not None:
+            if isinstance(action, Survey):
+                return self.delivery.surveyed(self._buffer.streams(), via, self._clock.monotonic())
+            stored = await asyncio.to_thread(
+                self._buffer.read, action.stream, action.run, action.first, action.last, action.most
+            )
+            message = self.delivery.fetched(action, stored, via, self._clock.monotonic())
+            if message is not None:
+                return message
+        return None
+
+    def _keep(self, answer: Answer) -> None:
+        """Tell the buffer, and remember what must outlive this process: it rides on the next commit."""
+        if answer.forget:
+            _log.warning("the backend's database is new: everything still on disk is sent again")
+            self._buffer.forget_acks()
+        for stream, run, ranges in answer.acked:
+            self._buffer.acked(stream, run, ranges)
+        if answer.accepted:
+            self._last_ack = self._clock.monotonic()
+            self._buffer.put_local(MEMORY_KEY, self.delivery.remembered())
+        if answer.clock is not None and self._on_clock is not None:
+            self._on_clock(*answer.clock)
+        if self.delivery.rejections and not self._alarmed:
+            self._alarmed = True
+            _log.warning("the backend rejected records; they are kept and offered again: its operator looks at its log")
+
+    def _owing(self) -> bool:
+        waiting = self.delivery.depth()
+        return sum(waiting.values()) > waiting["rejected"]

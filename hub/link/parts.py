@@ -1,0 +1,95 @@
+"""What the link is built from and what it shows: shapes only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from hub.delivery import Range, Stored, StreamState
+from hub.hookspecs import RunUplink
+from hub.wire import AckKeys
+
+STARTING, UP, AWAY, REFUSED, FAILED = "starting", "up", "away", "refused", "failed"
+
+
+class AckSets(Protocol):
+    def of(self, stream: str, run: bytes) -> Iterable[Range]: ...
+
+
+class Durable(Protocol):
+    """What one commit made durable of one stream; `last` below `first`: nothing."""
+
+    @property
+    def stream(self) -> str: ...
+    @property
+    def first(self) -> int: ...
+    @property
+    def last(self) -> int: ...
+
+
+class Buffer(Protocol):
+    """What the link needs of `hub.buffer.Buffer`. `read` blocks and is called in a thread."""
+
+    @property
+    def run(self) -> bytes: ...
+    @property
+    def local(self) -> dict[str, Any]: ...
+    @property
+    def acks(self) -> AckSets: ...
+    def streams(self) -> Sequence[StreamState]: ...
+    def read(self, stream: str, run: bytes, first: int, last: int, max_bytes: int) -> Sequence[Stored]: ...
+    def acked(self, stream: str, run: bytes, ranges: list[Range]) -> None: ...
+    def forget_acks(self) -> None:
+        """The backend's database is new: no record counts as acked any more."""
+        ...
+
+    def put_local(self, key: str, value: Any) -> None: ...
+    async def flush(self) -> None: ...
+
+
+class Trust(AckKeys, Protocol):
+    @property
+    def version(self) -> int: ...
+
+
+class Egress(Protocol):
+    def connection(self, url: str) -> Any: ...
+
+
+class Carrier(NamedTuple):
+    """One configured uplink: its name, and its plugin's `run(config, uplink)`."""
+
+    name: str
+    config: Any
+    run: RunUplink
+
+
+class UplinkStatus(msgspec.Struct, kw_only=True):
+    """`since` is the Unix time at which `state` began; `failures` counts since the last answer."""
+
+    name: str
+    state: str = STARTING
+    since: float = 0.0
+    failures: int = 0
+    error: str = ""
+
+
+class LinkStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How the link stands. `acked` is in readings; `last_ack_s` is how long ago the last accepted ack came;
+    `rate` in bytes/s; `waiting` records by lane; `refused` acks by reason; `error` of the uplinks that are not up,
+    empty as long as one is."""
+
+    acked: int
+    acked_records: int
+    last_ack_s: float | None
+    in_flight: int
+    in_flight_bytes: int
+    rate: float
+    waiting: dict[str, int]
+    refused: dict[str, int]
+    rejected: int
+    wanted: int
+    error: str
+    uplinks: list[UplinkStatus]

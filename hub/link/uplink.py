@@ -1,0 +1,112 @@
+"""One uplink, kept running; also the `Uplink` that its plugin is handed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from typing import Any, Protocol
+
+from hub.backoff import Backoff
+from hub.errors import AuthFailed, HubError, NotReady
+from hub.link.parts import AWAY, FAILED, REFUSED, UP, Carrier, UplinkStatus
+from hub.session import Message
+
+
+class Core(Protocol):
+    """What one uplink needs of the link."""
+
+    hub: str
+
+    @property
+    def closed(self) -> bool: ...
+    def wall(self) -> float: ...
+    async def next(self, via: str) -> Message | None: ...
+    def answered(self, message: Message, body: bytes) -> None: ...
+    def failed(self, message: Message) -> None: ...
+    def connected(self, via: str) -> None: ...
+    def disconnected(self, via: str, slow: Backoff | None) -> float: ...
+    def connection(self, url: str) -> Any: ...
+    async def until(self, monotonic: float) -> None: ...
+
+
+class KeptUplink:
+    """One uplink, kept running; also the `Uplink` that its plugin is handed."""
+
+    def __init__(self, link: Core, carrier: Carrier, slow: Backoff) -> None:
+        self.name, self.hub = carrier.name, link.hub
+        self.log = logging.LoggerAdapter(logging.getLogger(f"hub.uplink.{self.name}"), {"uplink": self.name})
+        self.status = UplinkStatus(name=self.name, since=link.wall())
+        self._link, self._carrier, self._slow = link, carrier, slow
+
+    async def keep(self) -> None:
+        while not self._link.closed:
+            self._link.connected(self.name)
+            try:
+                await self._carrier.run(self._carrier.config, self)
+                error: Exception = NotReady("it ended by itself")
+            except Exception as raised:
+                error = _cause(raised)
+            if self._link.closed:
+                return
+            refused = isinstance(error, HubError) and error.exit_code == AuthFailed.exit_code
+            again = self._link.disconnected(self.name, self._slow if refused else None)
+            self._down(error, REFUSED if refused else AWAY if isinstance(error, HubError) else FAILED)
+            await self._link.until(again)
+
+    def messages(self) -> AsyncIterator[Message]:
+        return _Messages(self._link, self.name)
+
+    def answered(self, message: Message, body: bytes) -> None:
+        self._link.answered(message, body)
+        if self.status.state != UP:
+            if self.status.error:
+                self.log.info("back after %.0f s", self._link.wall() - self.status.since)
+            self.status.state, self.status.since = UP, self._link.wall()
+            self.status.failures, self.status.error = 0, ""
+            self._slow.reset()
+
+    def failed(self, message: Message, error: Exception) -> None:
+        self._link.failed(message)
+        self.status.error = str(error)
+
+    def connection(self, url: str) -> Any:
+        return self._link.connection(url)
+
+    def _down(self, error: Exception, state: str) -> None:
+        text = str(error) if isinstance(error, HubError) else f"{type(error).__name__}: {error}"
+        told = self.status.state == state and (state != FAILED or self.status.error == text)
+        if not told:
+            self.status.state, self.status.since = state, self._link.wall()
+            if state == AWAY:
+                self.log.warning("away: %s; everything is kept, and it is tried again by itself", text)
+            elif state == REFUSED:
+                self.log.error("refused: %s; everything is kept, and it is tried again now and then", text)
+            else:
+                self.log.error("failed, a bug of the uplink: %s; tried again", text, exc_info=error)
+        self.status.error = text
+        self.status.failures += 1
+
+
+class _Messages:
+    def __init__(self, link: Core, via: str) -> None:
+        self._link, self._via = link, via
+
+    def __aiter__(self) -> _Messages:
+        return self
+
+    async def __anext__(self) -> Message:
+        message = await self._link.next(self._via)
+        if message is None:
+            raise StopAsyncIteration
+        return message
+
+
+def _cause(error: Exception) -> Exception:
+    """What a group of tasks failed of: a bug before a refusal, a refusal before mere absence."""
+    if not isinstance(error, ExceptionGroup):
+        return error
+    return max((_cause(part) for part in error.exceptions), key=_weight)
+
+
+def _weight(error: Exception) -> int:
+    return 1 + isinstance(error, AuthFailed) if isinstance(error, HubError) else 3

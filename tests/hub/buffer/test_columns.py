@@ -1,0 +1,267 @@
+"""Blocks: what goes in comes out, at the declared resolution, and nothing else is accepted."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections import Counter
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hub.buffer.columns import MAX_READINGS, decode, encode
+from hub.buffer.ints import Reader, put_packed, put_runs, put_varint
+from hub.buffer.numbering import Numbering, Refused, Scale
+from hub.buffer.rows import Column, Row, Shape, Subject
+from hub.errors import DecodeError
+from hub.model import Position
+
+RESOLUTIONS = ["1", "10", "0.5", "0.1", "0.01", "0.005", "0.0025", "0.001", "0.3", "3", "0.0000001"]
+BOOT = b"0123456789abcdef"
+
+
+def back(body: bytes, numbering: Numbering) -> list[Row]:
+    shapes = {number: shape for shape, number in numbering.shapes.items()}
+    subjects = {number: subject for subject, number in numbering.subjects.items()}
+    return decode(body, shapes, subjects)[1]
+
+
+def round_trip(rows: list[Row], boot: bytes = b"") -> list[Row]:
+    numbering = Numbering()
+    return back(encode(rows, numbering, boot), numbering)
+
+
+def on_grid(resolution: str, steps: int) -> float | int:
+    exact = Decimal(resolution) * steps
+    return int(exact) if exact == exact.to_integral_value() and "." not in resolution else float(exact)
+
+
+@st.composite
+def blocks(draw: st.DrawFn) -> list[Row]:
+    """Rows of up to three shapes and six subjects, with every kind of column, in any order."""
+    shapes = []
+    for number in range(draw(st.integers(1, 3))):
+        kinds = draw(st.lists(st.sampled_from(["number", "number", "flag", "text"]), min_size=1, max_size=5))
+        shapes.append(
+            Shape(
+                tuple(
+                    Column(f"m{number}_{at}", "1", draw(st.sampled_from(RESOLUTIONS)), kind)
+                    for at, kind in enumerate(kinds)
+                )
+            )
+        )
+    subjects = [Subject(f"test:{number}") for number in range(6)]
+    near = st.integers(-500, 500)
+    steps = draw(st.sampled_from([near, st.integers(-(1 << 50), 1 << 50)]))
+    position = st.none() | st.builds(
+        Position,
+        latitude=st.integers(-900_000_000, 900_000_000).map(lambda n: n / 10**7),
+        longitude=st.integers(-1_800_000_000, 1_800_000_000).map(lambda n: n / 10**7),
+        accuracy=st.none() | st.integers(0, 10**6).map(lambda n: n / 100),
+        altitude=st.none() | st.integers(-(10**5), 10**6).map(lambda n: n / 100),
+    )
+    rows = []
+    for _ in range(draw(st.integers(1, 40))):
+        shape = draw(st.sampled_from(shapes))
+        values = tuple(
+            on_grid(column.resolution, draw(steps))
+            if column.kind == "number"
+            else draw(st.booleans() if column.kind == "flag" else st.text(max_size=8))
+            for column in shape.columns
+        )
+        rows.append(
+            Row(
+                draw(st.sampled_from(subjects)), shape, draw(st.integers(0, 1 << 45)), True, values,
+                draw(st.integers(0, 3)), draw(st.integers(1, 3)), draw(st.none() | st.integers(-120, 0)), draw(position),
+            )  # fmt: skip
+        )
+    return rows
+
+
+@given(blocks())
+@settings(max_examples=200, deadline=None)
+def test_rows_come_back_exactly_at_their_resolution(rows: list[Row]) -> None:
+    assert Counter(round_trip(rows)) == Counter(rows)
+
+
+@given(st.sampled_from(RESOLUTIONS), st.floats(-1e9, 1e9))
+@settings(max_examples=300, deadline=None)
+def test_a_value_between_steps_is_rounded_to_the_nearest(resolution: str, value: float) -> None:
+    shape = Shape((Column("m", "1", resolution),))
+    (found,) = round_trip([Row(Subject("test:1"), shape, 5, True, (value,))])
+    step = float(resolution)
+    assert abs(found.values[0] - value) <= step * 0.5 * (1 + 1e-9) + abs(value) * 1e-15
+    (again,) = round_trip([found])
+    assert again.values == found.values
+
+
+@pytest.mark.parametrize("value", [(1 << 63) - 1, -(1 << 63), 1 << 52, (1 << 53) + 1, 0, True])
+def test_integers_of_64_bit_are_exact(value: int) -> None:
+    shape = Shape((Column("m"),))
+    subject = Subject("test:1")
+    rows = [Row(subject, shape, at, True, (item,)) for at, item in enumerate([value, -1, value, -(1 << 63)])]
+    assert [row.values[0] for row in round_trip(rows)] == [value, -1, value, -(1 << 63)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("number", math.nan),
+        ("number", math.inf),
+        ("number", -math.inf),
+        ("number", 1 << 63),
+        ("number", -(1 << 64)),
+        ("number", 1 << 2000),
+        ("number", 1e300),
+        ("number", "12"),
+        ("number", None),
+        ("number", 1j),
+        ("flag", 2),
+        ("flag", "off"),
+        ("flag", 0.5),
+        ("text", 5),
+        ("text", "x" * 1025),
+        ("text", "\ud800"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused_and_never_crashes(kind: str, value: object) -> None:
+    shape = Shape((Column("m", "1", "0.01", kind),))
+    with pytest.raises(Refused):
+        encode([Row(Subject("test:1"), shape, 5, True, (value,))], Numbering())
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"time_ms": 1.5},
+        {"time_ms": 1 << 63},
+        {"quality": 256},
+        {"trust": -1},
+        {"rssi": -32768},
+        {"rssi": 1 << 15},
+        {"rssi": "near"},
+        {"values": ()},
+        {"values": (1, 2)},
+        {"position": Position(91.0, 0.0)},
+        {"position": Position(math.nan, 0.0)},
+        {"position": Position(0.0, 0.0, altitude=math.inf)},
+        {"subject": Subject("\ud800")},
+        {"subject": Subject("test:" + "x" * 5000)},
+        {"shape": Shape(())},
+        {"shape": Shape((Column("m", "1", "0"),))},
+        {"shape": Shape((Column("m", "1", "-1"),))},
+        {"shape": Shape((Column("m", "1", "1e9"),))},
+        {"shape": Shape((Column("m", kind="blob"),))},
+    ],
+)
+def test_a_bad_field_is_refused(fields: dict[str, object]) -> None:
+    good = Row(Subject("test:1"), Shape((Column("m"),)), 5, True, (1,))
+    with pytest.raises(Refused):
+        encode([good._replace(**fields)], Numbering())
+
+
+def test_unsure_rows_carry_their_boot() -> None:
+    shape, subject = Shape((Column("m"),)), Subject("test:1")
+    numbering = Numbering()
+    body = encode([Row(subject, shape, 5, False, (1,))], numbering, BOOT)
+    boot, rows = decode(body, {0: shape}, {0: subject})
+    assert boot == BOOT
+    assert [row.sure for row in rows] == [False]
+
+
+def test_a_quiet_column_costs_nothing_per_row() -> None:
+    shape, subject = Shape(tuple(Column(f"m{at}") for at in range(8))), Subject("test:1")
+    rows = [Row(subject, shape, 1000 + at, True, (7,) * 8) for at in range(500)]
+    assert len(encode(rows, Numbering())) < 100
+
+
+@given(st.binary(max_size=400))
+@settings(max_examples=400, deadline=None)
+def test_no_bytes_crash_the_decoder(body: bytes) -> None:
+    shape, subject = Shape((Column("m"), Column("t", kind="text"), Column("f", kind="flag"))), Subject("test:1")
+    try:
+        decode(body, {0: shape}, {0: subject})
+    except DecodeError:
+        return
+
+
+@given(blocks(), st.data())
+@settings(max_examples=150, deadline=None)
+def test_a_changed_byte_decodes_within_bounds_or_not_at_all(rows: list[Row], data: st.DataObject) -> None:
+    numbering = Numbering()
+    body = bytearray(encode(rows, numbering))
+    at = data.draw(st.integers(0, len(body) - 1))
+    body[at] ^= 1 << data.draw(st.integers(0, 7))
+    try:
+        found = back(bytes(body), numbering)
+    except DecodeError:
+        return
+    assert sum(len(row.values) for row in found) <= MAX_READINGS
+    assert all(-(1 << 63) <= row.time_ms < 1 << 63 for row in found)
+
+
+def test_a_block_that_claims_more_than_it_may_hold_is_refused_before_any_memory_is_taken() -> None:
+    out: list[bytes] = [b"\0"]
+    put_varint(out, 1)
+    put_varint(out, 0)
+    put_varint(out, 1)
+    put_packed(out, [0])
+    put_packed(out, [1 << 40])
+    with pytest.raises(DecodeError):
+        decode(b"".join(out), {0: Shape((Column("m"),))}, {0: Subject("test:1")})
+
+
+def test_numbers_no_table_has_told_are_named_as_the_reason() -> None:
+    numbering = Numbering()
+    shape = Shape((Column("m"),))
+    body = encode([Row(Subject("test:1"), shape, 5, True, (1,))], numbering)
+    for shapes, subjects in (({}, {0: Subject("test:1")}), ({0: shape}, {})):
+        with pytest.raises(DecodeError) as caught:
+            decode(body, shapes, subjects)
+        assert caught.value.reason == "unknown-table"
+
+
+@given(st.lists(st.integers(-(1 << 63), (1 << 63) - 1), min_size=1, max_size=60))
+@settings(deadline=None)
+def test_packed_and_runs_mirror_their_reader(values: list[int]) -> None:
+    out: list[bytes] = []
+    put_packed(out, values)
+    put_runs(out, values)
+    put_runs(out, [value for value in values for _ in range(3)])
+    reader = Reader(b"".join(out))
+    assert reader.packed(len(values)) == values
+    assert reader.runs(len(values)) == values
+    assert reader.runs(3 * len(values)) == [value for value in values for _ in range(3)]
+    reader.end()
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), st.sampled_from(RESOLUTIONS))
+@settings(max_examples=300, deadline=None)
+def test_the_fast_rounding_agrees_with_round(value: float, resolution: str) -> None:
+    scale = Scale(resolution)
+    try:
+        items, bias = scale.items([value])
+    except Refused:
+        assert abs(value) * scale.up / scale.down >= 1 << 62
+        return
+    assert items[0] - bias == round(value * scale.up / scale.down)
+
+
+def test_the_layout_is_what_the_page_says() -> None:
+    """By hand, from the docstrings of hub.buffer.columns and hub.buffer.ints."""
+    shape, subject = Shape((Column("m", "1", "0.5"),)), Subject("test:1")
+    rows = [Row(subject, shape, 1000, True, (2.0,), 1, 3), Row(subject, shape, 1300, True, (-1.0,), 1, 3)]
+    packed_none = b"\x01" + b"\xff\xff\x03" + b"\x00"  # one run, zigzag of −32768, width 0
+    assert encode(rows, Numbering()) == b"".join(
+        [
+            b"\x00\x01\x00",  # UTC, one group, shape 0
+            b"\x01" + b"\x00\x00" + b"\x04\x00",  # one subject, number 0, two reports
+            b"\xd0\x0f\x00" + struct.pack("<B", 0xD8) + b"\x04\x00",  # first time 1000, step 300
+            b"\x08\x00" + b"\x0b\x00",  # first item 4, step −6
+            b"\x01\x02\x00" + b"\x01\x06\x00",  # quality 1, trust 3
+            packed_none,
+            b"\x00",  # no position
+        ]
+    )

@@ -1,0 +1,324 @@
+"""Power cuts, modelled: every state a disk may be found in after one, against what the buffer promised before it.
+
+The model's disk keeps, beside what is durable, the writes and directory changes that no sync has covered. A power cut
+keeps any part of these: writes cut at any 512-byte sector, sectors lost in the middle, new names lost, unlinked names
+back. The oracle is the list of what a commit returned for. A twin whose sync does nothing must be caught.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from pathlib import Path
+
+import pytest
+from buffer_kit import SMALL, Backend, Clock, Party, assert_no_nonce_twice, batch, io_error, no_space, rows
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+
+from hub.buffer.ackset import Ranges
+from hub.buffer.journal import ACK_KEY, Batch, Journal, encode_ranges, range_key
+from hub.buffer.rows import READINGS
+from hub.errors import StorageError
+
+SECTOR = 512
+ROOT = Path("/model")
+PARTY = Party()
+
+
+class File:
+    def __init__(self) -> None:
+        self.durable = b""
+        self.visible = b""
+        self.lost = False  # a sync of it failed: what was pending then is never written back
+
+    def after_power_cut(self, rng: random.Random) -> None:
+        """What of the pending bytes reached the medium: any length, any sectors of it."""
+        keep = rng.choice([len(self.visible), rng.randint(len(self.durable), len(self.visible)), len(self.durable)])
+        found = bytearray(self.visible[:keep])
+        if rng.random() < 0.5:
+            for start in range(len(self.durable) // SECTOR * SECTOR, keep, SECTOR):
+                if rng.random() < 0.3:
+                    end = min(start + SECTOR, keep)
+                    found[start:end] = self.durable[start:end].ljust(end - start, b"\0")
+        self.durable = self.visible = bytes(found)
+
+
+class ModelDisk:
+    """A disk in memory with pending and durable state. The broken twins: one whose syncs do nothing, one that
+    hides it when a sync fails."""
+
+    def __init__(self, syncs: bool = True, honest: bool = True) -> None:
+        self.syncs, self.honest = syncs, honest
+        self.visible: dict[Path, dict[str, File]] = {}
+        self.durable: dict[Path, dict[str, File]] = {}
+        self.open: dict[int, File] = {}
+        self.fail: deque[tuple[str, object]] = deque()
+        self.written: dict[str, bytes] = {}
+        self._names: dict[int, str] = {}
+        self._next = 3
+        self._generation = 0
+
+    def _fault(self, call: str) -> object:
+        if self.fail and self.fail[0][0] == call:
+            fault = self.fail.popleft()[1]
+            if isinstance(fault, OSError):
+                raise fault
+            return fault
+        return None
+
+    def make_directory(self, directory: Path) -> None:
+        self.visible.setdefault(directory, {})
+        self.durable.setdefault(directory, {})
+
+    def names(self, directory: Path) -> list[str]:
+        return list(self.visible.get(directory, {}))
+
+    def size(self, path: Path) -> int:
+        return len(self._file(path).visible)
+
+    def _file(self, path: Path) -> File:
+        try:
+            return self.visible[path.parent][path.name]
+        except KeyError:
+            raise FileNotFoundError(2, "No such file", str(path)) from None
+
+    def create(self, path: Path) -> int:
+        self._fault("create")
+        folder = self.visible.setdefault(path.parent, {})
+        if path.name in folder:
+            raise FileExistsError(17, "File exists", str(path))
+        folder[path.name] = file = File()
+        self._next += 1
+        self.open[self._next] = file
+        self._names[self._next] = f"{path}#{self._generation}"
+        return self._next
+
+    def write(self, fd: int, data: bytes) -> int:
+        short = self._fault("write") is not None
+        taken = data[: len(data) // 3] if short else data
+        self.open[fd].visible += taken
+        self.written[self._names[fd]] = self.written.get(self._names[fd], b"") + taken
+        return len(taken)
+
+    def sync(self, fd: int) -> None:
+        file = self.open[fd]
+        try:
+            self._fault("sync")
+        except OSError:
+            file.lost = True
+            if self.honest:
+                raise
+        if self.syncs and not file.lost:
+            file.durable = file.visible
+
+    def close(self, fd: int) -> None:
+        del self.open[fd]
+
+    def sync_directory(self, directory: Path) -> None:
+        self._fault("sync_directory")
+        if self.syncs:
+            self.durable[directory] = dict(self.visible.get(directory, {}))
+
+    def unlink(self, path: Path) -> None:
+        self._fault("unlink")
+        self._file(path)
+        del self.visible[path.parent][path.name]
+
+    def read(self, path: Path, offset: int = 0, size: int | None = None) -> bytes:
+        return self._file(path).visible[offset : None if size is None else offset + size]
+
+    def cut(self, path: Path, size: int) -> None:
+        file = self._file(path)
+        file.visible = file.visible[:size]
+        if self.syncs:
+            file.durable = file.visible
+
+    def kill(self) -> None:
+        """The process is gone; the page cache is not."""
+        self.open.clear()
+        self.fail.clear()
+        self._generation += 1
+
+    def power_cut(self, rng: random.Random) -> None:
+        self.kill()
+        for directory, seen in self.visible.items():
+            kept = self.durable.get(directory, {})
+            names = {
+                name: kept.get(name, seen.get(name))
+                for name in {**kept, **seen}
+                if (name in kept and name in seen) or rng.random() < 0.5
+            }
+            found = {name: file for name, file in names.items() if file is not None}
+            self.durable[directory] = dict(found)
+            self.visible[directory] = dict(found)
+        for file in {id(file): file for folder in self.visible.values() for file in folder.values()}.values():
+            file.after_power_cut(rng)
+
+
+class CrashStates(RuleBasedStateMachine):
+    """Appends, commits with and without faults, deliveries, acks, kills and power cuts, in any order."""
+
+    syncs = honest = True
+
+    @initialize()
+    def begin(self) -> None:
+        self.disk = ModelDisk(self.syncs, self.honest)
+        self.clock = Clock()
+        self.backend: Backend = PARTY.reader()
+        self.promised: set[int] = set()
+        self.promised_records: dict[tuple[str, bytes], Ranges] = {}
+        self.local: dict[str, int] = {}
+        self.acks: dict[tuple[str, bytes], Ranges] = {}
+        self.number = 0
+        self.pending: Batch | None = None
+        self.pending_numbers: set[int] = set()
+        self.pending_local: dict[str, int] = {}
+        self.start()
+
+    def start(self) -> None:
+        self.pending = None
+        self.journal: Journal = PARTY.journal(ROOT, self.disk, self.clock)
+        assert self.journal.errors == []
+        told = dict(self.journal.local)
+        assert told.get("n", 0) >= self.local.get("n", 0), "durable LOCAL went back"
+        self.local = told
+
+    @rule(readings=st.integers(0, 300), alerts=st.integers(0, 3), fault=st.none() | st.sampled_from(
+        ["create", "write", "sync", "sync_directory", "unlink"]), kind=st.sampled_from(["io", "space", "short"]))  # fmt: skip
+    def commit(self, readings: int, alerts: int, fault: str | None, kind: str) -> None:
+        if self.pending is None:
+            count = readings + alerts
+            made = rows(self.number, count)
+            self.pending_numbers = set(range(self.number, self.number + count))
+            self.number += count
+            self.pending_local = {"n": self.number}
+            self.pending = batch(made[:readings], made[readings:], local=dict(self.pending_local))
+        if fault is not None:
+            short = kind == "short" and fault == "write"
+            self.disk.fail.append((fault, "short" if short else no_space() if kind == "space" else io_error()))
+        self.clock.advance(1)
+        try:
+            done = self.journal.commit(self.pending)
+        except StorageError:
+            return
+        finally:
+            self.disk.fail.clear()
+        for item in done:
+            if item.first <= item.last:
+                self.promised_records.setdefault((item.stream, item.run), Ranges()).add(item.first, item.last)
+        self.promised |= self.pending_numbers
+        self.local |= self.pending_local
+        self.pending = None
+
+    @rule()
+    def a_day_passes(self) -> None:
+        self.clock.advance(SMALL.segment_s)
+
+    @rule()
+    def deliver(self) -> None:
+        self.backend.drain(self.journal)
+
+    @precondition(lambda self: self.pending is None)
+    @rule(share=st.floats(0, 1))
+    def acknowledge(self, share: float) -> None:
+        """The backend acks a part of what it has; the ack set rides on the next commit."""
+        local: dict[str, object] = {}
+        import msgspec
+
+        for stream, run, seq in self.backend.digests:
+            if seq <= share * 20:
+                self.acks.setdefault((stream, run), Ranges()).add(seq, seq)
+        for (stream, run), ranges in self.acks.items():
+            if self.journal.catalog.last(stream, run):
+                local[range_key(ACK_KEY, stream, run)] = msgspec.msgpack.decode(encode_ranges(ranges))
+        self.pending_numbers, self.pending_local = set(), {}
+        self.pending = batch(local=local)
+        self.commit(0, 0, None, "io")
+
+    @rule()
+    def kill(self) -> None:
+        self.disk.kill()
+        self.start()
+        self.check_all()
+
+    @rule(seed=st.integers(0, 1 << 32))
+    def power_cut(self, seed: int) -> None:
+        self.disk.power_cut(random.Random(seed))
+        self.start()
+        self.check_all()
+
+    def check_all(self) -> None:
+        """Everything promised is at the backend or can still be delivered, once, and nothing promised is declared lost."""
+        self.backend.drain(self.journal)
+        found = self.backend.all_numbers
+        assert len(found) == len(set(found)), "a row was delivered under two identities"
+        assert self.promised <= set(found), "a promised row is lost"
+        for gap in [*self.backend.gaps, *self.journal._gaps]:
+            promised = self.promised_records.get((gap.stream, gap.run), Ranges())
+            assert not promised.count(gap.first, gap.last), "a promised record is declared lost"
+
+    @invariant()
+    def no_nonce_twice(self) -> None:
+        if hasattr(self, "disk"):
+            assert_no_nonce_twice(self.disk.written)
+
+    def teardown(self) -> None:
+        if hasattr(self, "disk"):
+            self.disk.fail.clear()
+            self.check_all()
+
+
+class WithoutSync(CrashStates):
+    """The twin that never syncs."""
+
+    syncs = False
+
+
+class WithDeafSync(CrashStates):
+    """The twin that reports durable what a failed sync did not write."""
+
+    honest = False
+
+
+STEPS = settings(
+    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck), database=None
+)
+
+
+def test_no_crash_state_breaks_a_promise() -> None:
+    run_state_machine_as_test(CrashStates, settings=STEPS)
+
+
+@pytest.mark.parametrize("twin", [WithoutSync, WithDeafSync])
+def test_a_broken_twin_is_caught(twin: type[CrashStates]) -> None:
+    with pytest.raises(AssertionError, match="promised|went back"):
+        run_state_machine_as_test(twin, settings=settings(STEPS, max_examples=300, report_multiple_bugs=False))
+
+
+def test_the_model_loses_only_what_is_pending() -> None:
+    disk = ModelDisk()
+    disk.make_directory(ROOT)
+    fd = disk.create(ROOT / "a")
+    disk.write(fd, b"x" * 1000)
+    disk.sync(fd)
+    disk.sync_directory(ROOT)
+    disk.write(fd, b"y" * 1000)
+    disk.create(ROOT / "b")
+    outcomes = set()
+    for seed in range(200):
+        rng = random.Random(seed)
+        twin = ModelDisk()
+        twin.visible = {ROOT: {}}
+        file = File()
+        file.durable, file.visible = b"x" * 1000, b"x" * 1000 + b"y" * 1000
+        twin.visible[ROOT] = {"a": file, "b": File()}
+        twin.durable[ROOT] = {"a": file}
+        twin.power_cut(rng)
+        data = twin.read(ROOT / "a")
+        assert data[:1000] == b"x" * 1000
+        outcomes.add((len(data), "b" in twin.names(ROOT)))
+    assert {size for size, _ in outcomes} >= {1000, 2000}
+    assert {name for _, name in outcomes} == {True, False}
+    assert READINGS == "readings"

@@ -1,0 +1,302 @@
+"""What a hub finds again after damage: one flipped bit costs at most one record, which is declared; a torn tail is cut."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from buffer_kit import SMALL, Backend, FaultyDisk, Party, batch, io_error, rows
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hub.buffer import frame
+from hub.buffer.inspect import export, verify
+from hub.buffer.opening import split
+from hub.buffer.recovery import Scan
+from hub.buffer.rows import ALERTS, READINGS
+from hub.buffer.segment import SegmentName
+from hub.errors import SegmentDamaged, StorageError
+
+COMMITS, PER_COMMIT = 7, 20
+
+
+@pytest.fixture(scope="module")
+def whole(party: Party, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two segments of readings and one of alerts, every commit whole."""
+    directory = tmp_path_factory.mktemp("whole")
+    journal = party.journal(directory)
+    for at in range(COMMITS):
+        made = rows(at * PER_COMMIT, PER_COMMIT)
+        journal.commit(batch(made[:-2], made[-2:], local={"at": at}))
+        if at == COMMITS // 2:
+            journal.writers[READINGS].close()
+    journal.close()
+    return directory
+
+
+@pytest.fixture
+def copy(whole: Path, tmp_path: Path) -> Iterator[Path]:
+    shutil.copytree(whole, tmp_path / "copy")
+    yield tmp_path / "copy"
+    shutil.rmtree(tmp_path / "copy")
+
+
+def recovered(party: Party, directory: Path) -> Backend:
+    """Everything a backend gets from `directory` after a restart, the GAPs of it included."""
+    journal = party.journal(directory)
+    backend = party.reader()
+    backend.drain(journal)
+    journal.commit(batch(rows(1000, 1)))
+    backend.drain(journal)
+    journal.close()
+    return backend
+
+
+PER_RECORD = {ALERTS: 2, READINGS: PER_COMMIT - 2}
+
+
+def lost(backend: Backend) -> int:
+    """How many records are missing; asserts that each is declared, with the right number of readings."""
+    gone = 0
+    for gap in backend.gaps:
+        count = gap.last - gap.first + 1
+        gone += count
+        assert gap.readings == 2 * count * PER_RECORD[gap.stream]
+        assert gap.reason == "damaged"
+        assert 1_800_000_000 <= gap.from_s <= gap.to_s
+        for seq in range(gap.first, gap.last + 1):
+            assert (gap.stream, gap.run, seq) not in backend.digests
+    found = set(backend.all_numbers) - {1000}
+    missing = set(range(COMMITS * PER_COMMIT)) - found
+    assert len(missing) == sum(gap.readings for gap in backend.gaps) // 2
+    return gone
+
+
+def flip(path: Path, at: int, bit: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1 << bit
+    path.write_bytes(bytes(data))
+
+
+def segments(directory: Path) -> list[Path]:
+    return sorted(directory.rglob("*.seg"))
+
+
+def test_nothing_is_lost_when_nothing_is_damaged(party: Party, copy: Path) -> None:
+    assert lost(recovered(party, copy)) == 0
+
+
+@given(st.data())
+@settings(max_examples=250, deadline=None)
+def test_a_flipped_bit_anywhere_costs_at_most_the_record_it_hits_and_is_declared(
+    party: Party, whole: Path, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    directory = tmp_path_factory.mktemp("flip")
+    shutil.copytree(whole, directory, dirs_exist_ok=True)
+    path = data.draw(st.sampled_from(segments(directory)))
+    at = data.draw(st.integers(0, path.stat().st_size - 1))
+    hit = next(
+        (head.kind for head in Scan.of(path.read_bytes()).heads if head.offset <= at < head.offset + head.size), None
+    )
+    flip(path, at, data.draw(st.integers(0, 7)))
+    assert lost(recovered(party, directory)) == (1 if hit in frame.NUMBERED else 0)
+    shutil.rmtree(directory)
+
+
+def test_every_byte_of_the_last_committed_record_is_guarded(party: Party, whole: Path, tmp_path: Path) -> None:
+    """The last record has no successor that shows it existed: its damage must still be told from a torn write."""
+    directory = tmp_path / "last"
+    name = segments(whole)[0].relative_to(whole)  # alerts: no LOCAL after the block
+    head = Scan.of((whole / name).read_bytes()).heads[-1]
+    assert head.kind == frame.BLOCK
+    for at in range(head.offset, head.offset + head.size, 3):
+        shutil.copytree(whole, directory)
+        flip(directory / name, at, at % 8)
+        assert lost(recovered(party, directory)) == 1
+        shutil.rmtree(directory)
+
+
+def test_a_torn_tail_is_cut_at_every_length(party: Party, whole: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "torn"
+    name = segments(whole)[-1].relative_to(whole)
+    data = (whole / name).read_bytes()
+    blocks = [head for head in Scan.of(data).heads if head.kind == frame.BLOCK]
+    second, last = blocks[-2], blocks[-1]
+    for end in range(second.offset + second.size, last.offset + last.size, 5):
+        shutil.copytree(whole, directory)
+        (directory / name).write_bytes(data[:end])
+        backend = recovered(party, directory)
+        assert backend.gaps == []
+        kept = Scan.of(data[:end]).end
+        assert (directory / name).stat().st_size == kept
+        assert len(backend.all_numbers) == COMMITS * PER_COMMIT - (PER_COMMIT - 2) + 1
+        shutil.rmtree(directory)
+
+
+@pytest.mark.parametrize("size", [0, 4, 8, 30, 1000, 3000])
+def test_a_first_commit_that_never_finished_leaves_no_segment(party: Party, copy: Path, size: int) -> None:
+    donor = party.journal(copy.parent / "donor")
+    donor.commit(batch([], rows(0, 1)))
+    (path,) = (copy.parent / "donor" / ALERTS).iterdir()
+    fresh = copy / ALERTS / str(SegmentName(99, b"r" * 16, 1))
+    data = path.read_bytes()
+    table = next(head for head in Scan.of(data).heads if head.kind == frame.TABLE)
+    fresh.write_bytes(data[: min(size, table.offset + 5)])
+    journal = party.journal(copy)
+    assert not fresh.exists()
+    journal.commit(batch([], rows(2000, 1)))
+    assert journal.catalog.of(ALERTS)[-1].number == 100
+    journal.close()
+    backend = recovered(party, copy)
+    backend.numbers = {key: numbers for key, numbers in backend.numbers.items() if numbers != [2000]}
+    assert lost(backend) == 0
+
+
+def test_a_zeroed_block_is_declared(party: Party, copy: Path) -> None:
+    path = segments(copy)[1]
+    scan = Scan.of(path.read_bytes())
+    blocks = [head for head in scan.heads if head.kind == frame.BLOCK]
+    data = bytearray(scan.data)
+    for head in blocks[1:3]:
+        data[head.offset : head.offset + head.size] = bytes(head.size)
+    path.write_bytes(bytes(data))
+    assert lost(recovered(party, copy)) == 2
+
+
+def test_a_segment_without_its_epoch_is_declared_whole(party: Party, copy: Path) -> None:
+    path = segments(copy)[1]
+    scan = Scan.of(path.read_bytes())
+    data = bytearray(scan.data)
+    epochs = [head for head in scan.heads if head.kind == frame.EPOCH]
+    assert len(epochs) == 2
+    for head in epochs:
+        data[head.offset + 200] ^= 1
+    path.write_bytes(bytes(data))
+    assert lost(recovered(party, copy)) == COMMITS // 2 + 1
+
+
+def test_duplicated_and_swapped_records_change_nothing(party: Party, copy: Path) -> None:
+    path = segments(copy)[1]
+    scan = Scan.of(path.read_bytes())
+    raws = [scan.raw(head) for head in scan.heads]
+    blocks = [at for at, head in enumerate(scan.heads) if head.kind == frame.BLOCK]
+    raws[blocks[1]], raws[blocks[2]] = raws[blocks[2]], raws[blocks[1]]
+    path.write_bytes(scan.data[:8] + b"".join(raws) + raws[blocks[0]])
+    assert lost(recovered(party, copy)) == 0
+
+
+def test_a_deleted_segment_is_declared_by_the_next_process_that_knows_of_it(party: Party, copy: Path) -> None:
+    journal = party.journal(copy)
+    segments(copy)[1].unlink()
+    backend = party.reader()
+    backend.drain(journal)
+    journal.commit(batch(rows(1000, 1)))
+    backend.drain(journal)
+    assert [(gap.stream, gap.first, gap.last) for gap in backend.gaps] == [(READINGS, 1, COMMITS // 2 + 1)]
+
+
+def test_damage_is_declared_once(party: Party, copy: Path) -> None:
+    path = segments(copy)[1]
+    block = next(head for head in Scan.of(path.read_bytes()).heads if head.kind == frame.BLOCK)
+    flip(path, block.offset + 50, 1)
+    backend = party.reader()
+    for _ in range(3):
+        journal = party.journal(copy)
+        for _ in range(2):
+            backend.drain(journal)
+            journal.commit(batch(rows(1000, 1)))
+        journal.close()
+    backend.drain(party.journal(copy))
+    assert len({(gap.first, gap.last) for gap in backend.gaps}) == 1
+    assert len([key for key in backend.digests if key not in backend.numbers]) == 1
+
+
+def test_damage_in_what_is_acked_is_no_gap(party: Party, copy: Path) -> None:
+    path = segments(copy)[1]
+    block = next(head for head in Scan.of(path.read_bytes()).heads if head.kind == frame.BLOCK)
+    flip(path, block.offset + 50, 1)
+    journal = party.journal(copy)
+    run = journal.catalog.of(READINGS)[0].run
+    journal.acks.add(READINGS, run, 1, 1)
+    party.reader().drain(journal)
+    assert not journal.pressing
+
+
+def test_files_that_are_no_segments_are_left_alone(party: Party, copy: Path) -> None:
+    (copy / READINGS / "notes.txt").write_text("mine")
+    (copy / READINGS / "1-2-3.seg").write_text("mine too")
+    assert lost(recovered(party, copy)) == 0
+    assert (copy / READINGS / "notes.txt").read_text() == "mine"
+
+
+def test_a_segment_that_cannot_be_synced_is_not_delivered(party: Party, copy: Path) -> None:
+    disk = FaultyDisk()
+    disk.fail["cut"] = [None, io_error()]  # alerts first… the second is readings
+    journal = party.journal(copy, disk)
+    backend = party.reader()
+    backend.drain(journal)
+    assert "not delivered" in journal.errors[0]
+    delivered = {key for key in backend.numbers if key[0] == READINGS}
+    assert len(delivered) in (COMMITS, COMMITS // 2 + 1, 0)
+    assert len({key[0] for key in backend.numbers}) >= 1
+    journal.close()
+    assert lost(recovered(party, copy)) == 0
+
+
+def test_verify_names_what_is_damaged_without_a_key(party: Party, copy: Path) -> None:
+    reports = verify(copy)
+    assert all(report.whole for report in reports)
+    assert sum(report.records for report in reports) == 2 * COMMITS
+    assert sum(report.readings for report in reports) == 2 * COMMITS * PER_COMMIT
+    path = segments(copy)[1]
+    blocks = [head for head in Scan.of(path.read_bytes()).heads if head.kind == frame.BLOCK]
+    flip(path, blocks[1].offset + 60, 3)
+    last = segments(copy)[-1]
+    last.write_bytes(last.read_bytes() + blocks_head(blocks[1]))
+    damaged = {report.path: report for report in verify(copy)}
+    assert damaged[str(path)].missing == ((2, 2),)
+    assert damaged[str(path)].damaged == ((blocks[1].offset, blocks[1].offset + blocks[1].size),)
+    assert not damaged[str(path)].whole
+    assert damaged[str(last)].torn == frame.HEADER_SIZE
+    assert damaged[str(last)].whole
+
+
+def blocks_head(head: frame.Head) -> bytes:
+    """The beginning of a record, as a write that was cut leaves it."""
+    return frame.pack_header(frame.BLOCK, 500, readings=1, seq=head.seq, total=1, commit_s=1)
+
+
+def test_an_export_opens_like_the_segments(party: Party, copy: Path, tmp_path: Path) -> None:
+    out = tmp_path / "all.records"
+    assert export(copy, out) == 2 * COMMITS
+    backend = party.reader()
+    for raw in split(out.read_bytes()):
+        backend.take(raw)
+    assert backend.all_numbers == list(range(COMMITS * PER_COMMIT))
+    assert export(copy, tmp_path / "closed", running=True) == COMMITS // 2 + 1
+    with pytest.raises(StorageError):
+        export(copy, out)
+    with pytest.raises(StorageError):
+        verify(tmp_path / "nowhere")
+    with pytest.raises(SegmentDamaged):
+        list(split(out.read_bytes()[:-1]))
+
+
+def test_what_a_later_segment_supersedes_is_not_exported(party: Party, tmp_path: Path) -> None:
+    disk = FaultyDisk()
+    journal = party.journal(tmp_path / "b", disk)
+    journal.commit(batch(rows(0, 3)))
+    disk.fail["sync"] = [io_error()]
+    pending = batch(rows(3, 3))
+    with pytest.raises(StorageError):
+        journal.commit(pending)
+    journal.commit(pending)
+    assert export(tmp_path / "b", tmp_path / "out") == 2
+    backend = party.reader()
+    for raw in split((tmp_path / "out").read_bytes()):
+        backend.take(raw)
+    assert backend.all_numbers == list(range(6))
+    assert [report.last for report in verify(tmp_path / "b")] == [1, 2]
+    assert SMALL.segment_bytes > 0

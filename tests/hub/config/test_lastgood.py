@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hub.config import lastgood
+from hub.config.lastgood import recall, remember, start
+from hub.config.load import Loaded, Models, load
+from hub.errors import ConfigError, StorageError
+
+Read = Callable[..., Loaded]
+Write = Callable[..., Path]
+
+SECRET = "c0ffee00c0ffee00"
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def kept(state: Path) -> Path:
+    return state / "config" / "last-good.msgpack"
+
+
+@pytest.fixture
+def text(base: str) -> str:
+    return base.replace("settings:", "key: !secret k\n    settings:") + "link: {uplinks: {carrier: {url: x}}}\n"
+
+
+def test_what_is_remembered_is_recalled(read: Read, models: Models, text: str, state: Path) -> None:
+    loaded = read(text, ILOT_SECRET_K=SECRET)
+    remember(state, loaded)
+    recalled = recall(state, models, environ={"ILOT_SECRET_K": SECRET})
+    assert recalled is not None
+    assert recalled.left_out == []
+    assert recalled.loaded == loaded
+    assert recalled.loaded.devices[0].key == bytes.fromhex(SECRET)
+
+
+def test_it_holds_the_name_of_a_secret_and_not_its_value(read: Read, text: str, state: Path, kept: Path) -> None:
+    remember(state, read(text, ILOT_SECRET_K=SECRET))
+    content = kept.read_bytes()
+    assert SECRET.encode() not in content
+    assert bytes.fromhex(SECRET) not in content
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+
+
+def test_the_value_of_a_secret_is_looked_up_again_at_every_start(
+    write: Write, models: Models, text: str, state: Path
+) -> None:
+    path = write(text)
+    remember(state, load(path, models, environ={"ILOT_SECRET_K": "aa"}))
+    assert start(path, models, state_dir=state, environ={"ILOT_SECRET_K": "bb"}).loaded.devices[0].key == b"\xbb"
+
+
+def test_nothing_was_remembered_yet(models: Models, state: Path) -> None:
+    assert recall(state, models, environ={}) is None
+
+
+def test_an_invalid_file_leaves_the_last_good_one_running_and_says_why(
+    write: Write, models: Models, base: str, state: Path
+) -> None:
+    path = write(base)
+    good = load(path, models, environ={})
+    remember(state, good)
+    for broken in (base.replace("unit: 3", "unit: x"), "a: [", "\0"):
+        write(broken)
+        started = start(path, models, state_dir=state, environ={})
+        assert started.loaded == good
+        assert started.problems
+        assert started.problems[0].file == str(path)
+    path.unlink()
+    assert start(path, models, state_dir=state, environ={}).loaded == good
+
+
+def test_an_invalid_file_with_nothing_to_fall_back_on_is_an_error(write: Write, models: Models, state: Path) -> None:
+    for directory in (state, None):
+        with pytest.raises(ConfigError, match="not an option"):
+            start(write("hubb: {}"), models, state_dir=directory, environ={})
+
+
+def test_a_right_file_is_read_whatever_was_remembered(write: Write, models: Models, base: str, state: Path) -> None:
+    path = write(base)
+    remember(state, load(path, models, environ={}))
+    write(base.replace("unit: 3", "unit: 4"))
+    started = start(path, models, state_dir=state, environ={})
+    assert (started.problems, started.loaded.devices[0].settings["unit"]) == ([], 4)
+
+
+FAST = """
+import sys
+from pathlib import Path
+from hub.config.build import Models
+from hub.config.lastgood import remember, start
+started = start(Path(sys.argv[1]), Models(), state_dir=Path(sys.argv[2]), environ={})
+assert not started.problems
+remember(Path(sys.argv[2]), started.loaded)
+print("ruamel" if "ruamel.yaml" in sys.modules else "none", started.loaded.config.hub.name)
+"""
+
+
+def test_an_unchanged_file_is_started_from_without_a_yaml_parser(write: Write, state: Path) -> None:
+    write("name: X\n", "hub.yaml")
+    path = write("hub: !include hub.yaml\n")
+
+    def run() -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", FAST, str(path), str(state)], capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    assert run() == "ruamel X"
+    assert run() == "none X"
+    write("name: Y\n", "hub.yaml")
+    assert run() == "ruamel Y"
+    assert run() == "none Y"
+
+
+def test_secrets_in_ordinary_lines_do_not_need_the_parser_either(write: Write, state: Path, tmp_path: Path) -> None:
+    write("k: aabb # a key\n", "secrets.yaml")
+    code = "import sys; from hub.config.secrets import Vault; from pathlib import Path\n"
+    code += "assert Vault(Path(sys.argv[1]), {}).get('k').get_secret_value() == 'aabb'\n"
+    code += "assert 'ruamel.yaml' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+
+
+def test_a_plugin_that_is_gone_costs_its_own_devices_only(write: Write, models: Models, base: str, state: Path) -> None:
+    text = base.replace("integrations:", "integrations:\n  radio:") + (
+        "  radio:x: {integration: radio, place: room-1}\nlink: {uplinks: {carrier: {url: x}}}\n"
+    )
+    path = write(text)
+    remember(state, load(path, models, environ={}))
+    fewer = Models(integrations={"radio": models.integrations["radio"]})
+    started = start(path, fewer, state_dir=state, environ={})
+    assert [i.name for i in started.loaded.integrations] == ["radio"]
+    assert [d.id for d in started.loaded.devices] == ["radio:x"]
+    assert started.loaded.uplinks == []
+    assert {p.path for p in started.left_out} == {"integrations.meter", "link.uplinks.carrier"}
+    assert {p.path for p in started.problems} == {"integrations.meter", "link.uplinks.carrier"}
+
+
+def test_a_secret_that_is_gone_costs_its_own_device_only(write: Write, models: Models, text: str, state: Path) -> None:
+    path = write(
+        text.replace("devices:", "devices:\n  meter:b: {integration: meter, place: room-1, settings: {unit: 1}}")
+    )
+    remember(state, load(path, models, environ={"ILOT_SECRET_K": "aa"}))
+    for secrets in (None, "k: [broken", "\0"):
+        if secrets is not None:
+            write(secrets, "secrets.yaml")
+        started = start(path, models, state_dir=state, environ={})
+        assert [d.id for d in started.loaded.devices] == ["meter:b"]
+        assert started.problems
+        assert started.left_out
+
+
+def test_what_the_core_itself_no_longer_accepts_cannot_be_recalled(
+    read: Read, models: Models, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remember(state, read("hub: {name: x}"))
+    monkeypatch.setattr(lastgood, "reveal", lambda *_: {"hub": {"nmae": "x"}})
+    assert recall(state, models, environ={}) is None
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_damaged_file_counts_as_none(
+    read: Read, models: Models, base: str, state: Path, kept: Path, data: st.DataObject
+) -> None:
+    remember(state, read(base))
+    whole = kept.read_bytes()
+    place = data.draw(st.integers(0, len(whole) - 1))
+    flipped = bytes([whole[place] ^ (1 << data.draw(st.integers(0, 7)))])
+    kept.write_bytes(whole[:place] + data.draw(st.sampled_from([b"", flipped])) * 1 + whole[place + 1 :])
+    assert recall(state, models, environ={}) is None
+    kept.write_bytes(whole[:place])
+    assert recall(state, models, environ={}) is None
+    kept.write_bytes(whole)
+    assert recall(state, models, environ={}) is not None
+
+
+def test_equal_content_is_not_written_again(read: Read, base: str, state: Path, kept: Path) -> None:
+    remember(state, read(base))
+    before = kept.stat().st_ino
+    remember(state, read(base))
+    assert kept.stat().st_ino == before
+    remember(state, read(base + "# other\n"))
+    assert kept.stat().st_ino != before
+
+
+def test_it_is_synced_before_it_is_renamed_and_the_directory_after(
+    read: Read, base: str, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def synced(descriptor: int) -> None:
+        calls.append("directory" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        fsync(descriptor)
+
+    def replaced(self: Path, target: Path) -> Path:
+        calls.append("rename")
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", replaced)
+    remember(state, read(base))
+    assert calls == ["file", "rename", "directory"]
+
+
+def test_a_full_disk_is_told_and_leaves_the_former_one(
+    read: Read, models: Models, base: str, state: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remember(state, read(base))
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="No space left"):
+        remember(state, read(base + "# other\n"))
+    assert recall(state, models, environ={}) is not None
+    assert list(kept.parent.iterdir()) == [kept]

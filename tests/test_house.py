@@ -1,0 +1,262 @@
+"""The house itself: its public names, its layers, and that the gate catches what it is there to catch."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+API = [
+    *(
+        "AuthFailed",
+        "Candidate",
+        "Config",
+        "DecodeError",
+        "Decoded",
+        "Device",
+        "Frame",
+        "HttpUrl",
+        "METRICS",
+        "Message",
+    ),
+    *("Metric", "NeedKey", "NotReady", "Position", "Proof", "Quality", "Register", "RegisterDecoder", "RegisterUplink"),
+    *("Report", "Session", "Signal", "Uplink", "hookimpl"),
+]
+
+
+def tool(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+# -- names -------------------------------------------------------------------------------------------------------
+
+
+def test_the_plugin_api_is_these_names_and_no_other() -> None:
+    import hub
+
+    assert sorted(API) == hub.__all__ == dir(hub)
+    assert all(getattr(hub, name) is not None for name in API)
+
+
+def test_a_name_the_api_lacks_is_refused_with_those_it_has() -> None:
+    import hub
+
+    with pytest.raises(AttributeError, match=r"no 'Reading'; it has: AuthFailed, "):
+        _ = hub.Reading
+
+
+def test_importing_the_hub_imports_nothing_of_it() -> None:
+    loaded = python(
+        "import sys, hub; print(*(m for m in sys.modules if m.startswith(('hub.', 'pydantic', 'aiohttp'))))"
+    )
+    assert loaded.split() == []
+
+
+def test_a_type_checker_and_a_running_plugin_see_the_same_names() -> None:
+    source = (ROOT / "hub/__init__.py").read_text()
+    assert sorted(re.findall(r"^    from \S+ import (\w+) as \1$", source, re.MULTILINE)) == sorted(API)
+
+
+# -- packaging ---------------------------------------------------------------------------------------------------
+
+
+def test_every_entry_point_leads_to_a_module_of_this_house() -> None:
+    groups = [PROJECT["scripts"], *PROJECT["entry-points"].values()]
+    for target in (value for group in groups for value in group.values()):
+        path = ROOT / target.partition(":")[0].replace(".", "/")
+        assert path.with_suffix(".py").exists() or (path / "__init__.py").exists(), target
+
+
+def test_plugins_and_integrations_are_no_packages_of_their_own() -> None:
+    assert not (ROOT / "plugins/__init__.py").exists()
+    assert not (ROOT / "integrations/__init__.py").exists()
+
+
+def test_every_dependency_is_pinned_with_its_hashes() -> None:
+    pins = (ROOT / "constraints.txt").read_text().replace("\\\n", " ")
+    pinned = set()
+    for line in pins.splitlines():
+        if line.strip() and not line.startswith((" ", "#")):
+            match = re.match(r"([\w.-]+)==\S+", line)
+            assert match, f"not pinned: {line[:80]}"
+            assert "--hash=sha256:" in line, f"without hash: {line[:80]}"
+            pinned.add(re.sub(r"[-_.]+", "-", match[1]).lower())
+    wanted = [*PROJECT["dependencies"], *(d for extra in PROJECT["optional-dependencies"].values() for d in extra)]
+    names = {re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", d)[0]).lower() for d in wanted}  # type: ignore[index]
+    assert names - {"ilot"} <= pinned
+
+
+def test_every_dependency_has_its_line_of_why() -> None:
+    page = (ROOT / "docs/adr/0001-dependencies.md").read_text()
+    wanted = [*PROJECT["dependencies"], *(d for extra in PROJECT["optional-dependencies"].values() for d in extra)]
+    for name in {re.match(r"[\w.-]+", d)[0] for d in wanted} - {"ilot"}:  # type: ignore[index]
+        assert re.search(rf"^\|.*\b{re.escape(name)}\b.*\|", page, re.MULTILINE), name
+
+
+# -- layers ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """A copy of what import-linter reads, to break."""
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for name in ("hub", "backend", "integrations", "plugins"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def broken_contracts(house: Path) -> set[str]:
+    """Identifiers of the contracts that import-linter finds broken there."""
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-logo", "--no-cache"],
+        env={**os.environ, "PYTHONPATH": str(house)},
+        cwd=house,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    contracts = tomllib.loads((house / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    broken = {c["id"] for c in contracts if re.search(rf"^{re.escape(c['name'])} BROKEN", done.stdout, re.MULTILINE)}
+    assert bool(broken) == bool(done.returncode), done.stdout + done.stderr
+    return broken
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "contract"),
+    [
+        ("hub/model.py", "import hub.catalogue", "layers"),
+        ("hub/novelty.py", "", "layers"),
+        ("hub/live.py", "from hub import Report", "facade"),
+        ("hub/devices.py", "import integrations.modbus", "core"),
+        ("integrations/host/x.py", "import hub.model", "plugins"),
+        ("integrations/host/x.py", "import integrations.modbus", "strangers"),
+        ("backend/x.py", "import hub.pipeline", "backend"),
+        ("hub/catalogue.py", "import asyncio", "pure"),
+    ],
+)
+def test_an_import_that_breaks_the_architecture_breaks_its_contract(
+    house: Path, file: str, line: str, contract: str
+) -> None:
+    path = house / file
+    path.write_text((path.read_text() if path.exists() else "") + f"\n{line}\n")
+    assert contract in broken_contracts(house)
+
+
+def test_a_plugin_may_import_the_facade_and_the_test_kit(house: Path) -> None:
+    (house / "integrations/host/x.py").write_text("import hub\nimport hub.testing\nfrom hub import Report\n")
+    assert broken_contracts(house) == set()
+
+
+# -- documentation -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    module = tool("check_docs")
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    return module
+
+
+def problems(check: Callable[..., object], page: Path, text: str) -> list[str]:
+    page.write_text(text)
+    return list(check([page]))  # type: ignore[call-overload, no-any-return]
+
+
+def test_a_link_that_leads_nowhere_is_found(docs: ModuleType, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    assert problems(docs.links, page, "# One two\n[a](page.md#one-two) [b](https://example.org/x) [c](#one-two)") == []
+    assert problems(docs.links, page, "[a](gone.md)") == ["page.md: link to gone.md, which does not exist"]
+    assert problems(docs.links, page, "# One\n[a](#two)") == ["page.md: link to #two: no such heading"]
+
+
+def test_a_block_that_differs_from_its_file_is_found_and_renewed(docs: ModuleType, tmp_path: Path) -> None:
+    page, source = tmp_path / "page.md", tmp_path / "plugin.py"
+    page.write_text("x\n<!-- inject: plugin.py -->\n<!-- /inject -->\ny\n")
+    source.write_text("a = 1\n# [part]\nb = 2\n# [/part]\n")
+    assert len(list(docs.injected([page], write=False))) == 1
+    assert list(docs.injected([page], write=True)) == []
+    assert "a = 1\n# [part]\nb = 2" in page.read_text()
+    assert list(docs.injected([page], write=False)) == []
+    source.write_text("a = 2\n")
+    assert len(list(docs.injected([page], write=False))) == 1
+
+
+def test_a_block_that_is_never_closed_is_found(docs: ModuleType, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("x\n<!-- inject: plugin.py -->\n")
+    assert len(list(docs.injected([page], write=False))) == 1
+
+
+def test_a_readme_without_its_headings_is_found(docs: ModuleType, tmp_path: Path) -> None:
+    folder = tmp_path / "integrations/one"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    assert list(docs.readmes()) == ["integrations/one/README.md: missing"]
+    (folder / "README.md").write_text("# One\n## Devices\n## Readings\n## Configuration\n## Limits\n")
+    assert len(list(docs.readmes())) == 1
+    (folder / "README.md").write_text("# One\n## Devices\n## Configuration\n## Readings\n## Limits\n")
+    assert list(docs.readmes()) == []
+
+
+@pytest.mark.parametrize("text", ["see /wor" + "k/main", "pip install --index-ur" + "l x", "/home/" + "pi/ilot"])
+def test_a_path_or_address_of_somebodys_machine_is_found(docs: ModuleType, tmp_path: Path, text: str) -> None:
+    assert len(problems(docs.strangers, tmp_path / "page.md", text)) == 1
+
+
+def test_a_command_that_does_not_exist_is_found(docs: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text("setup: ## x\n")
+    page = tmp_path / "page.md"
+    assert problems(docs.commands, page, "`ilot run --config x`, `make setup`") == []
+    assert problems(docs.commands, page, "`ilot fly`") == ["page.md: `ilot fly` is no command"]
+    assert problems(docs.commands, page, "`make tea`") == ["page.md: `make tea` is no target of the Makefile"]
+
+
+@pytest.mark.parametrize(
+    ("shown", "state", "sane"),
+    [
+        ("`tests/test_house.py::test_a_command_that_does_not_exist_is_found`", "held", True),
+        ("`tests/test_house.py::test_that_nobody_wrote`", "held", False),
+        ("`tests/gone.py::test_a`", "held", False),
+        ("", "held", False),
+        ("work: LoRa", "to come", True),
+        ("work: Someday", "to come", False),
+        ("", "to come", False),
+        ("`tests/test_house.py::test_a_command_that_does_not_exist_is_found`; work: LoRa", "in part", True),
+        ("work: LoRa", "in part", False),
+        ("work: LoRa", "nearly", False),
+    ],
+)
+def test_a_security_row_needs_a_test_that_exists_or_named_work(shown: str, state: str, sane: bool) -> None:
+    assert (list(tool("check_security_table").judge(shown, state)) == []) is sane
+
+
+def test_every_security_requirement_has_its_row(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    table = tool("check_security_table")
+    assert table.main() == 0
+    shortened = tmp_path / "security.md"
+    shortened.write_text(re.sub(r"^\| T4 .*\n", "", table.PAGE.read_text(), flags=re.MULTILINE))
+    monkeypatch.setattr(table, "PAGE", shortened)
+    assert table.main() == 1

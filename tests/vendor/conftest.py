@@ -1,0 +1,57 @@
+"""What a stranger does: builds a wheel, installs it beside ilot's own wheel, in an environment of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ("pyproject.toml", "README.md", "LICENSE", "hub", "backend", "integrations", "plugins", "packs")
+QUIET = {**os.environ, "PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "NO_COLOR": "1"}
+collect_ignore = ["acme_thermo", "broken"]  # they are distributions of somebody else, tested where they are installed
+
+
+def command(*arguments: object, timeout: float = 180) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, away from this repository; its whole output is in the failure when it fails."""
+    words = [str(word) for word in arguments]
+    done = subprocess.run(words, env=QUIET, cwd="/", capture_output=True, text=True, timeout=timeout, check=False)
+    assert done.returncode == 0, f"{arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def wheel(source: Path, out: Path) -> Path:
+    """Build one wheel with the tools installed here: nothing is fetched."""
+    command(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, source)
+    return max(out.glob("*.whl"), key=lambda path: path.stat().st_mtime_ns)
+
+
+@pytest.fixture(scope="session")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `bin` directory of an environment that holds the wheels of ilot and of two vendors. Third-party
+    packages are this environment's; ilot is not: it comes from its wheel alone."""
+    folder = tmp_path_factory.mktemp("stranger")
+    source = folder / "ilot"
+    source.mkdir()
+    for name in SOURCES:
+        path = ROOT / name
+        if path.is_dir():
+            shutil.copytree(path, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            shutil.copy(path, source / name)
+    vendors = [shutil.copytree(ROOT / "tests/vendor" / name, folder / name) for name in ("acme_thermo", "broken")]
+    wheels = [wheel(distribution, folder / "wheels") for distribution in (source, *vendors)]
+
+    environment = folder / "venv"
+    venv.create(environment, symlinks=True)
+    python = environment / "bin" / "python"
+    command(sys.executable, "-m", "pip", "--python", python, "install", "--no-index", "--no-deps", *wheels)
+    site = Path(sysconfig.get_path("purelib", vars={"base": str(environment), "platbase": str(environment)}))
+    (site / "packages.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return python.parent

@@ -1,0 +1,48 @@
+"""A distribution that knows only `import hub` builds, installs, is described and runs; a broken one loses itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import command
+
+
+def describe(stranger: Path, name: str) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(command(stranger / "python", "-m", "hub.isolation", "describe", name).stdout)
+    return answer
+
+
+def test_the_hub_under_test_comes_from_its_wheel(stranger: Path) -> None:
+    where = command(stranger / "python", "-c", "import hub; print(hub.__file__)").stdout.strip()
+    assert Path(where).is_relative_to(stranger.parent)
+
+
+def test_a_strangers_plugin_is_described_without_running_in_the_hub(stranger: Path) -> None:
+    description = describe(stranger, "acme_thermo")
+    assert description["distribution"] == "ilot-acme-thermo"
+    assert description["version"] == "1.0"
+    assert not description["shipped"]
+    assert not description["error"]
+    (integration,) = description["integrations"]
+    assert integration["name"] == "acme_thermo"
+    assert integration["schema"]["required"] == ["url"]
+    assert integration["schema"]["properties"]["interval"]["default"] == "PT1M"
+
+
+def test_the_vendors_own_test_passes_with_the_test_kit(stranger: Path) -> None:
+    test = stranger.parent.parent / "acme_thermo" / "test_acme_thermo.py"
+    assert "1 passed" in command(stranger / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", test).stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("broken_import", "no licence found"), ("broken_registration", "'region'")]
+)
+def test_a_plugin_that_cannot_load_is_described_by_its_error(stranger: Path, name: str, reason: str) -> None:
+    description = describe(stranger, name)
+    assert reason in description["error"]
+    assert "ilot-broken-vendor 0.3" in description["error"]
+    assert description["integrations"] == []

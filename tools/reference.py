@@ -1,0 +1,199 @@
+"""Reference pages written from the code: the plugin API and the command line."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from enum import Enum
+from typing import Any
+
+import click
+import msgspec
+
+Page = tuple[str, str]
+"""A path below docs/ and its whole text."""
+
+_NOTE = "<!-- Written from the code by `make docs`. Edit the docstrings, not this page. -->\n"
+_PLUGINS = """A plugin is a Python module named by an entry point of the group `hub.plugins`. It imports `hub`, and
+nothing else of the hub. The [tutorial](../tutorials/first-plugin.md) shows the whole of one.
+"""
+_HOOKS = """Mark an implementation with `@hub.hookimpl`. Hooks are called for one plugin at a time: one that raises
+loses only itself.
+"""
+
+
+def hooks() -> Page:
+    """Every hook, then every name of the façade, each with its signature and its docstring."""
+    hub = importlib.import_module("hub")
+    specs = importlib.import_module("hub.hookspecs").Hooks
+    out = [
+        "# Hooks and the plugin API\n",
+        _NOTE,
+        _PLUGINS,
+        "## Hooks\n",
+        _HOOKS,
+    ]
+    for name, hook in sorted(vars(specs).items()):
+        if inspect.isfunction(hook) and not name.startswith("_"):
+            out += [f"### `{name}`\n", _code(f"def {name}{_signature(hook)}"), _text(hook.__doc__)]
+    out.append("## Names of `hub`\n")
+    for name in sorted(hub.__all__):
+        out += [f"### `{name}`\n", *_describe(name, getattr(hub, name))]
+    session = importlib.import_module("hub.session")
+    out.append("## What a session hands out\n")
+    for name in ("Http", "Reply", "Devices", "State"):
+        out += [f"### `{name}`\n", *_describe(name, getattr(session, name))]
+    return "reference/hooks.md", _page(out)
+
+
+def metrics() -> Page:
+    """The catalogue of metrics as one table."""
+    catalogue = importlib.import_module("hub.catalogue")
+    rows = [
+        f"| `{m.key}` | `{m.unit}` | {m.resolution} | {m.kind} | {_bounds(m)} | {m.privacy} | {m.en} · {m.fr} |"
+        for m in catalogue.METRICS.values()
+    ]
+    head = ["| key | unit | resolution | kind | bounds | privacy | meaning |", "|---|---|---|---|---|---|---|"]
+    text = (
+        "One key has one meaning everywhere. Units are UCUM. The resolution is the smallest step that is kept, in "
+        "that unit. A value outside the bounds is refused as implausible. What may be personal is called personal.\n"
+    )
+    return "reference/metrics.md", _page(["# Metrics\n", _NOTE, text, *head, *rows])
+
+
+def command_line() -> Page:
+    """Every command of `ilot` and the exit codes."""
+    module = importlib.import_module("hub.cli")
+    root: click.Group = module.ilot
+    out = ["# Commands\n", _NOTE, _text(root.help), *_exit_codes(module.__doc__ or "")]
+    for path, command in _commands(root, click.Context(root, info_name="ilot")):
+        out += [f"## `{path}`\n", _text(command.help)]
+        rows = [_parameter(p) for p in command.params if not getattr(p, "hidden", False)]
+        if rows:
+            out += ["| option | meaning |", "|---|---|", *rows, ""]
+    return "reference/cli.md", _page(out)
+
+
+def configuration() -> Page:
+    """The options of the core, as `hub.config` renders them."""
+    return "reference/configuration.md", importlib.import_module("hub.config.reference").render()
+
+
+def command_names() -> dict[str, set[str]]:
+    """Name of each command -> names of its subcommands."""
+    names: dict[str, set[str]] = {}
+    root: click.Group = importlib.import_module("hub.cli").ilot
+    for path, _ in _commands(root, click.Context(root, info_name="ilot")):
+        first, *rest = path.split()[1:]
+        names.setdefault(first, set()).update(rest[:1])
+    return names
+
+
+def _describe(name: str, value: Any) -> list[str]:
+    if inspect.isclass(value) and issubclass(value, msgspec.Struct):
+        fields = "\n".join(f"    {_field(f)}" for f in msgspec.structs.fields(value))
+        return [_code(f"class {name}:\n{fields}"), _text(value.__doc__)]
+    if inspect.isclass(value) and getattr(value, "_is_protocol", False):
+        return [_code(f"class {name}:\n" + "\n".join(_members(value))), _text(value.__doc__), *_member_texts(value)]
+    if inspect.isclass(value) and issubclass(value, Enum):
+        return [_text(value.__doc__), *(f"- `{_value(member)}` = {member.value}" for member in value), ""]
+    if inspect.isclass(value) and value.__module__.startswith("hub."):
+        return [_text(value.__doc__)]
+    if name == "METRICS":
+        return ["Every metric the core knows, by key: see [metrics](metrics.md).\n"]
+    if name == "hookimpl":
+        return [_text("Decorator of every hook a plugin implements.")]
+    return [_text(f"`{value.__module__}.{name}`, unchanged: a URL with scheme http or https.")]
+
+
+def _members(protocol: type) -> list[str]:
+    attributes = [f"    {name}: {_type(kind)}" for name, kind in protocol.__annotations__.items()]
+    return attributes + [f"    {_head(name, method)}" for name, method in _methods(protocol)]
+
+
+def _methods(protocol: type) -> list[tuple[str, Any]]:
+    public = ((n, m) for n, m in vars(protocol).items() if inspect.isfunction(m))
+    return [(n, m) for n, m in public if n == "__call__" or not n.startswith("_")]
+
+
+def _member_texts(protocol: type) -> list[str]:
+    return [f"- `{name}`: {' '.join((m.__doc__).split())}" for name, m in _methods(protocol) if m.__doc__] + [""]
+
+
+def _head(name: str, method: Any) -> str:
+    return f"{'async ' if inspect.iscoroutinefunction(method) else ''}def {name}{_signature(method)}"
+
+
+def _signature(function: Any) -> str:
+    text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(function)))
+    return re.sub(r"\bself, |\bself\b", "", text)
+
+
+def _field(field: msgspec.structs.FieldInfo) -> str:
+    text = f"{field.name}: {_type(field.type)}"
+    if field.default is not msgspec.NODEFAULT:
+        return f"{text} = {_value(field.default)}"
+    return text if field.default_factory is msgspec.NODEFAULT else f"{text} = {_value(field.default_factory())}"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Enum):
+        return f"{type(value).__name__}.{value.name}"
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+def _type(kind: Any) -> str:
+    text = kind if isinstance(kind, str) else inspect.formatannotation(kind)
+    return re.sub(r"\b(?:hub\.\w+|typing|collections\.abc|logging)\.", "", text)
+
+
+def _bounds(metric: Any) -> str:
+    low, high = (None if v is None else f"{v:,.10g}".replace(",", " ") for v in (metric.low, metric.high))
+    if low is None or high is None:
+        return f"≥ {low}" if low else f"≤ {high}" if high else ""
+    return f"{low} … {high}"
+
+
+def _commands(command: click.Command, context: click.Context) -> list[tuple[str, click.Command]]:
+    found = [] if context.parent is None else [(context.command_path, command)]
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            if child is not None and not child.hidden:
+                found += _commands(child, click.Context(child, info_name=name, parent=context))
+    return found
+
+
+def _parameter(parameter: click.Parameter) -> str:
+    if isinstance(parameter, click.Option):
+        name = ", ".join(parameter.opts) + ("" if parameter.is_flag else f" {parameter.make_metavar(_BARE)}")
+        return f"| `{_cell(name)}` | {_cell(' '.join((parameter.help or '').split()))} |"
+    return f"| `{_cell(parameter.make_metavar(_BARE))}` | argument |"
+
+
+_BARE = click.Context(click.Command("ilot"))
+
+
+def _exit_codes(doc: str) -> list[str]:
+    found = re.search(r"Exit codes: ([^.]+)\.", " ".join(doc.split()))
+    if not found:
+        raise LookupError("the docstring of hub.cli names no exit codes")
+    rows = (f"| {code} | {text} |" for code, text in re.findall(r"(\d+) ([^·]+?)(?: ·|$)", found[1]))
+    return ["| exit code | meaning |", "|---|---|", *rows, ""]
+
+
+def _page(parts: list[str]) -> str:
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)).rstrip() + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _code(text: str) -> str:
+    return f"```python\n{text}\n```\n"
+
+
+def _text(doc: str | None) -> str:
+    return inspect.cleandoc((doc or "").replace("\b", "")) + "\n"

@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Set-up for developers and for the demo: .venv with the pinned packages, and the Debian packages of the peers
+# that tests talk to. Does only what is missing; says each step. Usage: tools/setup.sh demo|test
+set -euo pipefail
+cd "$(dirname "$0")/.."
+goal=${1:-test}
+venv=.venv
+stamp=$venv/.ilot-setup
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+# Package, then what shows that it is there: a command, or a file when it starts with a slash.
+needed=("dbus dbus-daemon")
+if [ "$goal" = test ]; then
+    needed+=(
+        "gcc gcc"
+        "libc6-dev /usr/include/stdio.h"
+        "libmodbus-dev /usr/include/modbus/modbus.h"
+        "mbpoll mbpoll"
+        "strace strace"
+    )
+fi
+
+present() { case $1 in /*) [ -e "$1" ] ;; *) command -v "$1" >/dev/null ;; esac; }
+
+install_packages() {
+    command -v apt-get >/dev/null || die "missing: $*. This machine has no apt-get: install them by hand, then run again"
+    local root=()
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null || die "missing: $*. As root: apt-get install $*"
+        root=(sudo)
+    fi
+    say "installing Debian packages: $*"
+    "${root[@]}" apt-get update -q >&2 || die "apt-get update failed: see above"
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@" </dev/null >&2 ||
+        die "apt-get could not install: $*"
+}
+
+find_python() {
+    local name
+    for name in python3 python3.14 python3.13 python3.12 python3.11; do
+        command -v "$name" >/dev/null || continue
+        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$name"
+            return
+        fi
+    done
+    return 1
+}
+
+missing=()
+for line in "${needed[@]}"; do
+    present "${line#* }" || missing+=("${line%% *}")
+done
+[ ${#missing[@]} = 0 ] || install_packages "${missing[@]}"
+
+python=$(find_python) || { install_packages python3 python3-venv; python=$(find_python); } ||
+    die "Python 3.11 or newer is needed and this machine's packages do not have it"
+
+mark=$(cat constraints.txt pyproject.toml tools/setup.sh | sha256sum | cut -d' ' -f1)
+made=$(cat $stamp 2>/dev/null) || made=
+if [ "$made" = "$mark $PWD" ] && [ -x $venv/bin/ilot ] && $venv/bin/python -c '' 2>/dev/null; then
+    exit 0
+fi
+
+# Scripts of a virtual environment name its path: one that was moved or copied is made again.
+if [ "${made#* }" != "${made:+$PWD}" ] || ! $venv/bin/python -m pip --version >/dev/null 2>&1; then
+    "$python" -c 'import ensurepip' 2>/dev/null || install_packages python3-venv
+    say "making $venv with $("$python" --version)"
+    "$python" -m venv --clear $venv
+fi
+# A constraint file of the whole machine would be mixed with ours and carries no hashes: ours alone counts here.
+export PIP_CONSTRAINT=/dev/null PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
+say "installing pinned packages from constraints.txt, hashes checked (about a minute the first time)"
+$venv/bin/python -m pip install --quiet --require-hashes --requirement constraints.txt
+say "installing ilot itself, editable"
+$venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+printf '%s %s\n' "$mark" "$PWD" >$stamp
+say "done: $venv/bin/ilot"
