@@ -221,7 +221,7 @@ class EgressHttp:
                     if not target or reply.status not in (301, 302, 303, 307, 308) or method not in ("GET", "HEAD"):
                         return Reply(reply.status, dict(reply.headers), await _body(reply.content, url))
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                raise NotReady(f"{url} does not answer: {error or type(error).__name__}") from error
+                raise NotReady(f"{url} does not answer: {_why(error)}") from error
             target = urljoin(url, target)
             if urlsplit(target)[:2] != urlsplit(url)[:2]:  # another host, or https to http
                 given = {name: value for name, value in given.items() if name.lower() not in _CREDENTIALS}
@@ -242,6 +242,12 @@ class EgressHttp:
 
 
 _CREDENTIALS = ("authorization", "cookie", "proxy-authorization")
+
+
+def _why(error: Exception) -> str:
+    """What the operating system or TLS said, without aiohttp's wrapping of it."""
+    inner = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
+    return str(inner) or type(inner).__name__
 
 
 async def _body(content: aiohttp.StreamReader, url: str) -> bytes:

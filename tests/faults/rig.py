@@ -147,7 +147,7 @@ class Rig:
         seen: dict[str, list[int]] = {"uptime": [], "duration": []}
         wrong = 0
         for metric, at, value in rows:
-            n = round(at / 1000 - 1.8e9)
+            n = round(at / 1000 - 1.7e9)
             seen[metric].append(n)
             wrong += n not in emitted or value != (n if metric == "uptime" else n % 1000)
         lost = sum(len(durable - set(numbers)) for numbers in seen.values())

@@ -146,7 +146,7 @@ async def test_the_owners_host_is_reached_by_tls_1_3_with_the_client_certificate
     ("broken", "says"),
     [
         ("ca", "unable to get local issuer|self.signed"),
-        ("tls", "protocol"),
+        ("tls", "does not answer"),
         ("name", "IP address mismatch|not valid for"),
     ],
 )

@@ -1,0 +1,155 @@
+"""The stranger's plugin runs in a real hub, beside three that are broken, and its reading reaches the backend."""
+
+from __future__ import annotations
+
+import json
+import signal
+import ssl
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any, TypeVar
+
+from .conftest import QUIET, command
+
+T = TypeVar("T")
+DEADLINE_S = 60.0
+
+CONFIG = """
+hub: {name: plant room, site: school}
+sites:
+  school: {timezone: Europe/Paris}
+zones:
+  heating: {site: school}
+places:
+  boiler-room: {zone: heating}
+integrations:
+  acme_thermo: {url: "URL", interval: 1, isolation: none}
+  unwanted: {type: acme_thermo, url: "URL", interval: 1}
+  broken_import: {isolation: none, region: 7}
+  broken_registration: {isolation: none}
+  broken_run: {isolation: none}
+devices:
+  "acme:42": {integration: acme_thermo, place: boiler-room}
+link:
+  uplinks:
+    https: {url: "BACKEND"}
+"""
+
+
+class Thermometer(BaseHTTPRequestHandler):
+    """21.5 °C from thermometer 42, and from 43, which nobody configured, in turn."""
+
+    turn = 0
+
+    def do_GET(self) -> None:
+        Thermometer.turn += 1
+        body = json.dumps({"sn": 42 + Thermometer.turn % 2, "t": 215}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def thermometer() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), Thermometer) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def service(log: Path, *arguments: object) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """A program that prints one JSON object when it is ready and ends in order on SIGTERM."""
+    with (
+        log.open("w") as errors,
+        subprocess.Popen(
+            [str(a) for a in arguments], env=QUIET, cwd="/", stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            line = next((line for line in process.stdout if line.startswith("{")), "")  # plugins may print, too
+            assert line, log.read_text()
+            yield process, json.loads(line)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+
+
+def eventually(look: Callable[[], T | None], log: Path) -> T:
+    """What `look` finds, as soon as it finds something."""
+    end = time.monotonic() + DEADLINE_S
+    while time.monotonic() < end:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"not seen within {DEADLINE_S:.0f} s; the hub said:\n{log.read_text()}")
+
+
+def test_a_strangers_reading_reaches_the_backend_beside_plugins_that_are_broken(stranger: Path, tmp_path: Path) -> None:
+    ilot, owner, state, log = stranger / "ilot", tmp_path / "owner", tmp_path / "state", tmp_path / "hub.log"
+    command(ilot, "backend", "init", owner, "--host-name", "127.0.0.1")
+    with (
+        thermometer() as url,
+        service(tmp_path / "backend.log", ilot, "backend", "run", owner, "--port", 0, "--json") as (_, backend),
+    ):
+        token = json.loads(command(ilot, "backend", "token", owner, "--json").stdout)["token"]
+        command(ilot, "enroll", token, "--state-dir", state)
+        config = tmp_path / "config.yaml"
+        config.write_text(CONFIG.replace("URL", url).replace("BACKEND", backend["url"]))
+        command(ilot, "check", "--config", config)
+        with service(log, ilot, "run", "--config", config, "--state-dir", state, "--json") as (hub, ready):
+            assert ready["hub"].startswith("hub-")
+
+            def status() -> dict[str, Any]:
+                asked = [ilot, "status", "--state-dir", state, "--json"]
+                done = subprocess.run(asked, env=QUIET, cwd="/", capture_output=True, text=True, check=False)
+                assert done.returncode == 6, "plugins that cannot run must show: " + done.stderr
+                answer: dict[str, Any] = json.loads(done.stdout)
+                return answer
+
+            def arrived() -> dict[str, Any] | None:
+                now = status()
+                return now if now["link"]["acked"] and now["quarantine"] else None
+
+            seen = eventually(arrived, log)
+            (last,) = seen["last"]
+            assert (last["series"], last["value"], last["unit"]) == ("boiler-room/temperature", 21.5, "Cel")
+            assert [waiting["id"] for waiting in seen["quarantine"]] == ["acme:43"]
+
+            plugins = {plugin["name"]: plugin for plugin in seen["plugins"]}
+            assert plugins["acme_thermo"]["error"] == ""
+            assert "isolation: none" in plugins["unwanted"]["error"]
+            assert "no licence found" in plugins["broken_import"]["error"]
+            assert "'region'" in plugins["broken_registration"]["error"]
+            assert "a bug of the vendor's" in plugins["broken_run"]["error"]
+            assert all(
+                "ilot-broken-vendor 0.3" in plugins[name]["error"] for name in ("broken_import", "broken_registration")
+            )
+
+            trusted = ssl.create_default_context(cafile=str(owner / "ca.pem"))
+            request = urllib.request.Request(f"{backend['url']}/v1/series")
+            request.add_header("Authorization", f"Bearer {(owner / 'api.token').read_text().strip()}")
+            with urllib.request.urlopen(request, context=trusted, timeout=10) as reply:
+                (series,) = json.load(reply)["series"]
+            assert (series["place"], series["metric"]) == ("boiler-room", "temperature")
+        assert hub.returncode == 0, log.read_text()
