@@ -89,6 +89,7 @@ class Ingest:
         self.counts = Counts()
         self._ack_key = ack_key
         self._nonces: dict[str, bytes] = {}
+        self._batch: dict[tuple[int, int], bytes] = {}  # (stream, seq) → digest of what this batch will journal
 
     def take(self, messages: list[Message]) -> list[bytes | HubError]:
         """The reply to each message, or the error that answers it. What is acknowledged is durable."""
@@ -124,6 +125,7 @@ class Ingest:
 
     def _take(self, messages: list[Message]) -> list[bytes | HubError]:
         done: list[_Work | HubError] = []
+        self._batch.clear()
         try:
             with self.storage.transaction():
                 done = [self._one(message) for message in messages]
@@ -176,13 +178,14 @@ class Ingest:
 
     def _record(self, work: _Work, stream: Stream, epoch: OpenEpoch, item: Read) -> None:
         opened = item.opened
-        known = self._digest(work, stream, opened.seq)
+        known = self._digest(stream, opened.seq)
         if known is None:
             work.counts.records += 1
             work.counts.readings += opened.readings
             if self.journal is None:
                 self._store(stream, epoch, item)
             else:
+                self._batch[stream.id, opened.seq] = opened.digest
                 work.entries.append(Entry(epoch.id, stream.id, opened.seq, opened.digest, opened.readings, item.raw))
         elif known == opened.digest:
             work.counts.duplicates += 1
@@ -191,14 +194,13 @@ class Ingest:
             self.storage.add_fork(stream, opened.seq, opened.digest, epoch.epoch.eid, item.raw)
             log.error("%s: record %d of %s forks", work.hub, opened.seq, stream.stream)
 
-    def _digest(self, work: _Work, stream: Stream, seq: int) -> bytes | None:
+    def _digest(self, stream: Stream, seq: int) -> bytes | None:
         """The digest under which this number was taken before, in this batch, the journal or the database."""
         if seq in stream.stored:
             return self.storage.digest(stream, seq)
         if self.journal is None:
             return None
-        waiting = self.journal.digest(stream.id, seq)
-        return waiting or next((e.digest for e in work.entries if e.stream == stream.id and e.seq == seq), None)
+        return self.journal.digest(stream.id, seq) or self._batch.get((stream.id, seq))
 
     def _store(self, stream: Stream, epoch: OpenEpoch, item: Read) -> None:
         opened, body = item.opened, item.opened.body
@@ -244,13 +246,15 @@ class Ingest:
 
     def _settle(self, entry: Entry) -> None:
         stream = self.storage.stream_by_id(entry.stream)
-        if entry.seq in stream.stored:
-            return
         context = self.storage.context_by_id(entry.epoch)
         hub = self.registry.find(stream.hub)
         if context is None or hub is None:
             raise StorageError(f"the journal names epoch {entry.epoch}, which the database lost: restore it")
         epoch = self.gate.reopen(hub.identity, context)
+        if entry.seq in stream.stored:
+            if self.storage.digest(stream, entry.seq) != entry.digest:
+                self.storage.add_fork(stream, entry.seq, entry.digest, epoch.epoch.eid, entry.raw)
+            return
         for item in self.gate.read(epoch, list(split(entry.raw))):
             if isinstance(item, Read):
                 self._store(stream, epoch, item)

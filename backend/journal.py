@@ -150,9 +150,11 @@ class Journal:
         """Forget a batch whose transaction was committed; whole files go."""
         for entry in batch.entries:
             self._waiting.popleft()
-            self._digests[entry.stream].pop(entry.seq, None)
-            if not self._digests[entry.stream]:
-                del self._digests[entry.stream], self._ranges[entry.stream]
+            digests = self._digests.get(entry.stream, {})
+            digests.pop(entry.seq, None)
+            if not digests:
+                self._digests.pop(entry.stream, None)
+                self._ranges.pop(entry.stream, None)
             self.pending_records -= 1
             self.pending_readings -= entry.readings
         self.pending_bytes -= batch.size
@@ -162,6 +164,8 @@ class Journal:
         self._abandon()
 
     def _note(self, entry: Entry, place: tuple[int, int, int]) -> None:
+        if self.digest(entry.stream, entry.seq) == entry.digest:
+            return  # written again after a failure, in the next file
         self._digests.setdefault(entry.stream, {})[entry.seq] = entry.digest
         self._ranges.setdefault(entry.stream, Ranges()).add(entry.seq)
         self._waiting.append(place)

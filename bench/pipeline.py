@@ -93,19 +93,19 @@ async def measure(scene: Scene, source: Source) -> dict[str, float]:
     backend = scene.processes["backend"].pid
     cpu_before, backend_before = cpu_s(os.getpid()), cpu_s(backend)
     readings = source.reports * 4
-    status: dict[str, Any] = {}
+    pulse: dict[str, Any] = {}
     while not hub_task.done():
-        status = await asyncio.to_thread(call, scene.state / "hub.sock", "status")
-        if status["link"]["acked"] >= readings:
+        pulse = await asyncio.to_thread(call, scene.state / "hub.sock", "pulse")
+        if pulse["acked"] >= readings:
             break
         await asyncio.sleep(0.02)
     took = time.monotonic() - source.began
     figures = {
-        "acked": status["link"]["acked"] / took,
+        "acked": pulse["acked"] / took,
         "emit": readings / (source.ended - source.began),
         "hub": (cpu_s(os.getpid()) - cpu_before) / readings * 1e6,
         "backend": (cpu_s(backend) - backend_before) / readings * 1e6,
-        "bytes": status["buffer"]["written_bytes"] / status["buffer"]["written_readings"],
+        "bytes": pulse["written_bytes"] / pulse["written_readings"],
         "rss": rss_mib(os.getpid()),
     }
     os.kill(os.getpid(), 15)  # SIGTERM is how a hub is stopped

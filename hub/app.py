@@ -222,10 +222,13 @@ class Hub:
         async def status(arguments: dict[str, Any]) -> Any:
             return self._overview.status()
 
+        async def pulse(arguments: dict[str, Any]) -> Any:
+            return self._overview.pulse()
+
         async def devices(arguments: dict[str, Any]) -> Any:
             return self._overview.devices()
 
-        return {"status": status, "devices": devices, "device.replace": self._replace}
+        return {"status": status, "pulse": pulse, "devices": devices, "device.replace": self._replace}
 
     async def _replace(self, arguments: dict[str, Any]) -> Any:
         """`ilot device replace OLD NEW`: durable in the store before anybody sees it."""

@@ -74,6 +74,16 @@ class Overview:
             "degraded": self.degraded(buffer.error, link.error),
         }
 
+    def pulse(self) -> dict[str, Any]:
+        """The counters alone: cheap enough to be asked many times a second."""
+        return {
+            "reports": self._pipeline.reports,
+            "readings": self._pipeline.readings,
+            "written_readings": self.written_readings,
+            "written_bytes": self.written_bytes,
+            "acked": self._link.delivery.acked_readings,
+        }
+
     def devices(self) -> dict[str, Any]:
         """All of `ilot devices`."""
         return {

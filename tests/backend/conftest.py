@@ -1,0 +1,68 @@
+"""Puts the helpers of these tests where they can be imported."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from backend_kit import Desk  # noqa: E402
+
+from backend import owner as owners  # noqa: E402
+from backend.conformance import Probe  # noqa: E402
+from backend.registry import Registry  # noqa: E402
+from backend.schema import open_database  # noqa: E402
+from backend.server import Running, serving  # noqa: E402
+from hub.enrolment import enrol  # noqa: E402
+
+
+@pytest.fixture(params=["rows", "journal"])
+def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
+    """An owner's ingest, once writing rows at once and once by way of the journal."""
+    made = Desk(tmp_path / "owner", journal=request.param == "journal")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Iterator[Desk]:
+    """An owner's ingest that writes rows at once."""
+    made = Desk(tmp_path / "owner")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Running]:
+    """A backend on loopback."""
+    owners.init(tmp_path / "owner", owner="Ville")
+    async with serving(tmp_path / "owner", port=0) as running:
+        yield running
+
+
+@pytest.fixture
+async def probe(served: Running, tmp_path: Path) -> AsyncIterator[Probe]:
+    """A hub that is enrolled there."""
+    token = token_for(served)
+    await enrol(token, tmp_path / "hub")
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
+        yield Probe(served.url, token, tmp_path / "hub", session)
+
+
+def token_for(served: Running, lifetime: float = 60.0) -> str:
+    connection = open_database(served.owner.database)
+    try:
+        registry = Registry(connection)
+        return str(
+            registry.issue(
+                url=served.url, root=served.owner.settings.root, name="t", now=time.time(), lifetime=lifetime
+            )
+        )
+    finally:
+        connection.close()

@@ -1,0 +1,437 @@
+"""INGEST, in its order: what is new is stored, what came before is known again, what is wrong changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from backend_kit import NOW, Desk, Sender, row
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from backend import recipient
+from backend.conformance import altered
+from backend.ingest import STATE, Message, NotAdmitted
+from hub.buffer import frame
+from hub.buffer.opening import open_epoch, verify_epoch
+from hub.buffer.seal import SUITE, Previous, Sealer
+from hub.errors import AuthFailed, DecodeError, HubError, StorageError
+from hub.trust import Recipient, Trust
+from hub.wire import pack_message
+
+
+@pytest.fixture
+def hub(desk: Desk) -> Sender:
+    return desk.enrol()
+
+
+# -- new, duplicate, fork ----------------------------------------------------------------------------------------
+
+
+def test_a_good_message_becomes_rows_and_is_acknowledged(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    answer = desk.post(hub, segment.message([segment.block([row(NOW, 1.5), row(NOW + 1, 2.5)])]))
+    assert [(ack.hub, ack.stream, ack.run, ack.through, ack.ranges) for ack in answer.acks] == [
+        (hub.hub, "readings", segment.run, 1, ())
+    ]
+    desk.settle()
+    assert desk.rows() == [(NOW, 1.5), (NOW + 1, 2.5)]
+    assert desk.rows("motion") == [(NOW, 0), (NOW + 1, 0)]
+
+
+def test_a_duplicate_is_acknowledged_again_and_stored_once(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    message = segment.message([segment.block([row()])])
+    first, second = desk.post(hub, message), desk.post(hub, message)
+    desk.settle()
+    third = desk.post(hub, message)
+    assert first.taken(segment) == second.taken(segment) == third.taken(segment)
+    assert first.acks[0].n < second.acks[0].n < third.acks[0].n
+    assert len(desk.rows()) == 1
+    assert desk.ingest.counts.duplicates == 2
+
+
+def test_the_same_record_twice_in_one_message_is_stored_once(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    record = segment.block([row()])
+    desk.post(hub, segment.message([record, record]))
+    desk.settle()
+    assert len(desk.rows()) == 1
+
+
+def test_the_same_message_twice_in_one_batch_is_stored_once(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    message = Message(hub.hub, "records", segment.message([segment.block([row()])]))
+    answers = desk.ingest.take([message, message])
+    assert all(isinstance(answer, bytes) for answer in answers)
+    desk.settle()
+    assert len(desk.rows()) == 1
+
+
+def test_a_fork_inside_one_batch_is_seen(desk: Desk, hub: Sender) -> None:
+    one, two = (hub.segment(run=b"r" * 16) for _ in range(2))
+    bodies = [s.message([s.block([row(value=v)])]) for s, v in ((one, 1.0), (two, 2.0))]
+    desk.ingest.take([Message(hub.hub, "records", body) for body in bodies])
+    desk.settle()
+    assert desk.rows() == [(NOW, 1.0)]
+    assert desk.sql("select seq from forks") == [(1,)]
+    assert 1 not in desk.state(hub, hub.state(one)).taken(one)
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_a_fork_is_stored_aside_and_never_acknowledged(desk: Desk, hub: Sender, settled: bool) -> None:
+    run = b"r" * 16
+    one, two = hub.segment(run=run), hub.segment(run=run)
+    desk.post(hub, one.message([one.block([row(value=1)])]))
+    if settled:
+        desk.settle()
+    raw = two.block([row(value=2)])
+    answer = desk.post(hub, two.message([raw]))
+    assert 1 not in answer.taken(two)
+    assert answer.acks[0].rejected == ((1, 1),)
+    desk.settle()
+    assert desk.rows() == [(NOW, 1.0)]
+    assert desk.sql("select seq, raw from forks") == [(1, raw)]
+    assert desk.alarms() == ["fork"]
+    assert [fork["seq"] for fork in desk.views.forks()] == [1]
+    desk.restart()
+    again = desk.post(hub, one.message([one.block([row(NOW + 1, value=3)])]))
+    assert again.taken(one).pairs() == [(2, 2)]
+
+
+def test_a_run_that_ended_in_another_record_than_stored_raises_an_alarm(desk: Desk, hub: Sender) -> None:
+    one = hub.segment()
+    desk.post(hub, one.message([one.block([row()])]))
+    desk.settle()
+    right = hub.segment(previous=Previous(one.run, 1, one.last_digest))
+    desk.post(hub, right.message([right.block([row()])]))
+    assert desk.alarms() == []
+    wrong = hub.segment(previous=Previous(one.run, 1, b"x" * 32))
+    desk.post(hub, wrong.message([wrong.block([row()])]))
+    assert desk.alarms() == ["fork"]
+
+
+# -- context -----------------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_epoch_is_asked_for(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    record = segment.block([row()])
+    answer = desk.post(hub, segment.message([record], context=False))
+    assert answer.need == (segment.eid,)
+    assert answer.acks == []
+    assert 1 in desk.post(hub, segment.message([record])).taken(segment)
+
+
+def test_a_missing_table_is_asked_for_before_anything_is_acknowledged(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    record = segment.block([row()])
+    answer = desk.post(hub, pack_message([(segment.eid, [segment.epoch, record])]))
+    assert answer.need == (segment.eid,)
+    assert not answer.taken(segment)
+    assert 1 in desk.post(hub, segment.message([record])).taken(segment)
+    desk.settle()
+    assert len(desk.rows()) == 1
+
+
+def test_context_is_remembered_over_a_restart(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    desk.post(hub, segment.message([segment.block([row()])]))
+    desk.restart()
+    answer = desk.post(hub, segment.message([segment.block([row(NOW + 1)])], context=False))
+    assert answer.taken(segment).pairs() == [(1, 2)]
+    desk.settle()
+    assert len(desk.rows()) == 2
+
+
+# -- forged, spliced, another's ----------------------------------------------------------------------------------
+
+
+def test_nothing_of_an_unknown_or_revoked_hub_is_taken(desk: Desk, hub: Sender) -> None:
+    stranger = Sender(desk.owner)
+    segment = stranger.segment()
+    assert isinstance(desk.answer(stranger, segment.message([segment.block([row()])])), NotAdmitted)
+    mine = hub.segment()
+    desk.ingest.registry.revoke(hub.hub, 1.0)
+    body = mine.message([mine.block([row()])])
+    for _ in range(2):
+        assert isinstance(desk.answer(hub, body), NotAdmitted)
+    desk.settle()
+    assert desk.rows() == []
+    assert desk.sql("select hub, reason, body from quarantine") == [(hub.hub, "revoked", body)]
+    assert desk.alarms() == ["revoked"]
+
+
+def test_another_hubs_epoch_is_refused_though_that_hub_is_enrolled(desk: Desk, hub: Sender) -> None:
+    other = desk.enrol()
+    segment = other.segment()
+    message = segment.message([segment.block([row()])])
+    assert desk.post(hub, message).acks == []
+    assert 1 in desk.post(other, message).taken(segment)
+    assert desk.post(hub, message).acks == []  # also when its context is known by now
+    desk.settle()
+    assert len(desk.rows()) == 1
+    assert set(desk.alarms()) == {"forged"}
+
+
+def test_an_epoch_in_my_name_that_another_signed_is_refused(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment(identity=Ed25519PrivateKey.generate())
+    assert desk.post(hub, segment.message([segment.block([row()])])).acks == []
+    assert desk.alarms() == ["forged"]
+
+
+def test_an_epoch_of_mine_that_names_another_hub_is_refused(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment(hub=desk.enrol().hub)
+    assert desk.post(hub, segment.message([segment.block([row()])])).acks == []
+    assert desk.alarms() == ["forged"]
+
+
+def test_a_group_that_holds_another_epoch_than_it_names_is_refused(desk: Desk, hub: Sender) -> None:
+    one, two = hub.segment(), hub.segment()
+    body = pack_message([(one.eid, [two.epoch, two.block([row()])])])
+    assert desk.post(hub, body).acks == []
+    assert desk.alarms() == ["unreadable"]
+
+
+@pytest.mark.parametrize("into", ["run", "segment", "stream", "hub"])
+def test_a_block_spliced_into_another_epoch_is_refused(desk: Desk, hub: Sender, into: str) -> None:
+    one = hub.segment()
+    records = [one.block([row(value=1)]), one.block([row(value=2)])]
+    sender, change = hub, {
+        "run": {}, "segment": {"run": one.run, "number": 2, "first_seq": 2}, "stream": {"run": one.run, "stream": "alerts"},
+        "hub": {},
+    }[into]  # fmt: skip
+    if into == "hub":
+        sender = desk.enrol()
+    two = sender.segment(**change)
+    two.block([row(value=3)])
+    answer = desk.post(sender, two.message([records[1]]))
+    stream = "alerts" if into == "stream" else "readings"
+    assert 2 not in answer.taken(two, stream)
+    desk.settle()
+    assert desk.rows() == []
+    assert desk.alarms() == ["forged"]
+
+
+def test_a_forged_record_costs_its_neighbours_nothing(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    records = [segment.block([row(NOW + n)]) for n in range(3)]
+    answer = desk.post(hub, segment.message([records[0], altered(records[1]), records[2]]))
+    assert answer.taken(segment).pairs() == [(1, 1), (3, 3)]
+    assert answer.acks[0].rejected == ()
+    assert desk.alarms() == ["forged"]
+    assert 2 in desk.post(hub, segment.message([records[1]])).taken(segment)
+
+
+def test_an_epoch_sealed_to_nobody_here_is_not_acknowledged(desk: Desk, hub: Sender) -> None:
+    keys = [recipient.generate(role)[0] for role in ("ingest", "recovery")]
+    stray = Trust(
+        version=1, owner="x", recipients=tuple(Recipient(k.kid, k.role, k.public) for k in keys), ack_keys=()
+    )
+    segment = hub.segment(trust=stray)
+    assert desk.post(hub, segment.message([segment.block([row()])])).acks == []
+    assert desk.alarms() == ["forged"]
+
+
+def test_a_capsule_that_holds_another_key_than_committed_is_refused(
+    desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Swapped:
+        def encrypt(self, key: bytes, *arguments: Any, **more: Any) -> bytes:
+            return SUITE.encrypt(bytes(32), *arguments, **more)
+
+    monkeypatch.setattr("hub.buffer.seal.SUITE", Swapped())
+    segment = hub.segment()
+    monkeypatch.undo()
+    assert desk.post(hub, segment.message([segment.block([row()])])).acks == []
+    assert "commits to" in desk.sql("select detail from alarms")[0][0]
+
+
+def test_the_recovery_key_opens_and_cannot_forge(desk: Desk, hub: Sender) -> None:
+    """Who holds it reads everything; an epoch key that it gives is no signing key, so nothing new can be sealed."""
+    segment = hub.segment()
+    record = segment.block([row(value=21.5)])
+    recovery = recipient.load(desk.owner.directory / "recovery.key")
+    epoch = verify_epoch(segment.epoch, hub.public)
+    opener = open_epoch(epoch, {recovery.kid: recovery.private})
+    assert opener.open(record).readings == 2
+    cap = epoch.caps[epoch.kids.index(recovery.kid)]
+    key = SUITE.decrypt(cap, recovery.private, info=epoch.info + recovery.kid)
+    parts = frame.parse(record)
+    body = opener._cipher.decrypt(frame_nonce(parts.head), parts.payload, epoch.eid + parts.header)
+    thief = Thief(segment, key, epoch.aead)
+    forged = thief.seal(frame.BLOCK, 1, body, readings=2, total=2, commit_s=0).raw
+    assert not desk.post(hub, segment.message([forged])).taken(segment)
+    assert desk.alarms() == ["forged"]
+    assert 1 in desk.post(hub, segment.message([record])).taken(segment)
+
+
+def frame_nonce(head: frame.Head) -> bytes:
+    return bytes([head.kind, 0, 0, 0]) + head.seq.to_bytes(8, "big")
+
+
+class Thief(Sealer):
+    """A sealer with a stolen epoch key and a signing key of its own."""
+
+    def __init__(self, segment: Any, key: bytes, aead: str) -> None:
+        from hub.buffer.seal import AEADS
+
+        self.eid, self._cipher, self._local = segment.eid, AEADS[aead](key), None
+        self._signer, self._last = Ed25519PrivateKey.generate(), dict.fromkeys(frame.KINDS, 0)
+
+
+# -- unreadable --------------------------------------------------------------------------------------------------
+
+
+def test_what_a_hub_truly_sealed_and_nobody_can_read_is_kept_and_rejected(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    bad = segment.raw(frame.BLOCK, b"\0\1\xff\xff", 4)
+    good = segment.block([row()])
+    answer = desk.post(hub, segment.message([bad, good]))
+    assert answer.taken(segment).pairs() == [(2, 2)]
+    assert answer.acks[0].rejected == ((1, 1),)
+    assert desk.sql("select reason, body from quarantine") == [("unreadable", bad)]
+
+
+def test_a_block_that_miscounts_its_readings_is_rejected(desk: Desk, hub: Sender) -> None:
+    from hub.buffer.columns import encode
+    from hub.buffer.numbering import Numbering
+
+    segment = hub.segment()
+    segment.block([row()])
+    answer = desk.post(hub, segment.message([segment.raw(frame.BLOCK, encode([row()], Numbering()), 3)]))
+    assert answer.acks[0].rejected == ((2, 2),)
+
+
+@pytest.mark.parametrize("time_ms", [-1, 2**53, 2**62])
+def test_a_report_from_no_time_at_all_is_rejected(desk: Desk, hub: Sender, time_ms: int) -> None:
+    segment = hub.segment()
+    answer = desk.post(hub, segment.message([segment.block([row(time_ms)])]))
+    assert answer.acks[0].rejected == ((1, 1),)
+
+
+@given(data=st.binary(max_size=400))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_bytes_that_are_no_message_are_a_clear_error(plain: Desk, data: bytes) -> None:
+    hub = plain.enrol()
+    for body in (data, b"ILM1" + data):
+        answer = plain.answer(hub, body)
+        assert isinstance(answer, DecodeError | bytes)
+    assert isinstance(plain.answer(hub, data, STATE), DecodeError | AuthFailed)
+
+
+@given(cut=st.integers(0, 4000), at=st.integers(0, 4000), change=st.integers(1, 255))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_damaged_message_stores_anything_or_stops_the_ingest(plain: Desk, cut: int, at: int, change: int) -> None:
+    hub = plain.enrol()
+    segment = hub.segment()
+    whole = bytearray(segment.message([segment.block([row(value=7.25)])]))
+    whole[at % len(whole)] ^= change
+    for body in (bytes(whole), bytes(whole[: cut % len(whole)])):
+        answer = plain.answer(hub, body)
+        assert isinstance(answer, bytes | DecodeError), answer
+    values = plain.sql(
+        "select r.value from readings r join series s on s.id = r.series where s.hub = ? and s.metric = 'temperature'",
+        hub.hub,
+    )
+    assert values == []
+    fresh = hub.segment()
+    assert 1 in plain.post(hub, fresh.message([fresh.block([row()])])).taken(fresh)
+
+
+def test_one_message_that_fails_costs_the_others_of_its_batch_nothing(
+    desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = desk.enrol()
+    mine, theirs = hub.segment(), other.segment()
+    real = desk.ingest.gate.enter
+
+    def enter(name: str, *arguments: Any) -> Any:
+        if name == other.hub:
+            raise RuntimeError("a bug")
+        return real(name, *arguments)
+
+    monkeypatch.setattr(desk.ingest.gate, "enter", enter)
+    answers = desk.ingest.take(
+        [Message(s.hub, "records", g.message([g.block([row()])])) for s, g in ((hub, mine), (other, theirs))]
+    )
+    assert isinstance(answers[0], bytes)
+    assert isinstance(answers[1], HubError)
+    desk.settle()
+    assert len(desk.rows()) == 1
+
+
+# -- state -------------------------------------------------------------------------------------------------------
+
+
+def test_a_state_is_answered_with_what_is_stored_and_its_nonce(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    desk.post(hub, segment.message([segment.block([row()])]))
+    answer = desk.state(hub, hub.state(segment))
+    assert answer.taken(segment).pairs() == [(1, 1)]
+    assert answer.acks[0].nonce == b"n" * 16
+    desk.restart()
+    assert desk.state(hub, hub.state(segment, nonce=b"m" * 16)).acks[0].nonce == b"m" * 16
+
+
+def test_the_stated_nonce_is_remembered_over_a_restart(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    desk.state(hub, hub.state(segment))
+    desk.restart()
+    assert desk.post(hub, segment.message([segment.block([row()])])).acks[0].nonce == b"n" * 16
+
+
+def test_a_state_of_another_hub_or_identity_is_refused(desk: Desk, hub: Sender) -> None:
+    other = desk.enrol()
+    assert isinstance(desk.answer(hub, other.state(), STATE), AuthFailed)
+    assert isinstance(desk.answer(hub, hub.state(hub=other.hub), STATE), AuthFailed)
+
+
+# -- acknowledgements --------------------------------------------------------------------------------------------
+
+
+def test_the_number_of_an_acknowledgement_never_repeats_over_restarts(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    seen = []
+    for n in range(4):
+        seen.append(desk.post(hub, segment.message([segment.block([row(NOW + n)])])).acks[0].n)
+        desk.restart()
+    assert seen == sorted(set(seen))
+
+
+def test_nothing_is_acknowledged_when_the_commit_fails(
+    desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segment = hub.segment()
+    message = segment.message([segment.block([row()])])
+
+    def refuse(*arguments: Any) -> None:
+        raise StorageError("disk full")
+
+    if desk.ingest.journal is not None:
+        monkeypatch.setattr(desk.ingest.journal, "append", refuse)
+    else:
+        monkeypatch.setattr(desk.ingest.storage.readings, "flush", refuse)
+    assert isinstance(desk.answer(hub, message), StorageError)
+    monkeypatch.undo()
+    assert desk.rows() == []
+    assert 1 in desk.post(hub, message).taken(segment)
+    desk.settle()
+    assert len(desk.rows()) == 1
+
+
+def test_a_database_that_was_rolled_back_takes_a_new_id(plain: Desk) -> None:
+    hub = plain.enrol()
+    segment = hub.segment()
+    before = plain.post(hub, segment.message([segment.block([row()])])).acks[0].db
+    plain.close()
+    saved = plain.owner.database.read_bytes()
+    plain.ingest = type(plain)(plain.owner.directory).ingest
+    assert plain.post(hub, segment.message([segment.block([row(NOW + 1)])])).acks[0].db == before
+    plain.close()
+    plain.owner.database.write_bytes(saved)
+    plain.ingest = type(plain)(plain.owner.directory).ingest
+    after = plain.post(hub, segment.message([segment.block([row(NOW + 2)])])).acks[0]
+    assert after.db != before
+    assert plain.alarms() == ["restored"]

@@ -1,0 +1,330 @@
+"""The buffer on the event loop: windows, flushes, back-pressure, failures that pass, and a close that tells."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from buffer_kit import SMALL, Clock, FaultyDisk, Party, Trust, io_error, no_space, row, rows
+from msgspec.structs import replace
+
+from hub.buffer import ALERTS, READINGS, Buffer, BufferConfig, Durable
+from hub.buffer.seal import CHACHA
+from hub.errors import BufferFull, StorageError
+
+HOUR = replace(SMALL, window_s=3600.0, urgent_s=3600.0, idle_s=3600.0)
+
+
+class GatedDisk(FaultyDisk):
+    """Syncs wait until they may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def sync(self, fd: int) -> None:
+        self.gate.wait(10)
+        super().sync(fd)
+
+
+class Opened:
+    def __init__(self, party: Party, directory: Path, disk: FaultyDisk, config: BufferConfig) -> None:
+        self.party, self.disk = party, disk
+        self.buffer = Buffer.open(
+            directory, hub="hub-test", identity=party.identity, store_key=party.store_key, trust=party.trust,
+            clock=Clock(), config=config, disk=disk, aead=CHACHA,
+        )  # fmt: skip
+        self.durable: list[Durable] = []
+        self.buffer.on_durable = self.durable.append
+
+    def numbers(self) -> list[int]:
+        backend = self.party.reader()
+        for state in self.buffer.streams():
+            backend.take_all(self.buffer.read(state.stream, state.run, state.first, state.last, 1 << 20))
+        return backend.all_numbers
+
+
+@asynccontextmanager
+async def opened(
+    party: Party, directory: Path, config: BufferConfig = SMALL, disk: FaultyDisk | None = None
+) -> AsyncIterator[Opened]:
+    made = Opened(party, directory, disk or FaultyDisk(), config)
+    made.buffer.start(asyncio.get_running_loop())
+    try:
+        yield made
+    finally:
+        made.disk.fail.clear()
+        await made.buffer.close()
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0.001)
+
+
+async def test_a_flush_returns_when_all_before_it_is_durable(party: Party, tmp_path: Path) -> None:
+    async with opened(party, tmp_path, replace(HOUR, urgent_s=0.0)) as made:
+        for item in rows(0, 10):
+            made.buffer.append(item)
+        assert made.numbers() == []
+        await made.buffer.flush()
+        assert made.numbers() == list(range(10))
+        assert [(item.stream, item.first, item.last, item.readings) for item in made.durable] == [(READINGS, 1, 1, 20)]
+        await made.buffer.flush()
+        assert len(made.durable) == 1
+
+
+async def test_flushes_join_one_commit(party: Party, tmp_path: Path) -> None:
+    async with opened(party, tmp_path, replace(HOUR, urgent_s=0.02)) as made:
+
+        async def emit(number: int) -> None:
+            made.buffer.append(row(number))
+            await made.buffer.flush()
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(50):
+                group.create_task(emit(number))
+        assert len(made.durable) == 1
+        assert made.numbers() == list(range(50))
+
+
+async def test_a_window_commits_by_itself(party: Party, tmp_path: Path) -> None:
+    async with opened(party, tmp_path, replace(HOUR, window_s=0.01)) as made:
+        made.buffer.append(row(1))
+        await until(lambda: bool(made.durable))
+        assert made.numbers() == [1]
+
+
+async def test_a_full_window_commits_early(party: Party, tmp_path: Path) -> None:
+    async with opened(party, tmp_path, replace(HOUR, window_bytes=3000)) as made:
+        for item in rows(0, 499):
+            made.buffer.append(item)
+        await asyncio.sleep(0)
+        assert made.durable == []
+        made.buffer.append(row(499))
+        await until(lambda: bool(made.durable))
+        assert made.durable[0].readings == 1000
+
+
+async def test_an_alert_does_not_wait_for_the_window(party: Party, tmp_path: Path) -> None:
+    async with opened(party, tmp_path, replace(HOUR, urgent_s=0.001)) as made:
+        made.buffer.append(row(1), ALERTS)
+        await until(lambda: bool(made.durable))
+        assert made.durable[0].stream == ALERTS
+
+
+async def test_rows_during_a_commit_go_into_the_next(party: Party, tmp_path: Path) -> None:
+    disk = GatedDisk()
+    async with opened(party, tmp_path, replace(HOUR, urgent_s=0.0), disk) as made:
+        disk.gate.clear()
+        disk.calls.clear()
+        made.buffer.append(row(1))
+        first = asyncio.create_task(made.buffer.flush())
+        await until(lambda: "write" in disk.calls)
+        made.buffer.append(row(2))
+        second = asyncio.create_task(made.buffer.flush())
+        await asyncio.sleep(0.01)
+        assert not first.done()
+        assert made.buffer.status().pending_rows == 2
+        disk.gate.set()
+        await first
+        await second
+        assert [item.first for item in made.durable] == [1, 2]
+        assert made.numbers() == [1, 2]
+
+
+async def test_a_failed_commit_is_told_and_the_rows_come_through_later(party: Party, tmp_path: Path) -> None:
+    disk = FaultyDisk()
+    async with opened(party, tmp_path, replace(HOUR, urgent_s=0.0), disk) as made:
+        made.buffer.append(row(1))
+        await made.buffer.flush()
+        disk.fail["sync"] = [io_error()] * 3
+        made.buffer.append(row(2))
+        with pytest.raises(StorageError, match="kept in memory"):
+            await made.buffer.flush()
+        await until(lambda: len(made.durable) == 2)
+        assert made.buffer.status().error == ""
+        assert made.buffer.status().poisoned == 3
+        assert made.numbers() == [1, 2]
+
+
+async def test_a_full_disk_is_shown_and_waited_for(party: Party, tmp_path: Path) -> None:
+    disk = FaultyDisk()
+    config = replace(HOUR, urgent_s=0.0, pending_rows=40)
+    async with opened(party, tmp_path, config, disk) as made:
+        disk.fail["create"] = [no_space()] * 10_000
+        for item in rows(0, 40):
+            await made.buffer.room()
+            made.buffer.append(item)
+        waiting = asyncio.create_task(made.buffer.room())
+        await until(lambda: "No space" in made.buffer.status().error)
+        for item in rows(40, 10):
+            made.buffer.append(item)
+        with pytest.raises(BufferFull, match="No space"):
+            made.buffer.append(row(50))
+        assert not waiting.done()
+        disk.fail.clear()
+        await waiting
+        await until(lambda: not made.buffer.status().error)
+        await made.buffer.flush()
+        assert made.numbers() == list(range(50))
+
+
+async def test_a_full_disk_costs_the_oldest_only_when_memory_is_short(party: Party, tmp_path: Path) -> None:
+    disk = FaultyDisk()
+    config = replace(HOUR, urgent_s=0.0, pending_rows=100)
+    async with opened(party, tmp_path, config, disk) as made:
+        for at in range(30):
+            for item in rows(at * 100, 100):
+                made.buffer.append(item)
+            await made.buffer.flush()
+            made.buffer.retrust(Trust(2 + at, party.trust.recipients))
+        assert made.buffer.status().segments == 30
+        disk.fail["write"] = [no_space()] * 3
+        made.buffer.append(row(5000))
+        with pytest.raises(StorageError):
+            await made.buffer.flush()
+        await until(lambda: made.buffer.status().pending_rows == 0)
+        assert made.buffer.status().evicted == 0
+        disk.fail["write"] = [no_space()]
+        for item in rows(6000, 60):
+            made.buffer.append(item)
+        with pytest.raises(StorageError):
+            await made.buffer.flush()
+        await until(lambda: made.buffer.status().pending_rows == 0)
+        assert made.buffer.status().evicted == 1
+        backend = party.reader()
+        for state in made.buffer.streams():
+            at = state.first
+            while found := made.buffer.read(state.stream, state.run, at, state.last, 1 << 20):
+                backend.take_all(found)
+                at = max(record.seq for record in found) + 1
+        assert [(gap.stream, gap.first, gap.last, gap.readings, gap.reason) for gap in backend.gaps] == [
+            (READINGS, 1, 1, 200, "evicted")
+        ]
+
+
+async def test_acks_are_merged_clipped_and_kept(party: Party, tmp_path: Path) -> None:
+    config = replace(HOUR, urgent_s=0.0)
+    async with opened(party, tmp_path, config) as made:
+        for number in range(6):
+            made.buffer.append(row(number))
+            await made.buffer.flush()
+        run = made.buffer.run
+        made.buffer.acked(READINGS, run, [(1, 2), (4, 900)])
+        made.buffer.acked(READINGS, b"someone else 123", [(1, 5)])
+        made.buffer.acked("alerts", run, [(1, 5)])
+        assert list(made.buffer.acks.of(READINGS, run)) == [(1, 2), (4, 6)]
+        assert made.buffer.status().records == 1
+        with pytest.raises(ValueError, match="no range"):
+            made.buffer.acked(READINGS, run, [(0, 5)])
+        made.buffer.put_local("plugin/x", {"a": 1})
+        with pytest.raises(ValueError, match="own"):
+            made.buffer.put_local("buffer/ack", 1)
+        with pytest.raises(ValueError, match="beyond"):
+            made.buffer.put_local("plugin/y", "z" * 70_000)
+        with pytest.raises(TypeError):
+            made.buffer.put_local("plugin/z", object())
+    async with opened(party, tmp_path, config) as again:
+        assert list(again.buffer.acks.of(READINGS, run)) == [(1, 2), (4, 6)]
+        assert again.buffer.local == {"plugin/x": {"a": 1}}
+        assert again.buffer.run != run
+        assert again.buffer.status().records == 1
+
+
+async def test_damage_met_while_reading_becomes_a_durable_gap(party: Party, tmp_path: Path) -> None:
+    config = replace(HOUR, urgent_s=0.0)
+    async with opened(party, tmp_path, config) as made:
+        for number in range(3):
+            made.buffer.append(row(number))
+            await made.buffer.flush()
+        (path,) = (tmp_path / READINGS).iterdir()
+        block = made.buffer.read(READINGS, made.buffer.run, 2, 2, 1)[-1].raw
+        run = made.buffer.run
+    data = path.read_bytes()
+    at = data.index(block) + 40
+    path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    async with opened(party, tmp_path, config) as again:
+        found = await asyncio.to_thread(again.buffer.read, READINGS, run, 1, 3, 1 << 20)
+        assert [record.seq for record in found if record.seq] == [1, 3]
+        await until(lambda: bool(again.durable))
+        backend = party.reader()
+        backend.take_all(again.buffer.read(ALERTS, again.buffer.run, 1, 1, 1 << 20))
+        assert [(gap.stream, gap.run, gap.first, gap.last, gap.readings) for gap in backend.gaps] == [
+            (READINGS, run, 2, 2, 2)
+        ]
+
+
+async def test_a_clock_record_is_written(party: Party, tmp_path: Path) -> None:
+    async with opened(party, tmp_path, replace(HOUR, urgent_s=0.0)) as made:
+        made.buffer.append(row(1, sure=False))
+        made.buffer.clock_became_sure(1_700_000_000_000, 20, "ntp")
+        await made.buffer.flush()
+        assert [item.last for item in made.durable] == [2]
+
+
+async def test_a_close_that_cannot_reach_the_disk_says_what_it_left(party: Party, tmp_path: Path) -> None:
+    disk = FaultyDisk()
+    made = Opened(party, tmp_path, disk, replace(HOUR, urgent_s=0.0))
+    made.buffer.start(asyncio.get_running_loop())
+    made.buffer.append(row(1))
+    disk.fail["create"] = [no_space()] * 1000
+    with pytest.raises(StorageError, match="No space"):
+        await made.buffer.close()
+
+
+async def test_a_listener_that_fails_stops_nothing(
+    party: Party, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(party, tmp_path, replace(HOUR, urgent_s=0.0)) as made:
+
+        def fails(_: Durable) -> None:
+            raise RuntimeError("listener")
+
+        made.buffer.on_durable = fails
+        made.buffer.append(row(1))
+        await made.buffer.flush()
+        assert "listener" in caplog.text
+
+
+async def test_the_writer_survives_a_bug(party: Party, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(party, tmp_path, replace(HOUR, urgent_s=0.0)) as made:
+        journal = made.buffer._journal
+        with monkeypatch.context() as patch:
+            patch.setattr(journal, "_make_room", lambda need: 1 / 0)
+            made.buffer.append(row(1))
+            with pytest.raises(StorageError, match="division"):
+                await made.buffer.flush()
+        await made.buffer.flush()
+        assert made.numbers() == [1]
+
+
+def test_what_open_refuses(party: Party, tmp_path: Path) -> None:
+    facts = {"hub": "h", "identity": party.identity, "trust": party.trust, "clock": Clock()}
+    with pytest.raises(ValueError, match="32 bytes"):
+        Buffer.open(tmp_path, store_key=b"short", **facts)
+    with pytest.raises(ValueError, match="cipher"):
+        Buffer.open(tmp_path, store_key=bytes(32), aead="rot13", **facts)
+    with pytest.raises(ValueError, match="four segments"):
+        BufferConfig(max_bytes=1 << 20)
+    with pytest.raises(StorageError):
+        Buffer.open(Path(os.devnull) / "x", store_key=bytes(32), **facts)
+
+
+async def test_streams_name_the_digest_the_backend_computes(party: Party, tmp_path: Path) -> None:
+    async with opened(party, tmp_path, replace(HOUR, urgent_s=0.0)) as made:
+        for number in range(3):
+            made.buffer.append(row(number))
+            await made.buffer.flush()
+        (state,) = made.buffer.streams()
+        backend = party.reader()
+        backend.take_all(made.buffer.read(READINGS, made.buffer.run, 1, 3, 1 << 20))
+        assert (state.stream, state.first, state.last) == (READINGS, 1, 3)
+        assert state.digest == backend.digests[READINGS, made.buffer.run, 3]
