@@ -1,6 +1,8 @@
 # Thin: each line calls a tool. `make` alone lists the targets.
 PYTHON := .venv/bin/python
 JOBS ?= 2
+KILLS ?= 1000
+MINUTES ?= 10
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +25,15 @@ check: setup ## lint, types, layers, documentation, security table
 test: check ## check, then every test; one file or more: make test TESTS=tests/hub
 	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile --durations=15 $(TESTS)
 
+bench: setup ## measurements, one figure a line
+	@for file in $(filter-out bench/measure.py,$(wildcard bench/*.py)); do $(PYTHON) $$file || exit 1; done
+
+faults: setup ## kill -9 of the hub, again and again: make faults KILLS=10000
+	$(PYTHON) tests/faults/kill.py --kills $(KILLS)
+
+fuzz: setup ## property tests with fresh examples: make fuzz MINUTES=60
+	@tools/fuzz.sh $(MINUTES)
+
 docs: setup ## rewrite what is generated or injected in the documentation
 	$(PYTHON) tools/check_docs.py --write
 
@@ -33,4 +44,4 @@ clean: ## remove what was built
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo check test docs dist clean
+.PHONY: help setup demo check test bench faults fuzz docs dist clean

@@ -17,6 +17,8 @@ the owner's word with it.
 
 from __future__ import annotations
 
+import ipaddress
+import re
 import secrets
 import shutil
 import tempfile
@@ -39,6 +41,9 @@ from hub.trust import AckKey, Egress, Recipient, Root, Trust, fingerprint, read_
 
 DEFAULT_NAMES = ("localhost", "127.0.0.1", "::1")
 DEFAULT_PORT = 8443
+MIN_API_TOKEN = 32
+
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 
 _README = """\
 # {owner}: an Îlot backend, demo grade
@@ -102,6 +107,8 @@ def init(directory: Path, *, owner: str, names: tuple[str, ...] = DEFAULT_NAMES,
     if not names or not owner.strip():
         raise ConfigError("an owner needs a name, and its server at least one host name or address")
     names = tuple(dict.fromkeys(name.lower() for name in names))
+    if wrong := [name for name in names if not _is_host(name)]:
+        raise ConfigError(f"{wrong[0][:80]!r} is no host name or IP address (RFC 1123; write xn-- for accents)")
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=".ilot-owner-", dir=directory.parent))
@@ -139,6 +146,10 @@ def load(directory: Path) -> Owner:
         raise ConfigError(f"{directory} is damaged ({error}): restore it from a backup") from error
     except HubError as error:
         raise ConfigError(f"{directory} is damaged: {error}") from error
+    if len(owner.api_token) < MIN_API_TOKEN:
+        raise ConfigError(
+            f"{directory}/api.token has fewer than {MIN_API_TOKEN} characters: put a long random one there"
+        )
     if owner.ack_key.public_key().public_bytes_raw() not in {key.public for key in owner.trust.ack_keys}:
         raise ConfigError(f"{directory}/ack.key is not named by trust.bin: hubs would refuse every acknowledgement")
     return owner
@@ -237,6 +248,14 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _is_host(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return len(name) <= 253 and all(_LABEL.fullmatch(label) for label in name.split("."))
+    return True
 
 
 def _url(name: str, port: int) -> str:

@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
-from measure import cpu_s, figure, rss_mib  # noqa: E402 - a script: its own folder first
+from measure import cpu_s, figure, rss_mib
 
-import hub  # noqa: E402
-from hub.app import Settings, serve  # noqa: E402
-from hub.cli.scene import Scene  # noqa: E402
-from hub.control import call  # noqa: E402
-from hub.registry import Plugin, Registry  # noqa: E402
+import hub
+from hub.app import Settings, serve
+from hub.cli.scene import Scene
+from hub.control import call
+from hub.registry import Plugin, Registry
 
 CONFIG = """\
 hub: {{name: bench, site: bench, state_dir: {state}}}

@@ -17,9 +17,9 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from measure import cpu_s, figure, rss_mib  # noqa: E402 - a script: its own folder first
+from measure import cpu_s, figure, rss_mib
 
-from hub.cli.scene import Scene  # noqa: E402
+from hub.cli.scene import Scene
 
 
 def main() -> int:

@@ -48,7 +48,8 @@ _HOME = {
     "hub.errors": ("AuthFailed", "DecodeError", "NotReady"),
     "hub.hookspecs": ("Config", "Register", "RegisterDecoder", "RegisterUplink", "hookimpl"),
     "hub.model": (
-        "Candidate", "Decoded", "Device", "Frame", "Metric", "NeedKey", "Position", "Proof", "Quality", "Report", "Signal",
+        "Candidate", "Decoded", "Device", "Frame", "Metric", "NeedKey", "Position", "Proof", "Quality", "Report",
+        "Signal",
     ),
     "hub.session": ("Message", "Session", "Uplink"),
 }  # fmt: skip

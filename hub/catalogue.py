@@ -29,6 +29,7 @@ def _flag(key: str, device_class: str, privacy: str, fr: str, en: str) -> Metric
 
 
 # fmt: off
+# ruff: noqa: E501 - a table is read across
 _ALL = (
     # air and room
     _metric("temperature", "Cel", "0.005", -100, 200, "temperature", _M, "environment", "Température", "Temperature"),

@@ -61,7 +61,7 @@ async def serving(path: Path, calls: Mapping[str, Call]) -> AsyncIterator[None]:
             await talk(reader, writer)
         writer.close()
 
-    path.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)  # noqa: ASYNC240 - one call on a local disk
     with _short(path) as name:
         former = os.umask(0o177)
         try:
@@ -72,7 +72,7 @@ async def serving(path: Path, calls: Mapping[str, Call]) -> AsyncIterator[None]:
             yield
         finally:
             server.close()
-            path.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)  # noqa: ASYNC240
 
 
 async def _answer(line: bytes, calls: Mapping[str, Call]) -> Answer:
@@ -115,7 +115,7 @@ def call(path: Path, name: str, *, timeout: float = 30.0, **arguments: Any) -> A
             with link.makefile("rb") as lines:
                 line = lines.readline(ANSWER_LIMIT)
         except (OSError, TimeoutError) as error:
-            raise NotReady(f"no hub answers at {path}: {error}; is `ilot run` running on this state directory?") from error
+            raise NotReady(f"no hub answers at {path} ({error}): is `ilot run` running on this directory?") from error
     answer = msgspec.json.decode(line or b'{"error": "the hub closed the line", "code": 4}', type=Answer)
     if answer.error:
         raise Refused(answer.error, answer.code)

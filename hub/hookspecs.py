@@ -9,7 +9,7 @@ adding fields to it. No hook ships without a real plugin that uses it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import pluggy
 from pydantic import BaseModel, ConfigDict
@@ -26,8 +26,6 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
-
-C = TypeVar("C", bound=Config, contravariant=True)
 
 Run = Callable[[Any, Session], Awaitable[None]]
 RunUplink = Callable[[Any, Uplink], Awaitable[None]]

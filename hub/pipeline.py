@@ -28,8 +28,8 @@ class Pipeline:
     """One a hub. `device` tells which device an id names, None when it is not admitted."""
 
     def __init__(
-        self, *, device: Callable[[str], Device | None], planner: Planner, replay: ReplayWindows, quarantine: Quarantine,
-        buffer: Buffer, clock: Clock, counts: Counts,
+        self, *, device: Callable[[str], Device | None], planner: Planner, replay: ReplayWindows,
+        quarantine: Quarantine, buffer: Buffer, clock: Clock, counts: Counts,
     ) -> None:  # fmt: skip
         self._device = device
         self._planner = planner

@@ -53,12 +53,7 @@ class ShapePlan:
                     wrong.append(key)
             except TypeError:
                 wrong.append(key)
-        for metric in self.others:
-            value = values[metric.key]
-            if metric.kind == "flag" and value not in (0, 1):
-                wrong.append(metric.key)
-            elif metric.kind == "text" and (not isinstance(value, str) or len(value) > TEXT_LIMIT):
-                wrong.append(metric.key)
+        wrong += [metric.key for metric in self.others if not _is(metric.kind, values[metric.key])]
         return wrong
 
 
@@ -154,6 +149,13 @@ class Planner:
             tuple(metric.key for metric in known if metric not in kept),
             tuple(key for key in keys if key not in plan.metrics),
         )
+
+
+def _is(kind: str, value: Value) -> bool:
+    """Is this a flag, or a text short enough?"""
+    if kind == "flag":
+        return value in (0, 1)
+    return isinstance(value, str) and len(value) <= TEXT_LIMIT
 
 
 def _or(bound: float | None, otherwise: float) -> float:

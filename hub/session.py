@@ -60,11 +60,16 @@ class State(Protocol):
 class Session(Protocol):
     """One plugin's life. `emit` returning means accepted, whole or not at all."""
 
-    name: str
-    log: logging.LoggerAdapter[logging.Logger]
-    devices: Devices
-    http: Http
-    state: State
+    @property
+    def name(self) -> str: ...  # of the instance, as the configuration names it
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]: ...
+    @property
+    def devices(self) -> Devices: ...
+    @property
+    def http(self) -> Http: ...
+    @property
+    def state(self) -> State: ...
 
     async def emit(self, report: Report, *, durable: bool = False) -> None:
         """Hand a report to the pipeline. May wait (back-pressure) before the append; the append itself never
@@ -91,7 +96,6 @@ class Session(Protocol):
     def dropped(self, device: str, error: Exception) -> None:
         """Count a frame that did not decode, by device and reason (`DecodeError.reason`)."""
         ...
-
 
 
 class Message(msgspec.Struct, frozen=True):

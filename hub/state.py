@@ -11,7 +11,6 @@ from pathlib import Path
 
 from hub.errors import StorageError
 
-
 DEFAULT = Path("/var/lib/ilot")
 
 

@@ -27,7 +27,9 @@ SCHEMA = (
     """
     CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE replaced (old TEXT PRIMARY KEY, new TEXT NOT NULL, key BLOB, at REAL NOT NULL) WITHOUT ROWID;
-    CREATE TABLE audit (n INTEGER PRIMARY KEY, at REAL NOT NULL, who TEXT NOT NULL, what BLOB NOT NULL, head BLOB NOT NULL);
+    CREATE TABLE audit (
+        n INTEGER PRIMARY KEY, at REAL NOT NULL, who TEXT NOT NULL, what BLOB NOT NULL, head BLOB NOT NULL
+    );
     """,
 )
 """One script a version; `PRAGMA user_version` says how many have run."""
@@ -111,7 +113,8 @@ class Store:
         """The whole chain, checked. Raises StorageError naming the first entry that does not follow."""
 
         def work(db: apsw.Connection) -> list[AuditEntry]:
-            entries, head = [], b""
+            entries: list[AuditEntry] = []
+            head = b""
             for n, at, who, what, stored in db.execute("SELECT n, at, who, what, head FROM audit ORDER BY n"):
                 head = _head(head, at, who, what)
                 if head != stored or n != len(entries) + 1:

@@ -1,10 +1,10 @@
 """Keeps one plugin running: classify the error, back off, report health.
 
-    returns            finished: it had nothing more to do
-    NotReady           nobody's fault: wait and try again; one log line when it goes, one when it returns
-    AuthFailed         the operator renews a credential: stopped until a restart
-    PluginError, other a bug: traceback once, counted, restarted with back-off; QUARANTINE of them within an hour
-                       and it stays stopped
+returns            finished: it had nothing more to do
+NotReady           nobody's fault: wait and try again; one log line when it goes, one when it returns
+AuthFailed         the operator renews a credential: stopped until a restart
+PluginError, other a bug: traceback once, counted, restarted with back-off; QUARANTINE of them within an hour
+                   and it stays stopped
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """For plugin authors: a session and a clock that live in a test.
 
-    async def test_it_reads_the_thermometer():
-        session = hub.testing.FakeSession("acme_thermo", devices=[…])
-        await session.run(acme_thermo.run, config, turns=1)
-        assert session.reports[0].values == {"temperature": 21.5}
+async def test_it_reads_the_thermometer():
+    session = hub.testing.FakeSession("acme_thermo", devices=[…])
+    await session.run(acme_thermo.run, config, turns=1)
+    assert session.reports[0].values == {"temperature": 21.5}
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 
@@ -260,3 +261,47 @@ def test_every_security_requirement_has_its_row(monkeypatch: pytest.MonkeyPatch,
     shortened.write_text(re.sub(r"^\| T4 .*\n", "", table.PAGE.read_text(), flags=re.MULTILINE))
     monkeypatch.setattr(table, "PAGE", shortened)
     assert table.main() == 1
+
+
+def test_a_vulnerability_has_an_address_and_each_version_its_support() -> None:
+    page = (ROOT / "SECURITY.md").read_text()
+    assert "## Reporting a vulnerability" in page
+    minor = ".".join(PROJECT["version"].split(".")[:2])
+    assert re.search(rf"^\| {re.escape(minor)}\b.*\|.*\|$", page, re.MULTILINE), f"nothing is said of {minor}"
+
+
+# -- catalogue ---------------------------------------------------------------------------------------------------
+
+
+def test_every_metric_has_a_privacy_class_and_what_tells_of_people_is_personal() -> None:
+    from hub.catalogue import METRICS
+
+    assert {metric.privacy for metric in METRICS.values()} == {"technical", "environment", "personal"}
+    people = (
+        "co2",
+        "count",
+        "button",
+        "occupancy",
+        "motion",
+        "presence",
+        "door",
+        "window",
+        "lock",
+        "light",
+        "text",
+        "raw",
+    )
+    assert {METRICS[key].privacy for key in people} == {"personal"}
+
+
+def test_every_metric_can_be_kept_at_its_resolution_within_its_bounds() -> None:
+    from hub.catalogue import METRICS
+
+    for metric in METRICS.values():
+        assert metric.kind in {"number", "flag", "text"}, metric.key
+        assert metric.unit, metric.key
+        assert metric.fr, metric.key
+        assert metric.en, metric.key
+        if metric.kind == "number":
+            assert Decimal(metric.resolution) > 0, metric.key
+            assert metric.low is None or metric.high is None or metric.low < metric.high, metric.key

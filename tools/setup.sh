@@ -18,7 +18,7 @@ if [ "$goal" = test ]; then
         "libc6-dev /usr/include/stdio.h"
         "libmodbus-dev /usr/include/modbus/modbus.h"
         "mbpoll mbpoll"
-        "strace strace"
+        "openssl openssl"
     )
 fi
 

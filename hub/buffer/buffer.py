@@ -1,7 +1,8 @@
 """The buffer as the hub sees it: rows in on the event loop, one writer thread, futures resolved when durable.
 
 All counting, cutting of batches and waking happens on the loop thread; the writer thread only ever sees a batch that
-was cut, one at a time, and keeps it until it is durable. So nothing here needs a lock.
+was cut, one at a time, and keeps it until it is durable. So nothing here needs a lock. Two in flight were tried: no
+faster, and they group less.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class Buffer:
         self._bound = config.pending_rows * 5 // 4
         self._closing = threading.Event()
         self._hurry = threading.Event()
-        self._late = False  # a batch is due and waits for the one in flight
+        self._late = False  # a batch is due and waits for the writer
         self._error = ""
         self._last_commit_s = 0.0
 
@@ -212,6 +213,7 @@ class Buffer:
             return
         self._closing.set()
         self._hurry.set()
+        self._ring(0.0)
         try:
             await self.flush()
         finally:
@@ -250,7 +252,8 @@ class Buffer:
         self._ring(self._config.idle_s)
 
     def _waiting(self) -> int:
-        return len(self._batch) + (len(self._flying) if self._flying is not None else 0)
+        flying = self._flying
+        return len(self._batch) + (0 if flying is None else len(flying))
 
     def _ring(self, delay: float) -> None:
         """Cut the batch in `delay` seconds at the latest."""
@@ -287,6 +290,8 @@ class Buffer:
         self._free()
         if self.on_durable is not None:
             for durable in done:
+                if durable.last < durable.first:
+                    continue  # small state only
                 try:
                     self.on_durable(durable)
                 except Exception:

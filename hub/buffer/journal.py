@@ -118,6 +118,7 @@ class Journal:
         self._durable: Local = {}
         self._committing: Local = {}
         self._pending: Local = {}
+        self._done: list[Durable] = []  # since the last commit that went through
         self._unswept = True
         self._swept: list[tuple[int, ...]] = []
         self._ballast = Ballast(disk, directory / "ballast")
@@ -158,31 +159,35 @@ class Journal:
         return bool(self._gaps)
 
     def commit(self, batch: Batch) -> list[Durable]:
-        """Make all of `batch` durable. Raises StorageError; the batch then keeps what is not, for another try."""
-        items, done = batch.items(), []
+        """Make all of `batch` durable, and say what became durable since the last call that returned.
+
+        Raises StorageError; the batch then keeps what is not durable, for another try.
+        """
+        items = batch.items()
         if self._gaps or items[ALERTS]:
-            done.append(self._commit_alerts(items[ALERTS]))
+            self._commit_alerts(items[ALERTS])
         self._make_room(batch.readings * _BYTES_A_READING)
         if items[READINGS] or batch.local:
             batch.local = self._pending | batch.local
             self._pending = {}
             self._committing = batch.local
-            done.append(self.writers[READINGS].commit(items[READINGS], batch.local, self.trust))
+            self._done.append(self.writers[READINGS].commit(items[READINGS], batch.local, self.trust))
             self._settle(batch.local)
             batch.local = self._committing = {}
         self._sweep()
         self._ballast.load()
+        done, self._done = self._done, []
         return done
 
     def _snapshot(self) -> Local:
         return self._durable | self._committing
 
-    def _commit_alerts(self, items: deque[Item]) -> Durable:
+    def _commit_alerts(self, items: deque[Item]) -> None:
         gaps = [self._gaps.popleft() for _ in range(len(self._gaps))]
         items.extendleft(reversed(gaps))
         gaps = [item for item in items if isinstance(item, Gap)]  # with those of an earlier try
         try:
-            return self.writers[ALERTS].commit(items, {}, self.trust)
+            self._done.append(self.writers[ALERTS].commit(items, {}, self.trust))
         finally:
             for gap in gaps:
                 if gap not in items:
@@ -271,9 +276,7 @@ class Journal:
         if not self._unswept and numbers == self._swept:
             return  # nothing was settled, no segment ended since the last time
         self._unswept, self._swept = False, numbers
-        gone = [
-            info for info in self.catalog.all() if self._may_go(info) and not unsettled(info, self.acks, self.lost)
-        ]
+        gone = [info for info in self.catalog.all() if self._may_go(info) and not unsettled(info, self.acks, self.lost)]
         self._unlink(gone)
 
     def _unlink(self, gone: list[SegmentInfo]) -> None:

@@ -84,7 +84,8 @@ class Numbering:
         self.shapes: dict[Shape, int] = {}
         self.subjects: dict[Subject, int] = {}
         self._scales: dict[Shape, tuple[Scale | None, ...]] = {}
-        self._told = (0, 0)
+        self._new_shapes: list[tuple[int, Shape]] = []
+        self._new_subjects: list[tuple[int, Subject]] = []
 
     def shape(self, shape: Shape) -> int:
         number = self.shapes.get(shape)
@@ -92,6 +93,7 @@ class Numbering:
             self._scales[shape] = scales(shape)
             _storable(shape, "shape", MAX_SHAPE)
             number = self.shapes[shape] = len(self.shapes)
+            self._new_shapes.append((number, shape))
         return number
 
     def scales(self, shape: Shape) -> tuple[Scale | None, ...]:
@@ -105,17 +107,15 @@ class Numbering:
             for subject in subjects:
                 if subject not in known:
                     _storable(subject, "subject", MAX_SUBJECT)
+                    self._new_subjects.append((len(known), subject))
                     known[subject] = len(known)
             return [known[subject] for subject in subjects]
 
     def fresh(self) -> tuple[list[tuple[int, Shape]], list[tuple[int, Subject]]]:
         """What was numbered since the last call."""
-        shapes, subjects = self._told
-        self._told = len(self.shapes), len(self.subjects)
-        return (
-            [(number, shape) for shape, number in list(self.shapes.items())[shapes:]],
-            [(number, subject) for subject, number in list(self.subjects.items())[subjects:]],
-        )
+        told = self._new_shapes, self._new_subjects
+        self._new_shapes, self._new_subjects = [], []
+        return told
 
 
 def _storable(told: Shape | Subject, reason: str, limit: int) -> None:

@@ -43,8 +43,8 @@ class Keys(NamedTuple):
 
 
 class Durable(NamedTuple):
-    """What one commit made durable in one stream: records `first` … `last` (`last` < `first`: none), how many
-    readings, how many bytes were written."""
+    """What one commit made durable in one stream: records `first` … `last` (`last` < `first`: small state only),
+    how many readings, how many bytes were written."""
 
     stream: str
     run: bytes
@@ -270,13 +270,16 @@ def _split(values: dict[str, msgspec.Raw | None]) -> list[dict[str, msgspec.Raw 
 def into_blocks(rows: list[Row]) -> list[Item]:
     """Rows as blocks: one time base each, at most MAX_READINGS readings or as much text."""
     wordy = {shape for shape in {row[1] for row in rows} if any(column.kind == "text" for column in shape.columns)}
+    unsure = [row for row in rows if not row[3]]
+    sure = [row for row in rows if row[3]] if unsure else rows
     blocks: list[Item] = []
-    for sure in (False, True):
+    for based in (unsure, sure):
+        if not wordy and sum([len(row[4]) for row in based]) <= MAX_READINGS:
+            blocks += [based] if based else []
+            continue
         block: list[Row] = []
         room = MAX_READINGS
-        for row in rows:
-            if row[3] is not sure:
-                continue
+        for row in based:
             weight = len(row[4])
             if row[1] in wordy:
                 weight += sum([len(value) for value in row[4] if isinstance(value, str)]) // TEXT_WEIGHT

@@ -51,7 +51,9 @@ class Commands(click.Group):
                 return loaded
         return None
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and self.get_command(ctx, args[0]) is None:
             near = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
             raise click.UsageError(f"no command {args[0]!r}" + (f"; did you mean {near[0]!r}?" if near else ""), ctx)
@@ -70,7 +72,9 @@ def ilot() -> None:
 def main(arguments: list[str] | None = None, **extra: Any) -> None:
     """Run the command and exit. HubErrors become one message and their exit code; a bug keeps its traceback."""
     try:
-        ilot.main(arguments, prog_name="ilot", standalone_mode=False, **extra)
+        # Without standalone mode click gives back the code of `Exit`, and the error classes below reach us.
+        code = ilot.main(arguments, prog_name="ilot", standalone_mode=False, **extra)
+        sys.exit(code if isinstance(code, int) else 0)
     except HubError as error:
         click.echo(f"ilot: {error}", err=True)
         sys.exit(error.exit_code)
@@ -80,8 +84,6 @@ def main(arguments: list[str] | None = None, **extra: Any) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("ilot: interrupted", err=True)
         sys.exit(130)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
     except BrokenPipeError:  # `ilot … | head`
         sys.stderr.close()
         sys.exit(0)

@@ -45,7 +45,8 @@ def status(config: Path, state_dir: Path | None, json: bool) -> None:
         return
     if not facts["running"]:
         output.say("no hub runs here; on disk, acknowledged readings included:")
-    output.table(("what", "figure"), [(key, value) for key, value in facts.items() if not isinstance(value, dict | list)])
+    figures = [(key, value) for key, value in facts.items() if not isinstance(value, dict | list)]
+    output.table(("what", "figure"), figures)
 
 
 @buffer.command("verify")

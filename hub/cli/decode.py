@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,12 @@ def decode(protocol: str, frames: tuple[str, ...], key: str | None, key_file: Pa
         raise click.UsageError(f"no decoder for {protocol!r}; there are decoders for {', '.join(kinds)}")
     metrics = {**METRICS, **registry.metrics()}
     secret = _key(key, key_file)
-    to_frame = next((d.line for d in decoders if d.line), None)
+    to_frame: Any = next((d.line for d in decoders if d.line), None)
+    sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]  # a text stream, always
     failed = False
-    lines: Iterable[str] = frames or click.get_text_stream("stdin", errors="replace")
+    lines: Iterable[str] = frames or sys.stdin
+    if to_frame is None:
+        raise click.UsageError(f"the decoders for {protocol!r} read no lines")
     for line in lines:
         if not line.strip():
             continue
@@ -57,7 +61,7 @@ def decode(protocol: str, frames: tuple[str, ...], key: str | None, key_file: Pa
 def _key(key: str | None, key_file: Path | None) -> bytes | None:
     if key_file is not None:
         try:
-            key = click.get_text_stream("stdin").readline() if str(key_file) == "-" else key_file.read_text()
+            key = sys.stdin.readline() if str(key_file) == "-" else key_file.read_text()
         except (OSError, ValueError) as error:
             raise click.UsageError(f"the key file cannot be read: {error}") from error
     if key is None:
@@ -68,7 +72,9 @@ def _key(key: str | None, key_file: Path | None) -> bytes | None:
         raise click.UsageError("the key is not hexadecimal") from None
 
 
-def _decode(line: str, to_frame: Any, decoders: list[Any], keys: Any, metrics: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _decode(
+    line: str, to_frame: Any, decoders: list[Any], keys: Any, metrics: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
     """The readings of one line, or one object with "error"."""
     from hub.model import NeedKey
 
@@ -85,7 +91,8 @@ def _decode(line: str, to_frame: Any, decoders: list[Any], keys: Any, metrics: d
                 return
             for metric, value in decoded.values.items():
                 known = metrics.get(metric)
-                reading = {"device": decoded.device, "metric": metric, "value": value, "unit": known.unit if known else ""}
+                unit = known.unit if known else ""
+                reading = {"device": decoded.device, "metric": metric, "value": value, "unit": unit}
                 if decoded.model:
                     reading["model"] = decoded.model
                 if decoded.proof and decoded.proof.counter is not None:

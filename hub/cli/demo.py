@@ -114,7 +114,8 @@ class Watch:
         s, buffer, link = self.status, self.status["buffer"], self.status["link"]
         line = (
             f"{s['up_s']:5.0f} s  {s['reports']} reports  {s['readings']} readings  {buffer['readings']} buffered  "
-            f"{link['acked']} acked  {self._bytes_per_reading():.1f} B/reading  {self.stats.get('readings', 0)} backend rows"
+            f"{link['acked']} acked  {self._bytes_per_reading():.1f} B/reading  "
+            f"{self.stats.get('readings', 0)} backend rows"
         )
         if self.quiet:
             output.say(line)
@@ -123,7 +124,8 @@ class Watch:
             f"  {v['series']:<34} {_text(v['value']):>12} {v['unit']:<6} trust {v['trust']}" for v in s["last"]
         ]
         lines = lines[: max(5, shutil.get_terminal_size().lines - 2)]
-        click.echo((f"\x1b[{self._lines}F" if self._lines else "") + "".join(f"\x1b[2K{text}\n" for text in lines), nl=False)
+        up = f"\x1b[{self._lines}F" if self._lines else ""
+        click.echo(up + "".join(f"\x1b[2K{text}\n" for text in lines), nl=False)
         self._lines = len(lines)
 
     def finish(self) -> dict[str, Any]:

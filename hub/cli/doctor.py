@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -82,7 +82,7 @@ def _disk(config: Path, state_dir: Path | None) -> Iterator[Finding]:
     )  # fmt: skip
     yield Finding(
         "keys at rest", NOTE, "key files on the same disk",
-        "a stolen disk shows keys, devices and settings (never buffered readings): see docs/explanation/security.md, T1",
+        "a stolen disk shows keys, devices and settings, never buffered readings: docs/explanation/security.md, T1",
     )  # fmt: skip
 
 
@@ -135,7 +135,8 @@ def _configuration(config: Path, probe: bool) -> list[Finding]:
         return [Finding("configuration", WRONG, f"{len(error.problems)} problems", "`ilot check` shows each line")]
     found = [Finding("configuration", OK, f"{len(loaded.integrations)} integrations, {len(loaded.devices)} devices")]
     if not loaded.uplinks:
-        found.append(Finding("link", NOTE, "no uplink", "name one below link.uplinks, or readings only fill the buffer"))
+        remedy = "name one below link.uplinks, or readings only fill the buffer"
+        found.append(Finding("link", NOTE, "no uplink", remedy))
     for instance in loaded.integrations if probe else ():
         plugin = registry.plugins[instance.type]
         if not plugin.shipped or not instance.enabled:
@@ -143,15 +144,15 @@ def _configuration(config: Path, probe: bool) -> list[Finding]:
         try:
             ask = registry.integration(instance.type).probe
             if ask is not None:
-                found.append(_probed(instance.name, lambda ask=ask, c=instance.config: asyncio.wait_for(ask(c), PROBE_S)))  # type: ignore[misc]
+                found.append(_probed(instance.name, ask(instance.config)))
         except HubError as error:
             found.append(Finding(instance.name, WRONG, str(error), "`ilot plugins` shows what is installed"))
     return found
 
 
-def _probed(name: str, ask: Callable[[], object]) -> Finding:
+def _probed(name: str, ask: Awaitable[str]) -> Finding:
     async def answer() -> str:
-        return str(await ask())  # type: ignore[misc]
+        return await asyncio.wait_for(ask, PROBE_S)
 
     try:
         return Finding(name, OK, asyncio.run(answer()))

@@ -47,4 +47,4 @@ def enroll(
     else:
         click.echo(f"enrolled as {enrolment.hub} at {enrolment.url}")
         click.echo(f"owner root {enrolment.root}")
-        output.say(f"next: name the uplink in the configuration (link.uplinks.https.url: {enrolment.url}), then `ilot run`")
+        output.say(f"next: set link.uplinks.https.url to {enrolment.url} in the configuration, then `ilot run`")

@@ -199,8 +199,9 @@ class Scene:
 
     def _ilot(self, *arguments: str, stdin: str = "") -> dict[str, Any]:
         done = subprocess.run(
-            [sys.executable, "-m", "hub", *arguments], input=stdin.encode(), capture_output=True, timeout=60, check=False
-        )
+            [sys.executable, "-m", "hub", *arguments],
+            input=stdin.encode(), capture_output=True, timeout=60, check=False,
+        )  # fmt: skip
         if done.returncode:
             raise HubError(f"ilot {' '.join(arguments[:2])} failed: {done.stderr.decode(errors='replace').strip()}")
         return dict(json.loads(done.stdout.strip().rpartition(b"\n")[2]))

@@ -32,7 +32,7 @@ class Lane(NamedTuple):
 LANES = (
     Lane(ALERTS, 0.5, 8 << 10, 64 << 10, 4),
     Lane(LIVE, 1.0, 16 << 10, 512 << 10, 3),
-    Lane(BACKLOG, 0.5, 4 << 10, 512 << 10, 4),
+    Lane(BACKLOG, 0.5, 4 << 10, 512 << 10, 3),
 )
 """In the order they are served. Half a second for the backlog, so that two of its messages before a live one
 stay within the second that the link promises."""

@@ -9,7 +9,7 @@ Range = tuple[int, int]
 
 
 class Ranges:
-    """Adding and removing cost the number of ranges touched, not of numbers held."""
+    """`first` > `last` is an empty range: nothing to remove, nothing inside; it cannot be added. Adding and removing cost the number of ranges touched, not of numbers held."""
 
     __slots__ = ("_firsts", "_lasts")
 
@@ -47,7 +47,7 @@ class Ranges:
     def discard(self, first: int, last: int) -> None:
         low = bisect_left(self._lasts, first)
         high = bisect_right(self._firsts, last)
-        if low >= high:
+        if low >= high or first > last:
             return
         kept = [(self._firsts[low], first - 1), (last + 1, self._lasts[high - 1])]
         kept = [(a, b) for a, b in kept if a <= b]

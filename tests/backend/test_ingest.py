@@ -226,9 +226,7 @@ def test_a_forged_record_costs_its_neighbours_nothing(desk: Desk, hub: Sender) -
 
 def test_an_epoch_sealed_to_nobody_here_is_not_acknowledged(desk: Desk, hub: Sender) -> None:
     keys = [recipient.generate(role)[0] for role in ("ingest", "recovery")]
-    stray = Trust(
-        version=1, owner="x", recipients=tuple(Recipient(k.kid, k.role, k.public) for k in keys), ack_keys=()
-    )
+    stray = Trust(version=1, owner="x", recipients=tuple(Recipient(k.kid, k.role, k.public) for k in keys), ack_keys=())
     segment = hub.segment(trust=stray)
     assert desk.post(hub, segment.message([segment.block([row()])])).acks == []
     assert desk.alarms() == ["forged"]

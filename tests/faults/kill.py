@@ -1,6 +1,6 @@
 """kill -9 of the hub at random moments, again and again: nothing durable is lost, nothing arrives twice.
 
-    python tests/faults/kill.py [--kills 300] [--seed N] [--keep]     prints one line; exit 1 when a promise broke
+python tests/faults/kill.py [--kills 300] [--seed N] [--keep]     prints one line; exit 1 when a promise broke
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from rig import Rig, Verdict  # noqa: E402 - a script: its own folder first
+from rig import Rig, Verdict
 
 
 def kill_hub(root: Path, kills: int, seed: int, longest: float = 1.2) -> Verdict:

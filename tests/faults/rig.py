@@ -140,7 +140,8 @@ class Rig:
                 (emitted if word == b"emit" else durable).add(int(number))
         db = sqlite3.connect(f"file:{self.backend_dir / 'backend.db'}?mode=ro", uri=True)
         rows = db.execute(
-            "SELECT s.metric, r.time, r.value FROM readings r JOIN series s ON s.id = r.series WHERE s.place = 'generator'"
+            "SELECT s.metric, r.time, r.value FROM readings r JOIN series s ON s.id = r.series"
+            " WHERE s.place = 'generator'"
         ).fetchall()
         declared = db.execute("SELECT coalesce(sum(readings), 0) FROM gaps").fetchone()[0]
         db.close()

@@ -585,6 +585,47 @@ def test_messages_grow_with_the_measured_rate_and_shrink_when_the_link_does() ->
     assert world.delivery.rate.bytes_per_s < fast
 
 
+class ThinWorld(World):
+    """64 kbit/s up, first come first served, 100 ms there and back. Notes when each record arrived."""
+
+    free = 0.0
+    arrived: dict[Number, float]
+
+    def carry(self, message: Message) -> None:
+        self.sent.append((self.now, message))
+        self.free = max(self.free, self.now) + len(message.body) / 8000
+        self.at(self.free + 0.05, lambda: self.arrive(message))
+
+    def arrive(self, message: Message) -> None:
+        reply = pack_reply() if message.kind == "state" else self.backend.reply(message.body)
+        if message.kind == "records":
+            for number in contents(message):
+                self.arrived.setdefault(number, self.now)
+        self.at(self.now + 0.05, lambda: self.answer(message.id, reply))
+
+
+def test_a_hub_back_from_a_week_of_cut_on_64_kbit_is_current_at_once_and_uses_the_link() -> None:
+    world = ThinWorld(1, Faults())
+    world.arrived = {}
+    world.disk.put("readings", OLD_RUN, 2000, size=500)
+    world.delivery.open(world.disk.streams(), {})
+    committed: dict[Number, float] = {}
+
+    def commit() -> None:
+        world.disk.put("readings", RUN, 1, size=500)
+        last = max(world.disk.records["readings", RUN])
+        committed["readings", RUN, last] = world.now
+        world.delivery.durable("readings", last, last, world.now)
+
+    for turn in range(20):
+        world.at(turn * 5.0, commit)
+    world.run(100.0)
+    delays = [world.arrived[number] - time for number, time in committed.items()]
+    assert max(delays) < 5.0
+    old = sum(number[1] == OLD_RUN for number in world.arrived)
+    assert old * 530 > 0.7 * 100 * 8000
+
+
 def test_context_travels_until_it_is_acked_and_again_when_the_backend_lacks_it() -> None:
     world = opened()
     world.commit("readings", 2)

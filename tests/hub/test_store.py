@@ -72,9 +72,13 @@ async def test_a_flipped_bit_in_the_file_is_an_error_that_names_the_file(tmp_pat
     for place in range(200, len(data), 512):
         data[place] ^= 1
     path.write_bytes(data)
-    with pytest.raises(StorageError):
+
+    async def read():
         store = await Store.open(path, KEY)
         try:
             await store.get("key")
         finally:
             await store.close()
+
+    with pytest.raises(StorageError):
+        await read()

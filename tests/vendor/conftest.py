@@ -14,7 +14,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "hub", "backend", "integrations", "plugins", "packs")
-QUIET = {**os.environ, "PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "NO_COLOR": "1"}
+QUIET = {
+    **os.environ,
+    "SOURCE_DATE_EPOCH": "1767225600",
+    "PIP_CONFIG_FILE": os.devnull,
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "NO_COLOR": "1",
+}
 collect_ignore = ["acme_thermo", "broken"]  # they are distributions of somebody else, tested where they are installed
 
 
@@ -32,19 +38,24 @@ def wheel(source: Path, out: Path) -> Path:
     return max(out.glob("*.whl"), key=lambda path: path.stat().st_mtime_ns)
 
 
+def copy_of_the_source(target: Path) -> Path:
+    """What the distribution is built from, without what earlier builds left in it."""
+    target.mkdir()
+    for name in SOURCES:
+        path = ROOT / name
+        if path.is_dir():
+            shutil.copytree(path, target / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            shutil.copy(path, target / name)
+    return target
+
+
 @pytest.fixture(scope="session")
 def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `bin` directory of an environment that holds the wheels of ilot and of two vendors. Third-party
     packages are this environment's; ilot is not: it comes from its wheel alone."""
     folder = tmp_path_factory.mktemp("stranger")
-    source = folder / "ilot"
-    source.mkdir()
-    for name in SOURCES:
-        path = ROOT / name
-        if path.is_dir():
-            shutil.copytree(path, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-        else:
-            shutil.copy(path, source / name)
+    source = copy_of_the_source(folder / "ilot")
     vendors = [shutil.copytree(ROOT / "tests/vendor" / name, folder / name) for name in ("acme_thermo", "broken")]
     wheels = [wheel(distribution, folder / "wheels") for distribution in (source, *vendors)]
 

@@ -29,8 +29,8 @@ zones:
 places:
   boiler-room: {zone: heating}
 integrations:
-  acme_thermo: {url: "URL", interval: 1, isolation: none}
-  unwanted: {type: acme_thermo, url: "URL", interval: 1}
+  acme_thermo: {url: "URL", interval: 1s, isolation: none}
+  unwanted: {type: acme_thermo, url: "URL", interval: 1s}
   broken_import: {isolation: none, region: 7}
   broken_registration: {isolation: none}
   broken_run: {isolation: none}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import command
+from .conftest import command, copy_of_the_source, wheel
 
 
 def describe(stranger: Path, name: str) -> dict[str, Any]:
@@ -19,6 +19,13 @@ def describe(stranger: Path, name: str) -> dict[str, Any]:
 def test_the_hub_under_test_comes_from_its_wheel(stranger: Path) -> None:
     where = command(stranger / "python", "-c", "import hub; print(hub.__file__)").stdout.strip()
     assert Path(where).is_relative_to(stranger.parent)
+
+
+def test_two_builds_of_one_source_are_equal_byte_for_byte(stranger: Path, tmp_path: Path) -> None:
+    (first,) = (stranger.parent.parent / "wheels").glob("ilot-[0-9]*.whl")
+    second = wheel(copy_of_the_source(tmp_path / "elsewhere"), tmp_path / "wheels")
+    assert second.name == first.name
+    assert second.read_bytes() == first.read_bytes()
 
 
 def test_a_strangers_plugin_is_described_without_running_in_the_hub(stranger: Path) -> None:

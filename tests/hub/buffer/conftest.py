@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from buffer_kit import Party  # noqa: E402
+from buffer_kit import Party
 
 
 @pytest.fixture(scope="session")

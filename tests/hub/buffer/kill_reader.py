@@ -1,4 +1,7 @@
-"""The owner, another process: opens an export with the recipient's key. argv: file. stdin: keys. stdout: row numbers."""
+"""The owner, another process: opens an export with the recipient's key.
+
+argv: file. stdin: keys. stdout: row numbers.
+"""
 
 from __future__ import annotations
 

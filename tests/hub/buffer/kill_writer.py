@@ -1,4 +1,7 @@
-"""A hub that writes until it is killed. argv: state directory, first row number. stdin: keys. stdout: what is durable."""
+"""A hub that writes until it is killed.
+
+argv: state directory, first row number. stdin: keys. stdout: what is durable.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ import random
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[3])]
+sys.path.insert(0, str(Path(__file__).parents[3]))
+sys.path.insert(0, str(Path(__file__).parent))
 
 from buffer_kit import SMALL, Recipient, Trust, row
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

@@ -71,12 +71,9 @@ def blocks(draw: st.DrawFn) -> list[Row]:
             else draw(st.booleans() if column.kind == "flag" else st.text(max_size=8))
             for column in shape.columns
         )
-        rows.append(
-            Row(
-                draw(st.sampled_from(subjects)), shape, draw(st.integers(0, 1 << 45)), True, values,
-                draw(st.integers(0, 3)), draw(st.integers(1, 3)), draw(st.none() | st.integers(-120, 0)), draw(position),
-            )  # fmt: skip
-        )
+        subject, time_ms = draw(st.sampled_from(subjects)), draw(st.integers(0, 1 << 45))
+        quality, trust, rssi = draw(st.integers(0, 3)), draw(st.integers(1, 3)), draw(st.none() | st.integers(-120, 0))
+        rows.append(Row(subject, shape, time_ms, True, values, quality, trust, rssi, draw(position)))
     return rows
 
 

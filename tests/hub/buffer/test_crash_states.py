@@ -15,7 +15,14 @@ import pytest
 from buffer_kit import SMALL, Backend, Clock, Party, assert_no_nonce_twice, batch, io_error, no_space, rows
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from hub.buffer.ackset import Ranges
 from hub.buffer.journal import ACK_KEY, Batch, Journal, encode_ranges, range_key
@@ -23,6 +30,8 @@ from hub.buffer.rows import READINGS
 from hub.errors import StorageError
 
 SECTOR = 512
+CALLS = st.sampled_from(["create", "write", "sync", "sync_directory", "unlink"])
+KINDS = st.sampled_from(["io", "space", "short"])
 ROOT = Path("/model")
 PARTY = Party()
 
@@ -185,8 +194,7 @@ class CrashStates(RuleBasedStateMachine):
         assert told.get("n", 0) >= self.local.get("n", 0), "durable LOCAL went back"
         self.local = told
 
-    @rule(readings=st.integers(0, 300), alerts=st.integers(0, 3), fault=st.none() | st.sampled_from(
-        ["create", "write", "sync", "sync_directory", "unlink"]), kind=st.sampled_from(["io", "space", "short"]))  # fmt: skip
+    @rule(readings=st.integers(0, 300), alerts=st.integers(0, 3), fault=st.none() | CALLS, kind=KINDS)
     def commit(self, readings: int, alerts: int, fault: str | None, kind: str) -> None:
         if self.pending is None:
             count = readings + alerts
@@ -250,7 +258,7 @@ class CrashStates(RuleBasedStateMachine):
         self.check_all()
 
     def check_all(self) -> None:
-        """Everything promised is at the backend or can still be delivered, once, and nothing promised is declared lost."""
+        """What was promised is at the backend or can be delivered, once, and none of it is declared lost."""
         self.backend.drain(self.journal)
         found = self.backend.all_numbers
         assert len(found) == len(set(found)), "a row was delivered under two identities"
@@ -293,7 +301,7 @@ def test_no_crash_state_breaks_a_promise() -> None:
 
 @pytest.mark.parametrize("twin", [WithoutSync, WithDeafSync])
 def test_a_broken_twin_is_caught(twin: type[CrashStates]) -> None:
-    with pytest.raises(AssertionError, match="promised|went back"):
+    with pytest.raises(AssertionError, match=r"promised|went back"):
         run_state_machine_as_test(twin, settings=settings(STEPS, max_examples=300, report_multiple_bugs=False))
 
 

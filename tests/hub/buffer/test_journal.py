@@ -222,9 +222,11 @@ def test_a_full_buffer_gives_up_its_oldest_readings_and_says_so_first(party: Par
     assert lost | kept == set(range(1, journal.writers[READINGS].seq + 1))
     assert not lost & kept
     assert {gap.reason for gap in backend.gaps} == {"evicted"}
-    assert sum(gap.readings for gap in backend.gaps) + 2 * sum(
-        len(numbers) for key, numbers in backend.numbers.items() if key[0] == READINGS
-    ) == 2 * 80_001
+    assert (
+        sum(gap.readings for gap in backend.gaps)
+        + 2 * sum(len(numbers) for key, numbers in backend.numbers.items() if key[0] == READINGS)
+        == 2 * 80_001
+    )
     assert set(range(1_000_000, 1_000_005)) <= set(backend.all_numbers)
     first_unlink = disk.calls.index("unlink")
     assert "sync" in disk.calls[first_unlink - 3 : first_unlink]
@@ -263,7 +265,6 @@ def test_a_fault_at_any_call_loses_nothing_and_promises_nothing(
     journal = party.journal(tmp_path, disk)
     disk.fail[call] = [None] * at + [fault()]  # type: ignore[operator]
     promised: list[int] = []
-    clock_s = 0
     pending = None
     for number in range(0, 60, 5):
         made = pending or batch(rows(number, 3), rows(number + 3, 2), local={"n": number})
@@ -276,14 +277,14 @@ def test_a_fault_at_any_call_loses_nothing_and_promises_nothing(
             backend.drain(journal)
             assert set(promised) <= set(backend.all_numbers)
             continue
-        promised += [item for item in range(number, number + 5)]
-        clock_s += 1
+        promised += list(range(number, number + 5))
     if pending is not None:
         journal.commit(pending)
     backend = party.reader()
     backend.drain(journal)
     delivered = backend.all_numbers
-    assert len(delivered) == len(set(delivered)) == 5 * len(delivered) // 5
+    assert len(delivered) == len(set(delivered))
+    assert set(promised) <= set(delivered)
     assert backend.gaps == []
     assert_no_nonce_twice(disk.written)
     journal.close()

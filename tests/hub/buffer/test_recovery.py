@@ -1,4 +1,4 @@
-"""What a hub finds again after damage: one flipped bit costs at most one record, which is declared; a torn tail is cut."""
+"""What a hub finds again after damage: a flipped bit costs at most one record, declared; a torn tail is cut."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The seal: what is signed cannot be changed, what is sealed opens only for whom it was sealed, no nonce comes twice."""
+"""The seal: what is signed cannot be changed, what is sealed opens only for its recipients, no nonce comes twice."""
 
 from __future__ import annotations
 
@@ -43,9 +43,7 @@ def sealer(party: Party, aead: str = AES, **changed: object) -> Sealer:
         "hub": "hub-test", "run": RUN, "stream": "readings", "segment": 3, "first_seq": 7, "total": 90,
         "commit_s": 1_800_000_000, "previous": Previous(OLD_RUN, 41, b"d" * 32),
     }  # fmt: skip
-    return Sealer(
-        identity=party.identity, store_key=party.store_key, trust=party.trust, aead=aead, **facts | changed
-    )
+    return Sealer(identity=party.identity, store_key=party.store_key, trust=party.trust, aead=aead, **facts | changed)
 
 
 def block(sealer: Sealer, seq: int = 7, count: int = 5) -> tuple[Sealed, Sealed]:
@@ -311,9 +309,9 @@ def test_bodies_of_gap_and_clock_are_checked() -> None:
         "alerts", RUN, 1, 2, 3, 4, 5, "damaged"
     )
     assert decode_clock(encode_any([RUN, 5, 1, "ntp"])) == ClockMark(RUN, 5, 1, "ntp")
-    for wrong in (["x", RUN, 1, 2, 3, 4, 5, ""], ["alerts", b"", 1, 2, 3, 4, 5, ""], ["alerts", RUN, 3, 2, 0, 0, 0, ""]):
+    for stream, run, first in (("x", RUN, 1), ("alerts", b"", 1), ("alerts", RUN, 3), ("alerts", RUN, 0)):
         with pytest.raises(DecodeError):
-            decode_gap(encode_any(wrong))
+            decode_gap(encode_any([stream, run, first, 2, 3, 4, 5, "damaged"]))
     with pytest.raises(DecodeError):
         decode_clock(encode_any([b"short", 5, 1, "ntp"]))
 

@@ -1,0 +1,167 @@
+"""An owner's directory: made whole, read strictly, honest about its grade."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+from pathlib import Path
+
+import msgspec
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backend import owner as owners
+from backend import pki, recipient
+from hub.enrolment import make_csr
+from hub.errors import ConfigError, DecodeError
+from hub.trust import fingerprint, read_trust
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    owners.init(tmp_path / "owner", owner="Ville", port=4433)
+    return tmp_path / "owner"
+
+
+def test_trust_names_two_recipients_the_ack_key_and_every_name(directory: Path) -> None:
+    made = owners.load(directory)
+    trust = read_trust((directory / "trust.bin").read_bytes(), bytes.fromhex(made.settings.root))
+    assert [r.role for r in trust.recipients] == ["ingest", "recovery"]
+    assert [(e.host, e.port) for e in trust.egress] == [("localhost", 4433), ("127.0.0.1", 4433), ("::1", 4433)]
+    assert set(made.recipients) == {trust.recipients[0].kid}
+    assert recipient.load(directory / "recovery.key").kid == trust.recipients[1].kid
+    assert fingerprint(owners._load_root(directory).public).hex() == made.settings.root
+
+
+def test_everything_private_is_for_the_owner_alone(directory: Path) -> None:
+    public = {"ca.pem", "server.pem", "trust.bin", "backend.json", "README.md"}
+    for path in directory.rglob("*"):
+        if path.is_file() and path.name not in public:
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+
+
+def test_it_is_demo_grade_until_root_and_recovery_key_are_away(directory: Path) -> None:
+    made = owners.load(directory)
+    assert made.demo_grade
+    assert "demo grade" in (directory / "README.md").read_text()
+    shutil.rmtree(directory / "root")
+    assert made.demo_grade
+    (directory / "recovery.key").unlink()
+    assert not made.demo_grade
+    assert owners.load(directory)
+
+
+def test_an_owner_is_never_overwritten(directory: Path) -> None:
+    with pytest.raises(ConfigError, match="never overwritten"):
+        owners.init(directory, owner="Other")
+
+
+@pytest.mark.parametrize("name", ["", "no host", "é.example", "-x", "http://x", "a" * 300])
+def test_what_is_no_host_name_makes_no_owner(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="host name"):
+        owners.init(tmp_path / "owner", owner="Ville", names=(name,))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_port_raises_the_version_and_keeps_the_rest(directory: Path) -> None:
+    before = owners.load(directory)
+    after = owners.serve_at(before, 4434)
+    assert (after.trust.version, after.settings.url) == (2, "https://localhost:4434")
+    assert {e.port for e in after.trust.egress} == {4434}
+    assert after.trust.recipients == before.trust.recipients
+    assert owners.serve_at(after, 4434).trust.version == 2
+
+
+def test_without_the_root_another_port_is_refused_with_the_remedy(directory: Path) -> None:
+    shutil.rmtree(directory / "root")
+    with pytest.raises(ConfigError, match=r"port \[4433\], not 4434.*bring the owner root back"):
+        owners.serve_at(owners.load(directory), 4434)
+    assert owners.serve_at(owners.load(directory), 4433)
+
+
+@pytest.mark.parametrize("name", ["backend.json", "trust.bin", "ca.pem", "ca.key", "ack.key", "api.token"])
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe\0"])
+def test_a_missing_or_damaged_file_is_a_clear_error(directory: Path, name: str, content: bytes | None) -> None:
+    (directory / name).unlink()
+    if content is not None:
+        (directory / name).write_bytes(content)
+    with pytest.raises(ConfigError):
+        owners.load(directory)
+
+
+def test_an_ack_key_that_trust_does_not_name_is_refused(directory: Path, tmp_path: Path) -> None:
+    owners.init(tmp_path / "other", owner="Other")
+    shutil.copy(tmp_path / "other" / "ack.key", directory / "ack.key")
+    with pytest.raises(ConfigError, match="hubs would refuse every acknowledgement"):
+        owners.load(directory)
+
+
+def test_no_secret_shows_in_a_repr(directory: Path) -> None:
+    made = owners.load(directory)
+    assert made.api_token not in repr(made)
+    assert "PrivateKey" not in repr(made)
+
+
+# -- recipient keys ----------------------------------------------------------------------------------------------
+
+
+def test_a_recipient_key_reads_back_the_same() -> None:
+    key, file = recipient.generate("recovery")
+    read = recipient.parse(file)
+    assert (read.role, read.kid, read.public) == ("recovery", key.kid, key.public)
+
+
+def test_a_recipient_file_whose_key_is_not_its_own_is_refused() -> None:
+    one, two = (msgspec.json.decode(recipient.generate("ingest")[1]) for _ in range(2))
+    with pytest.raises(ConfigError, match="damaged"):
+        recipient.parse(msgspec.json.encode(one | {"kid": two["kid"]}))
+
+
+@given(st.binary(max_size=300))
+@settings(deadline=None)
+def test_bytes_that_are_no_recipient_file_give_one_clear_error(data: bytes) -> None:
+    with pytest.raises(ConfigError):
+        recipient.parse(data)
+
+
+# -- certificates ------------------------------------------------------------------------------------------------
+
+CA_KEY = pki.new_key()
+CA = pki.make_ca(CA_KEY, "Ville")
+
+
+def test_a_hub_is_called_what_the_authority_says_not_what_it_asked_for() -> None:
+    key = pki.new_key()
+    made = pki.make_hub_certificate(CA, CA_KEY, make_csr(key, "hub-somebody-else"), "hub-mine")
+    assert made.subject.rfc4514_string() == "CN=hub-mine"
+    assert made.public_key() == key.public_key()
+    made.verify_directly_issued_by(CA)
+    usage = made.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert list(usage) == [x509.ExtendedKeyUsageOID.CLIENT_AUTH] if hasattr(x509, "ExtendedKeyUsageOID") else usage
+    assert made.extensions.get_extension_for_class(x509.BasicConstraints).value.ca is False
+
+
+def test_a_request_with_another_kind_of_key_is_refused() -> None:
+    csr = make_csr(ec.generate_private_key(ec.SECP384R1()), "x")
+    with pytest.raises(DecodeError, match="P-256"):
+        pki.make_hub_certificate(CA, CA_KEY, csr, "x")
+
+
+@given(st.binary(max_size=200), st.integers(0, 500), st.integers(1, 255))
+@settings(max_examples=100, deadline=None)
+def test_no_broken_request_is_certified(data: bytes, at: int, change: int) -> None:
+    csr = x509.load_pem_x509_csr(make_csr(pki.new_key(), "x"))
+    der = bytearray(csr.public_bytes(pki.Encoding.DER))
+    der[at % len(der)] ^= change
+    import base64
+
+    altered = (
+        b"-----BEGIN CERTIFICATE REQUEST-----\n" + base64.encodebytes(der) + b"-----END CERTIFICATE REQUEST-----\n"
+    )
+    for bad in (data, altered, bytes(10_000)):
+        with pytest.raises(DecodeError):
+            pki.make_hub_certificate(CA, CA_KEY, bad, "x")

@@ -1,0 +1,299 @@
+"""Rows: their time, their series, what is newest, what is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from backend_kit import METER, NOW, ROOM, TEXT, Desk, Sender, row
+
+from backend.holes import ALARM_AFTER_S, Holes
+from backend.views import Unknown
+from hub.buffer.bodies import ClockMark, Gap
+from hub.buffer.rows import Column, Row, Shape, Subject
+from hub.buffer.seal import Previous
+from hub.model import Position, Quality
+
+BOOT = b"b" * 16
+
+
+@pytest.fixture
+def hub(desk: Desk) -> Sender:
+    return desk.enrol()
+
+
+def send(desk: Desk, hub: Sender, segment: Any, *records: bytes) -> None:
+    """Have records stored in rows."""
+    answer = desk.post(hub, segment.message(records))
+    assert not answer.need
+    assert not answer.acks[0].rejected
+    desk.settle()
+
+
+def values(desk: Desk, series: str, **more: int) -> list[Any]:
+    return [r["value"] for r in desk.views.history(series, 0, 2**53, **{"limit": 1000, **more})["readings"]]
+
+
+# -- series ------------------------------------------------------------------------------------------------------
+
+
+def test_a_series_is_hub_place_and_metric(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    send(desk, hub, segment, segment.block([row(value=21.5)]))
+    (one,) = desk.views.series(metric="temperature")
+    assert one["id"] == f"{hub.hub}/room-1/temperature"
+    assert (one["unit"], one["site"], one["zone"], one["devices"]) == ("Cel", "school", "ground floor", ["ble:1"])
+    assert desk.views.latest(one["id"])["value"] == 21.5
+
+
+def test_without_a_place_the_device_stands_for_it(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    send(desk, hub, segment, segment.block([row(subject=Subject("modbus:plc/7"))]))
+    assert desk.views.latest(f"{hub.hub}/modbus:plc/7/temperature")["value"] == 20.0
+
+
+def test_a_place_outlives_its_device(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    new = Subject("ble:2", ROOM.place)
+    send(desk, hub, segment, segment.block([row(NOW, 1.0)]), segment.block([row(NOW + 5, 2.0, new)]))
+    series = f"{hub.hub}/room-1/temperature"
+    assert values(desk, series) == [1.0, 2.0]
+    assert desk.views.series(metric="temperature")[0]["devices"] == ["ble:1", "ble:2"]
+
+
+def test_two_devices_at_one_place_in_one_millisecond_both_stay(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    send(desk, hub, segment, segment.block([row(NOW, 1.0), row(NOW, 2.0, Subject("ble:2", ROOM.place))]))
+    assert sorted(values(desk, f"{hub.hub}/room-1/temperature")) == [1.0, 2.0]
+
+
+def test_one_device_twice_in_one_millisecond_both_stay(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    send(desk, hub, segment, segment.block([row(NOW, 1.0), row(NOW, 2.0)]), segment.block([row(NOW, 3.0)]))
+    assert sorted(values(desk, f"{hub.hub}/room-1/temperature")) == [1.0, 2.0, 3.0]
+
+
+def test_two_hubs_with_the_same_places_do_not_meet(desk: Desk, hub: Sender) -> None:
+    other = desk.enrol()
+    for sender, value in ((hub, 1.0), (other, 2.0)):
+        segment = sender.segment()
+        send(desk, sender, segment, segment.block([row(NOW, value)]))
+    assert values(desk, f"{hub.hub}/room-1/temperature") == [1.0]
+    assert values(desk, f"{other.hub}/room-1/temperature") == [2.0]
+
+
+def test_flags_texts_and_whole_numbers_come_back_as_they_went(desk: Desk, hub: Sender) -> None:
+    count = Shape((Column("count", resolution="1"), Column("huge", resolution="100000000")))
+    segment = hub.segment()
+    rows = [
+        Row(ROOM, TEXT, NOW, True, ("v1.2-é",), 0, 1),
+        Row(ROOM, count, NOW, True, (7, 500_000_000_000_000_000_000_000_000), 0, 1),
+        row(),
+    ]
+    send(desk, hub, segment, segment.block(rows))
+    at = f"{hub.hub}/room-1"
+    assert desk.views.latest(f"{at}/firmware")["value"] == "v1.2-é"
+    assert desk.views.latest(f"{at}/count")["value"] == 7
+    assert desk.views.latest(f"{at}/motion")["value"] is False
+    assert desk.views.latest(f"{at}/huge")["value"] == pytest.approx(5e26)
+
+
+def test_signal_and_position_are_series_of_their_own(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    where = Position(latitude=48.8566, longitude=2.3522, accuracy=5.0)
+    send(desk, hub, segment, segment.block([row(rssi=-71, position=where)]))
+    at = f"{hub.hub}/room-1"
+    got = {name: desk.views.latest(f"{at}/{name}")["value"] for name in ("rssi", "latitude", "longitude")}
+    assert got == {"rssi": -71, "latitude": 48.8566, "longitude": 2.3522}
+    with pytest.raises(Unknown):
+        desk.views.latest(f"{at}/altitude")
+    assert desk.views.stats()["readings"] == 2
+
+
+def test_quality_and_trust_travel_with_a_reading(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    send(desk, hub, segment, segment.block([row(quality=1, trust=2)]))
+    latest = desk.views.latest(f"{hub.hub}/room-1/temperature")
+    assert (latest["quality"], latest["trust"]) == (1, 2)
+
+
+# -- late, live --------------------------------------------------------------------------------------------------
+
+
+def test_late_data_keeps_its_time_and_never_hides_a_newer_value(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    old, new = segment.block([row(NOW - 86_400_000, 1.0)]), segment.block([row(NOW, 2.0)])
+    series = f"{hub.hub}/room-1/temperature"
+    send(desk, hub, segment, new)
+    send(desk, hub, segment, old)
+    assert desk.views.latest(series) == {"id": series, "time": NOW, "value": 2.0, "quality": 0, "trust": 1}
+    assert values(desk, series) == [1.0, 2.0]
+
+
+def test_history_is_cut_by_time_and_goes_on_where_it_stopped(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    send(desk, hub, segment, segment.block([row(NOW + n // 3, float(n)) for n in range(30)]))
+    series, start, seen = f"{hub.hub}/room-1/temperature", NOW, []
+    while start is not None:
+        page = desk.views.history(series, start, NOW + 9, 4)
+        seen += [r["value"] for r in page["readings"]]
+        start = page["next"]
+    assert seen == [float(n) for n in range(27)]
+
+
+def test_a_page_smaller_than_one_millisecond_still_loses_nothing(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    send(desk, hub, segment, segment.block([row(NOW, float(n)) for n in range(5)] + [row(NOW + 1, 9.0)]))
+    page = desk.views.history(f"{hub.hub}/room-1/temperature", 0, 2**53, 2)
+    assert [r["value"] for r in page["readings"]] == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert page["next"] == NOW + 1
+
+
+# -- clocks ------------------------------------------------------------------------------------------------------
+
+
+def undated(mono: int, value: float, shape: Shape = METER) -> Row:
+    return Row(ROOM, shape, mono, False, (value,), 0, 1)
+
+
+def test_what_came_undated_is_dated_when_the_clock_is_known(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    series = f"{hub.hub}/room-1/energy"
+    send(desk, hub, segment, segment.block([undated(5000, 1.0), undated(6000, 2.0)], BOOT))
+    assert values(desk, series) == []
+    assert desk.views.latest(series)["value"] is None
+    send(desk, hub, segment, segment.clock(ClockMark(BOOT, NOW - 5000, 20, "ntp")))
+    history = desk.views.history(series, 0, 2**53, 10)
+    assert [(r["time"], r["value"], r["quality"]) for r in history["readings"]] == [(NOW, 1.0, 0), (NOW + 1000, 2.0, 0)]
+    assert history["undated"] == []
+    assert desk.views.latest(series)["value"] == 2.0
+
+
+def test_what_comes_after_its_clock_record_is_dated_at_once(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    block, mark = segment.block([undated(5000, 1.0)], BOOT), segment.clock(ClockMark(BOOT, NOW - 5000, 20, "ntp"))
+    send(desk, hub, segment, mark)
+    desk.restart()
+    send(desk, hub, segment, block)
+    assert [r["time"] for r in desk.views.history(f"{hub.hub}/room-1/energy", 0, 2**53, 10)["readings"]] == [NOW]
+
+
+def test_a_clock_record_dates_its_own_boot_and_hub_only(desk: Desk, hub: Sender) -> None:
+    other = desk.enrol()
+    one, two = hub.segment(), other.segment()
+    send(desk, hub, one, one.block([undated(1, 1.0)], BOOT), one.block([undated(1, 2.0)], b"c" * 16))
+    send(desk, other, two, two.clock(ClockMark(BOOT, NOW, 20, "ntp")))
+    assert values(desk, f"{hub.hub}/room-1/energy") == []
+    send(desk, hub, one, one.clock(ClockMark(BOOT, NOW, 20, "ntp")))
+    assert values(desk, f"{hub.hub}/room-1/energy") == [1.0]
+
+
+def test_a_worse_clock_record_does_not_replace_a_better_one(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    for offset, error in ((NOW, 20), (NOW + 5000, 900)):
+        send(desk, hub, segment, segment.clock(ClockMark(BOOT, offset, error, "ntp")))
+    send(desk, hub, segment, segment.block([undated(0, 1.0)], BOOT))
+    assert [r["time"] for r in desk.views.history(f"{hub.hub}/room-1/energy", 0, 2**53, 10)["readings"]] == [NOW]
+
+
+def test_a_boot_that_never_knew_is_ordered_bracketed_and_called_undated(desk: Desk, hub: Sender) -> None:
+    before = hub.segment()
+    send(desk, hub, before, before.block([Row(ROOM, METER, NOW, True, (1.0,), 0, 1)]))
+    lost = hub.segment(previous=Previous(before.run, 1, before.last_digest))
+    send(desk, hub, lost, lost.block([undated(9000, 3.0), undated(8000, 2.0)], BOOT))
+    after = hub.segment(previous=Previous(lost.run, 1, lost.last_digest))
+    send(desk, hub, after, after.block([Row(ROOM, METER, NOW + 60_000, True, (4.0,), 0, 1)]))
+    found = desk.views.history(f"{hub.hub}/room-1/energy", 0, 2**53, 10)
+    assert [r["value"] for r in found["readings"]] == [1.0, 4.0]
+    assert [r["value"] for r in found["undated"]] == [2.0, 3.0]
+    for reading in found["undated"]:
+        assert (reading["not_before"], reading["not_after"]) == (NOW, NOW + 60_000)
+        assert reading["quality"] == Quality.UNDATED
+        assert reading["time"] is None
+
+
+@pytest.mark.parametrize("mark", [ClockMark(BOOT, 2**60, 1, "x"), ClockMark(BOOT, 0, -1, "x")])
+def test_a_clock_record_beyond_any_clock_is_rejected(desk: Desk, hub: Sender, mark: ClockMark) -> None:
+    segment = hub.segment()
+    assert desk.post(hub, segment.message([segment.clock(mark)])).acks[0].rejected == ((1, 1),)
+
+
+# -- gaps and holes ----------------------------------------------------------------------------------------------
+
+
+def gap(run: bytes, first: int, last: int) -> Gap:
+    return Gap("readings", run, first, last, 8, 1_800_000_000, 1_800_000_060, "evicted")
+
+
+def test_a_declared_gap_is_listed(desk: Desk, hub: Sender) -> None:
+    lost, alerts = hub.segment(), hub.segment(stream="alerts")
+    send(desk, hub, alerts, alerts.gap(gap(lost.run, 3, 4)))
+    (found,) = desk.views.gaps()
+    assert (found["hub"], found["run"], found["first"], found["last"]) == (hub.hub, lost.run.hex(), 3, 4)
+    assert (found["readings"], found["reason"], found["missing"]) == (8, "evicted", [(3, 4)])
+    assert desk.views.gaps("hub-other") == []
+
+
+@pytest.mark.parametrize("gap_first", [True, False])
+def test_where_both_the_data_and_its_gap_arrive_the_data_wins(desk: Desk, hub: Sender, gap_first: bool) -> None:
+    readings, alerts = hub.segment(), hub.segment(stream="alerts")
+    record = readings.block([row(value=5.0)])
+    sends = [(alerts, alerts.gap(gap(readings.run, 1, 2))), (readings, record)]
+    for segment, raw in sends if gap_first else sends[::-1]:
+        send(desk, hub, segment, raw)
+    assert values(desk, f"{hub.hub}/room-1/temperature") == [5.0]
+    assert desk.views.gaps()[0]["missing"] == [(2, 2)]
+
+
+def look(desk: Desk, holes: Holes, now: float) -> list[str]:
+    holes.look(desk.ingest.storage, desk.ingest.taken, now)
+    return desk.alarms()
+
+
+def test_a_hole_raises_an_alarm_after_five_minutes_and_clears_when_filled(desk: Desk, hub: Sender) -> None:
+    segment, holes = hub.segment(), Holes()
+    records = [segment.block([row(NOW + n)]) for n in range(4)]
+    desk.post(hub, segment.message([records[0], records[3]]))
+    assert look(desk, holes, 0.0) == []
+    desk.post(hub, segment.message([records[1]]))
+    assert look(desk, holes, ALARM_AFTER_S - 1) == []
+    assert look(desk, holes, ALARM_AFTER_S) == ["hole"]
+    desk.post(hub, segment.message([records[2]]))
+    assert look(desk, holes, ALARM_AFTER_S + 1) == []
+
+
+def test_a_declared_gap_is_no_hole(desk: Desk, hub: Sender) -> None:
+    segment, alerts, holes = hub.segment(), hub.segment(stream="alerts"), Holes()
+    segment.skip(2)
+    desk.post(hub, segment.message([segment.block([row()])]))
+    desk.post(hub, alerts.message([alerts.gap(gap(segment.run, 1, 2))]))
+    desk.settle()
+    look(desk, holes, 0.0)
+    assert look(desk, holes, 1e6) == []
+
+
+def test_a_missing_tail_is_seen_by_the_state_and_by_the_next_run(desk: Desk, hub: Sender) -> None:
+    holes = Holes()
+    one = hub.segment()
+    one.block([row()])
+    desk.state(hub, hub.state(one))
+    look(desk, holes, 0.0)
+    assert look(desk, holes, ALARM_AFTER_S) == ["hole"]
+    other = desk.enrol()
+    lost = other.segment()
+    lost.block([row()])
+    following = other.segment(previous=Previous(lost.run, 1, lost.last_digest))
+    desk.post(other, following.message([following.block([row()])]))
+    look(desk, holes, ALARM_AFTER_S)
+    assert look(desk, holes, 2 * ALARM_AFTER_S) == ["hole", "hole"]
+
+
+def test_what_is_stored_of_a_stream_can_be_verified(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    record = segment.block([row()])
+    segment.skip(3)
+    send(desk, hub, segment, record, segment.block([row()]))
+    (found,) = desk.views.verify(hub.hub, segment.run.hex(), "readings")
+    assert (found["ranges"], found["through"], found["readings"]) == ([(1, 1), (5, 5)], 1, 4)
+    assert desk.views.verify(hub.hub, stream="alerts") == []
+    assert desk.views.verify("hub-other") == []

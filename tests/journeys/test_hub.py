@@ -1,0 +1,167 @@
+"""One hub and one backend, as an operator meets them: mistakes get a clear error and lose nothing."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ..faults.rig import GENERATOR, Rig, ilot
+
+
+@pytest.fixture
+def rig(tmp_path):
+    rig = Rig(tmp_path)
+    yield rig
+    rig.close()
+
+
+def status(rig: Rig) -> dict[str, Any]:
+    """Exit code 6 (degraded) still prints the status."""
+    done = subprocess.run(
+        [sys.executable, "-m", "hub", "status", "--config", str(rig.config), "--json"], capture_output=True, check=False
+    )
+    assert done.returncode in (0, 6), done.stderr
+    return json.loads(done.stdout)
+
+
+def wait_for(condition, seconds=20.0):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not happen")
+
+
+def numbers(rig: Rig, word: bytes) -> set[int]:
+    return {int(x.split()[1]) for x in rig.journal.read_bytes().splitlines() if x.startswith(word + b" ")}
+
+
+def test_sigterm_writes_and_delivers_even_what_nobody_asked_to_be_durable(rig):
+    rig.start_hub(per_second=200)
+    wait_for(lambda: len(numbers(rig, b"emit")) > 150)
+    assert rig.stop(rig.hub) == 0
+    rig.stop(rig.backend)
+    verdict = rig.verdict("SIGTERM", 1)
+    # The last emit may have been cancelled between the journal and the append: it is then told by nobody.
+    assert verdict.stored >= 2 * (verdict.emitted - 1)
+    assert verdict.held
+
+
+def test_a_second_hub_on_the_same_state_directory_refuses_to_start_and_names_the_first(rig):
+    first = rig.start_hub()
+    second = subprocess.run(
+        [sys.executable, "-m", "hub", "run", "--config", str(rig.config)], capture_output=True, timeout=30, check=False
+    )
+    assert second.returncode == 7
+    assert f"another hub (process {first.pid})" in second.stderr.decode()
+    assert first.poll() is None
+
+
+def test_an_invalid_file_leaves_the_last_good_configuration_running_and_says_so(rig):
+    rig.start_hub()
+    rig.stop(rig.hub)
+    good = rig.config.read_text()
+    rig.config.write_text(good.replace("integrations: {faults: {}}", "integrations: {faults: {intervall: 5}}"))
+    check = subprocess.run(
+        [sys.executable, "-m", "hub", "check", "--config", str(rig.config)], capture_output=True, check=False
+    )
+    assert check.returncode == 3
+    rig.start_hub()
+    now = status(rig)
+    assert any("intervall" in problem for problem in now["configuration"])
+    assert any("last good one runs" in sentence for sentence in now["degraded"])
+    wait_for(lambda: status(rig)["readings"] > 0)
+
+
+def test_an_invalid_file_with_no_last_good_one_stops_with_the_line_and_exit_code_3(rig):
+    rig.config.write_text(rig.config.read_text().replace("hub: {name", "hub: {nam"))
+    done = subprocess.run(
+        [sys.executable, str(GENERATOR), str(rig.config), str(rig.journal)], capture_output=True, check=False
+    )
+    assert done.returncode != 0
+    assert b"config.yaml:1:" in done.stderr
+    assert b"did you mean name" in done.stderr
+
+
+def test_a_backend_with_another_owners_certificate_is_refused_named_and_nothing_is_lost(rig, tmp_path):
+    stranger = Path(tmp_path) / "stranger"
+    stranger.mkdir()
+    rig.stop(rig.backend)
+    ilot("backend", "init", str(stranger / "backend"), "--json")
+    impostor = subprocess.Popen(
+        [sys.executable, "-m", "hub", "backend", "run", str(stranger / "backend"), "--port", str(rig._port), "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        impostor.stdout.readline()
+        rig.start_hub(per_second=100)
+        wait_for(lambda: status(rig)["link"]["error"])
+        now = status(rig)
+        assert "certificate" in now["link"]["error"]
+        assert now["link"]["acked"] == 0
+        wait_for(lambda: len(numbers(rig, b"durable")) > 5)
+    finally:
+        impostor.send_signal(signal.SIGKILL)
+        impostor.communicate()
+    rig.stop(rig.hub)
+    rig.start_backend()
+    rig.settle()
+    verdict = rig.verdict("impostor", 1)
+    assert verdict.durable > 5
+    assert verdict.held
+
+
+def test_a_replaced_device_goes_on_in_the_same_series(rig):
+    rig.start_hub(per_second=50)
+    wait_for(lambda: status(rig)["link"]["acked"] > 10)
+    dry = ilot("device", "replace", "faults:generator", "faults:new", "--dry-run", "--config", str(rig.config), "--json")
+    assert dry == {"device": "faults:new", "place": "generator", "zone": "bench", "replaced": "faults:generator"}
+    assert [d["id"] for d in ilot("devices", "--config", str(rig.config), "--json")["devices"]] == ["faults:generator"]
+    ilot("device", "replace", "faults:generator", "faults:new", "--config", str(rig.config), "--json")
+    for _ in range(2):  # now, and after a restart, though the file still names the former id
+        (device,) = ilot("devices", "--config", str(rig.config), "--json")["devices"]
+        assert (device["id"], device["place"]) == ("faults:new", "generator")
+        wait_for(lambda: [q["id"] for q in status(rig)["quarantine"]] == ["faults:generator"])
+        rig.stop(rig.hub)
+        rig.start_hub(per_second=50)
+
+
+def test_a_stopped_hub_says_so_with_exit_code_4(rig):
+    done = subprocess.run(
+        [sys.executable, "-m", "hub", "status", "--config", str(rig.config)], capture_output=True, check=False
+    )
+    assert done.returncode == 4
+    assert b"no hub answers" in done.stderr
+
+
+def test_the_buffer_can_be_verified_exported_and_opened_with_the_recovery_key(rig, tmp_path):
+    rig.stop(rig.backend)
+    rig.start_hub(per_second=200)
+    wait_for(lambda: len(numbers(rig, b"durable")) > 5)
+    rig.kill(rig.hub)
+    out = tmp_path / "exported.ilot"
+    verify = subprocess.run(
+        [sys.executable, "-m", "hub", "buffer", "verify", "--config", str(rig.config), "--json"],
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert verify.returncode == 0
+    assert sum(segment["readings"] for segment in json.loads(verify.stdout)) >= 2 * len(numbers(rig, b"durable"))
+    exported = ilot("buffer", "export", str(out), "--config", str(rig.config), "--json")
+    assert exported["records"] > 0
+    opened = subprocess.run(
+        [sys.executable, "-m", "hub", "backend", "open", str(out), "--key-file",
+         str(rig.backend_dir / "recovery.key"), "--json"],
+        capture_output=True, check=False,
+    )  # fmt: skip
+    assert opened.returncode == 0, opened.stderr
+    told = [json.loads(line) for line in opened.stdout.splitlines()]
+    seen = {round(row["value"]) for row in told if row.get("metric") == "uptime"}
+    assert numbers(rig, b"durable") <= seen

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Every property test, again and again with fresh random examples, for so many minutes. Stops at the first failure,
+# whose example hypothesis keeps and tries first from then on. Usage: tools/fuzz.sh [MINUTES]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+end=$((SECONDS + 60 * ${1:-10}))
+mapfile -t files < <(grep -rlE '^(from|import) hypothesis' tests --include='test_*.py')
+round=0
+while [ $SECONDS -lt $end ]; do
+    round=$((round + 1)) seed=$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')
+    echo "fuzz: round $round, --hypothesis-seed=$seed, $(((end - SECONDS) / 60 + 1)) min left" >&2
+    env -u CI .venv/bin/python -m pytest -q -x -n 2 --dist loadfile --hypothesis-seed="$seed" "${files[@]}"
+done
