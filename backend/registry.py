@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import apsw
 
+from backend.schema import transaction
 from hub.enrolment import SECRET_BYTES, Token, proof
 from hub.errors import AuthFailed, ConfigError
 from hub.keys import hub_id
@@ -49,7 +50,7 @@ class Registry:
         Raises AuthFailed when the token is unknown, used or expired, the MAC is not HMAC-SHA256(secret,
         lp(identity, csr)), or the identity was revoked.
         """
-        with self._db:
+        with transaction(self._db):
             row = self._db.execute("select secret, name, expires_at, used_at from tokens where id = ?", (token_id,)).get
             if row is None or row[3] is not None:
                 raise AuthFailed("this token is unknown or was used already: ask the backend's operator for a new one")

@@ -21,6 +21,8 @@ What a report carries beside its values is kept as series too: rssi, latitude, l
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
@@ -103,7 +105,7 @@ def open_database(path: Path) -> apsw.Connection:
             "pragma journal_mode=wal; pragma synchronous=full; pragma foreign_keys=off; pragma temp_store=memory;"
             "pragma cache_size=-65536; pragma wal_autocheckpoint=8192; pragma journal_size_limit=67108864"
         )
-        with connection:
+        with transaction(connection):
             version = connection.pragma("user_version")
             if version == 0:
                 connection.execute(_TABLES)
@@ -114,6 +116,23 @@ def open_database(path: Path) -> apsw.Connection:
     if version not in (0, VERSION):
         raise StorageError(f"{path} has format {version}, this backend reads {VERSION}: use the release that wrote it")
     return connection
+
+
+@contextmanager
+def transaction(connection: apsw.Connection) -> Iterator[None]:
+    """All or nothing, durable on leaving.
+
+    Not apsw's own `with connection`: that one keeps the GIL while it waits for another writer, and so would stop the
+    event loop, or the very thread that it waits for.
+    """
+    connection.execute("begin immediate")
+    try:
+        yield
+        connection.execute("commit")
+    except BaseException:
+        if connection.in_transaction:  # a full disk makes SQLite roll back by itself
+            connection.execute("rollback")
+        raise
 
 
 def open_for_reading(path: Path) -> apsw.Connection:
@@ -127,5 +146,4 @@ def open_for_reading(path: Path) -> apsw.Connection:
 def _connect(path: Path, flags: int) -> apsw.Connection:
     connection = apsw.Connection(str(path), flags=flags)
     connection.set_busy_timeout(BUSY_MS)
-    connection.transaction_mode = "IMMEDIATE"
     return connection

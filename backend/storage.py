@@ -19,7 +19,7 @@ import msgspec
 
 from backend.ranges import Ranges
 from backend.readings import Readings
-from backend.schema import open_database
+from backend.schema import open_database, transaction
 from hub.buffer.opening import ClockMark, Epoch, Gap, Opened
 from hub.errors import StorageError
 from hub.keys import write_atomically
@@ -71,7 +71,7 @@ class Storage:
     def transaction(self) -> Iterator[None]:
         """All or nothing, durable on leaving."""
         try:
-            with self.connection:
+            with transaction(self.connection):
                 yield
                 self.readings.flush()
                 self._save_streams()
@@ -270,7 +270,7 @@ class Storage:
             rolled_back = False
         if rolled_back:
             db = secrets.token_bytes(16)
-            with self.connection:
+            with transaction(self.connection):
                 self.connection.execute("update meta set value = ? where key = 'db'", (db,))
                 self.alarm("restored", "", "an older database was put back: hubs are asked to send again")
         return db

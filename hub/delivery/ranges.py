@@ -9,7 +9,10 @@ Range = tuple[int, int]
 
 
 class Ranges:
-    """`first` > `last` is an empty range: nothing to remove, nothing inside; it cannot be added. Adding and removing cost the number of ranges touched, not of numbers held."""
+    """Adding and removing cost the number of ranges touched, not of numbers held.
+
+    A range whose `first` is above its `last` is empty: nothing is removed, nothing is inside; it must not be added.
+    """
 
     __slots__ = ("_firsts", "_lasts")
 

@@ -17,6 +17,8 @@ import time
 import types
 from pathlib import Path
 
+from rig import BASE  # a script: its own folder is on the path
+
 import hub
 from hub.app import Settings, serve
 from hub.registry import Plugin, Registry
@@ -42,7 +44,7 @@ def plugin(journal: Path, per_second: float) -> types.ModuleType:
             n += 1
             os.write(fd, b"emit %d\n" % n)
             durable = n % PER_DURABLE == 0
-            report = hub.Report(device=DEVICE, values={"uptime": n, "duration": n % 1000}, time=1.7e9 + n)
+            report = hub.Report(device=DEVICE, values={"uptime": n, "duration": n % 1000}, time=BASE + n)
             await session.emit(report, durable=durable)
             if durable:
                 os.write(fd, b"durable %d\n" % n)

@@ -17,6 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+BASE = 1_700_000_000
+"""The generator dates report n at this Unix second + n."""
+
 GENERATOR = Path(__file__).with_name("generator.py")
 
 CONFIG = """\
@@ -130,14 +133,23 @@ class Rig:
         self.stop(self.backend)
         self.hub = self.backend = None
 
+    def numbers(self, word: bytes) -> set[int]:
+        """The numbers that the journal holds behind `word`; a torn last line does not count."""
+        lines = self.journal.read_bytes().splitlines() if self.journal.exists() else []
+        return {int(n) for w, _, n in (line.partition(b" ") for line in lines) if w == word and n.isdigit()}
+
+    def wait_durable(self, more: int, timeout: float = 30.0) -> None:
+        """Wait until the running hub has acknowledged so many more durable reports."""
+        before, end = len(self.numbers(b"durable")), time.monotonic() + timeout
+        while len(self.numbers(b"durable")) < before + more:
+            if time.monotonic() > end:
+                raise RuntimeError(f"nothing becomes durable: {self.logs()}")
+            time.sleep(0.05)
+
     def verdict(self, fault: str, runs: int) -> Verdict:
         """Count, from the journal and the database alone. `n` is told by both metrics of its report and by its
         time, so that a value that moved to another report is seen as wrong."""
-        emitted, durable = set(), set()
-        for line in self.journal.read_bytes().splitlines():
-            word, _, number = line.partition(b" ")
-            if number.isdigit():
-                (emitted if word == b"emit" else durable).add(int(number))
+        emitted, durable = self.numbers(b"emit"), self.numbers(b"durable")
         db = sqlite3.connect(f"file:{self.backend_dir / 'backend.db'}?mode=ro", uri=True)
         rows = db.execute(
             "SELECT s.metric, r.time, r.value FROM readings r JOIN series s ON s.id = r.series"
@@ -148,7 +160,7 @@ class Rig:
         seen: dict[str, list[int]] = {"uptime": [], "duration": []}
         wrong = 0
         for metric, at, value in rows:
-            n = round(at / 1000 - 1.7e9)
+            n = round(at / 1000 - BASE)
             seen[metric].append(n)
             wrong += n not in emitted or value != (n if metric == "uptime" else n % 1000)
         lost = sum(len(durable - set(numbers)) for numbers in seen.values())

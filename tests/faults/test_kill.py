@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from pathlib import Path
 
 import pytest
 
 from .kill import kill_backend, kill_hub
+from .rig import BASE, Rig
 
 
 def test_kill_9_of_the_hub_loses_nothing_durable_and_delivers_nothing_twice(tmp_path):
@@ -27,27 +28,23 @@ def test_kill_9_of_the_backend_loses_nothing_durable_and_delivers_nothing_twice(
 @pytest.mark.parametrize(
     ("damage", "seen"),
     [
-        ("DELETE FROM readings WHERE rowid_ = (SELECT max(time) FROM readings)", "lost"),
-        ("INSERT INTO readings SELECT series, time, origin + 1, value, flags FROM readings LIMIT 1", "twice"),
-        ("UPDATE readings SET value = value + 1 WHERE time = (SELECT max(time) FROM readings)", "wrong"),
+        ("DELETE FROM readings WHERE time = {time}", "lost"),
+        ("INSERT INTO readings SELECT series, time, origin + 1, value, flags FROM readings WHERE time = {time}", "twice"),
+        ("UPDATE readings SET value = value + 1 WHERE time = {time}", "wrong"),
     ],
 )
 def test_the_oracle_sees_a_reading_that_is_lost_doubled_or_changed(tmp_path, damage, seen):
-    from .rig import Rig
-
     rig = Rig(tmp_path)
     try:
         rig.start_hub()
+        rig.wait_durable(3)
         rig.stop(rig.hub)
         rig.settle()
         assert rig.verdict("none", 0).held
-        database: Path = tmp_path / "backend" / "ilot.db"
-        db = sqlite3.connect(database)
-        # The last durable number is what a broken hub would lose; time is 1.7e9 s + n.
-        durable = max(int(x.split()[1]) for x in rig.journal.read_bytes().splitlines() if x.startswith(b"durable"))
-        db.execute(damage.replace("rowid_ = (SELECT max(time) FROM readings)", f"time = {int((1.7e9 + durable) * 1000)}"))
-        db.commit()
-        db.close()
+        last = max(rig.numbers(b"durable"))  # what a broken hub would lose first
+        with contextlib.closing(sqlite3.connect(rig.backend_dir / "ilot.db")) as db:
+            db.execute(damage.format(time=(BASE + last) * 1000))
+            db.commit()
         assert getattr(rig.verdict("damage", 0), seen) > 0
     finally:
         rig.close()

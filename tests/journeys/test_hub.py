@@ -40,13 +40,9 @@ def wait_for(condition, seconds=20.0):
     raise AssertionError("it did not happen")
 
 
-def numbers(rig: Rig, word: bytes) -> set[int]:
-    return {int(x.split()[1]) for x in rig.journal.read_bytes().splitlines() if x.startswith(word + b" ")}
-
-
 def test_sigterm_writes_and_delivers_even_what_nobody_asked_to_be_durable(rig):
     rig.start_hub(per_second=200)
-    wait_for(lambda: len(numbers(rig, b"emit")) > 150)
+    wait_for(lambda: len(rig.numbers(b"emit")) > 150)
     assert rig.stop(rig.hub) == 0
     rig.stop(rig.backend)
     verdict = rig.verdict("SIGTERM", 1)
@@ -107,7 +103,7 @@ def test_a_backend_with_another_owners_certificate_is_refused_named_and_nothing_
         now = status(rig)
         assert "certificate" in now["link"]["error"]
         assert now["link"]["acked"] == 0
-        wait_for(lambda: len(numbers(rig, b"durable")) > 5)
+        rig.wait_durable(6)
     finally:
         impostor.send_signal(signal.SIGKILL)
         impostor.communicate()
@@ -145,7 +141,7 @@ def test_a_stopped_hub_says_so_with_exit_code_4(rig):
 def test_the_buffer_can_be_verified_exported_and_opened_with_the_recovery_key(rig, tmp_path):
     rig.stop(rig.backend)
     rig.start_hub(per_second=200)
-    wait_for(lambda: len(numbers(rig, b"durable")) > 5)
+    rig.wait_durable(6)
     rig.kill(rig.hub)
     out = tmp_path / "exported.ilot"
     verify = subprocess.run(
@@ -153,7 +149,7 @@ def test_the_buffer_can_be_verified_exported_and_opened_with_the_recovery_key(ri
         capture_output=True, check=False,
     )  # fmt: skip
     assert verify.returncode == 0
-    assert sum(segment["readings"] for segment in json.loads(verify.stdout)) >= 2 * len(numbers(rig, b"durable"))
+    assert sum(segment["readings"] for segment in json.loads(verify.stdout)) >= 2 * len(rig.numbers(b"durable"))
     exported = ilot("buffer", "export", str(out), "--config", str(rig.config), "--json")
     assert exported["records"] > 0
     opened = subprocess.run(
@@ -163,5 +159,5 @@ def test_the_buffer_can_be_verified_exported_and_opened_with_the_recovery_key(ri
     )  # fmt: skip
     assert opened.returncode == 0, opened.stderr
     told = [json.loads(line) for line in opened.stdout.splitlines()]
-    seen = {round(row["value"]) for row in told if row.get("metric") == "uptime"}
-    assert numbers(rig, b"durable") <= seen
+    seen = {report["values"]["uptime"] for block in told for report in block.get("reports", ())}
+    assert rig.numbers(b"durable") <= seen
