@@ -117,6 +117,14 @@ def test_every_dependency_has_its_line_of_why() -> None:
         assert re.search(rf"^\|.*\b{re.escape(name)}\b.*\|", page, re.MULTILINE), name
 
 
+def test_each_systemd_unit_starts_a_command_that_exists() -> None:
+    units = sorted((ROOT / "deploy").glob("*.service"))
+    assert len(units) == 2
+    for unit in units:
+        (start,) = re.findall(r"^ExecStart=/opt/ilot/bin/ilot ((?:[a-z]+ )+)", unit.read_text(), re.MULTILINE)
+        assert f"## `ilot {start.strip()}`" in (ROOT / "docs/reference/cli.md").read_text(), unit.name
+
+
 # -- layers ------------------------------------------------------------------------------------------------------
 
 

@@ -204,14 +204,22 @@ class Journal:
     def _settle(self, local: Local) -> None:
         """This LOCAL is durable: what it says holds."""
         for key, raw in local.items():
-            if raw is None:
-                self._durable.pop(key, None)
-                continue
-            self._durable[key] = raw
             if key.startswith(ACK_KEY):
                 with self._lock:
-                    _restore(key, ACK_KEY, msgspec.msgpack.decode(raw), self.acks)
-                self._unswept = True
+                    self._replace_acks(key, raw)
+            if raw is None:
+                self._durable.pop(key, None)
+            else:
+                self._durable[key] = raw
+
+    def _replace_acks(self, key: str, raw: msgspec.Raw | None) -> None:
+        """The whole set of one (stream, run), not an addition: after a new database, what the old one acked is void
+        and must not help to unlink a segment that the new one lacks."""
+        stream, _, run = key.removeprefix(ACK_KEY).partition("/")
+        self.acks.forget(stream, bytes.fromhex(run))
+        if raw is not None:
+            _restore(key, ACK_KEY, msgspec.msgpack.decode(raw), self.acks)
+        self._unswept = True
 
     def declare(self, gap: Gap) -> None:
         """Have a GAP written for what of `gap` is neither acked nor declared yet. Thread-safe."""

@@ -46,8 +46,8 @@ class Sender:
     def segment(self, **more: Any) -> Segment:
         return Segment(**{"hub": self.hub, "identity": self.identity, "trust": self.trust, **more})
 
-    def state(self, *segments: Segment, stream: str = READINGS, **more: Any) -> bytes:
-        streams = {stream: (one.run, one.next_seq - 1, one.last_digest) for one in segments}
+    def state(self, segment: Segment | None = None, stream: str = READINGS, **more: Any) -> bytes:
+        streams = {stream: (segment.run, segment.next_seq - 1, segment.last_digest)} if segment is not None else {}
         told = {"hub": self.hub, "boot": bytes(16), "nonce": b"n" * 16, "streams": streams, **more}
         return sign_state(State(**told), self.identity)
 

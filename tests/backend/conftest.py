@@ -12,14 +12,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from backend_kit import Desk  # noqa: E402
+from backend_kit import Desk
 
-from backend import owner as owners  # noqa: E402
-from backend.conformance import Probe  # noqa: E402
-from backend.registry import Registry  # noqa: E402
-from backend.schema import open_database  # noqa: E402
-from backend.server import Running, serving  # noqa: E402
-from hub.enrolment import enrol  # noqa: E402
+from backend import owner as owners
+from backend.conformance import Probe
+from backend.registry import Registry
+from backend.schema import open_database
+from backend.server import Running, serving
+from hub.enrolment import enrol
 
 
 @pytest.fixture(params=["rows", "journal"])

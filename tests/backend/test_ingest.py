@@ -198,10 +198,11 @@ def test_a_group_that_holds_another_epoch_than_it_names_is_refused(desk: Desk, h
 def test_a_block_spliced_into_another_epoch_is_refused(desk: Desk, hub: Sender, into: str) -> None:
     one = hub.segment()
     records = [one.block([row(value=1)]), one.block([row(value=2)])]
-    sender, change = hub, {
-        "run": {}, "segment": {"run": one.run, "number": 2, "first_seq": 2}, "stream": {"run": one.run, "stream": "alerts"},
-        "hub": {},
-    }[into]  # fmt: skip
+    changes: dict[str, dict[str, Any]] = {
+        "segment": {"run": one.run, "number": 2, "first_seq": 2},
+        "stream": {"run": one.run, "stream": "alerts"},
+    }
+    sender, change = hub, changes.get(into, {})
     if into == "hub":
         sender = desk.enrol()
     two = sender.segment(**change)

@@ -42,7 +42,7 @@ def test_the_oracle_sees_a_reading_that_is_lost_doubled_or_changed(tmp_path, dam
         rig.settle()
         assert rig.verdict("none", 0).held
         last = max(rig.numbers(b"durable"))  # what a broken hub would lose first
-        with contextlib.closing(sqlite3.connect(rig.backend_dir / "ilot.db")) as db:
+        with contextlib.closing(sqlite3.connect(rig.backend_dir / "backend.db")) as db:
             db.execute(damage.format(time=(BASE + last) * 1000))
             db.commit()
         assert getattr(rig.verdict("damage", 0), seen) > 0

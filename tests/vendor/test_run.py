@@ -129,6 +129,7 @@ def test_a_strangers_reading_reaches_the_backend_beside_plugins_that_are_broken(
 
             def arrived() -> dict[str, Any] | None:
                 now = status()
+                assert {plugin["name"]: plugin["error"] for plugin in now["plugins"]}["acme_thermo"] == ""
                 return now if now["link"]["acked"] and now["quarantine"] else None
 
             seen = eventually(arrived, log)

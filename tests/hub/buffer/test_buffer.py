@@ -211,6 +211,31 @@ async def test_a_full_disk_costs_the_oldest_only_when_memory_is_short(party: Par
         ]
 
 
+async def test_what_an_old_database_acked_does_not_help_to_unlink_what_the_new_one_lacks(
+    party: Party, tmp_path: Path
+) -> None:
+    async def one(made: Opened, number: int) -> None:
+        made.buffer.append(row(number))
+        await made.buffer.flush()
+
+    async with opened(party, tmp_path, replace(HOUR, urgent_s=0.0)) as made:
+        for number in range(6):
+            await one(made, number)
+        run = made.buffer.run
+        made.buffer.acked(READINGS, run, [(1, 3)])  # by the old database
+        await one(made, 6)
+        made.buffer.forget_acks()
+        made.buffer.acked(READINGS, run, [(4, 7)])  # by the new one, which lacks 1 to 3
+        made.buffer.retrust(Trust(party.trust.version + 1, party.trust.recipients))  # closes the segment
+        await one(made, 7)
+        await one(made, 8)
+        assert list(made.buffer.acks.of(READINGS, run)) == [(4, 7)]
+        kept = made.buffer.read(READINGS, run, 1, 9, 1 << 20)
+        assert [record.seq for record in kept if record.seq] == list(range(1, 10))
+    async with opened(party, tmp_path, HOUR) as again:
+        assert list(again.buffer.acks.of(READINGS, run)) == [(4, 7)]
+
+
 async def test_acks_are_merged_clipped_and_kept(party: Party, tmp_path: Path) -> None:
     config = replace(HOUR, urgent_s=0.0)
     async with opened(party, tmp_path, config) as made:

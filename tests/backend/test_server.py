@@ -1,0 +1,303 @@
+"""The server on loopback: TLS, certificates, enrolment, the operator API, and hostile input to each."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import json
+import shutil
+import ssl
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from backend_kit import row
+from conftest import token_for
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from backend import owner as owners
+from backend.conformance import Probe
+from backend.registry import Registry
+from backend.schema import open_database
+from backend.server import Running, serving
+from hub import enrolment, keys
+from hub.enrolment import Token, enrol, make_csr, proof, read_token
+from hub.errors import AuthFailed, ConfigError
+from hub.wire import MAX_MESSAGE
+
+
+def operator(served: Running) -> dict[str, str]:
+    return {"Authorization": f"Bearer {served.owner.api_token}"}
+
+
+async def get(probe: Probe, path: str, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+    async with probe.session.get(f"{probe.url}{path}", headers=headers, ssl=probe.tls(certificate=False)) as reply:
+        return reply.status, json.loads(await reply.read())
+
+
+def asked(token: Token, **more: Any) -> dict[str, Any]:
+    """A right enrolment request, with what `more` says changed."""
+    identity, csr = b"i" * 32, make_csr(ec.generate_private_key(ec.SECP256R1()), "x")
+    right = {
+        "token_id": token.id,
+        "identity": base64.b64encode(identity).decode(),
+        "csr": csr.decode(),
+        "name": "n",
+        "mac": base64.b64encode(proof(token.secret, identity, csr)).decode(),
+    }
+    return {**right, **more}
+
+
+async def enroll(probe: Probe, body: Any) -> tuple[int, dict[str, Any]]:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    async with probe.session.post(f"{probe.url}/v1/enroll", data=data, ssl=probe.tls(certificate=False)) as reply:
+        return reply.status, json.loads(await reply.read())
+
+
+# -- hubs --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_record_posted_is_in_the_operators_answers(served: Running, probe: Probe) -> None:
+    segment = probe.segment()
+    now = int(time.time() * 1000)
+    assert 1 in (await probe.post(segment.message([segment.block([row(now, 21.5)])]))).taken(segment)
+    series = f"{probe.hub}/room-1/temperature"
+    status, latest = await get(probe, f"/v1/series/{series}/latest", operator(served))
+    assert (status, latest["value"], latest["time"]) == (200, 21.5, now)
+    _, history = await get(
+        probe, f"/v1/series/{series.replace('/', '%2F')}/history?from={now}&limit=5", operator(served)
+    )
+    assert [r["value"] for r in history["readings"]] == [21.5]
+    _, stats = await get(probe, "/v1/stats", operator(served))
+    assert (stats["readings"], stats["records"], stats["hubs"], stats["forks"]) == (2, 1, 1, 0)
+    _, hubs = await get(probe, "/v1/hubs", operator(served))
+    assert hubs["hubs"][0]["streams"][0]["through"] == 1
+    _, verify = await get(probe, f"/v1/verify?hub={probe.hub}", operator(served))
+    assert verify["streams"][0]["ranges"] == [[1, 1]]
+
+
+async def test_many_hubs_at_once_each_get_their_own_answer(served: Running, probe: Probe) -> None:
+    segments = [probe.segment() for _ in range(30)]
+    answers = await asyncio.gather(*(probe.post(segment.message([segment.block([row()])])) for segment in segments))
+    assert all([ack.run for ack in a.acks] == [s.run] for a, s in zip(answers, segments, strict=True))
+
+
+async def test_revocation_acts_on_the_next_message(served: Running, probe: Probe) -> None:
+    segment = probe.segment()
+    message = segment.message([segment.block([row()])])
+    assert (await probe.post(message)).status == 200
+    other_process = open_database(served.owner.database)
+    Registry(other_process).revoke(probe.hub, time.time())
+    other_process.close()
+    assert (await probe.post(message)).status == 403
+    assert (await probe.post(b"", "state")).status == 403
+
+
+async def test_another_hubs_path_is_closed_to_a_valid_certificate(
+    served: Running, probe: Probe, tmp_path: Path
+) -> None:
+    other = await enrol(token_for(served), tmp_path / "other")
+    segment = probe.segment(hub=other.hub)
+    assert (await probe.post(segment.message([segment.block([row()])]), hub=other.hub)).status == 403
+
+
+async def test_without_a_certificate_nothing_is_taken(probe: Probe) -> None:
+    assert (await probe.post(b"ILM1", certificate=False)).status == 403
+    assert (await probe.post(b"", "state", certificate=False)).status == 403
+
+
+async def test_a_certificate_of_another_owner_ends_the_handshake(probe: Probe, tmp_path: Path) -> None:
+    owners.init(tmp_path / "impostor", owner="Other")
+    context = probe.tls(certificate=False)
+    context.load_cert_chain(tmp_path / "impostor" / "server.pem", tmp_path / "impostor" / "server.key")
+    with pytest.raises((aiohttp.ClientError, OSError)):
+        async with probe.session.get(f"{probe.url}/v1/trust", ssl=context) as reply:
+            await reply.read()
+
+
+async def test_the_servers_own_certificate_is_no_clients(served: Running, probe: Probe) -> None:
+    context = probe.tls(certificate=False)
+    context.load_cert_chain(served.owner.directory / "server.pem", served.owner.directory / "server.key")
+    with pytest.raises((aiohttp.ClientError, OSError)):
+        async with probe.session.get(f"{probe.url}/v1/trust", ssl=context) as reply:
+            await reply.read()
+
+
+async def test_tls_1_2_is_refused(probe: Probe) -> None:
+    host, port = enrolment.address(probe.url)
+    context = probe.tls()
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with pytest.raises(OSError) as caught:  # noqa: PT011 - an alert or a reset, as the race between both ends has it
+        await asyncio.open_connection(host, port, ssl=context)
+    assert not isinstance(caught.value, ConnectionRefusedError)
+    context.maximum_version = ssl.TLSVersion.TLSv1_3
+    _, writer = await asyncio.open_connection(host, port, ssl=context)
+    writer.close()
+
+
+@pytest.mark.parametrize("what", ["records", "state"])
+@pytest.mark.parametrize("body", [b"", b"x", b"ILM1", b"ILM1" + bytes(40), b"\xff" * 5000, b"{}"])
+async def test_noise_from_an_enrolled_hub_is_a_clear_400(probe: Probe, what: str, body: bytes) -> None:
+    async with probe.session.post(f"{probe.url}/v1/hubs/{probe.hub}/{what}", data=body, ssl=probe.tls()) as reply:
+        assert reply.status == 400
+        assert json.loads(await reply.read())["error"]
+
+
+@pytest.mark.parametrize("announced", [True, False])
+async def test_a_body_beyond_its_limit_is_not_read(probe: Probe, announced: bool) -> None:
+    async def pieces() -> Any:
+        for _ in range(MAX_MESSAGE // 65536 + 2):
+            yield bytes(65536)
+
+    data = io.BytesIO(bytes(MAX_MESSAGE + 1)) if announced else pieces()
+    url = f"{probe.url}/v1/hubs/{probe.hub}/records"
+    try:
+        async with probe.session.post(url, data=data, ssl=probe.tls()) as reply:
+            assert reply.status == 413
+    except (aiohttp.ClientConnectionError, OSError):
+        pass  # the server hung up while we were still sending
+    assert (await probe.post(b"")).status == 400  # and goes on serving
+
+
+async def test_a_body_that_never_ends_holds_up_nobody(served: Running, probe: Probe) -> None:
+    host, port = enrolment.address(probe.url)
+    _, writer = await asyncio.open_connection(host, port, ssl=probe.tls())
+    writer.write(f"POST /v1/hubs/{probe.hub}/records HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n".encode())
+    await writer.drain()
+    segment = probe.segment()
+    assert (await probe.post(segment.message([segment.block([row()])]))).status == 200
+    writer.transport.abort()
+
+
+# -- enrolment ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_right_request_enrols_once(served: Running, probe: Probe) -> None:
+    token = read_token(token_for(served))
+    status, answer = await enroll(probe, asked(token))
+    assert status == 200
+    assert answer["hub"] == keys.hub_id(b"i" * 32)
+    assert base64.b64decode(answer["trust"]) == served.owner.trust_document
+    status, answer = await enroll(probe, asked(token))
+    assert (status, "used already" in answer["error"]) == (403, True)
+
+
+async def test_an_expired_token_enrols_nobody(served: Running, probe: Probe) -> None:
+    status, answer = await enroll(probe, asked(read_token(token_for(served, lifetime=-1.0))))
+    assert (status, "expired" in answer["error"]) == (403, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"mac": base64.b64encode(bytes(32)).decode()}, 403),
+        ({"token_id": "none"}, 403),
+        ({"identity": base64.b64encode(b"j" * 32).decode()}, 403),
+        ({"identity": "AAAA"}, 400),
+        ({"identity": "é" * 40}, 400),
+        ({"mac": 5}, 400),
+        ({"csr": "no request"}, 400),
+        ({"csr": None}, 400),
+        ({"token_id": ["a"]}, 400),
+    ],
+)
+async def test_a_wrong_request_is_refused_and_costs_the_token_nothing(
+    served: Running, probe: Probe, change: dict[str, Any], status: int
+) -> None:
+    token = read_token(token_for(served))
+    answered, answer = await enroll(probe, asked(token, **change))
+    assert (answered, bool(answer["error"])) == (status, True)
+    assert (await enroll(probe, asked(token)))[0] == 200
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"null", b"\xff", b"[" * 30_000, b'{"token_id": "' + b"x" * 40_000])
+async def test_noise_at_the_door_is_a_clear_error(probe: Probe, body: bytes) -> None:
+    status, answer = await enroll(probe, body)
+    assert status in (400, 413)
+    assert answer["error"]
+
+
+# -- operator ----------------------------------------------------------------------------------------------------
+
+OPERATOR = ["/v1/hubs", "/v1/series", "/v1/series/a/b/c/latest", "/v1/series/a/b/c/history", "/v1/gaps", "/v1/forks",
+            "/v1/alarms", "/v1/stats", "/v1/verify"]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", OPERATOR)
+@pytest.mark.parametrize(
+    "header", [None, "", "Bearer", "Bearer ", "Bearer wrong", "Basic {}", "Bearer {}x", "Bearer é"]
+)
+async def test_every_operator_route_needs_the_token(
+    served: Running, probe: Probe, path: str, header: str | None
+) -> None:
+    headers = {} if header is None else {"Authorization": header.format(served.owner.api_token)}
+    status, answer = await get(probe, path, headers)
+    assert (status, list(answer)) == (401, ["error"])
+
+
+async def test_a_hubs_certificate_is_no_operators_token(probe: Probe) -> None:
+    async with probe.session.get(f"{probe.url}/v1/hubs", ssl=probe.tls()) as reply:
+        assert reply.status == 401
+
+
+@pytest.mark.parametrize("query", ["from=x", "to=-1", "limit=0", "limit=10001", "limit=1e3", "from=" + "9" * 40])
+async def test_a_wrong_query_is_a_clear_400(served: Running, probe: Probe, query: str) -> None:
+    segment = probe.segment()
+    await probe.post(segment.message([segment.block([row()])]))
+    status, answer = await get(probe, f"/v1/series/{probe.hub}/room-1/motion/history?{query}", operator(served))
+    assert (status, query.partition("=")[0] in answer["error"]) == (400, True)
+
+
+@pytest.mark.parametrize("series", ["a", "a/b/c", "' or 1=1 --/x/y", "%00/x/y", "a/" + "b" * 3000 + "/c"])
+async def test_an_unknown_series_is_404(served: Running, probe: Probe, series: str) -> None:
+    status, answer = await get(probe, f"/v1/series/{series}/latest", operator(served))
+    assert (status, "no series" in answer["error"]) == (404, True)
+
+
+async def test_what_is_not_there_is_json_too(served: Running, probe: Probe) -> None:
+    assert (await get(probe, "/v1/nothing", operator(served)))[0] == 404
+    async with probe.session.put(f"{probe.url}/v1/trust", ssl=probe.tls(certificate=False)) as reply:
+        assert reply.status == 405
+        assert json.loads(await reply.read())["error"]
+
+
+# -- life --------------------------------------------------------------------------------------------------------
+
+
+async def test_without_the_root_it_serves_on_its_own_port_and_no_other(tmp_path: Path) -> None:
+    owners.init(tmp_path / "owner", owner="Ville")
+    async with serving(tmp_path / "owner", port=0) as running:
+        port = running.port
+    shutil.rmtree(tmp_path / "owner" / "root")
+    async with serving(tmp_path / "owner") as running:
+        assert running.port == port
+    with pytest.raises(ConfigError, match="bring the owner root back"):
+        async with serving(tmp_path / "owner", port=0):
+            pass
+
+
+async def test_a_port_in_use_is_a_clear_error(served: Running, tmp_path: Path) -> None:
+    owners.init(tmp_path / "second", owner="Ville")
+    with pytest.raises(ConfigError, match=f"port {served.port}"):
+        async with serving(tmp_path / "second", port=served.port):
+            pass
+
+
+async def test_a_damaged_database_is_told_at_the_start(tmp_path: Path) -> None:
+    made = owners.init(tmp_path / "owner", owner="Ville")
+    made.database.write_bytes(b"noise" * 1000)
+    with pytest.raises(Exception, match="cannot open the database"):
+        async with serving(tmp_path / "owner", port=0):
+            pass
+
+
+async def test_an_older_trust_is_refused_by_a_hub_that_saw_a_newer(tmp_path: Path) -> None:
+    owners.init(tmp_path / "owner", owner="Ville")
+    old = (tmp_path / "owner" / "trust.bin").read_bytes()
+    async with serving(tmp_path / "owner", port=0) as running:
+        await enrol(token_for(running), tmp_path / "hub")
+    with pytest.raises(AuthFailed, match="older"):
+        enrolment.keep_trust(tmp_path / "hub", old)
