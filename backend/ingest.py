@@ -72,7 +72,7 @@ class _Work:
 
 
 class Ingest:
-    """The order of cryptography.md's INGEST over one database, and the answers."""
+    """Judges what comes, in a fixed order, over one database; makes the answers."""
 
     def __init__(
         self,

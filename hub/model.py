@@ -31,7 +31,7 @@ class Quality(IntEnum):
 
 
 class TrustClass(IntEnum):
-    """Trust of the path a report came by (security.md §3). Smaller is better."""
+    """Trust of the path a report came by (docs/explanation/security.md). Smaller is better."""
 
     A = 1  # authenticated and fresh
     B = 2  # protected path: encrypted with weak freshness, or a wired bus inside a declared perimeter

@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ValidationError
-
 from hub.clock import Clock
 from hub.config.build import Instance
+from hub.config.positions import Finding
+from hub.config.validate import validate
 from hub.egress import Host
 from hub.errors import ConfigError, PluginError
 from hub.hookspecs import Config
@@ -93,13 +93,12 @@ def _texts(value: Any) -> Iterator[str]:
         yield str(value)
 
 
-def _validated(model: type[Config], instance: Instance) -> Config:
+def _validated(model: type[Config], instance: Instance) -> Any:
     """The options of a stranger's plugin, judged by its own model now that it may be imported."""
-    given: BaseModel = instance.config
-    try:
-        return model.model_validate(given.model_dump(exclude_unset=True))
-    except ValidationError as error:
-        problems = "; ".join(
-            f"integrations.{instance.name}.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()
-        )
-        raise ConfigError(problems) from error
+    found: list[Finding] = []
+    given = instance.config.model_dump(exclude_unset=True)
+    where = ("integrations", instance.name)
+    config = validate(model, given, where, f"integration {instance.type!r}", found)
+    if config is None:
+        raise ConfigError("; ".join(f"{'.'.join(map(str, one.path))}: {one.message}" for one in found))
+    return config

@@ -1,4 +1,4 @@
-"""Data protection before anything touches the disk (security.md §5). Maybe personal is personal.
+"""Data protection before anything touches the disk (docs/explanation/security.md). Maybe personal is personal.
 
 A metric of class `personal` is dropped before the buffer unless its zone states a purpose for it in the
 configuration. Rules of the tap and the live view follow the same line: what may not be stored is not shown.

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import click
+import msgspec
 
 from hub.cli import output
 
@@ -28,20 +29,21 @@ def run(config: Path, state_dir: Path | None, drain: float, verbose: bool, json:
     from hub.app import Settings, serve
     from hub.registry import Registry
 
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # what a plugin prints must not be taken for one of ours
     _log_to_stderr(verbose)
     settings = Settings(config=config, state_dir=state_dir, drain_s=drain)
 
     def ready(facts: dict[str, object]) -> None:
         facts["start_s"] = round(_process_age_s(), 3)
         if json:
-            output.data(facts)
-            sys.stdout.flush()
+            answers.write(msgspec.json.encode(facts) + b"\n")
         else:
             logging.getLogger("hub").info("%s ready in %.2f s", facts["hub"], facts["start_s"])
 
     last = asyncio.run(serve(settings, Registry.discover(), ready))
     if json:
-        output.data(last)
+        answers.write(msgspec.json.encode(last) + b"\n")
     if last["error"]:
         raise click.exceptions.Exit(7)
 

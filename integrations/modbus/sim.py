@@ -122,7 +122,7 @@ class Boiler:
 def unit(number: int, image: Callable[[float], Image], clock: Callable[[], float]) -> SimDevice:
     """A pymodbus unit whose registers are made anew at each read."""
 
-    async def answer(  # noqa: PLR0917 - pymodbus calls it so
+    async def answer(
         function: int, start: int, address: int, count: int, registers: list[int], values: list[int] | list[bool] | None
     ) -> ExcCodes | None:
         words = image(clock()).get(_TABLES.get(function, ""))

@@ -29,7 +29,7 @@ def test_kill_9_of_the_backend_loses_nothing_durable_and_delivers_nothing_twice(
     ("damage", "seen"),
     [
         ("DELETE FROM readings WHERE time = {time}", "lost"),
-        ("INSERT INTO readings SELECT series, time, origin + 1, value, flags FROM readings WHERE time = {time}", "twice"),
+        ("INSERT INTO readings SELECT series, time, origin + 1, value, 0 FROM readings WHERE time = {time}", "twice"),
         ("UPDATE readings SET value = value + 1 WHERE time = {time}", "wrong"),
     ],
 )

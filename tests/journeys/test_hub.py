@@ -118,10 +118,11 @@ def test_a_backend_with_another_owners_certificate_is_refused_named_and_nothing_
 def test_a_replaced_device_goes_on_in_the_same_series(rig):
     rig.start_hub(per_second=50)
     wait_for(lambda: status(rig)["link"]["acked"] > 10)
-    dry = ilot("device", "replace", "faults:generator", "faults:new", "--dry-run", "--config", str(rig.config), "--json")
+    replace = ("device", "replace", "faults:generator", "faults:new", "--config", str(rig.config), "--json")
+    dry = ilot(*replace, "--dry-run")
     assert dry == {"device": "faults:new", "place": "generator", "zone": "bench", "replaced": "faults:generator"}
     assert [d["id"] for d in ilot("devices", "--config", str(rig.config), "--json")["devices"]] == ["faults:generator"]
-    ilot("device", "replace", "faults:generator", "faults:new", "--config", str(rig.config), "--json")
+    ilot(*replace)
     for _ in range(2):  # now, and after a restart, though the file still names the former id
         (device,) = ilot("devices", "--config", str(rig.config), "--json")["devices"]
         assert (device["id"], device["place"]) == ("faults:new", "generator")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "hub", "backend", "integrations", "plugins", "packs")
+SOURCES = ("pyproject.toml", "README.md", "LICENSE", "hub", "backend", "integrations", "plugins")
 QUIET = {
     **os.environ,
     "SOURCE_DATE_EPOCH": "1767225600",

@@ -1,0 +1,167 @@
+"""`ilot backend …`: data on stdout, messages on stderr, exit codes that say who must act."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from backend_kit import NOW, Desk, row
+from click.testing import CliRunner, Result
+from conftest import token_for
+
+from backend.cli import backend
+from backend.server import Running
+from hub.enrolment import read_token
+
+
+def invoke(*arguments: object) -> Result:
+    return CliRunner().invoke(backend, [str(argument) for argument in arguments])
+
+
+def data(result: Result) -> list[dict[str, Any]]:
+    assert result.exit_code == 0, result.stderr
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    assert invoke("init", tmp_path / "owner", "--owner", "Ville").exit_code == 0
+    return tmp_path / "owner"
+
+
+def test_init_says_what_to_take_away(tmp_path: Path) -> None:
+    result = invoke("init", tmp_path / "owner", "--host-name", "data.example", "--port", "4433", "--json")
+    (facts,) = data(result)
+    assert facts["url"] == "https://data.example:4433"
+    assert facts["demo_grade"] is True
+    assert Path(facts["recovery_key"]).exists()
+    assert "demo grade" in result.stderr
+    assert facts["recovery_key"] in result.stderr
+
+
+def test_init_never_overwrites(directory: Path) -> None:
+    result = invoke("init", directory, "--json")
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert "never overwritten" in result.stderr
+
+
+def test_a_token_alone_is_on_stdout(directory: Path) -> None:
+    result = invoke("token", directory, "--name", "gymnase", "--expires", "90s")
+    assert read_token(result.stdout).url == "https://localhost:8443"
+    (facts,) = data(invoke("token", directory, "--url", "https://other:1/", "--json"))
+    assert read_token(facts["token"]).url == facts["url"] == "https://other:1"
+
+
+@pytest.mark.parametrize("expires", ["", "0h", "1w", "24", "-1h", "1.5h"])
+def test_what_is_no_duration_is_a_usage_error(directory: Path, expires: str) -> None:
+    result = invoke("token", directory, "--expires", expires)
+    assert result.exit_code == 2
+    assert "24h" in result.stderr
+
+
+@pytest.mark.parametrize("command", [("token",), ("run",), ("hubs",), ("revoke", "hub-x")])
+def test_a_directory_without_a_backend_is_a_configuration_error(tmp_path: Path, command: tuple[str, ...]) -> None:
+    result = invoke(command[0], tmp_path, *command[1:])
+    assert result.exit_code == 3
+    assert "ilot backend init" in result.stderr
+
+
+def test_a_wrong_url_is_a_configuration_error(directory: Path) -> None:
+    assert invoke("token", directory, "--url", "http://x").exit_code == 3
+
+
+def test_hubs_are_listed_and_revoked(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "owner")
+    hub = desk.enrol().hub
+    (one,) = data(invoke("hubs", tmp_path / "owner", "--json"))
+    assert (one["hub"], one["revoked_at"]) == (hub, None)
+    assert invoke("hubs", tmp_path / "owner").stdout.split("\t")[:2] == [hub, "active"]
+    (revoked,) = data(invoke("revoke", tmp_path / "owner", hub, "--json"))
+    assert revoked["revoked_at"] > 0
+    assert invoke("hubs", tmp_path / "owner").stdout.split("\t")[1] == "revoked"
+    assert invoke("revoke", tmp_path / "owner", "hub-nobody").exit_code == 3
+    desk.close()
+
+
+def test_check_prints_a_line_a_check_and_needs_its_own_token(directory: Path) -> None:
+    token = invoke("token", directory, "--url", "https://127.0.0.1:1").stdout
+    result = invoke("check", "https://127.0.0.1:1", "--token", token)
+    assert result.exit_code == 4
+    assert "cannot reach" in result.stderr
+    assert invoke("check", "https://127.0.0.1:1", "--token", "nonsense").exit_code == 3
+    assert invoke("check", "https://127.0.0.1:1").exit_code == 2
+
+
+async def test_check_passes_here(served: Running) -> None:
+    import asyncio
+
+    result = await asyncio.to_thread(invoke, "check", served.url, "--token", token_for(served))
+    assert result.exit_code == 0, result.output
+    assert all(line.startswith("ok  ") for line in result.stdout.splitlines())
+    used = await asyncio.to_thread(invoke, "check", served.url, "--token", token_for(served, lifetime=-1))
+    assert used.exit_code == 5
+
+
+# -- open --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def segment_file(tmp_path: Path) -> tuple[Path, Path, str]:
+    """A segment's records in a file, the owner's directory, the hub's public key."""
+    desk = Desk(tmp_path / "owner")
+    hub = desk.enrol()
+    segment = hub.segment()
+    blocks = [segment.block([row(NOW + n, 20.0 + n)]) for n in range(3)]
+    file = tmp_path / "one.seg"
+    file.write_bytes(b"".join([*segment.context, *blocks]))
+    desk.close()
+    return file, tmp_path / "owner", hub.public.hex()
+
+
+@pytest.mark.parametrize("key", ["recovery.key", "recipients"])
+def test_either_key_opens_a_segment(segment_file: tuple[Path, Path, str], key: str) -> None:
+    file, owner, identity = segment_file
+    key_file = owner / key if key.endswith(".key") else next((owner / key).iterdir())
+    head, *blocks = data(invoke("open", file, "--key-file", key_file, "--identity", identity, "--json"))
+    assert head["stream"] == "readings"
+    assert [report["values"]["temperature"] for block in blocks for report in block["reports"]] == [20.0, 21.0, 22.0]
+    lines = invoke("open", file, "--key-file", key_file).stdout.splitlines()
+    assert lines[1].split("\t") == ["1", str(NOW), "ble:1", "temperature", "20.0"]
+
+
+def test_a_damaged_record_is_told_and_the_rest_opened(segment_file: tuple[Path, Path, str]) -> None:
+    file, owner, identity = segment_file
+    raw = bytearray(file.read_bytes())
+    raw[-150] ^= 1
+    file.write_bytes(raw)
+    result = invoke("open", file, "--key-file", owner / "recovery.key", "--identity", identity, "--json")
+    assert result.exit_code == 7
+    items = [json.loads(line) for line in result.stdout.splitlines()]
+    assert sum("reports" in item for item in items) == 2
+    assert sum(item.get("damaged", 0) for item in items) == 1
+
+
+def test_another_key_or_identity_opens_nothing(segment_file: tuple[Path, Path, str], tmp_path: Path) -> None:
+    file, owner, _ = segment_file
+    assert invoke("init", tmp_path / "other").exit_code == 0
+    assert invoke("open", file, "--key-file", tmp_path / "other" / "recovery.key").exit_code == 5
+    assert invoke("open", file, "--key-file", owner / "recovery.key", "--identity", "00" * 32).exit_code == 5
+    assert invoke("open", file, "--key-file", owner / "recovery.key", "--identity", "zz").exit_code == 3
+    assert invoke("open", file, "--key-file", owner / "ack.key").exit_code == 3
+    assert invoke("open", file, "--key-file", owner / "none.key").exit_code == 3
+
+
+@pytest.mark.parametrize("content", [b"", b"noise" * 100])
+def test_a_file_that_is_no_segment_is_told(tmp_path: Path, directory: Path, content: bytes) -> None:
+    (tmp_path / "x.seg").write_bytes(content)
+    result = invoke("open", tmp_path / "x.seg", "--key-file", directory / "recovery.key")
+    assert result.exit_code == 7
+    assert "no epoch" in result.stderr
+
+
+def test_help_names_every_command() -> None:
+    text = invoke("--help").stdout
+    for command in ("init", "token", "run", "check", "open", "revoke", "hubs"):
+        assert command in text

@@ -1,0 +1,179 @@
+"""The conformance suite passes on this backend, and fails on one that is broken in any way it claims to check."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import token_for
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from backend import api, gate, ingest, server
+from backend import owner as owners
+from backend.conformance import Result, run_suite
+from backend.ranges import Ranges
+from backend.server import Running, serving
+from hub.errors import AuthFailed, ConfigError, DecodeError, NotReady
+
+
+async def test_this_backend_passes(served: Running) -> None:
+    results = await run_suite(served.url, token_for(served))
+    assert [result for result in results if not result.passed] == []
+    assert len(results) >= 20
+    assert len({result.name for result in results}) == len(results)
+
+
+async def test_with_a_journal_it_passes_too(tmp_path: Path) -> None:
+    owners.init(tmp_path / "owner", owner="Ville")
+    async with serving(tmp_path / "owner", port=0, journal=True) as running:
+        results = await run_suite(running.url, token_for(running))
+    assert [result for result in results if not result.passed] == []
+
+
+def dedup_without_digest(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ingest.Storage, "add_fork", lambda *arguments: None)
+
+
+def no_duplicates(patch: pytest.MonkeyPatch) -> None:
+    real = ingest.Ingest._record
+
+    def record(self: Any, work: Any, stream: Any, epoch: Any, item: Any) -> None:
+        if item.opened.seq in stream.stored:
+            raise DecodeError("seen", "again")
+        real(self, work, stream, epoch, item)
+
+    patch.setattr(ingest.Ingest, "_record", record)
+    patch.setattr(ingest.Ingest, "_ack", lambda self, stream, unreadable: b"")
+
+
+def acks_what_never_came(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ingest.Ingest, "taken", lambda self, stream: Ranges([(1, max(1, stream.stored.last()))]))
+
+
+def no_signature_of_records(patch: pytest.MonkeyPatch) -> None:
+    class Anything:
+        def verify(self, *arguments: Any) -> None: ...
+
+    class Believing:
+        @staticmethod
+        def from_public_bytes(public: bytes) -> Anything:
+            return Anything()
+
+    patch.setattr("hub.buffer.opening.Ed25519PublicKey", Believing)
+    assert Ed25519PublicKey is not Believing
+
+
+def hub_of_epoch_unchecked(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(gate, "_check_hub", lambda epoch, hub: None)
+
+
+def acks_by_a_key_outside_trust(patch: pytest.MonkeyPatch) -> None:
+    real = server.make_ingest
+
+    def make(owner: owners.Owner, *, journal: bool) -> Any:
+        return real(dataclasses.replace(owner, ack_key=Ed25519PrivateKey.generate()), journal=journal)
+
+    patch.setattr(server, "make_ingest", make)
+
+
+def certificates_unchecked(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(api, "_certified", lambda request: request.match_info["hub"])
+
+
+def need_never_said(patch: pytest.MonkeyPatch) -> None:
+    real = ingest.pack_reply
+    patch.setattr(ingest, "pack_reply", lambda acks, need: real(acks, ()))
+
+
+def a_bad_record_ends_the_message(patch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Any, work: Any, stream: Any, item: Any) -> None:
+        raise AuthFailed("no")
+
+    patch.setattr(ingest.Ingest, "_refuse", refuse)
+
+
+def tokens_for_ever(patch: pytest.MonkeyPatch) -> None:
+    real = ingest.Registry.admit
+
+    def admit(self: Any, **told: Any) -> str:
+        kept = self._db.execute("select secret from tokens where id = ?", (told["token_id"],)).get
+        hub = real(self, **told)
+        self._db.execute("update tokens set used_at = null, secret = ? where id = ?", (kept, told["token_id"]))
+        return hub
+
+    patch.setattr(ingest.Registry, "admit", admit)
+
+
+def tls_1_2(patch: pytest.MonkeyPatch) -> None:
+    real = server.tls_context
+
+    def context(directory: Path) -> Any:
+        made = real(directory)
+        made.minimum_version = made.maximum_version.TLSv1_2
+        return made
+
+    patch.setattr(server, "tls_context", context)
+
+
+def n_stands_still(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ingest.Storage, "next_n", lambda self: 1)
+
+
+def damage_is_passed_over(patch: pytest.MonkeyPatch) -> None:
+    real = ingest.unpack_message
+
+    def unpack(body: bytes) -> Any:
+        try:
+            return real(body)
+        except DecodeError:
+            return []
+
+    patch.setattr(ingest, "unpack_message", unpack)
+
+
+@pytest.mark.parametrize(
+    ("twin", "caught"),
+    [
+        (dedup_without_digest, {"fork"}),
+        (no_duplicates, {"good message", "duplicate"}),
+        (acks_what_never_came, {"any order"}),
+        (no_signature_of_records, {"signature does not hold", "another identity"}),
+        (hub_of_epoch_unchecked, {"names another hub"}),
+        (acks_by_a_key_outside_trust, {"good message"}),
+        (certificates_unchecked, {"another hub's path", "without a client certificate"}),
+        (need_never_said, {"asked for"}),
+        (a_bad_record_ends_the_message, {"does not keep the good ones"}),
+        (tokens_for_ever, {"second hub"}),
+        (tls_1_2, {"TLS 1.2"}),
+        (n_stands_still, {"higher number n"}),
+        (damage_is_passed_over, {"was cut"}),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+async def test_a_broken_twin_is_caught(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, twin: Callable[[pytest.MonkeyPatch], None], caught: set[str]
+) -> None:
+    owners.init(tmp_path / "owner", owner="Ville")
+    twin(monkeypatch)
+    async with serving(tmp_path / "owner", port=0) as running:
+        results = await run_suite(running.url, token_for(running))
+    failed: list[Result] = [result for result in results if not result.passed]
+    for word in caught:
+        assert any(word in result.name for result in failed), f"{word}: only {failed}"
+    assert all(result.why for result in failed)
+
+
+async def test_a_token_of_another_backend_is_not_used_up(served: Running) -> None:
+    with pytest.raises(ConfigError, match="this token is for"):
+        await run_suite("https://elsewhere.example", token_for(served))
+
+
+async def test_a_backend_that_is_away_is_not_ready(tmp_path: Path) -> None:
+    owners.init(tmp_path / "owner", owner="Ville")
+    async with serving(tmp_path / "owner", port=0) as running:
+        token = token_for(running)
+    with pytest.raises(NotReady):
+        await run_suite(running.url, token)
