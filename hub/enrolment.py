@@ -25,11 +25,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
-from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
-from cryptography.x509.oid import NameOID
 
 from hub import keys
 from hub.buffer.seal import lp
@@ -102,7 +100,9 @@ def proof(secret: bytes, identity_public: bytes, csr: bytes) -> bytes:
 
 def make_csr(key: ec.EllipticCurvePrivateKey, hub: str) -> bytes:
     """A PEM certificate request (RFC 2986) in the name of `hub`."""
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hub)])
+    from cryptography import x509  # late, here and below: a running hub only reads what an enrolment left
+
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, hub)])
     request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
     return request.public_bytes(Encoding.PEM)
 
@@ -230,13 +230,15 @@ async def _ask(
 
 
 def _check_certificate(answer: _Answer, hub_keys: keys.HubKeys) -> None:
+    from cryptography import x509
+
     try:
         certificate = x509.load_pem_x509_certificate(answer.certificate.encode())
     except ValueError as error:
         raise AuthFailed("the backend answered without a certificate; its operator looks at its log") from error
     encoding = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     ours = _tls_key(hub_keys).public_key().public_bytes(*encoding)
-    named = [str(attribute.value) for attribute in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    named = [str(attribute.value) for attribute in certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)]
     same_key = certificate.public_key().public_bytes(*encoding) == ours
     if not same_key or named != [answer.hub] or answer.hub != hub_keys.hub_id:
         raise AuthFailed("the backend answered with another hub's certificate; its operator looks at its log")
