@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -26,7 +27,7 @@ LINE_LIMIT = 64 * 1024
 def decode(protocol: str, frames: tuple[str, ...], key: str | None, key_file: Path | None) -> None:
     """Decode FRAMES of PROTOCOL (for instance "ble") and print one reading a line, as JSON.
 
-    A frame is a JSON object or plain hex. Without FRAMES, frames are read from stdin, one a line. A frame that
+    A frame is a JSON object or hexadecimal. Without FRAMES, frames are read from stdin, one a line. A frame that
     does not decode gives a line with "error", and exit code 6 in the end.
     """
     from hub.catalogue import METRICS
@@ -48,12 +49,12 @@ def decode(protocol: str, frames: tuple[str, ...], key: str | None, key_file: Pa
     lines: Iterable[str] = frames or sys.stdin
     if to_frame is None:
         raise click.UsageError(f"the decoders for {protocol!r} read no lines")
-    for line in lines:
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         for answer in _decode(line.strip(), to_frame, [d.decode for d in decoders], lambda _: secret, metrics):
             failed |= "error" in answer
-            output.data(answer)
+            output.data({**answer, "line": number} if "error" in answer else answer)
     if failed:
         raise click.exceptions.Exit(6)
 
@@ -109,10 +110,10 @@ def _decode(
 
 
 def _object(line: str) -> dict[str, Any]:
-    if not line.startswith("{"):
+    """A line is a JSON object, or the frame itself in hexadecimal."""
+    if re.fullmatch(r"(?:[0-9A-Fa-f]{2}\s?)+", line):
         return {"raw": line}
     try:
-        value = msgspec.json.decode(line)
+        return msgspec.json.decode(line, type=dict[str, Any])
     except msgspec.MsgspecError as error:
-        raise DecodeError("not-json", str(error)) from error
-    return dict(value)
+        raise DecodeError("not-json", f"a frame is a JSON object or hexadecimal: {error}") from error

@@ -84,6 +84,7 @@ class Watch:
         """Until `seconds` have passed; the backend is away from second 5 on, for `outage` seconds."""
         cut = 5.0 if outage else None
         back: float | None = None
+        shown = 0.0
         end = None if seconds is None else max(seconds, 5.0 + outage + 5.0 if outage else 0.0)
         while end is None or time.monotonic() - self.began < end:
             elapsed = time.monotonic() - self.began
@@ -97,7 +98,9 @@ class Watch:
                 self.scene.start_backend()
             self.scene.check()
             self.look()
-            self.show()
+            if elapsed >= shown:
+                shown = elapsed + 1.0
+                self.show()
             time.sleep(0.2 if self.first_ack_s is None else 1.0)
 
     def look(self) -> None:
@@ -117,10 +120,11 @@ class Watch:
             f"{link['acked']} acked  {self._bytes_per_reading():.1f} B/reading  "
             f"{self.stats.get('readings', 0)} backend rows"
         )
+        troubles = [f"! {sentence}" for sentence in s["degraded"]]
         if self.quiet:
-            output.say(line)
+            output.say(" ".join([line, *troubles]))
             return
-        lines = [line, ""] + [
+        lines = [line, *troubles, ""] + [
             f"  {v['series']:<34} {_text(v['value']):>12} {v['unit']:<6} trust {v['trust']}" for v in s["last"]
         ]
         lines = lines[: max(5, shutil.get_terminal_size().lines - 2)]
@@ -138,12 +142,13 @@ class Watch:
             self.stats = self.scene.stats()
         readings = last.get("readings", self.status.get("readings", 0))
         acked = last.get("acked", 0)
-        rows = self.stats.get("readings", 0)
+        rows, buffered = self.stats.get("readings", 0), last.get("buffered", 0)
         return {
             "readings": readings,
             "acked": acked,
             "rows": rows,
-            "lost": max(0, readings - rows),
+            "buffered": buffered,
+            "lost": max(0, readings - rows - buffered),
             "duplicates": max(0, rows - readings),
             "most_buffered": self.most_buffered,
             "first_ack_s": self.first_ack_s and round(self.first_ack_s, 3),

@@ -132,7 +132,7 @@ def _configuration(config: Path, probe: bool) -> list[Finding]:
     try:
         loaded = load(config, installed_models(registry))
     except ConfigError as error:
-        return [Finding("configuration", WRONG, f"{len(error.problems)} problems", "`ilot check` shows each line")]
+        return [Finding("configuration", WRONG, f"problems: {len(error.problems)}", "`ilot check` shows each line")]
     found = [Finding("configuration", OK, f"{len(loaded.integrations)} integrations, {len(loaded.devices)} devices")]
     if not loaded.uplinks:
         remedy = "name one below link.uplinks, or readings only fill the buffer"

@@ -1,0 +1,114 @@
+"""The commands that need no running hub, as a shell sees them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hub.cli.decode import _object
+from hub.errors import DecodeError
+
+PLAIN = '{"address":"54:48:E6:8F:80:A5","rssi":-60,"service_data":{"fcd2":"40000902c40903bf13"}}'
+SEALED = '{"address":"54:48:E6:8F:80:A5","service_data":{"fcd2":"41a47266c95f730011223378237214"}}'
+KEY = "231d39c1d7cc1ab1aee224cd096db932"  # of the BTHome specification's own example
+RUUVI = (
+    '{"address":"CB:B8:33:4C:88:4F","manufacturer_data":{"0x0499":"0512FC5394C37C0004FFFC040CAC364200CDCBB8334C884F"}}'
+)
+
+
+def ilot(*arguments, stdin=""):
+    done = subprocess.run(
+        [sys.executable, "-m", "hub", *arguments], input=stdin.encode(), capture_output=True, timeout=60, check=False
+    )
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def lines(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_decode_reads_frames_from_stdin_and_one_bad_line_costs_only_itself():
+    code, out, err = ilot("decode", "ble", stdin=f"{PLAIN}\nnonsense\n[]\n\n{SEALED}\n{RUUVI}\n")
+    answers = lines(out)
+    assert [(a["metric"], a["value"], a["unit"]) for a in answers[:2]] == [
+        ("temperature", 25.0, "Cel"), ("humidity", 50.55, "%"),
+    ]  # fmt: skip
+    assert [(a["error"], a["line"]) for a in answers if "error" in a] == [
+        ("not-json", 2), ("not-json", 3), ("needs-key", 5),
+    ]  # fmt: skip
+    assert {a["metric"]: a["value"] for a in answers if a.get("device") == "ble:CB:B8:33:4C:88:4F"}[
+        "pressure"
+    ] == 1000.44
+    assert (code, err) == (6, "")
+
+
+def test_decode_opens_a_sealed_frame_with_a_key_from_a_file_or_an_argument(tmp_path):
+    file = tmp_path / "key"
+    file.write_text(KEY + "\n")
+    for how in (("--key-file", str(file)), ("--key", KEY)):
+        code, out, _ = ilot("decode", "ble", *how, SEALED)
+        assert code == 0
+        assert [(a["value"], a["authenticated"]) for a in lines(out)] == [(25.06, True), (50.55, True)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("decode", "smoke-signals", "00"), "there are decoders for ble"),
+        (("decode", "ble", "--key", "xyz", PLAIN), "not hexadecimal"),
+        (("statu",), "did you mean 'status'?"),
+        (("enroll",), "give the token"),
+    ],
+)
+def test_a_wrong_call_says_what_would_be_right_with_exit_code_2(arguments, says):
+    code, out, err = ilot(*arguments)
+    assert (code, out) == (2, "")
+    assert says in err
+
+
+@given(st.text(max_size=200))
+@settings(max_examples=500)
+def test_any_line_is_an_object_or_a_decode_error(text):
+    try:
+        answer = _object(text)
+    except DecodeError as error:
+        answer = {"error": error.reason}
+    assert isinstance(answer, dict)
+
+
+def test_plugins_lists_what_ships_and_what_each_registers():
+    code, out, _ = ilot("plugins", "--json")
+    described = {plugin["name"]: plugin for plugin in json.loads(out)}
+    assert code == 0
+    assert {"bluetooth", "host", "modbus", "https"} <= set(described)
+    assert [i["name"] for i in described["modbus"]["integrations"]] == ["modbus"]
+    assert "host" in described["modbus"]["integrations"][0]["schema"]["properties"]
+
+
+def test_version_names_what_a_bug_report_needs():
+    code, out, _ = ilot("version", "--json")
+    assert code == 0
+    assert set(json.loads(out)) == {"ilot", "python", "cryptography", "openssl", "machine"}
+
+
+def test_doctor_on_an_empty_machine_says_what_to_do_first(tmp_path):
+    code, out, _ = ilot(
+        "doctor", "--config", str(tmp_path / "config.yaml"), "--state-dir", str(tmp_path / "s"), "--json"
+    )
+    findings = {found["what"]: found for found in json.loads(out)}
+    assert code == 6
+    assert findings["enrolment"]["state"] == "wrong"
+    assert "ilot enroll" in findings["enrolment"]["remedy"]
+
+
+def test_schema_is_draft_07_and_knows_the_installed_integrations():
+    code, out, _ = ilot("schema")
+    schema = json.loads(out)
+    assert code == 0
+    assert schema["$schema"] == "http://json-schema.org/draft-07/schema#"
+    assert "modbus" in out

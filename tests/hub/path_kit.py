@@ -1,0 +1,63 @@
+"""The straight path over a buffer that only lists its rows (the real one has tests of its own)."""
+
+from __future__ import annotations
+
+from hub.admission.quarantine import Quarantine
+from hub.admission.replay import ReplayWindows
+from hub.catalogue import METRICS
+from hub.counts import Counts
+from hub.devices import Devices
+from hub.live import Live
+from hub.model import Device, Place, Report
+from hub.pipeline import Pipeline
+from hub.places import Places
+from hub.plan import Planner
+from hub.privacy import Privacy
+from hub.testing import ManualClock
+
+TAG = Device(id="ble:AA:AA:AA:AA:AA:AA", integration="bluetooth", place="classe-1", key=b"k" * 16)
+METER = Device(id="modbus:meter", integration="modbus", place="compteur")
+
+
+class ListedBuffer:
+    full = False
+
+    def __init__(self):
+        self.rows = []
+        self.local = {}
+        self.flushed = 0
+
+    def append(self, row):
+        self.rows.append(row)
+
+    async def flush(self):
+        self.flushed += 1
+
+    def put_local(self, key, value):
+        self.local[key] = value
+
+
+class Path:
+    def __init__(self, purposes=None, *, sure=True):
+        self.clock = ManualClock(sure=sure)
+        self.buffer = ListedBuffer()
+        self.counts = Counts()
+        self.live = Live()
+        self.quarantine = Quarantine()
+        self.devices = Devices([TAG, METER])
+        places = Places(
+            [Place(id="classe-1", site="ecole", zone="classes"), Place(id="compteur", site="ecole", zone="technique")]
+        )
+        replay = ReplayWindows({}, self.buffer.local.__setitem__)
+        self.planner = Planner(
+            metrics=METRICS, place=places.get, privacy=Privacy(purposes), live=self.live, replay=replay,
+            protected=lambda integration: integration == "modbus",
+        )  # fmt: skip
+        self.pipeline = Pipeline(
+            device=self.devices.get, planner=self.planner, replay=replay, quarantine=self.quarantine,
+            buffer=self.buffer, clock=self.clock, counts=self.counts,
+        )  # fmt: skip
+
+    async def emit(self, integration="bluetooth", device=TAG.id, **report):
+        await self.pipeline.emit(integration, Report(device=device, **report))
+        return self.buffer.rows

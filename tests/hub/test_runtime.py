@@ -1,0 +1,177 @@
+"""The session a plugin is handed, over the real path."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import random
+from datetime import timedelta
+
+import pytest
+
+from hub.errors import DecodeError, PluginError
+from hub.model import Candidate, Decoded, Frame, Metric, NeedKey, Proof, Report, Signal
+from hub.registry import Decoder, Plugin, Registry
+from hub.runtime import STATE_LIMIT, Core, InProcessSession
+from hub.testing import FakeHttp, settle
+
+from .path_kit import METER, TAG, Path
+
+
+class Stage(Path):
+    def __init__(self, *decoders):
+        super().__init__()
+        self.ready = 0
+        kept = [Decoder(f"d{n}", "test", "ble", decode, (), None) for n, decode in enumerate(decoders)]
+        self.core = Core(
+            self.pipeline, self.planner, self.devices, self.buffer, self.clock, self.counts, FakeHttp(),
+            lambda kind: kept if kind == "ble" else [],
+        )  # fmt: skip
+
+    def session(self, name="bluetooth"):
+        def ready():
+            self.ready += 1
+
+        return InProcessSession(name, self.core, ready, random.Random(1))
+
+
+FRAME = Frame(kind="ble", address="AA:AA:AA:AA:AA:AA", data={}, signal=Signal(rssi=-70), name="tag")
+
+
+async def test_a_session_sees_its_own_devices_and_no_others():
+    session = Stage().session("modbus")
+    assert [device.id for device in session.devices.all()] == [METER.id]
+    assert session.devices.get(TAG.id) is None
+
+
+async def test_emit_tells_the_supervisor_that_the_plugin_got_through():
+    stage = Stage()
+    await stage.session().emit(Report(device=TAG.id, values={"temperature": 20.0}))
+    assert (stage.ready, len(stage.buffer.rows)) == (1, 1)
+
+
+async def test_emitting_something_else_than_a_report_is_a_plugin_error():
+    with pytest.raises(PluginError, match=r"wants a hub\.Report"):
+        await Stage().session().emit({"device": TAG.id})  # type: ignore[arg-type]
+
+
+async def test_every_starts_at_once_then_keeps_its_pace_and_never_piles_up():
+    stage = Stage()
+    turns = []
+
+    async def run():
+        async for now in stage.session().every(timedelta(seconds=10)):
+            turns.append(now)
+            if len(turns) == 4:
+                await stage.clock.sleep(95)  # nine turns late: they are not made up for
+
+    task = asyncio.create_task(run())
+    await stage.clock.advance(0)
+    assert len(turns) == 1, "a technician sees a value at once"
+    await stage.clock.advance(35)
+    assert len(turns) == 4
+    await stage.clock.advance(95)
+    assert len(turns) <= 6
+    task.cancel()
+
+
+async def test_state_is_kept_with_the_next_commit_and_bounded():
+    stage = Stage()
+    session = stage.session()
+    session.state.put("cursor", 42)
+    assert stage.buffer.local == {"state/bluetooth/cursor": 42}
+    assert stage.session().state.get("cursor") == 42, "a later life finds it"
+    assert stage.session("modbus").state.get("cursor") is None, "another plugin does not"
+    with pytest.raises(PluginError, match="a plugin may keep"):
+        session.state.put("big", b"x" * STATE_LIMIT)
+    with pytest.raises(PluginError, match="cannot be kept"):
+        session.state.put("odd", object())
+    assert session.state.get("cursor") == 42
+
+
+async def test_a_declared_metric_is_kept_for_that_device_only():
+    stage = Stage()
+    session = stage.session()
+    session.declare(TAG.id, model="T1", firmware="2.0", metrics=(Metric(key="wibble", resolution="1"),))
+    await session.emit(Report(device=TAG.id, values={"wibble": 3}))
+    assert stage.buffer.rows[0].values == (3,)
+    assert stage.buffer.rows[0].subject.model == "T1"
+    with pytest.raises(PluginError, match="not a device of"):
+        session.declare(METER.id, model="x")
+
+
+async def test_a_frame_goes_to_the_first_decoder_that_knows_it():
+    stage = Stage(lambda f, keys: None, lambda f, keys: Decoded(device=TAG.id, values={"temperature": 1.0}, model="T"))
+    await stage.session().heard(FRAME)
+    (row,) = stage.buffer.rows
+    assert (row.values, row.rssi, row.subject.model) == ((1.0,), -70, "T")
+
+
+async def test_a_decoder_is_given_the_key_of_the_device_it_asks_for():
+    asked = []
+
+    def decode(frame, keys):
+        asked.append(keys(TAG.id))
+        return Decoded(device=TAG.id, values={"temperature": 1.0}, proof=Proof("bthome-ccm", 1, True))
+
+    await Stage(decode).session().heard(FRAME)
+    assert asked == [b"k" * 16]
+
+
+async def test_a_frame_that_does_not_decode_is_counted_by_device_and_reason():
+    def decode(frame, keys):
+        raise DecodeError("bad-mic", "wrong key?")
+
+    stage = Stage(decode)
+    await stage.session().heard(FRAME)
+    await stage.session().heard(Frame(kind="ble", address="00:00:00:00:00:00", data={}))
+    assert stage.counts.by_subject() == {TAG.id: {"bad-mic": 1}, "bluetooth": {"bad-mic": 1}}
+
+
+async def test_a_sealed_frame_without_a_key_waits_for_a_person_to_bring_it():
+    stage = Stage(lambda f, keys: NeedKey("ble:BB:BB:BB:BB:BB:BB", "thermometer"))
+    await stage.session().heard(FRAME)
+    (waiting,) = stage.quarantine
+    assert (waiting.id, waiting.model, waiting.reason) == ("ble:BB:BB:BB:BB:BB:BB", "thermometer", "needs a key")
+
+
+async def test_an_unknown_sensor_is_a_candidate_with_evidence_and_is_not_forwarded():
+    stage = Stage(lambda f, keys: Decoded(device="ble:CC:CC:CC:CC:CC:CC", values={"temperature": 5.0}, model="M"))
+    await stage.session().heard(FRAME)
+    (waiting,) = stage.quarantine
+    assert (waiting.values, waiting.rssi, waiting.evidence) == ({"temperature": 5.0}, -70, {"name": "tag"})
+    assert stage.buffer.rows == []
+
+
+async def test_a_frame_no_decoder_knows_is_counted_and_leaves_nothing_else():
+    stage = Stage(lambda f, keys: None)
+    await stage.session().heard(FRAME)
+    assert stage.counts.by_subject() == {"bluetooth": {"not-a-sensor": 1}}
+    assert list(stage.quarantine) == []
+
+
+async def test_what_a_decoder_skipped_is_counted_for_its_device():
+    stage = Stage(lambda f, keys: Decoded(device=TAG.id, values={"temperature": 1.0}, skipped=("unknown-object-7f",)))
+    await stage.session().heard(FRAME)
+    assert stage.counts.by_subject() == {TAG.id: {"unknown-object-7f": 1}}
+
+
+async def test_found_lists_what_is_new_and_ignores_what_is_known():
+    stage = Stage()
+    session = stage.session()
+    session.found(Candidate(id=TAG.id, integration="x"))
+    session.found(Candidate(id="ble:DD:DD:DD:DD:DD:DD", integration="x"))
+    assert [(w.id, w.integration) for w in stage.quarantine] == [("ble:DD:DD:DD:DD:DD:DD", "bluetooth")]
+    await settle()
+
+
+def test_a_plugin_that_raises_at_import_is_named_with_its_version_and_the_others_load():
+    broken = importlib.metadata.EntryPoint("broken", "no_such_module_at_all", "hub.plugins")
+    registry = Registry.discover()
+    registry.plugins["broken"] = Plugin("broken", "acme-broken", "1.2", broken)
+    for _ in range(2):
+        with pytest.raises(PluginError, match=r"plugin 'broken' \(acme-broken 1.2\) cannot be loaded"):
+            registry.load("broken")
+    assert registry.integration("host").name == "host"
+    with pytest.raises(PluginError, match="no plugin 'nothing' is installed"):
+        registry.load("nothing")
