@@ -117,15 +117,19 @@ def token(directory: Path, expires: float, name: str, url: str, as_json: bool) -
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Default: the one of init; 0: any free one.")
 @click.option("--journal", is_flag=True, help="Acknowledge from a durable journal, make rows later.")
+@click.option("--mqtt", default="", metavar="HOST[:PORT]", help="Hear hubs at this MQTT broker too.")
 @_JSON
 @_answers
-def run(directory: Path, host: str, port: int | None, journal: bool, as_json: bool) -> None:
+def run(directory: Path, host: str, port: int | None, journal: bool, mqtt: str, as_json: bool) -> None:
     """Serve DIRECTORY until SIGTERM."""
     import asyncio
 
     from backend import server
+    from hub.hardening import harden
 
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    for sentence in harden():  # before any key is read
+        logging.getLogger("backend").warning("%s", sentence)
 
     def ready(running: server.Running) -> None:
         owner = running.owner
@@ -137,7 +141,29 @@ def run(directory: Path, host: str, port: int | None, journal: bool, as_json: bo
         else:
             _say(f"serving {owner.settings.owner!r} at {running.url}, owner root {owner.settings.root[:16]}…")
 
-    asyncio.run(server.run(directory, host=host, port=port, journal=journal, ready=ready))
+    asyncio.run(server.run(directory, host=host, port=port, journal=journal, ready=ready, mqtt=mqtt))
+
+
+@backend.command()
+@_DIRECTORY
+@click.argument("address", metavar="HOST[:PORT]")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder for its files. Default: DIRECTORY/broker."
+)
+@click.option("--websocket", type=click.IntRange(1, 65535), help="A second port, for MQTT in a WebSocket.")
+@click.option("--where", default="/etc/mosquitto/ilot", show_default=True, help="Folder the broker will read them in.")
+@_JSON
+@_answers
+def broker(directory: Path, address: str, out: Path | None, websocket: int | None, where: str, as_json: bool) -> None:
+    """Let hubs come by way of the MQTT broker at HOST[:PORT]; write its certificate and configuration."""
+    from backend import broker as brokers
+
+    at, out = brokers.read_address(address), out or directory / "broker"
+    owner = brokers.prepare(directory, out, at, websocket=websocket, where=where)
+    _say(f"The trust document, version {owner.trust.version}, lets hubs call {at}. The broker's files are in {out}.")
+    _say(f"On the broker: put them in {where} and load ilot.conf. Here: ilot backend run {directory} --mqtt {at}")
+    facts = {"broker": str(at), "files": str(out), "trust_version": owner.trust.version}
+    _print(facts, as_json, [f"{name}\t{value}" for name, value in facts.items()])
 
 
 @backend.command()

@@ -53,11 +53,20 @@ def render(item: dict[str, Any]) -> list[str]:
     """`item` for people: tab-separated, readings one a line."""
     if "reports" in item:
         return [
-            f"{item['seq']}\t{report.get('time', report.get('monotonic'))}\t{report['device']}\t{metric}\t{value}"
+            "\t".join(map(str, (item["seq"], _when(report), report["device"], metric, _shown(value))))
             for report in item["reports"]
             for metric, value in report["values"].items()
         ]
     return ["\t".join(f"{name}={value}" for name, value in item.items())]
+
+
+def _when(report: dict[str, Any]) -> int:
+    return int(report["time"] if "time" in report else report["monotonic"])
+
+
+def _shown(value: object) -> str:
+    """A hub's text cannot command the terminal that shows it."""
+    return value.encode("unicode_escape").decode() if isinstance(value, str) and not value.isprintable() else str(value)
 
 
 def _record(opener: Opener, tables: Tables, raw: bytes) -> Iterator[dict[str, Any]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from backend.ranges import Ranges
 from backend.storage import Storage, Stream
+from hub.ranges import Ranges
 
 ALARM_AFTER_S = 300.0
 

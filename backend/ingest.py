@@ -21,13 +21,13 @@ from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
 from backend.gate import Gate, NeedContext, OpenEpoch, Read, Refusal, unpack
 from backend.journal import Entry, Journal
-from backend.ranges import Ranges
 from backend.registry import Hub, Registry
 from backend.storage import Storage, Stream
 from hub.buffer import frame
 from hub.buffer.opening import Block, ClockMark, Gap, split
 from hub.buffer.rows import STREAMS
 from hub.errors import AuthFailed, DecodeError, HubError, StorageError
+from hub.ranges import Ranges
 from hub.wire import MAX_RANGES, Ack, pack_reply, read_state, sign_ack, unpack_message
 
 log = logging.getLogger(__name__)
@@ -275,14 +275,14 @@ class Ingest:
     def _ack(self, stream: Stream, unreadable: Ranges | None) -> bytes:
         taken = self.taken(stream)
         if stream.forked:
-            taken = Ranges(r for first, last in taken.pairs() for r in stream.forked.missing(first, last))
-        rejected = Ranges([*stream.forked.pairs(), *(unreadable.pairs() if unreadable else ())])
-        pairs = taken.pairs()
+            taken = Ranges(r for first, last in taken for r in stream.forked.missing(first, last))
+        rejected = Ranges([*stream.forked, *(unreadable or ())])
+        pairs = list(taken)
         through = taken.through()
         above = [pair for pair in pairs if pair[0] > through]
         ack = Ack(
             hub=stream.hub, stream=stream.stream, run=stream.run, db=self.storage.db, n=self.storage.next_n(),
-            through=through, ranges=tuple(above[:MAX_RANGES]), rejected=tuple(rejected.pairs()[:MAX_RANGES]),
+            through=through, ranges=tuple(above[:MAX_RANGES]), rejected=tuple(rejected)[:MAX_RANGES],
             nonce=self._nonce(stream.hub), now=time.time(),
         )  # fmt: skip
         return sign_ack(ack, self._ack_key)

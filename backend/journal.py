@@ -22,11 +22,11 @@ from zlib import crc32
 import apsw
 import msgspec
 
-from backend.ranges import Ranges
 from hub.buffer import frame
 from hub.buffer.seal import H
 from hub.errors import StorageError
 from hub.keys import sync_directory
+from hub.ranges import Ranges
 
 MAGIC = b"ILJ1"
 FILE_BYTES = 64 << 20
@@ -115,7 +115,7 @@ class Journal:
         if not waiting:
             return stored
         both = stored.copy()
-        for first, last in waiting.pairs():
+        for first, last in waiting:
             both.add(first, last)
         return both
 

@@ -62,7 +62,7 @@ should judge. That is fit for a trial, not for a district. Before real use:
 
 
 class Settings(msgspec.Struct, kw_only=True):
-    """backend.json. `root` is the fingerprint in hex; `created` Unix seconds."""
+    """backend.json. `root` is the fingerprint in hex; `created` Unix seconds; `brokers` hosts and ports of MQTT."""
 
     owner: str
     names: tuple[str, ...]
@@ -70,6 +70,7 @@ class Settings(msgspec.Struct, kw_only=True):
     url: str
     root: str
     created: float
+    brokers: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(slots=True)
@@ -157,21 +158,31 @@ def load(directory: Path) -> Owner:
 
 def serve_at(owner: Owner, port: int) -> Owner:
     """Let TRUST and backend.json name `port`. Raises ConfigError when TRUST must change and the root is away."""
-    settings, directory = owner.settings, owner.directory
-    wanted = tuple(Egress(host=name, port=port, ca_pem=pki.pem(owner.ca).decode()) for name in settings.names)
+    settings = msgspec.structs.replace(owner.settings, port=port, url=_url(owner.settings.names[0], port))
+    known = sorted({owner.settings.port, *(entry.port for entry in owner.trust.egress)})
+    return _settle(owner, settings, f"the trust document lets hubs call port {known}, not {port}: run on that port, or")
+
+
+def with_broker(owner: Owner, host: str, port: int) -> Owner:
+    """Let TRUST and backend.json name an MQTT broker. Raises ConfigError like `serve_at`, or when it is no host."""
+    if not _is_host(host):
+        raise ConfigError(f"{host[:80]!r} is no host name or IP address (RFC 1123; write xn-- for accents)")
+    brokers = tuple(dict.fromkeys((*owner.settings.brokers, (host, port))))
+    return _settle(owner, msgspec.structs.replace(owner.settings, brokers=brokers), "only the owner adds a broker:")
+
+
+def _settle(owner: Owner, settings: Settings, otherwise: str) -> Owner:
+    """Write `settings`, TRUST first where it must change; `otherwise` begins the error when the root is away."""
+    directory, ca_pem = owner.directory, pki.pem(owner.ca).decode()
+    hosts = (*((name, settings.port) for name in settings.names), *settings.brokers)
+    wanted = tuple(Egress(host=name, port=port, ca_pem=ca_pem) for name, port in hosts)
     if owner.trust.egress != wanted:
         if not (directory / "root").exists():
-            ports = sorted({entry.port for entry in owner.trust.egress})
-            raise ConfigError(
-                f"the trust document lets hubs call port {ports}, not {port}: run on that port, "
-                f"or bring the owner root back to {directory}/root for this one start"
-            )
+            raise ConfigError(f"{otherwise} bring the owner root back to {directory}/root for this once")
         trust = msgspec.structs.replace(owner.trust, version=owner.trust.version + 1, egress=wanted, issued=time.time())
         write_atomically(directory / "trust.bin", sign_trust(_load_root(directory), trust), 0o644)
-    url = _url(settings.names[0], port)
-    if (settings.port, settings.url) != (port, url):
-        changed = msgspec.structs.replace(settings, port=port, url=url)
-        write_atomically(directory / "backend.json", msgspec.json.format(msgspec.json.encode(changed)), 0o644)
+    if settings != owner.settings:
+        write_atomically(directory / "backend.json", msgspec.json.format(msgspec.json.encode(settings)), 0o644)
     return load(directory)
 
 

@@ -62,7 +62,14 @@ def make_hub_certificate(
         raise DecodeError("bad-csr", "the request is not signed by the key it names")
     if not (isinstance(public, ec.EllipticCurvePublicKey) and isinstance(public.curve, ec.SECP256R1)):
         raise DecodeError("bad-csr", "the request's key must be ECDSA P-256")
-    return _leaf(ca, public, hub, ExtendedKeyUsageOID.CLIENT_AUTH).sign(ca_key, hashes.SHA256())
+    return make_client_certificate(ca, ca_key, public, hub)
+
+
+def make_client_certificate(
+    ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey, public: ec.EllipticCurvePublicKey, name: str
+) -> x509.Certificate:
+    """Client certificate whose common name is `name`, for a key of our own."""
+    return _leaf(ca, public, name, ExtendedKeyUsageOID.CLIENT_AUTH).sign(ca_key, hashes.SHA256())
 
 
 def pem(certificate: x509.Certificate) -> bytes:

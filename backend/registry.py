@@ -66,7 +66,7 @@ class Registry:
             self._db.execute(
                 "insert into hubs (hub, identity, name, enrolled_at) values (?, ?, ?, ?)"
                 " on conflict (hub) do update set name = excluded.name",
-                (hub, identity, (name or token_name)[:128], now),
+                (hub, identity, _printable(name or token_name), now),
             )
             self._db.execute("update tokens set used_at = ?, hub = ?, secret = null where id = ?", (now, hub, token_id))
         return hub
@@ -86,3 +86,8 @@ class Registry:
     def hubs(self) -> list[Hub]:
         rows = self._db.execute("select hub, identity, name, enrolled_at, revoked_at, seen_at from hubs order by hub")
         return [Hub(*row) for row in rows]
+
+
+def _printable(name: str) -> str:
+    """A name as a terminal may show it."""
+    return "".join(letter for letter in name if letter.isprintable())[:128]

@@ -11,7 +11,7 @@ import signal
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from aiohttp import web
 
 from backend import owner as owners
 from backend.api import Api
+from backend.broker import read_address
 from backend.ingest import Ingest
 from backend.journal import Journal
 from backend.owner import Owner
@@ -41,11 +42,12 @@ class Running:
 
 @asynccontextmanager
 async def serving(
-    directory: Path, *, host: str = "127.0.0.1", port: int | None = None, journal: bool = False
+    directory: Path, *, host: str = "127.0.0.1", port: int | None = None, journal: bool = False, mqtt: str = ""
 ) -> AsyncIterator[Running]:
     """Serve an owner's directory until the block is left; then requests in hand are finished and committed.
 
-    `port` None is the one TRUST names, 0 any free one. Raises ConfigError, StorageError.
+    `port` None is the one TRUST names, 0 any free one; `mqtt` is a broker's HOST:PORT at which hubs are heard too.
+    Raises ConfigError, StorageError.
     """
     owner = owners.load(directory)
     listener = _listen(host, owner.settings.port if port is None else port)
@@ -63,22 +65,37 @@ async def serving(
     try:
         await runner.setup()
         await web.SockSite(runner, listener, ssl_context=context).start()
-        yield Running(owner.settings.url, owner.settings.port, owner, worker)
+        async with AsyncExitStack() as more:
+            if mqtt:
+                await more.enter_async_context(_mqtt(directory, worker, mqtt))
+            yield Running(owner.settings.url, owner.settings.port, owner, worker)
     finally:
         await runner.cleanup()
         listener.close()
         await worker.stop()
 
 
-async def run(directory: Path, *, host: str, port: int | None, journal: bool, ready: Callable[[Running], None]) -> None:
+async def run(
+    directory: Path, *, host: str, port: int | None, journal: bool, ready: Callable[[Running], None], mqtt: str = ""
+) -> None:
     """Serve until SIGTERM or SIGINT; `ready` is called once requests are accepted."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    async with serving(directory, host=host, port=port, journal=journal) as running:
+    async with serving(directory, host=host, port=port, journal=journal, mqtt=mqtt) as running:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         ready(running)
         await stop.wait()
+
+
+def _mqtt(directory: Path, worker: Worker, broker: str) -> AbstractAsyncContextManager[None]:
+    try:
+        from backend import mqtt
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"hearing hubs by way of a broker needs the extra: pip install 'ilot[mqtt]' ({error})"
+        ) from error
+    return mqtt.listening(directory, worker, read_address(broker))
 
 
 def make_ingest(owner: Owner, *, journal: bool) -> Ingest:

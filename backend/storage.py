@@ -17,12 +17,12 @@ from typing import NamedTuple, cast
 import apsw
 import msgspec
 
-from backend.ranges import Ranges
 from backend.readings import Readings
 from backend.schema import open_database, transaction
 from hub.buffer.opening import ClockMark, Epoch, Gap, Opened
 from hub.errors import StorageError
 from hub.keys import write_atomically
+from hub.ranges import Ranges
 
 ACK_LEASE = 65536
 MAX_QUARANTINE = 64 << 20
@@ -245,7 +245,7 @@ class Storage:
 
     def _save_streams(self) -> None:
         rows = [
-            (_encode(s.stored.pairs()), _encode(s.forked.pairs()), s.readings, s.announced, s.id)
+            (_encode(list(s.stored)), _encode(list(s.forked)), s.readings, s.announced, s.id)
             for s in self._changed.values()
         ]
         self.connection.executemany(

@@ -13,11 +13,11 @@ from typing import Any, cast
 import apsw
 import msgspec
 
-from backend.ranges import Ranges
 from backend.readings import ORIGIN_BITS
 from backend.schema import open_for_reading
 from hub.errors import DecodeError, StorageError
 from hub.model import Quality, series_id
+from hub.ranges import Ranges
 
 MAX_LIMIT = 10_000
 _SERIES = "hub, place, metric, unit, resolution, kind, device_class, state_class, privacy, site, zone"
@@ -232,7 +232,7 @@ def _stream(row: tuple[Any, ...]) -> dict[str, Any]:
     _, run, stream, stored, forked, readings, announced, started = row
     ranges = Ranges(msgspec.msgpack.decode(stored))
     return {
-        "run": run, "stream": stream, "through": ranges.through(), "ranges": ranges.pairs(),
+        "run": run, "stream": stream, "through": ranges.through(), "ranges": list(ranges),
         "forked": msgspec.msgpack.decode(forked), "readings": readings, "announced": max(announced, ranges.last()),
         "started_at": started,
     }  # fmt: skip

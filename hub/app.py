@@ -33,7 +33,7 @@ from hub.errors import HubError
 from hub.installed import installed_models
 from hub.link import Carrier, Link
 from hub.live import Live
-from hub.overview import Overview
+from hub.overview import Overview, Room
 from hub.pipeline import Pipeline
 from hub.places import Places
 from hub.plan import Planner
@@ -66,14 +66,15 @@ async def serve(settings: Settings, registry: Registry, ready: Callable[[dict[st
     state = StateDir(state_of(settings.config, settings.state_dir))
     with state.locked():
         models = installed_models(registry, state.path / "cache")
-        started = await asyncio.to_thread(lastgood.start, settings.config, models, state_dir=state.path)
+        kept = lastgood.Kept(state.path, keys.load(state.keys).store_key)
+        started = await asyncio.to_thread(lastgood.start, settings.config, models, kept=kept)
         problems = [str(problem) for problem in started.problems]
-        for problem in problems:
-            _log.error("configuration: %s", problem)
+        for problem in started.problems:  # where, not what: a log is kept in clear, and the text names devices
+            _log.error("configuration: %s:%d:%d is wrong", problem.file, problem.line, problem.column)
         if problems:
             _log.error("the last good configuration runs; `ilot check` shows what is wrong in the file")
         else:
-            await asyncio.to_thread(lastgood.remember, state.path, started.loaded)
+            await asyncio.to_thread(lastgood.remember, kept, started.loaded)
         hub = await Hub.build(state, started.loaded, problems, registry)
         return await hub.run(settings.drain_s, lambda: ready(dict(hub.facts)))
 
@@ -131,7 +132,7 @@ class Hub:
         )  # fmt: skip
         egress = Egress(
             trust, clock, certificate=state.path / enrolment.CERTIFICATE, key=hub_keys.tls_key,
-            hosts=declared_hosts(loaded.integrations),
+            hosts=declared_hosts(loaded.integrations), proxy=loaded.config.link.proxy_url(),
         )  # fmt: skip
         http = egress.http()
         core = Core(pipeline, planner, devices, buffer, clock, counts, http, registry.decoders)
@@ -139,13 +140,13 @@ class Hub:
         carriers = [Carrier(u.name, u.config, registry.uplink(u.name).run) for u in loaded.uplinks]
         link = Link(
             hub=enrolled.hub, identity=hub_keys.identity, trust=trust, buffer=buffer, egress=egress, clock=clock,
-            uplinks=carriers, on_clock=clock.told,
+            uplinks=carriers, on_clock=clock.told, metered=loaded.config.link.metered,
         )  # fmt: skip
         metrics.update(registry.metrics())  # of the plugins loaded by now: those that run
         overview = Overview(
             hub=enrolled.hub, clock=clock, pipeline=pipeline, planner=planner, buffer=buffer, link=link, live=live,
             devices=devices, places=places, quarantine=quarantine, counts=counts, health=plugins.health,
-            problems=problems,
+            problems=problems, room=Room(state.buffer, options.max_size, options.autonomy_warning.total_seconds()),
         )  # fmt: skip
         return cls(
             name=enrolled.hub, clock=clock, store=store, buffer=buffer, link=link, devices=devices, places=places,
@@ -198,8 +199,7 @@ class Hub:
         return error
 
     def _durable(self, durable: Durable) -> None:
-        self._overview.written_readings += durable.readings
-        self._overview.written_bytes += durable.bytes
+        self._overview.wrote(durable.readings, durable.bytes)
         self._link.durable(durable)
 
     async def _watch_clock(self) -> None:
@@ -241,7 +241,7 @@ class Hub:
             self._devices.replace(old, new, key)
             self._pipeline.recompile(old)
             self._live.forget(old)
-            _log.info("%s stands at %s in place of %s", new, successor.place, old)
+            _log.info("a device was replaced by another; `ilot devices` shows it")
         return {"device": new, "place": successor.place, "zone": place.zone if place else "", "replaced": old}
 
 

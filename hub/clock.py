@@ -50,8 +50,12 @@ class SystemClock:
         return self.now() >= self.floor
 
     def told(self, unix_s: float, error_s: float) -> None:
-        """A signed, fresh ack of the backend says what time it is. Heeded only while nothing better is known."""
-        if not self.sure() and unix_s >= self.floor:
+        """A signed, fresh ack of the backend says what time it is. Heeded only while nothing better is known.
+
+        It may be below `floor`: the clock ran ahead once, that was remembered, and would be the floor for years.
+        """
+        if not self.sure() and unix_s >= BUILD_FLOOR:
+            self.floor = min(self.floor, unix_s)
             self._offset = unix_s - time.monotonic()
             self.source, self.error_s = "backend", error_s
 

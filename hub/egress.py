@@ -220,6 +220,9 @@ class EgressHttp:
                     target = reply.headers.get("Location")
                     if not target or reply.status not in (301, 302, 303, 307, 308) or method not in ("GET", "HEAD"):
                         return Reply(reply.status, dict(reply.headers), await _body(reply.content, url))
+            except (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError) as error:
+                says = getattr(error, "status", "no answer")  # its text holds the credentials
+                raise NotReady(f"{url} is not reached through the proxy ({says}): see link.proxy") from None
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 raise NotReady(f"{url} does not answer: {_why(error)}") from error
             target = urljoin(url, target)

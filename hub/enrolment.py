@@ -30,8 +30,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from hub import keys
-from hub.buffer.seal import lp
 from hub.errors import AuthFailed, ConfigError, NotReady, StorageError
+from hub.lp import lp
 from hub.trust import MAX_DOCUMENT, Trust, egress_of, read_trust
 
 if TYPE_CHECKING:
@@ -146,9 +146,15 @@ def keep_trust(state: Path, document: bytes) -> Trust:
 
 
 async def enrol(
-    text: str, state: Path, *, name: str = "", now: Callable[[], float] | None = None, timeout_s: float = _TIMEOUT_S
+    text: str,
+    state: Path,
+    *,
+    name: str = "",
+    now: Callable[[], float] | None = None,
+    timeout_s: float = _TIMEOUT_S,
+    proxy: str | None = None,
 ) -> Enrolment:
-    """Enrol this hub with a token's text; makes its keys when there are none.
+    """Enrol this hub with a token's text; makes its keys when there are none. `proxy` is the URL of an HTTP proxy.
 
     Raises ConfigError (token, state directory), AuthFailed (another root, certificate or refusal), NotReady
     (unreachable), StorageError. A hub that is enrolled already is not enrolled again.
@@ -163,7 +169,7 @@ async def enrol(
     hub_keys = keys.load(state / "keys") if (state / "keys").exists() else keys.create(state / "keys")
     limits = aiohttp.ClientTimeout(total=timeout_s)
     try:
-        async with aiohttp.ClientSession(timeout=limits, trust_env=False) as session:
+        async with aiohttp.ClientSession(timeout=limits, trust_env=False, proxy=proxy) as session:
             trust = await _fetch_trust(session, token)
             answer = await _ask(session, token, trust, hub_keys, name)
     except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
@@ -171,6 +177,9 @@ async def enrol(
             f"the certificate of {token.url} is not from the CA that the owner's trust document names: "
             "something stands between this hub and its backend, or the backend's certificate is outdated"
         ) from error
+    except (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError) as error:
+        says = getattr(error, "status", "no answer")  # its text holds the credentials
+        raise NotReady(f"cannot reach {token.url} through the proxy ({says}): see link.proxy") from None
     except TimeoutError as error:
         raise NotReady(f"{token.url} does not answer within {timeout_s:g} s") from error
     except (aiohttp.ClientError, OSError) as error:

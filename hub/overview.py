@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from hub.admission.quarantine import Quarantine, Waiting
-from hub.buffer import Buffer
+from hub.autonomy import Autonomy, Written, days_and_hours
+from hub.buffer import Buffer, BufferStatus
 from hub.clock import Clock
 from hub.counts import Counts
 from hub.devices import Devices
@@ -23,6 +24,25 @@ from hub.supervisor import QUARANTINED, STOPPED, Health
 _PAGE = os.sysconf("SC_PAGE_SIZE") / 1048576
 
 
+WRITTEN_KEY = "overview/written"
+
+
+class Room(NamedTuple):
+    """What the buffer's directory may take, and how long it should last without the backend."""
+
+    directory: Path
+    max_bytes: int
+    warning_s: float
+
+    def free(self) -> int:
+        """Bytes that its disk has left for us."""
+        try:
+            disk = os.statvfs(self.directory)
+        except OSError:
+            return 0
+        return disk.f_bavail * disk.f_frsize
+
+
 class Overview:
     """The parts of one hub, looked at together. `problems` are those of the configuration file, when the hub runs
     on the last good one."""
@@ -30,7 +50,7 @@ class Overview:
     def __init__(
         self, *, hub: str, clock: Clock, pipeline: Pipeline, planner: Planner, buffer: Buffer, link: Link, live: Live,
         devices: Devices, places: Places, quarantine: Quarantine, counts: Counts, health: list[Health],
-        problems: list[str],
+        problems: list[str], room: Room,
     ) -> None:  # fmt: skip
         self._hub = hub
         self._clock = clock
@@ -46,12 +66,22 @@ class Overview:
         self._counts = counts
         self._health = health
         self._problems = problems
+        self._room = room
+        self._written = Written(clock.monotonic(), buffer.local.get(WRITTEN_KEY))
         self.written_readings = 0
         self.written_bytes = 0
+
+    def wrote(self, readings: int, size: int) -> None:
+        """A commit of so many readings and bytes reached the disk."""
+        self.written_readings += readings
+        self.written_bytes += size
+        if self._written.add(readings, size, self._clock.monotonic()):
+            self._buffer.put_local(WRITTEN_KEY, self._written.remembered())
 
     def status(self) -> dict[str, Any]:
         """All of `ilot status`. Times are seconds, sizes bytes unless their name says otherwise."""
         buffer, link = self._buffer.status(), self._link.status()
+        autonomy = self._autonomy(buffer)
         return {
             "hub": self._hub,
             "up_s": self._clock.monotonic() - self._began,
@@ -64,6 +94,10 @@ class Overview:
                 "oldest_age_s": self._clock.now() - buffer.oldest_s if buffer.oldest_s else None,
                 "written_readings": self.written_readings,
                 "written_bytes": self.written_bytes,
+                "rate": autonomy.rate,
+                "readings_rate": autonomy.readings_rate,
+                "autonomy_s": autonomy.seconds,
+                "autonomy": days_and_hours(autonomy.seconds) if autonomy.seconds is not None else "",
             },
             "link": msgspec.to_builtins(link),
             "plugins": [msgspec.to_builtins(health) for health in self._health],
@@ -71,7 +105,7 @@ class Overview:
             "counts": self._counts.by_subject(),
             "quarantine": [_waiting(waiting) for waiting in self._quarantine],
             "configuration": self._problems,
-            "degraded": self.degraded(buffer.error, link.error),
+            "degraded": self.degraded(buffer.error, link.error, autonomy),
         }
 
     def pulse(self) -> dict[str, Any]:
@@ -91,18 +125,29 @@ class Overview:
             "quarantine": [_waiting(waiting) for waiting in self._quarantine],
         }
 
-    def degraded(self, buffer_error: str, link_error: str) -> list[str]:
+    def degraded(self, buffer_error: str, link_error: str, autonomy: Autonomy) -> list[str]:
         """What somebody should look at, one sentence each; empty when all is well."""
         said = [f"{h.name} is {h.state}: {h.error}" for h in self._health if h.state in (STOPPED, QUARANTINED)]
         if buffer_error:
             said.append(f"the buffer does not reach the disk: {buffer_error}")
         if link_error:
             said.append(f"link: {link_error}")
+        if autonomy.seconds is not None and autonomy.seconds < self._room.warning_s:
+            said.append(
+                f"without the backend the buffer is full in {days_and_hours(autonomy.seconds)} at today's rate: "
+                "raise buffer.max_size, free some disk, or repair the link"
+            )
         if self._problems:
             said.append("the configuration file is wrong, the last good one runs: `ilot check` shows where")
         if not self._clock.sure():
             said.append("the clock is not sure: readings are dated by this boot until it is")
         return said
+
+    def _autonomy(self, buffer: BufferStatus) -> Autonomy:
+        return self._written.autonomy(
+            unsent=buffer.readings, taken=buffer.bytes, most=self._room.max_bytes, free=self._room.free(),
+            now=self._clock.monotonic(),
+        )  # fmt: skip
 
     def _device(self, name: str) -> dict[str, Any]:
         device = self._devices.get(name)

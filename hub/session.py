@@ -131,3 +131,8 @@ class Uplink(Protocol):
     def connection(self, url: str) -> Any:
         """(ssl.SSLContext, proxy or None) for a declared host, from the core's egress. Undeclared: refused."""
         ...
+
+    def socket(self, address: tuple[Any, ...]) -> Any:
+        """A new socket for one entry of `getaddrinfo`, not connected. Its bytes are counted in this month's traffic;
+        without it, messages and replies are."""
+        ...

@@ -21,8 +21,9 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
 
-from hub.buffer.seal import kid_of, load_public, lp, unlp
+from hub.buffer.seal import kid_of, load_public
 from hub.errors import AuthFailed, DecodeError
+from hub.lp import lp, unlp
 
 LABEL = b"ilot/trust/1\0"
 ROOT_LABEL = b"ilot/root/1\0"

@@ -35,6 +35,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from msgspec import Meta
 
 from hub.errors import AuthFailed, DecodeError
+from hub.lp import lp, unlp
 
 MAGIC = b"ILM1"
 ACK_LABEL = b"ilot/ack/1\0"
@@ -121,11 +122,6 @@ class AckKeys(Protocol):
 
     @property
     def ack_keys(self) -> Sequence[AckKey]: ...
-
-
-def lp(*parts: bytes) -> bytes:
-    """Each part prefixed by its length, u32 big-endian: no two lists of parts give the same bytes."""
-    return b"".join(piece for part in parts for piece in (len(part).to_bytes(4, "big"), part))
 
 
 def pack_message(groups: Iterable[tuple[bytes, Iterable[bytes]]]) -> bytes:
@@ -236,15 +232,8 @@ def _sign(label: bytes, body: msgspec.Struct, key: Ed25519PrivateKey) -> bytes:
 def _open(blob: bytes, label: bytes) -> tuple[bytes, bytes, bytes]:
     if len(blob) > MAX_SIGNED:
         raise DecodeError("too-large", f"a signed statement has at most {MAX_SIGNED} bytes")
-    parts: list[bytes] = []
-    at = 0
-    while at < len(blob) and len(parts) < 4:
-        start = at + 4
-        at = start + int.from_bytes(blob[at:start], "big")
-        if at > len(blob):
-            raise DecodeError("truncated", f"part {len(parts) + 1} of a signed statement ends early")
-        parts.append(bytes(blob[start:at]))
-    if len(parts) != 4 or at != len(blob):
+    parts = unlp(blob)
+    if len(parts) != 4:
         raise DecodeError("bad-framing", "a signed statement has four parts: label, payload, kid, signature")
     if parts[0] != label:
         raise DecodeError("bad-label", f"expected {label.rstrip(bytes(1)).decode()}")

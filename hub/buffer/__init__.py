@@ -104,7 +104,6 @@ another segment under another epoch. Therefore:
 """
 
 from hub.buffer.ackset import AckSet as AckSet
-from hub.buffer.ackset import Ranges as Ranges
 from hub.buffer.buffer import Buffer as Buffer
 from hub.buffer.catalog import StreamState as StreamState
 from hub.buffer.journal import BufferConfig as BufferConfig

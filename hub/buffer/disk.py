@@ -34,7 +34,8 @@ class Disk(Protocol):
     def sync_directory(self, directory: Path) -> None: ...
     def unlink(self, path: Path) -> None: ...
     def read(self, path: Path, offset: int = 0, size: int | None = None) -> bytes:
-        """Up to `size` bytes (to the end when None). Sectors the medium refuses come back as zeros."""
+        """Up to `size` bytes (to the end when None). Sectors the medium refuses come back as FF bytes: zeros would
+        pass for bytes never written, and the tail that they hide would be cut instead of declared."""
         ...
 
     def cut(self, path: Path, size: int) -> None:
@@ -118,4 +119,4 @@ def _pread(fd: int, offset: int, size: int) -> bytes:
 def _sector(fd: int, offset: int, size: int) -> bytes:
     with contextlib.suppress(OSError):
         return os.pread(fd, size, offset)
-    return bytes(size)
+    return b"\xff" * size

@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from hub.buffer.ackset import AckSet, Key, Ranges
+from hub.buffer.ackset import AckSet, Key
 from hub.buffer.ballast import Ballast
 from hub.buffer.bodies import EVICTED, ClockMark, Gap
 from hub.buffer.catalog import Catalog, unsettled
@@ -33,6 +33,7 @@ from hub.buffer.segment import SegmentInfo
 from hub.buffer.stream import Durable, Item, Keys, StreamWriter, into_blocks
 from hub.clock import Clock
 from hub.errors import StorageError
+from hub.ranges import Ranges
 
 ACK_KEY, LOST_KEY = "buffer/ack/", "buffer/lost/"
 _RANGES_KEPT = 4096  # of one (stream, run) in LOCAL; what is forgotten is sent again, and the backend knows it

@@ -45,12 +45,11 @@ from hub.buffer.seal import (
     H,
     kid_of,
     local_key,
-    lp,
     nonce,
-    unlp,
 )
 from hub.buffer.squeeze import expand
 from hub.errors import AuthFailed, DecodeError, SegmentDamaged
+from hub.lp import lp, unlp
 
 __all__ = [
     "Block", "ClockMark", "Epoch", "Gap", "Local", "Opened", "Opener", "Table", "Tables", "kid_of", "load_private",

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hub.buffer import frame
 from hub.errors import DecodeError, StorageError
+from hub.lp import lp
 
 EPOCH_LABEL = b"ilot/epoch/1\0"
 EPOCH_SIGNATURE_LABEL = b"ilot/epoch-sig/1\0"
@@ -41,7 +42,6 @@ TAG_SIZE = 16
 NO_RUN = bytes(16)
 NO_DIGEST = bytes(32)
 
-_U32 = struct.Struct(">I")
 _NONCE = struct.Struct(">B3xQ")
 
 
@@ -63,24 +63,6 @@ class Trust(Protocol):
     def version(self) -> int: ...
     @property
     def recipients(self) -> Sequence[Recipient]: ...
-
-
-def lp(*parts: bytes) -> bytes:
-    """Each part prefixed by its length, u32 big-endian."""
-    return b"".join([piece for part in parts for piece in (_U32.pack(len(part)), part)])
-
-
-def unlp(data: bytes) -> list[bytes]:
-    """The parts of an `lp`. Raises DecodeError unless they fill `data` exactly."""
-    parts, at = [], 0
-    while at < len(data):
-        head = data[at : at + 4]
-        end = at + 4 + (_U32.unpack(head)[0] if len(head) == 4 else len(data))
-        if end > len(data):
-            raise DecodeError("truncated", "a length-prefixed part reaches beyond its end")
-        parts.append(data[at + 4 : end])
-        at = end
-    return parts
 
 
 def H(data: bytes) -> bytes:  # noqa: N802 - the construction's own name

@@ -8,6 +8,7 @@ from typing import Any
 import click
 import msgspec
 
+from hub.autonomy import days_and_hours
 from hub.cli import output
 from hub.errors import NotReady, StorageError
 from hub.state import state_of
@@ -23,12 +24,14 @@ def buffer() -> None:
 @output.with_state
 @output.as_json
 def status(config: Path, state_dir: Path | None, json: bool) -> None:
-    """How full it is: of the running hub, or as the disk shows it when none runs."""
+    """How full it is, and how long it lasts without the backend at today's rate. Without a running hub: what the
+    disk shows."""
     from hub.control import call
 
     state = state_of(config, state_dir)
     try:
-        facts: dict[str, Any] = {"running": True, **call(state / "hub.sock", "status")["buffer"]}
+        answer = call(state / "hub.sock", "status")
+        facts: dict[str, Any] = {"running": True, **answer["buffer"], "month": answer["link"]["month"]}
     except NotReady:
         from hub.buffer.inspect import verify
 
@@ -45,8 +48,27 @@ def status(config: Path, state_dir: Path | None, json: bool) -> None:
         return
     if not facts["running"]:
         output.say("no hub runs here; on disk, acknowledged readings included:")
-    figures = [(key, value) for key, value in facts.items() if not isinstance(value, dict | list)]
-    output.table(("what", "figure"), figures)
+        output.table(("what", "figure"), list(facts.items()))
+        return
+    from hub.cli.status import traffic
+
+    oldest, rate = facts["oldest_age_s"], f"{output.size(facts['rate'])}/s, {facts['readings_rate']:.3g} readings/s"
+    output.table(
+        ("what", "figure"),
+        [
+            ("waiting", f"{facts['readings']} readings in {facts['records']} records"),
+            ("oldest", "none waits" if oldest is None else f"{days_and_hours(oldest)} ago"),
+            ("on disk", f"{output.size(facts['bytes'])} in {facts['segments']} segments"),
+            ("rate", rate if facts["autonomy"] else "not known before 10 minutes of running"),
+            ("autonomy", facts["autonomy"] or "not known before 10 minutes of running"),
+            ("link", traffic(answer["link"])),
+            ("waiting in memory", f"{facts['pending_rows']} of {facts['pending_bound']} reports"),
+            ("given up", f"{facts['evicted']} segments"),
+            ("last error", facts["error"] or "none"),
+        ],
+    )
+    for note in facts["notes"]:
+        output.say(str(note))
 
 
 @buffer.command("verify")

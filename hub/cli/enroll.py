@@ -40,11 +40,28 @@ def enroll(
         except (OSError, ValueError) as error:
             raise click.UsageError(f"the token file cannot be read: {error}") from error
     state = state_of(config, state_dir)
+    proxy = _proxy(config)
     output.say(f"enrolling into {state}")
-    enrolment = asyncio.run(enrol(token or "", state, name=name))
+    enrolment = asyncio.run(enrol(token or "", state, name=name, proxy=proxy))
     if json:
         output.data({"hub": enrolment.hub, "url": enrolment.url, "root": enrolment.root, "state_dir": str(state)})
     else:
         click.echo(f"enrolled as {enrolment.hub} at {enrolment.url}")
         click.echo(f"owner root {enrolment.root}")
         output.say(f"next: set link.uplinks.https.url to {enrolment.url} in the configuration, then `ilot run`")
+
+
+def _proxy(config: Path) -> str | None:
+    """The proxy of the configuration, where there is one; the rest of the file may still be wrong at this point."""
+    from hub.config.load import load
+    from hub.errors import ConfigError
+    from hub.installed import installed_models
+    from hub.registry import Registry
+
+    if not config.exists():
+        return None
+    try:
+        return load(config, installed_models(Registry.discover())).config.link.proxy_url()
+    except ConfigError as error:
+        output.say(f"the configuration is not right yet ({len(error.problems)} problems): its link.proxy is not used")
+        return None

@@ -26,12 +26,17 @@ def run(config: Path, state_dir: Path | None, drain: float, verbose: bool, json:
 
     With --json, one object on stdout when it is ready and one when it has stopped; logs go to stderr.
     """
+    from hub.hardening import harden
+
+    open_still = harden()  # before any key is read, any plugin imported, any child started
     from hub.app import Settings, serve
     from hub.registry import Registry
 
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what a plugin prints must not be taken for one of ours
     _log_to_stderr(verbose)
+    for sentence in open_still:
+        logging.getLogger("hub").warning("%s", sentence)
     settings = Settings(config=config, state_dir=state_dir, drain_s=drain)
 
     def ready(facts: dict[str, object]) -> None:

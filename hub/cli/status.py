@@ -33,13 +33,16 @@ def show(s: dict[str, Any]) -> None:
     click.echo(f"{s['hub']}  up {s['up_s']:.0f} s  {s['reports']} reports, {s['readings']} readings")
     click.echo(
         f"buffer  {buffer['readings']} readings not yet acknowledged, {output.size(buffer['bytes'])} in "
-        f"{buffer['segments']} segments" + (f"; LAST ERROR {buffer['error']}" if buffer["error"] else "")
+        f"{buffer['segments']} segments"
+        + (f"; full in {buffer['autonomy']} without the backend" if buffer["autonomy"] else "")
+        + (f"; LAST ERROR {buffer['error']}" if buffer["error"] else "")
     )
     click.echo(
         f"link    {link['acked']} readings acknowledged, last ack "
         + (f"{link['last_ack_s']:.0f} s ago" if link["last_ack_s"] is not None else "never")
         + (f"; {link['error']}" if link["error"] else "")
     )
+    click.echo(f"        {traffic(link)}")
     for problem in s["degraded"]:
         click.echo(f"!       {problem}")
     click.echo()
@@ -65,6 +68,13 @@ def show(s: dict[str, Any]) -> None:
             ("not admitted", "model", "why", "heard"),
             [(q["id"], q["model"], q["reason"], q["count"]) for q in s["quarantine"]],
         )
+
+
+def traffic(link: dict[str, Any]) -> str:
+    """What went over the link this month."""
+    month, metered = link["month"], "metered, " if link["metered"] else ""
+    since = month["month"] or "this month"
+    return f"{metered}{since}: {output.size(month['up'])} up, {output.size(month['down'])} down"
 
 
 def _value(value: Any) -> Any:

@@ -1,7 +1,9 @@
 """The last good configuration, compiled: what the hub starts from when the file has not changed, or is wrong.
 
-    state_dir/config/last-good.msgpack (0600) = magic (8 bytes) · SHA-256 of the rest (32 bytes) · msgpack
+    state_dir/config/last-good.msgpack (0600) = magic (8 bytes) · nonce (12 bytes) ·
+        AES-256-GCM(key = HMAC-SHA256(store key, "ilot/config/1\\0"), msgpack, aad = magic)
 
+It names devices and places, and lies beside the buffer, which does not: so it is sealed under the hub's store key.
 The msgpack map is a `Compiled`. A secret is an extension of type 1 that holds its name: its value is looked up again
 at every start. Written to a temporary file, synced and renamed; a damaged or foreign file counts as none.
 Blocking: never on the event loop.
@@ -10,7 +12,7 @@ Blocking: never on the event loop.
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import hmac
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +20,8 @@ from pathlib import Path as FilePath
 from typing import Any
 
 import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from hub.config.build import Models, build
 from hub.config.load import Loaded, as_loaded, load
@@ -28,10 +32,13 @@ from hub.errors import ConfigError, Problem, StorageError
 
 NAME = "last-good.msgpack"
 
-_MAGIC = b"ilotcfg1"
+_MAGIC = b"ilotcfg2"
 _SECRET = 1
 _MAX_BYTES = 64 << 20
-_HEAD = len(_MAGIC) + 32
+_LABEL = b"ilot/config/1\0"
+_NONCE = 12
+_HEAD = len(_MAGIC) + _NONCE
+_PROXY = ("link", "proxy")
 
 
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +47,22 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     files: dict[str, str]
     data: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where the last good configuration lies: the hub's state directory, and the store key (32 bytes) that seals it."""
+
+    state_dir: FilePath
+    store_key: bytes = field(repr=False)
+
+    @property
+    def path(self) -> FilePath:
+        return self.state_dir / "config" / NAME
+
+    @property
+    def aead(self) -> AESGCM:
+        return AESGCM(hmac.digest(self.store_key, _LABEL, "sha256"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +76,13 @@ class Started:
 
 
 def start(
-    path: FilePath, models: Models, *, state_dir: FilePath | None = None, environ: Mapping[str, str] | None = None
+    path: FilePath, models: Models, *, kept: Kept | None = None, environ: Mapping[str, str] | None = None
 ) -> Started:
     """The configuration to start with. Without a change since the last good one, no YAML parser is imported; a file
     that is wrong leaves the last good one running. Raises ConfigError when there is nothing that can run.
 
-    `state_dir` is where the last good one lies, None for not falling back on any."""
-    compiled = _read(state_dir) if state_dir else None
+    `kept` None: it falls back on none."""
+    compiled = _read(kept) if kept else None
     if compiled is not None and compiled.path == str(path.absolute()) and unchanged(path, compiled.files):
         loaded, _ = _run(compiled, path, models, environ)
         if loaded is not None:
@@ -68,30 +91,30 @@ def start(
         return Started(load(path, models, environ=environ))
     except ConfigError as error:
         problems = error.problems
-    recalled = recall(state_dir, models, environ=environ) if state_dir else None
+    recalled = recall(kept, models, environ=environ) if kept else None
     if recalled is None:
         raise ConfigError(problems)
     return Started(recalled.loaded, problems, recalled.left_out)
 
 
-def remember(state_dir: FilePath, loaded: Loaded) -> None:
+def remember(kept: Kept, loaded: Loaded) -> None:
     """Make `loaded` the last good configuration, durably. Does nothing when it is already. Raises StorageError."""
     compiled = Compiled(path=str(loaded.path.absolute()), files=dict(loaded.files), data=loaded.data)
-    if _read(state_dir) == compiled:
+    if _read(kept) == compiled:
         return
-    body = msgspec.msgpack.encode(compiled, enc_hook=_encode)
-    target = state_dir / "config" / NAME
+    nonce, body = os.urandom(_NONCE), msgspec.msgpack.encode(compiled, enc_hook=_encode)
+    target = kept.path
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write(target, _MAGIC + hashlib.sha256(body).digest() + body)
+        _write(target, _MAGIC + nonce + kept.aead.encrypt(nonce, body, _MAGIC))
     except OSError as error:
         why = error.strerror or error
         raise StorageError(f"the last good configuration cannot be kept in {target.parent}: {why}") from error
 
 
-def recall(state_dir: FilePath, models: Models, *, environ: Mapping[str, str] | None = None) -> Started | None:
+def recall(kept: Kept, models: Models, *, environ: Mapping[str, str] | None = None) -> Started | None:
     """The last good configuration, without the parts that cannot run today; None when there is none."""
-    compiled = _read(state_dir)
+    compiled = _read(kept)
     if compiled is None:
         return None
     loaded, left_out = _run(compiled, FilePath(compiled.path), models, environ, partly=True)
@@ -122,8 +145,8 @@ def _run(
 
 
 def _pruned(data: Any, found: list[Finding]) -> Any:
-    """`data` without the instances (and their devices), uplinks and devices that something is wrong with; all of it
-    when something else is wrong."""
+    """`data` without the instances (and their devices), uplinks, devices and proxy that something is wrong with; all
+    of it when something else is wrong."""
     parts = {_part(one.path) for one in found}
     if () in parts:
         return data
@@ -131,7 +154,9 @@ def _pruned(data: Any, found: list[Finding]) -> Any:
     data = {section: dict(value) if isinstance(value, dict) else value for section, value in data.items()}
     for path in parts:
         section = data[path[0]]
-        if path[0] == "link":
+        if path == _PROXY:
+            data["link"] = {key: value for key, value in section.items() if not key.startswith("proxy")}
+        elif path[0] == "link":
             section["uplinks"] = {name: value for name, value in section["uplinks"].items() if name != path[2]}
         else:
             section.pop(path[1], None)
@@ -141,26 +166,28 @@ def _pruned(data: Any, found: list[Finding]) -> Any:
 
 
 def _part(path: Path) -> tuple[str, ...]:
-    """The instance, uplink or device that `path` is inside; () when it is inside none."""
+    """The instance, uplink, device or proxy that `path` is inside; () when it is inside none."""
     if path[:1] in (("integrations",), ("devices",)) and len(path) > 1:
         return str(path[0]), str(path[1])
     if path[:2] == ("link", "uplinks") and len(path) > 2:
         return "link", "uplinks", str(path[2])
+    if path[:1] == ("link",) and len(path) > 1 and str(path[1]).startswith("proxy"):
+        return _PROXY
     return ()
 
 
-def _read(state_dir: FilePath) -> Compiled | None:
+def _read(kept: Kept) -> Compiled | None:
     try:
-        with (state_dir / "config" / NAME).open("rb") as file:
+        with kept.path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
     except OSError:
         return None
-    body = content[_HEAD:]
-    if len(content) > _MAX_BYTES or content[:_HEAD] != _MAGIC + hashlib.sha256(body).digest():
+    if len(content) > _MAX_BYTES or not content.startswith(_MAGIC):
         return None
     try:
+        body = kept.aead.decrypt(content[len(_MAGIC) : _HEAD], content[_HEAD:], _MAGIC)
         return msgspec.msgpack.decode(body, type=Compiled, ext_hook=_decode)
-    except (msgspec.DecodeError, ValueError, RecursionError):
+    except (InvalidTag, msgspec.DecodeError, ValueError, RecursionError):
         return None
 
 

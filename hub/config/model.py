@@ -11,6 +11,7 @@ import re
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
@@ -42,6 +43,20 @@ def _timezone(name: str) -> str:
     except (ValueError, OSError, KeyError):
         raise ValueError("expected a time zone of the IANA database, like Europe/Paris or Indian/Reunion") from None
     return name
+
+
+def _proxy(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        whole = parts.scheme == "http" and parts.hostname and not (parts.path.strip("/") or parts.query)
+        plain = parts.username is None and (parts.port or 80)
+    except ValueError:
+        whole = plain = False
+    if not whole:
+        raise ValueError("expected the address of an HTTP proxy, like http://proxy.example.org:3128")
+    if not plain:
+        raise ValueError("user and password do not stand in the address: use proxy_user and proxy_password")
+    return text.rstrip("/")
 
 
 _ID = "letters from a to z, digits, '_', '-' and '.', at most 64, starting with a letter or digit"
@@ -158,6 +173,33 @@ class Link(Section):
     uplinks: Annotated[dict[InstanceName, dict[str, Any]], Empty] = Field(
         default={}, description="Transports to the one backend, by type; they share what has been acknowledged."
     )
+    proxy: Annotated[str, AfterValidator(_proxy)] | None = Field(
+        default=None, description="HTTP proxy on the way to the backend, which must allow CONNECT: http://host:port."
+    )
+    proxy_user: str = Field(default="", max_length=256, description="Its user name, where it wants one.")
+    proxy_password: SecretStr | None = Field(
+        default=None, description="…and the password, always by way of `!secret`."
+    )
+    metered: bool = Field(
+        default=False,
+        description="The line is billed by volume: readings leave every 5 minutes, alerts at once.",
+    )
+
+    @model_validator(mode="after")
+    def _proxy_is_whole(self) -> Link:
+        if self.proxy is None and (self.proxy_user or self.proxy_password):
+            raise ValueError("proxy_user and proxy_password need proxy: the address of the proxy")
+        if self.proxy_password is not None and not self.proxy_user:
+            raise ValueError("proxy_password needs proxy_user")
+        return self
+
+    def proxy_url(self) -> str | None:
+        """Address and credentials in one URL. Secret: never shown."""
+        if self.proxy is None or not self.proxy_user:
+            return self.proxy
+        password = self.proxy_password.get_secret_value() if self.proxy_password else ""
+        scheme, _, rest = self.proxy.partition("://")
+        return f"{scheme}://{quote(self.proxy_user, safe='')}:{quote(password, safe='')}@{rest}"
 
 
 class Buffer(Section):
@@ -198,6 +240,12 @@ class Buffer(Section):
         le=1_000_000,
         description="The most reports waiting in memory; beyond it, integrations wait.",
         json_schema_extra={"unit": "reports"},
+    )
+    autonomy_warning: Duration = Field(
+        default=timedelta(days=3),
+        ge=timedelta(0),
+        le=timedelta(days=365),
+        description="`ilot status` is degraded when the buffer would be full sooner than this, were the link cut now.",
     )
 
     @model_validator(mode="after")

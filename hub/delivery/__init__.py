@@ -28,7 +28,6 @@ from hub.delivery.acceptance import Acceptance, Refused
 from hub.delivery.core import LIVE_S, SETTLE_S, STATE_S, Delivery
 from hub.delivery.lanes import ALERTS, BACKLOG, LANES, LIVE
 from hub.delivery.parts import Answer, Fetch, Stored, StreamState, Survey
-from hub.delivery.ranges import Range, Ranges
 
 __all__ = [
     "ALERTS",
@@ -42,8 +41,6 @@ __all__ = [
     "Answer",
     "Delivery",
     "Fetch",
-    "Range",
-    "Ranges",
     "Refused",
     "Stored",
     "StreamState",

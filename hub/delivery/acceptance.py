@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from hub.delivery.lanes import Ledger
-from hub.delivery.ranges import Range, Ranges
 from hub.errors import AuthFailed, DecodeError
+from hub.ranges import Range, Ranges
 from hub.wire import Ack, AckKeys, read_ack
 
 _KEPT_RETIRED = 64
@@ -95,4 +95,4 @@ class Acceptance:
         """What the ack says is safe to delete: never anything it also lists as rejected."""
         rejected = Ranges(ack.rejected)
         through = ((1, ack.through),) if ack.through else ()
-        return [part for span in (*through, *ack.ranges) for part in rejected.outside(*span)]
+        return [part for span in (*through, *ack.ranges) for part in rejected.missing(*span)]

@@ -14,8 +14,8 @@ from hub.delivery.acceptance import Acceptance, Refused
 from hub.delivery.context import Context
 from hub.delivery.lanes import ALERTS, BACKLOG, LANES, LIVE, Ledger
 from hub.delivery.parts import Answer, Fetch, Flight, Stored, StreamState, Survey, Via
-from hub.delivery.ranges import Range
 from hub.delivery.rate import Rate
+from hub.ranges import Range
 from hub.session import Message
 from hub.wire import Ack, AckKeys, State, pack_message, read_reply, sign_state
 
@@ -33,7 +33,7 @@ REJECTED_S = 3600.0
 
 class Delivery:
     """`now` is monotonic seconds throughout. `boot` is 16 bytes; `run` is the buffer's current run; `memory` is
-    `remembered()` of an earlier process."""
+    `remembered()` of an earlier process; a state leaves every `state_s` seconds."""
 
     judge = Acceptance
 
@@ -49,6 +49,7 @@ class Delivery:
         memory: Any = None,
         backoff: Callable[[], Backoff] = Backoff,
         token: Callable[[int], bytes] = os.urandom,
+        state_s: float = STATE_S,
     ) -> None:
         self.acceptance = self.judge(hub, trust, memory)
         self.trust_version = trust_version
@@ -57,7 +58,7 @@ class Delivery:
         self.refusals: Counter[str] = Counter()
         self.acked_records = self.acked_readings = self.rejections = self.wanted = 0
         self._identity, self._boot, self._run = identity, boot, run
-        self._new_backoff, self._token = backoff, token
+        self._new_backoff, self._token, self._state_s = backoff, token, state_s
         self._ledgers: dict[tuple[str, bytes], Ledger] = {}
         self._flights: dict[int, Flight] = {}
         self._unacked: Counter[str] = Counter()
@@ -152,7 +153,7 @@ class Delivery:
             for ledger in self._ledgers.values():
                 ledger.retry_rejected()
         self._nonce, self._nonce_at = self._token(16), now
-        self._state_at = now + STATE_S
+        self._state_at = now + self._state_s
         self._via(via).state_due = False
         held = [s for s in streams if s.first <= s.last]
         state = State(

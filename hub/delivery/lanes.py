@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
-from hub.delivery.ranges import Range, Ranges
+from hub.ranges import Range, Ranges
 
 ALERTS, LIVE, BACKLOG = "alerts", "live", "backlog"
 
@@ -60,7 +60,7 @@ class Ledger:
         if last > self.last:
             return False
         first = max(first, self.first)
-        return self.closed or first > last or not self.offered.outside(first, last)
+        return self.closed or first > last or not self.offered.missing(first, last)
 
     def durable(self, first: int, last: int, now: float) -> None:
         """Numbers first…last have just reached the disk."""
@@ -85,8 +85,8 @@ class Ledger:
     def give_back(self, span: Range, lane: str) -> None:
         """A span that was sent and lost waits again, without what was acked, rejected or evicted meanwhile."""
         first, last = max(span[0], self.first), span[1]
-        for part in self.acked.outside(first, last):
-            for low, high in self.rejected.outside(*part):
+        for part in self.acked.missing(first, last):
+            for low, high in self.rejected.missing(*part):
                 (self.live if lane == LIVE and low > self._aged else self.owed).add(low, high)
 
     def take(self, first: int, last: int) -> None:
@@ -100,7 +100,7 @@ class Ledger:
 
     def acknowledge(self, ranges: list[Range]) -> list[Range]:
         """Returns the parts of `ranges` that were not acked before."""
-        fresh = [part for span in ranges for part in self.acked.outside(*span)]
+        fresh = [part for span in ranges for part in self.acked.missing(*span)]
         for first, last in fresh:
             self.acked.add(first, last)
             self.rejected.discard(first, last)
@@ -108,7 +108,7 @@ class Ledger:
         return fresh
 
     def reject(self, first: int, last: int) -> None:
-        for low, high in self.acked.outside(first, last):
+        for low, high in self.acked.missing(first, last):
             self.rejected.add(low, high)
             self.no_longer_waits(low, high)
 
@@ -121,7 +121,7 @@ class Ledger:
         """The backend's database is new: what is on disk is owed again, except what waits or is on its way."""
         self.acked.clear()
         self.rejected.clear()
-        for first, last in self.live.outside(self.first, self.last):
+        for first, last in self.live.missing(self.first, self.last):
             self.owed.add(first, last)
 
     def evicted(self, first: int) -> None:
@@ -132,8 +132,8 @@ class Ledger:
 
     def holds(self, spans: list[Range]) -> bool:
         """Is all of this acked?"""
-        return not any(self.acked.outside(*span) for span in spans)
+        return not any(self.acked.missing(*span) for span in spans)
 
     def unsettled(self, spans: list[Range]) -> bool:
         """Is any of these neither acked nor rejected?"""
-        return any(self.rejected.outside(*part) for span in spans for part in self.acked.outside(*span))
+        return any(self.rejected.missing(*part) for span in spans for part in self.acked.missing(*span))

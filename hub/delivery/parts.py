@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from hub.backoff import Backoff
 from hub.delivery.acceptance import Refused
 from hub.delivery.lanes import Lane, Ledger
-from hub.delivery.ranges import Range
+from hub.ranges import Range
 
 
 class StreamState(Protocol):

@@ -12,21 +12,25 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hub.backoff import Backoff
 from hub.clock import Clock
-from hub.delivery import Answer, Delivery, Survey
+from hub.delivery import STATE_S, Answer, Delivery, Survey
 from hub.errors import AuthFailed, DecodeError, NotReady, StorageError
-from hub.link.parts import STARTING, UP, Buffer, Carrier, Durable, Egress, LinkStatus, Trust
+from hub.link.parts import READINGS, STARTING, UP, Buffer, Carrier, Durable, Egress, Held, LinkStatus, Trust
 from hub.link.uplink import KeptUplink
 from hub.session import Message
+from hub.traffic import Traffic
 
 _log = logging.getLogger("hub.link")
 
-MEMORY_KEY = "link/acks"
+MEMORY_KEY, TRAFFIC_KEY = "link/acks", "link/traffic"
+METERED_S = 300.0
+"""On a metered line, readings leave together with a state, this often; alerts leave at once."""
 _LONGEST_S = 3600.0
 
 
 class Link:
     """One delivery over all configured uplinks. `backoff` makes the pauses of an uplink that is away, `slow` of one
-    that is refused; `on_clock(unix_s, error_s)` is told the time that a signed, fresh ack carries."""
+    that is refused; `on_clock(unix_s, error_s)` is told the time that a signed, fresh ack carries.
+    `metered`: the line is billed by volume."""
 
     def __init__(
         self,
@@ -41,16 +45,20 @@ class Link:
         backoff: Callable[[], Backoff] = lambda: Backoff(1.0, 60.0),
         slow: Callable[[], Backoff] = lambda: Backoff(60.0, 900.0),
         on_clock: Callable[[float, float], None] | None = None,
+        metered: bool = False,
     ) -> None:
         self.hub = hub
         self._egress = egress
         self.delivery = Delivery(
             hub=hub, identity=identity, trust=trust, trust_version=trust.version, boot=clock.boot, run=buffer.run,
-            memory=buffer.local.get(MEMORY_KEY), backoff=backoff,
+            memory=buffer.local.get(MEMORY_KEY), backoff=backoff, state_s=METERED_S if metered else STATE_S,
         )  # fmt: skip
         self._buffer, self._clock = buffer, clock
         self._uplinks = [KeptUplink(self, carrier, slow()) for carrier in uplinks]
         self._on_clock = on_clock
+        self.metered = self._holding = metered
+        self._held: Durable | None = None  # durable readings that wait for the next state, as one event
+        self.traffic = Traffic(lambda: clock.now() if clock.sure() else None, buffer.local.get(TRAFFIC_KEY))
         self._changed = asyncio.Event()
         self._reading = asyncio.Lock()
         self._closed = False
@@ -67,6 +75,9 @@ class Link:
 
     def durable(self, event: Durable) -> None:
         """A commit of the current run has reached the disk."""
+        if self._holding and event.stream == READINGS:
+            self._held = Held(event.stream, self._held.first if self._held else event.first, event.last)
+            return
         self.delivery.durable(event.stream, event.first, event.last, self._clock.monotonic())
         self._changed.set()
 
@@ -80,6 +91,8 @@ class Link:
         Does not wait while no uplink is up: what is durable leaves with the next process.
         """
         deadline = self._clock.monotonic() + seconds
+        self._holding = False
+        self._release()
         try:
             await self._buffer.flush()
         except StorageError as error:
@@ -96,6 +109,7 @@ class Link:
 
     def status(self) -> LinkStatus:
         now, (messages, size) = self._clock.monotonic(), self.delivery.in_flight()
+        held = self._held
         kept = [uplink.status for uplink in self._uplinks]
         errors = [f"{status.name}: {status.error}" for status in kept if status.error]
         return LinkStatus(
@@ -105,12 +119,14 @@ class Link:
             in_flight=messages,
             in_flight_bytes=size,
             rate=self.delivery.rate.bytes_per_s,
-            waiting=self.delivery.depth(),
+            waiting={**self.delivery.depth(), "held": held.last - held.first + 1 if held else 0},
             refused=dict(self.delivery.refusals),
             rejected=self.delivery.rejections,
             wanted=self.delivery.wanted,
             error="" if any(status.state == UP for status in kept) else "; ".join(errors),
             uplinks=[msgspec.structs.replace(status) for status in kept],
+            month=msgspec.structs.replace(self.traffic.month()),
+            metered=self.metered,
         )
 
     # for the uplinks
@@ -124,6 +140,13 @@ class Link:
 
     def connection(self, url: str) -> Any:
         return self._egress.connection(url)
+
+    def socket(self, address: tuple[Any, ...]) -> Any:
+        return self.traffic.socket(address)
+
+    def passed(self, up: int, down: int) -> None:
+        """Bytes that no socket of ours counted."""
+        self.traffic.add(up, down)
 
     async def next(self, via: str) -> Message | None:
         """The next message for this uplink; None when the link has ended."""
@@ -183,6 +206,7 @@ class Link:
     async def _make(self, via: str) -> Message | None:
         while (action := self.delivery.poll(via, self._clock.monotonic())) is not None:
             if isinstance(action, Survey):
+                self._release()
                 return self.delivery.surveyed(self._buffer.streams(), via, self._clock.monotonic())
             stored = await asyncio.to_thread(
                 self._buffer.read, action.stream, action.run, action.first, action.last, action.most
@@ -202,11 +226,19 @@ class Link:
         if answer.accepted:
             self._last_ack = self._clock.monotonic()
             self._buffer.put_local(MEMORY_KEY, self.delivery.remembered())
+            self._buffer.put_local(TRAFFIC_KEY, self.traffic.remembered())
         if answer.clock is not None and self._on_clock is not None:
             self._on_clock(*answer.clock)
         if self.delivery.rejections and not self._alarmed:
             self._alarmed = True
             _log.warning("the backend rejected records; they are kept and offered again: its operator looks at its log")
+
+    def _release(self) -> None:
+        """What a metered line held back is due."""
+        if self._held is not None:
+            self.delivery.durable(self._held.stream, self._held.first, self._held.last, self._clock.monotonic())
+            self._held = None
+            self._changed.set()
 
     def _owing(self) -> bool:
         waiting = self.delivery.depth()

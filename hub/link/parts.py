@@ -7,10 +7,13 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from hub.delivery import Range, Stored, StreamState
+from hub.delivery import Stored, StreamState
 from hub.hookspecs import RunUplink
+from hub.ranges import Range
+from hub.traffic import Month
 from hub.wire import AckKeys
 
+READINGS = "readings"
 STARTING, UP, AWAY, REFUSED, FAILED = "starting", "up", "away", "refused", "failed"
 
 
@@ -27,6 +30,14 @@ class Durable(Protocol):
     def first(self) -> int: ...
     @property
     def last(self) -> int: ...
+
+
+class Held(NamedTuple):
+    """A `Durable`: several commits told as one."""
+
+    stream: str
+    first: int
+    last: int
 
 
 class Buffer(Protocol):
@@ -79,7 +90,7 @@ class UplinkStatus(msgspec.Struct, kw_only=True):
 class LinkStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How the link stands. `acked` is in readings; `last_ack_s` is how long ago the last accepted ack came;
     `rate` in bytes/s; `waiting` records by lane; `refused` acks by reason; `error` of the uplinks that are not up,
-    empty as long as one is."""
+    empty as long as one is; `month` is what went over the link this month, in bytes."""
 
     acked: int
     acked_records: int
@@ -93,3 +104,5 @@ class LinkStatus(msgspec.Struct, frozen=True, kw_only=True):
     wanted: int
     error: str
     uplinks: list[UplinkStatus]
+    month: Month
+    metered: bool

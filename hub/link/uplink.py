@@ -26,6 +26,8 @@ class Core(Protocol):
     def connected(self, via: str) -> None: ...
     def disconnected(self, via: str, slow: Backoff | None) -> float: ...
     def connection(self, url: str) -> Any: ...
+    def socket(self, address: tuple[Any, ...]) -> Any: ...
+    def passed(self, up: int, down: int) -> None: ...
     async def until(self, monotonic: float) -> None: ...
 
 
@@ -37,6 +39,7 @@ class KeptUplink:
         self.log = logging.LoggerAdapter(logging.getLogger(f"hub.uplink.{self.name}"), {"uplink": self.name})
         self.status = UplinkStatus(name=self.name, since=link.wall())
         self._link, self._carrier, self._slow = link, carrier, slow
+        self._counted = False  # by its sockets
 
     async def keep(self) -> None:
         while not self._link.closed:
@@ -57,6 +60,8 @@ class KeptUplink:
         return _Messages(self._link, self.name)
 
     def answered(self, message: Message, body: bytes) -> None:
+        if not self._counted:
+            self._link.passed(len(message.body), len(body))
         self._link.answered(message, body)
         if self.status.state != UP:
             if self.status.error:
@@ -71,6 +76,10 @@ class KeptUplink:
 
     def connection(self, url: str) -> Any:
         return self._link.connection(url)
+
+    def socket(self, address: tuple[Any, ...]) -> Any:
+        self._counted = True
+        return self._link.socket(address)
 
     def _down(self, error: Exception, state: str) -> None:
         text = str(error) if isinstance(error, HubError) else f"{type(error).__name__}: {error}"

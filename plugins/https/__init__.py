@@ -19,6 +19,9 @@ from pydantic import Field, field_validator
 import hub
 
 MAX_REPLY = 1 << 20
+KEEP_S = 330.0
+"""An idle connection is kept this long: on a metered line a message leaves every 300 s, and a TLS handshake with
+certificates costs more than the message."""
 _MAX_EXPLANATION = 300
 
 
@@ -43,7 +46,9 @@ async def run(config: Https, uplink: hub.Uplink) -> None:
     """Carry messages until the hub has no more. Raises NotReady or AuthFailed, naming the backend."""
     base = str(config.url).rstrip("/")
     context, proxy = uplink.connection(base)
-    connector = aiohttp.TCPConnector(ssl=context, limit=config.parallel, keepalive_timeout=75.0)
+    connector = aiohttp.TCPConnector(
+        ssl=context, limit=config.parallel, keepalive_timeout=KEEP_S, socket_factory=uplink.socket
+    )
     timeout = aiohttp.ClientTimeout(total=config.timeout.total_seconds(), sock_connect=10.0)
     slots = asyncio.Semaphore(config.parallel)
     messages = uplink.messages()
@@ -78,6 +83,8 @@ async def _post(http: aiohttp.ClientSession, base: str, name: str, message: hub.
             f"{base} shows a certificate that the owner's trust document does not accept "
             f"({error.certificate_error}): a proxy that opens TLS, another server, or a renewed CA"
         ) from error
+    except (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError) as error:
+        raise hub.NotReady(f"{base} is not reached: {_proxy_says(error)}") from None  # its text holds the credentials
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise hub.NotReady(f"{base} does not answer: {error or type(error).__name__}") from error
     if status == 200:
@@ -86,6 +93,14 @@ async def _post(http: aiohttp.ClientSession, base: str, name: str, message: hub.
     if status in (401, 403):
         raise hub.AuthFailed(f"{base} refuses this hub ({status}): {said}. Its operator admits {name} again")
     raise hub.NotReady(f"{base} answers {status} to a {message.kind} message: {said}")
+
+
+def _proxy_says(error: aiohttp.ClientHttpProxyError | aiohttp.ClientProxyConnectionError) -> str:
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return f"the proxy does not answer ({error.os_error.strerror or error.os_error}); see link.proxy"
+    if error.status == 407:
+        return "the proxy wants other credentials (407): correct link.proxy_user and link.proxy_password"
+    return f"the proxy refuses to connect there ({error.status}): its administrator allows this host and port"
 
 
 async def _read(reply: aiohttp.ClientResponse, limit: int) -> bytes:

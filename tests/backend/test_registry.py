@@ -44,6 +44,13 @@ def test_a_token_admits_the_hub_of_its_identity(registry: Registry) -> None:
     assert (hub, found.name, found.identity, found.revoked_at) == (hub_id(IDENTITY), "gymnase", IDENTITY, None)
 
 
+def test_a_name_cannot_command_the_terminal_that_lists_it(registry: Registry) -> None:
+    admit(registry, issue(registry), name="\x1b]0;owned\x07gym\nnase" + "x" * 500)
+    (hub,) = registry.hubs()
+    assert hub.name.startswith("]0;ownedgymnase")
+    assert len(hub.name) == 128
+
+
 def test_a_tokens_text_reads_back(registry: Registry) -> None:
     token = issue(registry)
     assert read_token(str(token)) == token

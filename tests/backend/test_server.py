@@ -19,7 +19,7 @@ from conftest import token_for
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from backend import owner as owners
-from backend.conformance import Probe
+from backend.probe import Probe
 from backend.registry import Registry
 from backend.schema import open_database
 from backend.server import Running, serving

@@ -1,26 +1,39 @@
 """A hub process whose only source is a generator that writes down what it says before it says it.
 
-    python generator.py CONFIG JOURNAL [READINGS_PER_S]
+    python generator.py CONFIG JOURNAL [READINGS_PER_S] [--undated] [--same-run]
 
-The journal is the oracle: "emit N" before emit(), "durable N" after emit(durable=True) returned. Written with
-one write() each to an O_APPEND descriptor, it survives kill -9 of this process. Numbers go on from the journal's
-last one, across restarts. Everything else is the real hub.
+The journal is the oracle:
+
+    life N       this process begins, numbers go on behind N
+    emit N       before emit(); with --undated "emit N M", M the monotonic ms of that moment
+    durable N    emit(durable=True) returned
+    refused N    emit(durable=True) raised: not durable, kept in memory, tried again
+
+Written with one call each to an O_APPEND descriptor, it survives kill -9 of this process. writev, so that a fault on
+"the nth write" hits the hub and not its oracle. Everything else is the real hub, unless an option says how it is broken:
+--same-run keeps the run id of the last segment found, as a hub must not.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import importlib.metadata
+import logging
 import os
 import sys
 import time
 import types
 from pathlib import Path
+from unittest import mock
 
 from rig import BASE  # a script: its own folder is on the path
 
 import hub
 from hub.app import Settings, serve
+from hub.buffer.journal import Journal
+from hub.buffer.segment import SegmentName
+from hub.errors import StorageError
 from hub.registry import Plugin, Registry
 
 DEVICE = "faults:generator"
@@ -29,25 +42,35 @@ PER_DURABLE = 10
 
 def last_number(journal: Path) -> int:
     lines = journal.read_bytes().splitlines() if journal.exists() else []
-    return max((int(line.split()[1]) for line in lines if line.startswith(b"emit ") and line[5:].isdigit()), default=0)
+    return max((int(line.split()[1]) for line in lines if line.startswith(b"emit ") and len(line) > 5), default=0)
 
 
-def plugin(journal: Path, per_second: float) -> types.ModuleType:
+def plugin(journal: Path, per_second: float, undated: bool) -> types.ModuleType:
     class Generator(hub.Config):
         pass
 
     async def run(config: Generator, session: hub.Session) -> None:
         n = last_number(journal)
         fd = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+        def note(word: str, *numbers: int) -> None:
+            os.writev(fd, [" ".join([word, *map(str, numbers)]).encode() + b"\n"])
+
+        note("life", n)
         began, first = time.monotonic(), n
         while True:
             n += 1
-            os.write(fd, b"emit %d\n" % n)
+            note("emit", n, *([round(time.monotonic() * 1000)] if undated else []))
             durable = n % PER_DURABLE == 0
-            report = hub.Report(device=DEVICE, values={"uptime": n, "duration": n % 1000}, time=BASE + n)
-            await session.emit(report, durable=durable)
-            if durable:
-                os.write(fd, b"durable %d\n" % n)
+            at = None if undated else BASE + n
+            report = hub.Report(device=DEVICE, values={"uptime": n, "duration": n % 1000}, time=at)
+            try:
+                await session.emit(report, durable=durable)
+            except StorageError:
+                note("refused", n)
+            else:
+                if durable:
+                    note("durable", n)
             ahead = (n - first) / per_second - (time.monotonic() - began)
             if ahead > 0:
                 await asyncio.sleep(ahead)
@@ -62,15 +85,30 @@ def plugin(journal: Path, per_second: float) -> types.ModuleType:
     return module
 
 
+def found_run(config: Path) -> bytes | None:
+    """The run id that the newest segment on disk names."""
+    folder = config.parent / "state" / "buffer" / "readings"
+    names = [name for path in folder.glob("*.seg") if (name := SegmentName.parse(path.name))]
+    return max(names).run if names else None
+
+
 def main() -> None:
-    config, journal = Path(sys.argv[1]), Path(sys.argv[2])
-    per_second = float(sys.argv[3]) if len(sys.argv) > 3 else 500.0
-    module = plugin(journal, per_second)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("config", type=Path)
+    parser.add_argument("journal", type=Path)
+    parser.add_argument("per_second", type=float, nargs="?", default=500.0)
+    parser.add_argument("--undated", action="store_true")
+    parser.add_argument("--same-run", action="store_true")
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    module = plugin(options.journal, options.per_second, options.undated)
     sys.modules[module.__name__] = module
     registry = Registry.discover()
     entry = importlib.metadata.EntryPoint("faults", module.__name__, "hub.plugins")
     registry.plugins["faults"] = Plugin("faults", "ilot", "0", entry)
-    asyncio.run(serve(Settings(config=config), registry, ready=lambda facts: print("ready", flush=True)))
+    if options.same_run and (run := found_run(options.config)) is not None:
+        mock.patch("hub.buffer.buffer.Journal", lambda *a, **more: Journal(*a, **{**more, "run": run})).start()
+    asyncio.run(serve(Settings(config=options.config), registry, ready=lambda facts: print("ready", flush=True)))
 
 
 if __name__ == "__main__":

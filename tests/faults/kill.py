@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from rig import Rig, Verdict
 
 
-def kill_hub(root: Path, kills: int, seed: int, longest: float = 1.2) -> Verdict:
+def kill_hub(root: Path, kills: int, seed: int, longest: float = 0.8) -> Verdict:
     """Start, let it run for a random while (also not at all: while it starts), kill; then drain and count."""
     rng = random.Random(seed)
     rig = Rig(root)

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from hub.backoff import Backoff
 from hub.delivery import ALERTS, BACKLOG, LIVE, Acceptance, Delivery, Fetch, Refused, Survey
-from hub.delivery.ranges import Range, Ranges
 from hub.errors import DecodeError
+from hub.ranges import Range, Ranges
 from hub.session import Message
 from hub.wire import (
     MAX_MESSAGE,
@@ -820,25 +820,3 @@ def test_a_clock_is_offered_only_with_the_current_nonce() -> None:
     assert answer(world, message, pack_reply([with_nonce])).clock == (1.8e9, 2.0)
     assert answer(world, message, pack_reply([world.backend.ack("readings", RUN, nonce=b"x" * 16)])).clock is None
     assert answer(world, message, pack_reply([world.backend.ack("readings", RUN)])).clock is None
-
-
-numbers = st.integers(1, 40)
-
-
-@given(st.lists(st.tuples(st.booleans(), numbers, numbers), max_size=30), numbers, numbers)
-def test_ranges_are_a_set_of_numbers(steps: list[tuple[bool, int, int]], first: int, last: int) -> None:
-    ranges, model = Ranges(), set()
-    for add, a, b in steps:
-        if add and a <= b:
-            ranges.add(a, b)
-            model |= set(range(a, b + 1))
-        elif not add:
-            ranges.discard(a, b)
-            model -= set(range(a, b + 1))
-    flat = [n for a, b in ranges for n in range(a, b + 1)]
-    assert flat == sorted(model)
-    assert all(b + 1 < c for (_, b), (c, _) in itertools.pairwise(ranges))
-    assert ranges.count() == len(model)
-    window = set(range(first, last + 1))
-    assert {n for a, b in ranges.inside(first, last) for n in range(a, b + 1)} == model & window
-    assert {n for a, b in ranges.outside(first, last) for n in range(a, b + 1)} == window - model

@@ -13,11 +13,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hub.backoff import Backoff
-from hub.delivery import Ranges
 from hub.egress import NotDeclared
 from hub.errors import AuthFailed, NotReady, StorageError
 from hub.link import AWAY, FAILED, REFUSED, UP, Carrier, Link
-from hub.link.core import MEMORY_KEY
+from hub.link.core import MEMORY_KEY, METERED_S, TRAFFIC_KEY
+from hub.ranges import Ranges
 from hub.session import Message, Uplink
 from hub.testing import ManualClock, settle
 from hub.wire import Ack, key_id, pack_reply, read_state, sign_ack, unpack_message
@@ -162,6 +162,10 @@ class Bench:
     def commit(self, count: int) -> None:
         first, self.buffer.last = self.buffer.last + 1, self.buffer.last + count
         self.link.durable(Durable("readings", RUN, first, self.buffer.last, count * 10, count * 8))
+
+    async def answer(self, reply: bytes | None = None) -> None:
+        self.peer.replies.put_nowait(reply or pack_reply())
+        await settle()
 
     async def up(self) -> None:
         """The first state is answered."""
@@ -451,3 +455,65 @@ async def test_without_any_uplink_the_link_only_keeps_its_books() -> None:
     link.durable(Durable("readings", RUN, 1, 4, 40, 32))
     assert link.status().waiting["live"] == 4
     assert await link.drain(10.0) is False
+
+
+async def test_on_a_metered_line_readings_leave_together_with_a_state_every_five_minutes() -> None:
+    async with running(Bench(metered=True)) as bench:
+        await bench.up()
+        for _ in range(3):
+            bench.commit(2)
+            await bench.clock.advance(60.0)
+        assert bench.peer.messages.empty()
+        waiting = bench.link.status().waiting
+        assert waiting.pop("held") == 6
+        assert not any(waiting.values())
+        await bench.clock.advance(METERED_S - 180.0)
+        assert (await bench.peer.get()).kind == "state"
+        await bench.answer()
+        message = await bench.peer.get()
+        assert (message.kind, message.lane, message.readings) == ("records", "live", 60)
+        await bench.answer(bench.peer.ack(6))
+        assert bench.buffer.told == [("readings", RUN, [(1, 6)])]
+        await bench.clock.advance(METERED_S - 1.0)
+        assert bench.peer.messages.empty()
+
+
+async def test_on_a_metered_line_an_alert_leaves_at_once_and_readings_still_wait() -> None:
+    async with running(Bench(metered=True)) as bench:
+        await bench.up()
+        bench.commit(2)
+        bench.link.durable(Durable("alerts", RUN, 1, 1, 1, 8))
+        message = await bench.peer.get()
+        assert (message.kind, message.lane) == ("records", "alerts")
+        assert bench.link.status().waiting["held"] == 2
+
+
+async def test_a_metered_line_holds_nothing_back_when_the_hub_stops() -> None:
+    bench = Bench(metered=True)
+    task = asyncio.create_task(bench.link.run())
+    await bench.up()
+    bench.commit(2)
+    draining = asyncio.create_task(bench.link.drain(10.0))
+    message = await bench.peer.get()
+    assert message.readings == 20
+    bench.peer.replies.put_nowait(bench.peer.ack(2))
+    assert await draining
+    await asyncio.wait_for(task, 5)
+
+
+async def test_what_went_over_the_link_this_month_is_counted_and_outlives_the_process() -> None:
+    async with running(Bench()) as bench:
+        state = await bench.peer.get()
+        await bench.answer()
+        bench.commit(1)
+        message = await bench.peer.get()
+        reply = bench.peer.ack(1)
+        await bench.answer(reply)
+        up, down = len(state.body) + len(message.body), len(pack_reply()) + len(reply)
+        month = bench.link.status().month
+        assert (month.month, month.up, month.down) == ("2026-01", up, down)
+        assert bench.buffer.local[TRAFFIC_KEY] == {"month": "2026-01", "up": up, "down": down}
+        later = bench.make()
+        assert later.status().month == month
+        bench.clock.set(bench.clock.now() + 40 * 86400)
+        assert (later.status().month.month, later.status().month.up) == ("2026-02", 0)

@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.buffer.seal import kid_of, lp, unlp
+from hub.buffer.seal import kid_of
 from hub.errors import AuthFailed
+from hub.lp import lp, unlp
 from hub.trust import (
     LABEL,
     MAX_DOCUMENT,

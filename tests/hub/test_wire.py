@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.errors import AuthFailed, DecodeError
+from hub.lp import lp
 from hub.wire import (
     ACK_LABEL,
     MAX_MESSAGE,
@@ -21,7 +22,6 @@ from hub.wire import (
     Reply,
     State,
     key_id,
-    lp,
     pack_message,
     pack_reply,
     read_ack,
@@ -269,8 +269,3 @@ def test_a_reply_is_a_map_that_any_messagepack_library_can_write() -> None:
 def test_a_reply_that_is_none_is_refused(body: bytes) -> None:
     with pytest.raises(DecodeError):
         read_reply(body)
-
-
-@given(st.lists(st.binary(max_size=9)), st.lists(st.binary(max_size=9)))
-def test_length_prefixes_keep_different_lists_apart(a: list[bytes], b: list[bytes]) -> None:
-    assert (lp(*a) == lp(*b)) == (a == b)

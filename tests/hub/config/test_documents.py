@@ -106,7 +106,7 @@ def uncommented(text: str) -> str:
 def test_the_defaults_that_the_example_shows_are_the_defaults(installed: Models, tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(uncommented(EXAMPLE.read_text()))
-    full = load(path, installed, environ={"ILOT_SECRET_CLASSE_1_KEY": KEY})
+    full = load(path, installed, environ={"ILOT_SECRET_CLASSE_1_KEY": KEY, "ILOT_SECRET_PROXY_PASSWORD": "p"})
     plain = load(EXAMPLE, installed, environ={"ILOT_SECRET_CLASSE_1_KEY": KEY})
     assert full.data != plain.data
     assert full.config.buffer == plain.config.buffer

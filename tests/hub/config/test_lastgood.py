@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hub.config import lastgood
-from hub.config.lastgood import recall, remember, start
+from hub.config.lastgood import Kept, recall, remember, start
 from hub.config.load import Loaded, Models, load
 from hub.errors import ConfigError, StorageError
 
@@ -23,13 +23,13 @@ SECRET = "c0ffee00c0ffee00"
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Path:
-    return tmp_path / "state"
+def state(tmp_path: Path) -> Kept:
+    return Kept(tmp_path / "state", bytes(range(32)))
 
 
 @pytest.fixture
-def kept(state: Path) -> Path:
-    return state / "config" / "last-good.msgpack"
+def kept(state: Kept) -> Path:
+    return state.state_dir / "config" / "last-good.msgpack"
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def text(base: str) -> str:
     return base.replace("settings:", "key: !secret k\n    settings:") + "link: {uplinks: {carrier: {url: x}}}\n"
 
 
-def test_what_is_remembered_is_recalled(read: Read, models: Models, text: str, state: Path) -> None:
+def test_what_is_remembered_is_recalled(read: Read, models: Models, text: str, state: Kept) -> None:
     loaded = read(text, ILOT_SECRET_K=SECRET)
     remember(state, loaded)
     recalled = recall(state, models, environ={"ILOT_SECRET_K": SECRET})
@@ -47,7 +47,7 @@ def test_what_is_remembered_is_recalled(read: Read, models: Models, text: str, s
     assert recalled.loaded.devices[0].key == bytes.fromhex(SECRET)
 
 
-def test_it_holds_the_name_of_a_secret_and_not_its_value(read: Read, text: str, state: Path, kept: Path) -> None:
+def test_it_holds_the_name_of_a_secret_and_not_its_value(read: Read, text: str, state: Kept, kept: Path) -> None:
     remember(state, read(text, ILOT_SECRET_K=SECRET))
     content = kept.read_bytes()
     assert SECRET.encode() not in content
@@ -55,45 +55,71 @@ def test_it_holds_the_name_of_a_secret_and_not_its_value(read: Read, text: str, 
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
 
 
+def test_it_names_no_device_and_no_place_without_the_hubs_store_key(
+    read: Read, models: Models, base: str, state: Kept, kept: Path
+) -> None:
+    loaded = read(base)
+    remember(state, loaded)
+    content = kept.read_bytes()
+    assert loaded.devices
+    for word in (loaded.devices[0].id, loaded.devices[0].place, str(loaded.path)):
+        assert word.encode() not in content
+    assert recall(Kept(state.state_dir, bytes(32)), models, environ={}) is None
+    assert recall(state, models, environ={}) is not None
+
+
+def test_a_proxy_whose_password_is_gone_costs_the_proxy_only(
+    write: Write, models: Models, base: str, state: Kept
+) -> None:
+    link = "link: {proxy: 'http://proxy:3128', proxy_user: hub, proxy_password: !secret p, metered: true}\n"
+    path = write(base + link)
+    good = load(path, models, environ={"ILOT_SECRET_P": "s/e c"})
+    assert good.config.link.proxy_url() == "http://hub:s%2Fe%20c@proxy:3128"
+    remember(state, good)
+    started = start(path, models, kept=state, environ={})
+    assert (started.loaded.config.link.proxy_url(), started.loaded.config.link.metered) == (None, True)
+    assert {p.path for p in started.left_out} == {"link.proxy_password"}
+
+
 def test_the_value_of_a_secret_is_looked_up_again_at_every_start(
-    write: Write, models: Models, text: str, state: Path
+    write: Write, models: Models, text: str, state: Kept
 ) -> None:
     path = write(text)
     remember(state, load(path, models, environ={"ILOT_SECRET_K": "aa"}))
-    assert start(path, models, state_dir=state, environ={"ILOT_SECRET_K": "bb"}).loaded.devices[0].key == b"\xbb"
+    assert start(path, models, kept=state, environ={"ILOT_SECRET_K": "bb"}).loaded.devices[0].key == b"\xbb"
 
 
-def test_nothing_was_remembered_yet(models: Models, state: Path) -> None:
+def test_nothing_was_remembered_yet(models: Models, state: Kept) -> None:
     assert recall(state, models, environ={}) is None
 
 
 def test_an_invalid_file_leaves_the_last_good_one_running_and_says_why(
-    write: Write, models: Models, base: str, state: Path
+    write: Write, models: Models, base: str, state: Kept
 ) -> None:
     path = write(base)
     good = load(path, models, environ={})
     remember(state, good)
     for broken in (base.replace("unit: 3", "unit: x"), "a: [", "\0"):
         write(broken)
-        started = start(path, models, state_dir=state, environ={})
+        started = start(path, models, kept=state, environ={})
         assert started.loaded == good
         assert started.problems
         assert started.problems[0].file == str(path)
     path.unlink()
-    assert start(path, models, state_dir=state, environ={}).loaded == good
+    assert start(path, models, kept=state, environ={}).loaded == good
 
 
-def test_an_invalid_file_with_nothing_to_fall_back_on_is_an_error(write: Write, models: Models, state: Path) -> None:
+def test_an_invalid_file_with_nothing_to_fall_back_on_is_an_error(write: Write, models: Models, state: Kept) -> None:
     for directory in (state, None):
         with pytest.raises(ConfigError, match="not an option"):
-            start(write("hubb: {}"), models, state_dir=directory, environ={})
+            start(write("hubb: {}"), models, kept=directory, environ={})
 
 
-def test_a_right_file_is_read_whatever_was_remembered(write: Write, models: Models, base: str, state: Path) -> None:
+def test_a_right_file_is_read_whatever_was_remembered(write: Write, models: Models, base: str, state: Kept) -> None:
     path = write(base)
     remember(state, load(path, models, environ={}))
     write(base.replace("unit: 3", "unit: 4"))
-    started = start(path, models, state_dir=state, environ={})
+    started = start(path, models, kept=state, environ={})
     assert (started.problems, started.loaded.devices[0].settings["unit"]) == ([], 4)
 
 
@@ -101,21 +127,22 @@ FAST = """
 import sys
 from pathlib import Path
 from hub.config.build import Models
-from hub.config.lastgood import remember, start
-started = start(Path(sys.argv[1]), Models(), state_dir=Path(sys.argv[2]), environ={})
+from hub.config.lastgood import Kept, remember, start
+kept = Kept(Path(sys.argv[2]), bytes(32))
+started = start(Path(sys.argv[1]), Models(), kept=kept, environ={})
 assert not started.problems
-remember(Path(sys.argv[2]), started.loaded)
+remember(kept, started.loaded)
 print("ruamel" if "ruamel.yaml" in sys.modules else "none", started.loaded.config.hub.name)
 """
 
 
-def test_an_unchanged_file_is_started_from_without_a_yaml_parser(write: Write, state: Path) -> None:
+def test_an_unchanged_file_is_started_from_without_a_yaml_parser(write: Write, state: Kept) -> None:
     write("name: X\n", "hub.yaml")
     path = write("hub: !include hub.yaml\n")
 
     def run() -> str:
         done = subprocess.run(
-            [sys.executable, "-c", FAST, str(path), str(state)], capture_output=True, text=True, check=True
+            [sys.executable, "-c", FAST, str(path), str(state.state_dir)], capture_output=True, text=True, check=True
         )
         return done.stdout.strip()
 
@@ -126,7 +153,7 @@ def test_an_unchanged_file_is_started_from_without_a_yaml_parser(write: Write, s
     assert run() == "none Y"
 
 
-def test_secrets_in_ordinary_lines_do_not_need_the_parser_either(write: Write, state: Path, tmp_path: Path) -> None:
+def test_secrets_in_ordinary_lines_do_not_need_the_parser_either(write: Write, state: Kept, tmp_path: Path) -> None:
     write("k: aabb # a key\n", "secrets.yaml")
     code = "import sys; from hub.config.secrets import Vault; from pathlib import Path\n"
     code += "assert Vault(Path(sys.argv[1]), {}).get('k').get_secret_value() == 'aabb'\n"
@@ -134,14 +161,14 @@ def test_secrets_in_ordinary_lines_do_not_need_the_parser_either(write: Write, s
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
 
 
-def test_a_plugin_that_is_gone_costs_its_own_devices_only(write: Write, models: Models, base: str, state: Path) -> None:
+def test_a_plugin_that_is_gone_costs_its_own_devices_only(write: Write, models: Models, base: str, state: Kept) -> None:
     text = base.replace("integrations:", "integrations:\n  radio:") + (
         "  radio:x: {integration: radio, place: room-1}\nlink: {uplinks: {carrier: {url: x}}}\n"
     )
     path = write(text)
     remember(state, load(path, models, environ={}))
     fewer = Models(integrations={"radio": models.integrations["radio"]})
-    started = start(path, fewer, state_dir=state, environ={})
+    started = start(path, fewer, kept=state, environ={})
     assert [i.name for i in started.loaded.integrations] == ["radio"]
     assert [d.id for d in started.loaded.devices] == ["radio:x"]
     assert started.loaded.uplinks == []
@@ -149,7 +176,7 @@ def test_a_plugin_that_is_gone_costs_its_own_devices_only(write: Write, models: 
     assert {p.path for p in started.problems} == {"integrations.meter", "link.uplinks.carrier"}
 
 
-def test_a_secret_that_is_gone_costs_its_own_device_only(write: Write, models: Models, text: str, state: Path) -> None:
+def test_a_secret_that_is_gone_costs_its_own_device_only(write: Write, models: Models, text: str, state: Kept) -> None:
     path = write(
         text.replace("devices:", "devices:\n  meter:b: {integration: meter, place: room-1, settings: {unit: 1}}")
     )
@@ -157,14 +184,14 @@ def test_a_secret_that_is_gone_costs_its_own_device_only(write: Write, models: M
     for secrets in (None, "k: [broken", "\0"):
         if secrets is not None:
             write(secrets, "secrets.yaml")
-        started = start(path, models, state_dir=state, environ={})
+        started = start(path, models, kept=state, environ={})
         assert [d.id for d in started.loaded.devices] == ["meter:b"]
         assert started.problems
         assert started.left_out
 
 
 def test_what_the_core_itself_no_longer_accepts_cannot_be_recalled(
-    read: Read, models: Models, state: Path, monkeypatch: pytest.MonkeyPatch
+    read: Read, models: Models, state: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remember(state, read("hub: {name: x}"))
     monkeypatch.setattr(lastgood, "reveal", lambda *_: {"hub": {"nmae": "x"}})
@@ -174,7 +201,7 @@ def test_what_the_core_itself_no_longer_accepts_cannot_be_recalled(
 @given(st.data())
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_damaged_file_counts_as_none(
-    read: Read, models: Models, base: str, state: Path, kept: Path, data: st.DataObject
+    read: Read, models: Models, base: str, state: Kept, kept: Path, data: st.DataObject
 ) -> None:
     remember(state, read(base))
     whole = kept.read_bytes()
@@ -188,7 +215,7 @@ def test_a_damaged_file_counts_as_none(
     assert recall(state, models, environ={}) is not None
 
 
-def test_equal_content_is_not_written_again(read: Read, base: str, state: Path, kept: Path) -> None:
+def test_equal_content_is_not_written_again(read: Read, base: str, state: Kept, kept: Path) -> None:
     remember(state, read(base))
     before = kept.stat().st_ino
     remember(state, read(base))
@@ -198,7 +225,7 @@ def test_equal_content_is_not_written_again(read: Read, base: str, state: Path, 
 
 
 def test_it_is_synced_before_it_is_renamed_and_the_directory_after(
-    read: Read, base: str, state: Path, monkeypatch: pytest.MonkeyPatch
+    read: Read, base: str, state: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[str] = []
     fsync, replace = os.fsync, Path.replace
@@ -218,7 +245,7 @@ def test_it_is_synced_before_it_is_renamed_and_the_directory_after(
 
 
 def test_a_full_disk_is_told_and_leaves_the_former_one(
-    read: Read, models: Models, base: str, state: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
+    read: Read, models: Models, base: str, state: Kept, kept: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remember(state, read(base))
 

@@ -7,6 +7,7 @@ import datetime as dt
 import ipaddress
 import logging
 import re
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -81,6 +82,11 @@ class Hub:
     def connection(self, url: str) -> Any:
         self.asked.append(url)
         return self.context, None
+
+    def socket(self, address: tuple[Any, ...]) -> socket.socket:
+        made = socket.socket(*address[:3])
+        made.setblocking(False)
+        return made
 
 
 class Server:

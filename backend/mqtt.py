@@ -1,0 +1,155 @@
+"""Hubs by way of an MQTT broker: what comes up the topics goes to the same ingest, its reply goes back down.
+
+    ilot/v1/{hub}/up/{stream}   id (16 bytes) · a records message
+    ilot/v1/{hub}/state         id (16 bytes) · a signed state
+    ilot/v1/{hub}/ack           id (16 bytes) · verdict (1 byte) · body
+                                verdict 0: the reply · 1: refused · 2: unreadable · 3: come again; then why, in UTF-8
+
+The broker is nobody: whose topic a message came on only says which hub's identity must have signed it, and `Ingest`
+verifies that. A PUBACK is the broker's affair and means nothing here; replies go with QoS 0, since a hub that hears
+none sends again and is then told the same. It speaks MQTT 3.1.1, which every broker does: nothing of MQTT 5 is needed
+here, whatever the hubs speak. While the broker is away, it is called again after 1 to 30 s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import re
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiomqtt
+
+from backend.broker import NAME, Address
+from backend.ingest import RECORDS, STATE, Message, NotAdmitted
+from backend.worker import Worker
+from hub.errors import AuthFailed, ConfigError, DecodeError, HubError
+from hub.wire import MAX_MESSAGE, MAX_SIGNED
+
+log = logging.getLogger(__name__)
+
+ID = 16
+REPLY, REFUSED, UNREADABLE, AGAIN = b"\0", b"\1", b"\2", b"\3"
+TOPICS = ("ilot/v1/+/up/+", "ilot/v1/+/state")
+
+_UP = re.compile(r"ilot/v1/([A-Za-z0-9_-]{1,128})/(?:up/(?:readings|alerts)|(state))", re.ASCII)
+_MOST_IN_HAND = 4096
+"""Messages that wait for the database; the worker limits their bytes. Beyond it they are dropped: hubs send again."""
+_LONGEST_S = 30.0
+_CONNECT_S = 5.0
+_SAID = 300
+_QUIET = logging.getLogger(f"{__name__}.paho")
+_QUIET.setLevel(logging.CRITICAL)  # what the broker sends must not fill the log
+
+
+@asynccontextmanager
+async def listening(directory: Path, worker: Worker, address: Address) -> AsyncIterator[None]:
+    """Take what hubs publish, until the block is left. Raises ConfigError when the certificate for it is missing."""
+    listener = _Listener(worker, address, tls_context(directory))
+    task = asyncio.create_task(listener.keep(), name="mqtt")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def tls_context(directory: Path) -> ssl.SSLContext:
+    """TLS 1.3 only, our certificate for brokers, the owner's CA and no other. Raises ConfigError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    try:
+        context.load_cert_chain(directory / "mqtt.pem", directory / "mqtt.key")
+        context.load_verify_locations(directory / "ca.pem")
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"no certificate for a broker in {directory} ({error}): make it with `ilot backend broker`"
+        ) from error
+    return context
+
+
+class _Listener:
+    def __init__(self, worker: Worker, address: Address, context: ssl.SSLContext) -> None:
+        self._worker, self._address, self._context = worker, address, context
+        self._trouble = ""
+        self._failures = 0
+
+    async def keep(self) -> None:
+        """Connect, again and again; trouble is logged once when it comes and once when it goes."""
+        while True:
+            self._failures += 1
+            try:
+                await self._listen()
+            except* (aiomqtt.MqttError, HubError, OSError) as errors:
+                self._say(str(errors.exceptions[0].__cause__ or errors.exceptions[0]))
+            except* Exception:
+                log.exception("the listener at broker %s failed", self._address)
+            pause = min(_LONGEST_S, 2.0 ** min(self._failures, 8) / 2)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+
+    async def _listen(self) -> None:
+        async with self._connected() as client:
+            granted = await client.subscribe([(topic, 1) for topic in TOPICS])
+            if any(getattr(code, "is_failure", False) for code in granted):
+                raise AuthFailed(f"its ACL does not let {NAME} read {' and '.join(TOPICS)}")
+            if self._trouble:
+                log.warning("broker %s is back", self._address)
+            else:
+                log.info("listening to hubs at broker %s", self._address)
+            self._trouble, self._failures = "", 0
+            async with asyncio.TaskGroup() as group:
+                waiting: set[asyncio.Task[None]] = set()
+                async for message in client.messages:
+                    if len(waiting) < _MOST_IN_HAND and isinstance(message.payload, bytes):
+                        task = group.create_task(self._take(client, str(message.topic), message.payload))
+                        waiting.add(task)
+                        task.add_done_callback(waiting.discard)
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[aiomqtt.Client]:
+        client = aiomqtt.Client(
+            self._address.host, self._address.port, identifier=NAME, tls_context=self._context, logger=_QUIET,
+            protocol=aiomqtt.ProtocolVersion.V311, max_queued_incoming_messages=_MOST_IN_HAND, timeout=_CONNECT_S,
+        )  # fmt: skip
+        entering = asyncio.ensure_future(client.__aenter__())
+        try:
+            await asyncio.shield(entering)
+        except asyncio.CancelledError:
+            await asyncio.wait([entering])  # its thread cannot be cancelled, and opens a socket that must be closed
+            if entering.exception() is None:
+                await client.__aexit__(None, None, None)
+            raise
+        try:
+            yield client
+        finally:
+            await client.__aexit__(None, None, None)
+
+    async def _take(self, client: aiomqtt.Client, topic: str, payload: bytes) -> None:
+        match = _UP.fullmatch(topic)
+        if match is None or len(payload) < ID:
+            return  # nobody who could be answered
+        hub, what = match[1], STATE if match[2] else RECORDS
+        try:
+            if len(payload) - ID > (MAX_SIGNED if what == STATE else MAX_MESSAGE):
+                raise DecodeError("too-large", "a message is longer than any hub makes")
+            answer = REPLY + await self._worker.post(Message(hub, what, payload[ID:]))
+        except (NotAdmitted, AuthFailed) as error:
+            answer = REFUSED + _said(error)
+        except DecodeError as error:
+            answer = UNREADABLE + _said(error)
+        except HubError as error:
+            answer = AGAIN + _said(error)
+        await client.publish(f"ilot/v1/{hub}/ack", payload[:ID] + answer)
+
+    def _say(self, trouble: str) -> None:
+        if not self._trouble:
+            log.warning("broker %s is away: %s; it is called again and again", self._address, trouble)
+        self._trouble = trouble or "away"
+
+
+def _said(error: HubError) -> bytes:
+    return str(error)[:_SAID].encode()

@@ -1,0 +1,82 @@
+"""A hub that is enrolled and says what it is told to: the asking side of the conformance suite."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import aiohttp
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from backend.sender import Segment
+from hub import enrolment, keys
+from hub.buffer import frame
+from hub.buffer.rows import READINGS, Column, Row, Shape, Subject
+from hub.ranges import Ranges
+from hub.trust import egress_of
+from hub.wire import MAX_REPLY, Ack, read_ack, read_reply
+
+_SHAPE = Shape((Column("temperature", "Cel", "0.01"), Column("motion", kind="flag")))
+_SUBJECT = Subject("check:1", "conformance-check")
+
+
+class Answer(NamedTuple):
+    """A reply with its acks verified against TRUST."""
+
+    status: int
+    acks: list[Ack]
+    need: tuple[bytes, ...]
+
+    def taken(self, segment: Segment, stream: str = READINGS) -> Ranges:
+        """What the newest ack says of this segment's run."""
+        mine = [ack for ack in self.acks if ack.run == segment.run and ack.stream == stream]
+        if not mine:
+            return Ranges()
+        return Ranges([*([(1, mine[-1].through)] if mine[-1].through else []), *mine[-1].ranges])
+
+
+class Probe:
+    """A hub that is enrolled, and says what it is told to."""
+
+    def __init__(self, url: str, token: str, state: Path, session: aiohttp.ClientSession) -> None:
+        self.url, self.token, self.state, self.session = url, token, state, session
+        enrolled, self.trust = enrolment.load(state)
+        self.hub = enrolled.hub
+        self.keys = keys.load(state / "keys")
+
+    def segment(self, stream: str = READINGS, identity: Ed25519PrivateKey | None = None, **more: object) -> Segment:
+        arguments = {"hub": self.hub, "identity": identity or self.keys.identity, "trust": self.trust, "stream": stream}
+        return Segment(**(arguments | more))  # type: ignore[arg-type]
+
+    def tls(self, *, certificate: bool = True) -> ssl.SSLContext:
+        host, port = enrolment.address(self.url)
+        egress = egress_of(self.trust, host, port)
+        context = ssl.create_default_context(cadata=egress.ca_pem if egress is not None else None)
+        if certificate:
+            context.load_cert_chain(self.state / enrolment.CERTIFICATE, self.keys.tls_key)
+        return context
+
+    async def post(self, body: bytes, what: str = "records", hub: str = "", *, certificate: bool = True) -> Answer:
+        url = f"{self.url}/v1/hubs/{hub or self.hub}/{what}"
+        async with self.session.post(url, data=body, ssl=self.tls(certificate=certificate)) as reply:
+            data = await reply.content.read(MAX_REPLY + 1)
+            while chunk := await reply.content.read(MAX_REPLY + 1):
+                data += chunk
+        if reply.status != 200:
+            return Answer(reply.status, [], ())
+        read = read_reply(data)
+        return Answer(200, [read_ack(ack, self.trust)[0] for ack in read.acks], read.need)
+
+
+def rows(count: int = 4, value: float = 20.0) -> list[Row]:
+    now = int(time.time() * 1000)
+    return [Row(_SUBJECT, _SHAPE, now + n, True, (value + n, bool(n % 2)), 0, 1) for n in range(count)]
+
+
+def altered(raw: bytes) -> bytes:
+    """The record with its signature changed and its checksum right again: what a forger sends, not what noise does."""
+    parts = frame.parse(raw)
+    signature = bytes([parts.signature[0] ^ 1]) + parts.signature[1:]
+    return frame.pack_record(parts.header, parts.payload, signature)

@@ -1,0 +1,77 @@
+"""`ilot doctor link`: at which stage the way to the backend fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import click
+
+from hub.cli import output
+from hub.cli.findings import WRONG, Finding, tell
+from hub.errors import HubError
+
+if TYPE_CHECKING:
+    from hub.egress import Egress
+
+_PORTS = {"https": 443, "mqtts": 8883, "wss": 443}
+
+
+@click.command()
+@output.with_config
+@output.with_state
+@output.as_json
+def link(config: Path, state_dir: Path | None, json: bool) -> None:
+    """Walk the way to the backend and name the stage that fails: DNS, proxy, TCP, TLS interception, certificate, clock
+    or refusal. Sends no reading."""
+    from hub.hardening import harden
+
+    harden()
+    tell(list(_look(config, state_dir)), json=json)
+
+
+def _look(config: Path, state_dir: Path | None) -> Iterator[Finding]:
+    from hub import enrolment, keys
+    from hub.clock import SystemClock
+    from hub.config.load import load
+    from hub.egress import Egress
+    from hub.installed import installed_models
+    from hub.registry import Registry
+    from hub.state import StateDir, state_of
+
+    state = StateDir(state_of(config, state_dir))
+    try:
+        enrolled, trust = enrolment.load(state.path)
+        tls_key = keys.load(state.keys).tls_key
+    except HubError as error:
+        yield Finding("enrolment", WRONG, str(error), "ask the backend's operator for a token: `ilot enroll TOKEN`")
+        return
+    try:
+        loaded = load(config, installed_models(Registry.discover()))
+    except HubError:
+        yield Finding("configuration", WRONG, "it is not right", "`ilot check` shows each line")
+        return
+    clock = SystemClock()
+    egress = Egress(
+        trust, clock, certificate=state.path / enrolment.CERTIFICATE, key=tls_key, proxy=loaded.config.link.proxy_url()
+    )
+    addresses = [str(uplink.config.url) for uplink in loaded.uplinks if hasattr(uplink.config, "url")]
+    for address in addresses or [enrolled.url]:
+        yield from _way(address, egress, enrolled.hub, clock.now())
+
+
+def _way(address: str, egress: Egress, hub: str, now: float) -> Iterator[Finding]:
+    from hub.cli.stages import Way, walk
+
+    parts = urlsplit(address)
+    host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
+    try:
+        named = f"[{host}]" if ":" in host else host
+        context, proxy = egress.connection(f"https://{named}:{port}")
+    except HubError as error:
+        yield Finding("trust", WRONG, str(error), "the owner's trust document says whom this hub may call")
+        return
+    if context is not None:
+        yield from walk(Way(host, port, context, proxy, hub, now, speaks_http=parts.scheme == "https"))

@@ -1,0 +1,191 @@
+"""The uplink over MQTT: each message one PUBLISH to a broker, each reply of the owner's backend one PUBLISH back.
+
+    ilot/v1/{hub}/up/{stream}   QoS 1   id (16 bytes) · a records message       stream: readings or alerts
+    ilot/v1/{hub}/state         QoS 1   id (16 bytes) · a signed state
+    ilot/v1/{hub}/ack                   id (16 bytes) · verdict (1 byte) · body
+                                        verdict 0: body is the backend's reply
+                                                1: refused, 2: unreadable, 3: come again; body is why, in UTF-8
+
+A PUBACK is the broker's word and answers nothing: a message is answered when a reply carries its id. The id is in the
+payload rather than in MQTT 5's correlation data, because either end may speak 3.1.1 and a bridge may drop properties.
+
+It carries bytes and never looks inside; so that a broker that repeats, alters or invents replies achieves what one
+that drops them does. It ends with `NotReady` (nobody needs to act) or `AuthFailed` (an operator does).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from datetime import timedelta
+from typing import Annotated
+
+import aiomqtt
+from pydantic import AnyUrl, Field, UrlConstraints, field_validator
+
+import hub
+from plugins.mqtt.client import MAX_PACKET, Broker, Client, Version, connected
+
+ID = 16
+REPLY, REFUSED = b"\0", b"\1"
+_MAX_EXPLANATION = 300
+_NOBODY = 0x10
+_PORTS = {"mqtts": 8883, "wss": 443}
+
+
+class Mqtt(hub.Config):
+    """Where the broker answers. Its host and port must be named in the egress of the owner's trust document."""
+
+    url: Annotated[
+        AnyUrl,
+        UrlConstraints(allowed_schemes=["mqtts", "wss"], host_required=True),
+        Field(description="mqtts://host:8883, or wss://host:443/path for MQTT in a WebSocket"),
+    ]
+    protocol: Annotated[Version, Field(description="5 falls back to 3.1.1 when the broker refuses it")] = "5"
+    window: Annotated[int, Field(ge=1, le=64, description="messages on their way at the same time")] = 8
+    keepalive: Annotated[
+        timedelta,
+        Field(ge=timedelta(seconds=5), le=timedelta(hours=1), description="a silent connection is probed so often"),
+    ] = timedelta(seconds=60)
+    timeout: Annotated[timedelta, Field(gt=timedelta(0), description="how long one answer may take")] = timedelta(
+        seconds=30
+    )
+
+    @field_validator("protocol", mode="before")
+    @classmethod
+    def _number(cls, value: object) -> object:
+        return "5" if value == 5 else value  # YAML reads `protocol: 5` as a number
+
+    @field_validator("url")
+    @classmethod
+    def _plain(cls, url: AnyUrl) -> AnyUrl:
+        if url.username or url.password or url.query or url.fragment:
+            raise ValueError("host, port and path only; the hub signs in by certificate")
+        if url.scheme == "mqtts" and url.path not in (None, "", "/"):
+            raise ValueError("mqtts:// has no path; a WebSocket is wss://host:port/path")
+        return url
+
+
+async def run(config: Mqtt, uplink: hub.Uplink) -> None:
+    """Carry messages until the hub has no more. Raises NotReady or AuthFailed, naming the broker."""
+    url, host = str(config.url).rstrip("/"), (config.url.host or "").strip("[]")
+    port = config.url.port or _PORTS[config.url.scheme]
+    # Egress knows hosts, ports and TLS, whatever protocol is spoken inside.
+    context, proxy = uplink.connection(f"https://{config.url.host}:{port}")
+    if proxy is not None:
+        raise hub.NotReady(f"{url} cannot be reached through an HTTP proxy: use the https uplink there")
+    path = (config.url.path or "/") if config.url.scheme == "wss" else ""
+    broker = Broker(url, host, port, path, uplink.hub, context, config.keepalive)
+    async with connected(broker, config.protocol) as client:
+        await _Carriage(url, config, uplink, client).run()
+
+
+class _Carriage:
+    """Messages on their way over one connection, each known by the id it left with."""
+
+    def __init__(self, url: str, config: Mqtt, uplink: hub.Uplink, client: Client) -> None:
+        self._url, self._uplink, self._client = url, uplink, client
+        self._timeout = config.timeout.total_seconds()
+        self._topic = f"ilot/v1/{uplink.hub}/"
+        self._waiting: dict[bytes, asyncio.Future[bytes]] = {}
+        self._window = max(1, min(config.window, client.receive_maximum))
+        # One message alone until it is answered: where no backend listens, a retry costs one state and no readings.
+        self._slots = asyncio.Semaphore(1)
+        self._answered = False
+        client.pending_calls_threshold = self._window
+
+    async def run(self) -> None:
+        try:
+            await self._subscribe()
+            async with asyncio.TaskGroup() as group:
+                # publish() does not notice that the connection is gone; reading does, and ends the group.
+                watchers = [group.create_task(self._hear()), group.create_task(self._refused())]
+                async with asyncio.TaskGroup() as carried:
+                    await self._slots.acquire()  # first a free slot, then the message: what goes next is decided last
+                    async for message in self._uplink.messages():
+                        carried.create_task(self._carry(message))
+                        await self._slots.acquire()
+                for watcher in watchers:
+                    watcher.cancel()
+        except aiomqtt.MqttError as error:
+            raise self._gone(error) from error
+
+    async def _subscribe(self) -> None:
+        granted = await self._client.subscribe(f"{self._topic}ack", qos=1)
+        if any(getattr(code, "is_failure", False) for code in granted):
+            raise hub.AuthFailed(
+                f"{self._url} does not let this hub hear {self._topic}ack. The broker's operator corrects its ACL"
+            )
+
+    async def _carry(self, message: hub.Message) -> None:
+        name = os.urandom(ID)
+        waiting = self._waiting[name] = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._client.publish(
+                    self._topic + _topic(message), name + message.body, qos=1, timeout=float("inf")
+                )
+                reply = await waiting
+        except aiomqtt.MqttError as error:
+            raise self._gone(error) from error
+        except TimeoutError as error:
+            raise hub.NotReady(
+                f"no backend answers by way of {self._url} within {self._timeout:g} s: does it listen there?"
+            ) from error
+        finally:
+            del self._waiting[name]
+            self._slots.release()
+        self._uplink.answered(message, self._body(reply))
+        if not self._answered:
+            self._answered = True
+            for _ in range(self._window - 1):
+                self._slots.release()
+
+    async def _hear(self) -> None:
+        try:
+            async for message in self._client.messages:
+                payload = message.payload
+                if isinstance(payload, bytes) and len(payload) <= MAX_PACKET:
+                    waiting = self._waiting.get(payload[:ID])
+                    if waiting is not None and not waiting.done():
+                        waiting.set_result(payload[ID:])
+        except aiomqtt.MqttError as error:
+            raise self._gone(error) from error
+
+    async def _refused(self) -> None:
+        await self._client.refused.wait()
+        reason = self._client.refusal
+        if reason is not None and reason.value == _NOBODY:
+            raise hub.NotReady(f"no backend listens at {self._url}")
+        if reason is not None and reason.value == 0x87:
+            raise hub.AuthFailed(
+                f"{self._url} does not let this hub write below {self._topic}. The broker's operator corrects its ACL"
+            )
+        raise hub.NotReady(f"{self._url} does not take a message: {reason}")
+
+    def _body(self, reply: bytes) -> bytes:
+        """The backend's reply body. Raises what its verdict says."""
+        verdict, body = reply[:1], reply[1:]
+        if verdict == REPLY:
+            return body
+        said = body[:_MAX_EXPLANATION].decode(errors="replace").strip()
+        said = "".join(letter for letter in said if letter.isprintable())
+        if verdict == REFUSED:
+            raise hub.AuthFailed(
+                f"the backend behind {self._url} refuses this hub: {said}. Its operator admits {self._uplink.hub} again"
+            )
+        raise hub.NotReady(f"the backend behind {self._url} did not take a message: {said}")
+
+    def _gone(self, error: aiomqtt.MqttError) -> hub.NotReady:
+        return hub.NotReady(f"{self._url} ends the connection: {error.__cause__ or error}")
+
+
+def _topic(message: hub.Message) -> str:
+    if message.kind == "state":
+        return "state"
+    return "up/alerts" if message.lane == "alerts" else "up/readings"
+
+
+@hub.hookimpl
+def register_uplinks(register: hub.RegisterUplink) -> None:
+    register("mqtt", Mqtt, run)

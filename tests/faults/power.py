@@ -1,0 +1,119 @@
+"""Power cuts: the hub's state on ext4 on a loop device; the image is copied while the hub is stopped, the copy mounted.
+
+What the page cache held is not in the image: only what was synced survives, as when the power goes. The generator's
+journal stays outside, so it remembers what was promised. Twins: a hub whose fsync and fdatasync do nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import needs
+from rig import Rig, Verdict, until
+from syscalls import inject
+
+SIZE = 48 << 20
+NO_SYNC = """\
+int fsync(int fd) { (void)fd; return 0; }
+int fdatasync(int fd) { (void)fd; return 0; }
+"""
+
+
+class Card:
+    """An ext4 image, mounted at `where`. Raises needs.Missing where that cannot be done."""
+
+    def __init__(self, root: Path) -> None:
+        needs.root()
+        self.root, self.where, self.image = root, root / "card", root / "card.img"
+        self.where.mkdir()
+        with self.image.open("wb") as file:
+            file.truncate(SIZE)
+        subprocess.run([needs.tool("mkfs.ext4", "e2fsprogs"), "-q", "-F", str(self.image)], check=True)
+        self.mounted = False
+        self.insert()
+
+    def insert(self) -> None:
+        needs.mount("-o", "loop,commit=600", str(self.image), str(self.where))
+        self.mounted = True
+
+    def copy(self) -> Path:
+        copy = self.root / "copy.img"
+        subprocess.run(["cp", "--sparse=always", str(self.image), str(copy)], check=True)
+        return copy
+
+    def eject(self) -> None:
+        if self.mounted:
+            needs.unmount(self.where)
+            self.mounted = False
+
+    def become(self, copy: Path) -> None:
+        """The card is what it was when `copy` was made. A new file: the old one may still be in use by its device."""
+        self.eject()
+        self.image.unlink()
+        copy.rename(self.image)
+        self.insert()
+
+
+def freeze(group: int) -> None:
+    """Stop all of a hub, and wait until no thread of it is inside a system call."""
+    os.killpg(group, signal.SIGSTOP)
+    states = Path(f"/proc/{group}/task")
+    until(
+        lambda: all(task.joinpath("stat").read_text().rpartition(")")[2].split()[0] in "Tt" for task in states.iterdir()),
+        5.0,
+        lambda: "the hub does not stop",
+    )  # fmt: skip
+
+
+def cut_power(
+    root: Path, runs: int, seed: int, fault: str, *, prefix: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None, per_second: float = 500.0,
+) -> Verdict:  # fmt: skip
+    """So many lives, each ended by a power cut; then count."""
+    rng = random.Random(seed)
+    card = Card(root)
+    rig = None
+    try:
+        rig = Rig(root, state=card.where / "state")
+        for n in range(runs):
+            hub = rig.start_hub(per_second, prefix=prefix, environment=environment)
+            time.sleep(rng.uniform(0.0, 0.7))
+            if n % 4 == 3:  # the backend is away: the records are on the card alone
+                rig.kill(rig.backend)
+                time.sleep(rng.uniform(0.1, 0.5))
+            freeze(hub.pid)
+            copy = card.copy()
+            rig.kill(hub)
+            card.become(copy)
+            if n % 4 == 3:
+                rig.start_backend()
+        rig.settle()
+        return rig.verdict(fault, runs)
+    finally:
+        if rig is not None:
+            rig.close()
+        card.eject()
+
+
+def power_cut(root: Path, runs: int, seed: int) -> Verdict:
+    return cut_power(root, runs, seed, "power cut, ext4 on a loop device")
+
+
+def power_cut_and_failing_syncs(root: Path, runs: int, seed: int) -> Verdict:
+    """Every third fdatasync of a thread fails, and is not done: what was acknowledged all the same would be lost."""
+    prefix = inject(root / "strace.log", "fdatasync", "error=EIO", "5+3")
+    return cut_power(root, runs, seed, "power cut, every third fdatasync fails", prefix=prefix)
+
+
+def twin_without_sync(root: Path, runs: int, seed: int) -> Verdict:
+    """The same with a hub whose syncs do nothing: the rig must see it lose."""
+    source, library = root / "nosync.c", root / "nosync.so"
+    source.write_text(NO_SYNC)
+    subprocess.run([needs.tool("gcc", "gcc"), "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
+    return cut_power(root, runs, seed, "twin: power cut without fsync", environment={"LD_PRELOAD": str(library)})

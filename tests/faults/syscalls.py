@@ -1,0 +1,76 @@
+"""kill -9 of the hub at each system call in turn that changes a file.
+
+strace delivers the signal when a thread of the hub enters its nth write, sync, rename or unlink: before it happens,
+and after everything that came before. Lives follow one another on the same directory, so that each also recovers
+from the one before. The counting life says which n there are.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import needs
+from rig import Rig, Verdict
+
+CALLS = ("write", "pwrite64", "fdatasync", "fsync", "rename", "unlink", "ftruncate")
+_LIFE = 10  # durable reports of the counting life
+_LINE = re.compile(r"^(\d+) +(\w+)\(")
+
+
+def inject(log: Path, call: str, what: str, when: str) -> list[str]:
+    """The command that runs another one with a fault in it. Without --seccomp-bpf: it takes away the stop at the
+    entry of a call, where a signal is delivered."""
+    return [
+        needs.strace(), "-f", "-qq", "-o", str(log), "-e", f"trace={call}", "-e", "signal=none",
+        "-e", f"inject={call}:{what}:when={when}",
+    ]  # fmt: skip
+
+
+def count_calls(rig: Rig, calls: Sequence[str] = CALLS) -> dict[str, int]:
+    """How many of each call the busiest thread makes in one life: strace counts per thread."""
+    log = rig.root / "strace.count"
+    trace = ",".join(calls)
+    rig.start_hub(prefix=[needs.strace(), "-f", "-qq", "--seccomp-bpf", "-o", str(log), "-e", f"trace={trace}"])
+    rig.wait_durable(_LIFE)
+    time.sleep(0.3)
+    rig.kill(rig.hub)
+    found = [match.groups() for line in log.read_text().splitlines() if (match := _LINE.match(line))]
+    most: dict[str, int] = {}
+    for (_, call), count in Counter(found).items():
+        most[call] = max(most.get(call, 0), count)
+    return most
+
+
+def kill_at_each_call(root: Path, runs: int, seed: int) -> Verdict:
+    """One life per place, spread over all places when there are more of them than `runs`."""
+    rig = Rig(root)
+    try:
+        most = count_calls(rig)
+        missing = {"write", "fdatasync", "fsync", "unlink"} - set(most)
+        if missing:
+            raise RuntimeError(f"the counting life made no {', '.join(sorted(missing))}: {most}")
+        places = [(call, n) for call, count in most.items() for n in range(1, count + 1)]
+        if runs < len(places):
+            places = random.Random(seed).sample(places, runs)
+        elif runs > len(places):
+            places = (places * (runs // len(places) + 1))[:runs]
+        killed = 0
+        for call, n in places:
+            process = rig.start_hub(wait=False, prefix=inject(rig.root / "strace.log", call, "signal=KILL", str(n)))
+            goal, end = len(rig.numbers(b"durable")) + 2 * _LIFE, time.monotonic() + 10.0
+            while process.poll() is None and len(rig.numbers(b"durable")) < goal and time.monotonic() < end:
+                time.sleep(0.02)
+            killed += process.poll() is not None
+            rig.kill(process)
+        rig.settle()
+        verdict = rig.verdict(f"kill -9 at each of {len(places)} calls ({killed} hit)", len(places))
+        if killed < len(places) // 2:
+            raise RuntimeError(f"the fault did not happen: {verdict}")
+        return verdict
+    finally:
+        rig.close()

@@ -1,0 +1,202 @@
+"""`ilot doctor link` names the stage that fails, each made to fail by a real other end."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend import owner as owners
+from backend.registry import Registry
+from backend.schema import open_database
+from backend.server import serving
+from hub import enrolment
+from hub.cli.findings import OK, WRONG, Finding
+from hub.cli.stages import Way, walk
+
+from ...proxy import proxy
+from ..test_egress import Authority
+
+NOW = dt.datetime.now(dt.UTC)
+DAY = dt.timedelta(days=1)
+
+
+@pytest.fixture
+def ca(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@contextmanager
+def server(certificate: tuple[Path, Path], answer: bytes = b"", *, oldest: bool = False) -> Iterator[int]:
+    """A TLS server that gives everybody the same answer. Its port. `oldest`: it knows TLS 1.2 only."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    if oldest:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(10)
+
+    def serve() -> None:
+        while True:
+            try:
+                plain = listener.accept()[0]
+            except OSError:
+                return
+            with suppress(OSError), plain, context.wrap_socket(plain, server_side=True) as secure:
+                if answer and secure.recv(4096):
+                    secure.sendall(answer)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+def trusting(ca: Authority) -> ssl.SSLContext:
+    context = ssl.create_default_context(cadata=ca.pem)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    return context
+
+
+def look(ca: Authority, port: int, host: str = "127.0.0.1", proxy_url: str | None = None) -> list[Finding]:
+    return list(walk(Way(host, port, trusting(ca), proxy_url, "hub-a", NOW.timestamp())))
+
+
+def fails(found: list[Finding]) -> Finding:
+    """The last, and only, finding that is wrong."""
+    assert [finding.state for finding in found[:-1]] == [OK] * (len(found) - 1)
+    assert found[-1].state == WRONG
+    assert found[-1].remedy
+    return found[-1]
+
+
+def free_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def test_a_name_without_an_address_is_dns(ca: Authority) -> None:
+    failure = fails(look(ca, 443, host="backend.invalid"))
+    assert failure.what == "DNS"
+    assert "backend.invalid" in failure.says
+
+
+def test_a_port_where_nobody_listens_is_tcp(ca: Authority) -> None:
+    failure = fails(look(ca, free_port()))
+    assert failure.what == "TCP"
+    assert "refused" in failure.says
+
+
+def test_another_ca_is_interception_and_is_named(ca: Authority, tmp_path: Path) -> None:
+    (tmp_path / "town").mkdir()
+    town = Authority(tmp_path / "town", "Town firewall CA")
+    with server(town.issue("backend")) as port:
+        failure = fails(look(ca, port))
+    assert failure.what == "TLS interception"
+    assert "CN=Town firewall CA" in failure.says
+
+
+def test_a_certificate_that_ended_and_one_for_another_host_are_the_certificate(ca: Authority) -> None:
+    with server(ca.issue("backend", start=NOW - 2 * DAY, end=NOW - DAY)) as port:
+        failure = fails(look(ca, port))
+        assert failure.what == "certificate"
+        assert f"ended {NOW - DAY:%Y-%m-%d}" in failure.says
+    with server(ca.issue("backend", host="192.0.2.1")) as port:
+        failure = fails(look(ca, port))
+        assert failure.what == "certificate"
+        assert "not good for 127.0.0.1" in failure.says
+
+
+def test_a_certificate_that_has_not_begun_is_the_clock(ca: Authority) -> None:
+    with server(ca.issue("backend", start=NOW + DAY / 2, end=NOW + DAY)) as port:
+        failure = fails(look(ca, port))
+    assert failure.what == "clock"
+    assert f"clock says {NOW:%Y-%m-%d}" in failure.says
+
+
+def test_an_old_tls_and_no_tls_are_tls(ca: Authority) -> None:
+    with server(ca.issue("backend"), oldest=True) as port:
+        assert fails(look(ca, port)).what == "TLS"
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+
+        def hang_up() -> None:
+            listener.accept()[0].close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        assert fails(look(ca, listener.getsockname()[1])).what == "TLS"
+        thread.join()
+
+
+def test_the_proxy_is_named_when_it_is_gone_when_it_refuses_and_when_it_wants_other_credentials(ca: Authority) -> None:
+    assert fails(look(ca, 443, proxy_url=f"http://127.0.0.1:{free_port()}")).what == "proxy"
+    with proxy("hub:right") as between:
+        wrong = fails(look(ca, 443, proxy_url=between.address.replace("//", "//hub:wrong-canary@")))
+        assert (wrong.what, "407" in wrong.says) == ("proxy", True)
+        assert "canary" not in f"{wrong}"
+        between.refuses = True
+        refused = fails(look(ca, 443, proxy_url=between.address.replace("//", "//hub:right@")))
+        assert (refused.what, "403" in refused.says) == ("proxy", True)
+    with server(ca.issue("backend")) as port:  # a port that speaks something else
+        assert fails(look(ca, 443, proxy_url=f"http://127.0.0.1:{port}")).what == "proxy"
+
+
+def test_what_is_no_backend_and_a_clock_that_differs_are_told(ca: Authority) -> None:
+    date = f"{NOW - DAY:%a, %d %b %Y %H:%M:%S} GMT"
+    page = f"HTTP/1.1 500 Oops\r\nDate: {date}\r\nContent-Length: 4\r\n\r\nwell".encode()
+    with server(ca.issue("backend"), page) as port:
+        found = look(ca, port)
+    clock = next(finding for finding in found if finding.what == "clock")
+    assert "ahead of the backend's" in clock.says
+    assert (found[-1].what, found[-1].state) == ("admission", WRONG)
+    assert "500" in found[-1].says
+
+
+def ilot(*arguments: str) -> tuple[int, dict[str, dict[str, Any]]]:
+    done = subprocess.run(
+        [sys.executable, "-m", "hub", *arguments, "--json"], capture_output=True, timeout=60, check=False
+    )
+    assert done.stdout, done.stderr
+    return done.returncode, {found["what"]: found for found in json.loads(done.stdout)}
+
+
+async def test_the_command_walks_the_whole_way_and_says_when_the_backend_refuses_this_hub(tmp_path: Path) -> None:
+    owners.init(tmp_path / "owner", owner="Ville")
+    state, config = tmp_path / "hub", tmp_path / "config.yaml"
+    options = ("--config", str(config), "--state-dir", str(state))
+    async with serving(tmp_path / "owner", port=0) as running:
+        with closing(open_database(running.owner.database)) as connection:
+            registry = Registry(connection)
+            token = registry.issue(
+                url=running.url, root=running.owner.settings.root, name="t", now=time.time(), lifetime=60.0
+            )
+            enrolled = await enrolment.enrol(str(token), state)
+            config.write_text(f"link: {{uplinks: {{https: {{url: '{running.url}'}}}}}}\n")
+            code, found = await asyncio.to_thread(ilot, "doctor", "link", *options)
+            assert (code, {finding["state"] for finding in found.values()}) == (0, {OK})
+            assert list(found) == ["connection", "TLS", "clock", "admission"]
+            registry.revoke(enrolled.hub, time.time())
+            code, found = await asyncio.to_thread(ilot, "doctor", *options, "link")
+            assert code == 6
+            assert found["refusal"]["state"] == WRONG
+            assert enrolled.hub in found["refusal"]["says"]
+    config.write_text("link: {uplinks: {https: {url: 'https://elsewhere.example'}}}\n")
+    code, found = await asyncio.to_thread(ilot, "doctor", "link", *options)
+    assert (code, list(found)) == (6, ["trust"])

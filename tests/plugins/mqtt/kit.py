@@ -1,0 +1,188 @@
+"""What these tests share: an owner, a mosquitto with the files that the owner makes for it, hubs enrolled there."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+import aiomqtt
+import apsw
+
+from backend import broker as brokers
+from backend import owner as owners
+from backend import pki
+from backend.broker import Address
+from backend.registry import Registry
+from backend.schema import open_database
+from backend.server import Running, serving
+from hub import enrolment, keys
+from hub.backoff import Backoff
+from hub.buffer import Buffer
+from hub.buffer.journal import BufferConfig
+from hub.buffer.rows import READINGS, Column, Row, Shape, Subject
+from hub.clock import SystemClock
+from hub.egress import Egress
+from hub.keys import private_pem
+from hub.link import Carrier, Link
+from plugins import https, mqtt
+
+SHAPE = Shape((Column("temperature", "Cel", "0.01"), Column("humidity", "%", "0.1")))
+ROOM = Subject("ble:1", "room-1", "school", "ground floor")
+MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+
+
+def free_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        return int(listener.getsockname()[1])
+
+
+async def until(true: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Both ends run on real sockets, processes and threads here: look again until it is so."""
+    async with asyncio.timeout(seconds):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+class Mosquitto:
+    """A broker on loopback, with the files that the owner made for it and `more` lines of configuration."""
+
+    def __init__(self, owner: Path, directory: Path, *more: str, websocket: bool = False) -> None:
+        self.port, self.websocket = free_port(), free_port() if websocket else None
+        address = Address("127.0.0.1", self.port)
+        brokers.prepare(owner, directory, address, websocket=self.websocket, where=str(directory))
+        self.directory, self._log = directory, directory / "log"
+        conf = directory / "ilot.conf"
+        lines = [line + " 127.0.0.1" * line.startswith("listener ") for line in conf.read_text().splitlines()]
+        conf.write_text("\n".join(["user root", *more, *lines, ""]))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"mqtts://127.0.0.1:{self.port}"
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def allow(self, *acl: str) -> None:
+        """More lines for the ACL, in front."""
+        file = self.directory / "acl"
+        file.write_text("\n".join([*acl, "", file.read_text()]))
+
+    async def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen([MOSQUITTO, "-c", str(self.directory / "ilot.conf")], stderr=log)
+        await until(self._answers, 10.0)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(10)
+            self._process = None
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self._log.read_text()
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+        except OSError:
+            return False
+        return True
+
+
+class District:
+    """An owner's directory and hubs enrolled there; a mosquitto beside."""
+
+    def __init__(self, directory: Path, *more: str, websocket: bool = False) -> None:
+        self.root, self.owner = directory, directory / "owner"
+        owners.init(self.owner, owner="Ville")
+        self.port = free_port()
+        owners.serve_at(owners.load(self.owner), self.port)
+        self.broker = Mosquitto(self.owner, directory / "broker", *more, websocket=websocket)
+        self.written = 0
+
+    def backend(self, broker: Mosquitto | None = None) -> Any:
+        return serving(self.owner, port=self.port, mqtt=(broker or self.broker).address)
+
+    async def enrol(self, running: Running, name: str = "hub") -> str:
+        with closing(open_database(running.owner.database)) as connection:
+            token = Registry(connection).issue(
+                url=running.url, root=running.owner.settings.root, name=name, now=time.time(), lifetime=60.0
+            )
+        return (await enrolment.enrol(str(token), self.root / name)).hub
+
+    def certificate(self, name: str) -> ssl.SSLContext:
+        """What a client shows that the owner's CA calls `name`."""
+        owner, key = owners.load(self.owner), pki.new_key()
+        made = pki.make_client_certificate(owner.ca, owner.ca_key, key.public_key(), name)
+        (self.root / f"{name}.pem").write_bytes(pki.pem(made) + private_pem(key))
+        context = ssl.create_default_context(cafile=str(self.owner / "ca.pem"))
+        context.load_cert_chain(self.root / f"{name}.pem")
+        return context
+
+    def client(self, name: str, broker: Mosquitto | None = None, **more: Any) -> aiomqtt.Client:
+        """A strange client of the broker, by the name of its certificate."""
+        given = {"identifier": name, "tls_context": self.certificate(name), "protocol": aiomqtt.ProtocolVersion.V5}
+        return aiomqtt.Client("127.0.0.1", (broker or self.broker).port, **(given | more))
+
+    @asynccontextmanager
+    async def hub(
+        self, uplinks: Iterable[str] = ("mqtt",), name: str = "hub", **settings: Any
+    ) -> AsyncIterator[tuple[Buffer, Link]]:
+        enrolled, trust = enrolment.load(self.root / name)
+        owned, clock = keys.load(self.root / name / "keys"), SystemClock()
+        buffer = await asyncio.to_thread(
+            Buffer.open, self.root / name / "buffer", hub=enrolled.hub, identity=owned.identity,
+            store_key=owned.store_key, trust=trust, clock=clock,
+            config=BufferConfig(window_s=0.05, urgent_s=0.01, idle_s=0.05),
+        )  # fmt: skip
+        known = {
+            "mqtt": Carrier("mqtt", mqtt.Mqtt.model_validate({"url": self.broker.url} | settings), mqtt.run),
+            "https": Carrier("https", https.Https.model_validate({"url": enrolled.url}), https.run),
+        }
+        link = Link(
+            hub=enrolled.hub, identity=owned.identity, trust=trust, buffer=buffer, clock=clock,
+            egress=Egress(trust, clock, certificate=self.root / name / enrolment.CERTIFICATE, key=owned.tls_key),
+            uplinks=[known[uplink] for uplink in uplinks],
+            backoff=lambda: Backoff(0.02, 0.1), slow=lambda: Backoff(0.05, 0.1),
+        )  # fmt: skip
+        buffer.on_durable = link.durable
+        buffer.start(asyncio.get_running_loop())
+        task = asyncio.create_task(link.run())
+        try:
+            yield buffer, link
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+            await buffer.close()
+
+    async def write(self, buffer: Buffer, reports: int, stream: str = READINGS) -> None:
+        for _ in range(reports):
+            self.written += 1
+            now = time.time_ns() // 1_000_000
+            buffer.append(Row(ROOM, SHAPE, now, True, (self.written / 100, 50.0), trust=1), stream)
+        await buffer.flush()
+
+    def arrived(self) -> list[float]:
+        """The temperatures in the backend's database, in order: two of a kind would be a reading stored twice."""
+        with closing(apsw.Connection(str(self.owner / "backend.db"))) as database:
+            rows = database.execute(
+                "select r.value from readings r join series s on s.id = r.series where s.metric = 'temperature'"
+            ).fetchall()
+        return sorted(value for (value,) in rows)
+
+    def everything(self) -> list[float]:
+        """What `arrived` must be in the end."""
+        return [n / 100 for n in range(1, self.written + 1)]
+
+
+def done(link: Link) -> bool:
+    return not sum(link.status().waiting.values())
