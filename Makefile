@@ -1,7 +1,7 @@
 # Thin: each line calls a tool. `make` alone lists the targets.
 PYTHON := .venv/bin/python
 JOBS ?= 2
-KILLS ?= 1000
+FAULTS ?= long
 MINUTES ?= 10
 
 help: ## list the targets
@@ -28,8 +28,8 @@ test: check ## check, then every test; one file or more: make test TESTS=tests/h
 bench: setup ## measurements, one figure a line
 	@for file in $(filter-out bench/measure.py,$(wildcard bench/*.py)); do $(PYTHON) $$file || exit 1; done
 
-faults: setup ## kill -9 of the hub, again and again: make faults KILLS=10000
-	$(PYTHON) tests/faults/kill.py --kills $(KILLS)
+faults: setup ## every fault in turn, hours; a few minutes: make faults FAULTS=short
+	$(PYTHON) tests/faults/run.py $(FAULTS)
 
 fuzz: setup ## property tests with fresh examples: make fuzz MINUTES=60
 	@tools/fuzz.sh $(MINUTES)

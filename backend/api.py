@@ -3,6 +3,7 @@
     GET  /v1/trust                              the signed TRUST document, to anybody
     POST /v1/enroll                             JSON {token_id, identity, csr, name, mac} → {hub, certificate, trust}
     POST /v1/hubs/{hub}/records  …/state        by client certificate, common name = {hub}
+    POST /v1/hubs/{hub}/backup                  likewise; a sealed state backup (`hub.backup`), {"generation"}
     GET  /v1/hubs /v1/series /v1/series/{id}/latest /v1/series/{id}/history?from&to&limit /v1/gaps /v1/forks
          /v1/alarms /v1/stats /v1/verify?hub&run&stream        Authorization: Bearer, the token in api.token
 
@@ -24,11 +25,12 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from backend import pki
+from backend import backups, pki
 from backend.ingest import RECORDS, STATE, Ingest, Message, NotAdmitted
 from backend.owner import Owner
 from backend.views import MAX_LIMIT, Unknown, Views, parse_number
 from backend.worker import Worker
+from hub.backup import MAX_DOCUMENT
 from hub.errors import AuthFailed, DecodeError, NotReady, StorageError
 from hub.wire import MAX_MESSAGE, MAX_SIGNED
 
@@ -64,6 +66,7 @@ class Api:
         app.router.add_post("/v1/enroll", self.enroll)
         app.router.add_post("/v1/hubs/{hub}/records", self.records)
         app.router.add_post("/v1/hubs/{hub}/state", self.state)
+        app.router.add_post("/v1/hubs/{hub}/backup", self.backup)
         for path, handler in (
             ("/v1/hubs", self.hubs),
             ("/v1/verify", self.verify),
@@ -106,10 +109,15 @@ class Api:
     async def state(self, request: web.Request) -> web.Response:
         return await self._post(request, STATE, MAX_SIGNED)
 
+    async def backup(self, request: web.Request) -> web.Response:
+        hub = _of_path(request)
+        body = await _body(request, MAX_DOCUMENT)
+        identity = await self._worker.call(lambda ingest: ingest.admitted(hub).identity)
+        generation = await asyncio.to_thread(backups.take, self._owner.backups, hub, identity, body)
+        return _json({"generation": generation})
+
     async def _post(self, request: web.Request, what: str, limit: int) -> web.Response:
-        hub = _certified(request)
-        if hub != request.match_info["hub"]:
-            raise NotAdmitted("the client certificate is not of the hub in the path")
+        hub = _of_path(request)
         message = Message(hub, what, await _body(request, limit))
         return web.Response(body=await self._worker.post(message), content_type=_MSGPACK)
 
@@ -206,6 +214,14 @@ def _certified(request: web.Request) -> str:
             if name == "commonName":
                 return str(value)
     raise NotAdmitted("a hub shows the client certificate that it was given at enrolment")
+
+
+def _of_path(request: web.Request) -> str:
+    """The hub in the path, which the client certificate must name too."""
+    hub = _certified(request)
+    if hub != request.match_info["hub"]:
+        raise NotAdmitted("the client certificate is not of the hub in the path")
+    return hub
 
 
 async def _body(request: web.Request, limit: int) -> bytes:

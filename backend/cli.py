@@ -253,6 +253,26 @@ def hubs(directory: Path, as_json: bool) -> None:
         _print(facts, as_json, [f"{hub.hub}\t{state}\t{hub.name or '-'}\tseen {_date(hub.seen_at)}"])
 
 
+@backend.command()
+@_DIRECTORY
+@click.argument("hub")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the newest to this file.")
+@_JSON
+@_answers
+def backups(directory: Path, hub: str, out: Path | None, as_json: bool) -> None:
+    """The newest state backup of HUB, for `ilot restore`. Only the recovery key opens it."""
+    from backend import backups as kept
+    from backend import owner as owners
+    from hub.keys import write_atomically
+
+    head, data = kept.fetch(owners.load(directory).backups, hub)
+    facts = {"hub": head.hub, "generation": head.generation, "made": head.made, "bytes": len(data)}
+    if out is not None:
+        write_atomically(out, data)
+        facts["file"] = str(out)
+    _print(facts, as_json, [f"{head.hub}\tbackup {head.generation}\t{_date(head.made)}\t{len(data)} bytes"])
+
+
 def _say(text: str) -> None:
     click.echo(text, err=True)
 

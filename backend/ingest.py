@@ -19,6 +19,7 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
+from backend import backups
 from backend.gate import Gate, NeedContext, OpenEpoch, Read, Refusal, unpack
 from backend.journal import Entry, Journal
 from backend.registry import Hub, Registry
@@ -149,15 +150,22 @@ class Ingest:
             return error
         return work
 
-    def _admitted(self, message: Message) -> Hub:
-        hub = self.registry.find(message.hub)
+    def admitted(self, name: str) -> Hub:
+        """The registry's line of a hub that may send. Raises NotAdmitted."""
+        hub = self.registry.find(name)
         if hub is None:
-            raise NotAdmitted(f"{message.hub} is not enrolled here: enrol it with a token of this backend")
+            raise NotAdmitted(f"{name} is not enrolled here: enrol it with a token of this backend")
         if hub.revoked_at is not None:
-            if message.what == RECORDS:
-                self.storage.quarantine(message.hub, "revoked", message.body)
-            raise NotAdmitted(f"{message.hub} was revoked; ask the backend's operator")
+            raise NotAdmitted(f"{name} was revoked; ask the backend's operator")
         return hub
+
+    def _admitted(self, message: Message) -> Hub:
+        try:
+            return self.admitted(message.hub)
+        except NotAdmitted:
+            if message.what == RECORDS and self.registry.find(message.hub) is not None:
+                self.storage.quarantine(message.hub, "revoked", message.body)
+            raise
 
     def _group(self, work: _Work, hub: Hub, eid: bytes, records: list[bytes]) -> None:
         try:
@@ -229,6 +237,7 @@ class Ingest:
         state = read_state(body, hub.identity)
         if state.hub != hub.hub:
             raise AuthFailed(f"this state is of another hub than {hub.hub}")
+        backups.watch(self.storage, hub, state)
         self.storage.connection.execute(
             "update hubs set state = ?, state_at = ?, seen_at = ? where hub = ?",
             (body, time.time(), time.time(), hub.hub),

@@ -54,8 +54,9 @@ async def listening(directory: Path, worker: Worker, address: Address) -> AsyncI
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        while not task.done():  # before Python 3.12, wait_for inside aiomqtt may swallow a cancellation
+            task.cancel()
+            await asyncio.wait([task], timeout=1.0)
 
 
 def tls_context(directory: Path) -> ssl.SSLContext:

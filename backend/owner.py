@@ -10,6 +10,7 @@
     ack.key                 Ed25519, signs acknowledgements
     api.token               the operator API's bearer token
     backend.db journal/        what was received
+    backups/                   the newest state backups of each hub, sealed to the recovery key
 
 As long as the root or the recovery key lies beside the server this is *demo grade*: who takes the server takes
 the owner's word with it.
@@ -95,6 +96,10 @@ class Owner:
     @property
     def database(self) -> Path:
         return self.directory / "backend.db"
+
+    @property
+    def backups(self) -> Path:
+        return self.directory / "backups"
 
 
 def init(directory: Path, *, owner: str, names: tuple[str, ...] = DEFAULT_NAMES, port: int = DEFAULT_PORT) -> Owner:

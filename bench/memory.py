@@ -1,6 +1,6 @@
 """Resident memory of a hub that is up, its link on, with more and more integrations.
 
-    python bench/memory.py [--seconds 15]
+python bench/memory.py [--seconds 15]
 """
 
 from __future__ import annotations

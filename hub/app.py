@@ -7,6 +7,7 @@ Stop (SIGTERM): plugins, the last commit, acks until a deadline, link, buffer, s
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 import signal
 from collections.abc import Callable
@@ -31,6 +32,7 @@ from hub.devices import Devices
 from hub.egress import Egress, EgressHttp
 from hub.errors import HubError
 from hub.installed import installed_models
+from hub.keeper import Gatherer, Keeper
 from hub.link import Carrier, Link
 from hub.live import Live
 from hub.overview import Overview, Room
@@ -85,7 +87,7 @@ class Hub:
     def __init__(
         self, *, name: str, clock: SystemClock, store: Store, buffer: Buffer, link: Link, devices: Devices,
         places: Places, live: Live, pipeline: Pipeline, plugins: Plugins, overview: Overview, state: StateDir,
-        http: EgressHttp,
+        http: EgressHttp, keeper: Keeper,
     ) -> None:  # fmt: skip
         self.facts = {"hub": name, "state_dir": str(state.path), "socket": str(state.socket)}
         self._clock = clock
@@ -100,6 +102,7 @@ class Hub:
         self._overview = overview
         self._state = state
         self._http = http
+        self._keeper = keeper
 
     @classmethod
     async def build(cls, state: StateDir, loaded: Loaded, problems: list[str], registry: Registry) -> Hub:
@@ -142,6 +145,17 @@ class Hub:
             hub=enrolled.hub, identity=hub_keys.identity, trust=trust, buffer=buffer, egress=egress, clock=clock,
             uplinks=carriers, on_clock=clock.told, metered=loaded.config.link.metered,
         )  # fmt: skip
+        link.delivery.generation = await store.next_generation()
+        gatherer = Gatherer(
+            state=state, hub_keys=hub_keys, trust=trust, store=store, buffer=buffer, config=loaded.path,
+            files=loaded.files,
+        )  # fmt: skip
+        beside = loaded.config.backup.directory
+        keeper = Keeper(
+            gatherer, hub=enrolled.hub, url=enrolled.url, http=http, buffer=buffer, clock=clock,
+            directory=loaded.path.parent / beside if beside else None,
+            told=lambda generation: setattr(link.delivery, "generation", generation),
+        )  # fmt: skip
         metrics.update(registry.metrics())  # of the plugins loaded by now: those that run
         overview = Overview(
             hub=enrolled.hub, clock=clock, pipeline=pipeline, planner=planner, buffer=buffer, link=link, live=live,
@@ -151,7 +165,7 @@ class Hub:
         return cls(
             name=enrolled.hub, clock=clock, store=store, buffer=buffer, link=link, devices=devices, places=places,
             live=live, pipeline=pipeline, plugins=plugins, overview=overview, state=state,
-            http=http,
+            http=http, keeper=keeper,
         )  # fmt: skip
 
     async def run(self, drain_s: float, ready: Callable[[], None]) -> dict[str, Any]:
@@ -164,7 +178,9 @@ class Hub:
         self._buffer.start(loop)
         try:
             async with control.serving(self._state.socket, self._calls()), asyncio.TaskGroup() as group:
-                services = [group.create_task(self._link.run()), group.create_task(self._watch_clock())]
+                services = [
+                    group.create_task(work) for work in (self._link.run(), self._watch_clock(), self._keeper.run())
+                ]
                 plugins = [group.create_task(supervisor.run()) for supervisor in self._plugins.starts]
                 ready()
                 await stop.wait()
@@ -220,7 +236,13 @@ class Hub:
 
     def _calls(self) -> dict[str, control.Call]:
         async def status(arguments: dict[str, Any]) -> Any:
-            return self._overview.status()
+            backup, answer = self._keeper.status(), self._overview.status()
+            return {**answer, "backup": backup, "degraded": [*answer["degraded"], *self._keeper.complaints()]}
+
+        async def backup(arguments: dict[str, Any]) -> Any:
+            if arguments.get("document"):
+                return {"document": base64.b64encode(await self._keeper.make()).decode()}
+            return await self._keeper.now()
 
         async def pulse(arguments: dict[str, Any]) -> Any:
             return self._overview.pulse()
@@ -228,7 +250,7 @@ class Hub:
         async def devices(arguments: dict[str, Any]) -> Any:
             return self._overview.devices()
 
-        return {"status": status, "pulse": pulse, "devices": devices, "device.replace": self._replace}
+        return {"status": status, "pulse": pulse, "devices": devices, "device.replace": self._replace, "backup": backup}
 
     async def _replace(self, arguments: dict[str, Any]) -> Any:
         """`ilot device replace OLD NEW`: durable in the store before anybody sees it."""

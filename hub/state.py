@@ -28,8 +28,13 @@ def state_of(config: Path, said: Path | None = None) -> Path:
         text = config.read_text(encoding="utf-8")
     except (OSError, ValueError):
         return DEFAULT
+    return named_in(text, config.parent)
+
+
+def named_in(text: str, directory: Path) -> Path:
+    """The state directory that the text of a configuration file in `directory` names."""
     found = re.search(r"^(?:\s+|\s*hub:\s*\{.*?\b)state_dir:\s*[\"']?([^\"'#\n,}]+)", text, re.MULTILINE)
-    return config.parent / found.group(1).strip() if found else DEFAULT
+    return directory / found.group(1).strip() if found else DEFAULT
 
 
 class StateDir:

@@ -35,6 +35,10 @@ SCHEMA = (
 """One script a version; `PRAGMA user_version` says how many have run."""
 
 
+GENERATION = "generation"
+"""Key of `meta`: a number in decimal, as the sent counters are."""
+
+
 class AuditEntry(msgspec.Struct, frozen=True):
     """One line of the audit chain: `head` = SHA-256(previous head ‖ at ‖ who ‖ what)."""
 
@@ -48,9 +52,10 @@ class AuditEntry(msgspec.Struct, frozen=True):
 class Store:
     """Open with `await Store.open(path, key)`; every method runs in the store's thread, in order."""
 
-    def __init__(self, db: apsw.Connection, thread: ThreadPoolExecutor) -> None:
+    def __init__(self, db: apsw.Connection, thread: ThreadPoolExecutor, key: bytes) -> None:
         self._db = db
         self._thread = thread
+        self._key = key
 
     @classmethod
     async def open(cls, path: Path, key: bytes) -> Store:
@@ -64,7 +69,7 @@ class Store:
                 f"{path} cannot be opened: {error}; it is damaged or belongs to another hub's keys. "
                 "Restore it from the state backup, or move it away: readings in the buffer are not touched"
             ) from error
-        return cls(db, thread)
+        return cls(db, thread, key)
 
     async def close(self) -> None:
         await self._call(lambda db: db.close())
@@ -83,6 +88,21 @@ class Store:
 
     async def put(self, key: str, value: bytes) -> None:
         await self._call(lambda db: db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value)) and None)
+
+    async def next_generation(self) -> int:
+        """Count one more start or backup of this hub: a store that was put back is behind what its backend heard."""
+
+        def work(db: apsw.Connection) -> int:
+            with db:
+                number = _number(db, GENERATION) + 1
+                db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (GENERATION, str(number)))
+            return number
+
+        return await self._call(work)
+
+    async def image(self) -> bytes:
+        """A consistent copy of the file, encrypted under the same key."""
+        return await self._call(lambda db: _copy(db, self._key))
 
     async def replaced(self) -> dict[str, tuple[str, bytes | None]]:
         """Former device id -> (the one that took its place, that one's key)."""
@@ -140,6 +160,45 @@ def _connect(path: Path, key: bytes) -> apsw.Connection:
             db.execute(f"PRAGMA user_version = {n}")
     path.chmod(0o600)
     return db
+
+
+def restore(path: Path, key: bytes, image: bytes, *, sent: str, jump: int) -> int:
+    """Make the store of a restored hub from `Store.image`: counters of `meta` whose key starts with `sent`, and the
+    generation, go `jump` ahead. Returns the generation. Blocking. Raises StorageError."""
+    try:
+        path.write_bytes(image)
+        db = _connect(path, key)
+        with db:
+            rows = db.execute(
+                "SELECT key FROM meta WHERE substr(key, 1, ?) = ? OR key = ?", (len(sent), sent, GENERATION)
+            )
+            for (name,) in list(rows):
+                db.execute("UPDATE meta SET value = ? WHERE key = ?", (str(_number(db, name) + jump), name))
+            generation = _number(db, GENERATION)
+        db.close()
+    except (apsw.Error, ValueError, OSError) as error:
+        raise StorageError(f"the store cannot be restored to {path}: {error}") from error
+    return generation
+
+
+def _copy(db: apsw.Connection, key: bytes) -> bytes:
+    path = Path(f"{db.filename}.copy")
+    path.unlink(missing_ok=True)
+    try:
+        copy = _connect(path, key)
+        with copy.backup("main", db, "main") as pages:
+            pages.step()
+        copy.close()
+        return path.read_bytes()
+    except OSError as error:
+        raise StorageError(f"the store cannot be copied: {error}") from error
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _number(db: apsw.Connection, key: str) -> int:
+    value = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).get
+    return 0 if value is None else int(value)
 
 
 def _audit(db: apsw.Connection, at: float, who: str, what: dict[str, object]) -> None:

@@ -18,7 +18,11 @@ if [ "$goal" = test ]; then
         "libc6-dev /usr/include/stdio.h"
         "libmodbus-dev /usr/include/modbus/modbus.h"
         "mbpoll mbpoll"
+        "mosquitto /usr/sbin/mosquitto"
         "openssl openssl"
+        "strace strace"
+        "e2fsprogs /usr/sbin/mkfs.ext4"
+        "libfaketime /usr/share/doc/libfaketime"
     )
 fi
 

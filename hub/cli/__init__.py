@@ -26,6 +26,8 @@ COMMANDS = {
     "device": "hub.cli.devices:device",
     "devices": "hub.cli.devices:devices",
     "buffer": "hub.cli.buffer:buffer",
+    "backup": "hub.cli.backup:backup",
+    "restore": "hub.cli.backup:restore",
     "plugins": "hub.cli.plugins:plugins",
     "decode": "hub.cli.decode:decode",
     "enroll": "hub.cli.enroll:enroll",

@@ -177,9 +177,7 @@ class Link(Section):
         default=None, description="HTTP proxy on the way to the backend, which must allow CONNECT: http://host:port."
     )
     proxy_user: str = Field(default="", max_length=256, description="Its user name, where it wants one.")
-    proxy_password: SecretStr | None = Field(
-        default=None, description="…and the password, always by way of `!secret`."
-    )
+    proxy_password: SecretStr | None = Field(default=None, description="…and the password, always by way of `!secret`.")
     metered: bool = Field(
         default=False,
         description="The line is billed by volume: readings leave every 5 minutes, alerts at once.",
@@ -255,6 +253,15 @@ class Buffer(Section):
         return self
 
 
+class Backup(Section):
+    """The state backup, sealed to the owner's recovery key; it goes to the backend every night in any case."""
+
+    directory: Path | None = Field(
+        default=None,
+        description="Directory, on a USB stick for instance, that keeps the newest three too while it is there.",
+    )
+
+
 class Core(Section):
     """A configuration file, without what belongs to plugins."""
 
@@ -268,3 +275,4 @@ class Core(Section):
     devices: Annotated[dict[DeviceId, DeviceKeys], Empty] = Field(default={}, description="Devices, by id.")
     link: Annotated[Link, Empty] = Field(default=Link(), description="The way to the owner's backend.")
     buffer: Annotated[Buffer, Empty] = Field(default=Buffer(), description="The sealed log on this hub's disk.")
+    backup: Annotated[Backup, Empty] = Field(default=Backup(), description="The sealed copy of this hub's state.")

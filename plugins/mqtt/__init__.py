@@ -24,7 +24,7 @@ import aiomqtt
 from pydantic import AnyUrl, Field, UrlConstraints, field_validator
 
 import hub
-from plugins.mqtt.client import MAX_PACKET, Broker, Client, Version, connected
+from plugins.mqtt.client import CONNECT_S, MAX_PACKET, Broker, Client, Version, connected
 
 ID = 16
 REPLY, REFUSED = b"\0", b"\1"
@@ -111,7 +111,11 @@ class _Carriage:
             raise self._gone(error) from error
 
     async def _subscribe(self) -> None:
-        granted = await self._client.subscribe(f"{self._topic}ack", qos=1)
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                granted = await self._client.subscribe(f"{self._topic}ack", qos=1)
+        except TimeoutError as error:
+            raise hub.NotReady(f"{self._url} does not answer a subscription") from error
         if any(getattr(code, "is_failure", False) for code in granted):
             raise hub.AuthFailed(
                 f"{self._url} does not let this hub hear {self._topic}ack. The broker's operator corrects its ACL"
@@ -122,9 +126,7 @@ class _Carriage:
         waiting = self._waiting[name] = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(self._timeout):
-                await self._client.publish(
-                    self._topic + _topic(message), name + message.body, qos=1, timeout=float("inf")
-                )
+                await self._client.publish(self._topic + _topic(message), name + message.body, qos=1)
                 reply = await waiting
         except aiomqtt.MqttError as error:
             raise self._gone(error) from error

@@ -3,12 +3,14 @@
 aiomqtt 2.5 hides three things that decide what the operator is told, so that `Client` looks at the callbacks of paho
 on their way through: a broker that hangs up before CONNACK (aiomqtt would wait for its timeout), how many messages
 the broker takes at a time (MQTT 5 §3.2.2.3.3), and what a PUBACK says (§3.4.2.1: nobody listens; not authorized).
+Its own timeouts are off, ours are `asyncio.timeout`: before Python 3.12, `asyncio.wait_for` may swallow a cancellation.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -66,7 +68,7 @@ class Client(aiomqtt.Client):
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.MaximumPacketSize = MAX_PACKET
         super().__init__(
-            broker.host, broker.port, identifier=broker.identity, timeout=CONNECT_S,
+            broker.host, broker.port, identifier=broker.identity, timeout=math.inf,
             protocol=aiomqtt.ProtocolVersion.V5 if version == "5" else aiomqtt.ProtocolVersion.V311,
             keepalive=int(broker.keepalive.total_seconds()), tls_context=broker.context, properties=properties,
             transport="websockets" if broker.path else "tcp", websocket_path=broker.path or None,
@@ -132,19 +134,24 @@ async def connected(broker: Broker, version: Version) -> AsyncIterator[Client]:
     try:
         yield client
     finally:
-        with suppress(aiomqtt.MqttError):  # the goodbye was not heard
-            await client.__aexit__(None, None, None)
+        with suppress(aiomqtt.MqttError, TimeoutError):  # the goodbye was not heard
+            async with asyncio.timeout(_PATIENCE_S):
+                await client.__aexit__(None, None, None)
         client.abandon()
 
 
 async def _sign_in(client: Client) -> Client:
     entering = asyncio.ensure_future(client.__aenter__())
     try:
-        await asyncio.shield(entering)
-    except BaseException:
+        async with asyncio.timeout(CONNECT_S):
+            await asyncio.shield(entering)
+    except BaseException as error:
         if not entering.done():  # cancelled, while a thread that nothing cancels opens a socket: wait to close it
             await asyncio.wait([entering], timeout=_PATIENCE_S)
+        entering.cancel()
         client.abandon()
+        if isinstance(error, TimeoutError):
+            raise aiomqtt.MqttError(f"it says nothing for {CONNECT_S:g} s") from error
         raise
     return client
 

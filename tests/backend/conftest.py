@@ -66,3 +66,10 @@ def token_for(served: Running, lifetime: float = 60.0) -> str:
         )
     finally:
         connection.close()
+
+
+@pytest.fixture(autouse=True)
+def _this_process_may_still_dump_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command called in-process hardens its process: here that would be pytest itself and, by inheritance, each
+    process that a later test starts. A limit once lowered cannot be raised again."""
+    monkeypatch.setattr("hub.hardening.harden", list)

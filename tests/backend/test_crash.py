@@ -119,7 +119,7 @@ async def test_what_was_acknowledged_survives_kill_9_and_comes_once(tmp_path: Pa
                     segment
                 )
                 assert all(n in taken for n in acknowledged)
-                assert taken.pairs() == [(1, number)]
+                assert list(taken) == [(1, number)]
         assert server.end(signal.SIGTERM) == 0
     if options:  # rows are made of what is left without the journal option
         with_rows = Server(tmp_path / "owner")

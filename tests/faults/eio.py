@@ -38,7 +38,11 @@ def failing_calls(root: Path, runs: int, seed: int) -> Verdict:
             said += degraded
             rig.kill(hub)
         rig.settle()
-        verdict = rig.verdict(f"EIO at each of {len(places)} calls ({said} shown, {refused} starts refused)", len(places), may_declare=True)
+        verdict = rig.verdict(
+            f"EIO at each of {len(places)} calls ({said} shown, {refused} starts refused)",
+            len(places),
+            may_declare=True,
+        )
         if not said:
             raise RuntimeError(f"no fault was ever shown: {verdict}")
         return verdict

@@ -21,7 +21,8 @@ MODES = ("pass", "cut", "reset", "stall", "delay", "drip", "refuse", "half")
 
 
 class Proxy:
-    """Stands at 127.0.0.1 for what listens at BEHIND, same port, and forwards in the way that `mode` says; `mode` may change while connections are open.
+    """Stands at 127.0.0.1 for what listens at BEHIND, same port, and forwards in the way that
+    `mode` says; `mode` may change while connections are open.
 
     cut: connections are closed · reset: by RST · stall: taken, never answered, nothing moves · delay: 0.4 s each
     way · drip: a few bytes at a time · refuse: no connection is taken · half: what the hub sends arrives, no answer

@@ -10,8 +10,8 @@ The journal is the oracle:
     refused N    emit(durable=True) raised: not durable, kept in memory, tried again
 
 Written with one call each to an O_APPEND descriptor, it survives kill -9 of this process. writev, so that a fault on
-"the nth write" hits the hub and not its oracle. Everything else is the real hub, unless an option says how it is broken:
---same-run keeps the run id of the last segment found, as a hub must not.
+"the nth write" hits the hub and not its oracle. Everything else is the real hub, unless an
+option says how it is broken: --same-run keeps the run id of the last segment found, as a hub must not.
 """
 
 from __future__ import annotations

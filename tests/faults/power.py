@@ -65,7 +65,7 @@ def freeze(group: int) -> None:
     os.killpg(group, signal.SIGSTOP)
     states = Path(f"/proc/{group}/task")
     until(
-        lambda: all(task.joinpath("stat").read_text().rpartition(")")[2].split()[0] in "Tt" for task in states.iterdir()),
+        lambda: all((task / "stat").read_text().rpartition(")")[2].split()[0] in "Tt" for task in states.iterdir()),
         5.0,
         lambda: "the hub does not stop",
     )  # fmt: skip

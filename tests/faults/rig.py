@@ -236,9 +236,7 @@ class Rig:
     def wait_durable(self, more: int, timeout: float = 30.0) -> None:
         """Wait until the running hub has acknowledged so many more durable reports."""
         end = len(self.numbers(b"durable")) + more
-        until(
-            lambda: len(self.numbers(b"durable")) >= end, timeout, lambda: f"nothing becomes durable: {self.logs()}"
-        )
+        until(lambda: len(self.numbers(b"durable")) >= end, timeout, lambda: f"nothing becomes durable: {self.logs()}")
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
         """Ask the backend's database, by SQLite itself."""
@@ -269,9 +267,7 @@ class Rig:
         twice = sum(len(numbers) - len(set(numbers)) for numbers in seen.values())
         if may_declare:
             lost = max(0, lost - declared)
-        return Verdict(
-            fault, runs, len(emitted), len(promised), len(rows), lost, twice, wrong, declared, may_declare
-        )
+        return Verdict(fault, runs, len(emitted), len(promised), len(rows), lost, twice, wrong, declared, may_declare)
 
     def number(self, metric: str, at: int, value: float) -> int:
         """Which report a row belongs to, by its time."""

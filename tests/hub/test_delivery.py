@@ -327,7 +327,7 @@ class World:
             missing = wanted - self.backend.db.committed
             assert not missing, f"{len(missing)} records never arrived, {sorted(missing)[:3]}"
             acked = self.disk.acks.get((stream, run), Ranges())
-            unacked = [n for n in wanted if acked.outside(n[2], n[2])]
+            unacked = [n for n in wanted if acked.missing(n[2], n[2])]
             assert not unacked, f"{len(unacked)} records arrived and were never acked here"
         depth = self.delivery.depth()
         assert {k: v for k, v in depth.items() if v and k != "rejected"} == {}, depth

@@ -42,7 +42,10 @@ def search(pid: int, needle: bytes) -> bool:
 def main() -> None:
     needle, command = sys.argv[1].encode(), sys.argv[2:]
     _, most = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (most, most))  # whoever wants a core gets one
+    try:  # whoever wants a core gets one: a test before this one may have closed its own process, hence this one
+        resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    except (ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_CORE, (most, most))
     out, into = os.pipe()
     pid = os.fork()
     if pid == 0:

@@ -115,17 +115,21 @@ def test_a_backend_with_another_owners_certificate_is_refused_named_and_nothing_
     assert verdict.held
 
 
+def devices(rig: Rig) -> dict[str, str]:
+    """The id of the device at each place."""
+    return {d["place"]: d["id"] for d in ilot("devices", "--config", str(rig.config), "--json")["devices"]}
+
+
 def test_a_replaced_device_goes_on_in_the_same_series(rig):
     rig.start_hub(per_second=50)
     wait_for(lambda: status(rig)["link"]["acked"] > 10)
     replace = ("device", "replace", "faults:generator", "faults:new", "--config", str(rig.config), "--json")
     dry = ilot(*replace, "--dry-run")
     assert dry == {"device": "faults:new", "place": "generator", "zone": "bench", "replaced": "faults:generator"}
-    assert [d["id"] for d in ilot("devices", "--config", str(rig.config), "--json")["devices"]] == ["faults:generator"]
+    assert devices(rig)["generator"] == "faults:generator"
     ilot(*replace)
     for _ in range(2):  # now, and after a restart, though the file still names the former id
-        (device,) = ilot("devices", "--config", str(rig.config), "--json")["devices"]
-        assert (device["id"], device["place"]) == ("faults:new", "generator")
+        assert devices(rig)["generator"] == "faults:new"
         wait_for(lambda: [q["id"] for q in status(rig)["quarantine"]] == ["faults:generator"])
         rig.stop(rig.hub)
         rig.start_hub(per_second=50)
@@ -162,3 +166,21 @@ def test_the_buffer_can_be_verified_exported_and_opened_with_the_recovery_key(ri
     told = [json.loads(line) for line in opened.stdout.splitlines()]
     seen = {report["values"]["uptime"] for block in told for report in block.get("reports", ())}
     assert rig.numbers(b"durable") <= seen
+
+
+def test_status_tells_the_traffic_of_the_month_and_the_buffer_its_autonomy_once_there_is_a_rate(rig):
+    rig.config.write_text(rig.config.read_text().replace("link: {", "link: {metered: true, "))
+    rig.start_hub(per_second=50)
+    wait_for(lambda: status(rig)["link"]["waiting"]["held"] > 5)
+    now = status(rig)
+    assert now["link"]["metered"]
+    assert now["link"]["month"]["up"] > 1000, "TLS and the first state"
+    assert now["link"]["month"]["down"] > 1000
+    assert (now["buffer"]["autonomy_s"], now["buffer"]["autonomy"]) == (None, ""), "too young for a rate"
+    command = [sys.executable, "-m", "hub", "buffer", "status", "--config", str(rig.config)]
+    said = subprocess.run(command, capture_output=True, check=True).stdout.decode()
+    assert "metered, 20" in said
+    assert "not known before 10 minutes" in said
+    assert rig.stop(rig.hub) == 0
+    rig.start_hub(per_second=50)
+    wait_for(lambda: status(rig)["link"]["month"]["up"] > now["link"]["month"]["up"] + 1000)

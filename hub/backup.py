@@ -1,0 +1,248 @@
+"""The state backup: what makes a hub this hub, in one sealed and signed document. Pure.
+
+    document   = lp("ilot/backup/1\\0", head, sealed, kid_1, cap_1 … kid_n, cap_n, signature)
+    head       = msgpack map of `Head`; readable by everybody, like an epoch's
+    k          = 256 random bits, for this document alone
+    sealed     = AES-256-GCM(k).encrypt(nonce, zstd(msgpack map of `Contents`), "ilot/backup/1\\0" ‖ H(head))
+                 nonce = 12 zero bytes, because k seals once
+    cap_i      = Suite(MLKEM768_X25519, HKDF_SHA256, AES_256_GCM).encrypt(k, pk_i, "ilot/backup/1\\0" ‖ H(head) ‖ kid_i)
+                 one for each *recovery* recipient of TRUST, and for nobody else
+    signature  = IDENTITY.sign("ilot/backup-sig/1\\0" ‖ all that stands before it)          Ed25519, RFC 8032
+
+lp and H as in `hub.lp` and `hub.buffer.seal`; RFC 9180 (HPKE), RFC 8878 (zstd). `head.commitment` =
+H("ilot/commit/1\\0" ‖ k), so that one document cannot open to two contents. The hub's name is the hash of
+`head.identity`, so a signature that holds also says whose backup it is; that it is the newest one, only `generation`
+and whoever remembers it can say. At most 16 MiB, 64 MiB when opened.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+from typing import Annotated, Any, NamedTuple, TypeVar
+
+import msgspec
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
+from msgspec import Meta
+
+from hub.buffer.seal import COMMIT_LABEL, SUITE, H, kid_of, load_public
+from hub.buffer.squeeze import expand
+from hub.errors import AuthFailed, ConfigError, DecodeError
+from hub.keys import hub_id
+from hub.lp import lp, unlp
+from hub.trust import Recipient
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+LABEL, SIGNATURE_LABEL = b"ilot/backup/1\0", b"ilot/backup-sig/1\0"
+MAX_DOCUMENT, MAX_BODY = 16 << 20, 64 << 20
+MAX_GENERATION = 2**62
+RECOVERY = "recovery"
+
+SENT_PREFIX = "sent/"
+"""Counters that this hub spends (downlinks, commands), in the small state and in the store's `meta`, stand under this
+prefix: they jump ahead by SENT_JUMP at a restoration, because more may have been spent since the backup."""
+SENT_JUMP = 1024
+
+_NONCE = bytes(12)
+_LEVEL = 9
+_MAX_HEAD, _MAX_RECIPIENTS, _MAX_FILES, _MAX_KEY_FILE = 4096, 16, 256, 4096
+_KEY_FORMAT = "ilot-recipient-key/1"
+_KEYS = {"identity", "store", "tls"}
+
+Id16 = Annotated[bytes, Meta(min_length=16, max_length=16)]
+Bytes32 = Annotated[bytes, Meta(min_length=32, max_length=32)]
+T = TypeVar("T")
+
+
+class Head(msgspec.Struct, frozen=True, kw_only=True):
+    """What anybody may know. `generation` rises with every backup and start of this hub; `made` is Unix seconds."""
+
+    hub: Annotated[str, Meta(max_length=64)]
+    generation: Annotated[int, Meta(ge=1, le=MAX_GENERATION)]
+    made: Annotated[float, Meta(ge=0, le=2**40)]
+    identity: Bytes32
+    trust_version: Annotated[int, Meta(ge=1)]
+    commitment: Bytes32
+
+
+class StreamEnd(msgspec.Struct, frozen=True):
+    """How far one (stream, run) was when the backup was made: the last durable number, and the numbers acked."""
+
+    stream: str
+    run: Id16
+    last: int
+    acked: list[tuple[int, int]]
+
+
+class Contents(msgspec.Struct, frozen=True, kw_only=True):
+    """What is sealed. `config` is the first file's name and `files` every file by its path relative to that one's
+    directory, secrets.yaml too; `keys` are "identity" and "tls" (PEM) and "store" (32 bytes); `trust`, `enrolment` and
+    `certificate` are the state directory's files; `store` is the store's file; `local` is the buffer's small
+    state with the replay counters; `streams` is told to people only: no reading and no ack set is restored."""
+
+    config: str
+    files: dict[str, bytes]
+    keys: dict[str, bytes]
+    trust: bytes
+    enrolment: bytes
+    certificate: bytes
+    store: bytes
+    local: dict[str, Any]
+    streams: list[StreamEnd]
+
+
+class Backup(NamedTuple):
+    """A document, its signature verified by `read`; still sealed."""
+
+    head: Head
+    sealed: bytes
+    caps: dict[bytes, bytes]
+    info: bytes
+
+
+def seal(
+    contents: Contents,
+    *,
+    identity: Ed25519PrivateKey,
+    generation: int,
+    made: float,
+    trust_version: int,
+    recipients: Iterable[Recipient],
+) -> bytes:
+    """The document. Raises AuthFailed when nobody may recover, DecodeError when it would be too large to be read."""
+    owners = [recipient for recipient in recipients if recipient.role == RECOVERY]
+    if not owners:
+        raise AuthFailed("the trust document names no recovery key: there is nobody to seal a backup to")
+    key, public = os.urandom(32), identity.public_key().public_bytes_raw()
+    head = msgspec.msgpack.encode(
+        Head(
+            hub=hub_id(public), generation=generation, made=made, identity=public, trust_version=trust_version,
+            commitment=H(COMMIT_LABEL + key),
+        )
+    )  # fmt: skip
+    info = LABEL + H(head)
+    body = msgspec.msgpack.encode(contents)
+    if len(body) > MAX_BODY:
+        raise DecodeError("too-large", f"the state of this hub has {len(body)} bytes, a backup holds {MAX_BODY}")
+    parts = [LABEL, head, AESGCM(key).encrypt(_NONCE, zstd.compress(body, _LEVEL), info)]
+    for owner in owners:
+        kid = kid_of(owner.public)
+        parts += (kid, SUITE.encrypt(key, load_public(owner.public), info=info + kid))
+    told = lp(*parts)
+    document = told + lp(identity.sign(SIGNATURE_LABEL + told))
+    if len(document) > MAX_DOCUMENT:
+        raise DecodeError("too-large", f"the backup has {len(document)} bytes, at most {MAX_DOCUMENT} are read")
+    return document
+
+
+def read(data: bytes) -> Backup:
+    """A document whose signature holds, for the hub that it names. Nothing is opened.
+
+    Raises DecodeError when it is no backup or not whole, AuthFailed when it is not signed by the hub it names.
+    """
+    if len(data) > MAX_DOCUMENT:
+        raise DecodeError("too-large", f"a backup has at most {MAX_DOCUMENT} bytes")
+    if not data.startswith(lp(LABEL)):
+        raise DecodeError("not-a-backup", "this is no state backup of an Îlot hub")
+    parts = unlp(data)
+    count, odd = divmod(len(parts) - 4, 2)
+    if odd or not 0 < count <= _MAX_RECIPIENTS or len(parts[1]) > _MAX_HEAD:
+        raise DecodeError("bad-backup", "not the parts of a state backup, or not all of them")
+    _, raw, sealed, *keys, signature = parts
+    head = _decoded(raw, Head)
+    try:
+        Ed25519PublicKey.from_public_bytes(head.identity).verify(
+            signature, SIGNATURE_LABEL + data[: -4 - len(signature)]
+        )
+    except (InvalidSignature, ValueError) as error:
+        raise AuthFailed("this backup was altered: its hub's signature does not hold. Use another copy") from error
+    if head.hub != hub_id(head.identity):
+        raise AuthFailed("this backup names a hub that did not sign it: it is a forgery")
+    return Backup(head, sealed, dict(zip(keys[::2], keys[1::2], strict=True)), LABEL + H(raw))
+
+
+def open_backup(backup: Backup, kid: bytes, private: MLKEM768X25519PrivateKey) -> Contents:
+    """What is in it, by a recovery key. Raises AuthFailed when it is sealed to another, DecodeError when what the hub
+    sealed cannot be read."""
+    cap = backup.caps.get(kid)
+    if cap is None:
+        raise AuthFailed(
+            f"this backup is not sealed to the key {kid.hex()[:8]}…: only the owner's recovery key opens it"
+        )
+    try:
+        key = SUITE.decrypt(cap, private, info=backup.info + kid)
+    except InvalidTag as error:
+        raise AuthFailed("the capsule for this recovery key does not open") from error
+    if len(key) != 32 or not hmac.compare_digest(H(COMMIT_LABEL + key), backup.head.commitment):
+        raise AuthFailed("the capsule holds another key than the backup commits to")
+    try:
+        body = AESGCM(key).decrypt(_NONCE, backup.sealed, backup.info)
+    except InvalidTag as error:
+        raise AuthFailed("what this backup holds does not belong to its head") from error
+    return _checked(_decoded(expand(body, MAX_BODY), Contents))
+
+
+def read_recovery_key(data: bytes) -> tuple[bytes, MLKEM768X25519PrivateKey]:
+    """Key id and key from the file that `ilot backend init` made (`recovery.key`). Raises ConfigError."""
+    try:
+        file = msgspec.json.decode(data[: _MAX_KEY_FILE + 1], type=_KeyFile)
+        mlkem = MLKEM768PrivateKey.from_seed_bytes(file.private[:64])
+        x25519 = X25519PrivateKey.from_private_bytes(file.private[64:])
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"this is not a recipient key file of Îlot ({_KEY_FORMAT})") from error
+    kid = kid_of(mlkem.public_key().public_bytes_raw() + x25519.public_key().public_bytes_raw())
+    if file.format != _KEY_FORMAT or kid.hex() != file.kid:
+        raise ConfigError("this recipient key file is damaged: the key is not the one its key id names")
+    if file.role != RECOVERY:
+        raise ConfigError(f"this is an {file.role} key; a backup is sealed to the owner's recovery key alone")
+    return kid, MLKEM768X25519PrivateKey(mlkem, x25519)
+
+
+def jumped(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The small state of a restored hub: receive windows as they were, sent counters SENT_JUMP ahead."""
+    return {
+        name: value + SENT_JUMP if name.startswith(SENT_PREFIX) and type(value) is int else value
+        for name, value in values.items()
+    }
+
+
+class _KeyFile(msgspec.Struct, frozen=True):
+    format: str
+    role: str
+    kid: str
+    private: bytes
+
+
+def _decoded(raw: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.msgpack.decode(raw, type=kind)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise DecodeError("bad-backup", str(error)) from error
+
+
+def _checked(contents: Contents) -> Contents:
+    """Names that stay where they belong: a restoration writes them to the disk."""
+    wrong = [name for name in contents.files if not _stays(name)]
+    if wrong or len(contents.files) > _MAX_FILES or contents.config not in contents.files:
+        raise DecodeError("bad-backup", f"its configuration files have impossible names: {wrong[:3]!r}")
+    if set(contents.keys) != _KEYS:
+        raise DecodeError("bad-backup", "it does not hold the three keys of a hub")
+    return contents
+
+
+def _stays(name: str) -> bool:
+    path = PurePosixPath(name)
+    whole = 0 < len(name) <= 1024 and name.isprintable() and str(path) == name
+    return whole and not path.is_absolute() and path.parts != () and ".." not in path.parts

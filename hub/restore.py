@@ -1,0 +1,210 @@
+"""A hub from its state backup, on a new machine: the same identity, no sensor touched. Blocking.
+
+    receive windows   stay: a frame that the old machine had accepted is refused here too
+    sent counters     jump ahead by `backup.SENT_JUMP`: the old machine may have spent more since the backup
+    run               a new one begins: no segment, no number and no ack set of the old machine is restored
+    generation        jumps ahead too, so that the backend's next STATE shows that this hub was restored
+
+The files are written into an empty state directory under its lock, `enrolment.json` last: until it is there nothing
+counts. When something goes wrong before, what was written is removed again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from hub import backup, enrolment, keys, shelf
+from hub import store as stores
+from hub.buffer import Buffer
+from hub.clock import SystemClock
+from hub.enrolment import Enrolment
+from hub.errors import AuthFailed, ConfigError, DecodeError, StorageError
+from hub.keeper import MADE_KEY, SAFE_KEY
+from hub.keys import write_atomically
+from hub.ranges import Ranges
+from hub.state import StateDir, named_in
+from hub.trust import Trust, read_trust
+
+_KEY_FILES = {"identity": "identity.pem", "store": "store.key", "tls": "tls.pem"}
+_NOT_RESTORED = {MADE_KEY, SAFE_KEY}  # so that a new backup is made at once
+_ALLOWED = {"lock", "lost+found"}
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What a restoration does, checked. `undelivered` counts records that were durable and not acknowledged when the
+    backup was made: they are on the old machine's disk, if it can still be read."""
+
+    hub: str
+    url: str
+    generation: int
+    made: float
+    trust_version: int
+    state_dir: str
+    config: str
+    files: list[str]
+    windows: int
+    undelivered: int
+
+
+class Restoration:
+    """One backup, opened and checked. `plan` says what `apply` will do."""
+
+    def __init__(
+        self,
+        data: bytes,
+        key: tuple[bytes, MLKEM768X25519PrivateKey],
+        *,
+        config_dir: Path,
+        state_dir: Path | None = None,
+        hub: str = "",
+        at_least: int = 0,
+    ) -> None:
+        """`key` is a recovery key's id and private half. `hub` and `at_least` are what the backup must be of, and the
+        lowest generation that will do. Raises DecodeError, AuthFailed, ConfigError."""
+        sealed = backup.read(data)
+        head = sealed.head
+        if hub and head.hub != hub:
+            raise AuthFailed(f"this is the backup of {head.hub}, not of {hub}")
+        if head.generation < at_least:
+            raise AuthFailed(
+                f"this backup of {head.hub} is generation {head.generation}, older than the {at_least} that is asked "
+                "for: take the newest (`ilot backend backups`)"
+            )
+        self._contents = contents = backup.open_backup(sealed, *key)
+        enrolled, trust = _checked(contents, head, key[0])
+        text = contents.files[contents.config].decode(errors="replace")
+        self._state = StateDir(state_dir or _named(text, config_dir))
+        self._config_dir, self._trust, self._hub = config_dir, trust, enrolled.hub
+        self._local = {k: v for k, v in backup.jumped(contents.local).items() if k not in _NOT_RESTORED}
+        self.plan = Plan(
+            hub=enrolled.hub, url=enrolled.url, generation=head.generation, made=head.made, trust_version=trust.version,
+            state_dir=str(self._state.path), config=str(config_dir / contents.config), files=sorted(contents.files),
+            windows=sum(name.startswith("counter/") for name in contents.local),
+            undelivered=sum(end.last - Ranges(end.acked).count() for end in contents.streams if end.last > 0),
+        )  # fmt: skip
+
+    def check(self) -> None:
+        """Raise ConfigError when something is in the way. Changes nothing."""
+        state, contents = self._state, self._contents
+        try:
+            found = {entry.name for entry in state.path.iterdir()} if state.path.exists() else set()
+            if found & {"enrolment.json", "keys"}:
+                raise ConfigError(
+                    f"{state.path} is the state directory of an enrolled hub, which is never overwritten: stop that "
+                    "hub and move the directory away, or give another --state-dir"
+                )
+            if found - _ALLOWED:
+                raise ConfigError(f"{state.path} is not empty ({min(found - _ALLOWED)}): give an empty --state-dir")
+            for name, data in contents.files.items():
+                path = self._config_dir / name
+                if os.path.lexists(path) and (path.is_symlink() or path.read_bytes() != data):
+                    raise ConfigError(f"{path} is there and says something else: move it away, or give --config-dir")
+        except OSError as error:
+            raise StorageError(f"cannot look at what is there: {error}") from error
+
+    def apply(self) -> int:
+        """Do it. Returns the generation that this hub starts from. Raises ConfigError, StorageError."""
+        self.check()
+        with self._state.locked():
+            try:
+                self._configuration()
+                return self._rebuild()
+            except BaseException as error:
+                self._clear()
+                if isinstance(error, OSError):
+                    raise StorageError(f"cannot write {error.filename}: {error.strerror or error}") from error
+                raise
+
+    def _configuration(self) -> None:
+        for name, data in self._contents.files.items():
+            path = self._config_dir / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, data)
+
+    def _rebuild(self) -> int:
+        state, contents = self._state, self._contents
+        state.keys.mkdir(mode=0o700)
+        for name, file in _KEY_FILES.items():
+            write_atomically(state.keys / file, contents.keys[name])
+        hub_keys = keys.load(state.keys, {})
+        write_atomically(state.trust, contents.trust)
+        write_atomically(state.path / enrolment.CERTIFICATE, contents.certificate)
+        generation = stores.restore(
+            state.store, hub_keys.store_key, contents.store, sent=backup.SENT_PREFIX, jump=backup.SENT_JUMP
+        )
+        asyncio.run(self._remember(hub_keys))
+        write_atomically(state.enrolment, contents.enrolment)
+        return generation
+
+    async def _remember(self, hub_keys: keys.HubKeys) -> None:
+        """Write the small state as the buffer itself writes it: in a LOCAL record of a run that says nothing else."""
+        buffer = await asyncio.to_thread(
+            Buffer.open, self._state.buffer, hub=self._hub, identity=hub_keys.identity, store_key=hub_keys.store_key,
+            trust=self._trust, clock=SystemClock(),
+        )  # fmt: skip
+        buffer.start(asyncio.get_running_loop())
+        try:
+            for name, value in self._local.items():
+                buffer.put_local(name, value)
+        except (ValueError, TypeError) as error:
+            raise DecodeError("bad-backup", str(error)) from error
+        finally:
+            await buffer.close()
+
+    def _clear(self) -> None:
+        for entry in self._state.path.iterdir():
+            if entry.name in _ALLOWED:
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
+
+
+def _checked(contents: backup.Contents, head: backup.Head, kid: bytes) -> tuple[Enrolment, Trust]:
+    """Whether the parts fit one another: keys, name, owner. Raises DecodeError, AuthFailed."""
+    try:
+        enrolled = msgspec.json.decode(contents.enrolment, type=Enrolment)
+        trust = read_trust(contents.trust, bytes.fromhex(enrolled.root))
+        identity: Any = load_pem_private_key(contents.keys["identity"], password=None)
+    except (ValueError, TypeError, msgspec.DecodeError, RecursionError) as error:
+        raise DecodeError("bad-backup", f"its enrolment or its identity cannot be read ({error})") from error
+    if not isinstance(identity, Ed25519PrivateKey) or identity.public_key().public_bytes_raw() != head.identity:
+        raise AuthFailed("this backup holds another identity than the one that signed it")
+    if enrolled.hub != head.hub:
+        raise AuthFailed(f"this backup of {head.hub} holds the enrolment of {enrolled.hub}")
+    if kid not in {recipient.kid for recipient in trust.recipients if recipient.role == backup.RECOVERY}:
+        raise AuthFailed("the owner's trust document does not name this key as a recovery key")
+    return enrolled, trust
+
+
+def _named(text: str, config_dir: Path) -> Path:
+    said = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return Path(said) if said else named_in(text, config_dir)
+
+
+def read_file(path: Path, hub: str = "") -> bytes:
+    """A backup's bytes; of a directory (a stick), the newest of `hub`, which may be left out when only one hub's are
+    there. Raises ConfigError."""
+    try:
+        if path.is_dir():
+            hubs = {name[:20] for name in os.listdir(path) if name.endswith(".ilot-backup")}
+            if not hub and len(hubs) != 1:
+                raise ConfigError(f"{path} holds backups of {len(hubs)} hubs: name one with --hub ({sorted(hubs)[:5]})")
+            found = shelf.kept(path, hub or hubs.pop())
+            if not found:
+                raise ConfigError(f"{path} holds no backup of {hub or 'any hub'}")
+            path = found[0][1]
+        with path.open("rb") as file:
+            return file.read(backup.MAX_DOCUMENT + 1)
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error

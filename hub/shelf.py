@@ -1,0 +1,38 @@
+"""A directory of backups, newest kept: on a USB stick beside the hub, and at the backend. Blocking.
+
+<hub id>-<generation, 12 digits>.ilot-backup        written whole or not at all, the newest three of each hub
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from hub.errors import StorageError
+from hub.keys import sync_directory, write_atomically
+
+KEPT = 3
+
+_NAME = re.compile(r"(hub-[a-z2-7]{16})-(\d{12,19})\.ilot-backup", re.ASCII)
+
+
+def keep(directory: Path, hub: str, generation: int, data: bytes) -> Path:
+    """Put one there and remove those older than the newest three. Raises StorageError."""
+    path = directory / f"{hub}-{generation:012d}.ilot-backup"
+    try:
+        write_atomically(path, data)
+        for old in [path for _, path in kept(directory, hub)[KEPT:]]:
+            old.unlink()
+        sync_directory(directory)
+    except OSError as error:
+        raise StorageError(f"no backup in {directory}: {error.strerror or error}") from error
+    return path
+
+
+def kept(directory: Path, hub: str) -> list[tuple[int, Path]]:
+    """Generation and file of each backup of `hub`, newest first; none when there is no such directory."""
+    try:
+        names = [(match, path) for path in directory.iterdir() if (match := _NAME.fullmatch(path.name))]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return sorted(((int(match[2]), path) for match, path in names if match[1] == hub), reverse=True)

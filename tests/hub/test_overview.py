@@ -1,0 +1,80 @@
+"""What status says of the buffer's autonomy. The other parts are strangers here and say nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from unittest.mock import MagicMock
+
+from hub.autonomy import LEAST_S
+from hub.buffer import BufferStatus
+from hub.overview import WRITTEN_KEY, Overview, Room
+from hub.testing import ManualClock
+
+DAY = 86400.0
+
+
+class Buffer:
+    def __init__(self) -> None:
+        self.local: dict[str, Any] = {}
+
+    def put_local(self, key: str, value: Any) -> None:
+        self.local[key] = value
+
+    def status(self) -> BufferStatus:
+        return BufferStatus(
+            records=0, readings=0, bytes=0, oldest_s=0, segments=0, pending_rows=0, pending_bound=1, poisoned=0,
+            evicted=0, refused={}, cut_bytes=0, notes=(), error="", last_commit_s=0.0,
+        )  # fmt: skip
+
+
+def overview(clock: ManualClock, buffer: Buffer, room: Room) -> Overview:
+    link = MagicMock()
+
+    strangers = {name: MagicMock() for name in ("pipeline", "planner", "live", "devices", "places", "counts")}
+    return Overview(
+        hub="hub-a",
+        clock=clock,
+        buffer=buffer,
+        link=link,
+        quarantine=[],
+        health=[],
+        problems=[],
+        room=room,
+        **strangers,
+    )
+
+
+def degraded(made: Overview, buffer: Buffer) -> list[str]:
+    return made.degraded("", "", made._autonomy(buffer.status()))
+
+
+async def test_below_the_warning_the_hub_is_degraded_and_above_it_is_not(tmp_path: Path) -> None:
+    clock, buffer = ManualClock(), Buffer()
+    room = Room(tmp_path, 2 * 86_400_000, 3 * DAY)  # at 1 kB/s: two days
+    assert room.free() > room.max_bytes, "the disk of these tests has 200 MB"
+    made = overview(clock, buffer, room)
+    await clock.advance(LEAST_S - 1.0)
+    made.wrote(100, round(LEAST_S) * 1000)
+    assert degraded(made, buffer) == [], "nothing is said before there is a rate"
+    await clock.advance(1.0)
+    (sentence,) = degraded(made, buffer)
+    assert "full in 2 d 0 h at today's rate" in sentence
+    made._room = room._replace(warning_s=DAY)
+    assert degraded(made, buffer) == []
+
+
+async def test_the_rate_outlives_the_process(tmp_path: Path) -> None:
+    clock, buffer = ManualClock(), Buffer()
+    room = Room(tmp_path, 86_400_000, 0.0)
+    made = overview(clock, buffer, room)
+    await clock.advance(1000.0)
+    made.wrote(100, 1_000_000)
+    assert WRITTEN_KEY in buffer.local
+    again = overview(clock, buffer, room)
+    assert again._autonomy(buffer.status()) == made._autonomy(buffer.status())
+    assert made._autonomy(buffer.status()).seconds == 86_400.0
+
+
+def test_a_directory_that_is_gone_has_no_room(tmp_path: Path) -> None:
+    assert Room(tmp_path / "gone", 1, 1.0).free() == 0
