@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -300,3 +302,22 @@ def test_what_a_later_segment_supersedes_is_not_exported(party: Party, tmp_path:
     assert backend.all_numbers == list(range(6))
     assert [report.last for report in verify(tmp_path / "b")] == [1, 2]
     assert SMALL.segment_bytes > 0
+
+
+def test_a_durable_tail_that_the_medium_refuses_to_read_is_declared_and_not_cut_as_never_written(
+    copy: Path, party: Party, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = sorted((copy / READINGS).iterdir())[-1]
+    bad = last.stat().st_size // 512 * 512 - 512  # from here on every sector is gone
+    real = os.pread
+
+    def pread(fd: int, size: int, offset: int) -> bytes:
+        if os.path.realpath(f"/proc/self/fd/{fd}") == str(last.resolve()) and offset + size > bad:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(fd, size, offset)
+
+    monkeypatch.setattr(os, "pread", pread)
+    journal = party.journal(copy)
+    notes = journal.cut
+    journal.close()
+    assert notes == 0, "what cannot be read was written once: nothing of it is cut"

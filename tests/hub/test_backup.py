@@ -1,0 +1,138 @@
+"""A state backup: sealed to the recovery key alone, signed by its hub, and refused when it is anything else."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.backup import SENT_JUMP, SENT_PREFIX, Contents, StreamEnd, jumped, open_backup, read, read_recovery_key, seal
+from hub.buffer.seal import kid_of
+from hub.errors import AuthFailed, ConfigError, DecodeError
+from hub.trust import Recipient
+
+
+class Key:
+    """A recipient, with the file that `ilot backend init` would write."""
+
+    def __init__(self, role: str) -> None:
+        mlkem, x25519 = MLKEM768PrivateKey.generate(), X25519PrivateKey.generate()
+        public = mlkem.public_key().public_bytes_raw() + x25519.public_key().public_bytes_raw()
+        self.kid, self.private = kid_of(public), MLKEM768X25519PrivateKey(mlkem, x25519)
+        self.recipient = Recipient(self.kid, role, public)
+        self._secret = mlkem.private_bytes_raw() + x25519.private_bytes_raw()
+
+    def file(self, role: str) -> bytes:
+        return msgspec.json.encode(
+            {"format": "ilot-recipient-key/1", "role": role, "kid": self.kid.hex(), "private": self._secret}
+        )
+
+
+RECOVERY, INGEST, STRANGER = Key("recovery"), Key("ingest"), Key("recovery")
+IDENTITY, OTHER = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+STATE = Contents(
+    config="config.yaml",
+    files={"config.yaml": b"hub: {}", "secrets.yaml": b"canary: canary"},
+    keys={"identity": b"i", "store": b"s" * 32, "tls": b"t"},
+    trust=b"trust",
+    enrolment=b"{}",
+    certificate=b"crt",
+    store=b"db",
+    local={"counter/ble:AA/00": 41, SENT_PREFIX + "lorawan:1": 7, "state/x/y": "z"},
+    streams=[StreamEnd("readings", bytes(16), 9, [(1, 8)])],
+)
+
+
+def sealed(contents: Contents = STATE, identity: Ed25519PrivateKey = IDENTITY) -> bytes:
+    return seal(
+        contents, identity=identity, generation=3, made=1.8e9, trust_version=2,
+        recipients=[INGEST.recipient, RECOVERY.recipient],
+    )  # fmt: skip
+
+
+WHOLE = sealed()
+
+
+def test_the_recovery_key_opens_it_and_everything_is_there():
+    backup = read(WHOLE)
+    assert (backup.head.generation, backup.head.trust_version) == (3, 2)
+    assert open_backup(backup, RECOVERY.kid, RECOVERY.private) == STATE
+    assert b"canary" not in WHOLE
+
+
+@pytest.mark.parametrize("key", [INGEST, STRANGER], ids=["ingest", "stranger"])
+def test_no_other_key_opens_it(key):
+    with pytest.raises(AuthFailed, match="only the owner's recovery key"):
+        open_backup(read(WHOLE), key.kid, key.private)
+    with pytest.raises(AuthFailed, match="does not open"):
+        open_backup(read(WHOLE), RECOVERY.kid, key.private)
+
+
+def test_an_ingest_key_is_refused_by_its_role_and_relabelled_it_still_opens_nothing():
+    with pytest.raises(ConfigError, match="recovery key alone"):
+        read_recovery_key(INGEST.file("ingest"))
+    kid, private = read_recovery_key(INGEST.file("recovery"))
+    with pytest.raises(AuthFailed, match="not sealed to the key"):
+        open_backup(read(WHOLE), kid, private)
+
+
+def test_a_key_file_that_is_damaged_is_named_so():
+    told = json.loads(RECOVERY.file("recovery"))
+    kid, _ = read_recovery_key(RECOVERY.file("recovery"))
+    assert kid == RECOVERY.kid
+    with pytest.raises(ConfigError, match="damaged"):
+        read_recovery_key(json.dumps({**told, "kid": STRANGER.kid.hex()}).encode())
+    for junk in (b"", b"{}", b"\xff" * 100, json.dumps({**told, "private": "AAAA"}).encode()):
+        with pytest.raises(ConfigError):
+            read_recovery_key(junk)
+
+
+@given(st.integers(0, len(WHOLE) - 1), st.integers(0, 7))
+def test_one_flipped_bit_anywhere_is_refused(at, bit):
+    data = bytearray(WHOLE)
+    data[at] ^= 1 << bit
+    with pytest.raises((AuthFailed, DecodeError)):
+        read(bytes(data))
+
+
+@given(st.integers(0, len(WHOLE) - 1))
+def test_a_backup_cut_short_is_refused(length):
+    with pytest.raises((AuthFailed, DecodeError)):
+        read(WHOLE[:length])
+
+
+def test_the_capsule_of_another_backup_does_not_open_this_one():
+    mine, other = read(WHOLE), read(sealed())
+    with pytest.raises(AuthFailed):
+        open_backup(mine._replace(caps=other.caps), RECOVERY.kid, RECOVERY.private)
+    with pytest.raises(AuthFailed):
+        open_backup(mine._replace(sealed=other.sealed), RECOVERY.kid, RECOVERY.private)
+
+
+def test_a_backup_names_the_hub_that_signed_it():
+    assert read(sealed(identity=OTHER)).head.hub != read(WHOLE).head.hub
+
+
+@pytest.mark.parametrize("name", ["../etc/passwd", "/etc/passwd", "a/../../b", "", ".", "a//b", "nul\0"])
+def test_a_hub_that_was_taken_over_cannot_have_a_file_written_elsewhere(name):
+    evil = msgspec.structs.replace(STATE, files={**STATE.files, name: b"x"})
+    with pytest.raises(DecodeError, match="impossible names"):
+        open_backup(read(sealed(evil)), RECOVERY.kid, RECOVERY.private)
+
+
+def test_without_a_recovery_key_nothing_is_sealed():
+    with pytest.raises(AuthFailed, match="no recovery key"):
+        seal(STATE, identity=IDENTITY, generation=1, made=1.0, trust_version=1, recipients=[INGEST.recipient])
+
+
+def test_receive_windows_stay_and_sent_counters_jump_ahead():
+    assert jumped(STATE.local) == {
+        "counter/ble:AA/00": 41, SENT_PREFIX + "lorawan:1": 7 + SENT_JUMP, "state/x/y": "z",
+    }  # fmt: skip
