@@ -68,7 +68,8 @@ async def serve(settings: Settings, registry: Registry, ready: Callable[[dict[st
     state = StateDir(state_of(settings.config, settings.state_dir))
     with state.locked():
         models = installed_models(registry, state.path / "cache")
-        kept = lastgood.Kept(state.path, keys.load(state.keys).store_key)
+        hub_keys = keys.load(state.keys)
+        kept = lastgood.Kept(state.path, hub_keys.store_key)
         started = await asyncio.to_thread(lastgood.start, settings.config, models, kept=kept)
         problems = [str(problem) for problem in started.problems]
         for problem in started.problems:  # where, not what: a log is kept in clear, and the text names devices
@@ -77,7 +78,7 @@ async def serve(settings: Settings, registry: Registry, ready: Callable[[dict[st
             _log.error("the last good configuration runs; `ilot check` shows what is wrong in the file")
         else:
             await asyncio.to_thread(lastgood.remember, kept, started.loaded)
-        hub = await Hub.build(state, started.loaded, problems, registry)
+        hub = await Hub.build(state, hub_keys, started.loaded, problems, registry)
         return await hub.run(settings.drain_s, lambda: ready(dict(hub.facts)))
 
 
@@ -105,10 +106,11 @@ class Hub:
         self._keeper = keeper
 
     @classmethod
-    async def build(cls, state: StateDir, loaded: Loaded, problems: list[str], registry: Registry) -> Hub:
+    async def build(
+        cls, state: StateDir, hub_keys: keys.HubKeys, loaded: Loaded, problems: list[str], registry: Registry
+    ) -> Hub:
         """Open everything that outlives the process and wire the parts. Starts nothing."""
         enrolled, trust = await asyncio.to_thread(enrolment.load, state.path)
-        hub_keys = keys.load(state.keys)
         clock = SystemClock()
         store = await Store.open(state.store, hub_keys.store_key)
         options = loaded.config.buffer
@@ -126,7 +128,7 @@ class Hub:
         metrics = dict(METRICS)
         planner = Planner(
             metrics=metrics, place=places.get, live=live, replay=replay,
-            privacy=Privacy({name: dict(getattr(zone, "personal", {})) for name, zone in loaded.config.zones.items()}),
+            privacy=Privacy({name: zone.personal for name, zone in loaded.config.zones.items()}),
             protected=protected.__contains__,
         )  # fmt: skip
         pipeline = Pipeline(
