@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from measure import figure
 from rooms import START_MS, LazyDisk, Owner, reports
 
-from hub.buffer.journal import Batch, BufferConfig, Journal
+from hub.buffer.batch import Batch, BufferConfig
+from hub.buffer.journal import Journal
 from hub.buffer.rows import Row
 from hub.buffer.seal import AES
 from hub.buffer.stream import Keys

@@ -25,8 +25,9 @@ from measure import figure
 from rooms import LazyDisk, Owner, reports
 
 from hub.buffer import Buffer, BufferConfig, Durable, Row
+from hub.buffer.batch import Batch
 from hub.buffer.columns import decode, encode
-from hub.buffer.journal import Batch, Journal
+from hub.buffer.journal import Journal
 from hub.buffer.numbering import Numbering
 from hub.buffer.opening import Block, Opener, Table, Tables, open_epoch, verify_epoch
 from hub.buffer.seal import AES

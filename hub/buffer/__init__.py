@@ -98,15 +98,18 @@ another segment under another epoch. Therefore:
 - A record that is missing between a segment's first and last number is declared by a GAP, which is durable in `alerts`
   before anything is skipped for good or unlinked. How many readings a hole held, and between which times, follows
   from the headers of its neighbours. If both a record and a GAP over it arrive, the record counts.
-- A closed segment is unlinked once every number in it is acked or declared lost, and that is durable in LOCAL. The last
+- A closed segment is *settled* once every number in it is acked or declared lost, and that is durable in LOCAL. It then
+  stays as long as is configured (7 days), so that a backend that lost what it had acknowledged can ask for it. The last
   segment of a stream that has a record is kept until there is a newer one: it names this run for the next.
-- When the directory reaches its cap the oldest closed segment of `readings` goes, declared. Unacked alerts never go.
+- When the directory reaches its cap, or the disk is full, closed segments go in this order: settled ones of `readings`,
+  settled ones of `alerts`, then, declared, the oldest of `readings`, and of `alerts` what is beyond the sixteenth of the
+  cap that is theirs alone. With less than 64 MiB free on the disk, settled ones go too.
 """
 
 from hub.buffer.ackset import AckSet as AckSet
+from hub.buffer.batch import BufferConfig as BufferConfig
 from hub.buffer.buffer import Buffer as Buffer
 from hub.buffer.catalog import StreamState as StreamState
-from hub.buffer.journal import BufferConfig as BufferConfig
 from hub.buffer.reader import Stored as Stored
 from hub.buffer.rows import ALERTS as ALERTS
 from hub.buffer.rows import READINGS as READINGS

@@ -23,10 +23,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hub.backoff import Backoff
 from hub.buffer.ackset import AckSet
+from hub.buffer.batch import Batch, BufferConfig
 from hub.buffer.bodies import ClockMark
 from hub.buffer.catalog import StreamState
 from hub.buffer.disk import Disk, SystemDisk
-from hub.buffer.journal import ACK_KEY, Batch, BufferConfig, Journal, encode_ranges, range_key
+from hub.buffer.journal import ACK_KEY, Journal, encode_ranges, range_key
 from hub.buffer.reader import Stored
 from hub.buffer.rows import ALERTS, READINGS, Row
 from hub.buffer.seal import AEADS, Trust, default_aead
@@ -180,7 +181,7 @@ class Buffer:
     def acked(self, stream: str, run: bytes, ranges: list[tuple[int, int]]) -> None:
         """Merge what the backend has committed. Numbers never made durable here are ignored.
 
-        Wholly acked closed segments are unlinked once the set is durable itself.
+        Wholly acked closed segments are settled once the set is durable itself; they stay `keep_s` longer.
         """
         end = self._journal.catalog.last(stream, run)
         for first, last in ranges:
@@ -191,10 +192,23 @@ class Buffer:
         if end:
             self._put(range_key(ACK_KEY, stream, run), encode_ranges(self.acks.of(stream, run)))
 
+    def unacked(self, stream: str, run: bytes, ranges: list[tuple[int, int]]) -> None:
+        """The backend lost what it had committed: what of it is still on disk is owed again."""
+        held = [info for info in self._journal.catalog.of(stream) if info.run == run]
+        for first, last in ranges:
+            for info in held:
+                low, high = max(first, info.first), min(last, info.last)
+                if low <= high:
+                    self.acks.of(stream, run).discard(low, high)
+                    self._journal.unacked(stream, run, low, high)
+        if held:
+            self._put(range_key(ACK_KEY, stream, run), encode_ranges(self.acks.of(stream, run)))
+
     def forget_acks(self) -> None:
         """The backend's database is new: nothing on disk counts as acked any more."""
         for stream, run in self.acks:
             self._put(range_key(ACK_KEY, stream, run), None)
+            self._journal.unacked(stream, run, 1, self.acks.of(stream, run).last())
         self.acks = AckSet()
 
     def clock_became_sure(self, wall_minus_monotonic_ms: int, error_ms: int, source: str) -> None:
@@ -343,8 +357,8 @@ class Buffer:
         except Exception as error:
             if not isinstance(error, HubError):
                 log.exception("the buffer's writer failed")
-            if _full(error) and self._waiting() * 2 >= self._config.pending_rows:
-                self._journal.relieve()
+            if _full(error):
+                self._journal.relieve(unsent=self._waiting() * 2 >= self._config.pending_rows)
             self._tell(self._missed, error)
             return False
         self._tell(self._landed, done)

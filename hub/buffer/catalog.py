@@ -26,6 +26,7 @@ class Catalog:
 
     def __init__(self) -> None:
         self._segments: dict[str, tuple[SegmentInfo, ...]] = dict.fromkeys(STREAMS, ())
+        self._sizes = dict.fromkeys(STREAMS, 0)
         self.digests: dict[tuple[str, bytes], bytes] = {}
 
     def of(self, stream: str) -> tuple[SegmentInfo, ...]:
@@ -39,19 +40,22 @@ class Catalog:
         known = self._segments[info.stream]
         if known and known[-1].number == info.number:
             known = known[:-1]
-        self._segments[info.stream] = (*known, info)
+        self._set(info.stream, (*known, info))
 
     def drop(self, info: SegmentInfo) -> None:
-        self._segments[info.stream] = tuple(
-            other for other in self._segments[info.stream] if other.number != info.number
-        )
+        known = self._segments[info.stream]
+        self._set(info.stream, tuple(other for other in known if other.number != info.number))
+
+    def _set(self, stream: str, segments: tuple[SegmentInfo, ...]) -> None:
+        self._segments[stream] = segments
+        self._sizes[stream] = sum(info.size for info in segments)
 
     def holds(self, info: SegmentInfo) -> bool:
         return any(other.number == info.number for other in self._segments[info.stream])
 
-    def size(self) -> int:
-        """Bytes on disk."""
-        return sum(info.size for info in self.all())
+    def size(self, *streams: str) -> int:
+        """Bytes on disk, of these streams or of all."""
+        return sum(self._sizes[stream] for stream in streams or STREAMS)
 
     def runs(self, stream: str) -> set[bytes]:
         return {info.run for info in self._segments[stream]}

@@ -6,13 +6,16 @@ or one that models what a power cut leaves behind.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 _SECTOR = 4096
+_PAUSES = (0.0, 0.05, 0.2, 0.75, 2.0)
+_PATIENCE_S = 30.0
 
 
 class Disk(Protocol):
@@ -21,6 +24,10 @@ class Disk(Protocol):
     def make_directory(self, directory: Path) -> None: ...
     def names(self, directory: Path) -> list[str]: ...
     def size(self, path: Path) -> int: ...
+    def free(self, directory: Path) -> int:
+        """Bytes that this user may still write there."""
+        ...
+
     def create(self, path: Path) -> int:
         """A new file, open for appending. Raises FileExistsError when there is one already."""
         ...
@@ -44,7 +51,15 @@ class Disk(Protocol):
 
 
 class SystemDisk:
-    """The real one. Files are private to the hub's user."""
+    """The real one. Files are private to the hub's user.
+
+    A read that the medium refuses is tried again for 3 seconds: a card reader that was reset comes back, and what it
+    holds must not be declared lost meanwhile. A process spends 30 s at most on that, so that a dead card delays it by
+    no more. After that a refused sector is asked once.
+    """
+
+    def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._sleep, self._patience = sleep, _PATIENCE_S
 
     def make_directory(self, directory: Path) -> None:
         fresh = [path for path in (directory, *directory.parents) if not path.exists()]
@@ -57,6 +72,10 @@ class SystemDisk:
 
     def size(self, path: Path) -> int:
         return path.stat().st_size
+
+    def free(self, directory: Path) -> int:
+        found = os.statvfs(directory)
+        return found.f_bavail * found.f_frsize
 
     def create(self, path: Path) -> int:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -85,7 +104,7 @@ class SystemDisk:
         try:
             if size is None:
                 size = max(0, os.fstat(fd).st_size - offset)
-            return _pread(fd, offset, size)
+            return self._pread(fd, offset, size)
         finally:
             os.close(fd)
 
@@ -98,25 +117,37 @@ class SystemDisk:
         finally:
             os.close(fd)
 
+    def _pread(self, fd: int, offset: int, size: int) -> bytes:
+        """All `size` bytes there are. A medium error costs its sector, not the file."""
+        pieces, end = [], offset + size
+        while offset < end:
+            piece = self._patiently(fd, end - offset, offset)
+            if piece is None:
+                size = min(_SECTOR - offset % _SECTOR, end - offset)
+                piece = _once(fd, size, offset)
+                if piece is None:
+                    piece = b"\xff" * size
+            if not piece:
+                break
+            pieces.append(piece)
+            offset += len(piece)
+        return b"".join(pieces)
 
-def _pread(fd: int, offset: int, size: int) -> bytes:
-    """All `size` bytes there are. A medium error costs its sector, not the file."""
-    pieces, end = [], offset + size
-    while offset < end:
-        try:
-            piece = os.pread(fd, end - offset, offset)
-        except OSError as error:
-            if error.errno != errno.EIO:
-                raise
-            piece = _sector(fd, offset, min(_SECTOR - offset % _SECTOR, end - offset))
-        if not piece:
-            break
-        pieces.append(piece)
-        offset += len(piece)
-    return b"".join(pieces)
+    def _patiently(self, fd: int, size: int, offset: int) -> bytes | None:
+        for pause in _PAUSES:
+            piece = _once(fd, size, offset)
+            if piece is not None or self._patience < pause:
+                return piece
+            self._patience -= pause
+            self._sleep(pause)
+        return _once(fd, size, offset)
 
 
-def _sector(fd: int, offset: int, size: int) -> bytes:
-    with contextlib.suppress(OSError):
+def _once(fd: int, size: int, offset: int) -> bytes | None:
+    """One read; None when the medium refuses."""
+    try:
         return os.pread(fd, size, offset)
-    return b"\xff" * size
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        return None

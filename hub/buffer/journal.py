@@ -2,10 +2,10 @@
 
     alerts     GAP records and alert blocks: first, because a GAP must be durable before what it declares goes
     readings   blocks and CLOCK records, LOCAL in the same write and sync
-    sweep      closed segments that are wholly acked or declared lost, as the *durable* LOCAL says, are unlinked
+    sweep      closed segments that are settled, as the *durable* LOCAL says, are unlinked once kept long enough
 
-When the directory would pass its cap, the oldest closed segment of `readings` goes: freely when nothing in it is
-unsettled, otherwise after its GAP is durable in `alerts`. Unacked alerts never go.
+When the directory would pass its cap, or the disk is full, segments go in the order of `hub.buffer.keeping`; what is
+not settled goes after its GAP is durable in `alerts`.
 Synchronous, for one thread; `hub.buffer.buffer` gives it that thread.
 """
 
@@ -22,15 +22,17 @@ import msgspec
 
 from hub.buffer.ackset import AckSet, Key
 from hub.buffer.ballast import Ballast
-from hub.buffer.bodies import EVICTED, ClockMark, Gap
+from hub.buffer.batch import Batch, BufferConfig, Local
+from hub.buffer.bodies import EVICTED, Gap
 from hub.buffer.catalog import Catalog, unsettled
 from hub.buffer.disk import Disk
+from hub.buffer.keeping import Keeping
 from hub.buffer.reader import SegmentReader, Stored
 from hub.buffer.recovery import read_local, recover
-from hub.buffer.rows import ALERTS, READINGS, STREAMS, Row
+from hub.buffer.rows import ALERTS, READINGS, STREAMS
 from hub.buffer.seal import Trust
 from hub.buffer.segment import SegmentInfo
-from hub.buffer.stream import Durable, Item, Keys, StreamWriter, into_blocks
+from hub.buffer.stream import Durable, Item, Keys, StreamWriter
 from hub.clock import Clock
 from hub.errors import StorageError
 from hub.ranges import Ranges
@@ -38,54 +40,8 @@ from hub.ranges import Ranges
 ACK_KEY, LOST_KEY = "buffer/ack/", "buffer/lost/"
 _RANGES_KEPT = 4096  # of one (stream, run) in LOCAL; what is forgotten is sent again, and the backend knows it
 _BYTES_A_READING = 8  # a generous guess, before anything is encoded
-
-Local = dict[str, "msgspec.Raw | None"]
-
-
-class BufferConfig(msgspec.Struct, frozen=True):
-    """How often to commit, how big to grow. Times in seconds, sizes in bytes."""
-
-    window_s: float = 5.0
-    window_bytes: int = 262_144  # by estimate: rows are encoded only when they are committed
-    urgent_s: float = 0.05  # a flush, or an alert, waits this long for others to join
-    idle_s: float = 60.0  # small state alone waits this long for a reading to ride with
-    segment_bytes: int = 4 << 20
-    segment_s: float = 86_400.0
-    max_bytes: int = 1 << 30
-    pending_rows: int = 65_536
-    retry_first_s: float = 0.5
-    retry_limit_s: float = 30.0
-
-    def __post_init__(self) -> None:
-        if self.max_bytes < 4 * self.segment_bytes:
-            raise ValueError("max_bytes must hold at least four segments")
-
-
-class Batch:
-    """What one commit takes in, and what of it is not durable yet."""
-
-    def __init__(self) -> None:
-        self.rows: list[Row] = []
-        self.alerts: list[Row] = []
-        self.marks: list[ClockMark] = []
-        self.local: Local = {}
-        self.readings = 0
-        self._items: dict[str, deque[Item]] | None = None
-
-    def __len__(self) -> int:
-        return len(self.rows) + len(self.alerts)
-
-    def __bool__(self) -> bool:
-        return bool(self.rows or self.alerts or self.marks or self.local)
-
-    def items(self) -> dict[str, deque[Item]]:
-        """The records to be, by stream; cut into blocks once, so that a retry gives the same numbers."""
-        if self._items is None:
-            self._items = {
-                ALERTS: deque(into_blocks(self.alerts)),
-                READINGS: deque([*into_blocks(self.rows), *self.marks]),
-            }
-        return self._items
+SPARE_BYTES = 64 << 20
+"""With less than this free on the disk, what is only kept goes."""
 
 
 class Journal:
@@ -106,10 +62,11 @@ class Journal:
         self.wake: Callable[[], None] | None = None  # called, from any thread, when there is a GAP to commit
         self.trust, self.run = trust, run
         self.catalog = Catalog()
+        self.acks, self.lost = AckSet(), AckSet()  # as LOCAL, and as alerts, durably say
+        self.keeping = Keeping(self.catalog, self.acks, self.lost, config=config, monotonic=clock.monotonic)
         self.errors: list[str] = []
         self.cut = 0  # bytes of torn tail
         self.evicted = 0  # segments with something unsettled in them
-        self.acks, self.lost = AckSet(), AckSet()  # as LOCAL, and as alerts, durably say
         self.local: dict[str, Any] = {}
         self.writers: dict[str, StreamWriter] = {}
         self._disk, self._config = disk, config
@@ -120,8 +77,7 @@ class Journal:
         self._committing: Local = {}
         self._pending: Local = {}
         self._done: list[Durable] = []  # since the last commit that went through
-        self._unswept = True
-        self._swept: list[tuple[int, ...]] = []
+        self._directory = directory
         self._ballast = Ballast(disk, directory / "ballast")
         try:
             self._recover(directory, clock, keys)
@@ -150,7 +106,11 @@ class Journal:
         if unread:
             self.errors.append(f"{unread} records of the hub's own state could not be read")
         for key, value in state.items():
-            if not (_restore(key, ACK_KEY, value, self.acks) or _restore(key, LOST_KEY, value, self.lost)):
+            if not (
+                _restore(key, ACK_KEY, value, self.acks)
+                or _restore(key, LOST_KEY, value, self.lost)
+                or self.keeping.restore(key, value)
+            ):
                 self.local[key] = value
         self._durable = {key: msgspec.Raw(msgspec.msgpack.encode(value)) for key, value in state.items()}
 
@@ -200,7 +160,7 @@ class Journal:
             self.lost.add(gap.stream, gap.run, gap.first, gap.last)
             ranges = self.lost.of(gap.stream, gap.run)
         self._pending[range_key(LOST_KEY, gap.stream, gap.run)] = encode_ranges(ranges)
-        self._unswept = True
+        self.keeping.unsettling = True
 
     def _settle(self, local: Local) -> None:
         """This LOCAL is durable: what it says holds."""
@@ -220,7 +180,13 @@ class Journal:
         self.acks.forget(stream, bytes.fromhex(run))
         if raw is not None:
             _restore(key, ACK_KEY, msgspec.msgpack.decode(raw), self.acks)
-        self._unswept = True
+        self.keeping.unsettling = True
+
+    def unacked(self, stream: str, run: bytes, first: int, last: int) -> None:
+        """The backend lost these numbers: they hold their segments again, at once. Thread-safe."""
+        with self._lock:
+            self.acks.of(stream, run).discard(first, last)
+        self.keeping.unsettling = True
 
     def declare(self, gap: Gap) -> None:
         """Have a GAP written for what of `gap` is neither acked nor declared yet. Thread-safe."""
@@ -248,21 +214,30 @@ class Journal:
         except OSError as error:
             raise StorageError(f"{stream}: {error.strerror or error}") from error
 
-    def relieve(self) -> bool:
-        """On a full disk: give up the oldest segment that may go. Whether anything was freed."""
+    def relieve(self, *, unsent: bool) -> bool:
+        """On a full disk: give up the segment that goes first, one with something unsettled only where `unsent`.
+        Whether anything was freed."""
         self._ballast.drop()  # it makes room for the GAP
+        info = self.keeping.next(full=True) if unsent else self.keeping.spare()
         try:
-            return self._evict()
+            return self._evict(info)
         except StorageError:
             return False
 
     def _make_room(self, need: int) -> None:
-        while self.catalog.size() + need > self._config.max_bytes and self._evict():
+        while self.keeping.crowded(need) and self._evict(self.keeping.next(full=False)):
             pass
+        while (info := self.keeping.spare()) and self._scarce():
+            self._evict(info)
 
-    def _evict(self) -> bool:
-        """Unlink the oldest closed segment of `readings`, after its GAP is durable. False when there is none."""
-        info = next((info for info in self.catalog.of(READINGS) if self._may_go(info)), None)
+    def _scarce(self) -> bool:
+        try:
+            return self._disk.free(self._directory) < SPARE_BYTES
+        except OSError:
+            return False
+
+    def _evict(self, info: SegmentInfo | None) -> bool:
+        """Unlink a closed segment, after its GAP is durable where it needs one. False when there is none."""
         if info is None:
             return False
         pieces = unsettled(info, self.acks, self.lost)
@@ -273,24 +248,17 @@ class Journal:
         self._unlink([info])
         return True
 
-    def _may_go(self, info: SegmentInfo) -> bool:
-        """Whether a segment is closed, and its run's end is told by a newer one too."""
-        segments = self.catalog.of(info.stream)
-        return not info.open and info != segments[-1] and info != self.catalog.keeper(info.stream)
-
     def _sweep(self) -> None:
-        """Unlink closed segments in which nothing is unsettled."""
-        newest = [(self.catalog.of(stream)[-1:], self.catalog.keeper(stream)) for stream in STREAMS]
-        numbers = [(*(info.number for info in last), keeper.number if keeper else 0) for last, keeper in newest]
-        if not self._unswept and numbers == self._swept:
-            return  # nothing was settled, no segment ended since the last time
-        self._unswept, self._swept = False, numbers
-        gone = [info for info in self.catalog.all() if self._may_go(info) and not unsettled(info, self.acks, self.lost)]
-        self._unlink(gone)
+        """Unlink the closed segments that were kept long enough after they were settled."""
+        self._pending |= self.keeping.look()
+        self._unlink(self.keeping.expired())
 
     def _unlink(self, gone: list[SegmentInfo]) -> None:
         for info in gone:
             self.catalog.drop(info)  # first, or a reader would take it for damage
+            key = self.keeping.gone(info)
+            if key is not None:
+                self._pending[key] = None
             try:
                 self._disk.unlink(info.path)
             except OSError as error:

@@ -14,11 +14,13 @@ from hub.buffer.journal import Journal
 class BufferStatus(msgspec.Struct, frozen=True):
     """How the buffer stands. `records` and `readings` are durable and not settled (readings are estimated inside a
     segment acked in part); `oldest_s` is the Unix second of the oldest of them, 0 when there is none; `bytes` is
-    what all segments take on disk. `error` is why the last commit failed, empty when it did not."""
+    what all segments take on disk, `kept` those of them that only a backend that lost its own would ask for. `error`
+    is why the last commit failed, empty when it did not."""
 
     records: int
     readings: int
     bytes: int
+    kept: int
     oldest_s: int
     segments: int
     pending_rows: int
@@ -46,8 +48,8 @@ def measure(
             oldest = min(oldest or info.started_s, info.started_s)
     writers = journal.writers.values()
     return BufferStatus(
-        records=records, readings=readings, bytes=sum(info.size for info in segments), oldest_s=oldest,
-        segments=len(segments), pending_rows=pending, pending_bound=bound,
+        records=records, readings=readings, bytes=sum(info.size for info in segments), kept=journal.keeping.kept(),
+        oldest_s=oldest, segments=len(segments), pending_rows=pending, pending_bound=bound,
         poisoned=sum(writer.poisoned for writer in writers), evicted=journal.evicted,
         refused=dict(sum((writer.refused for writer in writers), Counter())), cut_bytes=journal.cut,
         notes=tuple(journal.errors), error=error, last_commit_s=last_commit_s,

@@ -59,6 +59,7 @@ def status(config: Path, state_dir: Path | None, json: bool) -> None:
             ("waiting", f"{facts['readings']} readings in {facts['records']} records"),
             ("oldest", "none waits" if oldest is None else f"{days_and_hours(oldest)} ago"),
             ("on disk", f"{output.size(facts['bytes'])} in {facts['segments']} segments"),
+            ("of it kept after its ack", output.size(facts["kept"])),
             ("rate", rate if facts["autonomy"] else "not known before 10 minutes of running"),
             ("autonomy", facts["autonomy"] or "not known before 10 minutes of running"),
             ("link", traffic(answer["link"])),

@@ -230,7 +230,14 @@ class Buffer(Section):
     max_size: Size = Field(
         default=1 * _GB,
         ge=256 * _KB,
-        description="The most disk it may take; then the oldest go first, declared as lost.",
+        description="The most disk it may take; then the oldest go first, declared as lost. A 16th is for alerts alone.",
+    )
+    keep_after_ack: Duration = Field(
+        default=timedelta(days=7),
+        ge=timedelta(0),
+        le=timedelta(days=90),
+        description="What the backend has acknowledged stays this long, as the disk allows: a backend put back to an "
+        "older copy asks for it again.",
     )
     pending: int = Field(
         default=65536,

@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from hub.buffer import frame
+from hub.buffer.batch import Batch, BufferConfig
 from hub.buffer.disk import SystemDisk
-from hub.buffer.journal import Batch, BufferConfig, Journal
+from hub.buffer.journal import Journal
 from hub.buffer.opening import Block, Gap, Opened, Opener, Table, Tables, load_private, open_epoch, verify_epoch
 from hub.buffer.reader import Stored
 from hub.buffer.rows import Column, Row, Shape, Subject
@@ -24,7 +25,9 @@ from hub.buffer.stream import Keys
 
 SHAPE = Shape((Column("count"), Column("temperature", "Cel", "0.01")))
 SUBJECTS = [Subject(f"test:{number}", f"place-{number}", "site", "zone", "model", "test") for number in range(7)]
-SMALL = BufferConfig(segment_bytes=24 << 10, max_bytes=1 << 20, retry_first_s=0.001, retry_limit_s=0.002, urgent_s=0.0)
+SMALL = BufferConfig(
+    segment_bytes=24 << 10, max_bytes=1 << 20, retry_first_s=0.001, retry_limit_s=0.002, urgent_s=0.0, keep_s=0.0
+)
 
 
 @dataclass

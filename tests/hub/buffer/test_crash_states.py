@@ -23,8 +23,10 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from msgspec.structs import replace
 
-from hub.buffer.journal import ACK_KEY, Batch, Journal, encode_ranges, range_key
+from hub.buffer.batch import Batch
+from hub.buffer.journal import ACK_KEY, Journal, encode_ranges, range_key
 from hub.buffer.rows import READINGS
 from hub.errors import StorageError
 from hub.ranges import Ranges
@@ -86,6 +88,9 @@ class ModelDisk:
 
     def size(self, path: Path) -> int:
         return len(self._file(path).visible)
+
+    def free(self, directory: Path) -> int:
+        return 1 << 40
 
     def _file(self, path: Path) -> File:
         try:
@@ -170,6 +175,7 @@ class CrashStates(RuleBasedStateMachine):
     """Appends, commits with and without faults, deliveries, acks, kills and power cuts, in any order."""
 
     syncs = honest = True
+    keep_s = 0.0
 
     @initialize()
     def begin(self) -> None:
@@ -188,7 +194,7 @@ class CrashStates(RuleBasedStateMachine):
 
     def start(self) -> None:
         self.pending = None
-        self.journal: Journal = PARTY.journal(ROOT, self.disk, self.clock)
+        self.journal: Journal = PARTY.journal(ROOT, self.disk, self.clock, replace(SMALL, keep_s=self.keep_s))
         assert self.journal.errors == []
         told = dict(self.journal.local)
         assert told.get("n", 0) >= self.local.get("n", 0), "durable LOCAL went back"
@@ -278,6 +284,28 @@ class CrashStates(RuleBasedStateMachine):
             self.check_all()
 
 
+class KeptStates(CrashStates):
+    """The same while acked segments are kept, and a backend that is put back to an empty copy and asks for them."""
+
+    keep_s = 7 * 86_400.0
+
+    @precondition(lambda self: self.pending is None)
+    @rule()
+    def the_backend_is_put_back(self) -> None:
+        self.backend = PARTY.reader()
+        self.acks.clear()
+        for state in self.journal.catalog.states():
+            self.journal.unacked(state.stream, state.run, state.first, state.last)
+        self.acknowledge(0.0)
+        self.check_all()
+
+
+class WithoutKeeping(KeptStates):
+    """The twin that unlinks what is acked at once."""
+
+    keep_s = 0.0
+
+
 class WithoutSync(CrashStates):
     """The twin that never syncs."""
 
@@ -295,11 +323,12 @@ STEPS = settings(
 )
 
 
-def test_no_crash_state_breaks_a_promise() -> None:
-    run_state_machine_as_test(CrashStates, settings=STEPS)
+@pytest.mark.parametrize("model", [CrashStates, KeptStates])
+def test_no_crash_state_breaks_a_promise(model: type[CrashStates]) -> None:
+    run_state_machine_as_test(model, settings=STEPS)
 
 
-@pytest.mark.parametrize("twin", [WithoutSync, WithDeafSync])
+@pytest.mark.parametrize("twin", [WithoutSync, WithDeafSync, WithoutKeeping])
 def test_a_broken_twin_is_caught(twin: type[CrashStates]) -> None:
     with pytest.raises(AssertionError, match=r"promised|went back"):
         run_state_machine_as_test(twin, settings=settings(STEPS, max_examples=300, report_multiple_bugs=False))

@@ -24,7 +24,7 @@ from backend.server import Running, serving
 from hub import enrolment, keys
 from hub.backoff import Backoff
 from hub.buffer import Buffer
-from hub.buffer.journal import BufferConfig
+from hub.buffer.batch import BufferConfig
 from hub.buffer.rows import ALERTS, READINGS, Column, Row, Shape, Subject
 from hub.clock import SystemClock
 from hub.egress import Egress

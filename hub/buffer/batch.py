@@ -1,0 +1,66 @@
+"""How the buffer is set, and what one commit takes in."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import msgspec
+
+from hub.buffer.bodies import ClockMark
+from hub.buffer.rows import ALERTS, READINGS, Row
+from hub.buffer.stream import Item, into_blocks
+
+Local = dict[str, "msgspec.Raw | None"]
+"""Changes of the small state, encoded; None removes a key."""
+
+
+class BufferConfig(msgspec.Struct, frozen=True):
+    """How often to commit, how big to grow. Times in seconds, sizes in bytes."""
+
+    window_s: float = 5.0
+    window_bytes: int = 262_144  # by estimate: rows are encoded only when they are committed
+    urgent_s: float = 0.05  # a flush, or an alert, waits this long for others to join
+    idle_s: float = 60.0  # small state alone waits this long for a reading to ride with
+    segment_bytes: int = 4 << 20
+    segment_s: float = 86_400.0
+    max_bytes: int = 1 << 30
+    keep_s: float = 604_800.0  # a settled segment stays this long, as the disk allows
+    pending_rows: int = 65_536
+    retry_first_s: float = 0.5
+    retry_limit_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        if self.max_bytes < 4 * self.segment_bytes:
+            raise ValueError("max_bytes must hold at least four segments")
+
+    @property
+    def reserve_bytes(self) -> int:
+        """What is for alerts alone."""
+        return self.max_bytes // 16
+
+
+class Batch:
+    """What one commit takes in, and what of it is not durable yet."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.alerts: list[Row] = []
+        self.marks: list[ClockMark] = []
+        self.local: Local = {}
+        self.readings = 0
+        self._items: dict[str, deque[Item]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows) + len(self.alerts)
+
+    def __bool__(self) -> bool:
+        return bool(self.rows or self.alerts or self.marks or self.local)
+
+    def items(self) -> dict[str, deque[Item]]:
+        """The records to be, by stream; cut into blocks once, so that a retry gives the same numbers."""
+        if self._items is None:
+            self._items = {
+                ALERTS: deque(into_blocks(self.alerts)),
+                READINGS: deque([*into_blocks(self.rows), *self.marks]),
+            }
+        return self._items

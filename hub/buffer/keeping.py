@@ -1,0 +1,139 @@
+"""Which closed segments may leave the disk, and in which order.
+
+A segment is *settled* once every number in it is durably acked or declared lost. It then stays `keep_s` longer, as the
+disk allows, so that a backend that was put back to an older copy can ask for it again. The time counts while the hub
+runs, by its monotonic clock: no jump of the wall clock makes anything leave early. When room is needed, these go first
+to last:
+
+    settled segments of `readings`, oldest first
+    settled segments of `alerts`
+    unsettled segments of `readings`, oldest first          declared before
+    unsettled segments of `alerts` beyond their reserve     declared before
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from hub.buffer.ackset import AckSet
+from hub.buffer.batch import BufferConfig, Local
+from hub.buffer.catalog import Catalog, unsettled
+from hub.buffer.rows import ALERTS, READINGS, STREAMS
+from hub.buffer.segment import SegmentInfo
+
+KEPT_KEY, LIFE_KEY = "buffer/kept/", "buffer/life"
+_LIFE_EVERY_S = 600.0
+
+
+class Keeping:
+    """`acks` and `lost` are the durable ones; `monotonic` gives seconds. For the writer thread, but for `kept`."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        acks: AckSet,
+        lost: AckSet,
+        *,
+        config: BufferConfig,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self.unsettling = True  # something was settled, or no longer is: look again
+        self._catalog, self._acks, self._lost = catalog, acks, lost
+        self._keep_s, self._most, self._reserve = config.keep_s, config.max_bytes, config.reserve_bytes
+        self._monotonic, self._start = monotonic, monotonic()
+        self._before = 0.0  # seconds that earlier processes ran
+        self._told = 0.0  # of `life`, by LOCAL
+        self._since: dict[tuple[str, int], float] = {}  # stream, number → `life` when it was settled
+        self._seen: list[tuple[int, ...]] = []
+
+    def restore(self, key: str, value: Any) -> bool:
+        """Take what an earlier process kept out of the small state. False when `key` is somebody else's."""
+        if key == LIFE_KEY:
+            self._before = self._told = float(value)
+        elif key.startswith(KEPT_KEY):
+            stream, _, number = key.removeprefix(KEPT_KEY).partition("/")
+            self._since[stream, int(number)] = float(value)
+        else:
+            return False
+        return True
+
+    def may_go(self, info: SegmentInfo) -> bool:
+        """Whether a segment is closed, and its run's end is told by a newer one too."""
+        segments = self._catalog.of(info.stream)
+        return not info.open and info != segments[-1] and info != self._catalog.keeper(info.stream)
+
+    def look(self) -> Local:
+        """Note which segments are settled by now; what of that LOCAL must be told."""
+        newest = [(self._catalog.of(stream)[-1:], self._catalog.keeper(stream)) for stream in STREAMS]
+        seen = [(*(info.number for info in last), keeper.number if keeper else 0) for last, keeper in newest]
+        changes: Local = {}
+        life = self._life()
+        if self.unsettling or seen != self._seen:
+            self.unsettling, self._seen = False, seen
+            for info in self._catalog.all():
+                key = info.stream, info.number
+                settled = self.may_go(info) and not unsettled(info, self._acks, self._lost)
+                if settled and key not in self._since:
+                    self._since[key] = life
+                    changes[_local_key(info)] = _raw(life)
+                elif not settled and self._since.pop(key, None) is not None:
+                    changes[_local_key(info)] = None
+        if self._since and life - self._told >= _LIFE_EVERY_S:
+            self._told = life
+            changes[LIFE_KEY] = _raw(life)
+        return changes if self._keep_s else {}
+
+    def expired(self) -> list[SegmentInfo]:
+        """The settled segments that were kept long enough."""
+        life = self._life()
+        due = {key for key, since in self._since.items() if life - since >= self._keep_s}
+        return [info for info in self._settled(READINGS, ALERTS) if (info.stream, info.number) in due] if due else []
+
+    def gone(self, info: SegmentInfo) -> str | None:
+        """A segment left the disk. Its key in LOCAL, when there is one to remove."""
+        known = self._since.pop((info.stream, info.number), None) is not None
+        return _local_key(info) if known and self._keep_s else None
+
+    def crowded(self, need: int) -> bool:
+        """Whether `need` more bytes of readings would pass the cap."""
+        alerts = max(self._catalog.size(ALERTS), self._reserve)
+        return self._catalog.size(READINGS) + alerts + need > self._most
+
+    def spare(self) -> SegmentInfo | None:
+        """The settled segment to go first, None when there is none."""
+        return next(iter(self._settled(READINGS, ALERTS)), None)
+
+    def next(self, *, full: bool) -> SegmentInfo | None:
+        """The segment to go first, settled or not. `full`: the disk itself is, so that any room counts; else only what
+        makes room for readings."""
+        alerts = self._catalog.size(ALERTS)
+        settled = self._settled(READINGS, ALERTS) if full or alerts > self._reserve else self._settled(READINGS)
+        unsent = [info for info in self._catalog.of(READINGS) if self.may_go(info)]
+        unsent += [i for i in self._catalog.of(ALERTS) if self.may_go(i) and alerts - i.size >= self._reserve]
+        return next(iter(settled + unsent), None)
+
+    def kept(self) -> int:
+        """Bytes on disk that nobody waits for. Thread-safe."""
+        return sum(info.size for info in self._catalog.all() if (info.stream, info.number) in self._since)
+
+    def _settled(self, *streams: str) -> list[SegmentInfo]:
+        return [
+            info
+            for stream in streams
+            for info in self._catalog.of(stream)
+            if (stream, info.number) in self._since and not unsettled(info, self._acks, self._lost)
+        ]
+
+    def _life(self) -> float:
+        return self._before + self._monotonic() - self._start
+
+
+def _local_key(info: SegmentInfo) -> str:
+    return f"{KEPT_KEY}{info.stream}/{info.number}"
+
+
+def _raw(life: float) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.msgpack.encode(int(life)))

@@ -1,0 +1,222 @@
+"""What was acknowledged stays a while, goes first when room is needed, and is owed again when the backend lost it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+from buffer_kit import SMALL, Clock, FaultyDisk, Party, Trust, batch, no_space, row, rows
+from msgspec.structs import replace
+
+from hub.buffer.batch import BufferConfig
+from hub.buffer.buffer import Buffer
+from hub.buffer.journal import ACK_KEY, SPARE_BYTES, Journal, encode_ranges, range_key
+from hub.buffer.rows import ALERTS, READINGS
+
+WEEK = 7 * 86_400.0
+KEPT = replace(SMALL, keep_s=WEEK, segment_s=1e9)
+
+
+class SmallDisk(FaultyDisk):
+    """A disk that tells how much room it has."""
+
+    room = 1 << 40
+
+    def free(self, directory: Path) -> int:
+        return self.room
+
+
+def ack(journal: Journal, stream: str, first: int, last: int) -> dict[str, object]:
+    """LOCAL as `Buffer.acked` puts it."""
+    ranges = journal.acks.of(stream, journal.run).copy()
+    ranges.add(first, last)
+    return {range_key(ACK_KEY, stream, journal.run): msgspec.msgpack.decode(encode_ranges(ranges))}
+
+
+def fill(journal: Journal, segments: int, stream: str = READINGS, start: int = 0) -> int:
+    """Commit until `stream` has so many closed segments and one open. Returns the next free row number."""
+    while len(journal.catalog.of(stream)) <= segments:
+        made = rows(start, 500)
+        journal.commit(batch(made) if stream == READINGS else batch([], made))
+        start += 500
+    return start
+
+
+def numbers(journal: Journal, stream: str = READINGS) -> list[int]:
+    return [info.number for info in journal.catalog.of(stream)]
+
+
+def test_an_acked_segment_stays_its_time_over_restarts_and_no_jump_of_the_clock_shortens_it(
+    party: Party, tmp_path: Path
+) -> None:
+    clock = Clock()
+    journal = party.journal(tmp_path, clock=clock, config=KEPT)
+    fill(journal, 2)
+    first = journal.catalog.of(READINGS)[0]
+    journal.commit(batch(rows(90_000, 1), local=ack(journal, READINGS, 1, first.last)))
+    assert first.path.exists()
+    assert journal.keeping.kept() == first.size
+    for day in range(3):
+        clock.advance(86_400)
+        clock.wall += 40 * 365 * 86_400  # and back: a clock without a battery
+        journal.commit(batch(rows(91_000 + day, 1)))
+        clock.wall -= 40 * 365 * 86_400
+    assert first.path.exists()
+    journal.commit(batch(rows(92_000, 1)))
+    journal.close()
+    clock.mono = 5.0  # another boot
+    again = party.journal(tmp_path, clock=clock, config=KEPT)
+    for day in range(4):
+        assert first.path.exists(), day
+        again.commit(batch(rows(93_000 + day, 1)))
+        clock.advance(86_400 + 300)
+    again.commit(batch(rows(95_000, 1)))
+    assert not first.path.exists()
+    backend = party.reader()
+    backend.drain(again)
+    assert backend.gaps == []
+
+
+def test_room_is_made_by_acked_readings_then_acked_alerts_then_unacked_readings_declared(
+    party: Party, tmp_path: Path
+) -> None:
+    config = replace(KEPT, max_bytes=16 * SMALL.segment_bytes)
+    disk = SmallDisk()
+    journal = party.journal(tmp_path, disk, config=config)
+    fill(journal, 2, ALERTS, 1_000_000)
+    fill(journal, 4)
+    readings, alerts = journal.catalog.of(READINGS), journal.catalog.of(ALERTS)
+    acked = ack(journal, READINGS, readings[1].first, readings[1].last) | ack(journal, ALERTS, 1, alerts[0].last)
+    journal.commit(batch([row(80_000)], local=acked))
+    assert journal.keeping.kept() == readings[1].size + alerts[0].size
+    gone = []
+    for _ in range(4):
+        before = {(info.stream, info.number) for info in journal.catalog.all()}
+        assert journal.relieve(unsent=True)
+        gone += before - {(info.stream, info.number) for info in journal.catalog.all()}
+    assert gone == [
+        (READINGS, readings[1].number), (ALERTS, alerts[0].number), (READINGS, readings[0].number),
+        (READINGS, readings[2].number),
+    ]  # fmt: skip
+    assert journal.evicted == 2
+    backend = party.reader()
+    backend.drain(journal)
+    assert [(gap.stream, gap.first, gap.last, gap.reason) for gap in backend.gaps] == [
+        (READINGS, info.first, info.last, "evicted") for info in (readings[0], readings[2])
+    ]
+
+
+def test_unacked_alerts_keep_their_reserve_and_beyond_it_go_last_and_declared(party: Party, tmp_path: Path) -> None:
+    config = replace(KEPT, max_bytes=16 * 3 * SMALL.segment_bytes)  # the reserve: three segments
+    journal = party.journal(tmp_path, config=config)
+    start = fill(journal, 2, ALERTS, 1_000_000)
+    fill(journal, 1)
+    while journal.relieve(unsent=True):
+        pass
+    assert numbers(journal, ALERTS) == [1, 2, 3]
+    assert len(numbers(journal)) == 1  # the open one
+    fill(journal, 5, ALERTS, start)
+    held = journal.catalog.of(ALERTS)
+    while journal.relieve(unsent=True):
+        pass
+    left = journal.catalog.of(ALERTS)
+    assert journal.catalog.size(ALERTS) >= config.max_bytes // 16
+    assert 3 <= len(left) < len(held)
+    backend = party.reader()
+    backend.drain(journal)
+    gone = [(ALERTS, info.first, info.last) for info in held if info.number < left[0].number]
+    assert gone == [(gap.stream, gap.first, gap.last) for gap in backend.gaps if gap.stream == ALERTS]
+
+
+def test_the_cap_leaves_alerts_their_room(party: Party, tmp_path: Path) -> None:
+    config = replace(KEPT, max_bytes=16 * SMALL.segment_bytes)
+    journal = party.journal(tmp_path, config=config)
+    for at in range(60):
+        journal.commit(batch(rows(at * 2000, 2000)))
+        assert journal.catalog.size(READINGS) <= config.max_bytes * 15 // 16
+    assert journal.evicted > 0
+
+
+def test_what_is_only_kept_leaves_a_disk_that_gets_scarce_and_no_gap_is_told(party: Party, tmp_path: Path) -> None:
+    disk = SmallDisk()
+    journal = party.journal(tmp_path, disk, config=KEPT)
+    fill(journal, 3)
+    segments = journal.catalog.of(READINGS)
+    journal.commit(batch([row(80_000)], local=ack(journal, READINGS, 1, segments[1].last)))
+    journal.commit(batch([row(80_001)]))
+    assert all(info.path.exists() for info in segments)
+    disk.room = SPARE_BYTES - 1
+    journal.commit(batch([row(80_002)]))
+    assert [info.path.exists() for info in segments] == [False, False, True, True]
+    backend = party.reader()
+    backend.drain(journal)
+    assert backend.gaps == []
+
+
+async def test_a_full_disk_takes_what_is_kept_at_once_and_nothing_else(party: Party, tmp_path: Path) -> None:
+    disk = SmallDisk()
+    config = replace(KEPT, window_s=3600.0)
+    buffer = _open(party, tmp_path, config, disk)
+    buffer.start(asyncio.get_running_loop())
+    try:
+        for version in (2, 3, 4):
+            buffer.append(row(version))
+            await buffer.flush()
+            buffer.retrust(Trust(version, party.trust.recipients))
+        buffer.acked(READINGS, buffer.run, [(1, 2)])
+        buffer.append(row(10))
+        await buffer.flush()
+        assert buffer.status().kept > 0
+        segments = buffer.status().segments
+        disk.fail["write"] = [no_space()] * 2
+        buffer.append(row(11))
+        await _until_written(buffer)
+        assert buffer.status().kept == 0
+        assert buffer.status().segments <= segments - 2 + 1
+        assert buffer.status().evicted == 0
+    finally:
+        await buffer.close()
+
+
+async def test_what_the_backend_lost_is_owed_again_and_not_given_up_without_a_word(
+    party: Party, tmp_path: Path
+) -> None:
+    buffer = _open(party, tmp_path, replace(KEPT, window_s=3600.0, idle_s=0.0))
+    buffer.start(asyncio.get_running_loop())
+    for version in (2, 3):
+        buffer.append(row(version))
+        await buffer.flush()
+        buffer.retrust(Trust(version, party.trust.recipients))
+    run = buffer.run
+    buffer.append(row(9))
+    buffer.acked(READINGS, run, [(1, 3)])
+    await buffer.flush()
+    assert (buffer.status().records, buffer.status().kept > 0) == (1, True)
+    buffer.unacked(READINGS, run, [(2, 2), (7, 900)])
+    buffer.unacked(READINGS, b"a run not there.", [(1, 5)])
+    assert list(buffer.acks.of(READINGS, run)) == [(1, 1)]
+    assert buffer.status().records == 2
+    await buffer.close()
+    again = _open(party, tmp_path, KEPT)
+    assert list(again.acks.of(READINGS, run)) == [(1, 1)]
+    assert again.status().records == 2
+    await again.close()
+
+
+def _open(party: Party, directory: Path, config: BufferConfig, disk: FaultyDisk | None = None) -> Buffer:
+    return Buffer.open(
+        directory, hub="hub-test", identity=party.identity, store_key=party.store_key, trust=party.trust,
+        clock=Clock(), config=config, disk=disk,
+    )  # fmt: skip
+
+
+async def _until_written(buffer: Buffer) -> None:
+    async with asyncio.timeout(20):
+        while buffer.status().pending_rows or buffer.status().error:
+            await asyncio.sleep(0.01)
+            if not buffer.status().error:
+                try:
+                    await buffer.flush()
+                except Exception:
+                    await asyncio.sleep(0)
