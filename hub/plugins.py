@@ -41,7 +41,7 @@ class Plugins:
         health = Health(name=instance.name, type=instance.type, since=self._clock.now())
         self.health.append(health)
         try:
-            integration, config = self._load(instance)
+            integration, config = load(instance, self._registry)
         except (PluginError, ConfigError) as error:
             # Only itself: the rest of the hub starts without it.
             health.state, health.error = STOPPED, str(error)
@@ -57,17 +57,20 @@ class Plugins:
         supervisor = Supervisor(health, run, self._clock)
         return supervisor
 
-    def _load(self, instance: Instance) -> tuple[Integration, Any]:
-        plugin = self._registry.plugins[instance.type]
-        if not plugin.shipped and instance.isolation != "none":
-            raise PluginError(
-                f"{plugin} is not part of this distribution; it runs only in the hub's own process, with all the "
-                f"hub's rights. If you accept that, set integrations.{instance.name}.isolation: none"
-            )
-        integration = self._registry.integration(instance.type)
-        if isinstance(instance.config, integration.config):
-            return integration, instance.config
-        return integration, _validated(integration.config, instance)
+
+def load(instance: Instance, registry: Registry) -> tuple[Integration, Any]:
+    """The integration of an instance and its configuration, read by the plugin's own model. Raises PluginError, also
+    for a stranger that nobody allowed to run in this process, and ConfigError."""
+    plugin = registry.plugins[instance.type]
+    if not plugin.shipped and instance.isolation != "none":
+        raise PluginError(
+            f"{plugin} is not part of this distribution; it runs only in the hub's own process, with all the "
+            f"hub's rights. If you accept that, set integrations.{instance.name}.isolation: none"
+        )
+    integration = registry.integration(instance.type)
+    if isinstance(instance.config, integration.config):
+        return integration, instance.config
+    return integration, _validated(integration.config, instance)
 
 
 def declared_hosts(instances: list[Instance]) -> list[Host]:

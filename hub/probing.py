@@ -1,0 +1,46 @@
+"""Is what the configuration names reachable? One question to each integration, all at once, nothing changed."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from hub.config.build import Instance
+from hub.errors import HubError
+from hub.plugins import load
+from hub.registry import Registry
+
+PROBE_S = 20.0
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What became of one probe: `ok` None when the integration has none, or the instance is switched off."""
+
+    name: str
+    type: str
+    ok: bool | None
+    said: str
+
+
+async def probe(instances: list[Instance], registry: Registry, seconds: float = PROBE_S) -> list[Finding]:
+    """Probe every instance, each for at most so many seconds. Never raises for what a plugin does."""
+    return await asyncio.gather(*(_probe(instance, registry, seconds) for instance in instances))
+
+
+async def _probe(instance: Instance, registry: Registry, seconds: float) -> Finding:
+    if not instance.enabled:
+        return Finding(instance.name, instance.type, None, "switched off")
+    try:
+        integration, config = load(instance, registry)
+        if integration.probe is None:
+            return Finding(instance.name, instance.type, None, "has no probe")
+        async with asyncio.timeout(seconds):
+            said = await integration.probe(config)
+    except TimeoutError:
+        return Finding(instance.name, instance.type, False, f"no answer within {seconds:.0f} s")
+    except HubError as error:
+        return Finding(instance.name, instance.type, False, str(error))
+    except Exception as error:  # a plugin's own mistake is its finding, not this command's end
+        return Finding(instance.name, instance.type, False, f"its probe failed: {type(error).__name__}: {error}")
+    return Finding(instance.name, instance.type, True, said)

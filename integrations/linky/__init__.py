@@ -1,0 +1,210 @@
+"""Linky and older French electricity meters by their customer output (TIC), historic and standard, over a serial line.
+
+One integration is one port, and one port is one meter. The meter's address and PRM never leave this module: the
+device has the name that the configuration gives it, and a meter other than the first one heard is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+from contextlib import aclosing
+from datetime import timedelta
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field
+
+import hub
+from integrations.linky.decode import METRICS, Meter, decode
+from integrations.linky.frames import Frame
+
+__all__ = ["Config", "DeviceSettings", "probe", "register_integrations", "run"]
+
+DAY = timedelta(days=1)
+STRANGE = 3
+DWELLING = ("energy", "tariff_option", "power_subscribed", "overload", "tamper")
+"""What a dwelling's meter says without anybody's consent: no load curve, no instantaneous power, once a day."""
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        raise ValueError("expected a time zone of the IANA database, like Europe/Paris or Indian/Reunion") from None
+    return name
+
+
+class Config(hub.Config):
+    """One serial port with one meter behind it."""
+
+    port: str = Field(description="The serial port, best by its fixed name: /dev/serial/by-id/…", min_length=1)
+    mode: Literal["auto", "historic", "standard"] = Field(
+        default="auto", description="historic is 1,200 bit/s, standard 9,600; auto tries both and remembers."
+    )
+    interval: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=DAY)] = Field(
+        default=timedelta(hours=1), description="Time between two reports. Of a dwelling it is never below a day."
+    )
+    timezone: Annotated[str, AfterValidator(_zone)] = Field(
+        default="Europe/Paris", description="IANA name: the meter tells local legal time."
+    )
+
+
+class DeviceSettings(hub.Config):
+    """What is behind the meter."""
+
+    premises: Literal["dwelling", "building"] = Field(
+        default="dwelling",
+        description="A dwelling's meter gives its energy once a day, no more; the common services of a building all.",
+    )
+    meter: str = Field(
+        default="",
+        pattern=r"^(\d{6})?$",
+        description="Last six digits of the meter's address; needed once, when another meter took its place.",
+    )
+
+
+async def run(config: Config, session: hub.Session) -> None:
+    """Read and report until cancelled. Raises NotReady while the line is silent, AuthFailed when another meter is on
+    it than before."""
+    from integrations.linky.line import frames  # serialx: only where a meter is read
+
+    latest = Latest(config, session)
+    found: list[int] = []
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            telling = tasks.create_task(latest.tell(), name=f"{session.name} tell")
+            try:
+                async with aclosing(frames(config.port, _speeds(config, session), found)) as heard:
+                    async for frame in heard:
+                        if session.state.get("speed") != found[-1]:
+                            session.state.put("speed", found[-1])
+                        _take(frame, latest, config, session)
+            finally:
+                telling.cancel()
+    except BaseExceptionGroup as group:  # the supervisor judges one error, not a group
+        raise group.exceptions[0] from group.exceptions[0].__cause__
+
+
+def _take(frame: Frame, latest: Latest, config: Config, session: hub.Session) -> None:
+    """A frame with a bad group gives nothing: noise that one checksum caught may have passed another, and the next
+    frame comes within two seconds."""
+    try:
+        meter = None if frame.bad else decode(frame, ZoneInfo(config.timezone))
+    except hub.DecodeError as error:
+        session.dropped(latest.device, error)
+        return
+    for reason in frame.bad:
+        session.dropped(latest.device, hub.DecodeError(reason))
+    if meter is not None:
+        latest.take(meter)
+
+
+def _speeds(config: Config, session: hub.Session | None) -> list[int]:
+    from integrations.linky.line import SPEEDS
+
+    if config.mode != "auto":
+        return [SPEEDS[config.mode]]
+    known = session.state.get("speed") if session else None
+    return sorted(SPEEDS.values(), key=lambda speed: speed != known)
+
+
+class Latest:
+    """The newest frame of the meter, and what of it is told when."""
+
+    def __init__(self, config: Config, session: hub.Session) -> None:
+        self._config, self._session = config, session
+        self._meter: Meter | None = None
+        self._strange = 0  # frames of another meter in a row
+        self._came = asyncio.Event()
+
+    @property
+    def device(self) -> str:
+        """Its id, as configured; what it would be when none is."""
+        devices = self._session.devices.all()
+        return devices[0].id if devices else f"linky:{self._session.name}"
+
+    def take(self, meter: Meter) -> None:
+        """Keep a frame. Raises AuthFailed when it is another meter's."""
+        known = self._session.devices.get(self.device)
+        if known is None:
+            self._session.found(hub.Candidate(id=self.device, integration=self._session.name, model=meter.model))
+            return
+        if not self._recognises(meter, _settings(known).meter):
+            self._session.dropped(known.id, hub.DecodeError("tic-other-meter"))
+            return
+        for reason in meter.unknown:
+            self._session.dropped(known.id, hub.DecodeError(reason))
+        self._session.declare(known.id, model=meter.model)
+        self._meter = meter
+        self._came.set()
+
+    def _recognises(self, meter: Meter, pinned: str) -> bool:
+        """The first meter heard is the meter; its address is kept as a salted digest only. Several frames of another
+        in a row are no noise."""
+        kept = self._session.state.get("meter")
+        same = kept is None or hmac.compare_digest(_digest(kept[0], meter.serial), kept[1])
+        if meter.serial.endswith(pinned) and (pinned or same):
+            self._strange = 0
+            if kept is None or not same:
+                self._remember(meter)
+            return True
+        self._strange += 1
+        if self._strange >= STRANGE:
+            raise hub.AuthFailed(
+                f"another meter is on {self._config.port} than before: if it was replaced, set `meter` of "
+                f"{self.device} to the last six digits of its address, which its display shows"
+            )
+        return False
+
+    def _remember(self, meter: Meter) -> None:
+        salt = secrets.token_bytes(16)
+        self._session.state.put("meter", [salt, _digest(salt, meter.serial)])
+
+    async def tell(self) -> None:
+        """Report the newest frame now and then; a frame is told once."""
+        await self._came.wait()
+        known = self._session.devices.get(self.device)
+        private = known is None or _settings(known).premises == "dwelling"
+        async for _ in self._session.every(max(self._config.interval, DAY) if private else self._config.interval):
+            await self._came.wait()
+            self._came.clear()
+            if self._meter is not None:
+                await self._report(self._meter, private)
+
+    async def _report(self, meter: Meter, private: bool) -> None:
+        proof = hub.Proof(scheme="tic")
+        values = {key: value for key, value in meter.values.items() if not private or key in DWELLING}
+        if values:
+            await self._session.emit(hub.Report(device=self.device, values=values, proof=proof))
+        for stamp, moment in [] if private else meter.dated:
+            key = "at/" + "".join(moment)
+            if stamp.degraded or self._session.state.get(key) == stamp.time:
+                continue
+            self._session.state.put(key, stamp.time)
+            await self._session.emit(hub.Report(device=self.device, values=moment, time=stamp.time, proof=proof))
+
+
+def _settings(device: hub.Device) -> DeviceSettings:
+    return DeviceSettings.model_validate(device.settings)
+
+
+def _digest(salt: bytes, serial: str) -> bytes:
+    return hashlib.sha256(salt + serial.encode()).digest()
+
+
+async def probe(config: Config) -> str:
+    """Wait for one frame. Raises NotReady when none comes."""
+    from integrations.linky.line import frames
+
+    async with aclosing(frames(config.port, _speeds(config, None), [])) as heard:
+        async for frame in heard:
+            return f"{decode(frame, ZoneInfo(config.timezone)).model} speaks the {frame.mode} mode"
+    raise hub.NotReady(f"{config.port} ended")
+
+
+@hub.hookimpl
+def register_integrations(register: hub.Register) -> None:
+    register("linky", Config, run, device=DeviceSettings, metrics=METRICS, probe=probe)

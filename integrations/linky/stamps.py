@@ -1,0 +1,49 @@
+"""Timestamps of a meter: season, two digits each of year, month, day, hour, minute, second, in local legal time.
+
+Enedis-NOI-CPT_54E §6.2.1: H or h is winter, E or e is summer; a small letter says that the meter's clock is degraded.
+A space says that the season is not known.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import hub
+
+_STAMP = re.compile(r"([HhEe ])(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})", re.ASCII)
+
+
+class Stamp(NamedTuple):
+    """Unix seconds, and whether the meter's own clock is degraded (its battery is flat, it was not set)."""
+
+    time: float
+    degraded: bool
+
+
+def read_stamp(text: str, zone: ZoneInfo) -> Stamp:
+    """Raises DecodeError `tic-stamp` for what is no moment of that zone."""
+    found = _STAMP.fullmatch(text)
+    if found is None:
+        raise hub.DecodeError("tic-stamp", "not a timestamp")
+    season, *numbers = found.groups()
+    year, month, day, hour, minute, second = map(int, numbers)
+    try:
+        naive = datetime(2000 + year, month, day, hour, minute, second)
+    except ValueError as error:
+        raise hub.DecodeError("tic-stamp", "not a date") from error
+    offset = _offset(naive, season, zone)
+    return Stamp((naive - offset - _EPOCH).total_seconds(), season.islower())
+
+
+def _offset(naive: datetime, season: str, zone: ZoneInfo) -> timedelta:
+    """Of local time to UTC. The season that the meter tells counts, also in the hour that comes twice."""
+    winter, summer = (zone.utcoffset(naive.replace(month=month, day=1)) or timedelta(0) for month in (1, 7))
+    if season == " " or winter == summer:
+        return zone.utcoffset(naive) or timedelta(0)
+    return summer if season in "Ee" else winter
+
+
+_EPOCH = datetime(1970, 1, 1)

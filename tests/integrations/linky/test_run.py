@@ -1,0 +1,190 @@
+"""The integration on a pseudo-terminal: another process writes what a meter writes, the real serial library reads."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import hub
+from hub.testing import FakeSession
+from integrations.linky import Config, Latest, probe, run
+from integrations.linky import line as line_module
+
+BUILDING = hub.Device(id="linky:tgbt", integration="linky", place="tgbt", settings={"premises": "building"})
+DWELLING = hub.Device(id="linky:flat", integration="linky", place="flat")
+
+
+@contextmanager
+def meter(mode: str, tmp_path: Path, serial: str = "021875123456") -> Iterator[str]:
+    """A simulated meter in a process of its own; its port."""
+    command = [sys.executable, "-m", "integrations.linky.sim", "--mode", mode, "--serial", serial, "--interval", "0.05"]
+    process = subprocess.Popen(
+        [*command, "--link", str(tmp_path / "port")], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3]
+    )
+    try:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())["port"]
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+async def until(what: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not what():
+            await asyncio.sleep(0.01)
+
+
+async def listen(config: Config, session: FakeSession, enough: Callable[[], bool]) -> None:
+    """Run the integration until it has told enough."""
+    task = asyncio.create_task(run(config, session))
+    waiting = asyncio.create_task(until(enough))
+    done, _ = await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    task.cancel()
+    waiting.cancel()
+    await asyncio.gather(task, waiting, return_exceptions=True)
+    for ended in done:
+        ended.result()
+
+
+@pytest.mark.parametrize(("mode", "speed"), [("standard", 9600), ("historic", 1200)])
+async def test_a_buildings_meter_is_read_in_either_mode(mode: str, speed: int, tmp_path: Path) -> None:
+    session = FakeSession("linky", devices=[BUILDING])
+    with meter(mode, tmp_path) as port:
+        await listen(Config(port=port), session, lambda: bool(session.reports))
+        assert await probe(Config(port=port)) == (
+            f"Sagemcom Linky, single-phase{', TIC 02' if mode == 'standard' else ''} speaks the {mode} mode"
+        )
+    report = session.reports[0]
+    assert report.device == "linky:tgbt"
+    assert report.values["energy"] > 4000  # type: ignore[operator]
+    assert 700 <= report.values["apparent_power"] < 1300  # type: ignore[operator]
+    assert report.proof == hub.Proof(scheme="tic")
+    assert session.drops == []
+    told = json.dumps([str(item) for item in (session.reports, session.declared, session.candidates)])
+    assert "021875123456" not in told
+    assert "09876543210987" not in told, "the PRM of the subscriber left the module"
+
+
+async def test_the_load_curve_is_told_once_at_its_own_time(tmp_path: Path) -> None:
+    session = FakeSession("linky", devices=[BUILDING])
+    session.turns = None
+    with meter("standard", tmp_path) as port:
+        task = asyncio.create_task(run(Config(port=port, interval=timedelta(seconds=1)), session))
+        await until(lambda: len(session.reports) >= 3)
+        for _ in range(5):
+            await session.clock.advance(1.0)
+            await asyncio.sleep(0.1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    loads = [report for report in session.reports if "load_mean" in report.values]
+    assert len(loads) == 1
+    assert loads[0].time is not None
+    assert loads[0].time % 1800 == 0
+    assert len([report for report in session.reports if "energy" in report.values]) > 2
+
+
+async def test_a_dwelling_gives_its_energy_and_no_load(tmp_path: Path) -> None:
+    session = FakeSession("linky", devices=[DWELLING])
+    with meter("standard", tmp_path) as port:
+        await listen(Config(port=port, interval=timedelta(seconds=1)), session, lambda: bool(session.reports))
+    assert {key for report in session.reports for key in report.values} == {
+        "energy", "tariff_option", "power_subscribed", "overload", "tamper",
+    }  # fmt: skip
+
+
+async def test_a_dwelling_is_told_once_a_day_whatever_the_interval(tmp_path: Path) -> None:
+    asked: list[timedelta] = []
+
+    class Session(FakeSession):
+        def every(self, interval: timedelta):  # type: ignore[no-untyped-def]
+            asked.append(interval)
+            return super().every(interval)
+
+    session = Session("linky", devices=[DWELLING])
+    with meter("standard", tmp_path) as port:
+        await listen(Config(port=port, interval=timedelta(seconds=1)), session, lambda: bool(session.reports))
+    assert asked == [timedelta(days=1)]
+
+
+async def test_another_meter_is_refused_until_a_person_says_that_it_was_replaced(tmp_path: Path) -> None:
+    session = FakeSession("linky", devices=[BUILDING])
+    with meter("standard", tmp_path) as port:
+        await listen(Config(port=port), session, lambda: bool(session.reports))
+    session.reports.clear()
+    assert "021875123456" not in str(session.state)
+    with meter("standard", tmp_path, "021875999999") as port:
+        with pytest.raises(hub.AuthFailed, match="another meter"):
+            await listen(Config(port=port), session, lambda: bool(session.reports))
+        assert session.reports == []
+        assert "tic-other-meter" in [reason for _, reason in session.drops]
+        session.devices.put(msgspec.structs.replace(BUILDING, settings={"premises": "building", "meter": "999999"}))
+        await listen(Config(port=port), session, lambda: bool(session.reports))
+        session.devices.put(BUILDING)  # the setting is needed once only
+        session.reports.clear()
+        await listen(Config(port=port), session, lambda: bool(session.reports))
+
+
+def test_one_frame_of_another_meter_is_noise() -> None:
+    from zoneinfo import ZoneInfo
+
+    from integrations.linky import sim
+    from integrations.linky.decode import decode
+    from integrations.linky.frames import Framer
+
+    session = FakeSession("linky", devices=[BUILDING])
+    latest = Latest(Config(port="/dev/null"), session)
+    for serial in ("021875123456", "021875123457", "021875123457", "021875123456", "021875123457", "021875123456"):
+        (frame,) = Framer().feed(sim.historic(serial, 1, 2, 300))
+        latest.take(decode(frame, ZoneInfo("Europe/Paris")))
+    assert [reason for _, reason in session.drops] == ["tic-other-meter"] * 3
+
+
+async def test_a_meter_that_is_not_configured_is_a_candidate_and_tells_nothing(tmp_path: Path) -> None:
+    session = FakeSession("linky")
+    with meter("standard", tmp_path) as port:
+        await listen(Config(port=port), session, lambda: bool(session.candidates))
+    assert session.reports == []
+    assert session.candidates[0].id == "linky:linky"
+    assert session.candidates[0].model == "Sagemcom Linky, single-phase, TIC 02"
+
+
+async def test_a_silent_line_a_missing_port_and_an_unplugged_one_say_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import os
+    import tty
+
+    session = FakeSession("linky", devices=[BUILDING])
+    with pytest.raises(hub.NotReady, match="cannot be opened"):
+        await run(Config(port=str(tmp_path / "nothing")), session)
+    monkeypatch.setattr(line_module, "DETECT_S", 0.05)
+    ours, theirs = os.openpty()
+    tty.setraw(theirs)
+    try:
+        with pytest.raises(hub.NotReady, match="nothing came: is the module wired"):
+            await run(Config(port=os.ttyname(theirs)), session)
+        monkeypatch.setattr(line_module, "DETECT_S", 0.5)
+        noise = asyncio.get_running_loop().call_later(0.2, os.write, ours, b"noise")
+        with pytest.raises(hub.NotReady, match="5 bytes that are no frame"):
+            await run(Config(port=os.ttyname(theirs)), session)
+        noise.cancel()
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    with meter("historic", tmp_path) as port:
+        task = asyncio.create_task(run(Config(port=port), session))
+        await until(lambda: bool(session.reports))
+    with pytest.raises(hub.NotReady, match="is gone"):
+        await task
