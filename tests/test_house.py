@@ -213,6 +213,14 @@ def test_a_block_that_differs_from_its_file_is_found_and_renewed(docs: ModuleTyp
     assert len(list(docs.injected([page], write=False))) == 1
 
 
+def test_a_docstring_is_injected_as_the_module_says_it(docs: ModuleType, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("x\n<!-- inject: format.py#docstring -->\n<!-- /inject -->\n")
+    (tmp_path / "format.py").write_text('"""A label.\n\n    ends in \\\\0\n\nEnd.\n"""\n\nx = 1\n')
+    assert list(docs.injected([page], write=True)) == []
+    assert "```text\nA label.\n\n    ends in \\0\n\nEnd.\n```\n" in page.read_text()
+
+
 def test_a_block_that_is_never_closed_is_found(docs: ModuleType, tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("x\n<!-- inject: plugin.py -->\n")

@@ -4,11 +4,13 @@
     python tools/check_docs.py --write    rewrite generated pages and injected blocks first
 
 An injected block stands between `<!-- inject: path/of/the/file -->` and `<!-- /inject -->` and equals that file,
-the path being relative to the root. `path#name` takes the part between the file's lines `# [name]` and `# [/name]`.
+the path being relative to the root. `path#name` takes the part between the file's lines `# [name]` and `# [/name]`;
+`path.py#docstring` takes what the module says of itself.
 """
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -99,10 +101,13 @@ def _renew(match: re.Match[str]) -> str:
         source = (ROOT / file).read_text()
     except OSError:
         return f"{match[1]}no such file: {file}\n{match[4]}"
-    if part:
+    language = LANGUAGES.get(Path(file).suffix, "text")
+    if part == "docstring":
+        source, language = ast.get_docstring(ast.parse(source)) or f"no docstring: {file}", "text"
+    elif part:
         found = re.search(rf"^ *# \[{part}\]\n(.*?)^ *# \[/{part}\]$", source, re.DOTALL | re.MULTILINE)
         source = found[1] if found else f"no such part: {match['source']}"
-    return f"{match[1]}```{LANGUAGES.get(Path(file).suffix, 'text')}\n{source.strip()}\n```\n{match[4]}"
+    return f"{match[1]}```{language}\n{source.strip()}\n```\n{match[4]}"
 
 
 def readmes() -> Iterator[str]:

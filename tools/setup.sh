@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Set-up for developers and for the demo: .venv with the pinned packages, and the Debian packages of the peers
-# that tests talk to. Does only what is missing; says each step. Usage: tools/setup.sh demo|test
+# Set-up for developers and for the demo: .venv with the pinned packages, and the peers that tests talk to, from
+# Debian and from npm. Does only what is missing; says each step. Usage: tools/setup.sh demo|test
 set -euo pipefail
 cd "$(dirname "$0")/.."
 goal=${1:-test}
 venv=.venv
 stamp=$venv/.ilot-setup
+peers=tests/peers/node
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
@@ -23,6 +24,9 @@ if [ "$goal" = test ]; then
         "strace strace"
         "e2fsprogs /usr/sbin/mkfs.ext4"
         "libfaketime /usr/share/doc/libfaketime"
+        "python3-dbusmock /usr/lib/python3/dist-packages/dbusmock"
+        "nodejs node"
+        "npm npm"
     )
 fi
 
@@ -53,11 +57,25 @@ find_python() {
     return 1
 }
 
+# Independent implementations in JavaScript, from the lock file: each package's hash is checked, no script of it is run.
+install_node_peers() {
+    local wanted
+    wanted=$(cat $peers/package.json $peers/package-lock.json $peers/.npmrc | sha256sum | cut -d' ' -f1)
+    [ "$(cat $peers/node_modules/.ilot-setup 2>/dev/null)" != "$wanted" ] || return 0
+    node -e 'const [a, b] = process.versions.node.split("."); process.exit(+a > 20 || (+a === 20 && +b >= 19) ? 0 : 1)' ||
+        die "Node.js 20.19 or newer is needed for the tests' peers, this machine has $(node --version)"
+    say "installing the tests' peers from $peers/package-lock.json, hashes checked"
+    (cd $peers && npm ci --loglevel=error </dev/null >&2) ||
+        die "npm could not install the tests' peers: see above. Is the package registry of this machine reachable?"
+    printf '%s\n' "$wanted" >$peers/node_modules/.ilot-setup
+}
+
 missing=()
 for line in "${needed[@]}"; do
     present "${line#* }" || missing+=("${line%% *}")
 done
 [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}"
+[ "$goal" != test ] || install_node_peers
 
 python=$(find_python) || { install_packages python3 python3-venv; python=$(find_python); } ||
     die "Python 3.11 or newer is needed and this machine's packages do not have it"

@@ -1,11 +1,12 @@
 """The sealed store-and-forward buffer: its format, and the names the rest of the hub uses.
 
-This page is the specification. From it, the two documents it names (`hub.buffer.ints` and `hub.buffer.columns`, for
-what is inside a block) and the cited standards, a reader can be written without this code.
+This page is the specification. From it, the three documents it names (`hub.buffer.bodies`, `hub.buffer.columns` and
+`hub.buffer.ints`, for what is inside a record) and the cited standards, a reader can be written without this code.
+Section 6 says in which order it works; `tests/peers/node` is one.
 
 Notation
     ‖               concatenation
-    u8 … u64        unsigned, big-endian
+    u8 … u64        unsigned, big-endian; so are all numbers in headers and in lp
     lp(a, b, …)     each part prefixed by its length in bytes, u32
     H               SHA-256
     text            UTF-8
@@ -34,8 +35,8 @@ version of this format); records follow without padding.
          0     4  marker C5 49 6C 9D
          4     4  length of the payload, at most 1 MiB
          8     1  kind
-         9     1  flags: 0; a reader skips records with any other value
-        10     2  readings in this record
+         9     1  flags: 0; a reader skips records with any other value, like damage
+        10     2  readings in this record: of a BLOCK; 0 in other kinds
         12     8  seq of a BLOCK, GAP, CLOCK · first seq of the segment in EPOCH · own counter, from 1, in TABLE, LOCAL
         20     8  readings of this (run, stream) so far, those of this record included
         28     4  Unix seconds of the commit, by the hub's clock at that time, sure or not
@@ -53,7 +54,8 @@ version of this format); records follow without padding.
     LOCAL 6     no      the hub's own small state, under a key of its own. In `readings` only; never leaves the hub
 
 EPOCH and TABLE are written twice, the same bytes: at once, and again at the beginning of the next commit. A reader
-takes the first intact copy. Damage is skipped by searching the next marker with a valid header and payload checksum.
+takes the first intact copy. Damage is skipped by searching the next marker, from the byte after the one where no
+intact record stood, with a valid header and payload checksum. Checksums find damage; only signatures tell who wrote.
 
 3. Epoch
 
@@ -66,8 +68,13 @@ takes the first intact copy. Damage is skipped by searching the next marker with
     payload         body ‖ lp(cap_1 … cap_n)                eid  H(payload)
     signature       IDENTITY over "ilot/epoch-sig/1\\0" ‖ payload
 
+X-Wing (draft-connolly-cfrg-xwing-kem) makes of the two secrets SHA3-256(ML-KEM-768's ‖ X25519's ‖ X25519 ciphertext ‖
+X25519 public key ‖ 5C 2E 2F 2F 5E 5C); these 32 bytes are the shared_secret of HPKE's key schedule, as they are.
+
 hub, stream and cipher are text; the cipher is "aes-256-gcm" or "chacha20-poly1305". Numbers are u64. A recipient's
-public key is 1,184 bytes of ML-KEM-768 (FIPS 203) and 32 of X25519 (RFC 7748); kid = H of these. The previous run is
+public key is 1,184 bytes of ML-KEM-768 (FIPS 203) and 32 of X25519 (RFC 7748); kid = H of these 1,216. A cap is 1,168
+bytes: 1,088 of ML-KEM-768, 32 of X25519, then k encrypted and its tag. IDENTITY is Ed25519; its public key, 32 bytes,
+was pinned by the backend when the hub was enrolled, and stands in no segment. The previous run is
 the last one that left a record in this stream: 16 zero bytes, 0 and 32 zero bytes when there is none; its digest is
 zeros when its last record is damaged. The number of kids follows from the number of parts, (parts − 13) / 2.
 
@@ -78,8 +85,9 @@ zeros when its last record is damaged. The number of kids follows from the numbe
     signature       e over "ilot/rec/1\\0" ‖ eid ‖ H(header ‖ payload)
     digest          H(header ‖ payload ‖ signature)
 
-zstd is one finished frame (RFC 8878) whose content is at most 1 MiB. LOCAL is sealed with the key
-HMAC-SHA256(store key, "ilot/local/1\\0" ‖ eid) instead of k. A number is never sealed twice under one epoch.
+header is the record's first 36 bytes, checksum included. zstd is one finished frame (RFC 8878), which does not tell
+the size of its content: at most 1 MiB. LOCAL is sealed with the key HMAC-SHA256(store key, "ilot/local/1\\0" ‖ eid)
+instead of k. A number is never sealed twice under one epoch.
 
 Contents of TABLE, GAP, CLOCK and LOCAL are msgpack arrays, stated in `hub.buffer.bodies`; of BLOCK, in
 `hub.buffer.columns`.
@@ -102,8 +110,22 @@ another segment under another epoch. Therefore:
   stays as long as is configured (7 days), so that a backend that lost what it had acknowledged can ask for it. The last
   segment of a stream that has a record is kept until there is a newer one: it names this run for the next.
 - When the directory reaches its cap, or the disk is full, closed segments go in this order: settled ones of `readings`,
-  settled ones of `alerts`, then, declared, the oldest of `readings`, and of `alerts` what is beyond the sixteenth of the
-  cap that is theirs alone. With less than 64 MiB free on the disk, settled ones go too.
+  settled ones of `alerts`, then, declared, the oldest of `readings`, and of `alerts` what is beyond the sixteenth of
+  the cap that is theirs alone. With less than 64 MiB free on the disk, settled ones go too.
+
+6. Reading
+
+A reader has files, a recipient's private key and the identity of the hub.
+
+1. It finds the intact records of a file (section 2). The first 8 bytes may be damaged: records begin at byte 8.
+2. It takes the first EPOCH whose signature holds, finds the kid of its key among kid_1 … kid_n, opens the cap of that
+   place to k, and compares H("ilot/commit/1\\0" ‖ k). When no EPOCH passes, nothing of this segment can be read.
+3. It opens every TABLE of the segment before any BLOCK: an intact second copy stands behind the blocks that need it.
+4. It opens BLOCK, GAP and CLOCK: signature, cipher, decompression, content. One that fails is refused alone. A record
+   with a seq below the segment's first, or a BLOCK with another number of readings than its header says, fails.
+5. Over several segments of one run it keeps to the rule of section 5: what a later segment supersedes does not count.
+6. It dates the reports of a boot by any CLOCK of that boot, in whichever segment or run: Unix ms = monotonic ms +
+   (wall − monotonic); of several the one with the smallest error. Without one they are ordered and undated.
 """
 
 from hub.buffer.ackset import AckSet as AckSet

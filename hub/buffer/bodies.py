@@ -1,8 +1,14 @@
-"""The bodies of TABLE, GAP, CLOCK and LOCAL: small msgpack arrays. Pure.
+"""The bodies of TABLE, GAP, CLOCK and LOCAL: small msgpack arrays, of these parts in this order. Pure.
 
-TABLE   [[number, shape]…], [[number, subject]…]      shape = [[column]…]; fields in the order of `hub.buffer.rows`
-GAP     stream, run, first seq, last seq, readings, from s, to s, reason
-CLOCK   boot (16 B), wall − monotonic in ms, error in ms, source
+TABLE   [[number, shape]…], [[number, subject]…]      numbers from 0, each told once, good in this segment alone
+        shape     [column…]
+        column    [metric, unit (UCUM), resolution, kind, device class, state class, privacy class]: seven texts;
+                  kind is "number", "flag" or "text"; the others may be empty, except the resolution of a number
+        subject   [device, place, site, zone, model, integration]: six texts, each may be empty
+GAP     stream, run (16 B), first seq, last seq, readings, from s, to s, reason
+        what is lost of (stream, run): both seqs included, Unix seconds of the commits around them; reason is
+        "damaged" or "evicted"
+CLOCK   boot (16 B), wall − monotonic in ms, error in ms, source (text)
 LOCAL   part, parts, {key: value}                     value nil: the key was removed
         A segment of `readings` begins with a snapshot of all keys, in `parts` records numbered from 1; later
         LOCAL records carry changes only and have parts = 0.

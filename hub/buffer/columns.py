@@ -1,27 +1,31 @@
-"""The body of a BLOCK: up to 4,096 readings as columns. Pure; encode and decode are exact mirrors.
+"""The body of a BLOCK: reports as columns, up to 4,096 readings. Pure; encode and decode are exact mirrors.
 
     time base   u8 0 = Unix ms (UTC) · 1 = monotonic ms of one boot, whose 16-byte id follows
     groups      varint; then one group per shape, each:
       shape     varint, its number in TABLE
-      subjects  varint s
+      subjects  varint s, at least 1
       numbers   packed s, the subjects' numbers in TABLE, rising: the first, then differences
-      reports   packed s, how many each subject has; n is their sum. Reports are sorted by (subject, time)
+      reports   packed s, how many each subject has, at least 1; n is their sum. Every column below has one item a
+                report, sorted by (subject, time)
       time      track n
-      values    one column per metric:
+      values    one column per metric, in the order of the shape, by the metric's kind:
         number    track n of value / resolution, rounded half to even
         flag      packed n of 0 and 1
-        text      varint d; d times (varint length, UTF-8); packed n of indices into these
-      quality   runs n          trust   runs n
+        text      varint d; d times (varint length in bytes, UTF-8); packed n of indices into these, from 0
+      quality   runs n: 0 good · 1 uncertain · 2 bad · 3 undated
+      trust     runs n: 1 class A · 2 class B · 3 class C
       rssi      runs n of dBm; −32768 = none
       position  u8 0 = none; 1 = runs n of 0 and 1 (has one), then for the m that have one: packed m of
                 latitude and of longitude in 10⁻⁷ degree, of accuracy and of altitude in cm, −2^63 = none
 
     track n     packed s of each subject's first item, then, when n > s, packed n − s of the differences between
-                neighbours of one subject. When the difference would pass 64 bit: packed n with bit 7 of the
-                width byte set, the items themselves.
+                neighbours of one subject, subject after subject. When a difference would pass 64 bit: packed n
+                with bit 7 of the width byte set, the items themselves.
 
-`packed` and `runs` are in `hub.buffer.ints`. A number decodes to item × resolution, which is the double nearest
-to that decimal (an int where the resolution is whole).
+`packed` and `runs` are in `hub.buffer.ints`. Nothing follows the last group. A report carries as many readings as its
+shape has metrics. Each item is a signed 64-bit integer; a reader refuses a block with one that is not.
+A resolution is a decimal, 1 to 9 digits, then perhaps a point and 1 to 12 digits, above zero. A number decodes to
+item × resolution, which is the double nearest to that decimal (an int where the resolution is whole).
 """
 
 from __future__ import annotations

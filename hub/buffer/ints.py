@@ -1,10 +1,12 @@
 """Integers in few bytes: varints, packed columns, run lengths. Pure; used by `hub.buffer.columns`.
 
-varint     LEB128, at most 10 bytes, value < 2^64
-zigzag     varint of (n << 1) ^ (n >> 63)
-packed n   zigzag base · u8 width (0 … 8) · width byte planes of n bytes each, least significant first;
-           item = base + plane bytes read as an unsigned integer. A constant column has width 0: no planes.
-runs n     varint r: 0 → packed n; else packed r values, then, when r > 1, packed r lengths that sum to n
+varint     LEB128: 7 bits a byte, the least significant first, bit 7 set in all but the last; at most 10 bytes, < 2^64
+zigzag     varint of (i << 1) ^ (i >> 63), for a signed i: 0, −1, 1, −2 … become 0, 1, 2, 3 …
+packed n   n items, n ≥ 1: zigzag base · u8 width (0 … 8) · width byte planes of n bytes each, least significant first:
+           plane p has byte p of every item. item = base + its bytes read as an unsigned integer. A constant column
+           has width 0: no planes.
+runs n     varint r: 0 → packed n; else packed r values, then, when r > 1, packed r lengths, each at least 1, that
+           sum to n
 """
 
 from __future__ import annotations

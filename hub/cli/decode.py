@@ -24,12 +24,25 @@ LINE_LIMIT = 64 * 1024
 @click.option(
     "--key-file", type=click.Path(path_type=Path, dir_okay=False), help="A file that holds the key in hex; - is stdin."
 )
-def decode(protocol: str, frames: tuple[str, ...], key: str | None, key_file: Path | None) -> None:
+@click.option("--codec", type=click.Path(path_type=Path, dir_okay=False), help="payload: the JavaScript file.")
+@click.option("--port", default=1, show_default=True, help="payload: the LoRaWAN port (FPort).")
+def decode(
+    protocol: str, frames: tuple[str, ...], key: str | None, key_file: Path | None, codec: Path | None, port: int
+) -> None:
     """Decode FRAMES of PROTOCOL (for instance "ble") and print one reading a line, as JSON.
 
     A frame is a JSON object or hexadecimal. Without FRAMES, frames are read from stdin, one a line. A frame that
     does not decode gives a line with "error", and exit code 6 in the end.
+
+    PROTOCOL "payload" runs FRAMES through a payload codec and prints what it returned, one object a line. A line may
+    also be {"codec": FILE, "port": N, "bytes": HEX, "time": UNIX SECONDS}.
     """
+    if protocol == "payload":
+        from hub.cli import payload
+
+        if not payload.decode_payloads(codec, port, frames or payload.from_standard_input()):
+            raise click.exceptions.Exit(6)
+        return
     from hub.catalogue import METRICS
     from hub.registry import Registry
 

@@ -1,0 +1,130 @@
+"""`ilot decode payload`: a payload through a codec, as the hub would do it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hub.cli import output
+from hub.errors import DecodeError, HubError
+from hub.payload import Codec, Codecs
+
+_AHEAD = 64
+
+
+def decode_payloads(codec: Path | None, port: int, payloads: Iterable[str]) -> bool:
+    """Print one JSON object a payload, in order: {"data": …} as the codec returned it with what the hub would read from
+    its names, or {"error": …}. Whether all went well."""
+    return asyncio.run(_decode(codec, port, payloads))
+
+
+async def _decode(codec: Path | None, port: int, payloads: Iterable[str]) -> bool:
+    from hub.catalogue import METRICS
+    from hub.payload.mapping import leaves, propose
+
+    well = True
+    sources: dict[str, Codec] = {}
+    async with Codecs() as codecs:
+        async for number, answer in _answers(codecs, sources, codec, port, payloads):
+            if isinstance(answer, DecodeError):
+                output.data({"error": answer.reason, "detail": answer.detail, "line": number})
+                well = False
+                continue
+            told: dict[str, Any] = dict(answer)
+            errors = told.get("errors")
+            if errors:
+                told["error"], well = "codec-refused", False
+            try:
+                fields = propose(leaves(told.get("data") or {}), METRICS)
+                told["proposed"] = {field.path: field.metric for field in fields}
+            except DecodeError as error:
+                told |= {"error": error.reason, "detail": error.detail}
+                well = False
+            output.data(told)
+    return well
+
+
+async def _answers(
+    codecs: Codecs, sources: dict[str, Codec], codec: Path | None, port: int, payloads: Iterable[str]
+) -> AsyncIterator[tuple[int, dict[str, Any] | DecodeError]]:
+    """In the order of the lines, several on their way at once."""
+    waiting: list[tuple[int, asyncio.Task[dict[str, Any] | DecodeError]]] = []
+    for number, line in enumerate(payloads, 1):
+        if not line.strip():
+            continue
+        waiting.append((number, asyncio.create_task(_one(codecs, sources, codec, port, line.strip()))))
+        if len(waiting) >= _AHEAD:
+            first, task = waiting.pop(0)
+            yield first, await task
+    for first, task in waiting:
+        yield first, await task
+
+
+async def _one(
+    codecs: Codecs, sources: dict[str, Codec], codec: Path | None, port: int, line: str
+) -> dict[str, Any] | DecodeError:
+    try:
+        asked = _line(line, codec, port)
+        name = asked["codec"]
+        if name not in sources:
+            sources[name] = _source(Path(name))
+        return await codecs.decode_uplink(sources[name], asked["bytes"], asked["port"], asked["time"])
+    except DecodeError as error:
+        return error
+    except HubError as error:
+        return DecodeError("codec-away", str(error))
+
+
+def _source(path: Path) -> Codec:
+    """The codec and, for its `require`, the other JavaScript files beside it."""
+    try:
+        beside = {file.name: file.read_text("utf-8") for file in sorted(path.parent.glob("*.js*")) if file != path}
+        return Codec(path.read_text("utf-8"), beside)
+    except (OSError, ValueError) as error:
+        raise DecodeError("no-codec", f"{path} cannot be read: {error}") from error
+
+
+def _line(line: str, codec: Path | None, port: int) -> dict[str, Any]:
+    """Hexadecimal, or {"codec", "port", "bytes": hex or list, "time": Unix seconds or ISO 8601}."""
+    if re.fullmatch(r"(?:[0-9A-Fa-f]{2}\s?)+", line):
+        if codec is None:
+            raise DecodeError("no-codec", 'give --codec FILE, or JSON lines with "codec"')
+        return {"codec": str(codec), "port": port, "bytes": bytes.fromhex(line), "time": None}
+    try:
+        given = msgspec.json.decode(line, type=_Line)
+        payload = bytes.fromhex(given.bytes) if isinstance(given.bytes, str) else bytes(given.bytes)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise DecodeError("not-json", f"a line is hexadecimal or {{codec, port, bytes, time}}: {error}") from error
+    name = given.codec or (str(codec) if codec else "")
+    if not name:
+        raise DecodeError("no-codec", 'give --codec FILE, or JSON lines with "codec"')
+    return {"codec": name, "port": given.port or port, "bytes": payload, "time": _time(given.time)}
+
+
+class _Line(msgspec.Struct):
+    bytes: str | list[int]
+    codec: str = ""
+    port: int = 0
+    time: float | str | None = None
+
+
+def _time(given: float | str | None) -> float | None:
+    from datetime import datetime
+
+    if not isinstance(given, str):
+        return given
+    try:
+        return datetime.fromisoformat(given).timestamp()
+    except ValueError as error:
+        raise DecodeError("not-json", f"time: {error}") from error
+
+
+def from_standard_input() -> Iterable[str]:
+    sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]  # a text stream, always
+    return sys.stdin

@@ -1,0 +1,24 @@
+"""Payload codecs: a vendor's JavaScript, run in a process of its own that can do nothing but compute.
+
+A codec is one JavaScript file, and the other files of its pack that it asks for with `require`. What it may define:
+
+    decodeUplink({bytes, fPort, recvTime})   {data, warnings, errors}      LoRa Alliance TS013-1.0.0, Payload Codec API
+    decodeDownlink({bytes, fPort})           {data, warnings, errors}
+    encodeDownlink({data})                   {bytes, fPort, warnings, errors}
+    Decoder(bytes, fPort) · Encoder(data, fPort)                           The Things Network v2
+    Decode(fPort, bytes, variables) · Encode(fPort, data, variables)       ChirpStack v3
+
+as a global function or by `module.exports`. What it finds around it is stated at the top of `prelude.js`. One call has
+50 ms of processor time, 16 MB and 512 KB of stack; a codec that loops, recurses, allocates or throws costs that call.
+
+    sandbox   one codec in one engine: compile, call, and what went wrong, as a reason
+    worker    the process: calls in, answers out, over one pipe each way
+    codecs    the hub's side: keeps the worker, times it, starts it again
+    mapping   what a codec returned → readings
+"""
+
+from __future__ import annotations
+
+from hub.payload.codecs import Codecs as Codecs
+from hub.payload.messages import Answer as Answer
+from hub.payload.messages import Codec as Codec

@@ -1,0 +1,165 @@
+"""The hub's side of the worker: starts it with the first call, times every call, starts it again when it is gone.
+
+A call that the worker does not answer in time, or that it dies of, fails alone; the calls behind it are asked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+from collections import deque
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from hub.errors import DecodeError, NotReady
+from hub.payload.messages import DOWNLINK, ENCODE, UPLINK, Answer, Call, Codec, Unpacker, pack
+
+_log = logging.getLogger("hub.payload")
+
+START_S = 10.0
+CALL_S = 2.0
+"""Real time for one call; the engine itself stops after 50 ms of processor time."""
+WAITING = 1024
+
+
+class _Waiting:
+    """One call on its way."""
+
+    def __init__(self, codec: Codec, function: str, argument: str, answer: asyncio.Future[Answer]) -> None:
+        self.codec, self.function, self.argument, self.answer = codec, function, argument, answer
+
+
+class Codecs:
+    """`async with Codecs() as codecs`. Any number of calls may wait; beyond `WAITING`, a call is refused."""
+
+    def __init__(self, *, call_s: float = CALL_S) -> None:
+        self.restarts = 0
+        self._call_s = call_s
+        self._queue: deque[_Waiting] = deque()
+        self._woken = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._keep(), name="payload codecs")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def decode_uplink(
+        self, codec: Codec, payload: bytes, port: int, received: float | None = None
+    ) -> dict[str, Any]:
+        """What `decodeUplink` returned: an object with `data`, perhaps `warnings` and `errors`. `received` is Unix
+        seconds. Raises DecodeError (reason `codec-…`) and NotReady when the worker cannot be had."""
+        argument = {"bytes": list(payload), "fPort": port, "recvTime": None if received is None else received * 1000}
+        return await self.call(codec, UPLINK, argument)
+
+    async def decode_downlink(self, codec: Codec, payload: bytes, port: int) -> dict[str, Any]:
+        return await self.call(codec, DOWNLINK, {"bytes": list(payload), "fPort": port})
+
+    async def encode_downlink(self, codec: Codec, data: Any, port: int = 1) -> dict[str, Any]:
+        return await self.call(codec, ENCODE, {"data": data, "fPort": port})
+
+    async def call(self, codec: Codec, function: str, argument: Any) -> dict[str, Any]:
+        """One call of one function, JSON-able in, JSON out. Raises as `decode_uplink` does."""
+        if len(self._queue) >= WAITING:
+            raise NotReady(f"{WAITING} payloads wait for their codecs already")
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._queue.append(_Waiting(codec, function, msgspec.json.encode(argument).decode(), answer))
+        self._woken.set()
+        return (await answer).object()
+
+    async def _keep(self) -> None:
+        while True:
+            await self._woken.wait()
+            if not self._queue:
+                self._woken.clear()
+                continue
+            try:
+                await self._serve()
+            except (OSError, NotReady) as error:
+                self._fail_all(NotReady(f"the codecs' process cannot be started: {error}"))
+            self.restarts += 1
+
+    async def _serve(self) -> None:
+        """One life of the worker: until it dies, or keeps a call too long."""
+        async with _worker() as (reader, writer):
+            sent: deque[_Waiting] = deque()  # asked, in order, not answered
+            known: set[bytes] = set()
+            unpacker, number = Unpacker(), 0
+            try:
+                while True:
+                    while self._queue and len(sent) < 64:
+                        waiting = self._queue.popleft()
+                        if waiting.answer.done():
+                            continue
+                        number += 1
+                        digest = waiting.codec.digest
+                        codec = None if digest in known else waiting.codec
+                        known.add(digest)
+                        writer.write(pack(Call(number, digest, waiting.function, waiting.argument, codec)))
+                        sent.append(waiting)
+                    if not sent:
+                        self._woken.clear()
+                        await self._woken.wait()
+                        continue
+                    async with asyncio.timeout(self._call_s):
+                        data = await reader.read(1 << 16)
+                    if not data:
+                        raise DecodeError("codec-crash", "the codecs' process died of it")
+                    for body in unpacker.feed(data):
+                        _settle(sent.popleft(), msgspec.msgpack.decode(body, type=Answer))
+            except TimeoutError:
+                _settle(sent.popleft(), Answer(0, f"no answer within {self._call_s:g} s", "codec-time"))
+            except (DecodeError, msgspec.MsgspecError, ConnectionError, IndexError) as error:
+                reason = error.reason if isinstance(error, DecodeError) else "codec-crash"
+                if sent:
+                    _settle(sent.popleft(), Answer(0, str(error), reason))
+            finally:
+                self._queue.extendleft(reversed(sent))
+                self._woken.set()
+
+    def _fail_all(self, error: NotReady) -> None:
+        _log.error("%s", error)
+        while self._queue:
+            waiting = self._queue.popleft()
+            if not waiting.answer.done():
+                waiting.answer.set_exception(error)
+
+
+def _settle(waiting: _Waiting, answer: Answer) -> None:
+    if not waiting.answer.done():
+        waiting.answer.set_result(answer)
+
+
+@contextlib.asynccontextmanager
+async def _worker() -> Any:
+    """A started worker that said it is ready, as (reader, writer). Raises OSError, NotReady."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-I", "-m", "hub.payload.worker",
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env={"PATH": os.defpath}, close_fds=True,
+    )  # fmt: skip
+    if process.stdin is None or process.stdout is None:
+        raise OSError("no pipes to the codecs' process")
+    try:
+        try:
+            async with asyncio.timeout(START_S):
+                size = int.from_bytes(await process.stdout.readexactly(4), "big")
+                await process.stdout.readexactly(min(size, 1024))
+        except (TimeoutError, asyncio.IncompleteReadError) as error:
+            raise NotReady("it did not come up; its message is in the log above") from error
+        yield process.stdout, process.stdin
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()

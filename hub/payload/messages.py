@@ -1,0 +1,78 @@
+"""What the hub and the worker say to each other: msgpack arrays, each after its length (u32, big-endian). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from hub.errors import DecodeError
+
+MAX_MESSAGE = 4 << 20
+UPLINK, DOWNLINK, ENCODE = "decodeUplink", "decodeDownlink", "encodeDownlink"
+
+
+class Codec(msgspec.Struct, frozen=True):
+    """The source of a codec, and by name the other files of its pack."""
+
+    source: str
+    files: dict[str, str] = {}
+    digest: bytes = b""  # what it is known by; computed
+
+    def __post_init__(self) -> None:
+        parts = [self.source, *(text for item in sorted(self.files.items()) for text in item)]
+        msgspec.structs.force_setattr(self, "digest", sha256(msgspec.msgpack.encode(parts)).digest())
+
+
+class Call(msgspec.Struct, frozen=True, array_like=True):
+    """One call. `codec` comes with the first call of each digest; `argument` is JSON."""
+
+    id: int
+    digest: bytes
+    function: str
+    argument: str
+    codec: Codec | None = None
+
+
+class Answer(msgspec.Struct, frozen=True, array_like=True):
+    """The answer to one call: JSON in `text`, or `reason` (a slug to count) and `text` for a person."""
+
+    id: int
+    text: str
+    reason: str = ""
+
+    def object(self) -> dict[str, Any]:
+        """What the codec returned. Raises DecodeError for a call that failed."""
+        if self.reason:
+            raise DecodeError(self.reason, self.text)
+        found = msgspec.json.decode(self.text)
+        if not isinstance(found, dict):
+            raise DecodeError("codec-error", "the codec returned no object")
+        return found
+
+
+def pack(message: Call | Answer) -> bytes:
+    body = msgspec.msgpack.encode(message)
+    return len(body).to_bytes(4, "big") + body
+
+
+class Unpacker:
+    """Cuts a stream of messages. Raises DecodeError for one that is too long."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        self._rest += data
+        at = 0
+        while len(self._rest) - at >= 4:
+            size = int.from_bytes(self._rest[at : at + 4], "big")
+            if size > MAX_MESSAGE:
+                raise DecodeError("oversized", f"a message of {size} bytes")
+            if len(self._rest) - at - 4 < size:
+                break
+            yield bytes(self._rest[at + 4 : at + 4 + size])
+            at += 4 + size
+        del self._rest[:at]

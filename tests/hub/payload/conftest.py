@@ -1,0 +1,44 @@
+"""Payload codecs in the real worker, and the same codecs in Node.js."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub.payload import Codec, Codecs
+
+NODE = Path(__file__).parents[2] / "peers" / "node"
+
+
+@pytest.fixture
+async def codecs() -> AsyncIterator[Codecs]:
+    async with Codecs() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def in_node() -> Iterator[Callable[[Codec, Any], Any]]:
+    """Runs `decodeUplink` of a codec in Node.js; what it returned, or the name of the error as text."""
+    process = subprocess.Popen(
+        ["node", "codec.mjs"], cwd=NODE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    stdin, stdout = process.stdin, process.stdout
+
+    def ask(codec: Codec, argument: Any) -> Any:
+        stdin.write(json.dumps({"source": codec.source, "files": codec.files, "argument": argument}) + "\n")
+        stdin.flush()
+        answer = json.loads(stdout.readline())
+        return answer["result"] if "result" in answer else str(answer["error"])
+
+    yield ask
+    process.kill()
+    process.wait()
+    stdin.close()
+    stdout.close()

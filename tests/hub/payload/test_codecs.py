@@ -1,0 +1,161 @@
+"""A codec that loops, recurses, allocates, throws or lies costs one frame; a worker that dies costs one call."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub.errors import DecodeError, NotReady
+from hub.payload import Codec, Codecs
+from hub.payload import codecs as module
+
+GOOD = Codec("function decodeUplink(i) { return { data: { port: i.fPort, n: i.bytes.length } } }")
+
+
+async def refused(codecs: Codecs, source: str, **more: Any) -> str:
+    with pytest.raises(DecodeError) as caught:
+        await codecs.decode_uplink(Codec(source, **more), b"\1\2", 7)
+    return caught.value.reason
+
+
+def body(code: str) -> str:
+    return f"function decodeUplink(input) {{ {code} }}"
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (body("for (;;);"), "codec-time"),
+        (body("/(a+)+$/.test('a'.repeat(40) + 'b'); return {}"), "codec-time"),
+        (body("return { data: { toJSON() { for (;;); } } }"), "codec-time"),
+        (body("(function r() { r(); r() })()"), "codec-stack"),
+        (body("const a = []; for (;;) a.push(new Array(1000).fill(1))"), "codec-memory"),
+        (body("return { data: 'x'.repeat(1 << 28) }"), "codec-memory"),
+        (body("throw new Error('no such frame')"), "codec-error"),
+        (body("throw null"), "codec-error"),
+        (body("const o = {}; o.o = o; return { data: o }"), "codec-error"),
+        (body("return { data: { text: 'x'.repeat(1e6) } }"), "codec-error"),
+        (body("return Promise.resolve({})"), "codec-error"),
+        (body("return null"), "codec-error"),
+        (body("return 5"), "codec-error"),
+        (body("return require('fs').readFileSync('/etc/passwd')"), "codec-error"),
+        (body("return process.exit(1)"), "codec-error"),
+        ("function decodeUplink(", "codec-syntax"),
+        ("for (;;);", "codec-time"),
+        ("var nothing = 1", "codec-error"),
+    ],
+)
+async def test_what_a_codec_does_wrong_costs_its_own_frame_and_has_a_reason(
+    codecs: Codecs, source: str, reason: str
+) -> None:
+    before = codecs.decode_uplink(GOOD, b"\1", 3)
+    assert await before == {"data": {"port": 3, "n": 1}}
+    assert await refused(codecs, source) == reason
+    assert await codecs.decode_uplink(GOOD, b"\1\2", 4) == {"data": {"port": 4, "n": 2}}
+    assert codecs.restarts == 0, "none of this needs another process"
+
+
+@pytest.mark.parametrize(
+    ("source", "given"),
+    [
+        (body("return { data: { a: input.bytes[0], p: input.fPort } }"), {"data": {"a": 1, "p": 7}}),
+        ("function Decoder(bytes, port) { return { a: bytes[0], p: port } }", {"data": {"a": 1, "p": 7}}),
+        ("function Decode(fPort, bytes, variables) { return { a: bytes[0], p: fPort } }", {"data": {"a": 1, "p": 7}}),
+        ("exports.decodeUplink = (i) => ({ data: { a: i.bytes[0] } })", {"data": {"a": 1}}),
+        ("module.exports = { decodeUplink(i) { return { data: this.help(i) } }, help: (i) => ({ a: 1 }) }",
+         {"data": {"a": 1}}),
+        (body("return { errors: ['unknown port'], warnings: ['w'] }"), {"errors": ["unknown port"], "warnings": ["w"]}),
+    ],
+)  # fmt: skip
+async def test_every_form_of_codec_is_found(codecs: Codecs, source: str, given: dict[str, Any]) -> None:
+    assert await codecs.decode_uplink(Codec(source), b"\1\2", 7) == given
+
+
+async def test_downlinks_are_encoded_and_decoded(codecs: Codecs) -> None:
+    codec = Codec(
+        "function encodeDownlink(i) { return { bytes: [i.data.minutes], fPort: 2 } }\n"
+        "function decodeDownlink(i) { return { data: { minutes: i.bytes[0] } } }"
+    )
+    assert await codecs.encode_downlink(codec, {"minutes": 15}) == {"bytes": [15], "fPort": 2}
+    assert await codecs.decode_downlink(codec, b"\x0f", 2) == {"data": {"minutes": 15}}
+    old = Codec("function Encoder(data, port) { return [data.minutes, port] }")
+    assert await codecs.encode_downlink(old, {"minutes": 15}, 3) == {"bytes": [15, 3], "fPort": 3}
+
+
+async def test_the_time_of_reception_is_a_date(codecs: Codecs) -> None:
+    codec = Codec(body("return { data: { at: input.recvTime.toISOString() } }"))
+    told = await codecs.decode_uplink(codec, b"", 1, 1_700_000_000.5)
+    assert told == {"data": {"at": "2023-11-14T22:13:20.500Z"}}
+
+
+async def test_many_calls_at_once_are_answered_each_with_its_own(codecs: Codecs) -> None:
+    answers = await asyncio.gather(*(codecs.decode_uplink(GOOD, bytes(n % 9), n % 200) for n in range(500)))
+    assert answers == [{"data": {"port": n % 200, "n": n % 9}} for n in range(500)]
+
+
+async def test_more_codecs_than_stay_compiled_are_compiled_again(codecs: Codecs) -> None:
+    made = [Codec(body(f"return {{ data: {{ n: {n} }} }}")) for n in range(20)]
+    for _ in range(2):
+        for n, codec in enumerate(made):
+            assert await codecs.decode_uplink(codec, b"", 1) == {"data": {"n": n}}
+
+
+async def test_a_worker_that_is_killed_is_started_again_and_the_calls_behind_are_asked_again(codecs: Codecs) -> None:
+    await codecs.decode_uplink(GOOD, b"", 1)
+    calls = [asyncio.create_task(codecs.decode_uplink(GOOD, bytes(n), n)) for n in range(20)]
+    for pid in _workers():
+        os.kill(pid, signal.SIGKILL)
+    done = await asyncio.gather(*calls, return_exceptions=True)
+    wrong = [answer for answer in done if not isinstance(answer, dict)]
+    assert len(wrong) <= 1
+    assert all(isinstance(error, DecodeError) and error.reason == "codec-crash" for error in wrong)
+    assert await codecs.decode_uplink(GOOD, b"", 5) == {"data": {"port": 5, "n": 0}}
+    assert codecs.restarts >= 1
+
+
+async def test_a_worker_that_hangs_is_killed_and_the_call_it_hung_on_has_the_blame() -> None:
+    async with Codecs(call_s=0.5) as codecs:
+        await codecs.decode_uplink(GOOD, b"", 1)
+        (pid,) = _workers()
+        os.kill(pid, signal.SIGSTOP)
+        first, second = await asyncio.gather(
+            codecs.decode_uplink(GOOD, b"1", 1), codecs.decode_uplink(GOOD, b"22", 2), return_exceptions=True
+        )
+        assert isinstance(first, DecodeError)
+        assert first.reason == "codec-time"
+        assert second == {"data": {"port": 2, "n": 2}}
+        assert pid not in _workers()
+
+
+async def test_without_the_worker_calls_fail_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module.sys, "executable", "/does/not/exist")  # type: ignore[attr-defined]
+    async with Codecs() as codecs:
+        with pytest.raises(NotReady, match="cannot be started"):
+            await codecs.decode_uplink(GOOD, b"", 1)
+
+
+async def test_nothing_is_left_behind() -> None:
+    async with Codecs() as codecs:
+        await codecs.decode_uplink(GOOD, b"", 1)
+        assert len(_workers()) == 1
+    assert _workers() == []
+
+
+def _workers() -> list[int]:
+    """Process ids of this test's own workers."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+                command = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if int(parent[1]) == os.getpid() and parent[0] != "Z" and b"hub.payload.worker" in command:
+                found.append(int(entry.name))
+    return found

@@ -1,0 +1,102 @@
+"""The same codec, the same bytes, in Node.js and in the worker: the same answer. Node.js is `prelude.js`'s oracle."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub.errors import DecodeError
+from hub.payload import Codec, Codecs
+
+NODE = Path(__file__).parents[2] / "peers" / "node"
+ADEUNIS = (NODE / "node_modules/@adeunis/codecs/dist/lib.public.js").read_text()
+InNode = Callable[[Codec, Any], Any]
+
+
+def argument(payload: bytes, port: int = 1) -> dict[str, Any]:
+    return {"bytes": list(payload), "fPort": port}
+
+
+async def in_worker(codecs: Codecs, codec: Codec, payload: bytes) -> Any:
+    """What `in_node` gives, of the worker; an error by its JavaScript name."""
+    try:
+        return await codecs.decode_uplink(codec, payload, 1)
+    except DecodeError as error:
+        return error.detail.split(":")[0]
+
+
+PRODUCTS = [
+    "analog", "breath", "comfort", "comfort2", "comfortCo2", "drycontacts", "drycontacts2", "deltap", "motion", "pulse",
+    "pulse3", "pulse4", "repeater", "temp", "temp3", "temp4", "ticCbeLinkyMono", "ticCbeLinkyTri", "ticPmePmi",
+]  # fmt: skip
+
+
+ENTRY = """
+function decodeUplink(input) {
+    const decoder = new codec.Decoder();
+    decoder.setDeviceType("PRODUCT");
+    return { data: decoder.decode(Buffer.from(input.bytes).toString("hex")) };
+}
+"""
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+async def test_a_makers_codec_of_238_kb_runs_unchanged(product: str, codecs: Codecs, in_node: InNode) -> None:
+    codec = Codec(ADEUNIS + ENTRY.replace("PRODUCT", product))
+    rng = random.Random(product)
+    told = set()
+    frames = [bytes([kind]) + rng.randbytes(rng.randint(2, 40)) for kind in range(0x70) for _ in range(2)]
+    for frame in frames:
+        ours, theirs = await in_worker(codecs, codec, frame), in_node(codec, argument(frame))
+        assert ours == _unmarked(theirs), frame.hex()
+        told.add(str(theirs.get("data", {}).get("type")) if isinstance(theirs, dict) else theirs)
+    assert len(told) > 1, "the frames never reached the codec"
+
+
+def _unmarked(answer: Any) -> Any:
+    """Without the code that Node.js puts into the text of an error."""
+    return json.loads(re.sub(r" \[ERR_[A-Z_]+\]", "", json.dumps(answer)))
+
+
+CASES = (Path(__file__).parent / "expressions.txt").read_text().splitlines()
+"""JavaScript expressions over `b`, the bytes of a payload, one a line."""
+
+
+@pytest.mark.parametrize("expression", CASES)
+async def test_what_a_codec_finds_around_it_is_what_node_gives(
+    expression: str, codecs: Codecs, in_node: InNode
+) -> None:
+    codec = Codec(f"function decodeUplink(input) {{ const b = input.bytes; return {{ data: {expression} }}; }}")
+    rng = random.Random(expression)
+    for _ in range(12):
+        payload = rng.randbytes(2 * rng.randint(4, 8))
+        assert await in_worker(codecs, codec, payload) == in_node(codec, argument(payload)), payload.hex()
+
+
+async def test_utf8_is_decoded_as_node_does_whatever_the_bytes(codecs: Codecs, in_node: InNode) -> None:
+    codec = Codec("function decodeUplink(i) { return { data: Buffer.from(i.bytes).toString() } }")
+    rng = random.Random(1)
+    interesting = [0x41, 0x80, 0xBF, 0xC0, 0xC2, 0xDF, 0xE0, 0xA0, 0xED, 0x9F, 0xEF, 0xF0, 0x90, 0xF4, 0x8F, 0xF5, 0xFF]
+    for _ in range(400):
+        payload = bytes(rng.choice(interesting) for _ in range(rng.randint(1, 9)))
+        assert await in_worker(codecs, codec, payload) == in_node(codec, argument(payload)), payload.hex()
+
+
+async def test_files_of_the_pack_are_required_as_node_does(codecs: Codecs, in_node: InNode) -> None:
+    codec = Codec(
+        "const { half } = require('./lib/math'); const table = require('./table.json');\n"
+        "module.exports = { decodeUplink: (i) => ({ data: { half: half(i.bytes[0]), name: table.name } }) };",
+        {"lib/math.js": "exports.half = (x) => x / 2; exports.up = require('../up');", "up.js": "module.exports = 1;",
+         "table.json": '{"name": "t"}'},
+    )  # fmt: skip
+    assert (
+        await in_worker(codecs, codec, b"\x08")
+        == in_node(codec, argument(b"\x08"))
+        == {"data": {"half": 4, "name": "t"}}
+    )

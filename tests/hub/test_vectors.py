@@ -1,0 +1,277 @@
+"""The vectors in `tests/vectors`: our reader and the one in JavaScript find in them what is written beside them.
+
+They were made once and are never made again: when one of these tests fails, the format has changed, and hubs and
+backends that are out there no longer understand each other.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from hub import backup, enrolment, recipient
+from hub.buffer import columns, frame, seal
+from hub.buffer.bodies import Block, ClockMark, Gap, Table, Tables
+from hub.buffer.opening import open_epoch, verify_epoch
+from hub.buffer.recovery import Scan
+from hub.buffer.segment import SegmentName
+from hub.errors import AuthFailed
+from hub.trust import AckKey, read_trust
+from hub.wire import key_id, read_ack, read_reply, read_state, sign_ack, sign_state, unpack_message
+
+from ..peers.node_reader import NodeReader, Refused
+from ..peers.told import as_clock, as_gap, as_report, plain
+from ..vectors import annotate, generate, school
+
+KEPT = Path(generate.__file__).parent
+STREAMS = ["small/readings", "school/readings", "school/alerts", "superseded/readings", "damaged/readings"]
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[NodeReader]:
+    reader = NodeReader()
+    yield reader
+    reader.close()
+
+
+@pytest.fixture(scope="module", params=["kept", "made today"])
+def vectors(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if request.param == "kept":
+        return KEPT
+    directory = tmp_path_factory.mktemp("vectors")
+    generate.make(directory)
+    return directory
+
+
+class Known:
+    """The keys of a set, as its files have them."""
+
+    def __init__(self, vectors: Path) -> None:
+        public = json.loads((vectors / "keys/public.json").read_text())
+        self.hub = public["hub"]
+        self.identity = bytes.fromhex(public["identity"])
+        self.ack_key = bytes.fromhex(public["ack_key"])
+        self.root = bytes.fromhex(public["owner_root"])
+        self.ingest = recipient.read_file((vectors / "keys/ingest.key").read_bytes())
+        self.recovery = recipient.read_file((vectors / "keys/recovery.key").read_bytes())
+
+    @property
+    def ack_keys(self) -> tuple[AckKey, ...]:
+        return (AckKey(key_id(self.ack_key), self.ack_key),)
+
+
+@pytest.fixture
+def known(vectors: Path) -> Known:
+    return Known(vectors)
+
+
+def private(vectors: Path, name: str) -> bytes:
+    return base64.b64decode(json.loads((vectors / f"keys/{name}.key").read_text())["private"])
+
+
+def segments(folder: Path) -> list[Path]:
+    found = sorted(folder.glob("*.seg"))
+    assert found
+    return found
+
+
+def written(folder: Path) -> list[Any]:
+    """What stands beside the segments of a stream, in their order."""
+    texts = [path.with_suffix(".jsonl").read_text() for path in segments(folder)]
+    return [plain(json.loads(line)) for text in texts for line in text.rstrip("\n").split("\n")]
+
+
+def told(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+# -- our reader, as the backend uses it ------------------------------------------------------------------------------
+
+
+def read(path: Path, known: Known) -> list[dict[str, Any]]:
+    """What the opener of the backend finds in one segment, damage included."""
+    scan = Scan.of(path.read_bytes())
+    raws = {head.offset: scan.raw(head) for head in scan.heads}
+    raw = next(raws[head.offset] for head in scan.heads if head.kind == frame.EPOCH)
+    opener = open_epoch(verify_epoch(raw, known.identity), {known.ingest.kid: known.ingest.private})
+    tables = Tables()
+    for head in scan.heads:
+        if head.kind == frame.TABLE:
+            body = opener.open(raws[head.offset]).body
+            assert isinstance(body, Table)
+            tables.add(body)
+    found = [(0, generate.as_epoch(raw))]
+    found += [(hole.start, {"kind": "damage", "from": hole.start, "to": hole.end}) for hole in scan.damage]
+    for head in scan.heads:
+        if head.kind in frame.NUMBERED:
+            opened = opener.open(raws[head.offset])
+            body = opened.body
+            if isinstance(body, Block):
+                items = [as_report(row, body.boot) for row in body.rows(tables)]
+            else:
+                assert isinstance(body, Gap | ClockMark)
+                items = [as_gap(body) if isinstance(body, Gap) else as_clock(body)]
+            own = {"seq": opened.seq, "commit": opened.commit_s, "digest": opened.digest.hex()}
+            found += [(head.offset, item | own) for item in items]
+    return [item for _, item in sorted(found, key=lambda pair: pair[0])]
+
+
+def read_stream(folder: Path, known: Known) -> list[Any]:
+    names = {path: SegmentName.parse(path.name) for path in segments(folder)}
+    found = []
+    for path, name in names.items():
+        later = [other.first for other in names.values() if other and name and other > name and other.run == name.run]
+        end = min(later, default=1 << 63)
+        found += [item for item in read(path, known) if item.get("seq", 0) < end]
+    return [plain(item) for item in found]
+
+
+def by_node(node: NodeReader, vectors: Path, folder: Path, known: Known) -> list[Any]:
+    files = [[path.name, path.read_bytes()] for path in segments(folder)]
+    # the name as it is, the bytes as base64
+    found = node("stream", files=files, keys=[private(vectors, "ingest")], identity=known.identity)
+    return [plain(item) for item in found]
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_both_readers_find_in_each_segment_what_is_written_beside_it(
+    node: NodeReader, vectors: Path, known: Known, stream: str
+) -> None:
+    expected = written(vectors / stream)
+    assert read_stream(vectors / stream, known) == expected
+    assert by_node(node, vectors, vectors / stream, known) == expected
+
+
+def test_what_a_segment_says_twice_counts_once(vectors: Path, known: Known) -> None:
+    first, second = segments(vectors / "superseded/readings")
+    names = [SegmentName.parse(path.name) for path in (first, second)]
+    assert [name.first for name in names if name] == [1, 2]
+    assert [item["seq"] for item in read(first, known) if "seq" in item] == [1, 2]
+    assert [item["seq"] for item in written(vectors / "superseded/readings") if "seq" in item] == [1, 2, 3]
+
+
+def test_the_second_run_names_the_end_of_the_first(vectors: Path) -> None:
+    lines = written(vectors / "school/readings")
+    first, second = [line for line in lines if line["kind"] == "epoch"]
+    last = [line for line in lines if line.get("seq")][lines.index(second) - 2]
+    assert second["previous"] == {"run": first["run"], "seq": last["seq"], "digest": last["digest"]}
+    assert {first["cipher"], second["cipher"]} == {seal.AES, seal.CHACHA}
+
+
+@pytest.mark.parametrize(
+    ("module", "constant", "value"),
+    [(seal, "RECORD_LABEL", b"ilot/rec/2\0"), (columns, "NO_RSSI", -1), (columns, "_DEGREE", 10**6)],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_change_of_the_format_that_our_own_reader_follows_is_caught(
+    node: NodeReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: Any, constant: str, value: Any
+) -> None:
+    """The twin that a round trip through our own code never sees."""
+    from hub.buffer import opening
+
+    monkeypatch.setattr(module, constant, value)
+    if hasattr(opening, constant):
+        monkeypatch.setattr(opening, constant, value)
+    generate.make(tmp_path)
+    known = Known(tmp_path)
+    folder = tmp_path / "school/readings"
+    assert read_stream(folder, known) == written(folder)
+    assert by_node(node, tmp_path, folder, known) != written(folder)
+
+
+# -- the link --------------------------------------------------------------------------------------------------------
+
+
+def test_both_readers_find_the_segments_records_in_the_message(node: NodeReader, vectors: Path, known: Known) -> None:
+    body = (vectors / "link/message.bin").read_bytes()
+    expected = written(vectors / "small/readings")
+    (group,) = unpack_message(body)
+    scan = Scan.of(b"ilotseg\1" + group.records)
+    assert not scan.damage
+    assert [head.kind for head in scan.heads] == [frame.EPOCH, frame.TABLE, frame.BLOCK, frame.CLOCK]
+    assert group.eid.hex() == expected[0]["eid"]
+    (found,) = node("message", data=body, keys=[private(vectors, "ingest")], identity=known.identity)
+    assert plain(found) == expected
+
+
+def test_both_readers_find_in_ack_and_state_what_is_written_beside_them(
+    node: NodeReader, vectors: Path, known: Known
+) -> None:
+    ack, state = ((vectors / f"link/{name}.bin").read_bytes() for name in ("ack", "state"))
+    assert generate.in_hex(read_ack(ack, known)[0]) == told(vectors / "link/ack.json")
+    assert generate.in_hex(read_state(state, known.identity)) == told(vectors / "link/state.json")
+    assert plain(node("signed", data=ack, kind="ack", keys=[known.ack_key])) == plain(told(vectors / "link/ack.json"))
+    assert plain(node("signed", data=state, kind="state", keys=[known.identity])) == plain(
+        told(vectors / "link/state.json")
+    )
+    ours = known.ack_key
+    for kind, blob, key in (("ack", ack, known.identity), ("state", ack, ours), ("ack", ack[:-1], ours)):
+        with pytest.raises(Refused):
+            node("signed", data=blob, kind=kind, keys=[key])
+
+
+def test_ack_and_state_made_today_are_the_same_bytes(known: Known) -> None:
+    ack, state = ((KEPT / f"link/{name}.bin").read_bytes() for name in ("ack", "state"))
+    assert sign_ack(read_ack(ack, known)[0], school.ACK_KEY) == ack
+    assert sign_state(read_state(state, known.identity), school.IDENTITY) == state
+
+
+def test_both_readers_find_the_owners_word_in_the_trust_document(node: NodeReader, vectors: Path, known: Known) -> None:
+    document, expected = (vectors / "link/trust.bin").read_bytes(), told(vectors / "link/trust.json")
+    assert json.loads(msgspec.json.encode(read_trust(document, known.root))) == expected
+    assert plain(node("trust", data=document, fingerprint=known.root)) == plain(expected)
+    for at in (20, len(document) - 2000, 400):  # payload, public key, payload
+        altered = document[:at] + bytes([document[at] ^ 1]) + document[at + 1 :]
+        with pytest.raises(Refused):
+            node("trust", data=altered, fingerprint=known.root)
+        with pytest.raises(AuthFailed):
+            read_trust(altered, known.root)
+
+
+def test_both_readers_take_the_reply_apart(node: NodeReader, vectors: Path) -> None:
+    body = (vectors / "link/reply.bin").read_bytes()
+    ack, trust = ((vectors / f"link/{name}.bin").read_bytes() for name in ("ack", "trust"))
+    reply = read_reply(body)
+    assert (reply.acks, reply.need) == ((ack,), (school.secret("an epoch"),))
+    found = node("reply", data=body)
+    assert found["acks"] == [ack.hex()]
+    assert found["need"] == [school.secret("an epoch").hex()]
+    assert bytes.fromhex(found["trust"])[:200] == reply.trust[:200] == trust[:200]  # its second signature is random
+
+
+# -- backup and enrolment --------------------------------------------------------------------------------------------
+
+
+def test_both_readers_open_the_state_backup_with_the_recovery_key_alone(
+    node: NodeReader, vectors: Path, known: Known
+) -> None:
+    document, expected = (vectors / "backup/backup.bin").read_bytes(), told(vectors / "backup/backup.json")
+    found = backup.read(document)
+    contents = backup.open_backup(found, known.recovery.kid, known.recovery.private)
+    assert generate.in_hex({"head": found.head, "contents": contents}) == expected
+    assert plain(node("backup", data=document, key=private(vectors, "recovery"))) == plain(expected)
+    with pytest.raises(Refused):
+        node("backup", data=document, key=private(vectors, "ingest"))
+
+
+def test_both_make_the_same_proof_for_an_enrolment(node: NodeReader, vectors: Path) -> None:
+    asked = told(vectors / "enrolment.json")
+    token = enrolment.read_token(asked["token"])
+    identity, request = bytes.fromhex(asked["identity"]), asked["csr"].encode()
+    assert token.secret.hex() == asked["secret"]
+    assert enrolment.proof(token.secret, identity, request).hex() == asked["mac"]
+    assert node("proof", secret=token.secret, identity=identity, request=request) == asked["mac"]
+
+
+# -- the annotated examples ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", sorted(annotate.PAGES))
+def test_the_annotated_examples_are_what_the_vectors_say(name: str) -> None:
+    assert (KEPT / name).read_text() == annotate.PAGES[name](KEPT)
