@@ -36,11 +36,19 @@ Decode = Callable[[Frame, Keys], Decoded | NeedKey | None]
 Raises DecodeError when it is this decoder's and wrong."""
 Probe = Callable[[Any], Awaitable[str]]
 """Is it reachable? Returns a sentence about what answered; raises NotReady or AuthFailed."""
+Listen = Callable[[Any, Callable[[dict[str, Any]], None]], Awaitable[None]]
+"""`await listen(config, hear)`: listen until cancelled, without a hub; each frame heard goes to `hear` as a JSON object
+of `ilot decode`. Raises NotReady or AuthFailed."""
+
+
+Explain = Callable[[Frame, Keys], Iterable[dict[str, Any]]]
+"""Everything a frame says, as JSON objects, for `ilot decode`: more than its readings. Raises DecodeError."""
 
 
 class Register(Protocol):
     """`register(name, Config, run)` adds one integration. `device` is the model of the `settings:` of its
-    devices in the configuration; without it a device has no settings."""
+    devices in the configuration; without it a device has no settings. `listen` serves `ilot capture` and
+    `ilot discover`."""
 
     def __call__(
         self,
@@ -51,12 +59,13 @@ class Register(Protocol):
         device: type[Config] | None = None,
         metrics: Iterable[Metric] = (),
         probe: Probe | None = None,
+        listen: Listen | None = None,
     ) -> None: ...
 
 
 class RegisterDecoder(Protocol):
     """`register(name, kind, decode)` adds a decoder for frames of a shared radio; `line` turns one decoded
-    JSON object of `ilot decode` into frames."""
+    JSON object of `ilot decode` into frames, `explain` shows there all that a frame says."""
 
     def __call__(
         self,
@@ -66,6 +75,7 @@ class RegisterDecoder(Protocol):
         *,
         metrics: Iterable[Metric] = (),
         line: Callable[[dict[str, Any]], Frame] | None = None,
+        explain: Explain | None = None,
     ) -> None: ...
 
 

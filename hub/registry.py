@@ -16,7 +16,7 @@ from typing import Any
 import pluggy
 
 from hub.errors import PluginError
-from hub.hookspecs import Config, Decode, Hooks, Probe, Run, RunUplink
+from hub.hookspecs import Config, Decode, Explain, Hooks, Listen, Probe, Run, RunUplink
 from hub.model import Frame, Metric
 
 GROUP = "hub.plugins"
@@ -34,6 +34,7 @@ class Integration:
     device: type[Config] | None
     metrics: tuple[Metric, ...]
     probe: Probe | None
+    listen: Listen | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Decoder:
     decode: Decode
     metrics: tuple[Metric, ...]
     line: Callable[[dict[str, Any]], Frame] | None
+    explain: Explain | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,16 +152,16 @@ def _register(plugin: Plugin) -> None:
 
     def integration(
         name: str, config: type[Config], run: Run, *, device: type[Config] | None = None,
-        metrics: Iterable[Metric] = (), probe: Probe | None = None,
+        metrics: Iterable[Metric] = (), probe: Probe | None = None, listen: Listen | None = None,
     ) -> None:  # fmt: skip
         _expect_config(name, config)
-        plugin.integrations.append(Integration(name, plugin.name, config, run, device, tuple(metrics), probe))
+        plugin.integrations.append(Integration(name, plugin.name, config, run, device, tuple(metrics), probe, listen))
 
     def decoder(
         name: str, kind: str, decode: Decode, *, metrics: Iterable[Metric] = (),
-        line: Callable[[dict[str, Any]], Frame] | None = None,
+        line: Callable[[dict[str, Any]], Frame] | None = None, explain: Explain | None = None,
     ) -> None:  # fmt: skip
-        plugin.decoders.append(Decoder(name, plugin.name, kind, decode, tuple(metrics), line))
+        plugin.decoders.append(Decoder(name, plugin.name, kind, decode, tuple(metrics), line, explain))
 
     def uplink(name: str, config: type[Config], run: RunUplink) -> None:
         _expect_config(name, config)

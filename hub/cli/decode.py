@@ -65,7 +65,13 @@ def decode(
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        for answer in _decode(line.strip(), to_frame, [d.decode for d in decoders], lambda _: secret, metrics):
+        explain = next((d.explain for d in decoders if d.explain), None)
+        answers = (
+            _decode(line.strip(), to_frame, [d.decode for d in decoders], lambda _: secret, metrics)
+            if explain is None
+            else _explain(line.strip(), to_frame, explain, lambda _: secret)
+        )
+        for answer in answers:
             failed |= "error" in answer
             output.data({**answer, "line": number} if "error" in answer else answer)
     if failed:
@@ -120,6 +126,16 @@ def _decode(
         yield {"error": error.reason, "detail": error.detail}
     except HubError as error:
         yield {"error": type(error).__name__, "detail": str(error)}
+
+
+def _explain(line: str, to_frame: Any, explain: Any, keys: Any) -> Iterator[dict[str, Any]]:
+    """All that one line says, or one object with "error"."""
+    try:
+        if len(line) > LINE_LIMIT:
+            raise DecodeError("oversized", f"a line has at most {LINE_LIMIT} characters")
+        yield from explain(to_frame(_object(line)), keys)
+    except DecodeError as error:
+        yield {"error": error.reason, "detail": error.detail}
 
 
 def _object(line: str) -> dict[str, Any]:

@@ -1,0 +1,246 @@
+"""The wireless link layer and what may stand between it and the records. Pure.
+
+EN 13757-4:2019: frame formats A and B and their CRC (clauses 12 and 13), extended link layer (13.2). EN 13757-7:2018:
+authentication and fragmentation layer (6), security modes 5 and 7 (7.6). OMS Specification Volume 2, 4.3: key
+derivation, which the same clauses hold.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.cmac import CMAC
+
+import hub
+from integrations.mbus import header
+from integrations.mbus.header import Header, Identity
+
+POLYNOMIAL = 0x3D65
+ELL = {0x8C: 2, 0x8D: 8, 0x8E: 10, 0x8F: 16}
+"""Bytes of an extended link layer by its CI field: CC ACC [M2 A2] [SN CRC]."""
+AFL = 0x90
+_PLAIN = b"\x2f\x2f"
+
+
+class Layer(NamedTuple):
+    """A telegram of the air, opened: who sent it, what its records are (with `ci`), how it was protected."""
+
+    sender: Identity
+    ci: int
+    head: Header | None
+    data: bytes
+    protected: str  # "none", "mode 5", "mode 7", "AES-CTR"
+    authenticated: bool
+    counter: int | None = None
+
+
+def crc(data: bytes) -> int:
+    """EN 13757-4, 12.5: polynomial 3D65, start 0, complement."""
+    value = 0
+    for byte in data:
+        value ^= byte << 8
+        for _ in range(8):
+            value = (value << 1 ^ POLYNOMIAL if value & 0x8000 else value << 1) & 0xFFFF
+    return value ^ 0xFFFF
+
+
+def strip(raw: bytes) -> bytes:
+    """A telegram without its CRCs, L as it was: receivers give it with them (format A or B) or without.
+
+    Raises DecodeError: `wmbus-frame`, `wmbus-crc`.
+    """
+    if len(raw) < 11:
+        raise hub.DecodeError("wmbus-frame", f"{len(raw)} bytes are no telegram")
+    if len(raw) == raw[0] + 1:
+        whole = _format_b(raw)
+        return raw if whole is None else whole
+    blocks = 1 + -(-(raw[0] - 9) // 16) if raw[0] > 9 else 1
+    if len(raw) != raw[0] + 1 + 2 * blocks:
+        raise hub.DecodeError("wmbus-frame", f"a length of {raw[0]} in a telegram of {len(raw)} bytes")
+    out, at = bytearray(), 0
+    for number in range(blocks):
+        size = 10 if number == 0 else min(16, len(raw) - at - 2)
+        block = raw[at : at + size]
+        if crc(block) != int.from_bytes(raw[at + size : at + size + 2], "big"):
+            raise hub.DecodeError("wmbus-crc", f"the checksum of block {number + 1} is wrong")
+        out += block
+        at += size + 2
+    return bytes(out)
+
+
+def _format_b(raw: bytes) -> bytes | None:
+    """The same without the CRCs of format B, None when it has none: L counts them, so only they can tell."""
+    if len(raw) < 14:
+        return None
+    first = raw[:128] if len(raw) > 130 else raw
+    if crc(first[:-2]) != int.from_bytes(first[-2:], "big"):
+        return None
+    rest = raw[len(first) :]
+    if rest and crc(rest[:-2]) != int.from_bytes(rest[-2:], "big"):
+        raise hub.DecodeError("wmbus-crc", "the checksum of block 2 is wrong")
+    body = first[:-2] + rest[:-2]
+    return bytes([len(body) - 1]) + body[1:]
+
+
+def open_(raw: bytes, key: bytes | None) -> Layer:
+    """A telegram, CRCs stripped. Raises DecodeError: `wmbus-frame`, `needs-key` when it is sealed and `key` is None,
+    `bad-key` when the key does not open it."""
+    sender = header.identity(raw[2:10])
+    ci, data, counter = raw[10], raw[11:], None
+    protected, authenticated = "none", False
+    if ci in ELL:
+        ci, data, protected, counter = _extended(ci, data, sender, key)
+        if protected != "none":
+            return Layer(sender, ci, _head(ci, data), _body(ci, data), protected, False, counter)
+    layer: _Afl | None = None
+    if ci == AFL:
+        layer, ci, data = _fragment(data)
+        counter = layer.counter
+    head = _head(ci, data)
+    if head is None or head.mode == 0 or (not head.blocks and head.mode == 5):
+        return Layer(sender, ci, head, _body(ci, data), "none", False, counter)
+    body = data[head.size :]
+    if head.mode == 5:
+        body, protected = _mode_5(head, sender, body, key), "mode 5"
+    elif head.mode == 7:
+        body, authenticated = _mode_7(head, sender, ci, data, key, layer)
+        protected = "mode 7"
+    else:
+        raise hub.DecodeError("wmbus-mode", f"security mode {head.mode} is not read")
+    return Layer(sender, ci, head, body, protected, authenticated, counter)
+
+
+def _head(ci: int, data: bytes) -> Header | None:
+    return header.read(ci, data) if ci in (header.LONG, header.SHORT, header.NONE) else None
+
+
+def _body(ci: int, data: bytes) -> bytes:
+    head = _head(ci, data)
+    return data if head is None else data[head.size :]
+
+
+def _extended(ci: int, data: bytes, sender: Identity, key: bytes | None) -> tuple[int, bytes, str, int | None]:
+    """Behind an extended link layer: the next CI, its data, what protected it, its session number."""
+    size = ELL[ci]
+    if len(data) < size + 1:
+        raise hub.DecodeError("wmbus-frame", "an extended link layer that is cut")
+    if ci not in (0x8D, 0x8F):
+        return data[size], data[size + 1 :], "none", None
+    session = int.from_bytes(data[size - 6 : size - 2], "little")
+    sealed = data[size - 2 :]  # the CRC of what follows is sealed with it
+    if session >> 29 == 0:
+        plain, protected = sealed, "none"
+    elif session >> 29 == 1:
+        plain, protected = sealed, "AES-CTR"
+        if crc(plain[2:]) != int.from_bytes(plain[:2], "little"):  # as some receivers open it already
+            if key is None:
+                raise hub.DecodeError("needs-key", "sealed")
+            control = bytes([data[0] & 0xEF])  # a repeater sets this bit: it is left out of the counter
+            start = sender.raw + control + data[size - 6 : size - 2] + bytes(3)
+            opener = Cipher(algorithms.AES(_sized(key)), modes.CTR(start)).decryptor()
+            plain = opener.update(sealed) + opener.finalize()
+    else:
+        raise hub.DecodeError("wmbus-mode", f"encryption {session >> 29} of the extended link layer is not read")
+    if crc(plain[2:]) != int.from_bytes(plain[:2], "little"):
+        raise hub.DecodeError("bad-key" if protected != "none" else "wmbus-crc", "the payload's checksum is wrong")
+    if len(plain) < 3:
+        raise hub.DecodeError("wmbus-frame", "an extended link layer with nothing behind it")
+    return plain[2], plain[3:], protected, session
+
+
+class _Afl(NamedTuple):
+    counter: int | None
+    mac: bytes
+    control: bytes  # MCL
+    rest: bytes  # what the MAC covers: TPL from its CI on
+    length: bytes  # ML, where there is one
+    fragment: int
+
+
+def _fragment(data: bytes) -> tuple[_Afl, int, bytes]:
+    """An authentication and fragmentation layer in one piece. EN 13757-7, 6.2."""
+    size = data[0] if data else 0
+    if len(data) < size + 2 or size < 2:
+        raise hub.DecodeError("wmbus-frame", "an authentication layer that is cut")
+    layer, rest = data[1 : size + 1], data[size + 1 :]
+    control = int.from_bytes(layer[:2], "little")
+    if control & 0x4000 or control & 0xFF > 1:
+        raise hub.DecodeError("wmbus-fragment", "a telegram in several pieces is not read")
+    at = 2
+    mcl = mac = length = b""
+    counter: int | None = None
+
+    def take(count: int) -> bytes:
+        nonlocal at
+        at += count
+        if at > len(layer):
+            raise hub.DecodeError("wmbus-frame", "an authentication layer that is cut")
+        return layer[at - count : at]
+
+    if control & 0x2000:
+        mcl = take(1)
+    if control & 0x0200:
+        take(2)  # key information
+    if control & 0x0800:
+        counter = int.from_bytes(take(4), "little")
+    if control & 0x0400:
+        mac = take({3: 2, 4: 4, 5: 8, 6: 12, 7: 16, 8: 12}.get(mcl[0] & 0x0F if mcl else 5, 8))
+    if control & 0x1000:
+        length = take(2)
+    return _Afl(counter, mac, mcl, rest, length, control & 0xFF), rest[0], rest[1:]
+
+
+def _sized(key: bytes) -> bytes:
+    if len(key) != 16:
+        raise hub.DecodeError("bad-key", f"a key has 16 bytes, not {len(key)}")
+    return key
+
+
+def _mode_5(head: Header, sender: Identity, body: bytes, key: bytes | None) -> bytes:
+    """AES-128-CBC under the meter's key; what is opened begins with 2F 2F."""
+    if body[:2] == _PLAIN:  # some receivers open it already
+        return body
+    size = 16 * head.blocks
+    if len(body) < size:
+        raise hub.DecodeError("wmbus-frame", f"{size} sealed bytes announced, {len(body)} there")
+    if key is None:
+        raise hub.DecodeError("needs-key", "sealed")
+    start = (head.identity or sender).raw + bytes([head.access]) * 8
+    opener = Cipher(algorithms.AES(_sized(key)), modes.CBC(start)).decryptor()
+    plain = opener.update(body[:size]) + opener.finalize()
+    if plain[:2] != _PLAIN:
+        raise hub.DecodeError("bad-key", "the key does not open it")
+    return plain + body[size:]
+
+
+def _mode_7(
+    head: Header, sender: Identity, ci: int, data: bytes, key: bytes | None, layer: _Afl | None
+) -> tuple[bytes, bool]:
+    """AES-128-CBC under keys of this very message, with a MAC over it."""
+    body = data[head.size :]
+    size = 16 * head.blocks
+    if len(body) < size:
+        raise hub.DecodeError("wmbus-frame", f"{size} sealed bytes announced, {len(body)} there")
+    if layer is None or layer.counter is None:
+        raise hub.DecodeError("wmbus-frame", "security mode 7 without a message counter")
+    if key is None:
+        raise hub.DecodeError("needs-key", "sealed")
+    who = (head.identity or sender).raw[2:6]
+    derived = [
+        _cmac(_sized(key), bytes([use]) + layer.counter.to_bytes(4, "little") + who + b"\x07" * 7) for use in (0, 1)
+    ]
+    covered = layer.control + layer.counter.to_bytes(4, "little") + layer.length + bytes([ci]) + data
+    if not layer.mac or _cmac(derived[1], covered)[: len(layer.mac)] != layer.mac:
+        raise hub.DecodeError("bad-key", "the message is not authentic under this key")
+    opener = Cipher(algorithms.AES(derived[0]), modes.CBC(bytes(16))).decryptor()
+    plain = opener.update(body[:size]) + opener.finalize()
+    if plain[:2] != _PLAIN:
+        raise hub.DecodeError("bad-key", "the key does not open it")
+    return plain + body[size:], True
+
+
+def _cmac(key: bytes, data: bytes) -> bytes:
+    mac = CMAC(algorithms.AES(key))
+    mac.update(data)
+    return mac.finalize()

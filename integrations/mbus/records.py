@@ -1,0 +1,170 @@
+"""The records of the application layer: DIF, VIF, data. Pure.
+
+EN 13757-3:2018, 6.2 to 6.4. A record that makes no sense ends the telegram: what came before it counts.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import hub
+from integrations.mbus import values
+from integrations.mbus.values import Value
+from integrations.mbus.vif import ADDITIVE, COMBINABLE, EXPONENTS, FB, FD, PRIMARY, Meaning
+
+FUNCTIONS = ("instantaneous", "maximum", "minimum", "error")
+MAX_EXTENSIONS, MAX_RECORDS = 10, 256
+_FILLER, _MANUFACTURER, _MORE = 0x2F, 0x0F, 0x1F
+_PLAIN = 0x7C
+
+
+class Record(NamedTuple):
+    """One value. `value` is None where the meter has none, or cannot say; `modifiers` name the combinable VIFE."""
+
+    function: str
+    storage: int
+    tariff: int
+    subunit: int
+    quantity: str
+    unit: str
+    value: Value
+    modifiers: tuple[str, ...] = ()
+
+
+class Parsed(NamedTuple):
+    """All records up to the first that could not be read (`problem`: its reason, a slug). `more`: another telegram
+    follows. `manufacturer`: the maker's own bytes at the end."""
+
+    records: tuple[Record, ...]
+    manufacturer: bytes = b""
+    more: bool = False
+    problem: str = ""
+
+
+def parse(data: bytes) -> Parsed:
+    """The records of a telegram's data."""
+    found: list[Record] = []
+    reader = _Reader(data)
+    while reader.left and len(found) < MAX_RECORDS:
+        dif = reader.byte()
+        if dif == _FILLER:
+            continue
+        if dif in (_MANUFACTURER, _MORE):
+            return Parsed(tuple(found), reader.rest(), more=dif == _MORE)
+        try:
+            found.append(_record(dif, reader))
+        except hub.DecodeError as error:
+            return Parsed(tuple(found), problem=error.reason)
+    return Parsed(tuple(found))
+
+
+class _Reader:
+    def __init__(self, data: bytes) -> None:
+        self._data, self._at = data, 0
+
+    @property
+    def left(self) -> int:
+        return len(self._data) - self._at
+
+    def byte(self) -> int:
+        return self.take(1)[0]
+
+    def take(self, count: int) -> bytes:
+        if count > self.left:
+            raise hub.DecodeError("mbus-record", f"{count} bytes wanted, {self.left} left")
+        self._at += count
+        return self._data[self._at - count : self._at]
+
+    def plain(self) -> str:
+        """A unit in plain text, if one begins here: its length, then printable characters, the last one first.
+
+        It stands behind all VIFE (EN 13757-3:2018); older meters put it before them. Which one it is must be guessed.
+        """
+        size = self._data[self._at] if self.left else 0
+        raw = self._data[self._at + 1 : self._at + 1 + size]
+        if not 1 <= size <= 64 or len(raw) < size or any(not 0x20 <= byte < 0x7F for byte in raw):
+            return ""
+        self._at += 1 + size
+        return values.text(raw)
+
+    def rest(self) -> bytes:
+        return self.take(self.left)
+
+
+def _record(dif: int, reader: _Reader) -> Record:
+    field = dif & 0x0F
+    if field == 0x0F:
+        raise hub.DecodeError("mbus-record", f"a special function {dif:02x}")
+    storage, tariff, subunit = dif >> 6 & 1, 0, 0
+    more, count = dif & 0x80, 0
+    while more:
+        if count >= MAX_EXTENSIONS:
+            raise hub.DecodeError("mbus-record", "more than ten DIFE")
+        dife = reader.byte()
+        storage |= (dife & 0x0F) << (1 + 4 * count)
+        tariff |= (dife >> 4 & 0x03) << (2 * count)
+        subunit |= (dife >> 6 & 0x01) << count
+        more, count = dife & 0x80, count + 1
+    meaning, modifiers, exponent = _meaning(reader)
+    value = _value(field, meaning, exponent, reader, profile=any("compact profile" in word for word in modifiers))
+    return Record(FUNCTIONS[dif >> 4 & 3], storage, tariff, subunit, meaning.quantity, meaning.unit, value, modifiers)
+
+
+def _meaning(reader: _Reader) -> tuple[Meaning, tuple[str, ...], int]:
+    """The VIB: what it means, what its combinable VIFE say, and the exponent that they add."""
+    vif = reader.byte()
+    plain = reader.plain() if vif & 0x7F == _PLAIN else ""
+    chain: list[int] = []
+    more = vif & 0x80
+    while more:
+        if len(chain) >= MAX_EXTENSIONS:
+            raise hub.DecodeError("mbus-record", "more than ten VIFE")
+        vife = reader.byte()
+        chain.append(vife & 0x7F)
+        more = vife & 0x80
+    if vif & 0x7F == _PLAIN:
+        plain = plain or reader.plain()
+        if not plain:
+            raise hub.DecodeError("mbus-record", "a unit in plain text that is none")
+        meaning = Meaning("plain text", plain)
+    elif vif in (0xFB, 0xFD):
+        table = FB if vif == 0xFB else FD
+        first, chain = chain[0], chain[1:]
+        meaning = table.get(first, Meaning(f"reserved {vif:02x}{first:02x}"))
+    else:
+        meaning = PRIMARY.get(vif & 0x7F, Meaning(f"reserved {vif:02x}"))
+    if meaning.quantity == "manufacturer specific":
+        return meaning, (), 0
+    modifiers, exponent = [], 0
+    for vife in chain:
+        if vife in EXPONENTS:
+            exponent += EXPONENTS[vife]
+            continue
+        modifiers.append("additive correction" if vife in ADDITIVE else COMBINABLE.get(vife, f"reserved {vife:02x}"))
+        if vife == 0x7F:
+            break  # the maker's own from here on
+    return meaning, tuple(modifiers), exponent
+
+
+def _value(field: int, meaning: Meaning, exponent: int, reader: _Reader, *, profile: bool) -> Value:
+    if field in (0, 8):  # no data, selection for readout
+        return None
+    if field == values.VARIABLE:
+        kind = reader.byte()
+        raw = reader.take(values.variable_size(kind))
+        value = raw.hex() if profile else values.variable(raw, kind)
+    else:
+        raw = reader.take(values.SIZES[field])
+        if field in values.BCD:
+            value = values.bcd(raw)
+        elif field == values.REAL:
+            value = values.real(raw)
+        elif meaning.kind in {"date", "datetime"}:
+            return values.date(raw) if len(raw) == 2 else values.moment(raw)
+        else:
+            value = values.integer(raw)
+    if value is None or isinstance(value, str):
+        return value
+    if meaning.kind == "text":
+        return str(value)
+    return values.scaled(value, meaning.exponent + exponent)
