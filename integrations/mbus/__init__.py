@@ -1,18 +1,86 @@
-"""M-Bus, wired and wireless (OMS, Wize): what a telegram says. EN 13757-2, -3, -4 and -7.
+"""M-Bus: meters on a wire, read through a level converter, and what telegrams say, of the wire and of the air.
 
-The decoders are pure; `ilot decode mbus` and `ilot decode wmbus` show everything that a telegram says.
+EN 13757-2, -3, -4 and -7. The decoders are pure; `ilot decode mbus` and `ilot decode wmbus` show everything that a
+telegram says. One instance of the integration is one bus. Only questions are sent: nothing that sets a meter.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from datetime import timedelta
+from typing import Any, Literal
+
+from pydantic import Field
 
 import hub
 from integrations.mbus import decode as telegrams
 from integrations.mbus.decode import Message
 
+__all__ = ["Config", "DeviceSettings", "probe", "register_decoders", "register_integrations", "run"]
+
 WIRED, WIRELESS = "mbus", "wmbus"
+
+
+class Config(hub.Config):
+    """One bus: a level converter on a serial port, or behind a TCP port."""
+
+    port: str = Field(
+        description="The serial port, best by its name in /dev/serial/by-id, or tcp://host:port.", min_length=1
+    )
+    baudrate: Literal[300, 600, 1200, 2400, 4800, 9600, 19200, 38400] = Field(
+        default=2400, description="Of the bus, in bit/s; a TCP converter has its own setting."
+    )
+    parity: Literal["E", "N"] = Field(default="E", description="E is even, the standard's; N is none.")
+    interval: timedelta = Field(
+        default=timedelta(minutes=15),
+        ge=timedelta(seconds=10),
+        le=timedelta(days=1),
+        description="Time between two readings of a meter. One on a battery answers some hundred times a day at most.",
+    )
+    timeout: timedelta = Field(
+        default=timedelta(seconds=3),
+        ge=timedelta(milliseconds=100),
+        le=timedelta(seconds=30),
+        description="How long a whole answer may take.",
+    )
+    retries: int = Field(default=2, ge=0, le=5, description="Further attempts when a meter stays silent.")
+
+
+class DeviceSettings(hub.Config):
+    """How a meter is found."""
+
+    address: int | None = Field(
+        default=None,
+        ge=1,
+        le=250,
+        description="Its primary address. Without one it is found by its own, which its id then must be: "
+        "mbus:KAM-06855817-08-04.",
+    )
+
+
+async def run(config: Config, session: hub.Session) -> None:
+    """Read every meter of this bus now and then, until cancelled. Raises NotReady when the line is gone or every meter
+    is silent, AuthFailed where rights are missing."""
+    from integrations.mbus.line import opened  # serialx: only where a bus is read
+    from integrations.mbus.master import Master
+    from integrations.mbus.poll import Poller
+
+    async with opened(config.port, config.baudrate, config.parity) as line:
+        master = Master(line, timeout=config.timeout.total_seconds(), retries=config.retries)
+        addresses: dict[str, int | None] = {}
+        poller = Poller(master, session, addresses)
+        async for _ in session.every(config.interval):
+            devices = session.devices.all()
+            addresses |= {d.id: DeviceSettings.model_validate(d.settings).address for d in devices}
+            await poller.poll(devices)
+
+
+async def probe(config: Config) -> str:
+    """Open the line, ask nothing. Raises NotReady, AuthFailed."""
+    from integrations.mbus.line import opened
+
+    async with opened(config.port, config.baudrate, config.parity):
+        return f"{config.port} is open; meters are asked only once they are configured"
 
 
 def decode_wired(frame: hub.Frame, keys: object) -> hub.Decoded:
@@ -41,9 +109,8 @@ def _decoded(message: Message, device: str, proof: hub.Proof) -> hub.Decoded:
     who = message.identity
     model = f"{who.manufacturer} {telegrams.medium(who)}" if who else ""
     skipped = (message.parsed.problem,) if message.parsed.problem else ()
-    return hub.Decoded(
-        device=device, values=dict(telegrams.readings(message)), proof=proof, model=model, skipped=skipped
-    )
+    values: dict[str, float | int | bool | str] = {**telegrams.readings(message), **telegrams.states(message)}
+    return hub.Decoded(device=device, values=values, proof=proof, model=model, skipped=skipped)
 
 
 def explain_wired(frame: hub.Frame, keys: object) -> Iterator[dict[str, Any]]:
@@ -73,6 +140,11 @@ def line_wired(fields: dict[str, Any]) -> hub.Frame:
 def line_wireless(fields: dict[str, Any]) -> hub.Frame:
     """One line of `ilot decode wmbus`. Raises DecodeError."""
     return _line(WIRELESS, fields)
+
+
+@hub.hookimpl
+def register_integrations(register: hub.Register) -> None:
+    register("mbus", Config, run, device=DeviceSettings, probe=probe)
 
 
 @hub.hookimpl

@@ -133,6 +133,12 @@ def explain(message: Message) -> Iterator[dict[str, Any]]:
 
 # -- readings -----------------------------------------------------------------------------------------------------
 
+
+def states(message: Message) -> dict[str, bool]:
+    """What the status byte of a meter says: `fault` for a permanent or temporary error, `battery_low`."""
+    return {"fault": bool(message.status & 0x18), "battery_low": bool(message.status & 0x04)}
+
+
 _READINGS: dict[tuple[str, str], tuple[str, float]] = {
     # (quantity, unit) → metric, factor
     ("energy", "W.h"): ("energy", 0.001),

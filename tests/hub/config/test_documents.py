@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "config.example.yaml"
 REFERENCE = ROOT / "docs/reference/configuration.md"
 KEY = "231d39c1d7cc1ab1aee224cd096db932"
+PROXY_KEY = "QRTIErOb/fcE9Ukd/5qA3RGYMn0Y+p06U58SCtOXvPc="
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +52,11 @@ def installed() -> Models:
 
 @pytest.fixture(scope="module")
 def example(installed: Models) -> Loaded:
-    return load(EXAMPLE, installed, environ={"ILOT_SECRET_CLASSE_1_KEY": KEY})
+    return load(EXAMPLE, installed, environ={"ILOT_SECRET_HALL_PROXY_KEY": PROXY_KEY, "ILOT_SECRET_CLASSE_1_KEY": KEY})
 
 
 def test_the_example_is_right_with_all_that_ships(example: Loaded) -> None:
-    assert {i.type for i in example.integrations} == {"host", "bluetooth", "linky", "modbus"}
+    assert {i.type for i in example.integrations} == {"host", "bluetooth", "linky", "mbus", "modbus"}
     assert [u.name for u in example.uplinks] == ["https", "mqtt"]
     assert bytes.fromhex(KEY) in [device.key for device in example.devices]
 
@@ -106,13 +107,21 @@ def uncommented(text: str) -> str:
 def test_the_defaults_that_the_example_shows_are_the_defaults(installed: Models, tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(uncommented(EXAMPLE.read_text()))
-    full = load(path, installed, environ={"ILOT_SECRET_CLASSE_1_KEY": KEY, "ILOT_SECRET_PROXY_PASSWORD": "p"})
-    plain = load(EXAMPLE, installed, environ={"ILOT_SECRET_CLASSE_1_KEY": KEY})
+    full = load(
+        path,
+        installed,
+        environ={
+            "ILOT_SECRET_HALL_PROXY_KEY": PROXY_KEY,
+            "ILOT_SECRET_CLASSE_1_KEY": KEY,
+            "ILOT_SECRET_PROXY_PASSWORD": "p",
+        },
+    )
+    plain = load(EXAMPLE, installed, environ={"ILOT_SECRET_HALL_PROXY_KEY": PROXY_KEY, "ILOT_SECRET_CLASSE_1_KEY": KEY})
     assert full.data != plain.data
     assert full.config.buffer == plain.config.buffer
     assert set(full.data["buffer"]) == set(options(type(full.config.buffer)))
     assert full.config.sites == plain.config.sites
-    examples = {"disk", "mask"}  # no default: an example of what could stand there
+    examples = {"capture", "disk", "mask"}  # no default: an example of what could stand there
     for instance, by_default in zip(full.integrations, plain.integrations, strict=True):
         assert without(instance.config.model_dump(), examples) == without(by_default.config.model_dump(), examples)
     for uplink, by_default_too in zip(full.uplinks, plain.uplinks, strict=True):

@@ -1,0 +1,123 @@
+"""The master of one bus: one question at a time, and the answer or its absence. EN 13757-2:2018, 5.5 to 5.7."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import hub
+from integrations.mbus import link
+from integrations.mbus.decode import Message, wired
+from integrations.mbus.line import Line
+
+SND_NKE, SND_UD, REQ_UD2 = 0x40, 0x53, 0x5B
+FCB = 0x20
+SELECT = 0x52
+NETWORK, BROADCAST = 0xFD, 0xFF
+MOST_TELEGRAMS = 32
+
+
+class Silent(Exception):
+    """Nobody answered in time."""
+
+
+class Master:
+    """`timeout` is for one whole answer, `rest` the pause between two questions, in seconds."""
+
+    def __init__(
+        self,
+        line: Line,
+        *,
+        timeout: float,
+        retries: int,
+        rest: float = 0.05,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._line, self._timeout, self._retries, self._rest = line, timeout, retries, rest
+        self._monotonic, self._sleep = monotonic, sleep
+        self._free_at = 0.0
+
+    async def read(self, address: int) -> list[Message]:
+        """All telegrams of the meter at a primary address (or selected, at FD).
+
+        Raises Silent; DecodeError when what came is no telegram (two meters at once, most of all); NotReady.
+        """
+        if address != NETWORK:
+            await self._reset(address)
+        found: list[Message] = []
+        bit = FCB
+        while len(found) < MOST_TELEGRAMS:
+            raw = await self._ask(link.short(REQ_UD2 | bit, address))
+            found.append(wired(raw))
+            if not found[-1].parsed.more:
+                break
+            bit ^= FCB
+        return found
+
+    async def select(self, secondary: bytes) -> None:
+        """Select the meter with this secondary address, 8 bytes: id, maker, version, medium; F and FF are wildcards.
+
+        Raises Silent when there is none, DecodeError when several answer at once.
+        """
+        await self._line.send(link.short(SND_NKE, NETWORK))  # whoever is selected is not any more
+        await self._quiet()
+        raw = await self._ask(link.long(SND_UD, NETWORK, SELECT, secondary))
+        if raw != bytes([link.ACK]):
+            raise hub.DecodeError("mbus-collision", "several meters answer at once")
+
+    async def _reset(self, address: int) -> None:
+        """SND_NKE: the meter forgets where it was. Some do not answer it."""
+        with suppress(Silent):
+            await self._ask(link.short(SND_NKE, address), attempts=1)
+
+    async def _quiet(self) -> None:
+        """Let pass what may still come."""
+        end = self._monotonic() + self._timeout / 4
+        while (left := end - self._monotonic()) > 0:
+            try:
+                async with asyncio.timeout(left):
+                    await self._line.receive()
+            except TimeoutError:
+                return
+
+    async def _ask(self, question: bytes, attempts: int = 0) -> bytes:
+        """One whole telegram. Raises Silent, DecodeError, NotReady."""
+        heard = 0
+        for _ in range(attempts or 1 + self._retries):
+            pause = self._free_at - self._monotonic()
+            if pause > 0:
+                await self._sleep(pause)
+            splitter = link.Splitter()
+            await self._line.send(question)
+            heard = 0
+            try:
+                async with asyncio.timeout(self._timeout):
+                    while True:
+                        data = await self._line.receive()
+                        heard += len(data)
+                        for telegram in splitter.feed(data):
+                            return telegram
+            except TimeoutError:
+                continue
+            finally:
+                self._free_at = self._monotonic() + self._rest
+        if heard:
+            raise hub.DecodeError("mbus-collision", f"{heard} bytes came that are no telegram: two meters at once?")
+        raise Silent
+
+
+def secondary(device: str) -> bytes | None:
+    """The secondary address in a device id of the form `mbus:KAM-06855817-08-04`, None where it has another form."""
+    parts = device.removeprefix("mbus:").split("-")
+    if len(parts) != 4 or [len(part) for part in parts] != [3, 8, 2, 2] or not parts[0].isalpha():
+        return None
+    try:
+        number, version, medium = (bytes.fromhex(part) for part in parts[1:])
+    except ValueError:
+        return None
+    first, second, third = (ord(letter) - 64 for letter in parts[0].upper())
+    maker = (first << 10 | second << 5 | third).to_bytes(2, "little")
+    return number[::-1] + maker + version + medium

@@ -1,0 +1,84 @@
+"""Reads every meter of one bus in turn. A meter that does not answer is asked less and less often, so that it costs the
+others nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import hub
+from integrations.mbus import decode as telegrams
+from integrations.mbus.decode import Message
+from integrations.mbus.master import NETWORK, Master, Silent, secondary
+
+Value = float | int | bool | str
+LONGEST = 32
+"""Polls, at most, between two attempts on a meter that does not answer."""
+
+
+class Poller:
+    """`address(device)` gives a primary address, or None for a meter that is found by its own."""
+
+    def __init__(self, master: Master, session: hub.Session, addresses: dict[str, int | None]) -> None:
+        self._master, self._session, self._addresses = master, session, addresses
+        self._failures: dict[str, int] = {}
+        self._skip: dict[str, int] = {}
+
+    async def poll(self, devices: Iterable[hub.Device]) -> None:
+        """One round. Raises NotReady when the line is gone, or when every meter that was asked stays silent."""
+        asked = answered = 0
+        for device in devices:
+            if self._skip.get(device.id, 0):
+                self._skip[device.id] -= 1
+                continue
+            asked += 1
+            answered += await self._meter(device.id)
+        if asked and not answered and not any(self._failures.get(id_) == 0 for id_ in self._failures):
+            raise hub.NotReady("no meter of this bus answers: is the level converter powered, is the bus wired?")
+
+    async def _meter(self, device: str) -> bool:
+        try:
+            found = await self._read(device)
+        except Silent:
+            self._session.dropped(device, hub.DecodeError("mbus-silent"))
+            return self._failed(device, "does not answer")
+        except hub.DecodeError as error:
+            self._session.dropped(device, error)
+            return self._failed(device, error.detail or error.reason)
+        if self._failures.get(device):
+            self._session.log.info("a meter answers again")
+        self._failures[device] = self._skip[device] = 0
+        await self._tell(device, found)
+        return True
+
+    async def _read(self, device: str) -> list[Message]:
+        address = self._addresses.get(device)
+        wanted = secondary(device)
+        if address is None:
+            if wanted is None:
+                raise hub.DecodeError("mbus-address", "no address: say `address`, or name the device by its own")
+            await self._master.select(wanted)
+            return await self._master.read(NETWORK)
+        found = await self._master.read(address)
+        who = found[0].identity
+        if wanted is not None and who is not None and who.device != device:
+            raise hub.DecodeError("mbus-other-meter", "another meter is at this address")
+        return found
+
+    async def _tell(self, device: str, found: list[Message]) -> None:
+        values: dict[str, Value] = {}
+        for message in found:
+            for reason in [message.parsed.problem] if message.parsed.problem else []:
+                self._session.dropped(device, hub.DecodeError(reason))
+            values = {**telegrams.readings(message), **values}
+        who = found[0].identity
+        if who is not None:
+            self._session.declare(device, model=f"{who.manufacturer} {telegrams.medium(who)}")
+        values |= telegrams.states(found[0])
+        await self._session.emit(hub.Report(device=device, values=values, proof=hub.Proof(scheme="mbus")))
+
+    def _failed(self, device: str, why: str) -> bool:
+        count = self._failures[device] = self._failures.get(device, 0) + 1
+        self._skip[device] = min(LONGEST, 2 ** min(count, 8) - 2)
+        if count == 1:
+            self._session.log.warning("a meter is not read: %s", why)
+        return False
