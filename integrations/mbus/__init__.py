@@ -150,4 +150,3 @@ def register_integrations(register: hub.Register) -> None:
 @hub.hookimpl
 def register_decoders(register: hub.RegisterDecoder) -> None:
     register("mbus", WIRED, decode_wired, line=line_wired, explain=explain_wired)
-    register("wmbus", WIRELESS, decode_wireless, line=line_wireless, explain=explain_wireless)
