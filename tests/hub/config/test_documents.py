@@ -52,11 +52,19 @@ def installed() -> Models:
 
 @pytest.fixture(scope="module")
 def example(installed: Models) -> Loaded:
-    return load(EXAMPLE, installed, environ={"ILOT_SECRET_HALL_PROXY_KEY": PROXY_KEY, "ILOT_SECRET_CLASSE_1_KEY": KEY})
+    return load(
+        EXAMPLE,
+        installed,
+        environ={
+            "ILOT_SECRET_HALL_PROXY_KEY": PROXY_KEY,
+            "ILOT_SECRET_CLASSE_1_KEY": KEY,
+            "ILOT_SECRET_CAPTEUR_APPKEY": KEY,
+        },
+    )
 
 
 def test_the_example_is_right_with_all_that_ships(example: Loaded) -> None:
-    assert {i.type for i in example.integrations} == {"host", "bluetooth", "linky", "mbus", "modbus", "wmbus"}
+    assert {i.type for i in example.integrations} == {"host", "bluetooth", "enocean", "linky", "lorawan", "mbus", "modbus", "wmbus"}
     assert [u.name for u in example.uplinks] == ["https", "mqtt"]
     assert bytes.fromhex(KEY) in [device.key for device in example.devices]
 
@@ -113,10 +121,19 @@ def test_the_defaults_that_the_example_shows_are_the_defaults(installed: Models,
         environ={
             "ILOT_SECRET_HALL_PROXY_KEY": PROXY_KEY,
             "ILOT_SECRET_CLASSE_1_KEY": KEY,
+            "ILOT_SECRET_CAPTEUR_APPKEY": KEY,
             "ILOT_SECRET_PROXY_PASSWORD": "p",
         },
     )
-    plain = load(EXAMPLE, installed, environ={"ILOT_SECRET_HALL_PROXY_KEY": PROXY_KEY, "ILOT_SECRET_CLASSE_1_KEY": KEY})
+    plain = load(
+        EXAMPLE,
+        installed,
+        environ={
+            "ILOT_SECRET_HALL_PROXY_KEY": PROXY_KEY,
+            "ILOT_SECRET_CLASSE_1_KEY": KEY,
+            "ILOT_SECRET_CAPTEUR_APPKEY": KEY,
+        },
+    )
     assert full.data != plain.data
     assert full.config.buffer == plain.config.buffer
     assert set(full.data["buffer"]) == set(options(type(full.config.buffer)))

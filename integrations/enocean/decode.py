@@ -1,0 +1,144 @@
+"""A radio telegram, and the profile of its sender, to readings. Pure.
+
+EnOcean Equipment Profiles (EEP) 3.1, and 3.3 for teach-in.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import hub
+from integrations.enocean.eep import ACTUATORS, KNOWN, METERS, PROFILES, ROCKERS, RORG, Field, Flag
+from integrations.enocean.esp3 import Telegram
+
+RPS, ONE, FOUR, VLD, UTE = 0xF6, 0xD5, 0xA5, 0xD2, 0xD4
+SECURE = (0x30, 0x31, 0x32, 0x33, 0x35)
+Value = float | int | bool | str
+
+
+class TeachIn(NamedTuple):
+    """A device says what it is: its profile, "" when it does not, and its maker's number."""
+
+    eep: str
+    manufacturer: int
+
+
+def teach_in(telegram: Telegram) -> TeachIn | None:
+    """What a teach-in telegram says; None for one that is none."""
+    payload = telegram.payload
+    if telegram.rorg == FOUR and len(payload) == 4 and not payload[3] & 0x08:
+        if not payload[3] & 0x80:
+            return TeachIn("", 0)
+        word = int.from_bytes(payload[:3], "big")
+        return TeachIn(f"A5-{word >> 18:02X}-{word >> 11 & 0x7F:02X}", word & 0x7FF)
+    if telegram.rorg == ONE and len(payload) == 1 and not payload[0] & 0x08:
+        return TeachIn("D5-00-01", 0)
+    if telegram.rorg == UTE and len(payload) == 7 and payload[0] & 0x0F == 0:
+        rorg, func, type_ = payload[6], payload[5], payload[4]
+        return TeachIn(f"{rorg:02X}-{func:02X}-{type_:02X}", payload[2] | (payload[3] & 0x07) << 8)
+    return None
+
+
+def decode(telegram: Telegram, eep: str) -> dict[str, Value]:
+    """The readings of a telegram of a device with that profile; empty for one that says nothing.
+
+    Raises DecodeError: `enocean-secure`, `enocean-profile` for a telegram that is not of this profile,
+    `enocean-length`.
+    """
+    if telegram.rorg in SECURE:
+        raise hub.DecodeError("enocean-secure", "a secured telegram, which is not read")
+    if eep not in KNOWN:
+        raise hub.DecodeError("enocean-profile", f"the profile {eep} is not read")
+    if telegram.rorg == UTE or teach_in(telegram) is not None:
+        return {}
+    if telegram.rorg != RORG[eep[:2]]:
+        raise hub.DecodeError("enocean-profile", f"a telegram {telegram.rorg:02X} from a device of profile {eep}")
+    payload = telegram.payload
+    if eep in METERS:
+        return _meter(payload, eep)
+    if eep in ACTUATORS:
+        return _actuator(payload)
+    if eep in ROCKERS:
+        return _rocker(payload, telegram.status)
+    need = {FOUR: 4, ONE: 1, RPS: 1}.get(telegram.rorg, 0)
+    if len(payload) < need or (need and len(payload) != need):
+        raise hub.DecodeError("enocean-length", f"{len(payload)} bytes of payload")
+    values: dict[str, Value] = {}
+    for entry in PROFILES[eep]:
+        raw = _bits(payload, entry.bit, entry.size)
+        value = _field(raw, entry) if isinstance(entry, Field) else _flag(raw, entry)
+        if value is not None:
+            values[entry.metric] = value
+    if eep == "A5-09-04":  # what the device says it does not have
+        for metric, bit in (("humidity", 29), ("temperature", 30)):
+            if not _bits(payload, bit, 1):
+                values.pop(metric, None)
+    return values
+
+
+def _bits(payload: bytes, bit: int, size: int) -> int:
+    if bit + size > 8 * len(payload):
+        raise hub.DecodeError("enocean-length", f"{len(payload)} bytes of payload")
+    return int.from_bytes(payload, "big") >> (8 * len(payload) - bit - size) & (1 << size) - 1
+
+
+def _field(raw: int, field: Field) -> float | None:
+    if not min(field.low, field.high) <= raw <= max(field.low, field.high):
+        return None
+    return field.start + (raw - field.low) * (field.end - field.start) / (field.high - field.low)
+
+
+def _flag(raw: int, flag: Flag) -> bool | None:
+    return True if raw in flag.true else False if raw in flag.false else None
+
+
+def _meter(payload: bytes, eep: str) -> dict[str, Value]:
+    """A5-12: 24 bits of value, channel or tariff, what it is, its divisor."""
+    if len(payload) != 4:
+        raise hub.DecodeError("enocean-length", f"{len(payload)} bytes of payload")
+    count, factor, momentary, other = METERS[eep]
+    value = _bits(payload, 0, 24) / 10 ** _bits(payload, 30, 2)
+    if _bits(payload, 24, 4):
+        return {}  # of another channel or tariff than the first
+    if not _bits(payload, 29, 1):
+        return {count: value * factor}
+    return {momentary: value * other} if momentary else {}
+
+
+_ENERGY = {
+    0: ("energy", 1 / 3_600_000),
+    1: ("energy", 0.001),
+    2: ("energy", 1.0),
+    3: ("power", 1.0),
+    4: ("power", 1000.0),
+}
+
+
+def _actuator(payload: bytes) -> dict[str, Value]:
+    """D2-01: answers about output (command 4) and measurement (command 7) of channel 0."""
+    command = _bits(payload, 4, 4)
+    if command == 4:
+        channel, output = _bits(payload, 11, 5), _bits(payload, 17, 7)
+        return {"powered": output > 0} if channel == 0 and output <= 100 else {}
+    if command == 7:
+        channel = _bits(payload, 11, 5)
+        metric = _ENERGY.get(_bits(payload, 8, 3))
+        return {metric[0]: _bits(payload, 16, 32) * metric[1]} if channel == 0 and metric else {}
+    return {}
+
+
+_ACTIONS = ("AI", "A0", "BI", "B0")
+
+
+def _rocker(payload: bytes, status: int) -> dict[str, Value]:
+    """F6-02: which button, and whether it went down. T21 and NU of the status tell an N-message from a U-message."""
+    if len(payload) != 1:
+        raise hub.DecodeError("enocean-length", f"{len(payload)} bytes of payload")
+    pressed = bool(payload[0] & 0x10)
+    if not status & 0x10:  # U-message: how many buttons, not which
+        return {"button": "released"} if not pressed else {}
+    action = payload[0] >> 5
+    if action >= len(_ACTIONS):
+        return {}
+    second = f"+{_ACTIONS[payload[0] >> 1 & 7]}" if payload[0] & 1 and payload[0] >> 1 & 7 < len(_ACTIONS) else ""
+    return {"button": f"{_ACTIONS[action]}{second} {'pressed' if pressed else 'released'}"}
