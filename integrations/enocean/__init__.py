@@ -7,6 +7,7 @@ that are not configured become candidates with their profile; nothing enrols by 
 from __future__ import annotations
 
 import re
+import time
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -15,6 +16,7 @@ import hub
 from integrations.enocean.decode import decode, teach_in
 from integrations.enocean.eep import KNOWN
 from integrations.enocean.esp3 import Packet, Splitter, Telegram, radio
+from integrations.enocean.gateway import BAUDRATE, version
 
 __all__ = ["Config", "DeviceSettings", "probe", "register_integrations", "run"]
 
@@ -49,16 +51,14 @@ class DeviceSettings(hub.Config):
 
 async def run(config: Config, session: hub.Session) -> None:
     """Listen until cancelled. Raises NotReady when the gateway is gone, AuthFailed where rights are missing."""
-    from integrations.enocean.line import opened  # serialx: only where a gateway is read
-
     splitter = Splitter()
     listening = Listening(session)
-    async with opened(config.port) as line:
+    async with hub.open_line(config.port, baudrate=BAUDRATE, holder=session.name) as line:
         while True:
             data = await line.receive()
             bad = splitter.bad
             for packet in splitter.feed(data):
-                await listening.hear(packet, line.now())
+                await listening.hear(packet, time.monotonic())
             for _ in range(splitter.bad - bad):
                 session.dropped("", hub.DecodeError("esp3-crc"))
 
@@ -122,10 +122,8 @@ class Listening:
 
 async def probe(config: Config) -> str:
     """Ask the gateway what it is. Raises NotReady, AuthFailed."""
-    from integrations.enocean.line import opened
-
-    async with opened(config.port) as line:
-        return await line.version()
+    async with hub.open_line(config.port, baudrate=BAUDRATE) as line:
+        return await version(line)
 
 
 @hub.hookimpl

@@ -61,11 +61,10 @@ class DeviceSettings(hub.Config):
 async def run(config: Config, session: hub.Session) -> None:
     """Read every meter of this bus now and then, until cancelled. Raises NotReady when the line is gone or every meter
     is silent, AuthFailed where rights are missing."""
-    from integrations.mbus.line import opened  # serialx: only where a bus is read
     from integrations.mbus.master import Master
     from integrations.mbus.poll import Poller
 
-    async with opened(config.port, config.baudrate, config.parity) as line:
+    async with hub.open_line(config.port, baudrate=config.baudrate, parity=config.parity, holder=session.name) as line:
         master = Master(line, timeout=config.timeout.total_seconds(), retries=config.retries)
         addresses: dict[str, int | None] = {}
         poller = Poller(master, session, addresses)
@@ -77,9 +76,7 @@ async def run(config: Config, session: hub.Session) -> None:
 
 async def probe(config: Config) -> str:
     """Open the line, ask nothing. Raises NotReady, AuthFailed."""
-    from integrations.mbus.line import opened
-
-    async with opened(config.port, config.baudrate, config.parity):
+    async with hub.open_line(config.port, baudrate=config.baudrate, parity=config.parity):
         return f"{config.port} is open; meters are asked only once they are configured"
 
 

@@ -10,7 +10,6 @@ from contextlib import suppress
 import hub
 from integrations.mbus import link
 from integrations.mbus.decode import Message, wired
-from integrations.mbus.line import Line
 
 SND_NKE, SND_UD, REQ_UD2 = 0x40, 0x53, 0x5B
 FCB = 0x20
@@ -28,7 +27,7 @@ class Master:
 
     def __init__(
         self,
-        line: Line,
+        line: hub.Line,
         *,
         timeout: float,
         retries: int,

@@ -34,10 +34,9 @@ class Config(hub.Config):
 
 async def run(config: Config, session: hub.Session) -> None:
     """Listen until cancelled. Raises NotReady when the receiver is gone, AuthFailed where rights are missing."""
-    from integrations.mbus.line import opened  # serialx: only where a receiver is read
     from integrations.mbus.lines import Lines, telegram
 
-    async with opened(config.port, config.baudrate, "N") as line:
+    async with hub.open_line(config.port, baudrate=config.baudrate, holder=session.name) as line:
         if config.start:
             await line.send(f"{config.start}\r\n".encode())
         lines = Lines()
@@ -53,9 +52,7 @@ async def run(config: Config, session: hub.Session) -> None:
 
 async def probe(config: Config) -> str:
     """Open the port. Raises NotReady, AuthFailed."""
-    from integrations.mbus.line import opened
-
-    async with opened(config.port, config.baudrate, "N"):
+    async with hub.open_line(config.port, baudrate=config.baudrate):
         return f"{config.port} is open; meters speak when they want to"
 
 

@@ -18,7 +18,6 @@ import serial
 import hub
 from hub.testing import FakeSession
 from integrations.mbus import Config, probe, run
-from integrations.mbus.line import opened
 from integrations.mbus.master import Master, Silent, secondary
 from integrations.mbus.sim import Bus, Meter, house, serve
 
@@ -138,7 +137,7 @@ async def test_two_meters_at_once_and_noise_are_a_collision_and_the_next_questio
             return noise.pop() if noise and telegram[1] & 0xDF == 0x5B else super().hear(telegram)
 
     server = await serve(Noisy(house()), "127.0.0.1", 0)
-    async with server, opened(f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}", 2400, "E") as line:
+    async with server, hub.open_line(f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}") as line:
         master = Master(line, timeout=0.15, retries=0)
         for _ in range(2):
             with pytest.raises(hub.DecodeError) as caught:
@@ -162,7 +161,7 @@ async def test_a_meter_that_never_ends_is_left_after_32_telegrams() -> None:
             return answer
 
     server = await serve(Endless([endless]), "127.0.0.1", 0)
-    async with server, opened(f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}", 2400, "E") as line:
+    async with server, hub.open_line(f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}") as line:
         assert len(await Master(line, timeout=1, retries=0, rest=0).read(5)) == 32
 
 

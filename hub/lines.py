@@ -1,0 +1,109 @@
+"""Serial lines and their like, opened for a plugin by the core: one holder a line, one set of errors for all.
+
+`port` is a device file, best by its name in /dev/serial/by-id, or tcp://host:port for a line behind a converter. Two
+plugins that name the same port would fight over it: the second one is told who has it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from hub.errors import AuthFailed, NotReady
+
+OPEN_S = 10.0
+
+_held: dict[str, str] = {}  # port → who holds it
+
+
+class Line:
+    """An open line. Every method raises NotReady when it is gone."""
+
+    def __init__(self, port: str, reader: asyncio.StreamReader, writer: Any) -> None:
+        self.port = port
+        self._reader, self._writer = reader, writer
+
+    async def receive(self) -> bytes:
+        """Whatever comes next: at least one byte, at most 4,096."""
+        try:
+            data = await self._reader.read(4096)
+        except Exception as error:  # OSError, or the serial library's own
+            raise NotReady(f"{self.port} is gone: {error}") from error
+        if not data:
+            raise NotReady(f"{self.port} is gone: was it unplugged or switched off?")
+        return data
+
+    async def send(self, data: bytes) -> None:
+        try:
+            self._writer.write(data)
+            await self._writer.drain()
+        except Exception as error:
+            raise NotReady(f"{self.port} is gone: {error}") from error
+
+
+@asynccontextmanager
+async def open_line(
+    port: str,
+    *,
+    baudrate: int = 9600,
+    bits: Literal[7, 8] = 8,
+    parity: Literal["N", "E", "O"] = "N",
+    holder: str = "another plugin",
+) -> AsyncIterator[Line]:
+    """`async with hub.open_line(config.port, baudrate=2400, parity="E") as line`.
+
+    One stop bit. A port without parity (a pseudo-terminal that brings a remote line here) is opened with 8 bits: the
+    eighth then is the parity bit, or nothing. Raises NotReady when it cannot be opened, AuthFailed where rights are
+    missing.
+    """
+    if port in _held:
+        raise NotReady(f"{port} is held by {_held[port]} already: one line has one reader")
+    _held[port] = holder
+    try:
+        reader, writer = await _opened(port, baudrate, bits, parity)
+        try:
+            yield Line(port, reader, writer)
+        finally:
+            writer.close()
+            with suppress(Exception):  # it may have gone first
+                await writer.wait_closed()
+    finally:
+        del _held[port]
+
+
+async def _opened(port: str, baudrate: int, bits: int, parity: str) -> tuple[asyncio.StreamReader, Any]:
+    try:
+        async with asyncio.timeout(OPEN_S):
+            if port.startswith("tcp://"):
+                parts = urlsplit(port)
+                if not parts.hostname or not parts.port:
+                    raise NotReady(f"{port} is no address: expected tcp://host:port")
+                return await asyncio.open_connection(parts.hostname, parts.port)
+            return await _serial(port, baudrate, bits, parity)
+    except NotReady:
+        raise
+    except PermissionError as error:
+        raise AuthFailed(f"this user may not open {port}: add it to the group dialout, restart the hub") from error
+    except TimeoutError:
+        raise NotReady(f"{port} does not open within {OPEN_S:.0f} s") from None
+    except Exception as error:  # OSError, ValueError, or the serial library's own
+        raise NotReady(f"{port} cannot be opened: {error}") from error
+
+
+async def _serial(port: str, baudrate: int, bits: int, parity: str) -> tuple[asyncio.StreamReader, Any]:
+    import serialx  # only where a line is used
+
+    try:
+        return await serialx.open_serial_connection(
+            port, baudrate=baudrate, byte_size=bits, parity=serialx.Parity(parity), exclusive=True
+        )
+    except OSError as error:
+        if error.errno != errno.EINVAL or (bits, parity) == (8, "N"):
+            raise
+        return await serialx.open_serial_connection(
+            port, baudrate=baudrate, byte_size=8, parity=serialx.Parity.NONE, exclusive=True
+        )

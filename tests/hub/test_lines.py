@@ -1,0 +1,97 @@
+"""Lines that the core opens for plugins: one holder, one set of errors, serial and TCP alike."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tty
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import hub
+from hub import lines
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[int, str]]:
+    ours, theirs = os.openpty()
+    tty.setraw(theirs)
+    yield ours, os.ttyname(theirs)
+    os.close(theirs)
+    os.close(ours)
+
+
+async def test_a_serial_line_is_read_and_written(terminal: tuple[int, str]) -> None:
+    ours, port = terminal
+    async with hub.open_line(port, baudrate=2400, bits=8, parity="E") as line:
+        os.write(ours, b"hello")
+        assert await line.receive() == b"hello"
+        await line.send(b"\x10\x5b")
+        assert await asyncio.to_thread(os.read, ours, 10) == b"\x10\x5b"
+
+
+async def test_a_port_without_parity_is_opened_with_eight_bits_every_time(terminal: tuple[int, str]) -> None:
+    ours, port = terminal
+    for _ in range(3):
+        async with hub.open_line(port, baudrate=1200, bits=7, parity="E") as line:
+            os.write(ours, b"\xff")
+            assert await line.receive() == b"\xff"
+
+
+async def test_a_line_behind_a_tcp_port_is_the_same() -> None:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.read(10))
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+    async with server:
+        port = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with hub.open_line(port) as line:
+            await line.send(b"abc")
+            assert await line.receive() == b"abc"
+            with pytest.raises(hub.NotReady, match="is gone"):
+                await line.receive()
+
+
+async def test_one_line_has_one_holder_and_is_free_again_afterwards(terminal: tuple[int, str]) -> None:
+    _, port = terminal
+    async with hub.open_line(port, holder="linky"):
+        with pytest.raises(hub.NotReady, match="held by linky already"):
+            async with hub.open_line(port, holder="mbus"):
+                pass
+    with pytest.raises(KeyError):
+        async with hub.open_line(port):
+            raise KeyError
+    async with hub.open_line(port):
+        pass
+
+
+@pytest.mark.parametrize("port", ["/dev/does-not-exist", "tcp://127.0.0.1:1", "tcp://nowhere", "tcp://127.0.0.1:port"])
+async def test_what_cannot_be_opened_is_away_and_says_what(port: str) -> None:
+    with pytest.raises(hub.NotReady, match=port):
+        async with hub.open_line(port):
+            pass
+    assert lines._held == {}
+
+
+async def test_a_port_without_rights_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refused(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(lines, "_serial", refused)
+    with pytest.raises(hub.AuthFailed, match="group dialout"):
+        async with hub.open_line(str(tmp_path / "port")):
+            pass
+
+
+async def test_an_unplugged_line_is_gone() -> None:
+    ours, theirs = os.openpty()
+    tty.setraw(theirs)
+    async with hub.open_line(os.ttyname(theirs)) as line:
+        os.close(theirs)
+        os.close(ours)
+        with pytest.raises(hub.NotReady, match="is gone"):
+            await line.receive()
