@@ -7,8 +7,10 @@ from hub.model import Proof, TrustClass
 
 def trust_class(proof: Proof | None, *, protected: bool) -> TrustClass:
     """A: authenticated and fresh (an authenticated counter that the hub itself saw rise).
-    B: authenticated without a counter, or any bus inside a perimeter that the owner declared.
+    B: authenticated without a counter, sealed under the device's own key and not authenticated (OMS mode 5), or any bus
+    inside a perimeter that the owner declared.
     C: clear identity only."""
     if proof is not None and proof.authenticated:
         return TrustClass.A if proof.counter is not None else TrustClass.B
-    return TrustClass.B if protected else TrustClass.C
+    sealed = proof is not None and proof.sealed
+    return TrustClass.B if protected or sealed else TrustClass.C

@@ -98,7 +98,10 @@ def decode_wireless(frame: hub.Frame, keys: Any) -> hub.Decoded | hub.NeedKey:
             return hub.NeedKey(device=device)
         raise
     schemes = {"none": "none", "AES-CTR": "wmbus-ctr", "mode 5": "oms-5", "mode 7": "oms-7"}
-    proof = hub.Proof(scheme=schemes[message.protected], counter=message.counter, authenticated=message.authenticated)
+    proof = hub.Proof(
+        scheme=schemes[message.protected], counter=message.counter, authenticated=message.authenticated,
+        sealed=message.protected != "none",
+    )  # fmt: skip
     return _decoded(message, device, proof)
 
 

@@ -44,7 +44,9 @@ def test_a_new_key_starts_over_and_the_old_key_keeps_its_floor():
 
 def test_trust_belongs_to_the_path():
     assert trust_class(Proof("bthome-ccm", 7, True), protected=False) is TrustClass.A
-    assert trust_class(Proof("wmbus-5", None, True), protected=False) is TrustClass.B
+    assert trust_class(Proof("bthome-ccm", None, True), protected=False) is TrustClass.B
+    assert trust_class(Proof("oms-5", sealed=True), protected=False) is TrustClass.B
+    assert trust_class(Proof("wmbus-ctr", 7, sealed=True), protected=False) is TrustClass.B
     assert trust_class(Proof("modbus"), protected=True) is TrustClass.B
     assert trust_class(Proof("modbus"), protected=False) is TrustClass.C
     assert trust_class(Proof("bthome", 7, False), protected=False) is TrustClass.C
@@ -63,3 +65,40 @@ def test_quarantine_keeps_evidence_and_is_bounded():
     quarantine.add(Candidate(id="ble:9", integration="bluetooth"), "not in the configuration", 10.0)
     assert "ble:2" not in [w.id for w in quarantine], "the one heard longest ago makes room"
     assert quarantine.release("ble:3") is waiting
+
+
+def test_evidence_about_a_known_device_outlives_a_flood_of_strangers():
+    quarantine = Quarantine(limit=3)
+    heard = Signal(rssi=-60, source="hci0", heard=(("hci0", -60), ("hall", -80)))
+    known = Candidate(id="ble:known", integration="bluetooth", signal=heard)
+    assert quarantine.refuse(known, "clear-but-keyed", 1.0), "once is enough: it is told"
+    assert not quarantine.refuse(known, "clear-but-keyed", 2.0), "and told once"
+    for n in range(100):
+        quarantine.add(Candidate(id=f"ble:{n}", integration="bluetooth"), "not in the configuration", 2.0 + n)
+    first = next(iter(quarantine))
+    assert (first.id, first.known, first.count, first.heard) == ("ble:known", True, 2, {"hci0": -60, "hall": -80})
+    assert len(quarantine) == 4
+    assert quarantine.release("ble:known") is None, "it is no stranger"
+    assert quarantine.clear("ble:known") is first
+    assert quarantine.clear("ble:known") is None
+
+
+def test_a_wrong_key_is_evidence_after_a_threshold_and_a_good_frame_starts_the_count_over():
+    quarantine = Quarantine()
+    known = Candidate(id="ble:known", integration="bluetooth")
+    for _ in range(3):
+        told = [quarantine.refuse(known, "bad-mic", float(n)) for n in range(15)]
+        assert told == [False] * 15
+        assert list(quarantine) == []
+        quarantine.trusted("ble:known")
+    assert [quarantine.refuse(known, "bad-mic", float(n)) for n in range(18)] == [False] * 15 + [True, False, False]
+    (waiting,) = quarantine
+    assert "do not fit its key" in waiting.reason
+    quarantine.trusted("ble:known")
+    assert list(quarantine) == [waiting], "what was seen stays until a person has looked"
+
+
+def test_a_frame_that_is_merely_cut_is_no_evidence():
+    quarantine = Quarantine()
+    assert not quarantine.refuse(Candidate(id="ble:known", integration="bluetooth"), "truncated", 1.0)
+    assert list(quarantine) == []

@@ -73,7 +73,7 @@ def test_a_meter_behind_a_radio_adapter_keeps_its_own_id() -> None:
     assert isinstance(decoded, hub.Decoded)
     assert decoded.device == "mbus:ELS-12345678-33-03"
     assert asked == [decoded.device]
-    assert decoded.proof == hub.Proof(scheme="oms-7", counter=2739, authenticated=True)
+    assert decoded.proof == hub.Proof(scheme="oms-7", counter=2739, authenticated=True, sealed=True)
     assert decode_wireless(frame, lambda _: None) == hub.NeedKey(device=decoded.device)
 
 
