@@ -1,0 +1,190 @@
+"""Devices that publish on an MQTT broker: Zigbee2MQTT, Tasmota, Shelly, LoRa gateways, a maker's own box.
+
+A device names its topic and where in the payload each value stands, or says so itself by Home Assistant's discovery.
+Listens only: nothing is ever published. A retained message is not read, because nothing says how old it is.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+
+import hub
+from integrations.mqtt_devices import discovery, paths
+from integrations.mqtt_devices.mapping import Entry, values
+
+__all__ = ["Config", "DeviceSettings", "ValueSettings", "probe", "register_integrations", "run"]
+
+MOST_ENTITIES = 4096
+
+
+def _path(text: str) -> str:
+    paths.steps(text)
+    return text
+
+
+def _topic(text: str) -> str:
+    if text and (
+        len(text) > 256 or "\0" in text or not re.fullmatch(r"(?:[^+#]|(?<![^/])\+(?![^/]))*(?:(?<![^/])#)?", text)
+    ):
+        raise ValueError("expected a topic; + stands for one whole level, # for all that follow")
+    return text
+
+
+class Config(hub.Config):
+    """One broker."""
+
+    host: str = Field(description="The broker, by name or address.", min_length=1)
+    port: int = Field(default=1883, ge=1, le=65535, description="Its port; 8883 with TLS, by custom.")
+    tls: bool = Field(default=False, description="Speak TLS, and check the broker's certificate.")
+    ca: Path | None = Field(default=None, description="Its CA as a PEM file; by default those of the system.")
+    user: str = Field(default="", description="User name.", max_length=128)
+    password: SecretStr = Field(default=SecretStr(""), description="Password: !secret.")
+    discovery: str = Field(
+        default="homeassistant", max_length=64, description="Prefix of discovery messages; empty: none are read."
+    )
+
+
+class ValueSettings(hub.Config):
+    """One value in a payload."""
+
+    path: Annotated[str, AfterValidator(_path)] = Field(
+        default="", description="Where it stands: temperature, or sensors[0].value; empty: the payload itself."
+    )
+    scale: float = Field(default=1.0, description="The metric's value is raw × scale + offset.")
+    offset: float = Field(default=0.0, description="In the metric's unit.")
+    on: str = Field(default="", description="What a flag says when it is true; by default on, true, open, 1…")
+    off: str = Field(default="", description="What it says when it is false.")
+
+
+class DeviceSettings(hub.Config):
+    """Where a device publishes. Without a topic, what it says of itself by discovery counts."""
+
+    topic: Annotated[str, AfterValidator(_topic)] = Field(default="", description="Its topic; + and # are wildcards.")
+    values: dict[str, ValueSettings] = Field(default={}, description="Its values, by metric of the catalogue.")
+
+
+class Book:
+    """Which topics are whose: what the configuration says, and what devices say of themselves."""
+
+    def __init__(self, session: hub.Session) -> None:
+        self._session = session
+        self._announced: dict[str, discovery.Entity] = {}  # by key of the discovery topic
+        self.exact: dict[str, dict[str, tuple[Entry, ...]]] = {}
+        self.wild: list[tuple[str, str, tuple[Entry, ...]]] = []
+        self._read: list[hub.Device] | None = None
+
+    def refresh(self) -> bool:
+        """Follow the configuration. True when topics have changed."""
+        devices = self._session.devices.all()
+        if devices == self._read:
+            return False
+        self._read = devices
+        self._build()
+        return True
+
+    def topics(self) -> set[str]:
+        return {*self.exact, *(topic for topic, _, _ in self.wild)}
+
+    def announce(self, key: str, entity: discovery.Entity | None) -> bool:
+        """A discovery message was read; None withdraws what the same topic had announced. True when topics change."""
+        before = self._announced.get(key)
+        if entity == before:
+            return False
+        if entity is None:
+            del self._announced[key]
+        elif len(self._announced) >= MOST_ENTITIES and key not in self._announced:
+            self._session.dropped("", hub.DecodeError("mqtt-too-many"))
+            return False
+        else:
+            self._announced[key] = entity
+            if self._session.devices.get(entity.device) is None:
+                self._candidate(entity)
+                return False
+        self._build()
+        return True
+
+    def _candidate(self, entity: discovery.Entity) -> None:
+        metrics = sorted({other.entry.metric for other in self._announced.values() if other.device == entity.device})
+        self._session.found(
+            hub.Candidate(
+                id=entity.device, integration=self._session.name, model=entity.model,
+                evidence={"metrics": ", ".join(metrics)[:200]},
+            )
+        )  # fmt: skip
+
+    def _build(self) -> None:
+        self.exact, self.wild = {}, []
+        for device in self._read or []:
+            settings = DeviceSettings.model_validate(device.settings)
+            if not settings.topic:
+                continue
+            entries = tuple(
+                Entry(metric, paths.steps(v.path), v.scale, v.offset, v.on, v.off)
+                for metric, v in settings.values.items()
+                if metric in hub.METRICS
+            )
+            for metric in settings.values.keys() - hub.METRICS.keys():
+                self._session.log.error("a value of %s is not in the catalogue of metrics", metric)
+            if "+" in settings.topic or settings.topic.endswith("#"):
+                self.wild.append((settings.topic, device.id, entries))
+            else:
+                self.exact.setdefault(settings.topic, {})[device.id] = entries
+        configured = {device.id: device for device in self._read or []}
+        for entity in self._announced.values():
+            device = configured.get(entity.device)  # type: ignore[assignment]
+            if device is None or device.settings.get("topic"):
+                continue
+            theirs = self.exact.setdefault(entity.topic, {})
+            theirs[entity.device] = (*theirs.get(entity.device, ()), entity.entry)
+            self._session.declare(entity.device, model=entity.model)
+
+
+async def run(config: Config, session: hub.Session) -> None:
+    """Listen until cancelled. Raises NotReady when the broker is away, AuthFailed when it refuses the user."""
+    from integrations.mqtt_devices.client import connected, listen  # aiomqtt: only where it is used
+
+    book = Book(session)
+    book.refresh()
+    async with connected(config) as client:
+        await listen(client, config, session, book)
+
+
+async def hear(session: hub.Session, device: str, payload: bytes, entries: tuple[Entry, ...]) -> None:
+    """One message of one device."""
+    try:
+        found, skipped = values(payload, entries, hub.METRICS)
+    except hub.DecodeError as error:
+        session.dropped(device, error)
+        return
+    for reason in skipped:
+        session.dropped(device, hub.DecodeError(reason))
+    if found:
+        await session.emit(hub.Report(device=device, values=found, proof=hub.Proof(scheme="mqtt")))
+
+
+async def probe(config: Config) -> str:
+    """Sign in. Raises NotReady, AuthFailed."""
+    from integrations.mqtt_devices.client import connected
+
+    async with connected(config):
+        return f"the broker {config.host}:{config.port} lets this hub in"
+
+
+def context(config: Config) -> ssl.SSLContext | None:
+    """Raises NotReady when the CA file cannot be read."""
+    if not config.tls:
+        return None
+    try:
+        return ssl.create_default_context(cafile=str(config.ca) if config.ca else None)
+    except (OSError, ssl.SSLError) as error:
+        raise hub.NotReady(f"the CA file {config.ca} cannot be read: {error}") from error
+
+
+@hub.hookimpl
+def register_integrations(register: hub.Register) -> None:
+    register("mqtt_devices", Config, run, device=DeviceSettings, probe=probe)

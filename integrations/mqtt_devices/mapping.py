@@ -1,0 +1,56 @@
+"""A payload and what of it is a reading. Pure."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import hub
+from integrations.mqtt_devices import paths
+from integrations.mqtt_devices.paths import Value
+
+
+class Entry(NamedTuple):
+    """One value of a payload: metric value = raw × `scale` + `offset`. `true` and `false` are what a flag's payload
+    says, empty for the usual words."""
+
+    metric: str
+    path: tuple[str | int, ...]
+    scale: float = 1.0
+    offset: float = 0.0
+    true: str = ""
+    false: str = ""
+
+
+def values(
+    payload: bytes, entries: tuple[Entry, ...], metrics: dict[str, hub.Metric]
+) -> tuple[dict[str, Value], list[str]]:
+    """The readings of one payload, and the reasons why an entry gave none. A value that is not there is no fault:
+    devices send what has changed. Raises DecodeError `mqtt-payload`."""
+    data = paths.read(payload)
+    found: dict[str, Value] = {}
+    skipped = []
+    for entry in entries:
+        raw = paths.follow(data, entry.path)
+        if raw is None or (isinstance(raw, str) and raw in ("", "unknown", "unavailable", "None", "null")):
+            continue
+        value = _value(raw, entry, metrics[entry.metric].kind)
+        if value is None:
+            skipped.append("mqtt-value")
+        else:
+            found[entry.metric] = value
+    return found, skipped
+
+
+def _value(raw: Any, entry: Entry, kind: str) -> Value | None:
+    if kind == "text":
+        return paths.text(raw)
+    if kind == "flag":
+        if entry.true and str(raw) == entry.true:
+            return True
+        if entry.false and str(raw) == entry.false:
+            return False
+        return None if entry.true or entry.false else paths.flag(raw)
+    number = paths.number(raw)
+    value = None if number is None else number * entry.scale + entry.offset
+    return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,169 @@
+"""A real mosquitto between devices and the integration: a password, retained messages, garbage, its death."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from pathlib import Path
+
+import aiomqtt
+import pytest
+from mqtt_messages import SENSOR, TOPIC
+from ruamel.yaml import YAML
+
+import hub
+import integrations.mqtt_devices
+from hub.testing import FakeSession
+from integrations.mqtt_devices import Config, DeviceSettings, probe, run
+
+HERE = Path(integrations.mqtt_devices.__file__).parent
+MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+OFFICE = hub.Device(id="mqtt:zigbee2mqtt_0x00158d0001b7d9b2", integration="mqtt_devices", place="office")
+PLUG = hub.Device(
+    id="mqtt:plug", integration="mqtt_devices", place="plug",
+    settings={
+        "topic": "tele/plug/SENSOR",
+        "values": {"power": {"path": "ENERGY.Power"}, "energy": {"path": "ENERGY.Total"}},
+    },
+)  # fmt: skip
+
+
+@contextmanager
+def mosquitto(tmp_path: Path, *more: str) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        port = int(listener.getsockname()[1])
+    (tmp_path / "mosquitto.conf").write_text(
+        "\n".join([f"listener {port} 127.0.0.1", *(more or ["allow_anonymous true"])])
+    )
+    process = subprocess.Popen([MOSQUITTO, "-c", str(tmp_path / "mosquitto.conf")], stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(500):
+            with closing(socket.socket()) as trial:
+                if trial.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.01)
+        yield port, process
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def until(what: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not what():
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def listening(session: FakeSession, config: Config) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(run(config, session))
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def say(port: int, topic: str, payload: object, *, retain: bool = False) -> None:
+    async with aiomqtt.Client("127.0.0.1", port) as client:
+        await client.publish(
+            topic, payload if isinstance(payload, bytes) else json.dumps(payload), retain=retain, qos=1
+        )
+
+
+async def insist(port: int, topic: str, payload: object, heard: Callable[[], object]) -> None:
+    """Say it until it is heard: a subscription takes its time."""
+    async with asyncio.timeout(20):
+        while not heard():
+            await say(port, topic, payload)
+            await asyncio.sleep(0.05)
+
+
+async def test_a_configured_device_is_read_by_its_topic_and_paths(tmp_path: Path) -> None:
+    session = FakeSession("mqtt_devices", devices=[PLUG])
+    with mosquitto(tmp_path) as (port, _):
+        async with listening(session, Config(host="127.0.0.1", port=port)):
+            payload = {"Time": "2026-01-01T00:00:00", "ENERGY": {"Total": 12.5, "Power": 42}}
+            await insist(port, "tele/plug/SENSOR", payload, lambda: session.reports)
+            assert await probe(Config(host="127.0.0.1", port=port)) == f"the broker 127.0.0.1:{port} lets this hub in"
+    assert session.reports[0].values == {"power": 42.0, "energy": 12.5}
+    assert session.reports[0].proof == hub.Proof(scheme="mqtt")
+
+
+async def test_a_device_that_announces_itself_is_a_candidate_and_once_configured_is_read(tmp_path: Path) -> None:
+    session = FakeSession("mqtt_devices")
+    with mosquitto(tmp_path) as (port, _):
+        await say(port, TOPIC, SENSOR, retain=True)
+        async with listening(session, Config(host="127.0.0.1", port=port)):
+            await until(lambda: session.candidates)
+            assert session.candidates[0].id == OFFICE.id
+            assert session.candidates[0].model == "Xiaomi WSDCGQ11LM"
+            session.devices.put(OFFICE)
+            await insist(port, TOPIC.replace("temperature/config", "other/config"), SENSOR, lambda: session.declared)
+            await insist(port, "zigbee2mqtt/office", {"temperature": 21.5}, lambda: session.reports)
+            assert session.reports[0].device == OFFICE.id
+            assert session.reports[0].values == {"temperature": 21.5}
+            await say(port, TOPIC, b"")
+            await say(port, TOPIC.replace("temperature/config", "other/config"), b"")
+
+
+async def test_a_wildcard_reads_whoever_speaks_there(tmp_path: Path) -> None:
+    device = hub.Device(
+        id="mqtt:any", integration="mqtt_devices", place="any",
+        settings={"topic": "shellies/+/temperature", "values": {"temperature": {}}},
+    )  # fmt: skip
+    session = FakeSession("mqtt_devices", devices=[device])
+    with mosquitto(tmp_path) as (port, _):
+        async with listening(session, Config(host="127.0.0.1", port=port, discovery="")):
+            await insist(port, "shellies/ht-1/temperature", b"19.25", lambda: session.reports)
+    assert session.reports[0].values == {"temperature": 19.25}
+
+
+async def test_a_retained_message_has_no_age_and_garbage_is_counted(tmp_path: Path) -> None:
+    session = FakeSession("mqtt_devices", devices=[PLUG])
+    with mosquitto(tmp_path) as (port, _):
+        await say(port, "tele/plug/SENSOR", {"ENERGY": {"Power": 999}}, retain=True)
+        async with listening(session, Config(host="127.0.0.1", port=port)):
+            await until(lambda: ("", "mqtt-retained") in session.drops)
+            await say(port, "tele/plug/SENSOR", b"\xff\xfe")
+            await say(port, "homeassistant/sensor/x/config", b"nonsense")
+            await until(lambda: {"mqtt-payload", "mqtt-discovery"} <= {reason for _, reason in session.drops})
+    assert session.reports == []
+
+
+async def test_a_wrong_password_and_a_broker_that_goes_say_who_must_act(tmp_path: Path) -> None:
+    subprocess.run(["mosquitto_passwd", "-b", "-c", str(tmp_path / "users"), "hub", "right"], check=True)
+    (tmp_path / "users").chmod(0o644)
+    session = FakeSession("mqtt_devices", devices=[PLUG])
+    with mosquitto(tmp_path, "allow_anonymous false", f"password_file {tmp_path}/users", "user root") as (
+        port,
+        process,
+    ):
+        with pytest.raises(hub.AuthFailed, match="refuses the user"):
+            await run(Config(host="127.0.0.1", port=port, user="hub", password="wrong"), session)
+        right = Config(host="127.0.0.1", port=port, user="hub", password="right")
+        async with listening(session, right) as task:
+            assert "lets this hub in" in await probe(right)
+            process.kill()
+            with pytest.raises(hub.NotReady, match=f"the broker 127.0.0.1:{port}"):
+                async with asyncio.timeout(20):
+                    await task
+        with pytest.raises(hub.NotReady, match="is away"):
+            await run(right, session)
+
+
+def test_the_yaml_of_the_readme_is_a_valid_configuration() -> None:
+    text = (HERE / "README.md").read_text()
+    block = YAML(typ="safe").load(text.split("```yaml\n")[1].split("```")[0].replace("!secret ", ""))
+    Config.model_validate(block["integrations"]["mqtt_devices"])
+    for device in block["devices"].values():
+        DeviceSettings.model_validate(device.get("settings", {}))
+    assert [line for line in text.splitlines() if line.startswith("## ")] == [
+        "## Devices", "## Configuration", "## Readings", "## Limits",
+    ]  # fmt: skip
