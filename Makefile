@@ -25,8 +25,8 @@ check: setup ## lint, types, layers, documentation, security table
 test: check ## check, then every test; one file or more: make test TESTS=tests/hub
 	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile --durations=15 $(TESTS)
 
-bench: setup ## measurements, one figure a line
-	@for file in $(filter-out bench/measure.py,$(wildcard bench/*.py)); do $(PYTHON) $$file || exit 1; done
+bench: setup ## measurements and goals into bench/results.md, an hour; some: make bench BENCH="cpu commit"
+	$(PYTHON) bench/results.py $(BENCH)
 
 faults: setup ## every fault in turn, hours; a few minutes: make faults FAULTS=short
 	$(PYTHON) tests/faults/run.py $(FAULTS)

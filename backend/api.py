@@ -4,6 +4,8 @@
     POST /v1/enroll                             JSON {token_id, identity, csr, name, mac} → {hub, certificate, trust}
     POST /v1/hubs/{hub}/records  …/state        by client certificate, common name = {hub}
     POST /v1/hubs/{hub}/backup                  likewise; a sealed state backup (`hub.backup`), {"generation"}
+    GET  /v1/renewal                            {nonce}, to anybody
+    POST /v1/hubs/{hub}/renewal                 without certificate; JSON {nonce, csr, signature} → {certificate}
     GET  /v1/hubs /v1/series /v1/series/{id}/latest /v1/series/{id}/history?from&to&limit /v1/gaps /v1/forks
          /v1/alarms /v1/stats /v1/verify?hub&run&stream        Authorization: Bearer, the token in api.token
 
@@ -20,16 +22,18 @@ import hmac
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
 
-from backend import backups, pki
+from backend import backups
 from backend.ingest import RECORDS, STATE, Ingest, Message, NotAdmitted
+from backend.nonces import NONCE_BYTES, Nonces, verify
 from backend.owner import Owner
 from backend.views import MAX_LIMIT, Unknown, Views, parse_number
 from backend.worker import Worker
+from hub import enrolment
 from hub.backup import MAX_DOCUMENT
 from hub.errors import AuthFailed, DecodeError, NotReady, StorageError
 from hub.wire import MAX_MESSAGE, MAX_SIGNED
@@ -51,14 +55,28 @@ class _Enrolment(msgspec.Struct, frozen=True):
     name: str = ""
 
 
+class _Renewal(msgspec.Struct, frozen=True):
+    nonce: str
+    csr: str
+    signature: str
+
+
+T = TypeVar("T")
+
+
 class Api:
     """The handlers over one owner, worker and database."""
 
     def __init__(self, owner: Owner, worker: Worker) -> None:
         self._owner = owner
         self._worker = worker
+        self._nonces = Nonces()
         self._views = Views(owner.database)
         self._started = time.time()
+
+    def adopt(self, owner: Owner) -> None:
+        """The owner's directory has changed."""
+        self._owner = owner
 
     def application(self) -> web.Application:
         app = web.Application(middlewares=[_errors], client_max_size=MAX_MESSAGE)
@@ -67,6 +85,8 @@ class Api:
         app.router.add_post("/v1/hubs/{hub}/records", self.records)
         app.router.add_post("/v1/hubs/{hub}/state", self.state)
         app.router.add_post("/v1/hubs/{hub}/backup", self.backup)
+        app.router.add_get("/v1/renewal", self.nonce)
+        app.router.add_post("/v1/hubs/{hub}/renewal", self.renew)
         for path, handler in (
             ("/v1/hubs", self.hubs),
             ("/v1/verify", self.verify),
@@ -87,21 +107,34 @@ class Api:
         return web.Response(body=self._owner.trust_document, content_type="application/octet-stream")
 
     async def enroll(self, request: web.Request) -> web.Response:
-        asked = _enrolment(await _body(request, MAX_ENROLMENT))
+        asked = _read(await _body(request, MAX_ENROLMENT), _Enrolment)
         identity, mac, csr = _base64(asked.identity, 32), _base64(asked.mac, 32), asked.csr.encode()
 
         def admit(ingest: Ingest) -> tuple[str, str]:
             # the certificate first: a request that cannot be certified must not use the token up
-            pki.make_hub_certificate(self._owner.ca, self._owner.ca_key, csr, "hub")
+            self._owner.certify(csr, "hub")
             hub = ingest.registry.admit(
                 token_id=asked.token_id, identity=identity, csr=csr, name=asked.name, mac=mac, now=time.time()
             )
-            return hub, pki.pem(pki.make_hub_certificate(self._owner.ca, self._owner.ca_key, csr, hub)).decode()
+            return hub, self._owner.certify(csr, hub).decode()
 
         hub, certificate = await self._worker.call(admit)
         log.info("%s enrolled", hub)
         trust = base64.b64encode(self._owner.trust_document).decode()
         return _json({"hub": hub, "certificate": certificate, "trust": trust})
+
+    async def nonce(self, request: web.Request) -> web.Response:
+        return _json({"nonce": base64.b64encode(self._nonces.make()).decode()})
+
+    async def renew(self, request: web.Request) -> web.Response:
+        asked = _read(await _body(request, MAX_ENROLMENT), _Renewal)
+        hub, nonce, csr = request.match_info["hub"], _base64(asked.nonce, NONCE_BYTES), asked.csr.encode()
+        identity = await self._worker.call(lambda ingest: ingest.admitted(hub).identity)
+        self._nonces.check(nonce)
+        verify(identity, enrolment.renewal(nonce, hub, csr), _base64(asked.signature, 64))
+        certificate = self._owner.certify(csr, hub).decode()
+        log.info("%s has a new certificate", hub)
+        return _json({"certificate": certificate})
 
     async def records(self, request: web.Request) -> web.Response:
         return await self._post(request, RECORDS, MAX_MESSAGE)
@@ -162,6 +195,7 @@ class Api:
             return {
                 "duplicates": counts.duplicates,
                 "refused": counts.refused,
+                "stale_states": ingest.states.stale,
                 "messages": counts.messages,
                 "journal_pending": 0 if journal is None else journal.pending_records,
                 "journal_pending_readings": 0 if journal is None else journal.pending_readings,
@@ -236,9 +270,9 @@ async def _body(request: web.Request, limit: int) -> bytes:
     return bytes(data)
 
 
-def _enrolment(body: bytes) -> _Enrolment:
+def _read(body: bytes, shape: type[T]) -> T:
     try:
-        return msgspec.json.decode(body, type=_Enrolment)
+        return msgspec.json.decode(body, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DecodeError("bad-enrolment", str(error)) from error
 
@@ -247,9 +281,9 @@ def _base64(text: str, size: int) -> bytes:
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise DecodeError("bad-enrolment", "identity and mac are base64") from error
+        raise DecodeError("bad-enrolment", "keys, nonces and signatures are base64") from error
     if len(data) != size:
-        raise DecodeError("bad-enrolment", f"identity and mac have {size} bytes")
+        raise DecodeError("bad-enrolment", f"{len(data)} bytes where there must be {size}")
     return data
 
 

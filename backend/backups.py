@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from backend.registry import Hub
 from backend.storage import Storage
 from hub import backup, shelf
 from hub.errors import AuthFailed, ConfigError, StorageError
-from hub.wire import State, read_state
+from hub.wire import State
 
 
 def take(directory: Path, hub: str, identity: bytes, data: bytes) -> int:
@@ -47,14 +46,9 @@ def fetch(directory: Path, hub: str) -> tuple[backup.Head, bytes]:
     return backup.read(data).head, data
 
 
-def watch(storage: Storage, hub: Hub, state: State) -> None:
-    """Raise an alarm when a hub's store was set back, or the hub was restored (inside a transaction, before `state`
-    is stored). The store counts its starts and backups, and leaps at a restoration."""
-    blob = storage.connection.execute("select state from hubs where hub = ?", (hub.hub,)).get
-    before = 0 if blob is None else read_state(bytes(blob), hub.identity).generation
-    if state.generation < before:
-        told = f"its state was set back, from generation {before} to {state.generation}"
-        storage.alarm("set-back", hub.hub, told)
-    elif before and state.generation >= before + backup.SENT_JUMP:
-        told = f"it was restored from its state backup: generation {before} became {state.generation}"
-        storage.alarm("restored", hub.hub, told)
+def watch(storage: Storage, last: State, state: State) -> None:
+    """Raise an alarm when a hub was restored between these two states of it (inside a transaction): its store counts
+    its starts and backups, and leaps at a restoration."""
+    if last.generation and state.generation >= last.generation + backup.SENT_JUMP:
+        told = f"it was restored from its state backup: generation {last.generation} became {state.generation}"
+        storage.alarm("restored", state.hub, told)

@@ -14,7 +14,8 @@ from backend import owner as owners
 from backend import pki
 from backend.owner import Owner
 from hub.errors import ConfigError, StorageError
-from hub.keys import private_pem, write_atomically
+from hub.files import write_atomically
+from hub.keys import private_pem
 
 NAME = "ilot-backend"
 """Common name of the certificate that the backend shows to a broker, and so its name in the broker's ACL."""

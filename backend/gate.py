@@ -71,6 +71,10 @@ class Gate:
         self._keys = private_keys
         self._open: OrderedDict[bytes, OpenEpoch] = OrderedDict()
 
+    def adopt(self, private_keys: Mapping[bytes, MLKEM768X25519PrivateKey]) -> None:
+        """Open with these keys from now on."""
+        self._keys = private_keys
+
     def enter(self, hub: str, identity: bytes, eid: bytes, records: list[bytes]) -> OpenEpoch:
         """The epoch of a group, from its EPOCH record or from what was kept.
 

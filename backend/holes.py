@@ -1,20 +1,49 @@
-"""Holes: numbers that a hub says exist, that nobody declared lost, and that do not come. Five minutes make an alarm."""
+"""Holes: numbers that a hub says exist, that nobody declared lost, and that do not come.
+
+A minute makes a hole worth asking for: the hub is told, in the answer to its next state, to send again what its disk
+still holds of it. (What it has never sent it sends anyway.) Five minutes make an alarm. Asking goes on, less and less
+often, as long as the hole is open: it costs an idle hub nothing, and the alarm stays either way.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
+from backend import wanting
 from backend.storage import Storage, Stream
-from hub.ranges import Ranges
+from hub.ranges import Range, Ranges
 
 ALARM_AFTER_S = 300.0
+ASK_AFTER_S = 60.0
+ASK_FIRST_S, ASK_MOST_S = 90.0, 3600.0
+"""Until the same stream is asked for again: a hub heeds one request a minute. Doubled while nothing comes of it."""
+MAX_STREAMS = 64
+"""Streams asked for in one answer."""
+MAX_ASKED = 1024
+"""Ranges asked for of one stream at a time: an ack has room for its own besides."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """The holes of one stream: each with the time since when it is open."""
+
+    hub: str
+    stream: str
+    run: bytes
+    holes: list[tuple[int, int, float]] = field(default_factory=list)
+    ask_at: float = 0.0
+    pause: float = ASK_FIRST_S
+
+    def count(self) -> int:
+        return sum(last - first + 1 for first, last, _ in self.holes)
 
 
 class Holes:
-    """Remembers since when each hole is open. The alarms themselves are in the database."""
+    """Remembers since when each hole is open and when it was asked for. The alarms themselves are in the database."""
 
     def __init__(self) -> None:
-        self._since: dict[int, list[tuple[int, int, float]]] = {}
+        self._open: dict[int, _Open] = {}
 
     def look(self, storage: Storage, taken: Callable[[Stream], Ranges], now: float) -> None:
         """Raise an alarm for every stream with a hole older than five minutes, clear it where there is none.
@@ -22,21 +51,58 @@ class Holes:
         `taken` tells what came of a stream; `now` is Unix seconds. A hole that shrinks keeps its age.
         """
         with storage.transaction():
+            wished = wanting.take(storage)
             for stream in storage.all_streams():
-                before = self._since.get(stream.id, [])
-                holes = []
-                for first, last in missing(storage, stream, taken(stream)):
-                    ages = [since for low, high, since in before if low <= last and first <= high]
-                    holes.append((first, last, min([*ages, now])))
-                self._since[stream.id] = holes
+                self._note(stream, missing(storage, stream, taken(stream)), now)
                 detail = f"{stream.stream} of run {stream.run.hex()} has holes"
-                if any(now - since >= ALARM_AFTER_S for _, _, since in holes):
-                    storage.alarm("hole", stream.hub, detail)
-                elif not holes:
+                known = self._open.get(stream.id)
+                if known is None:
                     storage.clear_alarm("hole", stream.hub, detail, now)
+                elif any(now - since >= ALARM_AFTER_S for _, _, since in known.holes):
+                    storage.alarm("hole", stream.hub, detail)
+        for hub in wished:
+            self._ask_at_once(hub)
+
+    def due(self, hub: str, oldest: Mapping[str, tuple[bytes, int]], now: float) -> dict[int, tuple[Range, ...]]:
+        """What `hub` is to be asked for now, by stream; it counts as asked for. `oldest` is from its state: the run and
+        number of each stream below which its disk holds nothing."""
+        asked: dict[int, tuple[Range, ...]] = {}
+        for number, known in self._open.items():
+            if known.hub != hub or now < known.ask_at:
+                continue
+            run, first = oldest.get(known.stream, (b"", 0))
+            floor = first if run == known.run else 1
+            old = [(max(low, floor), high) for low, high, since in known.holes if now - since >= ASK_AFTER_S]
+            wanted = tuple(span for span in old if span[0] <= span[1])[:MAX_ASKED]
+            if wanted:
+                asked[number] = wanted
+                known.ask_at, known.pause = now + known.pause, min(ASK_MOST_S, known.pause * 2)
+            if len(asked) == MAX_STREAMS:
+                break
+        return asked
+
+    def _ask_at_once(self, hub: str) -> None:
+        """Ask for every hole of `hub` with the answer to its next state."""
+        for known in self._open.values():
+            if known.hub == hub:
+                known.ask_at, known.pause = 0.0, ASK_FIRST_S
+                known.holes = [(first, last, since - ASK_AFTER_S) for first, last, since in known.holes]
+
+    def _note(self, stream: Stream, holes: Iterable[Range], now: float) -> None:
+        known = self._open.pop(stream.id, None)
+        fresh = _Open(stream.hub, stream.stream, stream.run) if known is None else known
+        before, count = fresh.holes, fresh.count()
+        fresh.holes = []
+        for first, last in holes:
+            ages = [since for low, high, since in before if low <= last and first <= high]
+            fresh.holes.append((first, last, min([*ages, now])))
+        if fresh.count() < count:
+            fresh.pause = ASK_FIRST_S  # something came of it
+        if fresh.holes:
+            self._open[stream.id] = fresh
 
 
-def missing(storage: Storage, stream: Stream, taken: Ranges) -> list[tuple[int, int]]:
+def missing(storage: Storage, stream: Stream, taken: Ranges) -> list[Range]:
     """What neither came nor was declared lost, up to the highest number known of."""
     known = taken.copy()
     rows = storage.connection.execute(

@@ -12,24 +12,22 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
-
-from backend import backups
 from backend.gate import Gate, NeedContext, OpenEpoch, Read, Refusal, unpack
+from backend.holes import Holes
 from backend.journal import Entry, Journal
+from backend.owner import Owner
 from backend.registry import Hub, Registry
+from backend.states import States
 from backend.storage import Storage, Stream
 from hub.buffer import frame
 from hub.buffer.opening import Block, ClockMark, Gap, split
 from hub.buffer.rows import STREAMS
 from hub.errors import AuthFailed, DecodeError, HubError, StorageError
-from hub.ranges import Ranges
-from hub.wire import MAX_RANGES, Ack, pack_reply, read_state, sign_ack, unpack_message
+from hub.ranges import Range, Ranges
+from hub.wire import MAX_RANGES, Ack, pack_reply, sign_ack, unpack_message
 
 log = logging.getLogger(__name__)
 
@@ -68,29 +66,30 @@ class _Work:
     touched: dict[int, Stream] = field(default_factory=dict)
     need: dict[bytes, None] = field(default_factory=dict)
     rejected: dict[int, Ranges] = field(default_factory=dict)
+    want: dict[int, tuple[Range, ...]] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
+    trust: bytes = b""
     counts: Counts = field(default_factory=Counts)
 
 
 class Ingest:
     """Judges what comes, in a fixed order, over one database; makes the answers."""
 
-    def __init__(
-        self,
-        storage: Storage,
-        *,
-        private_keys: Mapping[bytes, MLKEM768X25519PrivateKey],
-        ack_key: Ed25519PrivateKey,
-        journal: Journal | None = None,
-    ) -> None:
+    def __init__(self, storage: Storage, owner: Owner, journal: Journal | None = None) -> None:
         self.storage = storage
         self.registry = Registry(storage.connection)
-        self.gate = Gate(storage, private_keys)
+        self.gate = Gate(storage, owner.recipients)
+        self.states = States(storage)
+        self.holes = Holes()
         self.journal = journal
         self.counts = Counts()
-        self._ack_key = ack_key
-        self._nonces: dict[str, bytes] = {}
+        self._owner = owner
         self._batch: dict[tuple[int, int], bytes] = {}  # (stream, seq) → digest of what this batch will journal
+
+    def adopt(self, owner: Owner) -> None:
+        """The owner's directory has changed: new keys open and sign, and hubs are handed the new TRUST."""
+        self._owner = owner
+        self.gate.adopt(owner.recipients)
 
     def take(self, messages: list[Message]) -> list[bytes | HubError]:
         """The reply to each message, or the error that answers it. What is acknowledged is durable."""
@@ -134,6 +133,7 @@ class Ingest:
                 self.journal.append([entry for work in done if isinstance(work, _Work) for entry in work.entries])
         except BaseException:
             self.gate.forget()
+            self.states.forget()
             raise
         return [self._reply(work) if isinstance(work, _Work) else work for work in done]
 
@@ -234,15 +234,8 @@ class Ingest:
                 work.rejected.setdefault(stream.id, Ranges()).add(head.seq)
 
     def _state(self, work: _Work, hub: Hub, body: bytes) -> None:
-        state = read_state(body, hub.identity)
-        if state.hub != hub.hub:
-            raise AuthFailed(f"this state is of another hub than {hub.hub}")
-        backups.watch(self.storage, hub, state)
-        self.storage.connection.execute(
-            "update hubs set state = ?, state_at = ?, seen_at = ? where hub = ?",
-            (body, time.time(), time.time(), hub.hub),
-        )
-        self._nonces[hub.hub] = state.nonce
+        now = time.time()
+        state, taken = self.states.take(hub, body, now)
         for name, (run, last, _) in state.streams.items():
             if name in STREAMS:
                 stream = self.storage.stream(hub.hub, run, name)
@@ -252,6 +245,13 @@ class Ingest:
             if name in STREAMS:
                 stream = self.storage.stream(hub.hub, run, name)
                 work.touched[stream.id] = stream
+        if not taken:
+            return
+        if self.states.owes(state, self._owner.trust.version, now):
+            work.trust = self._owner.trust_document
+        work.want = self.holes.due(hub.hub, state.oldest, now)
+        for number in work.want:
+            work.touched[number] = self.storage.stream_by_id(number)
 
     def _settle(self, entry: Entry) -> None:
         stream = self.storage.stream_by_id(entry.stream)
@@ -274,14 +274,15 @@ class Ingest:
         for name in Counts.__slots__:
             setattr(self.counts, name, getattr(self.counts, name) + getattr(work.counts, name))
         self.counts.messages += 1
-        acks = [self._ack(stream, work.rejected.get(stream.id)) for stream in work.touched.values()]
-        return pack_reply(acks, list(work.need))
+        acks = [self._ack(stream, work) for stream in work.touched.values()]
+        return pack_reply(acks, list(work.need), work.trust)
 
     def taken(self, stream: Stream) -> Ranges:
         """Every number that is durable here, in rows or in the journal."""
         return stream.stored if self.journal is None else self.journal.merged(stream.id, stream.stored)
 
-    def _ack(self, stream: Stream, unreadable: Ranges | None) -> bytes:
+    def _ack(self, stream: Stream, work: _Work) -> bytes:
+        unreadable, stated = work.rejected.get(stream.id), self.states.last(stream.hub)
         taken = self.taken(stream)
         if stream.forked:
             taken = Ranges(r for first, last in taken for r in stream.forked.missing(first, last))
@@ -292,18 +293,6 @@ class Ingest:
         ack = Ack(
             hub=stream.hub, stream=stream.stream, run=stream.run, db=self.storage.db, n=self.storage.next_n(),
             through=through, ranges=tuple(above[:MAX_RANGES]), rejected=tuple(rejected)[:MAX_RANGES],
-            nonce=self._nonce(stream.hub), now=time.time(),
+            want=work.want.get(stream.id, ()), nonce=stated.nonce if stated is not None else b"", now=time.time(),
         )  # fmt: skip
-        return sign_ack(ack, self._ack_key)
-
-    def _nonce(self, hub: str) -> bytes:
-        """The nonce that the hub stated last, also before this process started."""
-        known = self._nonces.get(hub)
-        if known is None:
-            found = self.registry.find(hub)
-            blob = self.storage.connection.execute("select state from hubs where hub = ?", (hub,)).get
-            known = b""
-            if found is not None and blob is not None:
-                known = read_state(bytes(blob), found.identity).nonce
-            self._nonces[hub] = known
-        return known
+        return sign_ack(ack, self._owner.ack_key_for(None if stated is None else stated.trust_version))

@@ -25,7 +25,7 @@ import msgspec
 from hub.buffer import frame
 from hub.buffer.seal import H
 from hub.errors import StorageError
-from hub.keys import sync_directory
+from hub.files import sync_directory
 from hub.ranges import Ranges
 
 MAGIC = b"ILJ1"

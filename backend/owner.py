@@ -8,6 +8,7 @@
     recipients/*.key        ingest keys, retired ones too: what still waits on a hub is sealed to them
     recovery.key            the recovery key (take it away: it opens everything)
     ack.key                 Ed25519, signs acknowledgements
+    acks/N.key              the one that signed while TRUST had version N or less: for hubs that follow no newer yet
     api.token               the operator API's bearer token
     backend.db journal/        what was received
     backups/                   the newest state backups of each hub, sealed to the recovery key
@@ -26,22 +27,26 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from backend import pki, recipient
+from backend.keyfiles import certificate_key, owner_root, read, signing_key
 from hub.buffer.seal import kid_of
 from hub.errors import ConfigError, HubError, StorageError
-from hub.keys import private_pem, sync_directory, write_atomically
+from hub.files import sync_directory, write_atomically
+from hub.keys import private_pem
 from hub.trust import AckKey, Egress, Recipient, Root, Trust, fingerprint, read_trust, sign_trust
 
 DEFAULT_NAMES = ("localhost", "127.0.0.1", "::1")
 DEFAULT_PORT = 8443
+NEXT_ACK_KEY = "ack.next"
+"""A new ack.key before TRUST names it; should the machine stop right after that, it counts where it lies."""
 MIN_API_TOKEN = 32
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
@@ -63,7 +68,8 @@ should judge. That is fit for a trial, not for a district. Before real use:
 
 
 class Settings(msgspec.Struct, kw_only=True):
-    """backend.json. `root` is the fingerprint in hex; `created` Unix seconds; `brokers` hosts and ports of MQTT."""
+    """backend.json. `root` is the fingerprint in hex; `created` Unix seconds; `brokers` hosts and ports of MQTT;
+    `certificate_days` how long a hub's certificate is good: the hub has it renewed after two thirds of it."""
 
     owner: str
     names: tuple[str, ...]
@@ -72,6 +78,7 @@ class Settings(msgspec.Struct, kw_only=True):
     root: str
     created: float
     brokers: tuple[tuple[str, int], ...] = ()
+    certificate_days: float = 824.0
 
 
 @dataclass(slots=True)
@@ -85,6 +92,7 @@ class Owner:
     ca: x509.Certificate = field(repr=False)
     ca_key: ec.EllipticCurvePrivateKey = field(repr=False)
     ack_key: ed25519.Ed25519PrivateKey = field(repr=False)
+    retired_ack_keys: Mapping[int, ed25519.Ed25519PrivateKey] = field(repr=False)
     recipients: Mapping[bytes, MLKEM768X25519PrivateKey] = field(repr=False)
     api_token: str = field(repr=False)
 
@@ -92,6 +100,34 @@ class Owner:
     def demo_grade(self) -> bool:
         """Whether the root or the recovery key still lies beside the server."""
         return (self.directory / "root").exists() or (self.directory / "recovery.key").exists()
+
+    def certify(self, csr: bytes, hub: str) -> bytes:
+        """A client certificate (PEM) for `hub`. Raises DecodeError when the request is none."""
+        life = timedelta(days=self.settings.certificate_days)
+        return pki.pem(pki.make_hub_certificate(self.ca, self.ca_key, csr, hub, life))
+
+    def renew_own_certificate(self, now: float) -> bool:
+        """Make the server's certificate anew, for the same key, once two thirds of its life are over. Whether it was;
+        `now` is Unix seconds. Raises ConfigError, StorageError."""
+        path = self.directory / "server.pem"
+        try:
+            shown = x509.load_pem_x509_certificate(read(path))
+            begin, end = shown.not_valid_before_utc.timestamp(), shown.not_valid_after_utc.timestamp()
+            if now < begin + (end - begin) * 2 / 3:
+                return False
+            public = certificate_key(self.directory / "server.key").public_key()
+            made = pki.make_server_certificate(self.ca, self.ca_key, public, list(self.settings.names))
+            write_atomically(path, pki.pem(made), 0o644)
+        except ValueError as error:
+            raise ConfigError(f"{path} is damaged ({error}): restore it from a backup") from error
+        except OSError as error:
+            raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+        return True
+
+    def ack_key_for(self, version: int | None) -> ed25519.Ed25519PrivateKey:
+        """The key whose acknowledgements a hub believes that follows TRUST `version`; None: the newest one."""
+        known = [last for last in self.retired_ack_keys if version is not None and version <= last]
+        return self.retired_ack_keys[min(known)] if known else self.ack_key
 
     @property
     def database(self) -> Path:
@@ -134,19 +170,21 @@ def load(directory: Path) -> Owner:
     if not (directory / "backend.json").is_file():
         raise ConfigError(f"{directory} holds no backend: make one with `ilot backend init {directory}`")
     try:
-        settings = msgspec.json.decode(_read(directory / "backend.json"), type=Settings)
-        trust_document = _read(directory / "trust.bin")
+        settings = msgspec.json.decode(read(directory / "backend.json"), type=Settings)
+        trust_document = read(directory / "trust.bin")
+        trust = read_trust(trust_document, bytes.fromhex(settings.root))
         keys = [recipient.load(path) for path in sorted((directory / "recipients").glob("*.key"))]
         owner = Owner(
             directory=directory,
             settings=settings,
             trust_document=trust_document,
-            trust=read_trust(trust_document, bytes.fromhex(settings.root)),
-            ca=x509.load_pem_x509_certificate(_read(directory / "ca.pem")),
-            ca_key=_p256(directory / "ca.key"),
-            ack_key=_ed25519(directory / "ack.key"),
+            trust=trust,
+            ca=x509.load_pem_x509_certificate(read(directory / "ca.pem")),
+            ca_key=certificate_key(directory / "ca.key"),
+            ack_key=_ack_key(directory, trust),
+            retired_ack_keys={int(path.stem): signing_key(path) for path in (directory / "acks").glob("*.key")},
             recipients={key.kid: key.private for key in keys},
-            api_token=_read(directory / "api.token").decode("ascii").strip(),
+            api_token=read(directory / "api.token").decode("ascii").strip(),
         )
     except (ValueError, msgspec.DecodeError) as error:
         raise ConfigError(f"{directory} is damaged ({error}): restore it from a backup") from error
@@ -156,7 +194,7 @@ def load(directory: Path) -> Owner:
         raise ConfigError(
             f"{directory}/api.token has fewer than {MIN_API_TOKEN} characters: put a long random one there"
         )
-    if owner.ack_key.public_key().public_bytes_raw() not in {key.public for key in owner.trust.ack_keys}:
+    if not _names(owner.trust, owner.ack_key):
         raise ConfigError(f"{directory}/ack.key is not named by trust.bin: hubs would refuse every acknowledgement")
     return owner
 
@@ -185,7 +223,8 @@ def _settle(owner: Owner, settings: Settings, otherwise: str) -> Owner:
         if not (directory / "root").exists():
             raise ConfigError(f"{otherwise} bring the owner root back to {directory}/root for this once")
         trust = msgspec.structs.replace(owner.trust, version=owner.trust.version + 1, egress=wanted, issued=time.time())
-        write_atomically(directory / "trust.bin", sign_trust(_load_root(directory), trust), 0o644)
+        root = owner_root(directory / "root", settings.root)
+        write_atomically(directory / "trust.bin", sign_trust(root, trust), 0o644)
     if settings != owner.settings:
         write_atomically(directory / "backend.json", msgspec.json.format(msgspec.json.encode(settings)), 0o644)
     return load(directory)
@@ -237,33 +276,16 @@ def _fill(directory: Path, owner: str, names: tuple[str, ...], port: int) -> Non
         write_atomically(directory / name, data, 0o644)
 
 
-def _load_root(directory: Path) -> Root:
-    try:
-        seed = mldsa.MLDSA65PrivateKey.from_seed_bytes(_read(directory / "root" / "mldsa65.seed"))
-    except ValueError as error:
-        raise ConfigError(f"{directory}/root/mldsa65.seed is no ML-DSA-65 seed") from error
-    return Root(_ed25519(directory / "root" / "ed25519.pem"), seed)
+def _ack_key(directory: Path, trust: Trust) -> ed25519.Ed25519PrivateKey:
+    if (directory / NEXT_ACK_KEY).exists():
+        coming = signing_key(directory / NEXT_ACK_KEY)
+        if _names(trust, coming):
+            return coming
+    return signing_key(directory / "ack.key")
 
 
-def _ed25519(path: Path) -> ed25519.Ed25519PrivateKey:
-    key = load_pem_private_key(_read(path), password=None)
-    if not isinstance(key, ed25519.Ed25519PrivateKey):
-        raise ConfigError(f"{path} is not an Ed25519 key: restore it from a backup")
-    return key
-
-
-def _p256(path: Path) -> ec.EllipticCurvePrivateKey:
-    key = load_pem_private_key(_read(path), password=None)
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise ConfigError(f"{path} is not an ECDSA key: restore it from a backup")
-    return key
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
+def _names(trust: Trust, key: ed25519.Ed25519PrivateKey) -> bool:
+    return key.public_key().public_bytes_raw() in {known.public for known in trust.ack_keys}
 
 
 def _is_host(name: str) -> bool:

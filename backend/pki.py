@@ -18,7 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hub.errors import DecodeError
 
 CA_YEARS = 20
-LEAF_DAYS = 825
+LEAF_LIFE = timedelta(days=824)
 _MAX_CSR = 8192
 
 
@@ -36,18 +36,19 @@ def make_ca(key: ec.EllipticCurvePrivateKey, owner: str) -> x509.Certificate:
 
 
 def make_server_certificate(
-    ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey, public: ec.EllipticCurvePublicKey, names: list[str]
-) -> x509.Certificate:
+    ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey, public: ec.EllipticCurvePublicKey, names: list[str],
+    life: timedelta = LEAF_LIFE,
+) -> x509.Certificate:  # fmt: skip
     """Server certificate for host names and IP addresses; each of `names` becomes a subjectAltName."""
-    builder = _leaf(ca, public, names[0][:64], ExtendedKeyUsageOID.SERVER_AUTH)
+    builder = _leaf(ca, public, names[0][:64], ExtendedKeyUsageOID.SERVER_AUTH, life)
     alternatives = x509.SubjectAlternativeName([_alternative(name) for name in names])
     return builder.add_extension(alternatives, critical=False).sign(ca_key, hashes.SHA256())
 
 
 def make_hub_certificate(
-    ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey, csr_pem: bytes, hub: str
+    ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey, csr_pem: bytes, hub: str, life: timedelta = LEAF_LIFE
 ) -> x509.Certificate:
-    """Client certificate whose common name is `hub`, whatever the request asked for.
+    """Client certificate whose common name is `hub`, whatever the request asked for; good for `life` from now.
 
     Raises DecodeError when the request is unreadable, its signature wrong, or its key not ECDSA P-256.
     """
@@ -62,14 +63,15 @@ def make_hub_certificate(
         raise DecodeError("bad-csr", "the request is not signed by the key it names")
     if not (isinstance(public, ec.EllipticCurvePublicKey) and isinstance(public.curve, ec.SECP256R1)):
         raise DecodeError("bad-csr", "the request's key must be ECDSA P-256")
-    return make_client_certificate(ca, ca_key, public, hub)
+    return make_client_certificate(ca, ca_key, public, hub, life)
 
 
 def make_client_certificate(
-    ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey, public: ec.EllipticCurvePublicKey, name: str
-) -> x509.Certificate:
-    """Client certificate whose common name is `name`, for a key of our own."""
-    return _leaf(ca, public, name, ExtendedKeyUsageOID.CLIENT_AUTH).sign(ca_key, hashes.SHA256())
+    ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey, public: ec.EllipticCurvePublicKey, name: str,
+    life: timedelta = LEAF_LIFE,
+) -> x509.Certificate:  # fmt: skip
+    """Client certificate whose common name is `name`, good for `life` from now."""
+    return _leaf(ca, public, name, ExtendedKeyUsageOID.CLIENT_AUTH, life).sign(ca_key, hashes.SHA256())
 
 
 def pem(certificate: x509.Certificate) -> bytes:
@@ -77,9 +79,10 @@ def pem(certificate: x509.Certificate) -> bytes:
 
 
 def _leaf(
-    ca: x509.Certificate, public: ec.EllipticCurvePublicKey, name: str, use: x509.ObjectIdentifier
-) -> x509.CertificateBuilder:
-    builder = _builder(_name(name), ca.subject, public, timedelta(days=LEAF_DAYS))
+    ca: x509.Certificate, public: ec.EllipticCurvePublicKey, name: str, use: x509.ObjectIdentifier,
+    life: timedelta = LEAF_LIFE,
+) -> x509.CertificateBuilder:  # fmt: skip
+    builder = _builder(_name(name), ca.subject, public, life)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(_key_usage(ca=False), critical=True)
     builder = builder.add_extension(x509.ExtendedKeyUsage([use]), critical=False)
@@ -92,15 +95,15 @@ def _leaf(
 def _builder(
     subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey, life: timedelta
 ) -> x509.CertificateBuilder:
-    start = datetime.now(UTC) - timedelta(days=1)
+    now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(public)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + life)
+        .not_valid_before(now - min(life, timedelta(days=1)))
+        .not_valid_after(now + life)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
     )
 

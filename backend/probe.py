@@ -16,7 +16,7 @@ from hub.buffer import frame
 from hub.buffer.rows import READINGS, Column, Row, Shape, Subject
 from hub.ranges import Ranges
 from hub.trust import egress_of
-from hub.wire import MAX_REPLY, Ack, read_ack, read_reply
+from hub.wire import MAX_REPLY, Ack, State, read_ack, read_reply
 
 _SHAPE = Shape((Column("temperature", "Cel", "0.01"), Column("motion", kind="flag")))
 _SUBJECT = Subject("check:1", "conformance-check")
@@ -28,6 +28,7 @@ class Answer(NamedTuple):
     status: int
     acks: list[Ack]
     need: tuple[bytes, ...]
+    trust: bytes = b""
 
     def taken(self, segment: Segment, stream: str = READINGS) -> Ranges:
         """What the newest ack says of this segment's run."""
@@ -45,10 +46,20 @@ class Probe:
         enrolled, self.trust = enrolment.load(state)
         self.hub = enrolled.hub
         self.keys = keys.load(state / "keys")
+        self._states = 0
 
     def segment(self, stream: str = READINGS, identity: Ed25519PrivateKey | None = None, **more: object) -> Segment:
         arguments = {"hub": self.hub, "identity": identity or self.keys.identity, "trust": self.trust, "stream": stream}
         return Segment(**(arguments | more))  # type: ignore[arg-type]
+
+    def state_of(self, streams: dict[str, tuple[bytes, int, bytes]], **more: object) -> State:
+        """The next state of this hub."""
+        self._states += 1
+        said = {
+            "hub": self.hub, "boot": bytes(16), "nonce": bytes(range(16)), "n": self._states, "streams": streams,
+            "trust_version": self.trust.version,
+        }  # fmt: skip
+        return State(**(said | more))  # type: ignore[arg-type]
 
     def tls(self, *, certificate: bool = True) -> ssl.SSLContext:
         host, port = enrolment.address(self.url)
@@ -67,7 +78,7 @@ class Probe:
         if reply.status != 200:
             return Answer(reply.status, [], ())
         read = read_reply(data)
-        return Answer(200, [read_ack(ack, self.trust)[0] for ack in read.acks], read.need)
+        return Answer(200, [read_ack(ack, self.trust)[0] for ack in read.acks], read.need, read.trust)
 
 
 def rows(count: int = 4, value: float = 20.0) -> list[Row]:

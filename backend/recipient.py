@@ -1,62 +1,22 @@
-"""Recipient keys: X-Wing key pairs (ML-KEM-768 with X25519) to which hubs seal, and the file one is kept in.
-
-A key file is JSON: {"format": "ilot-recipient-key/1", "role": "ingest" | "recovery", "kid": hex, "private": base64},
-`private` being the ML-KEM-768 seed (64 bytes, FIPS 203 d ‖ z) and the X25519 key (32 bytes).
-"""
+"""Recipient keys: X-Wing key pairs (ML-KEM-768 with X25519) to which hubs seal. Their file is `hub.recipient`'s."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
-import msgspec
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
-from hub.buffer.seal import kid_of
 from hub.errors import ConfigError
+from hub.recipient import RecipientKey, write_file
+from hub.recipient import read_file as parse
 
-FORMAT = "ilot-recipient-key/1"
-_MAX_FILE = 4096
-
-
-class RecipientKey(NamedTuple):
-    """A private recipient key: `public` is its 1,216-byte encoding, `kid` that encoding's SHA-256."""
-
-    role: str
-    kid: bytes
-    public: bytes
-    private: MLKEM768X25519PrivateKey
-
-
-class _File(msgspec.Struct, frozen=True, kw_only=True):
-    format: str
-    role: str
-    kid: str
-    private: bytes
+__all__ = ["RecipientKey", "generate", "load", "parse"]
 
 
 def generate(role: str) -> tuple[RecipientKey, bytes]:
     """A new key for `role` ("ingest" or "recovery"), and the contents of its file."""
-    mlkem, x25519 = MLKEM768PrivateKey.generate(), X25519PrivateKey.generate()
-    key = _join(role, mlkem, x25519)
-    private = mlkem.private_bytes_raw() + x25519.private_bytes_raw()
-    file = _File(format=FORMAT, role=role, kid=key.kid.hex(), private=private)
-    return key, msgspec.json.format(msgspec.json.encode(file)) + b"\n"
-
-
-def parse(data: bytes) -> RecipientKey:
-    """Read the contents of a key file. Raises ConfigError."""
-    try:
-        file = msgspec.json.decode(data[: _MAX_FILE + 1], type=_File)
-        mlkem = MLKEM768PrivateKey.from_seed_bytes(file.private[:64])
-        key = _join(file.role, mlkem, X25519PrivateKey.from_private_bytes(file.private[64:]))
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise ConfigError(f"this is not a recipient key file of Îlot ({FORMAT})") from error
-    if file.format != FORMAT or key.kid.hex() != file.kid:
-        raise ConfigError("this recipient key file is damaged: the key is not the one its key id names")
-    return key
+    return write_file(role, MLKEM768PrivateKey.generate(), X25519PrivateKey.generate())
 
 
 def load(path: Path) -> RecipientKey:
@@ -67,8 +27,3 @@ def load(path: Path) -> RecipientKey:
         raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
-
-
-def _join(role: str, mlkem: MLKEM768PrivateKey, x25519: X25519PrivateKey) -> RecipientKey:
-    public = mlkem.public_key().public_bytes_raw() + x25519.public_key().public_bytes_raw()
-    return RecipientKey(role, kid_of(public), public, MLKEM768X25519PrivateKey(mlkem, x25519))

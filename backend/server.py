@@ -1,4 +1,5 @@
-"""The server: TLS 1.3, one port, one database thread; ends in order on SIGTERM.
+"""The server: TLS 1.3, one port, one database thread; ends in order on SIGTERM. A TRUST that the owner signs meanwhile
+is followed within seconds; the server's own certificate is renewed after two thirds of its life.
 
 Client certificates are asked for and, when shown, must be of the owner's CA; enrolment has none yet, so that TLS does
 not insist. Which hub a request speaks for is decided in `backend.api`.
@@ -7,9 +8,11 @@ not insist. Which hub a request speaks for is decided in `backend.api`.
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -25,9 +28,14 @@ from backend.journal import Journal
 from backend.owner import Owner
 from backend.storage import Storage
 from backend.worker import Worker
-from hub.errors import ConfigError
+from hub.errors import ConfigError, HubError
+
+log = logging.getLogger(__name__)
 
 SHUTDOWN_S = 10.0
+LOOK_S = 2.0
+"""How often to look whether trust.bin has changed."""
+CERTIFICATE_EVERY_S = 6 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +61,18 @@ async def serving(
     listener = _listen(host, owner.settings.port if port is None else port)
     try:
         owner = owners.serve_at(owner, listener.getsockname()[1])
+        owner.renew_own_certificate(time.time())
         context = tls_context(directory)
         worker = Worker(lambda: make_ingest(owner, journal=journal))
         await worker.start()
     except BaseException:
         listener.close()
         raise
+    api = Api(owner, worker)
     runner = web.AppRunner(
-        Api(owner, worker).application(), access_log=None, shutdown_timeout=SHUTDOWN_S, handler_cancellation=False
-    )
+        api.application(), access_log=None, shutdown_timeout=SHUTDOWN_S, handler_cancellation=False
+    )  # fmt: skip
+    following = asyncio.create_task(_follow(owner, api, worker, context), name="owner")
     try:
         await runner.setup()
         await web.SockSite(runner, listener, ssl_context=context).start()
@@ -70,6 +81,8 @@ async def serving(
                 await more.enter_async_context(_mqtt(directory, worker, mqtt))
             yield Running(owner.settings.url, owner.settings.port, owner, worker)
     finally:
+        following.cancel()
+        await asyncio.wait([following])
         await runner.cleanup()
         listener.close()
         await worker.stop()
@@ -88,6 +101,35 @@ async def run(
         await stop.wait()
 
 
+async def _follow(owner: Owner, api: Api, worker: Worker, context: ssl.SSLContext) -> None:
+    """Take up what the owner changed in the directory, and what time changes; what cannot be done is said once, and the
+    former goes on."""
+    trouble, looked = "", time.monotonic()
+    while True:
+        await asyncio.sleep(LOOK_S)
+        try:
+            if await asyncio.to_thread((owner.directory / "trust.bin").read_bytes) != owner.trust_document:
+                owner = await _adopted(owner.directory, api, worker)
+                log.info("the owner signed a new trust document, version %d", owner.trust.version)
+            if time.monotonic() - looked >= CERTIFICATE_EVERY_S:
+                looked = time.monotonic()
+                if await asyncio.to_thread(owner.renew_own_certificate, time.time()):
+                    context.load_cert_chain(owner.directory / "server.pem", owner.directory / "server.key")
+                    log.info("the server's certificate was renewed")
+            trouble = ""
+        except (HubError, OSError) as error:
+            if str(error) != trouble:
+                log.error("the owner's directory changed and cannot be followed, the former keys stay: %s", error)
+            trouble = str(error)
+
+
+async def _adopted(directory: Path, api: Api, worker: Worker) -> Owner:
+    changed = await asyncio.to_thread(owners.load, directory)
+    await worker.call(lambda ingest: ingest.adopt(changed))
+    api.adopt(changed)
+    return changed
+
+
 def _mqtt(directory: Path, worker: Worker, broker: str) -> AbstractAsyncContextManager[None]:
     try:
         from backend import mqtt
@@ -102,13 +144,13 @@ def make_ingest(owner: Owner, *, journal: bool) -> Ingest:
     """The ingest of an owner's directory. What an earlier journal left is taken up also without `journal`."""
     storage = Storage(owner.database)
     held = Journal(owner.directory / "journal", storage.connection)
-    ingest = Ingest(storage, private_keys=owner.recipients, ack_key=owner.ack_key, journal=held)
+    ingest = Ingest(storage, owner, held)
     if journal:
         return ingest
     while ingest.settle(1 << 20):
         pass
     held.close()
-    return Ingest(storage, private_keys=owner.recipients, ack_key=owner.ack_key)
+    return Ingest(storage, owner)
 
 
 def tls_context(directory: Path) -> ssl.SSLContext:

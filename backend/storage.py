@@ -21,7 +21,7 @@ from backend.readings import Readings
 from backend.schema import open_database, transaction
 from hub.buffer.opening import ClockMark, Epoch, Gap, Opened
 from hub.errors import StorageError
-from hub.keys import write_atomically
+from hub.files import write_atomically
 from hub.ranges import Ranges
 
 ACK_LEASE = 65536
@@ -84,8 +84,13 @@ class Storage:
             raise
 
     def next_n(self) -> int:
-        """The number of the next acknowledgement; it never repeats, also after a crash."""
+        """The number of the next acknowledgement; it never repeats, also after a crash.
+
+        Each lease begins at the microsecond of the day, if it is not past that: a database that was put back, with all
+        that lay beside it, goes on above what it signed before, or hubs would take its acknowledgements for old ones.
+        """
         if self._n >= self._leased:
+            self._n = max(self._n, int(time.time() * 1e6))
             with self.transaction():
                 self.connection.execute("update meta set value = ? where key = 'n'", (self._n + ACK_LEASE,))
             self._leased = self._n + ACK_LEASE

@@ -18,8 +18,11 @@ from backend.schema import open_for_reading
 from hub.errors import DecodeError, StorageError
 from hub.model import Quality, series_id
 from hub.ranges import Ranges
+from hub.wire import read_state
 
 MAX_LIMIT = 10_000
+SAID = ("heard_at", "boot", "generation", "trust_version")
+"""What hubs say of themselves."""
 _SERIES = "hub, place, metric, unit, resolution, kind, device_class, state_class, privacy, site, zone"
 
 _COUNTED = {
@@ -42,14 +45,20 @@ class Views:
         self._path = path
 
     def hubs(self) -> list[dict[str, Any]]:
-        """Every hub with what is stored of its streams."""
+        """Every hub with what is stored of its streams. It was alive at `heard_at`: states that come later may have
+        been held back on their way."""
         with self._snapshot() as db:
             streams: dict[str, list[dict[str, Any]]] = {}
             for row in db.execute(_STREAMS):
                 streams.setdefault(str(row[0]), []).append(_stream(row))
-            rows = db.execute("select hub, name, enrolled_at, revoked_at, seen_at, state_at from hubs order by hub")
-            names = ("hub", "name", "enrolled_at", "revoked_at", "seen_at", "state_at")
-            return [dict(zip(names, row, strict=True)) | {"streams": streams.get(row[0], [])} for row in rows]
+            rows = db.execute(
+                "select hub, name, enrolled_at, revoked_at, seen_at, state_at, identity, state from hubs order by hub"
+            ).fetchall()
+        names = ("hub", "name", "enrolled_at", "revoked_at", "seen_at", "state_at")
+        return [
+            dict(zip(names, row[:6], strict=True)) | _said(*row[6:]) | {"streams": streams.get(str(row[0]), [])}
+            for row in rows
+        ]
 
     def verify(self, hub: str, run: str = "", stream: str = "") -> list[dict[str, Any]]:
         """Which record numbers of a hub's streams are stored in rows."""
@@ -236,6 +245,14 @@ def _stream(row: tuple[Any, ...]) -> dict[str, Any]:
         "forked": msgspec.msgpack.decode(forked), "readings": readings, "announced": max(announced, ranges.last()),
         "started_at": started,
     }  # fmt: skip
+
+
+def _said(identity: Any, state: Any) -> dict[str, Any]:
+    """What the last state that was taken says of the hub itself."""
+    if state is None:
+        return dict.fromkeys(SAID)
+    said = read_state(bytes(state), bytes(identity))
+    return dict(zip(SAID, (said.heard or None, said.boot.hex(), said.generation, said.trust_version), strict=True))
 
 
 def _reading(kind: str, row: tuple[Any, ...]) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple, TypeVar
 
 import apsw
 
-from backend.holes import Holes
 from backend.ingest import Ingest, Message
 from hub.errors import HubError, NotReady, StorageError
 
@@ -96,13 +95,12 @@ class Worker:
             self._tell(self._ready, error)
             return
         self._tell(self._ready, None)
-        holes = Holes()
         next_look = 0.0
         try:
             while self._turn(ingest):
                 if time.monotonic() >= next_look:
                     next_look = time.monotonic() + HOLES_EVERY_S
-                    self._guard(lambda: holes.look(ingest.storage, ingest.taken, time.time()))
+                    self._guard(lambda: ingest.holes.look(ingest.storage, ingest.taken, time.time()))
         finally:
             if ingest.journal is not None:
                 ingest.journal.close()

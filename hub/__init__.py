@@ -27,16 +27,20 @@ if TYPE_CHECKING:
     from hub.hookspecs import RegisterDecoder as RegisterDecoder
     from hub.hookspecs import RegisterUplink as RegisterUplink
     from hub.hookspecs import hookimpl as hookimpl
+    from hub.lines import Line as Line
+    from hub.lines import open_line as open_line
     from hub.model import Candidate as Candidate
     from hub.model import Decoded as Decoded
     from hub.model import Device as Device
     from hub.model import Frame as Frame
     from hub.model import Metric as Metric
     from hub.model import NeedKey as NeedKey
+    from hub.model import PackFacts as PackFacts
     from hub.model import Position as Position
     from hub.model import Proof as Proof
     from hub.model import Quality as Quality
     from hub.model import Report as Report
+    from hub.model import Sample as Sample
     from hub.model import Signal as Signal
     from hub.session import Message as Message
     from hub.session import Session as Session
@@ -47,9 +51,10 @@ _HOME = {
     "hub.catalogue": ("METRICS",),
     "hub.errors": ("AuthFailed", "DecodeError", "NotReady"),
     "hub.hookspecs": ("Config", "Register", "RegisterDecoder", "RegisterUplink", "hookimpl"),
+    "hub.lines": ("Line", "open_line"),
     "hub.model": (
-        "Candidate", "Decoded", "Device", "Frame", "Metric", "NeedKey", "Position", "Proof", "Quality", "Report",
-        "Signal",
+        "Candidate", "Decoded", "Device", "Frame", "Metric", "NeedKey", "PackFacts", "Position", "Proof", "Quality",
+        "Report", "Sample", "Signal",
     ),
     "hub.session": ("Message", "Session", "Uplink"),
 }  # fmt: skip

@@ -12,7 +12,7 @@ import logging
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -20,37 +20,50 @@ from hub import control, enrolment, keys
 from hub.admission.quarantine import Quarantine
 from hub.admission.replay import ReplayWindows
 from hub.buffer import Buffer
-from hub.buffer.journal import BufferConfig
 from hub.buffer.stream import Durable
 from hub.catalogue import METRICS
 from hub.clock import SystemClock
 from hub.config import lastgood
 from hub.config.load import Loaded
-from hub.config.model import Buffer as BufferOptions
 from hub.counts import Counts
+from hub.dating import Dating
 from hub.devices import Devices
 from hub.egress import Egress, EgressHttp
-from hub.errors import HubError
+from hub.errors import HubError, StorageError
+from hub.following import Following
+from hub.gather import Gatherer
 from hub.installed import installed_models
-from hub.keeper import Gatherer, Keeper
+from hub.keeper import Keeper
 from hub.link import Carrier, Link
 from hub.live import Live
+from hub.mirror import Mirror, Stick
 from hub.overview import Overview, Room
+from hub.packs import Library, Packs
+from hub.patience import once_the_disk_works
 from hub.pipeline import Pipeline
 from hub.places import Places
 from hub.plan import Planner
 from hub.plugins import Plugins, declared_hosts
 from hub.privacy import Privacy
 from hub.registry import Registry
+from hub.rekey import Rekey
+from hub.renewal import Renewal
 from hub.runtime import Core
+from hub.sizes import buffer_config
 from hub.state import StateDir, state_of
 from hub.store import Store
+from hub.trust import Trust
 
 _log = logging.getLogger("hub")
 
 PLUGIN_STOP_S = 5.0
-CLOCK_CHECK_S = 1.0
-FLOOR_KEY, FLOOR_EVERY_S = "clock/floor", 600.0
+
+
+class Answers(Protocol):
+    """A part that tells how it stands, and in sentences what somebody should look at."""
+
+    def status(self) -> dict[str, Any]: ...
+    def complaints(self) -> list[str]: ...
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +90,10 @@ async def serve(settings: Settings, registry: Registry, ready: Callable[[dict[st
         if problems:
             _log.error("the last good configuration runs; `ilot check` shows what is wrong in the file")
         else:
-            await asyncio.to_thread(lastgood.remember, kept, started.loaded)
+            try:
+                await asyncio.to_thread(lastgood.remember, kept, started.loaded)
+            except StorageError as error:  # it runs all the same: what is on file is good
+                _log.error("%s", error)
         hub = await Hub.build(state, hub_keys, started.loaded, problems, registry)
         return await hub.run(settings.drain_s, lambda: ready(dict(hub.facts)))
 
@@ -88,7 +104,8 @@ class Hub:
     def __init__(
         self, *, name: str, clock: SystemClock, store: Store, buffer: Buffer, link: Link, devices: Devices,
         places: Places, live: Live, pipeline: Pipeline, plugins: Plugins, overview: Overview, state: StateDir,
-        http: EgressHttp, keeper: Keeper,
+        http: EgressHttp, keeper: Keeper, mirror: Mirror, rekey: Rekey, following: Following, renewal: Renewal,
+        packs: Packs, dating: Dating,
     ) -> None:  # fmt: skip
         self.facts = {"hub": name, "state_dir": str(state.path), "socket": str(state.socket)}
         self._clock = clock
@@ -104,6 +121,12 @@ class Hub:
         self._state = state
         self._http = http
         self._keeper = keeper
+        self._mirror = mirror
+        self._rekey = rekey
+        self._following = following
+        self._renewal = renewal
+        self._packs = packs
+        self._dating = dating
 
     @classmethod
     async def build(
@@ -112,15 +135,17 @@ class Hub:
         """Open everything that outlives the process and wire the parts. Starts nothing."""
         enrolled, trust = await asyncio.to_thread(enrolment.load, state.path)
         clock = SystemClock()
-        store = await Store.open(state.store, hub_keys.store_key)
-        options = loaded.config.buffer
-        buffer = await asyncio.to_thread(
+        store = await once_the_disk_works(lambda: Store.open(state.store, hub_keys.store_key), clock.sleep)
+        replaced = await once_the_disk_works(store.replaced, clock.sleep)
+        rekeyed = await once_the_disk_works(store.keys, clock.sleep)
+        options, sizes = loaded.config.buffer, buffer_config(loaded.config.buffer)
+        buffer = await once_the_disk_works(lambda: asyncio.to_thread(
             Buffer.open, state.buffer, hub=enrolled.hub, identity=hub_keys.identity, store_key=hub_keys.store_key,
-            trust=trust, clock=clock, config=_buffer_config(options),
-        )  # fmt: skip
-        clock.floor = max(clock.floor, float(buffer.local.get(FLOOR_KEY, 0.0)))
+            trust=trust, clock=clock, config=sizes,
+        ), clock.sleep)  # fmt: skip
+        dating = Dating(clock, buffer)
 
-        devices = Devices(loaded.devices, await store.replaced())
+        devices = Devices(loaded.devices, replaced, rekeyed)
         places = Places(loaded.places)
         counts, live, quarantine = Counts(), Live(), Quarantine()
         replay = ReplayWindows(buffer.local, buffer.put_local)
@@ -140,34 +165,54 @@ class Hub:
             hosts=declared_hosts(loaded.integrations), proxy=loaded.config.link.proxy_url(),
         )  # fmt: skip
         http = egress.http()
-        core = Core(pipeline, planner, devices, buffer, clock, counts, http, registry.decoders)
+        packs = Packs(Library(state.packs))
+        await packs.expect({device.pack for device in loaded.devices if device.pack})
+        core = Core(pipeline, planner, devices, buffer, clock, counts, http, registry.decoders, packs)
         plugins = Plugins(loaded.integrations, registry, core, clock)
         carriers = [Carrier(u.name, u.config, registry.uplink(u.name).run) for u in loaded.uplinks]
+
+        def adopt(newer: Trust) -> None:
+            buffer.retrust(newer)
+            if egress.retrust(newer):
+                link.reconnect()
+            link.retrust(newer)
+
+        following = Following(state.path, trust, clock, adopt)
         link = Link(
             hub=enrolled.hub, identity=hub_keys.identity, trust=trust, buffer=buffer, egress=egress, clock=clock,
-            uplinks=carriers, on_clock=clock.told, metered=loaded.config.link.metered,
+            uplinks=carriers, on_clock=clock.told, on_trust=following.offer, metered=loaded.config.link.metered,
         )  # fmt: skip
-        link.delivery.generation = await store.next_generation()
+        renewal = Renewal(
+            state.path, enrolled, hub_keys, http=http, clock=clock, up=link.up, renewed=link.reconnect
+        )  # fmt: skip
+        link.delivery.stating.generation = await once_the_disk_works(store.start, clock.sleep)
         gatherer = Gatherer(
-            state=state, hub_keys=hub_keys, trust=trust, store=store, buffer=buffer, config=loaded.path,
-            files=loaded.files,
+            state=state, hub_keys=hub_keys, store=store, buffer=buffer, config=loaded.path, files=loaded.files
         )  # fmt: skip
         beside = loaded.config.backup.directory
         keeper = Keeper(
             gatherer, hub=enrolled.hub, url=enrolled.url, http=http, buffer=buffer, clock=clock,
-            directory=loaded.path.parent / beside if beside else None,
-            told=lambda generation: setattr(link.delivery, "generation", generation),
+            directory=loaded.path.parent / beside if beside else None, beside=state.path,
+            told=lambda generation: setattr(link.delivery.stating, "generation", generation),
+        )  # fmt: skip
+        stick = loaded.path.parent / options.mirror if options.mirror else None
+        mirror = Mirror(
+            Stick(stick, enrolled.hub, state.buffer) if stick else None, buffer=buffer, clock=clock,
         )  # fmt: skip
         metrics.update(registry.metrics())  # of the plugins loaded by now: those that run
         overview = Overview(
             hub=enrolled.hub, clock=clock, pipeline=pipeline, planner=planner, buffer=buffer, link=link, live=live,
             devices=devices, places=places, quarantine=quarantine, counts=counts, health=plugins.health,
-            problems=problems, room=Room(state.buffer, options.max_size, options.autonomy_warning.total_seconds()),
+            problems=problems, room=Room(
+                state.buffer, sizes.max_bytes - sizes.reserve_bytes, options.autonomy_warning.total_seconds()
+            ),
         )  # fmt: skip
         return cls(
             name=enrolled.hub, clock=clock, store=store, buffer=buffer, link=link, devices=devices, places=places,
             live=live, pipeline=pipeline, plugins=plugins, overview=overview, state=state,
-            http=http, keeper=keeper,
+            http=http, keeper=keeper, mirror=mirror,
+            rekey=Rekey(store, devices, pipeline, quarantine, clock, keeper.changed), following=following,
+            renewal=renewal, packs=packs, dating=dating,
         )  # fmt: skip
 
     async def run(self, drain_s: float, ready: Callable[[], None]) -> dict[str, Any]:
@@ -179,10 +224,14 @@ class Hub:
         self._buffer.on_durable = self._durable
         self._buffer.start(loop)
         try:
-            async with control.serving(self._state.socket, self._calls()), asyncio.TaskGroup() as group:
+            async with self._packs, control.serving(self._state.socket, self._calls()), asyncio.TaskGroup() as group:
                 services = [
-                    group.create_task(work) for work in (self._link.run(), self._watch_clock(), self._keeper.run())
-                ]
+                    group.create_task(work)
+                    for work in (
+                        self._link.run(), self._dating.run(), self._keeper.run(), self._mirror.run(),
+                        self._following.run(), self._renewal.run(),
+                    )
+                ]  # fmt: skip
                 plugins = [group.create_task(supervisor.run()) for supervisor in self._plugins.starts]
                 ready()
                 await stop.wait()
@@ -220,26 +269,18 @@ class Hub:
         self._overview.wrote(durable.readings, durable.bytes)
         self._link.durable(durable)
 
-    async def _watch_clock(self) -> None:
-        """Date this boot once the clock can be believed; remember how late it is, so that it never goes back."""
-        sure = self._clock.sure()
-        remembered = 0.0
-        while True:
-            now = self._clock.now()
-            if not sure and self._clock.sure():
-                sure = True
-                offset = round((now - self._clock.monotonic()) * 1000)
-                self._buffer.clock_became_sure(offset, round(self._clock.error_s * 1000), self._clock.source)
-                _log.info("the clock is sure now: readings of this boot get their dates")
-            if sure and now - remembered >= FLOOR_EVERY_S:
-                remembered = now
-                self._buffer.put_local(FLOOR_KEY, now)
-            await self._clock.sleep(CLOCK_CHECK_S)
-
     def _calls(self) -> dict[str, control.Call]:
         async def status(arguments: dict[str, Any]) -> Any:
-            backup, answer = self._keeper.status(), self._overview.status()
-            return {**answer, "backup": backup, "degraded": [*answer["degraded"], *self._keeper.complaints()]}
+            others: dict[str, Answers] = {
+                "backup": self._keeper, "mirror": self._mirror, "trust": self._following, "certificate": self._renewal,
+                "clock": self._dating, "packs": self._packs,
+            }  # fmt: skip
+            answer = self._overview.status()
+            said = [sentence for other in others.values() for sentence in other.complaints()]
+            return {
+                **answer, **{name: other.status() for name, other in others.items()},
+                "degraded": [*answer["degraded"], *said],
+            }  # fmt: skip
 
         async def backup(arguments: dict[str, Any]) -> Any:
             if arguments.get("document"):
@@ -252,7 +293,10 @@ class Hub:
         async def devices(arguments: dict[str, Any]) -> Any:
             return self._overview.devices()
 
-        return {"status": status, "pulse": pulse, "devices": devices, "device.replace": self._replace, "backup": backup}
+        return {
+            "status": status, "pulse": pulse, "devices": devices, "device.replace": self._replace,
+            "device.key": self._rekey.call, "backup": backup,
+        }  # fmt: skip
 
     async def _replace(self, arguments: dict[str, Any]) -> Any:
         """`ilot device replace OLD NEW`: durable in the store before anybody sees it."""
@@ -262,6 +306,7 @@ class Hub:
         place = self._places.get(successor.place)
         if not arguments.get("dry_run"):
             await self._store.replace(old, new, key, self._clock.now(), "cli")
+            self._keeper.changed()
             self._devices.replace(old, new, key)
             self._pipeline.recompile(old)
             self._live.forget(old)
@@ -277,15 +322,3 @@ async def _cancel(tasks: list[asyncio.Task[None]], seconds: float) -> None:
         _, hanging = await asyncio.wait(tasks, timeout=seconds)
         for task in hanging:
             _log.error("%s did not stop within %.0f s", task.get_name(), seconds)
-
-
-def _buffer_config(options: BufferOptions) -> BufferConfig:
-    return BufferConfig(
-        window_s=options.window.total_seconds(),
-        window_bytes=options.window_size,
-        urgent_s=options.urgent.total_seconds(),
-        segment_bytes=options.segment_size,
-        segment_s=options.segment_age.total_seconds(),
-        max_bytes=options.max_size,
-        pending_rows=options.pending,
-    )

@@ -27,17 +27,16 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 import msgspec
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 from msgspec import Meta
 
 from hub.buffer.seal import COMMIT_LABEL, SUITE, H, kid_of, load_public
 from hub.buffer.squeeze import expand
-from hub.errors import AuthFailed, ConfigError, DecodeError
+from hub.errors import AuthFailed, DecodeError
 from hub.keys import hub_id
 from hub.lp import lp, unlp
+from hub.recipient import RECOVERY
 from hub.trust import Recipient
 
 if sys.version_info >= (3, 14):
@@ -48,17 +47,18 @@ else:
 LABEL, SIGNATURE_LABEL = b"ilot/backup/1\0", b"ilot/backup-sig/1\0"
 MAX_DOCUMENT, MAX_BODY = 16 << 20, 64 << 20
 MAX_GENERATION = 2**62
-RECOVERY = "recovery"
 
 SENT_PREFIX = "sent/"
 """Counters that this hub spends (downlinks, commands), in the small state and in the store's `meta`, stand under this
 prefix: they jump ahead by SENT_JUMP at a restoration, because more may have been spent since the backup."""
 SENT_JUMP = 1024
 
+STATE_PREFIX, RESTORED = "state/", "restored"
+"""A plugin's own state stands under `state/<instance>/`."""
+
 _NONCE = bytes(12)
 _LEVEL = 9
-_MAX_HEAD, _MAX_RECIPIENTS, _MAX_FILES, _MAX_KEY_FILE = 4096, 16, 256, 4096
-_KEY_FORMAT = "ilot-recipient-key/1"
+_MAX_HEAD, _MAX_RECIPIENTS, _MAX_FILES = 4096, 16, 256
 _KEYS = {"identity", "store", "tls"}
 
 Id16 = Annotated[bytes, Meta(min_length=16, max_length=16)]
@@ -156,10 +156,13 @@ def read(data: bytes) -> Backup:
         raise DecodeError("too-large", f"a backup has at most {MAX_DOCUMENT} bytes")
     if not data.startswith(lp(LABEL)):
         raise DecodeError("not-a-backup", "this is no state backup of an Îlot hub")
-    parts = unlp(data)
+    try:
+        parts = unlp(data)
+    except DecodeError as error:
+        raise DecodeError("bad-backup", f"this backup is cut short or damaged ({error})") from error
     count, odd = divmod(len(parts) - 4, 2)
     if odd or not 0 < count <= _MAX_RECIPIENTS or len(parts[1]) > _MAX_HEAD:
-        raise DecodeError("bad-backup", "not the parts of a state backup, or not all of them")
+        raise DecodeError("bad-backup", "this backup is damaged: it has not the parts of one")
     _, raw, sealed, *keys, signature = parts
     head = _decoded(raw, Head)
     try:
@@ -194,35 +197,15 @@ def open_backup(backup: Backup, kid: bytes, private: MLKEM768X25519PrivateKey) -
     return _checked(_decoded(expand(body, MAX_BODY), Contents))
 
 
-def read_recovery_key(data: bytes) -> tuple[bytes, MLKEM768X25519PrivateKey]:
-    """Key id and key from the file that `ilot backend init` made (`recovery.key`). Raises ConfigError."""
-    try:
-        file = msgspec.json.decode(data[: _MAX_KEY_FILE + 1], type=_KeyFile)
-        mlkem = MLKEM768PrivateKey.from_seed_bytes(file.private[:64])
-        x25519 = X25519PrivateKey.from_private_bytes(file.private[64:])
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise ConfigError(f"this is not a recipient key file of Îlot ({_KEY_FORMAT})") from error
-    kid = kid_of(mlkem.public_key().public_bytes_raw() + x25519.public_key().public_bytes_raw())
-    if file.format != _KEY_FORMAT or kid.hex() != file.kid:
-        raise ConfigError("this recipient key file is damaged: the key is not the one its key id names")
-    if file.role != RECOVERY:
-        raise ConfigError(f"this is an {file.role} key; a backup is sealed to the owner's recovery key alone")
-    return kid, MLKEM768X25519PrivateKey(mlkem, x25519)
-
-
 def jumped(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The small state of a restored hub: receive windows as they were, sent counters SENT_JUMP ahead."""
-    return {
+    """The small state of a restored hub: receive windows as they were, sent counters SENT_JUMP ahead, and every plugin
+    that keeps a state told so by its key RESTORED: what it counts in its own way, it skips itself."""
+    found = {
         name: value + SENT_JUMP if name.startswith(SENT_PREFIX) and type(value) is int else value
         for name, value in values.items()
     }
-
-
-class _KeyFile(msgspec.Struct, frozen=True):
-    format: str
-    role: str
-    kid: str
-    private: bytes
+    plugins = {name.split("/", 2)[1] for name in values if name.startswith(STATE_PREFIX)}
+    return found | {f"{STATE_PREFIX}{plugin}/{RESTORED}": True for plugin in plugins}
 
 
 def _decoded(raw: bytes, kind: type[T]) -> T:

@@ -55,6 +55,7 @@ _ALL = (
     _metric("rotation", "deg", "0.1", -3600, 3600, "", _M, "technical", "Rotation", "Rotation"),
     _metric("movement_counter", "1", "1", 0, None, "", _T, "personal", "Compteur de mouvements", "Movement counter"),
     _metric("count", "1", "1", None, None, "", _M, "personal", "Comptage", "Count"),
+    _metric("nearby_devices", "1", "1", 0, 4096, "", _M, "personal", "Appareils proches (arrondi à 5)", "Devices near by (rounded to 5)"),
     _metric("button", "1", "1", None, None, "", "", "personal", "Bouton", "Button event", "text"),
     _metric("dimmer", "1", "1", None, None, "", _M, "personal", "Variateur (crans)", "Dimmer steps"),
     # quantities

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from hashlib import sha256
 
 import msgspec
 
@@ -17,14 +18,25 @@ from hub.model import DEVICE_ID, Device
 
 
 class Devices:
-    """Known devices by id. `replaced` maps a former id to the one that took its place."""
+    """Known devices by id. `replaced` maps a former id to the one that took its place; `keys` a device to a key given
+    by command and the mark of the one that it stands instead of."""
 
-    def __init__(self, devices: Iterable[Device] = (), replaced: Mapping[str, tuple[str, bytes | None]] | None = None):
+    def __init__(
+        self,
+        devices: Iterable[Device] = (),
+        replaced: Mapping[str, tuple[str, bytes | None]] | None = None,
+        keys: Mapping[str, tuple[bytes, bytes]] | None = None,
+    ) -> None:
         self._devices: dict[str, Device] = {}
+        self._configured: dict[str, bytes | None] = {}
         self.replaced: dict[str, tuple[str, bytes | None]] = dict(replaced or {})
         self._listeners: dict[str, set[asyncio.Queue[Device]]] = {}
         for device in devices:
             known = self._today(device)
+            self._configured[known.id] = known.key
+            key, instead = (keys or {}).get(known.id, (None, b""))
+            if key is not None and instead == mark_of(known.key):  # else the file was changed since: it counts
+                known = msgspec.structs.replace(known, key=key)
             self._devices[known.id] = known
 
     def _today(self, device: Device) -> Device:
@@ -49,6 +61,16 @@ class Devices:
         """The radio key of a device id, None when there is none."""
         known = self._devices.get(device)
         return known.key if known else None
+
+    def configured_key(self, device: str) -> bytes | None:
+        """The key that the configuration, or a replacement, says; whatever a command gave since."""
+        return self._configured.get(device)
+
+    def rekey(self, device: str, key: bytes | None) -> Device:
+        """Give a known device another key; the integration's `changes()` yields it."""
+        known = msgspec.structs.replace(self._devices[device], key=key)
+        self.put(known)
+        return known
 
     def put(self, device: Device) -> None:
         """Add or change one; the integration's `changes()` yields it."""
@@ -76,6 +98,7 @@ class Devices:
         self.replaced.pop(new, None)
         self.replaced[old] = (new, key)
         del self._devices[old]
+        self._configured[new] = key
         self.put(successor)
         return successor
 
@@ -95,3 +118,8 @@ class Devices:
 
     def __len__(self) -> int:
         return len(self._devices)
+
+
+def mark_of(key: bytes | None) -> bytes:
+    """What tells whether a configured key is still the same, and nothing more of it."""
+    return sha256(b"ilot/key/1\0" + (key or b"")).digest()[:8]

@@ -86,11 +86,12 @@ class Egress:
         self._certificate, self._key = certificate, key
         self._hosts = {(host.host.lower(), host.port): host for host in hosts}
         self._proxy = proxy
-        self._contexts: dict[tuple[str, int], tuple[tuple[bool, int], ssl.SSLContext]] = {}
+        self._contexts: dict[tuple[str, int, bool], tuple[tuple[bool, int], ssl.SSLContext]] = {}
 
-    def connection(self, url: str) -> Connection:
+    def connection(self, url: str, *, anonymous: bool = False) -> Connection:
         """What is needed to connect to `url`. Contexts are kept until the clock, the trust document or the
-        client certificate changes: ask again for each connection, not for each request.
+        client certificate changes: ask again for each connection, not for each request. `anonymous`: without the
+        client certificate, which may be what is wrong.
 
         Raises NotDeclared, naming the host and the remedy; AuthFailed when the CA declared for it or the client
         certificate cannot be loaded.
@@ -98,18 +99,21 @@ class Egress:
         parts, host, port = self._address(url)
         owners = egress_of(self._trust, host, port)
         if owners is not None and parts.scheme == "https":
-            return Connection(self._context(host, port, owners.ca_pem, owners=True), self._proxy)
+            return Connection(self._context(host, port, owners.ca_pem, owners=True, shown=not anonymous), self._proxy)
         configured = self._hosts.get((host, port))
         if configured is not None and parts.scheme == "https":
-            return Connection(self._context(host, port, configured.ca_pem, owners=False), None)
+            return Connection(self._context(host, port, configured.ca_pem, owners=False, shown=False), None)
         if configured is not None and configured.plain:
             return Connection(None, None)
         raise self._refuse(parts.scheme, host, port, known=owners is not None or configured is not None)
 
-    def retrust(self, trust: Trust) -> None:
-        """The owner signed a new trust document: hosts and CAs it no longer names are refused from now on."""
+    def retrust(self, trust: Trust) -> bool:
+        """The owner signed a new trust document: hosts and CAs it no longer names are refused from now on. True when
+        it names others than before, so that connections already made may not be what the owner wants."""
+        changed = trust.egress != self._trust.egress
         self._trust = trust
         self._contexts.clear()
+        return changed
 
     def http(self) -> EgressHttp:
         """A `Session.http` over this egress. `await close()` it in the end."""
@@ -141,10 +145,10 @@ class Egress:
             "the trust document; for a device or service, name it in the plugin's configuration"
         )
 
-    def _context(self, host: str, port: int, ca_pem: str, *, owners: bool) -> ssl.SSLContext:
+    def _context(self, host: str, port: int, ca_pem: str, *, owners: bool, shown: bool) -> ssl.SSLContext:
         sure = self._clock.sure()
-        state = sure, self._age() if owners else 0
-        kept = self._contexts.get((host, port))
+        state = sure, self._age() if shown else 0
+        kept = self._contexts.get((host, port, shown))
         if kept is not None and kept[0] == state:
             return kept[1]
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -159,11 +163,11 @@ class Egress:
             raise AuthFailed(
                 f"the CA declared for {host}:{port} is no certificate; correct it in the {where}"
             ) from error
-        if owners:
+        if shown:
             self._show_certificate(context)
         if not sure:
             context.verify_flags |= NO_CHECK_TIME
-        self._contexts[host, port] = state, context
+        self._contexts[host, port, shown] = state, context
         return context
 
     def _show_certificate(self, context: ssl.SSLContext) -> None:
@@ -201,8 +205,9 @@ class EgressHttp:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         timeout: timedelta = timedelta(seconds=10),
+        anonymous: bool = False,
     ) -> Reply:
-        """One request; GET and HEAD follow up to five redirects to declared hosts.
+        """One request; GET and HEAD follow up to five redirects to declared hosts. `anonymous`: see `connection`.
 
         Raises NotDeclared, NotReady (no answer, certificate refused) and DecodeError (more than 1 MiB).
         """
@@ -211,7 +216,7 @@ class EgressHttp:
         given = dict(headers or {})
         limit = aiohttp.ClientTimeout(total=timeout.total_seconds())
         for _ in range(_REDIRECTS + 1):
-            context, proxy = self._egress.connection(url)
+            context, proxy = self._egress.connection(url, anonymous=anonymous)
             try:
                 async with self._session().request(
                     method, url, headers=given, data=body, timeout=limit, ssl=context or True, proxy=proxy,

@@ -3,6 +3,7 @@
     token  = "ilot1." + base64url of JSON {url, root, id, secret, expires}        (padding optional)
              root: hex fingerprint of the owner root · secret: base64, 16 bytes · expires: Unix seconds
     proof  = HMAC-SHA256(secret, lp(identity public key, certificate request))
+    renewal, of the certificate alone, later: IDENTITY signs lp("ilot/renew/1\\0", backend's nonce, hub, request)
 
 Order matters: the first connection fetches TRUST and nothing else, over TLS that nobody vouches for yet. Only when
 the owner root's fingerprint is the token's does the hub pin the CA that TRUST names for this host, connect again,
@@ -29,7 +30,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from hub import keys
+from hub import files, keys
 from hub.errors import AuthFailed, ConfigError, NotReady, StorageError
 from hub.lp import lp
 from hub.trust import MAX_DOCUMENT, Trust, egress_of, read_trust
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 TOKEN_PREFIX = "ilot1."  # noqa: S105 - the prefix of tokens, not one
 SECRET_BYTES = 16
+RENEWAL_LABEL = b"ilot/renew/1\0"
 CERTIFICATE = "tls.crt"
 _MAX_TOKEN = 4096
 _MAX_REPLY = 1 << 20
@@ -96,6 +98,11 @@ def read_token(text: str) -> Token:
 def proof(secret: bytes, identity_public: bytes, csr: bytes) -> bytes:
     """What shows that the sender holds the token's secret, for this identity and this request only."""
     return hmac.digest(secret, lp(identity_public, csr), "sha256")
+
+
+def renewal(nonce: bytes, hub: str, csr: bytes) -> bytes:
+    """What the hub's identity signs to be given another certificate, in answer to a nonce of the backend."""
+    return lp(RENEWAL_LABEL, nonce, hub.encode(), csr)
 
 
 def make_csr(key: ec.EllipticCurvePrivateKey, hub: str) -> bytes:
@@ -184,7 +191,7 @@ async def enrol(
         raise NotReady(f"{token.url} does not answer within {timeout_s:g} s") from error
     except (aiohttp.ClientError, OSError) as error:
         raise NotReady(f"cannot reach {token.url}: {error}") from error
-    _check_certificate(answer, hub_keys)
+    check_certificate(answer.certificate, answer.hub, hub_keys)
     document = answer.trust
     read_trust(document, bytes.fromhex(token.root), at_least_version=trust.version)
     enrolment = Enrolment(hub=answer.hub, url=token.url.rstrip("/"), root=token.root.lower())
@@ -218,7 +225,7 @@ async def _ask(
     except ssl.SSLError as error:
         raise AuthFailed(f"the trust document's CA for {host} cannot be read: the owner signs a correct one") from error
     pinned.minimum_version = ssl.TLSVersion.TLSv1_3
-    csr = make_csr(_tls_key(hub_keys), hub_keys.hub_id)
+    csr = make_csr(certificate_key(hub_keys), hub_keys.hub_id)
     body: dict[str, Any] = {
         "token_id": token.id,
         "identity": base64.b64encode(hub_keys.identity_public).decode(),
@@ -238,22 +245,24 @@ async def _ask(
         raise AuthFailed(f"{token.url} answers something else than an enrolment: is it an Îlot backend?") from error
 
 
-def _check_certificate(answer: _Answer, hub_keys: keys.HubKeys) -> None:
+def check_certificate(pem: str, hub: str, hub_keys: keys.HubKeys) -> None:
+    """Raises AuthFailed unless this is a certificate for our key in our name."""
     from cryptography import x509
 
     try:
-        certificate = x509.load_pem_x509_certificate(answer.certificate.encode())
+        certificate = x509.load_pem_x509_certificate(pem.encode())
     except ValueError as error:
         raise AuthFailed("the backend answered without a certificate; its operator looks at its log") from error
     encoding = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    ours = _tls_key(hub_keys).public_key().public_bytes(*encoding)
+    ours = certificate_key(hub_keys).public_key().public_bytes(*encoding)
     named = [str(attribute.value) for attribute in certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)]
     same_key = certificate.public_key().public_bytes(*encoding) == ours
-    if not same_key or named != [answer.hub] or answer.hub != hub_keys.hub_id:
+    if not same_key or named != [hub] or hub != hub_keys.hub_id:
         raise AuthFailed("the backend answered with another hub's certificate; its operator looks at its log")
 
 
-def _tls_key(hub_keys: keys.HubKeys) -> ec.EllipticCurvePrivateKey:
+def certificate_key(hub_keys: keys.HubKeys) -> ec.EllipticCurvePrivateKey:
+    """The key of the client certificate. Raises ConfigError."""
     key = load_pem_private_key(hub_keys.tls_key.read_bytes(), password=None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ConfigError(f"{hub_keys.tls_key} is not an ECDSA P-256 key; restore it from the state backup")
@@ -279,6 +288,6 @@ def _reason(data: bytes) -> str:
 
 def _write(path: Path, data: bytes) -> None:
     try:
-        keys.write_atomically(path, data)
+        files.write_atomically(path, data)
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror or error}") from error

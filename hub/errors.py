@@ -8,6 +8,7 @@
     ├─ DecodeError  ▲   the frame is wrong: counted by device and reason
     └─ StorageError     the disk
        ├─ BufferFull      policy decides, drops are declared
+       ├─ DiskRefuses     it refuses now: worth trying again
        └─ SegmentDamaged  salvage, declare the gap
 
 ▲ = what a plugin may raise; anything else is a bug: traceback once, counted, restarted with back-off,
@@ -92,6 +93,11 @@ class StorageError(HubError):
 
 class BufferFull(StorageError):
     """No room is left in the buffer; the overflow policy decides and drops are declared."""
+
+
+class DiskRefuses(StorageError):
+    """The disk refuses to read, write or sync at this moment (an I/O error, no room). Nothing says that what lies on
+    it is wrong: the same may work a moment later."""
 
 
 class SegmentDamaged(StorageError):

@@ -18,6 +18,7 @@ from hub.config.build import Model, Models
 from hub.errors import PluginError
 from hub.hookspecs import Config
 from hub.isolation.describe import Description, describe
+from hub.packs.library import Library
 from hub.registry import Plugin, Registry
 
 
@@ -73,8 +74,9 @@ class _Lazily(Mapping[str, Any]):
         return sum(1 for _ in self)
 
 
-def installed_models(registry: Registry, cache: Path | None = None) -> Models:
-    """The models of everything installed. `cache` keeps the descriptions of strangers' plugins."""
+def installed_models(registry: Registry, cache: Path | None = None, packs: Path | None = None) -> Models:
+    """The models of everything installed. `cache` keeps the descriptions of strangers' plugins; `packs` is where
+    installed device packs lie."""
 
     def integration(name: str) -> tuple[Model, Model | None] | None:
         for known in registry.load(name).integrations:
@@ -102,6 +104,7 @@ def installed_models(registry: Registry, cache: Path | None = None) -> Models:
     return Models(
         integrations=_Lazily(registry, integration, their_integration).within(cache),
         uplinks=_Lazily(registry, uplink, their_uplink).within(cache),
+        packs=None if packs is None else Library(packs).names(),
     )
 
 

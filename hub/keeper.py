@@ -1,8 +1,12 @@
-"""Keeps the state backup: gathers what `hub.backup` seals, at a quiet hour, and brings it to where it survives the hub.
+"""Keeps the state backup: has it made at a quiet hour, and brings it to where it survives the hub.
 
-A new backup is made right after enrolment, after a restoration, and every night at an hour of this hub's own between
-00:00 and 04:00 UTC, so that a district's hubs do not call at once. It goes to `backup.directory` when that is there,
-and to the backend: `POST {url}/v1/hubs/{hub}/backup`, again until it is there or the next one is due.
+A new backup is made right after enrolment, after a restoration, after a device was replaced, within ten minutes after
+the configuration, the trust document or the certificate changed, and every night at an hour of this hub's own between
+00:00 and 04:00 UTC, so that a district's hubs do not call at once. It goes to two places, to each again until it is
+there or the next one is made:
+
+    backend      POST {url}/v1/hubs/{hub}/backup
+    directory    `backup.directory`, while that is there
 
 Not by way of an uplink: those carry the delivery's messages, each answered by signed acks and limited to what an MQTT
 broker takes. A backup is one request a night, so it is posted through the egress, to the address of the enrolment. A
@@ -13,32 +17,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from hub import backup, enrolment, keys, shelf
-from hub.backoff import Backoff
-from hub.backup import Contents, StreamEnd
-from hub.buffer import Buffer
-from hub.buffer.seal import H
-from hub.clock import Clock, SystemClock
-from hub.config import source
-from hub.errors import AuthFailed, ConfigError, HubError, NotReady, StorageError
-from hub.keys import HubKeys
-from hub.session import Reply
-from hub.state import StateDir
-from hub.store import Store
-from hub.trust import Trust
+import msgspec
 
-MADE_KEY, SAFE_KEY = "backup/made", "backup/safe"
-"""Unix seconds of the last one made; of the last one that reached the backend or the directory."""
+from hub import shelf
+from hub.aside import Aside
+from hub.backoff import Backoff
+from hub.buffer.seal import H
+from hub.clock import Clock
+from hub.errors import AuthFailed, HubError, NotReady, StorageError
+from hub.session import Reply
+
+LAST_KEY = "backup/last"
 LATE_S = 3 * 86_400.0
 DAY_S, NIGHT_S = 86_400, 4 * 3600
 FIRST_S = 5.0
 """The first backup waits this long after the start: readings come first."""
 LOOK_S = 600.0
+HANGS_S = 60.0
 
 _log = logging.getLogger("hub.backup")
 
@@ -49,174 +49,210 @@ class Http(Protocol):
     async def request(self, method: str, url: str, *, body: bytes, timeout: timedelta) -> Reply: ...
 
 
-class Gatherer:
-    """Makes sealed backups of one hub from its open parts. `config` is the first file and `files` all that it
-    includes, relative to its directory."""
+class Gatherer(Protocol):
+    """`hub.gather.Gatherer`, as much as is needed of it."""
 
-    def __init__(
-        self, *, state: StateDir, hub_keys: HubKeys, trust: Trust, store: Store, buffer: Buffer, config: Path,
-        files: Iterable[str],
-    ) -> None:  # fmt: skip
-        self.trust = trust
-        self._state, self._keys, self._store, self._buffer = state, hub_keys, store, buffer
-        self._config, self._files = config, sorted({config.name, *files})
+    async def make(self, now: float) -> tuple[int, bytes]: ...
+    def fingerprint(self) -> str: ...
 
-    async def make(self, now: float) -> tuple[int, bytes]:
-        """Its generation and the document; `now` is Unix seconds. Raises StorageError, AuthFailed, DecodeError."""
-        generation = await self._store.next_generation()
-        image = await self._store.image()
-        local = {name: value for name, value in self._buffer.local.items() if not name.startswith("buffer/")}
-        ends = [
-            StreamEnd(s.stream, s.run, s.last, list(self._buffer.acks.of(s.stream, s.run)))
-            for s in self._buffer.streams()
-        ]
-        return generation, await asyncio.to_thread(self._seal, generation, now, image, local, ends)
 
-    def _seal(
-        self, generation: int, now: float, image: bytes, local: dict[str, Any], ends: list[StreamEnd]
-    ) -> bytes:  # fmt: skip
-        try:
-            contents = Contents(
-                config=self._config.name,
-                files=self._configuration(),
-                keys={
-                    "identity": keys.private_pem(self._keys.identity),
-                    "store": self._keys.store_key,
-                    "tls": self._keys.tls_key.read_bytes(),
-                },
-                trust=self._state.trust.read_bytes(),
-                enrolment=self._state.enrolment.read_bytes(),
-                certificate=(self._state.path / enrolment.CERTIFICATE).read_bytes(),
-                store=image,
-                local=local,
-                streams=ends,
-            )
-        except (OSError, ValueError) as error:
-            raise StorageError(f"no backup can be made: {error}") from error
-        return backup.seal(
-            contents, identity=self._keys.identity, generation=generation, made=now,
-            trust_version=self.trust.version, recipients=self.trust.recipients,
-        )  # fmt: skip
+class Memory(Protocol):
+    """The buffer's small state."""
 
-    def _configuration(self) -> dict[str, bytes]:
-        directory = self._config.parent
-        held = {name: source.load_bytes(directory / name) for name in self._files}
-        secrets = directory / source.SECRETS
-        return held | ({source.SECRETS: source.load_bytes(secrets)} if secrets.exists() else {})
+    @property
+    def local(self) -> dict[str, Any]: ...
+    def put_local(self, key: str, value: Any) -> None: ...
+
+
+class Place(msgspec.Struct):
+    """Where backups go: the newest generation that is there, since when (Unix s; None: none ever was), in which file,
+    and why the newest one is not there ("": it is, or nothing is known yet)."""
+
+    generation: int = 0
+    at: float | None = None
+    file: str = ""
+    error: str = ""
+
+
+class Last(msgspec.Struct):
+    """The newest backup, kept over restarts: when it was made (Unix s; None: none was), its size, what it is of
+    (`Gatherer.fingerprint`), where it is. `since` is when the first one was made."""
+
+    generation: int = 0
+    made: float | None = None
+    since: float | None = None
+    bytes: int = 0
+    of: str = ""
+    backend: Place = msgspec.field(default_factory=Place)
+    directory: Place = msgspec.field(default_factory=Place)
 
 
 class Keeper:
     """The running hub's backups. `run` is its task; `now` makes one at once. `told` hears each new generation."""
 
     def __init__(
-        self, gatherer: Gatherer, *, hub: str, url: str, http: Http, buffer: Buffer, clock: Clock,
-        directory: Path | None, told: Callable[[int], None],
+        self, gatherer: Gatherer, *, hub: str, url: str, http: Http, buffer: Memory, clock: Clock,
+        directory: Path | None, beside: Path, told: Callable[[int], None],
     ) -> None:  # fmt: skip
+        """`beside` is the state directory: what is on the same disk is lost together with it."""
         self._gatherer, self._hub, self._http, self._buffer, self._clock = gatherer, hub, http, buffer, clock
         self._url = f"{url}/v1/hubs/{hub}/backup"
-        self._directory, self._told = directory, told
-        self._lock = asyncio.Lock()
+        self._directory, self._beside, self._told = directory, beside, told
+        self._lock, self._aside = asyncio.Lock(), Aside("backup")
         self._started = clock.now()
         self._here: float | None = None  # monotonic second of the last one that this process made
-        self._waiting: tuple[int, bytes] | None = None  # made, and not at the backend yet
-        self._facts: dict[str, Any] = {
-            "generation": 0, "made": buffer.local.get(MADE_KEY), "bytes": 0, "sent": False, "directory": "",
-            "error": "",
-        }  # fmt: skip
+        self._data, self._error = b"", ""
+        self._last = last = _remembered(buffer.local.get(LAST_KEY))
+        places = [last.backend] if directory is None else [last.backend, last.directory]
+        self._changed = any(place.generation != last.generation for place in places)  # another process made it in vain
+        self._waiting: set[Callable[[], Awaitable[None]]] = set()  # the places that the newest one is not at
 
     async def run(self) -> None:
         """One backup after the other; what goes wrong is told and tried again."""
         await self._clock.sleep(FIRST_S)
-        backoff = Backoff(60.0, 3600.0)
+        pauses = Backoff(60.0, 3600.0)
         while True:
-            if (due := self._due()) <= 0:
-                await self._try(self.now)
-                backoff = Backoff(60.0, 3600.0)
-            elif self._waiting is not None:
-                await self._try(self._send)
-            pause = backoff.next() if self._due() <= 0 or self._waiting is not None else min(due, LOOK_S)
-            await self._clock.sleep(max(1.0, pause))
+            if (due := await self._due()) <= 0:
+                failed = not await self._try()
+            else:
+                await self._deliver()
+                failed = bool(self._waiting)
+            if not failed:
+                pauses = Backoff(60.0, 3600.0)
+            await self._clock.sleep(pauses.next() if failed else max(1.0, min(due, LOOK_S) if due > 0 else LOOK_S))
 
     async def now(self) -> dict[str, Any]:
-        """Make one, keep it in the directory, send it. What became of it; raises HubError when none could be made."""
+        """Make one and bring it to its places. What became of it; raises HubError when none could be made."""
         async with self._lock:
-            made = await self._made()
-        await self._try(self._send)
-        return {**self._facts, "bytes": len(made)}
+            await self._make()
+        await self._deliver()
+        return self.status()
 
     async def make(self) -> bytes:
-        """Make one for the caller; it goes nowhere else."""
+        """Make one for the caller; it goes nowhere else. Raises HubError."""
         async with self._lock:
             generation, data = await self._gatherer.make(self._clock.now())
             self._told(generation)
             return data
 
+    def changed(self) -> None:
+        """Something in the store changed that must not wait for the night."""
+        self._changed = True
+
     def status(self) -> dict[str, Any]:
-        """Of the last one: generation, when it was made (Unix s, None: never), bytes, whether the backend has it,
-        where it lies ("" nowhere), what went wrong."""
-        return dict(self._facts)
+        """`Last`, the directory of the configuration ("" none), and why none could be made ("": nothing is wrong)."""
+        facts = msgspec.to_builtins(self._last)
+        del facts["of"], facts["since"]
+        facts["directory"]["path"] = str(self._directory or "")
+        return {**facts, "error": self._error}
 
     def complaints(self) -> list[str]:
-        """Sentences for `ilot status`; none as long as a recent backup is in safety."""
-        late = self._clock.now() - self._buffer.local.get(SAFE_KEY, self._started)
-        if late < LATE_S:
-            return []
-        return [f"no state backup in safety for {late / DAY_S:.0f} days: {self._facts['error'] or 'none was made'}"]
+        """Sentences for `ilot status`; none as long as a recent backup is in safety and the directory is there."""
+        last, said = self._last, []
+        safe = [at for at in (last.backend.at, last.directory.at) if at is not None]
+        late = self._clock.now() - max(safe, default=last.since or self._started)
+        if late >= LATE_S:
+            why = self._error or last.backend.error or last.directory.error or "none was made"
+            said.append(f"no state backup in safety for {late / DAY_S:.0f} days: {why}")
+        if self._directory is not None and last.directory.error:
+            said.append(f"backup.directory: {last.directory.error}")
+        return said
 
-    async def _made(self) -> bytes:
-        now = self._clock.now()
-        generation, data = await self._gatherer.make(now)
-        self._told(generation)
-        self._here, self._waiting = self._clock.monotonic(), (generation, data)
-        self._facts.update(generation=generation, made=now, bytes=len(data), sent=False, directory="", error="")
-        self._buffer.put_local(MADE_KEY, now)
-        if self._directory is not None:
-            await self._place(self._directory, generation, data)
-        return data
-
-    async def _place(self, directory: Path, generation: int, data: bytes) -> None:
+    async def _try(self) -> bool:
         try:
-            if await asyncio.to_thread(directory.is_dir):
-                path = await asyncio.to_thread(shelf.keep, directory, self._hub, generation, data)
-                self._facts["directory"] = str(path)
-                self._buffer.put_local(SAFE_KEY, self._clock.now())
-            else:
-                _log.info("%s is not there: this backup goes to the backend only", directory)
-        except (StorageError, OSError) as error:
-            self._facts["error"] = str(error)
-            _log.error("%s", error)
+            await self.now()
+        except Exception as error:  # a backup that fails must not end the hub
+            self._error = self._say("no state backup was made", error, self._error)
+            return False
+        return not self._waiting
+
+    async def _make(self) -> None:
+        now, self._changed = self._clock.now(), False
+        of = await asyncio.to_thread(self._seen)
+        try:
+            generation, data = await self._gatherer.make(now)
+        except BaseException:
+            self._changed = True
+            raise
+        self._told(generation)
+        self._here, self._data, self._error = self._clock.monotonic(), data, ""
+        last = self._last
+        last.generation, last.made, last.bytes, last.of = generation, now, len(data), of
+        last.since = last.since or now
+        self._waiting = {self._send} | ({self._place} if self._directory is not None else set())
+        self._keep()
+
+    async def _deliver(self) -> None:
+        """Bring the newest one to the places that it is not at."""
+        for go, place in ((self._place, self._last.directory), (self._send, self._last.backend)):
+            if go not in self._waiting:
+                continue
+            generation = self._last.generation
+            try:
+                await go()
+            except Exception as error:
+                place.error = self._say(f"state backup {generation}", error, place.error)
+                continue
+            if generation == self._last.generation:
+                self._waiting.discard(go)
+            place.generation, place.at, place.error = generation, self._clock.now(), ""
+            self._keep()
+
+    async def _place(self) -> None:
+        directory = self._directory
+        if directory is None:
+            return
+        generation, data = self._last.generation, self._data
+
+        def keep() -> tuple[Path, bool] | None:
+            if not directory.is_dir():
+                return None
+            path = shelf.keep(directory, self._hub, generation, data)
+            return path, shelf.elsewhere(directory, self._beside)
+
+        try:
+            kept = await self._aside(keep, self._clock.sleep(HANGS_S))
+        except TimeoutError as error:
+            raise NotReady(f"{directory} does not answer") from error
+        if kept is None:
+            raise NotReady(f"{directory} is not there: put the stick back")
+        self._last.directory.file = str(kept[0])
+        if not kept[1]:
+            raise StorageError(f"{directory} is on this hub's own disk (is the stick mounted?): it is lost with it")
 
     async def _send(self) -> None:
-        waiting = self._waiting
-        if waiting is None:
-            return
-        generation, data = waiting
+        data = self._data
         reply = await self._http.request("POST", self._url, body=data, timeout=timedelta(seconds=60 + len(data) / 8000))
         if reply.status in (401, 403):
             raise AuthFailed(f"the backend refuses this hub's backup ({reply.status}): {_said(reply)}")
         if reply.status != 200:
             raise NotReady(f"the backend takes no backup ({reply.status}): {_said(reply)}")
-        if self._waiting is waiting:
-            self._waiting = None
-            self._facts.update(sent=True, error="")
-            self._buffer.put_local(SAFE_KEY, self._clock.now())
-        _log.info("backup %d is at the backend, %d bytes", generation, len(data))
+        _log.info("backup %d is at the backend, %d bytes", self._last.generation, len(data))
 
-    async def _try(self, what: Callable[[], Any]) -> None:
+    def _say(self, what: str, error: Exception, before: str) -> str:
+        """Log what is new; returns the text to show."""
+        if isinstance(error, HubError | OSError):
+            text = str(error)
+            if text != before:
+                _log.warning("%s: %s", what, text)
+            return text
+        _log.exception("%s", what, exc_info=error)
+        return f"{type(error).__name__}: {error}"
+
+    def _keep(self) -> None:
+        self._buffer.put_local(LAST_KEY, msgspec.to_builtins(self._last))
+
+    def _seen(self) -> str:
+        """What a backup made now would be of; as before when that cannot be read at this moment."""
         try:
-            await what()
-        except HubError as error:
-            if self._facts["error"] != str(error):
-                _log.warning("state backup: %s", error)
-            self._facts["error"] = str(error)
-        except Exception as error:  # a backup that fails must not end the hub
-            _log.exception("the state backup failed")
-            self._facts["error"] = f"{type(error).__name__}: {error}"
+            return self._gatherer.fingerprint()
+        except (OSError, ValueError):
+            return self._last.of
 
-    def _due(self) -> float:
+    async def _due(self) -> float:
         """Seconds until the next one."""
-        made = self._buffer.local.get(MADE_KEY)
-        if not isinstance(made, float):
+        made = self._last.made
+        if made is None or self._changed or await asyncio.to_thread(self._seen) != self._last.of:
             return 0.0
         if self._here is not None and not self._clock.sure():
             return DAY_S - (self._clock.monotonic() - self._here)
@@ -230,29 +266,11 @@ def next_night(after: float, hub: str) -> float:
     return (after - offset) // DAY_S * DAY_S + DAY_S + offset
 
 
-async def of_stopped(state: StateDir, config: Path) -> bytes:
-    """A backup of a hub that does not run. Raises StorageError when it does, ConfigError when it is not enrolled."""
-    with state.locked():
-        hub_keys, (enrolled, trust) = keys.load(state.keys), enrolment.load(state.path)
-        clock = SystemClock()
-        try:
-            files = list((await asyncio.to_thread(source.read, config)).files)
-        except ConfigError:
-            files = []  # a file that is wrong is kept as it is; what it includes is not known
-        store = await Store.open(state.store, hub_keys.store_key)
-        try:
-            buffer = await asyncio.to_thread(
-                Buffer.open, state.buffer, hub=enrolled.hub, identity=hub_keys.identity, store_key=hub_keys.store_key,
-                trust=trust, clock=clock,
-            )  # fmt: skip
-            gatherer = Gatherer(
-                state=state, hub_keys=hub_keys, trust=trust, store=store, buffer=buffer, config=config, files=files
-            )
-            _, data = await gatherer.make(clock.now())
-            await buffer.close()
-            return data
-        finally:
-            await store.close()
+def _remembered(value: Any) -> Last:
+    try:
+        return msgspec.convert(value, Last)
+    except msgspec.ValidationError:
+        return Last()
 
 
 def _said(reply: Reply) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from hub.model import Device, Metric, Report, TrustClass, Value, series_id
+from hub.model import Device, Metric, Report, Signal, TrustClass, Value, series_id
 
 
 class LastValue(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +57,12 @@ class Live:
     def last_seen(self, device: str) -> float | None:
         """Unix seconds of the device's last report, None when it has not been heard in this life."""
         return max((slot.time for slot in self._slots.get(device, ()) if slot.time), default=None)
+
+    def last_signal(self, device: str) -> Signal | None:
+        """How its last report came over the air, None when it came another way or not in this life."""
+        seen = [slot for slot in self._slots.get(device, ()) if slot.report is not None]
+        last = max(seen, key=lambda slot: slot.time or 0.0, default=None)
+        return last.report.signal if last is not None and last.report is not None else None
 
     def values(self) -> Iterator[LastValue]:
         """The last value of every series that has spoken, by device."""

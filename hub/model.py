@@ -41,19 +41,23 @@ class TrustClass(IntEnum):
 class Proof(msgspec.Struct, frozen=True):
     """What admission judges. `counter` is the sender's own (frame counter, packet id), strictly rising
     per `(device, scheme)` where the scheme demands it; `authenticated` means the integrity check passed
-    under a key of this very device."""
+    under a key of this very device; `sealed` that it was encrypted under one, though perhaps nothing proves that nobody
+    changed it on its way."""
 
     scheme: str  # "bthome-ccm", "lorawan-1.0", "modbus", "host", "none"
     counter: int | None = None
     authenticated: bool = False
+    sealed: bool = False
 
 
 class Signal(msgspec.Struct, frozen=True):
-    """Radio link quality. `rssi` in dBm, `snr` in dB; `source` is the adapter or gateway that heard it."""
+    """Radio link quality. `rssi` in dBm, `snr` in dB; `source` is the adapter or gateway that heard it best.
+    `heard` lists every one that did with its rssi, best first, when they were several."""
 
     rssi: int | None = None
     snr: float | None = None
     source: str = ""
+    heard: tuple[tuple[str, int | None], ...] = ()
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -113,7 +117,8 @@ class NeedKey(msgspec.Struct, frozen=True):
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
     """A physical thing with a stable unique id. `place` is the id of what it stands for; `settings` is the
-    integration's own part of its configuration; `key` is its radio key, bytes, never logged."""
+    integration's own part of its configuration; `key` is its radio key, bytes, never logged; `pack` names the device
+    pack that describes it."""
 
     id: str
     integration: str
@@ -122,9 +127,32 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     key: bytes | None = None
     settings: dict[str, object] = {}
+    pack: str = ""
 
     def __repr__(self) -> str:
         return f"Device(id={self.id!r}, integration={self.integration!r}, place={self.place!r})"
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """What a payload said of one moment. `time` is Unix seconds, None for the payload's own."""
+
+    values: dict[str, Value]
+    time: float | None = None
+
+
+class PackFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a device pack says of a device beside its values. `mac` is its LoRaWAN version, `listens` its class ("A",
+    "C"); `period_s` is the time between two uplinks as delivered, None when not known; `downlinks` are what it can be
+    told: name → names of the values."""
+
+    name: str
+    version: int
+    vendor: str
+    models: tuple[str, ...]
+    mac: str
+    listens: str = "A"
+    period_s: float | None = None
+    downlinks: dict[str, tuple[str, ...]] = {}
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):

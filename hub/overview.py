@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from hub.admission.quarantine import Quarantine, Waiting
+from hub.admission.quarantine import Quarantine, Waiting, heard_by
 from hub.autonomy import Autonomy, Written, days_and_hours
 from hub.buffer import Buffer, BufferStatus
 from hub.clock import Clock
@@ -25,6 +25,8 @@ _PAGE = os.sysconf("SC_PAGE_SIZE") / 1048576
 
 
 WRITTEN_KEY = "overview/written"
+REFUSED_S = 86_400.0
+"""For how long the status says that frames of a known device were refused; `ilot devices` shows it until a restart."""
 
 
 class Room(NamedTuple):
@@ -137,6 +139,10 @@ class Overview:
                 f"without the backend the buffer is full in {days_and_hours(autonomy.seconds)} at today's rate: "
                 "raise buffer.max_size, free some disk, or repair the link"
             )
+        since = self._clock.now() - REFUSED_S
+        refused = [waiting.id for waiting in self._quarantine if waiting.known and waiting.last > since]
+        if refused:
+            said.append(f"frames of {len(refused)} known devices are refused: `ilot devices` shows which and why")
         if self._problems:
             said.append("the configuration file is wrong, the last good one runs: `ilot check` shows where")
         if not self._clock.sure():
@@ -167,6 +173,7 @@ class Overview:
             "integration": device.integration,
             "keyed": device.key is not None,
             "last_seen_s": self._clock.now() - seen if seen else None,
+            "heard": heard_by(self._live.last_signal(name)),
         }
 
 

@@ -6,6 +6,7 @@ itself never awaits, so a report is accepted whole or not at all, even when its 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import msgspec
@@ -19,6 +20,8 @@ from hub.counts import Counts
 from hub.errors import PluginError
 from hub.model import Candidate, Device, Quality, Report
 from hub.plan import Plan, Planner
+
+_log = logging.getLogger("hub.admission")
 
 FUTURE_S = 120.0
 """A source may run this many seconds ahead of the hub; beyond, its date is not believed."""
@@ -64,7 +67,10 @@ class Pipeline:
             freshness = self._replay.judge(plan.window, proof.counter)
             if freshness is not Freshness.FRESH:
                 self._counts.add(freshness.value, report.device)
+                if freshness is Freshness.REPLAY:
+                    self.refused(Candidate(id=report.device, integration=integration, signal=report.signal), "replay")
                 return False
+            self._quarantine.trusted(report.device)
 
         # plausibility and privacy: what may not be kept goes no further than here
         shape = plan.shape(tuple(report.values))
@@ -125,6 +131,11 @@ class Pipeline:
     def candidate(self, candidate: Candidate, reason: str) -> None:
         """Something found or heard that is not admitted."""
         self._quarantine.add(candidate, reason, self._clock.now())
+
+    def refused(self, candidate: Candidate, reason: str) -> None:
+        """A frame of a known device was refused; `reason` as it is counted."""
+        if self._quarantine.refuse(candidate, reason, self._clock.now()):
+            _log.warning("frames of a known device are refused (%s); `ilot devices` shows which and why", reason)
 
     def _admit(self, integration: str, report: Report) -> Plan | None:
         device = self._device(report.device)

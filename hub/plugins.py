@@ -21,7 +21,7 @@ from hub.registry import Integration, Registry
 from hub.runtime import Core, InProcessSession
 from hub.supervisor import STOPPED, Health, Supervisor
 
-_PORTS = {"http": 80, "https": 443}
+_PORTS = {"http": 80, "https": 443, "esphome": 6053}
 
 
 class Plugins:

@@ -6,7 +6,8 @@
     generation        jumps ahead too, so that the backend's next STATE shows that this hub was restored
 
 The files are written into an empty state directory under its lock, `enrolment.json` last: until it is there nothing
-counts. When something goes wrong before, what was written is removed again.
+counts. When something goes wrong before, what was written is removed again. What is in the way stops it, or is moved
+aside where that was asked for: into `former-<Unix seconds>` of the same directory, never deleted.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from hub import backup, enrolment, keys, shelf
@@ -28,14 +29,15 @@ from hub.buffer import Buffer
 from hub.clock import SystemClock
 from hub.enrolment import Enrolment
 from hub.errors import AuthFailed, ConfigError, DecodeError, StorageError
-from hub.keeper import MADE_KEY, SAFE_KEY
-from hub.keys import write_atomically
+from hub.files import write_atomically
+from hub.keeper import LAST_KEY
 from hub.ranges import Ranges
+from hub.recipient import RECOVERY, RecipientKey
 from hub.state import StateDir, named_in
 from hub.trust import Trust, read_trust
 
 _KEY_FILES = {"identity": "identity.pem", "store": "store.key", "tls": "tls.pem"}
-_NOT_RESTORED = {MADE_KEY, SAFE_KEY}  # so that a new backup is made at once
+_NOT_RESTORED = {LAST_KEY}  # so that a new backup is made at once
 _ALLOWED = {"lock", "lost+found"}
 
 
@@ -53,6 +55,7 @@ class Plan(msgspec.Struct, frozen=True):
     files: list[str]
     windows: int
     undelivered: int
+    set_aside: list[str]
 
 
 class Restoration:
@@ -61,15 +64,17 @@ class Restoration:
     def __init__(
         self,
         data: bytes,
-        key: tuple[bytes, MLKEM768X25519PrivateKey],
+        key: RecipientKey,
         *,
         config_dir: Path,
         state_dir: Path | None = None,
         hub: str = "",
         at_least: int = 0,
+        set_aside: bool = False,
     ) -> None:
-        """`key` is a recovery key's id and private half. `hub` and `at_least` are what the backup must be of, and the
-        lowest generation that will do. Raises DecodeError, AuthFailed, ConfigError."""
+        """`key` is the owner's recovery key. `hub` and `at_least` are what the backup must be of, and the
+        lowest generation that will do. `set_aside`: move away what is there. Raises DecodeError, AuthFailed,
+        ConfigError."""
         sealed = backup.read(data)
         head = sealed.head
         if hub and head.hub != hub:
@@ -79,50 +84,78 @@ class Restoration:
                 f"this backup of {head.hub} is generation {head.generation}, older than the {at_least} that is asked "
                 "for: take the newest (`ilot backend backups`)"
             )
-        self._contents = contents = backup.open_backup(sealed, *key)
-        enrolled, trust = _checked(contents, head, key[0])
+        self._contents = contents = backup.open_backup(sealed, key.kid, key.private)
+        enrolled, trust = _checked(contents, head, key.kid)
         text = contents.files[contents.config].decode(errors="replace")
         self._state = StateDir(state_dir or _named(text, config_dir))
         self._config_dir, self._trust, self._hub = config_dir, trust, enrolled.hub
+        self._aside = f"former-{time.time():.0f}" if set_aside else ""
         self._local = {k: v for k, v in backup.jumped(contents.local).items() if k not in _NOT_RESTORED}
         self.plan = Plan(
             hub=enrolled.hub, url=enrolled.url, generation=head.generation, made=head.made, trust_version=trust.version,
             state_dir=str(self._state.path), config=str(config_dir / contents.config), files=sorted(contents.files),
             windows=sum(name.startswith("counter/") for name in contents.local),
             undelivered=sum(end.last - Ranges(end.acked).count() for end in contents.streams if end.last > 0),
+            set_aside=[str(path) for path in self._in_the_way()] if set_aside else [],
         )  # fmt: skip
 
     def check(self) -> None:
-        """Raise ConfigError when something is in the way. Changes nothing."""
-        state, contents = self._state, self._contents
-        try:
-            found = {entry.name for entry in state.path.iterdir()} if state.path.exists() else set()
-            if found & {"enrolment.json", "keys"}:
-                raise ConfigError(
-                    f"{state.path} is the state directory of an enrolled hub, which is never overwritten: stop that "
-                    "hub and move the directory away, or give another --state-dir"
-                )
-            if found - _ALLOWED:
-                raise ConfigError(f"{state.path} is not empty ({min(found - _ALLOWED)}): give an empty --state-dir")
-            for name, data in contents.files.items():
-                path = self._config_dir / name
-                if os.path.lexists(path) and (path.is_symlink() or path.read_bytes() != data):
-                    raise ConfigError(f"{path} is there and says something else: move it away, or give --config-dir")
-        except OSError as error:
-            raise StorageError(f"cannot look at what is there: {error}") from error
+        """Raise ConfigError when something is in the way, StorageError when the disk refuses. Changes nothing."""
+        found = self._in_the_way()
+        if not found or self._aside:
+            return
+        state = self._state.path
+        if state / "enrolment.json" in found:
+            raise ConfigError(
+                f"{state} is the state directory of an enrolled hub, which is never overwritten: stop that hub and "
+                "move the directory away, give another --state-dir, or use --set-aside"
+            )
+        if found[0].parent == state:
+            raise ConfigError(f"{state} is not empty ({found[0].name}): give an empty --state-dir, or use --set-aside")
+        raise ConfigError(
+            f"{found[0]} is there and says something else: move it away, give --config-dir, or use --set-aside"
+        )
 
     def apply(self) -> int:
         """Do it. Returns the generation that this hub starts from. Raises ConfigError, StorageError."""
         self.check()
         with self._state.locked():
+            moved: dict[Path, Path] = {}
+            made = [path for name in self._contents.files if not (path := self._config_dir / name).exists()]
             try:
+                for path in self._in_the_way():
+                    moved[path] = self._move_aside(path)
                 self._configuration()
                 return self._rebuild()
             except BaseException as error:
                 self._clear()
+                for path in made:
+                    path.unlink(missing_ok=True)
+                for path, former in moved.items():
+                    former.replace(path)
                 if isinstance(error, OSError):
                     raise StorageError(f"cannot write {error.filename}: {error.strerror or error}") from error
                 raise
+
+    def _in_the_way(self) -> list[Path]:
+        """What is there and would be overwritten: entries of the state directory, configuration files that differ."""
+        state = self._state.path
+        try:
+            found = sorted(state.iterdir()) if state.exists() else []
+            found = [path for path in found if path.name not in _ALLOWED and not path.name.startswith("former-")]
+            for name, data in self._contents.files.items():
+                path = self._config_dir / name
+                if os.path.lexists(path) and (path.is_symlink() or path.read_bytes() != data):
+                    found.append(path)
+        except OSError as error:
+            raise StorageError(f"cannot look at what is there: {error}") from error
+        return found
+
+    def _move_aside(self, path: Path) -> Path:
+        former = path.parent / self._aside
+        former.mkdir(mode=0o700, exist_ok=True)
+        path.replace(former / path.name)
+        return former / path.name
 
     def _configuration(self) -> None:
         for name, data in self._contents.files.items():
@@ -162,7 +195,7 @@ class Restoration:
 
     def _clear(self) -> None:
         for entry in self._state.path.iterdir():
-            if entry.name in _ALLOWED:
+            if entry.name in _ALLOWED or entry.name.startswith("former-"):
                 continue
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry, ignore_errors=True)
@@ -182,7 +215,7 @@ def _checked(contents: backup.Contents, head: backup.Head, kid: bytes) -> tuple[
         raise AuthFailed("this backup holds another identity than the one that signed it")
     if enrolled.hub != head.hub:
         raise AuthFailed(f"this backup of {head.hub} holds the enrolment of {enrolled.hub}")
-    if kid not in {recipient.kid for recipient in trust.recipients if recipient.role == backup.RECOVERY}:
+    if kid not in {recipient.kid for recipient in trust.recipients if recipient.role == RECOVERY}:
         raise AuthFailed("the owner's trust document does not name this key as a recovery key")
     return enrolled, trust
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -14,14 +14,16 @@ from hub.buffer import Buffer
 from hub.clock import Clock
 from hub.counts import Counts
 from hub.devices import Devices
-from hub.errors import DecodeError, PluginError
-from hub.model import Candidate, Decoded, Device, Frame, Metric, NeedKey, Report
+from hub.errors import DecodeError, NotReady, PluginError
+from hub.model import Candidate, Decoded, Device, Frame, Metric, NeedKey, PackFacts, Report, Sample
+from hub.packs.service import Packs, facts_of
 from hub.pipeline import Pipeline
 from hub.plan import Declared, Planner
 from hub.registry import Decoder
 from hub.session import Http
 
-STATE_LIMIT = 64 * 1024
+STATE_LIMIT = 256 * 1024
+CLEAR = "clear-but-keyed"
 
 
 class Core(msgspec.Struct, frozen=True):
@@ -35,6 +37,7 @@ class Core(msgspec.Struct, frozen=True):
     counts: Counts
     http: Http
     decoders: Callable[[str], list[Decoder]]
+    packs: Packs | None = None
 
 
 class OwnDevices:
@@ -70,7 +73,7 @@ class OwnState:
         return self._values.get(key, default)
 
     def put(self, key: str, value: Any) -> None:
-        """Raises PluginError when the value is not msgpack-able or the whole would pass 64 KiB."""
+        """Raises PluginError when the value is not msgpack-able or the whole would pass 256 KiB."""
         former = _size(key, self._values[key]) if key in self._values else 0
         size = self._size - former + _size(key, value)
         if size > STATE_LIMIT:
@@ -134,39 +137,93 @@ class InProcessSession:
             declared[device] = after
             self._core.pipeline.recompile(device)
 
-    async def heard(self, frame: Frame) -> None:
+    async def heard(self, frame: Frame) -> bool:
         for decoder in self._core.decoders(frame.kind):
             try:
                 decoded = decoder.decode(frame, self._core.devices.key)
             except DecodeError as error:
-                self.dropped(f"{frame.kind}:{frame.address}", error)
-                return
+                device = f"{frame.kind}:{frame.address}"
+                self.dropped(device, error)
+                if self._core.devices.get(device) is not None:
+                    self._refused(device, decoder.name, frame, error.reason)
+                return True
             if decoded is not None:
                 break
         else:
             self._core.counts.add("not-a-sensor", self.name)
-            return
+            return False
         if isinstance(decoded, NeedKey):
             # Sealed under a key we do not hold: known or not, a person has to bring the key.
             waiting = Candidate(id=decoded.device, integration=self.name, model=decoded.model, signal=frame.signal)
             self._core.pipeline.candidate(waiting, "needs a key")
             self._core.counts.add("needs-key", decoded.device)
-            return
+            return True
         for reason in decoded.skipped:
             self._core.counts.add(reason, decoded.device)
-        if self._core.devices.get(decoded.device) is None:
+        known = self._core.devices.get(decoded.device)
+        if known is None:
             self._core.counts.add("not-admitted", self.name)
             self._core.pipeline.candidate(_candidate(decoded, frame, self.name), "not in the configuration")
-            return
+            return True
+        proof = decoded.proof
+        if known.key is not None and not (proof and (proof.authenticated or proof.sealed)):
+            # Whatever its decoder thinks of it: who has a key speaks under it, or anybody could speak for him.
+            self._core.counts.add(CLEAR, decoded.device)
+            self._refused(decoded.device, decoder.name, frame, CLEAR)
+            return True
         if decoded.model:
             self.declare(decoded.device, model=decoded.model)
         await self.emit(_report(decoded, frame))
+        return True
+
+    def _refused(self, device: str, decoder: str, frame: Frame, reason: str) -> None:
+        """Evidence about a known device: which decoder refused it, and who heard it."""
+        signal, evidence = frame.signal, {"decoder": decoder}
+        self._core.pipeline.refused(
+            Candidate(id=device, integration=self.name, signal=signal, evidence=evidence), reason
+        )
 
     def dropped(self, device: str, error: Exception) -> None:
         reason = error.reason if isinstance(error, DecodeError) else type(error).__name__
         known = self._core.devices.get(device) is not None
         self._core.counts.add(reason, device if known else self.name)
         self.log.debug("dropped a frame of %s: %s", device, error)
+
+    async def pack(self, device: str) -> PackFacts | None:
+        packs, name = self._packed(device)
+        try:
+            return facts_of(await packs.get(name)) if name else None
+        except DecodeError as error:
+            self.log.error("%s: %s", device, error.detail)
+            return None
+
+    async def decode(self, device: str, port: int, payload: bytes, time: float | None = None) -> tuple[Sample, ...]:
+        packs, name = self._packed(device)
+        try:
+            reading = await packs.decode(name, port, payload, time)
+        except DecodeError as error:
+            self.dropped(device, error)
+            raise
+        for reason in reading.skipped:
+            self._core.counts.add(reason, device)
+        if reading.unmapped:
+            self.log.debug("%s: the pack names no metric for %s", device, ", ".join(reading.unmapped))
+        pack = await packs.get(name)
+        self.declare(device, model=f"{pack.keys.vendor} {pack.keys.models[0]}", metrics=pack.own_metrics)
+        return reading.samples
+
+    async def encode(self, device: str, downlink: str, values: Mapping[str, float]) -> tuple[int, bytes]:
+        packs, name = self._packed(device)
+        return await packs.encode(name, downlink, values)
+
+    def _packed(self, device: str) -> tuple[Packs, str]:
+        """The packs, and the name of a device's own, "" without one."""
+        known = self.devices.get(device)
+        if known is None:
+            raise PluginError(f"{device!r} is not a device of {self.name!r}")
+        if self._core.packs is None:
+            raise NotReady("this hub runs without packs")
+        return self._core.packs, known.pack
 
 
 def _candidate(decoded: Decoded, frame: Frame, integration: str) -> Candidate:

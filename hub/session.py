@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from hub.model import Candidate, Device, Frame, Metric, Report
+from hub.model import Candidate, Device, Frame, Metric, PackFacts, Report, Sample
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -50,8 +50,11 @@ class Devices(Protocol):
 
 
 class State(Protocol):
-    """A small dictionary of the plugin's own that outlives the process: at most 64 KiB of msgpack-able
-    values. A change rides on the next commit of the buffer; it has no fsync of its own."""
+    """A small dictionary of the plugin's own that outlives the process: at most 256 KiB of msgpack-able
+    values. A change rides on the next commit of the buffer; it has no fsync of its own.
+
+    The key `restored` is True after the hub was restored from a state backup, until the plugin puts something else
+    there: whatever counter of its own it spends, the lost machine may have spent more of it than is written here."""
 
     def get(self, key: str, default: Any = None) -> Any: ...
     def put(self, key: str, value: Any) -> None: ...
@@ -88,13 +91,34 @@ class Session(Protocol):
         """Model, firmware and metrics beyond the catalogue for one of this plugin's devices."""
         ...
 
-    async def heard(self, frame: Frame) -> None:
+    async def heard(self, frame: Frame) -> bool:
         """A frame from a shared radio: offered to the decoders registered for its kind; what they decode is
-        emitted as this plugin's report, a NeedKey or an unknown device becomes a candidate."""
+        emitted as this plugin's report, a NeedKey or an unknown device becomes a candidate. False when no decoder
+        recognised it."""
         ...
 
     def dropped(self, device: str, error: Exception) -> None:
         """Count a frame that did not decode, by device and reason (`DecodeError.reason`)."""
+        ...
+
+    async def pack(self, device: str) -> PackFacts | None:
+        """What the pack of one of this plugin's devices says of it, None when it has none or none that can be read."""
+        ...
+
+    async def decode(self, device: str, port: int, payload: bytes, time: float | None = None) -> tuple[Sample, ...]:
+        """A payload of one of this plugin's devices, received at `time` (Unix seconds), by the codec and the mapping of
+        its pack: the present values first (perhaps none: it is alive and says nothing), then former ones, dated. Former
+        values bring no counter of their own: emit them with a proof without one, before the present ones.
+
+        Raises DecodeError when it cannot be read, counted already; NotReady when there is no codec worker to be had.
+        """
+        ...
+
+    async def encode(self, device: str, downlink: str, values: Mapping[str, float]) -> tuple[int, bytes]:
+        """Port and payload that tell a device something its pack knows, values within the pack's bounds.
+
+        Raises DecodeError with what is wrong, NotReady when there is no codec worker to be had.
+        """
         ...
 
 

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from hub.errors import StorageError
-from hub.keys import sync_directory, write_atomically
+from hub.files import sync_directory, write_atomically
 
 KEPT = 3
 
@@ -36,3 +36,12 @@ def kept(directory: Path, hub: str) -> list[tuple[int, Path]]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     return sorted(((int(match[2]), path) for match, path in names if match[1] == hub), reverse=True)
+
+
+def elsewhere(directory: Path, beside: Path) -> bool:
+    """Whether `directory` is on another file system than `beside`, and so survives the loss of that one's disk. False
+    when either cannot be looked at."""
+    try:
+        return directory.stat().st_dev != beside.stat().st_dev
+    except OSError:
+        return False

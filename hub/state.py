@@ -48,6 +48,7 @@ class StateDir:
         self.buffer = path / "buffer"
         self.store = path / "store.db"
         self.config = path / "config"
+        self.packs = path / "packs"
         self.socket = path / "hub.sock"
 
     @contextlib.contextmanager
@@ -67,8 +68,9 @@ class StateDir:
                 raise StorageError(
                     f"another hub (process {owner}) runs on {self.path}; stop it, or give this one another --state-dir"
                 ) from error
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+            with contextlib.suppress(OSError):  # who holds it is only told; a full disk must not stop a start
+                os.ftruncate(lock, 0)
+                os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
             yield
         finally:
             os.close(lock)

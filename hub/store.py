@@ -3,7 +3,10 @@
 It holds what must outlive the process and is not a reading: replacements of devices, plugin state, the highest
 trust version seen, the audit chain. Pages are encrypted and authenticated (SQLite3 Multiple Ciphers, ChaCha20-
 Poly1305) under the hub's store key; rollback to an older copy of the file is not detected by it.
-`synchronous=FULL`: a call that returned has reached the disk.
+`synchronous=FULL`: a call that returned has reached the disk. It stays writable on a full disk (`hub.database`).
+
+A call that the disk refuses is tried again for a second, then raises DiskRefuses; nothing of it has happened then,
+or, when only the very last sync of it failed, all of it.
 """
 
 from __future__ import annotations
@@ -18,7 +21,8 @@ from typing import TypeVar
 import apsw
 import msgspec
 
-from hub.errors import StorageError
+from hub.database import connect, image, persistently, refused, restock, told, transaction
+from hub.errors import DiskRefuses, StorageError
 
 T = TypeVar("T")
 
@@ -30,6 +34,11 @@ SCHEMA = (
     CREATE TABLE audit (
         n INTEGER PRIMARY KEY, at REAL NOT NULL, who TEXT NOT NULL, what BLOB NOT NULL, head BLOB NOT NULL
     );
+    """,
+    # 2
+    """
+    CREATE TABLE keys (device TEXT PRIMARY KEY, key BLOB NOT NULL, instead BLOB NOT NULL, at REAL NOT NULL)
+        WITHOUT ROWID;
     """,
 )
 """One script a version; `PRAGMA user_version` says how many have run."""
@@ -59,12 +68,17 @@ class Store:
 
     @classmethod
     async def open(cls, path: Path, key: bytes) -> Store:
-        """Open or create. `key` is 32 bytes. Raises StorageError when the file is not ours or is damaged."""
+        """Open or create. `key` is 32 bytes. Raises DiskRefuses when the disk does not let us, StorageError when the
+        file is not ours or is damaged."""
         thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         try:
-            db = await asyncio.get_running_loop().run_in_executor(thread, _connect, path, key)
-        except apsw.Error as error:
+            db = await asyncio.get_running_loop().run_in_executor(
+                thread, persistently, lambda: connect(path, key, SCHEMA)
+            )
+        except (apsw.Error, OSError) as error:
             thread.shutdown(wait=False)
+            if refused(error, path):
+                raise DiskRefuses(f"{path} cannot be opened: {told(error)}") from error
             raise StorageError(
                 f"{path} cannot be opened: {error}; it is damaged or belongs to another hub's keys. "
                 "Restore it from the state backup, or move it away: readings in the buffer are not touched"
@@ -72,14 +86,24 @@ class Store:
         return cls(db, thread, key)
 
     async def close(self) -> None:
-        await self._call(lambda db: db.close())
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._db.close)
         self._thread.shutdown()
 
     async def _call(self, work: Callable[[apsw.Connection], T]) -> T:
+        """`work` may run more than once. Raises DiskRefuses, StorageError."""
+
+        def call() -> T:
+            before = self._db.total_changes()
+            done = persistently(lambda: work(self._db))
+            if self._db.total_changes() != before:
+                restock(self._db)
+            return done
+
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work, self._db)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, call)
         except apsw.Error as error:
-            raise StorageError(f"the store refused: {error}") from error
+            kind = DiskRefuses if refused(error, Path(self._db.filename)) else StorageError
+            raise kind(f"the store refused: {told(error)}") from error
 
     async def get(self, key: str) -> bytes | None:
         """The value of one key of `meta`, None when there is none."""
@@ -93,16 +117,26 @@ class Store:
         """Count one more start or backup of this hub: a store that was put back is behind what its backend heard."""
 
         def work(db: apsw.Connection) -> int:
-            with db:
+            with transaction(db):
                 number = _number(db, GENERATION) + 1
                 db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (GENERATION, str(number)))
             return number
 
         return await self._call(work)
 
+    async def start(self) -> int:
+        """`next_generation`, or the same as before while the disk takes nothing: a hub starts all the same."""
+        try:
+            return await self.next_generation()
+        except DiskRefuses:
+            return await self._call(lambda db: _number(db, GENERATION))
+
     async def image(self) -> bytes:
         """A consistent copy of the file, encrypted under the same key."""
-        return await self._call(lambda db: _copy(db, self._key))
+        try:
+            return await self._call(lambda db: image(db, self._key, SCHEMA))
+        except OSError as error:
+            raise StorageError(f"the store cannot be copied: {error}") from error
 
     async def replaced(self) -> dict[str, tuple[str, bytes | None]]:
         """Former device id -> (the one that took its place, that one's key)."""
@@ -113,10 +147,28 @@ class Store:
         """Remember a replacement and audit it, in one transaction."""
 
         def work(db: apsw.Connection) -> None:
-            with db:
+            with transaction(db):
                 db.execute("DELETE FROM replaced WHERE old = ?", (new,))
+                db.execute("DELETE FROM keys WHERE device = ?", (new,))
                 db.execute("INSERT OR REPLACE INTO replaced VALUES (?, ?, ?, ?)", (old, new, key, at))
                 _audit(db, at, who, {"device": "replace", "old": old, "new": new})
+
+        await self._call(work)
+
+    async def keys(self) -> dict[str, tuple[bytes, bytes]]:
+        """Device id -> (the key it was given by command, the mark of the key it stands instead of)."""
+        rows = await self._call(lambda db: list(db.execute("SELECT device, key, instead FROM keys")))
+        return {device: (key, instead) for device, key, instead in rows}
+
+    async def give_key(self, device: str, key: bytes | None, instead: bytes, at: float, who: str) -> None:
+        """Remember a key given by command, None: forget it. Audited, without the key, in one transaction."""
+
+        def work(db: apsw.Connection) -> None:
+            with transaction(db):
+                db.execute("DELETE FROM keys WHERE device = ?", (device,))
+                if key is not None:
+                    db.execute("INSERT INTO keys VALUES (?, ?, ?, ?)", (device, key, instead, at))
+                _audit(db, at, who, {"device": "key", "id": device, "given": key is not None})
 
         await self._call(work)
 
@@ -124,7 +176,7 @@ class Store:
         """Append one entry to the audit chain."""
 
         def work(db: apsw.Connection) -> None:
-            with db:
+            with transaction(db):
                 _audit(db, at, who, what)
 
         await self._call(work)
@@ -145,30 +197,13 @@ class Store:
         return await self._call(work)
 
 
-def _connect(path: Path, key: bytes) -> apsw.Connection:
-    db = apsw.Connection(str(path))
-    db.execute("PRAGMA cipher = 'chacha20'")
-    # hexkey is this build's raw-key spelling: no pass-phrase derivation, the key is already 256 random bits.
-    db.execute(f"PRAGMA hexkey = '{key.hex()}'")
-    db.execute("PRAGMA temp_store = memory")
-    db.execute("PRAGMA synchronous = FULL")
-    db.set_busy_timeout(5000)
-    version = next(db.execute("PRAGMA user_version"))[0]
-    for n, script in enumerate(SCHEMA[version:], version + 1):
-        with db:
-            db.execute(script)
-            db.execute(f"PRAGMA user_version = {n}")
-    path.chmod(0o600)
-    return db
-
-
 def restore(path: Path, key: bytes, image: bytes, *, sent: str, jump: int) -> int:
     """Make the store of a restored hub from `Store.image`: counters of `meta` whose key starts with `sent`, and the
     generation, go `jump` ahead. Returns the generation. Blocking. Raises StorageError."""
     try:
         path.write_bytes(image)
-        db = _connect(path, key)
-        with db:
+        db = connect(path, key, SCHEMA)
+        with transaction(db):
             rows = db.execute(
                 "SELECT key FROM meta WHERE substr(key, 1, ?) = ? OR key = ?", (len(sent), sent, GENERATION)
             )
@@ -179,21 +214,6 @@ def restore(path: Path, key: bytes, image: bytes, *, sent: str, jump: int) -> in
     except (apsw.Error, ValueError, OSError) as error:
         raise StorageError(f"the store cannot be restored to {path}: {error}") from error
     return generation
-
-
-def _copy(db: apsw.Connection, key: bytes) -> bytes:
-    path = Path(f"{db.filename}.copy")
-    path.unlink(missing_ok=True)
-    try:
-        copy = _connect(path, key)
-        with copy.backup("main", db, "main") as pages:
-            pages.step()
-        copy.close()
-        return path.read_bytes()
-    except OSError as error:
-        raise StorageError(f"the store cannot be copied: {error}") from error
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def _number(db: apsw.Connection, key: str) -> int:

@@ -17,7 +17,7 @@ from typing import Any
 
 from hub.clock import BUILD_FLOOR
 from hub.errors import DecodeError, NotReady
-from hub.model import Candidate, Device, Frame, Metric, Report
+from hub.model import Candidate, Device, Frame, Metric, PackFacts, Report, Sample
 from hub.session import Reply
 
 
@@ -121,7 +121,10 @@ class FakeHttp:
 
 
 class FakeSession:
-    """A `hub.Session` that keeps what the plugin says: `reports`, `candidates`, `frames`, `drops`, `declared`."""
+    """A `hub.Session` that keeps what the plugin says: `reports`, `candidates`, `frames`, `drops`, `declared`.
+
+    Packs are three tables: `packs` by device, `payloads` by (device, port, payload), `downlinks` by (device, name,
+    sorted items of its values)."""
 
     def __init__(self, name: str = "plugin", devices: Iterable[Device] = (), clock: ManualClock | None = None) -> None:
         self.name = name
@@ -137,6 +140,9 @@ class FakeSession:
         self.drops: list[tuple[str, str]] = []
         self.declared: list[tuple[str, str, str, tuple[Metric, ...]]] = []
         self.turns: int | None = None
+        self.packs: dict[str, PackFacts] = {}
+        self.payloads: dict[tuple[str, int, bytes], tuple[Sample, ...]] = {}
+        self.downlinks: dict[tuple[str, str, tuple[tuple[str, float], ...]], tuple[int, bytes]] = {}
 
     async def emit(self, report: Report, *, durable: bool = False) -> None:
         self.reports.append(report)
@@ -157,11 +163,29 @@ class FakeSession:
     def declare(self, device: str, *, model: str = "", firmware: str = "", metrics: tuple[Metric, ...] = ()) -> None:
         self.declared.append((device, model, firmware, metrics))
 
-    async def heard(self, frame: Frame) -> None:
+    async def heard(self, frame: Frame) -> bool:
         self.frames.append(frame)
+        return True
 
     def dropped(self, device: str, error: Exception) -> None:
         self.drops.append((device, error.reason if isinstance(error, DecodeError) else type(error).__name__))
+
+    async def pack(self, device: str) -> PackFacts | None:
+        return self.packs.get(device)
+
+    async def decode(self, device: str, port: int, payload: bytes, time: float | None = None) -> tuple[Sample, ...]:
+        try:
+            return self.payloads[device, port, payload]
+        except KeyError:
+            error = DecodeError("no-pack", "this payload is not in the table")
+            self.dropped(device, error)
+            raise error from None
+
+    async def encode(self, device: str, downlink: str, values: Mapping[str, float]) -> tuple[int, bytes]:
+        try:
+            return self.downlinks[device, downlink, tuple(sorted(values.items()))]
+        except KeyError:
+            raise DecodeError("unknown-downlink", "this downlink is not in the table") from None
 
     async def run(self, run: Callable[[Any, Any], Any], config: Any, *, turns: int = 1, timeout: float = 10.0) -> None:
         """Run the plugin until its `every` has turned `turns` times, or it ends by itself."""

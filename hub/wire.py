@@ -3,19 +3,33 @@
     message   = "ILM1" group*                          at least one group, at most MAX_MESSAGE bytes
     group     = eid (32 bytes) · length (u32 BE) · that many bytes of raw records, exactly as stored
                 (EPOCH?, TABLE*, then BLOCK, GAP and CLOCK; how records are framed is the buffer's business)
-    reply     = MessagePack {acks: [signed ack …], need: [eid …]}
+    reply     = MessagePack {acks: [signed ack …], need: [eid …], trust: TRUST document or empty}
                 `need` is an unsigned hint: the sender lacks the context (EPOCH, TABLE) of these epochs.
+                `trust` is newer than the one that the hub stated; the owner root's signatures speak for it.
     signed    = lp(label, payload, kid, signature)      lp: each part prefixed by its length, u32 BE
+                label = "ilot/ack/1\\0" or "ilot/state/1\\0", the zero byte included;
                 payload = MessagePack map; kid = SHA-256(raw Ed25519 public key);
                 signature = Ed25519 over lp(label) ‖ payload: the exact bytes sent, never re-serialised
 
 An **ack** tells what one backend database has committed of one `(stream, run)`: everything from 1 to
 `through`, and each of `ranges`, which lie above it, in order and apart. It is the whole ack set and not a
 difference, so a later ack makes up for one that was lost; a set of more than MAX_RANGES ranges is cut at the
-top. `rejected` lists what the backend will not store; it never permits a deletion. `n` rises with each ack of
-the same key and `db`; `nonce` is the last one the hub stated, and lets `now` set its clock.
+top. `rejected` lists what the backend will not store; it never permits a deletion. `want` lists what it lost, or
+never got, and asks for again: the hub sends of it what its disk still holds, at most once a minute, and only while
+`nonce` is the hub's current one. `n` rises with each ack of the same key and `db`; `nonce` is the last one the hub
+stated, and lets `now` set its clock.
 
-A **state** is the hub's own word, every 30 s: what it holds, so that a tail that never arrives is missed too.
+A **state** is the hub's own word, every 30 s (1800 on a metered line): what it holds, so that a missing tail is seen too. Its
+place among the hub's states is (`generation`, `n`): the store counts `generation` up at each start and backup, and
+`n` counts the states of one process. `heard` is the `now` of the newest ack that the hub acted on, by the backend's
+clock and so beyond anybody's inventing: this state was made after that moment. A receiver that keeps (`generation`,
+`n`) of the last state it took, and the time at which it took it, can tell three things apart:
+
+    above the last                        newer: taken
+    not above, `heard` after that time    newer all the same: the hub's store was set back; taken, with an alarm
+    not above, `heard` not after          an old one, played again: counted, and changes nothing
+
+and the hub was alive at `heard`, whenever the state arrives: states that were held back do not fake presence.
 
 Unknown keys of a map are ignored (they are signed all the same): that is how the format grows.
 Every reader takes hostile bytes: sizes are capped, `DecodeError` says what is wrong with the shape and
@@ -36,6 +50,7 @@ from msgspec import Meta
 
 from hub.errors import AuthFailed, DecodeError
 from hub.lp import lp, unlp
+from hub.trust import MAX_DOCUMENT
 
 MAGIC = b"ILM1"
 ACK_LABEL = b"ilot/ack/1\0"
@@ -82,23 +97,27 @@ class Ack(msgspec.Struct, frozen=True, kw_only=True):
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """What the hub holds. `streams` maps a stream to its newest run, that run's last durable number and that
     record's digest; `oldest` maps it to the oldest run and number still on disk; `boot` and `nonce` are 16
-    random bytes each; `generation` is the local store's."""
+    random bytes each; `n` is above that of every earlier state of this `generation`, which is the local store's;
+    `heard` is Unix s by the backend's clock, 0 before the first ack."""
 
     hub: Hub
     boot: Id16
     nonce: Id16
+    n: Annotated[int, Meta(ge=1, le=_MAX_SEQ)]
     streams: Annotated[dict[Stream, tuple[Id16, Seq, Digest]], Meta(max_length=16)]
     generation: Seq = 0
     trust_version: Seq = 0
     oldest: Annotated[dict[Stream, tuple[Id16, Seq]], Meta(max_length=16)] = {}
+    heard: Annotated[float, Meta(ge=0.0)] = 0.0
     t: str = "state"
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """The backend's answer to a message: signed acks, and epochs whose context it lacks."""
+    """The backend's answer to a message: signed acks, epochs whose context it lacks, a newer TRUST document."""
 
     acks: Annotated[tuple[Annotated[bytes, Meta(max_length=MAX_SIGNED)], ...], Meta(max_length=MAX_ACKS)] = ()
     need: Annotated[tuple[Digest, ...], Meta(max_length=MAX_ACKS)] = ()
+    trust: Annotated[bytes, Meta(max_length=MAX_DOCUMENT)] = b""
 
 
 class Group(NamedTuple):
@@ -162,9 +181,9 @@ def unpack_message(body: bytes) -> list[Group]:
     return groups
 
 
-def pack_reply(acks: Iterable[bytes] = (), need: Iterable[bytes] = ()) -> bytes:
-    """The body of an answer: signed acks, in the order of their `n`, and epochs whose context is missing."""
-    return msgspec.msgpack.encode(Reply(tuple(acks), tuple(need)))
+def pack_reply(acks: Iterable[bytes] = (), need: Iterable[bytes] = (), trust: bytes = b"") -> bytes:
+    """The body of an answer: signed acks, in the order of their `n`, epochs whose context is missing, a newer TRUST."""
+    return msgspec.msgpack.encode(Reply(tuple(acks), tuple(need), trust))
 
 
 def read_reply(body: bytes) -> Reply:
@@ -202,6 +221,11 @@ def read_ack(blob: bytes, trust: AckKeys) -> tuple[Ack, bytes]:
     return ack, kid
 
 
+def ack_signer(blob: bytes) -> bytes:
+    """The kid of the key that an ack names, whoever truly signed it. Raises DecodeError."""
+    return _open(blob, ACK_LABEL)[1]
+
+
 def sign_state(state: State, identity: Ed25519PrivateKey) -> bytes:
     return _sign(STATE_LABEL, state, identity)
 
@@ -215,6 +239,8 @@ def read_state(blob: bytes, identity_public: bytes) -> State:
     state = _decode(payload, State)
     if state.t != "state":
         raise DecodeError("bad-type", f"a state calls itself {state.t[:16]!r}")
+    if not math.isfinite(state.heard):
+        raise DecodeError("bad-shape", "the time that a state has heard is not a number")
     return state
 
 

@@ -29,11 +29,12 @@ API = [
         "Device",
         "Frame",
         "HttpUrl",
+        "Line",
         "METRICS",
         "Message",
     ),
-    *("Metric", "NeedKey", "NotReady", "Position", "Proof", "Quality", "Register", "RegisterDecoder", "RegisterUplink"),
-    *("Report", "Session", "Signal", "Uplink", "hookimpl"),
+    *("Metric", "NeedKey", "NotReady", "PackFacts", "Position", "Proof", "Quality", "Register", "RegisterDecoder"),
+    *("RegisterUplink", "Report", "Sample", "Session", "Signal", "Uplink", "hookimpl", "open_line"),
 ]
 
 

@@ -1,29 +1,56 @@
 """Where what is heard but not admitted waits, with evidence, for a person to decide.
 
-In RAM, at most `LIMIT` entries: a flood of forged ids evicts the one heard least recently and is counted, and
-costs no disk. Values shown here are never forwarded.
+Two kinds: **strangers**, heard and recognised but not configured, and **known devices** some of whose frames were
+refused: forged, replayed, in clear though they have a key. All in RAM. At most `LIMIT` strangers: a flood of forged
+ids evicts the one heard least recently and is counted, costs no disk, and pushes out no evidence about a known
+device. Values shown here are never forwarded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
+from typing import NamedTuple
 
 import msgspec
 
-from hub.model import Candidate, Value
+from hub.model import Candidate, Signal, Value
 
 LIMIT = 4096
 
 
+class Refusal(NamedTuple):
+    """Frames of a known device are refused: after how many in a row somebody should look, and what to look for."""
+
+    after: int
+    meaning: str
+
+
+REFUSALS = {
+    "clear-but-keyed": Refusal(
+        1, "speaks in clear though it has a key: a forgery, or it was reset and has to be paired and keyed again"
+    ),
+    "bad-mic": Refusal(16, "its frames do not fit its key: a wrong key, or forgeries. `ilot device key` gives another"),
+    "bad-key": Refusal(1, "its key has the wrong length. `ilot device key` gives another"),
+    "replay": Refusal(
+        3, "its counter went back: replayed frames, or it started over (a new battery): then it needs a new key"
+    ),
+}
+"""Reasons that are evidence against a known device. Any other is counted only."""
+
+
 class Waiting(msgspec.Struct, kw_only=True):
-    """One candidate and what is known of it. Times are Unix seconds; `reason` says why it is not admitted."""
+    """One candidate and what is known of it. Times are Unix seconds; `reason` says why it is not admitted; `heard` is
+    who heard it last, and how loud (dBm). `known`: the device is configured, only these frames of it were refused."""
 
     id: str
     integration: str
     reason: str
+    known: bool = False
     model: str = ""
     values: dict[str, Value] = {}
     rssi: int | None = None
+    heard: dict[str, int | None] = {}
     evidence: dict[str, str] = {}
     first: float = 0.0
     last: float = 0.0
@@ -36,31 +63,74 @@ class Quarantine:
     def __init__(self, limit: int = LIMIT) -> None:
         self.limit = limit
         self.evicted = 0
-        self._waiting: dict[str, Waiting] = {}
+        self._strangers: dict[str, Waiting] = {}
+        self._known: dict[str, Waiting] = {}
+        self._doubts: dict[str, dict[str, int]] = {}
 
     def add(self, candidate: Candidate, reason: str, now: float) -> Waiting:
-        """Note that `candidate` was heard at `now` and why it is kept out."""
-        former = self._waiting.pop(candidate.id, None)
-        if former is None and len(self._waiting) >= self.limit:
-            del self._waiting[next(iter(self._waiting))]
+        """Note that a stranger was heard at `now` and why it is kept out."""
+        if candidate.id not in self._strangers and len(self._strangers) >= self.limit:
+            del self._strangers[next(iter(self._strangers))]
             self.evicted += 1
-        waiting = former or Waiting(id=candidate.id, integration=candidate.integration, reason=reason, first=now)
-        waiting.reason = reason
-        waiting.model = candidate.model or waiting.model
-        waiting.values = dict(candidate.values) or waiting.values
-        waiting.rssi = candidate.signal.rssi if candidate.signal else waiting.rssi
-        waiting.evidence = {**waiting.evidence, **candidate.evidence}
-        waiting.last = now
-        waiting.count += 1
-        self._waiting[candidate.id] = waiting
-        return waiting
+        return _note(self._strangers, candidate, reason, now, known=False)
+
+    def refuse(self, candidate: Candidate, reason: str, now: float) -> bool:
+        """Note that a frame of a known device was refused, for a reason as it is counted. True when somebody should be
+        told: it has become evidence, and was not before."""
+        refusal = REFUSALS.get(reason)
+        if refusal is None:
+            return False
+        doubts = self._doubts.setdefault(candidate.id, {})
+        doubts[reason] = doubts.get(reason, 0) + 1
+        if doubts[reason] < refusal.after:
+            return False
+        former = self._known.get(candidate.id)
+        news = former is None or former.reason != refusal.meaning
+        _note(self._known, candidate, refusal.meaning, now, known=True)
+        return news
+
+    def trusted(self, device: str) -> None:
+        """A frame of a known device was authenticated and fresh: what was refused in between was not in a row.
+        Evidence stays."""
+        if device in self._doubts:
+            del self._doubts[device]
 
     def release(self, device: str) -> Waiting | None:
-        """Take one out: it has been adopted, or its device is known now."""
-        return self._waiting.pop(device, None)
+        """Take a stranger out: it has been adopted, or its device is known now."""
+        return self._strangers.pop(device, None)
+
+    def clear(self, device: str) -> Waiting | None:
+        """Forget the evidence about a known device: a person has looked, or given it another key."""
+        self._doubts.pop(device, None)
+        return self._known.pop(device, None)
 
     def __iter__(self) -> Iterator[Waiting]:
-        return iter(list(self._waiting.values()))
+        return iter([*chain(self._known.values(), self._strangers.values())])
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._known) + len(self._strangers)
+
+
+def heard_by(signal: Signal | None) -> dict[str, int | None]:
+    """Every source that heard it and its rssi (dBm), best first."""
+    if signal is None:
+        return {}
+    return dict(signal.heard or ([(signal.source, signal.rssi)] if signal.source else ()))
+
+
+def _note(waiting: dict[str, Waiting], candidate: Candidate, reason: str, now: float, *, known: bool) -> Waiting:
+    one = waiting.pop(candidate.id, None) or Waiting(
+        id=candidate.id, integration=candidate.integration, reason=reason, known=known, first=now
+    )
+    one.reason = reason
+    one.model = candidate.model or one.model
+    one.values = dict(candidate.values) or one.values
+    signal = candidate.signal
+    if signal is not None:
+        one.rssi = signal.rssi
+        one.heard = heard_by(signal)
+    one.evidence = {**one.evidence, **candidate.evidence}
+    one.last = now
+    one.count += 1
+    waiting[candidate.id] = one
+    return one

@@ -5,12 +5,17 @@ from __future__ import annotations
 from hub.model import Proof, TrustClass
 
 
+WEAK = frozenset({"lorawan-1.0-abp"})
+"""Schemes whose freshness is this hub's own count and nothing else: their keys never change."""
+
+
 def trust_class(proof: Proof | None, *, protected: bool) -> TrustClass:
     """A: authenticated and fresh (an authenticated counter that the hub itself saw rise).
     B: authenticated without a counter, sealed under the device's own key and not authenticated (OMS mode 5), or any bus
     inside a perimeter that the owner declared.
     C: clear identity only."""
     if proof is not None and proof.authenticated:
-        return TrustClass.A if proof.counter is not None else TrustClass.B
+        fresh = proof.counter is not None and proof.scheme not in WEAK
+        return TrustClass.A if fresh else TrustClass.B
     sealed = proof is not None and proof.sealed
     return TrustClass.B if protected or sealed else TrustClass.C

@@ -99,13 +99,17 @@ reported durable, read or delivered before these returned. After any failed or s
 is *poisoned*: this process never writes to it again. What it held in memory is sealed again with the same numbers, in
 another segment under another epoch. Therefore:
 
-- Of one run, a later segment supersedes every record of earlier ones from its own first seq on, by its file name
-  alone. What it supersedes was never reported durable, so never delivered: one digest per number leaves the hub.
+- Which segment a file is, its EPOCH says: number, run, first seq. The name repeats it, and counts where no EPOCH can
+  be read. A file under another's name is taken for what it is; a copy, or what is of another stream, is left alone.
+- Of one run, a later segment supersedes every record of earlier ones from its own first seq on, also when nothing in
+  it can be read. What it supersedes was never reported durable, so never delivered: one digest per number leaves the
+  hub.
 - The tail of the last segment of a stream is cut at the next start when it can only be an unfinished write: zeros, or a
   beginning of one record. Any other damaged tail may have been promised; the numbers it claims are declared.
 - A record that is missing between a segment's first and last number is declared by a GAP, which is durable in `alerts`
   before anything is skipped for good or unlinked. How many readings a hole held, and between which times, follows
-  from the headers of its neighbours. If both a record and a GAP over it arrive, the record counts.
+  from the headers of its neighbours; what a whole segment held is kept in LOCAL too (`hub.buffer.manifest`). If both
+  a record and a GAP over it arrive, the record counts.
 - A closed segment is *settled* once every number in it is acked or declared lost, and that is durable in LOCAL. It then
   stays as long as is configured (7 days), so that a backend that lost what it had acknowledged can ask for it. The last
   segment of a stream that has a record is kept until there is a newer one: it names this run for the next.

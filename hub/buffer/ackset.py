@@ -1,10 +1,19 @@
-"""Sets of record numbers by (stream, run): what the backend has committed, what is lost for good. Pure."""
+"""Sets of record numbers by (stream, run): what the backend has committed, what is lost for good. Pure.
+
+In LOCAL each (stream, run) has its key, `buffer/ack/<stream>/<run>` or `buffer/lost/…`, and as value [[first, last]…].
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
+
+import msgspec
 
 from hub.ranges import Ranges
+
+ACK_KEY, LOST_KEY = "buffer/ack/", "buffer/lost/"
+_RANGES_KEPT = 4096  # of one (stream, run) in LOCAL; what is forgotten is sent again, and the backend knows it
 
 Key = tuple[str, bytes]
 """(stream, run)"""
@@ -31,3 +40,21 @@ class AckSet:
 
     def __iter__(self) -> Iterator[Key]:
         return iter(list(self._sets))
+
+
+def range_key(prefix: str, stream: str, run: bytes) -> str:
+    return f"{prefix}{stream}/{run.hex()}"
+
+
+def encode_ranges(ranges: Ranges) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.msgpack.encode(list(ranges)[:_RANGES_KEPT]))
+
+
+def restore_ranges(key: str, prefix: str, value: Any, into: AckSet) -> bool:
+    """Take ranges out of the small state. False when `key` is somebody else's."""
+    if not key.startswith(prefix):
+        return False
+    stream, _, run = key.removeprefix(prefix).partition("/")
+    for first, last in value:
+        into.add(stream, bytes.fromhex(run), first, last)
+    return True

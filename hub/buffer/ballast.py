@@ -1,4 +1,8 @@
-"""A file of zeros, to be given up when the disk is full: its room takes the GAP that declares what goes."""
+"""A file of zeros, to be given up when the disk is full: its room takes what must be written all the same.
+
+That is alerts, the GAP that declares what goes, and the ack sets that let segments go. Readings stop short of the last
+FLOOR bytes while the file is not there; it is put back when there is room enough again.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +12,20 @@ from pathlib import Path
 from hub.buffer.disk import Disk
 
 SIZE = 1 << 16
+ROOM = 4 * SIZE
+"""With less than this free, it is not put back."""
+FLOOR = 1 << 14
 
 
 class Ballast:
-    """64 KiB on disk, best effort: where even that does not fit there is none."""
+    """64 KiB on disk, best effort: where that does not fit there is none."""
 
     def __init__(self, disk: Disk, path: Path) -> None:
         self._disk, self._path = disk, path
         self._loaded = False
 
     def load(self) -> None:
-        """Put it back if it is missing."""
+        """Put it back if it is missing and there is room."""
         if self._loaded:
             return
         with contextlib.suppress(OSError):
@@ -27,12 +34,23 @@ class Ballast:
                     self._loaded = True
                     return
                 self._disk.unlink(self._path)
+            if self._free() < ROOM:
+                return
             fd = self._disk.create(self._path)
             try:
                 self._loaded = self._disk.write(fd, bytes(SIZE)) == SIZE
                 self._disk.sync(fd)
             finally:
                 self._disk.close(fd)
+        if not self._loaded:
+            self.drop()  # a part of it would only take the room
+
+    def leaves(self, need: int) -> bool:
+        """Whether `need` bytes of readings may be written: not into the room of what must be written all the same."""
+        try:
+            return self._loaded or self._free() >= FLOOR + need
+        except OSError:
+            return True
 
     def drop(self) -> None:
         """Free its room."""
@@ -40,3 +58,6 @@ class Ballast:
         with contextlib.suppress(OSError):
             self._disk.unlink(self._path)
             self._disk.sync_directory(self._path.parent)
+
+    def _free(self) -> int:
+        return self._disk.free(self._path.parent)

@@ -22,15 +22,16 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hub.backoff import Backoff
-from hub.buffer.ackset import AckSet
+from hub.buffer.ackset import ACK_KEY, AckSet, encode_ranges, range_key
 from hub.buffer.batch import Batch, BufferConfig
 from hub.buffer.bodies import ClockMark
-from hub.buffer.catalog import StreamState
+from hub.buffer.catalog import StreamState, unsettled
 from hub.buffer.disk import Disk, SystemDisk
-from hub.buffer.journal import ACK_KEY, Journal, encode_ranges, range_key
+from hub.buffer.journal import Journal
 from hub.buffer.reader import Stored
 from hub.buffer.rows import ALERTS, READINGS, Row
 from hub.buffer.seal import AEADS, Trust, default_aead
+from hub.buffer.segment import SegmentInfo
 from hub.buffer.status import BufferStatus, measure
 from hub.buffer.stream import Durable, Keys
 from hub.clock import Clock
@@ -110,6 +111,8 @@ class Buffer:
         self._loop = loop
         self._thread = threading.Thread(target=self._write, name="buffer-writer", daemon=True)
         self._thread.start()
+        if self._journal.pressing:  # recovery found something missing
+            self._ring(self._config.urgent_s)
 
     # -- in -----------------------------------------------------------------------------------------------------
 
@@ -244,6 +247,11 @@ class Buffer:
         """What is durable, per (stream, run), oldest first."""
         return self._journal.catalog.states()
 
+    def closed(self) -> list[tuple[SegmentInfo, bool]]:
+        """The closed segments, and whether something in each is neither acked nor declared lost."""
+        lost = self._journal.lost
+        return [(i, bool(unsettled(i, self.acks, lost))) for i in self._journal.catalog.all() if not i.open]
+
     def read(self, stream: str, run: bytes, first: int, last: int, max_bytes: int) -> list[Stored]:
         """The durable records `first` … `last`, at most `max_bytes` of them but at least one. Blocking, thread-safe.
 
@@ -302,22 +310,34 @@ class Buffer:
         waiters, self._flying_waiters = self._flying_waiters, []
         self._flying = None
         self._free()
-        if self.on_durable is not None:
-            for durable in done:
-                if durable.last < durable.first:
-                    continue  # small state only
-                try:
-                    self.on_durable(durable)
-                except Exception:
-                    log.exception("a listener to the buffer failed")
+        self._announce(done)
         for future in waiters:
             if not future.done():
                 future.set_result(None)
         if self._late or (self._timer is None and (self._batch or self._journal.pressing)):
             self._cut()
 
-    def _missed(self, error: Exception) -> None:
-        """An attempt failed; the writer will try again by itself."""
+    def _announce(self, done: list[Durable]) -> None:
+        if self.on_durable is None:
+            return
+        for durable in done:
+            if durable.last < durable.first:
+                continue  # small state only
+            try:
+                self.on_durable(durable)
+            except Exception:
+                log.exception("a listener to the buffer failed")
+
+    def _missed(self, failure: tuple[Exception, list[Durable]]) -> None:
+        """An attempt failed; the writer will try again by itself. Alerts and acks do not wait behind readings that do
+        not fit: they join what is tried, where they come first."""
+        error, done = failure
+        self._announce(done)
+        flying, behind = self._flying, self._batch
+        if flying is not None and (behind.alerts or behind.local):
+            self._journal.hurry(behind.alerts, behind.local)
+            flying.alerts += behind.alerts
+            behind.alerts, behind.local = [], {}
         if not self._error:
             log.error("the buffer does not reach the disk, rows are kept in memory: %s", error)
         self._error = str(error)
@@ -359,7 +379,7 @@ class Buffer:
                 log.exception("the buffer's writer failed")
             if _full(error):
                 self._journal.relieve(unsent=self._waiting() * 2 >= self._config.pending_rows)
-            self._tell(self._missed, error)
+            self._tell(self._missed, (error, self._journal.made()))
             return False
         self._tell(self._landed, done)
         return True

@@ -42,6 +42,11 @@ class Catalog:
             known = known[:-1]
         self._set(info.stream, (*known, info))
 
+    def correct(self, info: SegmentInfo) -> None:
+        """Replace what is known of a segment, wherever it stands."""
+        known = self._segments[info.stream]
+        self._set(info.stream, tuple(info if other.number == info.number else other for other in known))
+
     def drop(self, info: SegmentInfo) -> None:
         known = self._segments[info.stream]
         self._set(info.stream, tuple(other for other in known if other.number != info.number))

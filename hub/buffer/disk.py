@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -49,6 +48,10 @@ class Disk(Protocol):
         """Shorten a file to `size` bytes and make that, and all before it, durable."""
         ...
 
+    def sleep(self, seconds: float) -> None:
+        """Wait, before something that the medium refused is tried again."""
+        ...
+
 
 class SystemDisk:
     """The real one. Files are private to the hub's user.
@@ -58,8 +61,10 @@ class SystemDisk:
     no more. After that a refused sector is asked once.
     """
 
-    def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._sleep, self._patience = sleep, _PATIENCE_S
+    _patience = _PATIENCE_S
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def make_directory(self, directory: Path) -> None:
         fresh = [path for path in (directory, *directory.parents) if not path.exists()]
@@ -139,7 +144,7 @@ class SystemDisk:
             if piece is not None or self._patience < pause:
                 return piece
             self._patience -= pause
-            self._sleep(pause)
+            self.sleep(pause)
         return _once(fd, size, offset)
 
 

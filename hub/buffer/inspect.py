@@ -5,6 +5,7 @@ Neither writes to the buffer. Both may run beside a hub that is writing: what is
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +13,13 @@ import msgspec
 
 from hub.buffer import frame
 from hub.buffer.disk import Disk, SystemDisk
+from hub.buffer.opening import read_epoch
 from hub.buffer.recovery import Scan
 from hub.buffer.rows import STREAMS
 from hub.buffer.segment import MAGIC, SegmentName
-from hub.errors import StorageError
+from hub.errors import DecodeError, StorageError
+
+_BEGINNING = 1 << 17
 
 
 class SegmentReport(msgspec.Struct, frozen=True):
@@ -78,14 +82,25 @@ def _segments(directory: Path, disk: Disk | None) -> Iterator[tuple[str, Segment
     try:
         for stream in STREAMS:
             folder = directory / stream
-            names = sorted(name for text in disk.names(folder) if (name := SegmentName.parse(text)) is not None)
-            for at, name in enumerate(names):
-                follower = names[at + 1] if at + 1 < len(names) else None
+            names = [name for text in disk.names(folder) if (name := SegmentName.parse(text)) is not None]
+            found = sorted((_identity(disk, folder / str(name), name), folder / str(name)) for name in names)
+            for at, (name, path) in enumerate(found):
+                follower = found[at + 1][0] if at + 1 < len(found) else None
                 limit = follower.first if follower is not None and follower.run == name.run else 1 << 63
-                path = folder / str(name)
                 yield stream, name, path, Scan.of(disk.read(path)), limit
     except OSError as error:
         raise StorageError(f"{directory}: {error.strerror or error}") from error
+
+
+def _identity(disk: Disk, path: Path, name: SegmentName) -> SegmentName:
+    """Which segment a file is, by its epoch, whose signature is not looked at here; by its name where it has none."""
+    scan = Scan.of(disk.read(path, 0, _BEGINNING))
+    for head in scan.heads:
+        if head.kind == frame.EPOCH:
+            with contextlib.suppress(DecodeError):
+                epoch = read_epoch(scan.raw(head))
+                return SegmentName(epoch.segment, epoch.run, epoch.first_seq)
+    return name
 
 
 def _report(stream: str, name: SegmentName, path: Path, scan: Scan, limit: int) -> SegmentReport:

@@ -12,6 +12,8 @@ Synchronous, for one thread; `hub.buffer.buffer` gives it that thread.
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -20,25 +22,25 @@ from typing import Any
 
 import msgspec
 
-from hub.buffer.ackset import AckSet, Key
+from hub.buffer.ackset import ACK_KEY, LOST_KEY, AckSet, Key, encode_ranges, range_key, restore_ranges
 from hub.buffer.ballast import Ballast
 from hub.buffer.batch import Batch, BufferConfig, Local
 from hub.buffer.bodies import EVICTED, Gap
 from hub.buffer.catalog import Catalog, unsettled
 from hub.buffer.disk import Disk
 from hub.buffer.keeping import Keeping
+from hub.buffer.localstate import read_local
+from hub.buffer.manifest import Manifest
 from hub.buffer.reader import SegmentReader, Stored
-from hub.buffer.recovery import read_local, recover
-from hub.buffer.rows import ALERTS, READINGS, STREAMS
+from hub.buffer.recovery import recover
+from hub.buffer.rows import ALERTS, READINGS, STREAMS, Row
 from hub.buffer.seal import Trust
 from hub.buffer.segment import SegmentInfo
-from hub.buffer.stream import Durable, Item, Keys, StreamWriter
+from hub.buffer.stream import Durable, Item, Keys, StreamWriter, into_blocks
 from hub.clock import Clock
-from hub.errors import StorageError
+from hub.errors import DiskRefuses, StorageError
 from hub.ranges import Ranges
 
-ACK_KEY, LOST_KEY = "buffer/ack/", "buffer/lost/"
-_RANGES_KEPT = 4096  # of one (stream, run) in LOCAL; what is forgotten is sent again, and the backend knows it
 _BYTES_A_READING = 8  # a generous guess, before anything is encoded
 SPARE_BYTES = 64 << 20
 """With less than this free on the disk, what is only kept goes."""
@@ -58,20 +60,24 @@ class Journal:
         trust: Trust,
         config: BufferConfig,
     ) -> None:
-        """Blocking recovery. Raises StorageError when the directory cannot be used at all."""
+        """Blocking recovery. Raises DiskRefuses when the disk does not let us, StorageError when the directory cannot
+        be used at all."""
         self.wake: Callable[[], None] | None = None  # called, from any thread, when there is a GAP to commit
         self.trust, self.run = trust, run
         self.catalog = Catalog()
         self.acks, self.lost = AckSet(), AckSet()  # as LOCAL, and as alerts, durably say
         self.keeping = Keeping(self.catalog, self.acks, self.lost, config=config, monotonic=clock.monotonic)
+        self._manifest = Manifest(self.catalog)
         self.errors: list[str] = []
         self.cut = 0  # bytes of torn tail
         self.evicted = 0  # segments with something unsettled in them
         self.local: dict[str, Any] = {}
         self.writers: dict[str, StreamWriter] = {}
-        self._disk, self._config = disk, config
+        self._disk, self._config, self._now = disk, config, clock.now
         self._lock = threading.Lock()
         self._gaps: deque[Gap] = deque()
+        self._hurried: deque[tuple[list[Item], Local]] = deque()
+        self._full = False  # the last commit found no room
         self._declared: dict[Key, Ranges] = {}
         self._durable: Local = {}
         self._committing: Local = {}
@@ -82,13 +88,15 @@ class Journal:
         try:
             self._recover(directory, clock, keys)
         except OSError as error:
-            raise StorageError(f"{directory}: {error.strerror or error}") from error
+            kind = DiskRefuses if error.errno in (errno.EIO, errno.ENOSPC, errno.EDQUOT) else StorageError
+            raise kind(f"{directory}: {error.strerror or error}") from error
         self._ballast.load()
         self._reader = SegmentReader(disk, self.catalog, self.declare)
 
     def _recover(self, directory: Path, clock: Clock, keys: Keys) -> None:
+        public = keys.identity.public_key().public_bytes_raw()
         for stream in STREAMS:
-            found = recover(self._disk, stream, directory / stream)
+            found = recover(self._disk, stream, directory / stream, public)
             for info in found.segments:
                 self.catalog.put(info)
             self.errors += found.errors
@@ -101,23 +109,26 @@ class Journal:
                 segment_bytes=self._config.segment_bytes, segment_s=self._config.segment_s,
                 snapshot=self._snapshot if stream == READINGS else None,
             )  # fmt: skip
-        public = keys.identity.public_key().public_bytes_raw()
         state, unread = read_local(self._disk, self.catalog.of(READINGS), public, keys.store_key)
         if unread:
             self.errors.append(f"{unread} records of the hub's own state could not be read")
         for key, value in state.items():
             if not (
-                _restore(key, ACK_KEY, value, self.acks)
-                or _restore(key, LOST_KEY, value, self.lost)
+                restore_ranges(key, ACK_KEY, value, self.acks)
+                or restore_ranges(key, LOST_KEY, value, self.lost)
                 or self.keeping.restore(key, value)
+                or self._manifest.restore(key, value)
             ):
                 self.local[key] = value
         self._durable = {key: msgspec.Raw(msgspec.msgpack.encode(value)) for key, value in state.items()}
+        for gap in self._manifest.check():
+            self.declare(gap)
+        self._pending = self._manifest.look(int(self._now()))
 
     @property
     def pressing(self) -> bool:
-        """Whether a GAP waits to be committed."""
-        return bool(self._gaps)
+        """Whether a GAP, or something that overtook its batch, waits to be committed."""
+        return bool(self._gaps or self._hurried)
 
     def commit(self, batch: Batch) -> list[Durable]:
         """Make all of `batch` durable, and say what became durable since the last call that returned.
@@ -125,23 +136,45 @@ class Journal:
         Raises StorageError; the batch then keeps what is not durable, for another try.
         """
         items = batch.items()
+        while self._hurried:
+            alerts, local = self._hurried.popleft()
+            items[ALERTS].extend(alerts)
+            batch.local |= local
         if self._gaps or items[ALERTS]:
             self._commit_alerts(items[ALERTS])
-        self._make_room(batch.readings * _BYTES_A_READING)
+        if self._full and batch.local:  # ack sets first: once they are durable, what they cover makes room
+            self._commit_readings(deque(), batch)
+            self._sweep()
+        need = batch.readings * _BYTES_A_READING
+        self._make_room(need)
+        if items[READINGS] and not self._ballast.leaves(need):
+            raise StorageError("no space left for readings") from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if items[READINGS] or batch.local:
-            batch.local = self._pending | batch.local
-            self._pending = {}
-            self._committing = batch.local
-            self._done.append(self.writers[READINGS].commit(items[READINGS], batch.local, self.trust))
-            self._settle(batch.local)
-            batch.local = self._committing = {}
+            self._commit_readings(items[READINGS], batch)
+        self._full = False
         self._sweep()
         self._ballast.load()
+        return self.made()
+
+    def made(self) -> list[Durable]:
+        """What became durable since the last call, also by a commit that failed after that."""
         done, self._done = self._done, []
         return done
 
+    def hurry(self, alerts: list[Row], local: Local) -> None:
+        """Have these written by the next try of the batch in hand, before its readings. Thread-safe."""
+        self._hurried.append((into_blocks(alerts), local))
+
     def _snapshot(self) -> Local:
         return self._durable | self._committing
+
+    def _commit_readings(self, items: deque[Item], batch: Batch) -> None:
+        batch.local = self._pending | batch.local
+        self._pending = {}
+        self._committing = batch.local
+        self._done.append(self.writers[READINGS].commit(items, batch.local, self.trust))
+        self._settle(batch.local)
+        batch.local = self._committing = {}
 
     def _commit_alerts(self, items: deque[Item]) -> None:
         gaps = [self._gaps.popleft() for _ in range(len(self._gaps))]
@@ -179,7 +212,7 @@ class Journal:
         stream, _, run = key.removeprefix(ACK_KEY).partition("/")
         self.acks.forget(stream, bytes.fromhex(run))
         if raw is not None:
-            _restore(key, ACK_KEY, msgspec.msgpack.decode(raw), self.acks)
+            restore_ranges(key, ACK_KEY, msgspec.msgpack.decode(raw), self.acks)
         self.keeping.unsettling = True
 
     def unacked(self, stream: str, run: bytes, first: int, last: int) -> None:
@@ -217,6 +250,7 @@ class Journal:
     def relieve(self, *, unsent: bool) -> bool:
         """On a full disk: give up the segment that goes first, one with something unsettled only where `unsent`.
         Whether anything was freed."""
+        self._full = True
         self._ballast.drop()  # it makes room for the GAP
         info = self.keeping.next(full=True) if unsent else self.keeping.spare()
         try:
@@ -250,8 +284,9 @@ class Journal:
 
     def _sweep(self) -> None:
         """Unlink the closed segments that were kept long enough after they were settled."""
-        self._pending |= self.keeping.look()
-        self._unlink(self.keeping.expired())
+        self._pending |= self.keeping.look() | self._manifest.look(int(self._now()))
+        if gone := self.keeping.expired():
+            self._unlink(gone)
 
     def _unlink(self, gone: list[SegmentInfo]) -> None:
         for info in gone:
@@ -269,6 +304,7 @@ class Journal:
         for stream, run in {(info.stream, info.run) for info in gone}:
             if run != self.run and run not in self.catalog.runs(stream):
                 self._forget(stream, run)
+        self._pending |= self._manifest.look(int(self._now()))  # with the ack sets that were forgotten
 
     def _forget(self, stream: str, run: bytes) -> None:
         with self._lock:
@@ -284,21 +320,3 @@ class Journal:
         """Close the open segments for ever and drop their keys."""
         for writer in self.writers.values():
             writer.close()
-
-
-def range_key(prefix: str, stream: str, run: bytes) -> str:
-    return f"{prefix}{stream}/{run.hex()}"
-
-
-def encode_ranges(ranges: Ranges) -> msgspec.Raw:
-    return msgspec.Raw(msgspec.msgpack.encode(list(ranges)[:_RANGES_KEPT]))
-
-
-def _restore(key: str, prefix: str, value: Any, into: AckSet) -> bool:
-    """Take ranges out of the small state. False when `key` is somebody else's."""
-    if not key.startswith(prefix):
-        return False
-    stream, _, run = key.removeprefix(prefix).partition("/")
-    for first, last in value:
-        into.add(stream, bytes.fromhex(run), first, last)
-    return True

@@ -2,7 +2,9 @@
 
 Rules, in this order:
 
-1. A file that is no segment by its name is left alone. Segments are taken by their number.
+1. A file that is no segment by its name is left alone. What a segment is, its first epoch says, which this hub signed:
+   a file under another one's name is taken for what it is, and a copy is left alone. The name counts where no epoch
+   can be read. Segments are taken by their number.
 2. Only the last segment of a stream can have a torn tail. When it holds no numbered record, damaged or not, and no
    LOCAL, its first commit never finished: it is unlinked and the one before is the last.
 3. Of one run, a later segment supersedes every earlier record from its own first seq on, by its name alone. Such
@@ -10,24 +12,24 @@ Rules, in this order:
 4. The last segment's tail after its last intact record is cut when it can only be an unfinished write
    (`frame.torn`). Any other damage after its last intact number may have been promised: it stays, and the numbers it
    may have held count as durable, so that the reader declares them damaged.
-5. File and directory are synced before anything found is called durable. A file that cannot be synced is not
-   delivered by this process.
+5. File and directory are synced before anything found is called durable. What cannot be synced, also when it is tried
+   again for a second, is not delivered by this process.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from hub.buffer import frame
-from hub.buffer.bodies import Local
 from hub.buffer.disk import Disk
-from hub.buffer.opening import Epoch, open_local, read_epoch, verify_epoch
+from hub.buffer.opening import Epoch, verify_epoch
 from hub.buffer.seal import NO_DIGEST, H, Previous
 from hub.buffer.segment import MAGIC, SegmentInfo, SegmentName
 from hub.errors import HubError
 
-_TAIL = 1 << 17
+_EPOCH, _TAIL = 1 << 13, 1 << 17
+_PAUSES = (0.05, 0.2, 0.75)
 
 
 class Scan(NamedTuple):
@@ -66,49 +68,73 @@ class Scan(NamedTuple):
 
 
 class Recovered(NamedTuple):
-    """One stream as found. `next_number` is the first segment number never used."""
+    """One stream as found. `next_number` is the first segment number never used; `refused`: the disk refused a part of
+    it, which is left out."""
 
     segments: tuple[SegmentInfo, ...]
     previous: Previous
     next_number: int
     cut: int  # bytes of torn tail removed
     errors: list[str]
+    refused: bool = False
 
 
-def recover(disk: Disk, stream: str, directory: Path) -> Recovered:
+class _Found(NamedTuple):
+    """One file, and which segment it is. `base` is the reading count before it, `started_s` when it began; `previous`
+    is the run its epoch names before its own, and the last number of that one."""
+
+    name: SegmentName
+    path: Path
+    base: int
+    started_s: int
+    previous: tuple[bytes, int]
+
+
+def recover(disk: Disk, stream: str, directory: Path, identity_public: bytes) -> Recovered:
     """Find what counts in `directory` and make it durable. Raises OSError when the directory cannot be read."""
+    cut = 0
+    for pause in (*_PAUSES, None):
+        found = _recover(disk, stream, directory, identity_public)
+        cut += found.cut
+        if not found.refused or pause is None:
+            break
+        disk.sleep(pause)
+    return found._replace(cut=cut)
+
+
+def _recover(disk: Disk, stream: str, directory: Path, identity_public: bytes) -> Recovered:
     disk.make_directory(directory)
-    found = sorted(
-        (name, directory / text) for text in disk.names(directory) if (name := SegmentName.parse(text)) is not None
-    )
-    next_number = found[-1][0].number + 1 if found else 1
     errors: list[str] = []
+    names = [name for text in disk.names(directory) if (name := SegmentName.parse(text)) is not None]
+    found = _identify(disk, stream, directory, names, identity_public, errors)
+    told = len(errors)  # what trying again would not mend
+    next_number = max([name.number for name in names] + [item.name.number for item in found], default=0) + 1
     cut = 0
     last: _Last | None = None
     while found:
         try:
-            last = _Last(disk, *found[-1])
+            last = _Last(disk, found[-1].name, found[-1].path)
             if not last.unfinished:
                 break
-            disk.unlink(found[-1][1])
+            disk.unlink(found[-1].path)
         except OSError as error:
-            errors.append(f"{found[-1][1].name}: {error.strerror}; not delivered before the next start")
+            errors.append(f"{found[-1].path.name}: {error.strerror}; not delivered before the next start")
             last = None
             break
         cut += len(last.scan.data)
         found.pop()
         last = None
     infos: list[SegmentInfo] = []
-    for at, (_, path) in enumerate(found):
+    for at, item in enumerate(found):
         try:
-            if path == found[-1][1]:
+            if item is found[-1]:
                 if last is None:
                     break
                 cut += last.settle(disk)
-            info = _closed(disk, stream, at, found)
-            infos.append(last.info(info) if last is not None and path == last.path else info)
+            info = _closed(disk, stream, item, found[at + 1] if item is not found[-1] else None)
+            infos.append(last.info(info) if last is not None and item.path == last.path else info)
         except OSError as error:
-            errors.append(f"{path.name}: {error.strerror}; not delivered before the next start")
+            errors.append(f"{item.path.name}: {error.strerror}; not delivered before the next start")
     previous = last.previous() if last is not None else Previous()
     if found or cut:
         try:
@@ -119,7 +145,43 @@ def recover(disk: Disk, stream: str, directory: Path) -> Recovered:
     if not previous.seq:
         ended = next((info for info in reversed(infos) if info.last >= info.first), None)
         previous = Previous(ended.run, ended.last, _digest(disk, ended)) if ended else Previous()
-    return Recovered(tuple(infos), previous, next_number, cut, errors)
+    return Recovered(tuple(infos), previous, next_number, cut, errors, refused=len(errors) > told)
+
+
+def _identify(
+    disk: Disk, stream: str, directory: Path, names: list[SegmentName], public: bytes, errors: list[str]
+) -> list[_Found]:
+    """Which segment each file is, oldest first (rule 1)."""
+    found: dict[SegmentName, _Found] = {}
+    for name in sorted(names):
+        item = _look(disk, stream, name, directory / str(name), public)
+        if item is None:
+            errors.append(f"{name}: it belongs to another stream or hub; left alone")
+            continue
+        other = found.setdefault(item.name, item)
+        if other is not item:
+            keep, copy = (item, other) if item.name == name else (other, item)
+            found[item.name] = keep
+            errors.append(f"{copy.path.name}: a copy of {keep.path.name}; left alone")
+    return [found[name] for name in sorted(found)]
+
+
+def _look(disk: Disk, stream: str, name: SegmentName, path: Path, public: bytes) -> _Found | None:
+    """One file as its first intact epoch tells it, else as its name does; None when it is none of this stream."""
+    head: frame.Head | None = None
+    try:
+        for size in (_EPOCH, _TAIL):  # the second copy stands at the beginning of the second commit
+            scan = Scan.of(disk.read(path, 0, size))
+            epoch = first_epoch(scan, public)
+            if epoch is not None:
+                begun = next(head for head in scan.heads if head.kind == frame.EPOCH)
+                true = SegmentName(epoch.segment, epoch.run, epoch.first_seq)
+                previous = epoch.previous_run, epoch.previous_seq
+                return _Found(true, path, begun.total, begun.commit_s, previous) if epoch.stream == stream else None
+        head = frame.read_head(scan.data, len(MAGIC)) or frame.mended_head(scan.data, len(MAGIC))
+    except OSError:
+        pass  # told when it is to be settled or read
+    return _Found(name, path, head.total if head else 0, head.commit_s if head else 0, (b"", 0))
 
 
 class _Last:
@@ -184,24 +246,18 @@ def _next_head(data: bytes, at: int) -> int:
     return len(data)
 
 
-def _closed(disk: Disk, stream: str, at: int, found: list[tuple[SegmentName, Path]]) -> SegmentInfo:
-    """A segment as its name, its beginning and its successor tell it, mostly without reading it."""
-    name, path = found[at]
-    follower = found[at + 1] if at + 1 < len(found) else None
-    base, started = _beginning(disk, path)
-    if follower is not None and follower[0].run == name.run:
-        last, total = follower[0].first - 1, _beginning(disk, follower[1])[0]
+def _closed(disk: Disk, stream: str, item: _Found, follower: _Found | None) -> SegmentInfo:
+    """A segment as its beginning and its successor tell it, mostly without reading it."""
+    name, path = item.name, item.path
+    if follower is not None and follower.name.run == name.run:
+        last, total = follower.name.first - 1, follower.base
     else:
-        last, total = _ending(disk, path, name, base)
-        if follower is not None:
-            last = max(last, _named_by(disk, follower[1], name.run))
-    return SegmentInfo(path, stream, name.number, name.run, name.first, last, base, total, disk.size(path), started)
-
-
-def _beginning(disk: Disk, path: Path) -> tuple[int, int]:
-    """Readings before this segment, and the second of its first commit; zeros when its first header is damaged."""
-    head = frame.read_head(disk.read(path, len(MAGIC), frame.HEADER_SIZE), 0)
-    return (head.total, head.commit_s) if head else (0, 0)
+        last, total = _ending(disk, path, name, item.base)
+        if follower is not None and follower.previous[0] == name.run:
+            last = max(last, follower.previous[1])
+    return SegmentInfo(
+        path, stream, name.number, name.run, name.first, last, item.base, total, disk.size(path), item.started_s
+    )
 
 
 def _ending(disk: Disk, path: Path, name: SegmentName, base: int) -> tuple[int, int]:
@@ -212,12 +268,6 @@ def _ending(disk: Disk, path: Path, name: SegmentName, base: int) -> tuple[int, 
         if heads:
             return heads[-1].seq, heads[-1].total
     return name.first - 1, base
-
-
-def _named_by(disk: Disk, path: Path, run: bytes) -> int:
-    """The last seq of `run` as the first epoch of the next run names it, 0 when it does not."""
-    epoch = first_epoch(Scan.of(disk.read(path, 0, _TAIL)))
-    return epoch.previous_seq if epoch is not None and epoch.previous_run == run else 0
 
 
 def _digest(disk: Disk, info: SegmentInfo) -> bytes:
@@ -231,52 +281,12 @@ def record_digest(raw: bytes) -> bytes:
     return H(raw[:-4])
 
 
-def first_epoch(scan: Scan, identity_public: bytes | None = None) -> Epoch | None:
-    """The epoch of a segment by either of its copies; verified when a public key is given."""
+def first_epoch(scan: Scan, identity_public: bytes) -> Epoch | None:
+    """The epoch of a segment by the first of its copies that this hub signed."""
     for head in scan.heads:
         if head.kind == frame.EPOCH:
             try:
-                return verify_epoch(scan.raw(head), identity_public) if identity_public else read_epoch(scan.raw(head))
+                return verify_epoch(scan.raw(head), identity_public)
             except HubError:
                 continue
     return None
-
-
-def read_local(
-    disk: Disk, segments: tuple[SegmentInfo, ...], identity_public: bytes, store_key: bytes
-) -> tuple[dict[str, Any], int]:
-    """The hub's own state as the LOCAL records tell it, and how many of them could not be read.
-
-    Goes back to the newest whole snapshot, then forward over the changes.
-    """
-    history: list[Local] = []
-    unread = 0
-    for info in reversed(segments):
-        found, bad = _locals(Scan.of(disk.read(info.path, 0, info.size)), identity_public, store_key)
-        unread += bad
-        history = found + history
-        parts = [local.part for local in found if local.parts]
-        if parts and len(set(parts)) == max(local.parts for local in found):
-            break
-    state: dict[str, Any] = {}
-    for local in history:
-        state.update(local.values)
-    return {key: value for key, value in state.items() if value is not None}, unread
-
-
-def _locals(scan: Scan, identity_public: bytes, store_key: bytes) -> tuple[list[Local], int]:
-    heads = [head for head in scan.heads if head.kind == frame.LOCAL]
-    epoch = first_epoch(scan, identity_public)
-    if epoch is None:
-        return [], len(heads)
-    found, bad = [], 0
-    opener = open_local(epoch, store_key)
-    for head in heads:
-        try:
-            body = opener.open(scan.raw(head)).body
-        except HubError:
-            bad += 1
-            continue
-        if isinstance(body, Local):
-            found.append(body)
-    return found, bad

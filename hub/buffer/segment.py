@@ -8,6 +8,7 @@ again, in another segment under another epoch.
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,8 @@ from hub.buffer.disk import Disk
 from hub.errors import StorageError
 
 MAGIC = b"ilotseg\1"
+MAX_SEGMENT = 80 << 20
+"""Bytes that a segment may have at most, whatever is configured; a larger file is none."""
 _NAME = re.compile(r"(\d{10,19})-([0-9a-f]{32})-(\d{12,19})\.seg")
 
 
@@ -85,17 +88,14 @@ class SegmentFile:
             if fresh:
                 self._fd = self._disk.create(self.path)
             written = self._disk.write(self._fd, data)
-            if written != len(data):
-                raise StorageError(f"short write to {self.path.name}: {written} of {len(data)} bytes")
+            if written != len(data):  # a file is written short where there is no room for the rest
+                raise OSError(errno.ENOSPC, f"no room, {written} of {len(data)} bytes were written")
             self._disk.sync(self._fd)
             if fresh:
                 self._disk.sync_directory(self.path.parent)
         except OSError as error:
             self._poison()
             raise StorageError(f"{self.path.name}: {error.strerror or error}") from error
-        except StorageError:
-            self._poison()
-            raise
         self._staged, self.staged = [], 0
         self.size += len(data)
         return len(data)

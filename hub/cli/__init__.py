@@ -29,7 +29,12 @@ COMMANDS = {
     "backup": "hub.cli.backup:backup",
     "restore": "hub.cli.backup:restore",
     "plugins": "hub.cli.plugins:plugins",
+    "new": "hub.cli.pack:new",
+    "pack": "hub.cli.pack:pack",
     "decode": "hub.cli.decode:decode",
+    "capture": "hub.cli.radio:capture",
+    "discover": "hub.cli.radio:discover",
+    "sim": "hub.cli.radio:sim",
     "enroll": "hub.cli.enroll:enroll",
     "version": "hub.cli.version:version",
 }

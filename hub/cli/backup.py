@@ -21,45 +21,89 @@ _CALL_S = 300.0
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this file and nowhere else.")
+@click.option("--show", is_flag=True, help="Make none; say when the last one was made, and where it is.")
 @output.with_config
 @output.with_state
 @output.as_json
-def backup(out: Path | None, config: Path, state_dir: Path | None, json: bool) -> None:
+def backup(out: Path | None, show: bool, config: Path, state_dir: Path | None, json: bool) -> None:
     """Back up this hub's state now, sealed to the owner's recovery key.
 
     A running hub keeps it in `backup.directory` and sends it to its backend, as it does by itself every night. With
-    --out it is written to a file instead; that works on a stopped hub too.
+    --out it is written to a file instead; that works on a stopped hub too. Exit code 6 when it is not everywhere yet.
     """
+    from hub.control import call
+
+    state = StateDir(state_of(config, state_dir))
+    if out is not None:
+        facts = _written(out, _document(state, config))
+        lines = [f"backup {facts['generation']}, {output.size(facts['bytes'])}", f"in {out}; the recovery key opens it"]
+    else:
+        facts = call(state.socket, "status")["backup"] if show else _made(state)
+        lines = standing(facts)
+    if json:
+        output.data(facts)
+    else:
+        for line in lines:
+            click.echo(line)
+    if out is None and troubles(facts):
+        raise click.exceptions.Exit(6)
+
+
+def standing(facts: dict[str, Any]) -> list[str]:
+    """How the last backup stands, a line a fact."""
+    if facts["made"] is None:
+        return ["none was made yet" + (f": {facts['error']}" if facts["error"] else "")]
+    backend, directory = facts["backend"], facts["directory"]
+    lines = [f"backup {facts['generation']}, {output.size(facts['bytes'])}, made {_when(facts['made'])}"]
+    lines.append(f"at the backend {_place(backend, facts['generation'])}")
+    if directory["path"]:
+        lines.append(f"in {directory['path']} {_place(directory, facts['generation'])}")
+    return [*lines, *([f"the next one cannot be made: {facts['error']}"] if facts["error"] else [])]
+
+
+def troubles(facts: dict[str, Any]) -> list[str]:
+    """What is wrong with it; empty when nothing is."""
+    places = [facts["backend"], *([facts["directory"]] if facts["directory"]["path"] else [])]
+    return [error for error in [facts["error"], *(place["error"] for place in places)] if error]
+
+
+def _place(place: dict[str, Any], newest: int) -> str:
+    there = "none" if place["at"] is None else f"number {place['generation']}, since {_when(place['at'])}"
+    if place["generation"] == newest and place["at"] is not None:
+        return f"since {_when(place['at'])}"
+    return f"not yet: {there}" + (f"; {place['error']}" if place["error"] else "")
+
+
+def _when(unix_s: float) -> str:
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _made(state: StateDir) -> dict[str, Any]:
     from hub.control import call
     from hub.errors import NotReady
 
-    state = StateDir(state_of(config, state_dir))
     try:
-        answer = call(state.socket, "backup", timeout=_CALL_S, document=out is not None)
-    except NotReady:
-        if out is None:
-            raise
-        from hub.keeper import of_stopped
+        return dict(call(state.socket, "backup", timeout=_CALL_S))
+    except NotReady as error:
+        raise NotReady(f"{error}; of a stopped hub, `ilot backup --out FILE` writes one to a file") from error
 
-        answer = {"document": base64.b64encode(asyncio.run(of_stopped(state, config))).decode()}
-    facts = _written(out, answer["document"]) if out is not None else answer
-    if json:
-        output.data(facts)
-        return
-    click.echo(f"backup {facts['generation']}, {output.size(facts['bytes'])}")
-    if out is not None:
-        click.echo(f"in {out}; only the owner's recovery key opens it")
-    else:
-        click.echo(f"in {facts['directory']}" if facts["directory"] else "in no directory")
-        click.echo("at the backend" if facts["sent"] else f"not at the backend yet: {facts['error']}")
-    if facts.get("error"):
-        raise click.exceptions.Exit(6)
+
+def _document(state: StateDir, config: Path) -> str:
+    from hub.control import call
+    from hub.errors import NotReady
+
+    try:
+        return str(call(state.socket, "backup", timeout=_CALL_S, document=True)["document"])
+    except NotReady:
+        from hub.gather import of_stopped
+
+        return base64.b64encode(asyncio.run(of_stopped(state, config))).decode()
 
 
 def _written(out: Path, document: str) -> dict[str, Any]:
     from hub.backup import read
     from hub.errors import StorageError
-    from hub.keys import write_atomically
+    from hub.files import write_atomically
 
     data = base64.b64decode(document)
     try:
@@ -82,20 +126,26 @@ def _written(out: Path, document: str) -> dict[str, Any]:
 )  # fmt: skip
 @click.option("--hub", default="", help="The hub it must be; needed when FILE is a directory of several hubs' backups.")
 @click.option("--at-least", type=int, default=0, help="Refuse a backup of an older generation than this.")
+@click.option(
+    "--set-aside", is_flag=True,
+    help="Move what is in the way (an enrolled state directory's contents, other configuration files) to former-…",
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Open and check everything, change nothing.")
 @output.with_state
 @output.as_json
 def restore(
-    file: Path, recovery_key_file: Path, config_dir: Path, hub: str, at_least: int, dry_run: bool,
+    file: Path, recovery_key_file: Path, config_dir: Path, hub: str, at_least: int, set_aside: bool, dry_run: bool,
     state_dir: Path | None, json: bool,
 ) -> None:  # fmt: skip
     """Make this machine the hub whose backup FILE is (or, of a directory, the newest in it).
 
     The old machine must not run any more. Sensors keep their keys and need no visit: what the old hub accepted is
-    refused here, what it sent is skipped. An enrolled state directory is never overwritten.
+    refused here, what it sent is skipped. Nothing that is there is overwritten.
     """
-    from hub.backup import read_recovery_key
+    from hub.buffer.elsewhere import homes
+    from hub.errors import DecodeError, StorageError
     from hub.hardening import harden
+    from hub.recipient import read_recovery_key
     from hub.restore import Restoration, read_file
 
     harden()  # before a key is read
@@ -103,10 +153,13 @@ def restore(
         key = sys.stdin.buffer.read() if str(recovery_key_file) == "-" else recovery_key_file.read_bytes()
     except OSError as error:
         raise click.UsageError(f"the recovery key file cannot be read: {error}") from error
-    found = Restoration(
-        read_file(file, hub), read_recovery_key(key), config_dir=config_dir, state_dir=state_dir, hub=hub,
-        at_least=at_least,
-    )  # fmt: skip
+    try:
+        found = Restoration(
+            read_file(file, hub), read_recovery_key(key), config_dir=config_dir, state_dir=state_dir, hub=hub,
+            at_least=at_least, set_aside=set_aside,
+        )  # fmt: skip
+    except DecodeError as error:
+        raise StorageError(f"{file}: {error}. Use another copy") from error
     plan = found.plan
     generation = None
     if dry_run:
@@ -116,17 +169,21 @@ def restore(
     if json:
         output.data({**msgspec.to_builtins(plan), "restored": not dry_run, "starts_at": generation})
         return
-    made = datetime.fromtimestamp(plan.made, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    age = (time.time() - plan.made) / 3600
-    click.echo(
-        f"{'would restore' if dry_run else 'restored'} {plan.hub}, backup {plan.generation} of {made} ({age:.1f} h)"
-    )
+    done, age = "would restore" if dry_run else "restored", (time.time() - plan.made) / 3600
+    click.echo(f"{done} {plan.hub}, backup {plan.generation} of {_when(plan.made)} ({age:.1f} h old)")
     click.echo(f"state in {plan.state_dir}, configuration {plan.config}")
     click.echo(f"{plan.windows} replay windows kept, sent counters ahead, a new run")
+    for path in plan.set_aside:
+        click.echo(f"{'would move' if dry_run else 'moved'} {path} aside")
     if plan.undelivered:
         output.say(
-            f"{plan.undelivered} records were not acknowledged when this backup was made: if the old disk can be read, "
-            "`ilot buffer export` them"
+            f"{plan.undelivered} records were not acknowledged when this backup was made. Where the old disk's buffer "
+            "or its mirror can be read, `ilot buffer send` delivers them"
+        )
+    if not dry_run and file.is_dir() and next(homes(file, plan.hub), None):
+        output.say(
+            f"next: `ilot buffer send {file} --config {plan.config} --state-dir {plan.state_dir}` delivers the "
+            "readings that are on it; then"
         )
     if not dry_run:
         output.say(f"next: `ilot run --config {plan.config} --state-dir {plan.state_dir}`; keep the old machine off")

@@ -1,4 +1,4 @@
-"""`ilot buffer status|verify|export`: the sealed log, from outside. None of them needs or has a key."""
+"""`ilot buffer status|verify|export|send`: the sealed log, from outside. None but `send` needs or has a key."""
 
 from __future__ import annotations
 
@@ -127,3 +127,46 @@ def export(out: Path, config: Path, state_dir: Path | None, json: bool) -> None:
         click.echo(f"{records} records, {output.size(out.stat().st_size)} in {out}")
         if running:
             output.say("the hub is running: the segments it is writing now were left out")
+
+
+@buffer.command()
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.option("--remove", is_flag=True, help="Remove the segments of which everything is acknowledged.")
+@click.option("--seconds", type=float, default=86400.0, show_default=True, help="Give up after so long.")
+@output.with_config
+@output.with_state
+@output.as_json
+def send(
+    directory: Path, remove: bool, seconds: float, config: Path, state_dir: Path | None, json: bool
+) -> None:  # fmt: skip
+    """Deliver the segments in DIRECTORY: the copies of `buffer.mirror`, or an old card's state directory or buffer.
+
+    This hub must be the one that wrote them, restored for instance, and must not run meanwhile. What the backend has
+    already is stored once. Exit code 4 when not everything could be delivered, 7 when something is damaged.
+    """
+    import asyncio
+
+    from hub.forwarding import send as forward
+    from hub.hardening import harden
+    from hub.registry import Registry
+    from hub.state import StateDir
+
+    harden()  # before a key is read
+    state = StateDir(state_of(config, state_dir))
+    sent = asyncio.run(forward(state, config, directory, Registry.discover(), seconds=seconds, remove=remove))
+    if json:
+        output.data(msgspec.to_builtins(sent))
+    else:
+        click.echo(
+            f"{sent.acked} of {sent.records} records in {sent.segments} segments of {sent.directory} are at the backend"
+        )
+        if sent.removed:
+            click.echo(f"{sent.removed} segments removed")
+        for why in sent.skipped:
+            output.say(why)
+        if sent.damaged:
+            output.say(f"{sent.damaged} records are damaged there")
+    if sent.left:
+        raise NotReady(f"{sent.left} records are not delivered: {sent.error or 'there was no more time'}; run it again")
+    if sent.damaged or sent.skipped:
+        raise click.exceptions.Exit(StorageError.exit_code)

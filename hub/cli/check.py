@@ -27,10 +27,11 @@ def check(config: Path, probe: bool, json: bool) -> None:
     from hub.errors import ConfigError, NotReady
     from hub.installed import installed_models
     from hub.registry import Registry
+    from hub.state import StateDir, state_of
 
     registry = Registry.discover()
     try:
-        loaded = load(config, installed_models(registry))
+        loaded = load(config, installed_models(registry, packs=StateDir(state_of(config)).packs))
     except ConfigError as error:
         if json:
             output.data({"ok": False, "problems": [_plain(problem) for problem in error.problems]})

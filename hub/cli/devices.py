@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import re
+import sys
 from pathlib import Path
 
 import click
@@ -23,16 +25,19 @@ def devices(config: Path, state_dir: Path | None, json: bool) -> None:
         output.data(answer)
         return
     output.table(
-        ("device", "place", "zone", "model", "integration", "last seen"),
+        ("device", "place", "zone", "model", "integration", "last seen", "heard by (dBm)"),
         [
-            (d["id"], d["place"], d["zone"], d["model"], d["integration"], _ago(d["last_seen_s"]))
+            (
+                d["id"], d["place"], d["zone"], d["model"], d["integration"], _ago(d["last_seen_s"]),
+                " ".join(f"{source} {rssi}" for source, rssi in d["heard"].items()),
+            )
             for d in answer["devices"]
         ],
-    )
+    )  # fmt: skip
     if answer["quarantine"]:
         click.echo()
         output.table(
-            ("not admitted", "model", "why", "heard"),
+            ("not admitted, or refused", "model", "why", "times"),
             [(q["id"], q["model"], q["reason"], q["count"]) for q in answer["quarantine"]],
         )
 
@@ -58,10 +63,7 @@ def replace(
     old: str, new: str, key_file: Path | None, dry_run: bool, config: Path, state_dir: Path | None, json: bool
 ) -> None:  # fmt: skip
     """Let device NEW stand where OLD stood. Place, series, settings and history stay; only the hardware changes."""
-    try:
-        key = bytes.fromhex(key_file.read_text().strip()) if key_file else None
-    except (OSError, ValueError) as error:
-        raise click.UsageError(f"the key file cannot be read as hexadecimal: {error}") from error
+    key = _key(key_file) if key_file else None
     answer = call(
         state_of(config, state_dir) / "hub.sock", "device.replace",
         old=old, new=new, key=key.hex() if key else None, dry_run=dry_run,
@@ -73,3 +75,48 @@ def replace(
         click.echo(f"{new} {would} at {answer['place']} (zone {answer['zone']}) in place of {old}")
         if not dry_run:
             output.say("the configuration still names the former id; that is fine, the hub remembers who stands there")
+
+
+@device.command()
+@click.argument("device")
+@click.option(
+    "--key-file", type=click.Path(path_type=Path, dir_okay=False),
+    help="The key in hex, or the text of the maker's QR code that holds it; - is stdin.",
+)  # fmt: skip
+@click.option("--forget", is_flag=True, help="Forget the key given before: the configuration's counts again.")
+@click.option("--dry-run", is_flag=True, help="Say what would happen and change nothing.")
+@output.with_config
+@output.with_state
+@output.as_json
+def key(
+    device: str, key_file: Path | None, forget: bool, dry_run: bool, config: Path, state_dir: Path | None, json: bool
+) -> None:  # fmt: skip
+    """Give DEVICE another radio key, after a new battery or a new pairing. Its counters start over with it."""
+    if (key_file is None) != forget:
+        raise click.UsageError("either --key-file FILE or --forget")
+    given = _key(key_file).hex() if key_file else None
+    answer = call(state_of(config, state_dir) / "hub.sock", "device.key", device=device, key=given, dry_run=dry_run)
+    if json:
+        output.data(answer)
+        return
+    would = "would have" if dry_run else "has"
+    click.echo(f"{device} {would} {'the key of the ' + answer['from'] if answer['keyed'] else 'no key'} now")
+    if given and not dry_run:
+        output.say("the hub remembers it; write it into secrets.yaml too, so that a hub that replaces this one has it")
+
+
+def _key(path: Path) -> bytes:
+    """A key from a file: hexadecimal with or without separators, or the one 16-byte key in some other text."""
+    try:
+        text = sys.stdin.read(4096) if str(path) == "-" else path.read_text()
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"the key file cannot be read: {error}") from error
+    try:
+        if plain := bytes.fromhex(re.sub(r"[\s:-]", "", text)):
+            return plain
+        found: list[str] = []
+    except ValueError:
+        found = re.findall(r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{32}(?![0-9A-Fa-f])", text)
+    if len(set(map(str.lower, found))) != 1:
+        raise click.UsageError(f"expected one key of 32 hexadecimal digits in the key file; it holds {len(found)}")
+    return bytes.fromhex(found[0])

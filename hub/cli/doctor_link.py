@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 from hub.cli import output
-from hub.cli.findings import WRONG, Finding, tell
+from hub.cli.findings import NOTE, OK, WRONG, Finding, tell
 from hub.errors import HubError
 
 if TYPE_CHECKING:
@@ -54,12 +54,36 @@ def _look(config: Path, state_dir: Path | None) -> Iterator[Finding]:
         yield Finding("configuration", WRONG, "it is not right", "`ilot check` shows each line")
         return
     clock = SystemClock()
+    yield from _certificate(state.path / enrolment.CERTIFICATE, clock.now())
     egress = Egress(
         trust, clock, certificate=state.path / enrolment.CERTIFICATE, key=tls_key, proxy=loaded.config.link.proxy_url()
     )
     addresses = [str(uplink.config.url) for uplink in loaded.uplinks if hasattr(uplink.config, "url")]
     for address in addresses or [enrolled.url]:
         yield from _way(address, egress, enrolled.hub, clock.now())
+
+
+def _certificate(path: Path, now: float) -> Iterator[Finding]:
+    """The client certificate, as far as its dates go."""
+    import datetime as dt
+
+    from hub.renewal import read_life
+
+    life = read_life(path)
+    if life is None:
+        remedy = "restore it from the state backup, or enrol again"
+        yield Finding("certificate", WRONG, f"{path} cannot be read", remedy)
+        return
+    ends = f"{dt.datetime.fromtimestamp(life.end, dt.UTC):%Y-%m-%d %H:%M} UTC"
+    remedy = "a running hub renews it with its identity key, if its clock is right: `ilot status` says what keeps it"
+    if now >= life.end:
+        yield Finding("certificate", WRONG, f"the hub's own lapsed on {ends}", remedy)
+    elif now < life.begin:
+        yield Finding("certificate", WRONG, "the hub's own is not good yet, by this machine's clock", remedy)
+    elif life.due(now):
+        yield Finding("certificate", NOTE, f"the hub's own ends {ends}, and is due for renewal", remedy)
+    else:
+        yield Finding("certificate", OK, f"the hub's own is good until {ends}")
 
 
 def _way(address: str, egress: Egress, hub: str, now: float) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from hub.cli import output
+from hub.cli.backup import standing
 from hub.control import call
 from hub.state import state_of
 
@@ -43,6 +44,9 @@ def show(s: dict[str, Any]) -> None:
         + (f"; {link['error']}" if link["error"] else "")
     )
     click.echo(f"        {traffic(link)}")
+    click.echo(f"backup  {'; '.join(standing(s['backup'])).removeprefix('backup ')}")
+    if s["mirror"]["directory"]:
+        click.echo(f"mirror  {mirrored(s['mirror'])}")
     for problem in s["degraded"]:
         click.echo(f"!       {problem}")
     click.echo()
@@ -75,6 +79,14 @@ def traffic(link: dict[str, Any]) -> str:
     month, metered = link["month"], "metered, " if link["metered"] else ""
     since = month["month"] or "this month"
     return f"{metered}{since}: {output.size(month['up'])} up, {output.size(month['down'])} down"
+
+
+def mirrored(mirror: dict[str, Any]) -> str:
+    """How the copies on the other disk stand."""
+    said = [f"{mirror['copies']} segments copied, {output.size(mirror['bytes'])} in {mirror['directory']}"]
+    said += [f"{mirror['waiting']} wait for a copy"] if mirror["waiting"] else []
+    said += [f"{mirror['given_up']} given up for room"] if mirror["given_up"] else []
+    return "; ".join([*said, *([mirror["error"]] if mirror["error"] else [])])
 
 
 def _value(value: Any) -> Any:

@@ -5,7 +5,7 @@ Everything wrong is found in one pass: each section, instance, uplink and device
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ import msgspec
 from pydantic import BaseModel, SecretStr
 
 from hub.config import shapes
-from hub.config.check import references, twins
+from hub.config.check import references, twins, unknown_packs
 from hub.config.model import Core, InstanceKeys, Perimeter, Position
 from hub.config.positions import Finding, Path, quoted
 from hub.config.sentences import nearest, one_of
@@ -30,10 +30,11 @@ CORE_KEYS = frozenset(InstanceKeys.model_fields)
 @dataclass(frozen=True, slots=True)
 class Models:
     """What is installed. `integrations`: type → (its Config, the model of its devices' settings or None);
-    `uplinks`: type → its Config."""
+    `uplinks`: type → its Config; `packs`: names of device packs, None where nobody asks."""
 
     integrations: Mapping[str, tuple[Model, Model | None]] = field(default_factory=dict)
     uplinks: Mapping[str, Model] = field(default_factory=dict)
+    packs: Collection[str] | None = None
 
 
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +85,8 @@ def build(data: Any, models: Models, broken: set[Path]) -> tuple[Built | None, l
     settings = _settings(data, models, found)
     keys = _keys(data, found)
     found += [*references(data, broken), *twins(data.get("devices"))]
+    if models.packs is not None:
+        found += unknown_packs(data.get("devices"), models.packs)
     found = [one for one in found if not any(one.path[: len(path)] == path for path in broken)]
     if found or core is None:
         return None, found
@@ -91,7 +94,7 @@ def build(data: Any, models: Models, broken: set[Path]) -> tuple[Built | None, l
     devices = [
         Device(
             id=name, integration=entry.integration, place=entry.place, model=entry.model, name=entry.name,
-            key=keys.get(name), settings=settings.get(name, {}),
+            key=keys.get(name), settings=settings.get(name, {}), pack=entry.pack or "",
         )
         for name, entry in core.devices.items()
     ]  # fmt: skip

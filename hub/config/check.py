@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -50,6 +50,15 @@ def twins(devices: Any) -> Iterator[Finding]:
         if first != name:
             message = f"the device {quoted(name)} differs from {quoted(first)} only by capitals; one device has one id"
             yield Finding(("devices", name), message, at_key=True)
+
+
+def unknown_packs(devices: Any, packs: Collection[str]) -> Iterator[Finding]:
+    """Devices whose pack is neither shipped nor installed."""
+    for name, entry in _mapping(devices).items():
+        pack = _mapping(entry).get("pack")
+        if isinstance(pack, str) and pack not in packs:
+            message = f"there is no pack {quoted(pack)}; `ilot pack list` shows those that are there"
+            yield Finding(("devices", name, "pack"), message, nearest(pack, packs))
 
 
 def inline_secrets(model: type[BaseModel], data: Any, base: Path, inside: Path = ()) -> Iterator[Finding]:

@@ -11,7 +11,6 @@ Blocking: never on the event loop.
 
 from __future__ import annotations
 
-import contextlib
 import hmac
 import os
 from collections.abc import Mapping
@@ -23,12 +22,13 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from hub.config import source
 from hub.config.build import Models, build
 from hub.config.load import Loaded, as_loaded, load
 from hub.config.positions import Finding, Path, Positions, SecretRef
 from hub.config.secrets import Vault, reveal
-from hub.config.source import unchanged
 from hub.errors import ConfigError, Problem, StorageError
+from hub.files import write_atomically
 
 NAME = "last-good.msgpack"
 
@@ -83,7 +83,7 @@ def start(
 
     `kept` None: it falls back on none."""
     compiled = _read(kept) if kept else None
-    if compiled is not None and compiled.path == str(path.absolute()) and unchanged(path, compiled.files):
+    if compiled is not None and compiled.path == str(path.absolute()) and source.unchanged(path, compiled.files):
         loaded, _ = _run(compiled, path, models, environ)
         if loaded is not None:
             return Started(loaded)
@@ -97,6 +97,16 @@ def start(
     return Started(recalled.loaded, problems, recalled.left_out)
 
 
+def part(path: FilePath, models: Models, *sections: str, environ: Mapping[str, str] | None = None) -> Loaded:
+    """Only these sections of the file, whatever is wrong in the others. Raises ConfigError when they cannot be used."""
+    data = source.read(path).data
+    data = {name: data[name] for name in sections if name in data} if isinstance(data, dict) else {}
+    loaded, _ = _run(Compiled(path=str(path.absolute()), files={}, data=data), path, models, environ)
+    if loaded is None:
+        raise ConfigError(f"{path}: something is wrong in {' and '.join(sections)}; `ilot check` shows where")
+    return loaded
+
+
 def remember(kept: Kept, loaded: Loaded) -> None:
     """Make `loaded` the last good configuration, durably. Does nothing when it is already. Raises StorageError."""
     compiled = Compiled(path=str(loaded.path.absolute()), files=dict(loaded.files), data=loaded.data)
@@ -106,7 +116,7 @@ def remember(kept: Kept, loaded: Loaded) -> None:
     target = kept.path
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write(target, _MAGIC + nonce + kept.aead.encrypt(nonce, body, _MAGIC))
+        write_atomically(target, _MAGIC + nonce + kept.aead.encrypt(nonce, body, _MAGIC))
     except OSError as error:
         why = error.strerror or error
         raise StorageError(f"the last good configuration cannot be kept in {target.parent}: {why}") from error
@@ -189,27 +199,6 @@ def _read(kept: Kept) -> Compiled | None:
         return msgspec.msgpack.decode(body, type=Compiled, ext_hook=_decode)
     except (InvalidTag, msgspec.DecodeError, ValueError, RecursionError):
         return None
-
-
-def _write(target: FilePath, content: bytes) -> None:
-    """Replace `target` by `content`, whole or not at all, whatever happens to the power."""
-    temporary = target.with_suffix(".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-    directory = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def _encode(value: Any) -> Any:

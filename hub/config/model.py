@@ -67,6 +67,11 @@ InstanceName = Annotated[
 ]
 MetricKey = Annotated[str, _matches(METRIC_KEY, "a metric is letters from a to z, digits and '_', like temperature")]
 Purpose = Annotated[str, Field(min_length=1, max_length=200)]
+PackName = Annotated[
+    str,
+    Field(max_length=64),
+    _matches(re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+"), "a pack is named vendor-model: small letters, digits and '-'"),
+]
 Empty = BeforeValidator(_none_is_empty)
 """`places:` with nothing below it is no places."""
 
@@ -136,6 +141,9 @@ class DeviceKeys(Section):
     place: Id = Field(description="What it stands for: an id of `places`.")
     name: str = Field(default="", max_length=100, description="Its name, for people.")
     model: str = Field(default="", max_length=100, description="Its maker's model.")
+    pack: PackName | None = Field(
+        default=None, description="The device pack that reads its payloads: vendor-model; `ilot pack list` shows them."
+    )
     key: SecretStr | None = Field(
         default=None,
         description="Its radio key in hexadecimal, always by way of `!secret`.",
@@ -206,7 +214,7 @@ class Buffer(Section):
     window: Duration = Field(
         default=timedelta(seconds=5),
         ge=timedelta(milliseconds=50),
-        le=timedelta(seconds=60),
+        le=timedelta(minutes=5),
         description="Readings are made durable at least this often: a power cut loses no more than this.",
     )
     window_size: Size = Field(
@@ -251,6 +259,10 @@ class Buffer(Section):
         ge=timedelta(0),
         le=timedelta(days=365),
         description="`ilot status` is degraded when the buffer would be full sooner than this, were the link cut now.",
+    )
+    mirror: Path | None = Field(
+        default=None,
+        description="Directory on another disk, a USB stick for instance: closed segments are copied there until acked.",
     )
 
     @model_validator(mode="after")

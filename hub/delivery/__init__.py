@@ -25,9 +25,10 @@ Bytes and times go in, sends and waits come out; no clock, no socket, no disk. I
 from __future__ import annotations
 
 from hub.delivery.acceptance import Acceptance, Refused
-from hub.delivery.core import LIVE_S, SETTLE_S, STATE_S, Delivery
+from hub.delivery.core import Delivery
 from hub.delivery.lanes import ALERTS, BACKLOG, LANES, LIVE
 from hub.delivery.parts import Answer, Fetch, Stored, StreamState, Survey
+from hub.delivery.times import LIVE_S, SETTLE_S, STATE_S
 
 __all__ = [
     "ALERTS",

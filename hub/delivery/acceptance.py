@@ -1,12 +1,15 @@
 """Which acks may be acted on. Pure.
 
-An ack is accepted when its key is in TRUST and its signature holds, hub, stream and run are this hub's, its
-`db` was not given up before, `n` is above the last for (key, db), and every range lies within what this
-process or a closed segment sent. Anything else is refused, counted, and deletes nothing.
+An ack is accepted when its key is in TRUST and its signature holds, hub, stream and run are this hub's, `n` is
+above the last for (key, db), and every range lies within what this process or a closed segment sent. Anything else
+is refused, counted, and deletes nothing.
 
-A `db` seen for the first time is a restored or new database: it has nothing, so every earlier ack is void and
-the one before it is given up for good. Otherwise somebody could play old acks of the old database back and have
-records deleted that the new one never got.
+Another `db` than the one in force is a restored or new database: it has nothing, so every earlier ack is void. Its
+first ack must carry the hub's current nonce, which shows that it answers now, and no nonce is good for two changes.
+Otherwise somebody could keep an ack of an older database back and play it later: what that one had would be deleted,
+and the acks of the one that lives would be taken for those of a stranger.
+
+A key that the owner has withdrawn is no sign of an attack: answers signed by it may still be on their way.
 """
 
 from __future__ import annotations
@@ -19,9 +22,9 @@ import msgspec
 from hub.delivery.lanes import Ledger
 from hub.errors import AuthFailed, DecodeError
 from hub.ranges import Range, Ranges
-from hub.wire import Ack, AckKeys, read_ack
+from hub.wire import Ack, AckKeys, ack_signer, read_ack
 
-_KEPT_RETIRED = 64
+OTHER_DATABASE = "other-database"
 
 
 class Refused(NamedTuple):
@@ -33,11 +36,12 @@ class Refused(NamedTuple):
 
 
 class Memory(msgspec.Struct):
-    """What must outlive the process: the database in force, the last `n` by key id (hex), databases given up."""
+    """What must outlive the process: the database in force, the last `n` by key id (hex), the backend's time in the
+    newest ack."""
 
     db: bytes = b""
     n: dict[str, int] = {}
-    retired: list[bytes] = []
+    heard: float = 0.0
 
 
 class Acceptance:
@@ -47,11 +51,23 @@ class Acceptance:
         self.hub = hub
         self.trust = trust
         self._memory = msgspec.convert(memory, Memory) if memory is not None else Memory()
+        self._withdrawn: set[bytes] = set()
+        self._changed_by = b""  # the nonce under which the database in force was first believed
 
     @property
     def db(self) -> bytes:
         """The backend database whose acks count, empty before the first."""
         return self._memory.db
+
+    @property
+    def heard(self) -> float:
+        """Unix time, by the backend's clock, in the newest ack; 0 before the first."""
+        return self._memory.heard
+
+    def retrust(self, trust: AckKeys) -> None:
+        """The owner signed a new trust document: its keys count, and no others."""
+        self._withdrawn.update(key.kid for key in self.trust.ack_keys)
+        self.trust = trust
 
     def remembered(self) -> Any:
         """The memory as plain data: dicts, lists, str, bytes, int."""
@@ -62,19 +78,23 @@ class Acceptance:
         try:
             return read_ack(blob, self.trust)
         except AuthFailed as error:
+            if ack_signer(blob) in self._withdrawn.difference(key.kid for key in self.trust.ack_keys):
+                return Refused("withdrawn-key", str(error))
             return Refused("signature", str(error), hostile=True)
         except DecodeError as error:
             return Refused("unreadable", str(error), hostile=True)
 
-    def judge(self, ack: Ack, kid: bytes, ledgers: Mapping[tuple[str, bytes], Ledger]) -> Refused | None:
-        """Why a well signed ack may not be acted on, None when it may."""
+    def judge(
+        self, ack: Ack, kid: bytes, ledgers: Mapping[tuple[str, bytes], Ledger], *, fresh: bool
+    ) -> Refused | None:  # fmt: skip
+        """Why a well signed ack may not be acted on, None when it may. `fresh`: it carries the current nonce."""
         if ack.hub != self.hub:
             return Refused("other-hub", f"it is for hub {ack.hub!r}", hostile=True)
         ledger = ledgers.get((ack.stream, ack.run))
         if ledger is None:
             return Refused("unknown-run", f"this hub holds no run {ack.run.hex()[:8]} of {ack.stream!r}")
-        if ack.db in self._memory.retired:
-            return Refused("old-database", f"database {ack.db.hex()[:8]} was replaced by {self.db.hex()[:8]}")
+        if self.db and ack.db != self.db and (not fresh or ack.nonce == self._changed_by):
+            return Refused(OTHER_DATABASE, f"database {ack.db.hex()[:8]} does not show that it replaced the known one")
         if ack.db == self.db and ack.n <= self._memory.n.get(kid.hex(), 0):
             return Refused("stale", f"number {ack.n} is not above {self._memory.n[kid.hex()]}")
         for first, last in (*((1, ack.through),) * (ack.through > 0), *ack.ranges, *ack.rejected):
@@ -86,9 +106,10 @@ class Acceptance:
         """Note an ack that `judge` let pass. True when its database is new: every earlier ack is void."""
         switched = ack.db != self.db
         if switched:
-            retired = [*self._memory.retired, *([self.db] if self.db else [])][-_KEPT_RETIRED:]
-            self._memory = Memory(ack.db, {}, retired)
+            self._memory = Memory(ack.db)
+            self._changed_by = ack.nonce
         self._memory.n[kid.hex()] = ack.n
+        self._memory.heard = max(0.0, ack.now)
         return switched
 
     def committed(self, ack: Ack) -> list[Range]:

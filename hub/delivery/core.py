@@ -10,25 +10,17 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hub.backoff import Backoff
-from hub.delivery.acceptance import Acceptance, Refused
+from hub.delivery.acceptance import OTHER_DATABASE, Acceptance, Refused
+from hub.delivery.books import Books
 from hub.delivery.context import Context
-from hub.delivery.lanes import ALERTS, BACKLOG, LANES, LIVE, Ledger
+from hub.delivery.lanes import BACKLOG, LANES, Ledger
 from hub.delivery.parts import Answer, Fetch, Flight, Stored, StreamState, Survey, Via
 from hub.delivery.rate import Rate
+from hub.delivery.stating import Stating
+from hub.delivery.times import ANSWER_S, LIVE_S, REJECTED_S, RESTATE_S, SETTLE_MOST_S, SETTLE_S, STATE_S, WANT_S
 from hub.ranges import Range
 from hub.session import Message
-from hub.wire import Ack, AckKeys, State, pack_message, read_reply, sign_state
-
-STATE_S = 30.0
-LIVE_S = 10.0
-"""A record that waited longer than this is no news any more: it joins the backlog, oldest first."""
-ANSWER_S = 120.0
-"""A message without any answer for this long is lost."""
-SETTLE_S = 10.0
-"""An answered message whose records no ack covers waits this long for a later ack; doubled while none comes."""
-SETTLE_MOST_S = 300.0
-REJECTED_S = 3600.0
-"""What the backend rejected is offered again this often: a person may have changed its mind."""
+from hub.wire import Ack, AckKeys, pack_message, read_reply
 
 
 class Delivery:
@@ -52,20 +44,17 @@ class Delivery:
         state_s: float = STATE_S,
     ) -> None:
         self.acceptance = self.judge(hub, trust, memory)
-        self.trust_version = trust_version
-        self.generation = 0  # of the local store, told by the application
+        self.stating = Stating(hub=hub, identity=identity, boot=boot, trust_version=trust_version, token=token)
         self.rate = Rate()
         self.refusals: Counter[str] = Counter()
         self.acked_records = self.acked_readings = self.rejections = self.wanted = 0
-        self._identity, self._boot, self._run = identity, boot, run
-        self._new_backoff, self._token, self._state_s = backoff, token, state_s
-        self._ledgers: dict[tuple[str, bytes], Ledger] = {}
+        self._new_backoff, self._state_s = backoff, state_s
+        self._ledgers = Books(run)
         self._flights: dict[int, Flight] = {}
         self._unacked: Counter[str] = Counter()
         self._vias: dict[str, Via] = {}
         self._context = Context()
         self._ids = self._fruitless = 0
-        self._nonce, self._nonce_at = b"", 0.0
         self._state_at = self._retry_at = 0.0
 
     # what is on disk
@@ -73,18 +62,21 @@ class Delivery:
     def open(self, streams: Iterable[StreamState], acked: Mapping[tuple[str, bytes], Iterable[Range]]) -> None:
         """Once, before anything else: the runs on disk, oldest first, and what was acked of each."""
         for state in streams:
-            ledger = self._ledger(state.stream, state.run)
+            ledger = self._ledgers.of(state.stream, state.run)
             ledger.first, ledger.last = state.first, state.last
             ledger.acknowledge(list(acked.get((state.stream, state.run), ())))
             ledger.give_back((state.first, state.last), BACKLOG)
 
     def durable(self, stream: str, first: int, last: int, now: float) -> None:
         """Numbers first…last of the current run have just reached the disk."""
-        self._ledger(stream, self._run).durable(first, last, now)
+        self._ledgers.of(stream, self._ledgers.run).durable(first, last, now)
 
     def retrust(self, trust: AckKeys, version: int) -> None:
-        """The owner signed a new trust document."""
-        self.acceptance.trust, self.trust_version = trust, version
+        """The owner signed a new trust document. The backend is told at once that it counts."""
+        self.acceptance.retrust(trust)
+        self.stating.trust_version = version
+        for transport in self._vias.values():
+            transport.state_due = True
 
     def remembered(self) -> Any:
         """What must outlive the process, as plain data."""
@@ -110,10 +102,8 @@ class Delivery:
             most = lane.budget(self.rate.bytes_per_s)
             if self._unacked[lane.name] > most * (lane.window - 1):
                 continue
-            for ledger in self._ledgers.values():
-                waiting = ledger.live if lane.name == LIVE else ledger.owed
-                if waiting and (ledger.stream == ALERTS) == (lane.name == ALERTS):
-                    return Fetch(lane, ledger.stream, ledger.run, *waiting.head(), most)
+            if (fetch := self._ledgers.waiting(lane, most)) is not None:
+                return fetch
         return None
 
     def wait(self, via: str, now: float) -> float:
@@ -126,7 +116,7 @@ class Delivery:
     def fetched(self, fetch: Fetch, stored: Iterable[Stored], via: str, now: float) -> Message | None:
         """Answers a `Fetch`. Numbers that the disk did not give are no longer owed (the buffer declares them);
         None when it gave none at all, or only one too large for any message (then counted as rejected)."""
-        ledger = self._ledger(fetch.stream, fetch.run)
+        ledger = self._ledgers.of(fetch.stream, fetch.run)
         load = self._context.load(stored)
         last = load.spans[-1][1] if load.spans else fetch.last
         ledger.take(fetch.first, last)
@@ -147,25 +137,15 @@ class Delivery:
 
     def surveyed(self, streams: Sequence[StreamState], via: str, now: float) -> Message:
         """Answers a `Survey`: the signed state to send."""
-        self._compare(streams)
+        self._ledgers.compare(streams, {id(flight.ledger) for flight in self._flights.values()})
         if now >= self._retry_at:
             self._retry_at = now + REJECTED_S
             for ledger in self._ledgers.values():
                 ledger.retry_rejected()
-        self._nonce, self._nonce_at = self._token(16), now
         self._state_at = now + self._state_s
         self._via(via).state_due = False
-        held = [s for s in streams if s.first <= s.last]
-        state = State(
-            hub=self.acceptance.hub,
-            boot=self._boot,
-            nonce=self._nonce,
-            streams={s.stream: (s.run, s.last, s.digest) for s in held},  # oldest first: the newest run stays
-            generation=self.generation,
-            trust_version=self.trust_version,
-            oldest={s.stream: (s.run, s.first) for s in reversed(held)},
-        )
-        return self._send(sign_state(state, self._identity), "state", Flight(via, now, now + ANSWER_S))
+        state = self.stating.make(streams, self.acceptance.heard, now)
+        return self._send(state, "state", Flight(via, now, now + ANSWER_S))
 
     # answers
 
@@ -175,19 +155,22 @@ class Delivery:
         Raises DecodeError when the body is no reply at all; nothing has changed then.
         """
         reply = read_reply(body)
-        answer = Answer()
+        answer = Answer(trust=reply.trust)
         flight = self._flights.get(message)
         if flight is not None:
             self._landed(message, flight, now)
         read = [self.acceptance.read(blob) for blob in reply.acks]
         answer.refused += [bad for bad in read if isinstance(bad, Refused)]
         for ack, kid in sorted((ok for ok in read if not isinstance(ok, Refused)), key=lambda pair: pair[0].n):
-            refused = self.acceptance.judge(ack, kid, self._ledgers)
+            fresh = self.stating.age(ack.nonce, now) is not None
+            refused = self.acceptance.judge(ack, kid, self._ledgers, fresh=fresh)
             if refused is None:
                 answer.accepted += 1
                 self._apply(ack, kid, answer, now)
             else:
                 answer.refused.append(refused)
+                if refused.reason == OTHER_DATABASE:  # a fresh nonce lets it show that it answers now
+                    self._state_at = min(self._state_at, self.stating.since + RESTATE_S)
         self.refusals.update(refused.reason for refused in answer.refused)
         for eid in reply.need:
             self._context.lost(eid)
@@ -219,14 +202,8 @@ class Delivery:
 
     def depth(self) -> dict[str, int]:
         """Records waiting, by lane; `flight`: sent and not acked; `rejected`."""
-        books = self._ledgers.values()
-        return {
-            ALERTS: sum(b.owed.count() for b in books if b.stream == ALERTS),
-            LIVE: sum(b.live.count() for b in books),
-            BACKLOG: sum(b.owed.count() for b in books if b.stream != ALERTS),
-            "flight": sum(b - a + 1 for flight in self._flights.values() for a, b in flight.load.spans),
-            "rejected": sum(b.rejected.count() for b in books),
-        }
+        spans = [span for flight in self._flights.values() for span in flight.load.spans]
+        return {**self._ledgers.depth(), "flight": sum(last - first + 1 for first, last in spans)}
 
     def in_flight(self) -> tuple[int, int]:
         """Messages and bytes of records sent and not acked."""
@@ -235,27 +212,11 @@ class Delivery:
 
     # inside
 
-    def _ledger(self, stream: str, run: bytes) -> Ledger:
-        ledger = self._ledgers.get((stream, run))
-        if ledger is None:
-            ledger = self._ledgers[stream, run] = Ledger(stream, run, closed=run != self._run)
-        return ledger
-
     def _via(self, name: str) -> Via:
         via = self._vias.get(name)
         if via is None:
             via = self._vias[name] = Via(self._new_backoff())
         return via
-
-    def _compare(self, streams: Sequence[StreamState]) -> None:
-        """What left the disk is no longer owed; a run that left it wholly is forgotten."""
-        found = {(s.stream, s.run): s for s in streams}
-        carrying = {id(flight.ledger) for flight in self._flights.values()}
-        for key, ledger in list(self._ledgers.items()):
-            state = found.get(key)
-            ledger.evicted(state.first if state is not None else ledger.last + 1)
-            if state is None and ledger.closed and id(ledger) not in carrying:
-                del self._ledgers[key]
 
     def _send(self, body: bytes, kind: str, flight: Flight) -> Message:
         self._ids += 1
@@ -274,18 +235,19 @@ class Delivery:
         if self.acceptance.accept(ack, kid) and self._forget_acks():
             answer.forget = True
             answer.acked.clear()
+            answer.unacked.clear()
         ledger = self._ledgers[ack.stream, ack.run]
         fresh = ledger.acknowledge(self.acceptance.committed(ack))
         for span in ack.rejected:
             ledger.reject(*span)
         self.rejections += len(ack.rejected)
-        self.wanted += len(ack.want)
+        age = self.stating.age(ack.nonce, now)
         if fresh:
             self._fruitless = 0
             self.acked_records += sum(last - first + 1 for first, last in fresh)
             answer.acked.append((ack.stream, ack.run, fresh))
-        if ack.nonce and ack.nonce == self._nonce:
-            answer.clock = (ack.now, now - self._nonce_at)
+        if age is not None:
+            answer.clock = (ack.now, age)
         for message, flight in list(self._flights.items()):
             if flight.ledger is ledger and not ledger.unsettled(flight.load.spans):
                 del self._flights[message]
@@ -293,13 +255,26 @@ class Delivery:
                 if ledger.holds(flight.load.spans):
                     self.acked_readings += flight.load.readings
                     self._context.confirmed(flight.load)
+        if ack.want and (refused := self._want(ack, ledger, age is not None, answer, now)) is not None:
+            answer.refused.append(refused)
+
+    def _want(self, ack: Ack, ledger: Ledger, fresh: bool, answer: Answer, now: float) -> Refused | None:
+        """The backend asks again for records that it acked once: those still on disk wait in the backlog again."""
+        if not fresh:
+            return Refused("want-old", "it asks for records again, in answer to a state that is not the last one")
+        if now < ledger.wanted_at + WANT_S:
+            return Refused("want-often", f"it asks for records again within {WANT_S:.0f} s")
+        ledger.wanted_at = now
+        again = ledger.want(ack.want)
+        if again:
+            self.wanted += sum(last - first + 1 for first, last in again)
+            answer.unacked.append((ack.stream, ack.run, again))
+        return None
 
     def _forget_acks(self) -> bool:
         """Was there anything to forget?"""
         self._context.clear()
-        held = any(ledger.acked for ledger in self._ledgers.values())
-        for ledger in self._ledgers.values():
-            ledger.forget_acks()
+        held = self._ledgers.forget_acks()
         for flight in self._flights.values():  # on its way to the new database already
             if flight.ledger is not None:
                 for span in flight.load.spans:

@@ -6,7 +6,9 @@ A record that is durable and not acked is in exactly one of these: `live` or `ow
 
 from __future__ import annotations
 
+import math
 from collections import deque
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from hub.ranges import Range, Ranges
@@ -52,6 +54,7 @@ class Ledger:
         self.rejected = Ranges()
         self.owed = Ranges()
         self.live = Ranges()
+        self.wanted_at = -math.inf  # when records that were acked were last asked for again
         self._fresh: deque[tuple[float, int]] = deque()  # (when durable, its last number)
         self._aged = 0  # every number up to here has left the live lane
 
@@ -123,6 +126,14 @@ class Ledger:
         self.rejected.clear()
         for first, last in self.live.missing(self.first, self.last):
             self.owed.add(first, last)
+
+    def want(self, ranges: Iterable[Range]) -> list[Range]:
+        """Acked numbers that the backend asks for again wait once more; returns those that may still be on disk."""
+        again = [part for first, last in ranges for part in self.acked.inside(max(first, self.first), last)]
+        for first, last in again:
+            self.acked.discard(first, last)
+            self.owed.add(first, last)
+        return again
 
     def evicted(self, first: int) -> None:
         """Numbers below `first` have left the disk."""

@@ -91,11 +91,14 @@ class Via:
 
 @dataclass(slots=True)
 class Answer:
-    """What a reply changed. `forget`: the backend's database is new, every earlier ack is void; then `acked`
-    is to be told to the buffer. `clock`: the backend's Unix time and the most it can be late, in s."""
+    """What a reply changed. `forget`: the backend's database is new, every earlier ack is void; then `acked`, and
+    then `unacked` are to be told to the buffer. `clock`: the backend's Unix time and the most it can be late, in s.
+    `trust`: a trust document that nobody has verified yet, or empty."""
 
     accepted: int = 0  # acks
     acked: list[tuple[str, bytes, list[Range]]] = field(default_factory=list)
+    unacked: list[tuple[str, bytes, list[Range]]] = field(default_factory=list)
     forget: bool = False
     refused: list[Refused] = field(default_factory=list)
     clock: tuple[float, float] | None = None
+    trust: bytes = b""

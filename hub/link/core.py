@@ -22,15 +22,16 @@ from hub.traffic import Traffic
 _log = logging.getLogger("hub.link")
 
 MEMORY_KEY, TRAFFIC_KEY = "link/acks", "link/traffic"
-METERED_S = 300.0
-"""On a metered line, readings leave together with a state, this often; alerts leave at once."""
+METERED_S, METERED_STATE_S = 300.0, 1800.0
+"""On a metered line, readings leave this often and a state that often; alerts leave at once. A state costs as much as a
+message of readings, and each of those shows that the hub is there."""
 _LONGEST_S = 3600.0
 
 
 class Link:
     """One delivery over all configured uplinks. `backoff` makes the pauses of an uplink that is away, `slow` of one
-    that is refused; `on_clock(unix_s, error_s)` is told the time that a signed, fresh ack carries.
-    `metered`: the line is billed by volume."""
+    that is refused; `on_clock(unix_s, error_s)` is told the time that a signed, fresh ack carries, `on_trust`
+    a trust document that the backend offers and nobody has verified. `metered`: the line is billed by volume."""
 
     def __init__(
         self,
@@ -45,23 +46,26 @@ class Link:
         backoff: Callable[[], Backoff] = lambda: Backoff(1.0, 60.0),
         slow: Callable[[], Backoff] = lambda: Backoff(60.0, 900.0),
         on_clock: Callable[[float, float], None] | None = None,
+        on_trust: Callable[[bytes], None] | None = None,
         metered: bool = False,
     ) -> None:
         self.hub = hub
         self._egress = egress
         self.delivery = Delivery(
             hub=hub, identity=identity, trust=trust, trust_version=trust.version, boot=clock.boot, run=buffer.run,
-            memory=buffer.local.get(MEMORY_KEY), backoff=backoff, state_s=METERED_S if metered else STATE_S,
+            memory=buffer.local.get(MEMORY_KEY), backoff=backoff, state_s=METERED_STATE_S if metered else STATE_S,
         )  # fmt: skip
         self._buffer, self._clock = buffer, clock
         self._uplinks = [KeptUplink(self, carrier, slow()) for carrier in uplinks]
-        self._on_clock = on_clock
+        self._on_clock, self._on_trust = on_clock, on_trust
         self.metered = self._holding = metered
-        self._held: Durable | None = None  # durable readings that wait for the next state, as one event
+        self._held: Durable | None = None  # durable readings that wait until `_due`, as one event
+        self._due = 0.0
         self.traffic = Traffic(lambda: clock.now() if clock.sure() else None, buffer.local.get(TRAFFIC_KEY))
         self._changed = asyncio.Event()
         self._reading = asyncio.Lock()
         self._closed = False
+        self._outdated: set[str] = set()  # uplinks whose connection was made before the hosts or CAs changed
         self._last_ack: float | None = None
         self._alarmed = False
         streams = buffer.streams()
@@ -77,6 +81,7 @@ class Link:
         """A commit of the current run has reached the disk."""
         if self._holding and event.stream == READINGS:
             self._held = Held(event.stream, self._held.first if self._held else event.first, event.last)
+            self._changed.set()
             return
         self.delivery.durable(event.stream, event.first, event.last, self._clock.monotonic())
         self._changed.set()
@@ -84,6 +89,12 @@ class Link:
     def retrust(self, trust: Trust) -> None:
         """A new trust document: its ack keys count from now on."""
         self.delivery.retrust(trust, trust.version)
+        self._changed.set()
+
+    def reconnect(self) -> None:
+        """The hosts that may be called, or their CAs, have changed: every uplink connects anew."""
+        self._outdated.update(uplink.name for uplink in self._uplinks)
+        self._changed.set()
 
     async def drain(self, seconds: float) -> bool:
         """Make everything durable, wait for its acks at most `seconds`, and end. True when nothing is left.
@@ -123,11 +134,15 @@ class Link:
             refused=dict(self.delivery.refusals),
             rejected=self.delivery.rejections,
             wanted=self.delivery.wanted,
-            error="" if any(status.state == UP for status in kept) else "; ".join(errors),
+            error="" if self.up() else "; ".join(errors),
             uplinks=[msgspec.structs.replace(status) for status in kept],
             month=msgspec.structs.replace(self.traffic.month()),
             metered=self.metered,
         )
+
+    def up(self) -> bool:
+        """Whether any uplink is."""
+        return any(uplink.status.state == UP for uplink in self._uplinks)
 
     # for the uplinks
 
@@ -149,14 +164,17 @@ class Link:
         self.traffic.add(up, down)
 
     async def next(self, via: str) -> Message | None:
-        """The next message for this uplink; None when the link has ended."""
+        """The next message for this uplink; None when the link has ended. Raises NotReady when its connection is no
+        longer the one that the owner allows."""
         while not self._closed:
+            if via in self._outdated:
+                raise NotReady("the owner named other hosts or CAs, it connects anew")
             self._changed.clear()
             async with self._reading:
                 message = await self._make(via)
             if message is not None:
                 return message
-            await self.pause(self.delivery.wait(via, self._clock.monotonic()))
+            await self.pause(self._wait(via))
         return None
 
     def answered(self, message: Message, body: bytes) -> None:
@@ -177,6 +195,7 @@ class Link:
         self._changed.set()
 
     def connected(self, via: str) -> None:
+        self._outdated.discard(via)
         self.delivery.connected(via)
 
     def disconnected(self, via: str, slow: Backoff | None) -> float:
@@ -204,6 +223,8 @@ class Link:
         self._changed.set()
 
     async def _make(self, via: str) -> Message | None:
+        if self._held is not None and self._clock.monotonic() >= self._due:
+            self._release()
         while (action := self.delivery.poll(via, self._clock.monotonic())) is not None:
             if isinstance(action, Survey):
                 self._release()
@@ -223,20 +244,33 @@ class Link:
             self._buffer.forget_acks()
         for stream, run, ranges in answer.acked:
             self._buffer.acked(stream, run, ranges)
+        for stream, run, ranges in answer.unacked:
+            again = sum(last - first + 1 for first, last in ranges)
+            _log.warning("the backend asks for %d records of %s again that it had acknowledged", again, stream)
+            self._buffer.unacked(stream, run, ranges)
         if answer.accepted:
             self._last_ack = self._clock.monotonic()
             self._buffer.put_local(MEMORY_KEY, self.delivery.remembered())
             self._buffer.put_local(TRAFFIC_KEY, self.traffic.remembered())
         if answer.clock is not None and self._on_clock is not None:
             self._on_clock(*answer.clock)
+        if answer.trust and self._on_trust is not None:
+            self._on_trust(answer.trust)
         if self.delivery.rejections and not self._alarmed:
             self._alarmed = True
             _log.warning("the backend rejected records; they are kept and offered again: its operator looks at its log")
 
+    def _wait(self, via: str) -> float:
+        now = self._clock.monotonic()
+        wait = self.delivery.wait(via, now)
+        return wait if self._held is None else min(wait, max(0.0, self._due - now))
+
     def _release(self) -> None:
         """What a metered line held back is due."""
+        now = self._clock.monotonic()
+        self._due = now + METERED_S
         if self._held is not None:
-            self.delivery.durable(self._held.stream, self._held.first, self._held.last, self._clock.monotonic())
+            self.delivery.durable(self._held.stream, self._held.first, self._held.last, now)
             self._held = None
             self._changed.set()
 

@@ -52,6 +52,10 @@ class Buffer(Protocol):
     def streams(self) -> Sequence[StreamState]: ...
     def read(self, stream: str, run: bytes, first: int, last: int, max_bytes: int) -> Sequence[Stored]: ...
     def acked(self, stream: str, run: bytes, ranges: list[Range]) -> None: ...
+    def unacked(self, stream: str, run: bytes, ranges: list[Range]) -> None:
+        """The backend lost these records: they are owed again."""
+        ...
+
     def forget_acks(self) -> None:
         """The backend's database is new: no record counts as acked any more."""
         ...
@@ -89,8 +93,9 @@ class UplinkStatus(msgspec.Struct, kw_only=True):
 
 class LinkStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How the link stands. `acked` is in readings; `last_ack_s` is how long ago the last accepted ack came;
-    `rate` in bytes/s; `waiting` records by lane; `refused` acks by reason; `error` of the uplinks that are not up,
-    empty as long as one is; `month` is what went over the link this month, in bytes."""
+    `rate` in bytes/s; `waiting` records by lane; `refused` acks by reason; `wanted` acked records asked for again;
+    `error` of the uplinks that are not up, empty as long as one is; `month` is what went over the link this
+    month, in bytes."""
 
     acked: int
     acked_records: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
@@ -48,6 +49,8 @@ class KeptUplink:
                 await self._carrier.run(self._carrier.config, self)
                 error: Exception = NotReady("it ended by itself")
             except Exception as raised:
+                if _cancelled():
+                    raise asyncio.CancelledError from raised
                 error = _cause(raised)
             if self._link.closed:
                 return
@@ -108,6 +111,13 @@ class _Messages:
         if message is None:
             raise StopAsyncIteration
         return message
+
+
+def _cancelled() -> bool:
+    """Whether this task was cancelled: before Python 3.13, a group of tasks that fails at that very moment tells of the
+    failure alone, and the uplink would be run again for ever."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _cause(error: Exception) -> Exception:

@@ -7,26 +7,33 @@ package or of any other. The decoders are pure: `bthome`, `ruuvi`.
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+import time
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from logging import LoggerAdapter, getLogger
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
 import hub
-from integrations.bluetooth import advert, bthome, ruuvi
+from integrations.bluetooth import atc, bthome, eddystone, gatt_layout, ruuvi, sig
+from integrations.bluetooth.proxy import Proxy
+from integrations.bluetooth.strangers import lines, mapping
 
 if TYPE_CHECKING:
+    from integrations.bluetooth.census import Census
     from integrations.bluetooth.intake import Intake
+    from integrations.bluetooth.strangers.feeding import Strangers
 
 
 class Config(hub.Config):
     """Bluetooth LE scanning."""
 
     adapters: tuple[str, ...] = Field(default=(), description="Adapters to scan with, such as hci0. Empty: every one.")
-    scanning: Literal["active", "passive"] = Field(
-        default="active",
-        description="active also asks sensors for their name; passive sends nothing and hears BTHome and Ruuvi only.",
+    scanning: Literal["auto", "active", "passive"] = Field(
+        default="auto",
+        description="passive sends nothing; active also asks sensors for their name; auto is passive where it works.",
     )
     repeat: timedelta = Field(
         default=timedelta(seconds=5),
@@ -34,74 +41,187 @@ class Config(hub.Config):
         le=timedelta(hours=1),
         description="The same bytes from the same device within this time are read once.",
     )
+    gather: timedelta = Field(
+        default=timedelta(milliseconds=200),
+        ge=timedelta(0),
+        le=timedelta(seconds=5),
+        description="While several sources listen, how long an advertisement waits for its copies from the others.",
+    )
     queue: int = Field(default=1024, ge=16, le=65536, description="Strangers whose last advertisement may wait.")
     check: timedelta = Field(
         default=timedelta(seconds=30),
         ge=timedelta(seconds=1),
-        description="How often the adapters are looked at.",
+        description="How often the adapters are looked at, besides what BlueZ tells by itself.",
     )
+    deaf: timedelta = Field(
+        default=timedelta(minutes=3),
+        ge=timedelta(0),
+        le=timedelta(days=1),
+        description="An adapter that hears nothing for so long while others do is switched off and on. 0: never.",
+    )
+    proxies: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")], Proxy] = Field(
+        default={}, max_length=64, description="ESPHome Bluetooth proxies on the network, each by a name of yours."
+    )
+    others: bool = Field(
+        default=False,
+        description="What no decoder knows is read by the parsers of the extra ble-sensors, in a process of their own.",
+    )
+    connections: int = Field(
+        default=3, ge=1, le=16, description="Connections that one adapter holds at a time; a proxy says its own number."
+    )
+    capture: Path | None = Field(
+        default=None, description="A file of `ilot capture ble` that is heard once, for trials."
+    )
+
+
+class DeviceSettings(gatt_layout.Settings):
+    """The `settings:` of a Bluetooth device."""
+
+    census: tuple[str, ...] = Field(
+        default=(),
+        max_length=16,
+        description="Not a device but a count of people's devices near by, per quarter of an hour: the sources that "
+        "count for it, such as hci0 or the name of a proxy.",
+    )
+    near: int = Field(default=-85, ge=-127, le=0, description="A device weaker than this (dBm) is not near.")
 
 
 async def run(config: Config, session: hub.Session) -> None:
-    """Scan until cancelled. Raises NotReady when an adapter or BlueZ is away or goes away, AuthFailed when the
-    hub may not use BlueZ."""
-    from integrations.bluetooth import radio  # bleak: only where Bluetooth is used
-    from integrations.bluetooth.intake import Intake
+    """Listen until cancelled. Raises NotReady when no source is left to listen with, AuthFailed when the hub may not
+    use BlueZ, or a proxy refuses its key, and no other source is left."""
+    from integrations.bluetooth.intake import Intake, private
+    from integrations.bluetooth.listening import Listening  # bleak: only where Bluetooth is used
+    from integrations.bluetooth.polling import Poller
 
-    names = radio.choose(config.adapters, await radio.adapters())
+    def count(reason: str, device: str) -> None:
+        session.dropped(device, hub.DecodeError(reason))
+
+    def changed(listening: int) -> None:
+        intake.gather = config.gather.total_seconds() if listening > 1 else 0.0
+
+    census = _census(session)
+    taps = [lambda heard: census.saw(heard.address, heard.source, heard.rssi, private=private(heard))] if census else []
     intake = Intake(
-        own=lambda device: session.devices.get(device) is not None,
-        count=lambda reason, device: session.dropped(device, hub.DecodeError(reason)),
+        own=lambda device: session.devices.get(device) is not None, count=count,
+        clock=asyncio.get_running_loop().time, limit=config.queue, repeat=config.repeat.total_seconds(),
+        taps=taps,
+    )  # fmt: skip
+    listening = Listening(config, session, hear=intake.hear, count=count, changed=changed)
+    poller = Poller(
+        session, connectors=listening.connector, capacity=listening.capacity, sightings=intake.sightings,
         clock=asyncio.get_running_loop().time,
-        limit=config.queue,
-        repeat=config.repeat.total_seconds(),
-    )
-    async with AsyncExitStack() as scanners:
-        for name in names:
-            await scanners.enter_async_context(radio.scanning(name, config.scanning, intake.hear))
-        session.log.info("scanning (%s) with %s", config.scanning, ", ".join(names))
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_watch(config, session, names), name=f"{session.name} watch")
-                tasks.create_task(_pump(intake, session), name=f"{session.name} pump")
-        except BaseExceptionGroup as group:  # the supervisor judges one error, not a group
-            raise group.exceptions[0] from group.exceptions[0].__cause__
+    )  # fmt: skip
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(listening.run(), name=f"{session.name} sources")
+            others = _others(config, session, count)
+            if others is not None:
+                tasks.create_task(others.run(), name=f"{session.name} others")
+            tasks.create_task(_pump(intake, session, others), name=f"{session.name} pump")
+            tasks.create_task(poller.run(), name=f"{session.name} connections")
+            if census is not None:
+                tasks.create_task(_count(census, session), name=f"{session.name} census")
+    except BaseExceptionGroup as group:
+        error = one_of(group)
+        raise error from error.__cause__
 
 
-async def _pump(intake: Intake, session: hub.Session) -> None:
+def one_of(group: BaseException) -> BaseException:
+    """The supervisor judges one error, not a group."""
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group
+
+
+def _census(session: hub.Session) -> Census | None:
+    """The counters among the devices; None when there is none."""
+    from integrations.bluetooth.census import Census, Zone
+
+    read = {device.id: DeviceSettings.model_validate(device.settings) for device in session.devices.all()}
+    zones = {name: Zone(frozenset(one.census), one.near) for name, one in read.items() if one.census}
+    try:
+        return Census(zones) if zones else None
+    except ValueError as error:
+        session.log.error("nobody is counted: %s", error)
+        return None
+
+
+async def _count(census: Census, session: hub.Session) -> None:
+    async for now in session.every(timedelta(seconds=10)):
+        for zone, devices, whole in census.turn(now):
+            quality = hub.Quality.GOOD if whole else hub.Quality.UNCERTAIN
+            await session.emit(hub.Report(device=zone, values={"nearby_devices": devices}, quality=quality))
+
+
+async def _pump(intake: Intake, session: hub.Session, others: Strangers | None) -> None:
     while True:
-        await session.heard(await intake.take())
+        frame = await intake.take()
+        if not await session.heard(frame) and others is not None:
+            others.offer(frame)
 
 
-async def _watch(config: Config, session: hub.Session, names: list[str]) -> None:
-    """Neither BlueZ nor bleak says when an adapter is unplugged, switched off or stops: look."""
-    from integrations.bluetooth import radio
+def _others(config: Config, session: hub.Session, count: Callable[[str, str], None]) -> Strangers | None:
+    """Other makers' parsers, when they are wanted."""
+    if not config.others:
+        return None
+    from integrations.bluetooth.strangers.feeding import Host, Strangers
 
-    still = 0
-    async for _ in session.every(config.check):
-        present = await radio.adapters()
-        radio.choose(names, present)
-        stopped = [adapter.name for adapter in present if adapter.name in names and not adapter.discovering]
-        still = still + 1 if stopped and config.scanning == "active" else 0
-        if still > 1:  # once may be the instant between two of BlueZ's scans
-            raise hub.NotReady(f"the Bluetooth adapter {stopped[0]} stopped scanning")
+    clock = asyncio.get_running_loop().time
+    return Strangers(Host(session.heard, session.devices.get, count, session.log.info, session.log.warning, clock))
 
 
 async def probe(config: Config) -> str:
-    """Which adapters would scan. Raises NotReady, AuthFailed."""
-    from integrations.bluetooth import radio
+    """Which adapters would scan, and what the proxies answer. Raises NotReady, AuthFailed."""
+    from integrations.bluetooth.probing import adapters, proxies
 
-    present = await radio.adapters()
-    names = radio.choose(config.adapters, present)
-    return "ready to scan with " + ", ".join(f"{a.name} ({a.address})" for a in present if a.name in names)
+    answers, besides = [await proxies(config)] if config.proxies else [], ""
+    try:
+        answers.insert(0, await adapters(config))
+    except hub.NotReady as error:
+        if not answers or config.adapters:
+            raise
+        besides = f"; {error}"
+    return f"ready to scan with {', '.join(answers)}{besides}"
+
+
+class _Alone:
+    """A life without a hub."""
+
+    name = "bluetooth"
+    log = LoggerAdapter(getLogger("hub.bluetooth"), {})
+
+    async def every(self, interval: timedelta) -> AsyncIterator[float]:
+        while True:
+            yield time.time()
+            await asyncio.sleep(interval.total_seconds())
+
+
+async def listen(config: Config, hear: Callable[[dict[str, Any]], None]) -> None:
+    """Everything the configured sources hear, as lines of `capture`. Raises NotReady, AuthFailed."""
+    from integrations.bluetooth import capture
+    from integrations.bluetooth.listening import Listening
+
+    listening = Listening(
+        config, _Alone(), hear=lambda heard: hear(capture.line(heard, time.time())), count=lambda reason, device: None
+    )
+    try:
+        await listening.run()
+    except BaseExceptionGroup as group:
+        error = one_of(group)
+        raise error from error.__cause__
 
 
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("bluetooth", Config, run, probe=probe)
+    register("bluetooth", Config, run, device=DeviceSettings, probe=probe, listen=listen)
 
 
 @hub.hookimpl
 def register_decoders(register: hub.RegisterDecoder) -> None:
-    register("bthome", "ble", bthome.decode, metrics=bthome.METRICS, line=advert.line)
-    register("ruuvi", "ble", ruuvi.decode, metrics=ruuvi.METRICS, line=advert.line)
+    register("bthome", "ble", bthome.decode, metrics=bthome.METRICS, line=lines.line)
+    register("ruuvi", "ble", ruuvi.decode, metrics=ruuvi.METRICS, line=lines.line)
+    register("atc", "ble", atc.decode, line=lines.line)
+    register("eddystone", "ble", eddystone.decode, line=lines.line)
+    register("gatt", "ble", gatt_layout.decode, line=lines.line)
+    register("sig", "ble", sig.decode, metrics=sig.METRICS, line=lines.line)
+    register("others", "ble", mapping.decode, metrics=mapping.METRICS, line=lines.line)

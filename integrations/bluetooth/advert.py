@@ -2,18 +2,25 @@
 
 raw     AD structures (Bluetooth Core 5.4, vol 3 part C §11; Core Specification Supplement part A):
         length u8 (of type and data) | type u8 | data, …; a length of 0 ends the payload early.
-        Kept: names 0x08 0x09 · service data 0x16 (16-bit) 0x20 (32-bit) 0x21 (128-bit UUID) · manufacturer 0xFF.
+        Kept: names 0x08 0x09 · service data 0x16 (16-bit) 0x20 (32-bit) 0x21 (128-bit UUID) · manufacturer 0xFF ·
+        services without data 0x02 0x03 (16-bit) 0x04 0x05 (32-bit) 0x06 0x07 (128-bit UUIDs).
 line    one JSON object of `ilot decode ble`: {"address", "rssi"?, "name"?} with either "raw": hex, or
-        "manufacturer_data": {"0x0499": hex} and "service_data": {"fcd2" or a whole UUID: hex}
+        "manufacturer_data": {"0x0499": hex}, "service_data": {"fcd2" or a whole UUID: hex} and "service_uuids":
+        ["fff0"] (named without data); or, for a value read over a connection,
+        {"address"?, "characteristic": "2a6e" or a whole UUID, "value": hex, "fields"?: […]}
+        (the fields of `gatt_layout`, for a characteristic that Bluetooth does not define)
 frame   data keys are "service:fcd2" (four digits under the Bluetooth base UUID, else eight, else the whole UUID,
-        lower case) and "manufacturer:0499"; a section said twice keeps its last value, as BlueZ does.
+        lower case), "manufacturer:0499", "characteristic:2a6e" and "uuid:fff0" (empty: a service without data); a
+        section said twice keeps its last value, as BlueZ does. A line's fields are the section "fields", as JSON: no
+        radio can make it.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import hub
@@ -24,10 +31,19 @@ MAX_RAW = 1650
 NAME = 64
 """Characters of a local name that are kept."""
 
+NOBODY = "00:00:00:00:00:00"
+"""The sender of a value on a line that names none."""
+
+CAPTURED = ("time", "source", "random", "private")
+"""What a line of `ilot capture` says besides: see `integrations.bluetooth.capture`."""
+
+_SPLIT = ("manufacturer_data", "service_data", "service_uuids")
+_LINE = {"address", "rssi", "name", "raw", *_SPLIT, *CAPTURED}
 _BASE_TAIL = "-0000-1000-8000-00805f9b34fb"
 _UUID = re.compile(r"(0x)?([0-9a-f]{4}|[0-9a-f]{8})|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _ADDRESS = re.compile(r"[0-9A-F]{2}(:[0-9A-F]{2}){5}")
 _SERVICE_SIZES = {0x16: 2, 0x20: 4, 0x21: 16}
+_LIST_SIZES = {0x02: 2, 0x03: 2, 0x04: 4, 0x05: 4, 0x06: 16, 0x07: 16}
 _NAMES = (0x08, 0x09)
 _MANUFACTURER = 0xFF
 
@@ -40,11 +56,16 @@ def frame(
     name: str = "",
     rssi: int | None = None,
     source: str = "",
+    uuids: Iterable[str] = (),
 ) -> hub.Frame:
-    """A frame from what a Bluetooth stack reports: `manufacturer` by company id, `service` by UUID."""
+    """A frame from what a Bluetooth stack reports: `manufacturer` by company id, `service` by UUID; `uuids` are
+    services without data."""
     data = {f"manufacturer:{company:04x}": value for company, value in manufacturer.items()}
     for key, value in service.items():
         data[f"service:{service_key(key)}"] = value
+    if data:  # a service without data says something beside what a device says, never alone
+        for key in uuids:
+            data[f"uuid:{service_key(key)}"] = b""
     return hub.Frame(
         kind="ble",
         address=address.upper(),
@@ -65,6 +86,7 @@ def parse(raw: bytes, address: str, *, rssi: int | None = None, source: str = ""
         raise hub.DecodeError("too-long", f"{len(raw)} bytes of advertising data, the most is {MAX_RAW}")
     manufacturer: dict[int, bytes] = {}
     service: dict[str, bytes] = {}
+    uuids: list[str] = []
     name = ""
     at = 0
     while at < len(raw) and raw[at]:
@@ -82,29 +104,68 @@ def parse(raw: bytes, address: str, *, rssi: int | None = None, source: str = ""
             width = _SERVICE_SIZES[kind]
             if len(data) < width:
                 raise hub.DecodeError("truncated", "service data without its UUID")
-            service[data[width - 1 :: -1].hex() if width < 16 else str(uuid.UUID(bytes=data[15::-1]))] = data[width:]
+            service[_uuid_text(data[:width])] = data[width:]
+        elif kind in _LIST_SIZES:
+            width = _LIST_SIZES[kind]
+            uuids += [_uuid_text(data[start : start + width]) for start in range(0, len(data) - width + 1, width)]
         at = stop
-    return frame(address, manufacturer, service, name=name, rssi=rssi, source=source)
+    return frame(address, manufacturer, service, name=name, rssi=rssi, source=source, uuids=uuids)
+
+
+def _uuid_text(data: bytes) -> str:
+    return data[::-1].hex() if len(data) < 16 else str(uuid.UUID(bytes=data[::-1]))
 
 
 def line(item: Mapping[str, Any]) -> hub.Frame:
     """A frame from one JSON object of `ilot decode ble`. Raises DecodeError `bad-line`, or as `parse` does."""
-    unknown = set(item) - {"address", "rssi", "name", "raw", "manufacturer_data", "service_data"}
+    if "characteristic" in item:
+        return _value(item)
+    unknown = set(item) - _LINE
     if unknown:
         raise hub.DecodeError("bad-line", f"unknown key {min(map(str, unknown))!r}")
     rssi = item.get("rssi")
     if rssi is not None and (not isinstance(rssi, int) or isinstance(rssi, bool) or not -127 <= rssi <= 127):
         raise hub.DecodeError("bad-line", "rssi is a whole number of dBm between -127 and 127")
-    name = item.get("name", "")
-    if not isinstance(name, str):
-        raise hub.DecodeError("bad-line", "name is a text")
+    name, source = item.get("name", ""), item.get("source", "")
+    if not isinstance(name, str) or not isinstance(source, str):
+        raise hub.DecodeError("bad-line", "name and source are texts")
     address = checked_address(item.get("address"))
     if "raw" in item:
-        if "manufacturer_data" in item or "service_data" in item:
-            raise hub.DecodeError("bad-line", "either raw, or manufacturer_data and service_data")
-        return parse(_hex(item["raw"], "raw"), address, rssi=rssi)
+        if not item.keys().isdisjoint(_SPLIT):
+            raise hub.DecodeError("bad-line", f"either raw, or {', '.join(_SPLIT)}")
+        return parse(_hex(item["raw"], "raw"), address, rssi=rssi, source=source)
     manufacturer = {_company(key): value for key, value in _hexes(item, "manufacturer_data").items()}
-    return frame(address, manufacturer, _hexes(item, "service_data"), name=name, rssi=rssi)
+    return frame(
+        address, manufacturer, _hexes(item, "service_data"), name=name, rssi=rssi, source=source, uuids=_uuids(item)
+    )  # fmt: skip
+
+
+def _value(item: Mapping[str, Any]) -> hub.Frame:
+    """A value read over a connection."""
+    unknown = set(item) - {"address", "characteristic", "value", "fields"}
+    if unknown:
+        raise hub.DecodeError("bad-line", f"unknown key {min(map(str, unknown))!r} beside characteristic")
+    key = str(item["characteristic"])
+    _check_uuid(key)
+    data = {f"characteristic:{service_key(key)}": _hex(item.get("value"), "value")}
+    if "fields" in item:
+        try:
+            data["fields"] = json.dumps(item["fields"]).encode()
+        except (TypeError, ValueError, RecursionError):
+            raise hub.DecodeError("bad-line", "fields is a list of objects") from None
+    return hub.Frame(kind="ble", address=checked_address(item.get("address", NOBODY)), data=data)
+
+
+def speaker(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> str:
+    """The id of a device that speaks in clear.
+
+    Raises DecodeError `clear-but-keyed` when the hub holds a key for it: whoever takes the address of a device that
+    encrypts must not be believed because he chose a format that cannot.
+    """
+    device = f"ble:{frame.address.upper()}"
+    if keys(device) is not None:
+        raise hub.DecodeError("clear-but-keyed", "the device has a key but this frame is not encrypted")
+    return device
 
 
 def checked_address(address: object) -> str:
@@ -133,6 +194,15 @@ def _hexes(item: Mapping[str, Any], section: str) -> dict[str, bytes]:
     return {str(key): _hex(value, f"{section} {key}") for key, value in sections.items()}
 
 
+def _uuids(item: Mapping[str, Any]) -> list[str]:
+    uuids = item.get("service_uuids", [])
+    if not isinstance(uuids, list) or len(uuids) > MAX_RAW:
+        raise hub.DecodeError("bad-line", "service_uuids is a list of UUIDs")
+    for key in uuids:
+        _check_uuid(str(key))
+    return [str(key) for key in uuids]
+
+
 def _hex(value: object, where: str) -> bytes:
     if not isinstance(value, str) or len(value) > 4 * MAX_RAW:
         raise hub.DecodeError("bad-line", f"{where[:NAME]} is a hex text of at most {MAX_RAW} bytes")
@@ -152,6 +222,11 @@ def _company(key: str) -> int:
     return company
 
 
+def is_uuid(text: str) -> bool:
+    """Is it a UUID of 16, 32 or 128 bits, as people write it?"""
+    return _UUID.fullmatch(text) is not None
+
+
 def _check_uuid(key: str) -> None:
-    if not _UUID.fullmatch(key):
+    if not is_uuid(key):
         raise hub.DecodeError("bad-line", f"{key[:NAME]!r} is not a UUID of 16, 32 or 128 bits")

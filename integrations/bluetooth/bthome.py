@@ -19,7 +19,6 @@ counter travels in the proof.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from cryptography.exceptions import InvalidTag
@@ -27,6 +26,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 
 import hub
 from integrations.bluetooth.objects import BUTTON_EVENTS, COMMANDS, METRICS, OBJECTS, SAME, Kind
+from integrations.bluetooth.text import printable
 
 __all__ = ["METRICS", "decode"]
 
@@ -52,7 +52,6 @@ MODELS = {
 """Local name → model. Only exact names of makers: any other name is chosen by a person and may be private."""
 
 _EVENTS = (Kind.BUTTON, Kind.DIMMER)
-_UNPRINTABLE = re.compile(r"[^\S ]|[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
 
 def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded | hub.NeedKey | None:
@@ -179,6 +178,6 @@ def _special(kind: Kind, data: bytes) -> int | bool | str | None:
         opcode = COMMANDS.get(data[0])
         return f"{opcode} {data[1:].hex()}".rstrip() if opcode else None
     try:
-        return _UNPRINTABLE.sub("\ufffd", data.decode()) or None
+        return printable(data.decode()) or None
     except UnicodeDecodeError:
         return None

@@ -1,10 +1,11 @@
-"""Bluetooth adapters through BlueZ: which are there, and scanning with one of them. All the I/O of this integration.
+"""Bluetooth adapters through BlueZ: which are there, and scanning with one of them.
 
 BlueZ is reached over the system D-Bus, at `DBUS_SYSTEM_BUS_ADDRESS` when the environment names it.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Literal, NamedTuple
@@ -15,7 +16,7 @@ from bleak.assigned_numbers import AdvertisementDataType
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakBluetoothNotAvailableError, BleakDBusError, BleakError
-from dbus_fast import BusType, Message, MessageType
+from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 from dbus_fast.errors import AuthError, InvalidAddressError
 
@@ -23,11 +24,21 @@ import hub
 from integrations.bluetooth.intake import Heard
 
 ADAPTER = "org.bluez.Adapter1"
+PROPERTIES = "org.freedesktop.DBus.Properties"
+OBJECTS = "org.freedesktop.DBus.ObjectManager"
+ANSWER_S = 20.0
+ADAPTERS = 16
+"""Adapters whose coming and going is told at once; others are seen at the next look."""
+
 PATTERNS: list[OrPatternLike] = [
+    *(OrPattern(0, AdvertisementDataType.FLAGS, bytes([flags])) for flags in (0x02, 0x04, 0x05, 0x06, 0x1A)),
     OrPattern(0, AdvertisementDataType.SERVICE_DATA_UUID16, b"\xd2\xfc"),  # BTHome v2
+    OrPattern(0, AdvertisementDataType.SERVICE_DATA_UUID16, b"\xaa\xfe"),  # Eddystone
+    OrPattern(0, AdvertisementDataType.SERVICE_DATA_UUID16, b"\x1a\x18"),  # Environmental Sensing
     OrPattern(0, AdvertisementDataType.MANUFACTURER_SPECIFIC_DATA, b"\x99\x04"),  # Ruuvi
 ]
-"""What BlueZ lets through when it scans passively: it demands a list."""
+"""What BlueZ lets through when it scans passively: it demands a list. Nearly every device says its flags (Core
+Specification Supplement, part A §1.3); those of a sensor that does not are named."""
 
 DENIED = ("org.freedesktop.DBus.Error.AccessDenied", "org.freedesktop.DBus.Error.AuthFailed")
 ABSENT = ("org.freedesktop.DBus.Error.ServiceUnknown", "org.freedesktop.DBus.Error.NameHasNoOwner")
@@ -69,26 +80,72 @@ def _refusal(name: str, details: str) -> Exception:
     return hub.NotReady(f"BlueZ refuses: {details or name}")
 
 
-async def adapters() -> list[Adapter]:
-    """The adapters that BlueZ knows, by name. Raises NotReady, AuthFailed."""
-    with explained():
-        bus = MessageBus(bus_type=BusType.SYSTEM)
+class BlueZ:
+    """A connection to the system bus, for what bleak does not tell: which adapters there are, and when that changes.
+
+    `changed` is set when an adapter comes, goes, or is switched on or off.
+    """
+
+    def __init__(self, bus: MessageBus) -> None:
+        self._bus = bus
+        self.changed = asyncio.Event()
+
+    @classmethod
+    @asynccontextmanager
+    async def connected(cls) -> AsyncIterator[BlueZ]:
+        """Raises NotReady, AuthFailed."""
+        with explained():
+            bus = MessageBus(bus_type=BusType.SYSTEM)
         try:
-            await bus.connect()
-            reply = await bus.call(
-                Message(
-                    destination="org.bluez",
-                    path="/",
-                    interface="org.freedesktop.DBus.ObjectManager",
-                    member="GetManagedObjects",
-                )
-            )
+            with explained():
+                await bus.connect()
+            yield cls(bus)
         finally:
             bus.disconnect()
-    if reply.message_type is MessageType.ERROR:
-        raise _refusal(reply.error_name or "", str(reply.body[0]) if reply.body else "")
-    found = (_adapter(path, interfaces[ADAPTER]) for path, interfaces in reply.body[0].items() if ADAPTER in interfaces)
-    return sorted(found)
+
+    async def watch(self) -> None:
+        """Let `changed` follow the adapters. Raises NotReady, AuthFailed."""
+        self._bus.add_message_handler(self._heed)
+        signals = [
+            f"interface='{PROPERTIES}',member='PropertiesChanged',arg0='{ADAPTER}'",
+            "sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0='org.bluez'",
+            # by name, so that this connection is not told of each device that comes
+            *(f"interface='{OBJECTS}',arg0path='/org/bluez/hci{number}'" for number in range(ADAPTERS)),
+        ]
+        for rule in signals:
+            await self._call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "AddMatch", rule)
+
+    def _heed(self, message: Message) -> None:
+        if message.message_type is MessageType.SIGNAL:
+            self.changed.set()
+
+    async def adapters(self) -> list[Adapter]:
+        """The adapters that BlueZ knows, by name. Raises NotReady, AuthFailed."""
+        objects = await self._call("org.bluez", "/", OBJECTS, "GetManagedObjects")
+        return sorted(
+            _adapter(path, interfaces[ADAPTER]) for path, interfaces in objects.items() if ADAPTER in interfaces
+        )
+
+    async def power(self, adapter: str, on: bool) -> None:
+        """Switch an adapter on or off. Raises NotReady, AuthFailed."""
+        await self._call(
+            "org.bluez", f"/org/bluez/{adapter}", PROPERTIES, "Set", ADAPTER, "Powered", Variant("b", on),
+            signature="ssv",
+        )  # fmt: skip
+
+    async def _call(
+        self, destination: str, path: str, interface: str, member: str, *body: Any, signature: str = ""
+    ) -> Any:
+        message = Message(
+            destination=destination, path=path, interface=interface, member=member,
+            signature=signature or "s" * len(body), body=list(body),
+        )  # fmt: skip
+        with explained():
+            async with _patience():
+                reply = await self._bus.call(message)
+        if reply.message_type is MessageType.ERROR:
+            raise _refusal(reply.error_name or "", str(reply.body[0]) if reply.body else "")
+        return reply.body[0] if reply.body else None
 
 
 def _adapter(path: str, properties: dict[str, Any]) -> Adapter:
@@ -104,23 +161,28 @@ def _adapter(path: str, properties: dict[str, Any]) -> Adapter:
     )
 
 
-def choose(wanted: Sequence[str], present: Sequence[Adapter]) -> list[str]:
-    """The names to scan with: the wanted ones, or every one that can. Raises NotReady that says what is missing."""
+def usable(wanted: Sequence[str], present: Sequence[Adapter]) -> list[str]:
+    """The names of the adapters that can scan now, of the wanted ones, or of all."""
+    able = [adapter.name for adapter in present if adapter.central and adapter.powered]
+    return [name for name in able if not wanted or name in wanted]
+
+
+def complaint(wanted: Sequence[str], present: Sequence[Adapter]) -> str:
+    """Why an adapter that is wanted cannot scan, or why none can; "" when nothing is wrong."""
     if not present:
-        raise hub.NotReady("no Bluetooth adapter is plugged in")
+        return "no Bluetooth adapter is plugged in"
     by_name = {adapter.name: adapter for adapter in present}
     for name in wanted:
         adapter = by_name.get(name)
         if adapter is None:
-            raise hub.NotReady(f"no Bluetooth adapter {name}; here are: {', '.join(by_name)}")
+            return f"no Bluetooth adapter {name}; here are: {', '.join(by_name)}"
         if not adapter.central:
-            raise hub.NotReady(f"the Bluetooth adapter {name} cannot scan for Bluetooth LE")
+            return f"the Bluetooth adapter {name} cannot scan for Bluetooth LE"
         if not adapter.powered:
-            raise hub.NotReady(f"the Bluetooth adapter {name} is off: bluetoothctl power on, rfkill unblock bluetooth")
-    usable = list(wanted) or [adapter.name for adapter in present if adapter.central and adapter.powered]
-    if not usable:
-        raise hub.NotReady(f"no Bluetooth adapter is on and able to scan: {', '.join(by_name)}")
-    return usable
+            return f"the Bluetooth adapter {name} is off: bluetoothctl power on, rfkill unblock bluetooth"
+    if not usable(wanted, present):
+        return f"no Bluetooth adapter is on and able to scan: {', '.join(by_name)}"
+    return ""
 
 
 @asynccontextmanager
@@ -140,6 +202,7 @@ async def scanning(
                 advertisement.rssi if advertisement.rssi != -127 else None,  # bleak's word for "unknown"
                 adapter,
                 properties.get("AddressType") == "random",
+                uuids=advertisement.service_uuids,
             )
         )
 
@@ -148,7 +211,8 @@ async def scanning(
             scanner = BleakScanner(detected, scanning_mode=mode, bluez={"adapter": adapter, "or_patterns": PATTERNS})
         else:
             scanner = BleakScanner(detected, scanning_mode=mode, bluez={"adapter": adapter})
-        await scanner.start()
+        async with _patience():
+            await scanner.start()
     try:
         yield
     finally:
@@ -157,5 +221,16 @@ async def scanning(
 
 async def _stop(scanner: BleakScanner) -> None:
     # the adapter, BlueZ or the bus may have gone first: then nothing is left to stop
-    with suppress(BleakError, OSError, EOFError, AssertionError):
-        await scanner.stop()
+    with suppress(BleakError, OSError, EOFError, AssertionError, hub.NotReady):
+        async with _patience():
+            await scanner.stop()
+
+
+@asynccontextmanager
+async def _patience() -> AsyncIterator[None]:
+    """A bluetoothd that hangs answers no call, and D-Bus waits for ever."""
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            yield
+    except TimeoutError:
+        raise hub.NotReady(f"BlueZ has not answered for {ANSWER_S:.0f} s: systemctl restart bluetooth") from None

@@ -29,6 +29,7 @@ from collections.abc import Callable
 from typing import Any
 
 import hub
+from integrations.bluetooth import advert
 
 __all__ = ["METRICS", "decode"]
 
@@ -71,13 +72,14 @@ Said = tuple[Values, int | None, bytes]  # readings, sequence number, address or
 
 
 def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded | None:
-    """Read one advertisement. None when it holds no Ruuvi data. `keys` is not asked: the formats have none.
+    """Read one advertisement. None when it holds no Ruuvi data.
 
-    Raises DecodeError: `truncated`, `unsupported-format`, `address-mismatch`.
+    Raises DecodeError: `clear-but-keyed`, `truncated`, `unsupported-format`, `address-mismatch`.
     """
     data = frame.data.get(COMPANY)
     if data is None:
         return None
+    device = advert.speaker(frame, keys)
     if not data:
         raise hub.DecodeError("truncated", "no format byte")
     try:
@@ -90,9 +92,7 @@ def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded
     if address.strip(b"\xff") and not frame.address.replace(":", "").upper().endswith(address.hex().upper()):
         raise hub.DecodeError("address-mismatch", "the address inside the payload is not the sender's")
     scheme = "ruuvi" if data[0] in (3, 5, 0xC5) else f"ruuvi-{data[0]:x}"
-    return hub.Decoded(
-        device=f"ble:{frame.address.upper()}", values=values, proof=hub.Proof(scheme, sequence, False), model=model
-    )
+    return hub.Decoded(device=device, values=values, proof=hub.Proof(scheme, sequence, False), model=model)
 
 
 def _air(temperature: int, humidity: int, pressure: int) -> Values:

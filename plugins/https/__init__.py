@@ -23,6 +23,7 @@ KEEP_S = 330.0
 """An idle connection is kept this long: on a metered line a message leaves every 300 s, and a TLS handshake with
 certificates costs more than the message."""
 _MAX_EXPLANATION = 300
+_UNSAID = ("Accept", "Accept-Encoding", "User-Agent")  # 100 bytes a message, and nobody there asks
 
 
 class Https(hub.Config):
@@ -54,7 +55,12 @@ async def run(config: Https, uplink: hub.Uplink) -> None:
     messages = uplink.messages()
 
     async with aiohttp.ClientSession(
-        base_url=f"{base}/", connector=connector, timeout=timeout, proxy=proxy, cookie_jar=aiohttp.DummyCookieJar()
+        base_url=f"{base}/",
+        connector=connector,
+        timeout=timeout,
+        proxy=proxy,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=_UNSAID,
     ) as http:
 
         async def carry(message: hub.Message) -> None:

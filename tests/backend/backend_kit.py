@@ -42,13 +42,15 @@ class Sender:
         self.public = self.identity.public_key().public_bytes_raw()
         self.hub = hub_id(self.public)
         self.trust = owner.trust
+        self.states = 0
 
     def segment(self, **more: Any) -> Segment:
         return Segment(**{"hub": self.hub, "identity": self.identity, "trust": self.trust, **more})
 
     def state(self, segment: Segment | None = None, stream: str = READINGS, **more: Any) -> bytes:
         streams = {stream: (segment.run, segment.next_seq - 1, segment.last_digest)} if segment is not None else {}
-        told = {"hub": self.hub, "boot": bytes(16), "nonce": b"n" * 16, "streams": streams, **more}
+        self.states += 1
+        told = {"hub": self.hub, "boot": bytes(16), "nonce": b"n" * 16, "n": self.states, "streams": streams, **more}
         return sign_state(State(**told), self.identity)
 
 

@@ -11,7 +11,7 @@ import pytest
 from conftest import token_for
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from backend import api, gate, ingest, server
+from backend import api, gate, ingest, nonces, server, states
 from backend import owner as owners
 from backend.conformance import Result, run_suite
 from backend.server import Running, serving
@@ -85,7 +85,7 @@ def certificates_unchecked(patch: pytest.MonkeyPatch) -> None:
 
 def need_never_said(patch: pytest.MonkeyPatch) -> None:
     real = ingest.pack_reply
-    patch.setattr(ingest, "pack_reply", lambda acks, need: real(acks, ()))
+    patch.setattr(ingest, "pack_reply", lambda acks, need, trust: real(acks, (), trust))
 
 
 def a_bad_record_ends_the_message(patch: pytest.MonkeyPatch) -> None:
@@ -134,6 +134,36 @@ def damage_is_passed_over(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ingest, "unpack_message", unpack)
 
 
+def old_states_are_news(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(states.States, "_taken_at", lambda self, hub: -1.0)
+
+
+def numbers_decide_alone(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(states.States, "_taken_at", lambda self, hub: float("inf"))
+
+
+def trust_is_never_handed_over(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(states.States, "owes", lambda self, state, version, now: False)
+
+
+def anybody_is_certified(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(api, "verify", lambda public, signed, signature: None)
+
+
+def no_nonce_is_asked_of_a_renewal(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(nonces.Nonces, "check", lambda self, nonce: None)
+
+
+def a_lapsed_certificate_locks_out(patch: pytest.MonkeyPatch) -> None:
+    real = api.Api.renew
+
+    async def renew(self: Any, request: Any) -> Any:
+        api._of_path(request)
+        return await real(self, request)
+
+    patch.setattr(api.Api, "renew", renew)
+
+
 @pytest.mark.parametrize(
     ("twin", "caught"),
     [
@@ -150,6 +180,12 @@ def damage_is_passed_over(patch: pytest.MonkeyPatch) -> None:
         (tls_1_2, {"TLS 1.2"}),
         (n_stands_still, {"higher number n"}),
         (damage_is_passed_over, {"was cut"}),
+        (old_states_are_news, {"comes again"}),
+        (numbers_decide_alone, {"was set back"}),
+        (trust_is_never_handed_over, {"newest TRUST"}),
+        (anybody_is_certified, {"another identity's signature"}),
+        (no_nonce_is_asked_of_a_renewal, {"a nonce that the backend did not make"}),
+        (a_lapsed_certificate_locks_out, {"without the former one"}),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from backend import owner as owners
 from backend import pki, recipient
+from backend.keyfiles import owner_root
 from hub.enrolment import make_csr
 from hub.errors import ConfigError, DecodeError
-from hub.trust import fingerprint, read_trust
+from hub.trust import read_trust
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def test_trust_names_two_recipients_the_ack_key_and_every_name(directory: Path) 
     assert [(e.host, e.port) for e in trust.egress] == [("localhost", 4433), ("127.0.0.1", 4433), ("::1", 4433)]
     assert set(made.recipients) == {trust.recipients[0].kid}
     assert recipient.load(directory / "recovery.key").kid == trust.recipients[1].kid
-    assert fingerprint(owners._load_root(directory).public).hex() == made.settings.root
+    assert owner_root(directory / "root", made.settings.root)
 
 
 def test_everything_private_is_for_the_owner_alone(directory: Path) -> None:

@@ -1,20 +1,20 @@
 """Damage to the directory of a stopped hub; then it starts, and what the backend holds must equal what was destroyed.
 
 One directory is filled by several lives while the backend is away, and kept. Each case works on a copy: the truth is
-which records' bytes were changed; the backend must have every other record, and know of each destroyed one, by a GAP
-or, for numbers that only a later epoch names, as a hole.
+which records' bytes were changed. The backend must have every other record; its table of gaps must name exactly the
+destroyed numbers, with their readings; its table of forks must be empty. Cases that this process can afford by the
+thousand, on the buffer alone, are in tests/hub/buffer/test_recovery.py.
 """
 
 from __future__ import annotations
 
 import random
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rig import Rig, Verdict
+from rig import Rig, Verdict, until
 
 from hub.buffer import frame
 from hub.buffer.segment import MAGIC, SegmentName
@@ -117,11 +117,18 @@ def remove_closed(folder: Path, segments: list[Segment], rng: random.Random) -> 
 
 
 def swap(folder: Path, segments: list[Segment], rng: random.Random) -> Truth:
-    """Two files under each other's names: neither can be believed."""
-    one, other = rng.sample(segments[:-1], 2)
+    """Two files under each other's names: each says itself which one it is."""
+    one, other = rng.sample(segments, 2)
     (folder / str(one.name)).write_bytes(other.data)
     (folder / str(other.name)).write_bytes(one.data)
-    return Truth(one.numbers() | other.numbers())
+    return Truth()
+
+
+def overwrite(folder: Path, segments: list[Segment], rng: random.Random) -> Truth:
+    """One closed file is a copy of another: what it held is gone."""
+    one, other = rng.sample(segments[:-1], 2)
+    (folder / str(one.name)).write_bytes(other.data)
+    return Truth(one.numbers())
 
 
 def duplicate_last(folder: Path, segments: list[Segment], rng: random.Random) -> Truth:
@@ -139,6 +146,26 @@ def duplicate_any(folder: Path, segments: list[Segment], rng: random.Random) -> 
     return Truth()
 
 
+def all_at_once(folder: Path, segments: list[Segment], rng: random.Random) -> Truth:
+    """One closed segment missing, one flipped, one zeroed under the name of another, one cut; the last one torn, and
+    there twice."""
+    gone, flipped, one, other, short, *_ = rng.sample(segments[:-1], 5)
+    last, truth = segments[-1], Truth(gone.numbers())
+    (folder / str(gone.name)).unlink()
+    truth.destroyed |= flip(folder, [flipped], rng).destroyed
+    truth.destroyed |= zero_block(folder, [one], rng).destroyed
+    zeroed = (folder / str(one.name)).read_bytes()
+    (folder / str(one.name)).write_bytes(other.data)
+    (folder / str(other.name)).write_bytes(zeroed)
+    if one.destroyed(zeroed) == one.numbers():  # nobody can tell which one it was, so that both names are taken for it
+        truth.unknowable |= one.numbers() | other.numbers()
+    truth.destroyed |= truncate_closed(folder, [short, last], rng).destroyed
+    torn = last.data + frame.pack_header(frame.BLOCK, 900, readings=9, seq=1 << 20, total=1, commit_s=1) + b"begun"
+    (folder / str(last.name)).write_bytes(torn)
+    (folder / str(last.name._replace(number=last.name.number + 1))).write_bytes(last.data)
+    return truth
+
+
 def stray(folder: Path, segments: list[Segment], rng: random.Random) -> Truth:
     """Copies under names that are no segment's."""
     (folder / f"{segments[0].name}.bak").write_bytes(segments[0].data)
@@ -147,28 +174,33 @@ def stray(folder: Path, segments: list[Segment], rng: random.Random) -> Truth:
 
 
 CASES: tuple[Case, ...] = (
-    flip_in_last_record, flip, zero_block, remove_closed, flip_in_header, truncate_closed, swap, duplicate_last,
-    duplicate_any, stray, truncate_last,
+    all_at_once, flip_in_last_record, remove_closed, swap, zero_block, flip_in_header, truncate_closed, duplicate_any,
+    flip, overwrite, truncate_last, duplicate_last, stray,
 )  # fmt: skip
 
 
-def damaged_directory(root: Path, runs: int, seed: int, cases: tuple[Case, ...] = CASES) -> Verdict:
+def damaged_directory(
+    root: Path, runs: int, seed: int, cases: tuple[Case, ...] = CASES, options: tuple[str, ...] = ()
+) -> Verdict:
+    """So many cases, each kind in turn."""
     rng = random.Random(seed)
-    rig = Rig(root)
+    rig = Rig(root, generator=options)
     try:
         rig.kill(rig.backend)
-        for rate in (300.0, 6000.0, 300.0, 300.0):
-            rig.start_hub(rate)
-            rig.wait_durable(8)
-            time.sleep(4.0 if rate > 1000 else 0.2)
+        folder = rig.state / "buffer" / "readings"
+        for fast in (False, True, False, False):  # the second fills several segments
+            rig.start_hub(1000.0 if fast else 300.0, options=["--bulky", "--per-durable", "50"] if fast else [])
+            rig.wait_durable(4 if fast else 8)
+            if fast:
+                until(lambda: len(list(folder.glob("*.seg"))) >= 4, 60.0, lambda: f"no segment fills: {rig.logs()}")
             rig.kill(rig.hub)
         kept = [(rig.state, root / "kept-state"), (rig.backend_dir, root / "kept-backend")]
         for place, copy in kept:
             shutil.copytree(place, copy, ignore=shutil.ignore_patterns("hub.sock"))
         journal = rig.journal.read_bytes()
-        folder = rig.state / "buffer" / "readings"
         segments = [Segment.read(path) for path in sorted(folder.glob("*.seg"))]
-        total = Verdict("damaged directory", runs, 0, 0, 0, 0, 0, 0, 0, may_declare=True)
+        total = Verdict("", runs, 0, 0, 0, 0, 0, 0, 0, may_declare=True)
+        slowest = 0.0
         for n in range(runs):
             for place, copy in kept:
                 shutil.rmtree(place)
@@ -178,11 +210,20 @@ def damaged_directory(root: Path, runs: int, seed: int, cases: tuple[Case, ...] 
             truth = case(folder, segments, rng)
             rig.start_backend()
             rig.settle(30.0)
+            slowest = max(slowest, rig.started_s)
             for line in _judge(rig, case.__name__, truth, segments, total):
                 print(f"{line}, seed {seed}, case {n}", flush=True)
+        total.fault = f"damaged directory of {len(segments)} segments (slowest start {slowest:.1f} s)"
         return total
     finally:
         rig.close()
+
+
+def twin_without_manifest(root: Path, runs: int, seed: int) -> Verdict:
+    """A hub that does not remember what its closed segments held cannot say what vanished with one."""
+    verdict = damaged_directory(root, runs, seed, (remove_closed,), ("--forgetful",))
+    verdict.fault = f"twin: {verdict.fault}, forgotten"
+    return verdict
 
 
 def _judge(rig: Rig, case: str, truth: Truth, segments: list[Segment], total: Verdict) -> Iterator[str]:
@@ -193,32 +234,27 @@ def _judge(rig: Rig, case: str, truth: Truth, segments: list[Segment], total: Ve
             "SELECT t.run, c.seq FROM records c JOIN streams t ON t.id = c.stream WHERE t.stream = 'readings'"
         )
     }
-    gaps = rig.sql("SELECT run, first, last, readings FROM gaps WHERE stream = 'readings'")
+    gaps = rig.sql("SELECT DISTINCT run, first, last, readings FROM gaps WHERE stream = 'readings'")
     declared = {(run.hex(), seq) for run, first, last, _ in gaps for seq in range(first, last + 1)}
-    known = declared | {
-        (run.hex(), seq)
-        for run, announced in rig.sql("SELECT run, announced FROM streams WHERE stream = 'readings'")
-        for seq in range(1, announced + 1)
-    }
     readings = {
         (segment.name.run.hex(), head.seq): head.readings
         for segment in segments for head in segment.records if head.kind in frame.NUMBERED
     }  # fmt: skip
-    everything = set(readings)
-    lost = everything - truth.destroyed - truth.unknowable - records
-    silent = truth.destroyed - records - known
+    lost = readings.keys() - truth.destroyed - truth.unknowable - records
+    silent = truth.destroyed - truth.unknowable - declared
     false = declared - truth.destroyed - truth.unknowable
     count = sum(gap[3] for gap in gaps) - sum(readings.get(number, 0) for number in declared)
     verdict = rig.verdict(case, 1, may_declare=True)
     total.emitted += verdict.emitted
     total.durable += verdict.durable
     total.stored += verdict.stored
-    total.declared += len(declared)
+    total.declared += sum(gap[3] for gap in gaps)
     total.lost += len(lost) + len(silent)
     total.twice += verdict.twice
     total.wrong += verdict.wrong + len(false) + (count != 0)
     if lost or silent or false or count or verdict.wrong or verdict.twice:
         yield (
-            f"{case}: intact and not delivered {len(lost)}, destroyed and not known {len(silent)}, declared and intact "
-            f"{len(false)}, readings declared beyond the truth {count}, wrong {verdict.wrong}, twice {verdict.twice}"
+            f"{case}: intact and not delivered {len(lost)}, destroyed and not declared {len(silent)}, declared and "
+            f"intact {len(false)}, readings declared beyond the truth {count}, wrong {verdict.wrong}, "
+            f"twice {verdict.twice}"
         )

@@ -1,6 +1,7 @@
 """A hub process whose only source is a generator that writes down what it says before it says it.
 
-    python generator.py CONFIG JOURNAL [READINGS_PER_S] [--undated] [--same-run]
+    python generator.py CONFIG JOURNAL [REPORTS_PER_S] [--undated] [--burst N] [--per-durable N] [--bulky]
+                                                       [--quick] [--same-run] [--believe] [--forgetful]
 
 The journal is the oracle:
 
@@ -10,8 +11,12 @@ The journal is the oracle:
     refused N    emit(durable=True) raised: not durable, kept in memory, tried again
 
 Written with one call each to an O_APPEND descriptor, it survives kill -9 of this process. writev, so that a fault on
-"the nth write" hits the hub and not its oracle. Everything else is the real hub, unless an
-option says how it is broken: --same-run keeps the run id of the last segment found, as a hub must not.
+"the nth write" hits the hub and not its oracle. --burst: so many reports first, as fast as they are taken, then each is
+durable; --per-durable: every nth is emitted durable (10); --bulky: each has a text that does not compress.
+
+Everything else is the real hub, except that --quick lets it tell its state every second instead of 30, and unless an
+option says how it is broken, as a hub must not be: --same-run keeps the run id of the last segment found, --believe
+takes every ack for true, --forgetful does not look for the segments that it once closed.
 """
 
 from __future__ import annotations
@@ -27,6 +32,7 @@ import types
 from pathlib import Path
 from unittest import mock
 
+import msgspec
 from rig import BASE  # a script: its own folder is on the path
 
 import hub
@@ -34,7 +40,9 @@ from hub.app import Settings, serve
 from hub.buffer.journal import Journal
 from hub.buffer.segment import SegmentName
 from hub.errors import StorageError
+from hub.lp import unlp
 from hub.registry import Plugin, Registry
+from hub.wire import Ack
 
 DEVICE = "faults:generator"
 PER_DURABLE = 10
@@ -45,7 +53,10 @@ def last_number(journal: Path) -> int:
     return max((int(line.split()[1]) for line in lines if line.startswith(b"emit ") and len(line) > 5), default=0)
 
 
-def plugin(journal: Path, per_second: float, undated: bool) -> types.ModuleType:
+def plugin(options: argparse.Namespace) -> types.ModuleType:
+    journal, per_second, undated = options.journal, options.per_second, options.undated
+    burst, per_durable = options.burst, options.per_durable
+
     class Generator(hub.Config):
         pass
 
@@ -57,13 +68,16 @@ def plugin(journal: Path, per_second: float, undated: bool) -> types.ModuleType:
             os.writev(fd, [" ".join([word, *map(str, numbers)]).encode() + b"\n"])
 
         note("life", n)
-        began, first = time.monotonic(), n
+        start, first, began = n, n + burst, time.monotonic()
         while True:
             n += 1
             note("emit", n, *([round(time.monotonic() * 1000)] if undated else []))
-            durable = n % PER_DURABLE == 0
+            durable = n % per_durable == 0 or n > first > start
             at = None if undated else BASE + n
-            report = hub.Report(device=DEVICE, values={"uptime": n, "duration": n % 1000}, time=at)
+            values: dict[str, int | str] = {"uptime": n, "duration": n % 1000}
+            if options.bulky:
+                values["firmware"] = os.urandom(200).hex()
+            report = hub.Report(device=DEVICE, values=values, time=at)
             try:
                 await session.emit(report, durable=durable)
             except StorageError:
@@ -71,8 +85,10 @@ def plugin(journal: Path, per_second: float, undated: bool) -> types.ModuleType:
             else:
                 if durable:
                     note("durable", n)
+            if n == first:
+                began = time.monotonic()
             ahead = (n - first) / per_second - (time.monotonic() - began)
-            if ahead > 0:
+            if n > first and ahead > 0:
                 await asyncio.sleep(ahead)
 
     module = types.ModuleType("faults_generator")
@@ -92,22 +108,41 @@ def found_run(config: Path) -> bytes | None:
     return max(names).run if names else None
 
 
+def believe(blob: bytes, trust: object) -> tuple[Ack, bytes]:
+    """An ack's content, whoever signed it."""
+    _, payload, kid, _ = unlp(blob)
+    return msgspec.msgpack.decode(payload, type=Ack), kid
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("config", type=Path)
     parser.add_argument("journal", type=Path)
     parser.add_argument("per_second", type=float, nargs="?", default=500.0)
     parser.add_argument("--undated", action="store_true")
+    parser.add_argument("--burst", type=int, default=0)
+    parser.add_argument("--per-durable", type=int, default=PER_DURABLE)
+    parser.add_argument("--bulky", action="store_true")
+    parser.add_argument("--quick", action="store_true")
     parser.add_argument("--same-run", action="store_true")
+    parser.add_argument("--believe", action="store_true")
+    parser.add_argument("--forgetful", action="store_true")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    module = plugin(options.journal, options.per_second, options.undated)
+    module = plugin(options)
     sys.modules[module.__name__] = module
     registry = Registry.discover()
     entry = importlib.metadata.EntryPoint("faults", module.__name__, "hub.plugins")
     registry.plugins["faults"] = Plugin("faults", "ilot", "0", entry)
     if options.same_run and (run := found_run(options.config)) is not None:
         mock.patch("hub.buffer.buffer.Journal", lambda *a, **more: Journal(*a, **{**more, "run": run})).start()
+    if options.quick:
+        mock.patch("hub.link.core.STATE_S", 1.0).start()
+    if options.forgetful:
+        mock.patch("hub.buffer.manifest.Manifest.check", return_value=[]).start()
+    if options.believe:
+        mock.patch("hub.delivery.acceptance.read_ack", believe).start()
+        mock.patch("hub.delivery.acceptance.Acceptance.judge", return_value=None).start()
     asyncio.run(serve(Settings(config=options.config), registry, ready=lambda facts: print("ready", flush=True)))
 
 

@@ -14,7 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ BEHIND = "127.0.0.2"
 """Where the backend listens when a proxy stands before it."""
 
 GENERATOR = Path(__file__).with_name("generator.py")
+BENT = Path(__file__).with_name("bent.py")
 
 CONFIG = """\
 hub: {{name: faults, site: rig, state_dir: {state}}}
@@ -111,6 +112,7 @@ class Rig:
         self.state = state or root / "state"
         self.backend_dir = root / "backend"
         self.generator = generator
+        self.started_s = 0.0  # how long the last start took
         self._port = 0
         self._host = BEHIND if proxy is not None else "127.0.0.1"
         self.hub: subprocess.Popen[bytes] | None = None
@@ -125,9 +127,11 @@ class Rig:
 
     # -- processes --------------------------------------------------------------------------------------------------
 
-    def start_backend(self) -> str:
+    def start_backend(self, bent: Sequence[str] = ()) -> str:
+        """`bent`: what of it is bent in this process, see bent.py."""
         where = ["--host", self._host, "--port", str(self._port)]
-        command = [sys.executable, "-m", "hub", "backend", "run", str(self.backend_dir), *where, "--json"]
+        program = [str(BENT), *bent, "--"] if bent else ["-m", "hub"]
+        command = [sys.executable, *program, "backend", "run", str(self.backend_dir), *where, "--json"]
         self.backend = self._start(command, "backend")
         url: str = json.loads(self._line(self.backend))["url"].rstrip("/")
         self._port = int(url.rpartition(":")[2])
@@ -144,9 +148,11 @@ class Rig:
     ) -> subprocess.Popen[bytes]:
         """One life of the hub; `prefix` is a command that runs it, strace for instance."""
         command = [sys.executable, str(GENERATOR), str(self.config), str(self.journal), str(per_second)]
+        began = time.monotonic()
         self.hub = self._start([*prefix, *command, *self.generator, *options], "hub", environment)
         if wait:
             self._line(self.hub)
+            self.started_s = time.monotonic() - began
         return self.hub
 
     def kill(self, process: subprocess.Popen[bytes] | None) -> None:
@@ -240,17 +246,22 @@ class Rig:
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
         """Ask the backend's database, by SQLite itself."""
+        return list(self.rows(statement))
+
+    def rows(self, statement: str) -> Iterator[tuple[Any, ...]]:
+        """The same, row by row: a week is five million of them."""
         with contextlib.closing(sqlite3.connect(f"file:{self.backend_dir / 'backend.db'}?mode=ro", uri=True)) as db:
-            return db.execute(statement).fetchall()
+            yield from db.execute(statement)
 
     def verdict(self, fault: str, runs: int, *, may_declare: bool = False) -> Verdict:
         """Count, from the journal and the database alone. `n` is told by both metrics of its report and by its
         time, so that a value that moved to another report is seen as wrong; so are forks, forgeries, records that
         cannot be read, and numbers that do not rise within a run."""
         emitted, promised = self.numbers(b"emit"), self.promised()
-        rows = self.sql(
+        rows = self.rows(
             "SELECT s.metric, r.time, r.value, c.stream FROM readings r JOIN series s ON s.id = r.series"
-            " JOIN records c ON c.id = r.origin / 4096 WHERE s.place = 'generator' ORDER BY c.stream, c.seq, r.origin"
+            " JOIN records c ON c.id = r.origin / 4096 WHERE s.place = 'generator'"
+            " AND s.metric IN ('uptime', 'duration') ORDER BY c.stream, c.seq, r.origin"
         )
         declared = self.sql("SELECT coalesce(sum(readings), 0) FROM gaps")[0][0]
         wrong = self.sql("SELECT (SELECT count(*) FROM forks) + (SELECT count(*) FROM quarantine)")[0][0]
@@ -264,10 +275,11 @@ class Rig:
             wrong += last.get((metric, stream), 0) >= n
             last[metric, stream] = n
         lost = sum(len(promised - set(numbers)) for numbers in seen.values())
+        stored = sum(len(numbers) for numbers in seen.values())
         twice = sum(len(numbers) - len(set(numbers)) for numbers in seen.values())
         if may_declare:
             lost = max(0, lost - declared)
-        return Verdict(fault, runs, len(emitted), len(promised), len(rows), lost, twice, wrong, declared, may_declare)
+        return Verdict(fault, runs, len(emitted), len(promised), stored, lost, twice, wrong, declared, may_declare)
 
     def number(self, metric: str, at: int, value: float) -> int:
         """Which report a row belongs to, by its time."""

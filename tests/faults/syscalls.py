@@ -31,30 +31,37 @@ def inject(log: Path, call: str, what: str, when: str) -> list[str]:
     ]  # fmt: skip
 
 
-def count_calls(rig: Rig, calls: Sequence[str] = CALLS) -> dict[str, int]:
-    """How many of each call the busiest thread makes in one life: strace counts per thread."""
+def count_calls(rig: Rig, calls: Sequence[str] = CALLS) -> list[tuple[str, int]]:
+    """The places of one life: (call, n) when some thread's nth such call is about a file of the state directory, and
+    no thread's is about anything else. strace counts per thread, so that each thread that comes that far meets it."""
     log = rig.root / "strace.count"
     trace = ",".join(calls)
-    rig.start_hub(prefix=[needs.strace(), "-f", "-qq", "--seccomp-bpf", "-o", str(log), "-e", f"trace={trace}"])
+    rig.start_hub()
+    rig.wait_durable(3)
+    rig.kill(rig.hub)  # the first life makes files that later ones find
+    rig.start_hub(prefix=[needs.strace(), "-f", "-qq", "-y", "--seccomp-bpf", "-o", str(log), "-e", f"trace={trace}"])
     rig.wait_durable(_LIFE)
     time.sleep(0.3)
     rig.kill(rig.hub)
-    found = [match.groups() for line in log.read_text().splitlines() if (match := _LINE.match(line))]
-    most: dict[str, int] = {}
-    for (_, call), count in Counter(found).items():
-        most[call] = max(most.get(call, 0), count)
-    return most
+    made: Counter[tuple[str, str]] = Counter()
+    places, elsewhere = set(), set()
+    for line in log.read_text().splitlines():
+        if match := _LINE.match(line):
+            thread, call = match.groups()
+            made[thread, call] += 1
+            (places if str(rig.state) in line else elsewhere).add((call, made[thread, call]))
+    places -= elsewhere
+    missing = {"write", "fdatasync", "fsync"} - {call for call, _ in places}
+    if missing & set(calls):
+        raise RuntimeError(f"the counting life made no {', '.join(sorted(missing))}: {sorted(places)}")
+    return sorted(places)
 
 
 def kill_at_each_call(root: Path, runs: int, seed: int) -> Verdict:
     """One life per place, spread over all places when there are more of them than `runs`."""
     rig = Rig(root)
     try:
-        most = count_calls(rig)
-        missing = {"write", "fdatasync", "fsync", "unlink"} - set(most)
-        if missing:
-            raise RuntimeError(f"the counting life made no {', '.join(sorted(missing))}: {most}")
-        places = [(call, n) for call, count in most.items() for n in range(1, count + 1)]
+        places = count_calls(rig)
         if runs < len(places):
             places = random.Random(seed).sample(places, runs)
         elif runs > len(places):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -9,12 +10,30 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from needs import Missing
 from run import ROWS, Row
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.short], ids=lambda row: row.fault.__name__)
 def test_a_fault_breaks_no_promise_and_a_twin_is_caught(row: Row, tmp_path: Path) -> None:
-    verdict = row.fault(tmp_path, row.short, 20260101)
+    try:
+        verdict = row.fault(tmp_path, row.short, 20260101)
+    except Missing as reason:
+        pytest.skip(f"not run: {reason}")
     print(verdict)
-    assert verdict.durable > 20, "the rig itself must have worked"
+    assert verdict.durable >= 10, "the rig itself must have worked"
     assert verdict.held is not row.twin, str(verdict)
+
+
+def test_the_page_names_every_row_and_no_other() -> None:
+    page = Path(__file__).with_name("README.md").read_text()
+    table = page[page.index("| fault |") : page.index("`wrong_clocks` and `two_hubs` have")]
+    assert set(re.findall(r"`([a-z_]+)`", table)) == {row.fault.__name__ for row in ROWS}
+
+
+def test_every_row_stands_under_a_promise_and_no_promise_names_another() -> None:
+    page = Path(__file__).parents[2] / "docs" / "explanation" / "promises.md"
+    said = re.findall(r"^- Faults: (.*?)(?=^[-#]|\Z)", page.read_text(), re.MULTILINE | re.DOTALL)
+    kills = {"kill_hub", "kill_backend"}  # there by the names of their tests
+    named = {name for faults in said for name in re.findall(r"`([a-z_]+)`", faults)}
+    assert named == {row.fault.__name__ for row in ROWS} - kills

@@ -45,6 +45,8 @@ def test_a_new_key_starts_over_and_the_old_key_keeps_its_floor():
 def test_trust_belongs_to_the_path():
     assert trust_class(Proof("bthome-ccm", 7, True), protected=False) is TrustClass.A
     assert trust_class(Proof("bthome-ccm", None, True), protected=False) is TrustClass.B
+    assert trust_class(Proof("lorawan-1.0", 7, True), protected=False) is TrustClass.A
+    assert trust_class(Proof("lorawan-1.0-abp", 7, True), protected=False) is TrustClass.B
     assert trust_class(Proof("oms-5", sealed=True), protected=False) is TrustClass.B
     assert trust_class(Proof("wmbus-ctr", 7, sealed=True), protected=False) is TrustClass.B
     assert trust_class(Proof("modbus"), protected=True) is TrustClass.B

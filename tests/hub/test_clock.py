@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from hub.clock import BUILD_FLOOR, SystemClock
+from hub.clock import AGREE_S, BUILD_FLOOR, SystemClock
 
 FAR = 4_000_000_000.0  # the year 2096
 
@@ -69,3 +72,108 @@ def test_a_floor_remembered_while_the_clock_ran_ahead_does_not_lock_the_hub_out_
     assert not clock.sure()
     clock.told(BUILD_FLOOR + 2000, 0.2)
     assert clock.sure()
+
+
+# -- the floor: what a clock that ran ahead may do to the years after it
+
+DAY = 86_400.0
+
+
+def process(memory: Any) -> SystemClock:
+    """The clock of a new process, with what the one before it remembered."""
+    clock = SystemClock()
+    clock.recall(memory)
+    return clock
+
+
+def test_one_boot_in_the_far_future_does_not_make_the_right_time_unsure_for_years(wall):
+    wall.now = FAR
+    ahead = process(SystemClock().remember())
+    assert ahead.sure(), "nobody can know better yet"
+    wall.now = BUILD_FLOOR + DAY
+    after = process(ahead.remember())
+    assert not after.sure()
+    after.told(BUILD_FLOOR + DAY + 1, 0.2)
+    assert after.sure()
+    wall.now += 60.0
+    assert process(after.remember()).sure(), "and the next boot is sure by itself"
+
+
+def test_a_floor_is_not_raised_by_a_clock_that_the_backend_contradicts(wall):
+    before = process(None).remember()
+    wall.now = FAR
+    ahead = process(before)
+    ahead.told(BUILD_FLOOR + 2000, 0.2)
+    assert (ahead.sure(), ahead.agrees()) == (True, False)
+    assert ahead.ahead_s == pytest.approx(FAR - BUILD_FLOOR - 2000)
+    wall.now = BUILD_FLOOR + 3000
+    assert process(ahead.remember()).sure()
+
+
+def test_no_ack_moves_the_time_below_what_two_clocks_once_agreed_on(wall):
+    wall.now = BUILD_FLOOR + 90 * DAY
+    clock = process(None)
+    clock.told(wall.now + 10, 0.2)
+    assert clock.proven == wall.now
+    wall.now = BUILD_FLOOR + 5.0
+    later = process(clock.remember())
+    later.told(BUILD_FLOOR + 80 * DAY, 0.2)
+    assert not later.sure(), "an ack key in wrong hands cannot take us back to a time when an old certificate was good"
+    later.told(BUILD_FLOOR + 91 * DAY, 0.2)
+    assert later.sure()
+    assert later.now() == pytest.approx(BUILD_FLOOR + 91 * DAY, abs=5)
+
+
+def test_a_backend_alone_in_the_far_future_proves_nothing_for_good(wall):
+    wall.now = 0.0
+    clock = process(None)
+    clock.told(FAR, 0.2)
+    assert clock.sure(), "it is all that a machine without a clock has"
+    assert clock.proven == BUILD_FLOOR
+    mended = process(clock.remember())
+    mended.told(BUILD_FLOOR + DAY, 0.2)
+    assert mended.now() == pytest.approx(BUILD_FLOOR + DAY, abs=5)
+
+
+def test_nothing_makes_a_time_before_the_build_sure(wall):
+    wall.now = 0.0
+    clock = process([0.0, 0.0])
+    clock.told(BUILD_FLOOR - DAY, 0.2)
+    assert (clock.floor, clock.proven) == (BUILD_FLOOR, BUILD_FLOOR)
+    assert not clock.sure()
+
+
+@given(
+    st.none() | st.floats() | st.text() | st.lists(st.none() | st.floats() | st.integers() | st.binary(), max_size=3)
+)
+def test_any_memory_is_taken_up_or_passed_over(memory: Any) -> None:
+    clock = SystemClock()
+    clock.recall(memory)
+    assert clock.floor >= clock.proven >= BUILD_FLOOR
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_whatever_clocks_have_done_one_fresh_ack_makes_the_time_right_again(data: st.DataObject) -> None:
+    """Lives of a machine whose clock is anywhere, and of a backend that is mostly right: the oracle is the true time.
+    Both are never wrong alike."""
+    true, memory = BUILD_FLOOR + DAY, None
+    with pytest.MonkeyPatch.context() as patch:
+        for _ in range(data.draw(st.integers(1, 6))):
+            true += data.draw(st.floats(1.0, 100 * DAY))
+            wrong = data.draw(st.sampled_from(["none", "machine", "backend"]))
+            shift = data.draw(st.floats(-1e9, 1e10))
+            machine = true + shift * (wrong == "machine")
+            backend = true + shift * (wrong == "backend")
+            if wrong == "backend":
+                machine = data.draw(st.sampled_from([0.0, true]))
+            patch.setattr(time, "time", lambda machine=machine: machine)
+            clock = process(memory)
+            clock.told(backend, 0.0)
+            memory = clock.remember()
+        true += 1.0
+        patch.setattr(time, "time", lambda: 0.0)
+        last = process(memory)
+        last.told(true, 0.0)
+        assert last.sure()
+        assert last.now() == pytest.approx(true, abs=AGREE_S + 5)

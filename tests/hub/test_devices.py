@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
-from hub.devices import Devices
+from hub.devices import Devices, mark_of
 from hub.errors import HubError
 from hub.model import Device
 from hub.testing import settle
@@ -82,3 +83,23 @@ async def test_an_integration_hears_of_its_new_device_and_of_no_other():
 def test_a_device_never_shows_its_key_when_printed():
     assert "ooo" not in repr(OLD)
     assert "6f6f" not in repr(OLD)
+
+
+def test_a_key_given_by_command_stands_until_the_configuration_changes_its_own():
+    keys = {OLD.id: (b"given", mark_of(OLD.key))}
+    devices = Devices([OLD], {}, keys)
+    assert devices.key(OLD.id) == b"given"
+    assert devices.configured_key(OLD.id) == OLD.key
+    edited = msgspec.structs.replace(OLD, key=b"newer in the file")
+    assert Devices([edited], {}, keys).key(OLD.id) == b"newer in the file"
+    assert Devices([OLD], {OLD.id: (NEW, None)}, keys).key(NEW) is None, "a key belongs to hardware"
+
+
+async def test_an_integration_hears_of_a_key_that_changed():
+    devices = Devices([OLD])
+    changes = devices.changes("bluetooth")
+    waiting = asyncio.ensure_future(anext(changes))
+    await settle()
+    devices.rekey(OLD.id, b"other")
+    assert (await waiting).key == b"other"
+    await changes.aclose()

@@ -21,13 +21,14 @@ from hypothesis import strategies as st
 
 from backend import owner as owners
 from backend import pki
+from backend.keyfiles import owner_root
 from backend.registry import Registry
 from backend.schema import open_database
 from backend.server import Running, serving, tls_context
-from hub import enrolment, keys
+from hub import enrolment, files, keys
 from hub.enrolment import Token, enrol, read_token
 from hub.errors import AuthFailed, ConfigError, HubError, NotReady, StorageError
-from hub.trust import fingerprint, sign_trust
+from hub.trust import sign_trust
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ async def test_a_host_that_trust_does_not_name_is_not_called(backend: Running, t
     narrow = msgspec.structs.replace(
         backend.owner.trust, egress=tuple(e for e in backend.owner.trust.egress if e.host != "127.0.0.1")
     )
-    document = sign_trust(owners._load_root(backend.owner.directory), narrow)
+    document = sign_trust(owner_root(backend.owner.directory / "root", backend.owner.settings.root), narrow)
     async with listening(tmp_path, document) as liar:
         token = issue(backend, url=liar.url)
         with pytest.raises(AuthFailed, match="does not let hubs call"):
@@ -339,7 +340,8 @@ def state(tmp_path: Path) -> Path:
 
 def signed(state: Path, **change: Any) -> bytes:
     owner = owners.load(state.parent / "owner")
-    return sign_trust(owners._load_root(owner.directory), msgspec.structs.replace(owner.trust, **change))
+    root = owner_root(owner.directory / "root", owner.settings.root)
+    return sign_trust(root, msgspec.structs.replace(owner.trust, **change))
 
 
 def test_a_newer_trust_takes_the_place_of_the_old(state: Path) -> None:
@@ -364,7 +366,7 @@ def test_trust_of_another_root_is_not_kept(state: Path, tmp_path: Path) -> None:
     other = owners.init(tmp_path / "other", owner="Other")
     with pytest.raises(AuthFailed, match="another owner root"):
         enrolment.keep_trust(state, other.trust_document)
-    assert fingerprint(owners._load_root(other.directory).public).hex() != enrolment.load(state)[0].root
+    assert other.settings.root != enrolment.load(state)[0].root
 
 
 @pytest.mark.parametrize("name", ["enrolment.json", "trust.bin"])
@@ -384,14 +386,14 @@ def test_a_damaged_enrolment_is_a_clear_error(state: Path, content: bytes) -> No
 async def test_a_disk_that_refuses_leaves_no_half_enrolment(
     backend: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = keys.write_atomically
+    real = files.write_atomically
 
     def refuse(path: Path, data: bytes, mode: int = 0o600) -> None:
         if path.name == enrolment.CERTIFICATE:
             raise OSError(28, "No space left on device")
         real(path, data, mode)
 
-    monkeypatch.setattr(keys, "write_atomically", refuse)
+    monkeypatch.setattr(files, "write_atomically", refuse)
     with pytest.raises(StorageError, match="No space left"):
         await enrol(str(issue(backend)), tmp_path / "hub")
     with pytest.raises(ConfigError, match="not enrolled"):

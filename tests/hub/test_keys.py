@@ -121,26 +121,3 @@ def test_no_key_shows_in_a_repr(directory: Path) -> None:
     made = keys.create(directory)
     assert repr(made.store_key) not in repr(made)
     assert "PrivateKey" not in repr(made)
-
-
-def test_writing_atomically_replaces_whole_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    keys.write_atomically(path, b"one")
-    keys.write_atomically(path, b"two", 0o644)
-    assert path.read_bytes() == b"two"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o644
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_writing_that_fails_keeps_the_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "file"
-    keys.write_atomically(path, b"one")
-
-    def refuse(descriptor: int) -> None:
-        raise OSError(5, "Input/output error")
-
-    monkeypatch.setattr("os.fsync", refuse)
-    with pytest.raises(OSError, match="Input/output"):
-        keys.write_atomically(path, b"two")
-    assert path.read_bytes() == b"one"
-    assert list(tmp_path.iterdir()) == [path]

@@ -16,7 +16,7 @@ from hub.backoff import Backoff
 from hub.egress import NotDeclared
 from hub.errors import AuthFailed, NotReady, StorageError
 from hub.link import AWAY, FAILED, REFUSED, UP, Carrier, Link
-from hub.link.core import MEMORY_KEY, METERED_S, TRAFFIC_KEY
+from hub.link.core import MEMORY_KEY, METERED_S, METERED_STATE_S, TRAFFIC_KEY
 from hub.ranges import Ranges
 from hub.session import Message, Uplink
 from hub.testing import ManualClock, settle
@@ -80,6 +80,7 @@ class Buffer:
         self.acks = AckSets()
         self.last = 0
         self.told: list[tuple[str, bytes, list[tuple[int, int]]]] = []
+        self.asked: list[tuple[str, bytes, list[tuple[int, int]]]] = []
         self.forgotten = self.flushed = 0
         self.broken: Exception | None = None
 
@@ -93,6 +94,9 @@ class Buffer:
 
     def acked(self, stream: str, run: bytes, ranges: list[tuple[int, int]]) -> None:
         self.told.append((stream, run, ranges))
+
+    def unacked(self, stream: str, run: bytes, ranges: list[tuple[int, int]]) -> None:
+        self.asked.append((stream, run, ranges))
 
     def forget_acks(self) -> None:
         self.forgotten += 1
@@ -239,12 +243,63 @@ async def test_the_database_in_force_outlives_the_process_and_a_new_one_voids_ev
     bench.buffer.run = b"n" * 16
     bench.link = bench.make()
     async with running(bench):
-        await bench.peer.get()
-        bench.peer.replies.put_nowait(bench.peer.ack(1, db=b"x" * 16))
+        state = read_state((await bench.peer.get()).body, IDENTITY.public_key().public_bytes_raw())
+        bench.peer.replies.put_nowait(bench.peer.ack(1, db=b"x" * 16, nonce=state.nonce))
         message = await bench.peer.get()
     assert bench.buffer.forgotten == 1
     assert bench.buffer.told[-1] == ("readings", RUN, [(1, 1)])
     assert unpack_message(message.body)[0].records == b"       2"
+
+
+async def test_what_the_backend_asks_for_again_is_owed_again_and_the_buffer_is_told() -> None:
+    async with running(Bench()) as bench:
+        state = read_state((await bench.peer.get()).body, IDENTITY.public_key().public_bytes_raw())
+        bench.peer.replies.put_nowait(pack_reply())
+        bench.commit(4)
+        await bench.peer.get()
+        bench.peer.replies.put_nowait(bench.peer.ack(4, nonce=state.nonce))
+        await settle()
+        bench.commit(1)
+        await bench.peer.get()
+        bench.peer.replies.put_nowait(bench.peer.ack(1, ranges=((5, 5),), want=((2, 4),), nonce=state.nonce))
+        message = await bench.peer.get()
+        status = bench.link.status()
+    assert bench.buffer.asked == [("readings", RUN, [(2, 4)])]
+    assert unpack_message(message.body)[0].records == b"       2       3       4"
+    assert (message.lane, status.wanted) == ("backlog", 3)
+
+
+async def test_a_trust_document_that_is_offered_is_handed_on_unread() -> None:
+    offered: list[bytes] = []
+    async with running(Bench(on_trust=offered.append)) as bench:
+        await bench.peer.get()
+        await bench.answer(pack_reply(trust=b"whatever it is"))
+        await bench.answer(pack_reply())
+    assert offered == [b"whatever it is"]
+
+
+async def test_new_keys_are_stated_at_once_and_the_withdrawn_one_is_no_attack() -> None:
+    async with running(Bench()) as bench:
+        await bench.up()
+        newer = Ed25519PrivateKey.from_private_bytes(b"c" * 32)
+        public = newer.public_key().public_bytes_raw()
+        bench.commit(2)
+        await bench.peer.get()
+        bench.link.retrust(Trust(4, (Key(key_id(public), public),)))
+        bench.peer.replies.put_nowait(bench.peer.ack(2))  # signed before it was withdrawn, and no longer believed
+        state = await bench.peer.get()
+        assert read_state(state.body, IDENTITY.public_key().public_bytes_raw()).trust_version == 4
+        assert bench.buffer.told == []
+        assert bench.link.status().refused == {"withdrawn-key": 1}
+        assert bench.link.status().uplinks[0].state == UP
+        await bench.answer(bench.peer.ack(2, key=newer))
+        assert bench.buffer.told == [("readings", RUN, [(1, 2)])]
+        bench.link.reconnect()
+        await settle()
+        assert bench.link.status().uplinks[0].state == AWAY
+        await bench.clock.advance(2.0)
+        assert (await bench.peer.get()).kind == "state"
+        assert bench.peer.runs == 2
 
 
 async def test_an_uplink_that_is_away_is_said_once_tried_with_back_off_and_loses_nothing(
@@ -313,6 +368,27 @@ async def test_a_bug_of_an_uplink_is_traced_once_and_the_uplink_is_run_again(cap
             await bench.clock.advance(60.0)
         await bench.up()
     assert len([record for record in caplog.records if record.exc_info]) == 1
+
+
+async def test_an_uplink_that_fails_while_it_is_cancelled_is_not_run_again() -> None:
+    runs = 0
+
+    async def fails() -> None:
+        raise NotReady("the backend does not answer")
+
+    async def run(config: Any, uplink: Uplink) -> None:
+        nonlocal runs
+        runs += 1
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fails())
+            me.cancel()  # in the turn of the loop in which a message of it fails
+            await asyncio.sleep(3600)
+
+    bench = Bench(run=run)
+    me = asyncio.create_task(bench.link._uplinks[0].keep())
+    done, _ = await asyncio.wait([me], timeout=5)
+    assert done == {me}
+    assert (me.cancelled(), runs) == (True, 1)
 
 
 async def test_an_uplink_that_ends_by_itself_is_run_again() -> None:
@@ -457,7 +533,7 @@ async def test_without_any_uplink_the_link_only_keeps_its_books() -> None:
     assert await link.drain(10.0) is False
 
 
-async def test_on_a_metered_line_readings_leave_together_with_a_state_every_five_minutes() -> None:
+async def test_on_a_metered_line_readings_leave_every_five_minutes() -> None:
     async with running(Bench(metered=True)) as bench:
         await bench.up()
         for _ in range(3):
@@ -468,14 +544,36 @@ async def test_on_a_metered_line_readings_leave_together_with_a_state_every_five
         assert waiting.pop("held") == 6
         assert not any(waiting.values())
         await bench.clock.advance(METERED_S - 180.0)
-        assert (await bench.peer.get()).kind == "state"
-        await bench.answer()
         message = await bench.peer.get()
         assert (message.kind, message.lane, message.readings) == ("records", "live", 60)
         await bench.answer(bench.peer.ack(6))
         assert bench.buffer.told == [("readings", RUN, [(1, 6)])]
         await bench.clock.advance(METERED_S - 1.0)
         assert bench.peer.messages.empty()
+
+
+async def test_on_a_metered_line_readings_that_became_durable_after_five_minutes_leave_at_once() -> None:
+    async with running(Bench(metered=True)) as bench:
+        await bench.up()
+        await bench.clock.advance(METERED_S + 1.0)
+        assert bench.peer.messages.empty()
+        bench.commit(1)
+        assert (await bench.peer.get()).readings == 10
+        await bench.answer(bench.peer.ack(1))
+        bench.commit(1)
+        await bench.clock.advance(METERED_S - 1.0)
+        assert bench.peer.messages.empty()
+        await bench.clock.advance(1.0)
+        assert (await bench.peer.get()).readings == 10
+
+
+async def test_on_a_metered_line_a_state_leaves_every_half_hour() -> None:
+    async with running(Bench(metered=True)) as bench:
+        await bench.up()
+        await bench.clock.advance(METERED_STATE_S - 1.0)
+        assert bench.peer.messages.empty()
+        await bench.clock.advance(1.0)
+        assert (await bench.peer.get()).kind == "state"
 
 
 async def test_on_a_metered_line_an_alert_leaves_at_once_and_readings_still_wait() -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
 
+from hub.admission.quarantine import Quarantine
 from hub.autonomy import LEAST_S
 from hub.buffer import BufferStatus
+from hub.model import Candidate
 from hub.overview import WRITTEN_KEY, Overview, Room
 from hub.testing import ManualClock
 
@@ -23,7 +25,7 @@ class Buffer:
 
     def status(self) -> BufferStatus:
         return BufferStatus(
-            records=0, readings=0, bytes=0, oldest_s=0, segments=0, pending_rows=0, pending_bound=1, poisoned=0,
+            records=0, readings=0, bytes=0, kept=0, oldest_s=0, segments=0, pending_rows=0, pending_bound=1, poisoned=0,
             evicted=0, refused={}, cut_bytes=0, notes=(), error="", last_commit_s=0.0,
         )  # fmt: skip
 
@@ -78,3 +80,18 @@ async def test_the_rate_outlives_the_process(tmp_path: Path) -> None:
 
 def test_a_directory_that_is_gone_has_no_room(tmp_path: Path) -> None:
     assert Room(tmp_path / "gone", 1, 1.0).free() == 0
+
+
+async def test_a_known_device_whose_frames_are_refused_is_said_for_a_day(tmp_path: Path) -> None:
+    clock, buffer = ManualClock(), Buffer()
+    made = overview(clock, buffer, Room(tmp_path, 86_400_000, 0.0))
+    quarantine = Quarantine()
+    quarantine.add(Candidate(id="ble:stranger", integration="bluetooth"), "not in the configuration", clock.now())
+    made._quarantine = quarantine
+    assert degraded(made, buffer) == []
+    quarantine.refuse(Candidate(id="ble:known", integration="bluetooth"), "clear-but-keyed", clock.now())
+    await clock.advance(DAY - 1.0)
+    (sentence,) = degraded(made, buffer)
+    assert "frames of 1 known devices are refused" in sentence
+    await clock.advance(2.0)
+    assert degraded(made, buffer) == []

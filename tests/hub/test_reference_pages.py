@@ -23,7 +23,7 @@ from hub.buffer.rows import Column, Subject
 from hub.buffer.segment import MAGIC
 from hub.delivery import core, lanes
 from hub.errors import AuthFailed, DecodeError, NotReady, StorageError
-from hub.link.core import METERED_S
+from hub.link.core import METERED_S, METERED_STATE_S
 from hub.wire import Ack, State
 from plugins import https
 
@@ -169,7 +169,7 @@ def test_lanes_and_times_are_those_of_the_code() -> None:
     assert f"last {core.LIVE_S:.0f} s" in table(LINK, "lane")[1][1]
     times = [re.findall(r"\d+", cells[1]) for cells in table(section(LINK, "When a hub sends"), "what")]
     assert [[float(number) for number in numbers] for numbers in times] == [
-        [core.STATE_S], [METERED_S], [core.ANSWER_S], [core.SETTLE_S, core.SETTLE_MOST_S], [core.WANT_S],
+        [core.STATE_S], [METERED_S], [METERED_STATE_S], [core.ANSWER_S], [core.SETTLE_S, core.SETTLE_MOST_S], [core.WANT_S],
     ]  # fmt: skip
     assert core.REJECTED_S == 3600
 
@@ -178,7 +178,7 @@ def test_the_requests_are_the_routes_for_hubs() -> None:
     asked = {tuple(re.findall(r"`(\w+) (\S+)`", cells[0])[0]) for cells in table(LINK, "request")}
     routes = api.Api.__new__(api.Api).application().router.routes()
     known = {(route.method, route.resource.canonical) for route in routes if route.resource and route.method != "HEAD"}
-    open_to_hubs = {"/v1/trust", "/v1/enroll"}
+    open_to_hubs = {"/v1/trust", "/v1/enroll", "/v1/renewal"}
     assert asked == {(m, path) for m, path in known if path in open_to_hubs or path.startswith("/v1/hubs/{hub}/")}
 
 

@@ -36,6 +36,7 @@ class Stage(Path):
 
 
 FRAME = Frame(kind="ble", address="AA:AA:AA:AA:AA:AA", data={}, signal=Signal(rssi=-70), name="tag")
+KEYED = Proof("test-ccm", None, True)
 
 
 async def test_a_session_sees_its_own_devices_and_no_others():
@@ -101,7 +102,8 @@ async def test_a_declared_metric_is_kept_for_that_device_only():
 
 
 async def test_a_frame_goes_to_the_first_decoder_that_knows_it():
-    stage = Stage(lambda f, keys: None, lambda f, keys: Decoded(device=TAG.id, values={"temperature": 1.0}, model="T"))
+    said = Decoded(device=TAG.id, values={"temperature": 1.0}, model="T", proof=KEYED)
+    stage = Stage(lambda f, keys: None, lambda f, keys: said)
     await stage.session().heard(FRAME)
     (row,) = stage.buffer.rows
     assert (row.values, row.rssi, row.subject.model) == ((1.0,), -70, "T")
@@ -116,6 +118,18 @@ async def test_a_decoder_is_given_the_key_of_the_device_it_asks_for():
 
     await Stage(decode).session().heard(FRAME)
     assert asked == [b"k" * 16]
+
+
+async def test_the_plugin_is_told_whether_a_decoder_recognised_the_frame():
+    def wrong(frame, keys):
+        raise DecodeError("bad-mic")
+
+    said = Decoded(device=TAG.id, values={"temperature": 1.0}, proof=KEYED)
+    assert await Stage(lambda f, keys: said).session().heard(FRAME) is True
+    assert await Stage(lambda f, keys: NeedKey(TAG.id)).session().heard(FRAME) is True
+    assert await Stage(wrong).session().heard(FRAME) is True
+    assert await Stage(lambda f, keys: None).session().heard(FRAME) is False
+    assert await Stage().session().heard(FRAME) is False
 
 
 async def test_a_frame_that_does_not_decode_is_counted_by_device_and_reason():
@@ -151,7 +165,8 @@ async def test_a_frame_no_decoder_knows_is_counted_and_leaves_nothing_else():
 
 
 async def test_what_a_decoder_skipped_is_counted_for_its_device():
-    stage = Stage(lambda f, keys: Decoded(device=TAG.id, values={"temperature": 1.0}, skipped=("unknown-object-7f",)))
+    said = Decoded(device=TAG.id, values={"temperature": 1.0}, skipped=("unknown-object-7f",), proof=KEYED)
+    stage = Stage(lambda f, keys: said)
     await stage.session().heard(FRAME)
     assert stage.counts.by_subject() == {TAG.id: {"unknown-object-7f": 1}}
 
@@ -175,3 +190,42 @@ def test_a_plugin_that_raises_at_import_is_named_with_its_version_and_the_others
     assert registry.integration("host").name == "host"
     with pytest.raises(PluginError, match="no plugin 'nothing' is installed"):
         registry.load("nothing")
+
+
+async def test_a_device_with_a_key_that_speaks_in_clear_is_refused_and_becomes_evidence(caplog):
+    said = Decoded(device=TAG.id, values={"temperature": 21.0}, proof=Proof("bthome", 7, False))
+    stage = Stage(lambda frame, keys: said)
+    await stage.session().heard(FRAME)
+    await stage.session().heard(FRAME)
+    assert stage.buffer.rows == []
+    assert stage.counts.by_subject()[TAG.id] == {"clear-but-keyed": 2}
+    (waiting,) = stage.quarantine
+    assert (waiting.id, waiting.known, waiting.count, waiting.rssi) == (TAG.id, True, 2, -70)
+    assert "speaks in clear though it has a key" in waiting.reason
+    assert waiting.evidence == {"decoder": "d0"}
+    assert waiting.values == {}, "what a forger says is not shown as the device's"
+    assert caplog.text.count("frames of a known device are refused (clear-but-keyed)") == 1
+    assert TAG.id not in caplog.text, "a log is kept in clear"
+
+
+async def test_a_decoder_that_refuses_a_known_device_leaves_the_same_evidence():
+    def refuse(frame, keys):
+        raise DecodeError("clear-but-keyed")
+
+    stage = Stage(refuse)
+    await stage.session().heard(FRAME)
+    assert [(w.id, w.known) for w in stage.quarantine] == [(TAG.id, True)]
+    await stage.session().heard(Frame(kind="ble", address="BB:BB:BB:BB:BB:BB", data={}))
+    assert len(stage.quarantine) == 1, "a stranger has no key to speak without"
+
+
+async def test_a_counter_that_keeps_going_back_is_evidence():
+    stage = Stage(lambda frame, keys: Decoded(device=TAG.id, values={"temperature": 21.0}, proof=proof))
+    proof = Proof("bthome-ccm", 100, True)
+    await stage.session().heard(FRAME)
+    proof = Proof("bthome-ccm", 4, True)
+    for _ in range(3):
+        assert list(stage.quarantine) == []
+        await stage.session().heard(FRAME)
+    (waiting,) = stage.quarantine
+    assert "its counter went back" in waiting.reason

@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import apsw
 import pytest
 
-from hub.errors import StorageError
+from hub import database
+from hub import store as stores
+from hub.database import RESERVE
+from hub.errors import DiskRefuses, StorageError
+from hub.patience import once_the_disk_works
 from hub.store import Store
 
 KEY = bytes(range(32))
+
+
+def taken(directory: Path) -> int:
+    """Bytes of the disk that the files of a directory hold."""
+    return sum(path.stat().st_blocks * 512 for path in directory.iterdir())
 
 
 async def test_what_was_put_is_there_after_reopening(tmp_path):
@@ -82,3 +93,120 @@ async def test_a_flipped_bit_in_the_file_is_an_error_that_names_the_file(tmp_pat
 
     with pytest.raises(StorageError):
         await read()
+
+
+async def audit_much(store: Store) -> None:
+    for n in range(40):
+        await store.audit(float(n), "alice", {"device": "replace", "old": f"ble:{n}", "new": f"ble:{n + 1}"})
+        await store.put(f"key {n}", bytes(500))
+
+
+async def test_small_changes_take_nothing_from_the_disk_so_that_a_full_one_stops_none(tmp_path):
+    store = await Store.open(tmp_path / "store.db", KEY)
+    before = taken(tmp_path)
+    await audit_much(store)
+    assert taken(tmp_path) == before
+    await store.close()
+    store = await Store.open(tmp_path / "store.db", KEY)
+    assert taken(tmp_path) == before, "a start must not need room either"
+    await store.close()
+
+
+async def test_without_its_reserve_the_same_changes_do_take_room(tmp_path, monkeypatch):
+    monkeypatch.setattr(database, "restock", lambda db: None)
+    monkeypatch.setattr(stores, "restock", lambda db: None)
+    store = await Store.open(tmp_path / "store.db", KEY)
+    before = taken(tmp_path)
+    await audit_much(store)
+    assert taken(tmp_path) > before
+    await store.close()
+
+
+async def test_the_reserve_is_taken_again_when_it_was_used_and_stays_out_of_a_backup(tmp_path):
+    store = await Store.open(tmp_path / "store.db", KEY)
+    for n in range(20):
+        await store.put(f"key {n}", bytes(RESERVE // 10))
+    before = taken(tmp_path)
+    await audit_much(store)
+    assert taken(tmp_path) == before
+    assert len(await store.image()) < 20 * RESERVE // 10 + RESERVE // 2
+    assert {path.name for path in tmp_path.iterdir()} == {"store.db", "store.db-journal"}
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+    await store.close()
+
+
+async def test_a_journal_that_was_extended_rolls_back_a_change_that_was_cut_short(tmp_path):
+    path = tmp_path / "store.db"
+    store = await Store.open(path, KEY)
+    await store.put("key", b"before")
+    await store.close()
+    db = database.connect(path, KEY, stores.SCHEMA)
+    db.execute("PRAGMA cache_spill = 1; PRAGMA cache_size = 1")
+    db.execute("BEGIN IMMEDIATE; UPDATE meta SET value = CAST('after' AS BLOB)")
+    db.execute("INSERT INTO meta VALUES ('more', zeroblob(100000))")  # spills: the journal is hot from here on
+    files = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    db.close()
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    assert files["store.db-journal"][:8] != bytes(8), "the test must have made a hot journal"
+    store = await Store.open(path, KEY)
+    assert await store.get("key") == b"before"
+    assert await store.get("more") is None
+    await store.close()
+
+
+async def test_a_call_that_the_disk_refuses_is_tried_again_and_then_says_that_it_may_be_later(tmp_path, monkeypatch):
+    pauses: list[float] = []
+    monkeypatch.setattr(database.time, "sleep", pauses.append)
+    store = await Store.open(tmp_path / "store.db", KEY)
+    left = [apsw.IOError("disk I/O error"), apsw.FullError("database or disk is full")]
+
+    def work(db: apsw.Connection) -> str:
+        with database.transaction(db):
+            db.execute("DELETE FROM meta")
+            if left:
+                raise left.pop()
+        return "done"
+
+    assert await store._call(work) == "done"
+    assert pauses == list(database.PAUSES[:2])
+    left = [apsw.IOError("disk I/O error")] * 9
+    with pytest.raises(DiskRefuses, match="the disk refuses"):
+        await store._call(work)
+    await store.put("and", b"goes on")
+    await store.close()
+
+
+async def test_a_start_waits_for_the_disk_and_for_nothing_else():
+    outcomes: list[Exception] = [DiskRefuses("no"), DiskRefuses("no"), DiskRefuses("no")]
+    slept: list[float] = []
+
+    async def call() -> str:
+        if outcomes:
+            raise outcomes.pop()
+        return "open"
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    assert await once_the_disk_works(call, sleep) == "open"
+    assert len(slept) == 3
+    outcomes = [StorageError("it is another hub's")]
+    with pytest.raises(StorageError, match="another hub's"):
+        await once_the_disk_works(call, sleep)
+    assert len(slept) == 3
+
+
+async def test_a_start_needs_nothing_written_when_the_disk_takes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(database.time, "sleep", lambda seconds: None)
+    store = await Store.open(tmp_path / "store.db", KEY)
+    assert await store.start() == 1
+
+    def refuse(db: apsw.Connection) -> None:
+        raise apsw.IOError("disk I/O error")
+
+    monkeypatch.setattr(stores, "transaction", refuse)
+    assert await store.start() == 1
+    monkeypatch.undo()
+    assert await store.start() == 2
+    await store.close()

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from hub.errors import AuthFailed, DecodeError
 from hub.lp import lp
+from hub.trust import MAX_DOCUMENT
 from hub.wire import (
     ACK_LABEL,
     MAX_MESSAGE,
     MAX_RANGES,
     MAX_REPLY,
     MAX_SIGNED,
+    STATE_LABEL,
     Ack,
     Group,
     Reply,
@@ -48,7 +50,9 @@ class Trust(msgspec.Struct, frozen=True):
 
 TRUST = Trust((Key(b"z" * 32, bytes(32)), Key(hashlib.sha256(PUBLIC).digest(), PUBLIC)))
 ACK = Ack(hub="hub-a", stream="readings", run=b"r" * 16, db=b"d" * 16, n=1, through=7, ranges=((9, 9), (12, 40)))
-STATE = State(hub="hub-a", boot=b"b" * 16, nonce=b"n" * 16, streams={"readings": (b"r" * 16, 40, b"h" * 32)})
+STATE = State(
+    hub="hub-a", boot=b"b" * 16, nonce=b"n" * 16, n=3, streams={"readings": (b"r" * 16, 40, b"h" * 32)}, heard=1.8e9
+)  # fmt: skip
 
 seqs = st.integers(1, 2**63 - 1)
 
@@ -247,9 +251,29 @@ def test_a_state_is_read_with_the_identity_that_signed_it_and_no_other() -> None
         read_state(blob, OTHER.public_key().public_bytes_raw())
 
 
-@given(st.lists(st.binary(max_size=50), max_size=4), st.lists(st.binary(min_size=32, max_size=32), max_size=4))
-def test_a_reply_is_read_as_it_was_packed(acks: list[bytes], need: list[bytes]) -> None:
-    assert read_reply(pack_reply(acks, need)) == Reply(tuple(acks), tuple(need))
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("n", 0), ("n", 2**63), ("heard", -1.0), ("heard", float("nan")), ("heard", float("inf")), ("nonce", b"short")],
+)
+def test_a_signed_state_out_of_bounds_is_refused(field: str, value: object) -> None:
+    payload = msgspec.msgpack.encode(msgspec.structs.asdict(STATE) | {field: value})
+    with pytest.raises(DecodeError, match="bad-shape"):
+        read_state(lp(STATE_LABEL, payload, key_id(PUBLIC), KEY.sign(lp(STATE_LABEL) + payload)), PUBLIC)
+
+
+@given(
+    st.lists(st.binary(max_size=50), max_size=4),
+    st.lists(st.binary(min_size=32, max_size=32), max_size=4),
+    st.binary(max_size=50),
+)
+def test_a_reply_is_read_as_it_was_packed(acks: list[bytes], need: list[bytes], trust: bytes) -> None:
+    assert read_reply(pack_reply(acks, need, trust)) == Reply(tuple(acks), tuple(need), trust)
+
+
+def test_a_trust_document_longer_than_any_hub_reads_is_no_part_of_a_reply() -> None:
+    assert read_reply(msgspec.msgpack.encode({"trust": bytes(MAX_DOCUMENT)})).trust == bytes(MAX_DOCUMENT)
+    with pytest.raises(DecodeError, match="bad-shape"):
+        read_reply(msgspec.msgpack.encode({"trust": bytes(MAX_DOCUMENT + 1)}))
 
 
 @given(st.binary(max_size=100))

@@ -1,4 +1,4 @@
-"""`python -m integrations.bluetooth.sim`: sensors on a fake BlueZ, until SIGTERM.
+"""`ilot sim ble`: sensors on a fake BlueZ, until SIGTERM.
 
 Prints one JSON line when ready: {"bus_address", "devices": [{"id", "key" (hex or null), "model"}]}. Run the hub
 with DBUS_SYSTEM_BUS_ADDRESS set to that address.
@@ -15,26 +15,33 @@ import sys
 from pathlib import Path
 
 from integrations.bluetooth.sim.bluez import fake_bluez, private_bus
+from integrations.bluetooth.sim.replay import replay
 from integrations.bluetooth.sim.sensors import Counter, house
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m integrations.bluetooth.sim", description=__doc__)
+    parser = argparse.ArgumentParser(prog="ilot sim ble", description=__doc__)
     parser.add_argument("--bus-address-file", type=Path, help="write the address of the bus there when ready")
     parser.add_argument("--interval", type=float, default=1.0, help="seconds between advertisements (default 1)")
     parser.add_argument("--seed", type=int, default=0, help="same seed: same addresses, keys and weather")
     parser.add_argument("--copies", type=int, default=1, help="sensors of each of the three kinds (default 1)")
     parser.add_argument("--state", type=Path, help="keep the encrypted sensor's counter there, across restarts")
+    parser.add_argument("--replay", type=Path, help="say what a capture holds, once, instead of simulated sensors")
+    parser.add_argument("--speed", type=float, default=1.0, help="how many times faster than it was heard (default 1)")
     options = parser.parse_args(arguments)
     if not 0.001 <= options.interval <= 3600:
         parser.error("--interval is between 0.001 and 3600 seconds")
     if not 1 <= options.copies <= 1000:
         parser.error("--copies is between 1 and 1000")
+    if not 0.01 <= options.speed <= 10_000:
+        parser.error("--speed is between 0.01 and 10000")
+    if options.replay and not options.replay.is_file():
+        parser.error(f"there is no capture {options.replay}")
     asyncio.run(simulate(options))
 
 
 async def simulate(options: argparse.Namespace) -> None:
-    sensors = house(options.seed, copies=options.copies, counter=_counter(options.state))
+    sensors = [] if options.replay else house(options.seed, copies=options.copies, counter=_counter(options.state))
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -47,7 +54,8 @@ async def simulate(options: argparse.Namespace) -> None:
         }
         sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()
-        speaking = asyncio.create_task(service.run(options.interval))
+        speech = replay(service, options.replay, options.speed) if options.replay else service.run(options.interval)
+        speaking = asyncio.create_task(speech)
         stopping = asyncio.create_task(stop.wait())
         done, pending = await asyncio.wait({speaking, stopping}, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:

@@ -1,23 +1,26 @@
-"""A fake org.bluez: one adapter and its devices on a private dbus-daemon.
+"""A fake org.bluez: adapters and the devices they hear on a private dbus-daemon.
 
 As much of BlueZ's D-Bus API (bluez/doc: org.bluez.Adapter, .Device, .AdvertisementMonitorManager) as a scanner
-needs. Devices speak only while somebody scans; every signal carries the whole advertisement.
+needs; connections are in `gatt`. Devices speak only while somebody scans; every signal carries the whole
+advertisement. Adapters can be plugged in, pulled out, switched off and on, and go deaf, which only switching off and
+on cures.
 """
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from dbus_fast import PropertyAccess, Variant
+from dbus_fast import DBusError, PropertyAccess, Variant
 from dbus_fast.aio import MessageBus
 from dbus_fast.annotations import DBusBool, DBusDict, DBusInt16, DBusObjectPath, DBusSignature, DBusStr
 from dbus_fast.service import ServiceInterface, dbus_method, dbus_property
 
+from integrations.bluetooth.sim.gatt import Link
 from integrations.bluetooth.sim.sensors import Advertisement, Sensor
 
 DBUS_DAEMON = "dbus-daemon"
@@ -42,20 +45,49 @@ Nothing = Annotated[None, DBusSignature("")]
 class Device(ServiceInterface):
     """org.bluez.Device1: a sensor as BlueZ shows it."""
 
-    def __init__(self, sensor: Sensor, adapter: str, said: Advertisement) -> None:
+    def __init__(self, sensor: Sensor, adapter: str, link: Link, said: Advertisement, rssi: int) -> None:
         super().__init__("org.bluez.Device1")
+        self.link = link
         self._sensor = sensor
         self._adapter = adapter
         self._said = said
+        self._rssi = rssi
 
     def say(self, said: Advertisement, rssi: int) -> None:
-        self._said = said
-        changed: dict[str, Any] = {"RSSI": rssi}
+        self._said, self._rssi = said, rssi
+        changed = {"RSSI": Variant("n", rssi)}
         if said.service:
-            changed["ServiceData"] = self.service_data
+            changed["ServiceData"] = Variant("a{sv}", self._service_data())
         if said.manufacturer:
-            changed["ManufacturerData"] = self.manufacturer_data
-        self.emit_properties_changed(changed)
+            changed["ManufacturerData"] = Variant("a{qv}", self._manufacturer_data())
+        # ten times as fast as emit_properties_changed: the air may be crowded
+        self.link.signal("sa{sv}as", ["org.bluez.Device1", changed, []])
+
+    def _service_data(self) -> dict[str, Variant]:
+        return {uuid: Variant("ay", data) for uuid, data in self._said.service.items()}
+
+    def _manufacturer_data(self) -> dict[int, Variant]:
+        return {company: Variant("ay", data) for company, data in self._said.manufacturer.items()}
+
+    @dbus_method("Connect")
+    async def connect(self) -> Nothing:
+        await self.link.connect()
+        self.emit_properties_changed({"Connected": True})
+        self.emit_properties_changed({"ServicesResolved": True})
+
+    @dbus_method("Disconnect")
+    def disconnect(self) -> Nothing:
+        self.drop()
+
+    def drop(self) -> None:
+        """The connection ends, whoever wanted it."""
+        if self.link.up:
+            self.link.disconnect()
+            self.emit_properties_changed({"Connected": False, "ServicesResolved": False})
+
+    @dbus_property(READ, "ServicesResolved")
+    def services_resolved(self) -> DBusBool:
+        return self.link.up
 
     @dbus_property(READ, "Address")
     def address(self) -> DBusStr:
@@ -79,11 +111,11 @@ class Device(ServiceInterface):
 
     @dbus_property(READ, "RSSI")
     def rssi(self) -> DBusInt16:
-        return self._sensor.rssi
+        return self._rssi
 
     @dbus_property(READ, "Connected")
     def connected(self) -> DBusBool:
-        return False
+        return self.link.up
 
     @dbus_property(READ, "UUIDs")
     def uuids(self) -> Annotated[list[str], DBusSignature("as")]:
@@ -91,21 +123,34 @@ class Device(ServiceInterface):
 
     @dbus_property(READ, "ServiceData")
     def service_data(self) -> DBusDict:
-        return {uuid: Variant("ay", data) for uuid, data in self._said.service.items()}
+        return self._service_data()
 
     @dbus_property(READ, "ManufacturerData")
     def manufacturer_data(self) -> Annotated[dict[int, Variant], DBusSignature("a{qv}")]:
-        return {company: Variant("ay", data) for company, data in self._said.manufacturer.items()}
+        return self._manufacturer_data()
 
 
 class Adapter(ServiceInterface):
-    """org.bluez.Adapter1. `scanning` is set while a client discovers; `on` may be cleared."""
+    """org.bluez.Adapter1. `scanning` is set while a client discovers; `on` may be cleared; `switched` counts how often
+    it was switched off."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, listened: asyncio.Event) -> None:
         super().__init__("org.bluez.Adapter1")
         self._address = address
+        self._listened = listened
         self.on = True
         self.scanning = False
+        self.deaf = False
+        self.switched = 0
+
+    def switch(self, on: bool) -> None:
+        """Switch it off or on, as rfkill or a person would."""
+        if on != self.on:
+            self.on = on
+            self.switched += not on
+            self.deaf &= not on
+            self.scanning &= on
+            self.emit_properties_changed({"Powered": on, "Discovering": self.scanning})
 
     @dbus_method("SetDiscoveryFilter")
     def set_discovery_filter(self, properties: DBusDict) -> Nothing:
@@ -113,11 +158,18 @@ class Adapter(ServiceInterface):
 
     @dbus_method("StartDiscovery")
     def start_discovery(self) -> Nothing:
+        if not self.on:
+            raise DBusError("org.bluez.Error.NotReady", "Resource Not Ready")
         self._scan(True)
+        self._listened.set()
 
     @dbus_method("StopDiscovery")
     def stop_discovery(self) -> Nothing:
         self._scan(False)
+
+    @dbus_method("RemoveDevice")
+    def remove_device(self, device: DBusObjectPath) -> Nothing:
+        pass
 
     def _scan(self, scanning: bool) -> None:
         self.scanning = scanning
@@ -127,9 +179,13 @@ class Adapter(ServiceInterface):
     def address(self) -> DBusStr:
         return self._address
 
-    @dbus_property(READ, "Powered")
+    @dbus_property(PropertyAccess.READWRITE, "Powered")
     def powered(self) -> DBusBool:
         return self.on
+
+    @powered.setter
+    def set_powered(self, on: DBusBool) -> None:
+        self.switch(on)
 
     @dbus_property(READ, "Discovering")
     def discovering(self) -> DBusBool:
@@ -143,59 +199,117 @@ class Adapter(ServiceInterface):
 class Monitors(ServiceInterface):
     """org.bluez.AdvertisementMonitorManager1: passive scanning. What a monitor asks for is not looked at."""
 
-    def __init__(self) -> None:
+    def __init__(self, listened: asyncio.Event) -> None:
         super().__init__("org.bluez.AdvertisementMonitorManager1")
         self.registered: set[str] = set()
+        self._listened = listened
 
     @dbus_method("RegisterMonitor")
     def register_monitor(self, application: DBusObjectPath) -> Nothing:
         self.registered.add(application)
+        self._listened.set()
 
     @dbus_method("UnregisterMonitor")
     def unregister_monitor(self, application: DBusObjectPath) -> Nothing:
         self.registered.discard(application)
 
 
-class FakeBluez:
-    """The service on one bus. `speak` lets every sensor advertise once, if anybody scans."""
+class Radio:
+    """One adapter on the bus, with what it hears. `passive`: may it scan passively?"""
 
-    def __init__(self, bus: MessageBus, sensors: Iterable[Sensor], adapter: str) -> None:
+    def __init__(self, bus: MessageBus, name: str, listened: asyncio.Event, *, passive: bool) -> None:
+        self.name = name
+        self.adapter = Adapter(f"00:1A:7D:DA:71:{0x13 + int(name[3:]):02X}", listened)
+        self.monitors = Monitors(listened)
         self._bus = bus
-        self._sensors = list(sensors)
-        self._path = f"/org/bluez/{adapter}"
+        self._passive = passive
+        self._path = f"/org/bluez/{name}"
         self._devices: dict[str, Device] = {}
-        self.adapter = Adapter("00:1A:7D:DA:71:13")
-        self.monitors = Monitors()
-
-    async def start(self) -> None:
-        self.plug()
-        await self._bus.request_name("org.bluez")
 
     def plug(self) -> None:
         self._bus.export(self._path, self.adapter)
-        self._bus.export(self._path, self.monitors)
+        if self._passive:
+            self._bus.export(self._path, self.monitors)
 
     def unplug(self) -> None:
         self.adapter.scanning = False
+        self.monitors.registered.clear()
+        for address in self._devices:
+            self._bus.unexport(self.path_of(address))
+        self._devices.clear()
         self._bus.unexport(self._path)
 
     @property
     def heard(self) -> bool:
-        return self.adapter.scanning or bool(self.monitors.registered)
+        return self.adapter.on and (self.adapter.scanning or bool(self.monitors.registered))
+
+    def device(self, address: str) -> Device:
+        return self._devices[address]
+
+    @property
+    def connected(self) -> int:
+        """How many connections it holds now."""
+        return sum(device.link.up for device in self._devices.values())
+
+    def path_of(self, address: str) -> str:
+        return f"{self._path}/dev_{address.replace(':', '_')}"
+
+    def hear(self, sensor: Sensor, said: Advertisement, rssi: int) -> None:
+        if not self.heard or self.adapter.deaf:
+            return
+        device = self._devices.get(sensor.address)
+        if device is None:
+            path = self.path_of(sensor.address)
+            link = Link(self._bus, path, sensor.peripheral)
+            device = self._devices[sensor.address] = Device(sensor, self._path, link, said, rssi)
+            self._bus.export(path, device)
+        else:
+            device.say(said, rssi)
+
+
+class FakeBluez:
+    """The service on one bus. `speak` lets every sensor advertise once; whoever scans hears it."""
+
+    def __init__(self, bus: MessageBus, sensors: Iterable[Sensor], adapters: Iterable[str], *, passive: bool) -> None:
+        self._bus = bus
+        self._passive = passive
+        self._sensors = list(sensors)
+        self.listened = asyncio.Event()
+        """Set as soon as anybody has listened."""
+        self.radios = {name: Radio(bus, name, self.listened, passive=passive) for name in adapters}
+
+    async def start(self) -> None:
+        for radio in self.radios.values():
+            radio.plug()
+        await self._bus.request_name("org.bluez")
+
+    def plug(self, name: str = "hci0") -> Radio:
+        radio = self.radios[name] = Radio(self._bus, name, self.listened, passive=self._passive)
+        radio.plug()
+        return radio
+
+    def unplug(self, name: str = "hci0") -> None:
+        self.radios.pop(name).unplug()
+
+    @property
+    def adapter(self) -> Adapter:
+        return self.radios["hci0"].adapter
+
+    @property
+    def heard(self) -> bool:
+        return any(radio.heard for radio in self.radios.values())
 
     def speak(self) -> None:
         if self.heard:
             for sensor in self._sensors:
                 self.say(sensor, sensor.advertise())
 
-    def say(self, sensor: Sensor, said: Advertisement) -> None:
-        """One advertisement on the air, whoever made it."""
-        device = self._devices.get(sensor.address)
-        if device is None:
-            device = self._devices[sensor.address] = Device(sensor, self._path, said)
-            self._bus.export(f"{self._path}/dev_{sensor.address.replace(':', '_')}", device)
-        else:
-            device.say(said, sensor.rssi)
+    def say(self, sensor: Sensor, said: Advertisement, rssi: Mapping[str, int] | None = None) -> None:
+        """One advertisement on the air, whoever made it. `rssi`: who hears it and how loud; by default all do."""
+        loud = dict.fromkeys(self.radios, sensor.rssi) if rssi is None else rssi
+        for name, level in loud.items():
+            if name in self.radios:
+                self.radios[name].hear(sensor, said, level)
 
     async def run(self, interval: float) -> None:
         """Speak every `interval` seconds, until cancelled."""
@@ -226,11 +340,13 @@ async def private_bus() -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def fake_bluez(sensors: Iterable[Sensor], bus_address: str, adapter: str = "hci0") -> AsyncIterator[FakeBluez]:
+async def fake_bluez(
+    sensors: Iterable[Sensor], bus_address: str, adapters: Iterable[str] = ("hci0",), *, passive: bool = True
+) -> AsyncIterator[FakeBluez]:
     """The service, answering on that bus for as long as the block lasts."""
     bus = await MessageBus(bus_address=bus_address).connect()
     try:
-        service = FakeBluez(bus, sensors, adapter)
+        service = FakeBluez(bus, sensors, adapters, passive=passive)
         await service.start()
         yield service
     finally:

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 
+from integrations.bluetooth.sim.gatt import Peripheral
+
 BTHOME = "0000fcd2-0000-1000-8000-00805f9b34fb"
 RUUVI = 0x0499
 
@@ -22,6 +24,10 @@ class Advertisement(NamedTuple):
 
     service: dict[str, bytes]
     manufacturer: dict[int, bytes]
+
+    @classmethod
+    def nothing(cls) -> Advertisement:
+        return cls({}, {})
 
 
 @dataclass
@@ -50,6 +56,7 @@ class Sensor:
     key: bytes | None = None
     rssi: int = -60
     random_address: bool = False
+    peripheral: Peripheral | None = None
 
     @property
     def id(self) -> str:

@@ -184,7 +184,11 @@ class FaultyDisk(SystemDisk):
         self.fail: dict[str, list[OSError | str | None]] = {}
         self.calls: list[str] = []
         self.written: dict[str, bytes] = {}
+        self.slept: list[float] = []
         self._paths: dict[int, str] = {}
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
 
     def _call(self, name: str) -> bool:
         """Count a call and fail it if it is its turn; true for a short write."""

@@ -177,6 +177,34 @@ async def test_a_full_disk_is_shown_and_waited_for(party: Party, tmp_path: Path)
         assert made.numbers() == list(range(50))
 
 
+class NoRoomForReadings(FaultyDisk):
+    """A disk on which a small write may fit and a large one does not."""
+
+    full = False
+
+    def write(self, fd: int, data: bytes) -> int:
+        if self.full and READINGS in self._paths[fd]:
+            raise no_space()
+        return super().write(fd, data)
+
+
+async def test_an_alert_is_durable_and_told_while_readings_wait_for_room(party: Party, tmp_path: Path) -> None:
+    disk = NoRoomForReadings()
+    async with opened(party, tmp_path, replace(SMALL, idle_s=3600.0, window_s=0.0), disk) as made:
+        disk.full = True
+        made.buffer.append(row(1))
+        await until(lambda: "No space" in made.buffer.status().error)
+        for number in (2, 3):
+            made.buffer.append(row(number), ALERTS)
+            await until(lambda number=number: len(made.durable) == number - 1)  # type: ignore[misc]
+        assert [(item.stream, item.first, item.last) for item in made.durable] == [(ALERTS, 1, 1), (ALERTS, 2, 2)]
+        assert made.numbers() == [2, 3]
+        assert made.buffer.status().error, "the reading still waits"
+        disk.full = False
+        await until(lambda: len(made.durable) == 3)
+        assert made.numbers() == [1, 2, 3]
+
+
 async def test_a_full_disk_costs_the_oldest_only_when_memory_is_short(party: Party, tmp_path: Path) -> None:
     disk = FaultyDisk()
     config = replace(HOUR, urgent_s=0.0, pending_rows=100)
@@ -285,6 +313,19 @@ async def test_damage_met_while_reading_becomes_a_durable_gap(party: Party, tmp_
         assert [(gap.stream, gap.run, gap.first, gap.last, gap.readings) for gap in backend.gaps] == [
             (READINGS, run, 2, 2, 2)
         ]
+
+
+async def test_what_vanished_is_declared_at_the_next_start_though_nothing_else_is_said(
+    party: Party, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        async with opened(party, tmp_path) as made:
+            made.buffer.append(row(1))
+            await made.buffer.flush()
+    min((tmp_path / READINGS).glob("*.seg")).unlink()
+    async with opened(party, tmp_path) as made:
+        await until(lambda: bool(made.durable))
+        assert [(item.stream, item.first, item.last) for item in made.durable] == [(ALERTS, 1, 1)]
 
 
 async def test_a_clock_record_is_written(party: Party, tmp_path: Path) -> None:

@@ -21,8 +21,9 @@ from buffer_kit import (
 from msgspec.structs import replace
 
 from hub.buffer import frame
+from hub.buffer.ackset import ACK_KEY, encode_ranges, range_key
 from hub.buffer.bodies import ClockMark
-from hub.buffer.journal import ACK_KEY, Journal, encode_ranges, range_key
+from hub.buffer.journal import Journal
 from hub.buffer.rows import ALERTS, READINGS
 from hub.errors import StorageError
 

@@ -9,9 +9,10 @@ import msgspec
 from buffer_kit import SMALL, Clock, FaultyDisk, Party, Trust, batch, no_space, row, rows
 from msgspec.structs import replace
 
+from hub.buffer.ackset import ACK_KEY, encode_ranges, range_key
 from hub.buffer.batch import BufferConfig
 from hub.buffer.buffer import Buffer
-from hub.buffer.journal import ACK_KEY, SPARE_BYTES, Journal, encode_ranges, range_key
+from hub.buffer.journal import SPARE_BYTES, Journal
 from hub.buffer.rows import ALERTS, READINGS
 
 WEEK = 7 * 86_400.0

@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.buffer import frame
+from hub.buffer.ackset import ACK_KEY, range_key
 from hub.buffer.disk import SystemDisk
 from hub.buffer.inspect import export, verify
 from hub.buffer.opening import split
 from hub.buffer.recovery import Scan
 from hub.buffer.rows import ALERTS, READINGS
 from hub.buffer.segment import SegmentName
-from hub.errors import SegmentDamaged, StorageError
+from hub.errors import DecodeError, DiskRefuses, SegmentDamaged, StorageError
 
 COMMITS, PER_COMMIT = 7, 20
 
@@ -140,10 +142,13 @@ def test_a_torn_tail_is_cut_at_every_length(party: Party, whole: Path, tmp_path:
 
 @pytest.mark.parametrize("size", [0, 4, 8, 30, 1000, 3000])
 def test_a_first_commit_that_never_finished_leaves_no_segment(party: Party, copy: Path, size: int) -> None:
+    numbered = copy.parent / "donor" / ALERTS
+    numbered.mkdir(parents=True)
+    (numbered / str(SegmentName(98, b"r" * 16, 1))).touch()  # so that the next one has number 99
     donor = party.journal(copy.parent / "donor")
     donor.commit(batch([], rows(0, 1)))
-    (path,) = (copy.parent / "donor" / ALERTS).iterdir()
-    fresh = copy / ALERTS / str(SegmentName(99, b"r" * 16, 1))
+    (path,) = numbered.iterdir()
+    fresh = copy / ALERTS / path.name
     data = path.read_bytes()
     table = next(head for head in Scan.of(data).heads if head.kind == frame.TABLE)
     fresh.write_bytes(data[: min(size, table.offset + 5)])
@@ -236,7 +241,7 @@ def test_files_that_are_no_segments_are_left_alone(party: Party, copy: Path) -> 
 
 def test_a_segment_that_cannot_be_synced_is_not_delivered(party: Party, copy: Path) -> None:
     disk = FaultyDisk()
-    disk.fail["cut"] = [None, io_error()]  # alerts first… the second is readings
+    disk.fail["cut"] = [None, *[io_error()] * 4]  # alerts first, then readings, for as long as it is tried
     journal = party.journal(copy, disk)
     backend = party.reader()
     backend.drain(journal)
@@ -244,8 +249,29 @@ def test_a_segment_that_cannot_be_synced_is_not_delivered(party: Party, copy: Pa
     delivered = {key for key in backend.numbers if key[0] == READINGS}
     assert len(delivered) in (COMMITS, COMMITS // 2 + 1, 0)
     assert len({key[0] for key in backend.numbers}) >= 1
+    assert not disk.fail["cut"]
     journal.close()
     assert lost(recovered(party, copy)) == 0
+
+
+def test_a_sync_that_is_refused_for_a_moment_delays_a_start_and_costs_nothing(party: Party, copy: Path) -> None:
+    disk = FaultyDisk()
+    disk.fail["cut"] = [io_error(), io_error()]
+    disk.fail["sync_directory"] = [io_error()]
+    journal = party.journal(copy, disk)
+    assert journal.errors == []
+    backend = party.reader()
+    backend.drain(journal)
+    assert backend.all_numbers == list(range(COMMITS * PER_COMMIT))
+    assert disk.slept
+    journal.close()
+
+
+def test_a_directory_that_the_disk_refuses_is_worth_trying_again(party: Party, copy: Path) -> None:
+    disk = FaultyDisk()
+    disk.names = lambda directory: (_ for _ in ()).throw(io_error())  # type: ignore[method-assign]
+    with pytest.raises(DiskRefuses):
+        party.journal(copy, disk)
 
 
 def test_verify_names_what_is_damaged_without_a_key(party: Party, copy: Path) -> None:
@@ -316,7 +342,150 @@ def test_a_sector_that_the_medium_refuses_to_read_does_not_pass_for_one_never_wr
             raise OSError(errno.EIO, "Input/output error")
         return real(fd, size, offset)
 
+    slept: list[float] = []
     monkeypatch.setattr(os, "pread", pread)
-    data = SystemDisk().read(file)
+    monkeypatch.setattr(SystemDisk, "sleep", lambda self, seconds: slept.append(seconds))
+    disk = SystemDisk()
+    data = disk.read(file)
     assert (len(data), data[:sector]) == (2 * sector, b"A" * sector)
+    for _ in range(100):
+        assert disk.read(file) == data
+    assert 3.0 < sum(slept) <= 30.0, "a dead card may not delay the hub for ever"
     assert not frame.torn(data, sector), "a tail that may have been durable is declared, not cut"
+
+
+@pytest.mark.parametrize("patient", [True, False])
+def test_a_read_that_is_refused_for_a_moment_is_tried_again_and_a_twin_that_is_not_patient_declares_what_is_there(
+    party: Party, copy: Path, monkeypatch: pytest.MonkeyPatch, patient: bool
+) -> None:
+    real, refusals = os.pread, [0]
+
+    def pread(fd: int, size: int, offset: int) -> bytes:
+        refusals[0] += 1
+        if refusals[0] % 5:  # four in a row, then one that passes
+            raise OSError(errno.EIO, "Input/output error")
+        return real(fd, size, offset)
+
+    slept: list[float] = []
+    monkeypatch.setattr(os, "pread", pread)
+    monkeypatch.setattr(SystemDisk, "sleep", lambda self, seconds: slept.append(seconds))
+    if not patient:
+        monkeypatch.setattr("hub.buffer.disk._PAUSES", ())
+    journal = party.journal(copy)
+    backend = party.reader()
+    with nullcontext() if patient else pytest.raises((AssertionError, DecodeError)):
+        backend.drain(journal)
+        assert not journal.pressing
+        assert backend.all_numbers == list(range(COMMITS * PER_COMMIT))
+    assert bool(slept) is patient
+    journal.close()
+
+
+def restarted(party: Party, directory: Path, number: int = 2000) -> None:
+    """One more process, which tells what it found and leaves one row."""
+    journal = party.journal(directory)
+    journal.commit(batch(rows(number, 1)))
+    journal.close()
+
+
+def destroy(directory: Path, victim: Path, how: str) -> None:
+    others = [path for path in segments(directory) if path.parent == victim.parent and path != victim]
+    if how == "deleted":
+        victim.unlink()
+    elif how == "another one over it":
+        victim.write_bytes(others[0].read_bytes())
+    else:
+        victim.write_bytes(victim.read_bytes()[:2700])  # most of its first epoch
+
+
+@pytest.mark.parametrize("how", ["deleted", "another one over it", "cut to its beginning"])
+@pytest.mark.parametrize("which", [1, 2])
+def test_a_closed_segment_that_is_gone_is_declared_with_exactly_what_it_held(
+    party: Party, copy: Path, how: str, which: int
+) -> None:
+    restarted(party, copy)
+    victim = segments(copy)[which]  # the first of its run, the last of its run: no neighbour tells
+    held = COMMITS // 2 + (which == 1)
+    destroy(copy, victim, how)
+    backend = recovered(party, copy)
+    backend.numbers = {key: numbers for key, numbers in backend.numbers.items() if numbers != [2000]}
+    assert lost(backend) == held
+    again = party.journal(copy)
+    assert not again.pressing, "it is declared once"
+    again.close()
+
+
+def test_a_run_that_is_gone_wholly_is_declared(party: Party, copy: Path) -> None:
+    restarted(party, copy)
+    for victim in segments(copy)[1:3]:
+        victim.unlink()
+    backend = recovered(party, copy)
+    backend.numbers = {key: numbers for key, numbers in backend.numbers.items() if numbers != [2000]}
+    assert lost(backend) == COMMITS
+
+
+def test_what_the_hub_itself_unlinked_is_never_declared(party: Party, copy: Path) -> None:
+    for at in range(4):
+        journal = party.journal(copy)
+        acks = {
+            range_key(ACK_KEY, state.stream, state.run): [[state.first, state.last]]
+            for state in journal.catalog.states()
+        }
+        journal.commit(batch(rows(2000 + at, 1), local=acks))
+        journal.commit(batch(rows(3000 + at, 1)))
+        assert not journal.pressing
+        journal.close()
+    assert len(segments(copy)) < 4, "the test must have unlinked something"
+
+
+def test_segments_under_each_others_names_are_taken_for_what_they_are(party: Party, copy: Path) -> None:
+    restarted(party, copy)
+    paths = segments(copy)[1:4]
+    data = [path.read_bytes() for path in paths]
+    for path, other in zip(paths, data[1:] + data[:1], strict=True):
+        path.write_bytes(other)
+    backend = recovered(party, copy)
+    backend.numbers = {key: numbers for key, numbers in backend.numbers.items() if numbers != [2000]}
+    assert lost(backend) == 0
+
+
+def test_a_segment_of_the_other_stream_is_left_alone_and_named(party: Party, copy: Path) -> None:
+    readings = segments(copy)[1]
+    name = SegmentName.parse(readings.name)
+    assert name is not None
+    stranger = copy / ALERTS / str(name._replace(number=77))
+    shutil.copy(readings, stranger)
+    journal = party.journal(copy)
+    assert journal.errors == [f"{stranger.name}: it belongs to another stream or hub; left alone"]
+    journal.close()
+    assert stranger.exists()
+    assert lost(recovered(party, copy)) == 0
+
+
+def test_a_copy_of_a_segment_counts_nothing_and_is_left_alone(party: Party, copy: Path) -> None:
+    original = segments(copy)[1]
+    name = SegmentName.parse(original.name)
+    assert name is not None
+    other = original.with_name(str(name._replace(number=77)))
+    shutil.copy(original, other)
+    journal = party.journal(copy)
+    assert journal.errors == [f"{other.name}: a copy of {original.name}; left alone"]
+    assert [info.path for info in journal.catalog.of(READINGS)] == segments(copy)[1:3]
+    journal.commit(batch(rows(2000, 1)))
+    assert journal.catalog.of(READINGS)[-1].number == 78
+    journal.close()
+    assert other.exists()
+
+
+def test_an_export_of_files_under_each_others_names_holds_everything(party: Party, copy: Path, tmp_path: Path) -> None:
+    one, other = segments(copy)[1:3]
+    data = one.read_bytes(), other.read_bytes()
+    other.write_bytes(data[0])
+    one.write_bytes(data[1])
+    assert all(report.whole for report in verify(copy))
+    out = tmp_path / "all.records"
+    assert export(copy, out) == 2 * COMMITS
+    backend = party.reader()
+    for raw in split(out.read_bytes()):
+        backend.take(raw)
+    assert backend.all_numbers == list(range(COMMITS * PER_COMMIT))

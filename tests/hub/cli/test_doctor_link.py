@@ -23,7 +23,8 @@ from backend.registry import Registry
 from backend.schema import open_database
 from backend.server import serving
 from hub import enrolment
-from hub.cli.findings import OK, WRONG, Finding
+from hub.cli import doctor_link
+from hub.cli.findings import NOTE, OK, WRONG, Finding
 from hub.cli.stages import Way, walk
 
 from ...proxy import proxy
@@ -177,6 +178,25 @@ def ilot(*arguments: str) -> tuple[int, dict[str, dict[str, Any]]]:
     return done.returncode, {found["what"]: found for found in json.loads(done.stdout)}
 
 
+@pytest.mark.parametrize(
+    ("days", "state", "word"),
+    [(0, OK, "good until"), (200, NOTE, "due for renewal"), (300, WRONG, "lapsed on"), (-600, WRONG, "not good yet")],
+)
+def test_the_hubs_own_certificate_is_named_when_it_lapsed_or_soon_will(
+    ca: Authority, days: int, state: str, word: str
+) -> None:
+    certificate, _ = ca.issue("hub-a", start=NOW - 500 * DAY, end=NOW + 300 * DAY)
+    (found,) = doctor_link._certificate(certificate, (NOW + days * DAY).timestamp())
+    assert (found.what, found.state) == ("certificate", state)
+    assert word in found.says
+
+
+def test_a_certificate_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    (found,) = doctor_link._certificate(tmp_path / "tls.crt", 0.0)
+    assert found.state == WRONG
+    assert found.remedy
+
+
 async def test_the_command_walks_the_whole_way_and_says_when_the_backend_refuses_this_hub(tmp_path: Path) -> None:
     owners.init(tmp_path / "owner", owner="Ville")
     state, config = tmp_path / "hub", tmp_path / "config.yaml"
@@ -191,7 +211,7 @@ async def test_the_command_walks_the_whole_way_and_says_when_the_backend_refuses
             config.write_text(f"link: {{uplinks: {{https: {{url: '{running.url}'}}}}}}\n")
             code, found = await asyncio.to_thread(ilot, "doctor", "link", *options)
             assert (code, {finding["state"] for finding in found.values()}) == (0, {OK})
-            assert list(found) == ["connection", "TLS", "clock", "admission"]
+            assert list(found) == ["certificate", "connection", "TLS", "clock", "admission"]
             registry.revoke(enrolled.hub, time.time())
             code, found = await asyncio.to_thread(ilot, "doctor", *options, "link")
             assert code == 6
@@ -199,4 +219,4 @@ async def test_the_command_walks_the_whole_way_and_says_when_the_backend_refuses
             assert enrolled.hub in found["refusal"]["says"]
     config.write_text("link: {uplinks: {https: {url: 'https://elsewhere.example'}}}\n")
     code, found = await asyncio.to_thread(ilot, "doctor", "link", *options)
-    assert (code, list(found)) == (6, ["trust"])
+    assert (code, list(found)) == (6, ["certificate", "trust"])

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hub.config import lastgood
-from hub.config.lastgood import Kept, recall, remember, start
+from hub.config.lastgood import Kept, part, recall, remember, start
 from hub.config.load import Loaded, Models, load
 from hub.errors import ConfigError, StorageError
 
@@ -257,3 +257,14 @@ def test_a_full_disk_is_told_and_leaves_the_former_one(
         remember(state, read(base + "# other\n"))
     assert recall(state, models, environ={}) is not None
     assert list(kept.parent.iterdir()) == [kept]
+
+
+def test_a_part_of_the_file_can_be_used_whatever_is_wrong_elsewhere(text: str, models: Models, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text + "unknown: 1\n")
+    with pytest.raises(ConfigError):
+        load(path, models, environ={"ILOT_SECRET_K": SECRET})
+    assert [uplink.name for uplink in part(path, models, "link", "buffer", environ={}).uplinks] == ["carrier"]
+    path.write_text("buffer: {window: never}\n")
+    with pytest.raises(ConfigError, match="something is wrong in link and buffer"):
+        part(path, models, "link", "buffer", environ={})

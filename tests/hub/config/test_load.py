@@ -122,7 +122,7 @@ SENTENCES: list[tuple[str, str, str, str]] = [
     ("sites:", "link: {uplinks: {carrier: §x}}\nsites:", "expected a mapping", ""),
     ("sites:", "buffer: {window: §5}\nsites:", "expected a duration with its unit (ms, s, min, h, d), like 5s", ""),
     ("sites:", "buffer: {window: §5m}\nsites:", "expected a duration with its unit (ms, s, min, h, d): 5min", ""),
-    ("sites:", "buffer: {window: §2min}\nsites:", "must be at most 1min; this is '2min'", ""),
+    ("sites:", "buffer: {window: §6min}\nsites:", "must be at most 5min; this is '6min'", ""),
     ("sites:", "buffer: {window_size: §256}\nsites:", "expected a size with its unit", ""),
     ("sites:", "buffer: {window_size: §1B}\nsites:", "must be at least 4KB; this is '1B'", ""),
     ("sites:", "buffer: §{max_size: 1MB}\nsites:", "at least four segments", ""),

@@ -99,7 +99,7 @@ async def test_many_calls_at_once_are_answered_each_with_its_own(codecs: Codecs)
 
 
 async def test_more_codecs_than_stay_compiled_are_compiled_again(codecs: Codecs) -> None:
-    made = [Codec(body(f"return {{ data: {{ n: {n} }} }}")) for n in range(20)]
+    made = [Codec(body(f"return {{ data: {{ n: {n} }} }}")) for n in range(40)]
     for _ in range(2):
         for n, codec in enumerate(made):
             assert await codecs.decode_uplink(codec, b"", 1) == {"data": {"n": n}}

@@ -38,6 +38,22 @@ def test_one_service_has_one_name_in_all_three_widths() -> None:
         assert advert.parse(structure, ADDRESS).data == {"service:fcd2": b"\x40"}
 
 
+def test_services_without_data_are_kept_beside_data_and_never_alone() -> None:
+    raw = bytes.fromhex("0303f0ff0502aafeabfe1107b00a09ecd79db893ba42d611000009ef")
+    data = advert.parse(raw + b"\x04\xff\x99\x04\x05", ADDRESS).data
+    assert data == {
+        "manufacturer:0499": b"\x05", "uuid:fff0": b"", "uuid:feaa": b"", "uuid:feab": b"",
+        "uuid:ef090000-11d6-42ba-93b8-9dd7ec090ab0": b"",
+    }  # fmt: skip
+    assert advert.parse(raw, ADDRESS).data == {}
+    line = {
+        "address": ADDRESS,
+        "manufacturer_data": {"0499": "05"},
+        "service_uuids": ["0000FFF0-0000-1000-8000-00805F9B34FB"],
+    }
+    assert advert.line(line).data == {"manufacturer:0499": b"\x05", "uuid:fff0": b""}
+
+
 def test_a_vendors_own_uuid_keeps_its_whole_name() -> None:
     own = "a62206b9-8cd9-4f02-ae53-1755928a54e1"
     raw = b"\x12\x21" + bytes.fromhex(own.replace("-", ""))[::-1] + b"\x07"
@@ -93,7 +109,8 @@ def test_a_line_may_write_things_in_the_usual_ways() -> None:
     {"raw": "0x"}, {"raw": "zz"}, {"raw": 5}, {"raw": "00" * 9999}, {"rssi": "loud"}, {"rssi": True}, {"rssi": 900},
     {"name": 3}, {"service_data": []}, {"service_data": {"fcd2": 1}}, {"service_data": {"fcd": "00"}}, {"tx": 1},
     {"manufacturer_data": {"x": "00"}}, {"manufacturer_data": {"0x10000": "00"}}, {"manufacturer_data": {"-1": "00"}},
-    {"raw": "", "service_data": {}},
+    {"raw": "", "service_data": {}}, {"raw": "", "service_uuids": []}, {"service_uuids": "fff0"},
+    {"service_uuids": ["fff"]}, {"service_uuids": [1]},
 ])  # fmt: skip
 def test_a_line_that_makes_no_sense_says_so(more: dict[str, Any]) -> None:
     if more == {"raw": "0x"}:  # nothing at all was on the air: that is a frame
@@ -128,7 +145,8 @@ def frame_or_reason(raw: bytes) -> hub.Frame | str:
 
 
 structures = st.lists(
-    st.tuples(st.sampled_from([0x01, 0x08, 0x09, 0x16, 0x20, 0x21, 0xFF]), st.binary(max_size=40)), max_size=8
+    st.tuples(st.sampled_from([0x01, 0x03, 0x07, 0x08, 0x09, 0x16, 0x20, 0x21, 0xFF]), st.binary(max_size=40)),
+    max_size=8,
 ).map(lambda items: b"".join(bytes([len(data) + 1, kind]) + data for kind, data in items))
 
 

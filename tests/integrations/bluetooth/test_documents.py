@@ -11,10 +11,20 @@ from ruamel.yaml import YAML
 
 import hub
 from integrations import bluetooth
-from integrations.bluetooth import advert, bthome, ruuvi
+from integrations.bluetooth import advert, atc, bthome, eddystone, gatt_layout, ruuvi, sig
+from integrations.bluetooth.strangers import lines, mapping
 
 HERE = Path(bluetooth.__file__).parent
 README = (HERE / "README.md").read_text()
+DECODERS = {
+    "bthome": bthome.decode,
+    "ruuvi": ruuvi.decode,
+    "atc": atc.decode,
+    "eddystone": eddystone.decode,
+    "gatt": gatt_layout.decode,
+    "sig": sig.decode,
+    "others": mapping.decode,
+}
 EXAMPLES: list[dict[str, Any]] = YAML(typ="safe").load((HERE / "examples.yaml").read_text())
 
 
@@ -22,17 +32,21 @@ EXAMPLES: list[dict[str, Any]] = YAML(typ="safe").load((HERE / "examples.yaml").
 def test_every_example_means_what_it_says(example: dict[str, Any]) -> None:
     frame = advert.line(example["line"])
     key = bytes.fromhex(example["key"]) if "key" in example else None
-    decoders = (bthome.decode, ruuvi.decode)
+    decoders = DECODERS.values()
     if "error" in example:
         with pytest.raises(hub.DecodeError) as error:
             [decode(frame, lambda device: key) for decode in decoders]
         assert error.value.reason == example["error"]
         return
-    [answer] = [said for decode in decoders if (said := decode(frame, lambda device: key)) is not None]
+    answers = [said for decode in decoders if (said := decode(frame, lambda device: key)) is not None]
+    if "device" not in example:
+        assert answers == []
+        return
+    [answer] = answers
     assert answer == hub.Decoded(
         device=example["device"],
         values=example["values"],
-        model=example["model"],
+        model=example.get("model", ""),
         proof=hub.Proof(**example["proof"]),
         skipped=tuple(example.get("skipped", ())),
     )
@@ -52,7 +66,11 @@ def test_the_readmes_configuration_is_the_default_and_names_every_option() -> No
 
 
 def test_the_readme_names_every_metric_beyond_the_catalogue() -> None:
-    own = [m.key for m in (*bthome.METRICS, *ruuvi.METRICS) if not re.search(r"_[2-8]$", m.key)]
+    own = [
+        m.key
+        for m in (*bthome.METRICS, *ruuvi.METRICS, *sig.METRICS, *mapping.METRICS)
+        if not re.search(r"_[2-8]$", m.key)
+    ]
     assert own
     assert [key for key in own if f"`{key}`" not in README] == []
 
@@ -63,8 +81,8 @@ def test_what_is_registered_is_what_the_package_offers() -> None:
     bluetooth.register_integrations(lambda *a, **k: integrations.append((a, k)))
     bluetooth.register_decoders(lambda *a, **k: decoders.append((a, k)))
     assert [a[:2] for a, _ in integrations] == [("bluetooth", bluetooth.Config)]
-    assert [a for a, _ in decoders] == [("bthome", "ble", bthome.decode), ("ruuvi", "ble", ruuvi.decode)]
-    assert all(k["line"] is advert.line for _, k in decoders)
+    assert [a for a, _ in decoders] == [(name, "ble", decode) for name, decode in DECODERS.items()]
+    assert all(k["line"] is lines.line for _, k in decoders)
 
 
 def test_the_simulator_knows_nothing_of_the_hub_and_its_decoders() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from bthome_ble import BTHomeBluetoothDeviceData
+from bthome_ble.const import MEAS_TYPES
 from habluetooth import BluetoothServiceInfoBleak
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -118,6 +119,10 @@ def test_both_read_the_same_from_the_same_packet(seed: int, count: int, repeated
             expected[name if times[name] == 1 else f"{name}_{nth}"] = comparable(object_id, value)
     assert not said
     assert expected == theirs(payload)
+
+
+def test_both_know_the_same_object_ids() -> None:
+    assert set(OBJECTS) == set(MEAS_TYPES)
 
 
 def test_the_oracle_opens_what_the_simulated_sensor_seals() -> None:

@@ -5,11 +5,9 @@ What arrived is counted in the backend's database, not by the hub.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,96 +16,10 @@ import msgspec
 import pytest
 
 from backend import owner as owners
-from backend.registry import Registry
-from backend.schema import open_database
-from backend.server import Running, serving
-from hub import enrolment, keys
-from hub.backoff import Backoff
-from hub.buffer import Buffer
-from hub.buffer.batch import BufferConfig
-from hub.buffer.rows import ALERTS, READINGS, Column, Row, Shape, Subject
-from hub.clock import SystemClock
-from hub.egress import Egress
-from hub.link import AWAY, REFUSED, UP, Carrier, Link
-from plugins.https import Https, run
+from hub.buffer.rows import ALERTS
+from hub.link import AWAY, REFUSED, UP
 
-SHAPE = Shape((Column("temperature", "Cel", "0.01"), Column("humidity", "%", "0.1")))
-ROOM = Subject("ble:1", "room-1", "school", "ground floor")
-
-
-class Building:
-    """An owner's directory and one hub enrolled there; both can be stopped and started."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory, self.state = directory / "owner", directory / "hub"
-        self.port = 0
-        self.written = 0
-
-    def backend(self) -> Any:
-        return serving(self.directory, port=self.port)
-
-    async def enrol(self, running: Running) -> None:
-        self.port = running.port
-        with closing(open_database(running.owner.database)) as connection:
-            token = Registry(connection).issue(
-                url=running.url, root=running.owner.settings.root, name="t", now=time.time(), lifetime=60.0
-            )
-        await enrolment.enrol(str(token), self.state)
-
-    @asynccontextmanager
-    async def hub(self, change: Callable[[Any], Any] = lambda trust: trust) -> AsyncIterator[tuple[Buffer, Link]]:
-        enrolled, trust = enrolment.load(self.state)
-        trust = change(trust)
-        owned, clock = keys.load(self.state / "keys"), SystemClock()
-        config = BufferConfig(window_s=0.05, urgent_s=0.01, idle_s=0.05)
-        buffer = await asyncio.to_thread(
-            Buffer.open, self.state / "buffer", hub=enrolled.hub, identity=owned.identity, store_key=owned.store_key,
-            trust=trust, clock=clock, config=config,
-        )  # fmt: skip
-        link = Link(
-            hub=enrolled.hub, identity=owned.identity, trust=trust, buffer=buffer, clock=clock,
-            egress=Egress(trust, clock, certificate=self.state / enrolment.CERTIFICATE, key=owned.tls_key),
-            uplinks=[Carrier("https", Https.model_validate({"url": enrolled.url}), run)],
-            backoff=lambda: Backoff(0.02, 0.1), slow=lambda: Backoff(0.05, 0.1),
-        )  # fmt: skip
-        buffer.on_durable = link.durable
-        buffer.start(asyncio.get_running_loop())
-        task = asyncio.create_task(link.run())
-        try:
-            yield buffer, link
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
-            await buffer.close()
-
-    async def write(self, buffer: Buffer, reports: int, stream: str = READINGS) -> None:
-        for _ in range(reports):
-            self.written += 1
-            now = time.time_ns() // 1_000_000
-            buffer.append(Row(ROOM, SHAPE, now, True, (self.written / 100, 50.0), trust=1), stream)
-        await buffer.flush()
-
-    def arrived(self) -> list[float]:
-        """The distinct temperatures in the backend's database, and that none is there twice."""
-        with closing(apsw.Connection(str(self.directory / "backend.db"))) as database:
-            rows = database.execute(
-                "select r.value from readings r join series s on s.id = r.series where s.metric = 'temperature'"
-            ).fetchall()
-        values = sorted(value for (value,) in rows)
-        assert len(values) == len(set(values)), "a reading is there twice"
-        return values
-
-
-async def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Both ends run on real sockets and threads here: look again until it is so."""
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.01)
-
-
-def done(link: Link) -> bool:
-    status = link.status()
-    return not sum(status.waiting.values())
+from .building import Building, done, until
 
 
 @pytest.fixture

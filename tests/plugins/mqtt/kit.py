@@ -108,6 +108,7 @@ class District:
         owners.serve_at(owners.load(self.owner), self.port)
         self.broker = Mosquitto(self.owner, directory / "broker", *more, websocket=websocket)
         self.written = 0
+        self.offered: list[bytes] = []  # trust documents that the backend handed to hubs
 
     def backend(self, broker: Mosquitto | None = None) -> Any:
         return serving(self.owner, port=self.port, mqtt=(broker or self.broker).address)
@@ -152,7 +153,7 @@ class District:
             hub=enrolled.hub, identity=owned.identity, trust=trust, buffer=buffer, clock=clock,
             egress=Egress(trust, clock, certificate=self.root / name / enrolment.CERTIFICATE, key=owned.tls_key),
             uplinks=[known[uplink] for uplink in uplinks],
-            backoff=lambda: Backoff(0.02, 0.1), slow=lambda: Backoff(0.05, 0.1),
+            backoff=lambda: Backoff(0.02, 0.1), slow=lambda: Backoff(0.05, 0.1), on_trust=self.offered.append,
         )  # fmt: skip
         buffer.on_durable = link.durable
         buffer.start(asyncio.get_running_loop())

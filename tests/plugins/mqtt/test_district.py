@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from backend import server
+from backend.rotation import rotate
 from hub.buffer.rows import ALERTS
 from hub.link import AWAY, REFUSED, UP
 
@@ -41,6 +43,26 @@ async def test_every_report_is_a_row_of_the_backend_and_every_record_is_acked(di
     assert status.acked == 2 * 3002
     assert status.uplinks[0].state == UP
     assert status.refused == {}
+
+
+async def test_a_new_trust_document_comes_by_way_of_the_broker(
+    district: District, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "LOOK_S", 0.05)
+    monkeypatch.setattr("hub.link.core.STATE_S", 0.2)
+    async with district.backend() as running:
+        await district.enrol(running)
+        async with district.hub() as (buffer, link):
+            await district.write(buffer, 10)
+            await until(lambda: done(link))
+            assert district.offered == []
+            newer = await asyncio.to_thread(rotate, district.owner)
+            await until(lambda: district.offered == [newer.trust_document])
+            link.retrust(newer.trust)
+            await district.write(buffer, 10)
+            await until(lambda: done(link))
+            assert link.status().refused == {}
+    assert district.arrived() == district.everything()
 
 
 async def test_broker_and_backend_may_restart_and_every_reading_arrives_once(

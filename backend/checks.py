@@ -1,0 +1,42 @@
+"""What a check of the conformance suite is made of: its shape, and how it says what was seen instead."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from backend.probe import Answer, Probe
+from backend.sender import Segment
+from hub.buffer.rows import READINGS
+
+
+class Broken(Exception):
+    """A backend did something else than the contract says."""
+
+
+class Result(msgspec.Struct, frozen=True):
+    """One check; `why` is empty when it passed."""
+
+    name: str
+    passed: bool
+    why: str
+
+
+Check = Callable[[Probe], Awaitable[None]]
+"""Returns when all is as it must be, else raises `Broken`; its docstring is its name."""
+
+
+def must(holds: bool, seen: str) -> None:
+    if not holds:
+        raise Broken(seen)
+
+
+def is_taken(answer: Answer, segment: Segment, *numbers: int, stream: str = READINGS) -> None:
+    must(answer.status == 200, f"status {answer.status}")
+    taken = answer.taken(segment, stream)
+    must(all(number in taken for number in numbers), f"acknowledged {list(taken)}, sent {list(numbers)}")
+
+
+def not_taken(answer: Answer, segment: Segment, number: int) -> None:
+    must(number not in answer.taken(segment), f"record {number} was acknowledged")

@@ -1,0 +1,64 @@
+"""`ilot backend rotate` and `want`: another key, and what was lost asked for again."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from backend.console import DIRECTORY, JSON, answers, say, show
+
+
+@click.command()
+@DIRECTORY
+@click.option("--ingest/--no-ingest", default=True, show_default=True, help="A new key to which hubs seal.")
+@click.option("--ack/--no-ack", default=True, show_default=True, help="A new key that acknowledges.")
+@click.option("--withdraw", is_flag=True, help="The former acknowledgement key is in wrong hands: hubs refuse it.")
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where the owner root lies. Default: DIRECTORY/root.",
+)
+@JSON
+@answers
+def rotate(directory: Path, ingest: bool, ack: bool, withdraw: bool, root: Path | None, as_json: bool) -> None:
+    """Make new keys in DIRECTORY and sign the trust document that names them. A running backend follows by itself."""
+    from backend.rotation import rotate as change
+
+    owner = change(directory, ingest=ingest, ack=ack, withdraw=withdraw, root=root)
+    say(f"Trust document, version {owner.trust.version}, names the new keys. Hubs follow with their next state.")
+    if ingest:
+        say("Keep the former keys in recipients/ until no hub has anything sealed to them: see `ilot backend hubs`.")
+    facts = {
+        "trust_version": owner.trust.version,
+        "recipients": {one.role: one.kid.hex() for one in owner.trust.recipients},
+        "ack_keys": [key.kid.hex() for key in owner.trust.ack_keys],
+    }
+    lines = [f"trust_version\t{owner.trust.version}"]
+    lines += [f"{one.role}\t{one.kid.hex()}" for one in owner.trust.recipients]
+    lines += [f"ack\t{key.kid.hex()}" for key in owner.trust.ack_keys]
+    show(facts, as_json, lines)
+
+
+@click.command()
+@DIRECTORY
+@click.argument("hub")
+@JSON
+@answers
+def want(directory: Path, hub: str, as_json: bool) -> None:
+    """Ask HUB again, with the answer to its next state, for every record that is missing here."""
+    from backend import owner as owners
+    from backend import wanting
+    from backend.schema import open_database
+
+    connection = open_database(owners.load(directory).database)
+    try:
+        missing = wanting.ask(connection, hub, time.time())
+    finally:
+        connection.close()
+    say(
+        f"{hub} is asked for what is missing when it next states what it holds; what its disk no longer has stays lost."
+    )
+    facts = {"hub": hub, "missing": sum(one["missing"] for one in missing), "streams": missing}
+    show(facts, as_json, [f"{one['stream']}\t{one['run']}\t{one['missing']} missing" for one in missing])

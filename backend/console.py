@@ -1,0 +1,70 @@
+"""What the commands of `ilot backend` share: arguments, errors, output. Data on stdout, messages on stderr."""
+
+from __future__ import annotations
+
+import functools
+import re
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import click
+import msgspec
+
+from hub.errors import HubError
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Lifetime(click.ParamType[float]):
+    """A duration as `90s`, `30m`, `24h`, `7d`, in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        match = re.fullmatch(r"(\d{1,6})([smhd])", str(value))
+        if match is None or int(match[1]) == 0:
+            self.fail(f"{value!r} is no duration: write 90s, 30m, 24h or 7d", param, ctx)
+        return float(int(match[1]) * _UNITS[match[2]])
+
+
+DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+
+
+def answers(command: F) -> F:
+    """Errors that name who must act become one line on stderr and their exit code."""
+
+    @functools.wraps(command)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except HubError as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(error.exit_code)
+        except OSError as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(5 if isinstance(error, PermissionError) else 4)
+
+    return cast(F, guarded)
+
+
+def say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def show(value: Any, as_json: bool, lines: list[str]) -> None:
+    if as_json:
+        click.echo(msgspec.json.encode(value).decode())
+    else:
+        for line in lines:
+            click.echo(line)
+    sys.stdout.flush()
+
+
+def date(seconds: float | None) -> str:
+    return "never" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

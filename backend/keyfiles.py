@@ -1,0 +1,44 @@
+"""Private keys of an owner, as they lie in files. Everything raises ConfigError naming the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from hub.errors import ConfigError
+from hub.trust import Root, fingerprint
+
+
+def read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def signing_key(path: Path) -> ed25519.Ed25519PrivateKey:
+    key = load_pem_private_key(read(path), password=None)
+    if not isinstance(key, ed25519.Ed25519PrivateKey):
+        raise ConfigError(f"{path} is not an Ed25519 key: restore it from a backup")
+    return key
+
+
+def certificate_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    key = load_pem_private_key(read(path), password=None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ConfigError(f"{path} is not an ECDSA key: restore it from a backup")
+    return key
+
+
+def owner_root(directory: Path, pinned: str) -> Root:
+    """The owner root in `directory`, whose fingerprint must be `pinned` (hex)."""
+    try:
+        seed = mldsa.MLDSA65PrivateKey.from_seed_bytes(read(directory / "mldsa65.seed"))
+    except ValueError as error:
+        raise ConfigError(f"{directory}/mldsa65.seed is no ML-DSA-65 seed") from error
+    root = Root(signing_key(directory / "ed25519.pem"), seed)
+    if fingerprint(root.public).hex() != pinned:
+        raise ConfigError(f"{directory} holds another owner's root: hubs would refuse what it signs")
+    return root

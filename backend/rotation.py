@@ -1,0 +1,62 @@
+"""New keys for an owner: another ingest key to seal to, another key to acknowledge with. Needs the root, for once.
+
+The new TRUST is the turning point: whatever stops before or after it, the directory is one that serves. Hubs come to
+know of it with the answer to their next state, whenever that is; until then each is answered with a key that it knows.
+What is sealed to the former ingest key is opened as long as that key lies in `recipients/`.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from backend import owner as owners
+from backend import recipient
+from backend.keyfiles import owner_root
+from backend.owner import NEXT_ACK_KEY, Owner
+from hub.buffer.seal import kid_of
+from hub.errors import ConfigError, StorageError
+from hub.files import write_atomically
+from hub.keys import private_pem
+from hub.trust import AckKey, Recipient, sign_trust
+
+
+def rotate(
+    directory: Path, *, ingest: bool = True, ack: bool = True, withdraw: bool = False, root: Path | None = None
+) -> Owner:  # fmt: skip
+    """Make new keys and sign the TRUST that names them; `root` is where the owner root lies, by default beside them.
+
+    `withdraw`: the former acknowledgement key fell into wrong hands, so the new TRUST does not name it any more.
+    Raises ConfigError when the root is not there or is another owner's, StorageError.
+    """
+    if not (ingest or ack):
+        raise ConfigError("there is nothing to change: name the ingest key, the acknowledgement key or both")
+    owner = owners.load(directory)
+    signer = owner_root(root or directory / "root", owner.settings.root)
+    recipients, ack_keys = owner.trust.recipients, owner.trust.ack_keys
+    try:
+        if ingest:
+            made, file = recipient.generate("ingest")
+            write_atomically(directory / "recipients" / f"ingest-{made.kid.hex()[:8]}.key", file)
+            others = tuple(known for known in recipients if known.role != "ingest")
+            recipients = (Recipient(kid=made.kid, role=made.role, public=made.public), *others)
+        if ack:
+            key, former = ed25519.Ed25519PrivateKey.generate(), owner.ack_key.public_key().public_bytes_raw()
+            (directory / "acks").mkdir(mode=0o700, exist_ok=True)
+            write_atomically(directory / "acks" / f"{owner.trust.version}.key", private_pem(owner.ack_key))
+            write_atomically(directory / NEXT_ACK_KEY, private_pem(key))
+            public = key.public_key().public_bytes_raw()
+            kept = () if withdraw else tuple(known for known in ack_keys if known.public == former)
+            ack_keys = (AckKey(kid=kid_of(public), public=public), *kept)
+        trust = msgspec.structs.replace(
+            owner.trust, version=owner.trust.version + 1, recipients=recipients, ack_keys=ack_keys, issued=time.time()
+        )
+        write_atomically(directory / "trust.bin", sign_trust(signer, trust), 0o644)
+        if ack:
+            (directory / NEXT_ACK_KEY).replace(directory / "ack.key")
+    except OSError as error:
+        raise StorageError(f"cannot write {directory}: {error.strerror or error}") from error
+    return owners.load(directory)

@@ -1,0 +1,106 @@
+"""The goals, each with the figure that decides it. Pure.
+
+A goal is met, missed, or not measured; a range of names (`*`) is decided by the worst of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+MOST, LEAST = "at most", "at least"
+MET, MISSED, OPEN = "met", "missed", "not measured"
+
+
+class Figure(NamedTuple):
+    """One line that a benchmark printed; `value` None when it says why there is none."""
+
+    source: str
+    name: str
+    value: float | None
+    unit: str
+    note: str = ""
+
+
+class Gate(NamedTuple):
+    """`figure` is a name, or a pattern with `*`, in the benchmark `source`; `divided_by` another figure, of which the
+    first is taken as a share. `bound` says what keeps it from being better, or why it is not measured."""
+
+    number: int
+    goal: str
+    source: str
+    figure: str
+    kind: str
+    limit: float
+    unit: str
+    bound: str = ""
+    divided_by: tuple[str, str] | None = None
+
+
+class Verdict(NamedTuple):
+    gate: Gate
+    value: float | None
+    result: str
+
+
+def judge(gate: Gate, figures: Sequence[Figure]) -> Verdict:
+    """The worst of the figures that the gate names."""
+    found = _values(gate.source, gate.figure, figures)
+    if gate.divided_by is not None:
+        others = _values(*gate.divided_by, figures)
+        found = [value / max(others) for value in found] if others and max(others) > 0 else []
+    if not found:
+        return Verdict(gate, None, OPEN)
+    worst = max(found) if gate.kind == MOST else min(found)
+    met = worst <= gate.limit if gate.kind == MOST else worst >= gate.limit
+    return Verdict(gate, worst, MET if met else MISSED)
+
+
+def _values(source: str, name: str, figures: Sequence[Figure]) -> list[float]:
+    return [
+        figure.value for figure in figures
+        if figure.source == source and figure.value is not None and fnmatchcase(figure.name, name)
+    ]  # fmt: skip
+
+
+FLOOD = "end to end, emit() to signed ack, backend with --journal"
+
+# fmt: off
+# ruff: noqa: E501 - a table is read across
+GATES = (
+    Gate(1, "end to end, sealed and acknowledged, against thingsboard-gateway", "peers", "ours / thingsboard: end to end", LEAST, 10, "x", "two Python processes on two cores: the hub's 3 µs a reading, the backend's 2 µs"),
+    Gate(1, "the same against what the buffer alone takes on this machine", "pipeline", FLOOD, LEAST, 0.25, "of it", "the buffer alone: rows are there, nothing is emitted, read back or sent", ("commit", "append to durable, blocks of 1,000 readings")),
+    Gate(2, "from a local MQTT source, against thingsboard-gateway", "ingest_mqtt", "*", LEAST, 5, "x", "not yet: there is no integration with an MQTT source to measure"),
+    Gate(3, "CPU for 1,000 readings, against thingsboard-gateway", "peers", "ours / thingsboard: cpu", MOST, 0.1, "x"),
+    Gate(3, "CPU at the quiet site, 33 readings/s", "cpu", "CPU, quiet site", MOST, 1.4, "% of a core"),
+    Gate(3, "CPU idle", "cpu", "CPU, idle", MOST, 0.5, "% of a core"),
+    Gate(4, "memory with three integrations and the link on; there is no UI yet", "memory", "RSS, host, modbus, bluetooth*", MOST, 75, "MiB", "imports, in MiB: the interpreter 11, cryptography 8, aiohttp 8, OpenSSL 5, pydantic 5 and the configuration's models 4, D-Bus 4, the hub's own 10; then what runs"),
+    Gate(4, "memory gained in an outage", "memory", "RSS gained in an outage*", MOST, 16, "MiB"),
+    Gate(5, "bytes a reading, 5 s window, synthetic site", "bytes", "500 room sensors, one commit each 5 s", MOST, 3.5, "B"),
+    Gate(5, "bytes a reading, 30 s window, synthetic site", "bytes", "500 room sensors, one commit each 30 s", MOST, 2.5, "B"),
+    Gate(5, "bytes a reading, 5 s window, worst recorded trace", "bytes", "recorded: * devices, one commit each 5 s", MOST, 3.5, "B"),
+    Gate(5, "bytes a reading, 30 s window, worst recorded trace", "bytes", "recorded: * devices, one commit each 30 s", MOST, 2.5, "B"),
+    Gate(5, "link overhead over records, a backlog", "drain", "link overhead*", MOST, 5, "%"),
+    Gate(5, "a month of 18 sensors, a report a minute, on a metered line, TLS included, buffer.window 5min", "metered", "a month, TLS included, *", MOST, 15, "MB", "an ack and HTTP take 650 B of each 5 minutes, the readings as much; the nightly backup 1 MB"),
+    Gate(5, "the same with the default window of 5 s", "metered_5s", "a month, TLS included, *", MOST, 15, "MB", "124 bytes of frame, tag and signature for each commit, 6 readings; see docs/how-to/reach-the-backend.md"),
+    Gate(6, "device bytes a reading, quiet site, 5 s window", "flash", "device bytes a reading, 5 s window", MOST, 60, "B"),
+    Gate(6, "device bytes a reading, quiet site, 30 s window", "flash", "device bytes a reading, 30 s window", MOST, 13, "B"),
+    Gate(6, "device bytes a flush", "flash", "device bytes a flush, *", MOST, 10, "KiB", "ext4: the data, its inode and two blocks of journal"),
+    Gate(7, "drain, against thingsboard-gateway", "peers", "ours / thingsboard: drain", LEAST, 10, "x", "the backend's one process takes 2 µs of CPU a reading and is the slower end"),
+    Gate(7, "drain, against NATS", "peers", "ours / nats: drain", LEAST, 3, "x"),
+    Gate(7, "live delay p99 while a backlog drains, two commit windows", "drain", "live delay p99, backlog*", MOST, 10, "s"),
+    Gate(7, "the same at 64 kbit/s", "drain", "live delay p99, 64 kbit/s", MOST, 10, "s"),
+    Gate(8, "sealing and signing, AES", "pipeline_seal", "sealing and signing, aes*", MOST, 5, "%"),
+    Gate(8, "sealing and signing, ChaCha20", "pipeline_seal", "sealing and signing, chacha*", MOST, 10, "%"),
+    Gate(9, "start to ready", "start", "start to ready, whole process, median", MOST, 0.8, "s", "imports: 0.4 s of it"),
+    Gate(9, "start to ready with 1 GB of backlog", "start", "start to ready, whole process, with*", MOST, 0.8, "s", "imports: 0.4 s of it"),
+    Gate(10, "group commits against the disk's own syncs", "commit", "group commits against the raw rate", LEAST, 80, "%", "this disk takes 0.2 ms a sync; the writer's own work (encode, compress, seal, sign: 0.1 ms) and two hand-overs between threads (0.1 ms) weigh as much"),
+    Gate(10, "the same with each sync 2 ms slower, as an eMMC or a good SD card", "commit", "group commits against the raw rate, each*", LEAST, 80, "%"),
+    Gate(11, "BLE adverts decoded a second, the slowest kind", "decoders", "decoder.*", LEAST, 20_000, "1/s"),
+    Gate(11, "LoRaWAN frames a second, MIC and decryption", "lorawan", "lorawan.mic+decrypt", LEAST, 50_000, "1/s"),
+    Gate(11, "codec calls a second of the sandbox's processor time, the slowest mix", "codecs", "*, worker", LEAST, 10_000, "1/s"),
+    Gate(13, "backend, indexed rows on one core", "backend", "acknowledged, indexed rows, *", LEAST, 120_000, "readings/s"),
+    Gate(13, "backend, --journal on one core", "backend", "acknowledged, --journal, *", LEAST, 300_000, "readings/s"),
+)
+# fmt: on

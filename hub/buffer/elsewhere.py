@@ -1,0 +1,149 @@
+"""Segments that lie elsewhere, a mirror's copies or the buffer of a card out of its hub: to be read, never written.
+
+Each segment is taken for itself, because its neighbours may be missing: what counts is its intact records, from the
+number in its name to the one before its follower of the same run. Segments of another hub, and such whose epoch this
+hub's identity has not signed, are left alone and named. Blocking, but for what only counts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hub.buffer import frame
+from hub.buffer.ackset import AckSet
+from hub.buffer.bodies import Gap
+from hub.buffer.catalog import Catalog, StreamState
+from hub.buffer.disk import Disk, SystemDisk
+from hub.buffer.localstate import read_local
+from hub.buffer.reader import SegmentReader, Stored
+from hub.buffer.recovery import Scan, first_epoch, record_digest
+from hub.buffer.rows import READINGS, STREAMS
+from hub.buffer.segment import MAX_SEGMENT, SegmentInfo, SegmentName
+from hub.errors import StorageError
+from hub.ranges import Range
+
+
+class Elsewhere:
+    """What `hub.link` needs of a buffer, over such segments. What is acked is known to this object alone."""
+
+    def __init__(self, directory: Path, *, hub: str, identity_public: bytes, disk: Disk | None = None) -> None:
+        """`directory` holds `readings/` and `alerts/`. Raises StorageError when it cannot be read."""
+        self.run, self.local, self.acks = os.urandom(16), dict[str, Any](), AckSet()
+        self.segments: list[SegmentInfo] = []
+        self.skipped: list[str] = []
+        self.records = self.readings = 0
+        self._disk, self._hub, self._public = disk or SystemDisk(), hub, identity_public
+        self._damaged = AckSet()
+        self._readers: dict[bytes, tuple[Catalog, SegmentReader]] = {}  # numbers are unique within a run only
+        self._digests: dict[tuple[str, bytes], bytes] = {}
+        try:
+            for stream in STREAMS:
+                self._look(stream, directory / stream)
+        except OSError as error:
+            raise StorageError(f"{directory}: {error.strerror or error}") from error
+
+    def _look(self, stream: str, folder: Path) -> None:
+        try:
+            found = sorted(name for text in self._disk.names(folder) if (name := SegmentName.parse(text)) is not None)
+        except FileNotFoundError:
+            return
+        for name in found:
+            follower = min((other.first for other in found if other.run == name.run and other > name), default=1 << 63)
+            path = folder / str(name)
+            if self._disk.size(path) > MAX_SEGMENT:
+                self.skipped.append(f"{path.name} is larger than a segment can be")
+                continue
+            scan = Scan.of(self._disk.read(path))
+            epoch = first_epoch(scan, self._public)
+            if epoch is None or (epoch.hub, epoch.run, epoch.stream) != (self._hub, name.run, stream):
+                self.skipped.append(f"{path.name} is damaged, or not of this hub")
+                continue
+            heads = [h for h in scan.heads if h.kind in frame.NUMBERED and name.first <= h.seq < follower]
+            if not heads:
+                continue
+            last = max(heads, key=lambda head: head.seq)
+            self.records += len({head.seq for head in heads})
+            self.readings += sum({head.seq: head.readings for head in heads}.values())
+            self._digests[stream, name.run] = record_digest(scan.raw(last))
+            base = heads[0].total - heads[0].readings
+            self._put(
+                SegmentInfo(
+                    path, stream, name.number, name.run, name.first, last.seq, base, last.total, len(scan.data),
+                    heads[0].commit_s,
+                )
+            )  # fmt: skip
+
+    def _put(self, info: SegmentInfo) -> None:
+        if info.run not in self._readers:
+            catalog = Catalog()
+            self._readers[info.run] = catalog, SegmentReader(self._disk, catalog, self._declare)
+        self._readers[info.run][0].put(info)
+        self.segments.append(info)
+
+    def _declare(self, gap: Gap) -> None:
+        self._damaged.add(gap.stream, gap.run, gap.first, gap.last)
+
+    def owed(self, info: SegmentInfo) -> list[Range]:
+        """What of a segment can be read and is not acked yet."""
+        damaged = self._damaged.of(info.stream, info.run)
+        acked = self.acks.of(info.stream, info.run).missing(info.first, info.last)
+        return [piece for first, last in acked for piece in damaged.missing(first, last)]
+
+    def delivered(self, info: SegmentInfo) -> int:
+        """How many numbers of a segment are acked."""
+        acked = self.acks.of(info.stream, info.run)
+        return sum(last - first + 1 for first, last in acked.inside(info.first, info.last))
+
+    def damaged(self, info: SegmentInfo) -> list[Range]:
+        """What of a segment was asked for and cannot be read."""
+        return self._damaged.of(info.stream, info.run).inside(info.first, info.last)
+
+    def remembered(self, store_key: bytes) -> Iterator[dict[str, Any]]:
+        """The hub's own small state as each segment tells it, for the hub whose store key (32 bytes) this is."""
+        for info in self.segments:
+            if info.stream == READINGS:
+                yield read_local(self._disk, (info,), self._public, store_key)[0]
+
+    # what the link asks for
+
+    def streams(self) -> list[StreamState]:
+        found: dict[tuple[str, bytes], StreamState] = {}
+        for info in self.segments:
+            key = info.stream, info.run
+            first = found[key].first if key in found else info.first
+            found[key] = StreamState(*key, first, info.last, self._digests[key])
+        return list(found.values())
+
+    def read(self, stream: str, run: bytes, first: int, last: int, max_bytes: int) -> list[Stored]:
+        """As `Buffer.read`. Raises StorageError."""
+        try:
+            return self._readers[run][1].read(stream, run, first, last, max_bytes)
+        except OSError as error:
+            raise StorageError(f"{stream}: {error.strerror or error}") from error
+
+    def acked(self, stream: str, run: bytes, ranges: list[Range]) -> None:
+        for first, last in ranges:
+            self.acks.add(stream, run, first, last)
+
+    def unacked(self, stream: str, run: bytes, ranges: list[Range]) -> None:
+        for first, last in ranges:
+            self.acks.of(stream, run).discard(first, last)
+
+    def forget_acks(self) -> None:
+        self.acks = AckSet()
+
+    def put_local(self, key: str, value: Any) -> None:
+        self.local[key] = value
+
+    async def flush(self) -> None:
+        pass
+
+
+def homes(directory: Path, hub: str) -> Iterator[Path]:
+    """Where the segments of `hub` may lie when `directory` is a mirror, a state directory or a buffer."""
+    for path in (directory / hub, directory / "buffer", directory):
+        if any((path / stream).is_dir() for stream in STREAMS):
+            yield path

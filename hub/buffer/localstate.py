@@ -1,0 +1,53 @@
+"""The hub's own small state, as the LOCAL records of its segments tell it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hub.buffer import frame
+from hub.buffer.bodies import Local
+from hub.buffer.disk import Disk
+from hub.buffer.opening import open_local
+from hub.buffer.recovery import Scan, first_epoch
+from hub.buffer.segment import SegmentInfo
+from hub.errors import HubError
+
+
+def read_local(
+    disk: Disk, segments: tuple[SegmentInfo, ...], identity_public: bytes, store_key: bytes
+) -> tuple[dict[str, Any], int]:
+    """The hub's own state as the LOCAL records tell it, and how many of them could not be read.
+
+    Goes back to the newest whole snapshot, then forward over the changes.
+    """
+    history: list[Local] = []
+    unread = 0
+    for info in reversed(segments):
+        found, bad = _locals(Scan.of(disk.read(info.path, 0, info.size)), identity_public, store_key)
+        unread += bad
+        history = found + history
+        parts = [local.part for local in found if local.parts]
+        if parts and len(set(parts)) == max(local.parts for local in found):
+            break
+    state: dict[str, Any] = {}
+    for local in history:
+        state.update(local.values)
+    return {key: value for key, value in state.items() if value is not None}, unread
+
+
+def _locals(scan: Scan, identity_public: bytes, store_key: bytes) -> tuple[list[Local], int]:
+    heads = [head for head in scan.heads if head.kind == frame.LOCAL]
+    epoch = first_epoch(scan, identity_public)
+    if epoch is None:
+        return [], len(heads)
+    found, bad = [], 0
+    opener = open_local(epoch, store_key)
+    for head in heads:
+        try:
+            body = opener.open(scan.raw(head)).body
+        except HubError:
+            bad += 1
+            continue
+        if isinstance(body, Local):
+            found.append(body)
+    return found, bad

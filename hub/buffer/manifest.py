@@ -1,0 +1,94 @@
+"""What every closed segment held, remembered outside of it: so that one that vanished is declared, with exact figures.
+
+    LOCAL key   buffer/held/<stream>/<segment number>
+    value       [run, first seq, last seq, readings before, readings after, Unix s of its first commit, of the next one]
+
+A segment's line is told with the commit after it was closed, and removed with the commit after it was unlinked. A file
+that is not there at the start although its line is, was not unlinked by the hub, or its numbers are settled anyway.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from hub.buffer.batch import Local
+from hub.buffer.bodies import DAMAGED, Gap
+from hub.buffer.catalog import Catalog
+from hub.buffer.rows import STREAMS
+from hub.buffer.segment import SegmentInfo
+
+HELD_KEY = "buffer/held/"
+
+
+class Held(msgspec.Struct, array_like=True, frozen=True):
+    """One line: what a segment held. Times are Unix seconds."""
+
+    run: bytes
+    first: int
+    last: int
+    base: int
+    total: int
+    from_s: int
+    to_s: int
+
+
+class Manifest:
+    """The lines of both streams. For one thread."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._told: dict[tuple[str, int], Held] = {}
+
+    def restore(self, key: str, value: Any) -> bool:
+        """Take a line out of the small state. False when `key` is somebody else's."""
+        if not key.startswith(HELD_KEY):
+            return False
+        stream, _, number = key.removeprefix(HELD_KEY).partition("/")
+        self._told[stream, int(number)] = msgspec.convert(value, Held)
+        return True
+
+    def check(self) -> list[Gap]:
+        """Correct what recovery could only guess of the segments found; what the missing ones held."""
+        found = {(info.stream, info.number): info for info in self._catalog.all()}
+        gaps = []
+        for (stream, number), held in self._told.items():
+            info = found.get((stream, number))
+            if info is None:
+                readings = held.total - held.base
+                gaps.append(Gap(stream, held.run, held.first, held.last, readings, held.from_s, held.to_s, DAMAGED))
+            elif (info.run, info.first) == (held.run, held.first):
+                self._catalog.correct(
+                    info._replace(last=held.last, base=held.base, total=held.total, started_s=held.from_s)
+                )
+        return gaps
+
+    def look(self, now_s: int) -> Local:
+        """The lines that changed since the last look: of segments that were closed, of those that left the disk."""
+        closed: dict[tuple[str, int], tuple[SegmentInfo, int]] = {}
+        for stream in STREAMS:
+            infos = self._catalog.of(stream)
+            ends = [*(info.started_s for info in infos[1:]), now_s]
+            closed |= {
+                (stream, info.number): (info, end)
+                for info, end in zip(infos, ends, strict=False)
+                if not info.open and info.last >= info.first
+            }
+        changes: Local = {}
+        for key in self._told.keys() - closed.keys():
+            del self._told[key]
+            changes[_key(*key)] = None
+        for key in closed.keys() - self._told.keys():
+            held = self._told[key] = _held(*closed[key])
+            changes[_key(*key)] = msgspec.Raw(msgspec.msgpack.encode(held))
+        return changes
+
+
+def _held(info: SegmentInfo, end_s: int) -> Held:
+    to_s = max(info.started_s, end_s)
+    return Held(info.run, info.first, info.last, info.base, info.total, info.started_s, to_s)
+
+
+def _key(stream: str, number: int) -> str:
+    return f"{HELD_KEY}{stream}/{number}"

@@ -1,0 +1,264 @@
+"""`ilot pack` and `ilot new pack`: vendors' devices as data."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from hub.cli import output
+from hub.errors import ConfigError, HubError
+
+if TYPE_CHECKING:
+    from hub.packs.judging import Verdict
+    from hub.packs.library import Library
+    from hub.packs.reading import Pack
+
+_DIRECTORY = click.Path(path_type=Path, file_okay=False, exists=True)
+
+
+@click.group()
+def pack() -> None:
+    """Device packs: test, install and show them, or import others'."""
+
+
+@click.group()
+def new() -> None:
+    """Start something new: the files, to be filled in."""
+
+
+@new.command("pack")
+@click.argument("name")
+@click.option("--in", "directory", type=_DIRECTORY, default=".", show_default=True, help="Where to put its folder.")
+def new_pack(name: str, directory: Path) -> None:
+    """Write the files of a new pack NAME (vendor-model, for instance acme-thermo)."""
+    from hub.packs.format import NAME
+    from hub.packs.template import files
+
+    if not NAME.fullmatch(name):
+        raise click.UsageError(f"a pack is named vendor-model: small letters, digits and '-'; {name!r} is not")
+    folder = directory / name
+    _write(folder, files(name))
+    output.say(f"{folder}: fill in pack.yaml, codec.js and vectors/, then run: ilot pack test {folder}")
+
+
+@pack.command()
+@click.argument("directory", type=_DIRECTORY, required=False)
+@output.with_config
+@output.with_state
+@output.as_json
+def test(directory: Path | None, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Run every vector of the pack in DIRECTORY, or of every pack in it, through the codec worker.
+
+    Without DIRECTORY: of every pack that ships with the hub or is installed. Exit code 6 when one does not pass: a
+    vector fails, or a message, a port or a downlink that it declares has none.
+    """
+    folders = _packs_in(directory) if directory else None
+    library = _library(config, state_dir)
+    verdicts = asyncio.run(_judged(_readable(library, folders)))
+    if json:
+        output.data([msgspec.to_builtins(verdict) for verdict in verdicts])
+    else:
+        for verdict in verdicts:
+            _tell(verdict)
+    if not all(verdict.ok for verdict in verdicts):
+        raise click.exceptions.Exit(6)
+
+
+@pack.command()
+@click.argument("directory", type=_DIRECTORY)
+@output.with_config
+@output.with_state
+@output.as_json
+def install(directory: Path, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Test the pack in DIRECTORY and install it; the hub uses it from its next start.
+
+    A pack that does not pass is not installed, nor is one whose version has not risen.
+    """
+    library = _library(config, state_dir)
+    (found,) = _readable(library, [directory])
+    (verdict,) = asyncio.run(_judged([found]))
+    if not verdict.ok:
+        _tell(verdict)
+        raise HubError(f"pack {found.name} does not pass its own tests; it is not installed")
+    library.install(found, verdict)
+    facts = {"pack": found.name, "version": found.keys.version, "digest": found.digest, "vectors": len(found.vectors)}
+    if json:
+        output.data(facts)
+    else:
+        click.echo(f"{found.name} {found.keys.version} is installed; {len(found.vectors)} vectors pass")
+
+
+@pack.command("list")
+@output.with_config
+@output.with_state
+@output.as_json
+def list_(config: Path, state_dir: Path | None, json: bool) -> None:
+    """List the packs that ship with the hub and those that are installed."""
+    library = _library(config, state_dir)
+    packs = _readable(library, None)
+    if json:
+        output.data([_facts(library, one) for one in packs])
+        return
+    rows = [(p.name, p.keys.version, library.origin(p), p.keys.vendor, p.keys.en, len(p.vectors)) for p in packs]
+    output.table(("pack", "version", "from", "vendor", "what it is", "vectors"), rows)
+
+
+@pack.command()
+@click.argument("name")
+@output.with_config
+@output.with_state
+@output.as_json
+def show(name: str, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Show what the pack NAME reads, what its devices can be told, and where its vectors come from."""
+    library = _library(config, state_dir)
+    found = library.get(name)
+    facts = _facts(library, found)
+    if json:
+        output.data(facts)
+        return
+    click.echo(
+        f"{found.name} {found.keys.version} ({facts['from']}): {found.keys.vendor} {', '.join(found.keys.models)}"
+    )
+    click.echo(f"{found.keys.en} · {found.keys.fr}")
+    click.echo(f"LoRaWAN {facts['mac']}, class {facts['class']}, licence {found.keys.licence}, {facts['digest'][:16]}")
+    rows = [(m["path"], m["metric"], m["unit"], m["privacy"], f"{m['en']} · {m['fr']}") for m in facts["metrics"]]
+    output.table(("path", "metric", "unit", "privacy", "meaning"), rows)
+    for downlink, keys in found.keys.downlinks.items():
+        bounds = ", ".join(f"{key} {b.low:g} to {b.high:g} {b.unit}" for key, b in keys.fields.items())
+        click.echo(f"downlink {downlink}: {keys.en} ({bounds or 'no values'}); it sets a {keys.sets}")
+    for source in found.keys.sources.values():
+        click.echo(f"source: {source.by}, {source.title}, {source.version} ({source.kind}; {source.licence})")
+
+
+@pack.command("import")
+@click.argument("directory", type=_DIRECTORY)
+@click.option("--device", metavar="NAME", help="Only this one: the name of its codec file, without ending.")
+@click.option("--out", type=_DIRECTORY, default=".", show_default=True, help="Where to put the packs.")
+@output.as_json
+def import_(directory: Path, device: str | None, out: Path, json: bool) -> None:
+    """Make packs of a vendor's DIRECTORY in the layout of The Things Network's device repository or of ChirpStack's.
+
+    Codec and examples are copied as they are; the examples become vectors. Whether their licence lets you use them is
+    for you to know. Fields are proposed from names: look at them before you install a pack. Exit code 6 when a codec
+    was left out, because it has no examples.
+    """
+    from hub.packs.importing import packs_in
+
+    made, left_out = packs_in(directory, device)
+    for one in made:
+        _write(out / one.name, one.files)
+    if json:
+        facts = [{"pack": one.name, "folder": str(out / one.name), "remarks": one.remarks} for one in made]
+        output.data({"made": facts, "left_out": left_out})
+    else:
+        for one in made:
+            click.echo(f"{out / one.name}: {'; '.join(one.remarks) or 'made'}")
+        for name, why in left_out.items():
+            output.say(f"{name}: left out: {why}")
+        output.say("Their licence is for you to respect. Next: ilot pack test, then ilot pack install.")
+    if left_out or not made:
+        raise click.exceptions.Exit(6)
+
+
+def _library(config: Path, state_dir: Path | None) -> Library:
+    from hub.packs.library import Library
+    from hub.state import StateDir, state_of
+
+    return Library(StateDir(state_of(config, state_dir)).packs)
+
+
+def _packs_in(directory: Path) -> list[Path]:
+    if (directory / "pack.yaml").is_file():
+        return [directory]
+    found = sorted(entry.parent for entry in directory.glob("*/pack.yaml"))
+    if not found:
+        raise click.UsageError(f"there is no pack.yaml in {directory} nor in a folder of it")
+    return found
+
+
+def _readable(library: Library, folders: Iterable[Path] | None) -> list[Pack]:
+    """The packs, or every problem of all that cannot be read."""
+    from hub.config.terminal import render
+    from hub.packs.reading import read
+
+    packs, problems = [], []
+    wanted: list[Any] = library.names() if folders is None else [folder.resolve() for folder in folders]
+    for one in wanted:
+        try:
+            packs.append(library.get(one) if folders is None else read(one))
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+        click.echo(render(problems, colour=colour), err=True, nl=False)
+        raise click.exceptions.Exit(ConfigError.exit_code)
+    return packs
+
+
+async def _judged(packs: Iterable[Pack]) -> list[Verdict]:
+    from hub.packs.judging import judge
+    from hub.payload import Codecs
+
+    async with Codecs() as codecs:
+        return [await judge(one, codecs) for one in packs]
+
+
+def _tell(verdict: Verdict) -> None:
+    passed = sum(not outcome.wrong for outcome in verdict.outcomes)
+    click.echo(f"{verdict.pack} {verdict.version}: {passed} of {len(verdict.outcomes)} vectors pass")
+    for outcome in verdict.outcomes:
+        if outcome.wrong:
+            output.say(f"  {outcome.vector}: {outcome.wrong} ({outcome.source})")
+    for what in verdict.untested:
+        output.say(f"  no vector shows {what}")
+
+
+def _facts(library: Library, found: Pack) -> dict[str, Any]:
+    keys = found.keys
+    fields = [] if found.fields is None else found.fields.values()
+    return {
+        "pack": found.name,
+        "version": keys.version,
+        "digest": found.digest,
+        "from": library.origin(found),
+        "vendor": keys.vendor,
+        "models": list(keys.models),
+        "en": keys.en,
+        "fr": keys.fr,
+        "licence": keys.licence,
+        "mac": keys.lorawan.mac,
+        "class": keys.lorawan.class_,
+        "period_s": keys.period.total_seconds() if keys.period else None,
+        "automatic": found.fields is None,
+        "metrics": [_metric(found, field.path, field.metric) for field in fields],
+        "messages": {name: list(message.ports) for name, message in keys.messages.items()},
+        "downlinks": {name: list(downlink.fields) for name, downlink in keys.downlinks.items()},
+        "sources": [source.model_dump() for source in keys.sources.values()],
+        "vectors": len(found.vectors),
+    }
+
+
+def _metric(found: Pack, path: str, key: str) -> dict[str, str]:
+    m = found.metrics[key]
+    return {"path": path, "metric": key, "unit": m.unit, "privacy": m.privacy, "fr": m.fr, "en": m.en}
+
+
+def _write(folder: Path, files: dict[str, str]) -> None:
+    """A new folder with these files. Raises HubError when it is there already."""
+    try:
+        folder.mkdir()
+        for name, text in files.items():
+            file = folder / name
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text, "utf-8")
+    except FileExistsError:
+        raise HubError(f"{folder} is there already; remove it, or choose another place") from None
+    except OSError as error:
+        raise HubError(f"{folder} cannot be written: {error.strerror or error}") from error

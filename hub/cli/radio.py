@@ -1,0 +1,275 @@
+"""`ilot capture`, `ilot discover` and `ilot sim`: what is on the air, for those who install and those who decode."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hub.cli import output
+from hub.errors import DecodeError, HubError, NotReady
+
+if TYPE_CHECKING:
+    from hub.model import Decoded, Frame, NeedKey
+    from hub.registry import Integration, Plugin, Registry
+
+UNLISTED = ("private-address", "not-a-sensor")
+"""Reasons under which a running hub counts what it never lists."""
+
+
+class Radio:
+    """One kind of radio as this machine can hear it: who listens, with which options, and who decodes."""
+
+    def __init__(self, kind: str, config: Path) -> None:
+        registry = _everything()
+        self.decoders = registry.decoders(kind)
+        listening = [i for plugin in _of(kind, registry) for i in plugin.integrations if i.listen is not None]
+        if not self.decoders or not listening:
+            raise click.UsageError(f"nothing here listens to {kind!r}; {_kinds(registry)}")
+        self.integration = listening[0]
+        self.options, self.keys = _configured(self.integration, registry, config)
+
+    def listen(self, seconds: float, hear: Callable[[dict[str, Any]], None]) -> None:
+        """Listen for so long, or until Ctrl-C. Raises NotReady, AuthFailed."""
+        listen = self.integration.listen
+        assert listen is not None  # noqa: S101 - it was chosen for that
+
+        async def run() -> None:
+            failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+            def guarded(line: dict[str, Any]) -> None:
+                try:
+                    hear(line)
+                except Exception as error:  # `| head` has read enough: it ends us, and is nothing for a radio to catch
+                    if not failed.done():
+                        failed.set_exception(error)
+
+            listening = asyncio.ensure_future(listen(self.options, guarded))
+            done, _ = await asyncio.wait({listening, failed}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            listening.cancel()
+            await asyncio.wait({listening})
+            for one in done:
+                one.result()
+
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(run())
+
+    def decode(self, line: dict[str, Any]) -> tuple[Frame, Decoded | NeedKey] | None:
+        """The frame of a line and what the first decoder that knows it says; None when none does. Raises
+        DecodeError."""
+        to_frame = next(decoder.line for decoder in self.decoders if decoder.line)
+        frame = to_frame(line)
+        for decoder in self.decoders:
+            if (said := decoder.decode(frame, self.keys.get)) is not None:
+                return frame, said
+        return None
+
+
+@click.command()
+@click.argument("protocol")
+@click.option("--seconds", type=click.FloatRange(0.1, 86_400), default=30.0, show_default=True, help="How long.")
+@click.option("--all", "everything", is_flag=True, help="Also what no decoder knows: phones, watches, passers-by.")
+@output.with_config
+def capture(protocol: str, seconds: float, everything: bool, config: Path) -> None:
+    """Print what PROTOCOL's radio (for instance "ble") hears, one JSON object a line, as `ilot decode` reads it.
+
+    Only what a decoder recognises: the addresses of phones are personal data. A running hub goes on meanwhile.
+    """
+    radio = Radio(protocol, config)
+    if everything:
+        output.say(
+            "warning: with --all this holds the addresses of people's phones and watches, which are personal data: "
+            "keep it no longer than needed, and give it to nobody"
+        )
+    counts: Counter[str] = Counter()
+
+    def hear(line: dict[str, Any]) -> None:
+        if everything or _recognised(radio, line, counts):
+            counts["written"] += 1
+            output.data(line)
+            sys.stdout.flush()
+
+    radio.listen(seconds, hear)
+    output.say(f"{counts['written']} written; left out: {counts['private']} private, {counts['unknown']} not sensors")
+
+
+def _recognised(radio: Radio, line: dict[str, Any], counts: Counter[str]) -> bool:
+    if line.get("private"):
+        counts["private"] += 1
+        return False
+    try:
+        known = radio.decode(line) is not None
+    except DecodeError:
+        known = True  # a decoder's own frame, and wrong: that is what captures are for
+    counts["unknown"] += not known
+    return known
+
+
+@click.command()
+@click.argument("protocol")
+@click.option(
+    "--scan", type=click.FloatRange(0.1, 3600), metavar="SECONDS",
+    help="Listen here and now, even while a hub runs. By default 10 seconds, when none runs.",
+)  # fmt: skip
+@output.with_config
+@output.with_state
+@output.as_json
+def discover(protocol: str, scan: float | None, config: Path, state_dir: Path | None, json: bool) -> None:
+    """List the sensors of PROTOCOL (for instance "ble") that are heard and not enrolled.
+
+    Of a running hub: what it has heard since it started. It never lists what no decoder recognises as a sensor, nor
+    random private addresses: those are counted.
+    """
+    answer = None
+    if scan is None:
+        try:
+            answer = _ask(protocol, config, state_dir)
+        except NotReady:
+            output.say("no hub runs here; listening for 10 seconds")
+    answer = answer or _scan(Radio(protocol, config), protocol, scan or 10.0)
+    if json:
+        output.data(answer)
+        return
+    now = time.time()
+    output.table(
+        ("sensor", "model", "dBm", "heard by", "last heard", "values", "why it is not admitted"),
+        [
+            (
+                c["id"], c["model"], c["rssi"], " ".join(c["heard"]), _ago(now - c["last"]),
+                " ".join(f"{metric}={value}" for metric, value in list(c["values"].items())[:4]), c["reason"],
+            )
+            for c in answer["candidates"]
+        ],
+    )  # fmt: skip
+    output.say("not listed: " + ", ".join(f"{n} {reason}" for reason, n in answer["counted"].items()))
+
+
+def _ask(protocol: str, config: Path, state_dir: Path | None) -> dict[str, Any]:
+    """A running hub's quarantine. Raises NotReady when none runs."""
+    from hub.control import call
+    from hub.state import state_of
+
+    socket = state_of(config, state_dir) / "hub.sock"
+    waiting = call(socket, "devices")["quarantine"]
+    counts = call(socket, "status")["counts"].values()
+    return {
+        "running": True,
+        "candidates": [w for w in waiting if w["id"].startswith(f"{protocol}:") and not w["known"]],
+        "counted": {reason: sum(events.get(reason, 0) for events in counts) for reason in UNLISTED},
+    }
+
+
+def _scan(radio: Radio, protocol: str, seconds: float) -> dict[str, Any]:
+    import msgspec
+
+    from hub.admission.quarantine import Quarantine
+    from hub.model import Candidate, Decoded
+
+    quarantine, counts = Quarantine(), Counter(dict.fromkeys(UNLISTED, 0))
+
+    def hear(line: dict[str, Any]) -> None:
+        if line.get("private"):
+            counts["private-address"] += 1
+            return
+        try:
+            found = radio.decode(line)
+        except DecodeError as error:
+            counts[error.reason] += 1
+            return
+        if found is None:
+            counts["not-a-sensor"] += 1
+            return
+        frame, said = found
+        if said.device in radio.keys:
+            counts["enrolled"] += 1
+            return
+        candidate = Candidate(
+            id=said.device, integration=radio.integration.name, model=said.model, signal=frame.signal,
+            values=said.values if isinstance(said, Decoded) else {},
+            evidence={"name": frame.name} if frame.name else {},
+        )  # fmt: skip
+        reason = "not in the configuration" if isinstance(said, Decoded) else "needs a key"
+        quarantine.add(candidate, reason, time.time())
+
+    radio.listen(seconds, hear)
+    return {
+        "running": False,
+        "scanned_s": seconds,
+        "candidates": [msgspec.to_builtins(waiting) for waiting in quarantine],
+        "counted": dict(counts),
+    }
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": []}
+)
+@click.argument("protocol")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def sim(protocol: str, arguments: tuple[str, ...]) -> None:
+    """Simulate devices of PROTOCOL (for instance "ble" or "modbus"), until SIGTERM.
+
+    ARGUMENTS are the simulator's own; `ilot sim PROTOCOL --help` lists them.
+    """
+    import importlib.util
+    import runpy
+
+    registry = _everything()
+    for plugin in _of(protocol, registry):
+        module = f"{plugin.entry.value.partition(':')[0]}.sim"
+        if importlib.util.find_spec(module) is not None:
+            sys.argv = [f"ilot sim {protocol}", *arguments]
+            runpy.run_module(module, run_name="__main__")
+            return
+    raise click.UsageError(f"nothing here simulates {protocol!r}; {_kinds(registry)}")
+
+
+def _everything() -> Registry:
+    """Everything that ships, loaded. One that cannot be is left out: its own commands will say why."""
+    from hub.registry import Registry
+
+    registry = Registry.discover()
+    for plugin in registry.plugins.values():
+        if plugin.shipped:
+            with contextlib.suppress(HubError):
+                registry.load(plugin.name)
+    return registry
+
+
+def _of(kind: str, registry: Registry) -> list[Plugin]:
+    """The plugins that decode frames of this kind, or bear its name."""
+    plugins = registry.plugins.values()
+    return [plugin for plugin in plugins if plugin.name == kind or any(d.kind == kind for d in plugin.decoders)]
+
+
+def _kinds(registry: Registry) -> str:
+    kinds = sorted({decoder.kind for plugin in registry.plugins.values() for decoder in plugin.decoders})
+    return f"there are decoders for {', '.join(kinds) or 'nothing'}"
+
+
+def _configured(
+    integration: Integration, registry: Registry, config: Path
+) -> tuple[Any, dict[str, bytes | None]]:  # fmt: skip
+    """The options of the first instance that the file runs, or the defaults when there is no file; and its devices with
+    their keys."""
+    if not config.exists():
+        return integration.config(), {}
+    from hub.config.load import load
+    from hub.installed import installed_models
+
+    loaded = load(config, installed_models(registry))
+    for instance in loaded.integrations:
+        if instance.type == integration.name:
+            return instance.config, {d.id: d.key for d in loaded.devices if d.integration == instance.name}
+    return integration.config(), {}
+
+
+def _ago(seconds: float) -> str:
+    return f"{datetime.timedelta(seconds=round(max(0.0, seconds)))} ago"

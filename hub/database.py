@@ -1,0 +1,132 @@
+"""An encrypted SQLite file that stays writable on a full disk, and bears a disk that refuses now and then. Blocking.
+
+Pages are encrypted and authenticated (SQLite3 Multiple Ciphers, ChaCha20-Poly1305). `synchronous=FULL`: what was
+committed has reached the disk.
+
+RESERVE bytes are taken while there is room, as free pages inside the file and as a rollback journal that keeps its
+length (`journal_mode=persist`), so that a small change allocates nothing. A file that is freed at need would do less:
+the buffer, which waits for room too, takes what comes free before SQLite has it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+
+T = TypeVar("T")
+
+RESERVE = 128 << 10
+"""Bytes kept free inside the file, and of its journal."""
+PAUSES = (0.05, 0.2, 0.75)
+"""Seconds between the tries of a call that the disk refuses."""
+_REFUSED = (apsw.IOError, apsw.FullError, apsw.CantOpenError)
+_PERHAPS = (*_REFUSED, apsw.CorruptError, apsw.NotADBError)
+"""SQLite also calls a file corrupt when the disk refuses to read it."""
+
+
+def connect(path: Path, key: bytes, schema: Sequence[str], *, reserve: bool = True) -> apsw.Connection:
+    """Open or create; `key` is 32 bytes, `schema` one script a version. Raises apsw.Error, OSError."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # its journal gets the same mode
+    path.chmod(0o600)
+    db = apsw.Connection(str(path))
+    try:
+        db.execute("PRAGMA cipher = 'chacha20'")
+        # hexkey is this build's raw-key spelling: no pass-phrase derivation, the key is already 256 random bits.
+        db.execute(f"PRAGMA hexkey = '{key.hex()}'")
+        db.execute("PRAGMA temp_store = memory")
+        db.execute("PRAGMA synchronous = FULL")
+        if reserve:
+            db.execute("PRAGMA journal_mode = persist")
+        db.set_busy_timeout(5000)
+        version = next(db.execute("PRAGMA user_version"))[0]
+        for n, script in enumerate(schema[version:], version + 1):
+            with transaction(db):
+                db.execute(script)
+                db.execute(f"PRAGMA user_version = {n}")
+        if reserve:
+            restock(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+@contextlib.contextmanager
+def transaction(db: apsw.Connection) -> Iterator[None]:
+    """All or nothing. Not `with db`: where SQLite has rolled back by itself, that raises another error instead."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(apsw.Error):  # the disk may refuse that too: the journal stays, for the next call
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+        raise
+
+
+def restock(db: apsw.Connection) -> None:
+    """Take the reserve where it is short, best effort: on a full disk there is what there is."""
+    with contextlib.suppress(apsw.Error, OSError):
+        if db.pragma("freelist_count") * db.pragma("page_size") < RESERVE // 2:
+            with transaction(db):
+                db.execute("CREATE TABLE reserve (x)")
+                db.execute("INSERT INTO reserve VALUES (zeroblob(?))", (RESERVE,))
+                db.execute("DROP TABLE reserve")
+        with open(f"{db.filename}-journal", "r+b") as journal:
+            # behind what SQLite wrote: it stops reading at the first page number 0
+            if (short := RESERVE - journal.seek(0, os.SEEK_END)) > 0:
+                journal.write(bytes(short))
+                journal.flush()
+                os.fsync(journal.fileno())
+
+
+def image(db: apsw.Connection, key: bytes, schema: Sequence[str]) -> bytes:
+    """A consistent copy of the file under the same key, without the reserve. Raises apsw.Error, OSError."""
+    path = Path(f"{db.filename}.copy")
+    path.unlink(missing_ok=True)
+    try:
+        copy = connect(path, key, schema, reserve=False)
+        with copy.backup("main", db, "main") as pages:
+            pages.step()
+        copy.execute("VACUUM")  # the reserve would travel with every backup
+        copy.close()
+        return path.read_bytes()
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def persistently(attempt: Callable[[], T]) -> T:
+    """Try again for a second while the disk refuses. `attempt` may run more than once; when only the very last sync of
+    a transaction failed, it runs again although it was done."""
+    for pause in PAUSES:
+        try:
+            return attempt()
+        except _PERHAPS:
+            time.sleep(pause)
+    return attempt()
+
+
+def refused(error: Exception, path: Path) -> bool:
+    """Whether it is the disk that refuses, not the file that is wrong."""
+    if isinstance(error, _REFUSED):
+        return True
+    try:
+        path.read_bytes()
+    except OSError as reading:
+        return reading.errno == errno.EIO
+    return isinstance(error, OSError) and error.errno in (errno.EIO, errno.ENOSPC)
+
+
+def told(error: Exception) -> str:
+    """What went wrong, for people: SQLite has no words for an error that a copy or a commit met on the disk."""
+    if isinstance(error, apsw.FullError):
+        return "no space left on the disk"
+    return "the disk refuses" if isinstance(error, (apsw.IOError, apsw.CantOpenError)) else str(error)

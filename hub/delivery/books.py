@@ -1,0 +1,58 @@
+"""The ledgers of all runs together. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from hub.delivery.lanes import ALERTS, BACKLOG, LIVE, Lane, Ledger
+from hub.delivery.parts import Fetch, StreamState
+
+
+class Books(dict[tuple[str, bytes], Ledger]):
+    """By (stream, run), in the order in which they were opened: oldest first. `run` is the buffer's current one."""
+
+    def __init__(self, run: bytes) -> None:
+        super().__init__()
+        self.run = run
+
+    def of(self, stream: str, run: bytes) -> Ledger:
+        """The ledger of one run, opened when there is none."""
+        ledger = self.get((stream, run))
+        if ledger is None:
+            ledger = self[stream, run] = Ledger(stream, run, closed=run != self.run)
+        return ledger
+
+    def waiting(self, lane: Lane, most: int) -> Fetch | None:
+        """What this lane would send next, at most `most` bytes of it."""
+        for ledger in self.values():
+            waits = ledger.live if lane.name == LIVE else ledger.owed
+            if waits and (ledger.stream == ALERTS) == (lane.name == ALERTS):
+                return Fetch(lane, ledger.stream, ledger.run, *waits.head(), most)
+        return None
+
+    def compare(self, streams: Sequence[StreamState], carrying: Collection[int]) -> None:
+        """What left the disk is no longer owed, and a run that left it wholly is forgotten; `carrying` are the ids of
+        ledgers of which something is under way, which stay."""
+        found = {(s.stream, s.run): s for s in streams}
+        for key, ledger in list(self.items()):
+            state = found.get(key)
+            ledger.evicted(state.first if state is not None else ledger.last + 1)
+            if state is None and ledger.closed and id(ledger) not in carrying:
+                del self[key]
+
+    def forget_acks(self) -> bool:
+        """The backend's database is new. Was there anything to forget?"""
+        held = any(ledger.acked for ledger in self.values())
+        for ledger in self.values():
+            ledger.forget_acks()
+        return held
+
+    def depth(self) -> dict[str, int]:
+        """Records waiting, by lane, and rejected ones."""
+        books = self.values()
+        return {
+            ALERTS: sum(b.owed.count() for b in books if b.stream == ALERTS),
+            LIVE: sum(b.live.count() for b in books),
+            BACKLOG: sum(b.owed.count() for b in books if b.stream != ALERTS),
+            "rejected": sum(b.rejected.count() for b in books),
+        }

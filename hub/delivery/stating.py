@@ -1,0 +1,47 @@
+"""The signed states: what the hub says of itself, in which order, and which nonce is its current one. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from hub.delivery.parts import StreamState
+from hub.wire import State, sign_state
+
+
+class Stating:
+    """Makes one state after the other, each with a new nonce and a higher number. `generation` is that of the local
+    store and `trust_version` that of the trust document in force, both told by the application."""
+
+    def __init__(
+        self, *, hub: str, identity: Ed25519PrivateKey, boot: bytes, trust_version: int, token: Callable[[int], bytes]
+    ) -> None:  # fmt: skip
+        self.generation = 0
+        self.trust_version = trust_version
+        self._hub, self._identity, self._boot, self._token = hub, identity, boot, token
+        self.since = 0.0  # when the last one was made
+        self._n = 0
+        self._nonce = b""
+
+    def make(self, streams: Sequence[StreamState], heard: float, now: float) -> bytes:
+        """A signed state of the streams on disk, oldest first. `heard` is the backend's time in the newest ack."""
+        self._nonce, self.since = self._token(16), now
+        self._n += 1
+        held = [s for s in streams if s.first <= s.last]
+        state = State(
+            hub=self._hub,
+            boot=self._boot,
+            nonce=self._nonce,
+            n=self._n,
+            streams={s.stream: (s.run, s.last, s.digest) for s in held},  # oldest first: the newest run stays
+            generation=self.generation,
+            trust_version=self.trust_version,
+            oldest={s.stream: (s.run, s.first) for s in reversed(held)},
+            heard=heard,
+        )
+        return sign_state(state, self._identity)
+
+    def age(self, nonce: bytes, now: float) -> float | None:
+        """Seconds since this nonce was stated; None when it is not the current one."""
+        return now - self.since if nonce and nonce == self._nonce else None

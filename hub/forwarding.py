@@ -1,0 +1,154 @@
+"""What lies elsewhere, delivered by this hub: the copies of `buffer.mirror`, or the buffer of a card out of its hub.
+
+The records are sealed and signed already, and say whose they are; the backend asks only that whoever brings them is
+that hub. So they leave over its own uplinks, as they are, while the hub itself is stopped: the state directory's lock
+is held. What the backend had already is acknowledged again, and stored once.
+
+The segments also tell the hub's own counters, under its store key. Where these are higher than what it has, because it
+was restored from a backup of before, it takes them: what was heard meanwhile is not accepted again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hub import enrolment, keys
+from hub.admission.replay import PREFIX
+from hub.backup import SENT_JUMP, SENT_PREFIX
+from hub.buffer import Buffer
+from hub.buffer.elsewhere import Elsewhere, homes
+from hub.buffer.rows import STREAMS
+from hub.clock import SystemClock
+from hub.config import lastgood
+from hub.config.load import Loaded
+from hub.egress import Egress
+from hub.errors import ConfigError
+from hub.files import sync_directory
+from hub.installed import installed_models
+from hub.link import Carrier, Link
+from hub.link.core import MEMORY_KEY
+from hub.registry import Registry
+from hub.sizes import buffer_config
+from hub.state import StateDir
+from hub.store import Store
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """What came of it. `records` and `readings` were found in `segments`; `left` records are not acked yet, for the
+    reason in `error`; `damaged` ones cannot be read; `removed` segments were wholly acked; `skipped` says why files
+    were left alone."""
+
+    hub: str
+    directory: str
+    segments: int
+    records: int
+    readings: int
+    acked: int
+    left: int
+    damaged: int
+    removed: int
+    skipped: list[str]
+    error: str
+
+
+async def send(
+    state: StateDir, config: Path, directory: Path, registry: Registry, *, seconds: float, remove: bool
+) -> Sent:
+    """Deliver the segments in `directory`; gives up after `seconds`, or as soon as no uplink is there. `remove`: unlink
+    those that are wholly acked. Raises StorageError while a hub runs here, ConfigError, AuthFailed."""
+    with state.locked():
+        hub_keys, (enrolled, trust) = keys.load(state.keys), enrolment.load(state.path)
+        models = installed_models(registry, state.path / "cache")
+        # no more of the file than is needed: an integration may not be installed here yet
+        loaded = await asyncio.to_thread(lastgood.part, config, models, "link", "buffer")
+        home = await asyncio.to_thread(_home, directory, enrolled.hub, state)
+        found = await asyncio.to_thread(Elsewhere, home, hub=enrolled.hub, identity_public=hub_keys.identity_public)
+        clock = SystemClock()
+        store = await Store.open(state.store, hub_keys.store_key)
+        try:
+            own = await asyncio.to_thread(
+                Buffer.open, state.buffer, hub=enrolled.hub, identity=hub_keys.identity, store_key=hub_keys.store_key,
+                trust=trust, clock=clock, config=buffer_config(loaded.config.buffer),
+            )  # fmt: skip
+            if MEMORY_KEY in own.local:  # which acks were heeded: an old one must not count again
+                found.put_local(MEMORY_KEY, own.local[MEMORY_KEY])
+            higher = raised(own.local, await asyncio.to_thread(lambda: list(found.remembered(hub_keys.store_key))))
+            if higher:
+                own.start(asyncio.get_running_loop())
+                for name, value in higher.items():
+                    own.put_local(name, value)
+            await own.close()
+            egress = Egress(
+                trust, clock, certificate=state.path / enrolment.CERTIFICATE, key=hub_keys.tls_key,
+                proxy=loaded.config.link.proxy_url(),
+            )  # fmt: skip
+            link = Link(
+                hub=enrolled.hub, identity=hub_keys.identity, trust=trust, buffer=found, egress=egress, clock=clock,
+                uplinks=_carriers(loaded, registry), on_clock=clock.told,
+            )  # fmt: skip
+            link.delivery.stating.generation = await store.next_generation()
+            if found.segments:
+                async with asyncio.TaskGroup() as group:
+                    running = group.create_task(link.run())
+                    await link.drain(seconds)
+                    running.cancel()
+            status = link.status()
+            error = status.error or ("the backend rejects some of them: its log says why" if status.rejected else "")
+            return await asyncio.to_thread(_account, enrolled.hub, home, found, error, remove)
+        finally:
+            await store.close()
+
+
+def raised(own: Mapping[str, Any], told: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """The counters that `told` knows to be higher than `own`: the segments are newer than a backup made before them.
+    Receive windows as they are, sent counters as far ahead as at a restoration."""
+    found: dict[str, int] = {}
+    for state in told:
+        for name, value in state.items():
+            if type(value) is int and name.startswith((PREFIX, SENT_PREFIX)):
+                found[name] = max(found.get(name, 0), value + SENT_JUMP * name.startswith(SENT_PREFIX))
+    return {name: value for name, value in found.items() if value > _number(own.get(name))}
+
+
+def _number(value: Any) -> int:
+    return value if type(value) is int else -1
+
+
+def _home(directory: Path, hub: str, state: StateDir) -> Path:
+    home = next(homes(directory, hub), None)
+    if home is None:
+        raise ConfigError(f"{directory} holds no segments of {hub}: give the mirror's directory, or an old buffer's")
+    streams = [(home / stream, state.buffer / stream) for stream in STREAMS]
+    if any(theirs.exists() and ours.exists() and theirs.samefile(ours) for theirs, ours in streams):
+        raise ConfigError(f"{home} is this hub's own buffer: `ilot run` delivers it")
+    return home
+
+
+def _carriers(loaded: Loaded, registry: Registry) -> list[Carrier]:
+    return [Carrier(uplink.name, uplink.config, registry.uplink(uplink.name).run) for uplink in loaded.uplinks]
+
+
+def _account(hub: str, home: Path, found: Elsewhere, error: str, remove: bool) -> Sent:
+    left = damaged = 0
+    done = []
+    for info in found.segments:
+        owed, broken = found.owed(info), found.damaged(info)
+        left += sum(last - first + 1 for first, last in owed)
+        damaged += sum(last - first + 1 for first, last in broken)
+        if not owed and not broken:
+            done.append(info.path)
+    if remove:
+        for path in done:
+            path.unlink()
+        for folder in {path.parent for path in done}:
+            sync_directory(folder)
+    return Sent(
+        hub=hub, directory=str(home), segments=len(found.segments), records=found.records, readings=found.readings,
+        acked=sum(map(found.delivered, found.segments)), left=left, damaged=damaged, removed=len(done) if remove else 0,
+        skipped=found.skipped, error=error if left else "",
+    )  # fmt: skip

@@ -1,0 +1,111 @@
+"""Gathers what a state backup holds (`hub.backup.Contents`) from the open parts of one hub, and has it sealed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from hub import backup, enrolment, keys
+from hub.backup import Contents, StreamEnd
+from hub.buffer import Buffer
+from hub.buffer.seal import H
+from hub.clock import SystemClock
+from hub.config import source
+from hub.errors import ConfigError, StorageError
+from hub.keys import HubKeys
+from hub.lp import lp
+from hub.state import StateDir
+from hub.store import Store
+
+
+class Gatherer:
+    """Makes sealed backups of one hub from its open parts. `config` is the first file and `files` all that it
+    includes, relative to its directory."""
+
+    def __init__(
+        self, *, state: StateDir, hub_keys: HubKeys, store: Store, buffer: Buffer, config: Path, files: Iterable[str]
+    ) -> None:  # fmt: skip
+        self._state, self._keys, self._store, self._buffer = state, hub_keys, store, buffer
+        self._config, self._files = config, sorted({config.name, *files})
+
+    async def make(self, now: float) -> tuple[int, bytes]:
+        """Its generation and the document; `now` is Unix seconds. Raises StorageError, AuthFailed, DecodeError."""
+        generation = await self._store.next_generation()
+        image = await self._store.image()
+        local = {name: value for name, value in self._buffer.local.items() if not name.startswith("buffer/")}
+        ends = [
+            StreamEnd(s.stream, s.run, s.last, list(self._buffer.acks.of(s.stream, s.run)))
+            for s in self._buffer.streams()
+        ]
+        return generation, await asyncio.to_thread(self._seal, generation, now, image, local, ends)
+
+    def fingerprint(self) -> str:
+        """Of all that is in files and is not the hub's own writing: configuration, secrets, trust, enrolment. Blocking.
+        Raises OSError, ValueError."""
+        parts = [part for name, data in sorted(self._configuration().items()) for part in (name.encode(), data)]
+        return H(lp(*parts, *self._papers())).hex()
+
+    def _papers(self) -> tuple[bytes, bytes, bytes]:
+        state = self._state
+        return (
+            state.trust.read_bytes(), state.enrolment.read_bytes(), (state.path / enrolment.CERTIFICATE).read_bytes(),
+        )  # fmt: skip
+
+    def _seal(
+        self, generation: int, now: float, image: bytes, local: dict[str, Any], ends: list[StreamEnd]
+    ) -> bytes:  # fmt: skip
+        try:
+            _, owner = enrolment.load(self._state.path)  # as it is now: the owner may have changed the recovery key
+            trust, enrolled, certificate = self._papers()
+            contents = Contents(
+                config=self._config.name,
+                files=self._configuration(),
+                keys={
+                    "identity": keys.private_pem(self._keys.identity),
+                    "store": self._keys.store_key,
+                    "tls": self._keys.tls_key.read_bytes(),
+                },
+                trust=trust,
+                enrolment=enrolled,
+                certificate=certificate,
+                store=image,
+                local=local,
+                streams=ends,
+            )
+        except (OSError, ValueError) as error:
+            raise StorageError(f"no backup can be made: {error}") from error
+        return backup.seal(
+            contents, identity=self._keys.identity, generation=generation, made=now,
+            trust_version=owner.version, recipients=owner.recipients,
+        )  # fmt: skip
+
+    def _configuration(self) -> dict[str, bytes]:
+        directory = self._config.parent
+        held = {name: source.load_bytes(directory / name) for name in self._files}
+        secrets = directory / source.SECRETS
+        return held | ({source.SECRETS: source.load_bytes(secrets)} if secrets.exists() else {})
+
+
+async def of_stopped(state: StateDir, config: Path) -> bytes:
+    """A backup of a hub that does not run. Raises StorageError when it does, ConfigError when it is not enrolled."""
+    with state.locked():
+        hub_keys, (enrolled, trust) = keys.load(state.keys), enrolment.load(state.path)
+        clock = SystemClock()
+        try:
+            files = list((await asyncio.to_thread(source.read, config)).files)
+        except ConfigError:
+            files = []  # a file that is wrong is kept as it is; what it includes is not known
+        store = await Store.open(state.store, hub_keys.store_key)
+        try:
+            buffer = await asyncio.to_thread(
+                Buffer.open, state.buffer, hub=enrolled.hub, identity=hub_keys.identity, store_key=hub_keys.store_key,
+                trust=trust, clock=clock,
+            )  # fmt: skip
+            gatherer = Gatherer(state=state, hub_keys=hub_keys, store=store, buffer=buffer, config=config, files=files)
+            _, data = await gatherer.make(clock.now())
+            await buffer.close()
+            return data
+        finally:
+            await store.close()

@@ -1,0 +1,120 @@
+"""A codec's answer → samples, by a pack. Pure.
+
+A reading that is out of its metric's bounds, of another kind or not a number is left out and its reason told; what a
+pack does not declare is not decoded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from hub.errors import DecodeError
+from hub.model import Metric, Sample, Value
+from hub.packs.reading import Pack
+from hub.payload.mapping import apply, leaves, propose
+
+MAX_HISTORY = 256
+
+
+class Reading(NamedTuple):
+    """`samples`: the present values, undated or as the device dates them, then former ones. `skipped`: reasons, as
+    slugs to count. `unmapped`: leaves that no field names."""
+
+    message: str
+    samples: tuple[Sample, ...]
+    skipped: tuple[str, ...]
+    unmapped: tuple[str, ...]
+
+
+def message_at(pack: Pack, port: int) -> None:
+    """Can a message come on this port? Raises DecodeError `undeclared-port`, before the codec is troubled."""
+    if not any(not message.ports or port in message.ports for message in pack.keys.messages.values()):
+        raise DecodeError("undeclared-port", f"pack {pack.name} has no message on port {port}")
+
+
+def read_answer(pack: Pack, port: int, answer: Mapping[str, Any], received: float | None = None) -> Reading:
+    """What the codec said of a payload received at `received` (Unix seconds). Raises DecodeError: `codec-refused`,
+    `codec-shape`, `undeclared-message`, `undeclared-port`."""
+    refused = answer.get("errors")
+    if refused:
+        first = refused[0] if isinstance(refused, list) else refused
+        raise DecodeError("codec-refused", str(first)[:200])
+    data = answer.get("data")
+    if not isinstance(data, dict):
+        raise DecodeError("codec-shape", "the codec returned no `data`")
+    keys, rest = pack.keys.codec, dict(data)
+    message = _message(pack, port, rest)
+    time = _number(rest.pop(keys.time, None)) if keys.time else None
+    former = rest.pop(keys.history, None) if keys.history else None
+    values, skipped, unmapped = _values(pack, rest)
+    samples = [Sample(values=values, time=time)]
+    for entry in _entries(former):
+        when, others = _dated(entry, received)
+        more, why, _ = _values(pack, others)
+        skipped += why
+        if when is None:
+            skipped.append("undated")
+        elif more:
+            samples.append(Sample(values=more, time=when))
+    return Reading(message, tuple(samples), tuple(skipped), unmapped)
+
+
+def _message(pack: Pack, port: int, data: dict[str, Any]) -> str:
+    named = pack.keys.codec.message
+    if named is None:
+        for name, message in pack.keys.messages.items():
+            if not message.ports or port in message.ports:
+                return name
+        raise DecodeError("undeclared-port", f"pack {pack.name} has no message on port {port}")
+    name = data.pop(named, None)
+    if not isinstance(name, str) or name not in pack.keys.messages:
+        raise DecodeError("undeclared-message", f"pack {pack.name} has no message {str(name)[:48]!r}")
+    ports = pack.keys.messages[name].ports
+    if ports and port not in ports:
+        raise DecodeError("undeclared-port", f"message {name!r} of pack {pack.name} does not come on port {port}")
+    return name
+
+
+def _values(pack: Pack, data: dict[str, Any]) -> tuple[dict[str, Value], list[str], tuple[str, ...]]:
+    found = leaves(data)
+    fields = pack.fields
+    if fields is None:
+        fields = {field.path: field for field in propose(found, pack.metrics)}
+    mapped = apply(fields, found, pack.metrics)
+    kept = {key: value for key, value in mapped.values.items() if _plausible(value, pack.metrics[key])}
+    implausible = ["implausible"] * (len(mapped.values) - len(kept))
+    return kept, [*mapped.skipped, *implausible], mapped.unmapped
+
+
+def _plausible(value: Value, metric: Metric) -> bool:
+    if metric.kind != "number" or isinstance(value, str):
+        return True
+    low = -math.inf if metric.low is None else metric.low
+    high = math.inf if metric.high is None else metric.high
+    return math.isfinite(value) and low <= value <= high
+
+
+def _entries(former: Any) -> list[dict[str, Any]]:
+    if former is None:
+        return []
+    if not isinstance(former, list) or not all(isinstance(entry, dict) for entry in former):
+        raise DecodeError("codec-shape", "former values are no list of objects")
+    if len(former) > MAX_HISTORY:
+        raise DecodeError("codec-shape", f"more than {MAX_HISTORY} former values")
+    return former
+
+
+def _dated(entry: dict[str, Any], received: float | None) -> tuple[float | None, dict[str, Any]]:
+    rest = {key: value for key, value in entry.items() if key not in ("time", "ago")}
+    time, ago = _number(entry.get("time")), _number(entry.get("ago"))
+    if time is None and ago is not None and received is not None:
+        time = received - ago
+    return time, rest
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        return None
+    return float(value)

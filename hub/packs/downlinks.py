@@ -1,0 +1,45 @@
+"""What a device can be told: values within the pack's bounds, and the codec's answer → port and bytes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hub.errors import DecodeError
+from hub.packs.reading import Pack
+
+MAX_BYTES = 242
+"""The largest application payload of EU868 (RP002-1.0.4, 2.4.6)."""
+
+
+def checked(pack: Pack, downlink: str, given: Mapping[str, float]) -> dict[str, Any]:
+    """What the codec's `encodeDownlink` is given. Raises DecodeError: `unknown-downlink`, `downlink-value`."""
+    keys = pack.keys.downlinks.get(downlink)
+    if keys is None:
+        there = ", ".join(pack.keys.downlinks) or "none"
+        raise DecodeError("unknown-downlink", f"pack {pack.name} has no downlink {downlink[:48]!r}; there are: {there}")
+    if given.keys() != keys.fields.keys():
+        raise DecodeError("downlink-value", f"downlink {downlink} wants exactly: {', '.join(keys.fields) or 'nothing'}")
+    values: dict[str, Any] = {"downlink": downlink}
+    for name, bound in keys.fields.items():
+        value = given[name]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not bound.low <= value <= bound.high:
+            raise DecodeError("downlink-value", f"{name} must be from {bound.low:g} to {bound.high:g} {bound.unit}")
+        if bound.whole and value != int(value):
+            raise DecodeError("downlink-value", f"{name} must be a whole number")
+        values[name] = int(value) if bound.whole else value
+    return values
+
+
+def bytes_of(answer: Mapping[str, Any]) -> tuple[int, bytes]:
+    """Port and payload of a codec's answer. Raises DecodeError: `codec-refused`, `codec-shape`."""
+    if errors := answer.get("errors"):
+        raise DecodeError("codec-refused", str(errors[0] if isinstance(errors, list) else errors)[:200])
+    port, content = answer.get("fPort", 1), answer.get("bytes")
+    if not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 223:
+        raise DecodeError("codec-shape", "the codec gave no port from 1 to 223")
+    if not isinstance(content, list) or len(content) > MAX_BYTES:
+        raise DecodeError("codec-shape", f"the codec gave no list of at most {MAX_BYTES} bytes")
+    if not all(isinstance(byte, int) and not isinstance(byte, bool) and 0 <= byte <= 255 for byte in content):
+        raise DecodeError("codec-shape", "the codec gave something else than bytes")
+    return port, bytes(content)

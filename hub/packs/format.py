@@ -1,0 +1,245 @@
+"""What the files of a pack may hold. Pure models; `hub.packs.reading` makes a pack of them.
+
+pack.yaml         `PackKeys`
+codec.js          the payload codec (`hub.payload`), and other *.js and *.json files that it asks for by `require`
+vectors/*.yaml    a list of `VectorKeys` each
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from hub.config.model import MetricKey, Section
+from hub.config.values import Duration
+
+PROTOCOLS = ("lorawan",)
+RESERVED = {"registers": "modbus", "objects": "bacnet", "groups": "knx", "records": "mbus", "layout": "gatt"}
+"""Keys of packs for other protocols. They are refused by name until something reads them."""
+NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+")
+"""vendor-model; the name of the pack's directory."""
+MAX_LABEL = 512
+
+
+def _matching(pattern: str, expected: str) -> AfterValidator:
+    compiled = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if not compiled.fullmatch(text):
+            raise ValueError(expected)
+        return text
+
+    return AfterValidator(check)
+
+
+def _label(text: str) -> str:
+    try:
+        groups = re.compile(text).groupindex
+    except re.error as error:
+        raise ValueError(f"this is no regular expression: {error}") from None
+    if "dev_eui" not in groups:
+        raise ValueError("the pattern of a label names what it finds: (?P<dev_eui>…), perhaps join_eui and app_key too")
+    return text
+
+
+def _hexadecimal(text: str) -> str:
+    try:
+        bytes.fromhex(text)
+    except ValueError:
+        raise ValueError("bytes are written in hexadecimal, in quotes: an even number of digits") from None
+    return text
+
+
+Slug = Annotated[str, _matching(r"[a-z][a-z0-9_-]{0,47}", "a name here is letters from a to z, digits, '_' and '-'")]
+Port = Annotated[int, Field(ge=1, le=223)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+File = Annotated[str, _matching(r"[A-Za-z0-9_.-]+\.(js|json)", "a file of the pack itself: name.js or name.json")]
+Text = Annotated[str, Field(min_length=1, max_length=100)]
+Label = Annotated[str, Field(max_length=200), AfterValidator(_label)]
+Bytes = Annotated[str, Field(max_length=1024), AfterValidator(_hexadecimal)]
+
+
+class LoRaWANKeys(Section):
+    """How the device speaks LoRaWAN."""
+
+    mac: Literal["1.0.0", "1.0.1", "1.0.2", "1.0.3", "1.0.4"] = Field(
+        description="Version of LoRaWAN: from 1.0.4 the DevNonce of a join counts, before it is drawn."
+    )
+    class_: Literal["A", "C"] = Field(default="A", alias="class", description="A listens after an uplink, C always.")
+
+
+class CodecKeys(Section):
+    """The codec and what its answers hold beside values."""
+
+    file: File = Field(default="codec.js", description="The codec's own file.")
+    message: str | None = Field(
+        default=None, description="Key of `data` that names the message; without it, messages are told by their port."
+    )
+    time: str | None = Field(default=None, description="Key of `data` that dates the values: Unix seconds.")
+    history: str | None = Field(
+        default=None,
+        description="Key of `data` with former values: a list of objects, each with `time` (Unix s) or `ago` (s).",
+    )
+
+
+class MessageKeys(Section):
+    """One kind of uplink. What is not declared is not decoded."""
+
+    ports: tuple[Port, ...] = Field(default=(), description="The ports it comes on; none: any.")
+    about: str = Field(default="", max_length=200, description="What it is, for people.")
+
+
+class MetricKeys(Section):
+    """A metric of the pack's own, beyond the catalogue."""
+
+    unit: str = Field(default="1", min_length=1, max_length=32, description="UCUM.")
+    resolution: Annotated[str, _matching(r"[0-9]+(\.[0-9]+)?", "a resolution is a decimal number in quotes")] = Field(
+        default="0.01", description="The smallest step that is kept, in that unit."
+    )
+    kind: Literal["number", "flag", "text"] = Field(default="number", description="What a value is.")
+    low: Number | None = Field(default=None, description="A smaller value is implausible.")
+    high: Number | None = Field(default=None, description="A larger value is implausible.")
+    device_class: str = Field(default="", max_length=40, description="Home Assistant's, where there is one.")
+    state_class: Literal["", "measurement", "total_increasing"] = Field(default="", description="Home Assistant's.")
+    privacy: Literal["technical", "environment", "personal"] = Field(
+        description="What a value says of people: maybe personal is personal."
+    )
+    fr: Text = Field(description="Its name in French.")
+    en: Text = Field(description="Its name in English.")
+
+    @model_validator(mode="after")
+    def _agrees(self) -> MetricKeys:
+        if self.kind == "number" and (self.low is None or self.high is None or self.low > self.high):
+            raise ValueError("a number has bounds: low and high, outside which a value is refused")
+        return self
+
+
+class FieldKeys(Section):
+    """One leaf of the codec's `data` and the metric it is: value = raw × scale + offset."""
+
+    path: Annotated[str, Field(min_length=1, max_length=200)] = Field(
+        description="Keys to the leaf, joined by dots; elements of a list by their number."
+    )
+    metric: MetricKey = Field(description="Key of the catalogue or of `metrics`.")
+    scale: Number = Field(default=1.0, description="Factor to the metric's unit.")
+    offset: Number = Field(default=0.0, description="Added after the factor.")
+    values: dict[str, bool | Number | str] | None = Field(
+        default=None, description="Raw value, as text → reading; any other raw value gives none."
+    )
+    invalid: tuple[Number | str, ...] = Field(default=(), description="Raw values that mean: no reading.")
+
+
+class BoundKeys(Section):
+    """One value of a downlink."""
+
+    low: Number = Field(description="The smallest value that may be sent.")
+    high: Number = Field(description="The largest.")
+    whole: bool = Field(default=True, description="Only whole numbers.")
+    unit: str = Field(default="1", min_length=1, max_length=32, description="UCUM.")
+    fr: Text = Field(description="Its name in French.")
+    en: Text = Field(description="Its name in English.")
+
+
+class DownlinkKeys(Section):
+    """Something the device can be told. The codec's `encodeDownlink` is given {downlink, …values}."""
+
+    sets: Literal["sensor", "actuator"] = Field(
+        default="sensor", description="A period or a threshold (role technicien), or something that moves or switches."
+    )
+    fields: dict[Slug, BoundKeys] = Field(default={}, description="Its values, each with bounds.")
+    fr: Text = Field(description="What it does, in French.")
+    en: Text = Field(description="What it does, in English.")
+
+
+class SourceKeys(Section):
+    """Where vectors come from: not from the codec they test."""
+
+    kind: Literal["document", "codec", "standard"] = Field(
+        description="The maker's document, an independent codec's own examples or answers, or a standard."
+    )
+    title: Annotated[str, Field(min_length=1, max_length=200)] = Field(description="Title, or the codec's name.")
+    version: Annotated[str, Field(min_length=1, max_length=100)] = Field(description="Version, date or commit.")
+    by: Text = Field(description="Who publishes it.")
+    licence: Text = Field(description="Its licence; only facts are taken: bytes and the values they mean.")
+
+
+class PackKeys(Section):
+    """One file a pack: who makes the device, what it speaks, what it says and what it can be told."""
+
+    format: Literal[1] = Field(description="Version of this format.")
+    version: Annotated[int, Field(ge=1, le=1_000_000)] = Field(description="Version of the pack; it only rises.")
+    vendor: Text = Field(description="Who makes the device.")
+    models: tuple[Text, ...] = Field(min_length=1, description="The models that it describes.")
+    fr: Text = Field(description="What the device is, in French.")
+    en: Text = Field(description="What the device is, in English.")
+    licence: Text = Field(description="Licence of the pack's own files, as an SPDX identifier.")
+    protocol: Literal["lorawan"] = Field(description="What the device speaks.")
+    lorawan: LoRaWANKeys = Field(description="How it speaks it.")
+    period: Duration | None = Field(default=None, description="Time between two uplinks as delivered, where known.")
+    labels: tuple[Label, ...] = Field(
+        default=(), max_length=16, description="Patterns of the text on its label or in its QR code."
+    )
+    codec: CodecKeys = Field(default=CodecKeys(), description="The codec.")
+    messages: dict[Slug, MessageKeys] = Field(min_length=1, description="Kinds of uplinks, by name.")
+    metrics: dict[MetricKey, MetricKeys] = Field(default={}, description="Metrics of its own, by key.")
+    fields: Literal["automatic"] | tuple[FieldKeys, ...] = Field(
+        description="Leaves and their metrics; `automatic` proposes them from names, for a person to confirm."
+    )
+    ignore: tuple[str, ...] = Field(
+        default=(), description="Leaves left out on purpose; `*` stands for anything: `debug.*`."
+    )
+    downlinks: dict[Slug, DownlinkKeys] = Field(default={}, description="What it can be told, by name.")
+    sources: dict[Slug, SourceKeys] = Field(min_length=1, description="Where the vectors come from, by name.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _not_reserved(cls, data: Any) -> Any:
+        found = [key for key in RESERVED if isinstance(data, dict) and key in data]
+        for key in found:
+            raise ValueError(f"`{key}` is kept for packs of {RESERVED[key]}; this hub reads packs of lorawan")
+        return data
+
+
+class FormerKeys(Section):
+    """Former values in a vector."""
+
+    time: Number | None = Field(default=None, description="Unix seconds.")
+    ago: Number | None = Field(default=None, ge=0, description="Seconds before the uplink.")
+    readings: dict[MetricKey, bool | Number | str] = Field(description="Metric → value.")
+
+    @model_validator(mode="after")
+    def _dated(self) -> FormerKeys:
+        if (self.time is None) == (self.ago is None):
+            raise ValueError("former values have time or ago, one of the two")
+        return self
+
+
+class VectorKeys(Section):
+    """One payload and what it means, with its source. Says one of `readings`, `data`, `refused` and `downlink`."""
+
+    source: Slug = Field(description="A name of `sources`.")
+    page: str = Field(default="", max_length=200, description="Where in it.")
+    message: Slug | None = Field(default=None, description="The message it is.")
+    port: Port = Field(description="LoRaWAN port.")
+    bytes: Bytes = Field(description="The payload, hexadecimal in quotes.")
+    time: Number | None = Field(default=None, description="Of the values, Unix seconds, where the payload says it.")
+    readings: dict[MetricKey, bool | Number | str] | None = Field(
+        default=None, description="Metric → value: all of them."
+    )
+    history: tuple[FormerKeys, ...] = Field(default=(), description="Former values, in the order of the codec.")
+    skipped: tuple[str, ...] = Field(default=(), description="Reasons why leaves give no reading.")
+    data: dict[str, Any] | None = Field(default=None, description="What the codec returns, whole.")
+    refused: bool = Field(default=False, description="The codec refuses it.")
+    downlink: Slug | None = Field(default=None, description="A name of `downlinks`: these bytes are its encoding.")
+    given: dict[str, Number] = Field(default={}, description="The values of the downlink.")
+
+    @model_validator(mode="after")
+    def _one_claim(self) -> VectorKeys:
+        claims = (self.readings is not None, self.data is not None, self.refused, self.downlink is not None)
+        if sum(claims) != 1:
+            raise ValueError("a vector says one of readings, data, refused and downlink")
+        if (self.readings is not None or self.data is not None) and self.message is None:
+            raise ValueError("a vector names the message it is")
+        return self

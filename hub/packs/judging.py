@@ -1,0 +1,154 @@
+"""Runs the vectors of a pack through the real codec worker and says how it went.
+
+A pack passes when every vector does and every message, every port of it and every downlink that it declares has one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+import msgspec
+
+from hub.errors import DecodeError
+from hub.model import Sample
+from hub.packs.decoding import read_answer
+from hub.packs.downlinks import bytes_of, checked
+from hub.packs.format import VectorKeys
+from hub.packs.reading import Pack, Vector
+from hub.payload import Codecs
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """One vector. `wrong` is empty when it passed."""
+
+    vector: str
+    source: str
+    message: str
+    wrong: str = ""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """`untested`: what the pack declares and no vector shows."""
+
+    pack: str
+    version: int
+    digest: str
+    ok: bool
+    outcomes: tuple[Outcome, ...]
+    untested: tuple[str, ...]
+
+
+async def judge(pack: Pack, codecs: Codecs) -> Verdict:
+    """Raises NotReady when there is no worker to be had."""
+    outcomes = [await _outcome(pack, codecs, vector) for vector in pack.vectors]
+    untested = tuple(_untested(pack))
+    ok = not untested and not any(outcome.wrong for outcome in outcomes)
+    return Verdict(pack.name, pack.keys.version, pack.digest, ok, tuple(outcomes), untested)
+
+
+async def _outcome(pack: Pack, codecs: Codecs, vector: Vector) -> Outcome:
+    keys = vector.keys
+    try:
+        if keys.downlink is not None:
+            wrong = await _told(pack, codecs, keys)
+        else:
+            wrong = await _heard(pack, codecs, keys)
+    except DecodeError as error:
+        wrong = str(error)
+    source = pack.keys.sources[keys.source]
+    cited = f"{source.by}: {source.title}, {source.version}{', ' + keys.page if keys.page else ''}"
+    return Outcome(vector.where, cited, keys.message or keys.downlink or "", wrong)
+
+
+async def _told(pack: Pack, codecs: Codecs, keys: VectorKeys) -> str:
+    given = checked(pack, str(keys.downlink), keys.given)
+    port, payload = bytes_of(await codecs.encode_downlink(pack.codec, given, keys.port))
+    if port != keys.port:
+        return f"port {port}, not {keys.port}"
+    wanted = bytes.fromhex(keys.bytes)
+    return "" if payload == wanted else f"{payload.hex()}, not {wanted.hex()}"
+
+
+async def _heard(pack: Pack, codecs: Codecs, keys: VectorKeys) -> str:
+    received = 0.0 if any(former.ago is not None for former in keys.history) else None
+    try:
+        answer = await codecs.decode_uplink(pack.codec, bytes.fromhex(keys.bytes), keys.port, received)
+        if keys.data is not None:
+            found = {"data": answer.get("data"), "message": read_answer(pack, keys.port, answer).message}
+            return _difference({"data": keys.data, "message": keys.message}, found)
+        reading = read_answer(pack, keys.port, answer, 0.0)
+    except DecodeError as error:
+        if keys.refused:
+            return "" if error.reason == "codec-refused" else f"it fails instead of refusing: {error}"
+        raise
+    if keys.refused:
+        return "it is decoded, and should be refused"
+    now, *before = reading.samples
+    wanted: dict[str, Any] = {
+        "message": keys.message,
+        "readings": keys.readings,
+        "time": keys.time,
+        "history": [
+            {"time": former.time if former.ago is None else -former.ago, "readings": former.readings}
+            for former in keys.history
+        ],
+        "skipped": sorted(keys.skipped),
+    }
+    got = {
+        "message": reading.message,
+        "readings": now.values,
+        "time": now.time,
+        "history": [_plain(sample) for sample in before],
+        "skipped": sorted(reading.skipped),
+    }
+    left = [path for path in reading.unmapped if not any(fnmatchcase(path, pattern) for pattern in pack.keys.ignore)]
+    if left and pack.fields is not None:
+        return f"no field and no `ignore` names {', '.join(left)}"
+    return _difference(wanted, got)
+
+
+def _plain(sample: Sample) -> dict[str, Any]:
+    return {"time": sample.time, "readings": sample.values}
+
+
+def _difference(wanted: Any, got: Any, where: str = "") -> str:
+    """The first difference, in words; empty when there is none. Numbers agree to a millionth."""
+    if isinstance(wanted, Mapping) and isinstance(got, Mapping):
+        for key in [*wanted, *(key for key in got if key not in wanted)]:
+            inner = f"{where}.{key}" if where else str(key)
+            if key not in got:
+                return f"{inner} is missing; expected {wanted[key]!r}"
+            if key not in wanted:
+                return f"{inner} is {got[key]!r}, and nothing of it is expected"
+            if found := _difference(wanted[key], got[key], inner):
+                return found
+        return ""
+    if isinstance(wanted, list | tuple) and isinstance(got, list | tuple):
+        if len(wanted) != len(got):
+            return f"{where} has {len(got)} entries, not {len(wanted)}"
+        pairs = enumerate(zip(wanted, got, strict=True))
+        return next((found for n, (a, b) in pairs if (found := _difference(a, b, f"{where}.{n}"))), "")
+    return "" if _same(wanted, got) else f"{where} is {got!r}, not {wanted!r}"
+
+
+def _same(wanted: Any, got: Any) -> bool:
+    numbers = (int, float)
+    if isinstance(wanted, bool) or isinstance(got, bool):
+        return wanted is got
+    if isinstance(wanted, numbers) and isinstance(got, numbers):
+        return math.isclose(wanted, got, rel_tol=1e-6, abs_tol=1e-6)
+    return bool(wanted == got)
+
+
+def _untested(pack: Pack) -> Iterator[str]:
+    shown = {(v.keys.message, v.keys.port) for v in pack.vectors if not v.keys.refused and v.keys.message}
+    told = {v.keys.downlink for v in pack.vectors}
+    for name, message in pack.keys.messages.items():
+        if not any(known == name for known, _ in shown):
+            yield f"message {name}"
+        else:
+            yield from (f"message {name} on port {port}" for port in message.ports if (name, port) not in shown)
+    yield from (f"downlink {name}" for name in pack.keys.downlinks if name not in told)

@@ -1,0 +1,137 @@
+"""Where packs lie: those that ship with the hub, and those that were installed. Blocking: never on the event loop.
+
+    <distribution>/packs/<vendor-model>/                              shipped
+    <state directory>/packs/<vendor-model>/<version>-<digest>/        installed; the digest is the first 16 hex digits
+
+A folder of an installed pack appears whole, by one rename. The highest version counts, shipped or installed; it only
+rises: an older one, and another content under the same version, are not installed. A file that was changed after its
+installation makes the pack unreadable, and says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from hub.config.sentences import nearest
+from hub.errors import ConfigError, HubError, Problem
+from hub.files import sync_directory
+from hub.packs.format import NAME
+from hub.packs.judging import Verdict
+from hub.packs.reading import PACK, Pack, read
+
+SHIPPED = Path(__file__).resolve().parents[2] / "packs"
+MARK = 16
+
+_INSTALLED = re.compile(rf"([0-9]{{1,7}})-([0-9a-f]{{{MARK}}})")
+
+
+class Library:
+    """`installed` is the directory of installed packs; None: shipped ones only."""
+
+    def __init__(self, installed: Path | None = None, shipped: Path = SHIPPED) -> None:
+        self._installed = installed
+        self._shipped = shipped
+
+    def names(self) -> list[str]:
+        """Every pack that is there, readable or not."""
+        found = {entry.name for entry in _folders(self._shipped) if (entry / PACK).is_file()}
+        if self._installed is not None:
+            found |= {entry.name for entry in _folders(self._installed) if self._versions(entry.name)}
+        return sorted(name for name in found if NAME.fullmatch(name))
+
+    def get(self, name: str) -> Pack:
+        """The pack of that name in its highest version. Raises ConfigError when there is none, or it is wrong."""
+        versions = self._versions(name)
+        shipped = read(self._shipped / name, name) if self._is_shipped(name) else None
+        if not versions and shipped is None:
+            raise ConfigError([_unknown(name, self.names())])
+        if versions and (shipped is None or versions[-1][0] > shipped.keys.version):
+            folder = versions[-1][1]
+            pack = read(folder, name)
+            if not pack.digest.startswith(folder.name.partition("-")[2]):
+                raise ConfigError(
+                    [Problem("this pack was changed after it was installed; install it again", file=str(folder))]
+                )
+            return pack
+        assert shipped is not None  # noqa: S101 - the line above says so, for mypy
+        return shipped
+
+    def origin(self, pack: Pack) -> str:
+        """ "shipped" or "installed"."""
+        return (
+            "installed" if any(f.name.endswith(pack.digest[:MARK]) for _, f in self._versions(pack.name)) else "shipped"
+        )
+
+    def install(self, pack: Pack, verdict: Verdict) -> Path:
+        """Put a tested pack into the state directory. Raises HubError when it may not be installed."""
+        if self._installed is None:
+            raise HubError("there is no state directory to install packs in")
+        if verdict.digest != pack.digest or not verdict.ok:
+            raise HubError(f"pack {pack.name} does not pass its own tests; `ilot pack test` shows where")
+        target = self._installed / pack.name / f"{pack.keys.version}-{pack.digest[:MARK]}"
+        if target.is_dir():
+            return target
+        with contextlib.suppress(ConfigError):
+            known = self.get(pack.name)
+            if known.digest == pack.digest:
+                return target.parent
+            if known.keys.version >= pack.keys.version:
+                raise HubError(
+                    f"pack {pack.name} is there in version {known.keys.version}; another one needs a higher `version`"
+                )
+        try:
+            _place(pack, target)
+        except OSError as error:
+            raise HubError(
+                f"pack {pack.name} cannot be installed in {target.parent}: {error.strerror or error}"
+            ) from error
+        return target
+
+    def _is_shipped(self, name: str) -> bool:
+        return NAME.fullmatch(name) is not None and (self._shipped / name / PACK).is_file()
+
+    def _versions(self, name: str) -> list[tuple[int, Path]]:
+        """Installed versions of a pack, the highest last."""
+        if self._installed is None or not NAME.fullmatch(name):
+            return []
+        found = [
+            (match, entry) for entry in _folders(self._installed / name) if (match := _INSTALLED.fullmatch(entry.name))
+        ]
+        return sorted(((int(match[1]), entry) for match, entry in found), key=lambda one: one[0])
+
+
+def _unknown(name: str, known: list[str]) -> Problem:
+    return Problem(f"there is no pack {name[:64]!r}; `ilot pack list` shows them", suggestion=nearest(name, known))
+
+
+def _folders(directory: Path) -> list[Path]:
+    try:
+        return [entry for entry in directory.iterdir() if entry.is_dir()]
+    except OSError:
+        return []
+
+
+def _place(pack: Pack, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    scratch = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
+    try:
+        for name, content in pack.files.items():
+            file = scratch / name
+            file.parent.mkdir(exist_ok=True)
+            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with open(descriptor, "wb") as out:
+                out.write(content)
+                out.flush()
+                os.fsync(descriptor)
+        for directory in {(scratch / name).parent for name in pack.files}:
+            sync_directory(directory)
+        scratch.rename(target)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    sync_directory(target.parent)

@@ -1,0 +1,292 @@
+"""A pack's folder → a Pack, or every problem in it with file, line and column. Blocking: never on the event loop."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Any, TypeVar
+
+from hub.catalogue import METRICS
+from hub.config.model import Section
+from hub.config.positions import Finding, Path, Positions, by_place, quoted
+from hub.config.sentences import nearest, there_are
+from hub.config.validate import validate
+from hub.errors import ConfigError, Problem
+from hub.model import Metric
+from hub.packs.format import NAME, PackKeys, VectorKeys
+from hub.payload.mapping import Field
+from hub.payload.messages import Codec
+
+PACK, VECTORS = "pack.yaml", "vectors"
+MAX_FILE = 512 * 1024
+MAX_FILES = 64
+
+M = TypeVar("M", bound=Section)
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """One vector and where it stands: `vectors/periodic.yaml:12`."""
+
+    where: str
+    keys: VectorKeys
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Pack:
+    """A pack that is whole and right, tested or not. `files` are its files by name relative to its folder; `digest` is
+    SHA-256 over all of them, in hex; `fields` (by path) is None where they are proposed from names; `metrics` are the
+    catalogue's and its own, by key."""
+
+    name: str
+    digest: str
+    files: Mapping[str, bytes]
+    keys: PackKeys
+    codec: Codec
+    fields: Mapping[str, Field] | None
+    metrics: Mapping[str, Metric]
+    vectors: tuple[Vector, ...]
+
+    @property
+    def own_metrics(self) -> tuple[Metric, ...]:
+        """Those that the catalogue does not know."""
+        return tuple(self.metrics[key] for key in self.keys.metrics)
+
+    def __repr__(self) -> str:
+        return f"<Pack {self.name} {self.keys.version}, {len(self.vectors)} vectors>"
+
+
+def read(folder: FilePath, name: str = "") -> Pack:
+    """Read and check `folder`; its own name is the pack's unless `name` says another. Raises ConfigError with all
+    problems."""
+    name = name or folder.name
+    reader = _Reader(folder)
+    if not NAME.fullmatch(name):
+        reader.say(f"a pack is named vendor-model: small letters, digits and '-'; this is {quoted(name)}")
+    keys = reader.pack()
+    vectors = [one for file in reader.vector_files() for one in reader.vectors(file, keys)]
+    if keys is not None and keys.codec.file not in reader.files:
+        reader.found(PACK, Finding(("codec",), f"there is no file {quoted(keys.codec.file)} beside {PACK}"))
+    problems = reader.problems()
+    if problems or keys is None:
+        raise ConfigError(problems)
+    code = {file: text.decode() for file, text in reader.files.items() if file.endswith((".js", ".json"))}
+    source = code.pop(keys.codec.file)
+    return Pack(
+        name=name, digest=digest(reader.files), files=reader.files, keys=keys, codec=Codec(source, code),
+        fields=_fields(keys), metrics={**METRICS, **_own(keys)}, vectors=tuple(vectors),
+    )  # fmt: skip
+
+
+def digest(files: Mapping[str, bytes]) -> str:
+    """SHA-256 in hex over names and contents."""
+    whole = hashlib.sha256()
+    for file, content in sorted(files.items()):
+        whole.update(f"{len(file.encode())}:{file}:{len(content)}:".encode() + content)
+    return whole.hexdigest()
+
+
+class _Reader:
+    """The files of one folder, and what is wrong in each."""
+
+    def __init__(self, folder: FilePath) -> None:
+        self._folder = folder
+        self._positions: dict[str, Positions] = {}
+        self._findings: dict[str, list[Finding]] = {}
+        self._broken: dict[str, set[Path]] = {}
+        self._problems: list[Problem] = []
+        self.files: dict[str, bytes] = {}
+        for file in self._names():
+            try:
+                self.files[file] = content_of(folder / file)
+            except ValueError as error:
+                self.say(str(error), file)
+
+    def _names(self) -> list[str]:
+        try:
+            top = [entry.name for entry in self._folder.iterdir() if entry.suffix in (".js", ".json", ".md")]
+            below = self._folder / VECTORS
+            vectors = [f"{VECTORS}/{entry.name}" for entry in below.iterdir()] if below.is_dir() else []
+        except OSError as error:
+            self.say(f"the pack cannot be read: {error.strerror or error}")
+            return []
+        names = [PACK, *sorted(top), *sorted(name for name in vectors if name.endswith(".yaml"))]
+        if len(names) > MAX_FILES:
+            self.say(f"a pack has at most {MAX_FILES} files")
+        return names[:MAX_FILES]
+
+    def say(self, message: str, file: str = "") -> None:
+        self._problems.append(Problem(message, file=str(self._folder / file)))
+
+    def found(self, file: str, *findings: Finding) -> None:
+        self._findings.setdefault(file, []).extend(findings)
+
+    def pack(self) -> PackKeys | None:
+        data = self._data(PACK)
+        if data is None:
+            if not self._problems and PACK in self.files:
+                self.say("this file is empty", PACK)
+            return None
+        found: list[Finding] = []
+        keys = validate(PackKeys, data, (), "this pack", found)
+        if keys is not None:
+            found += _wrong(keys)
+        self.found(PACK, *found)
+        return keys
+
+    def vector_files(self) -> list[str]:
+        files = [file for file in self.files if file.startswith(f"{VECTORS}/")]
+        if not files:
+            self.say("a pack has vectors: payloads with what they mean, from somebody else", VECTORS)
+        return files
+
+    def vectors(self, file: str, keys: PackKeys | None) -> Iterator[Vector]:
+        data = self._data(file)
+        if not isinstance(data, list):
+            self.found(file, Finding((), "expected a list of vectors: entries that start with '- '"))
+            return
+        for number, entry in enumerate(data):
+            found: list[Finding] = []
+            vector = validate(VectorKeys, entry, (number,), "a vector", found)
+            if vector is not None and keys is not None:
+                found += _strange(vector, keys, (number,))
+            self.found(file, *found)
+            if vector is not None:
+                spot = self._positions[file].spot((number,))
+                yield Vector(f"{file}:{spot.line if spot else 0}", vector)
+
+    def _data(self, file: str) -> Any:
+        from hub.config.document import Document
+
+        if file not in self.files:
+            return None
+        positions, findings, broken = Positions(), self._findings.setdefault(file, []), set[Path]()
+        self._positions[file], self._broken[file] = positions, broken
+        try:
+            text = self.files[file].decode("utf-8-sig")
+            return Document(positions, findings, broken).read(text, str(self._folder / file))
+        except UnicodeDecodeError as error:
+            self.say(f"this is not UTF-8 text (byte {error.start})", file)
+        except ConfigError as error:
+            self._problems.extend(error.problems)
+        return None
+
+    def problems(self) -> list[Problem]:
+        for file, content in self.files.items():
+            if file.endswith((".js", ".json")):
+                try:
+                    content.decode()
+                except UnicodeDecodeError as error:
+                    self.say(f"this is not UTF-8 text (byte {error.start})", file)
+        placed = list(self._problems)
+        for file, findings in self._findings.items():
+            broken = self._broken.get(file, set())
+            kept = [one for one in findings if one.path in broken or not _below(one.path, broken)]
+            placed += self._positions.get(file, Positions()).problems(kept)
+        return sorted(placed, key=by_place)
+
+
+def _below(path: Path, broken: set[Path]) -> bool:
+    return any(path[: len(part)] == part for part in broken)
+
+
+def content_of(path: FilePath) -> bytes:
+    """A regular file's content, links not followed. Raises ValueError with a sentence."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+        with open(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise ValueError("this is not a regular file")
+            content = file.read(MAX_FILE + 1)
+    except OSError as error:
+        raise ValueError(f"this file cannot be read: {error.strerror or error}") from None
+    if len(content) > MAX_FILE:
+        raise ValueError(f"this file is larger than {MAX_FILE // 1024} KB")
+    return content
+
+
+def _own(keys: PackKeys) -> dict[str, Metric]:
+    return {
+        key: Metric(
+            key=key, unit=m.unit, resolution=m.resolution, kind=m.kind, low=m.low, high=m.high,
+            device_class=m.device_class, state_class=m.state_class, privacy=m.privacy, fr=m.fr, en=m.en,
+        )
+        for key, m in keys.metrics.items()
+    }  # fmt: skip
+
+
+def _fields(keys: PackKeys) -> dict[str, Field] | None:
+    if keys.fields == "automatic":
+        return None
+    return {
+        f.path: Field(
+            path=f.path, metric=f.metric, scale=f.scale, offset=f.offset, invalid=f.invalid,
+            values=None if f.values is None else dict(f.values),
+        )
+        for f in keys.fields
+    }  # fmt: skip
+
+
+def _wrong(keys: PackKeys) -> Iterator[Finding]:
+    """What no single part can see."""
+    for key in keys.metrics:
+        if key in METRICS:
+            message = f"the catalogue has {quoted(key)} already: use that, or another name"
+            yield Finding(("metrics", key), message, at_key=True)
+    known = {**METRICS, **_own(keys)}
+    paths, metrics = set[str](), set[str]()
+    for number, field in enumerate(() if keys.fields == "automatic" else keys.fields):
+        at: Path = ("fields", number)
+        if field.metric not in known:
+            message = f"{quoted(field.metric)} is neither in the catalogue nor in `metrics`"
+            yield Finding((*at, "metric"), message, nearest(field.metric, known))
+            continue
+        if field.path in paths:
+            yield Finding((*at, "path"), f"{quoted(field.path)} stands here a second time")
+        if field.metric in metrics:
+            yield Finding(
+                (*at, "metric"), f"{quoted(field.metric)} is read twice: one device has one value of a metric"
+            )
+        paths.add(field.path)
+        metrics.add(field.metric)
+        yield from _values(field.values or {}, known[field.metric], (*at, "values"))
+    if keys.codec.message is None:
+        yield from _ports(keys)
+
+
+def _values(values: Mapping[str, Any], metric: Metric, at: Path) -> Iterator[Finding]:
+    for raw, value in values.items():
+        kind = "flag" if isinstance(value, bool) else "text" if isinstance(value, str) else "number"
+        if kind != metric.kind:
+            yield Finding((*at, raw), f"{quoted(metric.key)} is a {metric.kind}; this is {quoted(value)}")
+
+
+def _ports(keys: PackKeys) -> Iterator[Finding]:
+    """Without a name in the codec's answer, a port tells the message."""
+    owners: dict[int, str] = {}
+    for name, message in keys.messages.items():
+        if not message.ports and len(keys.messages) > 1:
+            yield Finding(("messages", name), "messages are told by their port here: give `ports`, or `codec.message`")
+        for port in message.ports:
+            if owners.setdefault(port, name) != name:
+                text = f"port {port} is that of {quoted(owners[port])} already"
+                yield Finding(("messages", name, "ports"), text)
+
+
+def _strange(vector: VectorKeys, keys: PackKeys, at: Path) -> Iterator[Finding]:
+    """Names in a vector that the pack does not have."""
+    metrics = {**METRICS, **keys.metrics}
+    for option, known in (("source", keys.sources), ("message", keys.messages), ("downlink", keys.downlinks)):
+        name = getattr(vector, option)
+        if name is not None and name not in known:
+            there = f"; {there_are(known)}" if known else ""
+            yield Finding((*at, option), f"there is no {option} {quoted(name)}{there}", nearest(name, known))
+    for key in vector.readings or {}:
+        if key not in metrics:
+            yield Finding(
+                (*at, "readings", key), f"there is no metric {quoted(key)}", nearest(key, metrics), at_key=True
+            )

@@ -1,0 +1,91 @@
+"""The format of a pack as a page of documentation. `python -m hub.packs.reference` prints it; a test compares."""
+
+from __future__ import annotations
+
+import sys
+
+from hub.config.model import Section
+from hub.config.reference import default_of, kind_of
+from hub.config.shapes import options
+from hub.packs import format as keys
+from hub.packs.decoding import MAX_HISTORY
+from hub.packs.library import SHIPPED, Library
+from hub.packs.reading import MAX_FILE, MAX_FILES
+
+_HEAD = f"""\
+# Device packs
+
+Generated from `hub/packs/format.py` and from the packs themselves: `python -m hub.packs.reference`.
+
+A pack describes devices of one maker as data: a folder named `vendor-model` with `pack.yaml`, a payload codec in
+JavaScript, and vectors. A device uses one by [`pack:`](configuration.md) in the configuration. How to make one:
+[Write a pack](../how-to/write-a-pack.md).
+
+- The codec runs in a process that can do nothing but compute: 50 ms of processor time, 16 MB, no input or output. It
+  may have the form of the LoRa Alliance's Payload Codec API (TS013-1.0.0), of The Things Network v2 or of
+  ChirpStack v3.
+- What a pack does not declare is not decoded: another port, another message. Such a frame is counted with its reason,
+  and so is one that the codec refuses or spoils.
+- A value out of its metric's bounds, of another kind, or not a number gives no reading and is counted.
+- A vector comes from somebody else: the maker's document, an independent codec, a standard. A pack whose vectors do
+  not all pass, or that declares a message, a port of one or a downlink that no vector shows, is not installed.
+- The codec may give former values with their dates, at most {MAX_HISTORY} an uplink.
+- A pack has at most {MAX_FILES} files of {MAX_FILE // 1024} KB. YAML is read as the [configuration](configuration.md)
+  is: problems are told with file, line and column.
+- {", ".join(f"`{key}` ({protocol})" for key, protocol in keys.RESERVED.items())} are kept for packs of
+  other protocols.
+
+Reasons by which frames and leaves are counted: `no-pack`, `bad-pack`, `undeclared-port`, `undeclared-message`,
+`codec-refused` (the codec returned errors), `codec-error` (it threw), `codec-syntax`, `codec-time`, `codec-memory`,
+`codec-stack`, `codec-shape` (no object, too large or too deep), `codec-crash`; of single values: `codec-value` (not of
+the metric's kind), `implausible`, `undated`.
+"""
+_PARTS: tuple[tuple[str, type[Section]], ...] = (
+    ("pack.yaml", keys.PackKeys),
+    ("lorawan", keys.LoRaWANKeys),
+    ("codec", keys.CodecKeys),
+    ("messages.<name>", keys.MessageKeys),
+    ("metrics.<key>", keys.MetricKeys),
+    ("fields[…]", keys.FieldKeys),
+    ("downlinks.<name>", keys.DownlinkKeys),
+    ("downlinks.<name>.fields.<name>", keys.BoundKeys),
+    ("sources.<name>", keys.SourceKeys),
+    ("vectors/*.yaml, each entry", keys.VectorKeys),
+    ("history[…] of a vector", keys.FormerKeys),
+)
+_KINDS: dict[tuple[type[Section], str], str] = {
+    (keys.PackKeys, "period"): "duration",
+    (keys.PackKeys, "fields"): "`automatic`, or a list",
+}
+
+
+def render() -> str:
+    """The page, in Markdown."""
+    return _HEAD + "".join(_section(where, model) for where, model in _PARTS) + _shipped()
+
+
+def _section(where: str, model: type[Section]) -> str:
+    about = " ".join((model.__doc__ or "").split())
+    lines = [f"\n## `{where}`\n\n{about}\n\n| key | value | default | meaning |\n|---|---|---|---|\n"]
+    for key, field in options(model).items():
+        kind = _KINDS.get((model, key)) or kind_of(field).replace("`` or", "nothing,")
+        cells = (f"`{key}`", kind, default_of(field), field.description or "")
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n")
+    return "".join(lines)
+
+
+def _shipped() -> str:
+    lines = [
+        "\n## Packs that ship with the hub\n\n",
+        "| pack | vendor, models | what it is | vectors from |\n|---|---|---|---|\n",
+    ]
+    library = Library(None, SHIPPED)
+    for name in library.names():
+        pack = library.get(name).keys
+        sources = " · ".join(f"{source.by}: {source.title}, {source.version}" for source in pack.sources.values())
+        lines.append(f"| `{name}` | {pack.vendor}: {', '.join(pack.models)} | {pack.en} | {sources} |\n")
+    return "".join(lines)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())

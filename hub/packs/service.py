@@ -1,0 +1,102 @@
+"""Packs at work in a running hub: read when first asked for, their codecs in one worker process that starts with the
+first payload."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Set
+from types import TracebackType
+from typing import Any, Self
+
+from hub.errors import ConfigError, DecodeError
+from hub.model import PackFacts
+from hub.packs.decoding import Reading, message_at, read_answer
+from hub.packs.downlinks import bytes_of, checked
+from hub.packs.library import Library
+from hub.packs.reading import Pack
+from hub.payload import Codecs
+
+_log = logging.getLogger("hub.packs")
+
+
+class Packs:
+    """`async with Packs(library) as packs`. A pack is read once; what is installed later serves from the next start."""
+
+    def __init__(self, library: Library, codecs: Codecs | None = None) -> None:
+        self._library = library
+        self._codecs = codecs or Codecs()
+        self._read: dict[str, Pack | ConfigError] = {}
+        self._reading = asyncio.Lock()
+        self._missing: set[str] = set()
+
+    async def expect(self, names: Set[str]) -> None:
+        """Look whether the packs of these names are here, without reading them. `ilot check` refuses a configuration
+        with one that is not; a hub that starts, restored on new hardware say, runs it and reads what it can."""
+        self._missing = set(names) - set(await asyncio.to_thread(self._library.names))
+        if self._missing:
+            _log.error("%d device packs are not here; `ilot status` names them", len(self._missing))
+
+    def status(self) -> dict[str, Any]:
+        """For the control socket."""
+        return {"used": sorted(self._read), "missing": sorted(self._missing), "unreadable": sorted(self._unreadable())}
+
+    def complaints(self) -> list[str]:
+        """What somebody should look at."""
+        missing = [f"pack {name} is not here: install it, its devices' payloads are lost" for name in self._missing]
+        unreadable = [f"pack {name} is wrong: {problem}" for name, problem in self._unreadable().items()]
+        return sorted(missing + unreadable)
+
+    def _unreadable(self) -> dict[str, str]:
+        read = self._read.items()
+        return {n: str(p.problems[0]) for n, p in read if isinstance(p, ConfigError) and n not in self._missing}
+
+    async def __aenter__(self) -> Self:
+        await self._codecs.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._codecs.__aexit__(kind, error, trace)
+
+    async def get(self, name: str) -> Pack:
+        """Raises DecodeError: `no-pack` without a name, `bad-pack` when there is none that can be read."""
+        if not name:
+            raise DecodeError("no-pack", "the device has no pack; give it `pack:` in the configuration")
+        if name not in self._read:
+            async with self._reading:
+                if name not in self._read:
+                    self._read[name] = await asyncio.to_thread(self._look, name)
+        found = self._read[name]
+        if isinstance(found, ConfigError):
+            raise DecodeError("bad-pack", f"pack {name}: {found.problems[0]}") from found
+        return found
+
+    def _look(self, name: str) -> Pack | ConfigError:
+        try:
+            return self._library.get(name)
+        except ConfigError as error:
+            return error
+
+    async def decode(self, name: str, port: int, payload: bytes, received: float | None) -> Reading:
+        """Raises DecodeError with its reason, NotReady when there is no codec worker to be had."""
+        pack = await self.get(name)
+        message_at(pack, port)
+        answer = await self._codecs.decode_uplink(pack.codec, payload, port, received)
+        return read_answer(pack, port, answer, received)
+
+    async def encode(self, name: str, downlink: str, given: Mapping[str, float]) -> tuple[int, bytes]:
+        """Port and payload of a downlink. Raises as `decode`."""
+        pack = await self.get(name)
+        return bytes_of(await self._codecs.encode_downlink(pack.codec, checked(pack, downlink, given)))
+
+
+def facts_of(pack: Pack) -> PackFacts:
+    """What an integration wants to know of a device's pack."""
+    keys = pack.keys
+    return PackFacts(
+        name=pack.name, version=keys.version, vendor=keys.vendor, models=keys.models, mac=keys.lorawan.mac,
+        listens=keys.lorawan.class_, period_s=keys.period.total_seconds() if keys.period else None,
+        downlinks={name: tuple(downlink.fields) for name, downlink in keys.downlinks.items()},
+    )  # fmt: skip

@@ -1,0 +1,27 @@
+"""Waiting for a disk: what the hub opens at its start is opened again and again while the disk refuses."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from hub.backoff import Backoff
+from hub.errors import DiskRefuses
+
+T = TypeVar("T")
+
+FIRST_S, LONGEST_S = 1.0, 30.0
+
+_log = logging.getLogger("hub")
+
+
+async def once_the_disk_works(call: Callable[[], Awaitable[T]], sleep: Callable[[float], Awaitable[None]]) -> T:
+    """What `call` returns, as soon as it no longer raises DiskRefuses. Anything else that it raises is raised."""
+    pauses = Backoff(FIRST_S, LONGEST_S)
+    while True:
+        try:
+            return await call()
+        except DiskRefuses as error:
+            _log.error("the disk refuses; tried again by itself: %s", error)
+            await sleep(pauses.next())

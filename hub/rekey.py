@@ -1,0 +1,66 @@
+"""`ilot device key`: gives a known device another radio key, as a new battery or a new pairing demands.
+
+The key is durable in the store before anybody uses it. It stands in the place of the configuration's, until that one
+is changed: then the file is newer and counts. A replay window belongs to a device under one key, so that counters may
+start over with the new key, while whatever was sealed under the old one keeps its floor.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from hub.admission.quarantine import Quarantine
+from hub.clock import Clock
+from hub.devices import Devices, mark_of
+from hub.errors import HubError
+from hub.pipeline import Pipeline
+from hub.store import Store
+
+LONGEST = 64
+"""Bytes of a key; the radios know 16."""
+
+_log = logging.getLogger("hub")
+
+
+class Rekey:
+    """`changed` is called when the store has: the next backup is due."""
+
+    def __init__(
+        self, store: Store, devices: Devices, pipeline: Pipeline, quarantine: Quarantine, clock: Clock,
+        changed: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self._store, self._devices, self._pipeline, self._quarantine = store, devices, pipeline, quarantine
+        self._clock, self._changed = clock, changed
+
+    async def call(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{device, key: hex or None for the configuration's own, dry_run} → what is so now. Raises HubError."""
+        name = str(arguments.get("device", ""))
+        device, configured = self._devices.get(name), self._devices.configured_key(name)
+        if device is None:
+            raise HubError(f"no device {name!r} is known; configure it first, `ilot devices` lists those that are")
+        given = _key(arguments.get("key"))
+        key = configured if given is None else given
+        if given is not None and given == device.key:
+            raise HubError(f"{name} has this key already; after a new battery it needs a new one: pair it again")
+        if not arguments.get("dry_run"):
+            await self._store.give_key(name, given, mark_of(configured), self._clock.now(), "cli")
+            self._changed()
+            self._devices.rekey(name, key)
+            self._pipeline.recompile(name)
+            self._quarantine.clear(name)
+            _log.info("a device was given another key; `ilot devices` shows whether it is heard")
+        return {"device": name, "keyed": key is not None, "from": "configuration" if given is None else "command"}
+
+
+def _key(text: Any) -> bytes | None:
+    if not text:
+        return None
+    try:
+        key = bytes.fromhex(str(text))
+    except ValueError:
+        key = b""
+    if not 0 < len(key) <= LONGEST:
+        raise HubError(f"a key is hexadecimal and has at most {LONGEST} bytes")
+    return key

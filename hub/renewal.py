@@ -1,0 +1,178 @@
+"""Keeps the client certificate good: it is renewed with the identity key, before it lapses and after.
+
+    GET  {url}/v1/renewal                    → {nonce}
+    POST {url}/v1/hubs/{hub}/renewal         {nonce, csr, signature} → {certificate}
+
+Both without client certificate, so that a lapsed one locks nobody out. It is due after two thirds of its life; and
+also, four times a day, while no uplink has been up for ten minutes: a hub with a wrong clock cannot tell that it has.
+The key stays the same: a certificate and its key are two files, which cannot be exchanged in one stroke.
+
+The request goes through the egress to the address of the enrolment, as the state backup does. A hub that reaches its
+owner through a broker alone is told by `ilot status` to be given a way there before the certificate ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from hub import enrolment
+from hub.backoff import Backoff
+from hub.clock import Clock
+from hub.enrolment import Enrolment
+from hub.errors import AuthFailed, HubError, NotReady, StorageError
+from hub.files import write_atomically
+from hub.keys import HubKeys
+from hub.session import Reply
+
+LOOK_S = 60.0
+SILENT_S = 600.0
+AGAIN_S = 6 * 3600.0
+TIMEOUT = timedelta(seconds=30)
+
+_log = logging.getLogger("hub.certificate")
+
+
+class Http(Protocol):
+    """`hub.egress.EgressHttp`, as much as is needed of it."""
+
+    async def request(
+        self, method: str, url: str, *, body: bytes | None = None, timeout: timedelta, anonymous: bool
+    ) -> Reply: ...  # fmt: skip
+
+
+class Life(msgspec.Struct, frozen=True):
+    """From when to when a certificate is good, Unix s."""
+
+    begin: float
+    end: float
+
+    @property
+    def renew_at(self) -> float:
+        return self.begin + (self.end - self.begin) * 2 / 3
+
+    def due(self, now: float) -> bool:
+        return now >= self.renew_at
+
+
+class Renewal:
+    """`up` says whether any uplink is; `renewed` is called once a new certificate lies in the state directory."""
+
+    def __init__(
+        self, state: Path, enrolled: Enrolment, hub_keys: HubKeys, *, http: Http, clock: Clock,
+        up: Callable[[], bool], renewed: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self.error = ""
+        self._path, self._keys, self._clock = state / enrolment.CERTIFICATE, hub_keys, clock
+        self._hub, self._url = enrolled.hub, enrolled.url
+        self._http, self._up, self._renewed = http, up, renewed
+        self._life: Life | None = None
+        self._heard = self._tried = clock.monotonic()
+
+    async def run(self) -> None:
+        """Look now and then whether it is due, and have it renewed."""
+        backoff = Backoff(LOOK_S, AGAIN_S)
+        self._life = await asyncio.to_thread(read_life, self._path)
+        self._tried = -AGAIN_S
+        while True:
+            pause = self._pause()
+            if self._due():
+                self._tried = self._clock.monotonic()
+                if await self._try():
+                    backoff.reset()
+                else:
+                    pause = backoff.next()
+            await self._clock.sleep(pause)
+
+    def status(self) -> dict[str, Any]:
+        """When it ends, in Unix seconds (None: it cannot be read), and why it could not be renewed."""
+        return {"ends": self._life.end if self._life is not None else None, "error": self.error}
+
+    def complaints(self) -> list[str]:
+        """Sentences for `ilot status`, once the last sixth of its life has begun."""
+        life, now = self._life, self._clock.now()
+        if life is None or not self._clock.sure() or now < life.end - (life.end - life.begin) / 6:
+            return []
+        left = life.end - now
+        when = f"ends in {left / 86400:.0f} days" if left > 0 else "has lapsed"
+        return [f"the client certificate {when} and was not renewed: {self.error or 'not tried yet'}"]
+
+    def _pause(self) -> float:
+        """Until the next look: a minute, or until it is due if that is sooner."""
+        left = self._life.renew_at - self._clock.now() if self._life is not None and self._clock.sure() else LOOK_S
+        return min(left, LOOK_S) if left > 0 else LOOK_S
+
+    def _due(self) -> bool:
+        now = self._clock.monotonic()
+        if self._up():
+            self._heard = now
+        if self._clock.sure() and self._life is not None and self._life.due(self._clock.now()):
+            return True
+        return now - self._heard >= SILENT_S and now - self._tried >= AGAIN_S
+
+    async def _try(self) -> bool:
+        try:
+            await self._renew()
+        except HubError as error:
+            if str(error) != self.error:
+                _log.warning("the client certificate was not renewed: %s", error)
+            self.error = str(error)
+            return False
+        self.error = ""
+        return True
+
+    async def _renew(self) -> None:
+        nonce = (await self._ask("GET", "/v1/renewal", None, _Nonce)).nonce
+        csr = await asyncio.to_thread(lambda: enrolment.make_csr(enrolment.certificate_key(self._keys), self._hub))
+        signature = self._keys.identity.sign(enrolment.renewal(nonce, self._hub, csr))
+        body = {"nonce": nonce, "csr": csr.decode(), "signature": signature}
+        given = await self._ask("POST", f"/v1/hubs/{self._hub}/renewal", msgspec.json.encode(body), _Given)
+        enrolment.check_certificate(given.certificate, self._hub, self._keys)
+        try:
+            await asyncio.to_thread(write_atomically, self._path, given.certificate.encode())
+        except OSError as error:
+            raise StorageError(f"cannot write {self._path}: {error.strerror or error}") from error
+        self._life = await asyncio.to_thread(read_life, self._path)
+        _log.info("the client certificate was renewed")
+        self._renewed()
+
+    async def _ask(self, method: str, path: str, body: bytes | None, shape: type[Any]) -> Any:
+        url = f"{self._url}{path}"
+        reply = await self._http.request(method, url, body=body, timeout=TIMEOUT, anonymous=True)
+        if reply.status in (401, 403):
+            raise AuthFailed(f"the backend refuses another certificate ({reply.status}): {_said(reply)}")
+        if reply.status != 200:
+            raise NotReady(f"{url} answers {reply.status}: {_said(reply)}")
+        try:
+            return msgspec.json.decode(reply.body, type=shape)
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            raise NotReady(f"{url} answers something else than a certificate: is this the backend?") from error
+
+
+class _Nonce(msgspec.Struct):
+    nonce: bytes
+
+
+class _Given(msgspec.Struct):
+    certificate: str
+
+
+def read_life(path: Path) -> Life | None:
+    """None when there is no certificate that can be read."""
+    from cryptography import x509  # late: most hubs start years before they need it
+
+    try:
+        shown = x509.load_pem_x509_certificate(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return Life(shown.not_valid_before_utc.timestamp(), shown.not_valid_after_utc.timestamp())
+
+
+def _said(reply: Reply) -> str:
+    return reply.body[:300].decode(errors="replace").strip()

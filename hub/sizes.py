@@ -1,0 +1,20 @@
+"""The buffer's options as its configuration: the one knows no models, the other no seconds."""
+
+from __future__ import annotations
+
+from hub.buffer.batch import BufferConfig
+from hub.config.model import Buffer
+
+
+def buffer_config(options: Buffer) -> BufferConfig:
+    """What a hub with these options opens its buffer with."""
+    return BufferConfig(
+        window_s=options.window.total_seconds(),
+        window_bytes=options.window_size,
+        urgent_s=options.urgent.total_seconds(),
+        segment_bytes=options.segment_size,
+        segment_s=options.segment_age.total_seconds(),
+        max_bytes=options.max_size,
+        keep_s=options.keep_after_ack.total_seconds(),
+        pending_rows=options.pending,
+    )

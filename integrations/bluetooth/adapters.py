@@ -1,0 +1,174 @@
+"""The BlueZ adapters of one integration: each scans for itself, comes and goes, and is reset when it has gone deaf."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal
+
+import hub
+from integrations.bluetooth.intake import Heard
+from integrations.bluetooth.radio import Adapter, BlueZ, complaint, scanning, usable
+from integrations.bluetooth.sources import Hearing, Sources
+
+if TYPE_CHECKING:
+    from integrations.bluetooth.listening import Life
+
+GROUP = "adapters"
+OFF_S = 1.0
+"""How long a deaf adapter stays off."""
+TRIAL_S = 120.0
+"""How long an adapter may hear nothing passively before it is tried actively: BlueZ may accept a monitor and then not
+use it."""
+STILL_S = 10.0
+"""BlueZ pauses between two scans; an adapter that is still longer has stopped."""
+
+Mode = Literal["auto", "active", "passive"]
+
+
+class Adapters:
+    """`run` it until cancelled. `clock` is in seconds; `check` is how often the adapters are looked at besides
+    BlueZ's own signals.
+
+    In mode "auto" an adapter scans passively; one that cannot, or hears nothing that way, scans actively from then on.
+    """
+
+    def __init__(
+        self, wanted: tuple[str, ...], mode: Mode, check: timedelta, *, life: Life,
+        hear: Callable[[Heard], None], count: Callable[[str, str], None], sources: Sources, hearing: Hearing,
+        clock: Callable[[], float],
+    ) -> None:  # fmt: skip
+        self._wanted, self._mode, self._check = wanted, mode, check
+        self._life = life
+        self._hear = hear
+        self._count = count
+        self._sources = sources
+        self._hearing = hearing
+        self._clock = clock
+        self._scans: dict[str, asyncio.Task[None]] = {}
+        self._actively: set[str] = set()  # those for which passive did not do
+        self._still: dict[str, float] = {}  # since when
+        self._told: dict[str, str] = {}
+
+    async def run(self) -> None:
+        """Raises NotReady or AuthFailed when no adapter can scan and no other source listens."""
+        async for _ in self._life.every(self._check):
+            try:
+                await self._with_bluez()
+            except (hub.NotReady, hub.AuthFailed) as error:
+                self._sources.failed(GROUP, error)
+                self._say("", str(error))
+
+    async def _with_bluez(self) -> None:
+        """Scan as long as BlueZ answers."""
+        async with BlueZ.connected() as bluez:
+            await bluez.watch()
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._tick(bluez.changed))
+                    while True:
+                        bluez.changed.clear()
+                        await self._look(bluez, tasks)
+                        await bluez.changed.wait()
+            except BaseExceptionGroup as group:  # one error is judged, not a group
+                raise group.exceptions[0] from group.exceptions[0].__cause__
+            finally:
+                self._scans.clear()
+                self._still.clear()
+
+    async def _tick(self, event: asyncio.Event) -> None:
+        async for _ in self._life.every(self._check):
+            event.set()
+
+    async def _look(self, bluez: BlueZ, tasks: asyncio.TaskGroup) -> None:
+        """Make those scan that can, and no other."""
+        present = await bluez.adapters()
+        able = usable(self._wanted, present)
+        for name in [name for name in self._scans if name not in able]:
+            await self._stop(name)
+        for name in self._stopped(present):
+            self._count("adapter-stopped", "")
+            self._say(name, "stopped scanning; started again")
+            await self._stop(name)
+        for name in [name for name in self._scans if self._mode == "auto" and not self._active(name)]:
+            if self._hearing.silent(name, self._clock()) >= TRIAL_S:
+                self._actively.add(name)
+                self._say(name, "hears nothing passively; it scans actively now")
+                await self._stop(name)
+        for name in self._hearing.deaf(self._clock(), self._scans):
+            await self._reset(name, bluez)
+        for name in able:
+            if name not in self._scans:
+                await self._start(name, tasks)
+        wrong = complaint(self._wanted, present)
+        if not self._scans:
+            problem = wrong or "; ".join(f"{name}: {text}" for name, text in self._told.items() if text)
+            self._sources.failed(GROUP, hub.NotReady(problem))
+        self._say("", wrong)
+
+    def _stopped(self, present: list[Adapter]) -> list[str]:
+        """Those that should be scanning actively and have not been for a while."""
+        now = self._clock()
+        still = {a.name for a in present if not a.discovering and a.name in self._scans and self._active(a.name)}
+        self._still = {name: self._still.get(name, now) for name in still}
+        return [name for name, since in self._still.items() if now - since >= STILL_S]
+
+    async def _reset(self, name: str, bluez: BlueZ) -> None:
+        await self._stop(name)
+        self._count("adapter-reset", "")
+        self._say(name, "has gone deaf; it is switched off and on")
+        await bluez.power(name, False)
+        await asyncio.sleep(OFF_S)
+        await bluez.power(name, True)
+
+    def _active(self, name: str) -> bool:
+        return self._mode == "active" or name in self._actively
+
+    async def _start(self, name: str, tasks: asyncio.TaskGroup) -> None:
+        started: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        task = tasks.create_task(self._scan(name, started), name=f"{self._life.name} {name}")
+        wrong = await started
+        self._say(name, wrong)
+        if not wrong:
+            self._scans[name] = task
+
+    async def _stop(self, name: str) -> None:
+        task = self._scans.pop(name)
+        self._still.pop(name, None)
+        task.cancel()
+        await asyncio.wait([task])
+
+    async def _scan(self, name: str, started: asyncio.Future[str]) -> None:
+        """One adapter's scan. `started` gets "", or what is wrong."""
+
+        def hear(heard: Heard) -> None:
+            self._hearing.heard(name, self._clock())
+            self._hear(heard)
+
+        try:
+            while True:
+                way: Literal["active", "passive"] = "active" if self._active(name) else "passive"
+                try:
+                    async with scanning(name, way, hear):
+                        self._hearing.began(name, self._clock())
+                        self._sources.began(name, GROUP)
+                        self._life.log.info("%s listens (%s)", name, way)
+                        started.set_result("")
+                        await asyncio.Event().wait()
+                except hub.NotReady as error:
+                    if self._mode != "auto" or name in self._actively:
+                        raise
+                    self._actively.add(name)
+                    self._life.log.info("%s does not scan passively (%s): actively, then", name, error)
+        except (hub.NotReady, hub.AuthFailed) as error:
+            started.set_result(str(error))
+        finally:
+            self._hearing.ended(name)
+            self._sources.ended(name)
+
+    def _say(self, about: str, text: str) -> None:
+        """Log what is wrong with an adapter, or with all (""), once for as long as it lasts."""
+        if text and text != self._told.get(about):
+            self._life.log.warning("%s%s", f"{about} " if about else "", text)
+        self._told[about] = text

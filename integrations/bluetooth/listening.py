@@ -1,0 +1,80 @@
+"""Every source of one integration, listening at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from logging import Logger, LoggerAdapter
+from typing import TYPE_CHECKING, Protocol
+
+from integrations.bluetooth import capture
+from integrations.bluetooth.adapters import GROUP, Adapters
+from integrations.bluetooth.gatt import AdapterConnector, Connector, ProxyConnector
+from integrations.bluetooth.intake import Heard
+from integrations.bluetooth.sources import Hearing, Sources
+
+if TYPE_CHECKING:
+    from integrations.bluetooth import Config
+
+
+class Life(Protocol):
+    """What the sources need of a session."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def log(self) -> LoggerAdapter[Logger]: ...
+    def every(self, interval: timedelta) -> AsyncIterator[float]: ...
+
+
+class Listening:
+    """`run` it until cancelled. `changed` is told how many sources listen; `proxies` are connected while they are."""
+
+    def __init__(
+        self, config: Config, life: Life, *, hear: Callable[[Heard], None], count: Callable[[str, str], None],
+        changed: Callable[[int], None] = lambda listening: None,
+    ) -> None:  # fmt: skip
+        clock = asyncio.get_running_loop().time
+        groups = [GROUP, *config.proxies, *([capture.GROUP] if config.capture else ())]
+        self.sources = Sources(groups, changed)
+        hearing = Hearing(config.deaf.total_seconds())
+        self._config, self._hear, self._count = config, hear, count
+        self._adapters = Adapters(
+            config.adapters, config.scanning, config.check, life=life, hear=hear, count=count, sources=self.sources,
+            hearing=hearing, clock=clock,
+        )  # fmt: skip
+        self.proxies = {}
+        if config.proxies:
+            from integrations.bluetooth.proxy import ProxySource  # aioesphomeapi: only where there are proxies
+
+            self.proxies = {
+                name: ProxySource(
+                    name, proxy, hear=hear, sources=self.sources, hearing=hearing, clock=clock, log=life.log
+                )
+                for name, proxy in config.proxies.items()
+            }
+
+    def connector(self, source: str) -> Connector | None:
+        """What opens connections through a source; None where it opens none."""
+        proxy = self.proxies.get(source)
+        if proxy is not None:
+            return ProxyConnector(lambda: proxy.client, lambda: proxy.features) if proxy.slots else None
+        return AdapterConnector(source) if self.sources.up.get(source) == GROUP else None
+
+    def capacity(self, source: str) -> int:
+        """How many connections a source holds at a time."""
+        proxy = self.proxies.get(source)
+        return self._config.connections if proxy is None else proxy.slots
+
+    async def run(self) -> None:
+        """Raises an ExceptionGroup of NotReady or AuthFailed when no source is left to listen with."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._adapters.run(), name="adapters")
+            for name, proxy in self.proxies.items():
+                tasks.create_task(proxy.run(), name=name)
+            if self._config.capture:
+                playing = capture.play(
+                    self._config.capture, hear=self._hear, count=self._count, sources=self.sources
+                )  # fmt: skip
+                tasks.create_task(playing, name="capture")

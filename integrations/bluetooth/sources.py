@@ -1,0 +1,97 @@
+"""Who listens, and who has gone deaf. Pure.
+
+A source is one adapter ("hci0"), one proxy ("proxy-hall") or one capture. Sources come in groups ("adapters", each
+proxy): a group fails for itself, and only when nobody is left to listen does the integration fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from math import inf
+
+import hub
+
+
+class Sources:
+    """The sources that listen now. `groups` are those that should; `changed` is told how many sources listen."""
+
+    def __init__(self, groups: Iterable[str], changed: Callable[[int], None]) -> None:
+        self._groups = set(groups)
+        self._errors: dict[str, hub.NotReady | hub.AuthFailed] = {}
+        self._changed = changed
+        self.up: dict[str, str] = {}
+        """Source → its group."""
+
+    def began(self, source: str, group: str) -> None:
+        """A source listens now."""
+        self.up[source] = group
+        self._errors.pop(group, None)
+        self._changed(len(self.up))
+
+    def ended(self, source: str) -> None:
+        """A source listens no more, by itself or on request."""
+        if self.up.pop(source, None) is not None:
+            self._changed(len(self.up))
+
+    def failed(self, group: str, error: hub.NotReady | hub.AuthFailed) -> bool:
+        """No source of `group` can listen. True when that is news. Raises the error when nobody else can either."""
+        news = str(self._errors.get(group)) != str(error)
+        self._errors[group] = error
+        if not self.up and self._errors.keys() >= self._groups:
+            # What is missing may come back by itself; a credential that is refused does not.
+            away = any(isinstance(one, hub.NotReady) for one in self._errors.values())
+            kind = hub.NotReady if away else hub.AuthFailed
+            raise kind("; ".join(map(str, self._errors.values()))) from error
+        return news
+
+
+class Hearing:
+    """When each source heard something last, and which have gone deaf. Times are seconds on one clock.
+
+    Deaf: it heard nothing for `limit` seconds while another source did; or, alone, nothing for four times that though
+    it had heard something before. Each time a source is found deaf its limit doubles, up to a day, until it hears: a
+    cellar may really be silent.
+    """
+
+    LONGEST = 86_400.0
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+        self._since: dict[str, float] = {}
+        self._last: dict[str, float] = {}
+        self._named: dict[str, float] = {}
+        self._patience: dict[str, float] = {}
+
+    def began(self, source: str, now: float) -> None:
+        self._since[source] = now
+
+    def ended(self, source: str) -> None:
+        self._since.pop(source, None)
+
+    def heard(self, source: str, now: float) -> None:
+        self._last[source] = now
+
+    def silent(self, source: str, now: float) -> float:
+        """For how long a source that listens has heard nothing."""
+        return now - max(self._since[source], self._last.get(source, -inf))
+
+    def deaf(self, now: float, among: Iterable[str]) -> list[str]:
+        """Which `among` the sources are deaf, each named once; being named is what doubles its patience."""
+        if not self._limit:
+            return []
+        found = []
+        for source in among:
+            since = max(self._since[source], self._named.get(source, -inf))
+            last = self._last.get(source, -inf)
+            if last > since:
+                self._patience.pop(source, None)
+            patience = self._patience.get(source, self._limit)
+            silent = now - max(since, last)
+            heard = self._since.keys() & self._last.keys()
+            others = any(other != source and now - self._last[other] < self._limit for other in heard)
+            alone = len(self._since) == 1 and source in heard and silent >= 4 * patience
+            if silent >= patience and (others or alone):
+                found.append(source)
+                self._named[source] = now
+                self._patience[source] = min(2 * patience, self.LONGEST)
+        return found

@@ -1,0 +1,170 @@
+"""One worker process, from the hub's side: started, greeted, asked, and killed at the end.
+
+What it says is checked, what it is late with is judged: `Lost` tells that it is of no more use, and who was at work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import mmap
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from integrations.bluetooth.strangers.messages import PACKET, UNREADABLE, Answer, Ask, Hello, at_work
+from integrations.bluetooth.text import printable
+
+START_S = 60.0
+"""How long the worker may take to import its parsers."""
+
+ANSWER_S, STARVED_S = 1.0, 10.0
+"""How long it may take with one advertisement: the first when it computed all the while, for it has 50 ms of processor
+time; the second when it did not, because the machine is busy with other things, or it sleeps."""
+
+COMPUTED_S = 0.2
+"""Processor time that is more than a starved worker gets and less than a hanging one takes."""
+
+MODULE = "integrations.bluetooth.strangers"
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_BOOT = "import sys, json; sys.path[:] = json.loads(sys.argv.pop(1)); import runpy; runpy.run_module({!r}, None, {!r})"
+
+
+class Lost(Exception):
+    """The worker is gone or talks nonsense; `parser` was at work, "" when none was."""
+
+    def __init__(self, why: str, parser: str = "") -> None:
+        self.parser = parser
+        super().__init__(why)
+
+
+class NoParsers(Exception):
+    """There is nothing to run, or no way to run it safely."""
+
+
+class Worker:
+    """A running worker. `asked` raises Lost; the caller then leaves the block that made it."""
+
+    def __init__(self, channel: socket.socket, page: mmap.mmap, pid: int) -> None:
+        self._channel = channel
+        self._page = page
+        self._pid = pid
+        self._number = 0
+        self._encoder = msgspec.msgpack.Encoder()
+        self._answers = msgspec.msgpack.Decoder(Answer)
+        self.parsers: list[tuple[str, str]] = []
+        self.broken: list[tuple[str, str]] = []
+
+    async def hello(self) -> None:
+        packet = await self._receive(START_S, START_S)
+        try:
+            hello = msgspec.msgpack.decode(packet, type=Hello)
+        except UNREADABLE as error:
+            raise Lost("talked nonsense", self._blame()) from error
+        self.parsers, self.broken = hello.parsers, hello.broken
+
+    async def asked(self, ask: Ask, patience: float, starved: float = STARVED_S) -> tuple[Answer, bytes]:
+        """The answer to one advertisement, and its bytes. `patience` and `starved` are in seconds, as above."""
+        self._number = (self._number + 1) & 0xFFFFFFFF
+        packet = self._encoder.encode(msgspec.structs.replace(ask, number=self._number))
+        try:
+            await asyncio.get_running_loop().sock_sendall(self._channel, packet)
+        except OSError as error:
+            raise Lost("died", self._blame()) from error
+        packet = await self._receive(patience, starved)
+        try:
+            answer = self._answers.decode(packet)
+        except UNREADABLE as error:
+            raise Lost("talked nonsense", self._blame()) from error
+        if answer.number != self._number:
+            raise Lost("answered another question", self._blame())
+        return answer, packet
+
+    async def _receive(self, patience: float, starved: float) -> bytes:
+        loop = asyncio.get_running_loop()
+        began, computed = loop.time(), cpu_s(self._pid)
+        packet = None
+        while packet is None:
+            try:
+                async with asyncio.timeout(patience):
+                    packet = await loop.sock_recv(self._channel, PACKET)
+            except TimeoutError:
+                waited = loop.time() - began
+                if waited >= starved or cpu_s(self._pid) - computed >= COMPUTED_S:
+                    raise Lost(f"did not answer within {waited:.1f} s", self._blame()) from None
+            except OSError as error:
+                raise Lost("died", self._blame()) from error
+        if not packet:
+            raise Lost("died", self._blame())
+        return packet
+
+    def _blame(self) -> str:
+        return at_work(self._page[:])
+
+
+@asynccontextmanager
+async def worker(left_out: Sequence[str], command: Sequence[str] | None = None) -> AsyncIterator[Worker]:
+    """A worker that has said hello; killed at the end of the block. Raises Lost, or NoParsers when it cannot start."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    shared = os.memfd_create("ilot-parser")
+    with contextlib.ExitStack() as files:
+        files.enter_context(ours)
+        files.callback(os.close, shared)
+        with theirs:
+            os.ftruncate(shared, mmap.PAGESIZE)
+            page = files.enter_context(mmap.mmap(shared, mmap.PAGESIZE))
+            ours.setblocking(False)
+            passed = (theirs.fileno(), shared)
+            child = await asyncio.create_subprocess_exec(
+                *(command or own_command()), *map(str, passed), *left_out, pass_fds=passed, env={}, cwd="/",
+                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+            )  # fmt: skip
+        try:
+            talking = Worker(ours, page, child.pid)
+            try:
+                await talking.hello()
+            except Lost as error:
+                if error.parser:
+                    raise
+                raise NoParsers(await _last_words(child) or str(error)) from error
+            if not talking.parsers:
+                broken = "".join(f"; {name} is broken: {why}" for name, why in talking.broken)
+                raise NoParsers(f"no parser is installed: pip install 'ilot[ble-sensors]'{broken}")
+            yield talking
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+            await child.wait()
+
+
+def cpu_s(pid: int) -> float:
+    """Processor seconds a process has used (proc(5)); none when it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def own_command() -> list[str]:
+    """Python without the site module and its `.pth` files, on the import path of this process."""
+    path = [str(Path(__file__).parents[3]), *filter(None, sys.path)]
+    return [sys.executable, "-I", "-S", "-c", _BOOT.format(MODULE, "__main__"), json.dumps(path)]
+
+
+async def _last_words(child: asyncio.subprocess.Process) -> str:
+    """The last line of a worker that did not start, without its bytes of control."""
+    if child.stderr is None:
+        return ""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(1):
+            lines = (await child.stderr.read(65536)).decode(errors="replace").strip().splitlines()
+            return printable(lines[-1][:300]) if lines else ""
+    return ""

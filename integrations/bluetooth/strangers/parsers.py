@@ -1,0 +1,228 @@
+"""The installed parsers, found and asked. Runs in the worker only: it imports third-party code."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import inspect
+import re
+import signal
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterator, Mapping
+from mmap import mmap
+from typing import Any, NamedTuple
+
+from integrations.bluetooth.strangers.messages import LABEL, Answer, Ask, Said, clean, label
+
+OWN = frozenset(("bthome-ble", "ruuvitag-ble", "atc-ble"))
+"""Parsers of what this hub reads itself: not asked."""
+
+PATIENCE_S = 0.05
+"""Processor time one advertisement may take."""
+
+REMEMBERED = 1024
+"""Senders whose last manufacturer data is remembered."""
+
+_BUILT_ON = re.compile(r"(bluetooth-)?sensor-state-data\b", re.IGNORECASE)
+_KEYS = {"bindkey": lambda key: key, "advertisement_key": lambda key: key.hex()}
+"""How parsers name the key they are made with, and in which shape they want it."""
+
+
+class TooSlow(BaseException):
+    """Not an Exception: a parser that swallows those must not swallow this."""
+
+
+class Parser(NamedTuple):
+    """One class of one distribution, and the argument that takes a key, if any."""
+
+    distribution: str
+    version: str
+    make: Callable[..., Any]
+    key: str
+
+
+def find(page: mmap | bytearray, left_out: Collection[str] = ()) -> tuple[list[Parser], list[tuple[str, str]]]:
+    """The parsers that are installed, by name of their distribution; and why others are not: (distribution, error).
+    `page` tells whose module is being imported."""
+    found: list[Parser] = []
+    broken: list[tuple[str, str]] = []
+    modules = importlib.metadata.packages_distributions()
+    for distribution in sorted(_distributions(modules) - OWN - set(left_out)):
+        page[:LABEL] = label(distribution)
+        names = [module for module, homes in modules.items() if distribution in map(_canonical, homes)]
+        try:
+            classes = [made for name in sorted(names) for made in _classes(importlib.import_module(name))]
+        except Exception as error:  # whatever a stranger's module raises at import
+            broken.append((distribution, _short(error)))
+            continue
+        version = importlib.metadata.version(distribution)
+        found += [Parser(distribution, version, made, _key_argument(made)) for made in classes]
+    page[:LABEL] = label("")
+    return found, broken
+
+
+def _distributions(modules: Mapping[str, list[str]]) -> set[str]:
+    """Every distribution that says it is built on sensor-state-data."""
+    homes = {home for homes in modules.values() for home in homes}
+    built = {_canonical(home) for home in homes if any(map(_BUILT_ON.match, importlib.metadata.requires(home) or ()))}
+    return built - {"bluetooth-sensor-state-data"}
+
+
+def _canonical(name: str) -> str:
+    """PyPA's canonical name of a distribution."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _classes(module: Any) -> Iterator[Callable[..., Any]]:
+    from bluetooth_sensor_state_data import BluetoothData
+
+    classes = {value: None for value in vars(module).values() if inspect.isclass(value)}
+    for value in classes:
+        if issubclass(value, BluetoothData) and value is not BluetoothData and not inspect.isabstract(value):
+            yield value
+
+
+def _key_argument(made: Callable[..., Any]) -> str:
+    return next((name for name in inspect.signature(made).parameters if name in _KEYS), "")
+
+
+class Reader:
+    """Asks every parser. `page` tells which one is at work."""
+
+    def __init__(self, parsers: list[Parser], page: mmap | bytearray, patience: float = PATIENCE_S) -> None:
+        self._parsers = [(parser, label(parser.distribution)) for parser in parsers]
+        self._page = page
+        self._alarm = Alarm(patience)
+        self._last: OrderedDict[str, dict[int, bytes]] = OrderedDict()
+
+    def read(self, ask: Ask) -> Answer:
+        """What the parsers make of one advertisement. Never raises what a parser raises."""
+        info = _info(ask, self._news(ask))
+        failed: list[tuple[str, str]] = []
+        answers: list[tuple[Parser, Any, Any]] = []
+        for parser, at_work in self._parsers:
+            self._page[:LABEL] = at_work
+            try:
+                with self._alarm:
+                    # A parser object repeats every value it ever saw: one that lives for one frame says what the frame
+                    # says, and a flood of senders leaves nothing behind.
+                    made = parser.make(**_key(parser, ask.key))
+                    update = made.update(info)
+                    recognised = any(device.model for device in update.devices.values())
+            except TooSlow:
+                self._alarm.off()  # it may have rung in the very moment it was switched off
+                failed.append((parser.distribution, "too-slow"))
+            except MemoryError:
+                failed.append((parser.distribution, "out-of-memory"))
+            except Exception as error:  # whatever hostile bytes make of a stranger's code
+                failed.append((parser.distribution, f"raised {type(error).__name__}"))
+            else:
+                if recognised:
+                    answers.append((parser, made, update))
+        self._page[:LABEL] = label("")
+        if not answers:
+            return Answer(ask.number, failed=failed)
+        (parser, made, update), *others = answers
+        opened = bool(getattr(made, "bindkey_verified", False)) and ask.key is not None
+        scheme = getattr(getattr(made, "encryption_scheme", None), "name", "NONE")
+        return Answer(
+            ask.number,
+            parser=parser.distribution,
+            model=_model(update),
+            sealed=scheme != "NONE" and not opened,
+            opened=opened,
+            said=list(_said(update))[:128],
+            others=[other.distribution for other, _, _ in others],
+            failed=failed,
+        )
+
+    def _news(self, ask: Ask) -> dict[int, bytes]:
+        """The manufacturer data that is new. BlueZ keeps what a device said before beside what it says now, and some
+        makers hide measurements in the company id: only the difference tells which is the last."""
+        last = self._last.pop(ask.address, {})
+        self._last[ask.address] = ask.manufacturer
+        if len(self._last) > REMEMBERED:
+            self._last.popitem(last=False)
+        if len(ask.manufacturer) < 2:
+            return ask.manufacturer
+        news = {company: data for company, data in ask.manufacturer.items() if last.get(company) != data}
+        return news or ask.manufacturer
+
+
+class Alarm:
+    """Raises TooSlow in what runs inside `with alarm:` after `seconds` of processor time. One a process."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._armed = False
+        signal.signal(signal.SIGPROF, self._ring)
+
+    def __enter__(self) -> None:
+        self._armed = True
+        signal.setitimer(signal.ITIMER_PROF, self._seconds, self._seconds)  # again and again, should it be swallowed
+
+    def __exit__(self, *error: object) -> None:
+        self.off()
+
+    def off(self) -> None:
+        self._armed = False
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+    def _ring(self, number: int, stack: object) -> None:
+        if self._armed:
+            raise TooSlow
+
+
+def _key(parser: Parser, key: bytes | None) -> dict[str, Any]:
+    return {parser.key: _KEYS[parser.key](key)} if parser.key and key else {}
+
+
+def _info(ask: Ask, manufacturer: dict[int, bytes]) -> Any:
+    from habluetooth import BluetoothServiceInfoBleak
+
+    return BluetoothServiceInfoBleak(
+        name=ask.name or ask.address, address=ask.address, rssi=ask.rssi if ask.rssi is not None else -127,
+        manufacturer_data=manufacturer, service_data=ask.service, service_uuids=[*ask.uuids, *ask.service],
+        source="", device=None, advertisement=None,  # type: ignore[arg-type]  # no parser has any use for it
+        connectable=False, time=0.0, tx_power=None,
+    )  # fmt: skip
+
+
+def _model(update: Any) -> str:
+    for device in update.devices.values():
+        if device.model:
+            return _text(f"{device.manufacturer or ''} {device.model}".strip()[:64])
+    return ""
+
+
+def _said(update: Any) -> Iterator[Said]:
+    for kind, values, descriptions in (
+        ("sensor", update.entity_values, update.entity_descriptions),
+        ("flag", update.binary_entity_values, update.binary_entity_descriptions),
+    ):
+        for at, value in values.items():
+            described = descriptions.get(at)
+            cls = getattr(getattr(described, "device_class", None), "value", "") or ""
+            unit = getattr(described, "native_unit_of_measurement", None)
+            yield Said(
+                kind, _text(at.key), _value(value.native_value), _text(at.device_id), _text(cls),
+                _text(getattr(unit, "value", unit)),
+            )  # fmt: skip
+    for at, event in update.events.items():
+        yield Said("event", _text(at.key), _text(event.event_type), _text(at.device_id))
+
+
+def _value(value: object) -> float | int | bool | str | None:
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) < 2**63 else None
+    return _text(value)
+
+
+def _text(value: object) -> str:
+    return "" if value is None else clean(str(value)[:200])
+
+
+def _short(error: BaseException) -> str:
+    return clean(f"{type(error).__name__}: {error}"[:160])

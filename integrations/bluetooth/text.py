@@ -1,0 +1,12 @@
+"""Texts that come by radio, fit for a screen and a log. Pure."""
+
+from __future__ import annotations
+
+import re
+
+_UNPRINTABLE = re.compile(r"[^\S ]|[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+
+
+def printable(text: str) -> str:
+    """The text without controls, line ends and marks that change the direction of writing: U+FFFD in their place."""
+    return _UNPRINTABLE.sub("\ufffd", text)

@@ -1,0 +1,273 @@
+"""Carries out what the network decides: commits through the session, transmissions through the gateways, time.
+
+The law of `parts` is kept here: a record is put before its report is handed over, so that one commit holds both; what
+needs the disk waits for it, and only then is the network told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Protocol
+
+from pydantic import ValidationError
+
+import hub
+from integrations.lorawan import reading, settings
+from integrations.lorawan.airspace import Airspace
+from integrations.lorawan.device import decode, device_id
+from integrations.lorawan.network import Network
+from integrations.lorawan.parts import Audit, Commit, Count, Decision, Found, Joined, Moved, Reception, Transmit
+
+RESTORED = 1024
+"""Counters left out after a restoration: more than a device is sent in a day, and well within the 16,384 that a device
+of 1.0.0 to 1.0.3 allows."""
+MOST_COMMITS = 4096
+"""Reports that wait for the disk at a time."""
+MOST_DEVICES = 1600
+"""As many records as the state of a plugin holds."""
+PLAUSIBLE = 1_767_225_600.0
+"""2026 in Unix seconds: a clock below it has not been set, and no device is told the time by it."""
+
+
+class Way(Protocol):
+    """A gateway that can be given a frame. Raises OSError when it is gone."""
+
+    def transmit(self, order: Transmit) -> None: ...
+
+
+class Driver:
+    """The servers tell it what gateways say, and through what each is reached now."""
+
+    def __init__(self, config: settings.Config, session: hub.Session, tasks: asyncio.TaskGroup) -> None:
+        self._session = session
+        self._tasks = tasks
+        self._loop = asyncio.get_running_loop()
+        self._wake = asyncio.Event()
+        self._read: dict[str, hub.Device] = {}
+        self._changes = session.devices.changes()
+        self._failure = ""
+        self._spoke: dict[str, float | None] = {}  # when each gateway spoke last; None: it is silent
+        self._committing = 0
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._reader = reading.Reader(session)
+        self._ways: dict[str, Way] = {}
+        spaces = {gateway: Airspace() for gateway in config.gateways}
+        for space in spaces.values():
+            space.restarted(self._loop.time())
+            space.reachable = False
+        self.network = Network(
+            spaces, draw=secrets.randbelow, plan=config.plan(), window=config.gather.total_seconds()
+        )  # fmt: skip
+
+    # devices
+
+    async def follow(self) -> None:
+        """Admit every device of this plugin as it comes or changes."""
+        async for device in self._changes:
+            await self._admit(device)
+
+    async def begin(self) -> None:
+        """Admit the devices that there are. A state that was put back from a backup is older than what was sent."""
+        restored = self._session.state.get("restored") is True
+        for device in self._session.devices.all():
+            await self._admit(device, skip=RESTORED if restored else 0)
+        if len(self._read) > MOST_DEVICES:
+            text = "%d devices are more than can be remembered (about %d): give some to another instance"
+            self._session.log.error(text, len(self._read), MOST_DEVICES)
+        if restored:
+            for name in self._read:  # with the flag, in one commit: the jump is made once
+                entry = self.network.device(bytes.fromhex(name.partition(":")[2]))
+                if entry is not None:
+                    self._session.state.put(name, entry.record()[1])
+            self._session.state.put("restored", False)
+            self._session.log.warning("restored from a backup: downlink counters jump ahead by %d", RESTORED)
+
+    async def _admit(self, device: hub.Device, skip: int = 0) -> None:
+        if self._read.get(device.id) == device:
+            return
+        facts = await self._session.pack(device.id) if device.pack else None
+        try:
+            wanted = settings.device(device, facts.mac if facts else "", facts.listens if facts else "")
+            record = None if device.id in self._read else self._session.state.get(device.id)
+            memory = decode(record, skip=skip) if record is not None else None
+        except (ValueError, ValidationError) as error:
+            self._session.log.error("%s is not heard: %s", device.id, error)
+            return
+        except hub.DecodeError as error:  # without it, counters already sent could be sent again
+            self._session.log.error(
+                "%s is not heard: %s; restore the state backup, or give it new keys", device.id, error
+            )
+            return
+        self._read[device.id] = device
+        self.network.add(wanted, memory)
+
+    # gateways
+
+    def allowed(self, gateway: str) -> bool:
+        return gateway in self.network.gateways
+
+    def stranger(self, gateway: str, how: str) -> None:
+        """A gateway that is not on the list wants to be heard."""
+        self._session.dropped("", hub.DecodeError("unknown-gateway"))
+        self._session.found(
+            hub.Candidate(
+                id=f"lorawan-gateway:{gateway}", integration=self._session.name, model="LoRaWAN gateway",
+                evidence={"by": how, "remedy": "to hear it, add it to gateways in the configuration"},
+            )
+        )  # fmt: skip
+
+    def dropped(self, reason: str) -> None:
+        """Something of a gateway could not be read."""
+        self._session.dropped("", hub.DecodeError(reason))
+
+    def reach(self, gateway: str, way: Way) -> None:
+        """This is how it is reached from now on."""
+        self._ways[gateway] = way
+        self.network.gateways[gateway].reachable = True
+
+    def lose(self, gateway: str, way: Way | None = None) -> None:
+        """It is reached no more by `way`, or not at all."""
+        if way is None or self._ways.get(gateway) is way:
+            self._ways.pop(gateway, None)
+            self.network.gateways[gateway].reachable = False
+
+    def alive(self, gateway: str) -> None:
+        """It spoke, whatever it said."""
+        if self._spoke.get(gateway) is None:
+            self._session.log.info("gateway %s is here", gateway)
+        self._spoke[gateway] = self._loop.time()
+
+    async def watch(self, silence: timedelta) -> None:
+        """Say once when a gateway falls silent."""
+        async for _ in self._session.every(silence / 2):
+            for gateway, at in self._spoke.items():
+                if at is not None and self._loop.time() - at > silence.total_seconds():
+                    self._spoke[gateway] = None
+                    self.lose(gateway)
+                    self._session.dropped("", hub.DecodeError("gateway-silent"))
+                    self._session.log.warning("gateway %s is silent: its power, its network, its settings?", gateway)
+
+    def hear(self, reception: Reception) -> None:
+        """A gateway heard a frame. Never waits."""
+        self._do(self.network.heard(reception, self._loop.time()))
+        self._wake.set()
+
+    def transmitted(self, number: int, gateway: str) -> None:
+        self._do(self.network.transmitted(number, gateway, self._loop.time()))
+
+    def refused(self, number: int, why: str, gateway: str) -> None:
+        self._do(self.network.refused(number, gateway, why, self._loop.time()))
+
+    # time
+
+    async def run(self) -> None:
+        """Wake the network when it asks to be woken."""
+        while True:
+            self._wake.clear()
+            due = self.network.wake()
+            try:
+                async with asyncio.timeout_at(due):
+                    await self._wake.wait()
+            except TimeoutError:
+                self._do(self.network.tick(self._loop.time()))
+
+    # decisions
+
+    def _do(self, decisions: list[Decision]) -> None:
+        for decision in decisions:
+            match decision:
+                case Commit():
+                    self._begin_commit(decision)
+                case Transmit():
+                    self._transmit(decision)
+                case Count(reason=reason, dev_eui=dev_eui):
+                    self._session.dropped(device_id(dev_eui) if dev_eui else "", hub.DecodeError(reason))
+                case Found():
+                    self._found(decision)
+                case Joined(dev_eui=dev_eui, proven=proven):
+                    self._session.log.info("%s %s", device_id(dev_eui), "has joined" if proven else "is let in")
+                case Audit(dev_eui=dev_eui, what=what, who=who):
+                    self._session.log.warning("%s: %s (%s)", device_id(dev_eui), what, who or "network")
+                case Moved(id=name, dev_eui=dev_eui, state=state, why=why):
+                    self._session.log.info("downlink %s of %s: %s %s", name, device_id(dev_eui), state.value, why)
+        self._wake.set()
+
+    def _transmit(self, order: Transmit) -> None:
+        way = self._ways.get(order.gateway)
+        if way is None:
+            self.refused(order.id, "gateway-away", order.gateway)
+            return
+        try:
+            way.transmit(order)
+        except OSError:
+            self.refused(order.id, "gateway-away", order.gateway)
+
+    def _found(self, found: Found) -> None:
+        if found.kind == "gateway":
+            self.stranger(found.eui.hex(), "a frame it heard")
+            return
+        signal = reading.signal_of(found.reception) if found.reception is not None else None
+        self._session.found(
+            hub.Candidate(
+                id=device_id(found.eui), integration=self._session.name, model="LoRaWAN", signal=signal,
+                evidence={"JoinEUI": found.join_eui.hex(), "remedy": "it wants to join: its AppKey is needed"},
+            )
+        )  # fmt: skip
+
+    def _begin_commit(self, commit: Commit) -> None:
+        """Tasks begin in the order in which they are made, so the reports of a device keep theirs. While the disk takes
+        nothing they wait, up to a limit: beyond it a reading is lost and counted, a confirmed one not acknowledged."""
+        if self._committing >= MOST_COMMITS:
+            self.network.aborted(commit.ticket)
+            self._session.dropped(device_id(commit.memory[0]), hub.DecodeError("commit-backlog"))
+            return
+        self._committing += 1
+        self._tasks.create_task(self._commit(commit), name=f"{self._session.name} commit")
+
+    async def _commit(self, commit: Commit) -> None:
+        name = device_id(commit.memory[0])
+        try:
+            await self._keep(name, commit)
+        except Exception as error:
+            self.network.aborted(commit.ticket)
+            self._session.dropped(name, hub.DecodeError("commit-failed"))
+            if str(error) != self._failure:  # a full disk fails every commit: said once
+                self._failure = str(error)
+                self._session.log.exception("what %s said or needs cannot be kept; nothing is acknowledged", name)
+            return
+        finally:
+            self._committing -= 1
+        self._failure = ""
+        if commit.durable:
+            self._do(self.network.committed(commit.ticket, self._loop.time()))
+
+    async def _keep(self, name: str, commit: Commit) -> None:
+        async with self._turns.setdefault(name, asyncio.Lock()):  # a codec may be slow: reports keep their order
+            await self._keep_in_turn(name, commit)
+
+    async def _keep_in_turn(self, name: str, commit: Commit) -> None:
+        reports = await self._reader.reports(commit.report) if commit.report is not None else []
+        failed: Exception | None = None
+        try:
+            self._session.state.put(name, commit.memory[1])
+        except Exception as error:
+            failed = error  # the reading is not lost for that
+        for report in reports:
+            await self._session.emit(report, durable=commit.durable and failed is None and report is reports[-1])
+        if failed is not None:
+            raise failed
+        if commit.durable and (commit.report is None or commit.report.again):
+            # A report that may be a duplicate appends nothing, and a join has none: this one row is the commit.
+            if commit.reception is None:
+                raise ValueError("a commit without a frame cannot be made durable")
+            await self._session.emit(reading.heard(name, commit.reception), durable=True)
+
+
+def wall(now: Callable[[], float] = time.time) -> float | None:
+    """Unix time, or None while the clock cannot be believed."""
+    seconds = now()
+    return seconds if seconds >= PLAUSIBLE else None

@@ -1,0 +1,111 @@
+"""May this device join, and under what session? (TS001-1.0.4 §6.2). Pure but for the address it is given.
+
+A join request is judged in this order: its MIC under the device's AppKey, then its DevNonce.
+
+- 1.0.0 to 1.0.3: the device draws DevNonce at random. Every one ever used is remembered; a used one is refused.
+- 1.0.4: the device counts DevNonce. One that does not rise is refused, and so is one used in an earlier life.
+- `authorise`: for 24 hours a person lets this device join with any DevNonce, each once: a sensor that lost its count
+  with its battery. That is safe for the keys, which hang on JoinNonce too, and JoinNonce never repeats; a captured
+  join request can waste a join accept, no more, because only the device can speak in the new session. It ends with
+  the first valid uplink of the session it made.
+
+A session lives until the first valid uplink of a later one. Several may be on offer: a device that joins again may
+have heard any of the accepts, or none.
+"""
+
+from __future__ import annotations
+
+from integrations.lorawan.crypto import join_mic_ok, seal_join_accept, session_keys
+from integrations.lorawan.device import (
+    LEASE,
+    MOST_PENDING,
+    REJOIN_S,
+    Device,
+    Memory,
+    Radio,
+    Rejoin,
+    Session,
+    Version,
+    known_nonce,
+    remember_nonce,
+)
+from integrations.lorawan.phy import JoinAccept, JoinRequest
+from integrations.lorawan.region import DEFAULT_CHANNELS, cflist
+
+MOST_JOIN_NONCE = 0xFFFFFF
+NONCE_EPOCH = 1_767_225_600.0
+"""2026 in Unix seconds. The first JoinNonce of a device is the minutes since then: a hub that lost its state, and knows
+nothing of the device, goes on above what it used, for a device joins less than once a minute."""
+
+
+def judge(device: Device, memory: Memory, request: JoinRequest, wall: float | None) -> str:
+    """Why it is refused, as a slug, or "". `wall` in Unix seconds, None while the clock is not sure: then nobody's
+    word of 24 hours is taken. Changes nothing."""
+    if device.app_key is None:
+        return "join-of-abp-device"
+    if not join_mic_ok(device.app_key, request.signed, request.mic):
+        return "bad-mic"
+    if memory.join_nonce > MOST_JOIN_NONCE:
+        return "join-nonce-exhausted"
+    if _authorised(memory, wall):
+        return "used-devnonce" if memory.rejoin and request.dev_nonce in memory.rejoin.tried else ""
+    if known_nonce(memory, request.dev_nonce):
+        return "used-devnonce"
+    if device.version == Version.V1_0_4 and request.dev_nonce <= memory.floor:
+        return "devnonce-not-rising"
+    return ""
+
+
+def _authorised(memory: Memory, wall: float | None) -> bool:
+    return memory.rejoin is not None and wall is not None and wall < memory.rejoin.until
+
+
+def accept(
+    device: Device, memory: Memory, request: JoinRequest, *, net_id: int, dev_addr: int, goal: Radio, wall: float | None
+) -> bytes:
+    """Make the session and the join accept. Both hold only once the record of `memory` is durable."""
+    if device.app_key is None:
+        raise ValueError("an ABP device does not join")
+    if _authorised(memory, wall) and memory.rejoin is not None:
+        memory.rejoin.tried.append(request.dev_nonce)
+    else:
+        memory.rejoin = None
+        memory.floor = max(memory.floor, request.dev_nonce)
+    remember_nonce(memory, request.dev_nonce)
+    if memory.join_nonce == 1 and wall is not None:
+        memory.join_nonce = max(1, min(int((wall - NONCE_EPOCH) / 60), MOST_JOIN_NONCE // 2))
+    number = memory.join_nonce
+    memory.join_nonce += 1
+    if number >= memory.join_lease:
+        memory.join_lease = min(number + LEASE, MOST_JOIN_NONCE + 1)
+    nwk_s_key, app_s_key = session_keys(device.app_key, number, net_id, request.dev_nonce)
+    more = tuple(frequency for index, frequency in sorted(goal.channels.items()) if index >= len(DEFAULT_CHANNELS))[:5]
+    told = dict(enumerate((*DEFAULT_CHANNELS, *more)))
+    session = Session(
+        number=number,
+        dev_addr=dev_addr,
+        nwk_s_key=nwk_s_key,
+        app_s_key=app_s_key,
+        dev_nonce=request.dev_nonce,
+        lease=LEASE,
+        radio=Radio(rx1_offset=goal.rx1_offset, rx2_rate=goal.rx2_rate, rx_delay=goal.rx_delay, channels=told),
+    )
+    memory.pending = [*memory.pending, session][-MOST_PENDING:]
+    answer = JoinAccept(number, net_id, dev_addr, goal.rx1_offset, goal.rx2_rate, goal.rx_delay, cflist(more))
+    return seal_join_accept(device.app_key, answer)
+
+
+def prove(memory: Memory, session: Session) -> bool:
+    """The device spoke in this pending session: it is its own now, and every earlier one ends. Was a person's word used
+    up by it?"""
+    memory.current = session
+    memory.pending = [later for later in memory.pending if later.number > session.number]
+    authorised, memory.rejoin = memory.rejoin is not None, None
+    if authorised:
+        memory.floor = session.dev_nonce
+    return authorised
+
+
+def authorise(memory: Memory, who: str, wall: float) -> None:
+    """Let it join once more within 24 hours, whatever its DevNonce."""
+    memory.rejoin = Rejoin(until=wall + REJOIN_S, by=who)

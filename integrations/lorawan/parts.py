@@ -1,0 +1,137 @@
+"""What goes into the network and what comes out of it: shapes only.
+
+The driver carries decisions out in the order in which they come. Its part of the law:
+
+- `Commit`: put `memory` (device → bytes) into what rides on the next commit, hand over `report` if there is one; with
+  `durable` wait until both are on the disk, and only then call `network.committed(ticket, now)`, whose decisions
+  follow. A commit that fails is not reported: then nothing is sent, and the device speaks again.
+- `Transmit`: hand it to the gateway at once, and tell the network what came of it: `transmitted` or `refused`.
+- the rest is told to people: counts, candidates, states of downlinks, the audit.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Reception(msgspec.Struct, frozen=True, kw_only=True):
+    """One gateway heard one frame. `at`: monotonic seconds when the hub had it; `time`: Unix seconds then, None while
+    the clock is not sure. `rate`: index of the data rate. `clock`: the gateway's own microseconds at the end of the
+    frame, None when it cannot time a downlink; `context`: what the gateway wants back with a downlink."""
+
+    gateway: str
+    at: float
+    raw: bytes
+    frequency: int
+    rate: int
+    rssi: float
+    snr: float
+    time: float | None = None
+    clock: int | None = None
+    context: int = 0
+
+
+class Uplink(msgspec.Struct, frozen=True, kw_only=True):
+    """A data frame of an admitted device, authenticated, fresh and opened. `counter` rises over all sessions of the
+    device. `receptions`: best first. `battery` in %, where the device said so with this frame. `again`: this counter
+    was reported before, and perhaps in vain: the hub, which keeps counters with readings, takes it once."""
+
+    dev_eui: bytes
+    counter: int
+    fcnt: int
+    port: int | None
+    payload: bytes
+    confirmed: bool
+    otaa: bool
+    receptions: tuple[Reception, ...]
+    battery: float | None = None
+    again: bool = False
+
+    @property
+    def best(self) -> Reception:
+        return self.receptions[0]
+
+
+class Commit(msgspec.Struct, frozen=True):
+    """`reception`: what led to it, where a frame did."""
+
+    ticket: int
+    report: Uplink | None
+    memory: tuple[bytes, bytes]  # DevEUI, its record
+    durable: bool
+    reception: Reception | None = None
+
+
+class Transmit(msgspec.Struct, frozen=True, kw_only=True):
+    """One frame for one gateway. `after`: the reception that its time counts from, `delay` whole seconds after the
+    end of that frame; `after` None: at once (class C). `window`: 1, 2, or 0 for class C. `eirp` in dBm."""
+
+    id: int
+    gateway: str
+    dev_eui: bytes
+    raw: bytes
+    frequency: int
+    rate: int
+    eirp: int
+    window: int
+    after: Reception | None = None
+    delay: int = 0
+
+
+class Count(msgspec.Struct, frozen=True):
+    """Something was refused or noticed: a slug, and the device if it is known to be one of the hub's own."""
+
+    reason: str
+    dev_eui: bytes | None = None
+    gateway: str = ""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A stranger: a gateway that is not on the list, or a device that wants to join. For quarantine; nothing it says
+    is proven."""
+
+    kind: str  # "gateway", "device"
+    eui: bytes
+    join_eui: bytes = b""
+    reception: Reception | None = None
+
+
+class Joined(msgspec.Struct, frozen=True):
+    """A join accept is on its way (`proven` false); the device spoke in its new session (true)."""
+
+    dev_eui: bytes
+    dev_addr: int
+    proven: bool
+
+
+class Audit(msgspec.Struct, frozen=True):
+    """For the audit chain."""
+
+    dev_eui: bytes
+    what: str
+    who: str = ""
+
+
+class State(StrEnum):
+    """The life of a downlink (architecture: accepted · queued · sent · done | failed | expired)."""
+
+    ACCEPTED = "accepted"
+    QUEUED = "queued"
+    SENT = "sent"
+    DONE = "done"
+    FAILED = "failed"
+    EXPIRED = "expired"
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """A downlink changed its state; `why` says what failed."""
+
+    id: str
+    dev_eui: bytes
+    state: State
+    why: str = ""
+
+
+Decision = Commit | Transmit | Count | Found | Joined | Audit | Moved

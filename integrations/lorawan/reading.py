@@ -1,0 +1,98 @@
+"""What an uplink says → reports of the hub: its payload, by its pack's codec or as Cayenne LPP, and how well it was
+heard.
+
+A payload that cannot be read costs its readings, never the report: the device is alive, and its counter is kept.
+"""
+
+from __future__ import annotations
+
+import hub
+from integrations.lorawan import cayenne
+from integrations.lorawan.device import device_id
+from integrations.lorawan.parts import Reception, Uplink
+from integrations.lorawan.region import RATES
+
+Values = dict[str, float | int | bool | str]
+
+
+class Reader:
+    """Reads by way of the session: codecs run in a process of the hub's own."""
+
+    def __init__(self, session: hub.Session) -> None:
+        self._session = session
+        self._declared: dict[str, set[str]] = {}
+
+    async def reports(self, uplink: Uplink) -> list[hub.Report]:
+        """What the device said: former values first, dated and without a counter, then the present ones. Raises
+        NotReady when a confirmed payload cannot be read now: not acknowledged, the device says it again."""
+        name, best = device_id(uplink.dev_eui), uplink.best
+        values: Values = {"link_margin": margin(best)}
+        if uplink.battery is not None:
+            values["battery"] = uplink.battery
+        position = None
+        former: list[hub.Sample] = []
+        known = self._session.devices.get(name)
+        if uplink.payload and known is not None:
+            if known.settings.get("codec") == "cayenne":
+                said, position = self._cayenne(name, uplink.payload)
+                values |= said
+            else:
+                samples = await self._packed(name, known, uplink)
+                former = [sample for sample in samples if sample.time is not None]
+                for sample in samples:
+                    values |= sample.values if sample.time is None else {}
+        scheme = "lorawan-1.0" if uplink.otaa else "lorawan-1.0-abp"
+        signal = signal_of(*uplink.receptions)
+        past = hub.Proof(scheme, None, True)
+        told = [
+            hub.Report(device=name, values=sample.values, time=sample.time, proof=past, signal=signal)
+            for sample in ([] if uplink.again else former)  # without a counter nothing keeps them from being told twice
+        ]
+        proof = hub.Proof(scheme, uplink.counter, True)
+        return [*told, hub.Report(device=name, values=values, position=position, proof=proof, signal=signal)]
+
+    async def _packed(self, name: str, known: hub.Device, uplink: Uplink) -> tuple[hub.Sample, ...]:
+        if not known.pack:
+            self._session.dropped(name, hub.DecodeError("no-codec", "nothing says what its payload means"))
+            return ()
+        try:
+            return await self._session.decode(name, uplink.port or 0, uplink.payload, uplink.best.time)
+        except hub.DecodeError:
+            return ()  # counted already
+        except hub.NotReady as error:
+            if uplink.confirmed:
+                raise
+            self._session.dropped(name, hub.DecodeError("codec-away", str(error)))
+            return ()
+
+    def _cayenne(self, name: str, payload: bytes) -> tuple[dict[str, cayenne.Value], hub.Position | None]:
+        try:
+            read = cayenne.decode(payload)
+        except hub.DecodeError as error:
+            self._session.dropped(name, error)
+            return {}, None
+        declared = self._declared.setdefault(name, set())
+        fresh = tuple(metric for metric in read.metrics if metric.key not in declared)
+        if fresh:
+            declared.update(metric.key for metric in fresh)
+            self._session.declare(name, metrics=fresh)
+        for slug in read.skipped:
+            self._session.dropped(name, hub.DecodeError(slug))
+        return read.values, read.position
+
+
+def margin(reception: Reception) -> float:
+    """dB above what this data rate needs."""
+    return round(reception.snr - RATES[reception.rate].snr, 1)
+
+
+def signal_of(best: Reception, *others: Reception) -> hub.Signal:
+    """Of the receptions of one frame, best first."""
+    heard = tuple((copy.gateway, round(copy.rssi)) for copy in (best, *others)) if others else ()
+    return hub.Signal(rssi=round(best.rssi), snr=best.snr, source=best.gateway, heard=heard)
+
+
+def heard(name: str, reception: Reception) -> hub.Report:
+    """That a device was heard, and how well; for a join, which says nothing else."""
+    proof = hub.Proof("lorawan-join", None, True)
+    return hub.Report(device=name, values={"link_margin": margin(reception)}, proof=proof, signal=signal_of(reception))

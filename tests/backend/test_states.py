@@ -1,0 +1,231 @@
+"""Which state is news: an old one played again fakes nothing, and a hub whose store was set back is not locked out."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from backend_kit import Desk, Sender, row
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from backend.states import OFFER_EVERY_S, States
+from hub.backup import SENT_JUMP
+from hub.errors import AuthFailed
+from hub.wire import State, read_state, sign_state
+
+
+@pytest.fixture
+def hub(plain: Desk) -> Sender:
+    return plain.enrol()
+
+
+def stated(desk: Desk, hub: Sender) -> State:
+    ((blob,),) = desk.sql("select state from hubs where hub = ?", hub.hub)
+    return read_state(blob, hub.public)
+
+
+def test_a_state_played_again_changes_nothing_and_is_counted(plain: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    plain.post(hub, segment.message([segment.block([row()])]))
+    old, newer = hub.state(segment, nonce=b"o" * 16), hub.state(segment, nonce=b"m" * 16)
+    plain.state(hub, old)
+    plain.state(hub, newer)
+    seen = plain.sql("select state_at from hubs")
+    answer = plain.state(hub, old)
+    assert [ack.nonce for ack in answer.acks] == [b"m" * 16], "an old nonce must not come back"
+    assert 1 in answer.taken(segment)
+    assert (stated(plain, hub).nonce, plain.sql("select state_at from hubs")) == (b"m" * 16, seen)
+    assert plain.ingest.states.stale == 1
+    assert plain.alarms() == []
+
+
+def test_one_that_is_long_past_is_an_alarm_as_well(plain: Desk, hub: Sender) -> None:
+    first = hub.state()
+    for _ in range(5):
+        plain.state(hub, hub.state())
+    plain.state(hub, first)
+    plain.state(hub, first)
+    assert plain.alarms() == ["old-state"]
+    assert plain.ingest.states.stale == 2
+
+
+def test_a_new_process_begins_again_at_one_with_a_higher_generation(plain: Desk, hub: Sender) -> None:
+    plain.state(hub, hub.state(n=700, generation=3))
+    plain.state(hub, hub.state(n=1, generation=4))
+    assert (stated(plain, hub).generation, plain.ingest.states.stale, plain.alarms()) == (4, 0, [])
+    plain.state(hub, hub.state(n=2, generation=4 + SENT_JUMP))
+    assert plain.alarms() == ["restored"]
+
+
+def test_a_hub_whose_store_was_set_back_is_believed_as_soon_as_it_has_heard_the_backend(
+    plain: Desk, hub: Sender
+) -> None:
+    segment = hub.segment()
+    plain.post(hub, segment.message([segment.block([row()])]))
+    ack = plain.state(hub, hub.state(segment, n=50, generation=9)).acks[0]
+    plain.state(hub, hub.state(segment, n=51, generation=9, heard=ack.now))
+    set_back = plain.state(hub, hub.state(segment, n=1, generation=7, heard=ack.now - 1000, nonce=b"s" * 16))
+    assert set_back.acks[0].nonce != b"s" * 16
+    assert stated(plain, hub).generation == 9
+    again = plain.state(hub, hub.state(segment, n=2, generation=7, heard=set_back.acks[0].now, nonce=b"t" * 16))
+    assert again.acks[0].nonce == b"t" * 16
+    assert (stated(plain, hub).generation, stated(plain, hub).n) == (7, 2)
+    assert plain.alarms() == ["old-state", "set-back"]
+    plain.state(hub, hub.state(segment, n=3, generation=7))
+    assert stated(plain, hub).n == 3
+
+
+def test_states_that_were_held_back_do_not_fake_presence(plain: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    plain.post(hub, segment.message([segment.block([row()])]))
+    ack = plain.state(hub, hub.state(segment)).acks[0]
+    held = [hub.state(segment, heard=ack.now) for _ in range(3)]
+    for state in held:
+        plain.state(hub, state)
+    (seen,) = plain.views.hubs()
+    assert seen["heard_at"] == ack.now < seen["state_at"]
+    assert (seen["boot"], seen["trust_version"]) == (bytes(16).hex(), 0)
+
+
+def test_what_was_taken_is_known_after_a_restart(plain: Desk, hub: Sender) -> None:
+    old, newer = hub.state(), hub.state()
+    plain.state(hub, newer)
+    plain.restart()
+    plain.state(hub, old)
+    assert plain.ingest.states.stale == 1
+    assert stated(plain, hub).n == 2
+
+
+def test_another_hubs_state_is_refused(plain: Desk, hub: Sender) -> None:
+    other = plain.enrol()
+    with pytest.raises(AuthFailed):
+        plain.state(hub, other.state())
+    stolen = sign_state(read_state(other.state(), other.public), hub.identity)
+    with pytest.raises(AuthFailed, match="another hub"):
+        plain.state(hub, stolen)
+
+
+def test_a_hub_that_states_an_old_trust_version_is_handed_the_new_document_now_and_then(plain: Desk) -> None:
+    states = States(plain.ingest.storage)
+    stale = State(hub="hub-a", boot=bytes(16), nonce=bytes(16), n=1, streams={}, trust_version=4)
+    assert [states.owes(stale, 5, at) for at in (0.0, 30.0, OFFER_EVERY_S - 1, OFFER_EVERY_S)] == [
+        True,
+        False,
+        False,
+        True,
+    ]
+    assert states.owes(stale, 6, OFFER_EVERY_S + 1), "a newer one is news"
+    assert not states.owes(stale, 4, 1e9)
+
+
+# -- any order -------------------------------------------------------------------------------------------------------
+
+
+class Honest:
+    """A hub's store, counters and memory of the backend, as a disk image may set them back."""
+
+    def __init__(self) -> None:
+        self.generation, self.n, self.heard = 1, 0, 0.0
+
+    def start(self) -> None:
+        self.generation, self.n = self.generation + 1, 0
+
+
+class Believing(States):
+    """The twin: takes what is signed, whenever it was made."""
+
+    def _refuse(self, state: State, last: State) -> None:
+        raise AssertionError("never asked")
+
+    def _taken_at(self, hub: str) -> float:
+        return -1.0
+
+
+class Forgetting(States):
+    """The twin: goes by the numbers alone."""
+
+    def _taken_at(self, hub: str) -> float:
+        return float("inf")
+
+
+events = st.lists(
+    st.sampled_from(["state", "state", "state", "lost", "start", "image", "set back", "play"]), max_size=40
+)
+
+
+def run(desk: Desk, kind: Callable[[Any], States], told: list[str], rng: Any) -> None:
+    """One hub, one broker that plays what it recorded. The oracle knows in which order states were made."""
+    sender, honest, clock = desk.enrol(), Honest(), itertools.count(1000)
+    states = kind(desk.ingest.storage)
+    hub = desk.ingest.registry.find(sender.hub)
+    assert hub is not None
+    recorded: list[bytes] = []
+    made: dict[bytes, int] = {}
+    image = (honest.generation, honest.n, honest.heard)
+    newest = 0
+    for what in [*told, "state", "state"]:
+        if what == "start":
+            honest.start()
+        elif what == "image":
+            image = (honest.generation, honest.n, honest.heard)
+        elif what == "set back":
+            honest.generation, honest.n, honest.heard = image
+            honest.start()
+        elif what == "play" and recorded:
+            newest = deliver(desk, states, hub, rng.choice(recorded), made, newest, next(clock))
+        elif what in ("state", "lost"):
+            honest.n += 1
+            body = sender.state(
+                n=honest.n, generation=honest.generation, heard=honest.heard, nonce=next(clock).to_bytes(16, "big")
+            )
+            recorded.append(body)
+            made[body] = len(made) + 1
+            if what == "state":
+                newest = deliver(desk, states, hub, body, made, newest, next(clock))
+                honest.heard = float(next(clock))
+    assert newest == len(made), "the hub that lives is not believed"
+
+
+def deliver(
+    desk: Desk, states: States, hub: Any, body: bytes, made: dict[bytes, int], newest: int, now: int
+) -> int:  # fmt: skip
+    with desk.ingest.storage.transaction():
+        _, taken = states.take(hub, body, float(now))
+    if not taken:
+        return newest
+    assert made[body] > newest, "an old state was taken for news"
+    return made[body]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path / "owner")
+    yield made
+    made.close()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(events, st.randoms(use_true_random=False))
+def test_no_order_of_events_makes_an_old_state_news_or_locks_the_living_hub_out(
+    store: Desk, told: list[str], rng: Any
+) -> None:
+    run(store, States, told, rng)
+
+
+@pytest.mark.parametrize(
+    ("twin", "told"),
+    [
+        (Believing, ["state", "state", "state", "play"] * 4),
+        (Forgetting, ["state", "image", *["start", "state"] * 3, "set back"]),
+    ],
+)
+def test_a_broken_twin_is_caught(store: Desk, twin: Callable[[Any], States], told: list[str]) -> None:
+    import random
+
+    run(store, States, told, random.Random(1))
+    with pytest.raises(AssertionError):
+        run(store, twin, told, random.Random(1))

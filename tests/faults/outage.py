@@ -1,0 +1,89 @@
+"""A week without the backend at 500 readings a minute, then it is back: what is new arrives at once, the rest follows.
+
+The week is told, not waited for: the generator gives its reports the times of a week and emits them as fast as they are
+taken, then goes on at 500 a minute. `runs` is thousandths of a week.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from rig import BASE, Rig, Verdict, until
+
+PER_MINUTE = 500
+WEEK_S = 7 * 86_400
+PER_REPORT = 2
+CURRENT_S = 5.0
+FASTER = 20.0
+
+
+def outage(root: Path, runs: int, seed: int) -> Verdict:
+    """Raises RuntimeError when what is new takes more than 5 s, or the backlog less than 20 times as long to fill
+    as to drain."""
+    away_s = WEEK_S * runs / 1000
+    reports = round(away_s * PER_MINUTE / 60 / PER_REPORT)
+    rig = Rig(root)
+    try:
+        rig.kill(rig.backend)
+        rig.start_hub(PER_MINUTE / 60 / PER_REPORT, options=["--burst", str(reports), "--per-durable", "1000"])
+        until(lambda: _durable(rig) >= reports, 60.0 + runs * 3, lambda: f"the week does not pass: {rig.logs()}")
+        waiting = rig.status()["buffer"]["readings"]
+        assert waiting >= reports * PER_REPORT, f"only {waiting} readings wait"
+        current, worst, drained = _return(rig, 120.0 + runs * 3)
+        rig.stop(rig.hub)
+        rig.settle()
+        speed = away_s / drained
+        verdict = rig.verdict(
+            f"{away_s / 86_400:.2f} days away, {waiting} readings waited: current after {current:.1f} s, at most "
+            f"{worst:.1f} s behind while the rest followed in {drained:.1f} s, {speed:.0f} times as fast", runs,
+        )  # fmt: skip
+        patience = 1 if runs >= 1000 else 4  # the short run shares its machine with other tests
+        if max(current, worst) > CURRENT_S * patience or speed < FASTER:
+            raise RuntimeError(f"too slow: {verdict}")
+        return verdict
+    finally:
+        rig.close()
+
+
+def _return(rig: Rig, timeout: float) -> tuple[float, float, float]:
+    """Seconds until what was newest at the return had arrived; the most that anything newer came late, while the
+    backlog drained; until that was done."""
+    rig.start_backend()
+    began = time.monotonic()
+    goal = _durable(rig)
+    seen = [(began, goal)]  # when each number was first seen to be durable
+    current, worst, asked = 0.0, 0.0, began
+    while True:
+        now = time.monotonic()
+        if now - began > timeout:
+            raise RuntimeError(f"the backlog does not drain: {rig.logs()}")
+        durable, stored = _durable(rig), _newest(rig)
+        if durable > seen[-1][1]:
+            seen.append((now, durable))
+        if stored >= goal:
+            current = current or now - began
+            worst = max(worst, max((now - at for at, number in seen if number > stored), default=0.0))
+        if now - asked >= 0.5:
+            asked = now
+            if current and rig.status()["buffer"]["readings"] <= 40:
+                return current, worst, now - began
+        time.sleep(0.1)
+
+
+def _durable(rig: Rig) -> int:
+    """The last number that was acknowledged as durable, from the journal's end."""
+    if not rig.journal.exists():
+        return 0
+    with rig.journal.open("rb") as file:
+        file.seek(max(0, rig.journal.stat().st_size - (1 << 17)))
+        lines = file.read().split(b"\n")[1:-1]
+    return max((int(line.split()[1]) for line in lines if line.startswith(b"durable ")), default=0)
+
+
+def _newest(rig: Rig) -> int:
+    found = rig.sql(
+        "SELECT max(r.time) FROM readings r WHERE r.series = (SELECT id FROM series WHERE metric = 'uptime'"
+        " AND place = 'generator')"
+    )
+    return rig.number("uptime", found[0][0] or 1000 * BASE, 0.0)

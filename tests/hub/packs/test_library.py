@@ -1,0 +1,115 @@
+"""Shipped and installed packs: installed whole, versions only rise, what was changed afterwards is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hub.errors import ConfigError, HubError
+from hub.packs.judging import Verdict
+from hub.packs.library import Library
+from hub.packs.reading import Pack, read
+
+from .packs_kit import CODEC, PACK
+
+Make = Callable[..., Path]
+
+
+def passed(pack: Pack) -> Verdict:
+    return Verdict(pack.name, pack.keys.version, pack.digest, True, (), ())
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    return Library(tmp_path / "state", tmp_path / "shipped")
+
+
+def test_an_installed_pack_is_the_one_that_was_tested(library: Library, made: Make) -> None:
+    pack = read(made())
+    library.install(pack, passed(pack))
+    assert library.names() == ["acme-thermo"]
+    found = library.get("acme-thermo")
+    assert (found.digest, library.origin(found)) == (pack.digest, "installed")
+    assert library.install(pack, passed(pack)).is_dir(), "once more changes nothing"
+
+
+def test_what_did_not_pass_or_is_not_what_was_tested_is_not_installed(library: Library, made: Make) -> None:
+    pack = read(made())
+    for verdict in (Verdict(pack.name, 1, pack.digest, False, (), ()), Verdict(pack.name, 1, "another", True, (), ())):
+        with pytest.raises(HubError, match="does not pass its own tests"):
+            library.install(pack, verdict)
+    assert library.names() == []
+
+
+def test_versions_only_rise(library: Library, made: Make) -> None:
+    second = read(made(pack_yaml=PACK.replace("version: 1\n", "version: 2\n")))
+    library.install(second, passed(second))
+    for changed in (
+        read(made()),
+        read(made(pack_yaml=PACK.replace("version: 1\n", "version: 2\n"), codec_js=CODEC + " ")),
+    ):
+        with pytest.raises(HubError, match="is there in version 2; another one needs a higher"):
+            library.install(changed, passed(changed))
+    third = read(made(pack_yaml=PACK.replace("version: 1\n", "version: 10\n")))
+    library.install(third, passed(third))
+    assert library.get("acme-thermo").keys.version == 10, "ten comes after two"
+
+
+def test_a_shipped_pack_needs_no_installation_and_the_higher_version_counts(
+    library: Library, made: Make, tmp_path: Path
+) -> None:
+    (tmp_path / "shipped").mkdir()
+    made(pack_yaml=PACK.replace("version: 1\n", "version: 3\n")).rename(tmp_path / "shipped/acme-thermo")
+    assert library.origin(library.get("acme-thermo")) == "shipped"
+    older = read(made(pack_yaml=PACK.replace("version: 1\n", "version: 2\n")))
+    with pytest.raises(HubError, match="is there in version 3"):
+        library.install(older, passed(older))
+    newer = read(made(pack_yaml=PACK.replace("version: 1\n", "version: 4\n")))
+    library.install(newer, passed(newer))
+    assert library.origin(library.get("acme-thermo")) == "installed"
+    assert library.names() == ["acme-thermo"]
+
+
+def test_a_pack_that_was_changed_after_its_installation_is_refused(library: Library, made: Make) -> None:
+    pack = read(made())
+    folder = library.install(pack, passed(pack))
+    (folder / "codec.js").write_text(CODEC.replace("i.bytes[0]", "0"))
+    with pytest.raises(ConfigError, match="was changed after it was installed"):
+        library.get("acme-thermo")
+
+
+def test_a_half_written_installation_is_none(library: Library, made: Make, tmp_path: Path) -> None:
+    (tmp_path / "state/acme-thermo/.new-abc").mkdir(parents=True)
+    assert library.names() == []
+    pack = read(made())
+    library.install(pack, passed(pack))
+    assert library.get("acme-thermo").digest == pack.digest
+
+
+def test_a_disk_that_refuses_leaves_nothing_behind(
+    library: Library, made: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack = read(made())
+
+    def refuse(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("hub.packs.library.os.fsync", refuse)
+    with pytest.raises(HubError, match="No space left"):
+        library.install(pack, passed(pack))
+    assert list((tmp_path / "state/acme-thermo").iterdir()) == []
+
+
+def test_a_name_that_is_none_leads_nowhere(library: Library, tmp_path: Path) -> None:
+    for name in ("../../etc", "", "acme", "Acme-Thermo", "a-b/../c-d"):
+        with pytest.raises(ConfigError, match="there is no pack"):
+            library.get(name)
+    with pytest.raises(HubError, match="no state directory"):
+        Library(None, tmp_path).install(*(lambda p: (p, passed(p)))(Library().get("nke-th")))
+
+
+def test_a_name_that_is_nearly_right_is_told() -> None:
+    with pytest.raises(ConfigError, match=r"did you mean adeunis-temp4\?"):
+        Library().get("adeunis-temp")

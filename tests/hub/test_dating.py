@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from hub.clock import BUILD_FLOOR, SystemClock
+from hub.dating import FLOOR_EVERY_S, FLOOR_KEY, UNSURE_KEY, Dating
+from hub.testing import settle
+
+
+class Machine:
+    """Its clocks, and what the buffer kept of its processes. Sleeping lets a second pass."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.wall, self.up = 0.0, 50.0
+        self.local: dict[str, Any] = {}
+        self.marks: list[tuple[int, int, str]] = []
+        monkeypatch.setattr(time, "time", lambda: self.wall)
+        monkeypatch.setattr(time, "monotonic", lambda: self.up)
+
+    def put_local(self, key: str, value: Any) -> None:
+        self.local.pop(key, None)
+        if value is not None:
+            self.local[key] = value
+
+    def clock_became_sure(self, offset: int, error: int, source: str) -> None:
+        self.marks.append((offset, error, source))
+
+    def pass_seconds(self, seconds: float) -> None:
+        self.wall += seconds
+        self.up += seconds
+
+    async def process(self, *events: Any) -> Dating:
+        """One process: each event is a call, or seconds that pass. Then it is killed."""
+        clock = SystemClock()
+        dating = Dating(clock, self)
+        looks: asyncio.Queue[None] = asyncio.Queue()
+
+        async def sleep(seconds: float) -> None:
+            await looks.get()
+
+        clock.sleep = sleep  # type: ignore[method-assign]
+        task = asyncio.create_task(dating.run())
+        await settle()
+        for event in events:
+            if callable(event):
+                event(clock)
+            else:
+                self.pass_seconds(event)
+            looks.put_nowait(None)
+            await settle()
+        task.cancel()
+        await asyncio.wait([task])
+        return dating
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(monkeypatch)
+
+
+async def test_a_boot_is_dated_once_as_soon_as_somebody_who_can_be_believed_says_the_time(machine: Machine) -> None:
+    await machine.process(1, lambda clock: clock.told(BUILD_FLOOR + 100.0, 0.5), 1, 1)
+    assert machine.marks == [((int(BUILD_FLOOR) + 100 - 51) * 1000, 500, "backend")]
+    assert UNSURE_KEY not in machine.local
+
+
+async def test_a_boot_that_a_killed_process_left_undated_is_dated_by_the_next_one(machine: Machine) -> None:
+    await machine.process(1)
+    assert machine.local[UNSURE_KEY] == SystemClock().boot
+    machine.wall = BUILD_FLOOR + 500.0  # a time server has answered meanwhile
+    await machine.process(1)
+    assert machine.marks == [((int(BUILD_FLOOR) + 500 - 51) * 1000, 1000, "system")]
+    await machine.process(1)
+    assert len(machine.marks) == 1
+
+
+async def test_a_boot_before_this_one_stays_as_it_was(machine: Machine) -> None:
+    machine.local[UNSURE_KEY] = b"another boot 16b"
+    machine.wall = BUILD_FLOOR + 500.0
+    await machine.process(1)
+    assert machine.marks == []
+
+
+async def test_a_clock_that_was_sure_all_along_needs_no_mark_and_is_remembered_now_and_then(machine: Machine) -> None:
+    machine.wall = BUILD_FLOOR + 500.0
+    await machine.process(1, 1, 1)
+    assert (machine.marks, machine.local[FLOOR_KEY][0]) == ([], BUILD_FLOOR + 500.0)
+    await machine.process(1, 1, FLOOR_EVERY_S)
+    assert machine.local[FLOOR_KEY][0] == BUILD_FLOOR + 505.0 + FLOOR_EVERY_S
+
+
+async def test_the_time_is_remembered_by_the_monotonic_clock_whatever_the_wall_clock_does(machine: Machine) -> None:
+    machine.wall = BUILD_FLOOR + 500.0
+
+    def back(clock: SystemClock) -> None:
+        machine.wall -= 100.0
+
+    await machine.process(back, FLOOR_EVERY_S)
+    assert machine.local[FLOOR_KEY][0] == BUILD_FLOOR + 400.0 + FLOOR_EVERY_S
+
+
+async def test_a_clock_that_contradicts_the_backend_is_told_and_not_remembered(machine: Machine) -> None:
+    machine.wall = BUILD_FLOOR + 500.0
+    await machine.process(1)
+    machine.wall = BUILD_FLOOR + 14 * 365 * 86_400.0
+    dating = await machine.process(lambda clock: clock.told(BUILD_FLOOR + 600.0, 0.5), 1)
+    assert machine.local[FLOOR_KEY][0] == BUILD_FLOOR + 500.0, "it was believed for a second, and is taken back"
+    assert "5110 days ahead of the backend's" in dating.complaints()[0]
+    assert dating.status()["sure"]
+    machine.wall = BUILD_FLOOR + 700.0
+    right = await machine.process(lambda clock: clock.told(machine.wall + 0.3, 0.5))
+    assert right.complaints() == []
+    assert right.status() == {"sure": True, "source": "system", "error_s": 1.0, "ahead_s": pytest.approx(-0.3)}

@@ -1,0 +1,363 @@
+"""The law of the delivery, piece by piece."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from hub.delivery import ALERTS, BACKLOG, LIVE, Acceptance, Survey
+from hub.session import Message
+from hub.wire import MAX_MESSAGE, pack_reply, read_state, unpack_message
+
+from .delivery_kit import (
+    BOOT,
+    HUB,
+    IDENTITY,
+    OLD_RUN,
+    RUN,
+    TRUST,
+    Database,
+    Faults,
+    Number,
+    World,
+    answer,
+    contents,
+    context,
+    opened,
+    restate,
+    take,
+)
+
+
+def test_the_first_message_of_a_transport_is_a_state_and_then_one_every_30_s() -> None:
+    world = World(1, Faults())
+    world.disk.put("readings", OLD_RUN, 3)
+    world.commit("readings", 2)
+    world.delivery.open(world.disk.streams(), {})
+    message = take(world)
+    assert (message.kind, message.lane) == ("state", "")
+    state = read_state(message.body, IDENTITY.public_key().public_bytes_raw())
+    assert state.hub == HUB
+    assert state.boot == BOOT
+    assert state.streams == {"readings": (RUN, 2, b"d" * 32)}
+    assert state.oldest == {"readings": (OLD_RUN, 1)}
+    while (later := take(world)) is not None:
+        assert later.kind == "records"
+    again = take(world, 30.0)
+    assert again.kind == "state"
+    assert read_state(again.body, IDENTITY.public_key().public_bytes_raw()).nonce != state.nonce
+    world.delivery.connected("a")
+    assert take(world).kind == "state"
+
+
+def test_alerts_leave_first_then_what_is_live_then_the_backlog_oldest_first() -> None:
+    world = World(1, Faults())
+    world.disk.put("readings", OLD_RUN, 40)
+    world.delivery.open(world.disk.streams(), {})
+    world.commit("readings", 2)
+    world.commit("alerts", 1)
+    messages = [take(world) for _ in range(4)]
+    assert [message.lane for message in messages] == ["", ALERTS, LIVE, BACKLOG]
+    assert contents(messages[2]) == [("readings", RUN, 1), ("readings", RUN, 2)]
+    assert contents(messages[3])[0] == ("readings", OLD_RUN, 1)
+    world.commit("readings", 1)
+    assert take(world).lane == LIVE
+
+
+def test_what_waited_longer_than_ten_seconds_is_no_longer_live() -> None:
+    world = opened()
+    world.commit("readings", 3)
+    world.now = 11.0
+    world.commit("readings", 1)
+    assert [take(world).lane, take(world).lane] == [LIVE, BACKLOG]
+
+
+def test_a_backlog_message_is_at_most_a_second_of_the_link_and_its_window_is_counted_in_bytes() -> None:
+    world = World(1, Faults())
+    world.disk.put("readings", OLD_RUN, 4000)
+    world.delivery.open(world.disk.streams(), {})
+    take(world)
+    sent = []
+    while (message := take(world)) is not None:
+        sent.append(message)
+    rate = world.delivery.rate.bytes_per_s
+    assert rate == 8192
+    assert all(len(message.body) <= rate for message in sent)
+    assert sum(len(message.body) for message in sent) <= 4 * rate
+    world.commit("readings", 1)
+    assert take(world).lane == LIVE  # a full backlog window leaves room for news
+
+
+def test_messages_grow_with_the_measured_rate_and_shrink_when_the_link_does() -> None:
+    world = World(1, Faults())
+    world.disk.put("readings", OLD_RUN, 10_000, size=1000)
+    world.delivery.open(world.disk.streams(), {})
+    answer(world, take(world), pack_reply())
+    for _ in range(12):
+        message = take(world)
+        world.now += 0.01
+        answer(world, message)
+    assert len(message.body) > 64 << 10
+    fast = world.delivery.rate.bytes_per_s
+    message = take(world)
+    world.now += 20.0
+    answer(world, message)
+    assert world.delivery.rate.bytes_per_s < fast
+
+
+class ThinWorld(World):
+    """64 kbit/s up, first come first served, 100 ms there and back. Notes when each record arrived."""
+
+    free = 0.0
+    arrived: dict[Number, float]
+
+    def carry(self, message: Message) -> None:
+        self.sent.append((self.now, message))
+        self.free = max(self.free, self.now) + len(message.body) / 8000
+        self.at(self.free + 0.05, lambda: self.arrive(message))
+
+    def arrive(self, message: Message) -> None:
+        reply = pack_reply() if message.kind == "state" else self.backend.reply(message.body)
+        if message.kind == "records":
+            for number in contents(message):
+                self.arrived.setdefault(number, self.now)
+        self.at(self.now + 0.05, lambda: self.answer(message.id, reply))
+
+
+def test_a_hub_back_from_a_week_of_cut_on_64_kbit_is_current_at_once_and_uses_the_link() -> None:
+    world = ThinWorld(1, Faults())
+    world.arrived = {}
+    world.disk.put("readings", OLD_RUN, 2000, size=500)
+    world.delivery.open(world.disk.streams(), {})
+    committed: dict[Number, float] = {}
+
+    def commit() -> None:
+        world.disk.put("readings", RUN, 1, size=500)
+        last = max(world.disk.records["readings", RUN])
+        committed["readings", RUN, last] = world.now
+        world.delivery.durable("readings", last, last, world.now)
+
+    for turn in range(20):
+        world.at(turn * 5.0, commit)
+    world.run(100.0)
+    delays = [world.arrived[number] - time for number, time in committed.items()]
+    assert max(delays) < 5.0
+    old = sum(number[1] == OLD_RUN for number in world.arrived)
+    assert old * 530 > 0.7 * 100 * 8000
+
+
+def test_context_travels_until_it_is_acked_and_again_when_the_backend_lacks_it() -> None:
+    world = opened()
+    world.commit("readings", 2)
+    first = take(world)
+    world.commit("readings", 2)
+    second = take(world)
+    assert context(first) == context(second)[:2] == ["e", "t"]
+    answer(world, first)
+    answer(world, second)
+    world.commit("readings", 2)
+    third = take(world)
+    assert "e" not in context(third)
+    world.backend.db.epochs.clear()
+    assert answer(world, third).acked == []
+    fourth = take(world)
+    assert "e" in context(fourth)
+    assert contents(fourth) == contents(third)
+    assert answer(world, fourth).acked == [("readings", RUN, [(5, 6)])]
+
+
+def test_a_backend_that_always_lacks_the_context_is_not_asked_in_a_circle() -> None:
+    world = opened()
+    world.commit("readings", 2)
+    message = take(world)
+    eid = unpack_message(message.body)[0].eid
+    answer(world, message, pack_reply(need=[eid]))
+    assert take(world) is None
+    assert 0 < world.delivery.wait("a", world.now) <= 10.0
+
+
+def test_a_later_ack_makes_up_for_one_that_was_overtaken() -> None:
+    world = opened()
+    world.commit("readings", 2)
+    first = take(world)
+    world.commit("readings", 2)
+    second = take(world)
+    replies = [world.backend.reply(first.body), world.backend.reply(second.body)]
+    assert answer(world, second, replies[1]).acked == [("readings", RUN, [(1, 4)])]
+    late = answer(world, first, replies[0])
+    assert late.acked == []
+    assert [refused.reason for refused in late.refused] == ["stale"]
+    assert world.delivery.in_flight() == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("over", "reason", "hostile"),
+    [
+        ({"hub": "hub-b"}, "other-hub", True),
+        ({"stream": "gossip"}, "unknown-run", False),
+        ({"run": b"x" * 16}, "unknown-run", False),
+        ({"through": 9}, "ahead", False),
+        ({"through": 0, "ranges": ((3, 3),)}, "ahead", False),
+        ({"through": 0, "rejected": ((4, 4),)}, "ahead", False),
+    ],
+)
+def test_an_ack_that_is_not_for_what_was_sent_changes_nothing(over: dict[str, Any], reason: str, hostile: bool) -> None:
+    world = opened()
+    world.commit("readings", 2)
+    message = take(world)
+    world.commit("readings", 2)  # durable and not sent
+    ack = {"stream": "readings", "run": RUN, "through": 2, "ranges": ()} | over
+    reply = pack_reply([world.backend.ack(ack.pop("stream"), ack.pop("run"), **ack)])
+    result = answer(world, message, reply)
+    assert result.acked == []
+    assert [(r.reason, r.hostile) for r in result.refused] == [(reason, hostile)]
+    assert world.delivery.refusals == {reason: 1}
+    assert world.delivery.depth()["flight"] == 2
+
+
+def test_an_ack_of_a_closed_run_counts_although_this_process_sent_none_of_it() -> None:
+    world = World(1, Faults())
+    world.disk.put("readings", OLD_RUN, 5)
+    world.delivery.open(world.disk.streams(), {})
+    ack = world.backend.ack("readings", OLD_RUN, through=4)
+    assert answer(world, take(world), pack_reply([ack])).acked == [("readings", OLD_RUN, [(1, 4)])]
+    beyond = world.backend.ack("readings", OLD_RUN, through=6)
+    assert answer(world, take(world), pack_reply([beyond])).refused[0].reason == "ahead"
+
+
+def test_a_new_database_owes_everything_and_the_old_one_never_comes_back() -> None:
+    world = opened()
+    world.commit("readings", 4)
+    message = take(world)
+    answer(world, message)
+    old = world.backend.ack("readings", RUN, n=99, through=4, ranges=())
+    assert world.delivery.depth()[BACKLOG] == 0
+    world.backend.db = Database(b"1" * 16)
+    restate(world)
+    world.commit("readings", 1)
+    answer(world, take(world))  # it lacks the context, too
+    result = answer(world, take(world))
+    assert result.forget
+    assert result.acked == [("readings", RUN, [(5, 5)])]
+    assert world.delivery.depth()[BACKLOG] == 4
+    again = take(world)
+    assert contents(again) == [("readings", RUN, n) for n in range(1, 5)]
+    refused = answer(world, again, pack_reply([old])).refused
+    assert [r.reason for r in refused] == ["other-database"]
+
+
+def test_a_database_that_cannot_show_that_it_answers_now_is_not_followed() -> None:
+    world = opened()
+    world.commit("readings", 2)
+    answer(world, take(world))
+    first = world.backend.nonce
+    world.backend.db = Database(b"1" * 16)
+    restate(world)
+    world.commit("readings", 1)
+    message = take(world)
+    for nonce in (b"", b"x" * 16, first):
+        late = pack_reply([world.backend.ack("readings", RUN, nonce=nonce, through=3)])
+        result = answer(world, message, late)
+        assert (result.acked, result.forget) == ([], False)
+        assert [refused.reason for refused in result.refused] == ["other-database"]
+    assert world.delivery.wait("a", world.now) <= 10.0, "a state is due, with a nonce that it can answer"
+    assert answer(world, message, pack_reply([world.backend.ack("readings", RUN, through=0)])).forget
+
+
+def test_what_was_accepted_is_remembered_by_the_next_process() -> None:
+    world = opened()
+    world.commit("readings", 2)
+    message = take(world)
+    reply = world.backend.reply(message.body)
+    answer(world, message, reply)
+    memory = msgspec.msgpack.decode(msgspec.msgpack.encode(world.delivery.remembered()))
+    later = Acceptance(HUB, TRUST, memory)
+    assert later.db == world.backend.db.name
+    ack, kid = later.read(msgspec.msgpack.decode(reply)["acks"][0])
+    assert later.judge(ack, kid, world.delivery._ledgers, fresh=True).reason == "stale"
+
+
+def test_rejected_records_stay_and_are_offered_again_after_an_hour() -> None:
+    world = opened()
+    world.backend.refuses.add(("readings", RUN, 2))
+    world.commit("readings", 3)
+    result = answer(world, take(world))
+    assert result.acked == [("readings", RUN, [(1, 1), (3, 3)])]
+    assert world.delivery.depth()["rejected"] == 1
+    assert world.delivery.in_flight() == (0, 0)
+    assert take(world, 1000.0).kind == "state"
+    assert take(world) is None
+    world.backend.refuses.clear()
+    assert take(world, 3700.0).kind == "state"
+    message = take(world)
+    assert contents(message) == [("readings", RUN, 2)]
+    assert answer(world, message).acked == [("readings", RUN, [(2, 2)])]
+
+
+def test_a_late_answer_counts_although_its_message_was_given_up() -> None:
+    world = opened()
+    world.commit("readings", 2)
+    message = take(world)
+    world.delivery.failed(message.id, world.now)
+    assert answer(world, message).acked == [("readings", RUN, [(1, 2)])]
+    assert world.delivery.depth()[LIVE] == 0
+
+
+def test_a_hole_in_the_disk_is_stepped_over_and_evicted_records_are_no_longer_owed() -> None:
+    world = opened()
+    world.commit("readings", 6)
+    for lost in (1, 4):
+        del world.disk.records["readings", RUN][lost]
+    message = take(world)
+    assert [seq for _, _, seq in contents(message)] == [2, 3, 5, 6]
+    done = pack_reply([world.backend.ack("readings", RUN, through=6)])  # the gap's declaration arrived
+    assert answer(world, message, done).acked == [("readings", RUN, [(1, 6)])]
+    world.disk.put("readings", OLD_RUN, 5)
+    other = World(1, Faults())
+    other.disk.records = {("readings", OLD_RUN): dict(world.disk.records["readings", OLD_RUN])}
+    other.delivery.open(other.disk.streams(), {})
+    for seq in (1, 2, 3):
+        del other.disk.records["readings", OLD_RUN][seq]
+    assert take(other).kind == "state"
+    assert contents(take(other)) == [("readings", OLD_RUN, 4), ("readings", OLD_RUN, 5)]
+
+
+def test_a_record_too_large_for_any_message_does_not_block_those_behind_it() -> None:
+    world = opened()
+    first, _ = world.disk.put("readings", RUN, 1, size=MAX_MESSAGE)
+    world.delivery.durable("readings", first, first, world.now)
+    world.commit("readings", 1)
+    assert take(world) is None
+    assert contents(take(world)) == [("readings", RUN, 2)]
+    assert world.delivery.refusals == {"oversized": 1}
+    assert world.delivery.depth()["rejected"] == 1
+
+
+def test_a_failed_transport_is_left_alone_and_another_one_carries_on() -> None:
+    world = opened()
+    world.commit("readings", 2)
+    message = take(world)
+    world.delivery.connected("b")
+    pause = world.delivery.disconnected("a", world.now)
+    assert 0.5 <= pause <= 1.0
+    assert world.delivery.poll("a", world.now) is None
+    assert world.delivery.wait("a", world.now) == pytest.approx(pause)
+    assert isinstance(world.delivery.poll("b", world.now), Survey)
+    world.delivery.surveyed(world.disk.streams(), "b", world.now)
+    fetch = world.delivery.poll("b", world.now)
+    assert contents(world.delivery.fetched(fetch, world.disk.read(fetch), "b", world.now)) == contents(message)
+
+
+def test_a_clock_is_offered_only_with_the_current_nonce() -> None:
+    world = opened()
+    nonce = read_state(world.sent[0][1].body, IDENTITY.public_key().public_bytes_raw()).nonce
+    world.commit("readings", 2)
+    message = take(world)
+    world.backend.reply(message.body)
+    world.now = 2.0
+    with_nonce = world.backend.ack("readings", RUN, nonce=nonce)
+    assert answer(world, message, pack_reply([with_nonce])).clock == (1.8e9, 2.0)
+    assert answer(world, message, pack_reply([world.backend.ack("readings", RUN, nonce=b"x" * 16)])).clock is None
+    assert answer(world, message, pack_reply([world.backend.ack("readings", RUN, nonce=b"")])).clock is None

@@ -1,0 +1,279 @@
+"""When a state backup is made, where it goes, and what is said when it does not get there."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub import shelf
+from hub.errors import NotReady, StorageError
+from hub.keeper import DAY_S, FIRST_S, HANGS_S, LAST_KEY, LATE_S, LOOK_S, NIGHT_S, Keeper, next_night
+from hub.session import Reply
+from hub.testing import ManualClock
+
+HUB = "hub-aaaaaaaaaaaaaaaa"
+
+
+class Gatherer:
+    def __init__(self) -> None:
+        self.generation, self.of, self.error = 0, "one", None
+
+    async def make(self, now: float) -> tuple[int, bytes]:
+        if self.error is not None:
+            raise self.error
+        self.generation += 1
+        return self.generation, b"backup %d" % self.generation
+
+    def fingerprint(self) -> str:
+        return self.of
+
+
+class Http:
+    def __init__(self) -> None:
+        self.status, self.taken = 200, []
+
+    async def request(self, method: str, url: str, *, body: bytes, timeout: Any) -> Reply:
+        if self.status == 0:
+            raise NotReady("the backend does not answer")
+        if self.status == 200:
+            self.taken.append(body)
+        return Reply(self.status, {}, b"a newer backup is here")
+
+
+class Memory:
+    def __init__(self, local: dict[str, Any] | None = None) -> None:
+        self.local = local or {}
+
+    def put_local(self, key: str, value: Any) -> None:
+        self.local[key] = value
+
+
+class Night:
+    """A keeper that runs, on a clock of its own."""
+
+    def __init__(
+        self, directory: Path | None, *, memory: Memory | None = None, clock: ManualClock | None = None
+    ) -> None:
+        self.clock, self.gatherer, self.http = clock or ManualClock(), Gatherer(), Http()
+        self.memory, self.told = memory or Memory(), []
+        self.keeper = Keeper(
+            self.gatherer, hub=HUB, url="https://backend", http=self.http, buffer=self.memory, clock=self.clock,
+            directory=directory, beside=Path("/proc"), told=self.told.append,
+        )  # fmt: skip
+
+    async def __aenter__(self) -> Night:
+        self.task = asyncio.create_task(self.keeper.run())
+        await self.passes(FIRST_S)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        assert not self.task.done(), "nothing may end the task"
+        self.task.cancel()
+
+    def asleep(self) -> list[int]:
+        return sorted(n for _, n, wake in self.clock._sleepers if not wake.done())
+
+    async def passes(self, seconds: float) -> None:
+        """Time passes, and the keeper's threads have theirs."""
+        end = self.clock.monotonic() + seconds
+        while True:
+            waiting = self.asleep()
+            await self.clock.advance(min(HANGS_S / 2, end - self.clock.monotonic()))  # a thread takes no time
+            still = 3 if waiting and waiting == self.asleep() else 0  # nobody woke
+            for _ in range(2000):
+                busy = self.keeper._aside._busy
+                still = still + 1 if self.asleep() and (busy is None or busy.done()) else 0
+                if still >= 3:  # once may be the moment before a task hears that its thread has ended
+                    break
+                await asyncio.sleep(0.001)
+            else:
+                raise AssertionError("it does not come to rest")
+            if self.clock.monotonic() >= end:
+                return
+
+
+@pytest.fixture
+def stick(tmp_path: Path) -> Path:
+    """A directory that is not on the disk of /proc."""
+    (tmp_path / "stick").mkdir()
+    return tmp_path / "stick"
+
+
+async def test_the_first_is_made_right_after_the_start_and_goes_to_both_places(stick: Path) -> None:
+    async with Night(stick) as night:
+        status = night.keeper.status()
+        assert (status["generation"], status["bytes"], status["error"]) == (1, 8, "")
+        assert status["backend"]["generation"] == status["directory"]["generation"] == 1
+        assert Path(status["directory"]["file"]).read_bytes() == b"backup 1"
+        assert (night.http.taken, night.told, night.keeper.complaints()) == ([b"backup 1"], [1], [])
+
+
+async def test_one_more_is_made_every_night_at_an_hour_of_this_hubs_own() -> None:
+    async with Night(None) as night:
+        for day in range(2, 5):
+            await night.passes(DAY_S)
+            assert night.gatherer.generation == day
+        at = (night.keeper.status()["made"] - next_night(0.0, HUB)) % DAY_S
+        assert min(at, DAY_S - at) <= LOOK_S
+
+
+def test_the_hours_of_a_districts_hubs_are_spread_over_the_night() -> None:
+    hours = {int(next_night(0.0, f"hub-{n}") % DAY_S // 3600) for n in range(200)}
+    assert hours == set(range(NIGHT_S // 3600))
+    assert next_night(next_night(0.0, HUB), HUB) == next_night(0.0, HUB) + DAY_S
+
+
+async def test_a_backend_that_is_away_gets_the_same_one_when_it_is_back() -> None:
+    night = Night(None)
+    night.http.status = 0
+    async with night:
+        assert night.keeper.status()["backend"] == {
+            "generation": 0, "at": None, "file": "", "error": "the backend does not answer",
+        }  # fmt: skip
+        night.http.status = 200
+        await night.passes(2 * 3600.0)
+        assert (night.http.taken, night.gatherer.generation) == ([b"backup 1"], 1)
+        assert night.keeper.status()["backend"]["error"] == ""
+
+
+async def test_a_refusal_is_told_with_the_backends_words() -> None:
+    night = Night(None)
+    night.http.status = 403
+    async with night:
+        assert "a newer backup is here" in night.keeper.status()["backend"]["error"]
+
+
+async def test_a_stick_that_was_pulled_is_told_and_gets_the_newest_when_it_is_back(stick: Path) -> None:
+    async with Night(stick) as night:
+        stick.rename(stick.with_name("pulled"))
+        await night.passes(DAY_S)
+        (said,) = night.keeper.complaints()
+        assert said == f"backup.directory: {stick} is not there: put the stick back"
+        assert night.keeper.status()["directory"]["generation"] == 1
+        stick.with_name("pulled").rename(stick)
+        await night.passes(2 * 3600.0)
+        assert night.keeper.complaints() == []
+        assert [generation for generation, _ in shelf.kept(stick, HUB)] == [2, 1]
+
+
+async def test_a_stick_that_hangs_does_not_keep_the_backup_from_the_backend(
+    stick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, keep = threading.Event(), shelf.keep
+    monkeypatch.setattr(shelf, "keep", lambda *what: (gate.wait(30), keep(*what))[1])
+    night = Night(stick)
+    task = asyncio.create_task(night.keeper.run())
+    await night.clock.advance(FIRST_S)
+    for _ in range(1000):
+        await night.clock.advance(1.0)
+        await asyncio.sleep(0.001)
+        if night.http.taken:
+            break
+    assert night.keeper.status()["directory"]["error"] == f"{stick} does not answer"
+    assert night.keeper.complaints() == [f"backup.directory: {stick} does not answer"]
+    gate.set()
+    task.cancel()
+
+
+async def test_a_directory_on_the_hubs_own_disk_is_no_safety(stick: Path) -> None:
+    night = Night(stick)
+    night.keeper._beside = stick
+    night.http.status = 0
+    async with night:
+        assert Path(night.keeper.status()["directory"]["file"]).exists(), "it is kept there all the same"
+        assert "own disk" in night.keeper.complaints()[0]
+        await night.passes(LATE_S)
+        assert "no state backup in safety for 3 days" in night.keeper.complaints()[0]
+
+
+async def test_days_without_a_backup_in_safety_are_counted_over_restarts() -> None:
+    night = Night(None)
+    night.http.status = 0
+    async with night:
+        await night.passes(LATE_S - DAY_S)
+        assert night.keeper.complaints() == []
+    later = Night(None, memory=Memory(night.memory.local), clock=night.clock)
+    later.http.status = 0
+    await night.clock.advance(DAY_S)
+    assert later.keeper.complaints() == ["no state backup in safety for 3 days: the backend does not answer"]
+
+
+@pytest.mark.parametrize("error", [StorageError("the store refused: disk I/O error"), ValueError("a bug")])
+async def test_when_none_can_be_made_the_hub_goes_on_and_it_is_tried_again(error: Exception) -> None:
+    night = Night(None)
+    night.gatherer.error = error
+    async with night:
+        assert str(error) in night.keeper.status()["error"]
+        night.gatherer.error = None
+        await night.passes(2 * 3600.0)
+        assert (night.keeper.status()["error"], night.gatherer.generation) == ("", 1)
+
+
+async def test_a_change_of_configuration_trust_or_devices_does_not_wait_for_the_night() -> None:
+    async with Night(None) as night:
+        await night.passes(3 * LOOK_S)
+        assert night.gatherer.generation == 1
+        night.gatherer.of = "two"
+        await night.passes(LOOK_S)
+        assert night.gatherer.generation == 2
+        night.keeper.changed()
+        await night.passes(2 * LOOK_S)
+        assert night.gatherer.generation == 3
+
+
+async def test_what_another_process_made_and_did_not_bring_away_is_made_again() -> None:
+    night = Night(None)
+    night.http.status = 0
+    async with night:
+        pass
+    later = Night(None, memory=Memory(night.memory.local), clock=ManualClock(night.clock.now()))
+    later.gatherer.generation = 1
+    async with later:
+        assert later.http.taken == [b"backup 2"]
+    third = Night(None, memory=Memory(later.memory.local), clock=ManualClock(night.clock.now()))
+    async with third:
+        assert third.http.taken == [], "the second is there: nothing is due"
+        assert third.keeper.status()["generation"] == 2
+
+
+async def test_a_small_state_that_cannot_be_read_counts_as_none() -> None:
+    async with Night(None, memory=Memory({LAST_KEY: {"generation": "seven"}})) as night:
+        assert night.keeper.status()["generation"] == 1
+
+
+async def test_without_a_sure_clock_a_day_is_counted_by_the_monotonic_one() -> None:
+    async with Night(None, clock=ManualClock(sure=False)) as night:
+        await night.passes(DAY_S - 3 * LOOK_S)
+        assert night.gatherer.generation == 1
+        await night.passes(4 * LOOK_S)
+        assert night.gatherer.generation == 2
+
+
+def test_a_shelf_keeps_the_newest_three_of_each_hub(tmp_path: Path) -> None:
+    other = "hub-bbbbbbbbbbbbbbbb"
+    shelf.keep(tmp_path, other, 1, b"other")
+    (tmp_path / "holiday.jpg").write_bytes(b"not ours")
+    for generation in range(1, 6):
+        shelf.keep(tmp_path, HUB, generation, b"%d" % generation)
+    assert [(generation, path.read_bytes()) for generation, path in shelf.kept(tmp_path, HUB)] == [
+        (5, b"5"), (4, b"4"), (3, b"3"),
+    ]  # fmt: skip
+    assert [generation for generation, _ in shelf.kept(tmp_path, other)] == [1]
+    assert (tmp_path / "holiday.jpg").exists()
+    assert shelf.kept(tmp_path / "nowhere", HUB) == []
+
+
+def test_a_shelf_that_is_full_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf.keep(tmp_path, HUB, 1, b"one")
+
+    def refuse(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", refuse)
+    with pytest.raises(StorageError, match="No space left"):
+        shelf.keep(tmp_path, HUB, 2, b"two")
+    assert [path.name for path in tmp_path.iterdir()] == [f"{HUB}-000000000001.ilot-backup"]

@@ -1,0 +1,23 @@
+"""`ilot`; with REPLAY_TWIN=forgetful it is broken on purpose: a new life knows no counter of a former one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hub import cli
+from hub.admission.replay import ReplayWindows
+
+remembering = ReplayWindows.__init__
+
+
+def forgetful(self: ReplayWindows, remembered: Mapping[str, Any], remember: Callable[[str, Any], None]) -> None:
+    remembering(self, {}, remember)
+
+
+if __name__ == "__main__":
+    if os.environ.get("REPLAY_TWIN") == "forgetful":
+        ReplayWindows.__init__ = forgetful  # type: ignore[method-assign]
+    cli.main(sys.argv[1:])

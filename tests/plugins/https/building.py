@@ -1,0 +1,125 @@
+"""What these tests share: an owner's backend on loopback and one hub enrolled there, both to be stopped and started."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from backend.registry import Registry
+from backend.schema import open_database
+from backend.server import Running, serving
+from hub import enrolment, keys
+from hub.backoff import Backoff
+from hub.buffer import Buffer
+from hub.buffer.batch import BufferConfig
+from hub.buffer.rows import READINGS, Column, Row, Shape, Subject
+from hub.clock import SystemClock
+from hub.egress import Egress
+from hub.following import Following
+from hub.link import Carrier, Link
+from hub.renewal import Renewal
+from plugins.https import Https, run
+
+SHAPE = Shape((Column("temperature", "Cel", "0.01"), Column("humidity", "%", "0.1")))
+ROOM = Subject("ble:1", "room-1", "school", "ground floor")
+
+
+class Building:
+    """An owner's directory and one hub enrolled there; both can be stopped and started."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory, self.state = directory / "owner", directory / "hub"
+        self.port = 0
+        self.written = self.lives = 0
+        self.config = BufferConfig(window_s=0.05, urgent_s=0.01, idle_s=0.05)
+        self.journal = False
+        self.following: Following  # of the hub that runs, and so the next
+        self.renewal: Renewal
+
+    def backend(self) -> Any:
+        return serving(self.directory, port=self.port, journal=self.journal)
+
+    async def enrol(self, running: Running) -> None:
+        self.port = running.port
+        with closing(open_database(running.owner.database)) as connection:
+            token = Registry(connection).issue(
+                url=running.url, root=running.owner.settings.root, name="t", now=time.time(), lifetime=60.0
+            )
+        await enrolment.enrol(str(token), self.state)
+
+    @asynccontextmanager
+    async def hub(self, change: Callable[[Any], Any] = lambda trust: trust) -> AsyncIterator[tuple[Buffer, Link]]:
+        """One life of the hub. `change` alters the trust document that it begins with."""
+        enrolled, trust = enrolment.load(self.state)
+        trust = change(trust)
+        owned, clock = keys.load(self.state / "keys"), SystemClock()
+        buffer = await asyncio.to_thread(
+            Buffer.open, self.state / "buffer", hub=enrolled.hub, identity=owned.identity, store_key=owned.store_key,
+            trust=trust, clock=clock, config=self.config,
+        )  # fmt: skip
+        egress = Egress(trust, clock, certificate=self.state / enrolment.CERTIFICATE, key=owned.tls_key)
+        http = egress.http()
+
+        def adopt(newer: Any) -> None:
+            buffer.retrust(newer)
+            if egress.retrust(newer):
+                link.reconnect()
+            link.retrust(newer)
+
+        self.following = Following(self.state, trust, clock, adopt)
+        link = Link(
+            hub=enrolled.hub, identity=owned.identity, trust=trust, buffer=buffer, clock=clock, egress=egress,
+            uplinks=[Carrier("https", Https.model_validate({"url": enrolled.url}), run)],
+            backoff=lambda: Backoff(0.02, 0.1), slow=lambda: Backoff(0.05, 0.1), on_trust=self.following.offer,
+        )  # fmt: skip
+        self.renewal = Renewal(
+            self.state, enrolled, owned, http=http, clock=clock, up=link.up, renewed=link.reconnect
+        )  # fmt: skip
+        self.lives += 1
+        link.delivery.stating.generation = self.lives
+        buffer.on_durable = link.durable
+        buffer.start(asyncio.get_running_loop())
+        tasks = [asyncio.create_task(work) for work in (link.run(), self.following.run(), self.renewal.run())]
+        try:
+            yield buffer, link
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            await http.close()
+            await buffer.close()
+
+    async def write(self, buffer: Buffer, reports: int, stream: str = READINGS) -> None:
+        for _ in range(reports):
+            self.written += 1
+            now = time.time_ns() // 1_000_000
+            buffer.append(Row(ROOM, SHAPE, now, True, (self.written / 100, 50.0), trust=1), stream)
+        await buffer.flush()
+
+    def arrived(self) -> list[float]:
+        """The distinct temperatures in the backend's database, and that none is there twice."""
+        with closing(apsw.Connection(str(self.directory / "backend.db"))) as database:
+            rows = database.execute(
+                "select r.value from readings r join series s on s.id = r.series where s.metric = 'temperature'"
+            ).fetchall()
+        values = sorted(value for (value,) in rows)
+        assert len(values) == len(set(values)), "a reading is there twice"
+        return values
+
+
+async def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Both ends run on real sockets and threads here: look again until it is so."""
+    async with asyncio.timeout(seconds):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+def done(link: Link) -> bool:
+    status = link.status()
+    return not sum(status.waiting.values())
