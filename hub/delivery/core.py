@@ -14,7 +14,7 @@ from hub.delivery.acceptance import OTHER_DATABASE, Acceptance, Refused
 from hub.delivery.books import Books
 from hub.delivery.context import Context
 from hub.delivery.lanes import BACKLOG, LANES, Ledger
-from hub.delivery.parts import Answer, Fetch, Flight, Stored, StreamState, Survey, Via
+from hub.delivery.parts import Answer, Fetch, Flight, Stored, StreamState, Survey, Vias
 from hub.delivery.rate import Rate
 from hub.delivery.stating import Stating
 from hub.delivery.times import ANSWER_S, LIVE_S, REJECTED_S, RESTATE_S, SETTLE_MOST_S, SETTLE_S, STATE_S, WANT_S
@@ -48,11 +48,11 @@ class Delivery:
         self.rate = Rate()
         self.refusals: Counter[str] = Counter()
         self.acked_records = self.acked_readings = self.rejections = self.wanted = 0
-        self._new_backoff, self._state_s = backoff, state_s
+        self._state_s = state_s
         self._ledgers = Books(run)
         self._flights: dict[int, Flight] = {}
         self._unacked: Counter[str] = Counter()
-        self._vias: dict[str, Via] = {}
+        self._vias = Vias(backoff)
         self._context = Context()
         self._ids = self._fruitless = 0
         self._state_at = self._retry_at = 0.0
@@ -86,12 +86,12 @@ class Delivery:
 
     def connected(self, via: str) -> None:
         """A transport is there (again): its first message will be a state."""
-        self._via(via).state_due = True
+        self._vias.of(via).state_due = True
 
     def poll(self, via: str, now: float) -> Fetch | Survey | None:
         """What this transport should do next; None: nothing before `wait` seconds, an answer or a commit."""
         self._expire(now)
-        transport = self._via(via)
+        transport = self._vias.of(via)
         if now < transport.until:
             return None
         if transport.state_due or now >= self._state_at:
@@ -108,7 +108,7 @@ class Delivery:
 
     def wait(self, via: str, now: float) -> float:
         """Seconds until `poll` may have something that it did not have now, without any input."""
-        transport = self._via(via)
+        transport = self._vias.of(via)
         times = [transport.until if transport.until > now else self._state_at]
         times += [flight.deadline for flight in self._flights.values()]
         return max(0.0, min(times) - now)
@@ -143,7 +143,7 @@ class Delivery:
             for ledger in self._ledgers.values():
                 ledger.retry_rejected()
         self._state_at = now + self._state_s
-        self._via(via).state_due = False
+        self._vias.of(via).state_due = False
         state = self.stating.make(streams, self.acceptance.heard, now)
         return self._send(state, "state", Flight(via, now, now + ANSWER_S))
 
@@ -193,7 +193,7 @@ class Delivery:
         for message in [number for number, flight in self._flights.items() if flight.via == via]:
             self._give_back(message)
         self._hold(via, now)
-        transport = self._via(via)
+        transport = self._vias.of(via)
         if slow is not None:
             transport.until = max(transport.until, now + slow.next())
         return transport.until - now
@@ -212,19 +212,13 @@ class Delivery:
 
     # inside
 
-    def _via(self, name: str) -> Via:
-        via = self._vias.get(name)
-        if via is None:
-            via = self._vias[name] = Via(self._new_backoff())
-        return via
-
     def _send(self, body: bytes, kind: str, flight: Flight) -> Message:
         self._ids += 1
         self._flights[self._ids] = flight
         return Message(self._ids, kind, flight.lane, body, flight.load.readings)
 
     def _landed(self, message: int, flight: Flight, now: float) -> None:
-        self._via(flight.via).backoff.reset()
+        self._vias.of(flight.via).backoff.reset()
         if flight.ledger is None:
             del self._flights[message]
         elif not flight.answered:
@@ -286,7 +280,7 @@ class Delivery:
         if flight is None:
             return None
         if flight.ledger is None:
-            self._via(flight.via).state_due = True
+            self._vias.of(flight.via).state_due = True
             return flight
         if not flight.answered:
             self.rate.lost()
@@ -302,6 +296,6 @@ class Delivery:
                 self._fruitless += flight.answered
 
     def _hold(self, via: str, now: float) -> None:
-        transport = self._via(via)
+        transport = self._vias.of(via)
         if now >= transport.until:
             transport.until = now + transport.backoff.next()

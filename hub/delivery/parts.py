@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -87,6 +88,21 @@ class Via:
     backoff: Backoff
     until: float = 0.0  # nothing is sent through it before this time
     state_due: bool = True
+
+
+class Vias(dict[str, Via]):
+    """All transports by name, each with a back-off of its own."""
+
+    def __init__(self, backoff: Callable[[], Backoff]) -> None:
+        super().__init__()
+        self._backoff = backoff
+
+    def of(self, name: str) -> Via:
+        """This transport, known from now on."""
+        via = self.get(name)
+        if via is None:
+            via = self[name] = Via(self._backoff())
+        return via
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from buffer_kit import SMALL, Clock, FaultyDisk, Party, Trust, io_error, no_spac
 from msgspec.structs import replace
 
 from hub.buffer import ALERTS, READINGS, Buffer, BufferConfig, Durable
+from hub.buffer.journal import Journal
 from hub.buffer.seal import CHACHA
 from hub.errors import BufferFull, StorageError
 
@@ -203,6 +204,62 @@ async def test_an_alert_is_durable_and_told_while_readings_wait_for_room(party: 
         disk.full = False
         await until(lambda: len(made.durable) == 3)
         assert made.numbers() == [1, 2, 3]
+
+
+class SmallDisk(FaultyDisk):
+    """A disk of so many bytes, given out in pages."""
+
+    page = 4096
+
+    def __init__(self, root: Path, capacity: int) -> None:
+        super().__init__()
+        self.root, self.capacity = root, capacity
+
+    def pages(self, size: int) -> int:
+        return -(-size // self.page) * self.page
+
+    def free(self, directory: Path) -> int:
+        taken = sum(self.pages(path.stat().st_size) for path in self.root.rglob("*") if path.is_file())
+        return self.capacity - taken
+
+    def write(self, fd: int, data: bytes) -> int:
+        size = os.fstat(fd).st_size
+        if self.pages(size + len(data)) - self.pages(size) > self.free(self.root):
+            raise no_space()
+        return super().write(fd, data)
+
+
+@pytest.mark.parametrize("heeded", [True, False])
+async def test_what_is_acked_while_nothing_fits_makes_room_and_a_twin_in_which_acks_wait_behind_readings_is_stuck(
+    party: Party, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heeded: bool
+) -> None:
+    disk = SmallDisk(tmp_path, (64 + 120) << 10)
+    config = replace(SMALL, window_s=0.0, keep_s=604_800.0, pending_rows=60_000)
+    if not heeded:
+        monkeypatch.setattr(Journal, "hurry", lambda self, alerts, local: None)
+    async with opened(party, tmp_path, config, disk) as made:
+        number = 0
+        while not made.buffer.status().error:
+            for item in rows(number, 100):
+                made.buffer.append(item)
+            number += 100
+            await asyncio.sleep(0.005)
+        assert not (tmp_path / "ballast").exists()
+        for state in made.buffer.streams():
+            made.buffer.acked(state.stream, state.run, [(state.first, state.last)])
+        calls = len(disk.calls)
+        acked = made.numbers()
+        if heeded:
+            await until(lambda: not made.buffer.status().error)
+            await made.buffer.flush()
+            assert set(range(number)) - set(acked) <= set(made.numbers())
+            assert made.buffer.status().evicted == 0
+            assert not [item for item in made.durable if item.stream == ALERTS], "nothing was declared lost"
+        else:
+            await until(lambda: len(disk.calls) > calls + 60 or not made.buffer.status().error)
+            assert made.buffer.status().error
+        disk.capacity = 1 << 30
+        await until(lambda: not made.buffer.status().error)
 
 
 async def test_a_full_disk_costs_the_oldest_only_when_memory_is_short(party: Party, tmp_path: Path) -> None:
