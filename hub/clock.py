@@ -26,6 +26,10 @@ class Clock(Protocol):
     def now(self) -> float: ...
     def monotonic(self) -> float: ...
     def sure(self) -> bool: ...
+    def date(self) -> float | None:
+        """The wall time, None when it cannot be believed. From one reading: a clock may be set at any moment."""
+        ...
+
     @property
     def boot(self) -> bytes: ...  # 16 bytes naming this boot of the machine
     async def sleep(self, seconds: float) -> None: ...
@@ -59,7 +63,12 @@ class SystemClock:
         return time.monotonic()
 
     def sure(self) -> bool:
-        return self.now() >= self.floor
+        return self.date() is not None
+
+    def date(self) -> float | None:
+        """The wall time, None when it cannot be believed. From one reading: a clock may be set at any moment."""
+        now = self.now()
+        return now if now >= self.floor else None
 
     def told(self, unix_s: float, error_s: float) -> None:
         """A signed, fresh ack of the backend says what time it is. Heeded only while nothing better is known; but a
@@ -81,7 +90,8 @@ class SystemClock:
     def remember(self) -> list[float]:
         """What the next process is to be given: its floor, and what was proven. The floor stays where it is while the
         time is not sure, or contradicted."""
-        return [self.now() if self.sure() and self.agrees() else self.floor, self.proven]
+        date = self.date()
+        return [self.floor if date is None or not self.agrees() else date, self.proven]
 
     def recall(self, memory: Any) -> None:
         """Take up what an earlier process remembered; anything else is as good as nothing."""

@@ -40,9 +40,9 @@ class Dating:
             self._buffer.put_local(UNSURE_KEY, self._clock.boot)
         remembered, agreed = -FLOOR_EVERY_S, True
         while True:
-            if undated and self._clock.sure():
+            if undated and (now := self._clock.date()) is not None:
                 undated = False
-                self._date()
+                self._date(now - self._clock.monotonic())
             due = self._clock.monotonic() - remembered >= FLOOR_EVERY_S
             if self._clock.sure() and (due or agreed != self._clock.agrees()):
                 remembered, agreed = self._clock.monotonic(), self._clock.agrees()
@@ -65,8 +65,8 @@ class Dating:
         told = f"this machine's clock is {abs(ahead) / size:.0f} {unit} {way} the backend's: one of them is wrong"
         return [f"{told}, and readings carry this one's time; let it reach a time server"]
 
-    def _date(self) -> None:
-        offset = round((self._clock.now() - self._clock.monotonic()) * 1000)
+    def _date(self, wall_minus_monotonic: float) -> None:
+        offset = round(wall_minus_monotonic * 1000)
         self._buffer.clock_became_sure(offset, round(self._clock.error_s * 1000), self._clock.source)
         self._buffer.put_local(UNSURE_KEY, None)
         _log.info("the clock is sure now: readings of this boot get their dates")

@@ -99,6 +99,7 @@ class Stick:
         self._home, self._beside, self._spare = directory / hub, beside, spare
         self._disk, self._source = disk or SystemStick(), source or SystemDisk()
         self._ends: dict[Copy, int] = {}  # last number of copies that were read for it
+        self._settled: set[Path] = set()  # folders whose every name is known to outlive a power cut
 
     def round(self, closed: Closed, acks: AckSet, most: int = PER_ROUND) -> Done:
         """Remove what is acked, then copy what waits, at most `most` segments.
@@ -132,7 +133,16 @@ class Stick:
                         found[Copy(stream, name)] = size
                     elif text.startswith("."):
                         self._disk.unlink(folder / text)
+                self._settle(folder)
         return found
+
+    def _settle(self, folder: Path) -> None:
+        """Sync `folder` and those above unless that is done: a rename that a kill or an error cut off from its sync is
+        found as a copy, and would count as one until power is lost."""
+        for path in (folder, self._home, self.directory):
+            if path not in self._settled:
+                self._disk.sync_directory(path)
+                self._settled.add(path)
 
     def _delivered(self, copy: Copy, info: SegmentInfo | None, acks: AckSet) -> bool:
         """Whether all of a copy is acked. What is declared lost is not: the copy may still have it."""
@@ -172,8 +182,9 @@ class Stick:
                 self._disk.sync(fd)
             finally:
                 self._disk.close(fd)
+            self._settled.discard(path.parent)
             self._disk.rename(scratch, path)
-            self._disk.sync_directory(path.parent)
+            self._settle(path.parent)
         except OSError:
             with contextlib.suppress(OSError):
                 self._disk.unlink(scratch)

@@ -95,7 +95,8 @@ class Pipeline:
             self._counts.add("wrong-date", report.device)
             time, quality = None, max(quality, Quality.UNCERTAIN)
         if time is None:
-            time, sure = now, self._clock.sure()
+            date = self._clock.date()
+            time, sure = (now, False) if date is None else (date, True)
 
         # observe: the live view sees, it does not change
         slot = shape.slot

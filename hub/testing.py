@@ -42,6 +42,9 @@ class ManualClock:
     def sure(self) -> bool:
         return self._sure
 
+    def date(self) -> float | None:
+        return self._now if self._sure else None
+
     def set(self, now: float, *, sure: bool = True) -> None:
         """Step the wall clock, as NTP would; monotonic time goes on."""
         self._now, self._sure = now, sure

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from hub.model import Proof, TrustClass
 
-
 WEAK = frozenset({"lorawan-1.0-abp"})
 """Schemes whose freshness is this hub's own count and nothing else: their keys never change."""
 

@@ -238,7 +238,7 @@ class Buffer(Section):
     max_size: Size = Field(
         default=1 * _GB,
         ge=256 * _KB,
-        description="The most disk it may take; then the oldest go first, declared as lost. A 16th is for alerts alone.",
+        description="The most disk it may take; then the oldest go first, declared as lost. A 16th is for alerts.",
     )
     keep_after_ack: Duration = Field(
         default=timedelta(days=7),
@@ -262,7 +262,7 @@ class Buffer(Section):
     )
     mirror: Path | None = Field(
         default=None,
-        description="Directory on another disk, a USB stick for instance: closed segments are copied there until acked.",
+        description="Directory on another disk, a USB stick for instance: segments are copied there until acked.",
     )
 
     @model_validator(mode="after")

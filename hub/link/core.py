@@ -61,7 +61,7 @@ class Link:
         self.metered = self._holding = metered
         self._held: Durable | None = None  # durable readings that wait until `_due`, as one event
         self._due = 0.0
-        self.traffic = Traffic(lambda: clock.now() if clock.sure() else None, buffer.local.get(TRAFFIC_KEY))
+        self.traffic = Traffic(clock.date, buffer.local.get(TRAFFIC_KEY))
         self._changed = asyncio.Event()
         self._reading = asyncio.Lock()
         self._closed = False

@@ -36,7 +36,7 @@ def outage(root: Path, runs: int, seed: int) -> Verdict:
         speed = away_s / drained
         verdict = rig.verdict(
             f"{away_s / 86_400:.2f} days away, {waiting} readings waited: tried again after {tried:.1f} s, current "
-            f"{current:.1f} s later, at most {worst:.1f} s behind while the rest followed, whole after {drained:.1f} s, "
+            f"{current:.1f} s later, at most {worst:.1f} s behind while the rest followed, all in {drained:.1f} s: "
             f"{speed:.0f} times as fast", runs,
         )  # fmt: skip
         patience = 1 if runs >= 1000 else 4  # the short run shares its machine with other tests

@@ -67,7 +67,7 @@ ROWS = (
     Row(card_destroyed, 1, 200),
     Row(twin_without_mirror, 1, 5, twin=True),
     Row(stick_loses_power, 1, 200),
-    Row(twin_stick_without_sync, 1, 5, twin=True),
+    Row(twin_stick_without_sync, 3, 5, twin=True),
 )
 _SHORT_KILLS = 10
 

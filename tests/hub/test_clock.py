@@ -30,6 +30,14 @@ def test_a_clock_from_before_this_software_was_built_is_not_sure(wall):
     assert SystemClock().sure()
 
 
+def test_a_date_is_believed_by_the_very_reading_that_gave_it(monkeypatch):
+    wrong, right = 5.0, BUILD_FLOOR + 5.0
+    for first, second in ((wrong, right), (right, wrong)):  # the clock is set just after it was read
+        times = iter([first, second, second])
+        monkeypatch.setattr(time, "time", lambda times=times: next(times))
+        assert SystemClock().date() == (right if first == right else None)
+
+
 def test_a_clock_behind_the_last_time_remembered_is_not_sure(wall):
     assert not SystemClock(floor=BUILD_FLOOR + 5000).sure()
 

@@ -97,6 +97,14 @@ class Unsynced(Stick):
         self._disk.sync_directory(scratch.parent)
 
 
+class Trusting(Stick):
+    """The twin that takes what it finds for durable, although a kill may have come between its rename and the sync."""
+
+    def _look(self) -> dict[Copy, int]:
+        self._settled = {STICK, STICK / "hub", *(STICK / "hub" / stream for stream in (READINGS, ALERTS))}
+        return super()._look()
+
+
 class Hasty(Stick):
     """The twin that takes the first ack of a segment for all of them."""
 
@@ -261,6 +269,28 @@ class Bench:
 
     def names(self) -> list[str]:
         return sorted(self.stick_disk.names(STICK / "hub" / READINGS))
+
+
+def found_after_a_kill_before_its_sync(made: type[Stick], seed: int) -> bool:
+    """Whether the copy that the next process finds, and takes for one, outlives a power cut."""
+    bench = Bench(1)
+    bench.stick_disk.make_directory(STICK / "hub" / READINGS)
+    bench.stick = made(STICK, "hub", ROOT, disk=bench.stick_disk, source=bench.disk)
+    sync_directory = bench.stick_disk.sync_directory
+    bench.stick_disk.sync_directory = lambda path: (_ for _ in ()).throw(Killed) if bench.names() else None
+    with pytest.raises(Killed):
+        bench.round()
+    bench.stick_disk.sync_directory = sync_directory
+    bench.stick_disk.kill()
+    bench.stick = made(STICK, "hub", ROOT, disk=bench.stick_disk, source=bench.disk)
+    assert bench.round() == (0, 0)
+    bench.stick_disk.power_cut(random.Random(seed))
+    return len(bench.names()) == 1
+
+
+def test_a_copy_that_a_kill_cut_off_from_its_sync_is_synced_before_it_counts() -> None:
+    assert all(found_after_a_kill_before_its_sync(Stick, seed) for seed in range(20))
+    assert not all(found_after_a_kill_before_its_sync(Trusting, seed) for seed in range(20))
 
 
 def test_closed_segments_are_copied_and_the_recipients_key_opens_them() -> None:

@@ -125,6 +125,20 @@ async def test_a_date_in_the_future_is_not_believed():
     ]  # fmt: skip
 
 
+async def test_a_clock_that_is_set_while_a_report_is_taken_dates_none_of_it_wrongly():
+    path = Path(sure=False)
+    path.clock.set(5.0, sure=False)
+    date = path.clock.date
+
+    def set_before_it_is_asked():
+        path.clock.set(1_800_000_000.0)
+        return date()
+
+    path.clock.date = set_before_it_is_asked
+    (row,) = await path.emit(values={"temperature": 20.0})
+    assert (row.sure, row.time_ms) == (True, 1_800_000_000_000)
+
+
 async def test_without_a_sure_clock_a_report_is_dated_by_the_boot():
     path = Path(sure=False)
     (row,) = await path.emit(values={"temperature": 1.0})

@@ -169,7 +169,8 @@ def test_lanes_and_times_are_those_of_the_code() -> None:
     assert f"last {core.LIVE_S:.0f} s" in table(LINK, "lane")[1][1]
     times = [re.findall(r"\d+", cells[1]) for cells in table(section(LINK, "When a hub sends"), "what")]
     assert [[float(number) for number in numbers] for numbers in times] == [
-        [core.STATE_S], [METERED_S], [METERED_STATE_S], [core.ANSWER_S], [core.SETTLE_S, core.SETTLE_MOST_S], [core.WANT_S],
+        [core.STATE_S], [METERED_S], [METERED_STATE_S], [core.ANSWER_S], [core.SETTLE_S, core.SETTLE_MOST_S],
+        [core.WANT_S],
     ]  # fmt: skip
     assert core.REJECTED_S == 3600
 

@@ -89,6 +89,9 @@ class Clock:
     def sure(self) -> bool:
         return self.is_sure
 
+    def date(self) -> float | None:
+        return self.wall if self.is_sure else None
+
     async def sleep(self, seconds: float) -> None:
         self.advance(seconds)
 

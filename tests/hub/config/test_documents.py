@@ -64,7 +64,17 @@ def example(installed: Models) -> Loaded:
 
 
 def test_the_example_is_right_with_all_that_ships(example: Loaded) -> None:
-    assert {i.type for i in example.integrations} == {"host", "bluetooth", "enocean", "linky", "lorawan", "mbus", "modbus", "mqtt_devices", "wmbus"}
+    assert {i.type for i in example.integrations} == {
+        "host",
+        "bluetooth",
+        "enocean",
+        "linky",
+        "lorawan",
+        "mbus",
+        "modbus",
+        "mqtt_devices",
+        "wmbus",
+    }
     assert [u.name for u in example.uplinks] == ["https", "mqtt"]
     assert bytes.fromhex(KEY) in [device.key for device in example.devices]
 
