@@ -190,12 +190,15 @@ class Storage:
         return self.connection.last_insert_rowid()
 
     def add_gap(self, hub: str, gap: Gap, record: int) -> None:
+        """Declared once: a hub killed between a GAP and the note that it was written declares the same again."""
+        at = hub, gap.run, gap.stream
         self.connection.execute(
             "insert or ignore into gaps (hub, run, stream, first, last, readings, from_s, to_s, reason, declared_by,"
-            " received_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " received_at) select ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? where not exists (select 1 from gaps"
+            " where hub = ? and run = ? and stream = ? and first <= ? and last >= ?)",
             (
-                hub, gap.run, gap.stream, gap.first, gap.last, gap.readings, gap.from_s, gap.to_s, gap.reason, record,
-                time.time(),
+                *at, gap.first, gap.last, gap.readings, gap.from_s, gap.to_s, gap.reason, record, time.time(),
+                *at, gap.first, gap.last,
             ),
         )  # fmt: skip
 

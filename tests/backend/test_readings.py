@@ -234,6 +234,13 @@ def test_a_declared_gap_is_listed(desk: Desk, hub: Sender) -> None:
     assert desk.views.gaps("hub-other") == []
 
 
+def test_a_gap_declared_again_by_a_hub_that_was_killed_is_counted_once(desk: Desk, hub: Sender) -> None:
+    lost, alerts = hub.segment(), hub.segment(stream="alerts")
+    for first, last in ((3, 6), (3, 6), (4, 5), (5, 8)):
+        send(desk, hub, alerts, alerts.gap(gap(lost.run, first, last)))
+    assert [(found["first"], found["last"]) for found in desk.views.gaps()] == [(3, 6), (5, 8)]
+
+
 @pytest.mark.parametrize("gap_first", [True, False])
 def test_where_both_the_data_and_its_gap_arrive_the_data_wins(desk: Desk, hub: Sender, gap_first: bool) -> None:
     readings, alerts = hub.segment(), hub.segment(stream="alerts")
