@@ -37,8 +37,10 @@ def _numbers(topic: str, payload: bytes) -> list[int]:
 class Gateway:
     """One gateway, its stub server beside it."""
 
-    def __init__(self, python: Path) -> None:
+    def __init__(self, python: Path, *, mqtt_port: int = 0) -> None:
+        """`mqtt_port`: its source is the MQTT connector, on this broker, instead of the connector inside it."""
         self._python = python
+        self._mqtt_port = mqtt_port
         self.root = Path(tempfile.mkdtemp(prefix="bench-tb-"))
         self._jobs = 0
         self._port = free_port()
@@ -137,10 +139,39 @@ class Gateway:
         config["connectors"] = [
             {"type": "bench", "name": "bench", "configuration": "bench.json", "class": "BenchConnector"}
         ]
+        if self._mqtt_port:
+            config["connectors"] = [{"type": "mqtt", "name": "mqtt", "configuration": "mqtt.json"}]
+            (self.root / "config/mqtt.json").write_text(json.dumps(self._mapping(package)))
         own = {"jobs": str(self.root / "jobs"), "sent": str(self.root / "sent")}
         (self.root / "config/tb_gateway.json").write_text(json.dumps(config))
         (self.root / "config/bench.json").write_text(json.dumps(own))
         shutil.copy(package / "config/logs.json", self.root / "config")
+
+    def _mapping(self, package: Path) -> dict[str, Any]:
+        """Its MQTT connector as it comes, with one topic of four values."""
+        mapping: dict[str, Any] = json.loads((package / "config/mqtt.json").read_text())
+        mapping["broker"].update(host="127.0.0.1", port=self._mqtt_port)
+        mapping.pop("requestsMapping", None)
+        kinds = {"temperature": "double", "humidity": "double", "seq": "integer", "battery": "integer"}
+        mapping["mapping"] = [
+            {
+                "topicFilter": "sensor/+/data",
+                "subscriptionQos": 1,
+                "converter": {
+                    "type": "json",
+                    "deviceInfo": {
+                        "deviceNameExpressionSource": "topic",
+                        "deviceNameExpression": "(?<=sensor/)(.*?)(?=/data)",
+                        "deviceProfileExpressionSource": "constant",
+                        "deviceProfileExpression": "default",
+                    },
+                    "timeout": 60000,
+                    "attributes": [],
+                    "timeseries": [{"type": kind, "key": key, "value": f"${{{key}}}"} for key, kind in kinds.items()],
+                },
+            }
+        ]
+        return mapping
 
 
 def measure(python: Path, reports: int, quiet_s: float) -> dict[str, float]:

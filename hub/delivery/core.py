@@ -205,6 +205,10 @@ class Delivery:
         spans = [span for flight in self._flights.values() for span in flight.load.spans]
         return {**self._ledgers.depth(), "flight": sum(last - first + 1 for first, last in spans)}
 
+    def asking(self) -> bool:
+        """Is a message under way that nobody has answered yet?"""
+        return any(not flight.answered for flight in self._flights.values())
+
     def in_flight(self) -> tuple[int, int]:
         """Messages and bytes of records sent and not acked."""
         sizes = [flight.size for flight in self._flights.values() if flight.ledger is not None]

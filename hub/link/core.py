@@ -25,7 +25,7 @@ MEMORY_KEY, TRAFFIC_KEY = "link/acks", "link/traffic"
 METERED_S, METERED_STATE_S = 300.0, 1800.0
 """On a metered line, readings leave this often and a state that often; alerts leave at once. A state costs as much as a
 message of readings, and each of those shows that the hub is there."""
-_LONGEST_S = 3600.0
+_LONGEST_S, _ANSWER_S = 3600.0, 10.0
 
 
 class Link:
@@ -226,6 +226,8 @@ class Link:
         if self._held is not None and self._clock.monotonic() >= self._due:
             self._release()
         while (action := self.delivery.poll(via, self._clock.monotonic())) is not None:
+            if self._one_by_one():
+                return None
             if isinstance(action, Survey):
                 self._release()
                 return self.delivery.surveyed(self._buffer.streams(), via, self._clock.monotonic())
@@ -260,8 +262,14 @@ class Link:
             self._alarmed = True
             _log.warning("the backend rejected records; they are kept and offered again: its operator looks at its log")
 
+    def _one_by_one(self) -> bool:
+        """A metered line must wait: a second connection, that has been idle for too long, costs a TLS handshake."""
+        return self._holding and self.delivery.asking()
+
     def _wait(self, via: str) -> float:
         now = self._clock.monotonic()
+        if self._one_by_one():
+            return _ANSWER_S  # an answer wakes it sooner
         wait = self.delivery.wait(via, now)
         return wait if self._held is None else min(wait, max(0.0, self._due - now))
 

@@ -100,7 +100,7 @@ def test_every_gate_names_a_benchmark_that_there_is_or_says_why_not(bench: Load)
     gates, results = bench("gates"), bench("results")
     for gate in gates.GATES:
         if gate.source in results.RUNS:
-            assert (results.ROOT / f"bench/{gate.source.partition('_')[0]}.py").exists(), gate
+            assert (results.ROOT / results.script_of(gate.source)).exists(), gate
         else:
             assert gate.bound.startswith("not yet"), gate
 

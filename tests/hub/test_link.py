@@ -576,6 +576,21 @@ async def test_on_a_metered_line_a_state_leaves_every_half_hour() -> None:
         assert (await bench.peer.get()).kind == "state"
 
 
+async def test_on_a_metered_line_no_message_leaves_before_the_one_under_way_is_answered() -> None:
+    async with running(Bench(metered=True)) as bench:
+        await bench.up()
+        await bench.clock.advance(METERED_STATE_S - 1.0)
+        bench.commit(1)
+        assert (await bench.peer.get()).kind == "records"
+        beside = asyncio.create_task(bench.link.next("https"))  # the uplink would send two at a time
+        await bench.clock.advance(2.0)
+        assert not beside.done()  # though a state is due
+        await bench.answer(bench.peer.ack(1))
+        await settle()
+        assert beside.done() or (await bench.peer.get()).kind == "state"
+        beside.cancel()
+
+
 async def test_on_a_metered_line_an_alert_leaves_at_once_and_readings_still_wait() -> None:
     async with running(Bench(metered=True)) as bench:
         await bench.up()
