@@ -46,8 +46,8 @@ async def _server(answer: Answer, *, once: bool = False) -> AsyncIterator[Config
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server:
-        # half a second: on a busy machine a connection alone can take longer than 50 ms
-        yield Config(host="127.0.0.1", port=port, timeout=0.5, retries=0, max_rate=1000)  # type: ignore[arg-type]
+        # on a busy machine a connection alone can take longer than 50 ms
+        yield Config(host="127.0.0.1", port=port, timeout=0.2, retries=0, max_rate=1000)  # type: ignore[arg-type]
 
 
 def _frame(request: bytes, pdu: bytes) -> bytes:
