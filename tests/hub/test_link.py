@@ -22,6 +22,8 @@ from hub.session import Message, Uplink
 from hub.testing import ManualClock, settle
 from hub.wire import Ack, key_id, pack_reply, read_state, sign_ack, unpack_message
 
+from .delivery_kit import Held, Record
+
 IDENTITY = Ed25519PrivateKey.from_private_bytes(b"i" * 32)
 ACK_KEY = Ed25519PrivateKey.from_private_bytes(b"a" * 32)
 RUN = b"r" * 16
@@ -39,22 +41,6 @@ class Trust(msgspec.Struct, frozen=True):
 
 PUBLIC = ACK_KEY.public_key().public_bytes_raw()
 TRUST = Trust(3, (Key(key_id(PUBLIC), PUBLIC),))
-
-
-class Record(NamedTuple):
-    kind: int
-    seq: int
-    readings: int
-    eid: bytes
-    raw: bytes
-
-
-class Held(NamedTuple):
-    stream: str
-    run: bytes
-    first: int
-    last: int
-    digest: bytes
 
 
 class Durable(NamedTuple):
