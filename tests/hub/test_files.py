@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
 
@@ -45,21 +44,6 @@ def test_a_directory_that_lets_nobody_change_modes_takes_private_files(
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o600
 
 
-def test_it_is_synced_before_it_is_renamed_and_the_directory_after(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[str] = []
-    fsync, replace = os.fsync, Path.replace
-
-    def synced(descriptor: int) -> None:
-        calls.append("directory" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
-        fsync(descriptor)
-
-    def replaced(self: Path, target: Path) -> Path:
-        calls.append("rename")
-        return replace(self, target)
-
-    monkeypatch.setattr(os, "fsync", synced)
-    monkeypatch.setattr(Path, "replace", replaced)
+def test_it_is_synced_before_it_is_renamed_and_the_directory_after(tmp_path: Path, disk_calls: list[str]) -> None:
     write_atomically(tmp_path / "file", b"one")
-    assert calls == ["file", "rename", "directory"]
+    assert disk_calls == ["file", "rename", "directory"]

@@ -225,23 +225,10 @@ def test_equal_content_is_not_written_again(read: Read, base: str, state: Kept, 
 
 
 def test_it_is_synced_before_it_is_renamed_and_the_directory_after(
-    read: Read, base: str, state: Kept, monkeypatch: pytest.MonkeyPatch
+    read: Read, base: str, state: Kept, disk_calls: list[str]
 ) -> None:
-    calls: list[str] = []
-    fsync, replace = os.fsync, Path.replace
-
-    def synced(descriptor: int) -> None:
-        calls.append("directory" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
-        fsync(descriptor)
-
-    def replaced(self: Path, target: Path) -> Path:
-        calls.append("rename")
-        return replace(self, target)
-
-    monkeypatch.setattr(os, "fsync", synced)
-    monkeypatch.setattr(Path, "replace", replaced)
     remember(state, read(base))
-    assert calls == ["file", "rename", "directory"]
+    assert disk_calls == ["file", "rename", "directory"]
 
 
 def test_a_full_disk_is_told_and_leaves_the_former_one(
