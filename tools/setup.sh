@@ -25,6 +25,10 @@ if [ "$goal" = test ]; then
         "e2fsprogs /usr/sbin/mkfs.ext4"
         "libfaketime /usr/share/doc/libfaketime"
         "python3-dbusmock /usr/lib/python3/dist-packages/dbusmock"
+        "knxd /usr/bin/knxd"
+        "knxd-tools /usr/bin/knxtool"
+        "libopen62541-1.4-dev /usr/include/open62541/server.h"
+        "socat socat"
         "nodejs node"
         "npm npm"
     )
