@@ -25,14 +25,17 @@ if TYPE_CHECKING:
     from hub.hookspecs import Config as Config
     from hub.hookspecs import Register as Register
     from hub.hookspecs import RegisterDecoder as RegisterDecoder
+    from hub.hookspecs import RegisterExporter as RegisterExporter
     from hub.hookspecs import RegisterUplink as RegisterUplink
     from hub.hookspecs import hookimpl as hookimpl
     from hub.lines import Line as Line
     from hub.lines import open_line as open_line
     from hub.model import Candidate as Candidate
+    from hub.model import Command as Command
     from hub.model import Decoded as Decoded
     from hub.model import Device as Device
     from hub.model import Frame as Frame
+    from hub.model import LastValue as LastValue
     from hub.model import Metric as Metric
     from hub.model import NeedKey as NeedKey
     from hub.model import PackFacts as PackFacts
@@ -41,22 +44,25 @@ if TYPE_CHECKING:
     from hub.model import Quality as Quality
     from hub.model import Report as Report
     from hub.model import Sample as Sample
+    from hub.model import Series as Series
     from hub.model import Signal as Signal
+    from hub.session import Bus as Bus
     from hub.session import Message as Message
     from hub.session import Session as Session
     from hub.session import Uplink as Uplink
+    from hub.session import View as View
 
 _HOME = {
     "pydantic": ("HttpUrl",),
     "hub.catalogue": ("METRICS",),
     "hub.errors": ("AuthFailed", "DecodeError", "NotReady"),
-    "hub.hookspecs": ("Config", "Register", "RegisterDecoder", "RegisterUplink", "hookimpl"),
+    "hub.hookspecs": ("Config", "Register", "RegisterDecoder", "RegisterExporter", "RegisterUplink", "hookimpl"),
     "hub.lines": ("Line", "open_line"),
     "hub.model": (
-        "Candidate", "Decoded", "Device", "Frame", "Metric", "NeedKey", "PackFacts", "Position", "Proof", "Quality",
-        "Report", "Sample", "Signal",
+        "Candidate", "Command", "Decoded", "Device", "Frame", "LastValue", "Metric", "NeedKey", "PackFacts", "Position",
+        "Proof", "Quality", "Report", "Sample", "Series", "Signal",
     ),
-    "hub.session": ("Message", "Session", "Uplink"),
+    "hub.session": ("Bus", "Message", "Session", "Uplink", "View"),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

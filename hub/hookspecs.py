@@ -15,7 +15,7 @@ import pluggy
 from pydantic import BaseModel, ConfigDict
 
 from hub.model import Decoded, Frame, Metric, NeedKey
-from hub.session import Session, Uplink
+from hub.session import Session, Uplink, View
 
 hookspec = pluggy.HookspecMarker("hub")
 hookimpl = pluggy.HookimplMarker("hub")
@@ -29,6 +29,7 @@ class Config(BaseModel):
 
 Run = Callable[[Any, Session], Awaitable[None]]
 RunUplink = Callable[[Any, Uplink], Awaitable[None]]
+RunExporter = Callable[[Any, View], Awaitable[None]]
 Keys = Callable[[str], bytes | None]
 """The key of a device id, None when the hub holds none."""
 Decode = Callable[[Frame, Keys], Decoded | NeedKey | None]
@@ -85,6 +86,12 @@ class RegisterUplink(Protocol):
     def __call__(self, name: str, config: type[Config], run: RunUplink) -> None: ...
 
 
+class RegisterExporter(Protocol):
+    """`register(name, Config, run)` adds what shows the hub's live values to a neighbour."""
+
+    def __call__(self, name: str, config: type[Config], run: RunExporter) -> None: ...
+
+
 class Hooks:
     @hookspec
     def register_integrations(self, register: Register) -> None:
@@ -97,3 +104,7 @@ class Hooks:
     @hookspec
     def register_uplinks(self, register: RegisterUplink) -> None:
         """Transports that carry sealed records to the owner's backend."""
+
+    @hookspec
+    def register_exporters(self, register: RegisterExporter) -> None:
+        """What shows live values to a neighbour: a supervisor, a home automation, a metrics collector."""

@@ -17,6 +17,9 @@ from hub.errors import AuthFailed, NotReady
 
 OPEN_S = 10.0
 
+Parity = Literal["N", "E", "O"]
+"""None, even or odd."""
+
 _held: dict[str, str] = {}  # port → who holds it
 
 
@@ -51,7 +54,7 @@ async def open_line(
     *,
     baudrate: int = 9600,
     bits: Literal[7, 8] = 8,
-    parity: Literal["N", "E", "O"] = "N",
+    parity: Parity = "N",
     holder: str = "another plugin",
 ) -> AsyncIterator[Line]:
     """`async with hub.open_line(config.port, baudrate=2400, parity="E") as line`.

@@ -5,25 +5,9 @@ Observing a report costs three attributes of its slot; the view by series is put
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-import msgspec
-
-from hub.model import Device, Metric, Report, Signal, TrustClass, Value, series_id
-
-
-class LastValue(msgspec.Struct, frozen=True, kw_only=True):
-    """The last reading of one series. `time` is Unix seconds, None while the clock is not sure."""
-
-    series: str
-    device: str
-    metric: str
-    value: Value
-    unit: str
-    time: float | None
-    trust: str
-    quality: str
-    rssi: int | None
+from hub.model import Device, LastValue, Metric, Report, Signal, TrustClass, Value, series_id
 
 
 class Slot:
@@ -58,24 +42,60 @@ class Live:
         """Unix seconds of the device's last report, None when it has not been heard in this life."""
         return max((slot.time for slot in self._slots.get(device, ()) if slot.time), default=None)
 
-    def last_signal(self, device: str) -> Signal | None:
-        """How its last report came over the air, None when it came another way or not in this life."""
+    def last_report(self, device: str) -> Report | None:
+        """What the device said last, None when it has not been heard in this life."""
         seen = [slot for slot in self._slots.get(device, ()) if slot.report is not None]
         last = max(seen, key=lambda slot: slot.time or 0.0, default=None)
-        return last.report.signal if last is not None and last.report is not None else None
+        return last.report if last is not None else None
+
+    def last_signal(self, device: str) -> Signal | None:
+        """How its last report came over the air, None when it came another way or not in this life."""
+        report = self.last_report(device)
+        return report.signal if report is not None else None
 
     def values(self) -> Iterator[LastValue]:
         """The last value of every series that has spoken, by device."""
-        for slots in list(self._slots.values()):
-            last: dict[str, tuple[Slot, Metric]] = {}
-            for slot in slots:
-                for metric in slot.metrics if slot.report else ():
-                    known = last.get(metric.key)
-                    if known is None or (known[0].time or 0.0) <= (slot.time or 0.0):
-                        last[metric.key] = (slot, metric)
-            for slot, metric in last.values():
-                if slot.report is not None:
-                    yield _last_value(slot.report, slot, metric)
+        for _, slot, metric in self._last():
+            if slot.report is not None:
+                yield _last_value(slot.report, slot, metric)
+
+    def metrics(self) -> Iterator[tuple[str, Metric]]:
+        """Device and metric of every series that has spoken."""
+        return ((device, metric) for device, _, metric in self._last())
+
+    def value(self, device: str, metric: str) -> Value | None:
+        """The last value of one metric of a device, None when it has not spoken in this life."""
+        for slot, found in _newest(self._slots.get(device, ())):
+            if found.key == metric and slot.report is not None:
+                return slot.report.values[metric]
+        return None
+
+    def changed(self, seen: dict[int, Report]) -> list[LastValue]:
+        """The last values that came since the same `seen`, which this fills; all of them while it is empty."""
+        fresh = [
+            _last_value(slot.report, slot, metric)
+            for _, slot, metric in self._last()
+            if slot.report is not None and seen.get(id(slot)) is not slot.report
+        ]
+        seen.clear()  # of slots that are gone too
+        seen |= {id(slot): slot.report for slots in self._slots.values() for slot in slots if slot.report is not None}
+        return fresh
+
+    def _last(self) -> Iterator[tuple[str, Slot, Metric]]:
+        for device, slots in list(self._slots.items()):
+            for slot, metric in _newest(slots):
+                yield device, slot, metric
+
+
+def _newest(slots: Iterable[Slot]) -> list[tuple[Slot, Metric]]:
+    """Each metric with the slot that said it last."""
+    last: dict[str, tuple[Slot, Metric]] = {}
+    for slot in slots:
+        for metric in slot.metrics if slot.report else ():
+            known = last.get(metric.key)
+            if known is None or (known[0].time or 0.0) <= (slot.time or 0.0):
+                last[metric.key] = (slot, metric)
+    return list(last.values())
 
 
 def _last_value(report: Report, slot: Slot, metric: Metric) -> LastValue:

@@ -7,6 +7,7 @@ A reading is one value of it.
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from enum import IntEnum
 
 import msgspec
@@ -115,10 +116,43 @@ class NeedKey(msgspec.Struct, frozen=True):
     model: str = ""
 
 
+class Strategy(msgspec.Struct, frozen=True):
+    """Which readings of a metric go further: `on` is "always", "change", "period" or "change-or-period", `dead_band`
+    in the metric's unit. None: as the level above says."""
+
+    on: str | None = None
+    dead_band: float | None = None
+    period_s: float | None = None
+
+
+class Writable(msgspec.Struct, frozen=True):
+    """That a metric may be written: within bounds (in its unit; a number needs both), by a role or a higher one, with
+    `every_s` seconds between two writes at least."""
+
+    low: float | None = None
+    high: float | None = None
+    role: str = "administrateur"
+    every_s: float = 10.0
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """A request to write one metric of a device, authorised and within its bounds. `value` None means: let go, what
+    controlled the device before takes over again (BACnet: relinquish). Where `metric` is a downlink that the device's
+    pack knows, `values` are what its codec is given and `value` is None. `expires` is Unix seconds: later, don't."""
+
+    id: str
+    device: str
+    metric: str
+    value: Value | None = None
+    values: dict[str, float] | None = None
+    expires: float = 0.0
+
+
 class Device(msgspec.Struct, frozen=True, kw_only=True):
     """A physical thing with a stable unique id. `place` is the id of what it stands for; `settings` is the
     integration's own part of its configuration; `key` is its radio key, bytes, never logged; `pack` names the device
-    pack that describes it."""
+    pack that describes it; `writable` are the metrics that may be written; `report` are its strategies by metric, ""
+    for all of its metrics."""
 
     id: str
     integration: str
@@ -128,6 +162,8 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     key: bytes | None = None
     settings: dict[str, object] = {}
     pack: str = ""
+    writable: dict[str, Writable] = {}
+    report: dict[str, Strategy] = {}
 
     def __repr__(self) -> str:
         return f"Device(id={self.id!r}, integration={self.integration!r}, place={self.place!r})"
@@ -155,6 +191,28 @@ class PackFacts(msgspec.Struct, frozen=True, kw_only=True):
     downlinks: dict[str, tuple[str, ...]] = {}
 
 
+class Correction(msgspec.Struct, frozen=True, kw_only=True):
+    """What a meter's dial showed at a moment (Unix seconds). `raw`: what its counter said then; `weight`: from then
+    on."""
+
+    at: float
+    index: Decimal
+    raw: Decimal | None = None
+    weight: Decimal | None = None
+
+
+class Pulse(msgspec.Struct, frozen=True, kw_only=True):
+    """Which meter a counter stands for: its raw `source` becomes `metric`, in the metric's unit. See `hub.pulse`."""
+
+    metric: str
+    source: str
+    weight: Decimal
+    initial: Decimal
+    initial_raw: Decimal | None = None
+    wraps: int | None = None
+    corrections: tuple[Correction, ...] = ()
+
+
 class Place(msgspec.Struct, frozen=True, kw_only=True):
     """What a device stands for and where. Outlives hardware. `zone` is the functional zone of the building
     (code de la construction R175-3)."""
@@ -165,6 +223,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     role: str = ""
     position: Position | None = None
+    pulse: Pulse | None = None
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -203,3 +262,31 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
 def series_id(place: str, metric: str) -> str:
     """The id of one metric at one place: what history, rules and open data refer to."""
     return f"{place}/{metric}"
+
+
+class Series(msgspec.Struct, frozen=True, kw_only=True):
+    """One metric at one place, and who measures it today. `id` outlives the hardware."""
+
+    id: str
+    place: str
+    device: str
+    integration: str
+    metric: Metric
+    name: str = ""
+    model: str = ""
+    site: str = ""
+    zone: str = ""
+
+
+class LastValue(msgspec.Struct, frozen=True, kw_only=True):
+    """The last reading of one series. `time` is Unix seconds, None while the clock is not sure."""
+
+    series: str
+    device: str
+    metric: str
+    value: Value
+    unit: str
+    time: float | None
+    trust: str
+    quality: str
+    rssi: int | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,12 +48,12 @@ class Room(NamedTuple):
 
 class Overview:
     """The parts of one hub, looked at together. `problems` are those of the configuration file, when the hub runs
-    on the last good one."""
+    on the last good one. `standing` tells how a device stands, in a word and in sentences."""
 
     def __init__(
         self, *, hub: str, clock: Clock, pipeline: Pipeline, planner: Planner, buffer: Buffer, link: Link, live: Live,
         devices: Devices, places: Places, quarantine: Quarantine, counts: Counts, health: list[Health],
-        problems: list[str], room: Room,
+        problems: list[str], room: Room, standing: Callable[[str], dict[str, Any]] = lambda device: {},
     ) -> None:  # fmt: skip
         self._hub = hub
         self._clock = clock
@@ -69,6 +70,7 @@ class Overview:
         self._health = health
         self._problems = problems
         self._room = room
+        self._standing = standing
         self._written = Written(clock.monotonic(), buffer.local.get(WRITTEN_KEY))
         self.written_readings = 0
         self.written_bytes = 0
@@ -91,6 +93,7 @@ class Overview:
             "rss_mib": _rss_mib(),
             "reports": self._pipeline.reports,
             "readings": self._pipeline.readings,
+            "spared": self._pipeline.spared,
             "buffer": {
                 **msgspec.to_builtins(buffer),
                 "oldest_age_s": self._clock.now() - buffer.oldest_s if buffer.oldest_s else None,
@@ -174,6 +177,7 @@ class Overview:
             "keyed": device.key is not None,
             "last_seen_s": self._clock.now() - seen if seen else None,
             "heard": heard_by(self._live.last_signal(name)),
+            **self._standing(name),
         }
 
 

@@ -1,4 +1,4 @@
-"""The straight path of one report, top to bottom: emit -> admission -> privacy -> observe -> append.
+"""The straight path of one report, top to bottom: emit -> admission -> privacy -> observe -> strategy -> append.
 
 A straight pipe, no event bus, no queue. `emit` may wait before the append (that is the back-pressure); the append
 itself never awaits, so a report is accepted whole or not at all, even when its plugin is cancelled.
@@ -44,6 +44,7 @@ class Pipeline:
         self._plans: dict[str, Plan] = {}
         self.reports = 0
         self.readings = 0
+        self.spared = 0
 
     async def emit(self, integration: str, report: Report, *, durable: bool = False) -> None:
         """Accept one report of an integration instance. With `durable`, return after its fdatasync."""
@@ -53,8 +54,8 @@ class Pipeline:
             await self._buffer.flush()
 
     def accept(self, integration: str, report: Report) -> bool:
-        """The path itself, without waiting. True when the report was appended, False when it was kept out
-        (and counted). Raises PluginError when the integration speaks for a device that is not its own."""
+        """The path itself, without waiting. True when the report was appended, or spared by its strategy; False when
+        it was kept out (and counted). Raises PluginError when the integration speaks for a device not its own."""
         # admission: known, its own, fresh
         plan = self._plans.get(report.device) or self._admit(integration, report)
         if plan is None:
@@ -71,6 +72,11 @@ class Pipeline:
                     self.refused(Candidate(id=report.device, integration=integration, signal=report.signal), "replay")
                 return False
             self._quarantine.trusted(report.device)
+
+        # pulse: what a counter says becomes the index of the meter that it stands for
+        if plan.pulse is not None:
+            believed = report.time is not None and 0 <= report.time <= self._clock.now() + FUTURE_S
+            report = plan.pulse.apply(report, report.time if believed else self._clock.date())
 
         # plausibility and privacy: what may not be kept goes no further than here
         shape = plan.shape(tuple(report.values))
@@ -104,12 +110,21 @@ class Pipeline:
         slot.report = report
         slot.time = time if sure else None
 
+        # report strategy: what need not be told again is seen here and goes no further
+        moment = time if sure else self._clock.monotonic()
+        if shape.rules is not None:
+            due = plan.due(shape, values, quality, moment)
+            self.spared += len(values) - len(due)
+            if not due:
+                return True
+            shape, values = plan.shape(tuple(due)), tuple(due.values())
+
         # append: in RAM now, durable with the next commit
         self._buffer.append(
             Row(
                 plan.subject,
                 shape.shape,
-                int((time if sure else self._clock.monotonic()) * 1000),
+                int(moment * 1000),
                 sure,
                 values,
                 quality,
@@ -128,6 +143,16 @@ class Pipeline:
             self._plans.clear()
         else:
             self._plans.pop(device, None)
+
+    def admit(self, device: str) -> None:
+        """A device is admitted, or admitted differently, from now on: it waits no longer."""
+        self.recompile(device)
+        self._quarantine.release(device)
+
+    def forget(self, device: str) -> None:
+        """A device is not admitted any more; what is remembered of refused frames goes with it."""
+        self.recompile(device)
+        self._quarantine.clear(device)
 
     def candidate(self, candidate: Candidate, reason: str) -> None:
         """Something found or heard that is not admitted."""

@@ -16,8 +16,10 @@ from hub.admission.replay import ReplayWindows
 from hub.admission.trust import trust_class
 from hub.buffer.rows import Column, Shape, Subject
 from hub.live import Live, Slot
-from hub.model import Device, Metric, Place, Proof, TrustClass, Value
+from hub.model import Device, Metric, Place, Proof, Quality, TrustClass, Value
 from hub.privacy import Privacy
+from hub.pulse import Pulses, Step
+from hub.strategy import Level, Rule, Sent, rule
 
 Bounds = tuple[str, float, float]
 """(metric key, lowest, highest) a number may be; both infinite still refuses NaN."""
@@ -27,13 +29,15 @@ TEXT_LIMIT = 512
 
 
 class ShapePlan:
-    """One set of metrics a device reports. `keep` is None when every value is kept as it came."""
+    """One set of metrics a device reports. `keep` is None when every value is kept as it came, `rules` when every
+    value kept goes further; else it has one for each column, None for those that always do."""
 
-    __slots__ = ("bounds", "keep", "others", "shape", "slot", "unknown", "withheld")
+    __slots__ = ("bounds", "keep", "others", "rules", "shape", "slot", "unknown", "withheld")
 
     def __init__(
         self, shape: Shape, slot: Slot, bounds: tuple[Bounds, ...], others: tuple[Metric, ...],
         keep: tuple[str, ...] | None, withheld: tuple[str, ...], unknown: tuple[str, ...],
+        rules: tuple[Rule | None, ...] | None,
     ) -> None:  # fmt: skip
         self.shape = shape
         self.slot = slot
@@ -42,6 +46,7 @@ class ShapePlan:
         self.keep = keep
         self.withheld = withheld
         self.unknown = unknown
+        self.rules = rules
 
     def implausible(self, values: Mapping[str, Value]) -> list[str]:
         """The kept metrics whose value is out of bounds or of the wrong kind. Empty for a sane report."""
@@ -60,19 +65,21 @@ class ShapePlan:
 class Plan:
     """One admitted device: its subject (what TABLE records say of it), trust and shapes."""
 
-    __slots__ = ("_compile", "_protected", "device", "metrics", "shapes", "subject", "window")
+    __slots__ = ("_compile", "_protected", "_sent", "device", "metrics", "pulse", "shapes", "subject", "window")
 
     def __init__(
         self, device: Device, subject: Subject, metrics: dict[str, Metric], window: str, protected: bool,
-        compile_: Callable[[Plan, tuple[str, ...]], ShapePlan],
+        compile_: Callable[[Plan, tuple[str, ...]], ShapePlan], pulse: Step | None = None,
     ) -> None:  # fmt: skip
         self.device = device
+        self.pulse = pulse
         self.subject = subject
         self.metrics = metrics
         self.window = window
         self.shapes: dict[tuple[str, ...], ShapePlan] = {}
         self._protected = protected
         self._compile = compile_
+        self._sent: dict[str, Sent] = {}
 
     def shape(self, keys: tuple[str, ...]) -> ShapePlan:
         """The compiled shape for these metric keys, in this order."""
@@ -82,6 +89,15 @@ class Plan:
                 self.shapes.clear()
             shape = self.shapes[keys] = self._compile(self, keys)
         return shape
+
+    def due(self, shape: ShapePlan, values: tuple[Value, ...], quality: Quality, time: float) -> dict[str, Value]:
+        """The values, in the order of the shape's columns, that go further by their strategies; they count as sent."""
+        due = {}
+        for column, value, strategy in zip(shape.shape.columns, values, shape.rules or (), strict=True):
+            if strategy is None or strategy.due(self._sent.get(column.metric), value, quality, time):
+                due[column.metric] = value
+                self._sent[column.metric] = Sent(value, quality, time)
+        return due
 
     def trust(self, proof: Proof | None) -> TrustClass:
         return trust_class(proof, protected=self._protected)
@@ -96,14 +112,18 @@ class Declared(msgspec.Struct, frozen=True):
 
 
 class Planner:
-    """Compiles plans from what the hub knows. `metrics` is the catalogue with what plugins add to it;
-    `declared` holds what plugins declared, by device."""
+    """Compiles plans from what the hub knows. `metrics` is the catalogue with what plugins add to it; `levels` are the
+    report strategies above the device's own, for an integration instance; `declared` holds what plugins declared, by
+    device."""
 
     def __init__(
         self, *, metrics: Mapping[str, Metric], place: Callable[[str], Place | None], privacy: Privacy, live: Live,
         replay: ReplayWindows, protected: Callable[[str], bool],
+        levels: Callable[[str], tuple[Level, ...]] = lambda integration: (), pulses: Pulses | None = None,
     ) -> None:  # fmt: skip
+        self._pulses = pulses
         self._metrics = metrics
+        self._levels = levels
         self._place = place
         self._privacy = privacy
         self._live = live
@@ -132,12 +152,19 @@ class Planner:
             self._replay.window(device.id, device.key),
             self._protected(device.integration),
             self._compile_shape,
+            self._pulses.of(place) if self._pulses is not None else None,
         )
+
+    def metric(self, device: str, key: str) -> Metric | None:
+        """What is known of a device's metric: declared for it, or of the catalogue."""
+        return self.declared.get(device, Declared()).metrics.get(key) or self._metrics.get(key)
 
     def _compile_shape(self, plan: Plan, keys: tuple[str, ...]) -> ShapePlan:
         known = [plan.metrics[key] for key in keys if key in plan.metrics]
         kept = tuple(metric for metric in known if self._privacy.may_keep(metric, plan.subject.zone))
         columns = tuple(_column(metric) for metric in kept)
+        levels = (*self._levels(plan.device.integration), plan.device.report)
+        rules = tuple(rule(metric, levels) for metric in kept)
         # Devices of one kind share one shape, so that a block groups them and a TABLE names it once.
         shape = self._shared.setdefault(columns, Shape(columns=columns))
         return ShapePlan(
@@ -148,6 +175,7 @@ class Planner:
             None if len(kept) == len(keys) else tuple(metric.key for metric in kept),
             tuple(metric.key for metric in known if metric not in kept),
             tuple(key for key in keys if key not in plan.metrics),
+            rules if any(rules) else None,
         )
 
 

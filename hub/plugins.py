@@ -11,11 +11,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hub.clock import Clock
-from hub.config.build import Instance
+from hub.config.build import ExporterInstance, Instance
 from hub.config.positions import Finding
 from hub.config.validate import validate
 from hub.egress import Host
 from hub.errors import ConfigError, PluginError
+from hub.exporting import LiveView
 from hub.hookspecs import Config
 from hub.registry import Integration, Registry
 from hub.runtime import Core, InProcessSession
@@ -47,6 +48,25 @@ class Plugins:
             health.state, health.error = STOPPED, str(error)
             return
         self.starts.append(self.supervise(health, lambda session: integration.run(config, session)))
+
+    def export(self, exporter: ExporterInstance, view: Callable[[str, Callable[[], None]], LiveView]) -> None:
+        """Prepare one exporter: it runs like an integration, and sees only. `view` makes what it sees, given its name
+        and what to call when it got through."""
+        health = Health(name=exporter.name, type="exporter", since=self._clock.now())
+        self.health.append(health)
+        try:
+            if not self._registry.plugins[exporter.name].shipped:
+                raise PluginError(f"{self._registry.plugins[exporter.name]} is not part of this distribution")
+            kind = self._registry.exporter(exporter.name)
+        except PluginError as error:
+            health.state, health.error = STOPPED, str(error)
+            return
+
+        async def run() -> None:
+            await kind.run(exporter.config, view(exporter.name, supervisor.ready))
+
+        supervisor = Supervisor(health, run, self._clock)
+        self.starts.append(supervisor)
 
     def supervise(self, health: Health, start: Callable[[InProcessSession], Awaitable[None]]) -> Supervisor:
         """A supervisor that starts the plugin with a session of its own."""

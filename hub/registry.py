@@ -16,7 +16,7 @@ from typing import Any
 import pluggy
 
 from hub.errors import PluginError
-from hub.hookspecs import Config, Decode, Explain, Hooks, Listen, Probe, Run, RunUplink
+from hub.hookspecs import Config, Decode, Explain, Hooks, Listen, Probe, Run, RunExporter, RunUplink
 from hub.model import Frame, Metric
 
 GROUP = "hub.plugins"
@@ -60,6 +60,16 @@ class UplinkKind:
     run: RunUplink
 
 
+@dataclass(frozen=True, slots=True)
+class ExporterKind:
+    """What `register_exporters` was told."""
+
+    name: str
+    plugin: str
+    config: type[Config]
+    run: RunExporter
+
+
 @dataclass(slots=True)
 class Plugin:
     """One installed plugin: where it comes from, and, once loaded, what it registered or why it failed."""
@@ -73,6 +83,7 @@ class Plugin:
     integrations: list[Integration] = field(default_factory=list)
     decoders: list[Decoder] = field(default_factory=list)
     uplinks: list[UplinkKind] = field(default_factory=list)
+    exporters: list[ExporterKind] = field(default_factory=list)
 
     @property
     def shipped(self) -> bool:
@@ -110,7 +121,7 @@ class Registry:
                 _register(plugin)
             except Exception as error:  # whatever a stranger's code raises at import or in a hook
                 plugin.error = f"{type(error).__name__}: {error}"
-                plugin.integrations, plugin.decoders, plugin.uplinks = [], [], []
+                plugin.integrations, plugin.decoders, plugin.uplinks, plugin.exporters = [], [], [], []
                 raise PluginError(f"{plugin} cannot be loaded: {plugin.error}") from error
         if plugin.error:
             raise PluginError(f"{plugin} cannot be loaded: {plugin.error}")
@@ -129,6 +140,13 @@ class Registry:
             if uplink.name == name:
                 return uplink
         raise PluginError(f"{self.plugins[name]} registers no uplink {name!r}")
+
+    def exporter(self, name: str) -> ExporterKind:
+        """The exporter of that type. Raises PluginError when no plugin of that name registers it."""
+        for exporter in self.load(name).exporters:
+            if exporter.name == name:
+                return exporter
+        raise PluginError(f"{self.plugins[name]} registers no exporter {name!r}")
 
     def decoders(self, kind: str) -> list[Decoder]:
         """The decoders for one kind of frame among the plugins loaded so far."""
@@ -167,9 +185,14 @@ def _register(plugin: Plugin) -> None:
         _expect_config(name, config)
         plugin.uplinks.append(UplinkKind(name, plugin.name, config, run))
 
+    def exporter(name: str, config: type[Config], run: RunExporter) -> None:
+        _expect_config(name, config)
+        plugin.exporters.append(ExporterKind(name, plugin.name, config, run))
+
     manager.hook.register_integrations(register=integration)
     manager.hook.register_decoders(register=decoder)
     manager.hook.register_uplinks(register=uplink)
+    manager.hook.register_exporters(register=exporter)
 
 
 def _expect_config(name: str, config: object) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 import msgspec
 
 from hub.buffer import Buffer
+from hub.buses import Buses, SharedLine
 from hub.clock import Clock
+from hub.commands import Desk, OwnCommands
 from hub.counts import Counts
 from hub.devices import Devices
 from hub.errors import DecodeError, NotReady, PluginError
@@ -38,6 +40,8 @@ class Core(msgspec.Struct, frozen=True):
     http: Http
     decoders: Callable[[str], list[Decoder]]
     packs: Packs | None = None
+    desk: Desk | None = None
+    buses: Buses | None = None
 
 
 class OwnDevices:
@@ -102,6 +106,15 @@ class InProcessSession:
         self._core = core
         self._ready = ready
         self._rng = rng or random.Random()  # noqa: S311 - jitter, not a secret
+
+    @property
+    def commands(self) -> OwnCommands:
+        if self._core.desk is None:
+            raise NotReady("this hub takes no commands")
+        return OwnCommands(self.name, self._core.desk)
+
+    def bus(self, name: str) -> SharedLine:
+        return (self._core.buses or Buses({})).get(name)
 
     async def emit(self, report: Report, *, durable: bool = False) -> None:
         if not isinstance(report, Report):

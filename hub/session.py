@@ -5,13 +5,14 @@ child process without knowing it. The one real implementation in this process is
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any, Protocol
 
 import msgspec
 
-from hub.model import Candidate, Device, Frame, Metric, PackFacts, Report, Sample
+from hub.model import Candidate, Command, Device, Frame, LastValue, Metric, PackFacts, Report, Sample, Series
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -45,7 +46,8 @@ class Devices(Protocol):
     def get(self, device: str) -> Device | None: ...
     def all(self) -> list[Device]: ...
     def changes(self) -> AsyncIterator[Device]:
-        """Each device of this plugin that is added or changed from now on."""
+        """Each device of this plugin that is added, changed or removed from now on; of one that was removed, `get` says
+        None."""
         ...
 
 
@@ -58,6 +60,51 @@ class State(Protocol):
 
     def get(self, key: str, default: Any = None) -> Any: ...
     def put(self, key: str, value: Any) -> None: ...
+
+
+class Commands(Protocol):
+    """What is to be written to this plugin's own devices: authorised, within bounds, paced and audited already."""
+
+    def __aiter__(self) -> AsyncIterator[Command]:
+        """Each command from now on; those that no earlier life of the plugin took come first. Only one part of a plugin
+        iterates."""
+        ...
+
+    def answer(self, command: Command, state: str, detail: str = "") -> None:
+        """How it stands with it: "queued" (it waits for the device), "sent" (no answer yet), and at last "done" (the
+        device has it), "failed" (`detail` says why and what to do) or "expired" (too late to send it). A command that a
+        plugin took and did not answer fails when the plugin stops, unless it is queued: then it comes again."""
+        ...
+
+
+class Turn(Protocol):
+    """A field bus in one plugin's hands for a while."""
+
+    async def send(self, data: bytes) -> None:
+        """Raises NotReady when the line is gone."""
+        ...
+
+    async def receive(self) -> bytes:
+        """Whatever comes next, at least one byte. Raises NotReady when the line is gone."""
+        ...
+
+
+class Bus(Protocol):
+    """A serial line that the core owns (section `buses` of the configuration) and lends: first come, first served."""
+
+    async def transact(
+        self, frame: bytes, whole: Callable[[bytes], int | None], *, timeout: timedelta = timedelta(seconds=1)
+    ) -> bytes | None:
+        """Send a frame and give back the answer, None when nobody answered in time. `whole` is given what has come so
+        far and says how many bytes of it are the answer, None while it is not whole; what it raises is raised here.
+        What came before the frame was sent, and after the answer, is dropped.
+
+        Raises NotReady when the line is gone."""
+        ...
+
+    def open(self) -> AbstractAsyncContextManager[Turn]:
+        """Have the line alone until the block ends. Raises NotReady when it cannot be opened."""
+        ...
 
 
 class Session(Protocol):
@@ -73,6 +120,12 @@ class Session(Protocol):
     def http(self) -> Http: ...
     @property
     def state(self) -> State: ...
+    @property
+    def commands(self) -> Commands: ...
+
+    def bus(self, name: str) -> Bus:
+        """The bus of that name in the configuration. Raises AuthFailed when there is none: a person must name it."""
+        ...
 
     async def emit(self, report: Report, *, durable: bool = False) -> None:
         """Hand a report to the pipeline. May wait (back-pressure) before the append; the append itself never
@@ -119,6 +172,30 @@ class Session(Protocol):
 
         Raises DecodeError with what is wrong, NotReady when there is no codec worker to be had.
         """
+        ...
+
+
+class View(Protocol):
+    """What an exporter is handed beside its configuration: it sees, it changes nothing. What may not be kept for
+    privacy is not here either."""
+
+    name: str
+    hub: str  # the hub's id
+    log: logging.LoggerAdapter[logging.Logger]
+
+    @property
+    def state(self) -> State: ...
+
+    def series(self) -> list[Series]:
+        """Every series that has spoken in this life of the hub, and what is to be known of it."""
+        ...
+
+    def values(self) -> list[LastValue]:
+        """The last value of each."""
+        ...
+
+    def changes(self, interval: timedelta = timedelta(seconds=1)) -> AsyncIterator[list[LastValue]]:
+        """The values that came since the turn before, at most one turn an interval; all there are at first."""
         ...
 
 

@@ -12,7 +12,7 @@ or, when only the very last sync of it failed, all of it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -39,6 +39,21 @@ SCHEMA = (
     """
     CREATE TABLE keys (device TEXT PRIMARY KEY, key BLOB NOT NULL, instead BLOB NOT NULL, at REAL NOT NULL)
         WITHOUT ROWID;
+    """,
+    # 3: see hub.commands.memory
+    """
+    CREATE TABLE commands (
+        id TEXT PRIMARY KEY, at REAL NOT NULL, device TEXT NOT NULL, metric TEXT NOT NULL, state TEXT NOT NULL,
+        body BLOB NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX commands_at ON commands (at);
+    """,
+    # 4: see hub.adoption.memory
+    """
+    CREATE TABLE adopted (id TEXT PRIMARY KEY, body BLOB NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
+    CREATE TABLE places (id TEXT PRIMARY KEY, body BLOB NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
+    CREATE TABLE inventory (id TEXT PRIMARY KEY, body BLOB NOT NULL, number INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE heard (device TEXT PRIMARY KEY, mark BLOB NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
     """,
 )
 """One script a version; `PRAGMA user_version` says how many have run."""
@@ -89,8 +104,9 @@ class Store:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._db.close)
         self._thread.shutdown()
 
-    async def _call(self, work: Callable[[apsw.Connection], T]) -> T:
-        """`work` may run more than once. Raises DiskRefuses, StorageError."""
+    async def call(self, work: Callable[[apsw.Connection], T]) -> T:
+        """Run `work` in the store's thread: for the modules that keep a table of their own here. It may run more than
+        once. Raises DiskRefuses, StorageError."""
 
         def call() -> T:
             before = self._db.total_changes()
@@ -107,11 +123,11 @@ class Store:
 
     async def get(self, key: str) -> bytes | None:
         """The value of one key of `meta`, None when there is none."""
-        rows = await self._call(lambda db: list(db.execute("SELECT value FROM meta WHERE key = ?", (key,))))
+        rows = await self.call(lambda db: list(db.execute("SELECT value FROM meta WHERE key = ?", (key,))))
         return bytes(rows[0][0]) if rows else None
 
     async def put(self, key: str, value: bytes) -> None:
-        await self._call(lambda db: db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value)) and None)
+        await self.call(lambda db: db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value)) and None)
 
     async def next_generation(self) -> int:
         """Count one more start or backup of this hub: a store that was put back is behind what its backend heard."""
@@ -122,25 +138,25 @@ class Store:
                 db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (GENERATION, str(number)))
             return number
 
-        return await self._call(work)
+        return await self.call(work)
 
     async def start(self) -> int:
         """`next_generation`, or the same as before while the disk takes nothing: a hub starts all the same."""
         try:
             return await self.next_generation()
         except DiskRefuses:
-            return await self._call(lambda db: _number(db, GENERATION))
+            return await self.call(lambda db: _number(db, GENERATION))
 
     async def image(self) -> bytes:
         """A consistent copy of the file, encrypted under the same key."""
         try:
-            return await self._call(lambda db: image(db, self._key, SCHEMA))
+            return await self.call(lambda db: image(db, self._key, SCHEMA))
         except OSError as error:
             raise StorageError(f"the store cannot be copied: {error}") from error
 
     async def replaced(self) -> dict[str, tuple[str, bytes | None]]:
         """Former device id -> (the one that took its place, that one's key)."""
-        rows = await self._call(lambda db: list(db.execute("SELECT old, new, key FROM replaced")))
+        rows = await self.call(lambda db: list(db.execute("SELECT old, new, key FROM replaced")))
         return {old: (new, key) for old, new, key in rows}
 
     async def replace(self, old: str, new: str, key: bytes | None, at: float, who: str) -> None:
@@ -151,13 +167,13 @@ class Store:
                 db.execute("DELETE FROM replaced WHERE old = ?", (new,))
                 db.execute("DELETE FROM keys WHERE device = ?", (new,))
                 db.execute("INSERT OR REPLACE INTO replaced VALUES (?, ?, ?, ?)", (old, new, key, at))
-                _audit(db, at, who, {"device": "replace", "old": old, "new": new})
+                audit(db, at, who, {"device": "replace", "old": old, "new": new})
 
-        await self._call(work)
+        await self.call(work)
 
     async def keys(self) -> dict[str, tuple[bytes, bytes]]:
         """Device id -> (the key it was given by command, the mark of the key it stands instead of)."""
-        rows = await self._call(lambda db: list(db.execute("SELECT device, key, instead FROM keys")))
+        rows = await self.call(lambda db: list(db.execute("SELECT device, key, instead FROM keys")))
         return {device: (key, instead) for device, key, instead in rows}
 
     async def give_key(self, device: str, key: bytes | None, instead: bytes, at: float, who: str) -> None:
@@ -168,18 +184,18 @@ class Store:
                 db.execute("DELETE FROM keys WHERE device = ?", (device,))
                 if key is not None:
                     db.execute("INSERT INTO keys VALUES (?, ?, ?, ?)", (device, key, instead, at))
-                _audit(db, at, who, {"device": "key", "id": device, "given": key is not None})
+                audit(db, at, who, {"device": "key", "id": device, "given": key is not None})
 
-        await self._call(work)
+        await self.call(work)
 
-    async def audit(self, at: float, who: str, what: dict[str, object]) -> None:
+    async def audit(self, at: float, who: str, what: Mapping[str, object]) -> None:
         """Append one entry to the audit chain."""
 
         def work(db: apsw.Connection) -> None:
             with transaction(db):
-                _audit(db, at, who, what)
+                audit(db, at, who, what)
 
-        await self._call(work)
+        await self.call(work)
 
     async def audited(self) -> list[AuditEntry]:
         """The whole chain, checked. Raises StorageError naming the first entry that does not follow."""
@@ -194,7 +210,7 @@ class Store:
                 entries.append(AuditEntry(n, at, who, msgspec.msgpack.decode(what, type=dict[str, object]), head))
             return entries
 
-        return await self._call(work)
+        return await self.call(work)
 
 
 def restore(path: Path, key: bytes, image: bytes, *, sent: str, jump: int) -> int:
@@ -221,7 +237,8 @@ def _number(db: apsw.Connection, key: str) -> int:
     return 0 if value is None else int(value)
 
 
-def _audit(db: apsw.Connection, at: float, who: str, what: dict[str, object]) -> None:
+def audit(db: apsw.Connection, at: float, who: str, what: Mapping[str, object]) -> None:
+    """Append one entry to the audit chain, inside the caller's transaction."""
     row = list(db.execute("SELECT n, head FROM audit ORDER BY n DESC LIMIT 1"))
     n, head = row[0] if row else (0, b"")
     body = msgspec.msgpack.encode(what)

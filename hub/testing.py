@@ -16,9 +16,9 @@ from datetime import timedelta
 from typing import Any
 
 from hub.clock import BUILD_FLOOR
-from hub.errors import DecodeError, NotReady
-from hub.model import Candidate, Device, Frame, Metric, PackFacts, Report, Sample
-from hub.session import Reply
+from hub.errors import AuthFailed, DecodeError, NotReady
+from hub.model import Candidate, Command, Device, Frame, LastValue, Metric, PackFacts, Report, Sample, Series
+from hub.session import Bus, Reply
 
 
 class ManualClock:
@@ -95,6 +95,10 @@ class FakeDevices:
         self._devices[device.id] = device
         self._changes.put_nowait(device)
 
+    def remove(self, device: str) -> None:
+        """As if a command had just removed this device."""
+        self._changes.put_nowait(self._devices.pop(device))
+
     async def changes(self) -> AsyncIterator[Device]:
         while True:
             yield await self._changes.get()
@@ -123,11 +127,59 @@ class FakeHttp:
             raise NotReady(f"{url} does not answer") from None
 
 
+class FakeCommands:
+    """`give` one, as if somebody had ordered it; `answers` are what the plugin said: (id, state, detail)."""
+
+    def __init__(self) -> None:
+        self.answers: list[tuple[str, str, str]] = []
+        self._given: asyncio.Queue[Command] = asyncio.Queue()
+
+    def give(self, command: Command) -> None:
+        self._given.put_nowait(command)
+
+    async def __aiter__(self) -> AsyncIterator[Command]:
+        while True:
+            yield await self._given.get()
+
+    def answer(self, command: Command, state: str, detail: str = "") -> None:
+        self.answers.append((command.id, state, detail))
+
+
+class FakeView:
+    """A `hub.View`: `say` a series and its value, and the exporter sees it."""
+
+    def __init__(self, name: str = "exporter", hub: str = "test-hub") -> None:
+        self.name, self.hub = name, hub
+        self.log = logging.LoggerAdapter(logging.getLogger(f"hub.exporter.{name}"), {"plugin": name})
+        self.state = FakeState()
+        self._series: dict[str, Series] = {}
+        self._values: dict[str, LastValue] = {}
+        self._changed: asyncio.Queue[LastValue] = asyncio.Queue()
+
+    def say(self, series: Series, value: LastValue) -> None:
+        self._series[series.id] = series
+        self._values[series.id] = value
+        self._changed.put_nowait(value)
+
+    def series(self) -> list[Series]:
+        return list(self._series.values())
+
+    def values(self) -> list[LastValue]:
+        return list(self._values.values())
+
+    async def changes(self, interval: timedelta = timedelta(seconds=1)) -> AsyncIterator[list[LastValue]]:
+        while True:
+            changed = [await self._changed.get()]
+            while not self._changed.empty():
+                changed.append(self._changed.get_nowait())
+            yield changed
+
+
 class FakeSession:
     """A `hub.Session` that keeps what the plugin says: `reports`, `candidates`, `frames`, `drops`, `declared`.
 
     Packs are three tables: `packs` by device, `payloads` by (device, port, payload), `downlinks` by (device, name,
-    sorted items of its values)."""
+    sorted items of its values). `buses` are the lines that `bus` lends, by name."""
 
     def __init__(self, name: str = "plugin", devices: Iterable[Device] = (), clock: ManualClock | None = None) -> None:
         self.name = name
@@ -135,6 +187,8 @@ class FakeSession:
         self.devices = FakeDevices(devices)
         self.http = FakeHttp()
         self.state = FakeState()
+        self.commands = FakeCommands()
+        self.buses: dict[str, Bus] = {}
         self.clock = clock or ManualClock()
         self.reports: list[Report] = []
         self.durable: list[Report] = []
@@ -146,6 +200,12 @@ class FakeSession:
         self.packs: dict[str, PackFacts] = {}
         self.payloads: dict[tuple[str, int, bytes], tuple[Sample, ...]] = {}
         self.downlinks: dict[tuple[str, str, tuple[tuple[str, float], ...]], tuple[int, bytes]] = {}
+
+    def bus(self, name: str) -> Bus:
+        try:
+            return self.buses[name]
+        except KeyError:
+            raise AuthFailed(f"no bus {name!r} is configured") from None
 
     async def emit(self, report: Report, *, durable: bool = False) -> None:
         self.reports.append(report)

@@ -168,11 +168,11 @@ async def test_a_call_that_the_disk_refuses_is_tried_again_and_then_says_that_it
                 raise left.pop()
         return "done"
 
-    assert await store._call(work) == "done"
+    assert await store.call(work) == "done"
     assert pauses == list(database.PAUSES[:2])
     left = [apsw.IOError("disk I/O error")] * 9
     with pytest.raises(DiskRefuses, match="the disk refuses"):
-        await store._call(work)
+        await store.call(work)
     await store.put("and", b"goes on")
     await store.close()
 

@@ -1,0 +1,136 @@
+"""Serial lines that the core owns and lends: one exchange at a time, first come, first served.
+
+Two integrations on one RS-485 pair would talk into each other's answers. A line opens when it is first borrowed, stays
+open, and is opened again after it was lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from datetime import timedelta
+
+import msgspec
+
+from hub.errors import AuthFailed, DecodeError, NotReady
+from hub.lines import Line, Parity, open_line
+
+MOST_BYTES = 8192
+"""Of one answer: more is no answer of a field bus, whatever `whole` thinks of it."""
+
+
+class BusOptions(msgspec.Struct, frozen=True):
+    """One line: see `hub.config.devices.Bus`. `quiet_s` None: as Modbus RTU wants it."""
+
+    port: str
+    baudrate: int = 9600
+    bits: int = 8
+    parity: Parity = "N"
+    quiet_s: float | None = None
+
+    @property
+    def silence_s(self) -> float:
+        """Between two exchanges: 3.5 characters of 11 bits, fixed at 1.75 ms above 19,200 Bd (MODBUS over Serial Line
+        V1.02, §2.5.1.1)."""
+        if self.quiet_s is not None:
+            return self.quiet_s
+        return 0.00175 if self.baudrate > 19_200 else 3.5 * 11 / self.baudrate
+
+
+class SharedLine:
+    """One line of the hub. Implements `hub.session.Bus`."""
+
+    def __init__(self, name: str, options: BusOptions, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.name = name
+        self.exchanges = 0
+        self.silences = 0
+        self._options = options
+        self._monotonic = monotonic
+        self._turn = asyncio.Lock()
+        self._open: tuple[AbstractAsyncContextManager[Line], Line] | None = None
+        self._free_at = 0.0
+
+    async def transact(
+        self, frame: bytes, whole: Callable[[bytes], int | None], *, timeout: timedelta = timedelta(seconds=1)
+    ) -> bytes | None:
+        """See `hub.session.Bus.transact`."""
+        async with self.open() as line:
+            await _drop_what_came(line)
+            await line.send(frame)
+            self.exchanges += 1
+            came = b""
+            try:
+                async with asyncio.timeout(timeout.total_seconds()):
+                    while (size := whole(came)) is None:
+                        if len(came) > MOST_BYTES:
+                            raise DecodeError("too-large", f"{self.name}: an answer of more than {MOST_BYTES} bytes")
+                        came += await line.receive()
+            except TimeoutError:
+                self.silences += 1
+                return None
+            return came[:size]
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Line]:
+        """See `hub.session.Bus.open`."""
+        async with self._turn:
+            line = await self._line()
+            wait = self._free_at - self._monotonic()
+            if wait > 0:
+                await asyncio.sleep(wait)
+            try:
+                yield line
+            except NotReady:
+                await self.close()  # opened again at the next turn
+                raise
+            finally:
+                self._free_at = self._monotonic() + self._options.silence_s
+
+    async def _line(self) -> Line:
+        if self._open is None:
+            options = self._options
+            opening = open_line(
+                options.port, baudrate=options.baudrate, bits=8 if options.bits == 8 else 7, parity=options.parity,
+                holder=f"bus {self.name}",
+            )  # fmt: skip
+            self._open = opening, await opening.__aenter__()
+        return self._open[1]
+
+    async def close(self) -> None:
+        if self._open is not None:
+            opening, self._open = self._open[0], None
+            with suppress(NotReady):
+                await opening.__aexit__(None, None, None)
+
+
+class Buses:
+    """The lines of one hub, by name."""
+
+    def __init__(self, options: Mapping[str, BusOptions]) -> None:
+        self._lines = {name: SharedLine(name, one) for name, one in options.items()}
+
+    def get(self, name: str) -> SharedLine:
+        """Raises AuthFailed when no line of that name is configured: a person must name it."""
+        try:
+            return self._lines[name]
+        except KeyError:
+            there = ", ".join(self._lines) or "none"
+            raise AuthFailed(f"no bus {name!r} is configured (there are: {there}): name it in `buses:`") from None
+
+    def status(self) -> dict[str, dict[str, int]]:
+        """For `ilot status`: exchanges and those that nobody answered, by line."""
+        return {name: {"exchanges": line.exchanges, "silences": line.silences} for name, line in self._lines.items()}
+
+    async def close(self) -> None:
+        for line in self._lines.values():
+            await line.close()
+
+
+async def _drop_what_came(line: Line) -> None:
+    """Late answers and noise since the turn before."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0):
+            while True:
+                await line.receive()

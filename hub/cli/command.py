@@ -1,0 +1,168 @@
+"""`ilot command set|release|list|stop|resume`: writing to devices, on purpose."""
+
+from __future__ import annotations
+
+import datetime
+import getpass
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hub.cli import output
+from hub.config.values import duration
+from hub.control import call
+from hub.state import state_of
+
+FINAL = ("done", "failed", "expired")
+
+why = click.option("--why", required=True, help="Your reason; it stands in the audit log.")
+
+
+@click.group()
+def command() -> None:
+    """Write to devices. Only what the configuration lists as writable is written, and all of it is audited."""
+
+
+@command.command("set")
+@click.argument("device")
+@click.argument("metric")
+@click.argument("value", nargs=-1, required=True)
+@why
+@click.option("--for", "ttl", default=None, metavar="DURATION", help="How long it may wait to be sent: 5min, 1d.")
+@click.option("--wait", "seconds", default=10.0, show_default=True, help="Seconds to wait for what comes of it.")
+@output.with_config
+@output.with_state
+@output.as_json
+def set_value(
+    device: str, metric: str, value: tuple[str, ...], why: str, ttl: str | None, seconds: float, config: Path,
+    state_dir: Path | None, json: bool,
+) -> None:  # fmt: skip
+    """Write VALUE to METRIC of DEVICE: a number in the metric's unit, true or false, or text.
+
+    A downlink that the device's pack knows is written by its name, with its values as name=number."""
+    said: dict[str, Any] = {"values": _named(value)} if "=" in value[0] else {"value": " ".join(value)}
+    _order(config, state_dir, json, seconds, device=device, metric=metric, why=why, ttl_s=_seconds(ttl), **said)
+
+
+@command.command()
+@click.argument("device")
+@click.argument("metric")
+@why
+@click.option("--wait", "seconds", default=10.0, show_default=True, help="Seconds to wait for what comes of it.")
+@output.with_config
+@output.with_state
+@output.as_json
+def release(
+    device: str, metric: str, why: str, seconds: float, config: Path, state_dir: Path | None, json: bool
+) -> None:
+    """Let METRIC of DEVICE go: what controlled it before takes over again, where the device knows how (BACnet)."""
+    _order(config, state_dir, json, seconds, device=device, metric=metric, why=why, release=True)
+
+
+@command.command("list")
+@click.option("-n", "limit", default=20, show_default=True, help="How many, the newest first.")
+@output.with_config
+@output.with_state
+@output.as_json
+def listing(limit: int, config: Path, state_dir: Path | None, json: bool) -> None:
+    """The last commands and what came of them."""
+    answer = call(state_of(config, state_dir) / "hub.sock", "command.list", limit=limit)
+    if json:
+        output.data(answer)
+        return
+    output.table(
+        ("when", "id", "device", "what", "old", "new", "by", "why", "state", "detail"),
+        [
+            (
+                f"{datetime.datetime.fromtimestamp(c['at']):%Y-%m-%d %H:%M:%S}", c["id"], c["device"], c["metric"],
+                c["old"], _new(c), c["by"], c["why"], c["state"], c["detail"],
+            )
+            for c in answer["commands"]
+        ],
+    )  # fmt: skip
+    if stopped := answer["stopped"]:
+        output.say(f"all writes are stopped by {stopped['by']}: {stopped['why']}")
+
+
+@command.command()
+@why
+@output.with_config
+@output.with_state
+@output.as_json
+def stop(why: str, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Stop all writes now, until `resume` (code de la construction, R175-3 4°). What this hub wrote is let go where
+    the device knows how; everywhere else the field controllers go on with the last value."""
+    answer = call(state_of(config, state_dir) / "hub.sock", "command.stop", by=_who(), why=why)
+    if json:
+        output.data(answer)
+        return
+    click.echo("all writes are stopped, also after a restart")
+    for one in answer["released"]:
+        click.echo(f"letting go: {one['metric']} of {one['device']} ({one['id']})")
+
+
+@command.command()
+@why
+@output.with_config
+@output.with_state
+@output.as_json
+def resume(why: str, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Allow writes again."""
+    answer = call(state_of(config, state_dir) / "hub.sock", "command.resume", by=_who(), why=why)
+    if json:
+        output.data(answer)
+    else:
+        click.echo("writes are allowed again")
+
+
+def _order(config: Path, state_dir: Path | None, json: bool, seconds: float, **order: Any) -> None:
+    socket = state_of(config, state_dir) / "hub.sock"
+    # Whoever reaches the socket is root or the hub itself: the person at the machine answers for it by name.
+    now = call(socket, "command.set", by=_who(), role="administrateur", **order)
+    shown, until = "", time.monotonic() + seconds
+    while True:
+        if not json and shown != now["state"]:
+            shown = now["state"]
+            output.say(f"{now['id']}: {shown} {now['detail']}".rstrip())
+        left = until - time.monotonic()
+        if now["state"] in FINAL or left <= 0:
+            break
+        now = call(socket, "command.wait", id=now["id"], seconds=min(left, 1.0))
+    if json:
+        output.data(now)
+    if now["state"] in ("failed", "expired"):
+        sys.exit(1)
+
+
+def _named(words: tuple[str, ...]) -> dict[str, float]:
+    values = {}
+    for word in words:
+        name, _, number = word.partition("=")
+        try:
+            values[name] = float(number)
+        except ValueError:
+            raise click.UsageError(f"{word!r}: expected name=number") from None
+    return values
+
+
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        return duration(text).total_seconds()
+    except ValueError as error:
+        raise click.UsageError(f"--for: {error}") from None
+
+
+def _who() -> str:
+    return f"cli:{os.environ.get('SUDO_USER') or getpass.getuser()}"
+
+
+def _new(command: dict[str, Any]) -> str:
+    if command["values"] is not None:
+        return " ".join(f"{name}={value:g}" for name, value in command["values"].items())
+    return "(let go)" if command["value"] is None else str(command["value"])

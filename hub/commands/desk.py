@@ -1,0 +1,243 @@
+"""Takes orders, hands commands to the integrations, keeps what came of them.
+
+A command is never handed out twice, but for one that its integration said it had only queued. One that was taken and
+not answered when the integration or the hub stops has failed: whoever gave it looks at the device and gives it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from secrets import token_hex
+from typing import Any
+
+from hub.clock import Clock
+from hub.commands.judging import Order, WriteRefused, judge
+from hub.commands.memory import FINAL, Memory, Record, Stopped
+from hub.counts import Counts
+from hub.devices import Devices
+from hub.errors import DecodeError, DiskRefuses, StorageError
+from hub.model import Command, Device, Metric, Value
+from hub.store import Store
+
+STATES = FINAL | {"queued", "sent"}
+OPEN_LIMIT = 1000
+"""Commands under way at once: more is a mistake."""
+
+NO_ANSWER_S = 60.0
+"""How long after its expiry a command that was taken may stay without an answer."""
+
+DETAIL_LIMIT = 300
+
+_log = logging.getLogger("hub.commands")
+
+
+class Desk:
+    """One a hub. `metric` is what is known of a device's metric, `last` its last value; `downlink` checks a pack's
+    downlink and raises DecodeError when the pack has none such or the values are out of bounds."""
+
+    def __init__(
+        self, store: Store, devices: Devices, clock: Clock, counts: Counts, *,
+        metric: Callable[[str, str], Metric | None], last: Callable[[str, str], Value | None],
+        downlink: Callable[[Device, str, Mapping[str, float]], Any],
+    ) -> None:  # fmt: skip
+        self._memory = Memory(store)
+        self._devices, self._clock, self._counts = devices, clock, counts
+        self._metric, self._last, self._downlink = metric, last, downlink
+        self._open: dict[str, Record] = {}
+        self._taken: dict[str, str] = {}  # id of a command → the integration that has it
+        self._written: dict[tuple[str, str], float] = {}
+        self._waiting: dict[str, asyncio.Queue[Record]] = {}
+        self._dirty: dict[str, Record] = {}
+        self._changed = asyncio.Event()
+        self.stopped: Stopped | None = None
+
+    async def load(self) -> None:
+        """What the hub's last life left open. Before the plugins start."""
+        self.stopped = await self._memory.stopped()
+        for record in await self._memory.open():
+            self._open[record.id] = record
+            if record.state == "sent":
+                self._end(record, "failed", "the hub stopped before the device answered: look at the device")
+
+    async def order(self, order: Order) -> Record:
+        """Take an order; returning means it is durable and on its way. Raises WriteRefused, audited too."""
+        now = self._clock.now()
+        device = self._devices.get(order.device)
+        try:
+            if self.stopped is not None:
+                raise WriteRefused(
+                    "stopped", f"all writes are stopped by {self.stopped.by}: {self.stopped.why}. "
+                    "`ilot command resume` allows them again"
+                )  # fmt: skip
+            if len(self._open) >= OPEN_LIMIT:
+                raise WriteRefused("too-many", f"{OPEN_LIMIT} commands are under way: wait for some to end")
+            last = self._written.get((order.device, order.metric))
+            judge(order, device, self._metric(order.device, order.metric), last, now)
+            if order.values is not None and device is not None:
+                await self._check_downlink(device, order)
+        except WriteRefused as refused:
+            self._counts.add(f"write-{refused.reason}", order.device if device else "commands")
+            said = {"device": order.device, "metric": order.metric, "why": order.why[:200], "reason": refused.reason}
+            await self._memory.refused(now, order.by, said)
+            raise
+        return await self._accept(order, now)
+
+    async def _check_downlink(self, device: Device, order: Order) -> None:
+        try:
+            await self._downlink(device, order.metric, order.values or {})
+        except DecodeError as error:
+            raise WriteRefused(error.reason, error.detail) from error
+
+    async def _accept(self, order: Order, now: float) -> Record:
+        record = Record(
+            id=token_hex(6), device=order.device, metric=order.metric, value=order.value, values=order.values,
+            by=order.by, why=order.why, at=now, expires=now + order.ttl_s, old=self._last(order.device, order.metric),
+        )  # fmt: skip
+        self._written[order.device, order.metric] = now  # before anything is awaited: two at once are two too many
+        await self._memory.ordered(record)
+        self._open[record.id] = record
+        self._offer(record)
+        return record
+
+    def _offer(self, record: Record) -> None:
+        device = self._devices.get(record.device)
+        if device is not None and device.integration in self._waiting:
+            self._waiting[device.integration].put_nowait(record)
+
+    async def taken_by(self, integration: str) -> AsyncIterator[Command]:
+        """Each command for a device of this integration, those that wait already first."""
+        queue: asyncio.Queue[Record] = asyncio.Queue()
+        self._waiting[integration] = queue
+        for record in list(self._open.values()):
+            device = self._devices.get(record.device)
+            if device is not None and device.integration == integration and record.id not in self._taken:
+                queue.put_nowait(record)
+        try:
+            while True:
+                record = await queue.get()
+                if record.final:
+                    continue
+                if self._clock.now() > record.expires:
+                    self._end(record, "expired", "it waited too long to be sent")
+                    continue
+                self._taken[record.id] = integration
+                yield record.command()
+        finally:
+            if self._waiting.get(integration) is queue:
+                del self._waiting[integration]
+            self._left(integration)
+
+    def _left(self, integration: str) -> None:
+        """An integration stopped listening: what it has not answered has failed, what it only queued waits on."""
+        for name in [name for name, who in self._taken.items() if who == integration]:
+            record = self._open[name]
+            if record.state == "queued":
+                del self._taken[name]
+            else:
+                self._end(record, "failed", "its integration stopped before it answered: look at the device")
+
+    def answer(self, integration: str, command: str, state: str, detail: str) -> None:
+        """What an integration says of a command it took. One that has ended stays as it is."""
+        record = self._open.get(command)
+        if record is None or self._taken.get(command) != integration or state not in STATES:
+            self._counts.add("answer-to-no-command", integration)
+            return
+        if state in FINAL:
+            self._end(record, state, detail)
+        elif (record.state, record.detail) != (state, detail[:DETAIL_LIMIT]):
+            record.state, record.detail = state, detail[:DETAIL_LIMIT]
+            self._note(record)
+
+    def _end(self, record: Record, state: str, detail: str) -> None:
+        record.state, record.detail, record.until = state, detail[:DETAIL_LIMIT], self._clock.now()
+        self._open.pop(record.id, None)
+        self._taken.pop(record.id, None)
+        if state != "done":
+            self._counts.add(f"command-{state}", record.device)
+        self._note(record)
+
+    def _note(self, record: Record) -> None:
+        self._dirty[record.id] = record
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Write down what comes of commands, and let those expire that wait too long."""
+        while True:
+            await self._clock.sleep(0.5)
+            now = self._clock.now()
+            for record in list(self._open.values()):
+                waits = record.id not in self._taken or record.state == "queued"
+                if waits and now > record.expires:
+                    self._end(record, "expired", "it waited too long to be sent")
+                elif not waits and now > record.expires + NO_ANSWER_S:
+                    self._end(record, "failed", "its integration did not say what became of it: look at the device")
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write down what is known now. What the disk refuses is tried again at the next turn."""
+        dirty, self._dirty = self._dirty, {}
+        if dirty:
+            try:
+                await self._memory.answered(list(dirty.values()), self._clock.now())
+            except (DiskRefuses, StorageError) as error:
+                self._dirty = {**dirty, **self._dirty}
+                _log.warning("what came of %d commands is not written down yet: %s", len(dirty), error)
+
+    async def wait(self, record: Record, seconds: float) -> Record:
+        """Until the command has ended, or that long."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not record.final:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            pass
+        return record
+
+    @property
+    def under_way(self) -> int:
+        return len(self._open)
+
+    def find(self, name: str) -> Record | None:
+        return self._open.get(name)
+
+    async def last(self, limit: int) -> list[Record]:
+        """The newest commands first."""
+        await self.flush()
+        return await self._memory.last(limit)
+
+    async def stop(self, by: str, why: str) -> list[Record]:
+        """Stop all writes, durably (R175-3 4°): what is under way fails, and what this hub wrote is let go where the
+        device knows how. Returns the commands that let go."""
+        now = self._clock.now()
+        self.stopped = Stopped(now, by, why)
+        await self._memory.stop(self.stopped, now, by, why)
+        for record in list(self._open.values()):
+            self._end(record, "failed", f"all writes were stopped by {by}: {why}")
+        releases = []
+        for written in await self._memory.written():
+            if self._devices.get(written.device) is not None:
+                order = Order(device=written.device, metric=written.metric, by=by, role="administrateur", why=why)
+                releases.append(await self._accept(order, now))
+        _log.warning("all writes are stopped; `ilot command resume` allows them again")
+        return releases
+
+    async def resume(self, by: str, why: str) -> None:
+        self.stopped = None
+        await self._memory.stop(None, self._clock.now(), by, why)
+        _log.warning("writes are allowed again")
+
+
+class OwnCommands:
+    """`Session.commands` of one integration."""
+
+    def __init__(self, name: str, desk: Desk) -> None:
+        self._name, self._desk = name, desk
+
+    def __aiter__(self) -> AsyncIterator[Command]:
+        return self._desk.taken_by(self._name)
+
+    def answer(self, command: Command, state: str, detail: str = "") -> None:
+        self._desk.answer(self._name, command.id, state, detail)

@@ -1,0 +1,107 @@
+"""May this be written? Pure.
+
+Read-only by default: a metric is written only where the configuration names it in the device's `writable:`, with
+bounds, a role and a pace. A downlink that a device's pack knows only sets the sensor itself (its period, a
+threshold): it needs no such line, and the role technicien.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import msgspec
+
+from hub.errors import HubError
+from hub.model import Device, Metric, Value, Writable
+
+ROLES = ("lecteur", "auditeur", "technicien", "administrateur")
+"""From the least to the most that each may do."""
+
+SETTING = Writable(role="technicien", every_s=10.0)
+"""What holds for a downlink of a pack."""
+
+TEXT_LIMIT = 200
+
+
+class WriteRefused(HubError):
+    """It is not written; `reason` is a slug to count."""
+
+    exit_code = 3
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody wants written. `value` None and no `values`: let go. `by` is who ("cli:jeanne", "rule:night"), with
+    which role, and `why` in their own words. `ttl_s`: how long it may wait to be sent."""
+
+    device: str
+    metric: str
+    value: Value | None = None
+    values: dict[str, float] | None = None
+    by: str
+    role: str
+    why: str
+    ttl_s: float = 300.0
+
+
+def judge(order: Order, device: Device | None, metric: Metric | None, last: float | None, now: float) -> None:
+    """May this order go to its device? `last` is when its metric was written last, Unix seconds as `now`.
+
+    Raises WriteRefused with the reason and the remedy."""
+    if device is None:
+        raise WriteRefused("unknown-device", f"no device {order.device!r} is known; `ilot devices` lists them")
+    if not order.why.strip() or len(order.why) > TEXT_LIMIT:
+        raise WriteRefused("no-reason", f"say why, in 1 to {TEXT_LIMIT} characters: it stands in the audit log")
+    limits = SETTING if order.values is not None else device.writable.get(order.metric)
+    if limits is None:
+        there = ", ".join(device.writable) or "none"
+        raise WriteRefused(
+            "read-only",
+            f"{order.metric!r} of {device.id} is read-only; an administrator may list it in the device's `writable:` "
+            f"(writable now: {there})",
+        )
+    if ROLES.index(order.role) < ROLES.index(limits.role):
+        raise WriteRefused("role", f"{order.metric!r} of {device.id} is written by a {limits.role}, not a {order.role}")
+    if last is not None and 0 <= now - last < limits.every_s:
+        wait = math.ceil(limits.every_s - (now - last))
+        raise WriteRefused("too-soon", f"{order.metric!r} was written {now - last:.0f} s ago: again in {wait} s")
+    if order.values is None and order.value is not None:
+        _value(order.value, metric, order.metric, limits)
+
+
+def _value(value: Value, metric: Metric | None, name: str, limits: Writable) -> None:
+    if metric is None:
+        raise WriteRefused("unknown-metric", f"no metric {name!r} is known; `ilot devices` shows what a device has")
+    if metric.kind == "flag":
+        if not isinstance(value, bool):
+            raise WriteRefused("bad-value", f"{name!r} is a flag: true or false")
+    elif metric.kind == "text":
+        if not isinstance(value, str) or not value.isprintable() or len(value) > TEXT_LIMIT:
+            raise WriteRefused("bad-value", f"{name!r} is a text of at most {TEXT_LIMIT} printable characters")
+    elif isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise WriteRefused("bad-value", f"{name!r} is a number in {metric.unit}")
+    elif limits.low is None or limits.high is None:
+        raise WriteRefused("no-bounds", f"{name!r} has no bounds: give it `low` and `high` in `writable:`")
+    elif not limits.low <= value <= limits.high:
+        raise WriteRefused(
+            "out-of-bounds", f"{name!r} must be from {limits.low:g} to {limits.high:g} {metric.unit}, not {value:g}"
+        )
+
+
+def read_value(text: str, metric: Metric | None) -> Value:
+    """A value as people type it. Raises WriteRefused."""
+    if metric is not None and metric.kind == "flag":
+        words: Mapping[str, bool] = {"true": True, "on": True, "1": True, "false": False, "off": False, "0": False}
+        if text.lower() not in words:
+            raise WriteRefused("bad-value", f"{metric.key!r} is a flag: true or false")
+        return words[text.lower()]
+    if metric is not None and metric.kind == "text":
+        return text
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        raise WriteRefused("bad-value", f"{text!r} is not a number") from None

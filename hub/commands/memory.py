@@ -1,0 +1,142 @@
+"""The table of commands in the store: what was ordered, by whom, and what came of it.
+
+A command is durable, and audited, before an integration hears of it. What came of it is written within a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import apsw
+import msgspec
+
+from hub.database import transaction
+from hub.model import Command, Value
+from hub.store import Store, audit
+
+FINAL = frozenset({"done", "failed", "expired"})
+KEPT = 10_000
+"""Commands kept; the audit chain keeps the rest of the story."""
+
+STOPPED = "writes-stopped"
+"""Key of `meta`: who stopped all writes, when and why."""
+
+
+class Record(msgspec.Struct, kw_only=True):
+    """A command and its story. Times are Unix seconds; `old` is the metric's value when it was ordered."""
+
+    id: str
+    device: str
+    metric: str
+    value: Value | None
+    values: dict[str, float] | None
+    by: str
+    why: str
+    at: float
+    expires: float
+    state: str = "accepted"
+    detail: str = ""
+    old: Value | None = None
+    until: float | None = None  # when it reached its last state
+
+    @property
+    def final(self) -> bool:
+        return self.state in FINAL
+
+    def command(self) -> Command:
+        return Command(
+            id=self.id, device=self.device, metric=self.metric, value=self.value, values=self.values,
+            expires=self.expires,
+        )  # fmt: skip
+
+
+class Stopped(msgspec.Struct, frozen=True):
+    """All writes are stopped (R175-3 4°)."""
+
+    at: float
+    by: str
+    why: str
+
+
+class Memory:
+    """The commands of one hub, over its store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def ordered(self, record: Record) -> None:
+        """Keep a new command and audit it, in one transaction."""
+        said = {
+            "command": record.id, "device": record.device, "metric": record.metric, "why": record.why,
+            "old": record.old, "new": record.values if record.values is not None else record.value,
+        }  # fmt: skip
+
+        def work(db: apsw.Connection) -> None:
+            with transaction(db):
+                _put(db, record)
+                db.execute(
+                    "DELETE FROM commands WHERE id IN (SELECT id FROM commands ORDER BY at DESC LIMIT -1 OFFSET ?)",
+                    (KEPT,),
+                )
+                audit(db, record.at, record.by, said)
+
+        await self._store.call(work)
+
+    async def answered(self, records: list[Record], at: float) -> None:
+        """Keep how these stand; those that reached their end are audited."""
+
+        def work(db: apsw.Connection) -> None:
+            with transaction(db):
+                for record in records:
+                    _put(db, record)
+                    if record.final:
+                        ended = {"command": record.id, "state": record.state, "detail": record.detail}
+                        audit(db, at, "hub", ended)
+
+        await self._store.call(work)
+
+    async def refused(self, at: float, who: str, what: Mapping[str, object]) -> None:
+        await self._store.audit(at, who, {"command": "refused", **what})
+
+    async def open(self) -> list[Record]:
+        """Those that have not ended, oldest first."""
+        return await self._read("state NOT IN ('done', 'failed', 'expired') ORDER BY at", ())
+
+    async def last(self, limit: int) -> list[Record]:
+        """The newest first."""
+        return await self._read("1 ORDER BY at DESC LIMIT ?", (limit,))
+
+    async def written(self) -> list[Record]:
+        """The last command done of each metric of each device, where it wrote a value that stands since."""
+        records = await self._read("state = 'done' ORDER BY at", ())
+        latest = {(record.device, record.metric): record for record in records if record.values is None}
+        return [record for record in latest.values() if record.value is not None]
+
+    async def stop(self, stopped: Stopped | None, at: float, who: str, why: str) -> None:
+        """Remember, durably and audited, that all writes are stopped, None: that they are not any more."""
+
+        def work(db: apsw.Connection) -> None:
+            with transaction(db):
+                db.execute("DELETE FROM meta WHERE key = ?", (STOPPED,))
+                if stopped is not None:
+                    db.execute("INSERT INTO meta VALUES (?, ?)", (STOPPED, msgspec.msgpack.encode(stopped)))
+                audit(db, at, who, {"commands": "stopped" if stopped else "resumed", "why": why})
+
+        await self._store.call(work)
+
+    async def stopped(self) -> Stopped | None:
+        kept = await self._store.get(STOPPED)
+        return msgspec.msgpack.decode(kept, type=Stopped) if kept else None
+
+    async def _read(self, where: str, arguments: tuple[Any, ...]) -> list[Record]:
+        query = f"SELECT body FROM commands WHERE {where}"  # noqa: S608 - the words above, never a caller's
+        rows = await self._store.call(lambda db: list(db.execute(query, arguments)))
+        return [msgspec.msgpack.decode(body, type=Record) for (body,) in rows]
+
+
+def _put(db: apsw.Connection, record: Record) -> None:
+    db.execute(
+        "INSERT OR REPLACE INTO commands VALUES (?, ?, ?, ?, ?, ?)",
+        (record.id, record.at, record.device, record.metric, record.state, msgspec.msgpack.encode(record)),
+    )

@@ -1,0 +1,48 @@
+"""The kinds of values that the file's options have, and the base of all its parts."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from hub.model import DEVICE_ID, METRIC_KEY, PLACE_ID
+
+INSTANCE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+
+
+def _matches(pattern: re.Pattern[str], expected: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise ValueError(expected)
+        return text
+
+    return AfterValidator(check)
+
+
+def _none_is_empty(value: Any) -> Any:
+    return {} if value is None else value
+
+
+_ID = "letters from a to z, digits, '_', '-' and '.', at most 64, starting with a letter or digit"
+Id = Annotated[str, _matches(PLACE_ID, f"an id is {_ID}")]
+DeviceId = Annotated[str, _matches(DEVICE_ID, "a device id is scheme:identifier, like ble:A4:C1:38:01:02:03")]
+InstanceName = Annotated[
+    str, _matches(INSTANCE_NAME, "a name here is letters from a to z, digits, '_' and '-', starting with a letter")
+]
+MetricKey = Annotated[str, _matches(METRIC_KEY, "a metric is letters from a to z, digits and '_', like temperature")]
+Purpose = Annotated[str, Field(min_length=1, max_length=200)]
+PackName = Annotated[
+    str,
+    Field(max_length=64),
+    _matches(re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+"), "a pack is named vendor-model: small letters, digits and '-'"),
+]
+Empty = BeforeValidator(_none_is_empty)
+"""`places:` with nothing below it is no places."""
+
+
+class Section(BaseModel):
+    """Base of all parts: unknown keys are errors, values are frozen once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False)

@@ -1,0 +1,56 @@
+"""What an exporter sees: `hub.session.View` over the live values. Nothing here reaches the disk or the link."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+
+from hub.buffer import Buffer
+from hub.clock import Clock
+from hub.devices import Devices
+from hub.live import Live
+from hub.model import LastValue, Metric, Report, Series, series_id
+from hub.places import Places
+from hub.plan import Declared, Planner
+from hub.runtime import OwnState
+
+
+class LiveView:
+    """See `hub.session.View`. `name` is the exporter's; `ready` is called when it got through to its neighbour."""
+
+    def __init__(
+        self, name: str, hub: str, ready: Callable[[], None], *, live: Live, devices: Devices, places: Places,
+        planner: Planner, buffer: Buffer, clock: Clock,
+    ) -> None:  # fmt: skip
+        self.name, self.hub = name, hub
+        self.log = logging.LoggerAdapter(logging.getLogger(f"hub.exporter.{name}"), {"plugin": name})
+        self.state = OwnState(f"exporter.{name}", buffer)  # the dot: no integration instance is called so
+        self._live, self._devices, self._places, self._planner = live, devices, places, planner
+        self._clock, self._ready = clock, ready
+
+    def series(self) -> list[Series]:
+        return [self._series(device, metric) for device, metric in self._live.metrics()]
+
+    def values(self) -> list[LastValue]:
+        return list(self._live.values())
+
+    async def changes(self, interval: timedelta = timedelta(seconds=1)) -> AsyncIterator[list[LastValue]]:
+        seen: dict[int, Report] = {}
+        while True:
+            self._ready()  # it asks: whatever it connects to is there
+            if changed := self._live.changed(seen):
+                yield changed
+            await self._clock.sleep(interval.total_seconds())
+
+    def _series(self, name: str, metric: Metric) -> Series:
+        device = self._devices.get(name)
+        place = self._places.get(device.place) if device else None
+        declared = self._planner.declared.get(name, Declared())
+        return Series(
+            id=series_id(device.place if device else name, metric.key), place=place.id if place else "", device=name,
+            integration=device.integration if device else "", metric=metric,
+            name=(place.name if place else "") or (device.name if device else ""),
+            model=(device.model if device else "") or declared.model,
+            site=place.site if place else "", zone=place.zone if place else "",
+        )  # fmt: skip

@@ -1,0 +1,110 @@
+"""Commands over the control socket: what `ilot command` and the web UI ask of the desk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from hub.commands import Desk, Order, Record, WriteRefused
+from hub.commands.judging import ROLES, read_value
+from hub.control import Call
+from hub.errors import HubError
+from hub.model import Metric
+
+LONGEST_WAIT_S = 25.0
+"""Below what a caller of the socket waits for an answer."""
+
+SETTING_TTL_S = 86_400.0
+"""A class A device listens after its own uplinks: a setting may wait a day for it."""
+
+
+class Writing:
+    """`metric` is what is known of a device's metric."""
+
+    def __init__(self, desk: Desk, metric: Callable[[str, str], Metric | None]) -> None:
+        self._desk, self._metric = desk, metric
+
+    def status(self) -> dict[str, Any]:
+        """For `ilot status`."""
+        stopped = self._desk.stopped
+        return {"open": self._desk.under_way, "stopped": None if stopped is None else msgspec.to_builtins(stopped)}
+
+    def complaints(self) -> list[str]:
+        """What somebody should look at."""
+        stopped = self._desk.stopped
+        if stopped is None:
+            return []
+        return [f"all writes are stopped by {stopped.by} ({stopped.why}): `ilot command resume` allows them again"]
+
+    def calls(self) -> dict[str, Call]:
+        return {
+            "command.set": self._set, "command.wait": self._wait, "command.list": self._list,
+            "command.stop": self._stop, "command.resume": self._resume,
+        }  # fmt: skip
+
+    async def _set(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{device, metric, value (text) | values | release: true, by, role, why, ttl_s} → the command."""
+        device, metric = str(arguments.get("device", "")), str(arguments.get("metric", ""))
+        values, text = arguments.get("values"), arguments.get("value")
+        role = str(arguments.get("role", ""))
+        if role not in ROLES:
+            raise HubError(f"{role!r} is no role; there are {', '.join(ROLES)}")
+        if values is not None:
+            values = _numbers(values)
+        elif text is None and not arguments.get("release"):
+            raise WriteRefused("bad-value", "give a value, or say release")
+        order = Order(
+            device=device, metric=metric, values=values, by=str(arguments.get("by", "")) or "?", role=role,
+            value=None if text is None else read_value(str(text), self._metric(device, metric)),
+            why=str(arguments.get("why", "")),
+            ttl_s=float(arguments.get("ttl_s") or (SETTING_TTL_S if values is not None else 300.0)),
+        )  # fmt: skip
+        return _told(await self._desk.order(order))
+
+    async def _wait(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{id, seconds} → the command when it has ended, or as it stands then."""
+        name = str(arguments.get("id", ""))
+        record = self._desk.find(name)
+        if record is None:
+            known = [one for one in await self._desk.last(1000) if one.id == name]
+            if not known:
+                raise HubError(f"no command {name!r} is known; `ilot command list` shows the last ones")
+            return _told(known[0])
+        seconds = min(LONGEST_WAIT_S, max(0.0, float(arguments.get("seconds", 5.0))))
+        return _told(await self._desk.wait(record, seconds))
+
+    async def _list(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{limit} → the newest commands first."""
+        limit = min(1000, max(1, int(arguments.get("limit", 20))))
+        return {"commands": [_told(record) for record in await self._desk.last(limit)], **self.status()}
+
+    async def _stop(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{by, why} → the commands that let go what this hub had written."""
+        by, why = _reason(arguments)
+        return {"released": [_told(record) for record in await self._desk.stop(by, why)]}
+
+    async def _resume(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        by, why = _reason(arguments)
+        await self._desk.resume(by, why)
+        return {"stopped": None}
+
+
+def _told(record: Record) -> dict[str, Any]:
+    return dict(msgspec.to_builtins(record))
+
+
+def _reason(arguments: dict[str, Any]) -> tuple[str, str]:
+    by, why = str(arguments.get("by", "")) or "?", str(arguments.get("why", "")).strip()
+    if not why or len(why) > 200:
+        raise HubError("say why, in 1 to 200 characters: it stands in the audit log")
+    return by, why
+
+
+def _numbers(values: Any) -> dict[str, float]:
+    if not isinstance(values, dict) or not all(
+        isinstance(name, str) and isinstance(number, int | float) for name, number in values.items()
+    ):
+        raise WriteRefused("bad-value", "the values of a downlink are numbers by name")
+    return dict(values)

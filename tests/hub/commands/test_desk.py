@@ -1,0 +1,237 @@
+"""The desk over a real store, in simulated time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import asynccontextmanager
+
+import pytest
+
+from hub.commands import Desk, Order, OwnCommands, WriteRefused
+from hub.commands.desk import NO_ANSWER_S
+from hub.counts import Counts
+from hub.devices import Devices
+from hub.errors import DecodeError
+from hub.model import Device, Metric, Writable
+from hub.store import Store
+from hub.testing import ManualClock, settle
+
+BOILER = Device(
+    id="modbus:boiler", integration="modbus", place="chaufferie",
+    writable={"setpoint": Writable(20, 75, "technicien", 1), "pump": Writable(every_s=1)},
+)  # fmt: skip
+METRICS = {"setpoint": Metric(key="setpoint", unit="Cel"), "pump": Metric(key="pump", kind="flag")}
+KEY = os.urandom(32)
+
+
+async def no_downlink(device, name, values):
+    raise DecodeError("unknown-downlink", f"pack {device.pack!r} has no downlink {name}")
+
+
+class Hub:
+    def __init__(self, store, clock):
+        self.store, self.clock, self.counts = store, clock, Counts()
+        self.desk = Desk(
+            store, Devices([BOILER]), clock, self.counts, metric=lambda device, key: METRICS.get(key),
+            last=lambda device, key: 50.0, downlink=no_downlink,
+        )  # fmt: skip
+
+    async def order(self, value=55.0, **changes):
+        given = {"metric": "setpoint", "by": "cli:jeanne", "role": "technicien", "why": "cold", "ttl_s": 60.0}
+        return await self.desk.order(Order(device=BOILER.id, value=value, **{**given, **changes}))
+
+
+@asynccontextmanager
+async def running(path, clock=None):
+    store = await Store.open(path / "store.db", KEY)
+    hub = Hub(store, clock or ManualClock())
+    await hub.desk.load()
+    work = asyncio.create_task(hub.desk.run())
+    try:
+        yield hub
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        await hub.desk.flush()
+        await store.close()
+
+
+class Integration:
+    """Takes commands, answers nothing by itself."""
+
+    def __init__(self, hub, name="modbus"):
+        self.commands = OwnCommands(name, hub.desk)
+        self.taken = []
+        self.task = asyncio.create_task(self._take())
+
+    async def _take(self):
+        async for command in self.commands:
+            self.taken.append(command)
+
+    async def stop(self):
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+
+async def until(condition):
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_a_command_is_durable_and_audited_before_an_integration_hears_of_it(tmp_path):
+    async with running(tmp_path) as hub:
+        record = await hub.order()
+        assert record.state == "accepted"
+        (kept,) = await hub.desk.last(10)
+        assert (kept.value, kept.old, kept.by, kept.why) == (55.0, 50.0, "cli:jeanne", "cold")
+        (entry,) = await hub.store.audited()
+        assert (entry.who, entry.what["new"], entry.what["old"]) == ("cli:jeanne", 55.0, 50.0)
+
+
+async def test_an_integration_gets_its_own_commands_and_what_waited_comes_first(tmp_path):
+    async with running(tmp_path) as hub:
+        first = await hub.order()
+        stranger, own = Integration(hub, "knx"), Integration(hub)
+        await until(lambda: own.taken)
+        await hub.clock.advance(2)
+        second = await hub.order(56.0)
+        await until(lambda: len(own.taken) == 2)
+        assert [command.id for command in own.taken] == [first.id, second.id]
+        assert stranger.taken == []
+        await own.stop()
+        await stranger.stop()
+
+
+async def test_what_the_integration_says_is_kept_and_its_end_is_audited(tmp_path):
+    async with running(tmp_path) as hub:
+        record = await hub.order()
+        own = Integration(hub)
+        await until(lambda: own.taken)
+        own.commands.answer(own.taken[0], "sent")
+        assert record.state == "sent"
+        own.commands.answer(own.taken[0], "done")
+        assert (await hub.desk.wait(record, 5)).state == "done"
+        (kept,) = await hub.desk.last(10)
+        assert kept.state == "done"
+        assert [entry.what.get("state") for entry in await hub.store.audited()] == [None, "done"]
+        own.commands.answer(own.taken[0], "failed", "too late to change one's mind")
+        assert (await hub.desk.last(10))[0].state == "done"
+        await own.stop()
+
+
+async def test_a_refused_write_says_why_and_is_audited_too(tmp_path):
+    async with running(tmp_path) as hub:
+        with pytest.raises(WriteRefused, match="from 20 to 75 Cel"):
+            await hub.order(99.0)
+        (entry,) = await hub.store.audited()
+        assert entry.what["reason"] == "out-of-bounds"
+        assert hub.counts.by_subject()[BOILER.id] == {"write-out-of-bounds": 1}
+        assert await hub.desk.last(10) == []
+
+
+async def test_a_downlink_its_pack_does_not_know_is_refused(tmp_path):
+    async with running(tmp_path) as hub:
+        with pytest.raises(WriteRefused, match="has no downlink"):
+            await hub.order(None, metric="report-period", values={"minutes": 10})
+
+
+async def test_a_command_nobody_takes_in_time_expires_and_is_not_sent_later(tmp_path):
+    async with running(tmp_path) as hub:
+        record = await hub.order(ttl_s=5.0)
+        await settle()
+        for _ in range(12):
+            await hub.clock.advance(1)
+            await asyncio.sleep(0.01)
+        await until(lambda: record.final)
+        assert record.state == "expired"
+        own = Integration(hub)
+        await asyncio.sleep(0.05)
+        assert own.taken == []
+        await own.stop()
+
+
+async def test_an_integration_that_never_answers_is_not_waited_for(tmp_path):
+    async with running(tmp_path) as hub:
+        record = await hub.order(ttl_s=5.0)
+        own = Integration(hub)
+        await until(lambda: own.taken)
+        for _ in range(round(NO_ANSWER_S) + 10):
+            await hub.clock.advance(1)
+            await asyncio.sleep(0.002)
+        await until(lambda: record.final)
+        assert (record.state, "look at the device" in record.detail) == ("failed", True)
+        await own.stop()
+
+
+async def test_what_was_taken_fails_when_its_integration_stops_and_what_it_queued_comes_again(tmp_path):
+    async with running(tmp_path) as hub:
+        taken = await hub.order()
+        queued = await hub.order(True, metric="pump", role="administrateur")
+        own = Integration(hub)
+        await until(lambda: len(own.taken) == 2)
+        own.commands.answer(own.taken[1], "queued", "for its next uplink")
+        await own.stop()
+        await until(lambda: taken.final)
+        assert taken.state == "failed"
+        again = Integration(hub)
+        await until(lambda: again.taken)
+        assert [command.id for command in again.taken] == [queued.id]
+        await again.stop()
+
+
+async def test_a_restart_hands_out_what_waited_and_never_what_was_sent(tmp_path):
+    clock = ManualClock()
+    async with running(tmp_path, clock) as hub:
+        sent = await hub.order()
+        own = Integration(hub)
+        await until(lambda: own.taken)
+        own.commands.answer(own.taken[0], "sent")
+        await hub.desk.flush()
+        waiting = await hub.order(True, metric="pump", role="administrateur")
+        hub.desk._left = lambda integration: None
+        await own.stop()
+    async with running(tmp_path, clock) as hub:
+        own = Integration(hub)
+        await until(lambda: own.taken)
+        assert [command.id for command in own.taken] == [waiting.id]
+        kept = {record.id: record for record in await hub.desk.last(10)}
+        assert kept[sent.id].state == "failed"
+        await own.stop()
+
+
+async def test_one_stop_ends_all_writes_lets_go_of_what_was_written_and_outlives_a_restart(tmp_path):
+    async with running(tmp_path) as hub:
+        own = Integration(hub)
+        record = await hub.order()
+        await until(lambda: own.taken)
+        own.commands.answer(own.taken[0], "done")
+        await hub.desk.wait(record, 5)
+        await hub.desk.flush()
+        (letting_go,) = await hub.desk.stop("cli:jeanne", "the boiler is on fire")
+        await until(lambda: len(own.taken) == 2)
+        assert (own.taken[1].id, own.taken[1].value) == (letting_go.id, None)
+        with pytest.raises(WriteRefused, match="stopped by cli:jeanne"):
+            await hub.order()
+        await own.stop()
+    async with running(tmp_path) as hub:
+        with pytest.raises(WriteRefused, match="stopped by cli:jeanne"):
+            await hub.order()
+        await hub.desk.resume("cli:jeanne", "it is out")
+        assert (await hub.order()).state == "accepted"
+        said = [entry.what for entry in await hub.store.audited()]
+        assert {"commands": "stopped", "why": "the boiler is on fire"} in said
+        assert {"commands": "resumed", "why": "it is out"} in said
+
+
+async def test_an_answer_to_another_s_command_changes_nothing(tmp_path):
+    async with running(tmp_path) as hub:
+        record = await hub.order()
+        own = Integration(hub)
+        await until(lambda: own.taken)
+        OwnCommands("knx", hub.desk).answer(own.taken[0], "done")
+        own.commands.answer(own.taken[0], "finished")
+        assert record.state == "accepted"
+        assert hub.counts.by_subject()["knx"] == {"answer-to-no-command": 1}
+        await own.stop()

@@ -1,0 +1,108 @@
+"""What may be written, and what is said when it may not."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.commands.judging import Order, WriteRefused, judge, read_value
+from hub.model import Device, Metric, Writable
+
+BOILER = Device(
+    id="modbus:boiler", integration="modbus", place="chaufferie",
+    writable={"setpoint": Writable(20, 75, "technicien", 60), "pump": Writable(), "free": Writable(role="technicien")},
+)  # fmt: skip
+SETPOINT = Metric(key="setpoint", unit="Cel")
+PUMP = Metric(key="pump", kind="flag")
+
+
+def order(**changes):
+    given = {"device": BOILER.id, "metric": "setpoint", "value": 55.0, "by": "t", "role": "technicien", "why": "cold"}
+    return Order(**{**given, **changes})
+
+
+def refused(asked, metric=SETPOINT, device=BOILER, last=None, now=1000.0):
+    with pytest.raises(WriteRefused) as told:
+        judge(asked, device, metric, last, now)
+    return told.value.reason
+
+
+def test_a_value_within_its_bounds_is_written_by_whom_the_configuration_says():
+    judge(order(), BOILER, SETPOINT, None, 1000.0)
+    judge(order(value=20), BOILER, SETPOINT, None, 1000.0)
+    judge(order(value=75.0, role="administrateur"), BOILER, SETPOINT, None, 1000.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"metric": "temperature"}, "read-only"),
+        ({"value": 75.1}, "out-of-bounds"),
+        ({"value": -1e9}, "out-of-bounds"),
+        ({"value": math.nan}, "bad-value"),
+        ({"value": math.inf}, "bad-value"),
+        ({"value": True}, "bad-value"),
+        ({"value": "55"}, "bad-value"),
+        ({"role": "auditeur"}, "role"),
+        ({"role": "lecteur"}, "role"),
+        ({"why": "  "}, "no-reason"),
+        ({"why": "x" * 201}, "no-reason"),
+    ],
+)
+def test_what_may_not_be_written_is_refused_with_its_reason(changes, reason):
+    assert refused(order(**changes)) == reason
+
+
+def test_nothing_is_written_to_a_stranger():
+    assert refused(order(device="modbus:other"), device=None) == "unknown-device"
+
+
+def test_a_number_without_bounds_is_not_written_at_all():
+    assert refused(order(metric="free"), Metric(key="free")) == "no-bounds"
+
+
+def test_two_writes_keep_their_distance():
+    assert refused(order(), last=950.0) == "too-soon"
+    judge(order(), BOILER, SETPOINT, 940.0, 1000.0)
+
+
+def test_a_clock_set_back_does_not_lock_a_metric():
+    judge(order(), BOILER, SETPOINT, 5000.0, 1000.0)
+
+
+def test_a_flag_takes_true_or_false_and_no_number():
+    judge(order(metric="pump", value=True, role="administrateur"), BOILER, PUMP, None, 0.0)
+    assert refused(order(metric="pump", value=1, role="administrateur"), PUMP) == "bad-value"
+    assert refused(order(metric="pump", value=True), PUMP) == "role", "its role is administrateur when none is said"
+
+
+def test_letting_go_needs_no_bounds_but_the_same_right():
+    judge(order(metric="free", value=None), BOILER, None, None, 0.0)
+    assert refused(order(metric="temperature", value=None)) == "read-only"
+
+
+def test_a_setting_of_the_sensor_itself_needs_a_technicien_and_no_line_in_the_file():
+    judge(order(metric="report-period", value=None, values={"minutes": 10}), BOILER, None, None, 0.0)
+    assert refused(order(metric="report-period", value=None, values={"minutes": 10}, role="lecteur")) == "role"
+
+
+def test_values_are_read_as_people_type_them():
+    assert read_value("21,5", SETPOINT) == 21.5
+    assert read_value("on", PUMP) is True
+    assert read_value("0", PUMP) is False
+    for text, metric in (("warm", SETPOINT), ("maybe", PUMP)):
+        with pytest.raises(WriteRefused):
+            read_value(text, metric)
+
+
+@given(st.one_of(st.floats(), st.integers(), st.booleans(), st.text()))
+def test_whatever_passes_for_a_number_is_one_within_its_bounds(value):
+    try:
+        judge(order(value=value), BOILER, SETPOINT, None, 0.0)
+    except WriteRefused:
+        return
+    assert not isinstance(value, bool)
+    assert 20 <= value <= 75
