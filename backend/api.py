@@ -6,8 +6,9 @@
     POST /v1/hubs/{hub}/backup                  likewise; a sealed state backup (`hub.backup`), {"generation"}
     GET  /v1/renewal                            {nonce}, to anybody
     POST /v1/hubs/{hub}/renewal                 without certificate; JSON {nonce, csr, signature} → {certificate}
+    GET, POST /v1/sigfox                        by client certificate; Sigfox callbacks (`backend.callbacks`)
     GET  /v1/hubs /v1/series /v1/series/{id}/latest /v1/series/{id}/history?from&to&limit /v1/gaps /v1/forks
-         /v1/alarms /v1/stats /v1/verify?hub&run&stream        Authorization: Bearer, the token in api.token
+         /v1/callbacks /v1/alarms /v1/stats /v1/verify?hub&run&stream    Authorization: Bearer, the token in api.token
 
 A series id is "<hub>/<place>/<metric>"; its slashes may stand as they are or as %2F.
 Errors are {"error": text}: 400 unreadable · 401 no token · 403 refused · 404 · 405 · 413 too large · 503 come again.
@@ -27,7 +28,7 @@ from typing import Any, TypeVar
 import msgspec
 from aiohttp import web
 
-from backend import backups
+from backend import backups, callbacks
 from backend.ingest import RECORDS, STATE, Ingest, Message, NotAdmitted
 from backend.nonces import NONCE_BYTES, Nonces, verify
 from backend.owner import Owner
@@ -87,8 +88,11 @@ class Api:
         app.router.add_post("/v1/hubs/{hub}/backup", self.backup)
         app.router.add_get("/v1/renewal", self.nonce)
         app.router.add_post("/v1/hubs/{hub}/renewal", self.renew)
+        app.router.add_get("/v1/sigfox", self.fetched)
+        app.router.add_post("/v1/sigfox", self.told)
         for path, handler in (
             ("/v1/hubs", self.hubs),
+            ("/v1/callbacks", self.callbacks),
             ("/v1/verify", self.verify),
             ("/v1/series", self.series),
             ("/v1/series/{id:.+}/latest", self.latest),
@@ -149,6 +153,13 @@ class Api:
         generation = await asyncio.to_thread(backups.take, self._owner.backups, hub, identity, body)
         return _json({"generation": generation})
 
+    async def fetched(self, request: web.Request) -> web.Response:
+        return _json(await callbacks.fetched(self._worker, _certified(request)))
+
+    async def told(self, request: web.Request) -> web.Response:
+        hub = _certified(request)
+        return _json(await callbacks.told(self._worker, hub, await _body(request, callbacks.MAX_TOLD)))
+
     async def _post(self, request: web.Request, what: str, limit: int) -> web.Response:
         hub = _of_path(request)
         message = Message(hub, what, await _body(request, limit))
@@ -158,6 +169,9 @@ class Api:
 
     async def hubs(self, request: web.Request) -> Any:
         return {"hubs": await asyncio.to_thread(self._views.hubs)}
+
+    async def callbacks(self, request: web.Request) -> Any:
+        return await callbacks.overview(self._worker)
 
     async def verify(self, request: web.Request) -> Any:
         query = request.query

@@ -13,7 +13,9 @@ from pathlib import Path
 import click
 import msgspec
 
+from backend.cli_inventory import inventory
 from backend.cli_owner import rotate, want
+from backend.cli_sigfox import sigfox
 from backend.console import DIRECTORY, JSON, Lifetime, answers, date, say, show
 
 
@@ -77,9 +79,15 @@ def token(directory: Path, expires: float, name: str, url: str, as_json: bool) -
 @click.option("--port", type=click.IntRange(0, 65535), help="Default: the one of init; 0: any free one.")
 @click.option("--journal", is_flag=True, help="Acknowledge from a durable journal, make rows later.")
 @click.option("--mqtt", default="", metavar="HOST[:PORT]", help="Hear hubs at this MQTT broker too.")
+@click.option("--callbacks", default="", metavar="ADDRESS:PORT", help="Receive the Sigfox operator's callbacks there.")
+@click.option("--callbacks-certificate", type=click.Path(path_type=Path, dir_okay=False), help="Its TLS chain, PEM.")
+@click.option("--callbacks-key", type=click.Path(path_type=Path, dir_okay=False), help="The private key of that, PEM.")
 @JSON
 @answers
-def run(directory: Path, host: str, port: int | None, journal: bool, mqtt: str, as_json: bool) -> None:
+def run(
+    directory: Path, host: str, port: int | None, journal: bool, mqtt: str, callbacks: str,
+    callbacks_certificate: Path | None, callbacks_key: Path | None, as_json: bool,
+) -> None:  # fmt: skip
     """Serve DIRECTORY until SIGTERM."""
     import asyncio
 
@@ -95,12 +103,22 @@ def run(directory: Path, host: str, port: int | None, journal: bool, mqtt: str, 
         if owner.demo_grade:
             say("demo grade: the owner root or the recovery key lies beside the server")
         facts = {"url": running.url, "root": owner.settings.root, "demo_grade": owner.demo_grade}
+        if running.callbacks:
+            facts["callbacks"] = running.callbacks
+            say(f"receiving Sigfox callbacks at {running.callbacks}")
         if as_json:
             show(facts, True, [])
         else:
             say(f"serving {owner.settings.owner!r} at {running.url}, owner root {owner.settings.root[:16]}…")
 
-    asyncio.run(server.run(directory, host=host, port=port, journal=journal, ready=ready, mqtt=mqtt))
+    receive = None
+    if callbacks:
+        from backend.broker import read_address
+        from backend.callbacks import Listen
+
+        at = read_address(callbacks)
+        receive = Listen(at.host, at.port, callbacks_certificate, callbacks_key).checked()
+    asyncio.run(server.run(directory, host=host, port=port, journal=journal, ready=ready, mqtt=mqtt, callbacks=receive))
 
 
 @backend.command()
@@ -237,5 +255,7 @@ def backups(directory: Path, hub: str, out: Path | None, as_json: bool) -> None:
     show(facts, as_json, [f"{head.hub}\tbackup {head.generation}\t{date(head.made)}\t{len(data)} bytes"])
 
 
+backend.add_command(inventory)
 backend.add_command(rotate)
 backend.add_command(want)
+backend.add_command(sigfox)

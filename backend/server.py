@@ -23,6 +23,7 @@ from aiohttp import web
 from backend import owner as owners
 from backend.api import Api
 from backend.broker import read_address
+from backend.callbacks import Listen, receiving
 from backend.ingest import Ingest
 from backend.journal import Journal
 from backend.owner import Owner
@@ -46,16 +47,18 @@ class Running:
     port: int
     owner: Owner
     worker: Worker
+    callbacks: str = ""  # where the Sigfox operator's callbacks are received
 
 
 @asynccontextmanager
 async def serving(
-    directory: Path, *, host: str = "127.0.0.1", port: int | None = None, journal: bool = False, mqtt: str = ""
-) -> AsyncIterator[Running]:
+    directory: Path, *, host: str = "127.0.0.1", port: int | None = None, journal: bool = False, mqtt: str = "",
+    callbacks: Listen | None = None,
+) -> AsyncIterator[Running]:  # fmt: skip
     """Serve an owner's directory until the block is left; then requests in hand are finished and committed.
 
-    `port` None is the one TRUST names, 0 any free one; `mqtt` is a broker's HOST:PORT at which hubs are heard too.
-    Raises ConfigError, StorageError.
+    `port` None is the one TRUST names, 0 any free one; `mqtt` is a broker's HOST:PORT at which hubs are heard too,
+    `callbacks` where the Sigfox operator's are received. Raises ConfigError, StorageError; NotReady for `callbacks`.
     """
     owner = owners.load(directory)
     listener = _listen(host, owner.settings.port if port is None else port)
@@ -79,7 +82,11 @@ async def serving(
         async with AsyncExitStack() as more:
             if mqtt:
                 await more.enter_async_context(_mqtt(directory, worker, mqtt))
-            yield Running(owner.settings.url, owner.settings.port, owner, worker)
+            received = ""
+            if callbacks is not None:
+                found = await more.enter_async_context(receiving(callbacks, worker))
+                received = f"{'http' if callbacks.certificate is None else 'https'}://{callbacks.address}:{found}"
+            yield Running(owner.settings.url, owner.settings.port, owner, worker, received)
     finally:
         following.cancel()
         await asyncio.wait([following])
@@ -89,12 +96,15 @@ async def serving(
 
 
 async def run(
-    directory: Path, *, host: str, port: int | None, journal: bool, ready: Callable[[Running], None], mqtt: str = ""
-) -> None:
+    directory: Path, *, host: str, port: int | None, journal: bool, ready: Callable[[Running], None], mqtt: str = "",
+    callbacks: Listen | None = None,
+) -> None:  # fmt: skip
     """Serve until SIGTERM or SIGINT; `ready` is called once requests are accepted."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    async with serving(directory, host=host, port=port, journal=journal, mqtt=mqtt) as running:
+    async with serving(
+        directory, host=host, port=port, journal=journal, mqtt=mqtt, callbacks=callbacks
+    ) as running:  # fmt: skip
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         ready(running)

@@ -127,7 +127,8 @@ def show(name: str, config: Path, state_dir: Path | None, json: bool) -> None:
         f"{found.name} {found.keys.version} ({facts['from']}): {found.keys.vendor} {', '.join(found.keys.models)}"
     )
     click.echo(f"{found.keys.en} · {found.keys.fr}")
-    click.echo(f"LoRaWAN {facts['mac']}, class {facts['class']}, licence {found.keys.licence}, {facts['digest'][:16]}")
+    speaks = f"LoRaWAN {facts['mac']}, class {facts['class']}" if facts["mac"] else "Sigfox"
+    click.echo(f"{speaks}, licence {found.keys.licence}, {facts['digest'][:16]}")
     rows = [(m["path"], m["metric"], m["unit"], m["privacy"], f"{m['en']} · {m['fr']}") for m in facts["metrics"]]
     output.table(("path", "metric", "unit", "privacy", "meaning"), rows)
     for downlink, keys in found.keys.downlinks.items():
@@ -233,8 +234,9 @@ def _facts(library: Library, found: Pack) -> dict[str, Any]:
         "en": keys.en,
         "fr": keys.fr,
         "licence": keys.licence,
-        "mac": keys.lorawan.mac,
-        "class": keys.lorawan.class_,
+        "protocol": keys.protocol,
+        "mac": keys.lorawan.mac if keys.lorawan else None,
+        "class": keys.lorawan.class_ if keys.lorawan else None,
         "period_s": keys.period.total_seconds() if keys.period else None,
         "automatic": found.fields is None,
         "metrics": [_metric(found, field.path, field.metric) for field in fields],

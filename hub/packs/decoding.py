@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from hub.errors import DecodeError
 from hub.model import Metric, Sample, Value
 from hub.packs.reading import Pack
+from hub.payload import Codecs
 from hub.payload.mapping import apply, leaves, propose
 
 MAX_HISTORY = 256
@@ -26,6 +27,17 @@ class Reading(NamedTuple):
     samples: tuple[Sample, ...]
     skipped: tuple[str, ...]
     unmapped: tuple[str, ...]
+
+
+NO_PORT = 1
+"""What a codec is given where the protocol has no ports."""
+
+
+async def answer_of(pack: Pack, codecs: Codecs, payload: bytes, port: int, received: float | None) -> dict[str, Any]:
+    """What the codec of a pack says of a payload, or its grammar. Raises DecodeError, NotReady without a worker."""
+    if pack.grammar is not None:
+        return {"data": pack.grammar.read(payload).values}
+    return await codecs.decode_uplink(pack.codec, payload, port, received)
 
 
 def message_at(pack: Pack, port: int) -> None:

@@ -10,6 +10,8 @@ from hub.packs.reading import Pack
 
 MAX_BYTES = 242
 """The largest application payload of EU868 (RP002-1.0.4, 2.4.6)."""
+SIGFOX_DOWNLINK = 8
+"""Bytes of every Sigfox downlink."""
 
 
 def checked(pack: Pack, downlink: str, given: Mapping[str, float]) -> dict[str, Any]:

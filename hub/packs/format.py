@@ -12,10 +12,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from hub.config.model import MetricKey, Section
+from hub.config.kinds import MetricKey, Section
 from hub.config.values import Duration
+from hub.sigfox.grammar import Grammar
 
-PROTOCOLS = ("lorawan",)
+PROTOCOLS = ("lorawan", "sigfox")
 RESERVED = {"registers": "modbus", "objects": "bacnet", "groups": "knx", "records": "mbus", "layout": "gatt"}
 """Keys of packs for other protocols. They are refused by name until something reads them."""
 NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+")
@@ -44,6 +45,11 @@ def _label(text: str) -> str:
     return text
 
 
+def _grammar(text: str) -> str:
+    Grammar(text)
+    return text
+
+
 def _hexadecimal(text: str) -> str:
     try:
         bytes.fromhex(text)
@@ -58,6 +64,7 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 File = Annotated[str, _matching(r"[A-Za-z0-9_.-]+\.(js|json)", "a file of the pack itself: name.js or name.json")]
 Text = Annotated[str, Field(min_length=1, max_length=100)]
 Label = Annotated[str, Field(max_length=200), AfterValidator(_label)]
+Half = Annotated[str, _matching(r"[0-9A-Fa-f]{4}", "four hexadecimal digits, in quotes")]
 Bytes = Annotated[str, Field(max_length=1024), AfterValidator(_hexadecimal)]
 
 
@@ -70,10 +77,23 @@ class LoRaWANKeys(Section):
     class_: Literal["A", "C"] = Field(default="A", alias="class", description="A listens after an uplink, C always.")
 
 
+class Tr005Keys(Section):
+    """Who the device is in a LoRaWAN QR code (LoRa Alliance TR005): the two halves of its ProfileID."""
+
+    vendor: Half = Field(description="The vendor's number at the LoRa Alliance, hexadecimal in quotes.")
+    profiles: tuple[Half, ...] = Field(
+        default=(), max_length=64, description="The vendor's own numbers of these models; none: not known."
+    )
+
+
 class CodecKeys(Section):
     """The codec and what its answers hold beside values."""
 
     file: File = Field(default="codec.js", description="The codec's own file.")
+    format: Annotated[str, AfterValidator(_grammar)] | None = Field(
+        default=None,
+        description="sigfox: the payload in the operator's grammar, instead of a file: `temp::int:16 hum::uint:8`.",
+    )
     message: str | None = Field(
         default=None, description="Key of `data` that names the message; without it, messages are told by their port."
     )
@@ -175,12 +195,13 @@ class PackKeys(Section):
     fr: Text = Field(description="What the device is, in French.")
     en: Text = Field(description="What the device is, in English.")
     licence: Text = Field(description="Licence of the pack's own files, as an SPDX identifier.")
-    protocol: Literal["lorawan"] = Field(description="What the device speaks.")
-    lorawan: LoRaWANKeys = Field(description="How it speaks it.")
+    protocol: Literal["lorawan", "sigfox"] = Field(description="What the device speaks.")
+    lorawan: LoRaWANKeys | None = Field(default=None, description="How it speaks LoRaWAN; for packs of lorawan alone.")
     period: Duration | None = Field(default=None, description="Time between two uplinks as delivered, where known.")
     labels: tuple[Label, ...] = Field(
         default=(), max_length=16, description="Patterns of the text on its label or in its QR code."
     )
+    tr005: Tr005Keys | None = Field(default=None, description="Its numbers in a LoRaWAN QR code.")
     codec: CodecKeys = Field(default=CodecKeys(), description="The codec.")
     messages: dict[Slug, MessageKeys] = Field(min_length=1, description="Kinds of uplinks, by name.")
     metrics: dict[MetricKey, MetricKeys] = Field(default={}, description="Metrics of its own, by key.")
@@ -198,8 +219,25 @@ class PackKeys(Section):
     def _not_reserved(cls, data: Any) -> Any:
         found = [key for key in RESERVED if isinstance(data, dict) and key in data]
         for key in found:
-            raise ValueError(f"`{key}` is kept for packs of {RESERVED[key]}; this hub reads packs of lorawan")
+            known = " and ".join(PROTOCOLS)
+            raise ValueError(f"`{key}` is kept for packs of {RESERVED[key]}; this hub reads packs of {known}")
         return data
+
+    @model_validator(mode="after")
+    def _speaks(self) -> PackKeys:
+        if self.protocol == "lorawan":
+            if self.lorawan is None:
+                raise ValueError("a pack of lorawan says how its device speaks it: `lorawan: {mac: 1.0.3, class: A}`")
+            if self.codec.format is not None:
+                raise ValueError("`codec.format` is the Sigfox operator's grammar: a pack of lorawan has a codec file")
+            return self
+        if self.lorawan is not None or self.tr005 is not None or self.labels:
+            raise ValueError("`lorawan`, `tr005` and `labels` are for packs of lorawan")
+        if any(message.ports for message in self.messages.values()):
+            raise ValueError("Sigfox has no ports: messages are told by `codec.message`")
+        if self.codec.format is not None and self.downlinks:
+            raise ValueError("`codec.format` encodes nothing: downlinks need a codec file")
+        return self
 
 
 class FormerKeys(Section):
@@ -222,7 +260,7 @@ class VectorKeys(Section):
     source: Slug = Field(description="A name of `sources`.")
     page: str = Field(default="", max_length=200, description="Where in it.")
     message: Slug | None = Field(default=None, description="The message it is.")
-    port: Port = Field(description="LoRaWAN port.")
+    port: Port | None = Field(default=None, description="LoRaWAN port; needed there, and only there.")
     bytes: Bytes = Field(description="The payload, hexadecimal in quotes.")
     time: Number | None = Field(default=None, description="Of the values, Unix seconds, where the payload says it.")
     readings: dict[MetricKey, bool | Number | str] | None = Field(

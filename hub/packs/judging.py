@@ -14,8 +14,8 @@ import msgspec
 
 from hub.errors import DecodeError
 from hub.model import Sample
-from hub.packs.decoding import read_answer
-from hub.packs.downlinks import bytes_of, checked
+from hub.packs.decoding import NO_PORT, answer_of, read_answer
+from hub.packs.downlinks import SIGFOX_DOWNLINK, bytes_of, checked
 from hub.packs.format import VectorKeys
 from hub.packs.reading import Pack, Vector
 from hub.payload import Codecs
@@ -65,9 +65,11 @@ async def _outcome(pack: Pack, codecs: Codecs, vector: Vector) -> Outcome:
 
 async def _told(pack: Pack, codecs: Codecs, keys: VectorKeys) -> str:
     given = checked(pack, str(keys.downlink), keys.given)
-    port, payload = bytes_of(await codecs.encode_downlink(pack.codec, given, keys.port))
-    if port != keys.port:
+    port, payload = bytes_of(await codecs.encode_downlink(pack.codec, given, keys.port or NO_PORT))
+    if keys.port is not None and port != keys.port:
         return f"port {port}, not {keys.port}"
+    if pack.keys.protocol == "sigfox" and len(payload) != SIGFOX_DOWNLINK:
+        return f"{len(payload)} bytes; a Sigfox downlink has {SIGFOX_DOWNLINK}"
     wanted = bytes.fromhex(keys.bytes)
     return "" if payload == wanted else f"{payload.hex()}, not {wanted.hex()}"
 
@@ -75,11 +77,12 @@ async def _told(pack: Pack, codecs: Codecs, keys: VectorKeys) -> str:
 async def _heard(pack: Pack, codecs: Codecs, keys: VectorKeys) -> str:
     received = 0.0 if any(former.ago is not None for former in keys.history) else None
     try:
-        answer = await codecs.decode_uplink(pack.codec, bytes.fromhex(keys.bytes), keys.port, received)
+        port = keys.port or NO_PORT
+        answer = await answer_of(pack, codecs, bytes.fromhex(keys.bytes), port, received)
         if keys.data is not None:
-            found = {"data": answer.get("data"), "message": read_answer(pack, keys.port, answer).message}
+            found = {"data": answer.get("data"), "message": read_answer(pack, port, answer).message}
             return _difference({"data": keys.data, "message": keys.message}, found)
-        reading = read_answer(pack, keys.port, answer, 0.0)
+        reading = read_answer(pack, port, answer, 0.0)
     except DecodeError as error:
         if keys.refused:
             return "" if error.reason == "codec-refused" else f"it fails instead of refusing: {error}"

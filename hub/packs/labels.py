@@ -4,20 +4,49 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from hub.packs.format import MAX_LABEL
 from hub.packs.reading import Pack
 
 
-def recognise(packs: Iterable[Pack], text: str) -> list[tuple[Pack, dict[str, str]]]:
-    """The packs one of whose patterns is the whole text, with the named parts it found (`dev_eui`, …)."""
-    if len(text) > MAX_LABEL:
-        return []
-    found = []
-    for pack in packs:
-        for pattern in pack.keys.labels:
-            match = re.fullmatch(pattern, text.strip())
-            if match:
-                found.append((pack, {name: part for name, part in match.groupdict().items() if part}))
-                break
-    return found
+class Sign(NamedTuple):
+    """What labels of one pack's devices look like. `vendor` and `profiles` are the halves of TR005's ProfileID, upper
+    case, "" and none where they are not known."""
+
+    pack: str
+    patterns: tuple[re.Pattern[str], ...]
+    vendor: str = ""
+    profiles: frozenset[str] = frozenset()
+
+
+class Recognised(NamedTuple):
+    """`packs`: those that the label is of, one if all is well; `parts`: what their pattern found in it (`dev_eui`,
+    `join_eui`, `app_key`); `perhaps`: packs of the same vendor, where the label says no more."""
+
+    packs: tuple[str, ...] = ()
+    parts: dict[str, str] = {}
+    perhaps: tuple[str, ...] = ()
+
+
+def sign_of(pack: Pack) -> Sign:
+    keys = pack.keys
+    tr005 = (keys.tr005.vendor.upper(), frozenset(map(str.upper, keys.tr005.profiles))) if keys.tr005 else ("", ())
+    return Sign(pack.name, tuple(map(re.compile, keys.labels)), tr005[0], frozenset(tr005[1]))
+
+
+def recognise(signs: Iterable[Sign], text: str, profile: str = "") -> Recognised:
+    """`text` is the label, and a pattern of a pack is the whole of it; `profile` is TR005's ProfileID, 8 digits in
+    upper case, or "". A pattern says more than a profile."""
+    text = text.strip() if len(text) <= MAX_LABEL else ""
+    by_pattern: dict[str, dict[str, str]] = {}
+    by_profile, by_vendor = list[str](), list[str]()
+    for sign in signs:
+        matches = (pattern.fullmatch(text) for pattern in sign.patterns if text)
+        if match := next((one for one in matches if one), None):
+            by_pattern[sign.pack] = {name: part for name, part in match.groupdict().items() if part}
+        if profile and sign.vendor == profile[:4]:
+            (by_profile if profile[4:] in sign.profiles else by_vendor).append(sign.pack)
+    if by_pattern:
+        return Recognised(tuple(by_pattern), next(iter(by_pattern.values())))
+    return Recognised(tuple(by_profile), perhaps=() if by_profile else tuple(by_vendor))

@@ -11,7 +11,7 @@ from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
 from hub.catalogue import METRICS
-from hub.config.model import Section
+from hub.config.kinds import Section
 from hub.config.positions import Finding, Path, Positions, by_place, quoted
 from hub.config.sentences import nearest, there_are
 from hub.config.validate import validate
@@ -20,6 +20,7 @@ from hub.model import Metric
 from hub.packs.format import NAME, PackKeys, VectorKeys
 from hub.payload.mapping import Field
 from hub.payload.messages import Codec
+from hub.sigfox.grammar import Grammar
 
 PACK, VECTORS = "pack.yaml", "vectors"
 MAX_FILE = 512 * 1024
@@ -39,8 +40,8 @@ class Vector:
 @dataclass(frozen=True, slots=True, repr=False)
 class Pack:
     """A pack that is whole and right, tested or not. `files` are its files by name relative to its folder; `digest` is
-    SHA-256 over all of them, in hex; `fields` (by path) is None where they are proposed from names; `metrics` are the
-    catalogue's and its own, by key."""
+    SHA-256 over all of them, in hex; `grammar` stands in place of the codec where the pack says one; `fields` (by path)
+    is None where they are proposed from names; `metrics` are the catalogue's and its own, by key."""
 
     name: str
     digest: str
@@ -50,6 +51,7 @@ class Pack:
     fields: Mapping[str, Field] | None
     metrics: Mapping[str, Metric]
     vectors: tuple[Vector, ...]
+    grammar: Grammar | None = None
 
     @property
     def own_metrics(self) -> tuple[Metric, ...]:
@@ -69,16 +71,17 @@ def read(folder: FilePath, name: str = "") -> Pack:
         reader.say(f"a pack is named vendor-model: small letters, digits and '-'; this is {quoted(name)}")
     keys = reader.pack()
     vectors = [one for file in reader.vector_files() for one in reader.vectors(file, keys)]
-    if keys is not None and keys.codec.file not in reader.files:
+    grammar = Grammar(keys.codec.format) if keys is not None and keys.codec.format is not None else None
+    if keys is not None and grammar is None and keys.codec.file not in reader.files:
         reader.found(PACK, Finding(("codec",), f"there is no file {quoted(keys.codec.file)} beside {PACK}"))
     problems = reader.problems()
     if problems or keys is None:
         raise ConfigError(problems)
     code = {file: text.decode() for file, text in reader.files.items() if file.endswith((".js", ".json"))}
-    source = code.pop(keys.codec.file)
+    source = code.pop(keys.codec.file) if grammar is None else ""
     return Pack(
         name=name, digest=digest(reader.files), files=reader.files, keys=keys, codec=Codec(source, code),
-        fields=_fields(keys), metrics={**METRICS, **_own(keys)}, vectors=tuple(vectors),
+        fields=_fields(keys), metrics={**METRICS, **_own(keys)}, vectors=tuple(vectors), grammar=grammar,
     )  # fmt: skip
 
 
@@ -279,6 +282,9 @@ def _ports(keys: PackKeys) -> Iterator[Finding]:
 
 def _strange(vector: VectorKeys, keys: PackKeys, at: Path) -> Iterator[Finding]:
     """Names in a vector that the pack does not have."""
+    if (vector.port is None) == (keys.protocol == "lorawan"):
+        wanted = "a vector of lorawan names its port" if vector.port is None else "Sigfox has no ports"
+        yield Finding((*at, "port") if vector.port is not None else at, wanted)
     metrics = {**METRICS, **keys.metrics}
     for option, known in (("source", keys.sources), ("message", keys.messages), ("downlink", keys.downlinks)):
         name = getattr(vector, option)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from hub.config.model import Section
+from hub.config.kinds import Section
 from hub.config.reference import default_of, kind_of
 from hub.config.shapes import options
 from hub.packs import format as keys
@@ -24,6 +24,8 @@ JavaScript, and vectors. A device uses one by [`pack:`](configuration.md) in the
 - The codec runs in a process that can do nothing but compute: 50 ms of processor time, 16 MB, no input or output. It
   may have the form of the LoRa Alliance's Payload Codec API (TS013-1.0.0), of The Things Network v2 or of
   ChirpStack v3.
+- A pack of Sigfox may say its payload in the operator's grammar instead (`codec.format`). There are no ports: its
+  codec is given port 1, and its downlinks have 8 bytes.
 - What a pack does not declare is not decoded: another port, another message. Such a frame is counted with its reason,
   and so is one that the codec refuses or spoils.
 - A value out of its metric's bounds, of another kind, or not a number gives no reading and is counted.
@@ -37,8 +39,8 @@ JavaScript, and vectors. A device uses one by [`pack:`](configuration.md) in the
 
 Reasons by which frames and leaves are counted: `no-pack`, `bad-pack`, `undeclared-port`, `undeclared-message`,
 `codec-refused` (the codec returned errors), `codec-error` (it threw), `codec-syntax`, `codec-time`, `codec-memory`,
-`codec-stack`, `codec-shape` (no object, too large or too deep), `codec-crash`; of single values: `codec-value` (not of
-the metric's kind), `implausible`, `undated`.
+`codec-stack`, `codec-shape` (no object, too large or too deep), `codec-crash`; `truncated`, `oversized` (by a
+`codec.format`); of single values: `codec-value` (not of the metric's kind), `implausible`, `undated`.
 """
 _PARTS: tuple[tuple[str, type[Section]], ...] = (
     ("pack.yaml", keys.PackKeys),
@@ -55,6 +57,7 @@ _PARTS: tuple[tuple[str, type[Section]], ...] = (
 )
 _KINDS: dict[tuple[type[Section], str], str] = {
     (keys.PackKeys, "period"): "duration",
+    (keys.CodecKeys, "format"): "text or nothing",
     (keys.PackKeys, "fields"): "`automatic`, or a list",
 }
 

@@ -10,9 +10,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from hub.errors import ConfigError, DecodeError
-from hub.model import PackFacts
-from hub.packs.decoding import Reading, message_at, read_answer
+from hub.model import Device, PackFacts
+from hub.packs.decoding import Reading, answer_of, message_at, read_answer
 from hub.packs.downlinks import bytes_of, checked
+from hub.packs.labels import Recognised, Sign, recognise, sign_of
 from hub.packs.library import Library
 from hub.packs.reading import Pack
 from hub.payload import Codecs
@@ -29,6 +30,7 @@ class Packs:
         self._read: dict[str, Pack | ConfigError] = {}
         self._reading = asyncio.Lock()
         self._missing: set[str] = set()
+        self._signs: list[Sign] | None = None
 
     async def expect(self, names: Set[str]) -> None:
         """Look whether the packs of these names are here, without reading them. `ilot check` refuses a configuration
@@ -83,7 +85,7 @@ class Packs:
         """Raises DecodeError with its reason, NotReady when there is no codec worker to be had."""
         pack = await self.get(name)
         message_at(pack, port)
-        answer = await self._codecs.decode_uplink(pack.codec, payload, port, received)
+        answer = await answer_of(pack, self._codecs, payload, port, received)
         return read_answer(pack, port, answer, received)
 
     async def encode(self, name: str, downlink: str, given: Mapping[str, float]) -> tuple[int, bytes]:
@@ -91,12 +93,32 @@ class Packs:
         pack = await self.get(name)
         return bytes_of(await self._codecs.encode_downlink(pack.codec, checked(pack, downlink, given)))
 
+    async def recognise(self, text: str, profile: str = "") -> Recognised:
+        """The pack whose label this is: see `hub.packs.labels`. Reads all packs at the first call."""
+        async with self._reading:
+            if self._signs is None:
+                self._signs = await asyncio.to_thread(self._look_at_all)
+        return recognise(self._signs, text, profile)
+
+    def _look_at_all(self) -> list[Sign]:
+        found = map(self._look, self._library.names())
+        return [sign_of(pack) for pack in found if isinstance(pack, Pack)]
+
+    async def names(self) -> list[str]:
+        """Every pack that is here, readable or not."""
+        return await asyncio.to_thread(self._library.names)
+
+    async def check_downlink(self, device: Device, downlink: str, given: Mapping[str, float]) -> None:
+        """Could `encode` be asked this? Raises DecodeError."""
+        checked(await self.get(device.pack), downlink, given)
+
 
 def facts_of(pack: Pack) -> PackFacts:
     """What an integration wants to know of a device's pack."""
     keys = pack.keys
     return PackFacts(
-        name=pack.name, version=keys.version, vendor=keys.vendor, models=keys.models, mac=keys.lorawan.mac,
-        listens=keys.lorawan.class_, period_s=keys.period.total_seconds() if keys.period else None,
+        name=pack.name, version=keys.version, vendor=keys.vendor, models=keys.models,
+        mac=keys.lorawan.mac if keys.lorawan else "", listens=keys.lorawan.class_ if keys.lorawan else "A",
+        period_s=keys.period.total_seconds() if keys.period else None,
         downlinks={name: tuple(downlink.fields) for name, downlink in keys.downlinks.items()},
     )  # fmt: skip

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hub.errors import ConfigError
-from hub.packs.labels import recognise
+from hub.packs.labels import Recognised, recognise, sign_of
 from hub.packs.reading import MAX_FILE, read
 
 from .packs_kit import CODEC, PACK, VECTORS
@@ -48,7 +48,7 @@ def test_the_digest_is_of_names_and_contents(made: Make) -> None:
     [
         (("vendor: Acme", "vendr: Acme"), "pack.yaml:3:1: 'vendr' is not an option of this pack; there are format,"),
         (("vendor: Acme", "vendor: [1]"), "pack.yaml:3:9: expected text"),
-        (("protocol: lorawan", "protocol: modbus"), "pack.yaml:8:11: expected lorawan; this is 'modbus'"),
+        (("protocol: lorawan", "protocol: modbus"), "pack.yaml:8:11: expected lorawan or sigfox; this is 'modbus'"),
         (("version: 1\n", "version: 0\n"), "pack.yaml:2:10: must be at least 1; this is 0"),
         (("metric: temperature,", "metric: temprature,"), "nor in `metrics` (did you mean temperature?)"),
         (("probe_2: {", "pressure: {"), "pack.yaml:15:3: the catalogue has 'pressure' already"),
@@ -61,6 +61,8 @@ def test_the_digest_is_of_names_and_contents(made: Make) -> None:
         (("(?P<dev_eui>[0-9A-F]{16})", "X"), "the pattern of a label names what it finds"),
         (("  data: {ports: [1]}", "  data: {ports: [1]}\n  more: {ports: [1]}"), "port 1 is that of 'data' already"),
         (("  data: {ports: [1]}", "  data: {ports: [1]}\n  more: {}"), "messages are told by their port here"),
+        (("lorawan: {mac: 1.0.4, class: C}\n", ""), "a pack of lorawan says how its device speaks it"),
+        (("protocol: lorawan\nlorawan: {mac: 1.0.4, class: C}\n", "protocol: sigfox\n"), "are for packs of lorawan"),
         (("licence: Apache-2.0\n", "licence: Apache-2.0\nregisters: []\n"), "`registers` is kept for packs of modbus"),
         (("licence: Apache-2.0\n", "licence: Apache-2.0\ncodec: {file: other.js}\n"), "there is no file 'other.js'"),
         (("licence: Apache-2.0\n", "licence: Apache-2.0\ncodec: {file: ../../x.js}\n"), "a file of the pack itself"),
@@ -120,10 +122,20 @@ def _without(folder: Path, file: str) -> Path:
 
 
 def test_a_label_is_recognised_by_its_pattern_and_only_whole(made: Make) -> None:
-    pack = read(made())
-    assert recognise([pack], " ACME 70B3D5A1B2C3D4E5 ") == [(pack, {"dev_eui": "70B3D5A1B2C3D4E5"})]
-    assert recognise([pack], "ACME 70B3D5A1B2C3D4E5 and more") == []
-    assert recognise([pack], "ACME 70B3D5A1B2C3D4E5" + " " * 600) == []
+    signs = [sign_of(read(made()))]
+    assert recognise(signs, " ACME 70B3D5A1B2C3D4E5 ") == Recognised(("acme-thermo",), {"dev_eui": "70B3D5A1B2C3D4E5"})
+    assert recognise(signs, "ACME 70B3D5A1B2C3D4E5 and more") == Recognised()
+    assert recognise(signs, "ACME 70B3D5A1B2C3D4E5" + " " * 600) == Recognised()
+
+
+def test_a_profile_of_tr005_names_the_pack_and_its_vendor_alone_those_it_may_be(made: Make) -> None:
+    numbered = PACK + 'tr005: {vendor: "01aB", profiles: ["0013", "0014"]}\n'
+    signs = [sign_of(read(made(pack_yaml=numbered))), sign_of(read(made("acme-other", pack_yaml=PACK)))]
+    assert recognise(signs, "", "01AB0014") == Recognised(("acme-thermo",))
+    assert recognise(signs, "", "01AB0015") == Recognised(perhaps=("acme-thermo",))
+    assert recognise(signs, "", "01280013") == Recognised()
+    (problem,) = problems(made(pack_yaml=PACK + "tr005: {vendor: 128}\n"))
+    assert "four hexadecimal digits" in problem or "text" in problem
 
 
 _LINES = [*PACK.splitlines(keepends=True), "  x: {", "- 1\n", "\t", "? a\n", '"', "!secret x\n", "null\n"]

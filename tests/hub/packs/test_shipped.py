@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hub.errors import DecodeError
-from hub.packs.decoding import Reading, message_at, read_answer
+from hub.packs.decoding import NO_PORT, Reading, answer_of, message_at, read_answer
 from hub.packs.judging import Verdict, judge
 from hub.packs.reading import Pack
 from hub.payload import Codecs
@@ -76,7 +76,7 @@ BATCH = 25
 
 def payloads(pack: Pack) -> st.SearchStrategy[list[tuple[int, bytes]]]:
     """What its vectors hold, cut, spoilt and prolonged, and bytes of no meaning; on their ports and on others."""
-    known = [(v.keys.port, bytes.fromhex(v.keys.bytes)) for v in pack.vectors if v.keys.downlink is None]
+    known = [(v.keys.port or NO_PORT, bytes.fromhex(v.keys.bytes)) for v in pack.vectors if v.keys.downlink is None]
     ports = st.one_of(st.sampled_from([port for port, _ in known]), st.integers(1, 223))
 
     def spoil(seed: int) -> tuple[int, bytes]:
@@ -113,7 +113,7 @@ async def _all(pack: Pack, codecs: Codecs, batch: list[tuple[int, bytes]]) -> li
 async def _one(pack: Pack, codecs: Codecs, port: int, payload: bytes) -> Reading | None:
     try:
         message_at(pack, port)
-        answer = await codecs.decode_uplink(pack.codec, payload, port, 1_800_000_000.0)
+        answer = await answer_of(pack, codecs, payload, port, 1_800_000_000.0)
         return read_answer(pack, port, answer, 1_800_000_000.0)
     except DecodeError as error:
         if error.reason in ("codec-time", "codec-memory", "codec-stack", "codec-crash"):

@@ -1,0 +1,127 @@
+"""Where the Sigfox operator's callbacks come in, and where hubs fetch them.
+
+    POST, PUT, GET  /sigfox/<kind>      the operator, with a callback's token; on a port of its own (`hub.sigfox.door`)
+    GET  /v1/sigfox                     a hub, by client certificate → {"frames": […], "more"}
+    POST /v1/sigfox                     a hub: {"done": [id, …], "downlinks": {device: {"id", "data", "until"}}}
+    GET  /v1/callbacks                  the operator of this backend → {"tokens": […], "waiting": […]}
+
+The operator's cloud trusts public certificate authorities only, and hubs trust the owner's alone: so the callbacks have
+a listener of their own, on this machine behind a reverse proxy, or with a certificate of a public authority.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import logging
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from backend.ingest import Ingest
+from backend.mailbox import Doors, Entry, Mailbox, Told, prepare
+from backend.worker import Worker
+from hub.errors import ConfigError, DecodeError
+from hub.sigfox import door
+from hub.sigfox.callback import Callback
+
+log = logging.getLogger(__name__)
+
+RATE = 200.0
+"""Callbacks a second, at most."""
+MAX_TOLD = 1 << 20
+
+
+class Listen(NamedTuple):
+    """Where callbacks are received. Raises ConfigError from `checked` when that would be in clear to the world."""
+
+    address: str
+    port: int
+    certificate: Path | None = None
+    key: Path | None = None
+
+    def checked(self) -> Listen:
+        try:
+            loopback = ipaddress.ip_address(self.address).is_loopback
+        except ValueError:
+            raise ConfigError(
+                f"{self.address[:80]!r} is no IP address: callbacks are received on one interface"
+            ) from None
+        if (self.certificate is None) != (self.key is None):
+            raise ConfigError("--callbacks-certificate and --callbacks-key belong together")
+        if self.certificate is None and not loopback:
+            raise ConfigError(
+                "without TLS the callbacks' tokens would travel in clear: give --callbacks-certificate and "
+                "--callbacks-key, or listen on 127.0.0.1 behind a reverse proxy on this machine"
+            )
+        return self
+
+
+@contextlib.asynccontextmanager
+async def receiving(given: Listen, worker: Worker) -> AsyncIterator[int]:
+    """Receive callbacks until the block is left; yields the port. Raises NotReady when it is not to be had."""
+    await worker.call(lambda ingest: prepare(ingest.storage.connection))
+    refused: Counter[str] = Counter()
+
+    async def authorise(user: str, secret: str) -> str | None:
+        return await worker.call(lambda ingest: Doors(ingest.storage.connection).find(user, secret))
+
+    async def take(token: str, callback: Callback) -> bytes | None:
+        def keep(ingest: Ingest) -> bytes | None:
+            return Mailbox(ingest.storage).take(token, callback, time.time())
+
+        return await worker.call(keep)
+
+    def counted(reason: str) -> None:
+        refused[reason] += 1
+        if refused[reason] == 1:  # once a reason: whoever knocks must not fill the log
+            log.warning("callbacks are refused (%s)", reason)
+
+    certificate, key = (str(path) if path is not None else "" for path in (given.certificate, given.key))
+    entry = door.Door(authorise, take, counted, rate=RATE)
+    async with door.serving(entry, given.address, given.port, await door.context(certificate, key)) as port:
+        yield port
+    if refused:
+        log.info("callbacks refused: %s", dict(refused))
+
+
+async def fetched(worker: Worker, hub: str) -> dict[str, Any]:
+    """What waits for a hub. Raises NotAdmitted."""
+
+    def look(ingest: Ingest) -> tuple[list[Entry], bool]:
+        ingest.admitted(hub)
+        prepare(ingest.storage.connection)
+        return Mailbox(ingest.storage).pending(hub)
+
+    entries, more = await worker.call(look)
+    return {"frames": [entry._asdict() for entry in entries], "more": more}
+
+
+async def told(worker: Worker, hub: str, body: bytes) -> dict[str, Any]:
+    """What a hub says of them. Raises NotAdmitted, DecodeError."""
+    try:
+        said = msgspec.json.decode(body, type=Told)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise DecodeError("bad-body", str(error)) from error
+
+    def write(ingest: Ingest) -> None:
+        ingest.admitted(hub)
+        prepare(ingest.storage.connection)
+        Mailbox(ingest.storage).told(hub, said, time.time())
+
+    await worker.call(write)
+    return {}
+
+
+async def overview(worker: Worker) -> dict[str, Any]:
+    """The tokens, and what waits."""
+
+    def look(ingest: Ingest) -> dict[str, Any]:
+        doors = Doors(ingest.storage.connection)
+        return {"tokens": doors.listed(), "waiting": doors.waiting()}
+
+    return await worker.call(look)

@@ -1,0 +1,125 @@
+"""`ilot backend inventory`: keys of devices for one hub, sealed to it and signed by the owner."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from backend.console import DIRECTORY, JSON, answers, say, show
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from backend.owner import Owner
+    from hub.labels.table import Fault
+    from hub.labels.wish import Wish
+
+_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+
+
+@click.command()
+@DIRECTORY
+@click.argument("table", type=_FILE)
+@click.option("--card", type=_FILE, required=True, help="The hub's card: `ilot inventory card` writes it there.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Write it to this file.")
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where the owner root lies. Default: DIRECTORY/root.",
+)
+@click.option("--dry-run", is_flag=True, help="Check the table and write nothing.")
+@JSON
+@answers
+def inventory(
+    directory: Path, table: Path, card: Path, out: Path, root: Path | None, dry_run: bool, as_json: bool
+) -> None:  # fmt: skip
+    """Seal the devices and keys of TABLE (CSV) to the hub of --card, signed by the owner.
+
+    Rows that name a place are added on the hub at once, the others wait there for their device. Only that hub opens the
+    file; `ilot device import` loads it there. Nothing is written while a row is wrong.
+    """
+    from backend import owner as owners
+    from backend.keyfiles import owner_root
+    from hub import inventory as inventories
+    from hub.errors import ConfigError
+    from hub.files import write_atomically
+    from hub.labels import Unreadable
+    from hub.labels.table import read_table
+
+    owner = owners.load(directory)
+    hub = inventories.read_card(card.read_bytes())
+    _enrolled(owner, hub.hub)
+    try:
+        read = read_table(table.read_bytes())
+    except Unreadable as error:
+        raise ConfigError(f"{table}: {error.detail}") from error
+    wishes, faults = _keyed(read.wishes)
+    faults = sorted([*read.faults, *faults], key=lambda fault: fault.line)
+    for column in read.ignored:
+        say(f"column {column!r} means nothing here and is left out")
+    for fault in faults:
+        say(f"{table}:{fault.line}: {fault.column + ': ' if fault.column else ''}{fault.en}")
+    facts = {"hub": hub.hub, "devices": len(wishes), "faults": msgspec.to_builtins(faults), "file": str(out)}
+    if faults:
+        say(f"{len(faults)} rows are wrong, nothing is written")
+        show(facts, as_json, [])
+        sys.exit(ConfigError.exit_code)
+    if not dry_run:
+        signer = owner_root(root or directory / "root", owner.settings.root)
+        now = time.time()
+        document = inventories.seal(
+            wishes, hub, signer, owner=owner.settings.owner, number=int(now * 1000), made=now
+        )  # fmt: skip
+        write_atomically(out, document)
+        say(f"{len(wishes)} devices for {hub.hub} are in {out}. On the hub: ilot device import {out.name}")
+        say("The table holds the keys in clear: delete it, or keep it as you keep the recovery key.")
+    show(facts, as_json, [f"{name}\t{value}" for name, value in facts.items() if name != "faults"])
+
+
+def _enrolled(owner: Owner, hub: str) -> None:
+    from backend.registry import Registry
+    from backend.schema import open_database
+    from hub.errors import ConfigError
+
+    connection = open_database(owner.database)
+    try:
+        found = Registry(connection).find(hub)
+    finally:
+        connection.close()
+    if found is None or found.revoked_at is not None:
+        state = "was revoked" if found is not None else "is not enrolled"
+        raise ConfigError(f"{hub} {state} here: its keys would go to nobody's hub. `ilot backend hubs` lists them")
+
+
+def _keyed(wishes: Sequence[Wish]) -> tuple[list[Wish], list[Fault]]:
+    """The devices as the hub is to know them, by their ids, and those that name neither key nor place."""
+    from hub.labels import Unreadable, read
+    from hub.labels.table import Fault
+    from hub.labels.wish import Wish
+
+    kept, faults = list[Wish](), list[Fault]()
+    for given in wishes:
+        try:
+            label = read(given.label) if given.label else None
+        except Unreadable as error:
+            faults.append(Fault(line=given.line, column="label", en=error.detail, fr=error.fr))
+            continue
+        wish = given
+        if label is not None:
+            wish = msgspec.structs.replace(
+                given, device=given.device or label.device, key=given.key or (label.key.hex() if label.key else ""),
+                settings={**label.settings, **given.settings},
+            )  # fmt: skip
+        if not wish.key and not wish.place:
+            faults.append(Fault(
+                line=wish.line, column="key", en="this row has neither a key nor a place: it says nothing",
+                fr="cette ligne n'a ni clé ni emplacement", device=wish.device,
+            ))  # fmt: skip
+        else:
+            kept.append(wish)
+    return kept, faults

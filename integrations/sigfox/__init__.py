@@ -1,0 +1,99 @@
+"""Sigfox: the operator's callbacks, received here where the operator reaches this building, or fetched from the
+owner's backend that received them.
+
+Nothing of the radio is spoken here: the operator's network hears the devices, checks who they are, and sends each
+message as an HTTP request. What is answered, and what of a message is kept, is the business of `intake`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hmac
+import socket
+from typing import TYPE_CHECKING
+
+import hub
+from hub.sigfox.callback import Callback
+from integrations.sigfox import decode
+from integrations.sigfox.metrics import METRICS
+from integrations.sigfox.settings import Config, DeviceSettings, Listen
+
+if TYPE_CHECKING:
+    from integrations.sigfox.intake import Intake
+
+__all__ = ["Config", "DeviceSettings", "probe", "register_decoders", "register_integrations", "run"]
+
+
+async def run(config: Config, session: hub.Session) -> None:
+    """Serve and fetch until cancelled. Raises NotReady when an address cannot be listened on or the backend is away,
+    AuthFailed when the backend refuses this hub."""
+    from integrations.sigfox.downlinks import Downlinks
+    from integrations.sigfox.fetching import Fetcher
+    from integrations.sigfox.intake import Intake
+
+    downlinks = Downlinks(session)
+    intake = Intake(session, downlinks)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(downlinks.run(), name=f"{session.name} downlinks")
+            if config.listen is not None:
+                tasks.create_task(_serve(config.listen, session, intake), name=f"{session.name} callbacks")
+            if config.backend is not None:
+                fetcher = Fetcher(config, session, intake, downlinks)
+                tasks.create_task(fetcher.run(alone=config.listen is None), name=f"{session.name} backend")
+    except BaseExceptionGroup as group:  # the supervisor judges one error, not a group
+        raise group.exceptions[0] from group.exceptions[0].__cause__
+
+
+async def _serve(given: Listen, session: hub.Session, intake: Intake) -> None:
+    from hub.sigfox import door  # aiohttp's server: only where callbacks are received
+
+    wanted, user = given.secret.get_secret_value().encode(), given.user.encode()
+
+    async def authorise(who: str, secret: str) -> str | None:
+        right = hmac.compare_digest(secret.encode("utf-8", "replace"), wanted)
+        right &= hmac.compare_digest(who.encode("utf-8", "replace"), user)
+        return session.name if right else None
+
+    async def take(who: str, callback: Callback) -> bytes | None:
+        return await intake.take(callback)
+
+    def counted(reason: str) -> None:
+        session.dropped("", hub.DecodeError(reason))
+
+    entry = door.Door(authorise, take, counted, rate=given.max_rate, header=given.header)
+    tls = await door.context(given.certificate, given.certificate_key)
+    async with door.serving(entry, given.address, given.port, tls) as port:
+        scheme = "https" if tls is not None else "http"
+        session.log.info("callbacks go to %s://%s:%d%s<kind>", scheme, given.address, port, door.PATH)
+        await asyncio.Event().wait()
+
+
+async def probe(config: Config) -> str:
+    """Can the address be listened on, or is it already? Raises NotReady. The backend is not asked: only a running hub
+    has the certificate for it."""
+    if config.listen is None:
+        return f"callbacks are fetched from {config.backend}, which is asked once the hub runs"
+    given = config.listen
+    with socket.socket(socket.AF_INET6 if ":" in given.address else socket.AF_INET, socket.SOCK_STREAM) as bound:
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind((given.address, given.port))
+            how = "free"
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                text = f"{given.address} port {given.port} cannot be listened on: {error.strerror}"
+                raise hub.NotReady(text) from error
+            how = "in use, by a running hub or something else"
+    return f"{given.address} port {given.port} is {how}"
+
+
+@hub.hookimpl
+def register_integrations(register: hub.Register) -> None:
+    register("sigfox", Config, run, device=DeviceSettings, metrics=METRICS, probe=probe)
+
+
+@hub.hookimpl
+def register_decoders(register: hub.RegisterDecoder) -> None:
+    register("sigfox", "sigfox", decode.decode, line=decode.line, explain=decode.explain)

@@ -1,0 +1,81 @@
+"""`ilot decode sigfox`: a callback → all that it says. Pure.
+
+A line is the callback's JSON as the operator sends it, with two keys more where wanted: `kind` (uplink by default) and
+`format`, the payload's grammar. Hexadecimal alone is the payload of an uplink: shown as it is.
+
+    {"device": "1D2F3", "time": 1760000000, "seqNumber": 7, "data": "00d22d", "format": "temp::int:16 hum::uint:8"}
+    → {"device": "sigfox:1D2F3", "kind": "uplink", "time": 1760000000, "seq": 7, "data": "00d22d",
+       "fields": {"temp": 210, "hum": 45}}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+import hub
+from hub.sigfox.callback import Callback, read
+from hub.sigfox.grammar import Grammar
+
+KIND = "sigfox"
+
+
+def line(said: dict[str, Any]) -> hub.Frame:
+    """One decoded JSON object → a frame."""
+    device = said.get("device")
+    return hub.Frame(
+        kind=KIND, address=str(device)[:64] if device else "", data={"callback": msgspec.json.encode(said)}
+    )
+
+
+def decode(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> hub.Decoded | None:
+    """The numbers, flags and texts of the payload by their names in the format. Raises DecodeError: as
+    `hub.sigfox.callback.read` and `Grammar.read`, `bad-format`."""
+    if "callback" not in frame.data:
+        return None
+    callback, grammar = _parts(frame)
+    said = grammar.read(callback.data) if grammar is not None else None
+    return hub.Decoded(
+        device=f"sigfox:{callback.device}", values=said.values if said is not None else {},
+        proof=hub.Proof("sigfox", callback.seq), skipped=tuple(why for _, why in said.skipped) if said else (),
+    )  # fmt: skip
+
+
+def explain(frame: hub.Frame, keys: Callable[[str], bytes | None]) -> Iterator[dict[str, Any]]:
+    """All that a callback says, as one object. Raises as `decode`."""
+    raw = msgspec.json.decode(frame.data["callback"], type=dict[str, Any])
+    if set(raw) == {"raw"}:
+        yield {"data": "".join(str(raw["raw"]).split()).lower()}
+        return
+    callback, grammar = _parts(frame)
+    told: dict[str, Any] = {
+        "device": f"sigfox:{callback.device}", "kind": callback.kind, "time": callback.time, "seq": callback.seq,
+        "data": callback.data.hex(), "ack": callback.waits or None, "rssi": callback.rssi, "snr": callback.snr,
+        "heard": dict(callback.heard), "link": callback.link, "battery": callback.battery,
+        "temperature": callback.temperature, "code": callback.code, "severity": callback.severity,
+        "info": callback.info,
+    }  # fmt: skip
+    if callback.position is not None:
+        place = callback.position
+        told["position"] = {"lat": place.latitude, "lng": place.longitude, "radius": place.accuracy}
+    if grammar is not None:
+        said = grammar.read(callback.data)
+        told["fields"] = said.values
+        told["skipped"] = dict(said.skipped)
+    yield {name: value for name, value in told.items() if value not in (None, "", {})}
+
+
+def _parts(frame: hub.Frame) -> tuple[Callback, Grammar | None]:
+    said = msgspec.json.decode(frame.data["callback"], type=dict[str, Any])
+    if set(said) == {"raw"}:
+        raise hub.DecodeError("not-a-callback", "bytes alone say nothing of their device: give the callback's JSON")
+    kind, form = said.pop("kind", "uplink"), said.pop("format", None)
+    if not isinstance(kind, str) or not isinstance(form, str | None):
+        raise hub.DecodeError("bad-format", "kind and format are texts")
+    try:
+        grammar = Grammar(form) if form else None
+    except ValueError as error:
+        raise hub.DecodeError("bad-format", str(error)) from error
+    return read(kind, said), grammar

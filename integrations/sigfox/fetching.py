@@ -1,0 +1,121 @@
+"""Callbacks that reached the owner's backend, fetched from there.
+
+    GET  {backend}/v1/sigfox        {"frames": [{"id", "kind", "fields", "answered"}, …], "more": bool}
+    POST {backend}/v1/sigfox        {"done": [id, …], "downlinks": {device: {"id", "data", "until"}}}
+
+The backend knows the hub by its client certificate, keeps a frame until it is done, and answers devices in the hub's
+stead with what the hub staged. A frame is done once it is durable here; told twice, it is a repetition.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+import hub
+from hub.sigfox.callback import read
+from integrations.sigfox.downlinks import Downlinks
+from integrations.sigfox.intake import Intake
+from integrations.sigfox.settings import Config
+
+AT_ONCE = 32
+"""Frames that are taken side by side, so that they share commits."""
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """One callback as the backend kept it; `answered` is the id of the downlink that it was answered with."""
+
+    id: int
+    kind: str
+    fields: dict[str, Any]
+    answered: str = ""
+
+
+class Batch(msgspec.Struct, frozen=True):
+    frames: tuple[Frame, ...] = ()
+    more: bool = False
+
+
+class Fetcher:
+    """Asks the backend again and again."""
+
+    def __init__(self, config: Config, session: hub.Session, intake: Intake, downlinks: Downlinks) -> None:
+        self._url = f"{str(config.backend).rstrip('/')}/v1/sigfox"
+        self._interval = config.interval
+        self._session, self._intake, self._downlinks = session, intake, downlinks
+        self._staged: dict[str, Any] = {}
+        self._away = ""
+
+    async def run(self, *, alone: bool) -> None:
+        """Until cancelled. `alone`: nothing else comes this way, so that a backend that is away is this plugin's
+        failure. Raises then NotReady; AuthFailed when the backend refuses this hub."""
+        async for _ in self._session.every(self._interval):
+            try:
+                while await self.turn():
+                    pass
+            except hub.NotReady as error:
+                if alone:
+                    raise
+                if str(error) != self._away:
+                    self._session.log.warning("callbacks are not fetched: %s", error)
+                self._away = str(error)
+                continue
+            if self._away:
+                self._session.log.info("callbacks are fetched from the backend again")
+            self._away = ""
+
+    async def turn(self) -> bool:
+        """One batch. Whether there is more."""
+        batch = self._read(await self._ask("GET"))
+        done: list[int] = []
+
+        async def one(frame: Frame) -> None:
+            try:
+                await self._take(frame)
+            except hub.NotReady as error:
+                self._session.log.debug("a fetched callback waits: %s", error)
+            else:
+                done.append(frame.id)
+
+        for at in range(0, len(batch.frames), AT_ONCE):
+            async with asyncio.TaskGroup() as tasks:
+                for frame in batch.frames[at : at + AT_ONCE]:
+                    tasks.create_task(one(frame))
+        staged = self._downlinks.staged(self._intake.standing())
+        if done or staged != self._staged:
+            body = msgspec.json.encode({"done": sorted(done), "downlinks": self._numbered(staged)})
+            await self._ask("POST", body)
+            self._staged = staged
+        return batch.more and bool(done)
+
+    async def _take(self, frame: Frame) -> None:
+        try:
+            callback = read(frame.kind, frame.fields)
+        except hub.DecodeError as error:  # the backend reads as this does: another release of it
+            self._session.dropped("", error)
+            return
+        known = self._intake.find(callback.device)
+        if frame.answered and known is not None:
+            self._downlinks.taken(known.device.id, frame.answered)
+        await self._intake.take(callback, answers=False)
+
+    def _numbered(self, staged: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """By the device's number as the operator knows it."""
+        return {device.partition(":")[2].upper().lstrip("0"): one for device, one in staged.items()}
+
+    async def _ask(self, method: str, body: bytes | None = None) -> bytes:
+        headers = {"Content-Type": "application/json"} if body else {}
+        reply = await self._session.http.request(method, self._url, headers=headers, body=body)
+        if reply.status in {401, 403}:
+            raise hub.AuthFailed(f"{self._url} refuses this hub ({reply.status}): its operator admits it again")
+        if reply.status != 200:
+            raise hub.NotReady(f"{self._url} answers {reply.status}: is this a backend that takes callbacks?")
+        return reply.body
+
+    def _read(self, body: bytes) -> Batch:
+        try:
+            return msgspec.json.decode(body, type=Batch)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise hub.NotReady(f"{self._url} answers what cannot be read: is this a backend?") from error

@@ -1,0 +1,191 @@
+"""A callback → reports of the hub, each message once.
+
+What was kept of a message is noted in the plugin's state in the very commit of its report: noted and handed over in one
+breath, with room for it made sure of before. So a kill leaves both or neither, and the operator's next try is a
+repetition, or the first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+import hub
+from hub.sigfox.callback import CARRY_DATA, Callback
+from integrations.sigfox import reading
+from integrations.sigfox.downlinks import Downlinks
+from integrations.sigfox.memory import DATA, LINK, LOST, PLACE, STATUS, Memory, most_for
+from integrations.sigfox.reading import Inline
+from integrations.sigfox.settings import DeviceSettings
+
+Key = tuple[str, int, int | None]
+
+
+class Known(NamedTuple):
+    """A configured device, and what its settings say."""
+
+    device: hub.Device
+    settings: DeviceSettings
+    inline: Inline | None
+
+
+class Intake:
+    """Takes the callbacks of one instance."""
+
+    def __init__(self, session: hub.Session, downlinks: Downlinks) -> None:
+        self._session, self._downlinks = session, downlinks
+        self._known: dict[str, Known] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._unsure: dict[Key, int] = {}  # messages handed over, and not durable as far as is known
+        self._handed = 0
+        self._silent: set[str] = set()  # devices of which the operator said that nothing comes any more
+        self._told: set[str] = set()
+
+    async def take(self, callback: Callback, *, answers: bool = True) -> bytes | None:
+        """Keep a callback; returning means that it is durable, or need not be. The 8 bytes for a device that waits for
+        an answer, where `answers`: the operator waits at this end.
+
+        Raises NotReady when it cannot be kept now; then nothing of it is noted, or it is not known to be durable."""
+        known = self.find(callback.device)
+        if known is None:
+            self._stranger(callback)
+            return None
+        name = known.device.id
+        async with self._turns.setdefault(name, asyncio.Lock()):
+            if callback.kind == "acknowledge":
+                if not await self._again(known, callback):
+                    self._downlinks.acknowledged(name, callback.code, callback.info)
+                return None
+            await self._keep(known, callback)
+        if not (answers and callback.waits):
+            return None
+        standing = bytes.fromhex(known.settings.downlink) or None
+        return self._downlinks.answer(name, (callback.time, callback.seq), standing)
+
+    def find(self, number: str) -> Known | None:
+        """The configured device with this number, however it is written there."""
+        device = self._session.devices.get(f"sigfox:{number}") or next(
+            (one for one in self._session.devices.all() if one.id.partition(":")[2].upper().lstrip("0") == number), None
+        )
+        if device is None:
+            return None
+        known = self._known.get(number)
+        if known is None or known.device != device:
+            settings = DeviceSettings.model_validate(device.settings)
+            known = self._known[number] = Known(device, settings, Inline(settings) if settings.format else None)
+        return known
+
+    def standing(self) -> dict[str, bytes]:
+        """The devices that are always answered, and with what; by id."""
+        found = {}
+        for device in self._session.devices.all():
+            known = self.find(device.id.partition(":")[2].upper().lstrip("0"))
+            if known is not None and known.settings.downlink:
+                found[device.id] = bytes.fromhex(known.settings.downlink)
+        return found
+
+    async def _keep(self, known: Known, callback: Callback) -> None:
+        name, key = known.device.id, (known.device.id, callback.time, callback.seq)
+        memory = Memory(self._session.state.get(name, b""))
+        kept = memory.kept(callback.time, callback.seq)
+        if kept is None:
+            self._session.dropped(name, hub.DecodeError("too-late", "replayed, or later than any retry"))
+            return
+        parts, reports = await self._reports(known, callback, kept)
+        if not parts:
+            if key in self._unsure:
+                raise hub.NotReady("this message is not known to be on the disk yet")
+            self._session.dropped(name, hub.DecodeError("repeat", "the operator sent it again"))
+            return
+        await self._session.emit(hub.Report(device=name, values={}))  # keeps nothing: waits until there is room
+        memory.keep(callback.time, callback.seq, parts, most_for(len(self._session.devices.all())))
+        self._handed += 1
+        mine = self._unsure[key] = self._handed
+        self._session.state.put(name, memory.packed())  # nothing is awaited from here to the last report
+        for report in reports[:-1]:
+            await self._session.emit(report)
+        await self._session.emit(reports[-1], durable=True)
+        # commits land in order: what was handed over before is durable too
+        self._unsure = {key: number for key, number in self._unsure.items() if number > mine}
+
+    async def _reports(self, known: Known, callback: Callback, kept: int) -> tuple[int, list[hub.Report]]:
+        """What of a callback was not kept yet: its parts and their reports. Raises NotReady when no codec is there."""
+        name, kind = known.device.id, callback.kind
+        parts, reports = 0, list[hub.Report]()
+        if kind in CARRY_DATA and not kept & DATA:
+            parts |= DATA | (LINK if kind == "advanced" else 0)
+            samples = await self._samples(known, callback)
+            reports += reading.data(name, callback, samples, self._returned(name))
+        elif kind == "advanced" and not kept & LINK:
+            parts |= LINK
+            reports.append(reading.heard(name, callback))
+        if kind == "status" and not kept & STATUS:
+            parts |= STATUS
+            reports.append(reading.status(name, callback))
+        if kind == "error" and not kept & LOST:
+            parts |= LOST
+            reports += self._error(name, callback)
+        position = reading.place(name, callback) if not kept & PLACE else None
+        if position is not None:
+            parts |= PLACE
+            reports.append(position)
+        return parts, reports or [hub.Report(device=name, values={})]
+
+    async def _samples(self, known: Known, callback: Callback) -> tuple[hub.Sample, ...]:
+        name = known.device.id
+        if known.inline is not None:
+            try:
+                values, skipped = known.inline.read(callback.data)
+            except hub.DecodeError as error:
+                self._session.dropped(name, error)
+                return ()
+            for reason in skipped:
+                self._session.dropped(name, hub.DecodeError(reason))
+            return (hub.Sample(values=values),)
+        if not known.device.pack:
+            self._session.dropped(name, hub.DecodeError("no-codec", "nothing says what its payload means"))
+            return ()
+        try:
+            return await self._session.decode(name, reading.PORT, callback.data, float(callback.time))
+        except hub.DecodeError:
+            return ()  # counted already
+
+    def _error(self, name: str, callback: Callback) -> list[hub.Report]:
+        """ERROR: nothing came for longer than the device type allows. WARN, which the operator gave up in 2021: a
+        station is away."""
+        self._session.dropped(name, hub.DecodeError(f"operator-{'silent' if callback.severity != 'WARN' else 'warns'}"))
+        if callback.severity == "WARN":
+            return []
+        if name not in self._silent:
+            self._session.log.warning("%s: the operator hears nothing from it any more", name)
+        self._silent.add(name)
+        return [reading.lost(name, callback)]
+
+    def _returned(self, name: str) -> reading.Values:
+        if name not in self._silent:
+            return {}
+        self._silent.discard(name)
+        self._session.log.info("%s: the operator hears it again", name)
+        return {"connectivity": True}
+
+    async def _again(self, known: Known, callback: Callback) -> bool:
+        """Whether this acknowledgement came before. In RAM: after a restart no downlink waits for one."""
+        key = f"{known.device.id} {callback.time} {callback.code}"
+        if key in self._told:
+            return True
+        if len(self._told) >= 4096:
+            self._told.clear()
+        self._told.add(key)
+        return False
+
+    def _stranger(self, callback: Callback) -> None:
+        self._session.dropped("", hub.DecodeError("not-admitted", f"sigfox:{callback.device} is not configured"))
+        evidence = {"callback": callback.kind, "remedy": "name it in the configuration, with a pack or its format"}
+        if callback.data:
+            evidence["bytes"] = str(len(callback.data))
+        self._session.found(
+            hub.Candidate(
+                id=f"sigfox:{callback.device}", integration=self._session.name, model="Sigfox",
+                signal=reading.signal(callback), evidence=evidence,
+            )
+        )  # fmt: skip
