@@ -1,27 +1,33 @@
-"""Modbus TCP, read only: meters, boilers and other plant through their register maps.
+"""Modbus TCP and RTU: meters, boilers and other plant through their register maps.
 
-One integration is one host, a server or a gateway; its devices (`modbus:<name>`) are units behind it. MODBUS
-Application Protocol V1.1b3 over MODBUS Messaging on TCP/IP V1.0b, function codes 1 to 4. No function that writes
-is ever sent.
+One integration is one host (a server or a gateway) or one serial line; its devices (`modbus:<name>`) are units behind
+it. MODBUS Application Protocol V1.1b3 over MODBUS Messaging on TCP/IP V1.0b or MODBUS over Serial Line V1.02. A
+function that writes is sent for a command and for nothing else.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import hub
 from integrations.modbus.patience import Roster
 from integrations.modbus.poll import Poller
 from integrations.modbus.settings import Config, DeviceSettings, Register
 
+if TYPE_CHECKING:
+    from integrations.modbus.asking import Asker
+
 __all__ = ["Config", "DeviceSettings", "Register", "probe", "register_integrations", "run"]
 
 
 async def run(config: Config, session: hub.Session) -> None:
-    """Poll every device of this plugin until cancelled. Raises NotReady when the host is away."""
-    from integrations.modbus.link import Link
+    """Poll every device of this plugin until cancelled. Raises NotReady when the host or the line is away."""
+    from integrations.modbus.writes import obey
 
-    async with Link(config) as link:
+    async with _asker(config, session) as link:
         roster = Roster()
         pollers: dict[str, asyncio.Task[None]] = {}
         try:
@@ -32,6 +38,7 @@ async def run(config: Config, session: hub.Session) -> None:
                         poller = Poller(device.id, config, session, link, roster)
                         pollers[device.id] = tasks.create_task(poller.run(), name=f"poll {device.id}")
 
+                tasks.create_task(obey(session, link), name="commands")
                 changes = session.devices.changes()
                 for device in session.devices.all():
                     poll(device)
@@ -48,8 +55,22 @@ async def probe(config: Config) -> str:
     """Connect, ask nothing. Raises NotReady when the host accepts no connection."""
     from integrations.modbus.link import Link
 
+    if config.bus:
+        return f"the line of bus {config.bus} is opened by the running hub: `ilot status` shows whether units answer"
     async with Link(config) as link:
         return f"{link.peer} accepts Modbus TCP connections"
+
+
+@asynccontextmanager
+async def _asker(config: Config, session: hub.Session) -> AsyncIterator[Asker]:
+    from integrations.modbus.link import Link
+    from integrations.modbus.rtu import SerialLine
+
+    if config.bus:
+        yield SerialLine(config, session.bus(config.bus))
+    else:
+        async with Link(config) as link:
+            yield link
 
 
 def _first(failures: BaseExceptionGroup[hub.NotReady]) -> BaseException:

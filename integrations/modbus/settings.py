@@ -1,4 +1,4 @@
-"""What the operator writes: one Modbus TCP host, and the register map of each device behind it."""
+"""What the operator writes: one Modbus host or serial line, and the register map of each device behind it."""
 
 from __future__ import annotations
 
@@ -29,9 +29,12 @@ MOST_BITS = 2000  # the same, §6.1 and §6.2
 
 
 class Config(hub.Config):
-    """One Modbus TCP server or gateway. Several hosts are several integrations of type `modbus`."""
+    """One Modbus TCP server or gateway, or one serial line. Several are several integrations of type `modbus`."""
 
-    host: Annotated[str, Field(min_length=1, max_length=253, description="Name or address of the server or gateway")]
+    host: Annotated[str, Field(max_length=253, description="Modbus TCP: name or address of the server or gateway")] = ""
+    bus: Annotated[
+        str, Field(max_length=32, description="Modbus RTU: the line, a name of `buses`, instead of host")
+    ] = ""
     port: Annotated[int, Field(ge=1, le=65535, description="TCP port")] = 502
     interval: Annotated[
         timedelta,
@@ -43,6 +46,12 @@ class Config(hub.Config):
     ] = timedelta(seconds=3)
     retries: Annotated[int, Field(ge=0, le=5, description="Further attempts when a device stays silent")] = 2
     max_rate: Annotated[float, Field(gt=0, le=1000, description="Requests per second, at most, on this host")] = 10.0
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Config:
+        if bool(self.host) == bool(self.bus):
+            raise ValueError("give either host (Modbus TCP) or bus (a serial line named in `buses`)")
+        return self
 
 
 class Register(hub.Config):

@@ -1,14 +1,45 @@
-/* A Modbus TCP server made of libmodbus, whose encoders know nothing of ours.
+/* A Modbus server made of libmodbus, whose encoders know nothing of ours: over TCP, or RTU on the serial line named.
  *
- * Prints its port, then serves one client at a time until it is killed. Unit 1 has the values below; unit 7 never
- * answers; unit 8 is away behind a gateway; unit 9 answers with a frame cut short. Any other has unit 1's values. */
+ * Prints its port (TCP) or "ready" (RTU), then serves one client at a time until it is killed. Unit 1 has the values
+ * below; unit 7 never answers; unit 8 is away behind a gateway; unit 9 answers with a frame cut short. Any other has unit
+ * 1's values. On a line it is unit 1 only. */
 #include <arpa/inet.h>
 #include <modbus.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-int main(void)
+static modbus_t *open_line(const char *name)
+{
+    modbus_t *ctx = modbus_new_rtu(name, 19200, 'E', 8, 1);
+    modbus_set_slave(ctx, 1);
+    return modbus_connect(ctx) < 0 ? NULL : ctx;
+}
+
+static int serve_line(const char *name, modbus_mapping_t *map)
+{
+    uint8_t query[MODBUS_RTU_MAX_ADU_LENGTH];
+    modbus_t *ctx = open_line(name);
+    if (ctx == NULL)
+        return 1;
+    printf("ready\n");
+    fflush(stdout);
+    for (;;) {
+        int length = modbus_receive(ctx, query);
+        if (length > 0)
+            modbus_reply(ctx, query, length, map);
+        else if (length == 0) {
+            /* It would take whatever follows another unit's question for that unit's answer, which a dead one never
+             * gives: start anew, as the silence between frames lets a real unit do. */
+            modbus_close(ctx);
+            modbus_free(ctx);
+            if ((ctx = open_line(name)) == NULL)
+                return 1;
+        }
+    }
+}
+
+int main(int argc, char **argv)
 {
     modbus_t *ctx = modbus_new_tcp("127.0.0.1", 0);
     modbus_mapping_t *map = modbus_mapping_new(16, 16, 16, 48);
@@ -32,6 +63,9 @@ int main(void)
     map->tab_bits[0] = 1;
     map->tab_bits[9] = 1;
     map->tab_input_bits[5] = 1;
+
+    if (argc > 1)
+        return serve_line(argv[1], map);
 
     int server = modbus_tcp_listen(ctx, 4);
     struct sockaddr_in name;

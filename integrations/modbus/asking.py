@@ -1,0 +1,130 @@
+"""One request at a time, at a polite pace, over whatever carries it.
+
+MODBUS Application Protocol V1.1b3. Reads are function codes 1 to 4; writes, which only a command asks for, are 5
+(one coil), 6 (one register) and 16 (several, or one where a device does not know 6).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
+
+from pymodbus.pdu import DecodePDU, ExceptionResponse, ModbusPDU
+from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest, WriteSingleCoilRequest
+from pymodbus.pdu.register_message import (
+    ReadHoldingRegistersRequest,
+    ReadInputRegistersRequest,
+    WriteMultipleRegistersRequest,
+    WriteSingleRegisterRequest,
+)
+
+import hub
+from integrations.modbus.faults import Refused, Silent
+from integrations.modbus.plan import Request
+from integrations.modbus.settings import BITS, Register
+
+_READS: dict[str, type[ModbusPDU]] = {
+    "coil": ReadCoilsRequest, "discrete": ReadDiscreteInputsRequest, "holding": ReadHoldingRegistersRequest,
+    "input": ReadInputRegistersRequest,
+}  # fmt: skip
+_ILLEGAL_FUNCTION = 1
+
+
+class Asker(ABC):
+    """What carries requests to the units of one host or line, and back. `max_rate` is in requests a second."""
+
+    peer: str
+    """What it speaks to, for people."""
+
+    def __init__(
+        self, max_rate: float, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        # pymodbus logs whole frames when it logs at all, and what it says is raised here in our words
+        logging.getLogger("pymodbus").setLevel(logging.CRITICAL + 1)
+        self._max_rate, self._sleep, self._monotonic = max_rate, sleep, monotonic
+        self._free_at = 0.0
+        self._turn = asyncio.Lock()  # first come, first served: a dead unit holds it for one time-out, not for all
+
+    @abstractmethod
+    async def _ask(self, pdu: ModbusPDU) -> ModbusPDU:
+        """The answer to one request of `pdu.dev_id`. Raises Silent (no answer), DecodeError (an answer that is none) or
+        NotReady (whatever carries it is lost)."""
+
+    async def read(self, unit: int, request: Request, *, attempts: int = 1) -> list[int]:
+        """The words of one request: registers as 0..65535, bits as 0 or 1, exactly `request.count` of them.
+
+        Raises Silent (no answer after `attempts`), Refused (an exception response), DecodeError (an answer that
+        is none) or NotReady (the connection is lost).
+        """
+        kind = _READS[request.table]
+        for left in reversed(range(attempts)):
+            try:
+                answer = await self._paced(kind(address=request.address, count=request.count, dev_id=unit))
+            except Silent:
+                if not left:
+                    raise
+            else:
+                return _words(request, answer)
+        raise ValueError("attempts must be 1 or more")
+
+    async def write(self, unit: int, register: Register, words: Sequence[int]) -> None:
+        """Write one register of the map, once: what stays without an answer may have been written. Raises as `read`."""
+        try:
+            await self._write(_writing(unit, register, words), register)
+        except Refused as error:
+            if error.code != _ILLEGAL_FUNCTION or register.table in BITS or len(words) > 1:
+                raise
+            several = WriteMultipleRegistersRequest(address=register.address, registers=[*words], dev_id=unit)
+            await self._write(several, register)  # some devices know the one for several only
+
+    async def _write(self, pdu: ModbusPDU, register: Register) -> None:
+        answer = await self._paced(pdu)
+        what = f"{register.table} {register.address} ({register.metric})"
+        if isinstance(answer, ExceptionResponse):
+            raise Refused(answer.exception_code, what)
+        if answer.isError() or answer.function_code != pdu.function_code or answer.address != pdu.address:
+            raise hub.DecodeError("bad-answer", f"{what}: not an answer to what was asked")
+
+    async def _paced(self, pdu: ModbusPDU) -> ModbusPDU:
+        async with self._turn:
+            wait = self._free_at - self._monotonic()
+            if wait > 0:
+                await self._sleep(wait)
+            self._free_at = self._monotonic() + 1 / self._max_rate
+            return await self._ask(pdu)
+
+
+class Unreadable(ModbusPDU):
+    """Stands for an answer that no PDU class could read."""
+
+
+class Decoder(DecodePDU):
+    """pymodbus raises into the event loop on an unreadable answer, which logs a traceback and breaks the
+    connection for all units; here it is an answer like another, and whoever asked refuses it."""
+
+    def decode(self, frame: bytes) -> ModbusPDU:
+        return super().decode(frame) or Unreadable()
+
+
+def _writing(unit: int, register: Register, words: Sequence[int]) -> ModbusPDU:
+    if register.table in BITS:
+        return WriteSingleCoilRequest(address=register.address, bits=[bool(words[0])], dev_id=unit)
+    if len(words) == 1:
+        return WriteSingleRegisterRequest(address=register.address, registers=[*words], dev_id=unit)
+    return WriteMultipleRegistersRequest(address=register.address, registers=[*words], dev_id=unit)
+
+
+def _words(request: Request, response: ModbusPDU) -> list[int]:
+    if isinstance(response, ExceptionResponse):
+        raise Refused(response.exception_code, request)
+    if response.isError() or response.function_code != _READS[request.table].function_code:
+        raise hub.DecodeError("bad-answer", f"{request}: not an answer to what was asked")
+    words = [int(word) for word in (response.bits if request.table in BITS else response.registers)]
+    spare = 7 if request.table in BITS else 0  # bits come in whole bytes
+    if not request.count <= len(words) <= request.count + spare:
+        raise hub.DecodeError("truncated", f"{request}: {request.count} asked, {len(words)} came")
+    return words[: request.count]

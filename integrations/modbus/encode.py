@@ -1,0 +1,57 @@
+"""A value -> register words: `decode` backwards. Pure."""
+
+from __future__ import annotations
+
+import math
+import struct
+from decimal import Decimal
+
+import hub
+from integrations.modbus.decode import Value
+from integrations.modbus.settings import FLOATS, Register
+
+
+def encode(register: Register, value: Value) -> list[int]:
+    """The words that make `value`, in the metric's unit, stand in the device.
+
+    Raises DecodeError: `not-writable` where the map cannot say how, `does-not-fit` where no words mean this value.
+    """
+    if register.table in ("input", "discrete"):
+        raise hub.DecodeError("not-writable", f"{register.metric}: table {register.table} is read-only by definition")
+    if register.mask is not None:
+        raise hub.DecodeError("not-writable", f"{register.metric}: bits within a register are not written")
+    if register.type == "string":
+        raise hub.DecodeError("not-writable", f"{register.metric}: texts are not written")
+    if register.type == "bool":
+        return [int(bool(value))]
+    if isinstance(value, bool | str):
+        raise hub.DecodeError("does-not-fit", f"{register.metric} is a number")
+    data = _float(register, value) if register.type in FLOATS else _integer(register, value)
+    words = [int.from_bytes(data[at : at + 2], register.byte_order) for at in range(0, len(data), 2)]
+    return words if register.word_order == "big" else words[::-1]
+
+
+def writable(register: Register) -> bool:
+    """Could a command write it at all?"""
+    return register.table in ("holding", "coil") and register.mask is None and register.type != "string"
+
+
+def _float(register: Register, value: float) -> bytes:
+    try:
+        return struct.pack(FLOATS[register.type], (value - register.offset) / register.scale)
+    except OverflowError:
+        raise hub.DecodeError("does-not-fit", f"{register.metric}: {value:g} does not fit {register.type}") from None
+
+
+def _integer(register: Register, value: float) -> bytes:
+    if not math.isfinite(value):
+        raise hub.DecodeError("does-not-fit", f"{register.metric}: {value:g} does not fit {register.type}")
+    exact = (Decimal(repr(value)) - Decimal(repr(register.offset))) / Decimal(repr(register.scale))
+    raw, size = int(exact.to_integral_value()), 2 * register.size
+    signed = register.type.startswith("int")
+    if any(raw == invalid for invalid in register.invalid):
+        raise hub.DecodeError("does-not-fit", f"{register.metric}: {value:g} is what the device says for no value")
+    try:
+        return raw.to_bytes(size, "big", signed=signed)
+    except OverflowError:
+        raise hub.DecodeError("does-not-fit", f"{register.metric}: {value:g} does not fit {register.type}") from None

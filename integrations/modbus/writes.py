@@ -1,0 +1,55 @@
+"""Commands: one register written on purpose, then read back."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+import hub
+from integrations.modbus.asking import Asker
+from integrations.modbus.decode import Value, decode
+from integrations.modbus.encode import encode
+from integrations.modbus.faults import Silent
+from integrations.modbus.plan import Request
+from integrations.modbus.settings import DeviceSettings, Register
+
+
+async def obey(session: hub.Session, link: Asker) -> None:
+    """Carry out this plugin's commands until cancelled. Raises NotReady when what carries them is lost."""
+    async for command in session.commands:
+        try:
+            state, detail = await _one(command, session, link)
+        except hub.NotReady as error:
+            session.commands.answer(command, "failed", f"{error}: it may have been written, look at the device")
+            raise
+        session.commands.answer(command, state, detail)
+
+
+async def _one(command: hub.Command, session: hub.Session, link: Asker) -> tuple[str, str]:
+    device = session.devices.get(command.device)
+    try:
+        settings = DeviceSettings.model_validate(device.settings if device else {})
+    except ValidationError:
+        return "failed", "the device's settings are wrong: `ilot check` shows where"
+    register = next((one for one in settings.registers if one.metric == command.metric), None)
+    if register is None:
+        return "failed", f"{command.metric!r} is not in the device's register map"
+    if command.value is None:
+        return "failed", "a Modbus register cannot be let go: it keeps its last value"
+    try:
+        words = encode(register, command.value)
+        await link.write(settings.unit, register, words)
+        session.commands.answer(command, "sent")
+        stands = await _read_back(link, settings.unit, register)
+    except Silent as error:
+        return "failed", f"{error}: it may have been written, look at the device"
+    except hub.DecodeError as error:
+        session.dropped(command.device, error)
+        return "failed", error.detail
+    if stands != decode(register, words):
+        return "failed", f"written, and the device answered; it reads back as {stands}"
+    return "done", ""
+
+
+async def _read_back(link: Asker, unit: int, register: Register) -> Value | None:
+    request = Request(register.table, register.address, register.size, (register,))
+    return decode(register, await link.read(unit, request, attempts=2))
