@@ -19,17 +19,23 @@ import msgspec
 from hub import control, enrolment, keys
 from hub.admission.quarantine import Quarantine
 from hub.admission.replay import ReplayWindows
+from hub.adoption import Service, adopting, join, memory
 from hub.buffer import Buffer
 from hub.buffer.stream import Durable
+from hub.buses import Buses, BusOptions
 from hub.catalogue import METRICS
 from hub.clock import SystemClock
+from hub.commands import Desk
 from hub.config import lastgood
+from hub.config.build import strategies
+from hub.config.devices import Bus
 from hub.config.load import Loaded
 from hub.counts import Counts
 from hub.dating import Dating
 from hub.devices import Devices
 from hub.egress import Egress, EgressHttp
 from hub.errors import HubError, StorageError
+from hub.exporting import LiveView
 from hub.following import Following
 from hub.gather import Gatherer
 from hub.installed import installed_models
@@ -37,6 +43,7 @@ from hub.keeper import Keeper
 from hub.link import Carrier, Link
 from hub.live import Live
 from hub.mirror import Mirror, Stick
+from hub.model import Strategy
 from hub.overview import Overview, Room
 from hub.packs import Library, Packs
 from hub.patience import once_the_disk_works
@@ -45,6 +52,7 @@ from hub.places import Places
 from hub.plan import Planner
 from hub.plugins import Plugins, declared_hosts
 from hub.privacy import Privacy
+from hub.pulse import Pulses
 from hub.registry import Registry
 from hub.rekey import Rekey
 from hub.renewal import Renewal
@@ -53,6 +61,7 @@ from hub.sizes import buffer_config
 from hub.state import StateDir, state_of
 from hub.store import Store
 from hub.trust import Trust
+from hub.writing import Writing
 
 _log = logging.getLogger("hub")
 
@@ -105,7 +114,7 @@ class Hub:
         self, *, name: str, clock: SystemClock, store: Store, buffer: Buffer, link: Link, devices: Devices,
         places: Places, live: Live, pipeline: Pipeline, plugins: Plugins, overview: Overview, state: StateDir,
         http: EgressHttp, keeper: Keeper, mirror: Mirror, rekey: Rekey, following: Following, renewal: Renewal,
-        packs: Packs, dating: Dating,
+        packs: Packs, dating: Dating, desk: Desk, buses: Buses, writing: Writing, adoption: Service,
     ) -> None:  # fmt: skip
         self.facts = {"hub": name, "state_dir": str(state.path), "socket": str(state.socket)}
         self._clock = clock
@@ -127,6 +136,10 @@ class Hub:
         self._renewal = renewal
         self._packs = packs
         self._dating = dating
+        self._desk = desk
+        self._buses = buses
+        self._writing = writing
+        self._adoption = adoption
 
     @classmethod
     async def build(
@@ -138,6 +151,7 @@ class Hub:
         store = await once_the_disk_works(lambda: Store.open(state.store, hub_keys.store_key), clock.sleep)
         replaced = await once_the_disk_works(store.replaced, clock.sleep)
         rekeyed = await once_the_disk_works(store.keys, clock.sleep)
+        roll = await once_the_disk_works(lambda: memory.load(store), clock.sleep)
         options, sizes = loaded.config.buffer, buffer_config(loaded.config.buffer)
         buffer = await once_the_disk_works(lambda: asyncio.to_thread(
             Buffer.open, state.buffer, hub=enrolled.hub, identity=hub_keys.identity, store_key=hub_keys.store_key,
@@ -145,16 +159,19 @@ class Hub:
         ), clock.sleep)  # fmt: skip
         dating = Dating(clock, buffer)
 
-        devices = Devices(loaded.devices, replaced, rekeyed)
-        places = Places(loaded.places)
+        models = installed_models(registry, state.path / "cache")
+        joined = join(roll, loaded, replaced, models)
+        devices = Devices([*loaded.devices, *joined.devices], replaced, rekeyed)
+        places = Places([*loaded.places, *joined.places])
         counts, live, quarantine = Counts(), Live(), Quarantine()
         replay = ReplayWindows(buffer.local, buffer.put_local)
+        pulses = Pulses(buffer.local, buffer.put_local, counts.add)
         protected = {instance.name for instance in loaded.integrations if instance.perimeter}
         metrics = dict(METRICS)
         planner = Planner(
             metrics=metrics, place=places.get, live=live, replay=replay,
             privacy=Privacy({name: zone.personal for name, zone in loaded.config.zones.items()}),
-            protected=protected.__contains__,
+            protected=protected.__contains__, levels=_levels(loaded), pulses=pulses,
         )  # fmt: skip
         pipeline = Pipeline(
             device=devices.get, planner=planner, replay=replay, quarantine=quarantine, buffer=buffer, clock=clock,
@@ -166,9 +183,19 @@ class Hub:
         )  # fmt: skip
         http = egress.http()
         packs = Packs(Library(state.packs))
-        await packs.expect({device.pack for device in loaded.devices if device.pack})
-        core = Core(pipeline, planner, devices, buffer, clock, counts, http, registry.decoders, packs)
+        await packs.expect({device.pack for device in devices if device.pack})
+        desk = Desk(
+            store, devices, clock, counts, metric=planner.metric, last=live.value, downlink=packs.check_downlink
+        )  # fmt: skip
+        await once_the_disk_works(desk.load, clock.sleep)
+        buses = Buses({name: _bus(bus) for name, bus in loaded.config.buses.items()})
+        core = Core(pipeline, planner, devices, buffer, clock, counts, http, registry.decoders, packs, desk, buses)
         plugins = Plugins(loaded.integrations, registry, core, clock)
+        for exporter in loaded.exporters:
+            plugins.export(exporter, lambda name, ready: LiveView(
+                name, enrolled.hub, ready, live=live, devices=devices, places=places, planner=planner, buffer=buffer,
+                clock=clock,
+            ))  # fmt: skip
         carriers = [Carrier(u.name, u.config, registry.uplink(u.name).run) for u in loaded.uplinks]
 
         def adopt(newer: Trust) -> None:
@@ -199,6 +226,11 @@ class Hub:
         mirror = Mirror(
             Stick(stick, enrolled.hub, state.buffer) if stick else None, buffer=buffer, clock=clock,
         )  # fmt: skip
+        adoption = adopting(
+            store=store, roll=roll, joined=joined, loaded=loaded, models=models, devices=devices, places=places,
+            packs=packs, pipeline=pipeline, quarantine=quarantine, live=live, counts=counts, health=plugins.health,
+            clock=clock, changed=keeper.changed, enrolled=(enrolled.hub, enrolled.root), hub_keys=hub_keys,
+        )  # fmt: skip
         metrics.update(registry.metrics())  # of the plugins loaded by now: those that run
         overview = Overview(
             hub=enrolled.hub, clock=clock, pipeline=pipeline, planner=planner, buffer=buffer, link=link, live=live,
@@ -206,13 +238,15 @@ class Hub:
             problems=problems, room=Room(
                 state.buffer, sizes.max_bytes - sizes.reserve_bytes, options.autonomy_warning.total_seconds()
             ),
+            standing=adoption.standing,
         )  # fmt: skip
         return cls(
             name=enrolled.hub, clock=clock, store=store, buffer=buffer, link=link, devices=devices, places=places,
             live=live, pipeline=pipeline, plugins=plugins, overview=overview, state=state,
             http=http, keeper=keeper, mirror=mirror,
             rekey=Rekey(store, devices, pipeline, quarantine, clock, keeper.changed), following=following,
-            renewal=renewal, packs=packs, dating=dating,
+            renewal=renewal, packs=packs, dating=dating, desk=desk, buses=buses, writing=Writing(desk, planner.metric),
+            adoption=adoption,
         )  # fmt: skip
 
     async def run(self, drain_s: float, ready: Callable[[], None]) -> dict[str, Any]:
@@ -229,7 +263,7 @@ class Hub:
                     group.create_task(work)
                     for work in (
                         self._link.run(), self._dating.run(), self._keeper.run(), self._mirror.run(),
-                        self._following.run(), self._renewal.run(),
+                        self._following.run(), self._renewal.run(), self._desk.run(), self._adoption.run(),
                     )
                 ]  # fmt: skip
                 plugins = [group.create_task(supervisor.run()) for supervisor in self._plugins.starts]
@@ -262,6 +296,9 @@ class Hub:
             error = f"readings in memory could not be written: {failed}"
             _log.error("%s", error)
         await self._http.close()
+        await self._buses.close()
+        await self._desk.flush()
+        await self._adoption.flush()
         await self._store.close()
         return error
 
@@ -273,7 +310,8 @@ class Hub:
         async def status(arguments: dict[str, Any]) -> Any:
             others: dict[str, Answers] = {
                 "backup": self._keeper, "mirror": self._mirror, "trust": self._following, "certificate": self._renewal,
-                "clock": self._dating, "packs": self._packs,
+                "clock": self._dating, "packs": self._packs, "writes": self._writing,
+                "devices": self._adoption,
             }  # fmt: skip
             answer = self._overview.status()
             said = [sentence for other in others.values() for sentence in other.complaints()]
@@ -295,7 +333,7 @@ class Hub:
 
         return {
             "status": status, "pulse": pulse, "devices": devices, "device.replace": self._replace,
-            "device.key": self._rekey.call, "backup": backup,
+            "device.key": self._rekey.call, "backup": backup, **self._writing.calls(), **self._adoption.calls(),
         }  # fmt: skip
 
     async def _replace(self, arguments: dict[str, Any]) -> Any:
@@ -312,6 +350,18 @@ class Hub:
             self._live.forget(old)
             _log.info("a device was replaced by another; `ilot devices` shows it")
         return {"device": new, "place": successor.place, "zone": place.zone if place else "", "replaced": old}
+
+
+def _levels(loaded: Loaded) -> Callable[[str], tuple[dict[str, Strategy], ...]]:
+    """The report strategies above a device's own: the hub's, then its integration's."""
+    whole = strategies(loaded.config.report)
+    of = {instance.name: instance.report for instance in loaded.integrations}
+    return lambda integration: (whole, of.get(integration, {}))
+
+
+def _bus(bus: Bus) -> BusOptions:
+    quiet = None if bus.quiet is None else bus.quiet.total_seconds()
+    return BusOptions(bus.port, bus.baudrate, bus.bits, bus.parity, quiet)
 
 
 async def _cancel(tasks: list[asyncio.Task[None]], seconds: float) -> None:

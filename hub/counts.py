@@ -24,6 +24,9 @@ class Counts:
             known = self._counts.get(key)
         self._counts[key] = (known or 0) + n
 
+    def of(self, event: str, subject: str) -> int:
+        return self._counts.get((event, subject), 0)
+
     def total(self, event: str) -> int:
         return sum(n for (name, _), n in self._counts.items() if name == event)
 

@@ -1,8 +1,8 @@
 """The devices this hub admits, by id, and the replacements made on site.
 
-Configuration is admission: what the file or the store names is known. `ilot device replace OLD NEW` lets NEW
-stand where OLD stood: place, series, settings and rules stay, only the hardware's id changes. The file may go on
-naming OLD; the replacement, kept in the store, says who stands there today.
+Configuration is admission, and so is adoption: what the file or the store names is known. `ilot device replace OLD
+NEW` lets NEW stand where OLD stood: place, series, settings and rules stay, only the hardware's id changes. The file
+may go on naming OLD; the replacement, kept in the store, says who stands there today.
 """
 
 from __future__ import annotations
@@ -75,6 +75,32 @@ class Devices:
     def put(self, device: Device) -> None:
         """Add or change one; the integration's `changes()` yields it."""
         self._devices[device.id] = device
+        self._tell(device)
+
+    def adopt(self, device: Device) -> None:
+        """Add or change one that a command adopted; what is said of its key there counts as configured."""
+        self._configured[device.id] = device.key
+        self.put(device)
+
+    def remove(self, device: str) -> Device:
+        """Admit it no longer; the integration's `changes()` yields it, and `get` knows it no more. Raises KeyError."""
+        known = self._devices.pop(device)
+        self._configured.pop(device, None)
+        for former in self.line_of(device)[:-1]:
+            del self.replaced[former]
+        self._tell(known)
+        return known
+
+    def line_of(self, device: str) -> list[str]:
+        """Who stood where this device stands, the first first, and itself at the end. The first is the one that the
+        configuration, or an adoption, names."""
+        before = {new: old for old, (new, _) in self.replaced.items()}
+        line = [device]
+        while (former := before.get(line[0])) is not None and former not in line:
+            line.insert(0, former)
+        return line
+
+    def _tell(self, device: Device) -> None:
         for queue in self._listeners.get(device.integration, ()):
             queue.put_nowait(device)
 
@@ -103,7 +129,8 @@ class Devices:
         return successor
 
     async def changes(self, integration: str) -> AsyncIterator[Device]:
-        """Each device of one integration that is added or changed from now on."""
+        """Each device of one integration that is added, changed or removed from now on; of one that was removed, `get`
+        says None."""
         queue: asyncio.Queue[Device] = asyncio.Queue()
         listeners = self._listeners.setdefault(integration, set())
         listeners.add(queue)

@@ -13,6 +13,10 @@ class Places:
     def __init__(self, places: Iterable[Place] = ()) -> None:
         self._places = {place.id: place for place in places}
 
+    def put(self, place: Place) -> None:
+        """Add one that a command made."""
+        self._places[place.id] = place
+
     def get(self, place: str) -> Place | None:
         return self._places.get(place)
 

@@ -76,6 +76,16 @@ class Commands(Protocol):
         plugin took and did not answer fails when the plugin stops, unless it is queued: then it comes again."""
         ...
 
+    def wanted(self, command: Command) -> bool:
+        """Is it still to be done? False once it has ended: it expired, or all writes were stopped. For a plugin that
+        lets commands wait, to ask before each leaves."""
+        ...
+
+    def offer(self, *acts: str) -> None:
+        """What this plugin's devices can be asked beside writing a metric and their pack's downlinks, by name
+        (`rejoin`), while it takes commands. Such a command has the name as its metric, and `values` are empty."""
+        ...
+
 
 class Turn(Protocol):
     """A field bus in one plugin's hands for a while."""

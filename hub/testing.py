@@ -128,10 +128,13 @@ class FakeHttp:
 
 
 class FakeCommands:
-    """`give` one, as if somebody had ordered it; `answers` are what the plugin said: (id, state, detail)."""
+    """`give` one, as if somebody had ordered it; `answers` are what the plugin said: (id, state, detail). `ended` are
+    the ids of those that are no longer wanted, `offered` what it offers."""
 
     def __init__(self) -> None:
         self.answers: list[tuple[str, str, str]] = []
+        self.ended: set[str] = set()
+        self.offered: tuple[str, ...] = ()
         self._given: asyncio.Queue[Command] = asyncio.Queue()
 
     def give(self, command: Command) -> None:
@@ -143,6 +146,12 @@ class FakeCommands:
 
     def answer(self, command: Command, state: str, detail: str = "") -> None:
         self.answers.append((command.id, state, detail))
+
+    def wanted(self, command: Command) -> bool:
+        return command.id not in self.ended
+
+    def offer(self, *acts: str) -> None:
+        self.offered = acts
 
 
 class FakeView:

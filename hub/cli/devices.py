@@ -1,4 +1,4 @@
-"""`ilot devices` and `ilot device replace OLD NEW`."""
+"""`ilot devices`, and `ilot device replace` and `key`; adding and removing is `hub.cli.adopt`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from hub.cli import output
+from hub.cli import adopt, output
 from hub.control import call
 from hub.state import state_of
 
@@ -25,21 +25,27 @@ def devices(config: Path, state_dir: Path | None, json: bool) -> None:
         output.data(answer)
         return
     output.table(
-        ("device", "place", "zone", "model", "integration", "last seen", "heard by (dBm)"),
+        ("device", "place", "zone", "model", "integration", "state", "last seen", "heard by (dBm)"),
         [
             (
-                d["id"], d["place"], d["zone"], d["model"], d["integration"], _ago(d["last_seen_s"]),
+                d["id"], d["place"], d["zone"], d["model"], d["integration"], d["state"], _ago(d["last_seen_s"]),
                 " ".join(f"{source} {rssi}" for source, rssi in d["heard"].items()),
             )
             for d in answer["devices"]
         ],
     )  # fmt: skip
+    troubled = [(d["id"], d["en"]) for d in answer["devices"] if d["state"] == "trouble"]
+    if troubled:
+        click.echo()
+        output.table(("in trouble", "why"), troubled)
     if answer["quarantine"]:
         click.echo()
         output.table(
             ("not admitted, or refused", "model", "why", "times"),
             [(q["id"], q["model"], q["reason"], q["count"]) for q in answer["quarantine"]],
         )
+    green = sum(d["state"] == "green" for d in answer["devices"])
+    output.say(f"{green} of {len(answer['devices'])} devices report")
 
 
 def _ago(seconds: float | None) -> str:
@@ -48,7 +54,11 @@ def _ago(seconds: float | None) -> str:
 
 @click.group()
 def device() -> None:
-    """One device of the running hub."""
+    """Devices of the running hub: add, remove, import, replace, give a key."""
+
+
+for command in (adopt.add, adopt.remove, adopt.import_):
+    device.add_command(command)
 
 
 @device.command()
@@ -63,7 +73,7 @@ def replace(
     old: str, new: str, key_file: Path | None, dry_run: bool, config: Path, state_dir: Path | None, json: bool
 ) -> None:  # fmt: skip
     """Let device NEW stand where OLD stood. Place, series, settings and history stay; only the hardware changes."""
-    key = _key(key_file) if key_file else None
+    key = key_of(key_file) if key_file else None
     answer = call(
         state_of(config, state_dir) / "hub.sock", "device.replace",
         old=old, new=new, key=key.hex() if key else None, dry_run=dry_run,
@@ -94,7 +104,7 @@ def key(
     """Give DEVICE another radio key, after a new battery or a new pairing. Its counters start over with it."""
     if (key_file is None) != forget:
         raise click.UsageError("either --key-file FILE or --forget")
-    given = _key(key_file).hex() if key_file else None
+    given = key_of(key_file).hex() if key_file else None
     answer = call(state_of(config, state_dir) / "hub.sock", "device.key", device=device, key=given, dry_run=dry_run)
     if json:
         output.data(answer)
@@ -105,7 +115,7 @@ def key(
         output.say("the hub remembers it; write it into secrets.yaml too, so that a hub that replaces this one has it")
 
 
-def _key(path: Path) -> bytes:
+def key_of(path: Path) -> bytes:
     """A key from a file: hexadecimal with or without separators, or the one 16-byte key in some other text."""
     try:
         text = sys.stdin.read(4096) if str(path) == "-" else path.read_text()

@@ -30,6 +30,7 @@ def plugins(json: bool) -> None:
                         [f"integration {i.name}" for i in d.integrations]
                         + [f"decoder {c.name} ({c.kind})" for c in d.decoders]
                         + [f"uplink {u.name}" for u in d.uplinks]
+                        + [f"exporter {e.name}" for e in d.exporters]
                     ),
                     d.error,
                 )

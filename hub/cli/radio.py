@@ -260,7 +260,7 @@ def _configured(
     """The options of the first instance that the file runs, or the defaults when there is no file; and its devices with
     their keys."""
     if not config.exists():
-        return integration.config(), {}
+        return _defaults(integration), {}
     from hub.config.load import load
     from hub.installed import installed_models
 
@@ -268,7 +268,15 @@ def _configured(
     for instance in loaded.integrations:
         if instance.type == integration.name:
             return instance.config, {d.id: d.key for d in loaded.devices if d.integration == instance.name}
-    return integration.config(), {}
+    return _defaults(integration), {}
+
+
+def _defaults(integration: Integration) -> Any:
+    try:
+        return integration.config()
+    except ValueError:  # it has options without a default: which port, for instance
+        message = f"{integration.name} needs its options: name it below `integrations:` in the configuration"
+        raise click.UsageError(message) from None
 
 
 def _ago(seconds: float) -> str:

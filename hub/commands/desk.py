@@ -49,6 +49,7 @@ class Desk:
         self._taken: dict[str, str] = {}  # id of a command → the integration that has it
         self._written: dict[tuple[str, str], float] = {}
         self._waiting: dict[str, asyncio.Queue[Record]] = {}
+        self._acts: dict[str, frozenset[str]] = {}  # what an integration offers beside metrics and downlinks
         self._dirty: dict[str, Record] = {}
         self._changed = asyncio.Event()
         self.stopped: Stopped | None = None
@@ -85,6 +86,8 @@ class Desk:
         return await self._accept(order, now)
 
     async def _check_downlink(self, device: Device, order: Order) -> None:
+        if not order.values and order.metric in self._acts.get(device.integration, ()):
+            return
         try:
             await self._downlink(device, order.metric, order.values or {})
         except DecodeError as error:
@@ -127,6 +130,7 @@ class Desk:
         finally:
             if self._waiting.get(integration) is queue:
                 del self._waiting[integration]
+                self._acts.pop(integration, None)
             self._left(integration)
 
     def _left(self, integration: str) -> None:
@@ -137,6 +141,14 @@ class Desk:
                 del self._taken[name]
             else:
                 self._end(record, "failed", "its integration stopped before it answered: look at the device")
+
+    def offer(self, integration: str, acts: frozenset[str]) -> None:
+        """See `hub.session.Commands.offer`; until the integration stops taking commands."""
+        self._acts[integration] = acts
+
+    def wants(self, integration: str, command: str) -> bool:
+        """Has an integration this command still to do?"""
+        return self._taken.get(command) == integration
 
     def answer(self, integration: str, command: str, state: str, detail: str) -> None:
         """What an integration says of a command it took. One that has ended stays as it is."""
@@ -241,3 +253,9 @@ class OwnCommands:
 
     def answer(self, command: Command, state: str, detail: str = "") -> None:
         self._desk.answer(self._name, command.id, state, detail)
+
+    def wanted(self, command: Command) -> bool:
+        return self._desk.wants(self._name, command.id)
+
+    def offer(self, *acts: str) -> None:
+        self._desk.offer(self._name, frozenset(acts))

@@ -66,11 +66,11 @@ def judge(order: Order, device: Device | None, metric: Metric | None, last: floa
         )
     if ROLES.index(order.role) < ROLES.index(limits.role):
         raise WriteRefused("role", f"{order.metric!r} of {device.id} is written by a {limits.role}, not a {order.role}")
+    if order.values is None and order.value is not None:
+        _value(order.value, metric, order.metric, limits)
     if last is not None and 0 <= now - last < limits.every_s:
         wait = math.ceil(limits.every_s - (now - last))
         raise WriteRefused("too-soon", f"{order.metric!r} was written {now - last:.0f} s ago: again in {wait} s")
-    if order.values is None and order.value is not None:
-        _value(order.value, metric, order.metric, limits)
 
 
 def _value(value: Value, metric: Metric | None, name: str, limits: Writable) -> None:

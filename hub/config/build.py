@@ -14,11 +14,14 @@ from pydantic import BaseModel, SecretStr
 
 from hub.config import shapes
 from hub.config.check import references, twins, unknown_packs
-from hub.config.model import Core, InstanceKeys, Perimeter, Position
+from hub.config.devices import InstanceKeys, Perimeter, Report
+from hub.config.devices import Writable as Bounds
+from hub.config.model import Core, Position
 from hub.config.positions import Finding, Path, quoted
+from hub.config.pulse import built
 from hub.config.sentences import nearest, one_of
 from hub.config.validate import validate
-from hub.model import Device, Place
+from hub.model import Device, Place, Strategy, Writable
 from hub.model import Position as PlacePosition
 
 Model = type[BaseModel]
@@ -30,10 +33,11 @@ CORE_KEYS = frozenset(InstanceKeys.model_fields)
 @dataclass(frozen=True, slots=True)
 class Models:
     """What is installed. `integrations`: type → (its Config, the model of its devices' settings or None);
-    `uplinks`: type → its Config; `packs`: names of device packs, None where nobody asks."""
+    `uplinks`, `exporters`: type → its Config; `packs`: names of device packs, None where nobody asks."""
 
     integrations: Mapping[str, tuple[Model, Model | None]] = field(default_factory=dict)
     uplinks: Mapping[str, Model] = field(default_factory=dict)
+    exporters: Mapping[str, Model] = field(default_factory=dict)
     packs: Collection[str] | None = None
 
 
@@ -46,6 +50,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool = True
     isolation: str | None = None
     perimeter: Perimeter | None = None
+    report: dict[str, Strategy] = {}
 
     def __repr__(self) -> str:
         return f"Instance(name={self.name!r}, type={self.type!r}, enabled={self.enabled})"
@@ -61,12 +66,23 @@ class UplinkInstance(msgspec.Struct, frozen=True, kw_only=True):
         return f"UplinkInstance(name={self.name!r})"
 
 
+class ExporterInstance(msgspec.Struct, frozen=True, kw_only=True):
+    """One exporter to run."""
+
+    name: str
+    config: Any
+
+    def __repr__(self) -> str:
+        return f"ExporterInstance(name={self.name!r})"
+
+
 class Built(msgspec.Struct, frozen=True, kw_only=True):
     """A whole configuration, typed."""
 
     config: Core
     integrations: list[Instance]
     uplinks: list[UplinkInstance]
+    exporters: list[ExporterInstance]
     devices: list[Device]
     places: list[Place]
 
@@ -81,7 +97,8 @@ def build(data: Any, models: Models, broken: set[Path]) -> tuple[Built | None, l
     found: list[Finding] = []
     core = validate(Core, _core_data(data), (), "the configuration", found)
     instances = _instances(data, models, found)
-    uplinks = _uplinks(data, models, found)
+    uplinks = _by_type("uplink", ("link", "uplinks"), data, models.uplinks, found)
+    exporters = _by_type("exporter", ("exporters",), data, models.exporters, found)
     settings = _settings(data, models, found)
     keys = _keys(data, found)
     found += [*references(data, broken), *twins(data.get("devices"))]
@@ -95,19 +112,25 @@ def build(data: Any, models: Models, broken: set[Path]) -> tuple[Built | None, l
         Device(
             id=name, integration=entry.integration, place=entry.place, model=entry.model, name=entry.name,
             key=keys.get(name), settings=settings.get(name, {}), pack=entry.pack or "",
+            writable={metric: _writable(bounds) for metric, bounds in entry.writable.items()},
+            report=strategies(entry.report),
         )
         for name, entry in core.devices.items()
     ]  # fmt: skip
     kept = [
         Instance(
             name=name, type=keys_of.type or name, config=instances[name], enabled=keys_of.enabled,
-            isolation=keys_of.isolation, perimeter=keys_of.perimeter,
+            isolation=keys_of.isolation, perimeter=keys_of.perimeter, report=strategies(keys_of.report),
         )
         for name, keys_of in core.integrations.items()
         if name in instances
     ]  # fmt: skip
-    carriers = [UplinkInstance(name=name, config=config) for name, config in uplinks.items()]
-    return Built(config=core, integrations=kept, uplinks=carriers, devices=devices, places=list(places.values())), []
+    built = Built(
+        config=core, integrations=kept, devices=devices, places=list(places.values()),
+        uplinks=[UplinkInstance(name=name, config=config) for name, config in uplinks.items()],
+        exporters=[ExporterInstance(name=name, config=config) for name, config in exporters.items()],
+    )  # fmt: skip
+    return built, []
 
 
 def _core_data(data: dict[str, Any]) -> dict[str, Any]:
@@ -118,10 +141,14 @@ def _core_data(data: dict[str, Any]) -> dict[str, Any]:
     if isinstance(core.get("devices"), dict):
         core["devices"] = {name: _without(entry, "settings") for name, entry in core["devices"].items()}
     if isinstance(core.get("link"), dict) and isinstance(core["link"].get("uplinks"), dict):
-        uplinks = core["link"]["uplinks"]
-        empty = {name: {} if isinstance(entry, dict) or entry is None else entry for name, entry in uplinks.items()}
-        core["link"] = {**core["link"], "uplinks": empty}
+        core["link"] = {**core["link"], "uplinks": _names_only(core["link"]["uplinks"])}
+    if isinstance(core.get("exporters"), dict):
+        core["exporters"] = _names_only(core["exporters"])
     return core
+
+
+def _names_only(section: dict[str, Any]) -> dict[str, Any]:
+    return {name: {} if isinstance(entry, dict) or entry is None else entry for name, entry in section.items()}
 
 
 def _only_core(entry: Any) -> Any:
@@ -174,18 +201,20 @@ def _with_core_keys(one: Finding, depth: int) -> Finding:
     return one
 
 
-def _uplink_data(data: dict[str, Any]) -> list[tuple[str, Any]]:
-    return list(_mapping(_mapping(data.get("link")).get("uplinks")).items())
-
-
-def _uplinks(data: dict[str, Any], models: Models, found: list[Finding]) -> dict[str, BaseModel]:
+def _by_type(
+    noun: str, where: Path, data: dict[str, Any], models: Mapping[str, Model], found: list[Finding]
+) -> dict[str, BaseModel]:
+    """The section at `where`, whose names are the types of what runs."""
     made = {}
-    for name, entry in _uplink_data(data):
-        path: Path = ("link", "uplinks", name)
-        if name not in models.uplinks:
-            found.append(_not_installed("uplink", name, models.uplinks, path, named=False))
+    section: Any = data
+    for key in where:
+        section = _mapping(section).get(str(key))
+    for name, entry in _mapping(section).items():
+        path: Path = (*where, name)
+        if name not in models:
+            found.append(_not_installed(noun, name, models, path, named=False))
         elif entry is None or isinstance(entry, dict):
-            config = validate(models.uplinks[name], entry or {}, path, f"uplink {quoted(name)}", found)
+            config = validate(models[name], entry or {}, path, f"{noun} {quoted(name)}", found)
             if config is not None:
                 made[name] = config
     return made
@@ -193,7 +222,7 @@ def _uplinks(data: dict[str, Any], models: Models, found: list[Finding]) -> dict
 
 def _not_installed(noun: str, kind: str, known: Mapping[str, Any], path: Path, *, named: bool) -> Finding:
     there = f"installed: {one_of(sorted(known), 'and')}" if known else f"no {noun} is installed"
-    hint = "" if named or noun == "uplink" else "; an instance of another name says its `type`"
+    hint = "" if named or noun != "integration" else "; an instance of another name says its `type`"
     return Finding(
         path, f"no {noun} {quoted(kind)} is installed{hint}; {there}", nearest(kind, known), at_key=not named
     )
@@ -236,11 +265,26 @@ def _keys(data: dict[str, Any], found: list[Finding]) -> dict[str, bytes]:
     return keys
 
 
+def strategies(report: Report) -> dict[str, Strategy]:
+    """What one level of the file says of report strategies: by metric, "" for all; nothing where it says nothing."""
+    said = {"": report, **report.metrics}
+    made = {
+        metric: Strategy(one.on, one.dead_band, one.period.total_seconds() if one.period else None)
+        for metric, one in said.items()
+    }
+    return {metric: strategy for metric, strategy in made.items() if strategy != Strategy()}
+
+
+def _writable(bounds: Bounds) -> Writable:
+    return Writable(bounds.low, bounds.high, bounds.role, bounds.every.total_seconds())
+
+
 def _place(name: str, core: Core) -> Place:
     entry = core.places[name]
     position = _position(entry.position) if entry.position else None
     site = core.zones[entry.zone].site
-    return Place(id=name, site=site, zone=entry.zone, name=entry.name, role=entry.role, position=position)
+    pulse = built(entry.pulse, core.sites[site].timezone) if entry.pulse is not None else None
+    return Place(id=name, site=site, zone=entry.zone, name=entry.name, role=entry.role, position=position, pulse=pulse)
 
 
 def _position(position: Position) -> PlacePosition:

@@ -31,6 +31,10 @@ def references(data: Mapping[str, Any], broken: Iterable[Path] = ()) -> Iterator
             wanted = _mapping(entry).get(option)
             if isinstance(wanted, str):
                 yield from _absent(wanted, _mapping(data.get(target)), target, noun, (section, name, option))
+    for name, entry in _mapping(data.get("integrations")).items():
+        bus = _mapping(entry).get("bus")
+        if isinstance(bus, str) and "buses" not in unknown:
+            yield from _absent(bus, _mapping(data.get("buses")), "buses", "bus", ("integrations", name, "bus"))
     site = _mapping(data.get("hub")).get("site")
     if isinstance(site, str) and "sites" not in unknown:
         yield from _absent(site, _mapping(data.get("sites")), "sites", "site", ("hub", "site"))

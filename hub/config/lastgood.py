@@ -134,7 +134,8 @@ def recall(kept: Kept, models: Models, *, environ: Mapping[str, str] | None = No
 def _run(
     compiled: Compiled, path: FilePath, models: Models, environ: Mapping[str, str] | None, *, partly: bool = False
 ) -> tuple[Loaded | None, list[Problem]]:
-    """Build what was compiled. With `partly`, instances, uplinks and devices that cannot run are left out, and told."""
+    """Build what was compiled. With `partly`, instances, uplinks, exporters and devices that cannot run are left out,
+    and told."""
     left_out: list[Finding] = []
     vault = Vault(path.parent, environ)
     data = compiled.data
@@ -155,8 +156,8 @@ def _run(
 
 
 def _pruned(data: Any, found: list[Finding]) -> Any:
-    """`data` without the instances (and their devices), uplinks, devices and proxy that something is wrong with; all
-    of it when something else is wrong."""
+    """`data` without the instances (and their devices), uplinks, exporters, devices and proxy that something is wrong
+    with; all of it when something else is wrong."""
     parts = {_part(one.path) for one in found}
     if () in parts:
         return data
@@ -176,8 +177,8 @@ def _pruned(data: Any, found: list[Finding]) -> Any:
 
 
 def _part(path: Path) -> tuple[str, ...]:
-    """The instance, uplink, device or proxy that `path` is inside; () when it is inside none."""
-    if path[:1] in (("integrations",), ("devices",)) and len(path) > 1:
+    """The instance, uplink, exporter, device or proxy that `path` is inside; () when it is inside none."""
+    if path[:1] in (("integrations",), ("exporters",), ("devices",)) and len(path) > 1:
         return str(path[0]), str(path[1])
     if path[:2] == ("link", "uplinks") and len(path) > 2:
         return "link", "uplinks", str(path[2])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
-from hub.config.build import Built, Instance, Models, UplinkInstance, build
+from hub.config.build import Built, ExporterInstance, Instance, Models, UplinkInstance, build
 from hub.config.model import Core
 from hub.config.positions import Finding, by_place
 from hub.config.secrets import Vault, reveal
@@ -29,6 +29,7 @@ class Loaded:
     config: Core
     integrations: list[Instance]
     uplinks: list[UplinkInstance]
+    exporters: list[ExporterInstance]
     devices: list[Device]
     places: list[Place]
     digest: str
@@ -67,6 +68,7 @@ def as_loaded(path: FilePath, built: Built, files: Mapping[str, str], data: Any)
         config=built.config,
         integrations=built.integrations,
         uplinks=built.uplinks,
+        exporters=built.exporters,
         devices=built.devices,
         places=built.places,
         digest=digest(files),
@@ -75,4 +77,4 @@ def as_loaded(path: FilePath, built: Built, files: Mapping[str, str], data: Any)
     )
 
 
-__all__ = ["Instance", "Loaded", "Models", "UplinkInstance", "as_loaded", "load"]
+__all__ = ["ExporterInstance", "Instance", "Loaded", "Models", "UplinkInstance", "as_loaded", "load"]

@@ -1,40 +1,26 @@
 """The options of the core: what the configuration file may hold, each with its meaning, unit and default.
 
 A plugin's own options are in its `Config`; in the file they stand beside the core's keys of its instance
-(`InstanceKeys`) or below its name in `link.uplinks`. The parts of the file that belong to plugins are empty in these
-models: `hub.config.load.Loaded` has them, read by the plugin's own models.
+(`InstanceKeys`) or below its name in `link.uplinks` or `exporters`. The parts of the file that belong to plugins are
+empty in these models: `hub.config.load.Loaded` has them, read by the plugin's own models.
 """
 
 from __future__ import annotations
 
-import re
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from hub.config.devices import Bus, DeviceKeys, InstanceKeys, Report
+from hub.config.kinds import DeviceId, Empty, Id, InstanceName, MetricKey, Purpose, Section
+from hub.config.pulse import Pulse
 from hub.config.values import Duration, Size
-from hub.model import DEVICE_ID, METRIC_KEY, PLACE_ID
-
-INSTANCE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 _KB, _MB, _GB = 1 << 10, 1 << 20, 1 << 30
-
-
-def _matches(pattern: re.Pattern[str], expected: str) -> AfterValidator:
-    def check(text: str) -> str:
-        if not pattern.fullmatch(text):
-            raise ValueError(expected)
-        return text
-
-    return AfterValidator(check)
-
-
-def _none_is_empty(value: Any) -> Any:
-    return {} if value is None else value
 
 
 def _timezone(name: str) -> str:
@@ -57,29 +43,6 @@ def _proxy(text: str) -> str:
     if not plain:
         raise ValueError("user and password do not stand in the address: use proxy_user and proxy_password")
     return text.rstrip("/")
-
-
-_ID = "letters from a to z, digits, '_', '-' and '.', at most 64, starting with a letter or digit"
-Id = Annotated[str, _matches(PLACE_ID, f"an id is {_ID}")]
-DeviceId = Annotated[str, _matches(DEVICE_ID, "a device id is scheme:identifier, like ble:A4:C1:38:01:02:03")]
-InstanceName = Annotated[
-    str, _matches(INSTANCE_NAME, "a name here is letters from a to z, digits, '_' and '-', starting with a letter")
-]
-MetricKey = Annotated[str, _matches(METRIC_KEY, "a metric is letters from a to z, digits and '_', like temperature")]
-Purpose = Annotated[str, Field(min_length=1, max_length=200)]
-PackName = Annotated[
-    str,
-    Field(max_length=64),
-    _matches(re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+"), "a pack is named vendor-model: small letters, digits and '-'"),
-]
-Empty = BeforeValidator(_none_is_empty)
-"""`places:` with nothing below it is no places."""
-
-
-class Section(BaseModel):
-    """Base of all parts: unknown keys are errors, values are frozen once read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False)
 
 
 class Hub(Section):
@@ -132,47 +95,9 @@ class Place(Section):
         default="", max_length=100, description="What is measured there: room air, boiler flow, main meter…"
     )
     position: Position | None = Field(default=None, description="Outdoors, or where a plan needs it.")
-
-
-class DeviceKeys(Section):
-    """One device. That it is named here admits it."""
-
-    integration: InstanceName = Field(description="The instance that speaks to it: a name of `integrations`.")
-    place: Id = Field(description="What it stands for: an id of `places`.")
-    name: str = Field(default="", max_length=100, description="Its name, for people.")
-    model: str = Field(default="", max_length=100, description="Its maker's model.")
-    pack: PackName | None = Field(
-        default=None, description="The device pack that reads its payloads: vendor-model; `ilot pack list` shows them."
+    pulse: Pulse | None = Field(
+        default=None, description="Weight, initial index and corrections of the counter that stands there."
     )
-    key: SecretStr | None = Field(
-        default=None,
-        description="Its radio key in hexadecimal, always by way of `!secret`.",
-        json_schema_extra={"unit": "hex"},
-    )
-    settings: Annotated[dict[str, Any], Empty] = Field(
-        default={}, description="What its integration asks about each device."
-    )
-
-
-class Perimeter(Section):
-    """The owner's declaration that nobody else reaches this bus: its readings become trust class B."""
-
-    kind: Literal["locked room", "dedicated vlan"] = Field(description="What keeps others out.")
-    declared_by: str = Field(min_length=1, max_length=100, description="Who says so.")
-    declared_on: date = Field(description="Since when: YYYY-MM-DD.")
-
-
-class InstanceKeys(Section):
-    """The core's keys of one integration instance; the integration's own options stand beside them."""
-
-    type: InstanceName | None = Field(
-        default=None, description="Which integration; without it, the one of the same name."
-    )
-    enabled: bool = Field(default=True, description="Whether it runs. Its devices stay known when it does not.")
-    isolation: Literal["process", "none"] | None = Field(
-        default=None, description="Run in a process of its own or not; without it, `none` for what ships with the hub."
-    )
-    perimeter: Perimeter | None = Field(default=None, description="For wired buses: who else could reach them.")
 
 
 class Link(Section):
@@ -248,7 +173,7 @@ class Buffer(Section):
         "older copy asks for it again.",
     )
     pending: int = Field(
-        default=65536,
+        default=32768,
         ge=1024,
         le=1_000_000,
         description="The most reports waiting in memory; beyond it, integrations wait.",
@@ -291,7 +216,16 @@ class Core(Section):
     integrations: Annotated[dict[InstanceName, Annotated[InstanceKeys, Empty]], Empty] = Field(
         default={}, description="What speaks to devices: instances, by name."
     )
+    buses: Annotated[dict[InstanceName, Bus], Empty] = Field(
+        default={}, description="Serial lines that several integrations share, by name."
+    )
     devices: Annotated[dict[DeviceId, DeviceKeys], Empty] = Field(default={}, description="Devices, by id.")
+    report: Annotated[Report, Empty] = Field(
+        default=Report(), description="Which readings are kept and sent; an instance and a device may say otherwise."
+    )
+    exporters: Annotated[dict[InstanceName, dict[str, Any]], Empty] = Field(
+        default={}, description="What shows the live values to neighbours, by type."
+    )
     link: Annotated[Link, Empty] = Field(default=Link(), description="The way to the owner's backend.")
     buffer: Annotated[Buffer, Empty] = Field(default=Buffer(), description="The sealed log on this hub's disk.")
     backup: Annotated[Backup, Empty] = Field(default=Backup(), description="The sealed copy of this hub's state.")

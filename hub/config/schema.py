@@ -6,6 +6,7 @@ pydantic writes draft 2020-12; what differs in the keywords it uses is rewritten
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +15,9 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from hub.config.build import Models
-from hub.config.model import INSTANCE_NAME, Core, InstanceKeys
+from hub.config.devices import InstanceKeys
+from hub.config.kinds import INSTANCE_NAME
+from hub.config.model import Core
 from hub.config.values import DURATION, show_duration
 
 Schema = dict[str, Any]
@@ -36,21 +39,28 @@ def schema(models: Models) -> Schema:
     root = _of(Core, "core", definitions)
     properties = root["properties"]
     properties["integrations"] = _integrations(models, definitions)
-    definitions["core.Link"]["properties"]["uplinks"] = {
-        "type": ["object", "null"],
-        "description": "Transports to the one backend, by type.",
-        "properties": {
-            name: _nullable(_of(model, f"uplink.{name}", definitions)) for name, model in models.uplinks.items()
-        },
-        "additionalProperties": False,
-    }
+    definitions["core.Link"]["properties"]["uplinks"] = _by_type(
+        "uplink", "Transports to the one backend, by type.", models.uplinks, definitions
+    )
+    properties["exporters"] = _by_type(
+        "exporter", str(Core.model_fields["exporters"].description), models.exporters, definitions
+    )
     definitions["core.DeviceKeys"]["properties"]["settings"] = _settings(models, definitions)
-    for name in ("Hub", "Site", "Link", "Buffer"):
+    for name in ("Hub", "Site", "Link", "Buffer", "Report", "Writable"):
         _nullable(definitions[f"core.{name}"])
     for value in properties.values():
         _nullable(value)
     head = {"$schema": DIALECT, "title": "Configuration of an Îlot hub"}
     return {**root, **head, "definitions": dict(sorted(definitions.items()))}
+
+
+def _by_type(noun: str, about: str, models: Mapping[str, type[BaseModel]], definitions: Schema) -> Schema:
+    return {
+        "type": ["object", "null"],
+        "description": about,
+        "properties": {name: _nullable(_of(model, f"{noun}.{name}", definitions)) for name, model in models.items()},
+        "additionalProperties": False,
+    }
 
 
 def _integrations(models: Models, definitions: Schema) -> Schema:

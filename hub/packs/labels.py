@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from hub.packs.format import MAX_LABEL
@@ -25,7 +26,7 @@ class Recognised(NamedTuple):
     `join_eui`, `app_key`); `perhaps`: packs of the same vendor, where the label says no more."""
 
     packs: tuple[str, ...] = ()
-    parts: dict[str, str] = {}
+    parts: Mapping[str, str] = MappingProxyType({})
     perhaps: tuple[str, ...] = ()
 
 

@@ -80,6 +80,21 @@ async def test_an_integration_hears_of_its_new_device_and_of_no_other():
     task.cancel()
 
 
+async def test_an_integration_hears_of_a_device_that_was_removed_and_knows_it_no_more():
+    devices = Devices([OLD])
+    devices.replace(OLD.id, NEW)
+    changes = devices.changes("bluetooth")
+    waiting = asyncio.ensure_future(anext(changes))
+    await settle()
+    assert devices.line_of(NEW) == [OLD.id, NEW]
+    assert devices.remove(NEW).id == NEW
+    assert (await waiting).id == NEW
+    await changes.aclose()
+    assert (devices.get(NEW), devices.replaced, len(devices)) == (None, {}, 0)
+    with pytest.raises(KeyError):
+        devices.remove(NEW)
+
+
 def test_a_device_never_shows_its_key_when_printed():
     assert "ooo" not in repr(OLD)
     assert "6f6f" not in repr(OLD)

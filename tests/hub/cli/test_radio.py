@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.cli.devices import _key
+from hub.cli.devices import key_of
 
 KEY = "231d39c1d7cc1ab1aee224cd096db932"
 NOWHERE = {"DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nowhere", "PATH": "/usr/bin:/bin"}
@@ -99,7 +99,7 @@ def test_a_reader_that_has_enough_ends_a_capture_quietly(tmp_path: Path) -> None
 def test_a_key_is_found_in_what_people_and_qr_codes_say(text: str, tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text(text)
-    assert _key(file) == bytes.fromhex(KEY)
+    assert key_of(file) == bytes.fromhex(KEY)
 
 
 @pytest.mark.parametrize("text", ["", " \n", "no key here", f"{KEY} or {KEY[::-1]}", f"x{KEY}ff"])
@@ -107,7 +107,7 @@ def test_a_text_with_no_key_or_with_two_is_refused(text: str, tmp_path: Path) ->
     file = tmp_path / "key"
     file.write_text(text)
     with pytest.raises(click.UsageError, match="expected one key of 32 hexadecimal digits"):
-        _key(file)
+        key_of(file)
 
 
 @given(st.binary(max_size=100))
@@ -117,4 +117,4 @@ def test_whatever_a_key_file_holds_it_is_a_key_or_a_usage_error(
     file = tmp_path_factory.getbasetemp() / "key"
     file.write_bytes(data)
     with contextlib.suppress(click.UsageError):
-        assert len(_key(file)) > 0
+        assert len(key_of(file)) > 0

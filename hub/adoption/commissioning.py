@@ -1,0 +1,191 @@
+"""Watches which devices are validly heard, and remembers when each was first: a device is green from then on.
+
+A first report counts under the key that the device has: with another key it has to be heard again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hub.admission.quarantine import REFUSALS
+from hub.adoption import memory
+from hub.adoption.standing import GREEN, REFUSED, UNREAD, Evidence, judge
+from hub.clock import Clock
+from hub.counts import Counts
+from hub.devices import Devices, mark_of
+from hub.errors import DecodeError, StorageError
+from hub.live import Live
+from hub.model import Device, Report
+from hub.packs import Packs
+from hub.store import Store
+from hub.supervisor import QUARANTINED, STOPPED, WAITING, Health
+
+LOOK_S = 5.0
+PERIODS, SHORTEST_S = 4, 1800.0
+"""A device is silent after so many of its pack's periods, but not sooner than this."""
+EXPECTED_S = 3600.0
+"""How long a new device may be silent whose period is not known."""
+SILENT_S = 86_400.0
+"""The same, once it was heard."""
+JOIN = "-join"
+"""End of a proof's scheme that says: the device was let in, and said nothing else."""
+
+_log = logging.getLogger("hub")
+
+
+@dataclass(slots=True)
+class _Watch:
+    """One device under one key. `base`: what was counted of it at its last valid report; `since`: monotonic seconds of
+    that, or of the beginning; `joined`: monotonic seconds of a join that no report followed; `unread`: nothing read its
+    last report, `unreads`: how many there were."""
+
+    mark: bytes
+    base: dict[str, int]
+    since: float
+    unreads: int
+    first: float | None = None
+    report: Report | None = None
+    joined: float | None = None
+    spoke: bool = False
+    unread: bool = False
+
+
+class Commissioning:
+    """`heard` is what the store knew; `health` lists the plugins of this hub."""
+
+    def __init__(
+        self, *, devices: Devices, live: Live, counts: Counts, health: Sequence[Health], packs: Packs, store: Store,
+        clock: Clock, heard: Mapping[str, tuple[bytes, float]],
+    ) -> None:  # fmt: skip
+        self._devices, self._live, self._counts, self._health = devices, live, counts, health
+        self._packs, self._store, self._clock = packs, store, clock
+        self._heard = dict(heard)
+        self._fresh: memory.Heard = {}
+        self._watched: dict[str, _Watch] = {}
+        self._periods: dict[str, float | None] = {}
+        self._told = ""
+
+    async def run(self) -> None:
+        """Look at every device now and then; what is heard first is written down."""
+        while True:
+            for device in self._devices:
+                self._look(device)
+                await self._period(device.pack)
+            for gone in self._watched.keys() - {device.id for device in self._devices}:
+                self.forget(gone)
+            await self.flush()
+            await self._clock.sleep(LOOK_S)
+
+    async def flush(self) -> None:
+        """Write down what was heard first. What the disk refuses is tried again."""
+        if not self._fresh:
+            return
+        fresh, self._fresh = self._fresh, {}
+        try:
+            await memory.hear(self._store, fresh)
+            self._told = ""
+        except StorageError as error:
+            self._fresh = fresh | self._fresh
+            if not self._told:
+                _log.error("which devices were heard cannot be written down: %s", error)
+            self._told = str(error)
+
+    def expect(self, device: str) -> None:
+        """It is admitted from now on: what was counted of it before says nothing."""
+        known = self._devices.get(device)
+        if known is not None:
+            self._look(known)
+
+    def forget(self, device: str) -> None:
+        """It is not admitted any more."""
+        for where in (self._watched, self._heard, self._fresh):
+            where.pop(device, None)
+
+    def standing(self, device: str) -> dict[str, Any]:
+        """{state, why, en, fr, first_heard}: how it stands now; `first_heard` in Unix seconds, None while it is not
+        green or its first report has no date."""
+        known = self._devices.get(device)
+        if known is None:
+            return {}
+        watch = self._look(known)
+        standing = judge(self._evidence(known, watch))
+        return {
+            "state": standing.state, "why": standing.why, "en": standing.said.en, "fr": standing.said.fr,
+            "first_heard": watch.first or None,
+        }  # fmt: skip
+
+    def summary(self) -> dict[str, int]:
+        """How many devices there are, and how many of them report."""
+        states = [self.standing(device.id)["state"] for device in self._devices]
+        return {"devices": len(states), "green": states.count(GREEN)}
+
+    def _look(self, device: Device) -> _Watch:
+        """The device's watch, with its newest report taken in."""
+        mark, watch = mark_of(device.key), self._watched.get(device.id)
+        report = self._live.last_report(device.id)
+        if watch is None or watch.mark != mark:
+            known, at = self._heard.get(device.id, (b"", 0.0))
+            watch = self._watched[device.id] = _Watch(
+                mark, self._counted(device.id), self._clock.monotonic(), self._unreads(device.id),
+                first=at if known == mark else None, spoke=known == mark,
+                report=report if watch is not None else None,  # what it said under another key
+            )  # fmt: skip
+        if report is None or report is watch.report:
+            return watch
+        watch.report = report
+        if report.proof is not None and report.proof.scheme.endswith(JOIN):
+            watch.joined = watch.joined or self._clock.monotonic()
+            return watch
+        watch.base, watch.since, watch.joined = self._counted(device.id), self._clock.monotonic(), None
+        unreads = self._unreads(device.id)
+        watch.unread, watch.unreads = unreads > watch.unreads, unreads
+        if not watch.spoke:
+            watch.spoke, watch.first = True, self._clock.now() if self._clock.sure() else 0.0
+            self._heard[device.id] = self._fresh[device.id] = (mark, watch.first)
+        return watch
+
+    def _evidence(self, device: Device, watch: _Watch) -> Evidence:
+        now = self._clock.monotonic()
+        period = self._periods.get(device.pack)
+        silence = SILENT_S if watch.spoke else EXPECTED_S
+        return Evidence(
+            plugin=self._plugin(device.integration), refused=self._refused(device.id, watch),
+            unread=watch.unread, spoke=watch.spoke, silent_s=now - watch.since,
+            joined_s=None if watch.joined is None else now - watch.joined,
+            patience_s=max(PERIODS * period, SHORTEST_S) if period else silence,
+        )  # fmt: skip
+
+    def _refused(self, device: str, watch: _Watch) -> str:
+        """The reason why frames were refused since the last valid one. One forged frame does not make a device that
+        reports look bad; of one that was never heard, it is all there is."""
+        for reason, count in self._counted(device).items():
+            refusal = REFUSALS.get(reason)
+            if count - watch.base.get(reason, 0) >= (refusal.after if refusal and watch.spoke else 1):
+                return reason
+        return ""
+
+    def _counted(self, device: str) -> dict[str, int]:
+        found = ((reason, self._counts.of(reason, device)) for reason in REFUSED)
+        return {reason: count for reason, count in found if count}
+
+    def _unreads(self, device: str) -> int:
+        return sum(self._counts.of(reason, device) for reason in UNREAD)
+
+    def _plugin(self, name: str) -> str:
+        health = next((one for one in self._health if one.name == name), None)
+        if health is None:
+            return f"no integration {name!r} runs; it is disabled, or the configuration does not have it"
+        away = health.state in (STOPPED, QUARANTINED) or (health.state == WAITING and health.error)
+        return f"{name}: {health.error}" if away else ""
+
+    async def _period(self, pack: str) -> None:
+        if not pack or pack in self._periods:
+            return
+        try:
+            keys = (await self._packs.get(pack)).keys
+            self._periods[pack] = keys.period.total_seconds() if keys.period else None
+        except DecodeError:
+            self._periods[pack] = None

@@ -1,0 +1,289 @@
+"""Adds and removes devices while the hub runs, and keeps the keys of those that are expected.
+
+A device is durable in the store before its integration hears of it; each is added whole or not at all, and adding it
+again changes nothing. What the configuration names is the configuration's: nothing here changes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from hub.adoption import memory
+from hub.adoption.joining import Joined, where
+from hub.adoption.memory import Roll
+from hub.adoption.resolve import Found, Ground, Plan, differences, identify, plan
+from hub.clock import Clock
+from hub.config.load import Loaded
+from hub.errors import HubError
+from hub.labels import Unreadable
+from hub.labels.wish import Wish, checked
+from hub.model import Device
+from hub.pipeline import Pipeline
+from hub.store import Store
+
+MOST = 1000
+"""Wishes in one call."""
+BREATH = 16
+"""So many at a time, then others have the loop."""
+
+ADDED, CHANGED, ALREADY, KEPT, WRONG = "added", "changed", "already", "kept", "wrong"
+
+_log = logging.getLogger("hub")
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one wish. `state` is one of the words above; `column` where it is wrong; `en` and `fr` say what is
+    wrong or worth knowing, and what to do; `key_from`: label, row, inventory or "" for no key."""
+
+    line: int
+    device: str
+    state: str
+    place: str = ""
+    zone: str = ""
+    integration: str = ""
+    pack: str = ""
+    key_from: str = ""
+    column: str = ""
+    en: str = ""
+    fr: str = ""
+
+
+class Adoption:
+    """`admitted` is called with each device that is admitted or changed, `gone` with each that is not any more,
+    `changed` when the store has changed: the next backup is due."""
+
+    def __init__(
+        self, *, store: Store, roll: Roll, joined: Joined, ground: Ground, loaded: Loaded, pipeline: Pipeline,
+        clock: Clock, admitted: Callable[[str], None], gone: Callable[[str], None], changed: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self._store, self._roll, self._ground, self._loaded = store, roll, ground, loaded
+        self._pipeline, self._clock = pipeline, clock
+        self._admitted, self._gone, self._changed = admitted, gone, changed
+        self._shadowed = {device: where(device, loaded) for device in joined.shadowed}
+        self._stray = joined.stray
+        self._turn = asyncio.Lock()
+
+    def added(self, device: str) -> bool:
+        """Whether a command added it, or the one that stood there before it."""
+        return self._ground.devices.line_of(device)[0] in self._roll.devices and device not in self._shadowed
+
+    def complaints(self) -> list[str]:
+        """What somebody should look at."""
+        both = [
+            f"device {device} stands in {where} and was added by a command too: the configuration counts. Remove it "
+            f"there, or `ilot device remove {device}` forgets the other"
+            for device, where in self._shadowed.items()
+        ]
+        stray = [
+            f"place {place.id} was made in zone {place.zone}, which the configuration does not have"
+            for place in self._stray
+        ]
+        lost = [
+            f"device {one.id} was added for integration {one.integration!r}, which the configuration does not have"
+            for one in self._roll.devices.values()
+            if one.integration not in self._ground.instances
+        ]
+        return [*both, *stray, *lost]
+
+    async def add(self, wishes: Sequence[Wish], *, dry_run: bool, update: bool, by: str) -> list[Row]:
+        """Each wish as a device, or what is wrong with it. Those that are right are added all together. Raises HubError
+        when they are too many, StorageError when the disk refuses: nothing of this call was done then."""
+        if len(wishes) > MOST:
+            raise HubError(f"at most {MOST} devices at a time")
+        async with self._turn:
+            rows, plans = await self._plan(wishes, update=update)
+            if plans and not dry_run:
+                places = {one.place.id: one.place for one in plans if one.place is not None}
+                await memory.adopt(self._store, [one.stored for one in plans], places.values(), self._now(), by)
+                self._changed()
+                for one in plans:
+                    self._admit(one)
+                _log.info("%d devices were added or changed; `ilot devices` shows how they stand", len(plans))
+            return rows
+
+    async def keep(self, wishes: Sequence[Wish], number: int, *, dry_run: bool, by: str) -> list[Row]:
+        """Keep what is known of devices that may come, above all their keys. Raises as `add`."""
+        if len(wishes) > MOST:
+            raise HubError(f"at most {MOST} devices at a time")
+        async with self._turn:
+            rows, found = list[Row](), list[Wish]()
+            for wish in wishes:
+                try:
+                    found.append(self._keyed(wish, await self._found(wish)))
+                except Unreadable as error:
+                    rows.append(_wrong(wish, wish.device, error))
+            known = await memory.kept(self._store, [one.device for one in found])
+            keys = list[Wish]()
+            for one in found:
+                former, newest = known.get(one.device, (None, 0))
+                bare = msgspec.structs.replace(one, line=0)
+                state = ALREADY if former == bare or newest > number else KEPT
+                rows.append(Row(line=one.line, device=one.device, state=state, key_from="row"))
+                if state == KEPT:
+                    keys.append(bare)
+            if keys and not dry_run:
+                await memory.keep(self._store, keys, number, self._now(), by)
+                self._changed()
+            return sorted(rows, key=lambda row: row.line)
+
+    def _keyed(self, wish: Wish, whom: Found) -> Wish:
+        """What is worth keeping of a device that may come. Raises Unreadable."""
+        label = whom.label
+        key = wish.key or (label.key.hex() if label and label.key else "")
+        if not key:
+            raise Unreadable(
+                "no-key", "there is neither a key nor a place in it: nothing to keep",
+                "ni clé ni emplacement : rien à garder", "key",
+            )  # fmt: skip
+        settings = {**(label.settings if label else {}), **wish.settings}
+        return checked(msgspec.structs.replace(wish, device=whom.device, key=key, label="", settings=settings))
+
+    async def remove(self, device: str, *, dry_run: bool, by: str) -> Row:
+        """Admit a device no longer that a command added. Its place, its series and its history stay. Raises HubError
+        when it is the configuration's, or unknown."""
+        async with self._turn:
+            if device in self._shadowed:
+                line, known = [device], self._ground.devices.get(device)
+            else:
+                known = self._ground.devices.get(device)
+                if known is None:
+                    raise HubError(f"no device {device!r} is known; `ilot devices` lists them")
+                line = self._ground.devices.line_of(device)
+                if line[0] not in self._roll.devices:
+                    there = await asyncio.to_thread(where, line[0], self._loaded)
+                    raise HubError(f"{device} stands in the configuration: remove it there ({there})")
+            if not dry_run:
+                await memory.remove(self._store, line, self._now(), by)
+                self._changed()
+                self._roll.devices.pop(line[0], None)
+                if self._shadowed.pop(device, None) is None:
+                    self._ground.devices.remove(device)
+                    self._pipeline.forget(device)
+                    self._gone(device)
+                _log.info("a device was removed")
+            return Row(line=0, device=device, state="removed", place=known.place if known else "")
+
+    async def expected(self) -> list[dict[str, object]]:
+        """The devices whose keys are kept, and whether each was added since."""
+        rows = await memory.expected(self._store)
+        known = self._ground.devices
+        return [{"device": one, "inventory": number, "added": known.get(one) is not None} for one, number in rows]
+
+    async def _plan(self, wishes: Sequence[Wish], *, update: bool) -> tuple[list[Row], list[Plan]]:
+        found: list[Found | Unreadable] = []
+        for wish in wishes:
+            try:
+                found.append(await self._found(wish))
+            except Unreadable as error:
+                found.append(error)
+        kept = await memory.kept(self._store, [one.device for one in found if isinstance(one, Found)])
+        packs = await self._ground.packs.names()
+        taken = {(one.place, one.pack): one.id for one in self._ground.devices if one.pack}
+        rows, plans = list[Row](), dict[str, Plan]()
+        for number, (wish, whom) in enumerate(zip(wishes, found, strict=True)):
+            if number % BREATH == 0:
+                await asyncio.sleep(0)
+            try:
+                if isinstance(whom, Unreadable):
+                    raise whom
+                former = plans.get(whom.device)
+                base = former.device if former else self._ground.devices.get(whom.device)
+                one = plan(
+                    self._with_zone(wish, plans), whom, self._ground, packs, base=base,
+                    kept=kept.get(whom.device, (None, 0))[0],
+                )  # fmt: skip
+                state = self._judge(one, base, update=update)
+                if state != ALREADY:
+                    _alone(one.device, taken)
+                    plans[whom.device] = one
+                rows.append(self._row(wish.line, one, state))
+            except Unreadable as error:
+                rows.append(_wrong(wish, whom.device if isinstance(whom, Found) else wish.device, error))
+        return rows, list(plans.values())
+
+    async def _found(self, wish: Wish) -> Found:
+        try:
+            return await identify(wish, self._ground)
+        finally:
+            await asyncio.sleep(0)
+
+    def _judge(self, one: Plan, base: Device | None, *, update: bool) -> str:
+        """What is to be done with it. Raises Unreadable when it contradicts what is there."""
+        device, devices = one.device, self._ground.devices
+        if base is None:
+            if device.id in devices.replaced:
+                now = devices.replaced[device.id][0]
+                raise Unreadable(
+                    "replaced", f"{now} took its place: `ilot device replace {now} {device.id}` brings it back",
+                    f"{now} l'a remplacé : remettez-le à sa place par un remplacement", "device",
+                )  # fmt: skip
+            return ADDED
+        differs = differences(device, base)
+        if not differs:
+            return ALREADY
+        what = ", ".join(differs)
+        if not self.added(device.id):
+            raise Unreadable(
+                "configured", f"stands in the configuration with another {what}: that counts, change it there",
+                f"figure dans la configuration avec un autre réglage ({what}) : modifiez-la, c'est elle qui compte",
+                "device",
+            )  # fmt: skip
+        if len(devices.line_of(device.id)) > 1:
+            raise Unreadable(
+                "differs", f"is there with another {what}, in the place of a former one: remove it and add it again",
+                f"déjà présent, avec un autre réglage ({what}) : retirez-le puis ajoutez-le de nouveau", "device",
+            )  # fmt: skip
+        if not update:
+            raise Unreadable(
+                "differs", f"is there already with another {what}: --update changes it",
+                f"déjà présent, avec un autre réglage ({what}) : demandez sa mise à jour", "device",
+            )  # fmt: skip
+        return CHANGED
+
+    def _with_zone(self, wish: Wish, plans: dict[str, Plan]) -> Wish:
+        """A place that an earlier wish makes is there for the later ones."""
+        made = next((one.place for one in plans.values() if one.place is not None and one.place.id == wish.place), None)
+        return msgspec.structs.replace(wish, zone=made.zone) if made is not None and not wish.zone else wish
+
+    def _admit(self, one: Plan) -> None:
+        if one.place is not None:
+            self._ground.places.put(one.place)
+            self._roll.places[one.place.id] = one.place
+        self._roll.devices[one.stored.id] = one.stored
+        self._ground.devices.adopt(one.device)
+        self._pipeline.admit(one.device.id)
+        self._admitted(one.device.id)
+
+    def _row(self, line: int, one: Plan, state: str) -> Row:
+        device = one.device
+        place = one.place or self._ground.places.get(device.place)
+        en = fr = ""
+        if not device.pack and one.perhaps:
+            en = f"nothing reads its payload yet: one of the packs {', '.join(one.perhaps)} may be its own"
+            fr = f"ses relevés ne sont pas encore décodés : essayez l'un des packs {', '.join(one.perhaps)}"
+        return Row(
+            line=line, device=device.id, state=state, place=device.place, zone=place.zone if place else "",
+            integration=device.integration, pack=device.pack, key_from=one.key_from, en=en, fr=fr,
+        )  # fmt: skip
+
+    def _now(self) -> float:
+        return self._clock.now()
+
+
+def _alone(device: Device, taken: dict[tuple[str, str], str]) -> None:
+    """Two devices of one kind at one place would write one series; `taken`: place and pack → who has it."""
+    if device.pack and (twin := taken.setdefault((device.place, device.pack), device.id)) != device.id:
+        raise Unreadable(
+            "place-taken", f"{twin}, of the same kind, stands at {device.place} already: give each a place of its own",
+            f"{twin}, du même modèle, occupe déjà {device.place} : donnez à chacun son emplacement", "place",
+        )  # fmt: skip
+
+
+def _wrong(wish: Wish, device: str, error: Unreadable) -> Row:
+    return Row(
+        line=wish.line, device=device, state=WRONG, place=wish.place, column=error.column, en=error.detail, fr=error.fr
+    )  # fmt: skip

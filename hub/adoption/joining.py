@@ -1,0 +1,64 @@
+"""What commands added, beside what the configuration says: at a start, and where the two contradict each other.
+
+The configuration counts. What the store holds of the same device rests until one of the two is removed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from hub.adoption.memory import Roll
+from hub.adoption.resolve import settled
+from hub.config.build import Models
+from hub.config.load import Loaded
+from hub.model import Device, Place
+
+
+class Joined(NamedTuple):
+    """`devices` and `places` to admit beside the configuration's; `shadowed`: devices that it names too; `stray`:
+    places whose zone it does not have any more."""
+
+    devices: list[Device]
+    places: list[Place]
+    shadowed: list[str]
+    stray: list[Place]
+
+
+def join(roll: Roll, loaded: Loaded, replaced: Mapping[str, tuple[str, bytes | None]], models: Models) -> Joined:
+    """`replaced`: former device → the one that stands there now, and its key."""
+    kinds = {instance.name: instance.type for instance in loaded.integrations}
+    configured = {name.lower() for device in loaded.devices for name in _line(device.id, replaced)}
+    known = {place.id for place in loaded.places}
+    devices, shadowed = [], []
+    for device in roll.devices.values():
+        if device.id.lower() in configured:
+            shadowed.append(device.id)
+        else:
+            devices.append(settled(device, kinds.get(device.integration, ""), models))
+    places = [place for place in roll.places.values() if place.id not in known]
+    zones = loaded.config.zones
+    return Joined(devices, places, shadowed, [place for place in places if place.zone not in zones])
+
+
+def _line(device: str, replaced: Mapping[str, tuple[str, bytes | None]]) -> list[str]:
+    line = [device]
+    while (new := replaced.get(line[-1], ("", None))[0]) and new not in line:
+        line.append(new)
+    return line
+
+
+def where(device: str, loaded: Loaded) -> str:
+    """`config.yaml:12`, where the configuration names a device; `the configuration` when not found. Blocking."""
+    key = re.compile(rf"""^\s*["']?{re.escape(device)}["']?\s*:""", re.IGNORECASE)
+    for name in loaded.files:
+        try:
+            lines = (loaded.path.parent / Path(name)).read_text(encoding="utf-8").splitlines()
+        except (OSError, ValueError):
+            continue
+        for number, line in enumerate(lines, 1):
+            if key.match(line):
+                return f"{name}:{number}"
+    return "the configuration"

@@ -1,0 +1,126 @@
+"""The tables of adoption in the store: devices and places that commands added, keys of devices that are expected, and
+when each device was first heard.
+
+A device is durable, and audited, before its integration hears of it. Rows hold msgpack of the structs below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import apsw
+import msgspec
+
+from hub.database import transaction
+from hub.labels.wish import Wish
+from hub.model import Device, Place
+from hub.store import Store, audit
+
+Heard = dict[str, tuple[bytes, float]]
+"""Device → the mark of the key under which it was first heard, and when (Unix seconds, 0: before any sure clock)."""
+
+
+class Roll(msgspec.Struct, kw_only=True):
+    """What commands added, as the store has it: devices as they came, their settings as JSON has them."""
+
+    devices: dict[str, Device] = {}
+    places: dict[str, Place] = {}
+    heard: Heard = {}
+
+
+async def load(store: Store) -> Roll:
+    """Raises StorageError."""
+
+    def work(db: apsw.Connection) -> Roll:
+        devices = db.execute("SELECT body FROM adopted ORDER BY at, id")
+        places = db.execute("SELECT body FROM places ORDER BY id")
+        heard = db.execute("SELECT device, mark, at FROM heard")
+        return Roll(
+            devices={d.id: d for d in (msgspec.msgpack.decode(body, type=Device) for (body,) in devices)},
+            places={p.id: p for p in (msgspec.msgpack.decode(body, type=Place) for (body,) in places)},
+            heard={device: (mark, at) for device, mark, at in heard},
+        )
+
+    return await store.call(work)
+
+
+async def adopt(store: Store, devices: Sequence[Device], places: Iterable[Place], at: float, who: str) -> None:
+    """Remember all of these, or none. Audited, without keys. Raises StorageError."""
+
+    def work(db: apsw.Connection) -> None:
+        with transaction(db):
+            for place in places:
+                body = msgspec.msgpack.encode(place)
+                db.execute("INSERT OR REPLACE INTO places VALUES (?, ?, ?)", (place.id, body, at))
+                audit(db, at, who, {"place": "add", "id": place.id, "zone": place.zone})
+            for device in devices:
+                body = msgspec.msgpack.encode(device)
+                known = db.execute("SELECT at FROM adopted WHERE id = ?", (device.id,)).get
+                db.execute(
+                    "INSERT OR REPLACE INTO adopted VALUES (?, ?, ?)", (device.id, body, at if known is None else known)
+                )
+                db.execute("DELETE FROM keys WHERE device = ?", (device.id,))
+                what = "add" if known is None else "change"
+                audit(db, at, who, {"device": what, "id": device.id, "place": device.place, "keyed": bool(device.key)})
+
+    await store.call(work)
+
+
+async def remove(store: Store, line: Sequence[str], at: float, who: str) -> None:
+    """Forget an adopted device: `line` is who stood there, the adopted one first. Its place stays. Raises
+    StorageError."""
+
+    def work(db: apsw.Connection) -> None:
+        with transaction(db):
+            db.execute("DELETE FROM adopted WHERE id = ?", (line[0],))
+            for device in line:
+                for table, column in (("replaced", "old"), ("keys", "device"), ("heard", "device")):
+                    db.execute(f"DELETE FROM {table} WHERE {column} = ?", (device,))  # noqa: S608 - constants
+            audit(db, at, who, {"device": "remove", "id": line[-1]})
+
+    await store.call(work)
+
+
+async def keep(store: Store, wishes: Sequence[Wish], number: int, at: float, who: str) -> None:
+    """Keep what is known of devices that may come: keys, and whatever else an inventory says. `number` is the
+    inventory's: one with a lower number changes nothing. Raises StorageError."""
+
+    def work(db: apsw.Connection) -> None:
+        with transaction(db):
+            for wish in wishes:
+                row = (wish.device, msgspec.msgpack.encode(wish), number)
+                db.execute(
+                    "INSERT INTO inventory VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body,"
+                    " number = excluded.number WHERE excluded.number >= number",
+                    row,
+                )
+            audit(db, at, who, {"inventory": number, "devices": len(wishes)})
+
+    await store.call(work)
+
+
+async def kept(store: Store, devices: Iterable[str]) -> dict[str, tuple[Wish, int]]:
+    """What is kept of these devices, with the number of the inventory. Raises StorageError."""
+    wanted = list(devices)
+
+    def work(db: apsw.Connection) -> dict[str, tuple[Wish, int]]:
+        rows = (db.execute("SELECT id, body, number FROM inventory WHERE id = ?", (one,)).get for one in wanted)
+        return {row[0]: (msgspec.msgpack.decode(row[1], type=Wish), row[2]) for row in rows if row is not None}
+
+    return await store.call(work)
+
+
+async def expected(store: Store) -> list[tuple[str, int]]:
+    """Every device that an inventory named, by id, and the inventory's number. Raises StorageError."""
+    return await store.call(lambda db: list(db.execute("SELECT id, number FROM inventory ORDER BY id")))
+
+
+async def hear(store: Store, heard: Heard) -> None:
+    """Remember when devices were first heard. Raises StorageError."""
+
+    def work(db: apsw.Connection) -> None:
+        with transaction(db):
+            for device, (mark, at) in heard.items():
+                db.execute("INSERT OR REPLACE INTO heard VALUES (?, ?, ?)", (device, mark, at))
+
+    await store.call(work)

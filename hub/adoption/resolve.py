@@ -1,0 +1,290 @@
+"""A wish → the device it would be, or what is wrong with it, in which column, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+from pydantic import BaseModel
+
+from hub.config.build import Models
+from hub.config.positions import Finding, dotted
+from hub.config.sentences import nearest, one_of, there_are
+from hub.config.validate import validate
+from hub.devices import Devices
+from hub.labels import Label, Unreadable, kinds, meters, pairs, read
+from hub.labels.wish import Wish, checked
+from hub.model import PLACE_ID, Device, Place
+from hub.packs import Packs
+from hub.packs.labels import Recognised
+from hub.places import Places
+
+
+class Found(NamedTuple):
+    """Whom a wish means. `label` is None where none was given."""
+
+    device: str
+    label: Label | None
+    recognised: Recognised
+
+
+class Plan(NamedTuple):
+    """`device` as it would be admitted; `stored` the same with settings as JSON has them; `place` where it has to be
+    made; `key_from`: label, row, inventory, or ""; `perhaps`: packs of its vendor, where none was chosen."""
+
+    device: Device
+    stored: Device
+    place: Place | None
+    key_from: str
+    perhaps: tuple[str, ...] = ()
+
+
+class Ground(NamedTuple):
+    """What there is to stand on: `instances` name → type of the integrations, `zones` id → site, `heard` id → instance
+    of the devices that wait in quarantine."""
+
+    devices: Devices
+    places: Places
+    packs: Packs
+    models: Models
+    instances: Mapping[str, str]
+    zones: Mapping[str, str]
+    heard: Callable[[], Mapping[str, str]]
+
+
+async def identify(wish: Wish, ground: Ground) -> Found:
+    """Raises Unreadable."""
+    label, recognised = None, Recognised()
+    if wish.label:
+        label, recognised = await _read(wish.label, ground.packs)
+    given = kinds.device_id(wish.device) if wish.device else ""
+    if label is not None and given and given != label.device:
+        raise Unreadable(
+            "two-devices", f"the label is that of {label.device}, not of {given}",
+            f"l'étiquette est celle de {label.device}, pas de {given}", "label",
+        )  # fmt: skip
+    device = given or (label.device if label else "")
+    if not device:
+        raise Unreadable(
+            "no-device", "no device is named: give its id, or the text of its label",
+            "aucun appareil n'est nommé : donnez son identifiant ou le texte de son étiquette", "device",
+        )  # fmt: skip
+    return Found(_whole(device, ground), label, recognised)
+
+
+async def _read(text: str, packs: Packs) -> tuple[Label, Recognised]:
+    label, failed = None, None
+    try:
+        label = read(text)
+    except Unreadable as error:
+        failed = error
+    recognised = await packs.recognise(text, label.profile if label else "")
+    if label is None and recognised.parts:
+        label = pairs.of(recognised.parts)
+    if label is None:
+        assert failed is not None  # noqa: S101 - no label means that reading it failed
+        raise failed.at("label")
+    return label, recognised
+
+
+def _whole(device: str, ground: Ground) -> str:
+    """A meter of which only maker and number are known is the one of these that was heard."""
+    if not device.startswith("mbus:") or meters.whole(device) or meters.read(device) is None:
+        return device
+    known = {*ground.heard(), *(one.id for one in ground.devices)}
+    found = sorted(one for one in known if one.startswith(f"{device}-"))
+    if len(found) == 1:
+        return found[0]
+    several = f" ({one_of(found)})" if found else ""
+    raise Unreadable(
+        "meter", f"version and medium of {device} are not known{several}: let the hub hear it first, or give both",
+        f"version et fluide de {device} inconnus{several} : laissez le concentrateur l'entendre, ou donnez-les",
+        "meter_id",
+    )  # fmt: skip
+
+
+def plan(
+    wish: Wish, found: Found, ground: Ground, packs: Iterable[str], *, kept: Wish | None = None,
+    base: Device | None = None,
+) -> Plan:  # fmt: skip
+    """`kept` is what the inventory says of the device, `base` the device as it is admitted now, `packs` the names of
+    those that are here. What the wish says counts before the label, that before the device as it is, and that before
+    the inventory. Raises Unreadable."""
+    wish = checked(wish)
+    known = _as_wish(base) if base is not None else kept or Wish()
+    integration = _integration(wish.integration or known.integration, found.device, ground)
+    kind, scheme = ground.instances[integration], kinds.kind_of(found.device)
+    if scheme is not None and kind in _SPOKEN and kind not in scheme.types:
+        raise Unreadable(
+            "integration", f"{integration!r} does not speak to {found.device}",
+            f"« {integration} » ne parle pas à {found.device}", "integration",
+        )  # fmt: skip
+    place, made = _place(wish, known, ground)
+    label = found.label
+    key, key_from = _key(wish, label, known)
+    if key is None and scheme is not None and kind in scheme.needs:
+        raise Unreadable(
+            "no-key", f"the key of {found.device} is missing: no label and no inventory has it. Give it with the row, "
+            "by --key-file, or import an inventory",
+            f"la clé de {found.device} manque : ni l'étiquette ni l'inventaire ne la portent. Saisissez-la ou importez "
+            "un inventaire", "app_key" if kind == "lorawan" else "key",
+        )  # fmt: skip
+    pack, perhaps = _pack(wish.pack or known.pack, found.recognised, packs)
+    given = {**known.settings, **(label.settings if label else {}), **wish.settings}
+    settings, stored = _settings(kind, given, ground.models)
+    if key is not None:
+        kinds.check_key(found.device, key, stored)
+    device = Device(
+        id=found.device, integration=integration, place=place, key=key, settings=settings, pack=pack,
+        model=wish.model or (label.model if label else "") or known.model, name=wish.name or known.name,
+    )  # fmt: skip
+    return Plan(device, msgspec.structs.replace(device, settings=stored), made, key_from, perhaps)
+
+
+def settled(device: Device, kind: str, models: Models) -> Device:
+    """A stored device with its settings as its integration's model has them; as they are where it refuses them."""
+    try:
+        settings, _ = _settings(kind, device.settings, models)
+    except Unreadable:
+        return device
+    return msgspec.structs.replace(device, settings=settings)
+
+
+def differences(device: Device, known: Device) -> list[str]:
+    """The fields in which a device differs from the same as it is admitted now."""
+    return [name for name in _FIELDS if getattr(device, name) != getattr(known, name)]
+
+
+_FIELDS = ("place", "integration", "pack", "key", "settings", "name", "model")
+
+
+def _as_wish(device: Device) -> Wish:
+    return Wish(
+        device=device.id, key=device.key.hex() if device.key else "", integration=device.integration,
+        place=device.place, pack=device.pack, name=device.name, model=device.model, settings=dict(device.settings),
+    )  # fmt: skip
+
+
+_SPOKEN = {kind for known in kinds.KINDS.values() for kind in known.types}
+
+
+def _integration(given: str, device: str, ground: Ground) -> str:
+    if given:
+        if given not in ground.instances:
+            there = there_are(ground.instances) if ground.instances else "there is none"
+            meant, fr = _meant(given, ground.instances)
+            raise Unreadable(
+                "integration", f"there is no integration {given!r}; {there}{meant}",
+                f"il n'y a pas d'intégration « {given} » dans la configuration{fr}", "integration",
+            )  # fmt: skip
+        return given
+    heard = ground.heard().get(device, "")
+    if heard in ground.instances:
+        return heard
+    scheme = device.partition(":")[0]
+    usual = kinds.kind_of(device)
+    fit = {one.integration for one in ground.devices if one.id.partition(":")[0] == scheme} & ground.instances.keys()
+    for kind in usual.types if usual else (scheme,):
+        fit = fit or {name for name, its in ground.instances.items() if its == kind}
+    if len(fit) == 1:
+        return fit.pop()
+    which = f"several could ({one_of(sorted(fit))})" if fit else f"none speaks to {scheme} devices"
+    raise Unreadable(
+        "integration", f"which integration speaks to {device}? {which}: name one",
+        f"quelle intégration parle à {device} ? Nommez-la", "integration",
+    )  # fmt: skip
+
+
+def _place(wish: Wish, known: Wish, ground: Ground) -> tuple[str, Place | None]:
+    """Its id, and the place where it has to be made."""
+    name, zone = wish.place or known.place, wish.zone or known.zone
+    if not name:
+        raise Unreadable(
+            "no-place", "it needs a place: what it stands for", "il lui faut un emplacement : ce qu'il mesure", "place"
+        )
+    place = ground.places.get(name)
+    if place is not None:
+        if zone and zone != place.zone:
+            raise Unreadable(
+                "zone", f"the place {name} is in zone {place.zone}, not {zone}",
+                f"l'emplacement {name} est dans la zone {place.zone}, pas {zone}", "zone",
+            )  # fmt: skip
+        return name, None
+    meant, fr = _meant(name, [one.id for one in ground.places])
+    if not PLACE_ID.fullmatch(name):
+        raise Unreadable(
+            "place-id", f"a place's id is small letters, digits, '_', '-' and '.', at most 64{meant}",
+            f"l'identifiant d'un emplacement : minuscules, chiffres, « _ », « - » et « . », 64 au plus{fr}", "place",
+        )  # fmt: skip
+    if not zone:
+        raise Unreadable(
+            "no-such-place", f"there is no place {name!r}{meant}; to make it, give its zone",
+            f"il n'y a pas d'emplacement « {name} »{fr} ; pour le créer, donnez sa zone", "place",
+        )  # fmt: skip
+    if zone not in ground.zones:
+        meant, fr = _meant(zone, ground.zones)
+        raise Unreadable(
+            "no-such-zone", f"there is no zone {zone!r} in the configuration{meant}",
+            f"il n'y a pas de zone « {zone} » dans la configuration{fr}", "zone",
+        )  # fmt: skip
+    return name, Place(id=name, site=ground.zones[zone], zone=zone, role=wish.role or known.role)
+
+
+def _key(wish: Wish, label: Label | None, known: Wish) -> tuple[bytes | None, str]:
+    if wish.key and label is not None and label.key is not None and bytes.fromhex(wish.key) != label.key:
+        raise Unreadable(
+            "two-keys", "this key is not the one on the label: which is right?",
+            "cette clé n'est pas celle de l'étiquette : laquelle est la bonne ?", "key",
+        )  # fmt: skip
+    if wish.key:
+        return bytes.fromhex(wish.key), "row"
+    if label is not None and label.key is not None:
+        return label.key, "label"
+    return (bytes.fromhex(known.key), "inventory") if known.key else (None, "")  # or as the device has it now
+
+
+def _pack(given: str, recognised: Recognised, packs: Iterable[str]) -> tuple[str, tuple[str, ...]]:
+    if not given and len(recognised.packs) > 1:
+        several = one_of(recognised.packs)
+        raise Unreadable(
+            "pack", f"its label is that of {several}: name the pack",
+            f"son étiquette convient à {several} : nommez le pack", "pack",
+        )  # fmt: skip
+    if not given:
+        return (recognised.packs[0], ()) if recognised.packs else ("", recognised.perhaps)
+    if given not in packs:
+        meant, fr = _meant(given, packs)
+        raise Unreadable(
+            "pack", f"there is no pack {given!r}; `ilot pack list` shows them{meant}",
+            f"il n'y a pas de pack « {given} »{fr}", "pack",
+        )  # fmt: skip
+    return given, ()
+
+
+def _meant(word: str, known: Iterable[str]) -> tuple[str, str]:
+    """What it may have been meant to be, in English and in French; "" when nothing is like it."""
+    near = nearest(word, known)
+    return (f"; did you mean {near}?", f" ; vouliez-vous dire {near} ?") if near else ("", "")
+
+
+def _settings(kind: str, given: Mapping[str, object], models: Models) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The settings as the integration's model has them, and as JSON has them."""
+    model = models.integrations[kind][1] if kind in models.integrations else None
+    if model is None:
+        if given:
+            raise Unreadable(
+                "settings", f"devices of {kind} have no settings", f"les appareils de {kind} n'ont pas de réglages",
+                f"settings.{next(iter(given))}",
+            )  # fmt: skip
+        return {}, {}
+    found: list[Finding] = []
+    settings: BaseModel | None = validate(model, dict(given), (), f"the settings of {kind} devices", found)
+    if settings is None:
+        one = found[0]
+        said = f"{dotted(one.path)}: {one.message}" if one.path else one.message
+        meant = f"; did you mean {one.suggestion}?" if one.suggestion else ""
+        raise Unreadable(
+            "settings", said + meant, f"réglage refusé : {said}", f"settings.{one.path[0]}" if one.path else "settings"
+        )
+    return settings.model_dump(), settings.model_dump(mode="json")

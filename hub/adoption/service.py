@@ -1,0 +1,174 @@
+"""Adoption over the control socket: what `ilot device` and the web UI ask."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from hub import inventory
+from hub.admission.quarantine import Quarantine
+from hub.adoption.commissioning import Commissioning
+from hub.adoption.engine import MOST, Adoption, Row
+from hub.adoption.joining import Joined
+from hub.adoption.memory import Roll
+from hub.adoption.resolve import Found, Ground, identify
+from hub.clock import Clock
+from hub.config.build import Models
+from hub.config.load import Loaded
+from hub.counts import Counts
+from hub.devices import Devices
+from hub.errors import HubError
+from hub.keys import HubKeys
+from hub.labels.wish import Wish
+from hub.live import Live
+from hub.packs import Packs
+from hub.pipeline import Pipeline
+from hub.places import Places
+from hub.store import Store
+from hub.supervisor import Health
+
+Call = Callable[[dict[str, Any]], Awaitable[Any]]
+
+
+class Service:
+    """`root` is the pinned fingerprint of the owner's root."""
+
+    def __init__(
+        self, adoption: Adoption, commissioning: Commissioning, ground: Ground, clock: Clock, *, hub: str, root: bytes,
+        hub_keys: HubKeys,
+    ) -> None:  # fmt: skip
+        self._adoption, self._commissioning, self._ground, self._clock = adoption, commissioning, ground, clock
+        self._hub, self._root, self._keys = hub, root, hub_keys
+
+    def standing(self, device: str) -> dict[str, Any]:
+        """How a device stands: see `Commissioning.standing`; `adopted`: a command added it."""
+        return {**self._commissioning.standing(device), "adopted": self._adoption.added(device)}
+
+    def status(self) -> dict[str, Any]:
+        """For `ilot status`: how many devices there are, and how many report."""
+        return dict(self._commissioning.summary())
+
+    def complaints(self) -> list[str]:
+        """What somebody should look at."""
+        return self._adoption.complaints()
+
+    async def run(self) -> None:
+        await self._commissioning.run()
+
+    async def flush(self) -> None:
+        """Write down what is not written yet, as the hub stops."""
+        await self._commissioning.flush()
+
+    def calls(self) -> dict[str, Call]:
+        return {
+            "device.add": self._add, "device.keep": self._keep, "device.remove": self._remove,
+            "device.label": self._label, "inventory.load": self._load, "inventory.list": self._list,
+            "inventory.card": self._card,
+        }  # fmt: skip
+
+    async def _add(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{wishes, dry_run, update, by} → {rows}: see `hub.labels.wish.Wish` and `hub.adoption.engine.Row`."""
+        rows = await self._adoption.add(
+            _wishes(arguments), dry_run=bool(arguments.get("dry_run")), update=bool(arguments.get("update")),
+            by=_by(arguments),
+        )  # fmt: skip
+        return {"rows": msgspec.to_builtins(rows)}
+
+    async def _keep(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{wishes, dry_run, by} → {rows}: keys of devices that may come."""
+        number = int(self._clock.now() * 1000)
+        dry_run = bool(arguments.get("dry_run"))
+        rows = await self._adoption.keep(_wishes(arguments), number, dry_run=dry_run, by=_by(arguments))
+        return {"rows": msgspec.to_builtins(rows)}
+
+    async def _remove(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{device, dry_run, by} → {device, place}."""
+        row = await self._adoption.remove(
+            str(arguments.get("device", "")), dry_run=bool(arguments.get("dry_run")), by=_by(arguments)
+        )
+        return {"device": row.device, "place": row.place}
+
+    async def _label(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{label} → what it says and what is known of its device; never the key itself. Raises HubError."""
+        found: Found = await identify(Wish(label=str(arguments.get("label", ""))), self._ground)
+        label = found.label
+        return {
+            "device": found.device, "form": label.form if label else "", "model": label.model if label else "",
+            "serial": label.serial if label else "", "keyed": bool(label and label.key),
+            "packs": found.recognised.packs, "perhaps": found.recognised.perhaps,
+            "known": self._ground.devices.get(found.device) is not None,
+            "heard_by": self._ground.heard().get(found.device, ""), "expected": await self._is_expected(found.device),
+        }  # fmt: skip
+
+    async def _is_expected(self, device: str) -> bool:
+        return any(one["device"] == device for one in await self._adoption.expected())
+
+    async def _load(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{document: base64, dry_run, by} → {number, owner, made, rows}. What has a place is added, the rest kept."""
+        try:
+            document = base64.b64decode(str(arguments.get("document", "")), validate=True)
+        except ValueError as error:
+            raise HubError("the inventory did not arrive whole") from error
+        sealed = inventory.read(document, self._root)
+        devices = inventory.open_inventory(sealed, self._hub, inventory.hub_key(self._keys.store_key))
+        dry_run, by, number = bool(arguments.get("dry_run")), _by(arguments), sealed.head.number
+        rows = list[Row]()
+        placed = [wish for wish in devices if wish.place]
+        others = [wish for wish in devices if not wish.place]
+        for start in range(0, len(others), MOST):
+            rows += await self._adoption.keep(others[start : start + MOST], number, dry_run=dry_run, by=by)
+        for start in range(0, len(placed), MOST):
+            rows += await self._adoption.add(placed[start : start + MOST], dry_run=dry_run, update=False, by=by)
+        return {
+            "number": number, "owner": sealed.head.owner, "made": sealed.head.made,
+            "rows": msgspec.to_builtins(sorted(rows, key=lambda row: row.line)),
+        }  # fmt: skip
+
+    async def _list(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        return {"devices": await self._adoption.expected()}
+
+    async def _card(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        key = inventory.hub_key(self._keys.store_key)
+        return {"hub": self._hub, "card": inventory.make_card(self._keys.identity, key.public).decode()}
+
+
+def adopting(
+    *, store: Store, roll: Roll, joined: Joined, loaded: Loaded, models: Models, devices: Devices, places: Places,
+    packs: Packs, pipeline: Pipeline, quarantine: Quarantine, live: Live, counts: Counts, health: Sequence[Health],
+    clock: Clock, changed: Callable[[], None], enrolled: tuple[str, str], hub_keys: HubKeys,
+) -> Service:  # fmt: skip
+    """The parts of adoption in one hub, wired. `enrolled`: its id, and the fingerprint of its owner's root in hex."""
+    commissioning = Commissioning(
+        devices=devices, live=live, counts=counts, health=health, packs=packs, store=store, clock=clock,
+        heard=roll.heard,
+    )  # fmt: skip
+
+    def gone(device: str) -> None:
+        live.forget(device)
+        commissioning.forget(device)
+
+    ground = Ground(
+        devices, places, packs, models, {one.name: one.type for one in loaded.integrations},
+        {name: zone.site for name, zone in loaded.config.zones.items()},
+        lambda: {waiting.id: waiting.integration for waiting in quarantine if not waiting.known},
+    )  # fmt: skip
+    adoption = Adoption(
+        store=store, roll=roll, joined=joined, ground=ground, loaded=loaded, pipeline=pipeline, clock=clock,
+        admitted=commissioning.expect, gone=gone, changed=changed,
+    )  # fmt: skip
+    hub, root = enrolled
+    return Service(adoption, commissioning, ground, clock, hub=hub, root=bytes.fromhex(root), hub_keys=hub_keys)
+
+
+def _wishes(arguments: dict[str, Any]) -> list[Wish]:
+    try:
+        return msgspec.convert(arguments.get("wishes"), list[Wish])
+    except msgspec.ValidationError as error:
+        raise HubError(f"these are not devices to add: {error}") from None
+
+
+def _by(arguments: dict[str, Any]) -> str:
+    return str(arguments.get("by") or "cli")[:64]

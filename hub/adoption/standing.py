@@ -1,0 +1,124 @@
+"""How a device stands, in a word and in sentences for people: waiting, green, or in trouble. Pure.
+
+waiting   admitted, not validly heard yet; it may have joined
+green     its first valid report is in, and it goes on speaking
+trouble   somebody should look: refused, silent, not read, its integration away
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+WAITING, GREEN, TROUBLE = "waiting", "green", "trouble"
+
+JOIN_S = 900.0
+"""A device that joined and says nothing for so long does not hear us, or hears somebody else."""
+
+
+class Said(NamedTuple):
+    en: str
+    fr: str
+
+
+class Standing(NamedTuple):
+    """`why` is a slug; `said` the sentence."""
+
+    state: str
+    why: str
+    said: Said
+
+
+REFUSED = {
+    "bad-mic": Said(
+        "wrong key: what it sends does not fit the key given here. Check it, `ilot device key` gives another",
+        "clé fausse : ce qu'il envoie ne correspond pas à la clé saisie. Vérifiez-la et donnez la bonne",
+    ),
+    "bad-key": Said(
+        "wrong key: it does not open what it sends. Check it, `ilot device key` gives another",
+        "clé fausse : elle n'ouvre pas ce qu'il envoie. Vérifiez-la et donnez la bonne",
+    ),
+    "needs-key": Said(
+        "its key is missing: what it sends is sealed. `ilot device key` gives it one",
+        "clé manquante : ce qu'il envoie est chiffré. Donnez-lui sa clé",
+    ),
+    "clear-but-keyed": Said(
+        "speaks in clear though it has a key: it was reset and has to be paired again, or somebody forges it",
+        "parle en clair alors qu'il a une clé : réinitialisé, à appairer de nouveau, ou contrefait",
+    ),
+    "replay": Said(
+        "its counter went back: a new battery, then it needs a new key; or replayed frames",
+        "compteur revenu en arrière : pile changée (il lui faut une nouvelle clé), ou trames rejouées",
+    ),
+    "used-devnonce": Said(
+        "asks to join with a number that it used before: a new battery? Let it join again",
+        "demande à rejoindre avec un numéro déjà utilisé : pile changée ? Autorisez-le à rejoindre",
+    ),
+    "devnonce-not-rising": Said(
+        "asks to join with a number that it used before: a new battery? Let it join again",
+        "demande à rejoindre avec un numéro déjà utilisé : pile changée ? Autorisez-le à rejoindre",
+    ),
+    "join-of-abp-device": Said(
+        "asks to join, but was added with the address and session keys of ABP: add it with its AppKey",
+        "demande à rejoindre, mais a été ajouté en ABP (adresse et clés de session) : ajoutez-le avec son AppKey",
+    ),
+    "unreachable": Said(
+        "does not answer: its power, its address, its line?", "ne répond pas : alimentation, adresse, câble ?"
+    ),
+}
+"""Why frames of a device are refused, by the slug under which they are counted."""
+
+UNREAD = ("no-codec", "no-pack", "bad-pack")
+"""Counts that say that nothing reads its payload."""
+
+_SILENT = Said("nothing is heard of it: out of range, or switched off?", "aucune nouvelle : hors de portée ou éteint ?")
+
+
+class Evidence(NamedTuple):
+    """What is known of one device. `plugin`: why its integration does not run, "" when it does; `refused`: a slug of
+    `REFUSED`, or ""; `spoke`: a valid report came, in this life or an earlier one; `silent_s`: since then, or since it
+    is expected; `joined_s`: seconds since it joined without a word after it, None when it did not; `patience_s`: how
+    long silence is nothing to look at."""
+
+    plugin: str
+    refused: str
+    unread: bool
+    spoke: bool
+    silent_s: float
+    joined_s: float | None
+    patience_s: float
+
+
+def judge(evidence: Evidence) -> Standing:
+    """The worst that is true of it."""
+    if evidence.plugin:
+        said = Said(f"cannot be heard: {evidence.plugin}", f"ne peut être entendu : {evidence.plugin}")
+        return Standing(TROUBLE, "integration", said)
+    if evidence.refused:
+        return Standing(TROUBLE, evidence.refused, REFUSED[evidence.refused])
+    if evidence.joined_s is not None and not evidence.spoke:
+        return _joined(evidence.joined_s)
+    if evidence.silent_s > evidence.patience_s:
+        return Standing(TROUBLE, "silent", _SILENT)
+    if not evidence.spoke:
+        return Standing(WAITING, "not-heard", Said("waiting for its first report", "en attente de son premier relevé"))
+    if evidence.unread:
+        said = Said(
+            "is heard, but nothing reads what it says: give it a pack",
+            "entendu, mais ses relevés ne sont pas décodés : donnez-lui un pack",
+        )
+        return Standing(TROUBLE, "unread", said)
+    return Standing(GREEN, "", Said("reports", "remonte"))
+
+
+def _joined(seconds: float) -> Standing:
+    if seconds <= JOIN_S:
+        return Standing(
+            WAITING,
+            "joined",
+            Said("has joined; its first report is awaited", "a rejoint le réseau ; premier relevé attendu"),
+        )
+    said = Said(
+        "was let in and does not speak here: another network or hub answers it first, or it does not hear the gateway",
+        "accepté, mais muet ici : un autre réseau ou concentrateur lui répond, ou il n'entend pas la passerelle",
+    )
+    return Standing(TROUBLE, "elsewhere", said)

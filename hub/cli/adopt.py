@@ -1,0 +1,262 @@
+"""`ilot device add`, `remove` and `import`: devices that come and go while the hub runs."""
+
+from __future__ import annotations
+
+import base64
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hub.cli import output
+from hub.control import call
+from hub.errors import ConfigError, HubError, NotReady
+from hub.state import state_of
+
+if TYPE_CHECKING:
+    from hub.labels.table import Fault, Table
+    from hub.labels.wish import Wish
+
+BATCH, DRY_BATCH = 50, 1000
+"""Rows in one call: each batch that was answered is durable. A dry run judges a file as a whole, so far as it fits."""
+_CALL_S = 120.0
+
+FILE = click.Path(path_type=Path, dir_okay=False, allow_dash=True)
+DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would happen and change nothing.")
+UPDATE = click.option("--update", is_flag=True, help="Change what is there already with other values.")
+
+
+@click.command()
+@click.argument("device", required=False)
+@click.option("--label", default="", help="The text of its label or QR code, when that holds no key.")
+@click.option("--label-file", type=FILE, help="The same from a file; - is stdin.")
+@click.option("--place", default="", help="What it stands for.")
+@click.option("--zone", default="", help="The zone of that place, where the place is to be made.")
+@click.option("--integration", default="", help="The integration that speaks to it, where that is not clear.")
+@click.option("--pack", default="", help="The pack that reads its payloads.")
+@click.option("--name", default="", help="Its name, for people.")
+@click.option("--model", default="", help="Its maker's model.")
+@click.option("--key-file", type=FILE, help="Its key in hexadecimal; - is stdin.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of its integration; repeat.")
+@UPDATE
+@DRY_RUN
+@output.with_config
+@output.with_state
+@output.as_json
+def add(
+    device: str | None, label: str, label_file: Path | None, key_file: Path | None, settings: tuple[str, ...],
+    update: bool, dry_run: bool, config: Path, state_dir: Path | None, json: bool, **said: str,
+) -> None:  # fmt: skip
+    """Add a device to the running hub: by the text of its label, by the DEVICE's id, or one that is heard.
+
+    Keys never stand on the command line, where other users see them: they come from --key-file, from --label-file, or
+    from the inventory that was imported before. Without a label and an id, what is heard and not admitted is listed.
+    """
+    import msgspec
+
+    from hub.labels.wish import Wish
+
+    socket = state_of(config, state_dir) / "hub.sock"
+    if label and label_file is not None:
+        raise click.UsageError("either --label or --label-file")
+    text = _text(label_file).strip() if label_file is not None else _without_a_key(label)
+    if not text and not device:
+        _candidates(socket)
+    given = {"label": text, "device": device or "", "key": _key(key_file), **said}
+    wish = msgspec.convert({**given, "settings": dict(_setting(one) for one in settings)}, Wish)
+    row = _asked(socket, "device.add", [wish], dry_run=dry_run, update=update)[0]
+    if json:
+        output.data(row)
+    elif row["state"] != "wrong":
+        click.echo(f"{row['device']} {_done(row['state'], dry_run)} at {row['place']} (zone {row['zone']})")
+        if row["en"]:
+            output.say(row["en"])
+        if row["state"] == "added" and not dry_run:
+            output.say("it is green in `ilot devices` once its first report is in")
+    if row["state"] == "wrong":
+        raise ConfigError(f"{row['column']}: {row['en']}" if row["column"] and not json else row["en"])
+
+
+@click.command()
+@click.argument("device")
+@DRY_RUN
+@output.with_config
+@output.with_state
+@output.as_json
+def remove(device: str, dry_run: bool, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Remove a DEVICE that a command added. Its place, its series and its history stay."""
+    answer = call(state_of(config, state_dir) / "hub.sock", "device.remove", device=device, dry_run=dry_run)
+    if json:
+        output.data(answer)
+    else:
+        click.echo(f"{device} {'would be' if dry_run else 'was'} removed from {answer['place'] or 'no place'}")
+
+
+@click.command("import")
+@click.argument("file", type=FILE, required=False)
+@click.option("--template", is_flag=True, help="Print a table to start from.")
+@UPDATE
+@DRY_RUN
+@output.with_config
+@output.with_state
+@output.as_json
+def import_(
+    file: Path | None, template: bool, update: bool, dry_run: bool, config: Path, state_dir: Path | None, json: bool
+) -> None:
+    """Import devices from FILE: a table (CSV), an inventory of the owner's, or another tool's list of keys.
+
+    A result for each row; a row is imported whole or not at all, and importing twice changes nothing. A table without
+    a column `place` is a list of keys: they are kept until the devices are added. Exit code 3 when a row is wrong.
+    """
+    from hub import inventory
+    from hub.labels import Unreadable
+    from hub.labels.table import TEMPLATE, read_table
+
+    if template:
+        click.echo(TEMPLATE, nl=False)
+        return
+    if file is None:
+        raise click.UsageError("name the file, or --template")
+    socket = state_of(config, state_dir) / "hub.sock"
+    data = _bytes(file)
+    if inventory.is_one(data):
+        document = base64.b64encode(data).decode()
+        answer = call(socket, "inventory.load", timeout=_CALL_S, document=document, dry_run=dry_run)
+        output.say(f"inventory {answer['number']} of {answer['owner']}")
+        _report(answer["rows"], [], dry_run, json)
+        return
+    try:
+        table = read_table(data)
+    except Unreadable as error:
+        raise ConfigError(f"{file}: {error.detail}") from error
+    for column in table.ignored:
+        output.say(f"column {column!r} means nothing here and is left out")
+    if not table.placed:
+        output.say("the table names no places: its keys are kept until the devices are added")
+    rows = [_as_row(fault) for fault in table.faults]
+    rows += [_titled(row, table) for row in _imported(socket, table, update=update, dry_run=dry_run)]
+    _report(sorted(rows, key=lambda row: row["line"]), table.ignored, dry_run, json)
+
+
+def _imported(socket: Path, table: Table, *, update: bool, dry_run: bool) -> Iterator[dict[str, Any]]:
+    """The result of each row, batch by batch, with progress on stderr."""
+    name = "device.add" if table.placed else "device.keep"
+    size, done, many = DRY_BATCH if dry_run else BATCH, 0, len(table.wishes)
+    with click.progressbar(length=many, file=sys.stderr, hidden=not sys.stderr.isatty(), show_pos=True) as bar:
+        for start in range(0, many, size):
+            batch = table.wishes[start : start + size]
+            try:
+                yield from _asked(socket, name, batch, dry_run=dry_run, update=update)
+            except HubError as error:
+                if error.exit_code != NotReady.exit_code:
+                    raise
+                raise NotReady(
+                    f"the hub went away after {done} of {many} rows ({error}); what was imported stays: import the "
+                    "file again when it is back"
+                ) from error
+            done += len(batch)
+            bar.update(len(batch))
+            if bar.hidden and not dry_run and done < many:
+                output.say(f"{done} of {many}")
+
+
+def _asked(socket: Path, name: str, wishes: list[Wish], **arguments: Any) -> list[dict[str, Any]]:
+    import msgspec
+
+    answer = call(socket, name, timeout=_CALL_S, wishes=msgspec.to_builtins(wishes), **arguments)
+    return list(answer["rows"])
+
+
+def _report(rows: list[dict[str, Any]], ignored: list[str], dry_run: bool, json: bool) -> None:
+    """Every row, then how many of each kind. Exit code 3 when one is wrong."""
+    summary: dict[str, int] = {}
+    for row in rows:
+        summary[row["state"]] = summary.get(row["state"], 0) + 1
+    if json:
+        output.data({"dry_run": dry_run, "summary": summary, "ignored": ignored, "rows": rows})
+    else:
+        output.table(
+            ("line", "device", "place", "result", "column", "what"),
+            [
+                (row["line"] or "", row["device"], row["place"], _done(row["state"], dry_run), row["column"], row["en"])
+                for row in rows
+            ],
+        )  # fmt: skip
+    told = ", ".join(f"{count} {_done(state, dry_run)}" for state, count in summary.items())
+    output.say(f"{len(rows)} rows: {told or 'none'}")
+    if summary.get("wrong"):
+        raise click.exceptions.Exit(ConfigError.exit_code)
+
+
+def _done(state: str, dry_run: bool) -> str:
+    words = {"added": "added", "changed": "changed", "kept": "kept", "already": "is there already", "wrong": "wrong"}
+    word = words[state]
+    return f"would be {word}" if dry_run and state in ("added", "changed", "kept") else word
+
+
+def _as_row(fault: Fault) -> dict[str, Any]:
+    return {
+        "line": fault.line, "device": fault.device, "state": "wrong", "place": "", "zone": "", "integration": "",
+        "pack": "", "key_from": "", "column": fault.column, "en": fault.en, "fr": fault.fr,
+    }  # fmt: skip
+
+
+def _titled(row: dict[str, Any], table: Table) -> dict[str, Any]:
+    """Columns by the names that the file gives them."""
+    return {**row, "column": table.columns.get(row["column"], row["column"])}
+
+
+def _candidates(socket: Path) -> None:
+    """List what is heard and not admitted, and say how one of it is added."""
+    heard = [one for one in call(socket, "devices")["quarantine"] if not one["known"]]
+    rows = [(one["id"], one["model"], one["integration"], one["reason"], one["count"]) for one in heard]
+    output.table(("heard, not admitted", "model", "integration", "why", "times"), rows)
+    raise click.UsageError("name one: `ilot device add DEVICE --place PLACE`, or give --label")
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, sep, value = text.partition("=")
+    if not sep or not name:
+        raise click.UsageError(f"--set {name}: expected NAME=VALUE")
+    return name, value
+
+
+def _without_a_key(label: str) -> str:
+    from hub.labels import Unreadable, read
+
+    try:
+        keyed = bool(label) and read(label).key is not None
+    except Unreadable:
+        return label  # a pack may know it
+    if keyed:
+        raise click.UsageError("this label holds a key, which others can see here: give it by --label-file, - is stdin")
+    return label
+
+
+def _key(path: Path | None) -> str:
+    if path is None:
+        return ""
+    from hub.cli.devices import key_of
+
+    return key_of(path).hex()
+
+
+def _text(path: Path) -> str:
+    try:
+        return _bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"{path} is not text") from error
+
+
+def _bytes(path: Path) -> bytes:
+    from hub.labels.table import MAX_TABLE
+
+    try:
+        if str(path) == "-":
+            return sys.stdin.buffer.read(MAX_TABLE + 1)
+        with path.open("rb") as file:
+            return file.read(MAX_TABLE + 1)
+    except OSError as error:
+        raise HubError(f"{path} cannot be read: {error.strerror or error}") from error

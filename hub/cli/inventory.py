@@ -1,0 +1,49 @@
+"""`ilot inventory`: keys of devices that the owner sends to this hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hub.cli import output
+from hub.control import call
+from hub.state import state_of
+
+
+@click.group()
+def inventory() -> None:
+    """Keys of devices that are expected, as the owner sends them to this hub alone."""
+
+
+@inventory.command()
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this file.")
+@output.with_config
+@output.with_state
+@output.as_json
+def card(out: Path | None, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Print this hub's card: its public key, signed. The owner seals inventories to it; nothing in it is secret."""
+    answer = call(state_of(config, state_dir) / "hub.sock", "inventory.card")
+    if out is not None:
+        out.write_text(answer["card"], encoding="utf-8")
+        output.say(f"the card of {answer['hub']} is in {out}: `ilot backend inventory` seals keys to it")
+    elif json:
+        output.data(answer)
+    else:
+        click.echo(answer["card"], nl=False)
+
+
+@inventory.command()
+@output.with_config
+@output.with_state
+@output.as_json
+def show(config: Path, state_dir: Path | None, json: bool) -> None:
+    """List the devices whose keys are here, and whether each was added. Keys are not shown."""
+    answer = call(state_of(config, state_dir) / "hub.sock", "inventory.list")
+    if json:
+        output.data(answer)
+        return
+    output.table(
+        ("device", "added", "inventory"),
+        [(one["device"], "yes" if one["added"] else "no", one["inventory"]) for one in answer["devices"]],
+    )

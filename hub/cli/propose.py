@@ -1,0 +1,306 @@
+"""`ilot import PROTOCOL`: what an installation or a project file holds, as a proposed configuration.
+
+An integration that can propose has a module `importer` beside its own (`integrations/knx/importer.py`):
+
+    def arguments(parser: argparse.ArgumentParser) -> None
+        its own arguments, shown by `ilot import PROTOCOL --help`
+
+    async def propose(asked: argparse.Namespace) -> dict[str, Any]
+        what it found, as `propose` below takes it. `asked` has its own arguments and
+            instance  str: the name under which the integration stands, or is to stand, in the file
+            config    the Config of that instance, None when the file has none
+            devices   dict: the devices of that instance in the file, id → their `settings:` as the file has them
+        Raises NotReady, AuthFailed, DecodeError, ConfigError.
+
+It asks only what its arguments say, enrols nothing, and imports nothing of this module.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import importlib.util
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hub.cli import output
+from hub.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from hub.config.build import Models
+
+SECTIONS = ("sites", "zones", "places", "integrations", "devices")
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What `propose` makes of what was found.
+
+    `text` is YAML of all that was found; `diff` a unified diff of the files that would change, empty when all of it is
+    there already; `files` the new text of each of them; `kept` the paths where the file says something else and stays;
+    `problems` what `ilot check` would say of the result; `notes` are sentences for people.
+    """
+
+    text: str
+    diff: str
+    files: dict[Path, str] = field(default_factory=dict)
+    kept: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def propose(found: Mapping[str, Any], config: Path, models: Models | None = None, *, zone: str = "") -> Proposal:
+    """What was found → YAML text, and a diff against the configuration that starts at `config` (it need not exist).
+
+    `found` is plain data with the sections of the file, all optional, in the file's own words:
+
+        {"places":       {"cta-1": {"name": "CTA 1", "zone": "technique"}},
+         "integrations": {"bacnet": {…options}},
+         "devices":      {"bacnet:1201": {"integration": "bacnet", "place": "cta-1", "settings": {…}}},
+         "zones": …, "sites": …,
+         "notes":        ["3 objects have no unit and are left out"]}
+
+    A place without `zone` gets `zone`, or the one zone that the file has. A device without `place` gets a place of
+    its own, named after it. In any mapping `"#": text` is a comment at the end of its line, `"# any": text` a comment
+    line, and `{"!secret": name}` refers to a secret (see `hub.config.writing`). Text of strangers is quoted as needed.
+
+    Nothing that the file has is changed or removed: mappings only grow. What an import may find more of later stands
+    therefore in a mapping by address (`objects: {"analog-input:3": {…}}`), not in a list.
+
+    With `models` the result is checked as `ilot check` would; secrets are read for that. Blocking. Raises ConfigError
+    when the file cannot be read or grown, UsageError when it is not clear which zone is meant. Writes nothing.
+    """
+    from hub.config.merging import merge
+    from hub.config.writing import block, plain
+
+    notes = [str(note) for note in found.get("notes", ())]
+    wanted = _whole(found, config, zone)
+    if not plain(wanted):
+        return Proposal("", "", notes=notes)
+    merged = merge(config, wanted)
+    diff = "".join(
+        "".join(
+            difflib.unified_diff(
+                merged.before[name].splitlines(keepends=True),
+                text.splitlines(keepends=True),
+                name,
+                f"{name} (proposed)",
+            )
+        )
+        for name, text in merged.after.items()
+    )
+    problems = _check(config, merged.after, merged.data, models)
+    files = {config.parent / name: text for name, text in merged.after.items()}
+    return Proposal(block(wanted), diff, files, merged.kept, problems, notes)
+
+
+def write(proposal: Proposal) -> list[Path]:
+    """Replace each file by its proposed text, whole or not at all, with the rights it has (a new one is 0600).
+    Raises OSError."""
+    from hub.files import PRIVATE, write_atomically
+
+    for path, text in proposal.files.items():
+        target = path.resolve()
+        mode = target.stat().st_mode & 0o777 if target.exists() else PRIVATE
+        write_atomically(target, text.encode(), mode)
+    return list(proposal.files)
+
+
+def _diff(name: str, before: str, after: str) -> str:
+    """Lines without the newline at the end of a file get one: a diff is for reading."""
+    old, new = before.splitlines(), after.splitlines()
+    return "".join(f"{line}\n" for line in difflib.unified_diff(old, new, name, f"{name} (proposed)", lineterm=""))
+
+
+def _whole(found: Mapping[str, Any], config: Path, zone: str) -> dict[str, Any]:
+    """What was found, with a place for each device and a zone for each place."""
+    if unknown := set(found) - {*SECTIONS, "notes"}:
+        raise TypeError(f"a proposal has no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    has = _data(config)
+    whole = {section: dict(found.get(section) or {}) for section in SECTIONS}
+    for name, device in whole["devices"].items():
+        if "place" not in device and "place" not in _mapping(_mapping(has.get("devices")).get(name)):
+            place = _slug(name)
+            whole["places"].setdefault(place, {"name": device["name"]} if device.get("name") else {})
+            whole["devices"][name] = {**device, "place": place}
+    there = _mapping(has.get("places"))
+    for name, place in whole["places"].items():
+        if "zone" not in place and "zone" not in _mapping(there.get(name)):
+            zone = zone or _only_zone({**_mapping(has.get("zones")), **whole["zones"]})
+            whole["places"][name] = {"zone": zone, **place}
+    return {section: entries for section, entries in whole.items() if entries}
+
+
+def _only_zone(zones: Mapping[str, Any]) -> str:
+    if len(zones) == 1:
+        return next(iter(zones))
+    there = f"there are {', '.join(sorted(zones))}" if zones else "the configuration has none yet: add one to `zones`"
+    raise click.UsageError(f"every place is in a zone; say which with --zone ({there})")
+
+
+def _slug(text: str) -> str:
+    """A device id as the id of a place."""
+    letters = "".join(c if c in "abcdefghijklmnopqrstuvwxyz0123456789_.-" else "-" for c in text.lower())
+    return (letters.strip("-._") or "place")[:64]
+
+
+def _data(config: Path) -> dict[str, Any]:
+    from hub.config.source import read
+
+    if not config.exists():
+        return {}
+    source = read(config)
+    if source.problems:
+        raise ConfigError(source.problems)
+    return _mapping(source.data)
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _check(config: Path, texts: Mapping[str, str], expected: Any, models: Models | None) -> list[Problem]:
+    """The proposed files read back: they must say what was meant, and be right."""
+    from hub.config.load import load
+    from hub.config.source import SECRETS, read
+
+    with tempfile.TemporaryDirectory(prefix="ilot-import-") as scratch:
+        copy = Path(scratch)
+        present = read(config).files if config.exists() else {}
+        for name in {**present, **texts}:
+            target = copy / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            text = texts[name].encode() if name in texts else (config.parent / name).read_bytes()
+            target.write_bytes(text)
+        if (secrets := config.parent / SECRETS).exists():
+            (copy / SECRETS).symlink_to(secrets.resolve())
+        start = copy / config.name
+        if not start.exists():
+            return []
+        try:
+            if read(start).data != expected:
+                raise ConfigError("the file is written in a way that cannot be added to; add the text by hand")
+            if models is not None:
+                load(start, models)
+        except ConfigError as error:
+            return [replace(p, file=p.file.replace(scratch, str(config.parent), 1)) for p in error.problems]
+    return []
+
+
+@click.command(
+    "import",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": []},
+)
+@click.argument("protocol")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def importing(protocol: str, arguments: tuple[str, ...]) -> None:
+    """Propose devices and places of PROTOCOL ("bacnet", "knx"…) from what is out there, or from a project file.
+
+    Prints the proposed YAML and the difference to the configuration file, and asks before it writes. Nothing that the
+    file says is changed. ARGUMENTS are the protocol's own; `ilot import PROTOCOL --help` lists them.
+    """
+    import asyncio
+
+    from hub.installed import installed_models
+    from hub.registry import Registry
+    from hub.state import StateDir, state_of
+
+    registry = Registry.discover()
+    module = _importer(protocol, registry)
+    asked = _parse(protocol, module, list(arguments))
+    config: Path = asked.config_file
+    models = installed_models(registry, packs=StateDir(state_of(config)).packs)
+    name, options, devices = _configured(protocol, asked.instance, config, models)
+    asked.instance, asked.config, asked.devices = name, options, devices
+    found = asyncio.run(module.propose(asked))
+    show(propose(found, config, models, zone=asked.zone), config, asked)
+
+
+def show(proposal: Proposal, config: Path, asked: argparse.Namespace) -> None:
+    """Print a proposal, and write it when that is wanted. Exit code 3 when the result would not be right."""
+    if asked.json:
+        output.data(
+            {
+                "text": proposal.text, "diff": proposal.diff, "kept": proposal.kept, "notes": proposal.notes,
+                "problems": [str(problem) for problem in proposal.problems],
+            }
+        )  # fmt: skip
+    elif not proposal.diff:
+        output.say(f"{config}: nothing to add" if proposal.text else "nothing was found")
+    else:
+        click.echo(proposal.diff if config.exists() else proposal.text, nl=False)
+    for note in proposal.notes:
+        output.say(note)
+    if proposal.kept:
+        few = ", ".join(proposal.kept[:5]) + (" …" if len(proposal.kept) > 5 else "")
+        output.say(f"kept as {config} has it, though what was found differs: {few}")
+    if proposal.problems:
+        from hub.config.terminal import render
+
+        output.say(render(proposal.problems).rstrip())
+        output.say("the proposal is not complete; correct it by hand, or the file first; nothing was written")
+        raise click.exceptions.Exit(ConfigError.exit_code)
+    if not proposal.diff or asked.dry_run or (asked.json and not asked.yes):
+        return
+    if not asked.yes:
+        if not sys.stdin.isatty():
+            output.say("nothing was written: add --yes to write it")
+            return
+        if not click.confirm(f"write this to {', '.join(map(str, proposal.files))}?", err=True):
+            return
+    for path in write(proposal):
+        output.say(f"{path}: written; `ilot check` reads it, a restart of the hub takes it up")
+
+
+def _importer(protocol: str, registry: Any) -> Any:
+    able = []
+    for plugin in registry.plugins.values():
+        module = f"{plugin.entry.value.partition(':')[0]}.importer"
+        try:
+            there = plugin.shipped and importlib.util.find_spec(module) is not None
+        except ModuleNotFoundError:  # a plugin that is one module, not a package
+            there = False
+        if there and plugin.name == protocol:
+            return importlib.import_module(module)
+        able += [plugin.name] if there else []
+    raise click.UsageError(f"nothing here imports {protocol!r}; there are {', '.join(sorted(able)) or 'none'}")
+
+
+def _parse(protocol: str, module: Any, arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog=f"ilot import {protocol}", description=(module.__doc__ or "").split("\n\n")[0]
+    )
+    here = Path("config.yaml")
+    parser.add_argument(
+        "-c", "--config", dest="config_file", type=Path, metavar="FILE",
+        default=here if here.exists() else Path("/etc/ilot/config.yaml"),
+        help="the configuration file (default: config.yaml here, else /etc/ilot/config.yaml)",
+    )  # fmt: skip
+    parser.add_argument("--instance", default="", help=f"the integration in the file (default: the first {protocol})")
+    parser.add_argument("--zone", default="", help="the zone of places that the source puts in none")
+    parser.add_argument("--yes", action="store_true", help="write without asking")
+    parser.add_argument("--dry-run", action="store_true", help="write nothing and do not ask")
+    parser.add_argument("--json", action="store_true", help="print one JSON object; written only with --yes")
+    module.arguments(parser.add_argument_group(protocol))
+    return parser.parse_args(arguments)
+
+
+def _configured(protocol: str, wanted: str, config: Path, models: Models) -> tuple[str, Any, dict[str, Any]]:
+    """The instance to import for: its name, options (None when the file has none) and devices. Raises ConfigError."""
+    from hub.config.load import load
+
+    if not config.exists():
+        return wanted or protocol, None, {}
+    loaded = load(config, models)
+    for instance in loaded.integrations:
+        if instance.type == protocol and wanted in ("", instance.name):
+            devices = {d.id: dict(d.settings) for d in loaded.devices if d.integration == instance.name}
+            return instance.name, instance.config, devices
+    return wanted or protocol, None, {}

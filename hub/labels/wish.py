@@ -1,0 +1,126 @@
+"""What somebody wants to add: one row of a table, or one call. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from hub.labels import kinds, meters, pairs
+from hub.labels import label as parts
+from hub.labels.label import Label, Unreadable
+
+LIMITS = {"integration": 32, "place": 64, "zone": 64, "role": 100, "pack": 64, "name": 100, "model": 100}
+MAX_KEY = 64
+"""Bytes of a key; the radios know 16."""
+_NAMED = tuple(name.key for name in pairs.NAMES)
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One device to add; empty is unsaid. `label` is the text of its label, `key` hexadecimal, `zone` that of a place
+    that is to be made, `settings` what its integration is to know of it; `line` is where it stands in its table, 0
+    where it comes from none."""
+
+    line: int = 0
+    label: str = ""
+    device: str = ""
+    key: str = ""
+    integration: str = ""
+    place: str = ""
+    zone: str = ""
+    role: str = ""
+    pack: str = ""
+    name: str = ""
+    model: str = ""
+    settings: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        return f"<Wish {self.device or 'by its label'} at {self.place!r}>"
+
+
+def of_label(label: Label, line: int = 0) -> Wish:
+    """The device of a label that was read."""
+    return Wish(
+        line=line, device=label.device, key=label.key.hex() if label.key else "", settings=dict(label.settings),
+        name=label.name[: LIMITS["name"]], model=label.model[: LIMITS["model"]],
+    )  # fmt: skip
+
+
+def of_columns(cells: Mapping[str, str], line: int = 0) -> Wish:
+    """The device that a row names, by the columns of `hub.labels.table`. Raises Unreadable with the column."""
+    told = {name: cell.strip() for name, cell in cells.items() if cell.strip()}
+    for name, cell in told.items():
+        _bounded(name, cell)
+    found: dict[str, Label] = {}
+    if any(name in told for name in _NAMED):
+        found["dev_eui" if "dev_eui" in told else "mac"] = _named(told)
+    if "meter_id" in told:
+        meter = [told.get(name, "") for name in ("manufacturer", "meter_id", "version", "medium")]
+        found["meter_id"] = Label(form="table", device=meters.named(*meter))
+    if "device" in told:
+        found["device"] = Label(form="table", device=kinds.device_id(told["device"]))
+    device = _one(found)
+    settings = {name.removeprefix("settings."): cell for name, cell in told.items() if name.startswith("settings.")}
+    for label in found.values():
+        settings = {**label.settings, **settings}
+    key = next((label.key for label in found.values() if label.key), None)
+    if "key" in told:
+        kind = kinds.kind_of(device)
+        given = parts.key(told["key"], (kind.keys if kind else ()) or range(1, MAX_KEY + 1), "key")
+        if key is not None and key != given:
+            raise Unreadable(
+                "two-keys", "this row holds two different keys", "cette ligne porte deux clés différentes", "key"
+            )
+        key = given
+    return Wish(
+        line=line, label=told.get("label", ""), device=device, key=key.hex() if key else "", settings=settings,
+        **{name: told.get(name, "") for name in LIMITS},
+    )  # fmt: skip
+
+
+def checked(wish: Wish) -> Wish:
+    """The same, bounded and its key hexadecimal, whoever made it. Raises Unreadable with the column."""
+    for name in LIMITS:
+        _bounded(name, getattr(wish, name))
+    for name, value in wish.settings.items():
+        if isinstance(value, str):
+            _bounded(f"settings.{name}", value)
+    if not wish.key:
+        return wish
+    return msgspec.structs.replace(wish, key=parts.key(wish.key, range(1, MAX_KEY + 1), "key").hex())
+
+
+def _named(told: Mapping[str, str]) -> Label:
+    """What the columns of `pairs` say; its device is "" where another column names that."""
+    named = {name: told.get(name, "") for name in _NAMED}
+    if named["dev_eui"] or named["mac"] or not ("label" in told or "device" in told):
+        return pairs.of(named)
+    stand_in = {"mac": "0" * 12} if named["bind_key"] else {"dev_eui": "0" * 16}
+    return msgspec.structs.replace(pairs.of({**named, **stand_in}), device="")
+
+
+def _one(found: Mapping[str, Label]) -> str:
+    """The device that all of them name; "" when none does."""
+    devices = {label.device for label in found.values() if label.device}
+    if len(devices) > 1:
+        named = " and ".join(sorted(devices))
+        raise Unreadable(
+            "two-devices", f"this row names two devices: {named}",
+            f"cette ligne nomme deux appareils : {named.replace(' and ', ' et ')}", next(iter(found)),
+        )  # fmt: skip
+    return devices.pop() if devices else ""
+
+
+def _bounded(name: str, cell: str) -> None:
+    most = LIMITS.get(name, parts.MAX_TEXT if name == "label" else 256)
+    if len(cell) > most:
+        raise Unreadable(
+            "too-long", f"takes at most {most} characters; this has {len(cell)}",
+            f"au plus {most} caractères ; il y en a {len(cell)}", name,
+        )  # fmt: skip
+    if cell and not cell.isprintable() and name != "label":
+        raise Unreadable(
+            "unprintable", "holds characters that cannot be printed: enter it again",
+            "contient des caractères non imprimables : saisissez-le de nouveau", name,
+        )  # fmt: skip

@@ -1,0 +1,84 @@
+"""A hub's adoption with a real store, a configuration from a file, and the straight path of `path_kit`."""
+
+from __future__ import annotations
+
+from pathlib import Path as FilePath
+from typing import Any
+
+from hub.adoption import Service, adopting, join, memory
+from hub.adoption.engine import Adoption, Row
+from hub.config.load import load
+from hub.devices import Devices
+from hub.installed import installed_models
+from hub.keys import create
+from hub.labels.wish import Wish
+from hub.packs import Library, Packs
+from hub.places import Places
+from hub.registry import Registry
+from hub.store import Store
+from hub.supervisor import RUNNING, Health
+
+from ..path_kit import Path
+
+CONFIG = """\
+hub: {name: school}
+sites: {school: {name: School}}
+zones: {rooms: {site: school, name: Rooms}, cellar: {site: school, name: Cellar}}
+places: {hall: {zone: rooms}, boiler: {zone: cellar}}
+integrations:
+  lorawan: {udp: {port: 0}}
+  bluetooth: {}
+  wmbus: {port: "tcp://192.0.2.1:1"}
+  enocean: {port: "tcp://192.0.2.1:2"}
+devices:
+  lorawan:00000000000000aa:
+    {integration: lorawan, place: hall, key: !secret k, pack: cayenne-lpp, name: From the file}
+"""
+KEY = bytes(range(16))
+MODELS = installed_models(Registry.discover())
+PACKS = Packs(Library())
+
+
+class House(Path):
+    """`start` again is the next life of the hub."""
+
+    def __init__(self, root: FilePath) -> None:
+        super().__init__()
+        self.root, self.changes, self.store = root, 0, None
+        (root / "config.yaml").write_text(CONFIG)
+        (root / "secrets.yaml").write_text(f"k: {KEY.hex()}\n")
+        (root / "secrets.yaml").chmod(0o600)
+        self.keys = create(root / "keys")
+        self.health = [Health(name=name, state=RUNNING) for name in ("lorawan", "bluetooth", "wmbus", "enocean")]
+
+    async def start(self) -> None:
+        if self.store is not None:
+            await self.store.close()
+        self.store = await Store.open(self.root / "store.db", bytes(32))
+        loaded = load(self.root / "config.yaml", MODELS)
+        roll, replaced = await memory.load(self.store), await self.store.replaced()
+        joined = join(roll, loaded, replaced, MODELS)
+        self.devices = Devices([*loaded.devices, *joined.devices], replaced, await self.store.keys())
+        self.places = Places([*loaded.places, *joined.places])
+        self.pipeline._device = self.devices.get
+        self.planner._place = self.places.get
+        self.pipeline.recompile()
+        self.service: Service = adopting(
+            store=self.store, roll=roll, joined=joined, loaded=loaded, models=MODELS, devices=self.devices,
+            places=self.places, packs=PACKS, pipeline=self.pipeline, quarantine=self.quarantine, live=self.live,
+            counts=self.counts, health=self.health, clock=self.clock, changed=self.changed,
+            enrolled=("hub-x", "00" * 32), hub_keys=self.keys,
+        )  # fmt: skip
+
+    def changed(self) -> None:
+        self.changes += 1
+
+    @property
+    def adoption(self) -> Adoption:
+        return self.service._adoption
+
+    async def add(self, *, dry_run: bool = False, update: bool = False, **wish: Any) -> Row:
+        return (await self.adoption.add([Wish(**wish)], dry_run=dry_run, update=update, by="test"))[0]
+
+    async def call(self, name: str, **arguments: Any) -> Any:
+        return await self.service.calls()[name](arguments)

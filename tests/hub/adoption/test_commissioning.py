@@ -1,0 +1,205 @@
+"""Waiting, green, or in trouble: what a technician sees of each device."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from hub.admission.quarantine import REFUSALS
+from hub.adoption import memory
+from hub.adoption.commissioning import EXPECTED_S, LOOK_S, PERIODS, SHORTEST_S, SILENT_S
+from hub.adoption.standing import JOIN_S, REFUSED, Evidence, judge
+from hub.errors import DiskRefuses
+from hub.model import Proof
+from hub.supervisor import QUARANTINED, STOPPED, WAITING
+
+from .adoption_kit import KEY, PACKS, House
+
+ID = "lorawan:0018b20000001234"
+FRESH = Proof("lorawan-1.0", None, True)
+
+
+@pytest.fixture
+async def hall(house: House) -> House:
+    """With one device that was just added."""
+    await house.add(device=ID, key=KEY.hex(), place="hall")
+    return house
+
+
+def stand(house: House, device: str = ID) -> dict[str, Any]:
+    return house.service.standing(device)
+
+
+async def report(house: House, **more: Any) -> None:
+    await house.emit("lorawan", ID, **{"values": {"temperature": 20.0}, "proof": FRESH, **more})
+
+
+async def test_a_new_device_waits_and_is_green_with_its_first_valid_report(hall: House) -> None:
+    assert stand(hall) == {
+        "state": "waiting", "why": "not-heard", "en": "waiting for its first report",
+        "fr": "en attente de son premier relevé", "first_heard": None, "adopted": True,
+    }  # fmt: skip
+    assert hall.service.status() == {"devices": 2, "green": 0}
+    await report(hall)
+    at = hall.clock.now()
+    assert stand(hall) == {
+        "state": "green", "why": "", "en": "reports", "fr": "remonte", "first_heard": at, "adopted": True,
+    }  # fmt: skip
+    await hall.clock.advance(60)
+    await report(hall)
+    assert stand(hall)["first_heard"] == at, "the first one counts"
+    assert hall.service.status() == {"devices": 2, "green": 1}
+
+
+async def test_a_report_that_is_refused_makes_nothing_green(hall: House) -> None:
+    await report(hall, proof=Proof("lorawan-1.0", 5, True))
+    await hall.add(device="lorawan:0000000000000002", key=KEY.hex(), place="boiler")
+    for values in ({"temperature": 9e9}, {"nonsense": 1.0}):
+        await hall.emit("lorawan", "lorawan:0000000000000002", values=values, proof=FRESH)
+    assert stand(hall, "lorawan:0000000000000002")["state"] == "waiting"
+
+
+async def test_it_is_remembered_over_a_restart_and_until_another_key_is_given(hall: House) -> None:
+    await report(hall)
+    at = stand(hall)["first_heard"]
+    await hall.service.flush()
+    hall.live.forget(ID)
+    await hall.start()
+    assert (stand(hall)["state"], stand(hall)["first_heard"]) == ("green", at)
+    await report(hall)
+    hall.devices.rekey(ID, bytes(16))
+    assert stand(hall)["state"] == "waiting", "what it said under the other key says nothing of this one"
+    await hall.clock.advance(10)
+    await report(hall)
+    assert (stand(hall)["state"], stand(hall)["first_heard"]) == ("green", hall.clock.now())
+
+
+async def test_the_service_writes_it_down_and_a_refusing_disk_is_tried_again(
+    hall: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hear, refused = memory.hear, []
+
+    async def refusing(*arguments: Any) -> None:
+        if not refused:
+            refused.append(1)
+            raise DiskRefuses("no space")
+        await hear(*arguments)
+
+    monkeypatch.setattr(memory, "hear", refusing)
+    running = asyncio.create_task(hall.service.run())
+    await report(hall)
+    await hall.clock.advance(0)
+    assert (await memory.load(hall.store)).heard == {}
+    for _ in range(200):  # the store answers from a thread of its own
+        await hall.clock.advance(LOOK_S)
+        if (await memory.load(hall.store)).heard:
+            break
+    running.cancel()
+    assert list((await memory.load(hall.store)).heard) == [ID]
+
+
+@pytest.mark.parametrize("reason", sorted(REFUSED))
+async def test_why_a_device_is_refused_is_said_in_words_until_it_is_validly_heard(hall: House, reason: str) -> None:
+    hall.counts.add(reason, ID)
+    said = stand(hall)
+    assert (said["state"], said["why"]) == ("trouble", reason)
+    assert said["en"] != said["fr"]
+    await report(hall)
+    assert stand(hall)["state"] == "green"
+    hall.counts.add(reason, ID)
+    enough = REFUSALS[reason].after if reason in REFUSALS else 1
+    assert stand(hall)["state"] == ("trouble" if enough == 1 else "green"), "one forged frame says nothing"
+    hall.counts.add(reason, ID, enough - 1)
+    assert stand(hall)["why"] == reason
+
+
+async def test_what_was_counted_before_it_was_added_says_nothing_of_it(house: House) -> None:
+    house.counts.add("bad-mic", ID)
+    await house.add(device=ID, key=KEY.hex(), place="hall")
+    assert stand(house)["state"] == "waiting"
+    house.counts.add("bad-mic", ID)
+    assert "clé fausse" in stand(house)["fr"]
+
+
+async def test_silence_is_told_after_a_while_and_ends_with_a_word(hall: House) -> None:
+    await hall.clock.advance(EXPECTED_S - 1)
+    assert stand(hall)["state"] == "waiting"
+    await hall.clock.advance(2)
+    assert (stand(hall)["why"], stand(hall)["fr"]) == ("silent", "aucune nouvelle : hors de portée ou éteint ?")
+    await report(hall)
+    assert stand(hall)["state"] == "green"
+    await hall.clock.advance(SILENT_S + 1)
+    assert stand(hall)["why"] == "silent"
+
+
+async def test_a_pack_that_names_its_period_makes_silence_shorter(house: House) -> None:
+    await house.add(device=ID, key=KEY.hex(), place="boiler", pack="ewattch-squid")
+    running = asyncio.create_task(house.service.run())
+    async with asyncio.timeout(30):
+        while "ewattch-squid" not in house.service._commissioning._periods:
+            await asyncio.sleep(0.01)
+    running.cancel()
+    period = (await PACKS.get("ewattch-squid")).keys.period
+    assert period is not None
+    assert EXPECTED_S > SHORTEST_S
+    await house.clock.advance(max(PERIODS * period.total_seconds(), SHORTEST_S) - 1)
+    assert stand(house)["state"] == "waiting"
+    await house.clock.advance(2)
+    assert stand(house)["why"] == "silent"
+
+
+async def test_a_join_is_no_report_and_one_without_a_word_after_it_is_told(hall: House) -> None:
+    await report(hall, values={"battery": 90.0}, proof=Proof("lorawan-join", None, True))
+    assert (stand(hall)["state"], stand(hall)["why"]) == ("waiting", "joined")
+    await hall.clock.advance(JOIN_S + 1)
+    assert (stand(hall)["state"], stand(hall)["why"]) == ("trouble", "elsewhere")
+    await report(hall)
+    assert stand(hall)["state"] == "green"
+
+
+@pytest.mark.parametrize(("state", "error"), [(STOPPED, "no rights"), (QUARANTINED, "a bug"), (WAITING, "away")])
+async def test_an_integration_that_does_not_run_is_the_reason(hall: House, state: str, error: str) -> None:
+    await report(hall)
+    hall.health[0].state, hall.health[0].error = state, error
+    assert (stand(hall)["state"], stand(hall)["why"]) == ("trouble", "integration")
+    assert error in stand(hall)["fr"]
+    hall.health[0].name = "another"
+    assert "disabled" in stand(hall)["en"]
+
+
+async def test_what_nothing_reads_is_told(hall: House) -> None:
+    hall.counts.add("no-codec", ID)
+    await report(hall)
+    assert stand(hall)["why"] == "unread"
+    await hall.clock.advance(1)
+    await report(hall)
+    assert stand(hall)["state"] == "green"
+
+
+async def test_a_date_that_nobody_was_sure_of_is_not_told(hall: House) -> None:
+    hall.clock.set(hall.clock.now(), sure=False)
+    await report(hall)
+    assert (stand(hall)["state"], stand(hall)["first_heard"]) == ("green", None)
+
+
+async def test_an_unknown_device_stands_nowhere(house: House) -> None:
+    assert stand(house, "ble:nobody") == {"adopted": False}
+
+
+def test_the_worst_is_said_first() -> None:
+    whole = Evidence(
+        plugin="", refused="", unread=False, spoke=True, silent_s=0, joined_s=None, patience_s=60
+    )  # fmt: skip
+    assert judge(whole).state == "green"
+    assert judge(whole._replace(unread=True)).why == "unread"
+    assert judge(whole._replace(unread=True, silent_s=61)).why == "silent"
+    assert judge(whole._replace(silent_s=61, refused="bad-mic")).why == "bad-mic"
+    assert judge(whole._replace(refused="bad-mic", plugin="x is away")).why == "integration"
+    joined = whole._replace(spoke=False, joined_s=1.0, silent_s=61)
+    assert (judge(joined).state, judge(joined).why) == ("waiting", "joined")
+    assert (judge(joined._replace(joined_s=JOIN_S + 1)).state, judge(joined._replace(joined_s=JOIN_S + 1)).why) == (
+        "trouble", "elsewhere",
+    )  # fmt: skip
+    assert "un autre réseau" in judge(joined._replace(joined_s=JOIN_S + 1)).said.fr
