@@ -29,6 +29,7 @@ if [ "$goal" = test ]; then
         "knxd-tools /usr/bin/knxtool"
         "libopen62541-1.4-dev /usr/include/open62541/server.h"
         "socat socat"
+        "chromium chromium"
         "nodejs node"
         "npm npm"
     )
