@@ -194,7 +194,7 @@ class Hub:
         for exporter in loaded.exporters:
             plugins.export(exporter, lambda name, ready: LiveView(
                 name, enrolled.hub, ready, live=live, devices=devices, places=places, planner=planner, buffer=buffer,
-                clock=clock,
+                clock=clock, pulse=lambda: overview.pulse(),
             ))  # fmt: skip
         carriers = [Carrier(u.name, u.config, registry.uplink(u.name).run) for u in loaded.uplinks]
 

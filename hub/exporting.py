@@ -21,13 +21,14 @@ class LiveView:
 
     def __init__(
         self, name: str, hub: str, ready: Callable[[], None], *, live: Live, devices: Devices, places: Places,
-        planner: Planner, buffer: Buffer, clock: Clock,
+        planner: Planner, buffer: Buffer, clock: Clock, pulse: Callable[[], dict[str, float]],
     ) -> None:  # fmt: skip
         self.name, self.hub = name, hub
         self.log = logging.LoggerAdapter(logging.getLogger(f"hub.exporter.{name}"), {"plugin": name})
         self.state = OwnState(f"exporter.{name}", buffer)  # the dot: no integration instance is called so
         self._live, self._devices, self._places, self._planner = live, devices, places, planner
         self._clock, self._ready = clock, ready
+        self.pulse = pulse
 
     def series(self) -> list[Series]:
         return [self._series(device, metric) for device, metric in self._live.metrics()]

@@ -204,6 +204,10 @@ class View(Protocol):
         """The last value of each."""
         ...
 
+    def pulse(self) -> dict[str, float]:
+        """The hub's own counters: reports, readings, written_readings, written_bytes, acked."""
+        ...
+
     def changes(self, interval: timedelta = timedelta(seconds=1)) -> AsyncIterator[list[LastValue]]:
         """The values that came since the turn before, at most one turn an interval; all there are at first."""
         ...

@@ -176,6 +176,9 @@ class FakeView:
     def values(self) -> list[LastValue]:
         return list(self._values.values())
 
+    def pulse(self) -> dict[str, float]:
+        return {"reports": len(self._values), "readings": len(self._values), "acked": 0}
+
     async def changes(self, interval: timedelta = timedelta(seconds=1)) -> AsyncIterator[list[LastValue]]:
         while True:
             changed = [await self._changed.get()]

@@ -1,0 +1,44 @@
+"""The hub's live values in Home Assistant, by MQTT discovery. Read only: what Home Assistant sends is not obeyed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+
+import hub
+
+__all__ = ["Config", "register_exporters", "run"]
+
+
+class Config(hub.Config):
+    """Home Assistant's broker."""
+
+    host: str = Field(min_length=1, max_length=253, description="The broker, by name or address.")
+    port: int = Field(default=1883, ge=1, le=65535, description="Its port; 8883 with TLS, by custom.")
+    tls: bool = Field(default=False, description="Speak TLS, and check the broker's certificate.")
+    ca: Path | None = Field(default=None, description="Its CA as a PEM file; by default those of the system.")
+    user: str = Field(default="", max_length=128, description="User name.")
+    password: SecretStr = Field(default=SecretStr(""), description="Password: !secret.")
+    prefix: str = Field(
+        default="homeassistant",
+        pattern=r"^[a-zA-Z0-9_/-]{1,64}$",
+        description="Of discovery, as Home Assistant has it.",
+    )
+    interval: timedelta = Field(
+        default=timedelta(seconds=5), ge=timedelta(seconds=1), le=timedelta(hours=1),
+        description="Between two rounds of changed values.",
+    )  # fmt: skip
+
+
+async def run(config: Config, view: hub.View) -> None:
+    """Announce and publish until cancelled. Raises NotReady when the broker is away, AuthFailed when it refuses us."""
+    from plugins.homeassistant.publishing import publish  # aiomqtt: only where it is used
+
+    await publish(config, view)
+
+
+@hub.hookimpl
+def register_exporters(register: hub.RegisterExporter) -> None:
+    register("homeassistant", Config, run)

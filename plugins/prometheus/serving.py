@@ -1,0 +1,74 @@
+"""The listener of the Prometheus exporter."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+from prometheus_client import exposition
+from prometheus_client.core import Metric
+from prometheus_client.openmetrics import exposition as openmetrics
+
+import hub
+from plugins.prometheus.families import families
+
+if TYPE_CHECKING:
+    from plugins.prometheus import Config
+
+
+class _Registry:
+    """What the client library's writers ask for: the families of now."""
+
+    def __init__(self, config: Config, view: hub.View) -> None:
+        self._config, self._view = config, view
+
+    def collect(self) -> Iterator[Metric]:
+        return families(
+            self._view.series(), self._view.values(), self._view.pulse(), now=time.time(),
+            expire_s=self._config.expire.total_seconds(),
+        )  # fmt: skip
+
+
+@asynccontextmanager
+async def serving(config: Config, view: hub.View) -> AsyncIterator[str]:
+    """Serve /metrics inside this scope; yields its URL. Raises NotReady when the address cannot be had."""
+    networks = [ip_network(text) for text in config.allow]
+    registry = _Registry(config, view)
+    refused: set[str] = set()
+
+    @web.middleware
+    async def allowed(request: web.Request, handler: web.Handler) -> web.StreamResponse:  # type: ignore[name-defined]
+        remote = request.remote or ""
+        if not any(ip_address(remote) in network for network in networks):
+            if remote not in refused and len(refused) < 100:
+                refused.add(remote)
+                view.log.warning("%s asked for metrics and is not in `allow`: refused", remote)
+            raise web.HTTPForbidden(text="this address may not scrape: see exporters.prometheus.allow\n")
+        response: web.StreamResponse = await handler(request)
+        return response
+
+    async def metrics(request: web.Request) -> web.Response:
+        if "application/openmetrics-text" in request.headers.get("Accept", ""):
+            body, kind = openmetrics.generate_latest(registry), openmetrics.CONTENT_TYPE_LATEST  # type: ignore[no-untyped-call]
+        else:
+            body, kind = exposition.generate_latest(registry), exposition.CONTENT_TYPE_LATEST
+        return web.Response(body=body, headers={"Content-Type": kind, "Cache-Control": "no-store"})
+
+    app = web.Application(middlewares=[allowed], client_max_size=1024)
+    app.router.add_get("/metrics", metrics)
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, keepalive_timeout=30)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, config.address, config.port, backlog=16)
+        try:
+            await site.start()
+        except OSError as error:
+            raise hub.NotReady(f"{config.address}:{config.port} cannot be listened on: {error.strerror}") from error
+        host = f"[{config.address}]" if ":" in config.address else config.address
+        yield f"http://{host}:{runner.addresses[0][1]}/metrics"
+    finally:
+        await runner.cleanup()
