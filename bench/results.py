@@ -43,6 +43,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "commit": (),
     "decoders": (),
     "lorawan": (),
+    "meters": (),
     "codecs": (),
     "backend": (),
     "restore": (),

@@ -20,21 +20,10 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 API = [
-    *(
-        "AuthFailed",
-        "Candidate",
-        "Config",
-        "DecodeError",
-        "Decoded",
-        "Device",
-        "Frame",
-        "HttpUrl",
-        "Line",
-        "METRICS",
-        "Message",
-    ),
-    *("Metric", "NeedKey", "NotReady", "PackFacts", "Position", "Proof", "Quality", "Register", "RegisterDecoder"),
-    *("RegisterUplink", "Report", "Sample", "Session", "Signal", "Uplink", "hookimpl", "open_line"),
+    *("AuthFailed", "Bus", "Candidate", "Command", "Config", "DecodeError", "Decoded", "Device", "Frame", "HttpUrl"),
+    *("LastValue", "Line", "METRICS", "Message", "Metric", "NeedKey", "NotReady", "PackFacts", "Position", "Proof"),
+    *("Quality", "Register", "RegisterDecoder", "RegisterExporter", "RegisterUplink", "Report", "Sample", "Series"),
+    *("Session", "Signal", "Uplink", "View", "hookimpl", "open_line"),
 ]
 
 

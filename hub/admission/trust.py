@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from hub.model import Proof, TrustClass
 
-WEAK = frozenset({"lorawan-1.0-abp"})
-"""Schemes whose freshness is this hub's own count and nothing else: their keys never change."""
+WEAK = frozenset({"lorawan-1.0-abp", "enocean-sec-weak"})
+"""Schemes whose freshness is this hub's own count and nothing else, their keys never changing, or whose proof is short
+enough to be guessed on the air."""
 
 
 def trust_class(proof: Proof | None, *, protected: bool) -> TrustClass:

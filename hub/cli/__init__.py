@@ -6,7 +6,6 @@ Data go to stdout, messages to stderr; `--json` everywhere. Exit codes: 0 ok · 
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.metadata
 import sys
@@ -65,6 +64,8 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and self.get_command(ctx, args[0]) is None:
+            import difflib  # late: most words are right
+
             near = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
             raise click.UsageError(f"no command {args[0]!r}" + (f"; did you mean {near[0]!r}?" if near else ""), ctx)
         return super().resolve_command(ctx, args)

@@ -29,6 +29,9 @@ def run(config: Path, state_dir: Path | None, drain: float, verbose: bool, json:
     from hub.hardening import harden
 
     open_still = harden()  # before any key is read, any plugin imported, any child started
+    from hub.thrift import give_back, spare
+
+    spare()
     from hub.app import Settings, serve
     from hub.registry import Registry
 
@@ -40,6 +43,7 @@ def run(config: Path, state_dir: Path | None, drain: float, verbose: bool, json:
     settings = Settings(config=config, state_dir=state_dir, drain_s=drain)
 
     def ready(facts: dict[str, object]) -> None:
+        give_back()
         facts["start_s"] = round(_process_age_s(), 3)
         if json:
             answers.write(msgspec.json.encode(facts) + b"\n")

@@ -1,36 +1,28 @@
 """EnOcean: battery-less sensors and switches, heard by a gateway on a serial port (ESP3). Listens only.
 
 A device is `enocean:` and its 8 hexadecimal digits; its profile (EEP) is in its settings. Teach-in telegrams of devices
-that are not configured become candidates with their profile; nothing enrols by itself, nothing is ever sent.
+that are not configured become candidates with their profile; nothing enrols by itself, nothing is ever sent. Secured
+telegrams are opened under the device's key, which the configuration or a secure teach-in gives.
 """
 
 from __future__ import annotations
 
-import re
 import time
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AwareDatetime, Field
 
 import hub
-from integrations.enocean.decode import decode, teach_in
-from integrations.enocean.eep import KNOWN
-from integrations.enocean.esp3 import Packet, Splitter, Telegram, radio
+from integrations.enocean.decode import METRICS
+from integrations.enocean.esp3 import Splitter
 from integrations.enocean.gateway import BAUDRATE, version
+from integrations.enocean.listening import DeviceSettings, Listening
+from integrations.enocean.showing import KIND, decode_line, explain, frame_of
 
-__all__ = ["Config", "DeviceSettings", "probe", "register_integrations", "run"]
+__all__ = ["Config", "DeviceSettings", "Listening", "probe", "register_decoders", "register_integrations", "run"]
 
-REPEAT_S = 0.3
-"""A repeater's copy of a telegram comes within this time; the same telegram later is news."""
-
-
-def _profile(text: str) -> str:
-    text = text.upper()
-    if not re.fullmatch(r"[0-9A-F]{2}-[0-9A-F]{2}-[0-9A-F]{2}", text):
-        raise ValueError("expected a profile like A5-04-01")
-    if text not in KNOWN:
-        raise ValueError(f"the profile {text} is not read; those that are: {', '.join(sorted(KNOWN))}")
-    return text
+LONGEST_PAIRING_S = 3600.0
 
 
 class Config(hub.Config):
@@ -39,20 +31,20 @@ class Config(hub.Config):
     port: str = Field(
         description="The serial port, best by its name in /dev/serial/by-id, or tcp://host:port.", min_length=1
     )
-
-
-class DeviceSettings(hub.Config):
-    """What a device is."""
-
-    eep: Annotated[str, AfterValidator(_profile)] = Field(
-        description="Its EnOcean equipment profile, as its label says: A5-04-01."
+    pairing_until: AwareDatetime | None = Field(
+        default=None,
+        description="Until then, and for an hour after the start of the hub at most, secure teach-in telegrams of "
+        "configured devices are believed: 2026-09-01T12:00:00+02:00. They say the key in clear: keep it short.",
     )
 
 
 async def run(config: Config, session: hub.Session) -> None:
     """Listen until cancelled. Raises NotReady when the gateway is gone, AuthFailed where rights are missing."""
+    closes = 0.0
+    if config.pairing_until is not None:
+        closes = min(config.pairing_until.timestamp(), time.time() + LONGEST_PAIRING_S)
     splitter = Splitter()
-    listening = Listening(session)
+    listening = Listening(session, lambda: time.time() < closes)
     async with hub.open_line(config.port, baudrate=BAUDRATE, holder=session.name) as line:
         while True:
             data = await line.receive()
@@ -63,69 +55,21 @@ async def run(config: Config, session: hub.Session) -> None:
                 session.dropped("", hub.DecodeError("esp3-crc"))
 
 
-class Listening:
-    """What becomes of each packet."""
-
-    def __init__(self, session: hub.Session) -> None:
-        self._session = session
-        self._last: dict[str, tuple[Telegram, float]] = {}
-
-    async def hear(self, packet: Packet, now: float) -> None:
-        """`now` is monotonic seconds."""
-        try:
-            telegram = radio(packet)
-        except hub.DecodeError as error:
-            self._session.dropped("", error)
-            return
-        if telegram is None:
-            return
-        name = f"enocean:{telegram.sender}"
-        device = self._session.devices.get(name)
-        if device is None:
-            self._stranger(name, telegram)
-            return
-        if self._repeated(name, telegram, now):
-            return
-        try:
-            values = decode(telegram, DeviceSettings.model_validate(device.settings).eep)
-        except hub.DecodeError as error:
-            self._session.dropped(name, error)
-            return
-        if values:
-            signal = hub.Signal(rssi=telegram.dbm)
-            await self._session.emit(
-                hub.Report(device=name, values=values, proof=hub.Proof(scheme="enocean"), signal=signal)
-            )
-
-    def _stranger(self, name: str, telegram: Telegram) -> None:
-        """Only what says what it is becomes a candidate: neighbours' switches are nobody's business."""
-        taught = teach_in(telegram)
-        if taught is None:
-            self._session.dropped("", hub.DecodeError("not-admitted"))
-            return
-        evidence = {"eep": taught.eep or "not told", "manufacturer": f"{taught.manufacturer:03X}"}
-        self._session.found(
-            hub.Candidate(
-                id=name, integration=self._session.name, model=f"EnOcean {taught.eep}".strip(),
-                signal=hub.Signal(rssi=telegram.dbm), evidence=evidence,
-            )
-        )  # fmt: skip
-
-    def _repeated(self, name: str, telegram: Telegram, now: float) -> bool:
-        """The copy of a repeater. Only this hub's own devices are remembered."""
-        last = self._last.get(name)
-        same = last is not None and last[0][:2] == telegram[:2] and now - last[1] < REPEAT_S
-        if not same:
-            self._last[name] = (telegram, now)
-        return same
-
-
 async def probe(config: Config) -> str:
     """Ask the gateway what it is. Raises NotReady, AuthFailed."""
     async with hub.open_line(config.port, baudrate=BAUDRATE) as line:
         return await version(line)
 
 
+def explain_frame(frame: hub.Frame, keys: Any) -> Iterator[dict[str, Any]]:
+    return explain(frame, keys)
+
+
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("enocean", Config, run, device=DeviceSettings, probe=probe)
+    register("enocean", Config, run, device=DeviceSettings, metrics=METRICS, probe=probe)
+
+
+@hub.hookimpl
+def register_decoders(register: hub.RegisterDecoder) -> None:
+    register("enocean", KIND, decode_line, metrics=METRICS, line=frame_of, explain=explain_frame)

@@ -8,10 +8,35 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import hub
-from integrations.enocean.eep import ACTUATORS, KNOWN, METERS, PROFILES, ROCKERS, RORG, Field, Flag
+from integrations.enocean.eep import (
+    ACTUATORS,
+    BLINDS,
+    KNOWN,
+    METERS,
+    PROFILES,
+    RELEASED,
+    ROCKERS,
+    RORG,
+    SWITCH,
+    SWITCHES,
+    Field,
+    Flag,
+)
 from integrations.enocean.esp3 import Telegram
 
+
+def _blind_metric(key: str, fr: str, en: str) -> hub.Metric:
+    return hub.Metric(
+        key=key, unit="%", resolution="1", low=0, high=100, state_class="measurement", privacy="personal", fr=fr, en=en
+    )
+
+
+METRICS = (
+    _blind_metric("blind_position", "Position du store", "Blind position"),
+    _blind_metric("blind_angle", "Angle des lames", "Slat angle"),
+)
 RPS, ONE, FOUR, VLD, UTE = 0xF6, 0xD5, 0xA5, 0xD2, 0xD4
+UTE_DELETION = 1
 SECURE = (0x30, 0x31, 0x32, 0x33, 0x35)
 Value = float | int | bool | str
 
@@ -33,14 +58,14 @@ def teach_in(telegram: Telegram) -> TeachIn | None:
         return TeachIn(f"A5-{word >> 18:02X}-{word >> 11 & 0x7F:02X}", word & 0x7FF)
     if telegram.rorg == ONE and len(payload) == 1 and not payload[0] & 0x08:
         return TeachIn("D5-00-01", 0)
-    if telegram.rorg == UTE and len(payload) == 7 and payload[0] & 0x0F == 0:
+    if telegram.rorg == UTE and len(payload) == 7 and payload[0] & 0x0F == 0 and payload[0] >> 4 & 3 != UTE_DELETION:
         rorg, func, type_ = payload[6], payload[5], payload[4]
         return TeachIn(f"{rorg:02X}-{func:02X}-{type_:02X}", payload[2] | (payload[3] & 0x07) << 8)
     return None
 
 
-def decode(telegram: Telegram, eep: str) -> dict[str, Value]:
-    """The readings of a telegram of a device with that profile; empty for one that says nothing.
+def decode(telegram: Telegram, eep: str, channel: int = 0) -> dict[str, Value]:
+    """The readings of one channel of a device with that profile, in its telegram; empty for one that says nothing.
 
     Raises DecodeError: `enocean-secure`, `enocean-profile` for a telegram that is not of this profile,
     `enocean-length`.
@@ -55,9 +80,13 @@ def decode(telegram: Telegram, eep: str) -> dict[str, Value]:
         raise hub.DecodeError("enocean-profile", f"a telegram {telegram.rorg:02X} from a device of profile {eep}")
     payload = telegram.payload
     if eep in METERS:
-        return _meter(payload, eep)
+        return _meter(payload, eep, channel)
     if eep in ACTUATORS:
-        return _actuator(payload)
+        return _actuator(payload, channel)
+    if eep in BLINDS:
+        return _blind(payload)
+    if eep == SWITCH:
+        return switch(payload)
     if eep in ROCKERS:
         return _rocker(payload, telegram.status)
     need = {FOUR: 4, ONE: 1, RPS: 1}.get(telegram.rorg, 0)
@@ -92,14 +121,14 @@ def _flag(raw: int, flag: Flag) -> bool | None:
     return True if raw in flag.true else False if raw in flag.false else None
 
 
-def _meter(payload: bytes, eep: str) -> dict[str, Value]:
+def _meter(payload: bytes, eep: str, channel: int) -> dict[str, Value]:
     """A5-12: 24 bits of value, channel or tariff, what it is, its divisor."""
     if len(payload) != 4:
         raise hub.DecodeError("enocean-length", f"{len(payload)} bytes of payload")
     count, factor, momentary, other = METERS[eep]
     value = _bits(payload, 0, 24) / 10 ** _bits(payload, 30, 2)
-    if _bits(payload, 24, 4):
-        return {}  # of another channel or tariff than the first
+    if _bits(payload, 24, 4) != channel:
+        return {}  # of another channel or tariff
     if not _bits(payload, 29, 1):
         return {count: value * factor}
     return {momentary: value * other} if momentary else {}
@@ -114,17 +143,35 @@ _ENERGY = {
 }
 
 
-def _actuator(payload: bytes) -> dict[str, Value]:
-    """D2-01: answers about output (command 4) and measurement (command 7) of channel 0."""
+def _actuator(payload: bytes, wanted: int) -> dict[str, Value]:
+    """D2-01: answers about output (command 4) and measurement (command 7) of a channel."""
     command = _bits(payload, 4, 4)
     if command == 4:
         channel, output = _bits(payload, 11, 5), _bits(payload, 17, 7)
-        return {"powered": output > 0} if channel == 0 and output <= 100 else {}
+        return {"powered": output > 0} if channel == wanted and output <= 100 else {}
     if command == 7:
         channel = _bits(payload, 11, 5)
         metric = _ENERGY.get(_bits(payload, 8, 3))
-        return {metric[0]: _bits(payload, 16, 32) * metric[1]} if channel == 0 and metric else {}
+        return {metric[0]: _bits(payload, 16, 32) * metric[1]} if channel == wanted and metric else {}
     return {}
+
+
+def _blind(payload: bytes) -> dict[str, Value]:
+    """D2-05: the answer about position and angle (command 4); 127 says that there is none."""
+    if len(payload) != 4 or _bits(payload, 28, 4) != 4:
+        return {}
+    raw = {"blind_position": _bits(payload, 1, 7), "blind_angle": _bits(payload, 9, 7)}
+    return {metric: value for metric, value in raw.items() if value <= 100}
+
+
+def switch(payload: bytes) -> dict[str, Value]:
+    """D2-03-00: four bits say which buttons are down."""
+    if len(payload) != 1:
+        raise hub.DecodeError("enocean-length", f"{len(payload)} bytes of payload")
+    said = payload[0] & 0x0F
+    if said == RELEASED:
+        return {"button": "released"}
+    return {"button": f"{SWITCHES[said]} pressed"} if said in SWITCHES else {}
 
 
 _ACTIONS = ("AI", "A0", "BI", "B0")

@@ -102,8 +102,15 @@ METERS: dict[str, tuple[str, float, str, float]] = {
     "A5-12-02": ("gas", 1, "volume_flow", 3.6),  # l/s
     "A5-12-03": ("water", 1000, "volume_flow", 3.6),
 }
+BLINDS = ("D2-05-00", "D2-05-01", "D2-05-02", "D2-05-03", "D2-05-04")
+SWITCHES = {
+    # D2-03-00, the four bits of a secured switch → buttons down, as F6-02-01 names them
+    5: "AI+B0", 6: "3 or 4", 7: "A0+B0", 8: "none", 9: "AI+BI", 10: "A0+BI", 11: "BI", 12: "B0", 13: "AI", 14: "A0",
+}  # fmt: skip
+RELEASED = 15
 ACTUATORS = tuple(f"D2-01-{n:02X}" for n in (*range(0x0F + 1), 0x10, 0x11, 0x12))
 ROCKERS = ("F6-02-01", "F6-02-02")
+SWITCH = "D2-03-00"
 
-KNOWN = frozenset({*PROFILES, *METERS, *ACTUATORS, *ROCKERS})
+KNOWN = frozenset({*PROFILES, *METERS, *ACTUATORS, *BLINDS, *ROCKERS, SWITCH})
 RORG = {"F6": 0xF6, "D5": 0xD5, "A5": 0xA5, "D2": 0xD2}

@@ -1,4 +1,5 @@
-"""Linky and older French electricity meters by their customer output (TIC), historic and standard, over a serial line.
+"""French electricity meters by their customer output (TIC) over a serial line: Linky and the meters before it, in
+historic and in standard mode, and meters above 36 kVA (PME-PMI, ICE). Which one speaks, its groups tell.
 
 One integration is one port, and one port is one meter. The meter's address and PRM never leave this module: the
 device has the name that the configuration gives it, and a meter other than the first one heard is refused.
@@ -10,21 +11,28 @@ import asyncio
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterator
 from contextlib import aclosing
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
 
 import hub
-from integrations.linky.decode import METRICS, Meter, decode
+from integrations.linky.decode import METRICS, decode
 from integrations.linky.frames import Frame
+from integrations.linky.meter import Meter
+from integrations.linky.showing import explain, only
 
-__all__ = ["Config", "DeviceSettings", "probe", "register_integrations", "run"]
+__all__ = ["Config", "DeviceSettings", "probe", "register_decoders", "register_integrations", "run"]
+
+KIND = "linky"
 
 DAY = timedelta(days=1)
 STRANGE = 3
+TOLD = 12
+"""Moments of a dated value that are remembered as told: a meter says the last one, or the last six."""
 DWELLING = ("energy", "tariff_option", "power_subscribed", "overload", "tamper")
 """What a dwelling's meter says without anybody's consent: no load curve, no instantaneous power, once a day."""
 
@@ -42,7 +50,8 @@ class Config(hub.Config):
 
     port: str = Field(description="The serial port, best by its fixed name: /dev/serial/by-id/…", min_length=1)
     mode: Literal["auto", "historic", "standard"] = Field(
-        default="auto", description="historic is 1,200 bit/s, standard 9,600; auto tries both and remembers."
+        default="auto",
+        description="Speed of the line: historic is 1,200 bit/s, standard 9,600; auto tries both and remembers.",
     )
     interval: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=DAY)] = Field(
         default=timedelta(hours=1), description="Time between two reports. Of a dwelling it is never below a day."
@@ -62,7 +71,8 @@ class DeviceSettings(hub.Config):
     meter: str = Field(
         default="",
         pattern=r"^(\d{6})?$",
-        description="Last six digits of the meter's address; needed once, when another meter took its place.",
+        description="Last six digits of the meter's address; needed once, when another meter took its place. 000000 "
+        "is a meter whose frames have no address (ICE, old PME-PMI).",
     )
 
 
@@ -181,9 +191,10 @@ class Latest:
             await self._session.emit(hub.Report(device=self.device, values=values, proof=proof))
         for stamp, moment in [] if private else meter.dated:
             key = "at/" + "".join(moment)
-            if stamp.degraded or self._session.state.get(key) == stamp.time:
+            told = self._session.state.get(key, [])
+            if stamp.degraded or stamp.time in told:
                 continue
-            self._session.state.put(key, stamp.time)
+            self._session.state.put(key, [*told, stamp.time][-TOLD:])
             await self._session.emit(hub.Report(device=self.device, values=moment, time=stamp.time, proof=proof))
 
 
@@ -205,6 +216,39 @@ async def probe(config: Config) -> str:
     raise hub.NotReady(f"{config.port} ended")
 
 
+def frame_of(fields: dict[str, Any]) -> hub.Frame:
+    """One line of `ilot decode linky`: a frame in hexadecimal, or {"groups": ["BASE 002809718 .", …]}. Raises
+    DecodeError."""
+    raw, groups = fields.get("raw"), fields.get("groups")
+    if isinstance(groups, list) and all(isinstance(group, str) for group in groups):
+        data = b"\x02" + b"".join(f"\n{group}\r".encode("latin-1", "replace") for group in groups) + b"\x03"
+    else:
+        try:
+            data = bytes.fromhex(str(raw))
+        except ValueError:
+            raise hub.DecodeError("not-hex", 'a frame is hexadecimal, or {"groups": […]}') from None
+    return hub.Frame(kind=KIND, address="", data={"tic": data})
+
+
+def decode_frame(frame: hub.Frame, keys: object) -> hub.Decoded:
+    """One whole frame. Raises DecodeError."""
+    found = only(frame.data["tic"])
+    meter = decode(found, ZoneInfo("Europe/Paris"))
+    return hub.Decoded(
+        device="linky:meter", values=meter.values, proof=hub.Proof(scheme="tic"), model=meter.model,
+        skipped=(*found.bad, *meter.unknown),
+    )  # fmt: skip
+
+
+def explain_frame(frame: hub.Frame, keys: object) -> Iterator[dict[str, Any]]:
+    return explain(only(frame.data["tic"]), ZoneInfo("Europe/Paris"))
+
+
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
     register("linky", Config, run, device=DeviceSettings, metrics=METRICS, probe=probe)
+
+
+@hub.hookimpl
+def register_decoders(register: hub.RegisterDecoder) -> None:
+    register("linky", KIND, decode_frame, metrics=METRICS, line=frame_of, explain=explain_frame)

@@ -1,21 +1,22 @@
 """Groups of one frame to readings: which label means what, in which unit. Pure.
 
-Enedis-NOI-CPT_54E §6.1 (historic) and §6.2 (standard), Enedis-NOI-CPT_02E for the labels of older meters. Names,
-addresses and messages of a subscriber give no reading. Energies are counters in Wh at the meter, kWh here.
+Enedis-NOI-CPT_54E §6.1 (historic) and §6.2 (standard), Enedis-NOI-CPT_02E for the labels of older meters; `industrial`
+has those of meters above 36 kVA. Names, addresses and messages of a subscriber give no reading. Energies are counters
+in Wh at the meter, kWh here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import hub
+from integrations.linky import industrial
 from integrations.linky.frames import Frame, Group
+from integrations.linky.meter import Meter, Value
 from integrations.linky.stamps import Stamp, read_stamp
 
 _M, _T = "measurement", "total_increasing"
-Value = float | int | bool | str
 
 
 def _metric(
@@ -42,30 +43,19 @@ METRICS = (
     *(_metric(f"apparent_power_{n}", "V.A", "1", 1e6, "apparent_power", _M, "personal", f"Puissance apparente, phase {n}", f"Apparent power, phase {n}") for n in (1, 2, 3)),
     _metric("apparent_power_exported", "V.A", "1", 1e6, "apparent_power", _M, "personal", "Puissance apparente injectée", "Apparent power exported"),
     _metric("apparent_power_max", "V.A", "1", 1e6, "apparent_power", _M, "personal", "Puissance apparente maximale du jour", "Highest apparent power of the day"),
-    _metric("load_mean", "W", "1", 1e6, "power", _M, "personal", "Courbe de charge, puissance moyenne", "Load curve, mean power"),
-    _metric("load_mean_exported", "W", "1", 1e6, "power", _M, "personal", "Courbe de charge injectée", "Load curve, exported"),
+    _metric("load_mean", "W", "1", 1e9, "power", _M, "personal", "Courbe de charge, puissance moyenne", "Load curve, mean power"),
+    _metric("load_mean_exported", "W", "1", 1e9, "power", _M, "personal", "Courbe de charge injectée", "Load curve, exported"),
     *(_metric(f"voltage_{n}", "V", "1", 1000, "voltage", _M, "technical", f"Tension, phase {n}", f"Voltage, phase {n}") for n in (1, 2, 3)),
     *(_metric(f"current_{n}", "A", "1", 1000, "current", _M, "personal", f"Intensité, phase {n}", f"Current, phase {n}") for n in (1, 2, 3)),
-    _metric("power_subscribed", "kV.A", "0.001", 1000, "apparent_power", "", "technical", "Puissance souscrite", "Subscribed power"),
+    _metric("power_subscribed", "kV.A", "0.001", 1e6, "apparent_power", "", "technical", "Puissance souscrite", "Subscribed power"),
     _metric("power_cutoff", "kV.A", "1", 1000, "apparent_power", "", "technical", "Puissance de coupure", "Cut-off power"),
     _text("tariff_option", "technical", "Option tarifaire", "Tariff option"),
     _text("tariff", "technical", "Période tarifaire en cours", "Current tariff"),
     _metric("tariff_index", "1", "1", 10, "", "", "technical", "Index tarifaire en cours", "Current tariff index"),
     hub.Metric(key="overload", kind="flag", device_class="problem", privacy="technical", fr="Dépassement de puissance", en="Power exceeded"),
+    *industrial.METRICS,
 )
 # fmt: on
-
-
-class Meter(NamedTuple):
-    """What one frame says: `serial` is the meter's address (12 digits; never sent on), `dated` what belongs to a moment
-    of its own, `unknown` the reasons to count."""
-
-    serial: str
-    values: dict[str, Value]
-    dated: list[tuple[Stamp, dict[str, Value]]]
-    clock: Stamp | None
-    model: str
-    unknown: tuple[str, ...]
 
 
 Read = Callable[[str], Value | None]
@@ -153,6 +143,10 @@ def decode(frame: Frame, zone: ZoneInfo) -> Meter:
     of the meter and give nothing either.
     """
     by_label = {group.label: group for group in frame.groups}
+    if industrial.is_industrial(by_label):
+        said = industrial.read(frame, zone)
+        maker = "" if said.serial == industrial.NO_ADDRESS else _MAKERS.get(said.serial[:2], "")
+        return said._replace(model=f"{maker} {said.model}".strip())
     serial = by_label.get("ADCO") or by_label.get("ADSC")
     if serial is None or not (serial.data.isascii() and serial.data.isdigit() and len(serial.data) == 12):
         raise hub.DecodeError("tic-no-meter", "no address of the meter in the frame")

@@ -1,10 +1,10 @@
 """Bytes of a customer output (TIC) to frames of groups. Sans-I/O: bytes in, frames and errors out.
 
 Enedis-NOI-CPT_54E, "Sorties de télé-information client des appareils de comptage Linky", and Enedis-NOI-CPT_02E for
-the meters before it:
+the meters before it and those above 36 kVA:
 
     frame       STX group… ETX          EOT in place of anything: interrupted
-    historic    LF label SP data SP checksum CR                     1,200 bit/s
+    historic    LF label SP data SP checksum CR                     1,200 bit/s; above 36 kVA 9,600 too
     standard    LF label HT [timestamp HT] data HT checksum CR      9,600 bit/s
 
 7 bits, even parity. The checksum is the sum of the characters from the label on, its lowest six bits, plus 0x20. In
@@ -14,6 +14,7 @@ standard mode the separator before it counts too; meters before Linky do either.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Literal, NamedTuple
 
 import hub
@@ -21,7 +22,8 @@ import hub
 STX, ETX, EOT, LF, CR, HT, SP = 0x02, 0x03, 0x04, 0x0A, 0x0D, 0x09, 0x20
 MAX_GROUP = 192
 """Bytes: the longest of the standard is PJOURF+1 with 98 characters of data."""
-MAX_FRAME = 4096
+MAX_FRAME = 8192
+"""Bytes: that of a meter above 36 kVA holds some 160 groups."""
 
 Mode = Literal["historic", "standard"]
 
@@ -63,6 +65,19 @@ def read_group(raw: bytes) -> tuple[Mode, Group]:
 
 def _checksum(body: bytes) -> int:
     return (sum(body) & 0x3F) + 0x20
+
+
+def groups_in(stretch: bytes) -> int:
+    """How many whole good groups a stretch of a line holds, wherever in a frame it was cut. A frame of a meter above
+    36 kVA takes half a minute at 1,200 bit/s: its groups tell sooner that the speed is right."""
+    good = 0
+    for piece in bytes(octet & 0x7F for octet in stretch).split(b"\n")[1:]:
+        raw, end, _ = piece.partition(b"\r")
+        if end:
+            with suppress(hub.DecodeError):
+                read_group(raw)
+                good += 1
+    return good
 
 
 class Framer:

@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
 import hub
-from integrations.linky.frames import Frame, Framer
+from integrations.linky.frames import Frame, Framer, groups_in
 
 SPEEDS = {"historic": 1200, "standard": 9600}
 DETECT_S = 6.0
 """A frame of the historic mode takes up to 2 s, and one may be cut by the start."""
 SILENT_S = 60.0
+STRETCH, PROMISING = 2048, 3
+"""Groups in the last bytes heard that make a speed worth a minute: frames of meters above 36 kVA are long."""
 
 
 async def frames(port: str, speeds: Sequence[int], found: list[int]) -> AsyncGenerator[Frame]:
@@ -21,7 +23,7 @@ async def frames(port: str, speeds: Sequence[int], found: list[int]) -> AsyncGen
     """
     heard = 0
     for speed in speeds:
-        framer = Framer()
+        framer, stretch = Framer(), b""
         async with hub.open_line(port, baudrate=speed, bits=7, parity="E", holder="linky") as line:
             patience = DETECT_S if len(speeds) > 1 else SILENT_S
             while True:
@@ -31,8 +33,12 @@ async def frames(port: str, speeds: Sequence[int], found: list[int]) -> AsyncGen
                         while not fresh:
                             data = await line.receive()
                             heard += len(data)
+                            stretch = (stretch + data)[-STRETCH:]
                             fresh = list(framer.feed(data))
                 except TimeoutError:
+                    if speed not in found and patience < SILENT_S and groups_in(stretch) >= PROMISING:
+                        patience = SILENT_S
+                        continue
                     if speed in found:
                         raise hub.NotReady(f"{port} has said nothing that can be read for {patience:.0f} s") from None
                     break

@@ -1,4 +1,5 @@
-"""Timestamps of a meter: season, two digits each of year, month, day, hour, minute, second, in local legal time.
+"""Timestamps of a meter: season, two digits each of year, month, day, hour, minute, second, in local legal time; and
+the dates of meters above 36 kVA.
 
 Enedis-NOI-CPT_54E §6.2.1: H or h is winter, E or e is summer; a small letter says that the meter's clock is degraded.
 A space says that the season is not known.
@@ -13,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import hub
 
+_DATE = re.compile(r"(\d{2})/(\d{2})/(\d{2}) (\d{2}):(\d{2}):(\d{2})", re.ASCII)
 _STAMP = re.compile(r"([HhEe ])(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})", re.ASCII)
 
 
@@ -36,6 +38,16 @@ def read_stamp(text: str, zone: ZoneInfo) -> Stamp:
         raise hub.DecodeError("tic-stamp", "not a date") from error
     offset = _offset(naive, season, zone)
     return Stamp((naive - offset - _EPOCH).total_seconds(), season.islower())
+
+
+def read_date(text: str, zone: ZoneInfo) -> Stamp:
+    """A date of a meter above 36 kVA: day/month/year hour:minute:second, without a season. Of the hour that comes twice
+    it is the first one. Raises DecodeError `tic-stamp`."""
+    found = _DATE.fullmatch(text.strip())
+    if found is None:
+        raise hub.DecodeError("tic-stamp", "not a date")
+    day, month, year, hour, minute, second = found.groups()
+    return read_stamp(f" {year}{month}{day}{hour}{minute}{second}", zone)
 
 
 def _offset(naive: datetime, season: str, zone: ZoneInfo) -> timedelta:

@@ -6,9 +6,9 @@ telegram says. One instance of the integration is one bus. Only questions are se
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -16,7 +16,10 @@ import hub
 from integrations.mbus import decode as telegrams
 from integrations.mbus.decode import Message
 
-__all__ = ["Config", "DeviceSettings", "probe", "register_decoders", "register_integrations", "run"]
+if TYPE_CHECKING:
+    from integrations.mbus.search import Found, Search
+
+__all__ = ["Config", "DeviceSettings", "listen", "probe", "register_decoders", "register_integrations", "run"]
 
 WIRED, WIRELESS = "mbus", "wmbus"
 
@@ -44,6 +47,17 @@ class Config(hub.Config):
         description="How long a whole answer may take.",
     )
     retries: int = Field(default=2, ge=0, le=5, description="Further attempts when a meter stays silent.")
+    search: Literal["off", "secondary", "primary"] = Field(
+        default="off",
+        description="Look once for meters that are not configured, between two polls: by their own addresses (some "
+        "minutes a meter), or at the primary addresses 0 to 250. They become candidates.",
+    )
+    pace: timedelta = Field(
+        default=timedelta(milliseconds=200),
+        ge=timedelta(milliseconds=50),
+        le=timedelta(seconds=10),
+        description="The least time between two questions of a search.",
+    )
 
 
 class DeviceSettings(hub.Config):
@@ -68,10 +82,68 @@ async def run(config: Config, session: hub.Session) -> None:
         master = Master(line, timeout=config.timeout.total_seconds(), retries=config.retries)
         addresses: dict[str, int | None] = {}
         poller = Poller(master, session, addresses)
+        search = _search(config, line) if config.search not in ("off", session.state.get("searched")) else None
+        if config.search == "off":
+            session.state.put("searched", None)  # so that the next time it is asked for, it is done
         async for _ in session.every(config.interval):
             devices = session.devices.all()
             addresses |= {d.id: DeviceSettings.model_validate(d.settings).address for d in devices}
-            await poller.poll(devices)
+            try:
+                await poller.poll(devices)
+            except hub.NotReady:
+                if search is not None:  # the addresses may be wrong: it is what a search is for
+                    await _look(search, config, session)
+                raise
+            if search is not None and await _look(search, config, session):
+                session.state.put("searched", config.search)
+                search = None
+
+
+def _search(config: Config, line: hub.Line) -> Search:
+    """An answer begins within 330 bit times and 50 ms (EN 13757-2:2018, 5.5); what is on its way takes its own time."""
+    from integrations.mbus.master import Master
+    from integrations.mbus.search import Search
+
+    ack = min(config.timeout.total_seconds(), 0.05 + 341 / config.baudrate + 0.25)
+    master = Master(
+        line, timeout=config.timeout.total_seconds(), retries=0, ack=ack, rest=config.pace.total_seconds()
+    )  # fmt: skip
+    return Search(master, primary=config.search == "primary")
+
+
+async def _look(search: Search, config: Config, session: hub.Session) -> bool:
+    """Go on searching for half of the time between two polls. True once all is known."""
+    import time
+
+    end = time.monotonic() + config.interval.total_seconds() / 2
+    while not search.done and time.monotonic() < end:
+        found = await search.step()
+        if found is not None:
+            session.found(_candidate(found, session.name))
+    if search.done:
+        for _clash in search.clashes:
+            session.dropped("", hub.DecodeError("mbus-twins"))
+        session.log.info("the search of the bus is over after %d questions", search.questions)
+    return search.done
+
+
+def _candidate(found: Found, integration: str) -> hub.Candidate:
+    who = found.message.identity
+    values: dict[str, float | int | bool | str] = dict(telegrams.readings(found.message))
+    return hub.Candidate(
+        id=found.device, integration=integration, values=values, evidence=found.evidence(),
+        model=f"{who.manufacturer} {telegrams.medium(who)}" if who else "",
+    )  # fmt: skip
+
+
+async def listen(config: Config, hear: Callable[[dict[str, Any]], None]) -> None:
+    """Search the bus, without a hub: each meter's telegram goes to `hear`. Raises NotReady, AuthFailed."""
+    async with hub.open_line(config.port, baudrate=config.baudrate, parity=config.parity, holder="a search") as line:
+        search = _search(config, line)
+        while not search.done:
+            found = await search.step()
+            if found is not None:
+                hear({"telegram": found.raw.hex(), "address": "" if found.address is None else str(found.address)})
 
 
 async def probe(config: Config) -> str:
@@ -129,7 +201,8 @@ def _line(kind: str, fields: dict[str, Any]) -> hub.Frame:
         raw = bytes.fromhex(text)
     except (TypeError, ValueError):
         raise hub.DecodeError("not-hex", 'a telegram is hexadecimal, or {"telegram": hexadecimal}') from None
-    return hub.Frame(kind=kind, address=str(fields.get("address", "")), data={"telegram": raw})
+    address = str(fields.get("address", ""))
+    return hub.Frame(kind=kind, address=address, data={"telegram": raw}, name=address and f"primary address {address}")
 
 
 def line_wired(fields: dict[str, Any]) -> hub.Frame:
@@ -144,7 +217,7 @@ def line_wireless(fields: dict[str, Any]) -> hub.Frame:
 
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("mbus", Config, run, device=DeviceSettings, probe=probe)
+    register("mbus", Config, run, device=DeviceSettings, probe=probe, listen=listen)
 
 
 @hub.hookimpl

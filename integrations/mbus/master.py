@@ -23,7 +23,8 @@ class Silent(Exception):
 
 
 class Master:
-    """`timeout` is for one whole answer, `rest` the pause between two questions, in seconds."""
+    """`timeout` is for one whole answer, `ack` for an acknowledgement (`timeout` where it is None), `rest` the pause
+    between two questions, in seconds."""
 
     def __init__(
         self,
@@ -31,11 +32,13 @@ class Master:
         *,
         timeout: float,
         retries: int,
+        ack: float | None = None,
         rest: float = 0.05,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._line, self._timeout, self._retries, self._rest = line, timeout, retries, rest
+        self._ack = timeout if ack is None else ack
         self._monotonic, self._sleep = monotonic, sleep
         self._free_at = 0.0
 
@@ -62,27 +65,43 @@ class Master:
         Raises Silent when there is none, DecodeError when several answer at once.
         """
         await self._line.send(link.short(SND_NKE, NETWORK))  # whoever is selected is not any more
-        await self._quiet()
-        raw = await self._ask(link.long(SND_UD, NETWORK, SELECT, secondary))
+        await self.quiet()
+        raw = await self._ask(link.long(SND_UD, NETWORK, SELECT, secondary), timeout=self._ack)
         if raw != bytes([link.ACK]):
             raise hub.DecodeError("mbus-collision", "several meters answer at once")
 
     async def _reset(self, address: int) -> None:
         """SND_NKE: the meter forgets where it was. Some do not answer it."""
         with suppress(Silent):
-            await self._ask(link.short(SND_NKE, address), attempts=1)
+            await self.ping(address)
 
-    async def _quiet(self) -> None:
-        """Let pass what may still come."""
-        end = self._monotonic() + self._timeout / 4
+    async def ping(self, address: int) -> None:
+        """Is somebody at a primary address? Raises Silent when not, DecodeError when what came is no acknowledgement,
+        NotReady."""
+        raw = await self._ask(link.short(SND_NKE, address), attempts=1, timeout=self._ack)
+        if raw != bytes([link.ACK]):
+            raise hub.DecodeError("mbus-collision", "several meters answer at once")
+
+    async def first(self, address: int) -> bytes:
+        """The first telegram of a primary address, or of whoever is selected (at FD), as it came. Raises Silent;
+        DecodeError `mbus-collision`, also when more comes behind it: another meter that is slower; NotReady."""
+        raw = await self._ask(link.short(REQ_UD2 | FCB, address), attempts=1)
+        if await self.quiet():
+            raise hub.DecodeError("mbus-collision", "several meters answer one after another")
+        return raw
+
+    async def quiet(self) -> int:
+        """Let pass what may still come: how many bytes."""
+        heard, end = 0, self._monotonic() + self._ack / 4
         while (left := end - self._monotonic()) > 0:
             try:
                 async with asyncio.timeout(left):
-                    await self._line.receive()
+                    heard += len(await self._line.receive())
             except TimeoutError:
-                return
+                break
+        return heard
 
-    async def _ask(self, question: bytes, attempts: int = 0) -> bytes:
+    async def _ask(self, question: bytes, attempts: int = 0, timeout: float | None = None) -> bytes:
         """One whole telegram. Raises Silent, DecodeError, NotReady."""
         heard = 0
         for _ in range(attempts or 1 + self._retries):
@@ -93,7 +112,7 @@ class Master:
             await self._line.send(question)
             heard = 0
             try:
-                async with asyncio.timeout(self._timeout):
+                async with asyncio.timeout(timeout or self._timeout):
                     while True:
                         data = await self._line.receive()
                         heard += len(data)

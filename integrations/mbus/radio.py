@@ -35,13 +35,20 @@ class Layer(NamedTuple):
     counter: int | None = None
 
 
+def _remainder(value: int) -> int:
+    for _ in range(8):
+        value = (value << 1 ^ POLYNOMIAL if value & 0x8000 else value << 1) & 0xFFFF
+    return value
+
+
+_TABLE = [_remainder(byte << 8) for byte in range(256)]
+
+
 def crc(data: bytes) -> int:
     """EN 13757-4, 12.5: polynomial 3D65, start 0, complement."""
     value = 0
     for byte in data:
-        value ^= byte << 8
-        for _ in range(8):
-            value = (value << 1 ^ POLYNOMIAL if value & 0x8000 else value << 1) & 0xFFFF
+        value = (value << 8 & 0xFFFF) ^ _TABLE[value >> 8 ^ byte]
     return value ^ 0xFFFF
 
 

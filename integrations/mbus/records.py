@@ -59,21 +59,32 @@ def parse(data: bytes) -> Parsed:
 
 
 class _Reader:
+    __slots__ = ("_at", "_data", "_end")
+
     def __init__(self, data: bytes) -> None:
-        self._data, self._at = data, 0
+        self._data, self._at, self._end = data, 0, len(data)
 
     @property
     def left(self) -> int:
-        return len(self._data) - self._at
+        return self._end - self._at
 
     def byte(self) -> int:
-        return self.take(1)[0]
+        at = self._at
+        if at >= self._end:
+            raise hub.DecodeError("mbus-record", "1 byte wanted, 0 left")
+        self._at = at + 1
+        return self._data[at]
+
+    def peek(self) -> int:
+        """The next byte, 255 when there is none."""
+        return self._data[self._at] if self._at < self._end else 0xFF
 
     def take(self, count: int) -> bytes:
-        if count > self.left:
-            raise hub.DecodeError("mbus-record", f"{count} bytes wanted, {self.left} left")
-        self._at += count
-        return self._data[self._at - count : self._at]
+        at = self._at
+        if count > self._end - at:
+            raise hub.DecodeError("mbus-record", f"{count} bytes wanted, {self._end - at} left")
+        self._at = at + count
+        return self._data[at : at + count]
 
     def plain(self) -> str:
         """A unit in plain text, if one begins here: its length, then printable characters, the last one first.
@@ -106,13 +117,22 @@ def _record(dif: int, reader: _Reader) -> Record:
         subunit |= (dife >> 6 & 0x01) << count
         more, count = dife & 0x80, count + 1
     meaning, modifiers, exponent = _meaning(reader)
-    value = _value(field, meaning, exponent, reader, profile=any("compact profile" in word for word in modifiers))
+    profile = bool(modifiers) and any("compact profile" in word for word in modifiers)
+    value = _value(field, meaning, exponent, reader, profile=profile)
     return Record(FUNCTIONS[dif >> 4 & 3], storage, tariff, subunit, meaning.quantity, meaning.unit, value, modifiers)
 
 
 def _meaning(reader: _Reader) -> tuple[Meaning, tuple[str, ...], int]:
     """The VIB: what it means, what its combinable VIFE say, and the exponent that they add."""
     vif = reader.byte()
+    simple = PRIMARY.get(vif)
+    if simple is not None and vif < _PLAIN:  # one byte, as of most records
+        return simple, (), 0
+    if vif in (0xFB, 0xFD):
+        extended = (FB if vif == 0xFB else FD).get(reader.peek())
+        if extended is not None and extended.quantity != "manufacturer specific":
+            reader.byte()
+            return extended, (), 0
     plain = reader.plain() if vif & 0x7F == _PLAIN else ""
     chain: list[int] = []
     more = vif & 0x80

@@ -1,7 +1,9 @@
-"""`python -m integrations.mbus.sim`: meters on one bus, as slaves behind a TCP level converter, until SIGTERM.
+"""`python -m integrations.mbus.sim`: meters on one bus, as slaves behind a TCP or a serial level converter, until
+SIGTERM.
 
 Prints one JSON line when ready: {"port", "meters": [{"address", "device"}]}. Telegrams are built here from the
-standard, apart from the decoder: nothing of it is used.
+standard, apart from the decoder: nothing of it is used. Meters that answer together are mixed as a wire mixes them: bit
+by bit, each with its own delay, a space winning over a mark.
 """
 
 from __future__ import annotations
@@ -9,8 +11,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import signal
 import sys
+import tty
 from dataclasses import dataclass, field
 
 ACK = b"\xe5"
@@ -62,39 +66,69 @@ def house() -> list[Meter]:
     ]
 
 
+def crowd(count: int) -> list[Meter]:
+    """Meters as an installer left them: the primary address of the factory, numbers that differ late or not at all."""
+    meters = []
+    for n in range(count):
+        number = f"{12345600 + n // 2 * 7 + n % 2 * 40000:08}"
+        medium, maker = (0x07, "7704") if n % 3 else (0x04, "2d2c")
+        own = bytes.fromhex(number)[::-1] + bytes.fromhex(maker) + bytes([0x08, medium])
+        meters.append(Meter(0, own, [bytes.fromhex(f"0c13{n:02d}230100")]))
+    return meters
+
+
+def mix(answers: list[tuple[int, bytes]]) -> bytes:
+    """What a receiver makes of answers that come at once, each after so many bit times. EN 13757-2: a byte is a space,
+    eight bits from the lowest on, even parity, a mark."""
+    if len(answers) == 1:
+        return answers[0][1]
+    line: list[int] = [1] * (max(delay + 11 * len(data) for delay, data in answers) + 22)
+    for delay, data in answers:
+        for n, byte in enumerate(data):
+            bits = [byte >> i & 1 for i in range(8)]
+            for i, bit in enumerate([0, *bits, sum(bits) & 1, 1]):
+                line[delay + 11 * n + i] &= bit
+    heard, at = bytearray(), 0
+    while at < len(line) - 11:
+        if line[at]:
+            at += 1
+            continue
+        heard.append(sum(bit << i for i, bit in enumerate(line[at + 1 : at + 9])))
+        at += 11
+    return bytes(heard)
+
+
 class Bus:
     """All meters hear everything; each answers what is meant for it."""
 
     def __init__(self, meters: list[Meter]) -> None:
         self.meters = meters
-        self.selected: Meter | None = None
+        self.selected: list[Meter] = []
 
     def hear(self, telegram: bytes) -> bytes:
         """What the bus answers to one telegram of the master; empty when nobody does."""
         control, address = (telegram[4], telegram[5]) if telegram[0] == 0x68 else (telegram[1], telegram[2])
         if telegram[0] == 0x68 and address == 0xFD and telegram[6] == 0x52:
-            self.selected = None
-            for meter in self.meters:
-                if not meter.silent and _matches(meter.own, telegram[7:15]):
-                    meter.reset()
-                    self.selected = meter
-                    return ACK
-            return b""
-        if address == 0xFD:
-            meters = [self.selected] if self.selected else []
-        else:
-            meters = [meter for meter in self.meters if address == meter.address]
-        for meter in meters:
-            if meter.silent:
-                continue
-            if control == 0x40:
+            self.selected = [m for m in self.meters if not m.silent and _matches(m.own, telegram[7:15])]
+            for meter in self.selected:
                 meter.reset()
-                if address == 0xFD:
-                    self.selected = None
-                return ACK
-            if control & 0xDF == 0x5B:
-                return meter.answer(control & 0x20)
+            return self._together([(meter, ACK) for meter in self.selected])
+        meters = self.selected if address == 0xFD else [m for m in self.meters if address == m.address]
+        meters = [meter for meter in meters if not meter.silent]
+        if control == 0x40:
+            for meter in meters:
+                meter.reset()
+            if address == 0xFD:
+                self.selected = []
+            return self._together([(meter, ACK) for meter in meters])
+        if control & 0xDF == 0x5B:
+            return self._together([(meter, meter.answer(control & 0x20)) for meter in meters])
         return b""
+
+    def _together(self, answers: list[tuple[Meter, bytes]]) -> bytes:
+        """No two meters begin at quite the same moment: each has a delay of its own, of a few bits."""
+        delays = [(meter.own[0] + 3 * meter.own[7] + 5 * meter.own[6]) % 8 for meter, _ in answers]
+        return mix([(delay, data) for delay, (_, data) in zip(delays, answers, strict=True)]) if answers else b""
 
 
 def _matches(own: bytes, wanted: bytes) -> bool:
@@ -127,15 +161,39 @@ async def serve(bus: Bus, host: str, port: int) -> asyncio.Server:
     return await asyncio.start_server(talk, host, port)
 
 
-async def simulate(port: int) -> None:
+async def serve_pty(bus: Bus) -> str:
+    """The same behind a pseudo-terminal: its path. Served until the loop ends."""
+    ours, theirs = os.openpty()
+    tty.setraw(theirs)
+    heard = bytearray()
+
+    def readable() -> None:
+        heard.extend(os.read(ours, 512))
+        while heard:
+            size = {0x10: 5, 0x68: (heard[1] + 6) if len(heard) > 1 else 999}.get(heard[0], 0)
+            if size == 0:
+                del heard[0]
+            elif len(heard) < size:
+                return
+            else:
+                answer = bus.hear(bytes(heard[:size]))
+                del heard[:size]
+                os.write(ours, answer)
+
+    asyncio.get_running_loop().add_reader(ours, readable)
+    return os.ttyname(theirs)
+
+
+async def simulate(port: int, bus: Bus, pty: bool) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    bus = Bus(house())
     async with await serve(bus, "127.0.0.1", port) as server:
-        bound = server.sockets[0].getsockname()[1]
+        address = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        if pty:
+            address = await serve_pty(bus)
         meters = [{"address": meter.address, "device": meter.device} for meter in bus.meters]
-        sys.stdout.write(json.dumps({"port": f"tcp://127.0.0.1:{bound}", "meters": meters}) + "\n")
+        sys.stdout.write(json.dumps({"port": address, "meters": meters}) + "\n")
         sys.stdout.flush()
         await stop.wait()
 
@@ -143,7 +201,11 @@ async def simulate(port: int) -> None:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m integrations.mbus.sim", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="TCP port on 127.0.0.1 (default: any free one)")
-    asyncio.run(simulate(parser.parse_args(arguments).port))
+    parser.add_argument("--pty", action="store_true", help="behind a pseudo-terminal instead of a TCP port")
+    parser.add_argument("--crowd", type=int, default=0, help="so many meters at address 0 instead of the house's three")
+    options = parser.parse_args(arguments)
+    bus = Bus(crowd(options.crowd) if options.crowd else house())
+    asyncio.run(simulate(options.port, bus, options.pty))
 
 
 if __name__ == "__main__":

@@ -49,6 +49,9 @@ def scaled(raw: float, exponent: int) -> int | float:
     """raw × 10^exponent, exactly in decimal."""
     if not exponent:
         return raw
+    if isinstance(raw, int):  # one division is rounded once, as the decimal would be
+        power = int(10 ** abs(exponent))
+        return raw * power if exponent > 0 else raw / power
     value = Decimal(str(raw)).scaleb(exponent)
     return int(value) if value == value.to_integral_value() and exponent > 0 else float(value)
 

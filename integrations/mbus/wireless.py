@@ -1,4 +1,5 @@
-"""Wireless M-Bus (OMS, Wize): meters heard by a receiver that prints telegrams, one a line.
+"""Wireless M-Bus (OMS, Wize): meters heard by a receiver that prints telegrams, one a line, or by one with a protocol
+of its own.
 
 `run` hands every telegram to the hub, which offers it to the decoder below with the key of its meter. A meter that is
 not configured becomes a candidate; one whose key is missing says so.
@@ -6,6 +7,7 @@ not configured becomes a candidate; one whose key is missing says so.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Literal
 
 from pydantic import Field
@@ -16,14 +18,26 @@ from integrations.mbus import WIRELESS, decode_wireless, explain_wireless, line_
 __all__ = ["Config", "probe", "register_decoders", "register_integrations", "run"]
 
 
+ANSWER_S = 3.0
+
+
 class Config(hub.Config):
     """One receiver: a stick on a serial port, or a program behind a TCP port."""
 
     port: str = Field(
         description="The serial port, best by its name in /dev/serial/by-id, or tcp://host:port.", min_length=1
     )
+    receiver: Literal["text", "im871a", "amber"] = Field(
+        default="text",
+        description="What it is: text prints telegrams (rtl_wmbus, a CUL); im871a is the stick of IMST; amber is the "
+        "AMB8465 as it leaves the factory.",
+    )
     baudrate: Literal[9600, 19200, 38400, 57600, 115200] = Field(
-        default=38400, description="Of the serial port, in bit/s, 8 bits without parity."
+        default=38400,
+        description="Of the serial port, in bit/s, 8 bits without parity. An iM871A speaks 57600, an AMB8465 9600.",
+    )
+    mode: Literal["T", "C", "S"] | None = Field(
+        default=None, description="The radio mode that an iM871A shall listen in; without it, what it is set to."
     )
     start: str = Field(
         default="",
@@ -35,10 +49,21 @@ class Config(hub.Config):
 async def run(config: Config, session: hub.Session) -> None:
     """Listen until cancelled. Raises NotReady when the receiver is gone, AuthFailed where rights are missing."""
     from integrations.mbus.lines import Lines, telegram
+    from integrations.mbus.sticks import Amber, Im871a, listen_in
 
     async with hub.open_line(config.port, baudrate=config.baudrate, holder=session.name) as line:
         if config.start:
             await line.send(f"{config.start}\r\n".encode())
+        if config.receiver == "im871a" and config.mode is not None:
+            await line.send(listen_in(config.mode))
+        if config.receiver != "text":
+            stick = Im871a() if config.receiver == "im871a" else Amber()
+            while True:
+                bad = stick.bad
+                for heard in stick.feed(await line.receive()):
+                    await session.heard(_frame(heard.telegram, heard.dbm))
+                for _ in range(min(stick.bad - bad, 64)):
+                    session.dropped("", hub.DecodeError("wmbus-receiver"))
         lines = Lines()
         while True:
             for text in lines.feed(await line.receive()):
@@ -47,13 +72,31 @@ async def run(config: Config, session: hub.Session) -> None:
                 except hub.DecodeError as error:
                     session.dropped("", error)
                     continue
-                await session.heard(hub.Frame(kind=WIRELESS, address=raw[2:10].hex(), data={"telegram": raw}))
+                await session.heard(_frame(raw, None))
+
+
+def _frame(raw: bytes, dbm: int | None) -> hub.Frame:
+    signal = None if dbm is None else hub.Signal(rssi=dbm)
+    return hub.Frame(kind=WIRELESS, address=raw[2:10].hex(), data={"telegram": raw}, signal=signal)
 
 
 async def probe(config: Config) -> str:
-    """Open the port. Raises NotReady, AuthFailed."""
-    async with hub.open_line(config.port, baudrate=config.baudrate):
-        return f"{config.port} is open; meters speak when they want to"
+    """Open the port; an iM871A is asked whether it is there. Raises NotReady, AuthFailed."""
+    from integrations.mbus.sticks import DEVICE, PING, PONG, Im871a, message
+
+    async with hub.open_line(config.port, baudrate=config.baudrate) as line:
+        if config.receiver != "im871a":
+            return f"{config.port} is open; meters speak when they want to"
+        await line.send(message(DEVICE, PING))
+        stick = Im871a()
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                while True:
+                    for one in stick.messages(await line.receive()):
+                        if (one.endpoint, one.id) == (DEVICE, PONG):
+                            return f"an iM871A answers on {config.port}"
+        except TimeoutError:
+            raise hub.NotReady(f"{config.port} does not answer: is it an iM871A, at 57600 bit/s?") from None
 
 
 @hub.hookimpl

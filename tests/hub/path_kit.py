@@ -13,6 +13,7 @@ from hub.pipeline import Pipeline
 from hub.places import Places
 from hub.plan import Planner
 from hub.privacy import Privacy
+from hub.pulse import Pulses
 from hub.testing import ManualClock
 
 TAG = Device(id="ble:AA:AA:AA:AA:AA:AA", integration="bluetooth", place="classe-1", key=b"k" * 16)
@@ -38,20 +39,25 @@ class ListedBuffer:
 
 
 class Path:
-    def __init__(self, purposes=None, *, sure=True):
+    def __init__(self, purposes=None, *, sure=True, pulse=None, local=None):
         self.clock = ManualClock(sure=sure)
         self.buffer = ListedBuffer()
+        self.buffer.local |= local or {}
         self.counts = Counts()
         self.live = Live()
         self.quarantine = Quarantine()
         self.devices = Devices([TAG, METER])
         places = Places(
-            [Place(id="classe-1", site="ecole", zone="classes"), Place(id="compteur", site="ecole", zone="technique")]
+            [
+                Place(id="classe-1", site="ecole", zone="classes"),
+                Place(id="compteur", site="ecole", zone="technique", pulse=pulse),
+            ]
         )
         replay = ReplayWindows({}, self.buffer.local.__setitem__)
         self.planner = Planner(
             metrics=METRICS, place=places.get, privacy=Privacy(purposes), live=self.live, replay=replay,
             protected=lambda integration: integration == "modbus",
+            pulses=Pulses(dict(self.buffer.local), self.buffer.put_local, self.counts.add),
         )  # fmt: skip
         self.pipeline = Pipeline(
             device=self.devices.get, planner=self.planner, replay=replay, quarantine=self.quarantine,

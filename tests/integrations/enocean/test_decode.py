@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 import hub
 from integrations.enocean import esp3
-from integrations.enocean.decode import decode, teach_in
-from integrations.enocean.eep import KNOWN, METERS, PROFILES, RORG, Field
+from integrations.enocean.decode import METRICS, decode, teach_in
+from integrations.enocean.eep import KNOWN, METERS, PROFILES, RORG, SWITCHES, Field
 from integrations.enocean.esp3 import Splitter, Telegram
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:enocean")
@@ -25,6 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:enocean")
 with warnings.catch_warnings(action="ignore"):
     TABLE = EEP()
     PEERS = [eep for eep in sorted(PROFILES) if TABLE.find_profile([], *(int(part, 16) for part in eep.split("-")))]
+ALL_METRICS = hub.METRICS | {metric.key: metric for metric in METRICS}
 SHORTCUTS = {
     "TMP": "temperature", "HUM": "humidity", "ILL": "illuminance", "ILL1": "illuminance", "SVC": "battery_voltage",
     "Conc": "co2", "CV": "valve_position",
@@ -114,6 +115,39 @@ def test_each_kind_of_telegram_says_what_its_profile_says(
     assert decode(telegram(rorg, bytes.fromhex(payload), status), eep) == values
 
 
+@pytest.mark.parametrize("payload", ["321e0004", "64000004", "7f7f0004", "00640004", "32000003"])
+def test_blinds_stand_where_the_independent_implementation_says(payload: str) -> None:
+    raw = bytes.fromhex(payload)
+    data = b"\xd2" + raw + bytes.fromhex("018f2b3c20")
+    _, _, packet = Peer.parse_msg(list(esp3.pack(1, data, bytes.fromhex("03ffffffff3c00"))))
+    packet.parse_eep(0x05, 0x00, command=4)
+    said = {"blind_position": packet.parsed["POS"]["raw_value"], "blind_angle": packet.parsed["ANG"]["raw_value"]}
+    replied = packet.parsed["CMD"]["raw_value"] == 4
+    assert decode(telegram(0xD2, raw), "D2-05-00") == {
+        metric: value for metric, value in said.items() if replied and value <= 100
+    }
+
+
+def test_a_secured_switch_says_which_buttons_are_down() -> None:
+    said = {n: decode(telegram(0xD2, bytes([n])), "D2-03-00").get("button") for n in range(16)}
+    assert said[15] == "released"
+    assert {n for n, words in said.items() if words is None} == set(range(5))
+    assert {said[n] for n in SWITCHES} == {f"{words} pressed" for words in SWITCHES.values()}
+
+
+def test_each_channel_has_its_own_readings() -> None:
+    for channel in (0, 3):
+        payload = bytes([0x07, 0x60 | channel, 0, 0, 0, 100])
+        assert decode(telegram(0xD2, payload), "D2-01-0B", channel) == {"power": 100}
+        assert decode(telegram(0xD2, payload), "D2-01-0B", channel + 1) == {}
+    assert decode(telegram(0xA5, bytes.fromhex("0030391b")), "A5-12-01", 1) == {"energy": pytest.approx(12.345)}
+
+
+def test_a_device_that_wants_to_be_forgotten_is_no_candidate() -> None:
+    assert teach_in(telegram(0xD4, bytes.fromhex("a00146001201d2"))) is not None
+    assert teach_in(telegram(0xD4, bytes.fromhex("900146001201d2"))) is None
+
+
 def test_teach_in_telegrams_tell_their_profile() -> None:
     packet = Peer.create(PACKET.RADIO, rorg=0xA5, rorg_func=0x04, rorg_type=0x01, learn=True)
     payload = bytes(packet.data[1:5])
@@ -130,7 +164,7 @@ def test_teach_in_telegrams_tell_their_profile() -> None:
 
 def test_a_secured_telegram_and_one_of_another_profile_are_refused() -> None:
     for rorg, eep, reason in (
-        (0x30, "A5-04-01", "enocean-secure"),
+        (0x33, "A5-04-01", "enocean-secure"),
         (0xF6, "A5-04-01", "enocean-profile"),
         (0xA5, "FF-00-00", "enocean-profile"),
     ):
@@ -180,7 +214,7 @@ def test_any_payload_gives_finite_readings_in_bounds_or_a_decode_error(
         assert error.reason  # noqa: PT017 - every refusal can be counted
         return
     for metric, value in values.items():
-        known = hub.METRICS[metric]
+        known = ALL_METRICS[metric]
         if isinstance(value, str | bool):
             continue
         assert math.isfinite(value)

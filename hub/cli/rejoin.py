@@ -1,0 +1,44 @@
+"""`ilot device rejoin`: let a device join again that lost its count ("Autoriser à rejoindre")."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from hub.cli import output
+from hub.cli.command import _who, why
+from hub.control import call
+from hub.state import state_of
+
+DAY_S = 86_400.0
+
+
+@click.command()
+@click.argument("device")
+@why
+@output.with_config
+@output.with_state
+@output.as_json
+def rejoin(device: str, why: str, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Let DEVICE join once within 24 hours, whatever its DevNonce: a LoRaWAN sensor that lost its count with its
+    battery. Audited; it ends when the device has spoken in its new session. `ilot command list` shows how it stands."""
+    socket = state_of(config, state_dir) / "hub.sock"
+    # Whoever reaches the socket is root or the hub itself: the person at the machine answers for it by name.
+    now = call(
+        socket, "command.set", by=_who(), role="administrateur", device=device, metric="rejoin", values={}, why=why,
+        ttl_s=DAY_S,
+    )  # fmt: skip
+    until = time.monotonic() + 5
+    while now["state"] == "accepted" and time.monotonic() < until:
+        now = call(socket, "command.wait", id=now["id"], seconds=0.1)
+    if json:
+        output.data(now)
+    elif now["state"] in ("queued", "done"):
+        click.echo(f"{device} may join once within 24 hours ({now['id']})")
+    else:
+        output.say(f"{now['id']}: {now['state']} {now['detail']}".rstrip())
+    if now["state"] in ("failed", "expired"):
+        sys.exit(1)

@@ -1,0 +1,167 @@
+"""What becomes of each packet that a gateway hears: a reading, a candidate, a lesson, or a count."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Protocol
+
+from pydantic import AfterValidator, Field
+
+import hub
+from integrations.enocean import secure
+from integrations.enocean.decode import SECURE, decode, switch, teach_in
+from integrations.enocean.eep import KNOWN, ROCKERS, RORG, SWITCH
+from integrations.enocean.esp3 import Packet, Telegram, radio
+from integrations.enocean.states import States
+
+REPEAT_S = 0.3
+"""A repeater's copy of a telegram comes within this time; the same telegram later is news."""
+CHANNELS = 32
+
+
+def _profile(text: str) -> str:
+    text = text.upper()
+    if not re.fullmatch(r"[0-9A-F]{2}-[0-9A-F]{2}-[0-9A-F]{2}", text):
+        raise ValueError("expected a profile like A5-04-01")
+    if text not in KNOWN:
+        raise ValueError(f"the profile {text} is not read; those that are: {', '.join(sorted(KNOWN))}")
+    return text
+
+
+def _level(text: str) -> str:
+    try:
+        secure.level(int(text, 16))
+    except ValueError:
+        raise ValueError("expected two hexadecimal digits, like F3") from None
+    except hub.DecodeError as error:
+        raise ValueError(f"{error.detail}: it wants a CMAC, a rolling code, and VAES or nothing") from None
+    return text.upper()
+
+
+class DeviceSettings(hub.Config):
+    """What a device is."""
+
+    eep: Annotated[str, AfterValidator(_profile)] = Field(
+        description="Its EnOcean equipment profile, as its label says: A5-04-01."
+    )
+    slf: Annotated[str, AfterValidator(_level)] | None = Field(
+        default=None,
+        description="Its security level format, two hexadecimal digits; needed beside a `key`. A secure teach-in "
+        "brings both.",
+    )
+    rlc: str | None = Field(
+        default=None,
+        pattern=r"^[0-9A-Fa-f]{4,8}$",
+        description="The rolling code where it stands today, hexadecimal: of a device with a `key` that sends none.",
+    )
+
+
+class Window(Protocol):
+    """Is the pairing window open?"""
+
+    def __call__(self) -> bool: ...
+
+
+class Listening:
+    """One gateway's ears. Only this hub's own devices are remembered."""
+
+    def __init__(self, session: hub.Session, pairing: Window = lambda: False) -> None:
+        self._session, self._pairing = session, pairing
+        self._last: dict[str, tuple[Telegram, float]] = {}
+        self._states = States(session)
+        self._teach_ins = secure.TeachIns()
+
+    async def hear(self, packet: Packet, now: float) -> None:
+        """`now` is monotonic seconds."""
+        try:
+            telegram = radio(packet)
+        except hub.DecodeError as error:
+            self._session.dropped("", error)
+            return
+        if telegram is None:
+            return
+        name = f"enocean:{telegram.sender}"
+        devices = self._channels(name)
+        try:
+            if telegram.rorg == secure.SEC_TEACH_IN:
+                self._secure_teach_in(name, devices, telegram, now)
+            elif not devices:
+                self._stranger(name, telegram)
+            elif not self._repeated(name, telegram, now):
+                await self._known(devices, telegram)
+        except hub.DecodeError as error:
+            self._session.dropped(next(iter(devices.values())).id if devices else "", error)
+
+    def _channels(self, name: str) -> dict[int, hub.Device]:
+        """The devices that speak with this voice: `enocean:018F2B3C`, and `enocean:018F2B3C-1` for its next channel."""
+        found = {channel: self._session.devices.get(f"{name}-{channel}") for channel in range(1, CHANNELS)}
+        return {n: d for n, d in {0: self._session.devices.get(name), **found}.items() if d is not None}
+
+    async def _known(self, devices: dict[int, hub.Device], telegram: Telegram) -> None:
+        """Its readings, each channel's to its own device. Raises DecodeError."""
+        voice = next(iter(devices.values()))  # keys and counters belong to the radio, not to a channel
+        settings = DeviceSettings.model_validate(voice.settings)
+        slf = None if settings.slf is None else int(settings.slf, 16)
+        proof = hub.Proof(scheme="enocean")
+        if telegram.rorg in (secure.SEC, secure.SEC_ENCAPS):
+            code = None if settings.rlc is None else int(settings.rlc, 16)
+            opened = self._states.open(voice, telegram.rorg, telegram.payload, slf, code)
+            if opened is None:
+                return
+            proof = self._states.proof(voice, opened, slf)
+            telegram = telegram._replace(rorg=opened.rorg or RORG[settings.eep[:2]], payload=opened.payload)
+            if opened.rorg is None and settings.eep in (SWITCH, *ROCKERS):
+                await self._tell(voice, switch(opened.payload[:1]), telegram, proof)
+                return
+        elif telegram.rorg not in SECURE and self._states.secured(voice):
+            raise hub.DecodeError("clear-but-keyed", "it speaks in clear though it has a key")
+        for channel, device in devices.items():
+            profile = DeviceSettings.model_validate(device.settings).eep
+            await self._tell(device, decode(telegram, profile, channel), telegram, proof)
+
+    async def _tell(
+        self, device: hub.Device, values: dict[str, float | int | bool | str], telegram: Telegram, proof: hub.Proof
+    ) -> None:
+        if values:
+            signal = hub.Signal(rssi=telegram.dbm)
+            await self._session.emit(hub.Report(device=device.id, values=values, proof=proof, signal=signal))
+
+    def _secure_teach_in(self, name: str, devices: dict[int, hub.Device], telegram: Telegram, now: float) -> None:
+        """A device says its key, in clear: believed of a device that is configured, in a pairing window, and then kept.
+        Raises DecodeError."""
+        if not devices:
+            evidence = {"security": f"SLF {telegram.payload[1]:02X}" if telegram.payload[1:] else "not told"}
+            if telegram.payload[:1] and telegram.payload[0] >> 6 == 0:
+                self._found(name, "secured", telegram, evidence)
+            return
+        if not self._pairing():
+            raise hub.DecodeError("pairing-closed", "a secure teach-in outside of a pairing window")
+        taught = self._teach_ins.take(name, telegram.payload, now)
+        if taught is not None:
+            voice = next(iter(devices.values()))
+            self._states.learn(voice, taught)
+            self._session.log.warning("a device was taught in: its key is known from now on")
+
+    def _stranger(self, name: str, telegram: Telegram) -> None:
+        """Only what says what it is becomes a candidate: neighbours' switches are nobody's business."""
+        taught = teach_in(telegram)
+        if taught is None:
+            raise hub.DecodeError("not-admitted")
+        evidence = {"eep": taught.eep or "not told", "manufacturer": f"{taught.manufacturer:03X}"}
+        self._found(name, taught.eep, telegram, evidence)
+
+    def _found(self, name: str, what: str, telegram: Telegram, evidence: dict[str, str]) -> None:
+        self._session.found(
+            hub.Candidate(
+                id=name, integration=self._session.name, model=f"EnOcean {what}".strip(),
+                signal=hub.Signal(rssi=telegram.dbm), evidence=evidence,
+            )
+        )  # fmt: skip
+
+    def _repeated(self, name: str, telegram: Telegram, now: float) -> bool:
+        """The copy of a repeater."""
+        last = self._last.get(name)
+        same = last is not None and last[0][:2] == telegram[:2] and now - last[1] < REPEAT_S
+        if not same:
+            self._last[name] = (telegram, now)
+        return same

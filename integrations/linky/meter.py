@@ -1,0 +1,21 @@
+"""What one frame of a customer output says, whatever the meter. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from integrations.linky.stamps import Stamp
+
+Value = float | int | bool | str
+
+
+class Meter(NamedTuple):
+    """What one frame says: `serial` is the meter's address (12 digits; never sent on), `dated` what belongs to a moment
+    of its own, `unknown` the reasons to count."""
+
+    serial: str
+    values: dict[str, Value]
+    dated: list[tuple[Stamp, dict[str, Value]]]
+    clock: Stamp | None
+    model: str
+    unknown: tuple[str, ...]

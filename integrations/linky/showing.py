@@ -1,0 +1,50 @@
+"""Everything that a frame says, for `ilot decode linky`. Pure. Of addresses and PRM the last six digits only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import hub
+from integrations.linky import industrial
+from integrations.linky.decode import decode
+from integrations.linky.frames import Frame, Framer
+
+_IDENTIFIERS = ("ADCO", "ADSC", "ADS", "PRM")
+
+
+def only(data: bytes) -> Frame:
+    """The one frame of these bytes. Raises DecodeError `tic-frame`."""
+    frames = list(Framer().feed(data))
+    if len(frames) != 1:
+        raise hub.DecodeError("tic-frame", f"{len(frames)} frames with a good group in it: one is expected, STX to ETX")
+    return frames[0]
+
+
+def explain(frame: Frame, zone: ZoneInfo) -> Iterator[dict[str, Any]]:
+    """What it is, then one object a group, then the readings. Raises DecodeError."""
+    meter = decode(frame, zone)
+    yield {
+        "model": meter.model,
+        "mode": frame.mode,
+        "meter": "" if meter.serial == industrial.NO_ADDRESS else meter.serial[-6:],
+        "groups": len(frame.groups),
+        **({"clock": _iso(meter.clock.time), "clock_degraded": meter.clock.degraded} if meter.clock else {}),
+        **({"problems": [*frame.bad, *meter.unknown]} if frame.bad or meter.unknown else {}),
+    }
+    for group in frame.groups:
+        hidden = group.label in _IDENTIFIERS
+        yield {
+            "group": group.label,
+            "data": f"…{group.data[-6:]}" if hidden else group.data,
+            **({"stamp": group.stamp} if group.stamp else {}),
+        }
+    yield {"readings": meter.values}
+    for stamp, moment in meter.dated:
+        yield {"at": _iso(stamp.time), "readings": moment, **({"clock_degraded": True} if stamp.degraded else {})}
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
