@@ -1,0 +1,91 @@
+"""Series → registers, and the list of points. Pure."""
+
+from __future__ import annotations
+
+import csv
+import io
+import struct
+from collections.abc import Iterable, Mapping
+
+import hub
+
+WORDS = 4
+SLOTS = 4096
+"""Series that have a slot; 4 × 4096 registers are a quarter of the address space."""
+
+NEVER, GOOD, UNCERTAIN, BAD = 0, 1, 2, 3
+OLD = 0xFFFF
+
+
+class Slots:
+    """Which slot is whose. `kept` are those of earlier lives: series → slot; a slot is never given to another."""
+
+    def __init__(self, kept: Mapping[str, int]) -> None:
+        self.of = dict(kept)
+        self.full = False
+
+    def give(self, series: Iterable[hub.Series]) -> bool:
+        """Give those without a slot the next one, in the order of their ids. True when there was one."""
+        fresh = sorted(one.id for one in series if one.id not in self.of and one.metric.kind != "text")
+        following = max(self.of.values(), default=-1) + 1
+        for name in fresh:
+            if following >= SLOTS:
+                self.full = True
+                break
+            self.of[name] = following
+            following += 1
+        return bool(fresh) and not self.full
+
+
+def words(value: hub.LastValue | None, now: float, expire_s: float) -> tuple[int, int, int, int]:
+    """The four registers of a slot; `now` is Unix seconds. What has no time (the clock was not sure) counts as new."""
+    if value is None or isinstance(value.value, str):
+        return 0, 0, OLD, NEVER
+    try:
+        high, low = struct.unpack(">HH", struct.pack(">f", float(value.value)))
+    except OverflowError:
+        return 0, 0, OLD, BAD
+    age = max(0, int(now - value.time)) if value.time is not None else 0
+    validity = BAD if age > expire_s else {"good": GOOD, "bad": BAD}.get(value.quality, UNCERTAIN)
+    return high, low, min(age, OLD), validity
+
+
+def registers(slots: Mapping[str, int], last: Mapping[str, hub.LastValue], now: float, expire_s: float) -> list[int]:
+    """All input registers, from address 0."""
+    table = [0, 0, OLD, NEVER] * (max(slots.values(), default=-1) + 1)
+    for name, slot in slots.items():
+        table[WORDS * slot : WORDS * (slot + 1)] = words(last.get(name), now, expire_s)
+    return table
+
+
+def flags(slots: Mapping[str, int], last: Mapping[str, hub.LastValue]) -> list[bool]:
+    """All discrete inputs, from address 0."""
+    table = [False] * (max(slots.values(), default=-1) + 1)
+    for name, slot in slots.items():
+        value = last.get(name)
+        table[slot] = value is not None and value.value is True
+    return table
+
+
+def points(slots: Mapping[str, int], series: Iterable[hub.Series]) -> str:
+    """The list of points as CSV (RFC 4180): one line a slot, addresses from 0; those not heard in this life have no
+    description."""
+    known = {one.id: one for one in series}
+    out = io.StringIO()
+    table = csv.writer(out)
+    table.writerow(
+        ("slot", "series", "input_register", "type", "discrete_input", "unit", "description", "place", "zone", "site",
+         "device")
+    )  # fmt: skip
+    for name, slot in sorted(slots.items(), key=lambda item: item[1]):
+        one = known.get(name)
+        flag = one is not None and one.metric.kind == "flag"
+        described = (one.metric.unit, one.metric.fr, one.place, one.zone, one.site, one.device) if one else ("",) * 6
+        where = (WORDS * slot, "float32, big-endian words", slot if flag else "")
+        table.writerow((slot, _safe(name), *where, *map(_safe, described)))
+    return out.getvalue()
+
+
+def _safe(cell: str) -> str:
+    """A spreadsheet must not take a name for a formula."""
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell
