@@ -32,6 +32,9 @@ _READS: dict[str, type[ModbusPDU]] = {
 }  # fmt: skip
 _ILLEGAL_FUNCTION = 1
 
+SHORTEST_S, PATIENT, FORGETS = 0.2, 4.0, 0.99
+"""Of the wait for a unit that was silent: its floor, how many times the slowest answer, how that one fades."""
+
 
 class Asker(ABC):
     """What carries requests to the units of one host or line, and back. `max_rate` is in requests a second."""
@@ -40,22 +43,31 @@ class Asker(ABC):
     """What it speaks to, for people."""
 
     def __init__(
-        self, max_rate: float, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        self, max_rate: float, timeout_s: float, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         # pymodbus logs whole frames when it logs at all, and what it says is raised here in our words
         logging.getLogger("pymodbus").setLevel(logging.CRITICAL + 1)
-        self._max_rate, self._sleep, self._monotonic = max_rate, sleep, monotonic
+        self._max_rate, self._timeout_s = max_rate, timeout_s
+        self._sleep, self._monotonic = sleep, monotonic
+        self._slowest_s = 0.0
         self._free_at = 0.0
         self._turn = asyncio.Lock()  # first come, first served: a dead unit holds it for one time-out, not for all
 
     @abstractmethod
-    async def _ask(self, pdu: ModbusPDU) -> ModbusPDU:
+    async def _ask(self, pdu: ModbusPDU, timeout_s: float) -> ModbusPDU:
         """The answer to one request of `pdu.dev_id`. Raises Silent (no answer), DecodeError (an answer that is none) or
         NotReady (whatever carries it is lost)."""
 
-    async def read(self, unit: int, request: Request, *, attempts: int = 1) -> list[int]:
-        """The words of one request: registers as 0..65535, bits as 0 or 1, exactly `request.count` of them.
+    @property
+    def short_s(self) -> float:
+        """How long to wait for a unit that was silent the last time: a few times what the slowest of the others took
+        lately, so that a dead one costs them little."""
+        return min(self._timeout_s, max(SHORTEST_S, PATIENT * self._slowest_s)) if self._slowest_s else self._timeout_s
+
+    async def read(self, unit: int, request: Request, *, attempts: int = 1, silent: bool = False) -> list[int]:
+        """The words of one request: registers as 0..65535, bits as 0 or 1, exactly `request.count` of them. `silent`
+        says that the unit did not answer the last time.
 
         Raises Silent (no answer after `attempts`), Refused (an exception response), DecodeError (an answer that
         is none) or NotReady (the connection is lost).
@@ -63,8 +75,10 @@ class Asker(ABC):
         kind = _READS[request.table]
         for left in reversed(range(attempts)):
             try:
-                answer = await self._paced(kind(address=request.address, count=request.count, dev_id=unit))
+                pdu = kind(address=request.address, count=request.count, dev_id=unit)
+                answer = await self._paced(pdu, self.short_s if silent else self._timeout_s)
             except Silent:
+                silent = True
                 if not left:
                     raise
             else:
@@ -82,20 +96,24 @@ class Asker(ABC):
             await self._write(several, register)  # some devices know the one for several only
 
     async def _write(self, pdu: ModbusPDU, register: Register) -> None:
-        answer = await self._paced(pdu)
+        answer = await self._paced(pdu, self._timeout_s)
         what = f"{register.table} {register.address} ({register.metric})"
         if isinstance(answer, ExceptionResponse):
             raise Refused(answer.exception_code, what)
         if answer.isError() or answer.function_code != pdu.function_code or answer.address != pdu.address:
             raise hub.DecodeError("bad-answer", f"{what}: not an answer to what was asked")
 
-    async def _paced(self, pdu: ModbusPDU) -> ModbusPDU:
+    async def _paced(self, pdu: ModbusPDU, timeout_s: float) -> ModbusPDU:
         async with self._turn:
             wait = self._free_at - self._monotonic()
             if wait > 0:
                 await self._sleep(wait)
             self._free_at = self._monotonic() + 1 / self._max_rate
-            return await self._ask(pdu)
+            began = self._monotonic()
+            answer = await self._ask(pdu, timeout_s)
+            took = self._monotonic() - began
+            self._slowest_s = max(took, self._slowest_s * FORGETS)
+            return answer
 
 
 class Unreadable(ModbusPDU):

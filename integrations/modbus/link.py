@@ -28,7 +28,7 @@ class Link(Asker):
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(config.max_rate, sleep=sleep, monotonic=monotonic)
+        super().__init__(config.max_rate, config.timeout.total_seconds(), sleep=sleep, monotonic=monotonic)
         self.peer = f"{config.host}:{config.port}"
         self._config = config
         self._exchange: asyncio.Timeout | None = None
@@ -53,14 +53,16 @@ class Link(Asker):
         self._client.close()
 
     async def _connect(self) -> None:
+        self._client.ctx.comm_params.timeout_connect = self._timeout_s
         if not await self._client.connect():
             self._client.close()
             raise hub.NotReady(f"{self.peer} accepts no connection: check its power, the network, host and port")
 
-    async def _ask(self, pdu: ModbusPDU) -> ModbusPDU:
+    async def _ask(self, pdu: ModbusPDU, timeout_s: float) -> ModbusPDU:
         lost = f"{self.peer} closed the connection"
         if not self._client.connected:  # many servers close a connection that is idle between two polls
             await self._connect()
+        self._client.ctx.comm_params.timeout_connect = timeout_s  # which is also how long it waits for an answer
         try:
             # pymodbus would wait for its time-out on a connection that is already gone
             async with asyncio.timeout(None) as self._exchange:

@@ -26,7 +26,7 @@ class Reader(Protocol):
 
     peer: str
 
-    async def read(self, unit: int, request: Request, *, attempts: int = 1) -> list[int]: ...
+    async def read(self, unit: int, request: Request, *, attempts: int = 1, silent: bool = False) -> list[int]: ...
 
 
 @dataclass(slots=True)
@@ -98,7 +98,7 @@ class Poller:
         while waiting and away is None:
             read = waiting.popleft()
             try:
-                words = await self._link.read(unit, read.request, attempts=attempts)
+                words = await self._link.read(unit, read.request, attempts=attempts, silent=self._patience.failures > 0)
             except Silent as error:
                 if answered:  # some devices ignore what they do not have
                     self._leave(read, f"no answer to {read.request}: the device may not have it")

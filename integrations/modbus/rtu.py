@@ -6,6 +6,8 @@ the length that its function code means, which needs no clock.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from pymodbus.framer import FramerRTU
 from pymodbus.pdu import ModbusPDU
 
@@ -22,18 +24,17 @@ class SerialLine(Asker):
     """The units of one bus. Raises NotReady whenever the line is gone."""
 
     def __init__(self, config: Config, bus: hub.Bus) -> None:
-        super().__init__(config.max_rate)
+        super().__init__(config.max_rate, config.timeout.total_seconds())
         self.peer = f"bus {config.bus}"
-        self._timeout = config.timeout
         self._bus = bus
         self._decoder = Decoder(False)
         self._framer = FramerRTU(self._decoder)
 
-    async def _ask(self, pdu: ModbusPDU) -> ModbusPDU:
+    async def _ask(self, pdu: ModbusPDU, timeout_s: float) -> ModbusPDU:
         def whole(came: bytes) -> int | None:
             return _size(came, pdu.dev_id, pdu.function_code)
 
-        frame = await self._bus.transact(self._framer.buildFrame(pdu), whole, timeout=self._timeout)
+        frame = await self._bus.transact(self._framer.buildFrame(pdu), whole, timeout=timedelta(seconds=timeout_s))
         if frame is None:
             raise Silent(f"unit {pdu.dev_id} on {self.peer} does not answer")
         if not FramerRTU.check_CRC(frame[:-2], int.from_bytes(frame[-2:], "big")):

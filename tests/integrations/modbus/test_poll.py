@@ -30,7 +30,7 @@ class FakeLink:
         self.faults: dict[int, Callable[[Request], Exception]] = {}
         self.dead = False
 
-    async def read(self, unit: int, request: Request, *, attempts: int = 1) -> list[int]:
+    async def read(self, unit: int, request: Request, *, attempts: int = 1, silent: bool = False) -> list[int]:
         self.asked.append((unit, str(request).split(" (")[0], attempts))
         if self.dead:
             raise Silent(f"unit {unit} does not answer")
