@@ -44,6 +44,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "decoders": (),
     "lorawan": (),
     "meters": (),
+    "polling": (),
     "codecs": (),
     "backend": (),
     "restore": (),
