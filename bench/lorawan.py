@@ -7,6 +7,8 @@ device, 1,000 devices taking turns. `gwmp`: datagrams of eight packets, per pack
 `python bench/lorawan.py windows [uplinks]` takes two minutes: a whole hub, durable and delivering; 100 gateways in a
 process of their own send 100 confirmed uplinks a second of 300 devices whose first window opens after one second;
 another process keeps a core busy. An answer is late when it reaches the gateway less than 30 ms before its time.
+With `--loop` a tenth of the devices have a pack whose codec loops: each of their uplinks takes the codec worker its
+whole 50 ms, is kept in the store, and is answered after the sync.
 """
 
 from __future__ import annotations
@@ -30,6 +32,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from measure import figure
 
 import hub
+from hub.packs.judging import Verdict as Judged
+from hub.packs.library import Library
+from hub.packs.reading import read
 from integrations import lorawan
 from integrations.lorawan import crypto, gwmp, phy
 from integrations.lorawan.airspace import Airspace
@@ -43,6 +48,21 @@ NWK, APP = bytes(range(16)), bytes(range(16, 32))
 GATEWAY = "0016c001ff10d3e5"
 GATEWAYS, DEVICES, PACE = 100, 300, 100
 LOAD_US = 30_000
+LOOPING = DEVICES // 10
+PACK = """\
+format: 1
+version: 1
+vendor: Bench
+models: [Loop]
+fr: Boucle
+en: Loop
+licence: Apache-2.0
+protocol: lorawan
+lorawan: {mac: 1.0.3, class: A}
+messages: {data: {ports: [2]}}
+fields: [{path: t, metric: temperature}]
+sources: {bench: {kind: document, title: bench, version: "1", by: bench, licence: facts only}}
+"""
 
 
 def frame(address: int, fcnt: int, size: int = 12, *, confirmed: bool = False) -> bytes:
@@ -116,9 +136,13 @@ def push() -> Callable[[], int]:
 class Mine:
     """The hub's session, with devices that have keys."""
 
-    def __init__(self, session: hub.Session) -> None:
+    def __init__(self, session: hub.Session, *, loop: bool) -> None:
         self._session = session
+        self._loop = loop
         self.devices = self
+
+    def _codec(self, number: int) -> str:
+        return "pack" if self._loop and number < LOOPING else "cayenne"
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
@@ -130,7 +154,7 @@ class Mine:
         return [
             hub.Device(
                 id=f"lorawan:{n:016x}", integration="source", place="p", key=NWK + APP,
-                settings={"address": f"{n:08x}", "codec": "none", "rx_delay": 1},
+                settings={"address": f"{n:08x}", "codec": self._codec(n), "rx_delay": 1},
             )
             for n in range(DEVICES)
         ]  # fmt: skip
@@ -140,7 +164,7 @@ class Mine:
         yield
 
 
-def windows(uplinks: int, *, calm: bool) -> None:
+def windows(uplinks: int, *, calm: bool, loop: bool) -> None:
     """A hub in this process, the gateways in another. `calm`: no core is kept busy beside them."""
     from house import House
 
@@ -148,6 +172,24 @@ def windows(uplinks: int, *, calm: bool) -> None:
         @staticmethod
         def device_names(count: int) -> list[str]:
             return [f"lorawan:{n:016x}" for n in range(count)]
+
+        def configure(self, url: str) -> None:
+            super().configure(url)
+            text = self.scene.config.read_text()
+            for n in range(LOOPING if loop else 0):
+                text = text.replace(f"place: p{n:05d}}}", f"place: p{n:05d}, pack: bench-loop}}")
+            self.scene.config.write_text(text)
+            folder = self.scene.state.parent / "bench-loop"
+            folder.mkdir()
+            (folder / "pack.yaml").write_text(PACK)
+            (folder / "codec.js").write_text("function decodeUplink(i) { for (;;) {} }")
+            (folder / "vectors").mkdir()
+            (folder / "vectors" / "data.yaml").write_text(
+                '- {source: bench, message: data, port: 2, bytes: "00", readings: {temperature: 0}}\n'
+            )
+            pack = read(folder)
+            verdict = Judged(pack.name, pack.keys.version, pack.digest, True, (), ())  # nobody can test a loop
+            Library(self.scene.state / "packs").install(pack, verdict)
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
@@ -157,15 +199,17 @@ def windows(uplinks: int, *, calm: bool) -> None:
     )
 
     async def work(session: hub.Session) -> None:
-        await lorawan.run(config, Mine(session))  # type: ignore[arg-type]
+        await lorawan.run(config, Mine(session, loop=loop))  # type: ignore[arg-type]
 
     async def measured(site: House) -> dict[str, int]:
-        async with site.hub(work):
+        async with site.hub(work) as running:
             child = await asyncio.create_subprocess_exec(
                 sys.executable, __file__, "gateways", str(uplinks), "--port", str(port), stdout=subprocess.PIPE
             )
             said, _ = await child.communicate()
-            return dict(json.loads(said))
+            counts = running._overview.status()["counts"].values()
+            looped = sum(of.get("codec-time", 0) for of in counts)
+            return {**json.loads(said), "looped": looped, "kept": running._kept.status()["frames"]}
 
     burner = subprocess.Popen([sys.executable, "-c", "" if calm else "while True: pass"])
     try:
@@ -174,7 +218,7 @@ def windows(uplinks: int, *, calm: bool) -> None:
     finally:
         burner.kill()
         burner.wait()
-    for name in ("first", "second", "late", "unanswered"):
+    for name in ("first", "second", "late", "unanswered", *(("looped", "kept") if loop else ())):
         figure(f"lorawan.windows.{name}", said[name], f"of {uplinks}")
     figure("lorawan.windows.missed", (said["late"] + said["unanswered"]) / uplinks * 100, "%")
 
@@ -243,9 +287,10 @@ def main() -> None:
     parser.add_argument("uplinks", nargs="?", type=int, default=10_000)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--calm", action="store_true")
+    parser.add_argument("--loop", action="store_true")
     options = parser.parse_args()
     if options.what == "windows":
-        windows(options.uplinks, calm=options.calm)
+        windows(options.uplinks, calm=options.calm, loop=options.loop)
     elif options.what == "gateways":
         asyncio.run(gateways(options.port, options.uplinks))
     else:
