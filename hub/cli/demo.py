@@ -79,6 +79,9 @@ class Watch:
         ready = self.scene.start_hub()
         self.start_s = ready["start_s"]
         output.say(f"hub: {ready['hub']} ready in {self.start_s:.2f} s; Ctrl-C ends the demo")
+        label = self.scene.label()
+        output.say(f"pages: {label['url']}claim  claim code {label['code']}")
+        output.say(f"       certificate {label['fingerprint']}")
 
     def run(self, seconds: float | None, outage: float) -> None:
         """Until `seconds` have passed; the backend is away from second 5 on, for `outage` seconds."""

@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from hub.cli import output
-from hub.errors import ConfigError, HubError
+from hub.errors import ConfigError, HubError, NotReady
 
 if TYPE_CHECKING:
     from hub.packs.judging import Verdict
@@ -77,7 +77,7 @@ def test(directory: Path | None, config: Path, state_dir: Path | None, json: boo
 @output.with_state
 @output.as_json
 def install(directory: Path, config: Path, state_dir: Path | None, json: bool) -> None:
-    """Test the pack in DIRECTORY and install it; the hub uses it from its next start.
+    """Test the pack in DIRECTORY and install it. A running hub uses it from now on, and reads again what it kept.
 
     A pack that does not pass is not installed, nor is one whose version has not risen.
     """
@@ -88,11 +88,17 @@ def install(directory: Path, config: Path, state_dir: Path | None, json: bool) -
         _tell(verdict)
         raise HubError(f"pack {found.name} does not pass its own tests; it is not installed")
     library.install(found, verdict)
-    facts = {"pack": found.name, "version": found.keys.version, "digest": found.digest, "vectors": len(found.vectors)}
+    read = _told(found.name, config, state_dir)
+    facts = {
+        "pack": found.name, "version": found.keys.version, "digest": found.digest, "vectors": len(found.vectors),
+        "running": read is not None, "redecoded": read or 0,
+    }  # fmt: skip
     if json:
         output.data(facts)
-    else:
-        click.echo(f"{found.name} {found.keys.version} is installed; {len(found.vectors)} vectors pass")
+        return
+    click.echo(f"{found.name} {found.keys.version} is installed; {len(found.vectors)} vectors pass")
+    if read is not None:
+        output.say(f"the running hub uses it from now on; {read} payloads that it had kept are read now")
 
 
 @pack.command("list")
@@ -173,6 +179,18 @@ def _library(config: Path, state_dir: Path | None) -> Library:
     from hub.state import StateDir, state_of
 
     return Library(StateDir(state_of(config, state_dir)).packs)
+
+
+def _told(name: str, config: Path, state_dir: Path | None) -> int | None:
+    """Tell the running hub of a new version. How many kept payloads it has read by it; None when no hub runs."""
+    from hub.control import call
+    from hub.state import state_of
+
+    try:
+        answer = call(state_of(config, state_dir) / "hub.sock", "packs.reload", timeout=600.0, pack=name)
+    except NotReady:
+        return None
+    return len([frame for frame in answer["frames"] if frame["result"] == "decoded"])
 
 
 def _packs_in(directory: Path) -> list[Path]:

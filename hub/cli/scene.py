@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from hub.control import Refused, call
 from hub.errors import HubError, NotReady
 
 READY_S = 20.0
@@ -52,6 +53,7 @@ link:
     https: {{url: "{url}"}}
 buffer:
   window: 1s
+web: {{address: 127.0.0.1, port: {web_port}}}
 """
 
 
@@ -70,6 +72,7 @@ class Scene:
         self._backend_dir = root / "backend"
         self._backend_options: tuple[str, ...] = ()
         self._port = 0
+        self.web_port = 0
 
     def prepare(self) -> None:
         """Everything but the hub: the owner, the backend, the building, the enrolment, the configuration."""
@@ -107,6 +110,16 @@ class Scene:
             "hub", "-m", "hub", "run", "--config", str(self.config), "--json",
             DBUS_SYSTEM_BUS_ADDRESS=self.radio["bus_address"],
         )  # fmt: skip
+
+    def label(self) -> dict[str, Any]:
+        """How somebody comes to the hub's pages: see `ilot label`. Waits until they are served."""
+        end = time.monotonic() + READY_S
+        while True:
+            with contextlib.suppress(NotReady, Refused):
+                return dict(call(self.state / "hub.sock", "web.label"))
+            if time.monotonic() > end:
+                raise NotReady(f"the hub's pages were not served within {READY_S:.0f} s: {self._tail('hub')}")
+            time.sleep(0.1)
 
     def stop(self, name: str, *, timeout: float = 30.0) -> dict[str, Any]:
         """SIGTERM and wait; what the process printed last, as JSON, {} when that was nothing."""
@@ -158,7 +171,12 @@ class Scene:
                 devices[device["id"]]["key"] = f"!secret {place}"
         for (name, settings), place in zip(self.modbus["devices"].items(), ("compteur", "chaufferie"), strict=False):
             devices[name] = {"integration": "modbus", "place": place, "settings": settings}
-        text = CONFIG.format(state=self.state, modbus_port=self.modbus["port"], url=self.backend["url"].rstrip("/"))
+        text = CONFIG.format(
+            state=self.state,
+            modbus_port=self.modbus["port"],
+            url=self.backend["url"].rstrip("/"),
+            web_port=self.web_port,
+        )
         kept = self.root / "secrets.yaml"
         kept.touch(mode=0o600)
         kept.write_text("".join(f'{name}: "{value}"\n' for name, value in secrets.items()), encoding="utf-8")

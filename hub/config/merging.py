@@ -123,6 +123,9 @@ class _Merger:
                 self._insert(name, colon, "", value.end_mark.index - colon)
             column = key.start_mark.column + 2
             self._insert(name, self._after(name, key.end_mark.index, column), block(found, column))
+        elif _is_empty(value) and value.value:  # within braces, where all stands in one line
+            start, end = value.start_mark.index, value.end_mark.index
+            self._insert(name, start, flow(plain(found)), end - start)
         # anything else stays as it is; `kept` tells
 
     def _add(self, name: str, node: MappingNode, found: Mapping[str, Any], at: Path) -> None:

@@ -1,0 +1,109 @@
+"""`ilot alerts [list|ack|mute|clear]`: what the rules of this hub found, and what people say of it."""
+
+from __future__ import annotations
+
+import datetime
+import getpass
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hub.cli import output
+from hub.config.values import duration
+from hub.control import call
+from hub.state import state_of
+
+why = click.option("--why", default="", help="Your reason; it stands in the audit log.")
+
+
+@click.group(invoke_without_command=True)
+@output.with_config
+@output.with_state
+@output.as_json
+@click.pass_context
+def alerts(context: click.Context, config: Path, state_dir: Path | None, json: bool) -> None:
+    """The alerts of the running hub. Without a command: those that are open."""
+    if context.invoked_subcommand is None:
+        _list(config, state_dir, json, everything=False, limit=1000)
+
+
+@alerts.command("list")
+@click.option("--all", "everything", is_flag=True, help="Cleared ones too, the newest first.")
+@click.option("-n", "limit", default=100, show_default=True, help="How many of all.")
+@output.with_config
+@output.with_state
+@output.as_json
+def listing(everything: bool, limit: int, config: Path, state_dir: Path | None, json: bool) -> None:
+    """The open alerts, the newest first."""
+    _list(config, state_dir, json, everything=everything, limit=limit)
+
+
+@alerts.command()
+@click.argument("alert")
+@why
+@output.with_config
+@output.with_state
+@output.as_json
+def ack(alert: str, why: str, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Acknowledge ALERT: you have seen it and look after it. It stays until its rule is over."""
+    _act(config, state_dir, json, "alert.ack", id=alert, why=why)
+
+
+@alerts.command()
+@click.argument("alert")
+@click.option("--for", "time", default="1h", show_default=True, metavar="DURATION", help="For how long: 30min, 2d.")
+@why
+@output.with_config
+@output.with_state
+@output.as_json
+def mute(alert: str, time: str, why: str, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Say nothing of ALERT for a while; if it still holds then, it is raised again."""
+    try:
+        seconds = duration(time).total_seconds()
+    except ValueError as error:
+        raise click.UsageError(f"--for: {error}") from None
+    _act(config, state_dir, json, "alert.mute", id=alert, why=why, seconds=seconds)
+
+
+@alerts.command()
+@click.argument("alert")
+@why
+@output.with_config
+@output.with_state
+@output.as_json
+def clear(alert: str, why: str, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Close ALERT. Its rule raises a new one when it has been over and holds again."""
+    _act(config, state_dir, json, "alert.clear", id=alert, why=why)
+
+
+def _list(config: Path, state_dir: Path | None, json: bool, *, everything: bool, limit: int) -> None:
+    answer = call(state_of(config, state_dir) / "hub.sock", "alert.list", all=everything, limit=limit)
+    if json:
+        output.data(answer)
+        return
+    output.table(
+        ("since", "id", "severity", "state", "rule", "what", "by"),
+        [
+            (
+                f"{datetime.datetime.fromtimestamp(one['raised']):%Y-%m-%d %H:%M:%S}", one["id"], one["severity"],
+                one["state"], one["rule"], _said(one), one["by"],
+            )
+            for one in answer["alerts"]
+        ],
+    )  # fmt: skip
+
+
+def _act(config: Path, state_dir: Path | None, json: bool, name: str, **arguments: Any) -> None:
+    by = f"cli:{os.environ.get('SUDO_USER') or getpass.getuser()}"
+    answer = call(state_of(config, state_dir) / "hub.sock", name, by=by, **arguments)
+    if json:
+        output.data(answer)
+    else:
+        click.echo(f"{answer['id']}: {answer['state']} by {answer['by']}")
+
+
+def _said(alert: dict[str, Any]) -> str:
+    french = os.environ.get("LC_ALL", os.environ.get("LANG", "")).startswith("fr")
+    return str(alert["text_fr"] if french else alert["text"])

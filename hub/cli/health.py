@@ -1,0 +1,86 @@
+"""`ilot radio`: how well devices are heard, and what gateways may still send."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hub.cli import output
+from hub.control import call
+from hub.state import state_of
+
+
+@click.command()
+@click.argument("device", required=False)
+@output.with_config
+@output.with_state
+@output.as_json
+def radio(device: str | None, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Show how well devices are heard, or DEVICE alone: signal margin, lost uplinks, lateness, battery; and of each
+    gateway when it spoke and what it may still send this hour. Exit code 6 when one is to be moved, late or silent."""
+    answer = call(state_of(config, state_dir) / "hub.sock", "radio")
+    if device is not None:
+        answer = {"devices": [d for d in answer["devices"] if d["id"] == device], "gateways": []}
+    if json:
+        output.data(answer)
+    else:
+        _show(answer)
+    if any(d["late"] or d["margin"] == "move" for d in answer["devices"]) or any(
+        g["silent"] for g in answer["gateways"]
+    ):
+        raise click.exceptions.Exit(6)
+
+
+def _show(answer: dict[str, Any]) -> None:
+    output.table(
+        ("device", "place", "join", "margin", "dB", "lost", "data rates", "every", "last heard", "battery"),
+        [
+            (
+                d["id"], d["place"], _join(d), d["en"], _margin(d), _lost(d),
+                " ".join(f"{rate}×{count}" for rate, count in d["rates"].items()), _span(d["period_s"]),
+                f"{_span(d['last_seen_s'], 'never')}{' LATE' if d['late'] else ''}", _battery(d),
+            )
+            for d in answer["devices"]
+        ],
+    )  # fmt: skip
+    if answer["gateways"]:
+        click.echo()
+        output.table(
+            ("gateway", "last heard", "left this hour, seconds on the air by sub-band"),
+            [
+                (
+                    g["id"], "SILENT" if g["silent"] else _span(g["last_heard_s"], "not known"),
+                    "  ".join(f"{band} {duty['left_s']:.1f} of {duty['of_s']:g}" for band, duty in g["duty"].items()),
+                )
+                for g in answer["gateways"]
+            ],
+        )  # fmt: skip
+    moved = [d["id"] for d in answer["devices"] if d["margin"] == "move"]
+    if moved:
+        output.say(f"to be moved, or given a gateway nearby: {', '.join(moved)}")
+
+
+def _join(d: dict[str, Any]) -> str:
+    if d["joined_at"] is None:
+        return str(d["join"])
+    return f"{d['join']} {datetime.datetime.fromtimestamp(d['joined_at']):%Y-%m-%d %H:%M}"
+
+
+def _margin(d: dict[str, Any]) -> str:
+    return "" if d["margin_db"] is None else f"{d['margin_db']:g} ({d['margin_low_db']:g})"
+
+
+def _lost(d: dict[str, Any]) -> str:
+    return "" if d["lost_share"] is None else f"{d['lost']} of {d['heard'] + d['lost']}"
+
+
+def _battery(d: dict[str, Any]) -> str:
+    level = "" if d["battery"] is None else f"{d['battery']:g} %"
+    return level if d["battery_days"] is None else f"{level}, empty in {d['battery_days']:.0f} days"
+
+
+def _span(seconds: float | None, none: str = "") -> str:
+    return none if seconds is None else str(datetime.timedelta(seconds=round(seconds)))

@@ -1,0 +1,79 @@
+"""`ilot label` and `ilot claim reset`: how somebody first comes to the hub's own pages."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hub.cli import output
+from hub.control import call
+from hub.state import state_of
+
+_CALL_S = 60.0
+
+
+@click.command()
+@click.option("--new", is_flag=True, help="Make another claim code; the one before is worth nothing then.")
+@click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="Write the QR code to this file.")
+@output.with_config
+@output.with_state
+@output.as_json
+def label(new: bool, svg: Path | None, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Show the address of the hub's pages, their certificate's fingerprint, and the claim code as text and QR code.
+
+    A code is shown when it is made, and never again: only its hash is kept. It makes the first administrateur, once.
+    """
+    answer = call(state_of(config, state_dir) / "hub.sock", "web.label", timeout=_CALL_S, new=new)
+    _show(answer, svg, json)
+    if not json and answer["claimed"]:
+        output.say("this hub is claimed; `ilot claim reset` lets somebody claim it again")
+    elif not json and not answer["code"]:
+        output.say("its code was shown when it was made; --new makes another")
+
+
+@click.group()
+def claim() -> None:
+    """Who administers this hub."""
+
+
+@claim.command()
+@click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="Write the QR code to this file.")
+@output.with_config
+@output.with_state
+@output.as_json
+def reset(svg: Path | None, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Make a new claim code when nobody can sign in any more. Accounts stay; everybody is signed out.
+
+    Whoever claims with it becomes an administrateur; with the name of an account, that account gets a new password.
+    """
+    answer = call(state_of(config, state_dir) / "hub.sock", "web.reset", timeout=_CALL_S)
+    _show(answer, svg, json)
+
+
+def link_of(answer: dict[str, Any]) -> str:
+    """What the QR code says: the page, and the code behind '#', which browsers do not send."""
+    return f"{answer['url']}claim#code={answer['code']}" if answer["code"] else str(answer["url"])
+
+
+def _show(answer: dict[str, Any], svg: Path | None, json: bool) -> None:
+    import segno
+
+    qr = segno.make(link_of(answer), error="m", micro=False)
+    if svg is not None:
+        qr.save(str(svg), kind="svg", scale=4, border=4)
+    if json:
+        text = io.BytesIO()
+        qr.save(text, kind="svg", scale=4, border=4, xmldecl=False)
+        output.data({**answer, "link": link_of(answer), "qr_svg": text.getvalue().decode()})
+        return
+    click.echo(f"hub          {answer['hub']}")
+    click.echo(f"address      {answer['url']}")
+    click.echo(f"fingerprint  {answer['fingerprint']}")
+    if answer["code"]:
+        click.echo(f"claim code   {answer['code']}")
+        drawn = io.StringIO()
+        qr.terminal(out=drawn, compact=True, border=2)
+        click.echo(drawn.getvalue())

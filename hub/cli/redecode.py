@@ -1,0 +1,50 @@
+"""`ilot redecode`: read again what no codec could read."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import click
+
+from hub.cli import output
+from hub.control import call
+from hub.state import state_of
+
+
+@click.command()
+@click.argument("device", required=False)
+@output.with_config
+@output.with_state
+@output.as_json
+def redecode(device: str | None, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Read the kept payloads of DEVICE, or of all devices, again.
+
+    A payload that its codec could not read is kept for seven days. The hub reads it again by itself when the pack of
+    its device changes; its readings carry the time at which it was received, and come once. Exit code 6 when some
+    cannot be read yet.
+    """
+    answer = call(state_of(config, state_dir) / "hub.sock", "redecode", timeout=600.0, device=device)
+    frames = answer["frames"]
+    left = [frame for frame in frames if frame["result"] != "decoded"]
+    if json:
+        output.data(answer)
+    else:
+        if frames:
+            output.table(
+                ("received", "device", "port", "bytes", "result", "readings", "why"),
+                [
+                    (
+                        _when(f["time"]), f["device"], f["port"], f["size"], f["result"], f["readings"] or "",
+                        f["reason"],
+                    )
+                    for f in frames
+                ],
+            )  # fmt: skip
+        output.say(f"{len(frames) - len(left)} of {len(frames)} kept payloads are read now")
+    if left:
+        raise click.exceptions.Exit(6)
+
+
+def _when(time: float | None) -> str:
+    return f"{datetime.datetime.fromtimestamp(time):%Y-%m-%d %H:%M:%S}" if time is not None else "not known"

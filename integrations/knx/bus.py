@@ -1,0 +1,183 @@
+"""One run on one bus: what is heard becomes reports, what is wanted is asked and written."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+import hub
+from integrations.knx import addresses, decode, values
+from integrations.knx.asking import TICK, Asker
+from integrations.knx.book import Book, Heard, Reading
+from integrations.knx.link import Link, Said
+from integrations.knx.settings import Config
+from integrations.knx.writing import Writer, serve
+
+WAITING = 4096
+"""Telegrams that may wait for the hub; a line brings 50 a second at most, routing more."""
+REMEMBER_S = 60.0
+
+
+async def run(config: Config, session: hub.Session) -> None:
+    """Until cancelled. Raises NotReady when the bus is away, AuthFailed when the keyring does not open or fit."""
+    player = Player(config, session)
+    keyring = None
+    if config.keyring is not None:
+        from integrations.knx import keyring as keyrings
+
+        keyring = await keyrings.load(
+            config.keyring, config.keyring_password.get_secret_value(), player.remembered_sequences()
+        )
+    async with Link(config, player.hear, player.refuse, keyring) as link:
+        try:
+            await player.play(link)
+        finally:
+            player.remember(link)
+
+
+class Player:
+    """Everything between the link and the session."""
+
+    def __init__(self, config: Config, session: hub.Session) -> None:
+        self._config = config
+        self._session = session
+        self._book = Book(values.value)
+        self._heard = Heard(config.levels)
+        self._queue: asyncio.Queue[Said] = asyncio.Queue(WAITING)
+        self._told_full = False
+        self._sequences: dict[str, int] = dict(_numbers(session.state.get("sequences")))
+        self._asker: Asker | None = None
+        self._writer: Writer | None = None
+        self._refresh()
+        groups = session.state.get("groups")
+        if isinstance(groups, Mapping):
+            self._book.recall(groups)
+
+    def remembered_sequences(self) -> dict[str, int]:
+        return self._sequences
+
+    async def play(self, link: Link) -> None:
+        self._asker = Asker(
+            self._book, link.ask, self._unanswered, self._refused, self._config.timeout.total_seconds(), time.time
+        )
+        self._writer = Writer(self._book, link, self._session.commands.answer, self._config.levels)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._read(), name="telegrams")
+                tasks.create_task(self._question(link), name="questions")
+                tasks.create_task(self._follow(), name="configuration")
+                tasks.create_task(serve(self._session, self._writer), name="commands")
+                await link.lost.wait()
+                raise hub.NotReady(f"{self._config.where} is away: the connection was lost")
+        except BaseExceptionGroup as failures:
+            away, others = failures.split(hub.NotReady)
+            if away is None or others is not None:
+                raise
+            raise hub.NotReady(f"{self._config.where} is away: the connection was lost") from failures
+
+    def remember(self, link: Link) -> None:
+        """What the next life of the plugin needs: when each address was last heard, and the senders' counters."""
+        if self._book.states:
+            self._session.state.put("groups", self._book.remember())
+        if link.sequences:
+            self._sequences |= link.sequences
+            self._session.state.put("sequences", dict(self._sequences))
+
+    # from the link, which must not wait
+
+    def hear(self, said: Said) -> None:
+        if said.service == "read":
+            return  # somebody else's question
+        try:
+            self._queue.put_nowait(said)
+        except asyncio.QueueFull:
+            self._session.dropped("", hub.DecodeError("knx-overflow", "more telegrams than the hub can take"))
+
+    def refuse(self, address: int | None, error: hub.DecodeError) -> None:
+        devices = self._book.failed(address, error.reason) if address is not None else []
+        for device in devices or [""]:
+            self._session.dropped(device, error)
+
+    # the tasks
+
+    async def _read(self) -> None:
+        while True:
+            said = await self._queue.get()
+            if said.address not in self._book.entries:
+                self._stranger(said)
+                continue
+            if said.payload is None:
+                continue
+            readings, wrong = self._book.hear(said.address, said.source, said.payload, time.time())
+            for device, error in wrong:
+                self._session.dropped(device, error)
+            for reading in readings:
+                await self._emit(reading, secure=said.secure)
+            self._tell(said.address, readings)
+
+    def _tell(self, address: int, readings: list[Reading]) -> None:
+        if self._asker is not None:
+            for entry in self._book.entries.get(address, ()):
+                self._asker.heard(entry.main)
+        if self._writer is not None:
+            for reading in readings:
+                for metric in reading.values:
+                    self._writer.heard(reading.device, metric)
+
+    async def _emit(self, reading: Reading, *, secure: bool) -> None:
+        proof = hub.Proof(scheme="knx-data-secure" if secure else "knx", authenticated=secure, sealed=secure)
+        await self._session.emit(
+            hub.Report(device=reading.device, values=reading.values, quality=reading.quality, proof=proof)
+        )
+
+    def _stranger(self, said: Said) -> None:
+        evidence = self._heard.note(said.source, said.address, decode.size(said.payload))
+        if evidence is None:
+            self._session.dropped("", hub.DecodeError("knx-unknown-group"))
+            return
+        self._session.found(
+            hub.Candidate(
+                id=f"knx:{addresses.show_individual(said.source)}", integration=self._session.name, evidence=evidence
+            )
+        )
+
+    async def _question(self, link: Link) -> None:
+        assert self._asker is not None  # noqa: S101 - `play` made it
+        remembered = time.monotonic()
+        asked_first = False
+        async for _ in self._session.every(TICK):
+            if not asked_first:
+                asked_first = True
+                await self._asker.ask(self._asker.first())
+            await self._asker.ask(self._asker.next())
+            if time.monotonic() - remembered >= REMEMBER_S:
+                remembered = time.monotonic()
+                self.remember(link)
+
+    async def _unanswered(self, address: int) -> None:
+        error = hub.DecodeError("knx-no-answer", "nobody answers: is the read flag set in ETS?")
+        for entry in self._book.entries.get(address, ()):
+            self._session.dropped(entry.device, error)
+        for reading in self._book.unanswered(address):
+            await self._emit(reading, secure=False)
+
+    def _refused(self, address: int, error: hub.DecodeError) -> None:
+        self.refuse(address, error)
+
+    async def _follow(self) -> None:
+        async for _ in self._session.devices.changes():
+            self._refresh()
+
+    def _refresh(self) -> None:
+        wrong = self._book.refresh(self._session.devices.all())
+        for device, problem in (wrong or {}).items():
+            if problem is not None:
+                self._session.log.error("%s is not read: its settings are wrong: %s", device, problem)
+        if wrong:
+            for device, metrics in self._book.own_metrics().items():
+                self._session.declare(device, metrics=metrics)
+
+
+def _numbers(kept: object) -> list[tuple[str, int]]:
+    return [(str(k), v) for k, v in kept.items() if isinstance(v, int)] if isinstance(kept, Mapping) else []

@@ -1,0 +1,68 @@
+"""The ETS keyring (.knxkeys): read, checked, and made to remember how far each sender had counted.
+
+KNX AN158 (Data Secure) and AN159 (KNX IP Secure). xknx reads and decrypts it; its own XML parsers expand entities, so
+the file goes through a hardened one first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from xknx.exceptions import InvalidSecureConfiguration, XKNXException
+from xknx.secure import Keyring, load_keyring
+from xknx.secure.keyring import XMLDevice
+from xknx.telegram.address import IndividualAddress
+
+import hub
+from integrations.knx.project import hardened
+
+LARGEST = 8 << 20
+"""Bytes; a keyring of a thousand devices has some 500 KB."""
+
+
+async def load(path: Path, password: str, sequences: Mapping[str, int]) -> Keyring:
+    """Raises AuthFailed, naming the file and the remedy; NotReady when it cannot be read. `sequences` are the last
+    valid sequence numbers by individual address: a telegram with the same or a lower one is refused as a replay."""
+    try:
+        raw = await _read(path)
+    except OSError as error:
+        raise hub.NotReady(f"the keyring {path} cannot be read: {error.strerror}") from error
+    try:
+        hardened.parse([raw], lambda name, attributes: None, lambda name: None)
+        keyring = await load_keyring(path, password)
+    except hub.DecodeError as error:
+        raise hub.AuthFailed(f"the keyring {path} is no file of ETS: {error.detail}") from error
+    except (InvalidSecureConfiguration, XKNXException) as error:
+        raise hub.AuthFailed(
+            f"the keyring {path} does not open: check `keyring_password`, or export it from ETS again"
+        ) from error
+    except Exception as error:  # its attributes are decoded without a check
+        raise hub.AuthFailed(f"the keyring {path} is damaged: export it from ETS again") from error
+    _recall(keyring, sequences)
+    return keyring
+
+
+async def _read(path: Path) -> bytes:
+    import asyncio
+
+    def read() -> bytes:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST + 1)
+        if len(raw) > LARGEST:
+            raise hub.AuthFailed(f"the keyring {path} has more than {LARGEST >> 20} MB: that is no keyring")
+        return raw
+
+    return await asyncio.to_thread(read)
+
+
+def _recall(keyring: Keyring, sequences: Mapping[str, int]) -> None:
+    known = {str(device.individual_address): device for device in keyring.devices}
+    for address, sequence in sequences.items():
+        device = known.get(address)
+        if device is None:
+            device = XMLDevice()
+            device.individual_address = IndividualAddress(address)
+            device.sequence_number = 0
+            keyring.devices.append(device)
+        device.sequence_number = max(device.sequence_number, sequence)

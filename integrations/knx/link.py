@@ -1,0 +1,240 @@
+"""The connection to the bus: xknx's tunnels and routing, without its devices, queues and logs. All the I/O.
+
+KNX Standard v2.1, 03_08_04 Tunnelling and 03_08_05 Routing; AN159 KNX IP Secure. A lost connection is not mended here:
+`lost` is set, the plugin ends with NotReady, and the supervisor starts it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import NamedTuple
+
+from xknx import XKNX
+from xknx.cemi.cemi_frame import CEMILData
+from xknx.cemi.cemi_handler import CEMIHandler
+from xknx.core.connection_state import XknxConnectionState
+from xknx.dpt.payload import DPTArray, DPTBinary
+from xknx.exceptions import CommunicationError, InvalidSecureConfiguration, IPSecureError, XKNXException
+from xknx.io import ConnectionConfig, ConnectionType
+from xknx.io.connection import SecureConfig
+from xknx.secure import Keyring
+from xknx.telegram import Telegram as KnxTelegram
+from xknx.telegram.address import GroupAddress
+from xknx.telegram.apci import GroupValueRead, GroupValueResponse, GroupValueWrite
+from xknx.telegram.tpci import TDataGroup
+
+import hub
+from integrations.knx import addresses, decode
+from integrations.knx.settings import Config
+
+logging.getLogger("xknx").setLevel(logging.CRITICAL)  # what a bus sends must not fill the log; what ends it is raised
+
+TYPES = {
+    "tunnelling": ConnectionType.TUNNELING,
+    "tunnelling-tcp": ConnectionType.TUNNELING_TCP,
+    "tunnelling-secure": ConnectionType.TUNNELING_TCP_SECURE,
+    "routing": ConnectionType.ROUTING,
+    "routing-secure": ConnectionType.ROUTING_SECURE,
+}
+_REFUSED = ("AUTHENTICATION_FAILED", "UNAUTHENTICATED", "MAC verification")
+"""What xknx says of a gateway that does not take our key, or whose key is not the one we know."""
+START_S = 20.0
+STOP_S = 3.0
+
+
+class Said(NamedTuple):
+    """One value said on the bus, or a question. `secure`: under KNX Data Secure, decrypted and fresh."""
+
+    source: int
+    address: int
+    service: str
+    payload: int | bytes | None
+    secure: bool
+    raw: bytes
+
+
+Hear = Callable[[Said], None]
+Refuse = Callable[[int | None, hub.DecodeError], None]
+"""A frame could not be read: the group address it is about, when that is known, and why."""
+
+
+class _Handler(CEMIHandler):
+    """Takes each frame before and after xknx has undone KNX Data Secure."""
+
+    __slots__ = ("_hear", "_now", "_raw", "_refuse", "confirmed", "sequences")
+
+    def __init__(self, xknx: XKNX, hear: Hear, refuse: Refuse) -> None:
+        super().__init__(xknx)
+        self._hear = hear
+        self._refuse = refuse
+        self._now: decode.Telegram | None = None
+        self._raw = b""
+        self.confirmed = True
+        self.sequences: dict[str, int] = {}
+
+    def handle_raw_cemi(self, raw_cemi: bytes) -> None:
+        try:
+            telegram = decode.cemi(raw_cemi)
+        except hub.DecodeError as error:
+            self._refuse(None, error)
+            return
+        if telegram.message == "con":
+            self.confirmed = telegram.confirmed
+        self._now, self._raw = telegram, raw_cemi
+        super().handle_raw_cemi(raw_cemi)
+
+    def telegram_received(self, telegram: KnxTelegram) -> None:
+        """Only groups are listened to: device management on the same bus is nobody's reading."""
+        if not isinstance(telegram.tpci, TDataGroup) or self._now is None:
+            return
+        now, secure = self._now, bool(telegram.data_secure)
+        source = addresses.show_individual(now.source)
+        if secure and now.sequence is not None:
+            self.sequences[source] = now.sequence
+        match telegram.payload:
+            case GroupValueRead():
+                service, payload = "read", None
+            case GroupValueWrite(value=value):
+                service, payload = "write", _payload(value)
+            case GroupValueResponse(value=value):
+                service, payload = "response", _payload(value)
+            case _:
+                return
+        self._hear(Said(now.source, now.destination, service, payload, secure, self._raw))
+
+    def handle_data_secure_key_issue(self, cemi_data: CEMILData, received_data_secure: bool) -> None:
+        """A secured telegram that does not open, or one in clear where only secured ones are."""
+        if self._now is None:
+            return
+        detail = (
+            "a secured telegram does not open: no key for it in the keyring, or a replay"
+            if received_data_secure
+            else "in clear, at an address that KNX Data Secure protects: a forgery, or a device to be configured"
+        )
+        self._refuse(self._now.destination, hub.DecodeError("knx-data-secure", detail))
+
+
+def _payload(value: DPTArray | DPTBinary) -> int | bytes:
+    return value.value if isinstance(value, DPTBinary) else bytes(value.value)
+
+
+class Link:
+    """One connection from its beginning to its end: `async with Link(…) as link`.
+
+    Raises NotReady when nobody answers, AuthFailed when the keys are wrong. `hear` and `refuse` are called from the
+    event loop and must not wait.
+    """
+
+    def __init__(self, config: Config, hear: Hear, refuse: Refuse, keyring: Keyring | None = None) -> None:
+        self._config = config
+        self.lost = asyncio.Event()
+        self._pace = 1.0 / config.max_rate
+        self._next = 0.0
+        self._sending = asyncio.Lock()
+        self._xknx = XKNX(connection_config=_connection(config, keyring))
+        self._xknx.multicast_group, self._xknx.multicast_port = config.multicast_group, config.port
+        self._handler = _Handler(self._xknx, hear, refuse)
+        self._xknx.cemi_handler = self._handler
+        self._xknx.connection_manager.register_connection_state_changed_cb(self._changed)
+
+    @property
+    def individual_address(self) -> str:
+        """What the gateway calls us."""
+        return str(self._xknx.current_address)
+
+    @property
+    def sequences(self) -> dict[str, int]:
+        """Last valid sequence number of each sender of KNX Data Secure, in this connection."""
+        return self._handler.sequences
+
+    def _changed(self, state: XknxConnectionState) -> None:
+        if state is XknxConnectionState.DISCONNECTED:
+            self.lost.set()
+
+    async def __aenter__(self) -> Link:
+        try:
+            async with asyncio.timeout(START_S):
+                await self._xknx.knxip_interface.start()
+        except BaseException as error:
+            await self._close()
+            if isinstance(error, Exception):
+                raise _meaning(self._config, error) from error
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._close()
+
+    async def _close(self) -> None:
+        """Say goodbye, but not for long: the gateway may be gone."""
+        try:
+            async with asyncio.timeout(STOP_S):
+                await self._xknx.knxip_interface.stop()
+        except (XKNXException, OSError, TimeoutError, AttributeError):
+            return
+
+    async def ask(self, address: int) -> None:
+        """GroupValueRead, once it is our turn. Raises NotReady (the connection is lost), DecodeError `knx-not-sent`."""
+        await self._send(address, GroupValueRead())
+
+    async def write(self, address: int, payload: int | bytes) -> None:
+        """GroupValueWrite. Raises as `ask` does, and DecodeError `knx-not-acknowledged` when nobody took it."""
+        value = DPTBinary(payload) if isinstance(payload, int) else DPTArray(payload)
+        await self._send(address, GroupValueWrite(value))
+        if not self._handler.confirmed:
+            raise hub.DecodeError("knx-not-acknowledged", "nobody on the bus acknowledged it: check the address")
+
+    async def _send(self, address: int, service: GroupValueRead | GroupValueWrite) -> None:
+        async with self._sending:
+            loop = asyncio.get_running_loop()
+            if (wait := self._next - loop.time()) > 0:
+                await asyncio.sleep(wait)
+            self._next = loop.time() + self._pace
+            if self.lost.is_set():
+                raise hub.NotReady(f"{self._config.where} is away")
+            self._handler.confirmed = True
+            try:
+                await self._handler.send_telegram(
+                    KnxTelegram(destination_address=GroupAddress(address), payload=service)
+                )
+            except (XKNXException, OSError) as error:
+                if self.lost.is_set():
+                    raise hub.NotReady(f"{self._config.where} is away: {error}") from error
+                raise hub.DecodeError("knx-not-sent", f"the gateway did not confirm it: {error}") from error
+
+
+def _connection(config: Config, keyring: Keyring | None) -> ConnectionConfig:
+    return ConnectionConfig(
+        connection_type=TYPES[config.connection],
+        individual_address=config.individual_address or None,
+        local_ip=config.local_ip or None,
+        gateway_ip=config.host or None,
+        gateway_port=config.port,
+        route_back=config.route_back,
+        multicast_group=config.multicast_group,
+        multicast_port=config.port,
+        auto_reconnect=False,
+        secure_config=SecureConfig(keyring=keyring) if keyring is not None else None,
+    )
+
+
+def _meaning(config: Config, error: Exception) -> hub.NotReady | hub.AuthFailed:
+    """Who must act."""
+    chain: list[BaseException] = [error]
+    while (cause := chain[-1].__cause__) is not None:
+        chain.append(cause)
+    for one in chain:
+        if isinstance(one, InvalidSecureConfiguration) and "No free tunnelling slots" in str(one):
+            return hub.NotReady(f"{config.where} has no free tunnel")
+        if isinstance(one, InvalidSecureConfiguration):
+            return hub.AuthFailed(f"{config.where}: the keyring does not fit: {one}")
+        if isinstance(one, IPSecureError) and any(word in str(one) for word in _REFUSED):
+            return hub.AuthFailed(f"{config.where} refuses the keyring's password: export the keyring from ETS again")
+    if isinstance(error, TimeoutError):
+        return hub.NotReady(f"{config.where} does not answer")
+    if isinstance(error, (CommunicationError, XKNXException, OSError)):
+        reason = next((str(e) for e in reversed(chain) if str(e)), "no reason given")
+        return hub.NotReady(f"{config.where} is away: {reason}")
+    return hub.NotReady(f"{config.where} answers what cannot be read: {type(error).__name__}")

@@ -1,0 +1,164 @@
+"""What an installer sees without a hub: the group monitor, a search for interfaces, and what one says of itself."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from xknx import XKNX
+from xknx.exceptions import XKNXException
+from xknx.io import GatewayScanner
+from xknx.io.gateway_scanner import GatewayDescriptor
+from xknx.io.self_description import request_description
+
+import hub
+from integrations.knx import addresses, points, values
+from integrations.knx.link import Link, Said
+from integrations.knx.settings import Config
+
+Names = dict[int, tuple[str, str]]
+"""Group address → its name and its datapoint type in ETS."""
+SEARCH_S = 3.0
+
+
+async def listen(config: Config, hear: Callable[[dict[str, Any]], None]) -> None:
+    """Group monitor: each telegram as a JSON object that `ilot decode knx` reads. With routing, interfaces are searched
+    for first (SearchRequest), and each that answers is an object too. Raises NotReady, AuthFailed."""
+    names = await asyncio.to_thread(_names, config)
+
+    def said(one: Said) -> None:
+        hear(line(one, names, config.levels, time.time()))
+
+    if not config.host:
+        for gateway in await search(config):
+            hear(gateway_line(gateway))
+    keyring = None
+    if config.keyring is not None:
+        from integrations.knx import keyring as keyrings
+
+        keyring = await keyrings.load(config.keyring, config.keyring_password.get_secret_value(), {})
+    async with Link(config, said, lambda address, error: None, keyring) as link:
+        await link.lost.wait()
+        raise hub.NotReady(f"{config.where} is away: the connection was lost")
+
+
+async def probe(config: Config) -> str:
+    """What answers there, in a sentence. Raises NotReady. Opens no tunnel: interfaces have few."""
+    if not config.host:
+        found = await search(config)
+        if not found:
+            raise hub.NotReady(f"{config.where}: no KNX/IP device answers a search")
+        return f"{len(found)} KNX/IP devices answer: {'; '.join(map(describe, found[:5]))}"
+    try:
+        gateway = await request_description(
+            config.host if _is_ip(config.host) else await _resolved(config.host), config.port,
+            local_ip=config.local_ip or None, route_back=config.route_back,
+        )  # fmt: skip
+    except (XKNXException, OSError) as error:
+        raise hub.NotReady(f"{config.where} does not say what it is: {error}") from error
+    missing = _missing(config, gateway)
+    return f"{describe(gateway)}{missing}"
+
+
+async def search(config: Config) -> list[GatewayDescriptor]:
+    """SearchRequest by multicast; whoever answers within three seconds. Raises NotReady."""
+    xknx = XKNX()
+    xknx.multicast_group, xknx.multicast_port = config.multicast_group, config.port
+    try:
+        scanner = GatewayScanner(xknx, local_ip=config.local_ip or None, timeout_in_seconds=SEARCH_S)
+        return await scanner.scan()
+    except (XKNXException, OSError) as error:
+        raise hub.NotReady(f"{config.where} cannot be searched: {error}") from error
+
+
+def describe(gateway: GatewayDescriptor) -> str:
+    services = [
+        name
+        for name, there in (
+            ("tunnelling", gateway.supports_tunnelling),
+            ("tunnelling-tcp", gateway.supports_tunnelling_tcp),
+            ("routing", gateway.supports_routing),
+            ("KNX IP Secure", gateway.supports_secure),
+        )
+        if there
+    ]
+    return (
+        f"{_clean(gateway.name)} ({gateway.individual_address}) at {gateway.ip_addr}:{gateway.port}: "
+        f"{', '.join(services) or 'no service that is used here'}"
+    )
+
+
+def _missing(config: Config, gateway: GatewayDescriptor) -> str:
+    if config.connection == "tunnelling" and gateway.tunnelling_requires_secure:
+        return "; its tunnels want KNX IP Secure: set `connection: tunnelling-secure` and `keyring`"
+    if config.connection == "tunnelling-tcp" and not gateway.supports_tunnelling_tcp:
+        return "; it has no tunnels over TCP: set `connection: tunnelling`"
+    if config.connection == "tunnelling" and gateway.supports_secure:
+        return "; it could use KNX IP Secure, and does not"
+    return ""
+
+
+def line(said: Said, names: Names, levels: int, now: float) -> dict[str, Any]:
+    """One telegram as a JSON object."""
+    name, dpt = names.get(said.address, ("", ""))
+    told: dict[str, Any] = {
+        "time": round(now, 3),
+        "source": addresses.show_individual(said.source),
+        "destination": addresses.show_group(said.address, levels),
+        "service": said.service,
+    }
+    if name:
+        told["name"] = name
+    if said.payload is not None:
+        told["payload"] = said.payload if isinstance(said.payload, int) else said.payload.hex()
+        told |= _valued(said.payload, dpt)
+    if said.secure:
+        told["secure"] = True
+    else:
+        told["cemi"] = said.raw.hex()
+    return told
+
+
+def _valued(payload: int | bytes, dpt: str) -> dict[str, Any]:
+    try:
+        point = points.POINTS[points.canonical(dpt)]
+        value = values.read(point, payload)
+    except (ValueError, hub.DecodeError):
+        return {}
+    return {"dpt": point.dpt, "value": value, **({"unit": point.unit} if point.unit else {})}
+
+
+def gateway_line(gateway: GatewayDescriptor) -> dict[str, Any]:
+    """An interface that answered a search."""
+    return {
+        "gateway": f"{gateway.ip_addr}:{gateway.port}",
+        "source": str(gateway.individual_address or ""),
+        "name": describe(gateway),
+    }
+
+
+def _names(config: Config) -> Names:
+    if config.project is None:
+        return {}
+    from integrations.knx.project.reader import read
+
+    try:
+        project = read(config.project, databases=False)
+    except hub.DecodeError as error:
+        raise hub.NotReady(f"{config.project} gives no names: {error.detail}") from error
+    return {group.address: (_clean(group.name), group.dpt) for group in project.groups.values()}
+
+
+def _clean(text: str) -> str:
+    return "".join(character for character in text if character.isprintable())[:100]
+
+
+def _is_ip(host: str) -> bool:
+    return host.replace(".", "").isdigit()
+
+
+async def _resolved(host: str) -> str:
+    loop = asyncio.get_running_loop()
+    return str((await loop.getaddrinfo(host, None, family=2))[0][4][0])

@@ -1,0 +1,142 @@
+"""The files inside a .knxproj: a zip archive of a stranger, opened within limits.
+
+APPNOTE.TXT 6.3.10 (.ZIP File Format Specification). ETS 4 and 5 keep a protected project in an archive within the
+archive with the old zip cipher, ETS 6 with AES (`integrations.knx.project.aes`).
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import hub
+from integrations.knx.project import aes
+
+LARGEST_FILE = 512 << 20
+"""Bytes of the archive itself."""
+LARGEST_MEMBER = 256 << 20
+"""Bytes of one file inside, once unpacked. Product databases are the large ones."""
+LARGEST_INNER = 64 << 20
+"""Bytes of the protected archive inside, which is held in memory."""
+RATIO = 400
+"""Unpacked to packed. XML of ETS reaches some 60; deflate cannot pass 1,032."""
+MOST_MEMBERS = 50_000
+LARGEST_DIRECTORY = 16 << 20
+"""Bytes of the list of members, which is held in memory."""
+CHUNK = 1 << 16
+
+_END = b"PK\x05\x06"
+_LOCAL = 30
+"""Octets of a local file header before its name."""
+
+
+class Archive:
+    """One zip archive. `file` is a path or the octets of an archive within one."""
+
+    def __init__(self, file: Path | bytes, password: bytes | None = None) -> None:
+        """Raises DecodeError `not-a-project` or `too-large`, NotReady when the file cannot be read."""
+        try:
+            if isinstance(file, Path) and file.stat().st_size > LARGEST_FILE:
+                raise hub.DecodeError("too-large", f"{file.name} has more than {LARGEST_FILE >> 20} MB")
+            self._file: BinaryIO = file.open("rb") if isinstance(file, Path) else io.BytesIO(file)
+        except OSError as error:
+            raise hub.NotReady(
+                f"{file if isinstance(file, Path) else 'it'} cannot be read: {error.strerror}"
+            ) from error
+        try:
+            _bounded(self._file)
+            self._zip = zipfile.ZipFile(self._file)
+        except hub.DecodeError:
+            self._file.close()
+            raise
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+            self._file.close()
+            raise hub.DecodeError("not-a-project", "this is no .knxproj file of ETS (a zip archive)") from error
+        self._password = password
+        self._members = {info.filename: info for info in self._zip.infolist()}
+        if len(self._members) > MOST_MEMBERS:
+            self.close()
+            raise hub.DecodeError("too-large", f"more than {MOST_MEMBERS} files inside")
+
+    def names(self) -> list[str]:
+        return list(self._members)
+
+    def close(self) -> None:
+        """Also closes members that were not read to their end."""
+        self._zip.close()
+        self._file.close()
+
+    def read(self, name: str, largest: int = LARGEST_INNER) -> bytes:
+        """One member whole. Raises DecodeError as `chunks` does."""
+        return b"".join(self.chunks(name, largest))
+
+    def chunks(self, name: str, largest: int = LARGEST_MEMBER) -> Iterator[bytes]:
+        """One member, unpacked in pieces. Raises DecodeError with `not-a-project` (no such member), `too-large`,
+        `bomb`, `wrong-password`, `zip-encryption` or `zip-damaged`."""
+        info = self._members.get(name)
+        if info is None:
+            raise hub.DecodeError("not-a-project", f"there is no {name} inside")
+        allowed = min(largest, max(info.compress_size, 1) * RATIO)
+        count = 0
+        for chunk in self._unpacked(info):
+            count += len(chunk)
+            if count > allowed:
+                reason = "bomb" if allowed < largest else "too-large"
+                raise hub.DecodeError(reason, f"{name} unpacks to more than {allowed} bytes: nothing is read of it")
+            yield chunk
+
+    def _unpacked(self, info: zipfile.ZipInfo) -> Iterator[bytes]:
+        try:
+            if info.compress_type == aes.METHOD:
+                yield from self._sealed(info)
+                return
+            with self._zip.open(info, pwd=self._password) as member:
+                while chunk := member.read(CHUNK):
+                    yield chunk
+        except RuntimeError as error:  # what zipfile says of a missing or wrong password
+            raise hub.DecodeError("wrong-password", "the password does not open this project") from error
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError) as error:
+            reason = "wrong-password" if info.flag_bits & 1 else "zip-damaged"  # one password in 256 seems to fit
+            raise hub.DecodeError(reason, f"{info.filename} cannot be unpacked: {error}") from error
+
+    def _sealed(self, info: zipfile.ZipInfo) -> Iterator[bytes]:
+        if self._password is None:
+            raise hub.DecodeError("wrong-password", "this project has a password")
+        if info.compress_size > LARGEST_INNER:
+            raise hub.DecodeError("too-large", f"{info.filename} is too large to be decrypted")
+        seal = aes.sealed(info.extra)
+        data = aes.opened(self._raw(info), seal, self._password)
+        if seal.method == zipfile.ZIP_STORED:
+            yield data
+            return
+        if seal.method != zipfile.ZIP_DEFLATED:
+            raise hub.DecodeError("zip-damaged", f"{info.filename} is packed in an unknown way")
+        unpack = zlib.decompressobj(-zlib.MAX_WBITS)
+        while data and not unpack.eof:
+            yield unpack.decompress(data, CHUNK)
+            data = unpack.unconsumed_tail
+        yield unpack.flush()
+
+    def _raw(self, info: zipfile.ZipInfo) -> bytes:
+        """The packed octets of a member, which `zipfile` does not give."""
+        file = self._file
+        file.seek(info.header_offset)
+        header = file.read(_LOCAL)
+        if len(header) < _LOCAL or header[:4] != b"PK\x03\x04":
+            raise hub.DecodeError("zip-damaged", f"{info.filename} is not where the archive says")
+        file.seek(int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little"), io.SEEK_CUR)
+        return file.read(info.compress_size)
+
+
+def _bounded(file: BinaryIO) -> None:
+    """Look at the end of the archive before all of its list is read. Raises DecodeError `too-large`."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(0, size - (1 << 16) - 22))
+    tail = file.read()
+    at = tail.rfind(_END)
+    if at >= 0 and int.from_bytes(tail[at + 12 : at + 16], "little") > LARGEST_DIRECTORY:  # zip64 says 4 GB here
+        raise hub.DecodeError("too-large", "the list of files inside is too long")

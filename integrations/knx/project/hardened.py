@@ -1,0 +1,61 @@
+"""XML of strangers, read as a stream: no document type, no entities, bounded depth and size. Pure.
+
+Extensible Markup Language (XML) 1.0 (Fifth Edition). ETS writes none of what is refused here: a document type
+declaration is what entity expansion ("billion laughs") and external entities need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from xml.parsers import expat
+
+import hub
+
+DEEPEST = 64
+LONGEST_ATTRIBUTE = 1 << 20
+"""Characters; descriptions in ETS are rich text and can be long."""
+
+Start = Callable[[str, dict[str, str]], None]
+End = Callable[[str], None]
+
+
+def parse(chunks: Iterable[bytes], start: Start, end: End) -> None:
+    """Call `start` and `end` for each element, by its local name. Namespaces are dropped: ETS has one, with the
+    schema's version in it, given to `start` as the attribute `xmlns` of the root.
+
+    Raises DecodeError with `xml-doctype`, `xml-depth`, `xml-attribute` or `xml-broken`.
+    """
+    parser = expat.ParserCreate()
+    depth = 0
+
+    def on_start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > DEEPEST:
+            raise hub.DecodeError("xml-depth", f"elements are nested more than {DEEPEST} deep")
+        if any(len(value) > LONGEST_ATTRIBUTE for value in attributes.values()):
+            raise hub.DecodeError("xml-attribute", "an attribute is too long")
+        start(name.rpartition(":")[2], attributes)
+
+    def on_end(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+        end(name.rpartition(":")[2])
+
+    def refuse(*_: object) -> None:
+        raise hub.DecodeError("xml-doctype", "it declares a document type, which ETS never does")
+
+    parser.StartElementHandler = on_start
+    parser.EndElementHandler = on_end
+    parser.StartDoctypeDeclHandler = refuse
+    parser.EntityDeclHandler = refuse
+    parser.ExternalEntityRefHandler = refuse  # type: ignore[assignment]  # it raises, so that its answer is not needed
+    try:
+        for chunk in chunks:
+            parser.Parse(chunk, False)
+        parser.Parse(b"", True)
+    except expat.ExpatError as error:
+        raise hub.DecodeError("xml-broken", f"line {error.lineno}: {expat.ErrorString(error.code)}") from error
+    finally:
+        # the handlers refer to the parser's caller: let go of what it holds
+        parser.StartElementHandler = parser.EndElementHandler = None

@@ -1,0 +1,95 @@
+"""The product database inside a project: names of products, and what their communication objects are. Pure.
+
+`M-xxxx/Hardware.xml` names products and which application program each runs; `M-xxxx/M-xxxx_A-….xml` lists the
+communication objects of a program, whose datapoint types and flags an installation only says where it changed them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import hub
+from integrations.knx.project.installation import enabled
+
+MOST_OBJECTS = 500_000
+
+_PROGRAM = re.compile(r"M-[0-9A-F]{4}_A-[^_]+_")
+_MODULE = re.compile(r"_M-[0-9]+_MI-[0-9]+")
+
+
+def local(ref: str) -> str:
+    """`M-0083_A-0019-13-D1A4_O-12_R-45` → `O-12_R-45`; an object of a module loses which instance of it it is."""
+    return _MODULE.sub("", _PROGRAM.sub("", ref, count=1))
+
+
+@dataclass(slots=True)
+class Hardware:
+    """`products`: id → its text; `programs`: hardware-to-program id → application program id."""
+
+    products: dict[str, str] = field(default_factory=dict)
+    programs: dict[str, str] = field(default_factory=dict)
+    _at: str = ""
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if name == "Product":
+            self.products[attributes.get("Id", "")] = attributes.get("Text", "")
+        elif name == "Hardware2Program":
+            self._at = attributes.get("Id", "")
+        elif name == "ApplicationProgramRef" and self._at:
+            self.programs[self._at] = attributes.get("RefId", "")
+        if len(self.products) + len(self.programs) > MOST_OBJECTS:
+            raise hub.DecodeError("too-large", f"more than {MOST_OBJECTS} products")
+
+    def end(self, name: str) -> None:
+        if name == "Hardware2Program":
+            self._at = ""
+
+
+@dataclass(slots=True)
+class ComObject:
+    """None and "": not said here, but by the object that this one refines (`base`)."""
+
+    dpt: str = ""
+    sends: bool | None = None
+    reads: bool | None = None
+    base: str = ""
+
+
+@dataclass(slots=True)
+class Program:
+    """The communication objects of one application program that somebody uses. `wanted`: their local references."""
+
+    wanted: set[str]
+    objects: dict[str, ComObject] = field(default_factory=dict)
+    refs: dict[str, ComObject] = field(default_factory=dict)
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if name == "ComObject":
+            self.objects[local(attributes.get("Id", ""))] = _object(attributes)
+        elif name == "ComObjectRef" and (ref := local(attributes.get("Id", ""))) in self.wanted:
+            self.refs[ref] = _object(attributes)
+        if len(self.objects) + len(self.refs) > MOST_OBJECTS:
+            raise hub.DecodeError("too-large", f"more than {MOST_OBJECTS} communication objects")
+
+    def end(self, name: str) -> None:
+        """Nothing is told by the end of an element."""
+
+    def get(self, ref: str) -> ComObject:
+        """What is known of an object by its local reference."""
+        refined = self.refs.get(ref, ComObject())
+        base = self.objects.get(refined.base) or self.objects.get(ref.rpartition("_R-")[0]) or ComObject()
+        return ComObject(
+            dpt=refined.dpt or base.dpt,
+            sends=base.sends if refined.sends is None else refined.sends,
+            reads=base.reads if refined.reads is None else refined.reads,
+        )
+
+
+def _object(attributes: dict[str, str]) -> ComObject:
+    return ComObject(
+        dpt=attributes.get("DatapointType", ""),
+        sends=enabled(attributes, "TransmitFlag"),
+        reads=enabled(attributes, "ReadFlag"),
+        base=local(attributes.get("RefId", "")),
+    )

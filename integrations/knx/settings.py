@@ -1,0 +1,228 @@
+"""What the operator writes: one way onto the KNX bus, and the group addresses of each device."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+
+import hub
+from integrations.knx import addresses, points
+
+MOST_GROUPS = 1000
+"""Group addresses of one device."""
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def _group(written: Any) -> str:
+    """YAML reads 2563 as a number; the others are text."""
+    text = str(written).strip() if isinstance(written, (str, int)) and not isinstance(written, bool) else ""
+    addresses.group(text)
+    return text
+
+
+def _individual(text: str) -> str:
+    if text:
+        addresses.individual(text)
+    return text
+
+
+GroupAddress = Annotated[str, BeforeValidator(_group)]
+IndividualAddress = Annotated[str, AfterValidator(_individual)]
+Dpt = Annotated[str, BeforeValidator(points.canonical)]
+
+SECURE = ("tunnelling-secure", "routing-secure")
+
+
+class Config(hub.Config):
+    """One way onto one KNX installation."""
+
+    connection: Literal["tunnelling", "tunnelling-tcp", "tunnelling-secure", "routing", "routing-secure"] = Field(
+        default="routing",
+        description="A tunnel through an interface or router (UDP, TCP, or TCP with KNX IP Secure), or multicast "
+        "routing (in clear, or with KNX IP Secure).",
+    )
+    host: str = Field(
+        default="", max_length=253, description="The interface or router, by name or IPv4 address; for tunnelling."
+    )
+    port: int = Field(default=3671, ge=1, le=65535, description="Its port; for routing, that of the multicast group.")
+    local_ip: str = Field(
+        default="", max_length=64, description="This machine's own address or interface towards it; empty: found."
+    )
+    route_back: bool = Field(
+        default=False, description="Tunnelling over UDP through a NAT: answer to where the request came from."
+    )
+    multicast_group: str = Field(
+        default="224.0.23.12", max_length=15, description="Routing: the multicast address of the backbone."
+    )
+    individual_address: IndividualAddress = Field(
+        default="", description="Routing: this hub's own address, such as 1.1.250. Tunnelling over TCP: which tunnel."
+    )
+    keyring: Path | None = Field(
+        default=None, description="The ETS keyring (.knxkeys), for KNX IP Secure and KNX Data Secure."
+    )
+    keyring_password: SecretStr = Field(default=SecretStr(""), description="Its password: !secret.")
+    max_rate: float = Field(
+        default=5.0, gt=0, le=20, description="Telegrams per second that the hub sends at most. A line carries some 40."
+    )
+    timeout: timedelta = Field(
+        default=timedelta(seconds=3),
+        ge=timedelta(milliseconds=100),
+        le=timedelta(seconds=30),
+        description="How long an answer to a read may take.",
+    )
+    levels: Literal[1, 2, 3] = Field(default=3, description="How group addresses are shown: 1/2/3, 1/515 or 2563.")
+    project: Path | None = Field(
+        default=None, description="An ETS project (.knxproj) without password: names and types for `ilot capture knx`."
+    )
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Config:
+        tunnel = self.connection.startswith("tunnelling")
+        if tunnel and not self.host:
+            raise ValueError("tunnelling needs `host`; `ilot discover knx` searches for interfaces")
+        if self.host and not tunnel:
+            raise ValueError("`host` is for tunnelling: set `connection: tunnelling`, or remove it")
+        if self.connection in SECURE and self.keyring is None:
+            raise ValueError(f"{self.connection} needs the ETS keyring: `keyring` and `keyring_password`")
+        if self.keyring is not None and not self.keyring_password.get_secret_value():
+            raise ValueError("`keyring` needs `keyring_password`")
+        if self.route_back and self.connection != "tunnelling":
+            raise ValueError("`route_back` is for tunnelling over UDP")
+        return self
+
+    @property
+    def where(self) -> str:
+        """For messages: what this is a way through."""
+        if self.host:
+            return f"the KNX interface {self.host}:{self.port}"
+        return f"KNX routing on {self.multicast_group}:{self.port}"
+
+
+class Group(hub.Config):
+    """One group address and the metric that its values are."""
+
+    dpt: Dpt = Field(description="Its datapoint type, as ETS shows it: 9.001. In quotes where YAML would drop zeros.")
+    metric: str = Field(pattern=r"^[a-z][a-z0-9_]{0,63}$", description="Key of the catalogue, or one of your own.")
+    also: Annotated[tuple[GroupAddress, ...], Field(max_length=16)] = Field(
+        default=(), description="Further group addresses on which the same value is said, such as a central command's."
+    )
+    read: bool = Field(
+        default=False, description="Ask for it when the hub connects. Something on the bus must have its read flag set."
+    )
+    every: timedelta | None = Field(
+        default=None,
+        ge=timedelta(seconds=10),
+        le=timedelta(days=7),
+        description="Ask for it when it has been silent for so long. For what does not send by itself.",
+    )
+    write: GroupAddress | None = Field(
+        default=None,
+        description="Where a command for this metric is written; it also needs the device's `writable:`. When this is "
+        "another address than that of the entry, what the entry's then says confirms the command.",
+    )
+    confirm: timedelta = Field(
+        default=timedelta(seconds=5),
+        ge=timedelta(seconds=1),
+        le=timedelta(minutes=5),
+        description="How long it may take until the status says what was written.",
+    )
+    scale: Number = Field(default=1.0, description="value × scale + offset is the metric's; no unit is checked then.")
+    offset: Number = Field(default=0.0, description="In the metric's unit.")
+    invert: bool = Field(default=False, description="For flags: the other way round.")
+    unit: str | None = Field(default=None, max_length=32, description="UCUM unit of a metric of your own.")
+    privacy: Literal["technical", "environment", "personal"] | None = Field(
+        default=None, description="Class of a metric of your own."
+    )
+
+    @property
+    def point(self) -> points.Point:
+        return points.POINTS[self.dpt]
+
+    @property
+    def conversion(self) -> points.Conversion:
+        """From the datapoint type's own unit to the metric's."""
+        if self.scale != 1 or self.offset != 0:
+            return points.Conversion(self.scale, self.offset)
+        known = hub.METRICS.get(self.metric)
+        unit = known.unit if known else self.unit or "1"
+        return points.conversion(self.point, unit) or points.Conversion()
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Group:
+        for wrong in (*self._wrong_shape(), *self._wrong_metric()):
+            raise ValueError(wrong)
+        return self
+
+    def _wrong_shape(self) -> list[str]:
+        wrong = []
+        kind = self.point.kind
+        if kind != "number" and (self.scale != 1 or self.offset != 0):
+            wrong.append(f"scale and offset are for numbers; {self.dpt} is a {kind}")
+        if kind != "flag" and self.invert:
+            wrong.append(f"invert is for flags; {self.dpt} is a {kind}")
+        if self.scale == 0:
+            wrong.append("scale 0 would make every value the same")
+        if kind == "text" and self.write is not None and not self.dpt.startswith(("16.", "20.")):
+            wrong.append(f"nothing is written to {self.dpt}: only flags, numbers, 16.xxx and 20.xxx can be")
+        if self.dpt.startswith("3.") and self.write is not None:
+            wrong.append("relative dimming (3.xxx) has no value to write: use the absolute address (5.001)")
+        return wrong
+
+    def _wrong_metric(self) -> list[str]:
+        known = hub.METRICS.get(self.metric)
+        if known is None and (self.unit is None or self.privacy is None):
+            return [f"metric {self.metric} is not in the catalogue: state its unit (UCUM) and its privacy class"]
+        if known is None:
+            return self._wrong_unit(self.unit or "1")
+        if known.kind != self.point.kind:
+            return [f"metric {self.metric} is a {known.kind}: {self.dpt} makes a {self.point.kind}"]
+        if self.unit not in (None, known.unit):
+            return [f"metric {self.metric} is in {known.unit}, not {self.unit}"]
+        if self.privacy not in (None, known.privacy):
+            return [f"metric {self.metric} is of privacy class {known.privacy}: the catalogue decides"]
+        return self._wrong_unit(known.unit)
+
+    def _wrong_unit(self, unit: str) -> list[str]:
+        scaled = self.scale != 1 or self.offset != 0
+        if self.point.kind != "number" or scaled or points.conversion(self.point, unit) is not None:
+            return []
+        return [f"{self.dpt} is in {self.point.unit}, metric {self.metric} in {unit}: bring it there with scale"]
+
+    def own_metric(self) -> hub.Metric | None:
+        """The metric itself, when the catalogue does not know it."""
+        if self.metric in hub.METRICS:
+            return None
+        title = self.metric.replace("_", " ").capitalize()
+        number = self.point.kind == "number"
+        return hub.Metric(
+            key=self.metric, unit=self.unit or "1", kind=self.point.kind, resolution="0.001" if number else "1",
+            state_class="measurement" if number else "", privacy=self.privacy or "personal", fr=title, en=title,
+        )  # fmt: skip
+
+
+class DeviceSettings(hub.Config):
+    """The `settings:` of one device: its group addresses."""
+
+    groups: Annotated[dict[GroupAddress, Group], Field(min_length=1, max_length=MOST_GROUPS)] = Field(
+        description="By group address: what is said there."
+    )
+
+    @model_validator(mode="after")
+    def _agrees(self) -> DeviceSettings:
+        metrics: dict[str, str] = {}
+        heard: dict[int, str] = {}
+        for address, group in self.groups.items():
+            if group.metric in metrics:
+                raise ValueError(
+                    f"metric {group.metric} stands at {metrics[group.metric]} and at {address}: one device has one "
+                    "value of a metric; use `also`, or a second device"
+                )
+            metrics[group.metric] = address
+            for each in (address, *group.also):
+                if (former := heard.setdefault(addresses.group(each), group.metric)) != group.metric:
+                    raise ValueError(f"group address {each} says both {former} and {group.metric}")
+        return self

@@ -1,0 +1,119 @@
+"""Commands to the bus (GroupValueWrite), and what the status then says."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import hub
+from integrations.knx import addresses, values
+from integrations.knx.book import Book, Entry
+
+LOOK_S = 1.0
+"""How long a status may take to come by itself before it is asked for."""
+MOST_AT_ONCE = 16
+"""Commands whose confirmation is awaited at the same time."""
+
+
+class Bus(Protocol):
+    """What of a Link a writer needs."""
+
+    async def ask(self, address: int) -> None: ...
+    async def write(self, address: int, payload: int | bytes) -> None: ...
+
+
+class Writer:
+    """Carries out commands for the metrics that say where they are written."""
+
+    def __init__(self, book: Book, bus: Bus, answer: Callable[[hub.Command, str, str], None], levels: int) -> None:
+        self._book = book
+        self._bus = bus
+        self._answer = answer
+        self._levels = levels
+        self._waiting: dict[tuple[str, str], list[asyncio.Event]] = {}
+        self._room = asyncio.Semaphore(MOST_AT_ONCE)
+
+    def heard(self, device: str, metric: str) -> None:
+        """A value of that metric was said."""
+        for event in self._waiting.get((device, metric), ()):
+            event.set()
+
+    async def carry_out(self, command: hub.Command) -> None:
+        """From the command to its last answer. Raises NotReady when the connection is lost; it is answered first."""
+        try:
+            async with self._room:
+                detail = await self._write(command)
+        except hub.DecodeError as error:
+            self._answer(command, "failed", error.detail or error.reason)
+        except hub.NotReady:
+            self._answer(command, "failed", "the connection to the bus was lost: send it again once it is back")
+            raise
+        else:
+            if detail is not None:
+                self._answer(command, "done", detail)
+
+    async def _write(self, command: hub.Command) -> str | None:
+        entry = self._book.metrics.get((command.device, command.metric))
+        if entry is None or entry.group.write is None:
+            raise hub.DecodeError("knx-no-write", f"{command.metric} has no `write:` address in the device's settings")
+        if command.value is None:
+            raise hub.DecodeError(
+                "knx-no-release", "KNX lets nothing go: it keeps its last value until another is written"
+            )
+        if command.expires and time.time() >= command.expires:
+            self._answer(command, "expired", "")
+            return None
+        address = addresses.group(entry.group.write)
+        payload = values.payload(entry.group, command.value)
+        confirmed = self._waiting.setdefault((command.device, command.metric), [])
+        event = asyncio.Event()
+        confirmed.append(event)
+        try:
+            await self._bus.write(address, payload)
+            self._answer(command, "sent", "")
+            if address == entry.main:
+                return "on the bus; no status address confirms it"
+            return await self._confirm(entry, payload, event)
+        finally:
+            confirmed.remove(event)
+            if not confirmed:
+                self._waiting.pop((command.device, command.metric), None)
+
+    async def _confirm(self, entry: Entry, payload: int | bytes, event: asyncio.Event) -> str:
+        """Wait for the status to say what was written; ask for it when it does not by itself. The status may move (a
+        blind on its way), so that what it says last counts."""
+        wanted = values.value(entry.group, payload)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + entry.group.confirm.total_seconds()
+        said: values.Value | None = None
+        while (left := end - loop.time()) > 0:
+            came = await _soon(event, min(LOOK_S, left))
+            if came:
+                event.clear()
+                said = self._book.states[entry.main].values.get((entry.device, entry.group.metric))
+                if said is not None and values.same(entry.group, said, wanted):
+                    return f"{addresses.show_group(entry.main, self._levels)} confirms it"
+            else:
+                await self._bus.ask(entry.main)
+        where = addresses.show_group(entry.main, self._levels)
+        if said is None:
+            raise hub.DecodeError("knx-no-status", f"it was sent, but {where} does not answer: it may have been done")
+        raise hub.DecodeError("knx-not-done", f"it was sent, but {where} says {said}")
+
+
+async def _soon(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+async def serve(commands: hub.Session, writer: Writer) -> None:
+    """Carry out every command of this plugin until cancelled. Raises NotReady."""
+    async with asyncio.TaskGroup() as tasks:
+        async for command in commands.commands:
+            tasks.create_task(writer.carry_out(command), name=f"command {command.id}")
