@@ -14,8 +14,8 @@ import pytest
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from hub.config.load import Loaded, Models, load
 from hub.config.devices import InstanceKeys
+from hub.config.load import Loaded, Models, load
 from hub.config.model import Core
 from hub.config.positions import SecretRef
 from hub.config.reference import default_of, render
@@ -36,6 +36,7 @@ def installed() -> Models:
     """The models of all that this distribution registers."""
     integrations: dict[str, Any] = {}
     uplinks: dict[str, Any] = {}
+    exporters: dict[str, Any] = {}
 
     def integration(name: str, config: Any, run: Any, *, device: Any = None, **_: Any) -> None:
         integrations[name] = (config, device)
@@ -43,39 +44,33 @@ def installed() -> Models:
     def uplink(name: str, config: Any, run: Any) -> None:
         uplinks[name] = config
 
+    def exporter(name: str, config: Any, run: Any) -> None:
+        exporters[name] = config
+
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for module in project["entry-points"]["hub.plugins"].values():
         plugin = importlib.import_module(module)
-        for hook, register in (("register_integrations", integration), ("register_uplinks", uplink)):
+        for hook, register in (
+            ("register_integrations", integration), ("register_uplinks", uplink), ("register_exporters", exporter),
+        ):  # fmt: skip
             getattr(plugin, hook, lambda register: None)(register=register)
-    return Models(integrations, uplinks)
+    return Models(integrations, uplinks, exporters)
+
+
+def secrets() -> dict[str, str]:
+    """Every secret that the example names, commented or not."""
+    names = set(re.findall(r"!secret ([a-z0-9_]+)", EXAMPLE.read_text()))
+    return {f"ILOT_SECRET_{name.upper()}": KEY for name in names} | {"ILOT_SECRET_HALL_PROXY_KEY": PROXY_KEY}
 
 
 @pytest.fixture(scope="module")
 def example(installed: Models) -> Loaded:
-    return load(
-        EXAMPLE,
-        installed,
-        environ={
-            "ILOT_SECRET_HALL_PROXY_KEY": PROXY_KEY,
-            "ILOT_SECRET_CLASSE_1_KEY": KEY,
-            "ILOT_SECRET_CAPTEUR_APPKEY": KEY,
-        },
-    )
+    return load(EXAMPLE, installed, environ=secrets())
 
 
-def test_the_example_is_right_with_all_that_ships(example: Loaded) -> None:
-    assert {i.type for i in example.integrations} == {
-        "host",
-        "bluetooth",
-        "enocean",
-        "linky",
-        "lorawan",
-        "mbus",
-        "modbus",
-        "mqtt_devices",
-        "wmbus",
-    }
+def test_the_example_is_right_with_all_that_ships(example: Loaded, installed: Models) -> None:
+    assert {i.type for i in example.integrations} == set(installed.integrations)
+    assert [e.name for e in example.exporters] == sorted(installed.exporters)
     assert [u.name for u in example.uplinks] == ["https", "mqtt"]
     assert bytes.fromhex(KEY) in [device.key for device in example.devices]
 
@@ -116,6 +111,8 @@ def test_no_option_is_missing_in_the_example(installed: Models) -> None:
             assert unshown(device, [entry.get("settings") for entry in of_mine]) == []
     for name, model in installed.uplinks.items():
         assert unshown(model, [data["link"]["uplinks"][name]]) == []
+    for name, model in installed.exporters.items():
+        assert unshown(model, [data["exporters"][name]]) == []
 
 
 def uncommented(text: str) -> str:
@@ -126,26 +123,8 @@ def uncommented(text: str) -> str:
 def test_the_defaults_that_the_example_shows_are_the_defaults(installed: Models, tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(uncommented(EXAMPLE.read_text()))
-    full = load(
-        path,
-        installed,
-        environ={
-            "ILOT_SECRET_HALL_PROXY_KEY": PROXY_KEY,
-            "ILOT_SECRET_CLASSE_1_KEY": KEY,
-            "ILOT_SECRET_CAPTEUR_APPKEY": KEY,
-            "ILOT_SECRET_PROXY_PASSWORD": "p",
-            "ILOT_SECRET_MQTT_PASSWORD": "p",
-        },
-    )
-    plain = load(
-        EXAMPLE,
-        installed,
-        environ={
-            "ILOT_SECRET_HALL_PROXY_KEY": PROXY_KEY,
-            "ILOT_SECRET_CLASSE_1_KEY": KEY,
-            "ILOT_SECRET_CAPTEUR_APPKEY": KEY,
-        },
-    )
+    full = load(path, installed, environ=secrets())
+    plain = load(EXAMPLE, installed, environ=secrets())
     assert full.data != plain.data
     assert full.config.buffer == plain.config.buffer
     assert set(full.data["buffer"]) == set(options(type(full.config.buffer)))

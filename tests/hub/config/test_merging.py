@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hub.config.merging import merge
@@ -122,6 +122,13 @@ def test_a_flow_mapping_grows_in_its_line(write: Callable[..., Path]) -> None:
     assert merged.after["config.yaml"].endswith("# short\n")
 
 
+def test_nothing_within_braces_becomes_something(write: Callable[..., Path]) -> None:
+    path = write("devices: {bacnet:12: {settings: null, integration: b}} # short\n")
+    merged = merge(path, FOUND)
+    assert parse(merged.after["config.yaml"]) == merged.data
+    assert merged.data["devices"]["bacnet:12"]["settings"]["address"] == "192.0.2.4"
+
+
 def test_an_included_file_grows_in_the_place_of_the_first(write: Callable[..., Path]) -> None:
     write("# all of them\nx:y:\n  place: # p\r\n", "parts/devices.yaml")
     path = write("devices: !include parts/devices.yaml\n")
@@ -142,6 +149,7 @@ def test_a_file_that_cannot_grow_is_refused(before: str, write: Callable[..., Pa
         merge(write(before), FOUND)
 
 
+@example(old={"a": {"a": None}}, new={"a": {"a": {"a": None}}}, inline=False)
 @given(old=tree, new=tree, inline=st.booleans())
 def test_the_new_text_says_what_both_said(
     old: dict[str, Any], new: dict[str, Any], inline: bool, tmp_path_factory: pytest.TempPathFactory
