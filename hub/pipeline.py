@@ -1,4 +1,4 @@
-"""The straight path of one report, top to bottom: emit -> admission -> privacy -> observe -> strategy -> append.
+"""The straight path of one report: emit -> admission -> rules -> privacy -> observe -> strategy -> append.
 
 A straight pipe, no event bus, no queue. `emit` may wait before the append (that is the back-pressure); the append
 itself never awaits, so a report is accepted whole or not at all, even when its plugin is cancelled.
@@ -47,10 +47,12 @@ class Pipeline:
         self.spared = 0
 
     async def emit(self, integration: str, report: Report, *, durable: bool = False) -> None:
-        """Accept one report of an integration instance. With `durable`, return after its fdatasync."""
+        """Accept one report of an integration instance. With `durable`, return after the fdatasync of all that came before
+        and of this report, whether it was kept or not: one that was told before may still be on its way to the disk."""
         if self._buffer.full:
             await self._buffer.room()
-        if self.accept(integration, report) and durable:
+        self.accept(integration, report)
+        if durable:
             await self._buffer.flush()
 
     def accept(self, integration: str, report: Report) -> bool:
@@ -78,7 +80,7 @@ class Pipeline:
             believed = report.time is not None and 0 <= report.time <= self._clock.now() + FUTURE_S
             report = plan.pulse.apply(report, report.time if believed else self._clock.date())
 
-        # plausibility and privacy: what may not be kept goes no further than here
+        # plausibility
         shape = plan.shape(tuple(report.values))
         wrong = shape.implausible(report.values)
         if wrong:
@@ -86,6 +88,12 @@ class Pipeline:
             kept = {key: value for key, value in report.values.items() if key not in wrong}
             report = msgspec.structs.replace(report, values=kept)
             shape = plan.shape(tuple(kept))
+
+        # rules: they see raw values, in RAM only, also those that may not be kept
+        if shape.tap is not None:
+            shape.tap.see(report, plan.trust(proof))
+
+        # privacy
         if shape.keep is None:
             values = tuple(report.values.values())
         else:

@@ -2,12 +2,16 @@
 
 A device names its topic and where in the payload each value stands, or says so itself by Home Assistant's discovery.
 Listens only: nothing is ever published. A retained message is not read, because nothing says how old it is.
+A message is acknowledged when its report has been accepted, so that the broker holds back what the hub cannot take, and
+gives again what came while the hub started anew.
 """
 
 from __future__ import annotations
 
 import re
 import ssl
+import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -46,6 +50,18 @@ class Config(hub.Config):
     password: SecretStr = Field(default=SecretStr(""), description="Password: !secret.")
     discovery: str = Field(
         default="homeassistant", max_length=64, description="Prefix of discovery messages; empty: none are read."
+    )
+    keep: timedelta = Field(
+        default=timedelta(minutes=1),
+        ge=timedelta(0),
+        le=timedelta(days=1),
+        description="After an absence no longer than this the hub reads what came meanwhile, dated when it reads it.",
+    )
+    client_id: str = Field(
+        default="",
+        max_length=64,
+        pattern=r"^[\x21-\x7e]*$",
+        description="Name of the hub's session there; by default one that no other hub has.",
     )
 
 
@@ -150,8 +166,11 @@ async def run(config: Config, session: hub.Session) -> None:
 
     book = Book(session)
     book.refresh()
-    async with connected(config) as client:
-        await listen(client, config, session, book)
+    async with connected(config, session) as client:
+        try:
+            await listen(client, config, session, book)
+        finally:
+            session.state.put("alive", time.time())  # until now nothing was missed
 
 
 async def hear(session: hub.Session, device: str, payload: bytes, entries: tuple[Entry, ...]) -> None:

@@ -1,6 +1,13 @@
 """The connection to the broker. All the I/O of this integration.
 
-aiomqtt's own time-outs are off: before Python 3.12, `asyncio.wait_for` may swallow a cancellation.
+Subscribed with QoS 1 in a session that stays, and acknowledged by hand once a report has been accepted: the broker
+holds back what the hub cannot take yet, and gives again what came while the hub was started anew. A session of MQTT
+3.1.1 has no end of its own, so the hub ends it itself when it was away for longer than `keep`: what came then is of no
+known age. (MQTT 5 could say so to the broker; its properties cost paho 60 µs a message.)
+
+aiomqtt leaves acknowledging to paho, drops what its queue has no room for and spends a task on each message: `Client`
+keeps the messages itself. aiomqtt's own time-outs are off: before Python 3.12, `asyncio.wait_for` may swallow a
+cancellation.
 """
 
 from __future__ import annotations
@@ -8,33 +15,103 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import time
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from hashlib import sha256
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
 
 import aiomqtt
+from aiomqtt.topic import Topic
+from paho.mqtt.client import MQTTMessage
 
 import hub
 from integrations.mqtt_devices import Book, Config, context, discovery, hear
 
 WAITING = 4096
+TURN = 64
+"""Messages that are read before others on the loop have their turn."""
 ANSWER_S = 10.0
+LOOK_S = 0.2
+"""How long a change of the configuration may go unnoticed."""
+ALIVE_S = 5.0
 _QUIET = logging.getLogger("hub.mqtt_devices.paho")
 _QUIET.setLevel(logging.CRITICAL)  # what a broker sends must not fill the log; what ends a connection is raised
-_REFUSED = (4, 5, 0x86, 0x87, 0x8C)
-"""CONNACK: bad user name or password, not authorised, in MQTT 3.1.1 and 5."""
+_REFUSED = (4, 5, 0x85, 0x86, 0x87, 0x8C)
+"""CONNACK: client id, bad user name or password, not authorized, in MQTT 3.1.1 and 5."""
+
+
+class Client(aiomqtt.Client):
+    """`identity`: the name of a session that stays; "": one of its own that ends with the connection. `clean`: forget
+    what was kept under that name. `flooded`: messages of QoS 0 for which there was no room."""
+
+    def __init__(self, config: Config, identity: str = "", *, clean: bool = False) -> None:
+        super().__init__(
+            config.host, config.port, username=config.user or None, password=config.password.get_secret_value() or None,
+            identifier=identity or f"ilot-{token_hex(8)}", clean_session=clean or not identity, timeout=math.inf,
+            protocol=aiomqtt.ProtocolVersion.V311, tls_context=context(config), keepalive=30, logger=_QUIET,
+        )  # fmt: skip
+        self.flooded = 0
+        self._arrived: deque[MQTTMessage] = deque()
+        self._wake: asyncio.Future[None] | None = None
+        self._client.manual_ack_set(True)
+
+    def acknowledge(self, message: MQTTMessage) -> None:
+        """In the order of arrival."""
+        if message.qos:
+            self._client.ack(message.mid, message.qos)
+
+    async def arrivals(self) -> list[MQTTMessage]:
+        """The next messages, some at a time. Raises MqttError when the connection has ended."""
+        if self._arrived:
+            await asyncio.sleep(0)
+        while not self._arrived:
+            if self._disconnected.done():
+                raise aiomqtt.MqttError("the connection ended") from self._disconnected.exception()
+            wake = self._wake = self._loop.create_future()
+            self._disconnected.add_done_callback(self._gone)
+            try:
+                await wake
+            finally:
+                self._disconnected.remove_done_callback(self._gone)
+        return [self._arrived.popleft() for _ in range(min(TURN, len(self._arrived)))]
+
+    def _gone(self, _: asyncio.Future[None]) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    def _on_message(self, client: Any, userdata: Any, message: MQTTMessage) -> None:
+        try:
+            _ = message.topic
+        except UnicodeDecodeError:  # no broker may pass such a topic on; again and again if it is not acknowledged
+            self._client.ack(message.mid, message.qos)
+            return
+        if len(self._arrived) < WAITING:
+            self._arrived.append(message)
+            if self._wake is not None and not self._wake.done():
+                self._wake.set_result(None)
+        elif message.qos == 0:
+            self.flooded += 1
+        elif not self._disconnected.done():  # not acknowledged: it comes again
+            text = f"it sends more than {WAITING} messages at once: lower its limit of messages in flight"
+            self._disconnected.set_exception(aiomqtt.MqttError(text))
 
 
 @asynccontextmanager
-async def connected(config: Config) -> AsyncIterator[aiomqtt.Client]:
-    """Raises NotReady or AuthFailed, naming the broker and who must act."""
+async def connected(config: Config, session: hub.Session | None = None) -> AsyncIterator[Client]:
+    """With a session: under the hub's own name, to go on where it was. Raises NotReady or AuthFailed, naming the broker
+    and who must act."""
     where = f"the broker {config.host}:{config.port}"
-    client = aiomqtt.Client(
-        config.host, config.port, username=config.user or None, password=config.password.get_secret_value() or None,
-        protocol=aiomqtt.ProtocolVersion.V311, tls_context=context(config), timeout=math.inf, keepalive=30,
-        max_queued_incoming_messages=WAITING, logger=_QUIET,
-    )  # fmt: skip
+    name = identity(session, config.client_id) if session is not None else ""
     try:
         async with AsyncExitStack() as stack:
+            if session is not None and _stale(session, config):
+                async with answered(config), Client(config, name, clean=True):
+                    pass  # the broker forgets the session of that name
+            client = Client(config, name)
             async with answered(config):
                 await stack.enter_async_context(client)
             yield client
@@ -44,7 +121,7 @@ async def connected(config: Config) -> AsyncIterator[aiomqtt.Client]:
             raise hub.AuthFailed(f"{where} refuses the user: check `user` and `password`") from error
         raise hub.NotReady(f"{where}: {error}") from error
     except aiomqtt.MqttError as error:
-        raise hub.NotReady(f"{where} is away: {error}") from error
+        raise hub.NotReady(f"{where} is away: {error.__cause__ or error}") from error
 
 
 @asynccontextmanager
@@ -58,14 +135,39 @@ async def answered(config: Config) -> AsyncIterator[None]:
         raise hub.NotReady(f"{where} does not answer within {ANSWER_S:.0f} s") from None
 
 
-async def listen(client: aiomqtt.Client, config: Config, session: hub.Session, book: Book) -> None:
+def identity(session: hub.Session, configured: str) -> str:
+    """The name of the hub's session at the broker: configured, or remembered, or made from this machine's id."""
+    known = configured or session.state.get("client")
+    if isinstance(known, str) and known:
+        return known
+    try:
+        machine = Path("/etc/machine-id").read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        machine = ""
+    made = f"ilot-{sha256(f'ilot/mqtt/1 {machine or token_hex(16)} {session.name}'.encode()).hexdigest()[:16]}"
+    session.state.put("client", made)
+    return made
+
+
+def _stale(session: hub.Session, config: Config) -> bool:
+    """Is what the broker kept of no use? The hub was away for too long, or listens to other topics now."""
+    said = repr([(device.id, device.settings) for device in session.devices.all()])
+    mark, former = sha256(said.encode()).hexdigest()[:16], session.state.get("devices")
+    if mark != former:
+        session.state.put("devices", mark)
+    alive = session.state.get("alive")
+    away = time.time() - alive if isinstance(alive, int | float) else math.inf
+    return mark != former or not 0 <= away <= config.keep.total_seconds()
+
+
+async def listen(client: Client, config: Config, session: hub.Session, book: Book) -> None:
     """Every message that is somebody's, until the connection ends."""
     subscribed: set[str] = set()
 
     async def subscribe() -> None:
         async with answered(config):
             for topic in sorted(book.topics() - subscribed):
-                await client.subscribe(topic, qos=0)
+                await client.subscribe(topic, qos=1)
             for topic in sorted(subscribed - book.topics()):
                 await client.unsubscribe(topic)
         subscribed.clear()
@@ -76,25 +178,41 @@ async def listen(client: aiomqtt.Client, config: Config, session: hub.Session, b
     if prefix:
         async with answered(config):
             for component in ("sensor", "binary_sensor"):
-                await client.subscribe(f"{prefix}/{component}/#", qos=0)
-    async for message in client.messages:
-        if book.refresh():
-            await subscribe()
-        topic, payload = str(message.topic), message.payload
-        if not isinstance(payload, bytes):
-            payload = b"" if payload is None else str(payload).encode()
-        if prefix and topic.startswith(f"{prefix}/") and topic.endswith("/config"):
-            if _announced(session, book, prefix, topic, payload):
+                await client.subscribe(f"{prefix}/{component}/#", qos=1)
+    loop, looked, alive = asyncio.get_running_loop(), 0.0, -ALIVE_S
+    while True:
+        batch = await client.arrivals()
+        now = loop.time()
+        if now - looked >= LOOK_S:
+            looked = now
+            if book.refresh():
                 await subscribe()
-            continue
-        if message.retain:
-            session.dropped("", hub.DecodeError("mqtt-retained"))
-            continue
-        for device, entries in book.exact.get(topic, {}).items():
+        if now - alive >= ALIVE_S:
+            alive = now
+            session.state.put("alive", time.time())
+        if client.flooded:
+            session.dropped("", hub.DecodeError("mqtt-flood", f"{client.flooded} messages"))
+            client.flooded = 0
+        for message in batch:
+            if await _take(message, session, book, prefix):
+                await subscribe()
+            client.acknowledge(message)
+
+
+async def _take(message: MQTTMessage, session: hub.Session, book: Book, prefix: str) -> bool:
+    """One message. True when topics change."""
+    topic, payload = message.topic, bytes(message.payload)
+    if prefix and topic.startswith(f"{prefix}/") and topic.endswith("/config"):
+        return _announced(session, book, prefix, topic, payload)
+    if message.retain:
+        session.dropped("", hub.DecodeError("mqtt-retained"))
+        return False
+    for device, entries in book.exact.get(topic, {}).items():
+        await hear(session, device, payload, entries)
+    for pattern, device, entries in book.wild:
+        if Topic(topic).matches(pattern):
             await hear(session, device, payload, entries)
-        for pattern, device, entries in book.wild:
-            if message.topic.matches(pattern):
-                await hear(session, device, payload, entries)
+    return False
 
 
 def _announced(session: hub.Session, book: Book, prefix: str, topic: str, payload: bytes) -> bool:

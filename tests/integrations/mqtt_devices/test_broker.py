@@ -15,12 +15,16 @@ from pathlib import Path
 import aiomqtt
 import pytest
 from mqtt_messages import SENSOR, TOPIC
+from paho.mqtt import client as mqtt
+from paho.mqtt.client import MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion
 from ruamel.yaml import YAML
 
 import hub
 import integrations.mqtt_devices
 from hub.testing import FakeSession
 from integrations.mqtt_devices import Config, DeviceSettings, probe, run
+from integrations.mqtt_devices.client import WAITING, Client
 
 HERE = Path(integrations.mqtt_devices.__file__).parent
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
@@ -91,7 +95,8 @@ async def test_a_configured_device_is_read_by_its_topic_and_paths(tmp_path: Path
         async with listening(session, Config(host="127.0.0.1", port=port)):
             payload = {"Time": "2026-01-01T00:00:00", "ENERGY": {"Total": 12.5, "Power": 42}}
             await insist(port, "tele/plug/SENSOR", payload, lambda: session.reports)
-            assert await probe(Config(host="127.0.0.1", port=port)) == f"the broker 127.0.0.1:{port} lets this hub in"
+            said = await probe(Config(host="127.0.0.1", port=port))
+            assert said == f"the broker 127.0.0.1:{port} lets this hub in"
     assert session.reports[0].values == {"power": 42.0, "energy": 12.5}
     assert session.reports[0].proof == hub.Proof(scheme="mqtt")
 
@@ -135,6 +140,109 @@ async def test_a_retained_message_has_no_age_and_garbage_is_counted(tmp_path: Pa
             await say(port, "homeassistant/sensor/x/config", b"nonsense")
             await until(lambda: {"mqtt-payload", "mqtt-discovery"} <= {reason for _, reason in session.drops})
     assert session.reports == []
+
+
+async def flood(port: int, messages: int) -> None:
+    """As fast as they are taken, by a client that is not the hub's."""
+
+    def publish() -> None:
+        source = mqtt.Client(CallbackAPIVersion.VERSION2)
+        source.max_inflight_messages_set(500)
+        source.connect("127.0.0.1", port)
+        source.loop_start()
+        for number in range(messages):
+            sent = source.publish("tele/plug/SENSOR", json.dumps({"ENERGY": {"Total": number}}), qos=1)
+        sent.wait_for_publish(60)
+        source.disconnect()
+        source.loop_stop()
+
+    await asyncio.to_thread(publish)
+
+
+def energies(session: FakeSession) -> list[float]:
+    return [float(report.values["energy"]) for report in session.reports]
+
+
+async def test_a_flood_is_told_whole_and_in_order(tmp_path: Path) -> None:
+    session = FakeSession("mqtt_devices", devices=[PLUG])
+    with mosquitto(tmp_path, "allow_anonymous true", "max_queued_messages 0") as (port, _):
+        async with listening(session, Config(host="127.0.0.1", port=port, discovery="")):
+            await insist(port, "tele/plug/SENSOR", {"ENERGY": {"Total": -1}}, lambda: session.reports)
+            session.reports.clear()
+            await flood(port, 5000)
+            await until(lambda: len(session.reports) >= 5000)
+    assert [energy for energy in energies(session) if energy >= 0] == list(range(5000))
+    assert session.drops == []
+
+
+async def test_what_comes_while_the_hub_starts_anew_is_told(tmp_path: Path) -> None:
+    session = FakeSession("mqtt_devices", devices=[PLUG])
+    with mosquitto(tmp_path) as (port, _):
+        config = Config(host="127.0.0.1", port=port, discovery="")
+        async with listening(session, config):
+            await insist(port, "tele/plug/SENSOR", {"ENERGY": {"Total": -1}}, lambda: session.reports)
+        session.reports.clear()
+        await flood(port, 300)
+        async with listening(session, config):
+            await until(lambda: len(session.reports) >= 300)
+    assert [energy for energy in energies(session) if energy >= 0] == list(range(300))
+
+
+@pytest.mark.parametrize("why", ["away for too long", "the clock went back", "devices changed"])
+async def test_what_is_of_no_known_age_or_nobodys_is_not_told(tmp_path: Path, why: str) -> None:
+    session = FakeSession("mqtt_devices", devices=[PLUG])
+    with mosquitto(tmp_path) as (port, _):
+        config = Config(host="127.0.0.1", port=port, discovery="")
+        async with listening(session, config):
+            await insist(port, "tele/plug/SENSOR", {"ENERGY": {"Total": -1}}, lambda: session.reports)
+        session.reports.clear()
+        await flood(port, 30)
+        if why == "devices changed":
+            session.devices.put(hub.Device(id="mqtt:other", integration="mqtt_devices", place="other"))
+        else:
+            session.state["alive"] += -61 if why == "away for too long" else 3600
+        async with listening(session, config):
+            await insist(port, "tele/plug/SENSOR", {"ENERGY": {"Total": 99}}, lambda: session.reports)
+    assert set(energies(session)) == {99.0}
+
+
+async def test_nothing_is_acknowledged_before_it_is_accepted(tmp_path: Path) -> None:
+    session = FakeSession("mqtt_devices", devices=[PLUG])
+    accepting = session.emit
+    waiting = 0
+
+    async def full(report: hub.Report, *, durable: bool = False) -> None:
+        nonlocal waiting
+        waiting += 1
+        await asyncio.Event().wait()
+
+    with mosquitto(tmp_path) as (port, _):
+        config = Config(host="127.0.0.1", port=port, discovery="")
+        async with listening(session, config):
+            await insist(port, "tele/plug/SENSOR", {"ENERGY": {"Total": -1}}, lambda: session.reports)
+            await until(lambda: "alive" in session.state)
+            session.reports.clear()
+            session.emit = full  # type: ignore[method-assign]
+            await flood(port, 30)
+            await until(lambda: waiting)
+        session.emit = accepting  # type: ignore[method-assign]
+        async with listening(session, config):
+            await until(lambda: len(session.reports) >= 30)
+    assert [energy for energy in energies(session) if energy >= 0] == list(range(30))
+
+
+async def test_a_topic_that_is_no_text_is_left_alone_and_a_flood_has_an_end() -> None:
+    client = Client(Config(host="b"))
+    client._on_message(None, None, MQTTMessage(mid=1, topic=b"\xff"))
+    for number in range(WAITING + 2):
+        client._on_message(None, None, MQTTMessage(mid=number, topic=b"a"))
+    assert client.flooded == 2
+    assert len(await client.arrivals()) == 64
+    stubborn = MQTTMessage(mid=1, topic=b"a")
+    stubborn.qos = 1
+    for _ in range(65):
+        client._on_message(None, None, stubborn)
+    assert isinstance(client._disconnected.exception(), aiomqtt.MqttError)
 
 
 async def test_a_wrong_password_and_a_broker_that_goes_say_who_must_act(tmp_path: Path) -> None:

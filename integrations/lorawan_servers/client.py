@@ -1,0 +1,270 @@
+"""The connection to a server's broker. All the I/O of these integrations.
+
+A session that outlives the connection: subscribed with QoS 1 under a name of its own, so that the broker keeps what
+comes while the hub is away, and acknowledged by hand, once it is on the disk. aiomqtt leaves acknowledging to paho, and
+does not see a broker that hangs up before CONNACK; `Client` does both. Its own time-outs are off: before Python 3.12,
+`asyncio.wait_for` may swallow a cancellation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import aiomqtt
+from aiomqtt.exceptions import MqttConnectError
+from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY, MQTTMessage
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+import hub
+from integrations.lorawan_servers.checks import MAX_MESSAGE
+from integrations.lorawan_servers.driver import Driver
+from integrations.lorawan_servers.settings import Broker
+
+WINDOW = 256
+"""Messages that the broker gives before the first is acknowledged (MQTT 5)."""
+WAITING = 4096
+ANSWER_S = 10.0
+_PATIENCE_S = 2.0
+_QUIET = logging.getLogger("hub.lorawan_servers.paho")
+_QUIET.setLevel(logging.CRITICAL)  # what a broker sends must not fill the log; what ends a connection is raised
+_REFUSALS = (0x85, 0x86, 0x87, 0x8A, 0x8C)  # client id, password, not authorised, banned, method; 3.1.1's translated
+_UNSUPPORTED = 0x84
+
+
+class HungUp(aiomqtt.MqttError):
+    """The connection ended before the broker had answered."""
+
+
+class Client(aiomqtt.Client):
+    """`identity`: the name of a session that stays; "": one of its own that ends with the connection."""
+
+    def __init__(self, config: Broker, context: ssl.SSLContext | None, identity: str, protocol: str) -> None:
+        five = protocol == "5"
+        properties = Properties(PacketTypes.CONNECT) if five else None  # type: ignore[no-untyped-call]
+        if properties is not None:
+            properties.ReceiveMaximum = WINDOW
+            properties.MaximumPacketSize = 2 * MAX_MESSAGE
+            properties.SessionExpiryInterval = int(config.keep.total_seconds()) if identity else 0
+        super().__init__(
+            config.host, config.port, identifier=identity or f"ilot-{token_hex(8)}", username=config.user or None,
+            password=config.password.get_secret_value() or None, tls_context=context, keepalive=30, timeout=math.inf,
+            protocol=aiomqtt.ProtocolVersion.V5 if five else aiomqtt.ProtocolVersion.V311,
+            clean_start=not identity if five else MQTT_CLEAN_START_FIRST_ONLY,
+            clean_session=None if five else not identity, properties=properties,
+            max_queued_incoming_messages=WAITING, logger=_QUIET,
+        )  # fmt: skip
+        self.protocol = protocol
+        self.flooded = 0  # messages of QoS 0 for which there was no room
+        self._client.manual_ack_set(True)
+
+    def acknowledge(self, message: aiomqtt.Message) -> None:
+        """It is on the disk, or there was nothing to keep. In the order of arrival."""
+        self._client.ack(message.mid, message.qos)
+
+    def abandon(self) -> None:
+        """Close what is still open; aiomqtt forgets a sign-in that failed or was cancelled."""
+        self._client.disconnect()
+        if self._disconnected.done() and not self._disconnected.cancelled():
+            self._disconnected.exception()  # seen, though nobody may have been reading when it came
+
+    def _on_message(self, client: Any, userdata: Any, message: MQTTMessage) -> None:
+        try:
+            _ = message.topic
+        except UnicodeDecodeError:  # no broker may pass such a topic on; again and again if it is not acknowledged
+            self._client.ack(message.mid, message.qos)
+            return
+        if not self._queue.full():
+            super()._on_message(client, userdata, message)
+        elif message.qos == 0:
+            self.flooded += 1
+        elif not self._disconnected.done():  # not acknowledged: it comes again
+            text = f"it sends more than {WAITING} messages at once: lower its limit of messages in flight"
+            self._disconnected.set_exception(aiomqtt.MqttError(text))
+
+    def _on_disconnect(
+        self, client: Any, userdata: Any, flags: Any, reason_code: ReasonCode, properties: Properties | None = None
+    ) -> None:
+        if self._connected.done() and not self._connected.cancelled():
+            super()._on_disconnect(client, userdata, flags, reason_code, properties)
+        else:
+            self._loop.call_soon_threadsafe(self._hung_up)  # paho may call from the thread that connects
+
+    def _hung_up(self) -> None:
+        if not self._connected.done():
+            self._connected.set_exception(HungUp("it closes the connection before it answers"))
+            self._connected.exception()  # seen: nobody may be waiting any more
+
+
+@asynccontextmanager
+async def connected(config: Broker, identity: str) -> AsyncIterator[Client]:
+    """A client that has signed in. Raises NotReady or AuthFailed, naming the broker and who must act."""
+    context = await asyncio.to_thread(_context, config)
+    try:
+        client = await _sign_in(Client(config, context, identity, config.protocol))
+    except aiomqtt.MqttError as error:
+        if config.protocol != "5" or not (isinstance(error, HungUp) or _reason(error) == _UNSUPPORTED):
+            raise _explained(error, config) from error
+        try:
+            client = await _sign_in(Client(config, context, identity, "3.1.1"))
+        except aiomqtt.MqttError as again:
+            raise _explained(again, config) from again
+    try:
+        yield client
+    except aiomqtt.MqttError as error:
+        raise _ended(error, config) from error
+    finally:
+        with suppress(aiomqtt.MqttError, TimeoutError):  # the goodbye was not heard
+            async with asyncio.timeout(_PATIENCE_S):
+                await client.__aexit__(None, None, None)
+        client.abandon()
+
+
+async def _sign_in(client: Client) -> Client:
+    entering = asyncio.ensure_future(client.__aenter__())
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            await asyncio.shield(entering)
+    except BaseException as error:
+        if not entering.done():  # cancelled, while a thread that nothing cancels opens a socket: wait to close it
+            await asyncio.wait([entering], timeout=_PATIENCE_S)
+        entering.cancel()
+        client.abandon()
+        if isinstance(error, TimeoutError):
+            raise aiomqtt.MqttError(f"it says nothing for {ANSWER_S:.0f} s") from error
+        raise
+    return client
+
+
+def _context(config: Broker) -> ssl.SSLContext | None:
+    if not config.tls:
+        return None
+    try:
+        context = ssl.create_default_context(cafile=str(config.ca) if config.ca else None)
+        if config.certificate and config.certificate_key:
+            context.load_cert_chain(config.certificate, config.certificate_key)
+    except (OSError, ssl.SSLError) as error:
+        raise hub.NotReady(f"ca, certificate or certificate_key cannot be read: {error}") from error
+    return context
+
+
+def _reason(error: BaseException) -> int:
+    """The CONNACK's reason code, 0 when it is no CONNACK."""
+    rc = error.rc if isinstance(error, MqttConnectError) else 0
+    return rc.value if isinstance(rc, ReasonCode) else int(rc or 0)
+
+
+def _explained(error: aiomqtt.MqttError, config: Broker) -> Exception:
+    if _reason(error) in _REFUSALS:
+        return hub.AuthFailed(f"{config.where} refuses the hub ({error}): check `user`, `password` and `certificate`")
+    if "certificate verify failed" in str(error).lower():
+        return hub.NotReady(f"{config.where} shows a certificate that `ca` does not vouch for ({error})")
+    return hub.NotReady(f"{config.where} does not answer: {error}")
+
+
+async def subscribe(client: Client, config: Broker, topics: tuple[str, ...], *, qos: int) -> int:
+    """Subscribe to each, and say the least QoS that is granted. Raises AuthFailed where the hub may not listen."""
+    least = qos
+    for topic in topics:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                granted = await client.subscribe(topic, qos=qos)
+        except TimeoutError as error:
+            raise hub.NotReady(f"{config.where} does not answer a subscription") from error
+        for code in granted:
+            value = code.value if isinstance(code, ReasonCode) else int(code)
+            if value >= 0x80:
+                raise hub.AuthFailed(f"{config.where} does not let the hub hear {topic}: its operator corrects its ACL")
+            least = min(least, value)
+    return least
+
+
+def identity(session: hub.Session, configured: str) -> str:
+    """The name of the hub's session at the broker: configured, or remembered, or made from this machine's id."""
+    known = configured or session.state.get("client")
+    if isinstance(known, str) and known:
+        return known
+    try:
+        machine = Path("/etc/machine-id").read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        machine = ""
+    made = f"ilot-{sha256(f'ilot/mqtt/1 {machine or token_hex(16)} {session.name}'.encode()).hexdigest()[:16]}"
+    session.state.put("client", made)
+    return made
+
+
+async def serve(config: Broker, session: hub.Session, driver: Driver, topics: tuple[str, ...], *, qos: int = 1) -> None:
+    """Hear the server and tell it what it is to tell its devices, until cancelled. Raises NotReady or AuthFailed."""
+    try:
+        async with connected(config, identity(session, config.client_id)) as client:
+            await _settle(client, config, session, topics, qos)
+            async with asyncio.TaskGroup() as tasks:
+                kept: asyncio.Queue[tuple[aiomqtt.Message, asyncio.Task[None]]] = asyncio.Queue(WAITING)
+                tasks.create_task(_acknowledge(client, kept), name=f"{session.name} acknowledging")
+                tasks.create_task(driver.command(_publisher(client, qos)), name=f"{session.name} commands")
+                async for message in client.messages:
+                    if client.flooded:
+                        session.dropped("", hub.DecodeError("mqtt-flood", f"{client.flooded} messages"))
+                        client.flooded = 0
+                    payload = message.payload if isinstance(message.payload, bytes) else b""
+                    keep = await driver.hear(str(message.topic), payload, retained=message.retain)
+                    await kept.put((message, tasks.create_task(keep())))
+    except BaseExceptionGroup as group:  # the supervisor judges one error, not a group
+        first = group.exceptions[0]
+        if isinstance(first, aiomqtt.MqttError):
+            raise _ended(first, config) from first
+        raise first from first.__cause__
+
+
+def _ended(error: aiomqtt.MqttError, config: Broker) -> hub.NotReady:
+    return hub.NotReady(f"{config.where} ends the connection: {error.__cause__ or error}")
+
+
+async def _settle(client: Client, config: Broker, session: hub.Session, topics: tuple[str, ...], qos: int) -> None:
+    """Subscribe, and leave what a former configuration subscribed to: the session remembers it."""
+    former = session.state.get("topics", [])
+    for topic in former if isinstance(former, list) else []:
+        if isinstance(topic, str) and topic not in topics:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ANSWER_S):
+                    await client.unsubscribe(topic)
+    granted = await subscribe(client, config, topics, qos=qos)
+    if list(topics) != former:
+        session.state.put("topics", list(topics))
+    if granted < qos:
+        session.log.warning("%s grants no QoS 1: what comes while the hub is away is lost", config.where)
+
+
+async def _acknowledge(client: Client, kept: asyncio.Queue[tuple[aiomqtt.Message, asyncio.Task[None]]]) -> None:
+    while True:
+        message, keeping = await kept.get()
+        await keeping
+        client.acknowledge(message)
+
+
+def _publisher(client: Client, qos: int) -> Any:
+    async def publish(topic: str, payload: bytes) -> None:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await client.publish(topic, payload, qos=qos)
+        except TimeoutError as error:
+            raise hub.NotReady("the broker does not take it") from error
+
+    return publish
+
+
+async def answers(config: Broker, topics: tuple[str, ...], *, qos: int = 1) -> str:
+    """For `probe`: sign in and subscribe in a session that leaves nothing behind."""
+    async with connected(config, "") as client:
+        granted = await subscribe(client, config, topics, qos=qos)
+        return f"{config.where} lets this hub in (MQTT {client.protocol}) and hear {topics[0]}, QoS {granted}"

@@ -1,0 +1,71 @@
+"""Commands of the hub, on their way through a server's queue. No I/O but the answers.
+
+    command ─▶ queued ─▶ sent ─▶ done          confirmed: the device acknowledged it
+                           │                    unconfirmed: a gateway sent it
+                           └──▶ failed | expired
+
+A command that waits in the server's queue when the hub stops comes again, and is not put there twice: its place has a
+name made from its own, and those that were put there are remembered.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+import hub
+from integrations.lorawan_servers.parts import Moved
+
+MOST_REMEMBERED = 256
+_SPACE = uuid.UUID("6f0b4a5e-3a0d-5d0c-9d0e-0b6c1b7f2a11")
+_PUSHED = "pushed"
+
+
+def item_of(command: hub.Command) -> str:
+    """The name of its place in the queue: the same whenever it is asked for."""
+    return str(uuid.uuid5(_SPACE, command.id))
+
+
+class Downlinks:
+    """Those under way, by the name of their place."""
+
+    def __init__(self, session: hub.Session) -> None:
+        self._session = session
+        self._open: dict[str, tuple[hub.Command, bool]] = {}
+        kept = session.state.get(_PUSHED, [])
+        self._pushed: list[str] = [item for item in kept if isinstance(item, str)] if isinstance(kept, list) else []
+
+    def wait(self, command: hub.Command, *, confirmed: bool) -> bool:
+        """Follow it from now on. False when an earlier life of the hub has put it into the queue already."""
+        item = item_of(command)
+        self._open[item] = command, confirmed
+        return item not in self._pushed
+
+    def pushed(self, command: hub.Command) -> None:
+        """It is in the server's queue, or nobody knows whether it is."""
+        self._pushed = [*self._pushed, item_of(command)][-MOST_REMEMBERED:]
+        self._session.state.put(_PUSHED, self._pushed)
+
+    def end(self, command: hub.Command, state: str, why: str = "") -> None:
+        """It goes no further."""
+        item = item_of(command)
+        self._open.pop(item, None)
+        if item in self._pushed:
+            self._pushed = [other for other in self._pushed if other != item]
+            self._session.state.put(_PUSHED, self._pushed)
+        self._session.commands.answer(command, state, why)
+
+    def moved(self, device: str, moved: Moved) -> None:
+        """What the server says of a downlink. Another's is none of ours."""
+        for item in moved.items:
+            command, confirmed = self._open.get(item, (None, False))
+            if command is None or command.device != device:
+                continue
+            if moved.state == "acked":
+                self.end(command, "done", "the device acknowledged it")
+            elif moved.state == "sent" and not confirmed:
+                self.end(command, "done", f"sent {moved.why}".strip() + "; the device is not asked to acknowledge")
+            elif moved.state in ("failed", "expired"):
+                self.end(command, moved.state, moved.why)
+            else:
+                self._session.commands.answer(command, moved.state, moved.why)
+            return

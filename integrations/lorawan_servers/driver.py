@@ -1,0 +1,222 @@
+"""What is done with what a server says, and how commands become downlinks.
+
+The law of it: a message is acknowledged to the broker when what it said is on the disk, and in the order in which
+messages came (MQTT 5, 4.6). What is remembered of a device is put right before the last report of a frame is handed
+over, without a pause, so that one commit holds both.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol
+
+import hub
+from integrations.lorawan_servers import freshness
+from integrations.lorawan_servers.downlinks import Downlinks, item_of
+from integrations.lorawan_servers.freshness import Memory, Verdict
+from integrations.lorawan_servers.parts import Event, Heard, Joined, Moved, Noted, Status, Uplink
+from integrations.lorawan_servers.reading import Reader, signal_of
+from integrations.lorawan_servers.settings import eui_of
+
+FUTURE_S = 120.0
+"""A server's clock may run this far ahead of the hub's."""
+PLAUSIBLE = 1_767_225_600.0
+"""2026 in Unix seconds: a clock below it has not been set, and judges nobody."""
+
+Publish = Callable[[str, bytes], Awaitable[None]]
+Keep = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Server(Protocol):
+    """What differs from one server to another. Both raise DecodeError; `downlink` with the remedy for a person."""
+
+    def read(self, topic: str, payload: bytes) -> Event | None: ...
+    def downlink(
+        self, device: hub.Device, where: str, item: str, port: int, payload: bytes, expires: float
+    ) -> tuple[str, bytes]:
+        """Topic and message. `where`: what was remembered of it."""
+        ...
+
+    def confirmed(self, device: hub.Device) -> bool: ...
+
+
+async def nothing() -> None:
+    """There was nothing to keep."""
+
+
+class Driver:
+    """One connection's life. `sealed`: the broker is heard by TLS."""
+
+    def __init__(self, session: hub.Session, server: Server, *, sealed: bool, now: Callable[[], float] = time.time):
+        self._session = session
+        self._server = server
+        self._reader = Reader(session, sealed=sealed)
+        self._downlinks = Downlinks(session)
+        self._now = now
+        self._known: dict[str, Memory] = {}
+        self._full = False
+        for device in session.devices.all():
+            if eui_of(device.id) is None:
+                text = "%s is not heard: a device is named lorawan: and the 16 digits of its DevEUI, in lower case"
+                session.log.error(text, device.id)
+
+    async def hear(self, topic: str, payload: bytes, *, retained: bool = False) -> Keep:
+        """One message. What it returns is to be run and ended before the message is acknowledged: it begins with the
+        hand-over, and ends when that is on the disk. Raises NotReady when it cannot be read now."""
+        if retained:  # the broker's own copy of something that was published once
+            self._session.dropped("", hub.DecodeError("mqtt-retained"))
+            return nothing
+        try:
+            event = self._server.read(topic, payload)
+        except hub.DecodeError as error:
+            self._session.dropped("", error)
+            return nothing
+        if event is None:
+            return nothing
+        name = f"lorawan:{event.dev_eui}"
+        if self._session.devices.get(name) is None:
+            self._stranger(name, event)
+            return nothing
+        match event:
+            case Uplink():
+                return await self._uplink(name, event)
+            case Status():
+                return self._status(name, event.time, self._reader.battery(name, event))
+            case Joined():
+                self._session.log.info("%s has joined", name)
+                self._remember_where(name, event.where)
+            case Moved():
+                self._downlinks.moved(name, event)
+            case Noted():
+                self._session.dropped(name, hub.DecodeError(event.reason, event.text))
+        return nothing
+
+    async def _uplink(self, name: str, uplink: Uplink) -> Keep:
+        memory = self._memory(name)
+        believed = self._believed(uplink.time)
+        verdict = freshness.judge(memory.windows, uplink.session, uplink.fcnt, believed)
+        if verdict is not Verdict.FRESH:
+            self._session.dropped(name, hub.DecodeError(verdict.value))
+        if verdict.told:
+            return self._settled(name)
+        reports = await self._reader.reports(name, uplink)
+        battery = None
+        if uplink.battery is not None and uplink.battery[1] > memory.status:
+            level, when = uplink.battery
+            battery = self._reader.battery(name, Status(dev_eui=uplink.dev_eui, time=when, battery=level))
+        if battery is not None:
+            reports.insert(0, battery)
+        windows = freshness.take(memory.windows, uplink.session, uplink.fcnt, believed)
+        status = memory.status if battery is None else battery.time or memory.status
+        self._known[name] = Memory(windows, status, uplink.where)  # at once: its copy may be the next message
+        return self._keep(name, reports)
+
+    def _status(self, name: str, when: float | None, report: hub.Report | None) -> Keep:
+        memory = self._memory(name)
+        if when is not None and when <= memory.status:
+            self._session.dropped(name, hub.DecodeError("repeat"))
+            return self._settled(name)
+        if report is None:
+            return nothing
+        self._known[name] = Memory(memory.windows, when if when is not None else memory.status, memory.where)
+        return self._keep(name, [report])
+
+    def _keep(self, name: str, reports: list[hub.Report]) -> Keep:
+        memory = self._known[name]
+
+        async def keep() -> None:
+            try:
+                for report in reports[:-1]:
+                    await self._session.emit(report)
+                self._remember(name, memory)
+                await self._session.emit(reports[-1], durable=True)
+            except Exception as error:
+                raise hub.NotReady(f"what {name} said cannot be kept, the broker keeps it: {error}") from error
+
+        return keep
+
+    def _settled(self, name: str) -> Keep:
+        """It was told before, but perhaps it is not on the disk yet: an empty report waits until it is."""
+
+        async def wait() -> None:
+            await self._session.emit(hub.Report(device=name, values={}), durable=True)
+
+        return wait
+
+    def _stranger(self, name: str, event: Event) -> None:
+        if not isinstance(event, Uplink | Joined):
+            return
+        self._session.dropped("", hub.DecodeError("not-admitted"))
+        heard: tuple[Heard, ...] = event.heard if isinstance(event, Uplink) else ()
+        remedy = "name it in the configuration, with the pack that reads it; the server has its keys"
+        self._session.found(
+            hub.Candidate(
+                id=name, integration=self._session.name, model=event.model or "LoRaWAN", signal=signal_of(heard),
+                evidence={**event.about, "by": "an uplink" if heard else "a join", "remedy": remedy},
+            )
+        )  # fmt: skip
+
+    # what is remembered
+
+    def _memory(self, name: str) -> Memory:
+        known = self._known.get(name)
+        if known is None:
+            record = self._session.state.get(eui_of(name) or name)
+            try:
+                known = Memory() if record is None else freshness.decode(record)
+            except hub.DecodeError as error:
+                self._session.log.error("%s: %s; its next frames may be told twice", name, error)
+                known = Memory()
+            self._known[name] = known
+        return known
+
+    def _remember(self, name: str, memory: Memory) -> None:
+        try:
+            self._session.state.put(eui_of(name) or name, freshness.encode(memory))
+        except Exception as error:  # the state is full: a reading is not lost for that
+            self._session.dropped(name, hub.DecodeError("state-full"))
+            if not self._full:
+                self._full = True
+                self._session.log.error(
+                    "more devices than about 2,000: counters of some are not remembered over a restart (%s). "
+                    "Give some to another instance",
+                    error,
+                )
+
+    def _remember_where(self, name: str, where: str) -> None:
+        memory = self._memory(name)
+        if where and where != memory.where:
+            self._known[name] = Memory(memory.windows, memory.status, where)
+            self._remember(name, self._known[name])
+
+    def _believed(self, when: float | None) -> float | None:
+        now = self._now()
+        return None if when is not None and now >= PLAUSIBLE and when > now + FUTURE_S else when
+
+    # downlinks
+
+    async def command(self, publish: Publish) -> None:
+        """Put commands into the server's queue, as they come."""
+        async for command in self._session.commands:
+            try:
+                await self._push(command, publish)
+            except (hub.DecodeError, hub.NotReady) as error:
+                text = error.detail or error.reason if isinstance(error, hub.DecodeError) else str(error)
+                self._downlinks.end(command, "failed", text)
+
+    async def _push(self, command: hub.Command, publish: Publish) -> None:
+        device = self._session.devices.get(command.device)
+        if device is None or command.values is None:
+            raise hub.DecodeError(
+                "no-downlink", "a LoRaWAN device is told what a downlink of its pack says: `ilot pack` lists them"
+            )
+        if not self._downlinks.wait(command, confirmed=self._server.confirmed(device)):
+            self._session.commands.answer(command, "queued", "it is in the server's queue since before a restart")
+            return
+        port, payload = await self._session.encode(device.id, command.metric, command.values)
+        where = self._memory(device.id).where
+        topic, message = self._server.downlink(device, where, item_of(command), port, payload, command.expires)
+        self._downlinks.pushed(command)
+        await publish(topic, message)
+        self._session.commands.answer(command, "queued", "it is in the server's queue")

@@ -1,0 +1,159 @@
+"""What an uplink says → reports of the hub: its payload, by its pack's codec, and how well it was heard.
+
+A payload that cannot be read costs its readings, never the report. The server's own decoded object is read only for a
+device without a pack whose settings say where the values stand.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import hub
+from integrations.lorawan_servers.parts import Heard, Status, Uplink
+from integrations.lorawan_servers.settings import DeviceSettings, ValueSettings
+
+SCHEME = "lorawan-server"
+NEAR_S = 60.0
+"""A gateway's date is taken where the server's is that near; some gateways have no clock."""
+
+Value = float | int | bool | str
+
+_FLOORS = {12: -20.0, 11: -17.5, 10: -15.0, 9: -12.5, 8: -10.0, 7: -7.5, 6: -5.0}
+"""SNR in dB that a spreading factor needs at 125 kHz (Semtech SX1276 datasheet, table 13)."""
+
+
+class Reader:
+    """Reads by way of the session. `sealed`: the hub hears the server by TLS, so that nobody between them was heard."""
+
+    def __init__(self, session: hub.Session, *, sealed: bool) -> None:
+        self._session = session
+        self._sealed = sealed
+
+    async def reports(self, name: str, uplink: Uplink) -> list[hub.Report]:
+        """Former values first, dated, then the present ones. Raises NotReady when the payload cannot be read now."""
+        values: dict[str, Value] = {}
+        margin = margin_of(uplink)
+        if margin is not None:
+            values["link_margin"] = margin
+        at = reception(uplink)
+        former: list[hub.Sample] = []
+        for sample in await self._samples(name, uplink, at):
+            if sample.time is None:
+                values |= sample.values
+            else:
+                former.append(sample)
+        signal = signal_of(uplink.heard)
+        past, proof = self.proof(None), self.proof(uplink.fcnt)
+        told = [
+            hub.Report(device=name, values=sample.values, time=sample.time, proof=past, signal=signal)
+            for sample in former
+        ]
+        return [*told, hub.Report(device=name, values=values, time=at, proof=proof, signal=signal)]
+
+    def proof(self, counter: int | None) -> hub.Proof:
+        """The server checked the MIC, and the hub has only its word: nothing is authenticated here."""
+        return hub.Proof(SCHEME, counter, authenticated=False, sealed=self._sealed)
+
+    def battery(self, name: str, status: Status) -> hub.Report | None:
+        if status.battery is None:
+            return None
+        return hub.Report(
+            device=name, values={"battery": status.battery}, time=status.time, proof=self.proof(None)
+        )  # fmt: skip
+
+    async def _samples(self, name: str, uplink: Uplink, at: float | None) -> tuple[hub.Sample, ...]:
+        known = self._session.devices.get(name)
+        if known is None or uplink.port == 0 or not (uplink.payload or uplink.decoded):
+            return ()
+        if not known.pack:
+            wanted = DeviceSettings.model_validate({"decoded": known.settings.get("decoded", {})}).decoded
+            if wanted:
+                return (hub.Sample(values=self._decoded(name, uplink.decoded or {}, wanted)),)
+        if uplink.sealed:
+            text = "the server has no AppSKey, so that its payload is still encrypted: give the server the key"
+            self._session.dropped(name, hub.DecodeError("payload-encrypted", text))
+            return ()
+        if not known.pack:
+            self._session.dropped(name, hub.DecodeError("no-codec", "nothing says what its payload means"))
+            return ()
+        if not uplink.payload:
+            return ()
+        try:
+            return await self._session.decode(name, uplink.port, uplink.payload, at)
+        except hub.DecodeError:
+            return ()  # counted already
+
+    def _decoded(self, name: str, found: dict[str, Any], wanted: Mapping[str, ValueSettings]) -> dict[str, Value]:
+        values: dict[str, Value] = {}
+        for metric, where in wanted.items():
+            raw = follow(found, where.path)
+            if raw is None:
+                continue
+            value = converted(raw, where, hub.METRICS[metric].kind)
+            if value is None:
+                self._session.dropped(name, hub.DecodeError("server-value", f"{metric} is no {metric} in its object"))
+            else:
+                values[metric] = value
+        return values
+
+
+def follow(data: Any, path: str) -> Any:
+    """What stands there; None when nothing does."""
+    for key in path.split("."):
+        if isinstance(data, dict):
+            data = data.get(key)
+        elif isinstance(data, list) and key.isdecimal() and len(key) < 6 and int(key) < len(data):
+            data = data[int(key)]
+        else:
+            return None
+    return data
+
+
+_TRUE, _FALSE = {"true", "on", "open", "yes", "1"}, {"false", "off", "closed", "no", "0"}
+
+
+def converted(raw: Any, where: ValueSettings, kind: str) -> Value | None:
+    """None for what is not of the metric's kind."""
+    if not isinstance(raw, bool | int | float | str):
+        return None
+    text = str(raw)
+    if kind == "text":
+        return text if len(text) <= 64 and text.isprintable() else None
+    if kind == "flag":
+        word = str(int(raw)) if isinstance(raw, float) and raw in (0.0, 1.0) else text.strip().lower()
+        return True if word in _TRUE else False if word in _FALSE else None
+    try:
+        value = float(raw) * where.scale + where.offset
+    except (ValueError, OverflowError):
+        return None
+    return value if math.isfinite(value) else None
+
+
+def reception(uplink: Uplink) -> float | None:
+    """When it was received: as the best of the gateways that have a clock says, else the server."""
+    for heard in uplink.heard:
+        if heard.time is not None and uplink.time is not None and abs(heard.time - uplink.time) <= NEAR_S:
+            return heard.time
+    return uplink.time
+
+
+def margin_of(uplink: Uplink) -> float | None:
+    """dB above what this data rate needs, of the best gateway, counted as the hub's own network does: 3 dB more for
+    each doubling of the bandwidth. None for FSK, or where the server does not say."""
+    if uplink.rate is None or not uplink.heard or uplink.heard[0].snr is None:
+        return None
+    spreading, bandwidth = uplink.rate
+    floor = _FLOORS.get(spreading)
+    if floor is None or not 7_000 <= bandwidth <= 2_000_000:
+        return None
+    return round(uplink.heard[0].snr - floor - 3 * math.log2(bandwidth / 125_000), 1)
+
+
+def signal_of(heard: tuple[Heard, ...]) -> hub.Signal | None:
+    """Best first."""
+    if not heard:
+        return None
+    several = tuple((one.gateway, one.rssi) for one in heard) if len(heard) > 1 else ()
+    return hub.Signal(rssi=heard[0].rssi, snr=heard[0].snr, source=heard[0].gateway, heard=several)
