@@ -9,6 +9,9 @@ from collections.abc import Iterable, Iterator
 
 from hub.model import Device, LastValue, Metric, Report, Signal, TrustClass, Value, series_id
 
+MOST_SLOTS = 512
+"""Of one device: twice what its plan holds."""
+
 
 class Slot:
     """Where the last report of one device with one set of metrics is left."""
@@ -32,7 +35,10 @@ class Live:
     def slot(self, device: Device, metrics: tuple[Metric, ...]) -> Slot:
         """A slot for one shape of a device; called when its plan is compiled."""
         slot = Slot(device, metrics)
-        self._slots.setdefault(device.id, []).append(slot)
+        slots = self._slots.setdefault(device.id, [])
+        slots.append(slot)
+        if len(slots) > MOST_SLOTS:  # of a device that never says the same twice: its plan has forgotten this one
+            del slots[0]
         return slot
 
     def forget(self, device: str) -> None:

@@ -7,7 +7,7 @@ itself never awaits, so a report is accepted whole or not at all, even when its 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -18,8 +18,8 @@ from hub.buffer.rows import Row
 from hub.clock import Clock
 from hub.counts import Counts
 from hub.errors import PluginError
-from hub.model import Candidate, Device, Quality, Report
-from hub.plan import Plan, Planner
+from hub.model import Candidate, Device, Quality, Report, Value
+from hub.plan import Plan, Planner, ShapePlan
 
 _log = logging.getLogger("hub.admission")
 
@@ -47,8 +47,8 @@ class Pipeline:
         self.spared = 0
 
     async def emit(self, integration: str, report: Report, *, durable: bool = False) -> None:
-        """Accept one report of an integration instance. With `durable`, return after the fdatasync of all that came before
-        and of this report, whether it was kept or not: one that was told before may still be on its way to the disk."""
+        """Accept one report of an integration instance. With `durable`, return after the fdatasync of all that came
+        before and of this report, kept or not: one that was told before may still be on its way to the disk."""
         if self._buffer.full:
             await self._buffer.room()
         self.accept(integration, report)
@@ -120,29 +120,31 @@ class Pipeline:
 
         # report strategy: what need not be told again is seen here and goes no further
         moment = time if sure else self._clock.monotonic()
+        rows: Iterable[tuple[ShapePlan, tuple[Value, ...]]] = ((shape, values),)
         if shape.rules is not None:
             due = plan.due(shape, values, quality, moment)
             self.spared += len(values) - len(due)
             if not due:
                 return True
-            shape, values = plan.shape(tuple(due)), tuple(due.values())
+            rows = plan.rows(due)
 
         # append: in RAM now, durable with the next commit
-        self._buffer.append(
-            Row(
-                plan.subject,
-                shape.shape,
-                int(moment * 1000),
-                sure,
-                values,
-                quality,
-                trust,
-                report.signal.rssi if report.signal else None,
-                report.position,
+        for part, those in rows:
+            self._buffer.append(
+                Row(
+                    plan.subject,
+                    part.shape,
+                    int(moment * 1000),
+                    sure,
+                    those,
+                    quality,
+                    trust,
+                    report.signal.rssi if report.signal else None,
+                    report.position,
+                )
             )
-        )
+            self.readings += len(those)
         self.reports += 1
-        self.readings += len(values)
         return True
 
     def recompile(self, device: str | None = None) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub.catalogue import METRICS
+from hub.live import MOST_SLOTS
 from hub.model import Device, Metric, Quality, Report, Strategy
+from hub.plan import MOST_COMBINATIONS
 from hub.strategy import Sent, rule
 
 from .path_kit import METER, Path
@@ -105,3 +110,35 @@ async def test_a_report_that_is_spared_whole_is_taken_all_the_same():
         await path.pipeline.emit("modbus", report, durable=True)
     assert len(path.buffer.rows) == 1
     assert path.buffer.flushed == 3
+
+
+async def test_a_device_of_many_metrics_does_not_make_a_shape_of_every_combination():
+    path = Path()
+    metrics = [key for key, metric in METRICS.items() if metric.kind == "number" and metric.privacy == "technical"][:16]
+    path.devices.put(Device(id=METER.id, integration="modbus", place="compteur", report={"": Strategy("change")}))
+    rng, last = random.Random(7), dict.fromkeys(metrics, 1.0)
+    sent = []
+    for _ in range(500):
+        for key in rng.sample(metrics, rng.randrange(1, 8)):
+            last[key] = 3.0 - last[key]
+        sent.append(dict(last))
+        await path.pipeline.emit("modbus", Report(device=METER.id, values=dict(last)))
+        await path.clock.advance(1)
+    assert len({row.shape for row in path.buffer.rows}) <= MOST_COMBINATIONS + len(metrics) + 1
+    stored: dict[str, list[float]] = {}
+    for row in path.buffer.rows:
+        for column, value in zip(row.shape.columns, row.values, strict=True):
+            stored.setdefault(column.metric, []).append(value)
+    for key in metrics:
+        changes = [s[key] for n, s in enumerate(sent) if n == 0 or s[key] != sent[n - 1][key]]
+        assert stored[key] == changes
+
+
+async def test_a_device_that_never_says_the_same_twice_does_not_fill_the_memory():
+    path = Path()
+    metrics = [key for key, metric in METRICS.items() if metric.kind == "number" and metric.privacy == "technical"][:12]
+    rng = random.Random(7)
+    for _ in range(3000):
+        keys = rng.sample(metrics, rng.randrange(1, 12))
+        await path.pipeline.emit("modbus", Report(device=METER.id, values=dict.fromkeys(keys, 1.0)))
+    assert len(path.live._slots[METER.id]) <= MOST_SLOTS

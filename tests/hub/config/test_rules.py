@@ -75,7 +75,7 @@ def refused(tmp_path: Path, rules: str) -> list[tuple[int, str]]:
         ("{metric: co2, above: 3, set: {device: 'ble:x', metric: dimmer, value: 1}}", "there is no device 'ble:x'"),
         ("{metric: co2, above: 3, set: {device: 'ble:p', metric: light, value: true}}", "is read-only"),
         ("{metric: co2, above: 3, set: {device: 'ble:p', metric: dimmer, value: 101}}", "must be from 0 to 100"),
-        ("{metric: temperature, above: 3, set: {device: 'ble:p', metric: temperature, value: 1}}", "reads what it writes"),
+        ("{metric: temperature, above: 3, set: {device: 'ble:p', metric: temperature, value: 1}}", "reads what it"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_evaluated_is_refused_with_its_line(tmp_path: Path, rule: str, said: str) -> None:
@@ -138,3 +138,12 @@ def test_a_bin_seen_from_its_lid_is_full_when_the_distance_is_short(tmp_path: Pa
 
 def test_a_rule_that_is_not_enabled_is_checked_and_not_watched(tmp_path: Path) -> None:
     assert compile_rules(read(tmp_path, "a: {template: freezing, enabled: false}").config) == []
+
+
+def test_a_rule_about_what_the_last_good_configuration_lost_is_left_out_alone() -> None:
+    from hub.config.lastgood import _pruned
+    from hub.config.positions import Finding
+
+    data = {"rules": {"a": {}, "b": {}}, "notifiers": {"webhook": {}}, "devices": {}}
+    found = [Finding(("rules", "a", "places", 0), "gone"), Finding(("notifiers", "webhook", "token"), "no secret")]
+    assert _pruned(data, found) == {"rules": {"b": {}}, "notifiers": {}, "devices": {}}

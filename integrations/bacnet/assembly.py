@@ -1,0 +1,49 @@
+"""Segments of one answer → the whole. Pure.
+
+ANSI/ASHRAE 135-2020, Clause 5.4.4: the requesting side of a segmented complex acknowledgement.
+"""
+
+from __future__ import annotations
+
+import hub
+from integrations.bacnet import encode
+from integrations.bacnet.decode import Answer
+from integrations.bacnet.names import Refused
+
+WINDOW = 8
+"""Segments that may come before the hub acknowledges them."""
+
+
+class Assembly:
+    """Feed it each segment as it comes; `whole` is the answer once `done`."""
+
+    def __init__(self, invoke: int) -> None:
+        self.done = False
+        self._invoke = invoke
+        self._parts: list[bytes] = []
+        self._acked = -1
+        self._window = 1
+
+    @property
+    def whole(self) -> bytes:
+        return b"".join(self._parts)
+
+    def feed(self, answer: Answer) -> bytes | None:
+        """What is to be sent back, None for nothing yet. Raises Refused when the answer grows beyond what the hub said
+        it takes, DecodeError when it makes no sense."""
+        if answer.sequence is None:
+            raise hub.DecodeError("bad-segment", "an unsegmented answer amid segments")
+        expected = len(self._parts)
+        if answer.sequence != expected % 256:
+            last = (expected - 1) % 256
+            return encode.segment_ack(self._invoke, last, self._window, negative=True) if expected else None
+        if expected >= encode.MOST_SEGMENTS:
+            raise Refused("abort", 1, f"the answer has more than {encode.MOST_SEGMENTS} segments")
+        self._parts.append(answer.data)
+        if not expected:
+            self._window = max(1, min(answer.window, WINDOW))
+        self.done = not answer.more
+        if self.done or not expected or expected - self._acked >= self._window:
+            self._acked = expected
+            return encode.segment_ack(self._invoke, answer.sequence, self._window)
+        return None

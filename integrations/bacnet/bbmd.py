@@ -1,0 +1,51 @@
+"""The hub as a foreign device of a BBMD: registered, so that broadcasts pass to it and from it.
+
+ANSI/ASHRAE 135-2020, Annex J.5.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+import hub
+from integrations.bacnet import encode
+
+REGISTRATION_S = 3.0
+"""How long a BBMD may take to answer."""
+ATTEMPTS = 3
+
+
+class Registration:
+    """With the BBMD at `bbmd`; `send` sends a datagram."""
+
+    def __init__(
+        self, bbmd: tuple[str, int], lifetime: timedelta, send: Callable[[bytes, tuple[str, int]], None]
+    ) -> None:  # fmt: skip
+        self.bbmd = bbmd
+        self._lifetime_s = int(lifetime.total_seconds())
+        self._send = send
+        self._result: asyncio.Future[int] | None = None
+
+    async def register(self) -> None:
+        """Register, or renew. Raises NotReady when the BBMD does not answer, AuthFailed when it refuses."""
+        self._result = asyncio.get_running_loop().create_future()
+        where = f"the BBMD at {self.bbmd[0]}:{self.bbmd[1]}"
+        try:
+            for _ in range(ATTEMPTS):
+                self._send(encode.register(self._lifetime_s), self.bbmd)
+                done, _ = await asyncio.wait({self._result}, timeout=REGISTRATION_S)
+                if done:
+                    break
+            else:
+                raise hub.NotReady(f"{where} does not answer: check its address, and that it runs")
+            if code := self._result.result():
+                raise hub.AuthFailed(f"{where} refuses foreign devices (result {code:#06x}): allow it there")
+        finally:
+            self._result = None
+
+    def answered(self, code: int) -> None:
+        """A result came from the BBMD."""
+        if self._result is not None and not self._result.done():
+            self._result.set_result(code)

@@ -1,0 +1,73 @@
+"""Which device is where: what the configuration says, else what answers a Who-Is."""
+
+from __future__ import annotations
+
+import asyncio
+
+import hub
+from integrations.bacnet.decode import IAm, Station
+from integrations.bacnet.link import Link
+from integrations.bacnet.names import LAST_INSTANCE
+from integrations.bacnet.settings import Config, instance_of
+
+MOST = 4096
+"""Devices remembered. Who floods the network with I-Am does not fill the hub's memory."""
+ANSWER_S = 3.0
+
+
+class Directory:
+    """Hears every I-Am of one network. One that is no device of this hub becomes a candidate."""
+
+    def __init__(self, config: Config, session: hub.Session) -> None:
+        self.where: dict[int, Station] = {}
+        self._config = config
+        self._session = session
+        self._came = asyncio.Event()
+
+    def heard(self, i_am: IAm, station: Station, _data: bytes = b"") -> None:
+        """For `Link`."""
+        former = self.where.get(i_am.instance)
+        if former is None and len(self.where) >= MOST:
+            self._session.dropped(self._session.name, hub.DecodeError("too-many-devices", "more than are remembered"))
+            return
+        if former not in (None, station):
+            self._session.dropped(
+                f"bacnet:{i_am.instance}", hub.DecodeError("twice", f"{former} and {station} say they are this device")
+            )
+        self.where[i_am.instance] = station
+        self._came.set()
+        name = f"bacnet:{i_am.instance}"
+        if self._session.devices.get(name) is None:
+            evidence = {"address": f"{station.host}:{station.port}", "vendor": str(i_am.vendor)}
+            if station.network:
+                evidence |= {"network": str(station.network), "mac": station.mac.hex()}
+            self._session.found(hub.Candidate(id=name, integration=self._session.name, evidence=evidence))
+
+    async def find(self, link: Link, instance: int) -> Station:
+        """Ask where one device is. Raises NotReady when it does not say, or when nothing may be broadcast."""
+        if instance in self.where:
+            return self.where[instance]
+        await link.ask_who_is(instance, instance)
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                while instance not in self.where:
+                    self._came.clear()
+                    await self._came.wait()
+        except TimeoutError:
+            raise hub.NotReady(f"device {instance} does not answer Who-Is") from None
+        return self.where[instance]
+
+    def forget(self, instance: int) -> None:
+        """It is not where it was."""
+        self.where.pop(instance, None)
+
+    async def look(self, link: Link) -> None:
+        """Ask who is there, as often as the configuration says, until cancelled."""
+        discover = self._config.discover
+        if discover is None or not discover.every:
+            return
+        async for _ in self._session.every(discover.every):
+            await link.ask_who_is(discover.low, min(discover.high, LAST_INSTANCE))
+
+
+__all__ = ["Directory", "instance_of"]

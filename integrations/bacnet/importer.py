@@ -1,0 +1,164 @@
+"""Ask BACnet devices which objects they have, and propose a configuration that reads them.
+
+Nothing is broadcast unless --broadcast says so, or the `discover` section of the file. At the pace of the file's
+`max_rate`, 10 requests a second by default: a controller with 200 objects takes a few seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+from collections import defaultdict
+from typing import Any
+
+import hub
+from integrations.bacnet import names, proposing
+from integrations.bacnet.asking import Asker
+from integrations.bacnet.decode import IAm, Station
+from integrations.bacnet.link import Link
+from integrations.bacnet.names import LAST_INSTANCE, ObjectId
+from integrations.bacnet.proposing import Seen
+from integrations.bacnet.settings import PORT, Config, split_port
+from integrations.bacnet.tags import Value
+from integrations.bacnet.values import facts_of, label
+
+ANSWERS_S = 4.0
+"""How long I-Am is waited for."""
+
+
+def arguments(parser: Any) -> None:
+    """Add what `ilot import bacnet` takes."""
+    parser.add_argument("--broadcast", metavar="ADDRESS", help="ask everybody there, like 192.168.10.255")
+    parser.add_argument("--address", action="append", default=[], metavar="ADDRESS", help="ask this address alone")
+    parser.add_argument("--device", action="append", type=int, default=[], metavar="INSTANCE", help="only this one")
+    parser.add_argument("--own", metavar="ADDRESS", help="the hub's own address on that network")
+
+
+async def propose(asked: argparse.Namespace) -> dict[str, Any]:
+    """What the devices say, as `ilot import` wants it. Raises NotReady when nobody answers."""
+    config, notes = _config(asked), []
+    where: dict[int, tuple[IAm, Station]] = {}
+
+    def heard(i_am: IAm, station: Station, _data: bytes) -> None:
+        if not asked.device or i_am.instance in asked.device:
+            where.setdefault(i_am.instance, (i_am, station))
+
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            link = await stack.enter_async_context(Link(config, heard=heard))
+        except hub.NotReady:  # a hub runs here and has the port
+            link = await stack.enter_async_context(Link(config.model_copy(update={"port": 0}), heard=heard))
+            notes.append(f"port {config.port} is taken, by the hub perhaps: who answers by broadcast was not heard")
+        await link.register()
+        for address in asked.address:
+            await link.ask_one(Station(*split_port(address)))
+        if config.discover is not None and not asked.address:
+            low, high = (min(asked.device), max(asked.device)) if asked.device else (0, LAST_INSTANCE)
+            await link.ask_who_is(low, high)
+        await _answers(where, len(asked.address) or len(asked.device))
+        if not where:
+            raise hub.NotReady("no device answers: check the address, and that the device is on")
+        found = await _describe(link, where, asked, notes)
+    return {**found, "integrations": _instance(asked), "notes": notes}
+
+
+def _config(asked: argparse.Namespace) -> Config:
+    config = asked.config or Config()
+    changed: dict[str, Any] = {} if asked.own is None else {"address": asked.own}
+    if asked.broadcast:
+        changed["discover"] = {"broadcast": asked.broadcast}
+    if not asked.broadcast and not asked.address and config.discover is None:
+        raise hub.NotReady("say whom to ask: --address, or --broadcast; the file has no `discover` section either")
+    return Config.model_validate({**config.model_dump(), **changed})
+
+
+async def _answers(where: dict[int, Any], wanted: int) -> None:
+    """Wait for as many as were asked for, or long enough."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + ANSWERS_S
+    while loop.time() < until and not (wanted and len(where) >= wanted):  # noqa: ASYNC110 - one glance is enough
+        await asyncio.sleep(0.05)
+
+
+async def _describe(
+    link: Link, where: dict[int, tuple[IAm, Station]], asked: argparse.Namespace, notes: list[str]
+) -> dict[str, Any]:
+    devices: dict[str, Any] = {}
+    for instance, (i_am, station) in sorted(where.items()):
+        name = f"bacnet:{instance}"
+        known = dict(asked.devices.get(name, {}).get("objects") or {})
+        try:
+            asker = Asker(link, station, instance)
+            await asker.identify(3)
+            asker.max_apdu, asker.segments = i_am.max_apdu, i_am.segmentation in (0, 1)
+            title, seen = await _objects(asker)
+        except (hub.NotReady, hub.DecodeError) as error:
+            notes.append(f"{name} was left out: {error}")
+            continue
+        proposed = proposing.objects(seen, known)
+        left = [one for one in seen if one.object.type not in names.READABLE]
+        if left:
+            notes.append(f"{name}: {len(left)} objects are no readings (device, schedules, logs…)")
+        gone = sorted(set(known) - {str(one.object) for one in seen})
+        if gone:
+            notes.append(f"{name} no longer has {', '.join(gone)}: take them out of the file")
+        devices[name] = {
+            "#": f"{asker.vendor} {asker.model} {asker.firmware}".strip(),
+            "integration": asked.instance,
+            **({"name": title} if title else {}),
+            "settings": {**_address(station), "objects": proposed},
+        }
+    return {"devices": devices}
+
+
+def _address(station: Station) -> dict[str, Any]:
+    host = station.host if station.port == PORT else f"{station.host}:{station.port}"
+    return {"address": host, **({"network": station.network, "mac": station.mac.hex()} if station.network else {})}
+
+
+def _instance(asked: argparse.Namespace) -> dict[str, Any]:
+    """The integration, where the file has none."""
+    if asked.config is not None:
+        return {}
+    options: dict[str, Any] = {} if asked.instance == "bacnet" else {"type": "bacnet"}
+    return {asked.instance: options | ({"address": asked.own} if asked.own else {})}
+
+
+async def _objects(asker: Asker) -> tuple[str, list[Seen]]:
+    """The device's name, and what it says of each of its objects."""
+    listed = [one for one in await asker.array(asker.device, names.OBJECT_LIST) if isinstance(one, ObjectId)]
+    readable = [who for who in dict.fromkeys(listed) if who.type in names.READABLE]
+    found = await asker.read(
+        [(asker.device, (names.OBJECT_NAME,)), *((who, _wanted(who)) for who in readable)], attempts=3
+    )
+    said: dict[ObjectId, list[tuple[int, list[Value]]]] = defaultdict(list)
+    for one in found:
+        if one.error is None:
+            said[one.object].append((one.property, one.values))
+    title = label(_first(said[asker.device], names.OBJECT_NAME))
+    return title, [_seen(who, said[who]) for who in dict.fromkeys(listed)]
+
+
+def _wanted(who: ObjectId) -> tuple[int, ...]:
+    base = (names.OBJECT_NAME, names.DESCRIPTION, names.PRESENT_VALUE)
+    if who.type in names.BINARY:
+        return (*base, names.INACTIVE_TEXT, names.ACTIVE_TEXT)
+    if who.type in names.MULTISTATE:
+        return (*base, names.STATE_TEXT)
+    if who.type in names.TEXTS:
+        return base
+    return (*base, names.UNITS, names.SCALE) if who.type == 23 else (*base, names.UNITS)
+
+
+def _seen(who: ObjectId, said: list[tuple[int, list[Value]]]) -> Seen:
+    facts = facts_of(said)
+    name, about = (label(_first(said, which)) for which in (names.OBJECT_NAME, names.DESCRIPTION))
+    value = _first(said, names.PRESENT_VALUE)
+    if facts.scale != 1 and isinstance(value, int):
+        value = value * facts.scale
+    return Seen(who, name, about, facts.units, facts.texts, value)
+
+
+def _first(said: list[tuple[int, list[Value]]], which: int) -> Value:
+    return next((values[0] for one, values in said if one == which and values), None)

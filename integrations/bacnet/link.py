@@ -1,0 +1,306 @@
+"""The hub's UDP socket on one BACnet/IP network: requests out at a polite pace, answers and notifications in.
+
+ANSI/ASHRAE 135-2020, Clause 5.4 (transactions) and Annex J. The hub is a client: it answers nobody's questions, accepts
+answers only to what it asked, notifications only of devices that it subscribed to, and I-Am only while it asks who is
+there. Each device is asked one thing at a time, so that a silent one holds up only itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+import hub
+from integrations.bacnet import decode, encode, names
+from integrations.bacnet.assembly import Assembly
+from integrations.bacnet.bbmd import Registration
+from integrations.bacnet.decode import Answer, IAm, Notification, Refusal, Request, Result, Station
+from integrations.bacnet.names import Refused
+from integrations.bacnet.settings import Config, split_port
+
+LISTENING_S = 10.0
+"""How long I-Am is accepted after a Who-Is."""
+
+Dropped = Callable[[Station | None, Exception], None]
+"""Something came that is no good: of a station that is asked things, or of nobody known."""
+Notify = Callable[[Notification], bool]
+"""A change of value; False when there is no room for it now: a confirming device will send it again."""
+
+
+Heard = Callable[[IAm, Station, bytes], None]
+"""Somebody presents itself: what it says, where it is, and the datagram."""
+
+
+class Silent(hub.NotReady):
+    """The device did not answer in time."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A request under way."""
+
+    answer: asyncio.Future[bytes]
+    service: int
+    timer: asyncio.Timeout | None = None
+    assembly: Assembly | None = None
+
+
+@dataclass(slots=True)
+class _Peer:
+    """A station that the hub talks to."""
+
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    next_invoke: int = 0
+    notify: Notify | None = None
+
+
+class Link:
+    """`async with Link(config) as link` has the socket. Raises NotReady when it cannot be had."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        dropped: Dropped = lambda _station, _error: None,
+        heard: Heard = lambda _i_am, _station, _data: None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.requests = 0
+        self._config = config
+        self._dropped, self._heard, self._sleep = dropped, heard, sleep
+        self._timeout = config.timeout.total_seconds()
+        self._free_at = 0.0
+        self._listening_until = 0.0
+        self._peers: dict[Station, _Peer] = {}
+        self._pending: dict[tuple[Station, int], _Pending] = {}
+        self._transports: list[asyncio.DatagramTransport] = []
+        bbmd = None if config.bbmd is None else split_port(config.bbmd)
+        self._foreign = None if bbmd is None else Registration(bbmd, config.bbmd_lifetime, self._send)
+
+    async def __aenter__(self) -> Self:
+        discover = self._config.discover
+        try:
+            await self._open(self._config.address)
+            if discover is not None and discover.broadcast and self._config.address != "0.0.0.0":  # noqa: S104
+                # Linux gives broadcasts to a socket of that address alone
+                await self._open(split_port(discover.broadcast)[0])
+        except OSError as error:
+            await self.__aexit__(None, None, None)
+            where = f"{self._config.address}:{self._config.port}"
+            raise hub.NotReady(
+                f"{where} cannot be used for BACnet ({error.strerror or error}): is it this machine's address, and is "
+                "no other BACnet program running here?"
+            ) from error
+        self._loop = asyncio.get_running_loop()
+        return self
+
+    async def _open(self, address: str) -> None:
+        port = self._config.port or (self.address[1] if self._transports else 0)
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            sock.setblocking(False)
+            if self._config.discover is not None:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            sock.bind((address, port))
+            opened, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: _Ears(self), sock=sock)
+        except BaseException:
+            sock.close()
+            raise
+        self._transports.append(opened)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for transport in self._transports:
+            transport.close()
+        for pending in self._pending.values():
+            pending.answer.cancel()
+        self._transports = []
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where the hub is: host and port."""
+        host, port = self._transports[0].get_extra_info("sockname")
+        return str(host), int(port)
+
+    def join(self, station: Station, notify: Notify | None = None) -> None:
+        """This station is talked to from now on; `notify` hears its changes of value."""
+        self._peers.setdefault(station, _Peer()).notify = notify
+
+    def leave(self, station: Station) -> None:
+        self._peers.pop(station, None)
+
+    async def request(self, station: Station, service: int, body: bytes, *, attempts: int = 1) -> bytes:
+        """Ask and wait: the octets of the answer, none for a simple acknowledgement.
+
+        Raises Silent (no answer after `attempts`), Refused (an error, a reject or an abort) or DecodeError.
+        """
+        peer = self._peers.setdefault(station, _Peer())
+        async with peer.turn:
+            invoke = peer.next_invoke
+            peer.next_invoke = (invoke + 1) % 256
+            pending = _Pending(self._loop.create_future(), service)
+            self._pending[station, invoke] = pending
+            message = encode.unicast(encode.npdu(encode.confirmed(service, invoke, body), station, reply=True))
+            try:
+                for _ in range(attempts):
+                    await self._pace()
+                    if not pending.answer.done():  # late, while the second attempt waited for its slot
+                        pending.assembly = None
+                        self._send(message, (station.host, station.port))
+                        self.requests += 1
+                    if await self._answer_in_time(pending):
+                        return pending.answer.result()
+                raise Silent(f"{station} does not answer")
+            finally:
+                del self._pending[station, invoke]
+                if not pending.answer.cancel() and not pending.answer.cancelled():
+                    pending.answer.exception()  # seen, also when nobody waits for it any more
+
+    async def _answer_in_time(self, pending: _Pending) -> bool:
+        try:
+            async with asyncio.timeout(self._timeout) as pending.timer:
+                await asyncio.wait({pending.answer})
+        except TimeoutError:
+            return pending.answer.done()
+        finally:
+            pending.timer = None
+        return True
+
+    async def ask_who_is(self, low: int, high: int) -> None:
+        """One Who-Is by broadcast, as the configuration allows; I-Am goes to `heard` for a while."""
+        discover = self._config.discover
+        if discover is None:
+            raise hub.NotReady("nothing is broadcast unless `discover` is configured")
+        await self._pace()
+        whole = (low, high) == (0, names.LAST_INSTANCE)
+        apdu = encode.unconfirmed(names.WHO_IS, b"" if whole else encode.who_is(low, high))
+        self._listening_until = self._loop.time() + LISTENING_S
+        if discover.broadcast is not None:
+            host, port = split_port(discover.broadcast)
+            self._send(encode.broadcast(encode.npdu(apdu, None, reply=False)), (host, port))
+        elif self._foreign is not None:
+            self._send(encode.distribute(encode.npdu(apdu, None, reply=False)), self._foreign.bbmd)
+
+    async def ask_one(self, station: Station) -> None:
+        """Who-Is to one address alone; I-Am goes to `heard` for a while."""
+        await self._pace()
+        self._listening_until = self._loop.time() + LISTENING_S
+        apdu = encode.unconfirmed(names.WHO_IS, b"")
+        self._send(encode.unicast(encode.npdu(apdu, station, reply=False)), (station.host, station.port))
+
+    async def register(self) -> None:
+        """Register with the BBMD once, where there is one. Raises NotReady, AuthFailed."""
+        if self._foreign is not None:
+            await self._foreign.register()
+
+    async def stay_registered(self) -> None:
+        """Renew the registration until cancelled. Raises as `register`."""
+        while self._foreign is not None:
+            await self._sleep(self._config.bbmd_lifetime.total_seconds() / 2)
+            await self._foreign.register()
+
+    async def _pace(self) -> None:
+        """Wait for the next slot; slots are given in the order of asking."""
+        now = self._loop.time()
+        slot = max(now, self._free_at)
+        self._free_at = slot + 1 / self._config.max_rate
+        if slot > now:
+            await self._sleep(slot - now)
+
+    def _send(self, message: bytes, to: tuple[str, int]) -> None:
+        self._transports[0].sendto(message, to)
+
+    def received(self, data: bytes, source: tuple[str, int]) -> None:
+        """One datagram. Never raises for what it holds."""
+        try:
+            message = decode.datagram(data, *source)
+            if isinstance(message, (Answer, Refusal)) and data[1] != 0x04:
+                self._answered(message)
+            elif isinstance(message, Request):
+                self._asked(message, data, source)
+            elif isinstance(message, Result) and self._foreign is not None and source == self._foreign.bbmd:
+                self._foreign.answered(message.code)
+        except hub.DecodeError as error:
+            self._dropped(self._known(*source), error)
+
+    def _known(self, host: str, port: int) -> Station | None:
+        return next((station for station in self._peers if station[:2] == (host, port)), None)
+
+    def _answered(self, message: Answer | Refusal) -> None:
+        pending = self._pending.get((message.station, message.invoke))
+        if pending is None or pending.answer.done():
+            known = message.station if message.station in self._peers else None
+            self._dropped(known, hub.DecodeError("unasked", "an answer to nothing that was asked, or too late"))
+            return
+        if isinstance(message, Refusal):
+            pending.answer.set_exception(message.error)
+        elif message.service != pending.service:
+            pending.answer.set_exception(hub.DecodeError("bad-answer", "an answer to another service than was asked"))
+        elif message.sequence is None:
+            pending.answer.set_result(message.data)
+        else:
+            self._segment(message, pending)
+
+    def _segment(self, message: Answer, pending: _Pending) -> None:
+        """More of an answer: the clock starts again, and the device is told what has come."""
+        station = message.station
+        pending.assembly = pending.assembly or Assembly(message.invoke)
+        try:
+            back = pending.assembly.feed(message)
+        except hub.DecodeError as error:
+            back = encode.abort(message.invoke, 1)
+            pending.answer.set_exception(error)
+        if back is not None:
+            self._send(encode.unicast(encode.npdu(back, station, reply=False)), (station.host, station.port))
+        if pending.timer is not None and not pending.timer.expired():
+            pending.timer.reschedule(self._loop.time() + self._timeout)
+        if pending.assembly.done and not pending.answer.done():
+            pending.answer.set_result(pending.assembly.whole)
+
+    def _asked(self, request: Request, data: bytes, source: tuple[str, int]) -> None:
+        forwarded = data[1] == 0x04
+        if request.invoke is None and request.service == names.I_AM:
+            # a BBMD passes on what others broadcast: believed of ours, and while everybody is asked
+            passed_on = not forwarded or self._foreign is None or source == self._foreign.bbmd
+            if self._loop.time() < self._listening_until and passed_on:
+                self._heard(decode.i_am(request.data), request.station, data)
+            return
+        peer = None if forwarded else self._peers.get(request.station)
+        if peer is None:
+            return  # Who-Is, time and alarms of others pass by all day: nothing to count
+        notice = (names.COV_UNCONFIRMED if request.invoke is None else names.COV_CONFIRMED) == request.service
+        if not notice or request.segmented or peer.notify is None:
+            if request.invoke is not None:
+                self._reply(request, encode.reject(request.invoke, 9))
+            return
+        try:
+            accepted = peer.notify(decode.notification(request.data))
+        except Refused as refused:
+            if request.invoke is not None:
+                self._reply(request, encode.error(request.service, request.invoke, 5, refused.code))
+            raise
+        except hub.DecodeError:
+            if request.invoke is not None:
+                self._reply(request, encode.reject(request.invoke, 4))
+            raise
+        if accepted and request.invoke is not None:
+            self._reply(request, encode.simple_ack(request.service, request.invoke))
+
+    def _reply(self, request: Request, apdu: bytes) -> None:
+        station = request.station
+        self._send(encode.unicast(encode.npdu(apdu, station, reply=False)), (station.host, station.port))
+
+
+class _Ears(asyncio.DatagramProtocol):
+    """What asyncio calls."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._link.received(data, addr)

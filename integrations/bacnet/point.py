@@ -1,0 +1,117 @@
+"""One object of one device: how it is read, when it spoke last, what went wrong with it. Pure: time is an argument."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from integrations.bacnet import names
+from integrations.bacnet.names import ObjectId
+from integrations.bacnet.settings import Point
+from integrations.bacnet.values import Facts, Translation
+
+AGAIN_S = 3600.0
+"""After so long, a subscription that was refused is asked for again."""
+LONGEST_SKIP = 63
+"""Polls that an object which cannot be read is left in peace, at most."""
+
+
+class Subscription:
+    """To one object's changes. It is live while the device acknowledged it, it has not run out, and a notification came
+    since: the one that every subscription begins with (Clause 13.14), so that one that got lost is found."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+        self._since = 0.0
+        self._renew_at = 0.0
+        self._heard = False
+
+    def due(self, now: float) -> bool:
+        """Is it time to subscribe, or to renew?"""
+        return now >= self._renew_at
+
+    def live(self, now: float) -> bool:
+        return self._heard and now < self._until
+
+    def open(self, now: float) -> bool:
+        """May a notification come?"""
+        return now < self._until
+
+    def mute(self, now: float, patience_s: float) -> bool:
+        """Acknowledged, and no notification since."""
+        return now < self._until and not self._heard and now >= self._since + patience_s
+
+    def made(self, now: float, lifetime_s: float) -> None:
+        self._since, self._until, self._renew_at = now, now + lifetime_s, now + lifetime_s / 2
+        self._heard = False
+
+    def heard(self) -> None:
+        self._heard = True
+
+    def refused(self, now: float) -> None:
+        self._until, self._renew_at, self._heard = 0.0, now + AGAIN_S, False
+
+    def lost(self) -> None:
+        """The device was away: perhaps it forgot. Subscribe as soon as it is there."""
+        self._until = self._renew_at = 0.0
+        self._heard = False
+
+
+class Watched:
+    """A point in use."""
+
+    def __init__(self, who: ObjectId, point: Point) -> None:
+        self.object = who
+        self.point = point
+        self.translation: Translation | None = None
+        self.facts = Facts()
+        self.subscription = Subscription()
+        self.reliability = True
+        """Whether it has that property."""
+        self.last_seen: float | None = None
+        self.errors: Counter[str] = Counter()
+        self.trouble = ""
+        """Why it has no reading, or a bad one, now."""
+        self._failures = self._skip = 0
+
+    @property
+    def wanted(self) -> tuple[int, ...]:
+        """The properties of a poll."""
+        base = (names.PRESENT_VALUE, names.STATUS_FLAGS)
+        return (*base, names.RELIABILITY) if self.reliability else base
+
+    @property
+    def learnt(self) -> tuple[int, ...]:
+        """The properties that say what its values mean."""
+        kind = self.object.type
+        if kind in names.BINARY:
+            return (names.INACTIVE_TEXT, names.ACTIVE_TEXT)
+        if kind in names.MULTISTATE:
+            return (names.STATE_TEXT,)
+        if kind in names.TEXTS:
+            return ()
+        return (names.UNITS, names.SCALE) if kind == 23 else (names.UNITS,)
+
+    def due(self) -> bool:
+        """Called once a poll."""
+        if self._skip:
+            self._skip -= 1
+            return False
+        return True
+
+    def failed(self, reason: str) -> bool:
+        """It cannot be read: leave it for 1, 3, 7 … polls. True when that is news."""
+        self._failures += 1
+        self._skip = min(LONGEST_SKIP, 2 ** min(self._failures, 16) - 1)
+        return self.worse(reason)
+
+    def worse(self, reason: str) -> bool:
+        """Something is wrong with it, or nothing any more (""). True when that is news."""
+        if reason:
+            self.errors[reason] += 1
+        news = reason != self.trouble
+        self.trouble = reason
+        return news
+
+    def spoke(self, now: float) -> None:
+        self.last_seen = now
+        self._failures = self._skip = 0

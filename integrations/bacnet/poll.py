@@ -1,0 +1,273 @@
+"""One device: found, asked what its objects are, subscribed to, polled for the rest, and left in peace when away."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import timedelta
+
+from pydantic import ValidationError
+
+import hub
+from integrations.bacnet import names
+from integrations.bacnet.asking import Asker
+from integrations.bacnet.decode import Found, Station
+from integrations.bacnet.directory import Directory
+from integrations.bacnet.link import Link, Silent
+from integrations.bacnet.names import ObjectId, Refused
+from integrations.bacnet.point import Watched
+from integrations.bacnet.settings import Config, DeviceSettings, instance_of
+from integrations.bacnet.subscribing import Subscriber
+from integrations.bacnet.tags import Value
+from integrations.bacnet.values import Reading, Translation, facts_of, quality
+
+LONGEST = timedelta(minutes=10)
+"""The longest pause between two attempts on a device that does not answer."""
+PROOF = hub.Proof(scheme="bacnet")
+
+
+class Poller:
+    """One device's life. Ends when it is no longer this plugin's."""
+
+    def __init__(self, device: str, config: Config, session: hub.Session, link: Link, directory: Directory) -> None:
+        self.points: dict[ObjectId, Watched] = {}
+        self.asker: Asker | None = None
+        self._id = device
+        self._config = config
+        self._session = session
+        self._link = link
+        self._directory = directory
+        self._instance = -1
+        self._read_as: Mapping[str, object] | None = None
+        self._settings: DeviceSettings | None = None
+        self._failures = self._skip = 0
+        self._told = False
+        self._turn = 0
+        self._subscriber = Subscriber(device, config, session, link)
+
+    @property
+    def _interval(self) -> timedelta:
+        return (self._settings.interval if self._settings else None) or self._config.interval
+
+    async def run(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                telling = tasks.create_task(self._tell(), name=f"changes of {self._id}")
+                while self._refresh():
+                    interval = self._interval
+                    async for _ in self._session.every(interval):
+                        if not self._refresh() or self._interval != interval:
+                            break
+                        if self._settings is not None and self._due():
+                            await self._poll()
+                if self.asker is not None and not self._failures:
+                    await self._subscriber.unsubscribe(self.asker.station)
+                telling.cancel()
+        finally:
+            self._leave()
+
+    def point(self, metric: str) -> Watched | None:
+        """The object that this metric is read of."""
+        return next((point for point in self.points.values() if point.point.metric == metric), None)
+
+    def _refresh(self) -> bool:
+        """Follow the configuration; False when the device is gone from it."""
+        device = self._session.devices.get(self._id)
+        if device is not None and device.settings != self._read_as:
+            self._configure(device)
+        return device is not None
+
+    def _configure(self, device: hub.Device) -> None:
+        self._leave()
+        self._read_as = dict(device.settings)
+        self._failures = self._skip = 0
+        self.points = {}
+        self._settings = None
+        instance = instance_of(self._id)
+        if instance is None:
+            self._session.log.error("%s is not read: the id of a BACnet device is bacnet:<its instance>", self._id)
+            return
+        self._instance = instance
+        try:
+            self._settings = DeviceSettings.model_validate(device.settings)
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in found["loc"])
+            self._session.log.error("%s is not read: its settings are wrong: %s: %s", self._id, where, found["msg"])
+            return
+        for name, point in self._settings.objects.items():
+            who = names.object_id(name)
+            self.points[who] = Watched(who, point)
+        self._subscriber.points, self._subscriber.instance = self.points, instance
+
+    def _leave(self) -> None:
+        if self.asker is not None:
+            self._link.leave(self.asker.station)
+            self.asker = None
+
+    def _due(self) -> bool:
+        if self._skip:
+            self._skip -= 1
+            return False
+        return True
+
+    async def _poll(self) -> None:
+        attempts = 1 if self._failures else 1 + self._config.retries
+        try:
+            asker = await self._reach(attempts)
+            await self._learn(asker, attempts)
+            await self._read(asker, attempts)
+            await self._subscriber.subscribe(asker.station, self._interval)
+        except (hub.NotReady, Refused) as error:
+            self._away(error)
+        except hub.DecodeError as error:
+            self._session.dropped(self._id, error)
+            self._away(error)
+        else:
+            self._failures = 0
+            if self._told:
+                self._told = False
+                self._session.log.info("%s answers again", self._id)
+
+    async def _reach(self, attempts: int) -> Asker:
+        """The device, asked who it is when that is not known, or when it was away."""
+        if self.asker is not None and not self._failures:
+            return self.asker
+        station = self._settings.station() if self._settings else None
+        if station is None:
+            station = await self._directory.find(self._link, self._instance)
+        self._leave()
+        asker = Asker(self._link, station, self._instance)
+        self._link.join(station, self._subscriber.notified)
+        self.asker = asker
+        await asker.identify(attempts)
+        self._session.declare(
+            self._id, model=f"{asker.vendor} {asker.model}".strip(), firmware=asker.firmware, metrics=self._own()
+        )
+        for point in self.points.values():
+            point.subscription.lost()
+        return asker
+
+    async def _learn(self, asker: Asker, attempts: int) -> None:
+        """What the objects measure, and in what: once, and again of those that could not be told."""
+        new = [point for point in self.points.values() if point.translation is None and point.due()]
+        if not new:
+            return
+        found = await asker.read([(point.object, point.learnt) for point in new if point.learnt], attempts=attempts)
+        said: dict[ObjectId, list[tuple[int, list[Value]]]] = defaultdict(list)
+        absent = {one.object: one.error for one in found if one.error and one.error.reason == "unknown-object"}
+        for one in found:
+            if one.error is None:
+                said[one.object].append((one.property, one.values))
+        for point in new:
+            point.facts = facts_of(said[point.object])
+            try:
+                if point.object in absent:
+                    raise absent[point.object]
+                point.translation = Translation(point.object, point.point, point.facts)
+            except hub.DecodeError as error:
+                self._trouble(point, error)
+        if own := self._own():
+            self._session.declare(self._id, metrics=own)
+
+    def _own(self) -> tuple[hub.Metric, ...]:
+        made = (point.translation.metric for point in self.points.values() if point.translation is not None)
+        return tuple(metric for metric in made if metric is not None)
+
+    async def _read(self, asker: Asker, attempts: int) -> None:
+        """Poll what no subscription covers, and one that a subscription covers: it shows that the device lives, and
+        finds a notification that got lost."""
+        now = time.monotonic()
+        usable = [point for point in self.points.values() if point.translation is not None]
+        covered = [point for point in usable if point.subscription.live(now)]
+        wanted = [point for point in usable if not point.subscription.live(now) and point.due()]
+        if covered:
+            self._turn = (self._turn + 1) % len(covered)
+            wanted.append(covered[self._turn])
+        found: list[Found] = []
+        try:
+            await asker.read([(point.object, point.wanted) for point in wanted], attempts=attempts, into=found)
+        except Silent:
+            await self._hand_on(found)  # what came before it fell silent is as good
+            raise
+        await self._hand_on(found)
+
+    async def again(self, point: Watched) -> None:
+        """Read one object now: it was written."""
+        if self.asker is not None:
+            with contextlib.suppress(Silent):
+                await self._hand_on(await self.asker.read([(point.object, point.wanted)]))
+
+    async def _hand_on(self, found: list[Found]) -> None:
+        said: dict[ObjectId, dict[int, Found]] = defaultdict(dict)
+        for one in found:
+            said[one.object][one.property] = one
+        await self._emit({who: self._values(self.points[who], said[who]) for who in said if who in self.points})
+
+    def _values(self, point: Watched, said: Mapping[int, Found]) -> dict[int, list[Value]]:
+        """The properties that came, and the trouble of those that did not."""
+        reliability = said.get(names.RELIABILITY)
+        if reliability is not None and reliability.error is not None:
+            point.reliability = False  # optional, and not there
+        present = said.get(names.PRESENT_VALUE)
+        if present is not None and present.error is not None:
+            self._trouble(point, present.error)
+        return {which: one.values for which, one in said.items() if one.error is None}
+
+    async def _emit(self, said: Mapping[ObjectId, Mapping[int, list[Value]]]) -> None:
+        """Readings of several objects: one report a quality, and one for each object that is subscribed to, so that the
+        hub sees the same few sets of metrics again and again."""
+        now = time.monotonic()
+        reports: dict[tuple[hub.Quality, str], dict[str, Reading]] = defaultdict(dict)
+        for who, values in said.items():
+            point = self.points[who]
+            if point.translation is None or names.PRESENT_VALUE not in values:
+                continue
+            try:
+                reading = point.translation.reading(values[names.PRESENT_VALUE])
+            except hub.DecodeError as error:
+                self._trouble(point, error)
+                continue
+            believed, why = quality(values.get(names.STATUS_FLAGS), values.get(names.RELIABILITY))
+            point.spoke(time.time())
+            if point.worse(why):
+                self._session.log.info("%s %s: %s", self._id, who, f"its device says {why}" if why else "good again")
+            if reading is not None:
+                alone = point.point.metric if point.subscription.open(now) else ""
+                reports[believed, alone][point.point.metric] = reading
+        for (believed, _), readings in reports.items():
+            await self._session.emit(hub.Report(device=self._id, values=dict(readings), quality=believed, proof=PROOF))
+
+    def _trouble(self, point: Watched, error: hub.DecodeError) -> None:
+        """An object that cannot be read: counted, told once, tried again more and more rarely."""
+        self._session.dropped(self._id, error)
+        if point.failed(error.reason):
+            self._session.log.warning("%s %s is not read: %s", self._id, point.object, error)
+
+    async def _tell(self) -> None:
+        """Hand on what the device says by itself."""
+        while True:
+            news = await self._subscriber.news.get()
+            point = self.points.get(news.object)
+            if point is not None:
+                point.subscription.heard()
+                await self._emit({news.object: news.values})
+
+    def _away(self, error: Exception) -> None:
+        self._failures += 1
+        self._skip = min(int(LONGEST / self._interval), 2 ** min(self._failures, 16) - 1)
+        if self._settings is not None and self._settings.address is None:
+            self._directory.forget(self._instance)
+        if isinstance(error, Refused):
+            self._session.dropped(self._id, error)
+        if not self._told:
+            self._told = True
+            self._session.log.warning("%s is away, tried again with growing pauses: %s", self._id, error)
+
+    @property
+    def station(self) -> Station | None:
+        """Where it is, None while that is not known."""
+        return self.asker.station if self.asker is not None else None

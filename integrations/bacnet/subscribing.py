@@ -1,0 +1,102 @@
+"""Being told changes: subscriptions of one device made, renewed and ended, and its notifications taken in.
+
+ANSI/ASHRAE 135-2020, Clauses 13.1 and 13.14 (SubscribeCOV). What a device refuses is polled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+import hub
+from integrations.bacnet import encode, names
+from integrations.bacnet.decode import Notification, Station
+from integrations.bacnet.link import Link, Silent
+from integrations.bacnet.names import ObjectId, Refused
+from integrations.bacnet.point import Watched
+from integrations.bacnet.settings import Config
+
+MOST = 25
+"""Asked for in one poll, at most: a device with many objects is not busied with them at once."""
+QUEUE = 256
+"""Notifications of one device that may wait."""
+
+
+class Subscriber:
+    """Of one device. `news` are its notifications, as they came."""
+
+    def __init__(self, device: str, config: Config, session: hub.Session, link: Link) -> None:
+        self.news: asyncio.Queue[Notification] = asyncio.Queue(QUEUE)
+        self.points: Mapping[ObjectId, Watched] = {}
+        self.instance = -1
+        self._id, self._config, self._session, self._link = device, config, session, link
+        self._mute_told = False
+        # tells this instance's subscriptions from those of others on this machine; the same after a restart, so that a
+        # subscription is renewed and not made twice
+        self.process = 0x10000 + sum(session.name.encode()) % 0x8000
+
+    async def subscribe(self, station: Station, interval: timedelta) -> None:
+        """Ask to be told of changes, where that is wanted and not so already. Raises Silent."""
+        if self._config.notifications == "none":
+            return
+        now = time.monotonic()
+        usable = [point for point in self.points.values() if point.point.notify and point.translation is not None]
+        self._tell_of_mutes(point for point in usable if point.subscription.mute(now, interval.total_seconds() / 2))
+        seconds = int(max(self._config.lifetime, 3 * interval).total_seconds())
+        for point in [point for point in usable if point.subscription.due(now)][:MOST]:
+            try:
+                await self._ask(station, point, seconds)
+            except hub.DecodeError as error:
+                point.subscription.refused(time.monotonic())
+                self._session.dropped(self._id, error)
+                if isinstance(error, Refused) and (error.unsupported or error.reason in names.NO_ROOM):
+                    for other in usable:  # it has no such service, or no more room: the rest is polled
+                        if not other.subscription.open(now):
+                            other.subscription.refused(time.monotonic())
+                    return
+
+    async def _ask(self, station: Station, point: Watched, seconds: int) -> None:
+        confirmed = self._config.notifications == "confirmed"
+        body = encode.subscribe(self.process, point.object, confirmed=confirmed, lifetime_s=seconds)
+        point.subscription.made(time.monotonic(), seconds)  # the first notification may overtake the answer
+        attempts = 1 + self._config.retries
+        await self._link.request(station, names.SUBSCRIBE_COV, body, attempts=attempts)
+
+    def _tell_of_mutes(self, points: Iterable[Watched]) -> None:
+        mute = list(points)
+        if mute:
+            self._session.dropped(self._id, hub.DecodeError("cov-silent", "a subscription without a notification"))
+        if mute and not self._mute_told:
+            self._session.log.warning(
+                "%s acknowledges subscriptions and sends no notification: it is polled; does UDP from it pass?",
+                self._id,
+            )
+        self._mute_told = bool(mute)
+
+    def notified(self, news: Notification) -> bool:
+        """For `Link`. Raises Refused for what was not subscribed to."""
+        point = self.points.get(news.object)
+        known = point is not None and point.subscription.open(time.monotonic())
+        if not known or news.process != self.process or news.device != self.instance:
+            raise Refused("error", 79, f"{news.object}: a notification of something else than was subscribed to")
+        try:
+            self.news.put_nowait(news)
+        except asyncio.QueueFull:
+            self._session.dropped(self._id, hub.DecodeError("too-many-changes", "more than can wait"))
+            return False
+        return True
+
+    async def unsubscribe(self, station: Station) -> None:
+        """The device is no longer ours: tell it so, once."""
+        now = time.monotonic()
+        for point in self.points.values():
+            if point.subscription.open(now):
+                try:
+                    body = encode.unsubscribe(self.process, point.object)
+                    await self._link.request(station, names.SUBSCRIBE_COV, body)
+                except Silent:
+                    return
+                except hub.DecodeError:
+                    continue

@@ -1,0 +1,257 @@
+"""Tagged values of BACnet, both ways. Pure.
+
+ANSI/ASHRAE 135-2020, Clause 20.2. A tag is an octet: number (bits 7-4, 15: in the next octet), class (bit 3, 1 is
+context specific) and length or type (bits 2-0: 5 more octets say the length, 6 opens, 7 closes).
+
+    Null None · Boolean bool · Unsigned, Signed, Enumerated int · Real, Double float · OctetString bytes ·
+    CharacterString str · BitString tuple of bool · ObjectIdentifier ObjectId · Date, Time bytes (4 octets, as sent)
+
+Everything wrong raises hub.DecodeError; nothing reads past the bytes it was given.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+import hub
+from integrations.bacnet.names import ObjectId
+
+Value = None | bool | int | float | str | bytes | tuple[bool, ...] | ObjectId
+
+NULL, BOOLEAN, UNSIGNED, SIGNED, REAL, DOUBLE, OCTETS, TEXT, BITS, ENUMERATED, DATE, TIME, OBJECT = range(13)
+OPEN, CLOSE = 6, 7
+MOST_DEPTH = 16
+_CHARSETS = {0: "utf-8", 3: "utf-32-be", 4: "utf-16-be", 5: "iso-8859-1"}  # Clause 20.2.9
+
+
+class Tag(NamedTuple):
+    """One tag and its octets. `form` is OPEN or CLOSE for those of a pair, else 0; an application Boolean keeps its
+    value in `data`."""
+
+    number: int
+    context: bool
+    form: int
+    data: bytes
+
+
+def read(data: bytes, at: int) -> tuple[Tag, int]:
+    """The tag at an index and the index after it."""
+    try:
+        first = data[at]
+        at += 1
+        number = first >> 4
+        if number == 15:
+            number, at = data[at], at + 1
+        context, length = bool(first & 8), first & 7
+        if context and length >= OPEN:
+            return Tag(number, True, length, b""), at
+        if length > 5:
+            raise hub.DecodeError("bad-tag", "an application tag cannot open or close")
+        if not context and number == BOOLEAN:
+            return Tag(number, False, 0, bytes((length,))), at
+        if length == 5:
+            length, at = _length(data, at)
+    except IndexError:
+        raise hub.DecodeError("truncated", "the message ends within a tag") from None
+    if at + length > len(data):
+        raise hub.DecodeError("truncated", "a value is longer than its message")
+    return Tag(number, context, 0, data[at : at + length]), at + length
+
+
+def _length(data: bytes, at: int) -> tuple[int, int]:
+    size = {254: 2, 255: 4}.get(data[at], 0)
+    if not size:
+        return data[at], at + 1
+    if at + 1 + size > len(data):
+        raise hub.DecodeError("truncated", "the message ends within a length")
+    return int.from_bytes(data[at + 1 : at + 1 + size], "big"), at + 1 + size
+
+
+def value(tag: Tag) -> Value:
+    """What an application tag holds."""
+    data, size = tag.data, len(tag.data)
+    number = tag.number
+    if number == REAL and size == 4:
+        return float(struct.unpack(">f", data)[0])
+    if number in (UNSIGNED, ENUMERATED) and 1 <= size <= 8:
+        return int.from_bytes(data, "big")
+    if number == BOOLEAN and data in (b"\0", b"\1"):
+        return data == b"\1"
+    if number == BITS and size >= 1 and data[0] < 8 and (size > 1 or data[0] == 0):
+        count = 8 * (size - 1) - data[0]
+        return tuple(bool(data[1 + n // 8] >> (7 - n % 8) & 1) for n in range(count))
+    if number == NULL and size == 0:
+        return None
+    if number == SIGNED and 1 <= size <= 8:
+        return int.from_bytes(data, "big", signed=True)
+    if number == DOUBLE and size == 8:
+        return float(struct.unpack(">d", data)[0])
+    if number == TEXT and size >= 1:
+        return _text(data)
+    if number == OCTETS:
+        return data
+    if number == OBJECT and size == 4:
+        return object_of(data)
+    if number in (DATE, TIME) and size == 4:
+        return data
+    raise hub.DecodeError("bad-value", f"application tag {number} cannot have {size} octets")
+
+
+def object_of(data: bytes) -> ObjectId:
+    """Clause 20.2.14: ten bits of type, 22 of instance."""
+    if len(data) != 4:
+        raise hub.DecodeError("bad-value", f"an object identifier has 4 octets, not {len(data)}")
+    whole = int.from_bytes(data, "big")
+    return ObjectId(whole >> 22, whole & 0x3FFFFF)
+
+
+def _text(data: bytes) -> str:
+    charset = _CHARSETS.get(data[0])
+    if charset is None:
+        raise hub.DecodeError("bad-text", f"character set {data[0]} is not known here")
+    try:
+        return data[1:].decode(charset)
+    except UnicodeDecodeError:
+        raise hub.DecodeError("bad-text", f"the text is not {charset}") from None
+
+
+class Reader:
+    """Goes through one message, tag by tag."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.at = 0
+
+    def __bool__(self) -> bool:
+        return self.at < len(self.data)
+
+    def peek(self) -> Tag:
+        return read(self.data, self.at)[0]
+
+    def next(self) -> Tag:
+        tag, self.at = read(self.data, self.at)
+        return tag
+
+    def context(self, number: int) -> bytes:
+        """The octets of context tag `number`, which must come next."""
+        tag = self.next()
+        if not tag.context or tag.form or tag.number != number:
+            raise hub.DecodeError("bad-tag", f"context tag {number} was expected")
+        return tag.data
+
+    def unsigned(self, number: int) -> int:
+        data = self.context(number)
+        if not 1 <= len(data) <= 4:
+            raise hub.DecodeError("bad-value", f"context tag {number} is a number of 1 to 4 octets, not {len(data)}")
+        return int.from_bytes(data, "big")
+
+    def optional(self, number: int) -> int | None:
+        """The number in context tag `number` when that comes next."""
+        if self and self._is(number, 0):
+            return self.unsigned(number)
+        return None
+
+    def object(self, number: int) -> ObjectId:
+        return object_of(self.context(number))
+
+    def application(self, number: int) -> Value:
+        """The value of the application tag `number`, which must come next."""
+        tag = self.next()
+        if tag.context or tag.number != number:
+            raise hub.DecodeError("bad-tag", f"application tag {number} was expected")
+        return value(tag)
+
+    def opens(self, number: int) -> bool:
+        """Pass an opening tag `number` when that comes next."""
+        return self._pass(number, OPEN)
+
+    def closes(self, number: int) -> bool:
+        return self._pass(number, CLOSE)
+
+    def must(self, done: bool, what: str) -> None:
+        if not done:
+            raise hub.DecodeError("bad-tag", f"{what} was expected")
+
+    def values(self, number: int) -> list[Value]:
+        """The application values up to the closing tag `number`, which is passed too. What is constructed within is
+        passed over."""
+        found: list[Value] = []
+        depth = 0
+        while depth or not self.closes(number):
+            tag = self.next()
+            if tag.form == OPEN:
+                depth += 1
+                if depth > MOST_DEPTH:
+                    raise hub.DecodeError("too-deep", "more levels within each other than any property has")
+            elif tag.form == CLOSE:
+                depth -= 1
+                if depth < 0:
+                    raise hub.DecodeError("bad-tag", "a closing tag closes nothing")
+            elif not tag.context and not depth:
+                found.append(value(tag))
+            elif not depth:
+                found.append(tag.data)  # a choice by context, as in a scale
+        return found
+
+    def _is(self, number: int, form: int) -> bool:
+        tag = self.peek()
+        return tag.context and tag.form == form and tag.number == number
+
+    def _pass(self, number: int, form: int) -> bool:
+        if not self or not self._is(number, form):
+            return False
+        self.next()
+        return True
+
+
+def tag(number: int, data: bytes, *, context: bool = False) -> bytes:
+    """One tag with its octets. `number` is below 15."""
+    head = number << 4 | (8 if context else 0)
+    size = len(data)
+    if size < 5:
+        return bytes((head | size,)) + data
+    if size < 254:
+        return bytes((head | 5, size)) + data
+    if size > 0xFFFF:
+        raise ValueError("a value of more than 65535 octets")
+    return bytes((head | 5, 254)) + size.to_bytes(2, "big") + data
+
+
+def opening(number: int) -> bytes:
+    return bytes((number << 4 | 8 | OPEN,))
+
+
+def closing(number: int) -> bytes:
+    return bytes((number << 4 | 8 | CLOSE,))
+
+
+def unsigned(number: int) -> bytes:
+    """The fewest octets of a number from 0."""
+    return number.to_bytes(max(1, (number.bit_length() + 7) // 8), "big")
+
+
+def context(number: int, content: int | ObjectId | bool) -> bytes:
+    """A number, a Boolean or an object under a context tag."""
+    if isinstance(content, ObjectId):
+        return tag(number, (content.type << 22 | content.instance).to_bytes(4, "big"), context=True)
+    return tag(number, unsigned(int(content)), context=True)
+
+
+def application(kind: int, content: Value) -> bytes:
+    """One value under its application tag: NULL, UNSIGNED, SIGNED, REAL, DOUBLE, ENUMERATED or TEXT."""
+    if kind == NULL:
+        return b"\0"
+    if kind == TEXT:
+        return tag(TEXT, b"\0" + str(content).encode())
+    if isinstance(content, (int, float)):
+        if kind == REAL:
+            return tag(REAL, struct.pack(">f", content))
+        if kind == DOUBLE:
+            return tag(DOUBLE, struct.pack(">d", content))
+        number = int(content)
+        if kind == SIGNED:
+            return tag(SIGNED, number.to_bytes((number + (number < 0)).bit_length() // 8 + 1, "big", signed=True))
+        if kind in (UNSIGNED, ENUMERATED) and number >= 0:
+            return tag(kind, unsigned(number))
+    raise ValueError(f"application tag {kind} cannot hold {content!r}")

@@ -1,0 +1,61 @@
+"""Commands: a present value written at a priority, and given back.
+
+ANSI/ASHRAE 135-2020, Clauses 15.9 (WriteProperty) and 19.2 (command prioritization).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import hub
+from integrations.bacnet import encode, names
+from integrations.bacnet.link import Link, Silent
+from integrations.bacnet.poll import Poller
+
+
+async def write(
+    command: hub.Command, poller: Poller | None, link: Link, answer: Callable[[str, str], None], now: float
+) -> None:
+    """Carry out one command. `answer(state, detail)` is told how it went; never raises for what a device does."""
+    point = None if poller is None else poller.point(command.metric)
+    if poller is None or point is None or command.values is not None:
+        answer("failed", f"{command.metric} is read of no object of {command.device}: name it in its settings")
+        return
+    if poller.asker is None or point.translation is None:
+        answer("failed", f"{command.device} has not been reached yet, or {point.object} is not understood")
+        return
+    if command.expires and now >= command.expires:
+        answer("expired", "")
+        return
+    asker = poller.asker
+    try:
+        value = point.translation.raw(command.value)
+        body = encode.write_property(point.object, names.PRESENT_VALUE, value, point.point.priority)
+        answer("sent", "")
+        await link.request(asker.station, names.WRITE_PROPERTY, body, attempts=2)
+    except Silent:
+        answer("failed", f"{command.device} does not answer: whether it took the value is not known")
+    except hub.DecodeError as error:
+        answer("failed", str(error))
+    else:
+        answer("done", await _overruled(poller, point.object, point.point.priority))
+        await poller.again(point)
+
+
+async def _overruled(poller: Poller, who: names.ObjectId, priority: int) -> str:
+    """Does something of a higher priority hold the object? A sentence, "" when not, or when it does not say."""
+    asker = poller.asker
+    if asker is None:
+        return ""
+    try:
+        found = await asker.one(who, names.PRIORITY_ARRAY)
+    except (Silent, hub.DecodeError):
+        return ""
+    higher = [n for n, held in enumerate(found.values[: priority - 1], 1) if held is not None]
+    return f"written at priority {priority}, but priority {higher[0]} holds the object" if higher else ""
+
+
+def clock() -> float:
+    """Unix seconds, what `Command.expires` counts."""
+    return time.time()

@@ -1,0 +1,145 @@
+"""The hub as a device: bacpypes3's stack over our sockets, and only the services that read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bacpypes3.apdu import ErrorRejectAbortNack, RejectPDU, UnconfirmedRequestPDU
+from bacpypes3.app import Application
+from bacpypes3.appservice import ApplicationServiceAccessPoint
+from bacpypes3.basetypes import Reliability, ServicesSupported, StatusFlags
+from bacpypes3.comm import bind
+from bacpypes3.errors import ExecutionError
+from bacpypes3.ipv4.bvll import BVLLCodec
+from bacpypes3.ipv4.service import BIPNormal, UDPMultiplexer
+from bacpypes3.local.analog import AnalogInputObject, AnalogValueObject
+from bacpypes3.local.binary import BinaryInputObject, BinaryValueObject
+from bacpypes3.local.cov import GenericCriteria
+from bacpypes3.local.device import DeviceObject
+from bacpypes3.local.multistate import MultiStateValueObject
+from bacpypes3.netservice import NetworkServiceAccessPoint, NetworkServiceElement
+from bacpypes3.pdu import IPv4Address
+
+from plugins.bacnet_server.ears import Ears
+from plugins.bacnet_server.points import (
+    ANALOG_INPUT,
+    ANALOG_VALUE,
+    BINARY_INPUT,
+    BINARY_VALUE,
+    COMMUNICATION_FAILURE,
+    MULTI_STATE_VALUE,
+    NO_FAULT,
+    Object,
+)
+
+READING = frozenset(
+    ("ReadPropertyRequest", "ReadPropertyMultipleRequest", "SubscribeCOVRequest", "WhoIsRequest", "WhoHasRequest")
+)
+SUBSCRIPTIONS = 2000
+FAILURES = 3
+"""Notifications in a row that a subscriber left unanswered; then its subscription ends."""
+
+
+class StateObject(MultiStateValueObject):  # type: ignore[misc]
+    """bacpypes3 0.0.110 wants a COV increment of a multi-state object, which has none."""
+
+    _cov_criteria = GenericCriteria
+
+
+class ValueObject(BinaryValueObject):  # type: ignore[misc]
+    _cov_criteria = GenericCriteria
+
+
+class Device(Application):  # type: ignore[misc]
+    """`Device(instance, name, ears)`; `objects` by the name of their series."""
+
+    def __init__(self, instance: int, name: str, ears: Ears) -> None:
+        super().__init__()
+        self.things: dict[str, Any] = {}
+        self._failed: dict[int, int] = {}
+        device = DeviceObject(
+            objectIdentifier=f"device,{instance}", objectName=name, vendorIdentifier=999, vendorName="Ilot",
+            modelName="Ilot edge hub", firmwareRevision="1", applicationSoftwareVersion="1", protocolVersion=1,
+            protocolRevision=22, maxApduLengthAccepted=1476, numberOfApduRetries=1, apduTimeout=3000,
+        )  # fmt: skip
+        self.asap = ApplicationServiceAccessPoint(device, self.device_info_cache)
+        self.nsap = NetworkServiceAccessPoint()
+        self.nse = NetworkServiceElement()
+        bind(self.nse, self.nsap)
+        bind(self, self.asap, self.nsap)
+        link, codec, multiplexer = BIPNormal(), BVLLCodec(), UDPMultiplexer()
+        bind(link, codec, multiplexer.annexJ)
+        bind(multiplexer, ears)
+        self.nsap.bind(link, address=IPv4Address("127.0.0.1"))
+        self.add_object(device)
+
+    async def indication(self, apdu: Any) -> None:
+        """A request: what does not read is no service of this device."""
+        if type(apdu).__name__ in READING:
+            await super().indication(apdu)
+        elif not isinstance(apdu, UnconfirmedRequestPDU):
+            await self.response(RejectPDU(reason="unrecognizedService", context=apdu))
+
+    def get_services_supported(self) -> Any:
+        names = ("readProperty", "readPropertyMultiple", "subscribeCOV", "whoIs", "whoHas")
+        supported = ServicesSupported([])
+        for name in names:
+            supported[getattr(supported, name)] = 1
+        return supported
+
+    async def do_SubscribeCOVRequest(self, apdu: Any) -> None:  # noqa: N802 - bacpypes3 looks it up by this name
+        held = sum(len(one.cov_subscriptions) for one in self._cov_detections.values())
+        if held >= SUBSCRIPTIONS and apdu.lifetime is not None:
+            raise ExecutionError(errorClass="resources", errorCode="noSpaceToAddListElement")
+        await super().do_SubscribeCOVRequest(apdu)
+
+    def cov_confirmation(self, cov: Any, future: Any) -> None:
+        """A subscriber that answers no more is forgotten; bacpypes3 would raise into the event loop."""
+        refused = future.cancelled() or isinstance(future.exception(), ErrorRejectAbortNack)
+        failures = self._failed[id(cov)] = self._failed.get(id(cov), 0) + 1 if refused else 0
+        if not failures:
+            self._failed.pop(id(cov), None)
+        elif failures >= FAILURES and cov.obj_ref is not None:
+            self._failed.pop(id(cov), None)
+            self.cancel_subscription(cov)
+
+    def show(self, name: str, one: Object, increment: float) -> None:
+        """Have an object of this name, or describe it anew."""
+        known = self.things.get(name)
+        if known is not None:
+            if tuple(map(int, known.objectIdentifier)) == (one.type, one.instance):
+                known.description = one.about
+                if one.type in (ANALOG_INPUT, ANALOG_VALUE):
+                    known.units = one.units
+                return
+            self.delete_object(known)
+        self.things[name] = made = _object(name, one, increment)
+        self.add_object(made)
+
+    def say(self, name: str, value: float | None, reliability: int, texts: list[str] | None = None) -> None:
+        """What an object is now; `value` None leaves it as it was."""
+        thing = self.things[name]
+        if texts is not None and (thing.stateText is None or len(thing.stateText) != len(texts)):
+            thing.numberOfStates = max(1, len(texts))
+            thing.stateText = texts
+        if value is not None and thing.presentValue != value:
+            thing.presentValue = value
+        if int(thing.reliability) != reliability:
+            thing.reliability = Reliability(reliability)
+            thing.statusFlags = StatusFlags([0, int(reliability != NO_FAULT), 0, 0])
+
+
+def _object(name: str, one: Object, increment: float) -> Any:
+    common: dict[str, Any] = {
+        "objectName": name, "description": one.about, "statusFlags": [0, 1, 0, 0], "eventState": "normal",
+        "outOfService": False, "reliability": Reliability(COMMUNICATION_FAILURE),
+    }  # fmt: skip
+    analog: dict[str, Any] = {"presentValue": 0.0, "units": one.units, "covIncrement": increment}
+    kind, word, more = {
+        ANALOG_INPUT: (AnalogInputObject, "analog-input", analog),
+        ANALOG_VALUE: (AnalogValueObject, "analog-value", analog),
+        BINARY_INPUT: (BinaryInputObject, "binary-input", {"presentValue": "inactive", "polarity": "normal"}),
+        BINARY_VALUE: (ValueObject, "binary-value", {"presentValue": "inactive"}),
+        MULTI_STATE_VALUE: (StateObject, "multi-state-value", {"presentValue": 1, "numberOfStates": 1}),
+    }[one.type]
+    return kind(objectIdentifier=f"{word},{one.instance}", **common, **more)

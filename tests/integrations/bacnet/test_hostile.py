@@ -1,0 +1,346 @@
+"""Peers that are no good: garbage, silence, answers without end, changes that nobody asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from bacnet_kit import HOST, OWN, config, free_port, last, running, until
+
+import hub
+from integrations.bacnet import decode, encode, names, tags
+from integrations.bacnet.decode import Request, Station
+from integrations.bacnet.link import Link, Silent
+from integrations.bacnet.names import ObjectId, Refused
+
+Script = Callable[[Request], list[bytes]]
+"""A request → the APDUs that are sent back."""
+DEVICE = ObjectId(8, 1201)
+TEMPERATURE = {"analog-input:1": {"metric": "temperature"}}
+
+
+class Raw(asyncio.DatagramProtocol):
+    """A peer made by hand."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.asked: list[Request] = []
+        self.sent_by: tuple[str, int] | None = None
+        self.other: list[bytes] = []
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self.sent_by = addr
+        with contextlib.suppress(hub.DecodeError):
+            said = decode.datagram(data, *addr)
+            if isinstance(said, Request):
+                self.asked.append(said)
+                for apdu in self.script(said):
+                    self.send(apdu)
+                return
+        self.other.append(data)
+
+    def send(self, apdu: bytes) -> None:
+        self.raw(encode.unicast(b"\1\0" + apdu))
+
+    def raw(self, datagram: bytes) -> None:
+        self.transport.sendto(datagram, self.sent_by)
+
+
+@contextlib.asynccontextmanager
+async def raw(script: Script) -> AsyncIterator[tuple[Raw, Station]]:
+    port = free_port()
+    transport, peer = await asyncio.get_running_loop().create_datagram_endpoint(
+        lambda: Raw(script), local_addr=(HOST, port)
+    )
+    try:
+        yield peer, Station(HOST, port)
+    finally:
+        transport.close()
+
+
+def ack(request: Request, body: bytes) -> bytes:
+    return bytes((0x30, request.invoke or 0, request.service)) + body
+
+
+def prop(which: int, value: bytes) -> bytes:
+    return tags.context(1, which) + tags.opening(3) + value + tags.closing(3)
+
+
+def result(who: ObjectId, values: dict[int, bytes]) -> bytes:
+    inner = b"".join(tags.context(2, one) + tags.opening(4) + value + tags.closing(4) for one, value in values.items())
+    return tags.context(0, who) + tags.opening(1) + inner + tags.closing(1)
+
+
+REAL = tags.application(tags.REAL, 21.5)
+CELSIUS = tags.application(tags.ENUMERATED, 62)
+FLAGS = b"\x82\x04\x00"
+IDENTITY = tags.context(0, DEVICE) + prop(75, tags.tag(tags.OBJECT, (8 << 22 | 1201).to_bytes(4, "big")))
+
+
+def device(request: Request) -> list[bytes]:
+    """A device with one object, well behaved."""
+    if request.service == names.READ_PROPERTY:
+        return [ack(request, IDENTITY)]
+    if request.service == names.SUBSCRIBE_COV:
+        return [encode.simple_ack(request.service, request.invoke or 0)]
+    if request.service == names.READ_MULTIPLE:
+        wanted = request.data
+        if wanted[:5] == tags.context(0, DEVICE):
+            return [ack(request, result(DEVICE, {62: tags.application(tags.UNSIGNED, 480)}))]
+        values = {117: CELSIUS} if b"\x09\x75" in wanted else {85: REAL, 111: FLAGS}
+        return [ack(request, result(ObjectId(0, 1), values))]
+    return []
+
+
+def known(station: Station) -> hub.Device:
+    settings = {"address": f"{station.host}:{station.port}", "objects": TEMPERATURE}
+    return hub.Device(id="bacnet:1201", integration="bacnet", place="p", settings=settings)
+
+
+async def test_the_hand_made_device_is_one() -> None:
+    async with raw(device) as (_, station), running(config(), [known(station)]) as session:
+        await until(lambda: last(session) == {"temperature": 21.5})
+
+
+async def test_garbage_costs_itself_and_the_device_goes_on_being_read(caplog: pytest.LogCaptureFixture) -> None:
+    rng = random.Random(1)
+    async with raw(device) as (peer, station), running(config(), [known(station)]) as session:
+        await until(lambda: last(session))
+        good = encode.unicast(b"\1\0" + ack(peer.asked[-1], IDENTITY))
+        for n in range(2000):
+            bent = bytearray(good if n % 2 else rng.randbytes(rng.randrange(1, 60)))
+            bent[rng.randrange(len(bent))] ^= 1 << rng.randrange(8)
+            peer.raw(bytes(bent))
+            if n % 100 == 0:
+                await asyncio.sleep(0)
+        count = len(session.reports)
+        await until(lambda: len(session.reports) > count + 2, "read on")
+        assert {name for name, _ in session.drops} == {"bacnet:1201"}
+        reasons = {reason for _, reason in session.drops}
+        assert {"not-bacnet", "bad-length"} <= reasons <= {
+            "not-bacnet", "bad-length", "truncated", "bvlc-function", "npdu-version", "bad-source", "pdu-type",
+            "bad-tag", "bad-value", "unasked", "cov-silent",
+        }  # fmt: skip
+    assert "Traceback" not in caplog.text
+
+
+async def test_answers_that_are_wrong_are_counted_and_the_object_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    wrong: dict[str, Callable[[Request], bytes]] = {
+        "truncated": lambda r: ack(r, result(ObjectId(0, 1), {85: REAL})[:-6]),
+        "bad-answer": lambda r: ack(r, result(ObjectId(0, 2), {85: REAL})),
+        "bad-value": lambda r: ack(r, result(ObjectId(0, 1), {85: b"\x42\x00\x00"})),  # a real of two octets
+        "bad-tag": lambda r: ack(r, b"\x1f" * 10),
+    }
+    for reason, make in wrong.items():
+        caplog.clear()
+
+        def script(request: Request, make: Callable[[Request], bytes] = make) -> list[bytes]:
+            poll = request.service == names.READ_MULTIPLE and b"\x09\x55" in request.data
+            return [make(request)] if poll else device(request)
+
+        async with raw(script) as (_, station), running(config(notifications="none"), [known(station)]) as session:
+            await until(lambda one=reason, s=session: len([r for _, r in s.drops if r == one]) >= 2, reason)
+            assert session.reports == []
+        assert caplog.text.count("is not read") == 1, reason
+
+
+@contextlib.asynccontextmanager
+async def linked(script: Script, **options: Any) -> AsyncIterator[tuple[Link, Raw, Station, list[str]]]:
+    drops: list[str] = []
+
+    def dropped(_station: Station | None, error: Exception) -> None:
+        drops.append(error.reason if isinstance(error, hub.DecodeError) else str(error))
+
+    async with raw(script) as (peer, station), Link(config(**options), dropped=dropped) as link:
+        link.join(station)
+        yield link, peer, station, drops
+
+
+async def test_an_answer_in_segments_is_put_together_and_one_without_end_is_aborted() -> None:
+    body, size = bytes(range(256)) * 8, 500
+    sent: dict[int, int] = {}
+
+    def script(request: Request) -> list[bytes]:
+        sent[request.invoke or 0] = 0
+        return [segment(request.invoke or 0, 0)]
+
+    def segment(invoke: int, n: int) -> bytes:
+        endless = invoke == 1
+        more = endless or (n + 1) * size < len(body)
+        part = body[:size] if endless else body[n * size : (n + 1) * size]
+        return bytes((0x38 | (4 if more else 0), invoke, n % 256, 2, 14)) + part
+
+    async with linked(script) as (link, peer, station, _):
+        receive = peer.datagram_received
+
+        def acked(data: bytes, addr: tuple[str, int]) -> None:
+            said = decode.datagram(data, *addr)
+            if isinstance(said, decode.SegmentAck):
+                last_one = data[-2]
+                for n in (last_one + 1, last_one + 2):  # a window of two
+                    if said.invoke == 1 or n * size < len(body):
+                        peer.send(segment(said.invoke, n))
+            else:
+                receive(data, addr)
+
+        peer.datagram_received = acked  # type: ignore[method-assign]
+        assert await link.request(station, names.READ_MULTIPLE, b"") == body
+        with pytest.raises(Refused) as caught:
+            await link.request(station, names.READ_MULTIPLE, b"")
+        assert caught.value.too_large
+        await until(lambda: any(data[6] >> 4 == 7 for data in peer.other), "an abort is sent")
+
+
+async def test_lost_segments_are_sent_again_or_the_request_is() -> None:
+    tries: list[int] = []
+
+    def script(request: Request) -> list[bytes]:
+        tries.append(request.invoke or 0)
+        first = bytes((0x3C, request.invoke or 0, 0, 4, 14)) + b"one"
+        second = bytes((0x38, request.invoke or 0, 1, 4, 14)) + b"two"
+        return [first] if len(tries) == 1 else [first, second]  # the first time the second half is lost
+
+    async with linked(script, timeout=0.2) as (link, _, station, _drops):
+        assert await link.request(station, names.READ_MULTIPLE, b"", attempts=2) == b"onetwo"
+        assert tries == [0, 0], "the same request again, under its number"
+
+
+async def test_an_answer_counts_only_from_whom_was_asked_and_to_what() -> None:
+    async with linked(lambda _: [], timeout=0.5) as (link, peer, station, drops), raw(lambda _: []) as (stranger, _):
+        asking = asyncio.create_task(link.request(station, names.READ_PROPERTY, b""))
+        await until(lambda: peer.asked)
+        stranger.sent_by = peer.sent_by
+        stranger.send(ack(peer.asked[0], b"mine"))  # the right number, from another address
+        peer.send(bytes((0x30, 77, names.READ_PROPERTY)) + b"theirs")  # another number
+        with pytest.raises(Silent):
+            await asking
+        assert drops == ["unasked", "unasked"]
+        peer.script = lambda request: [bytes((0x30, request.invoke or 0, names.READ_MULTIPLE)) + b"x"]
+        with pytest.raises(hub.DecodeError, match="another service"):
+            await link.request(station, names.READ_PROPERTY, b"")
+
+
+async def test_nobody_is_served_and_strangers_get_no_answer() -> None:
+    async with linked(device) as (link, peer, station, _), raw(lambda _: []) as (stranger, _):
+        await link.request(station, names.READ_PROPERTY, b"")
+        peer.send(encode.confirmed(names.READ_PROPERTY, 9, encode.read_property(DEVICE, 77)))
+        await until(lambda: peer.other)
+        assert peer.other[-1][6:] == encode.reject(9, 9), (
+            "a device that we talk to is told that we know no such service"
+        )
+        stranger.sent_by = peer.sent_by
+        stranger.send(encode.confirmed(names.READ_PROPERTY, 9, encode.read_property(DEVICE, 77)))
+        stranger.send(encode.unconfirmed(names.WHO_IS, b""))
+        stranger.send(encode.confirmed(17, 3, b"\x09\x05\x19\x01"))  # DeviceCommunicationControl: be silent
+        await link.request(station, names.READ_PROPERTY, b"")
+        assert stranger.asked == []
+        assert stranger.other == []
+
+
+async def test_changes_that_nobody_subscribed_to_are_refused_and_counted() -> None:
+    async with raw(device) as (peer, station), running(config(), [known(station)]) as session:
+        subscribed = await until(lambda: [r for r in peer.asked if r.service == names.SUBSCRIBE_COV])
+        process = tags.read(subscribed[0].data, 0)[0].data
+
+        def news(who: ObjectId, device: ObjectId = DEVICE, number: bytes = process, value: float = 30.0) -> bytes:
+            values = b"".join(
+                tags.context(0, one) + tags.opening(2) + given + tags.closing(2)
+                for one, given in ((85, tags.application(tags.REAL, value)), (111, FLAGS))
+            )
+            head = tags.tag(0, number, context=True) + tags.context(1, device) + tags.context(2, who)
+            return head + tags.context(3, 60) + tags.opening(4) + values + tags.closing(4)
+
+        peer.send(encode.confirmed(names.COV_CONFIRMED, 40, news(ObjectId(0, 1), value=25.0)))
+        await until(lambda: last(session)["temperature"] == 25.0)
+        await until(lambda: peer.other)
+        assert peer.other[-1][6:] == encode.simple_ack(names.COV_CONFIRMED, 40)
+        wrong = [
+            news(ObjectId(0, 2)), news(ObjectId(0, 1), ObjectId(8, 7)), news(ObjectId(0, 1), number=b"\x05"),
+        ]  # fmt: skip
+        for n, body in enumerate(wrong):
+            peer.other.clear()
+            peer.send(encode.confirmed(names.COV_CONFIRMED, 50 + n, body))
+            await until(lambda: peer.other)
+            assert peer.other[0][6:] == encode.error(names.COV_CONFIRMED, 50 + n, 5, 79), "unknown subscription"
+        peer.other.clear()
+        peer.send(encode.confirmed(names.COV_CONFIRMED, 60, news(ObjectId(0, 1))[:-9]))
+        await until(lambda: peer.other)
+        assert peer.other[0][6:] == encode.reject(60, 4), "invalid tag"
+        assert [reason for _, reason in session.drops if reason == "unknown-subscription"] == [
+            "unknown-subscription"
+        ] * 3
+        async with raw(lambda _: []) as (stranger, _):
+            stranger.sent_by = peer.sent_by
+            stranger.send(encode.unconfirmed(names.COV_UNCONFIRMED, news(ObjectId(0, 1), value=99.0)))
+            count = len(session.reports)
+            await until(lambda: len(session.reports) > count + 1)
+        assert 99.0 not in [report.values.get("temperature") for report in session.reports]
+
+
+async def test_a_flood_of_changes_is_bounded_and_not_acknowledged_beyond() -> None:
+    async with raw(device) as (peer, station), running(config(), [known(station)]) as session:
+        subscribed = await until(lambda: [r for r in peer.asked if r.service == names.SUBSCRIBE_COV])
+        head = tags.tag(0, tags.read(subscribed[0].data, 0)[0].data, context=True) + tags.context(1, DEVICE)
+        body = head + tags.context(2, ObjectId(0, 1)) + tags.context(3, 60) + tags.opening(4) + tags.context(0, 85)
+        body += tags.opening(2) + REAL + tags.closing(2) + tags.closing(4)
+        waiting = asyncio.Event()
+        emit = session.emit
+
+        async def stuck(report: hub.Report, *, durable: bool = False) -> None:
+            await waiting.wait()
+            await emit(report, durable=durable)
+
+        session.emit = stuck  # type: ignore[method-assign]
+        peer.other.clear()
+        for n in range(600):
+            peer.send(encode.confirmed(names.COV_CONFIRMED, n % 256, body))
+            if n % 50 == 0:
+                await asyncio.sleep(0.01)
+        await until(lambda: "too-many-changes" in {reason for _, reason in session.drops})
+        acks = [data for data in peer.other if data[6] >> 4 == 2]
+        assert 200 < len(acks) <= 258
+        waiting.set()
+
+
+async def test_requests_leave_at_the_pace_of_the_network() -> None:
+    async with linked(lambda r: [encode.simple_ack(r.service, r.invoke or 0)], max_rate=50.0) as (
+        link,
+        peer,
+        station,
+        _,
+    ):
+        other = Station(HOST, free_port())
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        gone = asyncio.create_task(link.request(other, names.READ_PROPERTY, b""))
+        for _ in range(20):
+            await link.request(station, names.READ_PROPERTY, b"")
+        took = loop.time() - began
+        assert 0.38 <= took < 1.8, "21 requests at 50 a second, whatever the silent one does"
+        assert len(peer.asked) == 20
+        gone.cancel()
+
+
+async def test_i_am_is_heard_only_while_somebody_asks() -> None:
+    heard: list[int] = []
+    i_am = encode.unconfirmed(names.I_AM, bytes.fromhex("c4020000012201e09101210f"))
+    async with (
+        raw(lambda r: [i_am] if r.service == names.WHO_IS else []) as (peer, station),
+        Link(config(), heard=lambda said, _station, _data: heard.append(said.instance)) as link,
+    ):
+        peer.sent_by = (OWN, link.address[1])
+        peer.send(i_am)
+        await asyncio.sleep(0.1)
+        assert heard == []
+        await link.ask_one(station)
+        await until(lambda: heard == [1])
+        peer.send(encode.unconfirmed(names.I_AM, bytes.fromhex("c4008000012201e09101210f")))
+        await asyncio.sleep(0.05)
+        assert heard == [1], "no device, no I-Am"
