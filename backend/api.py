@@ -6,8 +6,10 @@
     POST /v1/hubs/{hub}/backup                  likewise; a sealed state backup (`hub.backup`), {"generation"}
     GET  /v1/renewal                            {nonce}, to anybody
     POST /v1/hubs/{hub}/renewal                 without certificate; JSON {nonce, csr, signature} → {certificate}
+    GET  /v1/alerts                             by client certificate; {acts}: what was answered here (`backend.alerts`)
     GET, POST /v1/sigfox                        by client certificate; Sigfox callbacks (`backend.callbacks`)
     GET  /v1/hubs /v1/series /v1/series/{id}/latest /v1/series/{id}/history?from&to&limit /v1/gaps /v1/forks
+         /v1/raised?hub&all (alerts)  POST /v1/raised/{alert} JSON {state, by, why, seconds}
          /v1/callbacks /v1/alarms /v1/stats /v1/verify?hub&run&stream    Authorization: Bearer, the token in api.token
 
 A series id is "<hub>/<place>/<metric>"; its slashes may stand as they are or as %2F.
@@ -23,12 +25,13 @@ import hmac
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from aiohttp import web
+from msgspec import Meta
 
-from backend import backups, callbacks
+from backend import alerts, backups, callbacks
 from backend.ingest import RECORDS, STATE, Ingest, Message, NotAdmitted
 from backend.nonces import NONCE_BYTES, Nonces, verify
 from backend.owner import Owner
@@ -54,6 +57,13 @@ class _Enrolment(msgspec.Struct, frozen=True):
     csr: str
     mac: str
     name: str = ""
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    state: Literal["acknowledged", "muted", "cleared"]
+    by: Annotated[str, Meta(min_length=1, max_length=64)]
+    why: Annotated[str, Meta(max_length=200)] = ""
+    seconds: Annotated[float, Meta(gt=0, le=31 * 86_400)] | None = None
 
 
 class _Renewal(msgspec.Struct, frozen=True):
@@ -88,6 +98,7 @@ class Api:
         app.router.add_post("/v1/hubs/{hub}/backup", self.backup)
         app.router.add_get("/v1/renewal", self.nonce)
         app.router.add_post("/v1/hubs/{hub}/renewal", self.renew)
+        app.router.add_get("/v1/alerts", self.alerts)
         app.router.add_get("/v1/sigfox", self.fetched)
         app.router.add_post("/v1/sigfox", self.told)
         for path, handler in (
@@ -100,9 +111,11 @@ class Api:
             ("/v1/gaps", self.gaps),
             ("/v1/forks", self.forks),
             ("/v1/alarms", self.alarms),
+            ("/v1/raised", self.raised),
             ("/v1/stats", self.stats),
         ):
             app.router.add_get(path, self._for_operator(handler))
+        app.router.add_post("/v1/raised/{alert}", self._for_operator(self.answer))
         return app
 
     # hubs
@@ -152,6 +165,15 @@ class Api:
         identity = await self._worker.call(lambda ingest: ingest.admitted(hub).identity)
         generation = await asyncio.to_thread(backups.take, self._owner.backups, hub, identity, body)
         return _json({"generation": generation})
+
+    async def alerts(self, request: web.Request) -> web.Response:
+        hub = _certified(request)
+
+        def asked(ingest: Ingest) -> list[dict[str, Any]]:
+            ingest.admitted(hub)
+            return alerts.wanted(ingest.storage.connection, hub)
+
+        return _json({"acts": await self._worker.call(asked)})
 
     async def fetched(self, request: web.Request) -> web.Response:
         return _json(await callbacks.fetched(self._worker, _certified(request)))
@@ -203,6 +225,21 @@ class Api:
     async def alarms(self, request: web.Request) -> Any:
         return {"alarms": await asyncio.to_thread(self._views.alarms)}
 
+    async def raised(self, request: web.Request) -> Any:
+        query = request.query
+        arguments = (query.get("hub", ""), query.get("all", "") not in ("", "0"))
+        return {"alerts": await asyncio.to_thread(self._views.raised, *arguments)}
+
+    async def answer(self, request: web.Request) -> Any:
+        asked, alert = _read(await _body(request, MAX_ENROLMENT), _Answer), request.match_info["alert"]
+
+        def ask(ingest: Ingest) -> str:
+            with ingest.storage.transaction():
+                until = None if asked.seconds is None else time.time() + asked.seconds
+                return alerts.want(ingest.storage.connection, alert, asked.state, asked.by, asked.why, until)
+
+        return {"alert": alert, "hub": await self._worker.call(ask), "wanted": asked.state}
+
     async def stats(self, request: web.Request) -> Any:
         def running(ingest: Ingest) -> dict[str, Any]:
             counts, journal = ingest.counts, ingest.journal
@@ -240,7 +277,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return _json({"error": str(error)}, 403)
     except DecodeError as error:
         return _json({"error": str(error)}, 413 if error.reason == "too-large" else 400)
-    except Unknown as error:
+    except (Unknown, alerts.NoAlert) as error:
         return _json({"error": str(error)}, 404)
     except (NotReady, StorageError) as error:
         return _json({"error": str(error)}, 503, {"Retry-After": "5"})

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from backend.cli_alerts import alerts
 from backend.cli_inventory import inventory
 from backend.cli_owner import rotate, want
 from backend.cli_sigfox import sigfox
@@ -255,6 +256,7 @@ def backups(directory: Path, hub: str, out: Path | None, as_json: bool) -> None:
     show(facts, as_json, [f"{head.hub}\tbackup {head.generation}\t{date(head.made)}\t{len(data)} bytes"])
 
 
+backend.add_command(alerts)
 backend.add_command(inventory)
 backend.add_command(rotate)
 backend.add_command(want)

@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from backend import alerts
 from backend.gate import Gate, NeedContext, OpenEpoch, Read, Refusal, unpack
 from backend.holes import Holes
 from backend.journal import Entry, Journal
@@ -24,7 +25,7 @@ from backend.states import States
 from backend.storage import Storage, Stream
 from hub.buffer import frame
 from hub.buffer.opening import Block, ClockMark, Gap, split
-from hub.buffer.rows import STREAMS
+from hub.buffer.rows import ALERTS, STREAMS
 from hub.errors import AuthFailed, DecodeError, HubError, StorageError
 from hub.ranges import Range, Ranges
 from hub.wire import MAX_RANGES, Ack, pack_reply, sign_ack, unpack_message
@@ -214,7 +215,11 @@ class Ingest:
         opened, body = item.opened, item.opened.body
         record = self.storage.add_record(stream, epoch.id, opened)
         if isinstance(body, Block):
-            self.storage.readings.add(stream.hub, record, body.boot, item.rows)
+            rows = item.rows
+            if stream.stream == ALERTS:
+                offset = self.storage.readings.offset(stream.hub, body.boot)
+                rows = alerts.take(self.storage.connection, stream.hub, rows, offset)
+            self.storage.readings.add(stream.hub, record, body.boot, rows)
         elif isinstance(body, Gap):
             self.storage.add_gap(stream.hub, body, record)
         elif isinstance(body, ClockMark):

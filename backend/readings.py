@@ -90,6 +90,10 @@ class Readings:
         if len(self._pending) + len(self._undated) > MAX_PENDING:
             self.flush()
 
+    def offset(self, hub: str, boot: bytes) -> int | None:
+        """What turns a boot's monotonic ms into Unix ms, 0 for rows in UTC; None while nobody knows it."""
+        return self._boot(hub, boot)[1] if boot else 0
+
     def flush(self) -> None:
         """Hand what is pending to SQLite, inside the caller's transaction."""
         if self._pending:

@@ -13,6 +13,7 @@ from typing import Any, cast
 import apsw
 import msgspec
 
+from backend import alerts
 from backend.readings import ORIGIN_BITS
 from backend.schema import open_for_reading
 from hub.errors import DecodeError, StorageError
@@ -157,6 +158,11 @@ class Views:
             "select kind, hub, detail, raised_at, cleared_at from alarms order by cleared_at is not null, id desc"
             " limit 1000",
         )
+
+    def raised(self, hub: str, everything: bool = False) -> list[dict[str, Any]]:
+        """Alerts of the hubs, the newest first: open ones, or all."""
+        with self._snapshot() as db:
+            return list(alerts.listed(db, hub, everything=everything))
 
     def stats(self) -> dict[str, Any]:
         """Totals of the database; rows still in the journal are not among them."""

@@ -1,7 +1,8 @@
 """The one thread that owns the database's writing side. The event loop hands it work and awaits the answer.
 
 Messages that arrive while a commit is under way are taken together by the next: under load commits grow, and with them
-the speed. When nothing arrives, journalled records become rows.
+the speed, up to half a second: what a hub sends live must not wait behind the backlogs of all others. When nothing
+arrives, journalled records become rows.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ log = logging.getLogger(__name__)
 
 MAX_WAITING = 64 << 20
 """Bytes of messages that wait for the thread; beyond it a hub is told to come again."""
-MAX_BATCH = 1 << 20
+MIN_BATCH, MAX_BATCH = 16 << 10, 1 << 20
+"""Bytes of messages in one commit; between the two, as many as the last commit's speed does in BATCH_S."""
+BATCH_S = 0.5
 MAX_JOURNAL = 1 << 30
 """Journalled bytes from which on rows are made before more is taken."""
 SETTLE_BYTES = 256 << 10
@@ -52,6 +55,7 @@ class Worker:
         self._make = make
         self._inbox: queue.SimpleQueue[_Post | _Call | str] = queue.SimpleQueue()
         self._waiting = 0
+        self._most = MAX_BATCH  # bytes, of the next commit
         self._thread = threading.Thread(target=self._run, name="ingest")
         self._loop: asyncio.AbstractEventLoop
         self._ready: asyncio.Future[None]
@@ -119,9 +123,11 @@ class Worker:
         while isinstance(item, _Post):
             posts.append(item)
             size += len(item.message.body)
-            item = self._next(0) if size < MAX_BATCH else _NOTHING
+            item = self._next(0) if size < self._most else _NOTHING
         if posts:
+            began = time.monotonic()
             self._answer(posts, ingest.take([post.message for post in posts]))
+            self._most = batch_size(size, time.monotonic() - began)
         if isinstance(item, _Call):
             self._do(item, ingest)
         return item is not _STOP
@@ -178,3 +184,8 @@ class Worker:
             log.warning("the database is back")
         self._trouble = ""
         return True
+
+
+def batch_size(size: int, seconds: float) -> int:
+    """How much the next commit may take, when one of `size` bytes took `seconds`."""
+    return int(min(max(size / max(seconds, 1e-3) * BATCH_S, MIN_BATCH), MAX_BATCH))

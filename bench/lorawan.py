@@ -9,6 +9,10 @@ process of their own send 100 confirmed uplinks a second of 300 devices whose fi
 another process keeps a core busy. An answer is late when it reaches the gateway less than 30 ms before its time.
 With `--loop` a tenth of the devices have a pack whose codec loops: each of their uplinks takes the codec worker its
 whole 50 ms, is kept in the store, and is answered after the sync.
+
+`python bench/lorawan.py kills [--kills 100]`: a whole hub in a process of its own with 1,000 devices, killed again and
+again while it acknowledges; every downlink that a gateway was given is looked at: no counter may be there twice. Most
+uplinks are of twenty devices, so that each of these is told something in nearly every life.
 """
 
 from __future__ import annotations
@@ -223,6 +227,97 @@ def windows(uplinks: int, *, calm: bool, loop: bool) -> None:
     figure("lorawan.windows.missed", (said["late"] + said["unanswered"]) / uplinks * 100, "%")
 
 
+KILLED = 1000
+"""Devices of `kills`."""
+KILLS = """\
+hub: {{name: bench, site: bench, state_dir: {state}}}
+sites: {{bench: {{name: Bench, timezone: Europe/Paris}}}}
+zones: {{bench: {{site: bench, name: Bench}}}}
+integrations: {{lorawan: {{gateways: {{"{gateway}": {{}}}}, udp: {{port: {port}}}, status: 0s}}}}
+link: {{uplinks: {{https: {{url: "{url}"}}}}}}
+places:
+{places}
+devices:
+{devices}
+"""
+
+
+def kills(number: int) -> None:
+    """Kill a hub so often, and count the downlink counters that were used twice."""
+    from house import House
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    class Site(House):
+        def configure(self, url: str) -> None:
+            devices = "\n".join(
+                f"  lorawan:{n:016x}: {{integration: lorawan, place: p{n}, key: !secret key, "
+                f'settings: {{address: "{n:08x}", codec: cayenne, rx_delay: 1}}}}'
+                for n in range(KILLED)
+            )
+            places = "\n".join(f"  p{n}: {{zone: bench}}" for n in range(KILLED))
+            self.scene.config.write_text(
+                KILLS.format(
+                    state=self.scene.state, url=url, port=port, gateway=_gateway(0), places=places, devices=devices
+                )
+            )
+            secrets = self.scene.config.with_name("secrets.yaml")
+            secrets.write_text(f"key: {(NWK + APP).hex()}\n")
+            secrets.chmod(0o600)
+
+    chance, used, reused, said = random.Random(1), set[tuple[int, int]](), 0, [0] * KILLED
+    with Site(devices=1) as site, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as gateway:
+        gateway.connect(("127.0.0.1", port))
+        head = bytes.fromhex(_gateway(0))
+        for _ in range(number):
+            running = subprocess.Popen(
+                [sys.executable, "-m", "hub", "run", "--config", str(site.scene.config)],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+            end = 0.0
+            turn, following = 0.0, 0
+            while not end or time.monotonic() < end:
+                now = time.monotonic()
+                if now >= turn:
+                    try:
+                        if not end:  # until the hub is there
+                            gateway.send(b"\x02\0\0" + bytes((gwmp.PULL_DATA,)) + head)
+                            turn = now + 0.05
+                        else:
+                            following = chance.randrange(20 if chance.random() < 0.8 else KILLED)
+                            raw = frame(following, said[following], confirmed=True)
+                            said[following] += 1
+                            packet = {
+                                "tmst": _micros(), "freq": 868.1, "stat": 1, "modu": "LORA", "datr": "SF7BW125",
+                                "codr": "4/5", "rssi": -80, "lsnr": 5.5, "size": len(raw),
+                                "data": base64.b64encode(raw).decode(),
+                            }  # fmt: skip
+                            body = json.dumps({"rxpk": [packet]}).encode()
+                            gateway.send(b"\x02\0\0" + bytes((gwmp.PUSH_DATA,)) + head + body)
+                            turn = now + 0.12  # about what one transmitter can answer
+                    except ConnectionRefusedError:
+                        turn = now + 0.05
+                gateway.settimeout(0.01)
+                try:
+                    data = gateway.recv(65536)
+                except (TimeoutError, ConnectionRefusedError):
+                    continue
+                if data[3] == gwmp.PULL_ACK and not end:
+                    end = time.monotonic() + chance.uniform(0.2, 2.0)
+                elif data[3] == gwmp.PULL_RESP:
+                    sent = base64.b64decode(json.loads(data[4:])["txpk"]["data"])
+                    which = int.from_bytes(sent[1:5], "little"), int.from_bytes(sent[6:8], "little")
+                    reused += which in used
+                    used.add(which)
+                    gateway.send(b"\x02" + data[1:3] + bytes((gwmp.TX_ACK,)) + head)
+            running.kill()
+            running.wait()
+    figure("lorawan.kills.downlinks", len(used), f"over {number} kills, {KILLED} devices")
+    figure("lorawan.kills.reused", reused, "sent counters")
+
+
 def _gateway(number: int) -> str:
     return f"0016c001{number:08x}"
 
@@ -285,12 +380,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("what", nargs="?", default="3")
     parser.add_argument("uplinks", nargs="?", type=int, default=10_000)
+    parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--calm", action="store_true")
     parser.add_argument("--loop", action="store_true")
     options = parser.parse_args()
     if options.what == "windows":
         windows(options.uplinks, calm=options.calm, loop=options.loop)
+    elif options.what == "kills":
+        kills(options.kills)
     elif options.what == "gateways":
         asyncio.run(gateways(options.port, options.uplinks))
     else:

@@ -31,6 +31,7 @@ def plugins(json: bool) -> None:
                         + [f"decoder {c.name} ({c.kind})" for c in d.decoders]
                         + [f"uplink {u.name}" for u in d.uplinks]
                         + [f"exporter {e.name}" for e in d.exporters]
+                        + [f"notifier {n.name}" for n in d.notifiers]
                     ),
                     d.error,
                 )

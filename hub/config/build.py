@@ -19,6 +19,7 @@ from hub.config.devices import Writable as Bounds
 from hub.config.model import Core, Position
 from hub.config.positions import Finding, Path, quoted
 from hub.config.pulse import built
+from hub.config.rulecheck import check_rules
 from hub.config.sentences import nearest, one_of
 from hub.config.validate import validate
 from hub.model import Device, Place, Strategy, Writable
@@ -33,11 +34,12 @@ CORE_KEYS = frozenset(InstanceKeys.model_fields)
 @dataclass(frozen=True, slots=True)
 class Models:
     """What is installed. `integrations`: type → (its Config, the model of its devices' settings or None);
-    `uplinks`, `exporters`: type → its Config; `packs`: names of device packs, None where nobody asks."""
+    `uplinks`, `exporters`, `notifiers`: type → its Config; `packs`: names of device packs, None where nobody asks."""
 
     integrations: Mapping[str, tuple[Model, Model | None]] = field(default_factory=dict)
     uplinks: Mapping[str, Model] = field(default_factory=dict)
     exporters: Mapping[str, Model] = field(default_factory=dict)
+    notifiers: Mapping[str, Model] = field(default_factory=dict)
     packs: Collection[str] | None = None
 
 
@@ -76,6 +78,16 @@ class ExporterInstance(msgspec.Struct, frozen=True, kw_only=True):
         return f"ExporterInstance(name={self.name!r})"
 
 
+class NotifierInstance(msgspec.Struct, frozen=True, kw_only=True):
+    """One notifier to run."""
+
+    name: str
+    config: Any
+
+    def __repr__(self) -> str:
+        return f"NotifierInstance(name={self.name!r})"
+
+
 class Built(msgspec.Struct, frozen=True, kw_only=True):
     """A whole configuration, typed."""
 
@@ -83,6 +95,7 @@ class Built(msgspec.Struct, frozen=True, kw_only=True):
     integrations: list[Instance]
     uplinks: list[UplinkInstance]
     exporters: list[ExporterInstance]
+    notifiers: list[NotifierInstance]
     devices: list[Device]
     places: list[Place]
 
@@ -99,11 +112,14 @@ def build(data: Any, models: Models, broken: set[Path]) -> tuple[Built | None, l
     instances = _instances(data, models, found)
     uplinks = _by_type("uplink", ("link", "uplinks"), data, models.uplinks, found)
     exporters = _by_type("exporter", ("exporters",), data, models.exporters, found)
+    notifiers = _by_type("notifier", ("notifiers",), data, models.notifiers, found)
     settings = _settings(data, models, found)
     keys = _keys(data, found)
     found += [*references(data, broken), *twins(data.get("devices"))]
     if models.packs is not None:
         found += unknown_packs(data.get("devices"), models.packs)
+    if core is not None:
+        found += check_rules(core)
     found = [one for one in found if not any(one.path[: len(path)] == path for path in broken)]
     if found or core is None:
         return None, found
@@ -129,6 +145,7 @@ def build(data: Any, models: Models, broken: set[Path]) -> tuple[Built | None, l
         config=core, integrations=kept, devices=devices, places=list(places.values()),
         uplinks=[UplinkInstance(name=name, config=config) for name, config in uplinks.items()],
         exporters=[ExporterInstance(name=name, config=config) for name, config in exporters.items()],
+        notifiers=[NotifierInstance(name=name, config=config) for name, config in notifiers.items()],
     )  # fmt: skip
     return built, []
 
@@ -142,8 +159,9 @@ def _core_data(data: dict[str, Any]) -> dict[str, Any]:
         core["devices"] = {name: _without(entry, "settings") for name, entry in core["devices"].items()}
     if isinstance(core.get("link"), dict) and isinstance(core["link"].get("uplinks"), dict):
         core["link"] = {**core["link"], "uplinks": _names_only(core["link"]["uplinks"])}
-    if isinstance(core.get("exporters"), dict):
-        core["exporters"] = _names_only(core["exporters"])
+    for section in ("exporters", "notifiers"):
+        if isinstance(core.get(section), dict):
+            core[section] = _names_only(core[section])
     return core
 
 

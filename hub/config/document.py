@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -171,6 +170,8 @@ class Document:
                 return self._include(event.value, path, depth)
             except ValueError as error:
                 return self._refuse(path, str(error))
+        from difflib import get_close_matches  # late: most words are right
+
         near = get_close_matches(tag, _TAGS, 1)
         return self._refuse(path, f"the tag {quoted(tag)} is not known; there are !secret and !include", *near)
 

@@ -156,8 +156,8 @@ def _run(
 
 
 def _pruned(data: Any, found: list[Finding]) -> Any:
-    """`data` without the instances (and their devices), uplinks, exporters, devices and proxy that something is wrong
-    with; all of it when something else is wrong."""
+    """`data` without the instances (and their devices), uplinks, exporters, notifiers, rules, devices and proxy that
+    something is wrong with; all of it when something else is wrong."""
     parts = {_part(one.path) for one in found}
     if () in parts:
         return data
@@ -177,8 +177,8 @@ def _pruned(data: Any, found: list[Finding]) -> Any:
 
 
 def _part(path: Path) -> tuple[str, ...]:
-    """The instance, uplink, exporter, device or proxy that `path` is inside; () when it is inside none."""
-    if path[:1] in (("integrations",), ("exporters",), ("devices",)) and len(path) > 1:
+    """The instance, uplink, exporter, notifier, rule, device or proxy that `path` is inside; () when inside none."""
+    if path[:1] in (("integrations",), ("exporters",), ("notifiers",), ("rules",), ("devices",)) and len(path) > 1:
         return str(path[0]), str(path[1])
     if path[:2] == ("link", "uplinks") and len(path) > 2:
         return "link", "uplinks", str(path[2])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
-from hub.config.build import Built, ExporterInstance, Instance, Models, UplinkInstance, build
+from hub.config.build import Built, ExporterInstance, Instance, Models, NotifierInstance, UplinkInstance, build
 from hub.config.model import Core
 from hub.config.positions import Finding, by_place
 from hub.config.secrets import Vault, reveal
@@ -35,6 +35,7 @@ class Loaded:
     digest: str
     files: Mapping[str, str]
     data: Any
+    notifiers: Sequence[NotifierInstance] = ()
 
     @property
     def state_dir(self) -> FilePath:
@@ -69,6 +70,7 @@ def as_loaded(path: FilePath, built: Built, files: Mapping[str, str], data: Any)
         integrations=built.integrations,
         uplinks=built.uplinks,
         exporters=built.exporters,
+        notifiers=built.notifiers,
         devices=built.devices,
         places=built.places,
         digest=digest(files),

@@ -18,7 +18,9 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from hub.config.devices import Bus, DeviceKeys, InstanceKeys, Report
 from hub.config.kinds import DeviceId, Empty, Id, InstanceName, MetricKey, Purpose, Section
 from hub.config.pulse import Pulse
+from hub.config.rules import Rule, Schedule
 from hub.config.values import Duration, Size
+from hub.config.web import Web
 
 _KB, _MB, _GB = 1 << 10, 1 << 20, 1 << 30
 
@@ -226,6 +228,18 @@ class Core(Section):
     exporters: Annotated[dict[InstanceName, dict[str, Any]], Empty] = Field(
         default={}, description="What shows the live values to neighbours, by type."
     )
+    schedules: Annotated[dict[Id, Schedule], Empty] = Field(
+        default={}, description="Weekly programmes, by id: hours at which rules watch."
+    )
+    rules: Annotated[dict[Id, Rule], Empty] = Field(
+        default={}, description="What this hub watches by itself and raises alerts for, by id."
+    )
+    notifiers: Annotated[dict[InstanceName, dict[str, Any]], Empty] = Field(
+        default={}, description="What carries alerts to people, by type."
+    )
     link: Annotated[Link, Empty] = Field(default=Link(), description="The way to the owner's backend.")
     buffer: Annotated[Buffer, Empty] = Field(default=Buffer(), description="The sealed log on this hub's disk.")
     backup: Annotated[Backup, Empty] = Field(default=Backup(), description="The sealed copy of this hub's state.")
+    web: Annotated[Web | None, Empty] = Field(
+        default=None, description="The hub's own pages, served where this section stands, `web: {}` at the least."
+    )

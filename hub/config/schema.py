@@ -45,6 +45,9 @@ def schema(models: Models) -> Schema:
     properties["exporters"] = _by_type(
         "exporter", str(Core.model_fields["exporters"].description), models.exporters, definitions
     )
+    properties["notifiers"] = _by_type(
+        "notifier", str(Core.model_fields["notifiers"].description), models.notifiers, definitions
+    )
     definitions["core.DeviceKeys"]["properties"]["settings"] = _settings(models, definitions)
     for name in ("Hub", "Site", "Link", "Buffer", "Report", "Writable"):
         _nullable(definitions[f"core.{name}"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from datetime import timedelta
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -51,6 +50,8 @@ _BOUNDS = {
 def nearest(word: object, known: Iterable[str]) -> str:
     """The known word most like this one, empty when none is."""
     by_small = {name.lower(): name for name in known}
+    from difflib import get_close_matches  # late: most words are right
+
     near = get_close_matches(str(word).lower().replace("-", "_"), by_small, 1) or get_close_matches(
         str(word).lower(), by_small, 1
     )

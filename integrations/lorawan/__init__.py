@@ -30,7 +30,9 @@ async def run(config: Config, session: hub.Session) -> None:
             driver = Driver(config, session, tasks)
             await driver.begin()  # devices are known before anybody is heard
             tasks.create_task(driver.follow(), name=f"{session.name} devices")
+            tasks.create_task(driver.orders.run(), name=f"{session.name} commands")
             tasks.create_task(driver.watch(config.silence), name=f"{session.name} gateways")
+            tasks.create_task(driver.telling.gateways(), name=f"{session.name} health")
             if config.udp is not None:
                 from integrations.lorawan import udp
 

@@ -107,7 +107,7 @@ class Session(msgspec.Struct, kw_only=True, array_like=True):
 
 class Rejoin(msgspec.Struct, array_like=True):
     """A person let this device join although its DevNonce says no. Ends with the first valid uplink of the session
-    that it made, or at `until` (Unix seconds). `tried`: DevNonces that used it."""
+    that it made, or at `until` (Unix seconds). `by`: whose word it is, as an id; `tried`: DevNonces that used it."""
 
     until: float
     by: str
@@ -128,6 +128,7 @@ class Memory(msgspec.Struct, kw_only=True, array_like=True):
     join_lease: int = 1
     rejoin: Rejoin | None = None
     mark: bytes = b""  # of the AppKey that all this is about
+    word: str = ""  # the last one given to rejoin, used or not
 
     def sessions(self) -> list[Session]:
         return self.pending if self.current is None else [self.current, *self.pending]

@@ -122,6 +122,10 @@ class Queue:
             return [self._gone(item, State.DONE)]
         return [self._missed(item)] if item.landed else []
 
+    def withdraw(self, name: str) -> None:
+        """Nobody wants it any more, and whoever gave it knows."""
+        self._waiting = deque(item for item in self._waiting if item.id != name)
+
     def clear(self, why: str) -> list[Moved]:
         """Nothing of it will be sent."""
         return [self._gone(item, State.FAILED, why) for item in list(self._waiting)]

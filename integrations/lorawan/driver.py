@@ -20,7 +20,9 @@ from integrations.lorawan import reading, settings
 from integrations.lorawan.airspace import Airspace
 from integrations.lorawan.device import decode, device_id
 from integrations.lorawan.network import Network
+from integrations.lorawan.orders import Orders
 from integrations.lorawan.parts import Audit, Commit, Count, Decision, Found, Joined, Moved, Reception, Transmit
+from integrations.lorawan.telling import Telling
 
 RESTORED = 1024
 """Counters left out after a restoration: more than a device is sent in a day, and well within the 16,384 that a device
@@ -62,13 +64,22 @@ class Driver:
         self.network = Network(
             spaces, draw=secrets.randbelow, plan=config.plan(), window=config.gather.total_seconds()
         )  # fmt: skip
+        self.orders = Orders(session, self.network, self._do, self._loop.time, wall)
+        self.telling = Telling(
+            session, self.network, self._spoke, self._loop.time, wall, config.silence.total_seconds()
+        )
 
     # devices
 
     async def follow(self) -> None:
-        """Admit every device of this plugin as it comes or changes."""
+        """Admit every device of this plugin as it comes or changes, and no longer as it goes."""
         async for device in self._changes:
-            await self._admit(device)
+            known = self._session.devices.get(device.id)
+            if known is not None:
+                await self._admit(known)
+            elif self._read.pop(device.id, None) is not None:
+                self._do(self.network.remove(bytes.fromhex(device.id.partition(":")[2])))
+                self.telling.removed(device.id)
 
     async def begin(self) -> None:
         """Admit the devices that there are. A state that was put back from a backup is older than what was sent."""
@@ -104,6 +115,7 @@ class Driver:
             return
         self._read[device.id] = device
         self.network.add(wanted, memory)
+        self.telling.admitted(wanted.dev_eui)
 
     # gateways
 
@@ -137,9 +149,11 @@ class Driver:
 
     def alive(self, gateway: str) -> None:
         """It spoke, whatever it said."""
-        if self._spoke.get(gateway) is None:
-            self._session.log.info("gateway %s is here", gateway)
+        came = self._spoke.get(gateway) is None
         self._spoke[gateway] = self._loop.time()
+        if came:
+            self._session.log.info("gateway %s is here", gateway)
+            self.telling.tell_gateways()
 
     async def watch(self, silence: timedelta) -> None:
         """Say once when a gateway falls silent."""
@@ -173,6 +187,7 @@ class Driver:
                 async with asyncio.timeout_at(due):
                     await self._wake.wait()
             except TimeoutError:
+                self.orders.sift()
                 self._do(self.network.tick(self._loop.time()))
 
     # decisions
@@ -181,19 +196,25 @@ class Driver:
         for decision in decisions:
             match decision:
                 case Commit():
+                    if decision.report is not None:
+                        self.telling.uplink(decision.report)
                     self._begin_commit(decision)
                 case Transmit():
                     self._transmit(decision)
                 case Count(reason=reason, dev_eui=dev_eui):
                     self._session.dropped(device_id(dev_eui) if dev_eui else "", hub.DecodeError(reason))
+                    self.orders.refused(reason, device_id(dev_eui) if dev_eui else "")
                 case Found():
                     self._found(decision)
                 case Joined(dev_eui=dev_eui, proven=proven):
                     self._session.log.info("%s %s", device_id(dev_eui), "has joined" if proven else "is let in")
+                    self.telling.joined(decision)
                 case Audit(dev_eui=dev_eui, what=what, who=who):
                     self._session.log.warning("%s: %s (%s)", device_id(dev_eui), what, who or "network")
+                    self.orders.audited(decision)
                 case Moved(id=name, dev_eui=dev_eui, state=state, why=why):
                     self._session.log.info("downlink %s of %s: %s %s", name, device_id(dev_eui), state.value, why)
+                    self.orders.moved(decision)
         self._wake.set()
 
     def _transmit(self, order: Transmit) -> None:
@@ -243,6 +264,7 @@ class Driver:
             self._committing -= 1
         self._failure = ""
         if commit.durable:
+            self.orders.sift()
             self._do(self.network.committed(commit.ticket, self._loop.time()))
 
     async def _keep(self, name: str, commit: Commit) -> None:

@@ -19,7 +19,6 @@ from integrations.lorawan.crypto import join_mic_ok, seal_join_accept, session_k
 from integrations.lorawan.device import (
     LEASE,
     MOST_PENDING,
-    REJOIN_S,
     Device,
     Memory,
     Radio,
@@ -95,17 +94,27 @@ def accept(
     return seal_join_accept(device.app_key, answer)
 
 
-def prove(memory: Memory, session: Session) -> bool:
-    """The device spoke in this pending session: it is its own now, and every earlier one ends. Was a person's word used
-    up by it?"""
+def prove(memory: Memory, session: Session) -> str:
+    """The device spoke in this pending session: it is its own now, and every earlier one ends. Whose word was used up
+    by it, "" for nobody's."""
     memory.current = session
     memory.pending = [later for later in memory.pending if later.number > session.number]
-    authorised, memory.rejoin = memory.rejoin is not None, None
-    if authorised:
-        memory.floor = session.dev_nonce
-    return authorised
+    word, memory.rejoin = memory.rejoin, None
+    if word is None:
+        return ""
+    memory.floor = session.dev_nonce
+    return word.by or "?"
 
 
-def authorise(memory: Memory, who: str, wall: float) -> None:
-    """Let it join once more within 24 hours, whatever its DevNonce."""
-    memory.rejoin = Rejoin(until=wall + REJOIN_S, by=who)
+def authorise(memory: Memory, who: str, until: float) -> bool:
+    """Let it join once more until then (Unix seconds), 24 hours at most, whatever its DevNonce. The same word given
+    again, after a restart, changes nothing. False when it was used already."""
+    if memory.word != who:
+        memory.word, memory.rejoin = who, Rejoin(until=until, by=who)
+    return memory.rejoin is not None
+
+
+def revoke(memory: Memory, who: str) -> None:
+    """Nobody's word any more, if it is this one."""
+    if memory.rejoin is not None and memory.rejoin.by == who:
+        memory.rejoin = None

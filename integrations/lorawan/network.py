@@ -32,7 +32,7 @@ from integrations.lorawan.downlink import Downlink
 from integrations.lorawan.entry import Entry, Reply
 from integrations.lorawan.parts import Audit, Count, Decision, Found, Joined, Moved, Reception, State
 from integrations.lorawan.roster import Roster
-from integrations.lorawan.uplinks import Plan, Uplinks
+from integrations.lorawan.uplinks import REJOINED, Plan, Uplinks
 
 
 class Network:
@@ -132,14 +132,31 @@ class Network:
         self._waiting[dev_eui] = entry
         return [*told, *self._class_c(entry, now)]
 
-    def authorise_rejoin(self, dev_eui: bytes, who: str, wall: float, now: float) -> list[Decision]:
-        """Let a device join once within 24 hours whatever its DevNonce. `wall` in Unix seconds."""
+    def withdraw(self, dev_eui: bytes, name: str) -> None:
+        """Nobody wants this downlink any more. One that is on the air is not taken back."""
+        entry = self._roster.get(dev_eui)
+        if entry is not None:
+            entry.queue.withdraw(name)
+
+    def authorise_rejoin(self, dev_eui: bytes, who: str, until: float, now: float) -> list[Decision]:
+        """Let a device join once until then (Unix seconds), whatever its DevNonce. `who` names this word and no other:
+        after a restart it may be given again, and counts once. The record rides on the next commit: it is durable
+        before a join accept leaves."""
         entry = self._roster.get(dev_eui)
         if entry is None or entry.device.app_key is None:
-            return [Count("no-such-otaa-device")]
-        joining.authorise(entry.memory, who, wall)
-        audit = Audit(dev_eui, "may join once within 24 h, whatever its DevNonce", who)
-        return [audit, *self._answering.keep(entry, now, durable=True)]
+            return [Count("no-such-otaa-device", dev_eui)]
+        if not joining.authorise(entry.memory, who, until):
+            return [Audit(dev_eui, REJOINED, who)]
+        audit = Audit(dev_eui, "may join once, whatever its DevNonce", who)
+        return [audit, *self._answering.keep(entry, now)]
+
+    def revoke_rejoin(self, dev_eui: bytes, who: str, now: float) -> list[Decision]:
+        """This word does not count any more."""
+        entry = self._roster.get(dev_eui)
+        if entry is None:
+            return []
+        joining.revoke(entry.memory, who)
+        return self._answering.keep(entry, now)
 
     # inside
 

@@ -1,7 +1,8 @@
 """What an uplink says → reports of the hub: its payload, by its pack's codec or as Cayenne LPP, and how well it was
 heard.
 
-A payload that cannot be read costs its readings, never the report: the device is alive, and its counter is kept.
+A payload that cannot be read costs its readings for now, never the report: the device is alive, and its counter is
+kept. The hub keeps the payload too, and reads it again when it can.
 """
 
 from __future__ import annotations
@@ -37,33 +38,26 @@ class Reader:
                 said, position = self._cayenne(name, uplink.payload)
                 values |= said
             else:
-                samples = await self._packed(name, known, uplink)
+                samples = await self._packed(name, uplink)
                 former = [sample for sample in samples if sample.time is not None]
                 for sample in samples:
                     values |= sample.values if sample.time is None else {}
-        scheme = "lorawan-1.0" if uplink.otaa else "lorawan-1.0-abp"
-        signal = signal_of(*uplink.receptions)
-        past = hub.Proof(scheme, None, True)
+        proof, signal = _proof(uplink), signal_of(*uplink.receptions)
+        past = hub.Proof(proof.scheme, None, True)
         told = [
             hub.Report(device=name, values=sample.values, time=sample.time, proof=past, signal=signal)
             for sample in ([] if uplink.again else former)  # without a counter nothing keeps them from being told twice
         ]
-        proof = hub.Proof(scheme, uplink.counter, True)
         return [*told, hub.Report(device=name, values=values, position=position, proof=proof, signal=signal)]
 
-    async def _packed(self, name: str, known: hub.Device, uplink: Uplink) -> tuple[hub.Sample, ...]:
-        if not known.pack:
-            self._session.dropped(name, hub.DecodeError("no-codec", "nothing says what its payload means"))
-            return ()
+    async def _packed(self, name: str, uplink: Uplink) -> tuple[hub.Sample, ...]:
         try:
-            return await self._session.decode(name, uplink.port or 0, uplink.payload, uplink.best.time)
+            return await self._session.decode(
+                name, uplink.port or 0, uplink.payload, uplink.best.time, proof=_proof(uplink),
+                once=not uplink.confirmed,
+            )  # fmt: skip
         except hub.DecodeError:
-            return ()  # counted already
-        except hub.NotReady as error:
-            if uplink.confirmed:
-                raise
-            self._session.dropped(name, hub.DecodeError("codec-away", str(error)))
-            return ()
+            return ()  # counted already, and kept
 
     def _cayenne(self, name: str, payload: bytes) -> tuple[dict[str, cayenne.Value], hub.Position | None]:
         try:
@@ -79,6 +73,10 @@ class Reader:
         for slug in read.skipped:
             self._session.dropped(name, hub.DecodeError(slug))
         return read.values, read.position
+
+
+def _proof(uplink: Uplink) -> hub.Proof:
+    return hub.Proof("lorawan-1.0" if uplink.otaa else "lorawan-1.0-abp", uplink.counter, True)
 
 
 def margin(reception: Reception) -> float:

@@ -151,6 +151,9 @@ class DeviceSettings(hub.Config):
     rx2_rate: int = Field(default=0, ge=0, le=5, description="ABP: data rate of its second window, as set in it.")
     adr: bool = Field(default=True, description="Its data rate and power are the network's business.")
     fastest: int = Field(default=5, ge=0, le=5, description="The fastest data rate that it is given.")
+    confirmed: bool = Field(
+        default=True, description="It acknowledges what it is told; a command is done only when it did."
+    )
     codec: Literal["pack", "cayenne"] = Field(
         default="pack", description="What reads its payload: its pack, or for Cayenne LPP the hub itself."
     )

@@ -20,6 +20,8 @@ from integrations.lorawan.phy import Data
 from integrations.lorawan.region import FASTEST_ADR, RATES
 from integrations.lorawan.roster import Roster
 
+REJOINED = "rejoined on a person's word"
+
 AFTER_RX2_S = 2.0
 """A class C device is left alone until its class A windows after an uplink are over."""
 
@@ -110,11 +112,11 @@ class Uplinks:
         return [*told, *self._answering.keep(entry, now, report, reply, durable=frame.confirmed)]
 
     def _proven(self, entry: Entry, session: Session) -> list[Decision]:
-        authorised = joining.prove(entry.memory, session)
+        word = joining.prove(entry.memory, session)
         self._roster.refresh(entry)
         told: list[Decision] = [Joined(entry.device.dev_eui, session.dev_addr, True)]
-        if authorised:
-            told.append(Audit(entry.device.dev_eui, "rejoined on a person's word"))
+        if word:
+            told.append(Audit(entry.device.dev_eui, REJOINED, word))
         return told
 
     def _commands(

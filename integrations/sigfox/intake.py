@@ -142,13 +142,12 @@ class Intake:
             for reason in skipped:
                 self._session.dropped(name, hub.DecodeError(reason))
             return (hub.Sample(values=values),)
-        if not known.device.pack:
-            self._session.dropped(name, hub.DecodeError("no-codec", "nothing says what its payload means"))
-            return ()
         try:
-            return await self._session.decode(name, reading.PORT, callback.data, float(callback.time))
+            return await self._session.decode(
+                name, reading.PORT, callback.data, float(callback.time), proof=hub.Proof(reading.SCHEME)
+            )
         except hub.DecodeError:
-            return ()  # counted already
+            return ()  # counted already, and kept
 
     def _error(self, name: str, callback: Callback) -> list[hub.Report]:
         """ERROR: nothing came for longer than the device type allows. WARN, which the operator gave up in 2021: a

@@ -91,12 +91,12 @@ class Disk:
         self.acks: dict[tuple[str, bytes], Ranges] = {}
         self.reads: list[Fetch] = []
 
-    def put(self, stream: str, run: bytes, count: int, size: int = 100) -> Range:
+    def put(self, stream: str, run: bytes, count: int, size: int = 100, readings: int = 10) -> Range:
         held = self.records.setdefault((stream, run), {})
         first = max(held, default=0) + 1
         for seq in range(first, first + count):
             eid = f"{stream}{run[:1].decode()}{seq // EPOCH_RECORDS}".encode().ljust(32, b".")
-            held[seq] = Record(2, seq, 10, eid, raw("r", stream, run, seq, bytes(size)))
+            held[seq] = Record(2, seq, readings, eid, raw("r", stream, run, seq, bytes(size)))
         return first, first + count - 1
 
     def streams(self) -> list[Held]:

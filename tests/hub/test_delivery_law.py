@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from hub.delivery import ALERTS, BACKLOG, LIVE, Acceptance, Survey
+from hub.delivery.lanes import READINGS
 from hub.session import Message
 from hub.wire import MAX_MESSAGE, pack_reply, read_state, unpack_message
 
@@ -105,6 +106,51 @@ def test_messages_grow_with_the_measured_rate_and_shrink_when_the_link_does() ->
     world.now += 20.0
     answer(world, message)
     assert world.delivery.rate.bytes_per_s < fast
+
+
+def test_a_message_holds_only_so_many_readings_however_small_they_are_and_three_of_them_are_under_way() -> None:
+    world = World(1, Faults())
+    world.disk.put("readings", OLD_RUN, 20_000, size=600, readings=4096)
+    world.delivery.open(world.disk.streams(), {})
+    answer(world, take(world), pack_reply())
+    for _ in range(12):
+        message = take(world)
+        assert message.readings <= READINGS
+        world.now += 0.001
+        answer(world, message)
+    assert world.delivery.rate.bytes_per_s > 10 * len(message.body), "the line would take much more"
+    assert message.readings >= READINGS / 2
+    under_way = []
+    message_body = message.body
+    while (message := take(world)) is not None:
+        under_way.append(message.readings)
+    assert sum(under_way) <= 3 * READINGS
+    assert world.disk.reads[-1].most < 2 * len(message_body), "what is read is sent"
+    world.commit("readings", 1)
+    assert take(world).lane == LIVE
+
+
+def test_a_message_stays_small_where_readings_become_smaller_all_at_once() -> None:
+    world = World(1, Faults())
+    world.disk.put("readings", OLD_RUN, 3_000, size=600, readings=10)
+    world.disk.put("readings", OLD_RUN, 3_000, size=60, readings=4096)
+    world.delivery.open(world.disk.streams(), {})
+    answer(world, take(world), pack_reply())
+    most = 0
+    while (message := take(world)) is not None:
+        most = max(most, message.readings)
+        world.now += 0.001
+        answer(world, message)
+    assert READINGS / 2 <= most <= READINGS
+
+
+def test_one_record_with_too_many_readings_for_a_message_leaves_alone() -> None:
+    world = World(1, Faults())
+    world.disk.put("readings", OLD_RUN, 3, readings=READINGS + 1)
+    world.delivery.open(world.disk.streams(), {})
+    answer(world, take(world), pack_reply())
+    assert [take(world).readings for _ in range(3)] == [READINGS + 1] * 3
+    assert take(world) is None
 
 
 class ThinWorld(World):

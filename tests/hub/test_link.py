@@ -587,6 +587,30 @@ async def test_on_a_metered_line_an_alert_leaves_at_once_and_readings_still_wait
         assert bench.link.status().waiting["held"] == 2
 
 
+async def test_on_a_metered_line_an_alert_does_not_wait_for_the_answer_to_the_message_under_way() -> None:
+    async with running(Bench(metered=True)) as bench:
+        await bench.up()
+        await bench.clock.advance(METERED_STATE_S - 1.0)
+        bench.commit(1)
+        assert (await bench.peer.get()).lane == "live"
+        beside = asyncio.create_task(bench.link.next("https"))  # the uplink would send two at a time
+        await bench.clock.advance(2.0)  # a state is due too
+        bench.commit(1)
+        bench.link.durable(Durable("alerts", RUN, 1, 2, 2, 16))
+        message = await asyncio.wait_for(beside, 5)
+        assert message is not None
+        assert (message.kind, message.lane) == ("records", "alerts")
+        beside = asyncio.create_task(bench.link.next("https"))
+        bench.link.durable(Durable("alerts", RUN, 3, 3, 1, 8))
+        message = await asyncio.wait_for(beside, 5)
+        assert message is not None
+        assert message.lane == "alerts"
+        beside = asyncio.create_task(bench.link.next("https"))
+        await settle()
+        assert not beside.done()  # readings and the state still wait
+        beside.cancel()
+
+
 async def test_a_metered_line_holds_nothing_back_when_the_hub_stops() -> None:
     bench = Bench(metered=True)
     task = asyncio.create_task(bench.link.run())

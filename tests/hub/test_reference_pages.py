@@ -167,6 +167,7 @@ def test_lanes_and_times_are_those_of_the_code() -> None:
     rows = [[cells[0], *(float(cell.replace(",", "")) for cell in cells[2:])] for cells in table(LINK, "lane")]
     assert rows == [[f"`{lane.name}`", lane.seconds, lane.least, lane.most, lane.window] for lane in lanes.LANES]
     assert f"last {core.LIVE_S:.0f} s" in table(LINK, "lane")[1][1]
+    assert f"at most {lanes.READINGS:,} readings" in LINK
     times = [re.findall(r"\d+", cells[1]) for cells in table(section(LINK, "When a hub sends"), "what")]
     assert [[float(number) for number in numbers] for numbers in times] == [
         [core.STATE_S], [METERED_S], [METERED_STATE_S], [core.ANSWER_S], [core.SETTLE_S, core.SETTLE_MOST_S],

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import random
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -139,6 +142,84 @@ async def test_rows_during_a_commit_go_into_the_next(party: Party, tmp_path: Pat
         await second
         assert [item.first for item in made.durable] == [1, 2]
         assert made.numbers() == [1, 2]
+
+
+async def test_what_is_due_is_committed_right_after_the_commit_in_hand_while_the_loop_is_at_other_work(
+    party: Party, tmp_path: Path
+) -> None:
+    disk = GatedDisk()
+    async with opened(party, tmp_path, replace(HOUR, urgent_s=0.0), disk) as made:
+        disk.gate.clear()
+        disk.calls.clear()
+        made.buffer.append(row(1))
+        first = asyncio.create_task(made.buffer.flush())
+        await until(lambda: "write" in disk.calls)
+        made.buffer.append(row(2))
+        second = asyncio.create_task(made.buffer.flush())
+        await asyncio.sleep(0)
+        disk.calls.clear()
+        disk.gate.set()
+        deadline = time.monotonic() + 10
+        while disk.calls.count("sync") < 2 and time.monotonic() < deadline:
+            time.sleep(0.001)  # nothing runs on the loop meanwhile
+        assert disk.calls.count("sync") == 2
+        assert made.durable == []
+        await asyncio.gather(first, second)
+        assert [(item.first, item.last) for item in made.durable] == [(1, 1), (2, 2)]
+
+
+async def test_what_is_not_due_waits_for_its_window_though_the_writer_is_free(party: Party, tmp_path: Path) -> None:
+    disk = GatedDisk()
+    async with opened(party, tmp_path, replace(HOUR, window_bytes=20), disk) as made:
+        disk.gate.clear()
+        disk.calls.clear()
+        for number in range(4):
+            made.buffer.append(row(number))  # 8 readings of 3 bytes: due
+        await until(lambda: "write" in disk.calls)
+        made.buffer.append(row(4))
+        disk.gate.set()
+        await until(lambda: len(made.durable) == 1)
+        assert made.buffer.status().pending_rows == 1
+
+
+async def test_rows_of_many_sources_come_through_a_failing_disk_once_each(party: Party, tmp_path: Path) -> None:
+    disk, rng = FaultyDisk(), random.Random(5)
+    async with opened(party, tmp_path, replace(SMALL, window_s=0.002, segment_bytes=64 << 10), disk) as made:
+
+        async def source(first: int, stream: str) -> None:
+            for number in range(first, first + 150):
+                await made.buffer.room()
+                made.buffer.append(row(number), stream)
+                if rng.random() < 0.05:
+                    disk.fail.setdefault(rng.choice(["sync", "write"]), []).append(io_error())
+                if rng.random() < 0.4:
+                    with contextlib.suppress(StorageError):
+                        await made.buffer.flush()
+                made.buffer.put_local(f"plugin/{first}", number)
+
+        async with asyncio.TaskGroup() as group:
+            for at in range(6):
+                group.create_task(source(at * 1000, ALERTS if at == 5 else READINGS))
+        disk.fail.clear()
+        await until(lambda: not made.buffer.status().error)
+        await made.buffer.flush()
+        assert made.buffer.status().pending_rows == 0
+        assert made.buffer.status().poisoned > 0
+        expected = {1000 * at + number for at in range(6) for number in range(150)}
+        backend = party.reader()
+        for state in made.buffer.streams():
+            at = state.first
+            while at <= state.last:
+                found = made.buffer.read(state.stream, state.run, at, state.last, 1 << 20)
+                backend.take_all(found)
+                at = max(record.seq for record in found) + 1
+        assert backend.all_numbers == sorted(expected)
+        ends: dict[str, int] = {}
+        for item in made.durable:
+            assert item.first == ends.get(item.stream, 0) + 1
+            ends[item.stream] = item.last
+    async with opened(party, tmp_path, HOUR) as again:
+        assert again.buffer.local == {f"plugin/{at * 1000}": at * 1000 + 149 for at in range(6)}
 
 
 async def test_a_failed_commit_is_told_and_the_rows_come_through_later(party: Party, tmp_path: Path) -> None:

@@ -235,3 +235,35 @@ async def test_an_answer_to_another_s_command_changes_nothing(tmp_path):
         assert record.state == "accepted"
         assert hub.counts.by_subject()["knx"] == {"answer-to-no-command": 1}
         await own.stop()
+
+
+async def test_an_act_is_ordered_only_where_its_integration_offers_it(tmp_path):
+    async with running(tmp_path) as hub:
+        with pytest.raises(WriteRefused, match="no downlink rejoin"):
+            await hub.order(None, metric="rejoin", values={})
+        boiler = Integration(hub)
+        boiler.commands.offer("rejoin")
+        await until(lambda: hub.desk._waiting)
+        hub.clock.set(hub.clock.now() + 60)
+        await hub.order(None, metric="rejoin", values={})
+        await until(lambda: boiler.taken)
+        assert (boiler.taken[0].metric, boiler.taken[0].values) == ("rejoin", {})
+        hub.clock.set(hub.clock.now() + 60)
+        with pytest.raises(WriteRefused, match="no downlink rejoin"):
+            await hub.order(None, metric="rejoin", values={"now": 1.0})
+        await boiler.stop()
+        with pytest.raises(WriteRefused, match="no downlink rejoin"):
+            await hub.order(None, metric="rejoin", values={})
+
+
+async def test_a_command_that_waits_is_wanted_until_all_writes_are_stopped(tmp_path):
+    async with running(tmp_path) as hub:
+        boiler = Integration(hub)
+        await hub.order()
+        await until(lambda: boiler.taken)
+        boiler.commands.answer(boiler.taken[0], "queued")
+        assert boiler.commands.wanted(boiler.taken[0])
+        assert not OwnCommands("another", hub.desk).wanted(boiler.taken[0])
+        await hub.desk.stop("cli:jeanne", "smoke")
+        assert not boiler.commands.wanted(boiler.taken[0])
+        await boiler.stop()

@@ -124,7 +124,8 @@ def test_every_template_stands_by_itself_in_two_languages(name: str) -> None:
     assert list(check_rules(core)) == []
     assert whole.text != whole.text_fr
     assert all(asked.en and asked.fr for asked in template.inputs.values())
-    assert template.fr and template.en
+    assert template.fr
+    assert template.en
 
 
 def test_a_bin_seen_from_its_lid_is_full_when_the_distance_is_short(tmp_path: Path) -> None:

@@ -90,14 +90,14 @@ class Forwarder:
 class House:
     """The hub's processes."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, config: str = CONFIG) -> None:
         self.rig = Rig(root)
         url = self.rig.config.read_text().partition('url: "')[2].partition('"')[0]
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.rig.config.write_text(
-            CONFIG.format(state=self.rig.state, url=url, gateway=GATEWAY, dev_eui=DEV_EUI, port=self.port)
+            config.format(state=self.rig.state, url=url, gateway=GATEWAY, dev_eui=DEV_EUI, port=self.port)
         )
         secrets = root / "secrets.yaml"
         secrets.write_text(f"appkey: {KEY.hex()}\n")

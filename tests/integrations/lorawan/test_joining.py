@@ -229,8 +229,8 @@ def test_another_appkey_is_another_life_and_joinnonces_go_on(world: World) -> No
 
 
 class TestAPersonsWord:
-    def authorise(self, world: World, dev_eui: bytes) -> None:
-        world.do(world.network.authorise_rejoin(dev_eui, "technicien", WALL + world.now, world.now))
+    def authorise(self, world: World, dev_eui: bytes, word: str = "technicien") -> None:
+        world.do(world.network.authorise_rejoin(dev_eui, word, WALL + world.now + REJOIN_S, world.now))
 
     @pytest.mark.parametrize("version", [Version.V1_0_2, Version.V1_0_4])
     def test_lets_a_device_that_lost_its_count_join_once(self, world: World, version: Version) -> None:
@@ -261,11 +261,35 @@ class TestAPersonsWord:
     def test_ends_after_a_day_and_survives_a_kill(self, world: World) -> None:
         device = world.joined()
         self.authorise(world, device.dev_eui)
+        world.flush()
         world.kill()
         world.now += REJOIN_S - 10
         assert world.join(device, 1)
         world.now += 20
         assert world.join(device, 1) is None
+
+    def test_counts_once_though_it_is_given_again_after_each_restart(self, world: World) -> None:
+        device = world.joined(version=Version.V1_0_4)
+        self.authorise(world, device.dev_eui, "word")
+        world.kill()  # before the record of it reached the disk
+        self.authorise(world, device.dev_eui, "word")
+        assert world.join(device, 0)
+        world.send(device, b"back")
+        world.flush()
+        world.kill()  # and before anybody heard that it was used
+        self.authorise(world, device.dev_eui, "word")
+        assert isinstance(world.told[-1], Audit)
+        assert "rejoined" in world.told[-1].what
+        assert world.join(device, 0) is None
+        self.authorise(world, device.dev_eui, "another word")
+        assert world.join(device, 1)
+
+    def test_can_be_taken_back(self, world: World) -> None:
+        device = world.joined(version=Version.V1_0_4)
+        self.authorise(world, device.dev_eui, "word")
+        world.do(world.network.revoke_rejoin(device.dev_eui, "another", world.now))
+        world.do(world.network.revoke_rejoin(device.dev_eui, "word", world.now))
+        assert world.join(device, 0) is None
 
     def test_is_for_otaa_devices_that_are_known(self, world: World) -> None:
         device = world.abp()

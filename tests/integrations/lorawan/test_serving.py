@@ -172,6 +172,34 @@ async def test_a_device_joins_and_reports_through_a_packet_forwarder(
         device.downlink(raw)
 
 
+async def test_a_device_that_comes_while_it_runs_is_heard_and_one_that_goes_is_not(
+    lora_packet: LoraPacket, forwarder: Callable[[int], Awaitable[Forwarder]]
+) -> None:
+    port = free_port(socket.SOCK_DGRAM)
+    session = FakeSession("lorawan")
+    device = personalised(lora_packet)
+    frames = [device.uplink(bytes.fromhex("0167010f")) for _ in range(4)]
+    strange = ("", "unknown-devaddr")
+    async with running(udp(port, gather=0), session):
+        gateway = await forwarder(port)
+        gateway.forward(frames[0], 1)
+        await until(lambda: session.drops.count(strange) == 1)
+        session.devices.put(known(**ABP))
+        await asyncio.sleep(0.01)
+        gateway.forward(frames[1], 2)
+        await until(lambda: len(session.reports) == 1)
+        session.devices.remove(f"lorawan:{DEV_EUI}")
+        await asyncio.sleep(0.01)
+        gateway.forward(frames[2], 3)
+        await until(lambda: session.drops.count(strange) == 2)
+        session.devices.put(known(**ABP))
+        await asyncio.sleep(0.01)
+        gateway.forward(personalised(lora_packet).uplink(b"x"), 4)  # its counter was not forgotten: 0 is behind
+        gateway.forward(frames[3], 5)
+        await until(lambda: len(session.reports) == 2)
+    assert [report.proof.counter for report in session.reports if report.proof] == [1, 3]
+
+
 async def test_strangers_and_nonsense_are_counted_and_not_answered(
     forwarder: Callable[[int], Awaitable[Forwarder]],
 ) -> None:
@@ -595,7 +623,12 @@ async def test_a_confirmed_payload_that_no_codec_can_read_now_is_asked_for_again
     session = FakeSession("lorawan", [known(**ABP, pack="acme-thermo")])
     away = True
 
-    async def decode(device: str, port: int, payload: bytes, time: float | None = None) -> tuple[hub.Sample, ...]:
+    async def decode(
+        device: str, port: int, payload: bytes, time: float | None = None, *, proof: hub.Proof, once: bool
+    ) -> tuple[hub.Sample, ...]:
+        if away and once:  # the hub has kept it
+            session.dropped(device, hub.DecodeError("codec-away"))
+            raise hub.DecodeError("codec-away")
         if away:
             raise hub.NotReady("the codec worker is starting")
         return (hub.Sample(values={"temperature": 21.0}),)

@@ -168,11 +168,11 @@ async def test_a_payload_that_nothing_reads_costs_its_values_and_is_counted(stag
     await stage.take(device="77", lqi="Limit")
     assert stage.reports[0].values == {"sigfox_link": 0}
     await stage.take(data="")
-    assert stage.reasons == ["no-codec", "truncated"]
+    assert stage.reasons == ["no-pack", "truncated"]
 
 
 async def test_without_a_codec_worker_nothing_is_noted_and_the_next_try_is_the_first(stage: Stage) -> None:
-    async def away(*_: Any) -> Any:
+    async def away(*_: Any, **__: Any) -> Any:
         raise hub.NotReady("no codec worker")
 
     decode, stage.session.decode = stage.session.decode, away  # type: ignore[method-assign]

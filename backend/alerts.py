@@ -1,0 +1,131 @@
+"""Alerts of the hubs: how each stands, and what the operator answers.
+
+A row of the `alerts` stream whose metrics are those of `hub.alerts.rows` is one change of one alert, whole. The change
+with the greatest number stands, and an end is an end: what is cleared stays so. A hub numbers its alerts' changes
+alone; what is said here is a request, kept until the hub's own next word on that alert shows that it was heard.
+
+    acknowledge here → `wanted` → the hub fetches it (GET /v1/alerts) → judges → its change comes back → `wanted` goes
+
+Hostile rows are bounded: texts are cut, what does not fit the shape stays a reading like any other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+import apsw
+import msgspec
+
+from hub.buffer.rows import Row, Shape
+from hub.errors import HubError
+
+TABLE = """
+create table if not exists alerts (
+    hub text, alert text, n integer not null, rule text not null, key text not null, state text not null,
+    severity text not null, by text not null, why text not null, value text not null, text text not null,
+    text_fr text not null, device text not null, place text not null, site text not null, zone text not null,
+    integration text not null, raised_at real not null, changed_at real not null, received_at real not null,
+    wanted blob, wanted_state text, primary key (hub, alert)
+) without rowid;
+create index if not exists alerts_open on alerts (state, changed_at);
+"""
+FIELDS = (
+    "alert", "alert_rule", "alert_key", "alert_state", "alert_severity", "alert_by", "alert_why", "alert_value",
+    "alert_text", "alert_text_fr", "alert_n", "alert_raised",
+)  # fmt: skip
+STATES = ("raised", "acknowledged", "muted", "escalated", "cleared")
+MAX_TEXT = 300
+ACTS = ("acknowledged", "muted", "cleared")
+_COLUMNS = (
+    "hub, alert, n, rule, key, state, severity, by, why, value, text, text_fr, device, place, site, zone,"
+    " integration, raised_at, changed_at, received_at"
+)
+_UPSERT = (
+    f"insert into alerts ({_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+    " on conflict (hub, alert) do update set n = excluded.n, state = excluded.state, severity = excluded.severity,"
+    " by = excluded.by, why = excluded.why, value = excluded.value, text = excluded.text,"
+    " text_fr = excluded.text_fr, changed_at = excluded.changed_at, received_at = excluded.received_at,"
+    " wanted = case when excluded.state in (alerts.wanted_state, 'cleared') then null else alerts.wanted end"
+    " where alerts.state <> 'cleared' and (excluded.n > alerts.n or excluded.state = 'cleared')"
+)
+
+
+class NoAlert(HubError):
+    """No such alert is known here, or it is cleared."""
+
+    exit_code = 3
+
+
+def is_alert(shape: Shape) -> bool:
+    return tuple(column.metric for column in shape.columns) == FIELDS
+
+
+def take(db: apsw.Connection, hub: str, rows: Sequence[Row], offset_ms: int | None) -> list[Row]:
+    """Take the changes of alerts among the rows of a block, inside the caller's transaction; returns the other rows.
+    `offset_ms` turns a boot's monotonic time into Unix time; None while nobody knows it."""
+    others: list[Row] = []
+    now = time.time()
+    for row in rows:
+        change = _change(hub, row, offset_ms, now) if is_alert(row.shape) else None
+        if change is None:
+            others.append(row)
+        else:
+            db.execute(_UPSERT, change)
+    return others
+
+
+def _change(hub: str, row: Row, offset_ms: int | None, now: float) -> tuple[Any, ...] | None:
+    *texts, n, raised = row.values
+    if not all(isinstance(text, str) for text in texts) or isinstance(n, str) or isinstance(raised, str):
+        return None
+    name, rule, key, state, severity, by, why, value, text, text_fr = (str(one)[:MAX_TEXT] for one in texts)
+    if state not in STATES or not name or not 0 < n < 2**53 or not 0 <= raised < 2**43:
+        return None
+    changed = row.time_ms / 1000 if row.sure else now if offset_ms is None else (row.time_ms + offset_ms) / 1000
+    about = row.subject
+    return (
+        hub, name, int(n), rule, key, state, severity, by, why, value, text, text_fr, about.device, about.place,
+        about.site, about.zone, about.integration, float(raised), changed, now,
+    )  # fmt: skip
+
+
+def want(db: apsw.Connection, alert: str, state: str, by: str, why: str = "", until: float | None = None) -> str:
+    """Ask the hub for a change of an open alert; returns its hub. Inside a transaction. Raises NoAlert."""
+    row = db.execute("select hub, state from alerts where alert = ?", (alert,)).get
+    if row is None:
+        raise NoAlert(f"no alert {alert!r} is known here; `ilot backend alerts list` shows them")
+    hub, now = str(row[0]), str(row[1])
+    if now == "cleared":
+        raise NoAlert(f"alert {alert} is cleared already")
+    act = {"alert": alert, "state": state, "by": by[:64], "why": why[:200], "until": until}
+    if now != state or state == "muted":
+        db.execute(
+            "update alerts set wanted = ?, wanted_state = ? where hub = ? and alert = ?",
+            (msgspec.json.encode(act), state, hub, alert),
+        )
+    return hub
+
+
+def wanted(db: apsw.Connection, hub: str) -> list[dict[str, Any]]:
+    """What this hub is asked for."""
+    rows = db.execute("select wanted from alerts where hub = ? and wanted is not null limit 1000", (hub,))
+    acts = [msgspec.json.decode(cast(bytes, body)) for (body,) in rows]
+    return [act for act in acts if act["until"] is None or act["until"] > time.time()]
+
+
+def listed(
+    db: apsw.Connection, hub: str = "", *, everything: bool = False, limit: int = 1000
+) -> Iterator[dict[str, Any]]:
+    """Alerts, the newest first: those not cleared, or all."""
+    names = [*_COLUMNS.replace(" ", "").split(","), "wanted"]
+    rows = db.execute(
+        f"select {_COLUMNS}, wanted from alerts where ? in ('', hub) and (? or state <> 'cleared')"  # noqa: S608
+        " order by raised_at desc, alert limit ?",
+        (hub, everything, limit),
+    )
+    for row in rows:
+        found = dict(zip(names, row, strict=True))
+        asked = found.pop("wanted")
+        yield found | {"wanted": None if asked is None else msgspec.json.decode(cast(bytes, asked))}

@@ -1,0 +1,90 @@
+"""`ilot backend alerts list|ack|mute|clear`: the alerts of all hubs, and what the operator answers."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from backend.console import DIRECTORY, JSON, Lifetime, answers, date, say, show
+
+BY = click.option("--by", default="", help="Who answers. Default: the user at this machine.")
+WHY = click.option("--why", default="", help="Your reason; it stands in the hub's audit log.")
+
+
+@click.group()
+def alerts() -> None:
+    """Alerts of the hubs, and answers to them; a hub fetches these as soon as its link is up."""
+
+
+@alerts.command("list")
+@DIRECTORY
+@click.option("--hub", default="", help="Only of this hub.")
+@click.option("--all", "everything", is_flag=True, help="Cleared ones too.")
+@JSON
+@answers
+def listing(directory: Path, hub: str, everything: bool, as_json: bool) -> None:
+    """The open alerts, the newest first."""
+    from backend import owner as owners
+    from backend.views import Views
+
+    for one in Views(owners.load(directory).database).raised(hub, everything):
+        asked = f"\tasked: {one['wanted']['state']} by {one['wanted']['by']}" if one["wanted"] else ""
+        line = (
+            f"{date(one['raised_at'])}\t{one['alert']}\t{one['hub']}\t{one['severity']}\t{one['state']}\t{one['text']}"
+        )
+        show(one, as_json, [line + asked])
+
+
+@alerts.command()
+@DIRECTORY
+@click.argument("alert")
+@BY
+@WHY
+@JSON
+@answers
+def ack(directory: Path, alert: str, by: str, why: str, as_json: bool) -> None:
+    """Acknowledge ALERT: somebody has seen it."""
+    _want(directory, alert, "acknowledged", by, why, as_json)
+
+
+@alerts.command()
+@DIRECTORY
+@click.argument("alert")
+@click.option("--for", "seconds", type=Lifetime(), default="1h", show_default=True, help="For how long.")
+@BY
+@WHY
+@JSON
+@answers
+def mute(directory: Path, alert: str, seconds: float, by: str, why: str, as_json: bool) -> None:
+    """Say nothing of ALERT for a while."""
+    _want(directory, alert, "muted", by, why, as_json, time.time() + min(seconds, timedelta(days=31).total_seconds()))
+
+
+@alerts.command()
+@DIRECTORY
+@click.argument("alert")
+@BY
+@WHY
+@JSON
+@answers
+def clear(directory: Path, alert: str, by: str, why: str, as_json: bool) -> None:
+    """Close ALERT."""
+    _want(directory, alert, "cleared", by, why, as_json)
+
+
+def _want(
+    directory: Path, alert: str, state: str, by: str, why: str, as_json: bool, until: float | None = None
+) -> None:
+    from backend import owner as owners
+    from backend.alerts import want
+    from backend.schema import open_database, transaction
+
+    db = open_database(owners.load(directory).database)
+    with transaction(db):
+        hub = want(db, alert, state, by or getpass.getuser(), why, until)
+    say(f"{hub} is asked; it answers within half a minute of its link being up (five on a metered line).")
+    show({"alert": alert, "hub": hub, "wanted": state}, as_json, [])

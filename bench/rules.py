@@ -1,0 +1,101 @@
+"""What rules cost on the straight path: CPU microseconds a reading, least of several turns.
+
+    python bench/rules.py [--devices N] [--rules N] [--turns N]
+
+The pipeline is the hub's own; the buffer takes rows and drops them. `no rule` has no Rules at all, `not looked at` has
+N rules of other metrics, `watched` has N threshold rules of which every reading meets the one of its zone, `silence`
+one rule that watches all devices for silence.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+from measure import figure
+
+from hub.admission.quarantine import Quarantine
+from hub.admission.replay import ReplayWindows
+from hub.catalogue import METRICS
+from hub.clock import SystemClock
+from hub.config.model import Core
+from hub.counts import Counts
+from hub.live import Live
+from hub.model import Device, Place, Report, Value
+from hub.pipeline import Pipeline
+from hub.plan import Planner
+from hub.privacy import Privacy
+from hub.rules import Rules, compile_rules
+
+READINGS = 4
+
+
+class Nowhere:
+    full = False
+
+    def append(self, row: Any) -> None: ...
+
+
+def path(devices: int, rules: dict[str, Any] | None) -> tuple[Pipeline, list[Report]]:
+    known = {f"x:{n}": Device(id=f"x:{n}", integration="x", place=f"p{n}") for n in range(devices)}
+    places = {f"p{n}": Place(id=f"p{n}", site="s", zone=f"z{n % 100}") for n in range(devices)}
+    clock, live = SystemClock(), Live()
+    replay = ReplayWindows({}, lambda key, value: None)
+    planner = Planner(
+        metrics=METRICS, place=places.get, privacy=Privacy(), live=live, replay=replay, protected=lambda name: True
+    )
+    if rules is not None:
+        zones = {f"z{n}": {"site": "s"} for n in range(100)}
+        core = Core.model_validate({"sites": {"s": {}}, "zones": zones, "rules": rules})
+        planner.rules = Rules(
+            compile_rules(core), place=places.get, devices=known.values, period=lambda device: None,
+            may_keep=planner.may_keep, now=clock.now, monotonic=clock.monotonic, fired=lambda fired: None,
+        )  # fmt: skip
+    buffer: Any = Nowhere()
+    pipeline = Pipeline(
+        device=known.get, planner=planner, replay=replay, quarantine=Quarantine(), buffer=buffer, clock=clock,
+        counts=Counts(),
+    )  # fmt: skip
+    values: dict[str, Value] = {"temperature": 21.5, "humidity": 40.0, "battery": 90, "pressure": 1013.2}
+    return pipeline, [Report(device=name, values=values) for name in known]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--devices", type=int, default=500)
+    parser.add_argument("--rules", type=int, default=100)
+    parser.add_argument("--turns", type=int, default=9)
+    parser.add_argument("--reports", type=int, default=20_000)
+    options = parser.parse_args()
+    many = range(options.rules)
+    kinds: dict[str, dict[str, Any] | None] = {
+        "no rule": None,
+        "not looked at": {f"r{n}": {"metric": "flow_temperature", "above": 90} for n in many},
+        "watched": {f"r{n}": {"metric": "temperature", "zones": [f"z{n % 100}"], "above": 90} for n in many},
+        "silence": {"silent": {"silent": "1h"}},
+    }
+    paths = {name: path(options.devices, rules) for name, rules in kinds.items()}
+    best = dict.fromkeys(kinds, float("inf"))
+    gc.freeze()
+    for _ in range(options.turns):
+        for name, (pipeline, reports) in paths.items():
+            began = time.process_time()
+            for at in range(options.reports):
+                pipeline.accept("x", reports[at % len(reports)])
+            used = (time.process_time() - began) / options.reports / READINGS * 1e6
+            best[name] = min(best[name], used)
+    figure("straight path without rules", best["no rule"], "us/reading", f"{options.devices} devices")
+    figure("readings no rule looks at, added", best["not looked at"] - best["no rule"], "us/reading", "gate 0.5")
+    figure(f"{options.rules} rules, each report meets one, added", best["watched"] - best["no rule"], "us/reading")
+    figure("every device watched for silence, added", best["silence"] - best["no rule"], "us/reading")
+    figure(f"admission, privacy and {options.rules} rules", best["watched"], "us/reading", "gate 1.5")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,204 @@
+"""Raises, moves and tells alerts.
+
+Each change is written to the store, then appended to the buffer's `alerts` stream, then marked as told. A process that
+is killed between two of these tells it again at its next start: the receiver knows it by its number. What the disk
+refuses is kept in RAM and tried again; the alert goes out all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from secrets import token_hex
+
+import msgspec
+
+from hub.alerts.life import ACKNOWLEDGED, CLEARED, MUTED, Alert, NoSuchAlert, due, moved
+from hub.alerts.memory import Memory
+from hub.alerts.rows import row, subject_of
+from hub.buffer import Buffer
+from hub.buffer.rows import ALERTS, Subject
+from hub.clock import Clock
+from hub.errors import BufferFull, DiskRefuses, StorageError
+from hub.store import Store
+
+SUBJECTS = 4096
+"""Subjects remembered: one made anew costs a few bytes in the stream."""
+LONGEST_MUTE_S = 31 * 86_400.0
+OPEN_LIMIT = 10_000
+"""Open alerts at once; beyond it no more are raised, which is said."""
+
+_log = logging.getLogger("hub.alerts")
+
+
+class Book:
+    """One a hub. `listeners` hear of every change, for notifiers and pages; they must not fail and not wait."""
+
+    def __init__(self, store: Store, buffer: Buffer, clock: Clock) -> None:
+        self._memory, self._buffer, self._clock = Memory(store), buffer, clock
+        self.listeners: list[Callable[[Alert], None]] = []
+        self.refused = 0
+        self._open: dict[str, Alert] = {}
+        self._keys: dict[tuple[str, str], str] = {}
+        self._subjects: dict[tuple[str, ...], Subject] = {}
+        self._unkept: dict[str, Alert] = {}  # changed, and refused by the disk
+        self._owed: dict[str, Alert] = {}  # not durable in the buffer, as far as we know
+        self._appended: dict[str, int] = {}  # of those, the number last handed to the buffer in this life
+        self._lock = asyncio.Lock()
+
+    async def load(self) -> None:
+        """What the hub's last life left open, or untold. Before the plugins start."""
+        for alert in await self._memory.open():
+            self._take(alert)
+        for alert in [*self._open.values(), *await self._memory.untold()]:
+            if alert.told < alert.n:
+                self._owed[alert.id] = alert
+
+    @property
+    def open(self) -> list[Alert]:
+        """Those not cleared, oldest first."""
+        return list(self._open.values())
+
+    def held(self) -> list[tuple[str, str]]:
+        """(rule, key) of those not cleared."""
+        return list(self._keys)
+
+    def of(self, rule: str, key: str) -> Alert | None:
+        """The open alert of a rule at one place."""
+        name = self._keys.get((rule, key))
+        return None if name is None else self._open[name]
+
+    async def raise_(self, alert: Alert) -> Alert | None:
+        """A new alert; where its rule has one open for the same, that one. `id`, `raised` and `changed` are given
+        here. None when too many are open."""
+        async with self._lock:
+            known = self.of(alert.rule, alert.key)
+            if known is not None:
+                return known
+            if len(self._open) >= OPEN_LIMIT:
+                self.refused += 1
+                return None
+            now = self._clock.now()
+            made = msgspec.structs.replace(alert, id=token_hex(8), raised=now, changed=now, n=1, told=0)
+            await self._change(made)
+            return made
+
+    async def clear(self, rule: str, key: str, by: str) -> Alert | None:
+        """Its rule is over."""
+        async with self._lock:
+            known = self.of(rule, key)
+            after = None if known is None else moved(known, CLEARED, self._clock.now(), by)
+            if after is not None:
+                await self._change(after)
+            return after
+
+    async def act(self, name: str, state: str, by: str, why: str = "", until: float | None = None) -> Alert:
+        """What a person says: ACKNOWLEDGED, MUTED (with `until`) or CLEARED. Returns how the alert stands then, also
+        when this changed nothing. Raises NoSuchAlert."""
+        async with self._lock:
+            alert = self._open.get(name)
+            if alert is None:
+                cleared = await self._memory.find(name)
+                if cleared is None:
+                    raise NoSuchAlert(f"no alert {name!r} is known; `ilot alerts` lists them")
+                return cleared
+            if state not in (ACKNOWLEDGED, MUTED, CLEARED):
+                raise NoSuchAlert(f"nobody can make an alert {state!r}")
+            now = self._clock.now()
+            if until is not None:
+                until = min(until, now + LONGEST_MUTE_S)
+            after = moved(alert, state, now, by[:64], why[:200], until)
+            if after is None:
+                return alert
+            await self._change(after, by_person=True)
+            return after
+
+    async def tick(self) -> None:
+        """Mutes that end, escalations, and what is still owed to the disk. About once a second."""
+        async with self._lock:
+            now = self._clock.now()
+            for alert in self.open:
+                after = due(alert, now)
+                if after is not None:
+                    await self._change(after)
+            if self._unkept:
+                await self._keep(list(self._unkept.values()))
+        await self.tell()
+
+    async def tell(self) -> None:
+        """Have what is owed made durable in the buffer, and mark it as told."""
+        owed = list(self._owed.values())
+        for alert in owed:
+            self._append(alert)
+        if not owed:
+            return
+        try:
+            await self._buffer.flush()
+        except StorageError as error:
+            _log.warning("%d changes of alerts are not durable yet: %s", len(owed), error)
+            return
+        told = []
+        for alert in owed:
+            if self._owed.get(alert.id) is alert and self._appended.get(alert.id) == alert.n:
+                del self._owed[alert.id], self._appended[alert.id]
+                told.append(msgspec.structs.replace(alert, told=alert.n))
+                if alert.id in self._open:
+                    self._open[alert.id] = told[-1]
+        if told:
+            await self._keep(told)
+
+    async def last(self, limit: int) -> list[Alert]:
+        """The newest first, open or not."""
+        return await self._memory.last(limit)
+
+    def complaints(self) -> list[str]:
+        """Sentences for `ilot status`."""
+        said = [f"{len(self._unkept)} alerts cannot be written to the store"] if self._unkept else []
+        if self.refused:
+            said.append(f"{self.refused} alerts were not raised: {OPEN_LIMIT} are open, clear some")
+        return said
+
+    async def _change(self, alert: Alert, *, by_person: bool = False) -> None:
+        """RAM, store, buffer, and whoever listens; under the lock."""
+        self._take(alert)
+        await self._keep([alert], by_person=by_person)
+        self._owed[alert.id] = alert
+        self._append(alert)
+        for listener in self.listeners:
+            listener(alert)
+
+    def _take(self, alert: Alert) -> None:
+        if alert.open:
+            self._open[alert.id] = alert
+            self._keys[alert.rule, alert.key] = alert.id
+        else:
+            self._open.pop(alert.id, None)
+            self._keys.pop((alert.rule, alert.key), None)
+
+    async def _keep(self, alerts: list[Alert], *, by_person: bool = False) -> None:
+        try:
+            await self._memory.keep(alerts, by_person=by_person)
+        except (DiskRefuses, StorageError) as error:
+            if not self._unkept:
+                _log.error("alerts cannot be written to the store: %s", error)
+            self._unkept |= {alert.id: alert for alert in alerts}
+        else:
+            for alert in alerts:
+                self._unkept.pop(alert.id, None)
+
+    def _append(self, alert: Alert) -> None:
+        """Hand it to the buffer, once a change."""
+        if self._appended.get(alert.id) == alert.n:
+            return
+        subject = subject_of(alert)
+        key = (subject.device, subject.place, subject.site, subject.zone, subject.integration)
+        if len(self._subjects) >= SUBJECTS:
+            self._subjects.clear()
+        known = self._subjects.setdefault(key, subject)
+        sure = self._clock.sure()
+        try:
+            self._buffer.append(row(alert, known, monotonic=self._clock.monotonic(), sure=sure), ALERTS)
+        except BufferFull:
+            return  # owed: the next turn tries again
+        self._appended[alert.id] = alert.n

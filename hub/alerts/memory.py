@@ -1,0 +1,66 @@
+"""The table of alerts in the store: how each stands. A change is durable, and audited when a person made it, before
+anybody hears of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import apsw
+import msgspec
+
+from hub.alerts.life import CLEARED, Alert
+from hub.database import transaction
+from hub.store import Store, audit
+
+KEPT = 10_000
+"""Cleared alerts kept here; the backend keeps the rest of the story."""
+
+
+class Memory:
+    """The alerts of one hub, over its store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def keep(self, alerts: Sequence[Alert], *, by_person: bool = False) -> None:
+        """Raises DiskRefuses, StorageError."""
+
+        def work(db: apsw.Connection) -> None:
+            with transaction(db):
+                for alert in alerts:
+                    db.execute(
+                        "INSERT OR REPLACE INTO alerts VALUES (?, ?, ?, ?)",
+                        (alert.id, alert.raised, int(alert.state != CLEARED), msgspec.msgpack.encode(alert)),
+                    )
+                    if by_person:
+                        said = {"alert": alert.id, "rule": alert.rule, "state": alert.state, "why": alert.why}
+                        audit(db, alert.changed, alert.by, said)
+                db.execute(
+                    "DELETE FROM alerts WHERE id IN"
+                    " (SELECT id FROM alerts WHERE open = 0 ORDER BY raised DESC LIMIT -1 OFFSET ?)",
+                    (KEPT,),
+                )
+
+        await self._store.call(work)
+
+    async def open(self) -> list[Alert]:
+        """Those not cleared, oldest first."""
+        return await self._read("open = 1 ORDER BY raised", ())
+
+    async def untold(self) -> list[Alert]:
+        """Cleared ones whose end is perhaps not in the buffer, the newest few."""
+        return [one for one in await self.last(1000) if not one.open and one.told < one.n]
+
+    async def last(self, limit: int) -> list[Alert]:
+        """The newest first."""
+        return await self._read("1 ORDER BY raised DESC LIMIT ?", (limit,))
+
+    async def find(self, name: str) -> Alert | None:
+        found = await self._read("id = ?", (name,))
+        return found[0] if found else None
+
+    async def _read(self, where: str, arguments: tuple[Any, ...]) -> list[Alert]:
+        query = f"SELECT body FROM alerts WHERE {where}"  # noqa: S608 - the words above, never a caller's
+        rows = await self._store.call(lambda db: list(db.execute(query, arguments)))
+        return [msgspec.msgpack.decode(body, type=Alert) for (body,) in rows]

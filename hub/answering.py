@@ -1,0 +1,112 @@
+"""What people answer to alerts at the backend, fetched by the hub: nobody calls into a building.
+
+While an alert is open, the hub asks `GET /v1/alerts` over the owner's pinned TLS, with its client certificate: every
+10 s in the first quarter of an hour of one that is raised or escalated, then twice a minute; every five minutes where
+all are acknowledged or muted, and on a metered line. The answer lists acts: {alert, state, by, why, until}. They are
+requests: this hub judges each (`hub.alerts.life`), and what comes of it goes up the `alerts` stream with the next
+number, which is also what ends the act at the backend. So an act that was fetched and lost is fetched again, and one
+that was done and is fetched again changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Annotated, Protocol
+
+import msgspec
+from msgspec import Meta
+
+from hub.alerts import ACKNOWLEDGED, CLEARED, ESCALATED, MUTED, RAISED, Book, NoSuchAlert
+from hub.clock import Clock
+from hub.errors import DecodeError, HubError
+from hub.session import Reply
+
+SOON_S, ASK_S, SELDOM_S = 10.0, 30.0, 300.0
+FRESH_S = 900.0
+LOOK_S = 1.0
+TIMEOUT = timedelta(seconds=10)
+
+_log = logging.getLogger("hub.alerts")
+
+
+class Http(Protocol):
+    async def request(self, method: str, url: str, *, timeout: timedelta = TIMEOUT) -> Reply: ...
+
+
+class Act(msgspec.Struct, frozen=True):
+    """What somebody at the backend wants of one alert; `until` is Unix seconds."""
+
+    alert: Annotated[str, Meta(max_length=64)]
+    state: Annotated[str, Meta(max_length=16)]
+    by: Annotated[str, Meta(max_length=64)] = ""
+    why: Annotated[str, Meta(max_length=200)] = ""
+    until: float | None = None
+
+
+class Acts(msgspec.Struct, frozen=True):
+    acts: Annotated[tuple[Act, ...], Meta(max_length=1000)]
+
+
+class Answering:
+    """`up` says whether any uplink is: without one there is nobody to ask."""
+
+    def __init__(
+        self, book: Book, *, http: Http, url: str, clock: Clock, up: Callable[[], bool], metered: bool = False
+    ) -> None:
+        self._book, self._http, self._clock, self._up = book, http, clock, up
+        self._url = f"{url.rstrip('/')}/v1/alerts"
+        self._metered = metered
+        self._asked: float | None = None
+        self._quiet = False
+
+    async def run(self) -> None:
+        """Ask while there is something to answer; at once when the link returns."""
+        while True:
+            await self._clock.sleep(LOOK_S)
+            await self.turn()
+
+    async def turn(self) -> None:
+        """One look: asks when it is time to."""
+        if not self._up():
+            self._asked = None
+            return
+        now = self._clock.monotonic()
+        if not self._book.open or (self._asked is not None and now - self._asked < self._every()):
+            return
+        self._asked = now
+        try:
+            await self._fetch()
+        except HubError as error:
+            if not self._quiet:
+                _log.warning("acknowledgements at the backend are not fetched: %s", error)
+            self._quiet = True
+        else:
+            self._quiet = False
+
+    def _every(self) -> float:
+        pressing = [alert.changed for alert in self._book.open if alert.state in (RAISED, ESCALATED)]
+        if self._metered or not pressing:
+            return SELDOM_S
+        return SOON_S if 0 <= self._clock.now() - max(pressing) < FRESH_S else ASK_S
+
+    async def _fetch(self) -> None:
+        reply = await self._http.request("GET", self._url, timeout=TIMEOUT)
+        if reply.status == 404:  # a backend older than this hub
+            return
+        if reply.status != 200:
+            raise DecodeError("bad-acts", f"{self._url} answers {reply.status}")
+        try:
+            acts = msgspec.json.decode(reply.body, type=Acts).acts
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            raise DecodeError("bad-acts", f"{self._url} answers something else than acts: {error}") from error
+        for act in acts:
+            if act.state in (ACKNOWLEDGED, MUTED, CLEARED):
+                try:
+                    by = "".join(c for c in act.by if c.isprintable())
+                    why = "".join(c for c in act.why if c.isprintable())
+                    await self._book.act(act.alert, act.state, f"backend:{by}", why, act.until)
+                except NoSuchAlert:
+                    continue  # of another life of this hub
+        await self._book.tell()

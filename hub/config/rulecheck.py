@@ -1,0 +1,195 @@
+"""Which rules cannot be evaluated, and why: a missing series, a wrong unit or kind, a cycle. Pure.
+
+Metrics that only a plugin knows are taken on the word of the rule's `unit`; the hub looks at it again with the first
+reading (`hub.rules.engine`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from hub.catalogue import METRICS
+from hub.config.model import Core
+from hub.config.positions import Finding, Path, quoted
+from hub.config.rules import Rule, series_of
+from hub.config.sentences import nearest
+from hub.config.templates import TEMPLATES, expand, read_input
+from hub.model import Metric
+
+KINDS = {"number": "a number", "flag": "true or false", "text": "a text"}
+
+
+def check_rules(core: Core) -> Iterator[Finding]:
+    """What is wrong with the rules and schedules of a configuration that is right by itself."""
+    for name, schedule in core.schedules.items():
+        if schedule.site is not None:
+            yield from _absent(schedule.site, core.sites, "site", "sites", ("schedules", name, "site"))
+    whole: dict[str, Rule] = {}
+    for name, rule in core.rules.items():
+        path: Path = ("rules", name)
+        wrong = [*_template(rule, path), *_names(rule, core, path)]
+        if not wrong:
+            full = expand(rule)
+            wrong = [*_sound(full, path), *_series(full, core, path), *_action(full, core, path)]
+            whole[name] = full
+        yield from wrong
+    yield from _cycles(whole, core)
+
+
+def _template(rule: Rule, path: Path) -> Iterator[Finding]:
+    if rule.template is None:
+        return
+    template = TEMPLATES.get(rule.template)
+    if template is None:
+        there = ", ".join(TEMPLATES)
+        message = f"there is no template {quoted(rule.template)}; there are {there}"
+        yield Finding((*path, "template"), message, nearest(rule.template, TEMPLATES))
+        return
+    for name, value in rule.inputs.items():
+        if name not in template.inputs:
+            there = ", ".join(template.inputs) or "none"
+            message = f"template {rule.template} has no input {quoted(name)}; it has {there}"
+            yield Finding((*path, "inputs", name), message, nearest(name, template.inputs), at_key=True)
+            continue
+        try:
+            read_input(template.inputs[name], value)
+        except ValueError as error:
+            yield Finding((*path, "inputs", name), f"{name}: {error}")
+    if template.needs_schedule and rule.during is None:
+        yield Finding((*path, "template"), f"template {rule.template} needs `during`: a schedule of `schedules`")
+
+
+def _names(rule: Rule, core: Core, path: Path) -> Iterator[Finding]:
+    for option, noun, known in (("places", "place", core.places), ("zones", "zone", core.zones)):
+        for at, name in enumerate(getattr(rule, option)):
+            yield from _absent(name, known, noun, option, (*path, option, at))
+    if rule.during is not None:
+        yield from _absent(rule.during, core.schedules, "schedule", "schedules", (*path, "during"))
+    if rule.minus is not None:
+        place, _ = series_of(rule.minus)
+        yield from _absent(place, core.places, "place", "places", (*path, "minus"))
+
+
+def _absent(wanted: str, known: object, noun: str, section: str, path: Path) -> Iterator[Finding]:
+    names = list(known) if isinstance(known, dict) else []
+    if wanted not in names:
+        yield Finding(path, f"there is no {noun} {quoted(wanted)} in `{section}`", nearest(wanted, names))
+
+
+def _sound(rule: Rule, path: Path) -> Iterator[Finding]:
+    try:
+        rule.whole()
+    except ValueError as error:
+        yield Finding(path, str(error), at_key=True)
+
+
+def _series(rule: Rule, core: Core, path: Path) -> Iterator[Finding]:
+    """Metrics: do they exist, in that unit, and is the test one for their kind?"""
+    if rule.metric is None:
+        return
+    at: Path = (*path, "metric") if rule.template is None else (*path, "template")
+    metric = METRICS.get(rule.metric)
+    if metric is None:
+        if rule.unit is None:
+            message = (
+                f"no metric {quoted(rule.metric)} is in the catalogue; one that a plugin adds needs its `unit` here"
+            )
+            yield Finding(at, message, nearest(rule.metric, METRICS))
+        return
+    yield from _of_kind(rule, metric, path)
+    if rule.unit is not None and rule.unit != metric.unit:
+        where = (*path, "unit") if rule.template is None else at
+        yield Finding(where, f"{metric.key} is measured in {metric.unit}, not in {quoted(rule.unit)}")
+    if rule.minus is not None:
+        other = METRICS.get(series_of(rule.minus)[1])
+        if other is None or (other.unit, other.kind) != (metric.unit, metric.kind):
+            said = "is not in the catalogue" if other is None else f"is in {other.unit}, {metric.key} in {metric.unit}"
+            yield Finding((*path, "minus"), f"the two series cannot be compared: {rule.minus} {said}")
+    if core.devices and (rule.places or rule.minus):
+        standing = {device.place for device in core.devices.values()}
+        named = [((*path, "places", at), place) for at, place in enumerate(rule.places)]
+        if rule.minus is not None:
+            named.append(((*path, "minus"), series_of(rule.minus)[0]))
+        for where, place in named:
+            if place not in standing:
+                yield Finding(where, f"no device of `devices` stands for {quoted(place)}: there is no series to watch")
+
+
+def _of_kind(rule: Rule, metric: Metric, path: Path) -> Iterator[Finding]:
+    if (rule.above is not None or rule.below is not None) and metric.kind != "number":
+        option = "above" if rule.above is not None else "below"
+        at = (*path, option) if rule.template is None else (*path, "metric")
+        yield Finding(at, f"{metric.key} is {KINDS[metric.kind]}: use equals")
+    if rule.equals is not None:
+        wanted = "flag" if isinstance(rule.equals, bool) else "text"
+        if metric.kind != wanted:
+            at = (*path, "equals") if rule.template is None else (*path, "metric")
+            hint = "use above or below" if metric.kind == "number" else f"equals must be {KINDS[metric.kind]}"
+            yield Finding(at, f"{metric.key} is {KINDS[metric.kind]}: {hint}")
+
+
+def _action(rule: Rule, core: Core, path: Path) -> Iterator[Finding]:
+    action = rule.set
+    if action is None:
+        return
+    device = core.devices.get(action.device)
+    if device is None:
+        message = f"there is no device {quoted(action.device)} in `devices`"
+        yield Finding((*path, "set", "device"), message, nearest(action.device, core.devices))
+        return
+    limits = device.writable.get(action.metric)
+    if limits is None:
+        message = f"{action.metric} of {action.device} is read-only: list it in the device's `writable:`"
+        yield Finding((*path, "set", "metric"), message, nearest(action.metric, device.writable))
+        return
+    for option in ("value", "otherwise"):
+        value = getattr(action, option)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        if limits.low is None or limits.high is None:
+            yield Finding((*path, "set", option), f"{action.metric} has no bounds: give it low and high in `writable:`")
+        elif not limits.low <= value <= limits.high:
+            bounds = f"{limits.low:g} to {limits.high:g}"
+            yield Finding((*path, "set", option), f"{action.metric} of {action.device} must be from {bounds}")
+
+
+def _cycles(rules: dict[str, Rule], core: Core) -> Iterator[Finding]:
+    """Rules that, through what they write, make each other true and false for ever."""
+    follows = {
+        name: [other for other, reader in rules.items() if _moves(rule, reader, core)] for name, rule in rules.items()
+    }
+    for name in rules:
+        way = _way_back(name, follows)
+        if way:
+            through = " → ".join((name, *way))
+            said = "reads what it writes itself" if len(way) == 1 else f"goes in a circle: {through}"
+            yield Finding(("rules", name, "set"), f"the rule {said}", at_key=True)
+
+
+def _moves(rule: Rule, reader: Rule, core: Core) -> bool:
+    """Does `rule` write a series that `reader` looks at?"""
+    if rule.set is None:
+        return False
+    device = core.devices.get(rule.set.device)
+    if device is None:
+        return False
+    if reader.minus is not None and series_of(reader.minus) == (device.place, rule.set.metric):
+        return True
+    if reader.metric != rule.set.metric:
+        return False
+    place = core.places.get(device.place)
+    everywhere = not reader.places and not reader.zones
+    return everywhere or device.place in reader.places or (place is not None and place.zone in reader.zones)
+
+
+def _way_back(start: str, follows: dict[str, list[str]]) -> tuple[str, ...]:
+    """The shortest way from a rule back to itself; empty when there is none."""
+    ways: list[tuple[str, ...]] = [(name,) for name in follows[start]]
+    seen: set[str] = set()
+    for way in ways:  # grows while it is walked
+        if way[-1] == start:
+            return way
+        if way[-1] not in seen:
+            seen.add(way[-1])
+            ways += [(*way, name) for name in follows[way[-1]]]
+    return ()

@@ -1,0 +1,198 @@
+"""`rules:` and `schedules:`: what this hub watches by itself. Pure.
+
+A rule is one number or state of a place (a series, its rate, its difference to another, or an aggregate of a zone) and
+one test of it. See `hub.config.templates` for the rules that are ready to use.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from hub.config.kinds import DeviceId, Empty, Id, MetricKey, Section
+from hub.config.values import Duration
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+TESTS = ("above", "below", "equals", "silent", "silent_periods", "stuck")
+LONGEST = timedelta(days=31)
+
+_DAYS = re.compile(rf"({'|'.join(DAYS)})(?:-({'|'.join(DAYS)}))?")
+_HOURS = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])-([01][0-9]|2[0-4]):([0-5][0-9])")
+_SERIES = re.compile(r"([a-z0-9][a-z0-9_.-]{0,63})/([a-z][a-z0-9_]{0,63})")
+
+
+def days_of(text: str) -> tuple[int, ...]:
+    """`mon-fri` → 0 … 4. Raises ValueError with a sentence."""
+    found = _DAYS.fullmatch(text)
+    if found is None:
+        raise ValueError("expected days like mon, sat-sun or mon-fri")
+    first = DAYS.index(found[1])
+    last = DAYS.index(found[2]) if found[2] else first
+    return tuple((first + step) % 7 for step in range((last - first) % 7 + 1))
+
+
+def hours_of(text: str) -> tuple[int, int]:
+    """`22:00-06:00` → minutes of the day (1320, 360); an end not after its beginning is on the next day. Raises
+    ValueError with a sentence."""
+    found = _HOURS.fullmatch(text)
+    if found is None:
+        raise ValueError("expected hours like 08:00-12:30; 22:00-06:00 ends on the next day")
+    begin, end = int(found[1]) * 60 + int(found[2]), int(found[3]) * 60 + int(found[4])
+    if max(begin, end) > 1440 or begin in (1440, end):
+        raise ValueError("hours run from 00:00 to 24:00, and end at another minute than they begin")
+    return begin, end
+
+
+def series_of(text: str) -> tuple[str, str]:
+    """`boiler/flow_temperature` → place and metric. Raises ValueError with a sentence."""
+    found = _SERIES.fullmatch(text)
+    if found is None:
+        raise ValueError("expected a series, place/metric, like boiler/flow_temperature")
+    return found[1], found[2]
+
+
+def _checked(read: Any) -> AfterValidator:
+    def check(text: str) -> str:
+        read(text)
+        return text
+
+    return AfterValidator(check)
+
+
+Days = Annotated[str, _checked(days_of)]
+Hours = Annotated[str, _checked(hours_of)]
+Series = Annotated[str, _checked(series_of)]
+Lasting = Annotated[Duration, Field(ge=timedelta(seconds=1), le=LONGEST)]
+
+
+class Schedule(Section):
+    """A weekly programme, in a site's time."""
+
+    site: Id | None = Field(
+        default=None, description="The site whose time zone it follows: an id of `sites`. Without it, Europe/Paris."
+    )
+    weekly: dict[Days, Annotated[list[Hours], Field(max_length=24)]] = Field(
+        description='Hours by days: {mon-fri: ["08:00-18:00"]}; 22:00-06:00 ends on the next day.', min_length=1
+    )
+
+
+class Action(Section):
+    """What a rule writes to a device while it holds. The device's `writable:` must allow it."""
+
+    device: DeviceId = Field(description="The device: an id of `devices`.")
+    metric: MetricKey = Field(description="The metric to write; the device's `writable:` names it, with its bounds.")
+    value: bool | float | str = Field(description="What to write, in the metric's unit.")
+    otherwise: bool | float | str | None = Field(
+        default=None, description="What to write when the rule is over; without it, the metric is let go."
+    )
+    clear_identity: bool = Field(
+        default=False,
+        description="Whether readings of trust class C, which anybody near could forge, may command too.",
+    )
+
+
+class Rule(Section):
+    """One thing that this hub watches. It has a template, or exactly one test: above, below, equals, silent,
+    silent_periods or stuck."""
+
+    enabled: bool = Field(default=True, description="Whether it is watched.")
+    template: str | None = Field(
+        default=None, max_length=40, description="A rule that is ready to use; `docs/how-to/alerts.md` shows them."
+    )
+    inputs: Annotated[dict[str, Any], Empty] = Field(default={}, description="What the template asks, by name.")
+    metric: MetricKey | None = Field(default=None, description="The metric that is watched.")
+    unit: str | None = Field(
+        default=None, max_length=32, description="The unit that you count in (UCUM); another one than the metric's is "
+        "an error. Needed for a metric that only a plugin knows.",
+    )  # fmt: skip
+    places: list[Id] = Field(default=[], max_length=500, description="Where, each place for itself: ids of `places`.")
+    zones: list[Id] = Field(
+        default=[], max_length=500, description="All places of these zones. Without `places` and `zones`: everywhere."
+    )
+    aggregate: Literal["mean", "max", "min"] | None = Field(
+        default=None, description="One number for each zone, of the last values of its places."
+    )
+    minus: Series | None = Field(
+        default=None, description="Another series, place/metric, that is subtracted: the test is of the difference."
+    )
+    rate_over: Lasting | None = Field(
+        default=None, description="Test how fast it changes, in its unit per hour, over at least this time."
+    )
+    within: Lasting = Field(
+        default=timedelta(hours=1), description="How old a value may be to count in `aggregate` and `minus`."
+    )
+    above: float | None = Field(default=None, description="True at this value and above; in the metric's unit.")
+    below: float | None = Field(default=None, description="True below this value; in the metric's unit.")
+    equals: bool | str | None = Field(default=None, description="True while a flag, or a text, is this.")
+    clears: float | None = Field(
+        default=None,
+        description="Hysteresis: `above` is over below this value, `below` is over at this value and above.",
+    )
+    silent: Lasting | None = Field(default=None, description="True when nothing was heard for so long.")
+    silent_periods: float | None = Field(
+        default=None,
+        ge=1.5,
+        le=100,
+        description="True when nothing was heard for so many of the device's periods, as its pack tells them; 24 h "
+        "where none does.",
+    )
+    stuck: Lasting | None = Field(
+        default=None, description="True when readings come (three at least) and the value stayed the same for so long."
+    )
+    for_: Lasting | None = Field(default=None, alias="for", description="How long it must be true without a break.")
+    during: Id | None = Field(
+        default=None, description="Only at these hours: an id of `schedules`. What was raised then stays until it ends."
+    )
+    severity: Literal["info", "warning", "critical"] | None = Field(
+        default=None, description="How much it matters; without it, the template's, else warning."
+    )
+    escalate: Lasting | None = Field(
+        default=None, description="An alert that nobody acknowledged for so long is escalated, and told again."
+    )
+    text: str = Field(
+        default="", max_length=200, description="For people; {place}, {value} and {limit} stand for what they say."
+    )
+    text_fr: str = Field(default="", max_length=200, description="The same in French.")
+    alert: bool = Field(default=True, description="False: it only acts, nothing is told or kept.")
+    set: Action | None = Field(default=None, description="What to write to a device while it holds.")
+
+    @model_validator(mode="after")
+    def _is_one_rule(self) -> Rule:
+        tests = [name for name in TESTS if getattr(self, name) is not None]
+        if self.template is not None:
+            own = [*tests, *(name for name in ("aggregate", "minus", "rate_over") if getattr(self, name) is not None)]
+            if own:
+                raise ValueError(f"a rule with a template has its inputs instead of {own[0]}")
+            return self
+        if self.inputs:
+            raise ValueError("inputs are for a template: name one with `template`")
+        if len(tests) != 1:
+            raise ValueError(f"a rule has a template or exactly one test: {', '.join(TESTS)}")
+        return self.whole()
+
+    def whole(self) -> Rule:
+        """Raises ValueError when its options do not go together."""
+        if self.silent is None and self.silent_periods is None and self.metric is None:
+            raise ValueError("say which metric it is about")
+        numeric = self.above is not None or self.below is not None
+        for name in ("clears", "aggregate", "minus", "rate_over"):
+            if getattr(self, name) is not None and not numeric:
+                raise ValueError(f"{name} goes with above or below")
+        if self.above is not None and self.clears is not None and self.clears > self.above:
+            raise ValueError("above: clears must not be higher than it")
+        if self.below is not None and self.clears is not None and self.clears < self.below:
+            raise ValueError("below: clears must not be lower than it")
+        if self.aggregate is not None and (not self.zones or self.places):
+            raise ValueError("aggregate is of zones: say which, and no places")
+        if self.minus is not None and not self.places:
+            raise ValueError("minus compares places: say which in `places`")
+        if sum(getattr(self, name) is not None for name in ("aggregate", "minus", "rate_over")) > 1:
+            raise ValueError("only one of aggregate, minus and rate_over")
+        if self.for_ is not None and (self.silent or self.silent_periods or self.stuck):
+            raise ValueError("silent and stuck say how long by themselves: remove `for`")
+        if not self.alert and self.set is None:
+            raise ValueError("a rule without alert and without set does nothing")
+        return self

@@ -1,0 +1,212 @@
+"""Rules that are ready to use, with what they ask. Pure data.
+
+A template names a metric and a test; its inputs are typed, have a unit, bounds and a default. Texts are in English and
+French; {place}, {value} and {limit} stand for what they say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from hub.config.rules import Rule
+from hub.config.values import duration, show_duration
+
+
+class Input(NamedTuple):
+    """What a template asks. `kind`: "number" or "duration" (bounds in seconds), or "metric", one of `words`. A default
+    of None means that it may be left out."""
+
+    kind: str
+    default: Any
+    en: str
+    fr: str
+    unit: str = ""
+    low: float = 0.0
+    high: float = 0.0
+    words: tuple[str, ...] = ()
+
+
+class Template(NamedTuple):
+    """`make` turns the inputs into options of a rule."""
+
+    en: str
+    fr: str
+    severity: str
+    text: str
+    text_fr: str
+    inputs: Mapping[str, Input]
+    make: Callable[[dict[str, Any]], dict[str, Any]]
+    needs_schedule: bool = False
+
+
+def _days(number: float) -> float:
+    return number * 86400.0
+
+
+def _bin(given: dict[str, Any]) -> dict[str, Any]:
+    level, margin, depth = given["level"], given["margin"], given["depth"]
+    if depth is None:
+        return {"metric": "fill_level", "unit": "%", "above": level, "clears": max(0.0, level - margin)}
+    return {
+        "metric": "distance", "unit": "mm", "below": depth * (1 - level / 100),
+        "clears": depth * (1 - max(0.0, level - margin) / 100),
+    }  # fmt: skip
+
+
+def _low(metric: str, unit: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda given: {
+        "metric": given.get("metric", metric), "unit": unit, "below": given["below"],
+        "clears": given["below"] + given["margin"], **({"for_": given["for"]} if "for" in given else {}),
+    }  # fmt: skip
+
+
+_FOR = "How long it must last."
+_FOR_FR = "Pendant combien de temps."
+_MARGIN, _MARGIN_FR = "How far back it must go to be over.", "De combien revenir pour que ce soit fini."
+
+
+def _for(minutes: int) -> Input:
+    return Input("duration", timedelta(minutes=minutes), _FOR, _FOR_FR, "", 1, _days(7))
+
+
+# ruff: noqa: E501 - a table is read across
+TEMPLATES: dict[str, Template] = {
+    "bin_full": Template(
+        "A bin or tank is full.", "Une benne ou un bac est plein.", "warning",
+        "{place} is full ({value})", "{place} : plein ({value})",
+        {
+            "level": Input("number", 90.0, "From which fill level on.", "À partir de quel taux.", "%", 1, 98),
+            "margin": Input("number", 10.0, _MARGIN, _MARGIN_FR, "%", 0, 90),
+            "depth": Input(
+                "number", None, "Of a sensor in the lid: distance to the bottom when empty.",
+                "Capteur dans le couvercle : distance au fond quand il est vide.", "mm", 50, 30_000,
+            ),
+        },
+        _bin,
+    ),
+    "legionella": Template(
+        "A hot water loop is too cold: legionella can grow.",
+        "Boucle d'eau chaude trop froide : risque de légionelles.", "critical",
+        "{place}: hot water loop at {value}, below {limit}: legionella risk",
+        "{place} : boucle d'eau chaude à {value}, sous {limit} : risque de légionelles",
+        {
+            "below": Input("number", 55.0, "Below which temperature.", "Sous quelle température.", "Cel", 40, 70),
+            "margin": Input("number", 1.0, _MARGIN, _MARGIN_FR, "Cel", 0, 10),
+            "for": _for(30),
+            "metric": Input(
+                "metric", "return_temperature", "Which metric.", "Quelle grandeur.",
+                words=("return_temperature", "flow_temperature", "temperature"),
+            ),
+        },
+        _low("return_temperature", "Cel"),
+    ),
+    "freezing": Template(
+        "Pipes may freeze.", "Risque de gel des canalisations.", "critical",
+        "{place}: {value}, it may freeze", "{place} : {value}, risque de gel",
+        {
+            "below": Input("number", 3.0, "Below which temperature.", "Sous quelle température.", "Cel", -20, 10),
+            "margin": Input("number", 2.0, _MARGIN, _MARGIN_FR, "Cel", 0, 10),
+            "for": _for(10),
+        },
+        _low("temperature", "Cel"),
+    ),
+    "co2_high": Template(
+        "The air of a room is used up.", "Air confiné.", "warning",
+        "{place}: CO2 at {value}, open a window", "{place} : CO2 à {value}, aérez",
+        {
+            "above": Input("number", 1000.0, "From which concentration on.", "À partir de quelle teneur.", "[ppm]", 500, 10_000),
+            "margin": Input("number", 200.0, _MARGIN, _MARGIN_FR, "[ppm]", 0, 5000),
+            "for": _for(10),
+        },
+        lambda given: {
+            "metric": "co2", "unit": "[ppm]", "above": given["above"], "clears": given["above"] - given["margin"],
+            "for_": given["for"],
+        },
+    ),
+    "water_leak": Template(
+        "A leak detector is wet.", "Un détecteur de fuite est mouillé.", "critical",
+        "{place}: water leak", "{place} : fuite d'eau", {},
+        lambda given: {"metric": "leak", "equals": True},
+    ),
+    "water_leak_night": Template(
+        "Water flows when nobody should need it. Needs `during`.",
+        "De l'eau coule quand personne n'en a besoin. Demande `during`.", "warning",
+        "{place}: water flows at night ({value} an hour)", "{place} : de l'eau coule la nuit ({value} par heure)",
+        {
+            "above": Input("number", 5.0, "From which flow on.", "À partir de quel débit.", "L/h", 0.1, 100_000),
+            "over": Input("duration", timedelta(minutes=30), "Flow counted over this time.", "Débit compté sur cette durée.", "", 60, _days(1)),
+            "for": Input("duration", timedelta(hours=2), _FOR, _FOR_FR, "", 60, _days(7)),
+        },
+        lambda given: {
+            "metric": "water", "unit": "L", "rate_over": given["over"], "above": given["above"], "for_": given["for"],
+        },
+        needs_schedule=True,
+    ),
+    "door_open": Template(
+        "A door or window stands open too long.", "Porte ou fenêtre ouverte trop longtemps.", "warning",
+        "{place}: open too long", "{place} : ouvert trop longtemps",
+        {
+            "for": _for(10),
+            "metric": Input(
+                "metric", "door", "Which metric.", "Quelle grandeur.", words=("door", "opening", "window", "garage_door")
+            ),
+        },
+        lambda given: {"metric": given["metric"], "equals": True, "for_": given["for"]},
+    ),
+    "silent_sensor": Template(
+        "A device is not heard any more; one alert where its whole integration is away.",
+        "Un appareil ne donne plus de nouvelles ; une seule alerte si toute sa liaison est coupée.", "warning",
+        "{place}: nothing heard for {limit}", "{place} : aucune nouvelle depuis {limit}",
+        {
+            "after": Input("duration", None, "After how long.", "Après combien de temps.", "", 10, _days(31)),
+            "periods": Input("number", 3.0, "Without `after`: after how many of its periods.", "Sans `after` : après combien de ses périodes.", "", 1.5, 100),
+        },
+        lambda given: {"silent": given["after"]} if given["after"] is not None else {"silent_periods": given["periods"]},
+    ),
+    "low_battery": Template(
+        "A battery should be changed soon.", "Pile à changer bientôt.", "info",
+        "{place}: battery at {value}", "{place} : pile à {value}",
+        {
+            "below": Input("number", 20.0, "Below which charge.", "Sous quelle charge.", "%", 1, 90),
+            "margin": Input("number", 20.0, _MARGIN, _MARGIN_FR, "%", 0, 90),
+        },
+        _low("battery", "%"),
+    ),
+}  # fmt: skip
+
+
+def read_input(asked: Input, value: Any) -> Any:
+    """A value of the file as the template wants it. Raises ValueError with a sentence."""
+    if asked.kind == "duration":
+        read = value if isinstance(value, timedelta) else duration(value if isinstance(value, str) else "")
+        if not asked.low <= read.total_seconds() <= asked.high:
+            low, high = (show_duration(timedelta(seconds=bound)) for bound in (asked.low, asked.high))
+            raise ValueError(f"must be from {low} to {high}")
+        return read
+    if asked.kind == "metric":
+        if value not in asked.words:
+            raise ValueError(f"must be one of {', '.join(asked.words)}")
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float) or not asked.low <= value <= asked.high:
+        raise ValueError(
+            f"must be a number from {asked.low:g} to {asked.high:g}{' ' if asked.unit else ''}{asked.unit}"
+        )
+    return float(value)
+
+
+def expand(rule: Rule) -> Rule:
+    """The rule that a template with these inputs stands for; any other as it is. Inputs are right (`rulecheck`)."""
+    if rule.template is None:
+        return rule
+    template = TEMPLATES[rule.template]
+    given = {
+        name: read_input(asked, rule.inputs[name]) if name in rule.inputs else asked.default
+        for name, asked in template.inputs.items()
+    }
+    made = template.make(given)
+    if rule.metric is not None:
+        made["metric"] = rule.metric
+    texts = {"text": rule.text or template.text, "text_fr": rule.text_fr or (rule.text or template.text_fr)}
+    return rule.model_copy(update={**made, **texts, "severity": rule.severity or template.severity})

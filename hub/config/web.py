@@ -1,0 +1,42 @@
+"""The part `web:` of the file: the hub's own pages and their API."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from hub.config.kinds import Section
+
+_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?)*")
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise ValueError("expected an address of this machine, like 127.0.0.1, 192.168.1.20 or :: for all") from None
+
+
+def _host(text: str) -> str:
+    if not _HOST.fullmatch(text.lower()):
+        raise ValueError("expected a name without scheme and port, like hub-12.ecole.example.org")
+    return text.lower()
+
+
+class Web(Section):
+    """The hub's own pages: HTTPS only. They are served where this section stands in the file, and nowhere else."""
+
+    address: Annotated[str, AfterValidator(_address)] = Field(
+        default="0.0.0.0",  # noqa: S104 - the technician's phone comes over the building's network
+        description="Address to listen on; 0.0.0.0 is every IPv4 address of the machine, :: every address.",
+    )
+    port: int = Field(default=8443, ge=0, le=65535, description="TCP port, the only one; 0 lets the system choose.")
+    hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = Field(
+        default=(),
+        max_length=16,
+        description="Names under which browsers may call it, beside its addresses, its host name and localhost. "
+        "Any other is refused: a page elsewhere could reach the hub under a name of its own (DNS rebinding).",
+    )

@@ -1,0 +1,236 @@
+"""Keeps what no codec could read, and reads it again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from hub.buffer import Buffer
+from hub.clock import Clock
+from hub.counts import Counts
+from hub.devices import Devices
+from hub.errors import DecodeError, DiskRefuses, NotReady, StorageError
+from hub.kept.memory import Frame, Memory, Outcome
+from hub.model import Device, Proof, Report
+from hub.packs.service import Packs
+from hub.pipeline import Pipeline
+from hub.plan import Planner
+from hub.store import Store
+
+MARK = "kept/read"
+"""In the buffer's small state: the numbers of the frames whose readings it holds, until their rows are removed."""
+BATCH = 64
+LOOK_S = 300.0
+LATER = frozenset({"codec-away", "codec-rests"})
+"""Reasons that say nothing of the payload."""
+UNTRIED = "untried"
+"""Instead of a digest: no codec has said anything of it yet."""
+
+_log = logging.getLogger("hub.kept")
+
+
+class Kept:
+    """One a hub."""
+
+    def __init__(
+        self, *, store: Store, buffer: Buffer, pipeline: Pipeline, planner: Planner, devices: Devices, packs: Packs,
+        clock: Clock, counts: Counts,
+    ) -> None:  # fmt: skip
+        self._memory = Memory(store)
+        self._buffer, self._pipeline, self._devices, self._packs = buffer, pipeline, devices, packs
+        self._planner, self._clock, self._counts = planner, clock, counts
+        self._new: list[tuple[Frame, str]] = []
+        self._writing = asyncio.Lock()
+        self._one_at_a_time = asyncio.Lock()
+        self._refused = False
+
+    async def load(self) -> None:
+        """Remove what the last life had read already. Before anything is read."""
+        if marked := self._buffer.local.get(MARK):
+            await self._memory.remove(list(marked))
+            self._buffer.put_local(MARK, None)
+        await self._memory.prune(self._clock.now())
+
+    async def run(self) -> None:
+        """Read again what another pack could not, and let the oldest go."""
+        while True:
+            for device in await self._changed():
+                await self.redecode(device)
+            await self._clock.sleep(LOOK_S)
+            try:
+                self._dropped(await self._memory.prune(self._clock.now()))
+            except (DiskRefuses, StorageError) as error:
+                _log.warning("kept frames could not be looked through: %s", error)
+
+    def status(self) -> dict[str, Any]:
+        return {"frames": self._memory.count, "bytes": self._memory.total}
+
+    def complaints(self) -> list[str]:
+        return []
+
+    # in
+
+    async def keep(
+        self, device: Device, port: int, payload: bytes, time: float | None, proof: Proof, reason: str
+    ) -> None:
+        """A payload that could not be read; returning means that it is durable, or counted as `not-kept`. The same
+        counter of the same proof is kept once."""
+        frame = Frame(
+            device=device.id, port=port, payload=payload, at=self._clock.now(),
+            time=time if time is not None else self._clock.date(), boot=self._clock.boot,
+            moment=self._clock.monotonic(), scheme=proof.scheme, authenticated=proof.authenticated,
+            counter=proof.counter, reason=reason,
+        )  # fmt: skip
+        self._new.append((frame, UNTRIED if reason in LATER else await self._digest(device)))
+        async with self._writing:  # those that come while one writes go together with the next
+            if self._new:
+                await self._write()
+
+    async def _write(self) -> None:
+        new, self._new = self._new, []
+        try:
+            self._dropped(await self._memory.add(new, self._clock.now()))
+        except (DiskRefuses, StorageError) as error:
+            for frame, _ in new:
+                self._counts.add("not-kept", frame.device)
+            if not self._refused:
+                self._refused = True
+                _log.error("payloads that could not be read cannot be kept either: %s", error)
+            return
+        if self._refused:
+            self._refused = False
+            _log.info("payloads that cannot be read are kept again")
+
+    def _dropped(self, gone: dict[str, int]) -> None:
+        for device, number in gone.items():
+            self._counts.add("kept-dropped", device, number)
+
+    async def _digest(self, device: Device) -> str:
+        """Of the pack as it is now; the reason where there is none that can be read."""
+        try:
+            return (await self._packs.get(device.pack)).digest
+        except DecodeError as error:
+            return error.reason
+
+    # out
+
+    async def call(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """`redecode`: {device} or all → {"frames": outcomes, "left": how many stay}."""
+        only = str(arguments.get("device") or "")
+        if only and self._devices.get(only) is None:
+            raise DecodeError("unknown-device", f"no device {only!r} is known; `ilot devices` lists them")
+        waiting = [only] if only else sorted({device for device, _, _ in await self._memory.waiting()})
+        told: list[Outcome] = []
+        for device in waiting:
+            told += await self.redecode(device)
+        return {"frames": [_plain(outcome) for outcome in told], "left": self._memory.count}
+
+    async def reload(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """`packs.reload`: {pack} was installed: it serves from now on, and what it could not read is read again."""
+        pack = str(arguments.get("pack", ""))
+        await self._packs.reload(pack)
+        told: list[Outcome] = []
+        for device in await self._changed():
+            told += await self.redecode(device)
+        return {"pack": pack, "frames": [_plain(outcome) for outcome in told]}
+
+    async def _changed(self) -> list[str]:
+        """Devices with frames that another pack than theirs of today could not read."""
+        found = set()
+        for name, pack, _ in await self._memory.waiting():
+            device = self._devices.get(name)
+            if device is not None and pack != await self._digest(device):
+                found.add(name)
+        return sorted(found)
+
+    async def redecode(self, name: str) -> list[Outcome]:
+        """Read the kept frames of a device again, oldest first."""
+        async with self._one_at_a_time:
+            told: list[Outcome] = []
+            after = 0
+            while frames := await self._memory.of(name, after, BATCH):
+                after = frames[-1][0]
+                outcomes = await self._batch(name, frames)
+                told += outcomes
+                if any(outcome.result == "waits" for outcome in outcomes):
+                    break
+            read = sum(outcome.result == "decoded" for outcome in told)
+            if told:
+                _log.info("%s: %d of %d kept payloads are read now", name, read, len(told))
+            return told
+
+    async def _batch(self, name: str, frames: list[tuple[int, Frame]]) -> list[Outcome]:
+        device = self._devices.get(name)
+        if device is None:
+            return [_outcome(frame, "kept", "unknown-device") for _, frame in frames]
+        told, read, still = [], [], []
+        for number, frame in frames:
+            try:
+                if number not in self._marked():  # left by a commit that took its time
+                    told.append(await self._read(device, number, frame))
+                read.append(number)
+            except DecodeError as error:
+                if error.reason in LATER:
+                    told.append(_outcome(frame, "waits", error.reason))
+                    break
+                still.append(number)
+                told.append(_outcome(frame, "kept", error.reason))
+            except NotReady:
+                told.append(_outcome(frame, "waits", "codec-away"))
+                break
+        try:
+            if read:
+                await self._buffer.flush()
+                await self._memory.remove(read)
+                left = [number for number in self._marked() if number not in read]
+                self._buffer.put_local(MARK, left or None)
+            if still:
+                await self._memory.tried(still, await self._digest(device))
+        except (DiskRefuses, StorageError) as error:
+            _log.warning("%s: its kept payloads are read, and their rows remain for now: %s", name, error)
+            told.append(_outcome(frames[-1][1], "waits", "disk"))
+        return told
+
+    async def _read(self, device: Device, number: int, frame: Frame) -> Outcome:
+        """Hand the readings of a frame over. Raises DecodeError, NotReady."""
+        time = self._time(frame)
+        reading = await self._packs.decode(device.pack, frame.port, frame.payload, time)
+        for reason in reading.skipped:
+            self._counts.add(reason, device.id)
+        pack = await self._packs.get(device.pack)
+        if self._planner.declare(device.id, pack.title, metrics=pack.own_metrics):
+            self._pipeline.recompile(device.id)
+        proof = Proof(frame.scheme, None, frame.authenticated)  # its counter was taken when the frame came
+        reports = []
+        for sample in [*reading.samples[1:], *reading.samples[:1]]:  # former values first
+            dated = sample.time if sample.time is not None else time
+            if dated is None:
+                self._counts.add("undated", device.id)
+            elif sample.values:
+                reports.append(Report(device=device.id, values=sample.values, time=dated, proof=proof))
+        if self._buffer.full:
+            await self._buffer.room()
+        before = self._pipeline.readings
+        self._buffer.put_local(MARK, [*self._marked(), number])
+        for report in reports:  # nothing is awaited from the mark to here: one commit has all of it
+            self._pipeline.accept(device.integration, report)
+        return _outcome(frame, "decoded", readings=self._pipeline.readings - before)
+
+    def _marked(self) -> list[int]:
+        """Frames whose readings the buffer has, and whose rows are still there."""
+        return list(self._buffer.local.get(MARK) or ())
+
+    def _time(self, frame: Frame) -> float | None:
+        """When it was received, None when nobody can say any more."""
+        if frame.time is not None or frame.boot != self._clock.boot or not self._clock.sure():
+            return frame.time
+        return self._clock.now() - (self._clock.monotonic() - frame.moment)
+
+
+def _outcome(frame: Frame, result: str, reason: str = "", readings: int = 0) -> Outcome:
+    return Outcome(frame.device, frame.time, frame.port, len(frame.payload), result, reason, readings)
+
+
+def _plain(outcome: Outcome) -> dict[str, Any]:
+    return {field: getattr(outcome, field) for field in outcome.__struct_fields__}

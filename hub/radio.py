@@ -1,0 +1,174 @@
+"""How the radio is: for each device its link, its period and its battery, for each gateway what it hears and may send.
+
+What only an integration knows it tells as facts (`Session.tell`); these names are known here, each of them optional:
+
+    of a device     join ("none", "offered", "joined"), joined_at (Unix seconds), heard and lost (uplinks, of the last
+                    ones), margin_db and margin_low_db (median, and what nine of ten uplinks pass), rates ({"SF7": 12}),
+                    period_s (as observed)
+    of a gateway    the subject "gateway:EUI"; last_heard (Unix seconds), silent, duty ({band: {"left_s", "of_s"}})
+
+The words are for people: is the margin enough, or should the device or the gateway be moved?
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from hub.clock import Clock
+from hub.devices import Devices
+from hub.errors import DecodeError
+from hub.live import Live
+from hub.model import Device
+from hub.packs.service import Packs, facts_of
+from hub.places import Places
+from hub.told import Told
+
+ENOUGH_DB = 3.0
+"""What nine of ten uplinks should have to spare: rain, a closed door and a parked lorry cost as much."""
+LEAST_HEARD = 10
+MUCH_LOST = 0.1
+"""A share of lost uplinks that says the same as a low margin."""
+LATE = 3.0
+"""Periods without a word that are too many."""
+
+DAY_S = 86_400.0
+LOOK_S = 3600.0
+BATTERY = "radio/battery/"
+MOST_DAYS = 400
+SPAN_DAYS, LEAST_POINTS = 14, 10
+SURE = 4.0
+"""A trend counts when it is so many times its own standard error."""
+FARTHEST_DAYS = 3650.0
+
+WORDS = {
+    "enough": ("marge suffisante", "enough margin"),
+    "move": ("à déplacer", "to be moved"),
+    "": ("pas encore jugée", "not judged yet"),
+}
+
+
+class Buffer(Protocol):
+    """`hub.buffer.Buffer`, as much as is needed of it."""
+
+    @property
+    def local(self) -> dict[str, Any]: ...
+    def put_local(self, key: str, value: Any) -> None: ...
+
+
+class Forecast(NamedTuple):
+    """`days` until a battery is empty, `per_day` the % that it loses."""
+
+    days: float
+    per_day: float
+
+
+def verdict(facts: dict[str, Any]) -> str:
+    """ "enough", "move", or "" while too little was heard."""
+    heard, lost, low = facts.get("heard", 0), facts.get("lost", 0), facts.get("margin_low_db")
+    if heard + lost < LEAST_HEARD or low is None:
+        return ""
+    return "move" if low < ENOUGH_DB or lost / (heard + lost) > MUCH_LOST else "enough"
+
+
+def forecast(points: Sequence[tuple[float, float]]) -> Forecast | None:
+    """When a battery is empty, by a straight line through its points (day, %). None where that would be a guess: too
+    short a time, no clear fall. A new battery starts anew: only what came after the last rise counts."""
+    since = 0
+    for index in range(1, len(points)):
+        if points[index][1] > points[index - 1][1] + 10:
+            since = index
+    points = points[since:]
+    if len(points) < LEAST_POINTS or points[-1][0] - points[0][0] < SPAN_DAYS:
+        return None
+    count = len(points)
+    middle, level = sum(day for day, _ in points) / count, sum(value for _, value in points) / count
+    spread = sum((day - middle) ** 2 for day, _ in points)
+    slope = sum((day - middle) * (value - level) for day, value in points) / spread
+    left = sum((value - level - slope * (day - middle)) ** 2 for day, value in points)
+    error = math.sqrt(left / (count - 2) / spread)
+    if slope >= 0 or -slope < SURE * error:
+        return None
+    now = level + slope * (points[-1][0] - middle)
+    days = max(0.0, now) / -slope
+    return Forecast(days, -slope) if days <= FARTHEST_DAYS else None
+
+
+class Radio:
+    """One a hub. `run` notes each battery once a day."""
+
+    def __init__(
+        self, *, told: Told, devices: Devices, places: Places, live: Live, packs: Packs, buffer: Buffer, clock: Clock
+    ) -> None:
+        self._told, self._devices, self._places, self._live = told, devices, places, live
+        self._packs, self._buffer, self._clock = packs, buffer, clock
+
+    async def run(self) -> None:
+        while True:
+            await self._clock.sleep(LOOK_S)
+            self.note()
+
+    def note(self) -> None:
+        """A battery's level of today, where it has spoken today and nothing is noted yet. While the clock is not sure,
+        no day is known."""
+        now = self._clock.date()
+        if now is None:
+            return
+        for device in self._devices:
+            level = self._live.value(device.id, "battery")
+            seen = self._live.last_seen(device.id)
+            if isinstance(level, bool | str) or level is None or seen is None or now - seen >= DAY_S:
+                continue
+            key, today = BATTERY + device.id, int(now // DAY_S)
+            points = list(self._buffer.local.get(key) or ())
+            if not points or points[-1][0] < today:
+                self._buffer.put_local(key, [*points, [today, float(level)]][-MOST_DAYS:])
+
+    async def call(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """`radio` → {"devices": those of which an integration tells something, "gateways"}."""
+        devices, gateways = [], []
+        for integration, subject, facts in self._told:
+            device = self._devices.get(subject)
+            if device is not None and device.integration == integration:
+                devices.append(await self._device(device, facts))
+            elif subject.startswith("gateway:"):
+                gateways.append(self._gateway(integration, subject, facts))
+        return {
+            "devices": sorted(devices, key=lambda one: one["id"]),
+            "gateways": sorted(gateways, key=lambda one: one["id"]),
+        }
+
+    async def _device(self, device: Device, facts: dict[str, Any]) -> dict[str, Any]:
+        said, now = verdict(facts), self._clock.now()
+        heard, lost = facts.get("heard", 0), facts.get("lost", 0)
+        period = await self._period(device) or facts.get("period_s")
+        seen = self._live.last_seen(device.id)
+        silent = None if seen is None else now - seen
+        place = self._places.get(device.place)
+        coming = forecast([(day, level) for day, level in self._buffer.local.get(BATTERY + device.id) or ()])
+        return {
+            "id": device.id, "place": device.place, "zone": place.zone if place else "",
+            "integration": device.integration, "join": facts.get("join", ""), "joined_at": facts.get("joined_at"),
+            "heard": heard, "lost": lost, "lost_share": lost / (heard + lost) if heard + lost else None,
+            "margin_db": facts.get("margin_db"), "margin_low_db": facts.get("margin_low_db"),
+            "margin": said, "fr": WORDS[said][0], "en": WORDS[said][1], "rates": facts.get("rates", {}),
+            "period_s": period, "last_seen_s": silent,
+            "late": bool(period and silent is not None and silent > LATE * period),
+            "battery": self._live.value(device.id, "battery"),
+            "battery_days": coming.days if coming else None, "battery_per_day": coming.per_day if coming else None,
+        }  # fmt: skip
+
+    def _gateway(self, integration: str, subject: str, facts: dict[str, Any]) -> dict[str, Any]:
+        heard = facts.get("last_heard")
+        return {
+            "id": subject.partition(":")[2], "integration": integration,
+            "last_heard_s": None if heard is None else self._clock.now() - heard,
+            "silent": bool(facts.get("silent")), "duty": facts.get("duty", {}),
+        }  # fmt: skip
+
+    async def _period(self, device: Device) -> float | None:
+        try:
+            return facts_of(await self._packs.get(device.pack)).period_s if device.pack else None
+        except DecodeError:
+            return None

@@ -1,0 +1,17 @@
+"""Declarative rules: what a hub watches by itself, in RAM, on raw values, with no network.
+
+    hub.config.rules    what the configuration says, and the templates
+    programme           weekly programmes, in a site's time
+    conditions          one test of one value, with hysteresis and time: state machines
+    compiling           configuration → `Rule`
+    engine              rules × places → what is looked at, by reading and by ticking clock; what fired
+
+A rule says only that something began or is over (`Fired`). What follows from it, an alert or a command, is for
+`hub.watching`.
+"""
+
+from hub.rules.compiling import compile_rules
+from hub.rules.engine import Rules, Tap
+from hub.rules.fired import Fired, Where
+
+__all__ = ["Fired", "Rules", "Tap", "Where", "compile_rules"]

@@ -1,0 +1,126 @@
+"""What is not heard: one alert for a device that fell silent, one for a whole integration instance that did.
+
+A device is silent when nothing came of it for so long. When nothing came of its whole instance for half of that, with
+two watched devices or more, the instance is what is away (its gateway, its bus, its server), and one alert says so.
+When it is heard again, its devices get the full time anew to be heard themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
+
+from hub.config.values import show_duration
+from hub.model import Device, Place, TrustClass, Value
+from hub.rules.compiling import Rule
+from hub.rules.fired import Fired, Where
+
+UNKNOWN_S = 86_400.0
+"""Patience with a device whose period nobody knows."""
+
+
+class Absence:
+    """`open` are the (rule, key) that held in an earlier life. `start` is when this life began."""
+
+    def __init__(
+        self, rules: Iterable[Rule], *, place: Callable[[str], Place | None], devices: Callable[[], Iterable[Device]],
+        period: Callable[[Device], float | None], start: float, open: set[tuple[str, str]],
+    ) -> None:  # fmt: skip
+        self.rules = list(rules)
+        self._place, self._devices, self._period = place, devices, period
+        self._start = start
+        self._device: dict[tuple[str, str], float] = {}  # (device, metric or "") → heard last
+        self._instance: dict[str, float] = {}
+        self._back: dict[str, float] = {}  # instance → when it was heard again after it was away
+        self._on = {(rule.name, key) for rule in self.rules for name, key in open if name == rule.name}
+
+    def watches(self, device: Device) -> bool:
+        return any(self._wants(rule, device) for rule in self.rules)
+
+    def _wants(self, rule: Rule, device: Device) -> bool:
+        place = self._place(device.place)
+        return rule.wants(device.place, place.zone if place else "")
+
+    def heard(self, device: Device, values: Mapping[str, Value], now: float) -> Iterator[Fired]:
+        """A report. Yields what is over by it."""
+        if not self.rules:
+            return
+        self._device[device.id, ""] = now
+        self._instance[device.integration] = now
+        for rule in self.rules:
+            if not self._wants(rule, device):
+                continue
+            if rule.metric is not None:
+                if rule.metric not in values:
+                    continue
+                self._device[device.id, rule.metric] = now
+            away = (rule.name, f"integration:{device.integration}")
+            if away in self._on:
+                self._on.discard(away)
+                self._back[device.integration] = now
+                yield _fired(rule, self._of_instance(device), False, "")
+            if (rule.name, device.id) in self._on:
+                self._on.discard((rule.name, device.id))
+                yield _fired(rule, self._of_device(device), False, "")
+
+    def tick(self, now: float, watched: Mapping[str, bool]) -> Iterator[Fired]:
+        """The clock went on. Yields what has begun, and what is over because its device is gone."""
+        if not self.rules:
+            return
+        devices = list(self._devices())
+        for rule in self.rules:
+            yield from self._gone(rule, devices)
+            if not watched[rule.name]:
+                continue
+            mine = [device for device in devices if self._wants(rule, device)]
+            several = {d.integration for d in mine} - _singles(mine)
+            for device in mine:
+                patience = self._patience(rule, device)
+                last = self._device.get((device.id, rule.metric or ""), self._start)
+                if now - max(last, self._back.get(device.integration, 0.0)) < patience:
+                    continue
+                away = (rule.name, f"integration:{device.integration}")
+                if away in self._on or (rule.name, device.id) in self._on:
+                    continue
+                shown = show_duration(timedelta(seconds=round(patience)))
+                silent_s = now - self._instance.get(device.integration, self._start)
+                if device.integration in several and silent_s >= patience / 2:
+                    self._on.add(away)
+                    yield _fired(rule, self._of_instance(device), True, shown)
+                else:
+                    self._on.add((rule.name, device.id))
+                    yield _fired(rule, self._of_device(device), True, shown)
+
+    def _gone(self, rule: Rule, devices: list[Device]) -> Iterator[Fired]:
+        here = {device.id for device in devices} | {f"integration:{device.integration}" for device in devices}
+        for key in [key for name, key in self._on if name == rule.name and key not in here]:
+            self._on.discard((rule.name, key))
+            yield _fired(rule, Where(key), False, "")
+
+    def _patience(self, rule: Rule, device: Device) -> float:
+        if rule.silent_s is not None:
+            return rule.silent_s
+        period = self._period(device)
+        return UNKNOWN_S if period is None else max(60.0, period * (rule.silent_periods or 3.0))
+
+    def _of_device(self, device: Device) -> Where:
+        place = self._place(device.place)
+        site, zone = (place.site, place.zone) if place else ("", "")
+        name = (place.name if place else "") or device.place
+        return Where(device.id, device.id, device.place, site, zone, device.integration, name)
+
+    def _of_instance(self, device: Device) -> Where:
+        name = device.integration
+        return Where(f"integration:{name}", "", "", "", "", name, name)
+
+
+def _fired(rule: Rule, where: Where, on: bool, limit: str) -> Fired:
+    return Fired(rule, where, on, "", limit, TrustClass.B)
+
+
+def _singles(devices: list[Device]) -> set[str]:
+    """Instances with one watched device: it and its instance cannot be told apart."""
+    count: dict[str, int] = {}
+    for device in devices:
+        count[device.integration] = count.get(device.integration, 0) + 1
+    return {integration for integration, devices_ in count.items() if devices_ == 1}

@@ -1,0 +1,132 @@
+"""The rules of the configuration → `Rule`: templates filled in, times in seconds, units looked up. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from hub.catalogue import METRICS
+from hub.config.model import Core
+from hub.config.rules import Rule as Written
+from hub.config.rules import Schedule, days_of, hours_of, series_of
+from hub.config.templates import expand
+from hub.config.values import show_duration
+from hub.model import Value
+from hub.rules.conditions import Limit, Same
+from hub.rules.programme import Interval, Programme
+
+SHOWN = {"Cel": "°C", "[ppm]": "ppm", "1": "", "kW.h": "kWh", "m3": "m³", "m3/h": "m³/h"}
+"""UCUM as people write it."""
+DEFAULT_ZONE = "Europe/Paris"
+
+
+class Action(msgspec.Struct, frozen=True):
+    """What is written while a rule holds; `otherwise` None lets go. `by_anybody`: readings of trust class C may."""
+
+    device: str
+    metric: str
+    value: Value
+    otherwise: Value | None = None
+    by_anybody: bool = False
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """One rule, ready to be watched. `places` and `zones` are ids; neither: everywhere. Exactly one of `test`,
+    `silent_s`, `silent_periods` is given; `aggregate`, `minus`, `rate_s` and `stuck` say what `test` is of."""
+
+    name: str
+    metric: str | None = None
+    unit: str | None = None
+    places: frozenset[str] = frozenset()
+    zones: frozenset[str] = frozenset()
+    aggregate: str | None = None
+    minus: tuple[str, str] | None = None
+    rate_s: float | None = None
+    stuck: bool = False
+    within_s: float = 3600.0
+    test: Limit | Same | None = None
+    silent_s: float | None = None
+    silent_periods: float | None = None
+    for_s: float = 0.0
+    during: Programme | None = None
+    severity: str = "warning"
+    escalate_s: float | None = None
+    text: str = ""
+    text_fr: str = ""
+    limit: str = ""
+    alert: bool = True
+    action: Action | None = None
+
+    @property
+    def absence(self) -> bool:
+        """Is it about what is not heard?"""
+        return self.silent_s is not None or self.silent_periods is not None
+
+    def wants(self, place: str, zone: str) -> bool:
+        """Is it about this place, which is in this zone?"""
+        return place in self.places or zone in self.zones or not (self.places or self.zones)
+
+
+def compile_rules(core: Core) -> list[Rule]:
+    """Those that are enabled, of a configuration that `ilot check` finds right."""
+    programmes = {name: _programme(schedule, core) for name, schedule in core.schedules.items()}
+    return [_rule(name, expand(rule), core, programmes) for name, rule in core.rules.items() if rule.enabled]
+
+
+def _rule(name: str, rule: Written, core: Core, programmes: dict[str, Programme]) -> Rule:
+    metric = METRICS.get(rule.metric or "")
+    unit = rule.unit or (metric.unit if metric is not None else None)
+    action = rule.set
+    return Rule(
+        name=name, metric=rule.metric, unit=unit,
+        places=frozenset(rule.places), zones=frozenset(rule.zones),
+        aggregate=rule.aggregate, minus=None if rule.minus is None else series_of(rule.minus),
+        rate_s=_seconds(rule.rate_over), stuck=rule.stuck is not None, within_s=rule.within.total_seconds(),
+        test=_test(rule), silent_s=_seconds(rule.silent), silent_periods=rule.silent_periods,
+        for_s=_seconds(rule.for_) or 0.0, during=None if rule.during is None else programmes[rule.during],
+        severity=rule.severity or "warning", escalate_s=_seconds(rule.escalate), text=rule.text, text_fr=rule.text_fr,
+        limit=_limit(rule, unit), alert=rule.alert,
+        action=None if action is None else Action(
+            action.device, action.metric, action.value, action.otherwise, action.clear_identity
+        ),
+    )  # fmt: skip
+
+
+def _test(rule: Written) -> Limit | Same | None:
+    if rule.above is not None:
+        return Limit(rule.above, rule.above if rule.clears is None else rule.clears)
+    if rule.below is not None:
+        return Limit(rule.below, rule.below if rule.clears is None else rule.clears, up=False)
+    if rule.stuck is not None:
+        return Limit(rule.stuck.total_seconds(), rule.stuck.total_seconds())
+    return None if rule.equals is None else Same(rule.equals)
+
+
+def _limit(rule: Written, unit: str | None) -> str:
+    number = rule.above if rule.above is not None else rule.below
+    if number is not None:
+        return with_unit(number, unit)
+    time = rule.silent or rule.stuck
+    return show_duration(time) if time is not None else str(rule.equals) if rule.equals is not None else ""
+
+
+def with_unit(value: Value, unit: str | None) -> str:
+    """For people: `55.2 °C`."""
+    if isinstance(value, bool | str):
+        return str(value)
+    return f"{round(value, 2):g} {SHOWN.get(unit or '', unit or '')}".rstrip()
+
+
+def _programme(schedule: Schedule, core: Core) -> Programme:
+    site = core.sites.get(schedule.site or "")
+    days: list[list[Interval]] = [[] for _ in range(7)]
+    for names, hours in schedule.weekly.items():
+        for day in days_of(names):
+            days[day] += [hours_of(text) for text in hours]
+    return Programme(ZoneInfo(site.timezone if site else DEFAULT_ZONE), tuple(tuple(day) for day in days))
+
+
+def _seconds(time: timedelta | None) -> float | None:
+    return None if time is None else time.total_seconds()

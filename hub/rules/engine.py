@@ -1,0 +1,218 @@
+"""Rules × places: what is looked at with each reading and with each tick of the clock. RAM only.
+
+A device's plan asks once for a `Tap` of the metrics that it reports; a report no rule looks at costs one test of None.
+A rule that fails is reported once and watched no more; it stops no other. What fires is handed to `fired`, which must
+not fail and not wait.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+
+from hub.model import Device, Metric, Place, Quality, Report, TrustClass, Value
+from hub.rules.absence import Absence
+from hub.rules.compiling import Rule, with_unit
+from hub.rules.conditions import Aggregate, Held, Minus, Operand, Plain, Rate, Unchanged
+from hub.rules.fired import Fired, Where
+
+AHEAD_S = 120.0
+"""A report that is dated further ahead is taken for one of now."""
+
+LATE_S = 1.0
+"""A reading that is this much older than the last one comes late. Less is how clocks are read."""
+
+_log = logging.getLogger("hub.rules")
+
+
+class Watch:
+    """One rule at one place, or of one zone."""
+
+    __slots__ = ("at", "held", "operand", "private", "rule", "trust", "value", "where")
+
+    def __init__(self, rule: Rule, where: Where, *, on: bool) -> None:
+        self.rule, self.where = rule, where
+        self.held = Held(rule.for_s, on=on)
+        self.operand = _operand(rule)
+        self.at: dict[str, float] = {}
+        self.value: Value = ""
+        self.trust = TrustClass.C
+        self.private = False
+
+    def take(self, who: str, value: Value, at: float, trust: TrustClass, watched: bool) -> bool:
+        """One reading of one member. Returns whether it changed. A reading older than the last one says nothing."""
+        if at < self.at.get(who, at) - LATE_S:
+            return False
+        self.at[who] = at
+        tested = self.operand.take(who, value, at)
+        test = self.rule.test
+        if tested is None or test is None:
+            return False
+        holds = test.holds(tested, self.held.on)
+        if holds is None:
+            return False
+        self.value = tested
+        self.trust = trust
+        if holds and not watched and not self.held.on:
+            self.held.since = None
+            return False
+        return self.held.step(holds, at)
+
+    def fired(self) -> Fired:
+        unit = None if self.rule.stuck else self.rule.unit
+        value = "" if self.private else f"{self.value:.0f} s" if self.rule.stuck else with_unit(self.value, unit)
+        return Fired(self.rule, self.where, self.held.on, value, self.rule.limit, self.trust)
+
+
+class Tap:
+    """What rules look at in the reports of one device that have one set of metrics."""
+
+    __slots__ = ("_device", "_rules", "_watches")
+
+    def __init__(self, rules: Rules, device: Device, watches: tuple[tuple[str, Watch, str], ...]) -> None:
+        self._rules, self._device, self._watches = rules, device, watches
+
+    def see(self, report: Report, trust: TrustClass) -> None:
+        self._rules.see(self._device, report, trust, self._watches)
+
+
+class Rules:
+    """The rules of one hub. `place` knows places, `devices` lists what is admitted, `period` tells how often a device
+    speaks (seconds, None where nobody knows), `may_keep` whether a metric of a zone may leave RAM. `open` are the
+    (rule, key) that held in an earlier life: they go on until they are over."""
+
+    def __init__(
+        self, rules: Iterable[Rule], *, place: Callable[[str], Place | None], devices: Callable[[], Iterable[Device]],
+        period: Callable[[Device], float | None], may_keep: Callable[[Metric, str], bool],
+        now: Callable[[], float], monotonic: Callable[[], float], fired: Callable[[Fired], None],
+        open: Iterable[tuple[str, str]] = (),
+    ) -> None:  # fmt: skip
+        everything = list(rules)
+        self._rules = [rule for rule in everything if not rule.absence]
+        self._place, self._may_keep = place, may_keep
+        self._now, self._monotonic, self._fired = now, monotonic, fired
+        self._open = set(open)
+        self._watches: dict[tuple[str, str], Watch] = {}
+        self.broken: dict[str, str] = {}
+        self._watched: dict[str, bool] = {rule.name: True for rule in everything}
+        self.names = frozenset(self._watched)
+        self._scheduled = [rule for rule in everything if rule.during is not None]
+        self.absence = Absence(
+            [rule for rule in everything if rule.absence], place=place, devices=devices, period=period,
+            start=monotonic(), open=self._open,
+        )  # fmt: skip
+        self._schedule()
+
+    def tap(self, device: Device, metrics: Mapping[str, Metric], keys: Iterable[str]) -> Tap | None:
+        """For the reports of a device with these metric keys; None where no rule looks at any."""
+        place = self._place(device.place)
+        zone = place.zone if place else ""
+        found: list[tuple[str, Watch, str]] = []
+        for rule in self._rules:
+            for key in keys:
+                private = key in metrics and not self._may_keep(metrics[key], zone)
+                for watch, who in self._members(rule, device, place, key):
+                    if not self._unfit(rule, metrics.get(key)):
+                        watch.private |= private
+                        found.append((key, watch, who))
+        if not found and not self.absence.watches(device):
+            return None
+        return Tap(self, device, tuple(found))
+
+    def see(
+        self, device: Device, report: Report, trust: TrustClass, watches: tuple[tuple[str, Watch, str], ...]
+    ) -> None:
+        """A report, before privacy. Its values may be of any kind."""
+        now = self._monotonic()
+        for fired in self.absence.heard(device, report.values, now):
+            self._fired(fired)
+        if not watches or report.quality is Quality.BAD:  # its source does not believe it: it is heard, and that is all
+            return
+        age = 0.0 if report.time is None else self._now() - report.time
+        at = now if age < -AHEAD_S else now - max(0.0, age)
+        for key, watch, who in watches:
+            try:
+                if watch.take(who, report.values[key], at, trust, self._watched[watch.rule.name]):
+                    self._fired(watch.fired())
+            except Exception as error:  # one rule's bug is its own
+                self._break(watch.rule, error)
+
+    def tick(self) -> None:
+        """Durations and silences. About once a second."""
+        self._schedule()
+        now = self._monotonic()
+        for watch in list(self._watches.values()):
+            if watch.held.since is not None and self._watched[watch.rule.name] and watch.held.due(now):
+                self._fired(watch.fired())
+        try:
+            for fired in self.absence.tick(now, self._watched):
+                self._fired(fired)
+        except Exception as error:
+            for rule in self.absence.rules:
+                self._break(rule, error)
+
+    def complaints(self) -> list[str]:
+        """Sentences for `ilot status`."""
+        return [f"rule {name} is not watched: {why}" for name, why in self.broken.items()]
+
+    def _schedule(self) -> None:
+        for rule in self._scheduled:
+            active = rule.during is None or rule.during.active(self._now())
+            if self._watched[rule.name] and not active:
+                for watch in self._watches.values():
+                    if watch.rule is rule and not watch.held.on:
+                        watch.held.since = None
+            self._watched[rule.name] = active
+
+    def _members(self, rule: Rule, device: Device, place: Place | None, key: str) -> list[tuple[Watch, str]]:
+        """In which watches of a rule a series counts, and as whom."""
+        found = []
+        zone = place.zone if place else ""
+        if rule.metric == key and rule.wants(device.place, zone):
+            if rule.aggregate:
+                found.append((self._watch(rule, f"zone:{zone}"), device.place))
+                found[0][0].where = Where(f"zone:{zone}", site=place.site if place else "", zone=zone, name=zone)
+            else:
+                watch = self._watch(rule, device.place)
+                name = (place.name if place else "") or device.place
+                site = place.site if place else ""
+                watch.where = Where(device.place, device.id, device.place, site, zone, device.integration, name)
+                found.append((watch, "first"))
+        if rule.minus == (device.place, key):
+            found += [(self._watch(rule, first), "second") for first in rule.places]
+        return found
+
+    def _unfit(self, rule: Rule, metric: Metric | None) -> bool:
+        """What `ilot check` could not know: the metric of a plugin is another than the rule thinks."""
+        if metric is None or rule.unit in (None, metric.unit):
+            return False
+        self._tell(rule, f"{metric.key} is measured in {metric.unit}, the rule counts in {rule.unit}")
+        return True
+
+    def _watch(self, rule: Rule, key: str) -> Watch:
+        known = self._watches.get((rule.name, key))
+        if known is None:
+            known = self._watches[rule.name, key] = Watch(rule, Where(key), on=(rule.name, key) in self._open)
+        return known
+
+    def _break(self, rule: Rule, error: Exception) -> None:
+        if rule.name not in self.broken:
+            _log.error("rule %s failed and is watched no more", rule.name, exc_info=error)
+            self.broken[rule.name] = f"{type(error).__name__}: {error}"
+        self._rules = [one for one in self._rules if one.name not in self.broken]
+        self.absence.rules = [one for one in self.absence.rules if one.name not in self.broken]
+
+    def _tell(self, rule: Rule, why: str) -> None:
+        if rule.name not in self.broken:
+            _log.error("rule %s cannot be evaluated: %s", rule.name, why)
+            self.broken[rule.name] = why
+
+
+def _operand(rule: Rule) -> Operand:
+    if rule.stuck:
+        return Unchanged()
+    if rule.rate_s is not None:
+        return Rate(rule.rate_s)
+    if rule.minus is not None:
+        return Minus(rule.within_s)
+    return Aggregate(rule.aggregate, rule.within_s) if rule.aggregate else Plain()

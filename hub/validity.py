@@ -1,0 +1,62 @@
+"""From when to when a certificate is good, and nothing else of it: RFC 5280, section 4.1, in DER (ITU-T X.690).
+
+    Certificate     SEQUENCE { TBSCertificate, … }
+    TBSCertificate  SEQUENCE { [0] version (may be missing), serial, algorithm, issuer, validity, … }
+    validity        SEQUENCE { notBefore, notAfter }, each UTCTime YYMMDDhhmmssZ or GeneralizedTime YYYYMMDDhhmmssZ
+
+Nothing is verified: this is for the hub's own certificate, which was verified when it came. `cryptography.x509` reads
+these dates too; a hub that runs would import it for them alone, and keep 2 MiB of it.
+"""
+
+from __future__ import annotations
+
+import ssl
+from datetime import UTC, datetime
+
+_SEQUENCE, _VERSION = 0x30, 0xA0
+_UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
+_BEFORE_VALIDITY = 3  # serial, algorithm, issuer
+
+
+def validity(pem: str) -> tuple[float, float]:
+    """Unix seconds from which and until which the first certificate in `pem` is good. Raises ValueError."""
+    try:
+        return _validity(pem)
+    except ValueError as error:
+        raise ValueError("this is no certificate, or a damaged one") from error
+
+
+def _validity(pem: str) -> tuple[float, float]:
+    begin, end = pem.find(ssl.PEM_HEADER), pem.find(ssl.PEM_FOOTER)
+    der = ssl.PEM_cert_to_DER_cert(pem[max(begin, 0) : end + len(ssl.PEM_FOOTER)])
+    tbs, _ = _open(_open(der, _SEQUENCE)[0], _SEQUENCE)
+    if tbs[:1] == bytes([_VERSION]):
+        _, tbs = _open(tbs)
+    for _ in range(_BEFORE_VALIDITY):
+        _, tbs = _open(tbs)
+    dates, _ = _open(tbs, _SEQUENCE)
+    before, rest = _date(dates)
+    after, _ = _date(rest)
+    return before, after
+
+
+def _open(data: bytes, tag: int | None = None) -> tuple[bytes, bytes]:
+    """What the first element holds, and what follows it."""
+    if len(data) < 2 or (tag is not None and data[0] != tag):
+        raise ValueError("another element stands here")
+    at, size = 2, data[1]
+    if size & 0x80:
+        at, size = 2 + (size & 0x7F), int.from_bytes(data[2 : 2 + (size & 0x7F)])
+    if at + size > len(data):
+        raise ValueError("it is cut short")
+    return data[at : at + size], data[at + size :]
+
+
+def _date(data: bytes) -> tuple[float, bytes]:
+    text, rest = _open(data)
+    digits = text.decode("ascii")
+    if data[0] == _UTC_TIME:
+        digits = ("19" if digits[:2] >= "50" else "20") + digits
+    elif data[0] != _GENERALIZED_TIME:
+        raise ValueError("this is no date")
+    return datetime.strptime(digits, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC).timestamp(), rest

@@ -1,0 +1,244 @@
+"""Rules at work: what fires becomes alerts and commands; people answer at the hub or at the backend.
+
+What fires in the straight path waits in RAM for the next turn of the loop (milliseconds), where alerts are made durable
+one after the other. A command follows the last word of its rule: one that is refused as too soon is given again when
+its time has come, any other refusal is said once and left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from hub.alerts import ACKNOWLEDGED, CLEARED, MUTED, Alert, Book
+from hub.alerts.life import RAISED
+from hub.clock import Clock
+from hub.commands import Desk, Order, WriteRefused
+from hub.counts import Counts
+from hub.errors import DecodeError, HubError
+from hub.model import Device, TrustClass, Value
+from hub.packs import Packs
+from hub.rules import Fired, Rules
+from hub.rules.compiling import Action, Rule
+
+TICK_S = 1.0
+WAITING = 10_000
+"""What may have fired and not been looked at; more is counted and lost, and the next reading fires again."""
+
+_log = logging.getLogger("hub.rules")
+
+
+class Watching:
+    """One a hub. Give `fired` to its Rules, then `rules` to it; `load` before the plugins start."""
+
+    def __init__(
+        self,
+        book: Book,
+        desk: Desk,
+        clock: Clock,
+        counts: Counts,
+        packs: Packs,
+        devices: Callable[[], Iterable[Device]],
+    ) -> None:
+        self.rules: Rules | None = None
+        self.book = book
+        self._desk, self._clock, self._counts, self._packs, self._devices = desk, clock, counts, packs, devices
+        self._waiting: deque[Fired] = deque()
+        self._came = asyncio.Event()
+        self._wanted: dict[tuple[str, str], tuple[Value | None, str]] = {}  # (device, metric) → what, by which rule
+        self._refused: dict[str, str] = {}  # rule → why its command was not given
+        self._holding: dict[tuple[str, str], set[tuple[str, str]]] = {}  # (device, metric) → (rule, key) that hold it
+        self._periods: dict[str, float | None] = {}  # by pack
+
+    def fired(self, fired: Fired) -> None:
+        """From the straight path: never waits, never fails."""
+        if len(self._waiting) >= WAITING:
+            self._counts.add("rules-overrun", fired.rule.name)
+            return
+        self._waiting.append(fired)
+        self._came.set()
+
+    def period(self, device: Device) -> float | None:
+        """How often it speaks, as its pack tells."""
+        return self._periods.get(device.pack)
+
+    async def run(self) -> None:
+        """What fires, and the clock."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._tick())
+            while True:
+                await self._came.wait()
+                self._came.clear()
+                await self.settle()
+
+    async def settle(self) -> None:
+        """Act on all that fired so far."""
+        while self._waiting:
+            fired = self._waiting.popleft()
+            try:
+                await self._act(fired)
+            except Exception:  # one rule's trouble is its own
+                _log.exception("what follows from rule %s failed", fired.rule.name)
+                self._counts.add("rule-failed", fired.rule.name)
+        await self.book.tell()
+
+    async def turn(self) -> None:
+        """One tick of the clock."""
+        if self.rules is not None:
+            await self._sweep(self.rules)
+            if self.rules.absence.rules:
+                await self._ask_periods()
+            self.rules.tick()
+        await self.settle()
+        await self.book.tick()
+        await self._command()
+
+    async def _tick(self) -> None:
+        while True:
+            await self._clock.sleep(TICK_S)
+            try:
+                await self.turn()
+            except HubError as error:
+                _log.warning("alerts: %s", error)
+
+    async def _act(self, fired: Fired) -> None:
+        rule, where = fired.rule, fired.where
+        if rule.action is not None:
+            self._want(rule, rule.action, fired)
+            await self._command()
+        if not rule.alert:
+            return
+        if fired.on:
+            await self.book.raise_(alert_of(fired))
+        else:
+            await self.book.clear(rule.name, where.key, f"rule:{rule.name}")
+
+    async def _sweep(self, rules: Rules) -> None:
+        """End what rules raised that the configuration has no more: nothing else would."""
+        for alert in [alert for alert in self.book.open if alert.rule not in rules.names]:
+            await self.book.clear(alert.rule, alert.key, "hub")
+
+    # commands
+
+    def _want(self, rule: Rule, action: Action, fired: Fired) -> None:
+        target, holder = (action.device, action.metric), (rule.name, fired.where.key)
+        holders = self._holding.setdefault(target, set())
+        if fired.on:
+            if fired.trust is TrustClass.C and not action.by_anybody:
+                self._refuse(rule.name, "its reading is of trust class C: `clear_identity: true` would let it command")
+                return
+            holders.add(holder)
+            self._wanted[target] = (action.value, rule.name)
+        elif holder in holders:
+            holders.discard(holder)
+            if not holders:
+                self._wanted[target] = (action.otherwise, rule.name)
+
+    async def _command(self) -> None:
+        for target, (value, name) in list(self._wanted.items()):
+            device, metric = target
+            order = Order(
+                device=device, metric=metric, value=value, by=f"rule:{name}", role="administrateur",
+                why=f"rule {name} {'is over' if not self._holding.get(target) else 'holds'}",
+            )  # fmt: skip
+            try:
+                await self._desk.order(order)
+            except WriteRefused as refused:
+                if refused.reason == "too-soon":
+                    continue
+                self._refuse(name, str(refused))
+            else:
+                self._refused.pop(name, None)
+            if self._wanted.get(target) == (value, name):
+                del self._wanted[target]
+
+    def _refuse(self, rule: str, why: str) -> None:
+        if self._refused.get(rule) != why:
+            _log.warning("rule %s could not command; `ilot status` says why", rule)
+        self._refused[rule] = why
+
+    # what is shown and asked
+
+    def status(self) -> dict[str, Any]:
+        """For the control socket."""
+        states: dict[str, int] = {}
+        for alert in self.book.open:
+            states[alert.state] = states.get(alert.state, 0) + 1
+        return {"open": len(self.book.open), "states": states}
+
+    def complaints(self) -> list[str]:
+        """Sentences for `ilot status`."""
+        commands = [f"rule {name} could not command: {why}" for name, why in self._refused.items()]
+        return [*(self.rules.complaints() if self.rules is not None else []), *commands, *self.book.complaints()]
+
+    def calls(self) -> dict[str, Any]:
+        """alert.list {all, limit} · alert.ack {id, by, why} · alert.mute {id, seconds, by, why} · alert.clear {id, by,
+        why}; each but the first answers with the alert as it stands then."""
+        return {"alert.list": self._list, "alert.ack": self._ack, "alert.mute": self._mute, "alert.clear": self._clear}
+
+    async def _list(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        if arguments.get("all"):
+            found = await self.book.last(min(1000, max(1, int(arguments.get("limit", 100)))))
+        else:
+            found = self.book.open[::-1]
+        return {"alerts": [told(alert) for alert in found]}
+
+    async def _ack(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        return await self._person(arguments, ACKNOWLEDGED)
+
+    async def _mute(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        seconds = float(arguments.get("seconds", 3600.0))
+        if not 1 <= seconds <= 31 * 86_400:
+            raise HubError("an alert is muted for 1 s to 31 days")
+        return await self._person(arguments, MUTED, self._clock.now() + seconds)
+
+    async def _clear(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        return await self._person(arguments, CLEARED)
+
+    async def _person(self, arguments: dict[str, Any], state: str, until: float | None = None) -> dict[str, Any]:
+        by, why = str(arguments.get("by", "")) or "?", str(arguments.get("why", ""))
+        alert = await self.book.act(str(arguments.get("id", "")), state, by, why, until)
+        await self.book.tell()
+        return told(alert)
+
+    async def _ask_periods(self) -> None:
+        for name in {device.pack for device in self._devices() if device.pack} - self._periods.keys():
+            try:
+                period = (await self._packs.get(name)).keys.period
+                self._periods[name] = period.total_seconds() if period else None
+            except DecodeError:
+                self._periods[name] = None
+
+
+def alert_of(fired: Fired) -> Alert:
+    """What is told of it; its id and dates are the book's."""
+    rule, where = fired.rule, fired.where
+    plain = f"{{place}}: {rule.name}"
+    away = where.key.startswith("integration:")
+    en, fr = rule.text or plain, rule.text_fr or rule.text or plain
+    if away:
+        en = "{place}: nothing is heard of this whole integration for {limit}; look at its gateway, bus or server"
+        fr = "{place} : toute la liaison est muette depuis {limit} ; voyez sa passerelle, son bus ou son serveur"
+    return Alert(
+        id="", rule=rule.name, key=where.key, severity=rule.severity, state=RAISED, raised=0.0, changed=0.0,
+        by=f"rule:{rule.name}", device=where.device, place=where.place, site=where.site, zone=where.zone,
+        integration=where.integration, value=fired.value, text=_filled(en, fired), text_fr=_filled(fr, fired),
+        escalate_s=rule.escalate_s,
+    )  # fmt: skip
+
+
+def _filled(text: str, fired: Fired) -> str:
+    words = {"{place}": fired.where.name, "{value}": fired.value or "?", "{limit}": fired.limit}
+    for word, said in words.items():
+        text = text.replace(word, said)
+    return text[:300]
+
+
+def told(alert: Alert) -> dict[str, Any]:
+    """As JSON."""
+    return {name: value for name, value in msgspec.to_builtins(alert).items() if name != "told"}

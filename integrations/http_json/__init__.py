@@ -1,0 +1,83 @@
+"""Devices with a web page: JSON that is polled, and JSON that they send by themselves.
+
+One integration is one server, a door for webhooks, or both; its devices (`http:<name>`) are documents. What is polled
+goes out through the core's own way, to the one host that the configuration names. A webhook is answered 200 once what
+it said is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import hub
+from integrations.http_json.decode import read
+from integrations.http_json.roster import Reader, Roster
+from integrations.http_json.settings import Config, DeviceSettings, Listen, ValueSettings
+
+__all__ = ["Config", "DeviceSettings", "Listen", "ValueSettings", "probe", "register_integrations", "run"]
+
+
+async def run(config: Config, session: hub.Session) -> None:
+    """Poll and listen until cancelled. Raises NotReady when the server is away or the port is taken, AuthFailed when
+    the server refuses the credentials."""
+    from integrations.http_json.polling import Poller
+
+    roster = Roster(session)
+    roster.refresh()
+
+    async def take(reader: Reader, document: Any, scheme: str) -> None:
+        said = read(document, reader.entries, reader.time)
+        for reason in said.skipped:
+            session.dropped(reader.device, hub.DecodeError(reason))
+        if not said.values:
+            if scheme == "webhook":
+                raise hub.DecodeError("http-nothing", "none of the values that are expected of this device is there")
+            return
+        report = hub.Report(device=reader.device, values=said.values, time=said.time, proof=hub.Proof(scheme=scheme))
+        await session.emit(report, durable=scheme == "webhook")
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            if config.url is not None:
+                tasks.create_task(Poller(config, session, roster, take).run(), name=f"{session.name} pages")
+            if config.listen is not None:
+                tasks.create_task(_listen(config.listen, session, roster, take), name=f"{session.name} hooks")
+    except BaseExceptionGroup as group:  # the supervisor judges one error, not a group
+        raise group.exceptions[0] from group.exceptions[0].__cause__
+
+
+async def _listen(given: Listen, session: hub.Session, roster: Roster, take: Any) -> None:
+    from integrations.http_json import door  # aiohttp's server: only where something listens
+
+    if given.plain and not given.certificate:
+        session.log.warning(
+            "webhooks on %s come without TLS: whoever is on that network reads the secret", given.address
+        )
+
+    def counted(reason: str) -> None:
+        session.dropped("", hub.DecodeError(reason))
+
+    async with door.serving(door.Door(given, roster, take, counted), given) as port:
+        scheme = "https" if given.certificate else "http"
+        session.log.info("messages go to %s://%s:%d%s<hook>", scheme, given.address, port, door.PREFIX)
+        await asyncio.Event().wait()
+
+
+async def probe(config: Config) -> str:
+    """Does the server accept connections? Nothing is asked of it. Raises NotReady."""
+    if config.url is None:
+        return "nothing is polled: devices send by themselves"
+    host, port = config.url.host or "", config.url.port or 0
+    try:
+        async with asyncio.timeout(config.timeout.total_seconds()):
+            _, writer = await asyncio.open_connection(host.strip("[]"), port)
+    except (OSError, TimeoutError) as error:
+        raise hub.NotReady(f"{host}:{port} accepts no connection: check power, network and `url`") from error
+    writer.close()
+    return f"{host}:{port} accepts connections"
+
+
+@hub.hookimpl
+def register_integrations(register: hub.Register) -> None:
+    register("http_json", Config, run, device=DeviceSettings, probe=probe)

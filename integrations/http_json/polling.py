@@ -1,0 +1,178 @@
+"""Polls the pages of one server: one request at a time, at a polite pace, and only for what changed.
+
+RFC 9110: a page with a validator is asked for conditionally (13.1.2, 13.1.3); 304 means that it says what it said. 429
+and 503 name the time to wait (10.2.3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import hub
+from integrations.http_json import decode
+from integrations.http_json.roster import Reader, Roster
+from integrations.http_json.settings import Config
+
+LONGEST_S = 600.0
+"""The longest pause before a page that failed is asked for again."""
+
+MOST_WAIT_S = 3600.0
+"""The longest that a server's own Retry-After counts."""
+
+
+Take = Callable[[Reader, Any, str], Awaitable[None]]
+
+_Refused: type[BaseException] = hub.NotReady.__mro__[1]
+"""Every error that the core raises on purpose: a redirect to a host that nobody declared is none of the façade's."""
+
+
+class Page:
+    """What is known of one page."""
+
+    def __init__(self) -> None:
+        self.validators: dict[str, str] = {}
+        self.document: Any = None
+        self.failures = 0
+        self.due = 0.0  # by the monotonic clock
+        self.told = False
+
+
+class Poller:
+    """`emit` takes a document for each device of a page. `sleep` and `monotonic` are the machine's, or a test's."""
+
+    def __init__(
+        self, config: Config, session: hub.Session, roster: Roster, take: Take, *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep, monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        self._config, self._session, self._roster, self._take = config, session, roster, take
+        self._sleep, self._monotonic = sleep, monotonic
+        self._pages: dict[str, Page] = {}
+        self._free_at = 0.0
+        self._base = str(config.url).rstrip("/")
+        self._headers = _headers(config)
+
+    async def run(self) -> None:
+        """Until cancelled. Raises NotReady when no page answers, AuthFailed when the server refuses the credentials."""
+        if self._base.startswith("http:") and self._headers.keys() - {"Accept"}:
+            self._session.log.warning("the credentials for %s travel in clear: use https where it has it", self._base)
+        async for _ in self._session.every(self._config.interval):
+            self._roster.refresh()
+            self._pages = {path: self._pages.get(path) or Page() for path in self._roster.pages}
+            due = [(path, page) for path, page in self._pages.items() if self._monotonic() >= page.due]
+            away: list[tuple[Page, hub.NotReady]] = []
+            for path, page in due:
+                try:
+                    await self._poll(path, page)
+                except hub.NotReady as error:
+                    away.append((page, error))
+            if away and len(away) == len(due):
+                raise away[0][1]
+            for page, silent in away:
+                self._leave(page, f"{silent}; the other pages are read")
+
+    async def _poll(self, path: str, page: Page) -> None:
+        await self._pace()
+        url = self._base + path
+        try:
+            reply = await self._session.http.request(
+                "GET", url, headers={**self._headers, **page.validators}, timeout=self._config.timeout
+            )
+        except hub.DecodeError as error:  # more than a reply may be
+            self._count(path, error)
+            self._leave(page, f"{url}: {error.detail}")
+            return
+        except hub.NotReady:
+            raise
+        except _Refused as error:
+            self._count(path, hub.DecodeError("http-redirect"))
+            self._leave(page, f"{url} leads elsewhere: {error}")
+            return
+        if reply.status == 401:
+            raise hub.AuthFailed(f"{url} wants other credentials: check `user`, `password`, `token`, `headers`")
+        if reply.status in (429, 503) or reply.status >= 500:
+            self._count(path, hub.DecodeError("http-busy" if reply.status in (429, 503) else "http-error"))
+            self._leave(page, f"{url} answers {reply.status}: tried again later", _retry_after(reply.headers))
+            return
+        if reply.status == 304 and page.document is not None:
+            await self._give(path, page)
+            return
+        if reply.status != 200:
+            self._count(path, hub.DecodeError("http-refused"))
+            page.validators = {}
+            self._leave(page, f"{url} answers {reply.status}: check `path`, and what it needs")
+            return
+        try:
+            page.document = decode.document(reply.body)
+        except hub.DecodeError as error:
+            page.document, page.validators = None, {}
+            self._count(path, error)
+            self._leave(page, f"{url}: {error.detail}")
+            return
+        page.validators = _validators(reply.headers)
+        await self._give(path, page)
+
+    async def _give(self, path: str, page: Page) -> None:
+        if page.told:
+            self._session.log.info("%s%s is read again", self._base, path)
+        page.failures, page.due, page.told = 0, 0.0, False
+        for reader in self._roster.pages[path]:
+            await self._take(reader, page.document, "http")
+
+    def _failed(self, page: Page, wait_s: float = 0.0) -> None:
+        page.failures += 1
+        interval = self._config.interval.total_seconds()
+        pause = min(max(LONGEST_S, interval), interval * (2 ** min(page.failures, 16) - 1))
+        page.due = self._monotonic() + max(pause, wait_s) + interval / 2
+
+    def _leave(self, page: Page, why: str, wait_s: float = 0.0) -> None:
+        """Leave a page in peace for a while; say why once."""
+        self._failed(page, wait_s)
+        if not page.told:
+            page.told = True
+            self._session.log.warning("%s", why)
+
+    def _count(self, path: str, error: hub.DecodeError) -> None:
+        for reader in self._roster.pages[path]:
+            self._session.dropped(reader.device, error)
+
+    async def _pace(self) -> None:
+        wait = self._free_at - self._monotonic()
+        if wait > 0:
+            await self._sleep(wait)
+        self._free_at = self._monotonic() + 1 / self._config.max_rate
+
+
+def _headers(config: Config) -> dict[str, str]:
+    headers = {"Accept": "application/json, text/plain;q=0.5"}
+    headers |= {name: value.get_secret_value() for name, value in config.headers.items()}
+    if config.user:
+        pair = f"{config.user}:{config.password.get_secret_value()}".encode()
+        headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+    elif token := config.token.get_secret_value():
+        headers["Authorization"] = f"Bearer {token}"
+    return headers
+
+
+def _validators(headers: Mapping[str, str]) -> dict[str, str]:
+    """What the next request says, so that an unchanged page need not be sent. A hostile server's are left out."""
+    lower = {name.lower(): value for name, value in headers.items()}
+    found = {"If-None-Match": lower.get("etag", ""), "If-Modified-Since": lower.get("last-modified", "")}
+    return {name: value for name, value in found.items() if value and len(value) <= 256 and value.isprintable()}
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds to wait, 0 when the server says none."""
+    said = next((value for name, value in headers.items() if name.lower() == "retry-after"), "").strip()
+    if said.isdecimal():
+        return min(MOST_WAIT_S, float(said[:6]))
+    try:
+        seconds = (parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+    return min(MOST_WAIT_S, max(0.0, seconds))

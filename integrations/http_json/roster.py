@@ -1,0 +1,58 @@
+"""Which device is read from which page and sends under which name, as the configuration says."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+import hub
+from integrations.http_json.decode import Entry, Step, steps
+from integrations.http_json.settings import DeviceSettings
+
+
+class Reader(NamedTuple):
+    """How one device's document is read."""
+
+    device: str
+    entries: tuple[Entry, ...]
+    time: tuple[Step, ...] | None
+
+
+class Roster:
+    """Follows the configuration. `pages` and `hooks` are by path and by name."""
+
+    def __init__(self, session: hub.Session) -> None:
+        self._session = session
+        self._seen: list[hub.Device] | None = None
+        self.pages: dict[str, list[Reader]] = {}
+        self.hooks: dict[str, Reader] = {}
+
+    def refresh(self) -> None:
+        devices = self._session.devices.all()
+        if devices == self._seen:
+            return
+        self._seen = devices
+        self.pages, self.hooks = {}, {}
+        for device in devices:
+            try:
+                settings = DeviceSettings.model_validate(device.settings)
+            except ValidationError as error:
+                found = error.errors(include_url=False, include_input=False)[0]
+                where = ".".join(map(str, found["loc"]))
+                self._session.log.error(
+                    "%s is not read: its settings are wrong: %s: %s", device.id, where, found["msg"]
+                )
+                continue
+            reader = Reader(device.id, settings.entries(), None if settings.time is None else steps(settings.time))
+            if metrics := settings.own_metrics():
+                self._session.declare(device.id, metrics=metrics)
+            if settings.path:
+                self.pages.setdefault(settings.path, []).append(reader)
+            if settings.hook and settings.hook in self.hooks:
+                self._session.log.error(
+                    "%s does not get what is sent to /hook/%s: %s has that name", device.id, settings.hook,
+                    self.hooks[settings.hook].device,
+                )  # fmt: skip
+            elif settings.hook:
+                self.hooks[settings.hook] = reader

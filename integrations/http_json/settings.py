@@ -1,0 +1,199 @@
+"""What the operator writes: one web server that is polled, a door for webhooks, and where each value stands."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+import hub
+from integrations.http_json.decode import Entry, steps
+
+LEAST_SECRET = 20
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def _base(url: hub.HttpUrl) -> hub.HttpUrl:
+    if url.username or url.password:
+        raise ValueError("no user in the address: it would be shown; use `user` and `password`")
+    if url.query or url.fragment:
+        raise ValueError("scheme, host, port and perhaps a path only: what follows is each device's `path`")
+    return url
+
+
+def _path(text: str) -> str:
+    steps(text)
+    return text
+
+
+def _page(text: str) -> str:
+    if text and not (text.startswith("/") and text.isascii() and text.isprintable() and " " not in text):
+        raise ValueError("expected a path like /status or /api/meter?id=1")
+    if "#" in text or text.startswith("//"):
+        raise ValueError("expected a path like /status: it leads to no other host")
+    return text
+
+
+def _address(text: str) -> str:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        raise ValueError("expected the address of one interface of this machine, like 192.168.10.1") from None
+    return text
+
+
+def _long(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) < LEAST_SECRET:
+        raise ValueError(f"a secret of at least {LEAST_SECRET} characters; `openssl rand -hex 24` makes one")
+    return secret
+
+
+def _header(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,40}", name) or name.lower() in ("host", "content-length", "connection"):
+        raise ValueError(f"{name!r} is no header that can be set")
+    return name
+
+
+class Listen(hub.Config):
+    """A small HTTP server for devices that send by themselves."""
+
+    address: Annotated[str, AfterValidator(_address)] = Field(
+        default="127.0.0.1", description="Address of the one interface to listen on."
+    )
+    port: int = Field(default=8095, ge=0, le=65535, description="TCP port.")
+    certificate: str = Field(default="", description="File of the TLS certificate chain, PEM. Empty: no TLS.")
+    certificate_key: str = Field(default="", description="File of its private key, PEM.")
+    plain: bool = Field(
+        default=False,
+        description="Listen beyond this machine without TLS: whoever is on that network reads the secret.",
+    )
+    secret: Annotated[SecretStr, AfterValidator(_long)] = Field(
+        description="What each message must bring, always by way of `!secret`."
+    )
+    user: str = Field(default="", max_length=64, description="With one, Basic USER:SECRET counts; else Bearer SECRET.")
+    header: Annotated[str, AfterValidator(_header)] = Field(
+        default="Authorization",
+        description="The header it stands in; in another one than Authorization it stands alone.",
+    )
+    max_rate: float = Field(default=20, gt=0, le=1000, description="Messages a second, at most.")
+
+    @model_validator(mode="after")
+    def _safe(self) -> Listen:
+        if bool(self.certificate) != bool(self.certificate_key):
+            raise ValueError("certificate and certificate_key belong together")
+        if not self.certificate and not self.plain and not ipaddress.ip_address(self.address).is_loopback:
+            raise ValueError(
+                "without TLS the secret would travel in clear: give certificate and certificate_key, listen on "
+                "127.0.0.1 behind a reverse proxy of this machine, or say plain: true"
+            )
+        return self
+
+
+class Config(hub.Config):
+    """One web server whose pages are polled, a door for webhooks, or both."""
+
+    url: Annotated[hub.HttpUrl, AfterValidator(_base)] | None = Field(
+        default=None, description="Address of the server: http://host:port or https://…; null: none is polled."
+    )
+    user: str = Field(default="", max_length=128, description="User name, for Basic authentication.")
+    password: SecretStr = Field(default=SecretStr(""), description="Password: !secret.")
+    token: SecretStr = Field(default=SecretStr(""), description="Bearer token, in place of user and password: !secret.")
+    headers: dict[Annotated[str, AfterValidator(_header)], SecretStr] = Field(
+        default={}, max_length=16, description="Further headers, such as an API key, each by way of `!secret`."
+    )
+    interval: timedelta = Field(
+        default=timedelta(seconds=60), ge=timedelta(seconds=1), le=timedelta(days=1),
+        description="Time between two requests for the same page.",
+    )  # fmt: skip
+    timeout: timedelta = Field(
+        default=timedelta(seconds=10), ge=timedelta(milliseconds=100), le=timedelta(seconds=60),
+        description="How long to wait for an answer.",
+    )  # fmt: skip
+    max_rate: float = Field(default=2, gt=0, le=100, description="Requests a second, at most, on this server.")
+    listen: Listen | None = Field(default=None, description="Take what devices send; null: nothing listens.")
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Config:
+        if self.url is None and self.listen is None:
+            raise ValueError("nothing would be read: give url or listen")
+        if bool(self.user) != bool(self.password.get_secret_value()):
+            raise ValueError("user and password belong together")
+        if self.user and self.token.get_secret_value():
+            raise ValueError("a user or a token: leave one out")
+        if self.url is None and (self.user or self.token.get_secret_value() or self.headers):
+            raise ValueError("credentials are for the server that `url` names, and there is none")
+        return self
+
+
+class ValueSettings(hub.Config):
+    """One value of a document."""
+
+    path: Annotated[str, AfterValidator(_path)] = Field(
+        default="", description="Where it stands: energy, or meters[0].value; empty: the document itself."
+    )
+    scale: Number = Field(default=1.0, description="The metric's value is raw × scale + offset.")
+    offset: Number = Field(default=0.0, description="In the metric's unit.")
+    on: str = Field(default="", max_length=64, description="What a flag says when it is true; else on, true, open, 1…")
+    off: str = Field(default="", max_length=64, description="What it says when it is false.")
+    kind: Literal["number", "flag", "text"] | None = Field(default=None, description="Kind of a metric of your own.")
+    unit: str | None = Field(default=None, max_length=32, description="UCUM unit of a metric of your own.")
+    privacy: Literal["technical", "environment", "personal"] | None = Field(
+        default=None, description="Class of a metric of your own."
+    )
+
+
+class DeviceSettings(hub.Config):
+    """One device: the page it is read from, the name under which it sends, or both."""
+
+    path: Annotated[str, AfterValidator(_page)] = Field(
+        default="", max_length=512, description="Its page on the server, with query: /status; empty: it is not polled."
+    )
+    hook: str = Field(
+        default="", pattern=r"^[A-Za-z0-9_.-]{0,64}$", description="It sends to /hook/<hook>; empty: it does not."
+    )
+    time: Annotated[str, AfterValidator(_path)] | None = Field(
+        default=None,
+        description="Where the date of the values stands: Unix seconds or milliseconds, ISO 8601 with zone.",
+    )
+    values: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")], ValueSettings] = Field(
+        min_length=1, max_length=200, description="Its values, by metric."
+    )
+
+    @model_validator(mode="after")
+    def _agrees(self) -> DeviceSettings:
+        if not self.path and not self.hook:
+            raise ValueError("nothing says how it is read: give path or hook")
+        for name, value in self.values.items():
+            known = hub.METRICS.get(name)
+            if known is None and (value.unit is None or value.privacy is None):
+                raise ValueError(f"metric {name} is not in the catalogue: state its unit (UCUM) and its privacy class")
+            if known is not None and (value.unit, value.privacy, value.kind) != (None, None, None):
+                raise ValueError(f"metric {name} is in the catalogue: leave unit, privacy and kind out")
+            if _metric(name, value).kind != "number" and (value.scale != 1 or value.offset != 0):
+                raise ValueError(f"scale and offset are for numbers, and {name} is none")
+            if value.scale == 0:
+                raise ValueError("scale 0 would make every value the same")
+        return self
+
+    def entries(self) -> tuple[Entry, ...]:
+        return tuple(
+            Entry(_metric(name, v), steps(v.path), v.scale, v.offset, v.on, v.off) for name, v in self.values.items()
+        )
+
+    def own_metrics(self) -> tuple[hub.Metric, ...]:
+        """The metrics of this device that the catalogue does not know."""
+        return tuple(_metric(name, value) for name, value in self.values.items() if name not in hub.METRICS)
+
+
+def _metric(name: str, value: ValueSettings) -> hub.Metric:
+    if (known := hub.METRICS.get(name)) is not None:
+        return known
+    title = name.replace("_", " ").capitalize()
+    kind = value.kind or "number"
+    return hub.Metric(
+        key=name, unit=value.unit or "1", kind=kind, resolution="0.001" if kind == "number" else "1",
+        state_class="measurement" if kind == "number" else "", privacy=value.privacy or "personal", fr=title, en=title,
+    )  # fmt: skip

@@ -1,0 +1,71 @@
+"""How well devices are heard, from their last uplinks; what is told of it. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from integrations.lorawan.airspace import HOUR, Airspace
+from integrations.lorawan.parts import Uplink
+from integrations.lorawan.region import BANDS, RATES
+
+LAST = 50
+"""Uplinks that count."""
+
+
+class Heard(NamedTuple):
+    """`counter` rises over all sessions; `at` monotonic seconds; `margin` in dB above what the data rate needs."""
+
+    counter: int
+    at: float
+    rate: int
+    margin: float
+
+
+@dataclass(slots=True)
+class Link:
+    """One device's. `join`: "none", "offered" or "joined"; `joined_at` Unix seconds, where it joined in this life of
+    the process and the clock was sure."""
+
+    join: str = "none"
+    joined_at: float | None = None
+    heard: deque[Heard] = field(default_factory=lambda: deque(maxlen=LAST))
+
+    def take(self, uplink: Uplink) -> None:
+        """One more; a repetition says nothing new."""
+        best = uplink.best
+        if not uplink.again and (not self.heard or uplink.counter > self.heard[-1].counter):
+            self.heard.append(Heard(uplink.counter, best.at, best.rate, best.snr - RATES[best.rate].snr))
+
+    def lost(self) -> int:
+        """Uplinks that no gateway heard, by the gaps of the counters within each session."""
+        pairs = list(zip(self.heard, list(self.heard)[1:], strict=False))
+        return sum(b.counter - a.counter - 1 for a, b in pairs if a.counter >> 32 == b.counter >> 32)
+
+    def period(self) -> float | None:
+        """Seconds between two uplinks: the median of the time from one to the next, lost ones counted in."""
+        steps = sorted(
+            (b.at - a.at) / (b.counter - a.counter)
+            for a, b in zip(self.heard, list(self.heard)[1:], strict=False)
+            if a.counter >> 32 == b.counter >> 32
+        )
+        return steps[len(steps) // 2] if len(steps) >= 3 else None
+
+    def facts(self) -> dict[str, Any]:
+        """See `hub.radio`."""
+        margins = sorted(heard.margin for heard in self.heard)
+        rates = Counter(RATES[heard.rate].name.partition("BW")[0] for heard in self.heard)
+        return {
+            "join": self.join, "joined_at": self.joined_at, "heard": len(margins), "lost": self.lost(),
+            "margin_db": round(margins[len(margins) // 2], 1) if margins else None,
+            "margin_low_db": round(margins[len(margins) // 10], 1) if margins else None,
+            "rates": dict(sorted(rates.items())), "period_s": self.period(),
+        }  # fmt: skip
+
+
+def gateway_facts(airspace: Airspace, now: float, last_heard: float | None, *, silent: bool) -> dict[str, Any]:
+    """See `hub.radio`. `last_heard` is Unix seconds."""
+    left = airspace.left(now)
+    duty = {band.name: {"left_s": round(max(0.0, left[band.name]), 2), "of_s": band.duty * HOUR} for band in BANDS}
+    return {"last_heard": last_heard, "silent": silent, "duty": duty}

@@ -1,0 +1,89 @@
+"""OPC UA: the variables of one server, subscribed to, polled, and written on purpose.
+
+One integration is one server; its devices (`opcua:<name>`) are groups of its nodes. OPC 10000-3, -4, -6 and -8, the
+client's side over UA TCP binary. asyncua does it in a process of its own (see `worker`): this one grows by nothing of
+it. Methods are never called.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import hub
+from integrations.opcua.messages import Certificate
+from integrations.opcua.settings import Config, DeviceSettings, NodeSettings
+
+__all__ = ["Config", "DeviceSettings", "NodeSettings", "probe", "register_integrations", "run"]
+
+
+async def run(config: Config, session: hub.Session) -> None:
+    """Follow the nodes of this plugin's devices until cancelled. Raises NotReady when the server is away, AuthFailed
+    when it is not the one that is trusted or does not take the user."""
+    from integrations.opcua.child import Lost
+    from integrations.opcua.entering import entered
+    from integrations.opcua.following import Follower
+    from integrations.opcua.link import Nonsense
+    from integrations.opcua.trust import Untrusted, expired
+
+    try:
+        async with entered(config, session.name) as inside:
+            if inside.identity is not None:
+                session.log.info("in by %s; this hub's certificate: %s", inside.door, inside.identity)
+            if inside.door.certificate is None:
+                unused = f"; the server offers {', '.join(inside.unused)}" if inside.unused else ""
+                session.log.warning(
+                    "security is none: whoever is on this network can read and forge what %s says%s", config.url, unused
+                )
+            elif why := expired(inside.door.certificate, time.time()):
+                session.log.warning("the certificate of %s is out of date (%s): have it renewed", config.url, why)
+            await Follower(config, session, inside).run()
+    except Untrusted as error:
+        session.dropped("", hub.DecodeError("opcua-untrusted"))
+        await _quarantine(config, session, error.certificate)
+        raise
+    except Nonsense:
+        session.dropped("", hub.DecodeError("opcua-nonsense"))
+        raise
+    except Lost:
+        session.dropped("", hub.DecodeError("opcua-worker"))
+        raise
+
+
+async def _quarantine(config: Config, session: hub.Session, shown: Certificate) -> None:
+    """Keep what an unknown server showed, and show it to people."""
+    from integrations.opcua import identity
+    from integrations.opcua.trust import keep
+
+    directory = config.directory or identity.default_directory()
+    kept = await asyncio.to_thread(keep, directory, shown)
+    evidence = {
+        "subject": shown.subject, "uri": shown.uri, "sha256": identity.sha256(shown.der),
+        "sha1": identity.sha1(shown.der), "certificate": str(kept or "could not be kept"),
+    }  # fmt: skip
+    session.found(
+        hub.Candidate(
+            id=f"opcua:server-{config.host}:{config.port}", integration=session.name, model="OPC UA server",
+            evidence={key: _printable(said) for key, said in evidence.items() if said},
+        )
+    )  # fmt: skip
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in text)[:200]
+
+
+async def probe(config: Config) -> str:
+    """Open a session and close it. Raises NotReady or AuthFailed with what to do."""
+    from integrations.opcua.entering import entered
+
+    async with entered(config, "probe") as inside:
+        server = _printable(f"{inside.server.product} {inside.server.version}".strip()) or "an OPC UA server"
+        who = f"; this hub's certificate: {inside.identity}" if inside.identity else ""
+        offers = f", though it offers {', '.join(inside.unused)}" if inside.unused else ""
+        return f"{server} at {config.url} lets this hub in by {inside.door}{offers}{who}"
+
+
+@hub.hookimpl
+def register_integrations(register: hub.Register) -> None:
+    register("opcua", Config, run, device=DeviceSettings, probe=probe)

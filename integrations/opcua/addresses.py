@@ -1,0 +1,90 @@
+"""How a node is named in the configuration. Pure.
+
+    ns=2;s=Boiler.Flow                     node id, OPC 10000-6, 5.3.1.10: i= number, s= text, g= GUID, b= base64
+    nsu=urn:vendor:boiler;s=Boiler.Flow    the same with the namespace's URI, which stays when the server renumbers them
+    /Boiler/FlowTemperature                browse names from the Objects folder, in the device's `namespace`
+    /2:Boiler/urn:vendor:x:Flow            a step may name its own namespace, by index or URI, before its last colon
+
+In a path `&` makes the character after it an ordinary one (OPC 10000-4, A.2): `/A&/B` is one step.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+from integrations.opcua.messages import ID, Where
+
+MOST_STEPS = 16
+
+_NODE = re.compile(r"(?:ns=(\d{1,5});|nsu=([^;\x00-\x1f]{1,255});)?([isgb])=(.+)", re.DOTALL)
+_GUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+
+
+def where(address: str, namespace: str = "") -> Where:
+    """The node an address names; `namespace` is that of steps which name none, "" for the standard's. Raises ValueError
+    with what was expected."""
+    if len(address.encode(errors="replace")) > ID or not address.isprintable():
+        raise ValueError(f"at most {ID} bytes, all of them printable")
+    return Where(path=_steps(address, namespace)) if address.startswith("/") else Where(node=_checked(address))
+
+
+def _checked(address: str) -> str:
+    found = _NODE.fullmatch(address)
+    if found is None:
+        raise ValueError(f"{address!r} is no node: expected one like ns=2;s=Boiler.Flow, or a path like /Boiler/Flow")
+    index, _, kind, name = found.groups()
+    if index is not None and int(index) > 0xFFFF:
+        raise ValueError(f"namespace {index} does not exist: there are 65536")
+    if kind == "i" and not (name.isdecimal() and name.isascii() and int(name) <= 0xFFFFFFFF):
+        raise ValueError(f"{address!r}: i= is followed by a number of 32 bits")
+    if kind == "g" and not _GUID.fullmatch(name):
+        raise ValueError(f"{address!r}: g= is followed by a GUID")
+    if kind == "b":
+        try:
+            base64.b64decode(name, validate=True)
+        except (binascii.Error, ValueError):
+            raise ValueError(f"{address!r}: b= is followed by base64") from None
+    return address
+
+
+def _steps(address: str, namespace: str) -> list[tuple[str, str]]:
+    steps: list[tuple[str, str]] = []
+    for raw in _parts(address[1:], "/"):
+        *before, name = _parts(raw, ":")
+        own = ":".join(before)
+        if not _plain(name):
+            raise ValueError(f"{address!r}: a step is empty")
+        steps.append((_plain(own) if before else namespace, _plain(name)))
+    if len(steps) > MOST_STEPS:
+        raise ValueError(f"{address!r}: more than {MOST_STEPS} steps")
+    return steps
+
+
+def _parts(text: str, mark: str) -> list[str]:
+    """Cut at each mark that has no `&` before it."""
+    parts, escaped = [""], False
+    for letter in text:
+        if letter == mark and not escaped:
+            parts.append("")
+        else:
+            parts[-1] += letter
+        escaped = letter == "&" and not escaped
+    return parts
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"&(.)", r"\1", text, flags=re.DOTALL)
+
+
+def path_of(steps: list[tuple[str, str]], namespace: str) -> str:
+    """The address of a path, each step a namespace (URI) and a name: what `where` reads back."""
+
+    def step(uri: str, name: str) -> str:
+        quoted = re.sub(r"([&/:])", r"&\1", name)
+        if uri == namespace:
+            return quoted
+        return (re.sub(r"([&/])", r"&\1", uri) or "0") + ":" + quoted
+
+    return "".join("/" + step(*one) for one in steps)

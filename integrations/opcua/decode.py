@@ -1,0 +1,237 @@
+"""A change of a node -> a reading, and a reading that is to be written -> a raw value. Pure.
+
+Types are the built-in ones of OPC 10000-6, 5.1.2, dates those of OPC 10000-4, 7.11: the source's says when the value
+became what it is, the server's when the server looked.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+import hub
+from integrations.opcua import status, units
+from integrations.opcua.messages import Change, Resolved
+from integrations.opcua.settings import NodeSettings
+
+Value = float | int | bool | str
+
+MAX_TEXT = 64
+TOGETHER_S = 0.1
+"""A server that reads its controllers dates each value by itself."""
+
+_INTEGERS = {
+    "SByte": (-(1 << 7), (1 << 7) - 1), "Byte": (0, (1 << 8) - 1), "Int16": (-(1 << 15), (1 << 15) - 1),
+    "UInt16": (0, (1 << 16) - 1), "Int32": (-(1 << 31), (1 << 31) - 1), "UInt32": (0, (1 << 32) - 1),
+    "Int64": (-(1 << 63), (1 << 63) - 1), "UInt64": (0, (1 << 64) - 1),
+}  # fmt: skip
+_NUMBERS = {*_INTEGERS, "Float", "Double", "DateTime"}
+_TEXTS = {"String", "LocalizedText", "Guid"}
+
+
+class Point(NamedTuple):
+    """One node of one device, as the server has it: value = raw * `scale` + `offset`, in the metric's unit."""
+
+    device: str
+    address: str
+    metric: hub.Metric
+    node: NodeSettings
+    id: str
+    kind: str
+    scale: float = 1.0
+    offset: float = 0.0
+
+
+class Said(NamedTuple):
+    """One reading, and when it was so (None for now)."""
+
+    device: str
+    metric: str
+    value: Value
+    time: float | None
+    quality: hub.Quality
+
+
+def point(device: str, address: str, node: NodeSettings, found: Resolved) -> Point:
+    """Raises DecodeError: `opcua-unit` when the server states a unit that is not the metric's and nothing says how one
+    becomes the other, `opcua-type` for a type that makes no such reading."""
+    metric = node.as_metric()
+    _check_type(node, metric, found)
+    scale, offset = node.scale, node.offset
+    if scale is None and offset is None and metric.kind == "number" and not node.values:
+        unit = units.ucum(found.unit_id, found.unit)
+        way = units.Conversion() if unit is None else units.conversion(unit, metric.unit)
+        if way is None:
+            stated = unit or found.unit or f"unit {found.unit_id}"
+            raise hub.DecodeError(
+                "opcua-unit",
+                f"the server gives {stated}, {metric.key} is in {metric.unit}: set scale (1 if it is right)",
+            )
+        scale, offset = way
+    return Point(device, address, metric, node, found.node, found.kind, scale or 1.0, offset or 0.0)
+
+
+def _check_type(node: NodeSettings, metric: hub.Metric, found: Resolved) -> None:
+    if found.array != (node.element is not None) and found.kind:
+        remedy = "say which `element`" if found.array else "leave `element` out"
+        raise hub.DecodeError("opcua-type", f"it is {'an array' if found.array else 'a single value'}: {remedy}")
+    if not found.kind:
+        raise hub.DecodeError("opcua-type", "its values are of a type that gives no reading, such as a structure")
+    fits = {"number": _NUMBERS | {"Boolean"}, "flag": {*_INTEGERS, "Boolean"}, "text": _TEXTS}[metric.kind]
+    if not node.values and found.kind not in fits:
+        raise hub.DecodeError("opcua-type", f"{found.kind} makes no {metric.kind}, which {metric.key} is: see `values`")
+
+
+def reading(point: Point, change: Change) -> Value | None:
+    """The value of one change; None when it has none. Raises DecodeError `opcua-type`, `not-finite` or `bad-text`."""
+    raw = change.value
+    if change.kind == "" or raw is None:
+        if change.kind and change.status < 0x80000000:
+            raise hub.DecodeError("opcua-type", f"{point.metric.key}: {change.kind} gives no reading")
+        return None
+    if point.node.values:
+        return point.node.values.get(_word(raw))
+    if point.metric.kind == "flag":
+        if isinstance(raw, bool | int):
+            return bool(raw)
+    elif point.metric.kind == "text":
+        if isinstance(raw, str):
+            return _text(point, raw)
+    elif not isinstance(raw, str):
+        return _number(point, change.kind, raw)
+    raise hub.DecodeError("opcua-type", f"{point.metric.key}: {change.kind} makes no {point.metric.kind}")
+
+
+def _word(raw: Value) -> str:
+    """A raw value as the keys of `values` write it."""
+    if isinstance(raw, bool):
+        return str(raw).lower()
+    return str(int(raw)) if isinstance(raw, float) and raw.is_integer() else str(raw)
+
+
+def _text(point: Point, raw: str) -> str | None:
+    said = raw.strip()
+    if not said.isprintable():
+        raise hub.DecodeError("bad-text", f"{point.metric.key}: holds control characters")
+    return said[:MAX_TEXT] or None
+
+
+def _number(point: Point, kind: str, raw: float) -> float | int:
+    if not math.isfinite(raw):
+        raise hub.DecodeError("not-finite", f"{point.metric.key}: the value is no finite number")
+    raw = int(raw) if isinstance(raw, bool) else raw
+    if kind == "Float":
+        raw = _shortest(raw)
+    if point.scale == 1 and point.offset == 0:
+        return raw
+    # in decimal, so that 217 * 0.1 is 21.7
+    value = float(Decimal(repr(raw)) * Decimal(repr(point.scale)) + Decimal(repr(point.offset)))
+    if not math.isfinite(value):
+        raise hub.DecodeError("not-finite", f"{point.metric.key}: the value is no finite number")
+    return float(f"{value:.14g}")
+
+
+def _shortest(raw: float) -> float:
+    """The shortest decimal that is the same number in 32 bits: 21.7, where its 64 bits say 21.700000762939453."""
+    try:
+        packed = struct.pack("<f", raw)
+        return next(n for digits in (6, 7, 8) if struct.pack("<f", n := float(f"{raw:.{digits}g}")) == packed)
+    except (OverflowError, StopIteration):
+        return raw
+
+
+def when(change: Change, now: float, tolerance: float, *, fresh: bool) -> tuple[float | None, str]:
+    """When the value was so, None for now, and the reason if the server's date was not believed, "" when it was.
+
+    A change has its source's date, as long as the server's clock agrees with this hub's `now` within `tolerance`
+    seconds. What was only read (not `fresh`) is so now, however long ago it became so: then the source's date counts
+    only when it is within the tolerance too.
+    """
+    if change.server is not None and abs(change.server - now) > tolerance:
+        return None, "opcua-clock"
+    if change.source is None:
+        return None, ""
+    if change.source > now + tolerance:
+        return None, "opcua-clock"
+    if now - change.source <= tolerance:
+        return change.source, ""
+    # an old date: believed of a change only where the server's own clock was seen to be right
+    return (change.source, "") if fresh and change.server is not None else (None, "")
+
+
+def reports(said: Iterable[Said], proof: hub.Proof) -> list[hub.Report]:
+    """Few reports of many readings: those of one device and quality that became so within TOGETHER_S are one, with the
+    date of the last. Two values of one metric never are."""
+    made: list[list[Said]] = []
+    open_: dict[tuple[str, hub.Quality], list[Said]] = {}
+    for one in said:
+        group = open_.get((one.device, one.quality))
+        if group is None or not _together(group, one):
+            group = open_[one.device, one.quality] = []
+            made.append(group)
+        group.append(one)
+    return [
+        hub.Report(
+            device=group[0].device, values={one.metric: one.value for one in group}, quality=group[0].quality,
+            time=max((one.time for one in group if one.time is not None), default=None), proof=proof,
+        )
+        for group in made
+    ]  # fmt: skip
+
+
+def _together(group: Sequence[Said], one: Said) -> bool:
+    first = group[0].time
+    if any(other.metric == one.metric for other in group) or (first is None) != (one.time is None):
+        return False
+    return first is None or one.time is None or abs(one.time - first) <= TOGETHER_S
+
+
+def raw(point: Point, value: Value) -> Value:
+    """The raw value to write for a reading. Raises DecodeError with what is wrong: nothing is rounded into a range."""
+    if point.node.element is not None:
+        raise hub.DecodeError("opcua-type", "an element of an array is not written")
+    if point.node.values:
+        for word, said in point.node.values.items():
+            if said == value and isinstance(said, bool) == isinstance(value, bool):
+                return _typed(point, word)
+        raise hub.DecodeError("opcua-range", f"`values` has no raw value for {value!r}")
+    if point.metric.kind == "text":
+        if point.kind == "Guid" or not isinstance(value, str):
+            raise hub.DecodeError("opcua-type", f"{point.kind} cannot be written as a text")
+        return value
+    if isinstance(value, str):
+        raise hub.DecodeError("opcua-type", f"{point.metric.key} is no text")
+    if point.metric.kind == "flag":
+        return bool(value) if point.kind == "Boolean" else int(bool(value))
+    number = (Decimal(repr(float(value))) - Decimal(repr(point.offset))) / Decimal(repr(point.scale))
+    return _typed(point, str(number))
+
+
+def _typed(point: Point, word: str) -> Value:
+    """A raw value written as text, as the server's type has it."""
+    if point.kind in _TEXTS:
+        return word
+    if point.kind == "Boolean":
+        if word in ("true", "false", "0", "1"):
+            return word in ("true", "1")
+        raise hub.DecodeError("opcua-type", f"{word!r} is no Boolean")
+    try:
+        number = float(word)
+    except ValueError:
+        raise hub.DecodeError("opcua-type", f"{word!r} is no number") from None
+    if point.kind not in _INTEGERS:
+        return number
+    whole = round(Decimal(word))
+    low, high = _INTEGERS[point.kind]
+    if abs(whole - Decimal(word)) > Decimal("1e-6"):
+        raise hub.DecodeError("opcua-range", f"{point.kind} holds whole numbers, {number:g} is none")
+    if not low <= whole <= high:
+        raise hub.DecodeError("opcua-range", f"{point.kind} holds {low} to {high}, not {whole}")
+    return whole
+
+
+def quality(change: Change) -> hub.Quality:
+    return status.quality(change.status)

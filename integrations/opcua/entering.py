@@ -1,0 +1,119 @@
+"""From a server that accepts connections to an open session: which endpoints it has, whether it is believed, who we
+are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+import hub
+from integrations.opcua import identity as identities
+from integrations.opcua import messages as m
+from integrations.opcua.identity import Identity
+from integrations.opcua.link import Link, Nonsense, Refusal, linked
+from integrations.opcua.settings import Config
+from integrations.opcua.trust import Door, choose, secure_offers
+
+LEAST_SESSION_MS = 60_000
+OPENING = 4
+"""Of `timeout`: a session is opened in about ten questions, of which a good server answers most at once."""
+
+_NO_USER = {0x801F0000, 0x80200000, 0x80210000}
+"""BadUserAccessDenied, BadIdentityTokenInvalid, BadIdentityTokenRejected: OPC 10000-4, 5.6.3."""
+
+_NOT_US = {
+    0x80120000, 0x80130000, 0x80140000, 0x80160000, 0x80170000, 0x80180000, 0x80190000, 0x801A0000, 0x801D0000,
+    0x810D0000, 0x81140000,
+}  # fmt: skip
+"""BadCertificateInvalid, BadSecurityChecksFailed and what else a server says that does not trust a client."""
+
+_FULL = 0x80560000  # BadTooManySessions
+
+
+class Entered(NamedTuple):
+    """An open session. `identity` is None without security; `unused` are secured ways in that nobody uses."""
+
+    link: Link
+    door: Door
+    server: m.Opened
+    identity: Identity | None
+    unused: list[str]
+
+
+@asynccontextmanager
+async def entered(config: Config, name: str) -> AsyncIterator[Entered]:
+    """A session named `name`. Raises NotReady when the server is away or does not let this hub in yet, AuthFailed when
+    a person has to change something here."""
+    identity, user = await asyncio.to_thread(_own, config)
+    async with linked(config) as link:
+        timeout_s = config.timeout.total_seconds()
+        await link.dial(needed=False)
+        try:
+            offered = await link.ask(m.Discover(config.url, timeout_s), m.Endpoints)
+        except Refusal as error:
+            if link.nonsense:
+                raise Nonsense(link.peer, link.nonsense) from error
+            raise hub.NotReady(f"{link.peer} does not say what it offers: {error}") from error
+        door = choose(config, offered)
+        await link.dial(needed=True)
+        try:
+            opening = _opening(config, name, door, identity, user)
+            server = await link.ask(opening, m.Opened, seconds=OPENING * timeout_s)
+        except Refusal as error:
+            raise _refused(config, link, identity, error) from error
+        yield Entered(link, door, server, identity, [] if door.certificate else secure_offers(offered))
+
+
+def _opening(config: Config, name: str, door: Door, identity: Identity | None, user: tuple[bytes, bytes]) -> m.Open:
+    # a server that is only polled hears nothing between two polls
+    session_ms = max(LEAST_SESSION_MS, int(3000 * config.interval.total_seconds()))
+    return m.Open(
+        config.url, f"ilot {name}"[: m.TEXT], identity.uri if identity else "urn:ilot:opcua",
+        config.timeout.total_seconds(), door.mode, door.policy, door.certificate.der if door.certificate else b"",
+        identity.certificate if identity else b"", identity.key if identity else b"",
+        config.user, config.password.get_secret_value(), *user, session_ms=session_ms,
+    )  # fmt: skip
+
+
+def _refused(config: Config, link: Link, identity: Identity | None, error: Refusal) -> hub.NotReady | hub.AuthFailed:
+    code = error.code & 0xFFFF0000
+    if error.name == "password in clear":
+        return hub.AuthFailed(
+            f"{config.url} wants the password in clear, or under a policy that is withdrawn: use security "
+            "sign-and-encrypt, or have its user token policy changed at the server"
+        )
+    if code in _NO_USER:
+        whom = "the user: check `user` and `password`" if config.user else "anybody without a name: set `user`"
+        whom = "the user's certificate: have it trusted at the server" if config.user_certificate else whom
+        return hub.AuthFailed(f"{config.url} refuses {whom} ({error})")
+    if code in _NOT_US and identity is not None:
+        return hub.NotReady(
+            f"{config.url} does not trust this hub yet ({error}): trust its certificate at the server: {identity}, the "
+            f"file {identity.file}"
+        )
+    if link.nonsense:
+        return Nonsense(link.peer, link.nonsense)
+    hint = ": it has no session left, others hold them" if code == _FULL else ""
+    return hub.NotReady(f"{config.url} opens no session: {error}{hint}")
+
+
+def _own(config: Config) -> tuple[Identity | None, tuple[bytes, bytes]]:
+    """This hub's identity, and certificate and key of the user. Blocking."""
+    if config.security == "none":
+        return None, (b"", b"")
+    identity = identities.load(config.directory or identities.default_directory())
+    if config.user_certificate is None:
+        return identity, (b"", b"")
+    from cryptography import x509
+    from cryptography.hazmat.primitives import serialization
+
+    try:
+        certificate = x509.load_pem_x509_certificate(config.user_certificate.read_bytes())
+        key = serialization.load_pem_private_key(config.user_key.get_secret_value().encode(), None)
+    except (OSError, ValueError, TypeError) as error:
+        raise hub.AuthFailed(f"the user's certificate or key cannot be read: {error}") from error
+    der, plain = serialization.Encoding.DER, serialization.NoEncryption()
+    secret = key.private_bytes(der, serialization.PrivateFormat.PKCS8, plain)
+    return identity, (certificate.public_bytes(der), secret)

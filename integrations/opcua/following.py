@@ -1,0 +1,221 @@
+"""Follows one server's nodes for as long as a session lasts: what it reports, what is polled, what is written."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+import hub
+from integrations.opcua import messages as m
+from integrations.opcua import status
+from integrations.opcua.decode import Point, Said, Value, quality, reading, reports, when
+from integrations.opcua.entering import Entered
+from integrations.opcua.link import Refusal
+from integrations.opcua.planning import Plan, Trouble, Wanted, made, wanted
+from integrations.opcua.settings import Config, DeviceSettings
+from integrations.opcua.writing import written
+
+NAMED = 5
+"""Metrics that one line of the log names."""
+
+SETTLE_S = 0.5
+"""How long further changes of the configuration may come before the nodes are planned anew."""
+
+
+class Follower:
+    """One session's life. `now` is Unix seconds."""
+
+    def __init__(
+        self, config: Config, session: hub.Session, inside: Entered, *, now: Callable[[], float] = time.time
+    ) -> None:
+        self._config, self._session, self._inside, self._now = config, session, inside, now
+        self._link = inside.link
+        secure = inside.door.certificate is not None
+        sealed = inside.door.mode == 3
+        self._proof = hub.Proof(scheme="opcua", authenticated=secure, sealed=sealed)
+        self._plan = Plan()
+        self._wanted: list[Wanted] | None = None
+        self._handles = 1
+        self._planned = asyncio.Lock()
+        self._seen: set[int] = set()  # handles that had their first value
+        self._last: dict[int, Value] = {}
+        self._bad: dict[str, dict[str, str]] = {}  # device -> metric -> why
+        self._told: set[str] = set()
+
+    async def run(self) -> None:
+        """Until cancelled. Raises NotReady when the server is away or ends the subscription."""
+        try:
+            await self._replan()
+            async with asyncio.TaskGroup() as tasks:
+                for work in (self._changes, self._polls, self._refreshes, self._follow, self._write):
+                    tasks.create_task(work(), name=f"opcua {work.__name__}")
+        except* Refusal as refusals:
+            error = refusals.exceptions[0]
+            while isinstance(error, BaseExceptionGroup):
+                error = error.exceptions[0]
+            raise hub.NotReady(f"{self._link.peer} ended it: {error}") from refusals
+
+    # -- which nodes --------------------------------------------------------------------------------------------------
+
+    async def _replan(self, *, anyway: bool = False) -> None:
+        async with self._planned:
+            devices = self._session.devices.all()
+            nodes, wrong = wanted(devices, self._config)
+            if nodes == self._wanted and not anyway:
+                return
+            self._wanted = nodes
+            for device, why in wrong.items():
+                self._once(f"{device} is not read, or not all of it: its settings are wrong: {why}")
+            self._declare(devices)
+            plan = await made(self._link, self._config, nodes, self._handles)
+            self._handles += len(plan.points)
+            self._plan, self._seen, self._last = plan, set(), {}
+            for note in plan.notes:
+                self._once(note)
+            self._bad = {device: bad for device, bad in self._bad.items() if any(d.id == device for d in devices)}
+            self._trouble(plan.troubles)
+        if plan.polled:
+            await self._read(plan.polled)
+
+    def _declare(self, devices: Iterable[hub.Device]) -> None:
+        server = self._inside.server
+        for device in devices:
+            try:
+                metrics = DeviceSettings.model_validate(device.settings).own_metrics()
+            except ValueError:
+                continue
+            self._session.declare(device.id, model=server.product, firmware=server.version, metrics=metrics)
+
+    async def _follow(self) -> None:
+        """Plan anew when the configuration of a device changes."""
+        async for _ in self._session.devices.changes():
+            await asyncio.sleep(SETTLE_S)
+            await self._replan()
+
+    def _trouble(self, troubles: Sequence[Trouble]) -> None:
+        for wanted_node, error in troubles:
+            self._session.dropped(wanted_node.device, error)
+        self._judge(
+            {(t.wanted.device, t.wanted.node.metric): f"{t.wanted.address}: {t.error.detail}" for t in troubles}
+        )
+
+    # -- what comes ---------------------------------------------------------------------------------------------------
+
+    async def _changes(self) -> None:
+        async for changes in self._link.changes():
+            async with self._planned:  # the first changes of a new subscription come before its plan is made
+                await self._take(changes, changed=True)
+
+    async def _polls(self) -> None:
+        async for _ in self._session.every(self._config.interval):
+            if self._plan.polled and self._seen >= self._plan.polled:  # the first read was made with the plan
+                await self._read(self._plan.polled, self._config.interval.total_seconds() / 2)
+
+    async def _refreshes(self) -> None:
+        """What does not change is not reported; whoever needs a value each hour has it all the same."""
+        first = True
+        async for _ in self._session.every(self._config.refresh):
+            if not first:
+                if self._plan.troubles:
+                    await self._retry()
+                await self._read(self._plan.points.keys() - self._plan.polled)
+            first = False
+
+    async def _retry(self) -> None:
+        """Nodes that were not there may be by now: a server that starts fills its address space for minutes."""
+        places = [trouble.wanted.place for trouble in self._plan.troubles]
+        for batch in m.batches(places):
+            found = await self._link.ask(m.Resolve(batch), m.Nodes)
+            if any(node.status < 0x80000000 for node in found.nodes):
+                await self._replan(anyway=True)
+                return
+
+    async def _read(self, handles: Iterable[int], oldest_s: float = 0.0) -> None:
+        for items in self._plan.items(sorted(handles), self._config):
+            found = await self._link.ask(m.Read(items, oldest_s * 1000), m.Values)
+            await self._take(found.values, changed=False)
+
+    async def _take(self, changes: Sequence[m.Change], *, changed: bool) -> None:
+        """Report what changes say."""
+        said: list[Said] = []
+        verdicts: dict[tuple[str, str], str] = {}
+        now, tolerance = self._now(), self._config.clock_tolerance.total_seconds()
+        for change in changes:
+            point = self._plan.points.get(change.handle)
+            if point is None:  # of a subscription that there was
+                continue
+            value, why = self._value(point, change)
+            verdicts[point.device, point.metric.key] = why
+            fresh = changed and change.handle in self._seen
+            self._seen.add(change.handle)
+            if value is None:
+                continue
+            date, doubt = when(change, now, tolerance, fresh=fresh)
+            if doubt:
+                self._session.dropped(point.device, hub.DecodeError(doubt))
+                self._once(
+                    f"the clock of {self._link.peer} is off by more than {tolerance:.0f} s: its dates are not used; "
+                    "have it set"
+                )
+            said.append(Said(point.device, point.metric.key, value, date, quality(change)))
+        self._judge(verdicts)
+        for report in reports(said, self._proof):
+            await self._session.emit(report)
+
+    def _value(self, point: Point, change: m.Change) -> tuple[Value | None, str]:
+        """What a change says, and why it is not good, "" when it is. Where a bad one brings no value, the last one is
+        told once more, as bad."""
+        if status.overflowed(change.status):
+            self._session.dropped(point.device, hub.DecodeError("opcua-overflow"))
+        value, why = None, ""
+        try:
+            value = reading(point, change)
+        except hub.DecodeError as error:
+            self._session.dropped(point.device, error)
+            return None, error.detail
+        if change.status >= 0x80000000:
+            fault = status.fault(change.status)
+            self._session.dropped(point.device, hub.DecodeError(fault.reason))
+            why = status.told(change.status, "")
+            value = value if value is not None else self._last.pop(change.handle, None)
+        elif value is not None:
+            self._last[change.handle] = value
+        return value, why
+
+    # -- words --------------------------------------------------------------------------------------------------------
+
+    def _judge(self, verdicts: dict[tuple[str, str], str]) -> None:
+        """One line when the first nodes of a device go, one when the last is back."""
+        went: dict[str, dict[str, str]] = {}
+        for (device, metric), why in verdicts.items():
+            bad = self._bad.setdefault(device, {})
+            if why:
+                if not bad or device in went:
+                    went.setdefault(device, {})[metric] = why
+                bad[metric] = why
+            elif bad.pop(metric, None) is not None and not bad:
+                self._session.log.info("%s: all its nodes give values again", device)
+        for device, bad in went.items():
+            some = "; ".join(f"{metric}: {why}" for metric, why in list(bad.items())[:NAMED])
+            more = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+            self._session.log.warning("%s: no good value of %s%s", device, some, more)
+
+    def _once(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            self._session.log.warning("%s", text)
+
+    # -- writes -------------------------------------------------------------------------------------------------------
+
+    async def _write(self) -> None:
+        commands = self._session.commands
+        async for command in commands:
+            found = self._plan.find(command.device, command.metric)
+            async for state, detail, seen in written(self._link, found and found[1], command, self._now):
+                now = self._plan.find(command.device, command.metric)  # planned anew meanwhile, perhaps
+                if seen is not None and now is not None:
+                    await self._take([msgspec.structs.replace(seen, handle=now[0])], changed=False)
+                commands.answer(command, state, detail)

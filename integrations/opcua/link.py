@@ -1,0 +1,220 @@
+"""One server: the connection, which this process holds, and the worker that makes OPC UA of its bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import hub
+from integrations.opcua import messages as m
+from integrations.opcua.child import Child, Lost, worker
+from integrations.opcua.settings import Config
+
+PING_S, PONG_S = 15.0, 30.0
+"""How often the worker is asked whether it lives, and how long it may take to say so: the machine may be busy."""
+
+MARGIN_S = 5.0
+"""What an answer may take beyond the server's own time: the worker has its share of the machine."""
+
+CLOSE_S = 2.0
+MOST_WAITING = 3
+"""Changes that a worker which waits for its turn can have on the way, even while it subscribes anew."""
+
+SETTLE_S = 0.2
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Wanted = TypeVar("Wanted", bound=m.Answer)
+
+
+class Nonsense(hub.NotReady):
+    """What came over the connection is no OPC UA."""
+
+    def __init__(self, peer: str, what: str) -> None:
+        super().__init__(f"{peer} does not speak OPC UA: {what}")
+
+
+class Refusal(Exception):
+    """A question that the server refused, or did not answer. `code` is an OPC UA status code, `name` its name."""
+
+    def __init__(self, code: int, name: str) -> None:
+        self.code, self.name = code, name
+        super().__init__(name or f"0x{code:08X}")
+
+
+class Link:
+    """Talks to the server by way of the worker. Every method raises NotReady when either is gone."""
+
+    def __init__(self, child: Child, config: Config, tasks: asyncio.TaskGroup, connection: Connection) -> None:
+        """`connection` is the first one, which nothing was said on yet."""
+        self.peer = f"{config.host}:{config.port}"
+        self.nonsense = ""
+        self._child, self._config, self._tasks = child, config, tasks
+        self._number = 0
+        self._asked: dict[int, asyncio.Future[m.Told | m.Refused]] = {}
+        self._brought: asyncio.Queue[m.Changes | m.Stopped] = asyncio.Queue()
+        self._fresh: Connection | None = connection
+        self._writer: asyncio.StreamWriter | None = None
+        self._pump: asyncio.Task[None] | None = None
+        self._needed = False
+
+    async def ask(self, question: m.Question, wanted: type[Wanted], *, seconds: float | None = None) -> Wanted:
+        """The answer. Raises Refusal."""
+        self._number += 1
+        number = self._number
+        limit = seconds or self._config.timeout.total_seconds() + MARGIN_S
+        answer: asyncio.Future[m.Told | m.Refused] = asyncio.get_running_loop().create_future()
+        self._asked[number] = answer
+        try:
+            async with asyncio.timeout(limit):
+                await self._child.send(m.Ask(number, question))
+                told = await answer
+        except TimeoutError:
+            raise hub.NotReady(f"{self.peer} does not answer within {limit:.0f} s") from None
+        finally:
+            del self._asked[number]
+        if isinstance(told, m.Refused):
+            raise Refusal(told.code, told.name)
+        if not isinstance(told.answer, wanted):
+            raise Lost("the OPC UA worker answered another question")
+        return told.answer
+
+    async def changes(self) -> AsyncIterator[Sequence[m.Change]]:
+        """What the subscription brings; the next comes when this was dealt with. Raises Refusal when it ends."""
+        while True:
+            brought = await self._brought.get()
+            if isinstance(brought, m.Stopped):
+                raise Refusal(brought.code, brought.name)
+            yield brought.values
+            await self._child.send(m.Taken())
+
+    # -- the connection -----------------------------------------------------------------------------------------------
+
+    async def dial(self, *, needed: bool) -> None:
+        """A new connection in place of the old one; a `needed` one that ends later ends the link."""
+        await self.hang_up()
+        fresh, self._fresh = self._fresh, None
+        reader, self._writer = fresh or await dialled(self._config)
+        self._needed, self.nonsense = needed, ""
+        self._pump = self._tasks.create_task(self._from_server(reader), name=f"opcua {self.peer}")
+
+    async def hang_up(self) -> None:
+        self._needed = False
+        if self._pump is not None:
+            self._pump.cancel()
+            self._pump = None
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    async def _from_server(self, reader: asyncio.StreamReader) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(m.CHUNK):
+                await self._child.send(m.Data(data))
+        await self._child.send(m.Gone())
+        await self._gone()
+
+    async def _gone(self) -> None:
+        """The connection ended. The answers to what was asked say more about it: they go first."""
+        if self._asked:
+            await asyncio.wait(list(self._asked.values()), timeout=MARGIN_S)
+            await asyncio.sleep(SETTLE_S)
+        if self._needed and self.nonsense:
+            raise Nonsense(self.peer, self.nonsense)
+        if self._needed:
+            raise hub.NotReady(f"{self.peer} closed the connection")
+
+    async def from_worker(self) -> None:
+        """Pass on what the worker says, until it is gone."""
+        while True:
+            match message := await self._child.receive():
+                case m.Data():
+                    if self._writer is not None:
+                        with contextlib.suppress(OSError):  # its end is seen by who reads
+                            self._writer.write(message.data)
+                            await self._writer.drain()
+                case m.Gone():
+                    self.nonsense = message.nonsense
+                    if self._writer is not None:
+                        self._writer.close()
+                    if message.nonsense and self._needed:
+                        self._tasks.create_task(self._gone())
+                case m.Told() | m.Refused():
+                    waiting = self._asked.get(message.number)
+                    if waiting is not None and not waiting.done():
+                        waiting.set_result(message)
+                case m.Changes() | m.Stopped():
+                    if self._brought.qsize() > MOST_WAITING:
+                        raise Lost("the OPC UA worker does not wait for its turn")
+                    self._brought.put_nowait(message)
+                case m.Hello():
+                    raise Lost("the OPC UA worker talked nonsense")
+
+    async def watched(self) -> None:
+        """Ask the worker now and then whether it lives. Raises Lost."""
+        while True:
+            await asyncio.sleep(PING_S)
+            try:
+                await self.ask(m.Ping(), m.Done, seconds=PONG_S)
+            except hub.NotReady as error:
+                raise Lost(f"the OPC UA worker hangs: {error}") from error
+
+    async def close(self) -> None:
+        """As the server expects it: many allow only a few sessions, and keep one that was not closed for minutes."""
+        self._needed = False
+        with contextlib.suppress(hub.NotReady, Refusal):
+            await self.ask(m.Close(), m.Done, seconds=CLOSE_S)
+
+
+@asynccontextmanager
+async def linked(config: Config) -> AsyncIterator[Link]:
+    """A link to a server that accepts connections. Raises NotReady: no worker is started for one that does not."""
+    connection = await dialled(config)
+    try:
+        async with worker() as child, asyncio.TaskGroup() as tasks:
+            link = Link(child, config, tasks, connection)
+            background = [tasks.create_task(link.from_worker()), tasks.create_task(link.watched())]
+            try:
+                yield link
+            finally:
+                if not background[0].done():
+                    await link.close()
+                await link.hang_up()
+                for task in background:
+                    task.cancel()
+    except BaseExceptionGroup as failures:
+        raise _one(config, failures) from failures
+    finally:
+        connection[1].close()
+
+
+async def dialled(config: Config) -> Connection:
+    """Raises NotReady."""
+    peer = f"{config.host}:{config.port}"
+    try:
+        async with asyncio.timeout(config.timeout.total_seconds()):
+            return await asyncio.open_connection(config.host, config.port)
+    except (OSError, TimeoutError) as error:
+        raise hub.NotReady(f"{peer} accepts no connection: check its power, the network and `url`") from error
+
+
+def _one(config: Config, failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The failure that counts: a bug before what a person must act on, that before what is away."""
+    flat = list(_flat(failures))
+    known = (hub.AuthFailed, hub.NotReady, Refusal)
+    order = [e for e in flat if not isinstance(e, known)] + [e for kind in known for e in flat if isinstance(e, kind)]
+    if isinstance(order[0], Refusal):
+        return hub.NotReady(f"{config.host}:{config.port} refuses: {order[0]}")
+    return order[0]
+
+
+def _flat(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _flat(inner)
+    else:
+        yield error

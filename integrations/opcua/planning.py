@@ -1,0 +1,154 @@
+"""Which nodes are read for which devices, and how: in a subscription, or by polling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+import hub
+from integrations.opcua import messages as m
+from integrations.opcua import status
+from integrations.opcua.addresses import where
+from integrations.opcua.decode import Point, point
+from integrations.opcua.link import Link, Refusal
+from integrations.opcua.settings import Config, DeviceSettings, NodeSettings
+
+KEEPALIVE_S = 10.0
+"""A subscription without changes says so this often: how soon a server that died without a word is missed."""
+
+LIFETIME = 6
+"""Keep-alives that a server sends into the void before it drops the subscription of a hub that died."""
+
+_FILTERS = {0x80440000, 0x80450000, 0x808E0000}
+"""BadMonitoredItemFilterUnsupported, BadFilterNotAllowed, BadDeadbandFilterInvalid."""
+
+
+class Wanted(NamedTuple):
+    """One node as the configuration names it."""
+
+    device: str
+    address: str
+    node: NodeSettings
+    place: m.Where
+
+
+class Trouble(NamedTuple):
+    """Why one node gives no reading."""
+
+    wanted: Wanted
+    error: hub.DecodeError
+
+
+class Plan:
+    """The nodes of one session. `points` by handle; `polled` are those that the subscription has not; `troubles` give
+    nothing now."""
+
+    def __init__(self) -> None:
+        self.points: dict[int, Point] = {}
+        self.polled: set[int] = set()
+        self.troubles: list[Trouble] = []
+        self.notes: list[str] = []
+
+    def item(self, handle: int, config: Config, *, dead_band: bool = True) -> m.Item:
+        read = self.points[handle]
+        node = read.node
+        sampling = node.sampling or config.publishing
+        return m.Item(
+            handle, read.id, -1 if node.element is None else node.element,
+            node.dead_band / abs(read.scale) if dead_band else 0.0, sampling.total_seconds() * 1000, node.queue,
+        )  # fmt: skip
+
+    def items(self, handles: Iterable[int], config: Config) -> Iterator[list[m.Item]]:
+        return m.batches([self.item(handle, config) for handle in handles])
+
+    def find(self, device: str, metric: str) -> tuple[int, Point] | None:
+        """Handle and node of a reading."""
+        found = ((h, p) for h, p in self.points.items() if (p.device, p.metric.key) == (device, metric))
+        return next(found, None)
+
+
+def wanted(devices: Iterable[hub.Device], config: Config) -> tuple[list[Wanted], dict[str, str]]:
+    """The nodes of every device whose settings are right, and what is wrong with those of the others."""
+    nodes: list[Wanted] = []
+    wrong: dict[str, str] = {}
+    for device in devices:
+        try:
+            settings = DeviceSettings.model_validate(device.settings)
+        except ValidationError as error:
+            wrong[device.id] = _first(error)
+            continue
+        for address, node in settings.nodes.items():
+            nodes.append(Wanted(device.id, address, node, where(address, settings.namespace)))
+    for one in nodes[config.max_items :]:
+        wrong.setdefault(one.device, f"more than {config.max_items} nodes are read from this server: raise max_items")
+    return nodes[: config.max_items], wrong
+
+
+async def made(link: Link, config: Config, nodes: Iterable[Wanted], first_handle: int) -> Plan:
+    """Find the nodes, and subscribe to them where that is wanted and possible. Raises NotReady, and Refusal when the
+    server refuses what every server must do."""
+    plan = Plan()
+    waiting = list(nodes)
+    for places in m.batches([one.place for one in waiting]):
+        found = await link.ask(m.Resolve(places), m.Nodes)
+        if len(found.nodes) != len(places):
+            raise Refusal(0x80070000, "BadDecodingError")
+        for one, node in zip(waiting[: len(places)], found.nodes, strict=True):
+            if node.status >= 0x80000000:
+                plan.troubles.append(Trouble(one, _error(node.status, "")))
+                continue
+            try:
+                plan.points[first_handle + len(plan.points)] = point(one.device, one.address, one.node, node)
+            except hub.DecodeError as error:
+                plan.troubles.append(Trouble(one, error))
+        del waiting[: len(places)]
+    plan.polled = set(plan.points)
+    if config.subscribe and plan.points:
+        await _subscribe(link, config, plan)
+    return plan
+
+
+async def _subscribe(link: Link, config: Config, plan: Plan) -> None:
+    interval_s = config.publishing.total_seconds()
+    keepalive = max(1, round(KEEPALIVE_S / interval_s))
+    try:
+        await link.ask(m.Subscribe(interval_s * 1000, keepalive, LIFETIME * keepalive), m.Subscribed)
+    except Refusal as error:
+        plan.notes.append(f"{link.peer} gives no subscription ({error}): its nodes are polled every {config.interval}")
+        return
+    for items in plan.items(list(plan.points), config):
+        codes = await _watch(link, items)
+        again = [item for item, code in zip(items, codes, strict=True) if item.dead_band and _base(code) in _FILTERS]
+        if again:
+            plan.notes.append(f"{link.peer} knows no dead band for {len(again)} nodes: it reports every change of them")
+            plain = [plan.item(item.handle, config, dead_band=False) for item in again]
+            later = dict(zip((item.handle for item in plain), await _watch(link, plain), strict=True))
+            codes = [later.get(item.handle, code) for item, code in zip(items, codes, strict=True)]
+        plan.polled -= {item.handle for item, code in zip(items, codes, strict=True) if code < 0x80000000}
+    if plan.polled:
+        plan.notes.append(f"{link.peer} does not watch {len(plan.polled)} of its nodes: they are polled")
+
+
+async def _watch(link: Link, items: list[m.Item]) -> list[int]:
+    """One status each; those of a call that was refused as a whole are its own."""
+    try:
+        told = await link.ask(m.Watch(items), m.Statuses)
+    except Refusal as error:
+        return [error.code | 0x80000000] * len(items)
+    return told.codes if len(told.codes) == len(items) else [0x80070000] * len(items)
+
+
+def _error(code: int, name: str) -> hub.DecodeError:
+    return hub.DecodeError(status.fault(code).reason, status.told(code, name))
+
+
+def _base(code: int) -> int:
+    return code & 0xFFFF0000
+
+
+def _first(error: ValidationError) -> str:
+    found = error.errors(include_url=False, include_input=False)[0]
+    at = ".".join(str(part) for part in found["loc"])
+    return f"{at}: {found['msg']}" if at else found["msg"]

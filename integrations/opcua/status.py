@@ -1,0 +1,78 @@
+"""OPC UA status codes -> the hub's quality, and what to do about them. Pure.
+
+OPC 10000-4, 7.39: bits 31-30 are the severity (good, uncertain, bad), 29-16 say which code; bits 11-10 `01` mean that
+bits 9-0 are about a data value, and there bit 7 is Overflow: the server's queue was too short. Codes: OPC 10000-6, A.2.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import hub
+
+GOOD_ASYNCHRONOUS = 0x002E0000  # GoodCompletesAsynchronously
+
+_OVERFLOW, _OVERFLOWED = 0x0C80, 0x0480
+
+
+class Fault(NamedTuple):
+    """`reason` is the slug to count by."""
+
+    reason: str
+    remedy: str
+
+
+_FAULTS = {
+    0x80050000: Fault("opcua-communication", "the server does not reach the device behind it: look at that one"),
+    0x80310000: Fault("opcua-communication", "the server does not reach the device behind it: look at that one"),
+    0x80320000: Fault("opcua-waiting", "the server has no value yet"),
+    0x80330000: Fault("opcua-node", "the server takes this for no node id: check the address"),
+    0x80340000: Fault("opcua-node", "the server has no such node: check the address and its namespace"),
+    0x806F0000: Fault("opcua-node", "the server has no such node: check the path, its namespace and its spelling"),
+    0x80350000: Fault("opcua-node", "this node has no value: name a variable, not an object or a folder"),
+    0x801F0000: Fault("opcua-denied", "this user may not read it: ask for the right at the server, or log in"),
+    0x803A0000: Fault("opcua-denied", "the server does not let anybody read it"),
+    0x803B0000: Fault("opcua-denied", "the server does not let anybody write it"),
+    0x80370000: Fault("opcua-index", "the array has no such element: check `element`"),
+    0x80740000: Fault("opcua-type", "the server wants another type of value"),
+    0x803C0000: Fault("opcua-range", "the server does not take a value outside its own range"),
+    0x80890000: Fault("opcua-configuration", "the server's own configuration is wrong: tell who looks after it"),
+    0x808A0000: Fault("opcua-not-connected", "the server has nothing behind this node: look at the device"),
+    0x808B0000: Fault("opcua-device", "the device behind the server failed: look at it"),
+    0x808C0000: Fault("opcua-sensor", "the sensor failed: look at it"),
+    0x808D0000: Fault("opcua-out-of-service", "somebody took it out of service at the server"),
+    0x809B0000: Fault("opcua-no-data", "the server has no value"),
+    0x80DB0000: Fault("opcua-too-many-items", "the server watches no more nodes: it is polled instead"),
+    0x80450000: Fault("opcua-dead-band", "the server knows no dead band for it: leave `dead_band` out"),
+    0x80440000: Fault("opcua-dead-band", "the server knows no dead band for it: leave `dead_band` out"),
+    0x808E0000: Fault("opcua-dead-band", "the server knows no dead band of this kind: leave `dead_band` out"),
+    0x800A0000: Fault("opcua-time-out", "the server took too long: raise `timeout` if this stays"),
+}
+
+
+def quality(code: int) -> hub.Quality:
+    """Severity `11` is reserved and counts as bad (OPC 10000-4, 7.39.1)."""
+    severity = code >> 30
+    if severity == 0:
+        return hub.Quality.GOOD
+    return hub.Quality.UNCERTAIN if severity == 1 else hub.Quality.BAD
+
+
+def overflowed(code: int) -> bool:
+    """Values were lost in the server, before this one or after it."""
+    return code & _OVERFLOW == _OVERFLOWED
+
+
+def fault(code: int) -> Fault:
+    """What a code that is not good means; unknown ones are counted together by their severity."""
+    known = _FAULTS.get(code & 0xFFFF0000)
+    if known is not None:
+        return known
+    reason = "opcua-uncertain" if code >> 30 == 1 else "opcua-bad"
+    return Fault(reason, "see OPC 10000-6, A.2, and the server's manual")
+
+
+def told(code: int, name: str) -> str:
+    """A code for people: its name in the standard, and what to do."""
+    safe = name if name.isascii() and name.isalnum() else ""
+    return f"{safe or f'0x{code:08X}'}: {fault(code).remedy}"

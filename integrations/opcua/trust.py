@@ -1,0 +1,141 @@
+"""Which servers are believed, and by which door they are entered.
+
+A certificate is trusted when the configuration names its SHA-256, and for nothing else: not because an authority signed
+it, not because it was there last time. One that nobody trusts yet is kept as evidence; nothing is said to its server
+beyond the question which endpoints it has, which OPC UA asks without security (OPC 10000-4, 5.4.1).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import hub
+from integrations.opcua.identity import sha1, sha256, write
+from integrations.opcua.messages import Certificate, Endpoint, Endpoints
+from integrations.opcua.settings import SECURITY, Config
+
+POLICY = "http://opcfoundation.org/UA/SecurityPolicy#"
+POLICIES = ("Aes256_Sha256_RsaPss", "Aes128_Sha256_RsaOaep", "Basic256Sha256")
+"""The strongest first. Basic256 and Basic128Rsa15 are withdrawn (OPC 10000-7) and never used."""
+
+LEAST_BITS = 2048
+KEPT = 16
+
+
+class Door(NamedTuple):
+    """An endpoint that is used. `mode` and `policy` are OPC UA's; `certificate` is None without security."""
+
+    mode: int
+    policy: str
+    certificate: Certificate | None
+    tokens: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.mode_word} with {self.policy.removeprefix(POLICY)}" if self.certificate else "no security at all"
+
+    @property
+    def mode_word(self) -> str:
+        return {mode: word for word, mode in SECURITY.items()}.get(self.mode, "?")
+
+
+class Untrusted(hub.AuthFailed):
+    """A server's certificate that the configuration does not name."""
+
+    def __init__(self, text: str, certificate: Certificate) -> None:
+        self.certificate = certificate
+        super().__init__(text)
+
+
+def choose(config: Config, offered: Endpoints) -> Door:
+    """The endpoint to use. Raises AuthFailed when there is none as configured, Untrusted when there is."""
+    mode = SECURITY[config.security]
+    fitting = [endpoint for endpoint in offered.endpoints if endpoint.mode == mode]
+    if mode == SECURITY["none"]:
+        if not fitting:
+            raise hub.AuthFailed(f"{config.url} offers no connection without security: it offers {_offer(offered)}")
+        return Door(mode, f"{POLICY}None", None, tuple(fitting[0].tokens))
+    wanted = POLICIES if config.policy == "auto" else (config.policy,)
+    for policy in wanted:
+        for endpoint in fitting:
+            if endpoint.policy == POLICY + policy:
+                return Door(mode, endpoint.policy, _judged(config, offered, endpoint), tuple(endpoint.tokens))
+    raise hub.AuthFailed(
+        f"{config.url} does not offer {config.security} with {' or '.join(wanted)}; it offers {_offer(offered)}"
+    )
+
+
+def secure_offers(offered: Endpoints) -> list[str]:
+    """Secured connections that a server offers and this hub knows: what a configuration with none leaves unused."""
+    found = {f"{Door(e.mode, e.policy, None).mode_word} with {e.policy.removeprefix(POLICY)}": None
+             for e in offered.endpoints if e.mode > 1 and e.policy.removeprefix(POLICY) in POLICIES}  # fmt: skip
+    return list(found)
+
+
+def _offer(offered: Endpoints) -> str:
+    found = {f"{Door(e.mode, '', None).mode_word}/{e.policy.removeprefix(POLICY)}": None for e in offered.endpoints}
+    return ", ".join(text for text in found if text.isprintable()) or "nothing"
+
+
+def _judged(config: Config, offered: Endpoints, endpoint: Endpoint) -> Certificate:
+    known = range(len(offered.certificates))
+    certificate = offered.certificates[endpoint.certificate] if endpoint.certificate in known else Certificate(b"")
+    if not certificate.der:
+        raise hub.AuthFailed(f"{config.url} shows no certificate that can be read: look at the server's configuration")
+    thumbprint = sha256(certificate.der)
+    if thumbprint not in config.trusted:
+        changed = "changed and is" if config.trusted else "is"
+        raise Untrusted(
+            f"the certificate of {config.url} {changed} not trusted; nothing was sent to it. It says: "
+            f"{about(certificate)}. Compare the thumbprint with what the server itself shows; if it is the same, add "
+            f"to the integration: trusted: [{thumbprint}]",
+            certificate,
+        )
+    if certificate.bits < LEAST_BITS:
+        raise hub.AuthFailed(
+            f"the certificate of {config.url} has a key of {certificate.bits} bits: it needs {LEAST_BITS} or more"
+        )
+    return certificate
+
+
+def about(certificate: Certificate) -> str:
+    """A certificate for people. What it says of itself is a claim."""
+    said = "".join(letter if letter.isprintable() else "?" for letter in certificate.subject)
+    return (
+        f"{said or 'no name'}, until {_day(certificate.ends)}, SHA-256 {sha256(certificate.der)}, "
+        f"SHA-1 {sha1(certificate.der)}"
+    )
+
+
+def expired(certificate: Certificate, now: float) -> str:
+    """Why its dates do not fit, "" when they do. It is used all the same: it was compared by hand, and dates lock
+    nobody out."""
+    if certificate.ends < now:
+        return f"it ended on {_day(certificate.ends)}"
+    return f"it begins on {_day(certificate.begins)}" if certificate.begins > now else ""
+
+
+def keep(directory: Path, certificate: Certificate) -> Path | None:
+    """Keep an untrusted certificate as evidence, the newest KEPT of them; None when that is not possible. Blocking."""
+    path = directory / "rejected" / f"{sha256(certificate.der)}.der"
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write(path, certificate.der, 0o600)
+        for old in _newest_first(path.parent)[KEPT:]:
+            old.unlink()
+        return path
+    return None
+
+
+def _newest_first(directory: Path) -> Sequence[Path]:
+    return sorted(directory.glob("*.der"), key=lambda path: path.stat().st_mtime, reverse=True)
+
+
+def _day(seconds: float) -> str:
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}"
+    except (OverflowError, ValueError, OSError):
+        return "?"

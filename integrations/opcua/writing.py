@@ -1,0 +1,88 @@
+"""One command -> one write of one node, and what the server has of it afterwards.
+
+OPC 10000-4, 5.10.4. Only the value is written, as the type that the node has. A server that says Good has taken it, not
+done it: the node is read back, and only what stands there then is called done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Callable
+
+import hub
+from integrations.opcua import messages as m
+from integrations.opcua import status
+from integrations.opcua.decode import Point, Value, raw
+from integrations.opcua.link import Link, Refusal
+
+LOOKS_S = (0.0, 0.3, 0.7, 1.0, 2.0)
+"""Pauses before each look: a controller takes a value over with its next cycle."""
+
+ASYNCHRONOUS_S = 30.0
+"""How long a server that said it goes on by itself is looked at, once a second."""
+
+Step = tuple[str, str, m.Change | None]
+"""State and detail of an answer, and the value that was read back."""
+
+
+async def written(
+    link: Link, point: Point | None, command: hub.Command, now: Callable[[], float]
+) -> AsyncIterator[Step]:
+    """The answers to a command, the last one final. Raises NotReady when the server goes meanwhile."""
+    if point is None:
+        yield "failed", f"no node of {command.device} gives {command.metric}: see the log", None
+        return
+    if command.value is None:
+        yield "failed", "OPC UA knows no release: write the value it shall have", None
+        return
+    if command.expires and now() > command.expires:
+        yield "expired", "it came too late to be sent", None
+        return
+    try:
+        content = raw(point, command.value)
+        (code,) = (await link.ask(m.Write(point.id, point.kind, content), m.Statuses)).codes
+    except hub.DecodeError as error:
+        yield "failed", error.detail, None
+        return
+    except Refusal as error:
+        yield "failed", status.told(error.code, error.name), None
+        return
+    except ValueError:
+        yield "failed", "the server did not say whether it took it", None
+        return
+    if code >= 0x80000000:
+        yield "failed", status.told(code, ""), None
+        return
+    pauses: tuple[float, ...] = LOOKS_S
+    if code & 0xFFFF0000 == status.GOOD_ASYNCHRONOUS:
+        yield "sent", "the server goes on by itself", None
+        pauses = (1.0,) * int(ASYNCHRONOUS_S)
+    async for step in _looked(link, point, content, pauses):
+        yield step
+
+
+async def _looked(link: Link, point: Point, content: Value, pauses: tuple[float, ...]) -> AsyncIterator[Step]:
+    seen: m.Change | None = None
+    for pause in pauses:
+        await asyncio.sleep(pause)
+        try:
+            found = await link.ask(m.Read([m.Item(0, point.id)]), m.Values)
+        except Refusal as error:
+            yield "failed", f"it was taken, but cannot be read back: {status.told(error.code, error.name)}", None
+            return
+        seen = found.values[0] if found.values else None
+        if seen is not None and seen.status < 0x80000000 and _same(seen.value, content):
+            yield "done", "", seen
+            return
+    if seen is None or seen.value is None or seen.status >= 0x80000000:
+        yield "failed", "it was taken, but the node has no good value now: look at the device", seen
+    else:
+        yield "failed", f"it was taken, but the node still has {seen.value}: something else controls it", seen
+
+
+def _same(there: Value | None, meant: Value) -> bool:
+    """Within what 32 bits of a float keep."""
+    if isinstance(there, bool) or isinstance(meant, bool) or isinstance(there, str) or isinstance(meant, str):
+        return there == meant
+    return there is not None and math.isclose(there, meant, rel_tol=1e-6, abs_tol=1e-9)

@@ -1,0 +1,81 @@
+"""Alerts as JSON, posted to an address that the operator names.
+
+One POST for each change of an alert, `Content-Type: application/json`, with `Idempotency-Key`: the alert's id and the
+number of its change. Any 2xx is taken for received. Where nobody answers, and at 408, 425, 429 and 5xx, it is posted
+again, later and later; at any other answer it is given up, and the log says so once.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any, Literal
+
+from pydantic import Field, HttpUrl, SecretStr
+
+import hub
+
+__all__ = ["Config", "body", "register_notifiers", "run"]
+
+SEVERITIES = ("info", "warning", "critical")
+AGAIN = (408, 425, 429)
+
+
+class Config(hub.Config):
+    """Where alerts are posted."""
+
+    url: HttpUrl = Field(description="The address, https:// as a rule. That it stands here lets the hub call it.")
+    token: SecretStr | None = Field(
+        default=None, description="Sent as `Authorization: Bearer`, always by way of `!secret`."
+    )
+    least: Literal["info", "warning", "critical"] = Field(
+        default="warning", description="Alerts of a lower severity are not posted."
+    )
+    timeout: timedelta = Field(
+        default=timedelta(seconds=10), ge=timedelta(seconds=1), le=timedelta(minutes=1),
+        description="How long one answer may take.",
+    )  # fmt: skip
+
+
+def body(notice: hub.Notice, name: str) -> dict[str, Any]:
+    """The JSON of a notice. `hub` is the hub's id; times are Unix seconds."""
+    return {
+        "hub": name, "alert": notice.alert, "change": notice.n, "rule": notice.rule, "state": notice.state,
+        "severity": notice.severity, "text": notice.text, "text_fr": notice.text_fr, "value": notice.value,
+        "place": notice.place, "zone": notice.zone, "site": notice.site, "device": notice.device,
+        "integration": notice.integration, "by": notice.by, "why": notice.why, "raised": notice.raised,
+        "changed": notice.changed,
+    }  # fmt: skip
+
+
+async def run(config: Config, notices: hub.Notices) -> None:
+    """Post until cancelled. Raises NotReady where nobody answers, AuthFailed when the token is refused."""
+    refused = False
+    async for notice in notices:
+        if SEVERITIES.index(notice.severity) >= SEVERITIES.index(config.least):
+            status = await _post(config, notice, notices)
+            if status in (401, 403):
+                raise hub.AuthFailed(f"{config.url.host} refuses the token ({status}): renew `notifiers.webhook.token`")
+            if status in AGAIN or status >= 500:
+                raise hub.NotReady(f"{config.url.host} answers {status}")
+            if not 200 <= status < 300:
+                if not refused:
+                    notices.log.error("%s answers %d: alerts are not taken there", config.url.host, status)
+                refused = True
+            else:
+                refused = False
+        notices.done(notice)
+
+
+async def _post(config: Config, notice: hub.Notice, notices: hub.Notices) -> int:
+    headers = {"Content-Type": "application/json", "Idempotency-Key": notice.key}
+    if config.token is not None:
+        headers["Authorization"] = f"Bearer {config.token.get_secret_value()}"
+    data = json.dumps(body(notice, notices.hub), ensure_ascii=False).encode()
+    reply = await notices.http.request("POST", str(config.url), headers=headers, body=data, timeout=config.timeout)
+    return reply.status
+
+
+@hub.hookimpl
+def register_notifiers(register: hub.RegisterNotifier) -> None:
+    register("webhook", Config, run)

@@ -1,0 +1,85 @@
+"""The ingest thread: what waits is taken together, and never so much that others wait long for it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend.ingest import RECORDS, Message
+from backend.worker import BATCH_S, MAX_BATCH, MIN_BATCH, Worker, batch_size
+
+
+class Holes:
+    def look(self, *_: object) -> None:
+        return
+
+
+class Storage:
+    def close(self) -> None:
+        return
+
+
+class Ingest:
+    """Takes `seconds` for a byte; notes how large each batch was."""
+
+    def __init__(self, seconds: float) -> None:
+        self.journal, self.holes, self.storage, self.taken = None, Holes(), Storage(), None
+        self.seconds, self.batches = seconds, list[int]()
+        self.taking, self.gate = threading.Event(), threading.Event()
+
+    def take(self, messages: list[Message]) -> list[bytes]:
+        self.taking.set()
+        self.gate.wait(10)
+        size = sum(len(message.body) for message in messages)
+        self.batches.append(size)
+        time.sleep(self.seconds * size)
+        return [b"" for _ in messages]
+
+
+async def run(ingest: Any, sizes: list[int]) -> None:
+    """The first message alone, then all others while it is under way."""
+    worker = Worker(lambda: ingest)
+    await worker.start()
+
+    def post(size: int) -> asyncio.Task[bytes]:
+        return asyncio.create_task(worker.post(Message("hub-a", RECORDS, bytes(size))))
+
+    try:
+        posts = [post(sizes[0])]
+        async with asyncio.timeout(10):
+            while not ingest.taking.is_set():
+                await asyncio.sleep(0.001)
+        posts += map(post, sizes[1:])
+        await asyncio.sleep(0)
+        ingest.gate.set()
+        await asyncio.gather(*posts)
+    finally:
+        ingest.gate.set()
+        await worker.stop()
+
+
+async def test_what_takes_long_is_taken_in_small_commits() -> None:
+    ingest = Ingest(0.25 / MIN_BATCH)
+    await run(ingest, [MIN_BATCH] + [MIN_BATCH // 4] * 24)
+    assert sum(ingest.batches) == 7 * MIN_BATCH
+    assert max(ingest.batches[1:]) <= 2 * MIN_BATCH + MIN_BATCH // 4
+
+
+async def test_what_is_quick_is_taken_together() -> None:
+    ingest = Ingest(0.0)
+    await run(ingest, [MIN_BATCH] * 40)
+    assert len(ingest.batches) == 2
+
+
+@given(st.integers(1, 1 << 26), st.floats(0, 1e4))
+def test_the_next_commit_is_never_longer_than_half_a_second_at_the_same_speed_or_the_least(
+    size: int, seconds: float
+) -> None:
+    most = batch_size(size, seconds)
+    assert MIN_BATCH <= most <= MAX_BATCH
+    assert most == MIN_BATCH or most * seconds <= BATCH_S * size * (1 + 1e-9) or seconds < 1e-3

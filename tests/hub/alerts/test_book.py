@@ -1,0 +1,177 @@
+"""Alerts over a real store and a real buffer: durable before told, told once, alive after a kill at any moment."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import asynccontextmanager
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hub.alerts import ACKNOWLEDGED, CLEARED, ESCALATED, MUTED, RAISED, Alert, Book, NoSuchAlert
+from hub.alerts.life import STATES, due, moved
+from hub.alerts.rows import SHAPE
+from hub.buffer.rows import ALERTS
+from hub.errors import BufferFull, DiskRefuses, StorageError
+from hub.store import Store
+from hub.testing import ManualClock
+
+KEY = os.urandom(32)
+NEW = Alert(
+    id="", rule="bins", key="p", severity="warning", raised=0, changed=0, by="rule:bins", place="p", text="full",
+    escalate_s=600.0,
+)  # fmt: skip
+
+
+class Stream:
+    """What of the buffer is used; `durable` is what a kill leaves."""
+
+    def __init__(self):
+        self.waiting, self.durable, self.fails = [], [], False
+
+    def append(self, row, stream):
+        assert stream == ALERTS
+        if self.fails == "full":
+            raise BufferFull("full")
+        self.waiting.append(dict(zip((c.metric for c in SHAPE.columns), row.values, strict=True)))
+
+    async def flush(self):
+        if self.fails == "disk":
+            raise StorageError("no room")
+        self.durable += self.waiting
+        self.waiting.clear()
+
+    def told(self):
+        return [(row["alert_state"], row["alert_n"]) for row in self.durable]
+
+
+@asynccontextmanager
+async def life(path, stream, clock=None):
+    store = await Store.open(path / "store.db", KEY)
+    clock = clock or ManualClock()
+    book = Book(store, stream, clock)
+    await book.load()
+    try:
+        yield book, clock, store
+    finally:
+        stream.waiting.clear()  # whatever was not durable is gone
+        await store.close()
+
+
+async def test_each_change_goes_up_with_the_next_number(tmp_path):
+    stream = Stream()
+    async with life(tmp_path, stream) as (book, _, store):
+        alert = await book.raise_(NEW)
+        assert await book.raise_(NEW) == alert  # one alert a rule and place
+        await book.tell()
+        await book.act(alert.id, ACKNOWLEDGED, "cli:jeanne", "on my way")
+        await book.tell()
+        await book.clear("bins", "p", "rule:bins")
+        await book.tell()
+        assert stream.told() == [(RAISED, 1), (ACKNOWLEDGED, 2), (CLEARED, 3)]
+        assert {row["alert"] for row in stream.durable} == {alert.id}
+        assert (await book.raise_(NEW)).id != alert.id
+        assert [(e.who, e.what["state"]) for e in await store.audited()] == [("cli:jeanne", ACKNOWLEDGED)]
+
+
+async def test_what_was_raised_and_not_durable_in_the_buffer_is_told_by_the_next_life(tmp_path):
+    stream = Stream()
+    async with life(tmp_path, stream) as (book, _, _):
+        alert = await book.raise_(NEW)  # killed before the flush
+    async with life(tmp_path, stream) as (book, _, _):
+        assert book.held() == [("bins", "p")]
+        await book.tick()
+        await book.clear("bins", "p", "rule:bins")  # killed before the flush, once more
+    async with life(tmp_path, stream) as (book, _, _):
+        assert book.open == []
+        await book.tick()
+        await book.tick()
+    assert stream.told() == [(RAISED, 1), (CLEARED, 2)]
+    assert {row["alert"] for row in stream.durable} == {alert.id}
+
+
+@pytest.mark.parametrize("trouble", ["full", "disk"])
+async def test_a_buffer_that_takes_nothing_gets_it_later_and_once(tmp_path, trouble):
+    stream = Stream()
+    async with life(tmp_path, stream) as (book, _, _):
+        stream.fails = trouble
+        await book.raise_(NEW)
+        await book.tick()
+        await book.act(book.open[0].id, ACKNOWLEDGED, "cli:a")
+        await book.tick()
+        stream.fails = False
+        await book.tick()
+        await book.tick()
+    assert stream.told()[-1] == (ACKNOWLEDGED, 2)
+    assert len(stream.told()) == len(set(stream.told()))
+
+
+async def test_a_store_that_refuses_does_not_keep_an_alert_back(tmp_path, monkeypatch):
+    stream = Stream()
+    async with life(tmp_path, stream) as (book, _, store):
+        call = store.call
+
+        async def refuse(work):
+            raise DiskRefuses("full")
+
+        monkeypatch.setattr(store, "call", refuse)
+        await book.raise_(NEW)
+        await book.tell()
+        assert stream.told() == [(RAISED, 1)]
+        assert book.complaints()
+        monkeypatch.setattr(store, "call", call)
+        await book.tick()
+        assert book.complaints() == []
+        assert len(await book.last(10)) == 1
+
+
+async def test_a_mute_ends_and_what_nobody_sees_is_escalated(tmp_path):
+    stream = Stream()
+    async with life(tmp_path, stream) as (book, clock, _):
+        alert = await book.raise_(NEW)
+        await book.act(alert.id, MUTED, "cli:a", until=clock.now() + 3600)
+        await clock.advance(3599)
+        await book.tick()
+        assert book.open[0].state == MUTED
+        await clock.advance(1)
+        await book.tick()
+        assert book.open[0].state == RAISED
+        await clock.advance(600)
+        await book.tick()
+        assert book.open[0].state == ESCALATED
+        await book.act(alert.id, ACKNOWLEDGED, "cli:a")
+        await clock.advance(6000)
+        await book.tick()
+        assert book.open[0].state == ACKNOWLEDGED
+        assert stream.told() == [(RAISED, 1), (MUTED, 2), (RAISED, 3), (ESCALATED, 4), (ACKNOWLEDGED, 5)]
+
+
+async def test_of_two_acknowledgements_the_first_to_arrive_stands(tmp_path):
+    async with life(tmp_path, Stream()) as (book, _, _):
+        alert = await book.raise_(NEW)
+        await asyncio.gather(book.act(alert.id, ACKNOWLEDGED, "cli:a"), book.act(alert.id, ACKNOWLEDGED, "backend:b"))
+        assert (book.open[0].by, book.open[0].n) == ("cli:a", 2)
+        await book.clear("bins", "p", "rule:bins")
+        late = await book.act(alert.id, ACKNOWLEDGED, "backend:b")  # after the end: nothing
+        assert (late.state, late.n) == (CLEARED, 3)
+        with pytest.raises(NoSuchAlert):
+            await book.act("nothing", ACKNOWLEDGED, "cli:a")
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([*STATES, "x"]), st.floats(0, 1e4), st.one_of(st.none(), st.floats(0, 3e4)))))
+def test_numbers_rise_by_one_the_end_is_the_end_and_no_acknowledgement_is_undone_but_by_a_mute(acts):
+    alert, now = NEW, 0.0
+    for state, gap, until in acts:
+        now += gap
+        after = moved(alert, state, now, "x", until=until) if state in STATES else due(alert, now)
+        if after is None:
+            continue
+        assert after.n == alert.n + 1
+        assert alert.state != CLEARED
+        if alert.state == ACKNOWLEDGED:
+            assert after.state in (MUTED, CLEARED)
+        assert (after.until is None) == (after.state != MUTED)
+        alert = after

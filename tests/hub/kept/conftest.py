@@ -1,0 +1,3 @@
+from ..packs.conftest import made
+
+__all__ = ["made"]

@@ -1,0 +1,261 @@
+"""Rules on the straight path: raw values, before privacy; durations by the clock; silence; a broken rule alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from hub.config.load import Models, load
+from hub.model import Device, Metric, Place, Quality, Report
+from hub.places import Places
+from hub.rules import Rules, compile_rules
+
+from ..path_kit import METER, TAG, Path
+
+BASE = """\
+sites: {ecole: {}}
+zones: {classes: {site: ecole}, technique: {site: ecole}}
+places: {classe-1: {zone: classes, name: Salle 1}, compteur: {zone: technique}}
+schedules: {night: {site: ecole, weekly: {mon-sun: ["22:00-06:00"]}}}
+rules:
+"""
+
+
+class Ruled(Path):
+    """The straight path with rules; `fired` lists (rule, key, on, value)."""
+
+    def __init__(self, rules, tmp_path, *, devices=(), places=(), periods=None, open=(), **more):
+        super().__init__(**more)
+        file = tmp_path / "config.yaml"
+        file.write_text(BASE + "".join(f"  {line}\n" for line in rules.splitlines()))
+        loaded = load(file, Models())
+        self.fired = []
+        self.events = []
+        everywhere = Places([*loaded.places, *places])
+        for device in devices:
+            self.devices.adopt(device)
+        self.planner._place = everywhere.get
+        self.rules = self.planner.rules = Rules(
+            compile_rules(loaded.config), place=everywhere.get, devices=lambda: self.devices,
+            period=lambda device: (periods or {}).get(device.id), may_keep=self.planner.may_keep, now=self.clock.now,
+            monotonic=self.clock.monotonic, fired=self._fired, open=open,
+        )  # fmt: skip
+
+    def _fired(self, fired):
+        self.events.append(fired)
+        self.fired.append((fired.rule.name, fired.where.key, fired.on, fired.value))
+
+    async def pass_(self, seconds, step=1.0):
+        end = self.clock.monotonic() + seconds
+        while self.clock.monotonic() < end:
+            await self.clock.advance(min(step, end - self.clock.monotonic()))
+            self.rules.tick()
+
+
+async def test_a_threshold_has_hysteresis_and_a_duration(tmp_path):
+    path = Ruled("cold: {metric: temperature, below: 3, clears: 5, for: 10min}", tmp_path)
+    await path.emit(values={"temperature": 2.5})
+    await path.pass_(599)
+    assert path.fired == []
+    await path.pass_(1)
+    assert path.fired == [("cold", "classe-1", True, "2.5 °C")]
+    await path.emit(values={"temperature": 4.0})
+    assert len(path.fired) == 1
+    await path.emit(values={"temperature": 5.0})
+    assert path.fired[1:] == [("cold", "classe-1", False, "5 °C")]
+
+
+async def test_a_break_starts_the_duration_anew(tmp_path):
+    path = Ruled("cold: {metric: temperature, below: 3, for: 10min}", tmp_path)
+    await path.emit(values={"temperature": 2.5})
+    await path.pass_(500)
+    await path.emit(values={"temperature": 3.5})
+    await path.emit(values={"temperature": 2.5})
+    await path.pass_(599)
+    assert path.fired == []
+
+
+async def test_rules_see_what_may_not_be_kept_and_do_not_tell_its_value(tmp_path):
+    path = Ruled("air: {template: co2_high, inputs: {for: 1s}}", tmp_path)
+    await path.emit(values={"co2": 1500})
+    await path.pass_(1)
+    assert path.buffer.rows == []  # CO2 says when somebody is in: it goes no further
+    assert path.fired == [("air", "classe-1", True, "")]
+
+
+async def test_with_a_purpose_its_value_is_told(tmp_path):
+    path = Ruled("air: {template: co2_high, inputs: {for: 1s}}", tmp_path, purposes={"classes": {"co2": "air"}})
+    await path.emit(values={"co2": 1500})
+    await path.pass_(1)
+    assert path.fired == [("air", "classe-1", True, "1500 ppm")]
+
+
+async def test_a_late_report_does_not_speak_for_now(tmp_path):
+    path = Ruled("hot: {metric: temperature, above: 30}", tmp_path)
+    await path.emit(values={"temperature": 20.0})
+    await path.emit(values={"temperature": 40.0}, time=path.clock.now() - 3600)
+    assert path.fired == []
+
+
+async def test_a_value_that_its_source_does_not_believe_fires_nothing(tmp_path):
+    path = Ruled("hot: {metric: temperature, above: 30}", tmp_path)
+    await path.emit(values={"temperature": 40.0}, quality=Quality.BAD)
+    assert path.fired == []
+
+
+async def test_outside_its_hours_a_rule_raises_nothing_and_forgets_nothing(tmp_path):
+    path = Ruled("open: {metric: door, equals: true, during: night, for: 5min}", tmp_path)
+    path.clock.set(1_780_000_000.0)  # 2026-05-28 22:26 in Paris
+    path.rules.tick()
+    await path.emit(values={"door": True})
+    await path.pass_(300)
+    assert path.fired == [("open", "classe-1", True, "")]
+    path.clock.set(1_780_000_000.0 + 12 * 3600)
+    path.rules.tick()
+    await path.emit(values={"door": False})
+    assert path.fired[1:] == [("open", "classe-1", False, "")]
+    await path.emit(values={"door": True})
+    await path.pass_(600)
+    assert len(path.fired) == 2
+
+
+async def test_the_mean_of_a_zone_and_the_difference_of_two_series(tmp_path):
+    second = Device(id="ble:BB", integration="bluetooth", place="classe-2")
+    place = Place(id="classe-2", site="ecole", zone="classes")
+    path = Ruled(
+        "zone: {metric: temperature, zones: [classes], aggregate: mean, above: 25}\n"
+        "loss: {metric: flow_temperature, places: [classe-1], minus: compteur/return_temperature, above: 20}",
+        tmp_path, devices=[second], places=[place],
+    )  # fmt: skip
+    await path.emit(values={"temperature": 24.0})
+    await path.emit(device=second.id, values={"temperature": 27.0})
+    assert path.fired == [("zone", "zone:classes", True, "25.5 °C")]
+    await path.emit(integration="modbus", device=METER.id, values={"return_temperature": 40.0})
+    await path.emit(values={"flow_temperature": 65.0})
+    assert path.fired[1:] == [("loss", "classe-1", True, "25 °C")]
+    assert path.events[1].where.device == TAG.id
+
+
+async def test_a_leak_at_night_is_a_flow_that_does_not_stop(tmp_path):
+    path = Ruled("leak: {template: water_leak_night, during: night, inputs: {above: 10}}", tmp_path)
+    path.clock.set(1_780_000_000.0)
+    litres = 1000.0
+    for _ in range(11):  # 5 L every quarter of an hour: 20 L/h; over 30 min first, then 2 h
+        await path.emit(values={"water": litres})
+        litres += 5
+        await path.pass_(900, step=30)
+    assert [(name, on) for name, _, on, _ in path.fired] == [("leak", True)]
+
+
+async def test_a_stuck_sensor_is_one_that_speaks_and_says_the_same(tmp_path):
+    path = Ruled("stuck: {metric: temperature, stuck: 1h}", tmp_path)
+    for _ in range(7):
+        await path.emit(values={"temperature": 20.0})
+        await path.pass_(600, step=60)
+    assert [(name, on) for name, _, on, _ in path.fired] == [("stuck", True)]
+    await path.emit(values={"temperature": 20.1})
+    assert len(path.fired) == 2
+
+
+def sensors(count, integration="radio"):
+    devices = [Device(id=f"ble:{n:02}", integration=integration, place=f"room-{n}") for n in range(count)]
+    return devices, [Place(id=f"room-{n}", site="ecole", zone="classes") for n in range(count)]
+
+
+async def test_one_silent_sensor_is_one_alert_and_a_dead_gateway_is_one_too(tmp_path):
+    devices, places = sensors(18)
+    path = Ruled(
+        "silent: {template: silent_sensor, zones: [classes], inputs: {after: 1h}}",
+        tmp_path,
+        devices=devices,
+        places=places,
+    )
+    path.devices.remove(TAG.id)
+
+    async def heard(some, minutes):
+        for _ in range(minutes // 10):
+            for device in some:
+                await path.emit(integration="radio", device=device.id, values={"temperature": 20.0})
+            await path.pass_(600, step=30)
+
+    await heard(devices, 60)
+    assert path.fired == []
+    await heard(devices[1:], 70)
+    assert path.fired == [("silent", "ble:00", True, "")]
+    assert path.events[0].limit == "1h"
+    await heard(devices, 10)
+    assert path.fired[1:] == [("silent", "ble:00", False, "")]
+    path.fired.clear()
+    await path.pass_(7200, step=30)  # the gateway dies
+    assert path.fired == [("silent", "integration:radio", True, "")]
+    await heard(devices[:9], 50)  # it is back; nine sensors are not heard yet
+    assert path.fired[1:] == [("silent", "integration:radio", False, "")]
+    await heard(devices[:9], 20)
+    assert sorted(key for _, key, on, _ in path.fired[2:] if on) == [f"ble:{n:02}" for n in range(9, 18)]
+
+
+async def test_patience_is_a_multiple_of_the_devices_period(tmp_path):
+    devices, places = sensors(1)
+    path = Ruled(
+        "silent: {silent_periods: 3, zones: [classes]}",
+        tmp_path,
+        devices=devices,
+        places=places,
+        periods={"ble:00": 600.0},
+    )
+    path.devices.remove(TAG.id)
+    await path.pass_(1799, step=30)
+    assert path.fired == []
+    await path.pass_(60, step=30)
+    assert path.fired == [("silent", "ble:00", True, "")]
+
+
+async def test_a_device_that_is_no_more_is_not_silent(tmp_path):
+    devices, places = sensors(1)
+    path = Ruled("silent: {silent: 1h, zones: [classes]}", tmp_path, devices=devices, places=places)
+    path.devices.remove(TAG.id)
+    await path.pass_(3601, step=30)
+    path.devices.remove("ble:00")
+    await path.pass_(2)
+    assert [on for _, _, on, _ in path.fired] == [True, False]
+
+
+async def test_what_held_in_an_earlier_life_is_over_with_the_first_word_of_this_one(tmp_path):
+    path = Ruled("hot: {metric: temperature, above: 30}", tmp_path, open=[("hot", "classe-1")])
+    await path.emit(values={"temperature": 31.0})
+    assert path.fired == []
+    await path.emit(values={"temperature": 20.0})
+    assert path.fired == [("hot", "classe-1", False, "20 °C")]
+
+
+async def test_a_rule_that_fails_is_said_once_and_stops_no_other(tmp_path, monkeypatch, caplog):
+    path = Ruled("bad: {metric: temperature, above: 30}\ngood: {metric: temperature, above: 30}", tmp_path)
+    await path.emit(values={"temperature": 20.0})
+    watch = path.rules._watches["bad", "classe-1"]
+    watch.operand = None
+    for value in (31.0, 20.0, 31.0):
+        await path.emit(values={"temperature": value})
+    assert [name for name, *_ in path.fired] == ["good"] * 3
+    assert len([one for one in caplog.records if "rule bad failed" in one.message]) == 1
+    assert "rule bad is not watched" in path.rules.complaints()[0]
+
+
+async def test_a_plugins_metric_in_another_unit_is_said_and_not_compared(tmp_path):
+    path = Ruled('odd: {metric: reserve, unit: "L", above: 3}', tmp_path)
+    path.planner.declare(TAG.id, metrics=[Metric(key="reserve", unit="m3")])
+    await path.emit(values={"reserve": 4.0})
+    assert path.fired == []
+    assert "measured in m3, the rule counts in L" in path.rules.complaints()[0]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "warm", True, 10**400])
+async def test_no_value_of_any_kind_breaks_a_rule(tmp_path, value):
+    path = Ruled(
+        "hot: {metric: temperature, above: 30}\n"
+        "zone: {metric: temperature, zones: [classes], aggregate: mean, above: 3}",
+        tmp_path,
+    )
+    device = path.devices.get(TAG.id)
+    tap = path.rules.tap(device, path.planner._metrics, ["temperature"])
+    tap.see(Report(device=TAG.id, values={"temperature": value}), 3)
+    assert [on for name, _, on, _ in path.fired if name == "hot"] in ([], [True])
+    assert path.rules.complaints() == []

@@ -1,0 +1,147 @@
+"""What `ilot radio` says: margins in words, lateness, batteries by a trend that is one."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.errors import DecodeError, PluginError
+from hub.model import Place
+from hub.places import Places
+from hub.radio import DAY_S, Radio, forecast, verdict
+from hub.runtime import Core, InProcessSession
+from hub.testing import FakeHttp
+from hub.told import SUBJECTS, Told
+
+from .path_kit import TAG, Path
+
+GOOD = {"heard": 50, "lost": 1, "margin_db": 12.0, "margin_low_db": 6.0}
+
+
+class NoPacks:
+    async def get(self, name: str) -> Any:
+        raise DecodeError("no-pack")
+
+
+class Stage(Path):
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = Told()
+        self.radio = Radio(
+            told=self.told, devices=self.devices, places=Places([Place(id="classe-1", site="ecole", zone="classes")]),
+            live=self.live, packs=NoPacks(), buffer=self.buffer, clock=self.clock,  # type: ignore[arg-type]
+        )  # fmt: skip
+        core = Core(
+            self.pipeline, self.planner, self.devices, self.buffer, self.clock, self.counts, FakeHttp(),
+            lambda kind: [], told=self.told,
+        )  # fmt: skip
+        self.session = InProcessSession(TAG.integration, core, lambda: None)
+
+    async def device(self) -> dict[str, Any]:
+        (device,) = (await self.radio.call({}))["devices"]
+        return dict(device)
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        (GOOD, "enough"),
+        ({**GOOD, "margin_low_db": 2.9}, "move"),
+        ({**GOOD, "lost": 6}, "move"),
+        ({**GOOD, "heard": 9, "lost": 0}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_margin_in_words(facts: dict[str, Any], said: str) -> None:
+    assert verdict(facts) == said
+
+
+async def test_a_device_is_told_in_both_languages_and_is_late_after_three_periods() -> None:
+    stage = Stage()
+    stage.session.tell(TAG.id, {**GOOD, "period_s": 600.0, "join": "joined", "rates": {"SF7": 50}})
+    await stage.emit(values={"temperature": 20.0, "battery": 80})
+    device = await stage.device()
+    assert (device["fr"], device["en"], device["join"]) == ("marge suffisante", "enough margin", "joined")
+    assert (device["battery"], device["late"], device["zone"]) == (80, False, "classes")
+    assert device["lost_share"] == pytest.approx(1 / 51)
+    stage.clock.set(stage.clock.now() + 1801)
+    assert (await stage.device())["late"] is True
+    stage.session.tell(TAG.id, {**GOOD, "margin_low_db": -1.0})
+    assert (await stage.device())["fr"] == "à déplacer"
+    stage.session.tell(TAG.id, {})
+    assert await stage.radio.call({}) == {"devices": [], "gateways": []}
+
+
+async def test_a_gateway_tells_what_it_may_still_send() -> None:
+    stage = Stage()
+    duty = {"M": {"left_s": 17.5, "of_s": 36.0}}
+    stage.session.tell("gateway:0016c001ff10d3e5", {"last_heard": stage.clock.now() - 5, "silent": False, "duty": duty})
+    (gateway,) = (await stage.radio.call({}))["gateways"]
+    assert gateway == {
+        "id": "0016c001ff10d3e5", "integration": TAG.integration, "last_heard_s": 5.0, "silent": False, "duty": duty,
+    }  # fmt: skip
+
+
+async def test_nobody_tells_of_another_s_device_nor_too_much() -> None:
+    stage = Stage()
+    stage.told.tell("another", TAG.id, GOOD)
+    assert (await stage.radio.call({}))["devices"] == []
+    for facts in ({"x": "y" * 5000}, {"x": object()}):
+        with pytest.raises(PluginError):
+            stage.session.tell("here", facts)
+    for number in range(SUBJECTS):
+        stage.told.tell("full", str(number), {"a": 1})
+    with pytest.raises(PluginError, match="subjects"):
+        stage.told.tell("full", "one more", {"a": 1})
+
+
+async def test_a_battery_is_noted_once_a_day_and_forecast_after_two_weeks() -> None:
+    stage = Stage()
+    stage.session.tell(TAG.id, GOOD)
+    for day in range(21):
+        await stage.emit(values={"battery": 90 - day // 2})
+        stage.radio.note()
+        stage.radio.note()
+        if day == 13:
+            assert (await stage.device())["battery_days"] is None
+        stage.clock.set(stage.clock.now() + DAY_S)
+    device = await stage.device()
+    assert device["battery_per_day"] == pytest.approx(0.5, abs=0.02)
+    assert device["battery_days"] == pytest.approx(160, abs=8)
+    stage.radio.note()  # it has not spoken since
+    assert len(stage.buffer.local[f"radio/battery/{TAG.id}"]) == 21
+    stage.clock.set(stage.clock.now(), sure=False)
+    await stage.emit(values={"battery": 1})
+    stage.radio.note()
+    assert len(stage.buffer.local[f"radio/battery/{TAG.id}"]) == 21
+
+
+def test_a_trend_is_not_made_of_noise_nor_of_the_battery_before() -> None:
+    chance = random.Random(3)
+    noise = [(float(day), 80 + chance.uniform(-5, 5)) for day in range(40)]
+    assert forecast(noise) is None
+    assert forecast([(float(day), 100.0) for day in range(40)]) is None
+    assert forecast([(0.0, 50.0), (30.0, 40.0)]) is None
+    falls = [(float(day), 100 - 0.2 * day) for day in range(40)]
+    assert forecast(falls) == pytest.approx((92.2 / 0.2, 0.2))
+    old = [(float(day - 40), 40 - 0.9 * day / 40) for day in range(40)]
+    assert forecast(old + falls) == pytest.approx((92.2 / 0.2, 0.2))
+    assert forecast(old + falls[:5]) is None
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e5), st.floats(0, 100)), max_size=60))
+def test_any_points_give_a_forecast_in_the_future_or_none(points: list[tuple[float, float]]) -> None:
+    found = forecast(sorted(points))
+    assert found is None or (0 <= found.days <= 3650 and found.per_day > 0)
+
+
+def test_a_device_that_went_elsewhere_has_no_facts_left() -> None:
+    told = Told()
+    told.tell("a", "x", {"heard": 1})
+    told.tell("a", "x", {})
+    assert list(told) == []
+    assert told.of("a", "x") == {}

@@ -1,0 +1,52 @@
+"""What is spared is really not there: seen in a process of its own, by what the kernel maps and OpenSSL holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+LOOK = """
+import json, os, sys
+from pathlib import Path
+before = dict(os.environ)
+{first}
+import aiohttp.connector
+import plugins.https
+contexts = [value for value in vars(aiohttp.connector).values() if type(value).__name__ == "SSLContext"]
+print(json.dumps({{
+    "contexts": len(contexts), "cas": sum(context.cert_store_stats()["x509_ca"] for context in contexts),
+    "cxx": "libstdc++" in Path("/proc/self/maps").read_text(),
+    "changed": sorted(name for name in before.keys() | os.environ if before.get(name) != os.environ.get(name)),
+}}))
+"""
+SPARING = "from hub.thrift import give_back, spare; spare(); spare(); give_back()"
+
+
+def look(first: str, **environ: str) -> dict[str, object]:
+    base = {
+        name: value for name, value in os.environ.items() if not name.startswith(("FROZENLIST", "PYDANTIC", "SSL_"))
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", LOOK.format(first=first)], capture_output=True, text=True, check=True, env=base | environ
+    )
+    found: dict[str, object] = json.loads(done.stdout)
+    return found
+
+
+def test_no_ca_of_the_machine_and_no_library_of_cxx_is_held() -> None:
+    found = look(SPARING)
+    assert found["contexts"], "aiohttp names them otherwise now: see whether it still makes them"
+    assert found["cas"] == 0
+    assert not found["cxx"]
+    assert found["changed"] == ["FROZENLIST_NO_EXTENSIONS", "PYDANTIC_DISABLE_PLUGINS"]
+
+
+def test_what_the_environment_says_of_cas_is_as_before() -> None:
+    assert "SSL_CERT_FILE" not in look(SPARING, SSL_CERT_FILE="/nowhere/ca.pem")["changed"]  # type: ignore[operator]
+
+
+def test_a_process_that_does_not_spare_holds_more() -> None:
+    found = look("")
+    assert found["cxx"]

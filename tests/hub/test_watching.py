@@ -1,0 +1,248 @@
+"""What fires becomes alerts and commands; answers given at the backend are fetched, judged and bounded."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import msgspec
+import pytest
+
+from hub.alerts import ACKNOWLEDGED, CLEARED, RAISED, Book
+from hub.answering import ASK_S, SELDOM_S, SOON_S, Answering
+from hub.commands import Desk
+from hub.counts import Counts
+from hub.devices import Devices
+from hub.errors import HubError, NotReady
+from hub.model import Device, Metric, TrustClass, Writable
+from hub.rules import Fired, Rules, Where
+from hub.rules.compiling import Action, Rule
+from hub.session import Reply
+from hub.store import Store
+from hub.testing import ManualClock
+from hub.watching import Watching
+
+from .alerts.test_book import KEY, NEW, Stream
+
+LAMP = Device(id="dali:1", integration="dali", place="street", writable={"level": Writable(0, 100, "technicien", 10)})
+DIM = Rule(name="dim", metric="presence", alert=False, action=Action("dali:1", "level", 100.0, 20.0))
+BIN = Rule(name="bins", metric="fill_level", text="{place}: {value} of {limit}", text_fr="{place} plein", limit="90 %")
+HERE = Where("street", "ble:1", "street", "s", "z", "radio", "Rue Haute")
+
+
+class Hub:
+    def __init__(self, store, clock):
+        self.store, self.clock, self.counts, self.stream = store, clock, Counts(), Stream()
+        self.desk = Desk(
+            store, Devices([LAMP]), clock, self.counts, metric=lambda device, key: Metric(key=key, unit="%"),
+            last=lambda device, key: None, downlink=None,
+        )  # fmt: skip
+        self.watching = Watching(Book(store, self.stream, clock), self.desk, clock, self.counts, None, lambda: [LAMP])
+
+    async def fire(self, rule, on, *, where=HERE, trust=TrustClass.A, value="95 %"):
+        self.watching.fired(Fired(rule, where, on, value, rule.limit, trust))
+        await self.watching.turn()
+
+    async def written(self):
+        return [(one.value, one.by) for one in (await self.desk.last(20))[::-1]]
+
+
+@asynccontextmanager
+async def running(tmp_path):
+    store = await Store.open(tmp_path / "store.db", KEY)
+    try:
+        yield Hub(store, ManualClock())
+    finally:
+        await store.close()
+
+
+async def test_a_rule_raises_one_alert_and_clears_it(tmp_path):
+    async with running(tmp_path) as hub:
+        await hub.fire(BIN, True)
+        [alert] = hub.watching.book.open
+        assert (alert.text, alert.text_fr, alert.value) == ("Rue Haute: 95 % of 90 %", "Rue Haute plein", "95 %")
+        assert (alert.device, alert.place, alert.zone, alert.site) == ("ble:1", "street", "z", "s")
+        await hub.fire(BIN, False)
+        assert hub.stream.told() == [(RAISED, 1), (CLEARED, 2)]
+        assert hub.watching.status() == {"open": 0, "states": {}}
+
+
+async def test_a_lamp_follows_presence_and_nothing_of_it_is_told(tmp_path):
+    async with running(tmp_path) as hub:
+        await hub.fire(DIM, True)
+        assert await hub.written() == [(100.0, "rule:dim")]
+        await hub.fire(DIM, False)  # within the pace of the lamp: refused as too soon, given again in time
+        assert len(await hub.written()) == 1
+        await hub.clock.advance(10)
+        await hub.watching.turn()
+        assert await hub.written() == [(100.0, "rule:dim"), (20.0, "rule:dim")]
+        assert hub.stream.durable == []
+        assert hub.watching.complaints() == []
+
+
+async def test_a_lamp_stays_on_while_any_place_holds_it(tmp_path):
+    async with running(tmp_path) as hub:
+        there = HERE._replace(key="square")
+        await hub.fire(DIM, True)
+        await hub.clock.advance(20)
+        await hub.fire(DIM, True, where=there)
+        await hub.clock.advance(20)
+        await hub.fire(DIM, False)
+        await hub.clock.advance(20)
+        await hub.watching.turn()
+        assert [value for value, _ in await hub.written()] == [100.0, 100.0]
+        await hub.fire(DIM, False, where=there)
+        assert [value for value, _ in await hub.written()] == [100.0, 100.0, 20.0]
+
+
+async def test_a_reading_that_anybody_could_forge_commands_only_where_the_rule_says_so(tmp_path):
+    async with running(tmp_path) as hub:
+        await hub.fire(DIM, True, trust=TrustClass.C)
+        assert await hub.written() == []
+        assert "trust class C" in hub.watching.complaints()[0]
+        free = msgspec.structs.replace(DIM, action=msgspec.structs.replace(DIM.action, by_anybody=True))
+        await hub.fire(free, True, trust=TrustClass.C)
+        assert await hub.written() == [(100.0, "rule:dim")]
+
+
+async def test_a_command_that_is_refused_is_said_once_and_the_alert_is_raised_all_the_same(tmp_path, caplog):
+    async with running(tmp_path) as hub:
+        high = msgspec.structs.replace(BIN, action=Action("dali:1", "level", 101.0))
+        for on in (True, False, True):
+            await hub.fire(high, on)
+        assert [alert.state for alert in hub.watching.book.open] == [RAISED]
+        assert len([one for one in caplog.records if "could not command" in one.message]) <= 2
+        assert hub.watching.complaints()
+
+
+async def test_a_dead_instance_is_said_in_its_own_words(tmp_path):
+    async with running(tmp_path) as hub:
+        away = Where("integration:lorawan", integration="lorawan", name="lorawan")
+        await hub.fire(BIN, True, where=away)
+        [alert] = hub.watching.book.open
+        assert "gateway" in alert.text
+        assert "passerelle" in alert.text_fr
+        assert (alert.device, alert.place) == ("", "")
+
+
+async def test_the_calls_of_the_command_line(tmp_path):
+    async with running(tmp_path) as hub:
+        calls = hub.watching.calls()
+        await hub.fire(BIN, True)
+        [one] = (await calls["alert.list"]({}))["alerts"]
+        done = await calls["alert.ack"]({"id": one["id"], "by": "cli:a", "why": "seen"})
+        assert (done["state"], done["by"], done["why"]) == (ACKNOWLEDGED, "cli:a", "seen")
+        assert (await calls["alert.mute"]({"id": one["id"], "by": "cli:a", "seconds": 60}))["state"] == "muted"
+        with pytest.raises(HubError):
+            await calls["alert.mute"]({"id": one["id"], "seconds": 1e9})
+        assert (await calls["alert.clear"]({"id": one["id"], "by": "cli:a"}))["state"] == CLEARED
+        assert (await calls["alert.list"]({}))["alerts"] == []
+        assert len((await calls["alert.list"]({"all": True}))["alerts"]) == 1
+
+
+class Backend:
+    def __init__(self):
+        self.acts, self.asked, self.body, self.status, self.away = [], 0, None, 200, False
+
+    async def request(self, method, url, *, timeout):
+        assert (method, url) == ("GET", "https://b:1/v1/alerts")
+        self.asked += 1
+        if self.away:
+            raise NotReady("away")
+        return Reply(self.status, {}, self.body or msgspec.json.encode({"acts": self.acts}))
+
+
+@asynccontextmanager
+async def answering(tmp_path, **more):
+    async with running(tmp_path) as hub:
+        backend, up = Backend(), [True]
+        one = Answering(
+            hub.watching.book, http=backend, url="https://b:1/", clock=hub.clock, up=lambda: up[0], **more
+        )  # fmt: skip
+        yield hub, backend, one, up
+
+
+async def test_what_was_answered_at_the_backend_reaches_the_hub_once(tmp_path):
+    async with answering(tmp_path) as (hub, backend, one, _):
+        await one.turn()
+        assert backend.asked == 0  # nothing is open: nothing is asked
+        alert = await hub.watching.book.raise_(NEW)
+        backend.acts = [{"alert": alert.id, "state": ACKNOWLEDGED, "by": "jea\nnne", "why": "on my way"}]
+        await one.turn()
+        await hub.clock.advance(SELDOM_S)
+        await one.turn()
+        [now] = hub.watching.book.open
+        assert (now.state, now.by, now.why, now.n) == (ACKNOWLEDGED, "backend:jeanne", "on my way", 2)
+        assert hub.stream.told() == [(RAISED, 1), (ACKNOWLEDGED, 2)]
+        assert [entry.who for entry in await hub.store.audited()] == ["backend:jeanne"]
+
+
+async def test_how_often_it_asks(tmp_path):
+    async with answering(tmp_path) as (hub, backend, one, up):
+        alert = await hub.watching.book.raise_(NEW)
+
+        async def asked(seconds):
+            before = backend.asked
+            for _ in range(int(seconds)):
+                await hub.clock.advance(1)
+                await one.turn()
+            return backend.asked - before
+
+        assert await asked(900) == 900 / SOON_S
+        assert await asked(900) == 900 / ASK_S
+        up[0] = False
+        assert await asked(60) == 0
+        up[0] = True
+        assert await asked(1) == 1  # at once when the link is back
+        await hub.watching.book.act(alert.id, ACKNOWLEDGED, "cli:a")
+        assert await asked(900) == 900 / SELDOM_S
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b"\xff"), (200, b"[" * 100_000), (200, b'{"acts": 3}'), (500, b"{}"), (404, b"{}"),
+        (200, b'{"acts": [{"alert": "x", "state": "acknowledged"}]}'),
+        (200, msgspec.json.encode({"acts": [{"alert": "x", "state": "y" * 99}]})),
+        (200, msgspec.json.encode({"acts": [{"alert": "", "state": "raised"}] * 1001})),
+    ],
+)  # fmt: skip
+async def test_a_hostile_answer_changes_nothing(tmp_path, status, body):
+    async with answering(tmp_path) as (hub, backend, one, _):
+        await hub.watching.book.raise_(NEW)
+        backend.status, backend.body = status, body
+        await one.turn()
+        assert hub.watching.book.open[0].n == 1
+
+
+async def test_a_backend_that_is_away_is_said_once(tmp_path, caplog):
+    async with answering(tmp_path) as (hub, backend, one, _):
+        await hub.watching.book.raise_(NEW)
+        backend.away = True
+        for _ in range(5):
+            await one.turn()
+            await hub.clock.advance(SELDOM_S)
+        assert backend.asked == 5
+        assert len([record for record in caplog.records if "not fetched" in record.message]) == 1
+
+
+async def test_run_acts_at_once_and_ticks(tmp_path):
+    async with running(tmp_path) as hub:
+        work = asyncio.create_task(hub.watching.run())
+        hub.watching.fired(Fired(BIN, HERE, True, "95 %", "90 %", TrustClass.A))
+        async with asyncio.timeout(10):
+            while hub.stream.told() != [(RAISED, 1)]:
+                await asyncio.sleep(0.005)
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+
+async def test_an_alert_whose_rule_is_gone_from_the_configuration_ends(tmp_path):
+    async with running(tmp_path) as hub:
+        await hub.fire(BIN, True)
+        hub.watching.rules = Rules(
+            [DIM], place=lambda name: None, devices=list, period=lambda device: None, may_keep=lambda *_: True,
+            now=hub.clock.now, monotonic=hub.clock.monotonic, fired=hub.watching.fired,
+        )  # fmt: skip
+        await hub.watching.turn()
+        assert hub.stream.told() == [(RAISED, 1), (CLEARED, 2)]

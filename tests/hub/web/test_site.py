@@ -1,0 +1,400 @@
+"""Every defence, against the real server on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from hub.web.connections import MOST
+from hub.web.passwords import new_code
+from hub.web.routes import EVERYBODY, FILE, PAGE
+from hub.web.throttle import KNOWN, STRANGERS
+
+from .web_kit import NAME, PASSWORD, Hub, Pages
+
+
+@pytest.fixture
+async def pages(tmp_path: Path) -> AsyncIterator[Pages]:
+    async with Pages(tmp_path) as made:
+        yield made
+
+
+async def test_before_the_claim_every_route_but_the_entrance_says_no(pages: Pages) -> None:
+    browser = pages.browser()
+    entrance = {("GET", "/claim"), ("POST", "/claim"), ("GET", "/signin"), ("POST", "/signin")}
+    asked = 0
+    for route in pages.site.table.routes:
+        if (route.method, route.path) in entrance or route.kind == FILE:
+            assert route.roles == EVERYBODY
+            continue
+        path = route.path.replace("{device}", "lorawan%3AAA").replace("{name}", "x")
+        headers = {"Origin": pages.url}
+        status, _, _ = await browser.ask(route.method, path, headers=headers)
+        assert status in (401, 403), (route.method, route.path, status)
+        asked += 1
+    assert asked > 35
+    assert pages.hub.asked == []
+
+
+async def test_the_claim_works_once_and_with_credentials_of_ones_own(pages: Pages) -> None:
+    code, browser = await pages.code(), pages.browser()
+    assert (await browser.claim(new_code()))[0] == 422
+    status, text, _ = await browser.claim(code, password="short")
+    assert (status, "12" in text) == (422, True)
+    assert (await browser.claim(code, name="Camille Dupont"))[0] == 422
+    status, _, headers = await browser.claim(code.lower().replace("-", " "))
+    assert status == 303
+    cookies = headers.getall("Set-Cookie")
+    session = next(one for one in cookies if one.startswith("__Host-ilot="))
+    assert all(word in session for word in ("HttpOnly", "Secure", "SameSite=Strict", "Path=/"))
+    assert "Domain" not in session
+    assert (await browser.get("/"))[0] == 200
+    other = pages.browser()
+    assert (await other.claim(code, name="mallory"))[0] == 422
+    assert pages.site.accounts.get("mallory") is None
+    assert await pages.code() == ""
+
+
+async def test_nothing_that_opens_the_hub_stands_in_the_store_in_clear(pages: Pages) -> None:
+    code = await pages.code()
+    await pages.browser().claim(code)
+    rows = await pages.store.call(
+        lambda db: [
+            bytes(str(row), "utf-8") for t in ("users", "meta", "audit") for row in db.execute(f"SELECT * FROM {t}")
+        ]
+    )
+    whole = b"".join(rows)
+    assert NAME.encode() in whole
+    assert PASSWORD.encode() not in whole
+    assert code.encode() not in whole
+
+
+async def test_a_reset_on_the_console_lets_the_owner_back_in_and_signs_everybody_out(pages: Pages) -> None:
+    browser = await pages.claimed()
+    code = (await pages.web.calls()["web.reset"]({}))["code"]
+    assert (await browser.get("/api/1/status"))[0] == 401
+    again = pages.browser()
+    assert (await again.claim(code, password="une autre phrase secrète"))[0] == 303
+    assert (await pages.browser().sign_in(NAME, PASSWORD))[0] == 422
+    assert (await pages.browser().sign_in(NAME, "une autre phrase secrète"))[0] == 303
+
+
+async def test_guesses_are_bounded_and_the_owner_still_gets_in(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = await pages.claimed()
+    evaluated = 0
+    fits = pages.site.accounts.fits
+
+    async def counting(name: str, password: str) -> object:
+        nonlocal evaluated
+        evaluated += 1
+        return await fits(name, password)
+
+    monkeypatch.setattr(pages.site.accounts, "fits", counting)
+    addresses = iter(range(10_000))
+    monkeypatch.setattr("hub.web.visit.Visit.address", property(lambda self: f"10.0.{next(addresses) % 200}.1"))
+    attacker = pages.browser()
+    token = await attacker.token("/signin")
+    refused = 0
+    for n in range(120):
+        headers = {"Origin": pages.url}
+        fields = {"csrf": token, "name": NAME, "password": f"guess number {n}"}
+        status, _, _ = await attacker.ask("POST", "/signin", data=fields, headers=headers)
+        assert status in (422, 429)
+        refused += status == 429
+    assert evaluated <= STRANGERS <= 50 - KNOWN
+    assert refused == 120 - evaluated
+    stranger = await pages.browser().sign_in()
+    assert stranger[0] == 429  # the right password too: nothing is evaluated for a browser nobody knows
+    await owner.post("/signout", "/")
+    assert (await owner.sign_in())[0] == 303
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("evil.example", 421), ("127.0.0.1.evil.example", 421), ("localhost:1", 421), ("", 421), ("192.0.2.7", 421)],
+)
+async def test_a_name_that_is_not_the_hubs_is_refused_on_every_kind_of_route(
+    pages: Pages, host: str, status: int
+) -> None:
+    browser = pages.browser()
+    for path in ("/", "/static/style.css", "/api/1/status", "/nowhere"):
+        got, text, _ = await browser.get(path, Host=host)
+        assert got == status, path
+        assert json.loads(text)["reason"] == "host"
+    port = pages.site.port
+    assert (await browser.get("/claim", Host=f"localhost:{port}"))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"}, {"Origin": "null"}, {}, {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)  # fmt: skip
+async def test_a_change_from_elsewhere_is_refused(pages: Pages, headers: dict[str, str]) -> None:
+    browser = await pages.claimed()
+    csrf = json.loads((await browser.get("/api/1/session"))[1])["csrf"]
+    for path in ("/api/1/commands/stop", "/commands/stop", "/signout", "/signin"):
+        status, _, _ = await browser.ask("POST", path, data={"why": "x", "csrf": csrf}, headers=headers)
+        assert status == 403, path
+    assert not [name for name, _ in pages.hub.asked if name.startswith("command")]
+    assert (await browser.get("/api/1/status", **{"Sec-Fetch-Site": "cross-site"}))[0] == 403
+
+
+async def test_a_form_without_its_token_is_refused(pages: Pages) -> None:
+    browser = await pages.claimed()
+    other = await pages.person("technicien")
+    theirs = await other.token("/commands")
+    for token in ("", "x", theirs):
+        headers = {"Origin": pages.url}
+        status, _, _ = await browser.ask("POST", "/commands/stop", data={"why": "x", "csrf": token}, headers=headers)
+        assert status == 403
+    assert (await browser.post("/commands/stop", "/commands", why="essai"))[0] == 303
+    assert pages.hub.asked[-1] == ("command.stop", {"by": f"web:{NAME}", "why": "essai"})
+
+
+async def test_every_answer_bears_the_headers_and_no_server_names_itself(pages: Pages) -> None:
+    browser = pages.browser()
+    for path in ("/", "/claim", "/static/live.js", "/api/1/status", "/nowhere"):
+        _, _, headers = await browser.get(path)
+        policy = headers["Content-Security-Policy"]
+        assert policy.startswith("default-src 'self';")
+        assert "unsafe" not in policy
+        assert headers["X-Frame-Options"] == "DENY"
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert "Server" not in headers
+        assert "Access-Control-Allow-Origin" not in headers
+    reader, writer = await raw(pages)
+    writer.write(b"nonsense\r\n\r\n")
+    answer = await asyncio.wait_for(reader.read(), 10)
+    assert answer.startswith(b"HTTP/1.")
+    assert b"erver:" not in answer
+    assert b"Content-Security-Policy" in answer
+    writer.close()
+
+
+async def test_roles_hold_on_every_route(pages: Pages) -> None:
+    await pages.claimed()
+    for role in ("lecteur", "auditeur", "technicien"):
+        browser = await pages.person(role)
+        for route in pages.site.table.routes:
+            if route.roles == EVERYBODY or route.method != "GET" or "live" in route.path:
+                continue
+            path = route.path.replace("{device}", "lorawan%3A0000000000000000")
+            status, _, _ = await browser.get(path)
+            assert status == (200 if role in route.roles else 403), (role, route.path)
+        csrf = await browser.token("/account")
+        for route in pages.site.table.routes:
+            if route.method == "GET" or role in route.roles or route.roles == EVERYBODY:
+                continue
+            path = route.path.replace("{device}", "x%3Ay").replace("{name}", NAME)
+            headers = {"Origin": pages.url, "X-CSRF": csrf}
+            assert (await browser.ask(route.method, path, headers=headers))[0] == 403, (role, route.path)
+    assert pages.site.accounts.get(NAME) is not None
+
+
+async def test_a_role_that_is_taken_away_counts_at_once(pages: Pages) -> None:
+    admin = await pages.claimed()
+    browser = await pages.person("technicien")
+    assert (await browser.get("/add"))[0] == 200
+    status, _ = await admin.api("DELETE", "/accounts/p-technicien")
+    assert status == 200
+    assert (await browser.get("/add"))[0] == 401
+
+
+async def test_the_last_administrateur_stays(pages: Pages) -> None:
+    admin = await pages.claimed()
+    status, answer = await admin.api("DELETE", f"/accounts/{NAME}")
+    assert (status, answer["reason"]) == (422, "last-administrator")
+    status, _ = await admin.api("POST", "/accounts", {"name": NAME, "password": PASSWORD, "role": "lecteur"})
+    assert status == 422
+
+
+async def test_what_is_too_large_or_is_no_form_is_refused(pages: Pages) -> None:
+    browser = await pages.claimed()
+    csrf = await browser.token("/account")
+    headers = {"Origin": pages.url, "X-CSRF": csrf}
+    big = b"a=" + b"x" * 70_000
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert (await browser.ask("POST", "/commands/stop", data=big, headers={**headers, **form}))[0] == 413
+    text = {"Content-Type": "text/plain"}
+    assert (await browser.ask("POST", "/api/1/labels", data=b"{}", headers={**headers, **text}))[0] == 415
+    kind = {"Content-Type": "application/json"}
+    assert (await browser.ask("POST", "/api/1/labels", data=b"[1]", headers={**headers, **kind}))[0] == 400
+    assert (await browser.ask("GET", "/" + "x" * 5000))[0] == 400
+    assert (await browser.ask("GET", "/", headers={"X-Long": "y" * 5000}))[0] == 400
+    many = {f"X-{n}": "z" for n in range(100)}
+    assert (await browser.ask("GET", "/", headers=many))[0] == 400
+    assert (await browser.ask("PUT", "/"))[0] == 405
+    assert (await browser.get("/static/..%2f..%2fpart.py"))[0] == 404
+    assert (await browser.get("/static/"))[0] == 404
+
+
+async def test_hundreds_of_slow_callers_keep_nobody_out(pages: Pages) -> None:
+    slow = []
+    for n in range(MOST + 72):
+        _reader, writer = await asyncio.open_connection("127.0.0.1", pages.site.port)
+        if n % 2:
+            writer.write(b"\x16\x03\x01")  # the beginning of a handshake
+        slow.append(writer)
+    for _ in range(20):
+        _, writer = await raw(pages)
+        writer.write(b"POST /signin HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\na")
+        slow.append(writer)
+    began = time.monotonic()
+    assert (await pages.browser().get("/claim"))[0] == 200
+    assert time.monotonic() - began < 2.0
+    assert len(pages.site.connections) <= MOST
+    assert pages.site.connections.cut > 0
+    for writer in slow:
+        writer.transport.abort()
+
+
+async def test_refusals_and_changes_are_in_the_audit_chain_and_a_flood_does_not_fill_it(pages: Pages) -> None:
+    browser = await pages.claimed()
+    await browser.post("/signout", "/")
+    await browser.sign_in(NAME, "not the password at all")
+    await browser.sign_in()
+    for _ in range(200):
+        await browser.get("/", Host="evil.example")
+    chain = [entry.what for entry in await pages.store.audited()]
+    assert {"web": "claimed", "name": NAME} in chain
+    assert {"web": "refused", "why": "sign-in-wrong", "path": "/signin"} in chain
+    assert any(what.get("web") == "signed in" for what in chain)
+    assert any(what.get("web") == "signed out" for what in chain)
+    assert sum(what.get("why") == "host" for what in chain) == 30
+    assert pages.site.refused["host"] == 200
+
+
+async def test_a_command_goes_with_the_name_and_the_role_of_who_is_signed_in(pages: Pages) -> None:
+    await pages.claimed()
+    browser = await pages.person("technicien")
+    path = "/devices/lorawan%3A0000000000000000"
+    forged = {"by": "web:camille", "role": "administrateur"}
+    status, _, _ = await browser.post(f"{path}/commands", path, metric="setpoint", value="21", why="froid", **forged)
+    assert status == 303
+    asked = next(arguments for name, arguments in pages.hub.asked if name == "command.set")
+    assert (asked["by"], asked["role"], asked["value"]) == ("web:p-technicien", "technicien", "21")
+    status, text, _ = await browser.post(f"{path}/commands", path, metric="setpoint", value="99", why="froid")
+    assert status == 422
+    assert "from 10 to 25" in text
+
+
+async def test_two_thousand_devices_are_paged_filtered_and_sorted_by_the_server(tmp_path: Path) -> None:
+    async with Pages(tmp_path, Hub(2000)) as pages:
+        pages.hub.hear(1234, 21.5)
+        browser = await pages.claimed()
+        _, text, _ = await browser.get("/api/1/devices?size=200&page=3&sort=id")
+        found = json.loads(text)
+        assert (found["total"], found["page"], len(found["devices"])) == (2000, 3, 200)
+        assert found["devices"][0]["id"] == "lorawan:0000000000000190"
+        _, text, _ = await browser.get("/api/1/devices?state=green")
+        assert [one["name"] for one in json.loads(text)["devices"]] == ["Sonde 1234"]
+        await asyncio.sleep(1.1)
+        began = time.monotonic()
+        status, text, _ = await browser.get("/devices")
+        assert status == 200
+        assert time.monotonic() - began < 1.0
+        assert text.count("<tr ") == 51
+        _, csv, headers = await browser.get("/api/1/devices.csv?q=sonde%2019&lang=fr")
+        assert headers["Content-Type"].startswith("text/csv")
+        assert csv.splitlines()[0].lstrip("\ufeff").startswith("Identifiant;Nom;État")
+
+
+async def test_a_stream_says_what_changed_since_and_ends_with_the_session(pages: Pages) -> None:
+    pages.hub.hear(0, 20.5)
+    browser = await pages.claimed()
+
+    async def until(answer: object, kind: str, inside: str) -> tuple[str, str]:
+        name = block = ""
+        async with asyncio.timeout(30):
+            async for raw_line in answer.content:  # type: ignore[attr-defined]
+                line = raw_line.decode()
+                block += line
+                if line.startswith("id: "):
+                    name = line[4:].strip()
+                if line == "\n":
+                    if f"event: {kind}\n" in block and inside in block:
+                        return name, block
+                    block = ""
+        raise AssertionError("the stream ended")
+
+    async with browser.session.get(f"{pages.url}/api/1/live") as answer:
+        assert answer.headers["Content-Type"] == "text/event-stream"
+        await until(answer, "values", "20.5")
+        pages.hub.hear(1, 33.25)
+        last, block = await until(answer, "values", "33.25")
+        assert "20.5" not in block
+    pages.hub.hear(2, 44.75)
+    async with browser.session.get(f"{pages.url}/api/1/live", headers={"Last-Event-ID": last}) as answer:
+        _, block = await until(answer, "values", "44.75")
+        assert "33.25" not in block
+        pages.site.sessions.end_all(NAME)
+        pages.hub.hear(2, 45.0)
+        await until(answer, "end", "")
+    async with browser.session.get(f"{pages.url}/api/1/live") as answer:
+        assert answer.status == 401
+
+
+async def test_the_api_document_names_every_route_of_the_api(pages: Pages) -> None:
+    browser = await pages.claimed()
+    document = json.loads((await browser.get("/api/1/openapi.json"))[1])
+    api = [route for route in pages.site.table.routes if route.path.startswith("/api/")]
+    assert sum(len(methods) for methods in document["paths"].values()) == len(api)
+    names = [one["operationId"] for methods in document["paths"].values() for one in methods.values()]
+    assert len(set(names)) == len(names)
+    assert all(route.summary for route in api)
+    assert not [
+        route.path for route in pages.site.table.routes if route.kind == PAGE and route.path in document["paths"]
+    ]
+
+
+async def test_what_is_shown_is_escaped_wherever_it_comes_from(pages: Pages) -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    pages.hub.degraded = [f"link: {evil}", evil]
+    pages.hub.waiting = [
+        {"id": f"ble:{evil}", "integration": "bluetooth", "model": evil, "known": known, "reason": evil, "count": 1,
+         "heard": {}, "rssi": -70, "last": 1.0}
+        for known in (False, True)
+    ]  # fmt: skip
+    browser = await pages.claimed()
+    for path in ("/", "/todo", "/add", f"/devices?q={evil}", "/add?device=" + evil):
+        status, text, _ = await browser.get(path)
+        assert status == 200, path
+        assert "<img" not in text
+        assert "&lt;img src=x" in text
+
+
+async def test_only_tls_of_today_is_spoken(pages: Pages) -> None:
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        await asyncio.open_connection("127.0.0.1", pages.site.port, ssl=old)
+    reader, writer = await asyncio.open_connection("127.0.0.1", pages.site.port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert not (await asyncio.wait_for(reader.read(), 10)).startswith(b"HTTP")
+    writer.close()
+
+
+async def test_the_certificate_stays_over_a_restart_and_its_key_is_private(tmp_path: Path) -> None:
+    prints = []
+    for _ in range(2):
+        async with Pages(tmp_path) as pages:
+            prints.append(pages.web.status()["fingerprint"])
+    assert prints[0] == prints[1]
+    assert (tmp_path / "web.key").stat().st_mode & 0o777 == 0o600
+
+
+async def raw(pages: Pages) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return await asyncio.open_connection("127.0.0.1", pages.site.port, ssl=context)

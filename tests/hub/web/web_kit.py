@@ -1,0 +1,208 @@
+"""The pages as a browser meets them: a real server on loopback, a real store, and a hub behind it that is a table."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from hub.clock import SystemClock
+from hub.config.web import Web as Options
+from hub.devices import Devices
+from hub.errors import HubError
+from hub.live import Live
+from hub.model import Device, Metric, Place, Report, Writable
+from hub.places import Places
+from hub.store import Store
+from hub.web.part import Web
+from hub.web.parts import Parts
+
+NAME, PASSWORD = "camille", "trois lampes et un chat"
+TEMPERATURE = Metric(key="temperature", unit="Cel", fr="Température", en="Temperature")
+
+
+class Hub:
+    """`asked`: what was called, with which arguments."""
+
+    def __init__(self, many: int = 3) -> None:
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.devices = [
+            Device(
+                id=f"lorawan:{n:016X}", integration="lorawan", place=f"salle-{n}", name=f"Sonde {n}",
+                writable={"setpoint": Writable(low=10, high=25, role="technicien")} if n == 0 else {},
+            )
+            for n in range(many)
+        ]  # fmt: skip
+        self.live = Live()
+        self.slots = {device.id: self.live.slot(device, (TEMPERATURE,)) for device in self.devices}
+        self.waiting: list[dict[str, Any]] = []
+        self.degraded: list[str] = []
+
+    def hear(self, number: int, value: float) -> None:
+        device = self.devices[number]
+        slot = self.slots[device.id]
+        slot.report, slot.time = Report(device=device.id, values={"temperature": value}), 1_790_000_000.0 + number
+
+    def row(self, device: Device) -> dict[str, Any]:
+        seen = self.live.last_seen(device.id)
+        return {
+            "id": device.id, "name": device.name, "place": device.place, "zone": "rooms", "site": "school",
+            "model": "", "firmware": "", "integration": "lorawan", "keyed": True, "heard": {"gw": -97},
+            "last_seen_s": 3.5 if seen else None, "state": "green" if seen else "waiting",
+            "why": "" if seen else "not-heard", "adopted": True, "first_heard": seen,
+            "en": "reports" if seen else "waiting for its first report",
+            "fr": "remonte" if seen else "en attente de son premier relevé",
+        }  # fmt: skip
+
+    async def _answer(self, name: str, arguments: dict[str, Any]) -> Any:
+        self.asked.append((name, arguments))
+        if name == "devices":
+            return {"devices": [self.row(device) for device in self.devices], "quarantine": self.waiting}
+        if name == "status":
+            green = sum(1 for device in self.devices if self.live.last_seen(device.id))
+            return {
+                "devices": {"devices": len(self.devices), "green": green}, "degraded": self.degraded,
+                "buffer": {
+                    "readings": 7, "autonomy_s": 90_000.0, "bytes": 1234, "pending_rows": 0, "readings_rate": 1.5,
+                    "rate": 12.0, "evicted": 0, "error": "", "oldest_age_s": 4.0,
+                },
+                "link": {
+                    "uplinks": [{"name": "https", "state": "up", "error": ""}], "error": "", "acked": 12,
+                    "last_ack_s": 2.0, "month": {"up": 1, "down": 2}, "metered": False,
+                },
+                "readings": 19, "up_s": 61.0, "rss_mib": 50.0, "clock_sure": True, "mirror": {}, "certificate": {},
+                "backup": {"made": None, "error": "", "backend": {"at": None, "error": ""}},
+                "clock": {"sure": True}, "plugins": [
+                    {"name": "lorawan", "type": "lorawan", "state": "running", "error": "", "since": 0, "restarts": 0}
+                ],
+            }  # fmt: skip
+        if name == "device.add":
+            row = {"device": "lorawan:AA", "state": "added", "place": "salle-9", "en": "", "fr": ""}
+            return {"rows": [row]}
+        if name == "command.set" and arguments["value"] == "99":
+            raise HubError("'setpoint' must be from 10 to 25 Cel, not 99")
+        if name in ("command.set", "command.wait"):
+            return {"id": "c1", "state": "done"}
+        if name == "command.list":
+            return {"commands": [], "stopped": None, "open": 0}
+        return {}
+
+    def calls(self) -> dict[str, Any]:
+        names = (
+            "status", "devices", "device.add", "device.remove", "device.replace", "device.label", "command.set",
+            "command.wait", "command.list", "command.stop", "command.resume", "backup",
+        )  # fmt: skip
+
+        def called(name: str) -> Any:
+            async def call(arguments: dict[str, Any]) -> Any:
+                return await self._answer(name, arguments)
+
+            return call
+
+        return {name: called(name) for name in names}
+
+
+class Pages:
+    """A running server. `async with Pages(path) as pages`."""
+
+    def __init__(self, path: Path, hub: Hub | None = None) -> None:
+        self.path, self.hub = path, hub or Hub()
+
+    async def __aenter__(self) -> Pages:
+        self.store = await Store.open(self.path / "store.db", b"k" * 32)
+        places = Places([Place(id=f"salle-{n}", site="school", zone="rooms") for n in range(3)])
+        parts = Parts(
+            live=self.hub.live, devices=Devices(self.hub.devices), places=places,
+            metric=lambda device, key: TEMPERATURE if key == "temperature" else None,
+            zones={"rooms": ("Salles", "school")}, title="École", timezone="Europe/Paris",
+        )  # fmt: skip
+        self.web = Web(
+            Options(address="127.0.0.1", port=0), hub="hub-test", directory=self.path, parts=parts, store=self.store,
+            clock=SystemClock(), calls=self.hub.calls, changed=lambda: None,
+        )  # fmt: skip
+        self._task = asyncio.create_task(self.web.run())
+        async with asyncio.timeout(30):
+            while not self.web.status()["served"] or not self.web._port:
+                await asyncio.sleep(0.01)
+        self.url = f"https://127.0.0.1:{self.web._port}"
+        self._sessions: list[aiohttp.ClientSession] = []
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        for session in self._sessions:
+            await session.close()
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        await self.store.close()
+
+    @property
+    def site(self) -> Any:
+        return self.web._site
+
+    def browser(self) -> Browser:
+        session = aiohttp.ClientSession(
+            cookie_jar=aiohttp.CookieJar(unsafe=True), connector=aiohttp.TCPConnector(ssl=False)
+        )
+        self._sessions.append(session)
+        return Browser(self, session)
+
+    async def code(self, *, new: bool = False) -> str:
+        return str((await self.web.calls()["web.label"]({"new": new}))["code"])
+
+    async def claimed(self) -> Browser:
+        """A browser in which the administrateur is signed in."""
+        browser = self.browser()
+        assert (await browser.claim(await self.code()))[0] == 303
+        return browser
+
+    async def person(self, role: str) -> Browser:
+        """A browser in which somebody with this role is signed in; the hub is claimed already."""
+        await self.site.accounts.put(f"p-{role}", PASSWORD, role, "test")
+        browser = self.browser()
+        assert (await browser.sign_in(f"p-{role}", PASSWORD))[0] == 303
+        return browser
+
+
+class Browser:
+    """Sends what a browser sends of itself: Origin, Sec-Fetch-Site, cookies, the form's token."""
+
+    def __init__(self, pages: Pages, session: aiohttp.ClientSession) -> None:
+        self.pages, self.session = pages, session
+
+    async def ask(self, method: str, path: str, **more: Any) -> tuple[int, str, Any]:
+        """(status, text, headers)."""
+        async with self.session.request(method, self.pages.url + path, allow_redirects=False, **more) as answer:
+            return answer.status, await answer.text(), answer.headers
+
+    async def get(self, path: str, **headers: str) -> tuple[int, str, Any]:
+        return await self.ask("GET", path, headers=headers)
+
+    async def token(self, path: str) -> str:
+        found = re.search(r'name="csrf" value="([^"]+)"', (await self.get(path))[1])
+        assert found is not None
+        return found[1]
+
+    async def post(self, path: str, page: str, /, **fields: str) -> tuple[int, str, Any]:
+        """Send the form of a page."""
+        data = {"csrf": await self.token(page), **fields}
+        headers = {"Origin": self.pages.url, "Sec-Fetch-Site": "same-origin"}
+        return await self.ask("POST", path, data=data, headers=headers)
+
+    async def api(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        import json
+
+        csrf = json.loads((await self.get("/api/1/session"))[1]).get("csrf", "")
+        headers = {"Origin": self.pages.url, "X-CSRF": csrf}
+        status, text, _ = await self.ask(
+            method, f"/api/1{path}", json=body if body is not None else {}, headers=headers
+        )
+        return status, json.loads(text)
+
+    async def claim(self, code: str, name: str = NAME, password: str = PASSWORD) -> tuple[int, str, Any]:
+        return await self.post("/claim", "/claim", code=code, name=name, password=password, again=password)
+
+    async def sign_in(self, name: str = NAME, password: str = PASSWORD) -> tuple[int, str, Any]:
+        return await self.post("/signin", "/signin", name=name, password=password)

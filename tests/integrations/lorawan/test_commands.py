@@ -1,0 +1,82 @@
+"""What people want of a device: from `ilot command set` in a whole hub to the bytes that a device of lora-packet reads,
+over a kill; and `ilot device rejoin`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lorawan_peer import LoraPacket, PeerDevice
+
+from ...faults.rig import ilot, until
+from .test_hub import CONFIG, DEV_EUI, GATEWAY, KEY, House
+
+DEVICE = f"lorawan:{DEV_EUI}"
+TOLD = CONFIG.replace("pack: cayenne-lpp", "pack: decentlab-dl-pm, settings: {{version: 1.0.4}}")
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    made = House(tmp_path, TOLD)
+    yield made
+    made.close()
+
+
+def test_a_command_reaches_the_device_over_a_kill_and_is_done_when_it_says_so(
+    house: House, lora_packet: LoraPacket
+) -> None:
+    asked = ("--config", str(house.rig.config), "--json")
+
+    def state() -> dict[str, Any]:
+        return ilot("command", "list", *asked)["commands"][0]
+
+    device = PeerDevice(lora_packet, bytes.fromhex(DEV_EUI), KEY)
+    house.start()
+    accept = house.gateway.forward(device.join_request(5), 4)
+    assert accept
+    device.join_accept(accept)
+    assert house.gateway.forward(device.uplink(b"", 1, confirmed=True), 4)
+    order = ilot("command", "set", DEVICE, "period", "seconds=600", "--why", "less often", "--wait", "0", *asked)
+    until(lambda: state()["state"] == "queued", 10, house.rig.logs)
+    house.kill()
+    house.start()
+    device.fcnt_down = 0
+    answer = None
+    for _ in range(4):  # the command comes again once the codec worker is there, which may be after the first uplink
+        answer = answer or house.gateway.forward(device.uplink(b"", 1), 3)
+    assert answer, house.rig.logs()
+    said = device.downlink(answer)
+    assert said["type"] == "Confirmed Data Down"
+    # "for a new period of 600 s (0x0258)": 0002, the period, and the CRC-16 that the manual asks for
+    assert (said["fport"], said["payload"][:8]) == (1, "00020258")
+    until(lambda: state()["state"] == "sent", 10, house.rig.logs)
+    assert house.gateway.forward(device.uplink(b"", 1, confirmed=True, ack=True), 4)
+    until(lambda: state()["state"] == "done", 10, house.rig.logs)
+    assert (state()["id"], state()["detail"]) == (order["id"], "the device acknowledged it")
+    health = ilot("radio", *asked)
+    ((one,), (gateway,)) = health["devices"], health["gateways"]
+    assert (one["id"], one["join"], one["rates"]) == (DEVICE, "joined", {"SF7": one["heard"]})
+    assert one["heard"] >= 2
+    assert (one["margin_db"], one["en"], one["fr"]) == (14.0, "not judged yet", "pas encore jugée")
+    assert (gateway["id"], gateway["silent"], sorted(gateway["duty"])) == (GATEWAY, False, list("KLMNPQ"))
+
+
+def test_a_device_that_lost_its_count_joins_once_on_a_person_s_word(house: House, lora_packet: LoraPacket) -> None:
+    asked = ("--config", str(house.rig.config), "--json")
+    device = PeerDevice(lora_packet, bytes.fromhex(DEV_EUI), KEY)
+    house.start()
+    accept = house.gateway.forward(device.join_request(5), 4)
+    assert accept
+    device.join_accept(accept)
+    assert house.gateway.forward(device.uplink(b"", 1, confirmed=True), 4)
+    assert house.gateway.forward(device.join_request(1), 0.5) is None, "DevNonce 1 after 5"
+    word = ilot("device", "rejoin", DEVICE, "--why", "its battery was changed", *asked)
+    assert (word["state"], word["values"]) == ("queued", {})
+    accept = house.gateway.forward(device.join_request(2), 4)
+    assert accept, house.rig.logs()
+    device.join_accept(accept)
+    assert house.gateway.forward(device.uplink(b"", 1, confirmed=True), 4)
+    until(lambda: ilot("command", "list", *asked)["commands"][0]["state"] == "done", 10, house.rig.logs)
+    assert house.gateway.forward(device.join_request(0), 0.5) is None, "its word is used up"

@@ -1,0 +1,103 @@
+"""How devices are heard: margins, lost uplinks, data rates, joins, and what gateways may still send."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from lorawan_peer import LoraPacket
+from lorawan_world import GATEWAYS, WALL, World
+
+from hub.testing import FakeSession
+from integrations.lorawan.health import LAST
+from integrations.lorawan.parts import Commit, Joined
+from integrations.lorawan.telling import Telling
+
+NAME = "lorawan:0000000000000001"
+
+
+class House(World):
+    def __init__(self, peer: LoraPacket) -> None:
+        super().__init__(peer)
+        self.session = FakeSession("lorawan")
+        self.spoke: dict[str, float | None] = {GATEWAYS[0]: self.now, GATEWAYS[1]: None}
+        self.telling = Telling(
+            self.session, self.network, self.spoke, lambda: self.now, lambda: WALL + self.now, 300.0
+        )  # fmt: skip
+
+    def do(self, decisions: Any) -> None:
+        for decision in decisions:
+            if isinstance(decision, Commit) and decision.report is not None:
+                self.telling.uplink(decision.report)
+            if isinstance(decision, Joined):
+                self.telling.joined(decision)
+            super().do([decision])
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return self.session.told[NAME]
+
+
+def test_margin_rates_and_lost_uplinks_of_the_last_ones(lora_packet: LoraPacket) -> None:
+    world = House(lora_packet)
+    device = world.otaa()
+    world.telling.admitted(device.dev_eui)
+    assert (world.facts["join"], world.facts["margin_db"]) == ("none", None)
+    world.join(device, 1)
+    assert world.facts["join"] == "offered"
+    world.send(device, b"x", snrs=(-2.5,), rate=5)
+    assert (world.facts["join"], world.facts["margin_db"]) == ("joined", 5.0)
+    assert world.facts["joined_at"] == WALL + world.now
+    for _ in range(3):
+        device.uplink(b"nobody hears it")
+    world.send(device, b"x", snrs=(-15.0,), rate=0)
+    assert (world.facts["heard"], world.facts["lost"]) == (2, 3)
+    assert world.facts["rates"] == {"SF12": 1, "SF7": 1}
+    for _ in range(LAST):
+        world.sleep(58)
+        world.send(device, b"x", snrs=(-0.5,))
+    assert (world.facts["heard"], world.facts["lost"], world.facts["rates"]) == (LAST, 0, {"SF7": LAST})
+    assert (world.facts["margin_db"], world.facts["margin_low_db"]) == (7.0, 7.0)
+    assert world.facts["period_s"] == pytest.approx(60, abs=1)
+
+
+def test_another_session_is_no_gap(lora_packet: LoraPacket) -> None:
+    world = House(lora_packet)
+    device = world.joined()
+    for _ in range(5):
+        world.send(device)
+    world.join(device, 2)
+    world.send(device)
+    assert (world.facts["heard"], world.facts["lost"]) == (7, 0)
+
+
+def test_one_that_joined_in_an_earlier_life_is_known_to_have_joined_and_one_that_goes_is_forgotten(
+    lora_packet: LoraPacket,
+) -> None:
+    world = House(lora_packet)
+    device = world.joined()
+    world.telling.removed(NAME)
+    assert world.facts == {}
+    world.telling.admitted(device.dev_eui)
+    assert (world.facts["join"], world.facts["joined_at"], world.facts["heard"]) == ("joined", None, 0)
+
+
+def test_a_gateway_tells_its_silence_and_what_is_left_of_its_hour(lora_packet: LoraPacket) -> None:
+    world = House(lora_packet)
+    device = world.joined()
+    world.telling.tell_gateways()
+    one, other = (world.session.told[f"gateway:{gateway}"] for gateway in GATEWAYS)
+    assert (one["silent"], one["last_heard"]) == (False, WALL + 1000.0)
+    assert (other["silent"], other["last_heard"]) == (True, None)
+    del world.spoke[GATEWAYS[1]]  # it never spoke, and the hub has only just started
+    world.telling.tell_gateways()
+    assert world.session.told[f"gateway:{GATEWAYS[1]}"]["silent"] is False
+    world.sleep(301)
+    world.telling.tell_gateways()
+    assert world.session.told[f"gateway:{GATEWAYS[1]}"]["silent"] is True
+    before = one["duty"]["M"]
+    assert before["of_s"] == 36.0
+    world.send(device, b"x", confirmed=True)
+    world.telling.tell_gateways()
+    after = world.session.told[f"gateway:{GATEWAYS[0]}"]["duty"]["M"]
+    assert 0.02 < before["left_s"] - after["left_s"] < 0.2, "one acknowledgement at SF7"

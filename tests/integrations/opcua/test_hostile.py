@@ -1,0 +1,199 @@
+"""Servers that are none, or mean harm: nothing is believed, the hub stays as it is, the worker is bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import hub
+from integrations.opcua import Config, run
+from integrations.opcua import messages as m
+from integrations.opcua.worker.relay import BUFFER, MESSAGE, Cutter, Nonsense
+from tests.integrations.opcua.conftest import ended
+
+NODES = {"/Boiler/FlowTemperature": {"metric": "flow_temperature"}}
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@asynccontextmanager
+async def listening(
+    answer: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncIterator[Config]:
+    """A server that answers each connection like that, and then hangs up."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            await answer(reader, writer)
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        yield Config(url=f"opc.tcp://127.0.0.1:{port}", security="none", timeout=2.0)  # type: ignore[arg-type]
+
+
+def chunk(kind: bytes, body: bytes, *, size: int | None = None, final: bytes = b"F") -> bytes:
+    return kind + final + struct.pack("<I", 8 + len(body) if size is None else size) + body
+
+
+ACK = chunk(b"ACK", struct.pack("<5I", 0, 65535, 65535, 0, 0))
+
+
+async def refused(session: Any, answer: Any, words: str, counted: str = "") -> None:
+    session.put("opcua:boiler", NODES)
+    async with listening(answer) as config:
+        with pytest.raises(hub.NotReady, match=words):
+            await ended(run(config, session))
+    assert session.reports == []
+    assert [reason for _, reason in session.drops] == ([counted] if counted else [])
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak OPC UA"),
+        (chunk(b"ACK", b"", size=0xFFFFFFFF), "a chunk of 4294967295 bytes"),
+        (ACK + chunk(b"OPN", b"\xff" * 64), "does not speak OPC UA: a message that cannot be read"),
+        (chunk(b"ERR", struct.pack("<Ii", 0x80830000, -1)), "BadTcpEndpointUrlInvalid"),
+        (b"", "does not say what it offers"),
+    ],
+    ids=["http", "huge", "unreadable", "error", "nothing"],
+)
+async def test_what_is_no_opc_ua_is_named(session: Any, said: bytes, words: str) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(64)
+        writer.write(said)
+
+    await refused(session, answer, words, "opcua-nonsense" if "speak" in words or "chunk" in words else "")
+
+
+async def test_a_server_that_says_nothing_is_left(session: Any) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(1024):
+            pass
+
+    await refused(session, answer, "does not say what it offers: BadTimeout")
+
+
+async def test_a_message_without_an_end_is_cut_off(session: Any) -> None:
+    sent = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await let_in(reader, writer)
+        for number in range(2, 2000):
+            part = chunk(b"MSG", struct.pack("<IIII", 1, 1, number, 2) + bytes(60000), final=b"C")
+            writer.write(part)
+            await writer.drain()
+            sent += len(part)
+
+    await refused(session, answer, f"a message of more than {MESSAGE} bytes", "opcua-nonsense")
+    assert sent < 8 * MESSAGE
+
+
+def opened() -> bytes:
+    """What lets any client in without security."""
+    from asyncua import ua
+    from asyncua.ua.ua_binary import struct_to_binary
+
+    response = ua.OpenSecureChannelResponse()
+    response.Parameters.SecurityToken.ChannelId = 1
+    response.Parameters.SecurityToken.TokenId = 1
+    response.Parameters.SecurityToken.RevisedLifetime = 3_600_000
+    response.TypeId = ua.FourByteNodeId(ua.ObjectIds.OpenSecureChannelResponse_Encoding_DefaultBinary)
+    none = b"http://opcfoundation.org/UA/SecurityPolicy#None"
+    head = struct.pack("<I", 1) + struct.pack("<i", len(none)) + none + struct.pack("<ii", -1, -1)
+    return chunk(b"OPN", head + struct.pack("<II", 1, 1) + struct_to_binary(response))
+
+
+async def let_in(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Up to the client's first real question, number 2."""
+    await _question(reader)
+    writer.write(ACK)
+    await _question(reader)
+    writer.write(opened())
+    await _question(reader)
+
+
+async def _question(reader: asyncio.StreamReader) -> bytes:
+    head = await reader.readexactly(8)
+    return head + await reader.readexactly(int.from_bytes(head[4:8], "little") - 8)
+
+
+async def test_an_array_of_two_milliards_of_nothings_ends_the_worker_and_not_the_hub(session: Any) -> None:
+    # GetEndpointsResponse whose header brings a LiteralOperand, whose Variant is an array of 2^31-1 nulls, of no bytes
+    bomb = (
+        struct.pack("<BBH", 1, 0, 431)  # GetEndpointsResponse
+        + struct.pack("<qIIB", 0, 1, 0, 0) + struct.pack("<i", -1)  # dated, for request 1, good, no diagnostics
+        + struct.pack("<BBH", 1, 0, 597) + b"\x01" + struct.pack("<i", 5)  # LiteralOperand of 5 bytes
+        + b"\x80" + struct.pack("<i", 0x7FFFFFFF)
+    )  # fmt: skip
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await let_in(reader, writer)
+        writer.write(chunk(b"MSG", struct.pack("<IIII", 1, 1, 2, 2) + bomb))
+        await writer.drain()
+        await reader.read()
+
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    await refused(session, answer, "worker died", "opcua-worker")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - ours < 8 << 10  # KiB
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < max(children, 170 << 10)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"SSH-2.0-OpenSSH_9.2\r\n", bytes(64), chunk(b"ACK", b"", size=3), chunk(b"ACK", b"", size=BUFFER + 1),
+     chunk(b"MSG", b"x", final=b"Z"), chunk(b"HEL", b"x")],
+)  # fmt: skip
+def test_what_a_server_never_sends_is_nonsense(data: bytes) -> None:
+    with pytest.raises(Nonsense):
+        Cutter().feed(data)
+
+
+@settings(max_examples=2000, deadline=None)
+@given(
+    st.lists(
+        st.one_of(st.binary(max_size=300), st.sampled_from([ACK, chunk(b"MSG", b"x" * 50, final=b"C")])), max_size=8
+    )
+)
+def test_whatever_comes_is_cut_into_whole_chunks_or_refused(parts: list[bytes]) -> None:
+    cutter, whole = Cutter(), b""
+    try:
+        for part in parts:
+            for piece in cutter.feed(part):
+                assert 8 <= len(piece) <= BUFFER
+                assert len(piece) == int.from_bytes(piece[4:8], "little")
+                whole += piece
+    except Nonsense:
+        return
+    assert b"".join(parts).startswith(whole)
+
+
+@given(st.lists(st.integers(1, 400), min_size=1, max_size=30), st.binary(max_size=200))
+def test_chunks_are_the_same_however_they_are_cut_on_the_way(cuts: list[int], body: bytes) -> None:
+    stream = b"".join(chunk(b"MSG", body, final=final) for final in (b"C", b"F", b"A"))
+    cutter, whole, at = Cutter(), [], 0
+    for cut in [*cuts, len(stream)]:
+        whole += cutter.feed(stream[at : at + cut])
+        at += cut
+    assert b"".join(whole) == stream
+    assert len(whole) == 3
+
+
+@settings(max_examples=2000, deadline=None)
+@given(st.binary(max_size=400))
+def test_what_a_worker_says_is_a_message_or_nothing(data: bytes) -> None:
+    with contextlib.suppress(*m.UNREADABLE):
+        assert isinstance(m.from_worker(data), m.FromWorker)

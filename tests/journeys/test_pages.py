@@ -1,0 +1,296 @@
+"""The hub's own pages in a real browser, Debian's chromium, over a demo building: claim, live values, keyboard, axe."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from hub.cli.label import link_of
+from hub.cli.scene import Scene
+from hub.control import call
+
+AXE = Path(__file__).parents[1] / "peers/node/node_modules/axe-core/axe.min.js"
+CHROMIUM = "/usr/bin/chromium"
+PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
+NAME, PASSWORD = "camille", "trois lampes et un chat"
+SIGNED_IN = (
+    "/", "/todo", "/devices", "/devices/modbus%3Achaudiere", "/add", "/link", "/integrations", "/commands", "/audit",
+    "/accounts", "/account",
+)  # fmt: skip
+RULES = {
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    "resultTypes": ["violations"],
+}  # fmt: skip
+ENTRANCE = ("/claim", "/signin", "/nowhere")
+
+
+class School:
+    """A hub of the demo, and a browser that notes every request and every error of a page."""
+
+    def __init__(self, scene: Scene, browser: Browser) -> None:
+        self.scene, self.browser = scene, browser
+        self.label = scene.label()
+        self.url = self.label["url"].rstrip("/")
+        self.state: Any = None
+        self.requests: list[str] = []
+        self.errors: list[str] = []
+
+    def context(self, *, signed_in: bool = True, **more: Any) -> BrowserContext:
+        options = {"ignore_https_errors": True, "viewport": DESK, "locale": "fr-FR", **more}
+        context = self.browser.new_context(storage_state=self.state if signed_in else None, **options)
+        context.set_default_timeout(30_000)
+        context.on("request", lambda request: self.requests.append(request.url))
+        context.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+        context.on("weberror", lambda error: self.errors.append(str(error.error)))
+        return context
+
+    def claim(self) -> None:
+        context = self.context(signed_in=False, viewport=PHONE)
+        page = context.new_page()
+        page.goto(link_of(self.label))
+        assert page.input_value("#code") == self.label["code"]
+        assert page.url == f"{self.url}/claim"  # the code is out of the address at once
+        assert self.label["fingerprint"] in page.inner_text("main")
+        page.fill("#name", NAME)
+        page.fill("#password", PASSWORD)
+        page.fill("#again", PASSWORD)
+        page.click("main button")
+        page.wait_for_selector(".figure")
+        self.state = context.storage_state()
+        context.close()
+
+
+@pytest.fixture(scope="module")
+def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[School]:
+    scene = Scene(tmp_path_factory.mktemp("pages"), lambda text: None)
+    try:
+        scene.prepare()
+        scene.start_hub()
+        with sync_playwright() as play:
+            options = ["--no-sandbox", "--host-resolver-rules=MAP evil.example 127.0.0.1"]
+            browser = play.chromium.launch(executable_path=CHROMIUM, args=options)
+            made = School(scene, browser)
+            made.claim()
+            yield made
+            browser.close()
+    finally:
+        scene.close()
+
+
+@pytest.fixture
+def page(school: School) -> Iterator[Page]:
+    context = school.context()
+    yield context.new_page()
+    context.close()
+
+
+def test_a_claim_that_was_used_leads_to_the_sign_in(school: School) -> None:
+    context = school.context(signed_in=False)
+    page = context.new_page()
+    page.goto(link_of(school.label))
+    assert page.locator("#code").count() == 0
+    page.fill("#name", NAME)
+    page.fill("#password", "not the password at all")
+    page.click("main button")
+    assert "incorrect" in page.inner_text("[role=alert]")
+    school.errors.clear()  # the browser notes the 422
+    context.close()
+
+
+def test_every_device_of_the_building_reports_and_a_value_changes_by_itself(page: Page, school: School) -> None:
+    page.goto(f"{school.url}/")
+    page.wait_for_function("document.querySelector('[data-sum=green]').textContent === '6'", timeout=60_000)
+    assert re.sub(r"\s+", "", page.inner_text(".big .figure")) == "6/6remontent"
+    page.goto(f"{school.url}/devices/modbus%3Achaudiere")
+    flow = page.locator("tr", has_text="Température de départ").locator("[data-series]")
+    before = flow.inner_text()
+    handle = flow.element_handle()
+    page.wait_for_function("([place, before]) => place.textContent !== before", arg=[handle, before], timeout=60_000)
+    assert re.fullmatch(r"\d+(,\d+)?", flow.inner_text())
+    assert page.inner_text("[data-live-word]") == "En direct"
+
+
+def test_a_hidden_tab_holds_no_stream_and_comes_back_with_what_it_missed(page: Page, school: School) -> None:
+    page.goto(f"{school.url}/")
+    page.wait_for_selector("[data-live][data-state=on]")
+    hide = (
+        "v => { Object.defineProperty(document, 'hidden', {value: v, configurable: true}); "
+        "document.dispatchEvent(new Event('visibilitychange')); }"
+    )
+    streams = "fetch('/api/1/status').then(a => a.json()).then(s => s.web.streams)"
+    page.evaluate(hide, True)
+    page.wait_for_function(f"{streams}.then(n => n === 0)", timeout=60_000)
+    with page.expect_request("**/api/1/live*") as again:
+        page.evaluate(hide, False)
+    assert re.fullmatch(r"[0-9a-f]{8}-\d+", again.value.headers["last-event-id"])
+    page.wait_for_selector("[data-live][data-state=on]")
+
+
+def test_a_name_that_is_not_the_hubs_shows_nothing_of_it(school: School) -> None:
+    context = school.context()
+    page = context.new_page()
+    answer = page.goto(school.url.replace("127.0.0.1", "evil.example") + "/")
+    assert answer is not None
+    assert answer.status == 421
+    assert "hub-" not in page.content()
+    school.requests[:] = [url for url in school.requests if "evil.example" not in url]
+    school.errors.clear()
+    context.close()
+
+
+def test_the_pages_are_read_without_scripts(school: School) -> None:
+    context = school.context(java_script_enabled=False)
+    page = context.new_page()
+    for path in SIGNED_IN:
+        answer = page.goto(school.url + path)
+        assert answer is not None
+        assert answer.status == 200
+    page.goto(f"{school.url}/devices?q=chaudiere")
+    assert page.locator("tbody tr").count() == 1
+    context.close()
+
+
+def test_somebody_signs_in_and_out_with_the_keyboard_alone(school: School) -> None:
+    context = school.context(signed_in=False)
+    page = context.new_page()
+    page.goto(f"{school.url}/signin")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.type(NAME)
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".big .figure")
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        visible = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert visible == "solid"
+        if page.evaluate("document.activeElement.textContent") == "Se déconnecter":
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#password")
+    context.close()
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_axe_finds_nothing_on_any_page(school: School, language: str, size: dict[str, int]) -> None:
+    found = []
+    for signed_in, paths in ((True, SIGNED_IN), (False, ENTRANCE)):
+        for scheme in ("light", "dark") if (language, size) == ("fr", DESK) else ("light",):
+            context = school.context(signed_in=signed_in, viewport=size, locale=language, color_scheme=scheme)
+            page = context.new_page()
+            for path in paths:
+                page.goto(school.url + path)
+                assert page.get_attribute("html", "lang") == language
+                page.evaluate(AXE.read_text())
+                answer = page.evaluate("rules => axe.run(document, rules)", RULES)
+                found += [
+                    (path, scheme, one["id"], [node["html"] for node in one["nodes"]][:3])
+                    for one in answer["violations"]
+                ]
+                wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+                assert wide <= 0, (path, wide)
+            context.close()
+    school.errors.clear()  # 404 of /nowhere
+    assert found == []
+
+
+def test_axe_would_find_a_fault(page: Page, school: School) -> None:
+    page.goto(f"{school.url}/link")
+    page.evaluate("document.querySelector('main').append(document.createElement('img'))")
+    page.evaluate(AXE.read_text())
+    answer = page.evaluate("rules => axe.run(document, rules)", RULES)
+    assert "image-alt" in [one["id"] for one in answer["violations"]]
+
+
+def test_a_thousand_slow_callers_cost_no_reading_and_keep_nobody_out(school: School) -> None:
+    """The short version of T16: the same pace of reports before and while they hang on, and a new caller is served."""
+    socket_path, port = school.scene.state / "hub.sock", int(school.url.rpartition(":")[2])
+
+    def pace(seconds: float) -> float:
+        before = call(socket_path, "pulse")["reports"]
+        time.sleep(seconds)
+        return float((call(socket_path, "pulse")["reports"] - before) / seconds)
+
+    quiet = pace(8.0)
+    slow: list[socket.socket] = []
+    try:
+        for n in range(1000):
+            link = socket.create_connection(("127.0.0.1", port), timeout=10)
+            link.send(b"\x16\x03\x01" if n % 2 else b"G")
+            slow.append(link)
+        flooded = pace(8.0)
+        began = time.monotonic()
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with urllib.request.urlopen(f"{school.url}/claim", timeout=10, context=context) as answer:
+            assert answer.status == 200
+        assert time.monotonic() - began < 2.0
+    finally:
+        for link in slow:
+            link.close()
+    assert flooded > 0.7 * quiet > 0
+    status = call(socket_path, "status")
+    assert status["buffer"]["evicted"] == 0
+    assert status["buffer"]["error"] == ""
+
+
+def test_no_page_asked_any_other_host_and_none_broke_its_policy(school: School) -> None:
+    context = school.context()
+    page = context.new_page()
+    for path in SIGNED_IN:
+        page.goto(school.url + path)
+    context.close()
+    assert {url for url in school.requests if not url.startswith(f"{school.url}/")} == set()
+    assert [text for text in school.errors if "Content Security Policy" in text or "Error" in text] == []
+
+
+def test_the_first_page_is_light(school: School) -> None:
+    context = school.context()
+    page = context.new_page()
+    sizes = []
+    page.on("requestfinished", lambda request: sizes.append(request.sizes()["responseBodySize"]))
+    page.goto(f"{school.url}/")
+    page.wait_for_selector("[data-live][data-state=on]")
+    assert 2_000 < sum(sizes) <= 60_000
+    context.close()
+
+
+def test_a_reset_on_the_hub_signs_everybody_out_and_its_new_code_claims_again(school: School) -> None:
+    """Last of this module: the claim of the others ends here."""
+
+    def ilot(*arguments: str) -> dict[str, Any]:
+        line = [sys.executable, "-m", "hub", *arguments, "--config", str(school.scene.config), "--json"]
+        return dict(json.loads(subprocess.run(line, capture_output=True, timeout=60, check=True).stdout))
+
+    shown = ilot("label")
+    assert (shown["claimed"], shown["code"]) == (True, "")
+    made = ilot("claim", "reset")
+    assert re.fullmatch(r"(?:\w{4}-){2}\w{4}", made["code"])
+    assert made["qr_svg"].startswith("<svg")
+    context = school.context()
+    page = context.new_page()
+    page.goto(f"{school.url}/")
+    page.click("text=J'ai un code d'étiquette")
+    for field, value in (("code", made["code"]), ("name", "dominique"), ("password", PASSWORD), ("again", PASSWORD)):
+        page.fill(f"#{field}", value)
+    page.click("main button")
+    page.wait_for_selector(".big .figure")
+    page.goto(f"{school.url}/accounts")
+    assert page.locator("tbody tr").count() == 2
+    context.close()

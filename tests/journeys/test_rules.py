@@ -1,0 +1,55 @@
+"""A rule commands: what a libmodbus server says makes the hub write to it, through the desk, audited, and no alert."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from pathlib import Path
+
+from .test_commands import CONFIG, Plant, compiled
+
+RULES = """\
+rules:
+  night-setback:
+    metric: reserve
+    unit: "1"
+    places: [boiler]
+    above: 10
+    alert: false
+    set: {{device: "modbus:boiler", metric: setpoint, value: 40}}
+  too-hot: {{metric: setpoint, places: [boiler], above: 60, clears: 50}}
+"""
+RULED = (
+    CONFIG.replace(
+        "interval: 1,", 'interval: 1, perimeter: {{kind: locked room, declared_by: rig, declared_on: "2026-01-01"}},'
+    )
+    + RULES
+)
+
+
+async def test_what_a_register_says_writes_another_and_an_alert_ends_by_it(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(str(compiled(tmp_path)), stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    plant = Plant(tmp_path / "scene")
+    try:
+        port = int(await asyncio.wait_for(process.stdout.readline(), 20))
+        await asyncio.to_thread(plant.scene.found)
+        url = plant.scene.backend["url"].rstrip("/")
+        plant.scene.config.write_text(RULED.format(state=plant.scene.state, url=url, port=port))
+        await asyncio.to_thread(plant.scene.enrol)
+        await asyncio.to_thread(plant.start)
+        await plant.reads(40.0)
+        [done] = (await plant.ilot("command", "list"))["commands"]
+        assert (done["by"], done["value"], done["state"]) == ("rule:night-setback", 40.0, "done")
+        async with asyncio.timeout(20):
+            while True:
+                listed = (await plant.ilot("alerts", "list", "--all"))["alerts"]
+                if [one["state"] for one in listed] == ["cleared"]:
+                    break
+                await asyncio.sleep(0.2)
+        [alert] = listed  # at 65.5 the boiler was too hot; the setback ended that; the rule that only acts told nothing
+        assert (alert["rule"], alert["value"]) == ("too-hot", "65.5 °C")
+    finally:
+        await asyncio.to_thread(plant.scene.close)
+        process.kill()
+        await process.wait()
