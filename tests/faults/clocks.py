@@ -1,7 +1,7 @@
 """A wall clock that is wrong or jumps, by libfaketime; the monotonic clock is left alone, as the kernel does.
 
 The generator gives its reports no time: the hub dates them, at once or by CLOCK afterwards. The journal holds the
-monotonic time of each, which this process can turn into the true one.
+monotonic time of each, which this process can turn into the true one. Twin: a hub that believes its clock.
 """
 
 from __future__ import annotations
@@ -26,6 +26,15 @@ def _offset(what: str) -> int:
 
 def wrong_clocks(root: Path, runs: int, seed: int) -> Verdict:
     """So many lives with the clocks of LIVES in turn."""
+    return _lives(root, runs, seed, "wrong clocks")
+
+
+def twin_believes_its_clock(root: Path, runs: int, seed: int) -> Verdict:
+    """Dates readings by whatever the machine says, and is locked out by certificates that are not good yet."""
+    return _lives(root, runs, seed, "twin: wrong clocks, believed", ("--credulous",))
+
+
+def _lives(root: Path, runs: int, seed: int, fault: str, options: tuple[str, ...] = ()) -> Verdict:
     rng = random.Random(seed)
     rig = Rig(root, generator=["--undated"])
     told = root / "offset"
@@ -46,7 +55,7 @@ def wrong_clocks(root: Path, runs: int, seed: int) -> Verdict:
             life = LIVES[n % len(LIVES)]
             set_to("right" if life == "jumps" else life)
             first = len(rig.numbers(b"emit")) + 1
-            rig.start_hub(200.0, environment=environment)
+            rig.start_hub(200.0, environment=environment, options=options)
             rig.wait_durable(3)
             if life == "jumps":
                 for what in rng.sample(["1970", "2040", "-1 h", "+1 h"], 4):
@@ -57,7 +66,7 @@ def wrong_clocks(root: Path, runs: int, seed: int) -> Verdict:
             rig.stop(rig.hub)
             lives.append((life, first, len(rig.numbers(b"emit"))))
         rig.stop(rig.backend)
-        verdict = _verdict(rig, lives, runs)
+        verdict = _verdict(rig, lives, runs, fault)
         verdict.fault += f", {unsure} lives that never knew the time"
         verdict.wrong += unsure
         return verdict
@@ -65,7 +74,7 @@ def wrong_clocks(root: Path, runs: int, seed: int) -> Verdict:
         rig.close()
 
 
-def _verdict(rig: Rig, lives: list[tuple[str, int, int]], runs: int) -> Verdict:
+def _verdict(rig: Rig, lives: list[tuple[str, int, int]], runs: int, fault: str) -> Verdict:
     """Lost, twice, and wrong: out of order within a run, or dated wrongly or not at all in a life whose clock was
     right, or plainly wrong so that the backend's time is believed."""
     skew = (time.time() - time.monotonic()) * 1000
@@ -87,7 +96,7 @@ def _verdict(rig: Rig, lives: list[tuple[str, int, int]], runs: int) -> Verdict:
         late += n in believed and (at is None or abs(at - true[n]) > TOLERANCE_MS)
     emitted, promised = rig.numbers(b"emit"), rig.promised()
     return Verdict(
-        f"wrong clocks ({late} dated wrongly)", runs, len(emitted), len(promised), len(dated) + len(undated),
+        f"{fault} ({late} dated wrongly)", runs, len(emitted), len(promised), len(dated) + len(undated),
         len(promised - set(seen)), len(seen) - len(set(seen)), wrong + late, 0,
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
     python generator.py CONFIG JOURNAL [REPORTS_PER_S] [--undated] [--burst N] [--per-durable N] [--bulky]
                                                        [--quick] [--same-run] [--believe] [--forgetful]
+                                                       [--unlocked] [--credulous]
 
 The journal is the oracle:
 
@@ -16,7 +17,8 @@ durable; --per-durable: every nth is emitted durable (10); --bulky: each has a t
 
 Everything else is the real hub, except that --quick lets it tell its state every second instead of 30, and unless an
 option says how it is broken, as a hub must not be: --same-run keeps the run id of the last segment found, --believe
-takes every ack for true, --forgetful does not look for the segments that it once closed.
+takes every ack for true, --forgetful does not look for the segments that it once closed, --unlocked takes a directory
+that another hub holds, --credulous believes any wall clock.
 """
 
 from __future__ import annotations
@@ -127,6 +129,8 @@ def main() -> None:
     parser.add_argument("--same-run", action="store_true")
     parser.add_argument("--believe", action="store_true")
     parser.add_argument("--forgetful", action="store_true")
+    parser.add_argument("--unlocked", action="store_true")
+    parser.add_argument("--credulous", action="store_true")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     module = plugin(options)
@@ -140,6 +144,10 @@ def main() -> None:
         mock.patch("hub.link.core.STATE_S", 1.0).start()
     if options.forgetful:
         mock.patch("hub.buffer.manifest.Manifest.check", return_value=[]).start()
+    if options.unlocked:
+        mock.patch("hub.state.fcntl.flock").start()
+    if options.credulous:
+        mock.patch("hub.clock.SystemClock.date", lambda clock: clock.now()).start()
     if options.believe:
         mock.patch("hub.delivery.acceptance.read_ack", believe).start()
         mock.patch("hub.delivery.acceptance.Acceptance.judge", return_value=None).start()

@@ -1,8 +1,10 @@
 """Two hubs on one state directory, a directory set back to an older image of itself, one restored from its backup.
 
-A second hub refuses to start. A hub that was set back begins a new run: what it says from then on has numbers of its
-own, nothing is dropped, and no key and nonce serves twice. Twin: one that keeps the run id of the image forks, and the
-backend must set its records aside with an alarm instead of dropping them.
+A second hub refuses to start. Twin: one that takes no notice of the lock, and runs beside the first.
+
+A hub that was set back begins a new run: what it says from then on has numbers of its own, nothing is dropped, and no
+key and nonce serves twice. Twin: one that keeps the run id of the image forks, and the backend must set its records
+aside with an alarm instead of dropping them.
 
 A state directory that is lost: the newest backup makes the hub again. The generation jumps ahead, so that the backend
 sees it; runs and keys never come again. The stick and its mirror are in card.py; that no counter of a sensor is
@@ -13,7 +15,9 @@ from __future__ import annotations
 
 import itertools
 import random
+import select
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -24,24 +28,47 @@ from hub.lp import unlp
 
 
 def two_hubs(root: Path, runs: int, seed: int) -> Verdict:
-    """So many attempts to start another hub on the directory of a running one; also right after it was killed."""
+    """So many attempts to start another hub on the directory of a running one, the first of them right after another
+    was killed there. Wrong is a second one that did not refuse, and a first one that ended because of it."""
+    return _two(root, runs, seed, "two hubs on one state directory")
+
+
+def twin_unlocked(root: Path, runs: int, seed: int) -> Verdict:
+    return _two(root, runs, seed, "twin: two hubs on one state directory, the second without a look at the lock",
+                ("--unlocked",))  # fmt: skip
+
+
+def _two(root: Path, runs: int, seed: int, fault: str, options: tuple[str, ...] = ()) -> Verdict:
     rng = random.Random(seed)
     rig = Rig(root)
+    beside = 0
+    first = second = None
     try:
         for _ in range(runs):
             first = rig.start_hub()
-            second = rig.start_hub(wait=False)
             time.sleep(rng.uniform(0.0, 0.3))
-            code = second.wait(30.0)
-            assert code not in (0, -9), f"a second hub ran beside the first: exit {code}"
-            assert first.poll() is None, "the first hub ended because of the second"
+            second = rig.start_hub(wait=False, options=options)
+            beside += not _refuses(second)
             rig.wait_durable(3)
+            beside += first.poll() is not None
             rig.kill(second)
             rig.kill(first)
         rig.settle()
-        return rig.verdict("two hubs on one state directory", runs)
+        verdict = rig.verdict(fault, runs)
+        verdict.wrong += beside
+        return verdict
     finally:
+        rig.kill(first)
+        rig.kill(second)
         rig.close()
+
+
+def _refuses(hub: subprocess.Popen[bytes]) -> bool:
+    """Did it end by itself, with an error, before it was ready?"""
+    assert hub.stdout is not None
+    if not select.select([hub.stdout], [], [], 30.0)[0]:
+        raise RuntimeError("the second hub neither ends nor is ready")
+    return not hub.stdout.readline() and hub.wait(30.0) not in (0, -9)
 
 
 def _set_back(root: Path, runs: int, seed: int, fault: str, options: tuple[str, ...] = ()) -> Verdict:

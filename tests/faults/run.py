@@ -1,6 +1,9 @@
-"""Every fault in turn, one line each: python tests/faults/run.py [short|long] [--seed N]; exit 1 unless all passed.
+"""Every fault in turn, one line each; exit 1 unless all passed.
 
-A fault that this machine cannot make is named with the reason, and is not called a pass.
+    python tests/faults/run.py [short|long] [ROW …] [--seed N]
+
+ROW names the rows to run, by default all. A fault that this machine cannot make is named with the reason, and is not
+called a pass.
 """
 
 from __future__ import annotations
@@ -9,13 +12,13 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent))
 from card import card_destroyed, twin_without_mirror
-from clocks import wrong_clocks
+from clocks import twin_believes_its_clock, wrong_clocks
 from damage import damaged_directory, twin_without_manifest
 from eio import failing_calls, failing_syncs
 from flap import flapping_link
@@ -25,7 +28,7 @@ from lies import lying_acks, rolled_back_backend, twin_believes_acks
 from needs import Missing
 from outage import outage
 from power import power_cut, power_cut_and_failing_syncs, twin_without_sync
-from restore import restored_backup, restored_image, twin_same_run, two_hubs
+from restore import restored_backup, restored_image, twin_same_run, twin_unlocked, two_hubs
 from rig import Verdict
 from stick import stick_loses_power, twin_stick_without_sync
 from syscalls import kill_at_each_call
@@ -60,7 +63,9 @@ ROWS = (
     Row(twin_believes_acks, 1, 6, twin=True),
     Row(rolled_back_backend, 2, 200),
     Row(wrong_clocks, 3, 1_000),
+    Row(twin_believes_its_clock, 3, 8, twin=True),  # the third one delivers what the first dated
     Row(two_hubs, 2, 200),
+    Row(twin_unlocked, 1, 5, twin=True),
     Row(restored_image, 2, 200),
     Row(twin_same_run, 1, 10, twin=True),
     Row(restored_backup, 1, 200),
@@ -72,14 +77,31 @@ ROWS = (
 _SHORT_KILLS = 10
 
 
+def chosen(words: Sequence[str]) -> tuple[str, list[Row]]:
+    """The length and the rows that `words` name, in the order of ROWS. Raises ValueError."""
+    lengths = [word for word in words if word in ("short", "long")]
+    names = {word for word in words if word not in lengths}
+    unknown = names - {row.fault.__name__ for row in ROWS}
+    if unknown:
+        known = " ".join(row.fault.__name__ for row in ROWS)
+        raise ValueError(f"no row is called {' or '.join(sorted(unknown))}; there are {known}")
+    if len(lengths) > 1:
+        raise ValueError("short or long, once")
+    return (lengths or ["long"])[0], [row for row in ROWS if not names or row.fault.__name__ in names]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("length", nargs="?", choices=["short", "long"], default="long")
+    parser.add_argument("words", nargs="*", metavar="short|long|ROW", help="how long, and which rows; long, and all")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()
+    try:
+        length, rows = chosen(options.words)
+    except ValueError as error:
+        parser.error(str(error))
     passed = True
-    for row in ROWS:
-        runs = row.long if options.length == "long" else row.short or _SHORT_KILLS
+    for row in rows:
+        runs = row.long if length == "long" else row.short or _SHORT_KILLS
         root = Path(tempfile.mkdtemp(prefix="ilot-faults-"))
         try:
             verdict = row.fault(root, runs, options.seed)

@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from needs import Missing
-from run import ROWS, Row
+from run import ROWS, Row, chosen
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.short], ids=lambda row: row.fault.__name__)
@@ -27,7 +27,7 @@ def test_a_fault_breaks_no_promise_and_a_twin_is_caught(row: Row, tmp_path: Path
 
 def test_the_page_names_every_row_and_no_other() -> None:
     page = Path(__file__).with_name("README.md").read_text()
-    table = page[page.index("| fault |") : page.index("`wrong_clocks` and `two_hubs` have")]
+    table = page[page.index("| fault |") : page.index("## What is not covered")]
     assert set(re.findall(r"`([a-z_]+)`", table)) == {row.fault.__name__ for row in ROWS}
 
 
@@ -37,3 +37,11 @@ def test_every_row_stands_under_a_promise_and_no_promise_names_another() -> None
     kills = {"kill_hub", "kill_backend"}  # there by the names of their tests
     named = {name for faults in said for name in re.findall(r"`([a-z_]+)`", faults)}
     assert named == {row.fault.__name__ for row in ROWS} - kills
+
+
+def test_rows_are_chosen_by_name_and_a_name_that_none_has_is_refused() -> None:
+    assert chosen([]) == ("long", list(ROWS))
+    length, rows = chosen(["short", "outage", "kill_hub"])
+    assert (length, [row.fault.__name__ for row in rows]) == ("short", ["kill_hub", "outage"])
+    with pytest.raises(ValueError, match="no row is called kil_hub; there are kill_hub"):
+        chosen(["kil_hub"])

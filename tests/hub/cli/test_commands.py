@@ -59,7 +59,7 @@ def test_decode_opens_a_sealed_frame_with_a_key_from_a_file_or_an_argument(tmp_p
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("decode", "smoke-signals", "00"), "there are decoders for ble"),
+        (("decode", "smoke-signals", "00"), "there are decoders for bacnet, ble"),
         (("decode", "ble", "--key", "xyz", PLAIN), "not hexadecimal"),
         (("statu",), "did you mean 'status'?"),
         (("enroll",), "give the token"),

@@ -37,6 +37,7 @@ def installed() -> Models:
     integrations: dict[str, Any] = {}
     uplinks: dict[str, Any] = {}
     exporters: dict[str, Any] = {}
+    notifiers: dict[str, Any] = {}
 
     def integration(name: str, config: Any, run: Any, *, device: Any = None, **_: Any) -> None:
         integrations[name] = (config, device)
@@ -47,14 +48,18 @@ def installed() -> Models:
     def exporter(name: str, config: Any, run: Any) -> None:
         exporters[name] = config
 
+    def notifier(name: str, config: Any, run: Any) -> None:
+        notifiers[name] = config
+
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for module in project["entry-points"]["hub.plugins"].values():
         plugin = importlib.import_module(module)
         for hook, register in (
             ("register_integrations", integration), ("register_uplinks", uplink), ("register_exporters", exporter),
+            ("register_notifiers", notifier),
         ):  # fmt: skip
             getattr(plugin, hook, lambda register: None)(register=register)
-    return Models(integrations, uplinks, exporters)
+    return Models(integrations, uplinks, exporters, notifiers)
 
 
 def secrets() -> dict[str, str]:
@@ -113,6 +118,8 @@ def test_no_option_is_missing_in_the_example(installed: Models) -> None:
         assert unshown(model, [data["link"]["uplinks"][name]]) == []
     for name, model in installed.exporters.items():
         assert unshown(model, [data["exporters"][name]]) == []
+    for name, model in installed.notifiers.items():
+        assert unshown(model, [data["notifiers"][name]]) == []
 
 
 def uncommented(text: str) -> str:
@@ -268,7 +275,7 @@ def test_the_schema_accepts_the_example(installed: Models) -> None:
         "hubb: {}", "hub: {siet: x}", "places: {p: {}}", "zones: {z: }", "buffer: {window: 5m}", "buffer: {pending: x}",
         "integrations: {other: {type: nothing}}", "integrations: {other: {}}",
         "integrations: {bluetooth: {adapter: x}}", "integrations: {bluetooth: {scanning: no}}",
-        "integrations: {modbus: }", "integrations: {x: {type: modbus}}",
+        "integrations: {mqtt_devices: }", "integrations: {x: {type: mqtt_devices}}",
         "integrations: {x: {type: modbus, host: y, port: 0}}", "integrations: {bluetooth: {repeat: 5 parsecs}}",
         "integrations: {Bluetooth: {type: bluetooth}}", "integrations: {bluetooth: {type: host, scanning: active}}",
         "link: {uplinks: {carrier: {}}}", "devices: {'modbus:x': {integration: modbus}}",
