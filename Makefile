@@ -28,14 +28,17 @@ test: check ## check, then every test; one file or more: make test TESTS=tests/h
 bench: setup ## measurements and goals into bench/results.md, an hour; some: make bench BENCH="cpu commit"
 	$(PYTHON) bench/results.py $(BENCH)
 
-faults: setup ## every fault in turn, hours; a few minutes: make faults FAULTS=short
-	$(PYTHON) tests/faults/run.py $(FAULTS)
+faults: setup ## every fault in turn, hours; a few minutes: make faults FAULTS=short; some: make faults ROWS="kill_hub outage"
+	$(PYTHON) tests/faults/run.py $(FAULTS) $(ROWS)
 
 fuzz: setup ## property tests with fresh examples: make fuzz MINUTES=60
 	@tools/fuzz.sh $(MINUTES)
 
 docs: setup ## rewrite what is generated or injected in the documentation
 	$(PYTHON) tools/check_docs.py --write
+
+screenshots: setup ## pictures of every page of the hub, phone and desk, into build/screenshots
+	$(PYTHON) tools/screenshots.py build/screenshots $(ARGS)
 
 dist: setup ## wheel and source archive in dist/, the same bytes for the same commit
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(PYTHON) -m build --no-isolation
@@ -44,4 +47,4 @@ clean: ## remove what was built
 	rm -rf tests/peers/node/node_modules .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup demo check test bench faults fuzz docs dist clean
+.PHONY: help setup demo check test bench faults fuzz docs screenshots dist clean

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hub.hookspecs import Register as Register
     from hub.hookspecs import RegisterDecoder as RegisterDecoder
     from hub.hookspecs import RegisterExporter as RegisterExporter
+    from hub.hookspecs import RegisterNotifier as RegisterNotifier
     from hub.hookspecs import RegisterUplink as RegisterUplink
     from hub.hookspecs import hookimpl as hookimpl
     from hub.lines import Line as Line
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     from hub.model import Signal as Signal
     from hub.session import Bus as Bus
     from hub.session import Message as Message
+    from hub.session import Notice as Notice
+    from hub.session import Notices as Notices
     from hub.session import Session as Session
     from hub.session import Uplink as Uplink
     from hub.session import View as View
@@ -56,13 +59,15 @@ _HOME = {
     "pydantic": ("HttpUrl",),
     "hub.catalogue": ("METRICS",),
     "hub.errors": ("AuthFailed", "DecodeError", "NotReady"),
-    "hub.hookspecs": ("Config", "Register", "RegisterDecoder", "RegisterExporter", "RegisterUplink", "hookimpl"),
+    "hub.hookspecs": (
+        "Config", "Register", "RegisterDecoder", "RegisterExporter", "RegisterNotifier", "RegisterUplink", "hookimpl",
+    ),
     "hub.lines": ("Line", "open_line"),
     "hub.model": (
         "Candidate", "Command", "Decoded", "Device", "Frame", "LastValue", "Metric", "NeedKey", "PackFacts", "Position",
         "Proof", "Quality", "Report", "Sample", "Series", "Signal",
     ),
-    "hub.session": ("Bus", "Message", "Session", "Uplink", "View"),
+    "hub.session": ("Bus", "Message", "Notice", "Notices", "Session", "Uplink", "View"),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

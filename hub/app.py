@@ -20,6 +20,8 @@ from hub import control, enrolment, keys
 from hub.admission.quarantine import Quarantine
 from hub.admission.replay import ReplayWindows
 from hub.adoption import Service, adopting, join, memory
+from hub.alerts import Book
+from hub.answering import Answering
 from hub.buffer import Buffer
 from hub.buffer.stream import Durable
 from hub.buses import Buses, BusOptions
@@ -40,10 +42,12 @@ from hub.following import Following
 from hub.gather import Gatherer
 from hub.installed import installed_models
 from hub.keeper import Keeper
+from hub.kept import Kept
 from hub.link import Carrier, Link
 from hub.live import Live
 from hub.mirror import Mirror, Stick
 from hub.model import Strategy
+from hub.notifying import OwnNotices
 from hub.overview import Overview, Room
 from hub.packs import Library, Packs
 from hub.patience import once_the_disk_works
@@ -53,14 +57,20 @@ from hub.plan import Planner
 from hub.plugins import Plugins, declared_hosts
 from hub.privacy import Privacy
 from hub.pulse import Pulses
+from hub.radio import Radio
 from hub.registry import Registry
 from hub.rekey import Rekey
 from hub.renewal import Renewal
+from hub.rules import Rules, compile_rules
 from hub.runtime import Core
 from hub.sizes import buffer_config
 from hub.state import StateDir, state_of
 from hub.store import Store
+from hub.told import Told
 from hub.trust import Trust
+from hub.watching import Watching
+from hub.web.part import Web
+from hub.web.parts import Parts
 from hub.writing import Writing
 
 _log = logging.getLogger("hub")
@@ -114,7 +124,9 @@ class Hub:
         self, *, name: str, clock: SystemClock, store: Store, buffer: Buffer, link: Link, devices: Devices,
         places: Places, live: Live, pipeline: Pipeline, plugins: Plugins, overview: Overview, state: StateDir,
         http: EgressHttp, keeper: Keeper, mirror: Mirror, rekey: Rekey, following: Following, renewal: Renewal,
-        packs: Packs, dating: Dating, desk: Desk, buses: Buses, writing: Writing, adoption: Service,
+        packs: Packs, dating: Dating, desk: Desk, buses: Buses, writing: Writing, adoption: Service, kept: Kept,
+        watching: Watching, answering: Answering,
+        radio: Radio, web: Callable[[Callable[[], dict[str, control.Call]]], Web],
     ) -> None:  # fmt: skip
         self.facts = {"hub": name, "state_dir": str(state.path), "socket": str(state.socket)}
         self._clock = clock
@@ -137,9 +149,13 @@ class Hub:
         self._packs = packs
         self._dating = dating
         self._desk = desk
+        self._kept = kept
+        self._watching, self._answering = watching, answering
+        self._radio = radio
         self._buses = buses
         self._writing = writing
         self._adoption = adoption
+        self._web = web(self._calls)
 
     @classmethod
     async def build(
@@ -179,7 +195,7 @@ class Hub:
         )  # fmt: skip
         egress = Egress(
             trust, clock, certificate=state.path / enrolment.CERTIFICATE, key=hub_keys.tls_key,
-            hosts=declared_hosts(loaded.integrations), proxy=loaded.config.link.proxy_url(),
+            hosts=declared_hosts([*loaded.integrations, *loaded.notifiers]), proxy=loaded.config.link.proxy_url(),
         )  # fmt: skip
         http = egress.http()
         packs = Packs(Library(state.packs))
@@ -189,13 +205,35 @@ class Hub:
         )  # fmt: skip
         await once_the_disk_works(desk.load, clock.sleep)
         buses = Buses({name: _bus(bus) for name, bus in loaded.config.buses.items()})
-        core = Core(pipeline, planner, devices, buffer, clock, counts, http, registry.decoders, packs, desk, buses)
+        kept = Kept(
+            store=store, buffer=buffer, pipeline=pipeline, planner=planner, devices=devices, packs=packs, clock=clock,
+            counts=counts,
+        )  # fmt: skip
+        await once_the_disk_works(kept.load, clock.sleep)
+        watching = Watching(Book(store, buffer, clock), desk, clock, counts, packs, lambda: devices)
+        await once_the_disk_works(watching.book.load, clock.sleep)
+        planner.rules = watching.rules = Rules(
+            compile_rules(loaded.config), place=places.get, devices=lambda: devices, period=watching.period,
+            may_keep=planner.may_keep, now=clock.now, monotonic=clock.monotonic, fired=watching.fired,
+            open=watching.book.held(),
+        )  # fmt: skip
+        told = Told()
+        core = Core(
+            pipeline, planner, devices, buffer, clock, counts, http, registry.decoders, packs, desk, buses, kept, told
+        )  # fmt: skip
+        radio = Radio(told=told, devices=devices, places=places, live=live, packs=packs, buffer=buffer, clock=clock)
         plugins = Plugins(loaded.integrations, registry, core, clock)
         for exporter in loaded.exporters:
             plugins.export(exporter, lambda name, ready: LiveView(
                 name, enrolled.hub, ready, live=live, devices=devices, places=places, planner=planner, buffer=buffer,
-                clock=clock, pulse=lambda: overview.pulse(),
+                clock=clock, pulse=overview.pulse,
             ))  # fmt: skip
+        queues = {n.name: OwnNotices(n.name, enrolled.hub, http, buffer) for n in loaded.notifiers}
+        known = await once_the_disk_works(lambda: watching.book.last(200), clock.sleep) if queues else []
+        for notifier in loaded.notifiers:
+            queues[notifier.name].recall([*known[::-1], *watching.book.open])
+            plugins.notify(notifier, lambda name, ready: queues[name].start(ready))
+        watching.book.listeners += [queue.offer for queue in queues.values()]
         carriers = [Carrier(u.name, u.config, registry.uplink(u.name).run) for u in loaded.uplinks]
 
         def adopt(newer: Trust) -> None:
@@ -240,13 +278,26 @@ class Hub:
             ),
             standing=adoption.standing,
         )  # fmt: skip
+        site = loaded.config.sites.get(loaded.config.hub.site or "")
+        parts = Parts(
+            live=live, devices=devices, places=places, metric=planner.metric, title=loaded.config.hub.name,
+            zones={name: (zone.name, zone.site) for name, zone in loaded.config.zones.items()},
+            timezone=site.timezone if site is not None else "Europe/Paris",
+        )  # fmt: skip
         return cls(
             name=enrolled.hub, clock=clock, store=store, buffer=buffer, link=link, devices=devices, places=places,
             live=live, pipeline=pipeline, plugins=plugins, overview=overview, state=state,
             http=http, keeper=keeper, mirror=mirror,
             rekey=Rekey(store, devices, pipeline, quarantine, clock, keeper.changed), following=following,
             renewal=renewal, packs=packs, dating=dating, desk=desk, buses=buses, writing=Writing(desk, planner.metric),
-            adoption=adoption,
+            kept=kept, radio=radio, watching=watching,
+            answering=Answering(
+                watching.book, http=http, url=enrolled.url, clock=clock, up=link.up, metered=loaded.config.link.metered
+            ),
+            adoption=adoption, web=lambda calls: Web(
+                loaded.config.web, hub=enrolled.hub, directory=state.keys, parts=parts, store=store, clock=clock,
+                calls=calls, changed=keeper.changed,
+            ),
         )  # fmt: skip
 
     async def run(self, drain_s: float, ready: Callable[[], None]) -> dict[str, Any]:
@@ -264,6 +315,8 @@ class Hub:
                     for work in (
                         self._link.run(), self._dating.run(), self._keeper.run(), self._mirror.run(),
                         self._following.run(), self._renewal.run(), self._desk.run(), self._adoption.run(),
+                        self._kept.run(), self._watching.run(), self._answering.run(), self._radio.run(),
+                        self._web.run(),
                     )
                 ]  # fmt: skip
                 plugins = [group.create_task(supervisor.run()) for supervisor in self._plugins.starts]
@@ -310,8 +363,9 @@ class Hub:
         async def status(arguments: dict[str, Any]) -> Any:
             others: dict[str, Answers] = {
                 "backup": self._keeper, "mirror": self._mirror, "trust": self._following, "certificate": self._renewal,
-                "clock": self._dating, "packs": self._packs, "writes": self._writing,
-                "devices": self._adoption,
+                "clock": self._dating, "packs": self._packs, "writes": self._writing, "kept": self._kept,
+                "alerts": self._watching,
+                "devices": self._adoption, "web": self._web,
             }  # fmt: skip
             answer = self._overview.status()
             said = [sentence for other in others.values() for sentence in other.complaints()]
@@ -334,6 +388,10 @@ class Hub:
         return {
             "status": status, "pulse": pulse, "devices": devices, "device.replace": self._replace,
             "device.key": self._rekey.call, "backup": backup, **self._writing.calls(), **self._adoption.calls(),
+            **self._web.calls(),
+            **self._watching.calls(),
+            "redecode": self._kept.call, "packs.reload": self._kept.reload,
+            "radio": self._radio.call,
         }  # fmt: skip
 
     async def _replace(self, arguments: dict[str, Any]) -> Any:
@@ -343,7 +401,7 @@ class Hub:
         successor = self._devices.replacement(old, new, key)
         place = self._places.get(successor.place)
         if not arguments.get("dry_run"):
-            await self._store.replace(old, new, key, self._clock.now(), "cli")
+            await self._store.replace(old, new, key, self._clock.now(), str(arguments.get("by") or "cli")[:64])
             self._keeper.changed()
             self._devices.replace(old, new, key)
             self._pipeline.recompile(old)

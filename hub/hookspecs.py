@@ -15,7 +15,7 @@ import pluggy
 from pydantic import BaseModel, ConfigDict
 
 from hub.model import Decoded, Frame, Metric, NeedKey
-from hub.session import Session, Uplink, View
+from hub.session import Notices, Session, Uplink, View
 
 hookspec = pluggy.HookspecMarker("hub")
 hookimpl = pluggy.HookimplMarker("hub")
@@ -30,6 +30,7 @@ class Config(BaseModel):
 Run = Callable[[Any, Session], Awaitable[None]]
 RunUplink = Callable[[Any, Uplink], Awaitable[None]]
 RunExporter = Callable[[Any, View], Awaitable[None]]
+RunNotifier = Callable[[Any, Notices], Awaitable[None]]
 Keys = Callable[[str], bytes | None]
 """The key of a device id, None when the hub holds none."""
 Decode = Callable[[Frame, Keys], Decoded | NeedKey | None]
@@ -92,6 +93,12 @@ class RegisterExporter(Protocol):
     def __call__(self, name: str, config: type[Config], run: RunExporter) -> None: ...
 
 
+class RegisterNotifier(Protocol):
+    """`register(name, Config, run)` adds what carries alerts to people."""
+
+    def __call__(self, name: str, config: type[Config], run: RunNotifier) -> None: ...
+
+
 class Hooks:
     @hookspec
     def register_integrations(self, register: Register) -> None:
@@ -108,3 +115,7 @@ class Hooks:
     @hookspec
     def register_exporters(self, register: RegisterExporter) -> None:
         """What shows live values to a neighbour: a supervisor, a home automation, a metrics collector."""
+
+    @hookspec
+    def register_notifiers(self, register: RegisterNotifier) -> None:
+        """What carries alerts to people: a webhook, e-mail, SMS."""

@@ -90,6 +90,9 @@ def installed_models(registry: Registry, cache: Path | None = None, packs: Path 
     def exporter(name: str) -> Model | None:
         return next((known.config for known in registry.load(name).exporters if known.name == name), None)
 
+    def notifier(name: str) -> Model | None:
+        return next((known.config for known in registry.load(name).notifiers if known.name == name), None)
+
     def their_integration(text: Description) -> tuple[Model, Model | None] | None:
         if text.error:
             return Unread, Unread
@@ -109,10 +112,16 @@ def installed_models(registry: Registry, cache: Path | None = None, packs: Path 
             return Unread
         return next((_outline(known.schema) for known in text.exporters if known.name == text.name), None)
 
+    def their_notifier(text: Description) -> Model | None:
+        if text.error:
+            return Unread
+        return next((_outline(known.schema) for known in text.notifiers if known.name == text.name), None)
+
     return Models(
         integrations=_Lazily(registry, integration, their_integration).within(cache),
         uplinks=_Lazily(registry, uplink, their_uplink).within(cache),
         exporters=_Lazily(registry, exporter, their_exporter).within(cache),
+        notifiers=_Lazily(registry, notifier, their_notifier).within(cache),
         packs=None if packs is None else Library(packs).names(),
     )
 

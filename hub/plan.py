@@ -7,7 +7,7 @@ are answered here, once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import inf
 
 import msgspec
@@ -19,10 +19,17 @@ from hub.live import Live, Slot
 from hub.model import Device, Metric, Place, Proof, Quality, TrustClass, Value
 from hub.privacy import Privacy
 from hub.pulse import Pulses, Step
+from hub.rules import Rules, Tap
 from hub.strategy import Level, Rule, Sent, rule
 
 Bounds = tuple[str, float, float]
 """(metric key, lowest, highest) a number may be; both infinite still refuses NaN."""
+
+MOST_SHAPES = 4096
+"""Shapes that devices of one kind share."""
+
+MOST_COMBINATIONS = 32
+"""Of metrics that strategies let through, for one device."""
 
 TEXT_LIMIT = 512
 """Characters of a text value; more is a mistake or an attack, not a reading."""
@@ -30,16 +37,18 @@ TEXT_LIMIT = 512
 
 class ShapePlan:
     """One set of metrics a device reports. `keep` is None when every value is kept as it came, `rules` when every
-    value kept goes further; else it has one for each column, None for those that always do."""
+    value kept goes further; else it has one for each column, None for those that always do. `tap` is what rules
+    look at, None where no rule does."""
 
-    __slots__ = ("bounds", "keep", "others", "rules", "shape", "slot", "unknown", "withheld")
+    __slots__ = ("bounds", "keep", "others", "rules", "shape", "slot", "tap", "unknown", "withheld")
 
     def __init__(
         self, shape: Shape, slot: Slot, bounds: tuple[Bounds, ...], others: tuple[Metric, ...],
         keep: tuple[str, ...] | None, withheld: tuple[str, ...], unknown: tuple[str, ...],
-        rules: tuple[Rule | None, ...] | None,
+        rules: tuple[Rule | None, ...] | None, tap: Tap | None,
     ) -> None:  # fmt: skip
         self.shape = shape
+        self.tap = tap
         self.slot = slot
         self.bounds = bounds
         self.others = others
@@ -99,6 +108,16 @@ class Plan:
                 self._sent[column.metric] = Sent(value, quality, time)
         return due
 
+    def rows(self, due: dict[str, Value]) -> Iterator[tuple[ShapePlan, tuple[Value, ...]]]:
+        """What goes further, as the rows to store: one, or one a metric where that combination is one too many. Each
+        combination costs a description in the buffer, and a device of 20 metrics has a million of them."""
+        keys = tuple(due)
+        if keys in self.shapes or len(self.shapes) < MOST_COMBINATIONS:
+            yield self.shape(keys), tuple(due.values())
+        else:
+            for key, value in due.items():
+                yield self.shape((key,)), (value,)
+
     def trust(self, proof: Proof | None) -> TrustClass:
         return trust_class(proof, protected=self._protected)
 
@@ -122,6 +141,7 @@ class Planner:
         levels: Callable[[str], tuple[Level, ...]] = lambda integration: (), pulses: Pulses | None = None,
     ) -> None:  # fmt: skip
         self._pulses = pulses
+        self.rules: Rules | None = None
         self._metrics = metrics
         self._levels = levels
         self._place = place
@@ -131,6 +151,15 @@ class Planner:
         self._protected = protected
         self._shared: dict[tuple[Column, ...], Shape] = {}
         self.declared: dict[str, Declared] = {}
+
+    def declare(self, device: str, model: str = "", firmware: str = "", metrics: Iterable[Metric] = ()) -> bool:
+        """Add to what is declared of a device. Whether that changed anything: then it is to be compiled anew."""
+        before = self.declared.get(device, Declared())
+        after = Declared(
+            model or before.model, firmware or before.firmware, {**before.metrics, **{m.key: m for m in metrics}}
+        )
+        self.declared[device] = after
+        return after != before
 
     def compile(self, device: Device) -> Plan:
         """The plan of an admitted device."""
@@ -159,6 +188,10 @@ class Planner:
         """What is known of a device's metric: declared for it, or of the catalogue."""
         return self.declared.get(device, Declared()).metrics.get(key) or self._metrics.get(key)
 
+    def may_keep(self, metric: Metric, zone: str) -> bool:
+        """May readings of this metric in this zone leave RAM?"""
+        return self._privacy.may_keep(metric, zone)
+
     def _compile_shape(self, plan: Plan, keys: tuple[str, ...]) -> ShapePlan:
         known = [plan.metrics[key] for key in keys if key in plan.metrics]
         kept = tuple(metric for metric in known if self._privacy.may_keep(metric, plan.subject.zone))
@@ -166,6 +199,8 @@ class Planner:
         levels = (*self._levels(plan.device.integration), plan.device.report)
         rules = tuple(rule(metric, levels) for metric in kept)
         # Devices of one kind share one shape, so that a block groups them and a TABLE names it once.
+        if len(self._shared) >= MOST_SHAPES:  # those in use are still held by their plans
+            self._shared.clear()
         shape = self._shared.setdefault(columns, Shape(columns=columns))
         return ShapePlan(
             shape,
@@ -176,6 +211,7 @@ class Planner:
             tuple(metric.key for metric in known if metric not in kept),
             tuple(key for key in keys if key not in plan.metrics),
             rules if any(rules) else None,
+            None if self.rules is None else self.rules.tap(plan.device, plan.metrics, keys),
         )
 
 

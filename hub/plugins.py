@@ -6,18 +6,19 @@ process; a stranger's plugin runs only where the configuration says `isolation: 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 from hub.clock import Clock
-from hub.config.build import ExporterInstance, Instance
+from hub.config.build import ExporterInstance, Instance, NotifierInstance
 from hub.config.positions import Finding
 from hub.config.validate import validate
 from hub.egress import Host
 from hub.errors import ConfigError, PluginError
 from hub.exporting import LiveView
 from hub.hookspecs import Config
+from hub.notifying import OwnNotices
 from hub.registry import Integration, Registry
 from hub.runtime import Core, InProcessSession
 from hub.supervisor import STOPPED, Health, Supervisor
@@ -68,6 +69,25 @@ class Plugins:
         supervisor = Supervisor(health, run, self._clock)
         self.starts.append(supervisor)
 
+    def notify(self, notifier: NotifierInstance, notices: Callable[[str, Callable[[], None]], OwnNotices]) -> None:
+        """Prepare one notifier. `notices` makes what it is handed, given its name and what to call when it got
+        through."""
+        health = Health(name=notifier.name, type="notifier", since=self._clock.now())
+        self.health.append(health)
+        try:
+            if not self._registry.plugins[notifier.name].shipped:
+                raise PluginError(f"{self._registry.plugins[notifier.name]} is not part of this distribution")
+            kind = self._registry.notifier(notifier.name)
+        except PluginError as error:
+            health.state, health.error = STOPPED, str(error)
+            return
+
+        async def run() -> None:
+            await kind.run(notifier.config, notices(notifier.name, supervisor.ready))
+
+        supervisor = Supervisor(health, run, self._clock)
+        self.starts.append(supervisor)
+
     def supervise(self, health: Health, start: Callable[[InProcessSession], Awaitable[None]]) -> Supervisor:
         """A supervisor that starts the plugin with a session of its own."""
 
@@ -93,7 +113,7 @@ def load(instance: Instance, registry: Registry) -> tuple[Integration, Any]:
     return integration, _validated(integration.config, instance)
 
 
-def declared_hosts(instances: list[Instance]) -> list[Host]:
+def declared_hosts(instances: Iterable[Instance | NotifierInstance]) -> list[Host]:
     """The hosts that the configuration names in plugins' options: what `Session.http` may call beside the owner's.
     A plain http:// address is one the operator wrote in so many words."""
     hosts = []

@@ -16,7 +16,7 @@ from typing import Any
 import pluggy
 
 from hub.errors import PluginError
-from hub.hookspecs import Config, Decode, Explain, Hooks, Listen, Probe, Run, RunExporter, RunUplink
+from hub.hookspecs import Config, Decode, Explain, Hooks, Listen, Probe, Run, RunExporter, RunNotifier, RunUplink
 from hub.model import Frame, Metric
 
 GROUP = "hub.plugins"
@@ -70,6 +70,16 @@ class ExporterKind:
     run: RunExporter
 
 
+@dataclass(frozen=True, slots=True)
+class NotifierKind:
+    """What `register_notifiers` was told."""
+
+    name: str
+    plugin: str
+    config: type[Config]
+    run: RunNotifier
+
+
 @dataclass(slots=True)
 class Plugin:
     """One installed plugin: where it comes from, and, once loaded, what it registered or why it failed."""
@@ -84,6 +94,7 @@ class Plugin:
     decoders: list[Decoder] = field(default_factory=list)
     uplinks: list[UplinkKind] = field(default_factory=list)
     exporters: list[ExporterKind] = field(default_factory=list)
+    notifiers: list[NotifierKind] = field(default_factory=list)
 
     @property
     def shipped(self) -> bool:
@@ -121,7 +132,8 @@ class Registry:
                 _register(plugin)
             except Exception as error:  # whatever a stranger's code raises at import or in a hook
                 plugin.error = f"{type(error).__name__}: {error}"
-                plugin.integrations, plugin.decoders, plugin.uplinks, plugin.exporters = [], [], [], []
+                plugin.integrations, plugin.decoders, plugin.uplinks = [], [], []
+                plugin.exporters, plugin.notifiers = [], []
                 raise PluginError(f"{plugin} cannot be loaded: {plugin.error}") from error
         if plugin.error:
             raise PluginError(f"{plugin} cannot be loaded: {plugin.error}")
@@ -147,6 +159,13 @@ class Registry:
             if exporter.name == name:
                 return exporter
         raise PluginError(f"{self.plugins[name]} registers no exporter {name!r}")
+
+    def notifier(self, name: str) -> NotifierKind:
+        """The notifier of that type. Raises PluginError when no plugin of that name registers it."""
+        for notifier in self.load(name).notifiers:
+            if notifier.name == name:
+                return notifier
+        raise PluginError(f"{self.plugins[name]} registers no notifier {name!r}")
 
     def decoders(self, kind: str) -> list[Decoder]:
         """The decoders for one kind of frame among the plugins loaded so far."""
@@ -189,10 +208,15 @@ def _register(plugin: Plugin) -> None:
         _expect_config(name, config)
         plugin.exporters.append(ExporterKind(name, plugin.name, config, run))
 
+    def notifier(name: str, config: type[Config], run: RunNotifier) -> None:
+        _expect_config(name, config)
+        plugin.notifiers.append(NotifierKind(name, plugin.name, config, run))
+
     manager.hook.register_integrations(register=integration)
     manager.hook.register_decoders(register=decoder)
     manager.hook.register_uplinks(register=uplink)
     manager.hook.register_exporters(register=exporter)
+    manager.hook.register_notifiers(register=notifier)
 
 
 def _expect_config(name: str, config: object) -> None:

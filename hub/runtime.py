@@ -17,12 +17,14 @@ from hub.commands import Desk, OwnCommands
 from hub.counts import Counts
 from hub.devices import Devices
 from hub.errors import DecodeError, NotReady, PluginError
-from hub.model import Candidate, Decoded, Device, Frame, Metric, NeedKey, PackFacts, Report, Sample
+from hub.kept import Kept
+from hub.model import Candidate, Decoded, Device, Frame, Metric, NeedKey, PackFacts, Proof, Report, Sample
 from hub.packs.service import Packs, facts_of
 from hub.pipeline import Pipeline
-from hub.plan import Declared, Planner
+from hub.plan import Planner
 from hub.registry import Decoder
 from hub.session import Http
+from hub.told import Told
 
 STATE_LIMIT = 256 * 1024
 CLEAR = "clear-but-keyed"
@@ -42,6 +44,8 @@ class Core(msgspec.Struct, frozen=True):
     packs: Packs | None = None
     desk: Desk | None = None
     buses: Buses | None = None
+    kept: Kept | None = None
+    told: Told | None = None
 
 
 class OwnDevices:
@@ -141,13 +145,7 @@ class InProcessSession:
     def declare(self, device: str, *, model: str = "", firmware: str = "", metrics: tuple[Metric, ...] = ()) -> None:
         if self.devices.get(device) is None:
             raise PluginError(f"{device!r} is not a device of {self.name!r}")
-        declared = self._core.planner.declared
-        before = declared.get(device, Declared())
-        after = Declared(
-            model or before.model, firmware or before.firmware, {**before.metrics, **{m.key: m for m in metrics}}
-        )
-        if after != before:
-            declared[device] = after
+        if self._core.planner.declare(device, model, firmware, metrics):
             self._core.pipeline.recompile(device)
 
     async def heard(self, frame: Frame) -> bool:
@@ -196,6 +194,10 @@ class InProcessSession:
             Candidate(id=device, integration=self.name, signal=signal, evidence=evidence), reason
         )
 
+    def tell(self, subject: str, facts: Mapping[str, Any]) -> None:
+        if self._core.told is not None:
+            self._core.told.tell(self.name, subject, facts)
+
     def dropped(self, device: str, error: Exception) -> None:
         reason = error.reason if isinstance(error, DecodeError) else type(error).__name__
         known = self._core.devices.get(device) is not None
@@ -210,19 +212,29 @@ class InProcessSession:
             self.log.error("%s: %s", device, error.detail)
             return None
 
-    async def decode(self, device: str, port: int, payload: bytes, time: float | None = None) -> tuple[Sample, ...]:
+    async def decode(
+        self, device: str, port: int, payload: bytes, time: float | None = None, *, proof: Proof | None = None,
+        once: bool = False,
+    ) -> tuple[Sample, ...]:  # fmt: skip
         packs, name = self._packed(device)
         try:
             reading = await packs.decode(name, port, payload, time)
-        except DecodeError as error:
+        except (DecodeError, NotReady) as error:
+            if isinstance(error, NotReady):
+                if not once:
+                    raise
+                error = DecodeError("codec-away", str(error))
+            known = self.devices.get(device)
+            if self._core.kept is not None and proof is not None and known is not None:
+                await self._core.kept.keep(known, port, payload, time, proof, error.reason)
             self.dropped(device, error)
-            raise
+            raise error from None
         for reason in reading.skipped:
             self._core.counts.add(reason, device)
         if reading.unmapped:
             self.log.debug("%s: the pack names no metric for %s", device, ", ".join(reading.unmapped))
         pack = await packs.get(name)
-        self.declare(device, model=f"{pack.keys.vendor} {pack.keys.models[0]}", metrics=pack.own_metrics)
+        self.declare(device, model=pack.title, metrics=pack.own_metrics)
         return reading.samples
 
     async def encode(self, device: str, downlink: str, values: Mapping[str, float]) -> tuple[int, bytes]:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from hub.model import Candidate, Command, Device, Frame, LastValue, Metric, PackFacts, Report, Sample, Series
+from hub.model import Candidate, Command, Device, Frame, LastValue, Metric, PackFacts, Proof, Report, Sample, Series
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -160,6 +160,12 @@ class Session(Protocol):
         recognised it."""
         ...
 
+    def tell(self, subject: str, facts: Mapping[str, Any]) -> None:
+        """How one of this plugin's devices is, or something else that it names ("gateway:0016…"): facts of the plugin's
+        own, plain values by name (4 KiB packed), in place of what it told of the subject before; empty: forget it.
+        `ilot radio` shows those that `hub.radio` knows. Nothing of it is kept over a restart or sent anywhere."""
+        ...
+
     def dropped(self, device: str, error: Exception) -> None:
         """Count a frame that did not decode, by device and reason (`DecodeError.reason`)."""
         ...
@@ -168,12 +174,24 @@ class Session(Protocol):
         """What the pack of one of this plugin's devices says of it, None when it has none or none that can be read."""
         ...
 
-    async def decode(self, device: str, port: int, payload: bytes, time: float | None = None) -> tuple[Sample, ...]:
+    async def decode(
+        self,
+        device: str,
+        port: int,
+        payload: bytes,
+        time: float | None = None,
+        *,
+        proof: Proof | None = None,
+        once: bool = False,
+    ) -> tuple[Sample, ...]:
         """A payload of one of this plugin's devices, received at `time` (Unix seconds), by the codec and the mapping of
         its pack: the present values first (perhaps none: it is alive and says nothing), then former ones, dated. Former
         values bring no counter of their own: emit them with a proof without one, before the present ones.
 
         Raises DecodeError when it cannot be read, counted already; NotReady when there is no codec worker to be had.
+        With the `proof` of its frame, a payload that cannot be read is kept, once for each counter of the proof, before
+        DecodeError is raised: when its pack changes the hub reads it again by itself, and its readings then have the
+        time of the frame. `once`: the frame does not come again, so that a missing worker is such a case too.
         """
         ...
 
@@ -211,6 +229,51 @@ class View(Protocol):
     def changes(self, interval: timedelta = timedelta(seconds=1)) -> AsyncIterator[list[LastValue]]:
         """The values that came since the turn before, at most one turn an interval; all there are at first."""
         ...
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """An alert as it stands, for people. `key` names this very change: who saw it before need not be told again.
+    `state` is "raised", "acknowledged", "muted", "escalated" or "cleared"; `severity` "info", "warning" or "critical".
+    Times are Unix seconds. `value` is "" where it may not leave the hub."""
+
+    alert: str
+    n: int
+    rule: str
+    state: str
+    severity: str
+    text: str
+    text_fr: str
+    value: str = ""
+    place: str = ""
+    zone: str = ""
+    site: str = ""
+    device: str = ""
+    integration: str = ""
+    by: str = ""
+    why: str = ""
+    raised: float
+    changed: float
+
+    @property
+    def key(self) -> str:
+        return f"{self.alert}-{self.n}"
+
+
+class Notices(Protocol):
+    """What a notifier is handed beside its configuration. Iterate it; call `done` for each notice that got through or
+    is not for this notifier. What is not done is given again, also by the next process: of one alert, only how it
+    stands last. Raise NotReady where nobody answers: the hub backs off and starts it anew."""
+
+    name: str
+    hub: str  # the hub's id
+    log: logging.LoggerAdapter[logging.Logger]
+
+    @property
+    def http(self) -> Http: ...
+
+    def __aiter__(self) -> AsyncIterator[Notice]: ...
+
+    def done(self, notice: Notice) -> None: ...
 
 
 class Message(msgspec.Struct, frozen=True):

@@ -55,9 +55,31 @@ SCHEMA = (
     CREATE TABLE inventory (id TEXT PRIMARY KEY, body BLOB NOT NULL, number INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE heard (device TEXT PRIMARY KEY, mark BLOB NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
     """,
+    # 5: see hub.web.accounts
+    """
+    CREATE TABLE users (name TEXT PRIMARY KEY, role TEXT NOT NULL, secret BLOB NOT NULL, at REAL NOT NULL)
+        WITHOUT ROWID;
+    """,
+    # 6: see hub.kept.memory
+    """
+    CREATE TABLE kept (
+        n INTEGER PRIMARY KEY AUTOINCREMENT, device TEXT NOT NULL, mark BLOB NOT NULL, at REAL NOT NULL,
+        size INTEGER NOT NULL, pack TEXT NOT NULL, body BLOB NOT NULL, UNIQUE (device, mark)
+    );
+    CREATE INDEX kept_of ON kept (device, n);
+    """,
+    # 7: see hub.alerts.memory
+    """
+    CREATE TABLE alerts (id TEXT PRIMARY KEY, raised REAL NOT NULL, open INTEGER NOT NULL, body BLOB NOT NULL)
+        WITHOUT ROWID;
+    CREATE INDEX alerts_raised ON alerts (open, raised);
+    """,
 )
 """One script a version; `PRAGMA user_version` says how many have run."""
 
+
+STAYS = ("kept",)
+"""Tables that no backup holds: a hub put back would read its frames a second time, and they are large."""
 
 GENERATION = "generation"
 """Key of `meta`: a number in decimal, as the sent counters are."""
@@ -150,7 +172,7 @@ class Store:
     async def image(self) -> bytes:
         """A consistent copy of the file, encrypted under the same key."""
         try:
-            return await self.call(lambda db: image(db, self._key, SCHEMA))
+            return await self.call(lambda db: image(db, self._key, SCHEMA, without=STAYS))
         except OSError as error:
             raise StorageError(f"the store cannot be copied: {error}") from error
 

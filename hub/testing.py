@@ -17,7 +17,7 @@ from typing import Any
 
 from hub.clock import BUILD_FLOOR
 from hub.errors import AuthFailed, DecodeError, NotReady
-from hub.model import Candidate, Command, Device, Frame, LastValue, Metric, PackFacts, Report, Sample, Series
+from hub.model import Candidate, Command, Device, Frame, LastValue, Metric, PackFacts, Proof, Report, Sample, Series
 from hub.session import Bus, Reply
 
 
@@ -188,10 +188,12 @@ class FakeView:
 
 
 class FakeSession:
-    """A `hub.Session` that keeps what the plugin says: `reports`, `candidates`, `frames`, `drops`, `declared`.
+    """A `hub.Session` that keeps what the plugin says: `reports`, `candidates`, `frames`, `drops`, `declared`, and
+    `told`, the last facts by subject.
 
     Packs are three tables: `packs` by device, `payloads` by (device, port, payload), `downlinks` by (device, name,
-    sorted items of its values). `buses` are the lines that `bus` lends, by name."""
+    sorted items of its values); `kept` are the payloads that a hub would keep. `buses` are the lines that `bus` lends,
+    by name."""
 
     def __init__(self, name: str = "plugin", devices: Iterable[Device] = (), clock: ManualClock | None = None) -> None:
         self.name = name
@@ -207,10 +209,12 @@ class FakeSession:
         self.candidates: list[Candidate] = []
         self.frames: list[Frame] = []
         self.drops: list[tuple[str, str]] = []
+        self.told: dict[str, dict[str, Any]] = {}
         self.declared: list[tuple[str, str, str, tuple[Metric, ...]]] = []
         self.turns: int | None = None
         self.packs: dict[str, PackFacts] = {}
         self.payloads: dict[tuple[str, int, bytes], tuple[Sample, ...]] = {}
+        self.kept: list[tuple[str, int, bytes, Proof]] = []
         self.downlinks: dict[tuple[str, str, tuple[tuple[str, float], ...]], tuple[int, bytes]] = {}
 
     def bus(self, name: str) -> Bus:
@@ -242,17 +246,25 @@ class FakeSession:
         self.frames.append(frame)
         return True
 
+    def tell(self, subject: str, facts: Mapping[str, Any]) -> None:
+        self.told[subject] = dict(facts)
+
     def dropped(self, device: str, error: Exception) -> None:
         self.drops.append((device, error.reason if isinstance(error, DecodeError) else type(error).__name__))
 
     async def pack(self, device: str) -> PackFacts | None:
         return self.packs.get(device)
 
-    async def decode(self, device: str, port: int, payload: bytes, time: float | None = None) -> tuple[Sample, ...]:
+    async def decode(
+        self, device: str, port: int, payload: bytes, time: float | None = None, *, proof: Proof | None = None,
+        once: bool = False,
+    ) -> tuple[Sample, ...]:  # fmt: skip
         try:
             return self.payloads[device, port, payload]
         except KeyError:
             error = DecodeError("no-pack", "this payload is not in the table")
+            if proof is not None:
+                self.kept.append((device, port, payload, proof))
             self.dropped(device, error)
             raise error from None
 

@@ -45,6 +45,11 @@ class ExporterText(msgspec.Struct, frozen=True):
     schema: dict[str, Any]
 
 
+class NotifierText(msgspec.Struct, frozen=True):
+    name: str
+    schema: dict[str, Any]
+
+
 class Description(msgspec.Struct, frozen=True):
     """All the core knows of a plugin it did not import. `error` says why there is nothing else."""
 
@@ -57,6 +62,7 @@ class Description(msgspec.Struct, frozen=True):
     decoders: tuple[DecoderText, ...] = ()
     uplinks: tuple[UplinkText, ...] = ()
     exporters: tuple[ExporterText, ...] = ()
+    notifiers: tuple[NotifierText, ...] = ()
 
 
 def describe_here(registry: Registry, name: str) -> Description:
@@ -82,6 +88,7 @@ def describe_here(registry: Registry, name: str) -> Description:
         decoders=tuple(DecoderText(d.name, d.kind, d.metrics) for d in plugin.decoders),
         uplinks=tuple(UplinkText(u.name, u.config.model_json_schema()) for u in plugin.uplinks),
         exporters=tuple(ExporterText(e.name, e.config.model_json_schema()) for e in plugin.exporters),
+        notifiers=tuple(NotifierText(n.name, n.config.model_json_schema()) for n in plugin.notifiers),
     )
 
 

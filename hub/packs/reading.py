@@ -54,6 +54,11 @@ class Pack:
     grammar: Grammar | None = None
 
     @property
+    def title(self) -> str:
+        """What a device is shown as."""
+        return f"{self.keys.vendor} {self.keys.models[0]}"
+
+    @property
     def own_metrics(self) -> tuple[Metric, ...]:
         """Those that the catalogue does not know."""
         return tuple(self.metrics[key] for key in self.keys.metrics)

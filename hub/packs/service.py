@@ -18,11 +18,16 @@ from hub.packs.library import Library
 from hub.packs.reading import Pack
 from hub.payload import Codecs
 
+SPOILS = frozenset({"codec-time", "codec-crash"})
+REST_AFTER, REST_S = 3, 60.0
+RESTS = "codec-rests"
+
 _log = logging.getLogger("hub.packs")
 
 
 class Packs:
-    """`async with Packs(library) as packs`. A pack is read once; what is installed later serves from the next start."""
+    """`async with Packs(library) as packs`. A pack is read once; what is installed later serves once it is `reload`ed,
+    or from the next start."""
 
     def __init__(self, library: Library, codecs: Codecs | None = None) -> None:
         self._library = library
@@ -31,6 +36,10 @@ class Packs:
         self._reading = asyncio.Lock()
         self._missing: set[str] = set()
         self._signs: list[Sign] | None = None
+        self._spoilt: dict[str, int] = {}  # digest → payloads in a row that cost its codec all of its time
+        self._answers: set[str] = set()  # digests of packs whose codecs do
+        self._one_at_a_time: dict[str, asyncio.Lock] = {}
+        self._rests: dict[str, float] = {}  # digest → loop time until which it is not called
 
     async def expect(self, names: Set[str]) -> None:
         """Look whether the packs of these names are here, without reading them. `ilot check` refuses a configuration
@@ -75,6 +84,13 @@ class Packs:
             raise DecodeError("bad-pack", f"pack {name}: {found.problems[0]}") from found
         return found
 
+    async def reload(self, name: str) -> None:
+        """Another version of a pack was installed: it is read when it is asked for next."""
+        async with self._reading:
+            self._read.pop(name, None)
+            self._signs = None
+        self._missing -= {name}
+
     def _look(self, name: str) -> Pack | ConfigError:
         try:
             return self._library.get(name)
@@ -85,8 +101,34 @@ class Packs:
         """Raises DecodeError with its reason, NotReady when there is no codec worker to be had."""
         pack = await self.get(name)
         message_at(pack, port)
-        answer = await answer_of(pack, self._codecs, payload, port, received)
+        answer = await self._answer(pack, payload, port, received)
         return read_answer(pack, port, answer, received)
+
+    async def _answer(self, pack: Pack, payload: bytes, port: int, received: float | None) -> dict[str, Any]:
+        """What its codec says. Until it has answered once, and after each time that it looped or died, it is called
+        once at a time, and one that does so again and again rests for a while: others wait behind it."""
+        if pack.digest in self._answers:
+            return await self._call(pack, payload, port, received)
+        async with self._one_at_a_time.setdefault(pack.digest, asyncio.Lock()):
+            if self._rests.get(pack.digest, 0.0) > asyncio.get_running_loop().time():
+                raise DecodeError(RESTS, f"the codec of pack {pack.name} loops or dies: it is tried again in a minute")
+            return await self._call(pack, payload, port, received)
+
+    async def _call(self, pack: Pack, payload: bytes, port: int, received: float | None) -> dict[str, Any]:
+        try:
+            answer = await answer_of(pack, self._codecs, payload, port, received)
+        except DecodeError as error:
+            if error.reason in SPOILS:
+                self._answers.discard(pack.digest)
+                spoilt = self._spoilt[pack.digest] = self._spoilt.get(pack.digest, 0) + 1
+                if spoilt >= REST_AFTER:
+                    self._rests[pack.digest] = asyncio.get_running_loop().time() + REST_S
+                    if spoilt == REST_AFTER:
+                        _log.error("the codec of pack %s loops or dies; it is tried once a minute", pack.name)
+            raise
+        self._answers.add(pack.digest)
+        self._spoilt.pop(pack.digest, None)
+        return answer
 
     async def encode(self, name: str, downlink: str, given: Mapping[str, float]) -> tuple[int, bytes]:
         """Port and payload of a downlink. Raises as `decode`."""

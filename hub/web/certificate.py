@@ -1,0 +1,73 @@
+"""The certificate of the hub's own pages: self-signed, made at the first start, kept in the state directory.
+
+Browsers cannot check it by themselves: people compare its fingerprint with the label's. It is dated from before this
+code to 2051, so that no wrong clock locks anybody out. It is not part of a state backup: a restored hub has a new one,
+and `ilot label` shows its fingerprint.
+"""
+
+from __future__ import annotations
+
+import datetime
+import socket
+import ssl
+from ipaddress import ip_address
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from hub.files import write_atomically
+from hub.keys import private_pem
+
+KEY, CERTIFICATE = "web.key", "web.crt"
+_FROM = datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC)
+_UNTIL = datetime.datetime(2051, 1, 1, tzinfo=datetime.UTC)
+
+
+def prepare(directory: Path, hub: str, names: tuple[str, ...]) -> tuple[ssl.SSLContext, str]:
+    """The TLS side of the server and the certificate's SHA-256 fingerprint, AB:CD:…; made when there is none that fits
+    its key. Blocking. Raises OSError."""
+    key, certificate = directory / KEY, directory / CERTIFICATE
+    try:
+        found = x509.load_pem_x509_certificate(certificate.read_bytes())
+        private = load_pem_private_key(key.read_bytes(), password=None)
+        whole = found.public_key() == private.public_key()
+    except (OSError, ValueError, TypeError):
+        whole = False
+    if not whole:
+        found = _make(directory, hub, names)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_cert_chain(certificate, key)
+    return context, found.fingerprint(hashes.SHA256()).hex(":").upper()
+
+
+def _make(directory: Path, hub: str, names: tuple[str, ...]) -> x509.Certificate:
+    directory.mkdir(mode=0o700, exist_ok=True)
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hub[:64])])
+    own = socket.gethostname().lower()
+    dns = dict.fromkeys([*names, "localhost", own, own if "." in own else f"{own}.local"])
+    alternatives = [x509.DNSName(name) for name in dns if name and name.isascii()]
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(_FROM)
+        .not_valid_after(_UNTIL)
+        .add_extension(x509.SubjectAlternativeName([*alternatives, x509.IPAddress(ip_address("127.0.0.1"))]), False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
+        .sign(key, hashes.SHA256())
+    )
+    write_atomically(directory / KEY, private_pem(key))
+    write_atomically(directory / CERTIFICATE, certificate.public_bytes(Encoding.PEM))
+    return certificate

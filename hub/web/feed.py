@@ -1,0 +1,141 @@
+"""Live values for open pages: one stream of server-sent events a tab (HTML Living Standard, 9.2).
+
+                             event: clock    {now}: the hub's time, first of all; a phone's may be wrong
+    id: <life>-<version>     event: values   [{series, device, value, unit, time, …}, …]
+                             event: summary  {devices, green, …}: the figures of the overview
+                             event: states   {device: state, …}: those that changed
+                             event: end      {} the session is over, or its role no longer reads
+
+Every series has the version at which it last changed. A tab that comes back says the last id it saw and gets what
+changed since; one without an id, or with one of another life of the process, gets all. Once every BEAT_S at least
+something is sent, and before anything is sent the session and its role are looked at again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from aiohttp import web
+
+from hub.model import LastValue, Report
+from hub.web.showing import summary
+from hub.web.visit import Rejected, Visit
+
+if TYPE_CHECKING:
+    from hub.web.site import Site
+
+STEP_S, SUMMARY_S, BEAT_S, WRITE_S = 1.0, 5.0, 10.0, 10.0
+MOST, MOST_EACH = 40, 8
+
+
+class Feed:
+    """One a server; it looks at the live values only while somebody listens."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._life = secrets.token_hex(4)
+        self._seen: dict[int, Report] = {}
+        self._last: dict[str, tuple[int, LastValue]] = {}
+        self._states: dict[str, tuple[int, str]] = {}
+        self._version = 0
+        self._summary: dict[str, Any] = {}
+        self._summed = 0
+        self._turn = asyncio.Event()
+        self.listeners = 0
+
+    async def run(self) -> None:
+        waited = SUMMARY_S
+        while True:
+            await asyncio.sleep(STEP_S)
+            waited += STEP_S
+            if not self.listeners:
+                waited = SUMMARY_S
+                continue
+            await self._look(all_of_it=waited >= SUMMARY_S)
+            if waited >= SUMMARY_S:
+                waited = 0.0
+
+    async def _look(self, *, all_of_it: bool) -> None:
+        fresh = self._site.parts.live.changed(self._seen)
+        version = self._version + 1
+        news = bool(fresh)
+        for value in fresh:
+            self._last[value.series] = (version, value)
+        if all_of_it:
+            found = summary(await self._site.lately("status"))
+            if found != self._summary:
+                self._summary, self._summed, news = found, version, True
+            news |= await self._look_at_states(version)
+        if news:
+            self._version = version
+            self._turn.set()
+            self._turn = asyncio.Event()
+
+    async def _look_at_states(self, version: int) -> bool:
+        states = {one["id"]: one["state"] for one in (await self._site.lately("devices"))["devices"]}
+        fresh = {device: state for device, state in states.items() if self._states.get(device, (0, ""))[1] != state}
+        self._states = {device: was for device, was in self._states.items() if device in states}
+        self._states |= {device: (version, state) for device, state in fresh.items()}
+        return bool(fresh)
+
+    def _since(self, version: int, device: str) -> list[tuple[str, Any]]:
+        values = [value for at, value in self._last.values() if at > version and (not device or value.device == device)]
+        states = {name: state for name, (at, state) in self._states.items() if at > version}
+        found: list[tuple[str, Any]] = []
+        found += [("values", values)] if values else []
+        found += [("states", states)] if states and not device else []
+        found += [("summary", self._summary)] if self._summed > version else []
+        return found
+
+    async def stream(self, visit: Visit) -> web.StreamResponse:
+        """Answer with events until the tab goes away or the session ends."""
+        session = visit.session
+        if session is None or self.listeners >= MOST or session.streams >= MOST_EACH:
+            raise Rejected(429, "busy")
+        life, _, number = visit.request.headers.get("Last-Event-ID", "").partition("-")
+        version = int(number) if life == self._life and number.isascii() and number.isdigit() else 0
+        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+        session.streams += 1
+        self.listeners += 1
+        try:
+            await answer.prepare(visit.request)
+            await self._send(answer, _event("clock", {"now": self._site.clock.now()}, ""))
+            while await self._may(visit, answer):
+                turn, now = self._turn, self._version
+                events = self._since(version, visit.query.get("device", ""))
+                if events:
+                    body = b"".join(_event(kind, what, f"{self._life}-{now}") for kind, what in events)
+                    await self._send(answer, body)
+                version = now
+                try:
+                    async with asyncio.timeout(BEAT_S):
+                        await turn.wait()
+                except TimeoutError:
+                    await self._send(answer, b": beat\n\n")
+        except (ConnectionError, TimeoutError):
+            pass  # the tab is gone, or does not read
+        finally:
+            session.streams -= 1
+            self.listeners -= 1
+        return answer
+
+    async def _may(self, visit: Visit, answer: web.StreamResponse) -> bool:
+        session = self._site.sessions.get(visit.token, touch=False)
+        account = self._site.accounts.get(session.name) if session else None
+        if account is not None and account.role in visit.route.roles:
+            return True
+        await self._send(answer, _event("end", {}, ""))
+        return False
+
+    @staticmethod
+    async def _send(answer: web.StreamResponse, data: bytes) -> None:
+        async with asyncio.timeout(WRITE_S):
+            await answer.write(data)
+
+
+def _event(kind: str, what: Any, name: str) -> bytes:
+    head = f"id: {name}\n" if name else ""
+    return f"{head}event: {kind}\ndata: ".encode() + msgspec.json.encode(what, enc_hook=str) + b"\n\n"

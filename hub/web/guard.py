@@ -1,0 +1,80 @@
+"""May this request come in at all? What browsers say of where it comes from. Pure.
+
+Against DNS rebinding: Host must be a name of this hub, on its port. Against request forgery: what changes something
+brings an Origin that is that very Host, or, from a browser that leaves it out, `Sec-Fetch-Site: same-origin`; and the
+API is never called from another site. (W3C Fetch Metadata; RFC 6454; OWASP, Cross-Site Request Forgery Prevention.)
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
+
+SAFE = ("GET", "HEAD")
+METHODS = ("GET", "HEAD", "POST", "DELETE")
+
+POLICY = (
+    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'; "
+    "img-src 'self' data:; require-trusted-types-for 'script'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",  # with no-referrer, forms would bring `Origin: null`
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Permissions-Policy": "camera=(self), geolocation=(), microphone=(), payment=(), usb=()",
+}
+"""On every answer. No Strict-Transport-Security: it would forbid people to accept a self-signed certificate."""
+
+
+def names_of_this_machine(configured: Iterable[str]) -> frozenset[str]:
+    """Names under which browsers may call."""
+    own = socket.gethostname().lower()
+    return frozenset({*configured, "localhost", own, f"{own.partition('.')[0]}.local"} - {""})
+
+
+def split_host(host: str) -> tuple[str, int | None]:
+    """(name or address, port) of a Host header; ("", None) of what is none."""
+    text = host.strip().lower()
+    name, sep, port = text.rpartition(":") if not text.endswith("]") else (text, "", "")
+    if not sep:
+        name, port = text, ""
+    if port and not (port.isascii() and port.isdigit() and len(port) <= 5):
+        return "", None
+    if name.startswith("[") and name.endswith("]"):
+        name = name[1:-1]
+    elif ":" in name:
+        return "", None
+    return name.rstrip("."), int(port) if port else None
+
+
+def host_is_ours(host: str, names: frozenset[str], local: str, port: int) -> bool:
+    """`local` is the address at which the connection arrived: no foreign name can be an address."""
+    name, said = split_host(host)
+    if not name or (said if said is not None else 443) != port:
+        return False
+    if name in names:
+        return True
+    try:
+        here = ip_address(local.partition("%")[0])
+        mapped = getattr(here, "ipv4_mapped", None)
+        return ip_address(name) == (mapped or here)
+    except ValueError:
+        return False
+
+
+def from_elsewhere(method: str, host: str, headers: Mapping[str, str], *, api: bool) -> bool:
+    """Whether another site's page sent it, or nobody says that it was one of ours."""
+    origin, site = headers.get("Origin"), headers.get("Sec-Fetch-Site")
+    if method in SAFE:
+        # Somebody may follow a link to a page; the API is called by our own pages, and by programs.
+        return api and (site not in (None, "same-origin", "none") or origin not in (None, f"https://{host}"))
+    if site not in (None, "same-origin"):
+        return True
+    if origin is not None:
+        return origin.lower() != f"https://{host.lower()}"
+    return site is None

@@ -1,0 +1,78 @@
+"""What the hub says of itself, in French: its own sentences are English. Pure.
+
+A sentence that is not in the table is shown as it is, marked as English; so is the reason at the end of one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_STATES = {"stopped": "arrêtée", "quarantined": "en quarantaine"}
+
+
+class Message(NamedTuple):
+    """`text` in the language of the page, `quoted` in English; one of them may be empty."""
+
+    text: str
+    quoted: str = ""
+
+
+_TABLE = (
+    (r"(?P<a>\S+) is (?P<state>stopped|quarantined): (?P<q>.*)", "{a} est {state}"),
+    (r"the buffer does not reach the disk: (?P<q>.*)", "Le tampon n'atteint pas le disque"),
+    (r"link: (?P<q>.*)", "Liaison"),
+    (
+        r"without the backend the buffer is full in (?P<a>.+) at today's rate: raise .*",
+        ("Sans le serveur, le tampon sera plein dans {a} au rythme d'aujourd'hui : augmentez buffer.max_size, "
+        "libérez du disque ou rétablissez la liaison"),
+    ),
+    (
+        r"frames of (?P<a>\d+) known devices are refused: .*",
+        "Trames refusées de {a} appareils connus : voyez À traiter",
+    ),
+    (
+        r"the configuration file is wrong, the last good one runs: .*",
+        "Le fichier de configuration est faux, le dernier bon est utilisé : « ilot check » montre où",
+    ),
+    (
+        r"the clock is not sure: .*",
+        "L'horloge n'est pas sûre : les relevés sont datés depuis ce démarrage en attendant qu'elle le soit",
+    ),
+    (r"no state backup in safety for (?P<a>\d+) days: (?P<q>.*)", "Aucune sauvegarde en lieu sûr depuis {a} jours"),
+    (r"backup\.directory: (?P<q>.*)", "Répertoire de sauvegarde (backup.directory)"),
+    (r"buffer\.mirror: (?P<q>.*)", "Copie du tampon (buffer.mirror)"),
+    (
+        r"pack (?P<a>\S+) is not here: .*",
+        "Le pack {a} est absent : installez-le, les relevés de ses appareils sont perdus",
+    ),
+    (r"pack (?P<a>\S+) is wrong: (?P<q>.*)", "Le pack {a} est faux"),
+    (r"the client certificate ends in (?P<a>\d+) days and was not renewed: (?P<q>.*)",
+     "Le certificat du concentrateur expire dans {a} jours et n'est pas renouvelé"),
+    (r"the client certificate has lapsed and was not renewed: (?P<q>.*)", "Le certificat du concentrateur a expiré"),
+    (r"this machine's clock is (?P<q>.+) the backend's: one of them is wrong.*",
+     "L'horloge de cette machine et celle du serveur diffèrent : l'une des deux est fausse"),
+    (r"trust document: (?P<q>.*)", "Document de confiance"),
+    (
+        r"all writes are stopped by (?P<a>\S+) \((?P<b>.*)\): .*",
+        "Toutes les écritures sont arrêtées par {a} ({b}) : voyez Commandes",
+    ),
+    (
+        r"device (?P<a>\S+) stands in (?P<b>.+) and was added by a command too: .*",
+        "L'appareil {a} figure dans {b} et a aussi été ajouté à la main : la configuration compte",
+    ),
+    (r"the pages are not served: (?P<q>.*)", "Les pages ne sont pas servies"),
+)  # fmt: skip
+_RULES = tuple((re.compile(pattern, re.DOTALL), french) for pattern, french in _TABLE)
+
+
+def message(sentence: str, lang: str) -> Message:
+    """A sentence of `ilot status`, for a page in this language."""
+    if lang != "fr":
+        return Message(sentence)
+    for pattern, french in _RULES:
+        found = pattern.fullmatch(sentence)
+        if found is not None:
+            said = {name: _STATES.get(part, part) for name, part in found.groupdict().items()}
+            return Message(french.format(**said), said.get("q", ""))
+    return Message("", sentence)

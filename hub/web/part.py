@@ -1,0 +1,164 @@
+"""The pages as a part of the hub: started, stopped and asked like any other, and never able to stop it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hub.backoff import Backoff
+from hub.clock import Clock
+from hub.config.web import Web as Options
+from hub.control import Call
+from hub.errors import ConfigError, HubError
+from hub.store import Store
+from hub.web.parts import Parts, Place
+
+if TYPE_CHECKING:
+    from hub.web.accounts import Accounts
+    from hub.web.site import Site
+
+HEALTHY_S = 60.0
+
+_log = logging.getLogger("hub.web")
+
+
+class Web:
+    """`options` None: there are no pages. `calls` gives those of the control socket; `directory` holds the certificate,
+    `changed` is called when the store has changed: the next backup is due."""
+
+    def __init__(
+        self, options: Options | None, *, hub: str, directory: Path, parts: Parts, store: Store, clock: Clock,
+        calls: Callable[[], Mapping[str, Call]], changed: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self._options, self._hub, self._directory, self._parts = options, hub, directory, parts
+        self._store, self._clock, self._calls, self._changed = store, clock, calls, changed
+        self._accounts: Accounts | None = None
+        self._site: Site | None = None
+        self._fingerprint = self._error = ""
+        self._port = 0
+
+    async def run(self) -> None:
+        """Serve until cancelled. What goes wrong is told once, and tried again."""
+        if self._options is None:
+            return
+        backoff = Backoff()
+        while True:
+            began = self._clock.monotonic()
+            try:
+                await self._serve(self._options)
+            except (HubError, OSError) as error:
+                self._say(str(error))
+            except Exception as error:  # a bug of the pages: readings go on
+                if f"{type(error).__name__}: {error}" != self._error:
+                    _log.exception("the pages failed")
+                self._error = f"{type(error).__name__}: {error}"
+            if self._clock.monotonic() - began > HEALTHY_S:
+                backoff.reset()
+            await self._clock.sleep(backoff.next())
+
+    def _say(self, error: str) -> None:
+        if error != self._error:
+            _log.error("the pages are not served: %s; trying again by itself", error)
+        self._error = error
+
+    async def _serve(self, options: Options) -> None:
+        from hub.web import certificate
+        from hub.web.accounts import COOKIE_KEY, Accounts
+        from hub.web.guard import names_of_this_machine
+        from hub.web.passwords import Passwords
+        from hub.web.sessions import Sessions
+        from hub.web.site import Site
+
+        passwords = Passwords()
+        accounts = Accounts(self._store, self._clock, passwords, self._changed)
+        await accounts.load()
+        secret = await self._store.get(COOKIE_KEY)
+        if secret is None:
+            secret = secrets.token_bytes(32)
+            await self._store.put(COOKIE_KEY, secret)
+        tls, self._fingerprint = await asyncio.to_thread(certificate.prepare, self._directory, self._hub, options.hosts)
+        place = Place(
+            self._hub, options.address, options.port, names_of_this_machine(options.hosts), tls, self._fingerprint
+        )
+        self._site = site = Site(
+            place=place, calls=self._calls(), parts=self._parts, store=self._store, clock=self._clock,
+            accounts=accounts, passwords=passwords, sessions=Sessions(self._clock.monotonic, secret),
+        )  # fmt: skip
+        self._accounts = accounts
+        try:
+            async with site.serving() as self._port:
+                if self._error:
+                    _log.info("the pages are served again")
+                self._error = ""
+                _log.info("the pages are served on port %d", self._port)
+                await asyncio.Event().wait()
+        finally:
+            self._site = None
+
+    def status(self) -> dict[str, Any]:
+        """For `ilot status`."""
+        if self._options is None:
+            return {"served": False, "error": ""}
+        accounts = self._accounts
+        return {
+            "served": self._site is not None, "url": self._url(), "fingerprint": self._fingerprint,
+            "claimed": accounts.claimed if accounts else None, "error": self._error,
+        }  # fmt: skip
+
+    def complaints(self) -> list[str]:
+        """What somebody should look at."""
+        return [f"the pages are not served: {self._error}"] if self._error else []
+
+    def calls(self) -> dict[str, Call]:
+        return {"web.label": self._label, "web.reset": self._reset}
+
+    async def _label(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{new} → {hub, url, fingerprint, claimed, code}: `code` is "" when there is no new one to show."""
+        accounts = self._served()
+        code = ""
+        if not accounts.claimed and (arguments.get("new") or not accounts.claimable):
+            code = await accounts.new_claim("cli")
+        return {**self._facts(accounts), "code": code}
+
+    async def _reset(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """A new claim code, whoever administers the hub; nobody is signed in any more."""
+        accounts = self._served()
+        code = await accounts.new_claim("cli")
+        if self._site is not None:
+            for one in accounts.all():
+                self._site.sessions.end_all(one.name)
+        return {**self._facts(accounts), "code": code}
+
+    def _served(self) -> Accounts:
+        if self._options is None:
+            raise ConfigError("this hub has no pages: `web: {}` in its configuration, and a restart, give it some")
+        if self._accounts is None:
+            raise ConfigError(f"the pages are not served yet: {self._error or 'they are starting'}")
+        return self._accounts
+
+    def _facts(self, accounts: Accounts) -> dict[str, Any]:
+        return {
+            "hub": self._hub, "url": self._url(), "fingerprint": self._fingerprint, "claimed": accounts.claimed,
+            "claimable": accounts.claimable,
+        }  # fmt: skip
+
+    def _url(self) -> str:
+        address = self._options.address if self._options is not None else ""
+        if address in ("0.0.0.0", "::"):  # noqa: S104 - compared, not listened on
+            address = outward()
+        return f"https://{f'[{address}]' if ':' in address else address}:{self._port}/"
+
+
+def outward() -> str:
+    """The address that this machine has on its network; nothing is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # RFC 5737: nobody's
+            return str(probe.getsockname()[0])
+        except OSError:
+            return "127.0.0.1"

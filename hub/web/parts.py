@@ -1,0 +1,36 @@
+"""What the pages are handed: shapes only."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from hub.devices import Devices
+from hub.live import Live
+from hub.model import Metric
+from hub.places import Places
+
+
+class Place(NamedTuple):
+    """Where the server stands. `names`: see `hub.web.guard`; `fingerprint` of its certificate, AB:CD:…"""
+
+    hub: str
+    address: str
+    port: int
+    names: frozenset[str]
+    tls: ssl.SSLContext
+    fingerprint: str
+
+
+class Parts(NamedTuple):
+    """What pages read that no call answers. `zones`: id → (name, site); `metric`: what is known of a device's metric;
+    `title`: the hub's name for people; `timezone` of its site."""
+
+    live: Live
+    devices: Devices
+    places: Places
+    metric: Callable[[str, str], Metric | None]
+    zones: Mapping[str, tuple[str, str]]
+    title: str
+    timezone: str

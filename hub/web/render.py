@@ -1,0 +1,65 @@
+"""Pages out of templates: Jinja2, everything escaped, nothing undefined."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+
+from hub.web import showing
+from hub.web.messages import message
+from hub.web.routes import ADMINISTRATEUR, AUDITS, RULES, WORKS
+from hub.web.visit import Visit
+from hub.web.words import word
+
+HERE = Path(__file__).parent
+MENU = (
+    ("overview", "/", None), ("todo", "/todo", None), ("devices", "/devices", None), ("add", "/add", WORKS),
+    ("link", "/link", None), ("integrations", "/integrations", None), ("commands", "/commands", None),
+    ("audit", "/audit", AUDITS), ("accounts", "/accounts", RULES),
+)  # fmt: skip
+
+
+class Renderer:
+    """`hub` is the hub's id."""
+
+    def __init__(self, hub: str) -> None:
+        self._hub = hub
+        self._pages = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined,
+            trim_blocks=True, lstrip_blocks=True, auto_reload=False,
+        )  # fmt: skip
+        self._pages.filters["path"] = lambda text: quote(str(text), safe="")
+        self._pages.globals.update(
+            loudness=showing.loudness, unit=showing.unit_text, strongest=showing.strongest, MOST=showing.MOST_ROWS
+        )
+
+    def page(self, name: str, visit: Visit, /, **what: Any) -> str:
+        """A page in the language of the visit."""
+        lang = visit.lang
+        account = visit.account
+        role = account.role if account else ""
+        context = {
+            "_": lambda key, **filled: word(key, lang, **filled),
+            "lang": lang, "hub": self._hub, "visit": visit, "account": account, "csrf": visit.form_token,
+            "menu": [(key, href) for key, href, roles in MENU if account and (roles is None or role in roles)],
+            "works": role in WORKS, "rules": role == ADMINISTRATEUR, "page": name, "error": visit.error, "title": "",
+            "said": word(visit.query["said"], lang) if visit.query.get("said") in SAID else "",
+            "message": lambda sentence: message(sentence, lang),
+            "size": lambda size: showing.size_text(size, lang),
+            "span": lambda seconds: showing.span_text(seconds, lang),
+            "number": lambda value, digits=0: showing.number(value, digits, lang),
+            "reading": lambda value: showing.value_text(value, lang, (word("no", lang), word("yes", lang))),
+        }  # fmt: skip
+        return self._pages.get_template(f"{name}.html").render({**context, **what})
+
+    def error(self, visit: Visit, status: int, text: str) -> str:
+        """A page that says no."""
+        return self.page("error", visit, status=status, text=text)
+
+
+SAID = frozenset(
+    {"device-added", "device-removed", "device-replaced", "command-given", "saved", "backup-done"}
+)  # what a form may have done, told on the page it leads to

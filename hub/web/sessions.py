@@ -1,0 +1,95 @@
+"""Who is signed in. In RAM: a restart signs everybody out. A token is 256 random bits and kept only as its hash."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+IDLE_S, LONGEST_S = 3600.0, 12 * 3600.0
+MOST, MOST_EACH = 64, 8
+COOKIE, KNOWN_COOKIE, FORM_COOKIE = "__Host-ilot", "__Host-ilot-known", "__Host-ilot-form"
+KNOWN_S = 180 * 86_400
+
+
+@dataclass(slots=True)
+class Session:
+    """One browser of one account. `csrf` is what its forms carry; `streams` how many live streams it holds open."""
+
+    name: str
+    began: float
+    seen: float
+    csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    streams: int = 0
+
+
+class Sessions:
+    """`now` is monotonic seconds; `secret` signs what browsers bring back, and outlives the process or not: without it
+    they are strangers again."""
+
+    def __init__(self, now: Callable[[], float], secret: bytes) -> None:
+        self._now, self._secret = now, secret
+        self._open: dict[bytes, Session] = {}
+
+    def begin(self, name: str) -> tuple[str, Session]:
+        """A new session and its token."""
+        self._sweep()
+        mine = [key for key, session in self._open.items() if session.name == name]
+        for key in [*mine[: max(0, len(mine) - MOST_EACH + 1)]]:
+            del self._open[key]
+        while len(self._open) >= MOST:
+            del self._open[min(self._open, key=lambda key: self._open[key].seen)]
+        token, now = secrets.token_urlsafe(32), self._now()
+        session = self._open[_key(token)] = Session(name, now, now)
+        return token, session
+
+    def get(self, token: str, *, touch: bool = True) -> Session | None:
+        """The session of a token while it lasts."""
+        session = self._open.get(_key(token)) if token else None
+        if session is None or self._over(session):
+            return None
+        if touch:
+            session.seen = self._now()
+        return session
+
+    def end(self, token: str) -> None:
+        self._open.pop(_key(token), None)
+
+    def end_all(self, name: str, *, but: str = "") -> None:
+        """Sign an account out everywhere, but for the session of one token."""
+        keep = _key(but) if but else b""
+        self._open = {key: one for key, one in self._open.items() if one.name != name or key == keep}
+
+    def __len__(self) -> int:
+        self._sweep()
+        return len(self._open)
+
+    def known(self, name: str, mark: bytes) -> str:
+        """What a browser keeps to show that it signed in to this account. `mark` changes with the account's password:
+        then it is worth nothing."""
+        return self._sign(b"known", name.encode(), mark)
+
+    def is_known(self, said: str, name: str, mark: bytes) -> bool:
+        return bool(said) and hmac.compare_digest(said.encode(), self.known(name, mark).encode())
+
+    def form(self, nonce: str) -> str:
+        """What a form carries before anybody is signed in; `nonce` is in a cookie."""
+        return self._sign(b"form", nonce.encode())
+
+    def _sign(self, *parts: bytes) -> str:
+        text = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+        return base64.urlsafe_b64encode(hmac.digest(self._secret, text, "sha256")).decode().rstrip("=")
+
+    def _over(self, session: Session) -> bool:
+        now = self._now()
+        return now - session.seen > IDLE_S or now - session.began > LONGEST_S
+
+    def _sweep(self) -> None:
+        self._open = {key: session for key, session in self._open.items() if not self._over(session)}
+
+
+def _key(token: str) -> bytes:
+    return sha256(token.encode()).digest()

@@ -1,0 +1,282 @@
+"""The server: every request comes through `Site.answer`, and every defence is on that one way.
+
+Host → route → where it comes from → who → role → body → form token → handler. What is refused is counted, and noted in
+the audit chain, REFUSALS of a kind an hour at most: a flood must not fill the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import secrets
+import time
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from hub.clock import Clock
+from hub.control import Call
+from hub.errors import HubError
+from hub.store import Store
+from hub.web import answering as answers
+from hub.web import api, pages
+from hub.web.accounts import Accounts, Refused
+from hub.web.answering import cookie
+from hub.web.connections import Connections, Handler
+from hub.web.feed import Feed
+from hub.web.guard import HEADERS, METHODS, SAFE, from_elsewhere, host_is_ours
+from hub.web.parts import Parts, Place
+from hub.web.passwords import Busy, Passwords
+from hub.web.render import Renderer
+from hub.web.routes import API, EVERYBODY, PAGE, STREAM, Route, Table
+from hub.web.sessions import COOKIE, FORM_COOKIE, Sessions
+from hub.web.throttle import Throttle
+from hub.web.visit import Rejected, Visit
+from hub.web.words import LANGUAGES, word
+
+ANSWER_S = 30.0
+LINE, FIELD, MOST_HEADERS = 4096, 4096, 64
+REFUSALS = 30
+LANG_COOKIE = "__Host-lang"
+
+_log = logging.getLogger("hub.web")
+
+
+class _Request(web.BaseRequest):
+    """Puts our headers on every answer, those to unreadable requests too."""
+
+    async def _prepare_hook(self, response: web.StreamResponse) -> None:
+        response.headers.popall("Server", None)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+
+
+class Site:
+    """One running server. `calls` are those of the control socket."""
+
+    def __init__(
+        self, *, place: Place, calls: Mapping[str, Call], parts: Parts, store: Store, clock: Clock, accounts: Accounts,
+        passwords: Passwords, sessions: Sessions,
+    ) -> None:  # fmt: skip
+        self.place, self.calls, self.parts, self.store, self.clock = place, calls, parts, store, clock
+        self.accounts, self.passwords, self.sessions = accounts, passwords, sessions
+        self.throttle = Throttle(clock.monotonic)
+        self.render = Renderer(place.hub)
+        self.feed = Feed(self)
+        self.operations = api.Operations(self)
+        self.table = Table([*api.routes(self), *pages.routes(self)])
+        self.refused: Counter[str] = Counter()
+        self._noted: dict[str, deque[float]] = {}
+        self._kept: dict[str, tuple[float, Any]] = {}
+        self.port = place.port
+        self._server: web.Server | None = None
+        self.connections: Connections | None = None
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[int]:
+        """Listen in this scope. Raises NotReady."""
+
+        def made(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+            return _Request(message, payload, protocol, writer, task, loop)
+
+        loop = asyncio.get_running_loop()
+        self._server = server = web.Server(self.answer, request_factory=made, handler_cancellation=True)
+        quiet = logging.getLogger("hub.web.http")
+        quiet.setLevel(logging.CRITICAL)  # what strangers send is theirs: counted, not logged
+
+        def make() -> Handler:
+            return Handler(
+                server, loop=loop, keepalive_timeout=10.0, max_line_size=LINE, max_field_size=FIELD,
+                max_headers=MOST_HEADERS, logger=quiet, access_log=None,  # type: ignore[arg-type]
+                lingering_time=0.0, auto_decompress=False,
+            )  # fmt: skip
+
+        self.connections = Connections(make, self.place.tls)
+        async with (
+            self.connections.serving(self.place.address, self.place.port) as self.port,
+            asyncio.TaskGroup() as group,
+        ):
+            following = group.create_task(self.feed.run())
+            try:
+                yield self.port
+            finally:
+                following.cancel()
+
+    async def call(self, name: str, **arguments: Any) -> Any:
+        """One call of the control socket. Raises HubError."""
+        return await self.calls[name](arguments)
+
+    async def lately(self, name: str) -> Any:
+        """The same, at most a second old: many tabs ask at once."""
+        now = time.monotonic()
+        at, value = self._kept.get(name, (0.0, None))
+        if value is None or now - at > 1.0:
+            value = await self.call(name)
+            self._kept[name] = (time.monotonic(), value)
+        return value
+
+    async def note(self, who: str, what: Mapping[str, object]) -> None:
+        """Into the audit chain."""
+        await self.store.audit(self.clock.now(), who, what)
+
+    async def refuse(self, why: str, visit: Visit | None, address: str) -> None:
+        """Count it, and note it while there are not too many of its kind."""
+        self.refused[why] += 1
+        noted, now = self._noted.setdefault(why, deque()), time.monotonic()
+        while noted and now - noted[0] > 3600.0:
+            noted.popleft()
+        if len(noted) < REFUSALS:
+            noted.append(now)
+            who = visit.who if visit is not None else f"web:?{address}"
+            path = visit.route.path if visit is not None else ""
+            await self.note(who, {"web": "refused", "why": why, "path": path})
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """One request. Raises only when its connection is gone."""
+        visit: Visit | None = None
+        try:
+            visit = self._visit(request)
+            return await self._judged(visit)
+        except Rejected as no:
+            if no.status in (401, 403, 421, 429):
+                peer = request.transport.get_extra_info("peername") if request.transport else None
+                try:
+                    await self.refuse(no.key, visit, str(peer[0]) if peer else "")
+                except HubError as error:
+                    _log.error("a refusal cannot be noted: %s", error)
+            return self._rejected(request, visit, no)
+        except TimeoutError:
+            return self._rejected(request, visit, Rejected(503, "too-slow"))
+        except (ConnectionError, asyncio.CancelledError):
+            raise
+        except HubError as error:
+            _log.error("a page could not be made: %s", error)
+            return self._rejected(request, visit, Rejected(503, "not-now"))
+        except Exception:
+            _log.exception("a request could not be answered")
+            return self._rejected(request, visit, Rejected(500, "failed"))
+
+    def _visit(self, request: web.BaseRequest) -> Visit:
+        transport = request.transport
+        local = transport.get_extra_info("sockname")[0] if transport else ""
+        if len(request.headers.getall("Host", [])) != 1 or not host_is_ours(
+            request.headers["Host"], self.place.names, local, self.port
+        ):
+            raise Rejected(421, "host")
+        if request.method not in METHODS:
+            raise Rejected(405, "bad-method")
+        route, parts, others = self.table.find(request.method, request.rel_url.raw_path)
+        if route is None:
+            raise Rejected(405 if others else 404, "bad-method" if others else "no-page")
+        named = {name: unquote(part, errors="replace") for name, part in parts.items()}
+        return Visit(request, route, named, _language(request))
+
+    async def _judged(self, visit: Visit) -> web.StreamResponse:
+        request, route = visit.request, visit.route
+        api = route.kind in (API, STREAM)
+        if from_elsewhere(request.method, request.headers["Host"], request.headers, api=api):
+            raise Rejected(403, "elsewhere")
+        visit.token = request.cookies.get(COOKIE, "")
+        visit.session = self.sessions.get(visit.token, touch=route.kind != STREAM)
+        visit.account = self.accounts.get(visit.session.name) if visit.session else None
+        if route.roles != EVERYBODY:
+            if visit.account is None:
+                return await self._stranger(visit)
+            if visit.account.role not in route.roles:
+                raise Rejected(403, "role")
+        if request.method not in SAFE:
+            await visit.read()
+            self._check_form(visit)
+        elif route.kind in (PAGE, API):
+            self._give_form(visit)
+        if self.connections is None:
+            raise Rejected(503, "not-now")
+        with self.connections.busy(request.protocol):
+            if route.kind == STREAM:
+                return await self._handle(visit)
+            async with asyncio.timeout(ANSWER_S):
+                answer = await self._handle(visit)
+        if visit.fresh_nonce:
+            cookie(answer, FORM_COOKIE, visit.fresh_nonce)
+        if visit.query.get("lang") in LANGUAGES and route.kind == PAGE:
+            cookie(answer, LANG_COOKIE, visit.query["lang"], max_age=365 * 86_400)
+        return answer
+
+    async def _handle(self, visit: Visit) -> web.StreamResponse:
+        """What the handler says; what the hub refuses becomes an answer of 422."""
+        try:
+            answer: web.StreamResponse = await visit.route.handler(visit)
+        except Refused as error:
+            return self._said_no(visit, word(error.key, visit.lang), error.key)
+        except Busy:
+            raise Rejected(429, "busy") from None
+        except HubError as error:
+            return self._said_no(visit, str(error), "")
+        return answer
+
+    def _said_no(self, visit: Visit, text: str, reason: str) -> web.Response:
+        if visit.route.kind == PAGE:
+            return answers.html(self.render.error(visit, 422, text), 422)
+        return answers.json({"error": text, "reason": reason}, 422)
+
+    async def _stranger(self, visit: Visit) -> web.Response:
+        """Nobody is signed in: a page asks for it, in its own place; everything else says so."""
+        if visit.route.kind != PAGE or visit.request.method not in SAFE:
+            raise Rejected(401, "sign-in-first")
+        self._give_form(visit)
+        answer = await pages.entrance(self, visit, 401)
+        if visit.fresh_nonce:
+            cookie(answer, FORM_COOKIE, visit.fresh_nonce)
+        return answer
+
+    def _give_form(self, visit: Visit) -> None:
+        """The token that this page's forms will carry."""
+        if visit.session is not None:
+            visit.form_token = visit.session.csrf
+            return
+        nonce = visit.request.cookies.get(FORM_COOKIE, "")
+        if not 20 <= len(nonce) <= 64:
+            nonce = visit.fresh_nonce = secrets.token_urlsafe(24)
+        visit.form_token = self.sessions.form(nonce)
+
+    def _check_form(self, visit: Visit) -> None:
+        said = visit.request.headers.get("X-CSRF") or visit.fields.pop("csrf", "")
+        self._give_form(visit)
+        if not isinstance(said, str) or not hmac.compare_digest(said.encode(), visit.form_token.encode()):
+            raise Rejected(403, "form-token")
+        visit.fields.pop("csrf", None)
+
+    def _rejected(self, request: web.BaseRequest, visit: Visit | None, no: Rejected) -> web.Response:
+        lang = visit.lang if visit else _language(request)
+        text = word(no.key, lang)
+        if visit is not None and visit.route.kind == PAGE and no.status != 421:
+            answer = answers.html(self.render.error(visit, no.status, text), no.status)
+        elif visit is None and no.status == 404 and "text/html" in request.headers.get("Accept", ""):
+            nowhere = Visit(request, Route("GET", "", _nothing, EVERYBODY), {}, lang)
+            answer = answers.html(self.render.error(nowhere, 404, text), 404)
+        else:
+            answer = answers.json({"error": text, "reason": no.key}, no.status)
+        if no.status in (429, 503):
+            answer.headers["Retry-After"] = "60"
+        if no.status in (405, 408, 413, 421):
+            answer.force_close()
+        return answer
+
+
+async def _nothing(visit: Visit) -> web.StreamResponse:
+    raise Rejected(404, "no-page")
+
+
+def _language(request: web.BaseRequest) -> str:
+    for said in (request.query.get("lang", ""), request.cookies.get(LANG_COOKIE, "")):
+        if said in LANGUAGES:
+            return said
+    for wish in request.headers.get("Accept-Language", "").lower().split(",")[:8]:
+        if wish.strip()[:2] in LANGUAGES:
+            return wish.strip()[:2]
+    return LANGUAGES[0]

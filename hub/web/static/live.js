@@ -1,0 +1,154 @@
+// One stream a tab: values, states and figures as they come. Closed while the tab is hidden; the browser is told the
+// last id seen, so that nothing in between is missed. Without this script every page still reads the same.
+"use strict";
+
+(() => {
+  const code = document.getElementById("code");
+  if (code && location.hash.startsWith("#code=")) {
+    code.value = decodeURIComponent(location.hash.slice(6));
+    document.getElementById("name").focus();
+  }
+  if (location.hash.startsWith("#code=")) history.replaceState(null, "", location.pathname);
+
+  const box = document.querySelector("[data-live]");
+  if (!box || !window.EventSource) return;
+  const said = box.querySelector("[data-live-word]");
+  const pause = box.querySelector("[data-live-pause]");
+  const french = document.documentElement.lang === "fr";
+  const seen = new Map();
+  let source = null, last = "", paused = false, over = false, wait = 1000, timer = 0, ahead = 0;
+
+  const tell = (state) => {
+    box.hidden = false;
+    box.dataset.state = state;
+    said.textContent = state === "on" ? box.dataset.on : state === "off" ? box.dataset.off : state === "end" ? box.dataset.end : "";
+  };
+
+  const text = (value, place) => {
+    if (typeof value === "boolean") return value ? place.dataset.yes : place.dataset.no;
+    if (typeof value !== "number") return String(value);
+    const plain = Math.abs(value) < 1e9 ? String(Number(value.toPrecision(6))) : value.toFixed(0);
+    return french ? plain.replace(".", ",") : plain;
+  };
+
+  const all = (name, value) => document.querySelectorAll(`[${name}="${CSS.escape(value)}"]`);
+
+  const values = (list) => {
+    for (const one of list) {
+      for (const place of all("data-series", one.series)) {
+        const fresh = text(one.value, place);
+        if (place.textContent !== fresh) {
+          place.textContent = fresh;
+          place.classList.remove("fresh");
+          requestAnimationFrame(() => place.classList.add("fresh"));
+        }
+      }
+      if (one.time) seen.set(one.device, Math.max(one.time, seen.get(one.device) || 0));
+      if (one.time) for (const place of all("data-at", one.series)) {
+        const at = new Date(one.time * 1000);
+        place.textContent = at.toLocaleString(french ? "fr-FR" : "sv-SE", { timeZone: box.dataset.zone }).replace(",", "");
+      }
+    }
+  };
+
+  // As the server says it: hub/web/showing.py, span_text.
+  const span = (seconds) => {
+    const whole = Math.max(0, Math.floor(seconds)), day = french ? "j" : "d";
+    if (whole >= 86400) return `${Math.floor(whole / 86400)} ${day} ${Math.floor((whole % 86400) / 3600)} h`;
+    if (whole >= 3600) return `${Math.floor(whole / 3600)} h ${String(Math.floor((whole % 3600) / 60)).padStart(2, "0")} min`;
+    return whole >= 60 ? `${Math.floor(whole / 60)} min` : `${whole} s`;
+  };
+
+  setInterval(() => {
+    if (!source || paused) return;
+    for (const place of document.querySelectorAll("[data-seen]")) {
+      const at = seen.get(place.dataset.seen);
+      if (at) place.textContent = place.dataset.ago.replace("{}", span(Date.now() / 1000 + ahead - at));
+    }
+  }, 1000);
+
+  const mark = (place, state, word) => {
+    place.className = `state ${state}`;
+    place.querySelector(".word").textContent = word;
+  };
+
+  const states = (changed) => {
+    for (const [device, state] of Object.entries(changed)) {
+      for (const row of all("data-device", device)) {
+        const place = row.querySelector(".state");
+        if (place && !place.classList.contains(state)) mark(place, state, place.dataset[`word${state[0].toUpperCase()}${state.slice(1)}`]);
+      }
+    }
+  };
+
+  const summary = (sum) => {
+    for (const place of document.querySelectorAll("[data-sum]")) {
+      if (place.dataset.sum in sum) place.textContent = sum[place.dataset.sum];
+    }
+    const link = document.querySelector("[data-link]");
+    if (link && link.dataset.link !== sum.link) {
+      link.dataset.link = sum.link;
+      mark(link.querySelector(".state"), sum.link === "up" ? "green" : "trouble", link.dataset[sum.link]);
+    }
+  };
+
+  // EventSource gives up on some errors and cannot send an id of ours after we closed it: fetch does both.
+  const open = async () => {
+    if (source || paused || over || document.hidden) return;
+    const mine = source = new AbortController();
+    const device = document.querySelector("main [data-device]");
+    const one = device && !document.querySelector("tr[data-device]") ? `?device=${encodeURIComponent(device.dataset.device)}` : "";
+    try {
+      const answer = await fetch(`/api/1/live${one}`, { signal: mine.signal, headers: last ? { "Last-Event-ID": last } : {} });
+      if (answer.status === 401) { over = true; tell("end"); return; }
+      if (!answer.ok) throw new Error(String(answer.status));
+      tell("on");
+      wait = 1000;
+      const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+      let rest = "";
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) break;
+        rest += value;
+        for (let end = rest.indexOf("\n\n"); end >= 0; end = rest.indexOf("\n\n")) {
+          take(rest.slice(0, end));
+          rest = rest.slice(end + 2);
+        }
+      }
+    } catch {
+      // told below
+    } finally {
+      if (source === mine) source = null;
+    }
+    if (paused || over || document.hidden || mine.signal.aborted) return;
+    tell("off");
+    clearTimeout(timer);
+    timer = setTimeout(open, wait * (0.5 + Math.random()));
+    wait = Math.min(wait * 2, 60000);
+  };
+
+  const take = (block) => {
+    let kind = "", data = "";
+    for (const line of block.split("\n")) {
+      if (line.startsWith("id: ")) last = line.slice(4);
+      if (line.startsWith("event: ")) kind = line.slice(7);
+      if (line.startsWith("data: ")) data += line.slice(6);
+    }
+    if (kind === "clock") ahead = JSON.parse(data).now - Date.now() / 1000;
+    else if (kind === "values") values(JSON.parse(data));
+    else if (kind === "states") states(JSON.parse(data));
+    else if (kind === "summary") summary(JSON.parse(data));
+    else if (kind === "end") { over = true; tell("end"); }
+  };
+
+  const close = () => { clearTimeout(timer); if (source) source.abort(); source = null; };
+
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+  addEventListener("pagehide", close);
+  pause.addEventListener("click", () => {
+    paused = !paused;
+    pause.textContent = paused ? box.dataset.resume : box.dataset.pause;
+    if (paused) { close(); tell("paused"); } else open();
+  });
+  open();
+})();

@@ -1,0 +1,110 @@
+"""Pictures of the hub's own pages, as a phone (360 px) and a desk (1,280 px) show them, from the demo's building.
+
+    python tools/screenshots.py DIRECTORY [--readme]
+
+Needs Debian's chromium. With --readme four of them go to docs/img as well. Look at all of them before calling a page
+done: nothing here judges.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
+
+from hub.cli.scene import Scene  # noqa: E402
+
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+SIZES = {"phone": (360, 740), "desk": (1280, 800)}
+PAGES = {
+    "overview": "/", "todo": "/todo", "devices": "/devices", "add": "/add", "link": "/link",
+    "integrations": "/integrations", "commands": "/commands", "audit": "/audit", "accounts": "/accounts",
+    "account": "/account", "missing": "/nowhere",
+}  # fmt: skip
+README = {"desk-fr-overview": "overview", "phone-fr-overview": "phone", "desk-fr-devices": "devices",
+          "desk-fr-link": "link"}  # fmt: skip
+NAME, PASSWORD = "camille", "trois lampes et un chat"
+WARM_S = 12.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--readme", action="store_true", help="also put four of them into docs/img")
+    options = parser.parse_args()
+    options.directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="ilot-pictures-") as root:
+        scene = Scene(Path(root), lambda text: print(text, file=sys.stderr))
+        try:
+            scene.prepare()
+            scene.start_hub()
+            label = scene.label()
+            time.sleep(WARM_S)  # readings come in and are acknowledged
+            with sync_playwright() as play:
+                browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+                pictures(browser, label, options.directory)
+        finally:
+            scene.close()
+    if options.readme:
+        target = ROOT / "docs/img"
+        target.mkdir(exist_ok=True)
+        for name, to in README.items():
+            shutil.copyfile(options.directory / f"{name}.png", target / f"ui-{to}.png")
+
+
+def pictures(browser: Browser, label: dict[str, Any], directory: Path) -> None:
+    """Every page in both languages and both sizes."""
+    state: Any = None
+    for language in ("fr", "en"):
+        for size, (width, height) in SIZES.items():
+            context = browser.new_context(
+                ignore_https_errors=True, viewport={"width": width, "height": height}, locale=language,
+                storage_state=state,
+            )  # fmt: skip
+            page = context.new_page()
+            shot = Shooter(page, directory / f"{size}-{language}")
+            if state is None:
+                shot.take("claim", f"{label['url']}claim")
+                page.fill("#code", label["code"])
+                page.fill("#name", NAME)
+                page.fill("#password", PASSWORD)
+                page.fill("#again", PASSWORD)
+                page.click("main button")
+                page.wait_for_selector(".figure")
+                state = context.storage_state()
+            for name, path in PAGES.items():
+                shot.take(name, label["url"].rstrip("/") + path)
+            page.goto(f"{label['url']}devices")
+            page.click("tbody th a")
+            shot.take("device", page.url)
+            context.clear_cookies()
+            shot.take("signin", f"{label['url']}signin?lang={language}")
+            context.close()
+
+
+class Shooter:
+    """Takes whole pages, and says so when one is wider than its window."""
+
+    def __init__(self, page: Page, stem: Path) -> None:
+        self.page, self.stem = page, stem
+
+    def take(self, name: str, url: str) -> None:
+        self.page.goto(url)
+        self.page.wait_for_timeout(1500 if name in ("overview", "device", "devices", "link") else 100)
+        wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        if wide > 0:
+            print(f"{self.stem.name}-{name}: {wide} px wider than the window", file=sys.stderr)
+        self.page.screenshot(path=f"{self.stem}-{name}.png", full_page=True)
+
+
+if __name__ == "__main__":
+    main()
