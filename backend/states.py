@@ -2,6 +2,9 @@
 
 A state is taken when it stands above the last one taken, or was made after that one came: the backend's own time, that
 an ack carried to the hub and the hub signed in `heard`, proves it (`hub.wire`). Anything else changes nothing.
+
+A store that was set back counts its generations anew, so that an old state may stand above the last one. Within one
+generation, and for a hub that is known to have been set back, a state above that has heard less is therefore an old one.
 """
 
 from __future__ import annotations
@@ -42,6 +45,9 @@ class States:
                 return state, False
             told = f"its state was set back, from generation {last.generation} to {state.generation}"
             self._storage.alarm("set-back", hub.hub, told)
+        elif last is not None and self._older(state, last):
+            self._refuse(state, last)
+            return state, False
         elif last is not None:
             backups.watch(self._storage, last, state)
         self._storage.connection.execute(
@@ -71,6 +77,14 @@ class States:
     def forget(self) -> None:
         """A transaction failed: what it took is gone."""
         self._last.clear()
+
+    def _older(self, state: State, last: State) -> bool:
+        """Of a state that stands above: a hub that lives on never hears less than before."""
+        return state.heard < last.heard and (state.generation == last.generation or self._was_set_back(state.hub))
+
+    def _was_set_back(self, hub: str) -> bool:
+        found = self._storage.connection.execute("select 1 from alarms where kind = 'set-back' and hub = ?", (hub,))
+        return found.get is not None
 
     def _taken_at(self, hub: str) -> float:
         return float(self._storage.connection.execute("select state_at from hubs where hub = ?", (hub,)).get or 0.0)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from backend_kit import NOW, Desk, row
 from click.testing import CliRunner, Result
-from conftest import token_for
+from .conftest import token_for
 
 from backend.cli import backend
 from backend.server import Running

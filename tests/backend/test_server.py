@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 from backend_kit import row
-from conftest import token_for
+from .conftest import token_for
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from backend import owner as owners

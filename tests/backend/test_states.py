@@ -75,7 +75,7 @@ def test_a_hub_whose_store_was_set_back_is_believed_as_soon_as_it_has_heard_the_
     assert again.acks[0].nonce == b"t" * 16
     assert (stated(plain, hub).generation, stated(plain, hub).n) == (7, 2)
     assert plain.alarms() == ["old-state", "set-back"]
-    plain.state(hub, hub.state(segment, n=3, generation=7))
+    plain.state(hub, hub.state(segment, n=3, generation=7, heard=again.acks[0].now))
     assert stated(plain, hub).n == 3
 
 
