@@ -108,8 +108,8 @@ async def _set_back(probe: Probe) -> None:
 async def _newer_trust(probe: Probe) -> None:
     """a hub that states an older trust version is handed the newest TRUST"""
     segment = probe.segment()
-    await probe.post(segment.message([segment.block(rows())]))
-    answer = await probe.post(stated(probe, segment, probe.keys.identity, trust_version=0), "state")
+    heard = (await probe.post(segment.message([segment.block(rows())]))).acks[-1].now
+    answer = await probe.post(stated(probe, segment, probe.keys.identity, trust_version=0, heard=heard), "state")
     must(bool(answer.trust), "the reply holds none")
     root = bytes.fromhex(enrolment.read_token(probe.token).root)
     must(read_trust(answer.trust, root, probe.trust.version).version >= probe.trust.version, "it is an older one")

@@ -4,7 +4,7 @@ A state is taken when it stands above the last one taken, or was made after that
 an ack carried to the hub and the hub signed in `heard`, proves it (`hub.wire`). Anything else changes nothing.
 
 A store that was set back counts its generations anew, so that an old state may stand above the last one. Within one
-generation, and for a hub that is known to have been set back, a state above that has heard less is therefore an old one.
+generation, and for a hub that is known to have been set back, a state above that has heard less is an old one.
 """
 
 from __future__ import annotations

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from backend_kit import NOW, Desk, row
 from click.testing import CliRunner, Result
-from .conftest import token_for
 
 from backend.cli import backend
 from backend.server import Running
 from hub.enrolment import read_token
+
+from .conftest import token_for
 
 
 def invoke(*arguments: object) -> Result:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from .conftest import token_for
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from backend import api, gate, ingest, nonces, server, states
@@ -17,6 +16,8 @@ from backend.conformance import Result, run_suite
 from backend.server import Running, serving
 from hub.errors import AuthFailed, ConfigError, DecodeError, NotReady
 from hub.ranges import Ranges
+
+from .conftest import token_for
 
 
 async def test_this_backend_passes(served: Running) -> None:

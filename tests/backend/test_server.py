@@ -15,7 +15,6 @@ from typing import Any
 import aiohttp
 import pytest
 from backend_kit import row
-from .conftest import token_for
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from backend import owner as owners
@@ -27,6 +26,8 @@ from hub import enrolment, keys
 from hub.enrolment import Token, enrol, make_csr, proof, read_token
 from hub.errors import AuthFailed, ConfigError
 from hub.wire import MAX_MESSAGE
+
+from .conftest import token_for
 
 
 def operator(served: Running) -> dict[str, str]:
