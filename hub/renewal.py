@@ -30,6 +30,7 @@ from hub.errors import AuthFailed, HubError, NotReady, StorageError
 from hub.files import write_atomically
 from hub.keys import HubKeys
 from hub.session import Reply
+from hub.validity import validity
 
 LOOK_S = 60.0
 SILENT_S = 600.0
@@ -165,13 +166,10 @@ class _Given(msgspec.Struct):
 
 def read_life(path: Path) -> Life | None:
     """None when there is no certificate that can be read."""
-    from cryptography import x509  # late: most hubs start years before they need it
-
     try:
-        shown = x509.load_pem_x509_certificate(path.read_bytes())
+        return Life(*validity(path.read_text(encoding="ascii")))
     except (OSError, ValueError):
         return None
-    return Life(shown.not_valid_before_utc.timestamp(), shown.not_valid_after_utc.timestamp())
 
 
 def _said(reply: Reply) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 
 import msgspec
@@ -25,7 +26,7 @@ class BufferConfig(msgspec.Struct, frozen=True):
     segment_s: float = 86_400.0
     max_bytes: int = 1 << 30
     keep_s: float = 604_800.0  # a settled segment stays this long, as the disk allows
-    pending_rows: int = 65_536
+    pending_rows: int = 32_768  # some 350 bytes each: what bounds the memory that an outage or a full disk costs
     retry_first_s: float = 0.5
     retry_limit_s: float = 30.0
 
@@ -48,10 +49,12 @@ class Batch:
         self.marks: list[ClockMark] = []
         self.local: Local = {}
         self.readings = 0
+        self.joined = 0  # alerts of the batch behind that are tried with this one, where it does not come through
+        self.waiters: list[asyncio.Future[None]] = []
         self._items: dict[str, deque[Item]] | None = None
 
     def __len__(self) -> int:
-        return len(self.rows) + len(self.alerts)
+        return len(self.rows) + len(self.alerts) + self.joined
 
     def __bool__(self) -> bool:
         return bool(self.rows or self.alerts or self.marks or self.local)

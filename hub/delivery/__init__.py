@@ -9,7 +9,8 @@ Bytes and times go in, sends and waits come out; no clock, no socket, no disk. I
   and the backend, which knows every record by number and digest, counts it once.
 - Three lanes, served in this order, each with a window counted in bytes: *alerts*; *live*, what became durable
   in the last ten seconds; *backlog*, everything else, oldest first. A backlog message is at most half a second
-  of the measured rate: a hub back from a week's cut is current at once, and a thin link stays shared.
+  of the measured rate, and 65,536 readings: a hub back from a week's cut is current at once, a thin link stays
+  shared, and so does a backend that makes rows of what it gets.
 - Context (EPOCH, TABLE) travels with the first messages of an epoch until an ack proves that it arrived, and
   again when the backend says that it lacks it.
 - A signed state leaves at connect and every 30 s, each with a new nonce.

@@ -6,6 +6,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable
 
+from hub.delivery.lanes import READINGS
 from hub.delivery.parts import Load, Stored
 
 _EPOCHS = 512
@@ -19,7 +20,8 @@ class Context:
         self._known: OrderedDict[bytes, set[bytes]] = OrderedDict()
 
     def load(self, stored: Iterable[Stored]) -> Load:
-        """Sort stored records into the groups of one message, without the context that is known."""
+        """Sort stored records into the groups of one message, without the context that is known: so many that they
+        hold READINGS at most, but at least one."""
         load = Load()
         eid, raws, known = b"", [], set()  # type: bytes, list[bytes], set[bytes]
         first, last = 0, -1
@@ -36,6 +38,8 @@ class Context:
                     continue
                 load.context[eid].add(digest)
             else:
+                if first and load.readings + record.readings > READINGS:
+                    break
                 if seq != last + 1:
                     if first:
                         load.spans.append((first, last))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -52,6 +53,7 @@ class Delivery:
         self._ledgers = Books(run)
         self._flights: dict[int, Flight] = {}
         self._unacked: Counter[str] = Counter()
+        self._weights: dict[str, float] = {}  # lane → bytes of a reading, in its last message
         self._vias = Vias(backoff)
         self._context = Context()
         self._ids = self._fruitless = 0
@@ -88,18 +90,19 @@ class Delivery:
         """A transport is there (again): its first message will be a state."""
         self._vias.of(via).state_due = True
 
-    def poll(self, via: str, now: float) -> Fetch | Survey | None:
-        """What this transport should do next; None: nothing before `wait` seconds, an answer or a commit."""
+    def poll(self, via: str, now: float, *, urgent: bool = False) -> Fetch | Survey | None:
+        """What this transport should do next; None: nothing before `wait` seconds, an answer or a commit. `urgent`:
+        alerts only, also before a state that is due."""
         self._expire(now)
         transport = self._vias.of(via)
         if now < transport.until:
             return None
-        if transport.state_due or now >= self._state_at:
+        if not urgent and (transport.state_due or now >= self._state_at):
             return Survey()
         for ledger in self._ledgers.values():
             ledger.age(now - LIVE_S)
-        for lane in LANES:
-            most = lane.budget(self.rate.bytes_per_s)
+        for lane in LANES[:1] if urgent else LANES:
+            most = lane.budget(self.rate.bytes_per_s, self._weights.get(lane.name, math.inf))
             if self._unacked[lane.name] > most * (lane.window - 1):
                 continue
             if (fetch := self._ledgers.waiting(lane, most)) is not None:
@@ -131,6 +134,8 @@ class Delivery:
             self.refusals["oversized"] += 1
             return None
         load.groups.clear()
+        if load.readings:
+            self._weights[fetch.lane.name] = len(body) / load.readings
         flight = Flight(via, now, now + ANSWER_S, fetch.lane.name, ledger, load, len(body), self.rate.delivered)
         self._unacked[flight.lane] += flight.size
         return self._send(body, "records", flight)

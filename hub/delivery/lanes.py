@@ -16,6 +16,11 @@ from hub.ranges import Range, Ranges
 ALERTS, LIVE, BACKLOG = "alerts", "live", "backlog"
 
 
+READINGS = 65_536
+"""A message holds no more of them, one record apart: a backend makes rows of so many within half a second, so that what
+is live does not wait behind a transaction of minutes. Well compressed, half a megabyte can hold millions."""
+
+
 class Lane(NamedTuple):
     """A message of this lane takes at most `seconds` of the measured rate, within `least` and `most` bytes;
     at most `window` such messages are sent and not acked."""
@@ -26,9 +31,9 @@ class Lane(NamedTuple):
     most: int
     window: int
 
-    def budget(self, rate: float) -> int:
-        """Bytes of one message at `rate` bytes/s."""
-        return int(min(max(rate * self.seconds, self.least), self.most))
+    def budget(self, rate: float, weight: float = math.inf) -> int:
+        """Bytes of one message at `rate` bytes/s, where a reading weighs `weight` bytes."""
+        return int(max(min(rate * self.seconds, self.most, READINGS * weight), self.least))
 
 
 LANES = (

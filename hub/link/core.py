@@ -225,9 +225,7 @@ class Link:
     async def _make(self, via: str) -> Message | None:
         if self._held is not None and self._clock.monotonic() >= self._due:
             self._release()
-        while (action := self.delivery.poll(via, self._clock.monotonic())) is not None:
-            if self._one_by_one():
-                return None
+        while (action := self.delivery.poll(via, self._clock.monotonic(), urgent=self._one_by_one())) is not None:
             if isinstance(action, Survey):
                 self._release()
                 return self.delivery.surveyed(self._buffer.streams(), via, self._clock.monotonic())
@@ -263,7 +261,8 @@ class Link:
             _log.warning("the backend rejected records; they are kept and offered again: its operator looks at its log")
 
     def _one_by_one(self) -> bool:
-        """A metered line must wait: a second connection, that has been idle for too long, costs a TLS handshake."""
+        """A metered line must wait: a second connection, that has been idle for too long, costs a TLS handshake.
+        An alert is worth one."""
         return self._holding and self.delivery.asking()
 
     def _wait(self, via: str) -> float:

@@ -17,6 +17,7 @@ from buffer_kit import SMALL, Clock, FaultyDisk, Party, Trust, io_error, no_spac
 from msgspec.structs import replace
 
 from hub.buffer import ALERTS, READINGS, Buffer, BufferConfig, Durable
+from hub.buffer.batch import Batch
 from hub.buffer.journal import Journal
 from hub.buffer.seal import CHACHA
 from hub.errors import BufferFull, StorageError
@@ -532,3 +533,34 @@ async def test_streams_name_the_digest_the_backend_computes(party: Party, tmp_pa
         backend.take_all(made.buffer.read(READINGS, made.buffer.run, 1, 3, 1 << 20))
         assert (state.stream, state.first, state.last) == (READINGS, 1, 3)
         assert state.digest == backend.digests[READINGS, made.buffer.run, 3]
+
+
+async def test_a_counter_is_in_the_commit_of_the_reading_that_it_belongs_to(
+    party: Party, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a kill between two commits leaves a counter that refuses the reading when its device says it again."""
+    commits: list[tuple[set[str], int]] = []
+    commit = Journal.commit
+
+    def noting(journal: Journal, batch: Batch) -> list[Durable]:
+        commits.append((set(batch.local), len(batch.rows)))
+        return commit(journal, batch)
+
+    monkeypatch.setattr(Journal, "commit", noting)
+    disk = GatedDisk()
+    async with opened(party, tmp_path, replace(HOUR, urgent_s=0.0), disk) as it:
+        disk.gate.clear()
+        it.buffer.append(row(1))
+        first = asyncio.create_task(it.buffer.flush())
+        while not commits:
+            await asyncio.sleep(0.001)
+        it.buffer.append(row(2))
+        second = asyncio.create_task(it.buffer.flush())  # due: the writer takes it by itself when the first is done
+        await asyncio.sleep(0.01)
+        it.buffer.put_local("replay/x", 7)
+        disk.gate.set()
+        time.sleep(0.3)  # the loop is held up between a counter and its reading: the writer is not
+        assert len(commits) == 2, "the writer did not go on by itself: this test shows nothing"
+        it.buffer.append(row(3))
+        await asyncio.gather(first, second, it.buffer.flush())
+    assert commits[:3] == [(set(), 1), (set(), 1), ({"replay/x"}, 1)]

@@ -1,0 +1,303 @@
+"""When the filling batch is committed, and by whom: rows in on the event loop, one writer thread, tidings back.
+
+    loop            fills a batch, and says when it is due: a window, a flush, an alert, a size
+    writer thread   commits one batch at a time, and keeps it until it is durable. Its commit done, it takes the filling
+                    one by itself when that is due already, and tells the loop what has landed meanwhile
+
+A change of the small state joins the batch with whatever the loop appends next, or when the loop comes back to it: the
+writer never takes a counter without the reading that it belongs to.
+
+So under load the loop's work and the next commit overlap, and a wake-up of the loop stands between two commits only
+where nothing was due. What both threads touch is under one lock, held for no longer than it takes to change a few
+fields. Batches land in the order they were taken in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from queue import SimpleQueue
+
+import msgspec
+
+from hub.backoff import Backoff
+from hub.buffer.batch import Batch, BufferConfig, Local
+from hub.buffer.bodies import ClockMark
+from hub.buffer.journal import Journal
+from hub.buffer.rows import ALERTS, READINGS, Row
+from hub.buffer.stream import Durable
+from hub.clock import Clock
+from hub.errors import BufferFull, HubError, StorageError
+
+log = logging.getLogger(__name__)
+
+_BYTES_A_READING = 3
+
+
+class Commits:
+    """For the loop thread, but for what is marked as the writer's. `announce` is told on the loop what is durable."""
+
+    def __init__(
+        self, journal: Journal, clock: Clock, config: BufferConfig, announce: Callable[[list[Durable]], None]
+    ) -> None:
+        self.waiting = 0  # rows that wait for the disk
+        self.error = ""  # of the last attempt
+        self.last_s = 0.0  # Unix seconds of the last commit that went through
+        self._journal, self._clock, self._config, self._announce = journal, clock, config, announce
+        self._bound = config.pending_rows * 5 // 4
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0  # loop time
+        self._room: list[asyncio.Future[None]] = []
+        self._thread: threading.Thread | None = None
+        self._queue: SimpleQueue[Batch | None] = SimpleQueue()  # wakes the writer
+        self._closing, self._hurry = threading.Event(), threading.Event()
+        self._loose: Local = {}  # of the loop alone: small state that no row has taken along yet
+        self._lock = threading.Lock()  # of the four below
+        self._batch = Batch()
+        self._taken: deque[Batch] = deque()  # by the writer, until the loop knows that they landed
+        self._busy = False  # the last of these is not durable yet
+        self._due = False  # the writer is busy, and takes the batch next
+        journal.wake = self._declared
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Start the writer thread."""
+        self._loop = loop
+        self._thread = threading.Thread(target=self._write, name="buffer-writer", daemon=True)
+        self._thread.start()
+        if self._journal.pressing:  # recovery found something missing
+            self._press()
+
+    # -- in -----------------------------------------------------------------------------------------------------
+
+    def append(self, row: Row, stream: str) -> None:
+        """See `Buffer.append`."""
+        if self.waiting >= self._bound:
+            raise BufferFull(f"{self._config.pending_rows} rows wait for the disk: {self.error or 'it is slow'}")
+        with self._lock:
+            self._join()
+            batch = self._batch
+            if stream == READINGS:
+                batch.rows.append(row)
+                batch.readings += len(row[4])
+                if batch.readings * _BYTES_A_READING >= self._config.window_bytes:
+                    self._cut()
+                elif len(batch.rows) == 1:
+                    self._ring(self._config.window_s)
+            elif stream == ALERTS:
+                batch.alerts.append(row)
+                self._ring(self._config.urgent_s)
+            else:
+                raise ValueError(f"no stream {stream!r}")
+        self.waiting += 1
+
+    def put(self, key: str, raw: msgspec.Raw | None) -> None:
+        """A change of the small state: in the commit of the row that is appended next without awaiting in between, or
+        with another; of its own after `idle_s`."""
+        self._loose[key] = raw
+        with self._lock:
+            self._ring(self._config.idle_s)
+
+    def mark(self, mark: ClockMark) -> None:
+        """A CLOCK record, within the window."""
+        with self._lock:
+            self._batch.marks.append(mark)
+            self._ring(self._config.window_s)
+
+    @property
+    def full(self) -> bool:
+        return self.waiting >= self._config.pending_rows
+
+    async def room(self) -> None:
+        """See `Buffer.room`."""
+        while self.full:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._room.append(future)
+            with self._lock:
+                self._cut()
+            await future
+
+    async def flush(self) -> None:
+        """See `Buffer.flush`."""
+        await self._flush(self._config.urgent_s)
+
+    async def _flush(self, delay: float) -> None:
+        if self._loop is None:
+            raise StorageError("the buffer was not started")
+        with self._lock:
+            self._join()
+            if self._batch or self._journal.pressing:
+                batch = self._batch
+                self._ring(delay)
+            elif self._taken:
+                batch = self._taken[-1]
+            else:
+                return
+            future: asyncio.Future[None] = self._loop.create_future()
+            batch.waiters.append(future)
+        await future
+
+    async def close(self) -> None:
+        """Flush, stop the thread, close the journal. Raises StorageError when rows were left in memory."""
+        if self._thread is None:
+            self._journal.close()
+            return
+        self._closing.set()
+        self._hurry.set()
+        try:
+            await self._flush(0.0)
+        finally:
+            self._queue.put(None)
+            await asyncio.to_thread(self._thread.join)
+            self._thread = None
+            if self._timer is not None:
+                self._timer.cancel()
+            self._journal.close()
+
+    # -- when: with the lock held -----------------------------------------------------------------------------------
+
+    def _join(self) -> None:
+        """On the loop: what is loose joins the batch."""
+        if self._loose:
+            self._batch.local |= self._loose
+            self._loose = {}
+
+    def _ring(self, delay: float) -> None:
+        """The batch is due in `delay` seconds at the latest."""
+        if self._loop is None or self._due:
+            return
+        if delay <= 0 and self._busy:
+            self._cut()
+            return
+        due = self._loop.time() + delay
+        if self._timer is not None:
+            if self._timer_due <= due:
+                return
+            self._timer.cancel()
+        self._timer_due = due
+        self._timer = self._loop.call_at(due, self._rang)
+
+    def _cut(self) -> None:
+        """The batch is due: it goes to the writer, now or right after the one in hand."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._busy:
+            self._due = True
+        else:
+            self._queue.put(self._take())
+
+    def _take(self) -> Batch:
+        """The batch leaves for the writer; another is filled from here on."""
+        batch, self._batch = self._batch, Batch()
+        self._taken.append(batch)
+        self._busy, self._due = True, False
+        return batch
+
+    # -- tidings, on the loop -----------------------------------------------------------------------------------------
+
+    def _press(self) -> None:
+        with self._lock:
+            self._ring(self._config.urgent_s)
+
+    def _rang(self) -> None:
+        with self._lock:
+            self._join()
+            self._cut()
+
+    def _landed(self, done: list[Durable]) -> None:
+        """The oldest batch taken is durable."""
+        if self.error:
+            log.info("the buffer reaches the disk again")
+        self.error = ""
+        self.last_s = self._clock.now()
+        with self._lock:
+            batch = self._taken.popleft()
+        self.waiting -= len(batch)
+        self._free()
+        self._announce(done)
+        for future in batch.waiters:
+            if not future.done():
+                future.set_result(None)
+        with self._lock:
+            self._join()
+            if not self._busy and self._timer is None and (self._batch or self._journal.pressing):
+                self._cut()
+
+    def _missed(self, tried: Batch, error: Exception, done: list[Durable]) -> None:
+        """An attempt failed; the writer tries again by itself. Alerts and acks do not wait behind readings that do
+        not fit: they join what is tried, where they come first."""
+        self._announce(done)
+        waiters, tried.waiters = tried.waiters, []
+        with self._lock:
+            self._join()
+            if self._taken[-1] is tried:  # else it came through meanwhile, and the batch behind it is under way
+                behind = self._batch
+                if behind.alerts or behind.local:
+                    self._journal.hurry(behind.alerts, behind.local)
+                    tried.joined += len(behind.alerts)
+                    behind.alerts, behind.local = [], {}
+                waiters += behind.waiters
+                behind.waiters = []
+        if not self.error:
+            log.error("the buffer does not reach the disk, rows are kept in memory: %s", error)
+        self.error = str(error)
+        for future in waiters:
+            if not future.done():
+                future.set_exception(StorageError(f"not durable: {error}; kept in memory and tried again"))
+
+    def _free(self) -> None:
+        if self._room and not self.full:
+            waiters, self._room = self._room, []
+            for future in waiters:
+                if not future.done():
+                    future.set_result(None)
+
+    def _declared(self) -> None:
+        """A GAP waits: from any thread."""
+        self._tell(self._press)
+
+    # -- the writer thread ----------------------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        batch = self._queue.get()
+        while batch is not None:
+            backoff = Backoff(self._config.retry_first_s, self._config.retry_limit_s)
+            while (done := self._attempt(batch)) is None:
+                if self._closing.is_set():
+                    return
+                self._hurry.wait(backoff.next())
+            with self._lock:
+                self._busy = False
+                batch = self._take() if self._due else None
+            self._tell(self._landed, done)
+            if batch is None:
+                batch = self._queue.get()
+
+    def _attempt(self, batch: Batch) -> list[Durable] | None:
+        """One commit: what it made durable. None when it failed, and the loop knows."""
+        try:
+            return self._journal.commit(batch)
+        except Exception as error:
+            if not isinstance(error, HubError):
+                log.exception("the buffer's writer failed")
+            if _full(error):
+                self._journal.relieve(unsent=self.waiting * 2 >= self._config.pending_rows)
+            self._tell(self._missed, batch, error, self._journal.made())
+            return None
+
+    def _tell(self, what: Callable[..., None], *about: object) -> None:
+        """From any thread."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the next process finds what there is to say
+                self._loop.call_soon_threadsafe(what, *about)
+
+
+def _full(error: BaseException) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
