@@ -4,10 +4,10 @@
 
 Raw rate: append 1 KiB, fdatasync. Commits: two sources that append one report each and wait until it is durable, over
 and over; beside it, what the writer itself needs for one where syncs cost nothing, which is what keeps the rate from
-the disk's own. Then both again on this disk with 2 ms added to each sync, as fast as an eMMC or a good SD card is.
-Durable reports are what
-the two sources got of it: more commits of fewer reports each would be no gain (docs/adr/0016). Readings: one source
-that flushes blocks of 1,000, from append to durable, which are then opened again with the owner's key.
+the disk's own. Durable reports are what the two sources got of it: more commits of fewer reports each would be no gain
+(docs/adr/0016). Then all of that again on this disk with 2 ms added to each sync, as fast as an eMMC or a good SD card
+is. Readings: one source that flushes blocks of 1,000, from append to durable, which are then opened again with the
+owner's key.
 """
 
 from __future__ import annotations
