@@ -102,6 +102,9 @@ class Pipeline:
         if not values:
             return False
 
+        if report.position is not None and not plan.position:
+            self._counts.add("withheld-personal", report.device)
+
         # time: the source's own, the hub's, or the boot's when no clock can be believed
         now = self._clock.now()
         time, sure, quality = report.time, True, report.quality
@@ -140,7 +143,7 @@ class Pipeline:
                     quality,
                     trust,
                     report.signal.rssi if report.signal else None,
-                    report.position,
+                    report.position if plan.position else None,
                 )
             )
             self.readings += len(those)

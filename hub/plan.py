@@ -74,13 +74,16 @@ class ShapePlan:
 class Plan:
     """One admitted device: its subject (what TABLE records say of it), trust and shapes."""
 
-    __slots__ = ("_compile", "_protected", "_sent", "device", "metrics", "pulse", "shapes", "subject", "window")
+    __slots__ = (
+        "_compile", "_protected", "_sent", "device", "metrics", "position", "pulse", "shapes", "subject", "window",
+    )  # fmt: skip
 
     def __init__(
         self, device: Device, subject: Subject, metrics: dict[str, Metric], window: str, protected: bool,
-        compile_: Callable[[Plan, tuple[str, ...]], ShapePlan], pulse: Step | None = None,
+        compile_: Callable[[Plan, tuple[str, ...]], ShapePlan], pulse: Step | None = None, position: bool = False,
     ) -> None:  # fmt: skip
         self.device = device
+        self.position = position  # may the positions that it reports be kept?
         self.pulse = pulse
         self.subject = subject
         self.metrics = metrics
@@ -182,6 +185,7 @@ class Planner:
             self._protected(device.integration),
             self._compile_shape,
             self._pulses.of(place) if self._pulses is not None else None,
+            self._privacy.may_keep_position(subject.zone),
         )
 
     def metric(self, device: str, key: str) -> Metric | None:

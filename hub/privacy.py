@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from hub.model import Metric
 
 PERSONAL = "personal"
+POSITION = "position"
+"""Where a device that moves says it is, as the `personal:` of a zone names it: what moves is moved by people."""
 
 
 class Privacy:
@@ -22,3 +24,7 @@ class Privacy:
     def may_keep(self, metric: Metric, zone: str) -> bool:
         """May readings of this metric in this zone leave RAM?"""
         return metric.privacy != PERSONAL or bool(self._purposes.get(zone, {}).get(metric.key))
+
+    def may_keep_position(self, zone: str) -> bool:
+        """May the positions that devices of this zone report leave RAM?"""
+        return bool(self._purposes.get(zone, {}).get(POSITION))
