@@ -157,7 +157,8 @@ def _put_rssi(out: list[bytes], items: Sequence[int | None]) -> None:
         return
     if NO_RSSI in items:
         raise Refused("rssi")
-    put_runs(out, array("h", [NO_RSSI if item is None else item for item in items]))
+    # the array refuses what is no 16-bit number; as a list, so that bytes() of it are its items and not its memory
+    put_runs(out, array("h", [NO_RSSI if item is None else item for item in items]).tolist())
 
 
 def _put_positions(out: list[bytes], positions: Sequence[Position | None]) -> None:

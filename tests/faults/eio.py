@@ -55,7 +55,8 @@ def _fail(root: Path, runs: int, seed: int, calls: tuple[str, ...], fault: str) 
             rig.kill(hub)
         rig.settle()
         verdict = rig.verdict(f"{fault.format(len(set(places)))} ({met} met, {said} shown)", len(places))
-        if not said or met < len(places) // 2:
+        # a fault of three calls may pass between two looks; that none of many is ever shown would be a fault of the hub
+        if (len(places) >= 10 and not said) or met < len(places) // 2:
             raise RuntimeError(f"the faults did not happen, or were not shown: {verdict}")
         return verdict
     finally:

@@ -16,7 +16,7 @@ from hub.buffer.ints import Reader, put_packed, put_runs, put_varint
 from hub.buffer.numbering import Numbering, Refused, Scale
 from hub.buffer.rows import Column, Row, Shape, Subject
 from hub.errors import DecodeError
-from hub.model import Position
+from hub.model import Position, Quality, TrustClass
 
 RESOLUTIONS = ["1", "10", "0.5", "0.1", "0.01", "0.005", "0.0025", "0.001", "0.3", "3", "0.0000001"]
 BOOT = b"0123456789abcdef"
@@ -81,6 +81,19 @@ def blocks(draw: st.DrawFn) -> list[Row]:
 @settings(max_examples=200, deadline=None)
 def test_rows_come_back_exactly_at_their_resolution(rows: list[Row]) -> None:
     assert Counter(round_trip(rows)) == Counter(rows)
+
+
+def test_signals_from_zero_upwards_come_back_as_they_were() -> None:
+    """Found by the other reader: what is lowest in a column is 0 here, and 16-bit memory is not a list of bytes."""
+    shape, subject = Shape((Column("m", "", "1"),)), Subject("d", "p", "s", "z")
+    rows = [
+        Row(subject, shape, at, True, (0.0,), Quality.GOOD, TrustClass.A, rssi, None)
+        for at, rssi in enumerate((0, 1, 5))
+    ]
+    numbering = Numbering()
+    body = encode(rows, numbering)
+    _, back = decode(body, {0: shape}, {0: subject})
+    assert [row.rssi for row in back] == [0, 1, 5]
 
 
 @given(st.sampled_from(RESOLUTIONS), st.floats(-1e9, 1e9))
