@@ -29,7 +29,7 @@ from hub.catalogue import METRICS
 from hub.clock import SystemClock
 from hub.commands import Desk
 from hub.config import lastgood
-from hub.config.build import strategies
+from hub.config.build import Models, strategies
 from hub.config.devices import Bus
 from hub.config.load import Loaded
 from hub.counts import Counts
@@ -113,7 +113,7 @@ async def serve(settings: Settings, registry: Registry, ready: Callable[[dict[st
                 await asyncio.to_thread(lastgood.remember, kept, started.loaded)
             except StorageError as error:  # it runs all the same: what is on file is good
                 _log.error("%s", error)
-        hub = await Hub.build(state, hub_keys, started.loaded, problems, registry)
+        hub = await Hub.build(state, hub_keys, started.loaded, problems, registry, models)
         return await hub.run(settings.drain_s, lambda: ready(dict(hub.facts)))
 
 
@@ -159,8 +159,9 @@ class Hub:
 
     @classmethod
     async def build(
-        cls, state: StateDir, hub_keys: keys.HubKeys, loaded: Loaded, problems: list[str], registry: Registry
-    ) -> Hub:
+        cls, state: StateDir, hub_keys: keys.HubKeys, loaded: Loaded, problems: list[str], registry: Registry,
+        models: Models,
+    ) -> Hub:  # fmt: skip
         """Open everything that outlives the process and wire the parts. Starts nothing."""
         enrolled, trust = await asyncio.to_thread(enrolment.load, state.path)
         clock = SystemClock()
@@ -175,7 +176,6 @@ class Hub:
         ), clock.sleep)  # fmt: skip
         dating = Dating(clock, buffer)
 
-        models = installed_models(registry, state.path / "cache")
         joined = join(roll, loaded, replaced, models)
         devices = Devices([*loaded.devices, *joined.devices], replaced, rekeyed)
         places = Places([*loaded.places, *joined.places])
