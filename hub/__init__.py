@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pydantic import HttpUrl as HttpUrl
 
+    from hub.addresses import ListenAddress as ListenAddress
+    from hub.addresses import Network as Network
     from hub.catalogue import METRICS as METRICS
     from hub.errors import AuthFailed as AuthFailed
     from hub.errors import DecodeError as DecodeError
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "pydantic": ("HttpUrl",),
+    "hub.addresses": ("ListenAddress", "Network"),
     "hub.catalogue": ("METRICS",),
     "hub.errors": ("AuthFailed", "DecodeError", "NotReady"),
     "hub.hookspecs": (

@@ -21,7 +21,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 API = [
     *("AuthFailed", "Bus", "Candidate", "Command", "Config", "DecodeError", "Decoded", "Device", "Frame", "HttpUrl"),
-    *("LastValue", "Line", "METRICS", "Message", "Metric", "NeedKey", "NotReady", "Notice", "Notices", "PackFacts"),
+    *("LastValue", "Line", "ListenAddress", "METRICS", "Message", "Metric", "NeedKey"),
+    *("Network", "NotReady", "Notice", "Notices", "PackFacts"),
     *("Position", "Proof", "Quality", "Register", "RegisterDecoder", "RegisterExporter", "RegisterNotifier"),
     *("RegisterUplink", "Report", "Sample", "Series", "Session", "Signal", "Uplink", "View", "hookimpl", "open_line"),
 ]

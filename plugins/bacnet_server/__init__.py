@@ -8,7 +8,7 @@ analog input (a set point an analog value), a flag a binary input or value, a te
 from __future__ import annotations
 
 from datetime import timedelta
-from ipaddress import IPv4Address, ip_network
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated
 
@@ -17,13 +17,6 @@ from pydantic import AfterValidator, Field, model_validator
 import hub
 
 __all__ = ["Config", "register_exporters", "run"]
-
-
-def _network(text: str) -> str:
-    try:
-        return str(ip_network(text))
-    except ValueError:
-        raise ValueError("expected an address or a network, like 192.0.2.7 or 192.0.2.0/24") from None
 
 
 def _address(text: str) -> str:
@@ -47,7 +40,7 @@ class Config(hub.Config):
     broadcast: Annotated[str, AfterValidator(_address)] | None = Field(
         default=None, description="Broadcast address of that network, to hear Who-Is that is sent to everybody."
     )
-    allow: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(
+    allow: tuple[hub.Network, ...] = Field(
         default=("127.0.0.1/32",), max_length=64, description="Addresses and networks that may ask."
     )
     expire: timedelta = Field(

@@ -12,39 +12,21 @@ and, where it is a flag, the discrete input n. Unit 1. A function that writes is
 from __future__ import annotations
 
 from datetime import timedelta
-from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 import hub
 
 __all__ = ["Config", "register_exporters", "run"]
 
 
-def _network(text: str) -> str:
-    try:
-        return str(ip_network(text))
-    except ValueError:
-        raise ValueError("expected an address or a network, like 192.0.2.7 or 192.0.2.0/24") from None
-
-
-def _address(text: str) -> str:
-    try:
-        return str(ip_address(text))
-    except ValueError:
-        raise ValueError("expected an address of this machine, like 127.0.0.1") from None
-
-
 class Config(hub.Config):
     """Where the supervisor asks."""
 
-    address: Annotated[str, AfterValidator(_address)] = Field(
-        default="127.0.0.1", description="The address of this machine it listens on."
-    )
+    address: hub.ListenAddress = Field(default="127.0.0.1", description="The address of this machine it listens on.")
     port: int = Field(default=5020, ge=0, le=65535, description="Its port; 0: any free one, which the log names.")
-    allow: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(
+    allow: tuple[hub.Network, ...] = Field(
         default=("127.0.0.1/32", "::1/128"), max_length=64, description="Addresses and networks that may ask."
     )
     expire: timedelta = Field(
