@@ -10,6 +10,8 @@ import click
 
 from hub.cli import output
 from hub.control import call
+from hub.errors import StorageError
+from hub.files import write_atomically
 from hub.state import state_of
 
 _CALL_S = 60.0
@@ -18,15 +20,25 @@ _CALL_S = 60.0
 @click.command()
 @click.option("--new", is_flag=True, help="Make another claim code; the one before is worth nothing then.")
 @click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="Write the QR code to this file.")
+@click.option(
+    "--print",
+    "printed",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE.png|pdf|svg",
+    help="Write the whole label, in French, to print and stick on the hub.",
+)
 @output.with_config
 @output.with_state
 @output.as_json
-def label(new: bool, svg: Path | None, config: Path, state_dir: Path | None, json: bool) -> None:
+def label(new: bool, svg: Path | None, printed: Path | None, config: Path, state_dir: Path | None, json: bool) -> None:
     """Show the address of the hub's pages, their certificate's fingerprint, and the claim code as text and QR code.
 
     A code is shown when it is made, and never again: only its hash is kept. It makes the first administrateur, once.
     """
+    kind = _kind(printed)
     answer = call(state_of(config, state_dir) / "hub.sock", "web.label", timeout=_CALL_S, new=new)
+    if printed is not None:
+        _print(answer, printed, kind)
     _show(answer, svg, json)
     if not json and answer["claimed"]:
         output.say("this hub is claimed; `ilot claim reset` lets somebody claim it again")
@@ -58,9 +70,36 @@ def link_of(answer: dict[str, Any]) -> str:
     return f"{answer['url']}claim#code={answer['code']}" if answer["code"] else str(answer["url"])
 
 
+def _kind(file: Path | None) -> str:
+    """How it is to be drawn, before a code is made that would be lost."""
+    from hub.cli import sheet
+
+    kind = file.suffix.lower().removeprefix(".") if file is not None else "svg"
+    if kind not in sheet.KINDS:
+        raise click.BadParameter(
+            f"a label is .png, .pdf or .svg, not {kind or 'a file without ending'!r}", param_hint="--print"
+        )
+    sheet.ready(kind)
+    return kind
+
+
+def _print(answer: dict[str, Any], file: Path, kind: str) -> None:
+    from hub.cli import sheet
+
+    try:
+        write_atomically(file, sheet.draw(sheet.layout(answer, link_of(answer)), kind))
+    except OSError as error:
+        again = "" if not answer["code"] else "; make another code with --new"
+        raise StorageError(f"cannot write {file}: {error.strerror or error}{again}") from error
+    output.say(
+        f"{file} holds the label" + (", with the claim code: print it, then delete it" if answer["code"] else "")
+    )
+
+
 def _show(answer: dict[str, Any], svg: Path | None, json: bool) -> None:
     import segno
 
+    answer = {name: value for name, value in answer.items() if name != "wifi"}  # its key is for the printed label alone
     qr = segno.make(link_of(answer), error="m", micro=False)
     if svg is not None:
         qr.save(str(svg), kind="svg", scale=4, border=4)

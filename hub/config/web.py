@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr
 
 from hub.config.kinds import Section
 
@@ -26,6 +27,13 @@ def _host(text: str) -> str:
     return text.lower()
 
 
+class Wifi(Section):
+    """The access point by which a phone reaches the hub; the hub does not run it, its label names it."""
+
+    name: str = Field(min_length=1, max_length=32, description="Its name, the SSID.")
+    key: SecretStr = Field(min_length=8, max_length=63, description="Its WPA2 or WPA3 key, by way of `!secret`.")
+
+
 class Web(Section):
     """The hub's own pages: HTTPS only. They are served where this section stands in the file, and nowhere else."""
 
@@ -40,3 +48,14 @@ class Web(Section):
         description="Names under which browsers may call it, beside its addresses, its host name and localhost. "
         "Any other is refused: a page elsewhere could reach the hub under a name of its own (DNS rebinding).",
     )
+    redirect_port: int | None = Field(
+        default=None, ge=0, le=65535,
+        description="Where it stands, plain HTTP on this port, usually 80, leads to the pages and to nothing else; "
+        "without it nothing listens there.",
+    )  # fmt: skip
+    reset_directory: Path | None = Field(
+        default=None,
+        description="Directory, as that of the boot partition, in which a file `ilot-claim-reset` asks for a new claim "
+        "code at the next start; the code is written beside it.",
+    )
+    wifi: Wifi | None = Field(default=None, description="The access point that stands on the label as a QR code.")

@@ -7,7 +7,7 @@ Whoever claims chooses a name and a password of their own; there is no account b
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from hashlib import sha256
 
 import apsw
@@ -50,12 +50,15 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class Accounts:
-    """Read whole at the start; the store is written first, then what is here. `changed` is called when it was."""
+    """Read whole at the start; the store is written first, then what is here. `changed` is called when it was,
+    `claimed` once a claim code was used up."""
 
     def __init__(
-        self, store: Store, clock: Clock, passwords: Passwords, changed: Callable[[], None] = lambda: None
+        self, store: Store, clock: Clock, passwords: Passwords, changed: Callable[[], None] = lambda: None, *,
+        claimed: Callable[[], Awaitable[None]] | None = None,
     ) -> None:  # fmt: skip
         self._store, self._clock, self._passwords, self._changed = store, clock, passwords, changed
+        self._when_claimed = claimed
         self._known: dict[str, Account] = {}
         self._claim = b""
 
@@ -84,9 +87,10 @@ class Accounts:
         """A claim code is out that was not used."""
         return bool(self._claim)
 
-    async def new_claim(self, who: str) -> str:
-        """A code, the only valid one from now on. Raises StorageError."""
-        code = new_code()
+    async def new_claim(self, who: str, code: str = "") -> str:
+        """A code, the only valid one from now on; `code` where it was made before, with `new_code`. Raises
+        StorageError."""
+        code = code or new_code()
         secret = await self._passwords.make(code)
         await self._write({"web": "claim code made"}, who, claim=secret)
         return code
@@ -107,6 +111,8 @@ class Accounts:
         except BaseException:
             self._claim = code
             raise
+        if self._when_claimed is not None:
+            await self._when_claimed()
         return account
 
     async def fits(self, name: str, password: str) -> Account | None:

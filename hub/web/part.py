@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import socket
@@ -16,7 +17,9 @@ from hub.config.web import Web as Options
 from hub.control import Call
 from hub.errors import ConfigError, HubError
 from hub.store import Store
+from hub.web import reset
 from hub.web.parts import Parts, Place
+from hub.web.passwords import new_code
 
 if TYPE_CHECKING:
     from hub.web.accounts import Accounts
@@ -39,8 +42,8 @@ class Web:
         self._store, self._clock, self._calls, self._changed = store, clock, calls, changed
         self._accounts: Accounts | None = None
         self._site: Site | None = None
-        self._fingerprint = self._error = ""
-        self._port = 0
+        self._fingerprint = self._error = self._reset_error = ""
+        self._port = self.redirected_port = 0
 
     async def run(self) -> None:
         """Serve until cancelled. What goes wrong is told once, and tried again."""
@@ -67,7 +70,7 @@ class Web:
         self._error = error
 
     async def _serve(self, options: Options) -> None:
-        from hub.web import certificate
+        from hub.web import certificate, redirect
         from hub.web.accounts import COOKIE_KEY, Accounts
         from hub.web.guard import names_of_this_machine
         from hub.web.passwords import Passwords
@@ -75,7 +78,10 @@ class Web:
         from hub.web.site import Site
 
         passwords = Passwords()
-        accounts = Accounts(self._store, self._clock, passwords, self._changed)
+        accounts = Accounts(
+            self._store, self._clock, passwords, self._changed,
+            claimed=lambda: asyncio.to_thread(reset.used, options.reset_directory),
+        )  # fmt: skip
         await accounts.load()
         secret = await self._store.get(COOKIE_KEY)
         if secret is None:
@@ -85,13 +91,19 @@ class Web:
         place = Place(
             self._hub, options.address, options.port, names_of_this_machine(options.hosts), tls, self._fingerprint
         )
-        self._site = site = Site(
+        site = Site(
             place=place, calls=self._calls(), parts=self._parts, store=self._store, clock=self._clock,
             accounts=accounts, passwords=passwords, sessions=Sessions(self._clock.monotonic, secret),
         )  # fmt: skip
         self._accounts = accounts
         try:
-            async with site.serving() as self._port:
+            async with contextlib.AsyncExitStack() as stack:
+                self._port = await stack.enter_async_context(site.serving())
+                if options.redirect_port is not None:
+                    way = redirect.serving(options.address, options.redirect_port, place.names, self._port)
+                    self.redirected_port = await stack.enter_async_context(way)
+                await self._reset_by_file(accounts, options.reset_directory)
+                self._site = site
                 if self._error:
                     _log.info("the pages are served again")
                 self._error = ""
@@ -99,6 +111,22 @@ class Web:
                 await asyncio.Event().wait()
         finally:
             self._site = None
+
+    async def _reset_by_file(self, accounts: Accounts, directory: Path | None) -> None:
+        """What `hub.web.reset` tells. A claim code that cannot be shown is not made."""
+        if directory is None or not await asyncio.to_thread(reset.asked, directory):
+            return
+        code = new_code()
+        try:
+            await asyncio.to_thread(reset.show, directory, code, self._url())
+        except OSError as error:
+            self._reset_error = f"a claim code is asked for in {directory} and cannot be written there: {error}"
+        else:
+            await accounts.new_claim("card", code)
+            self._reset_error = await asyncio.to_thread(reset.done, directory)
+            _log.warning("a new claim code was made: somebody asked for it by a file on the card")
+        if self._reset_error:
+            _log.error("%s", self._reset_error)
 
     def status(self) -> dict[str, Any]:
         """For `ilot status`."""
@@ -112,18 +140,22 @@ class Web:
 
     def complaints(self) -> list[str]:
         """What somebody should look at."""
-        return [f"the pages are not served: {self._error}"] if self._error else []
+        said = [f"the pages are not served: {self._error}"] if self._error else []
+        return [*said, self._reset_error] if self._reset_error else said
 
     def calls(self) -> dict[str, Call]:
         return {"web.label": self._label, "web.reset": self._reset}
 
     async def _label(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{new} → {hub, url, fingerprint, claimed, code}: `code` is "" when there is no new one to show."""
+        """{new} → {hub, url, fingerprint, claimed, code, wifi}: `code` is "" when there is no new one to show, `wifi`
+        {name, key} or None."""
         accounts = self._served()
         code = ""
         if not accounts.claimed and (arguments.get("new") or not accounts.claimable):
             code = await accounts.new_claim("cli")
-        return {**self._facts(accounts), "code": code}
+        wifi = self._options.wifi if self._options is not None else None
+        named = {"name": wifi.name, "key": wifi.key.get_secret_value()} if wifi is not None else None
+        return {**self._facts(accounts), "code": code, "wifi": named}
 
     async def _reset(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """A new claim code, whoever administers the hub; nobody is signed in any more."""

@@ -108,8 +108,9 @@ class Hub:
 class Pages:
     """A running server. `async with Pages(path) as pages`."""
 
-    def __init__(self, path: Path, hub: Hub | None = None) -> None:
+    def __init__(self, path: Path, hub: Hub | None = None, options: Options | None = None) -> None:
         self.path, self.hub = path, hub or Hub()
+        self.options = options or Options(address="127.0.0.1", port=0)
 
     async def __aenter__(self) -> Pages:
         self.store = await Store.open(self.path / "store.db", b"k" * 32)
@@ -120,7 +121,7 @@ class Pages:
             zones={"rooms": ("Salles", "school")}, title="École", timezone="Europe/Paris",
         )  # fmt: skip
         self.web = Web(
-            Options(address="127.0.0.1", port=0), hub="hub-test", directory=self.path, parts=parts, store=self.store,
+            self.options, hub="hub-test", directory=self.path, parts=parts, store=self.store,
             clock=SystemClock(), calls=self.hub.calls, changed=lambda: None,
         )  # fmt: skip
         self._task = asyncio.create_task(self.web.run())

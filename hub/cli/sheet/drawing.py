@@ -1,0 +1,157 @@
+"""A sheet as SVG, PDF or PNG. The first two need nothing but this; PNG wants Pillow (extra `photos`).
+
+SVG 1.1, text as text in the reader's own fonts. PDF 1.4 (ISO 32000-1) with two of the 14 fonts that every reader has,
+in WinAnsiEncoding. PNG at 300 dots an inch, grey.
+"""
+
+from __future__ import annotations
+
+import io
+import unicodedata
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape
+
+from hub.cli.sheet.layout import HEIGHT, WIDTH, Code, Line, Sheet
+from hub.errors import ConfigError
+
+if TYPE_CHECKING:
+    from PIL.ImageDraw import ImageDraw
+
+KINDS = ("png", "pdf", "svg")
+_DOTS = 300 / 25.4
+_POINTS = 72 / 25.4
+
+
+def ready(kind: str) -> None:
+    """Raises ConfigError where Pillow is missing for a PNG."""
+    if kind == "png":
+        from importlib.util import find_spec
+
+        if find_spec("PIL") is None:
+            raise ConfigError("a label as PNG needs the extra `photos`; as .svg or .pdf it needs nothing")
+
+
+def draw(sheet: Sheet, kind: str) -> bytes:
+    """The whole file, of a kind that is `ready`."""
+    return {"svg": _svg, "pdf": _pdf, "png": _png}[kind](sheet)
+
+
+def _runs(code: Code) -> Iterator[tuple[float, float, float, float]]:
+    """x, y, width and height of each run of dark modules."""
+    step = code.side / len(code.modules)
+    for row, modules in enumerate(code.modules):
+        at = 0
+        while at < len(modules):
+            end = at
+            while end < len(modules) and modules[end]:
+                end += 1
+            if end > at:
+                yield code.x + at * step, code.y + row * step, (end - at) * step, step
+            at = end + 1
+
+
+def _svg(sheet: Sheet) -> bytes:
+    size = f'width="{WIDTH:g}mm" height="{HEIGHT:g}mm" viewBox="0 0 {WIDTH:g} {HEIGHT:g}"'
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" {size} lang="fr"><rect width="100%" height="100%" fill="#fff"/>']
+    for code in sheet.codes:
+        path = "".join(f"M{x:.3f} {y:.3f}h{w:.3f}v{h:.3f}h-{w:.3f}z" for x, y, w, h in _runs(code))
+        parts.append(f'<path d="{path}" shape-rendering="crispEdges"/>')
+    for one in sheet.lines:
+        family = "monospace" if one.mono else "sans-serif"
+        weight = ' font-weight="bold"' if one.bold else ""
+        place = f'x="{one.x:g}" y="{one.y:g}" font-size="{one.size:.2f}" font-family="{family}"{weight}'
+        parts.append(f'<text {place} xml:space="preserve">{escape(one.text)}</text>')
+    return "\n".join([*parts, "</svg>\n"]).encode()
+
+
+_FONTS = ("Helvetica", "Helvetica-Bold", "Courier", "Courier-Bold")
+
+
+def _pdf(sheet: Sheet) -> bytes:
+    drawn = []
+    for code in sheet.codes:
+        drawn += [
+            f"{x * _POINTS:.3f} {(HEIGHT - y - h) * _POINTS:.3f} {w * _POINTS:.3f} {h * _POINTS:.3f} re"
+            for x, y, w, h in _runs(code)
+        ]
+        drawn.append("f")
+    for one in sheet.lines:
+        font = 2 * one.mono + one.bold
+        text = one.text.encode("cp1252", errors="replace").hex()
+        x, y = one.x * _POINTS, (HEIGHT - one.y) * _POINTS
+        drawn.append(f"BT /F{font} {one.size * _POINTS:.2f} Tf {x:.3f} {y:.3f} Td <{text}> Tj ET")
+    page = "\n".join(drawn).encode("ascii")
+    fonts = " ".join(f"/F{n} {5 + n} 0 R" for n in range(len(_FONTS)))
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R /Lang (fr) >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 {WIDTH * _POINTS:.2f} {HEIGHT * _POINTS:.2f}] "
+        f"/Contents 4 0 R /Resources << /Font << {fonts} >> >> >>".encode(),
+        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(page), page),
+        *(
+            f"<< /Type /Font /Subtype /Type1 /BaseFont /{name} /Encoding /WinAnsiEncoding >>".encode()
+            for name in _FONTS
+        ),
+    ]
+    out, offsets = bytearray(b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n"), []
+    for number, body in enumerate(objects, 1):
+        offsets.append(len(out))
+        out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
+    start = len(out)
+    out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
+    out += b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    out += b"trailer << /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, start)
+    return bytes(out)
+
+
+def _png(sheet: Sheet) -> bytes:
+    from PIL import Image, ImageDraw
+
+    image = Image.new("L", (round(WIDTH * _DOTS), round(HEIGHT * _DOTS)), 255)
+    pen = ImageDraw.Draw(image)
+    for code in sheet.codes:
+        side = max(1, int(code.side * _DOTS / len(code.modules)))  # whole dots: no module wider than another
+        for row, modules in enumerate(code.modules):
+            for column, dark in enumerate(modules):
+                if dark:
+                    x, y = round(code.x * _DOTS) + column * side, round(code.y * _DOTS) + row * side
+                    pen.rectangle((x, y, x + side - 1, y + side - 1), fill=0)
+    for one in sheet.lines:
+        _write(pen, one)
+    out = io.BytesIO()
+    image.save(out, "png", dpi=(300, 300), optimize=True)
+    return out.getvalue()
+
+
+def _write(pen: ImageDraw, line: Line) -> None:
+    """Pillow has one font, and that without accents: they are strokes over the letter."""
+    from PIL import ImageFont
+
+    font: Any = ImageFont.load_default(line.size * _DOTS)
+    size, at, base = line.size * _DOTS, line.x * _DOTS, line.y * _DOTS
+    even = line.mono and not set(line.text) - set(
+        "0123456789ABCDEF "
+    )  # a column of digits; other letters differ too much
+    for char in line.text:
+        letter, *marks = list(unicodedata.normalize("NFD", char))
+        step = size * 0.66 if even else font.getlength(letter)
+        left = at + (step - font.getlength(letter)) / 2
+        pen.text((left, base), letter, font=font, anchor="ls", fill=0, stroke_width=size * 0.02 if line.bold else 0)
+        top = base - size * (0.76 if letter.isupper() or letter == "i" else 0.58)
+        for mark in marks:
+            _accent(pen, mark, left + font.getlength(letter) / 2, top, size)
+        at += step
+
+
+_STROKES = {
+    "\u0301": ((-0.05, 0, 0.08, -0.14),), "\u0300": ((0.05, 0, -0.08, -0.14),),
+    "\u0302": ((-0.11, 0, 0, -0.12), (0, -0.12, 0.11, 0)), "\u0327": ((0, 0.6, -0.04, 0.72),),
+    "\u0308": ((-0.09, -0.05, -0.08, -0.05), (0.08, -0.05, 0.09, -0.05)),
+}  # fmt: skip
+
+
+def _accent(pen: ImageDraw, mark: str, x: float, y: float, size: float) -> None:
+    for x0, y0, x1, y1 in _STROKES.get(mark, ()):
+        ends = (x + x0 * size, y + y0 * size, x + x1 * size, y + y1 * size)
+        pen.line(ends, fill=0, width=max(2, round(size * 0.06)))

@@ -1,0 +1,109 @@
+"""The other ways to the first page: a file on the card, and plain HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.config.web import Web as Options
+from hub.web import reset
+from hub.web.redirect import answer
+
+from .web_kit import NAME, PASSWORD, Pages
+
+OURS = frozenset({"hub.example.org", "localhost"})
+
+
+def say(text: str, *, port: int = 80, pages: int = 8443) -> str:
+    return answer(text.encode(), OURS, "192.168.1.20", port, pages).decode()
+
+
+def test_plain_http_leads_to_the_same_page_and_says_nothing_else() -> None:
+    said = say("GET /claim?lang=fr HTTP/1.1\r\nHost: 192.168.1.20\r\nCookie: a=b\r\n\r\n")
+    assert said.startswith("HTTP/1.1 307 ")
+    assert "\r\nLocation: https://192.168.1.20:8443/claim?lang=fr\r\n" in said
+    assert "Location: https://hub.example.org/\r\n" in say(
+        "HEAD / HTTP/1.1\r\nHost: hub.example.org:80\r\n\r\n", pages=443
+    )
+    assert said.endswith("\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421),
+        ("GET / HTTP/1.1\r\nHost: 192.168.1.20:81\r\n\r\n", 421),
+        ("GET / HTTP/1.1\r\n\r\n", 421),
+        ("GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n", 421),
+        ("POST / HTTP/1.1\r\nHost: localhost\r\n\r\n", 405),
+        ("GET https://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+        ("\x16\x03\x01\x02", 400),
+    ],
+)
+def test_what_is_not_for_us_leads_nowhere(text: str, status: int) -> None:
+    said = say(text)
+    assert said.startswith(f"HTTP/1.1 {status} ")
+    assert "Location" not in said
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_make_it_lead_to_another_host_or_bring_a_header(noise: bytes) -> None:
+    for head in (noise, b"GET /" + noise + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"):
+        lines = answer(head, OURS, "192.168.1.20", 80, 8443).decode("latin-1").split("\r\n")
+        assert len(lines) in (6, 7)
+        assert all(
+            not line.startswith("Location") or line.startswith("Location: https://localhost:8443/") for line in lines
+        )
+
+
+async def test_a_slashy_path_stays_on_this_host() -> None:
+    assert "Location: https://localhost:8443/\r\n" in say("GET //evil.example HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+
+async def test_it_is_served_where_the_configuration_names_a_port(tmp_path: Path) -> None:
+    async with Pages(tmp_path, options=Options(address="127.0.0.1", port=0, redirect_port=0)) as pages:
+        reader, writer = await asyncio.open_connection("127.0.0.1", pages.web.redirected_port)
+        writer.write(f"GET /claim HTTP/1.1\r\nHost: 127.0.0.1:{pages.web.redirected_port}\r\n\r\n".encode())
+        said = await reader.read()
+        assert f"Location: {pages.url}/claim\r\n".encode() in said
+        writer.close()
+
+
+async def test_a_file_on_the_card_makes_one_new_claim_code_that_is_shown_there(tmp_path: Path) -> None:
+    card = tmp_path / "boot"
+    card.mkdir()
+    options = Options(address="127.0.0.1", port=0, reset_directory=card)
+    async with Pages(tmp_path, options=options) as pages:
+        await pages.claimed()
+    (card / reset.ASKED).touch()
+    async with Pages(tmp_path, options=options) as pages:
+        assert not (card / reset.ASKED).exists()
+        code = (card / reset.CODE).read_text(encoding="utf-8-sig").splitlines()[0]
+        assert [one.what for one in await pages.store.audited()][-1] == {"web": "claim code made"}
+        assert (await pages.store.audited())[-1].who == "card"
+        assert (await pages.browser().sign_in(NAME, PASSWORD))[0] == 303  # accounts stay as they are
+        assert (await pages.browser().claim(code, password="une autre phrase secrète"))[0] == 303
+        assert not (card / reset.CODE).exists()
+        assert (await pages.browser().claim(code, name="mallory"))[0] == 422
+    async with Pages(tmp_path, options=options) as pages:
+        assert not pages.site.accounts.claimable
+
+
+async def test_a_card_that_takes_no_file_makes_no_code_and_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = tmp_path / "boot"
+    card.mkdir()
+    (card / reset.ASKED).touch()
+
+    def refuse(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(reset, "write_atomically", refuse)
+    async with Pages(tmp_path, options=Options(address="127.0.0.1", port=0, reset_directory=card)) as pages:
+        assert not pages.site.accounts.claimable
+        assert "cannot be written there" in pages.web.complaints()[0]
