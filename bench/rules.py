@@ -2,7 +2,7 @@
 
     python bench/rules.py [--devices N] [--rules N] [--turns N]
 
-The pipeline is the hub's own; the buffer takes rows and drops them. `no rule` has no Rules at all, `not looked at` has
+The pipeline is the hub's own with its whole gate (rates, signals, decisions); the buffer takes rows and drops them. `no rule` has no Rules at all, `not looked at` has
 N rules of other metrics, `watched` has N threshold rules of which every reading meets the one of its zone, `silence`
 one rule that watches all devices for silence.
 """
@@ -19,14 +19,17 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 from measure import figure
 
+from hub.admission.decisions import Decisions
+from hub.admission.guard import Guard, Options
 from hub.admission.quarantine import Quarantine
 from hub.admission.replay import ReplayWindows
 from hub.catalogue import METRICS
 from hub.clock import SystemClock
 from hub.config.model import Core
 from hub.counts import Counts
+from hub.events import Events
 from hub.live import Live
-from hub.model import Device, Place, Report, Value
+from hub.model import Device, Place, Report, Signal, Value
 from hub.pipeline import Pipeline
 from hub.plan import Planner
 from hub.privacy import Privacy
@@ -59,10 +62,15 @@ def path(devices: int, rules: dict[str, Any] | None) -> tuple[Pipeline, list[Rep
     buffer: Any = Nowhere()
     pipeline = Pipeline(
         device=known.get, planner=planner, replay=replay, quarantine=Quarantine(), buffer=buffer, clock=clock,
-        counts=Counts(),
+        counts=Counts(), decisions=Decisions(), events=Events(clock.now, clock.monotonic),
+        guard=Guard(
+            Options(most_per_minute=60_000), tell=lambda *event: None, monotonic=clock.monotonic, remembered={},
+            remember=lambda key, value: None,
+        ),
     )  # fmt: skip
     values: dict[str, Value] = {"temperature": 21.5, "humidity": 40.0, "battery": 90, "pressure": 1013.2}
-    return pipeline, [Report(device=name, values=values) for name in known]
+    signal = Signal(rssi=-70, source="hall")
+    return pipeline, [Report(device=name, values=values, signal=signal) for name in known]
 
 
 def main() -> int:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from hub.admission.decisions import BLOCK, Decisions
+from hub.admission.guard import Guard
 from hub.admission.quarantine import Quarantine
 from hub.admission.replay import Freshness, ReplayWindows
 from hub.buffer import Buffer
@@ -18,21 +20,27 @@ from hub.buffer.rows import Row
 from hub.clock import Clock
 from hub.counts import Counts
 from hub.errors import PluginError
+from hub.events import BLOCKED, FORGED, IN_CLEAR, REPLAY, TWO_PATHS, UNKNOWN, Events
 from hub.model import Candidate, Device, Quality, Report, Value
 from hub.plan import Plan, Planner, ShapePlan
 
 _log = logging.getLogger("hub.admission")
+
+KINDS = {"bad-mic": FORGED, "bad-key": FORGED, "clear-but-keyed": IN_CLEAR, "replay": REPLAY}
+"""What refused frames of a known device are, as security events."""
 
 FUTURE_S = 120.0
 """A source may run this many seconds ahead of the hub; beyond, its date is not believed."""
 
 
 class Pipeline:
-    """One a hub. `device` tells which device an id names, None when it is not admitted."""
+    """One a hub. `device` tells which device an id names, None when it is not admitted. `guard`, `decisions` and
+    `events` are the gate's: without them nobody looks for clones, decides about strangers, or is told."""
 
     def __init__(
         self, *, device: Callable[[str], Device | None], planner: Planner, replay: ReplayWindows,
-        quarantine: Quarantine, buffer: Buffer, clock: Clock, counts: Counts,
+        quarantine: Quarantine, buffer: Buffer, clock: Clock, counts: Counts, guard: Guard | None = None,
+        decisions: Decisions | None = None, events: Events | None = None,
     ) -> None:  # fmt: skip
         self._device = device
         self._planner = planner
@@ -41,7 +49,12 @@ class Pipeline:
         self._buffer = buffer
         self._clock = clock
         self._counts = counts
+        self._guard = guard
+        self._decisions = decisions
+        self._events = events
         self._plans: dict[str, Plan] = {}
+        self.hold: Callable[[Candidate, Report], None] | None = None
+        """Told of what a recognised sender said that nobody has adopted."""
         self.reports = 0
         self.readings = 0
         self.spared = 0
@@ -55,25 +68,41 @@ class Pipeline:
         if durable:
             await self._buffer.flush()
 
-    def accept(self, integration: str, report: Report) -> bool:
+    def accept(self, integration: str, report: Report, *, past: bool = False) -> bool:
         """The path itself, without waiting. True when the report was appended, or spared by its strategy; False when
-        it was kept out (and counted). Raises PluginError when the integration speaks for a device not its own."""
+        it was kept out (and counted). `past`: it was said long ago and waited; no rule looks at it, and it is not what
+        the device said last. Raises PluginError when the integration speaks for a device not its own."""
         # admission: known, its own, fresh
         plan = self._plans.get(report.device) or self._admit(integration, report)
         if plan is None:
             return False
         if plan.device.integration != integration:
             self._counts.add("not-its-own", integration)
+            self._tell(TWO_PATHS, report.device, {"integration": integration, "own": plan.device.integration})
             raise PluginError(f"{integration!r} spoke for {report.device!r}, a device of {plan.device.integration!r}")
-        proof = report.proof
+        proof, guard, watch = report.proof, self._guard, plan.watch
         if proof is not None and proof.authenticated and proof.counter is not None:
             freshness = self._replay.judge(plan.window, proof.counter)
             if freshness is not Freshness.FRESH:
                 self._counts.add(freshness.value, report.device)
+                if guard is not None and watch is not None:
+                    guard.stale(watch, proof.counter, report)
                 if freshness is Freshness.REPLAY:
                     self.refused(Candidate(id=report.device, integration=integration, signal=report.signal), "replay")
                 return False
             self._quarantine.trusted(report.device)
+            if guard is not None and watch is not None:
+                guard.fresh(watch, proof.counter, report)
+
+        # guard: not too often, from one place, as one sender
+        doubt = False
+        if guard is not None and watch is not None and not past:
+            if not guard.passes(watch, report):
+                self._kept_out(integration, report, "suspect" if watch.suspect else "too-often")
+                return False
+            if report.signal is not None or report.position is not None:
+                guard.look(watch, report)
+            doubt = bool(watch.suspect) or (bool(watch.metrics) and guard.unlike(watch, report))
 
         # pulse: what a counter says becomes the index of the meter that it stands for
         if plan.pulse is not None:
@@ -90,7 +119,7 @@ class Pipeline:
             shape = plan.shape(tuple(kept))
 
         # rules: they see raw values, in RAM only, also those that may not be kept
-        if shape.tap is not None:
+        if shape.tap is not None and not past:
             shape.tap.see(report, plan.trust(proof))
 
         # privacy
@@ -108,6 +137,8 @@ class Pipeline:
         # time: the source's own, the hub's, or the boot's when no clock can be believed
         now = self._clock.now()
         time, sure, quality = report.time, True, report.quality
+        if doubt:
+            quality = max(quality, Quality.UNCERTAIN)
         if time is not None and not 0 <= time <= now + FUTURE_S:
             self._counts.add("wrong-date", report.device)
             time, quality = None, max(quality, Quality.UNCERTAIN)
@@ -117,9 +148,11 @@ class Pipeline:
 
         # observe: the live view sees, it does not change
         slot = shape.slot
-        trust = slot.trust = plan.trust(proof)
-        slot.report = report
-        slot.time = time if sure else None
+        trust = plan.trust(proof)
+        if not past:
+            slot.trust = trust
+            slot.report = report
+            slot.time = time if sure else None
 
         # report strategy: what need not be told again is seen here and goes no further
         moment = time if sure else self._clock.monotonic()
@@ -165,16 +198,57 @@ class Pipeline:
     def forget(self, device: str) -> None:
         """A device is not admitted any more; what is remembered of refused frames goes with it."""
         self.recompile(device)
+        if self._guard is not None:
+            self._guard.clear(device)
         self._quarantine.clear(device)
 
-    def candidate(self, candidate: Candidate, reason: str) -> None:
-        """Something found or heard that is not admitted."""
+    def candidate(self, candidate: Candidate, reason: str, report: Report | None = None) -> None:
+        """Something found or heard that is not admitted: it waits with evidence, unless somebody decided about it.
+        `report` is what it said, as the path would have had it."""
+        if self._decided(candidate.id, candidate.integration, candidate.model):
+            return
         self._quarantine.add(candidate, reason, self._clock.now())
+        if self._device(candidate.id) is not None:
+            return  # only its key is missing
+        self._tell(UNKNOWN, candidate.integration, {"id": candidate.id, "waiting": len(self._quarantine)})
+        if self.hold is not None:
+            if report is None and candidate.values:
+                report = Report(device=candidate.id, values=candidate.values, signal=candidate.signal)
+            if report is not None and report.values:
+                self.hold(candidate, report)
 
     def refused(self, candidate: Candidate, reason: str) -> None:
         """A frame of a known device was refused; `reason` as it is counted."""
+        if reason in KINDS:
+            self._tell(KINDS[reason], candidate.id, {"integration": candidate.integration, **_loudness(candidate)})
         if self._quarantine.refuse(candidate, reason, self._clock.now()):
             _log.warning("frames of a known device are refused (%s); `ilot devices` shows which and why", reason)
+
+    def heard_elsewhere(self, candidate: Candidate, own: str) -> None:
+        """A device of another integration, `own`, was heard here: nothing of it is taken. Two adapters may hear one
+        device; what the owner says is too far apart may not."""
+        self._counts.add("heard-elsewhere", candidate.integration)
+        plan = self._plans.get(candidate.id)
+        if self._guard is not None and plan is not None and plan.watch is not None:
+            self._guard.paths(plan.watch, [own, candidate.integration])
+
+    def _kept_out(self, integration: str, report: Report, reason: str) -> None:
+        self._counts.add(reason, report.device)
+        self.refused(Candidate(id=report.device, integration=integration, signal=report.signal), reason)
+
+    def _decided(self, device: str, integration: str, model: str) -> bool:
+        """Has somebody decided about this sender? Then it is counted, and that is all."""
+        decision = self._decisions.judge(device, integration, model) if self._decisions is not None else None
+        if decision is None:
+            return False
+        self._counts.add("blocked" if decision.kind == BLOCK else "ignored", integration)
+        if decision.kind == BLOCK:
+            self._tell(BLOCKED, device, {"integration": integration})
+        return True
+
+    def _tell(self, kind: str, subject: str, evidence: dict[str, str | int | float | bool]) -> None:
+        if self._events is not None:
+            self._events.tell(kind, subject, evidence)
 
     def _admit(self, integration: str, report: Report) -> Plan | None:
         device = self._device(report.device)
@@ -183,10 +257,15 @@ class Pipeline:
             found = Candidate(
                 id=report.device, integration=integration, values=report.values, signal=report.signal,
             )  # fmt: skip
-            self.candidate(found, "not in the configuration")
+            self.candidate(found, "not in the configuration", report)
+            return None
+        if self._decisions is not None and self._decisions.blocked(device.id, device.integration, device.model):
+            self._decided(device.id, device.integration, device.model)
             return None
         self._quarantine.release(device.id)
         plan = self._plans[device.id] = self._planner.compile(device)
+        if self._guard is not None:
+            plan.watch = self._guard.watch(device, plan.window, plan.subject.zone)
         return plan
 
     def _count_left_out(self, device: str, unknown: tuple[str, ...], withheld: tuple[str, ...]) -> None:
@@ -194,3 +273,10 @@ class Pipeline:
             self._counts.add("unknown-metric", device, len(unknown))
         if withheld:
             self._counts.add("withheld-personal", device, len(withheld))
+
+
+def _loudness(candidate: Candidate) -> dict[str, str | int | float | bool]:
+    signal = candidate.signal
+    if signal is None or not signal.source:
+        return {}
+    return {"source": signal.source, "dbm": signal.rssi if signal.rssi is not None else 0}

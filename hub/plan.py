@@ -12,6 +12,7 @@ from math import inf
 
 import msgspec
 
+from hub.admission.guard import Watch
 from hub.admission.replay import ReplayWindows
 from hub.admission.trust import trust_class
 from hub.buffer.rows import Column, Shape, Subject
@@ -75,7 +76,8 @@ class Plan:
     """One admitted device: its subject (what TABLE records say of it), trust and shapes."""
 
     __slots__ = (
-        "_compile", "_protected", "_sent", "device", "metrics", "position", "pulse", "shapes", "subject", "window",
+        "_compile", "_protected", "_sent", "device", "metrics", "position", "pulse", "shapes", "subject", "watch",
+        "window",
     )  # fmt: skip
 
     def __init__(
@@ -85,6 +87,7 @@ class Plan:
         self.device = device
         self.position = position  # may the positions that it reports be kept?
         self.pulse = pulse
+        self.watch: Watch | None = None  # what the gate remembers of this device
         self.subject = subject
         self.metrics = metrics
         self.window = window

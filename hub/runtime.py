@@ -174,7 +174,11 @@ class InProcessSession:
         known = self._core.devices.get(decoded.device)
         if known is None:
             self._core.counts.add("not-admitted", self.name)
-            self._core.pipeline.candidate(_candidate(decoded, frame, self.name), "not in the configuration")
+            waiting = _candidate(decoded, frame, self.name)
+            self._core.pipeline.candidate(waiting, "not in the configuration", _report(decoded, frame))
+            return True
+        if known.integration != self.name:  # anybody may send its id where another instance listens
+            self._core.pipeline.heard_elsewhere(_candidate(decoded, frame, self.name), known.integration)
             return True
         proof = decoded.proof
         if known.key is not None and not (proof and (proof.authenticated or proof.sealed)):

@@ -32,6 +32,10 @@ REFUSALS = {
     ),
     "bad-mic": Refusal(16, "its frames do not fit its key: a wrong key, or forgeries. `ilot device key` gives another"),
     "bad-key": Refusal(1, "its key has the wrong length. `ilot device key` gives another"),
+    "suspect": Refusal(
+        1, "looks cloned: what it says is kept out until a person has looked; then `ilot quarantine clear` it"
+    ),
+    "too-often": Refusal(1, "speaks far more often than it should: the excess is kept out"),
     "replay": Refusal(
         3, "its counter went back: replayed frames, or it started over (a new battery): then it needs a new key"
     ),

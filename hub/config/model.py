@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from hub.config.admission import Admission
 from hub.config.devices import Bus, DeviceKeys, InstanceKeys, Report
 from hub.config.kinds import DeviceId, Empty, Id, InstanceName, MetricKey, Purpose, Section
 from hub.config.pulse import Pulse
@@ -76,6 +77,11 @@ class Zone(Section):
     personal: Annotated[dict[MetricKey, Purpose], Empty] = Field(
         default={},
         description="Metrics of class personal that are kept here, each with its purpose. Others are dropped at once.",
+    )
+    neighbours: Annotated[dict[MetricKey, Annotated[float, Field(gt=0)]], Empty] = Field(
+        default={},
+        description="How far a reading of class C may be from the median of this zone's devices, by metric, in its "
+        "unit; beyond, it is marked uncertain.",
     )
 
 
@@ -222,6 +228,7 @@ class Core(Section):
         default={}, description="Serial lines that several integrations share, by name."
     )
     devices: Annotated[dict[DeviceId, DeviceKeys], Empty] = Field(default={}, description="Devices, by id.")
+    admission: Annotated[Admission, Empty] = Field(default=Admission(), description="Who may speak beside them.")
     report: Annotated[Report, Empty] = Field(
         default=Report(), description="Which readings are kept and sent; an instance and a device may say otherwise."
     )
