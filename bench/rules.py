@@ -2,7 +2,8 @@
 
     python bench/rules.py [--devices N] [--rules N] [--turns N]
 
-The pipeline is the hub's own with its whole gate (rates, signals, decisions); the buffer takes rows and drops them. `no rule` has no Rules at all, `not looked at` has
+The pipeline is the hub's own with its whole gate (rates, signals, decisions); the buffer takes rows and drops them.
+`no rule` has no Rules at all, `not looked at` has
 N rules of other metrics, `watched` has N threshold rules of which every reading meets the one of its zone, `silence`
 one rule that watches all devices for silence.
 """
