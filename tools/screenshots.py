@@ -22,14 +22,11 @@ sys.path.insert(0, str(ROOT))
 from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
 
 from hub.cli.scene import Scene  # noqa: E402
+from hub.web.areas import MENU  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 SIZES = {"phone": (360, 740), "desk": (1280, 800)}
-PAGES = {
-    "overview": "/", "todo": "/todo", "devices": "/devices", "add": "/add", "link": "/link",
-    "integrations": "/integrations", "commands": "/commands", "audit": "/audit", "accounts": "/accounts",
-    "account": "/account", "missing": "/nowhere",
-}  # fmt: skip
+PAGES = {**{entry.key: entry.href for entry in MENU}, "account": "/account", "missing": "/nowhere"}
 README = {"desk-fr-overview": "overview", "phone-fr-overview": "phone", "desk-fr-devices": "devices",
           "desk-fr-link": "link"}  # fmt: skip
 NAME, PASSWORD = "camille", "trois lampes et un chat"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -9,24 +10,20 @@ from urllib.parse import quote
 import jinja2
 
 from hub.web import showing
+from hub.web.area import GROUPS, Entry
 from hub.web.messages import message
-from hub.web.routes import ADMINISTRATEUR, AUDITS, RULES, WORKS
+from hub.web.routes import ADMINISTRATEUR, WORKS
 from hub.web.visit import Visit
 from hub.web.words import word
 
 HERE = Path(__file__).parent
-MENU = (
-    ("overview", "/", None), ("todo", "/todo", None), ("devices", "/devices", None), ("add", "/add", WORKS),
-    ("link", "/link", None), ("integrations", "/integrations", None), ("commands", "/commands", None),
-    ("audit", "/audit", AUDITS), ("accounts", "/accounts", RULES),
-)  # fmt: skip
 
 
 class Renderer:
-    """`hub` is the hub's id."""
+    """`hub` is the hub's id; `said`: what `?said=` may name."""
 
-    def __init__(self, hub: str) -> None:
-        self._hub = hub
+    def __init__(self, hub: str, menu: Sequence[Entry], said: frozenset[str]) -> None:
+        self._hub, self._menu, self._said = hub, menu, said
         self._pages = jinja2.Environment(
             loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined,
             trim_blocks=True, lstrip_blocks=True, auto_reload=False,
@@ -44,9 +41,9 @@ class Renderer:
         context = {
             "_": lambda key, **filled: word(key, lang, **filled),
             "lang": lang, "hub": self._hub, "visit": visit, "account": account, "csrf": visit.form_token,
-            "menu": [(key, href) for key, href, roles in MENU if account and (roles is None or role in roles)],
+            "menu": self._groups(role) if account else [],
             "works": role in WORKS, "rules": role == ADMINISTRATEUR, "page": name, "error": visit.error, "title": "",
-            "said": word(visit.query["said"], lang) if visit.query.get("said") in SAID else "",
+            "said": word(visit.query["said"], lang) if visit.query.get("said") in self._said else "",
             "message": lambda sentence: message(sentence, lang),
             "size": lambda size: showing.size_text(size, lang),
             "span": lambda seconds: showing.span_text(seconds, lang),
@@ -55,11 +52,12 @@ class Renderer:
         }  # fmt: skip
         return self._pages.get_template(f"{name}.html").render({**context, **what})
 
+    def _groups(self, role: str) -> list[tuple[str, list[Entry]]]:
+        """The menu of a role: (group, its lines), without groups that are empty."""
+        found = [(group, [one for one in self._menu if one.group == group and (one.roles is None or role in one.roles)])
+                 for group in GROUPS]  # fmt: skip
+        return [(group, lines) for group, lines in found if lines]
+
     def error(self, visit: Visit, status: int, text: str) -> str:
         """A page that says no."""
         return self.page("error", visit, status=status, text=text)
-
-
-SAID = frozenset(
-    {"device-added", "device-removed", "device-replaced", "command-given", "saved", "backup-done"}
-)  # what a form may have done, told on the page it leads to

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import unquote
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
@@ -24,9 +25,11 @@ from hub.control import Call
 from hub.errors import HubError
 from hub.store import Store
 from hub.web import answering as answers
-from hub.web import api, pages
+from hub.web import showing
 from hub.web.accounts import Accounts, Refused
 from hub.web.answering import cookie
+from hub.web.areas import AREAS, FILES, MENU, SAID
+from hub.web.areas.entrance import entrance
 from hub.web.connections import Connections, Handler
 from hub.web.feed import Feed
 from hub.web.guard import HEADERS, METHODS, SAFE, from_elsewhere, host_is_ours
@@ -66,10 +69,11 @@ class Site:
         self.place, self.calls, self.parts, self.store, self.clock = place, calls, parts, store, clock
         self.accounts, self.passwords, self.sessions = accounts, passwords, sessions
         self.throttle = Throttle(clock.monotonic)
-        self.render = Renderer(place.hub)
+        self.render = Renderer(place.hub, MENU, SAID)
+        self.files = FILES
         self.feed = Feed(self)
-        self.operations = api.Operations(self)
-        self.table = Table([*api.routes(self), *pages.routes(self)])
+        self.table = Table([route for area in AREAS for route in area.routes(self)])
+        self._zone = ZoneInfo(parts.timezone)
         self.refused: Counter[str] = Counter()
         self._noted: dict[str, deque[float]] = {}
         self._kept: dict[str, tuple[float, Any]] = {}
@@ -119,6 +123,20 @@ class Site:
             value = await self.call(name)
             self._kept[name] = (time.monotonic(), value)
         return value
+
+    def page(self, name: str, visit: Visit, code: int = 200, /, **what: Any) -> web.Response:
+        """A page of `templates/`, with what every page of somebody who is signed in may show."""
+
+        def place_name(place: str) -> str:
+            known = self.parts.places.get(place)
+            return (known.name if known is not None else "") or place
+
+        text = self.render.page(
+            name, visit, title=self.parts.title, timezone=self.parts.timezone, place_name=place_name,
+            zones={zone: title or zone for zone, (title, _) in self.parts.zones.items()},
+            moment=lambda at: showing.moment_text(at, visit.lang, self._zone), **what,
+        )  # fmt: skip
+        return answers.html(text, code)
 
     async def note(self, who: str, what: Mapping[str, object]) -> None:
         """Into the audit chain."""
@@ -229,7 +247,7 @@ class Site:
         if visit.route.kind != PAGE or visit.request.method not in SAFE:
             raise Rejected(401, "sign-in-first")
         self._give_form(visit)
-        answer = await pages.entrance(self, visit, 401)
+        answer = await entrance(self, visit, 401)
         if visit.fresh_nonce:
             cookie(answer, FORM_COOKIE, visit.fresh_nonce)
         return answer

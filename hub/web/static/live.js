@@ -10,6 +10,15 @@
   }
   if (location.hash.startsWith("#code=")) history.replaceState(null, "", location.pathname);
 
+  const menu = document.getElementById("menu");
+  if (menu) {  // beside the page where there is room, behind its button where there is none
+    const wide = window.matchMedia("(min-width: 64rem)");
+    const fit = () => { menu.open = wide.matches; };
+    document.documentElement.classList.add("scripted");
+    wide.addEventListener("change", fit);
+    fit();
+  }
+
   const box = document.querySelector("[data-live]");
   if (!box || !window.EventSource) return;
   const said = box.querySelector("[data-live-word]");

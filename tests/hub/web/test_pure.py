@@ -20,7 +20,7 @@ from hub.web.messages import message
 from hub.web.passwords import Busy, Passwords, code_of, new_code, unfit
 from hub.web.sessions import IDLE_S, LONGEST_S, MOST_EACH, Sessions
 from hub.web.throttle import ADDRESS, ALL, HOUR, KNOWN, STRANGERS, Throttle, network
-from hub.web.words import WORDS
+from hub.web.words import WORDS, merged
 
 WEB = Path(passwords.__file__).parent
 NAMES = frozenset({"localhost", "hub-1"})
@@ -28,7 +28,7 @@ NAMES = frozenset({"localhost", "hub-1"})
 
 def test_every_sentence_that_a_page_asks_for_is_there_in_both_languages_and_none_is_left_over() -> None:
     text = "\n".join(
-        path.read_text() for path in [*WEB.glob("*.py"), *WEB.glob("templates/*.html")] if path.name != "words.py"
+        path.read_text() for path in [*WEB.glob("*.py"), *WEB.glob("areas/*.py"), *WEB.glob("templates/*.html")]
     )
     asked = set(re.findall(r"""\b_\(["']([a-z0-9-]+)["']""", text))
     asked = {key for key in asked if not key.endswith("-")}  # put together with a state
@@ -40,6 +40,11 @@ def test_every_sentence_that_a_page_asks_for_is_there_in_both_languages_and_none
         assert french, key
         assert english, key
         assert re.findall(r"\{\w+\}", french) == sorted(re.findall(r"\{\w+\}", english), key=french.find), key
+
+
+def test_a_key_that_stands_in_two_areas_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="twice in the catalogue of the pages: menu"):
+        merged([{"menu": ("Menu", "Menu")}, {"menu": ("Carte", "Map")}])
 
 
 def test_every_state_has_its_word() -> None:

@@ -1,0 +1,85 @@
+"""An area of the pages: one subject with its pages, its operations in the API, and its place in the menu.
+
+Operations take a `Visit` whose fields are text and return plain data; they ask the hub by the calls of the control
+socket, where the rules are. Pages show what operations answer; they work without scripts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from aiohttp import web
+
+from hub.errors import HubError
+from hub.web.accounts import Refused
+from hub.web.answering import json
+from hub.web.routes import API, READS, Route
+from hub.web.visit import Visit
+from hub.web.words import word
+
+if TYPE_CHECKING:
+    from hub.web.site import Site
+
+Operation = Callable[[Visit], Awaitable[Any]]
+Again = Callable[[Visit, int], Awaitable[web.Response]]
+
+TEXT: Mapping[str, Any] = {"type": "string"}
+TRUTH: Mapping[str, Any] = {"type": "boolean"}
+DRY: Mapping[str, Any] = {"dry_run": TRUTH}
+
+GROUPS = ("group-now", "group-field", "group-hub", "group-people")
+"""The menu's parts: what happens, what stands in the building, the hub itself, who may and who did."""
+
+
+class Entry(NamedTuple):
+    """A line of the menu: `key` of the catalogue, also the page's name; `roles` None: all who are signed in."""
+
+    key: str
+    href: str
+    group: str
+    roles: frozenset[str] | None = None
+
+
+class Area(NamedTuple):
+    """`said`: keys of the catalogue that a form's redirection may name as done (`?said=`); `files`: name → content
+    type, below `static/`."""
+
+    routes: Callable[[Site], list[Route]]
+    menu: tuple[Entry, ...] = ()
+    said: frozenset[str] = frozenset()
+    files: Mapping[str, str] = {}
+
+
+def answered(operation: Operation) -> Operation:
+    """The operation, answered as JSON."""
+
+    async def handler(visit: Visit) -> web.Response:
+        return json(await operation(visit))
+
+    return handler
+
+
+def get(path: str, what: Operation, summary: str, roles: frozenset[str] = READS, **query: Any) -> Route:
+    """An operation of the API that reads; `query`: name → JSON Schema."""
+    return Route("GET", f"/api/1{path}", answered(what), roles, API, summary, query=query)
+
+
+def post(path: str, what: Operation, summary: str, roles: frozenset[str], *fields: str, **others: Any) -> Route:
+    """An operation of the API that changes; `fields` are text, `others`: name → JSON Schema."""
+    body = {**dict.fromkeys(fields, TEXT), **others}
+    return Route("POST", f"/api/1{path}", answered(what), roles, API, summary, body=body)
+
+
+def delete(path: str, what: Operation, summary: str, roles: frozenset[str]) -> Route:
+    return Route("DELETE", f"/api/1{path}", answered(what), roles, API, summary)
+
+
+async def done(visit: Visit, work: Operation, again: Again) -> web.Response | None:
+    """Do what a form asks; when the hub refuses, the page once more, saying why."""
+    try:
+        await work(visit)
+    except HubError as error:
+        visit.error = word(error.key, visit.lang) if isinstance(error, Refused) else str(error)
+        return await again(visit, 422)
+    return None

@@ -1,0 +1,98 @@
+"""Accounts, and one's own password."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from hub.commands.judging import ROLES
+from hub.errors import HubError
+from hub.web import answering as answers
+from hub.web.accounts import Refused
+from hub.web.area import Area, Entry, delete, done, get, post
+from hub.web.routes import READS, RULES, Route
+from hub.web.visit import Rejected, Visit
+from hub.web.words import word
+
+if TYPE_CHECKING:
+    from hub.web.site import Site
+
+
+class Accounts:
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    async def accounts(self, visit: Visit) -> Any:
+        return {"accounts": [{"name": one.name, "role": one.role, "at": one.at} for one in self._site.accounts.all()]}
+
+    async def put_account(self, visit: Visit) -> Any:
+        name = visit.text("name").lower()
+        one = await self._site.accounts.put(name, _password(visit), visit.text("role"), visit.who)
+        self._site.sessions.end_all(name, but=visit.token)
+        return {"name": one.name, "role": one.role}
+
+    async def remove_account(self, visit: Visit) -> Any:
+        name = visit.parts.get("name") or visit.text("name")
+        await self._site.accounts.remove(name, visit.who)
+        self._site.sessions.end_all(name)
+        return {"name": name}
+
+    async def own_password(self, visit: Visit) -> Any:
+        """{former, password}: a session alone does not change it. Throttled as a sign-in is."""
+        account, site = visit.person, self._site
+        if site.throttle.take(account.name, visit.address, known=True):
+            raise Rejected(429, "throttled")
+        if await site.accounts.fits(account.name, _password(visit, "former")) is None:
+            await site.refuse("password-wrong", visit, visit.address)
+            raise Refused("password-wrong")
+        site.throttle.give_back(account.name, visit.address, known=True)
+        await site.accounts.put(account.name, _password(visit), account.role, visit.who)
+        site.sessions.end_all(account.name, but=visit.token)
+        return {"name": account.name}
+
+    # pages
+
+    async def page(self, visit: Visit, status: int = 200) -> web.Response:
+        return self._site.page("accounts", visit, status, **await self.accounts(visit), roles=ROLES)
+
+    async def own_page(self, visit: Visit, status: int = 200) -> web.Response:
+        return self._site.page("account", visit, status)
+
+    async def put_form(self, visit: Visit) -> web.Response:
+        return await done(visit, self.put_account, self.page) or answers.redirect("/accounts?said=saved")
+
+    async def remove_form(self, visit: Visit) -> web.Response:
+        return await done(visit, self.remove_account, self.page) or answers.redirect("/accounts?said=saved")
+
+    async def own_form(self, visit: Visit) -> web.Response:
+        if visit.fields.get("password") != visit.fields.get("again"):
+            visit.error = word("password-differs", visit.lang)
+            return await self.own_page(visit, 422)
+        return await done(visit, self.own_password, self.own_page) or answers.redirect("/account?said=saved")
+
+
+def _password(visit: Visit, name: str = "password") -> str:
+    value = visit.fields.get(name, "")
+    if not isinstance(value, str):
+        raise HubError(f"{name} is text")
+    return value[:1024]
+
+
+def routes(site: Site) -> list[Route]:
+    do = Accounts(site)
+    return [
+        Route("GET", "/accounts", do.page, RULES),
+        Route("POST", "/accounts", do.put_form, RULES),
+        Route("POST", "/accounts/remove", do.remove_form, RULES),
+        Route("GET", "/account", do.own_page, READS),
+        Route("POST", "/account/password", do.own_form, READS),
+        get("/accounts", do.accounts, "Who may sign in", RULES),
+        post("/accounts", do.put_account, "Add an account, or give it another role and password", RULES, "name",
+             "password", "role"),
+        delete("/accounts/{name}", do.remove_account, "Remove an account", RULES),
+        post("/password", do.own_password, "Change one's own password", READS, "former", "password"),
+    ]  # fmt: skip
+
+
+AREA = Area(routes, (Entry("accounts", "/accounts", "group-people", RULES),), frozenset({"saved"}))

@@ -1,0 +1,149 @@
+"""Devices: the list, one device, its replacement, and what is written to it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+import msgspec
+from aiohttp import web
+
+from hub.web import answering as answers
+from hub.web import showing
+from hub.web.accounts import Refused
+from hub.web.area import DRY, TEXT, TRUTH, Area, Entry, delete, done, get, post
+from hub.web.routes import API, READS, WORKS, Route
+from hub.web.visit import Rejected, Visit
+from hub.web.words import word
+
+if TYPE_CHECKING:
+    from hub.web.site import Site
+
+WAIT_S = 3.0
+CSV = ("id", "name", "state", "why", "place", "zone", "site", "model", "integration", "signal", "seen")
+FILTER: dict[str, Mapping[str, Any]] = {
+    "q": TEXT, "state": {"type": "string", "enum": list(showing.STATES)}, "zone": TEXT, "integration": TEXT,
+    "sort": {"type": "string", "enum": list(showing.SORTS)}, "dir": {"type": "string", "enum": ["asc", "desc"]},
+}  # fmt: skip
+PAGE: dict[str, Mapping[str, Any]] = {
+    "page": {"type": "integer", "minimum": 1},
+    "size": {"type": "integer", "minimum": 1, "maximum": 200},
+}
+
+
+class Devices:
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    async def devices(self, visit: Visit) -> Any:
+        found = showing.rows((await self._site.lately("devices"))["devices"], visit.query)
+        shown, page, size = showing.page_of(found, visit.query)
+        return {"total": len(found), "page": page, "size": size, "devices": shown}
+
+    async def device(self, visit: Visit) -> Any:
+        name = visit.parts["device"]
+        known = self._site.parts.devices.get(name)
+        one = next((one for one in (await self._site.call("devices"))["devices"] if one["id"] == name), None)
+        if known is None or one is None:
+            raise Rejected(404, "no-device")
+        values = []
+        for value in self._site.parts.live.values():
+            if value.device == name:
+                metric = self._site.parts.metric(name, value.metric)
+                named = {"fr": metric.fr, "en": metric.en} if metric else {"fr": "", "en": ""}
+                values.append({**msgspec.to_builtins(value), **named})
+        writable = [
+            {"metric": key, "unit": metric.unit if (metric := self._site.parts.metric(name, key)) else "",
+             "kind": metric.kind if metric else "number",
+             "fr": metric.fr if metric else "", "en": metric.en if metric else "", **msgspec.to_builtins(limits)}
+            for key, limits in known.writable.items()
+        ]  # fmt: skip
+        return {**one, "signal": showing.strongest(one["heard"]), "pack": known.pack, "values": values,
+                "writable": writable}  # fmt: skip
+
+    async def remove(self, visit: Visit) -> Any:
+        return await self._site.call(
+            "device.remove", device=visit.parts["device"], dry_run=bool(visit.fields.get("dry_run")), by=visit.who
+        )
+
+    async def replace(self, visit: Visit) -> Any:
+        key = re.sub(r"[\s:-]", "", visit.text("key"))
+        if key and not re.fullmatch(r"(?:[0-9a-fA-F]{2}){1,64}", key):
+            raise Refused("key-bad")
+        return await self._site.call(
+            "device.replace", old=visit.parts["device"], new=visit.text("new"), key=key,
+            dry_run=bool(visit.fields.get("dry_run")), by=visit.who,
+        )  # fmt: skip
+
+    async def command(self, visit: Visit) -> Any:
+        release = bool(visit.fields.get("release"))
+        done = await self._site.call(
+            "command.set", device=visit.parts["device"], metric=visit.text("metric"), release=release,
+            value=None if release else visit.text("value"), why=visit.text("why"), by=visit.who,
+            role=visit.person.role,
+        )  # fmt: skip
+        return await self._site.call("command.wait", id=done["id"], seconds=WAIT_S)
+
+    async def table(self, visit: Visit) -> web.Response:
+        """The devices as CSV; `lang` as that language's spreadsheets want it."""
+        found = showing.rows((await self._site.lately("devices"))["devices"], visit.query)
+        heads = [word(f"csv-{name}", visit.lang) for name in CSV]
+        states = {state: word(f"state-{state}", visit.lang) for state in showing.STATES}
+        body = showing.table(found, visit.lang, heads, states)
+        headers = {"Content-Disposition": 'attachment; filename="appareils.csv"', "Cache-Control": "no-store"}
+        return web.Response(body=body, content_type="text/csv", charset="utf-8", headers=headers)
+
+    # pages
+
+    async def list_page(self, visit: Visit) -> web.Response:
+        found = await self.devices(visit)
+        query = {name: visit.query.get(name, "") for name in ("q", "state", "zone", "sort", "dir")}
+        asked = {name: value for name, value in query.items() if value}
+        return self._site.page(
+            "devices", visit, devices=found["devices"], total=found["total"], number_of_page=found["page"],
+            pages=max(1, -(-found["total"] // found["size"])), query=query, asked=asked, states=showing.STATES,
+            linked=lambda **more: "/devices?" + urlencode({**asked, **more}),
+            table=f"/api/1/devices.csv?{urlencode({**asked, 'lang': visit.lang})}",
+        )  # fmt: skip
+
+    async def page(self, visit: Visit, status: int = 200) -> web.Response:
+        return self._site.page("device", visit, status, one=await self.device(visit))
+
+    async def remove_form(self, visit: Visit) -> web.Response:
+        return await done(visit, self.remove, self.page) or answers.redirect("/devices?said=device-removed")
+
+    async def replace_form(self, visit: Visit) -> web.Response:
+        new = quote(visit.text("new"), safe="")
+        answer = await done(visit, self.replace, self.page)
+        return answer or answers.redirect(f"/devices/{new}?said=device-replaced")
+
+    async def command_form(self, visit: Visit) -> web.Response:
+        return await done(visit, self.command, self.page) or answers.redirect("/commands?said=command-given")
+
+
+def routes(site: Site) -> list[Route]:
+    do = Devices(site)
+    return [
+        Route("GET", "/devices", do.list_page, READS),
+        Route("GET", "/devices/{device}", do.page, READS),
+        Route("POST", "/devices/{device}/remove", do.remove_form, WORKS),
+        Route("POST", "/devices/{device}/replace", do.replace_form, WORKS),
+        Route("POST", "/devices/{device}/commands", do.command_form, WORKS),
+        Route("GET", "/api/1/devices.csv", do.table, READS, API, "The devices as CSV", query=FILTER),
+        get("/devices", do.devices, "Devices, filtered, sorted and paged", READS, **FILTER, **PAGE),
+        get("/devices/{device}", do.device, "One device: how it stands, its values, what may be written"),
+        post("/devices/{device}/replace", do.replace, "Let another device stand in its place", WORKS, "new", "key",
+             **DRY),
+        post("/devices/{device}/commands", do.command, "Write a metric, or let go of it", WORKS, "metric", "value",
+             "why", release=TRUTH),
+        delete("/devices/{device}", do.remove, "Remove a device that was added", WORKS),
+    ]  # fmt: skip
+
+
+AREA = Area(
+    routes,
+    (Entry("devices", "/devices", "group-field"),),
+    frozenset({"device-removed", "device-replaced", "command-given"}),
+)

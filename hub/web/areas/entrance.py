@@ -1,0 +1,140 @@
+"""Who comes in: the claim, the sign-in, the sign-out; and the files that every page has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from hub.web import answering as answers
+from hub.web.accounts import Refused
+from hub.web.answering import cookie, drop_cookie
+from hub.web.area import Area
+from hub.web.passwords import Busy
+from hub.web.render import HERE
+from hub.web.routes import EVERYBODY, FILE, READS, Route
+from hub.web.sessions import COOKIE, KNOWN_COOKIE, KNOWN_S
+from hub.web.visit import Rejected, Visit
+from hub.web.words import word
+
+if TYPE_CHECKING:
+    from hub.web.site import Site
+
+FILES = {"style.css": "text/css", "live.js": "text/javascript", "icon.svg": "image/svg+xml"}
+
+
+async def entrance(site: Site, visit: Visit, status: int = 200) -> web.Response:
+    """What somebody sees who is not signed in: the claim while there is nobody, the sign-in otherwise."""
+    return _entrance(site, visit, claim=not site.accounts.claimed, status=status)
+
+
+def _entrance(site: Site, visit: Visit, *, claim: bool, status: int, name: str = "") -> web.Response:
+    page = "claim" if claim else "signin"
+    text = site.render.page(
+        page, visit, fingerprint=site.place.fingerprint, claimable=site.accounts.claimable,
+        claimed=site.accounts.claimed, name=name, title=site.parts.title,
+    )  # fmt: skip
+    return answers.html(text, status)
+
+
+class Entrance:
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._files = {name: (HERE / "static" / name).read_bytes() for name in site.files}
+
+    async def file(self, visit: Visit) -> web.Response:
+        name = visit.parts["name"]
+        if name not in self._files:
+            raise Rejected(404, "no-page")
+        answer = web.Response(body=self._files[name], content_type=self._site.files[name], charset="utf-8")
+        answer.headers["Cache-Control"] = "public, max-age=300"
+        answer.enable_compression()
+        return answer
+
+    async def claim_page(self, visit: Visit) -> web.Response:
+        claim = self._site.accounts.claimable or not self._site.accounts.claimed
+        return _entrance(self._site, visit, claim=claim, status=200)
+
+    async def claim(self, visit: Visit) -> web.Response:
+        """{code, name, password, again}: a right code makes the first administrateur, once."""
+        site, name = self._site, visit.text("name").lower()
+        purse = ("\0claim", visit.address)
+        try:
+            if visit.fields.get("password") != visit.fields.get("again"):
+                raise Refused("password-differs")
+            if site.throttle.take(*purse, known=False):
+                await site.refuse("throttled", visit, visit.address)
+                raise Refused("throttled")
+            if not await site.accounts.fits_claim(visit.text("code")):
+                await site.refuse("claim-wrong", visit, visit.address)
+                raise Refused("claim-wrong")
+            site.throttle.give_back(*purse, known=False)
+            await site.accounts.claim(name, str(visit.fields.get("password", "")))
+        except (Refused, Busy) as error:
+            visit.error = word(error.key if isinstance(error, Refused) else "busy", visit.lang)
+            return _entrance(site, visit, claim=True, status=422, name=name)
+        site.sessions.end_all(name)
+        return self._signed_in(visit, name)
+
+    async def sign_in(self, visit: Visit) -> web.Response:
+        """{name, password}."""
+        site, name = self._site, visit.text("name").lower()
+        account = site.accounts.get(name)
+        known = account is not None and site.sessions.is_known(
+            visit.request.cookies.get(KNOWN_COOKIE, ""), name, account.mark
+        )
+        purse = (name if account else "\0nobody", visit.address)
+        if site.throttle.take(*purse, known=known):
+            await site.refuse("throttled", visit, visit.address)
+            return self._not_signed_in(visit, "throttled", 429, name)
+        try:
+            right = await site.accounts.fits(name, str(visit.fields.get("password", ""))[:1024])
+        except Busy:
+            return self._not_signed_in(visit, "busy", 429, name)
+        if right is None:
+            await site.refuse("sign-in-wrong", visit, visit.address)
+            return self._not_signed_in(visit, "sign-in-wrong", 422, name)
+        site.throttle.give_back(*purse, known=known)
+        await site.note(f"web:{name}", {"web": "signed in", "from": visit.address})
+        return self._signed_in(visit, name)
+
+    def _not_signed_in(self, visit: Visit, why: str, status: int, name: str) -> web.Response:
+        visit.error = word(why, visit.lang)
+        return _entrance(self._site, visit, claim=False, status=status, name=name)
+
+    def _signed_in(self, visit: Visit, name: str) -> web.Response:
+        site = self._site
+        if visit.token:
+            site.sessions.end(visit.token)
+        token, _ = site.sessions.begin(name)
+        account = site.accounts.get(name)
+        answer = answers.redirect("/")
+        cookie(answer, COOKIE, token)
+        if account is not None:
+            cookie(answer, KNOWN_COOKIE, site.sessions.known(name, account.mark), max_age=KNOWN_S)
+        return answer
+
+    async def sign_out(self, visit: Visit) -> web.Response:
+        self._site.sessions.end(visit.token)
+        await self._site.note(visit.who, {"web": "signed out"})
+        answer = answers.redirect("/signin")
+        drop_cookie(answer, COOKIE)
+        return answer
+
+    async def signin_page(self, visit: Visit) -> web.Response:
+        return answers.redirect("/") if visit.account else await entrance(self._site, visit)
+
+
+def routes(site: Site) -> list[Route]:
+    do = Entrance(site)
+    return [
+        Route("GET", "/static/{name}", do.file, EVERYBODY, FILE),
+        Route("GET", "/claim", do.claim_page, EVERYBODY),
+        Route("POST", "/claim", do.claim, EVERYBODY),
+        Route("GET", "/signin", do.signin_page, EVERYBODY),
+        Route("POST", "/signin", do.sign_in, EVERYBODY),
+        Route("POST", "/signout", do.sign_out, READS),
+    ]
+
+
+AREA = Area(routes, files=FILES)

@@ -1,0 +1,71 @@
+"""How the whole hub stands: the overview, what somebody should look at, live values, and the API's own document."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from hub.web import showing
+from hub.web.area import TEXT, Area, Entry, get
+from hub.web.routes import READS, STREAM, Route, document
+from hub.web.visit import Visit
+
+if TYPE_CHECKING:
+    from hub.web.site import Site
+
+
+class Overview:
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    async def status(self, visit: Visit) -> Any:
+        status = await self._site.lately("status")
+        return {**status, "summary": showing.summary(status), "web": self.server()}
+
+    def server(self) -> dict[str, Any]:
+        """How the server itself stands."""
+        site = self._site
+        return {
+            "connections": len(site.connections or ()), "cut": site.connections.cut if site.connections else 0,
+            "sessions": len(site.sessions), "streams": site.feed.listeners, "refused": dict(site.refused),
+        }  # fmt: skip
+
+    async def todo(self, visit: Visit) -> Any:
+        status, listed = await self._site.lately("status"), await self._site.lately("devices")
+        waiting = listed["quarantine"]
+        return {
+            "degraded": status["degraded"],
+            "trouble": [one for one in listed["devices"] if one["state"] == "trouble"],
+            "refused": [one for one in waiting if one["known"]],
+            "candidates": sorted((one for one in waiting if not one["known"]), key=lambda one: -one["last"]),
+        }
+
+    async def session(self, visit: Visit) -> Any:
+        return {"name": visit.person.name, "role": visit.person.role, "csrf": visit.form_token}
+
+    async def openapi(self, visit: Visit) -> Any:
+        return document(self._site.table, self._site.place.hub)
+
+    async def page(self, visit: Visit) -> web.Response:
+        status = await self.status(visit)
+        return self._site.page("overview", visit, status=status, summary=status["summary"])
+
+    async def todo_page(self, visit: Visit) -> web.Response:
+        return self._site.page("todo", visit, **await self.todo(visit))
+
+
+def routes(site: Site) -> list[Route]:
+    do = Overview(site)
+    return [
+        Route("GET", "/", do.page, READS),
+        Route("GET", "/todo", do.todo_page, READS),
+        Route("GET", "/api/1/live", site.feed.stream, READS, STREAM, "Live values as events", query={"device": TEXT}),
+        get("/openapi.json", do.openapi, "This document"),
+        get("/session", do.session, "Who is signed in, and the token that changes carry"),
+        get("/status", do.status, "All of `ilot status`"),
+        get("/todo", do.todo, "What somebody should look at, and what is heard and not admitted"),
+    ]
+
+
+AREA = Area(routes, (Entry("overview", "/", "group-now"), Entry("todo", "/todo", "group-now")))

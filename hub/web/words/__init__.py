@@ -1,0 +1,74 @@
+"""The catalogue: every sentence of the pages, in French and in English. `word("key", "fr")`; `{name}` is filled in.
+
+A table in Python and not gettext's files: nothing is compiled at build time and nothing is read at run time, and a test
+sees that no template asks for a key that is not here, and that no key is left over. One file for each area; a key
+stands in one of them only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from hub.web.words import (
+    accounts,
+    adding,
+    audit,
+    commands,
+    device,
+    devices,
+    entrance,
+    frame,
+    integrations,
+    link,
+    overview,
+    refusals,
+    states,
+    todo,
+)
+
+LANGUAGES = ("fr", "en")
+
+
+def merged(tables: Iterable[Mapping[str, tuple[str, str]]]) -> dict[str, tuple[str, str]]:
+    """One table of all. Raises ValueError where two say the same key."""
+    found: dict[str, tuple[str, str]] = {}
+    for table in tables:
+        twice = found.keys() & table.keys()
+        if twice:
+            raise ValueError(f"these stand twice in the catalogue of the pages: {', '.join(sorted(twice))}")
+        found.update(table)
+    return found
+
+
+WORDS = merged(
+    part.WORDS
+    for part in (
+        accounts,
+        adding,
+        audit,
+        commands,
+        device,
+        devices,
+        entrance,
+        frame,
+        integrations,
+        link,
+        overview,
+        refusals,
+        states,
+        todo,
+    )
+)
+
+
+_KEPT_TOGETHER = tuple((plain, plain.replace(" ", "\u00a0")) for plain in (" :", " ;", " ?", " !", " »", "« "))
+"""French signs that never begin a line, nor end one."""
+
+
+def word(key: str, lang: str, **filled: object) -> str:
+    """A sentence of the catalogue. Raises KeyError."""
+    text = WORDS[key][LANGUAGES.index(lang)]
+    if lang == "fr":
+        for plain, kept in _KEPT_TOGETHER:
+            text = text.replace(plain, kept)
+    return text.format(**filled) if filled else text

@@ -1,0 +1,20 @@
+"""Accounts and one's own password."""
+
+WORDS: dict[str, tuple[str, str]] = {
+    "role-name": ("Rôle", "Role"),
+    "new-account": ("Nouveau compte, ou nouveau mot de passe", "New account, or another password"),
+    "save": ("Enregistrer", "Save"),
+    "delete": ("Supprimer", "Delete"),
+    "delete-who": ("Supprimer le compte {name}", "Delete account {name}"),
+    "change-password": ("Changer mon mot de passe", "Change my password"),
+    "former-password": ("Mot de passe actuel", "Present password"),
+    "new-password": ("Nouveau mot de passe", "New password"),
+    "again": ("Encore une fois", "Once more"),
+    "saved": ("Enregistré.", "Saved."),
+    "device-added": (
+        "Ajouté. Il passera à « remonte » à son premier relevé.", "Added. It turns to `reports` at its first report.",
+    ),
+    "device-removed": ("Retiré.", "Removed."),
+    "device-replaced": ("Remplacé.", "Replaced."),
+    "command-given": ("Commande transmise.", "Command given."),
+}  # fmt: skip

@@ -1,0 +1,14 @@
+"""The audit log."""
+
+WORDS: dict[str, tuple[str, str]] = {
+    "audit-help": (
+        "Chaque ligne est liée à la précédente : une ligne changée ou retirée se voit.",
+        "Each line is chained to the one before: one that is changed or taken out is noticed.",
+    ),
+    "verify": ("Vérifier la chaîne", "Check the chain"),
+    "verified": ("Chaîne intacte : {count} lignes.", "The chain is whole: {count} lines."),
+    "who": ("Qui", "Who"),
+    "what": ("Quoi", "What"),
+    "when": ("Quand", "When"),
+    "older": ("Plus anciennes", "Older"),
+}  # fmt: skip

@@ -1,0 +1,53 @@
+"""Claim and sign-in."""
+
+WORDS: dict[str, tuple[str, str]] = {
+    "sign-in": ("Se connecter", "Sign in"),
+    "name": ("Identifiant", "User name"),
+    "password": ("Mot de passe", "Password"),
+    "claim-title": ("Prendre en charge ce concentrateur", "Claim this hub"),
+    "claim-intro": (
+        ("Ce concentrateur n'a pas encore d'administrateur. Saisissez le code de l'étiquette, puis choisissez votre "
+        "identifiant et votre mot de passe. Le code ne sert qu'une fois."),
+        ("This hub has no administrator yet. Enter the code of its label, then choose your own user name and password. "
+        "The code works once."),
+    ),
+    "claim-again": (
+        ("Un nouveau code a été créé sur place pour ce concentrateur. Il crée un administrateur, ou donne un nouveau "
+        "mot de passe à celui qui existe."),
+        ("A new code was made for this hub on site. It creates an administrator, or gives an existing one another "
+        "password."),
+    ),
+    "claim-none": (
+        "Aucun code n'a encore été créé : lancez « ilot label » sur le concentrateur.",
+        "No code was made yet: run `ilot label` on the hub.",
+    ),
+    "claim-code": ("Code de l'étiquette", "Code of the label"),
+    "claim-code-help": ("12 caractères, comme XXXX-XXXX-XXXX", "12 characters, like XXXX-XXXX-XXXX"),
+    "claim-button": ("Prendre en charge", "Claim"),
+    "claim-link": ("J'ai un code d'étiquette", "I have a label's code"),
+    "claim-wrong": (
+        "Ce code n'est pas le bon, ou il a déjà servi. Vérifiez l'étiquette ; « ilot claim reset » en crée un autre.",
+        "This code is wrong, or was used already. Look at the label; `ilot claim reset` makes another.",
+    ),
+    "name-help": (
+        "2 à 32 caractères : lettres minuscules, chiffres, point, tiret, en commençant par une lettre",
+        "2 to 32 characters: small letters, digits, dot, dash, starting with a letter",
+    ),
+    "password-help": (
+        "12 caractères au moins ; une phrase de quelques mots convient bien",
+        "12 characters at least; a sentence of a few words does well",
+    ),
+    "fingerprint": ("Empreinte du certificat (SHA-256)", "Fingerprint of the certificate (SHA-256)"),
+    "fingerprint-help": (
+        ("Comparez-la à celle de l'étiquette : si elle est la même, vous parlez bien à ce concentrateur, même si le "
+        "navigateur affiche un avertissement."),
+        "Compare it with the label's: when it is the same you do speak to this hub, even though the browser warns.",
+    ),
+    "sign-in-wrong": (
+        "Identifiant ou mot de passe incorrect.", "Wrong user name or password.",
+    ),
+    "throttled": (
+        "Trop d'essais : réessayez plus tard, ou depuis un navigateur déjà connu de ce compte.",
+        "Too many tries: try again later, or from a browser that this account has used before.",
+    ),
+}  # fmt: skip

@@ -1,0 +1,26 @@
+"""Buffer, link, backup."""
+
+WORDS: dict[str, tuple[str, str]] = {
+    "buffer": ("Tampon", "Buffer"),
+    "on-disk": ("Sur le disque", "On the disk"),
+    "in-memory": ("En mémoire, avant le disque", "In memory, before the disk"),
+    "oldest": ("Plus ancien en attente", "Oldest waiting"),
+    "rate": ("Rythme", "Rate"),
+    "rate-text": ("{readings} relevés/s, {size}/s", "{readings} readings/s, {size}/s"),
+    "lost": ("Blocs abandonnés faute de place", "Blocks given up for want of room"),
+    "last-ack": ("Dernier accusé", "Last acknowledgement"),
+    "transport": ("Transport", "Transport"),
+    "since": ("Depuis", "Since"),
+    "month": ("Ce mois-ci", "This month"),
+    "month-text": ("{up} envoyés, {down} reçus", "{up} up, {down} down"),
+    "metered": ("Liaison facturée au volume", "Billed by volume"),
+    "backup": ("Sauvegarde", "Backup"),
+    "backup-made": ("Dernière faite", "Last made"),
+    "backup-there": ("Reçue par le serveur", "At the backend"),
+    "backup-now": ("Sauvegarder maintenant", "Back up now"),
+    "backup-done": ("Sauvegarde faite.", "Backed up."),
+    "clock": ("Horloge", "Clock"),
+    "clock-sure": ("sûre", "sure"),
+    "clock-unsure": ("pas sûre : les relevés seront datés après coup", "not sure: readings will be dated later"),
+    "problem": ("Problème", "Problem"),
+}  # fmt: skip
