@@ -63,8 +63,8 @@ async def watch(house: House, seconds: float, written: Callable[[], tuple[int, i
     """What `seconds` at the quiet site wrote."""
     async with house.hub(quiet(house.names)) as running:
         await asyncio.sleep(SETTLE_S)  # until every device has spoken and its TABLE is on the disk
-        overview: Any = running._overview
-        commits, tell = 0, running._buffer.on_durable
+        overview: Any = running.shown.overview
+        commits, tell = 0, running.ground.buffer.on_durable
         assert tell is not None
 
         def durable(event: Any) -> None:
@@ -72,7 +72,7 @@ async def watch(house: House, seconds: float, written: Callable[[], tuple[int, i
             commits += 1
             tell(event)
 
-        running._buffer.on_durable = durable
+        running.ground.buffer.on_durable = durable
         size, requests = written()
         readings, own = overview.written_readings, overview.written_bytes
         await asyncio.sleep(seconds)

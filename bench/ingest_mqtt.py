@@ -134,8 +134,8 @@ async def ours(house: MqttHouse, reports: int, progress: Progress, command: list
             await asyncio.sleep(0.005)
         progress.count = reports
         accepted, readings = time.monotonic() - began - still * (still >= 3.0), running._pipeline.readings
-        await running._buffer.flush()
-        await until(lambda: running._link.delivery.acked_readings >= readings, 60, "the last ack")
+        await running.ground.buffer.flush()
+        await until(lambda: running.outward.link.delivery.acked_readings >= readings, 60, "the last ack")
         took = time.monotonic() - began - still * (still >= 3.0)
         await publisher.wait()
         used, taken = time.process_time() - before, running._pipeline.reports

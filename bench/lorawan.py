@@ -211,7 +211,7 @@ def windows(uplinks: int, *, calm: bool, loop: bool) -> None:
                 sys.executable, __file__, "gateways", str(uplinks), "--port", str(port), stdout=subprocess.PIPE
             )
             said, _ = await child.communicate()
-            counts = running._overview.status()["counts"].values()
+            counts = running.shown.overview.status()["counts"].values()
             looped = sum(of.get("codec-time", 0) for of in counts)
             return {**json.loads(said), "looped": looped, "kept": running._kept.status()["frames"]}
 

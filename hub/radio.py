@@ -125,6 +125,9 @@ class Radio:
             if not points or points[-1][0] < today:
                 self._buffer.put_local(key, [*points, [today, float(level)]][-MOST_DAYS:])
 
+    def calls(self) -> dict[str, Any]:
+        return {"radio": self.call}
+
     async def call(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """`radio` → {"devices": those of which an integration tells something, "gateways"}."""
         devices, gateways = [], []

@@ -34,6 +34,9 @@ class Rekey:
         self._store, self._devices, self._pipeline, self._quarantine = store, devices, pipeline, quarantine
         self._clock, self._changed = clock, changed
 
+    def calls(self) -> dict[str, Any]:
+        return {"device.key": self.call}
+
     async def call(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{device, key: hex or None for the configuration's own, dry_run} → what is so now. Raises HubError."""
         name = str(arguments.get("device", ""))

@@ -115,6 +115,9 @@ class Kept:
 
     # out
 
+    def calls(self) -> dict[str, Any]:
+        return {"redecode": self.call, "packs.reload": self.reload}
+
     async def call(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """`redecode`: {device} or all → {"frames": outcomes, "left": how many stay}."""
         only = str(arguments.get("device") or "")

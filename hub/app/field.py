@@ -1,0 +1,80 @@
+"""What speaks to devices: integrations with their packs, buses and commands, and the one way out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hub import enrolment
+from hub.app.ground import Ground
+from hub.app.path import Path
+from hub.app.service import Service
+from hub.buses import Buses, BusOptions
+from hub.commands import Desk
+from hub.config.devices import Bus
+from hub.egress import Egress, EgressHttp
+from hub.kept import Kept
+from hub.packs import Library, Packs
+from hub.patience import once_the_disk_works
+from hub.plugins import Plugins, declared_hosts
+from hub.radio import Radio
+from hub.runtime import Core
+from hub.told import Told
+from hub.writing import Writing
+
+
+@dataclass
+class Field:
+    egress: Egress
+    http: EgressHttp
+    packs: Packs
+    desk: Desk
+    buses: Buses
+    kept: Kept
+    plugins: Plugins
+    radio: Radio
+    writing: Writing
+
+    @property
+    def services(self) -> list[Service]:
+        return [
+            Service(self.packs, "packs"), Service(self.desk), Service(self.writing, "writes"),
+            Service(self.kept, "kept"), Service(self.radio),
+        ]  # fmt: skip
+
+
+async def build_field(ground: Ground, path: Path) -> Field:
+    """The plugins are loaded, none runs."""
+    store, clock, buffer, loaded = ground.store, ground.clock, ground.buffer, ground.loaded
+    egress = Egress(
+        ground.trust, clock, certificate=ground.state.path / enrolment.CERTIFICATE, key=ground.keys.tls_key,
+        hosts=declared_hosts([*loaded.integrations, *loaded.notifiers]), proxy=loaded.config.link.proxy_url(),
+    )  # fmt: skip
+    http = egress.http()
+    packs = Packs(Library(ground.state.packs))
+    await packs.expect({device.pack for device in path.devices if device.pack})
+    desk = Desk(
+        store, path.devices, clock, ground.counts, metric=path.planner.metric, last=path.live.value,
+        downlink=packs.check_downlink,
+    )  # fmt: skip
+    await once_the_disk_works(desk.load, clock.sleep)
+    buses = Buses({name: _bus(bus) for name, bus in loaded.config.buses.items()})
+    kept = Kept(
+        store=store, buffer=buffer, pipeline=path.pipeline, planner=path.planner, devices=path.devices, packs=packs,
+        clock=clock, counts=ground.counts,
+    )  # fmt: skip
+    await once_the_disk_works(kept.load, clock.sleep)
+    told = Told()
+    core = Core(
+        path.pipeline, path.planner, path.devices, buffer, clock, ground.counts, http, ground.registry.decoders, packs,
+        desk, buses, kept, told,
+    )  # fmt: skip
+    plugins = Plugins(loaded.integrations, ground.registry, core, clock)
+    radio = Radio(
+        told=told, devices=path.devices, places=path.places, live=path.live, packs=packs, buffer=buffer, clock=clock
+    )
+    return Field(egress, http, packs, desk, buses, kept, plugins, radio, Writing(desk, path.planner.metric))
+
+
+def _bus(bus: Bus) -> BusOptions:
+    quiet = None if bus.quiet is None else bus.quiet.total_seconds()
+    return BusOptions(bus.port, bus.baudrate, bus.bits, bus.parity, quiet)

@@ -1,0 +1,69 @@
+"""What everything else of a hub stands on: keys, trust, configuration, clock, store and buffer."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from hub import enrolment, keys
+from hub.app.service import Service
+from hub.buffer import Buffer
+from hub.buffer.batch import BufferConfig
+from hub.clock import SystemClock
+from hub.config.build import Models
+from hub.config.load import Loaded
+from hub.counts import Counts
+from hub.dating import Dating
+from hub.events import Events
+from hub.patience import once_the_disk_works
+from hub.registry import Registry
+from hub.sizes import buffer_config
+from hub.state import StateDir
+from hub.store import Store
+from hub.trust import Trust
+
+
+@dataclass
+class Ground:
+    """`problems`: those of the configuration file, when the hub runs on the last good one. `trust` is the document at
+    start; who follows newer ones is `outward`."""
+
+    state: StateDir
+    keys: keys.HubKeys
+    loaded: Loaded
+    problems: list[str]
+    registry: Registry
+    models: Models
+    enrolled: enrolment.Enrolment
+    trust: Trust
+    clock: SystemClock
+    store: Store
+    buffer: Buffer
+    sizes: BufferConfig
+    counts: Counts
+    events: Events
+    dating: Dating
+
+    @property
+    def services(self) -> list[Service]:
+        return [Service(self.dating, "clock")]
+
+
+async def build_ground(
+    state: StateDir, hub_keys: keys.HubKeys, loaded: Loaded, problems: list[str], registry: Registry, models: Models
+) -> Ground:
+    """Open what outlives the process. Raises HubError."""
+    enrolled, trust = await asyncio.to_thread(enrolment.load, state.path)
+    clock = SystemClock()
+    store = await once_the_disk_works(lambda: Store.open(state.store, hub_keys.store_key), clock.sleep)
+    sizes = buffer_config(loaded.config.buffer)
+    buffer = await once_the_disk_works(lambda: asyncio.to_thread(
+        Buffer.open, state.buffer, hub=enrolled.hub, identity=hub_keys.identity, store_key=hub_keys.store_key,
+        trust=trust, clock=clock, config=sizes,
+    ), clock.sleep)  # fmt: skip
+    counts = Counts()
+    return Ground(
+        state=state, keys=hub_keys, loaded=loaded, problems=problems, registry=registry, models=models,
+        enrolled=enrolled, trust=trust, clock=clock, store=store, buffer=buffer, sizes=sizes, counts=counts,
+        events=Events(clock.now, clock.monotonic), dating=Dating(clock, buffer),
+    )  # fmt: skip

@@ -1,0 +1,166 @@
+"""One hub: started, run until a signal says stop, and stopped in order.
+
+Start: lock, keys, trust, configuration, store, buffer (recovery), link, plugins.
+Stop (SIGTERM): plugins, the last commit, acks until a deadline, link, buffer, store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from pathlib import Path as FilePath
+from typing import Any
+
+import msgspec
+
+from hub import control, keys
+from hub.app.field import Field, build_field
+from hub.app.ground import Ground, build_ground
+from hub.app.outward import Outward, build_outward
+from hub.app.path import Path, build_path
+from hub.app.service import Service, answers, calls, works
+from hub.app.shown import Shown, build_shown
+from hub.app.watch import Watch, build_watch
+from hub.buffer.stream import Durable
+from hub.config import lastgood
+from hub.config.build import Models
+from hub.config.load import Loaded
+from hub.errors import HubError, StorageError
+from hub.installed import installed_models
+from hub.registry import Registry
+from hub.state import StateDir, state_of
+
+_log = logging.getLogger("hub")
+
+PLUGIN_STOP_S = 5.0
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """How one hub process is started. `state_dir` None: what the configuration says. `drain_s` is how long a
+    stopping hub waits for acknowledgements."""
+
+    config: FilePath
+    state_dir: FilePath | None = None
+    drain_s: float = 10.0
+
+
+async def serve(settings: Settings, registry: Registry, ready: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Run one hub until SIGTERM or SIGINT. `ready` is called once with what a supervisor wants to know; returns
+    the closing figures. Raises HubError when it cannot start."""
+    state = StateDir(state_of(settings.config, settings.state_dir))
+    with state.locked():
+        models = installed_models(registry, state.path / "cache")
+        hub_keys = keys.load(state.keys)
+        kept = lastgood.Kept(state.path, hub_keys.store_key)
+        started = await asyncio.to_thread(lastgood.start, settings.config, models, kept=kept)
+        problems = [str(problem) for problem in started.problems]
+        for problem in started.problems:  # where, not what: a log is kept in clear, and the text names devices
+            _log.error("configuration: %s:%d:%d is wrong", problem.file, problem.line, problem.column)
+        if problems:
+            _log.error("the last good configuration runs; `ilot check` shows what is wrong in the file")
+        else:
+            try:
+                await asyncio.to_thread(lastgood.remember, kept, started.loaded)
+            except StorageError as error:  # it runs all the same: what is on file is good
+                _log.error("%s", error)
+        hub = await Hub.build(state, hub_keys, started.loaded, problems, registry, models)
+        return await hub.run(settings.drain_s, lambda: ready(dict(hub.facts)))
+
+
+class Hub:
+    """The parts of one hub, built and wired. `build`, then `run` once."""
+
+    def __init__(self, ground: Ground, path: Path, field: Field, watch: Watch, outward: Outward) -> None:
+        self.ground, self.path, self.field, self.watch, self.outward = ground, path, field, watch, outward
+        self.shown: Shown = build_shown(
+            ground, path, field, outward, told=lambda: answers(self.services), calls=lambda: calls(self.services)
+        )
+        state = ground.state
+        self.facts = {"hub": ground.enrolled.hub, "state_dir": str(state.path), "socket": str(state.socket)}
+
+    @classmethod
+    async def build(
+        cls, state: StateDir, hub_keys: keys.HubKeys, loaded: Loaded, problems: list[str], registry: Registry,
+        models: Models,
+    ) -> Hub:  # fmt: skip
+        """Open everything that outlives the process and wire the parts. Starts nothing."""
+        ground = await build_ground(state, hub_keys, loaded, problems, registry, models)
+        path = await build_path(ground)
+        field = await build_field(ground, path)
+        watch = await build_watch(ground, path, field)
+        outward = await build_outward(ground, field, watch)
+        return cls(ground, path, field, watch, outward)
+
+    @property
+    def services(self) -> list[Service]:
+        """Every part that runs, answers for itself or is called."""
+        groups = (self.ground, self.field, self.watch, self.outward, self.shown)
+        return [service for group in groups for service in group.services]
+
+    async def run(self, drain_s: float, ready: Callable[[], None]) -> dict[str, Any]:
+        """Run until a signal says stop; then stop in order. Returns the closing figures."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        ground, services = self.ground, self.services
+        ground.buffer.on_durable = self._durable
+        ground.buffer.start(loop)
+        try:
+            async with (
+                self.field.packs,
+                control.serving(ground.state.socket, calls(services)),
+                asyncio.TaskGroup() as group,
+            ):
+                working = [group.create_task(work) for work in works(services)]
+                plugins = [group.create_task(supervisor.run()) for supervisor in self.field.plugins.starts]
+                ready()
+                await stop.wait()
+                _log.info("stopping: plugins, then the last commit, then acks for at most %.0f s", drain_s)
+                await _cancel(plugins, PLUGIN_STOP_S)
+                await self.outward.link.drain(drain_s)  # the last commit first, then its acks
+                await _cancel(working, PLUGIN_STOP_S)
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+            error = await self._close()
+        status = self.shown.overview.status()
+        return {
+            "hub": self.facts["hub"],
+            "reports": status["reports"],
+            "readings": status["readings"],
+            "acked": status["link"]["acked"],
+            "buffered": status["buffer"]["readings"],
+            "error": error,
+        }
+
+    async def _close(self) -> str:
+        """Close what outlives the process; what went wrong, empty when nothing did."""
+        error = ""
+        try:
+            await self.ground.buffer.close()
+        except HubError as failed:
+            error = f"readings in memory could not be written: {failed}"
+            _log.error("%s", error)
+        await self.field.http.close()
+        await self.field.buses.close()
+        await self.field.desk.flush()
+        await self.shown.adoption.flush()
+        await self.ground.store.close()
+        return error
+
+    def _durable(self, durable: Durable) -> None:
+        self.shown.overview.wrote(durable.readings, durable.bytes)
+        self.outward.link.durable(durable)
+
+
+async def _cancel(tasks: list[asyncio.Task[None]], seconds: float) -> None:
+    """Cancel and wait; a plugin that does not let go within its time is named and left behind."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        _, hanging = await asyncio.wait(tasks, timeout=seconds)
+        for task in hanging:
+            _log.error("%s did not stop within %.0f s", task.get_name(), seconds)

@@ -1,0 +1,85 @@
+"""The way to the owner: the link and its trust, the certificate, the state backup, the mirror."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hub.answering import Answering
+from hub.app.field import Field
+from hub.app.ground import Ground
+from hub.app.service import Service
+from hub.app.watch import Watch
+from hub.following import Following
+from hub.gather import Gatherer
+from hub.keeper import Keeper
+from hub.link import Carrier, Link
+from hub.mirror import Mirror, Stick
+from hub.patience import once_the_disk_works
+from hub.renewal import Renewal
+from hub.trust import Trust
+
+
+@dataclass
+class Outward:
+    link: Link
+    following: Following
+    renewal: Renewal
+    keeper: Keeper
+    mirror: Mirror
+    answering: Answering
+
+    @property
+    def services(self) -> list[Service]:
+        return [
+            Service(self.link), Service(self.keeper, "backup"), Service(self.mirror, "mirror"),
+            Service(self.following, "trust"), Service(self.renewal, "certificate"), Service(self.answering),
+        ]  # fmt: skip
+
+
+async def build_outward(ground: Ground, field: Field, watch: Watch) -> Outward:
+    loaded, buffer, clock, enrolled = ground.loaded, ground.buffer, ground.clock, ground.enrolled
+    options = loaded.config.link
+    carriers = [Carrier(u.name, u.config, ground.registry.uplink(u.name).run) for u in loaded.uplinks]
+
+    def adopt(newer: Trust) -> None:
+        buffer.retrust(newer)
+        if field.egress.retrust(newer):
+            link.reconnect()
+        link.retrust(newer)
+
+    following = Following(ground.state.path, ground.trust, clock, adopt)
+    link = Link(
+        hub=enrolled.hub, identity=ground.keys.identity, trust=ground.trust, buffer=buffer, egress=field.egress,
+        clock=clock, uplinks=carriers, on_clock=clock.told, on_trust=following.offer, metered=options.metered,
+    )  # fmt: skip
+    link.delivery.stating.generation = await once_the_disk_works(ground.store.start, clock.sleep)
+    return Outward(
+        link=link, following=following,
+        renewal=Renewal(
+            ground.state.path, enrolled, ground.keys, http=field.http, clock=clock, up=link.up, renewed=link.reconnect
+        ),
+        keeper=_keeper(ground, field, link), mirror=_mirror(ground),
+        answering=Answering(
+            watch.watching.book, http=field.http, url=enrolled.url, clock=clock, up=link.up, metered=options.metered
+        ),
+    )  # fmt: skip
+
+
+def _keeper(ground: Ground, field: Field, link: Link) -> Keeper:
+    loaded, enrolled = ground.loaded, ground.enrolled
+    gatherer = Gatherer(
+        state=ground.state, hub_keys=ground.keys, store=ground.store, buffer=ground.buffer, config=loaded.path,
+        files=loaded.files,
+    )  # fmt: skip
+    beside = loaded.config.backup.directory
+    return Keeper(
+        gatherer, hub=enrolled.hub, url=enrolled.url, http=field.http, buffer=ground.buffer, clock=ground.clock,
+        directory=loaded.path.parent / beside if beside else None, beside=ground.state.path,
+        told=lambda generation: setattr(link.delivery.stating, "generation", generation),
+    )  # fmt: skip
+
+
+def _mirror(ground: Ground) -> Mirror:
+    where = ground.loaded.config.buffer.mirror
+    stick = Stick(ground.loaded.path.parent / where, ground.enrolled.hub, ground.state.buffer) if where else None
+    return Mirror(stick, buffer=ground.buffer, clock=ground.clock)

@@ -1,0 +1,71 @@
+"""The straight path of one report: who may speak, what is kept of what they say, and where it is put."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hub.admission.quarantine import Quarantine
+from hub.admission.replay import ReplayWindows
+from hub.adoption import join, memory
+from hub.adoption.joining import Joined
+from hub.adoption.memory import Roll
+from hub.app.ground import Ground
+from hub.catalogue import METRICS
+from hub.config.build import strategies
+from hub.config.load import Loaded
+from hub.devices import Devices
+from hub.live import Live
+from hub.model import Metric, Strategy
+from hub.patience import once_the_disk_works
+from hub.pipeline import Pipeline
+from hub.places import Places
+from hub.plan import Planner
+from hub.privacy import Privacy
+from hub.pulse import Pulses
+
+
+@dataclass
+class Path:
+    """`metrics` grows by those of plugins that run; `roll` and `joined`: what the store adds to the configuration."""
+
+    devices: Devices
+    places: Places
+    live: Live
+    quarantine: Quarantine
+    metrics: dict[str, Metric]
+    planner: Planner
+    pipeline: Pipeline
+    roll: Roll
+    joined: Joined
+
+
+async def build_path(ground: Ground) -> Path:
+    store, clock, buffer, loaded = ground.store, ground.clock, ground.buffer, ground.loaded
+    replaced = await once_the_disk_works(store.replaced, clock.sleep)
+    rekeyed = await once_the_disk_works(store.keys, clock.sleep)
+    roll = await once_the_disk_works(lambda: memory.load(store), clock.sleep)
+    joined = join(roll, loaded, replaced, ground.models)
+    devices = Devices([*loaded.devices, *joined.devices], replaced, rekeyed)
+    places = Places([*loaded.places, *joined.places])
+    live, quarantine, metrics = Live(), Quarantine(), dict(METRICS)
+    replay = ReplayWindows(buffer.local, buffer.put_local)
+    protected = {instance.name for instance in loaded.integrations if instance.perimeter}
+    planner = Planner(
+        metrics=metrics, place=places.get, live=live, replay=replay,
+        privacy=Privacy({name: zone.personal for name, zone in loaded.config.zones.items()}),
+        protected=protected.__contains__, levels=_levels(loaded),
+        pulses=Pulses(buffer.local, buffer.put_local, ground.counts.add),
+    )  # fmt: skip
+    pipeline = Pipeline(
+        device=devices.get, planner=planner, replay=replay, quarantine=quarantine, buffer=buffer, clock=clock,
+        counts=ground.counts,
+    )  # fmt: skip
+    return Path(devices, places, live, quarantine, metrics, planner, pipeline, roll, joined)
+
+
+def _levels(loaded: Loaded) -> Callable[[str], tuple[dict[str, Strategy], ...]]:
+    """The report strategies above a device's own: the hub's, then its integration's."""
+    whole = strategies(loaded.config.report)
+    of = {instance.name: instance.report for instance in loaded.integrations}
+    return lambda integration: (whole, of.get(integration, {}))

@@ -1,0 +1,37 @@
+"""`ilot device replace OLD NEW`: another device stands in the place of one."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from hub.app.ground import Ground
+from hub.app.path import Path
+from hub.control import Call
+from hub.keeper import Keeper
+
+_log = logging.getLogger("hub")
+
+
+class Replacing:
+    def __init__(self, ground: Ground, path: Path, keeper: Keeper) -> None:
+        self._ground, self._path, self._keeper = ground, path, keeper
+
+    def calls(self) -> dict[str, Call]:
+        return {"device.replace": self._replace}
+
+    async def _replace(self, arguments: dict[str, Any]) -> Any:
+        """{old, new, key, by, dry_run} → {device, place, zone, replaced}; durable before anybody sees it."""
+        ground, path = self._ground, self._path
+        old, new = str(arguments.get("old", "")), str(arguments.get("new", ""))
+        key = bytes.fromhex(arguments["key"]) if arguments.get("key") else None
+        successor = path.devices.replacement(old, new, key)
+        place = path.places.get(successor.place)
+        if not arguments.get("dry_run"):
+            await ground.store.replace(old, new, key, ground.clock.now(), str(arguments.get("by") or "cli")[:64])
+            self._keeper.changed()
+            path.devices.replace(old, new, key)
+            path.pipeline.recompile(old)
+            path.live.forget(old)
+            _log.info("a device was replaced by another; `ilot devices` shows it")
+        return {"device": new, "place": successor.place, "zone": place.zone if place else "", "replaced": old}

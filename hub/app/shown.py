@@ -1,0 +1,123 @@
+"""What people meet: adding devices, the overview, exporters to neighbours, the pages."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hub.adoption import Service as Adoption
+from hub.adoption import adopting
+from hub.app.field import Field
+from hub.app.ground import Ground
+from hub.app.outward import Outward
+from hub.app.path import Path
+from hub.app.replacing import Replacing
+from hub.app.service import Service
+from hub.control import Call
+from hub.exporting import LiveView
+from hub.keeper import Keeper
+from hub.overview import Overview, Room
+from hub.rekey import Rekey
+from hub.web.part import Web
+from hub.web.parts import Parts
+
+
+class Asked:
+    """Calls that look at the whole hub. `told` gives (part → how it stands, sentences) of the others."""
+
+    def __init__(
+        self, overview: Overview, keeper: Keeper, told: Callable[[], tuple[dict[str, Any], list[str]]]
+    ) -> None:
+        self._overview, self._keeper, self._told = overview, keeper, told
+
+    def calls(self) -> dict[str, Call]:
+        return {"status": self._status, "pulse": self._pulse, "devices": self._devices, "backup": self._backup}
+
+    async def _status(self, arguments: dict[str, Any]) -> Any:
+        answer = self._overview.status()
+        others, said = self._told()
+        return {**answer, **others, "degraded": [*answer["degraded"], *said]}
+
+    async def _pulse(self, arguments: dict[str, Any]) -> Any:
+        return self._overview.pulse()
+
+    async def _devices(self, arguments: dict[str, Any]) -> Any:
+        return self._overview.devices()
+
+    async def _backup(self, arguments: dict[str, Any]) -> Any:
+        """{document}: the sealed backup itself, or make one and say where it is."""
+        if arguments.get("document"):
+            return {"document": base64.b64encode(await self._keeper.make()).decode()}
+        return await self._keeper.now()
+
+
+@dataclass
+class Shown:
+    adoption: Adoption
+    overview: Overview
+    rekey: Rekey
+    replacing: Replacing
+    web: Web
+    asked: Asked
+
+    @property
+    def services(self) -> list[Service]:
+        return [
+            Service(self.adoption, "devices"), Service(self.rekey), Service(self.replacing), Service(self.web, "web"),
+            Service(self.asked),
+        ]  # fmt: skip
+
+
+def build_shown(
+    ground: Ground, path: Path, field: Field, outward: Outward,
+    told: Callable[[], tuple[dict[str, Any], list[str]]], calls: Callable[[], Mapping[str, Call]],
+) -> Shown:  # fmt: skip
+    """`told`: how the parts stand; `calls`: all of the hub's, for the pages."""
+    loaded, clock, keeper = ground.loaded, ground.clock, outward.keeper
+    adoption = adopting(
+        store=ground.store, roll=path.roll, joined=path.joined, loaded=loaded, models=ground.models,
+        devices=path.devices, places=path.places, packs=field.packs, pipeline=path.pipeline,
+        quarantine=path.quarantine, live=path.live, counts=ground.counts, health=field.plugins.health, clock=clock,
+        changed=keeper.changed, enrolled=(ground.enrolled.hub, ground.enrolled.root), hub_keys=ground.keys,
+    )  # fmt: skip
+    room = Room(
+        ground.state.buffer, ground.sizes.max_bytes - ground.sizes.reserve_bytes,
+        loaded.config.buffer.autonomy_warning.total_seconds(),
+    )  # fmt: skip
+    overview = Overview(
+        hub=ground.enrolled.hub, clock=clock, pipeline=path.pipeline, planner=path.planner, buffer=ground.buffer,
+        link=outward.link, live=path.live, devices=path.devices, places=path.places, quarantine=path.quarantine,
+        counts=ground.counts, health=field.plugins.health, problems=ground.problems, room=room,
+        standing=adoption.standing,
+    )  # fmt: skip
+    _export(ground, path, field, overview)
+    path.metrics.update(ground.registry.metrics())  # of the plugins loaded by now: those that run
+    web = Web(
+        loaded.config.web, hub=ground.enrolled.hub, directory=ground.state.keys, parts=_parts(ground, path),
+        store=ground.store, clock=clock, calls=calls, changed=keeper.changed,
+    )  # fmt: skip
+    return Shown(
+        adoption, overview,
+        Rekey(ground.store, path.devices, path.pipeline, path.quarantine, clock, keeper.changed),
+        Replacing(ground, path, keeper), web, Asked(overview, keeper, told),
+    )  # fmt: skip
+
+
+def _export(ground: Ground, path: Path, field: Field, overview: Overview) -> None:
+    for exporter in ground.loaded.exporters:
+        field.plugins.export(exporter, lambda name, ready: LiveView(
+            name, ground.enrolled.hub, ready, live=path.live, devices=path.devices, places=path.places,
+            planner=path.planner, buffer=ground.buffer, clock=ground.clock, pulse=overview.pulse,
+        ))  # fmt: skip
+
+
+def _parts(ground: Ground, path: Path) -> Parts:
+    config = ground.loaded.config
+    site = config.sites.get(config.hub.site or "")
+    return Parts(
+        live=path.live, devices=path.devices, places=path.places, metric=path.planner.metric, title=config.hub.name,
+        zones={name: (zone.name, zone.site) for name, zone in config.zones.items()},
+        timezone=site.timezone if site is not None else "Europe/Paris",
+    )  # fmt: skip
