@@ -25,7 +25,8 @@ class Request:
     def __str__(self) -> str:
         last = self.address + self.count - 1
         where = f"{self.table} {self.address}" + (f"..{last}" if self.count > 1 else "")
-        return f"{where} ({', '.join(register.metric for register in self.registers)})"
+        names = ", ".join(register.metric for register in self.registers)
+        return f"{where} ({names})" if names else where
 
 
 def plan(registers: Iterable[Register], *, max_gap: int, max_registers: int = MOST_REGISTERS) -> tuple[Request, ...]:

@@ -15,7 +15,8 @@ from integrations.modbus.decode import Value, decode
 from integrations.modbus.faults import Refused, Silent
 from integrations.modbus.patience import Patience, Roster
 from integrations.modbus.plan import Request, plan, split
-from integrations.modbus.settings import Config, DeviceSettings
+from integrations.modbus.settings import MOST_REGISTERS, Config, DeviceSettings
+from integrations.modbus.sunspec import Found, Points, discover
 
 LONGEST = timedelta(minutes=10)
 """The longest pause between two attempts on a device that does not answer."""
@@ -50,6 +51,8 @@ class Poller:
         self._settings: DeviceSettings | None = None
         self._reads: list[_Read] = []
         self._patience = Patience(self._limit)
+        self._points: Points | None = None
+        self._walk = Patience(self._limit)
 
     async def run(self) -> None:
         """Raises NotReady when the host is away, or when none of its devices answers."""
@@ -59,7 +62,7 @@ class Poller:
                 if not self._refresh():
                     return
                 if self._settings is not None and self._patience.due():
-                    await self._poll(self._settings.unit)
+                    await self._poll(self._settings)
         finally:
             self._roster.leaves(self._id)
 
@@ -80,21 +83,28 @@ class Poller:
             self._roster.leaves(self._id)
             self._session.log.error("%s is not read: its settings are wrong: %s", self._id, _first(error))
             return
-        requests = plan(settings.registers, max_gap=settings.max_gap, max_registers=settings.max_registers)
-        self._reads = [self._new(request) for request in requests]
+        self._forget_map(settings)
+        self._walk = Patience(self._limit)
         self._roster.joins(self._id)
         if metrics := settings.own_metrics():
             self._session.declare(self._id, metrics=metrics)
 
+    def _forget_map(self, settings: DeviceSettings) -> None:
+        """What the operator listed is read; a SunSpec map must be found first, or anew."""
+        requests = plan(settings.registers, max_gap=settings.max_gap, max_registers=settings.max_registers)
+        self._reads = [self._new(request) for request in requests]
+        self._points = None
+
     def _new(self, request: Request) -> _Read:
         return _Read(request, Patience(self._limit))
 
-    async def _poll(self, unit: int) -> None:
+    async def _poll(self, settings: DeviceSettings) -> None:
+        unit = settings.unit
         values: dict[str, Value] = {}
         attempts = 1 if self._patience.failures else 1 + self._config.retries
-        waiting = deque(read for read in self._reads if read.patience.due())
+        away = await self._find_map(settings, attempts)
         answered = False  # the last thing asked in this poll
-        away: hub.NotReady | Refused | None = None
+        waiting = deque(read for read in self._reads if read.patience.due())
         while waiting and away is None:
             read = waiting.popleft()
             try:
@@ -120,9 +130,55 @@ class Poller:
                 read.told = False
                 values.update(self._decode(read.request, words))
             answered = True
+        if self._points is not None:
+            try:
+                values |= self._points.values(values, lambda error: self._session.dropped(self._id, error))
+            except hub.DecodeError as error:  # another device, or other firmware, answers now
+                self._session.dropped(self._id, error)
+                self._forget_map(settings)
         if values:
             await self._session.emit(hub.Report(device=self._id, values=values, proof=hub.Proof(scheme="modbus")))
         self._judge(away)
+
+    async def _find_map(self, settings: DeviceSettings, attempts: int) -> hub.NotReady | Refused | None:
+        """Find the SunSpec map where one is wanted and not known yet. Returns why the device is away, if it is."""
+        if not settings.sunspec or self._points is not None or not self._walk.due():
+            return None
+
+        async def read(request: Request) -> list[int]:
+            return await self._link.read(settings.unit, request, attempts=attempts, silent=self._patience.failures > 0)
+
+        try:
+            found = await discover(read, settings.sunspec_address)
+            self._take(settings, found)
+        except Silent as error:
+            return error
+        except hub.DecodeError as error:
+            self._session.dropped(self._id, error)
+            if isinstance(error, Refused) and error.whole_device:
+                return error
+            if not self._walk.failures:
+                self._session.log.warning("%s: %s", self._id, error.detail)
+            self._walk.failed()
+        return None
+
+    def _take(self, settings: DeviceSettings, found: Found) -> None:
+        """Read what the map has. Raises DecodeError `sunspec-part` when it has not that many devices."""
+        if len(found.parts) < settings.sunspec_part:
+            raise hub.DecodeError(
+                "sunspec-part", f"the SunSpec map has {len(found.parts)} devices, no device {settings.sunspec_part}"
+            )
+        part = found.parts[settings.sunspec_part - 1]
+        self._points = points = Points(part, {register.metric for register in settings.registers})
+        # in one piece as far as it goes: a scale factor belongs to the values that are read with it
+        requests = plan(points.registers, max_gap=MOST_REGISTERS, max_registers=settings.max_registers)
+        self._reads += [self._new(request) for request in requests]
+        self._session.declare(
+            self._id, model=part.title, firmware=part.version, metrics=(*settings.own_metrics(), *points.metrics)
+        )
+        self._walk.succeeded()
+        for note in found.notes:
+            self._session.log.warning("%s: %s", self._id, note)
 
     def _decode(self, request: Request, words: list[int]) -> dict[str, Value]:
         values: dict[str, Value] = {}

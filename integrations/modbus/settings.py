@@ -25,6 +25,8 @@ BITS = ("coil", "discrete")
 FLOATS = {"float32": ">f", "float64": ">d"}
 LAST_ADDRESS = 0xFFFF
 MOST_REGISTERS = 125  # MODBUS Application Protocol V1.1b3, §6.3 and §6.4
+OF_SUNSPEC = "sunspec_"
+"""How the registers of a SunSpec map are named until they are values."""
 MOST_BITS = 2000  # the same, §6.1 and §6.2
 
 
@@ -153,7 +155,16 @@ class DeviceSettings(hub.Config):
     """The `settings:` of one device: its unit id and its register map."""
 
     unit: Annotated[int, Field(ge=1, le=255, description="Unit id: 1 to 247, or 255 for a server without units")] = 1
-    registers: Annotated[tuple[Register, ...], Field(min_length=1, max_length=1000)]
+    registers: Annotated[tuple[Register, ...], Field(max_length=1000)] = ()
+    sunspec: Annotated[
+        bool, Field(description="Read the SunSpec models that the device announces, beside `registers`")
+    ] = False
+    sunspec_address: Annotated[
+        int | None, Field(ge=0, le=LAST_ADDRESS - 3, description="Where the SunSpec mark stands: 40000, 50000 or 0")
+    ] = None
+    sunspec_part: Annotated[
+        int, Field(ge=1, le=32, description="Which of several devices that one SunSpec map has, each with its name")
+    ] = 1
     max_gap: Annotated[
         int, Field(ge=0, le=MOST_REGISTERS, description="Unwanted registers read along rather than asking twice")
     ] = 8
@@ -165,8 +176,14 @@ class DeviceSettings(hub.Config):
     def _agrees(self) -> DeviceSettings:
         if 247 < self.unit < 255:
             raise ValueError(f"unit {self.unit} is reserved: use 1 to 247, or 255 for a server without units")
+        if not self.registers and not self.sunspec:
+            raise ValueError("nothing is read: give `registers`, or `sunspec: true` for a device that knows SunSpec")
+        if not self.sunspec and (self.sunspec_address is not None or self.sunspec_part != 1):
+            raise ValueError("sunspec_address and sunspec_part say more of `sunspec: true`: set that too")
         seen: set[str] = set()
         for register in self.registers:
+            if self.sunspec and register.metric.startswith(OF_SUNSPEC):
+                raise ValueError(f"metric {register.metric}: names that start with {OF_SUNSPEC} are taken")
             if register.metric in seen:
                 raise ValueError(f"metric {register.metric} is read twice: one device has one value of a metric")
             if register.table not in BITS and register.size > self.max_registers:

@@ -1,4 +1,4 @@
-"""A Modbus TCP server that plays an electricity meter and a boiler: `python -m integrations.modbus.sim`.
+"""A Modbus TCP server that plays a meter, a boiler and a solar inverter: `python -m integrations.modbus.sim`.
 
 It prints one line of JSON when it listens: its port, and the `settings:` of its devices, ready to be pasted into
 a configuration. It ends on SIGTERM. Read only; a write is refused with exception 1, another unit with exception 11.
@@ -49,6 +49,7 @@ DEVICES: dict[str, dict[str, Any]] = {
             {"metric": "fault", "table": "discrete", "address": 0},
         ],
     },
+    "modbus:onduleur": {"unit": 3, "sunspec": True},
 }
 
 _TABLES = {1: "coil", 2: "discrete", 3: "holding", 4: "input"}
@@ -119,6 +120,45 @@ class Boiler:
         }
 
 
+class Roof:
+    """A three-phase solar inverter that knows SunSpec, its map at 0. Its sun rises every half an hour and never stays
+    away for longer than that; energy is the exact integral of power."""
+
+    day = 1800.0
+
+    def __init__(self, seed: int) -> None:
+        rng = random.Random(seed + 2)  # noqa: S311 - a simulation
+        self.peak = rng.uniform(4000, 9000)
+        self.start_wh = rng.uniform(1e6, 5e7)
+        self.serial = f"SIM-{rng.randrange(10000):04}"
+
+    def power(self, t: float) -> float:
+        """Watts at `t` seconds."""
+        return self.peak * (1 - math.cos(math.tau * t / self.day)) / 2
+
+    def energy(self, t: float) -> float:
+        """Watt-hours counted at `t` seconds."""
+        return self.start_wh + self.peak * (t - self.day / math.tau * math.sin(math.tau * t / self.day)) / 7200
+
+    def image(self, t: float) -> Image:
+        watts, none, absent = self.power(t), 0x8000, [0xFFFF, 0xFFFF]
+        amperes = round(watts / 230 / 3 * 100)
+        wh = int(self.energy(t)) % (1 << 32)
+        names = (("Ilot", 32), ("Simulated roof", 32), ("", 16), ("1.0", 16), (self.serial, 32))
+        texts = struct.unpack(">64H", b"".join(text.encode().ljust(size, b"\0") for text, size in names))
+        inverter = [
+            3 * amperes, amperes, amperes, amperes, 0xFFFE,
+            4000, 4000, 4000, 2309, 2309, 2309, 0xFFFF,  # volts
+            round(watts / 10), 1, 5000, 0xFFFE,  # power, frequency
+            none, none, none, none, none, none,
+            wh >> 16, wh & 0xFFFF, 0,
+            0xFFFF, none, 6100, 0xFFFF, none, none,
+            250 + round(watts / 50), none, none, none, 0xFFFF,
+            4 if watts > self.peak / 100 else 2, 0xFFFF, 0, 0, 0, 0, *absent, *absent, *absent, *absent,
+        ]  # fmt: skip
+        return {"holding": [0x5375, 0x6E53, 1, 66, *texts, 3, none, 103, 50, *inverter, 0xFFFF, 0]}
+
+
 def unit(number: int, image: Callable[[float], Image], clock: Callable[[], float]) -> SimDevice:
     """A pymodbus unit whose registers are made anew at each read."""
 
@@ -154,7 +194,8 @@ async def serve(host: str, port: int, seed: int, ready: Callable[[int], None], s
         return time.monotonic() - began
 
     # unit 0 is pymodbus's "all others"
-    units = [unit(1, Meter(seed).image, clock), unit(2, Boiler(seed).image, clock), _device(0, {}, _nobody)]
+    images = (Meter(seed).image, Boiler(seed).image, Roof(seed).image)
+    units = [*(unit(number, image, clock) for number, image in enumerate(images, 1)), _device(0, {}, _nobody)]
     server = ModbusTcpServer(units, address=(host, port))
     await server.serve_forever(background=True)
     try:
@@ -183,7 +224,7 @@ def main() -> None:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="TCP port, 0 for any free one (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="another meter and another boiler (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="another meter, boiler and roof (default: %(default)s)")
     asyncio.run(_main(parser.parse_args()))
 
 

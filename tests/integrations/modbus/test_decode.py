@@ -170,7 +170,7 @@ def test_a_wrong_register_is_refused_with_its_reason(change: dict[str, Any], say
     [
         ({"unit": 0}, "greater than or equal to 1"),
         ({"unit": 250}, "reserved"),
-        ({"registers": []}, "at least 1"),
+        ({"registers": []}, "nothing is read: give `registers`"),
         ({"registers": [{"metric": "power", "address": 0}, {"metric": "power", "address": 1}]}, "read twice"),
         (
             {"max_registers": 1, "registers": [{"metric": "power", "address": 0, "type": "int32"}]},
