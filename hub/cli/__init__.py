@@ -25,6 +25,7 @@ COMMANDS = {
     "claim": "hub.cli.label:claim",
     "alerts": "hub.cli.alerts:alerts",
     "command": "hub.cli.command:command",
+    "schedule": "hub.cli.schedule:schedule",
     "device": "hub.cli.devices:device",
     "devices": "hub.cli.devices:devices",
     "buffer": "hub.cli.buffer:buffer",

@@ -19,7 +19,8 @@ from hub.config.admission import Admission
 from hub.config.devices import Bus, DeviceKeys, InstanceKeys, Report
 from hub.config.kinds import DeviceId, Empty, Id, InstanceName, MetricKey, Purpose, Section
 from hub.config.pulse import Pulse
-from hub.config.rules import Rule, Schedule
+from hub.config.rules import Rule
+from hub.config.schedules import Calendar, Schedule, SchoolYears
 from hub.config.values import Duration, Size
 from hub.config.web import Web
 
@@ -236,8 +237,15 @@ class Core(Section):
         default={}, description="What shows the live values to neighbours, by type."
     )
     schedules: Annotated[dict[Id, Schedule], Empty] = Field(
-        default={}, description="Weekly programmes, by id: hours at which rules watch."
+        default={}, description="Programmes of hours, by id: when rules watch."
     )
+    calendars: Annotated[dict[Id, Calendar], Empty] = Field(
+        default={}, description="Days with hours that schedules name, by id; `ilot schedule import` makes them of ICS."
+    )
+    school_years: Annotated[SchoolYears, Empty] = Field(
+        default={}, description="School holidays that this distribution does not ship, or does not have right: by "
+        "year and zone, each period from its first to its last day without school, with its name.",
+    )  # fmt: skip
     rules: Annotated[dict[Id, Rule], Empty] = Field(
         default={}, description="What this hub watches by itself and raises alerts for, by id."
     )

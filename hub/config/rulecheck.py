@@ -12,6 +12,7 @@ from hub.catalogue import METRICS
 from hub.config.model import Core
 from hub.config.positions import Finding, Path, quoted
 from hub.config.rules import Rule, series_of
+from hub.config.schools import zones
 from hub.config.sentences import nearest
 from hub.config.templates import TEMPLATES, expand, read_input
 from hub.model import Metric
@@ -24,6 +25,16 @@ def check_rules(core: Core) -> Iterator[Finding]:
     for name, schedule in core.schedules.items():
         if schedule.site is not None:
             yield from _absent(schedule.site, core.sites, "site", "sites", ("schedules", name, "site"))
+        for option in ("also_during", "not_during"):
+            for at, calendar in enumerate(getattr(schedule, option)):
+                yield from _absent(calendar, core.calendars, "calendar", "calendars", ("schedules", name, option, at))
+        school = schedule.school_holidays
+        if school is not None and school.zone not in zones(core.school_years):
+            there = ", ".join(zones(core.school_years))
+            message = (
+                f"no school year has a zone {quoted(school.zone)}; there are {there}. Add its dates to `school_years`"
+            )
+            yield Finding(("schedules", name, "school_holidays", "zone"), message)
     whole: dict[str, Rule] = {}
     for name, rule in core.rules.items():
         path: Path = ("rules", name)

@@ -1,4 +1,4 @@
-"""`rules:` and `schedules:`: what this hub watches by itself. Pure.
+"""`rules:`: what this hub watches by itself. Pure.
 
 A rule is one number or state of a place (a series, its rate, its difference to another, or an aggregate of a zone) and
 one test of it. See `hub.config.templates` for the rules that are ready to use.
@@ -15,35 +15,10 @@ from pydantic import AfterValidator, Field, model_validator
 from hub.config.kinds import DeviceId, Empty, Id, MetricKey, Section
 from hub.config.values import Duration
 
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 TESTS = ("above", "below", "equals", "silent", "silent_periods", "stuck")
 LONGEST = timedelta(days=31)
 
-_DAYS = re.compile(rf"({'|'.join(DAYS)})(?:-({'|'.join(DAYS)}))?")
-_HOURS = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])-([01][0-9]|2[0-4]):([0-5][0-9])")
 _SERIES = re.compile(r"([a-z0-9][a-z0-9_.-]{0,63})/([a-z][a-z0-9_]{0,63})")
-
-
-def days_of(text: str) -> tuple[int, ...]:
-    """`mon-fri` → 0 … 4. Raises ValueError with a sentence."""
-    found = _DAYS.fullmatch(text)
-    if found is None:
-        raise ValueError("expected days like mon, sat-sun or mon-fri")
-    first = DAYS.index(found[1])
-    last = DAYS.index(found[2]) if found[2] else first
-    return tuple((first + step) % 7 for step in range((last - first) % 7 + 1))
-
-
-def hours_of(text: str) -> tuple[int, int]:
-    """`22:00-06:00` → minutes of the day (1320, 360); an end not after its beginning is on the next day. Raises
-    ValueError with a sentence."""
-    found = _HOURS.fullmatch(text)
-    if found is None:
-        raise ValueError("expected hours like 08:00-12:30; 22:00-06:00 ends on the next day")
-    begin, end = int(found[1]) * 60 + int(found[2]), int(found[3]) * 60 + int(found[4])
-    if max(begin, end) > 1440 or begin in (1440, end):
-        raise ValueError("hours run from 00:00 to 24:00, and end at another minute than they begin")
-    return begin, end
 
 
 def series_of(text: str) -> tuple[str, str]:
@@ -62,21 +37,8 @@ def _checked(read: Any) -> AfterValidator:
     return AfterValidator(check)
 
 
-Days = Annotated[str, _checked(days_of)]
-Hours = Annotated[str, _checked(hours_of)]
 Series = Annotated[str, _checked(series_of)]
 Lasting = Annotated[Duration, Field(ge=timedelta(seconds=1), le=LONGEST)]
-
-
-class Schedule(Section):
-    """A weekly programme, in a site's time."""
-
-    site: Id | None = Field(
-        default=None, description="The site whose time zone it follows: an id of `sites`. Without it, Europe/Paris."
-    )
-    weekly: dict[Days, Annotated[list[Hours], Field(max_length=24)]] = Field(
-        description='Hours by days: {mon-fri: ["08:00-18:00"]}; 22:00-06:00 ends on the next day.', min_length=1
-    )
 
 
 class Action(Section):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -10,12 +11,15 @@ import msgspec
 from hub.catalogue import METRICS
 from hub.config.model import Core
 from hub.config.rules import Rule as Written
-from hub.config.rules import Schedule, days_of, hours_of, series_of
+from hub.config.rules import series_of
+from hub.config.schedules import Calendar as WrittenCalendar
+from hub.config.schedules import Schedule, dates_of, day_of, days_of, hours_of
+from hub.config.schools import holidays
 from hub.config.templates import expand
 from hub.config.values import show_duration
 from hub.model import Value
 from hub.rules.conditions import Limit, Same
-from hub.rules.programme import Interval, Programme
+from hub.rules.programme import Calendar, Hours, Interval, Programme, Special
 
 SHOWN = {"Cel": "°C", "[ppm]": "ppm", "1": "", "kW.h": "kWh", "m3": "m³", "m3/h": "m³/h"}
 """UCUM as people write it."""
@@ -71,7 +75,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
 def compile_rules(core: Core) -> list[Rule]:
     """Those that are enabled, of a configuration that `ilot check` finds right."""
-    programmes = {name: _programme(schedule, core) for name, schedule in core.schedules.items()}
+    programmes = {name: compile_programme(schedule, core) for name, schedule in core.schedules.items()}
     return [_rule(name, expand(rule), core, programmes) for name, rule in core.rules.items() if rule.enabled]
 
 
@@ -119,13 +123,40 @@ def with_unit(value: Value, unit: str | None) -> str:
     return f"{round(value, 2):g} {SHOWN.get(unit or '', unit or '')}".rstrip()
 
 
-def _programme(schedule: Schedule, core: Core) -> Programme:
+def compile_programme(schedule: Schedule, core: Core) -> Programme:
+    """One of the core's schedules."""
     site = core.sites.get(schedule.site or "")
     days: list[list[Interval]] = [[] for _ in range(7)]
     for names, hours in schedule.weekly.items():
         for day in days_of(names):
             days[day] += [hours_of(text) for text in hours]
-    return Programme(ZoneInfo(site.timezone if site else DEFAULT_ZONE), tuple(tuple(day) for day in days))
+    public, school = schedule.public_holidays, schedule.school_holidays
+    off = None if school is None else holidays(school.zone, core.school_years)
+    special = Special(
+        exceptions=_dates(schedule.exceptions),
+        region=None if public is None else public.region,
+        holiday=() if public is None else _hours(public.hours),
+        school=None if school is None or off is None else Calendar(
+            f"school holidays, zone {school.zone}", dict.fromkeys(off.days, ()), off.until
+        ),
+        school_hours=() if school is None else _hours(school.hours),
+        also=tuple(_calendar(name, core.calendars[name]) for name in schedule.also_during),
+        never=tuple(_calendar(name, core.calendars[name]) for name in schedule.not_during),
+    )  # fmt: skip
+    return Programme(ZoneInfo(site.timezone if site else DEFAULT_ZONE), tuple(tuple(day) for day in days), special)
+
+
+def _calendar(name: str, written: WrittenCalendar) -> Calendar:
+    return Calendar(f"calendar {name}", _dates(written.days), None if written.until is None else day_of(written.until))
+
+
+def _dates(written: Mapping[str, list[str]]) -> dict[date, Hours]:
+    """Periods may overlap: the later in the file stands."""
+    return {day: _hours(hours) for period, hours in written.items() for day in dates_of(period)}
+
+
+def _hours(texts: list[str]) -> Hours:
+    return tuple(hours_of(text) for text in texts)
 
 
 def _seconds(time: timedelta | None) -> float | None:

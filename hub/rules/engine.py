@@ -153,7 +153,10 @@ class Rules:
 
     def complaints(self) -> list[str]:
         """Sentences for `ilot status`."""
-        return [f"rule {name} is not watched: {why}" for name, why in self.broken.items()]
+        broken = [f"rule {name} is not watched: {why}" for name, why in self.broken.items()]
+        now = self._now()
+        ending = {one: None for rule in self._scheduled if rule.during for one in rule.during.ending(now)}
+        return broken + [f"{name}: known until {until:%Y-%m-%d} only; renew it" for name, until in ending]
 
     def _schedule(self) -> None:
         for rule in self._scheduled:

@@ -1,0 +1,137 @@
+"""`ilot schedule show|import`: the hours of a schedule day by day, and calendars made of ICS files."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from hub.cli import output
+from hub.config.schedules import day_of
+from hub.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hub.rules.programme import Programme
+
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+class _Day(click.ParamType[date]):
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        if isinstance(value, date):
+            return value
+        try:
+            return day_of(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.group()
+def schedule() -> None:
+    """The hours at which rules watch."""
+
+
+@schedule.command()
+@click.argument("name", required=False)
+@click.option("--from", "first", type=_Day(), default=None, help="First day; by default today.")
+@click.option("--days", default=14, show_default=True, type=click.IntRange(1, 400), help="How many days.")
+@output.with_config
+@output.as_json
+def show(name: str | None, first: date | None, days: int, config: Path, json: bool) -> None:
+    """The hours of schedule NAME day by day, and why: holidays, school holidays, exceptions. Without NAME, of all.
+    Reads the configuration file; asks no hub."""
+    from hub.config.load import load
+    from hub.installed import installed_models
+    from hub.registry import Registry
+    from hub.rules.compiling import compile_programme
+    from hub.state import StateDir, state_of
+
+    core = load(config, installed_models(Registry.discover(), packs=StateDir(state_of(config)).packs)).config
+    if name is not None and name not in core.schedules:
+        raise click.UsageError(f"there is no schedule {name!r}; there are {', '.join(core.schedules) or 'none'}")
+    found = []
+    for one in core.schedules if name is None else [name]:
+        programme = compile_programme(core.schedules[one], core)
+        begin = first or datetime.now(programme.zone).date()
+        found += [_day(one, programme, begin + timedelta(days=step)) for step in range(days)]
+    if json:
+        output.data({"days": found})
+        return
+    rows = [
+        (one["schedule"], one["date"], one["weekday"], " ".join(one["hours"]) or "-", one["because"]) for one in found
+    ]
+    output.table(("schedule", "date", "day", "hours", "because"), rows)
+
+
+def _day(name: str, programme: Programme, day: date) -> dict[str, Any]:
+    hours, because = programme.hours(day)
+    said = [because] if because else []
+    spans = list(hours)
+    for calendar in programme.special.also:
+        spans += calendar.days.get(day, ())
+        said += [f"also {calendar.name}"] if day in calendar.days else []
+    never = [calendar for calendar in programme.special.never if day in calendar.days]
+    said += [f"not {calendar.name} {' '.join(_clocks(calendar.days[day]))}" for calendar in never]
+    return {
+        "schedule": name, "date": day.isoformat(), "weekday": WEEKDAYS[day.weekday()], "hours": _clocks(sorted(spans)),
+        "because": "; ".join(said),
+    }  # fmt: skip
+
+
+def _clocks(hours: Any) -> list[str]:
+    return [
+        f"{begin // 60:02d}:{begin % 60:02d}-{end // 60:02d}:{end % 60:02d}" for begin, end in hours
+    ]  # minutes of the day
+
+
+@schedule.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--timezone", default="Europe/Paris", show_default=True, help="Hours are written in it (IANA name).")
+@click.option("--from", "first", type=_Day(), default=None, help="First day; by default today.")
+@click.option("--until", type=_Day(), default=None, help="Last day; by default two years on.")
+@click.option("--output", "target", type=click.Path(dir_okay=False, path_type=Path), help="File; by default stdout.")
+@click.option("--force", is_flag=True, help="Replace the file that --output names.")
+@output.as_json
+def importing(
+    file: Path, timezone: str, first: date | None, until: date | None, target: Path | None, force: bool, json: bool
+) -> None:
+    """Make a calendar for `calendars:` of an ICS FILE (RFC 5545), without network. Name it then in a schedule's
+    `also_during` or `not_during`."""
+    from hub.config import ical
+    from hub.files import write_atomically
+
+    try:
+        zone = ZoneInfo(timezone)
+    except (ValueError, OSError, KeyError):
+        raise click.UsageError(f"--timezone: {timezone!r} is not in the IANA database, like Europe/Paris") from None
+    today = datetime.now(zone).date()
+    begin = first or today
+    end = until or begin + timedelta(days=730)
+    if end < begin:
+        raise click.UsageError("--until is before --from")
+    if target is not None and target.exists() and not force:
+        raise ConfigError(f"{target} is there already: --force replaces it")
+    data = file.read_bytes()
+    found = ical.read(data, zone, begin, end)
+    digest = hashlib.sha256(data).hexdigest()[:16]
+    text = ical.written(found, end, f"{file.name} (SHA-256 {digest}…), read {datetime.now(UTC):%Y-%m-%d}, {timezone}")
+    if target is not None:
+        write_atomically(target, text.encode(), mode=0o644)
+    for name, why in found.skipped[:20]:
+        click.echo(f"left out: {name or 'an event without a name'}: {why}", err=True)
+    facts = {
+        "events": found.events, "days": len(found.days), "until": end.isoformat(),
+        "skipped": [{"event": name, "why": why} for name, why in found.skipped],
+    }  # fmt: skip
+    if json:
+        output.data({**facts, "file": str(target) if target else None, "calendar": None if target else text})
+    elif target is None:
+        click.echo(text, nl=False)
+    left = f", {len(found.skipped)} left out" if found.skipped else ""
+    click.echo(f"{found.events} events, {len(found.days)} days with hours until {end}{left}", err=True)

@@ -1,0 +1,263 @@
+"""An iCalendar file (RFC 5545) → a calendar of the configuration: days with hours. Pure.
+
+Read of it: VEVENT with DTSTART, DTEND or DURATION, all-day events, time zones, RRULE (daily to yearly), RDATE and
+EXDATE, single changed instances (RECURRENCE-ID), STATUS:CANCELLED. The icalendar package reads the text, dateutil
+unfolds the rules; both are in the extra `calendars`. What repeats for ever is unfolded until a day that the caller
+names. A file may be hostile: it is bounded in bytes, events and instances, and what cannot be understood of it is
+counted with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from hub.config.schedules import LONGEST_PERIOD
+from hub.errors import HubError
+
+MAX_BYTES = 4 << 20
+MAX_EVENTS = 10_000
+MAX_INSTANCES = 20_000
+"""Of all events together."""
+EARLIEST = datetime(1970, 1, 1)
+MAX_DAYS = 5000
+FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
+
+Span = tuple[datetime, datetime]
+"""Begin and end by the wall clock of the schedule's zone."""
+
+
+class BadCalendar(HubError):
+    """The file is no calendar that can be used."""
+
+    exit_code = 3
+
+
+class Read(NamedTuple):
+    """`days`: date → minutes of the day [begin, end); `names`: date → what its first event is called; `skipped`: (name
+    of the event, why)."""
+
+    days: dict[date, tuple[tuple[int, int], ...]]
+    names: dict[date, str]
+    events: int
+    skipped: list[tuple[str, str]]
+
+
+def read(data: bytes, zone: ZoneInfo, first: date, until: date) -> Read:
+    """The events of a file between two days, both included. Raises BadCalendar."""
+    if len(data) > MAX_BYTES:
+        raise BadCalendar(f"the file is larger than {MAX_BYTES >> 20} MB")
+    reading = _Reading(zone, first, until)
+    events = _events(data)
+    changed = {(str(event.get("UID")), _stamp(event.get("RECURRENCE-ID"))) for event in events if _is_change(event)}
+    for event in events:
+        reading.take(event, changed)
+    return reading.done(len(events))
+
+
+def _events(data: bytes) -> list[Any]:
+    try:
+        from icalendar import Calendar
+    except ImportError:
+        raise BadCalendar("reading ICS files needs the package icalendar: pip install 'ilot[calendars]'") from None
+    try:
+        calendars = Calendar.from_ical(data, multiple=True)
+        events = list(islice((one for each in calendars for one in each.walk("VEVENT")), MAX_EVENTS + 1))
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except Exception as error:  # the library's own, ValueError, RecursionError: the file is not ours
+        raise BadCalendar(f"this is no iCalendar file (RFC 5545): {_line(str(error))}") from error
+    if len(events) > MAX_EVENTS:
+        raise BadCalendar(f"more than {MAX_EVENTS} events")
+    if not calendars or not events:
+        raise BadCalendar("no event (VEVENT) is in this file")
+    return events
+
+
+class _Reading:
+    def __init__(self, zone: ZoneInfo, first: date, until: date) -> None:
+        self._zone, self._first, self._until = zone, first, until
+        self._days: dict[date, list[tuple[int, int]]] = {}
+        self._names: dict[date, str] = {}
+        self._skipped: list[tuple[str, str]] = []
+        self._left = MAX_INSTANCES
+
+    def take(self, event: Any, changed: set[tuple[str, str]]) -> None:
+        """One VEVENT."""
+        name = _line(str(event.get("SUMMARY", "")))[:60]
+        if str(event.get("STATUS", "")).upper() == "CANCELLED":
+            return
+        try:
+            for begin, end in self._spans(event, changed):
+                self._left -= 1
+                if self._left < 0:
+                    raise BadCalendar(f"more than {MAX_INSTANCES} instances until {self._until}: choose an earlier day")
+                self._mark(begin, end, name)
+        except BadCalendar:
+            raise
+        except Exception as error:  # of a hostile or odd event: the rest of the file counts
+            self._skipped.append((name, _line(str(error))[:120] or type(error).__name__))
+
+    def done(self, events: int) -> Read:
+        if len(self._days) > MAX_DAYS:
+            raise BadCalendar(f"more than {MAX_DAYS} days until {self._until}: choose an earlier day")
+        days = {day: _merged(self._days[day]) for day in sorted(self._days)}
+        return Read(days, self._names, events, self._skipped)
+
+    def _spans(self, event: Any, changed: set[tuple[str, str]]) -> Iterator[Span]:
+        begin, length = _begin_and_length(event)
+        zoned = begin.tzinfo
+        wall = begin.replace(tzinfo=None)
+        out = {_stamp(one) for one in _dates(event.get("EXDATE"))}
+        uid = str(event.get("UID"))
+        for one in self._instances(event, wall):
+            moment = one if zoned is None else one.replace(tzinfo=zoned)
+            stamp = _stamp(moment)
+            if stamp in out or (not _is_change(event) and (uid, stamp) in changed):
+                continue
+            here = moment if zoned is None else moment.astimezone(self._zone).replace(tzinfo=None)
+            yield here, here + length
+
+    def _instances(self, event: Any, wall: datetime) -> Iterator[datetime]:
+        """By the event's own wall clock, also of days before the first that is wanted."""
+        extra = [_wall(one) for one in _dates(event.get("RDATE"))]
+        rules = event.get("RRULE")
+        if rules is None:
+            yield wall
+        else:
+            for rule in rules if isinstance(rules, list) else [rules]:
+                yield from self._repeated(rule, wall)
+        yield from extra
+
+    def _repeated(self, rule: Any, wall: datetime) -> Iterator[datetime]:
+        from dateutil.rrule import rrulestr
+
+        parts = {str(key).upper(): value for key, value in rule.items()}
+        frequency = str(parts.get("FREQ", [""])[0]).upper()
+        if frequency not in FREQUENCIES:
+            raise ValueError(f"repeats {frequency or 'without FREQ'}: only {', '.join(FREQUENCIES)} are understood")
+        if wall < EARLIEST:
+            raise ValueError("a repetition that begins before 1970 is not unfolded")
+        count = int(parts["COUNT"][0]) if "COUNT" in parts else None
+        end = datetime.combine(self._until + timedelta(days=1), time())
+        if "UNTIL" in parts:
+            end = min(end, _until(parts["UNTIL"][0], self._zone))
+        kept = {key: value for key, value in rule.items() if str(key).upper() not in ("COUNT", "UNTIL")}
+        text = type(rule)(kept).to_ical().decode()
+        yield from islice(rrulestr(text, dtstart=wall).replace(until=end), count)
+
+    def _mark(self, begin: datetime, end: datetime, name: str) -> None:
+        if end < begin:
+            raise ValueError("it ends before it begins")
+        if end - begin > timedelta(days=LONGEST_PERIOD):
+            raise ValueError(f"it lasts longer than {LONGEST_PERIOD} days")
+        day = max(begin.date(), self._first)
+        while day <= min(end.date(), self._until):
+            midnight = datetime.combine(day, time())
+            low = max(0, int((begin - midnight).total_seconds() // 60))
+            high = min(1440, -int(-(end - midnight).total_seconds() // 60))
+            if low < high:
+                self._days.setdefault(day, []).append((low, high))
+                self._names.setdefault(day, name)
+            day += timedelta(days=1)
+
+
+def _begin_and_length(event: Any) -> tuple[datetime, timedelta]:
+    """RFC 5545 section 3.6.1: without an end, a day of an all-day event, nothing of another."""
+    start = event.get("DTSTART")
+    if start is None:
+        raise ValueError("it has no DTSTART")
+    begin, end, length = start.dt, event.get("DTEND"), event.get("DURATION")
+    whole_day = not isinstance(begin, datetime)
+    first = _wall(begin) if whole_day else begin
+    if end is not None:
+        if isinstance(end.dt, datetime) is whole_day:
+            raise ValueError("DTSTART and DTEND are of two kinds")
+        last = end.dt if not whole_day else _wall(end.dt)
+        if whole_day or (first.tzinfo is None) != (last.tzinfo is None):
+            return first, _wall(last) - _wall(first)
+        return first, last - first
+    if length is not None:
+        return first, length.dt
+    return first, timedelta(days=1) if whole_day else timedelta()
+
+
+def _dates(value: Any) -> list[Any]:
+    """What EXDATE or RDATE hold: one list of dates, or several."""
+    if value is None:
+        return []
+    found = []
+    for one in value if isinstance(value, list) else [value]:
+        for part in one.dts:
+            if isinstance(part.dt, tuple):
+                raise ValueError("RDATE with periods is not understood")  # noqa: TRY004 - the file is wrong, not a type
+            found.append(part.dt)
+    return found
+
+
+def _is_change(event: Any) -> bool:
+    return event.get("RECURRENCE-ID") is not None
+
+
+def _wall(moment: date) -> datetime:
+    if isinstance(moment, datetime):
+        return moment.replace(tzinfo=None)
+    return datetime.combine(moment, time())
+
+
+def _stamp(moment: Any) -> str:
+    """The same text for the same instance, however it is written."""
+    moment = getattr(moment, "dt", moment)
+    if not isinstance(moment, date):
+        return ""
+    if isinstance(moment, datetime) and moment.tzinfo is not None:
+        return moment.astimezone(UTC).isoformat()
+    return _wall(moment).isoformat()
+
+
+def _until(moment: Any, zone: ZoneInfo) -> datetime:
+    """The end of a repetition, by the wall clock; of a date alone that whole day."""
+    if isinstance(moment, datetime):
+        return moment.astimezone(zone).replace(tzinfo=None) if moment.tzinfo is not None else moment
+    return datetime.combine(moment, time(23, 59, 59))
+
+
+def _merged(spans: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    found: list[tuple[int, int]] = []
+    for low, high in sorted(spans):
+        if found and low <= found[-1][1]:
+            found[-1] = found[-1][0], max(high, found[-1][1])
+        else:
+            found.append((low, high))
+    return tuple(found)
+
+
+def _line(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text[:400]).split())
+
+
+def written(calendar: Read, until: date, about: str) -> str:
+    """The YAML of it, to be included: `calendars: {closures: !include closures.yaml}`. Neighbouring days with the same
+    hours become one period."""
+    lines = [f"# {_line(about)}", f'until: "{until}"', "days:" if calendar.days else "days: {}"]
+    begin: date | None = None
+    days = sorted(calendar.days)
+    for at, day in enumerate(days):
+        begin = day if begin is None else begin
+        after = days[at + 1] if at + 1 < len(days) else None
+        if after is not None and after == day + timedelta(days=1) and (after - begin).days < LONGEST_PERIOD - 1:  # noqa: SIM102
+            if calendar.days[after] == calendar.days[day] and calendar.names[after] == calendar.names[day]:
+                continue
+        hours = ", ".join(f'"{_clock(low)}-{_clock(high)}"' for low, high in calendar.days[day])
+        period = f"{begin}/{day}" if begin != day else f"{day}"
+        name = calendar.names[begin]
+        lines.append(f'  "{period}": [{hours}]' + (f"  # {name}" if name else ""))
+        begin = None
+    return "\n".join(lines) + "\n"
+
+
+def _clock(minute: int) -> str:
+    return f"{minute // 60:02d}:{minute % 60:02d}"

@@ -1,0 +1,77 @@
+"""Public holidays against published dates and another implementation of Easter; school holidays against the order."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import get_args
+
+import pytest
+from dateutil.easter import easter as easter_of_dateutil
+
+from hub.config.holidays import REGIONS, easter, public_holidays
+from hub.config.schedules import Region
+from hub.config.schools import holidays, shipped, zones
+
+
+def test_easter_is_what_an_independent_library_says_for_five_centuries() -> None:
+    assert all(easter(year) == easter_of_dateutil(year) for year in range(1700, 2200))
+
+
+def test_the_holidays_of_2027_are_those_that_the_state_publishes() -> None:
+    assert [day.isoformat() for day in public_holidays(2027)] == [
+        "2027-01-01", "2027-03-29", "2027-05-01", "2027-05-06", "2027-05-08", "2027-05-17", "2027-07-14", "2027-08-15",
+        "2027-11-01", "2027-11-11", "2027-12-25",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("region", "day", "name"),
+    [
+        ("alsace-moselle", date(2026, 4, 3), "Vendredi saint"),
+        ("alsace-moselle", date(2026, 12, 26), "Saint-Étienne"),
+        ("mayotte", date(2026, 4, 27), "Abolition de l'esclavage"),
+        ("martinique", date(2026, 5, 22), "Abolition de l'esclavage"),
+        ("guadeloupe", date(2026, 5, 27), "Abolition de l'esclavage"),
+        ("saint-martin", date(2026, 5, 28), "Abolition de l'esclavage"),
+        ("guyane", date(2026, 6, 10), "Abolition de l'esclavage"),
+        ("saint-barthelemy", date(2026, 10, 9), "Abolition de l'esclavage"),
+        ("reunion", date(2026, 12, 20), "Abolition de l'esclavage"),
+        ("nouvelle-caledonie", date(2026, 9, 24), "Fête de la citoyenneté"),
+    ],
+)
+def test_a_region_has_its_own_days_and_the_mainland_does_not(region: str, day: date, name: str) -> None:
+    assert public_holidays(2026, region)[day] == name
+    assert day not in public_holidays(2026)
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_every_region_has_what_all_of_france_has(region: str) -> None:
+    assert set(public_holidays(2008)) <= set(public_holidays(2008, region))  # 2008: Ascension fell on 1 May
+
+
+def test_the_regions_of_the_configuration_are_those_that_are_computed() -> None:
+    assert get_args(Region) == REGIONS
+
+
+def test_the_shipped_school_year_is_that_of_the_order_of_22_october_2025() -> None:
+    assert list(shipped()) == ["2026-2027"]
+    assert zones({}) == ["A", "B", "C"]
+    for zone, winter, spring in (
+        ("A", (date(2027, 2, 13), date(2027, 2, 28)), (date(2027, 4, 10), date(2027, 4, 25))),
+        ("B", (date(2027, 2, 20), date(2027, 3, 7)), (date(2027, 4, 17), date(2027, 5, 2))),
+        ("C", (date(2027, 2, 6), date(2027, 2, 21)), (date(2027, 4, 3), date(2027, 4, 18))),
+    ):
+        known = holidays(zone, {})
+        assert known.until == date(2027, 8, 31)
+        for name, (first, last) in (("Hiver", winter), ("Printemps", spring)):
+            days = [day for day, said in known.days.items() if said == name]
+            assert (min(days), max(days), len(days)) == (first, last, 16)
+            assert (first.weekday(), last.weekday()) == (5, 6)  # from a Saturday to a Sunday: classes end on Friday
+
+
+def test_a_year_of_the_configuration_adds_to_what_is_shipped_or_corrects_it() -> None:
+    mine = {"2027-2028": {"corse": {"2027-10-23/2027-11-07": "Toussaint"}}, "2026-2027": {"A": {"2026-10-19": "X"}}}
+    assert zones(mine) == ["A", "B", "C", "corse"]
+    assert holidays("A", mine).days == {date(2026, 10, 19): "X"}
+    assert holidays("corse", mine).until == date(2028, 8, 31)
+    assert holidays("mars", mine).until is None
