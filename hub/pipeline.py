@@ -123,16 +123,22 @@ class Pipeline:
             shape.tap.see(report, plan.trust(proof))
 
         # privacy
+        veil = shape.veil
+        if veil is not None:
+            now = self._clock.now()
+            report = veil.inward(report, now, now + FUTURE_S)
         if shape.keep is None:
             values = tuple(report.values.values())
         else:
             self._count_left_out(report.device, shape.unknown, shape.withheld)
             values = tuple([report.values[key] for key in shape.keep])
-        if not values:
+        moving = None
+        if report.position is not None:
+            moving = plan.position
+            if moving is None:
+                self._counts.add("withheld-personal", report.device)
+        if not values and moving is None:
             return False
-
-        if report.position is not None and not plan.position:
-            self._counts.add("withheld-personal", report.device)
 
         # time: the source's own, the hub's, or the boot's when no clock can be believed
         now = self._clock.now()
@@ -146,6 +152,17 @@ class Pipeline:
             date = self._clock.date()
             time, sure = (now, False) if date is None else (date, True)
 
+        moment = time if sure else self._clock.monotonic()
+        own = None
+        if moving is not None and report.position is not None:
+            own = moving.own(report.position)
+            nobody = self._planner.privacy.nobody(plan.subject)
+            cut = moving.cut(report.position, nobody, int(moment * 1000), sure, plan.trust(proof))
+            if cut is not None:
+                self._buffer.append(cut)
+        if not values:
+            return own is None
+
         # observe: the live view sees, it does not change
         slot = shape.slot
         trust = plan.trust(proof)
@@ -155,7 +172,6 @@ class Pipeline:
             slot.time = time if sure else None
 
         # report strategy: what need not be told again is seen here and goes no further
-        moment = time if sure else self._clock.monotonic()
         rows: Iterable[tuple[ShapePlan, tuple[Value, ...]]] = ((shape, values),)
         if shape.rules is not None:
             due = plan.due(shape, values, quality, moment)
@@ -166,19 +182,22 @@ class Pipeline:
 
         # append: in RAM now, durable with the next commit
         for part, those in rows:
-            self._buffer.append(
-                Row(
-                    plan.subject,
-                    part.shape,
-                    int(moment * 1000),
-                    sure,
-                    those,
-                    quality,
-                    trust,
-                    report.signal.rssi if report.signal else None,
-                    report.position if plan.position else None,
-                )
+            row = Row(
+                plan.subject,
+                part.shape,
+                int(moment * 1000),
+                sure,
+                those,
+                quality,
+                trust,
+                report.signal.rssi if report.signal else None,
+                own,
             )
+            if part.veil is None:
+                self._buffer.append(row)
+            else:
+                for outward in part.veil.outward(row):
+                    self._buffer.append(outward)
             self.readings += len(those)
         self.reports += 1
         return True
@@ -268,11 +287,11 @@ class Pipeline:
             plan.watch = self._guard.watch(device, plan.window, plan.subject.zone)
         return plan
 
-    def _count_left_out(self, device: str, unknown: tuple[str, ...], withheld: tuple[str, ...]) -> None:
+    def _count_left_out(self, device: str, unknown: tuple[str, ...], withheld: tuple[tuple[str, int], ...]) -> None:
         if unknown:
             self._counts.add("unknown-metric", device, len(unknown))
-        if withheld:
-            self._counts.add("withheld-personal", device, len(withheld))
+        for event, number in withheld:
+            self._counts.add(event, device, number)
 
 
 def _loudness(candidate: Candidate) -> dict[str, str | int | float | bool]:

@@ -7,6 +7,7 @@ are answered here, once.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import inf
 
@@ -18,7 +19,9 @@ from hub.admission.trust import trust_class
 from hub.buffer.rows import Column, Shape, Subject
 from hub.live import Live, Slot
 from hub.model import Device, Metric, Place, Proof, Quality, TrustClass, Value
-from hub.privacy import Privacy
+from hub.privacy import Privacy, Veil
+from hub.privacy.policy import Moving
+from hub.privacy.policy import column as column_of
 from hub.pulse import Pulses, Step
 from hub.rules import Rules, Tap
 from hub.strategy import Level, Rule, Sent, rule
@@ -39,16 +42,18 @@ TEXT_LIMIT = 512
 class ShapePlan:
     """One set of metrics a device reports. `keep` is None when every value is kept as it came, `rules` when every
     value kept goes further; else it has one for each column, None for those that always do. `tap` is what rules
-    look at, None where no rule does."""
+    look at, None where no rule does; `veil` what privacy does to values that are not kept as they came, None where it
+    does nothing; `withheld` what is left out, as it is counted."""
 
-    __slots__ = ("bounds", "keep", "others", "rules", "shape", "slot", "tap", "unknown", "withheld")
+    __slots__ = ("bounds", "keep", "others", "rules", "shape", "slot", "tap", "unknown", "veil", "withheld")
 
     def __init__(
         self, shape: Shape, slot: Slot, bounds: tuple[Bounds, ...], others: tuple[Metric, ...],
-        keep: tuple[str, ...] | None, withheld: tuple[str, ...], unknown: tuple[str, ...],
-        rules: tuple[Rule | None, ...] | None, tap: Tap | None,
+        keep: tuple[str, ...] | None, withheld: tuple[tuple[str, int], ...], unknown: tuple[str, ...],
+        rules: tuple[Rule | None, ...] | None, tap: Tap | None, veil: Veil | None,
     ) -> None:  # fmt: skip
         self.shape = shape
+        self.veil = veil
         self.tap = tap
         self.slot = slot
         self.bounds = bounds
@@ -82,10 +87,11 @@ class Plan:
 
     def __init__(
         self, device: Device, subject: Subject, metrics: dict[str, Metric], window: str, protected: bool,
-        compile_: Callable[[Plan, tuple[str, ...]], ShapePlan], pulse: Step | None = None, position: bool = False,
+        compile_: Callable[[Plan, tuple[str, ...]], ShapePlan], pulse: Step | None = None,
+        position: Moving | None = None,
     ) -> None:  # fmt: skip
         self.device = device
-        self.position = position  # may the positions that it reports be kept?
+        self.position = position  # what happens to the positions that it reports; None: they are withheld
         self.pulse = pulse
         self.watch: Watch | None = None  # what the gate remembers of this device
         self.subject = subject
@@ -179,6 +185,7 @@ class Planner:
             model=device.model or declared.model,
             integration=device.integration,
         )
+        subject = self._privacy.subject(subject)
         self._live.forget(device.id)
         return Plan(
             device,
@@ -188,7 +195,7 @@ class Planner:
             self._protected(device.integration),
             self._compile_shape,
             self._pulses.of(place) if self._pulses is not None else None,
-            self._privacy.may_keep_position(subject.zone),
+            self._privacy.moving(subject.zone),
         )
 
     def metric(self, device: str, key: str) -> Metric | None:
@@ -196,29 +203,36 @@ class Planner:
         return self.declared.get(device, Declared()).metrics.get(key) or self._metrics.get(key)
 
     def may_keep(self, metric: Metric, zone: str) -> bool:
-        """May readings of this metric in this zone leave RAM?"""
+        """May readings of this metric in this zone leave RAM as they are?"""
         return self._privacy.may_keep(metric, zone)
 
+    @property
+    def privacy(self) -> Privacy:
+        return self._privacy
+
     def _compile_shape(self, plan: Plan, keys: tuple[str, ...]) -> ShapePlan:
-        known = [plan.metrics[key] for key in keys if key in plan.metrics]
-        kept = tuple(metric for metric in known if self._privacy.may_keep(metric, plan.subject.zone))
-        columns = tuple(_column(metric) for metric in kept)
+        known = [self._privacy.treatment(plan.metrics[key], plan.subject.zone) for key in keys if key in plan.metrics]
+        treated = [one for one in known if one.keep]
+        kept = tuple(one.metric for one in treated)
+        columns = tuple(column_of(metric) for metric in kept)
         levels = (*self._levels(plan.device.integration), plan.device.report)
         rules = tuple(rule(metric, levels) for metric in kept)
+        judged = tuple(one.metric for one in known if one.keep or one.gather is not None)
         # Devices of one kind share one shape, so that a block groups them and a TABLE names it once.
         if len(self._shared) >= MOST_SHAPES:  # those in use are still held by their plans
             self._shared.clear()
         shape = self._shared.setdefault(columns, Shape(columns=columns))
         return ShapePlan(
             shape,
-            self._live.slot(plan.device, kept),
-            tuple((m.key, _or(m.low, -inf), _or(m.high, inf)) for m in kept if m.kind == "number"),
-            tuple(m for m in kept if m.kind != "number"),
+            self._live.slot(plan.device, tuple(one.metric for one in treated if not (one.keyed or one.rotate_s))),
+            tuple((m.key, _or(m.low, -inf), _or(m.high, inf)) for m in judged if m.kind == "number"),
+            tuple(m for m in judged if m.kind != "number"),
             None if len(kept) == len(keys) else tuple(metric.key for metric in kept),
-            tuple(metric.key for metric in known if metric not in kept),
+            tuple(Counter(one.why or "gathered" for one in known if not one.keep).items()),
             tuple(key for key in keys if key not in plan.metrics),
             rules if any(rules) else None,
             None if self.rules is None else self.rules.tap(plan.device, plan.metrics, keys),
+            self._privacy.veil(known, plan.subject),
         )
 
 
@@ -231,15 +245,3 @@ def _is(kind: str, value: Value) -> bool:
 
 def _or(bound: float | None, otherwise: float) -> float:
     return otherwise if bound is None else bound
-
-
-def _column(metric: Metric) -> Column:
-    return Column(
-        metric=metric.key,
-        unit=metric.unit,
-        resolution=metric.resolution,
-        kind=metric.kind,
-        device_class=metric.device_class,
-        state_class=metric.state_class,
-        privacy=metric.privacy,
-    )

@@ -20,6 +20,7 @@ from hub.app.field import Field, build_field
 from hub.app.ground import Ground, build_ground
 from hub.app.outward import Outward, build_outward
 from hub.app.path import Path, build_path
+from hub.app.protect import Protect, build_protect
 from hub.app.service import Service, answers, calls, works
 from hub.app.shown import Shown, build_shown
 from hub.app.watch import Watch, build_watch
@@ -72,8 +73,11 @@ async def serve(settings: Settings, registry: Registry, ready: Callable[[dict[st
 class Hub:
     """The parts of one hub, built and wired. `build`, then `run` once."""
 
-    def __init__(self, ground: Ground, path: Path, field: Field, watch: Watch, outward: Outward) -> None:
+    def __init__(
+        self, ground: Ground, path: Path, field: Field, watch: Watch, outward: Outward, protect: Protect
+    ) -> None:
         self.ground, self.path, self.field, self.watch, self.outward = ground, path, field, watch, outward
+        self.protect = protect
         self.shown: Shown = build_shown(
             ground, path, field, outward, told=lambda: answers(self.services), calls=lambda: calls(self.services)
         )
@@ -91,12 +95,13 @@ class Hub:
         field = await build_field(ground, path)
         watch = await build_watch(ground, path, field)
         outward = await build_outward(ground, field, watch)
-        return cls(ground, path, field, watch, outward)
+        protect = await build_protect(ground, path)
+        return cls(ground, path, field, watch, outward, protect)
 
     @property
     def services(self) -> list[Service]:
         """Every part that runs, answers for itself or is called."""
-        groups = (self.ground, self.field, self.watch, self.outward, self.shown)
+        groups = (self.ground, self.field, self.watch, self.outward, self.protect, self.shown)
         return [service for group in groups for service in group.services]
 
     async def run(self, drain_s: float, ready: Callable[[], None]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from hub.patience import once_the_disk_works
 from hub.pipeline import Pipeline
 from hub.places import Places
 from hub.plan import Planner
-from hub.privacy import Privacy
+from hub.privacy import Consents, Privacy, Windows, compile_privacy
 from hub.pulse import Pulses
 
 
@@ -36,6 +36,7 @@ class Path:
     metrics: dict[str, Metric]
     planner: Planner
     pipeline: Pipeline
+    privacy: Privacy
     roll: Roll
     joined: Joined
 
@@ -51,17 +52,26 @@ async def build_path(ground: Ground) -> Path:
     live, quarantine, metrics = Live(), Quarantine(), dict(METRICS)
     replay = ReplayWindows(buffer.local, buffer.put_local)
     protected = {instance.name for instance in loaded.integrations if instance.perimeter}
+    privacy = _privacy(ground)
     planner = Planner(
         metrics=metrics, place=places.get, live=live, replay=replay,
-        privacy=Privacy({name: zone.personal for name, zone in loaded.config.zones.items()}),
-        protected=protected.__contains__, levels=_levels(loaded),
+        privacy=privacy, protected=protected.__contains__, levels=_levels(loaded),
         pulses=Pulses(buffer.local, buffer.put_local, ground.counts.add),
     )  # fmt: skip
     pipeline = Pipeline(
         device=devices.get, planner=planner, replay=replay, quarantine=quarantine, buffer=buffer, clock=clock,
         counts=ground.counts,
     )  # fmt: skip
-    return Path(devices, places, live, quarantine, metrics, planner, pipeline, roll, joined)
+    return Path(devices, places, live, quarantine, metrics, planner, pipeline, privacy, roll, joined)
+
+
+def _privacy(ground: Ground) -> Privacy:
+    zones = ground.loaded.config.zones
+    return Privacy(
+        {name: zone.personal for name, zone in zones.items()}, uses={name: zone.use for name, zone in zones.items()},
+        rules=compile_privacy(ground.loaded.config), consents=Consents(),
+        windows=Windows(ground.clock.now, ground.counts.add),
+    )  # fmt: skip
 
 
 def _levels(loaded: Loaded) -> Callable[[str], tuple[dict[str, Strategy], ...]]:

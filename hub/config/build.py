@@ -18,6 +18,7 @@ from hub.config.devices import InstanceKeys, Perimeter, Report
 from hub.config.devices import Writable as Bounds
 from hub.config.model import Core, Position
 from hub.config.positions import Finding, Path, quoted
+from hub.config.privacycheck import check_privacy
 from hub.config.pulse import built
 from hub.config.rulecheck import check_rules
 from hub.config.sentences import nearest, one_of
@@ -119,7 +120,7 @@ def build(data: Any, models: Models, broken: set[Path]) -> tuple[Built | None, l
     if models.packs is not None:
         found += unknown_packs(data.get("devices"), models.packs)
     if core is not None:
-        found += check_rules(core)
+        found += [*check_rules(core), *check_privacy(core)]
     found = [one for one in found if not any(one.path[: len(path)] == path for path in broken)]
     if found or core is None:
         return None, found

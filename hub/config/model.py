@@ -18,6 +18,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from hub.config.admission import Admission
 from hub.config.devices import Bus, DeviceKeys, InstanceKeys, Report
 from hub.config.kinds import DeviceId, Empty, Id, InstanceName, MetricKey, Purpose, Section
+from hub.config.privacy import PrivacySection
 from hub.config.pulse import Pulse
 from hub.config.rules import Rule
 from hub.config.schedules import Calendar, Schedule, SchoolYears
@@ -74,7 +75,12 @@ class Zone(Section):
 
     site: Id = Field(description="The site it belongs to: an id of `sites`.")
     name: str = Field(default="", max_length=100, description="Its name, for people.")
-    use: str = Field(default="", max_length=100, description="What it is used for: classrooms, offices, plant room…")
+    use: str = Field(
+        default="",
+        max_length=100,
+        description="What it is used for: classrooms, offices, plant room… `dwelling` or `logement` where people live: "
+        "then almost all that is measured there is personal.",
+    )
     personal: Annotated[dict[MetricKey, Purpose], Empty] = Field(
         default={},
         description="Metrics of class personal that are kept here, each with its purpose. Others are dropped at once.",
@@ -248,6 +254,9 @@ class Core(Section):
     )  # fmt: skip
     rules: Annotated[dict[Id, Rule], Empty] = Field(
         default={}, description="What this hub watches by itself and raises alerts for, by id."
+    )
+    privacy: Annotated[PrivacySection, Empty] = Field(
+        default=PrivacySection(), description="What happens to which data before anything of it is stored."
     )
     notifiers: Annotated[dict[InstanceName, dict[str, Any]], Empty] = Field(
         default={}, description="What carries alerts to people, by type."

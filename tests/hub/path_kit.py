@@ -12,7 +12,7 @@ from hub.model import Device, Place, Report
 from hub.pipeline import Pipeline
 from hub.places import Places
 from hub.plan import Planner
-from hub.privacy import Privacy
+from hub.privacy import Consents, Privacy, Windows
 from hub.pulse import Pulses
 from hub.testing import ManualClock
 
@@ -39,7 +39,7 @@ class ListedBuffer:
 
 
 class Path:
-    def __init__(self, purposes=None, *, sure=True, pulse=None, local=None):
+    def __init__(self, purposes=None, *, sure=True, pulse=None, local=None, uses=None, rules=()):
         self.clock = ManualClock(sure=sure)
         self.buffer = ListedBuffer()
         self.buffer.local |= local or {}
@@ -54,8 +54,11 @@ class Path:
             ]
         )
         replay = ReplayWindows({}, self.buffer.local.__setitem__)
+        self.consents = Consents()
+        self.windows = Windows(self.clock.now, self.counts.add)
+        self.privacy = Privacy(purposes, uses=uses, rules=rules, consents=self.consents, windows=self.windows)
         self.planner = Planner(
-            metrics=METRICS, place=places.get, privacy=Privacy(purposes), live=self.live, replay=replay,
+            metrics=METRICS, place=places.get, privacy=self.privacy, live=self.live, replay=replay,
             protected=lambda integration: integration == "modbus",
             pulses=Pulses(dict(self.buffer.local), self.buffer.put_local, self.counts.add),
         )  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 
 from hub.catalogue import METRICS
 from hub.errors import PluginError
-from hub.model import Metric, Position, Proof, Quality, Report, Signal, TrustClass
+from hub.model import Metric, Proof, Quality, Report, Signal, TrustClass
 from hub.pipeline import FUTURE_S
 from hub.plan import Declared
 
@@ -186,14 +186,3 @@ async def test_a_device_that_never_says_the_same_twice_does_not_fill_the_memory(
             await path.emit(values=dict.fromkeys(chosen, 1.0))
     plan = path.pipeline._plans[TAG.id]
     assert len(plan.shapes) <= 256
-
-
-async def test_a_position_is_kept_only_where_the_zone_states_a_purpose_for_it():
-    where = Position(48.8566, 2.3522)
-    report = Report(device=TAG.id, values={"temperature": 20.0}, position=where)
-    plain, declared = Path(), Path({"classes": {"position": "tournée de nettoyage"}})
-    for path in (plain, declared):
-        await path.pipeline.emit("bluetooth", report)
-    assert plain.buffer.rows[0].position is None
-    assert plain.counts.by_subject()[TAG.id] == {"withheld-personal": 1}
-    assert declared.buffer.rows[0].position == where

@@ -1,0 +1,25 @@
+"""Data protection before anything touches the disk (docs/explanation/privacy.md). Maybe personal is personal. Pure.
+
+classes      what kinds of data there are, each with its purpose and retention, and which metric is of which
+rules        what the configuration says of a series, compiled
+policy       what happens to each series of each zone: the one question that plans ask
+veil         does it to a report: coarser values, windows, pseudonyms, coarser times
+windows      aggregates and counts over a window, of which only the result leaves
+pseudonyms   keyed names that stand for ids, and the keys that can be destroyed
+positions    the grid that positions are snapped to
+
+Rules of the tap see raw values, in RAM only. The live view follows the same line as the disk: what may not be stored
+is not shown.
+"""
+
+from hub.privacy.classes import PERSONAL, POSITION
+from hub.privacy.veil import Veil
+from hub.privacy.policy import Privacy, Treatment
+from hub.privacy.pseudonyms import Consents
+from hub.privacy.rules import Gather, PrivacyRule, compile_privacy
+from hub.privacy.windows import Derived, Windows
+
+__all__ = [
+    "PERSONAL", "POSITION", "Consents", "Derived", "Gather", "Veil", "Privacy", "PrivacyRule", "Treatment", "Windows",
+    "compile_privacy",
+]  # fmt: skip

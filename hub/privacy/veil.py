@@ -1,0 +1,116 @@
+"""What privacy does to the reports of one device with one set of metrics: on the way in, coarser values and windows; on
+the way out, whose name they bear, and how exact their time is. Pure but for the windows that it feeds, in RAM.
+
+A plan has a Veil only where something is to be done: all other reports cost one test of None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from hub.buffer.rows import Row, Shape, Subject
+from hub.model import Report, Value
+from hub.privacy.pseudonyms import pseudonym
+from hub.privacy.windows import Cell
+
+Key = Callable[[float], bytes | None]
+"""The key of pseudonyms at a moment (Unix seconds); None: there is none any more, nothing may leave."""
+
+
+class Group(msgspec.Struct, frozen=True):
+    """The columns of a shape that leave together under one name: all of them (`at` is None), or those at these
+    positions."""
+
+    who: Outward
+    shape: Shape
+    at: tuple[int, ...] | None = None
+
+
+class Outward:
+    """Under which subject readings leave. `key` None: the device's own."""
+
+    __slots__ = ("_key", "_last", "_subject", "_used")
+
+    def __init__(self, subject: Subject, key: Key | None = None) -> None:
+        self._subject, self._key = subject, key
+        self._used: bytes | None = None
+        self._last: Subject | None = None
+
+    @property
+    def hidden(self) -> bool:
+        return self._key is not None
+
+    def subject(self, at: float) -> Subject | None:
+        if self._key is None:
+            return self._subject
+        key = self._key(at)
+        if key is None:
+            return None
+        if key != self._used:
+            self._used = key
+            self._last = hidden(self._subject, key)
+        return self._last
+
+
+def hidden(subject: Subject, key: bytes) -> Subject:
+    """The subject under a pseudonym. Its place is one too: what stands in a flat names the flat, and so does a zone."""
+    return Subject(
+        device=pseudonym(key, f"device {subject.device}"),
+        place=pseudonym(key, f"place {subject.place or subject.device}"),
+        site=subject.site,
+    )
+
+
+class Veil:
+    """`steps` are metric → the multiple to round to; `cells` the windows that a metric feeds; `groups` how the kept
+    columns leave, in the order of the shape; `bucket_s` the span that times are put back to, 0: none."""
+
+    __slots__ = ("_bucket_ms", "_cells", "_groups", "_plain", "_steps")
+
+    def __init__(
+        self, steps: dict[str, float], cells: tuple[tuple[str, Cell], ...], groups: tuple[Group, ...], bucket_s: float
+    ) -> None:
+        self._steps, self._cells, self._groups = steps, cells, groups
+        self._bucket_ms = int(bucket_s * 1000)
+        self._plain = not self._bucket_ms and all(group.at is None and not group.who.hidden for group in groups)
+
+    def inward(self, report: Report, now: float, latest: float) -> Report:
+        """The report as everybody may see it who comes after this. `now` is Unix seconds; a report dated after `latest`
+        is taken for one of now."""
+        if self._cells:
+            at = now if report.time is None or not 0 <= report.time <= latest else report.time
+            for key, cell in self._cells:
+                cell.take(report.device, report.values[key], at)
+        if not self._steps:
+            return report
+        values: dict[str, Value] = dict(report.values)
+        for key, step in self._steps.items():
+            values[key] = coarse(values[key], step)
+        return msgspec.structs.replace(report, values=values)
+
+    def outward(self, row: Row) -> Iterator[Row]:
+        """The row as it may leave: one for each name. The loudness of a radio goes with the name."""
+        if self._plain:
+            yield row
+            return
+        moment = row.time_ms / 1000
+        time_ms = row.time_ms - row.time_ms % self._bucket_ms if self._bucket_ms else row.time_ms
+        for group in self._groups:
+            subject = group.who.subject(moment)
+            if subject is None:
+                continue
+            named = not group.who.hidden
+            yield row._replace(
+                subject=subject, shape=row.shape if group.at is None else group.shape, time_ms=time_ms,
+                values=row.values if group.at is None else tuple([row.values[at] for at in group.at]),
+                rssi=row.rssi if named and not self._bucket_ms else None, position=row.position if named else None,
+            )  # fmt: skip
+
+
+def coarse(value: Value, step: float) -> Value:
+    """Rounded to a multiple of `step`, half to even; texts and flags are left."""
+    if isinstance(value, bool | str):
+        return value
+    return round(round(value / step) * step, 9)

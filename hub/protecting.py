@@ -1,0 +1,56 @@
+"""Windows that end: what they publish goes into the buffer like any reading, once a second at most."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from hub.buffer import Buffer
+from hub.clock import Clock
+from hub.errors import BufferFull
+from hub.privacy import Derived, Privacy
+
+TICK_S = 1.0
+SHOWN = 64
+"""Figures of the last windows that pages show."""
+
+_log = logging.getLogger("hub.privacy")
+
+
+class Protecting:
+    """One a hub."""
+
+    def __init__(self, privacy: Privacy, buffer: Buffer, clock: Clock) -> None:
+        self._privacy, self._buffer, self._clock = privacy, buffer, clock
+        self._owed: list[Derived] = []
+        self.published: dict[tuple[str, str], Derived] = {}
+        self.figures = 0
+
+    async def run(self) -> None:
+        while True:
+            await self._clock.sleep(TICK_S)
+            self.turn()
+
+    def turn(self) -> None:
+        """Publish what is over. What the buffer has no room for waits."""
+        self._owed += self._privacy.windows.due()
+        while self._owed:
+            one = self._owed[0]
+            try:
+                self._buffer.append(one.row(sure=self._clock.sure()))
+            except BufferFull:
+                return
+            del self._owed[0]
+            self.figures += 1
+            self.published[one.subject.device, one.shape.columns[0].metric] = one
+
+    def status(self) -> dict[str, Any]:
+        """For the control socket."""
+        return {"rules": len(self._privacy.rules), "figures": self.figures, "consents": len(self._privacy.consents)}
+
+    def complaints(self) -> list[str]:
+        return []
+
+    def calls(self) -> dict[str, Callable[..., Any]]:
+        return {}
