@@ -13,13 +13,22 @@ is not shown.
 """
 
 from hub.privacy.classes import PERSONAL, POSITION
-from hub.privacy.veil import Veil
 from hub.privacy.policy import Privacy, Treatment
 from hub.privacy.pseudonyms import Consents
 from hub.privacy.rules import Gather, PrivacyRule, compile_privacy
+from hub.privacy.veil import Veil
 from hub.privacy.windows import Derived, Windows
 
 __all__ = [
-    "PERSONAL", "POSITION", "Consents", "Derived", "Gather", "Veil", "Privacy", "PrivacyRule", "Treatment", "Windows",
+    "PERSONAL",
+    "POSITION",
+    "Consents",
+    "Derived",
+    "Gather",
+    "Privacy",
+    "PrivacyRule",
+    "Treatment",
+    "Veil",
+    "Windows",
     "compile_privacy",
 ]  # fmt: skip

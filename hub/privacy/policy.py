@@ -17,10 +17,10 @@ import msgspec
 from hub.buffer.rows import Column, Row, Shape, Subject
 from hub.model import Metric, Position
 from hub.privacy.classes import PERSONAL, POSITION, is_dwelling, privacy_of
-from hub.privacy.veil import Group, Veil, Key, Outward, hidden
 from hub.privacy.positions import snapped
 from hub.privacy.pseudonyms import KEY_BYTES, Consents, Rotating, pseudonym
 from hub.privacy.rules import Gather, PrivacyRule
+from hub.privacy.veil import Group, Key, Outward, Veil, hidden
 from hub.privacy.windows import INTEGRATION, Windows
 
 GRID_M = 200.0
