@@ -6,6 +6,7 @@
     POST /v1/hubs/{hub}/backup                  likewise; a sealed state backup (`hub.backup`), {"generation"}
     GET  /v1/renewal                            {nonce}, to anybody
     POST /v1/hubs/{hub}/renewal                 without certificate; JSON {nonce, csr, signature} → {certificate}
+    GET  /v1/badges/revoked                     the signed list of withdrawn badges, to anybody; 404 while there is none
     GET  /v1/alerts                             by client certificate; {acts}: what was answered here (`backend.alerts`)
     GET, POST /v1/sigfox                        by client certificate; Sigfox callbacks (`backend.callbacks`)
     GET  /v1/hubs /v1/series /v1/series/{id}/latest /v1/series/{id}/history?from&to&limit /v1/gaps /v1/forks
@@ -32,6 +33,7 @@ from aiohttp import web
 from msgspec import Meta
 
 from backend import alerts, backups, callbacks
+from backend.badging import REVOKED as REVOKED_BADGES
 from backend.ingest import RECORDS, STATE, Ingest, Message, NotAdmitted
 from backend.nonces import NONCE_BYTES, Nonces, verify
 from backend.owner import Owner
@@ -98,6 +100,7 @@ class Api:
         app.router.add_post("/v1/hubs/{hub}/backup", self.backup)
         app.router.add_get("/v1/renewal", self.nonce)
         app.router.add_post("/v1/hubs/{hub}/renewal", self.renew)
+        app.router.add_get("/v1/badges/revoked", self.revoked_badges)
         app.router.add_get("/v1/alerts", self.alerts)
         app.router.add_get("/v1/sigfox", self.fetched)
         app.router.add_post("/v1/sigfox", self.told)
@@ -122,6 +125,14 @@ class Api:
 
     async def trust(self, request: web.Request) -> web.Response:
         return web.Response(body=self._owner.trust_document, content_type="application/octet-stream")
+
+    async def revoked_badges(self, request: web.Request) -> web.Response:
+        """The owner's signed list of withdrawn badges, as it lies in the directory."""
+        try:
+            document = await asyncio.to_thread((self._owner.directory / REVOKED_BADGES).read_bytes)
+        except FileNotFoundError:
+            raise web.HTTPNotFound from None
+        return web.Response(body=document, content_type="application/octet-stream")
 
     async def enroll(self, request: web.Request) -> web.Response:
         asked = _read(await _body(request, MAX_ENROLMENT), _Enrolment)

@@ -74,6 +74,16 @@ SCHEMA = (
         WITHOUT ROWID;
     CREATE INDEX alerts_raised ON alerts (open, raised);
     """,
+    # 8: see hub.web.tokens, hub.web.plans
+    """
+    CREATE TABLE web_tokens (
+        id TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, hash BLOB NOT NULL, at REAL NOT NULL,
+        expires REAL NOT NULL, by TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE plans (
+        id TEXT PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL, at REAL NOT NULL
+    );
+    """,
 )
 """One script a version; `PRAGMA user_version` says how many have run."""
 

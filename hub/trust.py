@@ -6,7 +6,7 @@
     fingerprint = SHA-256(lp("ilot/root/1\\0", ed25519 public, ml-dsa-65 public))
 
 Both signatures must hold, so that breaking one kind of mathematics is not enough. Recipients, acknowledgement
-keys, command and configuration keys and egress come from here and from nowhere else. `version` rises; a hub
+keys, command, configuration and badge keys and egress come from here and from nowhere else. `version` rises; a hub
 passes the highest it ever saw as `at_least_version`.
 """
 
@@ -47,6 +47,13 @@ class AckKey(msgspec.Struct, frozen=True):
     public: bytes
 
 
+class BadgeKey(msgspec.Struct, frozen=True):
+    """Raw Ed25519 key that may sign badges (`hub.badges`). `kid` = SHA-256(`public`)."""
+
+    kid: bytes
+    public: bytes
+
+
 class Egress(msgspec.Struct, frozen=True):
     """A host that a hub may call, and the CA (PEM) that its certificate must chain to."""
 
@@ -56,7 +63,8 @@ class Egress(msgspec.Struct, frozen=True):
 
 
 class Trust(msgspec.Struct, frozen=True, kw_only=True):
-    """The owner's word. `issued` is Unix seconds. `command_keys` and `config_keys` are kept as they came."""
+    """The owner's word. `issued` is Unix seconds. `command_keys` and `config_keys` are kept as they came. A document
+    without `badge_keys` has the bytes that it had before there were any: hubs that know none skip them."""
 
     version: int
     owner: str
@@ -66,6 +74,12 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
     command_keys: tuple[dict[str, Any], ...] = ()
     config_keys: tuple[dict[str, Any], ...] = ()
     issued: float = 0.0
+    badge_keys: tuple[BadgeKey, ...] | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def badge_publics(self) -> tuple[bytes, ...]:
+        """The raw public keys that may sign badges."""
+        return () if isinstance(self.badge_keys, msgspec.UnsetType) else tuple(key.public for key in self.badge_keys)
 
 
 class RootPublic(NamedTuple):
@@ -172,7 +186,10 @@ def _check(trust: Trust) -> None:
         faults.append("a recipient's key cannot be read or is not what its key id says")
     if any(len(k.public) != 32 or k.kid != kid_of(k.public) for k in trust.ack_keys):
         faults.append("an acknowledgement key has the wrong size or key id")
-    kids = [r.kid for r in trust.recipients] + [k.kid for k in trust.ack_keys]
+    badges = () if isinstance(trust.badge_keys, msgspec.UnsetType) else trust.badge_keys
+    if any(len(k.public) != 32 or k.kid != kid_of(k.public) for k in badges):
+        faults.append("a badge key has the wrong size or key id")
+    kids = [*(r.kid for r in trust.recipients), *(k.kid for k in trust.ack_keys), *(k.kid for k in badges)]
     if len(set(kids)) != len(kids):
         faults.append("a key is named twice")
     if any(not e.host or e.host != e.host.lower() or not 0 < e.port < 65536 or not e.ca_pem for e in trust.egress):

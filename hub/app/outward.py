@@ -9,6 +9,7 @@ from hub.app.field import Field
 from hub.app.ground import Ground
 from hub.app.service import Service
 from hub.app.watch import Watch
+from hub.badging import Badging
 from hub.following import Following
 from hub.gather import Gatherer
 from hub.keeper import Keeper
@@ -27,12 +28,14 @@ class Outward:
     keeper: Keeper
     mirror: Mirror
     answering: Answering
+    badging: Badging
 
     @property
     def services(self) -> list[Service]:
         return [
             Service(self.link), Service(self.keeper, "backup"), Service(self.mirror, "mirror"),
             Service(self.following, "trust"), Service(self.renewal, "certificate"), Service(self.answering),
+            Service(self.badging, "badges"),
         ]  # fmt: skip
 
 
@@ -53,7 +56,13 @@ async def build_outward(ground: Ground, field: Field, watch: Watch) -> Outward:
         clock=clock, uplinks=carriers, on_clock=clock.told, on_trust=following.offer, metered=options.metered,
     )  # fmt: skip
     link.delivery.stating.generation = await once_the_disk_works(ground.store.start, clock.sleep)
+    badging = Badging(
+        ground.store, clock, http=field.http, url=enrolled.url, trust=lambda: following.trust,
+        here={enrolled.hub, *loaded.config.sites}, up=link.up, metered=options.metered,
+    )  # fmt: skip
+    await once_the_disk_works(badging.load, clock.sleep)
     return Outward(
+        badging=badging,
         link=link, following=following,
         renewal=Renewal(
             ground.state.path, enrolled, ground.keys, http=field.http, clock=clock, up=link.up, renewed=link.reconnect

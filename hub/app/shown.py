@@ -95,7 +95,7 @@ def build_shown(
     _export(ground, path, field, overview)
     path.metrics.update(ground.registry.metrics())  # of the plugins loaded by now: those that run
     web = Web(
-        loaded.config.web, hub=ground.enrolled.hub, directory=ground.state.keys, parts=_parts(ground, path),
+        loaded.config.web, hub=ground.enrolled.hub, directory=ground.state.keys, parts=_parts(ground, path, outward),
         store=ground.store, clock=clock, calls=calls, changed=keeper.changed,
     )  # fmt: skip
     return Shown(
@@ -113,11 +113,11 @@ def _export(ground: Ground, path: Path, field: Field, overview: Overview) -> Non
         ))  # fmt: skip
 
 
-def _parts(ground: Ground, path: Path) -> Parts:
+def _parts(ground: Ground, path: Path, outward: Outward) -> Parts:
     config = ground.loaded.config
     site = config.sites.get(config.hub.site or "")
     return Parts(
         live=path.live, devices=path.devices, places=path.places, metric=path.planner.metric, title=config.hub.name,
         zones={name: (zone.name, zone.site) for name, zone in config.zones.items()},
-        timezone=site.timezone if site is not None else "Europe/Paris",
+        timezone=site.timezone if site is not None else "Europe/Paris", badges=outward.badging,
     )  # fmt: skip

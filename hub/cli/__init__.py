@@ -29,6 +29,8 @@ COMMANDS = {
     "device": "hub.cli.devices:device",
     "devices": "hub.cli.devices:devices",
     "buffer": "hub.cli.buffer:buffer",
+    "badge": "hub.cli.access:badge",
+    "token": "hub.cli.access:token",
     "backup": "hub.cli.backup:backup",
     "restore": "hub.cli.backup:restore",
     "inventory": "hub.cli.inventory:inventory",

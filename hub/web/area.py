@@ -65,14 +65,16 @@ def get(path: str, what: Operation, summary: str, roles: frozenset[str] = READS,
     return Route("GET", f"/api/1{path}", answered(what), roles, API, summary, query=query)
 
 
-def post(path: str, what: Operation, summary: str, roles: frozenset[str], *fields: str, **others: Any) -> Route:
-    """An operation of the API that changes; `fields` are text, `others`: name → JSON Schema."""
+def post(
+    path: str, what: Operation, summary: str, roles: frozenset[str], *fields: str, people: bool = False, **others: Any
+) -> Route:
+    """An operation of the API that changes; `fields` are text, `others`: name → JSON Schema; `people`: no token may."""
     body = {**dict.fromkeys(fields, TEXT), **others}
-    return Route("POST", f"/api/1{path}", answered(what), roles, API, summary, body=body)
+    return Route("POST", f"/api/1{path}", answered(what), roles, API, summary, body=body, people=people)
 
 
-def delete(path: str, what: Operation, summary: str, roles: frozenset[str]) -> Route:
-    return Route("DELETE", f"/api/1{path}", answered(what), roles, API, summary)
+def delete(path: str, what: Operation, summary: str, roles: frozenset[str], *, people: bool = False) -> Route:
+    return Route("DELETE", f"/api/1{path}", answered(what), roles, API, summary, people=people)
 
 
 async def done(visit: Visit, work: Operation, again: Again) -> web.Response | None:

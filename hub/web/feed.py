@@ -21,6 +21,7 @@ import msgspec
 from aiohttp import web
 
 from hub.model import LastValue, Report
+from hub.web.sessions import Session
 from hub.web.showing import summary
 from hub.web.visit import Rejected, Visit
 
@@ -92,7 +93,7 @@ class Feed:
 
     async def stream(self, visit: Visit) -> web.StreamResponse:
         """Answer with events until the tab goes away or the session ends."""
-        session = visit.session
+        session = visit.session or (Session("token", 0.0, 0.0) if visit.by_token else None)
         if session is None or self.listeners >= MOST or session.streams >= MOST_EACH:
             raise Rejected(429, "busy")
         life, _, number = visit.request.headers.get("Last-Event-ID", "").partition("-")
@@ -123,8 +124,7 @@ class Feed:
         return answer
 
     async def _may(self, visit: Visit, answer: web.StreamResponse) -> bool:
-        session = self._site.sessions.get(visit.token, touch=False)
-        account = self._site.accounts.get(session.name) if session else None
+        account = self._site.whose(visit, touch=False)
         if account is not None and account.role in visit.route.roles:
             return True
         await self._send(answer, _event("end", {}, ""))

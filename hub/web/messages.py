@@ -61,6 +61,10 @@ _TABLE = (
         r"device (?P<a>\S+) stands in (?P<b>.+) and was added by a command too: .*",
         "L'appareil {a} figure dans {b} et a aussi été ajouté à la main : la configuration compte",
     ),
+    (
+        r"local account (?P<a>.+) was used instead of a badge: .*",
+        "Compte local {a} utilisé à la place d'un badge : était-ce voulu ? Le journal d'audit dit quand",
+    ),
     (r"the pages are not served: (?P<q>.*)", "Les pages ne sont pas servies"),
 )  # fmt: skip
 _RULES = tuple((re.compile(pattern, re.DOTALL), french) for pattern, french in _TABLE)

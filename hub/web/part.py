@@ -18,12 +18,14 @@ from hub.control import Call
 from hub.errors import ConfigError, HubError
 from hub.store import Store
 from hub.web import reset
+from hub.web.broken_glass import BrokenGlass
 from hub.web.parts import Parts, Place
 from hub.web.passwords import new_code
 
 if TYPE_CHECKING:
     from hub.web.accounts import Accounts
     from hub.web.site import Site
+    from hub.web.tokens import Tokens
 
 HEALTHY_S = 60.0
 
@@ -42,6 +44,8 @@ class Web:
         self._store, self._clock, self._calls, self._changed = store, clock, calls, changed
         self._accounts: Accounts | None = None
         self._site: Site | None = None
+        self._tokens: Tokens | None = None
+        self._broken = BrokenGlass(clock.monotonic, lambda: parts.badges is not None and parts.badges.known)
         self._fingerprint = self._error = self._reset_error = ""
         self._port = self.redirected_port = 0
 
@@ -76,6 +80,7 @@ class Web:
         from hub.web.passwords import Passwords
         from hub.web.sessions import Sessions
         from hub.web.site import Site
+        from hub.web.tokens import Tokens
 
         passwords = Passwords()
         accounts = Accounts(
@@ -91,9 +96,12 @@ class Web:
         place = Place(
             self._hub, options.address, options.port, names_of_this_machine(options.hosts), tls, self._fingerprint
         )
+        self._tokens = tokens = Tokens(self._store, self._clock, self._changed)
+        await tokens.load()
         site = Site(
             place=place, calls=self._calls(), parts=self._parts, store=self._store, clock=self._clock,
             accounts=accounts, passwords=passwords, sessions=Sessions(self._clock.monotonic, secret),
+            tokens=tokens, broken=self._broken,
         )  # fmt: skip
         self._accounts = accounts
         try:
@@ -141,10 +149,38 @@ class Web:
     def complaints(self) -> list[str]:
         """What somebody should look at."""
         said = [f"the pages are not served: {self._error}"] if self._error else []
-        return [*said, self._reset_error] if self._reset_error else said
+        return [*said, *([self._reset_error] if self._reset_error else []), *self._broken.complaints()]
 
     def calls(self) -> dict[str, Call]:
-        return {"web.label": self._label, "web.reset": self._reset}
+        return {
+            "web.label": self._label, "web.reset": self._reset, "web.token.make": self._make_token,
+            "web.token.list": self._list_tokens, "web.token.revoke": self._revoke_token,
+        }  # fmt: skip
+
+    async def _make_token(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{title, role, days, by} → {id, name, role, at, expires, by, token}: `token` is shown this once."""
+        try:
+            days = float(arguments.get("days") or 0)
+        except (TypeError, ValueError):
+            days = 0.0
+        name, role, by = (str(arguments.get(one) or "") for one in ("title", "role", "by"))
+        token, text = await self._of_tokens().make(name.strip(), role, days, by or "cli")
+        return {**token.shown(), "token": text}
+
+    async def _list_tokens(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """→ {tokens}: without what opens the hub."""
+        return {"tokens": [token.shown() for token in self._of_tokens().all()]}
+
+    async def _revoke_token(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{id, by} → {id, name, …}."""
+        token = await self._of_tokens().revoke(str(arguments.get("id", "")), str(arguments.get("by") or "cli"))
+        return token.shown()
+
+    def _of_tokens(self) -> Tokens:
+        self._served()
+        if self._tokens is None:
+            raise ConfigError("the pages are not served yet: they are starting")
+        return self._tokens
 
     async def _label(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{new} → {hub, url, fingerprint, claimed, code, wifi}: `code` is "" when there is no new one to show, `wifi`

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from hub.badging import Badging
 from hub.devices import Devices
 from hub.live import Live
 from hub.model import Metric
@@ -25,7 +26,7 @@ class Place(NamedTuple):
 
 class Parts(NamedTuple):
     """What pages read that no call answers. `zones`: id → (name, site); `metric`: what is known of a device's metric;
-    `title`: the hub's name for people; `timezone` of its site."""
+    `title`: the hub's name for people; `timezone` of its site; `badges` of the district."""
 
     live: Live
     devices: Devices
@@ -34,3 +35,4 @@ class Parts(NamedTuple):
     zones: Mapping[str, tuple[str, str]]
     title: str
     timezone: str
+    badges: Badging | None = None

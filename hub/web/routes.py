@@ -22,7 +22,8 @@ _PART = re.compile(r"\{(\w+)\}")
 @dataclass(frozen=True)
 class Route:
     """`path` may hold `{name}`: one part, percent-decoded. `query` and `body`: name → JSON Schema of a parameter;
-    `summary` in English, for the API document."""
+    `summary` in English, for the API document. `people`: no token may, only somebody who is signed in. `upload`: so
+    many bytes of files may come with a form."""
 
     method: str
     path: str
@@ -32,6 +33,8 @@ class Route:
     summary: str = ""
     query: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     body: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    people: bool = False
+    upload: int = 0
 
 
 class Table:
@@ -74,7 +77,20 @@ def document(table: Table, hub: str) -> dict[str, Any]:
         "info": {"title": f"Îlot, hub {hub}", "version": "1"},
         "paths": paths,
         "components": {
-            "securitySchemes": {"session": {"type": "apiKey", "in": "cookie", "name": "__Host-ilot"}},
+            "securitySchemes": {
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "__Host-ilot",
+                    "description": "Of somebody who signed in. What changes something needs X-CSRF too.",
+                },
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "Of a script, made by an administrateur or `ilot token create`. Without a cookie, "
+                    "and without X-CSRF.",
+                },
+            },
             "schemas": {
                 "Error": {
                     "type": "object",
@@ -83,7 +99,7 @@ def document(table: Table, hub: str) -> dict[str, Any]:
                 }
             },
         },
-        "security": [{"session": []}],
+        "security": [{"session": []}, {"token": []}],
     }
 
 
@@ -97,7 +113,15 @@ def _operation(route: Route) -> dict[str, Any]:
     ]
     parameters += [{"name": name, "in": "query", "schema": dict(shape)} for name, shape in route.query.items()]
     if changes:
-        parameters.append({"name": "X-CSRF", "in": "header", "required": True, "schema": {"type": "string"}})
+        parameters.append(
+            {
+                "name": "X-CSRF",
+                "in": "header",
+                "required": False,
+                "schema": {"type": "string"},
+                "description": "Required with a session, unused with a token.",
+            }
+        )
     found: dict[str, Any] = {
         "operationId": f"{route.method.lower()}{re.sub(r'[^a-z]+', '_', route.path.removeprefix('/api/1'))}".strip("_"),
         "summary": route.summary,
@@ -110,6 +134,8 @@ def _operation(route: Route) -> dict[str, Any]:
             "422": {"description": "Refused; says why and what to do.", **error},
         },
     }
+    if route.people:
+        found["security"] = [{"session": []}]
     if route.body:
         schema = {"type": "object", "properties": {name: dict(shape) for name, shape in route.body.items()}}
         found["requestBody"] = {"content": {"application/json": {"schema": schema}}}

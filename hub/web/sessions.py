@@ -8,6 +8,10 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hub.badges import Badge
 
 IDLE_S, LONGEST_S = 3600.0, 12 * 3600.0
 MOST, MOST_EACH = 64, 8
@@ -17,13 +21,15 @@ KNOWN_S = 180 * 86_400
 
 @dataclass(slots=True)
 class Session:
-    """One browser of one account. `csrf` is what its forms carry; `streams` how many live streams it holds open."""
+    """One browser of one account, or of one badge. `csrf` is what its forms carry; `streams` how many live streams it
+    holds open."""
 
     name: str
     began: float
     seen: float
     csrf: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     streams: int = 0
+    badge: Badge | None = None
 
 
 class Sessions:
@@ -34,7 +40,7 @@ class Sessions:
         self._now, self._secret = now, secret
         self._open: dict[bytes, Session] = {}
 
-    def begin(self, name: str) -> tuple[str, Session]:
+    def begin(self, name: str, badge: Badge | None = None) -> tuple[str, Session]:
         """A new session and its token."""
         self._sweep()
         mine = [key for key, session in self._open.items() if session.name == name]
@@ -43,7 +49,7 @@ class Sessions:
         while len(self._open) >= MOST:
             del self._open[min(self._open, key=lambda key: self._open[key].seen)]
         token, now = secrets.token_urlsafe(32), self._now()
-        session = self._open[_key(token)] = Session(name, now, now)
+        session = self._open[_key(token)] = Session(name, now, now, badge=badge)
         return token, session
 
     def get(self, token: str, *, touch: bool = True) -> Session | None:

@@ -20,16 +20,18 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
+from hub.badges import BadBadge
 from hub.clock import Clock
 from hub.control import Call
 from hub.errors import HubError
 from hub.store import Store
 from hub.web import answering as answers
 from hub.web import showing
-from hub.web.accounts import Accounts, Refused
+from hub.web.accounts import Account, Accounts, Refused
 from hub.web.answering import cookie
 from hub.web.areas import AREAS, FILES, MENU, SAID
 from hub.web.areas.entrance import entrance
+from hub.web.broken_glass import BrokenGlass
 from hub.web.connections import Connections, Handler
 from hub.web.feed import Feed
 from hub.web.guard import HEADERS, METHODS, SAFE, from_elsewhere, host_is_ours
@@ -39,6 +41,7 @@ from hub.web.render import Renderer
 from hub.web.routes import API, EVERYBODY, PAGE, STREAM, Route, Table
 from hub.web.sessions import COOKIE, FORM_COOKIE, Sessions
 from hub.web.throttle import Throttle
+from hub.web.tokens import Tokens
 from hub.web.visit import Rejected, Visit
 from hub.web.words import LANGUAGES, word
 
@@ -64,10 +67,12 @@ class Site:
 
     def __init__(
         self, *, place: Place, calls: Mapping[str, Call], parts: Parts, store: Store, clock: Clock, accounts: Accounts,
-        passwords: Passwords, sessions: Sessions,
+        passwords: Passwords, sessions: Sessions, tokens: Tokens, broken: BrokenGlass,
     ) -> None:  # fmt: skip
         self.place, self.calls, self.parts, self.store, self.clock = place, calls, parts, store, clock
         self.accounts, self.passwords, self.sessions = accounts, passwords, sessions
+        self.tokens, self.broken = tokens, broken
+        self._uploading = asyncio.Lock()
         self.throttle = Throttle(clock.monotonic)
         self.render = Renderer(place.hub, MENU, SAID)
         self.files = FILES
@@ -197,23 +202,36 @@ class Site:
     async def _judged(self, visit: Visit) -> web.StreamResponse:
         request, route = visit.request, visit.route
         api = route.kind in (API, STREAM)
-        if from_elsewhere(request.method, request.headers["Host"], request.headers, api=api):
+        # No page of another site can send this header: there is no CORS here. So a token needs no form token either.
+        visit.by_token = api and "Authorization" in request.headers
+        if not visit.by_token and from_elsewhere(request.method, request.headers["Host"], request.headers, api=api):
             raise Rejected(403, "elsewhere")
         visit.token = request.cookies.get(COOKIE, "")
-        visit.session = self.sessions.get(visit.token, touch=route.kind != STREAM)
-        visit.account = self.accounts.get(visit.session.name) if visit.session else None
+        visit.account = self.whose(visit, touch=route.kind != STREAM)
+        if visit.by_token and visit.account is None:
+            raise Rejected(401, "token-wrong")
         if route.roles != EVERYBODY:
             if visit.account is None:
                 return await self._stranger(visit)
             if visit.account.role not in route.roles:
                 raise Rejected(403, "role")
-        if request.method not in SAFE:
-            await visit.read()
-            self._check_form(visit)
-        elif route.kind in (PAGE, API):
-            self._give_form(visit)
+            if visit.by_token and route.people:
+                raise Rejected(403, "people-only")
         if self.connections is None:
             raise Rejected(503, "not-now")
+        if request.method not in SAFE:
+            if route.upload:
+                if self._uploading.locked():
+                    raise Rejected(429, "busy")
+                async with self._uploading:  # one in memory at a time
+                    with self.connections.busy(request.protocol):
+                        await visit.read()
+            else:
+                await visit.read()
+            if not visit.by_token:
+                self._check_form(visit)
+        elif route.kind in (PAGE, API) and not visit.by_token:
+            self._give_form(visit)
         with self.connections.busy(request.protocol):
             if route.kind == STREAM:
                 return await self._handle(visit)
@@ -224,6 +242,25 @@ class Site:
         if visit.query.get("lang") in LANGUAGES and route.kind == PAGE:
             cookie(answer, LANG_COOKIE, visit.query["lang"], max_age=365 * 86_400)
         return answer
+
+    def whose(self, visit: Visit, *, touch: bool) -> Account | None:
+        """Who asks: by a token, an account, or a badge that is still good; None when nobody does."""
+        if visit.by_token:
+            return self.tokens.of(visit.request.headers["Authorization"])
+        visit.session = session = self.sessions.get(visit.token, touch=touch)
+        if session is None:
+            return None
+        if session.badge is None:
+            return self.accounts.get(session.name)
+        try:
+            if self.parts.badges is None:
+                return None
+            self.parts.badges.judge(session.badge)
+        except BadBadge:
+            self.sessions.end(visit.token)
+            visit.session = None
+            return None
+        return Account(session.name, session.badge.role, b"", session.badge.begin)
 
     async def _handle(self, visit: Visit) -> web.StreamResponse:
         """What the handler says; what the hub refuses becomes an answer of 422."""

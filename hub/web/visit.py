@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import msgspec
-from aiohttp import web
+from aiohttp import BodyPartReader, web
 
 from hub.errors import HubError
 from hub.web.accounts import Account
@@ -17,6 +17,7 @@ from hub.web.sessions import Session
 
 MAX_BODY = 64 * 1024
 BODY_S = 10.0
+UPLOAD_S = 90.0
 MOST_FIELDS = 64
 
 
@@ -28,6 +29,13 @@ class Rejected(Exception):
         self.status, self.key = status, key
 
 
+class Upload(NamedTuple):
+    """A file that came with a form. `name` is what its sender calls it: text of a stranger."""
+
+    name: str
+    data: bytes
+
+
 class Visit:
     """`fields`: what a form or a JSON object brought, `parts`: those of the path."""
 
@@ -35,6 +43,8 @@ class Visit:
         self.request, self.route, self.parts, self.lang = request, route, parts, lang
         self.query: dict[str, str] = dict(list(request.query.items())[:MOST_FIELDS])
         self.fields: dict[str, Any] = {}
+        self.files: dict[str, Upload] = {}
+        self.by_token = False
         self.session: Session | None = None
         self.account: Account | None = None
         self.token = ""
@@ -69,6 +79,9 @@ class Visit:
     async def read(self) -> None:
         """Read the body. Raises Rejected."""
         kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if kind == "multipart/form-data":
+            await self._parts()
+            return
         body = await self._bytes()
         if not body:
             return
@@ -86,6 +99,32 @@ class Visit:
                 raise Rejected(400, "bad-body") from None
         else:
             raise Rejected(415, "bad-body")
+
+    async def _parts(self) -> None:
+        """A form with files (RFC 7578). What is no file is text."""
+        most = MAX_BODY + self.route.upload
+        if (self.request.content_length or 0) > most:
+            raise Rejected(413, "too-large")
+        try:
+            async with asyncio.timeout(UPLOAD_S if self.route.upload else BODY_S):
+                reader = await self.request.multipart()
+                while (part := await reader.next()) is not None:
+                    if not isinstance(part, BodyPartReader) or len(self.fields) + len(self.files) >= MOST_FIELDS:
+                        raise Rejected(400, "bad-body")
+                    data = bytearray()
+                    while chunk := await part.read_chunk(65_536):
+                        most -= len(chunk)
+                        if most < 0:
+                            raise Rejected(413, "too-large")
+                        data += chunk
+                    if part.filename is None:
+                        self.fields[part.name or ""] = data.decode()
+                    elif data:
+                        self.files[part.name or ""] = Upload(part.filename, bytes(data))
+        except TimeoutError:
+            raise Rejected(408, "too-slow") from None
+        except (ValueError, UnicodeError, web.HTTPException):
+            raise Rejected(400, "bad-body") from None
 
     async def _bytes(self) -> bytes:
         if (self.request.content_length or 0) > MAX_BODY:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hub.web.area import Area, Entry
-from hub.web.areas import accounts, adding, audit, commands, devices, entrance, integrations, link, overview
+from hub.web.areas import accounts, adding, audit, commands, devices, entrance, integrations, link, overview, tokens
 
 AREAS: tuple[Area, ...] = (
     entrance.AREA,
@@ -15,6 +15,7 @@ AREAS: tuple[Area, ...] = (
     commands.AREA,
     audit.AREA,
     accounts.AREA,
+    tokens.AREA,
 )
 
 MENU: tuple[Entry, ...] = tuple(entry for area in AREAS for entry in area.menu)

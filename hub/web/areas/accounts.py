@@ -89,9 +89,9 @@ def routes(site: Site) -> list[Route]:
         Route("POST", "/account/password", do.own_form, READS),
         get("/accounts", do.accounts, "Who may sign in", RULES),
         post("/accounts", do.put_account, "Add an account, or give it another role and password", RULES, "name",
-             "password", "role"),
-        delete("/accounts/{name}", do.remove_account, "Remove an account", RULES),
-        post("/password", do.own_password, "Change one's own password", READS, "former", "password"),
+             "password", "role", people=True),
+        delete("/accounts/{name}", do.remove_account, "Remove an account", RULES, people=True),
+        post("/password", do.own_password, "Change one's own password", READS, "former", "password", people=True),
     ]  # fmt: skip
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from hub.badges import GROUPS, MAX_TEXT, BadBadge, Badge
+from hub.stretching import code_of
 from hub.web import answering as answers
 from hub.web.accounts import Refused
 from hub.web.answering import cookie, drop_cookie
@@ -20,6 +22,7 @@ from hub.web.words import word
 if TYPE_CHECKING:
     from hub.web.site import Site
 
+BROKEN = ("badge-unreadable", "badge-altered", "badge-stranger", "badge-none")
 FILES = {"style.css": "text/css", "live.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
 
@@ -33,6 +36,7 @@ def _entrance(site: Site, visit: Visit, *, claim: bool, status: int, name: str =
     text = site.render.page(
         page, visit, fingerprint=site.place.fingerprint, claimable=site.accounts.claimable,
         claimed=site.accounts.claimed, name=name, title=site.parts.title,
+        badges=site.parts.badges is not None and site.parts.badges.known,
     )  # fmt: skip
     return answers.html(text, status)
 
@@ -95,19 +99,60 @@ class Entrance:
             await site.refuse("sign-in-wrong", visit, visit.address)
             return self._not_signed_in(visit, "sign-in-wrong", 422, name)
         site.throttle.give_back(*purse, known=known)
-        await site.note(f"web:{name}", {"web": "signed in", "from": visit.address})
+        broken = {"break_glass": True} if site.broken.use(name) else {}
+        await site.note(f"web:{name}", {"web": "signed in", "from": visit.address, **broken})
         return self._signed_in(visit, name)
+
+    async def badge_page(self, visit: Visit) -> web.Response:
+        return answers.redirect("/") if visit.account else self._badge_again(visit, "", 200)
+
+    def _badge_again(self, visit: Visit, why: str, status: int = 422) -> web.Response:
+        visit.error = word(why, visit.lang) if why else ""
+        text = visit.text("badge")[:MAX_TEXT] if why not in BROKEN else ""
+        page = self._site.render.page("badge", visit, badge=text, title=self._site.parts.title)
+        return answers.html(page, status)
+
+    async def badge(self, visit: Visit) -> web.Response:
+        """{badge or a file of it, passphrase}. A forged badge costs a signature check and nothing else; a real one
+        has the guesses of an account."""
+        site = self._site
+        file = visit.files.get("file")
+        text = file.data[:MAX_TEXT].decode("ascii", "replace") if file else visit.text("badge")
+        try:
+            if site.parts.badges is None or not site.parts.badges.known:
+                raise BadBadge("none", "")
+            badge = site.parts.badges.read(text)
+        except BadBadge as error:
+            await site.refuse(f"badge-{error.reason}", visit, visit.address)
+            return self._badge_again(visit, f"badge-{error.reason}")
+        visit.fields["badge"] = text
+        name = f"badge:{badge.id.hex()[:8]} {badge.name}"
+        purse = (f"\0badge {badge.id.hex()}", visit.address)
+        if site.throttle.take(*purse, known=False):
+            await site.refuse("throttled", visit, visit.address)
+            return self._badge_again(visit, "throttled", 429)
+        try:
+            right = await site.passwords.fits(badge.secret, code_of(visit.text("passphrase"), GROUPS))
+        except Busy:
+            return self._badge_again(visit, "busy", 429)
+        if not right:
+            await site.refuse("badge-wrong", visit, visit.address)
+            return self._badge_again(visit, "badge-wrong")
+        site.throttle.give_back(*purse, known=False)
+        sure = {} if site.clock.sure() else {"clock": "not sure"}
+        await site.note(f"web:{name}", {"web": "signed in by badge", "from": visit.address, "role": badge.role, **sure})
+        return self._signed_in(visit, name, badge)
 
     def _not_signed_in(self, visit: Visit, why: str, status: int, name: str) -> web.Response:
         visit.error = word(why, visit.lang)
         return _entrance(self._site, visit, claim=False, status=status, name=name)
 
-    def _signed_in(self, visit: Visit, name: str) -> web.Response:
+    def _signed_in(self, visit: Visit, name: str, badge: Badge | None = None) -> web.Response:
         site = self._site
         if visit.token:
             site.sessions.end(visit.token)
-        token, _ = site.sessions.begin(name)
-        account = site.accounts.get(name)
+        token, _ = site.sessions.begin(name, badge)
+        account = site.accounts.get(name) if badge is None else None
         answer = answers.redirect("/")
         cookie(answer, COOKIE, token)
         if account is not None:
@@ -133,6 +178,8 @@ def routes(site: Site) -> list[Route]:
         Route("POST", "/claim", do.claim, EVERYBODY),
         Route("GET", "/signin", do.signin_page, EVERYBODY),
         Route("POST", "/signin", do.sign_in, EVERYBODY),
+        Route("GET", "/badge", do.badge_page, EVERYBODY),
+        Route("POST", "/badge", do.badge, EVERYBODY),
         Route("POST", "/signout", do.sign_out, READS),
     ]
 

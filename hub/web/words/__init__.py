@@ -24,6 +24,7 @@ from hub.web.words import (
     refusals,
     states,
     todo,
+    tokens,
 )
 
 LANGUAGES = ("fr", "en")
@@ -57,6 +58,7 @@ WORDS = merged(
         refusals,
         states,
         todo,
+        tokens,
     )
 )
 

@@ -3,6 +3,10 @@
 WORDS: dict[str, tuple[str, str]] = {
     "role-name": ("Rôle", "Role"),
     "new-account": ("Nouveau compte, ou nouveau mot de passe", "New account, or another password"),
+    "no-password": (
+        "Vous êtes entré avec un badge : il n'y a pas de mot de passe ici.",
+        "You came in with a badge: there is no password here.",
+    ),
     "save": ("Enregistrer", "Save"),
     "delete": ("Supprimer", "Delete"),
     "delete-who": ("Supprimer le compte {name}", "Delete account {name}"),

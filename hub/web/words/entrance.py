@@ -46,6 +46,46 @@ WORDS: dict[str, tuple[str, str]] = {
     "sign-in-wrong": (
         "Identifiant ou mot de passe incorrect.", "Wrong user name or password.",
     ),
+    "badge-link": ("J'ai un badge de la collectivité", "I have a badge of the district"),
+    "badge-title": ("Entrer avec un badge", "Come in with a badge"),
+    "badge-intro": (
+        "Le badge est un QR code signé par votre collectivité. Il se vérifie ici, sans réseau, avec phrase secrète.",
+        "A badge is a QR code signed by your district. It is checked here, without a network, with your passphrase.",
+    ),
+    "badge-text": ("Texte du badge", "Text of the badge"),
+    "badge-text-help": ("Il commence par ILOT1:", "It begins with ILOT1:"),
+    "badge-file": ("…ou son fichier", "…or its file"),
+    "passphrase": ("Phrase secrète", "Passphrase"),
+    "passphrase-help": (
+        "10 caractères, comme XXXXX-XXXXX, remis à part du badge",
+        "10 characters, like XXXXX-XXXXX, given apart from it",
+    ),
+    "badge-none": (
+        "La collectivité de ce concentrateur n'a pas encore de badges : utilisez un compte.",
+        "The district of this hub has no badges yet: use an account.",
+    ),
+    "badge-unreadable": (
+        "Ce n'est pas un badge lisible : scannez-le de nouveau, en entier.",
+        "This is no badge that can be read: scan it again, whole.",
+    ),
+    "badge-altered": ("Ce badge a été modifié : il est refusé.", "This badge was altered: it is refused."),
+    "badge-stranger": (
+        "Ce badge n'est pas signé par la collectivité de ce concentrateur.",
+        "This badge is not signed by the district of this hub.",
+    ),
+    "badge-early": (
+        "Ce badge n'est pas encore valable, ou l'horloge du concentrateur est fausse.",
+        "This badge is not good yet, or the hub's clock is wrong.",
+    ),
+    "badge-expired": (
+        "Ce badge a expiré : demandez-en un autre à la collectivité.",
+        "This badge has expired: ask the district for another.",
+    ),
+    "badge-revoked": (
+        "Ce badge a été retiré par la collectivité.", "This badge was withdrawn by the district.",
+    ),
+    "badge-site": ("Ce badge n'est pas valable sur ce site.", "This badge is not good on this site."),
+    "badge-wrong": ("Phrase secrète incorrecte.", "Wrong passphrase."),
     "throttled": (
         "Trop d'essais : réessayez plus tard, ou depuis un navigateur déjà connu de ce compte.",
         "Too many tries: try again later, or from a browser that this account has used before.",

@@ -1,6 +1,10 @@
 """What is refused, and why."""
 
 WORDS: dict[str, tuple[str, str]] = {
+    "token-wrong": (
+        "Ce jeton n'est pas valable : faux, expiré ou révoqué.", "This token is not good: wrong, expired or revoked.",
+    ),
+    "people-only": ("Un jeton ne le peut pas : connectez-vous.", "A token may not: sign in."),
     "host": (
         "Ce nom n'est pas celui de ce concentrateur. Utilisez son adresse IP, ou ajoutez le nom à web.hosts.",
         "This is not a name of this hub. Use its IP address, or add the name to web.hosts.",

@@ -122,7 +122,7 @@ class Pages:
         )  # fmt: skip
         self.web = Web(
             self.options, hub="hub-test", directory=self.path, parts=parts, store=self.store,
-            clock=SystemClock(), calls=self.hub.calls, changed=lambda: None,
+            clock=SystemClock(), calls=lambda: {**self.hub.calls(), **self.web.calls()}, changed=lambda: None,
         )  # fmt: skip
         self._task = asyncio.create_task(self.web.run())
         async with asyncio.timeout(30):

@@ -1,0 +1,144 @@
+"""Badges that an owner issues: the key that signs them, who has one, and the signed list of those withdrawn.
+
+    badge.key          Ed25519; TRUST names it
+    badges.json        every badge issued: id, name, role, sites, begin, until, and when it was withdrawn. No passphrase
+    badges.revoked     the signed list (`hub.badges`), which the server gives to hubs; withdrawn badges that have not
+                       expired
+
+Who holds badge.key can make badges of any role for any hub, and cannot read a reading or command a device by it. Keep
+it where badges are issued; a new one (`ilot backend badge key --new`) makes all badges of the former worth nothing.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from backend import owner as owners
+from backend.keyfiles import owner_root, read, signing_key
+from hub import stretching
+from hub.badges import GROUPS, BadBadge, Badge, Revoked, make_badge, make_revoked, read_revoked
+from hub.buffer.seal import kid_of
+from hub.errors import ConfigError, StorageError
+from hub.files import write_atomically
+from hub.keys import private_pem
+from hub.trust import BadgeKey, sign_trust
+
+KEY, ISSUED, REVOKED = "badge.key", "badges.json", "badges.revoked"
+DAY = 86_400
+
+
+class Issued(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of badges.json. `id` is hexadecimal, times are Unix seconds."""
+
+    id: str
+    name: str
+    role: str
+    sites: tuple[str, ...]
+    begin: int
+    until: int
+    revoked_at: int | None = None
+
+
+def make_key(directory: Path, *, new: bool = False, root: Path | None = None) -> owners.Owner:
+    """Make badge.key and sign the TRUST that names it, alone. Raises ConfigError when there is one and it is not to be
+    a new one, or the root is away; StorageError."""
+    owner = owners.load(directory)
+    there = (directory / KEY).exists() and bool(owner.trust.badge_publics)
+    if there and not new:
+        raise ConfigError(f"{directory / KEY} is there already; --new makes another, and every badge worth nothing")
+    signer = owner_root(root or directory / "root", owner.settings.root)
+    key = ed25519.Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes_raw()
+    trust = msgspec.structs.replace(
+        owner.trust, version=owner.trust.version + 1, issued=time.time(),
+        badge_keys=(BadgeKey(kid=kid_of(public), public=public),),
+    )  # fmt: skip
+    try:
+        write_atomically(directory / KEY, private_pem(key))
+        write_atomically(directory / "trust.bin", sign_trust(signer, trust), 0o644)
+    except OSError as error:
+        raise StorageError(f"cannot write {directory}: {error.strerror or error}") from error
+    return owners.load(directory)
+
+
+def issue(directory: Path, *, name: str, role: str, sites: Sequence[str], days: float) -> tuple[Issued, str, str]:
+    """(what is kept, the text of the QR code, the passphrase). Raises ConfigError, StorageError."""
+    key, now = _key(directory), int(time.time())
+    passphrase = stretching.new_code(GROUPS)
+    badge = Badge(
+        id=secrets.token_bytes(8), name=name.strip(), role=role, sites=tuple(sites), begin=now,
+        until=now + round(days * DAY), secret=stretching.make(passphrase),
+    )  # fmt: skip
+    try:
+        text = make_badge(badge, key)
+        msgspec.msgpack.decode(msgspec.msgpack.encode(badge), type=Badge)
+    except (BadBadge, msgspec.ValidationError) as error:
+        raise ConfigError(f"hubs would refuse this badge: {error}") from error
+    one = Issued(
+        id=badge.id.hex(), name=badge.name, role=role, sites=badge.sites, begin=badge.begin, until=badge.until
+    )  # fmt: skip
+    _keep(directory, [*listed(directory), one])
+    return one, text, passphrase
+
+
+def revoke(directory: Path, number: str) -> Issued:
+    """Withdraw a badge: sign the list that names it. Raises ConfigError for an unknown one, StorageError."""
+    key, now, known = _key(directory), int(time.time()), listed(directory)
+    found = [one for one in known if one.id.startswith(number.lower())] if number else []
+    if len(found) != 1:
+        raise ConfigError(f"{len(found)} badges begin with {number[:16]!r}: `ilot backend badge list` shows their ids")
+    one = found[0]
+    if one.revoked_at is None:
+        one = msgspec.structs.replace(one, revoked_at=now)
+        known = [one if other.id == one.id else other for other in known]
+        _keep(directory, known)
+    gone = tuple(bytes.fromhex(other.id) for other in known if other.revoked_at is not None and other.until > now)
+    document = make_revoked(Revoked(max(now, _number(directory, key) + 1), now, gone), key)
+    try:
+        write_atomically(directory / REVOKED, document, 0o644)
+    except OSError as error:
+        raise StorageError(f"cannot write {directory}: {error.strerror or error}") from error
+    return one
+
+
+def listed(directory: Path) -> list[Issued]:
+    """Every badge issued, oldest first. Raises ConfigError."""
+    path = directory / ISSUED
+    if not path.exists():
+        return []
+    try:
+        return msgspec.json.decode(read(path), type=list[Issued])
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"{path} is damaged ({error}): restore it from a backup") from error
+
+
+def _key(directory: Path) -> ed25519.Ed25519PrivateKey:
+    owner = owners.load(directory)
+    if not (directory / KEY).exists():
+        raise ConfigError(f"there is no {KEY} in {directory}: `ilot backend badge key {directory}` makes it")
+    key = signing_key(directory / KEY)
+    if key.public_key().public_bytes_raw() not in owner.trust.badge_publics:
+        raise ConfigError(f"{directory / KEY} is not named by trust.bin: `ilot backend badge key --new` makes another")
+    return key
+
+
+def _number(directory: Path, key: ed25519.Ed25519PrivateKey) -> int:
+    """Of the last list; one that a former key signed counts for hubs no more."""
+    path = directory / REVOKED
+    try:
+        return read_revoked(path.read_bytes(), [key.public_key().public_bytes_raw()]).number
+    except (OSError, BadBadge):
+        return 0
+
+
+def _keep(directory: Path, known: Sequence[Issued]) -> None:
+    try:
+        write_atomically(directory / ISSUED, msgspec.json.format(msgspec.json.encode(known)))
+    except OSError as error:
+        raise StorageError(f"cannot write {directory}: {error.strerror or error}") from error

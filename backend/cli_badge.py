@@ -1,0 +1,118 @@
+"""`ilot backend badge …`: who may work on the hubs of this owner, without an account on each."""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+from pathlib import Path
+
+import click
+import msgspec
+
+from backend.console import DIRECTORY, JSON, answers, date, say, show
+
+
+@click.group()
+def badge() -> None:
+    """Badges: credentials of people, signed by the owner, that every hub checks without a network."""
+
+
+@badge.command()
+@DIRECTORY
+@click.option("--new", is_flag=True, help="Another key in the place of the one there is: every badge is worth nothing.")
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where the owner root lies. Default: DIRECTORY/root.",
+)
+@JSON
+@answers
+def key(directory: Path, new: bool, root: Path | None, as_json: bool) -> None:
+    """Make the key that signs badges, and the trust document that names it. Once for each owner; needs the root."""
+    from backend.badging import make_key
+
+    owner = make_key(directory, new=new, root=root)
+    say(f"Trust document, version {owner.trust.version}, names the badge key. Hubs follow with their next state.")
+    show({"trust_version": owner.trust.version}, as_json, [f"trust_version\t{owner.trust.version}"])
+
+
+@badge.command()
+@DIRECTORY
+@click.option("--name", required=True, help="Whose it is, as the audit log of each hub will say.")
+@click.option(
+    "--role",
+    type=click.Choice(["lecteur", "auditeur", "technicien", "administrateur"]),
+    default="technicien",
+    show_default=True,
+)
+@click.option("--site", "sites", multiple=True, required=True, help="Site or hub where it is good; repeat. * is all.")
+@click.option("--days", type=click.FloatRange(0.01, 30), default=30, show_default=True, help="How long it is good.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Its QR code: .svg, .png, .pdf, or .txt.")
+@JSON
+@answers
+def issue(
+    directory: Path, name: str, role: str, sites: tuple[str, ...], days: float, out: Path | None, as_json: bool
+) -> None:  # fmt: skip
+    """Issue a badge: a QR code, and a passphrase that is shown once. Give them to its holder by different ways."""
+    from backend.badging import issue as make
+    from hub.files import write_atomically
+
+    kind = out.suffix.lower().removeprefix(".") if out is not None else "txt"
+    if kind not in ("svg", "png", "pdf", "txt"):
+        raise click.BadParameter(f"a QR code is .svg, .png, .pdf or .txt, not {kind!r}", param_hint="--out")
+    one, text, passphrase = make(directory, name=name, role=role, sites=sites, days=days)
+    if out is not None:
+        write_atomically(out, _drawn(text, kind))
+        say(f"The badge is in {out}. The passphrase is not: it is shown here, and nowhere again.")
+    facts = {**msgspec.to_builtins(one), "text": text, "passphrase": passphrase}
+    lines = [f"id\t{one.id}", f"until\t{date(one.until)}", f"passphrase\t{passphrase}"]
+    show(facts, as_json, lines if out is not None else [*lines, f"text\t{text}"])
+
+
+@badge.command()
+@DIRECTORY
+@click.argument("number", metavar="ID")
+@JSON
+@answers
+def revoke(directory: Path, number: str, as_json: bool) -> None:
+    """Withdraw the badge ID (its beginning will do). Hubs fetch the list within the hour that they have a link."""
+    from backend.badging import REVOKED
+    from backend.badging import revoke as withdraw
+
+    one = withdraw(directory, number)
+    say(f"{one.name}'s badge is withdrawn. For hubs without a network: ilot badge load {directory / REVOKED}")
+    show(msgspec.to_builtins(one), as_json, [f"{one.id}\t{one.name}\twithdrawn {date(one.revoked_at)}"])
+
+
+@badge.command("list")
+@DIRECTORY
+@JSON
+@answers
+def listing(directory: Path, as_json: bool) -> None:
+    """The badges issued: whose, for which sites, until when."""
+    from backend.badging import listed
+
+    known, now = listed(directory), time.time()
+
+    def state(until: int, revoked: int | None) -> str:
+        return "withdrawn" if revoked is not None else "expired" if until <= now else "good"
+
+    facts = [{**msgspec.to_builtins(one), "state": state(one.until, one.revoked_at)} for one in known]
+    lines = [
+        f"{one['id']}\t{one['state']}\t{one['role']}\t{','.join(one['sites'])}\t{date(one['until'])}\t{one['name']}"
+        for one in facts
+    ]
+    show({"badges": facts}, as_json, lines)
+    if not known and sys.stderr.isatty():
+        say("no badge was issued: ilot backend badge issue")
+
+
+def _drawn(text: str, kind: str) -> bytes:
+    if kind == "txt":
+        return text.encode() + b"\n"
+    import segno
+
+    out = io.BytesIO()
+    segno.make(text, error="m", micro=False).save(out, kind=kind, scale=4, border=4)
+    return out.getvalue()

@@ -1,0 +1,151 @@
+"""Badges on a hub: which are believed, and the owner's list of those withdrawn, fetched or brought as a file.
+
+    GET {url}/v1/badges/revoked → the document of `hub.badges`; 404 while the owner has none
+
+Anybody on the way may offer an old list: it counts when a badge key of TRUST signed it and its number is above that of
+the one kept. It is in the store before it counts. A hub without a network believes a badge that was withdrawn until it
+expires, 30 days at most, or until somebody brings the list: `ilot badge load FILE`.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+from collections.abc import Callable, Collection
+from datetime import timedelta
+from typing import Any, Protocol
+
+from hub.badges import BadBadge, Badge, Revoked, admit, read_badge, read_revoked
+from hub.clock import Clock
+from hub.errors import HubError, NotReady
+from hub.session import Reply
+from hub.store import Store
+from hub.trust import Trust
+
+KEPT = "badges/revoked"
+ASK_S, METERED_S, LOOK_S = 3600.0, 6 * 3600.0, 30.0
+TIMEOUT = timedelta(seconds=30)
+
+_log = logging.getLogger("hub.badges")
+
+
+class Http(Protocol):
+    async def request(self, method: str, url: str, *, timeout: timedelta = TIMEOUT) -> Reply: ...
+
+
+class Badging:
+    """`trust` gives the document in force, `here` this hub's id and its sites, `up` whether any uplink is;
+    `withdrawn` is called when a newer list counts."""
+
+    def __init__(
+        self, store: Store, clock: Clock, *, http: Http, url: str, trust: Callable[[], Trust], here: Collection[str],
+        up: Callable[[], bool], metered: bool = False,
+    ) -> None:  # fmt: skip
+        self._store, self._clock, self._http, self._trust = store, clock, http, trust
+        self._url, self._here, self._up = f"{url.rstrip('/')}/v1/badges/revoked", frozenset(here), up
+        self._every = METERED_S if metered else ASK_S
+        self._list: Revoked | None = None
+        self._gone: frozenset[bytes] = frozenset()
+        self._asked: float | None = None
+        self.error = ""
+
+    async def load(self) -> None:
+        """Take up what is kept; a list whose key TRUST names no more says nothing. Raises StorageError."""
+        document = await self._store.get(KEPT)
+        if document is not None:
+            try:
+                self._take(read_revoked(document, self._keys()))
+            except BadBadge as error:
+                _log.warning("the list of withdrawn badges that is kept is worth nothing: %s", error)
+
+    @property
+    def known(self) -> bool:
+        """Whether the owner signs badges at all."""
+        return bool(self._keys())
+
+    def read(self, text: str) -> Badge:
+        """A badge that is good here and now; its passphrase is not checked. Raises BadBadge."""
+        badge = read_badge(text, self._keys())
+        self.judge(badge)
+        return badge
+
+    def judge(self, badge: Badge) -> None:
+        """Is it still good? Raises BadBadge."""
+        least = max(self._trust().issued, self._list.issued if self._list else 0)
+        admit(badge, here=self._here, revoked=self._gone, now=self._clock.date(), at_least=least)
+
+    async def run(self) -> None:
+        """Ask for the list now and then, and soon after the link is up."""
+        while True:
+            await self._clock.sleep(LOOK_S)
+            await self.turn()
+
+    async def turn(self) -> None:
+        """One look: asks when it is time to."""
+        if not self._up() or not self.known:
+            return
+        now = self._clock.monotonic()
+        if self._asked is not None and now - self._asked < self._every:
+            return
+        self._asked = now
+        try:
+            reply = await self._http.request("GET", self._url, timeout=TIMEOUT)
+            if reply.status == 404:
+                return
+            if reply.status != 200:
+                raise NotReady(f"{self._url} answers {reply.status}")
+            await self.keep(reply.body, "backend")
+        except HubError as error:
+            if str(error) != self.error:
+                _log.warning("the list of withdrawn badges is not fetched: %s", error)
+            self.error = str(error)
+        else:
+            self.error = ""
+
+    async def keep(self, document: bytes, who: str) -> bool:
+        """Let a list count; False when it says nothing newer. Raises BadBadge, StorageError."""
+        newer = read_revoked(document, self._keys())
+        if self._list is not None and newer.number <= self._list.number:
+            return False
+        await self._store.put(KEPT, document)
+        await self._store.audit(
+            self._clock.now(), who, {"badges": "list", "number": newer.number, "ids": len(newer.ids)}
+        )
+        self._take(newer)
+        _log.info("the list of withdrawn badges, number %d, is in force", newer.number)
+        return True
+
+    def status(self) -> dict[str, Any]:
+        """For `ilot status`: badge keys, the list's number and date (None: there is none), how many it names."""
+        kept = self._list
+        return {
+            "keys": len(self._keys()), "number": kept.number if kept else None,
+            "issued": kept.issued if kept else None, "revoked": len(self._gone), "error": self.error,
+        }  # fmt: skip
+
+    def complaints(self) -> list[str]:
+        return []
+
+    def calls(self) -> dict[str, Any]:
+        return {"badge.load": self._load, "badge.status": self._status}
+
+    async def _load(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{document: base64, dry_run, by} → {number, issued, revoked, newer}."""
+        try:
+            document = base64.b64decode(str(arguments.get("document", "")), validate=True)
+        except ValueError as error:
+            raise HubError("the list did not arrive whole") from error
+        read = read_revoked(document, self._keys())
+        newer = self._list is None or read.number > self._list.number
+        if newer and not arguments.get("dry_run"):
+            await self.keep(document, str(arguments.get("by") or "cli")[:64])
+        return {"number": read.number, "issued": read.issued, "revoked": len(read.ids), "newer": newer}
+
+    async def _status(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        return self.status()
+
+    def _keys(self) -> tuple[bytes, ...]:
+        return self._trust().badge_publics
+
+    def _take(self, newer: Revoked) -> None:
+        self._list, self._gone = newer, frozenset(newer.ids)

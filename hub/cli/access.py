@@ -1,0 +1,110 @@
+"""`ilot badge` and `ilot token`: who else than the accounts may come in."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hub.cli import output
+from hub.control import call
+from hub.state import state_of
+
+
+@click.group()
+def badge() -> None:
+    """Badges that the district signs, and those that it withdrew."""
+
+
+@badge.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--dry-run", is_flag=True, help="Check the list and change nothing.")
+@output.with_config
+@output.with_state
+@output.as_json
+def load(file: Path, dry_run: bool, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Load the district's signed list of withdrawn badges, where the hub has no network to fetch it."""
+    document = base64.b64encode(file.read_bytes()).decode()
+    answer = call(state_of(config, state_dir) / "hub.sock", "badge.load", document=document, dry_run=dry_run, by="cli")
+    if json:
+        output.data(answer)
+        return
+    click.echo(f"number {answer['number']}, {answer['revoked']} badges withdrawn")
+    output.say(
+        "loaded" if answer["newer"] and not dry_run else "newer" if answer["newer"] else "nothing newer than known"
+    )
+
+
+@badge.command()
+@output.with_config
+@output.with_state
+@output.as_json
+def status(config: Path, state_dir: Path | None, json: bool) -> None:
+    """Whether this hub takes badges, and which list of withdrawn ones it has."""
+    answer = call(state_of(config, state_dir) / "hub.sock", "badge.status")
+    if json:
+        output.data(answer)
+        return
+    for name, value in answer.items():
+        click.echo(f"{name:8} {'' if value is None else value}")
+
+
+@click.group()
+def token() -> None:
+    """Tokens by which scripts use the hub's API."""
+
+
+@token.command()
+@click.argument("name")
+@click.option(
+    "--role",
+    type=click.Choice(["lecteur", "auditeur", "technicien", "administrateur"]),
+    default="lecteur",
+    show_default=True,
+)
+@click.option("--days", type=click.FloatRange(0.01, 366), default=90, show_default=True, help="How long it is good.")
+@output.with_config
+@output.with_state
+@output.as_json
+def create(name: str, role: str, days: float, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Make a token for NAME and print it: once, since only its hash is kept."""
+    answer = _call(config, state_dir, "web.token.make", title=name, role=role, days=days, by="cli")
+    if json:
+        output.data(answer)
+        return
+    click.echo(answer["token"])
+    output.say("send it as `Authorization: Bearer …`; it is shown here and never again")
+
+
+@token.command("list")
+@output.with_config
+@output.with_state
+@output.as_json
+def listing(config: Path, state_dir: Path | None, json: bool) -> None:
+    """The tokens there are, without their secrets."""
+    answer = _call(config, state_dir, "web.token.list")
+    if json:
+        output.data(answer)
+        return
+    for one in answer["tokens"]:
+        click.echo(f"{one['id']}  {one['role']:14} {one['name']}")
+
+
+@token.command()
+@click.argument("number", metavar="ID")
+@output.with_config
+@output.with_state
+@output.as_json
+def revoke(number: str, config: Path, state_dir: Path | None, json: bool) -> None:
+    """A token is worth nothing from now on."""
+    answer = _call(config, state_dir, "web.token.revoke", id=number, by="cli")
+    if json:
+        output.data(answer)
+        return
+    output.say(f"{answer['name']}'s token is worth nothing now")
+
+
+def _call(config: Path, state_dir: Path | None, name: str, **arguments: Any) -> Any:
+    return call(state_of(config, state_dir) / "hub.sock", name, **arguments)

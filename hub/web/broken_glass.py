@@ -1,0 +1,35 @@
+"""Local accounts where the district has badges: for when there is no badge. Each use is audited, and told for a day.
+
+Pure but for the clock it is given.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+TOLD_S = 86_400.0
+MOST = 32
+
+
+class BrokenGlass:
+    """`now` is monotonic seconds; `badges`: whether the district has any."""
+
+    def __init__(self, now: Callable[[], float], badges: Callable[[], bool]) -> None:
+        self._now, self._badges = now, badges
+        self._used: deque[tuple[float, str]] = deque(maxlen=MOST)
+
+    def use(self, name: str) -> bool:
+        """A local account signed in; whether that is worth telling."""
+        if self._badges():
+            self._used.append((self._now(), name))
+            return True
+        return False
+
+    def complaints(self) -> list[str]:
+        """Who used one, in the last day."""
+        now = self._now()
+        names = sorted({name for at, name in self._used if now - at < TOLD_S})
+        if not names or not self._badges():
+            return []
+        return [f"local account {', '.join(names)} was used instead of a badge: was that meant? The audit log has when"]
