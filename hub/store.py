@@ -84,11 +84,20 @@ SCHEMA = (
         id TEXT PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL, at REAL NOT NULL
     );
     """,
+    # 9: see hub.held.memory and hub.adoption.decided
+    """
+    CREATE TABLE held (
+        n INTEGER PRIMARY KEY AUTOINCREMENT, device TEXT NOT NULL, at REAL NOT NULL, size INTEGER NOT NULL,
+        body BLOB NOT NULL
+    );
+    CREATE INDEX held_of ON held (device, n);
+    CREATE TABLE decisions (filter TEXT PRIMARY KEY, body BLOB NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
+    """,
 )
 """One script a version; `PRAGMA user_version` says how many have run."""
 
 
-STAYS = ("kept",)
+STAYS = ("kept", "held")
 """Tables that no backup holds: a hub put back would read its frames a second time, and they are large."""
 
 GENERATION = "generation"

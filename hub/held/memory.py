@@ -1,0 +1,119 @@
+"""The table of held reports in the store."""
+
+from __future__ import annotations
+
+import apsw
+import msgspec
+
+from hub.database import transaction
+from hub.model import Report
+from hub.store import Store
+
+MOST_OF_DEVICE = 4_320
+"""Three days of one a minute."""
+MOST_DEVICES = 1_024
+ROW_BYTES = 64
+"""What a row takes beside its body, about."""
+
+
+class HeldReport(msgspec.Struct, frozen=True, array_like=True):
+    """`at`: Unix seconds by the hub's clock when it came, for its age; `time`: what dates it, None while no clock was
+    sure: then it is `moment` of the monotonic clock of `boot`."""
+
+    report: Report
+    at: float
+    time: float | None
+    boot: bytes
+    moment: float
+
+    def __repr__(self) -> str:
+        return f"HeldReport({self.report.device!r}, {len(self.report.values)} values)"
+
+
+class Memory:
+    """The held reports of one hub. `counts` is how many there are by device, `total` their bytes, as of the last
+    call."""
+
+    def __init__(self, store: Store, age_s: float, most_bytes: int) -> None:
+        self._store, self.age_s, self.most_bytes = store, age_s, most_bytes
+        self.counts: dict[str, int] = {}
+        self.total = 0
+
+    async def load(self) -> None:
+        """What is deleted here is overwritten with zeros, not left in free pages. Raises StorageError."""
+
+        def work(db: apsw.Connection) -> None:
+            db.pragma("secure_delete", 1)
+            self._measure(db)
+
+        await self._store.call(work)
+
+    async def add(self, held: list[HeldReport], now: float) -> int:
+        """Keep them, and let go what is too old or too much. Returns how many went."""
+
+        def work(db: apsw.Connection) -> int:
+            with transaction(db):
+                for one in held:
+                    body = msgspec.msgpack.encode(one)
+                    db.execute(
+                        "INSERT INTO held (device, at, size, body) VALUES (?, ?, ?, ?)",
+                        (one.report.device, one.at, len(body) + ROW_BYTES, body),
+                    )
+                gone = self._shed(db, now, {one.report.device for one in held})
+                self._measure(db)
+            return gone
+
+        return await self._store.call(work)
+
+    async def prune(self, now: float) -> int:
+        """Let go what is too old. How many."""
+        return await self.add([], now)
+
+    async def of(self, device: str, after: int, limit: int) -> list[tuple[int, HeldReport]]:
+        """Those of a device, oldest first, by number."""
+        query = "SELECT n, body FROM held WHERE device = ? AND n > ? ORDER BY n LIMIT ?"
+        rows = await self._store.call(lambda db: list(db.execute(query, (device, after, limit))))
+        return [(int(n), msgspec.msgpack.decode(body, type=HeldReport)) for n, body in rows]
+
+    async def remove(self, device: str, until: int | None = None) -> int:
+        """Destroy those of a device, up to a number. How many."""
+
+        def work(db: apsw.Connection) -> int:
+            with transaction(db):
+                before = db.total_changes()
+                if until is None:
+                    db.execute("DELETE FROM held WHERE device = ?", (device,))
+                else:
+                    db.execute("DELETE FROM held WHERE device = ? AND n <= ?", (device, until))
+                gone = db.total_changes() - before
+                self._measure(db)
+            return gone
+
+        return await self._store.call(work)
+
+    def _shed(self, db: apsw.Connection, now: float, devices: set[str]) -> int:
+        """Too old (or dated ahead by a clock that was wrong), too many of a device, too much in all: then of whoever
+        has most."""
+        before = db.total_changes()
+        db.execute("DELETE FROM held WHERE at < ? OR at > ?", (now - self.age_s, now + self.age_s))
+        for device in devices:
+            db.execute(
+                "DELETE FROM held WHERE n IN (SELECT n FROM held WHERE device = ? ORDER BY n DESC LIMIT -1 OFFSET ?)",
+                (device, MOST_OF_DEVICE),
+            )
+        while _total(db) > self.most_bytes:
+            ((most,),) = db.execute("SELECT device FROM held GROUP BY device ORDER BY sum(size) DESC LIMIT 1")
+            db.execute(
+                "DELETE FROM held WHERE n IN (SELECT n FROM held WHERE device = ? ORDER BY n LIMIT 64)", (most,)
+            )
+        return db.total_changes() - before
+
+    def _measure(self, db: apsw.Connection) -> None:
+        query = "SELECT device, count(*) FROM held GROUP BY device"
+        self.counts = {str(device): int(count) for device, count in db.execute(query)}
+        self.total = _total(db)
+
+
+def _total(db: apsw.Connection) -> int:
+    ((total,),) = db.execute("SELECT coalesce(sum(size), 0) FROM held")
+    return int(total)
