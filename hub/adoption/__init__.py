@@ -9,10 +9,14 @@ joining         what commands added beside the configuration, and where they con
 commissioning   who was validly heard, and since when
 standing        how a device stands, in English and French (pure)
 service         the calls of the control socket
+gate            who waits in quarantine: adopted, ignored, blocked, cleared (`decided`: its table)
+recette         Mode recette: bulk adoption by a filter, for some hours
 """
 
-from hub.adoption import memory
+from hub.adoption import decided, memory
+from hub.adoption.gate import Gate
 from hub.adoption.joining import join
+from hub.adoption.recette import Recette
 from hub.adoption.service import Service, adopting
 
-__all__ = ["Service", "adopting", "join", "memory"]
+__all__ = ["Gate", "Recette", "Service", "adopting", "decided", "join", "memory"]

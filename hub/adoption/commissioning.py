@@ -117,6 +117,10 @@ class Commissioning:
             "first_heard": watch.first or None,
         }  # fmt: skip
 
+    def period(self, device: Device) -> float | None:
+        """Seconds between two reports, as its pack tells; None while nobody knows."""
+        return self._periods.get(device.pack)
+
     def summary(self) -> dict[str, int]:
         """How many devices there are, and how many of them report."""
         states = [self.standing(device.id)["state"] for device in self._devices]

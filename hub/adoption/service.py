@@ -40,6 +40,8 @@ class Service:
         self, adoption: Adoption, commissioning: Commissioning, ground: Ground, clock: Clock, *, hub: str, root: bytes,
         hub_keys: HubKeys,
     ) -> None:  # fmt: skip
+        self.engine = adoption
+        self.period = commissioning.period
         self._adoption, self._commissioning, self._ground, self._clock = adoption, commissioning, ground, clock
         self._hub, self._root, self._keys = hub, root, hub_keys
 

@@ -12,6 +12,7 @@ from hub.buses import Buses, BusOptions
 from hub.commands import Desk
 from hub.config.devices import Bus
 from hub.egress import Egress, EgressHttp
+from hub.held import Holding
 from hub.kept import Kept
 from hub.packs import Library, Packs
 from hub.patience import once_the_disk_works
@@ -30,6 +31,7 @@ class Field:
     desk: Desk
     buses: Buses
     kept: Kept
+    holding: Holding
     plugins: Plugins
     radio: Radio
     writing: Writing
@@ -38,7 +40,7 @@ class Field:
     def services(self) -> list[Service]:
         return [
             Service(self.packs, "packs"), Service(self.desk), Service(self.writing, "writes"),
-            Service(self.kept, "kept"), Service(self.radio),
+            Service(self.kept, "kept"), Service(self.holding, "held"), Service(self.radio),
         ]  # fmt: skip
 
 
@@ -63,6 +65,13 @@ async def build_field(ground: Ground, path: Path) -> Field:
         clock=clock, counts=ground.counts,
     )  # fmt: skip
     await once_the_disk_works(kept.load, clock.sleep)
+    said = loaded.config.admission
+    holding = Holding(
+        store=store, buffer=buffer, pipeline=path.pipeline, devices=path.devices, clock=clock, counts=ground.counts,
+        age_s=said.hold.total_seconds(), most_bytes=said.hold_size,
+    )  # fmt: skip
+    await once_the_disk_works(holding.load, clock.sleep)
+    path.pipeline.hold = holding.offer
     told = Told()
     core = Core(
         path.pipeline, path.planner, path.devices, buffer, clock, ground.counts, http, ground.registry.decoders, packs,
@@ -72,7 +81,7 @@ async def build_field(ground: Ground, path: Path) -> Field:
     radio = Radio(
         told=told, devices=path.devices, places=path.places, live=path.live, packs=packs, buffer=buffer, clock=clock
     )
-    return Field(egress, http, packs, desk, buses, kept, plugins, radio, Writing(desk, path.planner.metric))
+    return Field(egress, http, packs, desk, buses, kept, holding, plugins, radio, Writing(desk, path.planner.metric))
 
 
 def _bus(bus: Bus) -> BusOptions:

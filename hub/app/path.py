@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hub.admission.decisions import BLOCK, CONFIGURATION, IGNORE, Decision, Decisions, Filter
+from hub.admission.guard import Guard, Options
 from hub.admission.quarantine import Quarantine
 from hub.admission.replay import ReplayWindows
-from hub.adoption import join, memory
+from hub.adoption import decided, join, memory
 from hub.adoption.joining import Joined
 from hub.adoption.memory import Roll
 from hub.app.ground import Ground
@@ -33,6 +35,8 @@ class Path:
     places: Places
     live: Live
     quarantine: Quarantine
+    decisions: Decisions
+    guard: Guard
     metrics: dict[str, Metric]
     planner: Planner
     pipeline: Pipeline
@@ -58,11 +62,18 @@ async def build_path(ground: Ground) -> Path:
         privacy=privacy, protected=protected.__contains__, levels=_levels(loaded),
         pulses=Pulses(buffer.local, buffer.put_local, ground.counts.add),
     )  # fmt: skip
+    guard = Guard(
+        _options(loaded), tell=ground.events.tell, monotonic=clock.monotonic, remembered=buffer.local,
+        remember=buffer.put_local,
+    )  # fmt: skip
+    decisions = Decisions(_configured(loaded), await once_the_disk_works(lambda: decided.load(store), clock.sleep))
     pipeline = Pipeline(
         device=devices.get, planner=planner, replay=replay, quarantine=quarantine, buffer=buffer, clock=clock,
-        counts=ground.counts,
+        counts=ground.counts, guard=guard, decisions=decisions, events=ground.events,
     )  # fmt: skip
-    return Path(devices, places, live, quarantine, metrics, planner, pipeline, privacy, roll, joined)
+    return Path(
+        devices, places, live, quarantine, decisions, guard, metrics, planner, pipeline, privacy, roll, joined
+    )  # fmt: skip
 
 
 def _privacy(ground: Ground) -> Privacy:
@@ -72,6 +83,24 @@ def _privacy(ground: Ground) -> Privacy:
         rules=compile_privacy(ground.loaded.config), consents=Consents(),
         windows=Windows(ground.clock.now, ground.counts.add),
     )  # fmt: skip
+
+
+def _options(loaded: Loaded) -> Options:
+    said = loaded.config.admission
+    return Options(
+        keep_out=said.suspects == "quarantine", signal_jump=said.signal_jump, apart=said.apart,
+        rate_factor=said.rate_factor, most_per_minute=said.most_per_minute,
+        neighbours={name: zone.neighbours for name, zone in loaded.config.zones.items() if zone.neighbours},
+    )  # fmt: skip
+
+
+def _configured(loaded: Loaded) -> list[Decision]:
+    said = loaded.config.admission
+    return [
+        Decision(kind=kind, filter=Filter(one.id, one.integration, one.model), by=CONFIGURATION)
+        for kind, filters in ((BLOCK, said.block), (IGNORE, said.ignore))
+        for one in filters
+    ]
 
 
 def _levels(loaded: Loaded) -> Callable[[str], tuple[dict[str, Strategy], ...]]:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hub.adoption import Gate, Recette, adopting
 from hub.adoption import Service as Adoption
-from hub.adoption import adopting
 from hub.app.field import Field
 from hub.app.ground import Ground
 from hub.app.outward import Outward
@@ -56,6 +56,8 @@ class Asked:
 @dataclass
 class Shown:
     adoption: Adoption
+    gate: Gate
+    recette: Recette
     overview: Overview
     rekey: Rekey
     replacing: Replacing
@@ -65,7 +67,8 @@ class Shown:
     @property
     def services(self) -> list[Service]:
         return [
-            Service(self.adoption, "devices"), Service(self.rekey), Service(self.replacing), Service(self.web, "web"),
+            Service(self.adoption, "devices"), Service(self.gate, "admission"), Service(self.recette, "recette"),
+            Service(self.rekey), Service(self.replacing), Service(self.web, "web"),
             Service(self.asked),
         ]  # fmt: skip
 
@@ -98,11 +101,27 @@ def build_shown(
         loaded.config.web, hub=ground.enrolled.hub, directory=ground.state.keys, parts=_parts(ground, path, outward),
         store=ground.store, clock=clock, calls=calls, changed=keeper.changed,
     )  # fmt: skip
+    gate, recette = _gate(ground, path, field, keeper, adoption)
     return Shown(
-        adoption, overview,
+        adoption, gate, recette, overview,
         Rekey(ground.store, path.devices, path.pipeline, path.quarantine, clock, keeper.changed),
         Replacing(ground, path, keeper), web, Asked(overview, keeper, told),
     )  # fmt: skip
+
+
+def _gate(ground: Ground, path: Path, field: Field, keeper: Keeper, adoption: Adoption) -> tuple[Gate, Recette]:
+    path.guard.period = adoption.period
+    paths = [
+        {"integration": one.name, "type": one.type, **(one.perimeter.model_dump(mode="json") if one.perimeter else {})}
+        for one in ground.loaded.integrations
+    ]
+    gate = Gate(
+        quarantine=path.quarantine, decisions=path.decisions, guard=path.guard, events=ground.events,
+        adoption=adoption.engine, holding=field.holding, pipeline=path.pipeline, devices=path.devices,
+        store=ground.store, clock=ground.clock, changed=keeper.changed, paths=paths,
+    )  # fmt: skip
+    recette = Recette(gate=gate, adoption=adoption.engine, store=ground.store, clock=ground.clock, events=ground.events)
+    return gate, recette
 
 
 def _export(ground: Ground, path: Path, field: Field, overview: Overview) -> None:

@@ -32,6 +32,8 @@ COMMANDS = {
     "badge": "hub.cli.access:badge",
     "token": "hub.cli.access:token",
     "backup": "hub.cli.backup:backup",
+    "quarantine": "hub.cli.quarantine:quarantine",
+    "recette": "hub.cli.quarantine:recette",
     "restore": "hub.cli.backup:restore",
     "inventory": "hub.cli.inventory:inventory",
     "label": "hub.cli.label:label",

@@ -125,7 +125,7 @@ def import_(
         document = base64.b64encode(data).decode()
         answer = call(socket, "inventory.load", timeout=_CALL_S, document=document, dry_run=dry_run)
         output.say(f"inventory {answer['number']} of {answer['owner']}")
-        _report(answer["rows"], [], dry_run, json)
+        report(answer["rows"], [], dry_run, json)
         return
     try:
         table = read_table(data)
@@ -137,7 +137,26 @@ def import_(
         output.say("the table names no places: its keys are kept until the devices are added")
     rows = [_as_row(fault) for fault in table.faults]
     rows += [_titled(row, table) for row in _imported(socket, table, update=update, dry_run=dry_run)]
-    _report(sorted(rows, key=lambda row: row["line"]), table.ignored, dry_run, json)
+    report(sorted(rows, key=lambda row: row["line"]), table.ignored, dry_run, json)
+
+
+def placed(file: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """Devices and their places of a table (CSV), and the columns that mean nothing. Raises ConfigError."""
+    import msgspec
+
+    from hub.labels import Unreadable
+    from hub.labels.table import read_table
+
+    try:
+        table = read_table(_bytes(file))
+    except Unreadable as error:
+        raise ConfigError(f"{file}: {error.detail}") from error
+    if table.faults:
+        fault = table.faults[0]
+        raise ConfigError(f"{file}:{fault.line}: {fault.column}: {fault.en}")
+    if not table.placed:
+        raise ConfigError(f"{file}: a table for bulk adoption has a column `place`")
+    return msgspec.to_builtins(table.wishes), list(table.ignored)
 
 
 def _imported(socket: Path, table: Table, *, update: bool, dry_run: bool) -> Iterator[dict[str, Any]]:
@@ -169,7 +188,7 @@ def _asked(socket: Path, name: str, wishes: list[Wish], **arguments: Any) -> lis
     return list(answer["rows"])
 
 
-def _report(rows: list[dict[str, Any]], ignored: list[str], dry_run: bool, json: bool) -> None:
+def report(rows: list[dict[str, Any]], ignored: list[str], dry_run: bool, json: bool) -> None:
     """Every row, then how many of each kind. Exit code 3 when one is wrong."""
     summary: dict[str, int] = {}
     for row in rows:

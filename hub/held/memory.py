@@ -103,9 +103,7 @@ class Memory:
             )
         while _total(db) > self.most_bytes:
             ((most,),) = db.execute("SELECT device FROM held GROUP BY device ORDER BY sum(size) DESC LIMIT 1")
-            db.execute(
-                "DELETE FROM held WHERE n IN (SELECT n FROM held WHERE device = ? ORDER BY n LIMIT 64)", (most,)
-            )
+            db.execute("DELETE FROM held WHERE n IN (SELECT n FROM held WHERE device = ? ORDER BY n LIMIT 64)", (most,))
         return db.total_changes() - before
 
     def _measure(self, db: apsw.Connection) -> None:

@@ -1,0 +1,44 @@
+"""The table of decisions in the store: who is ignored or blocked by a command."""
+
+from __future__ import annotations
+
+import apsw
+import msgspec
+
+from hub.admission.decisions import Decision, Filter
+from hub.database import transaction
+from hub.store import Store, audit
+
+
+async def load(store: Store) -> list[Decision]:
+    """Raises StorageError."""
+    rows = await store.call(lambda db: list(db.execute("SELECT body FROM decisions ORDER BY at, filter")))
+    return [msgspec.msgpack.decode(body, type=Decision) for (body,) in rows]
+
+
+async def put(store: Store, decision: Decision) -> None:
+    """Remember one, instead of an earlier one about the same filter. Audited. Raises StorageError."""
+
+    def work(db: apsw.Connection) -> None:
+        with transaction(db):
+            row = (_name(decision.filter), msgspec.msgpack.encode(decision), decision.at)
+            db.execute("INSERT OR REPLACE INTO decisions VALUES (?, ?, ?)", row)
+            what = {"quarantine": decision.kind, "filter": str(decision.filter), "why": decision.why}
+            audit(db, decision.at, decision.by, what)
+
+    await store.call(work)
+
+
+async def drop(store: Store, what: Filter, at: float, who: str) -> None:
+    """Take one back. Audited. Raises StorageError."""
+
+    def work(db: apsw.Connection) -> None:
+        with transaction(db):
+            db.execute("DELETE FROM decisions WHERE filter = ?", (_name(what),))
+            audit(db, at, who, {"quarantine": "unblock", "filter": str(what)})
+
+    await store.call(work)
+
+
+def _name(what: Filter) -> str:
+    return "\n".join((what.id.lower() if what.one else what.id, what.integration, what.model))

@@ -1,0 +1,236 @@
+"""People decide about who waits in quarantine: adopt, ignore, block; and look at what the gate keeps out.
+
+The calls of `ilot quarantine` and of the page. A decision is durable and audited before it holds.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from hub.admission.decisions import BLOCK, IGNORE, Decision, Decisions, Filter
+from hub.admission.guard import Guard
+from hub.admission.quarantine import Quarantine, Waiting
+from hub.adoption import decided
+from hub.adoption.engine import ADDED, Adoption
+from hub.clock import Clock
+from hub.devices import Devices
+from hub.errors import ConfigError, HubError
+from hub.events import ADMISSION, Events
+from hub.held import Holding
+from hub.labels.wish import Wish
+from hub.pipeline import Pipeline
+from hub.store import Store
+
+Call = Callable[[dict[str, Any]], Awaitable[Any]]
+
+WHY_LIMIT = 200
+_log = logging.getLogger("hub.admission")
+
+
+class Refused(ConfigError):
+    """A decision that makes no sense; the text says what to do."""
+
+
+class Gate:
+    """`paths`: what the configuration declares of each integration's path, as `{integration, perimeter…}`."""
+
+    def __init__(
+        self, *, quarantine: Quarantine, decisions: Decisions, guard: Guard, events: Events, adoption: Adoption,
+        holding: Holding, pipeline: Pipeline, devices: Devices, store: Store, clock: Clock,
+        changed: Callable[[], None], paths: Sequence[Mapping[str, Any]] = (),
+    ) -> None:  # fmt: skip
+        self._quarantine, self._decisions, self._guard, self._events = quarantine, decisions, guard, events
+        self._adoption, self._holding, self._pipeline, self._devices = adoption, holding, pipeline, devices
+        self._store, self._clock, self._changed, self._paths = store, clock, changed, paths
+
+    def status(self) -> dict[str, Any]:
+        return {
+            "waiting": sum(not one.known for one in self._quarantine), "evicted": self._quarantine.evicted,
+            "ignored": self._number(IGNORE), "blocked": self._number(BLOCK), "suspects": len(self._guard.suspects()),
+            "held": self._holding.status(), "events": dict(self._events.counts),
+        }  # fmt: skip
+
+    def complaints(self) -> list[str]:
+        said = []
+        if suspects := len(self._guard.suspects()):
+            said.append(f"{suspects} devices look cloned: `ilot quarantine list` shows which and why")
+        for device in self._devices:
+            found = self._decisions.blocked(device.id, device.integration, device.model)
+            if found is not None:
+                said.append(f"device {device.id} is known and blocked ({found.filter}): nothing of it is taken")
+        return said
+
+    def calls(self) -> dict[str, Call]:
+        return {
+            "quarantine.list": self._list, "quarantine.adopt": self._adopt, "quarantine.ignore": self._ignore,
+            "quarantine.block": self._block, "quarantine.unblock": self._unblock, "quarantine.clear": self._clear,
+        }  # fmt: skip
+
+    def waiting(self, chosen: Filter) -> list[Waiting]:
+        """The strangers that a filter means, the one heard longest ago first."""
+        return [
+            one for one in self._quarantine if not one.known and chosen.fits(one.id, one.integration, one.model)
+        ]  # fmt: skip
+
+    async def release(self, devices: Sequence[str]) -> int:
+        """What was held of devices that are adopted now goes on. How many readings."""
+        return sum([await self._holding.release(device) for device in devices if self._holding.of(device)])
+
+    # calls
+
+    async def _list(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """→ {waiting, decisions, suspects, paths}. `waiting` has evidence, and how many reports are held of each."""
+        counts = self._decisions.counts
+        return {
+            "waiting": [self._told(one) for one in self._quarantine],
+            "evicted": self._quarantine.evicted,
+            "decisions": [
+                {"kind": one.kind, **msgspec.to_builtins(one.filter), "at": one.at, "by": one.by, "why": one.why,
+                 "heard": counts.get(one.filter, 0)}
+                for one in self._decisions
+            ],
+            "suspects": self._guard.suspects(),
+            "paths": list(self._paths),
+        }  # fmt: skip
+
+    async def _adopt(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{device, place, zone, …: a wish; dry_run, by} → {row, released}: see `hub.adoption.engine.Row`."""
+        try:
+            wish = msgspec.convert({**_wish(arguments), "line": 0}, Wish)
+        except msgspec.ValidationError as error:
+            raise Refused(f"this is not a device to adopt: {error}") from None
+        heard = next((one for one in self._quarantine if one.id == wish.device and not one.known), None)
+        self._not_blocked(wish.device, heard)
+        if heard is None and self._devices.get(wish.device) is None:
+            raise Refused(f"{wish.device!r} does not wait in quarantine; `ilot quarantine list` shows who does")
+        if heard is not None:
+            wish = msgspec.structs.replace(
+                wish, integration=wish.integration or heard.integration, model=wish.model or heard.model[:100]
+            )
+        dry_run, by = bool(arguments.get("dry_run")), _by(arguments)
+        (row,) = await self._adoption.add([wish], dry_run=dry_run, update=False, by=by)
+        released = 0
+        if row.state == ADDED and not dry_run:
+            self._events.tell(ADMISSION, row.device, {"what": "adopt", "by": by})
+            released = await self.release([row.device])
+        return {"row": msgspec.to_builtins(row), "held": self._holding.of(wish.device), "released": released}
+
+    async def _ignore(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{id, integration, model: patterns; why, by, dry_run} → {filter, waiting, devices, destroyed}."""
+        return await self._decide(IGNORE, arguments)
+
+    async def _block(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The same; a device of this hub is blocked only by its own id."""
+        return await self._decide(BLOCK, arguments)
+
+    async def _unblock(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{id, integration, model, by, dry_run} → {filter, kind}: it is listed again when it speaks next."""
+        what = filter_of(arguments)
+        found = next((one for one in self._decisions if _same(one.filter, what)), None)
+        if found is None:
+            raise Refused(f"nothing was decided about {what}; `ilot quarantine list` shows the decisions")
+        if found.by == "configuration":
+            raise Refused(f"{what} stands in the configuration, under admission: remove it there")
+        if not arguments.get("dry_run"):
+            await decided.drop(self._store, found.filter, self._clock.now(), _by(arguments))
+            self._changed()
+            self._decisions.drop(found.filter)
+            self._again(found.filter)
+            self._events.tell(ADMISSION, str(what), {"what": "unblock", "by": _by(arguments)})
+        return {"filter": str(what), "kind": found.kind}
+
+    async def _clear(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{device, by, why} → {device, suspect}: a person has looked at the evidence about a device of this hub."""
+        device = str(arguments.get("device", ""))
+        suspect = self._guard.suspects().get(device, "")
+        known = any(one.id == device and one.known for one in self._quarantine)
+        if not suspect and not known:
+            raise Refused(f"there is no evidence against {device!r}; `ilot quarantine list` shows what there is")
+        if not arguments.get("dry_run"):
+            what = {"quarantine": "clear", "device": device, "suspect": suspect, "why": _why(arguments)}
+            await self._store.audit(self._clock.now(), _by(arguments), what)
+            self._guard.clear(device)
+            self._quarantine.clear(device)
+            self._pipeline.recompile(device)
+        return {"device": device, "suspect": suspect}
+
+    async def _decide(self, kind: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        what = filter_of(arguments)
+        if what.everybody:
+            raise Refused("that fits everybody: name an id or a model")
+        own = [one.id for one in self._devices if what.fits(one.id, one.integration, one.model)]
+        if own and not (what.one and kind == BLOCK):
+            raise Refused(
+                f"{what} fits {len(own)} devices of this hub, {own[0]} among them: `ilot device remove` ends an "
+                "adoption, and `ilot quarantine block ID` keeps one out"
+            )
+        heard = [one.id for one in self.waiting(what)]
+        destroyed = 0
+        if not arguments.get("dry_run"):
+            decision = Decision(kind=kind, filter=what, at=self._clock.now(), by=_by(arguments), why=_why(arguments))
+            self._room(decision)
+            await decided.put(self._store, decision)
+            self._changed()
+            self._decisions.put(decision)
+            self._again(what)
+            for device in heard:
+                self._quarantine.release(device)
+                destroyed += await self._holding.destroy(device)
+            self._events.tell(ADMISSION, str(what), {"what": kind, "by": decision.by})
+            _log.info("somebody decided about senders in quarantine; the audit log has who and what")
+        return {"filter": str(what), "kind": kind, "waiting": heard, "devices": own, "destroyed": destroyed}
+
+    def _room(self, decision: Decision) -> None:
+        try:
+            Decisions([], [one for one in self._decisions if one.by != "configuration"]).put(decision)
+        except OverflowError as error:
+            raise Refused(f"{error}; a filter with wildcards covers many") from None
+
+    def _not_blocked(self, device: str, heard: Waiting | None) -> None:
+        integration, model = (heard.integration, heard.model) if heard is not None else ("", "")
+        found = self._decisions.about(device, integration, model)
+        if found is not None:
+            raise Refused(f"{device} is {_done(found.kind)} ({found.filter}): `ilot quarantine unblock` comes first")
+
+    def _again(self, what: Filter) -> None:
+        """Devices that a decision may mean are judged anew."""
+        self._pipeline.recompile(what.id if what.one and self._devices.get(what.id) is not None else None)
+
+    def _told(self, one: Waiting) -> dict[str, Any]:
+        return {**msgspec.to_builtins(one), "held": 0 if one.known else self._holding.of(one.id)}
+
+    def _number(self, kind: str) -> int:
+        return sum(one.kind == kind for one in self._decisions)
+
+
+def filter_of(arguments: Mapping[str, Any]) -> Filter:
+    """Raises HubError."""
+    said = {name: str(arguments.get(name) or "*").strip() for name in ("id", "integration", "model")}
+    if any(len(text) > 160 or not text.isprintable() for text in said.values()):
+        raise HubError("a pattern is at most 160 printable characters")
+    return Filter(**said)
+
+
+def _same(one: Filter, other: Filter) -> bool:
+    return one == other or (one.one and other.one and one.id.lower() == other.id.lower())
+
+
+def _wish(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    names = set(Wish.__struct_fields__) - {"line", "label"}
+    return {name: arguments[name] for name in names if arguments.get(name)}
+
+
+def _done(kind: str) -> str:
+    return "blocked" if kind == BLOCK else "ignored"
+
+
+def _by(arguments: Mapping[str, Any]) -> str:
+    return str(arguments.get("by") or "cli")[:64]
+
+
+def _why(arguments: Mapping[str, Any]) -> str:
+    return str(arguments.get("why") or "")[:WHY_LIMIT]

@@ -1,0 +1,229 @@
+"""Mode recette: for some hours, sensors that wait in quarantine are adopted in bulk, by a filter, with a preview.
+
+It is started and ended by a command, both audited, lasts 8 hours at the most, ends by itself, and outlives a restart
+with the end that it had. While no clock can be believed after a restart, it rests.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from hub.admission.quarantine import Waiting
+from hub.adoption.engine import ADDED, MOST, WRONG, Adoption, Row
+from hub.adoption.gate import Gate, Refused, filter_of
+from hub.clock import Clock
+from hub.errors import HubError, StorageError
+from hub.events import ADMISSION, Events
+from hub.labels.wish import Wish
+from hub.store import Store
+
+Call = Callable[[dict[str, Any]], Awaitable[Any]]
+
+KEY = "recette"
+LONGEST_S, SHORTEST_S, USUAL_S = 8 * 3600.0, 60.0, 4 * 3600.0
+LOOK_S = 5.0
+PART = re.compile(r"\{(n|id|model)(?::0?([1-9]))?\}")
+NAMED = ("name", "role", "pack")
+
+_log = logging.getLogger("hub.admission")
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """One Mode recette. `began` and `until` are Unix seconds by the hub's clock."""
+
+    began: float
+    until: float
+    by: str
+    why: str = ""
+    adopted: int = 0
+
+
+class Recette:
+    """One a hub."""
+
+    def __init__(self, *, gate: Gate, adoption: Adoption, store: Store, clock: Clock, events: Events) -> None:
+        self._gate, self._adoption, self._store, self._clock, self._events = gate, adoption, store, clock, events
+        self._session: Session | None = None
+        self._end: float | None = None  # monotonic seconds, where this process started it
+
+    async def load(self) -> None:
+        """Take up what an earlier process left, unless it was started anew already. Raises StorageError."""
+        body = await self._store.get(KEY)
+        if self._session is None:
+            self._session = msgspec.msgpack.decode(body, type=Session) if body else None
+
+    async def run(self) -> None:
+        """Take it up, and end it when its time is over."""
+        loaded = False
+        while True:
+            try:
+                if not loaded:
+                    await self.load()
+                    loaded = True
+                await self.turn()
+            except StorageError as error:
+                _log.warning("Mode recette cannot be read or written down yet: %s", error)
+            await self._clock.sleep(LOOK_S)
+
+    async def turn(self) -> None:
+        """One look at the clock. Raises StorageError."""
+        if self._session is not None and self._left() <= 0 and (self._end is not None or self._clock.sure()):
+            await self._over("hub", "its time is over")
+
+    def status(self) -> dict[str, Any]:
+        """{active, left_s, until, by, why, adopted}; `active` is False while no clock can be believed."""
+        session = self._session
+        if session is None:
+            return {"active": False, "left_s": 0}
+        left = self._left()
+        return {"active": left > 0, "left_s": max(0, round(left)), **msgspec.to_builtins(session)}
+
+    def complaints(self) -> list[str]:
+        session = self._session
+        if session is None or self._left() <= 0:
+            return []
+        minutes = max(1, round(self._left() / 60))
+        return [f"Mode recette is open for {minutes} min more, started by {session.by}: `ilot recette end` ends it"]
+
+    def calls(self) -> dict[str, Call]:
+        return {
+            "recette.status": self._told, "recette.start": self._start, "recette.end": self._stop,
+            "recette.adopt": self._adopt,
+        }  # fmt: skip
+
+    async def _told(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        return self.status()
+
+    async def _start(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{seconds, why, by} → status. Started again, it lasts from now."""
+        seconds = float(arguments.get("seconds") or USUAL_S)
+        if not SHORTEST_S <= seconds <= LONGEST_S:
+            raise Refused("Mode recette lasts from 1 minute to 8 hours")
+        now, by = self._clock.now(), _by(arguments)
+        session = Session(began=now, until=now + seconds, by=by, why=str(arguments.get("why") or "")[:200])
+        await self._store.put(KEY, msgspec.msgpack.encode(session))
+        await self._store.audit(now, by, {"recette": "start", "until": session.until, "why": session.why})
+        self._session, self._end = session, self._clock.monotonic() + seconds
+        self._events.tell(ADMISSION, "recette", {"what": "start", "by": by, "seconds": seconds})
+        _log.info("Mode recette is open for %.0f min", seconds / 60)
+        return self.status()
+
+    async def _stop(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{by} → status as it was."""
+        if self._session is None:
+            raise Refused("Mode recette is not open")
+        before = self.status()
+        await self._over(_by(arguments), "ended by a command")
+        return before
+
+    async def _adopt(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{id, integration, model: patterns; place, zone, name, role, pack: patterns of each; start; or wishes: a
+        table; dry_run, by} → {rows, released}: see `hub.adoption.engine.Row`. A dry run needs no Mode recette."""
+        dry_run, by = bool(arguments.get("dry_run")), _by(arguments)
+        session = self._session
+        if not dry_run and (session is None or self._left() <= 0):
+            raise Refused("Mode recette is not open: `ilot recette start` opens it, for 8 hours at the most")
+        waiting = self._gate.waiting(filter_of(arguments))
+        if arguments.get("wishes") is not None:
+            wishes, rows = _of_table(arguments["wishes"], waiting)
+        else:
+            wishes, rows = _of_pattern(arguments, waiting), []
+        if len(wishes) > MOST:
+            raise Refused(f"that is {len(wishes)} sensors; at most {MOST} at a time: narrow the filter")
+        rows = [*rows, *await self._adoption.add(wishes, dry_run=dry_run, update=False, by=by)]
+        added = [row.device for row in rows if row.state == ADDED]
+        released = 0
+        if added and not dry_run and session is not None:
+            self._session = msgspec.structs.replace(session, adopted=session.adopted + len(added))
+            await self._store.put(KEY, msgspec.msgpack.encode(self._session))
+            self._events.tell(ADMISSION, "recette", {"what": "adopt", "by": by, "devices": len(added)})
+            released = await self._gate.release(added)
+        return {"rows": msgspec.to_builtins(rows), "released": released}
+
+    async def _over(self, by: str, why: str) -> None:
+        session = self._session
+        if session is None:
+            return
+        what = {"recette": "end", "why": why, "adopted": session.adopted}
+        await self._store.audit(self._clock.now(), by, what)
+        await self._store.put(KEY, b"")
+        self._session = self._end = None
+        self._events.tell(ADMISSION, "recette", {"what": "end", "by": by})
+        _log.info("Mode recette is over: %s", why)
+
+    def _left(self) -> float:
+        """Seconds until it ends."""
+        session = self._session
+        if session is None:
+            return 0.0
+        if self._end is not None:
+            return self._end - self._clock.monotonic()
+        if not self._clock.sure() or self._clock.now() < session.began - 300.0:
+            return 0.0
+        return min(LONGEST_S, session.until - self._clock.now())
+
+
+def _of_pattern(arguments: Mapping[str, Any], waiting: Sequence[Waiting]) -> list[Wish]:
+    """One wish for each sensor, in the order of their ids."""
+    place = str(arguments.get("place") or "")
+    if not place:
+        raise Refused("say at which place each stands: a pattern like salle-{n}, or a table")
+    if len(waiting) > 1 and not PART.search(place):
+        raise Refused(
+            f"{len(waiting)} sensors at one place {place!r}: a pattern with {{n}} or {{id}} gives each its own"
+        )
+    number = int(arguments.get("start") or 1)
+    wishes = list[Wish]()
+    for one in sorted(waiting, key=lambda one: one.id):
+        said: dict[str, Any] = {name: filled(str(arguments.get(name) or ""), number, one) for name in NAMED}
+        wishes.append(Wish(
+            line=len(wishes) + 1, device=one.id, integration=one.integration, place=filled(place, number, one),
+            zone=str(arguments.get("zone") or ""), model=one.model[:100], **said,
+        ))  # fmt: skip
+        number += 1
+    return wishes
+
+
+def _of_table(said: Any, waiting: Sequence[Waiting]) -> tuple[list[Wish], list[Row]]:
+    """The wishes of a table whose sensors wait; a row for each that does not."""
+    try:
+        wanted = msgspec.convert(said, list[Wish])
+    except msgspec.ValidationError as error:
+        raise HubError(f"these are not devices to adopt: {error}") from None
+    heard = {one.id: one for one in waiting}
+    wishes, rows = list[Wish](), list[Row]()
+    for wish in wanted:
+        one = heard.get(wish.device)
+        if one is None:
+            rows.append(Row(
+                line=wish.line, device=wish.device, state=WRONG, place=wish.place, column="device",
+                en="is not heard: nothing of it waits in quarantine, or the filter leaves it out",
+                fr="n'est pas entendu : rien de lui n'attend en quarantaine, ou le filtre l'écarte",
+            ))  # fmt: skip
+        else:
+            integration = wish.integration or one.integration
+            wishes.append(msgspec.structs.replace(wish, integration=integration, model=wish.model or one.model[:100]))
+    return wishes, rows
+
+
+def filled(pattern: str, number: int, one: Waiting) -> str:
+    """`{n}` is the running number, `{n:3}` with three digits, `{id}` the letters and digits of the id, `{model}` those
+    of the model."""
+
+    def part(found: re.Match[str]) -> str:
+        if found[1] == "n":
+            return str(number).zfill(int(found[2] or 1))
+        text = one.id.partition(":")[2] if found[1] == "id" else one.model
+        plain = re.sub(r"[^a-z0-9]+", "", text.lower())
+        return plain[-int(found[2]) :] if found[2] else plain
+
+    return PART.sub(part, pattern)
+
+
+def _by(arguments: Mapping[str, Any]) -> str:
+    return str(arguments.get("by") or "cli")[:64]

@@ -1,0 +1,252 @@
+"""`ilot quarantine`: who is heard and not admitted, and what is decided; `ilot recette`: adoption in bulk."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from hub.cli import adopt as adopting
+from hub.cli import output
+from hub.control import call
+from hub.errors import ConfigError
+from hub.state import state_of
+
+F = TypeVar("F", bound=Callable[..., Any])
+_CALL_S = 300.0
+
+WHY = click.option("--why", default="", help="In your own words; it stands in the audit log.")
+
+
+def _filtered(command: F) -> F:
+    for name, text in (("model", "Only this model."), ("integration", "Only what this instance hears.")):
+        command = click.option(f"--{name}", default="", help=f"{text} * is anything, ? one character.")(command)
+    return command
+
+
+def _common(command: F) -> F:
+    return output.with_config(output.with_state(output.as_json(command)))
+
+
+@click.group()
+def quarantine() -> None:
+    """Senders that are heard and not admitted: list, adopt, ignore, block."""
+
+
+@quarantine.command("list")
+@_common
+def list_(config: Path, state_dir: Path | None, json: bool) -> None:
+    """List who waits, with evidence; devices that look cloned; and what was decided before."""
+    answer = call(_socket(config, state_dir), "quarantine.list")
+    if json:
+        output.data(answer)
+        return
+    output.table(
+        ("waits", "model", "integration", "why", "times", "held", "heard by (dBm)"),
+        [
+            (one["id"], one["model"], one["integration"], one["reason"], one["count"], one["held"],
+             " ".join(f"{source} {dbm}" for source, dbm in one["heard"].items()))
+            for one in answer["waiting"]
+        ],
+    )  # fmt: skip
+    if answer["suspects"]:
+        click.echo()
+        output.table(("looks cloned", "sign"), sorted(answer["suspects"].items()))
+    if answer["decisions"]:
+        click.echo()
+        output.table(
+            ("decided", "id", "integration", "model", "by", "why", "times heard"),
+            [
+                (one["kind"], one["id"], one["integration"], one["model"], one["by"], one["why"], one["heard"])
+                for one in answer["decisions"]
+            ],
+        )
+    if answer["evicted"]:
+        output.say(f"{answer['evicted']} more were heard than can wait; the least recent went")
+
+
+@quarantine.command("adopt")
+@click.argument("device")
+@click.option("--place", required=True, help="What it stands for.")
+@click.option("--zone", default="", help="The zone of that place, where the place is to be made.")
+@click.option("--pack", default="", help="The pack that reads its payloads.")
+@click.option("--name", default="", help="Its name, for people.")
+@click.option("--key-file", type=adopting.FILE, help="Its key in hexadecimal; - is stdin.")
+@adopting.DRY_RUN
+@_common
+def adopt_(
+    device: str, key_file: Path | None, dry_run: bool, config: Path, state_dir: Path | None, json: bool, **said: str
+) -> None:
+    """Adopt a DEVICE that waits. What it said in the last hours goes on with its own times."""
+    from hub.cli.devices import key_of
+
+    key = key_of(key_file).hex() if key_file else ""
+    answer = call(
+        _socket(config, state_dir), "quarantine.adopt", timeout=_CALL_S, device=device, key=key, dry_run=dry_run, **said
+    )
+    row = answer["row"]
+    if row["state"] == "wrong":
+        raise ConfigError(f"{row['column']}: {row['en']}" if row["column"] else row["en"])
+    if json:
+        output.data(answer)
+        return
+    click.echo(f"{row['device']} {'would be ' if dry_run else ''}{row['state']} at {row['place']} (zone {row['zone']})")
+    if answer["released"] or (dry_run and answer["held"]):
+        many = f"{answer['held']} reports" if dry_run else f"{answer['released']} readings"
+        output.say(f"{many} that waited {'would go' if dry_run else 'went'} on")
+
+
+def _decision(kind: str, text: str) -> click.Command:
+    @click.argument("device", default="*")
+    @_filtered
+    @WHY
+    @adopting.DRY_RUN
+    @_common
+    def command(
+        device: str, integration: str, model: str, why: str, dry_run: bool, config: Path, state_dir: Path | None,
+        json: bool,
+    ) -> None:  # fmt: skip
+        answer = call(
+            _socket(config, state_dir), f"quarantine.{kind}", id=device, integration=integration, model=model, why=why,
+            dry_run=dry_run,
+        )  # fmt: skip
+        if json:
+            output.data(answer)
+            return
+        click.echo(f"{answer['filter']} {'would be' if dry_run else 'is'} {kind}{'d' if kind == 'ignore' else 'ed'}")
+        for one in answer["waiting"]:
+            click.echo(f"  {one}")
+        if answer["destroyed"]:
+            output.say(f"{answer['destroyed']} reports that waited were destroyed")
+
+    command.__doc__ = text
+    return click.command(kind)(command)
+
+
+quarantine.add_command(_decision("ignore", "List a DEVICE, or all that fit a pattern, no more; it is counted."))
+quarantine.add_command(
+    _decision("block", "Admit a DEVICE, or all that fit a pattern, never; each that speaks is a security event.")
+)
+
+
+@quarantine.command("unblock")
+@click.argument("device", default="*")
+@_filtered
+@adopting.DRY_RUN
+@_common
+def unblock(
+    device: str, integration: str, model: str, dry_run: bool, config: Path, state_dir: Path | None, json: bool
+) -> None:
+    """Take back that a DEVICE, or a pattern, is ignored or blocked: it is listed again when it speaks."""
+    answer = call(
+        _socket(config, state_dir), "quarantine.unblock", id=device, integration=integration, model=model,
+        dry_run=dry_run,
+    )  # fmt: skip
+    if json:
+        output.data(answer)
+    else:
+        click.echo(f"{answer['filter']} {'would be' if dry_run else 'is'} heard again")
+
+
+@quarantine.command("clear")
+@click.argument("device")
+@WHY
+@adopting.DRY_RUN
+@_common
+def clear(device: str, why: str, dry_run: bool, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Say that you have looked at the evidence about a DEVICE of this hub: it is believed again."""
+    answer = call(_socket(config, state_dir), "quarantine.clear", device=device, why=why, dry_run=dry_run)
+    if json:
+        output.data(answer)
+    else:
+        click.echo(f"{device} {'would be' if dry_run else 'is'} believed again")
+
+
+@click.group()
+def recette() -> None:
+    """Mode recette: for some hours, sensors that wait are adopted in bulk."""
+
+
+@recette.command("start")
+@click.option("--for", "length", default="4h", show_default=True, help="How long, 8h at the most.")
+@WHY
+@_common
+def start(length: str, why: str, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Open Mode recette. It ends by itself, also after a restart."""
+    from hub.config.values import duration
+
+    try:
+        seconds = duration(length).total_seconds()
+    except ValueError as error:
+        raise click.UsageError(f"--for {length}: {error}") from error
+    _show(call(_socket(config, state_dir), "recette.start", seconds=seconds, why=why), json)
+
+
+@recette.command("status")
+@_common
+def status(config: Path, state_dir: Path | None, json: bool) -> None:
+    """Say whether Mode recette is open, and for how long."""
+    _show(call(_socket(config, state_dir), "recette.status"), json)
+
+
+@recette.command("end")
+@_common
+def end(config: Path, state_dir: Path | None, json: bool) -> None:
+    """End Mode recette now."""
+    answer = call(_socket(config, state_dir), "recette.end")
+    if json:
+        output.data(answer)
+    else:
+        click.echo(f"Mode recette is over; {answer['adopted']} sensors were adopted")
+
+
+@recette.command("adopt")
+@click.argument("device", default="*")
+@_filtered
+@click.option("--place", default="", help="A place for each: salle-{n}, salle-{n:2}, {model}-{id:4}.")
+@click.option("--zone", default="", help="The zone of places that are to be made.")
+@click.option("--start", "first", default=1, show_default=True, help="The first number of {n}.")
+@click.option("--name", default="", help="A name for each, as --place.")
+@click.option("--pack", default="", help="The pack that reads their payloads.")
+@click.option(
+    "--table", type=adopting.FILE, help="A table (CSV) of devices and places, instead of --place; - is stdin."
+)
+@adopting.DRY_RUN
+@_common
+def bulk(
+    device: str, integration: str, model: str, first: int, table: Path | None, dry_run: bool, config: Path,
+    state_dir: Path | None, json: bool, **said: str,
+) -> None:  # fmt: skip
+    """Adopt all that wait and fit: a DEVICE pattern like 'ble:A4:C1:*', an integration, a model.
+
+    --dry-run shows what would happen, also while Mode recette is not open. Exit code 3 when a row is wrong.
+    """
+    arguments: dict[str, Any] = {"id": device, "integration": integration, "model": model, "dry_run": dry_run}
+    if table is not None:
+        if said["place"]:
+            raise click.UsageError("either --place or --table")
+        arguments["wishes"], ignored = adopting.placed(table)
+    else:
+        arguments |= {"start": first, **said}
+        ignored = []
+    answer = call(_socket(config, state_dir), "recette.adopt", timeout=_CALL_S, **arguments)
+    if answer["released"]:
+        output.say(f"{answer['released']} readings that waited went on")
+    adopting.report(answer["rows"], ignored, dry_run, json)
+
+
+def _show(answer: dict[str, Any], json: bool) -> None:
+    if json:
+        output.data(answer)
+    elif answer["active"]:
+        left = datetime.timedelta(seconds=answer["left_s"])
+        click.echo(f"Mode recette is open for {left} more, by {answer['by']}; {answer['adopted']} sensors adopted")
+    else:
+        click.echo("Mode recette is not open")
+
+
+def _socket(config: Path, state_dir: Path | None) -> Path:
+    return state_of(config, state_dir) / "hub.sock"

@@ -1,0 +1,276 @@
+"""Reports of sensors in quarantine: held within bounds, released once with their own times, or destroyed."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path as FilePath
+
+import pytest
+
+from hub.errors import StorageError
+from hub.held import Holding
+from hub.held import holding as holding_module
+from hub.held import memory as memory_module
+from hub.held.holding import MARK, SPACING_S
+from hub.model import Candidate, Device, Position, Proof, Quality, Report
+from hub.store import Store
+
+from ..path_kit import Path
+
+KEY = bytes(range(32))
+NEW = "ble:CC:CC:CC:CC:CC:CC"
+
+
+class Stage:
+    """A store that outlives the hub's lives; a buffer whose commits the test makes or kills."""
+
+    def __init__(self, folder: FilePath, *, twin: bool = False) -> None:
+        self.folder, self.twin = folder, twin
+        self.local, self.rows, self.flushes = {}, [], True
+        self.now = None
+        self.age_s, self.most_bytes = 72 * 3600.0, 16 << 20
+
+    async def start(self) -> None:
+        self.path = Path(local=self.local)
+        if self.now is not None:
+            self.path.clock.set(self.now)
+        self.path.buffer.flush = self._flush
+        self.path.buffer.put_local = self._put
+        self.store = await Store.open(self.folder / "store.db", KEY)
+        self.holding = Holding(
+            store=self.store, buffer=self.path.buffer, pipeline=self.path.pipeline, devices=self.path.devices,
+            clock=self.path.clock, counts=self.path.counts, age_s=self.age_s, most_bytes=self.most_bytes,
+        )  # fmt: skip
+        await self.holding.load()
+        self.path.pipeline.hold = self.holding.offer
+
+    def _put(self, key, value):
+        self.path.buffer.local[key] = value
+
+    async def _flush(self) -> None:
+        """A commit: rows and small state together, or neither."""
+        if not self.flushes:
+            raise StorageError("killed here")
+        self.rows += self.path.buffer.rows
+        self.path.buffer.rows.clear()
+        kept = {key: value for key, value in self.path.buffer.local.items() if value is not None}
+        self.local = {} if self.twin else kept  # the twin's commits hold the rows alone
+
+    async def say(self, n: int, device: str = NEW, **values) -> None:
+        for _ in range(n):
+            await self.path.emit(device=device, values=values or {"temperature": 20.0})
+            await self.path.clock.advance(SPACING_S)
+        await self.holding.flush()
+
+    def adopt(self, device: str = NEW, place: str = "classe-1") -> None:
+        self.path.devices.put(Device(id=device, integration="bluetooth", place=place))
+        self.path.pipeline.admit(device)
+
+    async def kill(self) -> None:
+        self.now = self.path.clock.now()
+        await self.store.close()
+
+
+@pytest.fixture
+async def stage(tmp_path):
+    made = Stage(tmp_path)
+    await made.start()
+    yield made
+    await made.kill()
+
+
+def times(rows):
+    return [row.time_ms / 1000 for row in rows]
+
+
+async def test_what_a_sensor_said_before_it_was_adopted_is_released_with_its_own_times(stage):
+    began = stage.path.clock.now()
+    await stage.say(5)
+    assert stage.holding.of(NEW) == 5
+    assert stage.path.buffer.rows == []
+    stage.adopt()
+    assert await stage.holding.release(NEW) == 5
+    assert times(stage.rows) == [began + n * SPACING_S for n in range(5)]
+    assert {row.subject.place for row in stage.rows} == {"classe-1"}
+    assert stage.holding.of(NEW) == 0
+    assert await stage.holding.release(NEW) == 0
+
+
+async def test_the_privacy_of_the_zone_that_it_was_given_holds_for_what_it_said_before(stage):
+    report = Report(device=NEW, values={"temperature": 20.0, "motion": True}, position=Position(48.85, 2.35))
+    for _ in range(3):
+        await stage.path.pipeline.emit("bluetooth", report)
+        await stage.path.clock.advance(SPACING_S)
+    stage.adopt()
+    await stage.holding.release(NEW)
+    assert len(stage.rows) == 3
+    for row in stage.rows:
+        assert [column.metric for column in row.shape.columns] == ["temperature"]
+        assert row.position is None
+
+
+async def test_what_was_held_is_judged_as_any_other_and_wakes_no_rule(stage):
+    await stage.say(3, temperature=1e9)
+    stage.adopt()
+    stage.path.planner.rules = None
+    assert await stage.holding.release(NEW) == 0
+    assert stage.path.counts.of("implausible", NEW) == 3
+    assert list(stage.path.live.values()) == []
+
+
+async def test_a_counter_that_nobody_could_check_moves_no_window_later(stage):
+    for n in range(3):
+        report = Report(device=NEW, values={"temperature": 1.0}, proof=Proof("bthome", 4_000_000 + n, True))
+        await stage.path.pipeline.emit("bluetooth", report)
+        await stage.path.clock.advance(SPACING_S)
+    stage.adopt()
+    assert await stage.holding.release(NEW) == 3
+    assert not any(key.startswith("counter/") for key in stage.local)
+    assert {row.trust.name for row in stage.rows} == {"C"}
+
+
+async def test_a_sender_that_is_heard_once_costs_no_disk_and_a_flood_of_them_a_bounded_memory(stage):
+    for n in range(holding_module.WAITING + 500):
+        await stage.path.emit(device=f"ble:{n}", values={"temperature": 1.0})
+    await stage.holding.flush()
+    assert stage.holding.status() == {"reports": 0, "bytes": 0}
+    assert len(stage.holding._once) == holding_module.WAITING
+
+
+async def test_one_report_a_minute_is_held_of_a_sensor_that_chatters(stage):
+    for _ in range(600):
+        await stage.path.emit(device=NEW, values={"temperature": 1.0})
+        await stage.path.clock.advance(1.0)
+    await stage.holding.flush()
+    assert stage.holding.of(NEW) == 10
+
+
+async def test_what_is_destroyed_is_gone_from_the_store_and_its_pages_are_overwritten(stage):
+    await stage.say(4)
+    await stage.say(2, device="ble:other")
+    assert await stage.holding.destroy(NEW) == 4
+    assert stage.holding.of(NEW) == 0
+    assert stage.holding.of("ble:other") == 2, "of the others nothing goes"
+    assert await stage.holding._memory.of(NEW, 0, 10) == []
+    assert await stage.store.call(lambda db: db.pragma("secure_delete")) == 1
+    stage.adopt()
+    assert await stage.holding.release(NEW) == 0
+
+
+async def test_bounds_of_age_of_each_sensor_and_of_all(stage, monkeypatch):
+    monkeypatch.setattr(memory_module, "MOST_OF_DEVICE", 10)
+    await stage.say(15)
+    assert stage.holding.of(NEW) == 10
+    assert stage.path.counts.total("held-dropped") == 5
+    await stage.say(3, device="ble:small")
+    stage.holding._memory.most_bytes = stage.holding._memory.total - 1
+    await stage.say(1, device="ble:small")
+    assert stage.holding.of(NEW) == 0, "who has most gives way"
+    assert stage.holding.of("ble:small") == 4
+    await stage.path.clock.advance(73 * 3600)
+    await stage.holding._pruned()
+    assert stage.holding.status() == {"reports": 0, "bytes": 0}
+    assert stage.path.counts.total("held-expired") == 4
+
+
+async def test_no_more_sensors_are_held_than_there_is_room_for(stage, monkeypatch):
+    monkeypatch.setattr(holding_module, "MOST_DEVICES", 3)
+    for n in range(5):
+        await stage.say(2, device=f"ble:{n}")
+    assert [stage.holding.of(f"ble:{n}") for n in range(5)] == [2, 2, 2, 0, 0]
+    assert stage.path.counts.total("not-held") == 2
+
+
+async def test_where_the_owner_wants_none_none_is_held(tmp_path):
+    stage = Stage(tmp_path)
+    stage.age_s = 0.0
+    await stage.start()
+    await stage.say(5)
+    assert stage.holding.of(NEW) == 0
+    await stage.kill()
+
+
+async def test_a_report_without_a_date_is_dated_when_the_clock_is_set_and_else_left_out(tmp_path):
+    stage = Stage(tmp_path)
+    await stage.start()
+    real = stage.path.clock.now()
+    stage.path.clock.set(1000.0, sure=False)
+    await stage.say(2)
+    stage.path.clock.set(real)
+    stage.adopt()
+    assert await stage.holding.release(NEW) == 2
+    assert times(stage.rows) == [real - 2 * SPACING_S, real - SPACING_S]
+    await stage.kill()
+
+
+async def torn(folder, step: int, *, twin: bool = False) -> list[float]:
+    """A release that is killed at its `step`th flush or removal, and done again in the next life. The times of what is
+    durable in the end, and the number of reports that there were."""
+    stage = Stage(folder, twin=twin)
+    await stage.start()
+    await stage.say(holding_module.BATCH + 6)
+    stage.adopt()
+    done = 0
+
+    def counted(work):
+        async def tried(*arguments):
+            nonlocal done
+            done += 1
+            if done == step:
+                raise StorageError("killed here")
+            return await work(*arguments)
+
+        return tried
+
+    stage.path.buffer.flush = counted(stage.path.buffer.flush)
+    stage.holding._memory.remove = counted(stage.holding._memory.remove)
+    await stage.holding.release(NEW)
+    await stage.kill()  # what was not committed is gone
+    await stage.start()
+    stage.adopt()
+    await stage.holding.release(NEW)
+    await stage.path.buffer.flush()
+    await stage.kill()
+    return times(stage.rows)
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 5])
+async def test_a_release_that_is_killed_anywhere_gives_each_report_once(tmp_path, step):
+    told = await torn(tmp_path, step)
+    assert len(told) == len(set(told)) == holding_module.BATCH + 6
+
+
+async def test_a_hub_that_forgets_what_it_released_is_seen_by_the_same_oracle(tmp_path):
+    told = await torn(tmp_path, 2, twin=True)
+    assert len(told) > len(set(told))
+
+
+async def test_a_disk_that_refuses_a_release_is_asked_again_and_nothing_comes_twice(stage):
+    await stage.say(10)
+    stage.adopt()
+    stage.flushes = False
+    await stage.holding.release(NEW)
+    stage.flushes = True
+    assert stage.path.buffer.local[MARK]
+    await stage.holding.release(NEW)
+    await stage.path.buffer.flush()
+    assert len(times(stage.rows)) == len(set(times(stage.rows))) == 10
+
+
+async def test_quality_and_signal_travel_with_what_was_held(stage):
+    for _ in range(2):
+        await stage.path.emit(device=NEW, values={"temperature": 20.0}, quality=Quality.UNCERTAIN)
+        await stage.path.clock.advance(SPACING_S)
+    stage.adopt()
+    await stage.holding.release(NEW)
+    assert {row.quality for row in stage.rows} == {Quality.UNCERTAIN}
+    assert not any(math.isnan(row.values[0]) for row in stage.rows)
+
+
+async def test_candidates_that_an_integration_found_with_values_are_held_too(stage):
+    for _ in range(2):
+        found = Candidate(id=NEW, integration="bluetooth", values={"temperature": 3.0})
+        stage.path.pipeline.candidate(found, "found")
+        await stage.path.clock.advance(SPACING_S)
+    await stage.holding.flush()
+    assert stage.holding.of(NEW) == 2
