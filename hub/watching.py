@@ -51,6 +51,7 @@ class Watching:
         self._waiting: deque[Fired] = deque()
         self._came = asyncio.Event()
         self._wanted: dict[tuple[str, str], tuple[Value | None, str]] = {}  # (device, metric) → what, by which rule
+        self._by_clear: set[tuple[str, str]] = set()  # of these, those that a reading of class C decided
         self._refused: dict[str, str] = {}  # rule → why its command was not given
         self._holding: dict[tuple[str, str], set[tuple[str, str]]] = {}  # (device, metric) → (rule, key) that hold it
         self._periods: dict[str, float | None] = {}  # by pack
@@ -133,6 +134,7 @@ class Watching:
                 self._refuse(rule.name, "its reading is of trust class C: `clear_identity: true` would let it command")
                 return
             holders.add(holder)
+            (self._by_clear.add if fired.trust is TrustClass.C else self._by_clear.discard)(target)
             self._wanted[target] = (action.value, rule.name)
         elif holder in holders:
             holders.discard(holder)
@@ -145,6 +147,7 @@ class Watching:
             order = Order(
                 device=device, metric=metric, value=value, by=f"rule:{name}", role="administrateur",
                 why=f"rule {name} {'is over' if not self._holding.get(target) else 'holds'}",
+                clear=target in self._by_clear and bool(self._holding.get(target)),
             )  # fmt: skip
             try:
                 await self._desk.order(order)

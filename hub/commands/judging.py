@@ -21,6 +21,11 @@ ROLES = ("lecteur", "auditeur", "technicien", "administrateur")
 SETTING = Writable(role="technicien", every_s=10.0)
 """What holds for a downlink of a pack."""
 
+SAFETY = frozenset(
+    {"lock", "door", "garage_door", "gas", "smoke", "carbon_monoxide", "safety", "tamper", "heat", "problem", "opening"}
+)
+"""Device classes whose metrics no reading of trust class C ever writes, whatever the configuration says."""
+
 TEXT_LIMIT = 200
 
 
@@ -36,7 +41,8 @@ class WriteRefused(HubError):
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody wants written. `value` None and no `values`: let go. `by` is who ("cli:jeanne", "rule:night"), with
-    which role, and `why` in their own words. `ttl_s`: how long it may wait to be sent."""
+    which role, and `why` in their own words. `ttl_s`: how long it may wait to be sent. `clear`: a reading of trust
+    class C decided it, which anybody near may have sent: only bounded comfort is written then."""
 
     device: str
     metric: str
@@ -46,6 +52,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     role: str
     why: str
     ttl_s: float = 300.0
+    clear: bool = False
 
 
 def judge(order: Order, device: Device | None, metric: Metric | None, last: float | None, now: float) -> None:
@@ -66,11 +73,25 @@ def judge(order: Order, device: Device | None, metric: Metric | None, last: floa
         )
     if ROLES.index(order.role) < ROLES.index(limits.role):
         raise WriteRefused("role", f"{order.metric!r} of {device.id} is written by a {limits.role}, not a {order.role}")
+    if order.clear:
+        _comfort(order, metric)
     if order.values is None and order.value is not None:
         _value(order.value, metric, order.metric, limits)
     if last is not None and 0 <= now - last < limits.every_s:
         wait = math.ceil(limits.every_s - (now - last))
         raise WriteRefused("too-soon", f"{order.metric!r} was written {now - last:.0f} s ago: again in {wait} s")
+
+
+def _comfort(order: Order, metric: Metric | None) -> None:
+    """Letting go is always right; else a flag or a bounded number that is nobody's safety."""
+    if order.values is None and order.value is None:
+        return
+    if order.values is not None or metric is None or metric.kind == "text" or metric.device_class in SAFETY:
+        raise WriteRefused(
+            "clear-identity",
+            f"{order.metric!r} is not written on the word of a reading of trust class C, which anybody near can forge: "
+            "only a dimmer, a setback or the like is, within its bounds",
+        )
 
 
 def _value(value: Value, metric: Metric | None, name: str, limits: Writable) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,3 +107,14 @@ def test_whatever_passes_for_a_number_is_one_within_its_bounds(value):
         return
     assert not isinstance(value, bool)
     assert 20 <= value <= 75
+
+
+def test_a_reading_that_anybody_could_forge_writes_bounded_comfort_and_nobodys_safety():
+    lock = msgspec.structs.replace(SETPOINT, device_class="lock")
+    judge(order(clear=True), BOILER, SETPOINT, None, 1000.0)
+    judge(order(), BOILER, lock, None, 1000.0)
+    judge(order(clear=True, value=None), BOILER, lock, None, 1000.0)  # letting go is always right
+    assert refused(order(clear=True, value=1000.0)) == "out-of-bounds"
+    assert refused(order(clear=True), metric=lock) == "clear-identity"
+    assert refused(order(clear=True), metric=msgspec.structs.replace(SETPOINT, kind="text")) == "clear-identity"
+    assert refused(order(clear=True, metric="", value=None, values={"period": 60.0})) == "clear-identity"
