@@ -15,6 +15,7 @@ from hub.config.load import Loaded
 from hub.counts import Counts
 from hub.dating import Dating
 from hub.events import Events
+from hub.logs import Ring
 from hub.patience import once_the_disk_works
 from hub.registry import Registry
 from hub.sizes import buffer_config
@@ -43,6 +44,7 @@ class Ground:
     counts: Counts
     events: Events
     dating: Dating
+    logs: Ring
 
     @property
     def services(self) -> list[Service]:
@@ -65,5 +67,5 @@ async def build_ground(
     return Ground(
         state=state, keys=hub_keys, loaded=loaded, problems=problems, registry=registry, models=models,
         enrolled=enrolled, trust=trust, clock=clock, store=store, buffer=buffer, sizes=sizes, counts=counts,
-        events=Events(clock.now, clock.monotonic), dating=Dating(clock, buffer),
+        events=Events(clock.now, clock.monotonic), dating=Dating(clock, buffer), logs=Ring(),
     )  # fmt: skip

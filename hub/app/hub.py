@@ -113,6 +113,7 @@ class Hub:
         ground, services = self.ground, self.services
         ground.buffer.on_durable = self._durable
         ground.buffer.start(loop)
+        _log.addHandler(ground.logs)
         try:
             async with (
                 self.field.packs,
@@ -144,6 +145,7 @@ class Hub:
     async def _close(self) -> str:
         """Close what outlives the process; what went wrong, empty when nothing did."""
         error = ""
+        _log.removeHandler(self.ground.logs)
         try:
             await self.ground.buffer.close()
         except HubError as failed:

@@ -16,9 +16,12 @@ from hub.app.path import Path
 from hub.app.replacing import Replacing
 from hub.app.service import Service
 from hub.control import Call
+from hub.diagnosing import Diagnosing
 from hub.exporting import LiveView
 from hub.keeper import Keeper
 from hub.overview import Overview, Room
+from hub.packing import Packing
+from hub.packs import Library
 from hub.rekey import Rekey
 from hub.web.part import Web
 from hub.web.parts import Parts
@@ -63,13 +66,15 @@ class Shown:
     replacing: Replacing
     web: Web
     asked: Asked
+    packing: Packing
+    diagnosing: Diagnosing
 
     @property
     def services(self) -> list[Service]:
         return [
             Service(self.adoption, "devices"), Service(self.gate, "admission"), Service(self.recette, "recette"),
             Service(self.rekey), Service(self.replacing), Service(self.web, "web"),
-            Service(self.asked),
+            Service(self.asked), Service(self.packing), Service(self.diagnosing),
         ]  # fmt: skip
 
 
@@ -106,6 +111,8 @@ def build_shown(
         adoption, gate, recette, overview,
         Rekey(ground.store, path.devices, path.pipeline, path.quarantine, clock, keeper.changed),
         Replacing(ground, path, keeper), web, Asked(overview, keeper, told),
+        Packing(Library(ground.state.packs), field.kept, ground.store, lambda: path.devices, clock.now),
+        Diagnosing(ground.logs, lambda name: calls()[name]({}), lambda: _names(ground, path), lambda: loaded.data),
     )  # fmt: skip
 
 
@@ -132,6 +139,19 @@ def _export(ground: Ground, path: Path, field: Field, overview: Overview) -> Non
         ))  # fmt: skip
 
 
+def _names(ground: Ground, path: Path) -> dict[str, set[str]]:
+    """What diagnostics hide, by kind."""
+    config = ground.loaded.config
+    return {
+        "hub": {ground.enrolled.hub, config.hub.name},
+        "device": {name for device in path.devices for name in (device.id, device.name)},
+        "place": {name for place in path.places for name in (place.id, place.name)},
+        "zone": {name for id_, zone in config.zones.items() for name in (id_, zone.name)},
+        "site": {name for id_, site in config.sites.items() for name in (id_, site.name)},
+        "candidate": {waiting.id for waiting in path.quarantine},
+    }  # fmt: skip
+
+
 def _parts(ground: Ground, path: Path, outward: Outward) -> Parts:
     config = ground.loaded.config
     site = config.sites.get(config.hub.site or "")
@@ -139,4 +159,5 @@ def _parts(ground: Ground, path: Path, outward: Outward) -> Parts:
         live=path.live, devices=path.devices, places=path.places, metric=path.planner.metric, title=config.hub.name,
         zones={name: (zone.name, zone.site) for name, zone in config.zones.items()},
         timezone=site.timezone if site is not None else "Europe/Paris", badges=outward.badging,
+        contact=config.web.contact if config.web is not None else "",
     )  # fmt: skip

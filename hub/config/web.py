@@ -34,6 +34,12 @@ class Wifi(Section):
     key: SecretStr = Field(min_length=8, max_length=63, description="Its WPA2 or WPA3 key, by way of `!secret`.")
 
 
+def _contact(text: str) -> str:
+    if text and not re.fullmatch(r"(https://|mailto:)[!-~]{3,200}", text):
+        raise ValueError("expected an address like https://ville.example.org/securite or mailto:securite@example.org")
+    return text
+
+
 class Web(Section):
     """The hub's own pages: HTTPS only. They are served where this section stands in the file, and nowhere else."""
 
@@ -59,3 +65,8 @@ class Web(Section):
         "code at the next start; the code is written beside it.",
     )
     wifi: Wifi | None = Field(default=None, description="The access point that stands on the label as a QR code.")
+    contact: Annotated[str, AfterValidator(_contact)] = Field(
+        default="",
+        description="Where vulnerabilities and difficulties are reported, https://… or mailto:…; it stands in "
+        "/.well-known/security.txt and in the accessibility statement.",
+    )

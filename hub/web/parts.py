@@ -26,7 +26,8 @@ class Place(NamedTuple):
 
 class Parts(NamedTuple):
     """What pages read that no call answers. `zones`: id → (name, site); `metric`: what is known of a device's metric;
-    `title`: the hub's name for people; `timezone` of its site; `badges` of the district."""
+    `title`: the hub's name for people; `timezone` of its site; `badges` of the district; `contact`: where
+    vulnerabilities and difficulties are reported, "" where nobody said."""
 
     live: Live
     devices: Devices
@@ -36,3 +37,4 @@ class Parts(NamedTuple):
     title: str
     timezone: str
     badges: Badging | None = None
+    contact: str = ""

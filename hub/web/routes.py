@@ -138,5 +138,6 @@ def _operation(route: Route) -> dict[str, Any]:
         found["security"] = [{"session": []}]
     if route.body:
         schema = {"type": "object", "properties": {name: dict(shape) for name, shape in route.body.items()}}
-        found["requestBody"] = {"content": {"application/json": {"schema": schema}}}
+        kind = "multipart/form-data" if route.upload else "application/json"
+        found["requestBody"] = {"content": {kind: {"schema": schema}}}
     return found

@@ -123,7 +123,7 @@ class Visit:
                         self.files[part.name or ""] = Upload(part.filename, bytes(data))
         except TimeoutError:
             raise Rejected(408, "too-slow") from None
-        except (ValueError, UnicodeError, web.HTTPException):
+        except (ValueError, RuntimeError, AssertionError, LookupError, web.HTTPException):  # as its reader says it
             raise Rejected(400, "bad-body") from None
 
     async def _bytes(self) -> bytes:

@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 from hub.web.area import Area, Entry
-from hub.web.areas import accounts, adding, audit, commands, devices, entrance, integrations, link, overview, tokens
+from hub.web.areas import (
+    about,
+    accounts,
+    adding,
+    audit,
+    commands,
+    devices,
+    diagnostics,
+    entrance,
+    integrations,
+    link,
+    overview,
+    packs,
+    radio,
+    tokens,
+)
 
 AREAS: tuple[Area, ...] = (
     entrance.AREA,
     overview.AREA,
     devices.AREA,
     adding.AREA,
+    radio.AREA,
+    commands.AREA,
     link.AREA,
     integrations.AREA,
-    commands.AREA,
+    packs.AREA,
+    diagnostics.AREA,
     audit.AREA,
     accounts.AREA,
     tokens.AREA,
+    about.AREA,
 )
 
 MENU: tuple[Entry, ...] = tuple(entry for area in AREAS for entry in area.menu)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from hub.web.area import Area, Entry
+from hub.web.areas.diagnostics import HELPS
 from hub.web.routes import READS, Route
 from hub.web.visit import Visit
 
@@ -20,7 +21,7 @@ class Integrations:
 
     async def page(self, visit: Visit) -> web.Response:
         status = await self._site.lately("status")
-        return self._site.page("integrations", visit, plugins=status["plugins"])
+        return self._site.page("integrations", visit, plugins=status["plugins"], helps=visit.person.role in HELPS)
 
 
 def routes(site: Site) -> list[Route]:

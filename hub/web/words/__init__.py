@@ -10,17 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from hub.web.words import (
+    about,
     accounts,
     adding,
     audit,
     commands,
     device,
     devices,
+    diagnostics,
     entrance,
     frame,
     integrations,
     link,
     overview,
+    packs,
+    radio,
     refusals,
     states,
     todo,
@@ -44,17 +48,21 @@ def merged(tables: Iterable[Mapping[str, tuple[str, str]]]) -> dict[str, tuple[s
 WORDS = merged(
     part.WORDS
     for part in (
+        about,
         accounts,
         adding,
         audit,
         commands,
         device,
         devices,
+        diagnostics,
         entrance,
         frame,
         integrations,
         link,
         overview,
+        packs,
+        radio,
         refusals,
         states,
         todo,

@@ -33,7 +33,19 @@ def test_every_sentence_that_a_page_asks_for_is_there_in_both_languages_and_none
     asked = set(re.findall(r"""\b_\(["']([a-z0-9-]+)["']""", text))
     asked = {key for key in asked if not key.endswith("-")}  # put together with a state
     assert asked <= WORDS.keys(), asked - WORDS.keys()
-    made = ("state-", "plugin-", "link-", "command-", "csv-", "signal-", "error-")
+    made = (
+        "badge-",
+        "radio-",
+        "level-",
+        "origin-",
+        "state-",
+        "plugin-",
+        "link-",
+        "command-",
+        "csv-",
+        "signal-",
+        "error-",
+    )
     left = {key for key in WORDS if not key.startswith(made) and not re.search(rf"""["']{key}["']""", text)}
     assert left == set()
     for key, (french, english) in WORDS.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import re
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ class Hub:
                 },
                 "readings": 19, "up_s": 61.0, "rss_mib": 50.0, "clock_sure": True, "mirror": {}, "certificate": {},
                 "backup": {"made": None, "error": "", "backend": {"at": None, "error": ""}},
-                "clock": {"sure": True}, "plugins": [
+                "clock": {"sure": True}, "kept": {"frames": 2, "bytes": 60}, "plugins": [
                     {"name": "lorawan", "type": "lorawan", "state": "running", "error": "", "since": 0, "restarts": 0}
                 ],
             }  # fmt: skip
@@ -86,6 +87,14 @@ class Hub:
             raise HubError("'setpoint' must be from 10 to 25 Cel, not 99")
         if name in ("command.set", "command.wait"):
             return {"id": "c1", "state": "done"}
+        if name == "radio":
+            return {"devices": [], "gateways": []}
+        if name == "pack.list":
+            return {"packs": []}
+        if name == "logs":
+            return {"lines": [{"at": 1_790_000_000.0, "level": "error", "source": "lorawan", "text": "<b>away</b>"}]}
+        if name == "diagnostics":
+            return {"files": {"about.json": "{}"}, "archive": "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA=="}
         if name == "command.list":
             return {"commands": [], "stopped": None, "open": 0}
         return {}
@@ -93,7 +102,8 @@ class Hub:
     def calls(self) -> dict[str, Any]:
         names = (
             "status", "devices", "device.add", "device.remove", "device.replace", "device.label", "command.set",
-            "command.wait", "command.list", "command.stop", "command.resume", "backup",
+            "command.wait", "command.list", "command.stop", "command.resume", "backup", "radio", "pack.list",
+            "pack.install", "redecode", "logs", "diagnostics",
         )  # fmt: skip
 
         def called(name: str) -> Any:
@@ -119,6 +129,7 @@ class Pages:
             live=self.hub.live, devices=Devices(self.hub.devices), places=places,
             metric=lambda device, key: TEMPERATURE if key == "temperature" else None,
             zones={"rooms": ("Salles", "school")}, title="École", timezone="Europe/Paris",
+            contact=self.options.contact,
         )  # fmt: skip
         self.web = Web(
             self.options, hub="hub-test", directory=self.path, parts=parts, store=self.store,
@@ -191,6 +202,13 @@ class Browser:
         data = {"csrf": await self.token(page), **fields}
         headers = {"Origin": self.pages.url, "Sec-Fetch-Site": "same-origin"}
         return await self.ask("POST", path, data=data, headers=headers)
+
+    async def upload(self, path: str, page: str, data: bytes, **fields: str) -> tuple[int, str, Any]:
+        """Send a file with the form of a page."""
+        form = aiohttp.FormData({"csrf": await self.token(page), **fields})
+        form.add_field("archive", io.BytesIO(data), filename="acme.zip", content_type="application/zip")
+        headers = {"Origin": self.pages.url, "Sec-Fetch-Site": "same-origin"}
+        return await self.ask("POST", path, data=form, headers=headers)
 
     async def api(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         import json

@@ -1,0 +1,67 @@
+"""`ilot diagnostics` and `ilot logs`: what somebody needs to help."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+from pathlib import Path
+
+import click
+
+from hub.cli import output
+from hub.control import call
+from hub.errors import HubError
+from hub.state import state_of
+
+WAIT_S = 60.0
+
+
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("ilot-diagnostics.zip"),
+              show_default=True, help="The archive to write.")  # fmt: skip
+@click.option("--preview", is_flag=True, help="Print what would be in it, and write nothing.")
+@output.with_config
+@output.with_state
+@output.as_json
+def diagnostics(out: Path, preview: bool, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Write one archive for whoever helps: versions, status, devices, log, configuration.
+
+    It names nobody and holds no secret and no reading: devices, places, people and addresses are replaced by numbers
+    that mean nothing outside of it. Look at it with --preview before you send it.
+    """
+    socket = state_of(config, state_dir) / "hub.sock"
+    if preview:
+        files = call(socket, "diagnostics", timeout=WAIT_S, preview=True)["files"]
+        if json:
+            output.data(files)
+        else:
+            for name, text in files.items():
+                click.echo(f"--- {name}\n{text}")
+        return
+    data = base64.b64decode(call(socket, "diagnostics", timeout=WAIT_S)["archive"])
+    try:
+        out.write_bytes(data)
+    except OSError as error:
+        raise HubError(f"{out} cannot be written: {error.strerror or error}") from error
+    if json:
+        output.data({"file": str(out), "bytes": len(data)})
+    else:
+        output.say(f"{out}: {output.size(len(data))}; `ilot diagnostics --preview` shows what is in it")
+
+
+@click.command()
+@click.option("--source", default="", help="Only of this part or plugin, as the log names it.")
+@click.option("--level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True)
+@click.option("--limit", type=click.IntRange(1, 500), default=100, show_default=True, help="The most lines.")
+@output.with_config
+@output.with_state
+@output.as_json
+def logs(source: str, level: str, limit: int, config: Path, state_dir: Path | None, json: bool) -> None:
+    """The last log lines of the running hub, oldest first; it keeps 500 in memory."""
+    answer = call(state_of(config, state_dir) / "hub.sock", "logs", source=source, level=level, limit=limit)
+    if json:
+        output.data(answer)
+        return
+    for line in reversed(answer["lines"]):
+        when = datetime.datetime.fromtimestamp(line["at"])
+        click.echo(f"{when:%Y-%m-%d %H:%M:%S} {line['level']:7} {line['source']}: {line['text']}")

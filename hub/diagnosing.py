@@ -1,0 +1,106 @@
+"""Diagnostics: what somebody far away needs to help, in one archive that names nobody (`hub.redacting`).
+
+Files: about.json (versions, machine), status.json (as `ilot status`, without readings), devices.json (how each stands),
+log.json (the last lines), configuration.json (as it runs, secrets masked). The preview is the archive itself, unpacked:
+what is shown is what is sent.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import platform
+import ssl
+import zipfile
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from importlib import metadata
+from typing import Any
+
+from hub.logs import LEVELS, Ring
+from hub.redacting import Redactor
+
+PACKAGES = ("ilot", "aiohttp", "cryptography", "msgspec", "pydantic", "pluggy", "apsw-sqlite3mc", "ruamel.yaml")
+WITHHELD = ("last", "values", "position")
+"""Readings and places on Earth: nobody needs them to see why a hub does not work."""
+_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+class Diagnosing:
+    """`ask` gives the answers of other calls; `names`: kind → names to hide; `configuration` as it runs."""
+
+    def __init__(
+        self, ring: Ring, ask: Callable[[str], Awaitable[Any]], names: Callable[[], Mapping[str, Iterable[str]]],
+        configuration: Callable[[], Any],
+    ) -> None:  # fmt: skip
+        self._ring, self._ask, self._names, self._configuration = ring, ask, names, configuration
+
+    def calls(self) -> dict[str, Any]:
+        return {"logs": self._logs, "diagnostics": self._call}
+
+    async def _logs(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{source, level, limit} → {lines: [{at, level, source, text}]}, the newest first."""
+        level = str(arguments.get("level") or "info")
+        found = self._ring.last(
+            source=str(arguments.get("source") or ""), level=level if level in LEVELS else "info",
+            most=min(500, max(1, int(arguments.get("limit", 200)))),
+        )  # fmt: skip
+        return {"lines": [{"at": one.at, "level": one.level, "source": one.source, "text": one.text} for one in found]}
+
+    async def _call(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{preview} → {files: {name: text}} or {archive: base64 of a ZIP}."""
+        files = await self.files()
+        if arguments.get("preview"):
+            return {"files": files}
+        return {"archive": base64.b64encode(packed(files)).decode()}
+
+    async def files(self) -> dict[str, str]:
+        """Name → text of each file, redacted."""
+        redactor = Redactor(self._names())
+        logs = await self._logs({"limit": 500})
+        parts = {
+            "about.json": about(),
+            "status.json": without(await self._ask("status"), WITHHELD),
+            "devices.json": without(await self._ask("devices"), WITHHELD),
+            "log.json": logs,
+            "configuration.json": self._configuration(),
+        }
+        return {
+            name: json.dumps(redactor.value(part), ensure_ascii=False, indent=1, default=str)
+            for name, part in parts.items()
+        }
+
+
+def about() -> dict[str, Any]:
+    """Versions of what runs, and on what."""
+    versions: dict[str, str | None] = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = None
+    return {
+        "versions": versions, "python": platform.python_version(), "openssl": ssl.OPENSSL_VERSION,
+        "system": platform.platform(), "machine": platform.machine(), "cores": os.cpu_count(),
+        "load": os.getloadavg(),
+    }  # fmt: skip
+
+
+def without(value: Any, names: Iterable[str]) -> Any:
+    """Plain data without the fields of these names, at any depth."""
+    names = frozenset(names)
+    if isinstance(value, Mapping):
+        return {key: without(part, names) for key, part in value.items() if key not in names}
+    if isinstance(value, list | tuple):
+        return [without(part, names) for part in value]
+    return value
+
+
+def packed(files: Mapping[str, str]) -> bytes:
+    """A ZIP of them; the same files give the same bytes."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(files):
+            archive.writestr(zipfile.ZipInfo(name, _DATE), files[name].encode(), zipfile.ZIP_DEFLATED)
+    return out.getvalue()

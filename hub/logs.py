@@ -1,0 +1,66 @@
+"""The last log lines, in RAM: what the pages and `ilot diagnostics` show. Nothing of it reaches the disk.
+
+Log lines name no reading and no person: that is the rule for whoever writes one (see docs/explanation/security.md). A
+line is kept whole up to LONGEST characters; a traceback is kept as its last line, which names the error.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterator
+
+import msgspec
+
+MOST = 500
+LONGEST = 500
+LEVELS = ("debug", "info", "warning", "error")
+
+
+class Line(msgspec.Struct, frozen=True):
+    """`at` is Unix seconds by the machine's clock; `source` the logger, without `hub.`."""
+
+    at: float
+    level: str
+    source: str
+    text: str
+
+
+class Ring(logging.Handler):
+    """The last MOST lines of every logger below the one that it is added to. Safe from any thread: a deque's append
+    is one operation."""
+
+    def __init__(self, most: int = MOST) -> None:
+        super().__init__(logging.INFO)
+        self._lines: deque[Line] = deque(maxlen=most)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Never raises: a line that cannot be put together says so."""
+        try:
+            text = record.getMessage()
+            if record.exc_info and record.exc_info[1] is not None:
+                error = record.exc_info[1]
+                text += f" ({type(error).__name__}: {error})"
+        except Exception as error:
+            text = f"a log line could not be written: {type(error).__name__}"
+        source = record.name.removeprefix("hub.")
+        self._lines.append(Line(record.created, _level(record.levelno), source, text[:LONGEST]))
+
+    def last(self, *, source: str = "", level: str = "info", most: int = MOST) -> Iterator[Line]:
+        """The newest first: of `source` and below it, of this level and above."""
+        least = LEVELS.index(level)
+        for line in reversed(list(self._lines)):
+            if most <= 0:
+                return
+            ours = not source or line.source == source or line.source.startswith(f"{source}.")
+            if ours and LEVELS.index(line.level) >= least:
+                most -= 1
+                yield line
+
+
+def _level(number: int) -> str:
+    if number >= logging.ERROR:
+        return "error"
+    if number >= logging.WARNING:
+        return "warning"
+    return "info" if number >= logging.INFO else "debug"

@@ -1,0 +1,107 @@
+"""Device packs of a running hub, seen and installed: calls `pack.list` and `pack.install`.
+
+An archive comes from a browser, so it is judged as hostile: `hub.packs.archive` says what it may hold. What it holds is
+then tested like any pack, and only one that passes all of its own vectors is installed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+from hub.errors import ConfigError, HubError
+from hub.model import Device
+from hub.packs import Library
+from hub.packs.archive import unpack
+from hub.packs.judging import judge
+from hub.packs.reading import Pack, read
+from hub.payload import Codecs
+from hub.store import Store
+
+
+class Reload(Protocol):
+    async def reload(self, arguments: dict[str, Any]) -> dict[str, Any]: ...
+
+
+class Packing:
+    """`kept` reads again what an installed pack can read now."""
+
+    def __init__(
+        self, library: Library, kept: Reload, store: Store, devices: Callable[[], Iterable[Device]],
+        now: Callable[[], float],
+    ) -> None:  # fmt: skip
+        self._library, self._kept, self._store, self._devices, self._now = library, kept, store, devices, now
+        self._one_at_a_time = asyncio.Lock()
+
+    def calls(self) -> dict[str, Any]:
+        return {"pack.list": self._list, "pack.install": self._install}
+
+    async def _list(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{} → {packs: [{pack, version, from, vendor, models, fr, en, licence, vectors, devices} or {pack, error}]}."""
+        used: dict[str, int] = {}
+        for device in self._devices():
+            used[device.pack] = used.get(device.pack, 0) + 1
+        found = await asyncio.to_thread(self._look)
+        return {"packs": [{**one, "devices": used.get(one["pack"], 0)} for one in found]}
+
+    def _look(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        for name in self._library.names():
+            try:
+                found.append(self._facts(self._library.get(name)))
+            except ConfigError as error:
+                found.append({"pack": name, "error": str(error.problems[0])})
+        return found
+
+    def _facts(self, pack: Pack) -> dict[str, Any]:
+        keys = pack.keys
+        return {
+            "pack": pack.name, "version": keys.version, "from": self._library.origin(pack), "vendor": keys.vendor,
+            "models": list(keys.models), "fr": keys.fr, "en": keys.en, "licence": keys.licence,
+            "vectors": len(pack.vectors),
+        }  # fmt: skip
+
+    async def _install(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{archive: base64 of a ZIP, by, dry_run} → {pack, version, vectors, installed, decoded}. Raises HubError: no
+        archive, not a pack, a vector that fails, or an older version than what is there."""
+        try:
+            data = base64.b64decode(str(arguments.get("archive", "")), validate=True)
+        except (binascii.Error, ValueError):
+            raise HubError("the archive is not base64") from None
+        dry = bool(arguments.get("dry_run"))
+        async with self._one_at_a_time:
+            with tempfile.TemporaryDirectory(prefix="ilot-pack-") as scratch:
+                folder = await asyncio.to_thread(unpack, data, Path(scratch))
+                try:
+                    pack = await asyncio.to_thread(read, folder)
+                except ConfigError as error:
+                    raise HubError(_problems(error, folder)) from error
+                async with Codecs() as codecs:
+                    verdict = await judge(pack, codecs)
+                wrong = [f"{outcome.vector}: {outcome.wrong}" for outcome in verdict.outcomes if outcome.wrong]
+                missing = [f"no vector shows {what}" for what in verdict.untested]
+                if not verdict.ok:
+                    raise HubError(f"pack {pack.name} does not pass its own tests: {'; '.join([*wrong, *missing][:5])}")
+                if not dry:
+                    await asyncio.to_thread(self._library.install, pack, verdict)
+        answer = {
+            "pack": pack.name, "version": pack.keys.version, "vectors": len(verdict.outcomes), "installed": not dry,
+            "decoded": 0,
+        }  # fmt: skip
+        if not dry:
+            who = str(arguments.get("by") or "cli")[:64]
+            what = {"pack": "installed", "name": pack.name, "version": pack.keys.version, "digest": pack.digest}
+            await self._store.audit(self._now(), who, what)
+            told = await self._kept.reload({"pack": pack.name})
+            answer["decoded"] = len([frame for frame in told["frames"] if frame["result"] == "decoded"])
+        return answer
+
+
+def _problems(error: ConfigError, folder: Path) -> str:
+    said = [str(problem).replace(f"{folder}/", "") for problem in error.problems[:5]]
+    return f"this is not a pack that can be read: {'; '.join(said)}"

@@ -1,0 +1,75 @@
+"""A device pack in a ZIP file (APPNOTE 6.3), as somebody uploads it: unpacked with bounds on everything it could lie
+about. Stored and deflated entries only; no links, no absolute names, nothing above the folder.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from hub.errors import HubError
+
+MOST_BYTES = 1 << 20
+"""Of the archive itself."""
+MOST_WHOLE = 4 << 20
+"""Of all that it holds."""
+MOST_FILES = 256
+PACK = "pack.yaml"
+_PLAIN = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+def unpack(data: bytes, into: Path) -> Path:
+    """Write the files below `into`; the folder in which `pack.yaml` stands. Raises HubError, and leaves nothing that
+    is outside of `into`."""
+    if len(data) > MOST_BYTES:
+        raise HubError(f"an archive of a pack has {MOST_BYTES >> 20} MiB at most")
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            if len(entries) > MOST_FILES:
+                raise HubError(f"an archive of a pack has {MOST_FILES} files at most")
+            root = _root([_name(entry) for entry in entries])
+            room = MOST_WHOLE
+            for entry in entries:
+                name = _name(entry)
+                if root not in name.parents:
+                    continue
+                room -= _write(archive, entry, into / name, room)
+    except HubError:
+        raise
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, ValueError, EOFError, OSError) as error:
+        raise HubError(f"this is not a ZIP archive that can be read: {error}") from error
+    return into / root
+
+
+def _name(entry: zipfile.ZipInfo) -> PurePosixPath:
+    name = PurePosixPath(entry.filename)
+    odd = name.is_absolute() or ".." in name.parts or "\\" in entry.filename or len(entry.filename) > 200
+    link = (entry.external_attr >> 16) & 0o170000 == 0o120000
+    if odd or link or not entry.filename.isprintable() or entry.compress_type not in _PLAIN or entry.flag_bits & 1:
+        raise HubError(f"the archive holds {entry.filename[:80]!r}: a pack's files are plain files below its folder")
+    return name
+
+
+def _root(names: list[PurePosixPath]) -> PurePosixPath:
+    found = sorted({name.parent for name in names if name.name == PACK}, key=lambda folder: len(folder.parts))
+    if not found:
+        raise HubError(f"there is no {PACK} in this archive")
+    if len(found) > 1:
+        raise HubError("there are several packs in this archive; upload one at a time")
+    if not found[0].parts:
+        raise HubError("pack the folder itself and not what is in it: the folder's name is the pack's")
+    return found[0]
+
+
+def _write(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, room: int) -> int:
+    """How many bytes; what its head says of its size is not believed."""
+    with archive.open(entry) as source:
+        content = source.read(room + 1)
+    if len(content) > room:
+        raise HubError(f"an archive of a pack holds {MOST_WHOLE >> 20} MiB at most")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(content)
+    return len(content)

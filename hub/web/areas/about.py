@@ -1,0 +1,52 @@
+"""About these pages: how accessible they are, how to report a vulnerability (RFC 9116), which versions run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from hub.diagnosing import about
+from hub.web.area import Area
+from hub.web.routes import EVERYBODY, FILE, Route
+from hub.web.visit import Rejected, Visit
+
+if TYPE_CHECKING:
+    from hub.web.site import Site
+
+VALID = timedelta(days=180)
+
+
+class About:
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    async def accessibility(self, visit: Visit) -> web.Response:
+        return self._site.page(
+            "accessibility",
+            visit,
+            contact=self._site.parts.contact,
+            versions=about()["versions"] if visit.account else {},
+        )
+
+    async def security(self, visit: Visit) -> web.Response:
+        """/.well-known/security.txt (RFC 9116): written anew each time, since it lapses. 404 where nobody said whom to
+        tell: a file without a contact is none."""
+        contact = self._site.parts.contact
+        if not contact:
+            raise Rejected(404, "no-page")
+        until = datetime.fromtimestamp(self._site.clock.now(), UTC) + VALID
+        text = f"Contact: {contact}\nExpires: {until:%Y-%m-%dT%H:%M:%SZ}\nPreferred-Languages: fr, en\n"
+        return web.Response(text=text, content_type="text/plain", headers={"Cache-Control": "no-store"})
+
+
+def routes(site: Site) -> list[Route]:
+    do = About(site)
+    return [
+        Route("GET", "/accessibility", do.accessibility, EVERYBODY),
+        Route("GET", "/.well-known/security.txt", do.security, EVERYBODY, FILE),
+    ]
+
+
+AREA = Area(routes)

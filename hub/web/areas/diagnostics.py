@@ -1,0 +1,60 @@
+"""Diagnostics: the last log lines, and one archive for whoever helps, with its preview."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from hub.logs import LEVELS
+from hub.web.area import TEXT, Area, Entry, get
+from hub.web.routes import ADMINISTRATEUR, API, AUDITEUR, TECHNICIEN, Route
+from hub.web.visit import Visit
+
+if TYPE_CHECKING:
+    from hub.web.site import Site
+
+HELPS = frozenset({TECHNICIEN, AUDITEUR, ADMINISTRATEUR})
+MOST = 200
+
+
+class Diagnostics:
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    async def logs(self, visit: Visit) -> Any:
+        return await self._site.call(
+            "logs", source=visit.query.get("source", "")[:100], level=visit.query.get("level", "info"), limit=MOST
+        )
+
+    async def preview(self, visit: Visit) -> Any:
+        return await self._site.call("diagnostics", preview=True)
+
+    async def archive(self, visit: Visit) -> web.Response:
+        await self._site.note(visit.who, {"web": "diagnostics taken"})
+        data = base64.b64decode((await self._site.call("diagnostics"))["archive"])
+        headers = {"Content-Disposition": 'attachment; filename="ilot-diagnostics.zip"', "Cache-Control": "no-store"}
+        return web.Response(body=data, content_type="application/zip", headers=headers)
+
+    async def page(self, visit: Visit) -> web.Response:
+        level = visit.query.get("level", "info")
+        files = (await self.preview(visit))["files"] if visit.query.get("preview") else {}
+        return self._site.page(
+            "diagnostics", visit, lines=(await self.logs(visit))["lines"], files=files, levels=LEVELS[1:],
+            level=level if level in LEVELS else "info", source=visit.query.get("source", ""),
+        )  # fmt: skip
+
+
+def routes(site: Site) -> list[Route]:
+    do = Diagnostics(site)
+    return [
+        Route("GET", "/diagnostics", do.page, HELPS),
+        Route("GET", "/api/1/diagnostics.zip", do.archive, HELPS, API, "The archive, redacted"),
+        get("/diagnostics", do.preview, "What the archive holds", HELPS),
+        get("/logs", do.logs, "The last log lines, the newest first", HELPS, source=TEXT,
+            level={"type": "string", "enum": list(LEVELS)}),
+    ]  # fmt: skip
+
+
+AREA = Area(routes, (Entry("diagnostics", "/diagnostics", "group-hub", HELPS),))

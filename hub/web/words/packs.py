@@ -1,0 +1,31 @@
+"""Device packs."""
+
+WORDS: dict[str, tuple[str, str]] = {
+    "packs": ("Packs d'appareils", "Device packs"),
+    "packs-intro": (
+        "Un pack décrit un modèle d'appareil : ce qu'il envoie, en quelles unités. Il n'est installé que si toutes ses épreuves passent.",
+        "A pack describes a model of device: what it sends, in which units. It is installed only when all of its own tests pass.",
+    ),
+    "pack-name": ("Pack", "Pack"),
+    "pack-version": ("Version", "Version"),
+    "pack-origin": ("Origine", "Origin"),
+    "origin-shipped": ("livré", "shipped"),
+    "origin-installed": ("installé ici", "installed here"),
+    "pack-devices": ("Appareils ici", "Devices here"),
+    "pack-vectors": ("Épreuves", "Tests"),
+    "pack-upload": ("Installer un pack", "Install a pack"),
+    "pack-file": ("Fichier ZIP du dossier d'un pack", "ZIP file of a pack's folder"),
+    "pack-file-help": (
+        "{size} au plus. Il est éprouvé avant d'être installé ; une version plus ancienne est refusée.",
+        "{size} at most. It is tested before it is installed; an older version is refused.",
+    ),
+    "pack-install": ("Éprouver et installer", "Test and install"),
+    "pack-installed": ("Pack installé ; il sert dès maintenant.", "Pack installed; it serves from now on."),
+    "kept": ("Messages gardés", "Kept messages"),
+    "kept-text": (
+        "{count} messages qu'aucun pack n'a su lire sont gardés sept jours et relus quand leur pack change.",
+        "{count} messages that no pack could read are kept for seven days and read again when their pack changes.",
+    ),
+    "redecode": ("Relire maintenant", "Read again now"),
+    "redecoded": ("Messages relus.", "Messages read again."),
+}

@@ -1,0 +1,34 @@
+"""Radio: margins, losses, batteries, gateways."""
+
+WORDS: dict[str, tuple[str, str]] = {
+    "radio": ("Radio", "Radio"),
+    "radio-none": ("Aucun appareil radio n'a encore parlé.", "No radio device has spoken yet."),
+    "radio-next": (
+        "Les liaisons LoRaWAN apparaissent ici à leur premier message.",
+        "LoRaWAN links appear here with their first message.",
+    ),
+    "radio-move": ("à déplacer", "to be moved"),
+    "radio-enough": ("marge suffisante", "enough margin"),
+    "radio-": ("pas encore jugée", "not judged yet"),
+    "radio-summary": (
+        "{enough} avec une marge suffisante, {move} à déplacer, {rest} pas encore jugés",
+        "{enough} with enough margin, {move} to be moved, {rest} not judged yet",
+    ),
+    "margin": ("Marge", "Margin"),
+    "margin-text": (
+        "{median} dB, et {low} dB pour neuf messages sur dix",
+        "{median} dB, and {low} dB for nine messages of ten",
+    ),
+    "lost-frames": ("Messages perdus", "Lost messages"),
+    "lost-of": ("{lost} sur {all}", "{lost} of {all}"),
+    "data-rates": ("Débits", "Data rates"),
+    "battery": ("Batterie", "Battery"),
+    "battery-days": ("vide dans {days} jours", "empty in {days} days"),
+    "late": ("en retard", "late"),
+    "gateways": ("Passerelles", "Gateways"),
+    "gateway": ("Passerelle", "Gateway"),
+    "gateway-silent": ("muette", "silent"),
+    "gateway-heard": ("entendue", "heard"),
+    "duty": ("Temps d'émission restant cette heure", "Time on the air left this hour"),
+    "duty-text": ("{left} s sur {all} s", "{left} s of {all} s"),
+}

@@ -1,0 +1,47 @@
+"""The last log lines."""
+
+from __future__ import annotations
+
+import logging
+
+from hub.logs import LONGEST, Ring
+
+
+def ring_of(*said: tuple[str, int, str]) -> Ring:
+    ring = Ring(most=3)
+    for name, level, text in said:
+        ring.emit(logging.LogRecord(name, level, "", 0, text, (), None))
+    return ring
+
+
+def test_the_newest_comes_first_and_the_oldest_are_forgotten() -> None:
+    ring = ring_of(*[("hub.link", logging.INFO, str(number)) for number in range(5)])
+    assert [line.text for line in ring.last()] == ["4", "3", "2"]
+
+
+def test_lines_are_asked_for_by_part_and_by_weight() -> None:
+    ring = ring_of(("hub.mqtt", 30, "away"), ("hub.mqtt.http", 20, "x"), ("hub.mqtt_devices", 40, "refused"))
+    assert [line.source for line in ring.last(source="mqtt")] == ["mqtt.http", "mqtt"]
+    assert [line.text for line in ring.last(level="warning")] == ["refused", "away"]
+    assert [line.text for line in ring.last(most=1)] == ["refused"]
+
+
+def test_a_line_that_cannot_be_put_together_says_so_and_a_long_one_is_cut() -> None:
+    ring = Ring()
+    ring.emit(logging.LogRecord("hub", 20, "", 0, "%d", ("seven",), None))
+    ring.emit(logging.LogRecord("hub", 20, "", 0, "x" * 10_000, (), None))
+    long, odd = ring.last()
+    assert odd.text == "a log line could not be written: TypeError"
+    assert len(long.text) == LONGEST
+
+
+def test_an_error_keeps_what_it_was_and_not_its_traceback() -> None:
+    ring = Ring()
+    log = logging.Logger("hub.modbus")
+    log.addHandler(ring)
+    try:
+        raise OSError("no route")
+    except OSError:
+        log.exception("failed")
+    (line,) = ring.last()
+    assert (line.level, line.source, line.text) == ("error", "modbus", "failed (OSError: no route)")

@@ -1,0 +1,84 @@
+"""Areas of the pages beside the first ones: packs, diagnostics, radio, what is said of the pages themselves."""
+
+from __future__ import annotations
+
+import base64
+import io
+import zipfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from hub.config.web import Web as Options
+from hub.packs.archive import MOST_BYTES
+
+from .web_kit import Pages
+
+
+@pytest.fixture
+async def pages(tmp_path: Path) -> AsyncIterator[Pages]:
+    async with Pages(tmp_path) as pages:
+        yield pages
+
+
+async def test_a_file_reaches_the_hub_whole_with_who_sent_it(pages: Pages) -> None:
+    browser, data = await pages.claimed(), bytes(range(256)) * 800
+    status, _, headers = await browser.upload("/packs", "/packs", data)
+    assert (status, headers["Location"]) == (303, "/packs?said=pack-installed")
+    ((name, asked),) = [one for one in pages.hub.asked if one[0] == "pack.install"]
+    assert base64.b64decode(asked["archive"]) == data
+    assert (name, asked["by"]) == ("pack.install", "web:camille")
+
+
+async def test_a_file_that_is_too_large_or_comes_where_none_is_wanted_is_refused(pages: Pages) -> None:
+    browser = await pages.claimed()
+    assert (await browser.upload("/packs", "/packs", bytes(MOST_BYTES + 200_000)))[0] == 413
+    assert (await browser.upload("/commands/stop", "/commands", bytes(200_000)))[0] == 413
+    headers = {"Origin": pages.url, "Content-Type": "multipart/form-data; boundary=b"}
+    for broken in (b"--b", b"--b\r\n\r\nx", b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--", b"\xff" * 900):
+        assert (await browser.ask("POST", "/packs", data=io.BytesIO(broken), headers=headers))[0] in (400, 403)
+    assert not [one for one in pages.hub.asked if one[0] == "pack.install"]
+
+
+async def test_a_file_without_the_forms_token_or_of_somebody_who_may_only_read_does_nothing(pages: Pages) -> None:
+    await pages.claimed()
+    reader, worker = await pages.person("lecteur"), await pages.person("technicien")
+    assert (await reader.upload("/packs", "/account", b"x"))[0] == 403
+    assert (await worker.upload("/packs", "/packs", b"x", csrf="other"))[0] == 403
+    assert (await worker.upload("/packs", "/packs", b""))[0] == 422
+    assert not [one for one in pages.hub.asked if one[0] == "pack.install"]
+
+
+async def test_the_log_is_shown_to_who_helps_and_what_it_says_is_text(pages: Pages) -> None:
+    await pages.claimed()
+    text = (await (await pages.person("technicien")).get("/diagnostics"))[1]
+    assert "&lt;b&gt;away" in text
+    assert (await (await pages.person("lecteur")).get("/diagnostics"))[0] == 403
+    assert (await (await pages.person("lecteur")).get("/api/1/diagnostics.zip"))[0] == 403
+
+
+async def test_the_archive_is_a_zip_and_taking_it_is_audited(pages: Pages) -> None:
+    browser = await pages.claimed()
+    async with browser.session.get(pages.url + "/api/1/diagnostics.zip") as answer:
+        assert zipfile.is_zipfile(io.BytesIO(await answer.read()))
+    assert any(entry.what == {"web": "diagnostics taken"} for entry in await pages.store.audited())
+
+
+async def test_whom_to_tell_of_a_vulnerability_is_said_where_the_configuration_says_it(tmp_path: Path) -> None:
+    async with Pages(tmp_path) as silent:
+        assert (await silent.browser().get("/.well-known/security.txt"))[0] == 404
+    options = Options(address="127.0.0.1", port=0, contact="mailto:securite@ville.example.org")
+    async with Pages(tmp_path, options=options) as pages:
+        status, text, _ = await pages.browser().get("/.well-known/security.txt")
+        assert (status, text.splitlines()[0]) == (200, "Contact: mailto:securite@ville.example.org")
+        assert text.splitlines()[1].startswith("Expires: 20")
+        page = (await pages.browser().get("/accessibility"))[1]
+        assert "mailto:securite@ville.example.org" in page
+        assert "aiohttp" not in page  # versions are for who is signed in
+
+
+@pytest.mark.parametrize("contact", ["securite@ville.example.org", "javascript:alert(1)", "https://x y"])
+def test_a_contact_that_is_no_address_is_refused(contact: str) -> None:
+    with pytest.raises(ValueError, match="expected an address like"):
+        Options(contact=contact)
