@@ -51,12 +51,12 @@ async def watch(house: House, work: Work, seconds: float, *, say: bool = True) -
     """Shares of a core: of the hub and of the backend."""
     async with house.hub(work) as running:
         await asyncio.sleep(SETTLE_S)
-        readings, used, backend = running._pipeline.readings, time.process_time(), cpu_s(house.backend)
+        readings, used, backend = running.path.pipeline.readings, time.process_time(), cpu_s(house.backend)
         began = time.monotonic()
         await asyncio.sleep(seconds)
         took = time.monotonic() - began
         used, backend = time.process_time() - used, cpu_s(house.backend) - backend
-        readings = running._pipeline.readings - readings
+        readings = running.path.pipeline.readings - readings
         if readings and say:
             figure("readings at the quiet site", readings / took, "readings/s")
             figure("CPU for 1,000 readings at the quiet site", used / readings * 1e6, "ms")

@@ -123,22 +123,22 @@ async def ours(house: MqttHouse, reports: int, progress: Progress, command: list
         await asyncio.sleep(3)  # 500 subscriptions
         before = time.process_time()
         publisher = await asyncio.create_subprocess_exec(*command)
-        await until(lambda: running._pipeline.reports, 30, "the first report")
+        await until(lambda: running.path.pipeline.reports, 30, "the first report")
         began, taken = time.monotonic(), 0
         last, still = began, 0.0
-        while running._pipeline.reports < reports and still < 3.0:
-            progress.count = running._pipeline.reports
-            if running._pipeline.reports != taken:
-                taken, last = running._pipeline.reports, time.monotonic()
+        while running.path.pipeline.reports < reports and still < 3.0:
+            progress.count = running.path.pipeline.reports
+            if running.path.pipeline.reports != taken:
+                taken, last = running.path.pipeline.reports, time.monotonic()
             still = time.monotonic() - last
             await asyncio.sleep(0.005)
         progress.count = reports
-        accepted, readings = time.monotonic() - began - still * (still >= 3.0), running._pipeline.readings
+        accepted, readings = time.monotonic() - began - still * (still >= 3.0), running.path.pipeline.readings
         await running.ground.buffer.flush()
         await until(lambda: running.outward.link.delivery.acked_readings >= readings, 60, "the last ack")
         took = time.monotonic() - began - still * (still >= 3.0)
         await publisher.wait()
-        used, taken = time.process_time() - before, running._pipeline.reports
+        used, taken = time.process_time() - before, running.path.pipeline.reports
     return {"end to end": readings / took, "accepted": readings / accepted, "lost": reports - taken,
             "cpu": used / readings * 1e6}  # fmt: skip
 

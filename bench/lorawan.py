@@ -213,7 +213,7 @@ def windows(uplinks: int, *, calm: bool, loop: bool) -> None:
             said, _ = await child.communicate()
             counts = running.shown.overview.status()["counts"].values()
             looped = sum(of.get("codec-time", 0) for of in counts)
-            return {**json.loads(said), "looped": looped, "kept": running._kept.status()["frames"]}
+            return {**json.loads(said), "looped": looped, "kept": running.field.kept.status()["frames"]}
 
     burner = subprocess.Popen([sys.executable, "-c", "" if calm else "while True: pass"])
     try:

@@ -37,6 +37,7 @@ _ALL = (
     _metric("pressure", "hPa", "0.01", 300, 1200, "atmospheric_pressure", _M, "environment", "Pression atmosphérique", "Air pressure"),
     _metric("dew_point", "Cel", "0.01", -100, 100, "temperature", _M, "environment", "Point de rosée", "Dew point"),
     _metric("co2", "[ppm]", "1", 0, 40000, "carbon_dioxide", _M, "personal", "CO2", "CO2"),
+    _metric("radon", "Bq/m3", "1", 0, 16383, "", _M, "environment", "Radon (Rn-222)", "Radon (Rn-222)"),
     _metric("tvoc", "ug/m3", "1", 0, 65535, "volatile_organic_compounds", _M, "environment", "COV totaux", "Total VOC"),
     _metric("pm2_5", "ug/m3", "0.1", 0, 6553.5, "pm25", _M, "environment", "Particules PM2,5", "PM2.5"),
     _metric("pm10", "ug/m3", "0.1", 0, 6553.5, "pm10", _M, "environment", "Particules PM10", "PM10"),

@@ -8,13 +8,13 @@ adding fields to it. No hook ships without a real plugin that uses it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 import pluggy
 from pydantic import BaseModel, ConfigDict
 
-from hub.model import Decoded, Frame, Metric, NeedKey
+from hub.model import Decoded, Frame, Metric, NeedKey, Value
 from hub.session import Notices, Session, Uplink, View
 
 hookspec = pluggy.HookspecMarker("hub")
@@ -47,10 +47,24 @@ Explain = Callable[[Frame, Keys], Iterable[dict[str, Any]]]
 """Everything a frame says, as JSON objects, for `ilot decode`: more than its readings. Raises DecodeError."""
 
 
+class PackPart(Protocol):
+    """What the model given as `pack` offers, once read: a Config with one option, which is the map of a device pack
+    (`hub.packs.maps`)."""
+
+    def metrics(self) -> Iterable[str]:
+        """The metrics that the map can give."""
+        ...
+
+    def readings(self, heard: Mapping[str, Any]) -> Mapping[str, Value]:
+        """What a device says, as a vector has it, → readings by metric. Pure. Raises DecodeError, ValueError when
+        `heard` has another form."""
+        ...
+
+
 class Register(Protocol):
     """`register(name, Config, run)` adds one integration. `device` is the model of the `settings:` of its
     devices in the configuration; without it a device has no settings. `listen` serves `ilot capture` and
-    `ilot discover`."""
+    `ilot discover`. `pack` is the model of the part of a device pack that it reads (`PackPart`)."""
 
     def __call__(
         self,
@@ -62,6 +76,7 @@ class Register(Protocol):
         metrics: Iterable[Metric] = (),
         probe: Probe | None = None,
         listen: Listen | None = None,
+        pack: type[Config] | None = None,
     ) -> None: ...
 
 

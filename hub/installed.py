@@ -18,7 +18,9 @@ from hub.config.build import Model, Models
 from hub.errors import PluginError
 from hub.hookspecs import Config
 from hub.isolation.describe import Description, describe
+from hub.packs.format import PackKeys
 from hub.packs.library import Library
+from hub.packs.maps import MAPS, filled
 from hub.registry import Plugin, Registry
 
 
@@ -78,6 +80,8 @@ def installed_models(registry: Registry, cache: Path | None = None, packs: Path 
     """The models of everything installed. `cache` keeps the descriptions of strangers' plugins; `packs` is where
     installed device packs lie."""
 
+    library = Library(packs)
+
     def integration(name: str) -> tuple[Model, Model | None] | None:
         for known in registry.load(name).integrations:
             if known.name == name:
@@ -122,8 +126,41 @@ def installed_models(registry: Registry, cache: Path | None = None, packs: Path 
         uplinks=_Lazily(registry, uplink, their_uplink).within(cache),
         exporters=_Lazily(registry, exporter, their_exporter).within(cache),
         notifiers=_Lazily(registry, notifier, their_notifier).within(cache),
-        packs=None if packs is None else Library(packs).names(),
+        packs=None if packs is None else library.names(),
+        fill=_Filling(library).fill,
     )
+
+
+class _Filling:
+    """What packs with a map add to the settings of their devices; each is read once."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._keys: dict[str, PackKeys] = {}
+
+    def fill(self, kind: str, pack: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        if kind not in MAPS or (pack not in self._keys and pack not in self._library.names()):
+            return given
+        if pack not in self._keys:
+            self._keys[pack] = self._library.get(pack).keys
+        keys = self._keys[pack]
+        if keys.protocol != kind:
+            raise ValueError(f"pack {pack} is for devices of {keys.protocol}, this is one of {kind}")
+        return filled(kind, keys.part, given)
+
+
+def part_models(registry: Registry) -> Callable[[str], Model | None]:
+    """Protocol → the model of the map of its packs, of what is installed here."""
+
+    def look(protocol: str) -> Model | None:
+        if protocol not in MAPS:
+            return None
+        try:
+            return registry.integration(protocol).pack
+        except PluginError:
+            return None
+
+    return look
 
 
 def _outline(schema: Mapping[str, Any]) -> type[BaseModel]:

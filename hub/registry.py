@@ -35,6 +35,7 @@ class Integration:
     metrics: tuple[Metric, ...]
     probe: Probe | None
     listen: Listen | None = None
+    pack: type[Config] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +191,12 @@ def _register(plugin: Plugin) -> None:
     def integration(
         name: str, config: type[Config], run: Run, *, device: type[Config] | None = None,
         metrics: Iterable[Metric] = (), probe: Probe | None = None, listen: Listen | None = None,
+        pack: type[Config] | None = None,
     ) -> None:  # fmt: skip
         _expect_config(name, config)
-        plugin.integrations.append(Integration(name, plugin.name, config, run, device, tuple(metrics), probe, listen))
+        plugin.integrations.append(
+            Integration(name, plugin.name, config, run, device, tuple(metrics), probe, listen, pack)
+        )
 
     def decoder(
         name: str, kind: str, decode: Decode, *, metrics: Iterable[Metric] = (),

@@ -132,7 +132,7 @@ def plan(
         )  # fmt: skip
     pack, perhaps = _pack(wish.pack or known.pack, found.recognised, packs)
     given = {**known.settings, **(label.settings if label else {}), **wish.settings}
-    settings, stored = _settings(kind, given, ground.models)
+    settings, stored = _settings(kind, given, ground.models, pack)
     if key is not None:
         kinds.check_key(found.device, key, stored)
     device = Device(
@@ -145,7 +145,7 @@ def plan(
 def settled(device: Device, kind: str, models: Models) -> Device:
     """A stored device with its settings as its integration's model has them; as they are where it refuses them."""
     try:
-        settings, _ = _settings(kind, device.settings, models)
+        settings, _ = _settings(kind, device.settings, models, device.pack)
     except Unreadable:
         return device
     return msgspec.structs.replace(device, settings=settings)
@@ -268,8 +268,10 @@ def _meant(word: str, known: Iterable[str]) -> tuple[str, str]:
     return (f"; did you mean {near}?", f" ; vouliez-vous dire {near} ?") if near else ("", "")
 
 
-def _settings(kind: str, given: Mapping[str, object], models: Models) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The settings as the integration's model has them, and as JSON has them."""
+def _settings(
+    kind: str, given: Mapping[str, object], models: Models, pack: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The settings, with what the pack adds, as the integration's model has them, and as JSON has them."""
     model = models.integrations[kind][1] if kind in models.integrations else None
     if model is None:
         if given:
@@ -279,6 +281,10 @@ def _settings(kind: str, given: Mapping[str, object], models: Models) -> tuple[d
             )  # fmt: skip
         return {}, {}
     found: list[Finding] = []
+    try:
+        given = models.settings(kind, pack, given)
+    except ValueError as error:
+        raise Unreadable("pack", str(error), f"modèle refusé : {error}", "pack") from error
     settings: BaseModel | None = validate(model, dict(given), (), f"the settings of {kind} devices", found)
     if settings is None:
         one = found[0]

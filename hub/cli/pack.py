@@ -133,13 +133,16 @@ def show(name: str, config: Path, state_dir: Path | None, json: bool) -> None:
         f"{found.name} {found.keys.version} ({facts['from']}): {found.keys.vendor} {', '.join(found.keys.models)}"
     )
     click.echo(f"{found.keys.en} · {found.keys.fr}")
-    speaks = f"LoRaWAN {facts['mac']}, class {facts['class']}" if facts["mac"] else "Sigfox"
+    speaks = f"LoRaWAN {facts['mac']}, class {facts['class']}" if facts["mac"] else facts["protocol"]
     click.echo(f"{speaks}, licence {found.keys.licence}, {facts['digest'][:16]}")
     rows = [(m["path"], m["metric"], m["unit"], m["privacy"], f"{m['en']} · {m['fr']}") for m in facts["metrics"]]
     output.table(("path", "metric", "unit", "privacy", "meaning"), rows)
     for downlink, keys in found.keys.downlinks.items():
         bounds = ", ".join(f"{key} {b.low:g} to {b.high:g} {b.unit}" for key, b in keys.fields.items())
         click.echo(f"downlink {downlink}: {keys.en} ({bounds or 'no values'}); it sets a {keys.sets}")
+    for default in found.keys.default_credentials:
+        what = f"user {default.user or '(any)'}" if default.password is not None else "key"
+        click.echo(f"leaves the factory with a known credential: {what}; a device that still has it is not written to")
     for source in found.keys.sources.values():
         click.echo(f"source: {source.by}, {source.title}, {source.version} ({source.kind}; {source.licence})")
 
@@ -175,10 +178,12 @@ def import_(directory: Path, device: str | None, out: Path, json: bool) -> None:
 
 
 def _library(config: Path, state_dir: Path | None) -> Library:
+    from hub.installed import part_models
     from hub.packs.library import Library
+    from hub.registry import Registry
     from hub.state import StateDir, state_of
 
-    return Library(StateDir(state_of(config, state_dir)).packs)
+    return Library(StateDir(state_of(config, state_dir)).packs, parts=part_models(Registry.discover()))
 
 
 def _told(name: str, config: Path, state_dir: Path | None) -> int | None:
@@ -211,7 +216,7 @@ def _readable(library: Library, folders: Iterable[Path] | None) -> list[Pack]:
     wanted: list[Any] = library.names() if folders is None else [folder.resolve() for folder in folders]
     for one in wanted:
         try:
-            packs.append(library.get(one) if folders is None else read(one))
+            packs.append(library.get(one) if folders is None else read(one, parts=library.parts))
         except ConfigError as error:
             problems += error.problems
     if problems:
@@ -242,6 +247,7 @@ def _tell(verdict: Verdict) -> None:
 def _facts(library: Library, found: Pack) -> dict[str, Any]:
     keys = found.keys
     fields = [] if found.fields is None else found.fields.values()
+    mapped = [] if found.part is None else sorted(found.part.metrics())
     return {
         "pack": found.name,
         "version": keys.version,
@@ -258,6 +264,8 @@ def _facts(library: Library, found: Pack) -> dict[str, Any]:
         "period_s": keys.period.total_seconds() if keys.period else None,
         "automatic": found.fields is None,
         "metrics": [_metric(found, field.path, field.metric) for field in fields],
+        "map": mapped,
+        "default_credentials": len(keys.default_credentials),
         "messages": {name: list(message.ports) for name, message in keys.messages.items()},
         "downlinks": {name: list(downlink.fields) for name, downlink in keys.downlinks.items()},
         "sources": [source.model_dump() for source in keys.sources.values()],

@@ -5,7 +5,7 @@ Everything wrong is found in one pass: each section, instance, uplink and device
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from hub.config.pulse import built
 from hub.config.rulecheck import check_rules
 from hub.config.sentences import nearest, one_of
 from hub.config.validate import validate
+from hub.errors import ConfigError
 from hub.model import Device, Place, Strategy, Writable
 from hub.model import Position as PlacePosition
 
@@ -35,13 +36,25 @@ CORE_KEYS = frozenset(InstanceKeys.model_fields)
 @dataclass(frozen=True, slots=True)
 class Models:
     """What is installed. `integrations`: type → (its Config, the model of its devices' settings or None);
-    `uplinks`, `exporters`, `notifiers`: type → its Config; `packs`: names of device packs, None where nobody asks."""
+    `uplinks`, `exporters`, `notifiers`: type → its Config; `packs`: names of device packs, None where nobody asks;
+    `fill`: type, pack and settings of a device → its settings with what its pack adds, ValueError or ConfigError when
+    that cannot be."""
 
     integrations: Mapping[str, tuple[Model, Model | None]] = field(default_factory=dict)
     uplinks: Mapping[str, Model] = field(default_factory=dict)
     exporters: Mapping[str, Model] = field(default_factory=dict)
     notifiers: Mapping[str, Model] = field(default_factory=dict)
     packs: Collection[str] | None = None
+    fill: Callable[[str, str, Mapping[str, Any]], Mapping[str, Any]] | None = None
+
+    def settings(self, kind: str, pack: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The settings of a device of that type, with what its pack adds. Raises ValueError with a sentence."""
+        if self.fill is None or not pack:
+            return given
+        try:
+            return self.fill(kind, pack, given)
+        except ConfigError as error:
+            raise ValueError(f"pack {pack}: {error.problems[0]}") from error
 
 
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
@@ -265,7 +278,13 @@ def _settings(data: dict[str, Any], models: Models, found: list[Finding]) -> dic
                 message = f"devices of integration {quoted(kind)} have no settings; remove this"
                 found.append(Finding(path, message, at_key=True))
             continue
-        settings = validate(model, given or {}, path, f"the settings of {quoted(kind)} devices", found)
+        pack = entry.get("pack")
+        try:
+            given = models.settings(kind, pack if isinstance(pack, str) else "", given or {})
+        except ValueError as error:
+            found.append(Finding(("devices", name, "pack"), str(error)))
+            continue
+        settings = validate(model, given, path, f"the settings of {quoted(kind)} devices", found)
         if settings is not None:
             made[name] = settings.model_dump()
     return made

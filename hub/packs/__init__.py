@@ -5,6 +5,7 @@
                vectors/*.yaml   bytes and the readings they mean, each with its source
 
 format      what these files may hold
+maps        packs without a codec: registers, objects, groups, layouts
 reading     folder → Pack, or every problem with file, line and column
 decoding    a codec's answer → samples      downlinks   values within bounds → what the codec encodes
 judging     every vector through the real worker; a pack that leaves something untested does not pass

@@ -2,7 +2,9 @@
 
 pack.yaml         `PackKeys`
 codec.js          the payload codec (`hub.payload`), and other *.js and *.json files that it asks for by `require`
-vectors/*.yaml    a list of `VectorKeys` each
+vectors/*.yaml    a list of `hub.packs.vectors.VectorKeys` each
+
+A pack of a radio (`RADIO`) has a codec, one of a wired or connected device a map (`hub.packs.maps`).
 """
 
 from __future__ import annotations
@@ -14,14 +16,17 @@ from pydantic import AfterValidator, Field, model_validator
 
 from hub.config.kinds import MetricKey, Section
 from hub.config.values import Duration
+from hub.packs.maps import MAPS, PLAIN
 from hub.sigfox.grammar import Grammar
 
-PROTOCOLS = ("lorawan", "sigfox")
-RESERVED = {"registers": "modbus", "objects": "bacnet", "groups": "knx", "records": "mbus", "layout": "gatt"}
+RADIO = ("lorawan", "sigfox")
+PROTOCOLS = (*RADIO, *MAPS, *PLAIN)
+RESERVED = {"records": "mbus"}
 """Keys of packs for other protocols. They are refused by name until something reads them."""
 NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+")
 """vendor-model; the name of the pack's directory."""
 MAX_LABEL = 512
+_OF_RADIO = ("lorawan", "tr005", "labels", "codec", "messages", "fields", "ignore", "downlinks", "metrics", "period")
 
 
 def _matching(pattern: str, expected: str) -> AfterValidator:
@@ -185,6 +190,24 @@ class SourceKeys(Section):
     licence: Text = Field(description="Its licence; only facts are taken: bytes and the values they mean.")
 
 
+class DefaultKeys(Section):
+    """A credential with which the device leaves the factory. A device that still has it is not written to."""
+
+    user: str = Field(default="", max_length=128, description="Its user name; nothing: whatever the name.")
+    password: str | None = Field(default=None, min_length=1, max_length=128, description="The password, or the token.")
+    key: Bytes | None = Field(default=None, description="In place of a password: the radio key, hexadecimal.")
+    source: Slug = Field(description="A name of `sources`: who says so.")
+    page: str = Field(default="", max_length=200, description="Where in it.")
+
+    @model_validator(mode="after")
+    def _one(self) -> DefaultKeys:
+        if (self.password is None) == (self.key is None):
+            raise ValueError("a default credential is a password or a key, one of the two")
+        if self.key is not None and (self.user or len(self.key) not in (32, 64)):
+            raise ValueError("a key has 16 or 32 bytes, and no user")
+        return self
+
+
 class PackKeys(Section):
     """One file a pack: who makes the device, what it speaks, what it says and what it can be told."""
 
@@ -195,7 +218,9 @@ class PackKeys(Section):
     fr: Text = Field(description="What the device is, in French.")
     en: Text = Field(description="What the device is, in English.")
     licence: Text = Field(description="Licence of the pack's own files, as an SPDX identifier.")
-    protocol: Literal["lorawan", "sigfox"] = Field(description="What the device speaks.")
+    protocol: Literal[
+        "lorawan", "sigfox", "modbus", "bacnet", "knx", "bluetooth", "http_json", "mqtt_devices", "opcua"
+    ] = Field(description="What the device speaks: the type of the integration.")
     lorawan: LoRaWANKeys | None = Field(default=None, description="How it speaks LoRaWAN; for packs of lorawan alone.")
     period: Duration | None = Field(default=None, description="Time between two uplinks as delivered, where known.")
     labels: tuple[Label, ...] = Field(
@@ -203,16 +228,47 @@ class PackKeys(Section):
     )
     tr005: Tr005Keys | None = Field(default=None, description="Its numbers in a LoRaWAN QR code.")
     codec: CodecKeys = Field(default=CodecKeys(), description="The codec.")
-    messages: dict[Slug, MessageKeys] = Field(min_length=1, description="Kinds of uplinks, by name.")
+    messages: dict[Slug, MessageKeys] = Field(
+        default={}, description="Kinds of uplinks, by name. lorawan and sigfox: at least one."
+    )
     metrics: dict[MetricKey, MetricKeys] = Field(default={}, description="Metrics of its own, by key.")
-    fields: Literal["automatic"] | tuple[FieldKeys, ...] = Field(
-        description="Leaves and their metrics; `automatic` proposes them from names, for a person to confirm."
+    fields: Literal["automatic"] | tuple[FieldKeys, ...] | None = Field(
+        default=None,
+        description="Leaves and their metrics; `automatic` proposes them from names, for a person to confirm. lorawan "
+        "and sigfox need it.",
+    )
+    registers: tuple[dict[str, Any], ...] | None = Field(
+        default=None, min_length=1, max_length=1000, description="modbus: the register map, as in `settings.registers`."
+    )
+    objects: dict[str, dict[str, Any]] | None = Field(
+        default=None, min_length=1, max_length=2000, description="bacnet: the objects, as in `settings.objects`."
+    )
+    groups: dict[Slug, dict[str, Any]] | None = Field(
+        default=None, min_length=1, max_length=1000,
+        description="knx: the communication objects by a name, each as an entry of `settings.groups`; the device says "
+        "their group addresses in `settings.addresses`.",
+    )  # fmt: skip
+    layout: tuple[dict[str, Any], ...] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=32,
+        description="bluetooth: what is read over a connection, as in `settings.gatt`.",
     )
     ignore: tuple[str, ...] = Field(
         default=(), description="Leaves left out on purpose; `*` stands for anything: `debug.*`."
     )
     downlinks: dict[Slug, DownlinkKeys] = Field(default={}, description="What it can be told, by name.")
-    sources: dict[Slug, SourceKeys] = Field(min_length=1, description="Where the vectors come from, by name.")
+    default_credentials: tuple[DefaultKeys, ...] = Field(
+        default=(), max_length=32, description="Credentials with which the device leaves the factory."
+    )
+    sources: dict[Slug, SourceKeys] = Field(
+        min_length=1, description="Where vectors and default credentials come from, by name."
+    )
+
+    @property
+    def part(self) -> Any:
+        """The map, None where the pack has none."""
+        return getattr(self, MAPS[self.protocol].key) if self.protocol in MAPS else None
 
     @model_validator(mode="before")
     @classmethod
@@ -225,6 +281,14 @@ class PackKeys(Section):
 
     @model_validator(mode="after")
     def _speaks(self) -> PackKeys:
+        for protocol, place in MAPS.items():
+            if (getattr(self, place.key) is not None) != (self.protocol == protocol):
+                says = f"a pack of {protocol} needs `{place.key}`"
+                raise ValueError(says if self.protocol == protocol else f"`{place.key}` is for packs of {protocol}")
+        if self.protocol not in RADIO:
+            return self._not_radio()
+        if not self.messages or self.fields is None:
+            raise ValueError(f"a pack of {self.protocol} says its `messages` and its `fields`")
         if self.protocol == "lorawan":
             if self.lorawan is None:
                 raise ValueError("a pack of lorawan says how its device speaks it: `lorawan: {mac: 1.0.3, class: A}`")
@@ -239,45 +303,21 @@ class PackKeys(Section):
             raise ValueError("`codec.format` encodes nothing: downlinks need a codec file")
         return self
 
-
-class FormerKeys(Section):
-    """Former values in a vector."""
-
-    time: Number | None = Field(default=None, description="Unix seconds.")
-    ago: Number | None = Field(default=None, ge=0, description="Seconds before the uplink.")
-    readings: dict[MetricKey, bool | Number | str] = Field(description="Metric → value.")
-
-    @model_validator(mode="after")
-    def _dated(self) -> FormerKeys:
-        if (self.time is None) == (self.ago is None):
-            raise ValueError("former values have time or ago, one of the two")
-        return self
-
-
-class VectorKeys(Section):
-    """One payload and what it means, with its source. Says one of `readings`, `data`, `refused` and `downlink`."""
-
-    source: Slug = Field(description="A name of `sources`.")
-    page: str = Field(default="", max_length=200, description="Where in it.")
-    message: Slug | None = Field(default=None, description="The message it is.")
-    port: Port | None = Field(default=None, description="LoRaWAN port; needed there, and only there.")
-    bytes: Bytes = Field(description="The payload, hexadecimal in quotes.")
-    time: Number | None = Field(default=None, description="Of the values, Unix seconds, where the payload says it.")
-    readings: dict[MetricKey, bool | Number | str] | None = Field(
-        default=None, description="Metric → value: all of them."
-    )
-    history: tuple[FormerKeys, ...] = Field(default=(), description="Former values, in the order of the codec.")
-    skipped: tuple[str, ...] = Field(default=(), description="Reasons why leaves give no reading.")
-    data: dict[str, Any] | None = Field(default=None, description="What the codec returns, whole.")
-    refused: bool = Field(default=False, description="The codec refuses it.")
-    downlink: Slug | None = Field(default=None, description="A name of `downlinks`: these bytes are its encoding.")
-    given: dict[str, Number] = Field(default={}, description="The values of the downlink.")
-
-    @model_validator(mode="after")
-    def _one_claim(self) -> VectorKeys:
-        claims = (self.readings is not None, self.data is not None, self.refused, self.downlink is not None)
-        if sum(claims) != 1:
-            raise ValueError("a vector says one of readings, data, refused and downlink")
-        if (self.readings is not None or self.data is not None) and self.message is None:
-            raise ValueError("a vector names the message it is")
+    def _not_radio(self) -> PackKeys:
+        of_radio = (
+            "lorawan",
+            "tr005",
+            "labels",
+            "codec",
+            "messages",
+            "fields",
+            "ignore",
+            "downlinks",
+            "metrics",
+            "period",
+        )
+        if given := [key for key in of_radio if key in self.model_fields_set]:
+            raise ValueError(f"`{given[0]}` is for packs of {' and '.join(RADIO)}, which have a codec")
+        if self.protocol in PLAIN and not self.default_credentials:
+            raise ValueError(f"a pack of {self.protocol} lists `default_credentials`: it has nothing else to say")
         return self

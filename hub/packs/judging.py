@@ -1,6 +1,7 @@
 """Runs the vectors of a pack through the real codec worker and says how it went.
 
-A pack passes when every vector does and every message, every port of it and every downlink that it declares has one.
+A pack passes when every vector does and every message, every port of it and every downlink that it declares has one;
+of a map, every metric.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from hub.errors import DecodeError
 from hub.model import Sample
 from hub.packs.decoding import NO_PORT, answer_of, read_answer
 from hub.packs.downlinks import SIGFOX_DOWNLINK, bytes_of, checked
-from hub.packs.format import VectorKeys
+from hub.packs.maps import untested
 from hub.packs.reading import Pack, Vector
+from hub.packs.vectors import VectorKeys
 from hub.payload import Codecs
 
 
@@ -44,15 +46,17 @@ class Verdict(msgspec.Struct, frozen=True):
 async def judge(pack: Pack, codecs: Codecs) -> Verdict:
     """Raises NotReady when there is no worker to be had."""
     outcomes = [await _outcome(pack, codecs, vector) for vector in pack.vectors]
-    untested = tuple(_untested(pack))
-    ok = not untested and not any(outcome.wrong for outcome in outcomes)
-    return Verdict(pack.name, pack.keys.version, pack.digest, ok, tuple(outcomes), untested)
+    left = tuple(_of_map(pack) if pack.keys.part is not None else _untested(pack))
+    ok = not left and not any(outcome.wrong for outcome in outcomes)
+    return Verdict(pack.name, pack.keys.version, pack.digest, ok, tuple(outcomes), left)
 
 
 async def _outcome(pack: Pack, codecs: Codecs, vector: Vector) -> Outcome:
     keys = vector.keys
     try:
-        if keys.downlink is not None:
+        if keys.heard is not None:
+            wrong = _mapped(pack, keys)
+        elif keys.downlink is not None:
             wrong = await _told(pack, codecs, keys)
         else:
             wrong = await _heard(pack, codecs, keys)
@@ -70,7 +74,7 @@ async def _told(pack: Pack, codecs: Codecs, keys: VectorKeys) -> str:
         return f"port {port}, not {keys.port}"
     if pack.keys.protocol == "sigfox" and len(payload) != SIGFOX_DOWNLINK:
         return f"{len(payload)} bytes; a Sigfox downlink has {SIGFOX_DOWNLINK}"
-    wanted = bytes.fromhex(keys.bytes)
+    wanted = bytes.fromhex(keys.bytes or "")
     return "" if payload == wanted else f"{payload.hex()}, not {wanted.hex()}"
 
 
@@ -78,7 +82,7 @@ async def _heard(pack: Pack, codecs: Codecs, keys: VectorKeys) -> str:
     received = 0.0 if any(former.ago is not None for former in keys.history) else None
     try:
         port = keys.port or NO_PORT
-        answer = await answer_of(pack, codecs, bytes.fromhex(keys.bytes), port, received)
+        answer = await answer_of(pack, codecs, bytes.fromhex(keys.bytes or ""), port, received)
         if keys.data is not None:
             found = {"data": answer.get("data"), "message": read_answer(pack, port, answer).message}
             return _difference({"data": keys.data, "message": keys.message}, found)
@@ -111,6 +115,25 @@ async def _heard(pack: Pack, codecs: Codecs, keys: VectorKeys) -> str:
     if left and pack.fields is not None:
         return f"no field and no `ignore` names {', '.join(left)}"
     return _difference(wanted, got)
+
+
+def _mapped(pack: Pack, keys: VectorKeys) -> str:
+    """Of a pack with a map: what its integration makes of what the device says."""
+    if pack.part is None:
+        return f"nothing that is installed here reads packs of {pack.keys.protocol}"
+    try:
+        readings = pack.part.readings(keys.heard or {})
+    except (KeyError, ValueError) as error:
+        return f"`heard` cannot be read: {error}"
+    return _difference({"readings": keys.readings}, {"readings": dict(readings)})
+
+
+def _of_map(pack: Pack) -> list[str]:
+    """Metrics of the map that no vector shows."""
+    if pack.part is None:
+        return ["its map, which nothing that is installed here reads"]
+    shown = [key for vector in pack.vectors for key in vector.keys.readings or {}]
+    return untested(pack.part.metrics(), shown)
 
 
 def _plain(sample: Sample) -> dict[str, Any]:

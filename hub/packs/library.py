@@ -22,7 +22,7 @@ from hub.errors import ConfigError, HubError, Problem
 from hub.files import sync_directory
 from hub.packs.format import NAME
 from hub.packs.judging import Verdict
-from hub.packs.reading import PACK, Pack, read
+from hub.packs.reading import PACK, Pack, Parts, read
 
 SHIPPED = Path(__file__).resolve().parents[2] / "packs"
 MARK = 16
@@ -31,11 +31,12 @@ _INSTALLED = re.compile(rf"([0-9]{{1,7}})-([0-9a-f]{{{MARK}}})")
 
 
 class Library:
-    """`installed` is the directory of installed packs; None: shipped ones only."""
+    """`installed` is the directory of installed packs; None: shipped ones only. `parts`: see `hub.packs.reading`."""
 
-    def __init__(self, installed: Path | None = None, shipped: Path = SHIPPED) -> None:
+    def __init__(self, installed: Path | None = None, shipped: Path = SHIPPED, parts: Parts | None = None) -> None:
         self._installed = installed
         self._shipped = shipped
+        self.parts = parts
 
     def names(self) -> list[str]:
         """Every pack that is there, readable or not."""
@@ -47,12 +48,12 @@ class Library:
     def get(self, name: str) -> Pack:
         """The pack of that name in its highest version. Raises ConfigError when there is none, or it is wrong."""
         versions = self._versions(name)
-        shipped = read(self._shipped / name, name) if self._is_shipped(name) else None
+        shipped = read(self._shipped / name, name, self.parts) if self._is_shipped(name) else None
         if not versions and shipped is None:
             raise ConfigError([_unknown(name, self.names())])
         if versions and (shipped is None or versions[-1][0] > shipped.keys.version):
             folder = versions[-1][1]
-            pack = read(folder, name)
+            pack = read(folder, name, self.parts)
             if not pack.digest.startswith(folder.name.partition("-")[2]):
                 raise ConfigError(
                     [Problem("this pack was changed after it was installed; install it again", file=str(folder))]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 from hub.catalogue import METRICS
 from hub.config.kinds import Section
@@ -17,7 +19,9 @@ from hub.config.sentences import nearest, there_are
 from hub.config.validate import validate
 from hub.errors import ConfigError, Problem
 from hub.model import Metric
-from hub.packs.format import NAME, PackKeys, VectorKeys
+from hub.packs.format import NAME, RADIO, PackKeys
+from hub.packs.maps import MAPS, PLAIN
+from hub.packs.vectors import VectorKeys
 from hub.payload.mapping import Field
 from hub.payload.messages import Codec
 from hub.sigfox.grammar import Grammar
@@ -41,7 +45,8 @@ class Vector:
 class Pack:
     """A pack that is whole and right, tested or not. `files` are its files by name relative to its folder; `digest` is
     SHA-256 over all of them, in hex; `grammar` stands in place of the codec where the pack says one; `fields` (by path)
-    is None where they are proposed from names; `metrics` are the catalogue's and its own, by key."""
+    is None where they are proposed from names; `metrics` are the catalogue's and its own, by key; `part` is its map as
+    the integration's model has it, None without a map or where nobody who reads it was asked."""
 
     name: str
     digest: str
@@ -52,6 +57,7 @@ class Pack:
     metrics: Mapping[str, Metric]
     vectors: tuple[Vector, ...]
     grammar: Grammar | None = None
+    part: Any = None
 
     @property
     def title(self) -> str:
@@ -67,26 +73,33 @@ class Pack:
         return f"<Pack {self.name} {self.keys.version}, {len(self.vectors)} vectors>"
 
 
-def read(folder: FilePath, name: str = "") -> Pack:
-    """Read and check `folder`; its own name is the pack's unless `name` says another. Raises ConfigError with all
-    problems."""
+Parts = Callable[[str], type[BaseModel] | None]
+"""Protocol → the model of the maps of its packs (`hub.hookspecs.PackPart`), None when nothing here reads them."""
+
+
+def read(folder: FilePath, name: str = "", parts: Parts | None = None) -> Pack:
+    """Read and check `folder`; its own name is the pack's unless `name` says another. A map is checked where `parts`
+    knows its model. Raises ConfigError with all problems."""
     name = name or folder.name
     reader = _Reader(folder)
     if not NAME.fullmatch(name):
         reader.say(f"a pack is named vendor-model: small letters, digits and '-'; this is {quoted(name)}")
     keys = reader.pack()
-    vectors = [one for file in reader.vector_files() for one in reader.vectors(file, keys)]
+    wanted = keys is None or keys.protocol not in PLAIN
+    vectors = [one for file in reader.vector_files(needed=wanted) for one in reader.vectors(file, keys)]
+    part = reader.part(keys, parts) if keys is not None and parts is not None else None
     grammar = Grammar(keys.codec.format) if keys is not None and keys.codec.format is not None else None
-    if keys is not None and grammar is None and keys.codec.file not in reader.files:
+    coded = keys is not None and keys.protocol in RADIO
+    if keys is not None and coded and grammar is None and keys.codec.file not in reader.files:
         reader.found(PACK, Finding(("codec",), f"there is no file {quoted(keys.codec.file)} beside {PACK}"))
     problems = reader.problems()
     if problems or keys is None:
         raise ConfigError(problems)
     code = {file: text.decode() for file, text in reader.files.items() if file.endswith((".js", ".json"))}
-    source = code.pop(keys.codec.file) if grammar is None else ""
+    source = code.pop(keys.codec.file) if coded and grammar is None else ""
     return Pack(
         name=name, digest=digest(reader.files), files=reader.files, keys=keys, codec=Codec(source, code),
-        fields=_fields(keys), metrics={**METRICS, **_own(keys)}, vectors=tuple(vectors), grammar=grammar,
+        fields=_fields(keys), metrics={**METRICS, **_own(keys)}, vectors=tuple(vectors), grammar=grammar, part=part,
     )  # fmt: skip
 
 
@@ -146,9 +159,19 @@ class _Reader:
         self.found(PACK, *found)
         return keys
 
-    def vector_files(self) -> list[str]:
+    def part(self, keys: PackKeys, parts: Parts) -> BaseModel | None:
+        """The map as its integration's model has it."""
+        model = parts(keys.protocol) if keys.part is not None else None
+        if model is None:
+            return None
+        found: list[Finding] = []
+        read = validate(model, {MAPS[keys.protocol].key: keys.part}, (), f"the map of a pack of {keys.protocol}", found)
+        self.found(PACK, *found)
+        return read
+
+    def vector_files(self, *, needed: bool = True) -> list[str]:
         files = [file for file in self.files if file.startswith(f"{VECTORS}/")]
-        if not files:
+        if not files and needed:
             self.say("a pack has vectors: payloads with what they mean, from somebody else", VECTORS)
         return files
 
@@ -230,6 +253,8 @@ def _own(keys: PackKeys) -> dict[str, Metric]:
 def _fields(keys: PackKeys) -> dict[str, Field] | None:
     if keys.fields == "automatic":
         return None
+    if keys.fields is None:
+        return {}
     return {
         f.path: Field(
             path=f.path, metric=f.metric, scale=f.scale, offset=f.offset, invalid=f.invalid,
@@ -247,7 +272,7 @@ def _wrong(keys: PackKeys) -> Iterator[Finding]:
             yield Finding(("metrics", key), message, at_key=True)
     known = {**METRICS, **_own(keys)}
     paths, metrics = set[str](), set[str]()
-    for number, field in enumerate(() if keys.fields == "automatic" else keys.fields):
+    for number, field in enumerate(keys.fields if isinstance(keys.fields, tuple) else ()):
         at: Path = ("fields", number)
         if field.metric not in known:
             message = f"{quoted(field.metric)} is neither in the catalogue nor in `metrics`"
@@ -262,6 +287,11 @@ def _wrong(keys: PackKeys) -> Iterator[Finding]:
         paths.add(field.path)
         metrics.add(field.metric)
         yield from _values(field.values or {}, known[field.metric], (*at, "values"))
+    for number, default in enumerate(keys.default_credentials):
+        if default.source not in keys.sources:
+            there = there_are(keys.sources)
+            wrong = f"there is no source {quoted(default.source)}; {there}"
+            yield Finding(("default_credentials", number, "source"), wrong, nearest(default.source, keys.sources))
     if keys.codec.message is None:
         yield from _ports(keys)
 
@@ -287,7 +317,12 @@ def _ports(keys: PackKeys) -> Iterator[Finding]:
 
 def _strange(vector: VectorKeys, keys: PackKeys, at: Path) -> Iterator[Finding]:
     """Names in a vector that the pack does not have."""
-    if (vector.port is None) == (keys.protocol == "lorawan"):
+    if (vector.heard is not None) != (keys.part is not None):
+        wanted = (
+            "a pack with a map has vectors with `heard`" if keys.part is not None else "a pack with a codec has `bytes`"
+        )
+        yield Finding((*at, "bytes" if vector.heard is None else "heard"), wanted)
+    if keys.part is None and (vector.port is None) == (keys.protocol == "lorawan"):
         wanted = "a vector of lorawan names its port" if vector.port is None else "Sigfox has no ports"
         yield Finding((*at, "port") if vector.port is not None else at, wanted)
     metrics = {**METRICS, **keys.metrics}
@@ -296,7 +331,7 @@ def _strange(vector: VectorKeys, keys: PackKeys, at: Path) -> Iterator[Finding]:
         if name is not None and name not in known:
             there = f"; {there_are(known)}" if known else ""
             yield Finding((*at, option), f"there is no {option} {quoted(name)}{there}", nearest(name, known))
-    for key in vector.readings or {}:
+    for key in (vector.readings or {}) if keys.part is None else ():
         if key not in metrics:
             yield Finding(
                 (*at, "readings", key), f"there is no metric {quoted(key)}", nearest(key, metrics), at_key=True

@@ -8,6 +8,7 @@ from hub.config.kinds import Section
 from hub.config.reference import default_of, kind_of
 from hub.config.shapes import options
 from hub.packs import format as keys
+from hub.packs import vectors
 from hub.packs.decoding import MAX_HISTORY
 from hub.packs.library import SHIPPED, Library
 from hub.packs.reading import MAX_FILE, MAX_FILES
@@ -17,9 +18,9 @@ _HEAD = f"""\
 
 Generated from `hub/packs/format.py` and from the packs themselves: `python -m hub.packs.reference`.
 
-A pack describes devices of one maker as data: a folder named `vendor-model` with `pack.yaml`, a payload codec in
-JavaScript, and vectors. A device uses one by [`pack:`](configuration.md) in the configuration. How to make one:
-[Write a pack](../how-to/write-a-pack.md).
+A pack describes devices of one maker as data: a folder named `vendor-model` with `pack.yaml` and vectors, and for a
+radio (lorawan, sigfox) a payload codec in JavaScript. A device uses one by [`pack:`](configuration.md) in the
+configuration. How to make one: [Write a pack](../how-to/write-a-pack.md).
 
 - The codec runs in a process that can do nothing but compute: 50 ms of processor time, 16 MB, no input or output. It
   may have the form of the LoRa Alliance's Payload Codec API (TS013-1.0.0), of The Things Network v2 or of
@@ -29,8 +30,15 @@ JavaScript, and vectors. A device uses one by [`pack:`](configuration.md) in the
 - What a pack does not declare is not decoded: another port, another message. Such a frame is counted with its reason,
   and so is one that the codec refuses or spoils.
 - A value out of its metric's bounds, of another kind, or not a number gives no reading and is counted.
+- A pack of Modbus, BACnet, KNX or Bluetooth has a map in the place of a codec: `registers`, `objects`, `groups` or
+  `layout`, in the words of that integration's own settings. It becomes part of the `settings:` of each device that
+  names the pack; an entry that the device has itself takes the place of the pack's. Metrics beyond the catalogue have
+  their unit and privacy class in the map. A newer version of such a pack is used from the hub's next start.
+- What a device leaves the factory with stands in `default_credentials`. While a device's key, or the user and password
+  of its integration, is one of them, nothing is written to it, and `ilot status` and « À traiter » say so.
 - A vector comes from somebody else: the maker's document, an independent codec, a standard. A pack whose vectors do
-  not all pass, or that declares a message, a port of one or a downlink that no vector shows, is not installed.
+  not all pass, or that declares a message, a port of one, a downlink or a metric of a map that no vector shows, is not
+  installed.
 - The codec may give former values with their dates, at most {MAX_HISTORY} an uplink.
 - A pack has at most {MAX_FILES} files of {MAX_FILE // 1024} KB. YAML is read as the [configuration](configuration.md)
   is: problems are told with file, line and column.
@@ -51,9 +59,10 @@ _PARTS: tuple[tuple[str, type[Section]], ...] = (
     ("fields[…]", keys.FieldKeys),
     ("downlinks.<name>", keys.DownlinkKeys),
     ("downlinks.<name>.fields.<name>", keys.BoundKeys),
+    ("default_credentials[…]", keys.DefaultKeys),
     ("sources.<name>", keys.SourceKeys),
-    ("vectors/*.yaml, each entry", keys.VectorKeys),
-    ("history[…] of a vector", keys.FormerKeys),
+    ("vectors/*.yaml, each entry", vectors.VectorKeys),
+    ("history[…] of a vector", vectors.FormerKeys),
 )
 _KINDS: dict[tuple[type[Section], str], str] = {
     (keys.PackKeys, "period"): "duration",

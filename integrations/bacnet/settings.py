@@ -35,7 +35,7 @@ def split_port(text: str) -> tuple[str, int]:
     return host, int(port) if colon and port.isascii() and port.isdigit() else 0 if colon else PORT
 
 
-def _readable(name: str) -> str:
+def readable(name: str) -> str:
     if object_id(name).type not in READABLE:
         raise ValueError(f"{name} has no present value that is a reading")
     return name
@@ -168,7 +168,7 @@ class DeviceSettings(hub.Config):
         Field(ge=timedelta(seconds=1), le=timedelta(days=1), description="Time between two polls of this device"),
     ] = None
     objects: Annotated[
-        dict[Annotated[str, AfterValidator(_readable)], Point],
+        dict[Annotated[str, AfterValidator(readable)], Point],
         Field(min_length=1, max_length=2000, description="type:instance → its reading, like analog-input:3"),
     ]
 
@@ -219,4 +219,14 @@ def instance_of(device: str) -> int | None:
     return int(number)
 
 
-__all__ = ["OBJECT_NAMES", "UCUM", "Config", "DeviceSettings", "Discovery", "Point", "instance_of", "split_port"]
+__all__ = [
+    "OBJECT_NAMES",
+    "UCUM",
+    "Config",
+    "DeviceSettings",
+    "Discovery",
+    "Point",
+    "instance_of",
+    "readable",
+    "split_port",
+]

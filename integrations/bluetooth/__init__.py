@@ -18,6 +18,7 @@ from pydantic import Field
 
 import hub
 from integrations.bluetooth import atc, bthome, eddystone, gatt_layout, ruuvi, sig
+from integrations.bluetooth.packs import Layout
 from integrations.bluetooth.proxy import Proxy
 from integrations.bluetooth.strangers import lines, mapping
 
@@ -213,7 +214,7 @@ async def listen(config: Config, hear: Callable[[dict[str, Any]], None]) -> None
 
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("bluetooth", Config, run, device=DeviceSettings, probe=probe, listen=listen)
+    register("bluetooth", Config, run, device=DeviceSettings, probe=probe, listen=listen, pack=Layout)
 
 
 @hub.hookimpl

@@ -12,6 +12,7 @@ from typing import Any
 
 import hub
 from integrations.knx import addresses, decode
+from integrations.knx.packs import Groups
 from integrations.knx.settings import Config, DeviceSettings, Group
 
 __all__ = ["Config", "DeviceSettings", "Group", "listen", "probe", "register_decoders", "register_integrations", "run"]
@@ -96,7 +97,7 @@ def line(fields: dict[str, Any]) -> hub.Frame:
 
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("knx", Config, run, device=DeviceSettings, probe=probe, listen=listen)
+    register("knx", Config, run, device=DeviceSettings, probe=probe, listen=listen, pack=Groups)
 
 
 @hub.hookimpl

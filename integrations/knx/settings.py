@@ -205,14 +205,36 @@ class Group(hub.Config):
 
 
 class DeviceSettings(hub.Config):
-    """The `settings:` of one device: its group addresses."""
+    """The `settings:` of one device: its group addresses, or those at which the objects of its pack stand."""
 
-    groups: Annotated[dict[GroupAddress, Group], Field(min_length=1, max_length=MOST_GROUPS)] = Field(
-        description="By group address: what is said there."
+    groups: Annotated[dict[GroupAddress, Group], Field(max_length=MOST_GROUPS)] = Field(
+        default={}, description="By group address: what is said there."
     )
+    addresses: Annotated[dict[str, GroupAddress], Field(max_length=MOST_GROUPS)] = Field(
+        default={}, description="By name of an object of the device's pack: its group address."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_pack(cls, data: Any) -> Any:
+        """`points` are the pack's objects: they become `groups` at the addresses that the device gives."""
+        if not isinstance(data, dict) or not ("points" in data or data.get("addresses")):
+            return data
+        rest = {key: value for key, value in data.items() if key not in ("points", "addresses")}
+        points, named = data.get("points") or {}, data.get("addresses") or {}
+        if not isinstance(points, dict) or not isinstance(named, dict):
+            return data
+        for name in named:
+            if name not in points:
+                there = f"it has {', '.join(points)}" if points else "it has none"
+                raise ValueError(f"addresses: {name!r} is no object of the device's pack; {there}")
+        groups = {_group(address): points[name] for name, address in named.items()}
+        return {**rest, "groups": {**groups, **(rest.get("groups") or {})}}
 
     @model_validator(mode="after")
     def _agrees(self) -> DeviceSettings:
+        if not self.groups:
+            raise ValueError("nothing is read: give `groups`, or `addresses` for the objects of the device's pack")
         metrics: dict[str, str] = {}
         heard: dict[int, str] = {}
         for address, group in self.groups.items():

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import hub
+from integrations.modbus.packs import RegisterMap
 from integrations.modbus.patience import Roster
 from integrations.modbus.poll import Poller
 from integrations.modbus.settings import Config, DeviceSettings, Register
@@ -82,4 +83,4 @@ def _first(failures: BaseExceptionGroup[hub.NotReady]) -> BaseException:
 
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("modbus", Config, run, device=DeviceSettings, probe=probe)
+    register("modbus", Config, run, device=DeviceSettings, probe=probe, pack=RegisterMap)

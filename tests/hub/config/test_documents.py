@@ -23,6 +23,8 @@ from hub.config.schema import DIALECT, schema
 from hub.config.shapes import children, options
 from hub.config.source import parse, read
 from hub.config.values import duration
+from hub.installed import installed_models
+from hub.registry import Registry
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "config.example.yaml"
@@ -59,7 +61,7 @@ def installed() -> Models:
             ("register_notifiers", notifier),
         ):  # fmt: skip
             getattr(plugin, hook, lambda register: None)(register=register)
-    return Models(integrations, uplinks, exporters, notifiers)
+    return Models(integrations, uplinks, exporters, notifiers, fill=installed_models(Registry.discover()).fill)
 
 
 def secrets() -> dict[str, str]:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from hub.installed import part_models
+from hub.packs.format import RADIO
 from hub.packs.library import Library
+from hub.registry import Registry
 
-SHIPPED = Library()
+PARTS = part_models(Registry.discover())
+SHIPPED = Library(parts=PARTS)
 NAMES = SHIPPED.names()
+CODED = [name for name in NAMES if SHIPPED.get(name).keys.protocol in RADIO]
+"""Those with a codec."""
 
 PACK = """\
 format: 1

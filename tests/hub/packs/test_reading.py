@@ -48,7 +48,7 @@ def test_the_digest_is_of_names_and_contents(made: Make) -> None:
     [
         (("vendor: Acme", "vendr: Acme"), "pack.yaml:3:1: 'vendr' is not an option of this pack; there are format,"),
         (("vendor: Acme", "vendor: [1]"), "pack.yaml:3:9: expected text"),
-        (("protocol: lorawan", "protocol: modbus"), "pack.yaml:8:11: expected lorawan or sigfox; this is 'modbus'"),
+        (("protocol: lorawan", "protocol: zigbee"), "or opcua; this is 'zigbee'"),
         (("version: 1\n", "version: 0\n"), "pack.yaml:2:10: must be at least 1; this is 0"),
         (("metric: temperature,", "metric: temprature,"), "nor in `metrics` (did you mean temperature?)"),
         (("probe_2: {", "pressure: {"), "pack.yaml:15:3: the catalogue has 'pressure' already"),
@@ -63,7 +63,8 @@ def test_the_digest_is_of_names_and_contents(made: Make) -> None:
         (("  data: {ports: [1]}", "  data: {ports: [1]}\n  more: {}"), "messages are told by their port here"),
         (("lorawan: {mac: 1.0.4, class: C}\n", ""), "a pack of lorawan says how its device speaks it"),
         (("protocol: lorawan\nlorawan: {mac: 1.0.4, class: C}\n", "protocol: sigfox\n"), "are for packs of lorawan"),
-        (("licence: Apache-2.0\n", "licence: Apache-2.0\nregisters: []\n"), "`registers` is kept for packs of modbus"),
+        (("licence: Apache-2.0\n", "licence: Apache-2.0\nregisters: [{}]\n"), "`registers` is for packs of modbus"),
+        (("licence: Apache-2.0\n", "licence: Apache-2.0\nrecords: []\n"), "`records` is kept for packs of mbus"),
         (("licence: Apache-2.0\n", "licence: Apache-2.0\ncodec: {file: other.js}\n"), "there is no file 'other.js'"),
         (("licence: Apache-2.0\n", "licence: Apache-2.0\ncodec: {file: ../../x.js}\n"), "a file of the pack itself"),
     ],

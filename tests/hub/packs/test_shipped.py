@@ -20,7 +20,7 @@ from hub.packs.judging import Verdict, judge
 from hub.packs.reading import Pack
 from hub.payload import Codecs
 
-from .packs_kit import NAMES, SHIPPED
+from .packs_kit import CODED, NAMES, SHIPPED
 
 Bench = tuple[Codecs, Callable[[Any], Any]]
 
@@ -62,7 +62,10 @@ def test_there_are_packs_of_the_makers_and_for_the_uses_of_a_district() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_each_source_is_somebody_else_s_and_the_codec_is_small_enough_to_be_read(name: str) -> None:
     pack = SHIPPED.get(name)
-    assert {vector.keys.source for vector in pack.vectors} == set(pack.keys.sources), "no source without a vector"
+    used = {vector.keys.source for vector in pack.vectors} | {one.source for one in pack.keys.default_credentials}
+    idle = set(pack.keys.sources) - used
+    # the list of a map's objects is a document's; the bytes of their values may be a standard's
+    assert not idle or (pack.part and {pack.keys.sources[name].kind for name in idle} == {"document"})
     for source in pack.keys.sources.values():
         assert not re.search(r"îlot|ilot\b", f"{source.title} {source.by}", re.IGNORECASE)
     assert pack.codec.source.count("\n") < 120
@@ -91,7 +94,7 @@ def payloads(pack: Pack) -> st.SearchStrategy[list[tuple[int, bytes]]]:
     return st.lists(one, min_size=BATCH, max_size=BATCH)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CODED)
 def test_any_bytes_give_readings_within_their_bounds_or_a_decode_error(bench: Bench, name: str) -> None:
     codecs, run = bench
     pack = SHIPPED.get(name)

@@ -402,7 +402,7 @@ def test_no_shortened_type_is_taken_for_another() -> None:
 @pytest.mark.parametrize(
     ("groups", "text"),
     [
-        ({}, "at least 1"),
+        ({}, "nothing is read: give `groups`"),
         ({"1/2/3": {"dpt": "9.001", "metric": "power"}}, "9.001 is in Cel, metric power in W"),
         ({"1/2/3": {"dpt": "9.002", "metric": "temperature"}}, "9.002 is in K, metric temperature in Cel"),
         ({"1/2/3": {"dpt": "1.001", "metric": "power"}}, "metric power is a number: 1.001 makes a flag"),

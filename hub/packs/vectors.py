@@ -1,0 +1,64 @@
+"""What a file of vectors may hold. Pure models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from hub.config.kinds import MetricKey, Section
+from hub.packs.format import Bytes, Number, Port, Slug
+
+
+class FormerKeys(Section):
+    """Former values in a vector."""
+
+    time: Number | None = Field(default=None, description="Unix seconds.")
+    ago: Number | None = Field(default=None, ge=0, description="Seconds before the uplink.")
+    readings: dict[MetricKey, bool | Number | str] = Field(description="Metric → value.")
+
+    @model_validator(mode="after")
+    def _dated(self) -> FormerKeys:
+        if (self.time is None) == (self.ago is None):
+            raise ValueError("former values have time or ago, one of the two")
+        return self
+
+
+class VectorKeys(Section):
+    """One payload and what it means, with its source. Says one of `readings`, `data`, `refused` and `downlink`."""
+
+    source: Slug = Field(description="A name of `sources`.")
+    page: str = Field(default="", max_length=200, description="Where in it.")
+    message: Slug | None = Field(default=None, description="The message it is.")
+    port: Port | None = Field(default=None, description="LoRaWAN port; needed there, and only there.")
+    bytes: Bytes | None = Field(default=None, description="The payload, hexadecimal in quotes; for packs with a codec.")
+    heard: dict[str, Any] | None = Field(
+        default=None, min_length=1,
+        description="For packs with a map, in the place of `bytes`: what the device says there. modbus: `input 0` → "
+        "list of words; bacnet: object → value; knx: name → bytes; bluetooth: `service/characteristic` → bytes.",
+    )  # fmt: skip
+    time: Number | None = Field(default=None, description="Of the values, Unix seconds, where the payload says it.")
+    readings: dict[MetricKey, bool | Number | str] | None = Field(
+        default=None, description="Metric → value: all of them."
+    )
+    history: tuple[FormerKeys, ...] = Field(default=(), description="Former values, in the order of the codec.")
+    skipped: tuple[str, ...] = Field(default=(), description="Reasons why leaves give no reading.")
+    data: dict[str, Any] | None = Field(default=None, description="What the codec returns, whole.")
+    refused: bool = Field(default=False, description="The codec refuses it.")
+    downlink: Slug | None = Field(default=None, description="A name of `downlinks`: these bytes are its encoding.")
+    given: dict[str, Number] = Field(default={}, description="The values of the downlink.")
+
+    @model_validator(mode="after")
+    def _one_claim(self) -> VectorKeys:
+        claims = (self.readings is not None, self.data is not None, self.refused, self.downlink is not None)
+        if sum(claims) != 1:
+            raise ValueError("a vector says one of readings, data, refused and downlink")
+        if (self.bytes is None) == (self.heard is None):
+            raise ValueError("a vector has `bytes`, or `heard` where the pack has a map")
+        if self.heard is not None:
+            if self.readings is None or self.model_fields_set - {"source", "page", "heard", "readings", "skipped"}:
+                raise ValueError("a vector with `heard` says `readings`, and nothing of messages")
+            return self
+        if (self.readings is not None or self.data is not None) and self.message is None:
+            raise ValueError("a vector names the message it is")
+        return self

@@ -1,0 +1,40 @@
+"""The `objects` of a device pack: an object list, and what vectors say of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+import hub
+from integrations.bacnet.names import object_id
+from integrations.bacnet.settings import Point, readable
+from integrations.bacnet.units import UCUM
+from integrations.bacnet.values import Facts, Reading, Translation
+
+
+class Objects(hub.Config):
+    """What a pack of bacnet holds."""
+
+    objects: Annotated[dict[Annotated[str, AfterValidator(readable)], Point], Field(min_length=1, max_length=2000)]
+
+    def metrics(self) -> set[str]:
+        return {point.metric for point in self.objects.values()}
+
+    def readings(self, heard: Mapping[str, Any]) -> dict[str, Reading]:
+        """`heard`: object → its present value, or {value, units, texts}: what the device says of it. `units` is the
+        number of BACnetEngineeringUnits."""
+        found: dict[str, Reading] = {}
+        for name, said in heard.items():
+            point = self.objects.get(name)
+            if point is None:
+                raise ValueError(f"the pack has no object {name!r}")
+            whole = said if isinstance(said, dict) else {"value": said}
+            if whole.get("units") is not None and whole["units"] not in UCUM:
+                raise ValueError(f"{name}: units {whole['units']} is no number of a unit that is known")
+            facts = Facts(whole.get("units"), tuple(whole.get("texts", ())), float(whole.get("scale", 1.0)))
+            value = Translation(object_id(name), point, facts).reading([whole.get("value")])
+            if value is not None:
+                found[point.metric] = value
+        return found

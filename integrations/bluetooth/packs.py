@@ -1,0 +1,44 @@
+"""The `layout` of a device pack: what is read over a connection, and what vectors say of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
+
+import hub
+from integrations.bluetooth import advert, sig
+from integrations.bluetooth.gatt_layout import Characteristic, Values, read
+
+
+class Layout(hub.Config):
+    """What a pack of bluetooth holds."""
+
+    layout: Annotated[tuple[Characteristic, ...], Field(min_length=1, max_length=32)]
+
+    def metrics(self) -> set[str]:
+        found: set[str] = set()
+        for item in self.layout:
+            defined = () if item.fields else (sig.CHARACTERISTICS[item.characteristic].metric,)
+            found.update(defined or (field.metric for field in item.fields))
+        return found
+
+    def readings(self, heard: Mapping[str, Any]) -> Values:
+        """`heard`: `service/characteristic` → bytes in hexadecimal."""
+        known = {(item.service, item.characteristic): item for item in self.layout}
+        found: Values = {}
+        for place, said in heard.items():
+            service, _, characteristic = place.partition("/")
+            item = known.get((_key(service), _key(characteristic)))
+            if item is None:
+                raise ValueError(f"the layout has no characteristic {place!r}; expected service/characteristic")
+            values, _ = read(item, bytes.fromhex(str(said)))
+            found |= values
+        return found
+
+
+def _key(text: str) -> str:
+    if not advert.is_uuid(text):
+        raise ValueError(f"{text!r} is not a UUID")
+    return advert.service_key(text)

@@ -1,0 +1,48 @@
+"""The `groups` of a device pack: the communication objects of a device by name, and what vectors say of them.
+
+A pack knows no group addresses: those are the building's. A device says which of them stands for which name:
+
+    knx:salle-12:
+      integration: knx
+      pack: gira-co2-2104
+      settings: {addresses: {co2: 1/2/3, temperature: 1/2/4}}
+
+Names that it does not list are not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
+
+import hub
+from integrations.knx.settings import MOST_GROUPS, Group
+
+Value = float | int | bool | str
+SMALL = ("1", "2", "3")
+"""Main numbers of datapoint types whose value stands in the low six bits of the APCI."""
+
+
+class Groups(hub.Config):
+    """What a pack of knx holds."""
+
+    groups: Annotated[dict[str, Group], Field(min_length=1, max_length=MOST_GROUPS)]
+
+    def metrics(self) -> set[str]:
+        return {group.metric for group in self.groups.values()}
+
+    def readings(self, heard: Mapping[str, Any]) -> dict[str, Value]:
+        """`heard`: name → the octets of the value in hexadecimal; six bits or less (1.xxx to 3.xxx) are one octet."""
+        from integrations.knx import values
+
+        found: dict[str, Value] = {}
+        for name, said in heard.items():
+            group = self.groups.get(name)
+            if group is None:
+                raise ValueError(f"the pack has no object {name!r}")
+            octets = bytes.fromhex(str(said))
+            small = group.dpt.partition(".")[0] in SMALL and len(octets) == 1
+            found[group.metric] = values.value(group, octets[0] if small else octets)
+        return found

@@ -1,0 +1,38 @@
+"""The `registers` of a device pack: a register map, and what vectors say of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, get_args
+
+from pydantic import Field
+
+import hub
+from integrations.modbus.decode import Value, decode
+from integrations.modbus.settings import Register, Table
+
+
+class RegisterMap(hub.Config):
+    """What a pack of modbus holds."""
+
+    registers: Annotated[tuple[Register, ...], Field(min_length=1, max_length=1000)]
+
+    def metrics(self) -> set[str]:
+        return {register.metric for register in self.registers}
+
+    def readings(self, heard: Mapping[str, Any]) -> dict[str, Value]:
+        """`heard`: `input 0` → list of words from there. A register that no list holds whole has no reading."""
+        words: dict[tuple[str, int], int] = {}
+        for place, said in heard.items():
+            table, _, address = place.partition(" ")
+            if table not in get_args(Table) or not address.isdigit() or not isinstance(said, list):
+                raise ValueError(f"{place!r} is not like `input 0` with a list of words")
+            words |= {(table, int(address) + number): int(word) for number, word in enumerate(said)}
+        found: dict[str, Value] = {}
+        for register in self.registers:
+            at = [(register.table, register.address + number) for number in range(register.size)]
+            if all(place in words for place in at):
+                value = decode(register, [words[place] for place in at])
+                if value is not None:
+                    found[register.metric] = value
+        return found
