@@ -6,6 +6,7 @@ Observing a report costs three attributes of its slot; the view by series is put
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from hub.model import Device, LastValue, Metric, Report, Signal, TrustClass, Value, series_id
 
@@ -16,7 +17,7 @@ MOST_SLOTS = 512
 class Slot:
     """Where the last report of one device with one set of metrics is left."""
 
-    __slots__ = ("device", "metrics", "report", "time", "trust")
+    __slots__ = ("device", "metrics", "report", "seen", "time", "tracks", "trust")
 
     def __init__(self, device: Device, metrics: tuple[Metric, ...]) -> None:
         self.device = device
@@ -24,6 +25,8 @@ class Slot:
         self.report: Report | None = None
         self.time: float | None = None  # Unix seconds; None while the clock is not sure
         self.trust = TrustClass.C
+        self.seen = -2.0  # the moment of the last report that history took, in the time base it came with
+        self.tracks: Any = None  # see hub.observing
 
 
 class Live:

@@ -213,6 +213,35 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
     corrections: tuple[Correction, ...] = ()
 
 
+class MeterSwap(msgspec.Struct, frozen=True, kw_only=True):
+    """A meter was replaced at a moment (Unix seconds): what the old dial showed last and the new one first, in the
+    metric's unit; None: nobody read it. `serial` is the new meter's."""
+
+    at: float
+    final: Decimal | None = None
+    initial: Decimal | None = None
+    serial: str = ""
+
+
+class Meter(msgspec.Struct, frozen=True, kw_only=True):
+    """The facts of the meter at a place, for reports. `metric` is the one that is its index; `kwh` how many kWh one
+    unit of it is, None where it is no energy; `wraps` where its dial rolls over, in that unit; `reference` the kWh of
+    a year, or units of what is no energy; `calibrated` an ISO date; `operators` who is given its data."""
+
+    metric: str
+    carrier: str
+    use: str = ""
+    serial: str = ""
+    accuracy: str = ""
+    calibrated: str = ""
+    kwh: Decimal | None = None
+    wraps: Decimal | None = None
+    reference: float | None = None
+    operators: tuple[str, ...] = ()
+    swaps: tuple[MeterSwap, ...] = ()
+    drift: bool = True
+
+
 class Place(msgspec.Struct, frozen=True, kw_only=True):
     """What a device stands for and where. Outlives hardware. `zone` is the functional zone of the building
     (code de la construction R175-3)."""
@@ -224,6 +253,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     role: str = ""
     position: Position | None = None
     pulse: Pulse | None = None
+    meter: Meter | None = None
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):

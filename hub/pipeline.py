@@ -7,7 +7,7 @@ itself never awaits, so a report is accepted whole or not at all, even when its 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -21,6 +21,7 @@ from hub.clock import Clock
 from hub.counts import Counts
 from hub.errors import PluginError
 from hub.events import BLOCKED, FORGED, IN_CLEAR, REPLAY, TWO_PATHS, UNKNOWN, Events
+from hub.live import Slot
 from hub.model import Candidate, Device, Quality, Report, Value
 from hub.plan import Plan, Planner, ShapePlan
 
@@ -32,6 +33,12 @@ KINDS = {"bad-mic": FORGED, "bad-key": FORGED, "clear-but-keyed": IN_CLEAR, "rep
 FUTURE_S = 120.0
 """A source may run this many seconds ahead of the hub; beyond, its date is not believed."""
 
+OBSERVED_S = 1.0
+"""History and hourly aggregates see one report of a device in this time; a source that is faster costs them nothing."""
+
+Observed = Callable[[Slot, float, bool, Quality, Sequence[Value]], None]
+"""(slot, moment, whether that is Unix seconds or monotonic ones, quality, the kept values in the slot's order)."""
+
 
 class Pipeline:
     """One a hub. `device` tells which device an id names, None when it is not admitted. `guard`, `decisions` and
@@ -42,6 +49,7 @@ class Pipeline:
         quarantine: Quarantine, buffer: Buffer, clock: Clock, counts: Counts, guard: Guard | None = None,
         decisions: Decisions | None = None, events: Events | None = None,
     ) -> None:  # fmt: skip
+        self.observed: Observed | None = None  # history and hourly aggregates, once they are there
         self._device = device
         self._planner = planner
         self._replay = replay
@@ -170,6 +178,10 @@ class Pipeline:
             slot.trust = trust
             slot.report = report
             slot.time = time if sure else None
+        moment = time if sure else self._clock.monotonic()
+        if self.observed is not None and not 0.0 <= moment - slot.seen < OBSERVED_S:
+            slot.seen = moment
+            self.observed(slot, moment, sure, quality, values)
 
         # report strategy: what need not be told again is seen here and goes no further
         rows: Iterable[tuple[ShapePlan, tuple[Value, ...]]] = ((shape, values),)

@@ -12,7 +12,7 @@ or, when only the very last sync of it failed, all of it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -93,6 +93,11 @@ SCHEMA = (
     CREATE INDEX held_of ON held (device, n);
     CREATE TABLE decisions (filter TEXT PRIMARY KEY, body BLOB NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
     """,
+    # 10: see hub.rollup.memory
+    """
+    CREATE TABLE rollup_months (month INTEGER NOT NULL, series TEXT NOT NULL, body BLOB NOT NULL,
+        PRIMARY KEY (month, series)) WITHOUT ROWID;
+    """,
 )
 """One script a version; `PRAGMA user_version` says how many have run."""
 
@@ -123,13 +128,13 @@ class Store:
         self._key = key
 
     @classmethod
-    async def open(cls, path: Path, key: bytes) -> Store:
-        """Open or create. `key` is 32 bytes. Raises DiskRefuses when the disk does not let us, StorageError when the
-        file is not ours or is damaged."""
+    async def open(cls, path: Path, key: bytes, schema: Sequence[str] = SCHEMA) -> Store:
+        """Open or create. `key` is 32 bytes; another `schema` is that of a file beside the hub's own. Raises
+        DiskRefuses when the disk does not let us, StorageError when the file is not ours or is damaged."""
         thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         try:
             db = await asyncio.get_running_loop().run_in_executor(
-                thread, persistently, lambda: connect(path, key, SCHEMA)
+                thread, persistently, lambda: connect(path, key, schema)
             )
         except (apsw.Error, OSError) as error:
             thread.shutdown(wait=False)

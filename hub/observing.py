@@ -1,0 +1,68 @@
+"""From the straight path to history and hourly aggregates: a report waits in a list, and is taken apart once a second.
+
+What waits are the values that privacy let through, so nothing else is ever kept here. A reading that its source calls
+bad is left out. A report whose moment is not sure waits until the clock is, and is dated then by how long it waited.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from hub.clock import Clock
+from hub.history import SPAN_S
+from hub.live import Slot
+from hub.model import Quality, Value
+from hub.rollup.keeping import Rollups
+from hub.rollup.tracks import Track
+
+MOST = 20_000
+"""Reports that wait before they are taken at once: an integration may hand over a day in one go."""
+UNDATED = 50_000
+
+Waiting = tuple[Slot, float, bool, Quality, Sequence[Value]]
+
+
+class Observer:
+    """One a hub; `see` is called in the straight path."""
+
+    def __init__(self, rollups: Rollups, clock: Clock) -> None:
+        self._rollups, self._clock = rollups, clock
+        self._waiting: list[Waiting] = []
+        self._undated: deque[Waiting] = deque(maxlen=UNDATED)
+        self.readings = 0
+
+    def see(self, slot: Slot, moment: float, sure: bool, quality: Quality, values: Sequence[Value]) -> None:
+        self._waiting.append((slot, moment, sure, quality, values))
+        if len(self._waiting) >= MOST:
+            self.drain()
+
+    def drain(self) -> None:
+        """Take all that waits and can be dated."""
+        waiting, self._waiting = self._waiting, []
+        now, sure_now, monotonic = self._clock.now(), self._clock.sure(), self._clock.monotonic()
+        horizon = int(now) - SPAN_S
+        if self._undated and sure_now:
+            waiting = [*self._undated, *waiting]
+            self._undated.clear()
+        take = self._rollups.take
+        for one in waiting:
+            slot, moment, sure, quality, values = one
+            if quality is Quality.BAD:
+                continue
+            if not sure:
+                if not sure_now:
+                    self._undated.append(one)
+                    continue
+                moment = now - (monotonic - moment)
+            time = int(moment)
+            device = slot.device.id
+            for track, value in zip(slot.tracks or self._tracks(slot), values, strict=True):
+                if track is not None and not isinstance(value, str):
+                    take(track, time, value, device, horizon)
+                    self.readings += 1
+
+    def _tracks(self, slot: Slot) -> tuple[Track | None, ...]:
+        place, device = slot.device.place, slot.device.id
+        slot.tracks = tuple(self._rollups.track(place, metric, device) for metric in slot.metrics)
+        return slot.tracks  # type: ignore[no-any-return]

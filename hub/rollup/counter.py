@@ -1,0 +1,198 @@
+"""Consumption from the readings of a meter, in whole steps of its resolution. Pure.
+
+Two readings that follow one another make a segment: what was consumed between them. How much that is:
+
+    a declared swap lies between them   final − former index, then index − initial (chained, where there are several)
+    another device speaks, not declared  not known: 0, marked; `places: … meter: swaps:` can say it later
+    the index rose                      the difference
+    it fell, and the dial rolls over at `wraps`, and the way over the end is at most a quarter of it    that way
+    it fell otherwise                   the meter started anew at 0: the index
+
+A reading that leaves the line and comes back to it is a misread frame and no consumption: where the two readings round
+it agree a hundred times better with one another than with it, it is left out.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+GAP_S = 5400
+"""Seconds between two readings beyond which the distribution over hours is an estimate."""
+NEAR_S = 36 * 3600
+"""A declared swap and the moment when another device spoke first are the same event within this time."""
+QUARTER, MISREAD = 4, 100
+
+MEASURED, RESET, ROLLOVER, SWAP, UNKNOWN = "measured", "reset", "rollover", "swap", "unknown"
+
+Point = tuple[int, int]
+"""(Unix second, index in steps of the metric's resolution)."""
+
+
+class Swap(NamedTuple):
+    """A meter was replaced at `at`: the old one's showed `final`, the new one's `initial`; None: nobody read it."""
+
+    at: int
+    final: int | None = None
+    initial: int | None = None
+
+
+class Dial(NamedTuple):
+    """What is known of a place's meters. `wraps`: where the dial rolls over; `hands`: seconds from which another device
+    spoke for this place; `continuous`: the index does not depend on which device speaks (a pulse counter's)."""
+
+    wraps: int | None = None
+    swaps: tuple[Swap, ...] = ()
+    hands: tuple[int, ...] = ()
+    continuous: bool = False
+
+
+PLAIN = Dial()
+
+
+class Segment(NamedTuple):
+    """`amount` was consumed between two moments. `gap`: how long the two readings are apart."""
+
+    begin: int
+    end: int
+    amount: int
+    kind: str
+    gap: int
+
+
+class Part(NamedTuple):
+    """What falls into one stretch of time: `estimated` of the `amount` is known in sum and not in its distribution;
+    `covered` are its seconds between readings that are near enough."""
+
+    amount: int = 0
+    estimated: int = 0
+    covered: int = 0
+
+
+def collapse(points: Iterable[Point], cuts: Sequence[int] = ()) -> list[Point]:
+    """Those of one hour that the reckoning needs: the ends of each stretch that only rises, never over a cut."""
+    kept: list[Point] = []
+    for point in sorted(set(points)):
+        if (
+            len(kept) > 1
+            and kept[-2][1] <= kept[-1][1] <= point[1]
+            and bisect_right(cuts, kept[-2][0]) == bisect_right(cuts, point[0])
+        ):
+            kept[-1] = point
+        else:
+            kept.append(point)
+    return kept
+
+
+def segments(points: Sequence[Point], dial: Dial = PLAIN) -> list[Segment]:
+    """What was consumed between the readings, which are sorted and in the resolution of `dial`."""
+    swaps = _placed(points, dial)
+    unknown = () if dial.continuous else tuple(hand for hand in dial.hands if not _declared(hand, dial))
+    cuts = sorted([*(at for at, _ in swaps), *unknown])
+    found: list[Segment] = []
+    for a, b in pairwise(_read_right(points, cuts)):
+        between = [(at, swap) for at, swap in swaps if a[0] < at <= b[0]]
+        if between:
+            found += _swapped(a, b, between, dial)
+        elif any(a[0] < hand <= b[0] for hand in unknown):
+            found.append(Segment(a[0], b[0], 0, UNKNOWN, b[0] - a[0]))
+        else:
+            amount, kind = _step(a[1], b[1], dial.wraps)
+            found.append(Segment(a[0], b[0], amount, kind, b[0] - a[0]))
+    return found
+
+
+def split(parts: Sequence[Segment], edges: Sequence[int]) -> list[Part]:
+    """Consumption of each stretch between two of the edges, which are sorted. The parts of a segment that lies within
+    the edges add up to its amount exactly."""
+    amounts, doubts, covered = ([0] * (len(edges) - 1) for _ in range(3))
+    cells = len(edges) - 1
+    for begin, end, amount, kind, gap in parts:
+        sure = gap <= GAP_S and kind != UNKNOWN
+        at = max(0, bisect_right(edges, begin) - 1)
+        if end == begin:
+            if at < cells and edges[at] <= begin:
+                amounts[at] += amount
+            continue
+        whole = end - begin
+        while at < cells and edges[at] < end:
+            low, high = max(begin, edges[at]), min(end, edges[at + 1])
+            if high > low:
+                piece = amount * (high - begin) // whole - amount * (low - begin) // whole
+                amounts[at] += piece
+                if sure:
+                    covered[at] += high - low
+                else:
+                    doubts[at] += piece
+            at += 1
+    return [Part(*three) for three in zip(amounts, doubts, covered, strict=True)]
+
+
+def _step(before: int, after: int, wraps: int | None) -> tuple[int, str]:
+    if after >= before:
+        return after - before, MEASURED
+    ahead = after - before + (wraps or 0)
+    if wraps is not None and 0 <= ahead * QUARTER <= wraps:
+        return ahead, ROLLOVER
+    return max(after, 0), RESET
+
+
+def _swapped(a: Point, b: Point, swaps: Sequence[tuple[int, Swap]], dial: Dial) -> list[Segment]:
+    """Between two readings with declared swaps between them. What nobody read counts as nothing, marked."""
+    found, (begin, index) = [], a
+    known: int | None = index
+    for at, swap in swaps:
+        amount, kind = (0, UNKNOWN)
+        if known is not None and swap.final is not None:
+            amount, kind = _step(known, swap.final, dial.wraps)[0], SWAP
+        found.append(Segment(begin, at, amount, kind, b[0] - a[0]))
+        begin, known = at, swap.initial
+    amount, kind = (0, UNKNOWN) if known is None else (_step(known, b[1], dial.wraps)[0], SWAP)
+    found.append(Segment(begin, b[0], amount, kind, b[0] - a[0]))
+    return found
+
+
+def _placed(points: Sequence[Point], dial: Dial) -> list[tuple[int, Swap]]:
+    """The declared swaps, each at a moment between the last reading of the old meter and the first of the new one:
+    people write a date by the clock on the wall, readings have their own."""
+    times = [time for time, _ in points]
+    placed = []
+    for swap in sorted(dial.swaps):
+        at = swap.at
+        near = [hand for hand in dial.hands if abs(hand - at) <= NEAR_S]
+        if near and not dial.continuous:
+            hand = min(near, key=lambda one: abs(one - at))
+            before = bisect_left(times, hand) - 1
+            at = min(hand, max(at, times[before] + 1)) if before >= 0 else min(at, hand)
+        placed.append((at, swap))
+    return placed
+
+
+def _declared(hand: int, dial: Dial) -> bool:
+    return any(
+        abs(hand - swap.at) <= NEAR_S and hand == min(dial.hands, key=lambda one: abs(one - swap.at))
+        for swap in dial.swaps
+    )
+
+
+def _read_right(points: Sequence[Point], cuts: Sequence[int]) -> list[Point]:
+    """Without the readings that leave the line and come back to it."""
+    kept: list[Point] = []
+    for at, point in enumerate(points):
+        if kept and at + 1 < len(points):
+            a, b = kept[-1], points[at + 1]
+            alone = bisect_right(cuts, a[0]) == bisect_right(cuts, b[0])
+            if alone and _stray(a[1], point[1], b[1]):
+                continue
+        kept.append(point)
+    return kept
+
+
+def _stray(a: int, x: int, b: int) -> bool:
+    if b < a:
+        return False
+    if x < a:
+        return (b - a) * MISREAD <= b - x
+    return a > 0 and x > 2 * b and (b - a) * MISREAD <= x - b

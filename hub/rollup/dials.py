@@ -1,0 +1,38 @@
+"""What the configuration says of the meter at a place, in whole steps of its metric's resolution. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from hub.model import Place
+from hub.rollup.counter import Dial, Swap
+
+
+def dial_of(place: Place | None, metric: str, step: str, hands: Sequence[tuple[int, str]] = ()) -> Dial:
+    """`hands`: (second, device) from which each device spoke for this place, the first one first."""
+    times = tuple(time for time, _ in hands[1:])
+    if place is None:
+        return Dial(hands=times)
+    continuous = place.pulse is not None and place.pulse.metric == metric
+    meter = place.meter
+    if meter is None or meter.metric != metric:
+        return Dial(hands=times, continuous=continuous)
+    unit = Decimal(step)
+    return Dial(
+        wraps=None if meter.wraps is None else _steps(meter.wraps, unit),
+        swaps=tuple(
+            Swap(
+                int(swap.at),
+                None if swap.final is None else _steps(swap.final, unit),
+                None if swap.initial is None else _steps(swap.initial, unit),
+            )
+            for swap in meter.swaps
+        ),
+        hands=times,
+        continuous=continuous,
+    )
+
+
+def _steps(amount: Decimal, unit: Decimal) -> int:
+    return round(amount / unit)

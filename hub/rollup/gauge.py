@@ -1,0 +1,72 @@
+"""What a gauge showed in a stretch of time: weighted by time, in whole steps of its resolution. Pure."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from statistics import median_low
+from typing import NamedTuple
+
+HOLD_S = 3600
+"""A value counts for the mean until the next one, at most so long."""
+LATE = 2.5
+"""A value covers so many of its series' periods."""
+
+
+class Stats(NamedTuple):
+    """`weight` seconds with a value, `covered` seconds for which one was due and came, `integral` the sum of value ×
+    seconds, all over one stretch; `low`, `high` and the number of its `readings`."""
+
+    weight: int = 0
+    covered: int = 0
+    integral: int = 0
+    low: int = 0
+    high: int = 0
+    readings: int = 0
+
+    @property
+    def mean(self) -> float | None:
+        """In steps of the resolution; None where there is no reading."""
+        if self.weight:
+            return self.integral / self.weight
+        return (self.low + self.high) / 2 if self.readings else None
+
+
+def fold(points: Sequence[tuple[int, int]], begin: int, end: int, period: float | None = None) -> Stats:
+    """The stretch [begin, end) from readings sorted by time, of which those before `begin` say what held at its
+    beginning. `period`: seconds between two readings as they are expected; None: as they mostly came."""
+    inside = [point for point in points if begin <= point[0] < end]
+    if period is None:
+        steps = [b[0] - a[0] for a, b in itertools.pairwise(points) if b[0] > a[0]]
+        period = median_low(steps) if len(steps) > 2 else HOLD_S / LATE
+    near = max(60, int(period * LATE))
+    hold = max(near, HOLD_S)
+    weight = covered = integral = 0
+    for at, (time, value) in enumerate(points):
+        if time >= end:
+            break
+        until = points[at + 1][0] if at + 1 < len(points) else end
+        low = max(time, begin)
+        seconds = min(until, end, time + hold) - low
+        if seconds > 0:
+            weight += seconds
+            integral += value * seconds
+            covered += max(0, min(until, end, time + near) - low)
+    values = [value for _, value in inside]
+    if not values:
+        return Stats(weight, covered, integral, 0, 0, 0) if weight else Stats()
+    return Stats(weight, covered, integral, min(values), max(values), len(values))
+
+
+def merge(many: Iterable[Stats]) -> Stats:
+    """Of stretches that do not overlap: exact. Of one stretch seen by two lives: each second is weighted by both."""
+    weight = covered = integral = readings = low = high = 0
+    for one in many:
+        if one.readings:
+            low = min(low, one.low) if readings else one.low
+            high = max(high, one.high) if readings else one.high
+        weight += one.weight
+        covered += one.covered
+        integral += one.integral
+        readings += one.readings
+    return Stats(weight, covered, integral, low, high, readings)

@@ -1,0 +1,283 @@
+"""Takes what the straight path observed, writes it once an hour, and freezes months that are over."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from hub.clock import Clock
+from hub.errors import DiskRefuses, StorageError
+from hub.history import Block, History, Ring
+from hub.model import Metric, Place, series_id
+from hub.rollup.calendar import HOUR, Calendar
+from hub.rollup.counter import Point, collapse
+from hub.rollup.gauge import Stats, fold, merge
+from hub.rollup.memory import Known, Memory
+from hub.rollup.rows import LATE, get_lives, get_points, put_lives, put_month, put_points
+from hub.rollup.tracks import Taken, Track
+from hub.rollup.views import Views
+
+SETTLE_S = 90.0
+"""So long after its end an hour is written: readings of its last seconds are on their way."""
+EARLIEST = 1_767_225_600 - 400 * 86_400
+"""Nothing that is dated more than 400 days before this code existed is rolled up."""
+MONTHS = 120
+BATCH = 40
+
+_log = logging.getLogger("hub.rollup")
+
+
+class Rollups:
+    """One a hub. `place` tells what stands where, `calendar` the calendar of a site, `period` how often a device is
+    expected to speak. `keep_s`: how long hours are kept; `most`: bytes that their file takes at most."""
+
+    def __init__(
+        self, memory: Memory, history: History, *, clock: Clock, life: int, place: Callable[[str], Place | None],
+        calendar: Callable[[str], Calendar], period: Callable[[str], float | None] = lambda device: None,
+        keep_s: float = 762 * 86_400.0, most: int = 1 << 30,
+    ) -> None:  # fmt: skip
+        self._memory, self._history, self._clock, self._life = memory, history, clock, life
+        self._place, self._calendar, self._period = place, calendar, period
+        self._keep_s, self._most = keep_s, most
+        self._rings: dict[int, Track] = {}
+        self._known: dict[tuple[str, str], Known] = {}
+        self._lock = asyncio.Lock()
+        self._refused = ""
+        self._cut_short = False
+        self._used = 0
+        self._frozen: dict[str, int] = {}
+        self.tracks: dict[tuple[str, str], Track] = {}
+        self.last_write: float | None = None
+        self.rows = 0
+        history.letting_go = self._letting_go
+        self.views = Views(
+            memory, life, known=self._known.get, track=self.tracks.get, place=place, calendar=calendar,
+            first=self._first,
+        )  # fmt: skip
+
+    async def load(self) -> None:
+        """Raises DiskRefuses, StorageError."""
+        for known in await self._memory.series():
+            self._known[known.place, known.metric] = known
+        for name, month in await self._memory.months():
+            self._frozen[name] = max(month, self._frozen.get(name, 0))
+        bounds = await self._memory.bounds()
+        self.views.first_hour = bounds[0] if bounds else 0
+        self._used = bounds[2] if bounds else 0
+
+    @property
+    def series(self) -> list[tuple[str, str]]:
+        """All that anything is known of: (place, metric)."""
+        return sorted({*self._known, *self.tracks})
+
+    def track(self, place: str, metric: Metric, device: str) -> Track | None:
+        """Where readings of a series go; None where they are no numbers."""
+        if metric.kind == "text":
+            return None
+        found = self.tracks.get((place, metric.key))
+        if found is None:
+            known = self._known.get((place, metric.key))
+            step = known.step if known else "1" if metric.kind == "flag" else metric.resolution
+            where = self._place(place)
+            found = Track(
+                place=place, metric=metric.key, unit=metric.unit, step=step,
+                counter=known.counter if known else metric.state_class == "total_increasing",
+                ring=self._history.ring(place, metric.key, step), calendar=self._calendar(where.site if where else ""),
+                period=lambda: self._period(found.device if found else device),
+            )  # fmt: skip
+            if known is not None:
+                found.n, found.hands, found.named = known.n, list(known.hands), True
+                found.device = known.hands[-1][1] if known.hands else ""
+            self.tracks[place, metric.key] = found
+            self._rings[id(found.ring)] = found
+        return found
+
+    def take(self, track: Track, time: int, value: float, device: str, horizon: int) -> None:
+        """One reading of a series."""
+        if time < EARLIEST:
+            return
+        block = track.add(time, value, device, horizon)
+        if block is not None:
+            self._history.keep(track.ring, block)
+
+    async def write(self, *, everything: bool = False) -> int:
+        """Write the hours that are over, or `everything`: at stop. How many rows. What is refused stays in RAM."""
+        async with self._lock:
+            edge = self._clock.now() - SETTLE_S - HOUR
+            takes = []
+            for track in list(self.tracks.values()):
+                due = [hour for hour in track.hours() if everything or hour <= edge]
+                if due:
+                    takes.append(Taken(track, due))
+                    if len(takes) % BATCH == 0:
+                        await asyncio.sleep(0)  # a hub of 2,000 series reckons for a tenth of a second
+            try:
+                count = await self._write(takes)
+                self._refused = ""
+            except (DiskRefuses, StorageError) as error:
+                for taken in takes:
+                    taken.back()
+                if not self._refused:
+                    _log.error("hourly aggregates cannot be written: %s", error)
+                self._refused = str(error)
+                return 0
+            for taken in takes:
+                taken.done()
+            self.rows += count
+            self.last_write = self._clock.now()
+            return count
+
+    async def _write(self, takes: list[Taken]) -> int:
+        tracks = [taken.track for taken in takes if not taken.track.named]
+        named = await self._memory.name([_known(track) for track in tracks]) if tracks else []
+        for track, known in zip(tracks, named, strict=True):
+            track.n, track.named = known.n, True
+            self._known[track.place, track.metric] = known
+        wanted = [(hour, taken.track.n) for taken in takes for hour in {*taken.known, *taken.late}]
+        there = await self._memory.bodies(wanted)
+        rows = []
+        for taken in takes:
+            track = taken.track
+            for hour in {*taken.known, *taken.late}:
+                body = self._body(taken, hour, there.get((hour, track.n)))
+                if body is not None:
+                    rows.append((hour, track.n, body))
+        if rows:
+            await self._memory.put(sorted(rows))
+            first = min(row[0] for row in rows)
+            self.views.first_hour = min(first, self.views.first_hour) if self.views.first_hour else first
+        await self._months(takes)
+        await self._purge()
+        return len(rows)
+
+    def _body(self, taken: Taken, hour: int, there: bytes | None) -> bytes | None:
+        track, known, late = taken.track, taken.known.get(hour), taken.late.get(hour, [])
+        if track.counter:
+            points: list[Point] = [*(get_points(hour, there) if there else []), *late]
+            if isinstance(known, list):
+                points += known
+            return put_points(hour, collapse(points, track.cuts)) if points else None
+        lives = get_lives(there) if there else {}
+        if isinstance(known, Stats) and known.weight + known.readings:
+            lives[self._life] = known
+        if late:
+            came = fold(sorted(set(late)), hour, hour + HOUR, track.period())
+            lives[LATE] = merge([lives[LATE], came]) if LATE in lives else came
+        return put_lives(lives) if lives else None
+
+    # months
+
+    async def _months(self, takes: Iterable[Taken]) -> None:
+        """Freeze what is over; reckon again what late readings, or the end of a gap, changed."""
+        wanted: dict[tuple[str, str], set[int]] = {}
+        for taken in takes:
+            track, months = taken.track, set()
+            for hour in {*taken.known, *taken.late}:
+                months.add(track.calendar.month(hour))
+            if track.counter and months:
+                before = await self.views.point_before((track.place, track.metric), min({*taken.known, *taken.late}))
+                if before is not None:
+                    months |= set(range(track.calendar.month(before[0]), min(months)))
+            wanted[track.place, track.metric] = months
+        rows = {}
+        for key in self.series:
+            calendar = self.views.calendar_of(key)
+            this, name = calendar.month(self._clock.now()), series_id(*key)
+            last = self._frozen.get(name)
+            due = {month for month in wanted.get(key, ()) if month < this}
+            if last is None or last < this - 1:
+                first = self.views.first_month(key)
+                begin = last + 1 if last is not None else first
+                due |= set(range(max(begin, this - MONTHS), this)) if begin is not None else set()
+            for month in sorted(due):
+                if calendar.month_start(month) < self._first():
+                    continue  # its hours are gone: the row is what is left of it
+                reckoned = await self.views.reckon_month(key, month)
+                if reckoned is not None:
+                    rows[name, month] = put_month(reckoned)
+        if rows:
+            month = Calendar("UTC").month(self._clock.now())
+            await self._memory.put_months(rows, month - MONTHS)
+            for name, month in rows:
+                self._frozen[name] = max(month, self._frozen.get(name, 0))
+
+    async def _purge(self) -> None:
+        """Let old hours go, a day at a time; and more of them where their file is too large."""
+        bounds = await self._memory.bounds()
+        if bounds is None:
+            return
+        first, last, self._used = bounds
+        before = int(self._clock.now() - self._keep_s) // 86_400 * 86_400
+        if self._used > self._most and last - first > 31 * 86_400:
+            before, self._cut_short = max(before, first + 7 * 86_400), True
+        if first < before:
+            await self._memory.purge(before)
+            self.views.first_hour = before
+
+    def _first(self) -> int:
+        """Hours before this one are not kept any more."""
+        return int(self._clock.now() - self._keep_s) // 86_400 * 86_400
+
+    def _letting_go(self, ring: Ring, block: Block) -> None:
+        track = self._rings.get(id(ring))
+        if track is not None:
+            track.freeze(block)
+
+    async def erase(self, place: str, metric: str | None = None) -> int:
+        """Forget all of a place, or one of its metrics: RAM, hours and months. How many rows there were."""
+        async with self._lock:
+            keys = [key for key in self.series if key[0] == place and metric in (None, key[1])]
+            numbers = [self._known[key].n for key in keys if key in self._known]
+            count = await self._memory.erase(numbers, [series_id(*key) for key in keys])
+            for key in keys:
+                track = self.tracks.pop(key, None)
+                if track is not None:
+                    self._rings.pop(id(track.ring), None)
+                    track.ring.blocks.clear()
+                    del track.ring.times[:], track.ring.values[:]
+                self._known.pop(key, None)
+                self._frozen.pop(series_id(*key), None)
+            self._history.forget(place, metric)
+            return count
+
+    async def run(self, drain: Callable[[], None]) -> None:
+        """Drain once a second; write a minute and a half after each hour. At the end, write everything."""
+        written = self._clock.now() // HOUR
+        try:
+            while True:
+                await self._clock.sleep(1.0)
+                drain()
+                now = self._clock.now()
+                self._history.expire(now)
+                turn = (now - SETTLE_S - 1) // HOUR if not self._refused else -(now // 60)
+                if self._clock.sure() and turn != written:
+                    written = turn
+                    await self.write()
+        finally:
+            drain()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.shield(self.write(everything=True))
+
+    def status(self) -> dict[str, Any]:
+        """For the control socket."""
+        return {
+            "series": len(self.series), "memory": self._history.bytes, "disk": self._used, "written": self.last_write,
+            "first": self.views.first_hour or None, "rows": self.rows,
+        }  # fmt: skip
+
+    def complaints(self) -> list[str]:
+        """Sentences for `ilot status`."""
+        said = [f"hourly aggregates cannot be written: {self._refused}"] if self._refused else []
+        if self._cut_short:
+            said.append("hourly aggregates are kept for a shorter time than they should be: raise history.max_size")
+        return said
+
+
+def _known(track: Track) -> Known:
+    return Known(
+        n=track.n, place=track.place, metric=track.metric, unit=track.unit, step=track.step, counter=track.counter,
+        hands=tuple(track.hands),
+    )  # fmt: skip

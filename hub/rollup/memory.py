@@ -1,0 +1,197 @@
+"""The tables of rollups: hours in a file of their own (`rollups.db`), months in the hub's store.
+
+Rows lie in the order of hours, so that one hour of all series is a few pages and not a page for each: what is written
+to flash once an hour is about as much as there is to say. A series is read by one look-up an hour. Hours are in no
+backup (they are large, and the backend has the readings); months are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import apsw
+import msgspec
+
+from hub.database import transaction
+from hub.store import Store
+
+SCHEMA = (
+    # 1
+    """
+    CREATE TABLE series (
+        n INTEGER PRIMARY KEY, place TEXT NOT NULL, metric TEXT NOT NULL, unit TEXT NOT NULL, step TEXT NOT NULL,
+        counter INTEGER NOT NULL, hands BLOB NOT NULL, UNIQUE (place, metric)
+    );
+    CREATE TABLE hours (hour INTEGER NOT NULL, series INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (hour, series))
+        WITHOUT ROWID;
+    """,
+)
+"""Of the file of hours."""
+
+CHUNK = 750
+"""Hours looked up in one call: the store's thread does other work in between."""
+SILENCE_H = 400 * 24
+"""How far a reading before or after a stretch is looked for, in hours."""
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """A series as the file has it. `hands`: (second, device) from which each device spoke for this place."""
+
+    n: int
+    place: str
+    metric: str
+    unit: str
+    step: str
+    counter: bool
+    hands: tuple[tuple[int, str], ...] = ()
+
+
+class Memory:
+    """The rows, over two stores. Every method raises DiskRefuses and StorageError."""
+
+    def __init__(self, hours: Store, months: Store) -> None:
+        self._hours, self._months = hours, months
+
+    async def series(self) -> list[Known]:
+        def work(db: apsw.Connection) -> list[Known]:
+            rows = db.execute("SELECT n, place, metric, unit, step, counter, hands FROM series ORDER BY n")
+            return [
+                Known(
+                    n=n, place=place, metric=metric, unit=unit, step=step, counter=bool(counter),
+                    hands=msgspec.msgpack.decode(hands, type=tuple[tuple[int, str], ...]),
+                )
+                for n, place, metric, unit, step, counter, hands in rows
+            ]  # fmt: skip
+
+        return await self._hours.call(work)
+
+    async def name(self, wanted: Sequence[Known]) -> list[Known]:
+        """Write these series; those with n 0 are given their number."""
+
+        def work(db: apsw.Connection) -> list[Known]:
+            named = []
+            with transaction(db):
+                for one in wanted:
+                    hands = msgspec.msgpack.encode(one.hands)
+                    db.execute(
+                        "INSERT INTO series (place, metric, unit, step, counter, hands) VALUES (?, ?, ?, ?, ?, ?)"
+                        " ON CONFLICT (place, metric) DO UPDATE SET hands = excluded.hands",
+                        (one.place, one.metric, one.unit, one.step, one.counter, hands),
+                    )
+                    found = db.execute("SELECT n FROM series WHERE place = ? AND metric = ?", (one.place, one.metric))
+                    named.append(msgspec.structs.replace(one, n=next(found)[0]))
+            return named
+
+        return await self._hours.call(work)
+
+    async def bodies(self, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
+        """Those of (hour, series) that are there."""
+
+        def work(db: apsw.Connection) -> dict[tuple[int, int], bytes]:
+            found = {}
+            for key in wanted:
+                body = db.execute("SELECT body FROM hours WHERE hour = ? AND series = ?", key).get
+                if body is not None:
+                    found[key] = body
+            return found
+
+        return await self._hours.call(work)
+
+    async def put(self, rows: Sequence[tuple[int, int, bytes]]) -> None:
+        """(hour, series, body), all or none; again is the same as once."""
+
+        def work(db: apsw.Connection) -> None:
+            with transaction(db):
+                db.executemany("INSERT OR REPLACE INTO hours VALUES (?, ?, ?)", rows)
+
+        await self._hours.call(work)
+
+    async def read(self, n: int, hours: Sequence[int]) -> dict[int, bytes]:
+        """The rows of one series, by hour."""
+        found: dict[int, bytes] = {}
+        for at in range(0, len(hours), CHUNK):
+            some = hours[at : at + CHUNK]
+
+            def work(db: apsw.Connection, some: Sequence[int] = some) -> list[tuple[int, bytes]]:
+                query = (
+                    "WITH RECURSIVE h(x) AS (SELECT ? UNION ALL SELECT x + 3600 FROM h WHERE x < ?)"
+                    " SELECT r.hour, r.body FROM h CROSS JOIN hours r ON r.hour = h.x AND r.series = ?"
+                )
+                return list(db.execute(query, (some[0], some[-1], n)))
+
+            found |= dict(await self._hours.call(work))
+        return found
+
+    async def nearest(self, n: int, hour: int, step: int) -> tuple[int, bytes] | None:
+        """The first row of a series at `hour` or, hour by hour, after it (`step` 3600) or before it (−3600)."""
+
+        def work(db: apsw.Connection) -> tuple[int, bytes] | None:
+            query = (
+                "WITH RECURSIVE h(x, i) AS (SELECT ?, 0 UNION ALL SELECT x + ?, i + 1 FROM h WHERE i < ?)"
+                " SELECT r.hour, r.body FROM h CROSS JOIN hours r ON r.hour = h.x AND r.series = ? LIMIT 1"
+            )
+            return next(iter(db.execute(query, (hour, step, SILENCE_H, n))), None)
+
+        return await self._hours.call(work)
+
+    async def bounds(self) -> tuple[int, int, int] | None:
+        """The first and last hour that have rows, and the bytes that the file takes; None while there is none."""
+
+        def work(db: apsw.Connection) -> tuple[int, int, int] | None:
+            first, last = next(db.execute("SELECT (SELECT min(hour) FROM hours), (SELECT max(hour) FROM hours)"))
+            used = (db.pragma("page_count") - db.pragma("freelist_count")) * db.pragma("page_size")
+            return None if first is None else (first, last, used)
+
+        return await self._hours.call(work)
+
+    async def purge(self, before: int) -> None:
+        """Delete the hours before this one."""
+
+        def work(db: apsw.Connection) -> None:
+            with transaction(db):
+                db.execute("DELETE FROM hours WHERE hour < ?", (before,))
+
+        await self._hours.call(work)
+
+    async def months(self, series: Iterable[str] | None = None) -> dict[tuple[str, int], bytes]:
+        """By (series id, month); of some series, or of all."""
+
+        def work(db: apsw.Connection) -> dict[tuple[str, int], bytes]:
+            rows = db.execute("SELECT series, month, body FROM rollup_months")
+            return {(name, month): body for name, month, body in rows if wanted is None or name in wanted}
+
+        wanted = None if series is None else set(series)
+        return await self._months.call(work)
+
+    async def put_months(self, rows: Mapping[tuple[str, int], bytes], before: int) -> None:
+        """Write months, and delete those before `before`."""
+
+        def work(db: apsw.Connection) -> None:
+            with transaction(db):
+                db.executemany(
+                    "INSERT OR REPLACE INTO rollup_months VALUES (?, ?, ?)",
+                    [(month, name, body) for (name, month), body in rows.items()],
+                )
+                db.execute("DELETE FROM rollup_months WHERE month < ?", (before,))
+
+        await self._months.call(work)
+
+    async def erase(self, numbers: Sequence[int], names: Sequence[str]) -> int:
+        """Delete all rows of these series. How many hours and months."""
+
+        def hours(db: apsw.Connection) -> int:
+            before = db.total_changes()
+            with transaction(db):
+                for n in numbers:
+                    db.execute("DELETE FROM hours WHERE series = ?", (n,))
+                    db.execute("DELETE FROM series WHERE n = ?", (n,))
+            return db.total_changes() - before
+
+        def months(db: apsw.Connection) -> int:
+            before = db.total_changes()
+            with transaction(db):
+                for name in names:
+                    db.execute("DELETE FROM rollup_months WHERE series = ?", (name,))
+            return db.total_changes() - before
+
+        return await self._hours.call(hours) + await self._months.call(months)

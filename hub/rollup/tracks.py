@@ -1,0 +1,138 @@
+"""What is heard of one series and not yet written: the hours to reckon from its ring, and what came too late for that.
+
+An hour that the ring still holds is reckoned from it at each write, so late readings need no care. When a part of an
+hour leaves the ring, the hour is reckoned once more and `frozen`; what comes for it later is `late`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from hub.history import Block, Ring
+from hub.rollup.calendar import HOUR, Calendar
+from hub.rollup.counter import Point, collapse
+from hub.rollup.gauge import Stats, fold
+
+EARLIER_S = 7 * 86_400
+"""A device that replaced another may tell so much later what it said at first."""
+
+
+class Track:
+    """One series. `hands`: (second, device) from which each device spoke here; `period()`: seconds between readings as
+    expected, None where nobody knows."""
+
+    __slots__ = (
+        "_shift", "calendar", "counter", "device", "dirty", "frozen", "hands", "late", "metric", "n", "named", "period",
+        "place", "ring", "step", "unit", "writing",
+    )  # fmt: skip
+
+    def __init__(
+        self, *, place: str, metric: str, unit: str, step: str, counter: bool, ring: Ring, calendar: Calendar,
+        period: Callable[[], float | None] = lambda: None,
+    ) -> None:  # fmt: skip
+        self.place, self.metric, self.unit, self.step, self.counter = place, metric, unit, step, counter
+        self.ring, self.calendar, self.period = ring, calendar, period
+        self.n = 0
+        self.named = False
+        self.device = ""
+        self.hands: list[tuple[int, str]] = []
+        self.dirty: set[int] = set()
+        self.frozen: dict[int, Stats | list[Point]] = {}
+        self.late: dict[int, list[Point]] = {}
+        self.writing: Taken | None = None
+        self._shift = calendar.shift
+
+    def add(self, time: int, value: float, device: str, horizon: int) -> Block | None:
+        """Take a reading; what is before `horizon` is not for the ring. The block that it completed, if it did."""
+        if device != self.device:
+            self.device = device
+            self.hands.append((time, device))
+            self.named = False
+        elif time < self.hands[-1][0] and (len(self.hands) == 1 or time > self.hands[-1][0] - EARLIER_S):
+            self.hands[-1] = (time, device)  # it spoke earlier: we hear that late
+            self.named = False
+        steps = self.ring.steps(value)
+        hour = (time + self._shift) // HOUR * HOUR - self._shift
+        cut = self.ring.cut
+        if time < horizon or (cut and hour <= self.calendar.hour(cut)):
+            self.late.setdefault(hour, []).append((time, steps))
+            return None
+        self.dirty.add(hour)
+        return self.ring.add(time, steps)
+
+    def reckon(self, hour: int) -> Stats | list[Point]:
+        """The hour from the ring, as it goes into its row."""
+        points = self.ring.points(hour, hour + HOUR)
+        if self.counter:
+            return collapse(points, self.cuts)
+        before = self.ring.before(hour)
+        whole: Sequence[Point] = points if before is None else [before, *points]
+        return fold(whole, hour, hour + HOUR, self.period())
+
+    @property
+    def cuts(self) -> list[int]:
+        """The seconds at which another device spoke."""
+        return [time for time, _ in self.hands[1:]]
+
+    def freeze(self, block: Block) -> None:
+        """A block is about to leave the ring."""
+        first, last = self.calendar.hour(block.first), self.calendar.hour(block.last)
+        for hour in [one for one in self.dirty if first <= one <= last]:
+            self.frozen[hour] = self.reckon(hour)
+            self.dirty.discard(hour)
+
+    def pending(self, hour: int) -> tuple[Stats | list[Point] | None, list[Point]]:
+        """What this life has of an hour and has not written: the hour as it is known, and what came late."""
+        known = self.frozen.get(hour)
+        if known is None and hour in self.dirty:
+            known = self.reckon(hour)
+        late, writing = self.late.get(hour, []), self.writing
+        if writing is not None:
+            was = writing.known.get(hour)
+            known = (
+                was if known is None else [*was, *known] if isinstance(was, list) and isinstance(known, list) else known
+            )
+            late = [*writing.late.get(hour, []), *late]
+        return known, late
+
+    def hours(self) -> set[int]:
+        """The hours of which something is not written."""
+        return self.dirty | self.frozen.keys() | self.late.keys()
+
+    def waiting(self) -> set[int]:
+        """…or is being written."""
+        writing = self.writing
+        return self.hours() if writing is None else self.hours() | writing.known.keys() | writing.late.keys()
+
+
+class Taken:
+    """What a write took from a track until it is `done`; `back` returns it when the disk refused."""
+
+    def __init__(self, track: Track, hours: Sequence[int]) -> None:
+        self.track = track
+        self.known: dict[int, Stats | list[Point]] = {}
+        self.late: dict[int, list[Point]] = {}
+        self._dirty = track.dirty.intersection(hours)
+        for hour in hours:
+            known, late = track.pending(hour)
+            if known is not None:
+                self.known[hour] = known
+            if late:
+                self.late[hour] = late
+            track.dirty.discard(hour)
+            track.frozen.pop(hour, None)
+            track.late.pop(hour, None)
+        track.writing = self
+
+    def done(self) -> None:
+        self.track.writing = None
+
+    def back(self) -> None:
+        self.track.writing = None
+        for hour, known in self.known.items():
+            if hour in self._dirty and not self.track.ring.cut >= hour:
+                self.track.dirty.add(hour)
+            else:
+                self.track.frozen.setdefault(hour, known)
+        for hour, late in self.late.items():
+            self.track.late[hour] = late + self.track.late.get(hour, [])

@@ -1,0 +1,308 @@
+"""Rollups on disk: what a meter says over days, kills, swaps and clock changes, to the last unit."""
+
+import random
+
+import pytest
+
+from hub.errors import DiskRefuses
+from hub.model import Quality
+from hub.rollup.counter import Part
+from tests.hub.rollup.kit import TEMPERATURE, H, Hub, at, meter_place
+
+KEY = ("tgbt", "energy")
+AIR = ("salle", "temperature")
+
+
+# What a heat meter of five digits (kWh, three decimals) was read to show, and what each day comes to, reckoned by hand.
+SWAPPED = at("2026-10-27 14:30")
+READINGS = [
+    ("2026-10-24 00:00", 99_990.000, "m:1"),
+    ("2026-10-24 12:00", 99_996.000, "m:1"),
+    ("2026-10-25 00:00", 99_999.600, "m:1"),  # the day of 25 hours begins
+    ("2026-10-26 00:00", 4.600, "m:1"),  # over the end of the dial: 0.4 + 4.6 = 5 kWh in 25 h, 0.2 an hour
+    ("2026-10-27 00:00", 10.600, "m:1"),
+    ("2026-10-27 14:00", 17.600, "m:1"),  # 14:30: taken down at 17.900; the new one starts at 3.000
+    ("2026-10-27 15:00", 3.200, "m:2"),
+    ("2026-10-28 00:00", 7.700, "m:2"),
+    ("2026-10-31 00:00", 22.100, "m:2"),  # silence for three days: 14.4 kWh in 72 h, 0.2 an hour
+    ("2026-11-01 00:00", 26.900, "m:2"),
+]
+DAYS = {
+    "2026-10-24": 9_600, "2026-10-25": 5_000, "2026-10-26": 6_000, "2026-10-27": 7_000 + 300 + 200 + 4_500,
+    "2026-10-28": 4_800, "2026-10-29": 4_800, "2026-10-30": 4_800, "2026-10-31": 4_800,
+}  # fmt: skip
+
+
+def fixture_place():
+    return meter_place(swaps=[(SWAPPED, "17.9", "3")], wraps=100_000)
+
+
+async def days_of(hub):
+    calendar = hub.views.calendar_of(KEY)
+    edges = calendar.days(at("2026-10-24 00:00"), at("2026-11-01 00:00"))
+    parts = await hub.views.counter(KEY, [*edges, at("2026-11-01 00:00")])
+    return {f"{calendar.local(day):%Y-%m-%d}": part for day, part in zip(edges, parts, strict=True)}
+
+
+async def test_the_hand_made_meter_matches_to_the_last_unit(tmp_path):
+    async with Hub(tmp_path, at("2026-10-24 00:00"), places=[fixture_place()]) as hub:
+        for text, index, device in READINGS:
+            hub.clock.set(at(text))
+            hub.say(at(text), index, device=device)
+            await hub.write(everything=True)
+        days = await days_of(hub)
+        assert {day: part.amount for day, part in days.items()} == DAYS
+        assert [days[f"2026-10-{day}"].estimated for day in (28, 29, 30)] == [4_800] * 3
+        assert days["2026-10-27"].estimated == 7_000 + 4_500  # two spans of half a day; 14:00 to 15:00 is known
+        long_day = await hub.hours(at("2026-10-25 00:00"), at("2026-10-26 00:00"))
+        assert [part.amount for part in long_day] == [200] * 25
+        silent = await hub.hours(at("2026-10-28 00:00"), at("2026-10-31 00:00"))
+        assert silent == [Part(200, 200, 0)] * 72
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_the_hand_made_meter_matches_in_any_order_over_kills_and_starts(tmp_path, seed):
+    chance = random.Random(seed)
+    first, *mixed, last = [(at(text), index, device) for text, index, device in READINGS]
+    old, new = [one for one in mixed if one[2] == "m:1"], [one for one in mixed if one[2] == "m:2"]
+    chance.shuffle(old)
+    chance.shuffle(new)
+    order, now, life = [first, *old, *new, last], at("2026-11-01 00:10"), 1
+    while order:
+        async with Hub(tmp_path, now, places=[fixture_place()], life=life) as hub:
+            for _ in range(min(len(order), chance.randint(1, 4))):
+                time, index, device = order.pop(0)
+                hub.say(time, index, device=device)
+                if chance.random() < 0.5:
+                    await hub.write(everything=True)
+            await hub.write(everything=True)
+        life += 1
+    async with Hub(tmp_path, now, places=[fixture_place()], life=life) as hub:
+        assert {day: part.amount for day, part in (await days_of(hub)).items()} == DAYS
+
+
+async def test_a_swap_that_is_declared_later_counts_backwards(tmp_path):
+    bare = meter_place(wraps=100_000)
+    async with Hub(tmp_path, at("2026-11-01 00:10"), places=[bare]) as hub:
+        for text, index, device in READINGS:
+            hub.say(at(text), index, device=device)
+        await hub.write(everything=True)
+        assert (await days_of(hub))["2026-10-27"].amount == 7_000 + 4_500
+    async with Hub(tmp_path, at("2026-11-01 00:20"), places=[fixture_place()], life=2) as hub:
+        assert {day: part.amount for day, part in (await days_of(hub)).items()} == DAYS
+
+
+async def test_a_kill_costs_no_unit_of_a_counter(tmp_path):
+    start = at("2026-03-02 08:00")
+    async with Hub(tmp_path, start, places=[meter_place()]) as hub:
+        for minute in range(115):
+            hub.say(start + 60 * minute, 100 + minute)
+        hub.clock.set(start + 3 * H)
+        hub.observer.drain()
+        hub.clock.set(start + H + 200)
+        assert await hub.write() == 1  # the first hour; the second is killed with the process
+    async with Hub(tmp_path, start + 2 * H, places=[meter_place()], life=2) as hub:
+        for minute in range(118, 200):
+            hub.say(start + 60 * minute, 100 + minute)
+        parts = await hub.hours(start, start + 3 * H)
+        assert [part.amount for part in parts] == [60_000, 60_000, 60_000]
+        assert [part.estimated for part in parts] == [0, 0, 0]
+
+
+async def test_a_gauge_is_weighted_by_time_and_says_how_complete_it_is(tmp_path):
+    start = at("2026-03-02 08:00")
+    async with Hub(tmp_path, start, period=lambda device: 600.0) as hub:
+        for minute, value in ((0, 20.0), (10, 20.0), (20, 23.0), (30, 23.0), (50, 26.0)):
+            hub.say(start + 60 * minute, value, metric=TEMPERATURE, place="salle")
+        hub.observer.drain()
+        stats = (await hub.views.gauge(AIR, [start, start + H]))[0]
+        assert stats.mean == (20 * 20 + 23 * 30 + 26 * 10) / 60 * 100
+        assert (stats.low, stats.high, stats.readings, stats.covered) == (2000, 2600, 5, 3600)
+        later = (await hub.views.gauge(AIR, [start + H, start + 2 * H]))[0]
+        assert later.readings == 0
+
+
+async def test_a_gauge_that_falls_silent_covers_no_more_than_its_periods(tmp_path):
+    start = at("2026-03-02 08:00")
+    async with Hub(tmp_path, start, period=lambda device: 120.0) as hub:
+        for minute in range(0, 20, 2):
+            hub.say(start + 60 * minute, 20.0, metric=TEMPERATURE, place="salle")
+        hub.observer.drain()
+        stats = (await hub.views.gauge(AIR, [start, start + H]))[0]
+        assert stats.covered == 18 * 60 + 300
+
+
+async def test_a_life_that_writes_again_changes_nothing_and_the_next_life_adds(tmp_path):
+    start = at("2026-03-02 08:00")
+    async with Hub(tmp_path, start, period=lambda device: 600.0) as hub:
+        for minute in (0, 10):
+            hub.say(start + 60 * minute, 20.0, metric=TEMPERATURE, place="salle")
+            await hub.write(everything=True)
+            await hub.write(everything=True)
+    async with Hub(tmp_path, start + 1800, life=2, period=lambda device: 600.0) as hub:
+        for minute in (30, 40, 50):
+            hub.say(start + 60 * minute, 26.0, metric=TEMPERATURE, place="salle")
+            await hub.write(everything=True)
+        stats = (await hub.views.gauge(AIR, [start, start + H]))[0]
+        assert stats.readings == 5
+        assert (stats.low, stats.high) == (2000, 2600)
+        assert stats.covered == 3600
+
+
+async def test_late_readings_are_reckoned_into_their_hour_in_any_order(tmp_path):
+    start = at("2026-03-02 08:00")
+    readings = [(start + 60 * minute, float(minute % 7)) for minute in range(180)]
+    results = []
+    for seed in range(3):
+        (tmp_path / str(seed)).mkdir()
+        mixed = list(readings)
+        random.Random(seed).shuffle(mixed)
+        async with Hub(tmp_path / str(seed), start + 4 * H, period=lambda device: 60.0) as hub:
+            for n, (time, value) in enumerate(mixed):
+                hub.say(time, value, metric=TEMPERATURE, place="salle")
+                if n == 90:
+                    await hub.write(everything=True)
+            await hub.write(everything=True)
+            results.append(await hub.views.gauge(AIR, [start + n * H for n in range(4)]))
+    assert results[0] == results[1] == results[2]
+    assert [stats.readings for stats in results[0]] == [60, 60, 60]
+
+
+async def test_readings_that_come_days_late_are_added_to_what_is_there(tmp_path):
+    start = at("2026-03-02 08:00")
+    async with Hub(tmp_path, start + 5 * 24 * H, places=[meter_place()], period=lambda device: 600.0) as hub:
+        for minute in range(0, 60, 10):
+            hub.say(start + 60 * minute, 21.0, metric=TEMPERATURE, place="salle")
+        await hub.write()
+        stats = (await hub.views.gauge(AIR, [start, start + H]))[0]
+        assert (stats.readings, stats.covered, stats.mean) == (6, 3600, 2100.0)
+        hub.say(start, 10.0)
+        hub.say(start + H, 12.0)
+        assert [part.amount for part in await hub.hours(start, start + H)] == [2_000]
+
+
+async def test_a_small_memory_loses_no_hour(tmp_path):
+    start = at("2026-03-02 08:00")
+    async with Hub(tmp_path, start, places=[meter_place()], budget=4_000) as hub:
+        for second in range(0, 4 * H, 5):
+            hub.clock.set(start + second)
+            hub.say(start + second, second / 10)
+            hub.say(start + second, 20 + second % 3, metric=TEMPERATURE, place="salle")
+        await hub.write(everything=True)
+        assert hub.history.bytes <= 4_000
+        assert sum(part.amount for part in await hub.hours(start, start + 4 * H)) == (4 * H - 5) * 100
+        stats = await hub.views.gauge(AIR, [start + n * H for n in range(5)])
+        assert [one.readings for one in stats] == [720] * 4
+
+
+async def test_what_the_disk_refuses_waits_and_is_seen_all_the_same(tmp_path, monkeypatch):
+    start = at("2026-03-02 08:00")
+    async with Hub(tmp_path, start + 2 * H, places=[meter_place()]) as hub:
+        hub.say(start, 10.0)
+        hub.say(start + H, 12.5)
+
+        async def refuse(rows):
+            raise DiskRefuses("no space left on the disk")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(hub.memory, "put", refuse)
+            assert await hub.write(everything=True) == 0
+        assert "no space left" in hub.rollups.complaints()[0]
+        assert (await hub.hours(start, start + H))[0].amount == 2_500
+        assert await hub.write(everything=True) == 2
+        assert not hub.rollups.complaints()
+        assert (await hub.hours(start, start + H))[0].amount == 2_500
+
+
+async def test_what_a_source_calls_bad_is_left_out_and_an_unsure_date_waits_for_the_clock(tmp_path):
+    start = at("2026-03-02 08:00")
+    async with Hub(tmp_path, start, places=[meter_place()]) as hub:
+        hub.say(start, 10.0, quality=Quality.BAD)
+        hub.clock.set(start, sure=False)
+        hub.say(hub.clock.monotonic() - 600, 7.0, sure=False)
+        hub.observer.drain()
+        assert hub.observer.readings == 0
+        hub.clock.set(start + 1000)
+        hub.observer.drain()
+        assert hub.rollups.tracks[KEY].ring.points(0, 1 << 40) == [(start + 400, 7000)]
+
+
+async def test_months_are_frozen_when_they_are_over_and_outlive_their_hours(tmp_path):
+    begin = at("2026-01-01 00:00")
+    async with Hub(tmp_path, begin, places=[meter_place()], keep_s=40 * 86_400) as hub:
+        for day in range(120):
+            hub.clock.set(begin + day * 86_400 + 200)
+            hub.say(begin + day * 86_400, float(10 * day))
+            hub.say(begin + day * 86_400, 20.0, metric=TEMPERATURE, place="salle")
+            await hub.write(everything=True)
+        frozen = await hub.views.months([KEY, AIR])
+        found = [await hub.views.month(KEY, 2026 * 12 + n, frozen) for n in range(4)]
+        # to the step: the clocks change in March, so its last day and April's first share out a night's 10 kWh
+        assert sum(month.amount for month in found) == 119 * 10_000
+        assert [found[0].amount, found[1].amount] == [310_000, 280_000]
+        assert (await hub.hours(begin, begin + 24 * H))[0].amount == 0  # these hours are gone
+        assert found[0].first == 0
+        assert found[1].last == 580_000
+
+
+async def test_late_readings_thaw_a_month(tmp_path):
+    begin = at("2026-01-01 00:00")
+    async with Hub(tmp_path, begin, places=[meter_place()]) as hub:
+        hub.say(begin, 0.0)
+        hub.clock.set(at("2026-02-02 00:00"))
+        await hub.write()
+        hub.say(at("2026-03-01 00:00"), 59.0)  # a gap over two months ends: both are known now
+        hub.clock.set(at("2026-03-01 02:00"))
+        await hub.write()
+        frozen = await hub.views.months([KEY])
+        months = [await hub.views.month(KEY, 2026 * 12 + n, frozen) for n in range(2)]
+        assert [(m.amount, m.estimated, m.covered) for m in months] == [(31_000, 31_000, 0), (28_000, 28_000, 0)]
+        hub.say(at("2026-02-01 00:00"), 29.0)
+        await hub.write()
+        frozen = await hub.views.months([KEY])
+        assert [(await hub.views.month(KEY, 2026 * 12 + n, frozen)).amount for n in range(2)] == [29_000, 30_000]
+
+
+@pytest.mark.parametrize("zone", ["Europe/Paris", "Pacific/Marquesas"])
+async def test_five_years_of_hours_miss_no_month_and_total_what_the_meter_shows(tmp_path, zone):
+    chance = random.Random(zone)
+    begin, end = at("2026-01-01 00:00", zone), at("2031-01-01 00:00", zone)
+    async with Hub(tmp_path, begin, places=[meter_place(wraps=100_000)], timezone=zone, life=1) as hub:
+        index, truth = 99_000_000, {}
+        calendar = hub.views.calendar_of(KEY)
+        month = calendar.month(begin)
+        batch = []
+        for time in range(begin, end + 1, H):
+            batch.append((time, index % 100_000_000 / 1000))
+            if time == end or calendar.month_start(month + 1) == time:
+                hub.clock.set(time + 200)
+                chance.shuffle(batch)
+                for when, value in batch:
+                    hub.say(when, value)
+                await hub.write(everything=True)
+                month, batch = month + 1, []
+            used = chance.randrange(0, 9_000)
+            truth[calendar.month(time)] = truth.get(calendar.month(time), 0) + used if time < end else 0
+            index += used if time < end else 0
+        frozen = await hub.views.months([KEY])
+        months = [await hub.views.month(KEY, n, frozen) for n in range(2026 * 12, 2031 * 12)]
+        assert None not in months
+        assert [one.amount for one in months] == [truth[n] for n in range(2026 * 12, 2031 * 12)]
+        assert sum(one.amount for one in months) == index - 99_000_000
+        first = await hub.memory.bounds()
+        assert first[0] >= end - 763 * 24 * H
+
+
+async def test_a_place_can_be_erased_from_memory_and_disk(tmp_path):
+    begin = at("2026-01-01 00:00")
+    async with Hub(tmp_path, begin, places=[meter_place()]) as hub:
+        hub.say(begin, 1.0)
+        hub.say(begin, 20.0, metric=TEMPERATURE, place="salle")
+        hub.clock.set(at("2026-02-02 00:00"))
+        await hub.write()
+        hub.say(at("2026-02-01 23:00"), 2.0)
+        hub.observer.drain()
+        assert await hub.rollups.erase("tgbt") >= 2
+        assert hub.rollups.series == [AIR]
+        assert await hub.memory.months({"tgbt/energy"}) == {}
+        assert hub.history.get("tgbt", "energy") is None
