@@ -1,8 +1,9 @@
 """Raw history in RAM: what each series said, for a day, in a bounded amount of memory.
 
-A ring has the newest OPEN readings of a series as they are, and the others in blocks of OPEN readings each:
+A ring has up to OPEN of the newest readings of a series as they are, and the others in blocks of up to WHOLE:
 
-    block     packed OPEN of second differences · runs OPEN of value differences      (`hub.buffer.ints`)
+    block     packed 1 of seconds · packed 1 of values · then, when n > 1, packed n − 1 of the differences between
+              neighbours' seconds · runs n − 1 of those between their values                  (`hub.buffer.ints`)
 
 with a value counted in steps of its metric's resolution, a flag as 0 or 1. That is 2 to 4 bytes a reading. Blocks older
 than SPAN_S go; when all rings together pass their budget, the oldest block of all goes first. Nothing here touches the
@@ -20,13 +21,13 @@ from itertools import accumulate, pairwise
 from hub.buffer.ints import Reader, put_packed, put_runs
 
 SPAN_S = 24 * 3600
-OPEN = 64
+OPEN, WHOLE = 64, 256
 BUDGET = 8 << 20
 """Bytes that all rings of a hub take at most."""
 RING_BYTES = 1400
 """Of a ring with its arrays full, as `sys.getsizeof` says them together."""
-BLOCK_BYTES = 33 + 8 + 120
-"""Of a block beside its bytes: the object, its places in two lists, its times."""
+BLOCK_BYTES = 300
+"""Of a block beside its readings: the objects, its places in two lists, its times."""
 
 Point = tuple[int, int]
 
@@ -37,17 +38,29 @@ class Block:
     __slots__ = ("count", "data", "first", "last")
 
     def __init__(self, points: list[Point]) -> None:
+        self._put(points)
+
+    def _put(self, points: list[Point]) -> None:
         out: list[bytes] = []
         times, values = [time for time, _ in points], [value for _, value in points]
-        put_packed(out, [times[0], *(b - a for a, b in pairwise(times))])
-        put_runs(out, [values[0], *(b - a for a, b in pairwise(values))])
+        put_packed(out, [times[0]])
+        put_packed(out, [values[0]])
+        if len(points) > 1:
+            put_packed(out, [b - a for a, b in pairwise(times)])
+            put_runs(out, [b - a for a, b in pairwise(values)])
         self.data = b"".join(out)
         self.count, self.first, self.last = len(points), times[0], times[-1]
 
+    def grow(self, points: list[Point]) -> None:
+        """Take more readings."""
+        self._put(sorted([*self.points(), *points]))
+
     def points(self) -> list[Point]:
         reader = Reader(self.data)
-        times = accumulate(reader.packed(self.count))
-        return list(zip(times, accumulate(reader.runs(self.count)), strict=True))
+        [time], [value], more = reader.packed(1), reader.packed(1), self.count - 1
+        times = accumulate(reader.packed(more) if more else [], initial=time)
+        values = accumulate(reader.runs(more) if more else [], initial=value)
+        return list(zip(times, values, strict=True))
 
     @property
     def size(self) -> int:
@@ -74,17 +87,26 @@ class Ring:
         """In whole steps of the resolution."""
         return round(value * self._scale)
 
-    def add(self, time: int, value: int) -> Block | None:
-        """Take a reading. The block that it completed, if it did."""
+    def add(self, time: int, value: int) -> bool:
+        """Take a reading. Whether the open ones are to be put into a block now."""
         self.times.append(time)
         self.values.append(value)
         self.last = max(self.last, time)
-        if len(self.times) < OPEN:
-            return None
-        block = Block(sorted(zip(self.times, self.values, strict=True)))
+        return len(self.times) >= OPEN
+
+    def close(self) -> tuple[Block, int]:
+        """Put the open readings into a block: a new one, or the last one where it has room. And by how many bytes what
+        is kept grew."""
+        points = sorted(zip(self.times, self.values, strict=True))
         del self.times[:], self.values[:]
+        if self.blocks and self.blocks[-1].count + len(points) <= WHOLE:
+            block = self.blocks[-1]
+            before = block.size
+            block.grow(points)
+            return block, block.size - before
+        block = Block(points)
         self.blocks.append(block)
-        return block
+        return block, block.size
 
     def points(self, begin: int, end: int) -> list[Point]:
         """The readings in [begin, end), sorted, each once."""
@@ -100,13 +122,12 @@ class Ring:
 
     def before(self, time: int) -> Point | None:
         """The last reading before `time`."""
-        found = [one for one in zip(self.times, self.values, strict=True) if one[0] < time]
-        for block in self.blocks:
-            if block.first < time:
-                found += [one for one in block.points()[-1:] if one[0] < time] or [
-                    one for one in block.points() if one[0] < time
-                ]
-        return max(found, default=None)
+        found = max((one for one in zip(self.times, self.values, strict=True) if one[0] < time), default=None)
+        for block in reversed(self.blocks):
+            if block.first < time and (found is None or block.last >= found[0]):
+                inside = [one for one in block.points() if one[0] < time]
+                found = max(inside[-1], found) if found else inside[-1]
+        return found
 
 
 class History:
@@ -131,11 +152,13 @@ class History:
     def get(self, place: str, metric: str) -> Ring | None:
         return self.rings.get((place, metric))
 
-    def keep(self, ring: Ring, block: Block) -> None:
-        """Count a block that `Ring.add` completed, and let the oldest go where there is no room."""
-        self.bytes += block.size
-        self._n += 1
-        heapq.heappush(self._oldest, (block.last, self._n, ring, block))
+    def close(self, ring: Ring) -> None:
+        """Put a ring's open readings away, and let the oldest of all go where there is no room."""
+        block, grown = ring.close()
+        self.bytes += grown
+        if grown == block.size:
+            self._n += 1
+            heapq.heappush(self._oldest, (block.last, self._n, ring, block))
         while self.bytes > self.budget and self._oldest:
             self._drop()
 
@@ -159,7 +182,11 @@ class History:
         return ((key, ring.cut) for key, ring in self.rings.items())
 
     def _drop(self) -> None:
-        _, _, ring, block = heapq.heappop(self._oldest)
+        """The block that ends first; or a look at one that grew."""
+        last, n, ring, block = heapq.heappop(self._oldest)
+        if block.last != last:  # it grew since: its turn comes later
+            heapq.heappush(self._oldest, (block.last, n, ring, block))
+            return
         self.letting_go(ring, block)
         ring.blocks.remove(block)
         ring.cut = max(ring.cut, block.last)

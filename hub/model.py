@@ -226,7 +226,7 @@ class MeterSwap(msgspec.Struct, frozen=True, kw_only=True):
 class Meter(msgspec.Struct, frozen=True, kw_only=True):
     """The facts of the meter at a place, for reports. `metric` is the one that is its index; `kwh` how many kWh one
     unit of it is, None where it is no energy; `wraps` where its dial rolls over, in that unit; `reference` the kWh of
-    a year, or units of what is no energy; `calibrated` an ISO date; `operators` who is given its data."""
+    a year, or units of what is no energy; `calibrated` an ISO date; `drift` whether one is looked for."""
 
     metric: str
     carrier: str
@@ -237,7 +237,6 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True):
     kwh: Decimal | None = None
     wraps: Decimal | None = None
     reference: float | None = None
-    operators: tuple[str, ...] = ()
     swaps: tuple[MeterSwap, ...] = ()
     drift: bool = True
 

@@ -8,6 +8,7 @@ Siblings meet only here, each group of them in a module of its own, in the order
     field     packs, buses, commands, integrations and exporters: what speaks to devices and neighbours
     outward   the link to the owner's backend, trust, certificate, backup, mirror
     protect   windows of privacy rules, consents, erasures
+    measured  history, hourly aggregates, energy
     shown     adoption, overview, pages: what people meet
 
 A part that runs, answers for itself or has calls is one line in the list that its builder returns (`service.py`).

@@ -18,6 +18,7 @@ import msgspec
 from hub import control, keys
 from hub.app.field import Field, build_field
 from hub.app.ground import Ground, build_ground
+from hub.app.measured import Measured, build_measured
 from hub.app.outward import Outward, build_outward
 from hub.app.path import Path, build_path
 from hub.app.protect import Protect, build_protect
@@ -74,10 +75,11 @@ class Hub:
     """The parts of one hub, built and wired. `build`, then `run` once."""
 
     def __init__(
-        self, ground: Ground, path: Path, field: Field, watch: Watch, outward: Outward, protect: Protect
-    ) -> None:
+        self, ground: Ground, path: Path, field: Field, watch: Watch, outward: Outward, protect: Protect,
+        measured: Measured,
+    ) -> None:  # fmt: skip
         self.ground, self.path, self.field, self.watch, self.outward = ground, path, field, watch, outward
-        self.protect = protect
+        self.protect, self.measured = protect, measured
         self.shown: Shown = build_shown(
             ground, path, field, outward, told=lambda: answers(self.services), calls=lambda: calls(self.services)
         )
@@ -96,12 +98,15 @@ class Hub:
         watch = await build_watch(ground, path, field)
         outward = await build_outward(ground, field, watch)
         protect = await build_protect(ground, path)
-        return cls(ground, path, field, watch, outward, protect)
+        measured = await build_measured(ground, path, field, watch, outward)
+        return cls(ground, path, field, watch, outward, protect, measured)
 
     @property
     def services(self) -> list[Service]:
         """Every part that runs, answers for itself or is called."""
-        groups = (self.ground, self.field, self.watch, self.outward, self.protect, self.shown)
+        groups = (
+            self.ground, self.field, self.watch, self.outward, self.protect, self.measured, self.shown,
+        )  # fmt: skip
         return [service for group in groups for service in group.services]
 
     async def run(self, drain_s: float, ready: Callable[[], None]) -> dict[str, Any]:
@@ -155,6 +160,7 @@ class Hub:
         await self.field.buses.close()
         await self.field.desk.flush()
         await self.shown.adoption.flush()
+        await self.measured.hours.close()
         await self.ground.store.close()
         return error
 

@@ -36,6 +36,7 @@ COMMANDS = {
     "quarantine": "hub.cli.quarantine:quarantine",
     "recette": "hub.cli.quarantine:recette",
     "restore": "hub.cli.backup:restore",
+    "history": "hub.cli.history:history",
     "inventory": "hub.cli.inventory:inventory",
     "label": "hub.cli.label:label",
     "logs": "hub.cli.diagnostics:logs",

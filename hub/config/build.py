@@ -16,6 +16,8 @@ from hub.config import shapes
 from hub.config.check import references, twins, unknown_packs
 from hub.config.devices import InstanceKeys, Perimeter, Report
 from hub.config.devices import Writable as Bounds
+from hub.config.energy import built as built_meter
+from hub.config.energy import check_energy
 from hub.config.model import Core, Position
 from hub.config.positions import Finding, Path, quoted
 from hub.config.privacycheck import check_privacy
@@ -133,7 +135,7 @@ def build(data: Any, models: Models, broken: set[Path]) -> tuple[Built | None, l
     if models.packs is not None:
         found += unknown_packs(data.get("devices"), models.packs)
     if core is not None:
-        found += [*check_rules(core), *check_privacy(core)]
+        found += [*check_rules(core), *check_privacy(core), *check_energy(core)]
     found = [one for one in found if not any(one.path[: len(path)] == path for path in broken)]
     if found or core is None:
         return None, found
@@ -322,7 +324,11 @@ def _place(name: str, core: Core) -> Place:
     position = _position(entry.position) if entry.position else None
     site = core.zones[entry.zone].site
     pulse = built(entry.pulse, core.sites[site].timezone) if entry.pulse is not None else None
-    return Place(id=name, site=site, zone=entry.zone, name=entry.name, role=entry.role, position=position, pulse=pulse)
+    meter = built_meter(entry.meter, core.sites[site].timezone) if entry.meter is not None else None
+    return Place(
+        id=name, site=site, zone=entry.zone, name=entry.name, role=entry.role, position=position, pulse=pulse,
+        meter=meter,
+    )  # fmt: skip
 
 
 def _position(position: Position) -> PlacePosition:

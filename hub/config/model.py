@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from hub.config.admission import Admission
 from hub.config.devices import Bus, DeviceKeys, InstanceKeys, Report
+from hub.config.energy import Energy, History, Meter
 from hub.config.kinds import DeviceId, Empty, Id, InstanceName, MetricKey, Purpose, Section
 from hub.config.privacy import PrivacySection
 from hub.config.pulse import Pulse
@@ -113,6 +114,7 @@ class Place(Section):
     pulse: Pulse | None = Field(
         default=None, description="Weight, initial index and corrections of the counter that stands there."
     )
+    meter: Meter | None = Field(default=None, description="Facts of the meter that stands there: for sums and reports.")
 
 
 class Link(Section):
@@ -264,6 +266,8 @@ class Core(Section):
     link: Annotated[Link, Empty] = Field(default=Link(), description="The way to the owner's backend.")
     buffer: Annotated[Buffer, Empty] = Field(default=Buffer(), description="The sealed log on this hub's disk.")
     backup: Annotated[Backup, Empty] = Field(default=Backup(), description="The sealed copy of this hub's state.")
+    history: Annotated[History, Empty] = Field(default=History(), description="What this hub remembers of readings.")
+    energy: Annotated[Energy, Empty] = Field(default=Energy(), description="Degree days, drift and reports.")
     web: Annotated[Web | None, Empty] = Field(
         default=None, description="The hub's own pages, served where this section stands, `web: {}` at the least."
     )

@@ -65,7 +65,7 @@ class Rollups:
         for name, month in await self._memory.months():
             self._frozen[name] = max(month, self._frozen.get(name, 0))
         bounds = await self._memory.bounds()
-        self.views.first_hour = bounds[0] if bounds else 0
+        self.views.first_hour, self.views.last_hour = bounds[:2] if bounds else (0, 0)
         self._used = bounds[2] if bounds else 0
 
     @property
@@ -99,9 +99,8 @@ class Rollups:
         """One reading of a series."""
         if time < EARLIEST:
             return
-        block = track.add(time, value, device, horizon)
-        if block is not None:
-            self._history.keep(track.ring, block)
+        if track.add(time, value, device, horizon):
+            self._history.close(track.ring)
 
     async def write(self, *, everything: bool = False) -> int:
         """Write the hours that are over, or `everything`: at stop. How many rows. What is refused stays in RAM."""
@@ -147,7 +146,8 @@ class Rollups:
                     rows.append((hour, track.n, body))
         if rows:
             await self._memory.put(sorted(rows))
-            first = min(row[0] for row in rows)
+            first, last = min(row[0] for row in rows), max(row[0] for row in rows)
+            self.views.last_hour = max(last, self.views.last_hour)
             self.views.first_hour = min(first, self.views.first_hour) if self.views.first_hour else first
         await self._months(takes)
         await self._purge()

@@ -122,15 +122,16 @@ class Memory:
             found |= dict(await self._hours.call(work))
         return found
 
-    async def nearest(self, n: int, hour: int, step: int) -> tuple[int, bytes] | None:
-        """The first row of a series at `hour` or, hour by hour, after it (`step` 3600) or before it (−3600)."""
+    async def nearest(self, n: int, hour: int, end: int) -> tuple[int, bytes] | None:
+        """The first row of a series at `hour` or, hour by hour, towards `end`, which is whole hours away."""
+        step, most = (3600, end - hour) if end >= hour else (-3600, hour - end)
 
         def work(db: apsw.Connection) -> tuple[int, bytes] | None:
             query = (
                 "WITH RECURSIVE h(x, i) AS (SELECT ?, 0 UNION ALL SELECT x + ?, i + 1 FROM h WHERE i < ?)"
                 " SELECT r.hour, r.body FROM h CROSS JOIN hours r ON r.hour = h.x AND r.series = ? LIMIT 1"
             )
-            return next(iter(db.execute(query, (hour, step, SILENCE_H, n))), None)
+            return next(iter(db.execute(query, (hour, step, min(SILENCE_H, most // 3600), n))), None)
 
         return await self._hours.call(work)
 

@@ -42,8 +42,8 @@ class Track:
         self.writing: Taken | None = None
         self._shift = calendar.shift
 
-    def add(self, time: int, value: float, device: str, horizon: int) -> Block | None:
-        """Take a reading; what is before `horizon` is not for the ring. The block that it completed, if it did."""
+    def add(self, time: int, value: float, device: str, horizon: int) -> bool:
+        """Take a reading; what is before `horizon` is not for the ring. Whether the ring is to be closed."""
         if device != self.device:
             self.device = device
             self.hands.append((time, device))
@@ -56,7 +56,7 @@ class Track:
         cut = self.ring.cut
         if time < horizon or (cut and hour <= self.calendar.hour(cut)):
             self.late.setdefault(hour, []).append((time, steps))
-            return None
+            return False
         self.dirty.add(hour)
         return self.ring.add(time, steps)
 

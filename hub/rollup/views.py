@@ -37,7 +37,7 @@ class Views:
         self._life = life
         self._memory, self._known, self._track, self._place = memory, known, track, place
         self._calendar, self._first = calendar, first
-        self.first_hour = 0
+        self.first_hour = self.last_hour = 0
 
     def series(self, key: Key) -> Series | None:
         track, known = self._track(key), self._known(key)
@@ -93,10 +93,15 @@ class Views:
         before, after = await self.point_before(key, begin), await self._point_after(key, calendar.hour(end - 1) + HOUR)
         return [*([before] if before else []), *inside, *([after] if after else [])]
 
+    async def known_span(self, key: Key, begin: int, end: int) -> tuple[int, int] | None:
+        """From the first to the last reading of a counter that says something of [begin, end); None: there is none."""
+        points = await self.points(key, begin, end)
+        return (points[0][0], points[-1][0]) if len(points) > 1 else None
+
     async def point_before(self, key: Key, begin: int) -> Point | None:
         known, found = self._known(key), []
-        if known is not None:
-            row = await self._memory.nearest(known.n, begin - HOUR, -HOUR)
+        if known is not None and begin > self.first_hour > 0:
+            row = await self._memory.nearest(known.n, begin - HOUR, self.first_hour)
             found += get_points(*row)[-1:] if row else []
         track = self._track(key)
         earlier = [hour for hour in track.waiting() if hour < begin] if track is not None else []
@@ -106,8 +111,8 @@ class Views:
 
     async def _point_after(self, key: Key, end: int) -> Point | None:
         known, found = self._known(key), []
-        if known is not None:
-            row = await self._memory.nearest(known.n, end, HOUR)
+        if known is not None and end <= self.last_hour:
+            row = await self._memory.nearest(known.n, end, self.last_hour)
             found += get_points(*row)[:1] if row else []
         track = self._track(key)
         later = [hour for hour in track.waiting() if hour >= end] if track is not None else []

@@ -1,0 +1,93 @@
+"""`ilot history`: what this hub remembers of its readings."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from hub.cli import output
+from hub.config.values import duration
+from hub.control import call
+from hub.state import state_of
+
+
+@click.command()
+@click.argument("series", required=False)
+@click.option("--last", default="1d", show_default=True, metavar="DURATION", help="How far back: 6h, 7d.")
+@click.option("--from", "begin", metavar="DATE", help="…or from this date on: YYYY-MM-DD, in the site's time.")
+@click.option("--to", "end", metavar="DATE", help="Until this date, not included; by default now.")
+@click.option(
+    "--step", type=click.Choice(["auto", "hour", "day", "month"]), default="auto", show_default=True, help="One line a…"
+)
+@output.with_config
+@output.with_state
+@output.as_json
+def history(
+    series: str | None, last: str, begin: str | None, end: str | None, step: str, config: Path, state_dir: Path | None,
+    json: bool,
+) -> None:  # fmt: skip
+    """What the running hub remembers of SERIES (place/metric): hours, days or months. Without it: all series.
+
+    A counter has its consumption, a part of it estimated where readings are far apart; anything else has its mean,
+    weighted by time, minimum and maximum. `complete` is the part of the time in which readings came as they were due.
+    """
+    socket = state_of(config, state_dir) / "hub.sock"
+    if series is None:
+        answer = call(socket, "history.list")
+        if json:
+            output.data(answer)
+            return
+        output.table(
+            ("series", "unit", "kind", "since"),
+            [
+                (one["series"], one["unit"], "counter" if one["counter"] else "gauge", _time(one["since"], "UTC"))
+                for one in answer["series"]
+            ],
+        )
+        return
+    zone = str(call(socket, "history", series=series, points=2)["timezone"])
+    arguments: dict[str, Any] = {"series": series, "step": step}
+    if end is not None:
+        arguments["to"] = _date(end, zone)
+    if begin is not None:
+        arguments["from"] = _date(begin, zone)
+    else:
+        try:
+            seconds = duration(last).total_seconds()
+        except ValueError as error:
+            raise click.UsageError(f"--last: {error}") from None
+        arguments["from"] = arguments.get("to", datetime.datetime.now(datetime.UTC).timestamp()) - seconds
+    answer = call(socket, "history", **arguments)
+    if json:
+        output.data(answer)
+        return
+    head: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+    if answer["counter"]:
+        head = ("from", f"used ({answer['unit']})", "of it estimated", "complete %")
+        rows = [(_time(c[0], zone), _or(c[1]), c[4] or "", c[5]) for c in answer["cells"]]
+    else:
+        head = ("from", f"mean ({answer['unit']})", "least", "most", "complete %")
+        rows = [(_time(c[0], zone), _or(c[1]), _or(c[2]), _or(c[3]), c[5]) for c in answer["cells"]]
+    output.table(head, rows)
+
+
+def _or(value: float | None) -> Any:
+    return "gap" if value is None else value
+
+
+def _time(seconds: float | None, zone: str) -> str:
+    if seconds is None:
+        return ""
+    return f"{datetime.datetime.fromtimestamp(seconds, ZoneInfo(zone)):%Y-%m-%d %H:%M}"
+
+
+def _date(text: str, zone: str) -> float:
+    try:
+        return datetime.datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp()
+    except ValueError:
+        raise click.UsageError(f"{text!r} is not a date; expected YYYY-MM-DD or YYYY-MM-DDTHH:MM") from None

@@ -1,0 +1,161 @@
+"""`meter:` of a place, `history:` and `energy:`: what hourly aggregates, drift and reports need to know. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, model_validator
+
+from hub.catalogue import METRICS
+from hub.config.kinds import Empty, Id, MetricKey, Section
+from hub.config.positions import Finding, Path, quoted
+from hub.config.pulse import Index
+from hub.config.rules import Series, series_of
+from hub.config.sentences import nearest
+from hub.config.values import Duration, Size
+from hub.model import Meter as ModelMeter
+from hub.model import MeterSwap as ModelSwap
+
+if TYPE_CHECKING:
+    from hub.config.model import Core
+
+_MB, _GB = 1 << 20, 1 << 30
+
+Carrier = Literal[
+    "electricity", "gas", "heat", "cold", "wood", "fuel-oil", "water", "other"
+]  # fmt: skip
+
+
+class MeterSwap(Section):
+    """One meter was taken down and another put up."""
+
+    at: datetime = Field(description="When: YYYY-MM-DD HH:MM, in the site's time.")
+    final: Index | None = Field(
+        default=None, description="What the old dial showed last, in the metric's unit; without it, nobody read it."
+    )
+    initial: Index | None = Field(default=None, description="What the new one showed first.")
+    serial: str = Field(default="", max_length=64, description="Serial number of the new meter.")
+
+
+class Meter(Section):
+    """The facts of the meter that stands there, for reports and for exact sums."""
+
+    metric: MetricKey = Field(default="energy", description="The metric that is its index; it only ever rises.")
+    carrier: Carrier = Field(description="What it measures.")
+    use: str = Field(default="", max_length=100, description="What that is used for: heating, hot water, lighting…")
+    serial: str = Field(default="", max_length=64, description="Serial number of the first meter, before any swap.")
+    accuracy: str = Field(default="", max_length=64, description="Its class: MID B, EN 1434 class 2…")
+    calibrated: date | None = Field(default=None, description="Date of the last calibration or of its marking.")
+    kwh: Index | None = Field(
+        default=None,
+        description="How many kWh one unit of the metric is: of gas in m3, PCS of the bill. 1 where the metric is "
+        "`energy`; without it, it is no energy.",
+    )
+    wraps: Index | None = Field(
+        default=None, description="Where its dial starts over, in the metric's unit: 1000000 of one with six digits."
+    )
+    reference: float | None = Field(
+        default=None, gt=0, le=1e12, description="What a year should come to: kWh, or units of what is no energy."
+    )
+    drift: bool = Field(default=True, description="Whether the hub looks for a drift of it.")
+    swaps: list[MeterSwap] = Field(default=[], max_length=64, description="Replacements, in the order of their dates.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Meter:
+        dates = [one.at.replace(tzinfo=None) for one in self.swaps]
+        if dates != sorted(set(dates)):
+            raise ValueError("swaps stand in the order of their dates, one a date")
+        if self.wraps is not None and self.wraps <= 0:
+            raise ValueError("wraps must be above 0")
+        return self
+
+
+class History(Section):
+    """What this hub remembers of readings by itself; it never leaves the hub but for reports."""
+
+    memory: Size = Field(
+        default=8 * _MB, ge=1 * _MB, le=256 * _MB, description="RAM for the raw readings of the last 24 hours, at most."
+    )
+    hours: Duration = Field(
+        default=timedelta(days=762),
+        ge=timedelta(days=31),
+        le=timedelta(days=3660),
+        description="How long hourly aggregates are kept; months are kept for ten years.",
+    )
+    max_size: Size = Field(
+        default=1 * _GB, ge=8 * _MB, description="The most disk that hours may take; then the oldest go first."
+    )
+
+
+class Operator(Section):
+    """Who runs a part of the building and is given the data of it (code de la construction, R175-3)."""
+
+    name: str = Field(default="", max_length=100, description="Its name, for people.")
+    meters: list[Id] = Field(default=[], max_length=500, description="Ids of `places` with a meter.")
+    zones: list[Id] = Field(default=[], max_length=500, description="…and all meters and temperatures of these zones.")
+
+
+class Energy(Section):
+    """Degree days, drift and reports."""
+
+    outdoor: Series | None = Field(
+        default=None, description="The series of the outdoor temperature, place/metric; drift and degree days need it."
+    )
+    base: float = Field(
+        default=18.0, ge=5, le=25, description="Base of the degree days.", json_schema_extra={"unit": "°C"}
+    )
+    operators: Annotated[dict[Id, Operator], Empty] = Field(
+        default={}, description="Who is given the data of which meters, by id."
+    )
+
+
+def built(meter: Meter, timezone: str) -> ModelMeter:
+    """With dates in Unix seconds."""
+    zone = ZoneInfo(timezone)
+    kwh = Decimal(1) if meter.kwh is None and meter.metric == "energy" else meter.kwh
+    return ModelMeter(
+        metric=meter.metric, carrier=meter.carrier, use=meter.use, serial=meter.serial, accuracy=meter.accuracy,
+        calibrated=meter.calibrated.isoformat() if meter.calibrated else "", kwh=kwh, wraps=meter.wraps,
+        reference=meter.reference, drift=meter.drift,
+        swaps=tuple(
+            ModelSwap(
+                at=(one.at if one.at.tzinfo else one.at.replace(tzinfo=zone)).timestamp(), final=one.final,
+                initial=one.initial, serial=one.serial,
+            )
+            for one in meter.swaps
+        ),
+    )  # fmt: skip
+
+
+def check_energy(core: Core) -> Iterator[Finding]:
+    """What is wrong with meters and operators of a configuration that is right by itself."""
+    for name, place in core.places.items():
+        metric = METRICS.get(place.meter.metric) if place.meter else None
+        if metric is not None and metric.state_class != "total_increasing":
+            message = f"{metric.key} is no index of a meter: it does not only rise"
+            yield Finding(("places", name, "meter", "metric"), message)
+    if core.energy.outdoor is not None:
+        place_id, key = series_of(core.energy.outdoor)
+        path: Path = ("energy", "outdoor")
+        yield from _absent(place_id, core.places, "place", "places", path)
+        known = METRICS.get(key)
+        if known is not None and known.unit != "Cel":
+            yield Finding(path, f"{key} is no temperature: it is in {known.unit}")
+    for name, operator in core.energy.operators.items():
+        base: Path = ("energy", "operators", name)
+        for at, place_id in enumerate(operator.meters):
+            yield from _absent(place_id, core.places, "place", "places", (*base, "meters", at))
+            if place_id in core.places and core.places[place_id].meter is None:
+                yield Finding((*base, "meters", at), f"the place {quoted(place_id)} has no `meter`")
+        for at, zone in enumerate(operator.zones):
+            yield from _absent(zone, core.zones, "zone", "zones", (*base, "zones", at))
+
+
+def _absent(wanted: str, known: object, noun: str, section: str, path: Path) -> Iterator[Finding]:
+    names = list(known) if isinstance(known, dict) else []
+    if wanted not in names:
+        yield Finding(path, f"there is no {noun} {quoted(wanted)} in `{section}`", nearest(wanted, names))

@@ -1,0 +1,119 @@
+"""Hours, days or months of a series in its own unit: what charts, tables and reports are made of.
+
+A cell is (begin, value, low, high, estimated, completeness): of a gauge the mean weighted by time, minimum and maximum;
+of a counter the consumption, None and None, and how much of it is known in sum and not in its distribution. `begin` is
+Unix seconds, `completeness` 0 … 100: the part of the cell in which readings came as they were due. A cell without a
+reading has the value None and is a gap; a counter's cell of which something is known has a value.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from hub.rollup.calendar import HOUR, Calendar
+from hub.rollup.counter import Part
+from hub.rollup.gauge import Stats
+from hub.rollup.rows import Month
+from hub.rollup.views import Key, Views
+
+STEPS = ("hour", "day", "month")
+MOST = 20_000
+
+
+class Cell(NamedTuple):
+    begin: int
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    estimated: float = 0.0
+    completeness: float = 0.0
+
+
+class Scale:
+    """Steps of a resolution → the metric's unit, with no more digits than they mean."""
+
+    def __init__(self, step: str) -> None:
+        self._unit = float(step)
+        self._digits = len(step.partition(".")[2])
+
+    def __call__(self, steps: float, more: int = 0) -> float:
+        return round(steps * self._unit, self._digits + more)
+
+
+def fitting(begin: int, end: int) -> str:
+    """The step of a table that a person can read."""
+    days = (end - begin) / 86_400
+    return "hour" if days <= 8 else "day" if days <= 124 else "month"
+
+
+def edges(calendar: Calendar, begin: int, end: int, step: str) -> list[int]:
+    """The beginnings of the cells that have a second in [begin, end), and where the last of them ends."""
+    if step == "hour":
+        found = calendar.hours(begin, end)
+        return [*found, found[-1] + HOUR] if found else []
+    if step == "day":
+        found = calendar.days(begin, end)
+        return [*found, calendar.next_day(found[-1])] if found else []
+    found = calendar.months(begin, end)
+    return [*found, calendar.month_start(calendar.month(found[-1]) + 1)] if found else []
+
+
+async def cells(views: Views, key: Key, begin: int, end: int, step: str, now: float) -> list[Cell]:
+    """The cells of a series. Raises DiskRefuses, StorageError, ValueError where there would be too many."""
+    series = views.series(key)
+    calendar = views.calendar_of(key)
+    cut = edges(calendar, begin, min(end, int(now) + 1), step) if series is not None else []
+    if series is None or len(cut) < 2:
+        return []
+    if len(cut) > MOST:
+        raise ValueError(f"{len(cut) - 1} of them are too many; ask for a shorter time or longer steps")
+    scale = Scale(series.step)
+    if step == "month":
+        frozen = await views.months([key])
+        months = [await views.month(key, calendar.month(start), frozen) for start in cut[:-1]]
+        return [
+            _month(scale, start, min(stop, now) - start, month)
+            for start, stop, month in zip(cut, cut[1:], months, strict=False)
+        ]
+    spans = [min(stop, now) - start for start, stop in itertools.pairwise(cut)]
+    if series.counter:
+        parts = await views.counter(key, cut)
+        known = await views.known_span(key, cut[0], cut[-1])
+        return [
+            _counted(scale, start, span, part, known)
+            for start, span, part in zip(cut, spans, parts, strict=False)
+        ]  # fmt: skip
+    stats = await views.gauge(key, cut)
+    return [_shown(scale, start, span, one) for start, span, one in zip(cut, spans, stats, strict=False)]
+
+
+def _percent(covered: int, span: float) -> float:
+    return round(min(100.0, 100 * covered / span), 1) if span > 0 else 0.0
+
+
+def _counted(scale: Scale, begin: int, span: float, part: Part, known: tuple[int, int] | None) -> Cell:
+    if known is None or begin + span <= known[0] or begin >= known[1]:
+        return Cell(begin, None)
+    return Cell(begin, scale(part.amount), None, None, scale(part.estimated), _percent(part.covered, span))
+
+
+def _shown(scale: Scale, begin: int, span: float, stats: Stats) -> Cell:
+    if stats.mean is None:
+        return Cell(begin, None)
+    low, high = (stats.low, stats.high) if stats.readings else (stats.mean, stats.mean)
+    return Cell(begin, scale(stats.mean, 1), scale(low), scale(high), 0.0, _percent(stats.covered, span))
+
+
+def _month(scale: Scale, begin: int, span: float, month: Month | None) -> Cell:
+    if month is None:
+        return Cell(begin, None)
+    if month.stats is not None:
+        return _shown(scale, begin, span, month.stats)
+    return Cell(begin, scale(month.amount), None, None, scale(month.estimated), _percent(month.covered, span))
+
+
+def total(found: Sequence[Cell]) -> tuple[float, float]:
+    """(sum, of which estimated) of a counter's cells."""
+    return sum(c.value or 0.0 for c in found), sum(c.estimated for c in found)
