@@ -178,8 +178,7 @@ class Pipeline:
             slot.trust = trust
             slot.report = report
             slot.time = time if sure else None
-        moment = time if sure else self._clock.monotonic()
-        if self.observed is not None and not 0.0 <= moment - slot.seen < OBSERVED_S:
+        if self.observed is not None and (veil is None or veil.plain) and not 0.0 <= moment - slot.seen < OBSERVED_S:
             slot.seen = moment
             self.observed(slot, moment, sure, quality, values)
 

@@ -65,16 +65,17 @@ def hidden(subject: Subject, key: bytes) -> Subject:
 
 class Veil:
     """`steps` are metric → the multiple to round to; `cells` the windows that a metric feeds; `groups` how the kept
-    columns leave, in the order of the shape; `bucket_s` the span that times are put back to, 0: none."""
+    columns leave, in the order of the shape; `bucket_s` the span that times are put back to, 0: none. `plain`: what
+    leaves has the names and the times that it came with."""
 
-    __slots__ = ("_bucket_ms", "_cells", "_groups", "_plain", "_steps")
+    __slots__ = ("_bucket_ms", "_cells", "_groups", "_steps", "plain")
 
     def __init__(
         self, steps: dict[str, float], cells: tuple[tuple[str, Cell], ...], groups: tuple[Group, ...], bucket_s: float
     ) -> None:
         self._steps, self._cells, self._groups = steps, cells, groups
         self._bucket_ms = int(bucket_s * 1000)
-        self._plain = not self._bucket_ms and all(group.at is None and not group.who.hidden for group in groups)
+        self.plain = not self._bucket_ms and all(group.at is None and not group.who.hidden for group in groups)
 
     def inward(self, report: Report, now: float, latest: float) -> Report:
         """The report as everybody may see it who comes after this. `now` is Unix seconds; a report dated after `latest`
@@ -92,7 +93,7 @@ class Veil:
 
     def outward(self, row: Row) -> Iterator[Row]:
         """The row as it may leave: one for each name. The loudness of a radio goes with the name."""
-        if self._plain:
+        if self.plain:
             yield row
             return
         moment = row.time_ms / 1000

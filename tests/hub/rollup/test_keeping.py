@@ -306,3 +306,21 @@ async def test_a_place_can_be_erased_from_memory_and_disk(tmp_path):
         assert hub.rollups.series == [AIR]
         assert await hub.memory.months({"tgbt/energy"}) == {}
         assert hub.history.get("tgbt", "energy") is None
+
+
+async def test_the_path_shows_rollups_what_may_be_kept_once_a_second_and_nothing_else(tmp_path):
+    from hub.model import Report
+    from tests.hub.path_kit import TAG, Path
+
+    path, seen = Path(), []
+    path.pipeline.observed = lambda slot, moment, sure, quality, values: seen.append((slot.metrics, moment, values))
+    await path.emit(values={"temperature": 21.5, "co2": 900, "motion": True}, time=path.clock.now())
+    [(metrics, _, values)] = seen
+    assert ([metric.key for metric in metrics], values) == (["temperature"], (21.5,))  # the rest is personal
+    await path.emit(values={"temperature": 21.6, "co2": 900, "motion": True}, time=path.clock.now() + 0.5)
+    assert len(seen) == 1
+    await path.emit(values={"temperature": 21.7, "co2": 900, "motion": True}, time=path.clock.now() + 1.0)
+    await path.emit(values={"temperature": 20.0, "co2": 900, "motion": True}, time=path.clock.now() - 3600)
+    assert [values for _, _, values in seen[1:]] == [(21.7,), (20.0,)]
+    assert path.pipeline.accept("bluetooth", Report(device=TAG.id, values={"motion": True})) is False
+    assert len(seen) == 3
