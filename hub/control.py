@@ -105,7 +105,7 @@ class Refused(HubError):
         self.exit_code = code
 
 
-def call(path: Path, name: str, *, timeout: float = 30.0, **arguments: Any) -> Any:
+def call(path: Path, name: str, /, *, timeout: float = 30.0, **arguments: Any) -> Any:
     """Ask the hub that runs on `path`. Raises NotReady when none does, Refused when it says no."""
     with socket.socket(socket.AF_UNIX) as link, _short(path) as short:
         link.settimeout(timeout)

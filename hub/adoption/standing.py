@@ -45,6 +45,14 @@ REFUSED = {
         "speaks in clear though it has a key: it was reset and has to be paired again, or somebody forges it",
         "parle en clair alors qu'il a une clé : réinitialisé, à appairer de nouveau, ou contrefait",
     ),
+    "suspect": Said(
+        "looks cloned: what it says is kept out until somebody has looked, on the page Quarantine",
+        "semble cloné : ses relevés sont retenus tant que personne n'a vérifié, page Quarantaine",
+    ),
+    "too-often": Said(
+        "speaks far more often than it should: the excess is kept out",
+        "parle bien plus souvent que prévu : l'excédent est retenu",
+    ),
     "replay": Said(
         "its counter went back: a new battery, then it needs a new key; or replayed frames",
         "compteur revenu en arrière : pile changée (il lui faut une nouvelle clé), ou trames rejouées",

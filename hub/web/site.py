@@ -116,7 +116,7 @@ class Site:
             finally:
                 following.cancel()
 
-    async def call(self, name: str, **arguments: Any) -> Any:
+    async def call(self, name: str, /, **arguments: Any) -> Any:
         """One call of the control socket. Raises HubError."""
         return await self.calls[name](arguments)
 

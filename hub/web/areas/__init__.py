@@ -16,6 +16,7 @@ from hub.web.areas import (
     link,
     overview,
     packs,
+    quarantine,
     radio,
     tokens,
 )
@@ -27,6 +28,7 @@ AREAS: tuple[Area, ...] = (
     adding.AREA,
     radio.AREA,
     commands.AREA,
+    quarantine.AREA,
     link.AREA,
     integrations.AREA,
     packs.AREA,

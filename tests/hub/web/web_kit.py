@@ -41,6 +41,9 @@ class Hub:
         self.slots = {device.id: self.live.slot(device, (TEMPERATURE,)) for device in self.devices}
         self.waiting: list[dict[str, Any]] = []
         self.degraded: list[str] = []
+        self.decisions: list[dict[str, Any]] = []
+        self.suspects: dict[str, str] = {}
+        self.recette = False
 
     def hear(self, number: int, value: float) -> None:
         device = self.devices[number]
@@ -95,6 +98,35 @@ class Hub:
             return {"lines": [{"at": 1_790_000_000.0, "level": "error", "source": "lorawan", "text": "<b>away</b>"}]}
         if name == "diagnostics":
             return {"files": {"about.json": "{}"}, "archive": "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA=="}
+        if name == "quarantine.list":
+            return {
+                "waiting": self.waiting,
+                "evicted": 0,
+                "decisions": self.decisions,
+                "suspects": self.suspects,
+                "paths": [
+                    {"integration": "lorawan", "type": "lorawan"},
+                    {
+                        "integration": "boiler",
+                        "type": "modbus",
+                        "kind": "locked room",
+                        "declared_by": "Ville",
+                        "declared_on": "2026-01-15",
+                    },
+                ],
+            }
+        if name == "quarantine.adopt":
+            wrong = arguments.get("zone") == "nowhere"
+            row = {"device": arguments["device"], "state": "wrong" if wrong else "added", "en": "no zone", "fr": "zone"}
+            return {"row": row, "held": 0, "released": 3}
+        if name.startswith("recette."):
+            self.recette = {"recette.start": True, "recette.end": False}.get(name, self.recette)
+            if name == "recette.adopt":
+                return {
+                    "rows": [{"device": "ble:A", "place": "salle-01", "state": "added", "en": "", "fr": ""}],
+                    "released": 0,
+                }
+            return {"active": self.recette, "left_s": 3600 if self.recette else 0, "by": "cli", "adopted": 2}
         if name == "command.list":
             return {"commands": [], "stopped": None, "open": 0}
         return {}
@@ -104,6 +136,8 @@ class Hub:
             "status", "devices", "device.add", "device.remove", "device.replace", "device.label", "command.set",
             "command.wait", "command.list", "command.stop", "command.resume", "backup", "radio", "pack.list",
             "pack.install", "redecode", "logs", "diagnostics",
+            "quarantine.list", "quarantine.adopt", "quarantine.ignore", "quarantine.block", "quarantine.unblock",
+            "quarantine.clear", "recette.status", "recette.start", "recette.end", "recette.adopt",
         )  # fmt: skip
 
         def called(name: str) -> Any:
