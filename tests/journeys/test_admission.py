@@ -1,0 +1,109 @@
+"""A thousand unknown sensors at a real hub: nothing of them reaches the backend; two hundred are adopted in one go.
+
+The radio is a fake org.bluez under the real bleak, the backend is the real one, its database the oracle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+from integrations.bluetooth.sim.sensors import BTHOME, Advertisement, Sensor
+
+from .ble_kit import BleHouse, house
+
+CONFIG = """\
+hub: {{name: gate, site: rig, state_dir: {state}}}
+sites: {{rig: {{name: Rig, timezone: Europe/Paris}}}}
+zones: {{rooms: {{site: rig, name: Rooms}}}}
+places: {{one: {{zone: rooms}}}}
+integrations: {{bluetooth: {{repeat: 0s}}}}
+devices:
+  "ble:A4:C1:38:5E:00:01": {{integration: bluetooth, place: one}}
+link: {{uplinks: {{https: {{url: "{url}"}}}}}}
+buffer: {{window: 200ms, segment_size: 64KB}}
+"""
+OWN = "A4:C1:38:5E:00:01"
+MANY, BATCH = 1000, 200
+
+
+def address(number: int) -> str:
+    return f"D4:C1:38:00:{number >> 8:02X}:{number & 255:02X}"
+
+
+def says(packet: int) -> Advertisement:
+    """BTHome in clear: packet id, 25 °C."""
+    return Advertisement({BTHOME: bytes.fromhex(f"4000{packet & 255:02x}02c409")}, {})
+
+
+class GateHouse(BleHouse):
+    config = CONFIG
+
+    def __init__(self, *arguments) -> None:
+        super().__init__(*arguments)
+        self.packet = 0
+
+    async def say(self, *addresses: str) -> None:
+        self.packet += 1
+        for one in addresses:
+            self.bluez.say(Sensor(one, "", "", lambda: says(0)), says(self.packet))
+            await asyncio.sleep(0.01)  # strangers are read at 200 a second
+
+    def devices(self) -> set[str]:
+        rows = self.sql("SELECT DISTINCT s.device FROM readings r JOIN series s ON s.id = r.series")
+        return {str(device) for (device,) in rows}
+
+
+async def test_unknown_ids_give_no_reading_upstream_and_two_hundred_are_adopted_in_one_go(tmp_path: Path) -> None:
+    async with house(GateHouse, tmp_path) as made:
+        await made.start()
+        strangers = [address(n) for n in range(MANY)]
+        async with asyncio.timeout(60):
+            while True:
+                await made.say(*strangers)
+                await made.say(OWN)
+                listed = await made.ilot("quarantine", "list")
+                if len(listed["waiting"]) == MANY:
+                    break
+        async with asyncio.timeout(20):
+            while made.devices() != {f"ble:{OWN}"}:
+                await asyncio.sleep(0.1)
+        one = listed["waiting"][0]
+        assert (one["integration"], one["reason"], one["known"]) == ("bluetooth", "not in the configuration", False)
+        assert one["values"]["temperature"] == 25.0
+        assert one["heard"]
+
+        # ignored and blocked: not listed again, over a restart
+        await made.ilot("quarantine", "block", "ble:D4:C1:38:00:03:*", "--why", "not ours")
+        await made.ilot("quarantine", "ignore", f"ble:{address(512)}")
+        await made.end(kill=True)
+        await made.start()
+        await made.say(*(address(n) for n in (500, 512, 768, 800)))
+        await asyncio.sleep(0.5)
+        listed = await made.ilot("quarantine", "list")
+        assert [waiting["id"] for waiting in listed["waiting"]] == [f"ble:{address(500)}"]
+        assert {(told["kind"], told["heard"]) for told in listed["decisions"]} == {("block", 2), ("ignore", 1)}
+
+        # two hundred of them, by a filter
+        batch = strangers[:BATCH]
+        await made.say(*batch)
+        preview = await made.ilot(
+            "recette", "adopt", "ble:D4:C1:38:00:00:*", "--place", "salle-{n:3}", "--zone", "rooms", "--dry-run"
+        )
+        assert preview["summary"] == {"added": BATCH}
+        began = time.monotonic()
+        await made.ilot("recette", "start", "--for", "1h", "--why", "réception")
+        answer = await made.ilot(
+            "recette", "adopt", "ble:D4:C1:38:00:00:*", "--place", "salle-{n:3}", "--zone", "rooms"
+        )
+        assert answer["summary"] == {"added": BATCH}
+        adopted = {f"ble:{one}" for one in batch}
+        async with asyncio.timeout(60):
+            while not adopted <= made.devices():
+                await made.say(*batch)
+        seconds = time.monotonic() - began
+        assert made.devices() == {*adopted, f"ble:{OWN}"}, "and nothing of the others"
+        assert (await made.ilot("recette", "end"))["adopted"] == BATCH
+        print(f"{BATCH} sensors adopted, each with a reading at the backend, {seconds:.1f} s after Mode recette opened")
+        await made.end()
