@@ -9,7 +9,7 @@ from hub.app.ground import Ground
 from hub.app.path import Path
 from hub.app.service import Service
 from hub.buses import Buses, BusOptions
-from hub.commands import Desk
+from hub.commands import Desk, FactoryCredentials, credentials_of
 from hub.config.devices import Bus
 from hub.egress import Egress, EgressHttp
 from hub.held import Holding
@@ -35,12 +35,14 @@ class Field:
     plugins: Plugins
     radio: Radio
     writing: Writing
+    factory: FactoryCredentials
 
     @property
     def services(self) -> list[Service]:
         return [
             Service(self.packs, "packs"), Service(self.desk), Service(self.writing, "writes"),
             Service(self.kept, "kept"), Service(self.holding, "held"), Service(self.radio),
+            Service(self.factory, "factory_credentials"),
         ]  # fmt: skip
 
 
@@ -54,9 +56,12 @@ async def build_field(ground: Ground, path: Path) -> Field:
     http = egress.http()
     packs = Packs(Library(ground.state.packs))
     await packs.expect({device.pack for device in path.devices if device.pack})
+    factory = FactoryCredentials(
+        path.devices, packs, {one.name: [*credentials_of(one.config)] for one in loaded.integrations}, clock
+    )
     desk = Desk(
         store, path.devices, clock, ground.counts, metric=path.planner.metric, last=path.live.value,
-        downlink=packs.check_downlink,
+        downlink=packs.check_downlink, barred=factory.refuses,
     )  # fmt: skip
     await once_the_disk_works(desk.load, clock.sleep)
     buses = Buses({name: _bus(bus) for name, bus in loaded.config.buses.items()})
@@ -81,7 +86,8 @@ async def build_field(ground: Ground, path: Path) -> Field:
     radio = Radio(
         told=told, devices=path.devices, places=path.places, live=path.live, packs=packs, buffer=buffer, clock=clock
     )
-    return Field(egress, http, packs, desk, buses, kept, holding, plugins, radio, Writing(desk, path.planner.metric))
+    writing = Writing(desk, path.planner.metric)
+    return Field(egress, http, packs, desk, buses, kept, holding, plugins, radio, writing, factory)
 
 
 def _bus(bus: Bus) -> BusOptions:

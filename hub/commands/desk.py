@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from secrets import token_hex
 from typing import Any
 
@@ -35,16 +35,19 @@ _log = logging.getLogger("hub.commands")
 
 class Desk:
     """One a hub. `metric` is what is known of a device's metric, `last` its last value; `downlink` checks a pack's
-    downlink and raises DecodeError when the pack has none such or the values are out of bounds."""
+    downlink and raises DecodeError when the pack has none such or the values are out of bounds; `barred` tells why
+    nothing is written to a device now, "" when it may be."""
 
     def __init__(
         self, store: Store, devices: Devices, clock: Clock, counts: Counts, *,
         metric: Callable[[str, str], Metric | None], last: Callable[[str, str], Value | None],
         downlink: Callable[[Device, str, Mapping[str, float]], Any],
+        barred: Callable[[Device], Awaitable[str]] | None = None,
     ) -> None:  # fmt: skip
         self._memory = Memory(store)
         self._devices, self._clock, self._counts = devices, clock, counts
         self._metric, self._last, self._downlink = metric, last, downlink
+        self._barred = barred
         self._open: dict[str, Record] = {}
         self._taken: dict[str, str] = {}  # id of a command → the integration that has it
         self._written: dict[tuple[str, str], float] = {}
@@ -76,6 +79,8 @@ class Desk:
                 raise WriteRefused("too-many", f"{OPEN_LIMIT} commands are under way: wait for some to end")
             last = self._written.get((order.device, order.metric))
             judge(order, device, self._metric(order.device, order.metric), last, now)
+            if device is not None and self._barred is not None and (why := await self._barred(device)):
+                raise WriteRefused("default-credential", why)
             if order.values is not None and device is not None:
                 await self._check_downlink(device, order)
         except WriteRefused as refused:

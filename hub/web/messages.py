@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_STATES = {"stopped": "arrêtée", "quarantined": "en quarantaine"}
+_STATES = {"stopped": "arrêtée", "quarantined": "en quarantaine", "key": "sa clé", "password": "le mot de passe"}
 
 
 class Message(NamedTuple):
@@ -64,6 +64,15 @@ _TABLE = (
     (
         r"local account (?P<a>.+) was used instead of a badge: .*",
         "Compte local {a} utilisé à la place d'un badge : était-ce voulu ? Le journal d'audit dit quand",
+    ),
+    (
+        r"device (?P<a>\S+) still has the password of (?P<b>\S+) that it left the factory with: .*",
+        ("L'appareil {a} a encore le mot de passe d'origine du compte {b} : rien ne lui est écrit ; changez-le dans "
+        "l'appareil, puis ici"),
+    ),
+    (
+        r"device (?P<a>\S+) still has the (?P<b>key|password) that it left the factory with: .*",
+        "L'appareil {a} a encore {b} d'origine : rien ne lui est écrit ; changez cela dans l'appareil, puis ici",
     ),
     (r"the pages are not served: (?P<q>.*)", "Les pages ne sont pas servies"),
 )  # fmt: skip

@@ -3,6 +3,8 @@ over a kill; and `ilot device rejoin`."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -80,3 +82,30 @@ def test_a_device_that_lost_its_count_joins_once_on_a_person_s_word(house: House
     assert house.gateway.forward(device.uplink(b"", 1, confirmed=True), 4)
     until(lambda: ilot("command", "list", *asked)["commands"][0]["state"] == "done", 10, house.rig.logs)
     assert house.gateway.forward(device.join_request(0), 0.5) is None, "its word is used up"
+
+
+def test_a_device_with_the_key_of_all_its_kind_is_heard_and_told_nothing(
+    tmp_path: Path, lora_packet: LoraPacket
+) -> None:
+    house = House(tmp_path, CONFIG.replace("pack: cayenne-lpp", "pack: milesight-ws202"))
+    key = bytes.fromhex("5572404C696E6B4C6F52613230313823")  # printed in its maker's manual
+    (tmp_path / "secrets.yaml").write_text(f"appkey: {key.hex()}\n")
+    asked = ("--config", str(house.rig.config), "--json")
+    try:
+        device = PeerDevice(lora_packet, bytes.fromhex(DEV_EUI), key)
+        house.start()
+        accept = house.gateway.forward(device.join_request(5), 4)
+        assert accept
+        device.join_accept(accept)
+        assert house.gateway.forward(device.uplink(bytes.fromhex("017564"), 85, confirmed=True), 4)
+        until(lambda: DEVICE in ilot("status", *asked)["factory_credentials"], 20, house.rig.logs)
+        (said,) = [text for text in ilot("status", *asked)["degraded"] if "left the factory" in text]
+        assert said.startswith(f"device {DEVICE} still has the key that it left the factory with: nothing is written")
+        refused = subprocess.run(
+            [sys.executable, "-m", "hub", "command", "set", DEVICE, "period", "seconds=600", "--why", "x", *asked],
+            capture_output=True, check=False, text=True,
+        )  # fmt: skip
+        assert refused.returncode == 3
+        assert "still has the key that it left the factory with: change it in the device, then here" in refused.stderr
+    finally:
+        house.close()
