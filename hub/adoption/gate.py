@@ -11,14 +11,14 @@ from typing import Any
 
 import msgspec
 
-from hub.admission.decisions import BLOCK, IGNORE, Decision, Decisions, Filter
+from hub.admission.decisions import BLOCK, CONFIGURATION, IGNORE, Decision, Decisions, Filter
 from hub.admission.guard import Guard
 from hub.admission.quarantine import Quarantine, Waiting
 from hub.adoption import decided
 from hub.adoption.engine import ADDED, Adoption
 from hub.clock import Clock
 from hub.devices import Devices
-from hub.errors import ConfigError, HubError
+from hub.errors import ConfigError, HubError, StorageError
 from hub.events import ADMISSION, Events
 from hub.held import Holding
 from hub.labels.wish import Wish
@@ -28,6 +28,7 @@ from hub.store import Store
 Call = Callable[[dict[str, Any]], Awaitable[Any]]
 
 WHY_LIMIT = 200
+PERIMETERS = "perimeters"
 _log = logging.getLogger("hub.admission")
 
 
@@ -46,6 +47,21 @@ class Gate:
         self._quarantine, self._decisions, self._guard, self._events = quarantine, decisions, guard, events
         self._adoption, self._holding, self._pipeline, self._devices = adoption, holding, pipeline, devices
         self._store, self._clock, self._changed, self._paths = store, clock, changed, paths
+
+    async def run(self) -> None:
+        """Who declared which perimeter, and when, goes into the audit chain when it is said anew or no more."""
+        declared = {str(one["integration"]): dict(one) for one in self._paths if "kind" in one}
+        try:
+            body = await self._store.get(PERIMETERS)
+            former: dict[str, dict[str, Any]] = msgspec.json.decode(body) if body else {}
+            for name in sorted(former.keys() | declared.keys()):
+                if former.get(name) != declared.get(name):
+                    what = {"perimeter": name, "declared": declared.get(name, False)}
+                    await self._store.audit(self._clock.now(), CONFIGURATION, what)
+            if former != declared:
+                await self._store.put(PERIMETERS, msgspec.json.encode(declared))
+        except StorageError as error:
+            _log.warning("declared perimeters cannot be written into the audit log: %s", error)
 
     def status(self) -> dict[str, Any]:
         return {
@@ -133,7 +149,7 @@ class Gate:
         found = next((one for one in self._decisions if _same(one.filter, what)), None)
         if found is None:
             raise Refused(f"nothing was decided about {what}; `ilot quarantine list` shows the decisions")
-        if found.by == "configuration":
+        if found.by == CONFIGURATION:
             raise Refused(f"{what} stands in the configuration, under admission: remove it there")
         if not arguments.get("dry_run"):
             await decided.drop(self._store, found.filter, self._clock.now(), _by(arguments))
@@ -186,7 +202,7 @@ class Gate:
 
     def _room(self, decision: Decision) -> None:
         try:
-            Decisions([], [one for one in self._decisions if one.by != "configuration"]).put(decision)
+            Decisions([], [one for one in self._decisions if one.by != CONFIGURATION]).put(decision)
         except OverflowError as error:
             raise Refused(f"{error}; a filter with wildcards covers many") from None
 

@@ -37,10 +37,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "block-it": ("Bloquer", "Block"),
     "unblock-it": ("Lever", "Take back"),
     "clear-it": ("J'ai vérifié", "I have looked"),
-    "suspects": ("Appareils qui semblent clonés", "Devices that look cloned"),
+    "suspects": ("Appareils à vérifier", "Devices to look into"),
     "suspects-help": (
-        "Leurs relevés sont marqués incertains, ou retenus selon la configuration, jusqu'à ce que quelqu'un vérifie.",
-        "Their readings are marked uncertain, or kept out where the configuration says so, until somebody has looked.",
+        "Si l'un semble cloné, ses relevés sont marqués incertains ou retenus jusqu'à ce que quelqu'un vérifie.",
+        "Where one looks cloned, its readings are marked uncertain or kept out until somebody has looked.",
     ),
     "sign-clone-fork": ("deux compteurs progressent sous une même clé", "two counters go on under one key"),
     "sign-clone-signal": ("son signal saute entre deux endroits", "its signal jumps between two places"),
