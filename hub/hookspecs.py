@@ -109,9 +109,10 @@ class RegisterExporter(Protocol):
 
 
 class RegisterNotifier(Protocol):
-    """`register(name, Config, run)` adds what carries alerts to people."""
+    """`register(name, Config, run)` adds what carries alerts to people. `per_hour` is how many messages an hour are
+    enough where the configuration says nothing else: of those that cost money, or fill a letter box."""
 
-    def __call__(self, name: str, config: type[Config], run: RunNotifier) -> None: ...
+    def __call__(self, name: str, config: type[Config], run: RunNotifier, *, per_hour: int | None = None) -> None: ...
 
 
 class Hooks:

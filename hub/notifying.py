@@ -1,36 +1,58 @@
 """Alerts on their way to people: a queue for each notifier, which outlives the process.
 
 A notice is owed until its notifier says that it got through. Of one alert only the last change is owed: who was away
-for an hour is told how it stands, not how it went. What was done is remembered with the buffer's small state, so that a
-new process goes on where the former one ended; a crash may tell the very last one twice, under the same key.
+for an hour is told how it stands, not how it went. `hub.alerts.policy` says what is told at all, and when; a limit of
+messages an hour lets the rest wait, the most severe first. What was done is remembered with the buffer's small state,
+so that a new process goes on where the former one ended; a crash may tell the very last one twice, under the same key.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from secrets import token_hex
+from typing import Any
 
 from hub.alerts import Alert
+from hub.alerts.policy import EVERYTHING, NEVER, TELL, WAIT, Policy, first, judge
 from hub.buffer import Buffer
+from hub.clock import Clock
+from hub.errors import HubError, NotReady
 from hub.runtime import OwnState
 from hub.session import Http, Notice
+from hub.supervisor import Health
 
-DONE, REMEMBERED = "done", 500
+DONE, TOLD, REMEMBERED = "done", "told", 500
 OWED = 1000
 """Alerts that may wait for one notifier; beyond it the oldest are left out and counted."""
+LOOK_S = 1.0
+"""How often what waits for its hour is looked at."""
+HOUR_S = 3600.0
+TEST_S = 30.0
 
 
 class OwnNotices:
     """See `hub.session.Notices`. One for each notifier and process; `start` before each of its runs."""
 
-    def __init__(self, name: str, hub: str, http: Http, buffer: Buffer) -> None:
+    def __init__(
+        self, name: str, hub: str, http: Http, buffer: Buffer, clock: Clock, policy: Policy = EVERYTHING
+    ) -> None:  # fmt: skip
         self.name, self.hub, self.http = name, hub, http
         self.log = logging.LoggerAdapter(logging.getLogger(f"hub.notifier.{name}"), {"plugin": name})
+        self.memory: dict[str, Any] = {}
         self.left_out = 0
+        self.limited = False
+        self._clock, self._policy = clock, policy
         self._state = OwnState(f"notifier.{name}", buffer)  # the dot: no integration instance is called so
         self._done: dict[str, int] = dict(self._state.get(DONE) or {})
-        self._owed: dict[str, Notice] = {}
+        told = self._state.get(TOLD)  # None: written before this was noted; what was done was told
+        self._told: dict[str, None] = dict.fromkeys(self._done if told is None else told)
+        self._owed: dict[str, Alert] = {}
+        self._kept_back: set[str] = set()
+        self._sent: deque[float] = deque()  # when, by the clock that never goes back
+        self._tests: dict[str, tuple[Alert, asyncio.Future[None]]] = {}
         self._came = asyncio.Event()
         self._ready: Callable[[], None] = lambda: None
 
@@ -50,34 +72,161 @@ class OwnNotices:
         if alert.n <= self._done.get(alert.id, 0):
             return
         self._owed.pop(alert.id, None)  # the newest last
-        self._owed[alert.id] = notice_of(alert)
+        self._owed[alert.id] = alert
         if len(self._owed) > OWED:
-            del self._owed[next(iter(self._owed))]
+            oldest = next(iter(self._owed))
+            del self._owed[oldest]
+            self._kept_back.discard(oldest)
             self.left_out += 1
         self._came.set()
 
     async def __aiter__(self) -> AsyncIterator[Notice]:
         given: set[str] = set()
         while True:
-            waiting = [notice for notice in self._owed.values() if notice.key not in given]
-            if not waiting:
+            self._came.clear()
+            alert = self._next(given)
+            if alert is not None:
+                notice = notice_of(alert)
+                given.add(notice.key)
+                yield notice
+            elif self._kept_back or self.limited:  # its hour comes by the clock
+                await self._clock.sleep(LOOK_S)
+            else:
                 if not self._owed:
                     given.clear()
-                self._came.clear()
                 await self._came.wait()
-                continue
-            given.add(waiting[0].key)
-            yield waiting[0]
 
     def done(self, notice: Notice) -> None:
-        if (owed := self._owed.get(notice.alert)) is not None and owed.n <= notice.n:
-            del self._owed[notice.alert]
-        self._done.pop(notice.alert, None)
-        self._done[notice.alert] = notice.n
-        while len(self._done) > REMEMBERED:
-            del self._done[next(iter(self._done))]
-        self._state.put(DONE, dict(self._done))
+        test = self._tests.pop(notice.alert, None)
+        if test is not None:
+            if not test[1].done():
+                test[1].set_result(None)
+        else:
+            self._sent.append(self._clock.monotonic())
+            self._told[notice.alert] = None
+            self._settle(notice.alert, notice.n)
         self._ready()
+
+    async def test(self, by: str, health: Health) -> None:
+        """Have a notice told that says it is a test, past all limits. Raises HubError with the notifier's own words
+        when it did not get through in TEST_S."""
+        now = self._clock.now()
+        alert = Alert(
+            id=f"test-{token_hex(4)}", rule="test", key=self.name, severity="info", raised=now, changed=now, by=by[:64],
+            text="This is a test: alerts of this hub arrive here", text_fr="Ceci est un essai : les alertes de ce hub "
+            "arrivent ici",
+        )  # fmt: skip
+        got: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._tests[alert.id] = alert, got
+        self._came.set()
+        try:
+            async with asyncio.timeout(TEST_S):
+                await got
+        except TimeoutError:
+            why = health.error or f"it says nothing within {TEST_S:.0f} s"
+            raise NotReady(f"notifier {self.name} ({health.state}): {why}") from None
+        finally:
+            self._tests.pop(alert.id, None)
+
+    def status(self) -> dict[str, Any]:
+        """How many wait, how many of them for their hour, how many were told in the last hour."""
+        self._hour()
+        return {
+            "waiting": len(self._owed), "kept_back": len(self._kept_back), "left_out": self.left_out,
+            "told_hour": len(self._sent), "limited": self.limited,
+        }  # fmt: skip
+
+    def complaints(self) -> list[str]:
+        """Sentences for `ilot status`."""
+        said = []
+        if self.limited:
+            said.append(
+                f"notifier {self.name}: {len(self._owed)} alerts wait, {self._policy.per_hour} an hour are told"
+            )
+        if self.left_out:
+            said.append(f"notifier {self.name}: {self.left_out} alerts were left out, more than {OWED} waited")
+        return said
+
+    def _next(self, given: set[str]) -> Alert | None:
+        """What is to be told now. What never will be is settled here."""
+        for alert, _ in self._tests.values():
+            if f"{alert.id}-{alert.n}" not in given:
+                return alert
+        now = self._clock.now()
+        ready = []
+        for alert in list(self._owed.values()):
+            told = alert.id in self._told
+            passed = alert.id in self._kept_back or alert.id in self._done
+            verdict = judge(self._policy, alert, now, told=told, passed=passed)
+            if verdict == NEVER:
+                self._settle(alert.id, alert.n)
+            elif verdict == WAIT:
+                self._kept_back.add(alert.id)
+            elif verdict == TELL:
+                self._kept_back.discard(alert.id)
+                if f"{alert.id}-{alert.n}" not in given:
+                    ready.append(alert)
+        self._hour()
+        limit = self._policy.per_hour
+        self.limited = bool(ready) and limit is not None and len(self._sent) >= limit
+        if not ready or self.limited:
+            return None
+        return ready[0] if limit is None else first(ready)
+
+    def _settle(self, alert: str, n: int) -> None:
+        if (owed := self._owed.get(alert)) is not None and owed.n <= n:
+            del self._owed[alert]
+            self._kept_back.discard(alert)
+        self._done.pop(alert, None)
+        self._done[alert] = n
+        while len(self._done) > REMEMBERED:
+            oldest = next(iter(self._done))
+            del self._done[oldest]
+            self._told.pop(oldest, None)
+        self._state.put(DONE, dict(self._done))
+        self._state.put(TOLD, list(self._told))
+
+    def _hour(self) -> None:
+        now = self._clock.monotonic()
+        while self._sent and now - self._sent[0] >= HOUR_S:
+            self._sent.popleft()
+
+
+class Notifiers:
+    """All of a hub's, for `ilot notify` and `ilot status`. `health` are the plugins'."""
+
+    def __init__(self, queues: Sequence[OwnNotices], health: Sequence[Health]) -> None:
+        self._queues = {queue.name: queue for queue in queues}
+        self._health = health
+
+    def status(self) -> dict[str, Any]:
+        return {name: {**queue.status(), **self._how(name)} for name, queue in self._queues.items()}
+
+    def complaints(self) -> list[str]:
+        return [said for queue in self._queues.values() for said in queue.complaints()]
+
+    def calls(self) -> dict[str, Any]:
+        """notify.list · notify.test {name, by}"""
+        return {"notify.list": self._list, "notify.test": self._test}
+
+    async def _list(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        return {"notifiers": [{"name": name, **one} for name, one in self.status().items()]}
+
+    async def _test(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        name = str(arguments.get("name", ""))
+        queue = self._queues.get(name)
+        if queue is None:
+            raise HubError(f"there is no notifier {name!r}; there are {', '.join(self._queues) or 'none'}")
+        health = self._of(name) or Health(name=name, type="notifier")
+        await queue.test(str(arguments.get("by", "")) or "?", health)
+        return {"name": name, "told": True}
+
+    def _of(self, name: str) -> Health | None:
+        return next((one for one in self._health if (one.name, one.type) == (name, "notifier")), None)
+
+    def _how(self, name: str) -> dict[str, Any]:
+        health = self._of(name)
+        return {} if health is None else {"state": health.state, "error": health.error}
 
 
 def notice_of(alert: Alert) -> Notice:

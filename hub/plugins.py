@@ -75,9 +75,9 @@ class Plugins:
         health = Health(name=notifier.name, type="notifier", since=self._clock.now())
         self.health.append(health)
         try:
-            if not self._registry.plugins[notifier.name].shipped:
-                raise PluginError(f"{self._registry.plugins[notifier.name]} is not part of this distribution")
-            kind = self._registry.notifier(notifier.name)
+            if not self._registry.plugins[notifier.type].shipped:
+                raise PluginError(f"{self._registry.plugins[notifier.type]} is not part of this distribution")
+            kind = self._registry.notifier(notifier.type)
         except PluginError as error:
             health.state, health.error = STOPPED, str(error)
             return

@@ -79,6 +79,7 @@ class NotifierKind:
     plugin: str
     config: type[Config]
     run: RunNotifier
+    per_hour: int | None = None
 
 
 @dataclass(slots=True)
@@ -212,9 +213,9 @@ def _register(plugin: Plugin) -> None:
         _expect_config(name, config)
         plugin.exporters.append(ExporterKind(name, plugin.name, config, run))
 
-    def notifier(name: str, config: type[Config], run: RunNotifier) -> None:
+    def notifier(name: str, config: type[Config], run: RunNotifier, *, per_hour: int | None = None) -> None:
         _expect_config(name, config)
-        plugin.notifiers.append(NotifierKind(name, plugin.name, config, run))
+        plugin.notifiers.append(NotifierKind(name, plugin.name, config, run, per_hour))
 
     manager.hook.register_integrations(register=integration)
     manager.hook.register_decoders(register=decoder)

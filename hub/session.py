@@ -231,6 +231,18 @@ class View(Protocol):
         ...
 
 
+_SEVERITIES_FR = {"info": "info", "warning": "avertissement", "critical": "critique"}
+_SEVERITIES_EN = {"info": "info", "warning": "warning", "critical": "critical"}
+_STATES_FR = {
+    "raised": "Alerte ({weight})", "acknowledged": "Prise en charge{by}", "muted": "Mise en sourdine",
+    "escalated": "Sans réponse, escalade ({weight})", "cleared": "Terminé",
+}  # fmt: skip
+_STATES_EN = {
+    "raised": "Alert ({weight})", "acknowledged": "Acknowledged{by}", "muted": "Muted",
+    "escalated": "No answer, escalated ({weight})", "cleared": "Over",
+}  # fmt: skip
+
+
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """An alert as it stands, for people. `key` names this very change: who saw it before need not be told again.
     `state` is "raised", "acknowledged", "muted", "escalated" or "cleared"; `severity` "info", "warning" or "critical".
@@ -258,6 +270,15 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     def key(self) -> str:
         return f"{self.alert}-{self.n}"
 
+    def sentence(self, language: str = "fr") -> str:
+        """What happened, in one line for people: "fr" or "en"."""
+        french = language == "fr"
+        words = (_STATES_FR if french else _STATES_EN)[self.state]
+        weight = (_SEVERITIES_FR if french else _SEVERITIES_EN)[self.severity]
+        by = self.by.partition(":")[2] if self.state == "acknowledged" and ":" in self.by else ""
+        what = (self.text_fr if french else self.text) or self.text
+        return f"{words.format(weight=weight, by=f' ({by})' if by else '')}{' : ' if french else ': '}{what}"
+
 
 class Notices(Protocol):
     """What a notifier is handed beside its configuration. Iterate it; call `done` for each notice that got through or
@@ -270,6 +291,11 @@ class Notices(Protocol):
 
     @property
     def http(self) -> Http: ...
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        """The notifier's own, for what it did of a notice that is not done: it outlives a run, not the process."""
+        ...
 
     def __aiter__(self) -> AsyncIterator[Notice]: ...
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hub.alerts import Book
+from hub.alerts.policy import Policy
 from hub.app.field import Field
 from hub.app.ground import Ground
 from hub.app.path import Path
 from hub.app.service import Service
-from hub.notifying import OwnNotices
+from hub.config.build import NotifierInstance
+from hub.errors import PluginError
+from hub.notifying import Notifiers, OwnNotices
 from hub.patience import once_the_disk_works
 from hub.rules import Rules, compile_rules
+from hub.rules.compiling import compile_programme
 from hub.watching import Watching
 
 RECALLED = 200
@@ -21,10 +25,11 @@ RECALLED = 200
 @dataclass
 class Watch:
     watching: Watching
+    notifiers: Notifiers
 
     @property
     def services(self) -> list[Service]:
-        return [Service(self.watching, "alerts")]
+        return [Service(self.watching, "alerts"), Service(self.notifiers, "notifiers")]
 
 
 async def build_watch(ground: Ground, path: Path, field: Field) -> Watch:
@@ -37,16 +42,32 @@ async def build_watch(ground: Ground, path: Path, field: Field) -> Watch:
         period=watching.period, may_keep=planner.may_keep, now=clock.now, monotonic=clock.monotonic,
         fired=watching.fired, open=book.held(),
     )  # fmt: skip
-    await _tell(ground, field, book)
-    return Watch(watching)
+    return Watch(watching, await _tell(ground, field, book))
 
 
-async def _tell(ground: Ground, field: Field, book: Book) -> None:
+async def _tell(ground: Ground, field: Field, book: Book) -> Notifiers:
     """Each notifier has a queue of its own."""
     notifiers = ground.loaded.notifiers
-    queues = {n.name: OwnNotices(n.name, ground.enrolled.hub, field.http, ground.buffer) for n in notifiers}
+    queues = {
+        n.name: OwnNotices(n.name, ground.enrolled.hub, field.http, ground.buffer, ground.clock, _policy(n, ground))
+        for n in notifiers
+    }
     known = await once_the_disk_works(lambda: book.last(RECALLED), ground.clock.sleep) if queues else []
     for notifier in notifiers:
         queues[notifier.name].recall([*known[::-1], *book.open])
         field.plugins.notify(notifier, lambda name, ready: queues[name].start(ready))
     book.listeners += [queue.offer for queue in queues.values()]
+    return Notifiers(list(queues.values()), field.plugins.health)
+
+
+def _policy(notifier: NotifierInstance, ground: Ground) -> Policy:
+    keys, core = notifier.keys, ground.loaded.config
+    quiet = None if keys.quiet is None else compile_programme(core.schedules[keys.quiet], core).active
+    try:
+        per_hour = keys.per_hour or ground.registry.notifier(notifier.type).per_hour
+    except PluginError:  # it does not start; its health says why
+        per_hour = keys.per_hour
+    return Policy(
+        least=keys.least, when=keys.when, states=frozenset(keys.states), zones=frozenset(keys.zones), quiet=quiet,
+        quiet_least=keys.quiet_least, per_hour=per_hour,
+    )  # fmt: skip

@@ -26,6 +26,7 @@ COMMANDS = {
     "claim": "hub.cli.label:claim",
     "alerts": "hub.cli.alerts:alerts",
     "command": "hub.cli.command:command",
+    "notify": "hub.cli.notify:notify",
     "schedule": "hub.cli.schedule:schedule",
     "device": "hub.cli.devices:device",
     "devices": "hub.cli.devices:devices",

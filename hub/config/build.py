@@ -19,6 +19,7 @@ from hub.config.devices import Writable as Bounds
 from hub.config.energy import built as built_meter
 from hub.config.energy import check_energy
 from hub.config.model import Core, Position
+from hub.config.notifiers import NotifierKeys
 from hub.config.positions import Finding, Path, quoted
 from hub.config.privacycheck import check_privacy
 from hub.config.pulse import built
@@ -32,6 +33,7 @@ from hub.model import Position as PlacePosition
 Model = type[BaseModel]
 
 CORE_KEYS = frozenset(InstanceKeys.model_fields)
+NOTIFIER_KEYS = frozenset(NotifierKeys.model_fields)
 """Keys of an instance that are the core's: no plugin's Config may have an option of these names."""
 
 
@@ -95,10 +97,12 @@ class ExporterInstance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NotifierInstance(msgspec.Struct, frozen=True, kw_only=True):
-    """One notifier to run."""
+    """One notifier to run. `keys` are the hub's own options of it."""
 
     name: str
+    type: str
     config: Any
+    keys: NotifierKeys
 
     def __repr__(self) -> str:
         return f"NotifierInstance(name={self.name!r})"
@@ -125,10 +129,11 @@ def build(data: Any, models: Models, broken: set[Path]) -> tuple[Built | None, l
         return None, [Finding((), f"expected a mapping: lines of 'key: value'; this is {quoted(data)}")]
     found: list[Finding] = []
     core = validate(Core, _core_data(data), (), "the configuration", found)
-    instances = _instances(data, models, found)
+    integrations = {kind: model for kind, (model, _) in models.integrations.items()}
+    instances = _instances("integration", data, integrations, CORE_KEYS, found)
     uplinks = _by_type("uplink", ("link", "uplinks"), data, models.uplinks, found)
     exporters = _by_type("exporter", ("exporters",), data, models.exporters, found)
-    notifiers = _by_type("notifier", ("notifiers",), data, models.notifiers, found)
+    notifiers = _instances("notifier", data, models.notifiers, NOTIFIER_KEYS, found)
     settings = _settings(data, models, found)
     keys = _keys(data, found)
     found += [*references(data, broken), *twins(data.get("devices"))]
@@ -161,7 +166,11 @@ def build(data: Any, models: Models, broken: set[Path]) -> tuple[Built | None, l
         config=core, integrations=kept, devices=devices, places=list(places.values()),
         uplinks=[UplinkInstance(name=name, config=config) for name, config in uplinks.items()],
         exporters=[ExporterInstance(name=name, config=config) for name, config in exporters.items()],
-        notifiers=[NotifierInstance(name=name, config=config) for name, config in notifiers.items()],
+        notifiers=[
+            NotifierInstance(name=name, type=keys_of.type or name, config=notifiers[name], keys=keys_of)
+            for name, keys_of in core.notifiers.items()
+            if name in notifiers and keys_of.enabled
+        ],
     )  # fmt: skip
     return built, []
 
@@ -169,15 +178,15 @@ def build(data: Any, models: Models, broken: set[Path]) -> tuple[Built | None, l
 def _core_data(data: dict[str, Any]) -> dict[str, Any]:
     """The file without what belongs to plugins."""
     core = dict(data)
-    if isinstance(core.get("integrations"), dict):
-        core["integrations"] = {name: _only_core(entry) for name, entry in core["integrations"].items()}
+    for section, keys in (("integrations", CORE_KEYS), ("notifiers", NOTIFIER_KEYS)):
+        if isinstance(core.get(section), dict):
+            core[section] = {name: _only_core(entry, keys) for name, entry in core[section].items()}
     if isinstance(core.get("devices"), dict):
         core["devices"] = {name: _without(entry, "settings") for name, entry in core["devices"].items()}
     if isinstance(core.get("link"), dict) and isinstance(core["link"].get("uplinks"), dict):
         core["link"] = {**core["link"], "uplinks": _names_only(core["link"]["uplinks"])}
-    for section in ("exporters", "notifiers"):
-        if isinstance(core.get(section), dict):
-            core[section] = _names_only(core[section])
+    if isinstance(core.get("exporters"), dict):
+        core["exporters"] = _names_only(core["exporters"])
     return core
 
 
@@ -185,8 +194,8 @@ def _names_only(section: dict[str, Any]) -> dict[str, Any]:
     return {name: {} if isinstance(entry, dict) or entry is None else entry for name, entry in section.items()}
 
 
-def _only_core(entry: Any) -> Any:
-    return {key: value for key, value in entry.items() if key in CORE_KEYS} if isinstance(entry, dict) else entry
+def _only_core(entry: Any, keys: frozenset[str]) -> Any:
+    return {key: value for key, value in entry.items() if key in keys} if isinstance(entry, dict) else entry
 
 
 def _without(entry: Any, key: str) -> Any:
@@ -196,42 +205,47 @@ def _without(entry: Any, key: str) -> Any:
     return entry
 
 
-def _instances(data: dict[str, Any], models: Models, found: list[Finding]) -> dict[str, BaseModel]:
+def _instances(
+    noun: str, data: dict[str, Any], models: Mapping[str, Model], core_keys: frozenset[str], found: list[Finding]
+) -> dict[str, BaseModel]:
+    """Of `integrations` or `notifiers`: instances that are of the type of their name, or say another."""
     made = {}
-    for name, entry in _mapping(data.get("integrations")).items():
-        config = _instance(name, {} if entry is None else entry, models, found)
+    for name, entry in _mapping(data.get(f"{noun}s")).items():
+        config = _instance(noun, name, {} if entry is None else entry, models, core_keys, found)
         if config is not None:
             made[name] = config
     return made
 
 
-def _instance(name: str, entry: Any, models: Models, found: list[Finding]) -> BaseModel | None:
-    path: Path = ("integrations", name)
+def _instance(
+    noun: str, name: str, entry: Any, models: Mapping[str, Model], core_keys: frozenset[str], found: list[Finding]
+) -> BaseModel | None:
+    path: Path = (f"{noun}s", name)
     if not isinstance(entry, dict):
         return None  # the core's models say so
     kind = entry.get("type") or name
     if not isinstance(kind, str):
         return None
-    if kind not in models.integrations:
+    if kind not in models:
         where = (*path, "type") if entry.get("type") else path
-        found.append(_not_installed("integration", kind, models.integrations, where, named=bool(entry.get("type"))))
+        found.append(_not_installed(noun, kind, models, where, named=bool(entry.get("type"))))
         return None
-    model, _ = models.integrations[kind]
-    if clash := CORE_KEYS & set(shapes.options(model)):
-        message = f"integration {quoted(kind)} has options named like the hub's own ({one_of(sorted(clash), 'and')})"
+    model = models[kind]
+    if clash := core_keys & set(shapes.options(model)):
+        message = f"{noun} {quoted(kind)} has options named like the hub's own ({one_of(sorted(clash), 'and')})"
         found.append(Finding(path, f"{message}: this is a bug in its code", at_key=True))
         return None
-    options = {key: value for key, value in entry.items() if key not in CORE_KEYS}
+    options = {key: value for key, value in entry.items() if key not in core_keys}
     count = len(found)
-    config = validate(model, options, path, f"integration {quoted(kind)}", found)
-    found[count:] = [_with_core_keys(one, len(path)) for one in found[count:]]
+    config = validate(model, options, path, f"{noun} {quoted(kind)}", found)
+    found[count:] = [_with_core_keys(one, len(path), core_keys) for one in found[count:]]
     return config
 
 
-def _with_core_keys(one: Finding, depth: int) -> Finding:
+def _with_core_keys(one: Finding, depth: int, core_keys: frozenset[str]) -> Finding:
     """An unknown key of an instance may also be a core key misspelt."""
     if one.at_key and not one.suggestion and len(one.path) == depth + 1 and "is not an option" in one.message:
-        return one._replace(suggestion=nearest(one.path[-1], CORE_KEYS))
+        return one._replace(suggestion=nearest(one.path[-1], core_keys))
     return one
 
 
@@ -256,7 +270,7 @@ def _by_type(
 
 def _not_installed(noun: str, kind: str, known: Mapping[str, Any], path: Path, *, named: bool) -> Finding:
     there = f"installed: {one_of(sorted(known), 'and')}" if known else f"no {noun} is installed"
-    hint = "" if named or noun != "integration" else "; an instance of another name says its `type`"
+    hint = "" if named or noun not in ("integration", "notifier") else "; an instance of another name says its `type`"
     return Finding(
         path, f"no {noun} {quoted(kind)} is installed{hint}; {there}", nearest(kind, known), at_key=not named
     )

@@ -19,6 +19,7 @@ from hub.config.admission import Admission
 from hub.config.devices import Bus, DeviceKeys, InstanceKeys, Report
 from hub.config.energy import Energy, History, Meter
 from hub.config.kinds import DeviceId, Empty, Id, InstanceName, MetricKey, Purpose, Section
+from hub.config.notifiers import NotifierKeys
 from hub.config.privacy import PrivacySection
 from hub.config.pulse import Pulse
 from hub.config.rules import Rule
@@ -260,8 +261,8 @@ class Core(Section):
     privacy: Annotated[PrivacySection, Empty] = Field(
         default=PrivacySection(), description="What happens to which data before anything of it is stored."
     )
-    notifiers: Annotated[dict[InstanceName, dict[str, Any]], Empty] = Field(
-        default={}, description="What carries alerts to people, by type."
+    notifiers: Annotated[dict[InstanceName, Annotated[NotifierKeys, Empty]], Empty] = Field(
+        default={}, description="What carries alerts to people: instances, by name."
     )
     link: Annotated[Link, Empty] = Field(default=Link(), description="The way to the owner's backend.")
     buffer: Annotated[Buffer, Empty] = Field(default=Buffer(), description="The sealed log on this hub's disk.")

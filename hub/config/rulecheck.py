@@ -35,6 +35,11 @@ def check_rules(core: Core) -> Iterator[Finding]:
                 f"no school year has a zone {quoted(school.zone)}; there are {there}. Add its dates to `school_years`"
             )
             yield Finding(("schedules", name, "school_holidays", "zone"), message)
+    for name, notifier in core.notifiers.items():
+        for at, zone in enumerate(notifier.zones):
+            yield from _absent(zone, core.zones, "zone", "zones", ("notifiers", name, "zones", at))
+        if notifier.quiet is not None:
+            yield from _absent(notifier.quiet, core.schedules, "schedule", "schedules", ("notifiers", name, "quiet"))
     whole: dict[str, Rule] = {}
     for name, rule in core.rules.items():
         path: Path = ("rules", name)

@@ -18,6 +18,7 @@ from hub.config.build import Models
 from hub.config.devices import InstanceKeys
 from hub.config.kinds import INSTANCE_NAME
 from hub.config.model import Core
+from hub.config.notifiers import NotifierKeys
 from hub.config.values import DURATION, show_duration
 
 Schema = dict[str, Any]
@@ -38,16 +39,15 @@ def schema(models: Models) -> Schema:
     definitions: Schema = {}
     root = _of(Core, "core", definitions)
     properties = root["properties"]
-    properties["integrations"] = _integrations(models, definitions)
+    integrations = {kind: model for kind, (model, _) in models.integrations.items()}
+    properties["integrations"] = _instances("integration", InstanceKeys, integrations, definitions)
     definitions["core.Link"]["properties"]["uplinks"] = _by_type(
         "uplink", "Transports to the one backend, by type.", models.uplinks, definitions
     )
     properties["exporters"] = _by_type(
         "exporter", str(Core.model_fields["exporters"].description), models.exporters, definitions
     )
-    properties["notifiers"] = _by_type(
-        "notifier", str(Core.model_fields["notifiers"].description), models.notifiers, definitions
-    )
+    properties["notifiers"] = _instances("notifier", NotifierKeys, models.notifiers, definitions)
     definitions["core.DeviceKeys"]["properties"]["settings"] = _settings(models, definitions)
     for name in ("Hub", "Site", "Link", "Buffer", "Report", "Writable"):
         _nullable(definitions[f"core.{name}"])
@@ -66,39 +66,40 @@ def _by_type(noun: str, about: str, models: Mapping[str, type[BaseModel]], defin
     }
 
 
-def _integrations(models: Models, definitions: Schema) -> Schema:
+def _instances(noun: str, keys: type[BaseModel], models: Mapping[str, type[BaseModel]], definitions: Schema) -> Schema:
     """An instance named like a type is of that type unless it says another; any other instance says its type."""
-    _of(InstanceKeys, "core.instance", definitions)
+    prefix = "core.instance" if noun == "integration" else f"core.{noun}"
+    _of(keys, prefix, definitions)
     choices = []
-    for kind, (model, _) in models.integrations.items():
-        own = _of(model, f"integration.{kind}", definitions)
-        core = _of(InstanceKeys, "core.instance", definitions)
+    for kind, model in models.items():
+        own = _of(model, f"{noun}.{kind}", definitions)
+        core = _of(keys, prefix, definitions)
         core["properties"]["type"] = {"const": kind, "description": core["properties"]["type"].get("description", "")}
         merged = {**own, "properties": {**core["properties"], **own.get("properties", {})}}
-        definitions[f"integration.{kind}"] = _nullable(merged)
+        definitions[f"{noun}.{kind}"] = _nullable(merged)
         choices.append(
             {
                 "if": {"type": "object", "properties": {"type": {"const": kind}}, "required": ["type"]},
-                "then": {"$ref": f"#/definitions/integration.{kind}"},
+                "then": {"$ref": f"#/definitions/{noun}.{kind}"},
             }
         )
-    kinds = {"type": {"enum": list(models.integrations)}}
+    kinds = {"type": {"enum": list(models)}}
     typed: Schema = {"type": "object", "required": ["type"], "properties": kinds}
-    definitions["integration"] = {**typed, "allOf": choices} if choices else typed
+    definitions[noun] = {**typed, "allOf": choices} if choices else typed
     named = {
         kind: {
             "if": {"type": "object", "required": ["type"]},
-            "then": {"$ref": "#/definitions/integration"},
-            "else": {"$ref": f"#/definitions/integration.{kind}"},
+            "then": {"$ref": f"#/definitions/{noun}"},
+            "else": {"$ref": f"#/definitions/{noun}.{kind}"},
         }
-        for kind in models.integrations
+        for kind in models
     }
     return {
         "type": ["object", "null"],
-        "description": Core.model_fields["integrations"].description,
+        "description": Core.model_fields[f"{noun}s"].description,
         "propertyNames": {"pattern": f"^{INSTANCE_NAME.pattern}$"},
         "properties": named,
-        "additionalProperties": {"$ref": "#/definitions/integration"},
+        "additionalProperties": {"$ref": f"#/definitions/{noun}"},
     }
 
 

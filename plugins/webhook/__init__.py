@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, HttpUrl, SecretStr
 
@@ -17,7 +17,6 @@ import hub
 
 __all__ = ["Config", "body", "register_notifiers", "run"]
 
-SEVERITIES = ("info", "warning", "critical")
 AGAIN = (408, 425, 429)
 
 
@@ -27,9 +26,6 @@ class Config(hub.Config):
     url: HttpUrl = Field(description="The address, https:// as a rule. That it stands here lets the hub call it.")
     token: SecretStr | None = Field(
         default=None, description="Sent as `Authorization: Bearer`, always by way of `!secret`."
-    )
-    least: Literal["info", "warning", "critical"] = Field(
-        default="warning", description="Alerts of a lower severity are not posted."
     )
     timeout: timedelta = Field(
         default=timedelta(seconds=10), ge=timedelta(seconds=1), le=timedelta(minutes=1),
@@ -52,18 +48,19 @@ async def run(config: Config, notices: hub.Notices) -> None:
     """Post until cancelled. Raises NotReady where nobody answers, AuthFailed when the token is refused."""
     refused = False
     async for notice in notices:
-        if SEVERITIES.index(notice.severity) >= SEVERITIES.index(config.least):
-            status = await _post(config, notice, notices)
-            if status in (401, 403):
-                raise hub.AuthFailed(f"{config.url.host} refuses the token ({status}): renew `notifiers.webhook.token`")
-            if status in AGAIN or status >= 500:
-                raise hub.NotReady(f"{config.url.host} answers {status}")
-            if not 200 <= status < 300:
-                if not refused:
-                    notices.log.error("%s answers %d: alerts are not taken there", config.url.host, status)
-                refused = True
-            else:
-                refused = False
+        status = await _post(config, notice, notices)
+        if status in (401, 403):
+            raise hub.AuthFailed(
+                f"{config.url.host} refuses the token ({status}): renew `notifiers.{notices.name}.token`"
+            )
+        if status in AGAIN or status >= 500:
+            raise hub.NotReady(f"{config.url.host} answers {status}")
+        if not 200 <= status < 300:
+            if not refused:
+                notices.log.error("%s answers %d: alerts are not taken there", config.url.host, status)
+            refused = True
+        else:
+            refused = False
         notices.done(notice)
 
 

@@ -50,7 +50,7 @@ def installed() -> Models:
     def exporter(name: str, config: Any, run: Any) -> None:
         exporters[name] = config
 
-    def notifier(name: str, config: Any, run: Any) -> None:
+    def notifier(name: str, config: Any, run: Any, **more: Any) -> None:
         notifiers[name] = config
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

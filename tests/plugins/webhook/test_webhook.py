@@ -12,12 +12,14 @@ from pydantic import ValidationError
 import hub
 from hub.alerts import ACKNOWLEDGED, CLEARED, RAISED, Alert
 from hub.alerts.life import moved
+from hub.alerts.policy import Policy
 from hub.notifying import OWED, OwnNotices
 from hub.session import Reply
 from hub.supervisor import Health, Supervisor
 from hub.testing import ManualClock, settle
 from plugins.webhook import Config, run
 
+WARNING = Policy(least="warning")
 CONFIG = Config(url="https://alerts.example.org/ilot", token="s3cret")
 
 
@@ -53,9 +55,9 @@ def alert(name="a", severity="warning"):
 
 
 @asynccontextmanager
-async def notifying(http, local, config=CONFIG):
+async def notifying(http, local, config=CONFIG, policy=WARNING):
     clock, health = ManualClock(), Health(name="webhook", type="notifier", since=0.0)
-    queue = OwnNotices("webhook", "hub-1", http, local)
+    queue = OwnNotices("webhook", "hub-1", http, local, clock, policy)
     supervisor = Supervisor(health, lambda: run(config, queue.start(supervisor.ready)), clock)
     work = asyncio.create_task(supervisor.run())
     try:
@@ -142,7 +144,7 @@ async def test_what_matters_less_is_not_posted():
 
 
 async def test_a_flood_is_bounded():
-    queue = OwnNotices("webhook", "hub-1", Http(), Local())
+    queue = OwnNotices("webhook", "hub-1", Http(), Local(), ManualClock())
     for n in range(OWED + 5):
         queue.offer(alert(f"a{n}"))
     assert queue.left_out == 5

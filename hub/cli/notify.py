@@ -1,0 +1,49 @@
+"""`ilot notify [list|test]`: what carries alerts to people, and a message to try it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from pathlib import Path
+
+import click
+
+from hub.cli import output
+from hub.control import call
+from hub.state import state_of
+
+
+@click.group(invoke_without_command=True)
+@output.with_config
+@output.with_state
+@output.as_json
+@click.pass_context
+def notify(context: click.Context, config: Path, state_dir: Path | None, json: bool) -> None:
+    """The notifiers of the running hub: how they are, and how many alerts wait."""
+    if context.invoked_subcommand is not None:
+        return
+    answer = call(state_of(config, state_dir) / "hub.sock", "notify.list")
+    if json:
+        output.data(answer)
+        return
+    rows = [
+        (one["name"], one.get("state", ""), one["waiting"], one["kept_back"], one["told_hour"], one.get("error", ""))
+        for one in answer["notifiers"]
+    ]
+    output.table(("notifier", "state", "waiting", "in quiet hours", "told this hour", "error"), rows)
+
+
+@notify.command()
+@click.argument("name")
+@output.with_config
+@output.with_state
+@output.as_json
+def test(name: str, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Have notifier NAME tell a test message, past its quiet hours and limits. Waits until it got through, or says why
+    not."""
+    by = f"cli:{os.environ.get('SUDO_USER') or getpass.getuser()}"
+    answer = call(state_of(config, state_dir) / "hub.sock", "notify.test", timeout=60, name=name, by=by)
+    if json:
+        output.data(answer)
+    else:
+        click.echo(f"{name}: told; did it arrive?")

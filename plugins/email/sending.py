@@ -1,0 +1,107 @@
+"""One message over one connection, in a thread: smtplib waits."""
+
+from __future__ import annotations
+
+import asyncio
+import smtplib
+import ssl
+from email.message import EmailMessage
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+import hub
+from plugins.email import PORTS
+
+if TYPE_CHECKING:
+    from plugins.email import Config
+
+
+def message(config: Config, notice: hub.Notice, name: str) -> EmailMessage:
+    """The e-mail of a notice; `name` is the hub's id."""
+    languages = ("fr", "en") if config.language == "both" else (config.language,)
+    domain = config.sender.rpartition("@")[2]
+    made = EmailMessage()
+    made["From"] = config.sender
+    made["To"] = ", ".join(config.to)
+    made["Subject"] = f"[Îlot] {_one_line(notice.sentence(languages[0]))}"
+    made["Date"] = formatdate(notice.changed)
+    made["Message-ID"] = f"<{notice.key}.{name[:16]}@{domain}>"
+    if notice.n > 1:
+        made["References"] = f"<{notice.alert}-1.{name[:16]}@{domain}>"
+    made["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody on holiday answers
+    made["X-Ilot-Alert"] = notice.alert
+    made.set_content("\n\n".join(_body(notice, name, language) for language in languages) + "\n")
+    return made
+
+
+def _body(notice: hub.Notice, name: str, language: str) -> str:
+    french = language == "fr"
+    facts = [
+        ("Lieu" if french else "Place", " / ".join(one for one in (notice.site, notice.zone, notice.place) if one)),
+        ("Valeur" if french else "Value", notice.value),
+        ("Appareil" if french else "Device", notice.device or notice.integration),
+        ("Règle" if french else "Rule", notice.rule),
+        ("Par" if french else "By", notice.by),
+        ("Motif" if french else "Why", notice.why),
+        ("Levée le" if french else "Raised", formatdate(notice.raised)),
+        ("Alerte" if french else "Alert", notice.alert),
+        ("Concentrateur" if french else "Hub", name),
+    ]
+    lines = [f"{label}{' ' if french else ''}: {_one_line(said)}" for label, said in facts if said]
+    return "\n".join([_one_line(notice.sentence(language)), "", *lines])
+
+
+def _one_line(text: str) -> str:
+    """No header can be made of it."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+async def send(config: Config, notice: hub.Notice, name: str, instance: str) -> None:
+    """Raises NotReady, AuthFailed."""
+    made = message(config, notice, name)
+    server = f"{config.host}:{config.port or PORTS[config.security]}"
+    where = f"notifiers.{instance}"
+    try:
+        await asyncio.to_thread(_deliver, config, made)
+    except smtplib.SMTPAuthenticationError as error:
+        raise hub.AuthFailed(
+            f"{server} refuses user and password ({error.smtp_code}): renew {where}.password"
+        ) from error
+    except smtplib.SMTPNotSupportedError as error:
+        raise hub.AuthFailed(f"{server} has no STARTTLS or no login: correct {where}.security") from error
+    except (smtplib.SMTPSenderRefused, smtplib.SMTPRecipientsRefused) as error:
+        codes = _codes(error)
+        if codes and all(500 <= code < 600 for code in codes):
+            raise hub.AuthFailed(f"{server} refuses these addresses ({codes[0]}): correct {where}") from error
+        raise hub.NotReady(f"{server} takes nothing now: {codes}") from error
+    except ssl.SSLCertVerificationError as error:
+        raise hub.AuthFailed(
+            f"{server}: its certificate is not trusted ({error.verify_message}): see {where}.ca"
+        ) from error
+    except (smtplib.SMTPException, OSError) as error:
+        raise hub.NotReady(f"{server} does not take the message: {_one_line(str(error))[:200]}") from error
+
+
+def _codes(error: smtplib.SMTPSenderRefused | smtplib.SMTPRecipientsRefused) -> list[int]:
+    if isinstance(error, smtplib.SMTPSenderRefused):
+        return [error.smtp_code]
+    return [code for code, _ in error.recipients.values()]
+
+
+def _deliver(config: Config, made: EmailMessage) -> None:
+    seconds, port = config.timeout.total_seconds(), config.port or PORTS[config.security]
+    context = None if config.security == "none" else ssl.create_default_context(cafile=config.ca)
+    if context is not None:
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if config.security == "tls":
+        server: smtplib.SMTP = smtplib.SMTP_SSL(config.host, port, timeout=seconds, context=context)
+    else:
+        server = smtplib.SMTP(config.host, port, timeout=seconds)
+    with server:
+        if config.security == "starttls":
+            server.starttls(context=context)
+        if config.user:
+            server.login(config.user, config.password.get_secret_value())
+        refused = server.send_message(made)
+    if refused and len(refused) == len(config.to):
+        raise smtplib.SMTPRecipientsRefused(refused)

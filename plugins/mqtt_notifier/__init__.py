@@ -1,0 +1,98 @@
+"""Alerts as JSON on an MQTT broker that the operator names: for Home Assistant, Node-RED, a control room.
+
+    {prefix}/{hub}/{alert}      one message a change, QoS 1, retained while the alert is open; an empty retained message
+                                takes it away when it is cleared
+
+It is told when the broker acknowledged it (PUBACK).
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr
+
+import hub
+
+__all__ = ["Config", "body", "register_notifiers", "run"]
+
+_BAD_USER = (4, 5, 134, 135)
+"""Refusals of CONNECT that a person must mend: MQTT 3.1.1 §3.2.2.3 and MQTT 5 §3.2.2.2."""
+
+
+class Config(hub.Config):
+    """The broker, and where on it."""
+
+    host: str = Field(min_length=1, max_length=253, description="The broker, by name or address.")
+    port: int = Field(default=1883, ge=1, le=65535, description="Its port; 8883 with TLS, by custom.")
+    tls: bool = Field(default=False, description="Speak TLS, and check the broker's certificate.")
+    ca: Path | None = Field(default=None, description="Its CA as a PEM file; by default those of the system.")
+    user: str = Field(default="", max_length=128, description="User name.")
+    password: SecretStr = Field(default=SecretStr(""), description="Password, always by way of `!secret`.")
+    prefix: str = Field(
+        default="ilot/alerts", pattern=r"^[a-zA-Z0-9_/-]{1,64}$", description="Of the topics; hub and alert follow."
+    )
+    retain: bool = Field(default=True, description="Open alerts stay at the broker, for whoever comes later.")
+    timeout: timedelta = Field(
+        default=timedelta(seconds=10), ge=timedelta(seconds=1), le=timedelta(minutes=1),
+        description="How long one answer may take.",
+    )  # fmt: skip
+
+
+def body(notice: hub.Notice, name: str) -> dict[str, Any]:
+    """The JSON of a notice, that of the webhook. `hub` is the hub's id; times are Unix seconds."""
+    return {
+        "hub": name, "alert": notice.alert, "change": notice.n, "rule": notice.rule, "state": notice.state,
+        "severity": notice.severity, "text": notice.text, "text_fr": notice.text_fr, "value": notice.value,
+        "place": notice.place, "zone": notice.zone, "site": notice.site, "device": notice.device,
+        "integration": notice.integration, "by": notice.by, "why": notice.why, "raised": notice.raised,
+        "changed": notice.changed,
+    }  # fmt: skip
+
+
+async def run(config: Config, notices: hub.Notices) -> None:
+    """Publish until cancelled, one connection a message: alerts are rare. Raises NotReady when the broker is away,
+    AuthFailed when it refuses us."""
+    import aiomqtt  # only where it is used
+
+    async for notice in notices:
+        topic = f"{config.prefix}/{notices.hub}/{notice.alert}"
+        said = json.dumps(body(notice, notices.hub), ensure_ascii=False).encode()
+        gone = notice.state == "cleared"
+        try:
+            async with aiomqtt.Client(
+                config.host, config.port, username=config.user or None,
+                password=config.password.get_secret_value() or None, tls_context=_tls(config) if config.tls else None,
+                identifier=f"ilot-{notices.hub[:12]}-{notices.name[:8]}", timeout=config.timeout.total_seconds(),
+            ) as client:  # fmt: skip
+                await client.publish(topic, said, qos=1, retain=config.retain and not gone)
+                if config.retain and gone:
+                    await client.publish(topic, b"", qos=1, retain=True)
+        except aiomqtt.MqttError as error:
+            raise _told(config, error, notices.name) from error
+        notices.done(notice)
+
+
+def _told(config: Config, error: Any, name: str) -> Exception:
+    broker = f"{config.host}:{config.port}"
+    code = getattr(getattr(error, "rc", None), "value", getattr(error, "rc", None))
+    if code in _BAD_USER:
+        return hub.AuthFailed(f"{broker} refuses this user: correct notifiers.{name}.user and .password")
+    if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+        return hub.AuthFailed(f"{broker}: its certificate is not trusted: see notifiers.{name}.ca")
+    return hub.NotReady(f"{broker} does not take alerts: {error}")
+
+
+def _tls(config: Config) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=config.ca)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+@hub.hookimpl
+def register_notifiers(register: hub.RegisterNotifier) -> None:
+    register("mqtt_notifier", Config, run)

@@ -1,0 +1,124 @@
+"""A modem on a serial line (3GPP TS 27.007 and TS 27.005), in PDU mode: signed on, registered, then one message."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import hub
+from plugins.sms.pdu import Pdu
+
+ANSWER_S, SEND_S = 10.0, 60.0
+LIMIT = 64 * 1024
+CTRL_Z, ESC = b"\x1a", b"\x1b"
+REGISTERED = ("1", "5")
+"""Home, roaming (TS 27.007 section 7.2)."""
+REFUSED = frozenset((1, 8, 10, 21, 28, 29, 50, 69))
+"""TS 27.005 section 3.2.5 (TS 24.011 annex E-2): the number or the subscription is wrong, again will not help."""
+_ERROR = re.compile(r"\+CM([ES]) ERROR: ?(\d+)")
+
+
+class Refused(Exception):
+    """The network does not take this message, and will not. `str` says why."""
+
+
+class Failed(Exception):
+    """A command was answered with an error: `code` of +CMS or +CME ERROR, None where the modem gives none."""
+
+    def __init__(self, said: str) -> None:
+        found = _ERROR.search(said)
+        self.code = int(found[2]) if found else None
+        super().__init__(said)
+
+
+class Modem:
+    """Over an open line."""
+
+    def __init__(self, line: hub.Line) -> None:
+        self._line = line
+        self._buffer = b""
+
+    async def sign_on(self, pin: str) -> None:
+        """Raises NotReady until it is in the network, AuthFailed where the SIM card wants a person."""
+        await self._line.send(ESC + b"\r")  # whatever a former life left half said
+        await self._command("AT")
+        self._buffer = b""
+        await self._command("ATE0")
+        await self._command("AT+CMEE=1")
+        try:
+            state = _value(await self._command("AT+CPIN?"), "+CPIN:")
+        except Failed as error:
+            raise hub.AuthFailed(f"{self._line.port}: no SIM card can be read ({error}): look at it") from error
+        if state == "SIM PIN":
+            await self._unlock(pin)
+        elif state != "READY":
+            raise hub.AuthFailed(f"{self._line.port}: the SIM card asks for {state}: a person must unlock it")
+        if not await self._registered():
+            raise hub.NotReady(f"{self._line.port}: the modem is in no network yet: aerial, contract?")
+        await self._command("AT+CMGF=0")
+
+    async def submit(self, pdu: Pdu) -> None:
+        """Hand one message to the network. Raises NotReady, Refused."""
+        await self._line.send(f"AT+CMGS={pdu.length}\r".encode())
+        try:
+            await self._until(ANSWER_S, prompt=True)
+            await self._line.send(pdu.hex.encode() + CTRL_Z)
+            await self._until(SEND_S)
+        except Failed as error:
+            if error.code in REFUSED and "CMS" in str(error):
+                raise Refused(str(error)) from error
+            raise hub.NotReady(f"{self._line.port}: the network takes no message now ({error})") from error
+
+    async def _unlock(self, pin: str) -> None:
+        """Once: a card counts wrong tries, and three lock it."""
+        if not pin:
+            raise hub.AuthFailed(f"{self._line.port}: the SIM card asks for its PIN: give it as `pin`")
+        try:
+            await self._command(f'AT+CPIN="{pin}"')
+        except Failed as error:
+            raise hub.AuthFailed(f"{self._line.port}: the SIM card refuses this PIN; it is not tried again") from error
+
+    async def _registered(self) -> bool:
+        for question in ("CREG", "CEREG"):
+            try:
+                said = _value(await self._command(f"AT+{question}?"), f"+{question}:")
+            except Failed:  # an old modem knows no CEREG
+                continue
+            if said.split(",")[1:2] and said.split(",")[1].strip() in REGISTERED:
+                return True
+        return False
+
+    async def _command(self, text: str) -> list[str]:
+        """The lines of its answer, without the result. Raises Failed, NotReady."""
+        await self._line.send(text.encode() + b"\r")
+        return await self._until(ANSWER_S)
+
+    async def _until(self, seconds: float, *, prompt: bool = False) -> list[str]:
+        """Lines until OK, an error, or the prompt for a message. What the modem says by itself is among them."""
+        lines: list[str] = []
+        try:
+            async with asyncio.timeout(seconds):
+                while True:
+                    if prompt and self._buffer.lstrip(b"\r\n").startswith(b">"):
+                        self._buffer = b""
+                        return lines
+                    line, newline, rest = self._buffer.partition(b"\n")
+                    if not newline:
+                        self._buffer += await self._line.receive()
+                        if len(self._buffer) > LIMIT:
+                            raise hub.NotReady(f"{self._line.port} does not speak like a modem")
+                        continue
+                    self._buffer = rest
+                    said = line.strip().decode("ascii", "replace")
+                    if said == "OK" and not prompt:
+                        return lines
+                    if said == "ERROR" or _ERROR.fullmatch(said):
+                        raise Failed(said)
+                    if said:
+                        lines.append(said)
+        except TimeoutError:
+            raise hub.NotReady(f"{self._line.port}: the modem does not answer within {seconds:g} s") from None
+
+
+def _value(lines: list[str], prefix: str) -> str:
+    return next((line[len(prefix) :].strip() for line in lines if line.startswith(prefix)), "")

@@ -1,0 +1,68 @@
+"""One message to one number, by modem or by gateway."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import hub
+from plugins.sms.modem import Modem, Refused
+from plugins.sms.pdu import submits
+
+if TYPE_CHECKING:
+    from plugins.sms import Config
+
+AGAIN = (408, 425, 429)
+
+
+def text_of(config: Config, notice: hub.Notice) -> str:
+    return notice.sentence(config.language)
+
+
+async def by_modem(config: Config, notice: hub.Notice, number: str, notices: hub.Notices) -> None:
+    """Sign on for each message: modems reset themselves, and alerts are rare. What the network refuses for good is
+    given up and said. Raises NotReady, AuthFailed."""
+    assert config.modem is not None  # noqa: S101 - `run` chose it
+    pdus = submits(number, text_of(config, notice), zlib.crc32(notice.key.encode()))
+    async with hub.open_line(config.modem.port, baudrate=config.modem.baudrate, holder=notices.name) as line:
+        modem = Modem(line)
+        await modem.sign_on(config.modem.pin.get_secret_value())
+        try:
+            for pdu in pdus:
+                await modem.submit(pdu)
+        except Refused as error:
+            notices.log.error("the network refuses a message for good (%s): look at the numbers of `to`", error)
+
+
+async def by_gateway(config: Config, notice: hub.Notice, number: str, notices: hub.Notices) -> None:
+    """Raises NotReady, AuthFailed."""
+    assert config.gateway is not None  # noqa: S101 - `run` chose it
+    gateway = config.gateway
+    words = {"{to}": number, "{text}": text_of(config, notice), "{key}": notice.key}
+    fields = {name: _filled(value, words) for name, value in gateway.fields.items()}
+    kind = "application/json" if gateway.format == "json" else "application/x-www-form-urlencoded"
+    headers = {"Content-Type": kind, "Idempotency-Key": f"{notice.key}-{number}"}
+    headers |= {name: value.get_secret_value() for name, value in gateway.headers.items()}
+    data = json.dumps(fields, ensure_ascii=False) if gateway.format == "json" else urlencode(fields)
+    reply = await notices.http.request(
+        "POST", str(gateway.url), headers=headers, body=data.encode(), timeout=gateway.timeout
+    )
+    host = gateway.url.host
+    if reply.status in (401, 402, 403):
+        raise hub.AuthFailed(f"{host} refuses ({reply.status}): renew notifiers.{notices.name}.gateway, or its credit")
+    if reply.status in AGAIN or reply.status >= 500:
+        raise hub.NotReady(f"{host} answers {reply.status}")
+    if not 200 <= reply.status < 300:
+        notices.log.error("%s answers %d: the message is given up; look at `fields` and `to`", host, reply.status)
+
+
+def _filled(template: str, words: dict[str, str]) -> str:
+    """Each word once, in one pass: what is filled in is not looked at again."""
+    made, at = "", 0
+    while at < len(template):
+        word = next((one for one in words if template.startswith(one, at)), None)
+        made += words[word] if word else template[at]
+        at += len(word) if word else 1
+    return made
