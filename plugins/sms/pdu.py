@@ -48,7 +48,8 @@ def split(text: str) -> list[str]:
     whole = plain(text)
     if len(septets(whole)) <= ONE:
         return [whole]
-    parts, left = [], whole
+    parts: list[str] = []
+    left = whole
     while left and len(parts) < MOST:
         part = _fitting(left, PART)
         parts.append(part)
