@@ -80,7 +80,7 @@ class Kept:
             device=device.id, port=port, payload=payload, at=self._clock.now(),
             time=time if time is not None else self._clock.date(), boot=self._clock.boot,
             moment=self._clock.monotonic(), scheme=proof.scheme, authenticated=proof.authenticated,
-            counter=proof.counter, reason=reason,
+            counter=proof.counter, reason=reason, sealed=proof.sealed,
         )  # fmt: skip
         self._new.append((frame, UNTRIED if reason in LATER else await self._digest(device)))
         async with self._writing:  # those that come while one writes go together with the next
@@ -204,7 +204,9 @@ class Kept:
         pack = await self._packs.get(device.pack)
         if self._planner.declare(device.id, pack.title, metrics=pack.own_metrics):
             self._pipeline.recompile(device.id)
-        proof = Proof(frame.scheme, None, frame.authenticated)  # its counter was taken when the frame came
+        proof = Proof(
+            frame.scheme, None, frame.authenticated, frame.sealed
+        )  # its counter was taken when the frame came
         reports = []
         for sample in [*reading.samples[1:], *reading.samples[:1]]:  # former values first
             dated = sample.time if sample.time is not None else time

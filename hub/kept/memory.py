@@ -21,8 +21,8 @@ ROW_BYTES = 200
 
 class Frame(msgspec.Struct, kw_only=True, frozen=True, array_like=True):
     """One payload. `at`: Unix seconds by the hub's clock when it was kept; `time`: when it was received, None while the
-    clock was not sure: then it is `moment` of the monotonic clock of `boot`. `scheme` and `authenticated` are of its
-    proof, and `counter` tells it from the device's others; `reason`: why it could not be read."""
+    clock was not sure: then it is `moment` of the monotonic clock of `boot`. `scheme`, `authenticated` and `sealed` are
+    of its proof, and `counter` tells it from the device's others; `reason`: why it could not be read."""
 
     device: str
     port: int
@@ -35,6 +35,7 @@ class Frame(msgspec.Struct, kw_only=True, frozen=True, array_like=True):
     authenticated: bool
     counter: int | None
     reason: str
+    sealed: bool = False
 
     @property
     def mark(self) -> bytes:

@@ -1,13 +1,15 @@
 """What an uplink says → reports of the hub: its payload, by its pack's codec, and how well it was heard.
 
-A payload that cannot be read costs its readings, never the report. The server's own decoded object is read only for a
-device without a pack whose settings say where the values stand.
+A payload that cannot be read costs its readings for now, never the report: the hub keeps it, and reads it again when
+the pack changes. The server's own decoded object is read only for a device without a pack whose settings say where the
+values stand.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 import hub
@@ -75,15 +77,12 @@ class Reader:
             text = "the server has no AppSKey, so that its payload is still encrypted: give the server the key"
             self._session.dropped(name, hub.DecodeError("payload-encrypted", text))
             return ()
-        if not known.pack:
-            self._session.dropped(name, hub.DecodeError("no-codec", "nothing says what its payload means"))
-            return ()
         if not uplink.payload:
             return ()
         try:
-            return await self._session.decode(name, uplink.port, uplink.payload, at)
+            return await self._session.decode(name, uplink.port, uplink.payload, at, proof=self.proof(_mark(uplink)))
         except hub.DecodeError:
-            return ()  # counted already
+            return ()  # counted already, and kept
 
     def _decoded(self, name: str, found: dict[str, Any], wanted: Mapping[str, ValueSettings]) -> dict[str, Value]:
         values: dict[str, Value] = {}
@@ -97,6 +96,11 @@ class Reader:
             else:
                 values[metric] = value
         return values
+
+
+def _mark(uplink: Uplink) -> int:
+    """Tells a frame from every other of its device: counters begin again with each session."""
+    return int.from_bytes(sha256(uplink.session.encode()).digest()[:4], "big") << 32 | uplink.fcnt
 
 
 def follow(data: Any, path: str) -> Any:

@@ -123,11 +123,24 @@ async def test_without_a_pack_the_servers_object_is_read_where_the_settings_say(
     assert session.drops == [(kit.DEVICE, "server-value")] * 3
 
 
-async def test_a_device_with_neither_pack_nor_settings_is_heard_and_its_payload_counted() -> None:
+async def test_a_device_with_neither_pack_nor_settings_is_heard_and_its_payload_counted_and_kept() -> None:
     session = kit.session(kit.known(pack=""))
-    await hear(driver(session), UP, kit.uplink(1, object={"temperature": 20}))
-    assert session.drops == [(kit.DEVICE, "no-codec")]
+    await hear(driver(session), UP, kit.uplink(1, b"who knows", object={"temperature": 20}))
+    assert session.drops == [(kit.DEVICE, "no-pack")]
     assert session.reports[0].values == {"link_margin": 16.8}
+    assert [(port, payload) for _, port, payload, _ in session.kept] == [(5, b"who knows")]
+
+
+async def test_what_no_codec_reads_is_kept_once_for_each_frame_of_each_session() -> None:
+    session, again = kit.session(kit.known()), kit.session(kit.known())
+    heard_by = driver(session)
+    await hear(heard_by, UP, kit.uplink(1, b"unreadable"), kit.uplink(2, b"unreadable"))
+    await hear(driver(again), UP, kit.uplink(2, b"unreadable"))  # given again to the next life, which knows nothing
+    await hear(heard_by, UP, kit.uplink(1, b"unreadable", addr="01020304", at=kit.NOW + 3))  # after a join
+    marks = [proof.counter for _, _, _, proof in session.kept]
+    assert len(set(marks)) == len(marks) == 3
+    assert [proof.counter for _, _, _, proof in again.kept] == marks[1:2]
+    assert all(proof.sealed and not proof.authenticated for _, _, _, proof in session.kept)
 
 
 async def test_a_payload_that_the_codec_refuses_costs_its_readings_only() -> None:
@@ -140,7 +153,7 @@ async def test_a_payload_that_the_codec_refuses_costs_its_readings_only() -> Non
 async def test_a_codec_worker_that_is_away_leaves_the_message_with_the_broker() -> None:
     session = kit.session(kit.known())
 
-    async def away(*_: object) -> tuple[hub.Sample, ...]:
+    async def away(*_: object, **__: object) -> tuple[hub.Sample, ...]:
         raise hub.NotReady("no codec worker")
 
     session.decode = away  # type: ignore[method-assign]

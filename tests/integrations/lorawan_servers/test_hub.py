@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import server_kit as kit
 
-from ...faults.rig import Rig, until
+from ...faults.rig import Rig, ilot, until
+from ...hub.packs.packs_kit import CODEC, PACK, VECTORS
 
 CONFIG = """\
 hub: {{name: joined, site: rig, state_dir: {state}}}
@@ -29,13 +30,15 @@ link: {{uplinks: {{https: {{url: "{url}"}}}}}}
 class House:
     """A backend, a hub and a broker that keeps sessions."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, pack: str = "cayenne-lpp") -> None:
         self.rig = Rig(root)
         self.broker = kit.Mosquitto(root, "allow_anonymous true", "max_queued_messages 0")
         self.broker.start()
         url = self.rig.config.read_text().partition('url: "')[2].partition('"')[0]
         self.rig.config.write_text(
-            CONFIG.format(state=self.rig.state, url=url, port=self.broker.port, device=kit.DEVICE)
+            CONFIG.format(state=self.rig.state, url=url, port=self.broker.port, device=kit.DEVICE).replace(
+                "cayenne-lpp", pack
+            )
         )
         self.began = float(int(time.time()) - 86_400)
 
@@ -109,3 +112,53 @@ def _subscribed(house: House) -> bool:
 
 def test_uplinks_of_a_server_are_at_the_backend_once_over_kills_of_the_hub(house: House) -> None:
     assert kill_and_count(house, kills=3, uplinks=300, pause=0.02) == list(range(300))
+
+
+REFUSES = CODEC.replace("function decodeUplink(i) {", "function decodeUplink(i) {\n  if (i.bytes[0] === 9) throw 1;")
+
+
+def pack(root: Path, version: int, codec: str) -> str:
+    folder = root / "acme-thermo"
+    (folder / "vectors").mkdir(parents=True, exist_ok=True)
+    of_port_5 = PACK.replace("version: 1\n", f"version: {version}\n").replace("ports: [1]", "ports: [5]")
+    (folder / "pack.yaml").write_text(of_port_5)
+    (folder / "codec.js").write_text(codec)
+    (folder / "vectors" / "data.yaml").write_text(VECTORS.replace("port: 1", "port: 5"))
+    return str(folder)
+
+
+def test_payloads_that_no_codec_could_read_come_once_and_dated_when_a_pack_can(tmp_path: Path) -> None:
+    house = House(tmp_path / "rig", "acme-thermo")
+    asked = ("--config", str(house.rig.config), "--json")
+
+    def kept() -> int:
+        with contextlib.suppress(RuntimeError):  # the hub does not answer yet
+            return int(ilot("status", *asked)["kept"]["frames"])
+        return -1
+
+    def stored() -> list[tuple[int, float]]:
+        query = (
+            "SELECT r.time, r.value FROM readings r JOIN series s ON s.id = r.series"
+            " WHERE s.place = 'sensor' AND s.metric = 'probe_2' ORDER BY r.time"
+        )
+        return [(round(time_ms / 1000 + 0.25 - house.began), value) for time_ms, value in house.rig.sql(query)]
+
+    try:
+        ilot("pack", "install", pack(tmp_path, 1, REFUSES), *asked)
+        with kit.network_server(house.broker.port, "nothing") as server:
+            house.start()
+            until(lambda: _subscribed(house), 60, house.rig.logs)
+            for number in range(6):
+                event = kit.uplink(number, bytes((9, number, 1)), at=house.began + number)
+                server.publish(kit.topic("up"), event)
+                server.publish(kit.topic("up"), event)  # a copy
+            until(lambda: kept() == 6, 30, house.rig.logs)
+        house.kill()
+        house.start()
+        until(lambda: kept() == 6, 30, house.rig.logs)
+        ilot("pack", "install", pack(tmp_path, 2, CODEC), *asked)
+        until(lambda: len(stored()) >= 6, 30, house.rig.logs)
+        assert stored() == [(number, float(number)) for number in range(6)]
+        assert kept() == 0
+    finally:
+        house.close()
