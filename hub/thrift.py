@@ -7,6 +7,9 @@ in MiB; a whole hub is 3.3 smaller for all of it, because what comes later takes
     0.6   pydantic looks through all that is installed for plugins of its own, which takes 30 ms too; what is not
           declared to this hub has no say in its models either
     0.6   glibc keeps an arena for each thread: here one thread runs at a time, so they may share
+    0.2   asyncio keeps 256 KiB to read into for each TLS connection; an eighth takes the largest record twice. Above
+          all it is what a caller costs who connects and says nothing more
+    0.4   aiohttp has Python read the machine's list of file types, several times; none is asked for here
     1.2   what imports have freed again stays with glibc until it is asked for
 
 `spare` comes before the first import of aiohttp, `give_back` after the last of the others.
@@ -15,10 +18,13 @@ in MiB; a whole hub is 3.3 smaller for all of it, because what comes later takes
 from __future__ import annotations
 
 import ctypes
+import mimetypes
 import os
 import sys
+from asyncio import sslproto
 
 M_ARENA_MAX = -8  # mallopt(3)
+TLS_BUFFER = 32 * 1024
 _CAS = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
@@ -28,6 +34,8 @@ def spare() -> None:
     _call("mallopt", M_ARENA_MAX, 1)
     os.environ.setdefault("FROZENLIST_NO_EXTENSIONS", "1")
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    sslproto.SSLProtocol.max_size = TLS_BUFFER
+    mimetypes.knownfiles.clear()
     if "aiohttp" in sys.modules:
         return
     before = {name: os.environ.get(name) for name in _CAS}

@@ -8,19 +8,13 @@ and `ilot label` shows its fingerprint.
 from __future__ import annotations
 
 import datetime
+import hashlib
 import socket
 import ssl
 from ipaddress import ip_address
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
 from hub.files import write_atomically
-from hub.keys import private_pem
 
 KEY, CERTIFICATE = "web.key", "web.crt"
 _FROM = datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC)
@@ -30,25 +24,34 @@ _UNTIL = datetime.datetime(2051, 1, 1, tzinfo=datetime.UTC)
 def prepare(directory: Path, hub: str, names: tuple[str, ...]) -> tuple[ssl.SSLContext, str]:
     """The TLS side of the server and the certificate's SHA-256 fingerprint, AB:CD:…; made when there is none that fits
     its key. Blocking. Raises OSError."""
-    key, certificate = directory / KEY, directory / CERTIFICATE
-    try:
-        found = x509.load_pem_x509_certificate(certificate.read_bytes())
-        private = load_pem_private_key(key.read_bytes(), password=None)
-        whole = found.public_key() == private.public_key()
-    except (OSError, ValueError, TypeError):
-        whole = False
-    if not whole:
-        found = _make(directory, hub, names)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
     context.set_alpn_protocols(["http/1.1"])
-    context.load_cert_chain(certificate, key)
-    return context, found.fingerprint(hashes.SHA256()).hex(":").upper()
+    try:
+        found = _take(context, directory)
+    except (OSError, ValueError):  # ssl.SSLError is an OSError: there is none, or it is not this key's
+        _make(directory, hub, names)
+        found = _take(context, directory)
+    return context, hashlib.sha256(found).digest().hex(":").upper()
 
 
-def _make(directory: Path, hub: str, names: tuple[str, ...]) -> x509.Certificate:
+def _take(context: ssl.SSLContext, directory: Path) -> bytes:
+    """Serve with the certificate that is there; returns it in DER. Raises OSError, ValueError."""
+    context.load_cert_chain(directory / CERTIFICATE, directory / KEY)
+    return ssl.PEM_cert_to_DER_cert((directory / CERTIFICATE).read_text(encoding="ascii"))
+
+
+def _make(directory: Path, hub: str, names: tuple[str, ...]) -> None:
+    from cryptography import x509  # late, as its neighbours: once in the life of a hub, and some 1.5 MiB
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import Encoding
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+    from hub.keys import private_pem
+
     directory.mkdir(mode=0o700, exist_ok=True)
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hub[:64])])
@@ -70,4 +73,3 @@ def _make(directory: Path, hub: str, names: tuple[str, ...]) -> x509.Certificate
     )
     write_atomically(directory / KEY, private_pem(key))
     write_atomically(directory / CERTIFICATE, certificate.public_bytes(Encoding.PEM))
-    return certificate

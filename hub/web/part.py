@@ -24,6 +24,8 @@ from hub.web.passwords import new_code
 
 if TYPE_CHECKING:
     from hub.web.accounts import Accounts
+    from hub.web.opening import Opening
+    from hub.web.sessions import Sessions
     from hub.web.site import Site
     from hub.web.tokens import Tokens
 
@@ -43,7 +45,8 @@ class Web:
         self._options, self._hub, self._directory, self._parts = options, hub, directory, parts
         self._store, self._clock, self._calls, self._changed = store, clock, calls, changed
         self._accounts: Accounts | None = None
-        self._site: Site | None = None
+        self._sessions: Sessions | None = None
+        self.opening: Opening | None = None
         self._tokens: Tokens | None = None
         self._broken = BrokenGlass(clock.monotonic, lambda: parts.badges is not None and parts.badges.known)
         self._fingerprint = self._error = self._reset_error = ""
@@ -76,10 +79,11 @@ class Web:
     async def _serve(self, options: Options) -> None:
         from hub.web import certificate, redirect
         from hub.web.accounts import COOKIE_KEY, Accounts
+        from hub.web.connections import Connections
         from hub.web.guard import names_of_this_machine
+        from hub.web.opening import Opening
         from hub.web.passwords import Passwords
         from hub.web.sessions import Sessions
-        from hub.web.site import Site
         from hub.web.tokens import Tokens
 
         passwords = Passwords()
@@ -98,27 +102,37 @@ class Web:
         )
         self._tokens = tokens = Tokens(self._store, self._clock, self._changed)
         await tokens.load()
-        site = Site(
-            place=place, calls=self._calls(), parts=self._parts, store=self._store, clock=self._clock,
-            accounts=accounts, passwords=passwords, sessions=Sessions(self._clock.monotonic, secret),
-            tokens=tokens, broken=self._broken,
-        )  # fmt: skip
-        self._accounts = accounts
+        sessions = Sessions(self._clock.monotonic, secret)
+
+        def build(port: int) -> Site:
+            from hub.web.site import Site  # its import is what `Opening` puts off
+
+            return Site(
+                place=place, calls=self._calls(), parts=self._parts, store=self._store, clock=self._clock,
+                accounts=accounts, passwords=passwords, sessions=sessions, tokens=tokens, broken=self._broken,
+                connections=connections, port=port,
+            )  # fmt: skip
+
+        opening = Opening(build)
+        connections = Connections(opening.protocol, tls)
+        self._accounts, self._sessions = accounts, sessions
         try:
             async with contextlib.AsyncExitStack() as stack:
-                self._port = await stack.enter_async_context(site.serving())
+                self._port = opening.port = await stack.enter_async_context(
+                    connections.serving(options.address, options.port)
+                )
                 if options.redirect_port is not None:
                     way = redirect.serving(options.address, options.redirect_port, place.names, self._port)
                     self.redirected_port = await stack.enter_async_context(way)
                 await self._reset_by_file(accounts, options.reset_directory)
-                self._site = site
+                self.opening = opening
                 if self._error:
                     _log.info("the pages are served again")
                 self._error = ""
                 _log.info("the pages are served on port %d", self._port)
-                await asyncio.Event().wait()
+                await opening.run()
         finally:
-            self._site = None
+            self.opening = None
 
     async def _reset_by_file(self, accounts: Accounts, directory: Path | None) -> None:
         """What `hub.web.reset` tells. A claim code that cannot be shown is not made."""
@@ -142,7 +156,7 @@ class Web:
             return {"served": False, "error": ""}
         accounts = self._accounts
         return {
-            "served": self._site is not None, "url": self._url(), "fingerprint": self._fingerprint,
+            "served": self.opening is not None, "url": self._url(), "fingerprint": self._fingerprint,
             "claimed": accounts.claimed if accounts else None, "error": self._error,
         }  # fmt: skip
 
@@ -197,9 +211,9 @@ class Web:
         """A new claim code, whoever administers the hub; nobody is signed in any more."""
         accounts = self._served()
         code = await accounts.new_claim("cli")
-        if self._site is not None:
+        if self._sessions is not None:
             for one in accounts.all():
-                self._site.sessions.end_all(one.name)
+                self._sessions.end_all(one.name)
         return {**self._facts(accounts), "code": code}
 
     def _served(self) -> Accounts:

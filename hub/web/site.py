@@ -12,8 +12,7 @@ import logging
 import secrets
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
@@ -32,9 +31,10 @@ from hub.web.answering import cookie
 from hub.web.areas import AREAS, FILES, MENU, SAID
 from hub.web.areas.entrance import entrance
 from hub.web.broken_glass import BrokenGlass
-from hub.web.connections import Connections, Handler
+from hub.web.connections import Connections
 from hub.web.feed import Feed
 from hub.web.guard import HEADERS, METHODS, SAFE, from_elsewhere, host_is_ours
+from hub.web.handler import Handler
 from hub.web.parts import Parts, Place
 from hub.web.passwords import Busy, Passwords
 from hub.web.render import Renderer
@@ -63,11 +63,12 @@ class _Request(web.BaseRequest):
 
 
 class Site:
-    """One running server. `calls` are those of the control socket."""
+    """What answers on `connections`, whose port is `port`. `calls` are those of the control socket."""
 
     def __init__(
         self, *, place: Place, calls: Mapping[str, Call], parts: Parts, store: Store, clock: Clock, accounts: Accounts,
-        passwords: Passwords, sessions: Sessions, tokens: Tokens, broken: BrokenGlass,
+        passwords: Passwords, sessions: Sessions, tokens: Tokens, broken: BrokenGlass, connections: Connections,
+        port: int,
     ) -> None:  # fmt: skip
         self.place, self.calls, self.parts, self.store, self.clock = place, calls, parts, store, clock
         self.accounts, self.passwords, self.sessions = accounts, passwords, sessions
@@ -82,39 +83,24 @@ class Site:
         self.refused: Counter[str] = Counter()
         self._noted: dict[str, deque[float]] = {}
         self._kept: dict[str, tuple[float, Any]] = {}
-        self.port = place.port
-        self._server: web.Server | None = None
-        self.connections: Connections | None = None
-
-    @asynccontextmanager
-    async def serving(self) -> AsyncIterator[int]:
-        """Listen in this scope. Raises NotReady."""
+        self.port, self.connections = port, connections
+        loop = asyncio.get_running_loop()
 
         def made(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
             return _Request(message, payload, protocol, writer, task, loop)
 
+        self._server = web.Server(self.answer, request_factory=made, handler_cancellation=True)
+        self._quiet = logging.getLogger("hub.web.http")
+        self._quiet.setLevel(logging.CRITICAL)  # what strangers send is theirs: counted, not logged
+
+    def protocol(self) -> Handler:
+        """What speaks on one connection."""
         loop = asyncio.get_running_loop()
-        self._server = server = web.Server(self.answer, request_factory=made, handler_cancellation=True)
-        quiet = logging.getLogger("hub.web.http")
-        quiet.setLevel(logging.CRITICAL)  # what strangers send is theirs: counted, not logged
-
-        def make() -> Handler:
-            return Handler(
-                server, loop=loop, keepalive_timeout=10.0, max_line_size=LINE, max_field_size=FIELD,
-                max_headers=MOST_HEADERS, logger=quiet, access_log=None,  # type: ignore[arg-type]
-                lingering_time=0.0, auto_decompress=False,
-            )  # fmt: skip
-
-        self.connections = Connections(make, self.place.tls)
-        async with (
-            self.connections.serving(self.place.address, self.place.port) as self.port,
-            asyncio.TaskGroup() as group,
-        ):
-            following = group.create_task(self.feed.run())
-            try:
-                yield self.port
-            finally:
-                following.cancel()
+        return Handler(
+            self._server, loop=loop, keepalive_timeout=10.0, max_line_size=LINE, max_field_size=FIELD,
+            max_headers=MOST_HEADERS, logger=self._quiet, access_log=None,  # type: ignore[arg-type]
+            lingering_time=0.0, auto_decompress=False,
+        )  # fmt: skip
 
     async def call(self, name: str, /, **arguments: Any) -> Any:
         """One call of the control socket. Raises HubError."""
@@ -217,8 +203,6 @@ class Site:
                 raise Rejected(403, "role")
             if visit.by_token and route.people:
                 raise Rejected(403, "people-only")
-        if self.connections is None:
-            raise Rejected(503, "not-now")
         if request.method not in SAFE:
             if route.upload:
                 if self._uploading.locked():

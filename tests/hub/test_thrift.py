@@ -15,7 +15,10 @@ before = dict(os.environ)
 import aiohttp.connector
 import plugins.https
 contexts = [value for value in vars(aiohttp.connector).values() if type(value).__name__ == "SSLContext"]
+import asyncio, mimetypes, ssl
+tls = asyncio.sslproto.SSLProtocol(asyncio.new_event_loop(), None, ssl.create_default_context(), None, False, "x")
 print(json.dumps({{
+    "buffer": len(tls._ssl_buffer), "types": bool(mimetypes.knownfiles),
     "contexts": len(contexts), "cas": sum(context.cert_store_stats()["x509_ca"] for context in contexts),
     "cxx": "libstdc++" in Path("/proc/self/maps").read_text(),
     "changed": sorted(name for name in before.keys() | os.environ if before.get(name) != os.environ.get(name)),
@@ -50,3 +53,10 @@ def test_what_the_environment_says_of_cas_is_as_before() -> None:
 def test_a_process_that_does_not_spare_holds_more() -> None:
     found = look("")
     assert found["cxx"]
+
+
+def test_a_tls_connection_reads_into_room_for_two_records_and_the_machines_file_types_are_not_read() -> None:
+    found = look(SPARING)
+    assert found["buffer"] == 2 * 16_384, "asyncio names it otherwise now: see how much it keeps"
+    assert not found["types"]
+    assert look("")["buffer"] == 262_144

@@ -27,7 +27,7 @@ class Overview:
         """How the server itself stands."""
         site = self._site
         return {
-            "connections": len(site.connections or ()), "cut": site.connections.cut if site.connections else 0,
+            "connections": len(site.connections), "cut": site.connections.cut,
             "sessions": len(site.sessions), "streams": site.feed.listeners, "refused": dict(site.refused),
         }  # fmt: skip
 

@@ -174,6 +174,9 @@ class Pages:
             while not self.web.status()["served"] or not self.web._port:
                 await asyncio.sleep(0.01)
         self.url = f"https://127.0.0.1:{self.web._port}"
+        opening = self.web.opening
+        assert opening is not None
+        self.site: Any = await opening.site()  # as after the first caller
         self._sessions: list[aiohttp.ClientSession] = []
         return self
 
@@ -183,10 +186,6 @@ class Pages:
         self._task.cancel()
         await asyncio.wait([self._task])
         await self.store.close()
-
-    @property
-    def site(self) -> Any:
-        return self.web._site
 
     def browser(self) -> Browser:
         session = aiohttp.ClientSession(
