@@ -2,13 +2,13 @@
 
 python bench/replay.py [--frames 10000] [--lives 6] [--only lorawan|enocean|wmbus] [--forgetful]
 
-LoRaWAN 1.0 over the air (OTAA), EnOcean security level F3, wireless M-Bus security mode 7, each through a gateway of its
-own: Semtech UDP, ESP3 and the text of rtl_wmbus over TCP. Frames are built here from the specifications. Each frame says its
-own number as a reading, so that the backend's database tells what was believed twice. Between replays new frames come,
-and forged ones. Half of the lives end by SIGKILL. Encrypted Bluetooth is tests/journeys/test_replay.py.
+LoRaWAN 1.0 over the air (OTAA), EnOcean security level F3, wireless M-Bus security mode 7, each by its own gateway:
+Semtech UDP, ESP3 and the text of rtl_wmbus over TCP. Frames are built here from the specifications. Each frame says its
+number as a reading, so that the backend's database tells what was believed twice. Between replays new frames come, and
+forged ones. Half of the lives end by SIGKILL. Encrypted Bluetooth is tests/journeys/test_replay.py.
 
-Goal: no frame twice at the backend. With --forgetful the hub is broken on purpose, a new life knows no counter of a former
-one, and the wM-Bus meter must be seen twice: LoRaWAN and EnOcean keep their counters themselves.
+Goal: no frame twice at the backend. With --forgetful the hub is broken on purpose: a new life knows no counter of a
+former one, and the wM-Bus meter must be seen twice. LoRaWAN and EnOcean keep their counters themselves.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ class Air:
 
     async def attack(self, name: str, replays: int) -> None:
         for n in range(replays):
-            if n % FRESH_EVERY == 0:
+            if n % FRESH_EVERY == FRESH_EVERY - 1 or not self.captured[name]:  # a life begins with old ones
                 self.number[name] += 1
                 fresh = self.make(name, self.number[name])
                 self.captured[name].append(fresh)
