@@ -54,6 +54,7 @@ class Overview:
         self, *, hub: str, clock: Clock, pipeline: Pipeline, planner: Planner, buffer: Buffer, link: Link, live: Live,
         devices: Devices, places: Places, quarantine: Quarantine, counts: Counts, health: list[Health],
         problems: list[str], room: Room, standing: Callable[[str], dict[str, Any]] = lambda device: {},
+        told: Callable[[str, str], dict[str, Any]] = lambda integration, device: {},
     ) -> None:  # fmt: skip
         self._hub = hub
         self._clock = clock
@@ -69,6 +70,7 @@ class Overview:
         self._counts = counts
         self._health = health
         self._problems = problems
+        self._told = told
         self._room = room
         self._standing = standing
         self._written = Written(clock.monotonic(), buffer.local.get(WRITTEN_KEY))
@@ -125,8 +127,9 @@ class Overview:
 
     def devices(self) -> dict[str, Any]:
         """All of `ilot devices`."""
+        errors = self._counts.by_subject()
         return {
-            "devices": [self._device(device.id) for device in self._devices],
+            "devices": [self._device(device.id, errors.get(device.id, {})) for device in self._devices],
             "quarantine": [_waiting(waiting) for waiting in self._quarantine],
         }
 
@@ -158,7 +161,9 @@ class Overview:
             now=self._clock.monotonic(),
         )  # fmt: skip
 
-    def _device(self, name: str) -> dict[str, Any]:
+    def _device(self, name: str, errors: dict[str, int]) -> dict[str, Any]:
+        """`errors`: reason → how often since the hub started. `latency_ms`: how long its last answer took, None for a
+        device that speaks by itself."""
         device = self._devices.get(name)
         if device is None:
             return {}
@@ -177,6 +182,8 @@ class Overview:
             "keyed": device.key is not None,
             "last_seen_s": self._clock.now() - seen if seen else None,
             "heard": heard_by(self._live.last_signal(name)),
+            "errors": errors,
+            "latency_ms": self._told(device.integration, device.id).get("latency_ms"),
             **self._standing(name),
         }
 

@@ -26,7 +26,8 @@ from hub.web.areas import MENU  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 SIZES = {"phone": (360, 740), "desk": (1280, 800)}
-PAGES = {**{entry.key: entry.href for entry in MENU}, "account": "/account", "missing": "/nowhere"}
+PAGES = {**{entry.key: entry.href for entry in MENU}, "account": "/account", "missing": "/nowhere",
+         "device": "/devices/modbus%3Achaudiere"}  # fmt: skip
 README = {"desk-fr-overview": "overview", "phone-fr-overview": "phone", "desk-fr-devices": "devices",
           "desk-fr-link": "link"}  # fmt: skip
 NAME, PASSWORD = "camille", "trois lampes et un chat"

@@ -36,6 +36,7 @@ class Field:
     radio: Radio
     writing: Writing
     factory: FactoryCredentials
+    told: Told
 
     @property
     def services(self) -> list[Service]:
@@ -87,7 +88,7 @@ async def build_field(ground: Ground, path: Path) -> Field:
         told=told, devices=path.devices, places=path.places, live=path.live, packs=packs, buffer=buffer, clock=clock
     )
     writing = Writing(desk, path.planner.metric)
-    return Field(egress, http, packs, desk, buses, kept, holding, plugins, radio, writing, factory)
+    return Field(egress, http, packs, desk, buses, kept, holding, plugins, radio, writing, factory, told)
 
 
 def _bus(bus: Bus) -> BusOptions:

@@ -98,7 +98,7 @@ def build_shown(
         hub=ground.enrolled.hub, clock=clock, pipeline=path.pipeline, planner=path.planner, buffer=ground.buffer,
         link=outward.link, live=path.live, devices=path.devices, places=path.places, quarantine=path.quarantine,
         counts=ground.counts, health=field.plugins.health, problems=ground.problems, room=room,
-        standing=adoption.standing,
+        standing=adoption.standing, told=field.told.of,
     )  # fmt: skip
     _export(ground, path, field, overview)
     path.metrics.update(ground.registry.metrics())  # of the plugins loaded by now: those that run

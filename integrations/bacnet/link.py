@@ -70,6 +70,8 @@ class Link:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.requests = 0
+        self.answered_s: dict[Station, float] = {}
+        """How long the last answer of a station took, seconds."""
         self._config = config
         self._dropped, self._heard, self._sleep = dropped, heard, sleep
         self._timeout = config.timeout.total_seconds()
@@ -133,6 +135,7 @@ class Link:
 
     def leave(self, station: Station) -> None:
         self._peers.pop(station, None)
+        self.answered_s.pop(station, None)
 
     async def request(self, station: Station, service: int, body: bytes, *, attempts: int = 1) -> bytes:
         """Ask and wait: the octets of the answer, none for a simple acknowledgement.
@@ -153,7 +156,9 @@ class Link:
                         pending.assembly = None
                         self._send(message, (station.host, station.port))
                         self.requests += 1
+                    sent = self._loop.time()
                     if await self._answer_in_time(pending):
+                        self.answered_s[station] = self._loop.time() - sent
                         return pending.answer.result()
                 raise Silent(f"{station} does not answer")
             finally:

@@ -128,6 +128,9 @@ class Poller:
             self._away(error)
         else:
             self._failures = 0
+            took = self._link.answered_s.get(asker.station)
+            if took is not None:
+                self._session.tell(self._id, {"latency_ms": round(1000 * took, 1)})
             if self._told:
                 self._told = False
                 self._session.log.info("%s answers again", self._id)

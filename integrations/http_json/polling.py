@@ -41,6 +41,7 @@ class Page:
         self.failures = 0
         self.due = 0.0  # by the monotonic clock
         self.told = False
+        self.took_s = 0.0
 
 
 class Poller:
@@ -78,7 +79,7 @@ class Poller:
 
     async def _poll(self, path: str, page: Page) -> None:
         await self._pace()
-        url = self._base + path
+        url, sent = self._base + path, self._monotonic()
         try:
             reply = await self._session.http.request(
                 "GET", url, headers={**self._headers, **page.validators}, timeout=self._config.timeout
@@ -93,6 +94,7 @@ class Poller:
             self._count(path, hub.DecodeError("http-redirect"))
             self._leave(page, f"{url} leads elsewhere: {error}")
             return
+        page.took_s = self._monotonic() - sent
         if reply.status == 401:
             raise hub.AuthFailed(f"{url} wants other credentials: check `user`, `password`, `token`, `headers`")
         if reply.status in (429, 503) or reply.status >= 500:
@@ -122,6 +124,7 @@ class Poller:
             self._session.log.info("%s%s is read again", self._base, path)
         page.failures, page.due, page.told = 0, 0.0, False
         for reader in self._roster.pages[path]:
+            self._session.tell(reader.device, {"latency_ms": round(1000 * page.took_s, 1)})
             await self._take(reader, page.document, "http")
 
     def _failed(self, page: Page, wait_s: float = 0.0) -> None:

@@ -41,6 +41,8 @@ class Master:
         self._ack = timeout if ack is None else ack
         self._monotonic, self._sleep = monotonic, sleep
         self._free_at = 0.0
+        self.answered_s = 0.0
+        """How long the last answer took, seconds."""
 
     async def read(self, address: int) -> list[Message]:
         """All telegrams of the meter at a primary address (or selected, at FD).
@@ -110,13 +112,14 @@ class Master:
                 await self._sleep(pause)
             splitter = link.Splitter()
             await self._line.send(question)
-            heard = 0
+            heard, sent = 0, self._monotonic()
             try:
                 async with asyncio.timeout(timeout or self._timeout):
                     while True:
                         data = await self._line.receive()
                         heard += len(data)
                         for telegram in splitter.feed(data):
+                            self.answered_s = self._monotonic() - sent
                             return telegram
             except TimeoutError:
                 continue

@@ -47,6 +47,7 @@ class Poller:
         if self._failures.get(device):
             self._session.log.info("a meter answers again")
         self._failures[device] = self._skip[device] = 0
+        self._session.tell(device, {"latency_ms": round(1000 * self._master.answered_s, 1)})
         await self._tell(device, found)
         return True
 

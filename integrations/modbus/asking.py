@@ -41,6 +41,8 @@ class Asker(ABC):
 
     peer: str
     """What it speaks to, for people."""
+    answered_s: dict[int, float]
+    """Unit → how long its last answer took, seconds."""
 
     def __init__(
         self, max_rate: float, timeout_s: float, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -51,6 +53,7 @@ class Asker(ABC):
         self._max_rate, self._timeout_s = max_rate, timeout_s
         self._sleep, self._monotonic = sleep, monotonic
         self._slowest_s = 0.0
+        self.answered_s = {}
         self._free_at = 0.0
         self._turn = asyncio.Lock()  # first come, first served: a dead unit holds it for one time-out, not for all
 
@@ -113,6 +116,7 @@ class Asker(ABC):
             answer = await self._ask(pdu, timeout_s)
             took = self._monotonic() - began
             self._slowest_s = max(took, self._slowest_s * FORGETS)
+            self.answered_s[pdu.dev_id] = took
             return answer
 
 

@@ -26,6 +26,7 @@ class Reader(Protocol):
     """What of a Link a poller needs."""
 
     peer: str
+    answered_s: dict[int, float]
 
     async def read(self, unit: int, request: Request, *, attempts: int = 1, silent: bool = False) -> list[int]: ...
 
@@ -212,6 +213,8 @@ class Poller:
     def _judge(self, away: hub.NotReady | Refused | None) -> None:
         if away is None:
             self._patience.succeeded()
+            if self._settings is not None and (took := self._link.answered_s.get(self._settings.unit)) is not None:
+                self._session.tell(self._id, {"latency_ms": round(1000 * took, 1)})
             if self._roster.here(self._id):
                 self._session.log.info("%s answers again", self._id)
             return

@@ -94,9 +94,15 @@ async def test_a_set_point_is_written_audited_refused_beyond_its_bounds_and_stop
     assert (done["state"], done["old"], done["value"]) == ("done", 65.5, 55.0)
     await plant.reads(55.0)
 
+    (boiler,) = (await plant.ilot("devices"))["devices"]
+    assert (boiler["id"], boiler["errors"]) == ("modbus:boiler", {})
+    assert boiler["last_seen_s"] < 30
+    assert 0 < boiler["latency_ms"] < 10_000
     assert "from 20 to 70 Cel" in await plant.ilot(*order, "90", "--why", "colder still", code=3)
     assert "read-only" in await plant.ilot("command", "set", "modbus:boiler", "reserve", "1", "--why", "x", code=3)
 
+    (boiler,) = (await plant.ilot("devices"))["devices"]
+    assert boiler["errors"] == {"write-out-of-bounds": 1, "write-read-only": 1}
     stopped = await plant.ilot("command", "stop", "--why", "a leak")
     assert [one["metric"] for one in stopped["released"]] == ["setpoint"]
     assert "all writes are stopped" in await plant.ilot(*order, "50", "--why", "x", code=3)

@@ -45,6 +45,7 @@ def test_every_sentence_that_a_page_asks_for_is_there_in_both_languages_and_none
         "csv-",
         "signal-",
         "error-",
+        "quality-",
         "sign-",
         "decision-",
         "row-",

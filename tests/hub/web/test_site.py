@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import re
 import ssl
 import time
 from collections.abc import AsyncIterator
@@ -335,6 +336,13 @@ async def test_a_command_goes_with_the_name_and_the_role_of_who_is_signed_in(pag
     status, text, _ = await browser.post(f"{path}/commands", path, metric="setpoint", value="99", why="froid")
     assert status == 422
     assert "from 10 to 25" in text
+
+
+async def test_a_device_s_page_shows_what_went_wrong_with_it_how_often_and_how_fast_it_answers(pages: Pages) -> None:
+    browser = await pages.claimed()
+    _, text, _ = await browser.get("/devices/lorawan%3A0000000000000000")
+    assert re.search(r"Erreurs depuis le démarrage.*late.*2", text, re.DOTALL)
+    assert "12,5 ms" in text
 
 
 async def test_two_thousand_devices_are_paged_filtered_and_sorted_by_the_server(tmp_path: Path) -> None:

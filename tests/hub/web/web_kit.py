@@ -55,8 +55,9 @@ class Hub:
         return {
             "id": device.id, "name": device.name, "place": device.place, "zone": "rooms", "site": "school",
             "model": "", "firmware": "", "integration": "lorawan", "keyed": True, "heard": {"gw": -97},
-            "last_seen_s": 3.5 if seen else None, "state": "green" if seen else "waiting",
-            "why": "" if seen else "not-heard", "adopted": True, "first_heard": seen,
+            "last_seen_s": 3.5 if seen else None, "errors": {"late": 2}, "latency_ms": 12.5,
+            "state": "green" if seen else "waiting", "why": "" if seen else "not-heard", "adopted": True,
+            "first_heard": seen,
             "en": "reports" if seen else "waiting for its first report",
             "fr": "remonte" if seen else "en attente de son premier relevé",
         }  # fmt: skip

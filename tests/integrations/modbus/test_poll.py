@@ -26,6 +26,7 @@ class FakeLink:
     peer = "plant:502"
 
     def __init__(self) -> None:
+        self.answered_s: dict[int, float] = {}
         self.asked: list[tuple[int, str, int]] = []  # unit, request, attempts
         self.faults: dict[int, Callable[[Request], Exception]] = {}
         self.dead = False
@@ -326,4 +327,4 @@ def test_the_integration_registers_its_configuration_its_devices_and_its_probe()
     register_integrations(register)  # type: ignore[arg-type]
     assert registered["name"] == "modbus"
     assert registered["config"] is Config
-    assert set(registered) == {"name", "config", "device", "probe"}
+    assert set(registered) == {"name", "config", "device", "probe", "pack"}

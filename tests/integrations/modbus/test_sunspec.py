@@ -267,6 +267,7 @@ class Changing:
         self.words = words
         self.reads = 0
         self.dead = False
+        self.answered_s: dict[int, float] = {}
 
     async def read(self, unit: int, request: Request, *, attempts: int = 1, silent: bool = False) -> list[int]:
         self.reads += 1
