@@ -1,7 +1,8 @@
 """Takes orders, hands commands to the integrations, keeps what came of them.
 
-A command is never handed out twice, but for one that its integration said it had only queued. One that was taken and
-not answered when the integration or the hub stops has failed: whoever gave it looks at the device and gives it again.
+A command is never handed out twice, but for one that its integration said it had only queued: that it is handed out is
+on the disk before. One that was taken and not answered when the integration or the hub stops has failed: whoever gave
+it looks at the device and gives it again.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ OPEN_LIMIT = 1000
 NO_ANSWER_S = 60.0
 """How long after its expiry a command that was taken may stay without an answer."""
 
+LOOK_S = 0.5
 DETAIL_LIMIT = 300
 
 _log = logging.getLogger("hub.commands")
@@ -54,7 +56,7 @@ class Desk:
         self._waiting: dict[str, asyncio.Queue[Record]] = {}
         self._acts: dict[str, frozenset[str]] = {}  # what an integration offers beside metrics and downlinks
         self._dirty: dict[str, Record] = {}
-        self._changed = asyncio.Event()
+        self._changed, self._unwritten = asyncio.Event(), asyncio.Event()
         self.stopped: Stopped | None = None
 
     async def load(self) -> None:
@@ -62,7 +64,7 @@ class Desk:
         self.stopped = await self._memory.stopped()
         for record in await self._memory.open():
             self._open[record.id] = record
-            if record.state == "sent":
+            if record.state == "sent" or (record.taken and record.state != "queued"):
                 self._end(record, "failed", "the hub stopped before the device answered: look at the device")
 
     async def order(self, order: Order) -> Record:
@@ -130,6 +132,9 @@ class Desk:
                 if self._clock.now() > record.expires:
                     self._end(record, "expired", "it waited too long to be sent")
                     continue
+                await self._hand_out(record)
+                if record.final:
+                    continue
                 self._taken[record.id] = integration
                 yield record.command()
         finally:
@@ -137,6 +142,17 @@ class Desk:
                 del self._waiting[integration]
                 self._acts.pop(integration, None)
             self._left(integration)
+
+    async def _hand_out(self, record: Record) -> None:
+        """Make it durable that somebody has it. While the disk refuses nobody does: then it expires."""
+        record.taken = True
+        while not record.final:
+            try:
+                await self._memory.handed(record)
+                break
+            except (DiskRefuses, StorageError) as error:
+                _log.warning("a command waits for the disk: %s", error)
+                await self._clock.sleep(LOOK_S)
 
     def _left(self, integration: str) -> None:
         """An integration stopped listening: what it has not answered has failed, what it only queued waits on."""
@@ -178,11 +194,26 @@ class Desk:
     def _note(self, record: Record) -> None:
         self._dirty[record.id] = record
         self._changed.set()
+        self._unwritten.set()
 
     async def run(self) -> None:
         """Write down what comes of commands, and let those expire that wait too long."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._write())
+            group.create_task(self._expire())
+
+    async def _write(self) -> None:
         while True:
-            await self._clock.sleep(0.5)
+            await self._unwritten.wait()
+            self._unwritten.clear()
+            await self.flush()
+            if self._dirty:
+                await self._clock.sleep(LOOK_S)
+                self._unwritten.set()
+
+    async def _expire(self) -> None:
+        while True:
+            await self._clock.sleep(LOOK_S)
             now = self._clock.now()
             for record in list(self._open.values()):
                 waits = record.id not in self._taken or record.state == "queued"
@@ -190,7 +221,6 @@ class Desk:
                     self._end(record, "expired", "it waited too long to be sent")
                 elif not waits and now > record.expires + NO_ANSWER_S:
                     self._end(record, "failed", "its integration did not say what became of it: look at the device")
-            await self.flush()
 
     async def flush(self) -> None:
         """Write down what is known now. What the disk refuses is tried again at the next turn."""

@@ -1,6 +1,7 @@
 """The table of commands in the store: what was ordered, by whom, and what came of it.
 
-A command is durable, and audited, before an integration hears of it. What came of it is written within a second.
+A command is durable, and audited, before an integration hears of it; and so is that it was handed out. What came of it
+is written at once, a moment after it is known.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Record(msgspec.Struct, kw_only=True):
     detail: str = ""
     old: Value | None = None
     until: float | None = None  # when it reached its last state
+    taken: bool = False  # an integration has it, or had it: never handed out again, unless that said "queued"
 
     @property
     def final(self) -> bool:
@@ -80,6 +82,16 @@ class Memory:
                     (KEPT,),
                 )
                 audit(db, record.at, record.by, said)
+
+        await self._store.call(work)
+
+    async def handed(self, record: Record) -> None:
+        """Keep that an integration is about to have it. Raises DiskRefuses, StorageError."""
+        body = msgspec.structs.replace(record)
+
+        def work(db: apsw.Connection) -> None:
+            with transaction(db):
+                _put(db, body)
 
         await self._store.call(work)
 

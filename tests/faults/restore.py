@@ -84,9 +84,10 @@ def _set_back(root: Path, runs: int, seed: int, fault: str, options: tuple[str, 
             shutil.copytree(rig.state, image, ignore=shutil.ignore_patterns("hub.sock"))
             rig.start_hub(options=options)
             rig.wait_durable(rng.randint(2, 6))
-            if not options:
-                rig.drain()
-            rig.kill(rig.hub)  # what came since the image is delivered, or lies in what is thrown away now
+            if options:
+                rig.kill(rig.hub)
+            else:
+                rig.stop(rig.hub)  # what came since the image is delivered: what is not ends with the directory
             shutil.rmtree(rig.state)
             shutil.copytree(image, rig.state)
             rig.start_hub(options=options)

@@ -10,9 +10,10 @@ import pytest
 
 from hub.commands import Desk, Order, OwnCommands, WriteRefused
 from hub.commands.desk import NO_ANSWER_S
+from hub.commands.memory import Memory
 from hub.counts import Counts
 from hub.devices import Devices
-from hub.errors import DecodeError
+from hub.errors import DecodeError, StorageError
 from hub.model import Device, Metric, Writable
 from hub.store import Store
 from hub.testing import ManualClock, settle
@@ -40,6 +41,15 @@ class Hub:
     async def order(self, value=55.0, **changes):
         given = {"metric": "setpoint", "by": "cli:jeanne", "role": "technicien", "why": "cold", "ttl_s": 60.0}
         return await self.desk.order(Order(device=BOILER.id, value=value, **{**given, **changes}))
+
+
+@asynccontextmanager
+async def opened(path):
+    store = await Store.open(path / "store.db", KEY)
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 @asynccontextmanager
@@ -199,6 +209,58 @@ async def test_a_restart_hands_out_what_waited_and_never_what_was_sent(tmp_path)
         kept = {record.id: record for record in await hub.desk.last(10)}
         assert kept[sent.id].state == "failed"
         await own.stop()
+
+
+async def killed_while_it_was_taken(path, value=55.0):
+    """What the next life of the hub hands out: the first died with a command in its integration's hands."""
+    async with opened(path) as store:
+        hub = Hub(store, ManualClock())
+        await hub.desk.load()  # nothing writes down what comes of it: killed before
+        await hub.order(value)
+        boiler = Integration(hub)
+        await until(lambda: boiler.taken)
+        hub.desk._left = lambda integration: None  # a kill says goodbye to nobody
+        await boiler.stop()
+    async with running(path) as later:
+        again = Integration(later)
+        await settle()
+        await asyncio.sleep(0.05)
+        (record,) = await later.desk.last(1)
+        return again.taken, record
+
+
+async def test_a_command_that_was_taken_when_the_hub_was_killed_is_not_sent_twice(tmp_path):
+    taken, record = await killed_while_it_was_taken(tmp_path)
+    assert not taken
+    assert (record.state, "look at the device" in record.detail) == ("failed", True)
+
+
+async def test_the_twin_that_hands_out_before_the_disk_knows_sends_it_twice(tmp_path, monkeypatch):
+    async def at_once(self, record):
+        pass
+
+    monkeypatch.setattr(Memory, "handed", at_once)
+    taken, _ = await killed_while_it_was_taken(tmp_path)
+    assert len(taken) == 1, "the test above would not see it"
+
+
+async def test_a_disk_that_refuses_keeps_a_command_from_being_taken_until_it_expires(tmp_path, monkeypatch):
+    async def refused(self, record):
+        raise StorageError("no room")
+
+    clock = ManualClock()
+    async with running(tmp_path, clock) as hub:
+        monkeypatch.setattr(Memory, "handed", refused)
+        boiler = Integration(hub)
+        record = await hub.order(ttl_s=60.0)
+        for _ in range(130):
+            await clock.advance(0.5)
+        await until(lambda: record.final)
+        assert (record.state, boiler.taken) == ("expired", [])
+        monkeypatch.undo()
+        await hub.order(60.0)
+        await until(lambda: boiler.taken)
+        await boiler.stop()
 
 
 async def test_one_stop_ends_all_writes_lets_go_of_what_was_written_and_outlives_a_restart(tmp_path):
