@@ -70,6 +70,7 @@ class _Work:
     want: dict[int, tuple[Range, ...]] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     trust: bytes = b""
+    certificate: bytes = b""
     counts: Counts = field(default_factory=Counts)
 
 
@@ -254,9 +255,21 @@ class Ingest:
             return
         if self.states.owes(state, self._owner.trust.version, now):
             work.trust = self._owner.trust_document
+        if state.csr and self.states.due_certificate(hub.hub, now):
+            work.certificate = self._certificate(hub.hub, state.csr)
         work.want = self.holes.due(hub.hub, state.oldest, now)
         for number in work.want:
             work.touched[number] = self.storage.stream_by_id(number)
+
+    def _certificate(self, hub: str, csr: bytes) -> bytes:
+        """What a state asks for that this hub has signed; empty when it is no request."""
+        try:
+            certificate = self._owner.certify(csr, hub)
+        except DecodeError as error:
+            log.warning("%s asks for a certificate by something else than a request: %s", hub, error)
+            return b""
+        log.info("%s has a new certificate", hub)
+        return certificate
 
     def _settle(self, entry: Entry) -> None:
         stream = self.storage.stream_by_id(entry.stream)
@@ -280,7 +293,7 @@ class Ingest:
             setattr(self.counts, name, getattr(self.counts, name) + getattr(work.counts, name))
         self.counts.messages += 1
         acks = [self._ack(stream, work) for stream in work.touched.values()]
-        return pack_reply(acks, list(work.need), work.trust)
+        return pack_reply(acks, list(work.need), work.trust, work.certificate)
 
     def taken(self, stream: Stream) -> Ranges:
         """Every number that is durable here, in rows or in the journal."""

@@ -29,6 +29,7 @@ class States:
         self._storage = storage
         self._last: dict[str, State | None] = {}
         self._offered: dict[str, tuple[int, float]] = {}  # hub → trust version handed over, and when
+        self._certified: dict[str, float] = {}
 
     def take(self, hub: Hub, body: bytes, now: float) -> tuple[State, bool]:
         """The state that `hub` signed, and whether it was taken; `now` is Unix seconds.
@@ -72,6 +73,13 @@ class States:
         if before == version and 0.0 <= now - at < OFFER_EVERY_S:
             return False
         self._offered[state.hub] = version, now
+        return True
+
+    def due_certificate(self, hub: str, now: float) -> bool:
+        """Whether the certificate that this hub asks for is made: one in OFFER_EVERY_S."""
+        if 0.0 <= now - self._certified.get(hub, -OFFER_EVERY_S) < OFFER_EVERY_S:
+            return False
+        self._certified[hub] = now
         return True
 
     def forget(self) -> None:

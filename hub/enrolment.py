@@ -20,12 +20,13 @@ import binascii
 import hmac
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
@@ -245,8 +246,11 @@ async def _ask(
         raise AuthFailed(f"{token.url} answers something else than an enrolment: is it an Îlot backend?") from error
 
 
-def check_certificate(pem: str, hub: str, hub_keys: keys.HubKeys) -> None:
-    """Raises AuthFailed unless this is a certificate for our key in our name."""
+def check_certificate(
+    pem: str, hub: str, hub_keys: keys.HubKeys, *, cas: Iterable[str] | None = None, after: float = 0.0
+) -> None:
+    """Raises AuthFailed unless this is a certificate for our key in our name. With `cas` (PEM), when it came by a way
+    that proves nothing: and one of them issued it, and it ends later than `after`, Unix s."""
     from cryptography import x509
 
     try:
@@ -259,6 +263,27 @@ def check_certificate(pem: str, hub: str, hub_keys: keys.HubKeys) -> None:
     same_key = certificate.public_key().public_bytes(*encoding) == ours
     if not same_key or named != [hub] or hub != hub_keys.hub_id:
         raise AuthFailed("the backend answered with another hub's certificate; its operator looks at its log")
+    if cas is not None and not any(_issued(certificate, ca) for text in cas for ca in _certificates(text)):
+        raise AuthFailed("a certificate came that no CA of the owner's trust document issued: somebody else made it")
+    if certificate.not_valid_after_utc.timestamp() <= after:
+        raise AuthFailed("a certificate came that ends no later than the one there is: an old one, played again")
+
+
+def _certificates(pem: str) -> list[Any]:
+    from cryptography import x509
+
+    try:
+        return list(x509.load_pem_x509_certificates(pem.encode()))
+    except ValueError:
+        return []
+
+
+def _issued(certificate: Any, ca: Any) -> bool:
+    try:
+        certificate.verify_directly_issued_by(ca)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def certificate_key(hub_keys: keys.HubKeys) -> ec.EllipticCurvePrivateKey:

@@ -7,15 +7,17 @@ Both without client certificate, so that a lapsed one locks nobody out. It is du
 also, four times a day, while no uplink has been up for ten minutes: a hub with a wrong clock cannot tell that it has.
 The key stays the same: a certificate and its key are two files, which cannot be exchanged in one stroke.
 
-The request goes through the egress to the address of the enrolment, as the state backup does. A hub that reaches its
-owner through a broker alone is told by `ilot status` to be given a way there before the certificate ends.
+The request goes through the egress to the address of the enrolment, as the state backup does. Where that does not
+answer, every state asks for a certificate too (`hub.wire`), and the answer comes by whatever uplink is up: so a hub
+that reaches its owner through a broker alone renews as long as the certificate is good. A broker lets no lapsed one in;
+such a hub needs the address of its enrolment once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -63,21 +65,49 @@ class Life(msgspec.Struct, frozen=True):
 
 
 class Renewal:
-    """`up` says whether any uplink is; `renewed` is called once a new certificate lies in the state directory."""
+    """`up` says whether any uplink is; `renewed` is called once a new certificate lies in the state directory. `ask`
+    has the states ask for one, `cas` are those of the trust document in force, in PEM."""
 
     def __init__(
         self, state: Path, enrolled: Enrolment, hub_keys: HubKeys, *, http: Http, clock: Clock,
-        up: Callable[[], bool], renewed: Callable[[], None],
+        up: Callable[[], bool], renewed: Callable[[], None], ask: Callable[[bytes], None],
+        cas: Callable[[], Iterable[str]],
     ) -> None:  # fmt: skip
         self.error = ""
         self._path, self._keys, self._clock = state / enrolment.CERTIFICATE, hub_keys, clock
         self._hub, self._url = enrolled.hub, enrolled.url
         self._http, self._up, self._renewed = http, up, renewed
+        self._ask_states, self._cas = ask, cas
+        self._asked = False
+        self._offered: asyncio.Queue[bytes] = asyncio.Queue(1)
         self._life: Life | None = None
         self._heard = self._tried = clock.monotonic()
 
+    def offer(self, certificate: bytes) -> None:
+        """What came with an answer to a state. It is judged by `run`."""
+        if self._asked and not self._offered.full():
+            self._offered.put_nowait(certificate)
+
     async def run(self) -> None:
         """Look now and then whether it is due, and have it renewed."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._look())
+            group.create_task(self._judge())
+
+    async def _judge(self) -> None:
+        while True:
+            certificate = (await self._offered.get()).decode("ascii", errors="replace")
+            ends = self._life.end if self._life is not None else 0.0
+            try:
+                enrolment.check_certificate(certificate, self._hub, self._keys, cas=self._cas(), after=ends)
+                await self._take(certificate)
+            except HubError as error:
+                _log.error("the certificate that came with an answer is not taken: %s", error)
+                self.error = str(error)
+            else:
+                self.error = ""
+
+    async def _look(self) -> None:
         backoff = Backoff(LOOK_S, AGAIN_S)
         self._life = await asyncio.to_thread(read_life, self._path)
         self._tried = -AGAIN_S
@@ -124,22 +154,34 @@ class Renewal:
             if str(error) != self.error:
                 _log.warning("the client certificate was not renewed: %s", error)
             self.error = str(error)
+            if not isinstance(error, StorageError):
+                self._asked = True
+                self._ask_states(await asyncio.to_thread(self._csr))
             return False
         self.error = ""
         return True
 
     async def _renew(self) -> None:
         nonce = (await self._ask("GET", "/v1/renewal", None, _Nonce)).nonce
-        csr = await asyncio.to_thread(lambda: enrolment.make_csr(enrolment.certificate_key(self._keys), self._hub))
+        csr = await asyncio.to_thread(self._csr)
         signature = self._keys.identity.sign(enrolment.renewal(nonce, self._hub, csr))
         body = {"nonce": nonce, "csr": csr.decode(), "signature": signature}
         given = await self._ask("POST", f"/v1/hubs/{self._hub}/renewal", msgspec.json.encode(body), _Given)
         enrolment.check_certificate(given.certificate, self._hub, self._keys)
+        await self._take(given.certificate)
+
+    def _csr(self) -> bytes:
+        return enrolment.make_csr(enrolment.certificate_key(self._keys), self._hub)
+
+    async def _take(self, certificate: str) -> None:
+        """It is a good one: from now on it is ours."""
         try:
-            await asyncio.to_thread(write_atomically, self._path, given.certificate.encode())
+            await asyncio.to_thread(write_atomically, self._path, certificate.encode())
         except OSError as error:
             raise StorageError(f"cannot write {self._path}: {error.strerror or error}") from error
         self._life = await asyncio.to_thread(read_life, self._path)
+        self._asked = False
+        self._ask_states(b"")
         _log.info("the client certificate was renewed")
         self._renewed()
 

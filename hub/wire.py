@@ -3,9 +3,11 @@
     message   = "ILM1" group*                          at least one group, at most MAX_MESSAGE bytes
     group     = eid (32 bytes) · length (u32 BE) · that many bytes of raw records, exactly as stored
                 (EPOCH?, TABLE*, then BLOCK, GAP and CLOCK; how records are framed is the buffer's business)
-    reply     = MessagePack {acks: [signed ack …], need: [eid …], trust: TRUST document or empty}
+    reply     = MessagePack {acks: [signed ack …], need: [eid …], trust: TRUST document or empty,
+                             certificate: PEM, only in the answer to a state that brought a `csr`}
                 `need` is an unsigned hint: the sender lacks the context (EPOCH, TABLE) of these epochs.
                 `trust` is newer than the one that the hub stated; the owner root's signatures speak for it.
+                `certificate` is the hub's next client certificate; the owner's CA speaks for it.
     signed    = lp(label, payload, kid, signature)      lp: each part prefixed by its length, u32 BE
                 label = "ilot/ack/1\\0" or "ilot/state/1\\0", the zero byte included;
                 payload = MessagePack map; kid = SHA-256(raw Ed25519 public key);
@@ -30,6 +32,12 @@ backend's clock and so beyond anybody's inventing: this state was made after tha
     not above, `heard` not after          an old one, played again: counted, and changes nothing
 
 and the hub was alive at `heard`, whenever the state arrives: states that were held back do not fake presence.
+
+A state may bring a `csr`: a PKCS #10 request (RFC 2986, PEM) for the key of the hub's client certificate, in its name.
+So the certificate is renewed over whatever carries states, a broker too, while it is still good. The backend answers
+one state that it has *taken* with a `certificate`, and the next one not before ten minutes have passed. The hub
+keeps it only if it is for its own key and name, issued by a CA that its TRUST document names, and ends later than the
+one it has: nobody on the way can hand it a useless one.
 
 Unknown keys of a map are ignored (they are signed all the same): that is how the format grows.
 Every reader takes hostile bytes: sizes are capped, `DecodeError` says what is wrong with the shape and
@@ -62,6 +70,7 @@ MAX_REPLY = 1 << 20
 MAX_SIGNED = 128 << 10
 MAX_ACKS = 256
 MAX_RANGES = 4096
+MAX_CSR, MAX_CERTIFICATE = 4096, 16 << 10
 _MAX_SEQ = 2**63 - 1
 _EID = 32
 _GROUP_HEAD = _EID + 4
@@ -98,7 +107,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """What the hub holds. `streams` maps a stream to its newest run, that run's last durable number and that
     record's digest; `oldest` maps it to the oldest run and number still on disk; `boot` and `nonce` are 16
     random bytes each; `n` is above that of every earlier state of this `generation`, which is the local store's;
-    `heard` is Unix s by the backend's clock, 0 before the first ack."""
+    `heard` is Unix s by the backend's clock, 0 before the first ack; `csr` is absent unless a certificate is due."""
 
     hub: Hub
     boot: Id16
@@ -110,14 +119,17 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     oldest: Annotated[dict[Stream, tuple[Id16, Seq]], Meta(max_length=16)] = {}
     heard: Annotated[float, Meta(ge=0.0)] = 0.0
     t: str = "state"
+    csr: Annotated[bytes, Meta(max_length=MAX_CSR)] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """The backend's answer to a message: signed acks, epochs whose context it lacks, a newer TRUST document."""
+    """The backend's answer to a message: signed acks, epochs whose context it lacks, a newer TRUST document, the
+    certificate that a state asked for."""
 
     acks: Annotated[tuple[Annotated[bytes, Meta(max_length=MAX_SIGNED)], ...], Meta(max_length=MAX_ACKS)] = ()
     need: Annotated[tuple[Digest, ...], Meta(max_length=MAX_ACKS)] = ()
     trust: Annotated[bytes, Meta(max_length=MAX_DOCUMENT)] = b""
+    certificate: Annotated[bytes, Meta(max_length=MAX_CERTIFICATE)] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Group(NamedTuple):
@@ -181,9 +193,12 @@ def unpack_message(body: bytes) -> list[Group]:
     return groups
 
 
-def pack_reply(acks: Iterable[bytes] = (), need: Iterable[bytes] = (), trust: bytes = b"") -> bytes:
-    """The body of an answer: signed acks, in the order of their `n`, epochs whose context is missing, a newer TRUST."""
-    return msgspec.msgpack.encode(Reply(tuple(acks), tuple(need), trust))
+def pack_reply(
+    acks: Iterable[bytes] = (), need: Iterable[bytes] = (), trust: bytes = b"", certificate: bytes = b""
+) -> bytes:
+    """The body of an answer: signed acks, in the order of their `n`, epochs whose context is missing, a newer TRUST,
+    a certificate in PEM."""
+    return msgspec.msgpack.encode(Reply(tuple(acks), tuple(need), trust, certificate or msgspec.UNSET))
 
 
 def read_reply(body: bytes) -> Reply:

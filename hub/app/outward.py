@@ -55,6 +55,11 @@ async def build_outward(ground: Ground, field: Field, watch: Watch) -> Outward:
         hub=enrolled.hub, identity=ground.keys.identity, trust=ground.trust, buffer=buffer, egress=field.egress,
         clock=clock, uplinks=carriers, on_clock=clock.told, on_trust=following.offer, metered=options.metered,
     )  # fmt: skip
+    renewal = Renewal(
+        ground.state.path, enrolled, ground.keys, http=field.http, clock=clock, up=link.up, renewed=link.reconnect,
+        ask=link.ask_certificate, cas=lambda: [e.ca_pem for e in following.trust.egress],
+    )  # fmt: skip
+    link.on_certificate = renewal.offer
     link.delivery.stating.generation = await once_the_disk_works(ground.store.start, clock.sleep)
     badging = Badging(
         ground.store, clock, http=field.http, url=enrolled.url, trust=lambda: following.trust,
@@ -64,9 +69,7 @@ async def build_outward(ground: Ground, field: Field, watch: Watch) -> Outward:
     return Outward(
         badging=badging,
         link=link, following=following,
-        renewal=Renewal(
-            ground.state.path, enrolled, ground.keys, http=field.http, clock=clock, up=link.up, renewed=link.reconnect
-        ),
+        renewal=renewal,
         keeper=_keeper(ground, field, link), mirror=_mirror(ground),
         answering=Answering(
             watch.watching.book, http=field.http, url=enrolled.url, clock=clock, up=link.up, metered=options.metered

@@ -73,6 +73,12 @@ class Delivery:
         """Numbers first…last of the current run have just reached the disk."""
         self._ledgers.of(stream, self._ledgers.run).durable(first, last, now)
 
+    def ask_certificate(self, csr: bytes) -> None:
+        """The states ask for a client certificate from now on, the next one soon; empty: none does any more."""
+        self.stating.csr = csr
+        if csr:
+            self._state_at = min(self._state_at, self.stating.since + RESTATE_S)
+
     def retrust(self, trust: AckKeys, version: int) -> None:
         """The owner signed a new trust document. The backend is told at once that it counts."""
         self.acceptance.retrust(trust)
@@ -160,7 +166,7 @@ class Delivery:
         Raises DecodeError when the body is no reply at all; nothing has changed then.
         """
         reply = read_reply(body)
-        answer = Answer(trust=reply.trust)
+        answer = Answer(trust=reply.trust, certificate=reply.certificate or b"")
         flight = self._flights.get(message)
         if flight is not None:
             self._landed(message, flight, now)

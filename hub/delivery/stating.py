@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import UNSET
 
 from hub.delivery.parts import StreamState
 from hub.wire import State, sign_state
@@ -12,13 +13,15 @@ from hub.wire import State, sign_state
 
 class Stating:
     """Makes one state after the other, each with a new nonce and a higher number. `generation` is that of the local
-    store and `trust_version` that of the trust document in force, both told by the application."""
+    store and `trust_version` that of the trust document in force, both told by the application; `csr` is the request
+    for a certificate while one is due, else empty."""
 
     def __init__(
         self, *, hub: str, identity: Ed25519PrivateKey, boot: bytes, trust_version: int, token: Callable[[int], bytes]
     ) -> None:  # fmt: skip
         self.generation = 0
         self.trust_version = trust_version
+        self.csr = b""
         self._hub, self._identity, self._boot, self._token = hub, identity, boot, token
         self.since = 0.0  # when the last one was made
         self._n = 0
@@ -39,6 +42,7 @@ class Stating:
             trust_version=self.trust_version,
             oldest={s.stream: (s.run, s.first) for s in reversed(held)},
             heard=heard,
+            csr=self.csr or UNSET,
         )
         return sign_state(state, self._identity)
 

@@ -31,7 +31,8 @@ _LONGEST_S, _ANSWER_S = 3600.0, 10.0
 class Link:
     """One delivery over all configured uplinks. `backoff` makes the pauses of an uplink that is away, `slow` of one
     that is refused; `on_clock(unix_s, error_s)` is told the time that a signed, fresh ack carries, `on_trust`
-    a trust document that the backend offers and nobody has verified. `metered`: the line is billed by volume."""
+    a trust document that the backend offers and nobody has verified, `on_certificate` a certificate likewise, which
+    `ask_certificate` asked for. `metered`: the line is billed by volume."""
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class Link:
         slow: Callable[[], Backoff] = lambda: Backoff(60.0, 900.0),
         on_clock: Callable[[float, float], None] | None = None,
         on_trust: Callable[[bytes], None] | None = None,
+        on_certificate: Callable[[bytes], None] | None = None,
         metered: bool = False,
     ) -> None:
         self.hub = hub
@@ -57,7 +59,7 @@ class Link:
         )  # fmt: skip
         self._buffer, self._clock = buffer, clock
         self._uplinks = [KeptUplink(self, carrier, slow()) for carrier in uplinks]
-        self._on_clock, self._on_trust = on_clock, on_trust
+        self._on_clock, self._on_trust, self.on_certificate = on_clock, on_trust, on_certificate
         self.metered = self._holding = metered
         self._held: Durable | None = None  # durable readings that wait until `_due`, as one event
         self._due = 0.0
@@ -89,6 +91,11 @@ class Link:
     def retrust(self, trust: Trust) -> None:
         """A new trust document: its ack keys count from now on."""
         self.delivery.retrust(trust, trust.version)
+        self._changed.set()
+
+    def ask_certificate(self, csr: bytes) -> None:
+        """Every state from now on asks for a client certificate, by any uplink; empty: none does any more."""
+        self.delivery.ask_certificate(csr)
         self._changed.set()
 
     def reconnect(self) -> None:
@@ -256,6 +263,8 @@ class Link:
             self._on_clock(*answer.clock)
         if answer.trust and self._on_trust is not None:
             self._on_trust(answer.trust)
+        if answer.certificate and self.on_certificate is not None:
+            self.on_certificate(answer.certificate)
         if self.delivery.rejections and not self._alarmed:
             self._alarmed = True
             _log.warning("the backend rejected records; they are kept and offered again: its operator looks at its log")

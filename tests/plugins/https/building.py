@@ -79,8 +79,10 @@ class Building:
             backoff=lambda: Backoff(0.02, 0.1), slow=lambda: Backoff(0.05, 0.1), on_trust=self.following.offer,
         )  # fmt: skip
         self.renewal = Renewal(
-            self.state, enrolled, owned, http=http, clock=clock, up=link.up, renewed=link.reconnect
+            self.state, enrolled, owned, http=http, clock=clock, up=link.up, renewed=link.reconnect,
+            ask=link.ask_certificate, cas=lambda: [e.ca_pem for e in self.following.trust.egress],
         )  # fmt: skip
+        link.on_certificate = self.renewal.offer
         self.lives += 1
         link.delivery.stating.generation = self.lives
         buffer.on_durable = link.durable

@@ -192,12 +192,13 @@ class Bench:
         self.state.mkdir()
         self.keys = keys.create(self.state / "keys")
         self.clock, self.backend, self.up, self.renewed = ManualClock(time.time()), Backend(self.owner), True, 0
+        self.stated: list[bytes] = []
         enrolled = enrolment.Enrolment(hub=self.keys.hub_id, url="https://localhost:1", root="00")
         csr = enrolment.make_csr(enrolment.certificate_key(self.keys), self.keys.hub_id)
         (self.state / enrolment.CERTIFICATE).write_bytes(self.owner.certify(csr, self.keys.hub_id))
         self.renewal = Renewal(
             self.state, enrolled, self.keys, http=self.backend, clock=self.clock, up=lambda: self.up,
-            renewed=self._renewed,
+            renewed=self._renewed, ask=self.stated.append, cas=lambda: [pki.pem(self.owner.ca).decode()],
         )  # fmt: skip
 
     def _renewed(self) -> None:
@@ -237,6 +238,32 @@ async def test_nothing_is_asked_before_it_is_due_and_then_once_without_the_certi
     assert (bench.backend.asked, bench.renewed) == (1, 1)
     assert all(bench.backend.anonymous)
     assert bench.renewal.complaints() == []
+
+
+async def test_where_the_address_of_the_enrolment_does_not_answer_the_states_ask(bench: Bench, tmp_path: Path) -> None:
+    bench.backend.reply = NotReady("no way there")
+    await bench.pass_days(500)
+    assert bench.stated == []
+    await bench.pass_days(60)
+    (csr,) = bench.stated
+    before = (bench.state / enrolment.CERTIFICATE).read_bytes()
+    other = owners.init(tmp_path / "another", owner="Mallory")
+    hostile = [b"", b"\xff", other.certify(csr, bench.keys.hub_id), bench.owner.certify(csr, "somebody"), before]
+    for given in hostile:
+        bench.renewal.offer(given)
+        await bench.looks()
+        assert (bench.state / enrolment.CERTIFICATE).read_bytes() == before, "taken from somebody on the way"
+        assert bench.renewal.error
+    good = bench.owner.certify(csr, bench.keys.hub_id)
+    await asyncio.sleep(1.1)  # a certificate's end is told in whole seconds
+    good = bench.owner.certify(csr, bench.keys.hub_id)
+    bench.renewal.offer(good)
+    await bench.looks()
+    assert (bench.state / enrolment.CERTIFICATE).read_bytes() == good
+    assert (bench.renewed, bench.renewal.error, bench.stated[-1]) == (1, "", b"")
+    bench.renewal.offer(before)
+    await bench.looks()
+    assert (bench.state / enrolment.CERTIFICATE).read_bytes() == good, "nobody asked"
 
 
 async def test_a_hub_that_cannot_tell_the_time_asks_when_it_has_been_cut_off_for_ten_minutes(bench: Bench) -> None:
