@@ -8,6 +8,7 @@
     POST /v1/hubs/{hub}/renewal                 without certificate; JSON {nonce, csr, signature} → {certificate}
     GET  /v1/badges/revoked                     the signed list of withdrawn badges, to anybody; 404 while there is none
     GET  /v1/alerts                             by client certificate; {acts}: what was answered here (`backend.alerts`)
+    POST /v1/whereabouts                        by client certificate; {devices} → which other hub heard each last
     GET, POST /v1/sigfox                        by client certificate; Sigfox callbacks (`backend.callbacks`)
     GET  /v1/hubs /v1/series /v1/series/{id}/latest /v1/series/{id}/history?from&to&limit /v1/gaps /v1/forks
          /v1/raised?hub&all (alerts)  POST /v1/raised/{alert} JSON {state, by, why, seconds}
@@ -32,7 +33,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from backend import alerts, backups, callbacks
+from backend import alerts, backups, callbacks, whereabouts
 from backend.badging import REVOKED as REVOKED_BADGES
 from backend.ingest import RECORDS, STATE, Ingest, Message, NotAdmitted
 from backend.nonces import NONCE_BYTES, Nonces, verify
@@ -102,6 +103,7 @@ class Api:
         app.router.add_post("/v1/hubs/{hub}/renewal", self.renew)
         app.router.add_get("/v1/badges/revoked", self.revoked_badges)
         app.router.add_get("/v1/alerts", self.alerts)
+        app.router.add_post("/v1/whereabouts", self.whereabouts)
         app.router.add_get("/v1/sigfox", self.fetched)
         app.router.add_post("/v1/sigfox", self.told)
         for path, handler in (
@@ -185,6 +187,15 @@ class Api:
             return alerts.wanted(ingest.storage.connection, hub)
 
         return _json({"acts": await self._worker.call(asked)})
+
+    async def whereabouts(self, request: web.Request) -> web.Response:
+        hub, asked = _certified(request), _read(await _body(request, 32768), whereabouts.Asked)
+
+        def last(ingest: Ingest) -> dict[str, Any]:
+            ingest.admitted(hub)
+            return whereabouts.last(ingest.storage.connection, hub, asked.devices)
+
+        return _json({"devices": await self._worker.call(last)})
 
     async def fetched(self, request: web.Request) -> web.Response:
         return _json(await callbacks.fetched(self._worker, _certified(request)))

@@ -38,7 +38,7 @@ class Rekey:
         return {"device.key": self.call}
 
     async def call(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{device, key: hex or None for the configuration's own, dry_run} → what is so now. Raises HubError."""
+        """{device, key: hex or None for the configuration's own, dry_run, by} → what is so now. Raises HubError."""
         name = str(arguments.get("device", ""))
         device, configured = self._devices.get(name), self._devices.configured_key(name)
         if device is None:
@@ -48,7 +48,8 @@ class Rekey:
         if given is not None and given == device.key:
             raise HubError(f"{name} has this key already; after a new battery it needs a new one: pair it again")
         if not arguments.get("dry_run"):
-            await self._store.give_key(name, given, mark_of(configured), self._clock.now(), "cli")
+            by = str(arguments.get("by") or "cli")[:64]
+            await self._store.give_key(name, given, mark_of(configured), self._clock.now(), by)
             self._changed()
             self._devices.rekey(name, key)
             self._pipeline.recompile(name)

@@ -130,6 +130,14 @@ class Adoption:
                 self._changed()
             return sorted(rows, key=lambda row: row.line)
 
+    async def key_of(self, whom: Found) -> str:
+        """The key of a device that may come, in hexadecimal: its label's, or the inventory's; "" where there is none.
+        Raises StorageError."""
+        if whom.label is not None and whom.label.key is not None:
+            return whom.label.key.hex()
+        kept, _ = (await memory.kept(self._store, [whom.device])).get(whom.device, (None, 0))
+        return kept.key if kept is not None else ""
+
     def _keyed(self, wish: Wish, whom: Found) -> Wish:
         """What is worth keeping of a device that may come. Raises Unreadable."""
         label = whom.label

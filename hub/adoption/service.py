@@ -15,6 +15,7 @@ from hub.adoption.engine import MOST, Adoption, Row
 from hub.adoption.joining import Joined
 from hub.adoption.memory import Roll
 from hub.adoption.resolve import Found, Ground, identify
+from hub.adoption.roster import Rolls
 from hub.clock import Clock
 from hub.config.build import Models
 from hub.config.load import Loaded
@@ -38,9 +39,13 @@ class Service:
 
     def __init__(
         self, adoption: Adoption, commissioning: Commissioning, ground: Ground, clock: Clock, *, hub: str, root: bytes,
-        hub_keys: HubKeys,
+        hub_keys: HubKeys, store: Store,
     ) -> None:  # fmt: skip
         self.engine = adoption
+        self.rolls = Rolls(
+            store=store, clock=clock, adoption=adoption, ground=ground, standing=commissioning.standing,
+            identity=hub_keys.identity,
+        )  # fmt: skip
         self.period = commissioning.period
         self._adoption, self._commissioning, self._ground, self._clock = adoption, commissioning, ground, clock
         self._hub, self._root, self._keys = hub, root, hub_keys
@@ -162,7 +167,9 @@ def adopting(
         admitted=commissioning.expect, gone=gone, changed=changed,
     )  # fmt: skip
     hub, root = enrolled
-    return Service(adoption, commissioning, ground, clock, hub=hub, root=bytes.fromhex(root), hub_keys=hub_keys)
+    return Service(
+        adoption, commissioning, ground, clock, hub=hub, root=bytes.fromhex(root), hub_keys=hub_keys, store=store
+    )
 
 
 def _wishes(arguments: dict[str, Any]) -> list[Wish]:

@@ -13,6 +13,7 @@ from hub.app.field import Field
 from hub.app.ground import Ground
 from hub.app.outward import Outward
 from hub.app.path import Path
+from hub.app.recording import Recording
 from hub.app.replacing import Replacing
 from hub.app.service import Service
 from hub.control import Call
@@ -25,6 +26,7 @@ from hub.packs import Library
 from hub.rekey import Rekey
 from hub.web.part import Web
 from hub.web.parts import Parts
+from hub.whereabouts import Whereabouts
 
 
 class Asked:
@@ -73,7 +75,7 @@ class Shown:
     def services(self) -> list[Service]:
         return [
             Service(self.adoption, "devices"), Service(self.gate, "admission"), Service(self.recette, "recette"),
-            Service(self.rekey), Service(self.replacing), Service(self.web, "web"),
+            Service(self.adoption.rolls), Service(self.rekey), Service(self.replacing), Service(self.web, "web"),
             Service(self.asked), Service(self.packing), Service(self.diagnosing),
         ]  # fmt: skip
 
@@ -106,11 +108,16 @@ def build_shown(
         loaded.config.web, hub=ground.enrolled.hub, directory=ground.state.keys, parts=_parts(ground, path, outward),
         store=ground.store, clock=clock, calls=calls, changed=keeper.changed,
     )  # fmt: skip
+    replacing = Replacing(ground, path, keeper)
+    rolls = adoption.rolls
+    rolls.replace = replacing.calls()["device.replace"]
+    rolls.where = Whereabouts(http=field.http, url=ground.enrolled.url, up=outward.link.up).ask
+    rolls.facts = Recording(ground, path, field, web).facts
     gate, recette = _gate(ground, path, field, keeper, adoption)
     return Shown(
         adoption, gate, recette, overview,
         Rekey(ground.store, path.devices, path.pipeline, path.quarantine, clock, keeper.changed),
-        Replacing(ground, path, keeper), web, Asked(overview, keeper, told),
+        replacing, web, Asked(overview, keeper, told),
         Packing(Library(ground.state.packs), field.kept, ground.store, lambda: path.devices, clock.now),
         Diagnosing(ground.logs, lambda name: calls()[name]({}), lambda: _names(ground, path), lambda: loaded.data),
     )  # fmt: skip

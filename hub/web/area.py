@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from aiohttp import web
 
 from hub.errors import HubError
+from hub.labels import Unreadable
 from hub.web.accounts import Refused
 from hub.web.answering import json
 from hub.web.routes import API, READS, Route
@@ -77,11 +78,18 @@ def delete(path: str, what: Operation, summary: str, roles: frozenset[str], *, p
     return Route("DELETE", f"/api/1{path}", answered(what), roles, API, summary, people=people)
 
 
+def sentence(error: HubError, lang: str) -> str:
+    """What the hub refuses, for people."""
+    if isinstance(error, Refused):
+        return word(error.key, lang)
+    return error.fr if lang == "fr" and isinstance(error, Unreadable) else str(error)
+
+
 async def done(visit: Visit, work: Operation, again: Again) -> web.Response | None:
     """Do what a form asks; when the hub refuses, the page once more, saying why."""
     try:
         await work(visit)
     except HubError as error:
-        visit.error = word(error.key, visit.lang) if isinstance(error, Refused) else str(error)
+        visit.error = sentence(error, visit.lang)
         return await again(visit, 422)
     return None

@@ -1,0 +1,69 @@
+"""The devices that a commissioning expects, and how they are kept: a `Roster` as msgpack in `meta`. No key is in it."""
+
+from __future__ import annotations
+
+import apsw
+import msgspec
+
+from hub.database import transaction
+from hub.store import Store, audit
+
+KEPT = "adoption/roster"
+STEPS = ("site", "zones", "plan", "cards", "inventory", "scan", "report")
+MOST = 2000
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One expected device. `label` is its text where that holds no key, or what somebody wrote of it; `why` and the
+    sentences say why it is not admitted, "" when it is."""
+
+    n: int
+    how: str
+    at: float
+    by: str
+    device: str = ""
+    label: str = ""
+    place: str = ""
+    zone: str = ""
+    name: str = ""
+    why: str = ""
+    en: str = ""
+    fr: str = ""
+
+
+class Pin(msgspec.Struct, frozen=True):
+    """Where a place is on a plan: `x` from the left, `y` from the top, of 1."""
+
+    plan: str
+    x: float
+    y: float
+
+
+class Roster(msgspec.Struct, kw_only=True):
+    """One commissioning. `steps`: step → (when it was done, by whom)."""
+
+    began: float = 0.0
+    by: str = ""
+    ended: float | None = None
+    next: int = 1
+    lines: dict[int, Line] = {}
+    steps: dict[str, tuple[float, str]] = {}
+    pins: dict[str, Pin] = {}
+
+
+async def load(store: Store) -> Roster:
+    """Raises StorageError."""
+    data = await store.get(KEPT)
+    return msgspec.msgpack.decode(data, type=Roster) if data else Roster()
+
+
+async def save(store: Store, roster: Roster, at: float, who: str, what: dict[str, object]) -> None:
+    """Durable and audited in one transaction. Raises StorageError."""
+    body = msgspec.msgpack.encode(roster)
+
+    def work(db: apsw.Connection) -> None:
+        with transaction(db):
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (KEPT, body))
+            audit(db, at, who, what)
+
+    await store.call(work)

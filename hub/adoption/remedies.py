@@ -1,0 +1,100 @@
+"""What is to be done about a device that does not report, by why it does not. Pure.
+
+Five of them have a name, the same on the phone and in the report: a wrong key, out of range, a label that cannot
+be read, at another hub, no key. The rest says what the hub says.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+GREY, BLUE, AMBER, GREEN, RED = "grey", "blue", "amber", "green", "red"
+"""A row's way: nothing known yet · its key is known · its join was seen · its first valid reading is in · trouble."""
+
+
+class Remedy(NamedTuple):
+    """`name` in French and English, what to `do` likewise; `action` is what the page offers for it."""
+
+    name: tuple[str, str]
+    do: tuple[str, str]
+    action: str = ""
+
+    def told(self) -> dict[str, str]:
+        """As rows and reports have it."""
+        return {
+            "fr": self.name[0], "en": self.name[1], "do_fr": self.do[0], "do_en": self.do[1], "action": self.action
+        }  # fmt: skip
+
+
+WRONG_KEY = Remedy(
+    ("Clé fausse", "Wrong key"),
+    (
+        "Comparez l'AppKey avec celle du fabricant et saisissez la bonne, ou remplacez l'appareil.",
+        "Compare its AppKey with the maker's and enter the right one, or replace the device.",
+    ),
+    "key",
+)
+OUT_OF_RANGE = Remedy(
+    ("Hors de portée", "Out of range"),
+    (
+        "Rien n'a été entendu : vérifiez la pile, forcez un envoi (bouton, aimant), sinon rapprochez la passerelle.",
+        "Nothing was heard: check its battery, make it send (button, magnet), or bring the gateway nearer.",
+    ),
+    "replace",
+)
+UNREADABLE = Remedy(
+    ("Étiquette illisible", "Label that cannot be read"),
+    (
+        "Saisissez à la main le DevEUI imprimé (et l'AppKey si elle n'est pas dans l'inventaire).",
+        "Enter the printed DevEUI by hand (and the AppKey where no inventory has it).",
+    ),
+    "manual",
+)
+ELSEWHERE = Remedy(
+    ("Déjà sur un autre concentrateur", "At another hub already"),
+    (
+        "Retirez-le là-bas (ou gardez-le là-bas et retirez cette ligne), puis forcez-le à rejoindre.",
+        "Remove it there (or keep it there and take this row away), then make it join again.",
+    ),
+    "forget",
+)
+NO_KEY = Remedy(
+    ("Clé absente", "No key"),
+    (
+        "Ni l'étiquette ni l'inventaire ne portent sa clé : chargez l'inventaire de la collectivité ou saisissez-la.",
+        "Neither its label nor an inventory has its key: load the district's inventory, or enter it.",
+    ),
+    "inventory",
+)
+JOINED = Remedy(
+    ("Premier relevé attendu", "First reading awaited"),
+    ("Il a rejoint le réseau : forcez un envoi ou patientez.", "It has joined: make it send, or wait."),
+)
+UNREAD = Remedy(
+    ("Pas de pack", "No pack"),
+    ("Donnez-lui le pack de son modèle.", "Give it the pack of its model."),
+    "device",
+)
+OTHER = Remedy(("À voir", "To be looked at"), ("Voyez la page de l'appareil.", "See the page of the device."), "device")
+
+_BY_WHY = {
+    "bad-mic": WRONG_KEY, "bad-key": WRONG_KEY, "needs-key": NO_KEY, "no-key": NO_KEY, "unreadable": UNREADABLE,
+    "not-heard": OUT_OF_RANGE, "silent": OUT_OF_RANGE, "elsewhere": ELSEWHERE, "joined": JOINED, "unread": UNREAD,
+}  # fmt: skip
+
+
+def remedy(why: str, hub: str = "") -> Remedy:
+    """`hub`: where the district last heard it, if that is another one; "" when nobody knows."""
+    if hub:
+        name = tuple(f"{text} : {hub}" if n == 0 else f"{text}: {hub}" for n, text in enumerate(ELSEWHERE.name))
+        return ELSEWHERE._replace(name=(name[0], name[1]))
+    return _BY_WHY.get(why, OTHER)
+
+
+def colour(state: str, why: str, *, known: bool) -> str:
+    """`state` and `why` of `hub.adoption.standing`; `known`: it is admitted at all."""
+    if not known:
+        return GREY
+    if state == "green":
+        return GREEN
+    return RED if state == "trouble" else AMBER if why == "joined" else BLUE

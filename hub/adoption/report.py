@@ -1,0 +1,61 @@
+"""The commissioning report: what was found, by whom, and that this hub says so. Pure.
+
+body       = JSON of the report (UTF-8)
+signature  = Ed25519 of the hub's identity over lp("ilot/commissioning/1\\0", body); `identity` is its public key, and
+             a hub's name is the hash of it (`hub.keys.hub_id`)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from hub.errors import AuthFailed
+from hub.keys import hub_id
+from hub.lp import lp
+
+LABEL = b"ilot/commissioning/1\0"
+FORMAT = "ilot-commissioning/1"
+
+
+def made(shown: dict[str, Any], facts: dict[str, Any], at: float, by: str) -> dict[str, Any]:
+    """`shown` as `roster.show` answers, `facts` what the hub says of itself; `signals` in them: device → how it is
+    heard."""
+    signals = facts.get("signals", {})
+    devices = [
+        {**{name: row[name] for name in ROW}, "remedy": row["remedy"], "signal": signals.get(row["device"])}
+        for row in shown["rows"]
+    ]
+    about = {name: value for name, value in facts.items() if name != "signals"}
+    return {
+        "format": FORMAT, "at": at, "by": by, "began": shown["began"], "ended": shown["ended"], **about,
+        "expected": shown["expected"], "green": shown["green"], "devices": devices, "pins": shown["pins"],
+    }  # fmt: skip
+
+
+ROW = ("n", "device", "label", "name", "place", "zone", "colour", "state", "why", "fr", "en", "first_heard", "how")
+
+
+def signed(report: dict[str, Any], identity: ed25519.Ed25519PrivateKey) -> dict[str, Any]:
+    """{report, body, identity, signature}: `body` is the text that is signed, the others hexadecimal."""
+    body = msgspec.json.encode(report)
+    return {
+        "report": report, "body": body.decode(), "identity": identity.public_key().public_bytes_raw().hex(),
+        "signature": identity.sign(lp(LABEL, body)).hex(),
+    }  # fmt: skip
+
+
+def verified(answer: dict[str, Any]) -> dict[str, Any]:
+    """The report that was signed. Raises AuthFailed when it was altered, or names a hub that did not sign it."""
+    try:
+        body, identity = str(answer["body"]).encode(), bytes.fromhex(answer["identity"])
+        ed25519.Ed25519PublicKey.from_public_bytes(identity).verify(bytes.fromhex(answer["signature"]), lp(LABEL, body))
+        report = msgspec.json.decode(body, type=dict[str, Any])
+    except (InvalidSignature, KeyError, TypeError, ValueError) as error:
+        raise AuthFailed("this report was altered, or is none: its hub's signature does not hold") from error
+    if report.get("hub") != hub_id(identity):
+        raise AuthFailed("this report names a hub that did not sign it: it is a forgery")
+    return report

@@ -1,0 +1,317 @@
+"""Commissioning as it goes on: which devices are expected here, and how far each is. Kept in the store.
+
+A row is one thing that somebody holds in his hands: scanned, typed in, or with a label that nobody can read. It counts
+from then on, so that "18/20" is of all that were brought, not of those that worked. A row is durable before it is
+answered: another phone, or the hub after a power cut, goes on where the last one stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from hub.adoption import expected, report
+from hub.adoption.engine import WRONG, Adoption, Row
+from hub.adoption.expected import MOST, STEPS, Line, Pin, Roster
+from hub.adoption.remedies import GREEN, colour, remedy
+from hub.adoption.resolve import Ground, identify
+from hub.clock import Clock
+from hub.errors import HubError
+from hub.labels.label import shown
+from hub.labels.wish import Wish
+from hub.store import Store
+
+LOOK_S = 30.0
+
+Where = Callable[[list[str]], Awaitable[dict[str, str]]]
+Call = Callable[[dict[str, Any]], Awaitable[Any]]
+
+
+class Rolls:
+    """`standing` tells how a device stands, `replace` lets another stand in its place, `where` asks the district at
+    which other hub devices were heard (None: nobody to ask)."""
+
+    def __init__(
+        self, *, store: Store, clock: Clock, adoption: Adoption, ground: Ground,
+        standing: Callable[[str], dict[str, Any]], identity: Ed25519PrivateKey,
+    ) -> None:  # fmt: skip
+        self._store, self._clock, self._adoption, self._ground = store, clock, adoption, ground
+        self._standing, self._identity = standing, identity
+        self._turn = asyncio.Lock()
+        self.where: Where | None = None
+        self.replace: Call | None = None
+        self.facts: Callable[[], Awaitable[dict[str, Any]]] | None = None
+        self._roster: Roster | None = None
+        self._elsewhere: dict[str, str] = {}
+
+    async def run(self) -> None:
+        """Ask now and then where devices are that do not report here."""
+        while True:
+            await self._clock.sleep(LOOK_S)
+            await self.look()
+
+    async def look(self) -> None:
+        """Ask the district once. What it does not answer is not known."""
+        roster = await self._load()
+        lost = [row["device"] for row in self._rows(roster) if row["device"] and row["colour"] != GREEN]
+        if self.where is None or not lost or roster.ended is not None:
+            self._elsewhere = {}
+            return
+        try:
+            self._elsewhere = await self.where(lost[:100])
+        except HubError:
+            return
+
+    def calls(self) -> dict[str, Any]:
+        changes = {
+            "scan": self._scan, "unreadable": self._unreadable, "retry": self._retry, "replace": self._replaced,
+            "forget": self._forget, "step": self._step, "pin": self._pin, "end": self._end, "begin": self._begin,
+            "expect": self._expect,
+        }  # fmt: skip
+        return {
+            "roster.show": self._show, "roster.report": self._report,
+            **{f"roster.{name}": self._alone(work) for name, work in changes.items()},
+        }  # fmt: skip
+
+    def _alone(self, work: Call) -> Call:
+        """Two phones may scan at once: one change after the other."""
+
+        async def call(arguments: dict[str, Any]) -> Any:
+            async with self._turn:
+                return await work(arguments)
+
+        return call
+
+    async def _report(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{by} → {report, body, identity, signature}: see `hub.adoption.report`."""
+        facts = await self.facts() if self.facts is not None else {}
+        shown_now = await self._show({})
+        return report.signed(report.made(shown_now, facts, self._clock.now(), _by(arguments)), self._identity)
+
+    async def _show(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """→ {began, by, ended, steps, rows, expected, green, pins}. Each row: what `Line` holds, `colour`, how it
+        stands (`state`, `why`, `en`, `fr`, `first_heard`), and its `remedy` ({name, do, action}) unless it is green."""
+        roster = await self._load()
+        rows = self._rows(roster)
+        return {
+            "began": roster.began, "by": roster.by, "ended": roster.ended, "rows": rows, "expected": len(rows),
+            "green": sum(1 for row in rows if row["colour"] == GREEN), "pins": msgspec.to_builtins(roster.pins),
+            "steps": {step: msgspec.to_builtins(roster.steps.get(step)) for step in STEPS},
+        }  # fmt: skip
+
+    def _rows(self, roster: Roster) -> list[dict[str, Any]]:
+        return [self._row(line) for line in roster.lines.values()]
+
+    def _row(self, line: Line) -> dict[str, Any]:
+        known = self._ground.devices.get(line.device) if line.device else None
+        stands = self._standing(line.device) if known is not None else {}
+        why = stands.get("why", "") if known is not None else line.why or "no-key"
+        found = colour(stands.get("state", ""), why, known=known is not None)
+        what = None if found == GREEN else remedy(why, self._elsewhere.get(line.device, ""))
+        place = known.place if known is not None else line.place
+        at = self._ground.places.get(place)
+        return {
+            "n": line.n, "how": line.how, "at": line.at, "by": line.by, "device": line.device, "label": line.label,
+            "name": line.name, "place": place, "zone": at.zone if at else line.zone, "colour": found, "why": why,
+            "state": stands.get("state", "unknown"), "first_heard": stands.get("first_heard"),
+            "en": stands.get("en", line.en), "fr": stands.get("fr", line.fr),
+            "remedy": what.told() if what else None,
+        }  # fmt: skip
+
+    async def _scan(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{label | device, key?, place?, zone?, name?, pack?, how, by} → {row, known}: the device is expected from now
+        on, and admitted if it can be. Scanned again, it is the same row, tried again. Raises HubError when it names no
+        device at all."""
+        told = _told(arguments, "label", "device", "key", "place", "zone", "name", "pack")
+        wish = msgspec.convert({name: text for name, text in told.items() if text}, Wish)
+        whom = await identify(wish, self._ground)
+        roster = await self._load()
+        former = next((line for line in roster.lines.values() if line.device == whom.device), None)
+        keyless = told["label"] if whom.label is None or whom.label.key is None else ""
+        line = Line(
+            n=former.n if former else roster.next, how=str(arguments.get("how") or "manual")[:16],
+            at=former.at if former else self._clock.now(), by=_by(arguments), device=whom.device,
+            label=shown(keyless, 300), place=told["place"] or (former.place if former else ""),
+            zone=told["zone"] or (former.zone if former else ""),
+            name=shown(told["name"] or (former.name if former else "")),
+        )  # fmt: skip
+        row = await self._admit(line, told, roster)
+        return {"row": self._row(row), "known": former is not None}
+
+    async def _admit(self, line: Line, told: dict[str, str], roster: Roster) -> Line:
+        """Add the device of a row if that can be, and keep the row."""
+        device = self._ground.devices.get(line.device)
+        if device is None:
+            place = line.place or self._free(line.zone, roster)
+            wish = Wish(
+                label=told.get("label") or line.label, device=line.device, key=told.get("key", ""), place=place,
+                zone=line.zone if self._ground.places.get(place) is None else "", name=line.name,
+                pack=told.get("pack", ""),
+            )  # fmt: skip
+            (row,) = await self._adoption.add([wish], dry_run=False, update=False, by=line.by)
+            line = self._judged(line, row, place)
+        else:
+            line = msgspec.structs.replace(line, place=device.place, why="", en="", fr="")
+        await self._keep(line, roster)
+        return line
+
+    @staticmethod
+    def _judged(line: Line, row: Row, place: str) -> Line:
+        if row.state != WRONG:
+            return msgspec.structs.replace(line, place=row.place, zone=row.zone, why="", en="", fr="")
+        why = "no-key" if row.column in ("app_key", "key") else "wrong"
+        return msgspec.structs.replace(line, place=place, why=why, en=row.en, fr=row.fr)
+
+    def _free(self, zone: str, roster: Roster) -> str:
+        """A place of that zone that nobody has: zone-1, zone-2, …"""
+        if not zone:
+            return ""
+        taken = {place.id for place in self._ground.places} | {line.place for line in roster.lines.values()}
+        return next(name for n in range(1, MOST * 2) if (name := f"{zone[:56]}-{n}") not in taken)
+
+    async def _unreadable(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{note, zone?, by} → {row}: a device whose label nobody can read counts all the same."""
+        roster = await self._load()
+        line = Line(
+            n=roster.next, how="unreadable", at=self._clock.now(), by=_by(arguments), why="unreadable",
+            label=shown(str(arguments.get("note") or "")), zone=str(arguments.get("zone") or "")[:64],
+            en="its label cannot be read", fr="son étiquette est illisible",
+        )  # fmt: skip
+        await self._keep(line, roster)
+        return {"row": self._row(line)}
+
+    async def _retry(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{by} → {tried, added}: rows that are not admitted, once more: an inventory may have come."""
+        roster, tried, added = await self._load(), 0, 0
+        for line in list(roster.lines.values()):
+            if line.device and self._ground.devices.get(line.device) is None:
+                tried += 1
+                done = await self._admit(msgspec.structs.replace(line, by=_by(arguments)), {}, roster)
+                added += not done.why
+        return {"tried": tried, "added": added}
+
+    async def _expect(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{devices, by} → {expected}: devices that an inventory added are expected too."""
+        roster, number = await self._load(), 0
+        there = {line.device for line in roster.lines.values()}
+        for name in arguments.get("devices") or ():
+            device = self._ground.devices.get(str(name))
+            if device is not None and device.id not in there:
+                number += 1
+                line = Line(
+                    n=roster.next, how="inventory", at=self._clock.now(), by=_by(arguments), device=device.id,
+                    place=device.place, name=device.name,
+                )  # fmt: skip
+                await self._keep(line, roster)
+        return {"expected": number}
+
+    async def _replaced(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{n, label | device, key?, by} → {row}: another device stands in the place of a row's, by one scan. Its key is
+        the label's, the one given, or the inventory's. Raises HubError."""
+        roster = await self._load()
+        line = self._line(roster, arguments)
+        told = _told(arguments, "label", "device", "key")
+        whom = await identify(Wish(label=told["label"], device=told["device"]), self._ground)
+        if self._ground.devices.get(line.device) is None:  # nothing stands there yet: the row is of another device
+            fresh = msgspec.structs.replace(line, device=whom.device, label="", why="", by=_by(arguments))
+            done = await self._admit(fresh, told, roster)
+            return {"row": self._row(done)}
+        if self.replace is None:
+            raise HubError("devices cannot be replaced here")
+        key = told["key"] or await self._adoption.key_of(whom)
+        await self.replace({"old": line.device, "new": whom.device, "key": key, "by": _by(arguments)})
+        done = msgspec.structs.replace(line, device=whom.device, label="", by=_by(arguments))
+        await self._keep(done, roster)
+        return {"row": self._row(done)}
+
+    async def _forget(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{n, by} → {n}: the row counts no more. A device that was admitted stays so."""
+        roster = await self._load()
+        line = self._line(roster, arguments)
+        del roster.lines[line.n]
+        await self._save(roster, _by(arguments), {"roster": "forget", "n": line.n, "device": line.device})
+        return {"n": line.n}
+
+    async def _step(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{step, by} → {steps}: somebody says that this is done."""
+        step = str(arguments.get("step", ""))
+        if step not in STEPS:
+            raise HubError(f"there is no step {step!r}; the steps are {', '.join(STEPS)}")
+        roster = await self._load()
+        roster.steps[step] = (self._clock.now(), _by(arguments))
+        await self._save(roster, _by(arguments), {"roster": "step", "step": step})
+        return {"steps": sorted(roster.steps)}
+
+    async def _pin(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{place, plan, x, y, by}: where a place is on a plan, each of 1."""
+        try:
+            x, y = float(arguments.get("x", "")), float(arguments.get("y", ""))
+        except (TypeError, ValueError):
+            x = y = -1.0
+        place = str(arguments.get("place", ""))
+        if not (0 <= x <= 1 and 0 <= y <= 1) or self._ground.places.get(place) is None:
+            raise HubError("a pin has a place of this hub, and x and y from 0 to 1")
+        roster = await self._load()
+        roster.pins[place] = Pin(str(arguments.get("plan", ""))[:32], round(x, 4), round(y, 4))
+        await self._save(roster, _by(arguments), {"roster": "pin", "place": place})
+        return {"place": place}
+
+    async def _end(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{by}: this commissioning is over; its report is what it says now."""
+        roster = await self._load()
+        roster.ended = self._clock.now()
+        roster.steps["report"] = (roster.ended, _by(arguments))
+        rows = self._rows(roster)
+        green = sum(1 for row in rows if row["colour"] == GREEN)
+        await self._save(roster, _by(arguments), {"roster": "end", "expected": len(rows), "green": green})
+        return {"ended": roster.ended}
+
+    async def _begin(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{by}: another commissioning, once the former has ended. Devices, places and pins stay."""
+        former = await self._load()
+        if former.lines and former.ended is None:
+            raise HubError("a commissioning is under way: end it first")
+        self._roster = Roster(began=self._clock.now(), by=_by(arguments), pins=former.pins)
+        await self._save(self._roster, _by(arguments), {"roster": "begin"})
+        return {"began": self._roster.began}
+
+    def _line(self, roster: Roster, arguments: dict[str, Any]) -> Line:
+        text = str(arguments.get("n", ""))
+        line = roster.lines.get(int(text)) if text.isascii() and text.isdigit() and len(text) < 8 else None
+        if line is None:
+            raise HubError("there is no such row: somebody may have taken it away")
+        return line
+
+    async def _keep(self, line: Line, roster: Roster) -> None:
+        if line.n not in roster.lines and len(roster.lines) >= MOST:
+            raise HubError(f"at most {MOST} devices in one commissioning: end this one first")
+        if not roster.began or roster.ended is not None:
+            roster.began, roster.by, roster.ended = roster.began or self._clock.now(), roster.by or line.by, None
+        roster.lines[line.n] = line
+        roster.next = max(roster.next, line.n + 1)
+        said = {"roster": "line", "n": line.n, "device": line.device, "how": line.how, "why": line.why}
+        await self._save(roster, line.by, said)
+
+    async def _load(self) -> Roster:
+        if self._roster is None:
+            self._roster = await expected.load(self._store)
+        return self._roster
+
+    async def _save(self, roster: Roster, who: str, what: dict[str, object]) -> None:
+        try:
+            await expected.save(self._store, roster, self._clock.now(), who, what)
+        except BaseException:
+            self._roster = None  # what is on the disk counts
+            raise
+
+
+def _told(arguments: dict[str, Any], *names: str) -> dict[str, str]:
+    return {name: str(arguments.get(name) or "").strip() for name in names}
+
+
+def _by(arguments: dict[str, Any]) -> str:
+    return str(arguments.get("by") or "cli")[:64]

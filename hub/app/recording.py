@@ -1,0 +1,45 @@
+"""What a commissioning report says of the hub itself, and how each device is heard."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+from hub.admission.quarantine import heard_by
+from hub.app.field import Field
+from hub.app.ground import Ground
+from hub.app.path import Path
+from hub.web.part import Web
+
+KEYS = {
+    "fr": "Les clés de ce concentrateur sont des fichiers de sa carte : carte volée, tout ce qu'il garde en propre se "
+    "lit (clés des capteurs, comptes, identité) ; les relevés en attente restent scellés.",
+    "en": "The keys of this hub are files of its card: from a stolen card all that it keeps for itself can be read "
+    "(keys of sensors, accounts, identity); readings that wait stay sealed.",
+}  # fmt: skip
+
+
+class Recording:
+    def __init__(self, ground: Ground, path: Path, field: Field, web: Web) -> None:
+        self._ground, self._path, self._field, self._web = ground, path, field, web
+
+    async def facts(self) -> dict[str, Any]:
+        """{hub, name, version, fingerprint, keys, sites, zones, plugins, signals}."""
+        config = self._ground.loaded.config
+        margins = {one["id"]: one for one in (await self._field.radio.call({}))["devices"]}
+        signals = {}
+        for device in self._path.devices:
+            levels = [level for level in heard_by(self._path.live.last_signal(device.id)).values() if level is not None]
+            said = margins.get(device.id, {})
+            signals[device.id] = {
+                "dbm": max(levels, default=None), "margin": said.get("margin", ""), "margin_db": said.get("margin_db"),
+                "fr": said.get("fr", ""), "en": said.get("en", ""),
+            }  # fmt: skip
+        return {
+            "hub": self._ground.enrolled.hub, "name": config.hub.name, "version": version("ilot"),
+            "fingerprint": self._web.status().get("fingerprint", ""), "keys": KEYS,
+            "sites": {name: {"name": site.name, "timezone": site.timezone} for name, site in config.sites.items()},
+            "zones": {name: {"name": zone.name, "site": zone.site} for name, zone in config.zones.items()},
+            "plugins": [{"name": one.name, "state": one.state} for one in self._field.plugins.health],
+            "signals": signals,
+        }  # fmt: skip

@@ -1,0 +1,66 @@
+"""QR codes in a photograph that somebody uploads, where the browser has no camera for us.
+
+A photograph is the bytes of a stranger, and its readers are C and C++: they run in a process of their own that lives
+for one photograph, shut in before its first byte (`hub.jail`): no file, no socket, no other process, bounded memory
+and time. Wants the extra `photos`; without it nothing is decoded and people type.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from importlib.util import find_spec
+
+import msgspec
+
+from hub.errors import DecodeError, NotReady
+
+MOST_BYTES = 8 << 20
+ANSWER_S = 15.0
+_ANSWER = 64 << 10
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What the worker says: the texts of the codes, or a reason why the picture cannot be read."""
+
+    texts: list[str] = []
+    reason: str = ""
+
+
+def available() -> bool:
+    """Whether this hub can decode photographs."""
+    return find_spec("PIL") is not None and find_spec("zxingcpp") is not None
+
+
+async def codes(photo: bytes) -> list[str]:
+    """The texts of all codes in a JPEG or PNG, none where there is none. Raises DecodeError (`photo-…`) when it is no
+    picture that is read here, NotReady when the process cannot be had."""
+    if not available():
+        raise NotReady("photographs are decoded with the extra `photos`: pip install 'ilot[photos]'; type the label")
+    if len(photo) > MOST_BYTES:
+        raise DecodeError("photo-large", f"a photograph has at most {MOST_BYTES >> 20} MB")
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-I", "-m", "hub.photos.worker",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env={"PATH": os.defpath}, close_fds=True,
+        )  # fmt: skip
+    except OSError as error:
+        raise NotReady(f"the process that reads photographs cannot be started: {error}") from error
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            answer, _ = await process.communicate(photo)
+    except TimeoutError:
+        raise DecodeError("photo-time", f"nothing was found in it within {ANSWER_S:.0f} s") from None
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+    try:
+        found = msgspec.json.decode(answer[:_ANSWER], type=Found)
+    except msgspec.DecodeError:
+        raise DecodeError("photo-crash", "the process that reads photographs died of this one") from None
+    if found.reason:
+        raise DecodeError(found.reason, "this is no JPEG or PNG that can be read")
+    return found.texts
