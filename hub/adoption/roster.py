@@ -25,22 +25,23 @@ from hub.labels.label import shown
 from hub.labels.wish import Wish
 from hub.store import Store
 
-LOOK_S = 30.0
+LOOK_S = 10.0
 
 Where = Callable[[list[str]], Awaitable[dict[str, str]]]
 Call = Callable[[dict[str, Any]], Awaitable[Any]]
 
 
 class Rolls:
-    """`standing` tells how a device stands, `replace` lets another stand in its place, `where` asks the district at
-    which other hub devices were heard (None: nobody to ask)."""
+    """`standing` tells how a device stands, `flush` writes down which were heard first. What the composition root
+    gives: `replace` lets another stand in a device's place, `where` asks the district at which other hub devices were
+    heard, `facts` is what else a report says; None: nobody does."""
 
     def __init__(
         self, *, store: Store, clock: Clock, adoption: Adoption, ground: Ground,
-        standing: Callable[[str], dict[str, Any]], identity: Ed25519PrivateKey,
+        standing: Callable[[str], dict[str, Any]], flush: Callable[[], Awaitable[None]], identity: Ed25519PrivateKey,
     ) -> None:  # fmt: skip
         self._store, self._clock, self._adoption, self._ground = store, clock, adoption, ground
-        self._standing, self._identity = standing, identity
+        self._standing, self._flush, self._identity = standing, flush, identity
         self._turn = asyncio.Lock()
         self.where: Where | None = None
         self.replace: Call | None = None
@@ -97,6 +98,7 @@ class Rolls:
         stands (`state`, `why`, `en`, `fr`, `first_heard`), and its `remedy` ({name, do, action}) unless it is green."""
         roster = await self._load()
         rows = self._rows(roster)
+        await self._flush()  # what is shown as green is so after a power cut
         return {
             "began": roster.began, "by": roster.by, "ended": roster.ended, "rows": rows, "expected": len(rows),
             "green": sum(1 for row in rows if row["colour"] == GREEN), "pins": msgspec.to_builtins(roster.pins),

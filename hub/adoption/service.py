@@ -44,7 +44,7 @@ class Service:
         self.engine = adoption
         self.rolls = Rolls(
             store=store, clock=clock, adoption=adoption, ground=ground, standing=commissioning.standing,
-            identity=hub_keys.identity,
+            flush=commissioning.flush, identity=hub_keys.identity,
         )  # fmt: skip
         self.period = commissioning.period
         self._adoption, self._commissioning, self._ground, self._clock = adoption, commissioning, ground, clock

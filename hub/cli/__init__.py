@@ -27,6 +27,7 @@ COMMANDS = {
     "alerts": "hub.cli.alerts:alerts",
     "command": "hub.cli.command:command",
     "notify": "hub.cli.notify:notify",
+    "commission": "hub.cli.commission:commission",
     "schedule": "hub.cli.schedule:schedule",
     "device": "hub.cli.devices:device",
     "devices": "hub.cli.devices:devices",

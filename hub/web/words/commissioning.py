@@ -18,7 +18,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "com-done": ("fait", "done"),
     "com-to-do": ("à faire", "to do"),
     "com-next": ("C'est fait, étape suivante", "Done, next step"),
-    "com-mark": ("Noter comme fait", "Mark as done"),
     "com-back": ("Toutes les étapes", "All steps"),
     "step-site": ("Site", "Site"),
     "step-zones": ("Zones", "Zones"),

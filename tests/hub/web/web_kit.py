@@ -25,6 +25,26 @@ NAME, PASSWORD = "camille", "trois lampes et un chat"
 TEMPERATURE = Metric(key="temperature", unit="Cel", fr="Température", en="Temperature")
 
 
+def roster(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """What `roster.show` answers."""
+    steps = ("site", "zones", "plan", "cards", "inventory", "scan", "report")
+    green = sum(1 for row in rows if row["colour"] == "green")
+    return {
+        "began": 0.0, "by": "", "ended": None, "rows": [dict(row) for row in rows], "expected": len(rows),
+        "green": green, "pins": {}, "steps": {step: [1.0, "x"] if step == "site" else None for step in steps},
+    }  # fmt: skip
+
+
+def expected(n: int, colour: str, why: str = "", action: str = "") -> dict[str, Any]:
+    """One row of it."""
+    remedy = {"fr": "Clé fausse", "en": "Wrong key", "do_fr": "Voir", "do_en": "Look", "action": action}
+    return {
+        "n": n, "how": "scan", "at": 1.0, "by": "web:x", "device": f"lorawan:{n:016x}", "label": "", "name": "",
+        "place": f"salle-{n}", "zone": "rooms", "colour": colour, "why": why, "state": "green", "first_heard": None,
+        "en": "said", "fr": "dit", "remedy": None if colour == "green" else remedy,
+    }  # fmt: skip
+
+
 class Hub:
     """`asked`: what was called, with which arguments."""
 
@@ -40,6 +60,7 @@ class Hub:
         self.live = Live()
         self.slots = {device.id: self.live.slot(device, (TEMPERATURE,)) for device in self.devices}
         self.waiting: list[dict[str, Any]] = []
+        self.rows: list[dict[str, Any]] = []
         self.degraded: list[str] = []
         self.decisions: list[dict[str, Any]] = []
         self.suspects: dict[str, str] = {}
@@ -128,6 +149,17 @@ class Hub:
                     "released": 0,
                 }
             return {"active": self.recette, "left_s": 3600 if self.recette else 0, "by": "cli", "adopted": 2}
+        if name in ("roster.show", "roster.report"):
+            shown = roster(self.rows)
+            report = {
+                "hub": "hub-test", "at": 1_790_000_000.0, "by": "web:camille", "ended": None, "fingerprint": "AB:CD",
+                "keys": {"fr": "clés", "en": "keys"},
+            }  # fmt: skip
+            return shown if name == "roster.show" else {"report": report, "body": "{}", "identity": "", "signature": ""}
+        if name in ("device.keep", "inventory.load"):
+            return {"rows": []}
+        if name.startswith("roster."):
+            return {"row": self.rows[0] if self.rows else {}, "known": False}
         if name == "command.list":
             return {"commands": [], "stopped": None, "open": 0}
         return {}
@@ -135,7 +167,10 @@ class Hub:
     def calls(self) -> dict[str, Any]:
         names = (
             "status", "devices", "device.add", "device.remove", "device.replace", "device.label", "command.set",
-            "command.wait", "command.list", "command.stop", "command.resume", "backup", "radio", "pack.list",
+            "roster.show", "roster.report", "roster.scan", "roster.unreadable", "roster.retry", "roster.replace",
+            "roster.forget", "roster.step", "roster.pin", "roster.end", "roster.begin", "roster.expect", "device.key",
+            "device.keep", "inventory.load", "command.wait", "command.list", "command.stop", "command.resume",
+            "backup", "radio", "pack.list",
             "pack.install", "redecode", "logs", "diagnostics",
             "quarantine.list", "quarantine.adopt", "quarantine.ignore", "quarantine.block", "quarantine.unblock",
             "quarantine.clear", "recette.status", "recette.start", "recette.end", "recette.adopt",

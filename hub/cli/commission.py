@@ -1,0 +1,71 @@
+"""`ilot commission`: how commissioning stands, and its report. The pages do the same by the same calls."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hub.cli import output
+from hub.control import call
+from hub.state import state_of
+
+
+@click.group()
+def commission() -> None:
+    """Commissioning: which devices are expected, which of them report, and what is to be done about the others."""
+
+
+@commission.command()
+@output.with_config
+@output.with_state
+@output.as_json
+def status(config: Path, state_dir: Path | None, json: bool) -> None:
+    """Every expected device, and what is to be done about it."""
+    answer = call(state_of(config, state_dir) / "hub.sock", "roster.show")
+    if json:
+        output.data(answer)
+        return
+    for row in answer["rows"]:
+        what = row["remedy"]["en"] if row["remedy"] else ""
+        click.echo(f"{row['colour']:6} {row['device'] or row['label']:32} {row['place']:20} {what}")
+    click.echo(f"{answer['green']}/{answer['expected']} report")
+
+
+@commission.command()
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the signed report to this file.")
+@output.with_config
+@output.with_state
+def report(out: Path | None, config: Path, state_dir: Path | None) -> None:
+    """The report as JSON, signed by this hub. The page `/commissioning/report` prints it."""
+    import msgspec
+
+    from hub.files import write_atomically
+
+    answer = call(state_of(config, state_dir) / "hub.sock", "roster.report", by="cli")
+    if out is None:
+        output.data(answer)
+        return
+    write_atomically(out, msgspec.json.format(msgspec.json.encode(answer)) + b"\n")
+    output.say(f"{out}: {answer['report']['green']}/{answer['report']['expected']} report")
+
+
+@commission.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@output.as_json
+def verify(file: Path, json: bool) -> None:
+    """Check that FILE is a report as the hub that it names signed it. Needs no hub."""
+    import msgspec
+
+    from hub.adoption.report import verified
+    from hub.errors import ConfigError
+
+    try:
+        answer = msgspec.json.decode(file.read_bytes(), type=dict)
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"{file} is no report: {error}") from error
+    found = verified(answer)
+    if json:
+        output.data({name: found[name] for name in ("hub", "at", "by", "expected", "green")})
+        return
+    click.echo(f"{found['hub']} signed it: {found['green']}/{found['expected']} report")

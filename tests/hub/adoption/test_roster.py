@@ -1,0 +1,191 @@
+"""The expected devices of a commissioning: each counts, each is durable before it is answered, none holds a key."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub.adoption import expected
+from hub.adoption.report import signed, verified
+from hub.adoption.roster import Rolls
+from hub.errors import AuthFailed, HubError, NotReady
+from hub.keys import hub_id
+from hub.labels import Unreadable
+from hub.model import Proof
+
+from .adoption_kit import KEY, House
+
+EUI, OTHER_EUI = "0018b20000001234", "0018b20000005678"
+ID, OTHER = f"lorawan:{EUI}", f"lorawan:{OTHER_EUI}"
+QR = f"LW:D0:1122334455667788:{EUI.upper()}:FFFF0001"
+KEYED = f"DevEUI {EUI} AppKey {KEY.hex()}"
+
+
+@pytest.fixture
+async def rolls(tmp_path: Path) -> AsyncIterator[tuple[House, Rolls]]:
+    house = House(tmp_path)
+    await house.start()
+    yield house, house.service.rolls
+    assert house.store is not None
+    await house.store.close()
+
+
+async def do(rolls: Rolls, name: str, **arguments: Any) -> Any:
+    return await rolls.calls()[f"roster.{name}"]({"by": "web:camille", **arguments})
+
+
+async def rows(rolls: Rolls) -> list[dict[str, Any]]:
+    return list((await do(rolls, "show"))["rows"])
+
+
+async def test_a_row_goes_from_grey_to_blue_to_amber_to_green(rolls: tuple[House, Rolls]) -> None:
+    house, roll = rolls
+    said = (await do(roll, "scan", label=QR, zone="rooms", how="scan"))["row"]
+    assert (said["colour"], said["why"], said["remedy"]["fr"]) == ("grey", "no-key", "Clé absente")
+    assert (said["place"], house.devices.get(ID)) == ("rooms-1", None)
+    await house.call("device.keep", wishes=[{"device": ID, "key": KEY.hex(), "pack": "cayenne-lpp"}])
+    assert await do(roll, "retry") == {"tried": 1, "added": 1}
+    (row,) = await rows(roll)
+    assert (row["colour"], row["place"], row["zone"]) == ("blue", "rooms-1", "rooms")
+    await house.emit("lorawan", ID, values={"battery": 90.0}, proof=Proof("lorawan-join", None, True))
+    assert (await rows(roll))[0]["colour"] == "amber"
+    await house.clock.advance(10)
+    await house.emit("lorawan", ID, values={"temperature": 20.0}, proof=Proof("lorawan-1.0", 1, True))
+    shown = await do(roll, "show")
+    assert (shown["rows"][0]["colour"], shown["rows"][0]["remedy"]) == ("green", None)
+    assert (shown["green"], shown["expected"]) == (1, 1)
+
+
+async def test_what_was_answered_is_there_in_the_next_life_and_green_stays_green(rolls: tuple[House, Rolls]) -> None:
+    house, roll = rolls
+    await do(roll, "scan", label=KEYED, zone="rooms", how="scan")
+    await do(roll, "unreadable", note="salle 4", zone="rooms")
+    await do(roll, "step", step="site")
+    await house.emit("lorawan", ID, values={"temperature": 20.0}, proof=Proof("lorawan-1.0", 1, True))
+    before = await rows(roll)
+    await house.start()  # nothing was stopped in order: as after a power cut
+    again = house.service.rolls
+    assert await rows(again) == before
+    assert [row["colour"] for row in before] == ["green", "grey"]
+    assert (await do(again, "show"))["steps"]["site"][1] == "web:camille"
+    assert (await do(again, "scan", label=KEYED))["known"]
+    assert len(await rows(again)) == 2
+
+
+async def test_no_key_is_ever_in_the_roster_the_audit_or_the_report(rolls: tuple[House, Rolls]) -> None:
+    house, roll = rolls
+    await do(roll, "scan", label=KEYED, zone="rooms")
+    await do(roll, "scan", device=OTHER, key=KEY[::-1].hex(), zone="rooms")
+    assert house.store is not None
+    kept = await house.store.get(expected.KEPT)
+    assert kept is not None
+    report = (await do(roll, "report"))["body"]
+    audit = str([one.what for one in await house.store.audited()])
+    for key in (KEY, KEY[::-1]):
+        assert key not in kept
+        assert not any(key.hex() in text for text in (kept.decode("latin-1"), report, audit))
+    assert house.devices.key(OTHER) == KEY[::-1]
+
+
+async def test_a_label_that_names_nothing_is_no_row_and_says_why_in_both_languages(rolls: tuple[House, Rolls]) -> None:
+    _, roll = rolls
+    with pytest.raises(Unreadable) as caught:
+        await do(roll, "scan", label="LW:D0:1122334455667788:AABBCCDDEEFF0011:AABB1122:CAF2D")
+    assert "checksum" in str(caught.value)
+    assert "contrôle" in caught.value.fr
+    assert await rows(roll) == []
+
+
+async def test_another_device_takes_a_rows_place_with_one_scan_and_the_key_of_the_inventory(
+    rolls: tuple[House, Rolls],
+) -> None:
+    house, roll = rolls
+    asked: list[dict[str, Any]] = []
+
+    async def replace(arguments: dict[str, Any]) -> None:
+        asked.append(arguments)
+        house.devices.replace(arguments["old"], arguments["new"], bytes.fromhex(arguments["key"]))
+
+    roll.replace = replace
+    await do(roll, "scan", label=KEYED, zone="rooms")
+    await house.call("device.keep", wishes=[{"device": OTHER, "key": KEY[::-1].hex()}])
+    row = (await do(roll, "replace", n=1, label=OTHER_EUI))["row"]
+    assert asked == [{"old": ID, "new": OTHER, "key": KEY[::-1].hex(), "by": "web:camille"}]
+    assert (row["device"], row["place"], row["colour"]) == (OTHER, "rooms-1", "blue")
+    unreadable = (await do(roll, "unreadable", note="couloir", zone="rooms"))["row"]
+    assert unreadable["remedy"]["fr"] == "Étiquette illisible"
+    row = (await do(roll, "replace", n=unreadable["n"], label=f"DevEUI 0018b2000000aaaa AppKey {KEY.hex()}"))["row"]
+    assert (row["colour"], row["device"]) == ("blue", "lorawan:0018b2000000aaaa")
+
+
+async def test_the_district_says_where_a_silent_device_is_and_its_silence_says_nothing(
+    rolls: tuple[House, Rolls],
+) -> None:
+    _, roll = rolls
+    await do(roll, "scan", label=KEYED, zone="rooms")
+    assert (await rows(roll))[0]["remedy"]["fr"] == "Hors de portée"
+
+    async def where(devices: list[str]) -> dict[str, str]:
+        assert devices == [ID]
+        return {ID: "École voisine"}
+
+    roll.where = where
+    await roll.look()
+    assert (await rows(roll))[0]["remedy"]["fr"] == "Déjà sur un autre concentrateur : École voisine"
+
+    async def away(devices: list[str]) -> dict[str, str]:
+        raise NotReady("away")
+
+    roll.where = away
+    await roll.look()
+    assert (await rows(roll))[0]["remedy"]["fr"] == "Déjà sur un autre concentrateur : École voisine"
+
+
+async def test_two_phones_that_scan_at_once_make_two_rows(rolls: tuple[House, Rolls]) -> None:
+    import asyncio
+
+    _, roll = rolls
+    await asyncio.gather(*(do(roll, "scan", device=f"lorawan:{n:016x}", key=KEY.hex(), zone="rooms") for n in range(8)))
+    found = await rows(roll)
+    assert [row["n"] for row in found] == list(range(1, 9))
+    assert len({row["place"] for row in found}) == 8
+
+
+async def test_a_commissioning_ends_and_another_begins_with_nothing_expected(rolls: tuple[House, Rolls]) -> None:
+    house, roll = rolls
+    await do(roll, "scan", label=KEYED, zone="rooms")
+    with pytest.raises(HubError, match="under way"):
+        await do(roll, "begin")
+    await do(roll, "pin", place="hall", plan="p1", x=0.25, y=0.5)
+    with pytest.raises(HubError, match="0 to 1"):
+        await do(roll, "pin", place="hall", plan="p1", x=1.25, y=0.5)
+    await do(roll, "end")
+    await do(roll, "begin")
+    shown = await do(roll, "show")
+    assert (shown["expected"], shown["pins"]) == (0, {"hall": {"plan": "p1", "x": 0.25, "y": 0.5}})
+    assert house.devices.get(ID) is not None
+    await do(roll, "forget", n=(await do(roll, "unreadable", note="x"))["row"]["n"])
+    assert await rows(roll) == []
+
+
+async def test_a_report_that_was_altered_or_names_another_hub_is_found_out(rolls: tuple[House, Rolls]) -> None:
+    house, roll = rolls
+    identity = house.keys.identity
+    own = hub_id(identity.public_key().public_bytes_raw())
+
+    async def facts() -> dict[str, Any]:
+        return {"hub": own}
+
+    roll.facts = facts
+    await do(roll, "scan", label=KEYED, zone="rooms")
+    answer = await do(roll, "report")
+    assert verified(answer)["expected"] == 1
+    with pytest.raises(AuthFailed, match="altered"):
+        verified({**answer, "body": answer["body"].replace('"expected":1', '"expected":2')})
+    with pytest.raises(AuthFailed, match="forgery"):
+        verified(signed({**answer["report"], "hub": "hub-other"}, identity))
+    with pytest.raises(AuthFailed, match="altered"):
+        verified({})

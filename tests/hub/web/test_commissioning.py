@@ -1,0 +1,176 @@
+"""The pages of commissioning: every step reads, uploads are bounded, and forms reach the hub's calls."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import segno
+from PIL import Image
+
+from hub import photos
+
+from .web_kit import Browser, Hub, Pages, expected
+
+STEPS = ("site", "zones", "plan", "cards", "inventory", "scan", "report")
+
+
+def picture(kind: str = "PNG", side: int = 64) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (side, side), "white").save(out, kind)
+    return out.getvalue()
+
+
+@pytest.fixture
+async def pages(tmp_path: Path) -> AsyncIterator[Pages]:
+    hub = Hub()
+    hub.rows = [expected(1, "green"), expected(2, "red", "bad-mic", "key"), expected(3, "grey", "no-key", "inventory")]
+    hub.rows[2]["state"] = "unknown"
+    async with Pages(tmp_path, hub) as made:
+        yield made
+
+
+async def upload(
+    browser: Browser, path: str, page: str, data: bytes, /, name: str = "file", **fields: str
+) -> tuple[int, str, Any]:
+    form = aiohttp.FormData()
+    for field, text in {"csrf": await browser.token(page), **fields}.items():
+        form.add_field(field, text)
+    form.add_field(name, io.BytesIO(data), filename="x", content_type="application/octet-stream")
+    return await browser.ask("POST", path, data=form, headers={"Origin": browser.pages.url})
+
+
+def calls(pages: Pages, name: str) -> list[dict[str, Any]]:
+    return [arguments for asked, arguments in pages.hub.asked if asked == name]
+
+
+async def test_every_step_reads_and_shows_the_counter_and_the_first_page_leads_to_what_is_undone(pages: Pages) -> None:
+    await pages.claimed()
+    for role in ("lecteur", "technicien"):
+        browser = await pages.person(role)
+        for step in STEPS:
+            status, text, _ = await browser.get(f"/commissioning/{step}")
+            assert status == 200, step
+            assert "1/3 remontent" in text
+            assert ("<form" in text.partition("<main")[2]) == (role == "technicien"), (role, step)
+    text = (await browser.get("/commissioning"))[1]
+    assert 'href="/commissioning/zones"' in text
+    assert (await browser.get("/commissioning/nowhere"))[0] == 404
+
+
+async def test_each_row_offers_what_its_remedy_asks_for(pages: Pages) -> None:
+    await pages.claimed()
+    browser = await pages.person("technicien")
+    assert (await browser.post("/commissioning/rows/2/key", "/commissioning/scan", key="00 11"))[0] == 303
+    (given,) = calls(pages, "device.key")
+    assert (given["key"], given["by"]) == ("0011", "web:p-technicien")
+    assert (await browser.post("/commissioning/rows/3/key", "/commissioning/scan", key="00 11"))[0] == 303
+    assert calls(pages, "roster.scan")[-1]["key"] == "00 11"
+    assert (await browser.post("/commissioning/rows/9/key", "/commissioning/scan", key="00"))[0] == 404
+    assert (await browser.post("/commissioning/rows/2/replace", "/commissioning/scan", label="AA", key=""))[0] == 303
+    assert calls(pages, "roster.replace")[-1] == {"n": "2", "label": "AA", "by": "web:p-technicien"}
+    reader = await pages.person("lecteur")
+    for path in ("scan", "plan", "inventory", "rows/2/replace", "rows/2/forget", "end", "step"):
+        token = await reader.token("/account")
+        headers = {"Origin": pages.url}
+        status, _, _ = await reader.ask("POST", f"/commissioning/{path}", data={"csrf": token}, headers=headers)
+        assert status == 403, path
+
+
+async def test_a_plan_is_cleaned_kept_encrypted_and_shown_and_anything_else_is_refused(pages: Pages) -> None:
+    await pages.claimed()
+    browser = await pages.person("technicien")
+    at = "/commissioning/plan"
+    status, _, _ = await upload(browser, at, at, picture("JPEG") + b"behind it", name="file")
+    assert status == 303
+    text = (await browser.get(at))[1]
+    number = text.partition('src="/plans/')[2].partition('"')[0]
+    async with browser.session.get(f"{pages.url}/plans/{number}") as answer:
+        data = await answer.read()
+        assert (answer.content_type, answer.headers["X-Content-Type-Options"]) == ("image/jpeg", "nosniff")
+    assert Image.open(io.BytesIO(data)).size == (64, 64)
+    assert b"behind it" not in data
+    assert data[:40] not in (pages.path / "store.db").read_bytes()
+    for wrong in (b"<svg/>", picture()[:40], picture(side=8)):
+        assert (await upload(browser, at, at, wrong))[0] == 422
+    assert (await upload(browser, at, at, bytes(5 << 20)))[0] in (413, 422)
+    assert (await browser.post("/commissioning/pin", at, place="salle-1", plan=number, x="12,5", y="50"))[0] == 303
+    pin = calls(pages, "roster.pin")[0]
+    assert (pin["x"], pin["y"]) == (0.125, 0.5)
+    assert (await browser.post("/commissioning/plan/remove", at, id=number))[0] == 303
+    assert (await browser.get(f"/plans/{number}"))[0] == 404
+    whole = [one.what for one in await pages.store.audited()]
+    assert [one["plan"] for one in whole if "plan" in one] == ["added", "removed"]
+
+
+async def test_a_photograph_gives_each_label_in_it_and_one_without_any_says_what_to_do(pages: Pages) -> None:
+    await pages.claimed()
+    browser = await pages.person("technicien")
+    out = io.BytesIO()
+    segno.make("0018B20000001234").save(out, kind="png", scale=8)
+    status, _, _ = await upload(
+        browser, "/commissioning/scan", "/commissioning/scan", out.getvalue(), "photo", zone="rooms"
+    )
+    assert status == 200
+    asked = calls(pages, "roster.scan")[0]
+    assert (asked["label"], asked["zone"], asked["how"]) == ("0018B20000001234", "rooms", "photo")
+    for data in (picture(side=300), b"GIF89a"):
+        status, text, _ = await upload(browser, "/commissioning/scan", "/commissioning/scan", data, "photo")
+        assert status == 422
+        assert 'role="alert"' in text
+    assert len(calls(pages, "roster.scan")) == 1
+
+
+async def test_an_upload_where_none_is_expected_is_too_large(pages: Pages) -> None:
+    await pages.claimed()
+    browser = await pages.person("technicien")
+    assert (await upload(browser, "/commissioning/end", "/commissioning/report", bytes(70_000)))[0] == 413
+    big = bytes(photos.MOST_BYTES + (1 << 20))
+    assert (await upload(browser, "/commissioning/scan", "/commissioning/scan", big, "photo"))[0] == 413
+
+
+async def test_a_table_of_keys_is_read_and_its_wrong_rows_are_shown_with_their_line(pages: Pages) -> None:
+    await pages.claimed()
+    browser = await pages.person("technicien")
+    at = "/commissioning/inventory"
+    table = f"dev_eui;app_key\n0018B20000001234;{'00' * 16}\n7,0312E+15;{'00' * 16}\n".encode()
+    status, text, _ = await upload(browser, at, at, table)
+    assert status == 200
+    assert "Ligne 3" in text
+    assert "tableur" in text
+    assert calls(pages, "device.keep")[0]["wishes"][0]["device"] == "lorawan:0018b20000001234"
+    assert (await upload(browser, at, at, b"\x00\x00\x00\x12ilot/inventory/1\0xx"))[0] in (200, 422)
+    assert calls(pages, "inventory.load")
+    assert (await browser.post(at, at))[0] == 422
+
+
+async def test_zones_go_through_the_configurations_engine_or_are_shown_to_be_written_by_hand(pages: Pages) -> None:
+    await pages.claimed()
+    browser = await pages.person("technicien")
+    assert "zones:" in (await browser.get("/commissioning/zones"))[1]
+    applied: list[dict[str, Any]] = []
+
+    async def apply(arguments: dict[str, Any]) -> dict[str, Any]:
+        applied.append(arguments)
+        return {}
+
+    pages.site.calls = {**pages.site.calls, "config.apply": apply}
+    fields = {"id": "classes", "name": "Salles", "site": "school"}
+    assert (await browser.post("/commissioning/zones", "/commissioning/zones", **fields))[0] == 303
+    assert applied[0]["edits"] == [{"path": ["zones", "classes"], "value": {"site": "school", "name": "Salles"}}]
+    assert applied[0]["by"] == "web:p-technicien"
+    assert (await browser.post("/commissioning/zones", "/commissioning/zones", **{**fields, "id": "É"}))[0] == 422
+
+
+async def test_the_api_scans_with_json_and_tells_what_came_of_it(pages: Pages) -> None:
+    await pages.claimed()
+    browser = await pages.person("technicien")
+    status, answer = await browser.api("POST", "/commissioning/scan", {"label": "AA", "zone": "rooms", "how": "scan"})
+    assert (status, answer["row"]["n"]) == (200, 1)
+    shown = json.loads((await browser.get("/api/1/commissioning"))[1])
+    assert [row["signal"]["dbm"] for row in shown["rows"]] == [-97, -97, None]
