@@ -43,12 +43,14 @@ class Proof(msgspec.Struct, frozen=True):
     """What admission judges. `counter` is the sender's own (frame counter, packet id), strictly rising
     per `(device, scheme)` where the scheme demands it; `authenticated` means the integrity check passed
     under a key of this very device; `sealed` that it was encrypted under one, though perhaps nothing proves that nobody
-    changed it on its way."""
+    changed it on its way. `content`: a digest of what came under the counter, where a pack or a bad day may read the
+    same frame in two ways; None: the values tell it."""
 
     scheme: str  # "bthome-ccm", "lorawan-1.0", "modbus", "host", "none"
     counter: int | None = None
     authenticated: bool = False
     sealed: bool = False
+    content: int | None = None
 
 
 class Signal(msgspec.Struct, frozen=True):

@@ -22,7 +22,7 @@ from hub.counts import Counts
 from hub.errors import PluginError
 from hub.events import BLOCKED, FORGED, IN_CLEAR, REPLAY, TWO_PATHS, UNKNOWN, Events
 from hub.live import Slot
-from hub.model import Candidate, Device, Quality, Report, Value
+from hub.model import Candidate, Device, Proof, Quality, Report, Value
 from hub.plan import Plan, Planner, ShapePlan
 
 _log = logging.getLogger("hub.admission")
@@ -253,6 +253,12 @@ class Pipeline:
             self._tell(KINDS[reason], candidate.id, {"integration": candidate.integration, **_loudness(candidate)})
         if self._quarantine.refuse(candidate, reason, self._clock.now()):
             _log.warning("frames of a known device are refused (%s); `ilot devices` shows which and why", reason)
+
+    def stale(self, device: str, proof: Proof) -> None:
+        """An integration that keeps counters itself had an authentic frame of a device whose counter is not new."""
+        plan = self._plans.get(device)
+        if self._guard is not None and plan is not None and plan.watch is not None and proof.counter is not None:
+            self._guard.stale(plan.watch, proof.counter, Report(device=device, values={}, proof=proof))
 
     def heard_elsewhere(self, candidate: Candidate, own: str) -> None:
         """A device of another integration, `own`, was heard here: nothing of it is taken. Two adapters may hear one

@@ -154,7 +154,7 @@ class InProcessSession:
                 decoded = decoder.decode(frame, self._core.devices.key)
             except DecodeError as error:
                 device = f"{frame.kind}:{frame.address}"
-                self.dropped(device, error)
+                self._count(device, error)
                 if self._core.devices.get(device) is not None:
                     self._refused(device, decoder.name, frame, error.reason)
                 return True
@@ -202,11 +202,19 @@ class InProcessSession:
         if self._core.told is not None:
             self._core.told.tell(self.name, subject, facts)
 
-    def dropped(self, device: str, error: Exception) -> None:
+    def dropped(self, device: str, error: Exception, *, proof: Proof | None = None) -> None:
+        reason = self._count(device, error)
+        if self.devices.get(device) is not None:
+            if proof is not None:
+                self._core.pipeline.stale(device, proof)
+            self._core.pipeline.refused(Candidate(id=device, integration=self.name), reason)
+
+    def _count(self, device: str, error: Exception) -> str:
         reason = error.reason if isinstance(error, DecodeError) else type(error).__name__
         known = self._core.devices.get(device) is not None
         self._core.counts.add(reason, device if known else self.name)
         self.log.debug("dropped a frame of %s: %s", device, error)
+        return reason
 
     async def pack(self, device: str) -> PackFacts | None:
         packs, name = self._packed(device)

@@ -166,8 +166,9 @@ class Session(Protocol):
         `ilot radio` shows those that `hub.radio` knows. Nothing of it is kept over a restart or sent anywhere."""
         ...
 
-    def dropped(self, device: str, error: Exception) -> None:
-        """Count a frame that did not decode, by device and reason (`DecodeError.reason`)."""
+    def dropped(self, device: str, error: Exception, *, proof: Proof | None = None) -> None:
+        """Count a frame that did not decode, by device and reason (`DecodeError.reason`). `proof`: of a frame that was
+        authentic and not new, so that the hub can tell a repeat from a clone."""
         ...
 
     async def pack(self, device: str) -> PackFacts | None:

@@ -249,7 +249,7 @@ class FakeSession:
     def tell(self, subject: str, facts: Mapping[str, Any]) -> None:
         self.told[subject] = dict(facts)
 
-    def dropped(self, device: str, error: Exception) -> None:
+    def dropped(self, device: str, error: Exception, *, proof: Proof | None = None) -> None:
         self.drops.append((device, error.reason if isinstance(error, DecodeError) else type(error).__name__))
 
     async def pack(self, device: str) -> PackFacts | None:

@@ -16,8 +16,6 @@ Found = dict[str, Fact] | None
 
 REMEMBERED = 32
 """Counters whose contents are remembered, a device."""
-LEAP = 64
-"""Counters that are left out at once: more than frames that are late can explain."""
 HOLES = 4
 """Holes that are remembered, the largest."""
 SOON_S = 600.0
@@ -67,9 +65,8 @@ class Forks:
         self._late = [*self._late[-1:], (counter, self._highest)]
         if len(self._late) < 2:
             return None
-        interleaved = self._late[1][1] > self._late[0][1]
-        if not interleaved and hole[1] - hole[0] < LEAP:
-            return None
+        if self._late[1][1] == self._late[0][1]:
+            return None  # the other did not go on in between: frames that were on their way for long
         return {"counter": counter, "highest": self._highest, "why": "two counters go on, one behind the other"}
 
 

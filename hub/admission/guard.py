@@ -129,11 +129,11 @@ class Guard:
 
     def fresh(self, watch: Watch, counter: int, report: Report) -> None:
         """A counter that the hub saw rise."""
-        watch.forks.fresh(counter, crc32(_pack(report.values)))
+        watch.forks.fresh(counter, _content(report))
 
     def stale(self, watch: Watch, counter: int, report: Report) -> None:
         """A counter that is not new, under a good proof."""
-        found: Found = watch.forks.stale(counter, crc32(_pack(report.values)))
+        found: Found = watch.forks.stale(counter, _content(report))
         if found:
             signal = report.signal
             if signal is not None and signal.source:
@@ -187,3 +187,8 @@ class Guard:
         if period is not None or not watch.device.pack:  # else its pack may say later
             watch.bucket = bucket
         return bucket
+
+
+def _content(report: Report) -> int:
+    proof = report.proof
+    return proof.content if proof is not None and proof.content is not None else crc32(_pack(report.values))

@@ -202,7 +202,11 @@ class Driver:
                 case Transmit():
                     self._transmit(decision)
                 case Count(reason=reason, dev_eui=dev_eui):
-                    self._session.dropped(device_id(dev_eui) if dev_eui else "", hub.DecodeError(reason))
+                    proof = None
+                    if decision.stale is not None:
+                        counter, content = decision.stale
+                        proof = hub.Proof("lorawan-1.0", counter, True, content=content)
+                    self._session.dropped(device_id(dev_eui) if dev_eui else "", hub.DecodeError(reason), proof=proof)
                     self.orders.refused(reason, device_id(dev_eui) if dev_eui else "")
                 case Found():
                     self._found(decision)

@@ -12,6 +12,7 @@ The driver carries decisions out in the order in which they come. Its part of th
 from __future__ import annotations
 
 from enum import StrEnum
+from zlib import crc32
 
 import msgspec
 
@@ -33,6 +34,11 @@ class Reception(msgspec.Struct, frozen=True, kw_only=True):
     context: int = 0
 
 
+def digest(port: int | None, payload: bytes) -> int:
+    """Tells the content of one frame from another's."""
+    return crc32(payload, port or 0)
+
+
 class Uplink(msgspec.Struct, frozen=True, kw_only=True):
     """A data frame of an admitted device, authenticated, fresh and opened. `counter` rises over all sessions of the
     device. `receptions`: best first. `battery` in %, where the device said so with this frame. `again`: this counter
@@ -48,6 +54,11 @@ class Uplink(msgspec.Struct, frozen=True, kw_only=True):
     receptions: tuple[Reception, ...]
     battery: float | None = None
     again: bool = False
+
+    @property
+    def content(self) -> int:
+        """A digest of what it says."""
+        return digest(self.port, self.payload)
 
     @property
     def best(self) -> Reception:
@@ -81,11 +92,13 @@ class Transmit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Count(msgspec.Struct, frozen=True):
-    """Something was refused or noticed: a slug, and the device if it is known to be one of the hub's own."""
+    """Something was refused or noticed: a slug, and the device if it is known to be one of the hub's own. `stale`: an
+    authentic frame whose counter (`Uplink.counter`) is not new, and the digest of its content."""
 
     reason: str
     dev_eui: bytes | None = None
     gateway: str = ""
+    stale: tuple[int, int] | None = None
 
 
 class Found(msgspec.Struct, frozen=True):

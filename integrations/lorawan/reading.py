@@ -76,7 +76,8 @@ class Reader:
 
 
 def _proof(uplink: Uplink) -> hub.Proof:
-    return hub.Proof("lorawan-1.0" if uplink.otaa else "lorawan-1.0-abp", uplink.counter, True)
+    scheme = "lorawan-1.0" if uplink.otaa else "lorawan-1.0-abp"
+    return hub.Proof(scheme, uplink.counter, True, content=uplink.content)
 
 
 def margin(reception: Reception) -> float:

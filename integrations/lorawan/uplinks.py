@@ -11,11 +11,11 @@ from msgspec.structs import replace
 
 from integrations.lorawan import adr, commands, joining
 from integrations.lorawan.answering import Answering
-from integrations.lorawan.counters import Ring, Verdict
+from integrations.lorawan.counters import LOW, Ring, Verdict
 from integrations.lorawan.device import Radio, Session
 from integrations.lorawan.entry import MOST_REPEATS, Entry, Reply
 from integrations.lorawan.mac import Link, Negotiation
-from integrations.lorawan.parts import Audit, Count, Decision, Joined, Reception, Uplink
+from integrations.lorawan.parts import Audit, Count, Decision, Joined, Reception, Uplink, digest
 from integrations.lorawan.phy import Data
 from integrations.lorawan.region import FASTEST_ADR, RATES
 from integrations.lorawan.roster import Roster
@@ -58,7 +58,7 @@ class Uplinks:
             if verdict is Verdict.REPEAT:
                 return self._repeat(entry, ring, frame, fcnt, copies, now)
             if verdict is not Verdict.BAD_MIC:
-                return [Count(verdict.value, entry.device.dev_eui)]
+                return [Count(verdict.value, entry.device.dev_eui, stale=_stale(ring, frame, fcnt))]
         owner = owners[0][0].device.dev_eui if len({id(entry) for entry, _ in owners}) == 1 else None
         return [Count(Verdict.BAD_MIC.value, owner, copies[0].gateway)]
 
@@ -67,7 +67,7 @@ class Uplinks:
     ) -> list[Decision]:
         """The last frame again. Its report is offered again only where it may not have reached the disk; a confirmed
         one wants its answer in any case."""
-        counted: list[Decision] = [Count(Verdict.REPEAT.value, entry.device.dev_eui)]
+        counted: list[Decision] = [Count(Verdict.REPEAT.value, entry.device.dev_eui, stale=_stale(ring, frame, fcnt))]
         entry.repeats += 1
         if ring.session is not entry.memory.current or entry.repeats > MOST_REPEATS:
             return counted
@@ -149,6 +149,14 @@ class Uplinks:
         wanted = adr.decide(entry.history, setting, limits, self._plan.margin)
         if wanted != setting:
             mac.want_adr(wanted)
+
+
+def _stale(ring: Ring, frame: Data, fcnt: int) -> tuple[int, int] | None:
+    """What a frame that is not new was, None where a device that was switched on again says low counters anew."""
+    if fcnt < LOW:
+        return None
+    clear = b"" if frame.fport == 0 else ring.open(frame, fcnt)
+    return ring.session.number << 32 | fcnt, digest(frame.fport, clear)
 
 
 def _report(

@@ -59,11 +59,24 @@ def test_one_sender_whose_frames_are_lost_repeated_and_replayed_is_never_a_fork(
     assert not any(spoken(forks, *frames))
 
 
-def test_two_late_frames_of_a_short_hole_are_no_fork_and_of_a_leap_they_are():
-    late = [(1, 1), (5, 5), (2, 2), (3, 3)]
-    assert not any(spoken(Forks(), *late)), "a proxy that was slow"
-    leap = [(1, 1), (500, 5), (2, 2), (3, 3)]
-    assert [bool(one) for one in spoken(Forks(), *leap)] == [False, False, False, True]
+@pytest.mark.parametrize("newest", [9, 500])
+def test_frames_that_were_long_on_their_way_are_no_fork(newest):
+    """A gateway that was cut off hands over what it heard meanwhile."""
+    assert not any(spoken(Forks(), (1, 1), (newest, 5), *[(n, n) for n in range(2, 8)], (newest + 1, 6)))
+
+
+def test_two_gateways_of_which_one_is_always_late_make_no_fork():
+    frames = [frame for n in range(2, 60, 2) for frame in ((n + 1, n + 1), (n, n))]
+    assert not any(spoken(Forks(), (1, 1), *frames))
+
+
+async def test_the_content_that_a_proof_tells_counts_whatever_a_pack_reads_in_it():
+    path, guard, told = guarded()
+    for values, content in (({"temperature": 1.0}, 7), ({"temperature": 2.0}, 7)):
+        await path.emit(values=values, proof=Proof("lorawan-1.0", 9, True, content=content))
+    assert guard.suspects() == {}
+    path.pipeline.stale(TAG.id, Proof("lorawan-1.0", 9, True, content=8))
+    assert [event[0] for event in told] == [FORK]
 
 
 def test_a_signal_that_jumps_to_and_fro_is_two_senders_and_one_that_fades_or_moves_away_is_not():

