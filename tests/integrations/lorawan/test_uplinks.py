@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from lorawan_peer import LoraPacket
 from lorawan_world import GATEWAYS, World
 
+from hub.admission.clones import Forks
 from integrations.lorawan import commands as c
 from integrations.lorawan.counters import expand
 from integrations.lorawan.device import Radio, Version, encode
-from integrations.lorawan.parts import Commit, Found, Transmit
+from integrations.lorawan.parts import Commit, Count, Found, Transmit
 from integrations.lorawan.uplinks import Plan
 
 
@@ -360,3 +362,38 @@ def test_a_device_is_asked_for_its_battery_once_a_day_and_the_answer_is_in_its_r
     assert world.send(device, b"z") == []
     world.now += 86_400
     assert len(world.send(device, b"next day")) == 1
+
+
+@pytest.mark.parametrize("ahead", [0, 40, 5000])
+def test_two_senders_in_one_session_are_told_by_the_second_frame_and_a_repeat_is_not(world: World, ahead: int) -> None:
+    """Its clone goes on from the same counter, or far ahead; each speaks in turn."""
+    device = world.joined()
+    for number in range(20):
+        world.send(device, bytes((number,)))
+    world.hear(device.uplink(b"again", fport=3))
+    world.hear(world.captured[-1])
+    clone = replace(device)
+    clone.fcnt_up += ahead
+    turns = [(clone, b"clone"), (device, b"true")] * (2 if ahead else 1)
+    frames = [sender.uplink(word) for sender, word in turns]
+    seen = len(world.told)
+    for frame in frames:
+        world.hear(frame)
+    forks, found = Forks(), []
+    for number, said in enumerate(world.told):
+        if isinstance(said, Commit) and said.report is not None:
+            forks.fresh(said.report.counter, said.report.content)
+        elif isinstance(said, Count) and said.stale is not None:
+            found.append((number >= seen, bool(forks.stale(*said.stale))))
+    assert (False, True) not in found, "a repeat is no clone"
+    assert found[-1] == (True, True)
+
+
+def test_a_device_that_starts_over_is_no_clone(world: World) -> None:
+    """The first counters of ABP come again with a new battery."""
+    device = world.abp()
+    for word in (b"one", b"two"):
+        world.send(device, word)
+    device.fcnt_up = 1
+    world.hear(device.uplink(b"after the new battery"))
+    assert [said.stale for said in world.told if isinstance(said, Count)] == [None]
