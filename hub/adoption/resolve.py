@@ -151,6 +151,15 @@ def settled(device: Device, kind: str, models: Models) -> Device:
     return msgspec.structs.replace(device, settings=settings)
 
 
+def refusal(device: Device, kind: str, models: Models) -> str:
+    """Why the integration's model refuses a stored device's settings, "" when it takes them."""
+    try:
+        _settings(kind, device.settings, models, device.pack)
+    except Unreadable as error:
+        return str(error)
+    return ""
+
+
 def differences(device: Device, known: Device) -> list[str]:
     """The fields in which a device differs from the same as it is admitted now."""
     return [name for name in _FIELDS if getattr(device, name) != getattr(known, name)]

@@ -12,16 +12,24 @@ import click
 from hub.cli import output
 
 if TYPE_CHECKING:
-    from hub.config.build import Instance
+    from hub.config.build import Instance, Models
+    from hub.config.load import Loaded
     from hub.registry import Registry
+    from hub.state import StateDir
 
 
 @click.command()
 @output.with_config
+@output.with_state
+@click.option("--adopted", is_flag=True, help="Also the devices that commands added, which lie in the state directory.")
 @click.option("--probe", is_flag=True, help="Also ask each integration whether what it speaks to answers.")
 @output.as_json
-def check(config: Path, probe: bool, json: bool) -> None:
-    """Check the configuration file: every problem at once, with its line. Changes nothing."""
+def check(config: Path, state_dir: Path | None, adopted: bool, probe: bool, json: bool) -> None:
+    """Check the configuration file: every problem at once, with its line. Changes nothing.
+
+    Devices that were added by commands or on the pages stand in the state directory: --adopted looks at them too. Exit
+    code 6 when something is wrong with one.
+    """
     from hub.config.load import load
     from hub.config.terminal import render
     from hub.errors import ConfigError, NotReady
@@ -30,8 +38,9 @@ def check(config: Path, probe: bool, json: bool) -> None:
     from hub.state import StateDir, state_of
 
     registry = Registry.discover()
+    models = installed_models(registry, packs=StateDir(state_of(config, state_dir)).packs)
     try:
-        loaded = load(config, installed_models(registry, packs=StateDir(state_of(config)).packs))
+        loaded = load(config, models)
     except ConfigError as error:
         if json:
             output.data({"ok": False, "problems": [_plain(problem) for problem in error.problems]})
@@ -39,7 +48,7 @@ def check(config: Path, probe: bool, json: bool) -> None:
             colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
             click.echo(render(error.problems, colour=colour), err=True, nl=False)
         raise click.exceptions.Exit(ConfigError.exit_code) from None
-    facts = {
+    facts: dict[str, Any] = {
         "ok": True,
         "integrations": [f"{i.name} ({i.type})" for i in loaded.integrations],
         "devices": len(loaded.devices),
@@ -47,16 +56,36 @@ def check(config: Path, probe: bool, json: bool) -> None:
         "state_dir": str(loaded.state_dir),
         "digest": loaded.digest,
     }
+    state = StateDir(state_dir or loaded.state_dir)
+    if adopted:
+        facts["adopted"], facts["adopted_problems"] = _adopted(state, loaded, models)
     found = _probed(loaded.integrations, registry) if probe else None
     if json:
         output.data({**facts, "problems": [], **({} if found is None else {"probes": found})})
     else:
         click.echo(f"{config}: right. {len(loaded.integrations)} integrations, {len(loaded.devices)} devices")
+        if adopted:
+            output.say(f"{facts['adopted']} devices were added by commands")
+            for wrong in facts["adopted_problems"]:
+                output.say(wrong)
+        elif state.store.exists():
+            output.say("devices that commands added are not looked at: --adopted looks at them too")
         for finding in found or []:
             mark = {True: "answers", False: "DOES NOT ANSWER", None: "not asked"}[finding["ok"]]
             click.echo(f"{finding['name']}: {mark}: {finding['said']}")
     if any(finding["ok"] is False for finding in found or []):
         raise click.exceptions.Exit(NotReady.exit_code)
+    if facts.get("adopted_problems"):
+        raise click.exceptions.Exit(6)
+
+
+def _adopted(state: StateDir, loaded: Loaded, models: Models) -> tuple[int, list[str]]:
+    from hub import keys
+    from hub.adoption.offline import adopted
+
+    if not state.store.exists():
+        return 0, []
+    return adopted(state.store, keys.load(state.keys).store_key, loaded, models)
 
 
 def _probed(instances: list[Instance], registry: Registry) -> list[dict[str, Any]]:

@@ -1,0 +1,57 @@
+"""What commands added, looked at without the hub: `ilot check --adopted`. Blocking.
+
+The store is read as a copy, so that a hub that runs is not disturbed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from pathlib import Path
+
+from hub.adoption.joining import Joined, join, where
+from hub.adoption.memory import Roll, load
+from hub.adoption.resolve import refusal
+from hub.config.build import Models
+from hub.config.load import Loaded
+from hub.store import Store
+
+
+def adopted(store: Path, store_key: bytes, loaded: Loaded, models: Models) -> tuple[int, list[str]]:
+    """How many devices commands added, and what is wrong with them beside this configuration, a sentence each.
+    Raises StorageError when the store is damaged or another hub's."""
+    roll, joined = asyncio.run(_read(store, store_key, loaded, models))
+    kinds = {instance.name: instance.type for instance in loaded.integrations}
+    wrong = [
+        f"device {name} stands in {where(name, loaded)} and was added by a command too: the configuration counts"
+        for name in joined.shadowed
+    ]
+    wrong += [
+        f"place {place.id} of an added device is in zone {place.zone!r}, which the configuration does not have"
+        for place in joined.stray
+    ]
+    for name, device in roll.devices.items():
+        if name in joined.shadowed:
+            continue
+        if device.integration not in kinds:
+            wrong.append(f"device {name} was added for integration {device.integration!r}, which is not configured")
+        elif device.pack and models.packs is not None and device.pack not in models.packs:
+            wrong.append(f"device {name} has pack {device.pack}, which is not here")
+        elif why := refusal(device, kinds[device.integration], models):
+            wrong.append(f"device {name}: its settings are refused: {why}")
+    return len(roll.devices), sorted(wrong)
+
+
+async def _read(path: Path, store_key: bytes, loaded: Loaded, models: Models) -> tuple[Roll, Joined]:
+    with tempfile.TemporaryDirectory(prefix="ilot-check-") as scratch:
+        for suffix in ("", "-wal"):
+            source = path.with_name(path.name + suffix)
+            if source.exists():
+                shutil.copyfile(source, Path(scratch) / source.name)
+        store = await Store.open(Path(scratch) / path.name, store_key)
+        try:
+            roll, replaced = await load(store), await store.replaced()
+        finally:
+            await store.close()
+    return roll, join(roll, loaded, replaced, models)

@@ -1,0 +1,87 @@
+"""`ilot check` and the devices that commands added: they lie in the store, beside a hub that may be running."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from hub import keys
+from hub.adoption import memory
+from hub.cli.check import check
+from hub.model import Device, Place
+from hub.state import StateDir
+from hub.store import Store
+
+CONFIG = """\
+hub: {name: h, site: s, state_dir: state}
+sites: {s: {timezone: Europe/Paris}}
+zones: {hall: {site: s}}
+places: {door: {zone: hall}}
+integrations:
+  modbus: {host: 192.0.2.1}
+devices:
+  modbus:boiler: {integration: modbus, place: door, settings: {sunspec: true}}
+"""
+GOOD = Device(id="modbus:meter", integration="modbus", place="door", settings={"sunspec": True})
+
+
+def ilot(tmp_path: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(check, ["--config", str(tmp_path / "config.yaml"), *arguments])
+
+
+async def looked(tmp_path: Path, devices: list[Device], places: list[Place] | None = None) -> dict[str, Any]:
+    """What --adopted says while a hub has the store open."""
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    state = StateDir(tmp_path / "state")
+    state.path.mkdir(mode=0o700)
+    store = await Store.open(state.store, keys.create(state.keys).store_key)
+    try:
+        await memory.adopt(store, devices, places or [], 1.0, "cli:jeanne")
+        done = await asyncio.to_thread(ilot, tmp_path, "--adopted", "--json")
+        assert done.exit_code == (6 if json.loads(done.stdout)["adopted_problems"] else 0)
+        assert len((await memory.load(store)).devices) == len(devices), "the store itself is as it was"
+        return dict(json.loads(done.stdout))
+    finally:
+        await store.close()
+
+
+async def test_added_devices_that_fit_the_file_are_counted(tmp_path: Path) -> None:
+    said = await looked(tmp_path, [GOOD])
+    assert (said["adopted"], said["adopted_problems"], said["devices"]) == (1, [], 1)
+    text = await asyncio.to_thread(ilot, tmp_path)
+    assert "devices that commands added are not looked at: --adopted looks at them too" in text.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"id": "modbus:boiler"}, "modbus:boiler stands in config.yaml:8 and was added by a command too"),
+        ({"integration": "chirpstack"}, "was added for integration 'chirpstack', which is not configured"),
+        ({"pack": "acme-gone"}, "has pack acme-gone, which is not here"),
+        ({"settings": {"sunspec": "perhaps"}}, "its settings are refused: settings: sunspec: expected true or false"),
+        ({"pack": "vaisala-hmw95"}, "pack vaisala-hmw95 is for devices of bacnet, this is one of modbus"),
+    ],
+)
+async def test_what_is_wrong_with_an_added_device_beside_this_file_is_said(
+    tmp_path: Path, change: dict[str, Any], says: str
+) -> None:
+    device = Device(**{**{name: getattr(GOOD, name) for name in GOOD.__struct_fields__}, **change})
+    (wrong,) = (await looked(tmp_path, [device]))["adopted_problems"]
+    assert says in wrong
+
+
+async def test_a_place_whose_zone_went_out_of_the_file_is_said(tmp_path: Path) -> None:
+    (wrong,) = (await looked(tmp_path, [GOOD], [Place(id="attic", site="s", zone="roof")]))["adopted_problems"]
+    assert wrong == "place attic of an added device is in zone 'roof', which the configuration does not have"
+
+
+def test_without_a_store_nothing_is_said_of_one(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    done = ilot(tmp_path)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert json.loads(ilot(tmp_path, "--adopted", "--json").stdout)["adopted"] == 0
