@@ -9,7 +9,7 @@ from aiohttp import web
 
 from hub.diagnosing import about
 from hub.web.area import Area
-from hub.web.routes import EVERYBODY, FILE, Route
+from hub.web.routes import EVERYBODY, FILE, READS, Route
 from hub.web.visit import Rejected, Visit
 
 if TYPE_CHECKING:
@@ -30,6 +30,10 @@ class About:
             versions=about()["versions"] if visit.account else {},
         )
 
+    async def site_map(self, visit: Visit) -> web.Response:
+        """Every page that this role may open, beside the menu (RGAA 4.1, 12.1)."""
+        return self._site.page("sitemap", visit)
+
     async def security(self, visit: Visit) -> web.Response:
         """/.well-known/security.txt (RFC 9116): written anew each time, since it lapses. 404 where nobody said whom to
         tell: a file without a contact is none."""
@@ -45,6 +49,7 @@ def routes(site: Site) -> list[Route]:
     do = About(site)
     return [
         Route("GET", "/accessibility", do.accessibility, EVERYBODY),
+        Route("GET", "/sitemap", do.site_map, READS),
         Route("GET", "/.well-known/security.txt", do.security, EVERYBODY, FILE),
     ]
 

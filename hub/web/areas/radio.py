@@ -26,7 +26,7 @@ class Radio:
 
     async def page(self, visit: Visit) -> web.Response:
         found = await self._site.lately("radio")
-        devices = sorted(found["devices"], key=lambda one: (ORDER.get(one["margin"], 1), one["device"]))
+        devices = sorted(found["devices"], key=lambda one: (ORDER.get(one["margin"], 1), one["id"]))
         shown, number, size = showing.page_of(devices, visit.query)
         words = {margin: sum(one["margin"] == margin for one in devices) for margin in ORDER}
         return self._site.page(

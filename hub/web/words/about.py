@@ -25,5 +25,6 @@ WORDS: dict[str, tuple[str, str]] = {
         "Pour signaler une difficulté : la collectivité qui exploite ce concentrateur.",
         "To report a difficulty: the local authority that runs this hub.",
     ),
+    "sitemap": ("Plan du site", "Site map"),
     "versions": ("Versions", "Versions"),
 }

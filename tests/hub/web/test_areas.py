@@ -82,3 +82,11 @@ async def test_whom_to_tell_of_a_vulnerability_is_said_where_the_configuration_s
 def test_a_contact_that_is_no_address_is_refused(contact: str) -> None:
     with pytest.raises(ValueError, match="expected an address like"):
         Options(contact=contact)
+
+
+async def test_radio_is_told_in_words_and_devices_to_be_moved_come_first(pages: Pages) -> None:
+    browser = await pages.claimed()
+    text = (await browser.get("/radio?lang=fr"))[1]
+    assert "1 avec une marge suffisante, 0 à déplacer, 1 pas encore jugés" in text
+    assert "868.0-868.6" in text
+    assert (await browser.api("GET", "/api/1/radio"))[0] == 200

@@ -113,7 +113,24 @@ class Hub:
         if name in ("command.set", "command.wait"):
             return {"id": "c1", "state": "done"}
         if name == "radio":
-            return {"devices": [], "gateways": []}
+            told = {
+                "place": "salle-0", "zone": "rooms", "integration": "lorawan", "join": "joined", "joined_at": None,
+                "heard": 9, "lost": 1, "lost_share": 0.1, "margin_db": 12.0, "margin_low_db": 6.5, "margin": "enough",
+                "fr": "marge suffisante", "en": "enough margin", "rates": {"SF7": 9}, "period_s": 600.0,
+                "last_seen_s": 3.0, "late": False, "battery": 80.0, "battery_days": 400.0, "battery_per_day": 0.2,
+            }  # fmt: skip
+            silent = {
+                **told,
+                "margin": "",
+                "margin_db": None,
+                "margin_low_db": None,
+                "lost_share": None,
+                "battery": None,
+            }
+            gateway = {"id": "AA55", "integration": "lorawan", "last_heard_s": 4.0, "silent": False,
+                       "duty": {"868.0-868.6": {"left_s": 35.5, "of_s": 36.0}}}  # fmt: skip
+            return {"devices": [{**told, "id": "lorawan:0000000000000000"}, {**silent, "id": "lorawan:0000000000000001"}],
+                    "gateways": [gateway]}  # fmt: skip
         if name == "pack.list":
             return {"packs": []}
         if name == "logs":
