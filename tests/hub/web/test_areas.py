@@ -89,4 +89,4 @@ async def test_radio_is_told_in_words_and_devices_to_be_moved_come_first(pages: 
     text = (await browser.get("/radio?lang=fr"))[1]
     assert "1 avec une marge suffisante, 0 à déplacer, 1 pas encore jugés" in text
     assert "868.0-868.6" in text
-    assert (await browser.api("GET", "/api/1/radio"))[0] == 200
+    assert (await browser.api("GET", "/radio"))[0] == 200

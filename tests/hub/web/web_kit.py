@@ -129,8 +129,8 @@ class Hub:
             }
             gateway = {"id": "AA55", "integration": "lorawan", "last_heard_s": 4.0, "silent": False,
                        "duty": {"868.0-868.6": {"left_s": 35.5, "of_s": 36.0}}}  # fmt: skip
-            return {"devices": [{**told, "id": "lorawan:0000000000000000"}, {**silent, "id": "lorawan:0000000000000001"}],
-                    "gateways": [gateway]}  # fmt: skip
+            first, second = self.devices[0].id, self.devices[1].id
+            return {"devices": [{**told, "id": first}, {**silent, "id": second}], "gateways": [gateway]}
         if name == "pack.list":
             return {"packs": []}
         if name == "logs":
