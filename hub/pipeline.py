@@ -240,7 +240,8 @@ class Pipeline:
         self._quarantine.add(candidate, reason, self._clock.now())
         if self._device(candidate.id) is not None:
             return  # only its key is missing
-        self._tell(UNKNOWN, candidate.integration, {"id": candidate.id, "waiting": len(self._quarantine)})
+        # not who: addresses of strangers stay in memory
+        self._tell(UNKNOWN, candidate.integration, {"waiting": len(self._quarantine)})
         if self.hold is not None:
             if report is None and candidate.values:
                 report = Report(device=candidate.id, values=candidate.values, signal=candidate.signal)
@@ -279,7 +280,7 @@ class Pipeline:
             return False
         self._counts.add("blocked" if decision.kind == BLOCK else "ignored", integration)
         if decision.kind == BLOCK:
-            self._tell(BLOCKED, device, {"integration": integration})
+            self._tell(BLOCKED, str(decision.filter), {"integration": integration})  # as it was decided, not who
         return True
 
     def _tell(self, kind: str, subject: str, evidence: dict[str, str | int | float | bool]) -> None:

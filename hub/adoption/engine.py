@@ -66,6 +66,8 @@ class Adoption:
         self._shadowed = {device: where(device, loaded) for device in joined.shadowed}
         self._stray = joined.stray
         self._turn = asyncio.Lock()
+        self.blocked: Callable[[str, str, str], str] = lambda device, integration, model: ""
+        """Who blocked this device (id, integration, model), in words; "" when nobody did."""
 
     def added(self, device: str) -> bool:
         """Whether a command added it, or the one that stood there before it."""
@@ -223,6 +225,11 @@ class Adoption:
         """What is to be done with it. Raises Unreadable when it contradicts what is there."""
         device, devices = one.device, self._ground.devices
         if base is None:
+            if filter_ := self.blocked(device.id, device.integration, device.model):
+                raise Unreadable(
+                    "blocked", f"is blocked ({filter_}): `ilot quarantine unblock` comes first",
+                    f"est bloqué ({filter_}) : levez d'abord le blocage, page Quarantaine", "device",
+                )  # fmt: skip
             if device.id in devices.replaced:
                 now = devices.replaced[device.id][0]
                 raise Unreadable(

@@ -47,6 +47,7 @@ class Gate:
         self._quarantine, self._decisions, self._guard, self._events = quarantine, decisions, guard, events
         self._adoption, self._holding, self._pipeline, self._devices = adoption, holding, pipeline, devices
         self._store, self._clock, self._changed, self._paths = store, clock, changed, paths
+        adoption.blocked = self._blocked_by
 
     async def run(self) -> None:
         """Who declared which perimeter, and when, goes into the audit chain when it is said anew or no more."""
@@ -211,6 +212,10 @@ class Gate:
         found = self._decisions.about(device, integration, model)
         if found is not None:
             raise Refused(f"{device} is {_done(found.kind)} ({found.filter}): `ilot quarantine unblock` comes first")
+
+    def _blocked_by(self, device: str, integration: str, model: str) -> str:
+        found = self._decisions.blocked(device, integration, model)
+        return str(found.filter) if found is not None else ""
 
     def _again(self, what: Filter) -> None:
         """Devices that a decision may mean are judged anew."""

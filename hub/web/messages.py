@@ -58,6 +58,18 @@ _TABLE = (
         "Toutes les écritures sont arrêtées par {a} ({b}) : voyez Commandes",
     ),
     (
+        r"(?P<a>\d+) devices look cloned: .*",
+        "{a} appareils semblent clonés : voyez Quarantaine",
+    ),
+    (
+        r"device (?P<a>\S+) is known and blocked \((?P<b>.*)\): .*",
+        "L'appareil {a} est connu et bloqué ({b}) : rien de lui n'est pris en compte",
+    ),
+    (
+        r"Mode recette is open for (?P<a>\d+) min more, started by (?P<b>\S+): .*",
+        "Mode recette ouvert encore {a} min, par {b} : voyez Quarantaine",
+    ),
+    (
         r"device (?P<a>\S+) stands in (?P<b>.+) and was added by a command too: .*",
         "L'appareil {a} figure dans {b} et a aussi été ajouté à la main : la configuration compte",
     ),

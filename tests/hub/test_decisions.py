@@ -66,6 +66,16 @@ async def test_ignored_and_blocked_senders_are_counted_and_never_listed():
     assert [(event.kind, event.subject) for event in path.told] == [(BLOCKED, "ble:BAD"), (UNKNOWN, "bluetooth")]
 
 
+async def test_no_event_names_a_stranger_that_nobody_decided_about_by_name():
+    path = gated((BLOCK, {"id": "ble:BAD*"}))
+    for name in ("ble:BAD:77:88", "ble:NEW:77:99"):
+        await path.emit(device=name, values={"temperature": 1.0})
+    assert len(path.told) == 2
+    said = str(path.told)
+    assert "77:88" not in said
+    assert "77:99" not in said
+
+
 async def test_a_blocked_device_is_not_admitted_though_it_is_known():
     path = gated((BLOCK, {"id": TAG.id}))
     assert await path.emit(values={"temperature": 1.0}) == []

@@ -126,6 +126,15 @@ async def test_ignored_and_blocked_ones_stay_away_over_a_restart_until_they_are_
     assert [what["quarantine"] for what in said] == ["block", "unblock"]
 
 
+async def test_a_blocked_device_is_not_added_by_another_way_either(house: Gated) -> None:
+    await house.call("quarantine.block", id=ONE)
+    row = await house.add(device=ONE, integration="bluetooth", place="hall")
+    assert (row.state, row.column) == ("wrong", "device")
+    assert "unblock" in row.en
+    await house.call("quarantine.unblock", id=ONE)
+    assert (await house.add(device=ONE, integration="bluetooth", place="hall")).state == "added"
+
+
 async def test_what_was_held_of_an_ignored_sensor_is_destroyed(house: Gated) -> None:
     for _ in range(3):
         await house.hear(ONE, TWO)

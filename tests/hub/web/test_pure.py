@@ -255,6 +255,18 @@ def test_wrong_options_are_refused(wrong: dict[str, object]) -> None:
         ("link: https: the backend is away", "Liaison", "https: the backend is away"),
         ("something nobody translated", "", "something nobody translated"),
         (
+            "3 devices look cloned: `ilot quarantine list` shows which and why",
+            "3 appareils semblent clonés : voyez Quarantaine", "",
+        ),
+        (
+            "Mode recette is open for 12 min more, started by cli: `ilot recette end` ends it",
+            "Mode recette ouvert encore 12 min, par cli : voyez Quarantaine", "",
+        ),
+        (
+            "device x:1 is known and blocked (x:*): nothing of it is taken",
+            "L'appareil x:1 est connu et bloqué (x:*) : rien de lui n'est pris en compte", "",
+        ),
+        (
             "frames of 2 known devices are refused: `ilot devices` shows which and why",
             "Trames refusées de 2 appareils connus : voyez À traiter", "",
         ),
