@@ -15,7 +15,7 @@ ALPHABET = [  # TS 23.038 section 6.2.1, row by row
     "¡", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ", "Ä", "Ö", "Ñ", "Ü", "§", "¿", *"abcdefghijklmnopqrstuvwxyz", "ä", "ö", "ñ", "ü",
     "à",
 ]  # fmt: skip
-EXTENDED = {20: "^", 40: "{", 41: "}", 47: "\\", 60: "[", 61: "~", 62: "]", 64: "|", 101: "€"}
+EXTENDED = {10: "\f", 20: "^", 40: "{", 41: "}", 47: "\\", 60: "[", 61: "~", 62: "]", 64: "|", 101: "€"}
 
 
 def read_submit(text: str) -> dict[str, object]:
