@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from hub.alerts import ACKNOWLEDGED, CLEARED, MUTED, Alert, Book
 from hub.alerts.life import RAISED
 from hub.clock import Clock
 from hub.commands import Desk, Order, WriteRefused
+from hub.config.values import show_duration
 from hub.counts import Counts
 from hub.errors import DecodeError, HubError
 from hub.model import Device, TrustClass, Value
@@ -27,6 +29,8 @@ from hub.rules import Fired, Rules
 from hub.rules.compiling import Action, Rule
 
 TICK_S = 1.0
+INSIDE = ("told", "evidence", "story")
+"""Of an alert: not in lists."""
 WAITING = 10_000
 """What may have fired and not been looked at; more is counted and lost, and the next reading fires again."""
 
@@ -172,7 +176,7 @@ class Watching:
         states: dict[str, int] = {}
         for alert in self.book.open:
             states[alert.state] = states.get(alert.state, 0) + 1
-        return {"open": len(self.book.open), "states": states}
+        return {"open": len(self.book.open), "states": states, "changes": self.book.changes}
 
     def complaints(self) -> list[str]:
         """Sentences for `ilot status`."""
@@ -180,16 +184,24 @@ class Watching:
         return [*(self.rules.complaints() if self.rules is not None else []), *commands, *self.book.complaints()]
 
     def calls(self) -> dict[str, Any]:
-        """alert.list {all, limit} · alert.ack {id, by, why} · alert.mute {id, seconds, by, why} · alert.clear {id, by,
-        why}; each but the first answers with the alert as it stands then."""
-        return {"alert.list": self._list, "alert.ack": self._ack, "alert.mute": self._mute, "alert.clear": self._clear}
+        """alert.list {all, limit, severity, state, rule, zone, q} · alert.show {id}: with its story and evidence ·
+        alert.ack {id, by, why} · alert.mute {id, seconds, by, why} · alert.clear {id, by, why}; these three answer with
+        the alert as it stands then."""
+        return {
+            "alert.list": self._list, "alert.show": self._show, "alert.ack": self._ack, "alert.mute": self._mute,
+            "alert.clear": self._clear,
+        }  # fmt: skip
 
     async def _list(self, arguments: dict[str, Any]) -> dict[str, Any]:
         if arguments.get("all"):
             found = await self.book.last(min(1000, max(1, int(arguments.get("limit", 100)))))
         else:
             found = self.book.open[::-1]
-        return {"alerts": [told(alert) for alert in found]}
+        return {"alerts": [told(alert) for alert in found if _wanted(alert, arguments)]}
+
+    async def _show(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        alert = await self.book.find(str(arguments.get("id", "")))
+        return {**told(alert), "evidence": alert.evidence, "story": msgspec.to_builtins(alert.story)}
 
     async def _ack(self, arguments: dict[str, Any]) -> dict[str, Any]:
         return await self._person(arguments, ACKNOWLEDGED)
@@ -231,8 +243,39 @@ def alert_of(fired: Fired) -> Alert:
         id="", rule=rule.name, key=where.key, severity=rule.severity, state=RAISED, raised=0.0, changed=0.0,
         by=f"rule:{rule.name}", device=where.device, place=where.place, site=where.site, zone=where.zone,
         integration=where.integration, value=fired.value, text=_filled(en, fired), text_fr=_filled(fr, fired),
-        escalate_s=rule.escalate_s,
+        escalate_s=rule.escalate_s, evidence=_evidence(fired),
     )  # fmt: skip
+
+
+def _wanted(alert: Alert, arguments: dict[str, Any]) -> bool:
+    """Does it fit what `alert.list` asks for?"""
+    for name in ("severity", "state", "rule", "zone"):
+        if arguments.get(name) and getattr(alert, name) != arguments[name]:
+            return False
+    text = str(arguments.get("q", "")).casefold()[:100]
+    searched = (alert.text, alert.text_fr, alert.rule, alert.place, alert.device, alert.zone, alert.id)
+    return not text or any(text in one.casefold() for one in searched)
+
+
+def _evidence(fired: Fired) -> dict[str, str]:
+    """Why it was raised, for people: what was looked at, and how far it may be believed. Values that may not leave RAM
+    are not in `fired`."""
+    rule = fired.rule
+    shown = {
+        "metric": rule.metric or "", "value": fired.value, "limit": fired.limit, "of": _of(rule),
+        "for": show_duration(timedelta(seconds=rule.for_s)) if rule.for_s else "", "trust": fired.trust.name,
+    }  # fmt: skip
+    return {name: said for name, said in shown.items() if said}
+
+
+def _of(rule: Rule) -> str:
+    if rule.aggregate:
+        return rule.aggregate
+    if rule.minus:
+        return "- " + "/".join(rule.minus)
+    if rule.rate_s is not None:
+        return f"1 h / {show_duration(timedelta(seconds=rule.rate_s))}"
+    return ""
 
 
 def _filled(text: str, fired: Fired) -> str:
@@ -244,4 +287,4 @@ def _filled(text: str, fired: Fired) -> str:
 
 def told(alert: Alert) -> dict[str, Any]:
     """As JSON."""
-    return {name: value for name, value in msgspec.to_builtins(alert).items() if name != "told"}
+    return {name: value for name, value in msgspec.to_builtins(alert).items() if name not in INSIDE}

@@ -14,7 +14,7 @@ from secrets import token_hex
 
 import msgspec
 
-from hub.alerts.life import ACKNOWLEDGED, CLEARED, MUTED, Alert, NoSuchAlert, due, moved
+from hub.alerts.life import ACKNOWLEDGED, CLEARED, MUTED, RAISED, Alert, NoSuchAlert, Step, due, moved
 from hub.alerts.memory import Memory
 from hub.alerts.rows import row, subject_of
 from hub.buffer import Buffer
@@ -33,12 +33,14 @@ _log = logging.getLogger("hub.alerts")
 
 
 class Book:
-    """One a hub. `listeners` hear of every change, for notifiers and pages; they must not fail and not wait."""
+    """One a hub. `listeners` hear of every change, for notifiers and pages; they must not fail and not wait. `changes`
+    counts them in this life."""
 
     def __init__(self, store: Store, buffer: Buffer, clock: Clock) -> None:
         self._memory, self._buffer, self._clock = Memory(store), buffer, clock
         self.listeners: list[Callable[[Alert], None]] = []
         self.refused = 0
+        self.changes = 0
         self._open: dict[str, Alert] = {}
         self._keys: dict[tuple[str, str], str] = {}
         self._subjects: dict[tuple[str, ...], Subject] = {}
@@ -80,7 +82,9 @@ class Book:
                 self.refused += 1
                 return None
             now = self._clock.now()
-            made = msgspec.structs.replace(alert, id=token_hex(8), raised=now, changed=now, n=1, told=0)
+            made = msgspec.structs.replace(
+                alert, id=token_hex(8), raised=now, changed=now, n=1, told=0, story=(Step(1, RAISED, now, alert.by),)
+            )
             await self._change(made)
             return made
 
@@ -152,6 +156,13 @@ class Book:
         """The newest first, open or not."""
         return await self._memory.last(limit)
 
+    async def find(self, name: str) -> Alert:
+        """One alert, open or not. Raises NoSuchAlert."""
+        found = self._open.get(name) or await self._memory.find(name)
+        if found is None:
+            raise NoSuchAlert(f"no alert {name!r} is known; `ilot alerts` lists them")
+        return found
+
     def complaints(self) -> list[str]:
         """Sentences for `ilot status`."""
         said = [f"{len(self._unkept)} alerts cannot be written to the store"] if self._unkept else []
@@ -162,6 +173,7 @@ class Book:
     async def _change(self, alert: Alert, *, by_person: bool = False) -> None:
         """RAM, store, buffer, and whoever listens; under the lock."""
         self._take(alert)
+        self.changes += 1
         await self._keep([alert], by_person=by_person)
         self._owed[alert.id] = alert
         self._append(alert)

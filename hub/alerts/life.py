@@ -20,6 +20,7 @@ from hub.errors import HubError
 RAISED, ACKNOWLEDGED, MUTED, ESCALATED, CLEARED = "raised", "acknowledged", "muted", "escalated", "cleared"
 STATES = (RAISED, ACKNOWLEDGED, MUTED, ESCALATED, CLEARED)
 SEVERITIES = ("info", "warning", "critical")
+STORY = 50
 
 
 class NoSuchAlert(HubError):
@@ -28,10 +29,21 @@ class NoSuchAlert(HubError):
     exit_code = 3
 
 
+class Step(msgspec.Struct, frozen=True):
+    """One change of an alert, as its story keeps it."""
+
+    n: int
+    state: str
+    at: float
+    by: str
+    why: str = ""
+    until: float | None = None
+
+
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """Times are Unix seconds, as well as the hub knew them. `key` tells alerts of one rule apart; `value` is what was
     read; `by` who changed it last, and `why`; `until` the end of a mute; `told` the last `n` that is durable in the
-    buffer."""
+    buffer; `evidence` why it was raised; `story` its changes, the last STORY of them."""
 
     id: str
     rule: str
@@ -54,6 +66,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     until: float | None = None
     escalate_s: float | None = None
     told: int = 0
+    evidence: dict[str, str] = {}
+    story: tuple[Step, ...] = ()
 
     @property
     def open(self) -> bool:
@@ -72,9 +86,16 @@ def moved(alert: Alert, state: str, now: float, by: str, why: str = "", until: f
         return None
     if state == RAISED and alert.state != MUTED:
         return None
+    until = until if state == MUTED else None
+    step = Step(alert.n + 1, state, now, by, why, until)
     return msgspec.structs.replace(
-        alert, state=state, n=alert.n + 1, changed=now, by=by, why=why, until=until if state == MUTED else None
+        alert, state=state, n=alert.n + 1, changed=now, by=by, why=why, until=until, story=noted(alert.story, step)
     )
+
+
+def noted(story: tuple[Step, ...], step: Step) -> tuple[Step, ...]:
+    """The first is always kept: when it was raised."""
+    return (*story[:1], *story[1:][-(STORY - 2) :], step)
 
 
 def due(alert: Alert, now: float) -> Alert | None:

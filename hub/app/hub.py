@@ -81,8 +81,9 @@ class Hub:
         self.ground, self.path, self.field, self.watch, self.outward = ground, path, field, watch, outward
         self.protect, self.measured = protect, measured
         self.shown: Shown = build_shown(
-            ground, path, field, outward, told=lambda: answers(self.services), calls=lambda: calls(self.services)
-        )
+            ground, path, field, outward, watch, told=lambda: answers(self.services),
+            calls=lambda: calls(self.services),
+        )  # fmt: skip
         state = ground.state
         self.facts = {"hub": ground.enrolled.hub, "state_dir": str(state.path), "socket": str(state.socket)}
 

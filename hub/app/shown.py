@@ -16,6 +16,7 @@ from hub.app.path import Path
 from hub.app.recording import Recording
 from hub.app.replacing import Replacing
 from hub.app.service import Service
+from hub.app.watch import Watch
 from hub.control import Call
 from hub.diagnosing import Diagnosing
 from hub.exporting import LiveView
@@ -81,7 +82,7 @@ class Shown:
 
 
 def build_shown(
-    ground: Ground, path: Path, field: Field, outward: Outward,
+    ground: Ground, path: Path, field: Field, outward: Outward, watch: Watch,
     told: Callable[[], tuple[dict[str, Any], list[str]]], calls: Callable[[], Mapping[str, Call]],
 ) -> Shown:  # fmt: skip
     """`told`: how the parts stand; `calls`: all of the hub's, for the pages."""
@@ -104,9 +105,10 @@ def build_shown(
     )  # fmt: skip
     _export(ground, path, field, overview)
     path.metrics.update(ground.registry.metrics())  # of the plugins loaded by now: those that run
+    parts = _parts(ground, path, outward, watch)
     web = Web(
-        loaded.config.web, hub=ground.enrolled.hub, directory=ground.state.keys, parts=_parts(ground, path, outward),
-        store=ground.store, clock=clock, calls=calls, changed=keeper.changed,
+        loaded.config.web, hub=ground.enrolled.hub, directory=ground.state.keys, parts=parts, store=ground.store,
+        clock=clock, calls=calls, changed=keeper.changed,
     )  # fmt: skip
     replacing = Replacing(ground, path, keeper)
     rolls = adoption.rolls
@@ -159,12 +161,12 @@ def _names(ground: Ground, path: Path) -> dict[str, set[str]]:
     }  # fmt: skip
 
 
-def _parts(ground: Ground, path: Path, outward: Outward) -> Parts:
+def _parts(ground: Ground, path: Path, outward: Outward, watch: Watch) -> Parts:
     config = ground.loaded.config
     site = config.sites.get(config.hub.site or "")
     return Parts(
         live=path.live, devices=path.devices, places=path.places, metric=path.planner.metric, title=config.hub.name,
         zones={name: (zone.name, zone.site) for name, zone in config.zones.items()},
         timezone=site.timezone if site is not None else "Europe/Paris", badges=outward.badging,
-        contact=config.web.contact if config.web is not None else "",
+        contact=config.web.contact if config.web is not None else "", raised=lambda: len(watch.watching.book.open),
     )  # fmt: skip

@@ -42,6 +42,29 @@ def listing(everything: bool, limit: int, config: Path, state_dir: Path | None, 
 
 @alerts.command()
 @click.argument("alert")
+@output.with_config
+@output.with_state
+@output.as_json
+def show(alert: str, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Why ALERT was raised, and what became of it."""
+    one = call(state_of(config, state_dir) / "hub.sock", "alert.show", id=alert)
+    if json:
+        output.data(one)
+        return
+    click.echo(f"{_said(one)}\n{one['severity']}, {one['state']}, rule {one['rule']}, {one['device'] or one['zone']}")
+    for name, said in one["evidence"].items():
+        click.echo(f"  {name}: {said}")
+    output.table(
+        ("when", "state", "by", "why"),
+        [
+            (f"{datetime.datetime.fromtimestamp(step['at']):%Y-%m-%d %H:%M:%S}", step["state"], step["by"], step["why"])
+            for step in one["story"]
+        ],
+    )
+
+
+@alerts.command()
+@click.argument("alert")
 @why
 @output.with_config
 @output.with_state

@@ -27,7 +27,7 @@ class Place(NamedTuple):
 class Parts(NamedTuple):
     """What pages read that no call answers. `zones`: id → (name, site); `metric`: what is known of a device's metric;
     `title`: the hub's name for people; `timezone` of its site; `badges` of the district; `contact`: where
-    vulnerabilities and difficulties are reported, "" where nobody said."""
+    vulnerabilities and difficulties are reported, "" where nobody said; `raised` counts the open alerts."""
 
     live: Live
     devices: Devices
@@ -38,3 +38,4 @@ class Parts(NamedTuple):
     timezone: str
     badges: Badging | None = None
     contact: str = ""
+    raised: Callable[[], int] = lambda: 0

@@ -43,7 +43,7 @@ class Renderer:
             "lang": lang, "hub": self._hub, "visit": visit, "account": account, "csrf": visit.form_token,
             "menu": self._groups(role) if account else [],
             "works": role in WORKS, "rules": role == ADMINISTRATEUR, "page": name, "error": visit.error, "title": "",
-            "said": word(visit.query["said"], lang) if visit.query.get("said") in self._said else "",
+            "counts": {}, "said": word(visit.query["said"], lang) if visit.query.get("said") in self._said else "",
             "message": lambda sentence: message(sentence, lang),
             "size": lambda size: showing.size_text(size, lang),
             "span": lambda seconds: showing.span_text(seconds, lang),

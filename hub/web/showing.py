@@ -21,6 +21,7 @@ def summary(status: Mapping[str, Any]) -> dict[str, Any]:
         "link": "up" if any(one["state"] == "up" for one in link["uplinks"]) else "down",
         "link_error": link["error"], "buffered": buffer["readings"], "autonomy_s": buffer["autonomy_s"],
         "acked": link["acked"], "readings": status["readings"], "alerts": len(status["degraded"]),
+        "raised": status.get("alerts", {}).get("open", 0), "raised_changes": status.get("alerts", {}).get("changes", 0),
     }  # fmt: skip
 
 

@@ -123,7 +123,8 @@ class Site:
             return (known.name if known is not None else "") or place
 
         text = self.render.page(
-            name, visit, title=self.parts.title, timezone=self.parts.timezone, place_name=place_name,
+            name, visit, counts={"raised-alerts": self.parts.raised()}, title=self.parts.title,
+            timezone=self.parts.timezone, place_name=place_name,
             zones={zone: title or zone for zone, (title, _) in self.parts.zones.items()},
             moment=lambda at: showing.moment_text(at, visit.lang, self._zone), **what,
         )  # fmt: skip

@@ -64,7 +64,7 @@ async def test_a_rule_raises_one_alert_and_clears_it(tmp_path):
         assert (alert.device, alert.place, alert.zone, alert.site) == ("ble:1", "street", "z", "s")
         await hub.fire(BIN, False)
         assert hub.stream.told() == [(RAISED, 1), (CLEARED, 2)]
-        assert hub.watching.status() == {"open": 0, "states": {}}
+        assert hub.watching.status() == {"open": 0, "states": {}, "changes": 2}
 
 
 async def test_a_lamp_follows_presence_and_nothing_of_it_is_told(tmp_path):

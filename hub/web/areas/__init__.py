@@ -7,6 +7,7 @@ from hub.web.areas import (
     about,
     accounts,
     adding,
+    alerts,
     audit,
     commands,
     commissioning,
@@ -25,6 +26,7 @@ from hub.web.areas import (
 AREAS: tuple[Area, ...] = (
     entrance.AREA,
     overview.AREA,
+    alerts.AREA,
     devices.AREA,
     commissioning.AREA,
     adding.AREA,

@@ -36,6 +36,7 @@ class Overview:
         waiting = listed["quarantine"]
         return {
             "degraded": status["degraded"],
+            "raised": (await self._site.call("alert.list"))["alerts"],
             "trouble": [one for one in listed["devices"] if one["state"] == "trouble"],
             "refused": [one for one in waiting if one["known"]],
             "candidates": sorted((one for one in waiting if not one["known"]), key=lambda one: -one["last"]),

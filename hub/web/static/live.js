@@ -94,6 +94,7 @@
     for (const place of document.querySelectorAll("[data-sum]")) {
       if (place.dataset.sum in sum) place.textContent = sum[place.dataset.sum];
     }
+    document.dispatchEvent(new CustomEvent("ilot:summary", { detail: sum }));
     const link = document.querySelector("[data-link]");
     if (link && link.dataset.link !== sum.link) {
       link.dataset.link = sum.link;

@@ -65,6 +65,7 @@ class Hub:
         self.decisions: list[dict[str, Any]] = []
         self.suspects: dict[str, str] = {}
         self.recette = False
+        self.alerts: list[dict[str, Any]] = []
 
     def hear(self, number: int, value: float) -> None:
         device = self.devices[number]
@@ -105,6 +106,16 @@ class Hub:
                     {"name": "lorawan", "type": "lorawan", "state": "running", "error": "", "since": 0, "restarts": 0}
                 ],
             }  # fmt: skip
+        if name == "alert.list":
+            return {"alerts": [one for one in self.alerts if arguments.get("all") or one["state"] != "cleared"]}
+        if name.startswith("alert."):
+            found = next((one for one in self.alerts if one["id"] == arguments["id"]), None)
+            if found is None:
+                raise HubError("no such alert")
+            if name == "alert.mute" and not 1 <= arguments["seconds"] <= 31 * 86_400:
+                raise HubError("an alert is muted for 1 s to 31 days")
+            states = {"alert.ack": "acknowledged", "alert.mute": "muted", "alert.clear": "cleared"}
+            return {**found, "state": states.get(name, found["state"])}
         if name == "device.add":
             row = {"device": "lorawan:AA", "state": "added", "place": "salle-9", "en": "", "fr": ""}
             return {"rows": [row]}
@@ -189,6 +200,7 @@ class Hub:
             "device.keep", "inventory.load", "command.wait", "command.list", "command.stop", "command.resume",
             "backup", "radio", "pack.list",
             "pack.install", "redecode", "logs", "diagnostics",
+            "alert.list", "alert.show", "alert.ack", "alert.mute", "alert.clear",
             "quarantine.list", "quarantine.adopt", "quarantine.ignore", "quarantine.block", "quarantine.unblock",
             "quarantine.clear", "recette.status", "recette.start", "recette.end", "recette.adopt",
         )  # fmt: skip

@@ -1,0 +1,109 @@
+"""Alerts: those that are open and those that are over, and one alert with its story; people answer here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from hub.alerts.life import SEVERITIES, STATES
+from hub.errors import HubError
+from hub.web import answering as answers
+from hub.web import showing
+from hub.web.area import TEXT, Area, Entry, done, get, post
+from hub.web.routes import READS, WORKS, Route
+from hub.web.visit import Rejected, Visit
+
+if TYPE_CHECKING:
+    from hub.web.site import Site
+
+MUTES = {"1h": 3600.0, "8h": 28_800.0, "1d": 86_400.0, "7d": 7 * 86_400.0, "31d": 31 * 86_400.0}
+"""What the form offers; the API takes any number of seconds."""
+FILTERS = ("severity", "state", "zone", "rule", "q")
+PAST = 1000
+
+
+class Alerts:
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    async def listed(self, visit: Visit) -> Any:
+        """{alerts: newest first}; `all`: cleared ones too, the newest PAST of them."""
+        asked = {name: visit.query[name][:100] for name in FILTERS if visit.query.get(name)}
+        everything = visit.query.get("all", "") not in ("", "0", "false")
+        return await self._site.call("alert.list", all=everything, limit=PAST, **asked)
+
+    async def one(self, visit: Visit) -> Any:
+        return await self._site.call("alert.show", id=visit.parts["alert"])
+
+    async def ack(self, visit: Visit) -> Any:
+        return await self._act(visit, "alert.ack")
+
+    async def clear(self, visit: Visit) -> Any:
+        return await self._act(visit, "alert.clear")
+
+    async def mute(self, visit: Visit) -> Any:
+        given = visit.text("for") or "1h"
+        try:
+            seconds = MUTES[given] if given in MUTES else float(given)
+        except ValueError:
+            raise HubError(f"an alert is muted for one of {', '.join(MUTES)}, or a number of seconds") from None
+        return await self._act(visit, "alert.mute", seconds=seconds)
+
+    async def _act(self, visit: Visit, name: str, **more: Any) -> Any:
+        why = visit.text("why")[:200]
+        return await self._site.call(name, id=visit.parts["alert"], by=visit.who, why=why, **more)
+
+    async def page(self, visit: Visit) -> web.Response:
+        found = (await self.listed(visit))["alerts"]
+        rows, page, size = showing.page_of(found, visit.query)
+        return self._site.page(
+            "raised-alerts", visit, alerts=rows, total=len(found), number_of_page=page,
+            pages=-(-len(found) // size) or 1, severities=SEVERITIES, states=STATES, changes=await self._changes(),
+            asked={name: visit.query.get(name, "") for name in (*FILTERS, "all")},
+        )  # fmt: skip
+
+    async def _changes(self) -> int:
+        """How many changes there were: the page is anew when the stream tells another number."""
+        known = (await self._site.lately("status")).get("alerts", {})
+        return int(known.get("changes", 0))
+
+    async def alert_page(self, visit: Visit, status: int = 200) -> web.Response:
+        try:
+            one = await self.one(visit)
+        except HubError:
+            raise Rejected(404, "no-page") from None
+        return self._site.page(
+            "alert", visit, status, one=one, mutes=list(MUTES), changes=await self._changes(),
+            escalates=one["raised"] + one["escalate_s"] if one["escalate_s"] and one["state"] == "raised" else None,
+            lasted=max(0.0, self._site.clock.now() - one["raised"]),
+        )  # fmt: skip
+
+    async def form(self, visit: Visit) -> web.Response:
+        """One form, three buttons."""
+        works = {"ack": self.ack, "mute": self.mute, "clear": self.clear}
+        act = visit.text("act")
+        if act not in works:
+            raise Rejected(400, "bad-body")
+        answer = await done(visit, works[act], self.alert_page)
+        return answer or answers.redirect(f"/alerts/{visit.parts['alert']}?said=alert-{act}-done")
+
+
+def routes(site: Site) -> list[Route]:
+    do = Alerts(site)
+    return [
+        Route("GET", "/alerts", do.page, READS),
+        Route("GET", "/alerts/{alert}", do.alert_page, READS),
+        Route("POST", "/alerts/{alert}", do.form, WORKS),
+        get("/alerts", do.listed, "Alerts: the open ones, or all", all=TEXT, **dict.fromkeys(FILTERS, TEXT)),
+        get("/alerts/{alert}", do.one, "One alert, with its story and evidence"),
+        post("/alerts/{alert}/ack", do.ack, "Acknowledge an alert", WORKS, "why"),
+        post("/alerts/{alert}/mute", do.mute, "Mute an alert for a while, 1 h to 31 d", WORKS, "why", "for"),
+        post("/alerts/{alert}/clear", do.clear, "Close an alert", WORKS, "why"),
+    ]
+
+
+AREA = Area(
+    routes, (Entry("raised-alerts", "/alerts", "group-now"),),
+    frozenset({"alert-ack-done", "alert-mute-done", "alert-clear-done"}), {"alerts.js": "text/javascript"},
+)  # fmt: skip
