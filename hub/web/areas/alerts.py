@@ -95,7 +95,17 @@ def routes(site: Site) -> list[Route]:
         Route("GET", "/alerts", do.page, READS),
         Route("GET", "/alerts/{alert}", do.alert_page, READS),
         Route("POST", "/alerts/{alert}", do.form, WORKS),
-        get("/alerts", do.listed, "Alerts: the open ones, or all", all=TEXT, **dict.fromkeys(FILTERS, TEXT)),
+        get(
+            "/alerts",
+            do.listed,
+            "Alerts: the open ones, or all",
+            all=TEXT,
+            severity=TEXT,
+            state=TEXT,
+            zone=TEXT,
+            rule=TEXT,
+            q=TEXT,
+        ),  # fmt: skip
         get("/alerts/{alert}", do.one, "One alert, with its story and evidence"),
         post("/alerts/{alert}/ack", do.ack, "Acknowledge an alert", WORKS, "why"),
         post("/alerts/{alert}/mute", do.mute, "Mute an alert for a while, 1 h to 31 d", WORKS, "why", "for"),
