@@ -105,7 +105,7 @@ def routes(site: Site) -> list[Route]:
             zone=TEXT,
             rule=TEXT,
             q=TEXT,
-        ),  # fmt: skip
+        ),
         get("/alerts/{alert}", do.one, "One alert, with its story and evidence"),
         post("/alerts/{alert}/ack", do.ack, "Acknowledge an alert", WORKS, "why"),
         post("/alerts/{alert}/mute", do.mute, "Mute an alert for a while, 1 h to 31 d", WORKS, "why", "for"),
