@@ -84,6 +84,7 @@ class Hub:
             ground, path, field, outward, watch, told=lambda: answers(self.services),
             calls=lambda: calls(self.services),
         )  # fmt: skip
+        measured.calls = lambda: calls(self.services)
         state = ground.state
         self.facts = {"hub": ground.enrolled.hub, "state_dir": str(state.path), "socket": str(state.socket)}
 
@@ -99,7 +100,7 @@ class Hub:
         watch = await build_watch(ground, path, field)
         outward = await build_outward(ground, field, watch)
         protect = await build_protect(ground, path)
-        measured = await build_measured(ground, path, field, watch, outward)
+        measured = await build_measured(ground, path, watch, outward)
         return cls(ground, path, field, watch, outward, protect, measured)
 
     @property

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
+from typing import Any
 
-from hub.app.field import Field
 from hub.app.ground import Ground
 from hub.app.outward import Outward
 from hub.app.path import Path
 from hub.app.service import Service
 from hub.app.watch import Watch
 from hub.config.load import Loaded
+from hub.config.rules import series_of
+from hub.control import Call
+from hub.energy.reports import Reports
+from hub.energy.service import Energy
+from hub.energy.survey import Survey
+from hub.energy.watch import DriftWatch
 from hub.errors import StorageError
 from hub.history import History
 from hub.observing import Observer
@@ -32,13 +38,16 @@ class Measured:
     hours: Store
     rollups: Rollups
     recalling: Recalling
+    energy: Energy
+    calls: Callable[[], Mapping[str, Call]] = dict
+    """All of the hub's, for reports; the hub sets it once it is whole."""
 
     @property
     def services(self) -> list[Service]:
-        return [Service(self.recalling, "history")]
+        return [Service(self.recalling, "history"), Service(self.energy, "energy")]
 
 
-async def build_measured(ground: Ground, path: Path, field: Field, watch: Watch, outward: Outward) -> Measured:
+async def build_measured(ground: Ground, path: Path, watch: Watch, outward: Outward) -> Measured:
     clock, loaded = ground.clock, ground.loaded
     options = loaded.config.history
     hours, lost = await _hours(ground)
@@ -57,7 +66,49 @@ async def build_measured(ground: Ground, path: Path, field: Field, watch: Watch,
                 path.pipeline.recompile(device.id)
 
     recalling = Recalling(rollups, observer, clock, path.devices.get, erased, lost)
-    return Measured(hours, rollups, recalling)
+    energy = _energy(ground, path, watch, rollups, observer, lambda: measured.calls())
+    measured = Measured(hours, rollups, recalling, energy)
+    return measured
+
+
+def _energy(
+    ground: Ground, path: Path, watch: Watch, rollups: Rollups, observer: Observer,
+    calls: Callable[[], Mapping[str, Call]],
+) -> Energy:  # fmt: skip
+    config, clock = ground.loaded.config, ground.clock
+    survey = Survey(
+        rollups, places=lambda: path.places, now=clock.now, base=config.energy.base,
+        zones={name: (zone.name, zone.site, zone.use) for name, zone in config.zones.items()},
+        outdoor=series_of(config.energy.outdoor) if config.energy.outdoor else None,
+        trust=lambda device: _trust(path, device),
+    )  # fmt: skip
+    drift = DriftWatch(survey, ground.store, watch.watching.book)
+
+    async def call(name: str, arguments: dict[str, Any]) -> Any:
+        return await calls()[name](arguments)
+
+    reports = Reports(
+        survey, drift, hub=ground.enrolled.hub, title=config.hub.name, call=call,
+        titles={name: site.name for name, site in config.sites.items()},
+        operators={
+            name: (one.name, frozenset(one.meters), frozenset(one.zones))
+            for name, one in config.energy.operators.items()
+        },
+        writable=lambda: [
+            {"device": device.id, "metric": metric, "low": limits.low, "high": limits.high, "role": limits.role}
+            for device in path.devices for metric, limits in device.writable.items()
+        ],
+    )  # fmt: skip
+    site = config.sites.get(config.hub.site or "")
+    return Energy(
+        survey, drift, reports, clock=clock, key=ground.keys.identity, drain=observer.drain,
+        timezone=site.timezone if site is not None else "Europe/Paris",
+    )  # fmt: skip
+
+
+def _trust(path: Path, device: str) -> str:
+    """The class of the path by which it spoke last, "" where it has not in this life."""
+    return next((value.trust for value in path.live.values() if value.device == device), "")
 
 
 async def _hours(ground: Ground) -> tuple[Store, str]:

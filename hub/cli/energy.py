@@ -1,0 +1,104 @@
+"""`ilot energy`, `ilot report`, `ilot evidence`: meters, their drift, and the documents that the law asks for."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import click
+
+from hub.cli import output
+from hub.control import call
+from hub.state import state_of
+
+
+@click.command()
+@click.option("--year", type=int, help="By default this one.")
+@click.option("--restart", metavar="PLACE", help="Let a new reference period of this meter begin today.")
+@output.with_config
+@output.with_state
+@output.as_json
+def energy(year: int | None, restart: str | None, config: Path, state_dir: Path | None, json: bool) -> None:
+    """The meters of the running hub: what they counted, how complete it is, and whether they drift."""
+    socket = state_of(config, state_dir) / "hub.sock"
+    if restart is not None:
+        answer = call(socket, "energy.restart", place=restart)
+        output.data(answer) if json else click.echo(f"{restart}: a new reference period begins today")
+        return
+    call(socket, "energy.judge", timeout=600)
+    answer = call(socket, "energy.meters", year=year)
+    if json:
+        output.data(answer)
+        return
+    output.table(
+        ("meter", "zone", "carrier", "used", "unit", "of it estimated", "complete %", "drift"),
+        [
+            (
+                one["place"], one["zone"], one["carrier"], one["used"], one["unit"], one["estimated"] or "",
+                one["completeness"], _drift(one["drift"]),
+            )
+            for one in answer["meters"]
+        ],
+    )  # fmt: skip
+
+
+def _drift(state: dict[str, object]) -> str:
+    if state["state"] == "drift":
+        return f"{float(str(state['size'])):+.0%} since {state['since']}"
+    return (
+        f"{state['state']} {state['days']}/{state['needed']}" if state["state"] == "learning" else str(state["state"])
+    )
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(["r175", "operat", "dossier"]))
+@click.option("--year", type=int, help="By default this one.")
+@click.option("--operator", default="", help="Only what this operator is given: an id of `energy: operators`.")
+@click.option("--format", "shape", type=click.Choice(["html", "json", "csv"]), help="By default HTML; of operat, CSV.")
+@click.option("--lang", type=click.Choice(["fr", "en"]), default="fr", show_default=True)
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="The file; by default named after the report, here.")
+@output.with_config
+@output.with_state
+def report(
+    kind: str, year: int | None, operator: str, shape: str | None, lang: str, out: Path | None, config: Path,
+    state_dir: Path | None,
+) -> None:  # fmt: skip
+    """Write a report of the running hub, signed: R175-3, the yearly OPERAT table, or the inspection dossier."""
+    answer = call(
+        state_of(config, state_dir) / "hub.sock", "energy.report", timeout=600, kind=kind, year=year, operator=operator,
+        format=shape, lang=lang,
+    )  # fmt: skip
+    path = out or Path(answer["name"])
+    path.write_bytes(answer["document"].encode())
+    if answer["signature"]:
+        path.with_name(path.name + ".sig").write_text(answer["signature"])
+        output.say(f"its signature is in {path}.sig")
+    click.echo(path)
+
+
+@click.group()
+def evidence() -> None:
+    """Documents that a hub has signed."""
+
+
+@evidence.command()
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--hub", help="The hub that must have signed it: its id is on its label.")
+@output.as_json
+def verify(file: Path, hub: str | None, json: bool) -> None:
+    """Check FILE, on any machine. Exit code 7 when it was changed, or another hub signed it.
+
+    A CSV has its signature beside it, in FILE.sig.
+    """
+    from hub.energy.evidence import NotEvidence
+    from hub.energy.evidence import verify as check
+
+    beside = file.with_name(file.name + ".sig")
+    proof = check(file.read_bytes(), beside.read_bytes() if beside.exists() else None)
+    if hub is not None and proof.hub != hub:
+        raise NotEvidence(f"{proof.hub} signed it, not {hub}")
+    if json:
+        output.data({"file": str(file), "hub": proof.hub, "at": proof.at, "good": True})
+        return
+    when = datetime.datetime.fromtimestamp(proof.at, datetime.UTC)
+    click.echo(f"{file}: as {proof.hub} signed it on {when:%Y-%m-%d %H:%M} UTC")

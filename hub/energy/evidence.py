@@ -1,0 +1,113 @@
+"""Documents that the hub's identity has signed, and that anybody can check on any machine. Pure but for the keys.
+
+    statement   lp("ilot/evidence/1", hub id, Unix seconds in decimal, SHA-256 of the content)
+    HTML        content ‖ `<!-- ilot-evidence 1 HUB SECONDS PUBLIC SIGNATURE -->` and a newline
+    JSON        `{"report":` content `,"evidence":{"hub":…,"at":…,"public":…,"signature":…}}` and a newline
+    other       the line of HTML, without the comment's marks, in a file of the same name with `.sig` behind it
+
+PUBLIC is the raw Ed25519 key (RFC 8032), SIGNATURE the signature of the statement, both base64. The hub's id is made
+from its public key (`hub.keys.hub_id`), so a document proves by itself which hub wrote it; whose hub that is, the label
+on it and the owner's backend say.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from typing import NamedTuple
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from hub.errors import HubError
+from hub.keys import hub_id
+from hub.lp import lp
+
+LABEL = b"ilot/evidence/1"
+_LINE = re.compile(r"ilot-evidence 1 (hub-[a-z2-7]{16}) ([0-9]{1,12}) ([A-Za-z0-9+/=]{44}) ([A-Za-z0-9+/=]{88})")
+_START, _MIDDLE = b'{"report":', b',"evidence":'
+
+
+class NotEvidence(HubError):
+    """A document without a signature, or whose signature does not hold."""
+
+    exit_code = 7
+
+
+class Proof(NamedTuple):
+    """Who signed it and when (Unix seconds)."""
+
+    hub: str
+    at: int
+
+
+class _Evidence(msgspec.Struct):
+    hub: str
+    at: int
+    public: str
+    signature: str
+
+
+def sealed_html(content: bytes, key: Ed25519PrivateKey, at: float) -> bytes:
+    return content + f"<!-- {_line(content, key, at)} -->\n".encode()
+
+
+def sealed_json(content: bytes, key: Ed25519PrivateKey, at: float) -> bytes:
+    """`content` is one JSON value."""
+    found = _LINE.fullmatch(_line(content, key, at))
+    assert found is not None  # noqa: S101 - we wrote it
+    evidence = _Evidence(found[1], int(found[2]), found[3], found[4])
+    return _START + content + _MIDDLE + msgspec.json.encode(evidence) + b"}\n"
+
+
+def signature_of(content: bytes, key: Ed25519PrivateKey, at: float) -> bytes:
+    """The `.sig` file beside any other document."""
+    return _line(content, key, at).encode() + b"\n"
+
+
+def verify(document: bytes, beside: bytes | None = None) -> Proof:
+    """Check a document, with its `.sig` where it has one. Raises NotEvidence, saying why."""
+    if beside is not None:
+        found = _LINE.fullmatch(beside.decode("ascii", "replace").strip())
+        content = document
+    elif document.startswith(_START):
+        content, _, tail = document.removeprefix(_START).rpartition(_MIDDLE)
+        try:
+            evidence = msgspec.json.decode(tail.rstrip().removesuffix(b"}"), type=_Evidence)
+        except msgspec.MsgspecError:
+            raise NotEvidence("this is no signed document: its evidence cannot be read") from None
+        said = f"ilot-evidence 1 {evidence.hub} {evidence.at} {evidence.public} {evidence.signature}"
+        found = _LINE.fullmatch(said)
+    else:
+        content, mark, tail = document.rpartition(b"<!-- ilot-evidence")
+        found = _LINE.fullmatch(("ilot-evidence" + tail.decode("ascii", "replace")).strip().removesuffix(" -->"))
+        found = found if mark and tail.endswith(b" -->\n") else None
+    if found is None:
+        raise NotEvidence("this is no document that a hub signed, or its last line is gone")
+    hub, at = found[1], int(found[2])
+    try:
+        public = base64.b64decode(found[3], validate=True)
+        signature = base64.b64decode(found[4], validate=True)
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, _statement(hub, at, content))
+    except (ValueError, InvalidSignature):
+        raise NotEvidence("it was changed after the hub signed it: the signature does not hold") from None
+    if hub_id(public) != hub:
+        raise NotEvidence(f"its key is not that of {hub}: somebody else signed it")
+    return Proof(hub, at)
+
+
+def _line(content: bytes, key: Ed25519PrivateKey, at: float) -> str:
+    public = key.public_key().public_bytes_raw()
+    hub = hub_id(public)
+    signature = key.sign(_statement(hub, int(at), content))
+    return f"ilot-evidence 1 {hub} {int(at)} {_text(public)} {_text(signature)}"
+
+
+def _statement(hub: str, at: int, content: bytes) -> bytes:
+    return lp(LABEL, hub.encode(), str(at).encode(), hashlib.sha256(content).digest())
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()

@@ -1,0 +1,209 @@
+"""The documents that building law asks for, as data: R175-3, the yearly OPERAT file, the inspection dossier.
+
+    r175      code de la construction et de l'habitation, article R175-3: one section for each numbered requirement
+    dossier   the same code, article R175-5-1: what an inspector asks to see of a system
+    operat    arrêté du 10 avril 2020 (tertiary buildings): yearly consumption by carrier, shaped as a table to copy from
+
+A figure that is estimated says so, a gap is declared and never filled, a meter that is missing is in no sum. These are
+engineering readings of the texts, not legal advice.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from hub.energy.survey import Survey
+from hub.energy.watch import DriftWatch
+from hub.errors import HubError
+from hub.model import Meter, Place
+from hub.rollup.calendar import month_name
+
+Call = Callable[[str, dict[str, Any]], Awaitable[Any]]
+KINDS = ("r175", "operat", "dossier")
+YEARS = 5
+COLUMNS = (
+    "annee", "site", "energie", "consommation", "unite", "consommation_kwh", "dont_estimee", "completude_pct",
+    "mois_manquants", "compteurs",
+)  # fmt: skip
+
+
+class Reports:
+    """`operators`: id → (name, places, zones); `call` asks the other parts of the hub; `titles`: sites,
+    id → name; `writable`: what may be written, by device and metric."""
+
+    def __init__(
+        self, survey: Survey, drift: DriftWatch, *, hub: str, title: str, titles: dict[str, str],
+        operators: dict[str, tuple[str, frozenset[str], frozenset[str]]], call: Call,
+        writable: Callable[[], list[dict[str, Any]]],
+    ) -> None:  # fmt: skip
+        self._survey, self._drift, self._hub, self._title = survey, drift, hub, title
+        self._titles, self._operators, self._call, self._writable = titles, operators, call, writable
+
+    def meters(self, operator: str = "") -> list[tuple[Place, Meter]]:
+        """Those that an operator is given; all of them without one. Raises HubError on one that nobody declared."""
+        found = self._survey.meters()
+        if not operator:
+            return found
+        if operator not in self._operators:
+            there = ", ".join(self._operators) or "none is declared"
+            raise HubError(f"there is no operator {operator!r} in `energy: operators`: {there}")
+        _, places, zones = self._operators[operator]
+        return [(place, meter) for place, meter in found if place.id in places or place.zone in zones]
+
+    async def make(self, kind: str, year: int, operator: str = "") -> dict[str, Any]:
+        """The data of a report; see the pages of the words for what its sections mean."""
+        common = {
+            "kind": kind, "hub": self._hub, "title": self._title, "year": year, "made": int(self._survey.now()),
+            "operator": operator, "operator_name": self._operators[operator][0] if operator in self._operators else "",
+        }  # fmt: skip
+        meters = await self._figures(year, operator)
+        if kind == "operat":
+            return {**common, "rows": self._operat(year, meters)}
+        zones = self._zones(meters, operator)
+        degree = await self._degree_months(year)
+        if kind == "r175":
+            return {
+                **common, "meters": meters, "zones": zones, "degree_days": degree,
+                "archive": await self._archive(operator), "interoperability": await self._interoperability(),
+                "control": await self._control(), "method": self._method(),
+            }  # fmt: skip
+        return {
+            **common, "meters": meters, "zones": zones, "degree_days": degree,
+            "interoperability": await self._interoperability(), "control": await self._control(),
+            "alerts": await self._alerts(year), "devices": await self._devices(), "method": self._method(),
+        }  # fmt: skip
+
+    async def _figures(self, year: int, operator: str) -> list[dict[str, Any]]:
+        found = []
+        for place, meter in self.meters(operator):
+            figures = await self._survey.year(place, meter, year)
+            compared = None
+            if meter.reference and figures["months"]:
+                used = figures["kwh"] if figures["kwh"] is not None else figures["used"]
+                months = sum(1 for row in figures["months"] if row["used"] is not None)
+                due = meter.reference * months / 12
+                compared = {"used": used, "due": round(due, 3), "ratio": round(used / due, 4) if due else None}
+            state = self._drift.states.get(place.id, {"state": "waiting"})
+            found.append({**self._survey.facts(place, meter), **figures, "compared": compared, "drift": state})
+        return found
+
+    def _zones(self, meters: list[dict[str, Any]], operator: str) -> list[dict[str, Any]]:
+        """Every zone, those without a meter too: that is a gap of the building, and it is said."""
+        by: dict[str, list[dict[str, Any]]] = {}
+        for meter in meters:
+            by.setdefault(meter["zone"], []).append(meter)
+        return [
+            {
+                "zone": zone, "name": name or zone, "site": site, "use": use,
+                "meters": [meter["place"] for meter in by.get(zone, ())],
+                "kwh": round(sum(meter["kwh"] or 0.0 for meter in by.get(zone, ())), 3),
+                "hourly": all(meter["completeness"] > 0 for meter in by.get(zone, ())) if zone in by else False,
+            }
+            for zone, (name, site, use) in self._survey.zones.items()
+            if not operator or zone in by
+        ]  # fmt: skip
+
+    async def _degree_months(self, year: int) -> dict[str, Any]:
+        outdoor = self._survey.outdoor
+        if outdoor is None:
+            return {"series": "", "base": self._survey.base, "months": []}
+        calendar = self._survey.rollups.views.calendar_of(outdoor)
+        begin, end = calendar.month_start(year * 12), calendar.month_start(year * 12 + 12)
+        months: dict[str, list[float | None]] = {}
+        for day, _, value in await self._survey.degree_days(begin, min(end, int(self._survey.now()))):
+            months.setdefault(f"{calendar.local(day + 3600 * 6):%Y-%m}", []).append(value)
+        return {
+            "series": "/".join(outdoor), "base": self._survey.base,
+            "months": [
+                {
+                    "month": month, "degree_days": round(sum(v for v in values if v is not None), 1),
+                    "days": len(values), "missing": sum(1 for v in values if v is None),
+                }
+                for month, values in months.items()
+            ],
+        }  # fmt: skip
+
+    async def _archive(self, operator: str) -> list[dict[str, Any]]:
+        """Each meter's months of the last five years, and which of them are missing."""
+        found = []
+        views, now = self._survey.rollups.views, self._survey.now()
+        for place, meter in self.meters(operator):
+            key = (place.id, meter.metric)
+            series, calendar = views.series(key), self._survey.calendar(place)
+            this = calendar.month(now)
+            first = calendar.month(series.hands[0][0]) if series is not None and series.hands else this
+            frozen = await views.months([key])
+            wanted = range(max(first, this - 12 * YEARS), this)
+            known = {month for month in wanted if await views.month(key, month, frozen) is not None}
+            found.append({
+                "place": place.id, "first": month_name(first), "months": len(known),
+                "missing": [month_name(month) for month in wanted if month not in known],
+            })  # fmt: skip
+        return found
+
+    async def _interoperability(self) -> list[dict[str, Any]]:
+        status = await self._call("status", {})
+        return [{"name": one["name"], "state": one["state"]} for one in status["plugins"]]
+
+    async def _control(self) -> dict[str, Any]:
+        """What can be written, by whom: manual stop; and which rules act by themselves: autonomous operation."""
+        devices = (await self._call("devices", {}))["devices"]
+        return {"devices": len(devices), "writable": self._writable(), "commands": await self._commands()}
+
+    async def _commands(self) -> list[dict[str, Any]]:
+        found = (await self._call("command.list", {"limit": 50}))["commands"]
+        return [{name: one.get(name) for name in ("at", "device", "metric", "value", "by", "state")} for one in found]
+
+    async def _alerts(self, year: int) -> dict[str, Any]:
+        found = (await self._call("alert.list", {"all": True, "limit": 1000}))["alerts"]
+        counts: dict[str, int] = {}
+        for one in found:
+            counts[one["rule"]] = counts.get(one["rule"], 0) + 1
+        return {"by_rule": counts, "open": sum(1 for one in found if one["state"] != "cleared")}
+
+    async def _devices(self) -> list[dict[str, Any]]:
+        found = (await self._call("devices", {}))["devices"]
+        return [
+            {
+                name: one.get(name)
+                for name in ("id", "name", "place", "zone", "integration", "model", "firmware", "state")
+            }
+            for one in found
+        ]
+
+    def _method(self) -> dict[str, Any]:
+        return {"step": "hour", "gap_minutes": 90, "degree_base": self._survey.base, "target": 0.10}
+
+    def _operat(self, year: int, meters: list[dict[str, Any]]) -> list[list[Any]]:
+        by: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+        for meter in meters:
+            by.setdefault((meter["site"], meter["carrier"], meter["unit"]), []).append(meter)
+        rows = []
+        for (site, carrier, unit), some in sorted(by.items()):
+            kwh = [one["kwh"] for one in some]
+            rows.append([
+                year, self._titles.get(site) or site, carrier, round(sum(one["used"] for one in some), 3), unit,
+                "" if None in kwh else round(sum(kwh), 3), round(sum(one["estimated"] for one in some), 3),
+                round(sum(one["completeness"] for one in some) / len(some), 1),
+                " ".join(sorted({month for one in some for month in one["missing"]})),
+                " ".join(one["serial"] or one["place"] for one in some),
+            ])  # fmt: skip
+        return rows
+
+
+def as_csv(rows: list[list[Any]]) -> bytes:
+    """UTF-8 with a mark, semicolons and decimal commas: as a French spreadsheet opens it."""
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=";", lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        writer.writerow([str(cell).replace(".", ",") if isinstance(cell, float) else _harmless(cell) for cell in row])
+    return ("\ufeff" + out.getvalue()).encode()
+
+
+def _harmless(cell: Any) -> Any:
+    """A spreadsheet must not take a name for a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@") else cell

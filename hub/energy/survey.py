@@ -1,0 +1,139 @@
+"""Figures of meters and zones: what pages show and reports print."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+from typing import Any
+
+from hub.energy.baseline import Day
+from hub.energy.degree import day_mean, degree_days
+from hub.model import Meter, Place
+from hub.rollup.calendar import HOUR, Calendar
+from hub.rollup.cells import Cell, cells, edges
+from hub.rollup.keeping import Rollups
+from hub.rollup.views import Key
+
+JUDGED = 75.0
+"""Completeness in percent from which a day counts for the baseline and for drift."""
+
+
+class Survey:
+    """`zones`: id → (name, site, use); `trust`: how a device's last report came, "" where it has not spoken."""
+
+    def __init__(
+        self, rollups: Rollups, *, places: Callable[[], Iterable[Place]], zones: Mapping[str, tuple[str, str, str]],
+        outdoor: Key | None, base: float, trust: Callable[[str], str], now: Callable[[], float],
+    ) -> None:  # fmt: skip
+        self.rollups, self.outdoor, self.base, self.zones = rollups, outdoor, base, zones
+        self._places, self._trust, self.now = places, trust, now
+
+    def meters(self) -> list[tuple[Place, Meter]]:
+        return [(place, place.meter) for place in self._places() if place.meter is not None]
+
+    def facts(self, place: Place, meter: Meter) -> dict[str, Any]:
+        """What is known of a meter, without figures."""
+        series = self.rollups.views.series((place.id, meter.metric))
+        hands = series.hands if series is not None else ()
+        device = hands[-1][1] if hands else ""
+        name, _, use = self.zones.get(place.zone, ("", "", ""))
+        serial = next((swap.serial for swap in reversed(meter.swaps) if swap.serial), meter.serial)
+        declared = [swap.at for swap in meter.swaps]
+        unknown = [at for at, _ in hands[1:] if not any(abs(at - one) <= 36 * HOUR for one in declared)]
+        return {
+            "place": place.id, "name": place.name or place.id, "zone": place.zone, "zone_name": name or place.zone,
+            "zone_use": use, "site": place.site, "metric": meter.metric, "unit": series.unit if series else "",
+            "carrier": meter.carrier, "use": meter.use, "serial": serial, "accuracy": meter.accuracy,
+            "calibrated": meter.calibrated, "kwh": None if meter.kwh is None else float(meter.kwh),
+            "wraps": None if meter.wraps is None else float(meter.wraps), "reference": meter.reference,
+            "device": device, "trust": self._trust(device) if device else "", "since": hands[0][0] if hands else None,
+            "swaps": [
+                {"at": swap.at, "final": _number(swap.final), "initial": _number(swap.initial), "serial": swap.serial}
+                for swap in meter.swaps
+            ],
+            "swaps_undeclared": unknown if place.pulse is None else [],
+        }  # fmt: skip
+
+    async def cells(self, key: Key, begin: int, end: int, step: str) -> list[Cell]:
+        return await cells(self.rollups.views, key, begin, end, step, self.now())
+
+    async def year(self, place: Place, meter: Meter, year: int) -> dict[str, Any]:
+        """The months of a year, with kWh where it is energy, sums and what is missing."""
+        calendar = self.calendar(place)
+        begin, end = calendar.month_start(year * 12), calendar.month_start(year * 12 + 12)
+        months = await self.cells((place.id, meter.metric), begin, min(end, int(self.now())), "month")
+        kwh = None if meter.kwh is None else float(meter.kwh)
+        rows: list[dict[str, Any]] = [
+            {
+                "month": f"{calendar.local(cell.begin):%Y-%m}", "used": cell.value, "estimated": cell.estimated,
+                "kwh": None if kwh is None or cell.value is None else round(cell.value * kwh, 3),
+                "completeness": cell.completeness,
+            }
+            for cell in months
+        ]  # fmt: skip
+        used = round(sum(row["used"] or 0.0 for row in rows), 6)
+        return {
+            "months": rows, "used": used, "estimated": round(sum(row["estimated"] for row in rows), 6),
+            "kwh": None if kwh is None else round(used * kwh, 3),
+            "completeness": round(sum(row["completeness"] for row in rows) / len(rows), 1) if rows else 0.0,
+            "missing": [row["month"] for row in rows if row["used"] is None],
+        }  # fmt: skip
+
+    def calendar(self, place: Place) -> Calendar:
+        return self.rollups.views.calendar_of((place.id, ""))
+
+    async def degree_days(self, begin: int, end: int) -> list[tuple[int, float | None, float | None]]:
+        """(day, mean, degree days) of each day of a stretch, None where too little is known."""
+        if self.outdoor is None:
+            return []
+        means = await self.means(begin, end)
+        return [(day, mean, degree_days(mean, self.base)) for day, mean in means]
+
+    async def means(self, begin: int, end: int) -> list[tuple[int, float | None]]:
+        """The mean outdoor temperature of each day."""
+        if self.outdoor is None:
+            return []
+        calendar = self.rollups.views.calendar_of(self.outdoor)
+        days = edges(calendar, begin, end, "day")
+        found: list[tuple[int, float | None]] = []
+        for at in range(0, len(days) - 1, 31):
+            some = days[at : at + 32]
+            hours = {cell.begin: cell for cell in await self.cells(self.outdoor, some[0], some[-1], "hour")}
+            for start, stop in itertools.pairwise(some):
+                found.append((start, day_mean([
+                    hours.get(hour, Cell(hour, None)) for hour in calendar.hours(start, stop)
+                ])))  # fmt: skip
+            await asyncio.sleep(0)
+        return found
+
+    async def days(self, place: Place, meter: Meter, begin: int) -> list[Day]:
+        """The whole days since `begin` that are known well enough to be judged; today's is none of them."""
+        key, calendar, now = (place.id, meter.metric), self.calendar(place), self.now()
+        end = calendar.day(now)
+        if begin >= end:
+            return []
+        means = await self.means(begin - 86_400, end)
+        by_date = {self._date(calendar, day): mean for day, mean in means}
+        found = []
+        for cell in await self.cells(key, begin, end, "day"):
+            number = self._date(calendar, cell.begin)
+            mean, before = by_date.get(number), by_date.get(number - 1)
+            if cell.value is None or cell.completeness < JUDGED or mean is None or cell.begin >= end:
+                continue
+            found.append(Day(number, cell.value, mean, mean if before is None else before))
+        return found
+
+    @staticmethod
+    def _date(calendar: Calendar, day: float) -> int:
+        return calendar.local(day + 6 * HOUR).toordinal()
+
+
+def day_name(number: int | None) -> str:
+    """`2026-03-02` of a day's number."""
+    return "" if number is None else date.fromordinal(number).isoformat()
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)

@@ -1,0 +1,136 @@
+"""Drift of each meter, judged once a day; what is found becomes an alert of the hub's book."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import msgspec
+
+from hub.alerts import Alert, Book
+from hub.alerts.life import RAISED
+from hub.energy.baseline import FULL_DAYS, LEAST_DAYS, Baseline, Day, fit
+from hub.energy.drift import Verdict, judge, threshold
+from hub.energy.survey import Survey, day_name
+from hub.errors import DecodeError, HubError
+from hub.model import Meter, Place
+from hub.store import Store
+
+RULE = "energy_drift"
+RECENT = 21
+"""Days that a reference period under way leaves out: a drift must not become its own reference."""
+
+_log = logging.getLogger("hub.energy")
+
+
+class Reference(msgspec.Struct, kw_only=True):
+    """What the store remembers of one meter: the day that its reference period begins with, and the baseline, once it
+    is whole, with its threshold."""
+
+    origin: int = 0
+    baseline: Baseline | None = None
+    limit: float = 0.0
+
+
+class DriftWatch:
+    """One a hub."""
+
+    def __init__(self, survey: Survey, store: Store, book: Book) -> None:
+        self._survey, self._store, self._book = survey, store, book
+        self.states: dict[str, dict[str, Any]] = {}
+
+    async def judge_all(self) -> None:
+        for place, meter in self._survey.meters():
+            if not meter.drift:
+                self.states[place.id] = {"state": "off"}
+                continue
+            try:
+                self.states[place.id] = await self._judge(place, meter)
+            except HubError as error:
+                _log.error("the drift of a meter could not be judged: %s", error)
+                self.states[place.id] = {"state": "error", "why": str(error)}
+            await self._alert(place, self.states[place.id])
+
+    async def restart(self, place: str) -> dict[str, Any]:
+        """Let a new reference period begin today: the building was changed, or the drift is accepted."""
+        found = next(((one, meter) for one, meter in self._survey.meters() if one.id == place), None)
+        if found is None:
+            raise HubError(f"the place {place!r} has no meter; `ilot energy` lists those that have")
+        calendar, now = self._survey.calendar(found[0]), self._survey.now()
+        await self._remember(place, Reference(origin=calendar.local(now).toordinal()))
+        self.states[place] = await self._judge(*found)
+        await self._alert(found[0], self.states[place])
+        return self.states[place]
+
+    async def _judge(self, place: Place, meter: Meter) -> dict[str, Any]:
+        if self._survey.outdoor is None:
+            return {"state": "no-outdoor"}
+        known = await self._recall(place.id)
+        series = self._survey.rollups.views.series((place.id, meter.metric))
+        first = series.hands[0][0] if series is not None and series.hands else int(self._survey.now())
+        days = [day for day in await self._survey.days(place, meter, first) if day.number >= known.origin]
+        baseline, limit = known.baseline, known.limit
+        if baseline is None:
+            whole = bool(days) and days[-1].number - days[0].number >= FULL_DAYS + RECENT
+            last = days[0].number + FULL_DAYS if whole else days[-1].number - RECENT if days else 0
+            reference = [day for day in days if day.number < last]
+            if len(reference) < LEAST_DAYS:
+                return {"state": "learning", "days": len(reference), "needed": LEAST_DAYS}
+            baseline, limit = await asyncio.to_thread(_learn, reference)
+            if baseline is None:
+                return {"state": "learning", "days": len(reference), "needed": LEAST_DAYS}
+            if whole:
+                await self._remember(
+                    place.id, Reference(origin=known.origin or days[0].number, baseline=baseline, limit=limit)
+                )
+        after = [day for day in days if day.number > baseline.last]
+        verdict = await asyncio.to_thread(judge, baseline, after, limit)
+        return _told(verdict, baseline, known.baseline is not None, after)
+
+    async def _alert(self, place: Place, state: dict[str, Any]) -> None:
+        if state["state"] == "drift":
+            percent, since = state["size"] * 100, state["since"]
+            more = percent > 0
+            name, about = place.name or place.id, f"{abs(percent):.0f} %"
+            await self._book.raise_(Alert(
+                id="", rule=RULE, key=place.id, severity="warning", state=RAISED, raised=0.0, changed=0.0,
+                by=f"rule:{RULE}", place=place.id, site=place.site, zone=place.zone,
+                value=f"{percent:+.0f} %",
+                text=f"{name}: {about} {'more' if more else 'less'} than weather and weekday explain, "
+                f"since about {since}",
+                text_fr=f"{name} : {about} de {'plus' if more else 'moins'} que ce que la météo et le "
+                f"jour expliquent, depuis le {since} environ",
+            ))  # fmt: skip
+        else:
+            await self._book.clear(RULE, place.id, f"rule:{RULE}")
+
+    async def _recall(self, place: str) -> Reference:
+        body = await self._store.get(f"energy/{place}")
+        if body is None:
+            return Reference()
+        try:
+            return msgspec.msgpack.decode(body, type=Reference)
+        except msgspec.MsgspecError as error:
+            raise DecodeError("bad-reference", f"the reference of {place} cannot be read") from error
+
+    async def _remember(self, place: str, reference: Reference) -> None:
+        await self._store.put(f"energy/{place}", msgspec.msgpack.encode(reference))
+
+
+def _learn(days: list[Day]) -> tuple[Baseline | None, float]:
+    baseline = fit(days)
+    return baseline, threshold(baseline) if baseline is not None else 0.0
+
+
+def _told(verdict: Verdict, baseline: Baseline, whole: bool, after: list[Day]) -> dict[str, Any]:
+    expected = sum(baseline.expected(day) for day in after[-30:])
+    used = sum(day.used for day in after[-30:])
+    return {
+        "state": "drift" if verdict.drifting else "steady", "size": round(verdict.size, 4),
+        "since": day_name(verdict.since), "found": day_name(verdict.found), "judged": verdict.judged,
+        "more": round(verdict.more, 3), "less": round(verdict.less, 3), "reference_whole": whole,
+        "reference": [day_name(baseline.first), day_name(baseline.last)], "balance": baseline.balance,
+        "weights": [round(one, 4) for one in baseline.weights], "sigma": round(baseline.sigma, 4),
+        "r2": round(baseline.r2, 3), "last_30_used": round(used, 3), "last_30_expected": round(expected, 3),
+    }  # fmt: skip

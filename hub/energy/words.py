@@ -1,0 +1,98 @@
+"""The words of reports: key → (French, English)."""
+
+from __future__ import annotations
+
+WORDS: dict[str, tuple[str, str]] = {
+    "r175": ("Rapport R175-3", "R175-3 report"),
+    "dossier": ("Dossier d'inspection (R175-5-1)", "Inspection dossier (R175-5-1)"),
+    "intro": (
+        "Données produites par le système d'automatisation et de contrôle du bâtiment, que son propriétaire possède. "
+        "Lecture technique des textes, non un avis juridique.",
+        "Data made by the building automation and control system, which its owner owns. A technical reading of the "
+        "texts, not legal advice.",
+    ),
+    "year": ("Année", "Year"), "made": ("Établi le", "Made on"), "hub": ("Concentrateur", "Hub"),
+    "operator": ("Exploitant destinataire", "Operator"),
+    "req-1": (
+        "1° Suivi, enregistrement et analyse en continu, par zone fonctionnelle et heure par heure ; conservation "
+        "mensuelle pendant cinq ans",
+        "1. Continuous follow-up by functional zone and hour; months kept for five years",
+    ),
+    "req-2": (
+        "2° Valeurs de référence, pertes d'efficacité détectées, exploitant informé",
+        "2. Reference values, losses of efficiency detected, operator told",
+    ),
+    "req-3": ("3° Interopérabilité avec les systèmes techniques", "3. Interoperability with the technical systems"),
+    "req-4": ("4° Arrêt manuel et gestion autonome", "4. Manual stop and autonomous operation"),
+    "zones": ("Zones fonctionnelles", "Functional zones"), "zone": ("Zone", "Zone"), "use": ("Usage", "Use"),
+    "meters": ("Compteurs", "Meters"), "meter": ("Compteur", "Meter"), "serial": ("N° de série", "Serial"),
+    "class": ("Classe", "Class"), "calibrated": ("Étalonné le", "Calibrated"), "carrier": ("Énergie", "Carrier"),
+    "trust": ("Confiance du chemin", "Trust of the path"), "swaps": ("Remplacements", "Swaps"),
+    "swap-row": ("{at} : ancien à {final}, nouveau à {initial} {serial}", "{at}: old at {final}, new at {initial} {serial}"),
+    "undeclared": (
+        "{at} : appareil remplacé, index non déclarés : consommation entre les deux inconnue",
+        "{at}: device replaced, dials not declared: what was used in between is not known",
+    ),
+    "month": ("Mois", "Month"), "used": ("Consommation", "Consumption"), "estimated": ("dont estimée", "of it estimated"),
+    "complete": ("Complétude", "Completeness"), "total": ("Total", "Total"), "gap": ("lacune", "gap"),
+    "archive": ("Archive mensuelle", "Monthly archive"), "since": ("Depuis", "Since"), "kept": ("Mois conservés", "Months kept"),
+    "missing": ("Mois manquants", "Months missing"), "none": ("aucun", "none"), "unread": ("non relevé", "not read"),
+    "reference": ("Référence", "Reference"), "ratio": ("Écart", "Difference"),
+    "no-reference": ("aucune valeur de référence déclarée", "no reference value declared"),
+    "drift": ("Dérive", "Drift"), "drift-steady": ("aucune dérive détectée", "no drift found"),
+    "drift-drift": ("dérive de {size} depuis le {since}", "drift of {size} since {since}"),
+    "drift-learning": ("apprentissage : {days} jours sur {needed}", "learning: {days} of {needed} days"),
+    "drift-off": ("non suivie", "not watched"), "drift-no-outdoor": (
+        "pas de température extérieure : non suivie", "no outdoor temperature: not watched"),
+    "drift-waiting": ("pas encore jugée", "not judged yet"), "drift-error": ("non jugée : erreur", "not judged: error"),
+    "degree": ("Degrés-jours unifiés, base {base} °C", "Degree days, base {base} °C"),
+    "degree-missing": ("Jours sans donnée", "Days without data"), "no-outdoor": (
+        "Aucune température extérieure n'est déclarée (energy: outdoor).",
+        "No outdoor temperature is declared (energy: outdoor)."),
+    "systems": ("Liaisons avec les systèmes techniques", "Links to the technical systems"),
+    "name": ("Nom", "Name"), "state": ("État", "State"),
+    "writable": ("Grandeurs qui peuvent être commandées ou arrêtées", "What can be commanded or stopped"),
+    "device": ("Appareil", "Device"), "metric": ("Grandeur", "Metric"), "bounds": ("Bornes", "Bounds"), "role": ("Rôle", "Role"),
+    "stop": (
+        "Arrêt manuel : `ilot command stop`, ou la page Commandes. Les règles déclarées agissent seules et rendent la main.",
+        "Manual stop: `ilot command stop`, or the page Commands. Declared rules act by themselves and let go.",
+    ),
+    "nothing-writable": (
+        "Aucune grandeur n'est déclarée commandable (devices: writable) : l'exigence n'est pas couverte par ce concentrateur.",
+        "Nothing is declared writable (devices: writable): this hub does not cover the requirement.",
+    ),
+    "alerts": ("Alertes", "Alerts"), "rule": ("Règle", "Rule"), "count": ("Nombre", "Count"), "devices": ("Appareils", "Devices"),
+    "model": ("Modèle", "Model"), "method": ("Méthode", "Method"),
+    "method-text": (
+        "Les index relevés sont conservés, non leurs différences. Une consommation est répartie linéairement entre deux "
+        "relevés et coupée aux heures de l'horloge du site ; la somme des heures égale exactement l'écart des index, "
+        "remplacements et retours à zéro compris. Entre deux relevés de plus de 90 minutes la répartition est marquée "
+        "« estimée ». Une lacune est déclarée, jamais comblée. Complétude : part du temps couverte par des relevés. "
+        "Dérive : IPMVP option C, modèle à changement de pente sur la température extérieure et le jour, sommes "
+        "cumulées (CUSUM) pour un écart de 10 %.",
+        "Indexes are kept as they were read, not their differences. Consumption is spread in a straight line between "
+        "two readings and cut at the hours of the site's clocks; the hours add up exactly to the difference of the "
+        "indexes, swaps and roll-overs included. Between two readings more than 90 minutes apart the distribution is "
+        "marked as estimated. A gap is declared, never filled. Completeness: the part of the time that readings cover. "
+        "Drift: IPMVP option C, a change-point model of outdoor temperature and kind of day, cumulated sums (CUSUM) "
+        "laid out for a change of 10 %.",
+    ),
+    "signed": (
+        "Signé par le concentrateur ; `ilot evidence verify FICHIER` le vérifie sur toute machine.",
+        "Signed by the hub; `ilot evidence verify FILE` checks it on any machine.",
+    ),
+    "no-meters": (
+        "Aucun compteur n'est déclaré : décrivez-les sous `places: … meter:`.",
+        "No meter is declared: describe them under `places: … meter:`.",
+    ),
+    "hourly": ("Suivi horaire", "Hourly"), "yes": ("oui", "yes"), "no": ("non", "no"),
+    "electricity": ("électricité", "electricity"), "gas": ("gaz", "gas"), "heat": ("chaleur", "heat"), "cold": ("froid", "cold"),
+    "wood": ("bois", "wood"), "fuel-oil": ("fioul", "fuel oil"), "water": ("eau", "water"), "other": ("autre", "other"),
+}  # fmt: skip
+# ruff: noqa: E501 - a table is read across
+
+
+def word(key: str, lang: str, **filled: object) -> str:
+    """In French, or English where `lang` says so."""
+    text = WORDS[key][lang == "en"]
+    return text.format(**filled) if filled else text
