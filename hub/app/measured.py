@@ -66,7 +66,7 @@ async def build_measured(ground: Ground, path: Path, watch: Watch, outward: Outw
                 path.pipeline.recompile(device.id)
 
     recalling = Recalling(rollups, observer, clock, path.devices.get, erased, lost)
-    energy = _energy(ground, path, watch, rollups, observer, lambda: measured.calls())
+    energy = _energy(ground, path, watch, rollups, observer, lambda: measured.calls())  # noqa: PLW0108 - it is made on the next line
     measured = Measured(hours, rollups, recalling, energy)
     return measured
 

@@ -76,7 +76,7 @@ def verify(document: bytes, beside: bytes | None = None) -> Proof:
         content, _, tail = document.removeprefix(_START).rpartition(_MIDDLE)
         try:
             evidence = msgspec.json.decode(tail.rstrip().removesuffix(b"}"), type=_Evidence)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             raise NotEvidence("this is no signed document: its evidence cannot be read") from None
         said = f"ilot-evidence 1 {evidence.hub} {evidence.at} {evidence.public} {evidence.signature}"
         found = _LINE.fullmatch(said)

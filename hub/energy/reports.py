@@ -1,8 +1,8 @@
 """The documents that building law asks for, as data: R175-3, the yearly OPERAT file, the inspection dossier.
 
-    r175      code de la construction et de l'habitation, article R175-3: one section for each numbered requirement
+    r175      code de la construction et de l'habitation, R175-3: one section for each numbered requirement
     dossier   the same code, article R175-5-1: what an inspector asks to see of a system
-    operat    arrêté du 10 avril 2020 (tertiary buildings): yearly consumption by carrier, shaped as a table to copy from
+    operat    arrêté du 10 avril 2020 (tertiary buildings): a year's consumption by carrier, a table to copy from
 
 A figure that is estimated says so, a gap is declared and never filled, a meter that is missing is in no sum. These are
 engineering readings of the texts, not legal advice.
@@ -183,10 +183,13 @@ class Reports:
             by.setdefault((meter["site"], meter["carrier"], meter["unit"]), []).append(meter)
         rows = []
         for (site, carrier, unit), some in sorted(by.items()):
-            kwh = [one["kwh"] for one in some]
+            known = [one for one in some if len(one["missing"]) < len(one["months"])]
+            kwh = [one["kwh"] for one in known]
             rows.append([
-                year, self._titles.get(site) or site, carrier, round(sum(one["used"] for one in some), 3), unit,
-                "" if None in kwh else round(sum(kwh), 3), round(sum(one["estimated"] for one in some), 3),
+                year, self._titles.get(site) or site, carrier,
+                round(sum(one["used"] for one in known), 3) if known else "", unit,
+                round(sum(kwh), 3) if known and None not in kwh else "",
+                round(sum(one["estimated"] for one in known), 3) if known else "",
                 round(sum(one["completeness"] for one in some) / len(some), 1),
                 " ".join(sorted({month for one in some for month in one["missing"]})),
                 " ".join(one["serial"] or one["place"] for one in some),

@@ -64,6 +64,8 @@ class Survey:
         calendar = self.calendar(place)
         begin, end = calendar.month_start(year * 12), calendar.month_start(year * 12 + 12)
         months = await self.cells((place.id, meter.metric), begin, min(end, int(self.now())), "month")
+        if not months:  # it never said anything: each month is a gap
+            months = [Cell(start, None) for start in calendar.months(begin, min(end, int(self.now())))]
         kwh = None if meter.kwh is None else float(meter.kwh)
         rows: list[dict[str, Any]] = [
             {

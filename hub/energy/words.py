@@ -89,7 +89,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "electricity": ("électricité", "electricity"), "gas": ("gaz", "gas"), "heat": ("chaleur", "heat"), "cold": ("froid", "cold"),
     "wood": ("bois", "wood"), "fuel-oil": ("fioul", "fuel oil"), "water": ("eau", "water"), "other": ("autre", "other"),
 }  # fmt: skip
-# ruff: noqa: E501 - a table is read across
+# ruff: noqa: E501, ISC004 - a table is read across
 
 
 def word(key: str, lang: str, **filled: object) -> str:

@@ -1,0 +1,186 @@
+"""Reports: each numbered requirement has its section, gaps are said, estimates marked, operators get their share."""
+
+import re
+from types import SimpleNamespace
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from hub.energy.evidence import verify
+from hub.energy.reports import Reports
+from hub.energy.service import Energy
+from hub.energy.survey import Survey
+from hub.energy.watch import RULE, DriftWatch
+from hub.errors import HubError
+from tests.hub.rollup.kit import TEMPERATURE, H, Hub, at, meter_place
+
+BEGIN = at("2026-01-01 00:00")
+KEY = Ed25519PrivateKey.from_private_bytes(b"1" * 32)
+CALLS = {
+    "status": {"plugins": [{"name": "mbus", "state": "running"}]},
+    "devices": {"devices": [{"id": "x:1", "zone": "technique", "state": "green"}]},
+    "command.list": {"commands": []}, "alert.list": {"alerts": [{"rule": "bin", "state": "cleared"}]},
+}  # fmt: skip
+
+
+class Book:
+    def __init__(self):
+        self.raised, self.cleared = [], []
+
+    async def raise_(self, alert):
+        self.raised.append(alert)
+
+    async def clear(self, rule, key, by):
+        self.cleared.append((rule, key))
+
+
+def energy_of(hub, outdoor=("dehors", "temperature"), writable=()):
+    async def call(name, arguments):
+        return CALLS[name]
+
+    survey = Survey(
+        hub.rollups, places=lambda: hub.places.values(),  # noqa: PLW0108 - a test changes it
+        zones={"technique": ("Locaux", "s", "plant"), "z2": ("", "s", "")}, outdoor=outdoor, base=18.0,
+        trust=lambda device: "A", now=hub.clock.now,
+    )  # fmt: skip
+    book = Book()
+    drift = DriftWatch(survey, hub.store, book)
+    reports = Reports(
+        survey, drift, hub="hub-x", title="École", titles={"s": "École <Jaurès>"}, call=call,
+        writable=lambda: list(writable),
+        operators={"cvc": ("Chauffagiste", frozenset({"tgbt"}), frozenset()),
+                   "eau": ("", frozenset(), frozenset({"z2"}))},
+    )  # fmt: skip
+    service = Energy(
+        survey, drift, reports, clock=hub.clock, key=KEY, timezone="Europe/Paris", drain=hub.observer.drain
+    )
+    return SimpleNamespace(calls=service.calls(), service=service, book=book, drift=drift, survey=survey)
+
+
+@pytest.fixture
+async def hub(tmp_path):
+    swap = (at("2026-02-10 12:00"), "40", None)
+    place = meter_place(
+        swaps=[swap], serial="A1", accuracy="MID B", calibrated="2021-06-01", use="chauffage", reference=120.0
+    )
+    other = meter_place(zone="z2", name="eau")
+    async with Hub(tmp_path, at("2026-04-02 00:00"), places=[place, other]) as made:
+        for n in range(31 * 24 + 1):
+            made.say(BEGIN + n * H, n / 31)  # 24 kWh in January, then silence until a reading in March
+            made.say(BEGIN + n * H, 5.0, metric=TEMPERATURE, device="x:9", place="dehors")
+        made.say(at("2026-03-01 00:00"), 30.0)
+        made.say(at("2026-03-01 01:00"), 31.0)
+        await made.write(everything=True)
+        yield made
+
+
+async def test_the_report_has_each_requirement_and_says_what_is_missing(hub):
+    energy = energy_of(hub)
+    answer = await energy.calls["energy.report"]({"kind": "r175", "year": 2026})
+    page = answer["document"]
+    for number in ("1°", "2°", "3°", "4°"):
+        assert re.search(rf"<h2>{number}", page)
+    assert "A1" in page
+    assert "MID B" in page
+    assert "2021-06-01" in page
+    assert "École" in page
+    assert "lacune" in page  # April has nothing
+    assert "non relevé" in page  # nobody read the new dial
+    assert "Aucune grandeur n'est déclarée commandable" in page.replace("&#39;", "'")
+    assert verify(page.encode()).hub.startswith("hub-")
+
+
+async def test_figures_of_the_report_are_those_of_the_meter(hub):
+    energy = energy_of(hub)
+    found = (await energy.calls["energy.meters"]({"year": 2026}))["meters"][0]
+    january = found["months"][0]
+    assert (january["month"], january["used"], january["estimated"], january["completeness"]) == (
+        "2026-01",
+        24.0,
+        0,
+        100.0,
+    )
+    assert found["months"][1]["estimated"] == found["months"][1]["used"] == 16.0  # to the old dial's last figure
+    assert found["months"][2]["used"] == 1.0
+    report = await energy.service._reports.make("r175", 2026)
+    assert report["meters"][0]["compared"] == {"used": 41.0, "due": 30.0, "ratio": 1.3667}
+    [january_days, *_] = report["degree_days"]["months"]
+    assert january_days == {"month": "2026-01", "degree_days": 403.0, "days": 31, "missing": 0}
+
+
+async def test_an_operator_is_given_its_share_and_nothing_else(hub):
+    energy = energy_of(hub)
+    report = await energy.service._reports.make("r175", 2026, "cvc")
+    assert [meter["place"] for meter in report["meters"]] == ["tgbt"]
+    assert [zone["zone"] for zone in report["zones"]] == ["technique"]
+    assert [meter["place"] for meter in (await energy.service._reports.make("dossier", 2026, "eau"))["meters"]] == [
+        "eau"
+    ]
+    with pytest.raises(HubError, match="there is no operator 'x'"):
+        await energy.calls["energy.report"]({"kind": "r175", "operator": "x"})
+
+
+async def test_the_yearly_table_opens_in_a_french_spreadsheet_and_is_signed_beside(hub):
+    energy = energy_of(hub)
+    answer = await energy.calls["energy.report"]({"kind": "operat", "year": 2026})
+    lines = answer["document"].lstrip("\ufeff").split("\r\n")
+    assert lines[0].startswith("annee;site;energie;consommation;unite;consommation_kwh")
+    assert lines[1].startswith("2026;École <Jaurès>;electricity;;;;;0,0;2026-01 2026-02 ")  # a meter that said nothing
+    assert lines[2].startswith("2026;École <Jaurès>;electricity;41,0;kW.h;41,0;16,0;")
+    assert verify(answer["document"].encode(), answer["signature"].encode())
+
+
+async def test_names_from_the_configuration_are_text_and_no_markup(hub):
+    hub.places["tgbt"] = meter_place(serial="<script>alert(1)</script>", name="tgbt")
+    page = (await energy_of(hub).calls["energy.report"]({"kind": "dossier", "lang": "en"}))["document"]
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+async def test_what_cannot_be_made_is_refused_in_words(hub):
+    calls = energy_of(hub).calls
+    for arguments, said in (
+        ({"kind": "x"}, "there is no report"), ({"kind": "operat", "format": "html"}, "made as csv or json"),
+        ({"kind": "r175", "lang": "de"}, "in fr or en"), ({"kind": "r175", "year": 2050}, "the year is from"),
+        ({"kind": "r175", "year": "soon"}, "the year is from"),
+    ):  # fmt: skip
+        with pytest.raises(HubError, match=said):
+            await calls["energy.report"](arguments)
+    with pytest.raises(HubError, match="has no meter"):
+        await calls["energy.meter"]({"place": "nowhere"})
+
+
+async def test_a_meter_learns_says_what_it_lacks_and_a_swap_that_nobody_declared_is_a_complaint(hub):
+    energy = energy_of(hub)
+    states = (await energy.calls["energy.judge"]({}))["drift"]
+    assert states["tgbt"] == {"state": "learning", "days": 9, "needed": 120}
+    assert energy.service.complaints() == []
+    hub.say(at("2026-04-01 00:00"), 3.0, device="x:2")
+    hub.observer.drain()
+    assert "nobody said what its dials showed" in energy.service.complaints()[0]
+    blind = energy_of(hub, outdoor=None)
+    assert (await blind.calls["energy.judge"]({}))["drift"]["tgbt"] == {"state": "no-outdoor"}
+
+
+async def test_a_drift_becomes_an_alert_once_and_is_cleared_by_a_new_reference(tmp_path):
+    from tests.hub.energy.test_drift import days_of
+
+    days = days_of(9, fault=lambda n: 1.15 if n >= 420 else 1.0)
+    async with Hub(tmp_path, BEGIN, places=[meter_place()]) as hub:
+        energy = energy_of(hub)
+
+        async def those(place, meter, begin):
+            return days[:480]
+
+        energy.survey.days = those
+        hub.say(BEGIN, 1.0)
+        hub.observer.drain()
+        await energy.calls["energy.judge"]({})
+        await energy.calls["energy.judge"]({})
+        assert {(alert.rule, alert.key) for alert in energy.book.raised} == {(RULE, "tgbt")}
+        assert "plus que ce que la météo" in energy.book.raised[0].text_fr
+        assert energy.drift.states["tgbt"]["reference_whole"] is True
+        assert (await energy.calls["energy.restart"]({"place": "tgbt", "dry_run": True})) == {"place": "tgbt"}
+        hub.clock.set(BEGIN + 86_400 * 4000)
+        assert (await energy.calls["energy.restart"]({"place": "tgbt"}))["state"] == "learning"
+        assert energy.book.cleared[-1] == (RULE, "tgbt")
