@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 
 def main() -> None:
+    from hub import running
+
+    options = running.plain(sys.argv[1:], os.environ)
+    if options is not None:
+        sys.exit(running.main(options))
     from hub.cli import main as run
 
     run()

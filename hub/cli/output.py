@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import msgspec
+
+from hub.running import default_config
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,7 +23,7 @@ def with_config(command: F) -> F:
     """The `--config` option, as argument `config` (a Path)."""
     return click.option(
         "-c", "--config", type=click.Path(path_type=Path, dir_okay=False), envvar="ILOT_CONFIG",
-        default=lambda: Path("config.yaml") if os.path.exists("config.yaml") else Path("/etc/ilot/config.yaml"),
+        default=lambda: Path(default_config()),
         show_default="config.yaml here, else /etc/ilot/config.yaml", help="The configuration file.",
     )(command)  # fmt: skip
 

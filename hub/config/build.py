@@ -5,7 +5,7 @@ Everything wrong is found in one pass: each section, instance, uplink and device
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -129,8 +129,7 @@ def build(data: Any, models: Models, broken: set[Path]) -> tuple[Built | None, l
         return None, [Finding((), f"expected a mapping: lines of 'key: value'; this is {quoted(data)}")]
     found: list[Finding] = []
     core = validate(Core, _core_data(data), (), "the configuration", found)
-    integrations = {kind: model for kind, (model, _) in models.integrations.items()}
-    instances = _instances("integration", data, integrations, CORE_KEYS, found)
+    instances = _instances("integration", data, _Configs(models.integrations), CORE_KEYS, found)
     uplinks = _by_type("uplink", ("link", "uplinks"), data, models.uplinks, found)
     exporters = _by_type("exporter", ("exporters",), data, models.exporters, found)
     notifiers = _instances("notifier", data, models.notifiers, NOTIFIER_KEYS, found)
@@ -203,6 +202,25 @@ def _without(entry: Any, key: str) -> Any:
     if isinstance(entry, dict) and isinstance(entry.get(key), dict):
         return {name: value for name, value in entry.items() if name != key}
     return entry
+
+
+class _Configs(Mapping[str, Model]):
+    """The models of instances alone. Each is looked at when it is asked for: that imports its integration."""
+
+    def __init__(self, integrations: Mapping[str, tuple[Model, Model | None]]) -> None:
+        self._integrations = integrations
+
+    def __getitem__(self, kind: str) -> Model:
+        return self._integrations[kind][0]
+
+    def __contains__(self, kind: object) -> bool:
+        return kind in self._integrations
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._integrations)
+
+    def __len__(self) -> int:
+        return len(self._integrations)
 
 
 def _instances(

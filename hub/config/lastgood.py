@@ -22,10 +22,11 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from hub.config import source
+from hub.config import aside, source
 from hub.config.build import Models, build
 from hub.config.load import Loaded, as_loaded, load
-from hub.config.positions import Finding, Path, Positions, SecretRef
+from hub.config.positions import Finding, Path, Positions
+from hub.config.sealed import decode, encode
 from hub.config.secrets import Vault, reveal
 from hub.errors import ConfigError, Problem, StorageError
 from hub.files import write_atomically
@@ -33,7 +34,6 @@ from hub.files import write_atomically
 NAME = "last-good.msgpack"
 
 _MAGIC = b"ilotcfg2"
-_SECRET = 1
 _MAX_BYTES = 64 << 20
 _LABEL = b"ilot/config/1\0"
 _NONCE = 12
@@ -78,13 +78,19 @@ class Started:
 def start(
     path: FilePath, models: Models, *, kept: Kept | None = None, environ: Mapping[str, str] | None = None
 ) -> Started:
-    """The configuration to start with. Without a change since the last good one, no YAML parser is imported; a file
-    that is wrong leaves the last good one running. Raises ConfigError when there is nothing that can run.
+    """The configuration to start with. While nothing is wrong no YAML parser is imported: where nothing has changed
+    since the last good one none is needed, and a file that has is read in a child. A file that is wrong leaves the last
+    good one running. Raises ConfigError when there is nothing that can run.
 
     `kept` None: it falls back on none."""
     compiled = _read(kept) if kept else None
     if compiled is not None and compiled.path == str(path.absolute()) and source.unchanged(path, compiled.files):
         loaded, _ = _run(compiled, path, models, environ)
+        if loaded is not None:
+            return Started(loaded)
+    if (said := aside.read(path)) is not None:
+        fresh = Compiled(path=str(path.absolute()), files=said[0], data=said[1])
+        loaded, _ = _run(fresh, path, models, environ)
         if loaded is not None:
             return Started(loaded)
     try:
@@ -112,7 +118,7 @@ def remember(kept: Kept, loaded: Loaded) -> None:
     compiled = Compiled(path=str(loaded.path.absolute()), files=dict(loaded.files), data=loaded.data)
     if _read(kept) == compiled:
         return
-    nonce, body = os.urandom(_NONCE), msgspec.msgpack.encode(compiled, enc_hook=_encode)
+    nonce, body = os.urandom(_NONCE), msgspec.msgpack.encode(compiled, enc_hook=encode)
     target = kept.path
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -197,18 +203,6 @@ def _read(kept: Kept) -> Compiled | None:
         return None
     try:
         body = kept.aead.decrypt(content[len(_MAGIC) : _HEAD], content[_HEAD:], _MAGIC)
-        return msgspec.msgpack.decode(body, type=Compiled, ext_hook=_decode)
+        return msgspec.msgpack.decode(body, type=Compiled, ext_hook=decode)
     except (InvalidTag, msgspec.DecodeError, ValueError, RecursionError):
         return None
-
-
-def _encode(value: Any) -> Any:
-    if isinstance(value, SecretRef):
-        return msgspec.msgpack.Ext(_SECRET, value.name.encode())
-    raise TypeError(type(value).__name__)
-
-
-def _decode(code: int, content: memoryview) -> Any:
-    if code != _SECRET:
-        raise ValueError("unknown extension")
-    return SecretRef(bytes(content).decode())

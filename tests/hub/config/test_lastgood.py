@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hub.config import lastgood
+from hub.config import aside, lastgood, source
 from hub.config.lastgood import Kept, part, recall, remember, start
 from hub.config.load import Loaded, Models, load
 from hub.errors import ConfigError, StorageError
@@ -127,6 +127,7 @@ FAST = """
 import sys
 from pathlib import Path
 from hub.config.build import Models
+from hub.config import aside, source
 from hub.config.lastgood import Kept, remember, start
 kept = Kept(Path(sys.argv[2]), bytes(32))
 started = start(Path(sys.argv[1]), Models(), kept=kept, environ={})
@@ -136,7 +137,7 @@ print("ruamel" if "ruamel.yaml" in sys.modules else "none", started.loaded.confi
 """
 
 
-def test_an_unchanged_file_is_started_from_without_a_yaml_parser(write: Write, state: Kept) -> None:
+def test_no_yaml_parser_is_imported_to_start_from_a_file_that_is_right(write: Write, state: Kept) -> None:
     write("name: X\n", "hub.yaml")
     path = write("hub: !include hub.yaml\n")
 
@@ -146,11 +147,34 @@ def test_an_unchanged_file_is_started_from_without_a_yaml_parser(write: Write, s
         )
         return done.stdout.strip()
 
-    assert run() == "ruamel X"
-    assert run() == "none X"
+    assert run() == "none X", "read in a child"
+    assert run() == "none X", "unchanged"
     write("name: Y\n", "hub.yaml")
-    assert run() == "ruamel Y"
     assert run() == "none Y"
+
+
+def test_what_a_child_reads_is_what_is_read_here(write: Write) -> None:
+    write("{name: X, key: !secret k, n: 0017, deep: [1, 2.5, null, true, {a: é}]}", "hub.yaml")
+    path = write("hub: !include hub.yaml\n")
+    here = source.read(path)
+    assert aside.read(path) == (here.files, here.data)
+
+
+@pytest.mark.parametrize("text", ["hub: {name: X", "hub: !include none.yaml", "hub: {name: X, name: Y}", "a: &b 1"])
+def test_a_child_says_nothing_of_a_file_that_is_wrong_so_that_it_is_told_here(write: Write, text: str) -> None:
+    path = write(text)
+    assert aside.read(path) is None
+    with pytest.raises(ConfigError):
+        start(path, Models(), environ={})
+
+
+def test_where_no_child_can_be_had_the_file_is_read_here(
+    write: Write, models: Models, base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    path = write(base)
+    assert aside.read(path) is None
+    assert start(path, models, environ={}).problems == []
 
 
 def test_secrets_in_ordinary_lines_do_not_need_the_parser_either(write: Write, state: Kept, tmp_path: Path) -> None:

@@ -1,0 +1,25 @@
+"""What a configuration says as MessagePack: a reference to a secret is an extension of type 1 that holds its name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from hub.config.positions import SecretRef
+
+SECRET = 1
+
+
+def encode(value: Any) -> Any:
+    """For `enc_hook`. Raises TypeError."""
+    if isinstance(value, SecretRef):
+        return msgspec.msgpack.Ext(SECRET, value.name.encode())
+    raise TypeError(type(value).__name__)
+
+
+def decode(code: int, content: memoryview) -> Any:
+    """For `ext_hook`. Raises ValueError."""
+    if code != SECRET:
+        raise ValueError("unknown extension")
+    return SecretRef(bytes(content).decode())

@@ -1,0 +1,131 @@
+"""`ilot run`: what `hub.cli.run` calls, and `hub.__main__` itself where the command line is plain.
+
+A hub runs for months and reads its command line once: for plain options `click` is not imported, 1.5 MiB. Whatever
+is not plain (help, a mistake, an abbreviation) is `click`'s, and means what it says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from hub.errors import HubError
+
+DATA_AT_RISK = 7
+
+
+class Options(NamedTuple):
+    """Those of `ilot run`."""
+
+    config: Path
+    state_dir: Path | None = None
+    drain: float = 10.0
+    verbose: bool = False
+    json: bool = False
+
+
+_NAMES = {"-c": "config", "--config": "config", "--state-dir": "state_dir", "--drain": "drain"}
+_FLAGS = {"-v": "verbose", "--verbose": "verbose", "--json": "json"}
+
+
+def plain(arguments: Sequence[str], environ: Mapping[str, str]) -> Options | None:
+    """The options of `ilot run …` where nothing about them is in doubt, else None."""
+    if arguments[:1] != ["run"]:
+        return None
+    said: dict[str, str] = {}
+    flags: set[str] = set()
+    rest = list(arguments[1:])
+    while rest:
+        word = rest.pop(0)
+        if word in _FLAGS:
+            flags.add(_FLAGS[word])
+            continue
+        name, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
+        if name not in _NAMES or not (equals or rest):
+            return None
+        value = value if equals else rest.pop(0)
+        if not value or value.startswith("-"):
+            return None
+        said[_NAMES[name]] = value
+    try:
+        drain = float(said.get("drain", 10.0))
+    except ValueError:
+        return None
+    config = Path(said.get("config") or environ.get("ILOT_CONFIG") or default_config())
+    state = said.get("state_dir") or environ.get("ILOT_STATE_DIR") or None
+    if config.is_dir() or (state is not None and Path(state).is_file()):
+        return None
+    return Options(config, Path(state) if state else None, drain, "verbose" in flags, "json" in flags)
+
+
+def default_config() -> str:
+    """Where the configuration lies when nobody says."""
+    return "config.yaml" if os.path.exists("config.yaml") else "/etc/ilot/config.yaml"
+
+
+def main(options: Options) -> int:
+    """Run a hub, and tell a HubError as every command does. The exit code."""
+    try:
+        return run(options)
+    except HubError as error:
+        print(f"ilot: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("ilot: interrupted", file=sys.stderr)
+        return 130
+
+
+def run(options: Options) -> int:
+    """Run until SIGTERM or SIGINT. The exit code. Raises HubError when it cannot start."""
+    from hub.hardening import harden
+
+    open_still = harden()  # before any key is read, any plugin imported, any child started
+    from hub.thrift import give_back, spare
+
+    spare()
+    from hub.app import Settings, serve
+    from hub.registry import Registry
+
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # what a plugin prints must not be taken for one of ours
+    _log_to_stderr(options.verbose)
+    for sentence in open_still:
+        logging.getLogger("hub").warning("%s", sentence)
+    settings = Settings(config=options.config, state_dir=options.state_dir, drain_s=options.drain)
+
+    def ready(facts: dict[str, object]) -> None:
+        give_back()
+        facts["start_s"] = round(_process_age_s(), 3)
+        if options.json:
+            answers.write(msgspec.json.encode(facts) + b"\n")
+        else:
+            logging.getLogger("hub").info("%s ready in %.2f s", facts["hub"], facts["start_s"])
+
+    last = asyncio.run(serve(settings, Registry.discover(), ready))
+    if options.json:
+        answers.write(msgspec.json.encode(last) + b"\n")
+    return DATA_AT_RISK if last["error"] else 0
+
+
+def _process_age_s() -> float:
+    """Seconds since the kernel made this process: imports count too."""
+    ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _log_to_stderr(verbose: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    # Under systemd the journal dates each line itself.
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    logging.getLogger("hub").setLevel(logging.DEBUG if verbose else logging.INFO)

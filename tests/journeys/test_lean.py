@@ -1,0 +1,56 @@
+"""What a running hub has imported: the demo's, seen by what Python says of each import of that process."""
+
+from __future__ import annotations
+
+import re
+import ssl
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hub.cli.scene import Scene
+
+ABSENT = (
+    "click", "rich", "ruamel", "jinja2", "argparse", "cryptography.x509", "aiohttp.web", "paho", "aiomqtt", "xknx",
+    "xknxproject", "bacpypes3", "asyncua", "segno", "pypdfium2", "icalendar", "prometheus_client",
+    "hub.cli", "hub.testing", "hub.config.document", "hub.web.site", "hub.web.areas", "hub.web.words", "backend",
+)  # fmt: skip
+"""Not needed to run; each is imported when something asks for it."""
+CONFIGURED = {"integrations.host", "integrations.modbus", "integrations.bluetooth", "plugins.https"}
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    made = Scene(tmp_path, lambda text: None)
+    try:
+        made.prepare()
+        made.start_hub()
+        made.label()  # its first life makes the certificate of its pages
+        made.stop("hub")
+        monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
+        made.start_hub()
+        yield made
+    finally:
+        made.close()
+
+
+def imported(scene: Scene) -> set[str]:
+    log = (scene.root / "hub.log").read_text(errors="replace")
+    return set(re.findall(r"^import time: +\d+ \| +\d+ \| +(\S+)$", log, re.MULTILINE))
+
+
+def test_a_hub_imports_what_its_configuration_names_and_no_pages_before_somebody_calls(scene: Scene) -> None:
+    port = int(scene.label()["url"].rstrip("/").rpartition(":")[2])
+    found = imported(scene)
+    assert "hub.app.hub" in found
+    assert not {name for name in found for absent in ABSENT if name == absent or name.startswith(f"{absent}.")}
+    plugins = {".".join(name.split(".")[:2]) for name in found if name.startswith(("integrations.", "plugins."))}
+    assert plugins == CONFIGURED
+
+    anybody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
+    with urllib.request.urlopen(f"https://127.0.0.1:{port}/claim", timeout=20, context=anybody) as page:
+        assert page.status == 200
+    assert {"jinja2", "aiohttp.web", "hub.web.site"} <= imported(scene), "else the look above sees nothing"
