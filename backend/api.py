@@ -9,9 +9,11 @@
     GET  /v1/badges/revoked                     the signed list of withdrawn badges, to anybody; 404 while there is none
     GET  /v1/alerts                             by client certificate; {acts}: what was answered here (`backend.alerts`)
     POST /v1/whereabouts                        by client certificate; {devices} → which other hub heard each last
+    GET  /v1/erasures                           by client certificate; {done}: erasures executed (`backend.erasures`)
     GET, POST /v1/sigfox                        by client certificate; Sigfox callbacks (`backend.callbacks`)
     GET  /v1/hubs /v1/series /v1/series/{id}/latest /v1/series/{id}/history?from&to&limit /v1/gaps /v1/forks
          /v1/raised?hub&all (alerts)  POST /v1/raised/{alert} JSON {state, by, why, seconds}
+         /v1/erased (erasures) /v1/retention (days by privacy class)
          /v1/callbacks /v1/alarms /v1/stats /v1/verify?hub&run&stream    Authorization: Bearer, the token in api.token
 
 A series id is "<hub>/<place>/<metric>"; its slashes may stand as they are or as %2F.
@@ -33,7 +35,7 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from backend import alerts, backups, callbacks, whereabouts
+from backend import alerts, backups, callbacks, erasures, whereabouts
 from backend.badging import REVOKED as REVOKED_BADGES
 from backend.ingest import RECORDS, STATE, Ingest, Message, NotAdmitted
 from backend.nonces import NONCE_BYTES, Nonces, verify
@@ -104,6 +106,7 @@ class Api:
         app.router.add_get("/v1/badges/revoked", self.revoked_badges)
         app.router.add_get("/v1/alerts", self.alerts)
         app.router.add_post("/v1/whereabouts", self.whereabouts)
+        app.router.add_get("/v1/erasures", self.erasures)
         app.router.add_get("/v1/sigfox", self.fetched)
         app.router.add_post("/v1/sigfox", self.told)
         for path, handler in (
@@ -117,6 +120,8 @@ class Api:
             ("/v1/forks", self.forks),
             ("/v1/alarms", self.alarms),
             ("/v1/raised", self.raised),
+            ("/v1/erased", self.erased),
+            ("/v1/retention", self.retention),
             ("/v1/stats", self.stats),
         ):
             app.router.add_get(path, self._for_operator(handler))
@@ -197,6 +202,15 @@ class Api:
 
         return _json({"devices": await self._worker.call(last)})
 
+    async def erasures(self, request: web.Request) -> web.Response:
+        hub = _certified(request)
+
+        def done(ingest: Ingest) -> list[dict[str, Any]]:
+            ingest.admitted(hub)
+            return erasures.done(ingest.storage.connection, hub)
+
+        return _json({"done": await self._worker.call(done)})
+
     async def fetched(self, request: web.Request) -> web.Response:
         return _json(await callbacks.fetched(self._worker, _certified(request)))
 
@@ -251,6 +265,12 @@ class Api:
         query = request.query
         arguments = (query.get("hub", ""), query.get("all", "") not in ("", "0"))
         return {"alerts": await asyncio.to_thread(self._views.raised, *arguments)}
+
+    async def erased(self, request: web.Request) -> Any:
+        return {"erasures": await asyncio.to_thread(self._views.erased)}
+
+    async def retention(self, request: web.Request) -> Any:
+        return {"classes": await asyncio.to_thread(self._views.retention)}
 
     async def answer(self, request: web.Request) -> Any:
         asked, alert = _read(await _body(request, MAX_ENROLMENT), _Answer), request.match_info["alert"]

@@ -17,6 +17,7 @@ from backend.cli_alerts import alerts
 from backend.cli_badge import badge
 from backend.cli_inventory import inventory
 from backend.cli_owner import rotate, want
+from backend.cli_privacy import erasures, retention
 from backend.cli_sigfox import sigfox
 from backend.console import DIRECTORY, JSON, Lifetime, answers, date, say, show
 
@@ -261,5 +262,7 @@ backend.add_command(alerts)
 backend.add_command(badge)
 backend.add_command(inventory)
 backend.add_command(rotate)
+backend.add_command(erasures)
+backend.add_command(retention)
 backend.add_command(want)
 backend.add_command(sigfox)

@@ -12,20 +12,23 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from backend import alerts
+from backend.erasures import Erasures
 from backend.gate import Gate, NeedContext, OpenEpoch, Read, Refusal, unpack
 from backend.holes import Holes
 from backend.journal import Entry, Journal
 from backend.owner import Owner
 from backend.registry import Hub, Registry
+from backend.retention import Retention
 from backend.states import States
 from backend.storage import Storage, Stream
 from hub.buffer import frame
 from hub.buffer.opening import Block, ClockMark, Gap, split
-from hub.buffer.rows import ALERTS, STREAMS
+from hub.buffer.rows import ALERTS, STREAMS, Row
 from hub.errors import AuthFailed, DecodeError, HubError, StorageError
 from hub.ranges import Range, Ranges
 from hub.wire import MAX_RANGES, Ack, pack_reply, sign_ack, unpack_message
@@ -83,8 +86,11 @@ class Ingest:
         self.gate = Gate(storage, owner.recipients)
         self.states = States(storage)
         self.holes = Holes()
+        self.erasures = Erasures(storage.connection, storage.readings)
+        self.retention = Retention(storage.connection)
         self.journal = journal
         self.counts = Counts()
+        self.purging = False
         self._owner = owner
         self._batch: dict[tuple[int, int], bytes] = {}  # (stream, seq) → digest of what this batch will journal
 
@@ -121,9 +127,17 @@ class Ingest:
                 self.journal.settled(batch, self.storage.connection)
         except BaseException:
             self.gate.forget()
+            self.erasures.forget()
             raise
+        self.erasures.truncate()
         self.journal.drop(batch)
         return batch.size
+
+    def purge(self) -> None:
+        """Delete readings that are too old for their class; `purging` says whether there may be more."""
+        self.purging = False
+        with self.storage.transaction():
+            self.purging = self.retention.look(time.time()) > 0
 
     def _take(self, messages: list[Message]) -> list[bytes | HubError]:
         done: list[_Work | HubError] = []
@@ -136,7 +150,9 @@ class Ingest:
         except BaseException:
             self.gate.forget()
             self.states.forget()
+            self.erasures.forget()
             raise
+        self.erasures.truncate()
         return [self._reply(work) if isinstance(work, _Work) else work for work in done]
 
     def _one(self, message: Message) -> _Work | HubError:
@@ -216,10 +232,12 @@ class Ingest:
         opened, body = item.opened, item.opened.body
         record = self.storage.add_record(stream, epoch.id, opened)
         if isinstance(body, Block):
-            rows = item.rows
+            rows: Sequence[Row] = item.rows
+            offset = self.storage.readings.offset(stream.hub, body.boot)
             if stream.stream == ALERTS:
-                offset = self.storage.readings.offset(stream.hub, body.boot)
                 rows = alerts.take(self.storage.connection, stream.hub, rows, offset)
+                rows = self.erasures.take(stream.hub, rows)
+            rows = self.erasures.spare(stream.hub, rows, offset)
             self.storage.readings.add(stream.hub, record, body.boot, rows)
         elif isinstance(body, Gap):
             self.storage.add_gap(stream.hub, body, record)

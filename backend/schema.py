@@ -28,6 +28,8 @@ from pathlib import Path
 import apsw
 
 from backend.alerts import TABLE as ALERTS_TABLE
+from backend.erasures import TABLE as ERASURES_TABLE
+from backend.retention import TABLE as RETENTION_TABLE
 from hub.errors import StorageError
 
 VERSION = 1
@@ -113,7 +115,8 @@ def open_database(path: Path) -> apsw.Connection:
                 connection.execute("insert into meta values ('db', ?), ('n', 0)", (secrets.token_bytes(16),))
                 connection.pragma("user_version", VERSION)
             if version in (0, VERSION):
-                connection.execute(ALERTS_TABLE)  # a table more changes nothing of what a former release reads
+                # tables more change nothing of what a former release reads
+                connection.execute(ALERTS_TABLE + ERASURES_TABLE + RETENTION_TABLE)
     except apsw.Error as error:
         raise StorageError(f"cannot open the database {path}: {error}") from error
     if version not in (0, VERSION):

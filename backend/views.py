@@ -13,7 +13,7 @@ from typing import Any, cast
 import apsw
 import msgspec
 
-from backend import alerts
+from backend import alerts, erasures, retention
 from backend.readings import ORIGIN_BITS
 from backend.schema import open_for_reading
 from hub.errors import DecodeError, StorageError
@@ -158,6 +158,16 @@ class Views:
             "select kind, hub, detail, raised_at, cleared_at from alarms order by cleared_at is not null, id desc"
             " limit 1000",
         )
+
+    def erased(self) -> list[dict[str, Any]]:
+        """Erasures that hubs ordered, the newest first."""
+        with self._snapshot() as db:
+            return list(erasures.listed(db))
+
+    def retention(self) -> list[dict[str, Any]]:
+        """How long readings are kept, by privacy class."""
+        with self._snapshot() as db:
+            return retention.shown(db)
 
     def raised(self, hub: str, everything: bool = False) -> list[dict[str, Any]]:
         """Alerts of the hubs, the newest first: open ones, or all."""

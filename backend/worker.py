@@ -32,6 +32,7 @@ MAX_JOURNAL = 1 << 30
 SETTLE_BYTES = 256 << 10
 IDLE_S = 0.02
 HOLES_EVERY_S = 15.0
+PURGE_EVERY_S = 3600.0
 
 _NOTHING, _STOP = "nothing", "stop"
 
@@ -99,12 +100,15 @@ class Worker:
             self._tell(self._ready, error)
             return
         self._tell(self._ready, None)
-        next_look = 0.0
+        next_look = next_purge = 0.0
         try:
             while self._turn(ingest):
                 if time.monotonic() >= next_look:
                     next_look = time.monotonic() + HOLES_EVERY_S
                     self._guard(lambda: ingest.holes.look(ingest.storage, ingest.taken, time.time()))
+                if time.monotonic() >= next_purge:
+                    self._guard(ingest.purge)
+                    next_purge = time.monotonic() + (PURGE_EVERY_S if not ingest.purging else 0.0)
         finally:
             if ingest.journal is not None:
                 ingest.journal.close()

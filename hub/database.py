@@ -42,6 +42,7 @@ def connect(path: Path, key: bytes, schema: Sequence[str], *, reserve: bool = Tr
         db.execute(f"PRAGMA hexkey = '{key.hex()}'")
         db.execute("PRAGMA temp_store = memory")
         db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA secure_delete = on")  # what is deleted is overwritten with zeros
         if reserve:
             db.execute("PRAGMA journal_mode = persist")
         db.set_busy_timeout(5000)

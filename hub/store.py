@@ -98,12 +98,25 @@ SCHEMA = (
     CREATE TABLE rollup_months (month INTEGER NOT NULL, series TEXT NOT NULL, body BLOB NOT NULL,
         PRIMARY KEY (month, series)) WITHOUT ROWID;
     """,
+    # 11: see hub.consent.memory
+    """
+    CREATE TABLE consents (
+        n INTEGER PRIMARY KEY, person TEXT NOT NULL, purpose TEXT NOT NULL, zone TEXT NOT NULL, given REAL NOT NULL,
+        recorded REAL NOT NULL, by TEXT NOT NULL, ended REAL, why TEXT NOT NULL
+    );
+    CREATE TABLE pseudonym_keys (zone TEXT, purpose TEXT, key BLOB NOT NULL, PRIMARY KEY (zone, purpose)) WITHOUT ROWID;
+    CREATE TABLE erasures (
+        id TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, until REAL NOT NULL, asked REAL NOT NULL,
+        person TEXT NOT NULL, confirmed REAL, readings INTEGER NOT NULL, left INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    """,
 )
 """One script a version; `PRAGMA user_version` says how many have run."""
 
 
-STAYS = ("kept", "held")
-"""Tables that no backup holds: a hub put back would read its frames a second time, and they are large."""
+STAYS = ("kept", "held", "pseudonym_keys")
+"""Tables that no backup holds: a hub put back would read its frames a second time, and they are large; a key that was
+destroyed comes back from nowhere."""
 
 GENERATION = "generation"
 """Key of `meta`: a number in decimal, as the sent counters are."""

@@ -99,8 +99,8 @@ class Hub:
         field = await build_field(ground, path)
         watch = await build_watch(ground, path, field)
         outward = await build_outward(ground, field, watch)
-        protect = await build_protect(ground, path)
         measured = await build_measured(ground, path, watch, outward)
+        protect = await build_protect(ground, path, field, outward)
         return cls(ground, path, field, watch, outward, protect, measured)
 
     @property

@@ -48,6 +48,7 @@ COMMANDS = {
     "plugins": "hub.cli.plugins:plugins",
     "new": "hub.cli.pack:new",
     "pack": "hub.cli.pack:pack",
+    "privacy": "hub.cli.privacy:privacy",
     "decode": "hub.cli.decode:decode",
     "redecode": "hub.cli.redecode:redecode",
     "radio": "hub.cli.health:radio",

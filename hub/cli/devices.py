@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from hub.cli import adopt, output, rejoin
+from hub.cli import adopt, output, privacy, rejoin
 from hub.control import call
 from hub.state import state_of
 
@@ -57,7 +57,7 @@ def device() -> None:
     """Devices of the running hub: add, remove, import, replace, give a key."""
 
 
-for command in (adopt.add, adopt.remove, adopt.import_, rejoin.rejoin):
+for command in (adopt.add, adopt.remove, adopt.import_, rejoin.rejoin, privacy.erase):
     device.add_command(command)
 
 

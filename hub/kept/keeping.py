@@ -113,6 +113,12 @@ class Kept:
         except DecodeError as error:
             return error.reason
 
+    async def forget(self, devices: set[str]) -> int:
+        """Erase what is kept of devices: their data are withdrawn. How many payloads."""
+        async with self._writing:
+            self._new = [(frame, pack) for frame, pack in self._new if frame.device not in devices]
+            return await self._memory.forget(devices)
+
     # out
 
     def calls(self) -> dict[str, Any]:

@@ -121,6 +121,20 @@ class Memory:
 
         await self._store.call(work)
 
+    async def forget(self, devices: set[str]) -> int:
+        """Remove all of these devices; how many."""
+
+        def work(db: apsw.Connection) -> int:
+            gone = 0
+            with transaction(db):
+                for device in devices:
+                    db.execute("DELETE FROM kept WHERE device = ?", (device,))
+                    gone += db.changes()
+                self._measure(db)
+            return gone
+
+        return await self._store.call(work)
+
     async def tried(self, numbers: list[int], pack: str) -> None:
         """The pack of this digest could not read them either."""
 

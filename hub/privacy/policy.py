@@ -186,7 +186,7 @@ class Privacy:
     def pseudonyms(self, zone: str, purpose: str, subject: Subject) -> Subject | None:
         """How a device of a zone appears under a purpose; None where there is no key."""
         key = self.consents.key(zone, purpose)
-        return None if key is None else hidden(subject, key)
+        return None if key is None else hidden(subject, key, grouped=True)
 
     def purpose_key(self, one: Treatment) -> str:
         """Under which purpose the key of a keyed series is: that of its consent, or the zone's own."""
@@ -203,7 +203,7 @@ class Privacy:
         groups = []
         for name in names:
             at = tuple(n for n, key in enumerate(keys) if key == name or (key == (0.0, None) and name == names[0]))
-            who = Outward(subject, self._key(subject.zone, *name))
+            who = Outward(subject, self._key(subject.zone, *name), grouped=name[1] is not None)
             groups.append(Group(who, _shape([kept[n] for n in at]), None if len(at) == len(kept) else at))
         return tuple(groups)
 

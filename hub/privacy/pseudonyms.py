@@ -24,6 +24,11 @@ def pseudonym(key: bytes, name: str) -> str:
     return SIGN + base64.b32encode(mac).decode().lower()
 
 
+def group_name(key: bytes, zone: str) -> str:
+    """What all series of one home and purpose bear as their zone: by it they are found again, to be erased."""
+    return pseudonym(key, f"zone {zone}")
+
+
 class Consents:
     """What people agreed to, as far as the straight path needs it: (zone, purpose) → the key of its pseudonyms.
     `changed` is called when one begins or ends."""

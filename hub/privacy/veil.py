@@ -12,7 +12,7 @@ import msgspec
 
 from hub.buffer.rows import Row, Shape, Subject
 from hub.model import Report, Value
-from hub.privacy.pseudonyms import pseudonym
+from hub.privacy.pseudonyms import group_name, pseudonym
 from hub.privacy.windows import Cell
 
 Key = Callable[[float], bytes | None]
@@ -31,10 +31,10 @@ class Group(msgspec.Struct, frozen=True):
 class Outward:
     """Under which subject readings leave. `key` None: the device's own."""
 
-    __slots__ = ("_key", "_last", "_subject", "_used")
+    __slots__ = ("_grouped", "_key", "_last", "_subject", "_used")
 
-    def __init__(self, subject: Subject, key: Key | None = None) -> None:
-        self._subject, self._key = subject, key
+    def __init__(self, subject: Subject, key: Key | None = None, *, grouped: bool = False) -> None:
+        self._subject, self._key, self._grouped = subject, key, grouped
         self._used: bytes | None = None
         self._last: Subject | None = None
 
@@ -50,16 +50,18 @@ class Outward:
             return None
         if key != self._used:
             self._used = key
-            self._last = hidden(self._subject, key)
+            self._last = hidden(self._subject, key, grouped=self._grouped)
         return self._last
 
 
-def hidden(subject: Subject, key: bytes) -> Subject:
-    """The subject under a pseudonym. Its place is one too: what stands in a flat names the flat, and so does a zone."""
+def hidden(subject: Subject, key: bytes, *, grouped: bool) -> Subject:
+    """The subject under a pseudonym. Its place is one too: what stands in a flat names the flat. So does the zone: it
+    is the name of the group where the key is one of a home, else nothing: a group would tie what must not be tied."""
     return Subject(
         device=pseudonym(key, f"device {subject.device}"),
         place=pseudonym(key, f"place {subject.place or subject.device}"),
         site=subject.site,
+        zone=group_name(key, subject.zone) if grouped else "",
     )
 
 

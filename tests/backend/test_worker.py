@@ -29,8 +29,11 @@ class Ingest:
 
     def __init__(self, seconds: float) -> None:
         self.journal, self.holes, self.storage, self.taken = None, Holes(), Storage(), None
+        self.purging = False
         self.seconds, self.batches = seconds, list[int]()
         self.taking, self.gate = threading.Event(), threading.Event()
+
+    def purge(self) -> None: ...
 
     def take(self, messages: list[Message]) -> list[bytes]:
         self.taking.set()

@@ -285,6 +285,7 @@ async def test_what_a_dwelling_keeps_for_a_purpose_leaves_under_a_pseudonym_and_
     path.consents.begin("classes", "", b"k" * 32)
     (row,) = await path.emit(values={"temperature": 20.0, "battery": 90})
     assert row.subject.place == pseudonym(b"k" * 32, "place classe-1")
+    assert row.subject.zone == pseudonym(b"k" * 32, "zone classes"), "by it the home is found again, to be erased"
     assert names(row) == ["temperature", "battery"], "the battery goes under the same name: two would tell they are one"
     assert {column.privacy for column in row.shape.columns} == {"personal", "technical"}
 

@@ -1,0 +1,56 @@
+"""`ilot backend erasures` and `retention`: what was erased for people, and how long what is left stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from backend.console import DIRECTORY, JSON, answers, date, say, show
+
+
+@click.command()
+@DIRECTORY
+@JSON
+@answers
+def erasures(directory: Path, as_json: bool) -> None:
+    """The erasures that hubs ordered, the newest first: each was executed, and its hub has its word."""
+    from backend import owner as owners
+    from backend.views import Views
+
+    for one in Views(owners.load(directory).database).erased():
+        late = f", {one['late']} that came later dropped" if one["late"] else ""
+        left = f", {one['left_over']} of the plant stay" if one["left_over"] else ""
+        show(one, as_json, [(f"{date(one['done_at'])}\t{one['hub']}\t{one['kind']} {one['name']}\t"
+                            f"{one['readings']} readings erased{late}{left}")])  # fmt: skip
+
+
+@click.command()
+@DIRECTORY
+@click.option("--set", "wanted", multiple=True, metavar="CLASS=DAYS", help="personal=396; 0: for ever. Repeat.")
+@click.option("--dry-run", is_flag=True, help="Say what would be set, and change nothing.")
+@JSON
+@answers
+def retention(directory: Path, wanted: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
+    """How long readings are kept, by their privacy class. A running backend follows within an hour."""
+    from backend import owner as owners
+    from backend import retention as kept
+    from backend.schema import open_database, transaction
+    from backend.views import Views
+
+    changes = [kept.days_of(text) for text in wanted]
+    database = owners.load(directory).database
+    if changes and not dry_run:
+        connection = open_database(database)
+        try:
+            with transaction(connection):
+                for privacy, days in changes:
+                    kept.put(connection, privacy, days)
+        finally:
+            connection.close()
+    if dry_run:
+        for privacy, days in changes:
+            say(f"{privacy} would be kept for {days or 'ever, no'} days")
+    for one in Views(database).retention():
+        told = f"{one['days']} days" if one["days"] else "for ever"
+        show(one, as_json, [f"{one['privacy']}\t{told}\t{one['purged']} readings purged so far"])

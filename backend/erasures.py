@@ -1,0 +1,199 @@
+"""Erasures: what hubs were told by people to take back, executed here and confirmed.
+
+A row of the `alerts` stream whose metrics are those of `hub.consent.orders` orders one. A hub speaks for its own series
+only. What an order reaches:
+
+    pseudonym   every series whose zone, place or device is that name, whole, and whatever comes later under it
+    device      of the series of that device, those of class personal until the moment of the order; what the plant says
+                stays: a hub in wrong hands cannot erase a building's meters. Also what comes later, dated before
+
+An order is executed in the transaction that takes it, at most once by (hub, id), and stays: readings that were still on
+their way under that name are dropped when they arrive, and counted. `GET /v1/erasures` is how a hub sees it confirmed.
+Rows that SQLite deletes are overwritten (`secure_delete`), and the write-ahead log is emptied. Backups of this database
+are not reached: an older copy that is put back holds what was erased since, until hubs have sent again what they keep.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+import apsw
+import msgspec
+
+from backend.readings import Readings
+from hub.buffer.rows import Row, Shape
+
+TABLE = """
+create table if not exists erasures (
+    hub text, id text, kind text not null, name text not null, until_ms integer not null, ordered_at real not null,
+    done_at real not null, readings integer not null, left_over integer not null, late integer not null default 0,
+    primary key (hub, id)
+) without rowid;
+create index if not exists erasures_of on erasures (hub, name);
+"""
+FIELDS = ("erase", "erase_kind", "erase_name", "erase_until")
+PSEUDONYM, DEVICE = "pseudonym", "device"
+SIGN = "~"
+MAX_TEXT = 200
+PERSONAL = "personal"
+BUSY_MS = 10_000
+
+
+class Order(msgspec.Struct, frozen=True):
+    id: str
+    kind: str
+    name: str
+    until_ms: int
+    at: float
+
+
+class Erasures:
+    """The orders of one database. Inside the caller's transaction. One thread."""
+
+    def __init__(self, connection: apsw.Connection, readings: Readings) -> None:
+        self._db, self._readings = connection, readings
+        self._known: dict[str, list[Order]] = {}
+        self._shapes: dict[Shape, tuple[Shape, tuple[int, ...]]] = {}
+        self.executed = False  # since `truncate` last ran
+        self.forget()
+
+    def take(self, hub: str, rows: Sequence[Row]) -> list[Row]:
+        """Execute the orders among the rows of a block of the alerts stream; returns the other rows."""
+        others = []
+        for row in rows:
+            order = _order(row) if is_order(row.shape) else None
+            if order is None:
+                others.append(row)
+            else:
+                self._execute(hub, order)
+        return others
+
+    def spare(self, hub: str, rows: Sequence[Row], offset_ms: int | None) -> Sequence[Row]:
+        """The rows without what an order forbids. `offset_ms` turns their times into Unix ms, None: nobody knows it."""
+        orders = self._known.get(hub)
+        if not orders:
+            return rows
+        kept = []
+        for row in rows:
+            names = (row.subject.zone, row.subject.place, row.subject.device)
+            hit = next((one for one in orders if one.name in names and _reaches(one, row, offset_ms)), None)
+            if hit is None:
+                kept.append(row)
+                continue
+            left = self._plain(row) if hit.kind == DEVICE else None
+            if left is not None:
+                kept.append(left)
+            dropped = len(row.values) - (0 if left is None else len(left.values))
+            self._db.execute("update erasures set late = late + ? where hub = ? and id = ?", (dropped, hub, hit.id))
+        return kept
+
+    def truncate(self) -> None:
+        """Empty the write-ahead log of what was erased; next time, while somebody reads. Outside any transaction."""
+        if self.executed:
+            self._db.set_busy_timeout(0)
+            self.executed = self._db.execute("pragma wal_checkpoint(truncate)").fetchall()[0][0] != 0
+            self._db.set_busy_timeout(BUSY_MS)
+
+    def forget(self) -> None:
+        """A transaction failed: what is known is what the database has."""
+        self._known.clear()
+        for row in self._db.execute("select hub, id, kind, name, until_ms, ordered_at from erasures"):
+            self._know(str(row[0]), Order(*row[1:]))
+
+    def _execute(self, hub: str, order: Order) -> None:
+        if self._db.execute("select 1 from erasures where hub = ? and id = ?", (hub, order.id)).get is not None:
+            return
+        self._readings.flush()
+        self._db.execute("pragma secure_delete = on")
+        gone = left = 0
+        column = "zone = ?2 or place = ?2 or device = ?2" if order.kind == PSEUDONYM else "device = ?2"
+        series = self._db.execute(f"select id, privacy from series where hub = ?1 and ({column})", (hub, order.name))  # noqa: S608
+        for number, privacy in series.fetchall():
+            if order.kind == DEVICE and privacy != PERSONAL:
+                left += self._db.execute("select count(*) from readings where series = ?", (number,)).get
+                continue
+            gone += self._erase(cast(int, number), order.until_ms if order.kind == DEVICE else None)
+        self._db.execute("pragma secure_delete = off")
+        self._readings.forget_subjects()
+        self._db.execute(
+            "insert into erasures (hub, id, kind, name, until_ms, ordered_at, done_at, readings, left_over)"
+            " values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (hub, order.id, order.kind, order.name, order.until_ms, order.at, time.time(), gone, left),
+        )
+        self._know(hub, order)
+        self.executed = True
+
+    def _erase(self, series: int, until_ms: int | None) -> int:
+        """Delete a series, or its readings before a moment; how many readings went."""
+        gone = 0
+        for table in ("readings", "latest"):
+            self._db.execute(
+                f"delete from {table} where series = ? and (? is null or time < ?)",  # noqa: S608
+                (series, until_ms, until_ms),
+            )
+            gone += self._db.changes() if table == "readings" else 0
+        self._db.execute("delete from undated where series = ?", (series,))  # when it was nobody knows
+        gone += self._db.changes()
+        if until_ms is None:
+            self._db.execute("delete from series where id = ?", (series,))
+        else:
+            self._db.execute(
+                "insert or ignore into latest select series, time, value, flags from readings where series = ?"
+                " order by time desc limit 1",
+                (series,),
+            )
+        return gone
+
+    def _plain(self, row: Row) -> Row | None:
+        """What of a row is not personal."""
+        known = self._shapes.get(row.shape)
+        if known is None:
+            if len(self._shapes) >= 1024:
+                self._shapes.clear()
+            at = tuple(n for n, column in enumerate(row.shape.columns) if column.privacy != PERSONAL)
+            known = self._shapes[row.shape] = Shape(tuple(row.shape.columns[n] for n in at)), at
+        shape, at = known
+        return row._replace(shape=shape, values=tuple(row.values[n] for n in at), position=None) if at else None
+
+    def _know(self, hub: str, order: Order) -> None:
+        self._known.setdefault(hub, []).append(order)
+
+
+def is_order(shape: Shape) -> bool:
+    return tuple(column.metric for column in shape.columns) == FIELDS
+
+
+def _order(row: Row) -> Order | None:
+    """None: it does not fit the shape, and stays a reading like any other."""
+    name, kind, what, until = row.values
+    if not (isinstance(name, str) and isinstance(what, str)) or isinstance(until, str):
+        return None
+    if kind not in (PSEUDONYM, DEVICE) or not 0 < len(name) <= MAX_TEXT or not 0 < len(what) <= MAX_TEXT:
+        return None
+    if not 0 <= until < 2**43 or (kind == PSEUDONYM) != what.startswith(SIGN):
+        return None
+    return Order(name, kind, what, int(until * 1000), row.time_ms / 1000)
+
+
+def _reaches(order: Order, row: Row, offset_ms: int | None) -> bool:
+    if order.kind == PSEUDONYM:
+        return True
+    if order.name != row.subject.device:
+        return False
+    return offset_ms is None or row.time_ms + offset_ms < order.until_ms
+
+
+def done(db: apsw.Connection, hub: str) -> list[dict[str, Any]]:
+    """What was executed for a hub, the newest first."""
+    rows = db.execute(
+        "select id, readings, left_over from erasures where hub = ? order by done_at desc limit 10000", (hub,)
+    )
+    return [{"id": name, "readings": readings, "left": left} for name, readings, left in rows]
+
+
+def listed(db: apsw.Connection) -> Iterator[dict[str, Any]]:
+    names = ("hub", "id", "kind", "name", "until_ms", "ordered_at", "done_at", "readings", "left_over", "late")
+    for row in db.execute(f"select {', '.join(names)} from erasures order by done_at desc, id"):  # noqa: S608
+        yield dict(zip(names, row, strict=True))

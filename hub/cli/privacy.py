@@ -1,0 +1,161 @@
+"""`ilot privacy`: what is kept of people and why, who agreed to it, and how they take it back."""
+
+from __future__ import annotations
+
+import datetime
+import getpass
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hub.cli import output
+from hub.control import call
+from hub.state import state_of
+
+dry = click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
+
+
+@click.group()
+def privacy() -> None:
+    """What is kept of people, why, and who agreed to it."""
+
+
+@privacy.command()
+@click.argument("person")
+@click.option("--purpose", required=True, help="What they agree to: the `consent` of a privacy rule.")
+@click.option("--zone", required=True, help="Their home: a zone of the configuration.")
+@click.option("--date", type=click.DateTime(["%Y-%m-%d"]), default=None, help="Of the signed form; by default today.")
+@dry
+@output.with_config
+@output.with_state
+@output.as_json
+def consent(
+    person: str, purpose: str, zone: str, date: datetime.datetime | None, dry_run: bool, config: Path,
+    state_dir: Path | None, json: bool,
+) -> None:  # fmt: skip
+    """Enter that PERSON agreed. PERSON is a reference of yours (loc-0042), not a name: who it is stays on your form."""
+    answer = _call(
+        config, state_dir, "consent.give", person=person, purpose=purpose, zone=zone, dry_run=dry_run,
+        given=None if date is None else date.astimezone().timestamp(),
+    )  # fmt: skip
+    if json:
+        output.data(answer)
+        return
+    would = "would be kept" if dry_run else "is kept from now on"
+    click.echo(f"{person} agreed to {purpose} for {zone} on {_day(answer['given'])}: what it is about {would}")
+    output.say(f"devices there: {', '.join(answer['devices']) or 'none'}")
+
+
+@privacy.command("list")
+@output.with_config
+@output.with_state
+@output.as_json
+def listing(config: Path, state_dir: Path | None, json: bool) -> None:
+    """All consents, those that ended too, and how the erasures stand."""
+    answer = _call(config, state_dir, "consent.list")
+    if json:
+        output.data(answer)
+        return
+    output.table(
+        ("person", "purpose", "zone", "given", "ended", "by"),
+        [
+            (one["person"], one["purpose"], one["zone"], _day(one["given"]), _moment(one["ended"]), one["by"])
+            for one in answer["consents"]
+        ],
+    )
+    for one in answer["erasures"]:
+        output.say(f"erasure {one['id']}, ordered {_moment(one['asked'])}: {_standing(one)}")
+
+
+@privacy.command()
+@click.argument("person")
+@output.with_config
+@output.with_state
+@output.as_json
+def access(person: str, config: Path, state_dir: Path | None, json: bool) -> None:
+    """All that this hub knows of PERSON, and under which name the backend has their readings."""
+    answer = _call(config, state_dir, "consent.access", person=person)
+    if json:
+        output.data(answer)
+        return
+    for one in answer["consents"]:
+        ended = f", ended {_moment(one['ended'])}: {one['why']}" if one["ended"] else ""
+        click.echo(f"agreed to {one['purpose']} for {one['zone']} on {_day(one['given'])}{ended}")
+    for home in answer["homes"]:
+        devices = ", ".join(device["device"] for device in home["devices"]) or "none"
+        click.echo(
+            f"{home['zone']} for {home['purpose']}: zone {home['group']} at the backend; devices here: {devices}"
+        )
+    for one in answer["erasures"]:
+        click.echo(f"erasure {one['id']}: {_standing(one)}")
+
+
+@privacy.command()
+@click.argument("person")
+@click.option("--purpose", default="", help="Only this one; by default all that they agreed to.")
+@dry
+@output.with_config
+@output.with_state
+@output.as_json
+def withdraw(person: str, purpose: str, dry_run: bool, config: Path, state_dir: Path | None, json: bool) -> None:
+    """PERSON takes their consent back. The next report is dropped, the pseudonym's key destroyed, what this hub holds
+    erased, and the backend told to erase what it has: `ilot privacy list` shows when it has confirmed."""
+    answer = _call(config, state_dir, "consent.withdraw", person=person, purpose=purpose, dry_run=dry_run)
+    if json:
+        output.data(answer)
+        return
+    for one in answer["withdrawn"]:
+        would = "would end" if dry_run else "ended"
+        click.echo(f"{one['purpose']} for {one['zone']} {would}; devices: {', '.join(answer['devices']) or 'none'}")
+    if not dry_run:
+        _say_erased(answer)
+
+
+@click.command("erase")
+@click.argument("device")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@dry
+@output.with_config
+@output.with_state
+@output.as_json
+def erase(device: str, yes: bool, dry_run: bool, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Erase what is personal of DEVICE until now, here and at the backend. What it measures of the plant stays, and
+    what it says from now on follows the privacy rules like before."""
+    if not (yes or dry_run):
+        click.confirm(f"Erase all personal readings of {device} until now, here and at the backend?", abort=True)
+    answer = _call(config, state_dir, "device.erase", device=device, dry_run=dry_run)
+    if json:
+        output.data(answer)
+    elif dry_run:
+        click.echo(f"all that is personal of {device} until now would be erased")
+    else:
+        _say_erased(answer)
+
+
+def _say_erased(answer: dict[str, Any]) -> None:
+    here = ", ".join(f"{number} {what}" for what, number in answer["erased"].items() if number) or "nothing was held"
+    click.echo(f"erased on this hub: {here}")
+    for one in answer["erasures"]:
+        click.echo(f"erasure {one} was ordered from the backend; `ilot privacy list` shows when it has confirmed")
+
+
+def _call(config: Path, state_dir: Path | None, name: str, **arguments: Any) -> Any:
+    by = f"cli:{os.environ.get('SUDO_USER') or getpass.getuser()}"
+    return call(state_of(config, state_dir) / "hub.sock", name, by=by, **arguments)
+
+
+def _standing(erasure: dict[str, Any]) -> str:
+    if erasure["confirmed"] is None:
+        return "the backend has not confirmed it yet"
+    left = f", {erasure['left']} readings that say nothing of people stay" if erasure["left"] else ""
+    return f"confirmed {_moment(erasure['confirmed'])}, {erasure['readings']} readings{left}"
+
+
+def _day(at: float) -> str:
+    return f"{datetime.datetime.fromtimestamp(at):%Y-%m-%d}"
+
+
+def _moment(at: float | None) -> str:
+    return "" if at is None else f"{datetime.datetime.fromtimestamp(at):%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,170 @@
+"""Consents given, looked at and withdrawn. The calls that `ilot privacy` and the pages make.
+
+A withdrawal is one transaction (consent ended, key destroyed, erasure ordered, audited); the straight path knows
+before the call returns, so that the next report is dropped. Then what this hub itself still holds of the home is
+erased, and the backend is told (`hub.erasing`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from hub.clock import Clock
+from hub.consent.life import Consent, ConsentRefused, Erasure
+from hub.consent.memory import Memory
+from hub.control import Call
+from hub.model import Device
+from hub.privacy import Privacy
+from hub.privacy.policy import IDENTIFIERS
+from hub.privacy.pseudonyms import group_name
+
+PERSON = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+EARLIEST = 946_684_800.0
+"""2000-01-01: no form is older."""
+
+
+class ConsentDesk:
+    """One a hub. `homes`: zone → its name; `devices` lists those of a zone; `forget` erases what this hub holds of
+    devices and says how much, by part; `ordered` is told that an erasure waits to be sent."""
+
+    def __init__(
+        self, memory: Memory, privacy: Privacy, clock: Clock, *, homes: Mapping[str, str],
+        devices: Callable[[str], Iterable[Device]], recompile: Callable[[str], None],
+        forget: Callable[[list[Device]], Awaitable[dict[str, int]]], ordered: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self._memory, self._privacy, self._clock = memory, privacy, clock
+        self._homes, self._devices = homes, devices
+        self._recompile, self._forget, self._ordered = recompile, forget, ordered
+
+    async def load(self) -> None:
+        """Before the plugins start: which keys there are. Those of homes that keep something without a consent, and of
+        the hub itself, are made at the first start."""
+        wanted = [("", IDENTIFIERS), *((zone, IDENTIFIERS) for zone in self._homes if self._hides(zone))]
+        for (zone, purpose), key in (await self._memory.load(wanted)).items():
+            self._privacy.consents.begin(zone, purpose, key)
+
+    def _hides(self, zone: str) -> bool:
+        keyed = any(rule.keyed and (not rule.zones or zone in rule.zones) for rule in self._privacy.rules)
+        return keyed or self._privacy.dwelling(zone)
+
+    def calls(self) -> dict[str, Call]:
+        """consent.give {person, purpose, zone, given, by, dry_run} · consent.list {person} · consent.access {person} ·
+        consent.withdraw {person, purpose, by, dry_run} · device.erase {device, by, dry_run}"""
+        return {
+            "consent.give": self._give, "consent.list": self._list, "consent.access": self._access,
+            "consent.withdraw": self._withdraw, "device.erase": self._erase,
+        }  # fmt: skip
+
+    async def _give(self, arguments: dict[str, Any]) -> Any:
+        person, purpose, zone = (str(arguments.get(name, "")) for name in ("person", "purpose", "zone"))
+        _known_person(person)
+        if zone not in self._homes:
+            raise ConsentRefused(f"there is no zone {zone!r} in the configuration")
+        asked = {rule.consent for rule in self._privacy.rules if rule.consent and zone in rule.zones}
+        if purpose not in asked:
+            there = f"they ask for {', '.join(sorted(asked))}" if asked else "none does"
+            raise ConsentRefused(f"no privacy rule of zone {zone} asks for consent {purpose!r}: {there}")
+        now = self._clock.now()
+        given = now if arguments.get("given") is None else float(arguments["given"])
+        if not EARLIEST <= given <= now + 120:
+            raise ConsentRefused("a consent is dated between 2000 and now")
+        for one in await self._memory.consents(person):
+            if one.ended is None and (one.purpose, one.zone) == (purpose, zone):
+                raise ConsentRefused(f"{person} has agreed to {purpose} for {zone} already")
+        consent = Consent(n=0, person=person, purpose=purpose, zone=zone, given=given, recorded=now, by=_who(arguments))
+        if not arguments.get("dry_run"):
+            key = await self._memory.give(consent)
+            self._privacy.consents.begin(zone, purpose, key)
+            self._recompile(zone)
+        return {**msgspec.to_builtins(consent), "devices": [device.id for device in self._devices(zone)]}
+
+    async def _list(self, arguments: dict[str, Any]) -> Any:
+        consents = await self._memory.consents(str(arguments.get("person") or ""))
+        erasures = await self._memory.erasures()
+        return {
+            "consents": [self._shown(one) for one in consents],
+            "erasures": [msgspec.to_builtins(one) for one in erasures],
+            "asked": [
+                {"rule": rule.name, "purpose": rule.consent, "for": rule.purpose, "zones": sorted(rule.zones)}
+                for rule in self._privacy.rules
+                if rule.consent
+            ],
+        }
+
+    async def _access(self, arguments: dict[str, Any]) -> Any:
+        """What this hub knows of a person: where the readings are, under which name, and who has them."""
+        person = str(arguments.get("person", ""))
+        consents = await self._memory.consents(person)
+        if not consents:
+            raise ConsentRefused(f"nothing is known of {person!r}; `ilot privacy list` shows who there is")
+        homes = []
+        for held in consents:
+            key = self._privacy.consents.key(held.zone, held.purpose)
+            if held.ended is None and key is not None:
+                devices = list(self._devices(held.zone))
+                homes.append({
+                    "zone": held.zone, "name": self._homes.get(held.zone, ""), "purpose": held.purpose,
+                    "group": group_name(key, held.zone),
+                    "devices": [{"device": one.id, "name": one.name, "place": one.place} for one in devices],
+                })  # fmt: skip
+        erasures = [msgspec.to_builtins(one) for one in await self._memory.erasures() if one.person == person]
+        return {"person": person, "consents": [self._shown(one) for one in consents], "homes": homes,
+                "erasures": erasures}  # fmt: skip
+
+    async def _withdraw(self, arguments: dict[str, Any]) -> Any:
+        person, purpose = str(arguments.get("person", "")), str(arguments.get("purpose") or "")
+        consents = await self._memory.consents(person)
+        keys = list(dict.fromkeys(
+            (one.zone, one.purpose) for one in consents if one.ended is None and purpose in ("", one.purpose)
+        ))  # fmt: skip
+        if not keys:
+            what = f" to {purpose}" if purpose else ""
+            raise ConsentRefused(
+                f"{person!r} has agreed{what} to nothing that still holds; `ilot privacy list` shows it"
+            )
+        devices = {device.id: device for zone, _ in keys for device in self._devices(zone)}
+        answer: dict[str, Any] = {
+            "person": person, "withdrawn": [{"zone": zone, "purpose": purpose} for zone, purpose in keys],
+            "devices": sorted(devices),
+        }  # fmt: skip
+        if arguments.get("dry_run"):
+            return answer
+        why = f"withdrawn by {person}"
+        erasures = await self._memory.end(person, keys, self._clock.now(), _who(arguments), why)
+        for zone, ended in keys:
+            self._privacy.consents.end(zone, ended)
+            self._recompile(zone)
+        return {**answer, "erased": await self._forget(list(devices.values())), **self._order(erasures)}
+
+    async def _erase(self, arguments: dict[str, Any]) -> Any:
+        """What is personal of one device, known or not: here, and at the backend until now."""
+        device = str(arguments.get("device", ""))
+        if not device or len(device) > 153:
+            raise ConsentRefused("name a device: scheme:identifier")
+        if arguments.get("dry_run"):
+            return {"device": device}
+        erasure = await self._memory.erase_device(device, self._clock.now(), _who(arguments))
+        erased = await self._forget([Device(id=device, integration="", place="")])
+        return {"device": device, "erased": erased, **self._order([erasure])}
+
+    def _order(self, erasures: list[Erasure]) -> dict[str, Any]:
+        self._ordered()
+        return {"erasures": [one.id for one in erasures]}
+
+    def _shown(self, consent: Consent) -> dict[str, Any]:
+        return {**msgspec.to_builtins(consent), "home": self._homes.get(consent.zone, "")}
+
+
+def _known_person(person: str) -> None:
+    if not PERSON.fullmatch(person):
+        raise ConsentRefused(
+            "a person is a reference of yours, not a name: letters, digits, '_', '-' and '.', at most 64, like loc-0042"
+        )
+
+
+def _who(arguments: dict[str, Any]) -> str:
+    return str(arguments.get("by") or "cli")[:64]

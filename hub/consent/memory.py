@@ -1,0 +1,155 @@
+"""The tables of consents, of keys of pseudonyms and of erasures, in the hub's store.
+
+The keys are in no backup (`hub.store.STAYS`): what is destroyed here is destroyed. A hub that is restored makes new
+ones, so that its pseudonyms change.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+
+import apsw
+import msgspec
+
+from hub.consent.life import DEVICE, PSEUDONYM, Consent, Erasure
+from hub.database import transaction
+from hub.privacy.pseudonyms import KEY_BYTES, group_name
+from hub.store import Store, audit
+
+_CONSENTS = "SELECT n, person, purpose, zone, given, recorded, by, ended, why FROM consents"
+_ERASURES = "SELECT id, kind, name, until, asked, person, confirmed, readings, left FROM erasures"
+
+Key = tuple[str, str]
+"""zone and purpose."""
+
+
+class Memory:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def load(self, wanted: Iterable[Key]) -> dict[Key, bytes]:
+        """The keys of what is consented to, and of what is `wanted`, made where they are not there yet."""
+        asked = list(wanted)
+
+        def work(db: apsw.Connection) -> dict[Key, bytes]:
+            live = [(str(z), str(p)) for z, p in db.execute(
+                "SELECT DISTINCT zone, purpose FROM consents WHERE ended IS NULL")]  # fmt: skip
+            with transaction(db):
+                return {key: _key(db, *key) for key in [*asked, *live]}
+
+        return await self._store.call(work)
+
+    async def consents(self, person: str = "") -> list[Consent]:
+        """All, or those of a person, the newest first."""
+        rows = await self._store.call(
+            lambda db: list(db.execute(f"{_CONSENTS} WHERE ? IN ('', person) ORDER BY n DESC", (person,)))
+        )
+        return [msgspec.convert(dict(zip(_names(_CONSENTS), row, strict=True)), Consent) for row in rows]
+
+    async def give(self, consent: Consent) -> bytes:
+        """Write a consent down, audited; the key of its pseudonyms."""
+
+        def work(db: apsw.Connection) -> bytes:
+            with transaction(db):
+                db.execute(
+                    "INSERT INTO consents (person, purpose, zone, given, recorded, by, why)"
+                    " VALUES (?, ?, ?, ?, ?, ?, '')",
+                    (consent.person, consent.purpose, consent.zone, consent.given, consent.recorded, consent.by),
+                )
+                what = {"consent": "given", "person": consent.person, "purpose": consent.purpose, "zone": consent.zone}
+                audit(db, consent.recorded, consent.by, {**what, "given": consent.given})
+                return _key(db, consent.zone, consent.purpose)
+
+        return await self._store.call(work)
+
+    async def end(self, person: str, keys: Iterable[Key], at: float, by: str, why: str) -> list[Erasure]:
+        """End every consent of these homes and purposes, destroy their keys, and write down what the backend has to
+        erase, in one transaction, audited."""
+        ended = list(keys)
+
+        def work(db: apsw.Connection) -> list[Erasure]:
+            erasures = []
+            with transaction(db):
+                for zone, purpose in ended:
+                    db.execute(
+                        "UPDATE consents SET ended = ?, why = ? WHERE zone = ? AND purpose = ? AND ended IS NULL",
+                        (at, why, zone, purpose),
+                    )
+                    key = db.execute(
+                        "SELECT key FROM pseudonym_keys WHERE zone = ? AND purpose = ?", (zone, purpose)
+                    ).get
+                    db.execute("DELETE FROM pseudonym_keys WHERE zone = ? AND purpose = ?", (zone, purpose))
+                    what = {"consent": "withdrawn", "person": person, "purpose": purpose, "zone": zone}
+                    if key is not None:
+                        erasures.append(_erasure(PSEUDONYM, group_name(bytes(key), zone), at, person))
+                        _add(db, erasures[-1])
+                        what["erasure"] = erasures[-1].id
+                    audit(db, at, by, what)
+            _wipe_journal(db)
+            return erasures
+
+        return await self._store.call(work)
+
+    async def erase_device(self, device: str, at: float, by: str) -> Erasure:
+        """Write down that the backend has to erase what is personal of a device, audited."""
+
+        def work(db: apsw.Connection) -> Erasure:
+            with transaction(db):
+                erasure = _erasure(DEVICE, device, at, "")
+                _add(db, erasure)
+                audit(db, at, by, {"device": "erase", "id": device, "erasure": erasure.id})
+            return erasure
+
+        return await self._store.call(work)
+
+    async def erasures(self, *, open_only: bool = False) -> list[Erasure]:
+        """The newest first."""
+        where = " WHERE confirmed IS NULL" if open_only else ""
+        rows = await self._store.call(lambda db: list(db.execute(f"{_ERASURES}{where} ORDER BY asked DESC, id")))
+        return [msgspec.convert(dict(zip(_names(_ERASURES), row, strict=True)), Erasure) for row in rows]
+
+    async def confirm(self, name: str, at: float, readings: int, left: int) -> None:
+        """The backend says that it is done; audited."""
+
+        def work(db: apsw.Connection) -> None:
+            with transaction(db):
+                db.execute(
+                    "UPDATE erasures SET confirmed = ?, readings = ?, left = ? WHERE id = ? AND confirmed IS NULL",
+                    (at, readings, left, name),
+                )
+                if db.changes():
+                    audit(db, at, "backend", {"erasure": "confirmed", "id": name, "readings": readings})
+
+        await self._store.call(work)
+
+
+def _erasure(kind: str, name: str, at: float, person: str) -> Erasure:
+    return Erasure(id=secrets.token_hex(8), kind=kind, name=name, until=at, asked=at, person=person)
+
+
+def _add(db: apsw.Connection, erasure: Erasure) -> None:
+    db.execute(
+        "INSERT INTO erasures (id, kind, name, until, asked, person, readings, left) VALUES (?, ?, ?, ?, ?, ?, 0, 0)",
+        (erasure.id, erasure.kind, erasure.name, erasure.until, erasure.asked, erasure.person),
+    )
+
+
+def _key(db: apsw.Connection, zone: str, purpose: str) -> bytes:
+    """The key of a home and a purpose, made where there is none."""
+    known = db.execute("SELECT key FROM pseudonym_keys WHERE zone = ? AND purpose = ?", (zone, purpose)).get
+    if known is not None:
+        return bytes(known)
+    key = secrets.token_bytes(KEY_BYTES)
+    db.execute("INSERT INTO pseudonym_keys VALUES (?, ?, ?)", (zone, purpose, key))
+    return key
+
+
+def _wipe_journal(db: apsw.Connection) -> None:
+    """The rollback journal keeps its length, and with it the page on which the key was."""
+    db.execute("PRAGMA journal_mode = delete")
+    db.execute("PRAGMA journal_mode = persist")
+
+
+def _names(query: str) -> list[str]:
+    return query.removeprefix("SELECT ").split(" FROM ", maxsplit=1)[0].split(", ")

@@ -1,0 +1,131 @@
+"""Erasures on their way to the backend, and its word that they are done.
+
+Each leaves in the `alerts` stream at once, and again at each start of this hub until it is confirmed. While one is open
+the hub asks `GET /v1/erasures` over the owner's pinned TLS, with its client certificate: every 10 s in the first five
+minutes, then every five minutes. The answer lists {id, readings, left} of what the backend has executed for this hub.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Annotated, Any, Protocol
+
+import msgspec
+from msgspec import Meta
+
+from hub.buffer import Buffer
+from hub.buffer.rows import ALERTS
+from hub.clock import Clock
+from hub.consent import Erasure, Memory
+from hub.consent.orders import row
+from hub.errors import BufferFull, DecodeError, HubError
+from hub.session import Reply
+
+LOOK_S, SOON_S, SELDOM_S = 1.0, 10.0, 300.0
+FRESH_S = 300.0
+PATIENCE_S = 86_400.0
+"""After this an erasure that nobody confirms is said in `ilot status`."""
+TIMEOUT = timedelta(seconds=10)
+
+_log = logging.getLogger("hub.privacy")
+
+
+class Http(Protocol):
+    async def request(self, method: str, url: str, *, timeout: timedelta = TIMEOUT) -> Reply: ...
+
+
+class Done(msgspec.Struct, frozen=True):
+    id: Annotated[str, Meta(max_length=64)]
+    readings: Annotated[int, Meta(ge=0)] = 0
+    left: Annotated[int, Meta(ge=0)] = 0
+
+
+class Answer(msgspec.Struct, frozen=True):
+    done: Annotated[tuple[Done, ...], Meta(max_length=10_000)]
+
+
+class Erasing:
+    """One a hub. `up` says whether any uplink is."""
+
+    def __init__(
+        self, memory: Memory, buffer: Buffer, clock: Clock, *, http: Http, url: str, up: Callable[[], bool]
+    ) -> None:
+        self._memory, self._buffer, self._clock = memory, buffer, clock
+        self._http, self._up = http, up
+        self._url = f"{url.rstrip('/')}/v1/erasures"
+        self._told: set[str] = set()
+        self._open: list[Erasure] | None = None
+        self._asked: float | None = None
+        self._quiet = False
+
+    def ordered(self) -> None:
+        """There is a new one."""
+        self._open, self._asked = None, None
+
+    async def run(self) -> None:
+        while True:
+            await self._clock.sleep(LOOK_S)
+            try:
+                await self.turn()
+            except HubError as error:
+                if not self._quiet:
+                    _log.warning("erasures: %s", error)
+                self._quiet = True
+            else:
+                self._quiet = False
+
+    async def turn(self) -> None:
+        """One look: tells what is not told, asks what is done."""
+        if self._open is None:
+            self._open = await self._memory.erasures(open_only=True)
+        if not self._open:
+            return
+        await self._tell([one for one in self._open if one.id not in self._told])
+        if not self._up():
+            self._asked = None
+            return
+        now = self._clock.monotonic()
+        if self._asked is None or now - self._asked >= self._every(self._open):
+            self._asked = now
+            await self._ask(self._open)
+
+    async def _tell(self, erasures: list[Erasure]) -> None:
+        for one in erasures:
+            try:
+                self._buffer.append(row(one, monotonic=self._clock.monotonic(), sure=self._clock.sure()), ALERTS)
+            except BufferFull:
+                return
+        if erasures:
+            await self._buffer.flush()
+            self._told |= {one.id for one in erasures}
+
+    def _every(self, erasures: list[Erasure]) -> float:
+        newest = max(one.asked for one in erasures)
+        return SOON_S if 0 <= self._clock.now() - newest < FRESH_S else SELDOM_S
+
+    async def _ask(self, erasures: list[Erasure]) -> None:
+        reply = await self._http.request("GET", self._url, timeout=TIMEOUT)
+        if reply.status != 200:
+            raise DecodeError(
+                "bad-erasures", f"{self._url} answers {reply.status}: is the backend older than this hub?"
+            )
+        try:
+            done = {one.id: one for one in msgspec.json.decode(reply.body, type=Answer).done}
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            raise DecodeError("bad-erasures", f"{self._url} answers something else: {error}") from error
+        for one in erasures:
+            if one.id in done:
+                await self._memory.confirm(one.id, self._clock.now(), done[one.id].readings, done[one.id].left)
+                self._open = None
+
+    def status(self) -> dict[str, Any]:
+        """For the control socket."""
+        return {"open": len(self._open or ())}
+
+    def complaints(self) -> list[str]:
+        late = [one for one in self._open or () if self._clock.now() - one.asked > PATIENCE_S]
+        return (
+            [f"{len(late)} erasures are not confirmed by the backend after a day; `ilot privacy list`"] if late else []
+        )

@@ -1,0 +1,177 @@
+"""Erasures: a pseudonym goes whole and for ever, of a device only what is personal, no hub reaches another's rows."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+from backend_kit import NOW, Desk, Sender, row
+from click.testing import CliRunner
+
+from backend import erasures, retention
+from backend.cli import backend
+from hub.buffer.rows import ALERTS, Column, Row, Shape, Subject
+from hub.consent.life import Erasure
+from hub.consent.orders import SHAPE
+from hub.consent.orders import row as order_row
+
+FLAT = Subject("~device", "~place", "site", "~group")
+NEXT = Subject("~other", "~elsewhere", "site", "~stranger")
+PERSONAL = Shape((Column("temperature", "Cel", "0.0001", privacy="personal"), Column("battery", "%", "1")))
+MARK = 31.4159
+
+
+def reading(subject: Subject = FLAT, time_ms: int = NOW, **more: Any) -> Row:
+    return Row(subject, PERSONAL, time_ms, more.pop("sure", True), (MARK, 80), 0, 1, **more)
+
+
+def order(name: str = "~group", kind: str = "pseudonym", id_: str = "e1", until: float = NOW / 1000) -> Row:
+    made = Erasure(id=id_, kind=kind, name=name, until=until, asked=NOW / 1000)
+    return order_row(made, monotonic=5.0, sure=True)
+
+
+@pytest.fixture
+def hub(desk: Desk) -> Sender:
+    return desk.enrol()
+
+
+def post(desk: Desk, hub: Sender, *rows: Row, stream: str = "readings", **more: Any) -> None:
+    segment = hub.segment(stream=stream, **more)
+    desk.post(hub, segment.message([segment.block([one]) for one in rows]))
+    desk.settle()
+
+
+def erase(desk: Desk, hub: Sender, *rows: Row) -> None:
+    post(desk, hub, *rows, stream=ALERTS)
+
+
+def left(desk: Desk) -> list[tuple[str, str, int]]:
+    return desk.sql(  # type: ignore[return-value]
+        "select s.zone, s.metric, count(*) from series s join readings r on r.series = s.id group by 1, 2 order by 1, 2"
+    )
+
+
+def done(desk: Desk, hub: Sender) -> list[dict[str, Any]]:
+    return erasures.done(desk.ingest.storage.connection, hub.hub)
+
+
+def test_the_fields_are_those_the_hub_writes() -> None:
+    assert erasures.is_order(SHAPE)
+
+
+def test_a_pseudonym_is_erased_whole_confirmed_and_no_other_series_is_touched(desk: Desk, hub: Sender) -> None:
+    other = desk.enrol()
+    post(desk, hub, reading(), reading(time_ms=NOW + 1000), reading(NEXT), row())
+    post(desk, other, reading())
+    erase(desk, hub, order())
+    assert done(desk, hub) == [{"id": "e1", "readings": 4, "left": 0}]
+    assert done(desk, other) == []
+    assert left(desk) == [
+        ("ground floor", "motion", 1), ("ground floor", "temperature", 1), ("~group", "battery", 1),
+        ("~group", "temperature", 1), ("~stranger", "battery", 1), ("~stranger", "temperature", 1),
+    ]  # fmt: skip
+    assert desk.sql("select distinct hub from series where zone = '~group'") == [(other.hub,)]
+    [one] = desk.views.erased()
+    assert (one["hub"], one["name"], one["readings"], one["late"]) == (hub.hub, "~group", 4, 0)
+
+
+def test_what_was_on_its_way_is_dropped_when_it_comes_also_after_a_restart(desk: Desk, hub: Sender) -> None:
+    erase(desk, hub, order())
+    post(desk, hub, reading())
+    desk.restart()
+    post(desk, hub, reading(time_ms=NOW + 5), row())
+    assert left(desk) == [("ground floor", "motion", 1), ("ground floor", "temperature", 1)]
+    [one] = desk.views.erased()
+    assert one["late"] == 4
+
+
+def test_an_order_that_is_told_again_is_done_once(desk: Desk, hub: Sender) -> None:
+    post(desk, hub, reading())
+    erase(desk, hub, order(), order())
+    erase(desk, hub, order())
+    assert done(desk, hub) == [{"id": "e1", "readings": 2, "left": 0}]
+
+
+def test_readings_that_came_undated_are_erased_too(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    desk.post(hub, segment.message([segment.block([reading(sure=False, time_ms=5)], b"b" * 16)]))
+    desk.settle()
+    assert desk.sql("select count(*) from undated") == [(2,)]
+    erase(desk, hub, order())
+    assert desk.sql("select count(*) from undated") == [(0,)]
+
+
+def test_of_a_device_what_is_personal_goes_until_then_and_what_the_plant_says_stays(desk: Desk, hub: Sender) -> None:
+    subject = Subject("ble:1", "room", "site", "zone")
+    post(desk, hub, reading(subject), reading(subject, NOW + 60_000))
+    erase(desk, hub, order("ble:1", "device", until=NOW / 1000 + 30))
+    assert done(desk, hub) == [{"id": "e1", "readings": 1, "left": 2}]
+    post(desk, hub, reading(subject, NOW + 10), reading(subject, NOW + 61_000))
+    assert left(desk) == [("zone", "battery", 4), ("zone", "temperature", 2)]
+    newest = desk.sql("select l.time from latest l join series s on s.id = l.series where s.metric = 'temperature'")
+    assert newest == [(NOW + 61_000,)]
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        order("group"), order("~group", "device"), order("", "device"), order("~group", "everything"),
+        order("~" + "x" * 300), order("~group", until=-5.0),
+    ],
+)  # fmt: skip
+def test_an_order_that_is_none_erases_nothing_and_is_not_lost(desk: Desk, hub: Sender, made: Row) -> None:
+    post(desk, hub, reading())
+    erase(desk, hub, made)
+    assert done(desk, hub) == []
+    assert ("~group", "temperature", 1) in left(desk)
+
+
+def files(desk: Desk) -> bytes:
+    return b"".join(path.read_bytes() for path in Path(desk.owner.database).parent.glob(f"{desk.owner.database.name}*"))
+
+
+def test_the_erased_value_is_in_no_file_of_the_database(desk: Desk, hub: Sender) -> None:
+    needle = struct.pack(">d", MARK)
+    post(desk, hub, *[reading(time_ms=NOW + n) for n in range(300)])
+    assert needle in files(desk), "the search finds it while it is there"
+    erase(desk, hub, order())
+    assert needle not in files(desk)
+
+
+def test_personal_readings_go_after_their_time_and_the_others_stay(desk: Desk, hub: Sender) -> None:
+    day = 86_400_000
+    post(desk, hub, reading(time_ms=NOW - 400 * day), reading(time_ms=NOW), row(NOW - 4000 * day))
+    with desk.ingest.storage.transaction():
+        assert desk.ingest.retention.look(NOW / 1000) == 1
+    assert left(desk) == [
+        ("ground floor", "motion", 1), ("ground floor", "temperature", 1), ("~group", "battery", 2),
+        ("~group", "temperature", 1),
+    ]  # fmt: skip
+    shown = {one["privacy"]: (one["days"], one["purged"]) for one in desk.views.retention()}
+    assert shown == {"personal": (396, 1), "environment": (0, 0), "technical": (0, 0)}
+
+
+def test_a_purge_takes_so_many_at_once_and_goes_on(desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "MOST", 3)
+    post(desk, hub, *[reading(time_ms=n) for n in range(5)])
+    desk.ingest.purge()
+    assert desk.ingest.purging
+    desk.ingest.purge()
+    desk.ingest.purge()
+    assert not desk.ingest.purging
+    assert left(desk) == [("~group", "battery", 5)]
+
+
+def test_the_owner_says_how_long_each_class_stays(desk: Desk) -> None:
+    where = str(desk.owner.database.parent)
+    run = CliRunner().invoke(backend, ["retention", where, "--set", "personal=30", "--dry-run"])
+    assert "396 days" in run.output
+    run = CliRunner().invoke(backend, ["retention", where, "--set", "personal=30", "--set", "technical=1827"])
+    assert run.exit_code == 0, run.output
+    assert {one["privacy"]: one["days"] for one in desk.views.retention()} == {
+        "personal": 30, "environment": 0, "technical": 1827,
+    }  # fmt: skip
+    assert CliRunner().invoke(backend, ["retention", where, "--set", "wibble=3"]).exit_code != 0
+    assert CliRunner().invoke(backend, ["erasures", where]).exit_code == 0
