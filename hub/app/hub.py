@@ -100,7 +100,7 @@ class Hub:
         watch = await build_watch(ground, path, field)
         outward = await build_outward(ground, field, watch)
         measured = await build_measured(ground, path, watch, outward)
-        protect = await build_protect(ground, path, field, outward)
+        protect = await build_protect(ground, path, field, outward, measured)
         return cls(ground, path, field, watch, outward, protect, measured)
 
     @property

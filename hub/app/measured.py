@@ -37,6 +37,7 @@ _log = logging.getLogger("hub.rollup")
 class Measured:
     hours: Store
     rollups: Rollups
+    observer: Observer
     recalling: Recalling
     energy: Energy
     calls: Callable[[], Mapping[str, Call]] = dict
@@ -67,7 +68,7 @@ async def build_measured(ground: Ground, path: Path, watch: Watch, outward: Outw
 
     recalling = Recalling(rollups, observer, clock, path.devices.get, erased, lost)
     energy = _energy(ground, path, watch, rollups, observer, lambda: measured.calls())  # noqa: PLW0108 - it is made on the next line
-    measured = Measured(hours, rollups, recalling, energy)
+    measured = Measured(hours, rollups, observer, recalling, energy)
     return measured
 
 

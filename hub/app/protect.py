@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hub.app.field import Field
 from hub.app.ground import Ground
+from hub.app.measured import Measured
 from hub.app.outward import Outward
 from hub.app.path import Path
 from hub.app.service import Service
@@ -14,14 +15,15 @@ from hub.consent import ConsentDesk, Memory
 from hub.erasing import Erasing
 from hub.model import Device
 from hub.patience import once_the_disk_works
+from hub.privacy.classes import PERSONAL, privacy_of
 from hub.protecting import Protecting
 
 
 class Forgetting:
     """Erases what this hub holds of devices outside the sealed buffer, which it cannot read, let alone change."""
 
-    def __init__(self, path: Path, field: Field) -> None:
-        self._path, self._field = path, field
+    def __init__(self, path: Path, field: Field, measured: Measured) -> None:
+        self._path, self._field, self._measured = path, field, measured
 
     async def __call__(self, devices: list[Device]) -> dict[str, int]:
         """How much, by part."""
@@ -33,7 +35,23 @@ class Forgetting:
             self._path.quarantine.clear(name)
             self._path.live.forget(name)
             self._path.pipeline.recompile(name)
-        return {"kept payloads": await self._field.kept.forget(names), "quarantine": waiting}
+        return {
+            "hourly and monthly figures": await self._past({device.place for device in devices if device.place}),
+            "held reports": sum([await self._field.holding.destroy(name) for name in names]),
+            "kept payloads": await self._field.kept.forget(names), "in quarantine": waiting,
+        }  # fmt: skip
+
+    async def _past(self, places: set[str]) -> int:
+        """Erase what is personal of places; what they say of the plant stays."""
+        self._measured.observer.drain()
+        rows = 0
+        for name, key in [key for key in self._measured.rollups.series if key[0] in places]:
+            place, metric = self._path.places.get(name), self._path.metrics.get(key)
+            zone = place.zone if place else ""
+            home = self._path.privacy.dwelling(zone)
+            if metric is None or privacy_of(metric, dwelling=home) == PERSONAL:
+                rows += await self._measured.rollups.erase(name, key)
+        return rows
 
 
 @dataclass
@@ -47,7 +65,7 @@ class Protect:
         return [Service(self.protecting, "privacy"), Service(self.consents), Service(self.erasing, "erasures")]
 
 
-async def build_protect(ground: Ground, path: Path, field: Field, outward: Outward) -> Protect:
+async def build_protect(ground: Ground, path: Path, field: Field, outward: Outward, measured: Measured) -> Protect:
     memory = Memory(ground.store)
     erasing = Erasing(
         memory, ground.buffer, ground.clock, http=field.http, url=ground.enrolled.url, up=outward.link.up
@@ -65,7 +83,8 @@ async def build_protect(ground: Ground, path: Path, field: Field, outward: Outwa
     consents = ConsentDesk(
         memory, path.privacy, ground.clock,
         homes={name: zone.name for name, zone in ground.loaded.config.zones.items()}, devices=of, recompile=recompile,
-        forget=Forgetting(path, field), ordered=erasing.ordered,
+        device=path.devices.get,
+        forget=Forgetting(path, field, measured), ordered=erasing.ordered,
     )  # fmt: skip
     await once_the_disk_works(consents.load, ground.clock.sleep)
     return Protect(Protecting(path.privacy, ground.buffer, ground.clock), consents, erasing)

@@ -28,16 +28,17 @@ EARLIEST = 946_684_800.0
 
 
 class ConsentDesk:
-    """One a hub. `homes`: zone → its name; `devices` lists those of a zone; `forget` erases what this hub holds of
-    devices and says how much, by part; `ordered` is told that an erasure waits to be sent."""
+    """One a hub. `homes`: zone → its name; `devices` lists those of a zone, `device` knows one by its id. `forget`
+    erases what this hub holds of devices and says how much, by part; `ordered` is told that an erasure waits."""
 
     def __init__(
         self, memory: Memory, privacy: Privacy, clock: Clock, *, homes: Mapping[str, str],
-        devices: Callable[[str], Iterable[Device]], recompile: Callable[[str], None],
+        devices: Callable[[str], Iterable[Device]], device: Callable[[str], Device | None],
+        recompile: Callable[[str], None],
         forget: Callable[[list[Device]], Awaitable[dict[str, int]]], ordered: Callable[[], None],
     ) -> None:  # fmt: skip
         self._memory, self._privacy, self._clock = memory, privacy, clock
-        self._homes, self._devices = homes, devices
+        self._homes, self._devices, self._device = homes, devices, device
         self._recompile, self._forget, self._ordered = recompile, forget, ordered
 
     async def load(self) -> None:
@@ -148,7 +149,7 @@ class ConsentDesk:
         if arguments.get("dry_run"):
             return {"device": device}
         erasure = await self._memory.erase_device(device, self._clock.now(), _who(arguments))
-        erased = await self._forget([Device(id=device, integration="", place="")])
+        erased = await self._forget([self._device(device) or Device(id=device, integration="", place="")])
         return {"device": device, "erased": erased, **self._order([erasure])}
 
     def _order(self, erasures: list[Erasure]) -> dict[str, Any]:
