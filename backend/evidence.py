@@ -79,10 +79,12 @@ def _record(opener: Opener, tables: Tables, raw: bytes) -> Iterator[dict[str, An
             {
                 "device": row.subject.device,
                 "place": row.subject.place,
+                "zone": row.subject.zone,
                 "time" if row.sure else "monotonic": row.time_ms,
                 "values": dict(zip((c.metric for c in row.shape.columns), row.values, strict=True)),
                 "quality": row.quality,
                 "trust": row.trust,
+                **({} if row.position is None else {"position": msgspec.to_builtins(row.position)}),
             }
             for row in body.rows(tables)
         ]
