@@ -120,7 +120,8 @@ class PrivacyRule(Section):
     )
     consent: Id | None = Field(
         default=None,
-        description="A purpose that the people of the zone agree to (`ilot privacy consent`): kept, under a pseudonym, only while they do.",
+        description="A purpose that the people of the zone agree to (`ilot privacy consent`): kept, under a pseudonym, "
+        "only while they do.",
     )
 
     @model_validator(mode="after")
