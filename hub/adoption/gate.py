@@ -95,7 +95,7 @@ class Gate:
 
     async def release(self, devices: Sequence[str]) -> int:
         """What was held of devices that are adopted now goes on. How many readings."""
-        return sum([await self._holding.release(device) for device in devices if self._holding.of(device)])
+        return await self._holding.release([device for device in devices if self._holding.of(device)])
 
     # calls
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -19,12 +20,13 @@ from hub.pipeline import Pipeline
 from hub.store import Store
 
 MARK = "held/released"
-"""In the buffer's small state: [device, number]. The buffer has that device's reports up to that number."""
+"""In the buffer's small state: {device: number}. The buffer has these devices' reports up to these numbers."""
 SPACING_S = 60.0
 """Between two reports of one sensor that are held."""
 WRITE_S = 30.0
 LOOK_S = 600.0
-BATCH = 64
+BATCH = 200
+"""Reports that are handed over at once: less than the quarter that a buffer has room for beyond its bound."""
 WAITING = 4_096
 """Reports that may wait for the disk, and senders that were heard once."""
 
@@ -51,9 +53,8 @@ class Holding:
     async def load(self) -> None:
         """Remove what the last life had released already. Raises StorageError."""
         await self._memory.load()
-        mark = self._buffer.local.get(MARK)
-        if mark:
-            await self._memory.remove(str(mark[0]), int(mark[1]))
+        if mark := self._mark():
+            await self._memory.released(mark)
             self._buffer.put_local(MARK, None)
         await self._memory.prune(self._clock.now())
 
@@ -62,8 +63,8 @@ class Holding:
         looked = float("-inf")
         while True:
             await self.flush()
-            for device in [name for name in self._memory.counts if self._devices.get(name) is not None]:
-                await self.release(device)  # adopted by the file, or while the disk did not work
+            # adopted by the file, or while the disk did not work
+            await self.release([name for name in self._memory.counts if self._devices.get(name) is not None])
             if self._clock.monotonic() - looked >= LOOK_S:
                 looked = self._clock.monotonic()
                 await self._pruned()
@@ -137,49 +138,62 @@ class Holding:
         async with self._turn:
             return await self._memory.remove(device)
 
-    async def release(self, device: str) -> int:
-        """It is adopted: its reports go the way of all others, oldest first, each once. How many readings went on;
-        what the disk refuses is released later."""
-        if device in self._releasing:
+    async def release(self, devices: Sequence[str]) -> int:
+        """They are adopted: their reports go the way of all others, each device's oldest first, each once. How many
+        readings went on; what the disk refuses is released later."""
+        mine = [device for device in devices if device not in self._releasing]
+        if not mine:
             return 0
-        self._releasing.add(device)
+        self._releasing.update(mine)
         try:
-            if (once := self._once.pop(device, None)) is not None:
-                self._new.append(once)
+            for device in mine:
+                if (once := self._once.pop(device, None)) is not None:
+                    self._new.append(once)
             await self.flush()
             async with self._turn:
-                return await self._release(device)
+                return await self._release(mine)
         except (DiskRefuses, StorageError) as error:
-            _log.warning("what a new device said before it was adopted waits for the disk: %s", error)
+            _log.warning("what new devices said before they were adopted waits for the disk: %s", error)
             return 0
         finally:
-            self._releasing.discard(device)
-            self._last.pop(device, None)
+            self._releasing.difference_update(mine)
+            for device in mine:
+                self._last.pop(device, None)
 
-    async def _release(self, device: str) -> int:
+    async def _release(self, devices: Sequence[str]) -> int:
         await self._settle()
-        before, after = self._pipeline.readings, 0
-        while batch := await self._memory.of(device, after, BATCH):
+        before, after = self._pipeline.readings, dict.fromkeys(devices, 0)
+        while after:
+            batch = list[tuple[str, HeldReport]]()
+            for device in list(after):
+                if len(batch) == BATCH:
+                    break
+                found = await self._memory.of(device, after[device], BATCH - len(batch))
+                if not found or self._devices.get(device) is None:  # removed again meanwhile
+                    del after[device]
+                    continue
+                after[device] = found[-1][0]
+                batch += [(device, held) for _, held in found]
             if self._buffer.full:
                 await self._buffer.room()
-            known = self._devices.get(device)
-            if known is None:  # removed again meanwhile
-                break
-            after = batch[-1][0]
+            known = {device: self._devices.get(device) for device, _ in batch}
             # nothing is awaited from the mark to the last report: one commit has all of it
-            self._buffer.put_local(MARK, [device, after])
-            for _, held in batch:
-                self._hand_over(known.integration, held)
+            self._buffer.put_local(MARK, {device: after[device] for device in known} or None)
+            for device, held in batch:
+                if (one := known[device]) is not None:
+                    self._hand_over(one.integration, held)
             await self._settle()
         return self._pipeline.readings - before
 
     async def _settle(self) -> None:
         """What was handed over is durable in the buffer, and then no longer here. Raises StorageError: both stay."""
-        mark = self._buffer.local.get(MARK)
-        if mark:
+        if mark := self._mark():
             await self._buffer.flush()
-            await self._memory.remove(str(mark[0]), int(mark[1]))
+            await self._memory.released(mark)
             self._buffer.put_local(MARK, None)
+
+    def _mark(self) -> dict[str, int]:
+        return {str(device): int(number) for device, number in (self._buffer.local.get(MARK) or {}).items()}
 
     def _hand_over(self, integration: str, held: HeldReport) -> None:
         time = held.time

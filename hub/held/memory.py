@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import apsw
 import msgspec
 
@@ -75,21 +77,29 @@ class Memory:
         rows = await self._store.call(lambda db: list(db.execute(query, (device, after, limit))))
         return [(int(n), msgspec.msgpack.decode(body, type=HeldReport)) for n, body in rows]
 
-    async def remove(self, device: str, until: int | None = None) -> int:
-        """Destroy those of a device, up to a number. How many."""
+    async def remove(self, device: str) -> int:
+        """Destroy those of a device. How many."""
 
         def work(db: apsw.Connection) -> int:
             with transaction(db):
                 before = db.total_changes()
-                if until is None:
-                    db.execute("DELETE FROM held WHERE device = ?", (device,))
-                else:
-                    db.execute("DELETE FROM held WHERE device = ? AND n <= ?", (device, until))
+                db.execute("DELETE FROM held WHERE device = ?", (device,))
                 gone = db.total_changes() - before
                 self._measure(db)
             return gone
 
         return await self._store.call(work)
+
+    async def released(self, mark: Mapping[str, int]) -> None:
+        """These devices' reports up to these numbers are in the buffer."""
+
+        def work(db: apsw.Connection) -> None:
+            with transaction(db):
+                for device, until in mark.items():
+                    db.execute("DELETE FROM held WHERE device = ? AND n <= ?", (device, until))
+                self._measure(db)
+
+        await self._store.call(work)
 
     def _shed(self, db: apsw.Connection, now: float, devices: set[str]) -> int:
         """Too old (or dated ahead by a clock that was wrong), too many of a device, too much in all: then of whoever

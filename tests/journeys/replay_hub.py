@@ -1,4 +1,5 @@
-"""`ilot`; with REPLAY_TWIN=forgetful it is broken on purpose: a new life knows no counter of a former one."""
+"""`ilot`; with REPLAY_TWIN=forgetful it is broken on purpose: a new life knows no counter of a former one. With
+REPLAY_TWIN=hasty it holds a report of a quarantined sensor each second instead of each minute."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import Any
 
 from hub import cli
 from hub.admission.replay import ReplayWindows
+from hub.held import holding
 
 remembering = ReplayWindows.__init__
 
@@ -20,4 +22,6 @@ def forgetful(self: ReplayWindows, remembered: Mapping[str, Any], remember: Call
 if __name__ == "__main__":
     if os.environ.get("REPLAY_TWIN") == "forgetful":
         ReplayWindows.__init__ = forgetful  # type: ignore[method-assign]
+    if os.environ.get("REPLAY_TWIN") == "hasty":
+        holding.SPACING_S, holding.WRITE_S = 1.0, 1.0
     cli.main(sys.argv[1:])

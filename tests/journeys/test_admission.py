@@ -44,16 +44,30 @@ class GateHouse(BleHouse):
     def __init__(self, *arguments) -> None:
         super().__init__(*arguments)
         self.packet = 0
+        self.twin = "hasty"
 
     async def say(self, *addresses: str) -> None:
         self.packet += 1
         for one in addresses:
             self.bluez.say(Sensor(one, "", "", lambda: says(0)), says(self.packet))
-            await asyncio.sleep(0.01)  # strangers are read at 200 a second
+            await asyncio.sleep(0.006)  # strangers are read at 200 a second
 
     def devices(self) -> set[str]:
         rows = self.sql("SELECT DISTINCT s.device FROM readings r JOIN series s ON s.id = r.series")
         return {str(device) for (device,) in rows}
+
+    def before(self, moment: float) -> dict[str, int]:
+        """Sensor → how many of its temperatures are dated before `moment` (Unix seconds)."""
+        return dict(
+            self.sql(
+                "SELECT s.device, count(*) FROM readings r JOIN series s ON s.id = r.series"
+                f" WHERE s.metric = 'temperature' AND s.device != 'ble:{OWN}' AND r.time < {moment * 1000:.0f}"
+                " GROUP BY 1"
+            )
+        )
+
+    def twice(self) -> list[tuple[object, ...]]:
+        return self.sql("SELECT series, time, count(*) FROM readings GROUP BY 1, 2 HAVING count(*) > 1")
 
 
 async def test_unknown_ids_give_no_reading_upstream_and_two_hundred_are_adopted_in_one_go(tmp_path: Path) -> None:
@@ -88,14 +102,18 @@ async def test_unknown_ids_give_no_reading_upstream_and_two_hundred_are_adopted_
         assert [waiting["id"] for waiting in listed["waiting"]] == [f"ble:{address(500)}"]
         assert {(told["kind"], told["heard"]) for told in listed["decisions"]} == {("block", 2), ("ignore", 1)}
 
-        # two hundred of them, by a filter
+        # two hundred of them, by a filter; what they said before goes on, once, whatever happens meanwhile
         batch = strangers[:BATCH]
-        await made.say(*batch)
+        for _ in range(3):
+            await made.say(*batch)
+        await asyncio.sleep(2)
+        held = {waiting["held"] for waiting in (await made.ilot("quarantine", "list"))["waiting"]}
+        assert held >= {3}
         preview = await made.ilot(
             "recette", "adopt", "ble:D4:C1:38:00:00:*", "--place", "salle-{n:3}", "--zone", "rooms", "--dry-run"
         )
         assert preview["summary"] == {"added": BATCH}
-        began = time.monotonic()
+        began, adoption = time.monotonic(), time.time()
         await made.ilot("recette", "start", "--for", "1h", "--why", "réception")
         answer = await made.ilot(
             "recette", "adopt", "ble:D4:C1:38:00:00:*", "--place", "salle-{n:3}", "--zone", "rooms"
@@ -107,6 +125,14 @@ async def test_unknown_ids_give_no_reading_upstream_and_two_hundred_are_adopted_
                 await made.say(*batch)
         seconds = time.monotonic() - began
         assert made.devices() == {*adopted, f"ble:{OWN}"}, "and nothing of the others"
+        await made.end(kill=True)
+        await made.start()
+        assert (await made.ilot("recette", "status"))["active"], "it outlives a kill"
         assert (await made.ilot("recette", "end"))["adopted"] == BATCH
+        async with asyncio.timeout(20):
+            while len(made.before(adoption)) < BATCH:
+                await asyncio.sleep(0.2)
+        assert set(made.before(adoption).values()) == {3}, "three reports of each, from before its adoption"
+        assert made.twice() == []
         print(f"{BATCH} sensors adopted, each with a reading at the backend, {seconds:.1f} s after Mode recette opened")
         await made.end()

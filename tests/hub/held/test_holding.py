@@ -89,11 +89,11 @@ async def test_what_a_sensor_said_before_it_was_adopted_is_released_with_its_own
     assert stage.holding.of(NEW) == 5
     assert stage.path.buffer.rows == []
     stage.adopt()
-    assert await stage.holding.release(NEW) == 5
+    assert await stage.holding.release([NEW]) == 5
     assert times(stage.rows) == [began + n * SPACING_S for n in range(5)]
     assert {row.subject.place for row in stage.rows} == {"classe-1"}
     assert stage.holding.of(NEW) == 0
-    assert await stage.holding.release(NEW) == 0
+    assert await stage.holding.release([NEW]) == 0
 
 
 async def test_the_privacy_of_the_zone_that_it_was_given_holds_for_what_it_said_before(stage):
@@ -102,7 +102,7 @@ async def test_the_privacy_of_the_zone_that_it_was_given_holds_for_what_it_said_
         await stage.path.pipeline.emit("bluetooth", report)
         await stage.path.clock.advance(SPACING_S)
     stage.adopt()
-    await stage.holding.release(NEW)
+    await stage.holding.release([NEW])
     assert len(stage.rows) == 3
     for row in stage.rows:
         assert [column.metric for column in row.shape.columns] == ["temperature"]
@@ -113,7 +113,7 @@ async def test_what_was_held_is_judged_as_any_other_and_wakes_no_rule(stage):
     await stage.say(3, temperature=1e9)
     stage.adopt()
     stage.path.planner.rules = None
-    assert await stage.holding.release(NEW) == 0
+    assert await stage.holding.release([NEW]) == 0
     assert stage.path.counts.of("implausible", NEW) == 3
     assert list(stage.path.live.values()) == []
 
@@ -124,7 +124,7 @@ async def test_a_counter_that_nobody_could_check_moves_no_window_later(stage):
         await stage.path.pipeline.emit("bluetooth", report)
         await stage.path.clock.advance(SPACING_S)
     stage.adopt()
-    assert await stage.holding.release(NEW) == 3
+    assert await stage.holding.release([NEW]) == 3
     assert not any(key.startswith("counter/") for key in stage.local)
     assert {row.trust.name for row in stage.rows} == {"C"}
 
@@ -154,7 +154,7 @@ async def test_what_is_destroyed_is_gone_from_the_store_and_its_pages_are_overwr
     assert await stage.holding._memory.of(NEW, 0, 10) == []
     assert await stage.store.call(lambda db: db.pragma("secure_delete")) == 1
     stage.adopt()
-    assert await stage.holding.release(NEW) == 0
+    assert await stage.holding.release([NEW]) == 0
 
 
 async def test_bounds_of_age_of_each_sensor_and_of_all(stage, monkeypatch):
@@ -198,7 +198,7 @@ async def test_a_report_without_a_date_is_dated_when_the_clock_is_set_and_else_l
     await stage.say(2)
     stage.path.clock.set(real)
     stage.adopt()
-    assert await stage.holding.release(NEW) == 2
+    assert await stage.holding.release([NEW]) == 2
     assert times(stage.rows) == [real - 2 * SPACING_S, real - SPACING_S]
     await stage.kill()
 
@@ -223,12 +223,12 @@ async def torn(folder, step: int, *, twin: bool = False) -> list[float]:
         return tried
 
     stage.path.buffer.flush = counted(stage.path.buffer.flush)
-    stage.holding._memory.remove = counted(stage.holding._memory.remove)
-    await stage.holding.release(NEW)
+    stage.holding._memory.released = counted(stage.holding._memory.released)
+    await stage.holding.release([NEW])
     await stage.kill()  # what was not committed is gone
     await stage.start()
     stage.adopt()
-    await stage.holding.release(NEW)
+    await stage.holding.release([NEW])
     await stage.path.buffer.flush()
     await stage.kill()
     return times(stage.rows)
@@ -245,14 +245,37 @@ async def test_a_hub_that_forgets_what_it_released_is_seen_by_the_same_oracle(tm
     assert len(told) > len(set(told))
 
 
+async def test_many_devices_are_released_in_few_commits(stage):
+    names = [f"ble:CC:CC:CC:CC:CC:{n:02X}" for n in range(100)]
+    for _ in range(5):
+        for name in names:
+            await stage.path.emit(device=name, values={"temperature": 1.0})
+        await stage.path.clock.advance(SPACING_S)
+    for name in names:
+        stage.adopt(name)
+    commits = 0
+    flush = stage.path.buffer.flush
+
+    async def counting():
+        nonlocal commits
+        commits += 1
+        await flush()
+
+    stage.path.buffer.flush = counting
+    assert await stage.holding.release(names) == 500
+    assert commits <= 4
+    assert len({(row.subject.device, row.time_ms) for row in stage.rows}) == 500
+    assert stage.holding.status()["reports"] == 0
+
+
 async def test_a_disk_that_refuses_a_release_is_asked_again_and_nothing_comes_twice(stage):
     await stage.say(10)
     stage.adopt()
     stage.flushes = False
-    await stage.holding.release(NEW)
+    await stage.holding.release([NEW])
     stage.flushes = True
     assert stage.path.buffer.local[MARK]
-    await stage.holding.release(NEW)
+    await stage.holding.release([NEW])
     await stage.path.buffer.flush()
     assert len(times(stage.rows)) == len(set(times(stage.rows))) == 10
 
@@ -262,7 +285,7 @@ async def test_quality_and_signal_travel_with_what_was_held(stage):
         await stage.path.emit(device=NEW, values={"temperature": 20.0}, quality=Quality.UNCERTAIN)
         await stage.path.clock.advance(SPACING_S)
     stage.adopt()
-    await stage.holding.release(NEW)
+    await stage.holding.release([NEW])
     assert {row.quality for row in stage.rows} == {Quality.UNCERTAIN}
     assert not any(math.isnan(row.values[0]) for row in stage.rows)
 
