@@ -46,6 +46,8 @@ _ALL = (
     _metric("moisture", "%", "0.01", 0, 100, "moisture", _M, "environment", "Humidité du sol", "Soil moisture"),
     # radio sensor
     _metric("battery", "%", "1", 0, 100, "battery", _M, "technical", "Batterie", "Battery"),
+    _metric("battery_days", "d", "1", 0, 3650, "duration", _M, "technical", "Pile : jours restants", "Battery days left"),
+    _metric("availability", "%", "0.1", 0, 100, "", _M, "technical", "Disponibilité du jour", "Availability of the day"),
     _metric("battery_voltage", "V", "0.001", 0, 100, "voltage", _M, "technical", "Tension de pile", "Battery voltage"),
     _metric("tx_power", "dBm", "1", -127, 127, "signal_strength", _M, "technical", "Puissance d'émission", "Transmit power"),
     _metric("acceleration_x", "m/s2", "0.001", -320, 320, "", _M, "technical", "Accélération X", "Acceleration X"),

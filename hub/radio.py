@@ -128,6 +128,11 @@ class Radio:
     def calls(self) -> dict[str, Any]:
         return {"radio": self.call}
 
+    def battery_days(self, device: str) -> float | None:
+        """In how many days its battery is empty; None where that would be a guess."""
+        coming = forecast([(day, level) for day, level in self._buffer.local.get(BATTERY + device) or ()])
+        return coming.days if coming else None
+
     async def call(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """`radio` → {"devices": those of which an integration tells something, "gateways"}."""
         devices, gateways = [], []

@@ -125,7 +125,8 @@ class Watching:
 
     async def _sweep(self, rules: Rules) -> None:
         """End what rules raised that the configuration has no more: nothing else would."""
-        for alert in [alert for alert in self.book.open if alert.rule not in rules.names]:
+        known = rules.names | self.book.owners
+        for alert in [alert for alert in self.book.open if alert.rule not in known]:
             await self.book.clear(alert.rule, alert.key, "hub")
 
     # commands
@@ -242,7 +243,7 @@ def alert_of(fired: Fired) -> Alert:
     return Alert(
         id="", rule=rule.name, key=where.key, severity=rule.severity, state=RAISED, raised=0.0, changed=0.0,
         by=f"rule:{rule.name}", device=where.device, place=where.place, site=where.site, zone=where.zone,
-        integration=where.integration, value=fired.value, text=_filled(en, fired), text_fr=_filled(fr, fired),
+        integration=where.integration, value=fired.value, text=_filled(en, fired), text_fr=_filled(fr, fired, ","),
         escalate_s=rule.escalate_s, evidence=_evidence(fired),
     )  # fmt: skip
 
@@ -278,8 +279,11 @@ def _of(rule: Rule) -> str:
     return ""
 
 
-def _filled(text: str, fired: Fired) -> str:
-    words = {"{place}": fired.where.name, "{value}": fired.value or "?", "{limit}": fired.limit}
+def _filled(text: str, fired: Fired, point: str = ".") -> str:
+    words = {
+        "{place}": fired.where.name, "{value}": fired.value.replace(".", point) or "?",
+        "{limit}": fired.limit.replace(".", point),
+    }  # fmt: skip
     for word, said in words.items():
         text = text.replace(word, said)
     return text[:300]

@@ -34,13 +34,15 @@ _log = logging.getLogger("hub.alerts")
 
 class Book:
     """One a hub. `listeners` hear of every change, for notifiers and pages; they must not fail and not wait. `changes`
-    counts them in this life."""
+    counts them in this life. `owners`: names of those beside the rules of the configuration that raise alerts and clear
+    them themselves."""
 
     def __init__(self, store: Store, buffer: Buffer, clock: Clock) -> None:
         self._memory, self._buffer, self._clock = Memory(store), buffer, clock
         self.listeners: list[Callable[[Alert], None]] = []
         self.refused = 0
         self.changes = 0
+        self.owners: set[str] = set()
         self._open: dict[str, Alert] = {}
         self._keys: dict[tuple[str, str], str] = {}
         self._subjects: dict[tuple[str, ...], Subject] = {}

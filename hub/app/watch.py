@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from hub.alerts import Book
 from hub.alerts.policy import Policy
@@ -10,12 +11,16 @@ from hub.app.field import Field
 from hub.app.ground import Ground
 from hub.app.path import Path
 from hub.app.service import Service
+from hub.availability import Availability
+from hub.catalogue import METRICS
 from hub.config.build import NotifierInstance
 from hub.errors import PluginError
+from hub.model import Device
 from hub.notifying import Notifiers, OwnNotices
 from hub.patience import once_the_disk_works
 from hub.rules import Rules, compile_rules
-from hub.rules.compiling import compile_programme
+from hub.rules.compiling import DEFAULT_ZONE, compile_programme
+from hub.rules.programme import Programme
 from hub.watching import Watching
 
 RECALLED = 200
@@ -25,11 +30,12 @@ RECALLED = 200
 @dataclass
 class Watch:
     watching: Watching
+    availability: Availability
     notifiers: Notifiers
 
     @property
     def services(self) -> list[Service]:
-        return [Service(self.watching, "alerts"), Service(self.notifiers, "notifiers")]
+        return [Service(self.watching, "alerts"), Service(self.availability), Service(self.notifiers, "notifiers")]
 
 
 async def build_watch(ground: Ground, path: Path, field: Field) -> Watch:
@@ -37,12 +43,25 @@ async def build_watch(ground: Ground, path: Path, field: Field) -> Watch:
     book = Book(ground.store, ground.buffer, clock)
     watching = Watching(book, field.desk, clock, ground.counts, field.packs, lambda: path.devices)
     await once_the_disk_works(book.load, clock.sleep)
-    planner.rules = watching.rules = Rules(
+    duties = _duties(ground)
+
+    def on_duty(device: Device) -> bool:
+        programme = duties.get(device.id)
+        return programme is None or programme.active(clock.now())
+
+    planner.rules = watching.rules = rules = Rules(
         compile_rules(ground.loaded.config), place=path.places.get, devices=lambda: path.devices,
         period=watching.period, may_keep=planner.may_keep, now=clock.now, monotonic=clock.monotonic,
-        fired=watching.fired, open=book.held(),
+        fired=watching.fired, open=book.held(), on_duty=on_duty,
     )  # fmt: skip
-    return Watch(watching, await _tell(ground, field, book))
+    config = ground.loaded.config
+    site = config.sites.get(config.hub.site or "")
+    availability = Availability(
+        devices=lambda: path.devices, seen=path.live.last_seen, period=watching.period, on_duty=on_duty,
+        battery_days=field.radio.battery_days, tell=lambda device, values: rules.derived(device, values, METRICS),
+        local=ground.buffer, clock=clock, zone=ZoneInfo(site.timezone if site is not None else DEFAULT_ZONE),
+    )  # fmt: skip
+    return Watch(watching, availability, await _tell(ground, field, book))
 
 
 async def _tell(ground: Ground, field: Field, book: Book) -> Notifiers:
@@ -58,6 +77,12 @@ async def _tell(ground: Ground, field: Field, book: Book) -> Notifiers:
         field.plugins.notify(notifier, lambda name, ready: queues[name].start(ready))
     book.listeners += [queue.offer for queue in queues.values()]
     return Notifiers(list(queues.values()), field.plugins.health)
+
+
+def _duties(ground: Ground) -> dict[str, Programme]:
+    core = ground.loaded.config
+    made = {name: compile_programme(schedule, core) for name, schedule in core.schedules.items()}
+    return {name: made[device.duty] for name, device in core.devices.items() if device.duty is not None}
 
 
 def _policy(notifier: NotifierInstance, ground: Ground) -> Policy:

@@ -109,6 +109,10 @@ class DeviceKeys(Section):
     writable: Annotated[dict[MetricKey, Annotated[Writable, Empty]], Empty] = Field(
         default={}, description="Metrics that may be written, each within bounds. Everything else is read-only."
     )
+    duty: Id | None = Field(
+        default=None,
+        description="When it speaks, an id of `schedules`: outside these hours it is absent by design, not silent.",
+    )
     report: Annotated[Report, Empty] = Field(default=Report(), description="Which of its readings are kept and sent.")
 
 

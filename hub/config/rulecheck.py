@@ -35,6 +35,9 @@ def check_rules(core: Core) -> Iterator[Finding]:
                 f"no school year has a zone {quoted(school.zone)}; there are {there}. Add its dates to `school_years`"
             )
             yield Finding(("schedules", name, "school_holidays", "zone"), message)
+    for name, device in core.devices.items():
+        if device.duty is not None:
+            yield from _absent(device.duty, core.schedules, "schedule", "schedules", ("devices", name, "duty"))
     for name, notifier in core.notifiers.items():
         for at, zone in enumerate(notifier.zones):
             yield from _absent(zone, core.zones, "zone", "zones", ("notifiers", name, "zones", at))

@@ -165,6 +165,26 @@ TEMPLATES: dict[str, Template] = {
         },
         lambda given: {"silent": given["after"]} if given["after"] is not None else {"silent_periods": given["periods"]},
     ),
+    "low_availability": Template(
+        "A device is often not heard: its share of the day's time, in its duty hours.",
+        "Un appareil se tait souvent : sa part du temps du jour, dans ses heures de service.", "warning",
+        "{place}: heard {value} of the day only", "{place} : entendu {value} du jour seulement",
+        {
+            "below": Input("number", 90.0, "Below which availability.", "Sous quelle disponibilité.", "%", 1, 100),
+            "margin": Input("number", 5.0, _MARGIN, _MARGIN_FR, "%", 0, 90),
+        },
+        _low("availability", "%"),
+    ),
+    "battery_empty_soon": Template(
+        "A battery will be empty soon, by the line of its last weeks.",
+        "Pile bientôt vide, d'après ses dernières semaines.", "info",
+        "{place}: battery empty in {value}", "{place} : pile vide dans {value}",
+        {
+            "below": Input("number", 30.0, "In fewer days than this.", "Dans moins de jours que cela.", "d", 1, 730),
+            "margin": Input("number", 30.0, _MARGIN, _MARGIN_FR, "d", 0, 730),
+        },
+        _low("battery_days", "d"),
+    ),
     "low_battery": Template(
         "A battery should be changed soon.", "Pile à changer bientôt.", "info",
         "{place}: battery at {value}", "{place} : pile à {value}",

@@ -38,6 +38,7 @@ class DriftWatch:
 
     def __init__(self, survey: Survey, store: Store, book: Book) -> None:
         self._survey, self._store, self._book = survey, store, book
+        book.owners.add(RULE)
         self.states: dict[str, dict[str, Any]] = {}
 
     async def judge_all(self) -> None:

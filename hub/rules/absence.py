@@ -25,10 +25,13 @@ class Absence:
     def __init__(
         self, rules: Iterable[Rule], *, place: Callable[[str], Place | None], devices: Callable[[], Iterable[Device]],
         period: Callable[[Device], float | None], start: float, open: set[tuple[str, str]],
+        on_duty: Callable[[Device], bool] = lambda device: True,
     ) -> None:  # fmt: skip
         self.rules = list(rules)
         self._place, self._devices, self._period = place, devices, period
         self._start = start
+        self._on_duty = on_duty
+        self._since: dict[str, float] = {}  # rule or device → when its hours began
         self._device: dict[tuple[str, str], float] = {}  # (device, metric or "") → heard last
         self._instance: dict[str, float] = {}
         self._back: dict[str, float] = {}  # instance → when it was heard again after it was away
@@ -70,14 +73,18 @@ class Absence:
         devices = list(self._devices())
         for rule in self.rules:
             yield from self._gone(rule, devices)
-            if not watched[rule.name]:
+            began = self._hours(f"rule:{rule.name}", watched[rule.name], now)
+            if began is None:
                 continue
             mine = [device for device in devices if self._wants(rule, device)]
+            duty = {device.id: self._hours(device.id, self._on_duty(device), now) for device in mine}
+            mine = [device for device in mine if duty[device.id] is not None]
             several = {d.integration for d in mine} - _singles(mine)
             for device in mine:
                 patience = self._patience(rule, device)
                 last = self._device.get((device.id, rule.metric or ""), self._start)
-                if now - max(last, self._back.get(device.integration, 0.0)) < patience:
+                since = max(began, duty[device.id] or 0.0, self._back.get(device.integration, 0.0))
+                if now - max(last, since) < patience:
                     continue
                 away = (rule.name, f"integration:{device.integration}")
                 if away in self._on or (rule.name, device.id) in self._on:
@@ -90,6 +97,16 @@ class Absence:
                 else:
                     self._on.add((rule.name, device.id))
                     yield _fired(rule, self._of_device(device), True, shown)
+
+    def _hours(self, name: str, active: bool, now: float) -> float | None:
+        """Since when its hours are, None outside of them; those that were on when this life began have no beginning.
+        Whoever rests by design is not silent when its hours begin: it gets its full time."""
+        if not active:
+            self._since[name] = -1.0
+            return None
+        if self._since.get(name) == -1.0:
+            self._since[name] = now
+        return self._since.setdefault(name, 0.0)
 
     def _gone(self, rule: Rule, devices: list[Device]) -> Iterator[Fired]:
         here = {device.id for device in devices} | {f"integration:{device.integration}" for device in devices}

@@ -67,13 +67,13 @@ class Watch:
 class Tap:
     """What rules look at in the reports of one device that have one set of metrics."""
 
-    __slots__ = ("_device", "_rules", "_watches")
+    __slots__ = ("_device", "_rules", "watches")
 
     def __init__(self, rules: Rules, device: Device, watches: tuple[tuple[str, Watch, str], ...]) -> None:
-        self._rules, self._device, self._watches = rules, device, watches
+        self._rules, self._device, self.watches = rules, device, watches
 
     def see(self, report: Report, trust: TrustClass) -> None:
-        self._rules.see(self._device, report, trust, self._watches)
+        self._rules.see(self._device, report, trust, self.watches)
 
 
 class Rules:
@@ -85,7 +85,7 @@ class Rules:
         self, rules: Iterable[Rule], *, place: Callable[[str], Place | None], devices: Callable[[], Iterable[Device]],
         period: Callable[[Device], float | None], may_keep: Callable[[Metric, str], bool],
         now: Callable[[], float], monotonic: Callable[[], float], fired: Callable[[Fired], None],
-        open: Iterable[tuple[str, str]] = (),
+        open: Iterable[tuple[str, str]] = (), on_duty: Callable[[Device], bool] = lambda device: True,
     ) -> None:  # fmt: skip
         everything = list(rules)
         self._rules = [rule for rule in everything if not rule.absence]
@@ -99,7 +99,7 @@ class Rules:
         self._scheduled = [rule for rule in everything if rule.during is not None]
         self.absence = Absence(
             [rule for rule in everything if rule.absence], place=place, devices=devices, period=period,
-            start=monotonic(), open=self._open,
+            start=monotonic(), open=self._open, on_duty=on_duty,
         )  # fmt: skip
         self._schedule()
 
@@ -126,6 +126,10 @@ class Rules:
         now = self._monotonic()
         for fired in self.absence.heard(device, report.values, now):
             self._fired(fired)
+        self._look(report, trust, watches)
+
+    def _look(self, report: Report, trust: TrustClass, watches: tuple[tuple[str, Watch, str], ...]) -> None:
+        now = self._monotonic()
         if not watches or report.quality is Quality.BAD:  # its source does not believe it: it is heard, and that is all
             return
         age = 0.0 if report.time is None else self._now() - report.time
@@ -136,6 +140,13 @@ class Rules:
                     self._fired(watch.fired())
             except Exception as error:  # one rule's bug is its own
                 self._break(watch.rule, error)
+
+    def derived(self, device: Device, values: Mapping[str, Value], metrics: Mapping[str, Metric]) -> None:
+        """What the hub itself reckons of a device (its availability, its battery's days): looked at like a reading,
+        but it was not heard."""
+        tap = self.tap(device, metrics, values)
+        watches = tap.watches if tap is not None else ()
+        self._look(Report(device=device.id, values=dict(values)), TrustClass.B, watches)
 
     def tick(self) -> None:
         """Durations and silences. About once a second."""

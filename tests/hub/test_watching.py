@@ -246,3 +246,15 @@ async def test_an_alert_whose_rule_is_gone_from_the_configuration_ends(tmp_path)
         )  # fmt: skip
         await hub.watching.turn()
         assert hub.stream.told() == [(RAISED, 1), (CLEARED, 2)]
+
+
+async def test_what_another_part_of_the_hub_raised_under_its_own_name_is_its_own_to_end(tmp_path):
+    async with running(tmp_path) as hub:
+        hub.watching.rules = Rules(
+            [DIM], place=lambda name: None, devices=list, period=lambda device: None, may_keep=lambda *_: True,
+            now=hub.clock.now, monotonic=hub.clock.monotonic, fired=hub.watching.fired,
+        )  # fmt: skip
+        hub.watching.book.owners.add("energy_drift")
+        await hub.watching.book.raise_(msgspec.structs.replace(NEW, rule="energy_drift"))
+        await hub.watching.turn()
+        assert [alert.rule for alert in hub.watching.book.open] == ["energy_drift"]

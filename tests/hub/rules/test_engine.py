@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hub.catalogue import METRICS
 from hub.config.load import Models, load
 from hub.model import Device, Metric, Place, Quality, Report
 from hub.places import Places
@@ -23,7 +24,9 @@ rules:
 class Ruled(Path):
     """The straight path with rules; `fired` lists (rule, key, on, value)."""
 
-    def __init__(self, rules, tmp_path, *, devices=(), places=(), periods=None, open=(), **more):
+    def __init__(
+        self, rules, tmp_path, *, devices=(), places=(), periods=None, open=(), on_duty=lambda device: True, **more
+    ):
         super().__init__(**more)
         file = tmp_path / "config.yaml"
         file.write_text(BASE + "".join(f"  {line}\n" for line in rules.splitlines()))
@@ -37,7 +40,7 @@ class Ruled(Path):
         self.rules = self.planner.rules = Rules(
             compile_rules(loaded.config), place=everywhere.get, devices=lambda: self.devices,
             period=lambda device: (periods or {}).get(device.id), may_keep=self.planner.may_keep, now=self.clock.now,
-            monotonic=self.clock.monotonic, fired=self._fired, open=open,
+            monotonic=self.clock.monotonic, fired=self._fired, open=open, on_duty=on_duty,
         )  # fmt: skip
 
     def _fired(self, fired):
@@ -259,3 +262,47 @@ async def test_no_value_of_any_kind_breaks_a_rule(tmp_path, value):
     tap.see(Report(device=TAG.id, values={"temperature": value}), 3)
     assert [on for name, _, on, _ in path.fired if name == "hot"] in ([], [True])
     assert path.rules.complaints() == []
+
+
+async def test_a_device_off_duty_is_absent_by_design_and_gets_its_full_time_when_its_hours_begin(tmp_path):
+    devices, places = sensors(2)
+    duty = {device.id: True for device in devices} | {TAG.id: False}
+    path = Ruled(
+        "silent: {silent: 1h, zones: [classes]}", tmp_path, devices=devices, places=places,
+        on_duty=lambda device: duty[device.id],
+    )  # fmt: skip
+    for device in devices:
+        await path.emit(integration="radio", device=device.id, values={"temperature": 20.0})
+    duty["ble:00"] = False
+    for _ in range(14):
+        await path.pass_(3000, step=60)
+        await path.emit(integration="radio", device="ble:01", values={"temperature": 20.0})
+    assert path.fired == []
+    duty["ble:00"] = True
+    for _ in range(3):
+        await path.pass_(1190, step=10)
+        await path.emit(integration="radio", device="ble:01", values={"temperature": 20.0})
+    assert path.fired == []  # not even though it was heard twelve hours ago
+    await path.pass_(60, step=10)
+    assert path.fired == [("silent", "ble:00", True, "")]
+
+
+async def test_a_gateway_whose_devices_are_all_off_duty_is_not_away(tmp_path):
+    devices, places = sensors(18)
+    path = Ruled(
+        "silent: {silent: 1h, zones: [classes]}", tmp_path, devices=devices, places=places,
+        on_duty=lambda device: False,
+    )  # fmt: skip
+    await path.pass_(10 * 3600, step=60)
+    assert path.fired == []
+
+
+async def test_what_the_hub_reckons_of_a_device_is_looked_at_and_is_not_heard(tmp_path):
+    path = Ruled(
+        "often: {template: low_availability}\nsoon: {template: battery_empty_soon, inputs: {below: 20}}", tmp_path
+    )  # fmt: skip
+    device = path.devices.get(TAG.id)
+    path.rules.derived(device, {"availability": 71.5, "battery_days": 12}, METRICS)
+    assert path.fired == [("often", "classe-1", True, "71.5 %"), ("soon", "classe-1", True, "12 d")]
+    path.rules.derived(device, {"availability": 99.0, "battery_days": 400}, METRICS)
+    assert [on for _, _, on, _ in path.fired] == [True, True, False, False]

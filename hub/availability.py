@@ -1,0 +1,129 @@
+"""How much of each day a device was there, in percent: the time in which its last report was young enough, of the time
+in which it should have spoken. And what the hub reckons of devices, as values that rules look at.
+
+Young enough is LATE of its periods, as its pack tells or an integration observed; of a device whose period nobody knows
+nothing is said. Hours off duty do not count, nor does the time when the hub was off. A day is one of the site's time.
+`availability` is told for a day that has gone on for LEAST_S at least, `battery_days` where `hub.radio` sees a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from hub.clock import Clock
+from hub.model import Device, Value
+
+STEP_S = 60.0
+TELL_S = 900.0
+LATE = 3.0
+LEAST_S = 3600.0
+DAYS = 31
+KEY = "availability/"
+
+
+class Local(Protocol):
+    """`hub.buffer.Buffer`, as much as is needed of it."""
+
+    @property
+    def local(self) -> dict[str, Any]: ...
+    def put_local(self, key: str, value: Any) -> None: ...
+
+
+class Availability:
+    """One a hub. `seen` gives the Unix seconds of a device's last report, `period` how often it speaks (None: nobody
+    knows), `battery_days` its forecast; `tell` is handed what was reckoned."""
+
+    def __init__(
+        self, *, devices: Callable[[], Iterable[Device]], seen: Callable[[str], float | None],
+        period: Callable[[Device], float | None], on_duty: Callable[[Device], bool],
+        battery_days: Callable[[str], float | None], tell: Callable[[Device, dict[str, Value]], None],
+        local: Local, clock: Clock, zone: ZoneInfo,
+    ) -> None:  # fmt: skip
+        self._devices, self._seen, self._period, self._on_duty = devices, seen, period, on_duty
+        self._battery_days, self._tell = battery_days, tell
+        self._local, self._clock, self._zone = local, clock, zone
+        self._days: dict[
+            str, list[list[float]]
+        ] = {}  # device → [day, there (s), should be there (s)], the last is today
+        self._looked: float | None = None
+        self._told = 0.0
+
+    async def run(self) -> None:
+        while True:
+            await self._clock.sleep(STEP_S)
+            self.step()
+
+    def step(self) -> None:
+        """One look at all devices. While the clock is not sure no day is known, and nothing counts."""
+        now, moment = self._clock.date(), self._clock.monotonic()
+        passed, self._looked = moment - (self._looked if self._looked is not None else moment), moment
+        if now is None:
+            return
+        today = float(datetime.fromtimestamp(now, self._zone).toordinal())
+        late = moment - self._told >= TELL_S
+        self._told = moment if late else self._told
+        for device in self._devices():
+            self._count(device, now, today, min(passed, 2 * STEP_S))
+            if late:
+                self._say(device)
+
+    def _count(self, device: Device, now: float, today: float, passed: float) -> None:
+        period = self._period(device)
+        if period is None or not self._on_duty(device):
+            return
+        days = self._of(device.id)
+        if not days or days[-1][0] != today:
+            days.append([today, 0.0, 0.0])
+            del days[:-DAYS]
+        seen = self._seen(device.id)
+        days[-1][2] += passed
+        if seen is not None and now - seen <= max(LATE * period, STEP_S):
+            days[-1][1] += passed
+
+    def _say(self, device: Device) -> None:
+        values: dict[str, Value] = {}
+        days = self._of(device.id)
+        if days and days[-1][2] >= LEAST_S:
+            values["availability"] = _percent(days[-1])
+        battery = self._battery_days(device.id)
+        if battery is not None:
+            values["battery_days"] = round(battery)
+        if values:
+            self._tell(device, values)
+        if days:
+            self._local.put_local(KEY + device.id, [list(day) for day in days])
+
+    def _of(self, device: str) -> list[list[float]]:
+        if device not in self._days:
+            self._days[device] = [list(day) for day in self._local.local.get(KEY + device) or ()]
+        return self._days[device]
+
+    def calls(self) -> dict[str, Any]:
+        """availability {device} → {"devices": [{id, days: [{day, percent, hours}], battery_days}]}, the newest day
+        first; without `device`, of all of which something is known."""
+        return {"availability": self._call}
+
+    async def _call(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        wanted = str(arguments.get("device") or "")
+        found = []
+        for device in self._devices():
+            days = self._of(device.id)
+            if (wanted and device.id != wanted) or not days:
+                continue
+            shown = [
+                {
+                    "day": datetime.fromordinal(int(day[0])).date().isoformat(), "percent": _percent(day),
+                    "hours": round(day[2] / 3600, 1),
+                }
+                for day in reversed(days)
+                if day[2]
+            ]  # fmt: skip
+            found.append({"id": device.id, "days": shown, "battery_days": self._battery_days(device.id)})
+        return {"devices": found}
+
+
+def _percent(day: list[float]) -> float:
+    return round(100 * day[1] / day[2], 1) if day[2] else 0.0
