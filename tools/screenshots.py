@@ -22,12 +22,15 @@ sys.path.insert(0, str(ROOT))
 from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
 
 from hub.cli.scene import Scene  # noqa: E402
+from hub.control import call  # noqa: E402
 from hub.web.areas import MENU  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+STEPS = ("site", "zones", "plan", "cards", "inventory", "scan", "report")
 SIZES = {"phone": (360, 740), "desk": (1280, 800)}
 PAGES = {**{entry.key: entry.href for entry in MENU}, "account": "/account", "missing": "/nowhere",
-         "device": "/devices/modbus%3Achaudiere"}  # fmt: skip
+         "device": "/devices/modbus%3Achaudiere",
+         **{f"commissioning-{step}": f"/commissioning/{step}" for step in STEPS}}  # fmt: skip
 README = {"desk-fr-overview": "overview", "phone-fr-overview": "phone", "desk-fr-devices": "devices",
           "desk-fr-link": "link"}  # fmt: skip
 NAME, PASSWORD = "camille", "trois lampes et un chat"
@@ -46,6 +49,8 @@ def main() -> None:
             scene.prepare()
             scene.start_hub()
             label = scene.label()
+            call(scene.state / "hub.sock", "roster.expect", devices=["modbus:chaudiere"])
+            call(scene.state / "hub.sock", "roster.unreadable", note="au-dessus du tableau, salle 4")
             time.sleep(WARM_S)  # readings come in and are acknowledged
             with sync_playwright() as play:
                 browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

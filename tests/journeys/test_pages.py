@@ -26,14 +26,22 @@ AXE = Path(__file__).parents[1] / "peers/node/node_modules/axe-core/axe.min.js"
 CHROMIUM = "/usr/bin/chromium"
 PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
 NAME, PASSWORD = "camille", "trois lampes et un chat"
-SIGNED_IN = (*(entry.href for entry in MENU), "/devices/modbus%3Achaudiere", "/account", "/sitemap", "/accessibility")
+STEPS = tuple(f"/commissioning/{step}" for step in ("site", "zones", "plan", "cards", "inventory", "scan", "report"))
+SIGNED_IN = (
+    *(entry.href for entry in MENU),
+    "/devices/modbus%3Achaudiere",
+    "/account",
+    "/sitemap",
+    "/accessibility",
+    *STEPS,
+)
 RULES = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
     "resultTypes": ["violations"],
 }  # fmt: skip
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 SPACED = "* { line-height: 1.5 !important; letter-spacing: .12em !important; word-spacing: .16em !important; }"
-ENTRANCE = ("/claim", "/signin", "/nowhere")
+ENTRANCE = ("/claim", "/signin", "/badge", "/nowhere")
 
 
 class School:
@@ -69,6 +77,9 @@ class School:
         page.click("main button")
         page.wait_for_selector(".figure")
         self.state = context.storage_state()
+        hub = self.scene.state / "hub.sock"
+        call(hub, "roster.expect", devices=["modbus:chaudiere"])
+        call(hub, "roster.unreadable", note="au-dessus du tableau")
         context.close()
 
 
