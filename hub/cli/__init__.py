@@ -28,6 +28,7 @@ COMMANDS = {
     "command": "hub.cli.command:command",
     "notify": "hub.cli.notify:notify",
     "commission": "hub.cli.commission:commission",
+    "rule": "hub.cli.rule:rule",
     "schedule": "hub.cli.schedule:schedule",
     "device": "hub.cli.devices:device",
     "devices": "hub.cli.devices:devices",

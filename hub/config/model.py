@@ -20,6 +20,7 @@ from hub.config.devices import Bus, DeviceKeys, InstanceKeys, Report
 from hub.config.energy import Energy, History, Meter
 from hub.config.kinds import DeviceId, Empty, Id, InstanceName, MetricKey, Purpose, Section
 from hub.config.notifiers import NotifierKeys
+from hub.config.own_templates import WrittenTemplate
 from hub.config.privacy import PrivacySection
 from hub.config.pulse import Pulse
 from hub.config.rules import Rule
@@ -255,6 +256,9 @@ class Core(Section):
         default={}, description="School holidays that this distribution does not ship, or does not have right: by "
         "year and zone, each period from its first to its last day without school, with its name.",
     )  # fmt: skip
+    rule_templates: Annotated[dict[Id, WrittenTemplate], Empty] = Field(
+        default={}, description="Rules with inputs, by id, that `rules` use as their template; best a file of its own."
+    )
     rules: Annotated[dict[Id, Rule], Empty] = Field(
         default={}, description="What this hub watches by itself and raises alerts for, by id."
     )

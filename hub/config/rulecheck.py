@@ -6,15 +6,16 @@ reading (`hub.rules.engine`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from hub.catalogue import METRICS
 from hub.config.model import Core
+from hub.config.own_templates import all_templates, check_templates
 from hub.config.positions import Finding, Path, quoted
 from hub.config.rules import Rule, series_of
 from hub.config.schools import zones
 from hub.config.sentences import nearest
-from hub.config.templates import TEMPLATES, expand, read_input
+from hub.config.templates import TEMPLATES, Template, expand, read_input
 from hub.model import Metric
 
 KINDS = {"number": "a number", "flag": "true or false", "text": "a text"}
@@ -43,26 +44,31 @@ def check_rules(core: Core) -> Iterator[Finding]:
             yield from _absent(zone, core.zones, "zone", "zones", ("notifiers", name, "zones", at))
         if notifier.quiet is not None:
             yield from _absent(notifier.quiet, core.schedules, "schedule", "schedules", ("notifiers", name, "quiet"))
+    broken = list(check_templates(core.rule_templates))
+    yield from broken
+    if broken:
+        return
+    templates = all_templates(core.rule_templates)
     whole: dict[str, Rule] = {}
     for name, rule in core.rules.items():
         path: Path = ("rules", name)
-        wrong = [*_template(rule, path), *_names(rule, core, path)]
+        wrong = [*_template(rule, path, templates), *_names(rule, core, path)]
         if not wrong:
-            full = expand(rule)
+            full = expand(rule, templates)
             wrong = [*_sound(full, path), *_series(full, core, path), *_action(full, core, path)]
             whole[name] = full
         yield from wrong
     yield from _cycles(whole, core)
 
 
-def _template(rule: Rule, path: Path) -> Iterator[Finding]:
+def _template(rule: Rule, path: Path, templates: Mapping[str, Template]) -> Iterator[Finding]:
     if rule.template is None:
         return
-    template = TEMPLATES.get(rule.template)
+    template = templates.get(rule.template)
     if template is None:
-        there = ", ".join(TEMPLATES)
+        there = ", ".join(templates)
         message = f"there is no template {quoted(rule.template)}; there are {there}"
-        yield Finding((*path, "template"), message, nearest(rule.template, TEMPLATES))
+        yield Finding((*path, "template"), message, nearest(rule.template, templates))
         return
     for name, value in rule.inputs.items():
         if name not in template.inputs:
@@ -74,6 +80,9 @@ def _template(rule: Rule, path: Path) -> Iterator[Finding]:
             read_input(template.inputs[name], value)
         except ValueError as error:
             yield Finding((*path, "inputs", name), f"{name}: {error}")
+    for name, asked in template.inputs.items():
+        if rule.template not in TEMPLATES and asked.default is None and name not in rule.inputs:
+            yield Finding((*path, "template"), f"template {rule.template} needs the input {name}")
     if template.needs_schedule and rule.during is None:
         yield Finding((*path, "template"), f"template {rule.template} needs `during`: a schedule of `schedules`")
 

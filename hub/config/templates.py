@@ -216,11 +216,11 @@ def read_input(asked: Input, value: Any) -> Any:
     return float(value)
 
 
-def expand(rule: Rule) -> Rule:
+def expand(rule: Rule, templates: Mapping[str, Template] = TEMPLATES) -> Rule:
     """The rule that a template with these inputs stands for; any other as it is. Inputs are right (`rulecheck`)."""
     if rule.template is None:
         return rule
-    template = TEMPLATES[rule.template]
+    template = templates[rule.template]
     given = {
         name: read_input(asked, rule.inputs[name]) if name in rule.inputs else asked.default
         for name, asked in template.inputs.items()

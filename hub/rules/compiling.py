@@ -10,6 +10,7 @@ import msgspec
 
 from hub.catalogue import METRICS
 from hub.config.model import Core
+from hub.config.own_templates import all_templates
 from hub.config.rules import Rule as Written
 from hub.config.rules import series_of
 from hub.config.schedules import Calendar as WrittenCalendar
@@ -75,8 +76,9 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
 def compile_rules(core: Core) -> list[Rule]:
     """Those that are enabled, of a configuration that `ilot check` finds right."""
+    templates = all_templates(core.rule_templates)
     programmes = {name: compile_programme(schedule, core) for name, schedule in core.schedules.items()}
-    return [_rule(name, expand(rule), core, programmes) for name, rule in core.rules.items() if rule.enabled]
+    return [_rule(name, expand(rule, templates), core, programmes) for name, rule in core.rules.items() if rule.enabled]
 
 
 def _rule(name: str, rule: Written, core: Core, programmes: dict[str, Programme]) -> Rule:

@@ -1,0 +1,77 @@
+"""`ilot rule templates`: what rules can be made of, with what each template asks."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hub.cli import output
+from hub.config.values import show_duration
+
+
+@click.group()
+def rule() -> None:
+    """What the hub watches."""
+
+
+@rule.command()
+@click.argument("name", required=False)
+@output.with_config
+@output.as_json
+def templates(name: str | None, config: Path, json: bool) -> None:
+    """The templates of rules, shipped and of the configuration file, with their inputs. With NAME, that one alone.
+    Asks no hub."""
+    from hub.config.load import load
+    from hub.config.own_templates import all_templates
+    from hub.installed import installed_models
+    from hub.registry import Registry
+    from hub.state import StateDir, state_of
+
+    own: Any = {}
+    if config.exists():
+        own = load(
+            config, installed_models(Registry.discover(), packs=StateDir(state_of(config)).packs)
+        ).config.rule_templates
+    known = all_templates(own)
+    if name is not None and name not in known:
+        raise click.UsageError(f"there is no template {name!r}; there are {', '.join(known)}")
+    found = [_plain(one, known[one], one in own) for one in (known if name is None else [name])]
+    if json:
+        output.data({"templates": found})
+        return
+    for one in found:
+        click.echo(f"{one['name']} ({one['severity']}{', of the configuration' if one['own'] else ''}): {one['en']}")
+        for asked in one["inputs"]:
+            bounds = f"{asked['low']} to {asked['high']} {asked['unit']}".rstrip() if "low" in asked else ""
+            words = ", ".join(asked.get("words", ()))
+            default = "" if asked["default"] is None else f"; default {asked['default']}"
+            click.echo(f"    {asked['name']}: {bounds or words}{default}. {asked['en']}")
+
+
+def _plain(name: str, template: Any, own: bool) -> dict[str, Any]:
+    return {
+        "name": name, "own": own, "en": template.en, "fr": template.fr, "severity": template.severity,
+        "needs_schedule": template.needs_schedule,
+        "inputs": [_input(asked, one) for asked, one in template.inputs.items()],
+    }  # fmt: skip
+
+
+def _input(name: str, asked: Any) -> dict[str, Any]:
+    made = {
+        "name": name, "kind": asked.kind, "default": _shown(asked.default), "unit": asked.unit, "en": asked.en,
+        "fr": asked.fr,
+    }  # fmt: skip
+    if asked.words:
+        return {**made, "words": list(asked.words)}
+    bounds = (asked.low, asked.high)
+    if asked.kind == "duration":
+        low, high = (show_duration(timedelta(seconds=one)) for one in bounds)
+        return {**made, "low": low, "high": high}
+    return {**made, "low": f"{asked.low:g}", "high": f"{asked.high:g}"}
+
+
+def _shown(value: Any) -> Any:
+    return show_duration(value) if isinstance(value, timedelta) else value
