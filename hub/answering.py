@@ -57,7 +57,7 @@ class Answering:
     ) -> None:
         self._book, self._http, self._clock, self._up = book, http, clock, up
         self._url = f"{url.rstrip('/')}/v1/alerts"
-        self._metered = metered
+        self.metered = metered
         self._asked: float | None = None
         self._quiet = False
 
@@ -87,7 +87,7 @@ class Answering:
 
     def _every(self) -> float:
         pressing = [alert.changed for alert in self._book.open if alert.state in (RAISED, ESCALATED)]
-        if self._metered or not pressing:
+        if self.metered or not pressing:
             return SELDOM_S
         return SOON_S if 0 <= self._clock.now() - max(pressing) < FRESH_S else ASK_S
 

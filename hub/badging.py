@@ -49,6 +49,10 @@ class Badging:
         self._asked: float | None = None
         self.error = ""
 
+    def reconfigure(self, here: Collection[str], *, metered: bool) -> None:
+        """What the configuration says by now."""
+        self._here, self._every = frozenset(here), METERED_S if metered else ASK_S
+
     async def load(self) -> None:
         """Take up what is kept; a list whose key TRUST names no more says nothing. Raises StorageError."""
         document = await self._store.get(KEPT)

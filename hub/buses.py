@@ -46,7 +46,7 @@ class SharedLine:
         self.name = name
         self.exchanges = 0
         self.silences = 0
-        self._options = options
+        self.options = options
         self._monotonic = monotonic
         self._turn = asyncio.Lock()
         self._open: tuple[AbstractAsyncContextManager[Line], Line] | None = None
@@ -86,11 +86,11 @@ class SharedLine:
                 await self.close()  # opened again at the next turn
                 raise
             finally:
-                self._free_at = self._monotonic() + self._options.silence_s
+                self._free_at = self._monotonic() + self.options.silence_s
 
     async def _line(self) -> Line:
         if self._open is None:
-            options = self._options
+            options = self.options
             opening = open_line(
                 options.port, baudrate=options.baudrate, bits=8 if options.bits == 8 else 7, parity=options.parity,
                 holder=f"bus {self.name}",
@@ -110,6 +110,16 @@ class Buses:
 
     def __init__(self, options: Mapping[str, BusOptions]) -> None:
         self._lines = {name: SharedLine(name, one) for name, one in options.items()}
+
+    async def configure(self, options: Mapping[str, BusOptions]) -> None:
+        """These are the lines from now on; one that differs is closed, and opened anew when it is borrowed. Whoever
+        borrowed it must have stopped."""
+        for name, line in list(self._lines.items()):
+            if options.get(name) != line.options:
+                del self._lines[name]
+                await line.close()
+        for name, one in options.items():
+            self._lines.setdefault(name, SharedLine(name, one))
 
     def get(self, name: str) -> SharedLine:
         """Raises AuthFailed when no line of that name is configured: a person must name it."""

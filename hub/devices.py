@@ -32,12 +32,33 @@ class Devices:
         self.replaced: dict[str, tuple[str, bytes | None]] = dict(replaced or {})
         self._listeners: dict[str, set[asyncio.Queue[Device]]] = {}
         for device in devices:
-            known = self._today(device)
-            self._configured[known.id] = known.key
-            key, instead = (keys or {}).get(known.id, (None, b""))
-            if key is not None and instead == mark_of(known.key):  # else the file was changed since: it counts
-                known = msgspec.structs.replace(known, key=key)
+            known = self._configure(self._today(device), keys or {})
             self._devices[known.id] = known
+
+    def _configure(self, known: Device, keys: Mapping[str, tuple[bytes, bytes]]) -> Device:
+        """The device with the key that a command gave it, as long as that stands instead of the one configured."""
+        self._configured[known.id] = known.key
+        key, instead = keys.get(known.id, (None, b""))
+        if key is not None and instead == mark_of(known.key):  # else the file was changed since: it counts
+            return msgspec.structs.replace(known, key=key)
+        return known
+
+    def assign(
+        self, devices: Iterable[Device], keys: Mapping[str, tuple[bytes, bytes]] | None = None
+    ) -> tuple[list[Device], list[Device]]:
+        """These are the devices from now on, and no others: (those that are new or differ, those that are gone). The
+        integrations' `changes()` yield them. Replacements stay: the file may name a former device again."""
+        self._configured.clear()
+        now = {known.id: known for known in (self._configure(self._today(one), keys or {}) for one in devices)}
+        fresh = [one for one in now.values() if self._devices.get(one.id) != one]
+        gone = [one for one in self._devices.values() if one.id not in now]
+        moved = [  # to another integration: the former one is told too
+            former for one in fresh if (former := self._devices.get(one.id)) and former.integration != one.integration
+        ]
+        self._devices = now
+        for device in [*gone, *moved, *fresh]:
+            self._tell(device)
+        return fresh, gone
 
     def _today(self, device: Device) -> Device:
         """Who stands today where the configuration says `device` stands."""

@@ -84,9 +84,13 @@ class Egress:
         self._trust = trust
         self._clock = clock
         self._certificate, self._key = certificate, key
+        self.declare(hosts, proxy)
+        self._contexts: dict[tuple[str, int, bool], tuple[tuple[bool, int], ssl.SSLContext]] = {}
+
+    def declare(self, hosts: Iterable[Host], proxy: str | None) -> None:
+        """These are the configured hosts, and this is the way to the owner's, from now on."""
         self._hosts = {(host.host.lower(), host.port): host for host in hosts}
         self._proxy = proxy
-        self._contexts: dict[tuple[str, int, bool], tuple[tuple[bool, int], ssl.SSLContext]] = {}
 
     def connection(self, url: str, *, anonymous: bool = False) -> Connection:
         """What is needed to connect to `url`. Contexts are kept until the clock, the trust document or the

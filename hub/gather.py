@@ -30,6 +30,10 @@ class Gatherer:
         self._state, self._keys, self._store, self._buffer = state, hub_keys, store, buffer
         self._config, self._files = config, sorted({config.name, *files})
 
+    def changed(self, files: Iterable[str]) -> None:
+        """These are the files of the configuration by now."""
+        self._files = sorted({self._config.name, *files})
+
     async def make(self, now: float) -> tuple[int, bytes]:
         """Its generation and the document; `now` is Unix seconds. Raises StorageError, AuthFailed, DecodeError."""
         generation = await self._store.next_generation()

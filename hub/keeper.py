@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -54,6 +54,7 @@ class Gatherer(Protocol):
 
     async def make(self, now: float) -> tuple[int, bytes]: ...
     def fingerprint(self) -> str: ...
+    def changed(self, files: Iterable[str]) -> None: ...
 
 
 class Memory(Protocol):
@@ -134,6 +135,11 @@ class Keeper:
             generation, data = await self._gatherer.make(self._clock.now())
             self._told(generation)
             return data
+
+    def reconfigure(self, files: Iterable[str]) -> None:
+        """These are the files of the configuration by now."""
+        self._gatherer.changed(files)
+        self._changed = True
 
     def changed(self) -> None:
         """Something in the store changed that must not wait for the night."""

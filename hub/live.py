@@ -5,7 +5,7 @@ Observing a report costs three attributes of its slot; the view by series is put
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from hub.model import Device, LastValue, Metric, Report, Signal, TrustClass, Value, series_id
@@ -43,6 +43,18 @@ class Live:
         if len(slots) > MOST_SLOTS:  # of a device that never says the same twice: its plan has forgotten this one
             del slots[0]
         return slot
+
+    def reseat(self, device: Device, may_show: Callable[[Metric], bool]) -> None:
+        """The plan of a device is compiled anew: what it said last is shown on, as far as that may be shown now, of
+        the place where it stands now."""
+        kept: dict[int, tuple[Slot, list[Metric]]] = {}
+        for slot, metric in _newest(self._slots.pop(device.id, ())):
+            if may_show(metric):
+                kept.setdefault(id(slot), (slot, []))[1].append(metric)
+        for slot, metrics in kept.values():
+            slot.device, slot.metrics, slot.tracks = device, tuple(metrics), None
+        if kept:
+            self._slots[device.id] = [slot for slot, _ in kept.values()]
 
     def forget(self, device: str) -> None:
         self._slots.pop(device, None)

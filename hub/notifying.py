@@ -199,6 +199,14 @@ class Notifiers:
         self._queues = {queue.name: queue for queue in queues}
         self._health = health
 
+    def put(self, queue: OwnNotices) -> None:
+        """One more."""
+        self._queues[queue.name] = queue
+
+    def pop(self, name: str) -> OwnNotices | None:
+        """One less; None when there was none."""
+        return self._queues.pop(name, None)
+
     def status(self) -> dict[str, Any]:
         return {name: {**queue.status(), **self._how(name)} for name, queue in self._queues.items()}
 

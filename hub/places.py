@@ -17,6 +17,10 @@ class Places:
         """Add one that a command made."""
         self._places[place.id] = place
 
+    def assign(self, places: Iterable[Place]) -> None:
+        """These are the places from now on, and no others."""
+        self._places = {place.id: place for place in places}
+
     def get(self, place: str) -> Place | None:
         return self._places.get(place)
 

@@ -186,7 +186,7 @@ class Planner:
             integration=device.integration,
         )
         subject = self._privacy.subject(subject)
-        self._live.forget(device.id)
+        self.reseat(device)
         return Plan(
             device,
             subject,
@@ -197,6 +197,21 @@ class Planner:
             self._pulses.of(place) if self._pulses is not None else None,
             self._privacy.moving(subject.zone),
         )
+
+    def reseat(self, device: Device) -> None:
+        """What a device said last is shown on only as far as it may be kept where it stands now."""
+        place = self._place(device.place)
+        zone = place.zone if place else ""
+
+        def may_show(metric: Metric) -> bool:
+            one = self._privacy.treatment(metric, zone)
+            return one.keep and not (one.keyed or one.rotate_s)
+
+        self._live.reseat(device, may_show)
+
+    def reconfigure(self, *, protected: Callable[[str], bool], levels: Callable[[str], tuple[Level, ...]]) -> None:
+        """What the configuration says by now; plans compiled from now on go by it."""
+        self._protected, self._levels = protected, levels
 
     def metric(self, device: str, key: str) -> Metric | None:
         """What is known of a device's metric: declared for it, or of the catalogue."""

@@ -2,10 +2,13 @@
 
 Installed is not running: an instance runs when the configuration names it. What this distribution ships runs in this
 process; a stranger's plugin runs only where the configuration says `isolation: none` in so many words.
+
+An instance is started, stopped or replaced for itself, also while the hub runs; no other one notices.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,22 +27,65 @@ from hub.runtime import Core, InProcessSession
 from hub.supervisor import STOPPED, Health, Supervisor
 
 _PORTS = {"http": 80, "https": 443, "esphome": 6053}
+STOP_S = 5.0
+
+EXPORTER, NOTIFIER, INTEGRATION = "exporter", "notifier", "integration"
+Key = tuple[str, str]
+"""(EXPORTER, NOTIFIER or INTEGRATION, name)."""
 
 
 class Plugins:
-    """Prepares the configured instances; `starts` are the supervisors to run, `health` what to show of all."""
+    """Prepares the configured instances; `health` is what to show of all, `begin` lets them run."""
 
-    def __init__(self, instances: list[Instance], registry: Registry, core: Core, clock: Clock) -> None:
+    def __init__(self, instances: Iterable[Instance], registry: Registry, core: Core, clock: Clock) -> None:
         self.health: list[Health] = []
-        self.starts: list[Supervisor] = []
+        self._waiting: dict[Key, Supervisor] = {}
+        self._tasks: dict[Key, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
         self._registry = registry
         self._core = core
         self._clock = clock
         for instance in instances:
-            if instance.enabled:
-                self._prepare(instance)
+            self.integrate(instance)
 
-    def _prepare(self, instance: Instance) -> None:
+    def begin(self, group: asyncio.TaskGroup) -> None:
+        """What is prepared runs in this group from now on, and so does whatever is prepared later."""
+        self._group = group
+        for key in list(self._waiting):
+            self._start(key)
+
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """All that run."""
+        return [task for task in self._tasks.values() if not task.done()]
+
+    async def stop(self, key: Key) -> None:
+        """Stop one instance, and forget it. Raises PluginError when it does not let go within STOP_S: it is left behind
+        then, and only a new start of the hub gets rid of it."""
+        self._waiting.pop(key, None)
+        self.health[:] = [one for one in self.health if key_of(one) != key]
+        task = self._tasks.pop(key, None)
+        if task is None or task.done():
+            return
+        task.cancel()
+        await asyncio.wait([task], timeout=STOP_S)
+        if not task.done():
+            raise PluginError(f"{key[1]} did not stop within {STOP_S:.0f} s; only a restart of the hub gets rid of it")
+
+    def _prepared(self, key: Key, supervisor: Supervisor) -> None:
+        self._waiting[key] = supervisor
+        if self._group is not None:
+            self._start(key)
+
+    def _start(self, key: Key) -> None:
+        if self._group is None:
+            return
+        supervisor = self._waiting.pop(key)
+        self._tasks[key] = self._group.create_task(supervisor.run(), name=key[1])
+
+    def integrate(self, instance: Instance) -> None:
+        """Prepare one integration, if it is enabled. One that cannot start says why in its health."""
+        if not instance.enabled:
+            return
         health = Health(name=instance.name, type=instance.type, since=self._clock.now())
         self.health.append(health)
         try:
@@ -48,12 +94,13 @@ class Plugins:
             # Only itself: the rest of the hub starts without it.
             health.state, health.error = STOPPED, str(error)
             return
-        self.starts.append(self.supervise(health, lambda session: integration.run(config, session)))
+        supervisor = self.supervise(health, lambda session: integration.run(config, session))
+        self._prepared((INTEGRATION, instance.name), supervisor)
 
     def export(self, exporter: ExporterInstance, view: Callable[[str, Callable[[], None]], LiveView]) -> None:
         """Prepare one exporter: it runs like an integration, and sees only. `view` makes what it sees, given its name
         and what to call when it got through."""
-        health = Health(name=exporter.name, type="exporter", since=self._clock.now())
+        health = Health(name=exporter.name, type=EXPORTER, since=self._clock.now())
         self.health.append(health)
         try:
             if not self._registry.plugins[exporter.name].shipped:
@@ -67,12 +114,12 @@ class Plugins:
             await kind.run(exporter.config, view(exporter.name, supervisor.ready))
 
         supervisor = Supervisor(health, run, self._clock)
-        self.starts.append(supervisor)
+        self._prepared((EXPORTER, exporter.name), supervisor)
 
     def notify(self, notifier: NotifierInstance, notices: Callable[[str, Callable[[], None]], OwnNotices]) -> None:
         """Prepare one notifier. `notices` makes what it is handed, given its name and what to call when it got
         through."""
-        health = Health(name=notifier.name, type="notifier", since=self._clock.now())
+        health = Health(name=notifier.name, type=NOTIFIER, since=self._clock.now())
         self.health.append(health)
         try:
             if not self._registry.plugins[notifier.type].shipped:
@@ -86,7 +133,7 @@ class Plugins:
             await kind.run(notifier.config, notices(notifier.name, supervisor.ready))
 
         supervisor = Supervisor(health, run, self._clock)
-        self.starts.append(supervisor)
+        self._prepared((NOTIFIER, notifier.name), supervisor)
 
     def supervise(self, health: Health, start: Callable[[InProcessSession], Awaitable[None]]) -> Supervisor:
         """A supervisor that starts the plugin with a session of its own."""
@@ -96,6 +143,11 @@ class Plugins:
 
         supervisor = Supervisor(health, run, self._clock)
         return supervisor
+
+
+def key_of(health: Health) -> Key:
+    """Which instance it is the health of."""
+    return (health.type if health.type in (EXPORTER, NOTIFIER) else INTEGRATION, health.name)
 
 
 def load(instance: Instance, registry: Registry) -> tuple[Integration, Any]:

@@ -28,10 +28,12 @@ RUNNING, WAITING, STOPPED, QUARANTINED, FINISHED = "running", "waiting", "stoppe
 
 
 class Health(msgspec.Struct, kw_only=True):
-    """What the CLI and the UI show of one plugin instance. Times are Unix seconds."""
+    """What the CLI and the UI show of one plugin instance. Times are Unix seconds. `through`: in its present run it got
+    through to what it speaks to."""
 
     name: str
     type: str = ""
+    through: bool = False
     state: str = WAITING
     error: str = ""
     since: float = 0.0
@@ -85,9 +87,11 @@ class Supervisor:
             self._told = ""
             self._backoff.reset()
         self.health.error = ""
+        self.health.through = True
 
     def _enter(self, state: str, error: str = "") -> None:
         self.health.state = state
+        self.health.through = False
         self.health.since = self._clock.now()
         if error:
             self.health.error = error

@@ -69,6 +69,12 @@ class Adoption:
         self.blocked: Callable[[str, str, str], str] = lambda device, integration, model: ""
         """Who blocked this device (id, integration, model), in words; "" when nobody did."""
 
+    def reconfigure(self, loaded: Loaded, joined: Joined, ground: Ground) -> None:
+        """What the configuration says by now. Blocking: looks for lines in its files."""
+        self._loaded, self._ground = loaded, ground
+        self._shadowed = {device: where(device, loaded) for device in joined.shadowed}
+        self._stray = joined.stray
+
     def added(self, device: str) -> bool:
         """Whether a command added it, or the one that stood there before it."""
         return self._ground.devices.line_of(device)[0] in self._roll.devices and device not in self._shadowed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -49,6 +50,14 @@ class Service:
         self.period = commissioning.period
         self._adoption, self._commissioning, self._ground, self._clock = adoption, commissioning, ground, clock
         self._hub, self._root, self._keys = hub, root, hub_keys
+
+    async def reconfigure(self, loaded: Loaded, joined: Joined) -> None:
+        """What the configuration says by now."""
+        self._ground = self._ground._replace(
+            instances={one.name: one.type for one in loaded.integrations},
+            zones={name: zone.site for name, zone in loaded.config.zones.items()},
+        )  # fmt: skip
+        await asyncio.to_thread(self._adoption.reconfigure, loaded, joined, self._ground)
 
     def standing(self, device: str) -> dict[str, Any]:
         """How a device stands: see `Commissioning.standing`; `adopted`: a command added it."""

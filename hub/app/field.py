@@ -65,7 +65,7 @@ async def build_field(ground: Ground, path: Path) -> Field:
         downlink=packs.check_downlink, barred=factory.refuses,
     )  # fmt: skip
     await once_the_disk_works(desk.load, clock.sleep)
-    buses = Buses({name: _bus(bus) for name, bus in loaded.config.buses.items()})
+    buses = Buses({name: bus_options(bus) for name, bus in loaded.config.buses.items()})
     kept = Kept(
         store=store, buffer=buffer, pipeline=path.pipeline, planner=path.planner, devices=path.devices, packs=packs,
         clock=clock, counts=ground.counts,
@@ -91,6 +91,6 @@ async def build_field(ground: Ground, path: Path) -> Field:
     return Field(egress, http, packs, desk, buses, kept, holding, plugins, radio, writing, factory, told)
 
 
-def _bus(bus: Bus) -> BusOptions:
+def bus_options(bus: Bus) -> BusOptions:
     quiet = None if bus.quiet is None else bus.quiet.total_seconds()
     return BusOptions(bus.port, bus.baudrate, bus.bits, bus.parity, quiet)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path as FilePath
 from typing import Any
@@ -22,11 +23,13 @@ from hub.app.measured import Measured, build_measured
 from hub.app.outward import Outward, build_outward
 from hub.app.path import Path, build_path
 from hub.app.protect import Protect, build_protect
+from hub.app.reloading import Reloading
 from hub.app.service import Service, answers, calls, works
 from hub.app.shown import Shown, build_shown
 from hub.app.watch import Watch, build_watch
 from hub.buffer.stream import Durable
-from hub.config import lastgood
+from hub.changing import Changing
+from hub.config import history, lastgood
 from hub.config.build import Models
 from hub.config.load import Loaded
 from hub.errors import HubError, StorageError
@@ -56,6 +59,7 @@ async def serve(settings: Settings, registry: Registry, ready: Callable[[dict[st
         models = installed_models(registry, state.path / "cache")
         hub_keys = keys.load(state.keys)
         kept = lastgood.Kept(state.path, hub_keys.store_key)
+        undone = await asyncio.to_thread(_undo, kept)
         started = await asyncio.to_thread(lastgood.start, settings.config, models, kept=kept)
         problems = [str(problem) for problem in started.problems]
         for problem in started.problems:  # where, not what: a log is kept in clear, and the text names devices
@@ -67,8 +71,19 @@ async def serve(settings: Settings, registry: Registry, ready: Callable[[dict[st
                 await asyncio.to_thread(lastgood.remember, kept, started.loaded)
             except StorageError as error:  # it runs all the same: what is on file is good
                 _log.error("%s", error)
-        hub = await Hub.build(state, hub_keys, started.loaded, problems, registry, models)
+        hub = await Hub.build(state, hub_keys, started.loaded, problems, registry, models, undone)
         return await hub.run(settings.drain_s, lambda: ready(dict(hub.facts)))
+
+
+def _undo(kept: lastgood.Kept) -> str:
+    """A change of the configuration that nobody kept before the former life ended is taken back."""
+    try:
+        said = history.undo(kept, time.time())
+    except HubError as error:
+        said = f"a change of the configuration could not be taken back: {error}"
+    if said:
+        _log.warning("a change of the configuration was under way when the hub ended; `ilot config log` shows it")
+    return said
 
 
 class Hub:
@@ -76,7 +91,7 @@ class Hub:
 
     def __init__(
         self, ground: Ground, path: Path, field: Field, watch: Watch, outward: Outward, protect: Protect,
-        measured: Measured,
+        measured: Measured, undone: str = "",
     ) -> None:  # fmt: skip
         self.ground, self.path, self.field, self.watch, self.outward = ground, path, field, watch, outward
         self.protect, self.measured = protect, measured
@@ -85,15 +100,23 @@ class Hub:
             calls=lambda: calls(self.services),
         )  # fmt: skip
         measured.calls = lambda: calls(self.services)
+        reloading = Reloading(ground, path, field, watch, outward, self.shown, measured)
+        self.changing = Changing(
+            ground.loaded, ground.problems, kept=lastgood.Kept(ground.state.path, ground.keys.store_key),
+            models=ground.models, clock=ground.clock, reload=reloading, stands=reloading.stands,
+            audit=lambda who, what: ground.store.audit(ground.clock.now(), who, what), changed=outward.keeper.changed,
+            said=undone,
+        )  # fmt: skip
         state = ground.state
         self.facts = {"hub": ground.enrolled.hub, "state_dir": str(state.path), "socket": str(state.socket)}
 
     @classmethod
     async def build(
         cls, state: StateDir, hub_keys: keys.HubKeys, loaded: Loaded, problems: list[str], registry: Registry,
-        models: Models,
+        models: Models, undone: str = "",
     ) -> Hub:  # fmt: skip
-        """Open everything that outlives the process and wire the parts. Starts nothing."""
+        """Open everything that outlives the process and wire the parts. Starts nothing. `undone`: what the start took
+        back of the configuration."""
         ground = await build_ground(state, hub_keys, loaded, problems, registry, models)
         path = await build_path(ground)
         field = await build_field(ground, path)
@@ -101,7 +124,7 @@ class Hub:
         outward = await build_outward(ground, field, watch)
         measured = await build_measured(ground, path, watch, outward)
         protect = await build_protect(ground, path, field, outward, measured)
-        return cls(ground, path, field, watch, outward, protect, measured)
+        return cls(ground, path, field, watch, outward, protect, measured, undone)
 
     @property
     def services(self) -> list[Service]:
@@ -109,7 +132,8 @@ class Hub:
         groups = (
             self.ground, self.field, self.watch, self.outward, self.protect, self.measured, self.shown,
         )  # fmt: skip
-        return [service for group in groups for service in group.services]
+        found = [service for group in groups for service in group.services]
+        return [*found, Service(self.changing, "config")]
 
     async def run(self, drain_s: float, ready: Callable[[], None]) -> dict[str, Any]:
         """Run until a signal says stop; then stop in order. Returns the closing figures."""
@@ -117,6 +141,7 @@ class Hub:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self.changing.hang_up)
         ground, services = self.ground, self.services
         ground.buffer.on_durable = self._durable
         ground.buffer.start(loop)
@@ -128,15 +153,15 @@ class Hub:
                 asyncio.TaskGroup() as group,
             ):
                 working = [group.create_task(work) for work in works(services)]
-                plugins = [group.create_task(supervisor.run()) for supervisor in self.field.plugins.starts]
+                self.field.plugins.begin(group)
                 ready()
                 await stop.wait()
                 _log.info("stopping: plugins, then the last commit, then acks for at most %.0f s", drain_s)
-                await _cancel(plugins, PLUGIN_STOP_S)
+                await _cancel(self.field.plugins.tasks(), PLUGIN_STOP_S)
                 await self.outward.link.drain(drain_s)  # the last commit first, then its acks
                 await _cancel(working, PLUGIN_STOP_S)
         finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 loop.remove_signal_handler(number)
             error = await self._close()
         status = self.shown.overview.status()

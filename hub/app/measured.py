@@ -13,7 +13,6 @@ from hub.app.outward import Outward
 from hub.app.path import Path
 from hub.app.service import Service
 from hub.app.watch import Watch
-from hub.config.load import Loaded
 from hub.config.rules import series_of
 from hub.control import Call
 from hub.energy.reports import Reports
@@ -54,7 +53,7 @@ async def build_measured(ground: Ground, path: Path, watch: Watch, outward: Outw
     hours, lost = await _hours(ground)
     rollups = Rollups(
         Memory(hours, ground.store), History(options.memory), clock=clock,
-        life=outward.link.delivery.stating.generation, place=path.places.get, calendar=_calendars(loaded),
+        life=outward.link.delivery.stating.generation, place=path.places.get, calendar=_calendars(ground),
         period=_periods(path, watch), keep_s=options.hours.total_seconds(), most=options.max_size,
     )  # fmt: skip
     await once_the_disk_works(rollups.load, clock.sleep)
@@ -125,12 +124,13 @@ async def _hours(ground: Ground) -> tuple[Store, str]:
         return await once_the_disk_works(lambda: Store.open(path, key, SCHEMA), clock.sleep), said
 
 
-def _calendars(loaded: Loaded) -> Callable[[str], Calendar]:
+def _calendars(ground: Ground) -> Callable[[str], Calendar]:
     """The calendar of a site; of a place that is in none, the one of Paris."""
     made: dict[str, Calendar] = {}
 
     def of(site: str) -> Calendar:
-        name = loaded.config.sites[site].timezone if site in loaded.config.sites else "Europe/Paris"
+        sites = ground.loaded.config.sites
+        name = sites[site].timezone if site in sites else "Europe/Paris"
         return made.setdefault(name, Calendar(name))
 
     return of

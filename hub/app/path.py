@@ -59,7 +59,7 @@ async def build_path(ground: Ground) -> Path:
     privacy = _privacy(ground)
     planner = Planner(
         metrics=metrics, place=places.get, live=live, replay=replay,
-        privacy=privacy, protected=protected.__contains__, levels=_levels(loaded),
+        privacy=privacy, protected=protected.__contains__, levels=levels_of(loaded),
         pulses=Pulses(buffer.local, buffer.put_local, ground.counts.add),
     )  # fmt: skip
     guard = Guard(
@@ -103,7 +103,7 @@ def _configured(loaded: Loaded) -> list[Decision]:
     ]
 
 
-def _levels(loaded: Loaded) -> Callable[[str], tuple[dict[str, Strategy], ...]]:
+def levels_of(loaded: Loaded) -> Callable[[str], tuple[dict[str, Strategy], ...]]:
     """The report strategies above a device's own: the hub's, then its integration's."""
     whole = strategies(loaded.config.report)
     of = {instance.name: instance.report for instance in loaded.integrations}

@@ -17,6 +17,7 @@ from hub.app.recording import Recording
 from hub.app.replacing import Replacing
 from hub.app.service import Service
 from hub.app.watch import Watch
+from hub.config.build import ExporterInstance
 from hub.control import Call
 from hub.diagnosing import Diagnosing
 from hub.exporting import LiveView
@@ -103,9 +104,10 @@ def build_shown(
         counts=ground.counts, health=field.plugins.health, problems=ground.problems, room=room,
         standing=adoption.standing, told=field.told.of,
     )  # fmt: skip
-    _export(ground, path, field, overview)
+    for exporter in loaded.exporters:
+        export(exporter, ground, path, field, overview)
     path.metrics.update(ground.registry.metrics())  # of the plugins loaded by now: those that run
-    parts = _parts(ground, path, outward, watch)
+    parts = parts_of(ground, path, outward, watch)
     web = Web(
         loaded.config.web, hub=ground.enrolled.hub, directory=ground.state.keys, parts=parts, store=ground.store,
         clock=clock, calls=calls, changed=keeper.changed,
@@ -121,7 +123,9 @@ def build_shown(
         Rekey(ground.store, path.devices, path.pipeline, path.quarantine, clock, keeper.changed),
         replacing, web, Asked(overview, keeper, told),
         Packing(Library(ground.state.packs), field.kept, ground.store, lambda: path.devices, clock.now),
-        Diagnosing(ground.logs, lambda name: calls()[name]({}), lambda: _names(ground, path), lambda: loaded.data),
+        Diagnosing(
+            ground.logs, lambda name: calls()[name]({}), lambda: _names(ground, path), lambda: ground.loaded.data
+        ),
     )  # fmt: skip
 
 
@@ -140,12 +144,12 @@ def _gate(ground: Ground, path: Path, field: Field, keeper: Keeper, adoption: Ad
     return gate, recette
 
 
-def _export(ground: Ground, path: Path, field: Field, overview: Overview) -> None:
-    for exporter in ground.loaded.exporters:
-        field.plugins.export(exporter, lambda name, ready: LiveView(
-            name, ground.enrolled.hub, ready, live=path.live, devices=path.devices, places=path.places,
-            planner=path.planner, buffer=ground.buffer, clock=ground.clock, pulse=overview.pulse,
-        ))  # fmt: skip
+def export(exporter: ExporterInstance, ground: Ground, path: Path, field: Field, overview: Overview) -> None:
+    """Prepare one exporter."""
+    field.plugins.export(exporter, lambda name, ready: LiveView(
+        name, ground.enrolled.hub, ready, live=path.live, devices=path.devices, places=path.places,
+        planner=path.planner, buffer=ground.buffer, clock=ground.clock, pulse=overview.pulse,
+    ))  # fmt: skip
 
 
 def _names(ground: Ground, path: Path) -> dict[str, set[str]]:
@@ -161,7 +165,7 @@ def _names(ground: Ground, path: Path) -> dict[str, set[str]]:
     }  # fmt: skip
 
 
-def _parts(ground: Ground, path: Path, outward: Outward, watch: Watch) -> Parts:
+def parts_of(ground: Ground, path: Path, outward: Outward, watch: Watch) -> Parts:
     config = ground.loaded.config
     site = config.sites.get(config.hub.site or "")
     return Parts(

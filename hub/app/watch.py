@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -15,7 +16,7 @@ from hub.availability import Availability
 from hub.catalogue import METRICS
 from hub.config.build import NotifierInstance
 from hub.errors import PluginError
-from hub.model import Device
+from hub.model import Device, Value
 from hub.notifying import Notifiers, OwnNotices
 from hub.patience import once_the_disk_works
 from hub.rules import Rules, compile_rules
@@ -27,56 +28,85 @@ RECALLED = 200
 """Alerts that a notifier is reminded of at start: what it had not told yet goes out."""
 
 
+class Duty:
+    """When devices are expected to be there."""
+
+    def __init__(self) -> None:
+        self.programmes: dict[str, Programme] = {}
+
+    def of(self, device: Device, now: float) -> bool:
+        programme = self.programmes.get(device.id)
+        return programme is None or programme.active(now)
+
+
 @dataclass
 class Watch:
     watching: Watching
     availability: Availability
     notifiers: Notifiers
+    duty: Duty
 
     @property
     def services(self) -> list[Service]:
         return [Service(self.watching, "alerts"), Service(self.availability), Service(self.notifiers, "notifiers")]
 
+    def compile(self, ground: Ground, path: Path) -> None:
+        """The rules of the configuration are watched from now on; those that stay remember what they saw."""
+        clock, planner, watching = ground.clock, path.planner, self.watching
+        former = watching.rules
+        self.duty.programmes = _duties(ground)
+        rules = Rules(
+            compile_rules(ground.loaded.config), place=path.places.get, devices=lambda: path.devices,
+            period=watching.period, may_keep=planner.may_keep, now=clock.now, monotonic=clock.monotonic,
+            fired=watching.fired, open=watching.book.held(),
+            on_duty=lambda device: self.duty.of(device, clock.now()),
+        )  # fmt: skip
+        if former is not None:
+            rules.inherit(former)
+        planner.rules = watching.rules = rules
+
+    async def notify(self, notifier: NotifierInstance, ground: Ground, field: Field) -> None:
+        """Prepare one notifier, with a queue of its own."""
+        book, name = self.watching.book, notifier.name
+        self.forget(name)
+        queue = OwnNotices(
+            name, ground.enrolled.hub, field.http, ground.buffer, ground.clock, _policy(notifier, ground)
+        )
+        self.notifiers.put(queue)
+        known = await once_the_disk_works(lambda: book.last(RECALLED), ground.clock.sleep)
+        queue.recall([*known[::-1], *book.open])
+        field.plugins.notify(notifier, lambda _, ready: queue.start(ready))
+        book.listeners.append(queue.offer)
+
+    def forget(self, name: str) -> None:
+        """No notifier of this name is told any more."""
+        queue = self.notifiers.pop(name)
+        if queue is not None:
+            self.watching.book.listeners.remove(queue.offer)
+
 
 async def build_watch(ground: Ground, path: Path, field: Field) -> Watch:
-    clock, planner = ground.clock, path.planner
+    clock = ground.clock
     book = Book(ground.store, ground.buffer, clock)
     watching = Watching(book, field.desk, clock, ground.counts, field.packs, lambda: path.devices)
     await once_the_disk_works(book.load, clock.sleep)
-    duties = _duties(ground)
+    config, duty = ground.loaded.config, Duty()
 
-    def on_duty(device: Device) -> bool:
-        programme = duties.get(device.id)
-        return programme is None or programme.active(clock.now())
+    def derived(device: Device, values: Mapping[str, Value]) -> None:
+        if watching.rules is not None:
+            watching.rules.derived(device, values, METRICS)
 
-    planner.rules = watching.rules = rules = Rules(
-        compile_rules(ground.loaded.config), place=path.places.get, devices=lambda: path.devices,
-        period=watching.period, may_keep=planner.may_keep, now=clock.now, monotonic=clock.monotonic,
-        fired=watching.fired, open=book.held(), on_duty=on_duty,
-    )  # fmt: skip
-    config = ground.loaded.config
     site = config.sites.get(config.hub.site or "")
     availability = Availability(
-        devices=lambda: path.devices, seen=path.live.last_seen, period=watching.period, on_duty=on_duty,
-        battery_days=field.radio.battery_days, tell=lambda device, values: rules.derived(device, values, METRICS),
+        devices=lambda: path.devices, seen=path.live.last_seen, period=watching.period,
+        on_duty=lambda device: duty.of(device, clock.now()), battery_days=field.radio.battery_days, tell=derived,
         local=ground.buffer, clock=clock, zone=ZoneInfo(site.timezone if site is not None else DEFAULT_ZONE),
     )  # fmt: skip
-    return Watch(watching, availability, await _tell(ground, field, book))
-
-
-async def _tell(ground: Ground, field: Field, book: Book) -> Notifiers:
-    """Each notifier has a queue of its own."""
-    notifiers = ground.loaded.notifiers
-    queues = {
-        n.name: OwnNotices(n.name, ground.enrolled.hub, field.http, ground.buffer, ground.clock, _policy(n, ground))
-        for n in notifiers
-    }
-    known = await once_the_disk_works(lambda: book.last(RECALLED), ground.clock.sleep) if queues else []
-    for notifier in notifiers:
-        queues[notifier.name].recall([*known[::-1], *book.open])
-        field.plugins.notify(notifier, lambda name, ready: queues[name].start(ready))
-    book.listeners += [queue.offer for queue in queues.values()]
-    return Notifiers(list(queues.values()), field.plugins.health)
+    watch = Watch(watching, availability, Notifiers([], field.plugins.health), duty)
+    watch.compile(ground, path)
+    for notifier in ground.loaded.notifiers:
+        await watch.notify(notifier, ground, field)
+    return watch
 
 
 def _duties(ground: Ground) -> dict[str, Programme]:

@@ -24,6 +24,7 @@ COMMANDS = {
     "doctor": "hub.cli.doctor:doctor",
     "status": "hub.cli.status:status",
     "claim": "hub.cli.label:claim",
+    "config": "hub.cli.config:config",
     "alerts": "hub.cli.alerts:alerts",
     "command": "hub.cli.command:command",
     "notify": "hub.cli.notify:notify",

@@ -31,6 +31,11 @@ class FactoryCredentials:
         self._devices, self._packs, self._credentials, self._clock = devices, packs, credentials, clock
         self._found: dict[str, str] = {}
 
+    def reconfigure(self, credentials: Mapping[str, Sequence[Credential]]) -> None:
+        """What the integrations sign in with by now."""
+        self._credentials = credentials
+        self._found.clear()
+
     async def of(self, device: Device) -> str:
         """What the device still has, in words that do not show it; "" when it is nothing that is known, and when its
         pack cannot be read."""

@@ -18,6 +18,10 @@
     build       data + the plugins' models → Loaded, or findings
     load        the file → Loaded; raises ConfigError with all problems
     lastgood    remember, recall, start
+    amending    one option set or removed in the text, comments kept, behind a gate        comments    where they stand
+    history     versions by content; the change under way, undone at a start              sealing     how they lie there
+    proposing   what somebody asks for → the texts that the files would have
+    differences two configurations → what a running hub has to touch
     schema      JSON Schema for editors          reference   the options as a page of documentation
     terminal    a problem as people see it: the failing line and a caret
 

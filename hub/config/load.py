@@ -47,11 +47,18 @@ class Loaded:
         return f"<Loaded {self.path}: {counts}, {self.digest[:12]}>"
 
 
-def load(path: FilePath, models: Models, *, environ: Mapping[str, str] | None = None) -> Loaded:
+def load(
+    path: FilePath,
+    models: Models,
+    *,
+    environ: Mapping[str, str] | None = None,
+    texts: Mapping[str, bytes] | None = None,
+) -> Loaded:
     """Read, parse and validate `path`. Raises ConfigError with all problems, in the order of the files.
 
-    `environ` is where ILOT_SECRET_… are looked up, the process's environment unless told."""
-    source = read(path)
+    `environ` is where ILOT_SECRET_… are looked up, the process's environment unless told. `texts` stand for files that
+    are not written yet, by their name relative to the directory of `path`."""
+    source = read(path, texts)
     findings: list[Finding] = []
     broken = set(source.broken)
     vault = Vault(path.parent, environ)

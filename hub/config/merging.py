@@ -32,18 +32,20 @@ class Merged:
     kept: list[str] = field(default_factory=list)
 
 
-def merge(path: FilePath, found: Mapping[str, Any]) -> Merged:
+def merge(path: FilePath, found: Mapping[str, Any], texts: Mapping[str, bytes] | None = None) -> Merged:
     """`found` added to the configuration that starts at `path`, which need not exist. Raises ConfigError when the
-    file is not readable YAML, or holds something else where a mapping is to grow."""
+    file is not readable YAML, or holds something else where a mapping is to grow. `texts` stand for files as they
+    will be."""
     merged = Merged()
     data: Any = None
-    if path.exists():
-        source = read(path)
+    texts = texts or {}
+    if path.exists() or path.name in texts:
+        source = read(path, texts)
         if source.problems:
             raise ConfigError(source.problems)
         data = source.data
     merged.data = _together({} if data is None else data, plain(found), (), merged.kept)
-    merger = _Merger(path)
+    merger = _Merger(path, texts)
     merger.file(path.name, found, ())
     for name, edits in merger.edits.items():
         text = merger.texts[name]
@@ -63,26 +65,28 @@ def _together(old: Any, new: Any, path: Path, kept: list[str]) -> Any:
     if isinstance(old, dict) and isinstance(new, dict):
         whole = dict(old)
         for key, value in new.items():
-            whole[key] = _together(old[key], value, (*path, key), kept) if key in old else _revealed(value)
+            whole[key] = _together(old[key], value, (*path, key), kept) if key in old else revealed(value)
         return whole
     if old != new:
         kept.append(dotted(path))
     return old
 
 
-def _revealed(data: Any) -> Any:
+def revealed(data: Any) -> Any:
+    """Plain data with a SecretRef where it refers to a secret."""
     if isinstance(data, dict):
         if "!secret" in data:
             return SecretRef(data["!secret"])
-        return {key: _revealed(value) for key, value in data.items()}
-    return [_revealed(value) for value in data] if isinstance(data, list) else data
+        return {key: revealed(value) for key, value in data.items()}
+    return [revealed(value) for value in data] if isinstance(data, list) else data
 
 
 class _Merger:
     """Collects insertions: (index in the text, characters that they replace, text)."""
 
-    def __init__(self, path: FilePath) -> None:
+    def __init__(self, path: FilePath, texts: Mapping[str, bytes]) -> None:
         self._path = path
+        self._given = texts
         self.before: dict[str, str] = {}
         self.texts: dict[str, str] = {}
         self.edits: dict[str, list[tuple[int, int, str]]] = {}
@@ -90,7 +94,10 @@ class _Merger:
     def file(self, name: str, found: Mapping[str, Any], at: Path) -> None:
         """Add `found` to what is the whole of one file."""
         file = self._path.parent / name
-        before = load_bytes(file).decode("utf-8-sig") if file.exists() else ""
+        content = self._given.get(name)
+        if content is None:
+            content = load_bytes(file) if file.exists() else b""
+        before = content.decode("utf-8-sig")
         text = before if before.endswith("\n") or not before else before + "\n"
         self.before[name], self.texts[name] = before, text
         root = YAML(typ="safe", pure=True).compose(text)
@@ -117,13 +124,13 @@ class _Merger:
             self._mapping(name, value, found, at)
         elif isinstance(value, ScalarNode) and str(value.tag) == "!include":
             self.file(contained(self._path.parent, value.value), found, at)
-        elif _is_empty(value) and not inline:
+        elif is_empty(value) and not inline:
             if value.value or isinstance(value, MappingNode):
                 colon = self.texts[name].index(":", key.end_mark.index) + 1
                 self._insert(name, colon, "", value.end_mark.index - colon)
             column = key.start_mark.column + 2
             self._insert(name, self._after(name, key.end_mark.index, column), block(found, column))
-        elif _is_empty(value) and value.value:  # within braces, where all stands in one line
+        elif is_empty(value) and value.value:  # within braces, where all stands in one line
             start, end = value.start_mark.index, value.end_mark.index
             self._insert(name, start, flow(plain(found)), end - start)
         # anything else stays as it is; `kept` tells
@@ -141,14 +148,14 @@ class _Merger:
         new = block(found, column)
         if not at:
             new = "\n" + new
-        self._insert(name, self._after(name, _end(node, text), column), new)
+        self._insert(name, self._after(name, end_of(node, text), column), new)
 
     def _after(self, name: str, index: int, column: int) -> int:
         """The start of the line after the one with `index`, and after the comments below it as far indented."""
         text = self.texts[name]
-        index = _next_line(text, index)
+        index = next_line(text, index)
         while index < len(text):
-            end = _next_line(text, index)
+            end = next_line(text, index)
             line = text[index:end]
             if not line.lstrip(" ").startswith("#") or len(line) - len(line.lstrip(" ")) < max(column, 1):
                 break
@@ -170,14 +177,14 @@ def _said(found: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return [(key, value) for key, value in found.items() if not key.startswith("#")]
 
 
-def _is_empty(node: Node) -> bool:
+def is_empty(node: Node) -> bool:
     """`{}`, `~` or nothing at all."""
     if isinstance(node, ScalarNode):
         return str(node.tag) != "!include" and node.style is None and node.value in ("", "~", "null", "Null", "NULL")
     return isinstance(node, MappingNode) and not node.value
 
 
-def _end(node: Node, text: str) -> int:
+def end_of(node: Node, text: str) -> int:
     """The index after the last character of a node: a block's own end mark stands after the comments below it."""
     last = node
     while isinstance(last, (MappingNode, SequenceNode)) and not last.flow_style and last.value:
@@ -191,6 +198,7 @@ def _end(node: Node, text: str) -> int:
     return end
 
 
-def _next_line(text: str, index: int) -> int:
+def next_line(text: str, index: int) -> int:
+    """The index after the newline that ends the line of `index`."""
     end = text.find("\n", index)
     return len(text) if end < 0 else end + 1

@@ -18,6 +18,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from hub.config.admission import Admission
 from hub.config.devices import Bus, DeviceKeys, InstanceKeys, Report
 from hub.config.energy import Energy, History, Meter
+from hub.config.engine import Engine
 from hub.config.kinds import DeviceId, Empty, Id, InstanceName, MetricKey, Purpose, Section
 from hub.config.notifiers import NotifierKeys
 from hub.config.own_templates import WrittenTemplate
@@ -276,3 +277,4 @@ class Core(Section):
     web: Annotated[Web | None, Empty] = Field(
         default=None, description="The hub's own pages, served where this section stands, `web: {}` at the least."
     )
+    config: Annotated[Engine, Empty] = Field(default=Engine(), description="How this file may be changed on the hub.")

@@ -49,7 +49,7 @@ def schema(models: Models) -> Schema:
     )
     properties["notifiers"] = _instances("notifier", NotifierKeys, models.notifiers, definitions)
     definitions["core.DeviceKeys"]["properties"]["settings"] = _settings(models, definitions)
-    for name in ("Hub", "Site", "Link", "Buffer", "Report", "Writable", "History"):
+    for name in ("Hub", "Site", "Link", "Buffer", "Report", "Writable", "History", "Engine"):
         _nullable(definitions[f"core.{name}"])
     for value in properties.values():
         _nullable(value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from pathlib import PurePosixPath
@@ -57,14 +57,16 @@ def parse(text: str, file: str = "config.yaml") -> Any:
     return data
 
 
-def read(path: FilePath) -> Source:
+def read(path: FilePath, texts: Mapping[str, bytes] | None = None) -> Source:
     """Read `path` and all it includes. Problems that leave the rest readable are in the Source's `problems`; raises
-    ConfigError, with every problem found until then, when the first file itself cannot be read."""
+    ConfigError, with every problem found until then, when the first file itself cannot be read.
+
+    `texts` stand for files that are not written yet: by their name relative to the directory of `path`."""
     source = Source(path)
     findings: list[Finding] = []
     fatal: list[Problem] = []
     try:
-        source.data = _Reader(source, findings).first()
+        source.data = _Reader(source, findings, texts or {}).first()
     except ConfigError as error:
         fatal = error.problems
     problems = [*source.problems, *source.positions.problems(findings), *fatal]
@@ -77,8 +79,9 @@ def read(path: FilePath) -> Source:
 class _Reader:
     """Reads files into one Source; `_open` are the files being read, outermost first."""
 
-    def __init__(self, source: Source, findings: list[Finding]) -> None:
+    def __init__(self, source: Source, findings: list[Finding], texts: Mapping[str, bytes]) -> None:
         self._source = source
+        self._texts = texts
         self._findings = findings
         self._root = source.path.parent
         self._open: list[str] = []
@@ -86,7 +89,7 @@ class _Reader:
 
     def first(self) -> Any:
         try:
-            return self._document(load_bytes(self._source.path), self._source.path.name, (), 0)
+            return self._document(self._bytes(self._source.path.name), self._source.path.name, (), 0)
         except ValueError as error:
             raise ConfigError([Problem(str(error), file=str(self._source.path))]) from None
 
@@ -99,13 +102,21 @@ class _Reader:
         self._count += 1
         if self._count > MAX_FILES:
             raise ValueError(f"more than {MAX_FILES} files are included")
-        content = load_bytes(self._root / relative)
+        content = self._bytes(relative)
         try:
             return self._document(content, relative, at, depth)
         except ConfigError as error:
             self._source.problems.extend(error.problems)
             self._source.broken.add(at)
             return None
+
+    def _bytes(self, name: str) -> bytes:
+        given = self._texts.get(name)
+        if given is None:
+            return load_bytes(self._root / name)
+        if len(given) > MAX_BYTES:
+            raise ValueError(f"{name} would be larger than {MAX_BYTES // 1024} KB; split it with !include")
+        return given
 
     def _document(self, content: bytes, relative: str, at: Path, depth: int) -> Any:
         from hub.config.document import Document
@@ -159,6 +170,23 @@ def load_bytes(path: FilePath, *, private: bool = False) -> bytes:
     if len(content) > MAX_BYTES:
         raise ValueError(f"{path} is larger than {MAX_BYTES // 1024} KB; split it with !include")
     return content
+
+
+def contents(path: FilePath, files: Iterable[str], texts: Mapping[str, bytes] | None = None) -> dict[str, bytes]:
+    """The bytes of these files of the configuration that starts at `path`. Raises ConfigError."""
+    found = {}
+    for name in files:
+        try:
+            given = (texts or {}).get(name)
+            found[name] = load_bytes(path.parent / name) if given is None else given
+        except ValueError as error:
+            raise ConfigError([Problem(str(error), file=str(path.parent / name))]) from None
+    return found
+
+
+def digests(files: Mapping[str, bytes]) -> dict[str, str]:
+    """Name → SHA-256 in hex, as `Source.files` has it."""
+    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
 
 
 def digest(files: Mapping[str, str]) -> str:

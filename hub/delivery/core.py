@@ -49,7 +49,7 @@ class Delivery:
         self.rate = Rate()
         self.refusals: Counter[str] = Counter()
         self.acked_records = self.acked_readings = self.rejections = self.wanted = 0
-        self._state_s = state_s
+        self.state_s = state_s
         self._ledgers = Books(run)
         self._flights: dict[int, Flight] = {}
         self._unacked: Counter[str] = Counter()
@@ -153,7 +153,7 @@ class Delivery:
             self._retry_at = now + REJECTED_S
             for ledger in self._ledgers.values():
                 ledger.retry_rejected()
-        self._state_at = now + self._state_s
+        self._state_at = now + self.state_s
         self._vias.of(via).state_due = False
         state = self.stating.make(streams, self.acceptance.heard, now)
         return self._send(state, "state", Flight(via, now, now + ANSWER_S))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -32,6 +32,10 @@ class Energy:
     ) -> None:  # fmt: skip
         self._survey, self._drift, self._reports = survey, drift, reports
         self._clock, self._key, self._timezone, self._drain = clock, key, timezone, drain
+
+    def reconfigure(self, zones: Mapping[str, tuple[str, str, str]], timezone: str) -> None:
+        """What the configuration says by now: id → (name, site, use), and the time zone of the hub's site."""
+        self._survey.zones, self._timezone = zones, timezone
 
     async def run(self) -> None:
         wait = FIRST_S

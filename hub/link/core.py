@@ -58,8 +58,11 @@ class Link:
             memory=buffer.local.get(MEMORY_KEY), backoff=backoff, state_s=METERED_STATE_S if metered else STATE_S,
         )  # fmt: skip
         self._buffer, self._clock = buffer, clock
+        self._slow = slow
         self._uplinks = [KeptUplink(self, carrier, slow()) for carrier in uplinks]
         self._on_clock, self._on_trust, self.on_certificate = on_clock, on_trust, on_certificate
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
         self.metered = self._holding = metered
         self._held: Durable | None = None  # durable readings that wait until `_due`, as one event
         self._due = 0.0
@@ -67,6 +70,7 @@ class Link:
         self._changed = asyncio.Event()
         self._reading = asyncio.Lock()
         self._closed = False
+        self._ended = asyncio.Event()
         self._outdated: set[str] = set()  # uplinks whose connection was made before the hosts or CAs changed
         self._last_ack: float | None = None
         self._alarmed = False
@@ -75,9 +79,38 @@ class Link:
 
     async def run(self) -> None:
         """Keep every uplink running. Ends after `drain`, or by cancellation."""
-        async with asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as self._group:
             for uplink in self._uplinks:
-                group.create_task(uplink.keep(), name=f"uplink {uplink.name}")
+                self._let_run(uplink)
+            await self._ended.wait()
+
+    def _let_run(self, uplink: KeptUplink) -> None:
+        if self._group is not None:
+            self._tasks[uplink.name] = self._group.create_task(uplink.keep(), name=f"uplink {uplink.name}")
+
+    async def rearrange(self, uplinks: Iterable[Carrier], *, metered: bool) -> None:
+        """These are the uplinks from now on. One that stays as it is goes on; what another one carried goes back to
+        its lane. Nothing is lost, nothing is sent twice but what was on its way."""
+        wanted = {carrier.name: carrier for carrier in uplinks}
+        for uplink in list(self._uplinks):
+            if wanted.get(uplink.name) == uplink.carrier:
+                del wanted[uplink.name]
+                continue
+            self._uplinks.remove(uplink)
+            if task := self._tasks.pop(uplink.name, None):
+                task.cancel()
+                await asyncio.wait([task], timeout=_ANSWER_S)
+            self.disconnected(uplink.name, None)
+            self._outdated.discard(uplink.name)
+        for carrier in wanted.values():
+            uplink = KeptUplink(self, carrier, self._slow())
+            self._uplinks.append(uplink)
+            self._let_run(uplink)
+        if metered != self.metered:
+            self.metered = self._holding = metered
+            self.delivery.state_s = METERED_STATE_S if metered else STATE_S
+            self._release()
+        self._changed.set()
 
     def durable(self, event: Durable) -> None:
         """A commit of the current run has reached the disk."""
@@ -122,6 +155,7 @@ class Link:
             self._changed.clear()
             await self.pause(left)
         self._closed = True
+        self._ended.set()
         self._changed.set()
         return not self._owing()
 

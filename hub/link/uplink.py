@@ -39,14 +39,14 @@ class KeptUplink:
         self.name, self.hub = carrier.name, link.hub
         self.log = logging.LoggerAdapter(logging.getLogger(f"hub.uplink.{self.name}"), {"uplink": self.name})
         self.status = UplinkStatus(name=self.name, since=link.wall())
-        self._link, self._carrier, self._slow = link, carrier, slow
+        self._link, self.carrier, self._slow = link, carrier, slow
         self._counted = False  # by its sockets
 
     async def keep(self) -> None:
         while not self._link.closed:
             self._link.connected(self.name)
             try:
-                await self._carrier.run(self._carrier.config, self)
+                await self.carrier.run(self.carrier.config, self)
                 error: Exception = NotReady("it ended by itself")
             except Exception as raised:
                 if _cancelled():

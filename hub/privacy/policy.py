@@ -94,6 +94,14 @@ class Privacy:
         self._positions: dict[tuple[str, str], Subject] = {}
         self._lost_key = secrets.token_bytes(KEY_BYTES)  # of a hub whose store has none: of this process only
 
+    def reconfigure(
+        self, purposes: Mapping[str, Mapping[str, str]], uses: Mapping[str, str], rules: Sequence[PrivacyRule]
+    ) -> None:
+        """What the configuration says by now; plans compiled from now on go by it. Keys and open windows stay."""
+        self._purposes = dict(purposes)
+        self._dwellings = frozenset(zone for zone, use in uses.items() if is_dwelling(use))
+        self.rules = tuple(rules)
+
     def dwelling(self, zone: str) -> bool:
         return zone in self._dwellings
 

@@ -37,6 +37,12 @@ class Absence:
         self._back: dict[str, float] = {}  # instance → when it was heard again after it was away
         self._on = {(rule.name, key) for rule in self.rules for name, key in open if name == rule.name}
 
+    def inherit(self, former: Absence) -> None:
+        """Who was heard when."""
+        self._device, self._instance, self._back = former._device, former._instance, former._back
+        self._start = former._start
+        self._on |= {(name, key) for name, key in former._on if name in {rule.name for rule in self.rules}}
+
     def watches(self, device: Device) -> bool:
         return any(self._wants(rule, device) for rule in self.rules)
 

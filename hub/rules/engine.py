@@ -103,6 +103,16 @@ class Rules:
         )  # fmt: skip
         self._schedule()
 
+    def inherit(self, former: Rules) -> None:
+        """Go on where the former rules stood: a rule that is still the same, and still at the same place, remembers
+        what it saw. Call before the first tap."""
+        same = {rule.name: rule for rule in self._rules if rule in former._rules}
+        for (name, key), watch in former._watches.items():
+            if name in same:
+                watch.rule = same[name]
+                self._watches[name, key] = watch
+        self.absence.inherit(former.absence)
+
     def tap(self, device: Device, metrics: Mapping[str, Metric], keys: Iterable[str]) -> Tap | None:
         """For the reports of a device with these metric keys; None where no rule looks at any."""
         place = self._place(device.place)

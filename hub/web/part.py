@@ -51,16 +51,31 @@ class Web:
         self._broken = BrokenGlass(clock.monotonic, lambda: parts.badges is not None and parts.badges.known)
         self._fingerprint = self._error = self._reset_error = ""
         self._port = self.redirected_port = 0
+        self._other = asyncio.Event()
+
+    async def reconfigure(self, options: Options | None, parts: Parts) -> None:
+        """Serve so from now on. Whoever is signed in stays signed in; the address may be another one."""
+        same = options == self._options and (parts.title, parts.zones, parts.timezone) == (
+            self._parts.title, self._parts.zones, self._parts.timezone,
+        )  # fmt: skip
+        self._options, self._parts = options, parts
+        if not same:
+            self._error = ""
+            self._other.set()
 
     async def run(self) -> None:
         """Serve until cancelled. What goes wrong is told once, and tried again."""
-        if self._options is None:
-            return
         backoff = Backoff()
         while True:
+            if self._options is None:
+                self._other.clear()
+                await self._other.wait()
+                continue
             began = self._clock.monotonic()
             try:
                 await self._serve(self._options)
+                backoff.reset()
+                continue
             except (HubError, OSError) as error:
                 self._say(str(error))
             except Exception as error:  # a bug of the pages: readings go on
@@ -69,7 +84,18 @@ class Web:
                 self._error = f"{type(error).__name__}: {error}"
             if self._clock.monotonic() - began > HEALTHY_S:
                 backoff.reset()
-            await self._clock.sleep(backoff.next())
+            await self._pause(backoff.next())
+
+    async def _pause(self, seconds: float) -> None:
+        """So long, or until other options come."""
+        async with asyncio.TaskGroup() as race:
+            alarm = race.create_task(self._alarm(seconds))
+            await self._other.wait()
+            alarm.cancel()
+
+    async def _alarm(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        self._other.set()
 
     def _say(self, error: str) -> None:
         if error != self._error:
@@ -77,6 +103,8 @@ class Web:
         self._error = error
 
     async def _serve(self, options: Options) -> None:
+        """Until other options come."""
+        self._other.clear()
         from hub.web import certificate, redirect
         from hub.web.accounts import COOKIE_KEY, Accounts
         from hub.web.connections import Connections
@@ -96,13 +124,15 @@ class Web:
         if secret is None:
             secret = secrets.token_bytes(32)
             await self._store.put(COOKIE_KEY, secret)
+        if self._sessions is None:
+            self._sessions = Sessions(self._clock.monotonic, secret)
         tls, self._fingerprint = await asyncio.to_thread(certificate.prepare, self._directory, self._hub, options.hosts)
         place = Place(
             self._hub, options.address, options.port, names_of_this_machine(options.hosts), tls, self._fingerprint
         )
         self._tokens = tokens = Tokens(self._store, self._clock, self._changed)
         await tokens.load()
-        sessions = Sessions(self._clock.monotonic, secret)
+        sessions = self._sessions
 
         def build(port: int) -> Site:
             from hub.web.site import Site  # its import is what `Opening` puts off
@@ -115,7 +145,7 @@ class Web:
 
         opening = Opening(build)
         connections = Connections(opening.protocol, tls)
-        self._accounts, self._sessions = accounts, sessions
+        self._accounts = accounts
         try:
             async with contextlib.AsyncExitStack() as stack:
                 self._port = opening.port = await stack.enter_async_context(
@@ -130,7 +160,10 @@ class Web:
                     _log.info("the pages are served again")
                 self._error = ""
                 _log.info("the pages are served on port %d", self._port)
-                await opening.run()
+                async with asyncio.TaskGroup() as group:
+                    beside = group.create_task(opening.run())
+                    await self._other.wait()
+                    beside.cancel()
         finally:
             self.opening = None
 
@@ -149,6 +182,10 @@ class Web:
             _log.warning("a new claim code was made: somebody asked for it by a file on the card")
         if self._reset_error:
             _log.error("%s", self._reset_error)
+
+    def trouble(self) -> str:
+        """Why the pages are not served; "" when they are, or shall not be."""
+        return "" if self._options is None or self.opening is not None else self._error or "they are starting"
 
     def status(self) -> dict[str, Any]:
         """For `ilot status`."""

@@ -512,11 +512,43 @@ async def test_an_uplink_that_waits_for_its_back_off_ends_with_the_link() -> Non
 async def test_without_any_uplink_the_link_only_keeps_its_books() -> None:
     buffer = Buffer()
     link = Link(hub="hub-a", identity=IDENTITY, trust=TRUST, buffer=buffer, egress=Egress(), clock=ManualClock())
-    await link.run()
+    task = asyncio.create_task(link.run())
     buffer.last = 4
     link.durable(Durable("readings", RUN, 1, 4, 40, 32))
     assert link.status().waiting["live"] == 4
     assert await link.drain(10.0) is False
+    await asyncio.wait_for(task, 5)
+
+
+async def test_an_uplink_that_is_replaced_gives_back_what_it_carried_and_the_next_one_carries_it() -> None:
+    async with running(Bench()) as bench:
+        await bench.up()
+        bench.commit(3)
+        assert (await bench.peer.get()).kind == "records"  # on its way, never answered
+        other = Peer()
+        await bench.link.rearrange([Carrier("https", {"url": "other"}, other.run)], metered=False)
+        await bench.clock.advance(5.0)
+        found = [await other.get()]
+        other.replies.put_nowait(pack_reply())
+        await settle()
+        await bench.clock.advance(5.0)
+        found.append(await other.get())
+        records = next(one for one in found if one.kind == "records")
+        assert [group.records for group in unpack_message(records.body)] == [b"       1       2       3"]
+        assert [one.name for one in bench.link.status().uplinks] == ["https"]
+
+
+async def test_an_uplink_that_stays_as_it_is_goes_on_while_others_come_and_go() -> None:
+    bench = Bench()
+    async with running(bench):
+        await bench.up()
+        kept = bench.link._uplinks[0]
+        more = Carrier("mqtt", None, Peer().run)
+        await bench.link.rearrange([kept.carrier, more], metered=True)
+        assert [one.name for one in bench.link._uplinks] == ["https", "mqtt"]
+        await bench.link.rearrange([kept.carrier], metered=False)
+        assert bench.link._uplinks == [kept]
+        assert bench.link.up()
 
 
 async def test_on_a_metered_line_readings_leave_every_five_minutes() -> None:

@@ -1,0 +1,140 @@
+"""A running hub takes up another configuration: only what differs is touched.
+
+Instances are stopped, replaced and started one by one. The straight path is put right in one turn of the loop: places,
+devices, rules and plans change between two reports, so none is lost and none is judged by halves. Whatever this does
+not take up is named by `hub.config.differences` and waits for a restart. Called again the other way round, it takes
+everything back.
+"""
+
+from __future__ import annotations
+
+from hub.adoption import join, memory
+from hub.app.field import Field, bus_options
+from hub.app.ground import Ground
+from hub.app.measured import Measured
+from hub.app.outward import Outward
+from hub.app.path import Path, levels_of
+from hub.app.shown import Shown, export, parts_of
+from hub.app.watch import Watch
+from hub.changing import LINGER_S
+from hub.commands import credentials_of
+from hub.config.differences import EXPORTER, INTEGRATION, NOTIFIER, REMOVED, Difference, Differences
+from hub.config.load import Loaded
+from hub.gating import Stands, stands
+from hub.link import Carrier
+from hub.plugins import declared_hosts
+from hub.privacy import compile_privacy
+
+
+class Reloading:
+    """See the module. `stands` tells how every part stands."""
+
+    def __init__(
+        self, ground: Ground, path: Path, field: Field, watch: Watch, outward: Outward, shown: Shown, measured: Measured,
+    ) -> None:  # fmt: skip
+        self._ground, self._path, self._field = ground, path, field
+        self._watch, self._outward, self._shown, self._measured = watch, outward, shown, measured
+
+    async def __call__(self, old: Loaded, new: Loaded, found: Differences) -> None:
+        """Raises HubError when a part cannot be replaced."""
+        ground, field = self._ground, self._field
+        await field.packs.expect({device.pack for device in new.devices if device.pack})
+        for one in found.instances:
+            await self._stop(one)
+        if "buses" in found.parts:
+            await field.buses.configure({name: bus_options(bus) for name, bus in new.config.buses.items()})
+        await self._straight_path(old, new, found)
+        self._declare(new)
+        for one in found.instances:
+            if one.how != REMOVED:
+                await self._start(one, new)
+        self._path.metrics.update(ground.registry.metrics())
+        await self._shown.adoption.reconfigure(new, self._path.joined)
+        self._outward.keeper.reconfigure(new.files)
+        here = {ground.enrolled.hub, *new.config.sites}
+        self._outward.badging.reconfigure(here, metered=new.config.link.metered)
+        site = new.config.sites.get(new.config.hub.site or "")
+        self._measured.energy.reconfigure(
+            {name: (zone.name, zone.site, zone.use) for name, zone in new.config.zones.items()},
+            site.timezone if site is not None else "Europe/Paris",
+        )
+        if "link" in found.parts:
+            await self._relink(old, new)
+        await self._pages(found, new)
+
+    def stands(self) -> Stands:
+        """How every part stands: the plugins, the link, the pages."""
+        link, web = self._outward.link.status(), self._shown.web
+        others = {"link": "" if not link.uplinks or self._outward.link.up() else link.error or "it connects"}
+        others["web"] = web.trouble()
+        return stands(self._field.plugins.health, others)
+
+    async def _stop(self, one: Difference) -> None:
+        if one.kind == NOTIFIER:
+            self._watch.forget(one.name)
+        await self._field.plugins.stop((one.kind, one.name))
+
+    async def _start(self, one: Difference, new: Loaded) -> None:
+        plugins = self._field.plugins
+        await plugins.stop((one.kind, one.name))
+        if one.kind == INTEGRATION:
+            plugins.integrate(next(instance for instance in new.integrations if instance.name == one.name))
+        elif one.kind == EXPORTER:
+            exporter = next(exporter for exporter in new.exporters if exporter.name == one.name)
+            export(exporter, self._ground, self._path, self._field, self._shown.overview)
+        else:
+            notifier = next(notifier for notifier in new.notifiers if notifier.name == one.name)
+            await self._watch.notify(notifier, self._ground, self._field)
+
+    async def _straight_path(self, old: Loaded, new: Loaded, found: Differences) -> None:
+        """What is asked of disks first, then everything between two reports."""
+        ground, path = self._ground, self._path
+        keys = await ground.store.keys()
+        roll = await memory.load(ground.store)
+        path.roll.devices, path.roll.places = roll.devices, roll.places
+        # from here on without waiting
+        ground.loaded = new
+        path.joined = join(path.roll, new, path.devices.replaced, ground.models)
+        zones = new.config.zones
+        path.privacy.reconfigure(
+            {name: zone.personal for name, zone in zones.items()}, {name: zone.use for name, zone in zones.items()},
+            compile_privacy(new.config),
+        )  # fmt: skip
+        protected = {instance.name for instance in new.integrations if instance.perimeter}
+        path.planner.reconfigure(protected=protected.__contains__, levels=levels_of(new))
+        path.places.assign([*new.places, *path.joined.places])
+        fresh, gone = path.devices.assign([*new.devices, *path.joined.devices], keys)
+        if {"rules", "devices", "schedules", "calendars", "school_years", "zones", "places", "sites"} & set(
+            found.parts
+        ):
+            self._watch.compile(ground, path)
+        for device in gone:
+            path.pipeline.forget(device.id)
+            path.live.forget(device.id)
+        for device in fresh:
+            path.pipeline.admit(device.id)
+        path.pipeline.recompile()
+        for device in path.devices:
+            path.planner.reseat(device)
+
+    def _declare(self, new: Loaded) -> None:
+        hosts = declared_hosts([*new.integrations, *new.notifiers])
+        self._field.egress.declare(hosts, new.config.link.proxy_url())
+        self._field.factory.reconfigure({one.name: [*credentials_of(one.config)] for one in new.integrations})
+
+    async def _relink(self, old: Loaded, new: Loaded) -> None:
+        registry, link, options = self._ground.registry, self._outward.link, new.config.link
+        await link.rearrange(
+            [Carrier(one.name, one.config, registry.uplink(one.name).run) for one in new.uplinks],
+            metered=options.metered,
+        )
+        if old.config.link.proxy_url() != options.proxy_url():
+            link.reconnect()
+        self._outward.answering.metered = options.metered
+
+    async def _pages(self, found: Differences, new: Loaded) -> None:
+        if "web" in found.parts:
+            await self._ground.clock.sleep(LINGER_S)
+        await self._shown.web.reconfigure(
+            new.config.web, parts_of(self._ground, self._path, self._outward, self._watch)
+        )

@@ -1,0 +1,327 @@
+"""Single options set or removed in the text of a configuration, whose comments, blank lines and quotes stay.
+
+    amend(path, [Edit(("integrations", "modbus", "interval"), "30s"), Edit(("web",), REMOVED)])
+
+Only the characters of the edited node are replaced; a mapping that is set is compared with the one that is there, and
+only what differs is touched. What stands behind `!include` is edited in the included file. Then the gate: the texts are
+read back by the hub's own parser, which shares nothing with the editor, and must say what was meant; every comment
+outside of the edited nodes must still be there. If not, nothing is proposed and the sentence names the place.
+
+Blocking: reads files, writes none. Importing this module imports ruamel.yaml.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from typing import Any, Final, NamedTuple
+
+from ruamel.yaml import YAML
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from hub.config.comments import comments
+from hub.config.merging import end_of, is_empty, merge, next_line, revealed
+from hub.config.positions import Path, Positions, dotted
+from hub.config.source import Source, contained, load_bytes, read
+from hub.config.writing import block, flow, plain
+from hub.errors import ConfigError, Problem
+
+
+class _Removed:
+    def __repr__(self) -> str:
+        return "REMOVED"
+
+
+REMOVED: Final = _Removed()
+"""In the place of a value: the option goes, its default counts."""
+
+
+class Edit(NamedTuple):
+    """What one path is to say. A secret is `{"!secret": name}`."""
+
+    path: Path
+    value: Any
+
+
+@dataclass(slots=True)
+class Amended:
+    """The texts of the files that change, by name relative to the first one's directory, before and after; and what
+    the whole configuration then says."""
+
+    before: dict[str, str] = field(default_factory=dict)
+    after: dict[str, str] = field(default_factory=dict)
+    data: Any = None
+
+
+def amend(path: FilePath, edits: Sequence[Edit], texts: Mapping[str, bytes] | None = None) -> Amended:
+    """The configuration that starts at `path` with these edits, one after the other. `texts` stand for files as they
+    are meant to be. Raises ConfigError: the file is not readable YAML, an edit leads nowhere, or the gate is shut."""
+    now = dict(texts or {})
+    first: dict[str, str] = {}
+    data: Any = None
+    for edit in edits:
+        source = _readable(path, now)
+        data = source.data
+        for small in _small(data, Edit(edit.path, plain(edit.value))):
+            source = _readable(path, now)
+            data = _expected(source.data, small)
+            if _same(data, source.data):
+                continue
+            made = _Surgeon(path, now).edit(small)
+            for name in made:
+                first.setdefault(name, _text(path, name, now))
+            _gate(path, source, small, data, {**now, **made}, made)
+            now.update(made)
+    changed = {name: now[name].decode() for name, text in first.items() if now[name].decode() != text}
+    return Amended({name: first[name] for name in changed}, changed, data)
+
+
+def _readable(path: FilePath, texts: Mapping[str, bytes]) -> Source:
+    source = read(path, texts)
+    if source.problems:
+        raise ConfigError(source.problems)
+    return source
+
+
+def _small(data: Any, edit: Edit) -> list[Edit]:
+    """The same edit as edits of what differs inside it: a mapping keeps what it shares with the new one."""
+    old = _at(data, edit.path)
+    new = edit.value
+    if not (isinstance(old, dict) and old and isinstance(new, dict) and new) or "!secret" in new:
+        return [edit]
+    found = [Edit((*edit.path, key), REMOVED) for key in old if key not in new]
+    for key, value in new.items():
+        if key not in old:
+            found.append(Edit((*edit.path, key), value))
+        elif not _same(old[key], revealed(value)):
+            found += _small(data, Edit((*edit.path, key), value))
+    if len([one for one in found if one.value is REMOVED]) == len(old):
+        return [edit]  # nothing is shared: written anew as a whole
+    return found
+
+
+def _at(data: Any, path: Path) -> Any:
+    for part in path:
+        if (isinstance(data, dict) and part in data) or (
+            isinstance(data, list) and isinstance(part, int) and 0 <= part < len(data)
+        ):
+            data = data[part]  # type: ignore[index]  # whichever of the two it is
+        else:
+            return None
+    return data
+
+
+def _expected(data: Any, edit: Edit) -> Any:
+    """What the data must be afterwards. Raises ConfigError when the path leads through what is no mapping."""
+    if not edit.path:
+        return None if edit.value is REMOVED else revealed(edit.value)
+    key, rest = edit.path[0], Edit(edit.path[1:], edit.value)
+    if isinstance(key, int):
+        if not isinstance(data, list) or not 0 <= key < len(data) or (edit.value is REMOVED and not rest.path):
+            raise _nowhere(edit.path, "this list has no such position; set the list as a whole")
+        return [*data[:key], _expected(data[key], rest), *data[key + 1 :]]
+    if data is not None and not isinstance(data, dict):
+        raise _nowhere(edit.path, "what stands there is no mapping")
+    whole = dict(data or {})
+    if edit.value is REMOVED and key not in whole:
+        return data
+    if edit.value is REMOVED and not rest.path:
+        whole.pop(key)
+    else:
+        whole[key] = _expected(whole.get(key), rest)
+    return whole
+
+
+def _nowhere(path: Path, why: str) -> ConfigError:
+    return ConfigError([Problem(f"{dotted(path)} cannot be set: {why}", dotted(path))])
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equal, and of the same kinds: 1, 1.0 and true are three things here; an empty file is an empty mapping."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return type(one) is type(other) and bool(one == other)
+
+
+class _Surgeon:
+    """Replaces one node in one text."""
+
+    def __init__(self, path: FilePath, texts: Mapping[str, bytes]) -> None:
+        self._path, self._texts = path, texts
+
+    def edit(self, edit: Edit) -> dict[str, bytes]:
+        """The texts that change."""
+        if not edit.path:
+            return {self._path.name: block(edit.value or {}).encode() if edit.value is not REMOVED else b""}
+        name, node, text = self._open(self._path.name)
+        parent: Node | None = None
+        key: Node | None = None
+        above: Node | None = None
+        flow_style = False
+        for depth, part in enumerate(edit.path):
+            if isinstance(node, ScalarNode) and str(node.tag) == "!include":
+                name, node, text = self._open(contained(self._path.parent, node.value))
+                key, flow_style = None, False
+            inner = _child(node, part)
+            if inner is None:
+                if edit.value is REMOVED:
+                    return {}
+                return self._grown(edit, depth)
+            flow_style = flow_style or bool(getattr(node, "flow_style", False))
+            above, parent, (key, node) = key, node, inner
+        if node is None:
+            return {}
+        if edit.value is REMOVED:
+            new = _without(text, parent, key, node, above, flow_style=flow_style)
+        else:
+            new = _with(text, key, node, edit.value, flow_style=flow_style)
+        return {name: new.encode()}
+
+    def _open(self, name: str) -> tuple[str, Node | None, str]:
+        text = _text(self._path, name, self._texts)
+        return name, YAML(typ="safe", pure=True).compose(text), text
+
+    def _grown(self, edit: Edit, depth: int) -> dict[str, bytes]:
+        """What is not there yet, added as an import adds it."""
+        found: Any = edit.value
+        for part in reversed(edit.path):
+            if isinstance(part, int):
+                raise _nowhere(edit.path, "this list has no such position; set the list as a whole")
+            found = {part: found}
+        merged = merge(self._path, found, self._texts)
+        return {name: text.encode() for name, text in merged.after.items()}
+
+
+def _child(node: Node | None, part: str | int) -> tuple[Node | None, Node] | None:
+    if isinstance(node, MappingNode):
+        for key, value in node.value:
+            if isinstance(key, ScalarNode) and key.value == part:
+                return key, value
+    elif isinstance(node, SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return None, node.value[part]
+    return None
+
+
+def _with(text: str, key: Node | None, node: Node, value: Any, *, flow_style: bool) -> str:
+    """The text with another value."""
+    start, end = node.start_mark.index, end_of(node, text)
+    if key is None or flow_style:  # an item of a list, or anything within brackets
+        return text[:start] + flow(value) + text[end:]
+    colon = text.index(":", key.end_mark.index) + 1
+    rest = text[colon : next_line(text, colon)]
+    written = node.end_mark.index > node.start_mark.index
+    on_the_line = written and start < colon + len(rest)
+    line_end = colon + len(rest.rstrip("\r\n"))
+    deep = isinstance(value, Mapping) and bool(value) and "!secret" not in value
+    if not deep:
+        if on_the_line:
+            return text[:start] + flow(value) + text[end:]
+        if not written:
+            return text[:colon] + " " + flow(value) + text[colon:]
+        # the value stood below its key, whose line may end in a comment
+        return text[:colon] + " " + flow(value) + text[colon:line_end] + text[_trimmed(text, end) :]
+    newline = "\r\n" if "\r\n" in text else "\n"
+    below = block(value, key.start_mark.column + 2).rstrip("\n").replace("\n", newline)
+    if on_the_line:
+        last = _trimmed(text, end)
+        return text[:colon] + text[end:last] + newline + below + text[last:]
+    last = max(_trimmed(text, end), line_end) if written else line_end
+    return text[:line_end] + newline + below + text[last:]
+
+
+def _trimmed(text: str, end: int) -> int:
+    """The end of what stands on the last line of a node: blanks and a comment after it go with it, not the newline."""
+    return end + len(text[end : next_line(text, end)].rstrip("\r\n"))
+
+
+def _without(
+    text: str, parent: Node | None, key: Node | None, node: Node, above: Node | None, *, flow_style: bool
+) -> str:
+    """The text without one entry of a mapping. A mapping that would hold nothing becomes `{}`."""
+    if key is None or not isinstance(parent, MappingNode):
+        raise ConfigError("one position of a list is not removed by itself; set the list as a whole")
+    start, end = key.start_mark.index, max(end_of(node, text), key.end_mark.index)
+    if is_empty(node):
+        end = max(node.end_mark.index if node.end_mark.index > node.start_mark.index else 0,
+                  text.index(":", key.end_mark.index) + 1)  # fmt: skip
+    if flow_style:
+        after = len(text[end:]) - len(text[end:].lstrip())
+        if text[end + after : end + after + 1] == ",":
+            end += after + 1
+            end += len(text[end:]) - len(text[end:].lstrip(" "))
+        else:
+            before = text[:start].rstrip()
+            start = len(before) - 1 if before.endswith(",") else start
+        return text[:start] + text[end:]
+    first = text.rfind("\n", 0, start) + 1
+    last = next_line(text, end)
+    if len(parent.value) > 1:
+        if text[first:start].strip():  # `- key: value`: the dash is the item's
+            column = start - first
+            following = parent.value[1][0].start_mark.index
+            return text[:start] + text[following:] if column >= 0 else text
+        return text[:first] + text[last:]
+    if above is None:
+        if text[first:start].strip():
+            return text[:start] + "{}" + text[end:]
+        return text[:first] + text[last:]
+    colon = text.index(":", above.end_mark.index) + 1
+    return text[:colon] + " {}" + text[colon:first] + text[last:]
+
+
+def _text(path: FilePath, name: str, texts: Mapping[str, bytes]) -> str:
+    content = texts.get(name)
+    if content is None:
+        content = load_bytes(path.parent / name)
+    return content.decode("utf-8-sig")
+
+
+def _gate(
+    path: FilePath, source: Source, edit: Edit, expected: Any, texts: Mapping[str, bytes], made: Mapping[str, bytes]
+) -> None:
+    """Raises ConfigError when the texts do not say what was meant, or lost a comment that is not the edited node's."""
+    where = dotted(edit.path) or "the file"
+    try:
+        result = read(path, texts)
+    except ConfigError as error:
+        raise _shut(where, f"what would be written is not readable ({error.problems[0].message})") from error
+    if result.problems:
+        raise _shut(where, f"what would be written is not right ({result.problems[0].message})")
+    if not _same(result.data if result.data is not None else {}, expected if expected is not None else {}):
+        raise _shut(where, "what would be written does not say what was meant")
+    extent = _extent(source.positions, edit.path)
+    for name, content in made.items():
+        before = list(comments(_text(path, name, _before(path, source, name, texts, made))))
+        kept = Counter(comment for _, comment in comments(content.decode()))
+        first, last = extent.get(str(path.parent / name), (0, -1))
+        for line, comment in before:
+            if kept[comment] > 0:
+                kept[comment] -= 1
+            elif not first <= line <= last:
+                raise _shut(where, f"the comment at {name}:{line} would vanish")
+
+
+def _before(
+    path: FilePath, source: Source, name: str, texts: Mapping[str, bytes], made: Mapping[str, bytes]
+) -> Mapping[str, bytes]:
+    """The text of a file as the source read it: its lines are known."""
+    lines = source.positions.lines.get(str(path.parent / name))
+    return {name: "\n".join(lines).encode()} if lines is not None else texts
+
+
+def _extent(positions: Positions, path: Path) -> dict[str, tuple[int, int]]:
+    """By file: the first and the last line of the node at `path`, from its key on."""
+    found: dict[str, tuple[int, int]] = {}
+    for at, spot in [*positions.keys.items(), *positions.values.items()]:
+        if at[: len(path)] == path:
+            first, last = found.get(spot.file, (spot.line, spot.line))
+            found[spot.file] = min(first, spot.line), max(last, spot.line)
+    return found
+
+
+def _shut(where: str, why: str) -> ConfigError:
+    return ConfigError(f"{where} was not changed: {why}. Change it in the text of the file")

@@ -1,0 +1,157 @@
+"""What differs between the configuration that runs and another one, and what that asks of a running hub. Pure.
+
+instances   integrations, exporters and notifiers: started, stopped or replaced one by one
+parts       sections taken up by parts that go on running: their plans and rules are compiled anew
+restart     options that only a new start takes up, each named
+lockout     options that could lock out whoever changes them: confirmed within some time, or taken back
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from hub.config.load import Loaded
+
+ADDED, REMOVED, CHANGED = "added", "removed", "changed"
+INTEGRATION, EXPORTER, NOTIFIER = "integration", "exporter", "notifier"
+
+LIVE = (
+    "sites", "zones", "places", "devices", "report", "schedules", "calendars", "school_years", "rules", "privacy",
+    "buses", "web", "link", "config",
+)  # fmt: skip
+"""Sections that a running hub takes up, beside the instances; and `hub.name`, `hub.site`. Whatever stands in none of
+these is taken up by the next start, and named."""
+
+INSTANCES = ("integrations", "exporters", "notifiers")
+
+LOCKOUTS = ("web", "link")
+"""What could cut off whoever changes it: the way to the pages, and the way to the backend."""
+
+
+class Difference(NamedTuple):
+    """One instance. `kind`: INTEGRATION, EXPORTER or NOTIFIER; `how`: ADDED, REMOVED or CHANGED."""
+
+    kind: str
+    name: str
+    how: str
+
+
+class Differences(msgspec.Struct, frozen=True, kw_only=True):
+    """See the module. `parts` are names of LIVE and `hub`; `restart` and `lockout` are dotted options."""
+
+    instances: list[Difference] = []
+    parts: list[str] = []
+    restart: list[str] = []
+    lockout: list[str] = []
+
+    def __bool__(self) -> bool:
+        return bool(self.instances or self.parts or self.restart)
+
+
+def differences(old: Loaded, new: Loaded) -> Differences:
+    """From the one to the other. Values of secrets count; what is only written differently does not."""
+    was, now = _sections(old), _sections(new)
+    parts = [name for name in LIVE if was[name] != now[name]]
+    if (old.config.hub.name, old.config.hub.site) != (new.config.hub.name, new.config.hub.site):
+        parts.append("hub")
+    instances = [
+        *_compared(INTEGRATION, _integrations(old), _integrations(new)),
+        *_compared(EXPORTER, _named(old.exporters), _named(new.exporters)),
+        *_compared(NOTIFIER, _notifiers(old), _notifiers(new)),
+    ]
+    moved = _buses_changed(old, new)
+    told = {one.name for one in instances if one.kind == INTEGRATION}
+    instances += [  # whoever borrows a line that is opened anew begins anew
+        Difference(INTEGRATION, one.name, CHANGED)
+        for one in new.integrations
+        if one.name not in told and one.enabled and getattr(one.config, "bus", None) in moved
+    ]
+    restart = ["hub.state_dir"] if old.state_dir != new.state_dir else []
+    for name in type(new.config).model_fields:
+        if name not in (*LIVE, *INSTANCES, "hub"):
+            restart += _options(name, getattr(old.config, name), getattr(new.config, name))
+    restart += [
+        f"zones.{name}.neighbours" for name in new.config.zones if _neighbours(new, name) != _neighbours(old, name)
+    ]
+    lockout = [name for part in LOCKOUTS if part in parts for name in _lockouts(part, old, new)]
+    if _report_of(old) != _report_of(new) and "report" not in parts:
+        parts.append("report")
+    return Differences(instances=instances, parts=parts, restart=restart, lockout=lockout)
+
+
+def _sections(loaded: Loaded) -> dict[str, Any]:
+    core = loaded.config
+    found: dict[str, Any] = {name: getattr(core, name) for name in LIVE}
+    found["devices"] = ({device.id: device for device in loaded.devices}, core.devices)
+    found["places"] = ({place.id: place for place in loaded.places}, core.places)
+    found["link"] = (core.link, {one.name: one.config for one in loaded.uplinks})
+    return found
+
+
+def _integrations(loaded: Loaded) -> dict[str, Any]:
+    """Each that runs, and what makes it another one. How it reports and its perimeter are the plans' business."""
+    return {
+        one.name: (one.type, one.config, one.isolation) for one in loaded.integrations if one.enabled
+    }  # fmt: skip
+
+
+def _report_of(loaded: Loaded) -> dict[str, Any]:
+    return {one.name: (one.report, one.perimeter) for one in loaded.integrations}
+
+
+def _notifiers(loaded: Loaded) -> dict[str, Any]:
+    """Each, with the programme that says when it is quiet."""
+    core = loaded.config
+    return {
+        one.name: (
+            one.type,
+            one.config,
+            one.keys,
+            (core.schedules.get(one.keys.quiet), core.calendars, core.school_years) if one.keys.quiet else None,
+        )
+        for one in loaded.notifiers
+    }
+
+
+def _named(instances: Any) -> dict[str, Any]:
+    return {one.name: one.config for one in instances}
+
+
+def _compared(kind: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]:
+    found = [Difference(kind, name, REMOVED) for name in was if name not in now]
+    for name, config in now.items():
+        if name not in was:
+            found.append(Difference(kind, name, ADDED))
+        elif was[name] != config:
+            found.append(Difference(kind, name, CHANGED))
+    return found
+
+
+def _buses_changed(old: Loaded, new: Loaded) -> set[str]:
+    was, now = old.config.buses, new.config.buses
+    return {name for name in was.keys() | now.keys() if was.get(name) != now.get(name)}
+
+
+def _options(section: str, was: Any, now: Any) -> list[str]:
+    if not hasattr(type(now), "model_fields"):
+        return [section] if was != now else []
+    return [f"{section}.{name}" for name in type(now).model_fields if getattr(was, name) != getattr(now, name)]
+
+
+def _neighbours(loaded: Loaded, zone: str) -> Mapping[str, float]:
+    known = loaded.config.zones.get(zone)
+    return known.neighbours if known is not None else {}
+
+
+def _lockouts(part: str, old: Loaded, new: Loaded) -> list[str]:
+    was, now = getattr(old.config, part), getattr(new.config, part)
+    if was is None or now is None:
+        return [part]
+    found = [name for name in _options(part, was, now) if name != "link.uplinks"]
+    if part == "link":
+        uplinks = _compared("", _named(old.uplinks), _named(new.uplinks))
+        found += [f"link.uplinks.{one.name}" for one in uplinks]
+    return found

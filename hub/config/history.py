@@ -1,0 +1,233 @@
+"""What the configuration was: every version that ran, who made it and why; and the change that is under way.
+
+    state_dir/config/history.bin   revisions, the oldest first, and the texts of their files, each once   (see `sealing`)
+    state_dir/config/change.bin    the change under way: what the files said before it                    (see `sealing`)
+
+A version is named by its content: the digest of its files (`source.digest`), of which people write the first
+characters. The texts hold no secret: a configuration refers to secrets by name, and one that does not is refused.
+Bounded: the oldest revisions go first, beyond MOST of them or MOST_BYTES of compressed texts.
+
+`change.bin` is written before the first file is replaced, and removed when the change is kept: whoever finds one at a
+start puts the files back (`undo`). So neither a power cut half-way nor a hub that nobody can reach any more, and that
+somebody therefore restarts, leaves a change that nobody confirmed.
+
+Blocking: never on the event loop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+
+import msgspec
+
+from hub.config import sealing
+from hub.config.lastgood import Kept
+from hub.config.source import contents, digest, digests
+from hub.errors import ConfigError, HubError, StorageError
+from hub.files import PRIVATE, write_atomically
+
+MOST = 100
+"""Revisions."""
+MOST_BYTES = 4 << 20
+"""Of compressed texts; the two newest versions stay whatever their size."""
+
+HISTORY, CHANGE = "history.bin", "change.bin"
+_HISTORY, _CHANGE = b"ilothis1", b"ilotchg1"
+
+APPLIED, ROLLED_BACK, FOUND, REFUSED = "applied", "rolled-back", "found", "refused"
+"""Why a revision stands there: somebody applied it; it came back by a rollback; the hub found it in the file; it was
+tried and did not stay (its texts are kept, it never was the version that runs)."""
+
+
+class Revision(msgspec.Struct, frozen=True, kw_only=True):
+    """One version. `parent`: the version before it. `at`: Unix seconds. `files`: name → SHA-256 of the bytes in hex.
+    `detail`: why it did not stay, or where it came from."""
+
+    id: str
+    parent: str = ""
+    at: float
+    author: str
+    reason: str = ""
+    what: str = APPLIED
+    detail: str = ""
+    files: dict[str, str] = {}
+
+
+class _Book(msgspec.Struct, kw_only=True):
+    revisions: list[Revision] = []
+    texts: dict[str, bytes] = {}
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """A change under way. `before` are the texts to go back to, `created` files that were not there before it, `after`
+    the digests of what it wrote; `first`: the path of the first file."""
+
+    first: str
+    before: dict[str, bytes]
+    created: list[str] = []
+    after: dict[str, str]
+    author: str
+    reason: str = ""
+    at: float
+
+
+class History:
+    """The versions of one hub's configuration."""
+
+    def __init__(self, kept: Kept) -> None:
+        self._kept = kept
+
+    def revisions(self) -> list[Revision]:
+        """The oldest first. Raises StorageError."""
+        return self._book().revisions
+
+    def add(
+        self, texts: Mapping[str, bytes], *, author: str, reason: str, at: float, what: str = APPLIED, detail: str = ""
+    ) -> Revision:
+        """Remember a version as the newest. The same as the newest one is not remembered twice. Raises StorageError."""
+        try:
+            book = self._book()
+        except StorageError:  # damaged: what was is lost, what is shall not be
+            book = _Book()
+        files = digests(texts)
+        name = digest(files)
+        newest = next((one for one in reversed(book.revisions) if one.what != REFUSED), None)
+        if newest is not None and newest.id == name and what in (APPLIED, FOUND):
+            return newest
+        made = Revision(
+            id=name, parent=newest.id if newest else "", at=at, author=author[:64], reason=reason[:500], what=what,
+            detail=detail[:1000], files=files,
+        )  # fmt: skip
+        book.revisions.append(made)
+        for key, text in texts.items():
+            book.texts.setdefault(files[key], zlib.compress(text, 6))
+        _bound(book)
+        sealing.write(self._kept, HISTORY, _HISTORY, book)
+        return made
+
+    def find(self, name: str) -> Revision:
+        """The newest revision whose id starts so. Raises ConfigError when none or several do."""
+        revisions = self.revisions()
+        wanted = name.strip().lower()
+        found = {one.id: one for one in revisions if wanted and one.id.startswith(wanted)}
+        if len(found) == 1:
+            return next(iter(found.values()))
+        if found:
+            raise ConfigError(f"several versions start with {name!r}: {', '.join(sorted(one[:12] for one in found))}")
+        raise ConfigError(f"the history has no version {name!r}; `ilot config log` lists them")
+
+    def texts(self, revision: Revision) -> dict[str, bytes]:
+        """The files of a version, by name relative to the first one's directory. Raises StorageError."""
+        book = self._book()
+        found = {}
+        for name, content in revision.files.items():
+            packed = book.texts.get(content)
+            text = zlib.decompress(packed) if packed is not None else b""
+            if packed is None or hashlib.sha256(text).hexdigest() != content:
+                raise StorageError(f"the text of {name} of version {revision.id[:12]} is not in the history any more")
+            found[name] = text
+        return found
+
+    def _book(self) -> _Book:
+        return sealing.read(self._kept, HISTORY, _HISTORY, _Book) or _Book()
+
+
+def _bound(book: _Book) -> None:
+    while len(book.revisions) > 2:
+        used = {content for one in book.revisions for content in one.files.values()}
+        for gone in book.texts.keys() - used:
+            del book.texts[gone]
+        if len(book.revisions) <= MOST and sum(map(len, book.texts.values())) <= MOST_BYTES:
+            return
+        del book.revisions[0]
+
+
+def begin(kept: Kept, change: Change) -> None:
+    """From now on a start undoes it. Raises StorageError."""
+    sealing.write(kept, CHANGE, _CHANGE, change)
+
+
+def under_way(kept: Kept) -> Change | None:
+    """Raises StorageError."""
+    return sealing.read(kept, CHANGE, _CHANGE, Change)
+
+
+def end(kept: Kept) -> None:
+    """It is kept, or undone. Raises StorageError."""
+    sealing.remove(kept, CHANGE)
+
+
+def undo(kept: Kept, at: float) -> str:
+    """Put back what a change that nobody kept has written; a sentence of what was done, "" when there was none.
+
+    A file that somebody edited since then is left as it is, and told. Raises StorageError when the disk refuses."""
+    try:
+        change = under_way(kept)
+    except StorageError as error:
+        end(kept)
+        return f"{error}; the file stays as it is"
+    if change is None:
+        return ""
+    path, edited, tried = FilePath(change.first), [], dict(change.before)
+    for name, content in change.after.items():
+        former = change.before.get(name)
+        try:
+            text = contents(path, [name])[name]
+        except ConfigError:
+            if former is not None:
+                edited.append(name)
+            continue
+        tried[name] = text
+        if text != former and digests({name: text})[name] != content:
+            edited.append(name)
+    if edited:
+        end(kept)
+        return f"a change of {change.author} was not confirmed, but {', '.join(edited)} was edited since: it stays"
+    write_texts(path, change.before)
+    for name in change.created:
+        (path.parent / name).unlink(missing_ok=True)
+    why = "the hub ended before it was confirmed"
+    history = History(kept)
+    history.add(tried, author=change.author, reason=change.reason, at=change.at, what=REFUSED, detail=why)
+    end(kept)
+    return f"a change of {change.author} was not confirmed before the hub ended: the former configuration is back"
+
+
+def write_texts(path: FilePath, texts: Mapping[str, bytes]) -> None:
+    """Replace files of the configuration that starts at `path`, each whole or not at all, with the rights that it has
+    (a new one is 0600). Raises StorageError with the remedy."""
+    for name, text in texts.items():
+        target = (path.parent / name).resolve()
+        try:
+            mode = target.stat().st_mode & 0o777 if target.exists() else PRIVATE
+            owner = target.stat() if target.exists() else None
+            write_atomically(target, text, mode)
+            if owner is not None:
+                _give_back(target, owner.st_uid, owner.st_gid)
+        except OSError as error:
+            raise CannotWrite(
+                f"{target} cannot be written ({error.strerror or error}): the user of the hub must be allowed to "
+                f"replace files in {target.parent}"
+            ) from error
+
+
+class CannotWrite(HubError):
+    """The files belong to somebody else."""
+
+    exit_code = 5
+
+
+def _give_back(target: FilePath, uid: int, gid: int) -> None:
+    """The file stays its owner's where we may say so: root edits a file of the hub's user, or the other way round."""
+    import contextlib
+    import os
+
+    now = target.stat()
+    if (now.st_uid, now.st_gid) != (uid, gid):
+        with contextlib.suppress(OSError):
+            os.chown(target, -1, gid)
+        with contextlib.suppress(OSError):
+            os.chown(target, uid, -1)

@@ -1,0 +1,157 @@
+"""What somebody wants to change → the texts that the files would have, judged and compared. Writes nothing.
+
+    asked = {"files": {"config.yaml": text}}                              whole texts
+          | {"edits": [{"path": ["web", "port"], "value": 9443}, {"path": [...], "remove": true}]}
+          | {"revision": "4f2a…"}                                         a version of the history
+          | {}                                                            what the files say by now
+
+Blocking: reads files and secrets; call in a thread.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+from pathlib import PurePosixPath
+from typing import Any
+
+from hub.config.build import Models
+from hub.config.load import Loaded, load
+from hub.config.positions import Path
+from hub.config.source import SECRETS, contained, contents, digest, digests, read
+from hub.errors import ConfigError, HubError
+
+MOST_EDITS = 500
+
+Revisions = Callable[[str], Mapping[str, bytes]]
+"""The beginning of a version's name → its texts. Raises HubError."""
+
+
+class Conflict(HubError):
+    """Somebody else changed the file meanwhile."""
+
+    exit_code = 3
+
+
+@dataclass(slots=True)
+class Proposed:
+    """`texts`: every file of the new configuration; `written`: those that differ from what lies there, `created` names
+    of those that do not exist yet. `before`: the texts of all that lies there. `base` and `digest`: of both."""
+
+    before: dict[str, bytes]
+    texts: dict[str, bytes]
+    written: dict[str, bytes] = field(default_factory=dict)
+    created: list[str] = field(default_factory=list)
+    base: str = ""
+    digest: str = ""
+    diff: str = ""
+
+
+def lying_there(path: FilePath) -> dict[str, bytes]:
+    """The files of the configuration as they are, as far as they can be read: the first one at least. Raises
+    ConfigError."""
+    try:
+        names = list(read(path).files)
+    except ConfigError:
+        names = [path.name]
+    return contents(path, names or [path.name])
+
+
+def propose(path: FilePath, asked: Mapping[str, Any], revisions: Revisions) -> Proposed:
+    """What is asked for, as texts. They need not be right. Raises ConfigError, Conflict when `asked["base"]` is not
+    the digest of what lies there."""
+    before = lying_there(path)
+    base = digest(digests(before))
+    said = str(asked.get("base") or "")
+    if said and not base.startswith(said):
+        raise Conflict(
+            f"{path.name} was changed meanwhile, by somebody else or by hand: look at what it says now, and try again"
+        )
+    given = _given(path, asked, revisions)
+    texts = {**before, **given}
+    try:
+        names = list(read(path, texts).files)
+    except ConfigError:
+        names = list(texts)
+    if asked.get("files") and (loose := sorted(set(given) - set(names))):
+        raise ConfigError(f"{', '.join(loose)}: no file of this configuration includes it")
+    texts = {name: texts[name] if name in texts else contents(path, [name])[name] for name in names}
+    there = {name: before[name] if name in before else _there(path, name) for name in names}
+    written = {name: text for name, text in texts.items() if there[name] != text}
+    return Proposed(
+        before={**before, **{name: text for name, text in there.items() if text is not None}},
+        texts=texts,
+        written=written,
+        created=[name for name in written if there[name] is None],
+        base=base,
+        digest=digest(digests(texts)),
+        diff=diff(before, texts),
+    )
+
+
+def _there(path: FilePath, name: str) -> bytes | None:
+    return contents(path, [name])[name] if (path.parent / name).exists() else None
+
+
+def _given(path: FilePath, asked: Mapping[str, Any], revisions: Revisions) -> dict[str, bytes]:
+    if asked.get("revision"):
+        return dict(revisions(str(asked["revision"])))
+    if asked.get("edits") is not None:
+        from hub.config.amending import amend
+
+        amended = amend(path, [_edit(one) for one in _edits(asked["edits"])])
+        return {name: text.encode() for name, text in amended.after.items()}
+    files = asked.get("files") or {}
+    if not isinstance(files, dict) or not all(isinstance(text, str) for text in files.values()):
+        raise ConfigError("`files` maps names of files to their texts")
+    made = {}
+    for name, text in files.items():
+        try:
+            relative = contained(path.parent, name)
+        except ValueError as error:
+            raise ConfigError(f"{name}: {error}") from None
+        if PurePosixPath(relative).name == SECRETS or relative != name:
+            raise ConfigError(f"{name} is not written here; secrets are put into {SECRETS} on the hub itself")
+        made[name] = text.replace("\r\n", "\n").encode("utf-8", "surrogateescape")
+    return made
+
+
+def _edits(asked: Any) -> list[Any]:
+    if not isinstance(asked, list) or len(asked) > MOST_EDITS:
+        raise ConfigError(f"`edits` is a list of at most {MOST_EDITS} edits")
+    return asked
+
+
+def _edit(asked: Any) -> Any:
+    from hub.config.amending import REMOVED, Edit
+
+    path = asked.get("path") if isinstance(asked, dict) else None
+    if not isinstance(path, list) or not path or not all(type(part) in (str, int) for part in path):
+        raise ConfigError("an edit has a `path`, a list of keys, and a `value`, or `remove: true`")
+    where: Path = tuple(path)
+    if asked.get("remove"):
+        return Edit(where, REMOVED)
+    if "value" not in asked:
+        raise ConfigError("an edit has a `value`, or `remove: true`")
+    return Edit(where, asked["value"])
+
+
+def judge(path: FilePath, proposed: Proposed, models: Models) -> Loaded:
+    """The proposed configuration, loaded. Raises ConfigError with every problem."""
+    return load(path, models, texts=proposed.texts)
+
+
+def diff(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> str:
+    """A unified diff of all files."""
+    made: list[str] = []
+    for name in dict.fromkeys([*before, *after]):
+        old, new = _lines(before.get(name)), _lines(after.get(name))
+        if old != new:
+            made += difflib.unified_diff(old, new, name, f"{name} (new)", lineterm="")
+    return "".join(f"{line}\n" for line in made)
+
+
+def _lines(text: bytes | None) -> list[str]:
+    return (text or b"").decode("utf-8", "replace").splitlines()

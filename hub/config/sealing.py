@@ -1,0 +1,67 @@
+"""Small files of the configuration engine in the state directory, sealed under the hub's store key.
+
+    state_dir/config/NAME (0600) = magic (8 bytes) · nonce (12 bytes) ·
+        AES-256-GCM(key of `lastgood`, msgpack, aad = magic)
+
+What was configured names devices and places, so it does not lie beside the sealed buffer in clear. Written to a
+temporary file, synced and renamed. Blocking: never on the event loop.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TypeVar
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+
+from hub.config.lastgood import Kept
+from hub.errors import StorageError
+from hub.files import sync_directory, write_atomically
+
+MAX_BYTES = 64 << 20
+_NONCE = 12
+
+T = TypeVar("T")
+
+
+def write(kept: Kept, name: str, magic: bytes, value: msgspec.Struct) -> None:
+    """Raises StorageError."""
+    nonce = os.urandom(_NONCE)
+    sealed = magic + nonce + kept.aead.encrypt(nonce, msgspec.msgpack.encode(value), magic)
+    target = kept.path.parent / name
+    try:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_atomically(target, sealed)
+    except OSError as error:
+        raise StorageError(f"{target} cannot be written: {error.strerror or error}") from error
+
+
+def read(kept: Kept, name: str, magic: bytes, kind: type[T]) -> T | None:
+    """What lies there; None when there is nothing. Raises StorageError when it is not this hub's, or damaged."""
+    target = kept.path.parent / name
+    try:
+        with target.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StorageError(f"{target} cannot be read: {error.strerror or error}") from error
+    try:
+        if not content.startswith(magic):
+            raise ValueError("another format")
+        nonce, body = content[len(magic) : len(magic) + _NONCE], content[len(magic) + _NONCE :]
+        return msgspec.msgpack.decode(kept.aead.decrypt(nonce, body, magic), type=kind)
+    except (InvalidTag, msgspec.DecodeError, ValueError) as error:
+        raise StorageError(f"{target} is damaged, or was written under another key") from error
+
+
+def remove(kept: Kept, name: str) -> None:
+    """Durably. Raises StorageError."""
+    target = kept.path.parent / name
+    try:
+        target.unlink(missing_ok=True)
+        if target.parent.is_dir():
+            sync_directory(target.parent)
+    except OSError as error:
+        raise StorageError(f"{target} cannot be removed: {error.strerror or error}") from error

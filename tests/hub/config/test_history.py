@@ -1,0 +1,138 @@
+"""Versions are named by what they say, sealed, bounded; a change that nobody kept is undone at the next start."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from hub.config import history
+from hub.config.history import FOUND, MOST, MOST_BYTES, REFUSED, Change, History, begin, under_way, undo
+from hub.config.lastgood import Kept
+from hub.config.source import digest, digests
+from hub.errors import ConfigError, StorageError
+
+ONE, TWO = {"config.yaml": b"a: 1 # one\n"}, {"config.yaml": b"a: 2\n", "more.yaml": b"b: 1\n"}
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Kept:
+    return Kept(tmp_path / "state", bytes(range(32)))
+
+
+def test_a_version_is_named_by_its_content_and_comes_back_to_the_byte(kept: Kept) -> None:
+    book = History(kept)
+    first = book.add(ONE, author="web:anne", reason="new meter", at=1.0)
+    second = book.add(TWO, author="cli:paul", reason="", at=2.0)
+    assert first.id == digest(digests(ONE))
+    assert (second.parent, second.author) == (first.id, "cli:paul")
+    again = History(kept)
+    assert [one.id for one in again.revisions()] == [first.id, second.id]
+    assert again.texts(again.find(second.id[:8])) == TWO
+    assert again.texts(again.find(first.id)) == ONE
+
+
+def test_the_same_content_twice_is_one_version(kept: Kept) -> None:
+    book = History(kept)
+    book.add(ONE, author="a", reason="", at=1.0)
+    book.add(ONE, author="b", reason="", at=2.0, what=FOUND)
+    assert [one.author for one in book.revisions()] == ["a"]
+
+
+def test_what_was_refused_is_kept_and_is_nobodys_parent(kept: Kept) -> None:
+    book = History(kept)
+    first = book.add(ONE, author="a", reason="", at=1.0)
+    refused = book.add(TWO, author="b", reason="", at=2.0, what=REFUSED, detail="modbus does not get through")
+    third = book.add({"config.yaml": b"a: 3\n"}, author="c", reason="", at=3.0)
+    assert third.parent == first.id
+    assert book.texts(book.find(refused.id)) == TWO
+
+
+def test_nothing_of_it_lies_in_clear(kept: Kept) -> None:
+    History(kept).add({"config.yaml": b"name: Dupont"}, author="anne", reason="since Dupont moved", at=1.0)
+    begin(kept, Change(first="/x", before={"c": b"Dupont"}, after={}, author="Dupont", at=1.0))
+    for file in (kept.state_dir / "config").iterdir():
+        assert b"Dupont" not in file.read_bytes()
+        assert b"anne" not in file.read_bytes()
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_under_another_key_or_damaged_it_is_no_history(kept: Kept) -> None:
+    History(kept).add(ONE, author="a", reason="", at=1.0)
+    with pytest.raises(StorageError, match="damaged, or was written under another key"):
+        History(Kept(kept.state_dir, bytes(32))).revisions()
+    file = kept.state_dir / "config" / history.HISTORY
+    file.write_bytes(file.read_bytes()[:-1] + b"\0")
+    with pytest.raises(StorageError):
+        History(kept).revisions()
+    History(kept).add(TWO, author="b", reason="", at=2.0)  # goes on, from now
+    assert len(History(kept).revisions()) == 1
+
+
+def test_it_is_bounded_by_number_and_by_size(kept: Kept) -> None:
+    import random
+
+    noise, book = random.Random(1), history._Book()
+    for n in range(MOST + 40):
+        one = History(kept)
+        texts = {"config.yaml": noise.randbytes(60_000)}
+        book.revisions.append(history.Revision(id=str(n), at=n, author="", files=digests(texts)))
+        book.texts.update({sha: history.zlib.compress(texts[name]) for name, sha in digests(texts).items()})
+        history._bound(book)
+        del one
+    assert len(book.revisions) <= MOST
+    assert sum(map(len, book.texts.values())) <= MOST_BYTES
+    assert book.revisions[-1].id == str(MOST + 39)
+    assert book.texts.keys() == {sha for one in book.revisions for sha in one.files.values()}
+
+
+def test_a_version_is_found_by_its_beginning_if_that_names_one(kept: Kept) -> None:
+    book = History(kept)
+    book.add(ONE, author="a", reason="", at=1.0)
+    for name in ("", "zz"):
+        with pytest.raises(ConfigError, match="has no version"):
+            book.find(name)
+
+
+def _changed(tmp_path: Path, kept: Kept) -> Path:
+    path = tmp_path / "config.yaml"
+    path.write_bytes(ONE["config.yaml"])
+    change = Change(
+        first=str(path), before=dict(ONE), created=["more.yaml"], after=digests(TWO), author="web:anne", at=1.0
+    )
+    begin(kept, change)
+    return path
+
+
+@pytest.mark.parametrize("written", [0, 1, 2])
+def test_a_change_that_was_under_way_is_undone_wherever_it_stopped(tmp_path: Path, kept: Kept, written: int) -> None:
+    path = _changed(tmp_path, kept)
+    for name in list(TWO)[:written]:
+        (tmp_path / name).write_bytes(TWO[name])
+    if written < 2:
+        (tmp_path / "more.yaml").write_bytes(b"")  # there is nothing to compare it with
+        (tmp_path / "more.yaml").unlink()
+    said = undo(kept, 9.0)
+    assert "web:anne was not confirmed" in said
+    assert path.read_bytes() == ONE["config.yaml"]
+    assert not (tmp_path / "more.yaml").exists()
+    assert under_way(kept) is None
+    assert undo(kept, 9.0) == ""
+
+
+def test_what_somebody_edited_since_then_stays(tmp_path: Path, kept: Kept) -> None:
+    path = _changed(tmp_path, kept)
+    path.write_bytes(b"a: 7\n")
+    assert "was edited since" in undo(kept, 9.0)
+    assert path.read_bytes() == b"a: 7\n"
+    assert under_way(kept) is None
+
+
+def test_a_file_keeps_its_rights(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_bytes(b"")
+    path.chmod(0o640)
+    history.write_texts(path, {"config.yaml": b"a: 1\n", "new.yaml": b""})
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert stat.S_IMODE((tmp_path / "new.yaml").stat().st_mode) == 0o600
