@@ -26,11 +26,16 @@ from hub.plugins import declared_hosts
 from hub.privacy import compile_privacy
 
 
+WATCHED = frozenset({"rules", "devices", "schedules", "calendars", "school_years", "zones", "places", "sites"})
+"""Sections of which rules are made."""
+
+
 class Reloading:
     """See the module. `stands` tells how every part stands."""
 
     def __init__(
-        self, ground: Ground, path: Path, field: Field, watch: Watch, outward: Outward, shown: Shown, measured: Measured,
+        self, ground: Ground, path: Path, field: Field, watch: Watch, outward: Outward, shown: Shown,
+        measured: Measured,
     ) -> None:  # fmt: skip
         self._ground, self._path, self._field = ground, path, field
         self._watch, self._outward, self._shown, self._measured = watch, outward, shown, measured
@@ -104,9 +109,7 @@ class Reloading:
         path.planner.reconfigure(protected=protected.__contains__, levels=levels_of(new))
         path.places.assign([*new.places, *path.joined.places])
         fresh, gone = path.devices.assign([*new.devices, *path.joined.devices], keys)
-        if {"rules", "devices", "schedules", "calendars", "school_years", "zones", "places", "sites"} & set(
-            found.parts
-        ):
+        if WATCHED & set(found.parts):
             self._watch.compile(ground, path)
         for device in gone:
             path.pipeline.forget(device.id)

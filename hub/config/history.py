@@ -1,7 +1,7 @@
 """What the configuration was: every version that ran, who made it and why; and the change that is under way.
 
-    state_dir/config/history.bin   revisions, the oldest first, and the texts of their files, each once   (see `sealing`)
-    state_dir/config/change.bin    the change under way: what the files said before it                    (see `sealing`)
+    state_dir/config/history.bin   revisions, the oldest first, and the texts of their files, each once  (see `sealing`)
+    state_dir/config/change.bin    the change under way: what the files said before it                   (see `sealing`)
 
 A version is named by its content: the digest of its files (`source.digest`), of which people write the first
 characters. The texts hold no secret: a configuration refers to secrets by name, and one that does not is refused.
