@@ -25,7 +25,6 @@ from hub.link import Carrier
 from hub.plugins import declared_hosts
 from hub.privacy import compile_privacy
 
-
 WATCHED = frozenset({"rules", "devices", "schedules", "calendars", "school_years", "zones", "places", "sites"})
 """Sections of which rules are made."""
 
