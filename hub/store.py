@@ -21,7 +21,7 @@ from typing import TypeVar
 import apsw
 import msgspec
 
-from hub.database import connect, image, persistently, refused, restock, told, transaction
+from hub.database import connect, image, persistently, place, refused, restock, told, transaction
 from hub.errors import DiskRefuses, StorageError
 
 T = TypeVar("T")
@@ -207,7 +207,7 @@ class Store:
             return await self.call(lambda db: _number(db, GENERATION))
 
     async def image(self) -> bytes:
-        """A consistent copy of the file, encrypted under the same key."""
+        """A consistent copy, in clear: see `hub.database.image`."""
         try:
             return await self.call(lambda db: image(db, self._key, SCHEMA, without=STAYS))
         except OSError as error:
@@ -276,7 +276,7 @@ def restore(path: Path, key: bytes, image: bytes, *, sent: str, jump: int) -> in
     """Make the store of a restored hub from `Store.image`: counters of `meta` whose key starts with `sent`, and the
     generation, go `jump` ahead. Returns the generation. Blocking. Raises StorageError."""
     try:
-        path.write_bytes(image)
+        place(path, key, SCHEMA, image)
         db = connect(path, key, SCHEMA)
         with transaction(db):
             rows = db.execute(

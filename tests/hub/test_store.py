@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import apsw
@@ -10,7 +11,7 @@ from hub import store as stores
 from hub.database import RESERVE
 from hub.errors import DiskRefuses, StorageError
 from hub.patience import once_the_disk_works
-from hub.store import Store
+from hub.store import Store, restore
 
 KEY = bytes(range(32))
 
@@ -210,3 +211,35 @@ async def test_a_start_needs_nothing_written_when_the_disk_takes_nothing(tmp_pat
     monkeypatch.undo()
     assert await store.start() == 2
     await store.close()
+
+
+async def test_an_image_in_clear_becomes_an_encrypted_store_with_every_row_of_every_table(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path / "store.db", KEY)
+    await store.put("sent/x", b"5")
+    for n in range(50):
+        await store.audit(float(n), "test", {"n": n, "what": "x" * 200})
+    image = await store.image()
+    before = await store.audited()
+    await store.close()
+    assert image.startswith(b"SQLite format 3\0"), "whoever asks seals it"
+    assert len(zlib.compress(image)) < len(image) / 5
+    restore(tmp_path / "copy.db", KEY, image, sent="none/", jump=0)
+    written = (tmp_path / "copy.db").read_bytes()
+    assert b"SQLite" not in written
+    assert b"x" * 20 not in written
+    again = await Store.open(tmp_path / "copy.db", KEY)
+    assert await again.get("sent/x") == b"5"
+    assert await again.audited() == before
+    await again.audit(60.0, "test", {"n": 60})
+    assert len(await again.audited()) == len(before) + 1
+    await again.close()
+
+
+async def test_an_image_of_a_former_version_which_was_encrypted_is_restored_too(tmp_path: Path) -> None:
+    store = await Store.open(tmp_path / "store.db", KEY)
+    await store.put("kept", b"x")
+    await store.close()
+    restore(tmp_path / "copy.db", KEY, (tmp_path / "store.db").read_bytes(), sent="none/", jump=0)
+    again = await Store.open(tmp_path / "copy.db", KEY)
+    assert await again.get("kept") == b"x"
+    await again.close()

@@ -11,7 +11,7 @@ import pytest
 from hub.buffer.rows import ALERTS
 from hub.consent import ConsentDesk, ConsentRefused, Memory
 from hub.consent.orders import SHAPE
-from hub.database import connect
+from hub.database import connect, place
 from hub.erasing import SELDOM_S, SOON_S, Erasing
 from hub.errors import DecodeError
 from hub.privacy import compile_privacy
@@ -193,7 +193,7 @@ async def test_the_destroyed_key_is_in_no_page_of_the_store_nor_in_a_backup(hous
 
     image = await house.store.image()
     assert key in pages(), "the search finds it while it is there"
-    (tmp_path / "backup.db").write_bytes(image)
+    place(tmp_path / "backup.db", KEY, SCHEMA, image)
     backup = connect(tmp_path / "backup.db", KEY, SCHEMA)
     assert backup.execute("SELECT count(*) FROM pseudonym_keys").get == 0
     assert backup.execute("SELECT count(*) FROM consents").get == 1
