@@ -25,6 +25,7 @@ import random
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -137,6 +138,41 @@ def push() -> Callable[[], int]:
     return work
 
 
+LAG_MS = 50
+
+
+class Lag:
+    """Where the lateness of the hub's loop comes from: what the kernel says of its thread between two looks."""
+
+    def __init__(self) -> None:
+        self.worst = 0.0
+        self.parts = {"starved": 0.0, "own": 0.0, "neither": 0.0}
+
+    async def watch(self) -> None:
+        loop, step = asyncio.get_running_loop(), 0.005
+        thread = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
+
+        def look() -> tuple[float, float, float]:
+            ran, waited, _ = map(int, thread.read_text().split())
+            return loop.time() * 1e3, ran / 1e6, waited / 1e6
+
+        before = look()
+        while True:
+            await asyncio.sleep(step)
+            now = look()
+            late = now[0] - before[0] - step * 1e3
+            self.worst = max(self.worst, late)
+            if late > LAG_MS:
+                own, starved = now[1] - before[1], now[2] - before[2]
+                self.parts["own"] += own
+                self.parts["starved"] += starved
+                self.parts["neither"] += max(0.0, late - own - starved)
+            before = now
+
+    def said(self) -> dict[str, float]:
+        return {"worst_ms": round(self.worst), **{name: round(ms) for name, ms in self.parts.items()}}
+
+
 class Mine:
     """The hub's session, with devices that have keys."""
 
@@ -205,15 +241,18 @@ def windows(uplinks: int, *, calm: bool, loop: bool) -> None:
     async def work(session: hub.Session) -> None:
         await lorawan.run(config, Mine(session, loop=loop))  # type: ignore[arg-type]
 
-    async def measured(site: House) -> dict[str, int]:
+    async def measured(site: House) -> dict[str, Any]:
         async with site.hub(work) as running:
+            lag = Lag()
+            watching = asyncio.create_task(lag.watch())
             child = await asyncio.create_subprocess_exec(
                 sys.executable, __file__, "gateways", str(uplinks), "--port", str(port), stdout=subprocess.PIPE
             )
             said, _ = await child.communicate()
+            watching.cancel()
             counts = running.shown.overview.status()["counts"].values()
             looped = sum(of.get("codec-time", 0) for of in counts)
-            return {**json.loads(said), "looped": looped, "kept": running.field.kept.status()["frames"]}
+            return {**json.loads(said), **lag.said(), "looped": looped, "kept": running.field.kept.status()["frames"]}
 
     burner = subprocess.Popen([sys.executable, "-c", "" if calm else "while True: pass"])
     try:
@@ -224,6 +263,13 @@ def windows(uplinks: int, *, calm: bool, loop: bool) -> None:
         burner.wait()
     for name in ("first", "second", "late", "unanswered", *(("looped", "kept") if loop else ())):
         figure(f"lorawan.windows.{name}", said[name], f"of {uplinks}")
+    figure("lorawan.windows.late_loop.worst", said["worst_ms"], "ms that the hub's loop was late at the worst")
+    for name, what in (
+        ("starved", "waiting for a core"),
+        ("own", "computing"),
+        ("neither", "neither: held or blocked"),
+    ):
+        figure(f"lorawan.windows.late_loop.{name}", said[name], f"ms of all lateness over {LAG_MS} ms: {what}")
     figure("lorawan.windows.missed", (said["late"] + said["unanswered"]) / uplinks * 100, "%")
 
 

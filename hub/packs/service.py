@@ -106,10 +106,16 @@ class Packs:
 
     async def _answer(self, pack: Pack, payload: bytes, port: int, received: float | None) -> dict[str, Any]:
         """What its codec says. Until it has answered once, and after each time that it looped or died, it is called
-        once at a time, and one that does so again and again rests for a while: others wait behind it."""
+        once at a time, and one that does so again and again rests for a while. Nobody waits behind a call of one that
+        has looped or died: a device that wants an answer in a second would get none."""
         if pack.digest in self._answers:
             return await self._call(pack, payload, port, received)
-        async with self._one_at_a_time.setdefault(pack.digest, asyncio.Lock()):
+        trial, spoilt = self._one_at_a_time.setdefault(pack.digest, asyncio.Lock()), self._spoilt.get(pack.digest, 0)
+        if spoilt and trial.locked():
+            raise DecodeError(RESTS, f"the codec of pack {pack.name} looped or died: it is being tried again")
+        async with trial:
+            if self._spoilt.get(pack.digest, 0) > spoilt:
+                raise DecodeError(RESTS, f"the codec of pack {pack.name} looped or died while this waited for it")
             if self._rests.get(pack.digest, 0.0) > asyncio.get_running_loop().time():
                 raise DecodeError(RESTS, f"the codec of pack {pack.name} loops or dies: it is tried again in a minute")
             return await self._call(pack, payload, port, received)
