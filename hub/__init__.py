@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hub.hookspecs import RegisterNotifier as RegisterNotifier
     from hub.hookspecs import RegisterUplink as RegisterUplink
     from hub.hookspecs import hookimpl as hookimpl
+    from hub.jsonpath import JsonPath as JsonPath
     from hub.lines import Line as Line
     from hub.lines import open_line as open_line
     from hub.model import Candidate as Candidate
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from hub.model import Sample as Sample
     from hub.model import Series as Series
     from hub.model import Signal as Signal
+    from hub.mqtt import MqttClient as MqttClient
     from hub.session import Bus as Bus
     from hub.session import Message as Message
     from hub.session import Notice as Notice
@@ -65,11 +67,13 @@ _HOME = {
     "hub.hookspecs": (
         "Config", "Register", "RegisterDecoder", "RegisterExporter", "RegisterNotifier", "RegisterUplink", "hookimpl",
     ),
+    "hub.jsonpath": ("JsonPath",),
     "hub.lines": ("Line", "open_line"),
     "hub.model": (
         "Candidate", "Command", "Decoded", "Device", "Frame", "LastValue", "Metric", "NeedKey", "PackFacts", "Position",
         "Proof", "Quality", "Report", "Sample", "Series", "Signal",
     ),
+    "hub.mqtt": ("MqttClient",),
     "hub.session": ("Bus", "Message", "Notice", "Notices", "Session", "Uplink", "View"),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}

@@ -21,7 +21,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 API = [
     *("AuthFailed", "Bus", "Candidate", "Command", "Config", "DecodeError", "Decoded", "Device", "Frame", "HttpUrl"),
-    *("LastValue", "Line", "ListenAddress", "METRICS", "Message", "Metric", "NeedKey"),
+    *("JsonPath", "LastValue", "Line", "ListenAddress", "METRICS", "Message", "Metric", "MqttClient", "NeedKey"),
     *("Network", "NotReady", "Notice", "Notices", "PackFacts"),
     *("Position", "Proof", "Quality", "Register", "RegisterDecoder", "RegisterExporter", "RegisterNotifier"),
     *("RegisterUplink", "Report", "Sample", "Series", "Session", "Signal", "Uplink", "View", "hookimpl", "open_line"),

@@ -1,8 +1,7 @@
 """A JSON document -> readings. Pure.
 
-A path is keys joined by dots; `[n]` is the nth element of a list, `['a key']` one with any characters; the empty path
-is the document itself, which may be a bare number or word. Dates are Unix seconds or milliseconds, or ISO 8601 with a
-zone.
+The empty path is the document itself, which may be a bare number or word. Dates are Unix seconds or milliseconds, or
+ISO 8601 with a zone.
 """
 
 from __future__ import annotations
@@ -18,14 +17,11 @@ import msgspec
 import hub
 
 Value = float | int | bool | str
-Step = str | int
 
 MAX_BODY = 1 << 18
-MAX_STEPS = 16
 MAX_TEXT = 64
 _MILLISECONDS = 1e11  # Unix seconds of the year 5138, milliseconds of 1973
 
-_STEP = re.compile(r"""\.?([A-Za-z_@$][\w$@-]*)|\[(\d{1,4})\]|\[(?:'([^']{1,64})'|"([^"]{1,64})")\]""", re.ASCII)
 _TRUE = {"on", "true", "open", "yes", "1", "detected", "online", "occupied"}
 _FALSE = {"off", "false", "closed", "no", "0", "clear", "offline", "vacant"}
 _NOTHING = {"", "null", "none", "nan", "n/a", "-", "--", "---", "unknown", "unavailable"}
@@ -36,7 +32,7 @@ class Entry(NamedTuple):
     words."""
 
     metric: hub.Metric
-    path: tuple[Step, ...]
+    path: hub.JsonPath
     scale: float = 1.0
     offset: float = 0.0
     on: str = ""
@@ -49,20 +45,6 @@ class Reading(NamedTuple):
     values: dict[str, Value]
     time: float | None
     skipped: list[str]
-
-
-def steps(path: str) -> tuple[Step, ...]:
-    """Raises ValueError for what is no path."""
-    found: list[Step] = []
-    at = 0
-    while at < len(path):
-        match = _STEP.match(path, at)
-        if match is None or len(found) >= MAX_STEPS:
-            raise ValueError(f"not a path: {path!r}; expected one like meters[0].energy")
-        key, number, single, double = match.groups()
-        found.append(int(number) if number is not None else key or single or double)
-        at = match.end()
-    return tuple(found)
 
 
 def document(body: bytes) -> Any:
@@ -82,12 +64,12 @@ def document(body: bytes) -> Any:
     return text
 
 
-def read(data: Any, entries: tuple[Entry, ...], time: tuple[Step, ...] | None) -> Reading:
+def read(data: Any, entries: tuple[Entry, ...], time: hub.JsonPath | None) -> Reading:
     """What a document says. A value that is not there is counted: whoever named it expects it."""
     values: dict[str, Value] = {}
     skipped: list[str] = []
     for entry in entries:
-        raw = follow(data, entry.path)
+        raw = entry.path.of(data)
         if raw is None:
             skipped.append("http-missing")
         elif not (isinstance(raw, str) and raw.strip().lower() in _NOTHING):
@@ -96,22 +78,10 @@ def read(data: Any, entries: tuple[Entry, ...], time: tuple[Step, ...] | None) -
                 skipped.append("http-value")
             else:
                 values[entry.metric.key] = value
-    date = None if time is None else _date(follow(data, time))
+    date = None if time is None else _date(time.of(data))
     if time is not None and date is None:
         skipped.append("http-time")
     return Reading(values, date, skipped)
-
-
-def follow(data: Any, path: tuple[Step, ...]) -> Any:
-    """What stands there; None when nothing does."""
-    for step in path:
-        if isinstance(step, str) and isinstance(data, dict):
-            data = data.get(step)
-        elif isinstance(step, int) and isinstance(data, list) and step < len(data):
-            data = data[step]
-        else:
-            return None
-    return data
 
 
 def _value(raw: Any, entry: Entry) -> Value | None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 import hub
-from integrations.http_json.decode import Entry, Step, steps
+from integrations.http_json.decode import Entry
 from integrations.http_json.settings import DeviceSettings
 
 
@@ -16,7 +16,7 @@ class Reader(NamedTuple):
 
     device: str
     entries: tuple[Entry, ...]
-    time: tuple[Step, ...] | None
+    time: hub.JsonPath | None
 
 
 class Roster:
@@ -44,7 +44,9 @@ class Roster:
                     "%s is not read: its settings are wrong: %s: %s", device.id, where, found["msg"]
                 )
                 continue
-            reader = Reader(device.id, settings.entries(), None if settings.time is None else steps(settings.time))
+            reader = Reader(
+                device.id, settings.entries(), None if settings.time is None else hub.JsonPath.parse(settings.time)
+            )
             if metrics := settings.own_metrics():
                 self._session.declare(device.id, metrics=metrics)
             if settings.path:

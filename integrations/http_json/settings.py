@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 import hub
-from integrations.http_json.decode import Entry, steps
+from integrations.http_json.decode import Entry
 
 LEAST_SECRET = 20
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -25,7 +25,7 @@ def _base(url: hub.HttpUrl) -> hub.HttpUrl:
 
 
 def _path(text: str) -> str:
-    steps(text)
+    hub.JsonPath.parse(text)
     return text
 
 
@@ -180,7 +180,8 @@ class DeviceSettings(hub.Config):
 
     def entries(self) -> tuple[Entry, ...]:
         return tuple(
-            Entry(_metric(name, v), steps(v.path), v.scale, v.offset, v.on, v.off) for name, v in self.values.items()
+            Entry(_metric(name, v), hub.JsonPath.parse(v.path), v.scale, v.offset, v.on, v.off)
+            for name, v in self.values.items()
         )
 
     def own_metrics(self) -> tuple[hub.Metric, ...]:

@@ -1,9 +1,8 @@
 """The connection to a server's broker. All the I/O of these integrations.
 
 A session that outlives the connection: subscribed with QoS 1 under a name of its own, so that the broker keeps what
-comes while the hub is away, and acknowledged by hand, once it is on the disk. aiomqtt leaves acknowledging to paho, and
-does not see a broker that hangs up before CONNACK; `Client` does both. Its own time-outs are off: before Python 3.12,
-`asyncio.wait_for` may swallow a cancellation.
+comes while the hub is away, and acknowledged by hand, once it is on the disk. aiomqtt leaves acknowledging to paho;
+`Client` does it.
 """
 
 from __future__ import annotations
@@ -14,13 +13,10 @@ import math
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from hashlib import sha256
-from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
 import aiomqtt
-from aiomqtt.exceptions import MqttConnectError
 from paho.mqtt.client import MQTT_CLEAN_START_FIRST_ONLY, MQTTMessage
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -35,18 +31,12 @@ WINDOW = 256
 """Messages that the broker gives before the first is acknowledged (MQTT 5)."""
 WAITING = 4096
 ANSWER_S = 10.0
-_PATIENCE_S = 2.0
 _QUIET = logging.getLogger("hub.lorawan_servers.paho")
 _QUIET.setLevel(logging.CRITICAL)  # what a broker sends must not fill the log; what ends a connection is raised
 _REFUSALS = (0x85, 0x86, 0x87, 0x8A, 0x8C)  # client id, password, not authorised, banned, method; 3.1.1's translated
-_UNSUPPORTED = 0x84
 
 
-class HungUp(aiomqtt.MqttError):
-    """The connection ended before the broker had answered."""
-
-
-class Client(aiomqtt.Client):
+class Client(hub.MqttClient):
     """`identity`: the name of a session that stays; "": one of its own that ends with the connection."""
 
     def __init__(self, config: Broker, context: ssl.SSLContext | None, identity: str, protocol: str) -> None:
@@ -72,12 +62,6 @@ class Client(aiomqtt.Client):
         """It is on the disk, or there was nothing to keep. In the order of arrival."""
         self._client.ack(message.mid, message.qos)
 
-    def abandon(self) -> None:
-        """Close what is still open; aiomqtt forgets a sign-in that failed or was cancelled."""
-        self._client.disconnect()
-        if self._disconnected.done() and not self._disconnected.cancelled():
-            self._disconnected.exception()  # seen, though nobody may have been reading when it came
-
     def _on_message(self, client: Any, userdata: Any, message: MQTTMessage) -> None:
         try:
             _ = message.topic
@@ -92,58 +76,20 @@ class Client(aiomqtt.Client):
             text = f"it sends more than {WAITING} messages at once: lower its limit of messages in flight"
             self._disconnected.set_exception(aiomqtt.MqttError(text))
 
-    def _on_disconnect(
-        self, client: Any, userdata: Any, flags: Any, reason_code: ReasonCode, properties: Properties | None = None
-    ) -> None:
-        if self._connected.done() and not self._connected.cancelled():
-            super()._on_disconnect(client, userdata, flags, reason_code, properties)
-        else:
-            self._loop.call_soon_threadsafe(self._hung_up)  # paho may call from the thread that connects
-
-    def _hung_up(self) -> None:
-        if not self._connected.done():
-            self._connected.set_exception(HungUp("it closes the connection before it answers"))
-            self._connected.exception()  # seen: nobody may be waiting any more
-
 
 @asynccontextmanager
 async def connected(config: Broker, identity: str) -> AsyncIterator[Client]:
     """A client that has signed in. Raises NotReady or AuthFailed, naming the broker and who must act."""
     context = await asyncio.to_thread(_context, config)
-    try:
-        client = await _sign_in(Client(config, context, identity, config.protocol))
-    except aiomqtt.MqttError as error:
-        if config.protocol != "5" or not (isinstance(error, HungUp) or _reason(error) == _UNSUPPORTED):
-            raise _explained(error, config) from error
+
+    def made(version: str) -> Client:
+        return Client(config, context, identity, version)
+
+    async with hub.MqttClient.connected(made, config.protocol, lambda error: _explained(error, config)) as client:
         try:
-            client = await _sign_in(Client(config, context, identity, "3.1.1"))
-        except aiomqtt.MqttError as again:
-            raise _explained(again, config) from again
-    try:
-        yield client
-    except aiomqtt.MqttError as error:
-        raise _ended(error, config) from error
-    finally:
-        with suppress(aiomqtt.MqttError, TimeoutError):  # the goodbye was not heard
-            async with asyncio.timeout(_PATIENCE_S):
-                await client.__aexit__(None, None, None)
-        client.abandon()
-
-
-async def _sign_in(client: Client) -> Client:
-    entering = asyncio.ensure_future(client.__aenter__())
-    try:
-        async with asyncio.timeout(ANSWER_S):
-            await asyncio.shield(entering)
-    except BaseException as error:
-        if not entering.done():  # cancelled, while a thread that nothing cancels opens a socket: wait to close it
-            await asyncio.wait([entering], timeout=_PATIENCE_S)
-        entering.cancel()
-        client.abandon()
-        if isinstance(error, TimeoutError):
-            raise aiomqtt.MqttError(f"it says nothing for {ANSWER_S:.0f} s") from error
-        raise
-    return client
+            yield client
+        except aiomqtt.MqttError as error:
+            raise _ended(error, config) from error
 
 
 def _context(config: Broker) -> ssl.SSLContext | None:
@@ -158,14 +104,8 @@ def _context(config: Broker) -> ssl.SSLContext | None:
     return context
 
 
-def _reason(error: BaseException) -> int:
-    """The CONNACK's reason code, 0 when it is no CONNACK."""
-    rc = error.rc if isinstance(error, MqttConnectError) else 0
-    return rc.value if isinstance(rc, ReasonCode) else int(rc or 0)
-
-
 def _explained(error: aiomqtt.MqttError, config: Broker) -> Exception:
-    if _reason(error) in _REFUSALS:
+    if hub.MqttClient.reason(error) in _REFUSALS:
         return hub.AuthFailed(f"{config.where} refuses the hub ({error}): check `user`, `password` and `certificate`")
     if "certificate verify failed" in str(error).lower():
         return hub.NotReady(f"{config.where} shows a certificate that `ca` does not vouch for ({error})")
@@ -189,24 +129,10 @@ async def subscribe(client: Client, config: Broker, topics: tuple[str, ...], *, 
     return least
 
 
-def identity(session: hub.Session, configured: str) -> str:
-    """The name of the hub's session at the broker: configured, or remembered, or made from this machine's id."""
-    known = configured or session.state.get("client")
-    if isinstance(known, str) and known:
-        return known
-    try:
-        machine = Path("/etc/machine-id").read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        machine = ""
-    made = f"ilot-{sha256(f'ilot/mqtt/1 {machine or token_hex(16)} {session.name}'.encode()).hexdigest()[:16]}"
-    session.state.put("client", made)
-    return made
-
-
 async def serve(config: Broker, session: hub.Session, driver: Driver, topics: tuple[str, ...], *, qos: int = 1) -> None:
     """Hear the server and tell it what it is to tell its devices, until cancelled. Raises NotReady or AuthFailed."""
     try:
-        async with connected(config, identity(session, config.client_id)) as client:
+        async with connected(config, hub.MqttClient.session_name(session, config.client_id)) as client:
             await _settle(client, config, session, topics, qos)
             async with asyncio.TaskGroup() as tasks:
                 kept: asyncio.Queue[tuple[aiomqtt.Message, asyncio.Task[None]]] = asyncio.Queue(WAITING)

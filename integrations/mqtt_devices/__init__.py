@@ -18,7 +18,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr
 
 import hub
-from integrations.mqtt_devices import discovery, paths
+from integrations.mqtt_devices import discovery
 from integrations.mqtt_devices.mapping import Entry, values
 
 __all__ = ["Config", "DeviceSettings", "ValueSettings", "probe", "register_integrations", "run"]
@@ -27,7 +27,7 @@ MOST_ENTITIES = 4096
 
 
 def _path(text: str) -> str:
-    paths.steps(text)
+    hub.JsonPath.parse(text)
     return text
 
 
@@ -140,7 +140,7 @@ class Book:
             if not settings.topic:
                 continue
             entries = tuple(
-                Entry(metric, paths.steps(v.path), v.scale, v.offset, v.on, v.off)
+                Entry(metric, hub.JsonPath.parse(v.path), v.scale, v.offset, v.on, v.off)
                 for metric, v in settings.values.items()
                 if metric in hub.METRICS
             )

@@ -20,7 +20,6 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from hashlib import sha256
-from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
@@ -105,7 +104,7 @@ async def connected(config: Config, session: hub.Session | None = None) -> Async
     """With a session: under the hub's own name, to go on where it was. Raises NotReady or AuthFailed, naming the broker
     and who must act."""
     where = f"the broker {config.host}:{config.port}"
-    name = identity(session, config.client_id) if session is not None else ""
+    name = hub.MqttClient.session_name(session, config.client_id) if session is not None else ""
     try:
         async with AsyncExitStack() as stack:
             if session is not None and _stale(session, config):
@@ -133,20 +132,6 @@ async def answered(config: Config) -> AsyncIterator[None]:
     except TimeoutError:
         where = f"the broker {config.host}:{config.port}"
         raise hub.NotReady(f"{where} does not answer within {ANSWER_S:.0f} s") from None
-
-
-def identity(session: hub.Session, configured: str) -> str:
-    """The name of the hub's session at the broker: configured, or remembered, or made from this machine's id."""
-    known = configured or session.state.get("client")
-    if isinstance(known, str) and known:
-        return known
-    try:
-        machine = Path("/etc/machine-id").read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        machine = ""
-    made = f"ilot-{sha256(f'ilot/mqtt/1 {machine or token_hex(16)} {session.name}'.encode()).hexdigest()[:16]}"
-    session.state.put("client", made)
-    return made
 
 
 def _stale(session: hub.Session, config: Config) -> bool:

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import msgspec
 
 import hub
-from integrations.mqtt_devices import paths
 from integrations.mqtt_devices.mapping import Entry
 
 MAX_PAYLOAD = 1 << 16
@@ -141,14 +140,14 @@ def _word(value: Any, missing: str) -> str:
     return missing if value is None else str(value)
 
 
-def _path(template: Any) -> tuple[str | int, ...] | None:
+def _path(template: Any) -> hub.JsonPath | None:
     """The path that a value template is; None for one that computes."""
     if template is None:
-        return ()
+        return hub.JsonPath()
     found = _TEMPLATE.fullmatch(template.strip()) if isinstance(template, str) and len(template) <= 256 else None
     if found is None:
         return None
     try:
-        return paths.steps(found[2] or "")
+        return hub.JsonPath.parse(found[2] or "")
     except ValueError:
         return None

@@ -15,7 +15,7 @@ class Entry(NamedTuple):
     says, empty for the usual words."""
 
     metric: str
-    path: tuple[str | int, ...]
+    path: hub.JsonPath
     scale: float = 1.0
     offset: float = 0.0
     true: str = ""
@@ -31,7 +31,7 @@ def values(
     found: dict[str, Value] = {}
     skipped = []
     for entry in entries:
-        raw = paths.follow(data, entry.path)
+        raw = entry.path.of(data)
         if raw is None or (isinstance(raw, str) and raw in ("", "unknown", "unavailable", "None", "null")):
             continue
         value = _value(raw, entry, metrics[entry.metric].kind)

@@ -1,13 +1,8 @@
-"""Where a value stands in a payload: a path like `sensors[0].temperature`. Pure.
-
-A path is keys joined by dots; `[n]` is the nth element of a list, `['a key']` one with any characters. The empty path
-is the payload itself.
-"""
+"""A payload, and what its values are as numbers, flags and texts. Pure."""
 
 from __future__ import annotations
 
 import math
-import re
 from typing import Any
 
 import msgspec
@@ -16,25 +11,8 @@ import hub
 
 Value = float | int | bool | str
 MAX_PAYLOAD = 1 << 18
-MAX_STEPS = 16
-
-_STEP = re.compile(r"""\.?([A-Za-z_@$][\w$@-]*)|\[(\d{1,4})\]|\[(?:'([^']{1,64})'|"([^"]{1,64})")\]""", re.ASCII)
 _TRUE = {"on", "true", "open", "yes", "1", "detected", "online", "occupied"}
 _FALSE = {"off", "false", "closed", "no", "0", "clear", "offline", "vacant"}
-
-
-def steps(path: str) -> tuple[str | int, ...]:
-    """Raises ValueError for what is no path."""
-    found: list[str | int] = []
-    at = 0
-    while at < len(path):
-        match = _STEP.match(path, at)
-        if match is None or len(found) >= MAX_STEPS:
-            raise ValueError(f"not a path: {path!r}; expected one like sensors[0].temperature")
-        key, number, single, double = match.groups()
-        found.append(int(number) if number is not None else key or single or double)
-        at = match.end()
-    return tuple(found)
 
 
 def read(payload: bytes) -> Any:
@@ -49,18 +27,6 @@ def read(payload: bytes) -> Any:
         return payload.decode("utf-8").strip()
     except UnicodeDecodeError:
         raise hub.DecodeError("mqtt-payload", "neither JSON nor text") from None
-
-
-def follow(data: Any, path: tuple[str | int, ...]) -> Any:
-    """What stands there; None when nothing does."""
-    for step in path:
-        if isinstance(step, str) and isinstance(data, dict):
-            data = data.get(step)
-        elif isinstance(step, int) and isinstance(data, list) and step < len(data):
-            data = data[step]
-        else:
-            return None
-    return data
 
 
 def number(raw: Any) -> float | None:

@@ -24,12 +24,13 @@ import aiomqtt
 from pydantic import AnyUrl, Field, UrlConstraints, field_validator
 
 import hub
-from plugins.mqtt.client import CONNECT_S, MAX_PACKET, Broker, Client, Version, connected
+from plugins.mqtt.client import MAX_PACKET, Broker, Client, Version, connected
 
 ID = 16
 REPLY, REFUSED = b"\0", b"\1"
 _MAX_EXPLANATION = 300
 _NOBODY = 0x10
+ANSWER_S = 10.0
 _PORTS = {"mqtts": 8883, "wss": 443}
 
 
@@ -112,7 +113,7 @@ class _Carriage:
 
     async def _subscribe(self) -> None:
         try:
-            async with asyncio.timeout(CONNECT_S):
+            async with asyncio.timeout(ANSWER_S):
                 granted = await self._client.subscribe(f"{self._topic}ack", qos=1)
         except TimeoutError as error:
             raise hub.NotReady(f"{self._url} does not answer a subscription") from error

@@ -1,9 +1,8 @@
 """One connection to a broker: aiomqtt, and what it keeps to itself.
 
-aiomqtt 2.5 hides three things that decide what the operator is told, so that `Client` looks at the callbacks of paho
-on their way through: a broker that hangs up before CONNACK (aiomqtt would wait for its timeout), how many messages
-the broker takes at a time (MQTT 5 §3.2.2.3.3), and what a PUBACK says (§3.4.2.1: nobody listens; not authorized).
-Its own timeouts are off, ours are `asyncio.timeout`: before Python 3.12, `asyncio.wait_for` may swallow a cancellation.
+aiomqtt 2.5 hides two things more than `hub.MqttClient` mends, so that `Client` looks at the callbacks of paho on their
+way through: how many messages the broker takes at a time (MQTT 5 §3.2.2.3.3), and what a PUBACK says (§3.4.2.1: nobody
+listens; not authorized).
 """
 
 from __future__ import annotations
@@ -13,14 +12,11 @@ import logging
 import math
 import socket
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any, Literal, NamedTuple
 
 import aiomqtt
-from aiomqtt.exceptions import MqttConnectError
-from paho.mqtt.client import DisconnectFlags
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -29,11 +25,8 @@ import hub
 
 MAX_PACKET = (1 << 20) + 1024
 """Bytes of a packet that a broker may send us: a reply of at most 1 MiB, its id and its topic."""
-CONNECT_S = 10.0
-_PATIENCE_S = 2.0
 
 _MOST_WAITING = 256
-_UNSUPPORTED = 0x84
 _REFUSALS = (0x85, 0x86, 0x87, 0x8A, 0x8C, 0x9F)  # client id, password, not authorized, banned, method, rate
 _NODELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 _WARY = logging.getLogger("hub.uplink.mqtt.paho")
@@ -54,11 +47,7 @@ class Broker(NamedTuple):
     keepalive: timedelta
 
 
-class HungUp(aiomqtt.MqttError):
-    """The connection ended before the broker had answered."""
-
-
-class Client(aiomqtt.Client):
+class Client(hub.MqttClient):
     """`receive_maximum`: messages of ours that the broker takes before it has acknowledged the first. `refused` is set
     when a PUBACK says that a message went nowhere; `refusal` is then why."""
 
@@ -78,35 +67,11 @@ class Client(aiomqtt.Client):
         self.refused = asyncio.Event()
         self.refusal: ReasonCode | None = None
 
-    def abandon(self) -> None:
-        """Close what is still open; aiomqtt forgets a sign-in that failed or was cancelled."""
-        self._client.disconnect()
-        if self._disconnected.done() and not self._disconnected.cancelled():
-            self._disconnected.exception()  # seen, though nobody may have been reading when it came
-
     def _on_connect(
         self, client: Any, userdata: Any, flags: Any, reason_code: ReasonCode, properties: Properties | None = None
     ) -> None:
         self.receive_maximum = getattr(properties, "ReceiveMaximum", self.receive_maximum)
         super()._on_connect(client, userdata, flags, reason_code, properties)
-
-    def _on_disconnect(
-        self,
-        client: Any,
-        userdata: Any,
-        flags: DisconnectFlags,
-        reason_code: ReasonCode,
-        properties: Properties | None = None,
-    ) -> None:
-        if self._connected.done() and not self._connected.cancelled():
-            super()._on_disconnect(client, userdata, flags, reason_code, properties)
-        else:
-            self._loop.call_soon_threadsafe(self._hung_up)  # paho may call from the thread that connects
-
-    def _hung_up(self) -> None:
-        if not self._connected.done():
-            self._connected.set_exception(HungUp("it closes the connection before it answers"))
-            self._connected.exception()  # seen: nobody may be waiting any more
 
     def _on_publish(
         self, client: Any, userdata: Any, mid: int, reason_code: ReasonCode, properties: Properties
@@ -117,54 +82,15 @@ class Client(aiomqtt.Client):
         super()._on_publish(client, userdata, mid, reason_code, properties)
 
 
-@asynccontextmanager
-async def connected(broker: Broker, version: Version) -> AsyncIterator[Client]:
+def connected(broker: Broker, version: Version) -> AbstractAsyncContextManager[Client]:
     """A client that has signed in. A broker that refuses MQTT 5, or closes without a word (as some that never heard of
     it do), is asked again as 3.1.1. Raises NotReady or AuthFailed, naming the broker and who must act."""
-    try:
-        client = await _sign_in(Client(broker, version))
-    except aiomqtt.MqttError as error:
-        unsupported = isinstance(error, HungUp) or _reason(error) == _UNSUPPORTED
-        if version != "5" or not unsupported:
-            raise _explained(error, broker) from error
-        try:
-            client = await _sign_in(Client(broker, "3.1.1"))
-        except aiomqtt.MqttError as again:
-            raise _explained(again, broker) from again
-    try:
-        yield client
-    finally:
-        with suppress(aiomqtt.MqttError, TimeoutError):  # the goodbye was not heard
-            async with asyncio.timeout(_PATIENCE_S):
-                await client.__aexit__(None, None, None)
-        client.abandon()
-
-
-async def _sign_in(client: Client) -> Client:
-    entering = asyncio.ensure_future(client.__aenter__())
-    try:
-        async with asyncio.timeout(CONNECT_S):
-            await asyncio.shield(entering)
-    except BaseException as error:
-        if not entering.done():  # cancelled, while a thread that nothing cancels opens a socket: wait to close it
-            await asyncio.wait([entering], timeout=_PATIENCE_S)
-        entering.cancel()
-        client.abandon()
-        if isinstance(error, TimeoutError):
-            raise aiomqtt.MqttError(f"it says nothing for {CONNECT_S:g} s") from error
-        raise
-    return client
-
-
-def _reason(error: BaseException) -> int:
-    """The CONNACK's reason code (MQTT 5 §3.2.2.2; those of 3.1.1 are translated), 0 when it is no CONNACK."""
-    rc = error.rc if isinstance(error, MqttConnectError) else 0
-    return rc.value if isinstance(rc, ReasonCode) else int(rc or 0)
+    return hub.MqttClient.connected(lambda one: Client(broker, one), version, lambda error: _explained(error, broker))
 
 
 def _explained(error: aiomqtt.MqttError, broker: Broker) -> Exception:
     said = str(error)
-    if _reason(error) in _REFUSALS:
+    if hub.MqttClient.reason(error) in _REFUSALS:
         return hub.AuthFailed(
             f"{broker.url} refuses {broker.identity} ({said}). The broker's operator admits its certificate"
         )
@@ -173,7 +99,7 @@ def _explained(error: aiomqtt.MqttError, broker: Broker) -> Exception:
             f"{broker.url} shows a certificate that the owner's trust document does not accept ({said}): "
             "a proxy that opens TLS, another server, or a renewed CA"
         )
-    if isinstance(error, HungUp):
+    if isinstance(error, hub.MqttClient.HungUp):
         return hub.NotReady(
             f"{broker.url} does not answer: {said}. It may not speak MQTT here, or not accept this hub's certificate"
         )

@@ -433,11 +433,11 @@ async def test_a_topic_that_is_no_text_is_left_alone() -> None:
 
 async def test_two_hubs_have_two_sessions_and_one_hub_has_one_for_good() -> None:
     session = kit.session(name="chirpstack")
-    name = client.identity(session, "")
+    name = hub.MqttClient.session_name(session, "")
     assert len(name) <= 23
-    assert client.identity(session, "") == name == session.state["client"]
-    assert client.identity(kit.session(name="other"), "") != name
-    assert client.identity(session, "mine") == "mine"
+    assert hub.MqttClient.session_name(session, "") == name == session.state["client"]
+    assert hub.MqttClient.session_name(kit.session(name="other"), "") != name
+    assert hub.MqttClient.session_name(session, "mine") == "mine"
 
 
 def test_tls_checks_names_and_certificates() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mqtt_messages import SENSOR, TOPIC
 
 import hub
-from integrations.mqtt_devices import DeviceSettings, discovery, paths
+from integrations.mqtt_devices import DeviceSettings, discovery
 from integrations.mqtt_devices.mapping import Entry, values
 
 
@@ -38,6 +38,10 @@ def test_abbreviations_and_a_base_topic_are_understood() -> None:
     assert (entity.device, entity.topic, entity.entry) == (
         "mqtt:ABC123", "tele/garden/SENSOR", Entry("humidity", ("BME280", "Humidity")),
     )  # fmt: skip
+
+
+def at(*steps: str | int) -> hub.JsonPath:
+    return hub.JsonPath(steps)
 
 
 @pytest.mark.parametrize(
@@ -86,26 +90,6 @@ def test_a_wrong_message_has_its_reason() -> None:
     assert discovery.read("homeassistant", "homeassistant/light/x/config", b"nonsense") is None
 
 
-@pytest.mark.parametrize(
-    ("path", "steps"),
-    [
-        ("", ()),
-        ("a.b", ("a", "b")),
-        ("a[0].b", ("a", 0, "b")),
-        ("['a b'][\"c\"]", ("a b", "c")),
-        ("ENERGY.Total", ("ENERGY", "Total")),
-    ],
-)
-def test_paths(path: str, steps: tuple[str | int, ...]) -> None:
-    assert paths.steps(path) == steps
-
-
-@pytest.mark.parametrize("path", ["a..b", "a[", "a[x]", "1a", "a b", "." * 3, "a." + "b." * 20 + "c"])
-def test_what_is_no_path_is_refused(path: str) -> None:
-    with pytest.raises(ValueError, match="not a path"):
-        paths.steps(path)
-
-
 @pytest.mark.parametrize("topic", ["a/b", "a/+/b", "a/#", "#", "+", "$SYS/x"])
 def test_topics_with_wildcards_are_accepted(topic: str) -> None:
     assert DeviceSettings(topic=topic).topic == topic
@@ -119,14 +103,14 @@ def test_wildcards_inside_a_level_are_refused(topic: str) -> None:
 
 def test_values_are_scaled_and_what_is_not_there_is_no_fault() -> None:
     entries = (
-        Entry("temperature", ("t",), 0.1), Entry("humidity", ("h",)), Entry("battery_low", ("low",)),
-        Entry("firmware", ("fw",)), Entry("pressure", ("p",)),
+        Entry("temperature", at("t"), 0.1), Entry("humidity", at("h")), Entry("battery_low", at("low")),
+        Entry("firmware", at("fw")), Entry("pressure", at("p")),
     )  # fmt: skip
     payload = b'{"t": "215", "h": null, "low": "ON", "fw": "1.2.3", "p": [1]}'
     assert values(payload, entries, hub.METRICS) == (
         {"temperature": pytest.approx(21.5), "battery_low": True, "firmware": "1.2.3"}, ["mqtt-value"],
     )  # fmt: skip
-    assert values(b"21.5", (Entry("temperature", ()),), hub.METRICS) == ({"temperature": 21.5}, [])
+    assert values(b"21.5", (Entry("temperature", at()),), hub.METRICS) == ({"temperature": 21.5}, [])
     with pytest.raises(hub.DecodeError):
         values(b"\xff\xfe", entries, hub.METRICS)
 
@@ -145,7 +129,11 @@ _PAYLOADS = st.binary(max_size=80) | _JSON.map(lambda data: json.dumps(data).enc
 def test_any_payload_gives_finite_readings_or_a_decode_error(payload: bytes, topic: str) -> None:
     with contextlib.suppress(hub.DecodeError):
         discovery.read("homeassistant", topic, payload)
-    entries = (Entry("temperature", ("temperature",), 1e300), Entry("door", ("t",)), Entry("text", ()))
+    entries = (
+        Entry("temperature", at("temperature"), 1e300),
+        Entry("door", at("t")),
+        Entry("text", at()),
+    )
     with contextlib.suppress(hub.DecodeError):
         for value in values(payload, entries, hub.METRICS)[0].values():
             assert not isinstance(value, float) or math.isfinite(value)

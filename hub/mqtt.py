@@ -1,0 +1,125 @@
+"""A connection to an MQTT broker that tells what went wrong: aiomqtt, and what it keeps to itself.
+
+aiomqtt 2.5 does not see a broker that hangs up before CONNACK (it would wait for its time-out), and forgets a sign-in
+that failed or was cancelled, with its socket open. Its own time-outs are to be off (`timeout=math.inf`), ours are
+`asyncio.timeout`: before Python 3.12, `asyncio.wait_for` may swallow a cancellation.
+
+Imported when a plugin uses `hub.MqttClient`; needs the extra `mqtt`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, Literal, Self, TypeVar
+
+import aiomqtt
+from aiomqtt.exceptions import MqttConnectError
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from hub.session import Session
+
+ANSWER_S = 10.0
+PATIENCE_S = 2.0
+UNSUPPORTED = 0x84
+"""CONNACK of MQTT 5, §3.2.2.2: unsupported protocol version."""
+
+Version = Literal["5", "3.1.1"]
+C = TypeVar("C", bound="MqttClient")
+
+
+class HungUp(aiomqtt.MqttError):
+    """The connection ended before the broker had answered."""
+
+
+class MqttClient(aiomqtt.Client):
+    """What a plugin's client derives from; it is given aiomqtt's own arguments."""
+
+    HungUp = HungUp
+
+    @staticmethod
+    @asynccontextmanager
+    async def connected(
+        make: Callable[[Version], C], version: Version, explained: Callable[[aiomqtt.MqttError], Exception]
+    ) -> AsyncIterator[C]:
+        """A client that has signed in, `make`d for a version of MQTT. A broker that refuses MQTT 5, or closes without a
+        word (as some that never heard of it do), is asked again as 3.1.1. Raises what `explained` makes of the error;
+        one within the block comes as it is."""
+        try:
+            client = await make(version).sign_in()
+        except aiomqtt.MqttError as error:
+            unsupported = isinstance(error, HungUp) or MqttClient.reason(error) == UNSUPPORTED
+            if version != "5" or not unsupported:
+                raise explained(error) from error
+            try:
+                client = await make("3.1.1").sign_in()
+            except aiomqtt.MqttError as again:
+                raise explained(again) from again
+        try:
+            yield client
+        finally:
+            with suppress(aiomqtt.MqttError, TimeoutError):  # the goodbye was not heard
+                async with asyncio.timeout(PATIENCE_S):
+                    await client.__aexit__(None, None, None)
+            client.abandon()
+
+    @staticmethod
+    def reason(error: BaseException) -> int:
+        """The CONNACK's reason code (MQTT 5 §3.2.2.2; those of 3.1.1 are translated), 0 when it is no CONNACK."""
+        rc = error.rc if isinstance(error, MqttConnectError) else 0
+        return rc.value if isinstance(rc, ReasonCode) else int(rc or 0)
+
+    @staticmethod
+    def session_name(session: Session, configured: str) -> str:
+        """The name of the hub's session at a broker that keeps it: configured, or remembered in the plugin's state, or
+        made from this machine's id."""
+        known = configured or session.state.get("client")
+        if isinstance(known, str) and known:
+            return known
+        try:
+            machine = Path("/etc/machine-id").read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            machine = ""
+        made = f"ilot-{sha256(f'ilot/mqtt/1 {machine or token_hex(16)} {session.name}'.encode()).hexdigest()[:16]}"
+        session.state.put("client", made)
+        return made
+
+    async def sign_in(self) -> Self:
+        """Connect, and wait for the broker's word. Raises MqttError; leaves nothing open then."""
+        entering = asyncio.ensure_future(self.__aenter__())
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await asyncio.shield(entering)
+        except BaseException as error:
+            if not entering.done():  # cancelled, while a thread that nothing cancels opens a socket: wait to close it
+                await asyncio.wait([entering], timeout=PATIENCE_S)
+            entering.cancel()
+            self.abandon()
+            if isinstance(error, TimeoutError):
+                raise aiomqtt.MqttError(f"it says nothing for {ANSWER_S:.0f} s") from error
+            raise
+        return self
+
+    def abandon(self) -> None:
+        """Close what is still open; aiomqtt forgets a sign-in that failed or was cancelled."""
+        self._client.disconnect()
+        if self._disconnected.done() and not self._disconnected.cancelled():
+            self._disconnected.exception()  # seen, though nobody may have been reading when it came
+
+    def _on_disconnect(
+        self, client: Any, userdata: Any, flags: Any, reason_code: ReasonCode, properties: Properties | None = None
+    ) -> None:
+        if self._connected.done() and not self._connected.cancelled():
+            super()._on_disconnect(client, userdata, flags, reason_code, properties)
+        else:
+            self._loop.call_soon_threadsafe(self._hung_up)  # paho may call from the thread that connects
+
+    def _hung_up(self) -> None:
+        if not self._connected.done():
+            self._connected.set_exception(HungUp("it closes the connection before it answers"))
+            self._connected.exception()  # seen: nobody may be waiting any more
