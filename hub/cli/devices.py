@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from hub.cli import adopt, output, privacy, rejoin
+from hub.cli import adopt, availability, output, privacy, rejoin
 from hub.control import call
 from hub.state import state_of
 
@@ -58,7 +58,8 @@ def device() -> None:
 
 
 for command in (adopt.add, adopt.remove, adopt.import_, rejoin.rejoin, privacy.erase):
-    device.add_command(command)
+    device.add_command(availability.availability)
+device.add_command(command)
 
 
 @device.command()

@@ -1,0 +1,30 @@
+"""`ilot device availability`: how much of each day devices were there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hub.cli import output
+from hub.control import call
+from hub.state import state_of
+
+
+@click.command()
+@click.argument("device", required=False)
+@output.with_config
+@output.with_state
+@output.as_json
+def availability(device: str | None, config: Path, state_dir: Path | None, json: bool) -> None:
+    """How much of each day DEVICE, or every device, was there, in percent of the time in which it should have spoken."""
+    answer = call(state_of(config, state_dir) / "hub.sock", "availability", device=device or "")
+    if json:
+        output.data(answer)
+        return
+    rows = []
+    for one in answer["devices"]:
+        days = one["days"] if device else one["days"][:1]
+        battery = "" if one["battery_days"] is None else f"{one['battery_days']:.0f} d"
+        rows += [(one["id"], day["day"], f"{day['percent']:g} %", f"{day['hours']:g} h", battery) for day in days]
+    output.table(("device", "day", "there", "of", "battery empty in"), rows)
