@@ -17,7 +17,7 @@ from hub.state import state_of
 @output.with_state
 @output.as_json
 def availability(device: str | None, config: Path, state_dir: Path | None, json: bool) -> None:
-    """How much of each day DEVICE, or every device, was there, in percent of the time in which it should have spoken."""
+    """How much of each day DEVICE, or every device, was there, in percent of the time when it should have spoken."""
     answer = call(state_of(config, state_dir) / "hub.sock", "availability", device=device or "")
     if json:
         output.data(answer)

@@ -57,9 +57,8 @@ def device() -> None:
     """Devices of the running hub: add, remove, import, replace, give a key."""
 
 
-for command in (adopt.add, adopt.remove, adopt.import_, rejoin.rejoin, privacy.erase):
-    device.add_command(availability.availability)
-device.add_command(command)
+for command in (adopt.add, adopt.remove, adopt.import_, rejoin.rejoin, privacy.erase, availability.availability):
+    device.add_command(command)
 
 
 @device.command()
