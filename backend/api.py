@@ -6,6 +6,8 @@
     POST /v1/hubs/{hub}/backup                  likewise; a sealed state backup (`hub.backup`), {"generation"}
     GET  /v1/renewal                            {nonce}, to anybody
     POST /v1/hubs/{hub}/renewal                 without certificate; JSON {nonce, csr, signature} → {certificate}
+    GET  /v1/pages-ca                           the authority of the hubs' own pages (PEM), to anybody
+    POST /v1/hubs/{hub}/page-certificate        without certificate; JSON {nonce, csr, names, signature} → {certificate}
     GET  /v1/badges/revoked                     the signed list of withdrawn badges, to anybody; 404 while there is none
     GET  /v1/alerts                             by client certificate; {acts}: what was answered here (`backend.alerts`)
     POST /v1/whereabouts                        by client certificate; {devices} → which other hub heard each last
@@ -35,14 +37,14 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
-from backend import alerts, backups, callbacks, erasures, whereabouts
+from backend import alerts, backups, callbacks, erasures, pages, pki, whereabouts
 from backend.badging import REVOKED as REVOKED_BADGES
 from backend.ingest import RECORDS, STATE, Ingest, Message, NotAdmitted
 from backend.nonces import NONCE_BYTES, Nonces, verify
 from backend.owner import Owner
 from backend.views import MAX_LIMIT, Unknown, Views, parse_number
 from backend.worker import Worker
-from hub import enrolment
+from hub import enrolment, page_certificate
 from hub.backup import MAX_DOCUMENT
 from hub.errors import AuthFailed, DecodeError, NotReady, StorageError
 from hub.wire import MAX_MESSAGE, MAX_SIGNED
@@ -80,6 +82,13 @@ class _Renewal(msgspec.Struct, frozen=True):
 T = TypeVar("T")
 
 
+class _Page(msgspec.Struct, frozen=True):
+    nonce: str
+    csr: str
+    names: list[Annotated[str, Meta(max_length=253)]]
+    signature: str
+
+
 class Api:
     """The handlers over one owner, worker and database."""
 
@@ -104,6 +113,8 @@ class Api:
         app.router.add_post("/v1/hubs/{hub}/backup", self.backup)
         app.router.add_get("/v1/renewal", self.nonce)
         app.router.add_post("/v1/hubs/{hub}/renewal", self.renew)
+        app.router.add_get("/v1/pages-ca", self.pages_ca)
+        app.router.add_post("/v1/hubs/{hub}/page-certificate", self.certify_page)
         app.router.add_get("/v1/badges/revoked", self.revoked_badges)
         app.router.add_get("/v1/alerts", self.alerts)
         app.router.add_post("/v1/whereabouts", self.whereabouts)
@@ -171,6 +182,22 @@ class Api:
         certificate = self._owner.certify(csr, hub).decode()
         log.info("%s has a new certificate", hub)
         return _json({"certificate": certificate})
+
+    async def pages_ca(self, request: web.Request) -> web.Response:
+        ca, _ = await asyncio.to_thread(pages.authority, self._owner.directory, self._owner.settings.owner)
+        return web.Response(body=pki.pem(ca), content_type="application/x-pem-file")
+
+    async def certify_page(self, request: web.Request) -> web.Response:
+        asked = _read(await _body(request, MAX_ENROLMENT), _Page)
+        hub, nonce, csr = request.match_info["hub"], _base64(asked.nonce, NONCE_BYTES), asked.csr.encode()
+        identity = await self._worker.call(lambda ingest: ingest.admitted(hub).identity)
+        self._nonces.check(nonce)
+        verify(identity, page_certificate.signed(nonce, hub, csr, asked.names), _base64(asked.signature, 64))
+        owner = self._owner
+        made = await asyncio.to_thread(
+            pages.certify, owner.directory, owner.settings.owner, hub, csr, asked.names
+        )  # fmt: skip
+        return _json({"certificate": made.decode()})
 
     async def records(self, request: web.Request) -> web.Response:
         return await self._post(request, RECORDS, MAX_MESSAGE)

@@ -17,6 +17,7 @@ from backend.cli_alerts import alerts
 from backend.cli_badge import badge
 from backend.cli_inventory import inventory
 from backend.cli_owner import rotate, want
+from backend.cli_pages import pages
 from backend.cli_privacy import erasures, retention
 from backend.cli_sigfox import sigfox
 from backend.console import DIRECTORY, JSON, Lifetime, answers, date, say, show
@@ -260,6 +261,7 @@ def backups(directory: Path, hub: str, out: Path | None, as_json: bool) -> None:
 
 backend.add_command(alerts)
 backend.add_command(badge)
+backend.add_command(pages)
 backend.add_command(inventory)
 backend.add_command(rotate)
 backend.add_command(erasures)

@@ -52,6 +52,12 @@ def make_hub_certificate(
 
     Raises DecodeError when the request is unreadable, its signature wrong, or its key not ECDSA P-256.
     """
+    return make_client_certificate(ca, ca_key, requested_key(csr_pem), hub, life)
+
+
+def requested_key(csr_pem: bytes) -> ec.EllipticCurvePublicKey:
+    """The key of a certificate request. Raises DecodeError when the request is unreadable, its signature wrong, or its
+    key not ECDSA P-256."""
     if len(csr_pem) > _MAX_CSR:
         raise DecodeError("too-large", f"a certificate request has at most {_MAX_CSR} bytes")
     try:
@@ -63,7 +69,7 @@ def make_hub_certificate(
         raise DecodeError("bad-csr", "the request is not signed by the key it names")
     if not (isinstance(public, ec.EllipticCurvePublicKey) and isinstance(public.curve, ec.SECP256R1)):
         raise DecodeError("bad-csr", "the request's key must be ECDSA P-256")
-    return make_client_certificate(ca, ca_key, public, hub, life)
+    return public
 
 
 def make_client_certificate(

@@ -25,7 +25,9 @@ from hub.keeper import Keeper
 from hub.overview import Overview, Room
 from hub.packing import Packing
 from hub.packs import Library
+from hub.page_certificate import PageCertificate
 from hub.rekey import Rekey
+from hub.web.certificate import KEY as PAGE_KEY
 from hub.web.part import Web
 from hub.web.parts import Parts
 from hub.whereabouts import Whereabouts
@@ -67,6 +69,7 @@ class Shown:
     recette: Recette
     overview: Overview
     rekey: Rekey
+    page_certificate: PageCertificate
     replacing: Replacing
     web: Web
     asked: Asked
@@ -77,7 +80,8 @@ class Shown:
     def services(self) -> list[Service]:
         return [
             Service(self.adoption, "devices"), Service(self.gate, "admission"), Service(self.recette, "recette"),
-            Service(self.adoption.rolls), Service(self.rekey), Service(self.replacing), Service(self.web, "web"),
+            Service(self.adoption.rolls), Service(self.rekey), Service(self.page_certificate, "page_certificate"),
+            Service(self.replacing), Service(self.web, "web"),
             Service(self.asked), Service(self.packing), Service(self.diagnosing),
         ]  # fmt: skip
 
@@ -117,10 +121,14 @@ def build_shown(
     rolls.replace = replacing.calls()["device.replace"]
     rolls.where = Whereabouts(http=field.http, url=ground.enrolled.url, up=outward.link.up).ask
     rolls.facts = Recording(ground, path, field, web).facts
+    recertified = PageCertificate(
+        ground.state.keys, PAGE_KEY, ground.enrolled.hub, ground.enrolled.url, ground.keys, http=field.http,
+        clock=clock, up=outward.link.up, names=web.names, changed=web.recertify,
+    )  # fmt: skip
     gate, recette = _gate(ground, path, field, keeper, adoption)
     return Shown(
         adoption, gate, recette, overview,
-        Rekey(ground.store, path.devices, path.pipeline, path.quarantine, clock, keeper.changed),
+        Rekey(ground.store, path.devices, path.pipeline, path.quarantine, clock, keeper.changed), recertified,
         replacing, web, Asked(overview, keeper, told),
         Packing(Library(ground.state.packs), field.kept, ground.store, lambda: path.devices, clock.now),
         Diagnosing(

@@ -54,6 +54,11 @@ class Web(Section):
         description="Names under which browsers may call it, beside its addresses, its host name and localhost. "
         "Any other is refused: a page elsewhere could reach the hub under a name of its own (DNS rebinding).",
     )
+    district_certificate: bool = Field(
+        default=True,
+        description="Have the district's own authority certify the pages, where the backend has one: browsers that "
+        "know it do not warn. The fingerprint on the label changes with it.",
+    )
     redirect_port: int | None = Field(
         default=None, ge=0, le=65535,
         description="Where it stands, plain HTTP on this port, usually 80, leads to the pages and to nothing else; "

@@ -3,27 +3,37 @@
 Browsers cannot check it by themselves: people compare its fingerprint with the label's. It is dated from before this
 code to 2051, so that no wrong clock locks anybody out. It is not part of a state backup: a restored hub has a new one,
 and `ilot label` shows its fingerprint.
+
+Where the district certifies the hub's pages (`hub.page_certificate`), that certificate, for the same key, is shown as
+long as it is good; this one stays beside it.
 """
 
 from __future__ import annotations
 
 import datetime
 import hashlib
+import math
 import socket
 import ssl
 from ipaddress import ip_address
 from pathlib import Path
 
 from hub.files import write_atomically
+from hub.page_certificate import FILE as DISTRICT
+from hub.page_certificate import fingerprint
+from hub.validity import validity
 
 KEY, CERTIFICATE = "web.key", "web.crt"
 _FROM = datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC)
 _UNTIL = datetime.datetime(2051, 1, 1, tzinfo=datetime.UTC)
 
 
-def prepare(directory: Path, hub: str, names: tuple[str, ...]) -> tuple[ssl.SSLContext, str]:
+def prepare(
+    directory: Path, hub: str, names: tuple[str, ...], date: float | None = math.inf
+) -> tuple[ssl.SSLContext, str]:
     """The TLS side of the server and the certificate's SHA-256 fingerprint, AB:CD:…; made when there is none that fits
-    its key. Blocking. Raises OSError."""
+    its key. The district's is shown while it is good at `date` (Unix seconds; None: nobody knows the time, then it is;
+    infinity: never). Blocking. Raises OSError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
@@ -34,7 +44,22 @@ def prepare(directory: Path, hub: str, names: tuple[str, ...]) -> tuple[ssl.SSLC
     except (OSError, ValueError):  # ssl.SSLError is an OSError: there is none, or it is not this key's
         _make(directory, hub, names)
         found = _take(context, directory)
-    return context, hashlib.sha256(found).digest().hex(":").upper()
+    if date == math.inf:
+        return context, hashlib.sha256(found).digest().hex(":").upper()
+    return context, refresh(context, directory, date)
+
+
+def refresh(context: ssl.SSLContext, directory: Path, date: float | None) -> str:
+    """Show the district's certificate from now on, or the self-signed one where there is none that is good; returns the
+    fingerprint of what is shown. Blocking. Raises OSError."""
+    try:
+        text = (directory / DISTRICT).read_text(encoding="ascii")
+        if date is None or date < validity(text)[1]:
+            context.load_cert_chain(directory / DISTRICT, directory / KEY)
+            return fingerprint(text)
+    except (OSError, ValueError):
+        pass  # there is none, or it is not for this key
+    return hashlib.sha256(_take(context, directory)).digest().hex(":").upper()
 
 
 def _take(context: ssl.SSLContext, directory: Path) -> bytes:

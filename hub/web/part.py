@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import secrets
 import socket
+import ssl
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +51,7 @@ class Web:
         self._sessions: Sessions | None = None
         self.opening: Opening | None = None
         self._tokens: Tokens | None = None
+        self._tls: ssl.SSLContext | None = None
         self._broken = BrokenGlass(clock.monotonic, lambda: parts.badges is not None and parts.badges.known)
         self._fingerprint = self._error = self._reset_error = ""
         self._port = self.redirected_port = 0
@@ -97,6 +101,26 @@ class Web:
         await self._clock.sleep(seconds)
         self._other.set()
 
+    def names(self) -> list[str]:
+        """Addresses and names under which browsers call these pages; empty while they are not served, or where the
+        district is not to certify them."""
+        options = self._options
+        if options is None or self.opening is None or not options.district_certificate:
+            return []
+        address = options.address if options.address not in ("0.0.0.0", "::") else outward()  # noqa: S104
+        if ip_address(address).is_loopback and not options.hosts:  # nobody else comes here
+            return []
+        return [address, *options.hosts]
+
+    async def recertify(self) -> None:
+        """Another certificate lies in the directory: new connections are shown it, nobody is signed out."""
+        from hub.web import certificate
+
+        if self._tls is not None:
+            self._fingerprint = await asyncio.to_thread(
+                certificate.refresh, self._tls, self._directory, self._clock.date()
+            )
+
     def _say(self, error: str) -> None:
         if error != self._error:
             _log.error("the pages are not served: %s; trying again by itself", error)
@@ -126,10 +150,15 @@ class Web:
             await self._store.put(COOKIE_KEY, secret)
         if self._sessions is None:
             self._sessions = Sessions(self._clock.monotonic, secret)
-        tls, self._fingerprint = await asyncio.to_thread(certificate.prepare, self._directory, self._hub, options.hosts)
+        tls, self._fingerprint = await asyncio.to_thread(
+            certificate.prepare, self._directory, self._hub, options.hosts,
+            self._clock.date() if options.district_certificate else math.inf,
+        )  # fmt: skip
         place = Place(
-            self._hub, options.address, options.port, names_of_this_machine(options.hosts), tls, self._fingerprint
-        )
+            self._hub, options.address, options.port, names_of_this_machine(options.hosts), tls,
+            lambda: self._fingerprint,
+        )  # fmt: skip
+        self._tls = tls
         self._tokens = tokens = Tokens(self._store, self._clock, self._changed)
         await tokens.load()
         sessions = self._sessions

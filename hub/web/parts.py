@@ -14,14 +14,15 @@ from hub.places import Places
 
 
 class Place(NamedTuple):
-    """Where the server stands. `names`: see `hub.web.guard`; `fingerprint` of its certificate, AB:CD:…"""
+    """Where the server stands. `names`: see `hub.web.guard`; `fingerprint` of its certificate now,
+    AB:CD:…"""
 
     hub: str
     address: str
     port: int
     names: frozenset[str]
     tls: ssl.SSLContext
-    fingerprint: str
+    fingerprint: Callable[[], str]
 
 
 class Parts(NamedTuple):

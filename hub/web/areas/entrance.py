@@ -34,7 +34,7 @@ async def entrance(site: Site, visit: Visit, status: int = 200) -> web.Response:
 def _entrance(site: Site, visit: Visit, *, claim: bool, status: int, name: str = "") -> web.Response:
     page = "claim" if claim else "signin"
     text = site.render.page(
-        page, visit, fingerprint=site.place.fingerprint, claimable=site.accounts.claimable,
+        page, visit, fingerprint=site.place.fingerprint(), claimable=site.accounts.claimable,
         claimed=site.accounts.claimed, name=name, title=site.parts.title,
         badges=site.parts.badges is not None and site.parts.badges.known,
     )  # fmt: skip

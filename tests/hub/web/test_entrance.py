@@ -107,3 +107,61 @@ async def test_a_card_that_takes_no_file_makes_no_code_and_it_is_told(
     async with Pages(tmp_path, options=Options(address="127.0.0.1", port=0, reset_directory=card)) as pages:
         assert not pages.site.accounts.claimable
         assert "cannot be written there" in pages.web.complaints()[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ({"address": "127.0.0.1"}, []),
+        ({"address": "127.0.0.1", "hosts": ["hub.example.org"]}, ["127.0.0.1", "hub.example.org"]),
+        ({"address": "127.0.0.1", "hosts": ["hub.example.org"], "district_certificate": False}, []),
+    ],
+)  # fmt: skip
+async def test_the_district_is_asked_for_names_under_which_somebody_else_can_come(
+    tmp_path: Path, options: dict[str, object], names: list[str]
+) -> None:
+    async with Pages(tmp_path, options=Options.model_validate({**options, "port": 0})) as pages:
+        assert pages.web.names() == names
+
+
+async def test_a_certificate_of_the_district_is_shown_at_once_and_nobody_is_signed_out(tmp_path: Path) -> None:
+    import ssl
+
+    from hub.page_certificate import FILE, fingerprint
+    from hub.web.certificate import CERTIFICATE, prepare
+
+    async with Pages(tmp_path, options=Options(address="127.0.0.1", port=0)) as pages:
+        browser = await pages.claimed()
+        before = pages.web.status()["fingerprint"]
+        own = (tmp_path / CERTIFICATE).read_bytes()
+        await asyncio.to_thread(_another, tmp_path)
+        assert fingerprint((tmp_path / FILE).read_text()) != before
+        await pages.web.recertify()
+        assert pages.web.status()["fingerprint"] == fingerprint((tmp_path / FILE).read_text())
+        seen = await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", pages.web._port))
+        assert fingerprint(seen) == pages.web.status()["fingerprint"]
+        assert (await browser.get("/api/1/status"))[0] == 200
+    assert (tmp_path / CERTIFICATE).read_bytes() == own
+    assert prepare(tmp_path, "hub-test", ())[1] == before
+
+
+def _another(path: Path) -> None:
+    """A certificate for the key of the pages, as an authority would give it."""
+    import datetime
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+
+    from hub.page_certificate import FILE
+    from hub.web.certificate import KEY
+
+    key = load_pem_private_key((path / KEY).read_bytes(), None)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "district")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())  # type: ignore[arg-type]
+        .serial_number(7).not_valid_before(now - datetime.timedelta(1)).not_valid_after(now + datetime.timedelta(30))
+        .sign(key, hashes.SHA256())  # type: ignore[arg-type]
+    )  # fmt: skip
+    (path / FILE).write_bytes(made.public_bytes(Encoding.PEM))

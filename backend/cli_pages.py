@@ -1,0 +1,33 @@
+"""`ilot backend pages`: the authority that certifies the hubs' own pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from backend.console import DIRECTORY, JSON, answers, say, show
+
+
+@click.command()
+@DIRECTORY
+@click.option("--grant", "hub", metavar="HUB", help="Let this hub's page go by the names that follow, and no others.")
+@click.argument("names", nargs=-1)
+@JSON
+@answers
+def pages(directory: Path, hub: str | None, names: tuple[str, ...], as_json: bool) -> None:
+    """Where the authority's certificate is, to install on phones; with --grant, names of a hub's page."""
+    from backend import owner as owners
+    from backend import pages as authority
+
+    owner = owners.load(directory)
+    authority.authority(directory, owner.settings.owner)
+    if hub is not None:
+        authority.grant(directory, hub, names)
+    elif names:
+        raise click.UsageError("names belong to a hub: --grant HUB NAME…")
+    known = authority.granted(directory)
+    say(f"Install {directory / authority.CA} on technicians' phones: then hubs' pages bring no warning there.")
+    facts = {"certificate": str(directory / authority.CA), "granted": known}
+    lines = [f"{one}\t{' '.join(its)}" for one, its in known.items()]
+    show(facts, as_json, [f"certificate\t{facts['certificate']}", *lines])

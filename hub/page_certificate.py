@@ -1,0 +1,174 @@
+"""Has the district's authority sign the certificate of the hub's own pages, so that browsers which know that authority
+do not warn; until then, and whenever it has lapsed, the pages show the hub's self-signed one.
+
+    GET  {url}/v1/renewal                              → {nonce}
+    POST {url}/v1/hubs/{hub}/page-certificate          {nonce, csr, names, signature} → {certificate}
+    signature = IDENTITY over lp("ilot/page-certificate/1\\0", nonce, hub, csr, names…)
+
+It is for the same key as the self-signed one. The authority is one of its own (`backend.pages`): what it signs is worth
+nothing to a hub that calls its backend. It is due after two thirds of its life, and when the hub's addresses changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import ssl
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from hub.clock import Clock
+from hub.errors import AuthFailed, HubError, NotReady, StorageError
+from hub.files import write_atomically
+from hub.keys import HubKeys
+from hub.lp import lp
+from hub.session import Reply
+from hub.validity import validity
+
+LABEL = b"ilot/page-certificate/1\0"
+FILE, NAMES = "web-district.crt", "web-district.names"
+LOOK_S, AGAIN_S = 30.0, 6 * 3600.0
+TIMEOUT = timedelta(seconds=30)
+
+_log = logging.getLogger("hub.certificate")
+
+
+def signed(nonce: bytes, hub: str, csr: bytes, names: list[str]) -> bytes:
+    """What the hub's identity signs."""
+    return lp(LABEL, nonce, hub.encode(), csr, *(name.encode() for name in names))
+
+
+class Http(Protocol):
+    async def request(
+        self, method: str, url: str, *, body: bytes | None = None, timeout: timedelta, anonymous: bool
+    ) -> Reply: ...  # fmt: skip
+
+
+class _Nonce(msgspec.Struct):
+    nonce: bytes
+
+
+class _Given(msgspec.Struct):
+    certificate: str
+
+
+class PageCertificate:
+    """`directory` is where the pages keep theirs; `names` gives addresses and names under which they are called, empty
+    while they are not served; `changed` is called once another certificate lies there."""
+
+    def __init__(
+        self, directory: Path, key_file: str, hub: str, url: str, keys: HubKeys, *, http: Http, clock: Clock,
+        up: Callable[[], bool], names: Callable[[], list[str]],
+        changed: Callable[[], Awaitable[None]],
+    ) -> None:  # fmt: skip
+        self.error = ""
+        self._path, self._names_path, self._key = directory / FILE, directory / NAMES, directory / key_file
+        self._hub, self._url, self._keys = hub, url.rstrip("/"), keys
+        self._http, self._clock, self._up, self._names, self._changed = http, clock, up, names, changed
+        self._tried = -AGAIN_S
+        self._asked: list[str] = []
+
+    async def run(self) -> None:
+        """Look now and then whether it is due."""
+        while True:
+            await self._clock.sleep(LOOK_S)
+            await self.turn()
+
+    async def turn(self) -> None:
+        """One look: asks when it is time to, and for other names at once."""
+        names = self._names()
+        if not names or not self._up():
+            return
+        now = self._clock.monotonic()
+        if now - self._tried < AGAIN_S and names == self._asked:
+            return
+        if not await asyncio.to_thread(self._due, names):
+            return
+        self._tried, self._asked = now, list(names)
+        try:
+            await self._fetch(names)
+        except HubError as error:
+            if str(error) != self.error:
+                _log.warning("the district does not certify the pages, the self-signed certificate stays: %s", error)
+            self.error = str(error)
+        else:
+            self.error = ""
+
+    def status(self) -> dict[str, Any]:
+        """For `ilot status`: why there is none of the district's, "" when nothing is wrong."""
+        return {"error": self.error}
+
+    def complaints(self) -> list[str]:
+        return []
+
+    def _due(self, names: list[str]) -> bool:
+        try:
+            begin, end = validity(self._path.read_text(encoding="ascii"))
+            known = self._names_path.read_text(encoding="utf-8").split()
+        except (OSError, ValueError):
+            return True
+        date = self._clock.date()
+        return known != names or (date is not None and date >= begin + (end - begin) * 2 / 3)
+
+    async def _fetch(self, names: list[str]) -> None:
+        nonce = (await self._ask("GET", "/v1/renewal", None, _Nonce)).nonce
+        csr = await asyncio.to_thread(self._request)
+        signature = self._keys.identity.sign(signed(nonce, self._hub, csr, names))
+        body = {"nonce": nonce, "csr": csr.decode(), "names": names, "signature": signature}
+        given = await self._ask("POST", f"/v1/hubs/{self._hub}/page-certificate", msgspec.json.encode(body), _Given)
+        await asyncio.to_thread(self._take, given.certificate, names)
+        _log.info("the district certified the hub's pages")
+        await self._changed()
+
+    def _request(self) -> bytes:
+        from cryptography.hazmat.primitives.asymmetric import ec
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+        from hub.enrolment import make_csr
+
+        try:
+            key = load_pem_private_key(self._key.read_bytes(), password=None)
+        except (OSError, ValueError) as error:
+            raise StorageError(f"cannot read {self._key}: {error}") from error
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise StorageError(f"{self._key} is not an ECDSA key")
+        return make_csr(key, self._hub)
+
+    def _take(self, certificate: str, names: list[str]) -> None:
+        """Keep it if it is for the key of the pages. Raises AuthFailed, StorageError."""
+        trial = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        coming = self._path.with_suffix(".new")
+        try:
+            write_atomically(coming, certificate.encode("ascii", errors="replace"))
+            trial.load_cert_chain(coming, self._key)
+            write_atomically(self._names_path, "\n".join(names).encode())
+            coming.replace(self._path)
+        except ssl.SSLError as error:
+            coming.unlink(missing_ok=True)
+            raise AuthFailed(f"the backend answered with a certificate of another key, or none ({error})") from error
+        except OSError as error:
+            raise StorageError(f"cannot write {self._path}: {error.strerror or error}") from error
+
+    async def _ask(self, method: str, path: str, body: bytes | None, shape: type[Any]) -> Any:
+        url = f"{self._url}{path}"
+        reply = await self._http.request(method, url, body=body, timeout=TIMEOUT, anonymous=True)
+        if reply.status in (401, 403, 404):
+            said = reply.body[:300].decode(errors="replace").strip()
+            raise AuthFailed(f"the backend certifies no page here ({reply.status}): {said}")
+        if reply.status != 200:
+            raise NotReady(f"{url} answers {reply.status}")
+        try:
+            return msgspec.json.decode(reply.body, type=shape)
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            raise NotReady(f"{url} answers something else than a certificate: is this the backend?") from error
+
+
+def fingerprint(pem: str) -> str:
+    """SHA-256 of the first certificate, AB:CD:… Raises ValueError."""
+    end = pem.find(ssl.PEM_FOOTER) + len(ssl.PEM_FOOTER)
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem[:end])).digest().hex(":").upper()

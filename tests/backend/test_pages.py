@@ -1,0 +1,162 @@
+"""The district certifies a hub's pages: for its own names only, by an authority that opens nothing else."""
+
+from __future__ import annotations
+
+import ssl
+from datetime import timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from cryptography import x509
+from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
+
+from backend import pages, pki
+from backend.cli import backend
+from backend.probe import Probe
+from backend.server import Running
+from hub.enrolment import make_csr
+from hub.errors import DecodeError
+from hub.page_certificate import FILE, PageCertificate
+from hub.session import Reply
+from hub.testing import ManualClock
+from hub.web import certificate
+
+HUB = "hub-abc"
+
+
+def verified(pem: bytes, ca: x509.Certificate, name: x509.GeneralName) -> None:
+    """By cryptography's own path validation, RFC 5280 and what browsers ask of a server."""
+    leaf = x509.load_pem_x509_certificate(pem)
+    policy = PolicyBuilder().store(Store([ca])).build_server_verifier(name)  # type: ignore[arg-type]
+    policy.verify(leaf, [])
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    (tmp_path / "owner").mkdir()
+    return tmp_path / "owner"
+
+
+def certify(directory: Path, *names: str, hub: str = HUB) -> bytes:
+    return pages.certify(directory, "Ville", hub, make_csr(pki.new_key(), hub), names)
+
+
+def test_a_browser_that_knows_the_authority_accepts_the_hubs_private_address_and_its_name(directory: Path) -> None:
+    pem = certify(directory, "192.168.1.20", "fd00::20")
+    ca, _ = pages.authority(directory, "Ville")
+    for address in ("192.168.1.20", "fd00::20"):
+        verified(pem, ca, x509.IPAddress(ip_address(address)))
+    verified(pem, ca, x509.DNSName("hub-abc.local"))
+    with pytest.raises(VerificationError):
+        verified(pem, ca, x509.IPAddress(ip_address("192.168.1.21")))
+    with pytest.raises(VerificationError):
+        verified(pem, pki.make_ca(pki.new_key(), "Ville"), x509.DNSName("hub-abc.local"))
+    leaf = x509.load_pem_x509_certificate(pem)
+    assert leaf.not_valid_after_utc - leaf.not_valid_before_utc < timedelta(days=400)
+
+
+def test_names_that_are_not_the_hubs_are_left_out_unless_the_owner_granted_them(directory: Path) -> None:
+    asked = ("data.example.org", "203.0.113.7", "8.8.8.8", "127.0.0.1", "hub-other.local", "bank.example", "0.0.0.0")
+
+    def names(pem: bytes) -> list[str]:
+        leaf = x509.load_pem_x509_certificate(pem)
+        found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return [str(one.value) for one in found]
+
+    assert set(names(certify(directory, *asked))) <= {"hub-abc.local", "203.0.113.7"}
+    assert "data.example.org" not in names(certify(directory, *asked))
+    pages.grant(directory, HUB, ["data.example.org"])
+    assert "data.example.org" in names(certify(directory, *asked))
+    assert "data.example.org" not in names(certify(directory, *asked, hub="hub-x"))
+    with pytest.raises(Exception, match="hub-abc's"):
+        pages.grant(directory, "hub-x", ["data.example.org"])
+    with pytest.raises(DecodeError):
+        pages.certify(directory, "Ville", HUB, b"no request", ())
+
+
+class Http:
+    """What the egress does for the hub: without client certificate."""
+
+    def __init__(self, probe: Probe) -> None:
+        self.probe, self.asked = probe, 0
+
+    async def request(
+        self, method: str, url: str, *, body: bytes | None = None, timeout: timedelta, anonymous: bool
+    ) -> Reply:
+        assert anonymous
+        self.asked += 1
+        context = self.probe.tls(certificate=False)
+        async with self.probe.session.request(method, url, data=body, ssl=context) as answer:
+            return Reply(answer.status, {}, await answer.read())
+
+
+async def test_a_hub_has_its_pages_certified_shows_it_at_once_and_asks_again_for_another_address(
+    served: Running, probe: Probe, tmp_path: Path
+) -> None:
+    http, clock, where, changed = Http(probe), ManualClock(), ["192.168.1.20"], list[int]()
+    import time
+
+    clock._now = time.time()
+    context, own = certificate.prepare(tmp_path, probe.hub, (), clock.date())
+
+    async def now() -> None:
+        changed.append(1)
+
+    part = PageCertificate(
+        tmp_path, certificate.KEY, probe.hub, probe.url, probe.keys, http=http, clock=clock, up=lambda: True,
+        names=lambda: where, changed=now,
+    )  # fmt: skip
+    await part.turn()
+    assert (part.error, len(changed)) == ("", 1)
+    shown = certificate.refresh(context, tmp_path, clock.date())
+    assert shown != own
+    async with probe.session.get(f"{probe.url}/v1/pages-ca", ssl=probe.tls(certificate=False)) as answer:
+        ca = x509.load_pem_x509_certificate(await answer.read())
+    verified((tmp_path / FILE).read_bytes(), ca, x509.IPAddress(ip_address("192.168.1.20")))
+    asked = http.asked
+    await part.turn()
+    assert http.asked == asked
+    where[0] = "10.1.2.3"
+    await part.turn()
+    verified((tmp_path / FILE).read_bytes(), ca, x509.IPAddress(ip_address("10.1.2.3")))
+    # once it has lapsed, or is another key's, the self-signed one is shown again
+    assert certificate.refresh(context, tmp_path, clock.now() + 500 * 86_400) == own
+    assert certificate.refresh(context, tmp_path, None) != own
+    (tmp_path / FILE).write_bytes(certify(served.owner.directory))
+    assert certificate.refresh(context, tmp_path, clock.date()) == own
+
+
+async def test_nobody_but_the_hub_itself_is_certified_in_its_name(
+    served: Running, probe: Probe, tmp_path: Path
+) -> None:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    certificate.prepare(tmp_path, probe.hub, ())
+
+    class Thief:
+        identity = Ed25519PrivateKey.generate()
+
+    async def never() -> None:
+        raise AssertionError
+
+    part = PageCertificate(
+        tmp_path, certificate.KEY, probe.hub, probe.url, Thief(), http=Http(probe), clock=ManualClock(),  # type: ignore[arg-type]
+        up=lambda: True, names=lambda: ["10.0.0.1"], changed=never,
+    )  # fmt: skip
+    await part.turn()
+    assert "403" in part.error
+    assert not (tmp_path / FILE).exists()
+
+
+def test_the_command_says_where_the_authority_is_and_grants_names(tmp_path: Path) -> None:
+    from backend import owner as owners
+
+    owners.init(tmp_path / "owner", owner="Ville")
+    done = CliRunner().invoke(
+        backend, ["pages", str(tmp_path / "owner"), "--grant", HUB, "hub.ecole.example.org", "--json"]
+    )
+    assert done.exit_code == 0, done.stderr
+    assert pages.granted(tmp_path / "owner") == {HUB: ["hub.ecole.example.org"]}
+    ssl.create_default_context(cafile=tmp_path / "owner" / pages.CA)
