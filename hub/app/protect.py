@@ -12,6 +12,7 @@ from hub.app.outward import Outward
 from hub.app.path import Path
 from hub.app.service import Service
 from hub.consent import ConsentDesk, Memory
+from hub.declaring import Declaring
 from hub.erasing import Erasing
 from hub.model import Device
 from hub.patience import once_the_disk_works
@@ -59,10 +60,16 @@ class Protect:
     protecting: Protecting
     consents: ConsentDesk
     erasing: Erasing
+    declaring: Declaring
 
     @property
     def services(self) -> list[Service]:
-        return [Service(self.protecting, "privacy"), Service(self.consents), Service(self.erasing, "erasures")]
+        return [
+            Service(self.protecting, "privacy"),
+            Service(self.consents),
+            Service(self.erasing, "erasures"),
+            Service(self.declaring, "withheld"),
+        ]
 
 
 async def build_protect(ground: Ground, path: Path, field: Field, outward: Outward, measured: Measured) -> Protect:
@@ -87,4 +94,10 @@ async def build_protect(ground: Ground, path: Path, field: Field, outward: Outwa
         forget=Forgetting(path, field, measured), ordered=erasing.ordered,
     )  # fmt: skip
     await once_the_disk_works(consents.load, ground.clock.sleep)
-    return Protect(Protecting(path.privacy, ground.buffer, ground.clock), consents, erasing)
+    protecting = Protecting(path.privacy, ground.buffer, ground.clock)
+    declaring = Declaring(
+        ground.loaded.config, path.privacy, protecting, ground.counts, ground.clock, path.metrics,
+        hub=ground.enrolled.hub, url=ground.enrolled.url,
+        declared=lambda: {key for one in path.planner.declared.values() for key in one.metrics},
+    )  # fmt: skip
+    return Protect(protecting, consents, erasing, declaring)

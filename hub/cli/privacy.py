@@ -113,6 +113,27 @@ def withdraw(person: str, purpose: str, dry_run: bool, config: Path, state_dir: 
         _say_erased(answer)
 
 
+@privacy.command()
+@click.option("--csv", is_flag=True, help="As a table, for a spreadsheet.")
+@click.option("-o", "--output", "file", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this file.")
+@output.with_config
+@output.with_state
+@output.as_json
+def register(csv: bool, file: Path | None, config: Path, state_dir: Path | None, json: bool) -> None:
+    """The register of processing of the running configuration, in French, to be edited."""
+    _document(config, state_dir, "register.csv" if csv else "register", file, json)
+
+
+@privacy.command()
+@click.option("-o", "--output", "file", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this file.")
+@output.with_config
+@output.with_state
+@output.as_json
+def dpia(file: Path | None, config: Path, state_dir: Path | None, json: bool) -> None:
+    """A draft of the data protection impact assessment, in French, to be completed."""
+    _document(config, state_dir, "dpia", file, json)
+
+
 @click.command("erase")
 @click.argument("device")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -132,6 +153,22 @@ def erase(device: str, yes: bool, dry_run: bool, config: Path, state_dir: Path |
         click.echo(f"all that is personal of {device} until now would be erased")
     else:
         _say_erased(answer)
+
+
+def _document(config: Path, state_dir: Path | None, what: str, file: Path | None, json: bool) -> None:
+    answer = _call(config, state_dir, "privacy.document", what=what)
+    if file is not None:
+        try:
+            with file.open("x", encoding="utf-8", newline="") as out:  # somebody may have edited the one that is there
+                out.write(answer["text"])
+        except OSError as error:
+            raise click.FileError(str(file), error.strerror) from error
+    if json:
+        output.data(answer)
+    elif file is None:
+        click.echo(answer["text"])
+    else:
+        output.say(f"written to {file}")
 
 
 def _say_erased(answer: dict[str, Any]) -> None:

@@ -6,6 +6,8 @@ policy       what happens to each series of each zone: the one question that pla
 veil         does it to a report: coarser values, windows, pseudonyms, coarser times
 windows      aggregates and counts over a window, of which only the result leaves
 pseudonyms   keyed names that stand for ids, and the keys that can be destroyed
+words        what rules do, in plain words
+register     the register of processing and the draft of the impact assessment
 positions    the grid that positions are snapped to
 
 Rules of the tap see raw values, in RAM only. The live view follows the same line as the disk: what may not be stored

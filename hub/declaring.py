@@ -1,0 +1,98 @@
+"""What privacy does on this hub, told to people: rules in plain words, what is withheld counted, the register and the
+draft of the impact assessment, from the configuration that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from hub.clock import Clock
+from hub.config.model import Core
+from hub.control import Call
+from hub.counts import Counts
+from hub.errors import HubError
+from hub.model import Metric
+from hub.privacy import Privacy
+from hub.privacy.classes import KINDS, is_dwelling
+from hub.privacy.register import dpia_markdown, processings, register_csv, register_markdown
+from hub.privacy.words import about, does
+from hub.protecting import Protecting
+
+COUNTED = (
+    "withheld-personal", "withheld-by-rule", "withheld-no-consent", "gathered", "too-few-to-publish", "late-for-window",
+)  # fmt: skip
+
+
+class Declaring:
+    """One a hub. `hub`: its id; `url`: the backend's address."""
+
+    def __init__(
+        self, core: Core, privacy: Privacy, protecting: Protecting, counts: Counts, clock: Clock,
+        metrics: Mapping[str, Metric], *, hub: str, url: str, declared: Callable[[], set[str]],
+    ) -> None:  # fmt: skip
+        self._core, self._privacy, self._protecting, self._counts = core, privacy, protecting, counts
+        self._clock, self._metrics, self._hub, self._declared = clock, metrics, hub, declared
+        self._recipients = [urlsplit(url).hostname or url]
+
+    def calls(self) -> dict[str, Call]:
+        """privacy.view {lang} · privacy.document {what: register | register.csv | dpia} → {name, text}"""
+        return {"privacy.view": self._view, "privacy.document": self._document}
+
+    def status(self) -> dict[str, Any]:
+        return {"withheld": sum(self._counts.total(event) for event in COUNTED[:3])}
+
+    def complaints(self) -> list[str]:
+        """Rules about metrics of plugins that nothing declares: they would protect nothing."""
+        known = self._metrics.keys() | self._declared()
+        return [
+            f"privacy rule {name} names {metric}, which no plugin, pack or device declares: it protects nothing there"
+            for name, rule in self._core.privacy.rules.items()
+            for metric in rule.plugin_metrics
+            if metric not in known
+        ]
+
+    async def _view(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        lang = "en" if arguments.get("lang") == "en" else "fr"
+        core, metrics = self._core, self._metrics
+        return {
+            "processings": [msgspec.to_builtins(one) for one in processings(core, metrics, lang)],
+            "rules": [
+                {"name": rule.name, "about": about(rule, metrics, lang), "does": does(rule, lang),
+                 "zones": sorted(rule.zones), "purpose": rule.purpose}
+                for rule in self._privacy.rules
+            ],
+            "zones": [
+                {"zone": name, "name": zone.name, "dwelling": is_dwelling(zone.use),
+                 "rules": [rule.name for rule in self._privacy.rules if not rule.zones or name in rule.zones],
+                 "purposes": dict(zone.personal)}
+                for name, zone in core.zones.items()
+            ],
+            "withheld": {event: n for event in COUNTED if (n := self._counts.total(event))},
+            "figures": [
+                {"of": one.subject.device, "metric": one.shape.columns[0].metric, "value": one.value,
+                 "unit": one.shape.columns[0].unit, "start": one.start, "whole": one.whole}
+                for one in self._protecting.published.values()
+            ],
+            "kinds": [
+                {"name": kind.fr if lang == "fr" else kind.en, "privacy": kind.privacy, "days": kind.retention_days,
+                 "purpose": kind.purpose_fr if lang == "fr" else kind.purpose_en}
+                for kind in KINDS
+            ],
+        }  # fmt: skip
+
+    async def _document(self, arguments: dict[str, Any]) -> dict[str, str]:
+        what = str(arguments.get("what", ""))
+        day = f"{datetime.fromtimestamp(self._clock.now(), UTC):%d/%m/%Y}"
+        facts = (self._core, self._metrics, day, self._hub, self._recipients)
+        if what == "register":
+            return {"name": "registre-des-traitements.md", "text": register_markdown(*facts)}
+        if what == "register.csv":
+            text = register_csv(self._core, self._metrics, self._recipients)
+            return {"name": "registre-des-traitements.csv", "text": text}
+        if what == "dpia":
+            return {"name": "analyse-d-impact.md", "text": dpia_markdown(*facts)}
+        raise HubError("a document is register, register.csv or dpia")

@@ -1,0 +1,83 @@
+"""What privacy does, in plain words, French and English. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from hub.config.values import show_duration
+from hub.model import Metric
+from hub.privacy.classes import POSITION
+from hub.privacy.rules import PrivacyRule
+
+_BY = {
+    "mean": ("moyenne", "mean"), "sum": ("somme", "sum"), "max": ("maximum", "maximum"),
+    "devices": ("appareils qui disent oui", "devices that say yes"),
+}  # fmt: skip
+
+
+def about(rule: PrivacyRule, metrics: Mapping[str, Metric], lang: str) -> str:
+    """Which data: names of metrics and device classes; all where the rule names none."""
+    names = [named(key, metrics, lang) for key in sorted(rule.metrics)]
+    classes = [f"{'classe' if lang == 'fr' else 'class'} {name}" for name in sorted(rule.device_classes)]
+    return ", ".join([*names, *classes]) or ("toutes les mesures" if lang == "fr" else "everything measured")
+
+
+def named(key: str, metrics: Mapping[str, Metric], lang: str) -> str:
+    if key == POSITION:
+        return "Position"
+    metric = metrics.get(key)
+    return (metric.fr if lang == "fr" else metric.en) or key if metric is not None else key
+
+
+def does(rule: PrivacyRule, lang: str) -> str:
+    """What happens to it."""
+    fr = lang == "fr"
+    if rule.drop:
+        return "rien n'est conservé" if fr else "nothing is kept"
+    gather = rule.gather
+    if gather is not None:
+        by = _BY[gather.by][0 if fr else 1]
+        window = _span(gather.window_s)
+        if gather.count:
+            total = (
+                " ; total par site des comptes publiés" if fr else "; a site's total of what is told"
+            ) * gather.total
+            return (
+                f"seul un comptage par zone et par {window} sort ({by}), arrondi à 5, de 0 à 4 indistinct{total}" if fr
+                else f"only a count a zone and {window} leaves ({by}), rounded to 5, 0 to 4 alike{total}"
+            )  # fmt: skip
+        return (
+            f"seul un agrégat par zone et par {window} sort ({by}), d'au moins {gather.least} appareils" if fr
+            else f"only an aggregate a zone and {window} leaves ({by}), of at least {gather.least} devices"
+        )  # fmt: skip
+    return _kept(rule, fr=fr)
+
+
+def _kept(rule: PrivacyRule, *, fr: bool) -> str:
+    said = []
+    if rule.step:
+        said.append(f"arrondi à {rule.step:g}" if fr else f"rounded to {rule.step:g}")
+    if rule.bucket_s:
+        span = _span(rule.bucket_s)
+        said.append(f"daté par tranche de {span}" if fr else f"dated by spans of {span}")
+    if rule.grid_m is not None:
+        grid = f"{rule.grid_m:g} m"
+        said.append(f"positions sur une grille de {grid}" if fr else f"positions on a grid of {grid}")
+    if rule.keep_id:
+        said.append("positions avec l'identifiant de l'appareil" if fr else "positions with their device's id")
+    if rule.rotate_s:
+        span = _span(rule.rotate_s)
+        said.append(f"sous un pseudonyme qui change chaque {span}" if fr else f"under a pseudonym, another each {span}")
+    if rule.keyed:
+        said.append("sous un pseudonyme à clé destructible" if fr else "under a pseudonym whose key can be destroyed")
+    if rule.consent:
+        said.append(
+            f"sous pseudonyme, tant que les occupants y consentent ({rule.consent})" if fr
+            else f"under a pseudonym, while the people of the home agree ({rule.consent})"
+        )  # fmt: skip
+    return ("conservé, " if fr else "kept, ") + ", ".join(said)
+
+
+def _span(seconds: float) -> str:
+    return show_duration(timedelta(seconds=seconds))
