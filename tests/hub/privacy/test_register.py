@@ -1,0 +1,117 @@
+"""The register and the draft of the impact assessment say what the configuration does, and nothing that a person wrote
+can pretend to be another part of the document."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+from hub.catalogue import METRICS
+from hub.config.model import Core
+from hub.counts import Counts
+from hub.declaring import Declaring
+from hub.errors import HubError
+from hub.privacy import Privacy, compile_privacy
+from hub.privacy.register import dpia_markdown, processings, register_csv, register_markdown
+from hub.protecting import Protecting
+from hub.testing import ManualClock
+
+from ..path_kit import ListedBuffer
+
+
+def core(**rules):
+    return Core.model_validate({
+        "sites": {"s": {"name": "Résidence"}},
+        "zones": {
+            "hall": {"site": "s", "name": "Hall", "personal": {"co2": "ventilation", "position": "tournées"}},
+            "flat": {"site": "s", "name": "Appartement 12", "use": "logement", "personal": {"temperature": "confort"}},
+        },
+        "privacy": {"rules": rules},
+    })  # fmt: skip
+
+
+RULES = {
+    "pilote": {"zones": ["flat"], "metrics": ["power"], "purpose": "conseil", "consent": "courbe"},
+    "visites": {"zones": ["hall"], "metrics": ["count"], "purpose": "horaires", "count": {"window": "15min"}},
+    "air": {"metrics": ["tvoc"], "purpose": "air", "aggregate": {"least": 7}},
+    "bruit": {"metrics": ["sound"], "drop": True},
+    "soft": {"metrics": ["humidity"], "purpose": "bâti", "coarsen": {"step": 5, "time": "15min"}},
+    "tags": {"metrics": ["button"], "purpose": "usage", "pseudonymise": {"rotate": "1h"}},
+}
+
+
+def test_each_purpose_is_a_processing_with_what_leaves_in_plain_words():
+    found = {one.name: one for one in processings(core(**RULES), METRICS)}
+    assert set(found) == {
+        "hall/co2", "hall/position", "flat/temperature", "pilote", "visites", "air", "soft", "tags",
+    }  # fmt: skip
+    assert found["hall/co2"].does == "conservé tel quel"
+    assert "grille de 200 m" in found["hall/position"].does
+    assert found["flat/temperature"].does == "conservé sous un pseudonyme à clé destructible"
+    assert found["pilote"].consent == "courbe"
+    assert "tant que les occupants y consentent" in found["pilote"].does
+    assert "par 15min" in found["visites"].does
+    assert "de 0 à 4 indistinct" in found["visites"].does
+    assert "d'au moins 7 appareils" in found["air"].does
+    assert found["soft"].does == "conservé, arrondi à 5, daté par tranche de 15min"
+    assert "change chaque 1h" in found["tags"].does
+    english = {one.name: one.does for one in processings(core(**RULES), METRICS, "en")}
+    assert english["soft"] == "kept, rounded to 5, dated by spans of 15min"
+
+
+def test_the_documents_name_every_purpose_and_leave_blanks_for_what_no_software_knows():
+    made = core(**RULES)
+    for text in (
+        register_markdown(made, METRICS, "25/11/2026", "hub-x", ["b.example.org"]),
+        dpia_markdown(made, METRICS, "25/11/2026", "hub-x", ["b.example.org"]),
+        register_csv(made, METRICS, ["b.example.org"]),
+    ):
+        for one in processings(made, METRICS):
+            assert one.purpose in text
+        assert "b.example.org" in text
+        assert "À compléter" in text
+    assert "bruit" in register_markdown(made, METRICS, "d", "h", [])
+    assert "pas une anonymisation" in dpia_markdown(made, METRICS, "d", "h", [])
+
+
+def test_a_hub_that_keeps_nothing_says_so():
+    empty = Core.model_validate({"sites": {"s": {}}, "zones": {"z": {"site": "s"}}})
+    assert "Aucune donnée personnelle n'est conservée" in register_markdown(empty, METRICS, "d", "h", [])
+    assert "vérifier qu'aucune n'en est un" in dpia_markdown(empty, METRICS, "d", "h", [])
+
+
+def test_what_a_person_wrote_stays_in_its_line_and_its_cell():
+    hostile = {"a": {"zones": ["hall"], "metrics": ["button"], "purpose": "x\n## Faux | titre", "pseudonymise": {}},
+               "b": {"zones": ["hall"], "metrics": ["dimmer"], "purpose": "=1+1;2", "pseudonymise": {}}}  # fmt: skip
+    made = core(**hostile)
+    assert "\n## Faux" not in register_markdown(made, METRICS, "d", "h", [])
+    table = [line for line in dpia_markdown(made, METRICS, "d", "h", []).splitlines() if "Faux" in line]
+    assert table[0].replace("\\|", "").count("|") == 6
+    rows = list(csv.reader(io.StringIO(register_csv(made, METRICS, []).removeprefix("\ufeff")), delimiter=";"))
+    assert {len(row) for row in rows} == {8}
+    assert rows[-1][2] == "'=1+1;2", "no spreadsheet takes it for a formula"
+
+
+def declaring(made):
+    clock = ManualClock()
+    privacy = Privacy(rules=compile_privacy(made))
+    return Declaring(
+        made, privacy, Protecting(privacy, ListedBuffer(), clock), Counts(), clock, METRICS, hub="hub-x",
+        url="https://b.example.org:8443", declared=lambda: {"declared_metric"},
+    )  # fmt: skip
+
+
+async def test_a_rule_about_a_metric_that_nothing_declares_is_said():
+    rules = {"a": {"plugin_metrics": ["sound_levle", "declared_metric"], "drop": True}}
+    (said,) = declaring(core(**rules)).complaints()
+    assert "privacy rule a names sound_levle" in said
+
+
+async def test_documents_are_made_on_request_and_no_others():
+    call = declaring(core(**RULES)).calls()["privacy.document"]
+    for what in ("register", "register.csv", "dpia"):
+        assert "b.example.org" in (await call({"what": what}))["text"]
+    with pytest.raises(HubError):
+        await call({"what": "../keys"})
