@@ -6,7 +6,7 @@ A first report counts under the key that the device has: with another key it has
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,11 +58,12 @@ class Commissioning:
 
     def __init__(
         self, *, devices: Devices, live: Live, counts: Counts, health: Sequence[Health], packs: Packs, store: Store,
-        clock: Clock, heard: Mapping[str, tuple[bytes, float]],
+        clock: Clock, heard: Mapping[str, tuple[bytes, float]], on_duty: Callable[[Device], bool] = lambda device: True,
     ) -> None:  # fmt: skip
         self._devices, self._live, self._counts, self._health = devices, live, counts, health
         self._packs, self._store, self._clock = packs, store, clock
         self._heard = dict(heard)
+        self._on_duty = on_duty
         self._fresh: memory.Heard = {}
         self._watched: dict[str, _Watch] = {}
         self._periods: dict[str, float | None] = {}
@@ -155,11 +156,14 @@ class Commissioning:
         now = self._clock.monotonic()
         period = self._periods.get(device.pack)
         silence = SILENT_S if watch.spoke else EXPECTED_S
+        resting = watch.spoke and not self._on_duty(device)
+        if resting:
+            watch.since = now  # when its hours begin it gets its full time
         return Evidence(
             plugin=self._plugin(device.integration), refused=self._refused(device.id, watch),
             unread=watch.unread, spoke=watch.spoke, silent_s=now - watch.since,
             joined_s=None if watch.joined is None else now - watch.joined,
-            patience_s=max(PERIODS * period, SHORTEST_S) if period else silence,
+            patience_s=max(PERIODS * period, SHORTEST_S) if period else silence, resting=resting,
         )  # fmt: skip
 
     def _refused(self, device: str, watch: _Watch) -> str:

@@ -26,6 +26,7 @@ from hub.errors import HubError
 from hub.keys import HubKeys
 from hub.labels.wish import Wish
 from hub.live import Live
+from hub.model import Device
 from hub.packs import Packs
 from hub.pipeline import Pipeline
 from hub.places import Places
@@ -155,11 +156,12 @@ def adopting(
     *, store: Store, roll: Roll, joined: Joined, loaded: Loaded, models: Models, devices: Devices, places: Places,
     packs: Packs, pipeline: Pipeline, quarantine: Quarantine, live: Live, counts: Counts, health: Sequence[Health],
     clock: Clock, changed: Callable[[], None], enrolled: tuple[str, str], hub_keys: HubKeys,
+    on_duty: Callable[[Device], bool] = lambda device: True,
 ) -> Service:  # fmt: skip
     """The parts of adoption in one hub, wired. `enrolled`: its id, and the fingerprint of its owner's root in hex."""
     commissioning = Commissioning(
         devices=devices, live=live, counts=counts, health=health, packs=packs, store=store, clock=clock,
-        heard=roll.heard,
+        heard=roll.heard, on_duty=on_duty,
     )  # fmt: skip
 
     def gone(device: str) -> None:

@@ -85,7 +85,7 @@ class Evidence(NamedTuple):
     """What is known of one device. `plugin`: why its integration does not run, "" when it does; `refused`: a slug of
     `REFUSED`, or ""; `spoke`: a valid report came, in this life or an earlier one; `silent_s`: since then, or since it
     is expected; `joined_s`: seconds since it joined without a word after it, None when it did not; `patience_s`: how
-    long silence is nothing to look at."""
+    long silence is nothing to look at; `resting`: its duty hours are over for now."""
 
     plugin: str
     refused: str
@@ -94,6 +94,7 @@ class Evidence(NamedTuple):
     silent_s: float
     joined_s: float | None
     patience_s: float
+    resting: bool = False
 
 
 def judge(evidence: Evidence) -> Standing:
@@ -105,6 +106,9 @@ def judge(evidence: Evidence) -> Standing:
         return Standing(TROUBLE, evidence.refused, REFUSED[evidence.refused])
     if evidence.joined_s is not None and not evidence.spoke:
         return _joined(evidence.joined_s)
+    if evidence.resting:
+        said = Said("rests: its duty hours are over for now", "au repos : hors de ses heures de service")
+        return Standing(WAITING, "resting", said)
     if evidence.silent_s > evidence.patience_s:
         return Standing(TROUBLE, "silent", _SILENT)
     if not evidence.spoke:

@@ -97,6 +97,7 @@ def build_shown(
         devices=path.devices, places=path.places, packs=field.packs, pipeline=path.pipeline,
         quarantine=path.quarantine, live=path.live, counts=ground.counts, health=field.plugins.health, clock=clock,
         changed=keeper.changed, enrolled=(ground.enrolled.hub, ground.enrolled.root), hub_keys=ground.keys,
+        on_duty=lambda device: watch.duty.of(device, clock.now()),
     )  # fmt: skip
     room = Room(
         ground.state.buffer, ground.sizes.max_bytes - ground.sizes.reserve_bytes,

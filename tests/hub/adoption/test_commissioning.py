@@ -203,3 +203,16 @@ def test_the_worst_is_said_first() -> None:
         "trouble", "elsewhere",
     )  # fmt: skip
     assert "un autre réseau" in judge(joined._replace(joined_s=JOIN_S + 1)).said.fr
+
+
+async def test_a_device_off_duty_rests_and_gets_its_full_time_when_its_hours_begin(hall: House) -> None:
+    await report(hall)
+    on_duty = [False]
+    hall.service._commissioning._on_duty = lambda device: on_duty[0]
+    await hall.clock.advance(10 * SILENT_S)
+    assert (stand(hall)["state"], stand(hall)["why"]) == ("waiting", "resting")
+    on_duty[0] = True
+    await hall.clock.advance(60)
+    assert stand(hall)["state"] == "green"
+    await hall.clock.advance(2 * SILENT_S)
+    assert (stand(hall)["state"], stand(hall)["why"]) == ("trouble", "silent")
