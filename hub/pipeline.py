@@ -226,7 +226,7 @@ class Pipeline:
         self._quarantine.release(device)
 
     def forget(self, device: str) -> None:
-        """A device is not admitted any more; what is remembered of refused frames goes with it."""
+        """A device is not admitted any more, or under another key; what was doubtful of it goes with that."""
         self.recompile(device)
         if self._guard is not None:
             self._guard.clear(device)

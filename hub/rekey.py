@@ -11,7 +11,6 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from hub.admission.quarantine import Quarantine
 from hub.clock import Clock
 from hub.devices import Devices, mark_of
 from hub.errors import HubError
@@ -28,10 +27,9 @@ class Rekey:
     """`changed` is called when the store has: the next backup is due."""
 
     def __init__(
-        self, store: Store, devices: Devices, pipeline: Pipeline, quarantine: Quarantine, clock: Clock,
-        changed: Callable[[], None],
+        self, store: Store, devices: Devices, pipeline: Pipeline, clock: Clock, changed: Callable[[], None]
     ) -> None:  # fmt: skip
-        self._store, self._devices, self._pipeline, self._quarantine = store, devices, pipeline, quarantine
+        self._store, self._devices, self._pipeline = store, devices, pipeline
         self._clock, self._changed = clock, changed
 
     def calls(self) -> dict[str, Any]:
@@ -52,8 +50,7 @@ class Rekey:
             await self._store.give_key(name, given, mark_of(configured), self._clock.now(), by)
             self._changed()
             self._devices.rekey(name, key)
-            self._pipeline.recompile(name)
-            self._quarantine.clear(name)
+            self._pipeline.forget(name)
             _log.info("a device was given another key; `ilot devices` shows whether it is heard")
         return {"device": name, "keyed": key is not None, "from": "configuration" if given is None else "command"}
 

@@ -129,7 +129,7 @@ def build_shown(
     gate, recette = _gate(ground, path, field, keeper, adoption)
     return Shown(
         adoption, gate, recette, overview,
-        Rekey(ground.store, path.devices, path.pipeline, path.quarantine, clock, keeper.changed), recertified,
+        Rekey(ground.store, path.devices, path.pipeline, clock, keeper.changed), recertified,
         replacing, web, Asked(overview, keeper, told),
         Packing(Library(ground.state.packs), field.kept, ground.store, lambda: path.devices, clock.now),
         Diagnosing(

@@ -6,9 +6,10 @@ from pathlib import Path as FilePath
 
 import pytest
 
+from hub.admission.guard import Guard, Options
 from hub.admission.quarantine import Quarantine
 from hub.errors import HubError
-from hub.model import Candidate, Proof
+from hub.model import Candidate, Proof, Quality
 from hub.rekey import Rekey
 from hub.store import Store
 
@@ -22,7 +23,7 @@ class House(Path):
     def __init__(self, store: Store) -> None:
         super().__init__()
         self.store, self.changes = store, 0
-        self.rekey = Rekey(store, self.devices, self.pipeline, self.quarantine, self.clock, self.changed)
+        self.rekey = Rekey(store, self.devices, self.pipeline, self.clock, self.changed)
 
     def changed(self) -> None:
         self.changes += 1
@@ -104,3 +105,17 @@ def test_evidence_is_cleared_for_that_device_alone() -> None:
         quarantine.refuse(Candidate(id=name, integration="bluetooth"), "bad-key", 1.0)
     quarantine.clear("ble:a")
     assert [waiting.id for waiting in quarantine] == ["ble:b"]
+
+
+async def test_a_new_key_ends_the_suspicion_that_two_spoke_under_the_old_one(house: House) -> None:
+    house.pipeline._guard = guard = Guard(
+        Options(), tell=lambda *event: None, monotonic=house.clock.monotonic, remembered={},
+        remember=house.buffer.put_local,
+    )  # fmt: skip
+    for value in (1.0, 2.0):
+        await house.emit(values={"temperature": value}, proof=Proof("bthome-ccm", 9, True))
+    assert guard.suspects() == {TAG.id: "clone-fork"}
+    await house.rekey.call({"device": TAG.id, "key": NEW.hex()})
+    assert guard.suspects() == {}
+    await house.counters(1)
+    assert house.buffer.rows[-1].quality == Quality.GOOD
