@@ -42,6 +42,11 @@ class Reports:
         self._survey, self._drift, self._hub, self._title = survey, drift, hub, title
         self._titles, self._operators, self._call, self._writable = titles, operators, call, writable
 
+    @property
+    def operators(self) -> dict[str, str]:
+        """Id → name."""
+        return {name: title for name, (title, _, _) in self._operators.items()}
+
     def meters(self, operator: str = "") -> list[tuple[Place, Meter]]:
         """Those that an operator is given; all of them without one. Raises HubError on one that nobody declared."""
         found = self._survey.meters()

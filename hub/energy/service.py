@@ -15,8 +15,12 @@ from hub.energy.printing import as_html
 from hub.energy.reports import KINDS, Reports, as_csv
 from hub.energy.survey import Survey
 from hub.energy.watch import DriftWatch
+from hub.energy.zones import averaged, summed
 from hub.errors import HubError
-from hub.rollup.cells import STEPS, fitting
+from hub.model import Meter, Place
+from hub.recalling import number
+from hub.rollup.cells import STEPS, Cell, fitting
+from hub.rollup.views import Key
 
 FIRST_S, EVERY_S = 300.0, 6 * 3600.0
 """Judged five minutes after the start, and four times a day: a verdict changes with a day's end, or with late data."""
@@ -65,11 +69,12 @@ class Energy:
         return said
 
     def calls(self) -> dict[str, Any]:
-        """energy.meters {} · energy.meter {place, from, to, step} · energy.judge {} · energy.restart {place, dry_run} ·
-        energy.report {kind, format, lang, year, operator} → {name, document (text), signature (of a CSV)}."""
+        """energy.meters {} · energy.meter {place, from, to, step} · energy.zone {zone, from, to, step} · energy.judge
+        {} · energy.restart {place, dry_run} · energy.report {kind, format, lang, year, operator} → {name,
+        document (text), signature (of a CSV)}."""
         return {
-            "energy.meters": self._meters, "energy.meter": self._meter, "energy.judge": self._judge,
-            "energy.restart": self._restart, "energy.report": self._report,
+            "energy.meters": self._meters, "energy.meter": self._meter, "energy.zone": self._zone,
+            "energy.judge": self._judge, "energy.restart": self._restart, "energy.report": self._report,
         }  # fmt: skip
 
     async def _meters(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -87,7 +92,10 @@ class Energy:
             for zone, (name, site, use) in self._survey.zones.items()
         ]
         outdoor = "/".join(self._survey.outdoor) if self._survey.outdoor else ""
-        return {"year": year, "meters": found, "zones": zones, "outdoor": outdoor}
+        return {
+            "year": year, "this_year": self._year({}), "meters": found, "zones": zones, "outdoor": outdoor,
+            "operators": self._reports.operators,
+        }  # fmt: skip
 
     async def _meter(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """One meter's consumption by hours, days or months."""
@@ -96,21 +104,64 @@ class Energy:
         place, meter = next(((p, m) for p, m in self._survey.meters() if p.id == wanted), (None, None))
         if place is None or meter is None:
             raise HubError(f"the place {wanted!r} has no meter")
-        now = self._clock.now()
-        end = int(float(arguments.get("to") or now))
-        begin = int(float(arguments.get("from") or end - 7 * 86_400))
-        step = str(arguments.get("step") or "") or fitting(begin, end)
-        if step not in STEPS or begin >= end:
-            raise HubError(f"step is one of {', '.join(STEPS)}, and from is before to")
-        try:
-            cells = await self._survey.cells((place.id, meter.metric), begin, end, step)
-        except ValueError as error:
-            raise HubError(str(error)) from error
+        begin, end, step = self._span(arguments)
+        cells = await self._cells((place.id, meter.metric), begin, end, step)
         return {
-            **self._survey.facts(place, meter), "step": step, "from": begin, "to": end,
+            **self._survey.facts(place, meter), "counter": True, "step": step, "from": begin, "to": end,
             "timezone": self._survey.calendar(place).timezone, "cells": [list(cell) for cell in cells],
             "drift": self._drift.states.get(place.id, {"state": "waiting"}),
         }  # fmt: skip
+
+    async def _zone(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """A zone's consumption by carrier, in kWh where all of its meters have them, and its mean temperature."""
+        self._drain()
+        zone = str(arguments.get("zone", ""))
+        if zone not in self._survey.zones:
+            raise HubError(f"there is no zone {zone!r}")
+        name, site, use = self._survey.zones[zone]
+        begin, end, step = self._span(arguments)
+        timezone = self._survey.rollups.views.calendar_of(("", "")).timezone
+        shown = {"step": step, "from": begin, "to": end}
+        by: dict[str, list[tuple[Place, Meter]]] = {}
+        for place, meter in self._survey.meters():
+            if place.zone == zone:
+                timezone = self._survey.calendar(place).timezone
+                by.setdefault(meter.carrier, []).append((place, meter))
+        sums = []
+        for carrier, some in sorted(by.items()):
+            facts = [self._survey.facts(place, meter) for place, meter in some]
+            energy = all(meter.kwh is not None for _, meter in some)
+            if not energy and len({one["unit"] for one in facts}) > 1:
+                continue  # litres and cubic metres have no sum; each meter has a page of its own
+            many = [await self._cells((place.id, meter.metric), begin, end, step) for place, meter in some]
+            factors = [float(meter.kwh) if energy and meter.kwh is not None else 1.0 for _, meter in some]
+            sums.append({
+                **shown, "carrier": carrier, "unit": "kW.h" if energy else facts[0]["unit"], "counter": True,
+                "timezone": timezone, "cells": [list(cell) for cell in summed(many, factors)],
+                "meters": [{"place": one["place"], "name": one["name"]} for one in facts],
+            })  # fmt: skip
+        air = [key for key in self._survey.temperatures(zone) if key != self._survey.outdoor]
+        many = [found for key in air if (found := await self._cells(key, begin, end, step))]
+        temperature = {
+            **shown, "unit": "Cel", "counter": False, "timezone": timezone,
+            "cells": [list(cell) for cell in averaged(many)],
+        } if many else None  # fmt: skip
+        return {"zone": zone, "name": name or zone, "site": site, "use": use, "sums": sums, "temperature": temperature}
+
+    def _span(self, arguments: dict[str, Any]) -> tuple[int, int, str]:
+        """Raises HubError."""
+        end = int(number(arguments, "to", self._clock.now()))
+        begin = int(number(arguments, "from", end - 7 * 86_400))
+        step = str(arguments.get("step") or "") or fitting(begin, end)
+        if step not in STEPS or begin >= end:
+            raise HubError(f"step is one of {', '.join(STEPS)}, and from is before to")
+        return begin, end, step
+
+    async def _cells(self, key: Key, begin: int, end: int, step: str) -> list[Cell]:
+        try:
+            return await self._survey.cells(key, begin, end, step)
+        except ValueError as error:
+            raise HubError(str(error)) from error
 
     async def _judge(self, arguments: dict[str, Any]) -> dict[str, Any]:
         self._drain()

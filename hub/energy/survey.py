@@ -83,6 +83,11 @@ class Survey:
             "missing": [row["month"] for row in rows if row["used"] is None],
         }  # fmt: skip
 
+    def temperatures(self, zone: str) -> list[Key]:
+        """The series of air temperature in a zone."""
+        here = {place.id for place in self._places() if place.zone == zone}
+        return [key for key in self.rollups.series if key[0] in here and key[1] == "temperature"]
+
     def calendar(self, place: Place) -> Calendar:
         return self.rollups.views.calendar_of((place.id, ""))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -10,6 +12,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 from aiohttp import web
 
+from hub.errors import HubError
 from hub.web import answering as answers
 from hub.web import showing
 from hub.web.accounts import Refused
@@ -109,7 +112,23 @@ class Devices:
         )  # fmt: skip
 
     async def page(self, visit: Visit, status: int = 200) -> web.Response:
-        return self._site.page("device", visit, status, one=await self.device(visit))
+        one = await self.device(visit)
+        span = "7d" if visit.query.get("span") == "7d" else "24h"
+        numbers = [value for value in one["values"] if not isinstance(value["value"], str)]
+        names = [value["metric"] for value in numbers]
+        metric = visit.query.get("metric", "")
+        told = [value["metric"] for value in numbers if not isinstance(value["value"], bool)]
+        metric = metric if metric in names else next(iter([*told, *names]), "")
+        shown = None
+        if metric:
+            begin = time.time() - (7 * 86_400 if span == "7d" else 86_400)
+            with contextlib.suppress(HubError):  # nothing is remembered of it yet
+                shown = await self._site.call(
+                    "history", device=visit.parts["device"], metric=metric, step="hour", **{"from": begin}
+                )
+        return self._site.page(
+            "device", visit, status, one=one, chosen=span, charted=numbers, metric=metric, shown=shown
+        )
 
     async def remove_form(self, visit: Visit) -> web.Response:
         return await done(visit, self.remove, self.page) or answers.redirect("/devices?said=device-removed")

@@ -45,6 +45,26 @@ def expected(n: int, colour: str, why: str = "", action: str = "") -> dict[str, 
     }  # fmt: skip
 
 
+METER: dict[str, Any] = {
+    "place": "salle-0", "name": "Chaleur", "zone": "rooms", "zone_name": "Salles", "zone_use": "", "site": "school",
+    "metric": "energy", "unit": "kW.h", "carrier": "heat", "use": "chauffage", "serial": "A1", "accuracy": "2",
+    "calibrated": "", "kwh": 1.0, "wraps": None, "reference": None, "device": "ble:A4:C1:38:00:00:00", "trust": "A",
+    "since": 0, "swaps": [{"at": 1_790_000_000.0, "final": 1.0, "initial": 0.0, "serial": "B"}],
+    "swaps_undeclared": [1],
+    "months": [], "used": 12.5, "estimated": 0.5, "completeness": 98.0, "missing": [],
+    "drift": {
+        "state": "drift", "size": 0.12, "since": "2026-03-02", "reference": ["2025-01-01", "2025-12-31"],
+        "last_30_used": 112.0, "last_30_expected": 100.0,
+    },
+}  # fmt: skip
+SHOWN: dict[str, Any] = {
+    "unit": "kW.h", "counter": True, "step": "hour", "from": 1_790_000_000, "to": 1_790_010_800,
+    "timezone": "Europe/Paris",
+    "cells": [[1_790_000_000, 2.5, None, None, 0.5, 100.0], [1_790_003_600, None, None, None, 0.0, 0.0],
+              [1_790_007_200, 3.0, 2.0, 4.0, 0.0, 50.0]],
+}  # fmt: skip
+
+
 class Hub:
     """`asked`: what was called, with which arguments."""
 
@@ -191,6 +211,23 @@ class Hub:
             return {"rows": []}
         if name.startswith("roster."):
             return {"row": self.rows[0] if self.rows else {}, "known": False}
+        if name == "energy.meters":
+            return {
+                "year": 2026, "this_year": 2026, "meters": [METER], "outdoor": "", "operators": {"cvc": ""},
+                "zones": [{"zone": "rooms", "name": "Salles", "site": "school", "use": ""}],
+            }  # fmt: skip
+        if name == "energy.meter":
+            return {**METER, **SHOWN}
+        if name == "energy.zone":
+            sums = [{**SHOWN, "carrier": "heat", "meters": [{"place": "salle-0", "name": "Chaleur"}]}]
+            return {
+                "zone": "rooms", "name": "Salles", "site": "school", "use": "", "sums": sums,
+                "temperature": {**SHOWN, "unit": "Cel", "counter": False},
+            }  # fmt: skip
+        if name == "energy.report":
+            return {"name": "r175-2026.html", "document": "<p>", "signature": ""}
+        if name == "history":
+            return {**SHOWN, "series": "salle-0/temperature", "line": [], "counter": False, "unit": "Cel"}
         if name == "command.list":
             return {"commands": [], "stopped": None, "open": 0}
         return {}
@@ -207,6 +244,8 @@ class Hub:
             "quarantine.list", "quarantine.adopt", "quarantine.ignore", "quarantine.block", "quarantine.unblock",
             "quarantine.clear", "recette.status", "recette.start", "recette.end", "recette.adopt",
             "privacy.view", "privacy.document", "consent.list", "consent.withdraw",
+            "energy.meters", "energy.meter", "energy.zone", "energy.restart", "energy.report", "history",
+            "history.list",
         )  # fmt: skip
 
         def called(name: str) -> Any:

@@ -1,0 +1,130 @@
+"""Zones and energy: meters and zones by hours, days and months; reports; and the history of any series."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from hub.errors import HubError
+from hub.web import answering as answers
+from hub.web.area import TEXT, Area, Entry, done, get, post
+from hub.web.routes import API, READS, RULES, Route
+from hub.web.visit import Rejected, Visit
+
+if TYPE_CHECKING:
+    from hub.web.site import Site
+
+DAY = 86_400
+SPANS: dict[str, tuple[int, str]] = {
+    "24h": (DAY, "hour"), "7d": (7 * DAY, "hour"), "31d": (31 * DAY, "day"), "12m": (365 * DAY, "month")
+}  # fmt: skip
+KINDS = ("r175", "operat", "dossier")
+TYPES = {"html": "text/html", "json": "application/json", "csv": "text/csv"}
+NUMBER = {"type": "number"}
+YEARS = 6
+
+
+def span_of(visit: Visit, otherwise: str) -> str:
+    span = visit.query.get("span", otherwise)
+    return span if span in SPANS else otherwise
+
+
+class Energy:
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    async def meters(self, visit: Visit) -> Any:
+        return await self._site.call("energy.meters", year=visit.query.get("year") or None)
+
+    async def meter(self, visit: Visit) -> Any:
+        return await self._found("energy.meter", visit, place=visit.parts["place"])
+
+    async def zone(self, visit: Visit) -> Any:
+        return await self._found("energy.zone", visit, zone=visit.parts["zone"])
+
+    async def _found(self, call: str, visit: Visit, **what: str) -> Any:
+        given = {name: visit.query[name] for name in ("from", "to", "step") if visit.query.get(name)}
+        try:
+            return await self._site.call(call, **what, **given)
+        except HubError as error:
+            raise Rejected(404, "energy-unknown") from error
+
+    async def history(self, visit: Visit) -> Any:
+        names = ("series", "device", "metric", "from", "to", "points", "step")
+        return await self._site.call("history", **{name: visit.query[name] for name in names if visit.query.get(name)})
+
+    async def series(self, visit: Visit) -> Any:
+        return await self._site.call("history.list")
+
+    async def restart(self, visit: Visit) -> Any:
+        await self._site.note(visit.who, {"energy": "new reference period", "place": visit.parts["place"]})
+        return await self._site.call("energy.restart", place=visit.parts["place"])
+
+    async def report(self, visit: Visit) -> web.Response:
+        """A report as a file."""
+        made = await self._site.call(
+            "energy.report", kind=visit.query.get("kind", ""), year=visit.query.get("year") or None, lang=visit.lang,
+            format=visit.query.get("format") or None, operator=visit.query.get("operator", ""),
+        )  # fmt: skip
+        name = made["name"]
+        headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+        kind = TYPES[name.rpartition(".")[2]]
+        return web.Response(body=made["document"].encode(), content_type=kind, charset="utf-8", headers=headers)
+
+    # pages
+
+    async def page(self, visit: Visit) -> web.Response:
+        found = await self.meters(visit)
+        years = [found["this_year"] - n for n in range(YEARS)]
+        known = found.pop("zones")
+        return self._site.page("energy", visit, kinds=KINDS, years=years, known=known, **found)
+
+    async def meter_page(self, visit: Visit, status: int = 200) -> web.Response:
+        span = span_of(visit, "7d")
+        one = await self._shown("energy.meter", span, place=visit.parts["place"])
+        return self._site.page("meter", visit, status, one=one, chosen=span, names=tuple(SPANS))
+
+    async def zone_page(self, visit: Visit) -> web.Response:
+        span = span_of(visit, "7d")
+        zone = await self._shown("energy.zone", span, zone=visit.parts["zone"])
+        return self._site.page("zone", visit, zone=zone, chosen=span, names=tuple(SPANS))
+
+    async def _shown(self, call: str, span: str, **what: str) -> Any:
+        seconds, step = SPANS[span]
+        try:
+            return await self._site.call(call, **what, step=step, **{"from": time.time() - seconds})
+        except HubError as error:
+            raise Rejected(404, "energy-unknown") from error
+
+    async def restart_form(self, visit: Visit) -> web.Response:
+        again = await done(visit, self.restart, self.meter_page)
+        return again or answers.redirect(f"/energy/meters/{visit.parts['place']}?said=drift-restarted")
+
+
+def routes(site: Site) -> list[Route]:
+    do = Energy(site)
+    when: dict[str, Any] = {"from": NUMBER, "to": NUMBER, "step": TEXT}
+    asked: dict[str, Any] = {"kind": TEXT, "year": NUMBER, "format": TEXT, "operator": TEXT}
+    return [
+        Route("GET", "/energy", do.page, READS),
+        Route("GET", "/energy/report", do.report, READS),
+        Route("GET", "/energy/meters/{place}", do.meter_page, READS),
+        Route("GET", "/energy/zones/{zone}", do.zone_page, READS),
+        Route("POST", "/energy/meters/{place}/restart", do.restart_form, RULES),
+        Route("GET", "/api/1/energy/report", do.report, READS, API, "A signed report as a file", query=asked),
+        get("/energy/meters", do.meters, "The meters with a year's months", READS, year=NUMBER),
+        get("/energy/meters/{place}", do.meter, "One meter by hours, days or months", READS, **when),
+        get("/energy/zones/{zone}", do.zone, "One zone by hours, days or months", READS, **when),
+        post("/energy/meters/{place}/restart", do.restart, "Begin a new reference period of a meter", RULES),
+        get("/history", do.history, "A series: raw of the last day, hours, days or months", READS, series=TEXT,
+            device=TEXT, metric=TEXT, points=NUMBER, **when),
+        get("/history/series", do.series, "The series of which anything is remembered", READS),
+    ]  # fmt: skip
+
+
+AREA = Area(
+    routes, (Entry("energy", "/energy", "group-field"),), frozenset({"drift-restarted"}),
+    {"chart.js": "text/javascript"},
+)  # fmt: skip
