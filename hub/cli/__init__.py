@@ -39,6 +39,7 @@ COMMANDS = {
     "backup": "hub.cli.backup:backup",
     "quarantine": "hub.cli.quarantine:quarantine",
     "recette": "hub.cli.quarantine:recette",
+    "reset": "hub.cli.reset:reset",
     "restore": "hub.cli.backup:restore",
     "energy": "hub.cli.energy:energy",
     "report": "hub.cli.energy:report",

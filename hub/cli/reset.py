@@ -1,0 +1,40 @@
+"""`ilot reset --factory`: the keys of this hub and all that it holds are destroyed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from hub import factory
+from hub.cli import output
+from hub.state import StateDir, state_of
+
+
+@click.command()
+@click.option("--factory", "whole", is_flag=True, required=True, help="Destroy keys, stores, buffer and enrolment.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Say what would be destroyed, and change nothing.")
+@output.with_config
+@output.with_state
+@output.as_json
+def reset(whole: bool, yes: bool, dry_run: bool, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Make this hub as it was before it was enrolled. Stop it first. Nothing brings back what is destroyed: readings
+    that the backend has not got yet are lost. The configuration file, its secrets, backups and the mirror stick are
+    yours and stay. Revoke the hub at the backend too: `ilot backend revoke`."""
+    state = StateDir(state_of(config, state_dir))
+    found = factory.look(state)
+    if not json:
+        waiting = output.size(found.buffered_bytes)
+        output.say(f"{found.directory}: {len(found.keys)} keys, {found.other_files} other files; buffer: {waiting}")
+    if not (yes or dry_run):
+        click.confirm("Destroy it all? Readings that the backend has not got yet are lost.", abort=True)
+    if not dry_run:
+        factory.reset(state)
+    if json:
+        output.data({**msgspec.to_builtins(found), "destroyed": not dry_run})
+    elif dry_run:
+        click.echo("nothing was changed")
+    else:
+        click.echo("destroyed; the configuration file and its secrets stay where they are")

@@ -1,0 +1,83 @@
+"""Factory reset: the keys first, then everything else of a state directory. Blocking; no hub may run on it.
+
+Without its keys the rest is noise: the stores are encrypted under the store's key, the buffer is sealed to the owner's
+keys in any case. So each key file is overwritten with random bytes, synced, and unlinked before anything else goes: a
+reset that is cut short by a power cut has already destroyed what matters, and is done again. On flash an overwritten
+block may still lie in a cell that nobody can address; against somebody who opens the chip only a TPM or an encrypted
+disk helps.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import stat
+from pathlib import Path
+
+import msgspec
+
+from hub.errors import ConfigError, StorageError
+from hub.files import sync_directory
+from hub.state import StateDir
+
+
+class Reset(msgspec.Struct, frozen=True):
+    """What is, or would be, destroyed: names below the state directory, and the bytes of all else."""
+
+    directory: str
+    keys: list[str]
+    other_files: int
+    other_bytes: int
+    buffered_bytes: int
+
+
+def look(state: StateDir) -> Reset:
+    """What a reset would destroy. Raises ConfigError when this is no hub's state directory."""
+    if not (state.keys.is_dir() or state.enrolment.exists() or state.store.exists()):
+        raise ConfigError(f"{state.path} is no hub's state directory: nothing was touched")
+    keys = sorted(path for path in state.keys.rglob("*") if stat.S_ISREG(path.lstat().st_mode))
+    others = [path for path in state.path.rglob("*") if stat.S_ISREG(path.lstat().st_mode)
+              and path not in keys and path != state.path / "lock"]  # fmt: skip
+    buffered = [path for path in others if state.buffer in path.parents]
+    return Reset(
+        str(state.path), [str(path.relative_to(state.path)) for path in keys], len(others), _size(others),
+        _size(buffered),
+    )  # fmt: skip
+
+
+def reset(state: StateDir) -> Reset:
+    """Destroy it all. Raises StorageError, naming what could not be destroyed; ConfigError; and when a hub runs."""
+    found = look(state)
+    with state.locked():
+        try:
+            for name in found.keys:
+                _shred(state.path / name)
+            if state.keys.is_dir():
+                sync_directory(state.keys)
+            for path in state.path.iterdir():
+                if path.name == "lock":
+                    continue
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+            sync_directory(state.path)
+        except OSError as error:
+            raise StorageError(f"not everything is destroyed: {error.filename}: {error.strerror}. Try again") from error
+    return found
+
+
+def _shred(path: Path) -> None:
+    """Overwrite in place, sync, unlink. No link is followed."""
+    file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.pwrite(file, secrets.token_bytes(max(1, os.fstat(file).st_size)), 0)
+        os.fsync(file)
+    finally:
+        os.close(file)
+    path.unlink()
+
+
+def _size(paths: list[Path]) -> int:
+    return sum(path.lstat().st_size for path in paths)
