@@ -84,6 +84,8 @@ class Egress:
         self._trust = trust
         self._clock = clock
         self._certificate, self._key = certificate, key
+        self.closed = ""
+        """Why nothing is called, "" while it is."""
         self.declare(hosts, proxy)
         self._contexts: dict[tuple[str, int, bool], tuple[tuple[bool, int], ssl.SSLContext]] = {}
 
@@ -98,8 +100,10 @@ class Egress:
         client certificate, which may be what is wrong.
 
         Raises NotDeclared, naming the host and the remedy; AuthFailed when the CA declared for it or the client
-        certificate cannot be loaded.
+        certificate cannot be loaded; NotReady while everything is `closed`.
         """
+        if self.closed:
+            raise NotReady(f"nothing is called: {self.closed}")
         parts, host, port = self._address(url)
         owners = egress_of(self._trust, host, port)
         if owners is not None and parts.scheme == "https":

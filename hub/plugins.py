@@ -22,6 +22,7 @@ from hub.errors import ConfigError, PluginError
 from hub.exporting import LiveView
 from hub.hookspecs import Config
 from hub.notifying import OwnNotices
+from hub.pausing import Pauses
 from hub.registry import Integration, Registry
 from hub.runtime import Core, InProcessSession
 from hub.supervisor import STOPPED, Health, Supervisor
@@ -39,6 +40,7 @@ class Plugins:
 
     def __init__(self, instances: Iterable[Instance], registry: Registry, core: Core, clock: Clock) -> None:
         self.health: list[Health] = []
+        self.pauses = Pauses()
         self._waiting: dict[Key, Supervisor] = {}
         self._tasks: dict[Key, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -80,7 +82,8 @@ class Plugins:
         if self._group is None:
             return
         supervisor = self._waiting.pop(key)
-        self._tasks[key] = self._group.create_task(supervisor.run(), name=key[1])
+        passing = self.pauses.passing(key, supervisor.run, supervisor.paused)
+        self._tasks[key] = self._group.create_task(passing, name=key[1])
 
     def integrate(self, instance: Instance) -> None:
         """Prepare one integration, if it is enabled. One that cannot start says why in its health."""

@@ -89,6 +89,13 @@ class Supervisor:
         self.health.error = ""
         self.health.through = True
 
+    def paused(self, why: str) -> None:
+        """It does not run for now, for this reason; "" when it goes on."""
+        if why:
+            self._enter(WAITING, why)
+        else:
+            self.health.error = ""
+
     def _enter(self, state: str, error: str = "") -> None:
         self.health.state = state
         self.health.through = False

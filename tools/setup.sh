@@ -22,6 +22,7 @@ if [ "$goal" = test ]; then
         "mosquitto /usr/sbin/mosquitto"
         "openssl openssl"
         "strace strace"
+        "iproute2 ip"
         "e2fsprogs /usr/sbin/mkfs.ext4"
         "libfaketime /usr/share/doc/libfaketime"
         "python3-dbusmock /usr/lib/python3/dist-packages/dbusmock"

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from hub import control, keys
+from hub.app.crisis import Emergency, build_crisis
 from hub.app.field import Field, build_field
 from hub.app.ground import Ground, build_ground
 from hub.app.measured import Measured, build_measured
@@ -91,13 +92,13 @@ class Hub:
 
     def __init__(
         self, ground: Ground, path: Path, field: Field, watch: Watch, outward: Outward, protect: Protect,
-        measured: Measured, undone: str = "",
+        measured: Measured, emergency: Emergency, undone: str = "",
     ) -> None:  # fmt: skip
         self.ground, self.path, self.field, self.watch, self.outward = ground, path, field, watch, outward
-        self.protect, self.measured = protect, measured
+        self.protect, self.measured, self.emergency = protect, measured, emergency
         self.shown: Shown = build_shown(
             ground, path, field, outward, watch, told=lambda: answers(self.services),
-            calls=lambda: calls(self.services),
+            calls=self.calls,
         )  # fmt: skip
         measured.calls = lambda: calls(self.services)
         reloading = Reloading(ground, path, field, watch, outward, self.shown, measured)
@@ -124,16 +125,27 @@ class Hub:
         outward = await build_outward(ground, field, watch)
         measured = await build_measured(ground, path, watch, outward)
         protect = await build_protect(ground, path, field, outward, measured)
-        return cls(ground, path, field, watch, outward, protect, measured, undone)
+
+        async def ask(name: str) -> Any:
+            return await hub.calls()[name]({})
+
+        emergency = await build_crisis(ground, path, field, outward, ask)  # before anything speaks
+        hub = cls(ground, path, field, watch, outward, protect, measured, emergency, undone)
+        return hub
 
     @property
     def services(self) -> list[Service]:
         """Every part that runs, answers for itself or is called."""
         groups = (
-            self.ground, self.field, self.watch, self.outward, self.protect, self.measured, self.shown,
+            self.ground, self.field, self.watch, self.outward, self.protect, self.measured, self.emergency,
+            self.shown,
         )  # fmt: skip
         found = [service for group in groups for service in group.services]
         return [*found, Service(self.changing, "config")]
+
+    def calls(self) -> dict[str, control.Call]:
+        """All of the hub's calls, as the state of crisis allows them."""
+        return self.emergency.guarded(calls(self.services))
 
     async def run(self, drain_s: float, ready: Callable[[], None]) -> dict[str, Any]:
         """Run until a signal says stop; then stop in order. Returns the closing figures."""
@@ -149,7 +161,7 @@ class Hub:
         try:
             async with (
                 self.field.packs,
-                control.serving(ground.state.socket, calls(services)),
+                control.serving(ground.state.socket, self.calls()),
                 asyncio.TaskGroup() as group,
             ):
                 working = [group.create_task(work) for work in works(services)]

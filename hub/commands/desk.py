@@ -58,6 +58,8 @@ class Desk:
         self._dirty: dict[str, Record] = {}
         self._changed, self._unwritten = asyncio.Event(), asyncio.Event()
         self.stopped: Stopped | None = None
+        self.frozen = ""
+        """Why nothing is written while a crisis holds, "" while it may be."""
 
     async def load(self) -> None:
         """What the hub's last life left open. Before the plugins start."""
@@ -72,6 +74,8 @@ class Desk:
         now = self._clock.now()
         device = self._devices.get(order.device)
         try:
+            if self.frozen:
+                raise WriteRefused("read-only", self.frozen)
             if self.stopped is not None:
                 raise WriteRefused(
                     "stopped", f"all writes are stopped by {self.stopped.by}: {self.stopped.why}. "

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from hub.config.admission import Admission
+from hub.config.crisis import Crisis, Sovereignty
 from hub.config.devices import Bus, DeviceKeys, InstanceKeys, Report
 from hub.config.energy import Energy, History, Meter
 from hub.config.engine import Engine
@@ -278,3 +279,9 @@ class Core(Section):
         default=None, description="The hub's own pages, served where this section stands, `web: {}` at the least."
     )
     config: Annotated[Engine, Empty] = Field(default=Engine(), description="How this file may be changed on the hub.")
+    crisis: Annotated[Crisis, Empty] = Field(
+        default=Crisis(), description="What holds when this hub is isolated or read-only."
+    )
+    sovereignty: Annotated[Sovereignty, Empty] = Field(
+        default=Sovereignty(), description="What this machine may depend on beside the owner's hosts."
+    )

@@ -74,6 +74,7 @@ class Link:
         self._outdated: set[str] = set()  # uplinks whose connection was made before the hosts or CAs changed
         self._last_ack: float | None = None
         self._alarmed = False
+        self._hurried = 0
         streams = buffer.streams()
         self.delivery.open(streams, {(s.stream, s.run): buffer.acks.of(s.stream, s.run) for s in streams})
 
@@ -134,6 +135,11 @@ class Link:
     def reconnect(self) -> None:
         """The hosts that may be called, or their CAs, have changed: every uplink connects anew."""
         self._outdated.update(uplink.name for uplink in self._uplinks)
+        self._changed.set()
+
+    def hurry(self) -> None:
+        """Whatever waits before its next try has waited enough."""
+        self._hurried += 1
         self._changed.set()
 
     async def drain(self, seconds: float) -> bool:
@@ -247,8 +253,9 @@ class Link:
         return now + pause
 
     async def until(self, monotonic: float) -> None:
-        """Wait until that time, or the end of the link."""
-        while not self._closed and (left := monotonic - self._clock.monotonic()) > 0:
+        """Wait until that time, the end of the link, or `hurry`."""
+        hurried = self._hurried
+        while not self._closed and hurried == self._hurried and (left := monotonic - self._clock.monotonic()) > 0:
             self._changed.clear()
             await self.pause(left)
 

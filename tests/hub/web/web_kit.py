@@ -165,6 +165,10 @@ class Hub:
                        "duty": {"868.0-868.6": {"left_s": 35.5, "of_s": 36.0}}}  # fmt: skip
             first, second = self.devices[0].id, self.devices[1].id
             return {"devices": [{**told, "id": first}, {**silent, "id": second}], "gateways": [gateway]}
+        if name.startswith("crisis."):
+            part = {"name": "linky", "goes_on": True, "why": "it names no other machine"}
+            return {"isolated": True, "read_only": False, "since": 1_790_000_000.0, "by": "cli", "why": "exercice",
+                    "html": "<p>", "parts": [part]}  # fmt: skip
         if name == "pack.list":
             return {"packs": []}
         if name == "logs":
@@ -239,7 +243,8 @@ class Hub:
             "roster.forget", "roster.step", "roster.pin", "roster.end", "roster.begin", "roster.expect", "device.key",
             "device.keep", "inventory.load", "command.wait", "command.list", "command.stop", "command.resume",
             "backup", "radio", "pack.list",
-            "pack.install", "redecode", "logs", "diagnostics",
+            "pack.install", "redecode", "logs", "diagnostics", "crisis.status",
+            "crisis.isolate", "crisis.readonly", "crisis.end", "crisis.runbook",
             "alert.list", "alert.show", "alert.ack", "alert.mute", "alert.clear",
             "quarantine.list", "quarantine.adopt", "quarantine.ignore", "quarantine.block", "quarantine.unblock",
             "quarantine.clear", "recette.status", "recette.start", "recette.end", "recette.adopt",

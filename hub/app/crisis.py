@@ -1,0 +1,157 @@
+"""What a crisis does to the parts of a hub: ways out are closed, writes and changes refused, plugins held."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path as FilePath
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from hub.app.field import Field
+from hub.app.ground import Ground
+from hub.app.outward import Outward
+from hub.app.path import Path
+from hub.app.service import Service
+from hub.config.load import Loaded
+from hub.control import Call
+from hub.crisis import Crisis, Verdict, outside, refused
+from hub.crisis.export import write
+from hub.crisis.runbook import Facts, page
+from hub.errors import HubError
+from hub.model import Device
+from hub.patience import once_the_disk_works
+from hub.pausing import Key
+
+WHY = "this hub is isolated: `ilot crisis status` says by whom and why"
+
+
+class ReadOnly(HubError):
+    """The hub is read-only: nothing of it is changed until the crisis is over."""
+
+    exit_code = 5
+
+
+class Hands:
+    """`hub.crisis.desk.Hands` over the parts of one hub."""
+
+    def __init__(self, ground: Ground, field: Field, outward: Outward) -> None:
+        self._ground, self._field, self._outward = ground, field, outward
+
+    async def cut(self) -> None:
+        self._field.egress.closed = WHY
+        self._field.plugins.pauses.hold(dict.fromkeys(self._held(), WHY))
+        self._outward.link.reconnect()
+        await self._field.http.close()  # connections that it kept open
+
+    async def join(self) -> None:
+        self._field.egress.closed = ""
+        self._field.plugins.pauses.hold({})
+        self._outward.link.hurry()
+
+    def freeze(self, frozen: bool) -> None:
+        self._field.desk.frozen = "the hub is read-only: `ilot crisis status` says by whom and why" if frozen else ""
+
+    def verdicts(self) -> list[Verdict]:
+        loaded = self._ground.loaded
+        keep = frozenset(loaded.config.crisis.keep)
+        found = [
+            outside(one.name, one.config.model_dump(), perimeter=one.perimeter is not None, kept=keep)
+            for one in loaded.integrations
+            if one.enabled
+        ]
+        found += [Verdict(one.name, False, "it tells people, over a network") for one in loaded.notifiers]
+        found += [Verdict(one.name, False, "it shows values to others") for one in loaded.exporters]
+        return [*found, *(Verdict(one.name, False, "it is the link to the backend") for one in loaded.uplinks)]
+
+    def digest(self) -> str:
+        return self._ground.loaded.digest
+
+    def _held(self) -> list[Key]:
+        loaded = self._ground.loaded
+        cut = {verdict.name for verdict in self.verdicts() if not verdict.goes_on}
+        return [
+            *(("integration", one.name) for one in loaded.integrations if one.name in cut),
+            *(("notifier", one.name) for one in loaded.notifiers),
+            *(("exporter", one.name) for one in loaded.exporters),
+        ]
+
+
+@dataclass
+class Emergency:
+    crisis: Crisis
+
+    @property
+    def services(self) -> list[Service]:
+        return [Service(self.crisis, "crisis")]
+
+    def guarded(self, calls: Mapping[str, Call]) -> dict[str, Call]:
+        """The hub's calls; while it is read-only, those that change something are refused."""
+        return {name: self._guard(name, call) if refused(name) else call for name, call in calls.items()}
+
+    def _guard(self, name: str, call: Call) -> Call:
+        async def guarded(arguments: dict[str, Any]) -> Any:
+            state = self.crisis.state
+            if state.read_only:
+                raise ReadOnly(
+                    f"this hub is read-only since {state.by} said so ({state.why}): {name} is refused; "
+                    "`ilot crisis end` leaves it"
+                )
+            return await call(arguments)
+
+        return guarded
+
+
+async def build_crisis(
+    ground: Ground, path: Path, field: Field, outward: Outward, ask: Callable[[str], Awaitable[Any]]
+) -> Emergency:  # fmt: skip
+    """`ask` gives the answer of another call without arguments."""
+    hands = Hands(ground, field, outward)
+
+    async def export(directory: FilePath) -> dict[str, Any]:
+        files = {
+            "state.backup": await outward.keeper.make(),
+            **{f"{name}.json": _json(await ask(call)) for name, call in
+               (("status", "status"), ("devices", "devices"), ("alerts", "alert.list"))},
+            "audit.json": _json(msgspec.to_builtins(await ground.store.audited())),
+        }  # fmt: skip
+        files |= await asyncio.to_thread(_configuration, ground.loaded)
+        return await asyncio.to_thread(
+            write, directory, hub=ground.enrolled.hub, made=ground.clock.now(), identity=ground.keys.identity,
+            buffer=ground.state.buffer, files=files,
+        )  # fmt: skip
+
+    crisis = Crisis(
+        ground.store, hands, ground.clock.now, export=export,
+        runbook=lambda: page(_facts(ground, path.devices, hands)),
+    )  # fmt: skip
+    await once_the_disk_works(crisis.load, ground.clock.sleep)
+    return Emergency(crisis)
+
+
+def _facts(ground: Ground, devices: Any, hands: Hands) -> Facts:
+    config = ground.loaded.config
+    site = config.sites.get(config.hub.site or "")
+    zone = ZoneInfo(site.timezone if site is not None else "Europe/Paris")
+    known: list[Device] = list(devices)
+    return Facts(
+        hub=ground.enrolled.hub, title=config.hub.name, site=(site.name if site else "") or (config.hub.site or ""),
+        made=f"{datetime.fromtimestamp(ground.clock.now(), zone):%d/%m/%Y à %H:%M}", contacts=config.crisis.contacts,
+        plugins=hands.verdicts(), writable={one.id: sorted(one.writable) for one in known if one.writable},
+        autonomy="", fingerprint="",
+    )  # fmt: skip
+
+
+def _configuration(loaded: Loaded) -> dict[str, bytes]:
+    """Its files as they lie there: secrets are references in them."""
+    folder = loaded.path.parent
+    return {f"configuration/{name}": (folder / name).read_bytes() for name in {loaded.path.name, *loaded.files}}
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, indent=1, default=str).encode()

@@ -1,0 +1,158 @@
+"""`ilot crisis`: isolate a hub, make it read-only, hand out what it has, and leave the crisis again."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hub.cli import output
+from hub.control import call
+from hub.errors import HubError
+from hub.state import state_of
+
+WAIT_S = 600.0
+
+
+@click.group()
+def crisis() -> None:
+    """Isolate this hub, make it read-only, export what it has; works with no network, and across a restart."""
+
+
+def _says_why(command: Any) -> Any:
+    return click.option("--why", required=True, help="The reason; it stands in the audit log and on every page.")(
+        command
+    )
+
+
+def _hub(command: Callable[..., Any]) -> Any:
+    return output.with_config(output.with_state(output.as_json(command)))
+
+
+@crisis.command()
+@_hub
+def status(config: Path, state_dir: Path | None, json: bool) -> None:
+    """Whether a crisis holds, and what would go on or stop if the hub were isolated. Exit code 6 while one holds."""
+    answer = call(state_of(config, state_dir) / "hub.sock", "crisis.status")
+    _show(answer, json=json)
+    if answer["isolated"] or answer["read_only"]:
+        raise click.exceptions.Exit(6)
+
+
+@crisis.command()
+@click.option("--dry-run", is_flag=True, help="Only show what would go on and what would stop.")
+@click.option("--why", default="", help="The reason; needed unless --dry-run.")
+@_hub
+def isolate(dry_run: bool, why: str, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Cut this hub off: no link, no notifier, no exporter, no integration that speaks over somebody else's network.
+
+    What hangs on its own lines goes on, and the buffer keeps everything until the crisis is over.
+    """
+    _enter("crisis.isolate", dry_run, why, config, state_dir, json)
+
+
+@crisis.command()
+@click.option("--dry-run", is_flag=True, help="Only show how it stands.")
+@click.option("--why", default="", help="The reason; needed unless --dry-run.")
+@_hub
+def readonly(dry_run: bool, why: str, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Refuse every write to a device and every change of this hub. Alerts are still answered."""
+    _enter("crisis.readonly", dry_run, why, config, state_dir, json)
+
+
+@crisis.command()
+@_says_why
+@_hub
+def end(why: str, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Leave the crisis; says whether the configuration is still what it was at its beginning. Exit code 6 when not."""
+    answer = call(state_of(config, state_dir) / "hub.sock", "crisis.end", timeout=WAIT_S, by="cli", why=why)
+    if json:
+        output.data(answer)
+    else:
+        output.say(
+            "the crisis is over; the configuration is " + ("the same as before" if answer["same"] else "another one")
+        )
+    if not answer["same"]:
+        raise click.exceptions.Exit(6)
+
+
+@crisis.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@_hub
+def export(directory: Path, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Write a new folder DIRECTORY, on a USB stick for instance: sealed readings and state, status, alerts, audit log.
+
+    It is signed by this hub. Readings and state in it are opened by the owner alone; names of devices and places are in
+    clear.
+    """
+    answer = call(
+        state_of(config, state_dir) / "hub.sock", "crisis.export", timeout=WAIT_S, directory=str(directory.absolute()),
+        by="cli",
+    )  # fmt: skip
+    if json:
+        output.data(answer)
+    else:
+        output.say(f"{answer['directory']}: {answer['files']} files, {output.size(answer['bytes'])}")
+
+
+@crisis.command()
+@click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--hub", required=True, help="The hub's id, as on its label and in the backend's list.")
+@output.as_json
+def verify(directory: Path, hub: str, json: bool) -> None:
+    """Check an export on any machine: is it whole, and of that hub? Exit code 7 when it is not."""
+    from hub.crisis.export import verify as check
+
+    wrong = check(directory, hub)
+    if json:
+        output.data({"wrong": wrong})
+    else:
+        for sentence in wrong:
+            click.echo(sentence)
+        if not wrong:
+            output.say(f"whole, and signed by {hub}")
+    if wrong:
+        raise click.exceptions.Exit(7)
+
+
+@crisis.command()
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this file.")
+@output.with_config
+@output.with_state
+def runbook(out: Path | None, config: Path, state_dir: Path | None) -> None:
+    """The sheet to print and to keep beside the hub, in French (HTML)."""
+    html = call(state_of(config, state_dir) / "hub.sock", "crisis.runbook")["html"]
+    if out is None:
+        click.echo(html)
+        return
+    try:
+        out.write_text(html, "utf-8")
+    except OSError as error:
+        raise HubError(f"{out} cannot be written: {error.strerror or error}") from error
+    output.say(f"{out}: open it in a browser and print it")
+
+
+def _enter(name: str, dry_run: bool, why: str, config: Path, state_dir: Path | None, json: bool) -> None:
+    if not dry_run and not why:
+        raise click.UsageError('say why: --why "…"')
+    socket = state_of(config, state_dir) / "hub.sock"
+    _show(call(socket, name, timeout=WAIT_S, by="cli", why=why, dry_run=dry_run), json=json)
+
+
+def _show(answer: dict[str, Any], *, json: bool) -> None:
+    if json:
+        output.data(answer)
+        return
+    on = [word for word, holds in (("isolated", answer["isolated"]), ("read-only", answer["read_only"])) if holds]
+    if on:
+        since = datetime.datetime.fromtimestamp(answer["since"])
+        output.say(f"{' and '.join(on)} since {since:%Y-%m-%d %H:%M}, by {answer['by']}: {answer['why']}")
+    else:
+        output.say("no crisis holds")
+    output.table(
+        ("part", "when isolated", "because"),
+        [(part["name"], "goes on" if part["goes_on"] else "stops", part["why"]) for part in answer["parts"]],
+    )

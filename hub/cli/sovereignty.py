@@ -1,0 +1,149 @@
+"""`ilot sovereignty`: on whom this hub depends, and whether somebody declared it."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import struct
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hub.cli import output
+from hub.errors import HubError
+
+if TYPE_CHECKING:
+    from hub.config.load import Loaded
+    from hub.sovereignty.judging import Line
+    from hub.sovereignty.observed import Peer
+    from hub.trust import Trust
+
+
+@click.command()
+@click.option("--root", type=click.Path(path_type=Path, file_okay=False), default=Path("/"), hidden=True)
+@output.with_config
+@output.with_state
+@output.as_json
+def sovereignty(root: Path, config: Path, state_dir: Path | None, json: bool) -> None:
+    """List every endpoint, certificate issuer, time source, mirror, name server and key holder of this hub.
+
+    Works with no network. Exit code 6 when one of them was declared by nobody: neither by the owner's trust document
+    nor in the configuration. With a running hub its live connections are looked at too.
+    """
+    lines = list(_lines(root, config, state_dir))
+    if json:
+        output.data([line._asdict() for line in lines])
+    else:
+        output.table(
+            ("", "kind", "what", "declared by", "detail"),
+            [("" if line.by else "WRONG", line.kind, line.what, line.by or "nobody", line.detail) for line in lines],
+        )
+        for line in lines:
+            if line.remedy:
+                output.say(f"{line.what}: {line.remedy}")
+    if not all(line.by for line in lines):
+        raise click.exceptions.Exit(6)
+
+
+def _lines(root: Path, config: Path, state_dir: Path | None) -> Iterator[Line]:
+    from hub import enrolment
+    from hub.config.load import load
+    from hub.installed import installed_models
+    from hub.registry import Registry
+    from hub.sovereignty import judging, sources
+    from hub.state import state_of
+
+    loaded = load(config, installed_models(Registry.discover()))
+    state = state_of(config, state_dir)
+    enrolled, trust = enrolment.load(state)
+    declared = _declared(loaded, trust)
+    yield from judging.endpoints(declared, _seen(state / "hub.sock"), _addresses)
+    yield from _issuers(trust, state / enrolment.CERTIFICATE)
+    options = loaded.config.sovereignty
+    for kind, patterns, parse, names, option in (
+        (judging.TIME, sources.TIME, sources.time_servers, options.time, "time"),
+        (judging.MIRROR, sources.MIRRORS, sources.mirrors, options.mirrors, "mirrors"),
+        (judging.RESOLVER, sources.RESOLVERS, sources.resolvers, options.resolvers, "resolvers"),
+    ):
+        yield from judging.sources(kind, parse(sources.read(root, patterns)), names, option)
+    yield from _keys(trust, enrolled.root)
+
+
+def _declared(loaded: Loaded, trust: Trust) -> dict[str, str]:
+    """Host → who declared it."""
+    from hub.crisis.isolation import addresses
+
+    found: dict[str, str] = {}
+    parts = [(f"integrations.{one.name}", one.config) for one in loaded.integrations]
+    parts += [(f"exporters.{one.name}", one.config) for one in loaded.exporters]
+    parts += [(f"notifiers.{one.name}", one.config) for one in loaded.notifiers]
+    for name, options in parts:
+        for host in addresses(options.model_dump()):
+            found.setdefault(host, name)
+    if loaded.config.link.proxy is not None:
+        for host in addresses({"url": loaded.config.link.proxy}):
+            found.setdefault(host, "link.proxy")
+    return found | {entry.host: "the owner's trust document" for entry in trust.egress}
+
+
+def _addresses(host: str) -> Iterable[str]:
+    """What a name stands for on this machine now; nothing when nobody answers."""
+    try:
+        return {str(found[4][0]) for found in socket.getaddrinfo(host, None)}
+    except OSError:
+        return ()
+
+
+def _seen(control: Path) -> list[Peer]:
+    """Far ends of the running hub's connections; none when no hub runs."""
+    from hub.sovereignty.observed import family, peers
+
+    with socket.socket(socket.AF_UNIX) as link:
+        try:
+            link.settimeout(5)
+            link.connect(str(control))
+            told = link.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        except OSError:
+            return []
+    return peers(family(struct.unpack("3i", told)[0]))
+
+
+def _issuers(trust: Trust, certificate: Path) -> Iterator[Line]:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    from hub.sovereignty.judging import ISSUER, Line
+
+    known = {}
+    for entry in trust.egress:
+        for ca in x509.load_pem_x509_certificates(entry.ca_pem.encode()):
+            known[ca.subject] = ca
+            mark = hashlib.sha256(ca.public_bytes(Encoding.DER)).hexdigest()[:16]
+            yield Line(
+                ISSUER, ca.subject.rfc4514_string(), "the owner's trust document", f"{entry.host}, SHA-256 {mark}…"
+            )
+    try:
+        own = x509.load_pem_x509_certificate(certificate.read_bytes())
+    except (OSError, ValueError) as error:
+        raise HubError(f"this hub's certificate cannot be read: {error}") from error
+    issuer = own.issuer.rfc4514_string()
+    by = "the owner's trust document" if own.issuer in known else ""
+    yield Line(ISSUER, issuer, by, "of this hub's own certificate", "" if by else "enrol this hub at its owner again")
+
+
+def _keys(trust: Trust, root: str) -> Iterator[Line]:
+    from hub.sovereignty.judging import KEY, Line
+
+    owner = f"the owner's root {root[:16]}…"
+    for one in trust.recipients:
+        yield Line(KEY, f"{one.role} {one.kid.hex()[:16]}…", owner, "can open readings")
+    for ack in trust.ack_keys:
+        yield Line(KEY, f"ack {ack.kid.hex()[:16]}…", owner, "can acknowledge readings")
+    for badge in trust.badge_publics:
+        yield Line(KEY, f"badge {hashlib.sha256(badge).hexdigest()[:16]}…", owner, "can let technicians in")
+    for key in trust.command_keys:
+        yield Line(KEY, f"command {str(key.get('kid', ''))[:16]}", owner, "can command devices")
+    for key in trust.config_keys:
+        yield Line(KEY, f"configuration {str(key.get('kid', ''))[:16]}", owner, "can change the configuration")

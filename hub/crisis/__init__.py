@@ -1,0 +1,18 @@
+"""Crisis: what a person can make of this hub when things go wrong around it, with no network and across a reboot.
+
+    isolated    nothing of it speaks to the outside any more: no link, no notifier, no exporter, no integration that has
+                an address on a network which nobody declared as its own. What hangs on its own lines goes on, and the
+                buffer keeps everything
+    read-only   nothing is written to a device and nothing of the hub is changed; alerts are still answered
+    export      a signed folder with everything that others need, made while cut off
+
+Both states may hold at once. They are remembered in the store before they take effect, with the digest of the
+configuration; leaving them says whether it is still the same.
+"""
+
+from hub.crisis.desk import Crisis
+from hub.crisis.isolation import Verdict, outside
+from hub.crisis.readonly import READS, refused
+from hub.crisis.state import State
+
+__all__ = ["READS", "Crisis", "State", "Verdict", "outside", "refused"]

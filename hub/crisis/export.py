@@ -1,0 +1,128 @@
+"""The folder that `ilot crisis export` writes: what others need of this hub, made with no network.
+
+    LISEZ-MOI.txt         what is in it, in French and English
+    MANIFEST.json         {hub, identity, made, files: {name: [bytes, SHA-256 in hex]}}; identity: Ed25519, base64
+    MANIFEST.sig          Ed25519 by the hub's identity over "ilot/crisis/1\\0" and the bytes of MANIFEST.json, base64
+    buffer/<stream>/…     segments of the buffer as they lie on the disk: sealed, only the owner opens them
+    state.backup          the state backup, sealed to the owner's recovery key
+    configuration/…       the files of the configuration; secrets are references in them
+    status.json devices.json alerts.json audit.json
+
+Blocking: never on the event loop. Whoever checks it needs the hub's id alone: it is made of the identity.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from hub.errors import HubError, StorageError
+from hub.files import sync_directory
+from hub.keys import hub_id
+
+DOMAIN = b"ilot/crisis/1\0"
+MANIFEST, SIGNATURE = "MANIFEST.json", "MANIFEST.sig"
+README = """\
+Export de crise d'un concentrateur Îlot.
+
+buffer/ contient les relevés scellés : seul le propriétaire peut les ouvrir (clé de secours).
+  ilot buffer send les remet au serveur ; ilot buffer export --key-file les lit.
+state.backup est la sauvegarde scellée de l'état : ilot restore la remet sur un autre matériel.
+MANIFEST.sig prouve que ce dossier vient de ce concentrateur : ilot crisis verify DOSSIER.
+
+Crisis export of an Îlot hub. buffer/ holds the sealed readings, state.backup the sealed state; only the owner opens
+them. ilot crisis verify FOLDER checks that this folder is whole and comes from this hub.
+"""
+
+
+def write(
+    directory: Path, *, hub: str, made: float, identity: Ed25519PrivateKey, buffer: Path, files: Mapping[str, bytes]
+) -> dict[str, Any]:
+    """Write a new folder; returns {directory, files, bytes}. Raises HubError when it is there already, StorageError
+    when the disk does not take it: then the folder stays without its manifest and proves nothing."""
+    try:
+        directory.mkdir(parents=False)
+    except FileExistsError:
+        raise HubError(f"{directory} is there already: an export is a new folder") from None
+    except OSError as error:
+        raise StorageError(f"{directory} cannot be made: {error.strerror or error}") from error
+    listed: dict[str, list[Any]] = {}
+    try:
+        for name, data in _parts(buffer, files):
+            _put(directory / name, data)
+            listed[name] = [len(data), hashlib.sha256(data).hexdigest()]
+        manifest = json.dumps(
+            {"hub": hub, "identity": base64.b64encode(identity.public_key().public_bytes_raw()).decode(),
+             "made": made, "files": listed}, ensure_ascii=False, indent=1,
+        ).encode()  # fmt: skip
+        _put(directory / SIGNATURE, base64.b64encode(identity.sign(DOMAIN + manifest)))
+        _put(directory / MANIFEST, manifest)
+        sync_directory(directory)
+    except OSError as error:
+        raise StorageError(f"the export to {directory} broke off: {error.strerror or error}") from error
+    return {"directory": str(directory), "files": len(listed), "bytes": sum(size for size, _ in listed.values())}
+
+
+def _parts(buffer: Path, files: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
+    yield "LISEZ-MOI.txt", README.encode()
+    yield from files.items()
+    for stream in sorted(entry for entry in buffer.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
+        for segment in sorted(stream.iterdir()):
+            if segment.is_file() and not segment.name.startswith("."):
+                try:
+                    yield f"buffer/{stream.name}/{segment.name}", segment.read_bytes()
+                except FileNotFoundError:  # acknowledged and gone meanwhile
+                    continue
+
+
+def _put(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "wb") as out:
+        out.write(data)
+        out.flush()
+        os.fsync(descriptor)
+
+
+def verify(directory: Path, hub: str) -> list[str]:
+    """What is wrong with such a folder, one sentence each; empty when it is whole and of this hub."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        manifest = (directory / MANIFEST).read_bytes()
+        signature = base64.b64decode((directory / SIGNATURE).read_bytes(), validate=True)
+        told = json.loads(manifest)
+        identity = base64.b64decode(told["identity"], validate=True)
+        if hub_id(identity) != hub:
+            return [f"this export is of {hub_id(identity)}, not of {hub}"]
+        Ed25519PublicKey.from_public_bytes(identity).verify(signature, DOMAIN + manifest)
+        pairs = {str(name): (int(size), str(digest)) for name, (size, digest) in told["files"].items()}
+    except FileNotFoundError as error:
+        return [f"{Path(str(error.filename)).name} is missing: the export broke off, or this is none"]
+    except InvalidSignature:
+        return ["the manifest was not signed by this hub, or was changed"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return [f"the manifest cannot be read: {error}"]
+    wrong = []
+    for name, (size, digest) in pairs.items():
+        path = directory / name
+        if not path.resolve().is_relative_to(directory.resolve()):
+            wrong.append(f"{name} is outside of the folder")
+            continue
+        try:
+            data = path.read_bytes()
+        except OSError:
+            wrong.append(f"{name} is missing")
+            continue
+        if len(data) != size or hashlib.sha256(data).hexdigest() != digest:
+            wrong.append(f"{name} was changed")
+    there = {str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()}
+    return [*wrong, *(f"{name} was added" for name in sorted(there - pairs.keys() - {MANIFEST, SIGNATURE}))]

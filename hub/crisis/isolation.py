@@ -1,0 +1,74 @@
+"""Who is cut off when a hub is isolated. Pure.
+
+An integration goes on when its owner declared a perimeter for it (a locked room, a network of its own), when the
+configuration names it in `crisis.keep`, or when none of its options is an address of another machine: it hangs on a
+serial line, a radio, this machine. Every other one stops, and so do all exporters and notifiers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+_NAMED = re.compile(r"(^|_)(host|hosts|server|broker|url|urls|address|gateway|endpoint|bbmd|listen)$")
+_DEVICE = re.compile(r"/dev/|/tmp/|/run/|\./")
+LOCAL = frozenset({"", "localhost"})
+
+
+class Verdict(NamedTuple):
+    """`why` says it in a sentence."""
+
+    name: str
+    goes_on: bool
+    why: str
+
+
+def outside(name: str, options: Any, *, perimeter: bool, kept: Iterable[str]) -> Verdict:
+    """What becomes of one integration whose options are plain data."""
+    if name in kept:
+        return Verdict(name, True, "crisis.keep names it")
+    if perimeter:
+        return Verdict(name, True, "its owner declared a perimeter for it")
+    found = sorted(set(addresses(options)))
+    if found:
+        return Verdict(name, False, f"it speaks with {', '.join(found[:3])}{' and more' if len(found) > 3 else ''}")
+    return Verdict(name, True, "it names no other machine")
+
+
+def addresses(options: Any, key: str = "") -> Iterator[str]:
+    """Hosts that options name: values of keys that say so, and whatever is a URL or `host:port` beside a line."""
+    if isinstance(options, dict):
+        for name, value in options.items():
+            yield from addresses(value, str(name))
+    elif isinstance(options, list | tuple | set | frozenset):
+        for value in options:
+            yield from addresses(value, key)
+    elif isinstance(options, str) or type(options).__name__ in ("HttpUrl", "AnyUrl", "Url"):
+        host = _host(str(options), key)
+        if host and not _of_this_machine(host):
+            yield host
+
+
+def _host(text: str, key: str) -> str:
+    if "://" in text:
+        try:
+            return urlsplit(text).hostname or ""
+        except ValueError:
+            return text
+    if _NAMED.search(key) is None or _DEVICE.match(text):
+        return ""
+    host, _, port = text.rpartition(":")
+    return (host if host and port.isdigit() and ":" not in host else text).strip("[]")
+
+
+def _of_this_machine(host: str) -> bool:
+    if host.lower() in LOCAL:
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback

@@ -1,0 +1,36 @@
+"""What may still be asked of a hub that is read-only. Pure.
+
+A call that is not in the table is refused: a new one is forgotten on the safe side.
+"""
+
+from __future__ import annotations
+
+READS = frozenset({
+    "status", "pulse", "devices", "radio", "logs", "diagnostics", "availability", "history", "backup", "badge.status",
+    "pack.list", "device.label", "inventory.card", "inventory.list", "quarantine.list",
+    "notify.list", "recette.status", "roster.show", "web.token.list",
+    "command.list", "command.wait", "command.stop",
+    "alert.list", "alert.show", "alert.ack", "alert.mute",
+    "config.check", "config.diff", "config.log", "config.progress", "config.show",
+    "consent.access", "consent.list", "consent.withdraw", "history.list",
+    "energy.meter", "energy.meters", "energy.report", "energy.judge",
+    "crisis.status", "crisis.isolate", "crisis.readonly", "crisis.end", "crisis.export", "crisis.runbook",
+})  # fmt: skip
+"""Looking, answering alerts, stopping writes, withdrawing a consent, which nobody may hinder, leaving the crisis."""
+
+PATHS = frozenset({"/signin", "/signout", "/badge", "/crisis", "/crisis/end", "/crisis/isolate", "/crisis/readonly"})
+"""Pages whose forms still work."""
+ALERTS = ("/alerts", "/api/1/alerts", "/crisis", "/api/1/crisis")
+"""…and all below these."""
+
+
+def refused(call: str) -> bool:
+    """Whether a read-only hub refuses this call."""
+    return call not in READS
+
+
+def page_refused(method: str, path: str) -> bool:
+    """Whether a read-only hub refuses this request."""
+    if method in ("GET", "HEAD"):
+        return False
+    return path not in PATHS and not any(path == one or path.startswith(f"{one}/") for one in ALERTS)

@@ -1,0 +1,97 @@
+"""The sheet for the day when the network is down: one page to print, in French, made of the configuration. Pure.
+
+It holds no secret: who has a key of what is said by role. Contacts come from `crisis.contacts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import NamedTuple
+
+from hub.crisis.isolation import Verdict
+
+
+class Facts(NamedTuple):
+    """`contacts`: role → name and number; `plugins`: what would go on and what would stop; `writable`: device → metrics
+    that may be written; `autonomy`: in words, as measured now, "" while it is not known."""
+
+    hub: str
+    title: str
+    site: str
+    made: str
+    contacts: Mapping[str, str]
+    plugins: Iterable[Verdict]
+    writable: Mapping[str, Iterable[str]]
+    autonomy: str
+    fingerprint: str
+
+
+STYLE = (
+    "body{font:11pt/1.45 sans-serif;max-width:48em;margin:2em auto;padding:0 1em;color:#000;background:#fff}"
+    "h1{font-size:1.5em}h2{font-size:1.15em;border-bottom:1px solid #000;margin-top:1.6em}"
+    "code{font-family:monospace;background:#eee;padding:0 .2em}table{border-collapse:collapse;width:100%}"
+    "td,th{border:1px solid #000;padding:.3em .5em;text-align:left;vertical-align:top}ol li{margin:.4em 0}"
+    "@media print{body{margin:0}h2{break-after:avoid}}"
+)
+
+
+NO_CONTACTS = "<p>À compléter : <code>crisis.contacts</code> dans la configuration.</p>"
+NOTHING_WRITABLE = "<p>Rien : il ne fait que lire.</p>"
+
+
+def page(facts: Facts) -> str:
+    """HTML of its own: no script, nothing from elsewhere."""
+    goes_on = [one for one in facts.plugins if one.goes_on]
+    stops = [one for one in facts.plugins if not one.goes_on]
+    contacts = "".join(
+        f"<tr><th>{escape(role)}</th><td>{escape(who)}</td></tr>" for role, who in facts.contacts.items()
+    )
+    writable = "".join(
+        f"<li>{escape(device)} : {escape(', '.join(keys))}</li>" for device, keys in facts.writable.items()
+    )
+    return f"""<!doctype html>
+<html lang="fr"><head><meta charset="utf-8"><title>Fiche de crise · {escape(facts.title or facts.hub)}</title>
+<style>{STYLE}</style></head><body>
+<h1>Fiche de crise : {escape(facts.title or facts.hub)}</h1>
+<p>Concentrateur <code>{escape(facts.hub)}</code>, site {escape(facts.site or "non renseigné")}. Fiche faite le
+{escape(facts.made)}. À imprimer et à ranger près du concentrateur ; elle ne contient aucun secret.</p>
+<h2>Qui appeler</h2>
+{contacts}
+<h2>Ce qui continue tout seul</h2>
+<p>Sans réseau, le concentrateur continue de relever, de surveiller et de garder les relevés scellés sur son disque.
+Autonomie mesurée : <strong>{escape(facts.autonomy or "pas encore connue")}</strong>. Rien n'est perdu avant ;
+au-delà, les plus
+anciens relevés partent d'abord, et leur perte est déclarée. Les automates du bâtiment continuent sans lui.</p>
+<h2>Les gestes</h2>
+<ol>
+<li><strong>Attaque ou doute sur le réseau informatique :</strong> page « Crise », bouton « Isoler », ou
+<code>ilot crisis isolate --why "…"</code>. Plus rien ne sort : ni liaison, ni notifications, ni exports.</li>
+<li><strong>Plus personne ne doit rien changer :</strong> « Lecture seule », ou <code>ilot crisis readonly --why
+"…"</code>.
+Les écritures vers les équipements s'arrêtent ; les alertes restent traitées sur place.</li>
+<li><strong>Arrêter seulement les commandes (R175-3 4°) :</strong> <code>ilot command stop --why "…"</code>.</li>
+<li><strong>Remettre les données à quelqu'un :</strong> clé USB, puis
+<code>ilot crisis export /media/cle/export</code>. Les relevés y restent scellés.</li>
+<li><strong>Lire l'état sur place :</strong> page « Tableau de crise » ou <code>ilot status</code>, <code>ilot
+alerts</code>.</li>
+<li><strong>Sortir de la crise :</strong> « Sortir de la crise », ou <code>ilot crisis end --why "…"</code>. Le
+concentrateur dit si sa
+configuration est restée la même ; ce qui attendait est remis au serveur, les alertes d'abord.</li>
+</ol>
+<h2>En cas d'isolement</h2>
+<p>Continuent : {_names(goes_on)}.</p>
+<p>S'arrêtent : {_names(stops)}.</p>
+<h2>Ce que ce concentrateur peut écrire</h2>
+{writable}
+<h2>Si le matériel est perdu</h2>
+<p>Un autre concentrateur reprend avec <code>ilot restore</code>, la sauvegarde scellée et la clé de secours gardée
+hors ligne
+par la collectivité. Les capteurs ne sont pas touchés.</p>
+<p>Empreinte du certificat des pages : <code>{escape(facts.fingerprint or "aucune page n'est servie")}</code></p>
+</body></html>
+"""
+
+
+def _names(verdicts: Iterable[Verdict]) -> str:
+    return ", ".join(escape(one.name) for one in verdicts) or "aucune liaison"

@@ -1,0 +1,48 @@
+"""In which crisis a hub is, as its store remembers it. Pure."""
+
+from __future__ import annotations
+
+import msgspec
+
+KEY = "crisis/state"
+ISOLATED, READ_ONLY = "isolated", "read-only"
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """`since` is Unix seconds of the first of the states that hold; `digest` of the configuration then, in hex."""
+
+    isolated: bool = False
+    read_only: bool = False
+    since: float = 0.0
+    by: str = ""
+    why: str = ""
+    digest: str = ""
+
+    @property
+    def holds(self) -> bool:
+        return self.isolated or self.read_only
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, on in ((ISOLATED, self.isolated), (READ_ONLY, self.read_only)) if on]
+
+    def entered(self, name: str, *, now: float, by: str, why: str, digest: str) -> State:
+        """The same with one state more. What held already keeps its beginning and its digest."""
+        first = self if self.holds else State(since=now, by=by, why=why, digest=digest)
+        return msgspec.structs.replace(
+            first, isolated=self.isolated or name == ISOLATED, read_only=self.read_only or name == READ_ONLY
+        )
+
+
+def encode(state: State) -> bytes:
+    return msgspec.json.encode(state)
+
+
+def decode(data: bytes | None) -> State:
+    """What cannot be read is the worst: isolated and read-only, until a person says otherwise."""
+    if data is None:
+        return State()
+    try:
+        return msgspec.json.decode(data, type=State)
+    except msgspec.MsgspecError:
+        return State(isolated=True, read_only=True, by="?", why="what was remembered of a crisis cannot be read")

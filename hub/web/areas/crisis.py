@@ -1,0 +1,93 @@
+"""Crisis: isolate, make read-only, leave again; the sheet to print; the board that a room looks at."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from hub.web import answering as answers
+from hub.web import showing
+from hub.web.area import TRUTH, Area, Entry, done, get, post
+from hub.web.routes import READS, RULES, Route
+from hub.web.visit import Visit
+
+if TYPE_CHECKING:
+    from hub.web.site import Site
+
+MOST = 60
+
+
+class Crisis:
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    async def status(self, visit: Visit) -> Any:
+        return await self._site.call("crisis.status")
+
+    async def isolate(self, visit: Visit) -> Any:
+        return await self._enter("crisis.isolate", visit)
+
+    async def read_only(self, visit: Visit) -> Any:
+        return await self._enter("crisis.readonly", visit)
+
+    async def _enter(self, call: str, visit: Visit) -> Any:
+        return await self._site.call(
+            call, by=visit.who, why=visit.text("why"), dry_run=bool(visit.fields.get("dry_run"))
+        )
+
+    async def end(self, visit: Visit) -> Any:
+        return await self._site.call("crisis.end", by=visit.who, why=visit.text("why"))
+
+    async def board(self, visit: Visit) -> Any:
+        """What a room wants to see at a glance."""
+        status, alerts = await self._site.lately("status"), await self._site.lately("alert.list")
+        return {
+            "crisis": await self._site.lately("crisis.status"), "summary": showing.summary(status),
+            "alerts": alerts["alerts"][:MOST], "more": max(0, len(alerts["alerts"]) - MOST),
+            "degraded": status["degraded"], "now": self._site.clock.now(),
+        }  # fmt: skip
+
+    async def page(self, visit: Visit, status: int = 200) -> web.Response:
+        return self._site.page("crisis", visit, status, crisis=await self.status(visit))
+
+    async def board_page(self, visit: Visit) -> web.Response:
+        answer = self._site.page("board", visit, **await self.board(visit))
+        answer.headers["Refresh"] = "20"  # without scripts too: a screen on a wall has nobody to press a key
+        return answer
+
+    async def runbook(self, visit: Visit) -> web.Response:
+        return answers.html((await self._site.call("crisis.runbook"))["html"])
+
+    async def isolate_form(self, visit: Visit) -> web.Response:
+        return await done(visit, self.isolate, self.page) or answers.redirect("/crisis?said=crisis-entered")
+
+    async def read_only_form(self, visit: Visit) -> web.Response:
+        return await done(visit, self.read_only, self.page) or answers.redirect("/crisis?said=crisis-entered")
+
+    async def end_form(self, visit: Visit) -> web.Response:
+        return await done(visit, self.end, self.page) or answers.redirect("/crisis?said=crisis-left")
+
+
+def routes(site: Site) -> list[Route]:
+    do = Crisis(site)
+    return [
+        Route("GET", "/crisis", do.page, READS),
+        Route("GET", "/crisis/runbook", do.runbook, READS),
+        Route("GET", "/board", do.board_page, READS),
+        Route("POST", "/crisis/isolate", do.isolate_form, RULES),
+        Route("POST", "/crisis/readonly", do.read_only_form, RULES),
+        Route("POST", "/crisis/end", do.end_form, RULES),
+        get("/crisis", do.status, "Whether a crisis holds, and who would be cut off"),
+        get("/board", do.board, "What a room wants to see at a glance"),
+        post("/crisis/isolate", do.isolate, "Cut the hub off from every network that is not its own", RULES, "why",
+             dry_run=TRUTH),
+        post("/crisis/readonly", do.read_only, "Refuse every write and every change", RULES, "why", dry_run=TRUTH),
+        post("/crisis/end", do.end, "Leave the crisis", RULES, "why"),
+    ]  # fmt: skip
+
+
+AREA = Area(
+    routes, (Entry("crisis", "/crisis", "group-now"), Entry("board", "/board", "group-now")),
+    frozenset({"crisis-entered", "crisis-left"}),
+)  # fmt: skip

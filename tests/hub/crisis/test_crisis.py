@@ -1,0 +1,215 @@
+"""A crisis: what is remembered of it, who is cut off, what is refused, what is handed out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.crisis import Crisis, State, Verdict, outside, refused
+from hub.crisis.export import verify, write
+from hub.crisis.readonly import page_refused
+from hub.crisis.runbook import Facts, page
+from hub.crisis.state import KEY, decode, encode
+from hub.errors import HubError, StorageError
+from hub.keys import hub_id
+
+
+class Memory:
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+        self.told: list[dict[str, object]] = []
+        self.works = True
+
+    async def get(self, key: str) -> bytes | None:
+        return self.kept.get(key)
+
+    async def put(self, key: str, value: bytes) -> None:
+        if not self.works:
+            raise StorageError("the disk refuses")
+        self.kept[key] = value
+
+    async def audit(self, at: float, who: str, what: dict[str, object]) -> None:
+        self.told.append(what)
+
+
+class Hands:
+    def __init__(self) -> None:
+        self.is_cut = self.frozen = False
+        self.sum = "aa"
+
+    async def cut(self) -> None:
+        self.is_cut = True
+
+    async def join(self) -> None:
+        self.is_cut = False
+
+    def freeze(self, frozen: bool) -> None:
+        self.frozen = frozen
+
+    def verdicts(self) -> list[Verdict]:
+        return [Verdict("modbus", False, "it speaks with 10.0.0.7")]
+
+    def digest(self) -> str:
+        return self.sum
+
+
+def crisis_of(memory: Memory, hands: Hands) -> Crisis:
+    async def export(directory: Path) -> dict[str, Any]:
+        return {"directory": str(directory), "files": 0, "bytes": 0}
+
+    return Crisis(memory, hands, lambda: 7.0, export=export, runbook=lambda: "<p>")
+
+
+async def test_isolation_is_remembered_before_it_takes_effect_and_holds_after_a_restart() -> None:
+    memory, hands = Memory(), Hands()
+    crisis = crisis_of(memory, hands)
+    await crisis.calls()["crisis.isolate"]({"by": "cli", "why": "ransomware"})
+    assert hands.is_cut
+    assert not hands.frozen
+    again, reborn = Hands(), crisis_of(memory, Hands())
+    reborn = crisis_of(memory, again)
+    await reborn.load()
+    assert again.is_cut
+    assert reborn.status() == {"isolated": True, "read_only": False, "since": 7.0, "by": "cli", "why": "ransomware"}
+    assert reborn.complaints()
+
+
+async def test_what_the_disk_does_not_take_does_not_happen() -> None:
+    memory, hands = Memory(), Hands()
+    memory.works = False
+    with pytest.raises(StorageError):
+        await crisis_of(memory, hands).calls()["crisis.isolate"]({"by": "cli", "why": "x"})
+    assert not hands.is_cut
+
+
+async def test_leaving_says_whether_the_configuration_is_what_it_was() -> None:
+    for later, same in (("aa", True), ("bb", False)):
+        memory, hands = Memory(), Hands()
+        calls = crisis_of(memory, hands).calls()
+        await calls["crisis.isolate"]({"by": "cli", "why": "x"})
+        hands.sum = later
+        await calls["crisis.readonly"]({"by": "cli", "why": "y"})
+        assert hands.frozen
+        answer = await calls["crisis.end"]({"by": "cli", "why": "over"})
+        assert answer["same"] is same
+        assert (hands.is_cut, hands.frozen, answer["isolated"]) == (False, False, False)
+        assert [one["crisis"] for one in memory.told] == ["isolated", "read-only", "end"]
+
+
+async def test_nobody_enters_or_leaves_without_a_reason_and_a_dry_run_changes_nothing() -> None:
+    memory, hands = Memory(), Hands()
+    calls = crisis_of(memory, hands).calls()
+    with pytest.raises(HubError, match="say why"):
+        await calls["crisis.isolate"]({"by": "cli", "why": " "})
+    with pytest.raises(HubError, match="in no crisis"):
+        await calls["crisis.end"]({"by": "cli", "why": "x"})
+    answer = await calls["crisis.isolate"]({"dry_run": True})
+    assert answer["parts"] == [{"name": "modbus", "goes_on": False, "why": "it speaks with 10.0.0.7"}]
+    assert (hands.is_cut, memory.kept) == (False, {})
+
+
+@given(st.binary(max_size=80))
+def test_what_cannot_be_read_of_a_crisis_is_the_worst_of_both(data: bytes) -> None:
+    state = decode(data)
+    assert decode(encode(state)) == state
+    if not data.startswith(b"{"):
+        assert state.isolated
+        assert state.read_only
+
+
+def test_no_memory_is_no_crisis() -> None:
+    assert decode(None) == State()
+
+
+@pytest.mark.parametrize(
+    ("options", "goes_on"),
+    [
+        ({"port": "/dev/ttyUSB0", "baudrate": 9600}, True),
+        ({"adapter": "hci0"}, True),
+        ({"host": "192.168.1.20"}, False),
+        ({"host": "127.0.0.1"}, True),
+        ({"listen": "127.0.0.1:1700"}, True),
+        ({"listen": "0.0.0.0:1700"}, False),
+        ({"meters": [{"url": "http://10.2.3.4/values"}]}, False),
+        ({"port": "socket://10.0.0.9:4001"}, False),
+        ({"broker": {"host": "broker.example.org", "port": 8883}}, False),
+        ({"gateway": "[2001:db8::1]:502"}, False),
+        ({"url": "http://localhost:8080/"}, True),
+    ],
+)
+def test_who_names_another_machine_is_cut_off(options: dict[str, Any], goes_on: bool) -> None:
+    assert outside("x", options, perimeter=False, kept=()).goes_on is goes_on
+    assert outside("x", options, perimeter=True, kept=()).goes_on
+    assert outside("x", options, perimeter=False, kept=("x",)).goes_on
+
+
+def test_a_read_only_hub_answers_questions_and_alerts_and_nothing_else() -> None:
+    assert not refused("status")
+    assert not refused("alert.ack")
+    assert not refused("crisis.end")
+    for call in ("device.add", "command.set", "config.apply", "pack.install", "something.new"):
+        assert refused(call)
+    assert not page_refused("GET", "/config")
+    assert not page_refused("POST", "/alerts/7/ack")
+    for path in ("/config", "/add", "/accounts", "/alertsx", "/devices/x/commands"):
+        assert page_refused("POST", path)
+
+
+def exported(tmp_path: Path) -> tuple[Path, Ed25519PrivateKey, str]:
+    buffer = tmp_path / "buffer/readings"
+    buffer.mkdir(parents=True)
+    (buffer / "run-1").write_bytes(b"sealed" * 100)
+    (buffer / ".ballast").write_bytes(bytes(10))
+    identity = Ed25519PrivateKey.generate()
+    folder, hub = tmp_path / "stick", hub_id(identity.public_key().public_bytes_raw())
+    done = write(folder, hub=hub, made=1.0, identity=identity, buffer=tmp_path / "buffer", files={"status.json": b"{}"})
+    assert done == {"directory": str(folder), "files": 3, "bytes": 602 + len((folder / "LISEZ-MOI.txt").read_bytes())}
+    return folder, identity, hub
+
+
+def test_an_export_proves_itself_and_every_change_of_it_is_found(tmp_path: Path) -> None:
+    folder, _, key = exported(tmp_path)
+    assert verify(folder, key) == []
+    assert verify(folder, "hub-other") == [f"this export is of {key}, not of hub-other"]
+    segment = folder / "buffer/readings/run-1"
+    segment.write_bytes(b"sealeD" + segment.read_bytes()[6:])
+    (folder / "status.json").unlink()
+    (folder / "extra").write_bytes(b"")
+    assert verify(folder, key) == [
+        "status.json is missing", "buffer/readings/run-1 was changed", "extra was added",
+    ]  # fmt: skip
+    (folder / "MANIFEST.json").write_bytes(
+        (folder / "MANIFEST.json").read_bytes().replace(b'"made": 1.0', b'"made": 2.0')
+    )
+    assert verify(folder, key) == ["the manifest was not signed by this hub, or was changed"]
+
+
+def test_an_export_never_writes_into_a_folder_that_is_there(tmp_path: Path) -> None:
+    folder, identity, _ = exported(tmp_path)
+    with pytest.raises(HubError, match="a new folder"):
+        write(folder, hub="h", made=0.0, identity=identity, buffer=tmp_path / "buffer", files={})
+
+
+def test_an_export_that_broke_off_proves_nothing(tmp_path: Path) -> None:
+    folder, _, key = exported(tmp_path)
+    (folder / "MANIFEST.json").unlink()
+    assert verify(folder, key) == ["MANIFEST.json is missing: the export broke off, or this is none"]
+
+
+def test_the_sheet_says_who_goes_on_and_nothing_in_it_is_markup_of_somebody_else() -> None:
+    facts = Facts(
+        hub="hub-1", title="École <b>", site="Riquier", made="25/11/2026", contacts={"Astreinte": "04 <script>"},
+        plugins=[Verdict("modbus", False, ""), Verdict("linky", True, "")], writable={"modbus:x": ["setpoint"]},
+        autonomy="9 j 4 h", fingerprint="AB:CD",
+    )  # fmt: skip
+    html = page(facts)
+    assert "Continuent : linky." in html
+    assert "S'arrêtent : modbus." in html
+    assert "École &lt;b&gt;" in html
+    assert "<script>" not in html
+    assert KEY not in html

@@ -1,0 +1,70 @@
+"""Plugin instances that a crisis cuts off wait, and go on by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from hub.errors import NotReady
+from hub.pausing import Pauses
+
+KEY = ("exporter", "prometheus")
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_who_is_held_stops_with_its_clean_up_and_starts_again_when_it_is_let_go() -> None:
+    pauses, said, told = Pauses(), list[str](), list[str]()
+
+    async def start() -> None:
+        said.append("up")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            said.append("down")
+
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(pauses.passing(KEY, start, told.append))
+        await settle()
+        assert said == ["up"]
+        pauses.hold({("integration", "modbus"): "isolated"})  # another one
+        await settle()
+        assert said == ["up"]
+        pauses.hold({KEY: "isolated"})
+        await settle()
+        assert said == ["up", "down"]
+        assert told == ["", "isolated"]
+        pauses.hold({})
+        await settle()
+        assert said == ["up", "down", "up"]
+        running.cancel()
+    assert said[-1] == "down"
+
+
+async def test_who_is_held_from_the_beginning_does_not_start() -> None:
+    pauses = Pauses()
+    pauses.hold({KEY: "isolated"})
+    started = []
+
+    async def start() -> None:
+        started.append(1)
+
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(pauses.passing(KEY, start, lambda why: None))
+        await settle()
+        assert started == []
+        pauses.hold({})
+        await running
+    assert started == [1]
+
+
+async def test_what_the_plugin_raises_comes_through_as_it_is() -> None:
+    async def start() -> None:
+        raise NotReady("away")
+
+    with pytest.raises(NotReady, match="away"):
+        await Pauses().passing(KEY, start, lambda why: None)

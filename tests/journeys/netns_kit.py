@@ -1,0 +1,105 @@
+"""A hub in a network of its own, judged from outside: a namespace, a pair of Ethernet ends, and every packet.
+
+Needs root and iproute2. The far end stands in this machine's network, where the backend serves; nothing is routed on.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+HERE, THERE = "10.213.77.1", "10.213.77.2"
+ETH_P_ALL = 0x0003
+IPV4, IPV6, ARP = 0x0800, 0x86DD, 0x0806
+
+
+def missing() -> str:
+    """Why this cannot be done here, "" when it can."""
+    if os.geteuid() != 0:
+        return "a network namespace needs root"
+    if shutil.which("ip") is None:
+        return "a network namespace needs iproute2"
+    done = subprocess.run(["ip", "netns", "add", "ilot-probe"], capture_output=True, check=False)
+    if done.returncode != 0:
+        return f"no network namespace can be made here: {done.stderr.decode().strip()}"
+    subprocess.run(["ip", "netns", "delete", "ilot-probe"], check=False)
+    return ""
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True)
+
+
+@contextmanager
+def namespace(name: str) -> Iterator[list[str]]:
+    """Gives the words that start a program inside. `THERE` is its address, `HERE` ours."""
+    ours, theirs = f"{name}-0"[:15], f"{name}-1"[:15]
+    ip("netns", "add", name)
+    try:
+        ip("link", "add", ours, "type", "veth", "peer", "name", theirs, "netns", name)
+        ip("addr", "add", f"{HERE}/30", "dev", ours)
+        inside = ["ip", "netns", "exec", name]
+        quiet = "net.ipv6.conf.all.disable_ipv6=1"  # no neighbour discovery: every packet is the hub's
+        subprocess.run([*inside, "sysctl", "-q", "-w", quiet], check=False, capture_output=True)
+        ip("-n", name, "addr", "add", f"{THERE}/30", "dev", theirs)
+        ip("-n", name, "link", "set", "lo", "up")
+        ip("-n", name, "link", "set", theirs, "up")
+        ip("link", "set", ours, "up")
+        yield inside
+    finally:
+        subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
+        subprocess.run(["ip", "link", "delete", ours], check=False, capture_output=True)
+
+
+class Capture:
+    """Every IP packet that comes out of a namespace, as (destination, protocol, port), seen at our end of the wire."""
+
+    def __init__(self, name: str) -> None:
+        self.packets: list[tuple[str, int, int]] = []
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+        self._socket.bind((f"{name}-0"[:15], 0))
+        self._socket.settimeout(0.1)
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+
+    def __enter__(self) -> Capture:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+        self._socket.close()
+
+    def _listen(self) -> None:
+        while not self._over.is_set():
+            try:
+                data, (_, _, packet_type, *_) = self._socket.recvfrom(65_536)
+            except TimeoutError:
+                continue
+            if packet_type != socket.PACKET_OUTGOING:  # what we send is not the hub's
+                found = parsed(data)
+                if found is not None:
+                    self.packets.append(found)
+
+
+def parsed(frame: bytes) -> tuple[str, int, int] | None:
+    """(destination, IP protocol, destination port) of an Ethernet frame; None for ARP and what is no IP."""
+    kind = struct.unpack_from("!H", frame, 12)[0]
+    if kind == IPV6:
+        return socket.inet_ntop(socket.AF_INET6, frame[38:54]), frame[20], 0
+    if kind != IPV4 or len(frame) < 34:
+        return None
+    head = (frame[14] & 0x0F) * 4
+    protocol = frame[23]
+    port = struct.unpack_from("!H", frame, 14 + head + 2)[0] if protocol in (6, 17) and len(frame) >= 18 + head else 0
+    return socket.inet_ntoa(frame[30:34]), protocol, port

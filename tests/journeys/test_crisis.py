@@ -1,0 +1,190 @@
+"""A crisis, judged from outside of the process: every packet that leaves its network, across a kill and a restart."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .netns_kit import HERE, THERE, Capture, missing, namespace
+
+NAME = f"ilot{os.getpid()}"
+ILOT = [sys.executable, "-m", "hub"]
+QUIET_S = 4.0
+CONFIG = """\
+hub: {{name: École, site: school, state_dir: state}}
+sites: {{school: {{}}}}
+zones: {{plant: {{site: school}}}}
+places: {{machine: {{zone: plant}}}}
+integrations:
+  host: {{interval: 1s}}
+devices:
+  host:local: {{place: machine, integration: host}}
+link: {{uplinks: {{https: {{url: '{url}'}}}}}}
+exporters: {{prometheus: {{address: 0.0.0.0, port: 19090, allow: ['{here}/32']}}}}
+buffer: {{window: 200ms}}
+"""
+
+
+def until(true: Callable[[], Any], seconds: float = 40.0) -> Any:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = true()
+        if found:
+            return found
+        time.sleep(0.2)
+    raise AssertionError("it did not happen")
+
+
+class House:
+    """A backend in this machine's network, a hub in one of its own."""
+
+    def __init__(self, root: Path, inside: list[str]) -> None:
+        self.root, self.inside = root, inside
+        self.config = root / "config.yaml"
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def begin(self) -> None:
+        root, inside = self.root, self.inside
+        self.ilot("backend", "init", str(root / "owner"), "--host-name", HERE, "--json")
+        self.backend = self.start(
+            [*ILOT, "backend", "run", str(root / "owner"), "--host", HERE, "--port", "0", "--json"]
+        )
+        self.url = json.loads(self.backend.stdout.readline())["url"]  # type: ignore[union-attr]
+        self.config.write_text(CONFIG.format(here=HERE, url=self.url))
+        token = self.ilot("backend", "token", str(root / "owner"), "--json")["token"]
+        subprocess.run(
+            [*inside, *ILOT, "enroll", token, "--config", str(self.config)], check=True, capture_output=True, timeout=60
+        )
+        self.hub = self.start_hub()
+
+    def start(self, words: list[str]) -> subprocess.Popen[bytes]:
+        made = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=self.root)
+        self.processes.append(made)
+        return made
+
+    def start_hub(self) -> subprocess.Popen[bytes]:
+        self.hub = self.start([*self.inside, *ILOT, "run", "--config", str(self.config), "--json"])
+        assert self.hub.stdout is not None
+        assert json.loads(self.hub.stdout.readline())["hub"]
+        return self.hub
+
+    def ilot(self, *words: str, fine: tuple[int, ...] = (0,)) -> Any:
+        done = subprocess.run([*ILOT, *words], capture_output=True, timeout=60, check=False, cwd=self.root)
+        assert done.returncode in fine, done.stderr.decode()
+        return json.loads(done.stdout) if "--json" in words else done.stdout.decode()
+
+    def asked(self, *words: str, fine: tuple[int, ...] = (0, 6)) -> Any:
+        return self.ilot(*words, "--config", str(self.config), "--json", fine=fine)
+
+    def acked(self) -> int:
+        return int(self.asked("status")["link"]["acked"])
+
+    def close(self) -> None:
+        for process in self.processes:
+            if process.returncode is None:
+                process.send_signal(signal.SIGKILL)
+                process.communicate()
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    why = missing()
+    if why:
+        pytest.skip(why)
+    with namespace(NAME) as inside:
+        made = House(tmp_path_factory.mktemp("crisis"), inside)
+        try:
+            made.begin()
+            yield made
+        finally:
+            made.close()
+
+
+def heard(seconds: float) -> list[tuple[str, int, int]]:
+    with Capture(NAME) as capture:
+        time.sleep(seconds)
+    return capture.packets
+
+
+def test_a_hub_with_its_backend_alone_speaks_with_nobody_else(house: House) -> None:
+    until(lambda: house.acked() > 10)
+    port = int(house.url.rpartition(":")[2].strip("/"))
+    packets = heard(QUIET_S)
+    assert packets
+    assert set(packets) == {(HERE, 6, port)}
+
+
+def test_an_isolated_hub_sends_no_packet_keeps_reading_and_stays_so_across_a_kill(house: House) -> None:
+    until(lambda: house.acked() > 10)
+    assert house.asked("crisis", "isolate", "--why", "attaque")["isolated"]
+    time.sleep(1.0)  # what was under way ends
+    assert heard(QUIET_S) == []
+    before = house.asked("status")
+    assert any("isolated" in sentence for sentence in before["degraded"])
+    house.hub.send_signal(signal.SIGKILL)
+    house.hub.communicate()
+    with Capture(NAME) as capture:
+        house.start_hub()
+        until(lambda: house.asked("status")["readings"] > 5)
+        time.sleep(QUIET_S)
+    assert capture.packets == []
+    assert house.asked("status")["buffer"]["readings"] > 0
+    answer = house.asked("crisis", "end", "--why", "fin", fine=(0,))
+    assert answer["same"]
+    until(lambda: house.asked("status")["buffer"]["readings"] < 20 and house.acked() > 10)
+
+
+def test_an_exporter_answers_nobody_while_the_hub_is_isolated(house: House) -> None:
+    def answers() -> bool:
+        try:
+            with urllib.request.urlopen(f"http://{THERE}:19090/metrics", timeout=2) as reply:
+                return b"ilot" in reply.read()
+        except OSError:
+            return False
+
+    until(answers)
+    house.asked("crisis", "isolate", "--why", "attaque")
+    time.sleep(0.5)
+    assert not answers()
+    house.asked("crisis", "end", "--why", "fin")
+    until(answers)
+
+
+def test_a_read_only_hub_changes_nothing_and_says_why(house: House) -> None:
+    house.asked("crisis", "readonly", "--why", "audit")
+    refused = subprocess.run(
+        [*ILOT, "device", "add", "host:other", "--place", "machine", "--config", str(house.config)],
+        capture_output=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert refused.returncode != 0
+    assert b"read-only" in refused.stderr
+    assert house.asked("alerts")["alerts"] == []
+    house.asked("crisis", "end", "--why", "fin")
+
+
+def test_an_export_made_while_cut_off_proves_itself_on_another_machine(house: House) -> None:
+    house.asked("crisis", "isolate", "--why", "attaque")
+    folder = house.root / "stick"
+    done = house.asked("crisis", "export", str(folder))
+    hub = house.asked("status")["hub"]
+    house.asked("crisis", "end", "--why", "fin")
+    assert done["files"] > 5
+    assert house.ilot("crisis", "verify", str(folder), "--hub", hub, "--json") == {"wrong": []}
+    segment = next((folder / "buffer/readings").iterdir())
+    data = bytearray(segment.read_bytes())
+    data[-1] ^= 1
+    segment.write_bytes(data)
+    wrong = house.ilot("crisis", "verify", str(folder), "--hub", hub, "--json", fine=(7,))["wrong"]
+    assert wrong == [f"buffer/readings/{segment.name} was changed"]
+    sealed = b"".join(path.read_bytes() for path in (folder / "buffer").rglob("*") if path.is_file())
+    assert b"host:local" not in sealed
