@@ -78,7 +78,7 @@ class Packing:
             with tempfile.TemporaryDirectory(prefix="ilot-pack-") as scratch:
                 folder = await asyncio.to_thread(unpack, data, Path(scratch))
                 try:
-                    pack = await asyncio.to_thread(read, folder)
+                    pack = await asyncio.to_thread(read, folder, "", self._library.parts)
                 except ConfigError as error:
                     raise HubError(_problems(error, folder)) from error
                 async with Codecs() as codecs:

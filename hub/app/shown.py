@@ -21,6 +21,7 @@ from hub.config.build import ExporterInstance
 from hub.control import Call
 from hub.diagnosing import Diagnosing
 from hub.exporting import LiveView
+from hub.installed import part_models
 from hub.keeper import Keeper
 from hub.overview import Overview, Room
 from hub.packing import Packing
@@ -131,7 +132,10 @@ def build_shown(
         adoption, gate, recette, overview,
         Rekey(ground.store, path.devices, path.pipeline, clock, keeper.changed), recertified,
         replacing, web, Asked(overview, keeper, told),
-        Packing(Library(ground.state.packs), field.kept, ground.store, lambda: path.devices, clock.now),
+        Packing(
+            Library(ground.state.packs, parts=part_models(ground.registry)), field.kept, ground.store,
+            lambda: path.devices, clock.now,
+        ),
         Diagnosing(
             ground.logs, lambda name: calls()[name]({}), lambda: _names(ground, path), lambda: ground.loaded.data
         ),

@@ -136,7 +136,10 @@ def show(name: str, config: Path, state_dir: Path | None, json: bool) -> None:
     speaks = f"LoRaWAN {facts['mac']}, class {facts['class']}" if facts["mac"] else facts["protocol"]
     click.echo(f"{speaks}, licence {found.keys.licence}, {facts['digest'][:16]}")
     rows = [(m["path"], m["metric"], m["unit"], m["privacy"], f"{m['en']} · {m['fr']}") for m in facts["metrics"]]
-    output.table(("path", "metric", "unit", "privacy", "meaning"), rows)
+    if rows:
+        output.table(("path", "metric", "unit", "privacy", "meaning"), rows)
+    if facts["map"]:
+        click.echo(f"reads {', '.join(facts['map'])}")
     for downlink, keys in found.keys.downlinks.items():
         bounds = ", ".join(f"{key} {b.low:g} to {b.high:g} {b.unit}" for key, b in keys.fields.items())
         click.echo(f"downlink {downlink}: {keys.en} ({bounds or 'no values'}); it sets a {keys.sets}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,11 @@ import hub
 from hub.adoption.resolve import settled
 from hub.config.build import Models
 from hub.config.load import load
-from hub.errors import ConfigError
+from hub.errors import ConfigError, HubError
 from hub.installed import installed_models
 from hub.model import Device
+from hub.packing import Packing
+from hub.packs import Library
 from hub.packs.judging import Verdict, judge
 from hub.packs.maps import MAPS, filled
 from hub.packs.reading import read
@@ -238,3 +242,38 @@ def test_whatever_a_device_says_gives_readings_of_the_map_or_a_decode_error(name
 def test_the_four_kinds_of_maps_are_those_that_integrations_register() -> None:
     registry = Registry.discover()
     assert all(registry.integration(protocol).pack is not None for protocol in MAPS)
+
+
+# -- from a browser -------------------------------------------------------------------------------------------------
+
+
+class Nobody:
+    """What kept frames and the audit are to a pack that is only installed."""
+
+    def __init__(self) -> None:
+        self.audited: list[Any] = []
+
+    async def reload(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        return {"frames": []}
+
+    async def audit(self, at: float, who: str, what: Any) -> None:
+        self.audited.append(what)
+
+
+@pytest.mark.parametrize("parts", [PARTS, None])
+async def test_a_map_is_installed_from_an_archive_where_somebody_reads_it_and_nowhere_else(
+    tmp_path: Path, parts: Any
+) -> None:
+    made = folder(tmp_path / "made", REGISTERS)
+    archive = shutil.make_archive(str(tmp_path / "pack"), "zip", made.parent, made.name)
+    nobody = Nobody()
+    library = Library(tmp_path / "packs", parts=parts)
+    packing = Packing(library, nobody, nobody, list, lambda: 1.0)  # type: ignore[arg-type]
+    install = packing.calls()["pack.install"]({"archive": base64.b64encode(Path(archive).read_bytes()).decode()})
+    if parts is None:
+        with pytest.raises(HubError, match="nothing that is installed here reads packs of modbus"):
+            await install
+        assert "acme-meter" not in library.names()
+    else:
+        assert (await install)["installed"]
+        assert library.get("acme-meter").part is not None
