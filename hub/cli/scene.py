@@ -38,7 +38,7 @@ places:
   classe-2: {{zone: classes, name: Classe 2}}
   cour: {{zone: classes, name: Cour}}
   hub: {{zone: technique, name: Le hub lui-même}}
-  compteur: {{zone: technique, name: Compteur électrique}}
+  compteur: {{zone: technique, name: Compteur électrique, meter: {{carrier: electricity, serial: A1, accuracy: MID B}}}}
   chaufferie: {{zone: technique, name: Chaufferie}}
 integrations:
   host: {{interval: 5s}}
