@@ -175,6 +175,13 @@ class Hub:
             return {"lines": [{"at": 1_790_000_000.0, "level": "error", "source": "lorawan", "text": "<b>away</b>"}]}
         if name == "diagnostics":
             return {"files": {"about.json": "{}"}, "archive": "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA=="}
+        if name == "privacy.view":
+            zone = {"zone": "rooms", "name": "Salles", "dwelling": False, "rules": [], "purposes": {}}
+            return {"processings": [], "rules": [], "zones": [zone], "withheld": {}, "figures": [], "kinds": []}
+        if name == "privacy.document":
+            return {"name": "register.csv", "text": ""}
+        if name == "consent.list":
+            return {"consents": [], "erasures": [], "asked": []}
         if name == "quarantine.list":
             return {
                 "waiting": self.waiting,
