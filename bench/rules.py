@@ -5,7 +5,8 @@
 The pipeline is the hub's own with its whole gate (rates, signals, decisions); the buffer takes rows and drops them.
 `no rule` has no Rules at all, `not looked at` has
 N rules of other metrics, `watched` has N threshold rules of which every reading meets the one of its zone, `silence`
-one rule that watches all devices for silence.
+one rule that watches all devices for silence. `privacy` has N privacy rules of which one fits each report, `coarser`
+rounds a value and puts the time back, `window` feeds one reading into an hourly mean.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from hub.live import Live
 from hub.model import Device, Place, Report, Signal, Value
 from hub.pipeline import Pipeline
 from hub.plan import Planner
-from hub.privacy import Privacy
+from hub.privacy import Privacy, Windows, compile_privacy
 from hub.rules import Rules, compile_rules
 
 READINGS = 4
@@ -45,16 +46,21 @@ class Nowhere:
     def append(self, row: Any) -> None: ...
 
 
-def path(devices: int, rules: dict[str, Any] | None) -> tuple[Pipeline, list[Report]]:
+def path(
+    devices: int, rules: dict[str, Any] | None, privacy: dict[str, Any] | None = None
+) -> tuple[Pipeline, list[Report]]:
     known = {f"x:{n}": Device(id=f"x:{n}", integration="x", place=f"p{n}") for n in range(devices)}
     places = {f"p{n}": Place(id=f"p{n}", site="s", zone=f"z{n % 100}") for n in range(devices)}
     clock, live = SystemClock(), Live()
     replay = ReplayWindows({}, lambda key, value: None)
+    zones = {f"z{n}": {"site": "s"} for n in range(100)}
+    written = Core.model_validate({"sites": {"s": {}}, "zones": zones, "privacy": {"rules": privacy or {}}})
+    windows = Windows(clock.now, lambda event, subject, n: None)
+    protect = Privacy(rules=compile_privacy(written), windows=windows)
     planner = Planner(
-        metrics=METRICS, place=places.get, privacy=Privacy(), live=live, replay=replay, protected=lambda name: True
+        metrics=METRICS, place=places.get, privacy=protect, live=live, replay=replay, protected=lambda name: True
     )
     if rules is not None:
-        zones = {f"z{n}": {"site": "s"} for n in range(100)}
         core = Core.model_validate({"sites": {"s": {}}, "zones": zones, "rules": rules})
         planner.rules = Rules(
             compile_rules(core), place=places.get, devices=known.values, period=lambda device: None,
@@ -89,7 +95,14 @@ def main() -> int:
         "silence": {"silent": {"silent": "1h"}},
     }
     paths = {name: path(options.devices, rules) for name, rules in kinds.items()}
-    best = dict.fromkeys(kinds, float("inf"))
+    beside = {"metrics": ["flow_temperature"], "drop": True}
+    private: dict[str, dict[str, Any]] = {
+        "privacy": {f"r{n}": {"zones": [f"z{n % 100}"], **beside} for n in many},
+        "coarser": {"a": {"metrics": ["temperature"], "coarsen": {"step": 0.5, "time": "15min"}}},
+        "window": {"a": {"metrics": ["temperature"], "purpose": "x", "aggregate": {}}},
+    }
+    paths |= {name: path(options.devices, None, rules) for name, rules in private.items()}
+    best = dict.fromkeys(paths, float("inf"))
     gc.freeze()
     for _ in range(options.turns):
         for name, (pipeline, reports) in paths.items():
@@ -102,6 +115,11 @@ def main() -> int:
     figure("readings no rule looks at, added", best["not looked at"] - best["no rule"], "us/reading", "gate 0.5")
     figure(f"{options.rules} rules, each report meets one, added", best["watched"] - best["no rule"], "us/reading")
     figure("every device watched for silence, added", best["silence"] - best["no rule"], "us/reading")
+    figure(
+        f"{options.rules} privacy rules that touch no reading, added", best["privacy"] - best["no rule"], "us/reading"
+    )
+    figure("a coarser value and time in each report, added", best["coarser"] - best["no rule"], "us/reading")
+    figure("one reading of each report into a window, added", best["window"] - best["no rule"], "us/reading")
     figure(f"admission, privacy and {options.rules} rules", best["watched"], "us/reading", "gate 1.5")
     return 0
 

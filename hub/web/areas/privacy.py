@@ -54,8 +54,11 @@ class Privacy:
         rules = {rule["name"]: rule for rule in shown.pop("rules")}
         shown["withheld"] = {event: n for event, n in shown["withheld"].items() if event in COUNTED}
         zones = shown.pop("zones")
+        listed = await self.consents(visit)
+        asks = visit.query.get("withdraw", "")
+        holds = any(one["person"] == asks and one["ended"] is None for one in listed["consents"])
         return self._site.page(
-            "privacy", visit, status, **shown, **await self.consents(visit), asks=visit.query.get("withdraw", ""),
+            "privacy", visit, status, **shown, **listed, asks=asks if holds else "",
             asks_purpose=visit.query.get("purpose", ""),
             zones_named={zone["zone"]: zone["name"] for zone in zones},
             zone_rules=[{**zone, "rules": [rules[name] for name in zone["rules"]]} for zone in zones],

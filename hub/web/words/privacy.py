@@ -8,8 +8,8 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "privacy-kept": ("Ce qui est conservé", "What is kept"),
     "privacy-kept-none": (
-        "Aucune donnée personnelle n'est conservée. Une finalité s'énonce dans `privacy:` ou dans `zones:`.",
-        "No personal data are kept. A purpose is stated in `privacy:` or in `zones:`.",
+        "Aucune donnée personnelle n'est conservée. Une finalité s'énonce dans les sections privacy ou zones.",
+        "No personal data are kept. A purpose is stated in the sections privacy or zones.",
     ),
     "privacy-purpose": ("Finalité", "Purpose"),
     "privacy-data": ("Données", "Data"),
@@ -23,7 +23,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "privacy-default": ("Données personnelles sans finalité : détruites.", "Personal data without a purpose: dropped."),
     "privacy-consents": ("Consentements", "Consents"),
     "privacy-consents-none": (
-        "Aucun consentement. `ilot privacy consent` en saisit un.", "No consents. `ilot privacy consent` enters one.",
+        "Aucun consentement. Il se saisit par la commande ilot privacy consent.",
+        "No consents. The command ilot privacy consent enters one.",
     ),
     "privacy-person": ("Personne", "Person"),
     "privacy-given": ("Donné le", "Given"),
