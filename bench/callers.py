@@ -64,7 +64,7 @@ async def call_slowly(port: int, stage: str, own: str, calls: list[int]) -> None
 async def ask(port: int) -> float:
     """Seconds until somebody new has the first page; 60 when there was none."""
     began = time.monotonic()
-    with contextlib.suppress(OSError, ssl.SSLError, TimeoutError):
+    try:
         async with asyncio.timeout(60):
             reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=ANYBODY)
             writer.write(b"GET /claim HTTP/1.1\r\nHost: localhost:%d\r\nConnection: close\r\n\r\n" % port)
@@ -72,6 +72,9 @@ async def ask(port: int) -> float:
             writer.close()
             if answer.startswith(b"HTTP/1.1 200"):
                 return time.monotonic() - began
+            print(f"no page after {time.monotonic() - began:.1f} s: {answer[:60]!r}", flush=True)
+    except (OSError, ssl.SSLError, TimeoutError) as error:
+        print(f"no page after {time.monotonic() - began:.1f} s: {error!r}", flush=True)
     return 60.0
 
 

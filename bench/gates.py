@@ -105,6 +105,8 @@ GATES = (
     Gate(11, "M-Bus frames a second, telegrams of the air, opened with their keys", "meters", "mbus.air", LEAST, 10_000, "1/s"),
     Gate(11, "the slowest frame of a meter, forged and random ones among them", "meters", "longest", MOST, 5, "ms"),
     Gate(11, "codec calls a second of the sandbox's processor time, the slowest mix", "codecs", "*, worker", LEAST, 10_000, "1/s"),
+    Gate(12, "somebody new waits for a page while a thousand slow callers knock", "callers", "somebody new waits for a page, at most*", MOST, 2, "s"),
+    Gate(12, "readings lost meanwhile", "callers", "readings of them not at the backend", MOST, 0, "readings"),
     Gate(13, "backend, indexed rows on one core", "backend", "acknowledged, indexed rows, *", LEAST, 120_000, "readings/s"),
     Gate(13, "backend, --journal on one core", "backend", "acknowledged, --journal, *", LEAST, 300_000, "readings/s"),
     Gate(14, "100 Modbus devices × 20 registers every 10 s", "polling", "cpu", MOST, 5, "% of a core"),

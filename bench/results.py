@@ -34,6 +34,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "ingest_mqtt": (),
     "cpu": (),
     "memory": (),
+    "callers": (),
     "bytes": (),
     "metered": ("--window", "300"),
     "metered_5s": (),

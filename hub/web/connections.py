@@ -45,6 +45,7 @@ class _Line:
     protocol: Handler | None = None
     busy: int = 0
     shaking: bool = False
+    waiting: socket.socket | None = None  # until its task begins
 
 
 class Connections:
@@ -105,12 +106,12 @@ class Connections:
             if len(self._lines) >= MOST:
                 accepted.close()
                 continue
-            line = _Line(None, time.monotonic(), whose(str(peer[0])))
+            line = _Line(None, time.monotonic(), whose(str(peer[0])), waiting=accepted)
             self._lines.append(line)
             line.task = group.create_task(self._serve(accepted, line))
 
     async def _serve(self, accepted: socket.socket, line: _Line) -> None:
-        loop = asyncio.get_running_loop()
+        loop, line.waiting = asyncio.get_running_loop(), None
         gone = loop.create_future()
 
         def protocol() -> Handler:
@@ -119,6 +120,7 @@ class Connections:
             return made
 
         transport: asyncio.Transport | None = None
+        handed = False
         try:
             accepted.setblocking(False)
             with contextlib.suppress(OSError, ssl.SSLError, ConnectionError, TimeoutError):
@@ -130,7 +132,7 @@ class Connections:
                 shaking = [one for one in self._lines if one.shaking]
                 if len(shaking) >= MOST_SHAKING:
                     self._push_out(shaking)
-                line.shaking = True
+                line.shaking = handed = True
                 transport, _ = await loop.connect_accepted_socket(
                     protocol, accepted, ssl=self._tls, ssl_handshake_timeout=HANDSHAKE_S, ssl_shutdown_timeout=1.0
                 )
@@ -139,6 +141,9 @@ class Connections:
         finally:
             if transport is not None:
                 transport.abort()
+            elif handed:  # a transport of asyncio owns it, may not have begun yet, and closes it at its end
+                with contextlib.suppress(OSError):
+                    accepted.shutdown(socket.SHUT_RDWR)
             else:
                 accepted.close()
             self._forget(line)
@@ -164,6 +169,8 @@ class Connections:
 
     def _cut(self, line: _Line) -> None:
         self.cut += 1
+        if line.waiting is not None:
+            line.waiting.close()
         if line.protocol is not None and line.protocol.transport is not None:
             line.protocol.transport.abort()
         elif line.task is not None:
