@@ -41,6 +41,11 @@ RULES = {
 }  # fmt: skip
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 SPACED = "* { line-height: 1.5 !important; letter-spacing: .12em !important; word-spacing: .16em !important; }"
+WATCH = """
+rules:
+  boiler:
+    {metric: flow_temperature, places: [chaufferie], above: 1, text: "{place}: warm", text_fr: "{place} : chaude"}
+"""
 ENTRANCE = ("/claim", "/signin", "/badge", "/nowhere")
 
 
@@ -88,6 +93,7 @@ def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[School]:
     scene = Scene(tmp_path_factory.mktemp("pages"), lambda text: None)
     try:
         scene.prepare()
+        scene.config.write_text(scene.config.read_text() + WATCH)
         scene.start_hub()
         with sync_playwright() as play:
             options = ["--no-sandbox", "--host-resolver-rules=MAP evil.example 127.0.0.1"]
@@ -131,6 +137,31 @@ def test_every_device_of_the_building_reports_and_a_value_changes_by_itself(page
     page.wait_for_function("([place, before]) => place.textContent !== before", arg=[handle, before], timeout=60_000)
     assert re.fullmatch(r"\d+(,\d+)?", flow.inner_text())
     assert page.inner_text("[data-live-word]") == "En direct"
+
+
+def test_an_alert_is_acknowledged_in_one_tab_and_the_list_of_another_says_so_by_itself(
+    page: Page, school: School
+) -> None:
+    page.goto(f"{school.url}/alerts")
+    page.wait_for_function("() => document.querySelector('#alert-live tbody')", timeout=60_000)
+    row = page.locator("#alert-live tbody tr", has_text="Chaufferie")
+    assert "levée" in row.inner_text()
+    assert page.inner_text("nav .count [data-sum]") == "1"
+    other = page.context.new_page()
+    other.goto(school.url + str(row.locator("a").get_attribute("href")))
+    assert "flow_temperature" in other.inner_text("main")
+    other.evaluate(AXE.read_text())
+    assert [one["id"] for one in other.evaluate("rules => axe.run(document, rules)", RULES)["violations"]] == []
+    other.fill("#why", "vu sur place")
+    other.get_by_role("button", name="Prendre en charge").click()
+    assert "Alerte prise en charge." in other.inner_text("[role=status]")
+    assert "vu sur place" in other.inner_text("main")
+    other.close()
+    page.wait_for_function(
+        "() => document.querySelector('#alert-live tbody').innerText.includes('prise en charge')", timeout=60_000
+    )
+    [alert] = call(school.scene.state / "hub.sock", "alert.list")["alerts"]
+    assert (alert["state"], alert["by"], alert["why"]) == ("acknowledged", f"web:{NAME}", "vu sur place")
 
 
 def test_a_hidden_tab_holds_no_stream_and_comes_back_with_what_it_missed(page: Page, school: School) -> None:
