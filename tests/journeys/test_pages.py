@@ -29,6 +29,8 @@ NAME, PASSWORD = "camille", "trois lampes et un chat"
 STEPS = tuple(f"/commissioning/{step}" for step in ("site", "zones", "plan", "cards", "inventory", "scan", "report"))
 SIGNED_IN = (
     *(entry.href for entry in MENU),
+    "/energy/meters/compteur",
+    "/energy/zones/technique?span=24h",
     "/devices/modbus%3Achaudiere",
     "/account",
     "/sitemap",
