@@ -49,6 +49,10 @@ class Rolls:
         self._roster: Roster | None = None
         self._elsewhere: dict[str, str] = {}
 
+    def reconfigure(self, ground: Ground) -> None:
+        """What the configuration says by now."""
+        self._ground = ground
+
     async def run(self) -> None:
         """Ask now and then where devices are that do not report here."""
         while True:

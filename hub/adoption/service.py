@@ -58,6 +58,7 @@ class Service:
             instances={one.name: one.type for one in loaded.integrations},
             zones={name: zone.site for name, zone in loaded.config.zones.items()},
         )  # fmt: skip
+        self.rolls.reconfigure(self._ground)
         await asyncio.to_thread(self._adoption.reconfigure, loaded, joined, self._ground)
 
     def standing(self, device: str) -> dict[str, Any]:

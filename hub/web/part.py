@@ -59,13 +59,13 @@ class Web:
 
     async def reconfigure(self, options: Options | None, parts: Parts) -> None:
         """Serve so from now on. Whoever is signed in stays signed in; the address may be another one."""
-        same = options == self._options and (parts.title, parts.zones, parts.timezone) == (
-            self._parts.title, self._parts.zones, self._parts.timezone,
-        )  # fmt: skip
+        same = options == self._options
         self._options, self._parts = options, parts
         if not same:
             self._error = ""
             self._other.set()
+        elif self.opening is not None and self.opening.opened is not None:  # whoever asked for it reads the answer
+            self.opening.opened.hand(parts)
 
     async def run(self) -> None:
         """Serve until cancelled. What goes wrong is told once, and tried again."""

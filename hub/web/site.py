@@ -102,6 +102,10 @@ class Site:
             lingering_time=0.0, auto_decompress=False,
         )  # fmt: skip
 
+    def hand(self, parts: Parts) -> None:
+        """Show these from now on."""
+        self.parts, self._zone = parts, ZoneInfo(parts.timezone)
+
     async def call(self, name: str, /, **arguments: Any) -> Any:
         """One call of the control socket. Raises HubError."""
         return await self.calls[name](arguments)

@@ -199,13 +199,20 @@ def test_eighteen_sensors_end_at_thirteen_with_five_named_remedies(
     page.click("text=Continuer")
     for step in ("site", "zones", "plan", "cards"):
         assert page.url.endswith(f"/commissioning/{step}")
+        if step == "zones":  # through the configuration's own engine, while the hub runs
+            page.fill("#id", "annexe")
+            page.fill("#zone-name", "Annexe")
+            page.click("text=Ajouter une zone >> nth=-1")
+            page.wait_for_selector("main p.note.good")
+            page.wait_for_selector("main li:has-text('Annexe')")
+            assert "Annexe" in school.rig.config.read_text()
         if step == "plan":
             plan = io.BytesIO()
             Image.new("RGB", (640, 400), "white").save(plan, "PNG")
             page.set_input_files("#plan-file", {"name": "rdc.png", "mimeType": "image/png", "buffer": plan.getvalue()})
             page.fill("#plan-name", "Rez-de-chaussée")
             page.click("text=Ajouter le plan")
-            page.wait_for_function("document.querySelector('[data-plan]').naturalWidth === 640")
+            expect(page.locator("[data-plan]")).to_have_js_property("naturalWidth", 640)
         page.click("text=étape suivante")
         page.wait_for_url(lambda there, step=step: not there.endswith(f"/{step}"))
     page.set_input_files("#inv", str(sealed))
@@ -225,7 +232,8 @@ def test_eighteen_sensors_end_at_thirteen_with_five_named_remedies(
         "#photo", {"name": "p.jpg", "mimeType": "image/jpeg", "buffer": picture(qr(euis[0]), qr(euis[1]))}
     )
     counter(page, "0/2 remontent")
-    for n in range(2, 9):
+    scan(page, qr(euis[2]), "annexe")
+    for n in range(3, 9):
         scan(page, qr(euis[n]))
     counter(page, "0/9 remontent")
     for n in range(6):
@@ -289,6 +297,7 @@ def test_eighteen_sensors_end_at_thirteen_with_five_named_remedies(
     by_device = {one["device"]: one for one in report["devices"]}
     assert by_device[f"lorawan:{euis[0]}"]["signal"]["dbm"] == -70
     assert by_device[f"lorawan:{euis[0]}"]["zone"] == "rooms"
+    assert by_device[f"lorawan:{euis[2]}"]["zone"] == "annexe"
     assert by_device[f"lorawan:{euis[SILENT]}"]["remedy"]["en"] == "Out of range"
     for one in sensors:
         assert one.app_key.hex() not in file.read_text()
