@@ -19,6 +19,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
+import msgspec
+
 from hub import gating
 from hub.clock import Clock
 from hub.config import history, lastgood
@@ -176,6 +178,7 @@ class Changing:
             "config.show": self._show, "config.check": self._check, "config.diff": self._diff,
             "config.apply": self._apply, "config.reload": self._reread, "config.log": self._log,
             "config.confirm": self._confirm, "config.revert": self._revert, "config.progress": self._progress,
+            "config.form": self._form,
         }  # fmt: skip
 
     # what is asked
@@ -195,6 +198,30 @@ class Changing:
             "running": self.running.digest, "mode": self._mode(),
             "managed_by": self.running.config.config.managed_by, "problems": problems, "progress": self.progress(),
         }  # fmt: skip
+
+    async def _form(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{at: [key, …], filled?} → the form there (`hub.config.forms.Form`), the digest that it shows, and with
+        `filled` the edits that it means. Raises ConfigError."""
+
+        def work() -> dict[str, Any]:
+            from hub.config import forms
+            from hub.config.schema import schema
+            from hub.config.source import read
+
+            at = tuple(str(part) for part in arguments.get("at") or [])
+            source = read(self._path)
+            if source.problems:
+                raise ConfigError(source.problems)
+            try:
+                shown = forms.form(schema(_only(self._models, source.data, at)), source.data, at)
+                meant = forms.edits(shown, arguments["filled"]) if "filled" in arguments else []
+            except KeyError:
+                raise ConfigError(f"no form shows {'.'.join(at)}; edit the text") from None
+            except ValueError as error:
+                raise ConfigError(str(error)) from None
+            return {"form": msgspec.to_builtins(shown), "digest": source.digest, "edits": meant}
+
+        return await asyncio.to_thread(work)
 
     def _judged(self, texts: dict[str, bytes]) -> list[dict[str, Any]]:
         try:
@@ -527,6 +554,25 @@ class Changing:
     def _last_words(self) -> str:
         state = self._last.get("state")
         return f"; the last one was {state}: {self._last.get('why', '')}" if state == TAKEN_BACK else ""
+
+
+def _only(models: Models, data: Any, at: tuple[str, ...]) -> Models:
+    """The models that a form at this place needs: a plugin is imported for its own form, not for all others'."""
+    if len(at) < 2 and at not in (("integrations",), ("exporters",), ("notifiers",)):
+        return Models(packs=models.packs)
+    section, name = at[0], at[1] if len(at) > 1 else ""
+    here: Any = data.get(section) if isinstance(data, dict) else None
+    here = here.get(name) if isinstance(here, dict) else None
+    kind = str(here.get("type") or name) if isinstance(here, dict) else name
+    if len(at) == 1:
+        return models
+    return Models(
+        integrations={kind: models.integrations[kind]} if section == "integrations" else {},
+        exporters={kind: models.exporters[kind]} if section == "exporters" else {},
+        notifiers={kind: models.notifiers[kind]} if section == "notifiers" else {},
+        uplinks=models.uplinks if section == "link" else {},
+        packs=models.packs,
+    )
 
 
 def _by(arguments: dict[str, Any]) -> str:

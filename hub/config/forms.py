@@ -1,0 +1,208 @@
+"""JSON Schema + what the file says → the fields of a form, and what somebody filled in → edits. Pure.
+
+A form shows one mapping of the file: the hub's own section, one zone, one instance of a plugin. What is inside another
+mapping has a form of its own; what no form can show is left to the text. A secret is shown by its name only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from hub.config.positions import Path, SecretRef
+
+TEXT, NUMBER, TRUTH, CHOICE, LIST, SECRET, SECTION, MAP, OTHER = (
+    "text", "number", "truth", "choice", "list", "secret", "section", "map", "other",
+)  # fmt: skip
+MOST_CHOICES = 200
+ABOUT: tuple[str, ...] = ("description", "default", "unit")
+
+
+class Field(msgspec.Struct, frozen=True, kw_only=True):
+    """One option. `value`: what the file says, as text, "" where it says nothing; `default`: what counts then."""
+
+    name: str
+    kind: str
+    value: str = ""
+    default: str = ""
+    about: str = ""
+    unit: str = ""
+    choices: list[str] = []
+    required: bool = False
+    set: bool = False
+
+
+class Form(msgspec.Struct, frozen=True, kw_only=True):
+    """The form at a path: `fields`; of a mapping by names, its `entries` and what one more may be a `type` of."""
+
+    path: list[str]
+    about: str = ""
+    fields: list[Field] = []
+    entries: list[str] = []
+    is_map: bool = False
+    types: list[str] = []
+
+
+def form(schema: Mapping[str, Any], data: Any, path: Path) -> Form:
+    """The form at `path`. Raises KeyError when nothing can stand there."""
+    node, here = dict(schema), data
+    for part in path:
+        node = _inner(schema, node, str(part), here)
+        here = here.get(part) if isinstance(here, dict) else None
+    node = _seen(schema, node, here, str(path[-1]) if path else "")
+    known = here if isinstance(here, dict) else {}
+    about = str(node.get("description", ""))
+    steps = [str(part) for part in path]
+    if not path:
+        names = [name for name, one in node["properties"].items() if name not in ("devices",)]
+        fields = [_field(schema, name, node["properties"][name], known, False) for name in names]
+        return Form(path=steps, about=about, fields=fields)
+    properties = node.get("properties", {})
+    if isinstance(node.get("additionalProperties"), dict) or (path[-1] in ("integrations",) and len(path) == 1):
+        types = list(properties) if path == ("integrations",) else []
+        return Form(path=steps, about=about, entries=list(known), is_map=True, types=types)
+    if path in (("exporters",), ("notifiers",), ("link", "uplinks")):
+        return Form(path=steps, about=about, entries=list(known), is_map=True, types=list(properties))
+    if "properties" not in node:
+        raise KeyError(".".join(steps))
+    required = node.get("required", [])
+    fields = [_field(schema, name, one, known, name in required) for name, one in properties.items()]
+    return Form(path=steps, about=about, fields=fields)
+
+
+def edits(shown: Form, filled: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What differs between a form and what came back of it, as `config.apply` takes it. What was emptied is removed;
+    a field that did not come back is left alone. Raises ValueError."""
+    found: list[dict[str, Any]] = []
+    for field in shown.fields:
+        said = filled.get(field.name)
+        if said is None or field.kind in (SECTION, MAP, OTHER):
+            continue
+        said = said.replace("\r\n", "\n").strip()
+        if said == field.value.strip():
+            continue
+        path = [*shown.path, field.name]
+        found.append({"path": path, "remove": True} if not said else {"path": path, "value": _value(field, said)})
+    return found
+
+
+def _value(field: Field, said: str) -> Any:
+    if field.kind == TRUTH:
+        return said == "true"
+    if field.kind == SECRET:
+        return {"!secret": said.removeprefix("!secret").strip()}
+    if field.kind == LIST:
+        return [_plain(line.strip()) for line in said.split("\n") if line.strip()]
+    if field.kind == NUMBER:
+        try:
+            return int(said) if said.lstrip("+-").isdigit() else float(said.replace(",", "."))
+        except ValueError:
+            raise ValueError(f"{field.name}: a number is expected") from None
+    return said
+
+
+def _plain(text: str) -> Any:
+    from hub.config.scalars import resolve
+
+    try:
+        value = resolve(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else text
+
+
+def _seen(schema: Mapping[str, Any], node: Mapping[str, Any], data: Any, name: str) -> dict[str, Any]:
+    """A schema with its references followed, and without null."""
+    node = dict(node)
+    for _ in range(16):
+        outer: dict[str, Any] = {key: node[key] for key in ABOUT if key in node}
+        if "if" in node:
+            kind = data.get("type") if isinstance(data, dict) else None
+            node = {"$ref": f"#/definitions/integration.{kind or name}"}
+        elif "$ref" in node:
+            node = dict(schema["definitions"][node["$ref"].removeprefix("#/definitions/")])
+        elif "allOf" in node and "properties" not in node and "$ref" in node["allOf"][0]:
+            node = dict(node["allOf"][0])
+        elif "allOf" in node and isinstance(data, dict) and data.get("type"):
+            node = {"$ref": f"#/definitions/integration.{data['type']}"}
+        elif "anyOf" in node and "type" not in node:
+            real = [one for one in node["anyOf"] if one.get("type") != "null"]
+            if len(real) != 1:
+                return {**node, **outer}
+            node = dict(real[0])
+        else:
+            return {**node, **outer}
+        node = {**node, **outer}
+    raise KeyError(name)
+
+
+def _inner(schema: Mapping[str, Any], node: Mapping[str, Any], part: str, data: Any) -> dict[str, Any]:
+    node = _seen(schema, node, data, part)
+    found = node.get("properties", {}).get(part)
+    if found is None:
+        found = node.get("additionalProperties")
+    if not isinstance(found, dict):
+        raise KeyError(part)
+    inner = data.get(part) if isinstance(data, dict) else None
+    return _seen(schema, found, inner, part)
+
+
+def _field(schema: Mapping[str, Any], name: str, node: Mapping[str, Any], known: Mapping[str, Any],
+           required: bool) -> Field:  # fmt: skip
+    value = known.get(name)
+    seen = _seen(schema, node, value, name) if "if" not in node else dict(node)
+    kind = "const" if "const" in seen else _kind(seen)
+    about, unit = str(seen.get("description", "")), str(seen.get("unit", ""))
+    default = seen.get("default")
+    choices = [str(one) for one in seen.get("enum", [])][:MOST_CHOICES]
+    if kind == "const":
+        kind, choices = OTHER, []
+    if isinstance(value, SecretRef):
+        kind = SECRET
+    shown = _shown(value)
+    if shown is None:
+        kind, shown = (kind if kind in (SECTION, MAP) else OTHER), ""
+    return Field(
+        name=name, kind=kind, value=shown, default=_shown(default) or "", about=about, unit=unit, choices=choices,
+        required=required, set=name in known,
+    )  # fmt: skip
+
+
+def _kind(node: Mapping[str, Any]) -> str:
+    types = node.get("type", "")
+    types = [one for one in types if one != "null"] if isinstance(types, list) else [types]
+    if node.get("format") == "password" or node.get("writeOnly"):
+        return SECRET
+    if "enum" in node:
+        return CHOICE
+    if types == ["boolean"]:
+        return TRUTH
+    if types in (["integer"], ["number"]):
+        return NUMBER
+    if types == ["string"]:
+        return TEXT
+    if types == ["array"]:
+        items = node.get("items")
+        plain = isinstance(items, dict) and items.get("type") in ("string", "integer", "number")
+        return LIST if plain else OTHER
+    if types == ["object"]:
+        inner = node.get("additionalProperties")
+        if not isinstance(inner, dict):
+            return SECTION
+        return MAP if "$ref" in inner or "if" in inner or inner.get("allOf") or inner.get("type") == "object" else OTHER
+    return OTHER
+
+
+def _shown(value: Any) -> str | None:
+    """A value as a form shows it; None when it is none that a form can."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, SecretRef):
+        return value.name
+    if isinstance(value, (list, tuple)) and all(isinstance(one, (str, int, float)) for one in value):
+        return "\n".join(map(str, value))
+    return str(value) if isinstance(value, (str, int, float)) else None

@@ -1,0 +1,239 @@
+"""The configuration: as text and as forms, what a change would do, its history, and the word that keeps it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote, urlsplit
+
+import msgspec
+from aiohttp import web
+
+from hub.errors import HubError
+from hub.web import answering as answers
+from hub.web.area import DRY, TEXT, TRUTH, Area, Entry, get, post
+from hub.web.routes import ADMINISTRATEUR, READS, RULES, Route
+from hub.web.visit import Rejected, Visit
+from hub.web.words import word
+
+if TYPE_CHECKING:
+    from hub.web.site import Site
+
+MOST_TEXT = 512 * 1024
+FILES = {"lines.js": "text/javascript"}
+WHOLE: dict[str, Any] = {"files": {"type": "object"}, "edits": {"type": "array"}, "revision": TEXT, "base": TEXT}
+AWAY = re.compile(r"(://)[^/@\s]*@")
+"""Somebody's name and password in an address."""
+
+
+class Configuration:
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    # the API
+
+    async def show(self, visit: Visit) -> Any:
+        """What the files say: secrets are names there. Who may not change it sees no text that is wrong: it may hold
+        one."""
+        answer = await self._site.call("config.show", revision=visit.query.get("revision", ""))
+        if visit.person.role != ADMINISTRATEUR:
+            wrong = bool(answer["problems"])
+            answer["files"] = {name: "" if wrong else AWAY.sub(r"\1…@", text) for name, text in answer["files"].items()}
+            answer["problems"] = [{**one, "source": ""} for one in answer["problems"]]
+        return answer
+
+    async def log(self, visit: Visit) -> Any:
+        return await self._site.call("config.log")
+
+    async def diff(self, visit: Visit) -> Any:
+        return await self._site.call("config.diff", **_asked(visit), by=visit.who)
+
+    async def apply(self, visit: Visit) -> Any:
+        """Checked now, carried out after the answer: `progress` tells the rest."""
+        asked = {**_asked(visit), "by": visit.who, "reason": visit.text("reason")}
+        plan = await self._site.call("config.apply", **asked, dry_run=True)
+        if visit.fields.get("dry_run") or plan["state"] == "same":
+            return plan
+        asked["base"] = asked.get("base") or plan["base"]
+        anyway = bool(visit.fields.get("anyway"))
+        return {**plan, **await self._site.call("config.apply", **asked, anyway=anyway, later=True)}
+
+    async def progress(self, visit: Visit) -> Any:
+        return await self._site.call("config.progress")
+
+    async def confirm(self, visit: Visit) -> Any:
+        return await self._site.call("config.confirm", by=visit.who)
+
+    async def revert(self, visit: Visit) -> Any:
+        return await self._site.call("config.revert", by=visit.who)
+
+    # pages
+
+    async def page(self, visit: Visit, status: int = 200) -> web.Response:
+        shown, log = await self.show(visit), await self.log(visit)
+        progress = shown["progress"] if "progress" in shown else await self.progress(visit)
+        return self._site.page(
+            "configuration", visit, status, shown=shown, revisions=log["revisions"][:50], progress=progress,
+            url=await self._elsewhere(visit), may=_may(visit, shown),
+        )  # fmt: skip
+
+    async def _elsewhere(self, visit: Visit) -> str:
+        """Where the pages are by now, when that is another port than the one that was called."""
+        status = await self._site.call("status")
+        there = urlsplit(status.get("web", {}).get("url") or "")
+        here = urlsplit(f"https://{visit.request.host}")
+        if not there.port or there.port == (here.port or 443):
+            return ""
+        host = here.hostname or there.hostname or ""
+        return f"https://{f'[{host}]' if ':' in host else host}:{there.port}/configuration"
+
+    async def text_page(
+        self, visit: Visit, status: int = 200, text: str | None = None, problems: list[dict[str, Any]] | None = None
+    ) -> web.Response:
+        shown = await self.show(visit)
+        name = str(visit.fields.get("file") or visit.query.get("file") or shown["first"])
+        if name not in shown["files"]:
+            raise Rejected(404, "no-page")
+        found = shown["problems"] if problems is None else problems
+        return self._site.page(
+            "configuration_text", visit, status, shown=shown, file=name, may=_may(visit, shown),
+            text=shown["files"][name] if text is None else text, problems=found,
+            base=visit.fields.get("base") or shown["digest"],
+        )  # fmt: skip
+
+    async def text_form(self, visit: Visit) -> web.Response:
+        """{file, text, base}: what it would change, or what is wrong with it, at its lines."""
+        name, text = visit.text("file"), str(visit.fields.get("text", "")).replace("\r\n", "\n")
+        files = {name: text}
+        judged = await self._site.call("config.check", files=files)
+        if not judged["ok"]:
+            return await self.text_page(visit, 422, text, judged["problems"])
+        return await self._preview(visit, {"files": files, "base": visit.text("base")})
+
+    async def form_page(self, visit: Visit, status: int = 200) -> web.Response:
+        at = _at(visit.fields.get("at") or visit.query.get("at", ""))
+        answer = await self._site.call("config.form", at=at)
+        shown = await self.show(visit)
+        filled = {name.removeprefix("f."): value for name, value in visit.fields.items() if name.startswith("f.")}
+        return self._site.page(
+            "configuration_form", visit, status, form=answer["form"], base=answer["digest"], filled=filled, at=at,
+            may=_may(visit, shown), step=_step,
+        )  # fmt: skip
+
+    async def form_form(self, visit: Visit) -> web.Response:
+        """{at, base, f.NAME…} or {at, name, type}, one more of a mapping."""
+        at = _at(visit.fields.get("at", ""))
+        try:
+            if visit.fields.get("name"):
+                name, kind = visit.text("name"), visit.text("type")
+                value = {"type": kind} if kind and kind != name and at == ["integrations"] else {}
+                return await self._new(visit, [*at, name], value)
+            filled = {key.removeprefix("f."): value for key, value in visit.fields.items() if key.startswith("f.")}
+            edits = (await self._site.call("config.form", at=at, filled=filled))["edits"]
+            return await self._preview(visit, {"edits": edits, "base": visit.text("base")})
+        except HubError as error:
+            visit.error = str(error)
+            return await self.form_page(visit, 422)
+
+    async def _new(self, visit: Visit, path: list[str], value: Any) -> web.Response:
+        """One more. Where it is right as it stands, it is previewed; else the text says what is still missing."""
+        edits = [{"path": path, "value": value}]
+        judged = await self._site.call("config.check", edits=edits)
+        if judged["ok"]:
+            return await self._preview(visit, {"edits": edits, "base": visit.text("base")})
+        said = "; ".join(one["message"] for one in judged["problems"][:5])
+        raise HubError(word("config-new-text", visit.lang, name=".".join(path), why=said))
+
+    async def rollback_form(self, visit: Visit) -> web.Response:
+        """{revision}"""
+        try:
+            return await self._preview(visit, {"revision": visit.text("revision")})
+        except HubError as error:
+            visit.error = str(error)
+            return await self.page(visit, 422)
+
+    async def _preview(self, visit: Visit, asked: dict[str, Any]) -> web.Response:
+        """What it would change, before it is applied."""
+        plan = await self._site.call("config.diff", **asked, by=visit.who)
+        asked["base"] = asked.get("base") or plan.get("base", "")
+        return self._site.page(
+            "configuration_preview", visit, plan=plan, asked=msgspec.json.encode(asked).decode(),
+            lines=[(line, _sign(line)) for line in plan["diff"].splitlines()],
+        )  # fmt: skip
+
+    async def apply_form(self, visit: Visit) -> web.Response:
+        """{asked, reason, anyway}: `asked` as the preview had it."""
+        try:
+            asked = msgspec.json.decode(str(visit.fields.get("asked", "")), type=dict[str, Any])
+        except msgspec.MsgspecError:
+            raise Rejected(400, "bad-body") from None
+        visit.fields.update({name: asked[name] for name in WHOLE if name in asked})
+        try:
+            await self.apply(visit)
+        except HubError as error:
+            visit.error = str(error)
+            return await self.page(visit, 422)
+        return answers.redirect("/configuration")
+
+    async def confirm_form(self, visit: Visit) -> web.Response:
+        return await self._said(visit, self.confirm)
+
+    async def revert_form(self, visit: Visit) -> web.Response:
+        return await self._said(visit, self.revert)
+
+    async def _said(self, visit: Visit, work: Any) -> web.Response:
+        try:
+            await work(visit)
+        except HubError as error:
+            visit.error = str(error)
+            return await self.page(visit, 422)
+        return answers.redirect("/configuration")
+
+
+def _asked(visit: Visit) -> dict[str, Any]:
+    return {name: visit.fields[name] for name in WHOLE if visit.fields.get(name)}
+
+
+def _may(visit: Visit, shown: dict[str, Any]) -> bool:
+    return visit.person.role == ADMINISTRATEUR and shown.get("mode") != "managed"
+
+
+def _at(text: object) -> list[str]:
+    """`/`-separated keys, percent-encoded."""
+    return [unquote(part) for part in str(text).split("/") if part][:20]
+
+
+def _step(parts: list[str]) -> str:
+    return "/".join(quote(part, safe="") for part in parts)
+
+
+def _sign(line: str) -> str:
+    if line.startswith(("---", "+++", "@@")):
+        return "place"
+    return {"+": "more", "-": "less"}.get(line[:1], "same")
+
+
+def routes(site: Site) -> list[Route]:
+    do = Configuration(site)
+    return [
+        Route("GET", "/configuration", do.page, READS),
+        Route("GET", "/configuration/text", do.text_page, READS),
+        Route("POST", "/configuration/text", do.text_form, RULES, upload=MOST_TEXT),
+        Route("GET", "/configuration/form", do.form_page, READS),
+        Route("POST", "/configuration/form", do.form_form, RULES),
+        Route("POST", "/configuration/rollback", do.rollback_form, RULES),
+        Route("POST", "/configuration/apply", do.apply_form, RULES, upload=2 * MOST_TEXT),
+        Route("POST", "/configuration/confirm", do.confirm_form, RULES),
+        Route("POST", "/configuration/revert", do.revert_form, RULES),
+        get("/configuration", do.show, "The configuration, with what is wrong in it", revision=TEXT),
+        get("/configuration/log", do.log, "Its versions, the newest first"),
+        get("/configuration/progress", do.progress, "How the change under way stands"),
+        post("/configuration/diff", do.diff, "What a change would do", RULES, **WHOLE),
+        post("/configuration/apply", do.apply, "Change it: answered before it is done", RULES, "reason",
+             **WHOLE, anyway=TRUTH, **DRY),
+        post("/configuration/confirm", do.confirm, "Keep a change that waits for a word", RULES),
+        post("/configuration/revert", do.revert, "Take that change back", RULES),
+    ]  # fmt: skip
+
+
+AREA = Area(routes, (Entry("configuration", "/configuration", "group-hub"),), files=FILES)

@@ -1,0 +1,161 @@
+"""The configuration in a real browser: a mistake and its correction, a form, the way back, a port nobody confirms."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from hub.cli.label import link_of
+from hub.cli.scene import Scene
+from hub.control import call
+
+from .test_pages import AXE, CHROMIUM, DESK, NAME, PASSWORD, PHONE, RULES, WIDER
+
+PAGES = ("", "/text", "/form", "/form?at=hub", "/form?at=integrations", "/form?at=integrations%2Fmodbus")
+
+
+class Place:
+    def __init__(self, scene: Scene, page: Page) -> None:
+        self.scene, self.page = scene, page
+        self.file: Path = scene.config
+        self.url = scene.label()["url"].rstrip("/")
+
+    def go(self, path: str = "") -> None:
+        self.page.goto(f"{self.url}/configuration{path}")
+
+    def apply(self, reason: str) -> None:
+        """From the preview on, until the change is through."""
+        self.page.fill("#reason", reason)
+        self.page.click("main form.card button")
+        self.page.wait_for_url("**/configuration")
+        self.settled()
+
+    def settled(self) -> None:
+        end = time.monotonic() + 60
+        while call(self.scene.state / "hub.sock", "config.progress")["stage"] not in ("", "waiting"):
+            assert time.monotonic() < end
+            time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    scene = Scene(tmp_path_factory.mktemp("configuration"), lambda text: None)
+    try:
+        scene.prepare()
+        with scene.config.open("a", encoding="utf-8") as file:
+            file.write("# écrit par Anne\nconfig: {gate: 3s, confirm: 8s}\n")
+        scene.start_hub()
+        with sync_playwright() as play:
+            browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            context = browser.new_context(ignore_https_errors=True, viewport=DESK, locale="fr-FR")
+            context.set_default_timeout(30_000)
+            page = context.new_page()
+            label = scene.label()
+            page.goto(link_of(label))
+            for name, value in (("name", NAME), ("password", PASSWORD), ("again", PASSWORD)):
+                page.fill(f"#{name}", value)
+            page.click("main button")
+            page.wait_for_selector(".figure")
+            yield Place(scene, page)
+            browser.close()
+    finally:
+        scene.close()
+
+
+def test_a_mistake_in_the_text_stands_at_its_line_and_is_corrected(place: Place) -> None:
+    page, before = place.page, place.file.read_text()
+    place.go("/text")
+    page.fill("#text", before.replace("config: {gate: 3s", "config: {gaet: 3s"))
+    page.click("text=Voir ce qui changera")
+    line = before[: before.index("config: {gate")].count("\n") + 1
+    assert f"ligne {line}" in page.inner_text("#problems")
+    assert "gate" in page.inner_text("#problems")
+    assert page.locator(".numbers .wrong").inner_text() == f"! {line}"
+    assert place.file.read_text() == before
+    page.fill("#text", before.replace("config: {gate: 3s", "config: {gate: 4s"))
+    page.click("text=Voir ce qui changera")
+    assert "-config: {gate: 3s" in page.inner_text("pre.diff")
+    place.apply("plus patient")
+    page.goto(f"{place.url}/configuration")
+    assert "Le dernier changement est en service" in page.inner_text("main"), page.inner_text("main")
+    assert "plus patient" in page.inner_text("tbody tr:first-child")
+    assert place.file.read_text() == before.replace("gate: 3s", "gate: 4s")
+
+
+def test_a_form_changes_one_option_and_the_history_goes_back(place: Place) -> None:
+    page, before = place.page, place.file.read_text()
+    place.go("/form?at=hub")
+    page.fill('[name="f.name"]', "Lycée Voltaire")
+    page.click("text=Voir ce qui changera")
+    place.apply("nouveau nom")
+    assert "Lycée Voltaire" in place.file.read_text()
+    assert "# écrit par Anne" in place.file.read_text()
+    place.settled()
+    place.go()
+    assert "Lycée Voltaire" in page.inner_text("header")  # taken up without a restart, still signed in
+    page.locator("tbody tr", has_text="plus patient").first.get_by_role("button").click()
+    place.apply("retour")
+    assert place.file.read_text() == before
+
+
+def test_a_port_that_nobody_confirms_comes_back_and_one_that_is_confirmed_stays(place: Place) -> None:
+    page, before = place.page, place.file.read_text()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    former = place.url
+    for confirm in (False, True):
+        place.url = former
+        place.go("/form?at=web")
+        page.fill('[name="f.port"]', str(port))
+        page.click("text=Voir ce qui changera")
+        assert "Peut couper l'accès" in page.inner_text(".note.bad")
+        page.fill("#reason", "autre port")
+        page.click("main form.card button")
+        page.wait_for_url("**/configuration")
+        place.settled()
+        place.url = f"{former.rpartition(':')[0]}:{port}"
+        place.go()
+        assert "sera repris dans" in page.inner_text("section.card")
+        if confirm:
+            page.click("text=Confirmer")
+            assert "en service" in page.inner_text("main .note.good")
+            assert str(port) in place.file.read_text()
+            continue
+        end = time.monotonic() + 30
+        while place.file.read_text() != before:
+            assert time.monotonic() < end
+            time.sleep(0.2)
+        place.settled()
+        time.sleep(1.0)
+        place.url = place.scene.label()["url"].rstrip("/")
+        former = place.url
+        place.go()
+        assert "nobody confirmed" in page.inner_text("main .note.bad")
+
+
+def test_the_pages_of_the_configuration_are_accessible_and_fit_a_phone(place: Place) -> None:
+    page = place.page
+    for size in (DESK, PHONE):
+        page.set_viewport_size(size)
+        for path in PAGES:
+            place.go(path)
+            assert page.evaluate(WIDER) <= 0, path
+            page.evaluate(AXE.read_text())
+            found = page.evaluate("rules => axe.run(document, rules)", RULES)["violations"]
+            assert [one["id"] for one in found] == [], (path, found)
+    page.set_viewport_size(DESK)
+
+
+def test_a_file_that_is_wrong_shows_the_recovery_page(place: Place) -> None:
+    page, before = place.page, place.file.read_text()
+    place.file.write_text(before.replace("gate: 4s", "gaet: 4s"))
+    place.go()
+    assert "Mode secours" in page.inner_text("main")
+    assert "gaet" in page.inner_text("main")
+    place.file.write_text(before)
