@@ -30,7 +30,7 @@ STEPS = ("site", "zones", "plan", "cards", "inventory", "scan", "report")
 SIZES = {"phone": (360, 740), "desk": (1280, 800)}
 PAGES = {**{entry.key: entry.href for entry in MENU}, "account": "/account", "missing": "/nowhere",
          "meter": "/energy/meters/compteur?span=24h", "zone": "/energy/zones/technique",
-
+         "configuration-text": "/configuration/text", "configuration-form": "/configuration/form?at=hub",
          "device": "/devices/modbus%3Achaudiere",
          **{f"commissioning-{step}": f"/commissioning/{step}" for step in STEPS}}  # fmt: skip
 README = {"desk-fr-overview": "overview", "phone-fr-overview": "phone", "desk-fr-devices": "devices",

@@ -61,8 +61,6 @@ class Web:
         """Serve so from now on. Whoever is signed in stays signed in; the address may be another one."""
         same = options == self._options
         self._options, self._parts = options, parts
-        if self.opening is not None and self.opening.opened is not None:
-            self.opening.opened.hand(parts)
         if not same:
             self._error = ""
             self._other.set()

@@ -35,6 +35,10 @@ def test_every_sentence_that_a_page_asks_for_is_there_in_both_languages_and_none
     assert asked <= WORDS.keys(), asked - WORDS.keys()
     made = (
         "badge-",
+        "config-how-",
+        "config-last-",
+        "config-stage-",
+        "config-what-",
         "carrier-",
         "drift-",
         "report-",

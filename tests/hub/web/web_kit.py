@@ -129,6 +129,8 @@ class Hub:
                     {"name": "lorawan", "type": "lorawan", "state": "running", "error": "", "since": 0, "restarts": 0}
                 ],
             }  # fmt: skip
+        if name.startswith("config."):
+            return self.configuration(name)
         if name == "alert.list":
             return {"alerts": [one for one in self.alerts if arguments.get("all") or one["state"] != "cleared"]}
         if name.startswith("alert."):
@@ -243,6 +245,22 @@ class Hub:
             return {"commands": [], "stopped": None, "open": 0}
         return {}
 
+    text, wrong = "hub: {name: École}\nlink: {proxy: 'http://u:secret@p'}\n", list[dict[str, Any]]()
+
+    def configuration(self, name: str) -> dict[str, Any]:
+        progress = {"stage": "", "confirm_s": None, "last": {}, "restart": [], "undone": ""}
+        field = {"name": "name", "kind": "text", "value": "École", "default": "", "about": "", "unit": "",
+                 "choices": [], "required": False, "set": True}  # fmt: skip
+        return {
+            "config.show": {
+                "first": "config.yaml", "files": {"config.yaml": self.text}, "digest": "d1", "mode": "local",
+                "managed_by": "", "problems": self.wrong, "progress": progress,
+            },
+            "config.log": {"revisions": [], "running": "d1"}, "config.progress": progress,
+            "config.form": {"form": {"path": ["hub"], "about": "", "fields": [field], "entries": [], "is_map": False,
+                                     "types": []}, "digest": "d1", "edits": []},
+        }.get(name, {"state": "same", "ok": True, "problems": [], "diff": ""})  # fmt: skip
+
     def calls(self) -> dict[str, Any]:
         names = (
             "status", "devices", "device.add", "device.remove", "device.replace", "device.label", "command.set",
@@ -258,6 +276,8 @@ class Hub:
             "privacy.view", "privacy.document", "consent.list", "consent.withdraw",
             "energy.meters", "energy.meter", "energy.zone", "energy.restart", "energy.report", "history",
             "history.list",
+            "config.show", "config.log", "config.progress", "config.form", "config.check", "config.diff",
+            "config.apply", "config.confirm", "config.revert",
         )  # fmt: skip
 
         def called(name: str) -> Any:
