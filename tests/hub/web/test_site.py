@@ -313,32 +313,6 @@ async def test_a_caller_without_a_whole_first_record_costs_no_tls(pages: Pages) 
         writer.transport.abort()
 
 
-async def test_handshakes_that_give_way_in_the_middle_do_not_end_the_listening(pages: Pages) -> None:
-    """A socket that is closed under a transport of asyncio leaves its number to the next caller, whose own is then
-    refused: that once ended the whole server."""
-    out, serving = ssl.MemoryBIO(), pages.web.opening
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
-    with contextlib.suppress(ssl.SSLWantReadError):
-        tls.wrap_bio(ssl.MemoryBIO(), out).do_handshake()
-    hello = out.read()
-
-    async def call(number: int) -> None:
-        with contextlib.suppress(OSError):
-            own = (f"127.0.2.{number % 40 + 1}", 0)
-            reader, writer = await asyncio.open_connection("127.0.0.1", pages.site.port, local_addr=own)
-            try:
-                writer.write(hello)
-                await asyncio.wait_for(reader.read(), 1.0)
-            finally:
-                writer.transport.abort()
-
-    for _ in range(3):
-        await asyncio.gather(*(call(number) for number in range(300)), return_exceptions=True)
-    assert (await pages.browser().get("/claim"))[0] == 200
-    assert pages.web.opening is serving is not None, "it was never begun anew"
-
-
 async def test_the_handshakes_of_one_machine_are_paced_and_those_of_another_are_not() -> None:
     lines = Connections(None, None)  # type: ignore[arg-type]
     turns = [lines._turn("192.0.2.1") for _ in range(200)]
