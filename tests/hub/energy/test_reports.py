@@ -25,7 +25,7 @@ CALLS = {
 
 class Book:
     def __init__(self):
-        self.raised, self.cleared = [], []
+        self.raised, self.cleared, self.owners = [], [], set()
 
     async def raise_(self, alert):
         self.raised.append(alert)
