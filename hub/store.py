@@ -256,6 +256,15 @@ class Store:
 
         await self.call(work)
 
+    async def audit_head(self) -> tuple[int, bytes]:
+        """(how many entries the audit chain has, its head; b"" where there are none)."""
+
+        def work(db: apsw.Connection) -> tuple[int, bytes]:
+            row = db.execute("SELECT n, head FROM audit ORDER BY n DESC LIMIT 1").fetchone()
+            return (0, b"") if row is None else (int(row[0]), bytes(row[1]))
+
+        return await self.call(work)
+
     async def audited(self) -> list[AuditEntry]:
         """The whole chain, checked. Raises StorageError naming the first entry that does not follow."""
 

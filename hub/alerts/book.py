@@ -90,6 +90,19 @@ class Book:
             await self._change(made)
             return made
 
+    async def amend(self, name: str, newer: Alert) -> Alert | None:
+        """What an open alert says is said again: text, value, severity and evidence of `newer`. Its state stays."""
+        async with self._lock:
+            known = self._open.get(name)
+            if known is None:
+                return None
+            made = msgspec.structs.replace(
+                known, n=known.n + 1, changed=self._clock.now(), by=newer.by, why="", value=newer.value,
+                severity=newer.severity, text=newer.text, text_fr=newer.text_fr, evidence=newer.evidence,
+            )  # fmt: skip
+            await self._change(made)
+            return made
+
     async def clear(self, rule: str, key: str, by: str) -> Alert | None:
         """Its rule is over."""
         async with self._lock:

@@ -1,0 +1,135 @@
+"""The vigil of one hub: collects security events, watches what raises none by itself, raises and ends incidents."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from hub.alerts import Alert, Book
+from hub.alerts.life import RAISED
+from hub.clock import Clock
+from hub.errors import HubError
+from hub.events import Events, SecurityEvent
+from hub.vigil.incidents import CLOCK, Incident, Incidents
+from hub.vigil.witness import Witness
+
+RULE = "security"
+TICK_S = 1.0
+STEP_S = 5.0
+"""A clock that moved by more than this between two looks was set."""
+MOST = 200
+
+_log = logging.getLogger("hub.vigil")
+
+
+class Gauge(NamedTuple):
+    """A counter that only rises, looked at each second: `kind` is told when it did. `read` gives subject → count."""
+
+    kind: str
+    read: Callable[[], Mapping[str, int]]
+
+
+class Vigil:
+    """`gauges`: what raises no event by itself. `site`: of the hub."""
+
+    def __init__(
+        self, events: Events, book: Book, witness: Witness, clock: Clock, incidents: Incidents,
+        gauges: Iterable[Gauge], site: str = "",
+    ) -> None:  # fmt: skip
+        self._events, self._book, self._witness, self._clock = events, book, witness, clock
+        self._incidents, self._gauges, self._site = incidents, list(gauges), site
+        self._last: dict[tuple[str, str], int] = {}
+        self._offset: float | None = None
+        self._heard: deque[SecurityEvent] = deque(maxlen=MOST)
+        self._failed = ""
+        book.owners.add(RULE)
+        events.listeners.append(self._hear)
+
+    def _hear(self, event: SecurityEvent) -> None:
+        self._heard.append(event)
+        self._incidents.hear(event)
+
+    async def run(self) -> None:
+        self._look(first=True)
+        for alert in [one for one in self._book.open if one.rule == RULE]:
+            await self._book.clear(RULE, alert.key, "hub")  # of another life: it begins anew where it goes on
+        while True:
+            await self._clock.sleep(TICK_S)
+            try:
+                await self.turn()
+                self._failed = ""
+            except HubError as error:
+                if not self._failed:
+                    _log.error("security incidents cannot be told: %s", error)
+                self._failed = str(error)
+
+    async def turn(self) -> None:
+        """One look, and what follows from it."""
+        self._look()
+        for incident, over in self._incidents.changes(self._clock.now()):
+            self._witness.hurry()
+            if over:
+                await self._book.clear(RULE, incident.family, "hub")
+            else:
+                await self._raise(incident)
+        await self._witness.turn()
+        await self._book.tell()
+
+    async def _raise(self, incident: Incident) -> None:
+        alert = _alert(incident, self._site)
+        known = self._book.of(RULE, incident.family)
+        if known is None:
+            _log.warning("security incident: %s", ", ".join(sorted(incident.kinds)))
+            await self._book.raise_(alert)
+        else:
+            await self._book.amend(known.id, alert)
+
+    def _look(self, *, first: bool = False) -> None:
+        for gauge in self._gauges:
+            for subject, count in gauge.read().items():
+                before = self._last.get((gauge.kind, subject), 0)
+                self._last[gauge.kind, subject] = count
+                if not first:
+                    for _ in range(min(count - before, MOST)):
+                        self._events.tell(gauge.kind, subject)
+        if self._clock.sure():
+            offset = self._clock.now() - self._clock.monotonic()
+            if self._offset is not None and abs(offset - self._offset) > STEP_S:
+                self._events.tell(CLOCK, "", {"seconds": round(offset - self._offset)})
+            self._offset = offset
+
+    def status(self) -> dict[str, Any]:
+        """For the control socket."""
+        audit = {"count": self._witness.count, "head": self._witness.head.hex()}
+        return {
+            "counts": dict(self._incidents.counts), "audit": audit,
+            "incidents": [one.key for one in self._book.open if one.rule == RULE],
+        }  # fmt: skip
+
+    def complaints(self) -> list[str]:
+        return [
+            f"security incident ({one.key}): {one.text}" for one in self._book.open
+            if one.rule == RULE and one.state in ("raised", "escalated")
+        ]  # fmt: skip
+
+    def calls(self) -> dict[str, Any]:
+        return {"security.events": self._told}
+
+    async def _told(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{} → {events: the last ones, the newest first; counts}."""
+        told = [
+            {"kind": one.kind, "subject": one.subject, "at": one.at, "count": one.count, "evidence": one.evidence}
+            for one in reversed(self._heard)
+        ]
+        return {"events": told, "counts": dict(self._incidents.counts)}
+
+
+def _alert(incident: Incident, site: str) -> Alert:
+    evidence = {f"{kind}": str(count) for kind, count in incident.kinds.items()} | incident.evidence
+    return Alert(
+        id="", rule=RULE, key=incident.family, severity=incident.severity, state=RAISED, raised=0.0, changed=0.0,
+        by="hub", site=site, value=str(sum(incident.kinds.values())), text=incident.text(1)[:300],
+        text_fr=incident.text(0)[:300], evidence=evidence,
+    )  # fmt: skip

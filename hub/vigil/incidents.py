@@ -1,0 +1,171 @@
+"""Security events → incidents: how many of what, about whom, since when, and what to do. Pure.
+
+Events fall into families (sensors, doors, network, hub). A family's incident opens when one of its kinds has been
+heard as often as THRESHOLDS says within WINDOW_S, and takes in every event of the family until it has been quiet for
+QUIET_S. So one attack by three ways is one incident that names all three. What it says is counted from the first event
+that led to it, not from the one that was too many.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from hub import events
+from hub.events import SecurityEvent
+
+SENSORS, DOORS, NETWORK, HUB = "sensors", "doors", "network", "hub"
+FAMILIES = (SENSORS, DOORS, NETWORK, HUB)
+
+# kinds beside those of the gate (hub.events)
+SIGN_IN = "sign-in"  # a wrong password, code, badge or token
+HOST = "host"  # a request under a name that is not the hub's
+ELSEWHERE = "elsewhere"  # a request that another site made a browser send
+EGRESS = "egress"  # somebody wanted to call a host that nobody declared
+ACK = "forged-ack"  # an acknowledgement that the backend did not sign
+CLOCK = "clock-step"  # the clock was moved
+CONFIG = "configuration"  # the configuration was changed, or is wrong
+PLUGIN = "plugin"  # a plugin died of an error
+GAP = "gap"  # readings were lost or damaged on the disk
+
+WINDOW_S = 600.0
+QUIET_S = 3600.0
+NAMED = 3
+"""Subjects that a text names; evidence has MOST_SUBJECTS."""
+MOST_SUBJECTS = 64
+
+FAMILY = {
+    **dict.fromkeys(
+        (events.FORGED, events.REPLAY, events.IN_CLEAR, events.UNKNOWN, events.BLOCKED, events.RATE, events.UNLIKE,
+         *events.CLONES), SENSORS,
+    ),
+    **dict.fromkeys((SIGN_IN, HOST, ELSEWHERE), DOORS),
+    **dict.fromkeys((EGRESS, ACK), NETWORK),
+    **dict.fromkeys((CLOCK, CONFIG, PLUGIN, GAP), HUB),
+}  # fmt: skip
+"""Adoption is a person's doing: it is audited, and no incident."""
+
+THRESHOLDS = {
+    events.FORGED: 3, events.REPLAY: 3, events.IN_CLEAR: 1, events.UNKNOWN: 50, events.BLOCKED: 20, events.RATE: 3,
+    events.UNLIKE: 3, **dict.fromkeys(events.CLONES, 1),
+    SIGN_IN: 5, HOST: 3, ELSEWHERE: 3, EGRESS: 1, ACK: 1, CLOCK: 1, CONFIG: 10, PLUGIN: 3, GAP: 1,
+}  # fmt: skip
+"""One wrong password is a person; five are somebody's programme. A clone or a forged acknowledgement is never an
+accident."""
+
+CRITICAL = events.CLONES | {ACK, EGRESS, events.IN_CLEAR}
+
+WORDS = {
+    events.FORGED: ("trames forgées", "forged frames"), events.REPLAY: ("trames rejouées", "replayed frames"),
+    events.IN_CLEAR: ("trames en clair d'un appareil chiffré", "frames in clear of an encrypting device"),
+    events.UNKNOWN: ("trames d'inconnus", "frames of strangers"),
+    events.BLOCKED: ("trames de bloqués", "blocked frames"),
+    events.RATE: ("émissions trop fréquentes", "reports too often"),
+    events.UNLIKE: ("valeurs contraires aux voisins", "values unlike the neighbours'"),
+    events.FORK: ("compteurs de deux émetteurs", "counters of two senders"),
+    events.SIGNAL_JUMP: ("sauts de signal", "jumps of signal"),
+    events.POSITION_JUMP: ("sauts de position", "jumps of position"),
+    events.TWO_PATHS: ("deux chemins impossibles", "two paths that cannot both hear it"),
+    SIGN_IN: ("connexions refusées", "refused sign-ins"),
+    HOST: ("requêtes sous un autre nom", "requests under another name"),
+    ELSEWHERE: ("requêtes venues d'un autre site", "requests from another site"),
+    EGRESS: ("appels non déclarés", "undeclared calls"), ACK: ("accusés forgés", "forged acknowledgements"),
+    CLOCK: ("sauts d'horloge", "steps of the clock"), CONFIG: ("changements de configuration", "configuration changes"),
+    PLUGIN: ("arrêts de modules", "plugin failures"), GAP: ("pertes de relevés", "losses of readings"),
+}  # fmt: skip
+"""Kind → (French, English), for people."""
+
+ADVICE = {
+    SENSORS: ("vérifiez les appareils nommés, changez leur clé", "look at the devices named, change their key"),
+    DOORS: (
+        "voyez le journal d'audit, changez le mot de passe visé",
+        "see the audit log, change the password aimed at",
+    ),
+    NETWORK: ("voyez « ilot sovereignty », au besoin isolez", "see `ilot sovereignty`, isolate if needed"),
+    HUB: ("voyez « ilot status » et le journal de marche", "see `ilot status` and the log"),
+}
+
+
+class Incident(NamedTuple):
+    """As it stands: `kinds` and `subjects` with how often; `first` and `last` are Unix seconds."""
+
+    family: str
+    severity: str
+    first: float
+    last: float
+    kinds: dict[str, int]
+    subjects: dict[str, int]
+    evidence: dict[str, str]
+
+    def text(self, language: int) -> str:
+        """One sentence or two; `language` 0: French, 1: English."""
+        told = ", ".join(f"{count} {WORDS[kind][language]}" for kind, count in sorted(self.kinds.items()))
+        named = sorted(self.subjects, key=lambda one: (-self.subjects[one], one))[:NAMED]
+        who = f" ({', '.join(named)}{'…' if len(self.subjects) > NAMED else ''})" if named else ""
+        return f"{told}{who} : {ADVICE[self.family][0]}" if language == 0 else f"{told}{who}: {ADVICE[self.family][1]}"
+
+
+class _Open:
+    def __init__(self, first: float) -> None:
+        self.first = self.last = first
+        self.kinds: Counter[str] = Counter()
+        self.subjects: Counter[str] = Counter()
+        self.evidence: dict[str, str] = {}
+        self.told: tuple[frozenset[str], int] = (frozenset(), 0)
+
+
+class Incidents:
+    """`hear` events, then `changes` says which incidents are new, worth telling again, or over."""
+
+    def __init__(self) -> None:
+        self._recent: dict[str, deque[SecurityEvent]] = {family: deque(maxlen=512) for family in FAMILIES}
+        self._open: dict[str, _Open] = {}
+        self.counts: Counter[str] = Counter()
+
+    def hear(self, event: SecurityEvent) -> None:
+        """O(events of the window): those are bounded, and an event comes once a minute for each kind and subject."""
+        self.counts[event.kind] += event.count
+        family = FAMILY.get(event.kind)
+        if family is None:
+            return
+        opened = self._open.get(family)
+        if opened is not None:
+            _add(opened, event)
+            return
+        recent = self._recent[family]
+        while recent and event.at - recent[0].at > WINDOW_S:
+            recent.popleft()
+        recent.append(event)
+        if sum(one.count for one in recent if one.kind == event.kind) >= THRESHOLDS[event.kind]:
+            opened = self._open[family] = _Open(recent[0].at)
+            for one in recent:
+                _add(opened, one)
+            recent.clear()
+
+    def changes(self, now: float) -> Iterator[tuple[Incident, bool]]:
+        """(an incident, whether it is over) for each that is new, that has a new kind or twice as many events as when
+        it was told last, or that has been quiet for QUIET_S."""
+        for family, one in list(self._open.items()):
+            whole = sum(one.kinds.values())
+            if now - one.last >= QUIET_S:
+                del self._open[family]
+                yield _told(family, one), True
+            elif frozenset(one.kinds) != one.told[0] or whole >= 2 * one.told[1]:
+                one.told = frozenset(one.kinds), whole
+                yield _told(family, one), False
+
+
+def _add(opened: _Open, event: SecurityEvent) -> None:
+    opened.last = max(opened.last, event.at)
+    opened.kinds[event.kind] += event.count
+    if event.subject and (event.subject in opened.subjects or len(opened.subjects) < MOST_SUBJECTS):
+        opened.subjects[event.subject] += event.count
+    if event.evidence and len(opened.evidence) < MOST_SUBJECTS:
+        said = ", ".join(f"{name} {value}" for name, value in sorted(event.evidence.items()))
+        opened.evidence[f"{event.kind} {event.subject}"[:100]] = said[:200]
+
+
+def _told(family: str, one: _Open) -> Incident:
+    severity = "critical" if CRITICAL & one.kinds.keys() else "warning"
+    return Incident(family, severity, one.first, one.last, dict(one.kinds), dict(one.subjects), dict(one.evidence))
