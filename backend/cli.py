@@ -14,6 +14,7 @@ import click
 import msgspec
 
 from backend.cli_alerts import alerts
+from backend.cli_audit import audit
 from backend.cli_badge import badge
 from backend.cli_inventory import inventory
 from backend.cli_owner import rotate, want
@@ -260,6 +261,7 @@ def backups(directory: Path, hub: str, out: Path | None, as_json: bool) -> None:
 
 
 backend.add_command(alerts)
+backend.add_command(audit)
 backend.add_command(badge)
 backend.add_command(pages)
 backend.add_command(inventory)

@@ -174,6 +174,18 @@ class Views:
         with self._snapshot() as db:
             return list(alerts.listed(db, hub, everything=everything))
 
+    def witnessed(self, hub: str, limit: int) -> list[dict[str, Any]]:
+        """Heads of a hub's audit chain as it told them, the newest first: {at (Unix s), count, head}."""
+        with self._snapshot() as db:
+            rows = db.execute(
+                "select h.time, c.value, h.value from readings h join series s on s.id = h.series and s.hub = ?"
+                " and s.metric = 'audit_head' join series t on t.hub = s.hub and t.metric = 'audit_count'"
+                " join readings c on c.series = t.id and c.time = h.time order by h.time desc limit ?",
+                (hub, limit),
+            ).fetchall()
+        told = [(cast(int, time), cast(int, count), str(head)) for time, count, head in rows]
+        return [{"at": time / 1000, "count": int(count), "head": head} for time, count, head in told]
+
     def stats(self) -> dict[str, Any]:
         """Totals of the database; rows still in the journal are not among them."""
         with self._snapshot() as db:

@@ -27,6 +27,7 @@ from hub.app.protect import Protect, build_protect
 from hub.app.reloading import Reloading
 from hub.app.service import Service, answers, calls, works
 from hub.app.shown import Shown, build_shown
+from hub.app.vigil import Watchful, build_vigil
 from hub.app.watch import Watch, build_watch
 from hub.buffer.stream import Durable
 from hub.changing import Changing
@@ -100,6 +101,7 @@ class Hub:
             ground, path, field, outward, watch, told=lambda: answers(self.services),
             calls=self.calls,
         )  # fmt: skip
+        self.vigil: Watchful = build_vigil(ground, field, watch, outward, self.shown.web)
         measured.calls = lambda: calls(self.services)
         reloading = Reloading(ground, path, field, watch, outward, self.shown, measured)
         self.changing = Changing(
@@ -138,7 +140,7 @@ class Hub:
         """Every part that runs, answers for itself or is called."""
         groups = (
             self.ground, self.field, self.watch, self.outward, self.protect, self.measured, self.emergency,
-            self.shown,
+            self.shown, self.vigil,
         )  # fmt: skip
         found = [service for group in groups for service in group.services]
         return [*found, Service(self.changing, "config")]

@@ -17,6 +17,7 @@ from hub.app.recording import Recording
 from hub.app.replacing import Replacing
 from hub.app.service import Service
 from hub.app.watch import Watch
+from hub.auditing import Auditing
 from hub.config.build import ExporterInstance
 from hub.control import Call
 from hub.diagnosing import Diagnosing
@@ -76,6 +77,7 @@ class Shown:
     asked: Asked
     packing: Packing
     diagnosing: Diagnosing
+    auditing: Auditing
 
     @property
     def services(self) -> list[Service]:
@@ -84,6 +86,7 @@ class Shown:
             Service(self.adoption.rolls), Service(self.rekey), Service(self.page_certificate, "page_certificate"),
             Service(self.replacing), Service(self.web, "web"),
             Service(self.asked), Service(self.packing), Service(self.diagnosing),
+            Service(self.auditing),
         ]  # fmt: skip
 
 
@@ -139,6 +142,7 @@ def build_shown(
         Diagnosing(
             ground.logs, lambda name: calls()[name]({}), lambda: _names(ground, path), lambda: ground.loaded.data
         ),
+        Auditing(ground.store),
     )  # fmt: skip
 
 

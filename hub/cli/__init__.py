@@ -27,6 +27,7 @@ COMMANDS = {
     "claim": "hub.cli.label:claim",
     "config": "hub.cli.config:config",
     "alerts": "hub.cli.alerts:alerts",
+    "audit": "hub.cli.audit:audit",
     "command": "hub.cli.command:command",
     "notify": "hub.cli.notify:notify",
     "commission": "hub.cli.commission:commission",

@@ -14,6 +14,7 @@ READS = frozenset({
     "config.check", "config.diff", "config.log", "config.progress", "config.show",
     "consent.access", "consent.list", "consent.withdraw", "history.list",
     "energy.meter", "energy.meters", "energy.report", "energy.judge",
+    "security.events", "audit.list", "audit.verify",
     "crisis.status", "crisis.isolate", "crisis.readonly", "crisis.end", "crisis.export", "crisis.runbook",
 })  # fmt: skip
 """Looking, answering alerts, stopping writes, withdrawing a consent, which nobody may hinder, leaving the crisis."""

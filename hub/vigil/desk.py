@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
+
 from hub.alerts import Alert, Book
 from hub.alerts.life import RAISED
 from hub.clock import Clock
@@ -43,13 +45,29 @@ class Vigil:
         self._last: dict[tuple[str, str], int] = {}
         self._offset: float | None = None
         self._heard: deque[SecurityEvent] = deque(maxlen=MOST)
+        self._fresh: dict[str, list[SecurityEvent]] = {}
+        self._counted = dict(events.counts)
         self._failed = ""
         book.owners.add(RULE)
         events.listeners.append(self._hear)
 
     def _hear(self, event: SecurityEvent) -> None:
+        """Who and how; how often is counted by `_count`, since an event of one subject comes once a minute at most."""
         self._heard.append(event)
-        self._incidents.hear(event)
+        self._fresh.setdefault(event.kind, []).append(event)
+
+    def _count(self) -> None:
+        """Every event since the last look, told or not."""
+        for kind, total in self._events.counts.items():
+            more = total - self._counted.get(kind, 0)
+            if more <= 0:
+                continue
+            self._counted[kind] = total
+            nameless = SecurityEvent(kind=kind, subject="", evidence={}, at=self._clock.now())
+            told = self._fresh.pop(kind, [])[:more] or [nameless]
+            for event in told[1:]:
+                self._incidents.hear(msgspec.structs.replace(event, count=1))
+            self._incidents.hear(msgspec.structs.replace(told[0], count=more - len(told) + 1))
 
     async def run(self) -> None:
         self._look(first=True)
@@ -68,6 +86,7 @@ class Vigil:
     async def turn(self) -> None:
         """One look, and what follows from it."""
         self._look()
+        self._count()
         for incident, over in self._incidents.changes(self._clock.now()):
             self._witness.hurry()
             if over:
@@ -91,9 +110,8 @@ class Vigil:
             for subject, count in gauge.read().items():
                 before = self._last.get((gauge.kind, subject), 0)
                 self._last[gauge.kind, subject] = count
-                if not first:
-                    for _ in range(min(count - before, MOST)):
-                        self._events.tell(gauge.kind, subject)
+                for _ in range(0 if first else min(count - before, MOST)):
+                    self._events.tell(gauge.kind, subject)
         if self._clock.sure():
             offset = self._clock.now() - self._clock.monotonic()
             if self._offset is not None and abs(offset - self._offset) > STEP_S:

@@ -86,6 +86,7 @@ _TABLE = (
         r"device (?P<a>\S+) still has the (?P<b>key|password) that it left the factory with: .*",
         "L'appareil {a} a encore {b} d'origine : rien ne lui est écrit ; changez cela dans l'appareil, puis ici",
     ),
+    (r"security incident \((?P<a>\S+)\): (?P<q>.*)", "Incident de sécurité : voyez Alertes"),
     (r"this hub is (?P<a>.+) since (?P<b>\S+) said so \((?P<q>.*)\): .*", "Crise déclarée par {b} : voyez Crise"),
     (r"the pages are not served: (?P<q>.*)", "Les pages ne sont pas servies"),
 )  # fmt: skip

@@ -216,6 +216,11 @@ class Web:
         """Why the pages are not served; "" when they are, or shall not be."""
         return "" if self._options is None or self.opening is not None else self._error or "they are starting"
 
+    def refused(self) -> Mapping[str, int]:
+        """What was refused since the pages are served, by reason."""
+        site = self.opening.opened if self.opening is not None else None
+        return site.refused if site is not None else {}
+
     def status(self) -> dict[str, Any]:
         """For `ilot status`."""
         if self._options is None:

@@ -1,0 +1,27 @@
+"""`ilot backend audit`: heads of a hub's audit chain, as it told them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from backend.console import DIRECTORY, JSON, answers, date, show
+
+
+@click.command()
+@DIRECTORY
+@click.argument("hub")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="The most lines.")
+@JSON
+@answers
+def audit(directory: Path, hub: str, limit: int, as_json: bool) -> None:
+    """What HUB told of its audit log: count and head, the newest first.
+
+    `ilot audit verify --witness COUNT:HEAD` at the hub holds its log against them.
+    """
+    from backend import owner as owners
+    from backend.views import Views
+
+    for one in Views(owners.load(directory).database).witnessed(hub, limit):
+        show(one, as_json, [f"{date(one['at'])}\t{one['count']}:{one['head']}"])

@@ -1,0 +1,56 @@
+"""The vigil over one hub: what its parts count, looked at for signs of an attack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hub.app.field import Field
+from hub.app.ground import Ground
+from hub.app.outward import Outward
+from hub.app.service import Service
+from hub.app.watch import Watch
+from hub.vigil import Incidents, Vigil, Witness
+from hub.vigil.desk import Gauge
+from hub.vigil.incidents import ACK, EGRESS, ELSEWHERE, GAP, HOST, PLUGIN, SIGN_IN
+from hub.web.part import Web
+
+DOORS = {
+    SIGN_IN: ("sign-in-wrong", "claim-wrong", "password-wrong", "badge-wrong", "token-wrong", "throttled"),
+    HOST: ("host",), ELSEWHERE: ("elsewhere", "form-token"),
+}  # fmt: skip
+"""Kind → what the pages count as refused."""
+FORGED_ACKS = ("signature", "unreadable", "other-hub", "ahead")
+
+
+@dataclass
+class Watchful:
+    vigil: Vigil
+
+    @property
+    def services(self) -> list[Service]:
+        return [Service(self.vigil, "security")]
+
+
+def build_vigil(ground: Ground, field: Field, watch: Watch, outward: Outward, web: Web) -> Watchful:
+    def doors(kind: str) -> Mapping[str, int]:
+        refused = web.refused()
+        return {why: refused[why] for why in DOORS[kind] if why in refused}
+
+    def acks() -> Mapping[str, int]:
+        refused = outward.link.delivery.refusals
+        return {why: refused[why] for why in FORGED_ACKS if why in refused}
+
+    def gaps() -> Mapping[str, int]:
+        status = ground.buffer.status()
+        return {"evicted": status.evicted, "poisoned": status.poisoned}
+
+    incidents = Incidents()
+    gauges = [
+        *(Gauge(kind, lambda kind=kind: doors(kind)) for kind in DOORS),  # type: ignore[misc]
+        Gauge(EGRESS, lambda: field.egress.refused), Gauge(ACK, acks), Gauge(GAP, gaps),
+        Gauge(PLUGIN, lambda: {health.name: health.crashes for health in field.plugins.health}),
+    ]  # fmt: skip
+    witness = Witness(ground.store, ground.buffer, ground.clock, lambda: incidents.counts)
+    site = ground.loaded.config.hub.site or ""
+    return Watchful(Vigil(ground.events, watch.watching.book, witness, ground.clock, incidents, gauges, site))

@@ -1,0 +1,51 @@
+"""The audit log of a running hub: calls `audit.list` and `audit.verify`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import apsw
+import msgspec
+
+from hub.errors import HubError
+from hub.store import Store
+
+MOST = 1000
+
+
+class Auditing:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def calls(self) -> dict[str, Any]:
+        return {"audit.list": self._list, "audit.verify": self._verify}
+
+    async def _list(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{limit, before} → {entries: [{n, at, who, what}]}, the newest first."""
+        limit, before = min(MOST, max(1, int(arguments.get("limit", 100)))), int(arguments.get("before") or 1 << 62)
+
+        def work(db: apsw.Connection) -> list[dict[str, Any]]:
+            rows = db.execute("SELECT n, at, who, what FROM audit WHERE n < ? ORDER BY n DESC LIMIT ?", (before, limit))
+            return [
+                {"n": n, "at": at, "who": who, "what": msgspec.msgpack.decode(what, type=dict[str, Any])}
+                for n, at, who, what in rows
+            ]
+
+        return {"entries": await self._store.call(work)}
+
+    async def _verify(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{witness: [[count, head in hex], …]} → {count, head, witnessed}. Raises StorageError naming the first entry
+        that does not follow, HubError naming the first witness that the chain contradicts."""
+        entries = await self._store.audited()
+        witnessed = 0
+        for count, head in arguments.get("witness") or []:
+            number = int(count)
+            if number > len(entries):
+                raise HubError(
+                    f"the chain was cut: {number} entries were witnessed, {len(entries)} are here; the rest was removed"
+                )
+            if number and entries[number - 1].head.hex() != str(head).lower():
+                raise HubError(f"the chain was written anew: entry {number} is another one than was witnessed")
+            witnessed += 1
+        head = entries[-1].head.hex() if entries else ""
+        return {"count": len(entries), "head": head, "witnessed": witnessed}

@@ -1,0 +1,60 @@
+"""`ilot audit`: who did what, and whether the log is whole."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import click
+import msgspec
+
+from hub.cli import output
+from hub.control import call
+from hub.state import state_of
+
+
+@click.group()
+def audit() -> None:
+    """The audit log: who did what, from where; and whether nothing of it was changed."""
+
+
+@audit.command("list")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="The most entries.")
+@output.with_config
+@output.with_state
+@output.as_json
+def listing(limit: int, config: Path, state_dir: Path | None, json: bool) -> None:
+    """The last entries, the newest first."""
+    answer = call(state_of(config, state_dir) / "hub.sock", "audit.list", limit=limit)
+    if json:
+        output.data(answer)
+        return
+    rows = []
+    for one in answer["entries"]:
+        when = f"{datetime.datetime.fromtimestamp(one['at']):%Y-%m-%d %H:%M:%S}"
+        rows.append((one["n"], when, one["who"], msgspec.json.encode(one["what"]).decode()))
+    output.table(("n", "when", "who", "what"), rows)
+
+
+@audit.command()
+@click.option("--witness", metavar="COUNT:HEAD", multiple=True,
+              help="A head that the backend holds (`ilot backend audit`); repeat.")  # fmt: skip
+@output.with_config
+@output.with_state
+@output.as_json
+def verify(witness: tuple[str, ...], config: Path, state_dir: Path | None, json: bool) -> None:
+    """Check the whole chain: an entry edited, deleted or moved is found.
+
+    With what the backend witnessed, an end that was cut off is found too.
+    """
+    heads = []
+    for one in witness:
+        count, _, head = one.partition(":")
+        if not count.isdigit() or not head:
+            raise click.UsageError(f"--witness {one!r}: expected COUNT:HEAD, like 812:9f3a…")
+        heads.append((int(count), head))
+    answer = call(state_of(config, state_dir) / "hub.sock", "audit.verify", timeout=120.0, witness=heads)
+    if json:
+        output.data(answer)
+    else:
+        output.say(f"whole: {answer['count']} entries, {answer['witnessed']} of {len(heads)} witnesses agree")
