@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import struct
 import sys
 import tempfile
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ PAGES = {**{entry.key: entry.href for entry in MENU}, "account": "/account", "mi
          "meter": "/energy/meters/compteur?span=24h", "zone": "/energy/zones/technique",
          "configuration-text": "/configuration/text", "configuration-form": "/configuration/form?at=hub",
          "device": "/devices/modbus%3Achaudiere",
+         "plan-layers": "/plan?chosen=1&states=1&alerts=1&zones=1", "plan-map": "/plan?view=map",
          **{f"commissioning-{step}": f"/commissioning/{step}" for step in STEPS}}  # fmt: skip
 README = {"desk-fr-overview": "overview", "phone-fr-overview": "phone", "desk-fr-devices": "devices",
           "desk-fr-link": "link"}  # fmt: skip
@@ -43,6 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory", type=Path)
     parser.add_argument("--readme", action="store_true", help="also put four of them into docs/img")
+    parser.add_argument("--only", nargs="*", default=[], metavar="PAGE", help="these pages, by their names")
     options = parser.parse_args()
     options.directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="ilot-pictures-") as root:
@@ -56,7 +60,7 @@ def main() -> None:
             time.sleep(WARM_S)  # readings come in and are acknowledged
             with sync_playwright() as play:
                 browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-                pictures(browser, label, options.directory)
+                pictures(browser, label, options.directory, scene, options.only)
         finally:
             scene.close()
     if options.readme:
@@ -66,7 +70,41 @@ def main() -> None:
             shutil.copyfile(options.directory / f"{name}.png", target / f"ui-{to}.png")
 
 
-def pictures(browser: Browser, label: dict[str, Any], directory: Path) -> None:
+def draw_plan(width: int = 600, height: int = 380) -> bytes:
+    """A floor of six rooms along a corridor, as PNG."""
+    walls = bytearray(b"\xff" * (width * height))
+    for y in range(height):
+        for x in range(width):
+            edge = min(x, y, width - 1 - x, height - 1 - y) in range(10, 14)
+            inside = 10 <= x < width - 10 and 10 <= y < height - 10
+            corridor = y in range(165, 168) or y in range(215, 218)
+            room = (x in range(204, 207) or x in range(396, 399)) and not 168 <= y < 215
+            door = x % 192 in range(90, 125) and not edge
+            if edge or (inside and ((corridor and not door) or room)):
+                walls[y * width + x] = 40
+    rows = b"".join(b"\0" + walls[at * width : (at + 1) * width] for at in range(height))
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def put_plan(page: Page, scene: Scene, url: str) -> None:
+    """A plan as somebody uploads it, with the first places on it."""
+    page.goto(f"{url}commissioning/plan")
+    page.set_input_files("#plan-file", {"name": "plan.png", "mimeType": "image/png", "buffer": draw_plan()})
+    page.fill("#plan-name", "Rez-de-chaussée")
+    page.click("form[action='/commissioning/plan'] button")
+    plan = page.get_attribute("[data-plan]", "data-plan")
+    socket = scene.state / "hub.sock"
+    listed = call(socket, "devices")["devices"]
+    for at, place in enumerate(sorted({one["place"] for one in listed})[:6]):
+        call(socket, "roster.pin", place=place, plan=plan, x=0.17 + 0.32 * (at % 3), y=0.22 + 0.56 * (at // 3))
+
+
+def pictures(browser: Browser, label: dict[str, Any], directory: Path, scene: Scene, only: list[str]) -> None:
     """Every page in both languages and both sizes."""
     state: Any = None
     for language in ("fr", "en"):
@@ -86,8 +124,11 @@ def pictures(browser: Browser, label: dict[str, Any], directory: Path) -> None:
                 page.click("main button")
                 page.wait_for_selector(".figure")
                 state = context.storage_state()
+                shot.take("plan-empty", f"{label['url']}plan")
+                put_plan(page, scene, label["url"])
             for name, path in PAGES.items():
-                shot.take(name, label["url"].rstrip("/") + path)
+                if not only or name in only:
+                    shot.take(name, label["url"].rstrip("/") + path)
             page.goto(f"{label['url']}devices")
             page.click("tbody th a")
             shot.take("device", page.url)

@@ -28,6 +28,7 @@ from hub.overview import Overview, Room
 from hub.packing import Packing
 from hub.packs import Library
 from hub.page_certificate import PageCertificate
+from hub.privacy.classes import is_dwelling
 from hub.rekey import Rekey
 from hub.web.certificate import KEY as PAGE_KEY
 from hub.web.part import Web
@@ -190,4 +191,5 @@ def parts_of(ground: Ground, path: Path, outward: Outward, watch: Watch) -> Part
         zones={name: (zone.name, zone.site) for name, zone in config.zones.items()},
         timezone=site.timezone if site is not None else "Europe/Paris", badges=outward.badging,
         contact=config.web.contact if config.web is not None else "", raised=lambda: len(watch.watching.book.open),
+        dwellings=frozenset(name for name, zone in config.zones.items() if is_dwelling(zone.use)),
     )  # fmt: skip

@@ -28,7 +28,8 @@ class Place(NamedTuple):
 class Parts(NamedTuple):
     """What pages read that no call answers. `zones`: id → (name, site); `metric`: what is known of a device's metric;
     `title`: the hub's name for people; `timezone` of its site; `badges` of the district; `contact`: where
-    vulnerabilities and difficulties are reported, "" where nobody said; `raised` counts the open alerts."""
+    vulnerabilities and difficulties are reported, "" where nobody said;
+    `raised` counts the open alerts; `dwellings`: the zones where people live."""
 
     live: Live
     devices: Devices
@@ -40,3 +41,4 @@ class Parts(NamedTuple):
     badges: Badging | None = None
     contact: str = ""
     raised: Callable[[], int] = lambda: 0
+    dwellings: frozenset[str] = frozenset()

@@ -77,7 +77,7 @@
   }, 1000);
 
   const mark = (place, state, word) => {
-    place.className = `state ${state}`;
+    place.setAttribute("class", `state ${state}`);  // of SVG too
     place.querySelector(".word").textContent = word;
   };
 

@@ -1,0 +1,45 @@
+"""Floor plans and the map."""
+
+WORDS: dict[str, tuple[str, str]] = {
+    "plan": ("Plan et carte", "Plan and map"),
+    "floor-views": ("Plans", "Plans"),
+    "floor-map": ("Extérieur (carte)", "Outdoors (map)"),
+    "floor-layers": ("Couches", "Layers"),
+    "floor-states": ("Appareils et leur état", "Devices and their state"),
+    "floor-alerts": ("Alertes", "Alerts"),
+    "floor-zones": ("Zones", "Zones"),
+    "floor-show": ("Afficher", "Show"),
+    "floor-of": ("Plan : {name}. Chaque numéro est une ligne du tableau.", "Plan: {name}. Each number is a row of the table."),
+    "floor-none-title": ("Aucun plan pour l'instant.", "No plan yet."),
+    "floor-none": (
+        ("Ajoutez l'image d'un étage dans la mise en service, puis placez-y les emplacements. Pour la carte, donnez une "
+        "« position » aux emplacements extérieurs dans la configuration."),
+        ("Add the picture of a floor in commissioning, then put the places on it. For the map, give places outdoors a "
+        "“position” in the configuration."),
+    ),
+    "floor-add": ("Ajouter un plan", "Add a plan"),
+    "floor-ask": ("Demandez-le à un technicien.", "Ask a technician for it."),
+    "floor-empty": (
+        "Aucun emplacement ne s'y trouve. Placez-les sur le plan dans la mise en service.",
+        "No place is on it. Put them on the plan in commissioning.",
+    ),
+    "floor-empty-zone": ("Aucun emplacement de cette zone ne s'y trouve.", "No place of this zone is on it."),
+    "floor-all": ("Voir toutes les zones", "See all zones"),
+    "floor-left": (
+        "{count} emplacements avec un appareil ne sont ni sur un plan ni sur la carte.",
+        "{count} places with a device are neither on a plan nor on the map.",
+    ),
+    "floor-pin": ("Les placer", "Put them there"),
+    "floor-hidden": (
+        "Positions non montrées, car ce sont des logements : {count}.", "Positions not shown, as they are dwellings: {count}.",
+    ),
+    "floor-private": (
+        "La carte montre où la configuration place les choses, jamais où un appareil dit se trouver. Aucune image ne vient d'Internet.",
+        "The map shows where the configuration puts things, never where a device says that it is. No picture comes from the internet.",
+    ),
+    "floor-north": ("N", "N"),
+    "floor-no-device": ("sans appareil", "no device"),
+    "floor-position": ("Position", "Position"),
+    "floor-legend": ("Légende", "Legend"),
+    "floor-alerted": ("alerte ouverte", "open alert"),
+}  # fmt: skip

@@ -1,0 +1,149 @@
+"""Floor plans and the map: where marks stand, what is drawn, and what is never shown."""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+import zlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.model import Place, Position, Report
+from hub.web import floors
+
+from .web_kit import Pages, roster
+
+NEAR = st.tuples(st.floats(-0.02, 0.02), st.floats(-0.02, 0.02))
+
+
+def great_circle(one: tuple[float, float], other: tuple[float, float]) -> float:
+    """Metres, by the haversine formula."""
+    (a, b), (c, d) = (tuple(map(math.radians, point)) for point in (one, other))
+    share = math.sin((c - a) / 2) ** 2 + math.cos(a) * math.cos(c) * math.sin((d - b) / 2) ** 2
+    return 2 * 6_371_008.8 * math.asin(math.sqrt(share))
+
+
+@given(st.floats(-60, 60), st.floats(-180, 180), st.lists(NEAR, min_size=1, max_size=8))
+def test_a_length_on_the_map_is_that_on_earth_by_its_bar_and_north_is_up(
+    latitude: float, longitude: float, offsets: list[tuple[float, float]]
+) -> None:
+    places = [(latitude + up, (longitude + right + 180) % 360 - 180) for up, right in offsets]
+    drawn = floors.projected(places)
+    metre = drawn.bar / drawn.bar_m
+    for here, at in zip(places, drawn.points, strict=True):
+        assert 0 <= at[0] <= drawn.width
+        assert 0 <= at[1] <= drawn.height
+        for there, to in zip(places, drawn.points, strict=True):
+            assert math.dist(at, to) / metre == pytest.approx(great_circle(here, there), rel=2e-3, abs=0.5 / metre)
+            assert (here[0] <= there[0]) or at[1] <= to[1]
+    assert drawn.bar <= drawn.width / 3 + 0.1
+
+
+def test_the_bar_is_a_round_length() -> None:
+    assert [floors.round_length(most) for most in (1.0, 1.9, 49.9, 50.0, 999.0, 7300.0)] == [1, 1, 20, 50, 500, 5000]
+
+
+def png(width: int, height: int) -> bytes:
+    """A black picture."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    rows = zlib.compress(bytes((width + 1) * height))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+@pytest.fixture
+async def pages(tmp_path: Path) -> AsyncIterator[Pages]:
+    async with Pages(tmp_path) as pages:
+        yield pages
+
+
+async def put_plan(pages: Pages, **pins: tuple[float, float]) -> None:
+    body = png(200, 100)
+    await pages.store.call(
+        lambda db: (
+            db.execute("INSERT INTO plans VALUES ('ab12', 'Rez-de-chaussée', 'image/png', ?, 1)", (body,)) and None
+        )
+    )
+    pinned = {place: {"plan": "ab12", "x": x, "y": y} for place, (x, y) in pins.items()}
+
+    async def shown(arguments: Any) -> Any:
+        return {**roster([]), "pins": pinned}
+
+    pages.hub.answers["roster.show"] = shown
+
+
+def outdoors(pages: Pages, *places: Place, dwellings: frozenset[str] = frozenset()) -> None:
+    parts = pages.site.parts
+    parts.places.assign([*parts.places, *places])
+    pages.site.hand(parts._replace(dwellings=dwellings))
+
+
+def test_devices_of_one_place_stand_beside_each_other_and_an_alert_is_at_its_device() -> None:
+    device = {"place": "hall", "name": "", "state": "green", "fr": "", "en": "", "last_seen_s": 1.0}
+    alert = {"device": "b", "place": "hall"}
+    drawn = floors.marks(
+        {"hall": (10.0, 20.0), "attic": (1.0, 2.0)}, {"hall": "rooms"},
+        [{**device, "id": "b"}, {**device, "id": "a"}, {**device, "id": "c", "place": "elsewhere"}],
+        [alert, {"device": "", "place": "attic"}], 5.0,
+    )  # fmt: skip
+    assert [(one["number"], one["device"], one["x"], one["y"], len(one["alerts"])) for one in drawn] == [
+        (1, "", 1.0, 2.0, 1), (2, "a", 10.0, 20.0, 0), (3, "b", 15.0, 20.0, 1),
+    ]  # fmt: skip
+    assert drawn[0]["state"] == floors.NONE
+
+
+async def test_a_plan_shows_each_place_where_it_was_put_with_its_state_and_a_table_says_the_same(pages: Pages) -> None:
+    browser = await pages.claimed()
+    await put_plan(pages, **{"salle-0": (0.25, 0.5), "salle-1": (0.75, 0.5), "gone": (0.1, 0.1)})
+    pages.hub.hear(0, 20.0)
+    text = (await browser.get("/plan?lang=fr"))[1]
+    assert '<image href="/plans/ab12" width="200" height="100">' in text
+    assert re.findall(r"translate\(([\d. ]+)\)", text) == ["50.0 50.0", "150.0 50.0"]
+    first, second = (one["id"] for one in (pages.hub.row(device) for device in pages.hub.devices[:2]))
+    assert re.findall(r'<tr role="row" data-device="([^"]+)">', text) == [first, second]
+    assert "1 emplacements avec un appareil" in text  # salle-2
+    status, answer = await browser.api("GET", "/plan")
+    assert status == 200
+    assert [(one["place"], one["state"]) for one in answer["marks"]] == [("salle-0", "green"), ("salle-1", "waiting")]
+    only = (await browser.get("/plan?chosen=1&zones=1"))[1]
+    assert "translate(" not in only
+    assert '<g class="zone">' in only
+    assert "Aucun emplacement de cette zone" in (await browser.get("/plan?zone=other&lang=fr"))[1]
+
+
+async def test_the_map_shows_positions_of_the_configuration_never_those_of_devices_or_dwellings(pages: Pages) -> None:
+    browser = await pages.claimed()
+    outdoors(
+        pages, Place(id="mat", site="school", zone="yard", position=Position(latitude=48.1, longitude=-1.6)),
+        Place(id="logis", site="school", zone="homes", position=Position(latitude=48.7654, longitude=-1.61234)),
+        dwellings=frozenset({"homes"}),
+    )  # fmt: skip
+    slot = pages.hub.slots[pages.hub.devices[0].id]
+    slot.report = Report(device=pages.hub.devices[0].id, values={}, position=Position(latitude=47.4321, longitude=-2.0))
+    status, answer = await browser.api("GET", "/plan")
+    assert (status, answer["view"], answer["hidden"]) == (200, "map", 1)
+    assert answer["positions"] == {"mat": [48.1, -1.6]}
+    text = (await browser.get("/plan?view=map&lang=fr"))[1]
+    assert "48,10000°" in text
+    assert not re.search(r"47[.,]4321|48[.,]7654|logis\b", text)
+    assert not re.search(r'(?:href|src)="(?:https?:)?//', text)
+
+
+async def test_without_a_plan_the_page_says_what_to_do_next_to_who_may_do_it(pages: Pages) -> None:
+    text = (await (await pages.claimed()).get("/plan"))[1]
+    assert 'href="/commissioning/plan"' in text
+    text = (await (await pages.person("lecteur")).get("/plan?lang=fr"))[1]
+    assert "Demandez-le à un technicien." in text
+    await put_plan(pages)
+    assert "Aucun emplacement ne s'y trouve" in (await (await pages.person("technicien")).get("/plan?lang=fr"))[
+        1
+    ].replace("&#39;", "'")
