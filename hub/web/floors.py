@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 EARTH_M = 6_371_008.8
 """Mean radius of the Earth (WGS 84, IUGG R1)."""
-SIDE, MARGIN = 1000.0, 90.0
+SIDE, MARGIN = 1000.0, 130.0
 LEAST_SPAN_M = 50.0
 """Nothing is drawn larger than if it were so wide: a single place has a scale too."""
 NONE = "none"

@@ -41,5 +41,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "floor-no-device": ("sans appareil", "no device"),
     "floor-position": ("Position", "Position"),
     "floor-legend": ("Légende", "Legend"),
+    "floor-no-alert": ("aucune", "none"),
     "floor-alerted": ("alerte ouverte", "open alert"),
 }  # fmt: skip
