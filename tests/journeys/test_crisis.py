@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -31,8 +32,11 @@ devices:
   host:local: {{place: machine, integration: host}}
 link: {{uplinks: {{https: {{url: '{url}'}}}}}}
 exporters: {{prometheus: {{address: 0.0.0.0, port: 19090, allow: ['{here}/32']}}}}
+web: {{address: 0.0.0.0, port: 18443}}
 buffer: {{window: 200ms}}
 """
+OPEN = {18443, 19090}
+"""What that configuration says: the pages, the exporter."""
 
 
 def until(true: Callable[[], Any], seconds: float = 40.0) -> Any:
@@ -122,6 +126,26 @@ def test_a_hub_with_its_backend_alone_speaks_with_nobody_else(house: House) -> N
     packets = heard(QUIET_S)
     assert packets
     assert set(packets) == {(HERE, 6, port)}
+
+
+def answering(host: str) -> set[int]:
+    """TCP ports that take a connection, all of them tried."""
+    found = set()
+    for port in range(1, 65_536):
+        with socket.socket() as probe:
+            probe.settimeout(2.0)
+            if probe.connect_ex((host, port)) == 0:
+                found.add(port)
+    return found
+
+
+def test_nothing_listens_but_what_the_configuration_names(house: House) -> None:
+    until(lambda: house.acked() > 10)
+    until(lambda: house.asked("status")["web"]["served"])
+    assert answering(THERE) == OPEN
+    for table in ("udp", "udp6"):  # nothing waits for datagrams either
+        lines = (Path("/proc") / str(house.hub.pid) / "net" / table).read_text().splitlines()[1:]
+        assert [line for line in lines if line.split()[3] == "07"] == []
 
 
 def test_an_isolated_hub_sends_no_packet_keeps_reading_and_stays_so_across_a_kill(house: House) -> None:
