@@ -69,7 +69,7 @@ class Supervisor:
                 self._away(str(error))
             except AuthFailed as error:
                 self._enter(STOPPED, str(error))
-                self._log.error("stopped: %s; renew the credential and restart the hub", error)
+                self._log.error("stopped: %s; renew the credential and restart it", error)
                 return
             except Exception as error:  # a bug of the plugin: only itself is lost
                 if self._crashed(error):
@@ -121,7 +121,7 @@ class Supervisor:
         self.health.crashes += 1
         if len(self._crashes) >= QUARANTINE:
             self._enter(QUARANTINED, text)
-            self._log.error("quarantined after %d failures within an hour; restart the hub to try again", QUARANTINE)
+            self._log.error("quarantined after %d failures within an hour; restart it to try again", QUARANTINE)
             return True
         self._enter(WAITING, text)
         return False

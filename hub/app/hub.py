@@ -25,6 +25,7 @@ from hub.app.outward import Outward, build_outward
 from hub.app.path import Path, build_path
 from hub.app.protect import Protect, build_protect
 from hub.app.reloading import Reloading
+from hub.app.restarting import Restarting
 from hub.app.service import Service, answers, calls, works
 from hub.app.shown import Shown, build_shown
 from hub.app.vigil import Watchful, build_vigil
@@ -104,6 +105,9 @@ class Hub:
         self.vigil: Watchful = build_vigil(ground, field, watch, outward, self.shown.web)
         measured.calls = lambda: calls(self.services)
         reloading = Reloading(ground, path, field, watch, outward, self.shown, measured)
+        self.restarting = Restarting(
+            field.plugins.health, reloading.again, lambda who, what: ground.store.audit(ground.clock.now(), who, what)
+        )
         self.changing = Changing(
             ground.loaded, ground.problems, kept=lastgood.Kept(ground.state.path, ground.keys.store_key),
             models=ground.models, clock=ground.clock, reload=reloading, stands=reloading.stands,
@@ -143,7 +147,7 @@ class Hub:
             self.shown, self.vigil,
         )  # fmt: skip
         found = [service for group in groups for service in group.services]
-        return [*found, Service(self.changing, "config")]
+        return [*found, Service(self.changing, "config"), Service(self.restarting)]
 
     def calls(self) -> dict[str, control.Call]:
         """All of the hub's calls, as the state of crisis allows them."""

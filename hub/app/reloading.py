@@ -8,6 +8,8 @@ everything back.
 
 from __future__ import annotations
 
+import asyncio
+
 from hub.adoption import join, memory
 from hub.app.field import Field, bus_options
 from hub.app.ground import Ground
@@ -38,9 +40,20 @@ class Reloading:
     ) -> None:  # fmt: skip
         self._ground, self._path, self._field = ground, path, field
         self._watch, self._outward, self._shown, self._measured = watch, outward, shown, measured
+        self._turn = asyncio.Lock()
 
     async def __call__(self, old: Loaded, new: Loaded, found: Differences) -> None:
         """Raises HubError when a part cannot be replaced."""
+        async with self._turn:
+            await self._take_up(old, new, found)
+
+    async def again(self, one: Difference) -> None:
+        """Stop one instance and start it with the configuration that runs. Raises PluginError."""
+        async with self._turn:
+            await self._stop(one)
+            await self._start(one, self._ground.loaded)
+
+    async def _take_up(self, old: Loaded, new: Loaded, found: Differences) -> None:
         ground, field = self._ground, self._field
         await field.packs.expect({device.pack for device in new.devices if device.pack})
         for one in found.instances:

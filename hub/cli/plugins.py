@@ -1,17 +1,50 @@
-"""`ilot plugins`: what is installed, described without running it in the hub."""
+"""`ilot plugins`: what is installed, described without running it in the hub; `restart`: one of those that run."""
 
 from __future__ import annotations
+
+import getpass
+import os
+from pathlib import Path
 
 import click
 import msgspec
 
 from hub.cli import output
+from hub.control import call
+from hub.state import state_of
+
+KINDS = ("integration", "exporter", "notifier")
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @output.as_json
-def plugins(json: bool) -> None:
+@click.pass_context
+def plugins(context: click.Context, json: bool) -> None:
     """List the installed plugins, what each registers, and which cannot be loaded and why."""
+    if context.invoked_subcommand is None:
+        _list(json)
+
+
+@plugins.command()
+@click.argument("name")
+@click.option("--kind", type=click.Choice(KINDS), default=None, help="Where several have that name.")
+@click.option("--dry-run", is_flag=True, help="Say what would be restarted; do nothing.")
+@output.with_config
+@output.with_state
+@output.as_json
+def restart(name: str, kind: str | None, dry_run: bool, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Stop the instance NAME of the running hub and start it anew; the others go on. It is noted in the audit log."""
+    by = f"cli:{os.environ.get('SUDO_USER') or getpass.getuser()}"
+    socket = state_of(config, state_dir) / "hub.sock"
+    answer = call(socket, "plugin.restart", name=name, kind=kind or "", dry_run=dry_run, by=by)
+    if json:
+        output.data(answer)
+        return
+    done = "would be restarted" if dry_run else "restarted"
+    click.echo(f"{answer['kind']} {answer['name']}: {done}; it was {answer['was']}, it is {answer['state']}")
+
+
+def _list(json: bool) -> None:
     from hub.isolation.describe import describe
     from hub.registry import Registry
 

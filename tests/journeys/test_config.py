@@ -98,6 +98,11 @@ def test_a_configuration_changes_under_load_and_no_reading_is_lost(rig: Rig) -> 
     with socket.create_connection(("127.0.0.1", port), 5):
         pass
     assert ilot(rig, "set", "integrations.host.interval", "2s")["instances"][0]["how"] == "changed"
+    before = health(rig, "host")["since"]
+    asked = CliRunner().invoke(group, ["plugins", "restart", "host", "--config", str(rig.config), "--json"])
+    assert (asked.exit_code, json.loads(asked.stdout)["was"]) == (0, "running")
+    assert health(rig, "host")["since"] > before
+    assert [one["name"] for one in status(rig)["plugins"]].count("host") == 1
     assert ilot(rig, "set", "exporters", "--remove")["instances"][0]["how"] == "removed"
     with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), 5):
         pass

@@ -1,32 +1,60 @@
-"""Integrations and other plugins: how they stand."""
+"""Integrations and other plugins: how they stand, what each said last, and a new start of one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from hub.web.area import Area, Entry
+from hub.web import answering as answers
+from hub.web.area import Area, Entry, done, get, post
 from hub.web.areas.diagnostics import HELPS
-from hub.web.routes import READS, Route
+from hub.web.routes import READS, WORKS, Route
 from hub.web.visit import Visit
 
 if TYPE_CHECKING:
     from hub.web.site import Site
+
+KINDS = ("integration", "exporter", "notifier")
+TAIL = 8
 
 
 class Integrations:
     def __init__(self, site: Site) -> None:
         self._site = site
 
-    async def page(self, visit: Visit) -> web.Response:
-        status = await self._site.lately("status")
-        return self._site.page("integrations", visit, plugins=status["plugins"], helps=visit.person.role in HELPS)
+    async def listed(self, visit: Visit) -> Any:
+        """{plugins}: what `status` says of each, and its `kind`: one of KINDS, or uplink, which is not restarted."""
+        found = (await self._site.lately("status"))["plugins"]
+        rows = [{**one, "kind": one["type"] if one["type"] in (*KINDS, "uplink") else KINDS[0]} for one in found]
+        return {"plugins": sorted(rows, key=lambda one: ((*KINDS, "uplink").index(one["kind"]), one["name"]))}
+
+    async def restart(self, visit: Visit) -> Any:
+        return await self._site.call(
+            "plugin.restart", name=visit.parts["name"], kind=visit.text("kind"),
+            dry_run=bool(visit.fields.get("dry_run")), by=visit.who,
+        )  # fmt: skip
+
+    async def page(self, visit: Visit, status: int = 200) -> web.Response:
+        plugins, helps = (await self.listed(visit))["plugins"], visit.person.role in HELPS
+        for one in plugins:
+            told = await self._site.call("logs", source=one["name"], level="info", limit=TAIL) if helps else {}
+            one["lines"] = told.get("lines", [])
+        return self._site.page("integrations", visit, status, plugins=plugins, helps=helps)
+
+    async def restart_form(self, visit: Visit) -> web.Response:
+        return await done(visit, self.restart, self.page) or answers.redirect("/integrations?said=plugin-restarted")
 
 
 def routes(site: Site) -> list[Route]:
     do = Integrations(site)
-    return [Route("GET", "/integrations", do.page, READS)]
+    return [
+        Route("GET", "/integrations", do.page, READS),
+        Route("POST", "/integrations/{name}/restart", do.restart_form, WORKS),
+        get("/integrations", do.listed, "Plugins and how they stand"),
+        post("/integrations/{name}/restart", do.restart, "Stop one plugin instance and start it anew", WORKS, "kind",
+             dry_run={"type": "boolean"}),
+    ]  # fmt: skip
 
 
-AREA = Area(routes, (Entry("integrations", "/integrations", "group-hub"),))
+AREA = Area(routes, (Entry("integrations", "/integrations", "group-hub"),), frozenset({"plugin-restarted"}))

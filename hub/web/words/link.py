@@ -10,7 +10,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "lost": ("Blocs abandonnés faute de place", "Blocks given up for want of room"),
     "last-ack": ("Dernier accusé", "Last acknowledgement"),
     "transport": ("Transport", "Transport"),
-    "since": ("Depuis", "Since"),
     "month": ("Ce mois-ci", "This month"),
     "month-text": ("{up} envoyés, {down} reçus", "{up} up, {down} down"),
     "metered": ("Liaison facturée au volume", "Billed by volume"),

@@ -90,3 +90,19 @@ async def test_radio_is_told_in_words_and_devices_to_be_moved_come_first(pages: 
     assert "1 avec une marge suffisante, 0 à déplacer, 1 pas encore jugés" in text
     assert "868.0-868.6" in text
     assert (await browser.api("GET", "/radio"))[0] == 200
+
+
+async def test_a_technicien_restarts_one_plugin_and_reads_its_last_lines_and_a_lecteur_does_neither(
+    pages: Pages,
+) -> None:
+    await pages.claimed()
+    worker, reader = await pages.person("technicien"), await pages.person("lecteur")
+    assert "&lt;b&gt;away" in (await worker.get("/integrations"))[1]
+    status, _, headers = await worker.post("/integrations/lorawan/restart", "/integrations", kind="integration")
+    assert (status, headers["Location"]) == (303, "/integrations?said=plugin-restarted")
+    asked = [one for name, one in pages.hub.asked if name == "plugin.restart"]
+    assert asked == [{"name": "lorawan", "kind": "integration", "dry_run": False, "by": "web:p-technicien"}]
+    text = (await reader.get("/integrations"))[1]
+    assert "away" not in text
+    assert "/restart" not in text
+    assert (await reader.api("POST", "/integrations/lorawan/restart", {"kind": "integration"}))[0] == 403

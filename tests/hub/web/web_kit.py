@@ -275,7 +275,7 @@ class Hub:
             "quarantine.clear", "recette.status", "recette.start", "recette.end", "recette.adopt",
             "privacy.view", "privacy.document", "consent.list", "consent.withdraw",
             "energy.meters", "energy.meter", "energy.zone", "energy.restart", "energy.report", "history",
-            "history.list",
+            "history.list", "plugin.restart",
             "config.show", "config.log", "config.progress", "config.form", "config.check", "config.diff",
             "config.apply", "config.confirm", "config.revert",
         )  # fmt: skip

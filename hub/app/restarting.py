@@ -1,0 +1,57 @@
+"""`ilot plugins restart NAME`: one plugin instance is stopped and started anew, with the configuration that runs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from hub.config.differences import CHANGED, Difference
+from hub.control import Call
+from hub.errors import HubError
+from hub.plugins import Key, key_of
+from hub.supervisor import Health
+
+_log = logging.getLogger("hub")
+
+UPLINK = "uplink"
+
+
+class Restarting:
+    """`health` of all instances; `again` stops one and starts it; `audit` notes who did what."""
+
+    def __init__(
+        self, health: Sequence[Health], again: Callable[[Difference], Awaitable[None]],
+        audit: Callable[[str, Mapping[str, object]], Awaitable[None]],
+    ) -> None:  # fmt: skip
+        self._health, self._again, self._audit = health, again, audit
+
+    def calls(self) -> dict[str, Call]:
+        return {"plugin.restart": self._restart}
+
+    async def _restart(self, arguments: dict[str, Any]) -> Any:
+        """{name, kind, by, dry_run} → {name, kind, was, state}. `kind`: integration, exporter or notifier; it may be
+        left out where one instance only has the name. Noted before it is done. Raises HubError, also when the
+        instance does not let go."""
+        kind, name = self._key(str(arguments.get("kind") or ""), str(arguments.get("name") or ""))
+        was = self._state((kind, name))
+        answer = {"name": name, "kind": kind, "was": was, "state": was}
+        if arguments.get("dry_run"):
+            return answer
+        by = str(arguments.get("by") or "cli")[:64]
+        await self._audit(by, {"plugin": "restarted", "kind": kind, "name": name})
+        _log.info("%s %s is restarted because somebody asked for it", kind, name)
+        await self._again(Difference(kind, name, CHANGED))
+        return {**answer, "state": self._state((kind, name))}
+
+    def _key(self, kind: str, name: str) -> Key:
+        found = [key_of(one) for one in self._health if one.name == name and one.type != UPLINK]
+        found = [key for key in found if not kind or key[0] == kind]
+        if not found:
+            raise HubError(f"no plugin {name!r} runs here; `ilot status` names them")
+        if len(found) > 1:
+            raise HubError(f"{name!r} is {' and '.join(key[0] for key in found)}: say which, as --kind")
+        return found[0]
+
+    def _state(self, key: Key) -> str:
+        return next((one.state for one in self._health if key_of(one) == key), "")
