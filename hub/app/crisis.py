@@ -22,7 +22,7 @@ from hub.config.load import Loaded
 from hub.control import Call
 from hub.crisis import Crisis, Verdict, outside, refused
 from hub.crisis.export import write
-from hub.crisis.runbook import Facts, page
+from hub.crisis.runbook import Facts, page, spell
 from hub.errors import HubError
 from hub.model import Device
 from hub.patience import once_the_disk_works
@@ -126,15 +126,15 @@ async def build_crisis(
             buffer=ground.state.buffer, files=files,
         )  # fmt: skip
 
-    crisis = Crisis(
-        ground.store, hands, ground.clock.now, export=export,
-        runbook=lambda: page(_facts(ground, path.devices, hands)),
-    )  # fmt: skip
+    async def runbook() -> str:
+        return page(_facts(ground, path.devices, hands, await ask("status")))
+
+    crisis = Crisis(ground.store, hands, ground.clock.now, export=export, runbook=runbook)
     await once_the_disk_works(crisis.load, ground.clock.sleep)
     return Emergency(crisis)
 
 
-def _facts(ground: Ground, devices: Any, hands: Hands) -> Facts:
+def _facts(ground: Ground, devices: Any, hands: Hands, status: Mapping[str, Any]) -> Facts:
     config = ground.loaded.config
     site = config.sites.get(config.hub.site or "")
     zone = ZoneInfo(site.timezone if site is not None else "Europe/Paris")
@@ -143,7 +143,7 @@ def _facts(ground: Ground, devices: Any, hands: Hands) -> Facts:
         hub=ground.enrolled.hub, title=config.hub.name, site=(site.name if site else "") or (config.hub.site or ""),
         made=f"{datetime.fromtimestamp(ground.clock.now(), zone):%d/%m/%Y à %H:%M}", contacts=config.crisis.contacts,
         plugins=hands.verdicts(), writable={one.id: sorted(one.writable) for one in known if one.writable},
-        autonomy="", fingerprint="",
+        autonomy=spell(status["buffer"]["autonomy_s"]), fingerprint=status["web"].get("fingerprint", ""),
     )  # fmt: skip
 
 

@@ -82,6 +82,7 @@ class Watch:
         label = self.scene.label()
         output.say(f"pages: {label['url']}claim  claim code {label['code']}")
         output.say(f"       certificate {label['fingerprint']}")
+        output.say(f"commands: in another terminal, export ILOT_CONFIG={self.scene.config}, then .venv/bin/ilot status")
 
     def run(self, seconds: float | None, outage: float) -> None:
         """Until `seconds` have passed; the backend is away from second 5 on, for `outage` seconds."""

@@ -53,7 +53,7 @@ class Crisis:
 
     def __init__(
         self, memory: Memory, hands: Hands, now: Callable[[], float], *,
-        export: Callable[[Path], Awaitable[dict[str, Any]]], runbook: Callable[[], str],
+        export: Callable[[Path], Awaitable[dict[str, Any]]], runbook: Callable[[], Awaitable[str]],
     ) -> None:  # fmt: skip
         self._memory, self._hands, self._now = memory, hands, now
         self._export, self._runbook = export, runbook
@@ -148,7 +148,7 @@ class Crisis:
         return done
 
     async def _told(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        return {"html": self._runbook()}
+        return {"html": await self._runbook()}
 
 
 def _who(arguments: dict[str, Any]) -> tuple[str, str]:

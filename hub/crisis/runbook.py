@@ -45,19 +45,21 @@ def page(facts: Facts) -> str:
     goes_on = [one for one in facts.plugins if one.goes_on]
     stops = [one for one in facts.plugins if not one.goes_on]
     contacts = "".join(
-        f"<tr><th>{escape(role)}</th><td>{escape(who)}</td></tr>" for role, who in facts.contacts.items()
+        f'<tr><th scope="row">{escape(role)}</th><td>{escape(who)}</td></tr>' for role, who in facts.contacts.items()
     )
     writable = "".join(
         f"<li>{escape(device)} : {escape(', '.join(keys))}</li>" for device, keys in facts.writable.items()
     )
     return f"""<!doctype html>
-<html lang="fr"><head><meta charset="utf-8"><title>Fiche de crise · {escape(facts.title or facts.hub)}</title>
+<html lang="fr"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Fiche de crise · {escape(facts.title or facts.hub)}</title>
 <style>{STYLE}</style></head><body>
 <h1>Fiche de crise : {escape(facts.title or facts.hub)}</h1>
 <p>Concentrateur <code>{escape(facts.hub)}</code>, site {escape(facts.site or "non renseigné")}. Fiche faite le
 {escape(facts.made)}. À imprimer et à ranger près du concentrateur ; elle ne contient aucun secret.</p>
 <h2>Qui appeler</h2>
-{contacts}
+{f"<table>{contacts}</table>" if contacts else NO_CONTACTS}
 <h2>Ce qui continue tout seul</h2>
 <p>Sans réseau, le concentrateur continue de relever, de surveiller et de garder les relevés scellés sur son disque.
 Autonomie mesurée : <strong>{escape(facts.autonomy or "pas encore connue")}</strong>. Rien n'est perdu avant ;
@@ -83,7 +85,7 @@ configuration est restée la même ; ce qui attendait est remis au serveur, les 
 <p>Continuent : {_names(goes_on)}.</p>
 <p>S'arrêtent : {_names(stops)}.</p>
 <h2>Ce que ce concentrateur peut écrire</h2>
-{writable}
+{f"<ul>{writable}</ul>" if writable else NOTHING_WRITABLE}
 <h2>Si le matériel est perdu</h2>
 <p>Un autre concentrateur reprend avec <code>ilot restore</code>, la sauvegarde scellée et la clé de secours gardée
 hors ligne
@@ -91,6 +93,16 @@ par la collectivité. Les capteurs ne sont pas touchés.</p>
 <p>Empreinte du certificat des pages : <code>{escape(facts.fingerprint or "aucune page n'est servie")}</code></p>
 </body></html>
 """
+
+
+def spell(seconds: float | None) -> str:
+    """A span for people, in French; "" where it is not known."""
+    if seconds is None:
+        return ""
+    hours = int(seconds // 3600)
+    if hours < 1:
+        return f"{int(seconds // 60)} min"
+    return f"{hours // 24} j {hours % 24} h" if hours >= 48 else f"{hours} h"
 
 
 def _names(verdicts: Iterable[Verdict]) -> str:

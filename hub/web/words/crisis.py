@@ -31,7 +31,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "crisis-left": ("La crise est terminée.", "The crisis is over."),
     "crisis-parts": ("Si le concentrateur est isolé", "If the hub is isolated"),
     "crisis-part": ("Partie", "Part"),
-    "crisis-becomes": ("Elle", "It"),
+    "crisis-becomes": ("En isolement", "When isolated"),
     "crisis-goes-on": ("continue", "goes on"),
     "crisis-stops": ("s'arrête", "stops"),
     "crisis-because": ("Parce que", "Because"),

@@ -3,14 +3,14 @@
 WORDS: dict[str, tuple[str, str]] = {
     "energy": ("Zones et énergie", "Zones and energy"),
     "energy-none": (
-        ("Aucun compteur n'est décrit. Ajoutez `meter:` à un emplacement de la configuration : énergie, numéro de série, "
+        ("Aucun compteur n'est décrit. Ajoutez « meter: » à un emplacement de la configuration : énergie, numéro de série, "
         "classe. Ses consommations apparaîtront ici heure par heure."),
-        ("No meter is described. Add `meter:` to a place of the configuration: carrier, serial number, class. What it "
+        ("No meter is described. Add “meter:” to a place of the configuration: carrier, serial number, class. What it "
         "counts will appear here hour by hour."),
     ),
     "energy-no-outdoor": (
-        "Aucune température extérieure n'est déclarée (`energy: outdoor`) : pas de degrés-jours, pas de suivi de dérive.",
-        "No outdoor temperature is declared (`energy: outdoor`): no degree days, no watch for drift.",
+        "Aucune température extérieure n'est déclarée (« energy: outdoor ») : pas de degrés-jours, pas de suivi de dérive.",
+        "No outdoor temperature is declared (“energy: outdoor”): no degree days, no watch for drift.",
     ),
     "energy-meters": ("Compteurs, {year}", "Meters, {year}"),
     "energy-meter": ("Compteur", "Meter"),
@@ -24,17 +24,17 @@ WORDS: dict[str, tuple[str, str]] = {
     "energy-calibrated": ("Étalonné le", "Calibrated on"),
     "energy-swaps": ("Remplacements", "Swaps"),
     "energy-swap-unknown": (
-        ("Le compteur a été remplacé et personne n'a dit ce que montraient ses index : déclarez `swaps` pour cet "
+        ("Le compteur a été remplacé et personne n'a dit ce que montraient ses index : déclarez « swaps » pour cet "
         "emplacement."),
-        "The meter was replaced and nobody said what its dials showed: declare `swaps` for this place.",
+        "The meter was replaced and nobody said what its dials showed: declare “swaps” for this place.",
     ),
     "energy-zones": ("Zones fonctionnelles", "Functional zones"),
     "energy-no-meter": ("aucun compteur", "no meter"),
     "energy-temperature": ("Température moyenne", "Mean temperature"),
     "energy-reports": ("Rapports", "Reports"),
     "energy-reports-help": (
-        "Signés par le concentrateur : `ilot evidence verify FICHIER` les vérifie sur toute machine.",
-        "Signed by the hub: `ilot evidence verify FILE` checks them on any machine.",
+        "Signés par le concentrateur : « ilot evidence verify FICHIER » les vérifie sur toute machine.",
+        "Signed by the hub: “ilot evidence verify FILE” checks them on any machine.",
     ),
     "energy-report": ("Rapport", "Report"),
     "report-r175": ("R175-3 (à imprimer)", "R175-3 (to print)"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hub.crisis import Crisis, State, Verdict, outside, refused
 from hub.crisis.export import verify, write
 from hub.crisis.readonly import page_refused
-from hub.crisis.runbook import Facts, page
+from hub.crisis.runbook import Facts, page, spell
 from hub.crisis.state import KEY, decode, encode
 from hub.errors import HubError, StorageError
 from hub.keys import hub_id
@@ -62,7 +62,10 @@ def crisis_of(memory: Memory, hands: Hands) -> Crisis:
     async def export(directory: Path) -> dict[str, Any]:
         return {"directory": str(directory), "files": 0, "bytes": 0}
 
-    return Crisis(memory, hands, lambda: 7.0, export=export, runbook=lambda: "<p>")
+    async def runbook() -> str:
+        return "<p>"
+
+    return Crisis(memory, hands, lambda: 7.0, export=export, runbook=runbook)
 
 
 async def test_isolation_is_remembered_before_it_takes_effect_and_holds_after_a_restart() -> None:
@@ -213,3 +216,17 @@ def test_the_sheet_says_who_goes_on_and_nothing_in_it_is_markup_of_somebody_else
     assert "École &lt;b&gt;" in html
     assert "<script>" not in html
     assert KEY not in html
+
+
+def test_a_sheet_without_contacts_says_where_to_enter_them_and_one_that_only_reads_says_so() -> None:
+    facts = Facts("hub-1", "", "", "25/11/2026", {}, [], {}, "", "")
+    html = page(facts)
+    assert "À compléter : <code>crisis.contacts</code>" in html
+    assert "Rien : il ne fait que lire." in html
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(None, ""), (59, "0 min"), (3600, "1 h"), (47 * 3600, "47 h"), (220 * 3600, "9 j 4 h")]
+)
+def test_how_long_the_buffer_lasts_is_said_in_words(seconds: float | None, said: str) -> None:
+    assert spell(seconds) == said

@@ -15,7 +15,7 @@ from hub.commands.judging import ROLES
 from hub.config.web import Web as Options
 from hub.supervisor import FINISHED, QUARANTINED, RUNNING, STOPPED, WAITING
 from hub.web import passwords, routes, showing
-from hub.web.guard import from_elsewhere, host_is_ours, split_host
+from hub.web.guard import POLICY, from_elsewhere, host_is_ours, policy_with_style, split_host
 from hub.web.messages import message
 from hub.web.passwords import Busy, Passwords, code_of, new_code, unfit
 from hub.web.sessions import IDLE_S, LONGEST_S, MOST_EACH, Sessions
@@ -291,3 +291,12 @@ def test_the_hubs_own_sentences_are_french_on_french_pages(said: str, text: str,
 @given(st.text(max_size=200))
 def test_no_sentence_is_lost_on_a_french_page(said: str) -> None:
     assert any(message(said, "fr")) or not said
+
+
+def test_the_style_of_a_page_that_stands_alone_is_let_through_by_its_digest_and_no_script_is() -> None:
+    said = policy_with_style("<head><style>p{}</style></head><style>a{}</style>")
+    assert said.startswith(POLICY)
+    # printf 'p{}' | openssl dgst -sha256 -binary | base64
+    assert said.endswith("; style-src 'self' 'sha256-gG2yISYereRMiG2lMXrbiUgi0Ubw9p7QCeWcroOvy9Y='")
+    assert "script-src" not in said
+    assert policy_with_style("<p>") == POLICY
