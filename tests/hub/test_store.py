@@ -33,6 +33,28 @@ async def test_what_was_put_is_there_after_reopening(tmp_path):
     await store.close()
 
 
+def test_a_new_file_takes_one_commit_however_many_versions_its_schema_has(tmp_path, monkeypatch):
+    """Each commit is five syncs: a disk that refuses every third one let one version through an opening."""
+    commits = []
+    monkeypatch.setattr(apsw, "connection_hooks", [lambda db: db.set_commit_hook(lambda: bool(commits.append(1)))])
+    database.connect(tmp_path / "new.db", KEY, stores.SCHEMA, reserve=False).close()
+    assert len(stores.SCHEMA) > 1
+    assert len(commits) == 1
+    database.connect(tmp_path / "new.db", KEY, stores.SCHEMA, reserve=False).close()
+    assert len(commits) == 1, "what is there is not written again"
+
+
+def test_an_upgrade_that_fails_leaves_the_file_at_the_version_it_had(tmp_path):
+    path, first = tmp_path / "old.db", stores.SCHEMA[:1]
+    database.connect(path, KEY, first).close()
+    with pytest.raises(apsw.SQLError):
+        database.connect(path, KEY, (*first, "CREATE TABLE second (x)", "CREATE TABLE meta (x)"))
+    db = database.connect(path, KEY, first)
+    assert db.pragma("user_version") == 1
+    assert not list(db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'second'"))
+    db.close()
+
+
 async def test_nothing_readable_is_in_the_file_and_only_its_owner_may_read_it(tmp_path):
     store = await Store.open(tmp_path / "store.db", KEY)
     await store.put("canary-key", b"canary-value")
