@@ -191,5 +191,6 @@ def parts_of(ground: Ground, path: Path, outward: Outward, watch: Watch) -> Part
         zones={name: (zone.name, zone.site) for name, zone in config.zones.items()},
         timezone=site.timezone if site is not None else "Europe/Paris", badges=outward.badging,
         contact=config.web.contact if config.web is not None else "", raised=lambda: len(watch.watching.book.open),
+        sites={name: one.name for name, one in config.sites.items()},
         dwellings=frozenset(name for name, zone in config.zones.items() if is_dwelling(zone.use)),
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 import msgspec
@@ -34,6 +34,17 @@ def with_state(command: F) -> F:
         "--state-dir", type=click.Path(path_type=Path, file_okay=False), envvar="ILOT_STATE_DIR", default=None,
         help="The state directory; by default what the configuration says.",
     )(command)  # fmt: skip
+
+
+def asks_for_help(argument: str) -> bool:
+    """Whether the first word of a command that hands its options on is no protocol but a call for help."""
+    return argument in ("-h", "--help")
+
+
+def help_with(known: Iterable[str]) -> NoReturn:
+    """The help of the command that runs, and what its PROTOCOL may be."""
+    click.echo(f"{click.get_current_context().get_help()}\n\nPROTOCOL: {', '.join(known)}.")
+    raise click.exceptions.Exit(0)
 
 
 def data(value: Any) -> None:

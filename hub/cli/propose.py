@@ -213,6 +213,8 @@ def importing(protocol: str, arguments: tuple[str, ...]) -> None:
     from hub.state import StateDir, state_of
 
     registry = Registry.discover()
+    if output.asks_for_help(protocol):
+        output.help_with(sorted(_importers(registry)))
     module = _importer(protocol, registry)
     asked = _parse(protocol, module, list(arguments))
     config: Path = asked.config_file
@@ -256,20 +258,27 @@ def show(proposal: Proposal, config: Path, asked: argparse.Namespace) -> None:
         if not click.confirm(f"write this to {', '.join(map(str, proposal.files))}?", err=True):
             return
     for path in write(proposal):
-        output.say(f"{path}: written; `ilot check` reads it, a restart of the hub takes it up")
+        output.say(f"{path}: written; `ilot check` reads it, and `ilot config reload` lets a running hub take it up")
 
 
-def _importer(protocol: str, registry: Any) -> Any:
-    able = []
+def _importers(registry: Any) -> dict[str, str]:
+    """Protocol → module that imports it."""
+    able = {}
     for plugin in registry.plugins.values():
         module = f"{plugin.entry.value.partition(':')[0]}.importer"
         try:
             there = plugin.shipped and importlib.util.find_spec(module) is not None
         except ModuleNotFoundError:  # a plugin that is one module, not a package
             there = False
-        if there and plugin.name == protocol:
-            return importlib.import_module(module)
-        able += [plugin.name] if there else []
+        if there:
+            able[plugin.name] = module
+    return able
+
+
+def _importer(protocol: str, registry: Any) -> Any:
+    able = _importers(registry)
+    if protocol in able:
+        return importlib.import_module(able[protocol])
     raise click.UsageError(f"nothing here imports {protocol!r}; there are {', '.join(sorted(able)) or 'none'}")
 
 

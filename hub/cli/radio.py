@@ -218,17 +218,28 @@ def sim(protocol: str, arguments: tuple[str, ...]) -> None:
 
     ARGUMENTS are the simulator's own; `ilot sim PROTOCOL --help` lists them.
     """
-    import importlib.util
     import runpy
 
     registry = _everything()
+    if output.asks_for_help(protocol):
+        output.help_with(name for name, plugin in sorted(registry.plugins.items()) if _simulator(plugin))
     for plugin in _of(protocol, registry):
-        module = f"{plugin.entry.value.partition(':')[0]}.sim"
-        if importlib.util.find_spec(module) is not None:
+        if module := _simulator(plugin):
             sys.argv = [f"ilot sim {protocol}", *arguments]
             runpy.run_module(module, run_name="__main__")
             return
     raise click.UsageError(f"nothing here simulates {protocol!r}; {_kinds(registry)}")
+
+
+def _simulator(plugin: Plugin) -> str:
+    """The module that simulates its devices, "" where there is none."""
+    import importlib.util
+
+    package = plugin.entry.value.partition(":")[0]
+    try:
+        return f"{package}.sim" if importlib.util.find_spec(f"{package}.sim") is not None else ""
+    except ModuleNotFoundError:  # a plugin that is one module, not a package
+        return ""
 
 
 def _everything() -> Registry:

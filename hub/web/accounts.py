@@ -19,6 +19,7 @@ from hub.database import transaction
 from hub.errors import HubError
 from hub.store import Store, audit
 from hub.web.passwords import Passwords, code_of, new_code, unfit
+from hub.web.words import word
 
 CLAIM, COOKIE_KEY = "web/claim", "web/cookie-key"
 NAME = re.compile(r"[a-z][a-z0-9._-]{1,31}")
@@ -32,7 +33,7 @@ class Refused(HubError):
     exit_code = 3
 
     def __init__(self, key: str) -> None:
-        super().__init__(key)
+        super().__init__(word(key, "en"))
         self.key = key
 
 

@@ -29,7 +29,7 @@ class Parts(NamedTuple):
     """What pages read that no call answers. `zones`: id → (name, site); `metric`: what is known of a device's metric;
     `title`: the hub's name for people; `timezone` of its site; `badges` of the district; `contact`: where
     vulnerabilities and difficulties are reported, "" where nobody said;
-    `raised` counts the open alerts; `dwellings`: the zones where people live."""
+    `raised` counts the open alerts; `dwellings`: the zones where people live; `sites`: id → name."""
 
     live: Live
     devices: Devices
@@ -42,3 +42,4 @@ class Parts(NamedTuple):
     contact: str = ""
     raised: Callable[[], int] = lambda: 0
     dwellings: frozenset[str] = frozenset()
+    sites: Mapping[str, str] = {}

@@ -195,7 +195,9 @@ class Commissioning:
             raise Rejected(404, "no-page")
         shown, what = await self.roster(visit), dict[str, Any]()
         if step in ("site", "zones"):
+            names = self._site.parts.sites
             what["sites"] = sorted({site for _, site in self._site.parts.zones.values()})
+            what["site_names"] = {site: names.get(site) or site for site in what["sites"]}
             example = {"zones": {"classes": {"site": (what["sites"] or ["ecole"])[0], "name": "Salles de classe"}}}
             what["example"], what["engine"] = block(example), "config.apply" in self._site.calls
         if step == "plan":

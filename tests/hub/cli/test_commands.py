@@ -112,3 +112,11 @@ def test_schema_is_draft_07_and_knows_the_installed_integrations():
     assert code == 0
     assert schema["$schema"] == "http://json-schema.org/draft-07/schema#"
     assert "modbus" in out
+
+
+@pytest.mark.parametrize(("command", "known"), [("import", "knx"), ("sim", "modbus")])
+def test_a_command_that_hands_its_options_on_explains_itself_and_names_what_there_is(command, known):
+    code, out, err = ilot(command, "--help")
+    assert code == 0, err
+    assert f"Usage: ilot {command} [OPTIONS] PROTOCOL" in out
+    assert known in out.partition("PROTOCOL: ")[2]
