@@ -38,6 +38,10 @@ class Declaring:
         self._clock, self._metrics, self._hub, self._declared = clock, metrics, hub, declared
         self._recipients = [urlsplit(url).hostname or url]
 
+    def reconfigure(self, core: Core) -> None:
+        """Documents are made of what runs."""
+        self._core = core
+
     def calls(self) -> dict[str, Call]:
         """privacy.view {lang} · privacy.document {what: register | register.csv | dpia} → {name, text}"""
         return {"privacy.view": self._view, "privacy.document": self._document}

@@ -16,6 +16,7 @@ from hub.app.ground import Ground
 from hub.app.measured import Measured
 from hub.app.outward import Outward
 from hub.app.path import Path, levels_of
+from hub.app.protect import Protect
 from hub.app.shown import Shown, export, parts_of
 from hub.app.watch import Watch
 from hub.changing import LINGER_S
@@ -36,10 +37,11 @@ class Reloading:
 
     def __init__(
         self, ground: Ground, path: Path, field: Field, watch: Watch, outward: Outward, shown: Shown,
-        measured: Measured,
+        measured: Measured, protect: Protect,
     ) -> None:  # fmt: skip
         self._ground, self._path, self._field = ground, path, field
         self._watch, self._outward, self._shown, self._measured = watch, outward, shown, measured
+        self._protect = protect
         self._turn = asyncio.Lock()
 
     async def __call__(self, old: Loaded, new: Loaded, found: Differences) -> None:
@@ -75,6 +77,9 @@ class Reloading:
             {name: (zone.name, zone.site, zone.use) for name, zone in new.config.zones.items()},
             site.timezone if site is not None else "Europe/Paris",
         )
+        self._protect.declaring.reconfigure(new.config)
+        await self._protect.consents.reconfigure({name: zone.name for name, zone in new.config.zones.items()})
+        self._path.pipeline.recompile()  # where a home has its key only now
         if "link" in found.parts:
             await self._relink(old, new)
         await self._pages(found, new)

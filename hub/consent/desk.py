@@ -44,9 +44,19 @@ class ConsentDesk:
     async def load(self) -> None:
         """Before the plugins start: which keys there are. Those of homes that keep something without a consent, and of
         the hub itself, are made at the first start."""
-        wanted = [("", IDENTIFIERS), *((zone, IDENTIFIERS) for zone in self._homes if self._hides(zone))]
-        for (zone, purpose), key in (await self._memory.load(wanted)).items():
+        for (zone, purpose), key in (await self._memory.load(self._wanted())).items():
             self._privacy.consents.begin(zone, purpose, key)
+
+    async def reconfigure(self, homes: Mapping[str, str]) -> None:
+        """Other zones, or other rules, while the hub runs. Keys that they need now are made. Raises StorageError."""
+        self._homes = homes
+        wanted = [key for key in self._wanted() if self._privacy.consents.key(*key) is None]
+        made = await self._memory.load(wanted)
+        for zone, purpose in wanted:  # and no other: a consent may have been withdrawn meanwhile
+            self._privacy.consents.begin(zone, purpose, made[zone, purpose])
+
+    def _wanted(self) -> list[tuple[str, str]]:
+        return [("", IDENTIFIERS), *((zone, IDENTIFIERS) for zone in self._homes if self._hides(zone))]
 
     def _hides(self, zone: str) -> bool:
         keyed = any(rule.keyed and (not rule.zones or zone in rule.zones) for rule in self._privacy.rules)

@@ -15,6 +15,7 @@ from hub.database import connect, place
 from hub.erasing import SELDOM_S, SOON_S, Erasing
 from hub.errors import DecodeError
 from hub.privacy import compile_privacy
+from hub.privacy.policy import IDENTIFIERS
 from hub.privacy.pseudonyms import group_name
 from hub.store import SCHEMA, Store
 
@@ -23,12 +24,12 @@ from ..path_kit import TAG, Path
 KEY = bytes(range(32))
 
 
-def rules():
+def rules(*more):
     from hub.config.model import Core
 
-    flat = {"zones": ["classes"], "metrics": ["temperature"], "purpose": "bâti sain", "consent": "climat"}
+    flat = {"zones": ["classes", *more], "metrics": ["temperature"], "purpose": "bâti sain", "consent": "climat"}
     core = Core.model_validate({
-        "sites": {"ecole": {}}, "zones": {"classes": {"site": "ecole", "use": "logement"}},
+        "sites": {"ecole": {}}, "zones": {name: {"site": "ecole", "use": "logement"} for name in ("classes", *more)},
         "privacy": {"rules": {"flat": flat}},
     })  # fmt: skip
     return compile_privacy(core)
@@ -303,3 +304,20 @@ async def test_a_home_that_keeps_without_a_consent_has_a_key_from_the_first_star
     assert house.path.consents.key("classes", "") is not None
     assert house.path.consents.key("", "") is not None
     assert group_name(b"k", "classes") != group_name(b"l", "classes")
+
+
+async def test_a_home_that_the_configuration_got_while_the_hub_runs_can_consent_and_has_a_key_of_its_own(house):
+    house.path.privacy.reconfigure({}, {"classes": "logement", "flat": "logement"}, rules("flat"))
+    with pytest.raises(ConsentRefused, match="no zone 'flat'"):
+        await house.give(zone="flat")
+    await house.desk.reconfigure({"classes": "Appartement 12", "flat": "Appartement 14"})
+    assert house.path.privacy.consents.key("flat", IDENTIFIERS)
+    await house.give(zone="flat")
+    assert (await house.calls["consent.list"]({}))["consents"][0]["home"] == "Appartement 14"
+
+
+async def test_a_change_of_the_configuration_brings_no_withdrawn_consent_back(house):
+    await house.give()
+    await house.calls["consent.withdraw"]({"person": "loc-12", "by": "cli:jeanne"})
+    await house.desk.reconfigure({"classes": "Appartement 12"})
+    assert await house.emit() == []
