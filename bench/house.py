@@ -54,21 +54,22 @@ places:
 {places}
 devices:
 {devices}
+{more}
 """
 
 
 class House:
-    """`backend`: options of `ilot backend run`. `buffer`, `link`: lines of the configuration. `at`: where the state
-    lies, by default a temporary directory."""
+    """`backend`: options of `ilot backend run`. `buffer`, `link`, `more`: lines of the configuration. `at`: where the
+    state lies, by default a temporary directory."""
 
     def __init__(
         self, *, devices: int = 500, backend: tuple[str, ...] = ("--journal",), buffer: str = "", link: str = "",
-        at: Path | None = None,
+        at: Path | None = None, more: str = "",
     ) -> None:  # fmt: skip
         self.root = Path(tempfile.mkdtemp(prefix="ilot-bench-"))
         self.scene = Scene(self.root, lambda text: None)
         self.names = self.device_names(devices)
-        self._backend, self._buffer, self._link = backend, buffer, link
+        self._backend, self._buffer, self._link, self._more = backend, buffer, link, more
         if at is not None:
             self.scene.state = at
 
@@ -101,6 +102,7 @@ class House:
                 url=url,
                 link=self._link,
                 buffer=self._buffer,
+                more=self._more,
                 places="\n".join(f"  p{at:05d}: {{zone: bench}}" for at in range(len(self.names))),
                 devices="\n".join(
                     f'  "{name}": {{integration: source, place: p{at:05d}}}' for at, name in enumerate(self.names)

@@ -35,6 +35,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "cpu": (),
     "memory": (),
     "callers": (),
+    "web": (),
     "bytes": (),
     "metered": ("--window", "300"),
     "metered_5s": (),

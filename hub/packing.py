@@ -37,6 +37,7 @@ class Packing:
     ) -> None:  # fmt: skip
         self._library, self._kept, self._store, self._devices, self._now = library, kept, store, devices, now
         self._one_at_a_time = asyncio.Lock()
+        self._seen: dict[str, tuple[object, dict[str, Any]]] = {}
 
     def calls(self) -> dict[str, Any]:
         return {"pack.list": self._list, "pack.install": self._install}
@@ -52,11 +53,17 @@ class Packing:
     def _look(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         for name in self._library.names():
-            try:
-                found.append(self._facts(self._library.get(name)))
-            except ConfigError as error:
-                found.append({"pack": name, "error": str(error.problems[0])})
+            stamp = self._library.stamp(name)
+            if name not in self._seen or self._seen[name][0] != stamp:
+                self._seen[name] = (stamp, self._read(name))
+            found.append(self._seen[name][1])
         return found
+
+    def _read(self, name: str) -> dict[str, Any]:
+        try:
+            return self._facts(self._library.get(name))
+        except ConfigError as error:
+            return {"pack": name, "error": str(error.problems[0])}
 
     def _facts(self, pack: Pack) -> dict[str, Any]:
         keys = pack.keys

@@ -62,6 +62,12 @@ class Library:
         assert shipped is not None  # noqa: S101 - the line above says so, for mypy
         return shipped
 
+    def stamp(self, name: str) -> tuple[tuple[str, int, int], ...]:
+        """Path, size and time (ns) of each file of the pack: another value when any of them is written."""
+        folders = [self._shipped / name, *(folder for _, folder in self._versions(name))]
+        files = sorted(file for folder in folders if folder.is_dir() for file in folder.rglob("*") if file.is_file())
+        return tuple((str(file), (facts := file.stat()).st_size, facts.st_mtime_ns) for file in files)
+
     def origin(self, pack: Pack) -> str:
         """ "shipped" or "installed"."""
         return (

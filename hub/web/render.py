@@ -40,7 +40,8 @@ class Renderer:
         role = account.role if account else ""
         context = {
             "_": lambda key, **filled: word(key, lang, **filled),
-            "lang": lang, "hub": self._hub, "visit": visit, "account": account, "csrf": visit.form_token,
+            "lang": lang, "colon": "\u00a0:" if lang == "fr" else ":", "hub": self._hub,
+            "visit": visit, "account": account, "csrf": visit.form_token,
             "menu": self._groups(role) if account else [],
             "works": role in WORKS, "rules": role == ADMINISTRATEUR, "page": name, "error": visit.error, "title": "",
             "counts": {}, "said": word(visit.query["said"], lang) if visit.query.get("said") in self._said else "",

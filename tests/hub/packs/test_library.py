@@ -113,3 +113,15 @@ def test_a_name_that_is_none_leads_nowhere(library: Library, tmp_path: Path) -> 
 def test_a_name_that_is_nearly_right_is_told() -> None:
     with pytest.raises(ConfigError, match=r"did you mean adeunis-temp4\?"):
         Library().get("adeunis-temp")
+
+
+def test_the_stamp_of_a_pack_changes_with_any_of_its_files(tmp_path: Path) -> None:
+    folder = tmp_path / "shipped" / "acme"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "pack.yaml").write_text("a")
+    (folder / "deep" / "codec.js").write_text("b")
+    library = Library(None, shipped=tmp_path / "shipped")
+    stamps = [library.stamp("acme"), library.stamp("acme")]
+    assert stamps[0] == stamps[1]
+    (folder / "deep" / "codec.js").write_text("other")
+    assert library.stamp("acme") != stamps[0]
