@@ -30,7 +30,8 @@ class Facts(NamedTuple):
 STYLE = (
     "body{font:11pt/1.45 sans-serif;max-width:48em;margin:2em auto;padding:0 1em;color:#000;background:#fff}"
     "h1{font-size:1.5em}h2{font-size:1.15em;border-bottom:1px solid #000;margin-top:1.6em}"
-    "code{font-family:monospace;background:#eee;padding:0 .2em}table{border-collapse:collapse;width:100%}"
+    "code{font-family:monospace;background:#eee;padding:0 .2em;overflow-wrap:anywhere}"
+    "table{border-collapse:collapse;width:100%}"
     "td,th{border:1px solid #000;padding:.3em .5em;text-align:left;vertical-align:top}ol li{margin:.4em 0}"
     "@media print{body{margin:0}h2{break-after:avoid}}"
 )

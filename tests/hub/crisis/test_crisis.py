@@ -230,3 +230,7 @@ def test_a_sheet_without_contacts_says_where_to_enter_them_and_one_that_only_rea
 )
 def test_how_long_the_buffer_lasts_is_said_in_words(seconds: float | None, said: str) -> None:
     assert spell(seconds) == said
+
+
+def test_the_fingerprint_breaks_so_that_the_sheet_fits_a_phone() -> None:
+    assert "overflow-wrap:anywhere" in page(Facts("hub-1", "", "", "", {}, [], {}, "", "AB:" * 31 + "CD"))
