@@ -44,7 +44,7 @@ class Availability:
     ) -> None:  # fmt: skip
         self._devices, self._seen, self._period, self._on_duty = devices, seen, period, on_duty
         self._battery_days, self._tell = battery_days, tell
-        self._local, self._clock, self._zone = local, clock, zone
+        self._local, self._clock, self.zone = local, clock, zone
         self._days: dict[
             str, list[list[float]]
         ] = {}  # device → [day, there (s), should be there (s)], the last is today
@@ -62,7 +62,7 @@ class Availability:
         passed, self._looked = moment - (self._looked if self._looked is not None else moment), moment
         if now is None:
             return
-        today = float(datetime.fromtimestamp(now, self._zone).toordinal())
+        today = float(datetime.fromtimestamp(now, self.zone).toordinal())
         late = moment - self._told >= TELL_S
         self._told = moment if late else self._told
         for device in self._devices():

@@ -510,9 +510,7 @@ class Changing:
             return old
 
     def _unwrite(self, change: Change) -> None:
-        write_texts(self._path, change.before)
-        for name in change.created:
-            (self._path.parent / name).unlink(missing_ok=True)
+        history.put_back(self._path, change)
         history.end(self._kept)
 
     async def _remember_found(self) -> None:

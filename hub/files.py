@@ -26,6 +26,13 @@ def write_atomically(path: Path, data: bytes, mode: int = PRIVATE) -> None:
     sync_directory(path.parent)
 
 
+def hand_over(path: Path) -> None:
+    """What root made in a directory of the hub's user is that user's, who must be able to open it. Raises OSError."""
+    owner, made = path.parent.stat(), path.stat()
+    if os.geteuid() == 0 and (owner.st_uid, owner.st_gid) != (made.st_uid, made.st_gid):
+        os.chown(path, owner.st_uid, owner.st_gid)
+
+
 def sync_directory(directory: Path) -> None:
     """Make creations, renames and unlinks in `directory` durable. Raises OSError."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

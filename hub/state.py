@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hub.errors import StorageError
+from hub.files import hand_over
 
 DEFAULT = Path("/var/lib/ilot")
 
@@ -37,6 +38,10 @@ def named_in(text: str, directory: Path) -> Path:
     return directory / found.group(1).strip() if found else DEFAULT
 
 
+class Held(StorageError):
+    """Another process holds the state directory."""
+
+
 class StateDir:
     """Names of what lies in a hub's state directory. Creating one makes nothing."""
 
@@ -53,8 +58,8 @@ class StateDir:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the directory for this process. Raises StorageError when another hub holds it: two writers
-        would seal the same numbers twice."""
+        """Hold the directory for this process. Raises Held when another hub holds it: two writers
+        would seal the same numbers twice. Raises StorageError when it cannot be used."""
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -65,10 +70,11 @@ class StateDir:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 owner = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
-                raise StorageError(
+                raise Held(
                     f"another hub (process {owner}) runs on {self.path}; stop it, or give this one another --state-dir"
                 ) from error
             with contextlib.suppress(OSError):  # who holds it is only told; a full disk must not stop a start
+                hand_over(self.path / "lock")
                 os.ftruncate(lock, 0)
                 os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
             yield

@@ -49,6 +49,11 @@ class Gate:
         self._store, self._clock, self._changed, self._paths = store, clock, changed, paths
         adoption.blocked = self._blocked_by
 
+    async def declare(self, paths: Sequence[Mapping[str, Any]]) -> None:
+        """What the configuration declares by now."""
+        self._paths = paths
+        await self.run()
+
     async def run(self) -> None:
         """Who declared which perimeter, and when, goes into the audit chain when it is said anew or no more."""
         declared = {str(one["integration"]): dict(one) for one in self._paths if "kind" in one}

@@ -17,8 +17,9 @@ from hub.app.measured import Measured
 from hub.app.outward import Outward
 from hub.app.path import Path, levels_of
 from hub.app.protect import Protect
-from hub.app.shown import Shown, export, parts_of
-from hub.app.watch import Watch
+from hub.app.shown import Shown, export, parts_of, paths_of
+from hub.app.vigil import Watchful
+from hub.app.watch import Watch, zone_of
 from hub.changing import LINGER_S
 from hub.commands import credentials_of
 from hub.config.differences import EXPORTER, INTEGRATION, NOTIFIER, REMOVED, Difference, Differences
@@ -28,7 +29,9 @@ from hub.link import Carrier
 from hub.plugins import declared_hosts
 from hub.privacy import compile_privacy
 
-WATCHED = frozenset({"rules", "devices", "schedules", "calendars", "school_years", "zones", "places", "sites"})
+WATCHED = frozenset(
+    {"rules", "rule_templates", "devices", "schedules", "calendars", "school_years", "zones", "places", "sites"}
+)
 """Sections of which rules are made."""
 
 
@@ -37,12 +40,12 @@ class Reloading:
 
     def __init__(
         self, ground: Ground, path: Path, field: Field, watch: Watch, outward: Outward, shown: Shown,
-        measured: Measured, protect: Protect,
+        measured: Measured, protect: Protect, vigil: Watchful,
     ) -> None:  # fmt: skip
         self._ground, self._path, self._field = ground, path, field
         self._watch, self._outward, self._shown, self._measured = watch, outward, shown, measured
-        self._protect = protect
         self._turn = asyncio.Lock()
+        self._protect, self._vigil = protect, vigil
 
     async def __call__(self, old: Loaded, new: Loaded, found: Differences) -> None:
         """Raises HubError when a part cannot be replaced."""
@@ -69,6 +72,9 @@ class Reloading:
                 await self._start(one, new)
         self._path.metrics.update(ground.registry.metrics())
         await self._shown.adoption.reconfigure(new, self._path.joined)
+        await self._shown.gate.declare(paths_of(new))
+        self._vigil.vigil.site = new.config.hub.site or ""
+        self._watch.availability.zone = zone_of(new)
         self._outward.keeper.reconfigure(new.files)
         here = {ground.enrolled.hub, *new.config.sites}
         self._outward.badging.reconfigure(here, metered=new.config.link.metered)
@@ -76,7 +82,8 @@ class Reloading:
         self._measured.energy.reconfigure(
             {name: (zone.name, zone.site, zone.use) for name, zone in new.config.zones.items()},
             site.timezone if site is not None else "Europe/Paris",
-        )
+            new.config.hub.name, {name: one.name for name, one in new.config.sites.items()},
+        )  # fmt: skip
         self._protect.declaring.reconfigure(new.config)
         await self._protect.consents.reconfigure({name: zone.name for name, zone in new.config.zones.items()})
         self._path.pipeline.recompile()  # where a home has its key only now

@@ -19,6 +19,7 @@ from hub.app.service import Service
 from hub.app.watch import Watch
 from hub.auditing import Auditing
 from hub.config.build import ExporterInstance
+from hub.config.load import Loaded
 from hub.control import Call
 from hub.diagnosing import Diagnosing
 from hub.exporting import LiveView
@@ -149,17 +150,21 @@ def build_shown(
 
 def _gate(ground: Ground, path: Path, field: Field, keeper: Keeper, adoption: Adoption) -> tuple[Gate, Recette]:
     path.guard.period = adoption.period
-    paths = [
-        {"integration": one.name, "type": one.type, **(one.perimeter.model_dump(mode="json") if one.perimeter else {})}
-        for one in ground.loaded.integrations
-    ]
     gate = Gate(
         quarantine=path.quarantine, decisions=path.decisions, guard=path.guard, events=ground.events,
         adoption=adoption.engine, holding=field.holding, pipeline=path.pipeline, devices=path.devices,
-        store=ground.store, clock=ground.clock, changed=keeper.changed, paths=paths,
+        store=ground.store, clock=ground.clock, changed=keeper.changed, paths=paths_of(ground.loaded),
     )  # fmt: skip
     recette = Recette(gate=gate, adoption=adoption.engine, store=ground.store, clock=ground.clock, events=ground.events)
     return gate, recette
+
+
+def paths_of(loaded: Loaded) -> list[dict[str, Any]]:
+    """What is declared of each integration's path."""
+    return [
+        {"integration": one.name, "type": one.type, **(one.perimeter.model_dump(mode="json") if one.perimeter else {})}
+        for one in loaded.integrations
+    ]
 
 
 def export(exporter: ExporterInstance, ground: Ground, path: Path, field: Field, overview: Overview) -> None:

@@ -15,6 +15,7 @@ from hub.app.service import Service
 from hub.availability import Availability
 from hub.catalogue import METRICS
 from hub.config.build import NotifierInstance
+from hub.config.load import Loaded
 from hub.errors import PluginError
 from hub.model import Device, Value
 from hub.notifying import Notifiers, OwnNotices
@@ -90,23 +91,28 @@ async def build_watch(ground: Ground, path: Path, field: Field) -> Watch:
     book = Book(ground.store, ground.buffer, clock)
     watching = Watching(book, field.desk, clock, ground.counts, field.packs, lambda: path.devices)
     await once_the_disk_works(book.load, clock.sleep)
-    config, duty = ground.loaded.config, Duty()
+    duty = Duty()
 
     def derived(device: Device, values: Mapping[str, Value]) -> None:
         if watching.rules is not None:
             watching.rules.derived(device, values, METRICS)
 
-    site = config.sites.get(config.hub.site or "")
     availability = Availability(
         devices=lambda: path.devices, seen=path.live.last_seen, period=watching.period,
         on_duty=lambda device: duty.of(device, clock.now()), battery_days=field.radio.battery_days, tell=derived,
-        local=ground.buffer, clock=clock, zone=ZoneInfo(site.timezone if site is not None else DEFAULT_ZONE),
+        local=ground.buffer, clock=clock, zone=zone_of(ground.loaded),
     )  # fmt: skip
     watch = Watch(watching, availability, Notifiers([], field.plugins.health), duty)
     watch.compile(ground, path)
     for notifier in ground.loaded.notifiers:
         await watch.notify(notifier, ground, field)
     return watch
+
+
+def zone_of(loaded: Loaded) -> ZoneInfo:
+    """The time zone of the hub's site."""
+    site = loaded.config.sites.get(loaded.config.hub.site or "")
+    return ZoneInfo(site.timezone if site is not None else DEFAULT_ZONE)
 
 
 def _duties(ground: Ground) -> dict[str, Programme]:

@@ -307,7 +307,7 @@ def _tell(answer: dict[str, Any], json: bool) -> None:
 
 
 def _sentences(answer: dict[str, Any]) -> list[str]:
-    said = []
+    said = [undone] if (undone := answer.get("undone")) else []
     if instances := answer.get("instances"):
         said.append("instances: " + ", ".join(f"{one['name']} {one['how']}" for one in instances))
     if parts := answer.get("parts"):
@@ -321,7 +321,10 @@ def _sentences(answer: dict[str, Any]) -> list[str]:
             if answer.get("lockout") else ""
         ),
         "committed": lambda: f"done: version {answer['digest'][:12]}",
-        "written": lambda: f"written: version {answer['digest'][:12]}; no hub runs, the next start takes it up",
+        "written": lambda: (
+            f"written: version {answer['digest'][:12]}; no hub runs, the next start takes it up"
+            + ("" if answer.get("remembered", True) else "; this hub is not enrolled, so there is no history yet")
+        ),
         "unconfirmed": lambda: (
             f"done, but not kept yet: `ilot config confirm` within {answer['confirm_s']:.0f} s, or it is taken back"
         ),

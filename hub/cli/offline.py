@@ -1,9 +1,17 @@
 """The calls of `hub.changing` on the files themselves, where no hub runs: checked and kept in the history alike; the
-next start takes them up."""
+next start takes them up.
+
+Whoever writes holds the state directory meanwhile: no hub starts between the look and the change, and where one runs
+that does not answer, nothing is written. What a hub that ended left unconfirmed is taken back first, as its next start
+would.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,27 +20,19 @@ from hub.config import history, proposing
 from hub.config.build import Models
 from hub.config.history import APPLIED, ROLLED_BACK, Change, History, write_texts
 from hub.config.lastgood import Kept
-from hub.config.load import Loaded
 from hub.config.source import digest, digests
-from hub.errors import ConfigError, HubError
+from hub.errors import ConfigError, HubError, NotReady, StorageError
 
 
-def offline(config: Path, state: Path, call: str, arguments: dict[str, Any]) -> Any:
-    """As the running hub would answer. Raises HubError."""
-    kept = _kept(state)
-    book = History(kept) if kept is not None else None
-
-    def texts_of(name: str) -> dict[str, bytes]:
-        if book is None:
-            raise ConfigError(f"there is no history in {state}: this hub is not enrolled, or may not be read by you")
-        return book.texts(book.find(name))
-
+def offline(config: Path, state: Path, call: str, arguments: dict[str, Any], models: Models | None = None) -> Any:
+    """As the running hub would answer; `models` None: of all that is installed. Raises HubError."""
+    if call == "config.apply":
+        return _apply(config, state, arguments, models or _models(state))
+    book = _Versions(state, _kept(state))
     if call == "config.log":
-        revisions = book.revisions() if book is not None else []
-        shown = [{"parent": one.parent, "runs": False, **_shown(one)} for one in reversed(revisions)]
-        return {"revisions": shown, "running": ""}
+        return {"revisions": book.shown(), "running": ""}
     if call == "config.show":
-        texts = texts_of(arguments["revision"]) if arguments.get("revision") else proposing.lying_there(config)
+        texts = book.texts(str(arguments["revision"])) if arguments.get("revision") else proposing.lying_there(config)
         named = {name: text.decode("utf-8", "replace") for name, text in texts.items()}
         return {"path": str(config), "first": config.name, "digest": digest(digests(texts)), "files": named,
                 "running": "", "mode": "", "managed_by": ""}  # fmt: skip
@@ -40,50 +40,15 @@ def offline(config: Path, state: Path, call: str, arguments: dict[str, Any]) -> 
         names = [str(arguments.get(name) or "") for name in ("against", "revision")]
         if not names[0]:
             raise ConfigError("no hub runs: name the version that the file is compared with (`ilot config log`)")
-        both = [texts_of(name) if name else proposing.lying_there(config) for name in names]
+        both = [book.texts(name) if name else proposing.lying_there(config) for name in names]
         return {"diff": proposing.diff(*both), "state": "planned"}
-    models = _models(config, state)
     if call == "config.check":
         try:
-            proposing.judge(config, proposing.propose(config, arguments, texts_of), models)
+            proposing.judge(config, proposing.propose(config, arguments, book.texts), models or _models(state))
         except ConfigError as error:
             return {"ok": False, "problems": [asdict(problem) for problem in error.problems]}
         return {"ok": True, "problems": []}
-    return _apply(config, arguments, texts_of, models, kept)
-
-
-def _apply(
-    config: Path, arguments: dict[str, Any], texts_of: proposing.Revisions, models: Models, kept: Kept | None
-) -> dict[str, Any]:
-    now = _now(config, models)
-    if now is not None and now.config.config.mode == "managed" and not arguments.get("dry_run"):
-        who = now.config.config.managed_by or "another system"
-        raise ManagedFile(f"this configuration is managed by {who} (config.mode: managed): change it there, not here")
-    proposed = proposing.propose(config, arguments, texts_of)
-    proposing.judge(config, proposed, models)
-    plan = {
-        "diff": proposed.diff, "base": proposed.base, "digest": proposed.digest, "files": list(proposed.written),
-        "instances": [], "parts": [], "restart": [], "lockout": [], "confirm_s": 0.0,
-    }  # fmt: skip
-    if not proposed.written:
-        return {**plan, "state": "same"}
-    if arguments.get("dry_run"):
-        return {**plan, "state": "planned"}
-    author, why = str(arguments.get("by") or "cli"), str(arguments.get("reason") or "")
-    before = {name: proposed.before[name] for name in proposed.written if name in proposed.before}
-    change = Change(
-        first=str(config.absolute()), before=before, created=proposed.created, after=digests(proposed.written),
-        author=author, reason=why, at=time.time(),
-    )  # fmt: skip
-    if kept is None:
-        write_texts(config, proposed.written)
-        return {**plan, "state": "written"}
-    history.begin(kept, change)
-    write_texts(config, proposed.written)
-    history.end(kept)
-    what = ROLLED_BACK if arguments.get("revision") else APPLIED
-    History(kept).add(proposed.texts, author=author, reason=why, at=change.at, what=what)
-    return {**plan, "state": "written"}
+    raise NotReady(f"no hub runs on {state}: {call} is for a running one")
 
 
 class ManagedFile(HubError):
@@ -92,33 +57,131 @@ class ManagedFile(HubError):
     exit_code = 5
 
 
-def _now(config: Path, models: Models) -> Loaded | None:
-    from hub.config.load import load
+class HeldBack(HubError):
+    """A hub runs here, or nobody can tell."""
+
+    exit_code = 6
+
+
+class _Versions:
+    """The history, or what to say where there is none."""
+
+    def __init__(self, state: Path, kept: Kept | None) -> None:
+        self._state, self._book = state, History(kept) if kept is not None else None
+
+    def texts(self, name: str) -> dict[str, bytes]:
+        if self._book is None:
+            raise ConfigError(
+                f"there is no history in {self._state}: this hub is not enrolled, or may not be read by you"
+            )
+        return self._book.texts(self._book.find(name))
+
+    def shown(self) -> list[dict[str, Any]]:
+        revisions = self._book.revisions() if self._book is not None else []
+        return [
+            {"id": one.id, "parent": one.parent, "at": one.at, "author": one.author, "reason": one.reason,
+             "what": one.what, "detail": one.detail, "runs": False}
+            for one in reversed(revisions)
+        ]  # fmt: skip
+
+
+def _apply(config: Path, state: Path, arguments: dict[str, Any], models: Models) -> dict[str, Any]:
+    dry_run = bool(arguments.get("dry_run"))
+    with contextlib.nullcontext() if dry_run else _held(state):
+        kept = _kept(state, strict=not dry_run)
+        undone = history.undo(kept, time.time()) if kept is not None and not dry_run else ""
+        if not dry_run:
+            _may_change(config, models)
+        proposed = proposing.propose(config, arguments, _Versions(state, kept).texts)
+        proposing.judge(config, proposed, models)
+        plan = {
+            "diff": proposed.diff, "base": proposed.base, "digest": proposed.digest, "files": list(proposed.written),
+            "instances": [], "parts": [], "restart": [], "lockout": [], "confirm_s": 0.0, "undone": undone,
+        }  # fmt: skip
+        if not proposed.written:
+            return {**plan, "state": "same"}
+        if dry_run:
+            return {**plan, "state": "planned"}
+        _write(config, kept, proposed, arguments)
+        return {**plan, "state": "written", "remembered": kept is not None}
+
+
+def _write(config: Path, kept: Kept | None, proposed: proposing.Proposed, arguments: dict[str, Any]) -> None:
+    """Whole, and in the history, or not at all."""
+    change = Change(
+        first=str(config.absolute()), created=proposed.created, after=digests(proposed.written),
+        before={name: proposed.before[name] for name in proposed.written if name in proposed.before},
+        author=str(arguments.get("by") or "cli"), reason=str(arguments.get("reason") or ""), at=time.time(),
+    )  # fmt: skip
+    if kept is not None:
+        history.begin(kept, change)
+    try:
+        write_texts(config, proposed.written)
+        if kept is not None:
+            what = ROLLED_BACK if arguments.get("revision") else APPLIED
+            History(kept).add(proposed.texts, author=change.author, reason=change.reason, at=change.at, what=what)
+    except HubError:
+        history.put_back(config, change)
+        if kept is not None:
+            history.end(kept)
+        raise
+    if kept is not None:
+        history.end(kept)
+
+
+@contextlib.contextmanager
+def _held(state: Path) -> Iterator[None]:
+    """The state directory for this process, where there is one. Raises HeldBack."""
+    from hub.state import Held, StateDir
+
+    if not os.path.lexists(state):  # no hub ever ran on it
+        yield
+        return
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(StateDir(state).locked())
+        except Held:
+            raise HeldBack(
+                f"a hub runs on {state} and does not answer at its socket: nothing was changed. Try again in a while, "
+                "as the user of the hub or as root; or stop the hub"
+            ) from None
+        except StorageError as error:
+            raise HeldBack(
+                f"nobody can tell whether a hub runs ({error}): nothing was changed. Try again as the user of the hub"
+            ) from error
+        yield
+
+
+def _may_change(config: Path, models: Models) -> None:
+    """Also where something else in the file is wrong. Raises ManagedFile."""
+    from hub.config.lastgood import part
 
     try:
-        return load(config, models)
+        engine = part(config, models, "config").config.config
     except ConfigError:
-        return None
+        return
+    if engine.mode == "managed":
+        who = engine.managed_by or "another system"
+        raise ManagedFile(f"this configuration is managed by {who} (config.mode: managed): change it there, not here")
 
 
-def _kept(state: Path) -> Kept | None:
+def _kept(state: Path, *, strict: bool = False) -> Kept | None:
+    """Where the history lies; None where this hub is not enrolled. `strict`: raises HubError when it is enrolled and
+    its key cannot be read; else that is None too."""
     from hub import keys
     from hub.state import StateDir
 
     try:
         return Kept(state, keys.load(StateDir(state).keys).store_key)
-    except (HubError, OSError):
+    except (HubError, OSError) as error:
+        if strict and StateDir(state).keys.is_dir():
+            raise HeldBack(f"the keys of this hub cannot be read ({error}): nothing was changed") from error
         return None
 
 
-def _models(config: Path, state: Path) -> Models:
+def _models(state: Path) -> Models:
     from hub.installed import installed_models
     from hub.registry import Registry
     from hub.state import StateDir
 
     return installed_models(Registry.discover(), packs=StateDir(state).packs)
-
-
-def _shown(one: history.Revision) -> dict[str, Any]:
-    return {"id": one.id, "at": one.at, "author": one.author, "reason": one.reason, "what": one.what,
-            "detail": one.detail}  # fmt: skip

@@ -20,7 +20,7 @@ INTEGRATION, EXPORTER, NOTIFIER = "integration", "exporter", "notifier"
 
 LIVE = (
     "sites", "zones", "places", "devices", "report", "schedules", "calendars", "school_years", "rules", "privacy",
-    "buses", "web", "link", "config",
+    "buses", "web", "link", "config", "rule_templates", "crisis", "sovereignty",
 )  # fmt: skip
 """Sections that a running hub takes up, beside the instances; and `hub.name`, `hub.site`. Whatever stands in none of
 these is taken up by the next start, and named."""
@@ -73,9 +73,8 @@ def differences(old: Loaded, new: Loaded) -> Differences:
     for name in type(new.config).model_fields:
         if name not in (*LIVE, *INSTANCES, "hub"):
             restart += _options(name, getattr(old.config, name), getattr(new.config, name))
-    restart += [
-        f"zones.{name}.neighbours" for name in new.config.zones if _neighbours(new, name) != _neighbours(old, name)
-    ]
+    zones = [*new.config.zones, *(name for name in old.config.zones if name not in new.config.zones)]
+    restart += [f"zones.{name}.neighbours" for name in zones if _neighbours(new, name) != _neighbours(old, name)]
     lockout = [name for part in LOCKOUTS if part in parts for name in _lockouts(part, old, new)]
     if _report_of(old) != _report_of(new) and "report" not in parts:
         parts.append("report")

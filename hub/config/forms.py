@@ -6,12 +6,13 @@ mapping has a form of its own; what no form can show is left to the text. A secr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from hub.config.positions import Path, SecretRef
+from hub.config.positions import SECRET_NAME, Path, SecretRef
 
 TEXT, NUMBER, TRUTH, CHOICE, LIST, SECRET, SECTION, MAP, OTHER = (
     "text", "number", "truth", "choice", "list", "secret", "section", "map", "other",
@@ -21,7 +22,8 @@ ABOUT: tuple[str, ...] = ("description", "default", "unit")
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
-    """One option. `value`: what the file says, as text, "" where it says nothing; `default`: what counts then."""
+    """One option. `value`: what the file says, as text, "" where it says nothing; `default`: what counts then;
+    `numbers`: its choices, or the items of its list, are numbers."""
 
     name: str
     kind: str
@@ -32,6 +34,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     choices: list[str] = []
     required: bool = False
     set: bool = False
+    numbers: bool = False
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,27 +93,30 @@ def edits(shown: Form, filled: Mapping[str, str]) -> list[dict[str, Any]]:
 
 def _value(field: Field, said: str) -> Any:
     if field.kind == TRUTH:
+        if said not in ("true", "false"):
+            raise ValueError(f"{field.name}: true or false is expected")
         return said == "true"
     if field.kind == SECRET:
-        return {"!secret": said.removeprefix("!secret").strip()}
+        name = said.removeprefix("!secret").strip()
+        if not SECRET_NAME.fullmatch(name):
+            raise ValueError(f"{field.name}: the name of a secret is expected, as it stands in secrets.yaml")
+        return {"!secret": name}
+    if field.kind == CHOICE and field.choices and said not in field.choices:
+        raise ValueError(f"{field.name}: one of {', '.join(field.choices)} is expected")
     if field.kind == LIST:
-        return [_plain(line.strip()) for line in said.split("\n") if line.strip()]
-    if field.kind == NUMBER:
-        try:
-            return int(said) if said.lstrip("+-").isdigit() else float(said.replace(",", "."))
-        except ValueError:
-            raise ValueError(f"{field.name}: a number is expected") from None
-    return said
+        lines = [line.strip() for line in said.split("\n") if line.strip()]
+        return [_number(field.name, line) for line in lines] if field.numbers else lines
+    return _number(field.name, said) if field.kind == NUMBER or field.numbers else said
 
 
-def _plain(text: str) -> Any:
-    from hub.config.scalars import resolve
-
+def _number(name: str, said: str) -> int | float:
     try:
-        value = resolve(text)
+        value = int(said) if said.lstrip("+-").isdigit() else float(said.replace(",", "."))
     except ValueError:
-        return text
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else text
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{name}: a number is expected, not {said[:40]!r}")
+    return value
 
 
 def _seen(schema: Mapping[str, Any], node: Mapping[str, Any], data: Any, name: str) -> dict[str, Any]:
@@ -162,12 +168,21 @@ def _field(schema: Mapping[str, Any], name: str, node: Mapping[str, Any], known:
     if isinstance(value, SecretRef):
         kind = SECRET
     shown = _shown(value)
+    if kind == SECRET and not isinstance(value, SecretRef):
+        shown = ""  # somebody wrote the secret itself
     if shown is None:
         kind, shown = (kind if kind in (SECTION, MAP) else OTHER), ""
     return Field(
         name=name, kind=kind, value=shown, default=_shown(default) or "", about=about, unit=unit, choices=choices,
-        required=required, set=name in known,
+        required=required, set=name in known, numbers=_of_numbers(seen, kind),
     )  # fmt: skip
+
+
+def _of_numbers(node: Mapping[str, Any], kind: str) -> bool:
+    if kind == CHOICE:
+        some = node.get("enum", [])
+        return bool(some) and all(type(one) in (int, float) for one in some)
+    return kind == LIST and node["items"].get("type") in ("integer", "number")
 
 
 def _kind(node: Mapping[str, Any]) -> str:

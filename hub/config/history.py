@@ -90,7 +90,7 @@ class History:
         """Remember a version as the newest. The same as the newest one is not remembered twice. Raises StorageError."""
         try:
             book = self._book()
-        except StorageError:  # damaged: what was is lost, what is shall not be
+        except sealing.Damaged:  # what was is lost, what is shall not be
             book = _Book()
         files = digests(texts)
         name = digest(files)
@@ -166,7 +166,7 @@ def undo(kept: Kept, at: float) -> str:
     A file that somebody edited since then is left as it is, and told. Raises StorageError when the disk refuses."""
     try:
         change = under_way(kept)
-    except StorageError as error:
+    except sealing.Damaged as error:
         end(kept)
         return f"{error}; the file stays as it is"
     if change is None:
@@ -186,14 +186,19 @@ def undo(kept: Kept, at: float) -> str:
     if edited:
         end(kept)
         return f"a change of {change.author} was not confirmed, but {', '.join(edited)} was edited since: it stays"
-    write_texts(path, change.before)
-    for name in change.created:
-        (path.parent / name).unlink(missing_ok=True)
+    put_back(path, change)
     why = "the hub ended before it was confirmed"
     history = History(kept)
     history.add(tried, author=change.author, reason=change.reason, at=change.at, what=REFUSED, detail=why)
     end(kept)
     return f"a change of {change.author} was not confirmed before the hub ended: the former configuration is back"
+
+
+def put_back(path: FilePath, change: Change) -> None:
+    """The files as they were before a change; it is still under way. Raises StorageError."""
+    write_texts(path, change.before)
+    for name in change.created:
+        (path.parent / name).unlink(missing_ok=True)
 
 
 def write_texts(path: FilePath, texts: Mapping[str, bytes]) -> None:

@@ -101,7 +101,11 @@ def _given(path: FilePath, asked: Mapping[str, Any], revisions: Revisions) -> di
     if asked.get("edits") is not None:
         from hub.config.amending import amend
 
-        amended = amend(path, [_edit(one) for one in _edits(asked["edits"])])
+        wanted = [_edit(one) for one in _edits(asked["edits"])]
+        try:
+            amended = amend(path, wanted)
+        except (TypeError, ValueError) as error:  # a value that no YAML text says
+            raise ConfigError(f"this value cannot be written: {error}") from None
         return {name: text.encode() for name, text in amended.after.items()}
     files = asked.get("files") or {}
     if not isinstance(files, dict) or not all(isinstance(text, str) for text in files.values()):
@@ -114,8 +118,19 @@ def _given(path: FilePath, asked: Mapping[str, Any], revisions: Revisions) -> di
             raise ConfigError(f"{name}: {error}") from None
         if PurePosixPath(relative).name == SECRETS or relative != name:
             raise ConfigError(f"{name} is not written here; secrets are put into {SECRETS} on the hub itself")
-        made[name] = text.replace("\r\n", "\n").encode("utf-8", "surrogateescape")
+        made[name] = _as_there(path.parent / name, text.replace("\r\n", "\n").encode("utf-8", "surrogateescape"))
     return made
+
+
+def _as_there(path: FilePath, text: bytes) -> bytes:
+    """With the line ends that the file has: a browser sends its own, and they are nobody's change."""
+    try:
+        there = path.read_bytes()
+    except OSError:
+        return text
+    if text == there.replace(b"\r\n", b"\n"):
+        return there
+    return text.replace(b"\n", b"\r\n") if b"\r\n" in there else text
 
 
 def _edits(asked: Any) -> list[Any]:

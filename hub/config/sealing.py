@@ -17,12 +17,16 @@ from cryptography.exceptions import InvalidTag
 
 from hub.config.lastgood import Kept
 from hub.errors import StorageError
-from hub.files import sync_directory, write_atomically
+from hub.files import hand_over, sync_directory, write_atomically
 
 MAX_BYTES = 64 << 20
 _NONCE = 12
 
 T = TypeVar("T")
+
+
+class Damaged(StorageError):
+    """What lies there is not this hub's, or not whole."""
 
 
 def write(kept: Kept, name: str, magic: bytes, value: msgspec.Struct) -> None:
@@ -31,14 +35,18 @@ def write(kept: Kept, name: str, magic: bytes, value: msgspec.Struct) -> None:
     sealed = magic + nonce + kept.aead.encrypt(nonce, msgspec.msgpack.encode(value), magic)
     target = kept.path.parent / name
     try:
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not target.parent.is_dir():
+            target.parent.mkdir(mode=0o700, parents=True)
+            hand_over(target.parent)
         write_atomically(target, sealed)
+        hand_over(target)
     except OSError as error:
         raise StorageError(f"{target} cannot be written: {error.strerror or error}") from error
 
 
 def read(kept: Kept, name: str, magic: bytes, kind: type[T]) -> T | None:
-    """What lies there; None when there is nothing. Raises StorageError when it is not this hub's, or damaged."""
+    """What lies there; None when there is nothing. Raises Damaged, or StorageError when the
+    disk, or somebody's rights, refuse it."""
     target = kept.path.parent / name
     try:
         with target.open("rb") as file:
@@ -53,7 +61,7 @@ def read(kept: Kept, name: str, magic: bytes, kind: type[T]) -> T | None:
         nonce, body = content[len(magic) : len(magic) + _NONCE], content[len(magic) + _NONCE :]
         return msgspec.msgpack.decode(kept.aead.decrypt(nonce, body, magic), type=kind)
     except (InvalidTag, msgspec.DecodeError, ValueError) as error:
-        raise StorageError(f"{target} is damaged, or was written under another key") from error
+        raise Damaged(f"{target} is damaged, or was written under another key") from error
 
 
 def remove(kept: Kept, name: str) -> None:

@@ -42,6 +42,10 @@ class Reports:
         self._survey, self._drift, self._hub, self._title = survey, drift, hub, title
         self._titles, self._operators, self._call, self._writable = titles, operators, call, writable
 
+    def reconfigure(self, title: str, titles: dict[str, str]) -> None:
+        """How the hub and its sites are called by now."""
+        self._title, self._titles = title, titles
+
     @property
     def operators(self) -> dict[str, str]:
         """Id → name."""

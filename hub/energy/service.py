@@ -37,9 +37,13 @@ class Energy:
         self._survey, self._drift, self._reports = survey, drift, reports
         self._clock, self._key, self._timezone, self._drain = clock, key, timezone, drain
 
-    def reconfigure(self, zones: Mapping[str, tuple[str, str, str]], timezone: str) -> None:
-        """What the configuration says by now: id → (name, site, use), and the time zone of the hub's site."""
+    def reconfigure(
+        self, zones: Mapping[str, tuple[str, str, str]], timezone: str, title: str, titles: dict[str, str]
+    ) -> None:
+        """What the configuration says by now: id → (name, site, use), the time zone of the hub's site, the hub's name
+        and those of the sites."""
         self._survey.zones, self._timezone = zones, timezone
+        self._reports.reconfigure(title, titles)
 
     async def run(self) -> None:
         wait = FIRST_S

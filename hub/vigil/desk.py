@@ -41,7 +41,7 @@ class Vigil:
         gauges: Iterable[Gauge], site: str = "",
     ) -> None:  # fmt: skip
         self._events, self._book, self._witness, self._clock = events, book, witness, clock
-        self._incidents, self._gauges, self._site = incidents, list(gauges), site
+        self._incidents, self._gauges, self.site = incidents, list(gauges), site
         self._last: dict[tuple[str, str], int] = {}
         self._offset: float | None = None
         self._heard: deque[SecurityEvent] = deque(maxlen=MOST)
@@ -97,7 +97,7 @@ class Vigil:
         await self._book.tell()
 
     async def _raise(self, incident: Incident) -> None:
-        alert = _alert(incident, self._site)
+        alert = _alert(incident, self.site)
         known = self._book.of(RULE, incident.family)
         if known is None:
             _log.warning("security incident: %s", ", ".join(sorted(incident.kinds)))

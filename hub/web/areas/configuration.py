@@ -114,11 +114,19 @@ class Configuration:
         at = _at(visit.fields.get("at") or visit.query.get("at", ""))
         answer = await self._site.call("config.form", at=at)
         shown = await self.show(visit)
+        self._hide(visit, shown, answer["form"])
         filled = {name.removeprefix("f."): value for name, value in visit.fields.items() if name.startswith("f.")}
         return self._site.page(
             "configuration_form", visit, status, form=answer["form"], base=answer["digest"], filled=filled, at=at,
             may=_may(visit, shown), step=_step,
         )  # fmt: skip
+
+    def _hide(self, visit: Visit, shown: dict[str, Any], form: dict[str, Any]) -> None:
+        """What `show` hides in the text, a form hides too."""
+        if visit.person.role == ADMINISTRATEUR:
+            return
+        for field in form["fields"]:
+            field["value"] = "" if shown["problems"] else AWAY.sub(r"\1…@", field["value"])
 
     async def form_form(self, visit: Visit) -> web.Response:
         """{at, base, f.NAME…} or {at, name, type}, one more of a mapping."""

@@ -42,8 +42,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "zone-id": ("Identifiant, comme classes", "Id, like classes"),
     "zone-name": ("Nom affiché", "Name for people"),
     "zone-text": (
-        "Ce concentrateur ne modifie pas encore sa configuration d'ici : ajoutez ces lignes, puis redémarrez-le.",
-        "This hub does not change its configuration from here yet: add these lines, then restart it.",
+        "Ajoutez ces lignes à la page Configuration (texte) : le concentrateur les prend en compte sans redémarrage.",
+        "Add these lines on the page Configuration (text): the hub takes them up without a restart.",
     ),
     "zone-bad": (
         "Identifiant refusé : minuscules, chiffres, point ou tiret, 64 au plus.",

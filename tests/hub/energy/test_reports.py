@@ -184,3 +184,15 @@ async def test_a_drift_becomes_an_alert_once_and_is_cleared_by_a_new_reference(t
         hub.clock.set(BEGIN + 86_400 * 4000)
         assert (await energy.calls["energy.restart"]({"place": "tgbt"}))["state"] == "learning"
         assert energy.book.cleared[-1] == (RULE, "tgbt")
+
+
+async def test_a_report_bears_the_names_that_the_configuration_says_by_now(hub):
+    made = energy_of(hub)
+    made.service.reconfigure({"z2": ("Cour", "s", "")}, "Indian/Reunion", "Collège", {"s": "Collège Zola"})
+    page = (await made.calls["energy.report"]({"kind": "r175", "year": 2026}))["document"]
+    assert "Collège" in page
+    assert "Cour" in page
+    assert "École" not in page
+    table = (await made.calls["energy.report"]({"kind": "operat", "year": 2026, "format": "csv"}))["document"]
+    assert "Collège Zola" in table
+    assert "Jaurès" not in table

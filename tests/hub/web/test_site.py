@@ -212,15 +212,19 @@ async def test_roles_hold_on_every_route(pages: Pages) -> None:
 async def test_who_may_not_change_the_configuration_sees_no_secret_of_it(pages: Pages) -> None:
     admin = await pages.claimed()
     assert "u:secret@p" in (await admin.get("/configuration/text"))[1]
+    pages.hub.field = {"value": "https://u:secret@p/"}
+    assert "u:secret@p" in (await admin.get("/configuration/form?at=hub"))[1]
     for role in ("lecteur", "auditeur", "technicien"):
         browser = await pages.person(role)
+        assert "secret@" not in (await browser.get("/configuration/form?at=hub"))[1]
         text = (await browser.get("/configuration/text"))[1]
         assert "École" in text
         assert "secret@" not in text
         assert "readonly" in text
     line = {"line": 2, "message": "a secret is never written in this file", "suggestion": "", "source": "key: hunter2"}
     pages.hub.text, pages.hub.wrong = "key: hunter2\n", [line]
-    for path in ("/configuration/text", "/configuration", "/api/1/configuration"):
+    pages.hub.field = {"value": "hunter2"}
+    for path in ("/configuration/text", "/configuration", "/api/1/configuration", "/configuration/form?at=hub"):
         assert "hunter2" not in str((await browser.get(path))[1]), path
 
 

@@ -6,7 +6,7 @@ import asyncio
 import io
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import aiohttp
 
@@ -246,11 +246,12 @@ class Hub:
         return {}
 
     text, wrong = "hub: {name: École}\nlink: {proxy: 'http://u:secret@p'}\n", list[dict[str, Any]]()
+    field: ClassVar[dict[str, Any]] = {}
 
     def configuration(self, name: str) -> dict[str, Any]:
         progress = {"stage": "", "confirm_s": None, "last": {}, "restart": [], "undone": ""}
         field = {"name": "name", "kind": "text", "value": "École", "default": "", "about": "", "unit": "",
-                 "choices": [], "required": False, "set": True}  # fmt: skip
+                 "choices": [], "required": False, "set": True, **self.field}  # fmt: skip
         return {
             "config.show": {
                 "first": "config.yaml", "files": {"config.yaml": self.text}, "digest": "d1", "mode": "local",
