@@ -91,8 +91,10 @@ def revoke(directory: Path, number: str, as_json: bool) -> None:
 @answers
 def listing(directory: Path, as_json: bool) -> None:
     """The badges issued: whose, for which sites, until when."""
+    from backend import owner as owners
     from backend.badging import listed
 
+    owners.load(directory)  # a directory that is no backend is said, not shown as one without badges
     known, now = listed(directory), time.time()
 
     def state(until: int, revoked: int | None) -> str:

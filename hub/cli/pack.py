@@ -153,7 +153,13 @@ def show(name: str, config: Path, state_dir: Path | None, json: bool) -> None:
 @pack.command("import")
 @click.argument("directory", type=_DIRECTORY)
 @click.option("--device", metavar="NAME", help="Only this one: the name of its codec file, without ending.")
-@click.option("--out", type=_DIRECTORY, default=".", show_default=True, help="Where to put the packs.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=".",
+    show_default=True,
+    help="Where to put the packs; it is made if it is not there.",
+)
 @output.as_json
 def import_(directory: Path, device: str | None, out: Path, json: bool) -> None:
     """Make packs of a vendor's DIRECTORY in the layout of The Things Network's device repository or of ChirpStack's.
@@ -175,7 +181,10 @@ def import_(directory: Path, device: str | None, out: Path, json: bool) -> None:
             click.echo(f"{out / one.name}: {'; '.join(one.remarks) or 'made'}")
         for name, why in left_out.items():
             output.say(f"{name}: left out: {why}")
-        output.say("Their licence is for you to respect. Next: ilot pack test, then ilot pack install.")
+        if made:
+            output.say("Their licence is for you to respect. Next: ilot pack test, then ilot pack install.")
+        elif not left_out:
+            output.say(f"{directory}: nothing there is a device in either layout")
     if left_out or not made:
         raise click.exceptions.Exit(6)
 
@@ -284,6 +293,7 @@ def _metric(found: Pack, path: str, key: str) -> dict[str, str]:
 def _write(folder: Path, files: dict[str, str]) -> None:
     """A new folder with these files. Raises HubError when it is there already."""
     try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir()
         for name, text in files.items():
             file = folder / name

@@ -100,3 +100,9 @@ async def test_hubs_are_given_the_list_and_404_while_there_is_none(served: Runni
         async with session.get(url) as answer:
             assert answer.status == 200
             assert len(read_revoked(await answer.read(), keys(directory)).ids) == 1
+
+
+def test_a_directory_that_is_no_backend_is_not_shown_as_one_without_badges(tmp_path: Path) -> None:
+    said = invoke("list", tmp_path / "none")
+    assert said.exit_code == 3
+    assert "holds no backend" in said.output
