@@ -19,13 +19,14 @@ from pathlib import Path as FilePath
 from typing import Any, Final, NamedTuple
 
 from ruamel.yaml import YAML
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import Node, ScalarNode
 
 from hub.config.comments import comments
-from hub.config.merging import end_of, is_empty, merge, next_line, revealed
+from hub.config.merging import merge, revealed
 from hub.config.positions import Path, Positions, dotted
 from hub.config.source import Source, contained, load_bytes, read
-from hub.config.writing import block, flow, plain
+from hub.config.surgery import child, removed, replaced
+from hub.config.writing import block, plain
 from hub.errors import ConfigError, Problem
 
 
@@ -166,7 +167,7 @@ class _Surgeon:
             if isinstance(node, ScalarNode) and str(node.tag) == "!include":
                 name, node, text = self._open(contained(self._path.parent, node.value))
                 key, flow_style = None, False
-            inner = _child(node, part)
+            inner = child(node, part)
             if inner is None:
                 if edit.value is REMOVED:
                     return {}
@@ -176,9 +177,9 @@ class _Surgeon:
         if node is None:
             return {}
         if edit.value is REMOVED:
-            new = _without(text, parent, key, node, above, flow_style=flow_style)
+            new = removed(text, parent, key, node, above, flow_style=flow_style)
         else:
-            new = _with(text, key, node, edit.value, flow_style=flow_style)
+            new = replaced(text, key, node, edit.value, flow_style=flow_style)
         return {name: new.encode()}
 
     def _open(self, name: str) -> tuple[str, Node | None, str]:
@@ -194,83 +195,6 @@ class _Surgeon:
             found = {part: found}
         merged = merge(self._path, found, self._texts)
         return {name: text.encode() for name, text in merged.after.items()}
-
-
-def _child(node: Node | None, part: str | int) -> tuple[Node | None, Node] | None:
-    if isinstance(node, MappingNode):
-        for key, value in node.value:
-            if isinstance(key, ScalarNode) and key.value == part:
-                return key, value
-    elif isinstance(node, SequenceNode) and isinstance(part, int) and part < len(node.value):
-        return None, node.value[part]
-    return None
-
-
-def _with(text: str, key: Node | None, node: Node, value: Any, *, flow_style: bool) -> str:
-    """The text with another value."""
-    start, end = node.start_mark.index, end_of(node, text)
-    if key is None or flow_style:  # an item of a list, or anything within brackets
-        return text[:start] + flow(value) + text[end:]
-    colon = text.index(":", key.end_mark.index) + 1
-    rest = text[colon : next_line(text, colon)]
-    written = node.end_mark.index > node.start_mark.index
-    on_the_line = written and start < colon + len(rest)
-    line_end = colon + len(rest.rstrip("\r\n"))
-    deep = isinstance(value, Mapping) and bool(value) and "!secret" not in value
-    if not deep:
-        if on_the_line:
-            return text[:start] + flow(value) + text[end:]
-        if not written:
-            return text[:colon] + " " + flow(value) + text[colon:]
-        # the value stood below its key, whose line may end in a comment
-        return text[:colon] + " " + flow(value) + text[colon:line_end] + text[_trimmed(text, end) :]
-    newline = "\r\n" if "\r\n" in text else "\n"
-    below = block(value, key.start_mark.column + 2).rstrip("\n").replace("\n", newline)
-    if on_the_line:
-        last = _trimmed(text, end)
-        return text[:colon] + text[end:last] + newline + below + text[last:]
-    last = max(_trimmed(text, end), line_end) if written else line_end
-    return text[:line_end] + newline + below + text[last:]
-
-
-def _trimmed(text: str, end: int) -> int:
-    """The end of what stands on the last line of a node: blanks and a comment after it go with it, not the newline."""
-    return end + len(text[end : next_line(text, end)].rstrip("\r\n"))
-
-
-def _without(
-    text: str, parent: Node | None, key: Node | None, node: Node, above: Node | None, *, flow_style: bool
-) -> str:
-    """The text without one entry of a mapping. A mapping that would hold nothing becomes `{}`."""
-    if key is None or not isinstance(parent, MappingNode):
-        raise ConfigError("one position of a list is not removed by itself; set the list as a whole")
-    start, end = key.start_mark.index, max(end_of(node, text), key.end_mark.index)
-    if is_empty(node):
-        end = max(node.end_mark.index if node.end_mark.index > node.start_mark.index else 0,
-                  text.index(":", key.end_mark.index) + 1)  # fmt: skip
-    if flow_style:
-        after = len(text[end:]) - len(text[end:].lstrip())
-        if text[end + after : end + after + 1] == ",":
-            end += after + 1
-            end += len(text[end:]) - len(text[end:].lstrip(" "))
-        else:
-            before = text[:start].rstrip()
-            start = len(before) - 1 if before.endswith(",") else start
-        return text[:start] + text[end:]
-    first = text.rfind("\n", 0, start) + 1
-    last = next_line(text, end)
-    if len(parent.value) > 1:
-        if text[first:start].strip():  # `- key: value`: the dash is the item's
-            column = start - first
-            following = parent.value[1][0].start_mark.index
-            return text[:start] + text[following:] if column >= 0 else text
-        return text[:first] + text[last:]
-    if above is None:
-        if text[first:start].strip():
-            return text[:start] + "{}" + text[end:]
-        return text[:first] + text[last:]
-    colon = text.index(":", above.end_mark.index) + 1
-    return text[:colon] + " {}" + text[colon:first] + text[last:]
 
 
 def _text(path: FilePath, name: str, texts: Mapping[str, bytes]) -> str:

@@ -126,22 +126,22 @@ def test_an_edit_of_a_file_that_is_wrong_tells_what_is_wrong(tmp_path: Path) -> 
 
 
 def test_a_surgeon_that_loses_a_comment_elsewhere_is_refused(tmp_path: Path, monkeypatch: Any) -> None:
-    honest = amending._with
+    honest = amending.replaced
 
     def careless(text: str, *rest: Any, **more: Any) -> str:
         return honest(text, *rest, **more).replace("  # The boiler's meter: ask Paul before touching.\n", "")
 
-    monkeypatch.setattr(amending, "_with", careless)
+    monkeypatch.setattr(amending, "replaced", careless)
     with pytest.raises(ConfigError, match=r"the comment at config\.yaml:7 would vanish"):
         edited(tmp_path, Edit(("integrations", "modbus", "interval"), "1s"))
 
 
 def test_a_surgeon_that_writes_something_else_is_refused(tmp_path: Path, monkeypatch: Any) -> None:
-    honest = amending._with
-    monkeypatch.setattr(amending, "_with", lambda *a, **k: honest(*a, **k).replace("School", "Schule"))
+    honest = amending.replaced
+    monkeypatch.setattr(amending, "replaced", lambda *a, **k: honest(*a, **k).replace("School", "Schule"))
     with pytest.raises(ConfigError, match="does not say what was meant"):
         edited(tmp_path, Edit(("integrations", "modbus", "interval"), "1s"))
-    monkeypatch.setattr(amending, "_with", lambda *a, **k: honest(*a, **k) + "\n  : [")
+    monkeypatch.setattr(amending, "replaced", lambda *a, **k: honest(*a, **k) + "\n  : [")
     with pytest.raises(ConfigError, match="not readable"):
         edited(tmp_path, Edit(("integrations", "modbus", "interval"), "1s"))
 

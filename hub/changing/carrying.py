@@ -1,0 +1,194 @@
+"""One change carried out: written, taken up, watched, kept; or everything back as it was. See `hub.changing`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from hub import gating
+from hub.changing.words import (
+    COMMITTED,
+    RELOADING,
+    RETURNING,
+    TAKEN_BACK,
+    UNCONFIRMED,
+    WAITING,
+    WATCHING,
+    WRITING,
+    by,
+)  # fmt: skip
+from hub.clock import Clock
+from hub.config import history, lastgood
+from hub.config.build import Models
+from hub.config.differences import REMOVED, Differences, differences
+from hub.config.history import APPLIED, FOUND, REFUSED, Change, History, write_texts
+from hub.config.lastgood import Kept
+from hub.config.load import Loaded
+from hub.config.proposing import Proposed, judge
+from hub.config.source import digests
+from hub.errors import ConfigError, HubError, StorageError
+from hub.gating import Stands
+
+POLL_S = 0.25
+
+Reload = Callable[[Loaded, Loaded, Differences], Awaitable[None]]
+Audit = Callable[[str, dict[str, Any]], Awaitable[None]]
+
+_log = logging.getLogger("hub.config")
+
+
+class Carrying:
+    """`running` is the configuration that runs; `before` what there was before a change that waits for a word, which
+    came to be by `what`; `stage` where a change stands, `last` what became of the last one; `said` what a start undid,
+    `lost` what could not be taken back."""
+
+    def __init__(
+        self, running: Loaded, problems: list[str], *, kept: Kept, history: History, models: Models, clock: Clock,
+        reload: Reload, stands: Callable[[], Stands], audit: Audit, changed: Callable[[], None], said: str,
+    ) -> None:  # fmt: skip
+        self.running, self._problems, self._path = running, problems, running.path
+        self._kept, self._history, self._models, self._clock = kept, history, models, clock
+        self._reload, self._stands, self._audit, self._changed = reload, stands, audit, changed
+        self.before: tuple[Loaded, Proposed, Change] | None = None
+        self.what, self.stage, self.said, self.lost = APPLIED, "", said, ""
+        self._until = 0.0
+        self.last: dict[str, Any] = {}
+
+    def left(self) -> float | None:
+        """Seconds that are left to confirm it; None when nothing waits."""
+        return None if self.before is None else max(0.0, self._until - self._clock.monotonic())
+
+    async def carry_out(
+        self, proposed: Proposed, new: Loaded, found: Differences, arguments: dict[str, Any], what: str
+    ) -> dict[str, Any]:
+        author, reason, old = by(arguments), str(arguments.get("reason") or "")[:500], self.running
+        change = Change(
+            first=str(self._path), before={name: proposed.before[name] for name in proposed.written
+                                           if name in proposed.before},
+            created=proposed.created, after=digests(proposed.written), author=author, reason=reason,
+            at=self._clock.now(),
+        )  # fmt: skip
+        self.last = {"at": change.at, "by": author, "reason": reason, "digest": new.digest}
+        self.said = ""
+        before = self._stands()
+        changed = [one[:2] for one in found.instances if one.how != REMOVED]
+        changed += [("part", part) for part in ("web", "link") if part in found.parts]
+        try:
+            self.stage = WRITING
+            try:
+                await asyncio.to_thread(history.begin, self._kept, change)
+                if what != FOUND:
+                    await asyncio.to_thread(write_texts, self._path, proposed.written)
+            except HubError:
+                await asyncio.to_thread(self._unwrite, change)
+                raise
+            self.stage = RELOADING
+            why = await self._reloaded(old, new, found)
+            if not why:
+                self.running = new
+                self.stage = WATCHING
+                gate = new.config.config.gate.total_seconds()
+                why = await self._watch(before, changed, gate, anyway=bool(arguments.get("anyway")))
+            if why:
+                return await self.take_back(old, proposed, change, why)
+            if found.lockout:
+                seconds = float(arguments.get("confirm_s") or new.config.config.confirm.total_seconds())
+                self.before, self._until = (old, proposed, change), self._clock.monotonic() + min(900.0, seconds)
+                self.what = what
+                self.stage = WAITING
+                await self._audit(author, {"config": "to be confirmed", "version": new.digest[:12], "why": reason})
+                self.last = {**self.last, "state": UNCONFIRMED}
+                return {"state": UNCONFIRMED, "confirm_s": self.left()}
+            await self.commit(new, proposed, change, what)
+            return {"state": COMMITTED}
+        finally:
+            if self.before is None:
+                self.stage = ""
+
+    async def _reloaded(self, old: Loaded, new: Loaded, found: Differences) -> str:
+        """Reload; why it failed, "" when it did not."""
+        try:
+            await self._reload(old, new, found)
+        except HubError as error:
+            return str(error)
+        except Exception as error:  # a bug of a part: the change is taken back, the hub goes on
+            _log.exception("the configuration could not be reloaded")
+            return f"{type(error).__name__}: {error}"
+        return ""
+
+    async def _watch(self, before: Stands, changed: Iterable[tuple[str, str]], seconds: float, *, anyway: bool) -> str:
+        """The health gate; what is wrong, "" when nothing is."""
+        keys = list(changed)
+        end = self._clock.monotonic() + seconds
+        await self._clock.sleep(POLL_S)
+        while True:
+            now, over = self._stands(), self._clock.monotonic() >= end
+            if why := gating.wrong(before, now, keys, over=over and not anyway):
+                return "; ".join(why)
+            if over or gating.settled(now, keys):
+                return ""
+            await self._clock.sleep(POLL_S)
+
+    async def commit(self, new: Loaded, proposed: Proposed, change: Change, what: str) -> None:
+        try:
+            await asyncio.to_thread(self._remember, new, proposed, change, what)
+        except StorageError as error:  # it runs all the same, and its files are written
+            _log.error("%s", error)
+        self.before, self.stage = None, ""
+        self._problems.clear()
+        self.last = {**self.last, "state": COMMITTED}
+        version = {"config": what, "version": new.digest[:12], "why": change.reason}
+        await self._audit(change.author, version)
+        self._changed()
+        _log.info("a change of the configuration is kept; `ilot config log` shows who made it")
+
+    def _remember(self, new: Loaded, proposed: Proposed, change: Change, what: str) -> None:
+        history.end(self._kept)
+        self._history.add(
+            proposed.texts, author=change.author, reason=change.reason, at=change.at, what=what, detail=""
+        )
+        lastgood.remember(self._kept, new)
+
+    async def take_back(self, old: Loaded, proposed: Proposed, change: Change, why: str) -> dict[str, Any]:
+        """Everything as it was."""
+        self.stage = RETURNING
+        _log.warning("a change of the configuration is taken back; `ilot config log` says why")
+        failed = ""
+        try:
+            await asyncio.to_thread(self._unwrite, change)
+        except HubError as error:
+            failed = str(error)
+        was = self.running
+        found = differences(was, old) if was is not old else differences(await self._tried(proposed, old), old)
+        failed = await self._reloaded(was, old, found) or failed
+        self.running = old
+        self.before, self.stage = None, ""
+        if failed:
+            self.lost = f"a change could not be taken back whole ({failed}): restart the hub"
+            _log.error("%s", self.lost)
+        else:
+            self.lost = ""
+        try:
+            await asyncio.to_thread(
+                lambda: self._history.add(
+                    proposed.texts, author=change.author, reason=change.reason, at=change.at, what=REFUSED, detail=why
+                )
+            )
+        except StorageError as error:
+            _log.error("%s", error)
+        self.last = {**self.last, "state": TAKEN_BACK, "why": why}
+        await self._audit(change.author, {"config": "taken back", "version": proposed.digest[:12], "why": why})
+        return {"state": TAKEN_BACK, "why": why}
+
+    async def _tried(self, proposed: Proposed, old: Loaded) -> Loaded:
+        """What a reload that failed half-way was on the way to."""
+        try:
+            return await asyncio.to_thread(judge, self._path, proposed, self._models)
+        except ConfigError:
+            return old
+
+    def _unwrite(self, change: Change) -> None:
+        history.put_back(self._path, change)
+        history.end(self._kept)

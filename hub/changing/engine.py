@@ -1,0 +1,282 @@
+"""The part of the hub that changes its configuration: what is asked, one thing after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from hub.changing.carrying import POLL_S, Audit, Carrying, Reload
+from hub.changing.looking import Looking
+from hub.changing.words import COMMITTED, FAILED, PLANNED, SAME, TAKEN_BACK, UNDER_WAY, WRITING, Busy, Managed, by
+from hub.clock import Clock
+from hub.config.build import Models
+from hub.config.differences import Differences, differences
+from hub.config.history import APPLIED, FOUND, ROLLED_BACK, History
+from hub.config.lastgood import Kept
+from hub.config.load import Loaded
+from hub.config.proposing import Proposed, diff, judge, propose
+from hub.config.source import contents, unchanged
+from hub.errors import HubError
+from hub.gating import Stands
+
+Work = Callable[[], Awaitable[dict[str, Any]]]
+
+_log = logging.getLogger("hub.config")
+
+
+class Changing:
+    """`problems` are those of the file when the last good configuration runs, and are emptied when a right one does.
+    `stands` tells how every part stands, `audit` writes to the audit chain, `changed` says that the next backup is
+    due."""
+
+    def __init__(
+        self, running: Loaded, problems: list[str], *, kept: Kept, models: Models, clock: Clock, reload: Reload,
+        stands: Callable[[], Stands], audit: Audit, changed: Callable[[], None], said: str = "",
+    ) -> None:  # fmt: skip
+        self._started, self._problems, self._path = running, problems, running.path
+        self._models, self._clock, self._audit = models, clock, audit
+        self._history = History(kept)
+        self._do = Carrying(
+            running, problems, kept=kept, history=self._history, models=models, clock=clock, reload=reload,
+            stands=stands, audit=audit, changed=changed, said=said,
+        )  # fmt: skip
+        self._look = Looking(self._path, models, self._history, lambda: self._do.running, self.progress)
+        self._turn = asyncio.Lock()
+        self._jobs: asyncio.Queue[tuple[Work, asyncio.Future[dict[str, Any]]]] = asyncio.Queue()
+        self._queued = 0
+
+    # the part
+
+    async def run(self) -> None:
+        """Remember what runs; take back what nobody confirms."""
+        await self._remember_found()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._work())
+            group.create_task(self._wait_for_words())
+
+    async def _work(self) -> None:
+        """Carry out what is asked for, one after the other: whoever asked may be gone before it is done."""
+        while True:
+            work, answer = await self._jobs.get()
+            try:
+                result = await work()
+            except Exception as error:
+                if not isinstance(error, HubError):
+                    _log.exception("a change of the configuration failed")
+                said = error if isinstance(error, HubError) else HubError(f"{type(error).__name__}: {error}")
+                self._do.last = {**self._do.last, "state": FAILED, "why": str(said)}
+                if not answer.done():
+                    answer.set_exception(said)
+                    answer.exception()  # told or not, it was looked at
+            else:
+                if not answer.done():
+                    answer.set_result(result)
+            finally:
+                self._queued -= 1
+
+    async def _given(self, work: Work, arguments: dict[str, Any]) -> dict[str, Any]:
+        """As a job; with `later`, answered before it is done."""
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._queued += 1
+        self._jobs.put_nowait((work, answer))
+        if arguments.get("later"):
+            return {"state": UNDER_WAY}
+        return await asyncio.shield(answer)
+
+    def hang_up(self) -> None:
+        """SIGHUP: take up what the files say by now; how it went stands in the log and in `ilot status`."""
+
+        async def work() -> dict[str, Any]:
+            try:
+                return await self._taken_up({"by": "signal", "reason": "SIGHUP"})
+            except HubError:
+                _log.error("the edited configuration is not taken up; `ilot check` shows what is wrong")
+                raise
+
+        self._queued += 1
+        self._jobs.put_nowait((work, asyncio.get_running_loop().create_future()))
+
+    async def _wait_for_words(self) -> None:
+        while True:
+            if self._do.before is None:
+                await self._clock.sleep(POLL_S)
+                continue
+            if left := self._do.left():
+                await self._clock.sleep(min(left, POLL_S))
+                continue
+            async with self._turn:
+                if self._do.before is not None:
+                    await self._do.take_back(*self._do.before, "nobody confirmed it in time")
+
+    def status(self) -> dict[str, Any]:
+        """For `ilot status`."""
+        return {
+            "digest": self._do.running.digest, "mode": self._mode(),
+            "managed_by": self._do.running.config.config.managed_by,
+            "stage": self._do.stage, "confirm_s": self._do.left(), "restart": self._restart(), "last": self._do.last,
+        }  # fmt: skip
+
+    def complaints(self) -> list[str]:
+        """What somebody should look at."""
+        said = [self._do.lost] if self._do.lost else []
+        if waiting := self._restart():
+            said.append(f"a restart of the hub takes up: {', '.join(waiting)}")
+        if (left := self._do.left()) is not None:
+            said.append(f"the configuration is to be confirmed within {left:.0f} s: `ilot config confirm`")
+        if self._do.said:
+            said.append(self._do.said)
+        return said
+
+    def calls(self) -> dict[str, Callable[[dict[str, Any]], Awaitable[Any]]]:
+        """See the methods."""
+        return {
+            "config.show": self._look.show, "config.check": self._look.check, "config.diff": self._diff,
+            "config.apply": self._apply, "config.reload": self._reread, "config.log": self._look.log,
+            "config.confirm": self._confirm, "config.revert": self._revert, "config.progress": self._progress,
+            "config.form": self._look.form,
+        }  # fmt: skip
+
+    # what is asked
+
+    async def _diff(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{files | edits | revision} → as `config.apply` with `dry_run`; {revision, against} compares two versions;
+        {} what runs with what the files say."""
+        if not arguments.get("against") and any(arguments.get(name) for name in ("files", "edits", "revision")):
+            return await self._apply({**arguments, "dry_run": True})
+        return await self._look.diff(arguments)
+
+    async def _apply(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{files | edits | revision, base?, by, reason, dry_run?, anyway?, confirm_s?, later?} → {state, diff, digest,
+        instances, parts, restart, lockout, …}.
+
+        `base`: the digest that the caller started from. `anyway`: what is only away does not stop the change.
+        `later`: answer at once; `config.progress` tells the rest. Raises ConfigError with every problem, Conflict,
+        Managed, Busy, CannotWrite; nothing has changed then."""
+        if arguments.get("dry_run"):
+            return await self._applied(arguments)
+        self._may_change()
+        return await self._given(lambda: self._applied(arguments), arguments)
+
+    async def _applied(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        dry_run = bool(arguments.get("dry_run"))
+        async with self._turn:
+            if not dry_run:
+                self._may_change()
+            proposed = await self._look.proposed(arguments)
+            new = await asyncio.to_thread(judge, self._path, proposed, self._models)
+            found = differences(self._do.running, new)
+            plan = self._plan(proposed, found, new)
+            if not proposed.written and not found:
+                return {**plan, "state": SAME}
+            if dry_run:
+                return {**plan, "state": PLANNED}
+            what = ROLLED_BACK if arguments.get("revision") else APPLIED
+            return {**plan, **await self._do.carry_out(proposed, new, found, arguments, what)}
+
+    async def _reread(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{by, reason?, dry_run?, anyway?}: take up what the files say by now (SIGHUP, `ilot config reload`). Also
+        where the configuration is managed: whoever manages it writes the files."""
+        if arguments.get("dry_run"):
+            return await self._taken_up(arguments)
+        return await self._given(lambda: self._taken_up(arguments), arguments)
+
+    async def _taken_up(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        async with self._turn:
+            self._not_busy()
+            now = await asyncio.to_thread(propose, self._path, {}, self._look.texts_of)
+            new = await asyncio.to_thread(judge, self._path, now, self._models)
+            found = differences(self._do.running, new)
+            before = {}
+            if new.files != self._do.running.files:
+                before = await asyncio.to_thread(self._look.former, new)
+            # They are written already: what there was before is what ran.
+            written = {name: text for name, text in now.texts.items() if before.get(name) != text}
+            proposed = Proposed(
+                before=before, texts=now.texts, written=written if before else {},
+                created=[name for name in written if before and name not in before],
+                base=self._do.running.digest, digest=new.digest, diff=diff(before, now.texts) if before else "",
+            )  # fmt: skip
+            plan = self._plan(proposed, found, new)
+            if not found and new.files == self._do.running.files:
+                return {**plan, "state": SAME}
+            if arguments.get("dry_run"):
+                return {**plan, "state": PLANNED}
+            return {**plan, **await self._do.carry_out(proposed, new, found, arguments, FOUND)}
+
+    async def _confirm(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{by}: a change that waits for a word stays."""
+        async with self._turn:
+            if self._do.before is None:
+                raise HubError("no change waits to be confirmed" + self._last_words())
+            _, proposed, change = self._do.before
+            await self._do.commit(self._do.running, proposed, change, self._do.what)
+            await self._audit(by(arguments), {"config": "confirmed", "version": self._do.running.digest[:12]})
+            return {"state": COMMITTED, "digest": self._do.running.digest}
+
+    async def _revert(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{by}: a change that waits for a word is taken back now."""
+        async with self._turn:
+            if self._do.before is None:
+                raise HubError("no change waits to be confirmed" + self._last_words())
+            return await self._do.take_back(*self._do.before, f"{by(arguments)} took it back")
+
+    async def _progress(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{} → {stage, confirm_s, last}: how the change under way stands, and what became of the last one."""
+        return self.progress()
+
+    def progress(self) -> dict[str, Any]:
+        """See `config.progress`."""
+        return {
+            "stage": self._do.stage or (WRITING if self._queued else ""), "confirm_s": self._do.left(),
+            "last": self._do.last, "running": self._do.running.digest,
+            "restart": self._restart(), "problems": list(self._problems), "undone": self._do.said,
+        }  # fmt: skip
+
+    # how it is done
+
+    def _plan(self, proposed: Proposed, found: Differences, new: Loaded) -> dict[str, Any]:
+        return {
+            "diff": proposed.diff, "base": proposed.base, "digest": proposed.digest, "files": list(proposed.written),
+            "instances": [{"kind": one.kind, "name": one.name, "how": one.how} for one in found.instances],
+            "parts": found.parts, "restart": found.restart, "lockout": found.lockout,
+            "confirm_s": new.config.config.confirm.total_seconds() if found.lockout else 0.0,
+        }  # fmt: skip
+
+    async def _remember_found(self) -> None:
+        """What this hub started with stands in its history."""
+        if self._problems:
+            return
+
+        def work() -> None:
+            if unchanged(self._path, self._do.running.files):
+                texts = contents(self._path, self._do.running.files)
+                self._history.add(texts, author="", reason="", at=self._clock.now(), what=FOUND)
+
+        try:
+            await asyncio.to_thread(work)
+        except HubError as error:
+            _log.error("%s", error)
+
+    # small questions
+
+    def _mode(self) -> str:
+        return self._do.running.config.config.mode
+
+    def _restart(self) -> list[str]:
+        return differences(self._started, self._do.running).restart
+
+    def _may_change(self) -> None:
+        if self._mode() == "managed":
+            who = self._do.running.config.config.managed_by or "another system"
+            raise Managed(f"this configuration is managed by {who} (config.mode: managed): change it there, not here")
+        self._not_busy()
+
+    def _not_busy(self) -> None:
+        if self._do.before is not None:
+            raise Busy("a change waits to be confirmed: `ilot config confirm`, or `ilot config revert`, comes first")
+
+    def _last_words(self) -> str:
+        state = self._do.last.get("state")
+        return f"; the last one was {state}: {self._do.last.get('why', '')}" if state == TAKEN_BACK else ""

@@ -1,0 +1,147 @@
+"""The configuration looked at: its files, its forms, its versions, and what is wrong with what somebody proposes.
+Nothing here changes anything."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hub.changing.words import PLANNED
+from hub.config.build import Models
+from hub.config.history import REFUSED, History
+from hub.config.load import Loaded
+from hub.config.proposing import Proposed, diff, judge, lying_there, propose
+from hub.config.source import contents, digest, digests, unchanged
+from hub.errors import ConfigError, HubError
+
+
+class Looking:
+    """`running` gives the configuration that runs, `progress` how a change stands."""
+
+    def __init__(
+        self, path: Path, models: Models, history: History, running: Callable[[], Loaded],
+        progress: Callable[[], dict[str, Any]],
+    ) -> None:  # fmt: skip
+        self._path, self._models, self._history = path, models, history
+        self._running, self._progress = running, progress
+
+    async def show(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{revision?} → {path, files, digest, running, mode, managed_by, problems, progress}: what lies there, or a
+        version of the history."""
+        if arguments.get("revision"):
+            revision = await asyncio.to_thread(self._history.find, str(arguments["revision"]))
+            texts = await asyncio.to_thread(self._history.texts, revision)
+        else:
+            texts = await asyncio.to_thread(lying_there, self._path)
+        problems = [] if arguments.get("revision") else await asyncio.to_thread(self._judged, texts)
+        return {
+            "path": str(self._path), "first": self._path.name, "digest": digest(digests(texts)),
+            "files": {name: text.decode("utf-8", "replace") for name, text in texts.items()},
+            "running": self._running().digest, "mode": self._running().config.config.mode,
+            "managed_by": self._running().config.config.managed_by, "problems": problems, "progress": self._progress(),
+        }  # fmt: skip
+
+    async def form(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{at: [key, …], filled?} → the form there (`hub.config.forms.Form`), the digest that it shows, and with
+        `filled` the edits that it means. Raises ConfigError."""
+
+        def work() -> dict[str, Any]:
+            from hub.config import forms
+            from hub.config.schema import schema
+            from hub.config.source import read
+
+            at = tuple(str(part) for part in arguments.get("at") or [])
+            source = read(self._path)
+            if source.problems:
+                raise ConfigError(source.problems)
+            try:
+                shown = forms.form(schema(_only(self._models, source.data, at)), source.data, at)
+                meant = forms.edits(shown, arguments["filled"]) if "filled" in arguments else []
+            except KeyError:
+                raise ConfigError(f"no form shows {'.'.join(at)}; edit the text") from None
+            except ValueError as error:
+                raise ConfigError(str(error)) from None
+            return {"form": msgspec.to_builtins(shown), "digest": source.digest, "edits": meant}
+
+        return await asyncio.to_thread(work)
+
+    def _judged(self, texts: dict[str, bytes]) -> list[dict[str, Any]]:
+        try:
+            judge(self._path, Proposed({}, texts), self._models)
+        except ConfigError as error:
+            return [asdict(problem) for problem in error.problems]
+        return []
+
+    async def check(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{files | edits | revision} → {ok, problems}."""
+        try:
+            proposed = await self.proposed(arguments)
+            await asyncio.to_thread(judge, self._path, proposed, self._models)
+        except ConfigError as error:
+            return {"ok": False, "problems": [asdict(problem) for problem in error.problems]}
+        return {"ok": True, "problems": []}
+
+    def _version(self, name: str) -> dict[str, bytes]:
+        return self._history.texts(self._history.find(name)) if name else lying_there(self._path)
+
+    def _running_texts(self) -> dict[str, bytes]:
+        if unchanged(self._path, self._running().files):
+            return contents(self._path, self._running().files)
+        return self._version(self._running().digest)
+
+    def former(self, new: Loaded) -> dict[str, bytes]:
+        """The texts of what runs, from the history; nothing when they are not there."""
+        try:
+            return self._history.texts(self._history.find(self._running().digest))
+        except HubError:
+            return {}
+
+    async def log(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{} → {revisions, running}: the newest first."""
+        revisions = await asyncio.to_thread(self._history.revisions)
+        shown = [
+            {"id": one.id, "parent": one.parent, "at": one.at, "author": one.author, "reason": one.reason,
+             "what": one.what, "detail": one.detail, "runs": one.id == self._running().digest and one.what != REFUSED}
+            for one in reversed(revisions)
+        ]  # fmt: skip
+        return {"revisions": shown, "running": self._running().digest}
+
+    async def proposed(self, arguments: dict[str, Any]) -> Proposed:
+        return await asyncio.to_thread(propose, self._path, arguments, self.texts_of)
+
+    def texts_of(self, revision: str) -> dict[str, bytes]:
+        return self._history.texts(self._history.find(revision))
+
+    async def diff(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{revision, against} compares two versions; {} what runs with what the files say."""
+        if arguments.get("against"):
+            both = [str(arguments["against"]), str(arguments.get("revision") or "")]
+            texts = [await asyncio.to_thread(self._version, name) for name in both]
+            return {"diff": diff(*texts), "state": PLANNED}
+        now = await asyncio.to_thread(lying_there, self._path)
+        before = await asyncio.to_thread(self._running_texts)
+        return {"diff": diff(before, now), "state": PLANNED}
+
+
+def _only(models: Models, data: Any, at: tuple[str, ...]) -> Models:
+    """The models that a form at this place needs: a plugin is imported for its own form, not for all others'."""
+    if len(at) < 2 and at not in (("integrations",), ("exporters",), ("notifiers",)):
+        return Models(packs=models.packs)
+    section, name = at[0], at[1] if len(at) > 1 else ""
+    here: Any = data.get(section) if isinstance(data, dict) else None
+    here = here.get(name) if isinstance(here, dict) else None
+    kind = str(here.get("type") or name) if isinstance(here, dict) else name
+    if len(at) == 1:
+        return models
+    return Models(
+        integrations={kind: models.integrations[kind]} if section == "integrations" else {},
+        exporters={kind: models.exporters[kind]} if section == "exporters" else {},
+        notifiers={kind: models.notifiers[kind]} if section == "notifiers" else {},
+        uplinks=models.uplinks if section == "link" else {},
+        packs=models.packs,
+    )

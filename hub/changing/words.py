@@ -1,0 +1,33 @@
+"""What is said of a change of the configuration: how it stands, what became of it, and why it is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hub.errors import HubError
+
+LINGER_S = 1.0
+"""A change of the pages waits so long before they move: whoever asked for it reads the answer first."""
+
+# what became of a change
+SAME, PLANNED, COMMITTED, UNCONFIRMED, TAKEN_BACK = "same", "planned", "committed", "unconfirmed", "taken-back"
+UNDER_WAY, FAILED = "under-way", "failed"
+# where a change under way stands
+WRITING, RELOADING, WATCHING, WAITING, RETURNING = "writing", "reloading", "watching", "waiting", "returning"
+
+
+class Managed(HubError):
+    """The configuration is somebody else's to change."""
+
+    exit_code = 5
+
+
+class Busy(HubError):
+    """A change is under way."""
+
+    exit_code = 6
+
+
+def by(arguments: dict[str, Any]) -> str:
+    """Who asks."""
+    return str(arguments.get("by") or "cli")[:64]

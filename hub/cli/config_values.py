@@ -1,0 +1,49 @@
+"""The words of `ilot config set`: a path and a value, as the file has them."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from typing import Any
+
+import click
+
+from hub.errors import ConfigError
+
+
+def parse_path(text: str) -> list[str | int]:
+    """`devices["modbus:meter"].settings.registers[0]` → its parts. Raises UsageError."""
+    import re
+
+    parts: list[str | int] = []
+    step = re.compile(r'\.?([A-Za-z_][\w-]*)|\[(\d+)\]|\.?\["((?:[^"\\]|\\.)*)"\]')
+    at = 0
+    while at < len(text):
+        found = step.match(text, at)
+        if found is None or (at == 0 and text[0] == "."):
+            raise click.UsageError(f'{text!r} is not a path; like integrations.modbus.interval or devices["a:b"].place')
+        name, index, quoted = found.groups()
+        parts.append(int(index) if index is not None else name if name is not None else jsonlib.loads(f'"{quoted}"'))
+        at = found.end()
+    if not parts:
+        raise click.UsageError("a path is missing")
+    return parts
+
+
+def parse_value(text: str) -> Any:
+    """A value as the file has it. Raises ConfigError."""
+    from hub.config.positions import SecretRef
+    from hub.config.source import parse
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, SecretRef):
+            return {"!secret": value.name}
+        if isinstance(value, dict):
+            return {key: plain(inner) for key, inner in value.items()}
+        return [plain(inner) for inner in value] if isinstance(value, list) else value
+
+    try:
+        return plain(parse(f"value: {text}", "VALUE")["value"])
+    except ConfigError:
+        if "\n" in text or text[:1] in "[{!\"'&*|>%@`":
+            raise
+        return text  # `a: b` and the like: a plain word of somebody who is not thinking of YAML
