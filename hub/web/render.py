@@ -44,6 +44,7 @@ class Renderer:
             "visit": visit, "account": account, "csrf": visit.form_token,
             "menu": self._groups(role) if account else [],
             "works": role in WORKS, "rules": role == ADMINISTRATEUR, "page": name, "error": visit.error, "title": "",
+            "error_lang": visit.error_lang,
             "counts": {}, "said": word(visit.query["said"], lang) if visit.query.get("said") in self._said else "",
             "message": lambda sentence: message(sentence, lang),
             "size": lambda size: showing.size_text(size, lang),

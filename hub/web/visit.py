@@ -51,6 +51,7 @@ class Visit:
         self.form_token = ""
         self.fresh_nonce = ""
         self.error = ""
+        self.error_lang = ""  # where it is not the page's
 
     @property
     def who(self) -> str:

@@ -140,7 +140,7 @@ class Configuration:
             edits = (await self._site.call("config.form", at=at, filled=filled))["edits"]
             return await self._preview(visit, {"edits": edits, "base": visit.text("base")})
         except HubError as error:
-            visit.error = str(error)
+            _refused(visit, error)
             return await self.form_page(visit, 422)
 
     async def _new(self, visit: Visit, path: list[str], value: Any) -> web.Response:
@@ -150,14 +150,15 @@ class Configuration:
         if judged["ok"]:
             return await self._preview(visit, {"edits": edits, "base": visit.text("base")})
         said = "; ".join(one["message"] for one in judged["problems"][:5])
-        raise HubError(word("config-new-text", visit.lang, name=".".join(path), why=said))
+        visit.error = word("config-new-text", visit.lang, name=".".join(path), why=said)
+        return await self.form_page(visit, 422)
 
     async def rollback_form(self, visit: Visit) -> web.Response:
         """{revision}"""
         try:
             return await self._preview(visit, {"revision": visit.text("revision")})
         except HubError as error:
-            visit.error = str(error)
+            _refused(visit, error)
             return await self.page(visit, 422)
 
     async def _preview(self, visit: Visit, asked: dict[str, Any]) -> web.Response:
@@ -179,7 +180,7 @@ class Configuration:
         try:
             await self.apply(visit)
         except HubError as error:
-            visit.error = str(error)
+            _refused(visit, error)
             return await self.page(visit, 422)
         return answers.redirect("/configuration")
 
@@ -193,9 +194,14 @@ class Configuration:
         try:
             await work(visit)
         except HubError as error:
-            visit.error = str(error)
+            _refused(visit, error)
             return await self.page(visit, 422)
         return answers.redirect("/configuration")
+
+
+def _refused(visit: Visit, error: HubError) -> None:
+    """The hub's own sentences are English."""
+    visit.error, visit.error_lang = str(error), "en"
 
 
 def _asked(visit: Visit) -> dict[str, Any]:

@@ -481,3 +481,14 @@ async def raw(pages: Pages) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return await asyncio.open_connection("127.0.0.1", pages.site.port, ssl=context)
+
+
+async def test_the_hubs_own_sentences_are_marked_as_english_on_a_french_page(pages: Pages) -> None:
+    admin = await pages.claimed()
+    line = {"line": 2, "message": "not an option", "suggestion": "", "source": ""}
+    pages.hub.wrong = [line]
+    for path in ("/configuration", "/configuration/text"):
+        text = (await admin.get(path))[1]
+        assert 'lang="fr"' in text
+        assert '<span lang="en">not an option</span>' in text
+        assert '<ul lang="en">' not in text  # the words around them are French
