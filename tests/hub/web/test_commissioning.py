@@ -152,6 +152,7 @@ async def test_a_table_of_keys_is_read_and_its_wrong_rows_are_shown_with_their_l
 async def test_zones_go_through_the_configurations_engine_or_are_shown_to_be_written_by_hand(pages: Pages) -> None:
     await pages.claimed()
     browser = await pages.person("technicien")
+    pages.site.calls = {name: call for name, call in pages.site.calls.items() if name != "config.apply"}
     assert "zones:" in (await browser.get("/commissioning/zones"))[1]
     applied: list[dict[str, Any]] = []
 
