@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from backend import alerts
+from backend import alerts, witnesses
 from backend.erasures import Erasures
 from backend.gate import Gate, NeedContext, OpenEpoch, Read, Refusal, unpack
 from backend.holes import Holes
@@ -236,6 +236,7 @@ class Ingest:
             offset = self.storage.readings.offset(stream.hub, body.boot)
             if stream.stream == ALERTS:
                 rows = alerts.take(self.storage.connection, stream.hub, rows, offset)
+                rows = witnesses.take(self.storage.connection, stream.hub, rows, offset, time.time())
                 rows = self.erasures.take(stream.hub, rows)
             rows = self.erasures.spare(stream.hub, rows, offset)
             self.storage.readings.add(stream.hub, record, body.boot, rows)

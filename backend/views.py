@@ -13,7 +13,7 @@ from typing import Any, cast
 import apsw
 import msgspec
 
-from backend import alerts, erasures, retention
+from backend import alerts, erasures, retention, witnesses
 from backend.readings import ORIGIN_BITS
 from backend.schema import open_for_reading
 from hub.errors import DecodeError, StorageError
@@ -175,23 +175,17 @@ class Views:
             return list(alerts.listed(db, hub, everything=everything))
 
     def witnessed(self, hub: str, limit: int) -> list[dict[str, Any]]:
-        """Heads of a hub's audit chain as it told them, the newest first: {at (Unix s), count, head}."""
+        """Heads of a hub's audit chain as it told them, the newest first: {at (Unix s), count, head, counts}."""
         with self._snapshot() as db:
-            rows = db.execute(
-                "select h.time, c.value, h.value from readings h join series s on s.id = h.series and s.hub = ?"
-                " and s.metric = 'audit_head' join series t on t.hub = s.hub and t.metric = 'audit_count'"
-                " join readings c on c.series = t.id and c.time = h.time order by h.time desc limit ?",
-                (hub, limit),
-            ).fetchall()
-        told = [(cast(int, time), cast(int, count), str(head)) for time, count, head in rows]
-        return [{"at": time / 1000, "count": int(count), "head": head} for time, count, head in told]
+            return list(witnesses.listed(db, hub, limit))
 
     def stats(self) -> dict[str, Any]:
         """Totals of the database; rows still in the journal are not among them."""
         with self._snapshot() as db:
             readings, streams = db.execute("select coalesce(sum(readings), 0), count(*) from streams").get
+            of = dict(db.execute("select stream, sum(readings) from streams group by stream"))
             counts = {name: db.execute(f"select count(*) from {table}").get for name, table in _COUNTED.items()}  # noqa: S608
-        return {"readings": readings, "streams": streams} | counts
+        return {"readings": readings, "streams": streams, "of_stream": of} | counts
 
     def _at(self, db: apsw.Connection, numbers: list[int], time: int) -> list[tuple[Any, ...]]:
         marks = ",".join("?" * len(numbers))

@@ -146,7 +146,8 @@ class Watch:
             self.stats = self.scene.stats()
         readings = last.get("readings", self.status.get("readings", 0))
         acked = last.get("acked", 0)
-        rows, buffered = self.stats.get("readings", 0), last.get("buffered", 0)
+        # what the hub says of itself, alerts and the head of its audit log, is no reading of a device
+        rows, buffered = self.stats.get("of_stream", {}).get("readings", 0), last.get("buffered", 0)
         return {
             "readings": readings,
             "acked": acked,

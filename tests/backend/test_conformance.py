@@ -86,7 +86,7 @@ def certificates_unchecked(patch: pytest.MonkeyPatch) -> None:
 
 def need_never_said(patch: pytest.MonkeyPatch) -> None:
     real = ingest.pack_reply
-    patch.setattr(ingest, "pack_reply", lambda acks, need, trust: real(acks, (), trust))
+    patch.setattr(ingest, "pack_reply", lambda acks, need, *rest: real(acks, (), *rest))
 
 
 def a_bad_record_ends_the_message(patch: pytest.MonkeyPatch) -> None:

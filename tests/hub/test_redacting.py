@@ -29,7 +29,7 @@ def test_what_nobody_listed_is_caught_by_its_shape() -> None:
     )
     for secret in ("mallory", "192.168", "fe80", "AA:BB", "0011", "70B3"):
         assert secret not in said, said
-    assert said.startswith("e-mail-1 came from address-1")
+    assert said.startswith("e-mail-1 came from address-")
 
 
 def test_the_same_address_is_the_same_number_and_loopback_is_not_hidden() -> None:

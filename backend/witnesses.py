@@ -1,0 +1,54 @@
+"""Heads of hubs' audit chains, as they told them in the `alerts` stream: what a chain that was cut contradicts.
+
+A row whose metrics are those of `hub.vigil.witness` is one; it is kept here and is no reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import apsw
+
+from hub.buffer.rows import Row, Shape
+
+TABLE = """
+create table if not exists witnesses (
+    hub text, told_ms integer, count integer not null, head text not null, counts text not null,
+    received_at real not null, primary key (hub, told_ms)
+) without rowid;
+"""
+FIELDS = ("audit_head", "security_counts", "audit_count")
+MAX_TEXT = 512
+
+
+def is_witness(shape: Shape) -> bool:
+    return tuple(column.metric for column in shape.columns) == FIELDS
+
+
+def take(db: apsw.Connection, hub: str, rows: Sequence[Row], offset_ms: int | None, now: float) -> list[Row]:
+    """Keep the witnesses among the rows of a block, inside the caller's transaction; returns the other rows."""
+    others: list[Row] = []
+    for row in rows:
+        if not is_witness(row.shape):
+            others.append(row)
+            continue
+        head, counts, count = row.values
+        if not isinstance(count, int | float) or not 0 <= count < 2**53:
+            others.append(row)
+            continue
+        told = row.time_ms if row.sure else int(now * 1000) if offset_ms is None else row.time_ms + offset_ms
+        db.execute(
+            "insert or replace into witnesses values (?, ?, ?, ?, ?, ?)",
+            (hub, told, int(count), str(head)[:MAX_TEXT], str(counts)[:MAX_TEXT], now),
+        )
+    return others
+
+
+def listed(db: apsw.Connection, hub: str, limit: int) -> Iterator[dict[str, Any]]:
+    """The newest first: {at (Unix s), count, head, counts}."""
+    rows = db.execute(
+        "select told_ms, count, head, counts from witnesses where hub = ? order by told_ms desc limit ?", (hub, limit)
+    )
+    for told, count, head, counts in rows:
+        yield {"at": float(str(told)) / 1000, "count": count, "head": head, "counts": counts}
