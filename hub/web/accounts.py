@@ -19,7 +19,6 @@ from hub.database import transaction
 from hub.errors import HubError
 from hub.store import Store, audit
 from hub.web.passwords import Passwords, code_of, new_code, unfit
-from hub.web.words import word
 
 CLAIM, COOKIE_KEY = "web/claim", "web/cookie-key"
 NAME = re.compile(r"[a-z][a-z0-9._-]{1,31}")
@@ -33,6 +32,8 @@ class Refused(HubError):
     exit_code = 3
 
     def __init__(self, key: str) -> None:
+        from hub.web.words import word  # late: a hub at whose pages nobody looks holds no sentence of theirs
+
         super().__init__(word(key, "en"))
         self.key = key
 
