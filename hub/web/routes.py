@@ -10,7 +10,10 @@ from typing import Any
 LECTEUR, AUDITEUR, TECHNICIEN, ADMINISTRATEUR = "lecteur", "auditeur", "technicien", "administrateur"
 READS = frozenset({LECTEUR, AUDITEUR, TECHNICIEN, ADMINISTRATEUR})
 WORKS = frozenset({TECHNICIEN, ADMINISTRATEUR})
+AMENDS = WORKS
+"""What the configuration says, by a call that can say one small thing and nothing else (`hub.changing.zones`)."""
 RULES = frozenset({ADMINISTRATEUR})
+"""Among others, the configuration as a whole."""
 AUDITS = frozenset({AUDITEUR, ADMINISTRATEUR})
 EVERYBODY: frozenset[str] = frozenset()
 """Also who is not signed in."""

@@ -49,8 +49,9 @@ WORDS: dict[str, tuple[str, str]] = {
         "Identifiant refusé : minuscules, chiffres, point ou tiret, 64 au plus.",
         "Not an id: small letters, digits, dot or dash, at most 64.",
     ),
-    "zone-by-hand": (
-        "Ajoutez cette zone dans le fichier de configuration.", "Add this zone to the configuration file.",
+    "zone-known": (
+        "Cette zone existe déjà ; un administrateur la modifie dans la configuration.",
+        "This zone is there already; an administrateur changes it in the configuration.",
     ),
     "plan-help": (
         ("PNG ou JPEG, 4 Mo au plus. Les métadonnées (lieu, date, appareil) sont retirées ; le plan reste chiffré "

@@ -278,7 +278,7 @@ class Hub:
             "energy.meters", "energy.meter", "energy.zone", "energy.restart", "energy.report", "history",
             "history.list", "plugin.restart",
             "config.show", "config.log", "config.progress", "config.form", "config.check", "config.diff",
-            "config.apply", "config.confirm", "config.revert",
+            "config.apply", "config.confirm", "config.revert", "zone.add",
         )  # fmt: skip
 
         def called(name: str) -> Any:
