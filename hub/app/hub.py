@@ -11,6 +11,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -59,11 +60,12 @@ async def serve(settings: Settings, registry: Registry, ready: Callable[[dict[st
     the closing figures. Raises HubError when it cannot start."""
     state = StateDir(state_of(settings.config, settings.state_dir))
     with state.locked():
-        models = installed_models(registry, state.path / "cache")
+        models = installed_models(registry, state.path / "cache", state.packs)
         hub_keys = keys.load(state.keys)
         kept = lastgood.Kept(state.path, hub_keys.store_key)
         undone = await asyncio.to_thread(_undo, kept)
-        started = await asyncio.to_thread(lastgood.start, settings.config, models, kept=kept)
+        bearing = replace(models, packs=None)  # a pack that is gone costs its devices, not this start
+        started = await asyncio.to_thread(lastgood.start, settings.config, bearing, kept=kept)
         problems = [str(problem) for problem in started.problems]
         for problem in started.problems:  # where, not what: a log is kept in clear, and the text names devices
             _log.error("configuration: %s:%d:%d is wrong", problem.file, problem.line, problem.column)
