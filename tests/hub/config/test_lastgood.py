@@ -281,7 +281,9 @@ def test_a_part_of_the_file_can_be_used_whatever_is_wrong_elsewhere(text: str, m
         part(path, models, "link", "buffer", environ={})
 
 
-def test_a_link_that_leads_to_another_include_is_seen_at_the_start(write: Write, models: Models, tmp_path: Path) -> None:
+def test_a_link_that_leads_to_another_include_is_seen_at_the_start(
+    write: Write, models: Models, tmp_path: Path
+) -> None:
     kept = lastgood.Kept(tmp_path / "state", b"k" * 32)
     write("name: X\n", "a.yaml")
     write("name: Y\n", "b.yaml")
