@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from hub import control, keys
+from hub.app.configured import Configured
 from hub.app.crisis import Emergency, build_crisis
 from hub.app.field import Field, build_field
 from hub.app.ground import Ground, build_ground
@@ -38,6 +39,7 @@ from hub.config.build import Models
 from hub.config.load import Loaded
 from hub.errors import HubError, StorageError
 from hub.installed import installed_models
+from hub.patience import once_the_disk_works
 from hub.registry import Registry
 from hub.state import StateDir, state_of
 
@@ -110,11 +112,11 @@ class Hub:
         self.restarting = Restarting(
             field.plugins.health, reloading.again, lambda who, what: ground.store.audit(ground.clock.now(), who, what)
         )
+        self.configured = Configured(ground)
         self.changing = Changing(
             ground.loaded, ground.problems, kept=lastgood.Kept(ground.state.path, ground.keys.store_key),
             models=ground.models, clock=ground.clock, reload=reloading, stands=reloading.stands,
-            audit=lambda who, what: ground.store.audit(ground.clock.now(), who, what), changed=outward.keeper.changed,
-            said=undone,
+            audit=self.configured.audit, changed=outward.keeper.changed, said=undone,
         )  # fmt: skip
         state = ground.state
         self.facts = {"hub": ground.enrolled.hub, "state_dir": str(state.path), "socket": str(state.socket)}
@@ -139,6 +141,7 @@ class Hub:
 
         emergency = await build_crisis(ground, path, field, outward, ask)  # before anything speaks
         hub = cls(ground, path, field, watch, outward, protect, measured, emergency, undone)
+        await once_the_disk_works(hub.configured.begin, ground.clock.sleep)
         return hub
 
     @property

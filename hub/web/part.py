@@ -39,11 +39,13 @@ _log = logging.getLogger("hub.web")
 
 class Web:
     """`options` None: there are no pages. `calls` gives those of the control socket; `directory` holds the certificate,
-    `changed` is called when the store has changed: the next backup is due."""
+    `changed` is called when the store has changed: the next backup is due; `broken_glass(name, address)` when a local
+    account came in although the district has badges."""
 
     def __init__(
         self, options: Options | None, *, hub: str, directory: Path, parts: Parts, store: Store, clock: Clock,
         calls: Callable[[], Mapping[str, Call]], changed: Callable[[], None],
+        broken_glass: Callable[[str, str], None] = lambda name, address: None,
     ) -> None:  # fmt: skip
         self._options, self._hub, self._directory, self._parts = options, hub, directory, parts
         self._store, self._clock, self._calls, self._changed = store, clock, calls, changed
@@ -52,10 +54,13 @@ class Web:
         self.opening: Opening | None = None
         self._tokens: Tokens | None = None
         self._tls: ssl.SSLContext | None = None
-        self._broken = BrokenGlass(clock.monotonic, lambda: parts.badges is not None and parts.badges.known)
+        self._broken = BrokenGlass(clock.monotonic, self._has_badges, broken_glass)
         self._fingerprint = self._error = self._reset_error = ""
         self._port = self.redirected_port = 0
         self._other = asyncio.Event()
+
+    def _has_badges(self) -> bool:
+        return self._parts.badges is not None and self._parts.badges.known
 
     async def reconfigure(self, options: Options | None, parts: Parts) -> None:
         """Serve so from now on. Whoever is signed in stays signed in; the address may be another one."""

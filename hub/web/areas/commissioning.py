@@ -126,7 +126,7 @@ class Commissioning:
             raise Refused("zone-bad")
         if zone in self._site.parts.zones:
             raise Refused("zone-known")
-        told = {"id": zone, "site": visit.text("site"), "name": visit.text("name")}
+        told = {"id": zone, "site": visit.text("site"), "name": visit.text("name"), "origin": visit.address}
         return await self._site.call("zone.add", **told, by=visit.who, reason="commissioning")
 
     async def add_plan(self, visit: Visit) -> Any:

@@ -73,10 +73,13 @@ class Entrance:
                 await site.refuse("claim-wrong", visit, visit.address)
                 raise Refused("claim-wrong")
             site.throttle.give_back(*purse, known=False)
+            again = site.accounts.claimed  # by a code of `ilot claim reset`, or of a file on the card
             await site.accounts.claim(name, str(visit.fields.get("password", "")))
         except (Refused, Busy) as error:
             visit.error = word(error.key if isinstance(error, Refused) else "busy", visit.lang)
             return _entrance(site, visit, claim=True, status=422, name=name)
+        if again:
+            site.broken.use(name, visit.address)
         site.sessions.end_all(name)
         return self._signed_in(visit, name)
 
@@ -99,7 +102,7 @@ class Entrance:
             await site.refuse("sign-in-wrong", visit, visit.address)
             return self._not_signed_in(visit, "sign-in-wrong", 422, name)
         site.throttle.give_back(*purse, known=known)
-        broken = {"break_glass": True} if site.broken.use(name) else {}
+        broken = {"break_glass": True} if site.broken.use(name, visit.address) else {}
         await site.note(f"web:{name}", {"web": "signed in", "from": visit.address, **broken})
         return self._signed_in(visit, name)
 

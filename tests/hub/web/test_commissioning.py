@@ -158,7 +158,7 @@ async def test_a_technicien_adds_a_zone_by_its_own_call_and_changes_nothing_else
     fields = {"id": "classes", "name": "Salles", "site": "school"}
     assert (await browser.post("/commissioning/zones", "/commissioning/zones", **fields))[0] == 303
     assert (await browser.api("POST", "/commissioning/zones", {**fields, "id": "Cour", "use": "x"}))[0] == 200
-    told = {"by": "web:p-technicien", "reason": "commissioning"}
+    told = {"by": "web:p-technicien", "reason": "commissioning", "origin": "127.0.0.1"}
     assert calls(pages, "zone.add") == [{**fields, **told}, {**fields, "id": "cour", **told}]
     for taken in ("É", "rooms"):  # no id, and one that is there
         assert (await browser.post("/commissioning/zones", "/commissioning/zones", **{**fields, "id": taken}))[0] == 422

@@ -296,6 +296,7 @@ class Pages:
     def __init__(self, path: Path, hub: Hub | None = None, options: Options | None = None) -> None:
         self.path, self.hub = path, hub or Hub()
         self.options = options or Options(address="127.0.0.1", port=0)
+        self.broken: list[tuple[str, str]] = []
 
     async def __aenter__(self) -> Pages:
         self.store = await Store.open(self.path / "store.db", b"k" * 32)
@@ -309,6 +310,7 @@ class Pages:
         self.web = Web(
             self.options, hub="hub-test", directory=self.path, parts=parts, store=self.store,
             clock=SystemClock(), calls=lambda: {**self.hub.calls(), **self.web.calls()}, changed=lambda: None,
+            broken_glass=lambda name, address: self.broken.append((name, address)),
         )  # fmt: skip
         self._task = asyncio.create_task(self.web.run())
         async with asyncio.timeout(30):
