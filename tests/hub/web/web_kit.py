@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import aiohttp
 
+from hub.auditing import Auditing
 from hub.clock import SystemClock
 from hub.config.web import Web as Options
 from hub.devices import Devices
@@ -309,7 +310,7 @@ class Pages:
         )  # fmt: skip
         self.web = Web(
             self.options, hub="hub-test", directory=self.path, parts=parts, store=self.store,
-            clock=SystemClock(), calls=lambda: {**self.hub.calls(), **self.web.calls()}, changed=lambda: None,
+            clock=SystemClock(), calls=self.calls, changed=lambda: None,
             broken_glass=lambda name, address: self.broken.append((name, address)),
         )  # fmt: skip
         self._task = asyncio.create_task(self.web.run())
@@ -322,6 +323,9 @@ class Pages:
         self.site: Any = await opening.site()  # as after the first caller
         self._sessions: list[aiohttp.ClientSession] = []
         return self
+
+    def calls(self) -> dict[str, Any]:
+        return {**self.hub.calls(), **Auditing(self.store).calls(), **self.web.calls()}
 
     async def __aexit__(self, *error: object) -> None:
         for session in self._sessions:
