@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import jinja2
 
-from hub.web import showing
+from hub.web import scanning, showing
 from hub.web.area import GROUPS, Entry
 from hub.web.messages import message
 from hub.web.routes import ADMINISTRATEUR, WORKS
@@ -30,7 +30,11 @@ class Renderer:
         )  # fmt: skip
         self._pages.filters["path"] = lambda text: quote(str(text), safe="")
         self._pages.globals.update(
-            loudness=showing.loudness, unit=showing.unit_text, strongest=showing.strongest, MOST=showing.MOST_ROWS
+            loudness=showing.loudness,
+            unit=showing.unit_text,
+            strongest=showing.strongest,
+            MOST=showing.MOST_ROWS,
+            decoder=scanning.decoder_there(),
         )
 
     def page(self, name: str, visit: Visit, /, **what: Any) -> str:

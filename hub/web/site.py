@@ -26,6 +26,7 @@ from hub.web import showing
 from hub.web.accounts import Account, Accounts, Refused
 from hub.web.admitting import LANG_COOKIE, check_form, give_form, language, visit_of
 from hub.web.answering import cookie
+from hub.web.area import sentence
 from hub.web.areas import AREAS, FILES, MENU, SAID
 from hub.web.areas.entrance import entrance
 from hub.web.broken_glass import BrokenGlass
@@ -242,7 +243,7 @@ class Site:
         except Busy:
             raise Rejected(429, "busy") from None
         except HubError as error:
-            return self._said_no(visit, str(error), "")
+            return self._said_no(visit, sentence(error, visit.lang), getattr(error, "reason", ""))
         return answer
 
     def _said_no(self, visit: Visit, text: str, reason: str) -> web.Response:

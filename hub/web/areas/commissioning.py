@@ -17,7 +17,7 @@ from hub.labels import Unreadable
 from hub.labels.table import read_table
 from hub.model import PLACE_ID
 from hub.web import answering as answers
-from hub.web import plans, showing
+from hub.web import plans, scanning, showing
 from hub.web.accounts import Refused
 from hub.web.area import Area, Entry, done, get, post, sentence
 from hub.web.routes import AMENDS, READS, WORKS, Route
@@ -215,7 +215,8 @@ class Commissioning:
             }
         if step == "report":
             what["answer"] = await self.report(visit)
-        return self._page(visit, step, status, shown, **{**what, **more})
+        page = self._page(visit, step, status, shown, **{**what, **more})
+        return scanning.with_camera(page) if step == "scan" else page
 
     def _page(self, visit: Visit, step: str, status: int, shown: dict[str, Any], **more: Any) -> web.Response:
         after = STEPS[STEPS.index(step) + 1] if step and step != STEPS[-1] else ""

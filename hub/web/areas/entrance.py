@@ -9,6 +9,7 @@ from aiohttp import web
 from hub.badges import GROUPS, MAX_TEXT, BadBadge, Badge
 from hub.stretching import code_of
 from hub.web import answering as answers
+from hub.web import scanning
 from hub.web.accounts import Refused
 from hub.web.answering import cookie, drop_cookie
 from hub.web.area import Area
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
     from hub.web.site import Site
 
 BROKEN = ("badge-unreadable", "badge-altered", "badge-stranger", "badge-none")
-FILES = {"style.css": "text/css", "live.js": "text/javascript", "icon.svg": "image/svg+xml"}
+FILES = {
+    "style.css": "text/css", "live.js": "text/javascript", "icon.svg": "image/svg+xml", **scanning.FILES
+}  # fmt: skip
+LARGE = 16 << 10
 
 
 async def entrance(site: Site, visit: Visit, status: int = 200) -> web.Response:
@@ -44,13 +48,16 @@ def _entrance(site: Site, visit: Visit, *, claim: bool, status: int, name: str =
 class Entrance:
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._files = {name: (HERE / "static" / name).read_bytes() for name in site.files}
+        absent = () if scanning.decoder_there() else scanning.DECODER
+        self._files = {name: (HERE / "static" / name).read_bytes() for name in site.files if name not in absent}
 
     async def file(self, visit: Visit) -> web.Response:
-        name = visit.parts["name"]
+        name = "/".join(visit.parts.values())
         if name not in self._files:
             raise Rejected(404, "no-page")
-        answer = web.Response(body=self._files[name], content_type=self._site.files[name], charset="utf-8")
+        answer = web.Response(
+            body=self._files[name], content_type=self._site.files[name], charset="utf-8", zlib_executor_size=LARGE
+        )
         answer.headers["Cache-Control"] = "public, max-age=300"
         answer.enable_compression()
         return answer
@@ -113,7 +120,7 @@ class Entrance:
         visit.error = word(why, visit.lang) if why else ""
         text = visit.text("badge")[:MAX_TEXT] if why not in BROKEN else ""
         page = self._site.render.page("badge", visit, badge=text, title=self._site.parts.title)
-        return answers.html(page, status)
+        return scanning.with_camera(answers.html(page, status))
 
     async def badge(self, visit: Visit) -> web.Response:
         """{badge or a file of it, passphrase}. A forged badge costs a signature check and nothing else; a real one
@@ -177,6 +184,7 @@ def routes(site: Site) -> list[Route]:
     do = Entrance(site)
     return [
         Route("GET", "/static/{name}", do.file, EVERYBODY, FILE),
+        Route("GET", "/static/{folder}/{name}", do.file, EVERYBODY, FILE),
         Route("GET", "/claim", do.claim_page, EVERYBODY),
         Route("POST", "/claim", do.claim, EVERYBODY),
         Route("GET", "/signin", do.signin_page, EVERYBODY),

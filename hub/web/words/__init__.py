@@ -13,7 +13,7 @@ from importlib import import_module
 FILES = (
     "about", "accounts", "adding", "alerts", "audit", "commands", "commissioning", "configuration", "crisis", "device",
     "devices", "diagnostics", "energy", "entrance", "frame", "integrations", "link", "overview", "packs", "plan",
-    "privacy", "quarantine", "radio", "refusals", "states", "todo", "tokens",
+    "privacy", "quarantine", "radio", "refusals", "scanning", "states", "todo", "tokens",
 )  # fmt: skip
 LANGUAGES = ("fr", "en")
 

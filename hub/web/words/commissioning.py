@@ -115,12 +115,6 @@ WORDS: dict[str, tuple[str, str]] = {
         "Scannez l'un après l'autre ; l'emplacement est nommé d'après la zone si vous n'en donnez pas.",
         "Scan one after the other; the place is named after the zone unless you give one.",
     ),
-    "scan-camera": ("Scanner avec la caméra", "Scan with the camera"),
-    "scan-stop": ("Arrêter la caméra", "Stop the camera"),
-    "scan-no-camera": (
-        "Ce navigateur ne lit pas les QR codes en continu : prenez une photo, ou saisissez.",
-        "This browser does not read QR codes as it goes: take a picture, or type.",
-    ),
     "scan-photo": ("…ou une photo de l'étiquette", "…or a picture of the label"),
     "scan-no-photo": (
         "Ce concentrateur n'a pas de lecteur de photos (extra « photos ») : saisissez l'étiquette.",
