@@ -26,7 +26,7 @@ _PART = re.compile(r"\{(\w+)\}")
 class Route:
     """`path` may hold `{name}`: one part, percent-decoded. `query` and `body`: name → JSON Schema of a parameter;
     `summary` in English, for the API document. `people`: no token may, only somebody who is signed in. `upload`: so
-    many bytes of files may come with a form."""
+    many bytes of files may come with a form; `quiet`: asking does not lengthen the session."""
 
     method: str
     path: str
@@ -38,6 +38,7 @@ class Route:
     body: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     people: bool = False
     upload: int = 0
+    quiet: bool = False
 
 
 class Table:

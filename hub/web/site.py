@@ -125,7 +125,8 @@ class Site:
             return (known.name if known is not None else "") or place
 
         text = self.render.page(
-            name, visit, counts={"raised-alerts": self.parts.raised()}, title=self.parts.title,
+            name, visit, lasts=self.sessions.left(visit.session) if visit.session else None,
+            counts={"raised-alerts": self.parts.raised()}, title=self.parts.title,
             timezone=self.parts.timezone, place_name=place_name,
             zones={zone: title or zone for zone, (title, _) in self.parts.zones.items()},
             moment=lambda at: showing.moment_text(at, visit.lang, self._zone), **what,
@@ -181,7 +182,7 @@ class Site:
         if not visit.by_token and from_elsewhere(request.method, request.headers["Host"], request.headers, api=api):
             raise Rejected(403, "elsewhere")
         visit.token = request.cookies.get(COOKIE, "")
-        visit.account = self.whose(visit, touch=route.kind != STREAM)
+        visit.account = self.whose(visit, touch=route.kind != STREAM and not route.quiet)
         if visit.by_token and visit.account is None:
             raise Rejected(401, "token-wrong")
         if route.roles != EVERYBODY:

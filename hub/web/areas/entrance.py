@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -12,7 +13,7 @@ from hub.web import answering as answers
 from hub.web import scanning
 from hub.web.accounts import Refused
 from hub.web.answering import cookie, drop_cookie
-from hub.web.area import Area
+from hub.web.area import Area, get, post
 from hub.web.passwords import Busy
 from hub.web.render import HERE
 from hub.web.routes import EVERYBODY, FILE, READS, Route
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 BROKEN = ("badge-unreadable", "badge-altered", "badge-stranger", "badge-none")
 FILES = {
-    "style.css": "text/css", "live.js": "text/javascript", "icon.svg": "image/svg+xml", **scanning.FILES
+    "style.css": "text/css", "live.js": "text/javascript", "session.js": "text/javascript",
+    "icon.svg": "image/svg+xml", **scanning.FILES
 }  # fmt: skip
 LARGE = 16 << 10
 
@@ -176,6 +178,16 @@ class Entrance:
         drop_cookie(answer, COOKIE)
         return answer
 
+    async def session(self, visit: Visit) -> Any:
+        """{name, role, csrf, left_s, most_s}: `csrf` is what changes carry; the session ends `left_s` from now where
+        nothing is done, `most_s` in any case (None of a token). A script asks before it warns: nobody did anything, so
+        a GET does not lengthen it. A POST does."""
+        left, most = self._site.sessions.left(visit.session) if visit.session else (None, None)
+        return {
+            "name": visit.person.name, "role": visit.person.role, "csrf": visit.form_token, "left_s": left,
+            "most_s": most,
+        }  # fmt: skip
+
     async def signin_page(self, visit: Visit) -> web.Response:
         return answers.redirect("/") if visit.account else await entrance(self._site, visit)
 
@@ -192,6 +204,8 @@ def routes(site: Site) -> list[Route]:
         Route("GET", "/badge", do.badge_page, EVERYBODY),
         Route("POST", "/badge", do.badge, EVERYBODY),
         Route("POST", "/signout", do.sign_out, READS),
+        replace(get("/session", do.session, "Who is signed in, what changes carry, how long it lasts"), quiet=True),
+        post("/session", do.session, "Stay signed in", READS, people=True),
     ]
 
 
