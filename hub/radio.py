@@ -4,7 +4,10 @@ What only an integration knows it tells as facts (`Session.tell`); these names a
 
     of a device     join ("none", "offered", "joined"), joined_at (Unix seconds), heard and lost (uplinks, of the last
                     ones), margin_db and margin_low_db (median, and what nine of ten uplinks pass), rates ({"SF7": 12}),
-                    period_s (as observed)
+                    period_s (as observed), air ({"uplink_s", "bands": {band: {"part", "of_s"}}, "channels", "down_s",
+                    "down"}: seconds on the air of an uplink with all its repetitions, how its channels lie in sub-bands
+                    of so many seconds an hour, seconds of a downlink of 16 bytes in the sub-band of its first window),
+                    latency_ms, requests (of a device that is asked, each time)
     of a gateway    the subject "gateway:EUI"; last_heard (Unix seconds), silent, duty ({band: {"left_s", "of_s"}})
 
 The words are for people: is the margin enough, or should the device or the gateway be moved?
@@ -13,7 +16,7 @@ The words are for people: is the margin enough, or should the device or the gate
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from hub.clock import Clock
@@ -103,6 +106,8 @@ class Radio:
     ) -> None:
         self._told, self._devices, self._places, self._live = told, devices, places, live
         self._packs, self._buffer, self._clock = packs, buffer, clock
+        self.expected: Callable[[str, float | None], float | None] = lambda device, usual: usual
+        """(device, its usual period) → the period that is expected now."""
 
     async def run(self) -> None:
         while True:
@@ -150,7 +155,7 @@ class Radio:
     async def _device(self, device: Device, facts: dict[str, Any]) -> dict[str, Any]:
         said, now = verdict(facts), self._clock.now()
         heard, lost = facts.get("heard", 0), facts.get("lost", 0)
-        period = await self._period(device) or facts.get("period_s")
+        period = self.expected(device.id, await self._period(device) or facts.get("period_s"))
         seen = self._live.last_seen(device.id)
         silent = None if seen is None else now - seen
         place = self._places.get(device.place)

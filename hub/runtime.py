@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -17,9 +17,9 @@ from hub.commands import Desk, OwnCommands
 from hub.counts import Counts
 from hub.devices import Devices
 from hub.errors import DecodeError, NotReady, PluginError
-from hub.held import Holding
 from hub.kept import Kept
 from hub.model import Candidate, Decoded, Device, Frame, Metric, NeedKey, PackFacts, Proof, Report, Sample
+from hub.paces import Paces
 from hub.packs.service import Packs, facts_of
 from hub.pipeline import Pipeline
 from hub.plan import Planner
@@ -47,7 +47,7 @@ class Core(msgspec.Struct, frozen=True):
     buses: Buses | None = None
     kept: Kept | None = None
     told: Told | None = None
-    held: Holding | None = None
+    paces: Paces | None = None
 
 
 class OwnDevices:
@@ -140,6 +140,13 @@ class InProcessSession:
             due = max(due + step, clock.monotonic() - step)
             await clock.sleep(max(0.0, due - clock.monotonic()))
 
+    def rounds(self, interval: timedelta, asked: Callable[[], Iterable[str]]) -> AsyncIterator[float]:
+        step = interval.total_seconds()
+        if step <= 0:
+            raise PluginError(f"rounds({interval}) is not an interval")
+        early = step * self._rng.uniform(0.0, 0.5)
+        return (self._core.paces or Paces()).rounds(self.name, step, asked, self._core.clock, early)
+
     def found(self, candidate: Candidate) -> None:
         if self._core.devices.get(candidate.id) is None:
             self._core.pipeline.candidate(msgspec.structs.replace(candidate, integration=self.name), "found")
@@ -168,7 +175,7 @@ class InProcessSession:
         if isinstance(decoded, NeedKey):
             # Sealed under a key we do not hold: known or not, a person has to bring the key.
             waiting = Candidate(id=decoded.device, integration=self.name, model=decoded.model, signal=frame.signal)
-            self._core.pipeline.candidate(waiting, "needs a key", sealed=frame)
+            self._core.pipeline.candidate(waiting, "needs a key")
             self._core.counts.add("needs-key", decoded.device)
             return True
         for reason in decoded.skipped:
@@ -190,9 +197,6 @@ class InProcessSession:
             return True
         if decoded.model:
             self.declare(decoded.device, model=decoded.model)
-        if self._core.held is not None and self._core.held.behind(known, frame):
-            self._ready()
-            return True
         await self.emit(_report(decoded, frame))
         return True
 

@@ -236,6 +236,9 @@ class FakeSession:
             if self.turns is None:
                 await self.clock.sleep(interval.total_seconds())
 
+    def rounds(self, interval: timedelta, asked: Callable[[], Iterable[str]]) -> AsyncIterator[float]:
+        return self.every(interval)
+
     def found(self, candidate: Candidate) -> None:
         self.candidates.append(candidate)
 

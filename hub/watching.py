@@ -59,6 +59,11 @@ class Watching:
         self._refused: dict[str, str] = {}  # rule → why its command was not given
         self._holding: dict[tuple[str, str], set[tuple[str, str]]] = {}  # (device, metric) → (rule, key) that hold it
         self._periods: dict[str, float | None] = {}  # by pack
+        self.expected: Callable[[str, float | None], float | None] = lambda device, usual: usual
+        """(device, period of its pack) → the period that is expected now."""
+
+        self.covers: Callable[[str, float | None], float | None] = lambda device, usual: usual
+        """The same → seconds for which one reading stands."""
 
     def fired(self, fired: Fired) -> None:
         """From the straight path: never waits, never fails."""
@@ -68,9 +73,13 @@ class Watching:
         self._waiting.append(fired)
         self._came.set()
 
-    def period(self, device: Device) -> float | None:
+    def usual(self, device: Device) -> float | None:
         """How often it speaks, as its pack tells."""
         return self._periods.get(device.pack)
+
+    def period(self, device: Device) -> float | None:
+        """How often it is expected to speak now."""
+        return self.expected(device.id, self.usual(device))
 
     async def run(self) -> None:
         """What fires, and the clock."""

@@ -6,7 +6,7 @@ marked uncertain, or kept out where the owner wants that, until a person has loo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from zlib import crc32
 
@@ -62,6 +62,8 @@ class Guard:
     ) -> None:  # fmt: skip
         self.options = options
         self.period = period
+        self.raised: Callable[[str], float | None] = lambda device: None
+        """Seconds between two reports of a device that somebody asked to speak more often for a while."""
         self._tell, self._monotonic, self._remember = tell, monotonic, remember
         self._groups = {source: number for number, group in enumerate(options.apart) for source in group}
         self._neighbours = Neighbours(options.neighbours)
@@ -161,6 +163,12 @@ class Guard:
             self._remember(PREFIX + watch.device.id, kind)
         self._tell(kind, watch.device.id, found)
 
+    def retime(self, devices: Iterable[str]) -> None:
+        """How often these may speak changed: their bounds are reckoned anew."""
+        for device in devices:
+            if (watch := self._watches.get(device)) is not None:
+                watch.bucket = None
+
     # decisions
 
     def suspects(self) -> dict[str, str]:
@@ -183,6 +191,7 @@ class Guard:
         most = rates.bound(period, self.options.rate_factor, self.options.most_per_minute)
         if most is None:
             return None
+        most = max(most, rates.bound(self.raised(watch.device.id), self.options.rate_factor, 0) or 0.0)
         bucket = Bucket(most, self._monotonic())
         if period is not None or not watch.device.pack:  # else its pack may say later
             watch.bucket = bucket

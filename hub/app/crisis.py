@@ -17,18 +17,25 @@ from hub.app.field import Field
 from hub.app.ground import Ground
 from hub.app.outward import Outward
 from hub.app.path import Path
+from hub.app.sampling import build_sampling
 from hub.app.service import Service
+from hub.app.watch import Watch
 from hub.config.load import Loaded
 from hub.control import Call
 from hub.crisis import Crisis, Verdict, outside, refused
 from hub.crisis.export import write
 from hub.crisis.runbook import Facts, page, spell
+from hub.crisis.sampling.desk import Sampling
 from hub.errors import HubError
 from hub.model import Device
 from hub.patience import once_the_disk_works
 from hub.pausing import Key
 
 WHY = "this hub is isolated: `ilot crisis status` says by whom and why"
+
+TELLS = ("it tells people, over a network", "elle prévient des personnes, par un réseau")
+SHOWS = ("it shows values to others", "elle montre des valeurs à d'autres")
+LINKS = ("it is the link to the backend", "c'est la liaison avec le serveur")
 
 
 class ReadOnly(HubError):
@@ -65,9 +72,9 @@ class Hands:
             for one in loaded.integrations
             if one.enabled
         ]
-        found += [Verdict(one.name, False, "it tells people, over a network") for one in loaded.notifiers]
-        found += [Verdict(one.name, False, "it shows values to others") for one in loaded.exporters]
-        return [*found, *(Verdict(one.name, False, "it is the link to the backend") for one in loaded.uplinks)]
+        found += [Verdict(one.name, False, *TELLS) for one in loaded.notifiers]
+        found += [Verdict(one.name, False, *SHOWS) for one in loaded.exporters]
+        return [*found, *(Verdict(one.name, False, *LINKS) for one in loaded.uplinks)]
 
     def digest(self) -> str:
         return self._ground.loaded.digest
@@ -85,10 +92,11 @@ class Hands:
 @dataclass
 class Emergency:
     crisis: Crisis
+    sampling: Sampling
 
     @property
     def services(self) -> list[Service]:
-        return [Service(self.crisis, "crisis")]
+        return [Service(self.crisis, "crisis"), Service(self.sampling, "sampling")]
 
     def guarded(self, calls: Mapping[str, Call]) -> dict[str, Call]:
         """The hub's calls; while it is read-only, those that change something are refused."""
@@ -108,7 +116,7 @@ class Emergency:
 
 
 async def build_crisis(
-    ground: Ground, path: Path, field: Field, outward: Outward, ask: Callable[[str], Awaitable[Any]]
+    ground: Ground, path: Path, field: Field, watch: Watch, outward: Outward, ask: Callable[[str], Awaitable[Any]]
 ) -> Emergency:  # fmt: skip
     """`ask` gives the answer of another call without arguments."""
     hands = Hands(ground, field, outward)
@@ -129,9 +137,10 @@ async def build_crisis(
     async def runbook() -> str:
         return page(_facts(ground, path.devices, hands, await ask("status")))
 
-    crisis = Crisis(ground.store, hands, ground.clock.now, export=export, runbook=runbook)
+    sampling = build_sampling(ground, path, field, watch)
+    crisis = Crisis(ground.store, hands, ground.clock.now, export=export, runbook=runbook, sampling=sampling)
     await once_the_disk_works(crisis.load, ground.clock.sleep)
-    return Emergency(crisis)
+    return Emergency(crisis, sampling)
 
 
 def _facts(ground: Ground, devices: Any, hands: Hands, status: Mapping[str, Any]) -> Facts:
@@ -144,6 +153,7 @@ def _facts(ground: Ground, devices: Any, hands: Hands, status: Mapping[str, Any]
         made=f"{datetime.fromtimestamp(ground.clock.now(), zone):%d/%m/%Y à %H:%M}", contacts=config.crisis.contacts,
         plugins=hands.verdicts(), writable={one.id: sorted(one.writable) for one in known if one.writable},
         autonomy=spell(status["buffer"]["autonomy_s"]), fingerprint=status["web"].get("fingerprint", ""),
+        longest=spell(config.crisis.sampling.longest.total_seconds()),
     )  # fmt: skip
 
 

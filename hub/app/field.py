@@ -14,6 +14,7 @@ from hub.config.devices import Bus
 from hub.egress import Egress, EgressHttp
 from hub.held import Holding
 from hub.kept import Kept
+from hub.paces import Paces
 from hub.packs import Library, Packs
 from hub.patience import once_the_disk_works
 from hub.plugins import Plugins, declared_hosts
@@ -37,6 +38,7 @@ class Field:
     writing: Writing
     factory: FactoryCredentials
     told: Told
+    paces: Paces
 
     @property
     def services(self) -> list[Service]:
@@ -75,21 +77,20 @@ async def build_field(ground: Ground, path: Path) -> Field:
     holding = Holding(
         store=store, buffer=buffer, pipeline=path.pipeline, devices=path.devices, clock=clock, counts=ground.counts,
         age_s=said.hold.total_seconds(), most_bytes=said.hold_size,
-        decoders=ground.registry.decoders,
     )  # fmt: skip
     await once_the_disk_works(holding.load, clock.sleep)
-    path.pipeline.hold, path.pipeline.hold_sealed = holding.offer, holding.offer_sealed
-    told = Told()
+    path.pipeline.hold = holding.offer
+    told, paces = Told(), Paces()
     core = Core(
         path.pipeline, path.planner, path.devices, buffer, clock, ground.counts, http, ground.registry.decoders, packs,
-        desk, buses, kept, told, holding,
+        desk, buses, kept, told, paces,
     )  # fmt: skip
     plugins = Plugins(loaded.integrations, ground.registry, core, clock)
     radio = Radio(
         told=told, devices=path.devices, places=path.places, live=path.live, packs=packs, buffer=buffer, clock=clock
     )
     writing = Writing(desk, path.planner.metric)
-    return Field(egress, http, packs, desk, buses, kept, holding, plugins, radio, writing, factory, told)
+    return Field(egress, http, packs, desk, buses, kept, holding, plugins, radio, writing, factory, told, paces)
 
 
 def bus_options(bus: Bus) -> BusOptions:

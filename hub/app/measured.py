@@ -137,10 +137,10 @@ def _calendars(ground: Ground) -> Callable[[str], Calendar]:
 
 
 def _periods(path: Path, watch: Watch) -> Callable[[str], float | None]:
-    """How often a device is expected to speak: as its pack says."""
+    """Seconds for which one reading of a device stands: as its pack says how often it speaks."""
 
     def of(name: str) -> float | None:
         device = path.devices.get(name)
-        return watch.watching.period(device) if device is not None else None
+        return watch.watching.covers(device.id, watch.watching.usual(device)) if device is not None else None
 
     return of

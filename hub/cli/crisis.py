@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from hub.cli import output
+from hub.cli.crisis_sampling import sampling
 from hub.control import call
 from hub.errors import HubError
 from hub.state import state_of
@@ -20,6 +21,9 @@ WAIT_S = 600.0
 @click.group()
 def crisis() -> None:
     """Isolate this hub, make it read-only, export what it has; works with no network, and across a restart."""
+
+
+crisis.add_command(sampling)
 
 
 def _says_why(command: Any) -> Any:
@@ -38,7 +42,7 @@ def status(config: Path, state_dir: Path | None, json: bool) -> None:
     """Whether a crisis holds, and what would go on or stop if the hub were isolated. Exit code 6 while one holds."""
     answer = call(state_of(config, state_dir) / "hub.sock", "crisis.status")
     _show(answer, json=json)
-    if answer["isolated"] or answer["read_only"]:
+    if answer["isolated"] or answer["read_only"] or answer["sampling"] is not None:
         raise click.exceptions.Exit(6)
 
 
@@ -100,12 +104,21 @@ def export(directory: Path, config: Path, state_dir: Path | None, json: bool) ->
 
 @crisis.command()
 @click.argument("directory", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--hub", required=True, help="The hub's id, as on its label and in the backend's list.")
-@output.as_json
-def verify(directory: Path, hub: str, json: bool) -> None:
-    """Check an export on any machine: is it whole, and of that hub? Exit code 7 when it is not."""
+@click.option(
+    "--hub",
+    default="",
+    metavar="ID",
+    help="The hub's id, as on its label and in the backend's list; by default that of the hub on this machine.",
+)
+@_hub
+def verify(directory: Path, hub: str, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Check an export on any machine: is it whole, and of that hub? Exit code 7 when it is not.
+
+    Without --hub it is held against the hub of this machine.
+    """
     from hub.crisis.export import verify as check
 
+    hub = hub or _hub_here(config, state_dir)
     wrong = check(directory, hub)
     if json:
         output.data({"wrong": wrong})
@@ -135,6 +148,19 @@ def runbook(out: Path | None, config: Path, state_dir: Path | None) -> None:
     output.say(f"{out}: open it in a browser and print it")
 
 
+def _hub_here(config: Path, state_dir: Path | None) -> str:
+    """The id of the hub that is enrolled on this machine. Raises UsageError where there is none."""
+    from hub.enrolment import load
+
+    try:
+        return load(state_of(config, state_dir))[0].hub
+    except (HubError, OSError):
+        raise click.UsageError(
+            "say whose export this must be: --hub ID, the id on the hub's label or in the backend's list. No hub is "
+            "enrolled on this machine, and what the folder says of itself proves nothing."
+        ) from None
+
+
 def _enter(name: str, dry_run: bool, why: str, config: Path, state_dir: Path | None, json: bool) -> None:
     if not dry_run and not why:
         raise click.UsageError('say why: --why "…"')
@@ -146,6 +172,8 @@ def _show(answer: dict[str, Any], *, json: bool) -> None:
     if json:
         output.data(answer)
         return
+    if answer["sampling"] is not None:
+        output.say("sampling is not as ever: `ilot crisis sampling status` says how far")
     on = [word for word, holds in (("isolated", answer["isolated"]), ("read-only", answer["read_only"])) if holds]
     if on:
         since = datetime.datetime.fromtimestamp(answer["since"])

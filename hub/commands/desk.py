@@ -254,6 +254,19 @@ class Desk:
     def find(self, name: str) -> Record | None:
         return self._open.get(name)
 
+    def waiting_for(self, device: str, metric: str) -> list[Record]:
+        """What is under way to this metric of a device, the oldest first."""
+        found = [one for one in self._open.values() if (one.device, one.metric) == (device, metric)]
+        return sorted(found, key=lambda one: one.at)
+
+    def withdraw(self, name: str, why: str) -> bool:
+        """Nobody wants this command any more. False when it ended or may have reached its device: it goes on then."""
+        record = self._open.get(name)
+        if record is None or record.state not in ("accepted", "queued") or (record.taken and record.state != "queued"):
+            return False
+        self._end(record, "failed", why)
+        return True
+
     async def last(self, limit: int) -> list[Record]:
         """The newest commands first."""
         await self.flush()

@@ -4,9 +4,10 @@
                 an address on a network which nobody declared as its own. What hangs on its own lines goes on, and the
                 buffer keeps everything
     read-only   nothing is written to a device and nothing of the hub is changed; alerts are still answered
+    raised      devices speak more often for a while, within budgets that are shown before (`hub.crisis.sampling`)
     export      a signed folder with everything that others need, made while cut off
 
-Both states may hold at once. They are remembered in the store before they take effect, with the digest of the
+The states may hold at once. They are remembered in the store before they take effect, with the digest of the
 configuration; leaving them says whether it is still the same.
 """
 

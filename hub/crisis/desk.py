@@ -48,15 +48,29 @@ class Hands(Protocol):
         ...
 
 
+class Sampling(Protocol):
+    """`hub.crisis.sampling.desk.Sampling`, as much as is needed of it."""
+
+    @property
+    def holds(self) -> bool: ...
+    @property
+    def digest(self) -> str: ...
+    def told(self) -> dict[str, Any]: ...
+    async def load(self) -> None: ...
+    async def restore(self, by: str, why: str) -> None: ...
+
+
 class Crisis:
     """`export` writes the folder and says what is in it; `runbook` gives the printable page."""
 
     def __init__(
         self, memory: Memory, hands: Hands, now: Callable[[], float], *,
         export: Callable[[Path], Awaitable[dict[str, Any]]], runbook: Callable[[], Awaitable[str]],
+        sampling: Sampling | None = None,
     ) -> None:  # fmt: skip
         self._memory, self._hands, self._now = memory, hands, now
         self._export, self._runbook = export, runbook
+        self._sampling = sampling
         self._turn = asyncio.Lock()
         self.state = State()
 
@@ -67,6 +81,8 @@ class Crisis:
             self._hands.freeze(True)
         if self.state.isolated:
             await self._hands.cut()
+        if self._sampling is not None:
+            await self._sampling.load()
         if self.state.holds:
             _log.warning("this hub is still %s, as before its restart", " and ".join(self.state.names))
 
@@ -91,8 +107,13 @@ class Crisis:
         }  # fmt: skip
 
     async def _status(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        verdicts = [{"name": one.name, "goes_on": one.goes_on, "why": one.why} for one in self._hands.verdicts()]
-        return {**self.status(), "parts": verdicts}
+        verdicts = [one._asdict() for one in self._hands.verdicts()]
+        return {**self.status(), "sampling": self._raised(), "parts": verdicts}
+
+    def _raised(self) -> dict[str, Any] | None:
+        """How raised sampling stands, None where it is as ever."""
+        told = self._sampling.told() if self._sampling is not None else None
+        return None if told is None or (told["phase"] == "over" and not told["unconfirmed"]) else told
 
     async def _isolate(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{by, why, dry_run} → as `crisis.status`."""
@@ -119,16 +140,20 @@ class Crisis:
         return await self._status({})
 
     async def _end(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{by, why} → as `crisis.status`, and `same`: whether the configuration is what it was at the beginning."""
+        """Everything of it, raised sampling too. {by, why} → as `crisis.status`, and `same`: whether the configuration
+        is what it was at the beginning."""
         by, why = _who(arguments)
         async with self._turn:
-            before = self.state
-            if not before.holds:
+            before, raised = self.state, self._sampling is not None and self._sampling.holds
+            if not (before.holds or raised):
                 raise HubError("this hub is in no crisis: there is nothing to leave")
-            same = not before.digest or before.digest == self._hands.digest()
+            digests = {before.digest, self._sampling.digest if self._sampling is not None and raised else ""}
+            same = digests <= {"", self._hands.digest()}
             await self._remember(State(), by, {"crisis": "end", "why": why, "same": same})
             self._hands.freeze(False)
             await self._hands.join()
+            if self._sampling is not None:
+                await self._sampling.restore(by, why)
             _log.warning("the crisis is over; the configuration is %s", "the same as before" if same else "another one")
         return {**await self._status({}), "same": same}
 

@@ -19,23 +19,26 @@ LOCAL = frozenset({"", "localhost"})
 
 
 class Verdict(NamedTuple):
-    """`why` says it in a sentence."""
+    """`why` says it in a sentence, `why_fr` in French."""
 
     name: str
     goes_on: bool
     why: str
+    why_fr: str = ""
 
 
 def outside(name: str, options: Any, *, perimeter: bool, kept: Iterable[str]) -> Verdict:
     """What becomes of one integration whose options are plain data."""
     if name in kept:
-        return Verdict(name, True, "crisis.keep names it")
+        return Verdict(name, True, "crisis.keep names it", "crisis.keep la nomme")
     if perimeter:
-        return Verdict(name, True, "its owner declared a perimeter for it")
+        return Verdict(name, True, "its owner declared a perimeter for it", "un périmètre est déclaré pour elle")
     found = sorted(set(addresses(options)))
     if found:
-        return Verdict(name, False, f"it speaks with {', '.join(found[:3])}{' and more' if len(found) > 3 else ''}")
-    return Verdict(name, True, "it names no other machine")
+        shown, more = ", ".join(found[:3]), len(found) > 3
+        en, fr = (" and more", " et d'autres") if more else ("", "")
+        return Verdict(name, False, f"it speaks with {shown}{en}", f"elle parle avec {shown}{fr}")
+    return Verdict(name, True, "it names no other machine", "elle ne nomme aucune autre machine")
 
 
 def addresses(options: Any, key: str = "") -> Iterator[str]:

@@ -16,8 +16,11 @@ READS = frozenset({
     "energy.meter", "energy.meters", "energy.report", "energy.judge",
     "security.events", "audit.list", "audit.verify",
     "crisis.status", "crisis.isolate", "crisis.readonly", "crisis.end", "crisis.export", "crisis.runbook",
+    "crisis.sampling.plan", "crisis.sampling.restore", "crisis.sampling.status",
 })  # fmt: skip
-"""Looking, answering alerts, stopping writes, withdrawing a consent, which nobody may hinder, leaving the crisis."""
+"""Looking, answering alerts, stopping writes, withdrawing a consent, which nobody may hinder, leaving the crisis.
+Sampling that is raised may be given back: what is polled at once, what a downlink must be told when the hub may write
+again."""
 
 PATHS = frozenset({"/signin", "/signout", "/badge", "/crisis", "/crisis/end", "/crisis/isolate", "/crisis/readonly"})
 """Pages whose forms still work."""

@@ -14,7 +14,8 @@ from hub.crisis.isolation import Verdict
 
 class Facts(NamedTuple):
     """`contacts`: role → name and number; `plugins`: what would go on and what would stop; `writable`: device → metrics
-    that may be written; `autonomy`: in words, as measured now, "" while it is not known."""
+    that may be written; `autonomy`: in words, as measured now, "" while it is not known; `longest`: how long
+    sampling is raised at most, in words."""
 
     hub: str
     title: str
@@ -25,6 +26,7 @@ class Facts(NamedTuple):
     writable: Mapping[str, Iterable[str]]
     autonomy: str
     fingerprint: str
+    longest: str = "24 h"
 
 
 STYLE = (
@@ -74,6 +76,10 @@ anciens relevés partent d'abord, et leur perte est déclarée. Les automates du
 "…"</code>.
 Les écritures vers les équipements s'arrêtent ; les alertes restent traitées sur place.</li>
 <li><strong>Arrêter seulement les commandes (R175-3 4°) :</strong> <code>ilot command stop --why "…"</code>.</li>
+<li><strong>Relever plus souvent (crue, canicule) :</strong> page « Crise », « Relever plus souvent », ou
+<code>ilot crisis sampling plan 5min</code>, qui montre d'abord ce que cela coûte aux piles, aux ondes et aux bus ; puis
+<code>ilot crisis sampling raise … --why "…"</code>. Les périodes d'avant reviennent seules, au plus tard
+après {escape(facts.longest)}.</li>
 <li><strong>Remettre les données à quelqu'un :</strong> clé USB, puis
 <code>ilot crisis export /media/cle/export</code>. Les relevés y restent scellés.</li>
 <li><strong>Lire l'état sur place :</strong> page « Tableau de crise » ou <code>ilot status</code>, <code>ilot

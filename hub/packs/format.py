@@ -174,8 +174,24 @@ class DownlinkKeys(Section):
         default="sensor", description="A period or a threshold (role technicien), or something that moves or switches."
     )
     fields: dict[Slug, BoundKeys] = Field(default={}, description="Its values, each with bounds.")
+    period: Slug | None = Field(
+        default=None,
+        description="Its only field, where that is the time between two uplinks, in s, min or h: what "
+        "`ilot crisis sampling` sends.",
+    )
     fr: Text = Field(description="What it does, in French.")
     en: Text = Field(description="What it does, in English.")
+
+    @model_validator(mode="after")
+    def _one_period(self) -> DownlinkKeys:
+        if self.period is None:
+            return self
+        if list(self.fields) != [self.period]:
+            raise ValueError("a downlink that sets the period has one field, and `period` names it")
+        bound = self.fields[self.period]
+        if bound.unit not in ("s", "min", "h") or bound.low <= 0:
+            raise ValueError("a period is more than nothing, in s, min or h")
+        return self
 
 
 class SourceKeys(Section):

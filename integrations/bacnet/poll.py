@@ -58,7 +58,7 @@ class Poller:
                 telling = tasks.create_task(self._tell(), name=f"changes of {self._id}")
                 while self._refresh():
                     interval = self._interval
-                    async for _ in self._session.every(interval):
+                    async for _ in self._session.rounds(interval, lambda: (self._id,)):
                         if not self._refresh() or self._interval != interval:
                             break
                         if self._settings is not None and self._due():

@@ -34,7 +34,7 @@ async def run(config: Config, session: hub.Session) -> None:
     """Report until cancelled. Raises NotReady when this machine gives no reading at all."""
     session.declare(DEVICE, model=sources.machine(), firmware=f"{platform.system()} {platform.release()}")
     disk = _disk(config)
-    async for _ in session.every(config.interval):
+    async for _ in session.rounds(config.interval, lambda: [d.id for d in session.devices.all()]):
         errors: list[hub.DecodeError] = []
         # in a thread: firmware may take its time to say how hot it is
         values = await asyncio.to_thread(sources.read, disk, errors.append)

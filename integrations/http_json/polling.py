@@ -62,7 +62,7 @@ class Poller:
         """Until cancelled. Raises NotReady when no page answers, AuthFailed when the server refuses the credentials."""
         if self._base.startswith("http:") and self._headers.keys() - {"Accept"}:
             self._session.log.warning("the credentials for %s travel in clear: use https where it has it", self._base)
-        async for _ in self._session.every(self._config.interval):
+        async for _ in self._session.rounds(self._config.interval, self._asked):
             self._roster.refresh()
             self._pages = {path: self._pages.get(path) or Page() for path in self._roster.pages}
             due = [(path, page) for path, page in self._pages.items() if self._monotonic() >= page.due]
@@ -76,6 +76,9 @@ class Poller:
                 raise away[0][1]
             for page, silent in away:
                 self._leave(page, f"{silent}; the other pages are read")
+
+    def _asked(self) -> list[str]:
+        return [reader.device for readers in self._roster.pages.values() for reader in readers]
 
     async def _poll(self, path: str, page: Page) -> None:
         await self._pace()

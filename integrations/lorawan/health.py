@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from integrations.lorawan.airspace import HOUR, Airspace
+from integrations.lorawan.airtime import airtime
+from integrations.lorawan.device import Radio
 from integrations.lorawan.parts import Uplink
-from integrations.lorawan.region import BANDS, RATES
+from integrations.lorawan.region import BANDS, RATES, band, rx1_rate
 
 LAST = 50
 """Uplinks that count."""
+LATELY = 10
+"""Those that say how often a device speaks now, and how long it is on the air."""
+COMMAND = 16
+"""Bytes of a downlink that sets something, at most."""
+OVERHEAD = 13
+"""Bytes of a PHYPayload around its FRMPayload: MHDR, DevAddr, FCtrl, FCnt, FPort, MIC (TS001-1.0.4, chapter 4)."""
 
 
 class Heard(NamedTuple):
@@ -21,22 +30,25 @@ class Heard(NamedTuple):
     at: float
     rate: int
     margin: float
+    size: int = 0  # bytes of its PHYPayload
 
 
 @dataclass(slots=True)
 class Link:
     """One device's. `join`: "none", "offered" or "joined"; `joined_at` Unix seconds, where it joined in this life of
-    the process and the clock was sure."""
+    the process and the clock was sure; `radio`: how it is set now."""
 
     join: str = "none"
     joined_at: float | None = None
     heard: deque[Heard] = field(default_factory=lambda: deque(maxlen=LAST))
+    radio: Radio = field(default_factory=Radio)
 
     def take(self, uplink: Uplink) -> None:
         """One more; a repetition says nothing new."""
         best = uplink.best
         if not uplink.again and (not self.heard or uplink.counter > self.heard[-1].counter):
-            self.heard.append(Heard(uplink.counter, best.at, best.rate, best.snr - RATES[best.rate].snr))
+            margin = best.snr - RATES[best.rate].snr
+            self.heard.append(Heard(uplink.counter, best.at, best.rate, margin, len(best.raw)))
 
     def lost(self) -> int:
         """Uplinks that no gateway heard, by the gaps of the counters within each session."""
@@ -44,10 +56,12 @@ class Link:
         return sum(b.counter - a.counter - 1 for a, b in pairs if a.counter >> 32 == b.counter >> 32)
 
     def period(self) -> float | None:
-        """Seconds between two uplinks: the median of the time from one to the next, lost ones counted in."""
+        """Seconds between two uplinks: the median of the time from one to the next, lost ones counted in. Of the last
+        ones only: a period that was changed shows soon."""
+        lately = list(self.heard)[-LATELY:]
         steps = sorted(
             (b.at - a.at) / (b.counter - a.counter)
-            for a, b in zip(self.heard, list(self.heard)[1:], strict=False)
+            for a, b in itertools.pairwise(lately)
             if a.counter >> 32 == b.counter >> 32
         )
         return steps[len(steps) // 2] if len(steps) >= 3 else None
@@ -60,7 +74,27 @@ class Link:
             "join": self.join, "joined_at": self.joined_at, "heard": len(margins), "lost": self.lost(),
             "margin_db": round(margins[len(margins) // 2], 1) if margins else None,
             "margin_low_db": round(margins[len(margins) // 10], 1) if margins else None,
-            "rates": dict(sorted(rates.items())), "period_s": self.period(),
+            "rates": dict(sorted(rates.items())), "period_s": self.period(), "air": self.air(),
+        }  # fmt: skip
+
+    def air(self) -> dict[str, Any]:
+        """Seconds on the air, see `hub.radio`: of the longest of the last uplinks at the data rate of now. Empty before
+        the first one."""
+        lately = [heard for heard in list(self.heard)[-LATELY:] if heard.rate == self.heard[-1].rate]
+        if not lately:
+            return {}
+        rate, channels = lately[-1].rate, Counter(band(frequency) for frequency in self.radio.channels.values())
+        channels.pop(None, None)
+        count = sum(channels.values()) or 1
+        seconds = airtime(RATES[rate], max(heard.size for heard in lately), uplink=True) * self.radio.nb_trans
+        down = RATES[rx1_rate(rate, self.radio.rx1_offset)]
+        most = max(channels, key=lambda one: channels[one], default=None)
+        return {
+            "uplink_s": round(seconds, 4), "channels": count, "down": most.name if most else "",
+            "down_s": round(airtime(down, OVERHEAD + COMMAND, uplink=False), 4),
+            "bands": {
+                one.name: {"part": channels[one] / count, "of_s": one.duty * HOUR} for one in channels if one
+            },
         }  # fmt: skip
 
 

@@ -43,6 +43,9 @@ class Telling:
     def uplink(self, uplink: Uplink) -> None:
         link = self._links.setdefault(device_id(uplink.dev_eui), Link())
         link.take(uplink)
+        entry = self._network.device(uplink.dev_eui)
+        if entry is not None and entry.memory.current is not None:
+            link.radio = entry.memory.current.radio
         link.join = "joined"
         self._session.tell(device_id(uplink.dev_eui), link.facts())
 

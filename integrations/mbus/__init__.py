@@ -85,7 +85,7 @@ async def run(config: Config, session: hub.Session) -> None:
         search = _search(config, line) if config.search not in ("off", session.state.get("searched")) else None
         if config.search == "off":
             session.state.put("searched", None)  # so that the next time it is asked for, it is done
-        async for _ in session.every(config.interval):
+        async for _ in session.rounds(config.interval, lambda: [d.id for d in session.devices.all()]):
             devices = session.devices.all()
             addresses |= {d.id: DeviceSettings.model_validate(d.settings).address for d in devices}
             try:

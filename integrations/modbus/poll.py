@@ -59,7 +59,7 @@ class Poller:
         """Raises NotReady when the host is away, or when none of its devices answers."""
         try:
             self._refresh()  # known to the roster before anyone's first poll
-            async for _ in self._session.every(self._config.interval):
+            async for _ in self._session.rounds(self._config.interval, lambda: (self._id,)):
                 if not self._refresh():
                     return
                 if self._settings is not None and self._patience.due():
@@ -214,7 +214,9 @@ class Poller:
         if away is None:
             self._patience.succeeded()
             if self._settings is not None and (took := self._link.answered_s.get(self._settings.unit)) is not None:
-                self._session.tell(self._id, {"latency_ms": round(1000 * took, 1)})
+                self._session.tell(
+                    self._id, {"latency_ms": round(1000 * took, 1), "requests": max(1, len(self._reads))}
+                )
             if self._roster.here(self._id):
                 self._session.log.info("%s answers again", self._id)
             return

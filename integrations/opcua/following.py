@@ -110,9 +110,14 @@ class Follower:
                 await self._take(changes, changed=True)
 
     async def _polls(self) -> None:
-        async for _ in self._session.every(self._config.interval):
+        async for _ in self._session.rounds(self._config.interval, self._asked):
             if self._plan.polled and self._seen >= self._plan.polled:  # the first read was made with the plan
                 await self._read(self._plan.polled, self._config.interval.total_seconds() / 2)
+
+    def _asked(self) -> set[str]:
+        """The devices of which something is polled."""
+        points = self._plan.points
+        return {points[handle].device for handle in self._plan.polled if handle in points}
 
     async def _refreshes(self) -> None:
         """What does not change is not reported; whoever needs a value each hour has it all the same."""

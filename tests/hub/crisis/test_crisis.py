@@ -52,7 +52,7 @@ class Hands:
         self.frozen = frozen
 
     def verdicts(self) -> list[Verdict]:
-        return [Verdict("modbus", False, "it speaks with 10.0.0.7")]
+        return [Verdict("modbus", False, "it speaks with 10.0.0.7", "elle parle avec 10.0.0.7")]
 
     def digest(self) -> str:
         return self.sum
@@ -112,7 +112,10 @@ async def test_nobody_enters_or_leaves_without_a_reason_and_a_dry_run_changes_no
     with pytest.raises(HubError, match="in no crisis"):
         await calls["crisis.end"]({"by": "cli", "why": "x"})
     answer = await calls["crisis.isolate"]({"dry_run": True})
-    assert answer["parts"] == [{"name": "modbus", "goes_on": False, "why": "it speaks with 10.0.0.7"}]
+    assert answer["parts"] == [
+        {"name": "modbus", "goes_on": False, "why": "it speaks with 10.0.0.7", "why_fr": "elle parle avec 10.0.0.7"}
+    ]
+    assert answer["sampling"] is None
     assert (hands.is_cut, memory.kept) == (False, {})
 
 
@@ -216,6 +219,8 @@ def test_the_sheet_says_who_goes_on_and_nothing_in_it_is_markup_of_somebody_else
     assert "École &lt;b&gt;" in html
     assert "<script>" not in html
     assert KEY not in html
+    assert "ilot crisis sampling plan 5min" in html
+    assert "après 24 h" in html
 
 
 def test_a_sheet_without_contacts_says_where_to_enter_them_and_one_that_only_reads_says_so() -> None:

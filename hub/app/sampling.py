@@ -1,0 +1,141 @@
+"""Raised sampling over the parts of one hub: where the facts come from, and who is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hub.app.field import Field
+from hub.app.ground import Ground
+from hub.app.path import Path
+from hub.app.watch import Watch
+from hub.commands import Desk, Order, Record
+from hub.crisis.sampling import gathering
+from hub.crisis.sampling.desk import Sampling
+from hub.crisis.sampling.items import Budgets, Gateway, Item, Wish
+from hub.crisis.sampling.state import Raised
+from hub.errors import DecodeError
+from hub.packs.format import PackKeys
+from hub.supervisor import RUNNING
+
+TTL_S = 86_400.0
+"""A class A device listens after its own uplinks."""
+LAST = 1000
+
+
+class Hands:
+    """`hub.crisis.sampling.desk.Hands` over the parts of one hub."""
+
+    def __init__(self, ground: Ground, path: Path, field: Field) -> None:
+        self._ground, self._path, self._field = ground, path, field
+        self._records: dict[str, Record] = {}
+
+    async def order(self, one: Raised, period_s: float, by: str, why: str) -> str:
+        record = await self._desk.order(Order(
+            device=one.devices[0], metric=one.downlink, values=_values(one, period_s), by=by, role="administrateur",
+            why=why, ttl_s=TTL_S,
+        ))  # fmt: skip
+        self._records[record.id] = record
+        return record.id
+
+    async def stands(self, command: str) -> str:
+        record = self._records.get(command) or self._desk.find(command)
+        if record is None:
+            record = next((one for one in await self._desk.last(LAST) if one.id == command), None)
+        if record is None:
+            return ""
+        self._records[command] = record
+        if record.final:
+            del self._records[command]
+        return record.state
+
+    def under_way(self, one: Raised, period_s: float) -> str:
+        values = _values(one, period_s)
+        found = [r for r in self._desk.waiting_for(one.devices[0], one.downlink) if r.values == values]
+        if not found:
+            return ""
+        self._records[found[-1].id] = found[-1]
+        return found[-1].id
+
+    def withdraw(self, command: str) -> bool:
+        return self._desk.withdraw(command, "the sampling is no longer to be raised")
+
+    def quicken(self, periods: dict[str, float]) -> None:
+        self._field.paces.quicken(periods)
+
+    def seen(self, device: str) -> float | None:
+        return self._path.live.last_seen(device)
+
+    def changed(self, devices: Sequence[str]) -> None:
+        self._path.guard.retime(devices)
+
+    def digest(self) -> str:
+        return self._ground.loaded.digest
+
+    @property
+    def _desk(self) -> Desk:
+        return self._field.desk
+
+
+def _values(one: Raised, period_s: float) -> dict[str, float]:
+    return {one.field: period_s / one.unit_s}
+
+
+def _line(config: Any) -> str:
+    """The serial line that an integration shares with others, "" where it has one of its own."""
+    named = getattr(config, "bus", "") or getattr(config, "port", "")
+    return named if isinstance(named, str) else ""
+
+
+def build_sampling(ground: Ground, path: Path, field: Field, watch: Watch) -> Sampling:
+    """Nothing of it is loaded yet."""
+    hands = Hands(ground, path, field)
+
+    async def gather(wish: Wish) -> tuple[list[Item], list[Gateway]]:
+        return await gathering.items(sources, wish), gathering.gateways(sources)
+
+    def said() -> Any:
+        return ground.loaded.config.crisis.sampling
+
+    def budgets() -> Budgets:
+        one = said()
+        return Budgets(
+            battery_days=one.battery_days, battery_days_raised=one.battery_days_raised, duty=one.duty_share,
+            channel=one.channel_share, line=one.line_share, meter_reads=one.meter_reads,
+            unknown_battery=one.unknown_battery,
+        )  # fmt: skip
+
+    def longest_s() -> float:
+        return float(said().longest.total_seconds())
+
+    async def keys(pack: str) -> PackKeys | None:
+        try:
+            return (await field.packs.get(pack)).keys
+        except DecodeError:
+            return None
+
+    def zone(place: str) -> str:
+        found = path.places.get(place)
+        return found.zone if found else ""
+
+    def running(name: str) -> bool:
+        return any(one.name == name and one.state == RUNNING for one in field.plugins.health)
+
+    sampling = Sampling(
+        ground.store, hands, ground.clock, gather=gather, budgets=budgets,
+        longest_s=longest_s,
+    )  # fmt: skip
+    sources = gathering.Sources(
+        devices=lambda: path.devices, zone=zone,
+        types=lambda: {one.name: one.type for one in ground.loaded.integrations},
+        lines=lambda: {one.name: line for one in ground.loaded.integrations if (line := _line(one.config))},
+        cut=lambda name: bool(field.plugins.pauses.why(("integration", name))), running=running,
+        paces=field.paces, told=field.told.of, everything_told=lambda: field.told,
+        battery_days=field.radio.battery_days, value=path.live.value, keys=keys, mains=lambda: said().mains,
+        former=sampling.expecting.former,
+    )  # fmt: skip
+    expecting = sampling.expecting
+    watch.watching.expected, watch.watching.covers = expecting.silence, expecting.coverage
+    field.radio.expected = expecting.silence
+    path.guard.raised = expecting.burst
+    return sampling

@@ -1,0 +1,175 @@
+"""`ilot crisis sampling plan|raise|status|restore`: what raising the sampling would cost, doing it, undoing it."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hub.cli import output
+from hub.config.values import duration, show_duration
+from hub.control import call
+from hub.state import state_of
+
+WAIT_S = 120.0
+
+
+@click.group()
+def sampling() -> None:
+    """Have devices speak more often for a while, within budgets that are shown before."""
+
+
+def _hub(command: Any) -> Any:
+    return output.with_config(output.with_state(output.as_json(command)))
+
+
+@sampling.command()
+@click.argument("period")
+@click.option("--for", "lasting", default=None, metavar="DURATION", help="How long; by default as long as may be.")
+@click.option("--device", "devices", multiple=True, help="Only this device; may be said again.")
+@click.option("--zone", "zones", multiple=True, help="Only devices of this zone; may be said again.")
+@click.option("--integration", "integrations", multiple=True, help="Only this integration; may be said again.")
+@_hub
+def plan(
+    period: str, lasting: str | None, devices: tuple[str, ...], zones: tuple[str, ...],
+    integrations: tuple[str, ...], config: Path, state_dir: Path | None, json: bool,
+) -> None:  # fmt: skip
+    """Show what it would cost to hear everything every PERIOD (30s, 5min): batteries, airtime, lines, and how long it
+    takes to tell the devices. Changes nothing. What would exceed a budget is clipped or left out, with the reason."""
+    said: dict[str, Any] = {"period_s": _seconds(period)}
+    if lasting is not None:
+        said["for_s"] = _seconds(lasting)
+    answer = call(
+        state_of(config, state_dir) / "hub.sock", "crisis.sampling.plan", timeout=WAIT_S, devices=list(devices),
+        zones=list(zones), integrations=list(integrations), **said,
+    )  # fmt: skip
+    if json:
+        output.data(answer)
+    else:
+        _show_plan(answer)
+
+
+@sampling.command("raise")
+@click.argument("plan")
+@click.option("--why", required=True, help="The reason; it stands in the audit log and on every page.")
+@_hub
+def raise_(plan: str, why: str, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Do exactly what PLAN showed; PLAN is its digest. Refused where the facts have changed since."""
+    answer = call(
+        state_of(config, state_dir) / "hub.sock", "crisis.sampling.raise", timeout=WAIT_S, plan=plan, by="cli",
+        role="administrateur", why=why,
+    )  # fmt: skip
+    _told(answer, json)
+
+
+@sampling.command()
+@_hub
+def status(config: Path, state_dir: Path | None, json: bool) -> None:
+    """Who was told, who was observed at the new period, who was not. Exit code 6 while sampling is not as ever."""
+    answer = call(state_of(config, state_dir) / "hub.sock", "crisis.sampling.status")
+    _told(answer, json)
+    if answer["phase"] != "over" or answer["unconfirmed"]:
+        raise click.exceptions.Exit(6)
+
+
+@sampling.command()
+@click.option("--why", required=True, help="The reason; it stands in the audit log.")
+@_hub
+def restore(why: str, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Give the former periods back. `ilot crisis end` does so too, and so does the end of the time that was asked."""
+    answer = call(
+        state_of(config, state_dir) / "hub.sock", "crisis.sampling.restore", timeout=WAIT_S, by="cli", why=why
+    )
+    _told(answer, json)
+
+
+def _seconds(text: str) -> float:
+    try:
+        return duration(text).total_seconds()
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _show_plan(answer: dict[str, Any]) -> None:
+    rows = [
+        (
+            one["name"], spell(one["was_s"]), spell(one["to_s"]), battery(one["battery"]), air(one["air"]),
+            line(one["line"]), one["why"],
+        )
+        for one in answer["entries"]
+    ]  # fmt: skip
+    output.table(("what", "today", "raised", "battery, days", "airtime an hour", "line busy", ""), rows)
+    if answer["left"]:
+        click.echo()
+        left = [(one["name"], spell(one["was_s"]), one["why"]) for one in answer["left"]]
+        output.table(("left as it is", "today", "because"), left)
+    if answer["loads"]:
+        click.echo()
+        loads = [
+            (load["name"], share(load["before"]), share(load["after"]), share(load["budget"]), rates(load))
+            for load in answer["loads"]
+        ]
+        output.table(("shared", "busy today", "then", "budget", "requests a second: today, then, what it takes"), loads)
+    telling = answer["telling"]
+    if telling["downlinks"]:
+        takes = "no gateway can send now" if telling["takes_s"] is None else f"within {spell(telling['takes_s'])}"
+        click.echo(f"\n{telling['downlinks']} devices are told by downlink, {telling['air_s']:g} s on the air: {takes}")
+    lasts = show_duration(datetime.timedelta(seconds=answer["for_s"]))
+    if answer["entries"]:
+        output.say(f'for {lasts}: `ilot crisis sampling raise {answer["digest"]} --why "…"` does exactly this')
+    else:
+        output.say("nothing of this can be raised")
+
+
+def _told(answer: dict[str, Any], json: bool) -> None:
+    if json:
+        output.data(answer)
+        return
+    counts = answer["counts"]
+    if answer["phase"] == "over":
+        output.say("sampling is as ever")
+        for name in answer["unconfirmed"]:
+            click.echo(f"not observed at its former period: {name}")
+        return
+    what = "raised" if answer["phase"] == "raised" else "being given back"
+    lasts = f", for {show_duration(datetime.timedelta(seconds=answer['left_s']))} more" if answer["left_s"] > 0 else ""
+    output.say(
+        f"{what}{lasts}: {counts['told']} of {counts['entries']} told, {counts['confirmed']} confirmed by observation, "
+        f"{counts['not_confirmed']} not confirmed, {counts['waiting']} waiting, {counts['failed']} failed"
+    )
+    output.table(
+        ("what", "period", "step", ""),
+        [
+            (one["name"], spell(one["to_s"]), "observed" if one["confirmed"] else one["step"], one["why"])
+            for one in answer["entries"]
+        ],
+    )
+
+
+def spell(seconds: float | None) -> str:
+    return "?" if seconds is None else show_duration(datetime.timedelta(seconds=round(seconds, 3)))
+
+
+def share(value: float) -> str:
+    return f"{100 * value:.2f} %"
+
+
+def battery(one: dict[str, Any] | None) -> str:
+    return "" if one is None else f"{one['days']} -> {one['after_days']} ({one['endless_days']} if never told back)"
+
+
+def air(one: dict[str, Any] | None) -> str:
+    return "" if one is None else f"{one['before_s']:g} -> {one['after_s']:g} s of {one['of_s']:g} s ({one['band']})"
+
+
+def line(one: dict[str, Any] | None) -> str:
+    return "" if one is None else f"{one['name']}: {share(one['before'])} -> {share(one['after'])}"
+
+
+def rates(load: dict[str, Any]) -> str:
+    said = f"{load['rate_before']:.3g}, {load['rate_after']:.3g}"
+    if "collide_after" in load:
+        return f"{said}; {share(load['collide_after'])} of them collide"
+    return f"{said}, {load['can_rate']:.3g}" if load["can_rate"] else said

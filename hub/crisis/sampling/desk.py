@@ -1,0 +1,400 @@
+"""Raises the sampling of one hub and gives it back: calls `crisis.sampling.plan`, `.raise`, `.restore`, `.status`.
+
+What is to be done is on the disk before anything is told, and what is to be undone before anything is taken back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from hub.clock import Clock
+from hub.commands import WriteRefused
+from hub.crisis.sampling import planning, showing, state
+from hub.crisis.sampling.expecting import Expecting
+from hub.crisis.sampling.items import DOWNLINK, HOUR_S, Budgets, Gateway, Item, Wish
+from hub.crisis.sampling.noticing import Noticing
+from hub.crisis.sampling.state import FAILED, ORDERED, OVER, RAISED, RESTORING, TOLD, WAITING, Raised, State
+from hub.errors import HubError
+
+TICK_S, KEEP_S = 1.0, 600.0
+AT_ONCE = 20
+"""Downlinks ordered in one tick: each is one commit of the store."""
+AGAIN_S = 30.0
+"""Until what could not be ordered now is tried again."""
+PLANS = 16
+"""Plans that are remembered after they were shown."""
+SHORTEST_S = 1.0
+GIVE_UP_S = 48 * HOUR_S
+"""How long a device is waited for on the way back before it is named and left."""
+BY_HUB = "hub"
+
+_log = logging.getLogger("hub.crisis")
+
+
+class Memory(Protocol):
+    """`hub.store.Store`, as much as is needed of it."""
+
+    async def get(self, key: str) -> bytes | None: ...
+    async def put(self, key: str, value: bytes) -> None: ...
+    async def audit(self, at: float, who: str, what: dict[str, object]) -> None: ...
+
+
+class Hands(Protocol):
+    """What raising does to the hub's parts."""
+
+    async def order(self, one: Raised, period_s: float, by: str, why: str) -> str:
+        """Send a downlink with this period: the id of the command. Raises WriteRefused."""
+        ...
+
+    async def stands(self, command: str) -> str:
+        """The state of a command, "" when nobody knows it any more."""
+        ...
+
+    def under_way(self, one: Raised, period_s: float) -> str:
+        """The id of a command with this period that is under way, "" for none."""
+        ...
+
+    def withdraw(self, command: str) -> bool:
+        """False where it may have reached its device."""
+        ...
+
+    def quicken(self, periods: dict[str, float]) -> None:
+        """Polled devices → seconds; all others go as configured."""
+        ...
+
+    def seen(self, device: str) -> float | None:
+        """Unix seconds of its last report."""
+        ...
+
+    def changed(self, devices: Sequence[str]) -> None:
+        """What is expected of these changed."""
+        ...
+
+    def digest(self) -> str:
+        """Of the configuration that runs."""
+        ...
+
+
+class Sampling:
+    """`gather` gives all items and gateways for a wish, `budgets` and `longest_s` what the configuration says."""
+
+    def __init__(
+        self, memory: Memory, hands: Hands, clock: Clock, *,
+        gather: Callable[[Wish], Awaitable[tuple[list[Item], list[Gateway]]]], budgets: Callable[[], Budgets],
+        longest_s: Callable[[], float],
+    ) -> None:  # fmt: skip
+        self._memory, self._hands, self._clock = memory, hands, clock
+        self._gather, self._budgets, self._longest_s = gather, budgets, longest_s
+        self._turn = asyncio.Lock()
+        self._plans: dict[str, planning.Plan] = {}
+        self._noticing: dict[str, dict[str, Noticing]] = {}
+        self._later: dict[str, float] = {}  # entry → monotonic seconds before which it is not ordered again
+        self._looked = self._kept = clock.monotonic()
+        self._began = clock.monotonic()
+        self.expecting = Expecting()
+        self.state = State()
+
+    async def load(self) -> None:
+        """What was raised is raised again, and what was being given back goes on, before anything speaks."""
+        try:
+            self.state = state.decode(await self._memory.get(state.KEY))
+        except msgspec.MsgspecError:
+            self.state = State(unconfirmed=["?"])
+        held, now = self.state, self._clock.date()
+        if held.holds and now is not None:
+            held.left_s = min(held.left_s, held.since + held.duration_s - now)
+        self._follow()
+        if held.phase != OVER:
+            _log.warning("sampling is %s, as before the restart", held.phase)
+
+    def _follow(self) -> None:
+        """The parts of the hub go by the state as it is now."""
+        self._hands.quicken(state.quickened(self.state))
+        self.expecting.follow(self.state, self._clock.monotonic())
+        self._hands.changed([device for one in self.state.entries for device in one.devices])
+
+    # -- calls
+
+    def calls(self) -> dict[str, Any]:
+        return {
+            "crisis.sampling.plan": self._plan, "crisis.sampling.raise": self._raise,
+            "crisis.sampling.restore": self._restore, "crisis.sampling.status": self._status,
+        }  # fmt: skip
+
+    def status(self) -> dict[str, Any]:
+        """For `ilot status`."""
+        held = self.state
+        return {"phase": held.phase, "left_s": round(held.left_s), **held.counts()}
+
+    def complaints(self) -> list[str]:
+        held, counts = self.state, self.state.counts()
+        how_far = f"{counts['confirmed']} of {counts['entries']} are observed at it"
+        if held.phase == RAISED:
+            restore = "`ilot crisis sampling restore` gives the former one back"
+            return [f"a raised period is asked for since {held.by} said so ({held.why}): {how_far}; {restore}"]
+        if held.phase == RESTORING:
+            return [f"the former period is being given back: {how_far}; `ilot crisis sampling status` names the others"]
+        if held.unconfirmed == ["?"]:
+            return ["what was remembered of a raised sampling cannot be read: compare `ilot radio` with what was usual"]
+        return [
+            f"{name} was not observed at its former period after a crisis: look at it, or set its period by hand"
+            for name in held.unconfirmed
+        ]  # fmt: skip
+
+    @property
+    def holds(self) -> bool:
+        return self.state.holds
+
+    @property
+    def digest(self) -> str:
+        """Of the configuration when it was raised."""
+        return self.state.digest
+
+    def told(self) -> dict[str, Any]:
+        """As the calls answer."""
+        return showing.state(self.state)
+
+    async def _status(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        return self.told()
+
+    async def _plan(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{period_s, for_s, devices, zones, integrations} → what it would cost; changes nothing."""
+        return showing.plan(await self._made(self._wish(arguments)))
+
+    async def _made(self, wish: Wish) -> planning.Plan:
+        items, gateways = await self._gather(wish)
+        made = planning.plan(items, gateways, self._budgets(), wish)
+        self._plans.pop(made.digest, None)
+        self._plans[made.digest] = made
+        while len(self._plans) > PLANS:
+            del self._plans[next(iter(self._plans))]
+        return made
+
+    def _wish(self, arguments: dict[str, Any]) -> Wish:
+        longest = self._longest_s()
+        period, duration = _seconds(arguments, "period_s"), _seconds(arguments, "for_s", longest)
+        if period < SHORTEST_S:
+            raise HubError("a period is 1 s or longer")
+        if not 60 <= duration <= longest:
+            raise HubError(
+                f"sampling is raised for 1 min to {planning.spell(longest)}, as `crisis.sampling.longest` says"
+            )
+        return Wish(
+            period_s=period, duration_s=duration, devices=_names(arguments, "devices"),
+            zones=_names(arguments, "zones"), integrations=_names(arguments, "integrations"),
+        )  # fmt: skip
+
+    async def _raise(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{plan: its digest, by, role, why} → as `status`. Does exactly what was shown, or refuses."""
+        by, why = who(arguments)
+        if arguments.get("role") != "administrateur":
+            await self._memory.audit(self._clock.now(), by, {"crisis": "sampling", "refused": "role"})
+            raise WriteRefused("role", "sampling is raised by an administrateur")
+        async with self._turn:
+            counts = self.state.counts()
+            if self.state.holds or (self.state.phase == RESTORING and counts["waiting"]):
+                raise HubError(
+                    f"sampling is {self.state.phase} already: `ilot crisis sampling status` says how far, "
+                    "`ilot crisis sampling restore` gives the former periods back"
+                )
+            shown = self._plans.get(str(arguments.get("plan", "")))
+            if shown is None:
+                raise HubError("this plan is not known any more: `ilot crisis sampling plan` makes a new one")
+            items, _ = await self._gather(shown.wish)
+            wrong = planning.excess(shown, items)
+            if self._budgets() != shown.budgets:
+                wrong.insert(0, "the budgets were changed")
+            if wrong:
+                more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+                again = await self._made(shown.wish)
+                raise HubError(
+                    f"the plan does not hold any more: {'; '.join(wrong[:3])}{more}. A new one was made, "
+                    f"{again.digest}: look at it before you raise"
+                )
+            if not shown.entries:
+                raise HubError("this plan raises nothing: its list says why")
+            held = state.raised(shown, now=self._clock.now(), by=by, why=why, digest=self._hands.digest())
+            said = {"crisis": "sampling", "why": why, "plan": shown.digest, "entries": len(held.entries)}
+            await self._remember(held, by, said)
+            self._began = self._clock.monotonic()
+            _log.warning("sampling is raised now, %d entries", len(held.entries))
+        await self.step()
+        return showing.state(self.state)
+
+    async def _restore(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{by, why} → as `status`. What cannot be told now is told as soon as that is possible."""
+        by, why = who(arguments)
+        if not self.state.holds:
+            raise HubError("sampling is not raised: there is nothing to give back")
+        await self.restore(by, why)
+        return showing.state(self.state)
+
+    async def restore(self, by: str, why: str) -> None:
+        """Give the former periods back, if they are raised."""
+        async with self._turn:
+            if not self.state.holds:
+                return
+            for one in self.state.entries:
+                if one.how == DOWNLINK and one.step != FAILED:
+                    command = self._hands.under_way(one, one.to_s) or one.command
+                    if command and not self._hands.withdraw(command):
+                        one.touched = True  # it ended meanwhile, or is in the air
+            held = state.turned(self.state)
+            await self._remember(held, by, {"crisis": "sampling over", "why": why, "entries": len(held.entries)})
+            self._began = self._clock.monotonic()
+            _log.warning("the former periods are being given back")
+        await self.step()
+
+    async def _remember(self, held: State, by: str, what: dict[str, object]) -> None:
+        await self._memory.put(state.KEY, state.encode(held))  # first: a hub that is switched off now comes back so
+        await self._memory.audit(self._clock.now(), by, what)
+        self.state = held
+        self._noticing.clear()
+        self._later.clear()
+        self._looked = self._kept = self._clock.monotonic()
+        self._follow()
+
+    # -- at work
+
+    async def run(self) -> None:
+        while True:
+            await self._clock.sleep(TICK_S)
+            try:
+                await self.step()
+            except HubError as error:
+                _log.warning("raised sampling: %s", error)
+
+    async def step(self) -> None:
+        """One look: who is to be told, who was, who is heard so; is the time over?"""
+        if self.state.phase == OVER:
+            return
+        async with self._turn:
+            moment = self._clock.monotonic()
+            held, passed, self._looked = self.state, moment - self._looked, moment
+            if held.phase == RAISED:
+                held.left_s -= passed
+            before = state.encode(held)
+            orders = AT_ONCE
+            for one in held.entries:
+                orders -= await self._advance(held, one, moment, may_order=orders > 0)
+                self._notice(held, one)
+            if held.phase == RESTORING and all(self._is_over(one, moment) for one in held.entries):
+                lost = [one.name for one in held.entries if not one.confirmed]
+                await self._remember(
+                    State(plan=held.plan, unconfirmed=lost), BY_HUB,
+                    {"crisis": "sampling is as before", "not_observed": len(lost)},
+                )  # fmt: skip
+            elif state.encode(held) != before and (self._told(held, before) or moment - self._kept >= KEEP_S):
+                self._kept = moment
+                await self._memory.put(state.KEY, state.encode(held))
+                self.expecting.follow(held, moment)
+                self._hands.changed([device for one in held.entries for device in one.devices])
+        if self.state.phase == RAISED and self.state.left_s <= 0:
+            await self.restore(BY_HUB, "its time is over")
+
+    @staticmethod
+    def _told(held: State, before: bytes) -> bool:
+        """Did more change than the time that is left?"""
+        return held.entries != msgspec.json.decode(before, type=State).entries
+
+    async def _advance(self, held: State, one: Raised, moment: float, *, may_order: bool) -> int:
+        """One entry's next step; the number of commands ordered."""
+        if one.how != DOWNLINK:
+            if one.step == WAITING:
+                one.touched = True
+                self._reached(one)
+            return 0
+        if one.step == WAITING and may_order and moment >= self._later.get(one.name, 0.0):
+            return await self._order(held, one, moment)
+        if one.step == ORDERED:
+            stands = await self._hands.stands(one.command)
+            if stands in ("sent", "done"):
+                one.touched = True
+            if stands == "done":
+                self._reached(one)
+            elif stands == "":
+                one.step = WAITING  # nobody knows what became of it: to be told the same twice does no harm
+            elif stands in ("failed", "expired"):
+                self._failed(held, one, f"command-{stands}", moment)
+        return 0
+
+    async def _order(self, held: State, one: Raised, moment: float) -> int:
+        """Tell the device; one that is under way already, of a former life, is not told twice."""
+        back = held.phase == RESTORING
+        period = one.was_s if back else one.to_s
+        one.command = self._hands.under_way(one, period)
+        if not one.command:
+            why = f"sampling {'as before' if back else 'raised'}: {held.why}"[:200]
+            try:
+                one.command = await self._hands.order(one, period, held.by, why)
+            except WriteRefused as refused:
+                if refused.reason in ("too-soon", "too-many", "stopped", "read-only"):
+                    one.why = refused.reason
+                    self._later[one.name] = moment + AGAIN_S
+                else:
+                    self._failed(held, one, "refused", moment)
+                return 1
+        one.step, one.why = ORDERED, ""
+        return 1
+
+    def _failed(self, held: State, one: Raised, why: str, moment: float) -> None:
+        """On the way back it is tried again until somebody gives up."""
+        one.why = why
+        if held.phase == RESTORING and moment - self._began < GIVE_UP_S:
+            one.step = WAITING
+            self._later[one.name] = moment + AGAIN_S
+        else:
+            one.step = FAILED
+
+    def _reached(self, one: Raised) -> None:
+        one.step, one.why = TOLD, ""
+        self._noticing[one.name] = {device: Noticing(self._hands.seen(device)) for device in one.devices}
+
+    def _notice(self, held: State, one: Raised) -> None:
+        """Is it heard so? One device of a loop speaks for all that it asks."""
+        if one.step != TOLD or one.confirmed:
+            return
+        mine = self._noticing.setdefault(
+            one.name, {device: Noticing(self._hands.seen(device)) for device in one.devices}
+        )
+        for device, noticing in mine.items():
+            noticing.look(self._hands.seen(device))
+            if noticing.slower(one.was_s) if held.phase == RESTORING else noticing.faster(one.to_s):
+                one.confirmed = True
+        if one.confirmed:
+            del self._noticing[one.name]
+
+    def _is_over(self, one: Raised, moment: float) -> bool:
+        """Nothing more is waited for of it."""
+        if one.confirmed or one.step == FAILED:
+            return True
+        return moment - self._began >= GIVE_UP_S + 4 * one.was_s
+
+
+def who(arguments: dict[str, Any]) -> tuple[str, str]:
+    """By whom, and why. Raises HubError without a reason."""
+    by, why = str(arguments.get("by") or "cli")[:64], str(arguments.get("why") or "").strip()[:150]
+    if not why:
+        raise HubError("say why: it stands in the audit log and on every page until the crisis is over")
+    return by, why
+
+
+def _seconds(arguments: dict[str, Any], name: str, otherwise: float | None = None) -> float:
+    value = arguments.get(name)
+    if value is None and otherwise is not None:
+        return otherwise
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e9:
+        raise HubError(f"{name} is a number of seconds")
+    return float(value)
+
+
+def _names(arguments: dict[str, Any], name: str) -> tuple[str, ...]:
+    value = arguments.get(name) or []
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        raise HubError(f"{name} is a list of names")
+    return tuple(sorted(set(value)))

@@ -1,0 +1,312 @@
+"""Items, budgets and a wish → a plan that exceeds no budget. Pure.
+
+The period of each item is the nearest to the wish, in whole steps of what it can count, that keeps all of these:
+
+    battery    B − f·D ≥ keep     and     B / f ≥ keep_raised        f = today's period ÷ the new one
+               B the days that the battery lasts at today's period, D the days for which it is raised. All that a
+               battery loses is laid to its uplinks: what it loses asleep would not grow, so this is the worst case
+    duty       3600 / T · airtime · part ≤ share · 3600 · duty cycle,      for each sub-band (ERC/REC 70-03 annex 1)
+    reads      a wired meter with a battery is read at most so often a day
+    bounds     of its downlink, also for the way back
+    channel    Σ airtime / T / channels ≤ load, over all LoRaWAN devices, raised or not. Two frames collide as in pure
+               ALOHA: of frames with load G a channel loses 1 − e^(−2G) (N. Abramson 1970); that two data rates
+               hardly disturb each other is left out, so this is the worst case too
+    line       Σ busy / T ≤ load, over all that is asked on the line, raised or not
+
+Where a shared budget (channel, line) is too small for all, the period wished is lengthened for everyone who shares it,
+second by second, until it fits: nobody gets more than another because of his name. What then is no longer faster than
+today is left as it is, and said.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from math import ceil, exp, inf
+
+import msgspec
+
+from hub.config.values import show_duration
+from hub.crisis.sampling.items import DAY_S, DOWNLINK, HOUR_S, Budgets, Gateway, Item, Wish
+from hub.crisis.sampling.words import Reason
+
+SLACK = 1e-9
+"""Of floating point: nobody is refused for a rounding in the twelfth place."""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """An item that is raised, from `was_s` to `to_s`; `why`: it is less than wished."""
+
+    item: Item
+    was_s: float
+    to_s: float
+    why: Reason | None = None
+
+
+class Left(msgspec.Struct, frozen=True):
+    """An item that is left as it is."""
+
+    item: Item
+    why: Reason
+
+
+class Load(msgspec.Struct, frozen=True):
+    """Of a line or of the channels: the share of the time before and after, and the budget; requests (or uplinks) a
+    second before and after."""
+
+    name: str
+    before: float
+    after: float
+    budget: float
+    rate_before: float
+    rate_after: float
+
+
+class Telling(msgspec.Struct, frozen=True):
+    """What it takes to tell the devices: so many downlinks, `air_s` seconds on the air of them; `takes_s` seconds until
+    the last can have been told: each listens after an uplink of its own, and the gateways have their duty cycle too.
+    inf: no gateway can send."""
+
+    downlinks: int
+    air_s: float
+    takes_s: float
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    wish: Wish
+    budgets: Budgets
+    entries: tuple[Entry, ...]
+    left: tuple[Left, ...]
+    loads: tuple[Load, ...]
+    telling: Telling
+
+    @property
+    def digest(self) -> str:
+        """Of what would be done: not of what is merely shown beside it."""
+        done = [
+            (e.item.name, e.item.devices, e.item.how, e.was_s, e.to_s, e.item.downlink) for e in self.entries
+        ]  # fmt: skip
+        said = msgspec.json.encode((self.wish, self.budgets, done))
+        return hashlib.sha256(b"ilot/sampling/1\0" + said).hexdigest()[:16]
+
+
+def plan(items: Iterable[Item], gateways: Iterable[Gateway], budgets: Budgets, wish: Wish) -> Plan:
+    """`items`: all that there are, also what is not chosen: it shares lines and channels."""
+    everything = list(items)
+    own: dict[str, tuple[float, Reason | None]] = {}
+    left: list[Left] = []
+    for item in everything:
+        if not item.chosen:
+            continue
+        verdict = _own(item, budgets, wish)
+        if isinstance(verdict, Reason):
+            left.append(Left(item, verdict))
+        else:
+            own[item.name] = verdict
+    floors = {key: _floor(everything, own, wish, budgets, key) for key in _shared(everything)}
+    entries: list[Entry] = []
+    for item in everything:
+        if item.name in own:
+            made = _entry(item, *own[item.name], floors)
+            (entries if isinstance(made, Entry) else left).append(made)  # type: ignore[arg-type]
+    periods = {entry.item.name: entry.to_s for entry in entries}
+    return Plan(
+        wish=wish, budgets=budgets, entries=tuple(entries), left=tuple(left),
+        loads=tuple(
+            _load(everything, periods, key, budgets) for key in _shared(item for item in everything if item.chosen)
+        ),
+        telling=telling(entries, list(gateways)),
+    )  # fmt: skip
+
+
+def excess(done: Plan, items: Iterable[Item]) -> list[str]:
+    """What of a plan does not hold any more, by the facts of now: sentences in English, none when it may be done."""
+    now = {item.name: item for item in items}
+    periods = {entry.item.name: entry.to_s for entry in done.entries}
+    wrong = []
+    for entry in done.entries:
+        item, was = now.get(entry.item.name), entry.item
+        if item is None or not item.chosen or item.why_not is not None:
+            wrong.append(f"{was.name} cannot be raised any more")
+        elif (item.devices, item.how, item.was_s, item.downlink) != (was.devices, was.how, was.was_s, was.downlink):
+            wrong.append(f"{was.name} is not as it was: its period, its devices or its downlink changed")
+        elif isinstance(least := _own(item, done.budgets, done.wish), Reason) or least[0] > entry.to_s + SLACK:
+            wrong.append(f"{was.name} would exceed a budget by now")
+    loads = [_load(list(now.values()), periods, key, done.budgets) for key in _shared(now.values())]
+    wrong += [
+        f"{load.name} would be busier than its budget by now" for load in loads
+        if load.after > max(load.budget, load.before) + SLACK
+    ]  # fmt: skip
+    return wrong
+
+
+def battery_after(days: float, factor: float, duration_s: float) -> tuple[float, float]:
+    """(days left at the usual period when the raised time is over, days that it lasts if nobody slows it down)."""
+    return max(0.0, days - factor * duration_s / DAY_S), days / factor
+
+
+def least(item: Item, budgets: Budgets, wish: Wish) -> list[tuple[float, Reason | None]]:
+    """The shortest period by each budget of its own, the wish first. Needs `was_s`; inf: none."""
+    was, found = item.was_s or 0.0, list[tuple[float, Reason | None]]()
+    found.append((wish.period_s, None))
+    if item.downlink is not None:
+        low = item.downlink.low_s
+        found.append((low, Reason("bounds", {"low": spell(low)})))
+    if not item.powered and item.battery is not None:
+        days = wish.duration_s / DAY_S
+        most = min((item.battery - budgets.battery_days) / days, item.battery / budgets.battery_days_raised)
+        found.append((was / most if most > 0 else inf, Reason("battery-clip")))
+    if item.air is not None:
+        found.append((HOUR_S * item.air.share_each / budgets.duty, Reason("duty")))
+    if item.meter:
+        found.append((DAY_S / budgets.meter_reads, Reason("reads", {"reads": str(budgets.meter_reads)})))
+    return found
+
+
+def _own(item: Item, budgets: Budgets, wish: Wish) -> tuple[float, Reason | None] | Reason:
+    """The shortest period that it may have by itself and what clips it, or why it is left out."""
+    if item.why_not is not None:
+        return item.why_not
+    if item.was_s is None:
+        return Reason("unknown-period")
+    if not item.powered and item.battery is None and not budgets.unknown_battery:
+        return Reason("battery-unknown")
+    step = _step(item)
+    if item.downlink is not None:
+        low, high = item.downlink.low_s, item.downlink.high_s
+        if not low <= item.was_s <= high or item.was_s % step:
+            facts = {"was": spell(item.was_s), "low": spell(low), "high": spell(high)}
+            return Reason("no-way-back", facts)
+    period, why = max(least(item, budgets, wish), key=lambda one: one[0])
+    if period == inf or period >= item.was_s:
+        return _as_it_is(item, why, budgets)
+    rounded = up(period, step)
+    if rounded >= item.was_s:
+        return _as_it_is(item, why or Reason("step"), budgets)
+    return rounded, why or (Reason("step") if rounded > period + SLACK else None)
+
+
+def _as_it_is(item: Item, why: Reason | None, budgets: Budgets) -> Reason:
+    if why is None:
+        return Reason("often-enough")
+    if why.slug == "battery-clip":
+        left = f"{item.battery or 0:.0f}"
+        return Reason("battery", {"left": left, "keep": f"{budgets.battery_days:.0f}"})
+    return why
+
+
+def _entry(item: Item, period: float, why: Reason | None, floors: Mapping[str, float]) -> Entry | Left:
+    """With the budgets that it shares."""
+    was, least_s = item.was_s or 0.0, period
+    for key in _keys(item):
+        if floors[key] > period:
+            shared = up(floors[key], _step(item)) if floors[key] < inf else inf
+            if shared > least_s:
+                least_s, why = shared, Reason("channel") if key == CHANNEL else Reason("line", {"line": key})
+    if least_s >= was:
+        return Left(item, why or Reason("often-enough"))
+    return Entry(item=item, was_s=was, to_s=least_s, why=why)
+
+
+CHANNEL = "LoRaWAN"
+
+
+def _keys(item: Item) -> list[str]:
+    """The budgets that it shares with others."""
+    return [key for key, holds in ((CHANNEL, item.air is not None), (item.line, bool(item.line))) if holds]
+
+
+def _shared(items: Iterable[Item]) -> list[str]:
+    return sorted({key for item in items for key in _keys(item)})
+
+
+def _busy(item: Item, key: str) -> float:
+    """Seconds of a line, or of one channel, each time."""
+    if key == CHANNEL:
+        return item.air.seconds / item.air.channels if item.air is not None else 0.0
+    return item.turn_s if item.line == key else 0.0
+
+
+def _floor(
+    items: list[Item], own: Mapping[str, tuple[float, Reason | None]], wish: Wish, budgets: Budgets, key: str
+) -> float:  # fmt: skip
+    """The shortest period for all who share a budget, in whole seconds; inf where nobody may be raised at all."""
+    sharing = [item for item in items if key in _keys(item) and item.was_s]
+
+    def fits(floor: float) -> bool:
+        return _sum(sharing, lambda item: _period(item, own, floor), key) <= _budget(budgets, key) + SLACK
+
+    low, high = int(wish.period_s), ceil(max((item.was_s or 0.0 for item in sharing), default=0.0))
+    if fits(low):
+        return 0.0
+    if high <= low or not fits(high):
+        return inf
+    while high - low > 1:  # `high` fits, `low` does not
+        middle = (low + high) // 2
+        low, high = (low, middle) if fits(middle) else (middle, high)
+    return float(high)
+
+
+def _period(item: Item, own: Mapping[str, tuple[float, Reason | None]], floor: float) -> float:
+    was = item.was_s or inf
+    if item.name not in own:
+        return was
+    return min(was, max(own[item.name][0], up(floor, _step(item))))
+
+
+def _sum(items: Iterable[Item], period: Callable[[Item], float], key: str) -> float:
+    return sum(_busy(item, key) / period(item) for item in items)
+
+
+def _budget(budgets: Budgets, key: str) -> float:
+    return budgets.channel if key == CHANNEL else budgets.line
+
+
+def _load(items: list[Item], periods: Mapping[str, float], key: str, budgets: Budgets) -> Load:
+    sharing = [item for item in items if key in _keys(item) and item.was_s]
+    count = (lambda item: 1) if key == CHANNEL else (lambda item: item.requests)
+    return Load(
+        key, _sum(sharing, lambda item: item.was_s or inf, key),
+        _sum(sharing, lambda item: periods.get(item.name, item.was_s or inf), key), _budget(budgets, key),
+        sum(count(item) / (item.was_s or inf) for item in sharing),
+        sum(count(item) / periods.get(item.name, item.was_s or inf) for item in sharing),
+    )  # fmt: skip
+
+
+def collisions(load: float) -> float:
+    """The share of uplinks that collide on a channel which is taken so much of the time: pure ALOHA."""
+    return 1.0 - exp(-2.0 * load)
+
+
+def telling(entries: Iterable[Entry], gateways: list[Gateway]) -> Telling:
+    """What it takes to tell them. The sub-band of the first receive window counts, and of it what all gateways together
+    may send: what they have left now, then what each hour grants."""
+    told = [entry for entry in entries if entry.item.how == DOWNLINK]
+    need: dict[str, float] = {}
+    for entry in told:
+        air = entry.item.air
+        if air is not None:
+            need[air.down_band] = need.get(air.down_band, 0.0) + air.down_s
+    takes = max((entry.was_s for entry in told), default=0.0)
+    for band, seconds in need.items():
+        left = sum(gateway.left_s.get(band, 0.0) for gateway in gateways)
+        hourly = sum(gateway.of_s.get(band, 0.0) for gateway in gateways)
+        if seconds > left:
+            takes = max(takes, (seconds - left) / hourly * HOUR_S if hourly else inf)
+        elif not hourly:
+            takes = inf
+    return Telling(len(told), sum(need.values()), takes)
+
+
+def up(period: float, step: float) -> float:
+    """The next whole step, itself where it is one."""
+    return step * ceil(period / step - SLACK)
+
+
+def _step(item: Item) -> float:
+    return item.downlink.unit_s if item.downlink is not None else 1.0
+
+
+def spell(seconds: float) -> str:
+    return show_duration(timedelta(seconds=seconds))

@@ -1,0 +1,86 @@
+"""A plan, and how far it is carried out, as the calls answer. Pure."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any
+
+import msgspec
+
+from hub.crisis.sampling.items import HOUR_S, Item, Wish
+from hub.crisis.sampling.planning import CHANNEL, Entry, Load, Plan, battery_after, collisions
+from hub.crisis.sampling.state import FAILED, RESTORING, Raised, State
+from hub.crisis.sampling.words import WORDS, Reason
+
+
+def plan(shown: Plan) -> dict[str, Any]:
+    """{digest, period_s, for_s, budgets, entries, left, loads, telling}. Times in seconds, shares from 0 to 1."""
+    return {
+        "digest": shown.digest, "period_s": shown.wish.period_s, "for_s": shown.wish.duration_s,
+        "budgets": msgspec.to_builtins(shown.budgets),
+        "entries": [_entry(entry, shown.wish) for entry in shown.entries],
+        "left": [{**_named(one.item), "was_s": one.item.was_s, **one.why.told()} for one in shown.left],
+        "loads": [_load(load) for load in shown.loads],
+        "telling": {
+            "downlinks": shown.telling.downlinks, "air_s": round(shown.telling.air_s, 2),
+            "takes_s": shown.telling.takes_s if isfinite(shown.telling.takes_s) else None,
+        },
+    }  # fmt: skip
+
+
+def _named(item: Item) -> dict[str, Any]:
+    return {"name": item.name, "devices": list(item.devices), "integration": item.integration, "how": item.how}
+
+
+def _entry(entry: Entry, wish: Wish) -> dict[str, Any]:
+    item, told = entry.item, _named(entry.item)
+    told |= {"was_s": entry.was_s, "to_s": entry.to_s, "battery": None, "air": None, "line": None}
+    told |= entry.why.told() if entry.why is not None else {"reason": "", "why": "", "why_fr": ""}
+    if not item.powered and item.battery is not None:
+        after, endless = battery_after(item.battery, entry.was_s / entry.to_s, wish.duration_s)
+        told["battery"] = {"days": round(item.battery), "after_days": round(after), "endless_days": round(endless)}
+    if item.air is not None:
+        band = item.air.tightest
+        each = item.air.seconds * band.part * HOUR_S
+        told["air"] = {
+            "band": band.name,
+            "of_s": band.of_s,
+            "before_s": round(each / entry.was_s, 2),
+            "after_s": round(each / entry.to_s, 2),
+        }
+    if item.line:
+        told["line"] = {
+            "name": item.line,
+            "turn_s": item.turn_s,
+            "requests": item.requests,
+            "before": item.turn_s / entry.was_s,
+            "after": item.turn_s / entry.to_s,
+        }
+    return told
+
+
+def _load(load: Load) -> dict[str, Any]:
+    told = msgspec.to_builtins(load)
+    told["can_rate"] = load.rate_after / load.after if load.after else None
+    if load.name == CHANNEL:
+        told |= {"collide_before": collisions(load.before), "collide_after": collisions(load.after)}
+    return dict(told)
+
+
+def state(held: State) -> dict[str, Any]:
+    """{phase, since, left_s, by, why, plan, counts, entries, unconfirmed}."""
+    return {
+        "phase": held.phase, "since": held.since if held.entries else None, "left_s": round(held.left_s),
+        "by": held.by, "reason": held.why, "plan": held.plan, "counts": held.counts(),
+        "entries": [_raised(one, back=held.phase == RESTORING) for one in held.entries],
+        "unconfirmed": list(held.unconfirmed),
+    }  # fmt: skip
+
+
+def _raised(one: Raised, *, back: bool) -> dict[str, Any]:
+    said = Reason(one.why).told() if one.why in WORDS else {"reason": "", "why": "", "why_fr": ""}
+    return {
+        "name": one.name, "devices": list(one.devices), "integration": one.integration, "how": one.how,
+        "was_s": one.was_s, "to_s": one.was_s if back else one.to_s, "step": one.step, "confirmed": one.confirmed,
+        "failed": one.step == FAILED, **said,
+    }  # fmt: skip

@@ -1,0 +1,134 @@
+"""Sampling raised in a crisis: a hub that polls a libmodbus server, judged by what really comes of it, over a kill."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub.cli.scene import Scene
+from hub.control import call
+
+from .test_commands import compiled
+
+CONFIG = """\
+hub: {{name: sampling, site: rig, state_dir: {state}}}
+sites: {{rig: {{name: Rig}}}}
+zones: {{plant: {{site: rig, name: Plant}}}}
+places: {{boiler: {{zone: plant}}, machine: {{zone: plant}}}}
+integrations:
+  modbus: {{host: 127.0.0.1, port: {port}, interval: 1h, timeout: 1}}
+  host: {{interval: 1h}}
+devices:
+  modbus:boiler:
+    integration: modbus
+    place: boiler
+    settings: {{registers: [{{metric: setpoint, address: 3, type: int16, scale: 0.1, unit: Cel, privacy: technical}}]}}
+  host:local: {{integration: host, place: machine}}
+link: {{uplinks: {{https: {{url: "{url}"}}}}}}
+buffer: {{window: 200ms}}
+"""
+
+
+class Plant:
+    def __init__(self, root: Path) -> None:
+        self.scene = Scene(root, lambda text: None)
+
+    def prepare(self, port: int) -> None:
+        self.scene.found()
+        url = self.scene.backend["url"].rstrip("/")
+        self.scene.config.write_text(CONFIG.format(state=self.scene.state, url=url, port=port))
+        self.scene.enrol()
+
+    def start(self) -> None:
+        self.scene._start("hub", "-m", "hub", "run", "--config", str(self.scene.config), "--json", "--drain", "2")
+
+    async def ilot(self, *arguments: str, codes: tuple[int, ...] = (0, 6)) -> Any:
+        command = [sys.executable, "-m", "hub", *arguments, "--config", str(self.scene.config), "--json"]
+        done = await asyncio.to_thread(lambda: subprocess.run(command, capture_output=True, check=False))
+        assert done.returncode in codes, done.stderr.decode()
+        return json.loads(done.stdout) if done.stdout else done.stderr.decode()
+
+    async def call(self, name: str) -> Any:
+        return await asyncio.to_thread(call, self.scene.state / "hub.sock", name)
+
+    async def seen(self) -> float:
+        """Unix seconds of the boiler's last report."""
+        status = await self.call("status")
+        return float(next((one["time"] for one in status["last"] if one["metric"] == "setpoint"), 0.0))
+
+    async def until_seen_after(self, moment: float) -> float:
+        async with asyncio.timeout(30):
+            while (seen := await self.seen()) <= moment:
+                await asyncio.sleep(0.1)
+        return seen
+
+
+@pytest.fixture
+async def plant(tmp_path: Path) -> AsyncIterator[Plant]:
+    process = await asyncio.create_subprocess_exec(str(compiled(tmp_path)), stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    plant = Plant(tmp_path / "scene")
+    try:
+        port = int(await asyncio.wait_for(process.stdout.readline(), 20))
+        await asyncio.to_thread(plant.prepare, port)
+        await asyncio.to_thread(plant.start)
+        yield plant
+    finally:
+        await asyncio.to_thread(plant.scene.close)
+        process.kill()
+        await process.wait()
+
+
+async def test_polling_is_raised_as_shown_stays_so_over_a_kill_and_goes_back_with_the_same_configuration(
+    plant: Plant,
+) -> None:
+    first = await plant.until_seen_after(0.0)
+    shown = await plant.ilot("crisis", "sampling", "plan", "1s", "--for", "1h", "--device", "modbus:boiler")
+    (entry,) = shown["entries"]
+    assert (entry["name"], entry["was_s"], entry["to_s"]) == ("modbus:boiler", 3600.0, 1.0)
+    assert 0 < entry["line"]["after"] < 0.5
+    (load,) = shown["loads"]
+    assert (load["name"], load["rate_after"]) == ("modbus", pytest.approx(1.0))
+    everything = await plant.ilot("crisis", "sampling", "plan", "1s")
+    assert {one["name"] for one in everything["entries"]} == {"modbus:boiler", "host:local"}
+
+    refused = await plant.ilot("crisis", "sampling", "raise", "00", "--why", "crue", codes=(1,))
+    assert "not known any more" in refused
+    raised = await plant.ilot("crisis", "sampling", "raise", shown["digest"], "--why", "crue")
+    assert raised["phase"] == "raised"
+    second = await plant.until_seen_after(first)
+    await plant.until_seen_after(second + 2.0)  # three of them, where one an hour was due
+    async with asyncio.timeout(30):
+        while not (status := await plant.call("crisis.sampling.status"))["counts"]["confirmed"]:
+            await asyncio.sleep(0.2)
+    assert status["entries"][0]["step"] == "told"
+
+    plant.scene.processes["hub"].send_signal(signal.SIGKILL)
+    await asyncio.to_thread(plant.scene.stop, "hub")
+    await asyncio.to_thread(plant.start)
+    before = time.time()
+    await plant.until_seen_after(await plant.until_seen_after(before) + 1.0)
+    assert (await plant.ilot("crisis", "status"))["sampling"]["phase"] == "raised"
+    assert any("raised period" in one for one in (await plant.ilot("status"))["degraded"])
+
+    ended = await plant.ilot("crisis", "end", "--why", "décrue", codes=(0,))
+    assert ended["same"]
+    await asyncio.sleep(0.5)  # what was under way ends
+    last = await plant.seen()
+    await asyncio.sleep(3)
+    assert await plant.seen() == last, "nobody asks before the hour is over"
+
+    again = await plant.ilot("crisis", "sampling", "plan", "1s")
+    await plant.ilot("crisis", "readonly", "--why", "enquête")
+    refused = await plant.ilot("crisis", "sampling", "raise", again["digest"], "--why", "x", codes=(5,))
+    assert "read-only" in refused, "a raised period is a write to a device or a change of the hub"
+    assert (await plant.call("crisis.sampling.status"))["phase"] == "restoring", "the hour is not over"
