@@ -237,11 +237,12 @@ class Pipeline:
         `report` is what it said, as the path would have had it."""
         if self._decided(candidate.id, candidate.integration, candidate.model):
             return
-        self._quarantine.add(candidate, reason, self._clock.now())
+        waiting = self._quarantine.add(candidate, reason, self._clock.now())
         if self._device(candidate.id) is not None:
             return  # only its key is missing
-        # not who: addresses of strangers stay in memory
-        self._tell(UNKNOWN, candidate.integration, {"waiting": len(self._quarantine)})
+        if waiting.count == 1:  # a neighbour's sensor that talks all day is one stranger; many ids are a flood
+            # not who: addresses of strangers stay in memory
+            self._tell(UNKNOWN, candidate.integration, {"waiting": len(self._quarantine)})
         if self.hold is not None:
             if report is None and candidate.values:
                 report = Report(device=candidate.id, values=candidate.values, signal=candidate.signal)

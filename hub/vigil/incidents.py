@@ -59,7 +59,7 @@ CRITICAL = events.CLONES | {ACK, EGRESS, events.IN_CLEAR}
 WORDS = {
     events.FORGED: ("trames forgées", "forged frames"), events.REPLAY: ("trames rejouées", "replayed frames"),
     events.IN_CLEAR: ("trames en clair d'un appareil chiffré", "frames in clear of an encrypting device"),
-    events.UNKNOWN: ("trames d'inconnus", "frames of strangers"),
+    events.UNKNOWN: ("appareils inconnus", "unknown devices"),
     events.BLOCKED: ("trames de bloqués", "blocked frames"),
     events.RATE: ("émissions trop fréquentes", "reports too often"),
     events.UNLIKE: ("valeurs contraires aux voisins", "values unlike the neighbours'"),

@@ -240,7 +240,29 @@ class Web:
         return {
             "web.label": self._label, "web.reset": self._reset, "web.token.make": self._make_token,
             "web.token.list": self._list_tokens, "web.token.revoke": self._revoke_token,
+            "plan.add": self._add_plan,
         }  # fmt: skip
+
+    async def _add_plan(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{file, name, by} → {id}: a plan of a floor, PNG or JPEG, from a file that this hub may read."""
+        from hub.web import planned, plans
+
+        path = Path(str(arguments.get("file") or ""))
+        if not path.is_absolute():
+            raise HubError("file is the whole path of a PNG or JPEG")
+
+        def read() -> bytes:
+            with path.open("rb") as file:
+                return file.read(plans.MOST_BYTES + 1)
+
+        try:
+            data = await asyncio.to_thread(read)
+        except OSError as error:
+            raise HubError(f"this hub cannot read {path}: {error.strerror}") from error
+        return await planned.keep(
+            self._store, data, str(arguments.get("name") or ""), now=self._clock.now(),
+            by=str(arguments.get("by") or "cli"),
+        )  # fmt: skip
 
     async def _make_token(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{title, role, days, by} → {id, name, role, at, expires, by, token}: `token` is shown this once."""

@@ -50,6 +50,9 @@ class Renderer:
             "size": lambda size: showing.size_text(size, lang),
             "span": lambda seconds: showing.span_text(seconds, lang),
             "number": lambda value, digits=0: showing.number(value, digits, lang),
+            "whole": lambda value: showing.whole_text(value, lang),
+            "who": lambda by: showing.who_text(by, lang),
+            "day": lambda text: showing.day_text(text, lang),
             "reading": lambda value: showing.value_text(value, lang, (word("no", lang), word("yes", lang))),
         }  # fmt: skip
         return self._pages.get_template(f"{name}.html").render({**context, **what})

@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 
 from hub.badges import BadBadge
+from hub.catalogue import METRICS
 from hub.clock import Clock
 from hub.control import Call
 from hub.errors import HubError
@@ -119,6 +120,16 @@ class Site:
             self._kept[name] = (time.monotonic(), value)
         return value
 
+    def metric_name(self, device: str, key: str, lang: str) -> str:
+        """What people call a metric."""
+        metric = self.parts.metric(device, key) or METRICS.get(key)
+        return ((metric.fr if lang == "fr" else metric.en) if metric is not None else "") or key.replace("_", " ")
+
+    def metric_unit(self, device: str, key: str) -> str:
+        """UCUM; "" of one that nobody knows."""
+        metric = self.parts.metric(device, key) or METRICS.get(key)
+        return metric.unit if metric is not None else ""
+
     def page(self, name: str, visit: Visit, code: int = 200, /, **what: Any) -> web.Response:
         """A page of `templates/`, with what every page of somebody who is signed in may show."""
 
@@ -126,9 +137,14 @@ class Site:
             known = self.parts.places.get(place)
             return (known.name if known is not None else "") or place
 
+        def device_name(device: str) -> str:
+            known = self.parts.devices.get(device)
+            return (known.name or place_name(known.place) if known is not None else "") or device
+
         text = self.render.page(
             name, visit, counts={"raised-alerts": self.parts.raised()}, title=self.parts.title,
-            timezone=self.parts.timezone, place_name=place_name,
+            timezone=self.parts.timezone, place_name=place_name, device_name=device_name,
+            metric_name=lambda device, key: self.metric_name(device, key, visit.lang), metric_unit=self.metric_unit,
             zones={zone: title or zone for zone, (title, _) in self.parts.zones.items()},
             moment=lambda at: showing.moment_text(at, visit.lang, self._zone), **what,
         )  # fmt: skip
@@ -265,8 +281,14 @@ class Site:
 
     def _said_no(self, visit: Visit, text: str, reason: str) -> web.Response:
         if visit.route.kind == PAGE:
-            return answers.html(self.render.error(visit, 422, text), 422)
+            return self._error_page(visit, 422, text)
         return answers.json({"error": text, "reason": reason}, 422)
+
+    def _error_page(self, visit: Visit, status: int, text: str) -> web.Response:
+        """A page that says no: with the menu for who is signed in, and nothing of the building for anybody else."""
+        if visit.account is not None:
+            return self.page("error", visit, status, status=status, text=text)
+        return answers.html(self.render.error(visit, status, text), status)
 
     async def _stranger(self, visit: Visit) -> web.Response:
         """Nobody is signed in: a page asks for it, in its own place; everything else says so."""
@@ -299,10 +321,13 @@ class Site:
         lang = visit.lang if visit else _language(request)
         text = word(no.key, lang)
         if visit is not None and visit.route.kind == PAGE and no.status != 421:
-            answer = answers.html(self.render.error(visit, no.status, text), no.status)
+            answer = self._error_page(visit, no.status, text)
         elif visit is None and no.status == 404 and "text/html" in request.headers.get("Accept", ""):
             nowhere = Visit(request, Route("GET", "", _nothing, EVERYBODY), {}, lang)
-            answer = answers.html(self.render.error(nowhere, 404, text), 404)
+            nowhere.token = request.cookies.get(COOKIE, "")
+            nowhere.account = self.whose(nowhere, touch=False)  # who is signed in keeps the menu
+            self._give_form(nowhere)
+            answer = self._error_page(nowhere, 404, text)
         else:
             answer = answers.json({"error": text, "reason": no.key}, no.status)
         if no.status in (429, 503):

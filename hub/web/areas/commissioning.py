@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import base64
-import secrets
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-import apsw
 from aiohttp import web
 
 from hub import photos
@@ -17,7 +15,7 @@ from hub.labels import Unreadable
 from hub.labels.table import read_table
 from hub.model import PLACE_ID
 from hub.web import answering as answers
-from hub.web import plans, showing
+from hub.web import planned, plans, showing
 from hub.web.accounts import Refused
 from hub.web.area import Area, Entry, done, get, post, sentence
 from hub.web.routes import READS, WORKS, Route
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 
 STEPS = ("site", "zones", "plan", "cards", "inventory", "scan", "report")
 TABLE_BYTES = 1 << 20
-MOST_PLANS = 12
 SCAN = ("label", "device", "key", "place", "zone", "name", "pack")
 COLOURS = ("grey", "blue", "amber", "green", "red")
 FILES = {"commissioning.js": "text/javascript"}
@@ -135,20 +132,9 @@ class Commissioning:
         file = visit.files.get("file")
         if file is None:
             raise Refused("file-missing")
-        plan = plans.checked(file.data)
-        name, number = visit.text("name")[:60] or "Plan", secrets.token_hex(4)
-        now, who = self._site.clock.now(), visit.who
-
-        def work(db: apsw.Connection) -> bool:
-            if int(db.execute("SELECT count(*) FROM plans").get or 0) >= MOST_PLANS:
-                return False
-            db.execute("INSERT INTO plans VALUES (?, ?, ?, ?, ?)", (number, name, plan.kind, plan.data, now))
-            return True
-
-        if not await self._site.store.call(work):
-            raise Refused("plans-full")
-        await self._site.note(who, {"plan": "added", "id": number, "name": name, "bytes": len(plan.data)})
-        return {"id": number}
+        return await planned.keep(
+            self._site.store, file.data, visit.text("name"), now=self._site.clock.now(), by=visit.who
+        )
 
     async def remove_plan(self, visit: Visit) -> Any:
         number = visit.text("id")

@@ -55,6 +55,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "chart-help": (
         "Flèches gauche et droite : d'une valeur à l'autre.", "Left and right arrows: from one value to the next.",
     ),
+    "span-1h": ("1 heure", "1 hour"),
     "span-24h": ("24 heures", "24 hours"),
     "span-7d": ("7 jours", "7 days"),
     "span-31d": ("31 jours", "31 days"),

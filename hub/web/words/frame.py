@@ -32,5 +32,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "never": ("jamais", "never"),
     "ago": ("il y a {span}", "{span} ago"),
     "error": ("Refusé", "Refused"),
+    "error-500": ("Une erreur de notre côté", "An error on our side"),
     "error-404": ("Page introuvable", "Page not found"),
 }  # fmt: skip
