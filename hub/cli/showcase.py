@@ -107,8 +107,8 @@ web: {{address: 127.0.0.1, port: {web_port}}}
 
 PINS = {
     "classe-1": (0.12, 0.2), "classe-2": (0.44, 0.2), "salle": (0.74, 0.18), "eclairage": (0.9, 0.14),
-    "vanne": (0.9, 0.34), "classe-3": (0.12, 0.78), "classe-4": (0.44, 0.78), "chaufferie": (0.72, 0.72), "compteur": (0.9, 0.72),
-    "hub": (0.9, 0.88),
+    "vanne": (0.9, 0.34), "classe-3": (0.12, 0.78), "classe-4": (0.44, 0.78), "chaufferie": (0.72, 0.72),
+    "compteur": (0.9, 0.72), "hub": (0.9, 0.88),
 }  # fmt: skip
 """Where the places stand on the plan: shares of its width and height."""
 
