@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from hub.addresses import ListenAddress as ListenAddress
     from hub.addresses import Network as Network
+    from hub.calling import HttpClient as HttpClient
     from hub.catalogue import METRICS as METRICS
     from hub.errors import AuthFailed as AuthFailed
     from hub.errors import DecodeError as DecodeError
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
 _HOME = {
     "pydantic": ("HttpUrl",),
     "hub.addresses": ("ListenAddress", "Network"),
+    "hub.calling": ("HttpClient",),
     "hub.catalogue": ("METRICS",),
     "hub.errors": ("AuthFailed", "DecodeError", "NotReady"),
     "hub.hookspecs": (
