@@ -52,9 +52,9 @@ if TYPE_CHECKING:
     from hub.model import Series as Series
     from hub.model import Signal as Signal
     from hub.mqtt import MqttClient as MqttClient
+    from hub.notice import Notice as Notice
     from hub.session import Bus as Bus
     from hub.session import Message as Message
-    from hub.session import Notice as Notice
     from hub.session import Notices as Notices
     from hub.session import Session as Session
     from hub.session import Uplink as Uplink
@@ -76,7 +76,8 @@ _HOME = {
         "Proof", "Quality", "Report", "Sample", "Series", "Signal",
     ),
     "hub.mqtt": ("MqttClient",),
-    "hub.session": ("Bus", "Message", "Notice", "Notices", "Session", "Uplink", "View"),
+    "hub.notice": ("Notice",),
+    "hub.session": ("Bus", "Message", "Notices", "Session", "Uplink", "View"),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

@@ -36,7 +36,7 @@ class Recalling:
         await self._rollups.run(self._observer.drain)
 
     def status(self) -> dict[str, Any]:
-        return self._rollups.status()
+        return {**self._rollups.status(), "beyond": self._observer.beyond}
 
     def complaints(self) -> list[str]:
         return [*([self._lost] if self._lost else []), *self._rollups.complaints()]
@@ -101,10 +101,7 @@ class Recalling:
 
     def _raw_from(self, key: Key) -> int | None:
         track = self._rollups.tracks.get(key)
-        if track is None or not track.ring.last:
-            return None
-        held = track.ring.points(track.ring.cut + 1, track.ring.last + 1)
-        return held[0][0] if held else None
+        return track.ring.whole_from() if track is not None else None
 
     async def _list(self, arguments: dict[str, Any]) -> dict[str, Any]:
         self._observer.drain()

@@ -15,10 +15,10 @@ from hub.labels import Unreadable
 from hub.labels.table import read_table
 from hub.model import PLACE_ID
 from hub.web import answering as answers
-from hub.web import planned, plans, showing
+from hub.web import planned, plans, scanning, showing
 from hub.web.accounts import Refused
 from hub.web.area import Area, Entry, done, get, post, sentence
-from hub.web.routes import READS, WORKS, Route
+from hub.web.routes import AMENDS, READS, WORKS, Route
 from hub.web.visit import Rejected, Visit
 
 if TYPE_CHECKING:
@@ -117,16 +117,14 @@ class Commissioning:
         return sorted(rows, key=lambda row: row["line"])
 
     async def add_zone(self, visit: Visit) -> Any:
-        """{id, name, site}: through the configuration's own engine, where this hub has it."""
-        zone, site = visit.text("id").lower(), visit.text("site")
+        """{id, name, site}: a zone that was not there, of a site that is; nothing else of the configuration."""
+        zone = visit.text("id").lower()
         if not PLACE_ID.fullmatch(zone):
             raise Refused("zone-bad")
-        value = {"site": site, "name": visit.text("name") or zone}
-        if "config.apply" not in self._site.calls:
-            raise Refused("zone-by-hand")
-        return await self._site.call(
-            "config.apply", edits=[{"path": ["zones", zone], "value": value}], by=visit.who, reason="commissioning"
-        )
+        if zone in self._site.parts.zones:
+            raise Refused("zone-known")
+        told = {"id": zone, "site": visit.text("site"), "name": visit.text("name"), "origin": visit.address}
+        return await self._site.call("zone.add", **told, by=visit.who, reason="commissioning")
 
     async def add_plan(self, visit: Visit) -> Any:
         file = visit.files.get("file")
@@ -185,7 +183,7 @@ class Commissioning:
             what["sites"] = sorted({site for _, site in self._site.parts.zones.values()})
             what["site_names"] = {site: names.get(site) or site for site in what["sites"]}
             example = {"zones": {"classes": {"site": (what["sites"] or ["ecole"])[0], "name": "Salles de classe"}}}
-            what["example"], what["engine"] = block(example), "config.apply" in self._site.calls
+            what["example"], what["engine"] = block(example), "zone.add" in self._site.calls
         if step == "plan":
             what["plans"] = await self.plans()
             what["spots"] = sorted(place.id for place in self._site.parts.places)
@@ -203,7 +201,8 @@ class Commissioning:
             }
         if step == "report":
             what["answer"] = await self.report(visit)
-        return self._page(visit, step, status, shown, **{**what, **more})
+        page = self._page(visit, step, status, shown, **{**what, **more})
+        return scanning.with_camera(page) if step == "scan" else page
 
     def _page(self, visit: Visit, step: str, status: int, shown: dict[str, Any], **more: Any) -> web.Response:
         after = STEPS[STEPS.index(step) + 1] if step and step != STEPS[-1] else ""
@@ -295,7 +294,7 @@ def routes(site: Site) -> list[Route]:
         Route("GET", "/commissioning/{step}", do.step, READS),
         Route("GET", "/plans/{id}", do.plan_file, READS),
         page("/step", do.step_form),
-        page("/zones", form(do.add_zone, "zones")),
+        Route("POST", "/commissioning/zones", form(do.add_zone, "zones"), AMENDS),
         page("/plan", form(do.add_plan, "plan"), plans.MOST_BYTES),
         page("/plan/remove", form(do.remove_plan, "plan")),
         page("/pin", form(do.pin, "plan")),
@@ -313,6 +312,8 @@ def routes(site: Site) -> list[Route]:
         post("/commissioning/scan", do.scan, "A scanned label: its device is expected and, if it can be, added",
              WORKS, *SCAN, "how"),
         post("/commissioning/unreadable", do.unreadable, "A device whose label nobody can read", WORKS, "note", "zone"),
+        post("/commissioning/zones", do.add_zone, "A zone that was not there, of a site that is", AMENDS, "id", "name",
+             "site"),
         post("/commissioning/rows/{n}/replace", do.replace, "Another device in the place of this one", WORKS, "label",
              "device", "key"),
     ]  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import aiohttp
 
+from hub.auditing import Auditing
 from hub.clock import SystemClock
 from hub.config.web import Web as Options
 from hub.devices import Devices
@@ -278,7 +279,7 @@ class Hub:
             "energy.meters", "energy.meter", "energy.zone", "energy.restart", "energy.report", "history",
             "history.list", "plugin.restart",
             "config.show", "config.log", "config.progress", "config.form", "config.check", "config.diff",
-            "config.apply", "config.confirm", "config.revert",
+            "config.apply", "config.confirm", "config.revert", "zone.add",
         )  # fmt: skip
 
         def called(name: str) -> Any:
@@ -296,6 +297,7 @@ class Pages:
     def __init__(self, path: Path, hub: Hub | None = None, options: Options | None = None) -> None:
         self.path, self.hub = path, hub or Hub()
         self.options = options or Options(address="127.0.0.1", port=0)
+        self.broken: list[tuple[str, str]] = []
 
     async def __aenter__(self) -> Pages:
         self.store = await Store.open(self.path / "store.db", b"k" * 32)
@@ -308,7 +310,8 @@ class Pages:
         )  # fmt: skip
         self.web = Web(
             self.options, hub="hub-test", directory=self.path, parts=parts, store=self.store,
-            clock=SystemClock(), calls=lambda: {**self.hub.calls(), **self.web.calls()}, changed=lambda: None,
+            clock=SystemClock(), calls=self.calls, changed=lambda: None,
+            broken_glass=lambda name, address: self.broken.append((name, address)),
         )  # fmt: skip
         self._task = asyncio.create_task(self.web.run())
         async with asyncio.timeout(30):
@@ -320,6 +323,9 @@ class Pages:
         self.site: Any = await opening.site()  # as after the first caller
         self._sessions: list[aiohttp.ClientSession] = []
         return self
+
+    def calls(self) -> dict[str, Any]:
+        return {**self.hub.calls(), **Auditing(self.store).calls(), **self.web.calls()}
 
     async def __aexit__(self, *error: object) -> None:
         for session in self._sessions:
