@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from hub.clock import Clock
 
 TURNS = 20
-"""Turns whose length is remembered: the longest of them is what one costs."""
+"""Turns whose length is remembered."""
 
 Asked = Callable[[], Iterable[str]]
 
@@ -36,8 +36,10 @@ class Pace:
 
     @property
     def turn_s(self) -> float | None:
-        """Seconds that a turn takes, waiting for others on the same line included; None before the first."""
-        return max(self._took, default=None)
+        """Seconds that three of four turns take at most, waiting for others on the same line included; None before the
+        first."""
+        took = sorted(self._took)
+        return took[3 * len(took) // 4] if took else None
 
     def changed(self) -> None:
         """Whoever waits for the next turn looks again at how long."""

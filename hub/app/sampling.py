@@ -10,6 +10,7 @@ from hub.app.ground import Ground
 from hub.app.path import Path
 from hub.app.watch import Watch
 from hub.commands import Desk, Order, Record
+from hub.commands.desk import OPEN_LIMIT
 from hub.crisis.sampling import gathering
 from hub.crisis.sampling.desk import Sampling
 from hub.crisis.sampling.items import Budgets, Gateway, Item, Wish
@@ -29,6 +30,13 @@ class Hands:
     def __init__(self, ground: Ground, path: Path, field: Field) -> None:
         self._ground, self._path, self._field = ground, path, field
         self._records: dict[str, Record] = {}
+
+    def closed(self) -> str:
+        if self._desk.frozen:
+            return "read-only"
+        if self._desk.stopped is not None:
+            return "stopped"
+        return "too-many" if self._desk.under_way >= OPEN_LIMIT else ""
 
     async def order(self, one: Raised, period_s: float, by: str, why: str) -> str:
         record = await self._desk.order(Order(

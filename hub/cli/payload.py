@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-import time
 from collections.abc import AsyncIterator, Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,6 @@ import msgspec
 from hub.cli import output
 from hub.errors import DecodeError, HubError
 from hub.payload import Codec, Codecs
-from hub.payload.gathering import gathered
 
 _AHEAD = 64
 
@@ -85,21 +82,20 @@ async def _one(
 
 
 def _source(path: Path) -> Codec:
-    """The codec, with the files that it asks for."""
+    """The codec and, for its `require`, the other JavaScript files beside it."""
     try:
-        return gathered(path)
+        beside = {file.name: file.read_text("utf-8") for file in sorted(path.parent.glob("*.js*")) if file != path}
+        return Codec(path.read_text("utf-8"), beside)
     except (OSError, ValueError) as error:
         raise DecodeError("no-codec", f"{path} cannot be read: {error}") from error
 
 
 def _line(line: str, codec: Path | None, port: int) -> dict[str, Any]:
-    """Hexadecimal, or {"codec", "port", "bytes": hex or list, "time": Unix seconds or ISO 8601, of UTC where it
-    names no zone}. Without a time it came now: codecs count on one, which a network server
-    always gives (TS013-1.0.0, recvTime)."""
+    """Hexadecimal, or {"codec", "port", "bytes": hex or list, "time": Unix seconds or ISO 8601}."""
     if re.fullmatch(r"(?:[0-9A-Fa-f]{2}\s?)+", line):
         if codec is None:
             raise DecodeError("no-codec", 'give --codec FILE, or JSON lines with "codec"')
-        return {"codec": str(codec), "port": port, "bytes": bytes.fromhex(line), "time": time.time()}
+        return {"codec": str(codec), "port": port, "bytes": bytes.fromhex(line), "time": None}
     try:
         given = msgspec.json.decode(line, type=_Line)
         payload = bytes.fromhex(given.bytes) if isinstance(given.bytes, str) else bytes(given.bytes)
@@ -118,16 +114,15 @@ class _Line(msgspec.Struct):
     time: float | str | None = None
 
 
-def _time(given: float | str | None) -> float:
-    if given is None:
-        return time.time()
+def _time(given: float | str | None) -> float | None:
+    from datetime import datetime
+
     if not isinstance(given, str):
         return given
     try:
-        moment = datetime.fromisoformat(given)
+        return datetime.fromisoformat(given).timestamp()
     except ValueError as error:
         raise DecodeError("not-json", f"time: {error}") from error
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def from_standard_input() -> Iterable[str]:

@@ -82,9 +82,7 @@ def sentence(error: HubError, lang: str) -> str:
     """What the hub refuses, for people."""
     if isinstance(error, Refused):
         return word(error.key, lang)
-    if isinstance(error, Unreadable):
-        return error.fr if lang == "fr" else error.detail
-    return str(error)
+    return error.fr if lang == "fr" and isinstance(error, Unreadable) else str(error)
 
 
 async def done(visit: Visit, work: Operation, again: Again) -> web.Response | None:

@@ -1,5 +1,4 @@
-"""Local accounts where the district has badges: for when there is no badge. Each use is audited, told for a day, and a
-security event.
+"""Local accounts where the district has badges: for when there is no badge. Each use is audited, and told for a day.
 
 Pure but for the clock it is given.
 """
@@ -14,17 +13,16 @@ MOST = 32
 
 
 class BrokenGlass:
-    """`now` is monotonic seconds; `badges`: whether the district has any; `tell(name, address)`: of each use."""
+    """`now` is monotonic seconds; `badges`: whether the district has any."""
 
-    def __init__(self, now: Callable[[], float], badges: Callable[[], bool], tell: Callable[[str, str], None]) -> None:
-        self._now, self._badges, self._tell = now, badges, tell
+    def __init__(self, now: Callable[[], float], badges: Callable[[], bool]) -> None:
+        self._now, self._badges = now, badges
         self._used: deque[tuple[float, str]] = deque(maxlen=MOST)
 
-    def use(self, name: str, address: str) -> bool:
-        """A local account came in from there; whether that is worth telling."""
+    def use(self, name: str) -> bool:
+        """A local account signed in; whether that is worth telling."""
         if self._badges():
             self._used.append((self._now(), name))
-            self._tell(name, address)
             return True
         return False
 

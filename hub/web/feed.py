@@ -3,6 +3,7 @@
                              event: clock    {now}: the hub's time, first of all; a phone's may be wrong
     id: <life>-<version>     event: values   [{series, device, value, unit, time, …}, …]
                              event: summary  {devices, green, …}: the figures of the overview
+                             event: crisis   {key, counts}: how a crisis stands (`hub.web.sampling.live`)
                              event: states   {device: state, …}: those that changed
                              event: end      {} the session is over, or its role no longer reads
 
@@ -21,6 +22,7 @@ import msgspec
 from aiohttp import web
 
 from hub.model import LastValue, Report
+from hub.web.sampling import live
 from hub.web.sessions import Session
 from hub.web.showing import summary
 from hub.web.visit import Rejected, Visit
@@ -43,7 +45,8 @@ class Feed:
         self._states: dict[str, tuple[int, str]] = {}
         self._version = 0
         self._summary: dict[str, Any] = {}
-        self._summed = 0
+        self._crisis: dict[str, Any] = {}
+        self._summed = self._entered = 0
         self._turn = asyncio.Event()
         self.listeners = 0
 
@@ -69,6 +72,9 @@ class Feed:
             found = summary(await self._site.lately("status"))
             if found != self._summary:
                 self._summary, self._summed, news = found, version, True
+            crisis = live(await self._site.lately("crisis.status"))
+            if crisis != self._crisis:
+                self._crisis, self._entered, news = crisis, version, True
             news |= await self._look_at_states(version)
         if news:
             self._version = version
@@ -89,6 +95,7 @@ class Feed:
         found += [("values", values)] if values else []
         found += [("states", states)] if states and not device else []
         found += [("summary", self._summary)] if self._summed > version else []
+        found += [("crisis", self._crisis)] if self._entered > version else []
         return found
 
     async def stream(self, visit: Visit) -> web.StreamResponse:

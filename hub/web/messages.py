@@ -8,8 +8,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_STATES = {"stopped": "arrêtée", "quarantined": "en quarantaine", "key": "sa clé", "password": "le mot de passe",
-           "sensors": "capteurs", "doors": "accès", "network": "réseau", "hub": "concentrateur"}  # fmt: skip
+_STATES = {"stopped": "arrêtée", "quarantined": "en quarantaine", "key": "sa clé", "password": "le mot de passe"}
 
 
 class Message(NamedTuple):
@@ -87,7 +86,44 @@ _TABLE = (
         r"device (?P<a>\S+) still has the (?P<b>key|password) that it left the factory with: .*",
         "L'appareil {a} a encore {b} d'origine : rien ne lui est écrit ; changez cela dans l'appareil, puis ici",
     ),
-    (r"security incident \((?P<state>\S+)\): .*", "Incident de sécurité ({state}) : voyez Alertes levées"),
+    (r"security incident \((?P<a>\S+)\): (?P<q>.*)", "Incident de sécurité : voyez Alertes"),
+    (
+        r"this hub is read-only since (?P<a>\S+) said so \((?P<b>.*)\): \S+ is refused; .*",
+        "Concentrateur en lecture seule ({a} : {b}) : rien n'est écrit ni relevé plus souvent",
+    ),
+    (r"say why(: .*)?", "Donnez un motif : il figure au journal d'audit"),
+    (r"this hub is in no crisis: .*", "Aucune crise en cours : il n'y a rien à quitter"),
+    (r"this plan is not known any more: .*", "Ce plan n'est plus connu : affichez-le de nouveau"),
+    (
+        r"the plan does not hold any more: (?P<q>.*)",
+        "Ce plan ne tient plus, les faits ont changé : affichez-le de nouveau et relisez-le",
+    ),
+    (r"this plan raises nothing: .*", "Ce plan ne relève rien : sa liste dit pourquoi"),
+    (r"sampling is (raised|restoring) already: .*", "Les périodes sont déjà relevées, ou en train d'être rendues"),
+    (r"sampling is not raised: .*", "Rien n'est relevé plus souvent : il n'y a rien à rendre"),
+    (r"sampling is raised by an administrateur", "Un administrateur seul peut relever plus souvent"),
+    (
+        r"sampling is raised for 1 min to (?P<a>\S+), as .*",
+        "La durée va de 1 min à {a} (crisis.sampling.longest)",
+    ),
+    (r"a period is 1 s or longer", "Une période dure 1 s au moins"),
+    (r"expected a duration with its unit .*", "Donnez une durée avec son unité : 30s, 5min, 1h"),
+    (
+        r"a raised period is asked for since (?P<a>\S+) said so \((?P<b>.*)\): (?P<c>\d+) of (?P<d>\d+) are .*",
+        "Période plus courte demandée par {a} ({b}) : observée chez {c} sur {d} ; voyez Crise",
+    ),
+    (
+        r"the former period is being given back: (?P<c>\d+) of (?P<d>\d+) are observed at it; .*",
+        "Les périodes d'avant sont en train d'être rendues : {c} observées sur {d} ; voyez Crise",
+    ),
+    (
+        r"(?P<a>.+) was not observed at its former period after a crisis: .*",
+        "{a} n'a pas été observé à sa période d'avant : allez voir, ou réglez-la à la main",
+    ),
+    (
+        r"what was remembered of a raised sampling cannot be read: .*",
+        "Le souvenir des périodes relevées est illisible : comparez la page Radio avec l'habitude",
+    ),
     (r"this hub is (?P<a>.+) since (?P<b>\S+) said so \((?P<q>.*)\): .*", "Crise déclarée par {b} : voyez Crise"),
     (r"the pages are not served: (?P<q>.*)", "Les pages ne sont pas servies"),
 )  # fmt: skip

@@ -24,8 +24,10 @@ from hub.errors import HubError
 TICK_S, KEEP_S = 1.0, 600.0
 AT_ONCE = 20
 """Downlinks ordered in one tick: each is one commit of the store."""
-AGAIN_S = 30.0
+AGAIN_S = 15.0
 """Until what could not be ordered now is tried again."""
+TRIES = 3
+"""Commands to one device on the way up."""
 PLANS = 16
 """Plans that are remembered after they were shown."""
 SHORTEST_S = 1.0
@@ -46,6 +48,10 @@ class Memory(Protocol):
 
 class Hands(Protocol):
     """What raising does to the hub's parts."""
+
+    def closed(self) -> str:
+        """Why nothing is written now, a slug of `words`, "" when it may be: each order that is refused is audited."""
+        ...
 
     async def order(self, one: Raised, period_s: float, by: str, why: str) -> str:
         """Send a downlink with this period: the id of the command. Raises WriteRefused."""
@@ -329,6 +335,9 @@ class Sampling:
         period = one.was_s if back else one.to_s
         one.command = self._hands.under_way(one, period)
         if not one.command:
+            if closed := self._hands.closed():
+                one.why, self._later[one.name] = closed, moment + TICK_S
+                return 0
             why = f"sampling {'as before' if back else 'raised'}: {held.why}"[:200]
             try:
                 one.command = await self._hands.order(one, period, held.by, why)
@@ -343,9 +352,11 @@ class Sampling:
         return 1
 
     def _failed(self, held: State, one: Raised, why: str, moment: float) -> None:
-        """On the way back it is tried again until somebody gives up."""
-        one.why = why
-        if held.phase == RESTORING and moment - self._began < GIVE_UP_S:
+        """It is tried again a few times (the hub may have been restarted while it left), on the way back until somebody
+        gives up. What expired had its day."""
+        one.why, one.tries = why, one.tries + 1
+        again = one.tries < TRIES and why == "command-failed"
+        if again or (held.phase == RESTORING and moment - self._began < GIVE_UP_S):
             one.step = WAITING
             self._later[one.name] = moment + AGAIN_S
         else:

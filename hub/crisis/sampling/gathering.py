@@ -95,9 +95,17 @@ def _polled(
         chosen=any(_chosen(sources, wish, one) for one in devices), why_not=_away(sources, pace.integration),
         powered=not weak, battery=None if unknown or not batteries else min(days for days in batteries if days),
         meter=types.get(pace.integration) == "mbus" and not {one.id for one in devices} <= mains,
-        line=line, turn_s=_rounded(pace.turn_s or 0.0),
+        line=line, turn_s=_rounded(_busy(told, pace)),
         requests=sum(int(facts.get("requests", 1)) for facts in told),
     )  # fmt: skip
+
+
+def _busy(told: list[Mapping[str, Any]], pace: Pace) -> float:
+    """Seconds that its line is busy with one turn: as its integration tells, else as long as the turn takes, which
+    counts waiting for others too."""
+    if all("latency_ms" in facts and "requests" in facts for facts in told):
+        return sum(float(facts["latency_ms"]) / 1000 * int(facts["requests"]) for facts in told)
+    return pace.turn_s or 0.0
 
 
 async def _other(sources: Sources, wish: Wish, device: Device, kind: str, mains: frozenset[str]) -> Item:

@@ -22,7 +22,8 @@ WAITING, ORDERED, TOLD, FAILED = "waiting", "ordered", "told", "failed"
 
 
 class Raised(msgspec.Struct, kw_only=True):
-    """One entry of the plan. `command`: id of the command under way, or of the last; `why`: what keeps it."""
+    """One entry of the plan. `command`: id of the command under way, or of the last; `tries`: how many
+    of them failed; `why`: what keeps it."""
 
     name: str
     devices: tuple[str, ...]
@@ -37,6 +38,7 @@ class Raised(msgspec.Struct, kw_only=True):
     touched: bool = False
     confirmed: bool = False
     command: str = ""
+    tries: int = 0
     why: str = ""
 
 
@@ -91,7 +93,7 @@ def raised(plan: Plan, *, now: float, by: str, why: str, digest: str) -> State:
 def turned(state: State) -> State:
     """On the way back: whoever may have been told is to be told its former period."""
     entries = [
-        msgspec.structs.replace(one, step=WAITING, confirmed=False, command="", why="")
+        msgspec.structs.replace(one, step=WAITING, confirmed=False, command="", tries=0, why="")
         for one in state.entries
         if one.touched
     ]

@@ -1,4 +1,4 @@
-"""Crisis: isolate, make read-only, leave again; the sheet to print; the board that a room looks at."""
+"""Crisis: isolate, make read-only, hear more for a while, leave; the sheet to print; the board that a room looks at."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from hub.errors import HubError
 from hub.web import answering as answers
 from hub.web import showing
-from hub.web.area import TRUTH, Area, Entry, done, get, post
+from hub.web.area import TEXT, TRUTH, Area, Entry, Operation, get, post
 from hub.web.guard import policy_with_style
+from hub.web.messages import message
 from hub.web.routes import READS, RULES, Route
+from hub.web.sampling import Sampling, live
 from hub.web.visit import Visit
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ MOST = 60
 class Crisis:
     def __init__(self, site: Site) -> None:
         self._site = site
+        self.sampling = Sampling(site)
 
     async def status(self, visit: Visit) -> Any:
         return await self._site.call("crisis.status")
@@ -50,12 +54,24 @@ class Crisis:
         }  # fmt: skip
 
     async def page(self, visit: Visit, status: int = 200) -> web.Response:
-        return self._site.page("crisis", visit, status, crisis=await self.status(visit))
+        crisis, plan = await self.status(visit), None
+        if visit.query.get("period") and crisis["sampling"] is None:
+            try:
+                plan = await self.sampling.plan(visit)
+            except HubError as error:
+                status = max(status, 422)
+                _say(visit, error)
+        return self._site.page(
+            "crisis", visit, status, crisis=crisis, plan=plan, live_key=live(crisis)["key"], now=self._now(),
+            **self.sampling.shown(visit),
+        )  # fmt: skip
 
     async def board_page(self, visit: Visit) -> web.Response:
-        answer = self._site.page("board", visit, **await self.board(visit))
-        answer.headers["Refresh"] = "20"  # without scripts too: a screen on a wall has nobody to press a key
-        return answer
+        board = await self.board(visit)
+        return self._site.page("board", visit, live_key=live(board["crisis"])["key"], **board)
+
+    def _now(self) -> float:
+        return self._site.clock.now()
 
     async def runbook(self, visit: Visit) -> web.Response:
         """A page of its own, to be printed and kept: its style stands in it, and is let through by its digest."""
@@ -65,13 +81,33 @@ class Crisis:
         return answer
 
     async def isolate_form(self, visit: Visit) -> web.Response:
-        return await done(visit, self.isolate, self.page) or answers.redirect("/crisis?said=crisis-entered")
+        return await self._done(visit, self.isolate, "crisis-entered")
 
     async def read_only_form(self, visit: Visit) -> web.Response:
-        return await done(visit, self.read_only, self.page) or answers.redirect("/crisis?said=crisis-entered")
+        return await self._done(visit, self.read_only, "crisis-entered")
 
     async def end_form(self, visit: Visit) -> web.Response:
-        return await done(visit, self.end, self.page) or answers.redirect("/crisis?said=crisis-left")
+        return await self._done(visit, self.end, "crisis-left")
+
+    async def raise_form(self, visit: Visit) -> web.Response:
+        return await self._done(visit, self.sampling.raise_, "sampling-raised")
+
+    async def restore_form(self, visit: Visit) -> web.Response:
+        return await self._done(visit, self.sampling.restore, "sampling-restored")
+
+    async def _done(self, visit: Visit, work: Operation, said: str) -> web.Response:
+        try:
+            await work(visit)
+        except HubError as error:
+            _say(visit, error)
+            return await self.page(visit, 422)
+        return answers.redirect(f"/crisis?said={said}")
+
+
+def _say(visit: Visit, error: HubError) -> None:
+    """Why the hub refuses, in the language of the page."""
+    said = message(str(error), visit.lang)
+    visit.error, visit.error_lang = (said.text, "") if said.text else (said.quoted, "en")
 
 
 def routes(site: Site) -> list[Route]:
@@ -83,6 +119,13 @@ def routes(site: Site) -> list[Route]:
         Route("POST", "/crisis/isolate", do.isolate_form, RULES),
         Route("POST", "/crisis/readonly", do.read_only_form, RULES),
         Route("POST", "/crisis/end", do.end_form, RULES),
+        Route("POST", "/crisis/sampling/raise", do.raise_form, RULES),
+        Route("POST", "/crisis/sampling/restore", do.restore_form, RULES),
+        get("/crisis/sampling", do.sampling.status, "How far sampling is raised, or given back"),
+        get("/crisis/sampling/plan", do.sampling.plan, "What raising the sampling would cost", READS,
+            period=TEXT, zone=TEXT, device=TEXT, **{"for": TEXT}),
+        post("/crisis/sampling/raise", do.sampling.raise_, "Do exactly what a plan showed", RULES, "plan", "why"),
+        post("/crisis/sampling/restore", do.sampling.restore, "Give the former periods back", RULES, "why"),
         get("/crisis", do.status, "Whether a crisis holds, and who would be cut off"),
         get("/board", do.board, "What a room wants to see at a glance"),
         post("/crisis/isolate", do.isolate, "Cut the hub off from every network that is not its own", RULES, "why",
@@ -94,5 +137,6 @@ def routes(site: Site) -> list[Route]:
 
 AREA = Area(
     routes, (Entry("crisis", "/crisis", "group-now"), Entry("board", "/board", "group-now")),
-    frozenset({"crisis-entered", "crisis-left"}),
+    frozenset({"crisis-entered", "crisis-left", "sampling-raised", "sampling-restored"}),
+    {"crisis.js": "text/javascript"},
 )  # fmt: skip

@@ -144,7 +144,10 @@
       if (line.startsWith("event: ")) kind = line.slice(7);
       if (line.startsWith("data: ")) data += line.slice(6);
     }
-    if (kind === "clock") ahead = JSON.parse(data).now - Date.now() / 1000;
+    if (kind === "clock") {
+      ahead = JSON.parse(data).now - Date.now() / 1000;
+      document.dispatchEvent(new CustomEvent("ilot:clock", { detail: ahead }));
+    } else if (kind === "crisis") document.dispatchEvent(new CustomEvent("ilot:crisis", { detail: JSON.parse(data) }));
     else if (kind === "values") values(JSON.parse(data));
     else if (kind === "states") states(JSON.parse(data));
     else if (kind === "summary") summary(JSON.parse(data));

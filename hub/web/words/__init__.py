@@ -8,13 +8,37 @@ stands in one of them only.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from importlib import import_module
 
-FILES = (
-    "about", "accounts", "adding", "alerts", "audit", "commands", "commissioning", "configuration", "crisis", "device",
-    "devices", "diagnostics", "energy", "entrance", "frame", "integrations", "link", "overview", "packs", "plan",
-    "privacy", "quarantine", "radio", "refusals", "scanning", "states", "todo", "tokens",
-)  # fmt: skip
+from hub.web.words import (
+    about,
+    accounts,
+    adding,
+    alerts,
+    audit,
+    commands,
+    commissioning,
+    configuration,
+    crisis,
+    device,
+    devices,
+    diagnostics,
+    energy,
+    entrance,
+    frame,
+    integrations,
+    link,
+    overview,
+    packs,
+    plan,
+    privacy,
+    quarantine,
+    radio,
+    refusals,
+    states,
+    todo,
+    tokens,
+)
+
 LANGUAGES = ("fr", "en")
 
 
@@ -29,7 +53,38 @@ def merged(tables: Iterable[Mapping[str, tuple[str, str]]]) -> dict[str, tuple[s
     return found
 
 
-WORDS = merged(import_module(f"{__name__}.{name}").WORDS for name in FILES)
+WORDS = merged(
+    part.WORDS
+    for part in (
+        about,
+        accounts,
+        adding,
+        alerts,
+        audit,
+        commands,
+        commissioning,
+        crisis,
+        configuration,
+        device,
+        devices,
+        diagnostics,
+        energy,
+        entrance,
+        frame,
+        integrations,
+        link,
+        overview,
+        packs,
+        plan,
+        privacy,
+        radio,
+        quarantine,
+        refusals,
+        states,
+        todo,
+        tokens,
+    )
+)
 
 
 _KEPT_TOGETHER = tuple((plain, plain.replace(" ", "\u00a0")) for plain in (" :", " ;", " ?", " !", " »", "« "))

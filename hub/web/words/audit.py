@@ -10,6 +10,5 @@ WORDS: dict[str, tuple[str, str]] = {
     "who": ("Qui", "Who"),
     "what": ("Quoi", "What"),
     "when": ("Quand", "When"),
-    "audit-why": ("Motif : {why}", "Reason: {why}"),
     "older": ("Plus anciennes", "Older"),
 }  # fmt: skip

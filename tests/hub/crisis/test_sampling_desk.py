@@ -73,6 +73,9 @@ class World:
                 self.sensor_s = period
                 self.commands[name] = (period, "done")
 
+    def closed(self) -> str:
+        return self.refuses if self.refuses == "read-only" else ""
+
     async def order(self, one: Raised, period_s: float, by: str, why: str) -> str:
         if self.refuses:
             raise WriteRefused(self.refuses, "not now")

@@ -38,6 +38,7 @@ downlinks:
   period:
     fr: Période
     en: Period
+    period: minutes
     fields: {minutes: {low: 1, high: 255, unit: min, fr: Minutes, en: Minutes}}
 sources:
   manual: {kind: document, title: Thermo manual, version: "2", by: Acme, licence: facts only}

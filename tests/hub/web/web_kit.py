@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 import aiohttp
 
-from hub.auditing import Auditing
 from hub.clock import SystemClock
 from hub.config.web import Web as Options
 from hub.devices import Devices
@@ -55,7 +54,7 @@ METER: dict[str, Any] = {
     "months": [], "used": 12.5, "estimated": 0.5, "completeness": 98.0, "missing": [],
     "drift": {
         "state": "drift", "size": 0.12, "since": "2026-03-02", "reference": ["2025-01-01", "2025-12-31"],
-        "last_30_used": 112.0, "last_30_expected": 100.0, "finds": 0.084, "r2": 0.941, "cv": 0.077,
+        "last_30_used": 112.0, "last_30_expected": 100.0,
     },
 }  # fmt: skip
 SHOWN: dict[str, Any] = {
@@ -66,11 +65,48 @@ SHOWN: dict[str, Any] = {
 }  # fmt: skip
 
 
+class RaisedSampling:
+    """What the hub answers of raised sampling; `held` None: it is as ever."""
+
+    held: dict[str, Any] | None = None
+    refuses = ""
+
+    def answer(self, name: str) -> dict[str, Any]:
+        if self.refuses and name.endswith(".raise"):
+            raise HubError(self.refuses)
+        if not name.endswith(".plan"):
+            return self.held or {"phase": "over", "counts": {}, "entries": [], "unconfirmed": []}
+        named = {"devices": ["lorawan:1"], "integration": "lorawan", "how": "downlink"}
+        clip = {
+            "reason": "duty",
+            "why": "clipped by its legal airtime",
+            "why_fr": "limité par le temps d'antenne légal",
+        }
+        left = {"reason": "broadcasts", "why": "it broadcasts by itself", "why_fr": "il émet de lui-même"}
+        load = {"before": 0.001, "after": 0.02, "budget": 0.05, "rate_before": 0.1, "rate_after": 0.5}
+        return {
+            "digest": "3f9c2b8a71d04e55", "period_s": 300.0, "for_s": 86_400.0, "budgets": {},
+            "entries": [
+                {**named, "name": "lorawan:1", "was_s": 900.0, "to_s": 360.0, "line": None, **clip,
+                 "battery": {"days": 900, "after_days": 897, "endless_days": 360},
+                 "air": {"band": "M", "of_s": 36.0, "before_s": 1.5, "after_s": 3.75}},
+                {**named, "name": "<b>modbus</b>", "was_s": 60.0, "to_s": 10.0, "battery": None, "air": None,
+                 "reason": "", "why": "", "why_fr": "",
+                 "line": {"name": "rs485", "turn_s": 0.2, "requests": 4, "before": 0.01, "after": 0.06}},
+            ],
+            "left": [{**named, "name": "ble:1", "was_s": None, **left}],
+            "loads": [{**load, "name": "LoRaWAN", "collide_before": 0.002, "collide_after": 0.039, "can_rate": None},
+                      {**load, "name": "rs485", "can_rate": 25.0}],
+            "telling": {"downlinks": 1, "air_s": 0.07, "takes_s": 900.0},
+        }  # fmt: skip
+
+
 class Hub:
     """`asked`: what was called, with which arguments."""
 
     def __init__(self, many: int = 3) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.sampling = RaisedSampling()
         self.devices = [
             Device(
                 id=f"lorawan:{n:016X}", integration="lorawan", place=f"salle-{n}", name=f"Sonde {n}",
@@ -168,10 +204,13 @@ class Hub:
                        "duty": {"868.0-868.6": {"left_s": 35.5, "of_s": 36.0}}}  # fmt: skip
             first, second = self.devices[0].id, self.devices[1].id
             return {"devices": [{**told, "id": first}, {**silent, "id": second}], "gateways": [gateway]}
+        if name.startswith("crisis.sampling."):
+            return self.sampling.answer(name)
         if name.startswith("crisis."):
-            part = {"name": "linky", "goes_on": True, "why": "it names no other machine"}
+            part = {"name": "linky", "goes_on": True, "why": "it names no other machine",
+                    "why_fr": "elle ne nomme aucune autre machine"}  # fmt: skip
             return {"isolated": True, "read_only": False, "since": 1_790_000_000.0, "by": "cli", "why": "exercice",
-                    "html": "<p>", "parts": [part]}  # fmt: skip
+                    "html": "<p>", "parts": [part], "sampling": self.sampling.held}  # fmt: skip
         if name == "pack.list":
             return {"packs": []}
         if name == "logs":
@@ -272,6 +311,7 @@ class Hub:
             "backup", "radio", "pack.list",
             "pack.install", "redecode", "logs", "diagnostics", "crisis.status",
             "crisis.isolate", "crisis.readonly", "crisis.end", "crisis.runbook",
+            "crisis.sampling.plan", "crisis.sampling.status", "crisis.sampling.raise", "crisis.sampling.restore",
             "alert.list", "alert.show", "alert.ack", "alert.mute", "alert.clear",
             "quarantine.list", "quarantine.adopt", "quarantine.ignore", "quarantine.block", "quarantine.unblock",
             "quarantine.clear", "recette.status", "recette.start", "recette.end", "recette.adopt",
@@ -279,7 +319,7 @@ class Hub:
             "energy.meters", "energy.meter", "energy.zone", "energy.restart", "energy.report", "history",
             "history.list", "plugin.restart",
             "config.show", "config.log", "config.progress", "config.form", "config.check", "config.diff",
-            "config.apply", "config.confirm", "config.revert", "zone.add",
+            "config.apply", "config.confirm", "config.revert",
         )  # fmt: skip
 
         def called(name: str) -> Any:
@@ -297,7 +337,6 @@ class Pages:
     def __init__(self, path: Path, hub: Hub | None = None, options: Options | None = None) -> None:
         self.path, self.hub = path, hub or Hub()
         self.options = options or Options(address="127.0.0.1", port=0)
-        self.broken: list[tuple[str, str]] = []
 
     async def __aenter__(self) -> Pages:
         self.store = await Store.open(self.path / "store.db", b"k" * 32)
@@ -310,8 +349,7 @@ class Pages:
         )  # fmt: skip
         self.web = Web(
             self.options, hub="hub-test", directory=self.path, parts=parts, store=self.store,
-            clock=SystemClock(), calls=self.calls, changed=lambda: None,
-            broken_glass=lambda name, address: self.broken.append((name, address)),
+            clock=SystemClock(), calls=lambda: {**self.hub.calls(), **self.web.calls()}, changed=lambda: None,
         )  # fmt: skip
         self._task = asyncio.create_task(self.web.run())
         async with asyncio.timeout(30):
@@ -323,9 +361,6 @@ class Pages:
         self.site: Any = await opening.site()  # as after the first caller
         self._sessions: list[aiohttp.ClientSession] = []
         return self
-
-    def calls(self) -> dict[str, Any]:
-        return {**self.hub.calls(), **Auditing(self.store).calls(), **self.web.calls()}
 
     async def __aexit__(self, *error: object) -> None:
         for session in self._sessions:

@@ -1,0 +1,135 @@
+"""The page Crise: what raising the sampling would cost, raising it, how far it is, giving it back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from hub.crisis import Verdict, outside
+from hub.web.messages import message
+
+from .web_kit import Pages
+
+
+@pytest.fixture
+async def pages(tmp_path: Path) -> AsyncIterator[Pages]:
+    async with Pages(tmp_path) as pages:
+        yield pages
+
+
+HELD = {
+    "phase": "raised", "since": 1_790_000_000.0, "left_s": 7200, "by": "web:camille", "reason": "crue", "plan": "3f9c",
+    "counts": {"entries": 2, "told": 1, "confirmed": 1, "not_confirmed": 0, "waiting": 1, "failed": 0},
+    "entries": [
+        {"name": "lorawan:1", "was_s": 900.0, "to_s": 60.0, "step": "told", "confirmed": True, "why": "", "why_fr": ""},
+        {"name": "lorawan:2", "was_s": 900.0, "to_s": 60.0, "step": "waiting", "confirmed": False,
+         "why": "waits: all writes are stopped", "why_fr": "attend : toutes les commandes sont arrêtées"},
+    ],
+    "unconfirmed": [],
+}  # fmt: skip
+
+
+async def test_the_plan_is_shown_before_anything_is_done_with_all_it_costs(pages: Pages) -> None:
+    browser = await pages.claimed()
+    status, text, _ = await browser.get("/crisis?period=5min&for=24h&zone=rooms")
+    assert status == 200
+    for said in (
+        "900 → 897 j", "360 j si elle n&#39;est jamais rendue", "1,50 → 3,75 s", "sur 36 s, bande M", "1,00", "6,00",
+        "limité par le temps d&#39;antenne légal", "3,9 % des trames se heurtent", "la ligne en supporte 25,0",
+        "Tous peuvent l&#39;être en 15 min", "il émet de lui-même", "3f9c2b8a71d04e55", "&lt;b&gt;modbus",
+    ):  # fmt: skip
+        assert said in text, said
+    ((_, asked),) = [one for one in pages.hub.asked if one[0] == "crisis.sampling.plan"]
+    assert asked == {"period_s": 300.0, "for_s": 86_400.0, "zones": ["rooms"], "devices": []}
+    assert not [one for one in pages.hub.asked if one[0] == "crisis.sampling.raise"]
+
+
+async def test_raising_names_the_plan_the_person_and_the_role_and_only_who_rules_may(pages: Pages) -> None:
+    browser = await pages.claimed()
+    sent = {"plan": "3f9c2b8a71d04e55", "why": "crue"}
+    status, _, headers = await browser.post("/crisis/sampling/raise", "/crisis?period=5min", **sent)
+    assert (status, headers["Location"]) == (303, "/crisis?said=sampling-raised")
+    ((_, asked),) = [one for one in pages.hub.asked if one[0] == "crisis.sampling.raise"]
+    assert asked == {**sent, "by": "web:camille", "role": "administrateur"}
+    worker = await pages.person("technicien")
+    assert (await worker.post("/crisis/sampling/raise", "/account", **sent))[0] == 403
+    assert "/crisis/sampling/raise" not in (await worker.get("/crisis?period=5min"))[1]
+
+
+async def test_why_the_hub_refuses_stands_in_the_language_of_the_page(pages: Pages) -> None:
+    browser = await pages.claimed()
+    pages.hub.sampling.refuses = "this plan is not known any more: `ilot crisis sampling plan` makes a new one"
+    status, text, _ = await browser.post("/crisis/sampling/raise", "/crisis", plan="0", why="x")
+    assert status == 422
+    assert "Ce plan n&#39;est plus connu" in text
+    assert "not known" not in text
+    status, text, _ = await browser.get("/crisis?period=5")
+    assert (status, "Donnez une durée avec son unité" in text) == (422, True)
+    assert "elle ne nomme aucune autre machine" in text
+    assert "it names no other machine" in (await browser.get("/crisis?lang=en"))[1]
+
+
+async def test_while_it_is_raised_the_page_counts_who_was_told_and_the_time_that_is_left(pages: Pages) -> None:
+    browser = await pages.claimed()
+    pages.hub.sampling.held = HELD
+    text = (await browser.get("/crisis"))[1]
+    assert 'data-sampling="confirmed">1<' in text
+    assert "2 h 00 min" in text
+    assert "attend : toutes les commandes sont arrêtées" in text
+    assert 'action="/crisis/sampling/restore"' in text
+    assert "Voir ce que cela coûte" not in text, "it cannot be raised twice"
+    board = (await browser.get("/board"))[1]
+    assert "Appareils relevés plus souvent" in board
+    assert '<noscript><meta http-equiv="refresh" content="20"></noscript>' in board
+    status, _, headers = await browser.post("/crisis/sampling/restore", "/crisis", why="décrue")
+    assert (status, headers["Location"]) == (303, "/crisis?said=sampling-restored")
+    pages.hub.sampling.held = {**HELD, "phase": "over", "entries": [], "unconfirmed": ["lorawan:1"]}
+    assert "pas observés à leur période d&#39;avant" in (await browser.get("/crisis"))[1]
+
+
+async def test_an_open_page_is_told_when_the_crisis_changes(pages: Pages) -> None:
+    browser = await pages.claimed()
+    pages.hub.sampling.held = HELD
+    text = ""
+    async with browser.session.get(f"{pages.url}/api/1/live") as answer:
+        async with asyncio.timeout(20):
+            while '"confirmed":1' not in text:
+                text += (await answer.content.readany()).decode()
+    assert "event: crisis" in text
+    assert '"key":"10-raised-3f9c"' in text
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        outside("x", {}, perimeter=False, kept=("x",)), outside("x", {}, perimeter=True, kept=()),
+        outside("x", {"host": "10.0.0.1"}, perimeter=False, kept=()), outside("x", {}, perimeter=False, kept=()),
+    ],
+)  # fmt: skip
+def test_every_verdict_says_why_in_both_languages(verdict: Verdict) -> None:
+    assert verdict.why
+    assert verdict.why_fr
+    assert verdict.why != verdict.why_fr
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "say why: it stands in the audit log and on every page until the crisis is over",
+        "this hub is in no crisis: there is nothing to leave",
+        "this hub is read-only since web:a said so (x): crisis.sampling.raise is refused; `ilot crisis end` leaves it",
+        "the plan does not hold any more: modbus:a would exceed a budget by now. A new one was made, 00: look at it",
+        "this plan raises nothing: its list says why",
+        "sampling is restoring already: `ilot crisis sampling status` says how far, …",
+        "sampling is not raised: there is nothing to give back",
+        "sampling is raised for 1 min to 1d, as `crisis.sampling.longest` says",
+        "a raised period is asked for since cli said so (crue): 1 of 2 are observed at it; `ilot …` gives it back",
+        "the former period is being given back: 1 of 2 are observed at it; `ilot …` names the others",
+        "lorawan:1 was not observed at its former period after a crisis: look at it, or set its period by hand",
+    ],
+)
+def test_what_the_crisis_says_is_said_in_french(sentence: str) -> None:
+    assert message(sentence, "fr").text
