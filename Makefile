@@ -44,7 +44,7 @@ dist: setup ## wheel and source archive in dist/, the same bytes for the same co
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(PYTHON) -m build --no-isolation
 
 clean: ## remove what was built
-	rm -rf tests/peers/node/node_modules .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf tests/peers/node/node_modules tools/assets/node_modules hub/web/static/qr .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help setup demo check test bench faults fuzz docs screenshots dist clean

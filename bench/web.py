@@ -34,6 +34,7 @@ from measure import figure
 
 import hub
 from hub.app.hub import Hub
+from hub.web import scanning
 from hub.web.areas import MENU
 
 NAME, PASSWORD = "camille", "trois lampes et un chat"
@@ -92,6 +93,14 @@ async def weigh(browser: Browser, path: str) -> int:
     for asset in sorted(set(re.findall(r'(?:src|href)="(/static/[^"]+)"', text))):
         total += len((await browser.get(asset))[0])
     return total
+
+
+async def weigh_scanning(browser: Browser) -> int:
+    """The same of the page that scans, with what its worker loads."""
+    loaded = ["scan-worker.js", *scanning.DECODER]
+    return await weigh(browser, "/commissioning/scan") + sum(
+        [len((await browser.get(f"/static/{name}"))[0]) for name in loaded]
+    )
 
 
 async def put_plan(running: Hub) -> None:
@@ -202,6 +211,9 @@ async def run(house: House, port: int, devices: int, limit: int, options: argpar
                     await weigh(browsers[0], "/") / 1000,
                     "kB gzip",
                     "gate 60",
+                )
+                figure(
+                    "page that scans, with its reader", await weigh_scanning(browsers[0]) / 1000, "kB gzip", "no gate"
                 )
             await put_plan(running)
             await pages(browsers[0], running, devices, limit)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from hub.addresses import ListenAddress as ListenAddress
     from hub.addresses import Network as Network
+    from hub.calling import HttpClient as HttpClient
     from hub.catalogue import METRICS as METRICS
     from hub.errors import AuthFailed as AuthFailed
     from hub.errors import DecodeError as DecodeError
@@ -51,9 +52,9 @@ if TYPE_CHECKING:
     from hub.model import Series as Series
     from hub.model import Signal as Signal
     from hub.mqtt import MqttClient as MqttClient
+    from hub.notice import Notice as Notice
     from hub.session import Bus as Bus
     from hub.session import Message as Message
-    from hub.session import Notice as Notice
     from hub.session import Notices as Notices
     from hub.session import Session as Session
     from hub.session import Uplink as Uplink
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
 _HOME = {
     "pydantic": ("HttpUrl",),
     "hub.addresses": ("ListenAddress", "Network"),
+    "hub.calling": ("HttpClient",),
     "hub.catalogue": ("METRICS",),
     "hub.errors": ("AuthFailed", "DecodeError", "NotReady"),
     "hub.hookspecs": (
@@ -74,7 +76,8 @@ _HOME = {
         "Proof", "Quality", "Report", "Sample", "Series", "Signal",
     ),
     "hub.mqtt": ("MqttClient",),
-    "hub.session": ("Bus", "Message", "Notice", "Notices", "Session", "Uplink", "View"),
+    "hub.notice": ("Notice",),
+    "hub.session": ("Bus", "Message", "Notices", "Session", "Uplink", "View"),
 }  # fmt: skip
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

@@ -12,27 +12,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from hub.alerts import ACKNOWLEDGED, CLEARED, ESCALATED, MUTED, RAISED, Book, NoSuchAlert
+from hub.asking import Http, asked
 from hub.clock import Clock
-from hub.errors import DecodeError, HubError
-from hub.session import Reply
+from hub.errors import HubError
 
 SOON_S, ASK_S, SELDOM_S = 10.0, 30.0, 300.0
 FRESH_S = 900.0
 LOOK_S = 1.0
-TIMEOUT = timedelta(seconds=10)
 
 _log = logging.getLogger("hub.alerts")
-
-
-class Http(Protocol):
-    async def request(self, method: str, url: str, *, timeout: timedelta = TIMEOUT) -> Reply: ...
 
 
 class Act(msgspec.Struct, frozen=True):
@@ -92,16 +86,10 @@ class Answering:
         return SOON_S if 0 <= self._clock.now() - max(pressing) < FRESH_S else ASK_S
 
     async def _fetch(self) -> None:
-        reply = await self._http.request("GET", self._url, timeout=TIMEOUT)
-        if reply.status == 404:  # a backend older than this hub
+        said = await asked(self._http, self._url, Acts, "acts")
+        if said is None:  # a backend older than this hub
             return
-        if reply.status != 200:
-            raise DecodeError("bad-acts", f"{self._url} answers {reply.status}")
-        try:
-            acts = msgspec.json.decode(reply.body, type=Acts).acts
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            raise DecodeError("bad-acts", f"{self._url} answers something else than acts: {error}") from error
-        for act in acts:
+        for act in said.acts:
             if act.state in (ACKNOWLEDGED, MUTED, CLEARED):
                 try:
                     by = "".join(c for c in act.by if c.isprintable())

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from hub.clock import Clock
+from hub.config.sentences import nearest
+from hub.errors import HubError
 from hub.model import Device, Value
 
 STEP_S = 60.0
@@ -103,13 +105,17 @@ class Availability:
 
     def calls(self) -> dict[str, Any]:
         """availability {device} → {"devices": [{id, days: [{day, percent, hours}], battery_days}]}, the newest day
-        first; without `device`, of all of which something is known."""
+        first; without `device`, of all of which something is known. Raises HubError for a device that is not known."""
         return {"availability": self._call}
 
     async def _call(self, arguments: dict[str, Any]) -> dict[str, Any]:
         wanted = str(arguments.get("device") or "")
-        found = []
-        for device in self._devices():
+        found, known = [], list(self._devices())
+        if wanted and wanted not in (names := [device.id for device in known]):
+            near = nearest(wanted, names)
+            hint = f" (did you mean {near}?)" if near else ""
+            raise HubError(f"no device {wanted[:80]!r} is known{hint}; `ilot devices` lists them")
+        for device in known:
             days = self._of(device.id)
             if (wanted and device.id != wanted) or not days:
                 continue

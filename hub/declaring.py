@@ -24,6 +24,7 @@ from hub.protecting import Protecting
 
 COUNTED = (
     "withheld-personal", "withheld-by-rule", "withheld-no-consent", "gathered", "too-few-to-publish", "late-for-window",
+    "undated-for-window", "window-missing",
 )  # fmt: skip
 
 
@@ -77,8 +78,8 @@ class Declaring:
             ],
             "withheld": {event: n for event in COUNTED if (n := self._counts.total(event))},
             "figures": [
-                {"of": one.subject.device, "metric": one.shape.columns[0].metric, "value": one.value,
-                 "unit": one.shape.columns[0].unit, "start": one.start, "whole": one.whole}
+                {"of": one.unit.device, "metric": one.unit.metric, "value": one.value,
+                 "unit": one.shape.columns[0].unit if one.shape.columns else "", "start": one.start}
                 for one in self._protecting.published.values()
             ],
             "kinds": [

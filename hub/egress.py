@@ -18,18 +18,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import msgspec
 
+from hub.calling import HttpClient, ProxyRefused, TooLong, Unanswered
 from hub.clock import Clock
 from hub.errors import AuthFailed, DecodeError, HubError, NotReady
 from hub.session import Reply
 from hub.trust import Trust, egress_of
-
-if TYPE_CHECKING:
-    import aiohttp
 
 NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
 """X509_V_FLAG_NO_CHECK_TIME of OpenSSL's x509_vfy.h, which Python does not name."""
@@ -203,7 +201,7 @@ class EgressHttp:
 
     def __init__(self, egress: Egress) -> None:
         self._egress = egress
-        self._client: aiohttp.ClientSession | None = None
+        self._client = HttpClient()
 
     async def request(
         self,
@@ -219,25 +217,28 @@ class EgressHttp:
 
         Raises NotDeclared, NotReady (no answer, certificate refused) and DecodeError (more than 1 MiB).
         """
-        import aiohttp  # late: a hub whose plugins never call out does not pay for it
-
-        given = dict(headers or {})
-        limit = aiohttp.ClientTimeout(total=timeout.total_seconds())
+        said = dict(_SAID if body is None else _SAID | _BYTES)
+        named = {name.lower() for name in headers or ()}
+        given = {name: value for name, value in said.items() if name.lower() not in named} | dict(headers or {})
         for _ in range(_REDIRECTS + 1):
             context, proxy = self._egress.connection(url, anonymous=anonymous)
             try:
-                async with self._session().request(
-                    method, url, headers=given, data=body, timeout=limit, ssl=context or True, proxy=proxy,
-                    allow_redirects=False,
-                ) as reply:  # fmt: skip
-                    target = reply.headers.get("Location")
-                    if not target or reply.status not in (301, 302, 303, 307, 308) or method not in ("GET", "HEAD"):
-                        return Reply(reply.status, dict(reply.headers), await _body(reply.content, url))
-            except (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError) as error:
-                says = getattr(error, "status", "no answer")  # its text holds the credentials
-                raise NotReady(f"{url} is not reached through the proxy ({says}): see link.proxy") from None
-            except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                raise NotReady(f"{url} does not answer: {_why(error)}") from error
+                answer = await self._client.call(
+                    method, url, context=context, proxy=proxy, headers=given, body=body, limit=MAX_REPLY,
+                    timeout_s=timeout.total_seconds(),
+                )  # fmt: skip
+            except TooLong as error:
+                raise DecodeError("too-large", f"{url} answers with {error}") from error
+            except ProxyRefused as error:
+                says = error.status or "no answer"
+                raise NotReady(f"{url} is not reached through the proxy ({says}): see link.proxy") from error
+            except TimeoutError as error:
+                raise NotReady(f"{url} does not answer within {timeout.total_seconds():g} s") from error
+            except Unanswered as error:
+                raise NotReady(f"{url} does not answer: {error}") from error
+            target = next((value for name, value in answer.headers.items() if name.lower() == "location"), "")
+            if not target or answer.status not in (301, 302, 303, 307, 308) or method not in ("GET", "HEAD"):
+                return Reply(*answer)
             target = urljoin(url, target)
             if urlsplit(target)[:2] != urlsplit(url)[:2]:  # another host, or https to http
                 given = {name: value for name, value in given.items() if name.lower() not in _CREDENTIALS}
@@ -245,34 +246,12 @@ class EgressHttp:
         raise NotReady(f"{url} redirects more than {_REDIRECTS} times")
 
     async def close(self) -> None:
-        if self._client is not None:
-            await self._client.close()
-            self._client = None
-
-    def _session(self) -> aiohttp.ClientSession:
-        import aiohttp
-
-        if self._client is None or self._client.closed:
-            self._client = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
-        return self._client
+        await self._client.close()
 
 
+_SAID = {"Accept": "*/*", "User-Agent": "ilot"}
+_BYTES = {"Content-Type": "application/octet-stream"}
 _CREDENTIALS = ("authorization", "cookie", "proxy-authorization")
-
-
-def _why(error: Exception) -> str:
-    """What the operating system or TLS said, without aiohttp's wrapping of it."""
-    inner = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
-    return str(inner) or type(inner).__name__
-
-
-async def _body(content: aiohttp.StreamReader, url: str) -> bytes:
-    data = bytearray()
-    async for chunk in content.iter_any():
-        data += chunk
-        if len(data) > MAX_REPLY:
-            raise DecodeError("too-large", f"{url} answers with more than {MAX_REPLY} bytes")
-    return bytes(data)
 
 
 def hybrid() -> bool:

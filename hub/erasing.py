@@ -9,31 +9,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
+from hub.asking import Http, asked
 from hub.buffer import Buffer
 from hub.buffer.rows import ALERTS
 from hub.clock import Clock
 from hub.consent import Erasure, Memory
 from hub.consent.orders import row
 from hub.errors import BufferFull, DecodeError, HubError
-from hub.session import Reply
 
 LOOK_S, SOON_S, SELDOM_S = 1.0, 10.0, 300.0
 FRESH_S = 300.0
 PATIENCE_S = 86_400.0
 """After this an erasure that nobody confirms is said in `ilot status`."""
-TIMEOUT = timedelta(seconds=10)
 
 _log = logging.getLogger("hub.privacy")
-
-
-class Http(Protocol):
-    async def request(self, method: str, url: str, *, timeout: timedelta = TIMEOUT) -> Reply: ...
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -106,15 +100,10 @@ class Erasing:
         return SOON_S if 0 <= self._clock.now() - newest < FRESH_S else SELDOM_S
 
     async def _ask(self, erasures: list[Erasure]) -> None:
-        reply = await self._http.request("GET", self._url, timeout=TIMEOUT)
-        if reply.status != 200:
-            raise DecodeError(
-                "bad-erasures", f"{self._url} answers {reply.status}: is the backend older than this hub?"
-            )
-        try:
-            done = {one.id: one for one in msgspec.json.decode(reply.body, type=Answer).done}
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            raise DecodeError("bad-erasures", f"{self._url} answers something else: {error}") from error
+        answer = await asked(self._http, self._url, Answer, "erasures")
+        if answer is None:
+            raise DecodeError("bad-erasures", f"{self._url} answers 404: is the backend older than this hub?")
+        done = {one.id: one for one in answer.done}
         for one in erasures:
             if one.id in done:
                 await self._memory.confirm(one.id, self._clock.now(), done[one.id].readings, done[one.id].left)

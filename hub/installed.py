@@ -8,7 +8,7 @@ file is still right and the rest of the hub still runs; its own instance then sh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,29 @@ class Unread(Config):
     model_config = ConfigDict(extra="allow", frozen=True)
 
 
-class _Lazily(Mapping[str, Any]):
-    """Type -> what `ours` or `theirs` says of it; None means the plugin has no such type."""
+SHIPPED: Mapping[str, tuple[str, ...]] = {
+    "integration": (
+        "bacnet", "bluetooth", "chirpstack", "enocean", "host", "http_json", "knx", "linky", "lorawan", "mbus",
+        "modbus", "mqtt_devices", "opcua", "sigfox", "things_stack", "wmbus",
+    ),
+    "uplink": ("https", "mqtt"),
+    "exporter": ("bacnet_server", "homeassistant", "modbus_server", "prometheus"),
+    "notifier": ("email", "mqtt_notifier", "sms", "webhook"),
+}  # fmt: skip
+"""What each plugin of this distribution registers, so that their names are known without importing them all (some 30
+MiB); a test compares it with what they register."""
 
-    def __init__(self, registry: Registry, ours: Callable[[str], Any], theirs: Callable[[Description], Any]) -> None:
+_NOUN = {name: noun for noun, names in SHIPPED.items() for name in names}
+
+
+class _Lazily(Mapping[str, Any]):
+    """Type -> what `ours` or `theirs` says of it; None means the plugin has no such type, which is a `noun`."""
+
+    def __init__(
+        self, registry: Registry, noun: str, ours: Callable[[str], Any], theirs: Callable[[Description], Any]
+    ) -> None:
         self._registry = registry
+        self._noun = noun
         self._ours = ours
         self._theirs = theirs
         self._cache: Path | None = None
@@ -67,10 +85,14 @@ class _Lazily(Mapping[str, Any]):
         return found
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self._look(name) is not None
+        plugin = self._registry.plugins.get(name) if isinstance(name, str) else None
+        if plugin is None:
+            return False
+        known = _NOUN.get(plugin.name) if plugin.shipped else None
+        return known == self._noun if known else self._look(plugin.name) is not None
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name in self._registry.plugins if self._look(name) is not None)
+        return (name for name in self._registry.plugins if name in self)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -122,24 +144,54 @@ def installed_models(registry: Registry, cache: Path | None = None, packs: Path 
         return next((_outline(known.schema) for known in text.notifiers if known.name == text.name), None)
 
     return Models(
-        integrations=_Lazily(registry, integration, their_integration).within(cache),
-        uplinks=_Lazily(registry, uplink, their_uplink).within(cache),
-        exporters=_Lazily(registry, exporter, their_exporter).within(cache),
-        notifiers=_Lazily(registry, notifier, their_notifier).within(cache),
-        packs=None if packs is None else library.names(),
+        integrations=_Lazily(registry, "integration", integration, their_integration).within(cache),
+        uplinks=_Lazily(registry, "uplink", uplink, their_uplink).within(cache),
+        exporters=_Lazily(registry, "exporter", exporter, their_exporter).within(cache),
+        notifiers=_Lazily(registry, "notifier", notifier, their_notifier).within(cache),
+        packs=None if packs is None else _Names(library),
         fill=_Filling(library).fill,
+        packs_stamp=library.installed,
     )
 
 
-class _Filling:
-    """What packs with a map add to the settings of their devices; each is read once."""
+class _Names(Collection[str]):
+    """The names of the packs that are there by now: a hub runs on while some are installed."""
 
     def __init__(self, library: Library) -> None:
         self._library = library
+        self._stamp: object = None
+        self._known: list[str] = []
+
+    def _now(self) -> list[str]:
+        if (stamp := self._library.installed()) != self._stamp:
+            self._stamp, self._known = stamp, self._library.names()
+        return self._known
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._now()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._now())
+
+    def __len__(self) -> int:
+        return len(self._now())
+
+
+class _Filling:
+    """What packs with a map add to the settings of their devices; each is read once for what is installed."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._names = _Names(library)
+        self._stamp: object = None
         self._keys: dict[str, PackKeys] = {}
 
     def fill(self, kind: str, pack: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        if kind not in MAPS or (pack not in self._keys and pack not in self._library.names()):
+        if kind not in MAPS:
+            return given
+        if (stamp := self._library.installed()) != self._stamp:
+            self._stamp, self._keys = stamp, {}
+        if pack not in self._keys and pack not in self._names:
             return given
         if pack not in self._keys:
             self._keys[pack] = self._library.get(pack).keys

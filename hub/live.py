@@ -17,7 +17,7 @@ MOST_SLOTS = 512
 class Slot:
     """Where the last report of one device with one set of metrics is left."""
 
-    __slots__ = ("device", "metrics", "report", "seen", "time", "tracks", "trust")
+    __slots__ = ("device", "metrics", "report", "seats", "seen", "time", "trust")
 
     def __init__(self, device: Device, metrics: tuple[Metric, ...]) -> None:
         self.device = device
@@ -26,7 +26,7 @@ class Slot:
         self.time: float | None = None  # Unix seconds; None while the clock is not sure
         self.trust = TrustClass.C
         self.seen = -2.0  # the moment of the last report that history took, in the time base it came with
-        self.tracks: Any = None  # see hub.observing
+        self.seats: Any = None  # see hub.observing
 
 
 class Live:
@@ -52,7 +52,7 @@ class Live:
             if may_show(metric):
                 kept.setdefault(id(slot), (slot, []))[1].append(metric)
         for slot, metrics in kept.values():
-            slot.device, slot.metrics, slot.tracks = device, tuple(metrics), None
+            slot.device, slot.metrics, slot.seats = device, tuple(metrics), None
         if kept:
             self._slots[device.id] = [slot for slot, _ in kept.values()]
 

@@ -14,7 +14,7 @@ from hub.history import SPAN_S
 from hub.live import Slot
 from hub.model import Quality, Value
 from hub.rollup.keeping import Rollups
-from hub.rollup.tracks import Track
+from hub.rollup.tracks import Seat
 
 MOST = 20_000
 """Reports that wait before they are taken at once: an integration may hand over a day in one go."""
@@ -31,6 +31,8 @@ class Observer:
         self._waiting: list[Waiting] = []
         self._undated: deque[Waiting] = deque(maxlen=UNDATED)
         self.readings = 0
+        self.beyond = 0
+        """Reports with a value that is no number of 64 bit in steps of its metric."""
 
     def see(self, slot: Slot, moment: float, sure: bool, quality: Quality, values: Sequence[Value]) -> None:
         self._waiting.append((slot, moment, sure, quality, values))
@@ -55,14 +57,12 @@ class Observer:
                     self._undated.append(one)
                     continue
                 moment = now - (monotonic - moment)
-            time = int(moment)
-            device = slot.device.id
-            for track, value in zip(slot.tracks or self._tracks(slot), values, strict=True):
-                if track is not None and not isinstance(value, str):
-                    take(track, time, value, device, horizon)
-                    self.readings += 1
+            for seat in self._seats(slot) if slot.seats is None else slot.seats:
+                if take(seat, int(moment), values, slot.device.id, horizon):
+                    self.readings += len(seat.columns)
+                else:
+                    self.beyond += 1
 
-    def _tracks(self, slot: Slot) -> tuple[Track | None, ...]:
-        place, device = slot.device.place, slot.device.id
-        slot.tracks = tuple(self._rollups.track(place, metric, device) for metric in slot.metrics)
-        return slot.tracks  # type: ignore[no-any-return]
+    def _seats(self, slot: Slot) -> tuple[Seat, ...]:
+        slot.seats = self._rollups.seats(slot.device.place, slot.metrics, slot.device.id)
+        return slot.seats  # type: ignore[no-any-return]

@@ -22,7 +22,7 @@ from hub.counts import Counts
 from hub.errors import PluginError
 from hub.events import BLOCKED, FORGED, IN_CLEAR, REPLAY, TWO_PATHS, UNKNOWN, Events
 from hub.live import Slot
-from hub.model import Candidate, Device, Proof, Quality, Report, Value
+from hub.model import Candidate, Device, Frame, Proof, Quality, Report, Value
 from hub.plan import Plan, Planner, ShapePlan
 
 _log = logging.getLogger("hub.admission")
@@ -63,6 +63,8 @@ class Pipeline:
         self._plans: dict[str, Plan] = {}
         self.hold: Callable[[Candidate, Report], None] | None = None
         """Told of what a recognised sender said that nobody has adopted."""
+        self.hold_sealed: Callable[[Candidate, Frame], None] | None = None
+        """Told of a frame that a recognised sender sealed under a key that is missing, adopted or not."""
         self.reports = 0
         self.readings = 0
         self.spared = 0
@@ -232,16 +234,24 @@ class Pipeline:
             self._guard.clear(device)
         self._quarantine.clear(device)
 
-    def candidate(self, candidate: Candidate, reason: str, report: Report | None = None) -> None:
+    def candidate(
+        self, candidate: Candidate, reason: str, report: Report | None = None, sealed: Frame | None = None
+    ) -> None:
         """Something found or heard that is not admitted: it waits with evidence, unless somebody decided about it.
-        `report` is what it said, as the path would have had it."""
+        `report` is what it said, as the path would have had it; `sealed` the frame in which it said what nobody can
+        read."""
         if self._decided(candidate.id, candidate.integration, candidate.model):
             return
-        self._quarantine.add(candidate, reason, self._clock.now())
-        if self._device(candidate.id) is not None:
+        waiting = self._quarantine.add(candidate, reason, self._clock.now())
+        known = self._device(candidate.id)
+        mine = known is None or known.integration == candidate.integration
+        if sealed is not None and mine and self.hold_sealed is not None:
+            self.hold_sealed(candidate, sealed)
+        if known is not None:
             return  # only its key is missing
-        # not who: addresses of strangers stay in memory
-        self._tell(UNKNOWN, candidate.integration, {"waiting": len(self._quarantine)})
+        if waiting.count == 1:  # a neighbour's sensor that talks all day is one stranger; many ids are a flood
+            # not who: addresses of strangers stay in memory
+            self._tell(UNKNOWN, candidate.integration, {"waiting": len(self._quarantine)})
         if self.hold is not None:
             if report is None and candidate.values:
                 report = Report(device=candidate.id, values=candidate.values, signal=candidate.signal)

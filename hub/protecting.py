@@ -25,7 +25,7 @@ class Protecting:
         self._privacy, self._buffer, self._clock = privacy, buffer, clock
         self._owed: list[Derived] = []
         self.published: dict[tuple[str, str], Derived] = {}
-        self.figures = 0
+        self.figures = self.missing = 0
 
     async def run(self) -> None:
         while True:
@@ -42,12 +42,19 @@ class Protecting:
             except BufferFull:
                 return
             del self._owed[0]
-            self.figures += 1
-            self.published[one.subject.device, one.shape.columns[0].metric] = one
+            self._privacy.windows.told(one)
+            if one.value is None:
+                self.missing += 1
+            else:
+                self.figures += 1
+            self.published[one.unit.device, one.unit.metric] = one
 
     def status(self) -> dict[str, Any]:
         """For the control socket."""
-        return {"rules": len(self._privacy.rules), "figures": self.figures, "consents": len(self._privacy.consents)}
+        return {
+            "rules": len(self._privacy.rules), "figures": self.figures, "missing": self.missing,
+            "consents": len(self._privacy.consents),
+        }  # fmt: skip
 
     def complaints(self) -> list[str]:
         return []

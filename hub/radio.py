@@ -28,6 +28,8 @@ from hub.packs.service import Packs, facts_of
 from hub.places import Places
 from hub.told import Told
 
+FACTS = frozenset({"join", "heard", "lost", "margin_db", "rates"})
+"""Who tells none of these does not speak by radio: buses tell their latency in the same way."""
 ENOUGH_DB = 3.0
 """What nine of ten uplinks should have to spare: rain, a closed door and a parked lorry cost as much."""
 LEAST_HEARD = 10
@@ -143,7 +145,7 @@ class Radio:
         devices, gateways = [], []
         for integration, subject, facts in self._told:
             device = self._devices.get(subject)
-            if device is not None and device.integration == integration:
+            if device is not None and device.integration == integration and not FACTS.isdisjoint(facts):
                 devices.append(await self._device(device, facts))
             elif subject.startswith("gateway:"):
                 gateways.append(self._gateway(integration, subject, facts))

@@ -11,13 +11,14 @@ from hub.errors import HubError
 from hub.history import thinned
 from hub.model import Device
 from hub.observing import Observer
-from hub.rollup.calendar import HOUR
 from hub.rollup.cells import STEPS, Cell, Scale, cells, fitting
 from hub.rollup.keeping import Rollups
 from hub.rollup.views import Key
 
 POINTS = 400
 GAP_PERIODS = 3.0
+GAPS = 60
+"""Silence shorter than this part of what is shown is no gap that anybody could see."""
 
 
 class Recalling:
@@ -35,7 +36,7 @@ class Recalling:
         await self._rollups.run(self._observer.drain)
 
     def status(self) -> dict[str, Any]:
-        return self._rollups.status()
+        return {**self._rollups.status(), "beyond": self._observer.beyond}
 
     def complaints(self) -> list[str]:
         return [*([self._lost] if self._lost else []), *self._rollups.complaints()]
@@ -86,9 +87,10 @@ class Recalling:
         coarse: list[tuple[int, float | None]] = []
         for at, cell in enumerate(found):
             until = found[at + 1].begin if at + 1 < len(found) else end
-            if (cell.begin + until) // 2 < start:
+            whole = until <= start or (track is not None and cell.begin <= track.ring.cut)
+            if whole and (cell.begin + until) // 2 < start:  # else it is told reading by reading
                 coarse.append(((cell.begin + until) // 2, cell.value))
-        fine = thinned(raw, points, max(2 * HOUR, self._gap(raw)))
+        fine = thinned(raw, points, max((end - begin) / GAPS, self._gap(raw)))
         return [*coarse, *fine]
 
     @staticmethod
@@ -99,10 +101,7 @@ class Recalling:
 
     def _raw_from(self, key: Key) -> int | None:
         track = self._rollups.tracks.get(key)
-        if track is None or not track.ring.last:
-            return None
-        held = track.ring.points(track.ring.cut + 1, track.ring.last + 1)
-        return held[0][0] if held else None
+        return track.ring.whole_from() if track is not None else None
 
     async def _list(self, arguments: dict[str, Any]) -> dict[str, Any]:
         self._observer.drain()

@@ -17,6 +17,7 @@ from hub.commands import Desk, OwnCommands
 from hub.counts import Counts
 from hub.devices import Devices
 from hub.errors import DecodeError, NotReady, PluginError
+from hub.held import Holding
 from hub.kept import Kept
 from hub.model import Candidate, Decoded, Device, Frame, Metric, NeedKey, PackFacts, Proof, Report, Sample
 from hub.paces import Paces
@@ -47,6 +48,7 @@ class Core(msgspec.Struct, frozen=True):
     buses: Buses | None = None
     kept: Kept | None = None
     told: Told | None = None
+    held: Holding | None = None
     paces: Paces | None = None
 
 
@@ -175,7 +177,7 @@ class InProcessSession:
         if isinstance(decoded, NeedKey):
             # Sealed under a key we do not hold: known or not, a person has to bring the key.
             waiting = Candidate(id=decoded.device, integration=self.name, model=decoded.model, signal=frame.signal)
-            self._core.pipeline.candidate(waiting, "needs a key")
+            self._core.pipeline.candidate(waiting, "needs a key", sealed=frame)
             self._core.counts.add("needs-key", decoded.device)
             return True
         for reason in decoded.skipped:
@@ -197,6 +199,9 @@ class InProcessSession:
             return True
         if decoded.model:
             self.declare(decoded.device, model=decoded.model)
+        if self._core.held is not None and self._core.held.behind(known, frame):
+            self._ready()
+            return True
         await self.emit(_report(decoded, frame))
         return True
 

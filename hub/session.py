@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from hub.model import Candidate, Command, Device, Frame, LastValue, Metric, PackFacts, Proof, Report, Sample, Series
+from hub.notice import Notice
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -235,55 +236,6 @@ class View(Protocol):
     def changes(self, interval: timedelta = timedelta(seconds=1)) -> AsyncIterator[list[LastValue]]:
         """The values that came since the turn before, at most one turn an interval; all there are at first."""
         ...
-
-
-_SEVERITIES_FR = {"info": "info", "warning": "avertissement", "critical": "critique"}
-_SEVERITIES_EN = {"info": "info", "warning": "warning", "critical": "critical"}
-_STATES_FR = {
-    "raised": "Alerte ({weight})", "acknowledged": "Prise en charge{by}", "muted": "Mise en sourdine",
-    "escalated": "Sans réponse, escalade ({weight})", "cleared": "Terminé",
-}  # fmt: skip
-_STATES_EN = {
-    "raised": "Alert ({weight})", "acknowledged": "Acknowledged{by}", "muted": "Muted",
-    "escalated": "No answer, escalated ({weight})", "cleared": "Over",
-}  # fmt: skip
-
-
-class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """An alert as it stands, for people. `key` names this very change: who saw it before need not be told again.
-    `state` is "raised", "acknowledged", "muted", "escalated" or "cleared"; `severity` "info", "warning" or "critical".
-    Times are Unix seconds. `value` is "" where it may not leave the hub."""
-
-    alert: str
-    n: int
-    rule: str
-    state: str
-    severity: str
-    text: str
-    text_fr: str
-    value: str = ""
-    place: str = ""
-    zone: str = ""
-    site: str = ""
-    device: str = ""
-    integration: str = ""
-    by: str = ""
-    why: str = ""
-    raised: float
-    changed: float
-
-    @property
-    def key(self) -> str:
-        return f"{self.alert}-{self.n}"
-
-    def sentence(self, language: str = "fr") -> str:
-        """What happened, in one line for people: "fr" or "en"."""
-        french = language == "fr"
-        words = (_STATES_FR if french else _STATES_EN)[self.state]
-        weight = (_SEVERITIES_FR if french else _SEVERITIES_EN)[self.severity]
-        by = self.by.partition(":")[2] if self.state == "acknowledged" and ":" in self.by else ""
-        what = (self.text_fr if french else self.text) or self.text
-        return f"{words.format(weight=weight, by=f' ({by})' if by else '')}{' : ' if french else ': '}{what}"
 
 
 class Notices(Protocol):

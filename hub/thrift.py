@@ -1,8 +1,8 @@
 """Memory that this process need not take from its libraries. Measured on x86-64, glibc 2.41, Python 3.11, each alone,
-in MiB; a whole hub is 3.3 smaller for all of it, because what comes later takes up part of the room:
+in MiB:
 
-    2.2   aiohttp reads the machine's CAs into a TLS context of its own when it is imported. No connection of a hub
-          uses that context: `hub.egress` gives each its own
+    2.2   aiohttp reads the machine's CAs into two TLS contexts of its own when it is imported, which is when the first
+          caller of the pages comes. No connection of a hub uses them: `hub.egress` gives each its own
     1.6   frozenlist's extension, for two short lists of aiohttp, brings the whole library of C++
     0.6   pydantic looks through all that is installed for plugins of its own, which takes 30 ms too; what is not
           declared to this hub has no say in its models either
@@ -12,7 +12,7 @@ in MiB; a whole hub is 3.3 smaller for all of it, because what comes later takes
     0.4   aiohttp has Python read the machine's list of file types, several times; none is asked for here
     1.2   what imports have freed again stays with glibc until it is asked for
 
-`spare` comes before the first import of aiohttp, `give_back` after the last of the others.
+`spare` comes before the first import of any of them, `give_back` after the last.
 """
 
 from __future__ import annotations
@@ -20,34 +20,35 @@ from __future__ import annotations
 import ctypes
 import mimetypes
 import os
+import ssl
 import sys
 from asyncio import sslproto
+from types import FrameType
 
 M_ARENA_MAX = -8  # mallopt(3)
 TLS_BUFFER = 32 * 1024
-_CAS = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+
+_machines = ssl.SSLContext.set_default_verify_paths
 
 
 def spare() -> None:
-    """Import aiohttp without what it does not need here. Call it before there is a second thread: for that moment, the
-    environment names no CA."""
+    """Call it before there is a second thread."""
     _call("mallopt", M_ARENA_MAX, 1)
     os.environ.setdefault("FROZENLIST_NO_EXTENSIONS", "1")
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     sslproto.SSLProtocol.max_size = TLS_BUFFER
     mimetypes.knownfiles.clear()
-    if "aiohttp" in sys.modules:
-        return
-    before = {name: os.environ.get(name) for name in _CAS}
-    os.environ.update(dict.fromkeys(_CAS, os.devnull))
-    try:
-        import aiohttp  # noqa: F401 - for what it does at import
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    ssl.SSLContext.set_default_verify_paths = _trust_machine  # type: ignore[method-assign, assignment]
+
+
+def _trust_machine(context: ssl.SSLContext) -> None:
+    """`ssl.SSLContext.set_default_verify_paths`, but for the contexts that aiohttp makes when it is imported: they
+    trust nobody."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__") == "ssl":
+        frame = frame.f_back
+    if frame is None or frame.f_globals.get("__name__") != "aiohttp.connector":
+        _machines(context)
 
 
 def give_back() -> None:

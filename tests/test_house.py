@@ -20,7 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 API = [
-    *("AuthFailed", "Bus", "Candidate", "Command", "Config", "DecodeError", "Decoded", "Device", "Frame", "HttpUrl"),
+    *("AuthFailed", "Bus", "Candidate", "Command", "Config", "DecodeError", "Decoded", "Device", "Frame"),
+    *("HttpClient", "HttpUrl"),
     *("JsonPath", "LastValue", "Line", "ListenAddress", "METRICS", "Message", "Metric", "MqttClient", "NeedKey"),
     *("Network", "NotReady", "Notice", "Notices", "PackFacts"),
     *("Position", "Proof", "Quality", "Register", "RegisterDecoder", "RegisterExporter", "RegisterNotifier"),

@@ -1,46 +1,91 @@
-"""Pictures of the hub's own pages, as a phone (360 px) and a desk (1,280 px) show them, from the demo's building.
+"""Pictures of the hub's own pages: French and English, light and dark, as a phone (360 px) and a desk (1,280 px) show
+them, from the demo's building. Also what is seen less often: empty pages, forms that were refused, open dialogs, pages
+that are not there, a list of 2,000 devices.
 
-    python tools/screenshots.py DIRECTORY [--readme]
+    python tools/screenshots.py DIRECTORY [--readme] [--only PAGE…] [--lang fr en] [--theme light dark]
+                                [--size phone desk] [--scene demo bare crowd]
 
-Needs Debian's chromium. With --readme four of them go to docs/img as well. Look at all of them before calling a page
-done: nothing here judges.
+Pictures are named SIZE-LANGUAGE[-dark]-PAGE.png. Needs Debian's chromium. With --readme four of them go to docs/img as
+well. Look at all of them before calling a page done: nothing here judges, but for pages wider than their window.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
-import struct
 import sys
 import tempfile
 import time
-import zlib
+from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright  # noqa: E402
 
 from hub.cli.scene import Scene  # noqa: E402
+from hub.cli.showcase import Showcase  # noqa: E402
 from hub.control import call  # noqa: E402
 from hub.web.areas import MENU  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 STEPS = ("site", "zones", "plan", "cards", "inventory", "scan", "report")
 SIZES = {"phone": (360, 740), "desk": (1280, 800)}
+LAMP, VALVE = "/devices/knx%3A1.1.20", "/devices/knx%3Avanne"
 PAGES = {**{entry.key: entry.href for entry in MENU}, "account": "/account", "missing": "/nowhere",
+         "sitemap": "/sitemap", "accessibility": "/accessibility", "alerts-past": "/alerts?all=1",
+         "alerts-none": "/alerts?q=nothing", "devices-none": "/devices?q=nothing",
          "meter": "/energy/meters/compteur?span=24h", "zone": "/energy/zones/technique",
          "configuration-text": "/configuration/text", "configuration-form": "/configuration/form?at=hub",
-         "device": "/devices/modbus%3Achaudiere",
+         "device": "/devices/modbus%3Achaudiere?metric=return_temperature", "device-lamp": LAMP,
+         "device-ble": "/devices/ble%3AA4:C1:38:01:00:00", "device-missing": "/devices/nobody",
          "crisis-plan": "/crisis?period=1s&for=1h",
          "plan-layers": "/plan?chosen=1&states=1&alerts=1&zones=1", "plan-map": "/plan?view=map",
          **{f"commissioning-{step}": f"/commissioning/{step}" for step in STEPS}}  # fmt: skip
 README = {"desk-fr-overview": "overview", "phone-fr-overview": "phone", "desk-fr-devices": "devices",
           "desk-fr-link": "link"}  # fmt: skip
+SLOW = ("overview", "device", "devices", "link", "device-ble", "meter", "zone", "plan", "raised-alerts")
 NAME, PASSWORD = "camille", "trois lampes et un chat"
-WARM_S = 12.0
+REFUSED = {"name": "x", "password": "court"}
+WARM_S = 100.0
+"""Until the bin is full and the boiler has lost its sensor."""
+CROWD = 2000
+
+
+class Crowd(Scene):
+    """The plain building, and CROWD sensors that have yet to speak."""
+
+    def _configuration(self) -> str:
+        rooms = {
+            f"salle-{number:04}": {"zone": "classes", "name": f"Salle {number + 1}"} for number in range(CROWD - 6)
+        }
+        known, listed = super()._configuration().split("devices: ", 1)
+        devices = "".join(
+            f'  "ble:00:00:00:00:{number >> 8:02X}:{number & 255:02X}": {{integration: bluetooth, place: {room}}}\n'
+            for number, room in enumerate(rooms)
+        )
+        (self.root / "devices.yaml").write_text(
+            listed.rstrip().removesuffix("}") + ",\n" + devices.replace("\n", ",\n") + "}\n"
+        )
+        before, after = known.split("integrations:\n", 1)
+        places = "".join(f"  {name}: {json.dumps(room)}\n" for name, room in rooms.items())
+        return before + places + "integrations:\n" + after + "devices: !include devices.yaml\n"
+
+
+class Bare(Scene):
+    """A hub that nobody has given anything yet."""
+
+    def _devices(self, secrets: dict[str, str]) -> dict[str, Any]:
+        return {}
+
+    def _text(self) -> str:
+        said = super()._text().split("zones:\n")[0]
+        link = super()._text().split("link:\n")[1]
+        return f"{said}integrations: {{bluetooth: {{}}}}\nlink:\n{link}"
 
 
 def main() -> None:
@@ -48,131 +93,171 @@ def main() -> None:
     parser.add_argument("directory", type=Path)
     parser.add_argument("--readme", action="store_true", help="also put four of them into docs/img")
     parser.add_argument("--only", nargs="*", default=[], metavar="PAGE", help="these pages, by their names")
+    parser.add_argument("--lang", nargs="*", default=["fr", "en"], choices=("fr", "en"))
+    parser.add_argument("--theme", nargs="*", default=["light", "dark"], choices=("light", "dark"))
+    parser.add_argument("--size", nargs="*", default=list(SIZES), choices=list(SIZES))
+    parser.add_argument("--scene", nargs="*", default=["demo", "bare", "crowd"], choices=("demo", "bare", "crowd"))
+    parser.add_argument("--warm", type=float, default=WARM_S, help="seconds that the demo's building lives before")
     options = parser.parse_args()
     options.directory.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="ilot-pictures-") as root:
-        scene = Scene(Path(root), lambda text: print(text, file=sys.stderr))
-        try:
-            scene.prepare()
-            scene.start_hub()
-            label = scene.label()
-            call(scene.state / "hub.sock", "roster.expect", devices=["modbus:chaudiere"])
-            call(scene.state / "hub.sock", "roster.unreadable", note="au-dessus du tableau, salle 4")
-            time.sleep(WARM_S)  # readings come in and are acknowledged
-            with sync_playwright() as play:
-                browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-                pictures(browser, label, options.directory, scene, options.only)
-        finally:
-            scene.close()
+    scenes: dict[str, tuple[type[Scene], Callable[..., None]]] = {
+        "demo": (Showcase, demo), "bare": (Bare, bare), "crowd": (Crowd, crowd),
+    }  # fmt: skip
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        for name in options.scene:
+            kind, take = scenes[name]
+            with tempfile.TemporaryDirectory(prefix="ilot-pictures-") as root:
+                scene = kind(Path(root), lambda text: print(text, file=sys.stderr))
+                try:
+                    scene.prepare()
+                    scene.start_hub()
+                    take(browser, scene, options)
+                finally:
+                    scene.close()
     if options.readme:
-        target = ROOT / "docs/img"
-        target.mkdir(exist_ok=True)
         for name, to in README.items():
-            shutil.copyfile(options.directory / f"{name}.png", target / f"ui-{to}.png")
-
-
-def draw_plan(width: int = 600, height: int = 380) -> bytes:
-    """A floor of six rooms along a corridor, as PNG."""
-    walls = bytearray(b"\xff" * (width * height))
-    for y in range(height):
-        for x in range(width):
-            edge = min(x, y, width - 1 - x, height - 1 - y) in range(10, 14)
-            inside = 10 <= x < width - 10 and 10 <= y < height - 10
-            corridor = y in range(165, 168) or y in range(215, 218)
-            room = (x in range(204, 207) or x in range(396, 399)) and not 168 <= y < 215
-            door = x % 192 in range(90, 125) and not edge
-            if edge or (inside and ((corridor and not door) or room)):
-                walls[y * width + x] = 40
-    rows = b"".join(b"\0" + walls[at * width : (at + 1) * width] for at in range(height))
-
-    def chunk(name: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-
-
-def put_plan(page: Page, scene: Scene, url: str) -> None:
-    """A plan as somebody uploads it, with the first places on it."""
-    page.goto(f"{url}commissioning/plan")
-    page.set_input_files("#plan-file", {"name": "plan.png", "mimeType": "image/png", "buffer": draw_plan()})
-    page.fill("#plan-name", "Rez-de-chaussée")
-    page.click("form[action='/commissioning/plan'] button")
-    plan = page.get_attribute("[data-plan]", "data-plan")
-    socket = scene.state / "hub.sock"
-    listed = call(socket, "devices")["devices"]
-    for at, place in enumerate(sorted({one["place"] for one in listed})[:6]):
-        call(socket, "roster.pin", place=place, plan=plan, x=0.17 + 0.32 * (at % 3), y=0.22 + 0.56 * (at // 3))
-
-
-def pictures(browser: Browser, label: dict[str, Any], directory: Path, scene: Scene, only: list[str]) -> None:
-    """Every page in both languages and both sizes."""
-    state: Any = None
-    for language in ("fr", "en"):
-        for size, (width, height) in SIZES.items():
-            context = browser.new_context(
-                ignore_https_errors=True, viewport={"width": width, "height": height}, locale=language,
-                storage_state=state,
-            )  # fmt: skip
-            page = context.new_page()
-            shot = Shooter(page, directory / f"{size}-{language}")
-            if state is None:
-                shot.take("claim", f"{label['url']}claim")
-                page.fill("#code", label["code"])
-                page.fill("#name", NAME)
-                page.fill("#password", PASSWORD)
-                page.fill("#again", PASSWORD)
-                page.click("main button")
-                page.wait_for_selector(".figure")
-                state = context.storage_state()
-                shot.take("plan-empty", f"{label['url']}plan")
-                put_plan(page, scene, label["url"])
-            for name, path in PAGES.items():
-                if not only or name in only:
-                    shot.take(name, label["url"].rstrip("/") + path)
-            page.goto(f"{label['url']}devices")
-            page.click("tbody th a")
-            shot.take("device", page.url)
-            context.clear_cookies()
-            shot.take("signin", f"{label['url']}signin?lang={language}")
-            context.close()
-    if not only or "crisis-raised" in only:
-        pictures_of_a_crisis(browser, label["url"], directory, scene, state)
-
-
-def pictures_of_a_crisis(browser: Browser, url: str, directory: Path, scene: Scene, state: Any) -> None:
-    """The page and the board while sampling is raised."""
-    socket = scene.state / "hub.sock"
-    plan = call(socket, "crisis.sampling.plan", period_s=1, for_s=3600)
-    call(socket, "crisis.sampling.raise", plan=plan["digest"], by="cli", role="administrateur", why="crue du Paillon")
-    time.sleep(5)
-    for language in ("fr", "en"):
-        for size, (width, height) in SIZES.items():
-            context = browser.new_context(
-                ignore_https_errors=True, viewport={"width": width, "height": height}, locale=language,
-                storage_state=state,
-            )  # fmt: skip
-            page = context.new_page()
-            page.goto(f"{url}?lang={language}")
-            shot = Shooter(page, directory / f"{size}-{language}")
-            shot.take("crisis-raised", f"{url}crisis")
-            shot.take("board-raised", f"{url}board")
-            context.close()
+            shutil.copyfile(options.directory / f"{name}.png", ROOT / f"docs/img/ui-{to}.png")
 
 
 class Shooter:
-    """Takes whole pages, and says so when one is wider than its window."""
+    """Takes whole pages, and says so when one is wider than its window. `prefix` begins their names."""
 
-    def __init__(self, page: Page, stem: Path) -> None:
-        self.page, self.stem = page, stem
+    def __init__(self, page: Page, stem: Path, url: str, only: list[str], prefix: str = "") -> None:
+        self.page, self.stem, self.url, self.only, self.prefix = page, stem, url.rstrip("/"), only, prefix
 
-    def take(self, name: str, url: str) -> None:
-        self.page.goto(url)
-        self.page.wait_for_timeout(1500 if name in ("overview", "device", "devices", "link") else 100)
+    def wants(self, name: str) -> bool:
+        return not self.only or self.prefix + name in self.only
+
+    def take(self, name: str, path: str) -> None:
+        if self.wants(name):
+            self.page.goto(self.url + path)
+            self.page.wait_for_timeout(1500 if name in SLOW else 100)
+            self.here(name)
+
+    def here(self, name: str) -> None:
+        """As it stands now."""
+        name = self.prefix + name
         wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if wide > 0:
             print(f"{self.stem.name}-{name}: {wide} px wider than the window", file=sys.stderr)
         self.page.screenshot(path=f"{self.stem}-{name}.png", full_page=True)
+
+    def filled(self, name: str, path: str, button: str, /, **fields: str) -> None:
+        """A page after a form of it was sent: `fields` by the ids of their inputs."""
+        if self.wants(name):
+            self.page.goto(self.url + path)
+            for field, value in fields.items():
+                self.page.evaluate("([id, value]) => { document.getElementById(id).value = value }", [field, value])
+            self.page.evaluate(f"document.querySelector({json.dumps(button)}).click()")
+            self.page.wait_for_load_state()
+            self.page.wait_for_timeout(300)
+            self.here(name)
+
+    def opened(self, name: str, path: str, which: str = "main details") -> None:
+        """A page with what folds open."""
+        if self.wants(name):
+            self.page.goto(self.url + path)
+            self.page.evaluate(
+                f"document.querySelectorAll({json.dumps(which)}).forEach((one) => {{ one.open = true }})"
+            )
+            self.page.wait_for_timeout(200)
+            self.here(name)
+
+
+def claimed(browser: Browser, label: dict[str, Any]) -> Any:
+    """The state of a browser that is signed in."""
+    context = browser.new_context(ignore_https_errors=True, locale="fr")
+    page = context.new_page()
+    page.goto(f"{label['url']}claim")
+    page.fill("#code", label["code"])
+    for field, text in (("#name", NAME), ("#password", PASSWORD), ("#again", PASSWORD)):
+        page.fill(field, text)
+    page.click("main button")
+    page.wait_for_selector(".figure")
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+def contexts(
+    browser: Browser, options: argparse.Namespace, state: Any
+) -> Iterator[tuple[BrowserContext, Page, Path]]:  # fmt: skip
+    """One for each language, theme and size, with where its pictures go."""
+    for language, theme, size in product(options.lang, options.theme, options.size):
+        width, height = SIZES[size]
+        context = browser.new_context(
+            ignore_https_errors=True, viewport={"width": width, "height": height}, locale=language,
+            color_scheme=theme, storage_state=state, reduced_motion="reduce",
+        )  # fmt: skip
+        context.set_default_timeout(60_000)
+        yield context, context.new_page(), options.directory / f"{size}-{language}{'-dark' if theme == 'dark' else ''}"
+        context.close()
+
+
+def demo(browser: Browser, scene: Showcase, options: argparse.Namespace) -> None:
+    label, began = scene.label(), time.monotonic()
+    scene.furnish()
+    for context, page, stem in contexts(browser, options, None):
+        shot = Shooter(page, stem, label["url"], options.only)
+        shot.take("claim", "/claim")
+        shot.filled("claim-refused", "/claim", "main button", **{**REFUSED, "code": "AAAA-BBBB-CCCC"})
+        context.clear_cookies()
+    state = claimed(browser, label)
+    hub = scene.state / "hub.sock"
+    call(hub, "roster.expect", devices=["modbus:chaudiere"])
+    call(hub, "roster.unreadable", note="au-dessus du tableau, salle 4")
+    time.sleep(max(0.0, options.warm - (time.monotonic() - began)))
+    for context, page, stem in contexts(browser, options, state):
+        shot = Shooter(page, stem, label["url"], options.only)
+        for name, path in PAGES.items():
+            shot.take(name, path)
+        if shot.wants("alert"):
+            page.goto(f"{shot.url}/alerts?all=1")
+            if page.locator("#alert-live tbody th a").count():
+                page.goto(shot.url + str(page.get_attribute("#alert-live tbody th a", "href")))
+                page.wait_for_timeout(200)
+                shot.here("alert")
+        shot.opened("menu", "/", "#menu")
+        shot.opened("quarantine-open", "/quarantine")
+        shot.opened("device-open", "/devices/modbus%3Achaudiere")
+        shot.filled("device-refused", VALVE, "form[action$='/commands'] button", **{"value-1": "150", "why-1": "essai"})
+        shot.filled("adopt-refused", "/quarantine", "button[value='adopt']", **{"place-1": "Pas Valable !"})
+        shot.filled("account-refused", "/accounts", "main form.card button", **REFUSED)
+        shot.filled("add-refused", "/add", "main form button")
+        if shot.wants("pack-refused"):
+            page.goto(f"{shot.url}/packs")
+            page.set_input_files(
+                "main input[type=file]", {"name": "x.zip", "mimeType": "application/zip", "buffer": b"no"}
+            )
+            page.click("main form button")
+            page.wait_for_timeout(300)
+            shot.here("pack-refused")
+        context.clear_cookies()
+        lang = stem.name.split("-")[1]
+        shot.take("signin", f"/signin?lang={lang}")
+        shot.take("badge", f"/badge?lang={lang}")
+        shot.take("missing-stranger", f"/nowhere?lang={lang}")
+
+
+def bare(browser: Browser, scene: Scene, options: argparse.Namespace) -> None:
+    label = scene.label()
+    state = claimed(browser, label)
+    for _, page, stem in contexts(browser, options, state):
+        shot = Shooter(page, stem, label["url"], options.only, "bare-")
+        for entry in MENU:
+            shot.take(entry.key, entry.href)
+
+
+def crowd(browser: Browser, scene: Scene, options: argparse.Namespace) -> None:
+    label = scene.label()
+    state = claimed(browser, label)
+    time.sleep(8)
+    for _, page, stem in contexts(browser, options, state):
+        shot = Shooter(page, stem, label["url"], options.only, "crowd-")
+        for name, path in {"overview": "/", **{one: f"/{one}" for one in ("devices", "todo", "radio")}}.items():
+            shot.take(name, path)
+        shot.take("devices-2", "/devices?page=2&q=salle")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ goal=${1:-test}
 venv=.venv
 stamp=$venv/.ilot-setup
 peers=tests/peers/node
+assets=tools/assets
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
@@ -76,12 +77,33 @@ install_node_peers() {
     printf '%s\n' "$wanted" >$peers/node_modules/.ilot-setup
 }
 
+# Scripts of others that the pages load, into hub/web/static, where wheels take them from.
+install_web_assets() {
+    local wanted to=hub/web/static/qr
+    wanted=$(cat $assets/package.json $assets/package-lock.json $assets/.npmrc tools/setup.sh | sha256sum | cut -d' ' -f1)
+    [ "$(cat $assets/node_modules/.ilot-setup 2>/dev/null)" != "$wanted" ] || [ ! -f $to/decode.js ] || return 0
+    say "installing the pages' scripts from $assets/package-lock.json, hashes checked"
+    (cd $assets && npm ci --loglevel=error </dev/null >&2) || return 1
+    rm -rf $to && mkdir -p $to
+    cp $assets/node_modules/qr/{decode.js,index.js,LICENSE,LICENSE-MIT} $to/
+    printf '%s\n' "$wanted" >$assets/node_modules/.ilot-setup
+}
+
 missing=()
 for line in "${needed[@]}"; do
     present "${line#* }" || missing+=("${line%% *}")
 done
 [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}"
-[ "$goal" != test ] || install_node_peers
+if [ "$goal" = test ]; then
+    install_node_peers
+    install_web_assets ||
+        die "npm could not install the pages' scripts: see above. Is the package registry of this machine reachable?"
+elif ! command -v npm >/dev/null; then
+    [ -f hub/web/static/qr/decode.js ] ||
+        say "no npm here: the demo's pages scan by camera only in browsers that read QR codes by themselves"
+else
+    install_web_assets || say "npm could not install the pages' scripts: the demo goes on without them"
+fi
 
 python=$(find_python) || { install_packages python3 python3-venv; python=$(find_python); } ||
     die "Python 3.11 or newer is needed and this machine's packages do not have it"

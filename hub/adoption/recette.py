@@ -114,12 +114,12 @@ class Recette:
         return self.status()
 
     async def _stop(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{by} → status as it was."""
+        """{by} → status as it is from now on, with what the session was."""
         if self._session is None:
             raise Refused("Mode recette is not open")
         before = self.status()
         await self._over(_by(arguments), "ended by a command")
-        return before
+        return {**before, "active": False, "left_s": 0}
 
     async def _adopt(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{id, integration, model: patterns; place, zone, name, role, pack: patterns of each; start; or wishes: a

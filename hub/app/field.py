@@ -77,13 +77,14 @@ async def build_field(ground: Ground, path: Path) -> Field:
     holding = Holding(
         store=store, buffer=buffer, pipeline=path.pipeline, devices=path.devices, clock=clock, counts=ground.counts,
         age_s=said.hold.total_seconds(), most_bytes=said.hold_size,
+        decoders=ground.registry.decoders,
     )  # fmt: skip
     await once_the_disk_works(holding.load, clock.sleep)
-    path.pipeline.hold = holding.offer
+    path.pipeline.hold, path.pipeline.hold_sealed = holding.offer, holding.offer_sealed
     told, paces = Told(), Paces()
     core = Core(
         path.pipeline, path.planner, path.devices, buffer, clock, ground.counts, http, ground.registry.decoders, packs,
-        desk, buses, kept, told, paces,
+        desk, buses, kept, told, holding, paces,
     )  # fmt: skip
     plugins = Plugins(loaded.integrations, ground.registry, core, clock)
     radio = Radio(

@@ -11,12 +11,14 @@ import logging
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
 
 import msgspec
 
 from hub import control, keys
+from hub.app.configured import Configured
 from hub.app.crisis import Emergency, build_crisis
 from hub.app.field import Field, build_field
 from hub.app.ground import Ground, build_ground
@@ -37,6 +39,7 @@ from hub.config.build import Models
 from hub.config.load import Loaded
 from hub.errors import HubError, StorageError
 from hub.installed import installed_models
+from hub.patience import once_the_disk_works
 from hub.registry import Registry
 from hub.state import StateDir, state_of
 
@@ -59,11 +62,12 @@ async def serve(settings: Settings, registry: Registry, ready: Callable[[dict[st
     the closing figures. Raises HubError when it cannot start."""
     state = StateDir(state_of(settings.config, settings.state_dir))
     with state.locked():
-        models = installed_models(registry, state.path / "cache")
+        models = installed_models(registry, state.path / "cache", state.packs)
         hub_keys = keys.load(state.keys)
         kept = lastgood.Kept(state.path, hub_keys.store_key)
         undone = await asyncio.to_thread(_undo, kept)
-        started = await asyncio.to_thread(lastgood.start, settings.config, models, kept=kept)
+        bearing = replace(models, packs=None)  # a pack that is gone costs its devices, not this start
+        started = await asyncio.to_thread(lastgood.start, settings.config, bearing, kept=kept)
         problems = [str(problem) for problem in started.problems]
         for problem in started.problems:  # where, not what: a log is kept in clear, and the text names devices
             _log.error("configuration: %s:%d:%d is wrong", problem.file, problem.line, problem.column)
@@ -108,11 +112,11 @@ class Hub:
         self.restarting = Restarting(
             field.plugins.health, reloading.again, lambda who, what: ground.store.audit(ground.clock.now(), who, what)
         )
+        self.configured = Configured(ground)
         self.changing = Changing(
             ground.loaded, ground.problems, kept=lastgood.Kept(ground.state.path, ground.keys.store_key),
             models=ground.models, clock=ground.clock, reload=reloading, stands=reloading.stands,
-            audit=lambda who, what: ground.store.audit(ground.clock.now(), who, what), changed=outward.keeper.changed,
-            said=undone,
+            audit=self.configured.audit, changed=outward.keeper.changed, said=undone,
         )  # fmt: skip
         state = ground.state
         self.facts = {"hub": ground.enrolled.hub, "state_dir": str(state.path), "socket": str(state.socket)}
@@ -137,6 +141,7 @@ class Hub:
 
         emergency = await build_crisis(ground, path, field, watch, outward, ask)  # before anything speaks
         hub = cls(ground, path, field, watch, outward, protect, measured, emergency, undone)
+        await once_the_disk_works(hub.configured.begin, ground.clock.sleep)
         return hub
 
     @property

@@ -23,7 +23,7 @@ from hub.patience import once_the_disk_works
 from hub.pipeline import Pipeline
 from hub.places import Places
 from hub.plan import Planner
-from hub.privacy import Consents, Privacy, Windows, compile_privacy
+from hub.privacy import Consents, Privacy, Unfinished, Windows, compile_privacy
 from hub.pulse import Pulses
 
 
@@ -81,7 +81,10 @@ def _privacy(ground: Ground) -> Privacy:
     return Privacy(
         {name: zone.personal for name, zone in zones.items()}, uses={name: zone.use for name, zone in zones.items()},
         rules=compile_privacy(ground.loaded.config), consents=Consents(),
-        windows=Windows(ground.clock.now, ground.counts.add),
+        windows=Windows(
+            ground.clock.now, ground.counts.add, monotonic=ground.clock.monotonic, sure=ground.clock.sure,
+            unfinished=Unfinished(ground.buffer.local, ground.buffer.put_local),
+        ),
     )  # fmt: skip
 
 

@@ -73,7 +73,7 @@ class Reloading:
         self._path.metrics.update(ground.registry.metrics())
         await self._shown.adoption.reconfigure(new, self._path.joined)
         await self._shown.gate.declare(paths_of(new))
-        self._vigil.vigil.site = new.config.hub.site or ""
+        self._vigil.reconfigure(new)
         self._watch.availability.zone = zone_of(new)
         self._outward.keeper.reconfigure(new.files)
         here = {ground.enrolled.hub, *new.config.sites}

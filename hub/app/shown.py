@@ -31,6 +31,7 @@ from hub.packs import Library
 from hub.page_certificate import PageCertificate
 from hub.privacy.classes import is_dwelling
 from hub.rekey import Rekey
+from hub.vigil.incidents import BREAK_GLASS
 from hub.web.certificate import KEY as PAGE_KEY
 from hub.web.part import Web
 from hub.web.parts import Parts
@@ -122,6 +123,7 @@ def build_shown(
     web = Web(
         loaded.config.web, hub=ground.enrolled.hub, directory=ground.state.keys, parts=parts, store=ground.store,
         clock=clock, calls=calls, changed=keeper.changed,
+        broken_glass=lambda name, address: ground.events.tell(BREAK_GLASS, name, {"from": address}),
     )  # fmt: skip
     replacing = Replacing(ground, path, keeper)
     rolls = adoption.rolls

@@ -10,7 +10,9 @@ from hub.app.ground import Ground
 from hub.app.outward import Outward
 from hub.app.service import Service
 from hub.app.watch import Watch
-from hub.vigil import Incidents, Vigil, Witness
+from hub.config.load import Loaded
+from hub.events import CLONES
+from hub.vigil import Incidents, Limits, Vigil, Witness
 from hub.vigil.desk import Gauge
 from hub.vigil.incidents import ACK, EGRESS, ELSEWHERE, GAP, HOST, PLUGIN, SIGN_IN
 from hub.web.part import Web
@@ -31,6 +33,18 @@ class Watchful:
     def services(self) -> list[Service]:
         return [Service(self.vigil, "security")]
 
+    def reconfigure(self, loaded: Loaded) -> None:
+        self.vigil.reconfigure(limits_of(loaded), loaded.config.hub.site or "")
+
+
+def limits_of(loaded: Loaded) -> Limits:
+    """From how many signals of a kind on there is an incident."""
+    said = loaded.config.security
+    counts = said.thresholds.model_dump()
+    clone = counts.pop("clone")
+    thresholds = {name.replace("_", "-"): count for name, count in counts.items()} | dict.fromkeys(CLONES, clone)
+    return Limits(thresholds, said.window.total_seconds(), said.quiet.total_seconds())
+
 
 def build_vigil(ground: Ground, field: Field, watch: Watch, outward: Outward, web: Web) -> Watchful:
     def doors(kind: str) -> Mapping[str, int]:
@@ -45,7 +59,7 @@ def build_vigil(ground: Ground, field: Field, watch: Watch, outward: Outward, we
         status = ground.buffer.status()
         return {"evicted": status.evicted, "poisoned": status.poisoned}
 
-    incidents = Incidents()
+    incidents = Incidents(limits_of(ground.loaded))
     gauges = [
         *(Gauge(kind, lambda kind=kind: doors(kind)) for kind in DOORS),  # type: ignore[misc]
         Gauge(EGRESS, lambda: field.egress.refused), Gauge(ACK, acks), Gauge(GAP, gaps),

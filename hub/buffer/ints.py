@@ -15,6 +15,7 @@ import sys
 from array import array
 from collections.abc import Sequence
 from itertools import chain, groupby, repeat
+from operator import ne
 
 from hub.errors import DecodeError
 
@@ -67,11 +68,11 @@ def put_runs(out: list[bytes], values: Sequence[int]) -> None:
         out.append(_BYTES[1])
         put_packed(out, values[:1])
         return
-    runs = [(value, sum(1 for _ in same)) for value, same in groupby(values)]
-    if len(runs) * 2 > len(values):
+    if (sum(map(ne, values, values[1:])) + 1) * 2 > len(values):
         out.append(_BYTES[0])
         put_packed(out, values)
         return
+    runs = [(value, sum(1 for _ in same)) for value, same in groupby(values)]
     put_varint(out, len(runs))
     put_packed(out, [value for value, _ in runs])
     put_packed(out, [length for _, length in runs])
@@ -81,23 +82,23 @@ class Reader:
     """Reads what the functions above wrote, from bytes nobody vouches for. Raises DecodeError, nothing else."""
 
     def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
+        self.data = data
+        self.at = 0
         self.wide = False  # some column read so far might lead beyond 64 bit when summed
 
     def take(self, count: int) -> bytes:
-        end = self._at + count
-        if end > len(self._data):
+        end = self.at + count
+        if end > len(self.data):
             raise DecodeError("truncated", "a body ends early")
-        piece = self._data[self._at : end]
-        self._at = end
+        piece = self.data[self.at : end]
+        self.at = end
         return piece
 
     def byte(self) -> int:
-        if self._at >= len(self._data):
+        if self.at >= len(self.data):
             raise DecodeError("truncated", "a body ends early")
-        self._at += 1
-        return self._data[self._at - 1]
+        self.at += 1
+        return self.data[self.at - 1]
 
     def varint(self) -> int:
         number = shift = 0
@@ -156,5 +157,5 @@ class Reader:
         return list(chain.from_iterable(map(repeat, values, lengths)))
 
     def end(self) -> None:
-        if self._at != len(self._data):
+        if self.at != len(self.data):
             raise DecodeError("trailing", "a body goes on after its end")

@@ -18,6 +18,7 @@ from hub.changing.words import (
     WATCHING,
     WRITING,
     by,
+    origin,
 )  # fmt: skip
 from hub.clock import Clock
 from hub.config import history, lastgood
@@ -53,7 +54,7 @@ class Carrying:
         self._reload, self._stands, self._audit, self._changed = reload, stands, audit, changed
         self.before: tuple[Loaded, Proposed, Change] | None = None
         self.what, self.stage, self.said, self.lost = APPLIED, "", said, ""
-        self._until = 0.0
+        self._until, self._origin = 0.0, ""
         self.last: dict[str, Any] = {}
 
     def left(self) -> float | None:
@@ -63,6 +64,7 @@ class Carrying:
     async def carry_out(
         self, proposed: Proposed, new: Loaded, found: Differences, arguments: dict[str, Any], what: str
     ) -> dict[str, Any]:
+        self._origin = origin(arguments)
         author, reason, old = by(arguments), str(arguments.get("reason") or "")[:500], self.running
         change = Change(
             first=str(self._path), before={name: proposed.before[name] for name in proposed.written
@@ -98,7 +100,7 @@ class Carrying:
                 self.before, self._until = (old, proposed, change), self._clock.monotonic() + min(900.0, seconds)
                 self.what = what
                 self.stage = WAITING
-                await self._audit(author, {"config": "to be confirmed", "version": new.digest[:12], "why": reason})
+                await self._note(author, "to be confirmed", new.digest, reason)
                 self.last = {**self.last, "state": UNCONFIRMED}
                 return {"state": UNCONFIRMED, "confirm_s": self.left()}
             await self.commit(new, proposed, change, what)
@@ -139,8 +141,7 @@ class Carrying:
         self.before, self.stage = None, ""
         self._problems.clear()
         self.last = {**self.last, "state": COMMITTED}
-        version = {"config": what, "version": new.digest[:12], "why": change.reason}
-        await self._audit(change.author, version)
+        await self._note(change.author, what, new.digest, change.reason)
         self._changed()
         _log.info("a change of the configuration is kept; `ilot config log` shows who made it")
 
@@ -179,8 +180,12 @@ class Carrying:
         except StorageError as error:
             _log.error("%s", error)
         self.last = {**self.last, "state": TAKEN_BACK, "why": why}
-        await self._audit(change.author, {"config": "taken back", "version": proposed.digest[:12], "why": why})
+        await self._note(change.author, "taken back", proposed.digest, why)
         return {"state": TAKEN_BACK, "why": why}
+
+    async def _note(self, author: str, what: str, version: str, why: str) -> None:
+        """In the audit log: who, what, and from where the change came."""
+        await self._audit(author, {"config": what, "version": version[:12], "why": why, "from": self._origin})
 
     async def _tried(self, proposed: Proposed, old: Loaded) -> Loaded:
         """What a reload that failed half-way was on the way to."""

@@ -9,7 +9,20 @@ from typing import Any
 
 from hub.changing.carrying import POLL_S, Audit, Carrying, Reload
 from hub.changing.looking import Looking
-from hub.changing.words import COMMITTED, FAILED, PLANNED, SAME, TAKEN_BACK, UNDER_WAY, WRITING, Busy, Managed, by
+from hub.changing.words import (
+    COMMITTED,
+    FAILED,
+    PLANNED,
+    SAME,
+    TAKEN_BACK,
+    UNDER_WAY,
+    WRITING,
+    Busy,
+    Managed,
+    by,
+    origin,
+)
+from hub.changing.zones import new_zone
 from hub.clock import Clock
 from hub.config.build import Models
 from hub.config.differences import Differences, differences
@@ -135,7 +148,7 @@ class Changing:
             "config.show": self._look.show, "config.check": self._look.check, "config.diff": self._diff,
             "config.apply": self._apply, "config.reload": self._reread, "config.log": self._look.log,
             "config.confirm": self._confirm, "config.revert": self._revert, "config.progress": self._progress,
-            "config.form": self._look.form,
+            "config.form": self._look.form, "zone.add": self._add_zone,
         }  # fmt: skip
 
     # what is asked
@@ -175,6 +188,14 @@ class Changing:
             what = ROLLED_BACK if arguments.get("revision") else APPLIED
             return {**plan, **await self._do.carry_out(proposed, new, found, arguments, what)}
 
+    async def _add_zone(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{id, site, name?, by, reason?, dry_run?} → as `config.apply`; see `hub.changing.zones`. Raises ConfigError,
+        and Conflict where the files say something else than what runs: what they say of this zone is not looked at."""
+        asked: dict[str, Any] = {name: arguments[name] for name in ("by", "origin", "dry_run") if name in arguments}
+        reason = str(arguments.get("reason") or f"zone {arguments.get('id', '')}")
+        edits, base = new_zone(self._do.running.config, arguments), self._do.running.digest
+        return await self._apply({**asked, "edits": edits, "base": base, "reason": reason})
+
     async def _reread(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{by, reason?, dry_run?, anyway?}: take up what the files say by now (SIGHUP, `ilot config reload`). Also
         where the configuration is managed: whoever manages it writes the files."""
@@ -212,7 +233,9 @@ class Changing:
                 raise HubError("no change waits to be confirmed" + self._last_words())
             _, proposed, change = self._do.before
             await self._do.commit(self._do.running, proposed, change, self._do.what)
-            await self._audit(by(arguments), {"config": "confirmed", "version": self._do.running.digest[:12]})
+            version = self._do.running.digest[:12]
+            told = {"config": "confirmed", "version": version, "from": origin(arguments)}
+            await self._audit(by(arguments), told)
             return {"state": COMMITTED, "digest": self._do.running.digest}
 
     async def _revert(self, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from pydantic import BaseModel
 
+from hub.changing.judging import Judging
 from hub.changing.words import PLANNED
 from hub.config.build import Models
 from hub.config.history import REFUSED, History
 from hub.config.load import Loaded
 from hub.config.proposing import Proposed, diff, judge, lying_there, propose
-from hub.config.source import contents, digest, digests, unchanged
+from hub.config.source import as_asked, contents, digest, digests, read, unchanged
 from hub.errors import ConfigError, HubError
 
 
@@ -29,16 +31,17 @@ class Looking:
     ) -> None:  # fmt: skip
         self._path, self._models, self._history = path, models, history
         self._running, self._progress = running, progress
+        self._judging = Judging(path, models, running)
 
     async def show(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{revision?} → {path, files, digest, running, mode, managed_by, problems, progress}: what lies there, or a
         version of the history."""
         if arguments.get("revision"):
             revision = await asyncio.to_thread(self._history.find, str(arguments["revision"]))
-            texts = await asyncio.to_thread(self._history.texts, revision)
+            texts, problems = await asyncio.to_thread(self._history.texts, revision), []
         else:
-            texts = await asyncio.to_thread(lying_there, self._path)
-        problems = [] if arguments.get("revision") else await asyncio.to_thread(self._judged, texts)
+            texts, found = await asyncio.to_thread(self._judging)
+            problems = [asdict(problem) for problem in found]
         return {
             "path": str(self._path), "first": self._path.name, "digest": digest(digests(texts)),
             "files": {name: text.decode("utf-8", "replace") for name, text in texts.items()},
@@ -53,29 +56,29 @@ class Looking:
         def work() -> dict[str, Any]:
             from hub.config import forms
             from hub.config.schema import schema
-            from hub.config.source import read
 
             at = tuple(str(part) for part in arguments.get("at") or [])
-            source = read(self._path)
-            if source.problems:
-                raise ConfigError(source.problems)
+            data, digest = self._said()
             try:
-                shown = forms.form(schema(_only(self._models, source.data, at)), source.data, at)
+                shown = forms.form(schema(_only(self._models, data, at)), data, at)
                 meant = forms.edits(shown, arguments["filled"]) if "filled" in arguments else []
             except KeyError:
                 raise ConfigError(f"no form shows {'.'.join(at)}; edit the text") from None
             except ValueError as error:
                 raise ConfigError(str(error)) from None
-            return {"form": msgspec.to_builtins(shown), "digest": source.digest, "edits": meant}
+            return {"form": msgspec.to_builtins(shown), "digest": digest, "edits": meant}
 
         return await asyncio.to_thread(work)
 
-    def _judged(self, texts: dict[str, bytes]) -> list[dict[str, Any]]:
-        try:
-            judge(self._path, Proposed({}, texts), self._models)
-        except ConfigError as error:
-            return [asdict(problem) for problem in error.problems]
-        return []
+    def _said(self) -> tuple[Any, str]:
+        """What the files say by now, and its digest. Raises ConfigError."""
+        running = self._running()
+        if running.asked and as_asked(self._path, running.asked):
+            return running.data, running.digest
+        source = read(self._path)
+        if source.problems:
+            raise ConfigError(source.problems)
+        return source.data, source.digest
 
     async def check(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{files | edits | revision} → {ok, problems}."""
@@ -128,20 +131,24 @@ class Looking:
         return {"diff": diff(before, now), "state": PLANNED}
 
 
+class _Unasked(BaseModel):
+    """The options of what no form asks about."""
+
+
 def _only(models: Models, data: Any, at: tuple[str, ...]) -> Models:
     """The models that a form at this place needs: a plugin is imported for its own form, not for all others'."""
-    if len(at) < 2 and at not in (("integrations",), ("exporters",), ("notifiers",)):
+    if at[:1] == ("link",):
+        named = {kind: models.uplinks[kind] if kind in at[2:3] else _Unasked for kind in models.uplinks}
+        return Models(uplinks=named, packs=models.packs)
+    if not at or at[0] not in ("integrations", "exporters", "notifiers"):
         return Models(packs=models.packs)
     section, name = at[0], at[1] if len(at) > 1 else ""
     here: Any = data.get(section) if isinstance(data, dict) else None
     here = here.get(name) if isinstance(here, dict) else None
     kind = str(here.get("type") or name) if isinstance(here, dict) else name
-    if len(at) == 1:
-        return models
-    return Models(
-        integrations={kind: models.integrations[kind]} if section == "integrations" else {},
-        exporters={kind: models.exporters[kind]} if section == "exporters" else {},
-        notifiers={kind: models.notifiers[kind]} if section == "notifiers" else {},
-        uplinks=models.uplinks if section == "link" else {},
-        packs=models.packs,
-    )
+    if section == "integrations":
+        ours = models.integrations
+        return Models({one: ours[one] if one == kind else (_Unasked, None) for one in ours}, packs=models.packs)
+    known = models.exporters if section == "exporters" else models.notifiers
+    asked = {one: known[one] if one == kind else _Unasked for one in known}
+    return Models(exporters=asked, packs=models.packs) if section == "exporters" else Models(notifiers=asked)

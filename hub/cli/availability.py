@@ -27,4 +27,7 @@ def availability(device: str | None, config: Path, state_dir: Path | None, json:
         days = one["days"] if device else one["days"][:1]
         battery = "" if one["battery_days"] is None else f"{one['battery_days']:.0f} d"
         rows += [(one["id"], day["day"], f"{day['percent']:g} %", f"{day['hours']:g} h", battery) for day in days]
+    if device and not rows:
+        output.say(f"nothing is known of {device} yet: it counts once the hub has learnt how often it speaks")
+        return
     output.table(("device", "day", "there", "of", "battery empty in"), rows)

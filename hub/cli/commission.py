@@ -51,6 +51,23 @@ def report(out: Path | None, config: Path, state_dir: Path | None) -> None:
 
 
 @commission.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True, resolve_path=True))
+@click.option("--name", default="", help="What people call this floor.  [default: the name of the file]")
+@output.with_config
+@output.with_state
+@output.as_json
+def plan(file: Path, name: str, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Add a floor plan, FILE: PNG or JPEG, 4 MB at most. The hub's own user must be able to read it."""
+    answer = call(
+        state_of(config, state_dir) / "hub.sock", "plan.add", file=str(file), name=name or file.stem, by="cli"
+    )
+    if json:
+        output.data(answer)
+        return
+    output.say(f"plan {answer['id']} added; put places on it on the page /commissioning/plan")
+
+
+@commission.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @output.as_json
 def verify(file: Path, json: bool) -> None:

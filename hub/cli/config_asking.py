@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import getpass
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -17,44 +19,95 @@ from hub.errors import ConfigError, HubError, NotReady, Problem
 PATIENCE_S = 400.0
 
 
-def ask(config: Path, state_dir: Path | None, call_: str, **arguments: Any) -> Any:
-    """By the running hub, or else on the file."""
-    from hub.control import call
-    from hub.state import state_of
+class To(NamedTuple):
+    """Whom a command asks, and how it answers."""
 
-    socket = state_of(config, state_dir) / "hub.sock"
-    try:
-        return call(socket, call_, timeout=PATIENCE_S, **arguments)
-    except NotReady:
-        from hub.cli.offline import offline
+    config: Path
+    state_dir: Path | None
+    json: bool
 
-        return offline(config, state_of(config, state_dir), call_, arguments)
+    @property
+    def state(self) -> Path:
+        from hub.state import state_of
+
+        return state_of(self.config, self.state_dir)
+
+    def running(self, call_: str, **arguments: Any) -> Any:
+        """Ask the running hub. Raises NotReady where none runs."""
+        from hub.control import call
+
+        return call(self.state / "hub.sock", call_, timeout=PATIENCE_S, **arguments)
+
+    def ask(self, call_: str, **arguments: Any) -> Any:
+        """By the running hub, or else on the file."""
+        try:
+            return self.running(call_, **arguments)
+        except NotReady:
+            from hub.cli.offline import offline
+
+            return offline(self.config, self.state, call_, arguments)
 
 
-def change(config: Path, state_dir: Path | None, json: bool, **arguments: Any) -> None:
-    """Ask for a change and tell what became of it. Raises HubError; exits with a code where it was refused."""
+def asks(command: Callable[..., None]) -> Callable[..., None]:
+    """A command of these three options; it is given a `To`."""
+
+    @functools.wraps(command)
+    def given(config: Path, state_dir: Path | None, json: bool, **others: Any) -> None:
+        command(To(config, state_dir, json), **others)
+
+    return output.with_config(output.with_state(output.as_json(given)))
+
+
+def changes(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that changes something: it is given a `To`, and `how` the change is to be made."""
+
+    @functools.wraps(command)
+    def given(to: To, reason: str, dry_run: bool, anyway: bool, **others: Any) -> None:
+        command(to, how={"reason": reason, "dry_run": dry_run, "anyway": anyway}, **others)
+
+    asked = asks(given)
+    for option in (
+        click.option("--anyway", is_flag=True, help="Keep the change also where what it names does not answer yet."),
+        click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing."),
+        click.option("--reason", default="", help="Why; it stands in the history and in the audit log."),
+    ):
+        asked = option(asked)
+    return asked
+
+
+def change(to: To, *, stands_for: Path | None = None, **arguments: Any) -> None:
+    """Ask for a change and tell what became of it; `stands_for`: the file that the text was read from. Raises HubError;
+    exits with a code where it was refused."""
     from hub.control import Refused
 
     try:
-        answer = ask(config, state_dir, "config.apply", by=who(), **arguments)
+        answer = to.ask("config.apply", by=who(), **arguments)
     except (ConfigError, Refused) as error:
         if error.exit_code != ConfigError.exit_code:
             raise
-        problems = _problems(error, config, state_dir, arguments)
-        if json:
+        problems = named(_problems(error, to, arguments), to.config, stands_for)
+        if to.json:
             output.data({"state": "refused", "problems": [str(problem) for problem in problems]})
         else:
             print_problems(problems)
         raise click.exceptions.Exit(ConfigError.exit_code) from None
-    tell(answer, json)
+    tell(answer, to.json)
 
 
-def _problems(error: HubError, config: Path, state_dir: Path | None, arguments: dict[str, Any]) -> list[Problem]:
+def named(problems: list[Problem], config: Path, stands_for: Path | None) -> list[Problem]:
+    """The problems as those of the file that the text was read from: `config` itself is another."""
+    if stands_for is None:
+        return problems
+    there = config.resolve()
+    return [replace(one, file=str(stands_for)) if Path(one.file).resolve() == there else one for one in problems]
+
+
+def _problems(error: HubError, to: To, arguments: dict[str, Any]) -> list[Problem]:
     """What is wrong, with its lines: the running hub says an error in a sentence only."""
     if isinstance(error, ConfigError):
         return error.problems
     told = {name: value for name, value in arguments.items() if name in ("files", "edits", "revision")}
-    found = ask(config, state_dir, "config.check", **told)["problems"]
+    found = to.ask("config.check", **told)["problems"]
     return [Problem(**one) for one in found] or [Problem(str(error))]
 
 
@@ -98,13 +151,10 @@ def _sentences(answer: dict[str, Any]) -> list[str]:
     return [*said, states[answer["state"]]()]
 
 
-def word(call_: str, config: Path, state_dir: Path | None, json: bool) -> None:
+def word(call_: str, to: To) -> None:
     """Say to the running hub what it waits for."""
-    from hub.control import call
-    from hub.state import state_of
-
-    answer = call(state_of(config, state_dir) / "hub.sock", call_, timeout=PATIENCE_S, by=who())
-    if json:
+    answer = to.running(call_, by=who())
+    if to.json:
         output.data(answer)
     else:
         output.say("kept" if answer["state"] == "committed" else f"taken back: {answer['why']}")

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from hub.cli import output
-from hub.cli.scene import Scene
+from hub.cli.showcase import OUTAGE_AT_S, OUTAGE_S, STORY, Showcase
 from hub.control import call
 from hub.errors import HubError, NotReady
 
@@ -23,20 +23,25 @@ DRAIN_S = 30.0
 
 @click.command()
 @click.option("--seconds", type=float, default=None, help="End by itself after this long.  [default: until Ctrl-C]")
-@click.option("--outage", type=float, default=0.0, help="Cut the backend off for so many seconds, then let it return.")
+@click.option(
+    "--outage", type=float, default=None,
+    help="Cut the backend off for so many seconds, then let it return; 0: never.  "
+    "[default: 15 after 40 seconds; with --seconds 0]",
+)  # fmt: skip
 @click.option("--keep", is_flag=True, help="Keep the demo's directory (keys, buffer, database, logs) afterwards.")
 @output.as_json
-def demo(seconds: float | None, outage: float, keep: bool, json: bool) -> None:
-    """Run a backend, a simulated building and a hub on loopback, and show readings arrive.
+def demo(seconds: float | None, outage: float | None, keep: bool, json: bool) -> None:
+    """Run a backend, a simulated school and a hub on loopback, and show readings arrive.
 
-    The building speaks real protocols: Modbus TCP, Bluetooth advertisements over D-Bus, and this machine's own
-    health. Keys are demo grade: the owner's root lies beside the server. With --json, one object at the end.
+    The school speaks real protocols: Modbus TCP, KNX/IP, LoRaWAN by a gateway's UDP, Bluetooth advertisements over
+    D-Bus, and this machine's own health. Keys are demo grade: the owner's root lies beside the server. With --json, one
+    object at the end.
     """
     signal.signal(signal.SIGTERM, _interrupt)
     if shutil.which("dbus-daemon") is None:
         raise HubError("the simulated radio needs dbus-daemon: apt-get install dbus (or run `make setup`)")
     root = Path(tempfile.mkdtemp(prefix="ilot-demo-"))
-    scene = Scene(root, output.say)
+    scene = Showcase(root, output.say)
     watch = Watch(scene, quiet=json or not sys.stdout.isatty())
     try:
         scene.prepare()
@@ -62,7 +67,7 @@ def demo(seconds: float | None, outage: float, keep: bool, json: bool) -> None:
 class Watch:
     """Looks at the hub and at the backend once a second and remembers what it saw."""
 
-    def __init__(self, scene: Scene, quiet: bool) -> None:
+    def __init__(self, scene: Showcase, quiet: bool) -> None:
         self.scene = scene
         self.quiet = quiet
         self.began = 0.0
@@ -80,13 +85,25 @@ class Watch:
         self.start_s = ready["start_s"]
         output.say(f"hub: {ready['hub']} ready in {self.start_s:.2f} s; Ctrl-C ends the demo")
         label = self.scene.label()
-        output.say(f"pages: {label['url']}claim  claim code {label['code']}")
-        output.say(f"       certificate {label['fingerprint']}")
-        output.say(f"commands: in another terminal, export ILOT_CONFIG={self.scene.config}, then .venv/bin/ilot status")
+        self.scene.furnish()
+        output.say("")
+        output.say(f"pages: {label['url']}claim")
+        output.say(f"       claim code {label['code']}: used once, to make your own account")
+        output.say("       the browser warns you: the certificate is the hub's own. Its fingerprint is")
+        output.say(f"       {label['fingerprint']}")
+        output.say("")
+        ilot = Path(sys.argv[0]).resolve()
+        with contextlib.suppress(ValueError):
+            ilot = ilot.relative_to(Path.cwd())
+        output.say(STORY.format(config=self.scene.config, ilot=ilot if ilot.name == "ilot" else "ilot"))
 
-    def run(self, seconds: float | None, outage: float) -> None:
-        """Until `seconds` have passed; the backend is away from second 5 on, for `outage` seconds."""
-        cut = 5.0 if outage else None
+    def run(self, seconds: float | None, outage: float | None) -> None:
+        """Until `seconds` have passed; the backend is away from second 5 on, for `outage` seconds. With neither, for
+        as long as the story tells."""
+        at = 5.0
+        if outage is None:
+            at, outage = OUTAGE_AT_S, OUTAGE_S if seconds is None else 0.0
+        cut = at if outage else None
         back: float | None = None
         shown = 0.0
         end = None if seconds is None else max(seconds, 5.0 + outage + 5.0 if outage else 0.0)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -38,7 +39,7 @@ def doctor(ctx: click.Context, config: Path, state_dir: Path | None, probe: bool
     if not open_still:
         findings.append(Finding("memory", OK, "no core dumps, no tracing, no swap of keys"))
     findings += _enrolment(config, state_dir)
-    findings += _configuration(config, probe)
+    findings += _configuration(config, probe, _running(config, state_dir))
     tell(findings, json=json)
 
 
@@ -115,7 +116,21 @@ def _enrolment(config: Path, state_dir: Path | None) -> list[Finding]:
     ]  # fmt: skip
 
 
-def _configuration(config: Path, probe: bool) -> list[Finding]:
+def _running(config: Path, state_dir: Path | None) -> dict[str, dict[str, Any]]:
+    """What the hub that runs says of its integrations, by name; nothing where none runs."""
+    from hub.control import call
+    from hub.state import state_of
+
+    try:
+        status = call(state_of(config, state_dir) / "hub.sock", "status")
+    except HubError:
+        return {}
+    return {one["name"]: one for one in status["plugins"]}
+
+
+def _configuration(config: Path, probe: bool, running: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
+    """`running`: what a running hub says. It holds lines and radios that nobody else should ask meanwhile, and it may
+    reach what this shell does not (another D-Bus, another network)."""
     from hub.config.load import load
     from hub.installed import installed_models
     from hub.registry import Registry
@@ -131,7 +146,12 @@ def _configuration(config: Path, probe: bool) -> list[Finding]:
         found.append(Finding("link", NOTE, "no uplink", remedy))
     for instance in loaded.integrations if probe else ():
         plugin = registry.plugins[instance.type]
-        if not plugin.shipped or not instance.enabled:
+        if not instance.enabled:
+            continue
+        if instance.name in running:
+            found.append(_said(instance.name, running[instance.name]))
+            continue
+        if not plugin.shipped:
             continue
         try:
             ask = registry.integration(instance.type).probe
@@ -140,6 +160,14 @@ def _configuration(config: Path, probe: bool) -> list[Finding]:
         except HubError as error:
             found.append(Finding(instance.name, WRONG, str(error), "`ilot plugins` shows what is installed"))
     return found
+
+
+def _said(name: str, health: Mapping[str, Any]) -> Finding:
+    """How the running hub has it."""
+    if health["state"] in ("running", "finished") and not health["error"]:
+        return Finding(name, OK, "the hub that runs here has it running")
+    says = f"the hub that runs here has it {health['state']}" + (f": {health['error']}" if health["error"] else "")
+    return Finding(name, WRONG, says, "is it powered, wired, and named right in the configuration?")
 
 
 def _probed(name: str, ask: Awaitable[str]) -> Finding:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
+import time
 from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import msgspec
 from hub.cli import output
 from hub.errors import DecodeError, HubError
 from hub.payload import Codec, Codecs
+from hub.payload.gathering import gathered
 
 _AHEAD = 64
 
@@ -82,20 +85,21 @@ async def _one(
 
 
 def _source(path: Path) -> Codec:
-    """The codec and, for its `require`, the other JavaScript files beside it."""
+    """The codec, with the files that it asks for."""
     try:
-        beside = {file.name: file.read_text("utf-8") for file in sorted(path.parent.glob("*.js*")) if file != path}
-        return Codec(path.read_text("utf-8"), beside)
+        return gathered(path)
     except (OSError, ValueError) as error:
         raise DecodeError("no-codec", f"{path} cannot be read: {error}") from error
 
 
 def _line(line: str, codec: Path | None, port: int) -> dict[str, Any]:
-    """Hexadecimal, or {"codec", "port", "bytes": hex or list, "time": Unix seconds or ISO 8601}."""
+    """Hexadecimal, or {"codec", "port", "bytes": hex or list, "time": Unix seconds or ISO 8601, of UTC where it
+    names no zone}. Without a time it came now: codecs count on one, which a network server
+    always gives (TS013-1.0.0, recvTime)."""
     if re.fullmatch(r"(?:[0-9A-Fa-f]{2}\s?)+", line):
         if codec is None:
             raise DecodeError("no-codec", 'give --codec FILE, or JSON lines with "codec"')
-        return {"codec": str(codec), "port": port, "bytes": bytes.fromhex(line), "time": None}
+        return {"codec": str(codec), "port": port, "bytes": bytes.fromhex(line), "time": time.time()}
     try:
         given = msgspec.json.decode(line, type=_Line)
         payload = bytes.fromhex(given.bytes) if isinstance(given.bytes, str) else bytes(given.bytes)
@@ -114,15 +118,16 @@ class _Line(msgspec.Struct):
     time: float | str | None = None
 
 
-def _time(given: float | str | None) -> float | None:
-    from datetime import datetime
-
+def _time(given: float | str | None) -> float:
+    if given is None:
+        return time.time()
     if not isinstance(given, str):
         return given
     try:
-        return datetime.fromisoformat(given).timestamp()
+        moment = datetime.fromisoformat(given)
     except ValueError as error:
         raise DecodeError("not-json", f"time: {error}") from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def from_standard_input() -> Iterable[str]:

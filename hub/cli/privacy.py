@@ -161,6 +161,9 @@ def _document(config: Path, state_dir: Path | None, what: str, file: Path | None
         try:
             with file.open("x", encoding="utf-8", newline="") as out:  # somebody may have edited the one that is there
                 out.write(answer["text"])
+        except FileExistsError:
+            hint = "it is there already, and somebody may have edited it: name another file, or move that one away"
+            raise click.FileError(str(file), hint) from None
         except OSError as error:
             raise click.FileError(str(file), error.strerror) from error
     if json:

@@ -60,6 +60,9 @@ web: {{address: 127.0.0.1, port: {web_port}}}
 class Scene:
     """Starts and ends the processes. Everything lives under `root`; logs are `root/*.log`."""
 
+    ble_places: tuple[str, ...] = ("classe-1", "classe-2", "cour")
+    """Where the simulated Bluetooth sensors stand, in their order; those beyond are strangers."""
+
     def __init__(self, root: Path, say: Callable[[str], None]) -> None:
         self.root = root
         self.say = say
@@ -77,11 +80,15 @@ class Scene:
     def prepare(self) -> None:
         """Everything but the hub: the owner, the backend, the building, the enrolment, the configuration."""
         self.found()
+        self.build()
+        self.config.write_text(self._configuration(), encoding="utf-8")
+        self.enrol()
+
+    def build(self) -> None:
+        """The building: what speaks to the hub."""
         self.say("building: a meter and a boiler on Modbus TCP, three sensors on Bluetooth")
         self.modbus = self._start("modbus", "-m", "integrations.modbus.sim")
         self.radio = self._start("radio", "-m", "integrations.bluetooth.sim", "--interval", "2")
-        self.config.write_text(self._configuration(), encoding="utf-8")
-        self.enrol()
 
     def found(self, *options: str) -> None:
         """The owner and the backend; `options` are those of `ilot backend run`."""
@@ -139,7 +146,7 @@ class Scene:
         return {}
 
     def close(self) -> None:
-        for name in ("hub", "radio", "modbus", "backend"):
+        for name in ("hub", *[one for one in self.processes if one not in ("hub", "backend")], "backend"):
             self.stop(name, timeout=10)
 
     def check(self) -> None:
@@ -161,28 +168,36 @@ class Scene:
         except (urllib.error.URLError, OSError) as error:
             raise NotReady(f"the backend does not answer: {error}") from error
 
-    def _configuration(self) -> str:
-        secrets: dict[str, str] = {}
+    def _devices(self, secrets: dict[str, str]) -> dict[str, Any]:
+        """`devices:`, by id; a key goes into `secrets`, by a name."""
         devices: dict[str, Any] = {"host:local": {"integration": "host", "place": "hub"}}
-        for device, place in zip(self.radio["devices"], ("classe-1", "classe-2", "cour"), strict=False):
+        for device, place in zip(self.radio["devices"], self.ble_places, strict=False):
             devices[device["id"]] = {"integration": "bluetooth", "place": place, "model": device.get("model", "")}
             if device.get("key"):
                 secrets[place] = device["key"]
                 devices[device["id"]]["key"] = f"!secret {place}"
         for (name, settings), place in zip(self.modbus["devices"].items(), ("compteur", "chaufferie"), strict=False):
             devices[name] = {"integration": "modbus", "place": place, "settings": settings}
-        text = CONFIG.format(
+        return devices
+
+    def _text(self) -> str:
+        """The configuration without its devices."""
+        return CONFIG.format(
             state=self.state,
             modbus_port=self.modbus["port"],
             url=self.backend["url"].rstrip("/"),
             web_port=self.web_port,
         )
+
+    def _configuration(self) -> str:
+        secrets: dict[str, str] = {}
+        devices = self._devices(secrets)
         kept = self.root / "secrets.yaml"
         kept.touch(mode=0o600)
         kept.write_text("".join(f'{name}: "{value}"\n' for name, value in secrets.items()), encoding="utf-8")
         # JSON is YAML: what the simulators say of themselves goes in as it is, but for the tag of a secret.
         listed = json.dumps(devices, indent=2, ensure_ascii=False)
-        return text + "devices: " + re.sub(r'"(!secret [a-z0-9-]+)"', r"\1", listed) + "\n"
+        return self._text() + "devices: " + re.sub(r'"(!secret [a-z0-9-]+)"', r"\1", listed) + "\n"
 
     def _start(self, name: str, *arguments: str, **environment: str) -> dict[str, Any]:
         log: IO[bytes] = (self.root / f"{name}.log").open("ab")

@@ -1,8 +1,9 @@
 """The files of a configuration, read in a process of its own: the YAML parser leaves 2 MiB behind where it runs, and a
 hub runs for months on what it read once.
 
-    python -m hub.config.aside PATH     stdout: MessagePack [files, data], a secret as in `hub.config.sealed`; nothing
-                                        and exit 1 where something is wrong: whoever asked reads them itself, and tells
+    python -m hub.config.aside PATH     stdout: MessagePack [files, data, asked], a secret as in `hub.config.sealed`;
+                                        nothing and exit 1 where something is wrong: whoever asked reads them itself,
+                                        and tells
 
 Blocking: never on the event loop.
 """
@@ -23,14 +24,14 @@ from hub.errors import ConfigError
 TIMEOUT_S = 20.0
 
 
-def read(path: Path) -> tuple[dict[str, str], Any] | None:
-    """What the files say, and the digest of each; None when they must be read here."""
+def read(path: Path) -> tuple[dict[str, str], Any, dict[str, str]] | None:
+    """What the files say, the digest of each and what they include; None when they must be read here."""
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-m", "hub.config.aside", str(path)], stdin=subprocess.DEVNULL, capture_output=True,
             timeout=TIMEOUT_S, check=True,
         )  # fmt: skip
-        return msgspec.msgpack.decode(done.stdout, type=tuple[dict[str, str], Any], ext_hook=decode)
+        return msgspec.msgpack.decode(done.stdout, type=tuple[dict[str, str], Any, dict[str, str]], ext_hook=decode)
     except (OSError, subprocess.SubprocessError, msgspec.DecodeError, ValueError, RecursionError):
         return None
 
@@ -42,7 +43,7 @@ def main(path: Path) -> int:
         return 1
     if found.problems or found.broken:
         return 1
-    sys.stdout.buffer.write(msgspec.msgpack.encode((found.files, found.data), enc_hook=encode))
+    sys.stdout.buffer.write(msgspec.msgpack.encode((found.files, found.data, found.asked), enc_hook=encode))
     return 0
 
 

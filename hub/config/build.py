@@ -5,7 +5,7 @@ Everything wrong is found in one pass: each section, instance, uplink and device
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,7 +42,7 @@ class Models:
     """What is installed. `integrations`: type → (its Config, the model of its devices' settings or None);
     `uplinks`, `exporters`, `notifiers`: type → its Config; `packs`: names of device packs, None where nobody asks;
     `fill`: type, pack and settings of a device → its settings with what its pack adds, ValueError or ConfigError when
-    that cannot be."""
+    that cannot be; `packs_stamp`: another value when a pack is another (blocking)."""
 
     integrations: Mapping[str, tuple[Model, Model | None]] = field(default_factory=dict)
     uplinks: Mapping[str, Model] = field(default_factory=dict)
@@ -50,6 +50,7 @@ class Models:
     notifiers: Mapping[str, Model] = field(default_factory=dict)
     packs: Collection[str] | None = None
     fill: Callable[[str, str, Mapping[str, Any]], Mapping[str, Any]] | None = None
+    packs_stamp: Callable[[], Hashable] = lambda: None
 
     def settings(self, kind: str, pack: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
         """The settings of a device of that type, with what its pack adds. Raises ValueError with a sentence."""

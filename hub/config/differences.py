@@ -20,7 +20,7 @@ INTEGRATION, EXPORTER, NOTIFIER = "integration", "exporter", "notifier"
 
 LIVE = (
     "sites", "zones", "places", "devices", "report", "schedules", "calendars", "school_years", "rules", "privacy",
-    "buses", "web", "link", "config", "rule_templates", "crisis", "sovereignty",
+    "buses", "web", "link", "config", "rule_templates", "crisis", "security", "sovereignty",
 )  # fmt: skip
 """Sections that a running hub takes up, beside the instances; and `hub.name`, `hub.site`. Whatever stands in none of
 these is taken up by the next start, and named."""

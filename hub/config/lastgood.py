@@ -42,11 +42,18 @@ _PROXY = ("link", "proxy")
 
 
 class Compiled(msgspec.Struct, frozen=True, kw_only=True):
-    """`path`: the first file. `files`: each file read → SHA-256 in hex. `data`: what they say."""
+    """`path`: the first file. `files`: each file read → SHA-256 in hex. `data`: what they say. `asked`: what they
+    include, as `source.Source` has it; a file of an earlier version has none."""
 
     path: str
     files: dict[str, str]
     data: Any
+    asked: dict[str, str] = {}
+
+    def lies_there(self, path: FilePath) -> bool:
+        """Do the files still say this?"""
+        same = self.path == str(path.absolute()) and source.unchanged(path, self.files)
+        return same and source.as_asked(path, self.asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +91,12 @@ def start(
 
     `kept` None: it falls back on none."""
     compiled = _read(kept) if kept else None
-    if compiled is not None and compiled.path == str(path.absolute()) and source.unchanged(path, compiled.files):
+    if compiled is not None and compiled.lies_there(path):
         loaded, _ = _run(compiled, path, models, environ)
         if loaded is not None:
             return Started(loaded)
     if (said := aside.read(path)) is not None:
-        fresh = Compiled(path=str(path.absolute()), files=said[0], data=said[1])
+        fresh = Compiled(path=str(path.absolute()), files=said[0], data=said[1], asked=said[2])
         loaded, _ = _run(fresh, path, models, environ)
         if loaded is not None:
             return Started(loaded)
@@ -115,7 +122,8 @@ def part(path: FilePath, models: Models, *sections: str, environ: Mapping[str, s
 
 def remember(kept: Kept, loaded: Loaded) -> None:
     """Make `loaded` the last good configuration, durably. Does nothing when it is already. Raises StorageError."""
-    compiled = Compiled(path=str(loaded.path.absolute()), files=dict(loaded.files), data=loaded.data)
+    compiled = Compiled(path=str(loaded.path.absolute()), files=dict(loaded.files), data=loaded.data,
+                        asked=dict(loaded.asked))  # fmt: skip
     if _read(kept) == compiled:
         return
     nonce, body = os.urandom(_NONCE), msgspec.msgpack.encode(compiled, enc_hook=encode)
@@ -153,7 +161,7 @@ def _run(
         found = [*found, *wrong] if not broken else [*found, *(Finding(path, "") for path in broken)]
         if not found and built is not None:
             problems = [*vault.problems, *Positions().problems(one for one in left_out if one.message)]
-            return as_loaded(path, built, compiled.files, compiled.data), problems
+            return as_loaded(path, built, compiled.files, compiled.data, compiled.asked), problems
         rest = _pruned(data, found) if partly else data
         if rest == data:
             return None, []

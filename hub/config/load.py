@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -11,7 +11,7 @@ from hub.config.build import Built, ExporterInstance, Instance, Models, Notifier
 from hub.config.model import Core
 from hub.config.positions import Finding, by_place
 from hub.config.secrets import Vault, reveal
-from hub.config.source import digest, read
+from hub.config.source import Source, digest, read
 from hub.errors import ConfigError
 from hub.model import Device, Place
 
@@ -21,7 +21,8 @@ class Loaded:
     """A configuration that is whole and right.
 
     `data` is what the files say, with references in the place of secrets; `files` maps each file read, relative to
-    the directory of `path`, to its SHA-256 in hex. `digest` is one hash of them all. Two Loaded with the same
+    the directory of `path`, to its SHA-256 in hex; `asked` is what the files include (`Source.asked`), empty where that
+    is not known. `digest` is one hash of them all. Two Loaded with the same
     digest may still differ in the values of their secrets: compare `devices` and the config objects for that.
     """
 
@@ -36,6 +37,7 @@ class Loaded:
     files: Mapping[str, str]
     data: Any
     notifiers: Sequence[NotifierInstance] = ()
+    asked: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def state_dir(self) -> FilePath:
@@ -58,7 +60,12 @@ def load(
 
     `environ` is where ILOT_SECRET_… are looked up, the process's environment unless told. `texts` stand for files that
     are not written yet, by their name relative to the directory of `path`."""
-    source = read(path, texts)
+    return judged(read(path, texts), models, environ=environ)
+
+
+def judged(source: Source, models: Models, *, environ: Mapping[str, str] | None = None) -> Loaded:
+    """What was read, validated. Raises ConfigError with all problems."""
+    path = source.path
     findings: list[Finding] = []
     broken = set(source.broken)
     vault = Vault(path.parent, environ)
@@ -67,10 +74,12 @@ def load(
     problems = [*source.problems, *source.positions.problems([*findings, *found]), *vault.problems]
     if problems or built is None:
         raise ConfigError(sorted(problems, key=by_place))
-    return as_loaded(path, built, source.files, source.data)
+    return as_loaded(path, built, source.files, source.data, source.asked)
 
 
-def as_loaded(path: FilePath, built: Built, files: Mapping[str, str], data: Any) -> Loaded:
+def as_loaded(
+    path: FilePath, built: Built, files: Mapping[str, str], data: Any, asked: Mapping[str, str]
+) -> Loaded:  # fmt: skip
     return Loaded(
         path=path,
         config=built.config,
@@ -83,7 +92,8 @@ def as_loaded(path: FilePath, built: Built, files: Mapping[str, str], data: Any)
         digest=digest(files),
         files=dict(files),
         data=data,
+        asked=dict(asked),
     )
 
 
-__all__ = ["ExporterInstance", "Instance", "Loaded", "Models", "UplinkInstance", "as_loaded", "load"]
+__all__ = ["ExporterInstance", "Instance", "Loaded", "Models", "UplinkInstance", "as_loaded", "judged", "load"]

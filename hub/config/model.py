@@ -27,6 +27,7 @@ from hub.config.privacy import PrivacySection
 from hub.config.pulse import Pulse
 from hub.config.rules import Rule
 from hub.config.schedules import Calendar, Schedule, SchoolYears
+from hub.config.security import Security
 from hub.config.values import Duration, Size
 from hub.config.web import Web
 
@@ -281,6 +282,9 @@ class Core(Section):
     config: Annotated[Engine, Empty] = Field(default=Engine(), description="How this file may be changed on the hub.")
     crisis: Annotated[Crisis, Empty] = Field(
         default=Crisis(), description="What holds when this hub is isolated or read-only."
+    )
+    security: Annotated[Security, Empty] = Field(
+        default=Security(), description="From how many weak signals on there is an incident."
     )
     sovereignty: Annotated[Sovereignty, Empty] = Field(
         default=Sovereignty(), description="What this machine may depend on beside the owner's hosts."

@@ -7,6 +7,7 @@ value there is text as written, quoted or not: a key of digits keeps its zeros. 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Mapping
@@ -67,6 +68,20 @@ class Vault:
                 self.problems.extend(error.problems)
                 self._unreadable = True
         return self._file
+
+
+def stamp(directory: FilePath, environ: Mapping[str, str] | None = None) -> bytes:
+    """A digest of everything that secrets come from: another one when a secret, or whether it can be read, differs."""
+    path = directory / SECRETS
+    made = hashlib.sha256()
+    try:
+        made.update(load_bytes(path, private=True) if os.path.lexists(path) else b"none")
+    except ValueError as error:
+        made.update(b"!" + str(error).encode())
+    of_process = os.environ if environ is None else environ
+    for name in sorted(one for one in of_process if one.startswith(PREFIX)):
+        made.update(f"\0{name}={of_process[name]}".encode("utf-8", "surrogateescape"))
+    return made.digest()
 
 
 def environment_name(name: str) -> str:

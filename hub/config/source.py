@@ -31,13 +31,17 @@ class Source:
     """What the files say, before anybody asked whether it makes sense.
 
     `data` holds dict, list, str, int, float, bool, None and SecretRef. `files` maps each file read, relative to the
-    directory of the first, to the SHA-256 of its bytes in hex. `broken` are paths whose value was refused.
+    directory of the first, to the SHA-256 of its bytes in hex. `broken` are paths whose value was refused. `asked`:
+    each name that the files include, "" the first file, and what was `found_at` it: while that is so they say the
+    same. `fatal`: the first file itself cannot be read.
     """
 
     path: FilePath
     data: Any = None
     positions: Positions = field(default_factory=Positions)
     files: dict[str, str] = field(default_factory=dict)
+    asked: dict[str, str] = field(default_factory=dict)
+    fatal: bool = False
     broken: set[Path] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
 
@@ -62,6 +66,14 @@ def read(path: FilePath, texts: Mapping[str, bytes] | None = None) -> Source:
     ConfigError, with every problem found until then, when the first file itself cannot be read.
 
     `texts` stand for files that are not written yet: by their name relative to the directory of `path`."""
+    source = survey(path, texts)
+    if source.fatal:
+        raise ConfigError(source.problems)
+    return source
+
+
+def survey(path: FilePath, texts: Mapping[str, bytes] | None = None) -> Source:
+    """The same, whatever is wrong: nothing is raised, and all of it is in the Source's `problems`."""
     source = Source(path)
     findings: list[Finding] = []
     fatal: list[Problem] = []
@@ -70,9 +82,7 @@ def read(path: FilePath, texts: Mapping[str, bytes] | None = None) -> Source:
     except ConfigError as error:
         fatal = error.problems
     problems = [*source.problems, *source.positions.problems(findings), *fatal]
-    source.problems = sorted(problems, key=by_place)
-    if fatal:
-        raise ConfigError(source.problems)
+    source.problems, source.fatal = sorted(problems, key=by_place), bool(fatal)
     return source
 
 
@@ -88,12 +98,14 @@ class _Reader:
         self._count = 0
 
     def first(self) -> Any:
+        self._source.asked[""] = found_at(self._source.path, texts=self._texts)
         try:
             return self._document(self._bytes(self._source.path.name), self._source.path.name, (), 0)
         except ValueError as error:
             raise ConfigError([Problem(str(error), file=str(self._source.path))]) from None
 
     def include(self, name: str, at: Path, depth: int) -> Any:
+        self._source.asked[name] = found_at(self._source.path, name, texts=self._texts)
         relative = contained(self._root, name)
         if relative in self._open:
             raise ValueError(f"{relative} includes itself, by way of {' → '.join([*self._open, relative])}")
@@ -170,6 +182,23 @@ def load_bytes(path: FilePath, *, private: bool = False) -> bytes:
     if len(content) > MAX_BYTES:
         raise ValueError(f"{path} is larger than {MAX_BYTES // 1024} KB; split it with !include")
     return content
+
+
+def found_at(path: FilePath, name: str = "", *, texts: Mapping[str, bytes] | None = None) -> str:
+    """What is included by that `name`, or the first file itself: which file that is and the SHA-256 of its bytes in
+    hex, or why it cannot be read. `texts` as in `read`."""
+    try:
+        where = contained(path.parent, name) if name else path.name
+        given = (texts or {}).get(where)
+        content = load_bytes(path.parent / where) if given is None else given
+    except ValueError as error:
+        return str(error)
+    return f"{where} {hashlib.sha256(content).hexdigest()}"
+
+
+def as_asked(path: FilePath, asked: Mapping[str, str]) -> bool:
+    """Is all that was asked for found as it was?"""
+    return all(found_at(path, name) == found for name, found in asked.items())
 
 
 def contents(path: FilePath, files: Iterable[str], texts: Mapping[str, bytes] | None = None) -> dict[str, bytes]:

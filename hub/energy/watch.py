@@ -10,8 +10,10 @@ import msgspec
 
 from hub.alerts import Alert, Book
 from hub.alerts.life import RAISED
-from hub.energy.baseline import FULL_DAYS, LEAST_DAYS, Baseline, Day, fit
-from hub.energy.drift import Verdict, judge, threshold
+from hub.energy.baseline import FULL_DAYS, Baseline, Day
+from hub.energy.chance import limit_of
+from hub.energy.drift import Limit, Verdict, judge
+from hub.energy.fitting import LEAST_DAYS, fit
 from hub.energy.survey import Survey, day_name
 from hub.errors import DecodeError, HubError
 from hub.model import Meter, Place
@@ -30,7 +32,13 @@ class Reference(msgspec.Struct, kw_only=True):
 
     origin: int = 0
     baseline: Baseline | None = None
-    limit: float = 0.0
+    limit: Limit | None = None
+
+
+class _Older(msgspec.Struct):
+    """What every form of it has: a baseline of an older form is fitted anew from the hours."""
+
+    origin: int = 0
 
 
 class DriftWatch:
@@ -40,6 +48,7 @@ class DriftWatch:
         self._survey, self._store, self._book = survey, store, book
         book.owners.add(RULE)
         self.states: dict[str, dict[str, Any]] = {}
+        self._learned: dict[str, tuple[tuple[int, int], Baseline, Limit]] = {}
 
     async def judge_all(self) -> None:
         for place, meter in self._survey.meters():
@@ -72,22 +81,35 @@ class DriftWatch:
         first = series.hands[0][0] if series is not None and series.hands else int(self._survey.now())
         days = [day for day in await self._survey.days(place, meter, first) if day.number >= known.origin]
         baseline, limit = known.baseline, known.limit
-        if baseline is None:
+        if baseline is None or limit is None:
             whole = bool(days) and days[-1].number - days[0].number >= FULL_DAYS + RECENT
             last = days[0].number + FULL_DAYS if whole else days[-1].number - RECENT if days else 0
             reference = [day for day in days if day.number < last]
             if len(reference) < LEAST_DAYS:
                 return {"state": "learning", "days": len(reference), "needed": LEAST_DAYS}
-            baseline, limit = await asyncio.to_thread(_learn, reference)
-            if baseline is None:
-                return {"state": "learning", "days": len(reference), "needed": LEAST_DAYS}
+            found = await self._learn(place.id, reference)
+            if found is None:
+                return {"state": "idle", "days": len(reference)}
+            baseline, limit = found
             if whole:
                 await self._remember(
                     place.id, Reference(origin=known.origin or days[0].number, baseline=baseline, limit=limit)
                 )
+                self._learned.pop(place.id, None)
         after = [day for day in days if day.number > baseline.last]
         verdict = await asyncio.to_thread(judge, baseline, after, limit)
-        return _told(verdict, baseline, known.baseline is not None, after)
+        return _told(verdict, baseline, limit, known.baseline is not None, after)
+
+    async def _learn(self, place: str, reference: list[Day]) -> tuple[Baseline, Limit] | None:
+        """The baseline so far, fitted anew once a week: it takes a hub's processor a second or two."""
+        key = reference[0].number, reference[-1].number // 7
+        kept = self._learned.get(place)
+        if kept is not None and kept[0] == key:
+            return kept[1:]
+        found = await asyncio.to_thread(_learn, reference)
+        if found is not None:
+            self._learned[place] = (key, *found)
+        return found
 
     async def _alert(self, place: Place, state: dict[str, Any]) -> None:
         if state["state"] == "drift":
@@ -112,26 +134,34 @@ class DriftWatch:
             return Reference()
         try:
             return msgspec.msgpack.decode(body, type=Reference)
+        except msgspec.ValidationError:
+            origin = msgspec.msgpack.decode(body, type=_Older).origin
+            _log.info("the reference period of %s is fitted anew, by the model of this version", place)
+            return Reference(origin=origin)
         except msgspec.MsgspecError as error:
-            raise DecodeError("bad-reference", f"the reference of {place} cannot be read") from error
+            raise DecodeError(
+                "bad-reference",
+                f"the reference of {place} cannot be read; `ilot energy --restart {place}` begins a new one",
+            ) from error
 
     async def _remember(self, place: str, reference: Reference) -> None:
         await self._store.put(f"energy/{place}", msgspec.msgpack.encode(reference))
 
 
-def _learn(days: list[Day]) -> tuple[Baseline | None, float]:
+def _learn(days: list[Day]) -> tuple[Baseline, Limit] | None:
     baseline = fit(days)
-    return baseline, threshold(baseline) if baseline is not None else 0.0
+    return (baseline, limit_of(baseline, days)) if baseline is not None else None
 
 
-def _told(verdict: Verdict, baseline: Baseline, whole: bool, after: list[Day]) -> dict[str, Any]:
+def _told(verdict: Verdict, baseline: Baseline, limit: Limit, whole: bool, after: list[Day]) -> dict[str, Any]:
     expected = sum(baseline.expected(day) for day in after[-30:])
     used = sum(day.used for day in after[-30:])
     return {
         "state": "drift" if verdict.drifting else "steady", "size": round(verdict.size, 4),
         "since": day_name(verdict.since), "found": day_name(verdict.found), "judged": verdict.judged,
         "more": round(verdict.more, 3), "less": round(verdict.less, 3), "reference_whole": whole,
-        "reference": [day_name(baseline.first), day_name(baseline.last)], "balance": baseline.balance,
-        "weights": [round(one, 4) for one in baseline.weights], "sigma": round(baseline.sigma, 4),
-        "r2": round(baseline.r2, 3), "last_30_used": round(used, 3), "last_30_expected": round(expected, 3),
+        "reference": [day_name(baseline.first), day_name(baseline.last)], "heating_below": baseline.shape.warm,
+        "cooling_above": baseline.shape.hot, "weekdays": list(baseline.week), "sigma": round(baseline.sigma, 4),
+        "finds": round(limit.sure, 4), "r2": round(baseline.r2, 3), "cv": round(baseline.cv, 4),
+        "last_30_used": round(used, 3), "last_30_expected": round(expected, 3),
     }  # fmt: skip

@@ -44,6 +44,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "drift-learning": ("apprentissage : {days} jours sur {needed}", "learning: {days} of {needed} days"),
     "drift-off": ("non suivie", "not watched"), "drift-no-outdoor": (
         "pas de température extérieure : non suivie", "no outdoor temperature: not watched"),
+    "drift-idle": ("non suivie : presque rien n'est consommé", "not watched: next to nothing is used"),
     "drift-waiting": ("pas encore jugée", "not judged yet"), "drift-error": ("non jugée : erreur", "not judged: error"),
     "degree": ("Degrés-jours unifiés, base {base} °C", "Degree days, base {base} °C"),
     "degree-missing": ("Jours sans donnée", "Days without data"), "no-outdoor": (

@@ -5,6 +5,9 @@ bounded for each sensor and in all. When the sensor is adopted they are released
 path as any other: bounds, and the privacy rules of the zone that it was given. When it is ignored or blocked, and when
 they are too old, they are destroyed.
 
+A frame that is sealed under a key that the hub has not waits here as it came, of a stranger and of a known device that
+has no key yet. It is opened with the key that its device is given, in the order of arrival.
+
 A sender that is heard once costs no disk: its first report waits in memory until it speaks again a minute later. Of
 each sensor one report a minute is held. No backup holds them.
 """

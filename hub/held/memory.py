@@ -8,7 +8,7 @@ import apsw
 import msgspec
 
 from hub.database import transaction
-from hub.model import Report
+from hub.model import Frame, Report
 from hub.store import Store
 
 MOST_OF_DEVICE = 4_320
@@ -20,13 +20,15 @@ ROW_BYTES = 64
 
 class HeldReport(msgspec.Struct, frozen=True, array_like=True):
     """`at`: Unix seconds by the hub's clock when it came, for its age; `time`: what dates it, None while no clock was
-    sure: then it is `moment` of the monotonic clock of `boot`."""
+    sure: then it is `moment` of the monotonic clock of `boot`. `frame`: a sealed one that nobody could open, `report`
+    is empty then."""
 
     report: Report
     at: float
     time: float | None
     boot: bytes
     moment: float
+    frame: Frame | None = None
 
     def __repr__(self) -> str:
         return f"HeldReport({self.report.device!r}, {len(self.report.values)} values)"

@@ -22,9 +22,9 @@ from typing import Any
 from hub.config.source import parse
 from hub.errors import ConfigError, HubError
 from hub.packs.reading import content_of
+from hub.payload.gathering import gathered
 
 _MAC = re.compile(r"1\.0(\.[0-4])?")
-_REQUIRE = re.compile(r"""require\(\s*['"]\./([A-Za-z0-9_.-]+)['"]\s*\)""")
 _JSON5 = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/|\b0[xX][0-9a-fA-F]+\b|,(?=\s*[\]}])', re.DOTALL)
 
 
@@ -160,8 +160,8 @@ def _made(found: Found) -> Made:
     shown = [(port, payload, answer["data"]) for port, payload, answer in found.examples if not answer.get("errors")]
     if not shown:
         raise ValueError("it has no examples, and a pack has vectors")
-    files = {"codec.js": content_of(found.code).decode()}
-    _follow(found.code, files["codec.js"], files)
+    codec = gathered(found.code, content_of)
+    files = {"codec.js": codec.source, **codec.files}
     remarks = [*dict.fromkeys(found.remarks), "its fields are proposed from names: look at them"]
     mac = found.mac if _MAC.fullmatch(found.mac) else ""
     if not mac:
@@ -170,15 +170,6 @@ def _made(found: Found) -> Made:
     files["pack.yaml"] = _pack_text(found, mac or "1.0.3", sorted({port for port, _, _ in shown}))
     files["vectors/examples.yaml"] = "".join(_vector_text(*example) for example in found.examples)
     return Made(name, files, remarks)
-
-
-def _follow(code: Path, text: str, files: dict[str, str]) -> None:
-    """The files beside a codec that it asks for."""
-    for name in _REQUIRE.findall(text):
-        for path in (code.with_name(name), code.with_name(f"{name}.js"), code.with_name(f"{name}.json")):
-            if path.name not in files and path.suffix in (".js", ".json") and path.is_file():
-                files[path.name] = content_of(path).decode()
-                _follow(path, files[path.name], files)
 
 
 def _pack_text(found: Found, mac: str, ports: list[int]) -> str:

@@ -68,6 +68,13 @@ class Library:
         files = sorted(file for folder in folders if folder.is_dir() for file in folder.rglob("*") if file.is_file())
         return tuple((str(file), (facts := file.stat()).st_size, facts.st_mtime_ns) for file in files)
 
+    def installed(self) -> tuple[tuple[str, int], ...]:
+        """Each pack that was ever installed, and when (ns): another value when one is installed or removed. Those that
+        ship change with the distribution alone."""
+        if self._installed is None:
+            return ()
+        return tuple(sorted((entry.name, entry.stat().st_mtime_ns) for entry in _folders(self._installed)))
+
     def origin(self, pack: Pack) -> str:
         """ "shipped" or "installed"."""
         return (

@@ -8,11 +8,13 @@ A codec is one JavaScript file, and the other files of its pack that it asks for
     Decoder(bytes, fPort) · Encoder(data, fPort)                           The Things Network v2
     Decode(fPort, bytes, variables) · Encode(fPort, data, variables)       ChirpStack v3
 
-as a global function or by `module.exports`. What it finds around it is stated at the top of `prelude.js`. One call has
-50 ms of processor time, 16 MB and 512 KB of stack; a codec that loops, recurses, allocates or throws costs that call.
+as a function at the top of the script, by `module.exports`, or as an export of an ES module (its `import` and `export`
+are read as CommonJS). What it finds around it is stated at the top of `prelude.js`. One call has 50 ms of processor
+time, 16 MB and 512 KB of stack; a codec that loops, recurses, allocates or throws costs that call.
 
     sandbox   one codec in one engine: compile, call, and what went wrong, as a reason
     worker    the process: calls in, answers out, over one pipe each way
+    gathering a codec and the files it asks for, from a directory
     codecs    the hub's side: keeps the worker, times it, starts it again
     mapping   what a codec returned → readings
 """

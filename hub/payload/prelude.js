@@ -7,7 +7,8 @@
 //   TextDecoder, TextEncoder, atob, btoa
 //
 // There is no input or output, no timer, no network: a codec is a function of its argument. The value of this script is
-// the host's way in: a function of (name, JSON of the argument) that answers in JSON.
+// a function of the pack's other files that gives the host, by name, `enter`: a function of (name, JSON of the argument)
+// that answers in JSON, and `script`, which reads the source of an ES module as a script.
 "use strict";
 (function (files) {
     const { parse, stringify } = JSON;
@@ -15,6 +16,7 @@
     const { isFinite, isSafeInteger } = Number;
     const OWN = Object.prototype.hasOwnProperty;
     const OUTPUT = 262144;
+    const evaluate = eval;  // by another name it evaluates in the global scope
 
     // -- text ----------------------------------------------------------------------------------------------------
 
@@ -331,7 +333,7 @@
     // -- the rest of the world -----------------------------------------------------------------------------------
 
     const silent = () => undefined;
-    globalThis.console = { log: silent, info: silent, warn: silent, error: silent, debug: silent, trace: silent, dir: silent, table: silent, assert: silent };
+    globalThis.console = new Proxy({}, { get: () => silent });
     globalThis.Buffer = Callable;
     globalThis.TextDecoder = class TextDecoder {
         constructor(label) {
@@ -350,35 +352,95 @@
     globalThis.atob = (text) => latin1(decodeBase64(String(text)), 0xff);
     globalThis.btoa = (text) => encodeBase64(bytesOf(String(text), "latin1"), BASE64, true);
 
+    // A file written as an ES module, as a script: its exports are set at its end, its imports are calls of `require`.
+    function script(source) {
+        const told = [];
+        const pairs = (list, between) => list.split(",").map((one) => one.trim().split(/\s+as\s+/)).filter(([name]) => name).map(between);
+        const text = source
+            .replace(/(^[ \t]*|;[ \t]*)import\s*(\w+)?\s*,?\s*(?:\{([^}]*)\}|\*\s*as\s+(\w+))?\s*(?:from)?\s*(["'][^"'\n]+["'])/gm,
+                (_, margin, whole, list, all, name) => margin + [
+                    whole && `const ${whole} = require(${name}).default || require(${name})`,
+                    list !== undefined && `const { ${pairs(list, ([from, to]) => (to ? from + ": " + to : from)).join(", ")} } = require(${name})`,
+                    all && `const ${all} = require(${name})`,
+                ].filter(Boolean).join("; "))
+            .replace(/(^[ \t]*|;[ \t]*)export\s+default\s+((?:async\s+)?function\s*\*?|class)\s+(\w+)/gm, (_, margin, kind, name) => {
+                told.push(`default: ${name}`, name);
+                return `${margin}${kind} ${name}`;
+            })
+            .replace(/(^[ \t]*|;[ \t]*)export\s+default\s+/gm, "$1module.exports.default = ")
+            .replace(/(^[ \t]*|;[ \t]*)export\s+((?:async\s+)?function\s*\*?|class|const|let|var)\s+(\w+)/gm, (_, margin, kind, name) => {
+                told.push(name);
+                return `${margin}${kind} ${name}`;
+            })
+            .replace(/(^[ \t]*|;[ \t]*)export\s*\{([^}]*)\}[ \t]*(?!\s*from);?/gm, (_, margin, list) => {
+                told.push(...pairs(list, ([name, as]) => `${as || name}: ${name}`));
+                return margin;
+            });
+        return told.length ? `${text}\n;Object.assign(module.exports, { ${told.join(", ")} });` : text;
+    }
+
+    function wrapped(source) {
+        const wrap = (text) => new Function("module", "exports", "require", text);
+        try {
+            return wrap(source);
+        } catch (error) {
+            return wrap(script(source));
+        }
+    }
+
     const loaded = Object.create(null);
 
-    function require(name) {
-        name = String(name).replace(/^node:/, "");
-        if (name === "buffer") return { Buffer: Callable };
-        const path = name.replace(/^(\.\.?\/)+/, "");
-        const found = [path, path + ".js", path + "/index.js", path + ".json"].find((file) => OWN.call(files, file));
-        if (found === undefined) throw new Error("Cannot find module '" + name + "': a codec has the files of its pack, and Buffer");
-        if (!(found in loaded)) {
-            const made = (loaded[found] = { exports: {} });
-            if (found.endsWith(".json")) made.exports = parse(files[found]);
-            else new Function("module", "exports", "require", files[found])(made, made.exports, require);
+    // As Node.js finds a file: from the directory of the one that asks, then, for old packs, from the top.
+    function asker(folder) {
+        return function require(name) {
+            name = String(name).replace(/^node:/, "");
+            if (name === "buffer") return { Buffer: Callable };
+            const found = [joined(folder, name), name.replace(/^(\.\.?\/)+/, "")]
+                .flatMap((path) => [path, path + ".js", path + "/index.js", path + ".json"])
+                .find((file) => OWN.call(files, file));
+            if (found === undefined) throw new Error("Cannot find module '" + name + "': a codec has the files of its pack, and Buffer");
+            if (!(found in loaded)) {
+                const made = (loaded[found] = { exports: {} });
+                if (found.endsWith(".json")) made.exports = parse(files[found]);
+                else wrapped(files[found])(made, made.exports, asker(found.split("/").slice(0, -1)));
+            }
+            return loaded[found].exports;
+        };
+    }
+
+    function joined(folder, name) {
+        const path = [...folder];
+        for (const part of name.split("/")) {
+            if (part === "..") path.pop();
+            else if (part !== "." && part !== "") path.push(part);
         }
-        return loaded[found].exports;
+        return path.join("/");
     }
 
     globalThis.module = { exports: {} };
     globalThis.exports = globalThis.module.exports;
-    globalThis.require = require;
+    globalThis.require = asker([]);
     globalThis.global = globalThis;
 
     // -- the way in ----------------------------------------------------------------------------------------------
 
+    // `const decodeUplink = …` at the top of a script is a name of the script, and no property of any object.
+    const named = Object.create(null);
+
+    function lexical(name) {
+        if (!(name in named)) named[name] = evaluate("typeof " + name + ' === "function" ? ' + name + " : undefined");
+        return named[name];
+    }
+
     function find(...names) {
         for (const name of names) {
-            for (const home of [globalThis.module && globalThis.module.exports, globalThis.exports, globalThis]) {
+            const told = globalThis.module && globalThis.module.exports;
+            for (const home of [told, globalThis.exports, globalThis, told && told.default]) {
                 const found = home && (typeof home === "object" || typeof home === "function") ? home[name] : undefined;
                 if (typeof found === "function") return { name, call: found.bind(home) };
             }
+            const found = lexical(name);
+            if (found !== undefined) return { name, call: found };
         }
         return undefined;
     }
@@ -410,7 +472,7 @@
         return found.call(input);
     }
 
-    return function (name, argument) {
+    function enter(name, argument) {
         const input = parse(argument);
         const answer = name === "decodeUplink" ? uplink(input) : other(name, input);
         if (answer === null || typeof answer !== "object" || isArray(answer)) throw new TypeError("the codec returned no object");
@@ -419,5 +481,7 @@
         if (text === undefined) throw new TypeError("the codec returned no object");
         if (text.length > OUTPUT) throw new RangeError("the codec returned " + text.length + " characters");
         return text;
-    };
+    }
+
+    return (part) => ({ enter, script })[part];
 });

@@ -30,8 +30,15 @@ class Sandbox:
         context.set_max_stack_size(STACK)
         context.set_time_limit(COMPILE_S)
         try:
-            enter = context.eval(PRELUDE)(context.parse_json(json.dumps(codec.files)))
-            context.eval(codec.source)
+            part = context.eval(PRELUDE)(context.parse_json(json.dumps(codec.files)))
+            enter = part("enter")
+            try:
+                context.eval(codec.source)
+            except quickjs.JSException as error:
+                script = str(part("script")(codec.source))  # perhaps an ES module; what is none stays as it is
+                if script == codec.source or not str(error).startswith("SyntaxError"):
+                    raise
+                context.eval(script)
         except quickjs.JSException as error:
             raise self._judged(error) from error
         context.set_time_limit(CPU_S)

@@ -5,6 +5,7 @@ rules        what the configuration says of a series, compiled
 policy       what happens to each series of each zone: the one question that plans ask
 veil         does it to a report: coarser values, windows, pseudonyms, coarser times
 windows      aggregates and counts over a window, of which only the result leaves
+unfinished   that a window was begun, for the life after a kill to declare it missing
 pseudonyms   keyed names that stand for ids, and the keys that can be destroyed
 words        what rules do, in plain words
 register     the register of processing and the draft of the impact assessment
@@ -18,6 +19,7 @@ from hub.privacy.classes import PERSONAL, POSITION
 from hub.privacy.policy import Privacy, Treatment
 from hub.privacy.pseudonyms import Consents
 from hub.privacy.rules import Gather, PrivacyRule, compile_privacy
+from hub.privacy.unfinished import Unfinished
 from hub.privacy.veil import Veil
 from hub.privacy.windows import Derived, Windows
 
@@ -30,6 +32,7 @@ __all__ = [
     "Privacy",
     "PrivacyRule",
     "Treatment",
+    "Unfinished",
     "Veil",
     "Windows",
     "compile_privacy",

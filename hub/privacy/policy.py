@@ -89,6 +89,7 @@ class Privacy:
         self.rules = tuple(rules)
         self.consents = Consents() if consents is None else consents  # an empty one is false
         self.windows = Windows(lambda: 0.0, lambda event, subject, n: None) if windows is None else windows
+        self.windows.follow(rule.gather for rule in self.rules if rule.gather is not None)
         self._make_rotating = rotating
         self._rotating: dict[float, Rotating] = {}
         self._positions: dict[tuple[str, str], Subject] = {}
@@ -97,10 +98,12 @@ class Privacy:
     def reconfigure(
         self, purposes: Mapping[str, Mapping[str, str]], uses: Mapping[str, str], rules: Sequence[PrivacyRule]
     ) -> None:
-        """What the configuration says by now; plans compiled from now on go by it. Keys and open windows stay."""
+        """What the configuration says by now; plans compiled from now on go by it. Keys stay, and the open windows of
+        rules that stay."""
         self._purposes = dict(purposes)
         self._dwellings = frozenset(zone for zone, use in uses.items() if is_dwelling(use))
         self.rules = tuple(rules)
+        self.windows.follow(rule.gather for rule in self.rules if rule.gather is not None)
 
     def dwelling(self, zone: str) -> bool:
         return zone in self._dwellings

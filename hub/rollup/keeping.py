@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from hub.clock import Clock
 from hub.errors import DiskRefuses, StorageError
-from hub.history import Block, History, Ring
-from hub.model import Metric, Place, series_id
+from hub.history import Block, History, Strip
+from hub.model import Metric, Place, Value, series_id
 from hub.rollup.calendar import HOUR, Calendar
 from hub.rollup.counter import Point, collapse
 from hub.rollup.gauge import Stats, fold, merge
 from hub.rollup.memory import Known, Memory
 from hub.rollup.rows import LATE, get_lives, get_points, put_lives, put_month, put_points
-from hub.rollup.tracks import Taken, Track
+from hub.rollup.tracks import Seat, Taken, Track
 from hub.rollup.views import Views
 
 SETTLE_S = 90.0
@@ -89,18 +89,32 @@ class Rollups:
                 period=lambda: self._period(found.device if found else device),
             )  # fmt: skip
             if known is not None:
-                found.n, found.hands, found.named = known.n, list(known.hands), True
-                found.device = known.hands[-1][1] if known.hands else ""
+                found.known(known.n, known.hands)
             self.tracks[place, metric.key] = found
             self._rings[id(found.ring)] = found
         return found
 
-    def take(self, track: Track, time: int, value: float, device: str, horizon: int) -> None:
-        """One reading of a series."""
+    def seats(self, place: str, metrics: Sequence[Metric], device: str) -> tuple[Seat, ...]:
+        """Where what a place reports together goes; text goes nowhere."""
+        tracks = [(at, self.track(place, metric, device)) for at, metric in enumerate(metrics)]
+        columns = [(at, track) for at, track in tracks if track is not None]
+        strips = self._history.seats(place, [(track.metric, track.step) for _, track in columns]) if columns else []
+        made = []
+        for strip in strips:
+            made.append(Seat(strip, columns[: len(strip.rings)]))
+            columns = columns[len(strip.rings) :]
+        return tuple(made)
+
+    def take(self, seat: Seat, time: int, values: Sequence[Value], device: str, horizon: int) -> bool:
+        """One report of a place. False where its values are beyond what can be counted."""
         if time < EARLIEST:
-            return
-        if track.add(time, value, device, horizon):
-            self._history.close(track.ring)
+            return True
+        try:
+            if seat.take(time, values, device, horizon):
+                self._history.close(seat.strip)
+        except OverflowError:
+            return False
+        return True
 
     async def write(self, *, everything: bool = False) -> int:
         """Write the hours that are over, or `everything`: at stop. How many rows. What is refused stays in RAM."""
@@ -221,10 +235,11 @@ class Rollups:
         """Hours before this one are not kept any more."""
         return int(self._clock.now() - self._keep_s) // 86_400 * 86_400
 
-    def _letting_go(self, ring: Ring, block: Block) -> None:
-        track = self._rings.get(id(ring))
-        if track is not None:
-            track.freeze(block)
+    def _letting_go(self, strip: Strip, block: Block) -> None:
+        for ring in strip.rings:
+            track = self._rings.get(id(ring))
+            if track is not None:
+                track.freeze(block)
 
     async def erase(self, place: str, metric: str | None = None) -> int:
         """Forget all of a place, or one of its metrics: RAM, hours and months. How many rows there were."""
@@ -236,8 +251,6 @@ class Rollups:
                 track = self.tracks.pop(key, None)
                 if track is not None:
                     self._rings.pop(id(track.ring), None)
-                    track.ring.blocks.clear()
-                    del track.ring.times[:], track.ring.values[:]
                 self._known.pop(key, None)
                 self._frozen.pop(series_id(*key), None)
             self._history.forget(place, metric)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from hub.history import Block, Ring
+from hub.history import Block, Ring, Strip
+from hub.model import Value
 from hub.rollup.calendar import HOUR, Calendar
 from hub.rollup.counter import Point, collapse
 from hub.rollup.gauge import Stats, fold
 
+MOST = (1 << 63) - 1
 EARLIER_S = 7 * 86_400
 """A device that replaced another may tell so much later what it said at first."""
 
@@ -22,8 +24,8 @@ class Track:
     expected, None where nobody knows."""
 
     __slots__ = (
-        "_shift", "calendar", "counter", "device", "dirty", "frozen", "hands", "late", "metric", "n", "named", "period",
-        "place", "ring", "step", "unit", "writing",
+        "calendar", "counter", "device", "dirty", "frozen", "hands", "late", "metric", "n", "named", "period",
+        "place", "ring", "since", "step", "unit", "writing",
     )  # fmt: skip
 
     def __init__(
@@ -40,25 +42,25 @@ class Track:
         self.frozen: dict[int, Stats | list[Point]] = {}
         self.late: dict[int, list[Point]] = {}
         self.writing: Taken | None = None
-        self._shift = calendar.shift
+        self.since = 0
+        """A reading before this second may say that its device spoke here earlier than it is known."""
 
-    def add(self, time: int, value: float, device: str, horizon: int) -> bool:
-        """Take a reading; what is before `horizon` is not for the ring. Whether the ring is to be closed."""
+    def known(self, n: int, hands: Sequence[tuple[int, str]]) -> None:
+        """What the disk knows of it."""
+        self.n, self.hands, self.named = n, list(hands), True
+        self.since, self.device = hands[-1] if hands else (0, "")
+
+    def hand(self, time: int, device: str) -> None:
+        """Another device speaks, or it spoke earlier than we knew."""
         if device != self.device:
             self.device = device
             self.hands.append((time, device))
-            self.named = False
-        elif time < self.hands[-1][0] and (len(self.hands) == 1 or time > self.hands[-1][0] - EARLIER_S):
-            self.hands[-1] = (time, device)  # it spoke earlier: we hear that late
-            self.named = False
-        steps = self.ring.steps(value)
-        hour = (time + self._shift) // HOUR * HOUR - self._shift
-        cut = self.ring.cut
-        if time < horizon or (cut and hour <= self.calendar.hour(cut)):
-            self.late.setdefault(hour, []).append((time, steps))
-            return False
-        self.dirty.add(hour)
-        return self.ring.add(time, steps)
+        elif len(self.hands) == 1 or time > self.hands[-1][0] - EARLIER_S:
+            self.hands[-1] = (time, device)  # we hear that late
+        else:
+            return
+        self.since = time
+        self.named = False
 
     def reckon(self, hour: int) -> Stats | list[Point]:
         """The hour from the ring, as it goes into its row."""
@@ -103,6 +105,37 @@ class Track:
         """…or is being written."""
         writing = self.writing
         return self.hours() if writing is None else self.hours() | writing.known.keys() | writing.late.keys()
+
+
+class Seat:
+    """Where the values of one shape of a report go: a strip, and for each of its columns its track and which of the
+    report's values it is."""
+
+    __slots__ = ("_shift", "columns", "strip")
+
+    def __init__(self, strip: Strip, columns: Sequence[tuple[int, Track]]) -> None:
+        self.strip, self.columns = strip, tuple(columns)
+        self._shift = columns[0][1].calendar.shift
+
+    def take(self, time: int, values: Sequence[Value], device: str, horizon: int) -> bool:
+        """Take a report; what is before `horizon` is not for the strip. Whether the strip is to be closed. Raises
+        OverflowError, and takes nothing, when a value passes 64 bit."""
+        shift = self._shift
+        hour = (time + shift) // HOUR * HOUR - shift
+        row, fresh = [time], False
+        row += [round(values[at] * track.ring.scale) for at, track in self.columns]  # type: ignore[operator]
+        if max(row) > MOST or min(row) < -MOST:
+            raise OverflowError("beyond 64 bit")
+        for steps, (_, track) in zip(row[1:], self.columns, strict=True):
+            if device != track.device or time < track.since:
+                track.hand(time, device)
+            if time < horizon or track.ring.cut >= hour:
+                track.late.setdefault(hour, []).append((time, steps))
+            else:
+                fresh = True
+                if hour not in track.dirty:
+                    track.dirty.add(hour)
+        return fresh and self.strip.add(row)
 
 
 class Taken:

@@ -7,7 +7,7 @@ An incident is an alert like any other: it goes up the `alerts` stream, reaches 
 """
 
 from hub.vigil.desk import Vigil
-from hub.vigil.incidents import Incidents
+from hub.vigil.incidents import Incidents, Limits
 from hub.vigil.witness import Witness
 
-__all__ = ["Incidents", "Vigil", "Witness"]
+__all__ = ["Incidents", "Limits", "Vigil", "Witness"]

@@ -14,7 +14,7 @@ from hub.alerts.life import RAISED
 from hub.clock import Clock
 from hub.errors import HubError
 from hub.events import Events, SecurityEvent
-from hub.vigil.incidents import CLOCK, Incident, Incidents
+from hub.vigil.incidents import CLOCK, CONFIG, Incident, Incidents, Limits
 from hub.vigil.witness import Witness
 
 RULE = "security"
@@ -51,6 +51,10 @@ class Vigil:
         book.owners.add(RULE)
         events.listeners.append(self._hear)
 
+    def reconfigure(self, limits: Limits, site: str) -> None:
+        """What the configuration says by now. An incident that is open goes on."""
+        self._incidents.limits, self.site = limits, site
+
     def _hear(self, event: SecurityEvent) -> None:
         """Who and how; how often is counted by `_count`, since an event of one subject comes once a minute at most."""
         self._heard.append(event)
@@ -65,6 +69,8 @@ class Vigil:
             self._counted[kind] = total
             nameless = SecurityEvent(kind=kind, subject="", evidence={}, at=self._clock.now())
             told = self._fresh.pop(kind, [])[:more] or [nameless]
+            if kind == CONFIG:  # a single one is no incident; the owner sees the count and the audit log's head at once
+                self._witness.hurry()
             for event in told[1:]:
                 self._incidents.hear(msgspec.structs.replace(event, count=1))
             self._incidents.hear(msgspec.structs.replace(told[0], count=more - len(told) + 1))

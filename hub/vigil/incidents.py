@@ -1,15 +1,15 @@
 """Security events → incidents: how many of what, about whom, since when, and what to do. Pure.
 
 Events fall into families (sensors, doors, network, hub). A family's incident opens when one of its kinds has been
-heard as often as THRESHOLDS says within WINDOW_S, and takes in every event of the family until it has been quiet for
-QUIET_S. So one attack by three ways is one incident that names all three. What it says is counted from the first event
-that led to it, not from the one that was too many.
+heard as often as its threshold says within the window, and takes in every event of the family until it has been quiet
+for long enough. So one attack by three ways is one incident that names all three. What it says is counted from the
+first event that led to it, not from the one that was too many.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from hub import events
@@ -22,6 +22,7 @@ FAMILIES = (SENSORS, DOORS, NETWORK, HUB)
 SIGN_IN = "sign-in"  # a wrong password, code, badge or token
 HOST = "host"  # a request under a name that is not the hub's
 ELSEWHERE = "elsewhere"  # a request that another site made a browser send
+BREAK_GLASS = "break-glass"  # a local account came in where the district has badges
 EGRESS = "egress"  # somebody wanted to call a host that nobody declared
 ACK = "forged-ack"  # an acknowledgement that the backend did not sign
 CLOCK = "clock-step"  # the clock was moved
@@ -31,6 +32,8 @@ GAP = "gap"  # readings were lost or damaged on the disk
 
 WINDOW_S = 600.0
 QUIET_S = 3600.0
+PARTS = 60
+"""A window is counted in so many parts: what is counted is exact, when it falls out of the window to a part of it."""
 NAMED = 3
 """Subjects that a text names; evidence has MOST_SUBJECTS."""
 MOST_SUBJECTS = 64
@@ -40,7 +43,7 @@ FAMILY = {
         (events.FORGED, events.REPLAY, events.IN_CLEAR, events.UNKNOWN, events.BLOCKED, events.RATE, events.UNLIKE,
          *events.CLONES), SENSORS,
     ),
-    **dict.fromkeys((SIGN_IN, HOST, ELSEWHERE), DOORS),
+    **dict.fromkeys((SIGN_IN, HOST, ELSEWHERE, BREAK_GLASS), DOORS),
     **dict.fromkeys((EGRESS, ACK), NETWORK),
     **dict.fromkeys((CLOCK, CONFIG, PLUGIN, GAP), HUB),
 }  # fmt: skip
@@ -49,17 +52,21 @@ FAMILY = {
 THRESHOLDS = {
     events.FORGED: 3, events.REPLAY: 3, events.IN_CLEAR: 1, events.UNKNOWN: 50, events.BLOCKED: 20, events.RATE: 3,
     events.UNLIKE: 3, **dict.fromkeys(events.CLONES, 1),
-    SIGN_IN: 5, HOST: 3, ELSEWHERE: 3, EGRESS: 1, ACK: 1, CLOCK: 1, CONFIG: 10, PLUGIN: 3, GAP: 1,
+    SIGN_IN: 5, HOST: 3, ELSEWHERE: 3, BREAK_GLASS: 1, EGRESS: 1, ACK: 1, CLOCK: 1, CONFIG: 10, PLUGIN: 3, GAP: 1,
 }  # fmt: skip
 """One wrong password is a person; five are somebody's programme. A clone or a forged acknowledgement is never an
-accident."""
+accident. The owner may say otherwise (`security` in the configuration)."""
 
 CRITICAL = events.CLONES | {ACK, EGRESS, events.IN_CLEAR}
+
+TRACED = frozenset({CONFIG, BREAK_GLASS})
+TRACES = ("version", "from")
+"""Of these kinds the text itself says which version and from where: evidence stays on the hub, the text goes up."""
 
 WORDS = {
     events.FORGED: ("trames forgées", "forged frames"), events.REPLAY: ("trames rejouées", "replayed frames"),
     events.IN_CLEAR: ("trames en clair d'un appareil chiffré", "frames in clear of an encrypting device"),
-    events.UNKNOWN: ("trames d'inconnus", "frames of strangers"),
+    events.UNKNOWN: ("appareils inconnus", "unknown devices"),
     events.BLOCKED: ("trames de bloqués", "blocked frames"),
     events.RATE: ("émissions trop fréquentes", "reports too often"),
     events.UNLIKE: ("valeurs contraires aux voisins", "values unlike the neighbours'"),
@@ -70,6 +77,7 @@ WORDS = {
     SIGN_IN: ("connexions refusées", "refused sign-ins"),
     HOST: ("requêtes sous un autre nom", "requests under another name"),
     ELSEWHERE: ("requêtes venues d'un autre site", "requests from another site"),
+    BREAK_GLASS: ("comptes locaux utilisés sans badge", "local accounts used without a badge"),
     EGRESS: ("appels non déclarés", "undeclared calls"), ACK: ("accusés forgés", "forged acknowledgements"),
     CLOCK: ("sauts d'horloge", "steps of the clock"), CONFIG: ("changements de configuration", "configuration changes"),
     PLUGIN: ("arrêts de modules", "plugin failures"), GAP: ("pertes de relevés", "losses of readings"),
@@ -97,13 +105,27 @@ class Incident(NamedTuple):
     kinds: dict[str, int]
     subjects: dict[str, int]
     evidence: dict[str, str]
+    traces: dict[str, str]
+    """Subject → which version and from where, of what people did (TRACED)."""
 
     def text(self, language: int) -> str:
         """One sentence or two; `language` 0: French, 1: English."""
         told = ", ".join(f"{count} {WORDS[kind][language]}" for kind, count in sorted(self.kinds.items()))
         named = sorted(self.subjects, key=lambda one: (-self.subjects[one], one))[:NAMED]
-        who = f" ({', '.join(named)}{'…' if len(self.subjects) > NAMED else ''})" if named else ""
+        names = [f"{one} {self.traces[one]}" if one in self.traces else one for one in named]
+        who = f" ({', '.join(names)}{'…' if len(self.subjects) > NAMED else ''})" if named else ""
         return f"{told}{who} : {ADVICE[self.family][0]}" if language == 0 else f"{told}{who}: {ADVICE[self.family][1]}"
+
+
+class Limits(NamedTuple):
+    """`thresholds`: kind → how many; 0: that kind opens no incident. Times are seconds."""
+
+    thresholds: Mapping[str, int] = THRESHOLDS
+    window_s: float = WINDOW_S
+    quiet_s: float = QUIET_S
+
+
+USUAL = Limits()
 
 
 class _Open:
@@ -112,14 +134,44 @@ class _Open:
         self.kinds: Counter[str] = Counter()
         self.subjects: Counter[str] = Counter()
         self.evidence: dict[str, str] = {}
+        self.traces: dict[str, str] = {}
         self.told: tuple[frozenset[str], int] = (frozenset(), 0)
+
+
+class _Tally:
+    """How many of one kind within a window; PARTS + 1 numbers at most."""
+
+    def __init__(self) -> None:
+        self._parts: deque[tuple[float, float, int]] = deque()  # (first, last, how many)
+
+    def add(self, at: float, count: int, window_s: float) -> None:
+        first, last, before = self._parts[-1] if self._parts else (at, at, 0)
+        if self._parts and at - first < window_s / PARTS:
+            self._parts[-1] = (first, max(last, at), before + count)
+        else:
+            self._parts.append((at, at, count))
+        self.prune(at, window_s)
+
+    def prune(self, now: float, window_s: float) -> None:
+        while self._parts and now - self._parts[0][1] > window_s:
+            self._parts.popleft()
+
+    @property
+    def count(self) -> int:
+        return sum(count for _, _, count in self._parts)
+
+    @property
+    def first(self) -> float:
+        return self._parts[0][0]
 
 
 class Incidents:
     """`hear` events, then `changes` says which incidents are new, worth telling again, or over."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = USUAL) -> None:
+        self.limits = limits
         self._recent: dict[str, deque[SecurityEvent]] = {family: deque(maxlen=512) for family in FAMILIES}
+        self._tallies: dict[str, dict[str, _Tally]] = {family: {} for family in FAMILIES}
         self._open: dict[str, _Open] = {}
         self.counts: Counter[str] = Counter()
 
@@ -133,22 +185,35 @@ class Incidents:
         if opened is not None:
             _add(opened, event)
             return
-        recent = self._recent[family]
-        while recent and event.at - recent[0].at > WINDOW_S:
+        window, recent = self.limits.window_s, self._recent[family]
+        while recent and event.at - recent[0].at > window:
             recent.popleft()
-        recent.append(event)
-        if sum(one.count for one in recent if one.kind == event.kind) >= THRESHOLDS[event.kind]:
-            opened = self._open[family] = _Open(recent[0].at)
-            for one in recent:
-                _add(opened, one)
-            recent.clear()
+        recent.append(event)  # who and how; how many is the tally's
+        tally = self._tallies[family].setdefault(event.kind, _Tally())
+        tally.add(event.at, event.count, window)
+        threshold = self.limits.thresholds[event.kind]
+        if threshold and tally.count >= threshold:
+            self._begin(family, event.at)
+
+    def _begin(self, family: str, now: float) -> None:
+        opened = self._open[family] = _Open(now)
+        for one in self._recent[family]:
+            _add(opened, one)
+        opened.kinds.clear()
+        for kind, tally in self._tallies[family].items():
+            tally.prune(now, self.limits.window_s)
+            if tally.count:
+                opened.kinds[kind] = tally.count
+                opened.first = min(opened.first, tally.first)
+        self._recent[family].clear()
+        self._tallies[family].clear()
 
     def changes(self, now: float) -> Iterator[tuple[Incident, bool]]:
         """(an incident, whether it is over) for each that is new, that has a new kind or twice as many events as when
-        it was told last, or that has been quiet for QUIET_S."""
+        it was told last, or that has been quiet for long enough."""
         for family, one in list(self._open.items()):
             whole = sum(one.kinds.values())
-            if now - one.last >= QUIET_S:
+            if now - one.last >= self.limits.quiet_s:
                 del self._open[family]
                 yield _told(family, one), True
             elif frozenset(one.kinds) != one.told[0] or whole >= 2 * one.told[1]:
@@ -164,8 +229,13 @@ def _add(opened: _Open, event: SecurityEvent) -> None:
     if event.evidence and len(opened.evidence) < MOST_SUBJECTS:
         said = ", ".join(f"{name} {value}" for name, value in sorted(event.evidence.items()))
         opened.evidence[f"{event.kind} {event.subject}"[:100]] = said[:200]
+    if event.kind in TRACED and event.subject in opened.subjects:
+        opened.traces[event.subject] = " ".join(str(event.evidence[one]) for one in TRACES if one in event.evidence)
 
 
 def _told(family: str, one: _Open) -> Incident:
     severity = "critical" if CRITICAL & one.kinds.keys() else "warning"
-    return Incident(family, severity, one.first, one.last, dict(one.kinds), dict(one.subjects), dict(one.evidence))
+    return Incident(
+        family, severity, one.first, one.last, dict(one.kinds), dict(one.subjects), dict(one.evidence),
+        dict(one.traces),
+    )  # fmt: skip

@@ -82,7 +82,9 @@ def sentence(error: HubError, lang: str) -> str:
     """What the hub refuses, for people."""
     if isinstance(error, Refused):
         return word(error.key, lang)
-    return error.fr if lang == "fr" and isinstance(error, Unreadable) else str(error)
+    if isinstance(error, Unreadable):
+        return error.fr if lang == "fr" else error.detail
+    return str(error)
 
 
 async def done(visit: Visit, work: Operation, again: Again) -> web.Response | None:

@@ -1,4 +1,5 @@
-"""Local accounts where the district has badges: for when there is no badge. Each use is audited, and told for a day.
+"""Local accounts where the district has badges: for when there is no badge. Each use is audited, told for a day, and a
+security event.
 
 Pure but for the clock it is given.
 """
@@ -13,16 +14,17 @@ MOST = 32
 
 
 class BrokenGlass:
-    """`now` is monotonic seconds; `badges`: whether the district has any."""
+    """`now` is monotonic seconds; `badges`: whether the district has any; `tell(name, address)`: of each use."""
 
-    def __init__(self, now: Callable[[], float], badges: Callable[[], bool]) -> None:
-        self._now, self._badges = now, badges
+    def __init__(self, now: Callable[[], float], badges: Callable[[], bool], tell: Callable[[str, str], None]) -> None:
+        self._now, self._badges, self._tell = now, badges, tell
         self._used: deque[tuple[float, str]] = deque(maxlen=MOST)
 
-    def use(self, name: str) -> bool:
-        """A local account signed in; whether that is worth telling."""
+    def use(self, name: str, address: str) -> bool:
+        """A local account came in from there; whether that is worth telling."""
         if self._badges():
             self._used.append((self._now(), name))
+            self._tell(name, address)
             return True
         return False
 

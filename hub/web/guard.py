@@ -33,6 +33,12 @@ def policy_with_style(html: str) -> str:
     return f"{POLICY}; style-src 'self' 'sha256-{digest}'"
 
 
+def permissions(*, camera: bool = False, geolocation: bool = False) -> str:
+    """What a page may ask the person for (W3C Permissions Policy): nothing, unless it is made for it."""
+    may = {"camera": camera, "geolocation": geolocation, "microphone": False, "payment": False, "usb": False}
+    return ", ".join(f"{name}=({'self' if yes else ''})" for name, yes in may.items())
+
+
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -41,7 +47,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
-    "Permissions-Policy": "camera=(self), geolocation=(), microphone=(), payment=(), usb=()",
+    "Permissions-Policy": permissions(),
 }
 """On every answer. No Strict-Transport-Security: it would forbid people to accept a self-signed certificate."""
 

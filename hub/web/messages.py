@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_STATES = {"stopped": "arrêtée", "quarantined": "en quarantaine", "key": "sa clé", "password": "le mot de passe"}
+_STATES = {"stopped": "arrêtée", "quarantined": "en quarantaine", "key": "sa clé", "password": "le mot de passe",
+           "sensors": "capteurs", "doors": "accès", "network": "réseau", "hub": "concentrateur"}  # fmt: skip
 
 
 class Message(NamedTuple):
@@ -86,7 +87,7 @@ _TABLE = (
         r"device (?P<a>\S+) still has the (?P<b>key|password) that it left the factory with: .*",
         "L'appareil {a} a encore {b} d'origine : rien ne lui est écrit ; changez cela dans l'appareil, puis ici",
     ),
-    (r"security incident \((?P<a>\S+)\): (?P<q>.*)", "Incident de sécurité : voyez Alertes"),
+    (r"security incident \((?P<state>\S+)\): .*", "Incident de sécurité ({state}) : voyez Alertes levées"),
     (
         r"this hub is read-only since (?P<a>\S+) said so \((?P<b>.*)\): \S+ is refused; .*",
         "Concentrateur en lecture seule ({a} : {b}) : rien n'est écrit ni relevé plus souvent",

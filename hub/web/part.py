@@ -18,10 +18,11 @@ from hub.backoff import Backoff
 from hub.clock import Clock
 from hub.config.web import Web as Options
 from hub.control import Call
-from hub.errors import ConfigError, HubError
+from hub.errors import HubError
 from hub.store import Store
 from hub.web import reset
 from hub.web.broken_glass import BrokenGlass
+from hub.web.desk import Desk
 from hub.web.parts import Parts, Place
 from hub.web.passwords import new_code
 
@@ -39,30 +40,35 @@ _log = logging.getLogger("hub.web")
 
 class Web:
     """`options` None: there are no pages. `calls` gives those of the control socket; `directory` holds the certificate,
-    `changed` is called when the store has changed: the next backup is due."""
+    `changed` is called when the store has changed: the next backup is due; `broken_glass(name, address)` when a local
+    account came in although the district has badges."""
 
     def __init__(
         self, options: Options | None, *, hub: str, directory: Path, parts: Parts, store: Store, clock: Clock,
         calls: Callable[[], Mapping[str, Call]], changed: Callable[[], None],
+        broken_glass: Callable[[str, str], None] = lambda name, address: None,
     ) -> None:  # fmt: skip
-        self._options, self._hub, self._directory, self._parts = options, hub, directory, parts
-        self._store, self._clock, self._calls, self._changed = store, clock, calls, changed
-        self._accounts: Accounts | None = None
-        self._sessions: Sessions | None = None
+        self.options, self.hub, self._directory, self._parts = options, hub, directory, parts
+        self.store, self.clock, self._calls, self._changed = store, clock, calls, changed
+        self.accounts: Accounts | None = None
+        self.sessions: Sessions | None = None
         self.opening: Opening | None = None
-        self._tokens: Tokens | None = None
+        self.tokens: Tokens | None = None
         self._tls: ssl.SSLContext | None = None
-        self._broken = BrokenGlass(clock.monotonic, lambda: parts.badges is not None and parts.badges.known)
-        self._fingerprint = self._error = self._reset_error = ""
+        self._broken = BrokenGlass(clock.monotonic, self._has_badges, broken_glass)
+        self.fingerprint = self.error = self._reset_error = ""
         self._port = self.redirected_port = 0
         self._other = asyncio.Event()
 
+    def _has_badges(self) -> bool:
+        return self._parts.badges is not None and self._parts.badges.known
+
     async def reconfigure(self, options: Options | None, parts: Parts) -> None:
         """Serve so from now on. Whoever is signed in stays signed in; the address may be another one."""
-        same = options == self._options
-        self._options, self._parts = options, parts
+        same = options == self.options
+        self.options, self._parts = options, parts
         if not same:
-            self._error = ""
+            self.error = ""
             self._other.set()
         elif self.opening is not None and self.opening.opened is not None:  # whoever asked for it reads the answer
             self.opening.opened.hand(parts)
@@ -71,22 +77,22 @@ class Web:
         """Serve until cancelled. What goes wrong is told once, and tried again."""
         backoff = Backoff()
         while True:
-            if self._options is None:
+            if self.options is None:
                 self._other.clear()
                 await self._other.wait()
                 continue
-            began = self._clock.monotonic()
+            began = self.clock.monotonic()
             try:
-                await self._serve(self._options)
+                await self._serve(self.options)
                 backoff.reset()
                 continue
             except (HubError, OSError) as error:
                 self._say(str(error))
             except Exception as error:  # a bug of the pages: readings go on
-                if f"{type(error).__name__}: {error}" != self._error:
+                if f"{type(error).__name__}: {error}" != self.error:
                     _log.exception("the pages failed")
-                self._error = f"{type(error).__name__}: {error}"
-            if self._clock.monotonic() - began > HEALTHY_S:
+                self.error = f"{type(error).__name__}: {error}"
+            if self.clock.monotonic() - began > HEALTHY_S:
                 backoff.reset()
             await self._pause(backoff.next())
 
@@ -98,13 +104,13 @@ class Web:
             alarm.cancel()
 
     async def _alarm(self, seconds: float) -> None:
-        await self._clock.sleep(seconds)
+        await self.clock.sleep(seconds)
         self._other.set()
 
     def names(self) -> list[str]:
         """Addresses and names under which browsers call these pages; empty while they are not served, or where the
         district is not to certify them."""
-        options = self._options
+        options = self.options
         if options is None or self.opening is None or not options.district_certificate:
             return []
         address = options.address if options.address not in ("0.0.0.0", "::") else outward()  # noqa: S104
@@ -117,14 +123,14 @@ class Web:
         from hub.web import certificate
 
         if self._tls is not None:
-            self._fingerprint = await asyncio.to_thread(
-                certificate.refresh, self._tls, self._directory, self._clock.date()
+            self.fingerprint = await asyncio.to_thread(
+                certificate.refresh, self._tls, self._directory, self.clock.date()
             )
 
     def _say(self, error: str) -> None:
-        if error != self._error:
+        if error != self.error:
             _log.error("the pages are not served: %s; trying again by itself", error)
-        self._error = error
+        self.error = error
 
     async def _serve(self, options: Options) -> None:
         """Until other options come."""
@@ -140,41 +146,41 @@ class Web:
 
         passwords = Passwords()
         accounts = Accounts(
-            self._store, self._clock, passwords, self._changed,
+            self.store, self.clock, passwords, self._changed,
             claimed=lambda: asyncio.to_thread(reset.used, options.reset_directory),
         )  # fmt: skip
         await accounts.load()
-        secret = await self._store.get(COOKIE_KEY)
+        secret = await self.store.get(COOKIE_KEY)
         if secret is None:
             secret = secrets.token_bytes(32)
-            await self._store.put(COOKIE_KEY, secret)
-        if self._sessions is None:
-            self._sessions = Sessions(self._clock.monotonic, secret)
-        tls, self._fingerprint = await asyncio.to_thread(
-            certificate.prepare, self._directory, self._hub, options.hosts,
-            self._clock.date() if options.district_certificate else math.inf,
+            await self.store.put(COOKIE_KEY, secret)
+        if self.sessions is None:
+            self.sessions = Sessions(self.clock.monotonic, secret)
+        tls, self.fingerprint = await asyncio.to_thread(
+            certificate.prepare, self._directory, self.hub, options.hosts,
+            self.clock.date() if options.district_certificate else math.inf,
         )  # fmt: skip
         place = Place(
-            self._hub, options.address, options.port, names_of_this_machine(options.hosts), tls,
-            lambda: self._fingerprint,
+            self.hub, options.address, options.port, names_of_this_machine(options.hosts), tls,
+            lambda: self.fingerprint,
         )  # fmt: skip
         self._tls = tls
-        self._tokens = tokens = Tokens(self._store, self._clock, self._changed)
+        self.tokens = tokens = Tokens(self.store, self.clock, self._changed)
         await tokens.load()
-        sessions = self._sessions
+        sessions = self.sessions
 
         def build(port: int) -> Site:
             from hub.web.site import Site  # its import is what `Opening` puts off
 
             return Site(
-                place=place, calls=self._calls(), parts=self._parts, store=self._store, clock=self._clock,
+                place=place, calls=self._calls(), parts=self._parts, store=self.store, clock=self.clock,
                 accounts=accounts, passwords=passwords, sessions=sessions, tokens=tokens, broken=self._broken,
                 connections=connections, port=port,
             )  # fmt: skip
 
         opening = Opening(build)
         connections = Connections(opening.protocol, tls)
-        self._accounts = accounts
+        self.accounts = accounts
         try:
             async with contextlib.AsyncExitStack() as stack:
                 self._port = opening.port = await stack.enter_async_context(
@@ -185,9 +191,9 @@ class Web:
                     self.redirected_port = await stack.enter_async_context(way)
                 await self._reset_by_file(accounts, options.reset_directory)
                 self.opening = opening
-                if self._error:
+                if self.error:
                     _log.info("the pages are served again")
-                self._error = ""
+                self.error = ""
                 _log.info("the pages are served on port %d", self._port)
                 async with asyncio.TaskGroup() as group:
                     beside = group.create_task(opening.run())
@@ -202,7 +208,7 @@ class Web:
             return
         code = new_code()
         try:
-            await asyncio.to_thread(reset.show, directory, code, self._url())
+            await asyncio.to_thread(reset.show, directory, code, self.url())
         except OSError as error:
             self._reset_error = f"a claim code is asked for in {directory} and cannot be written there: {error}"
         else:
@@ -214,7 +220,7 @@ class Web:
 
     def trouble(self) -> str:
         """Why the pages are not served; "" when they are, or shall not be."""
-        return "" if self._options is None or self.opening is not None else self._error or "they are starting"
+        return "" if self.options is None or self.opening is not None else self.error or "they are starting"
 
     def refused(self) -> Mapping[str, int]:
         """What was refused since the pages are served, by reason."""
@@ -223,85 +229,25 @@ class Web:
 
     def status(self) -> dict[str, Any]:
         """For `ilot status`."""
-        if self._options is None:
+        if self.options is None:
             return {"served": False, "error": ""}
-        accounts = self._accounts
+        accounts = self.accounts
         return {
-            "served": self.opening is not None, "url": self._url(), "fingerprint": self._fingerprint,
-            "claimed": accounts.claimed if accounts else None, "error": self._error,
+            "served": self.opening is not None, "url": self.url(), "fingerprint": self.fingerprint,
+            "claimed": accounts.claimed if accounts else None, "error": self.error,
         }  # fmt: skip
 
     def complaints(self) -> list[str]:
         """What somebody should look at."""
-        said = [f"the pages are not served: {self._error}"] if self._error else []
+        said = [f"the pages are not served: {self.error}"] if self.error else []
         return [*said, *([self._reset_error] if self._reset_error else []), *self._broken.complaints()]
 
     def calls(self) -> dict[str, Call]:
-        return {
-            "web.label": self._label, "web.reset": self._reset, "web.token.make": self._make_token,
-            "web.token.list": self._list_tokens, "web.token.revoke": self._revoke_token,
-        }  # fmt: skip
+        return Desk(self).calls()
 
-    async def _make_token(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{title, role, days, by} → {id, name, role, at, expires, by, token}: `token` is shown this once."""
-        try:
-            days = float(arguments.get("days") or 0)
-        except (TypeError, ValueError):
-            days = 0.0
-        name, role, by = (str(arguments.get(one) or "") for one in ("title", "role", "by"))
-        token, text = await self._of_tokens().make(name.strip(), role, days, by or "cli")
-        return {**token.shown(), "token": text}
-
-    async def _list_tokens(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """→ {tokens}: without what opens the hub."""
-        return {"tokens": [token.shown() for token in self._of_tokens().all()]}
-
-    async def _revoke_token(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{id, by} → {id, name, …}."""
-        token = await self._of_tokens().revoke(str(arguments.get("id", "")), str(arguments.get("by") or "cli"))
-        return token.shown()
-
-    def _of_tokens(self) -> Tokens:
-        self._served()
-        if self._tokens is None:
-            raise ConfigError("the pages are not served yet: they are starting")
-        return self._tokens
-
-    async def _label(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{new} → {hub, url, fingerprint, claimed, code, wifi}: `code` is "" when there is no new one to show, `wifi`
-        {name, key} or None."""
-        accounts = self._served()
-        code = ""
-        if not accounts.claimed and (arguments.get("new") or not accounts.claimable):
-            code = await accounts.new_claim("cli")
-        wifi = self._options.wifi if self._options is not None else None
-        named = {"name": wifi.name, "key": wifi.key.get_secret_value()} if wifi is not None else None
-        return {**self._facts(accounts), "code": code, "wifi": named}
-
-    async def _reset(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """A new claim code, whoever administers the hub; nobody is signed in any more."""
-        accounts = self._served()
-        code = await accounts.new_claim("cli")
-        if self._sessions is not None:
-            for one in accounts.all():
-                self._sessions.end_all(one.name)
-        return {**self._facts(accounts), "code": code}
-
-    def _served(self) -> Accounts:
-        if self._options is None:
-            raise ConfigError("this hub has no pages: `web: {}` in its configuration, and a restart, give it some")
-        if self._accounts is None:
-            raise ConfigError(f"the pages are not served yet: {self._error or 'they are starting'}")
-        return self._accounts
-
-    def _facts(self, accounts: Accounts) -> dict[str, Any]:
-        return {
-            "hub": self._hub, "url": self._url(), "fingerprint": self._fingerprint, "claimed": accounts.claimed,
-            "claimable": accounts.claimable,
-        }  # fmt: skip
-
-    def _url(self) -> str:
-        address = self._options.address if self._options is not None else ""
+    def url(self) -> str:
+        """Where browsers find them."""
+        address = self.options.address if self.options is not None else ""
         if address in ("0.0.0.0", "::"):  # noqa: S104 - compared, not listened on
             address = outward()
         return f"https://{f'[{address}]' if ':' in address else address}:{self._port}/"

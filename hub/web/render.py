@@ -9,14 +9,16 @@ from urllib.parse import quote
 
 import jinja2
 
-from hub.web import showing
+from hub.web import scanning, showing
 from hub.web.area import GROUPS, Entry
 from hub.web.messages import message
 from hub.web.routes import ADMINISTRATEUR, WORKS
+from hub.web.sessions import IDLE_S, LONGEST_S
 from hub.web.visit import Visit
 from hub.web.words import word
 
 HERE = Path(__file__).parent
+_LASTS = {"idle": f"{IDLE_S / 3600:g}\u00a0h", "longest": f"{LONGEST_S / 3600:g}\u00a0h"}
 
 
 class Renderer:
@@ -30,7 +32,11 @@ class Renderer:
         )  # fmt: skip
         self._pages.filters["path"] = lambda text: quote(str(text), safe="")
         self._pages.globals.update(
-            loudness=showing.loudness, unit=showing.unit_text, strongest=showing.strongest, MOST=showing.MOST_ROWS
+            loudness=showing.loudness,
+            unit=showing.unit_text,
+            strongest=showing.strongest,
+            MOST=showing.MOST_ROWS,
+            decoder=scanning.decoder_there(),
         )
 
     def page(self, name: str, visit: Visit, /, **what: Any) -> str:
@@ -44,12 +50,16 @@ class Renderer:
             "visit": visit, "account": account, "csrf": visit.form_token,
             "menu": self._groups(role) if account else [],
             "works": role in WORKS, "rules": role == ADMINISTRATEUR, "page": name, "error": visit.error, "title": "",
-            "error_lang": visit.error_lang,
+            "error_lang": visit.error_lang, "lasts": None,
+            "session_lasts": word("session-lasts", lang, **_LASTS),
             "counts": {}, "said": word(visit.query["said"], lang) if visit.query.get("said") in self._said else "",
             "message": lambda sentence: message(sentence, lang),
             "size": lambda size: showing.size_text(size, lang),
             "span": lambda seconds: showing.span_text(seconds, lang),
             "number": lambda value, digits=0: showing.number(value, digits, lang),
+            "whole": lambda value: showing.whole_text(value, lang),
+            "who": lambda by: showing.who_text(by, lang),
+            "day": lambda text: showing.day_text(text, lang),
             "reading": lambda value: showing.value_text(value, lang, (word("no", lang), word("yes", lang))),
         }  # fmt: skip
         return self._pages.get_template(f"{name}.html").render({**context, **what})

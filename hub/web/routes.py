@@ -10,7 +10,10 @@ from typing import Any
 LECTEUR, AUDITEUR, TECHNICIEN, ADMINISTRATEUR = "lecteur", "auditeur", "technicien", "administrateur"
 READS = frozenset({LECTEUR, AUDITEUR, TECHNICIEN, ADMINISTRATEUR})
 WORKS = frozenset({TECHNICIEN, ADMINISTRATEUR})
+AMENDS = WORKS
+"""What the configuration says, by a call that can say one small thing and nothing else (`hub.changing.zones`)."""
 RULES = frozenset({ADMINISTRATEUR})
+"""Among others, the configuration as a whole."""
 AUDITS = frozenset({AUDITEUR, ADMINISTRATEUR})
 EVERYBODY: frozenset[str] = frozenset()
 """Also who is not signed in."""
@@ -23,7 +26,7 @@ _PART = re.compile(r"\{(\w+)\}")
 class Route:
     """`path` may hold `{name}`: one part, percent-decoded. `query` and `body`: name → JSON Schema of a parameter;
     `summary` in English, for the API document. `people`: no token may, only somebody who is signed in. `upload`: so
-    many bytes of files may come with a form."""
+    many bytes of files may come with a form; `quiet`: asking does not lengthen the session."""
 
     method: str
     path: str
@@ -35,6 +38,7 @@ class Route:
     body: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     people: bool = False
     upload: int = 0
+    quiet: bool = False
 
 
 class Table:

@@ -61,6 +61,12 @@ class Sessions:
             session.seen = self._now()
         return session
 
+    def left(self, session: Session) -> tuple[float, float]:
+        """Seconds until it ends where nothing is done, and until it ends whatever is done."""
+        now = self._now()
+        most = max(0.0, LONGEST_S - (now - session.began))
+        return min(most, max(0.0, IDLE_S - (now - session.seen))), most
+
     def end(self, token: str) -> None:
         self._open.pop(_key(token), None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 SORTS = ("name", "id", "state", "zone", "place", "last_seen", "signal", "model", "integration")
 STATES = ("trouble", "waiting", "green")
 MOST_ROWS = 200
+_POINT = re.compile(r"(?<=\d)\.(?=\d)")
 
 
 def summary(status: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,6 +85,38 @@ def number(value: float, digits: int, lang: str) -> str:
     return text.replace(".", ",") if lang == "fr" else text
 
 
+def whole_text(value: int, lang: str) -> str:
+    """A count, its thousands apart: by a narrow space in French (SI brochure, 5.4.4), by a comma in English."""
+    return f"{value:,}".replace(",", "\u202f" if lang == "fr" else ",")
+
+
+def said_value(text: str, lang: str, words: tuple[str, str]) -> str:
+    """A value that the hub put into words, as this language writes it: `65.5 °C`, `true`."""
+    if text in ("true", "false"):
+        return words[text == "true"]
+    return _POINT.sub(",", text) if lang == "fr" else text
+
+
+WHO = {
+    "cli": ("ligne de commande", "command line"), "hub": ("le concentrateur", "the hub"),
+    "configuration": ("la configuration", "the configuration"), "backend": ("le serveur", "the backend"),
+}  # fmt: skip
+WHO_OF = {
+    "web:": ("{}", "{}"), "rule:": ("règle {}", "rule {}"), "backend:": ("{}, au serveur", "{}, at the backend"),
+    "cli:": ("{}, en ligne de commande", "{}, at the command line"), "token:": ("jeton {}", "token {}"),
+}  # fmt: skip
+
+
+def who_text(by: str, lang: str) -> str:
+    """Who did something, of the name that the audit log has: `web:camille`, `rule:night`, `cli`."""
+    if by in WHO:
+        return WHO[by][lang != "fr"]
+    for prefix, texts in WHO_OF.items():
+        if by.startswith(prefix):
+            return texts[lang != "fr"].format(by.removeprefix(prefix))
+    return by
+
+
 def value_text(value: Any, lang: str, words: tuple[str, str]) -> str:
     """A reading for people; `words` of false and true."""
     if isinstance(value, bool):
@@ -134,6 +168,12 @@ def moment_text(unix_s: float | None, lang: str, zone: tzinfo) -> str:
         .astimezone(zone)
         .strftime("%d/%m/%Y %H:%M:%S" if lang == "fr" else "%Y-%m-%d %H:%M:%S")
     )
+
+
+def day_text(iso: str, lang: str) -> str:
+    """A date of the configuration (ISO 8601), as this language writes it."""
+    parts = iso.split("-")
+    return "/".join(reversed(parts)) if lang == "fr" and len(parts) == 3 else iso
 
 
 def _searched(one: Mapping[str, Any]) -> str:

@@ -7,19 +7,17 @@ the audit chain, REFUSALS of a kind an hour at most: a flood must not fill the s
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
-import secrets
 import time
 from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
 from hub.badges import BadBadge
+from hub.catalogue import METRICS
 from hub.clock import Clock
 from hub.control import Call
 from hub.errors import HubError
@@ -27,13 +25,15 @@ from hub.store import Store
 from hub.web import answering as answers
 from hub.web import showing
 from hub.web.accounts import Account, Accounts, Refused
+from hub.web.admitting import LANG_COOKIE, check_form, give_form, language, visit_of
 from hub.web.answering import cookie
+from hub.web.area import sentence
 from hub.web.areas import AREAS, FILES, MENU, SAID
 from hub.web.areas.entrance import entrance
 from hub.web.broken_glass import BrokenGlass
 from hub.web.connections import Connections
 from hub.web.feed import Feed
-from hub.web.guard import HEADERS, METHODS, SAFE, from_elsewhere, host_is_ours
+from hub.web.guard import HEADERS, SAFE, from_elsewhere
 from hub.web.handler import Handler
 from hub.web.parts import Parts, Place
 from hub.web.passwords import Busy, Passwords
@@ -48,7 +48,6 @@ from hub.web.words import LANGUAGES, word
 ANSWER_S = 30.0
 LINE, FIELD, MOST_HEADERS = 4096, 4096, 64
 REFUSALS = 30
-LANG_COOKIE = "__Host-lang"
 
 _log = logging.getLogger("hub.web")
 
@@ -119,6 +118,16 @@ class Site:
             self._kept[name] = (time.monotonic(), value)
         return value
 
+    def metric_name(self, device: str, key: str, lang: str) -> str:
+        """What people call a metric."""
+        metric = self.parts.metric(device, key) or METRICS.get(key)
+        return ((metric.fr if lang == "fr" else metric.en) if metric is not None else "") or key.replace("_", " ")
+
+    def metric_unit(self, device: str, key: str) -> str:
+        """UCUM; "" of one that nobody knows."""
+        metric = self.parts.metric(device, key) or METRICS.get(key)
+        return metric.unit if metric is not None else ""
+
     def page(self, name: str, visit: Visit, code: int = 200, /, **what: Any) -> web.Response:
         """A page of `templates/`, with what every page of somebody who is signed in may show."""
 
@@ -126,9 +135,15 @@ class Site:
             known = self.parts.places.get(place)
             return (known.name if known is not None else "") or place
 
+        def device_name(device: str) -> str:
+            known = self.parts.devices.get(device)
+            return (known.name or place_name(known.place) if known is not None else "") or device
+
         text = self.render.page(
-            name, visit, counts={"raised-alerts": self.parts.raised()}, title=self.parts.title,
-            timezone=self.parts.timezone, place_name=place_name,
+            name, visit, lasts=self.sessions.left(visit.session) if visit.session else None,
+            counts={"raised-alerts": self.parts.raised()}, title=self.parts.title,
+            timezone=self.parts.timezone, place_name=place_name, device_name=device_name,
+            metric_name=lambda device, key: self.metric_name(device, key, visit.lang), metric_unit=self.metric_unit,
             zones={zone: title or zone for zone, (title, _) in self.parts.zones.items()},
             moment=lambda at: showing.moment_text(at, visit.lang, self._zone), **what,
         )  # fmt: skip
@@ -154,7 +169,7 @@ class Site:
         """One request. Raises only when its connection is gone."""
         visit: Visit | None = None
         try:
-            visit = self._visit(request)
+            visit = visit_of(request, self.place.names, self.port, self.table)
             return await self._judged(visit)
         except Rejected as no:
             if no.status in (401, 403, 421, 429):
@@ -175,21 +190,6 @@ class Site:
             _log.exception("a request could not be answered")
             return self._rejected(request, visit, Rejected(500, "failed"))
 
-    def _visit(self, request: web.BaseRequest) -> Visit:
-        transport = request.transport
-        local = transport.get_extra_info("sockname")[0] if transport else ""
-        if len(request.headers.getall("Host", [])) != 1 or not host_is_ours(
-            request.headers["Host"], self.place.names, local, self.port
-        ):
-            raise Rejected(421, "host")
-        if request.method not in METHODS:
-            raise Rejected(405, "bad-method")
-        route, parts, others = self.table.find(request.method, request.rel_url.raw_path)
-        if route is None:
-            raise Rejected(405 if others else 404, "bad-method" if others else "no-page")
-        named = {name: unquote(part, errors="replace") for name, part in parts.items()}
-        return Visit(request, route, named, _language(request))
-
     async def _judged(self, visit: Visit) -> web.StreamResponse:
         request, route = visit.request, visit.route
         api = route.kind in (API, STREAM)
@@ -198,7 +198,7 @@ class Site:
         if not visit.by_token and from_elsewhere(request.method, request.headers["Host"], request.headers, api=api):
             raise Rejected(403, "elsewhere")
         visit.token = request.cookies.get(COOKIE, "")
-        visit.account = self.whose(visit, touch=route.kind != STREAM)
+        visit.account = self.whose(visit, touch=route.kind != STREAM and not route.quiet)
         if visit.by_token and visit.account is None:
             raise Rejected(401, "token-wrong")
         if route.roles != EVERYBODY:
@@ -218,9 +218,9 @@ class Site:
             else:
                 await visit.read()
             if not visit.by_token:
-                self._check_form(visit)
+                check_form(visit, self.sessions)
         elif route.kind in (PAGE, API) and not visit.by_token:
-            self._give_form(visit)
+            give_form(visit, self.sessions)
         with self.connections.busy(request.protocol):
             if route.kind == STREAM:
                 return await self._handle(visit)
@@ -260,49 +260,41 @@ class Site:
         except Busy:
             raise Rejected(429, "busy") from None
         except HubError as error:
-            return self._said_no(visit, str(error), "")
+            return self._said_no(visit, sentence(error, visit.lang), getattr(error, "reason", ""))
         return answer
 
     def _said_no(self, visit: Visit, text: str, reason: str) -> web.Response:
         if visit.route.kind == PAGE:
-            return answers.html(self.render.error(visit, 422, text), 422)
+            return self._error_page(visit, 422, text)
         return answers.json({"error": text, "reason": reason}, 422)
+
+    def _error_page(self, visit: Visit, status: int, text: str) -> web.Response:
+        """A page that says no: with the menu for who is signed in, and nothing of the building for anybody else."""
+        if visit.account is not None:
+            return self.page("error", visit, status, status=status, text=text)
+        return answers.html(self.render.error(visit, status, text), status)
 
     async def _stranger(self, visit: Visit) -> web.Response:
         """Nobody is signed in: a page asks for it, in its own place; everything else says so."""
         if visit.route.kind != PAGE or visit.request.method not in SAFE:
             raise Rejected(401, "sign-in-first")
-        self._give_form(visit)
+        give_form(visit, self.sessions)
         answer = await entrance(self, visit, 401)
         if visit.fresh_nonce:
             cookie(answer, FORM_COOKIE, visit.fresh_nonce)
         return answer
 
-    def _give_form(self, visit: Visit) -> None:
-        """The token that this page's forms will carry."""
-        if visit.session is not None:
-            visit.form_token = visit.session.csrf
-            return
-        nonce = visit.request.cookies.get(FORM_COOKIE, "")
-        if not 20 <= len(nonce) <= 64:
-            nonce = visit.fresh_nonce = secrets.token_urlsafe(24)
-        visit.form_token = self.sessions.form(nonce)
-
-    def _check_form(self, visit: Visit) -> None:
-        said = visit.request.headers.get("X-CSRF") or visit.fields.pop("csrf", "")
-        self._give_form(visit)
-        if not isinstance(said, str) or not hmac.compare_digest(said.encode(), visit.form_token.encode()):
-            raise Rejected(403, "form-token")
-        visit.fields.pop("csrf", None)
-
     def _rejected(self, request: web.BaseRequest, visit: Visit | None, no: Rejected) -> web.Response:
-        lang = visit.lang if visit else _language(request)
+        lang = visit.lang if visit else language(request)
         text = word(no.key, lang)
         if visit is not None and visit.route.kind == PAGE and no.status != 421:
-            answer = answers.html(self.render.error(visit, no.status, text), no.status)
+            answer = self._error_page(visit, no.status, text)
         elif visit is None and no.status == 404 and "text/html" in request.headers.get("Accept", ""):
             nowhere = Visit(request, Route("GET", "", _nothing, EVERYBODY), {}, lang)
-            answer = answers.html(self.render.error(nowhere, 404, text), 404)
+            nowhere.token = request.cookies.get(COOKIE, "")
+            nowhere.account = self.whose(nowhere, touch=False)  # who is signed in keeps the menu
+            give_form(nowhere, self.sessions)
+            answer = self._error_page(nowhere, 404, text)
         else:
             answer = answers.json({"error": text, "reason": no.key}, no.status)
         if no.status in (429, 503):
@@ -314,13 +306,3 @@ class Site:
 
 async def _nothing(visit: Visit) -> web.StreamResponse:
     raise Rejected(404, "no-page")
-
-
-def _language(request: web.BaseRequest) -> str:
-    for said in (request.query.get("lang", ""), request.cookies.get(LANG_COOKIE, "")):
-        if said in LANGUAGES:
-            return said
-    for wish in request.headers.get("Accept-Language", "").lower().split(",")[:8]:
-        if wish.strip()[:2] in LANGUAGES:
-            return wish.strip()[:2]
-    return LANGUAGES[0]

@@ -2,8 +2,9 @@
 
 Prints one line of JSON when it starts: the gateway's EUI and each device with its key and settings, ready for a
 configuration. The devices join, send temperature, humidity and battery voltage as Cayenne LPP, ask for an
-acknowledgement now and then, and obey what they are told. The same seed gives the same devices; without `--state` they
-have forgotten their DevNonces when they start again, as a sensor does whose battery was changed.
+acknowledgement now and then, and obey what they are told. With `--bins` some are Milesight EM400-MUD in the lids of
+waste bins, which fill up and are emptied. The same seed gives the same devices; without `--state` they have forgotten
+their DevNonces when they start again, as a sensor does whose battery was changed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from integrations.lorawan import crypto, phy, region
 from integrations.lorawan.airtime import airtime
@@ -33,6 +34,9 @@ LOAD_S = 0.03
 
 class Sensor:
     """One class A device of LoRaWAN 1.0.4."""
+
+    port = 2
+    settings: ClassVar[dict[str, Any]] = {"settings": {"version": "1.0.4", "codec": "cayenne"}}
 
     def __init__(self, number: int, rng: random.Random, nonce: int) -> None:
         self.dev_eui = bytes.fromhex(f"70b3d5e75e{rng.randrange(1 << 24):06x}")
@@ -51,13 +55,16 @@ class Sensor:
         signed = phy.unsigned_join_request(phy.JoinRequest(bytes(8), self.dev_eui, self.nonce))
         return signed + crypto.join_mic(self.app_key, signed)
 
-    def uplink(self, seconds: float, *, confirmed: bool) -> bytes:
-        address, nwk, app = self.session or (0, crypto.Key(bytes(16)), crypto.Key(bytes(16)))
+    def says(self, seconds: float) -> bytes:
+        """What it measures, for its port."""
         celsius = round((self.base + 2 * math.sin(seconds / 1800)) * 10)
         reading = bytes((1, 103)) + celsius.to_bytes(2, "big", signed=True) + bytes((1, 104, 90))
-        reading += bytes((1, 116)) + (360 - self.fcnt_up // 1000).to_bytes(2, "big")
-        sealed = crypto.payload(app, True, address, self.fcnt_up, reading)
-        data = phy.Data(True, confirmed, address, self.fcnt_up & 0xFFFF, 2, sealed, adr=True, ack=self.owes_ack)
+        return reading + bytes((1, 116)) + (360 - self.fcnt_up // 1000).to_bytes(2, "big")
+
+    def uplink(self, seconds: float, *, confirmed: bool) -> bytes:
+        address, nwk, app = self.session or (0, crypto.Key(bytes(16)), crypto.Key(bytes(16)))
+        sealed = crypto.payload(app, True, address, self.fcnt_up, self.says(seconds))
+        data = phy.Data(True, confirmed, address, self.fcnt_up & 0xFFFF, self.port, sealed, adr=True, ack=self.owes_ack)
         signed = phy.unsigned_data(data)
         frame = signed + crypto.data_mic(nwk, True, address, self.fcnt_up, signed)
         self.fcnt_up += 1
@@ -81,6 +88,31 @@ class Sensor:
         self.owes_ack = frame.confirmed
         self.acked += frame.ack
         return True
+
+
+class Bin(Sensor):
+    """An EM400-MUD in the lid of a waste bin: battery in %, tenths of a degree, millimetres to what lies below, tilt,
+    as its maker publishes it (Milesight-IoT/SensorDecoders, EM400-MUD/README.md). It begins at 40 %, is full after a
+    minute and emptied two minutes later; then it takes two minutes to be where it began."""
+
+    port = 85
+    settings: ClassVar[dict[str, Any]] = {"pack": "milesight-em400-mud"}
+    depth, nearest = 1200, 30  # mm
+    began: float | None = None
+
+    def level(self, seconds: float) -> float:
+        """0 to 1, after so many seconds."""
+        at = seconds % 300
+        return min(1.0, 0.4 + at / 100) if at < 180 else 0.04 + 0.36 * (at - 180) / 120
+
+    def says(self, seconds: float) -> bytes:
+        self.began = seconds if self.began is None else self.began
+        distance = max(self.nearest, round(self.depth * (1 - self.level(seconds - self.began))))
+        celsius = round((self.base - 10) * 10)
+        return (
+            bytes.fromhex("017562") + bytes.fromhex("0367") + celsius.to_bytes(2, "little", signed=True)
+            + bytes.fromhex("0482") + distance.to_bytes(2, "little") + bytes.fromhex("050000")
+        )  # fmt: skip
 
 
 class Gateway(asyncio.DatagramProtocol):
@@ -156,6 +188,7 @@ async def simulate(options: argparse.Namespace) -> None:
     known = json.loads(options.state.read_text()) if options.state and options.state.exists() else {}
     eui = bytes.fromhex(f"0016c001{rng.randrange(1 << 32):08x}")
     sensors = [Sensor(number, rng, 0) for number in range(options.devices)]
+    sensors += [Bin(number, rng, 0) for number in range(options.bins)]
     for sensor in sensors:
         sensor.nonce = known.get(sensor.dev_eui.hex(), 0)
     stop = asyncio.Event()
@@ -166,11 +199,8 @@ async def simulate(options: argparse.Namespace) -> None:
         lambda: Gateway(eui, sensors), remote_addr=(options.host, options.port)
     )  # fmt: skip
     devices = {
-        f"lorawan:{sensor.dev_eui.hex()}": {
-            "key": sensor.app_key.hex(), "settings": {"version": "1.0.4", "codec": "cayenne"},
-        }
-        for sensor in sensors
-    }  # fmt: skip
+        f"lorawan:{sensor.dev_eui.hex()}": {"key": sensor.app_key.hex(), **sensor.settings} for sensor in sensors
+    }
     print(json.dumps({"gateway": eui.hex(), "devices": devices}), flush=True)
     lives = [asyncio.create_task(_live(sensor, gateway, options.interval, rng)) for sensor in sensors]
     while not stop.is_set():
@@ -193,6 +223,9 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address of the hub (default: %(default)s)")
     parser.add_argument("--port", type=int, default=1700, help="its UDP port (default: %(default)s)")
     parser.add_argument("--devices", type=int, default=3, help="how many devices (default: %(default)s)")
+    parser.add_argument(
+        "--bins", type=int, default=0, help="how many of waste bins, beside them (default: %(default)s)"
+    )
     parser.add_argument(
         "--interval", type=float, default=60.0, help="seconds between two reports (default: %(default)s)"
     )

@@ -87,7 +87,8 @@ class Meter:
 
 
 class Boiler:
-    """A boiler that fires for 5 minutes in 8 and, once an hour, loses its return sensor for a minute."""
+    """A boiler that fires for 5 minutes in 8 and, once an hour, at a minute and a half, loses its return sensor for
+    as long again."""
 
     cycle, firing = 480.0, 300.0
 
@@ -100,7 +101,7 @@ class Boiler:
         return (t + self.lead) % self.cycle < self.firing
 
     def fault(self, t: float) -> bool:
-        return t % 3600 >= 3540
+        return 90 <= t % 3600 < 180
 
     def flow(self, t: float) -> float:
         """Degrees Celsius, round the set point: a triangle, up while it fires."""

@@ -18,7 +18,7 @@ from pydantic import Field, SecretStr
 
 import hub
 
-__all__ = ["Config", "body", "register_notifiers", "run"]
+__all__ = ["Config", "register_notifiers", "run"]
 
 _BAD_USER = (4, 5, 134, 135)
 """Refusals of CONNECT that a person must mend: MQTT 3.1.1 §3.2.2.3 and MQTT 5 §3.2.2.2."""
@@ -43,17 +43,6 @@ class Config(hub.Config):
     )  # fmt: skip
 
 
-def body(notice: hub.Notice, name: str) -> dict[str, Any]:
-    """The JSON of a notice, that of the webhook. `hub` is the hub's id; times are Unix seconds."""
-    return {
-        "hub": name, "alert": notice.alert, "change": notice.n, "rule": notice.rule, "state": notice.state,
-        "severity": notice.severity, "text": notice.text, "text_fr": notice.text_fr, "value": notice.value,
-        "place": notice.place, "zone": notice.zone, "site": notice.site, "device": notice.device,
-        "integration": notice.integration, "by": notice.by, "why": notice.why, "raised": notice.raised,
-        "changed": notice.changed,
-    }  # fmt: skip
-
-
 async def run(config: Config, notices: hub.Notices) -> None:
     """Publish until cancelled, one connection a message: alerts are rare. Raises NotReady when the broker is away,
     AuthFailed when it refuses us."""
@@ -61,7 +50,7 @@ async def run(config: Config, notices: hub.Notices) -> None:
 
     async for notice in notices:
         topic = f"{config.prefix}/{notices.hub}/{notice.alert}"
-        said = json.dumps(body(notice, notices.hub), ensure_ascii=False).encode()
+        said = json.dumps(notice.document(notices.hub), ensure_ascii=False).encode()
         gone = notice.state == "cleared"
         try:
             async with aiomqtt.Client(

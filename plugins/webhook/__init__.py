@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from typing import Any
 
 from pydantic import Field, HttpUrl, SecretStr
 
 import hub
 
-__all__ = ["Config", "body", "register_notifiers", "run"]
+__all__ = ["Config", "register_notifiers", "run"]
 
 AGAIN = (408, 425, 429)
 
@@ -31,17 +30,6 @@ class Config(hub.Config):
         default=timedelta(seconds=10), ge=timedelta(seconds=1), le=timedelta(minutes=1),
         description="How long one answer may take.",
     )  # fmt: skip
-
-
-def body(notice: hub.Notice, name: str) -> dict[str, Any]:
-    """The JSON of a notice. `hub` is the hub's id; times are Unix seconds."""
-    return {
-        "hub": name, "alert": notice.alert, "change": notice.n, "rule": notice.rule, "state": notice.state,
-        "severity": notice.severity, "text": notice.text, "text_fr": notice.text_fr, "value": notice.value,
-        "place": notice.place, "zone": notice.zone, "site": notice.site, "device": notice.device,
-        "integration": notice.integration, "by": notice.by, "why": notice.why, "raised": notice.raised,
-        "changed": notice.changed,
-    }  # fmt: skip
 
 
 async def run(config: Config, notices: hub.Notices) -> None:
@@ -68,7 +56,7 @@ async def _post(config: Config, notice: hub.Notice, notices: hub.Notices) -> int
     headers = {"Content-Type": "application/json", "Idempotency-Key": notice.key}
     if config.token is not None:
         headers["Authorization"] = f"Bearer {config.token.get_secret_value()}"
-    data = json.dumps(body(notice, notices.hub), ensure_ascii=False).encode()
+    data = json.dumps(notice.document(notices.hub), ensure_ascii=False).encode()
     reply = await notices.http.request("POST", str(config.url), headers=headers, body=data, timeout=config.timeout)
     return reply.status
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from backend import api, gate, ingest, nonces, server, states
+from backend import api_hubs, gate, ingest, nonces, requests, server, states
 from backend import owner as owners
 from backend.conformance import Result, run_suite
 from backend.server import Running, serving
@@ -81,7 +81,7 @@ def acks_by_a_key_outside_trust(patch: pytest.MonkeyPatch) -> None:
 
 
 def certificates_unchecked(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(api, "_certified", lambda request: request.match_info["hub"])
+    patch.setattr(requests, "certified", lambda request: request.match_info["hub"])
 
 
 def need_never_said(patch: pytest.MonkeyPatch) -> None:
@@ -148,7 +148,7 @@ def trust_is_never_handed_over(patch: pytest.MonkeyPatch) -> None:
 
 
 def anybody_is_certified(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(api, "verify", lambda public, signed, signature: None)
+    patch.setattr(api_hubs, "verify", lambda public, signed, signature: None)
 
 
 def no_nonce_is_asked_of_a_renewal(patch: pytest.MonkeyPatch) -> None:
@@ -156,13 +156,13 @@ def no_nonce_is_asked_of_a_renewal(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_lapsed_certificate_locks_out(patch: pytest.MonkeyPatch) -> None:
-    real = api.Api.renew
+    real = api_hubs.Hubs.renew
 
     async def renew(self: Any, request: Any) -> Any:
-        api._of_path(request)
+        requests.of_path(request)
         return await real(self, request)
 
-    patch.setattr(api.Api, "renew", renew)
+    patch.setattr(api_hubs.Hubs, "renew", renew)
 
 
 @pytest.mark.parametrize(

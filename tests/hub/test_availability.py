@@ -5,7 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from hub.availability import DAYS, STEP_S, Availability
+from hub.errors import HubError
 from hub.model import Device
 from hub.testing import ManualClock
 
@@ -101,3 +104,10 @@ async def test_the_days_of_a_battery_are_told_for_rules():
         ("ble:1", {"availability": 100.0, "battery_days": 17}),
         ("ble:2", {"battery_days": 17}),
     ]
+
+
+async def test_a_device_that_nobody_knows_is_an_error_and_not_an_empty_table():
+    building = Building()
+    with pytest.raises(HubError, match=r"no device 'ble:11' is known \(did you mean ble:1\?\)"):
+        await building.part.calls()["availability"]({"device": "ble:11"})
+    assert await building.part.calls()["availability"]({"device": STRANGER.id}) == {"devices": []}

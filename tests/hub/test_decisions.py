@@ -94,6 +94,14 @@ async def test_a_flood_of_unknown_ids_is_one_event_a_minute_and_gives_no_reading
     assert path.events.counts[UNKNOWN] == 1000
 
 
+async def test_a_neighbour_s_sensor_that_talks_all_day_is_one_stranger():
+    path = gated()
+    for _ in range(200):
+        await path.emit(device="ble:next-door", values={"temperature": 1.0})
+    assert path.events.counts[UNKNOWN] == 1
+    assert [waiting.count for waiting in path.quarantine] == [200]
+
+
 async def test_a_device_that_only_lacks_its_key_is_no_stranger():
     path = gated()
     path.pipeline.candidate(Candidate(id=TAG.id, integration="bluetooth"), "needs a key")

@@ -1,81 +1,175 @@
 """Raw history: all that was said in a day, within its memory, whatever the order it came in."""
 
-import sys
+import tracemalloc
+import zlib
+from itertools import accumulate
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.history import OPEN, RING_BYTES, WHOLE, History, Ring, thinned
+from hub.history import PAGE, SPAN_S, WHOLE, History, Ring, thinned
+from hub.history.day import SHAPES
+from hub.history.pages import points, put_page, span, without
+from hub.history.strips import BLOCK_S, RING_BYTES
 
-readings = st.lists(st.tuples(st.integers(1_700_000_000, 1_700_086_400), st.integers(-(10**9), 10**9)), max_size=400)
+START = 1_700_000_000
+I64 = (1 << 63) - 1
+seconds = st.integers(START, START + 86_400)
+rows = st.lists(st.tuples(seconds, st.integers(-I64, I64), st.integers(-9, 9)), min_size=1, max_size=60)
+readings = st.lists(st.tuples(seconds, st.integers(-(10**9), 10**9), st.integers(0, 1)), max_size=300)
+
+
+@given(rows, seconds, seconds)
+def test_a_page_gives_back_each_of_its_columns(said, begin, end):
+    said = sorted(said)
+    page = put_page(said)
+    for column in (0, 1):
+        whole = [(row[0], row[column + 1]) for row in said]
+        assert points(page, column, 0, 1 << 40) == whole
+        assert points(page, column, begin, end) == [one for one in whole if begin <= one[0] < end]
+    assert span(page) == (len(said), said[0][0], said[-1][0])
+
+
+@given(rows, st.integers(0, 1))
+def test_a_column_can_be_cut_out_of_pages(said, column):
+    said = sorted(said)
+    pages = put_page(said) + put_page(said[:1])
+    rest = put_page([(row[0], row[2 - column]) for row in said]) + put_page([(said[0][0], said[0][2 - column])])
+    cut = without(pages, column)
+    assert points(cut, 0, 0, 1 << 40) == points(rest, 0, 0, 1 << 40)
+    assert len(cut) < len(pages)
+
+
+def strip_of(history, place="p", metrics=("temperature", "motion"), step="0.01"):
+    [strip] = history.seats(place, [(metric, step) for metric in metrics])
+    return strip
+
+
+def fill(history, strip, said):
+    for row in said:
+        if strip.add(list(row)):
+            history.close(strip)
 
 
 @given(readings)
-def test_a_ring_gives_back_every_reading_once_and_in_order(points):
-    ring = Ring("1")
-    for time, value in points:
-        if ring.add(time, value):
-            ring.close()
-    assert ring.points(0, 1 << 40) == sorted(set(points))
+def test_a_ring_gives_back_every_reading_once_and_in_order(said):
+    history = History()
+    fill(history, strip_of(history), said)
+    for column, metric in enumerate(("temperature", "motion")):
+        ring = history.get("p", metric)
+        assert ring.points(0, 1 << 40) == sorted({(row[0], row[column + 1]) for row in said})
+        assert ring.last == max((row[0] for row in said), default=0)
+        assert ring.whole_from() == min((row[0] for row in said), default=None)
 
 
-@given(readings, st.integers(1_700_000_000, 1_700_086_400))
-def test_the_last_reading_before_a_moment_is_found_wherever_it_lies(points, time):
-    ring = Ring("1")
-    for point in points:
-        if ring.add(*point):
-            ring.close()
-    assert ring.before(time) == max((one for one in points if one[0] < time), default=None)
+@given(readings, seconds)
+def test_the_last_reading_before_a_moment_is_found_wherever_it_lies(said, time):
+    history = History()
+    fill(history, strip_of(history), said)
+    ring = history.get("p", "temperature")
+    assert ring.before(time) == max((row[:2] for row in said if row[0] < time), default=None)
+
+
+@given(readings, readings)
+def test_a_series_that_comes_with_others_at_times_is_one_series(together, alone):
+    history = History()
+    fill(history, strip_of(history), together)
+    fill(history, strip_of(history, metrics=("temperature",)), [row[:2] for row in alone])
+    ring = history.get("p", "temperature")
+    assert ring.points(0, 1 << 40) == sorted({row[:2] for row in [*together, *alone]})
+
+
+def test_a_device_that_never_says_the_same_twice_has_a_strip_for_each_metric_in_the_end():
+    history = History()
+    for n in range(200):
+        strips = history.seats("p", [(f"m{n % 15}", "1"), (f"m{n % 14 + 15}", "1")])
+        assert [len(strip.rings) for strip in strips] in ([2], [1, 1])
+    assert len(history.strips) <= SHAPES + 29
 
 
 def test_a_value_is_kept_to_its_resolution():
-    ring = Ring("0.005")
-    assert ring.steps(21.503) == 4301
-    assert Ring("0.001").steps(1234567.891) == 1234567891
+    assert round(21.503 * Ring("0.005").scale) == 4301
+    assert round(1234567.891 * Ring("0.001").scale) == 1234567891
 
 
-def filled(budget=8 << 20, series=4, hours=30):
+METRICS = [("temperature", "0.01"), ("humidity", "0.01"), ("battery", "1"), ("energy", "0.001")]
+
+
+def filled(budget=8 << 20, strips=4, hours=32, every=60, apart=False):
     history = History(budget)
-    for minute in range(hours * 60):
-        for n in range(series):
-            ring = history.ring(f"p{n}", "temperature", "0.01")
-            if ring.add(1_700_000_000 + minute * 60, 2000 + (minute * 7 + n) % 50):
-                history.close(ring)
-        history.expire(1_700_000_000 + minute * 60)
+    sets = [[one] for one in METRICS] if apart else [METRICS]
+    seats = [[strip for some in sets for strip in history.seats(f"p{n}", some)] for n in range(strips)]
+    for time in range(START, START + hours * 3600, every):
+        for n, those in enumerate(seats):
+            noise = zlib.crc32(b"%d %d" % (time, n))
+            values = [2000 + noise % 7, 5000 + noise % 31, 90, (time - START) * 3]
+            for strip, row in zip(those, [[one] for one in values] if apart else [values], strict=True):
+                if strip.add([time - noise % every, *row]):
+                    history.close(strip)
+        history.expire(time)
     return history
 
 
-def test_what_is_older_than_a_day_goes():
-    history = filled()
-    ring = history.get("p0", "temperature")
-    end = 1_700_000_000 + 30 * 3600
-    assert 23 * 60 <= len(ring.points(0, end)) <= 24 * 60 + WHOLE
-    assert ring.points(0, end)[0][0] > ring.cut >= end - 24 * 3600 - WHOLE * 60
+@pytest.mark.parametrize("every", [20, 60, 900, 3600, 4 * 3600])
+def test_a_day_is_there_and_what_is_a_quarter_older_is_not(every):
+    history = filled(strips=1, hours=80, every=every)
+    end = START + 80 * 3600
+    held = history.get("p0", "temperature").points(0, end)
+    age = end - held[0][0]
+    assert SPAN_S - every <= age <= SPAN_S + BLOCK_S + 900 + 2 * every
+    assert held[0][0] > history.get("p0", "temperature").cut
+    assert history.get("p0", "temperature").whole_from() == held[0][0]
 
 
 def test_the_oldest_goes_first_where_the_memory_is_full_and_the_count_is_right():
-    history = filled(budget=16_000, series=6)
-    assert history.bytes <= 16_000
-    held = sum(RING_BYTES + sum(block.size for block in ring.blocks) for ring in history.rings.values())
-    assert history.bytes == held
-    firsts = [ring.blocks[0].first for ring in history.rings.values()]
-    assert max(firsts) - min(firsts) <= WHOLE * 60
+    history = filled(budget=32_000, strips=6)
+    assert history.bytes <= 32_000
+    assert history.bytes == len(history.rings) * RING_BYTES + sum(strip.size for strip in history.strips)
+    firsts = [strip.blocks[0].first for strip in history.strips]
+    assert max(firsts) - min(firsts) <= (WHOLE // 4 + 2 * PAGE) * 60
 
 
-def test_a_ring_takes_no_more_memory_than_is_counted():
-    ring = Ring("0.01")
-    for n in range(OPEN - 1):
-        ring.add(n, n)
-    parts = (ring, ring.times, ring.values, ring.blocks)
-    assert sum(map(sys.getsizeof, parts)) <= RING_BYTES
+@pytest.mark.parametrize("apart", [False, True])
+def test_it_takes_no_more_memory_than_it_counts_and_a_day_of_four_metrics_a_minute_three_bytes_a_reading(apart):
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    history = filled(strips=8, hours=24, apart=apart)
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert after - before <= history.bytes * 1.02
+    assert history.bytes <= (4.5 if apart else 2.9) * 8 * 4 * 24 * 60  # metrics that come apart: a time for each
 
 
 def test_a_place_can_be_forgotten():
-    history = filled(series=2, hours=3)
-    history.forget("p0")
+    history = filled(strips=2, hours=3)
+    assert history.forget("p0") == 4
     assert history.get("p0", "temperature") is None
-    ring = history.get("p1", "temperature")
-    assert history.bytes == RING_BYTES + sum(block.size for block in ring.blocks)
+    assert [strip.place for strip in history.strips] == ["p1"]
+    assert history.bytes == 4 * RING_BYTES + history.strips[0].size
+
+
+def test_one_metric_of_a_place_can_be_forgotten_and_the_others_stay():
+    history = filled(strips=1, hours=8)
+    kept = {metric: history.get("p0", metric).points(0, 1 << 40) for metric in ("temperature", "battery", "energy")}
+    assert history.forget("p0", "humidity") == 1
+    assert history.get("p0", "humidity") is None
+    assert {metric: history.get("p0", metric).points(0, 1 << 40) for metric in kept} == kept
+    assert history.bytes == 3 * RING_BYTES + sum(strip.size for strip in history.strips)
+    fill(history, strip_of(history, "p0", ("temperature", "battery", "energy")), [(START + 9 * 3600, 1, 2, 3)])
+    assert history.get("p0", "temperature").points(0, 1 << 40) == [*kept["temperature"], (START + 9 * 3600, 1)]
+
+
+@given(st.lists(st.integers(1, 7), min_size=1, max_size=300))
+def test_each_page_is_handed_over_once_for_whoever_keeps_them(steps):
+    history, pages = History(), []
+    history.sealed = lambda strip, page: pages.append(page)
+    strip = strip_of(history)
+    said = [(START + second, second % 5, second % 2) for second in accumulate(steps)]
+    fill(history, strip, said)
+    history.close_all()
+    history.close_all()
+    assert points(b"".join(pages), 0, 0, 1 << 40) == [row[:2] for row in said]
 
 
 def test_a_chart_keeps_the_extremes_and_shows_a_gap_as_a_gap():

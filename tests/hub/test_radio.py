@@ -76,6 +76,12 @@ async def test_a_device_is_told_in_both_languages_and_is_late_after_three_period
     assert await stage.radio.call({}) == {"devices": [], "gateways": []}
 
 
+async def test_a_device_on_a_bus_tells_how_fast_it_answers_and_is_no_radio_device() -> None:
+    stage = Stage()
+    stage.session.tell(TAG.id, {"latency_ms": 12.0})
+    assert (await stage.radio.call({}))["devices"] == []
+
+
 async def test_a_gateway_tells_what_it_may_still_send() -> None:
     stage = Stage()
     duty = {"M": {"left_s": 17.5, "of_s": 36.0}}

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 LOOK = """
 import json, os, sys
@@ -13,12 +19,12 @@ from pathlib import Path
 before = dict(os.environ)
 {first}
 import aiohttp.connector
-import plugins.https
 contexts = [value for value in vars(aiohttp.connector).values() if type(value).__name__ == "SSLContext"]
 import asyncio, mimetypes, ssl
 tls = asyncio.sslproto.SSLProtocol(asyncio.new_event_loop(), None, ssl.create_default_context(), None, False, "x")
 print(json.dumps({{
     "buffer": len(tls._ssl_buffer), "types": bool(mimetypes.knownfiles),
+    "others": ssl.create_default_context().cert_store_stats()["x509_ca"],
     "contexts": len(contexts), "cas": sum(context.cert_store_stats()["x509_ca"] for context in contexts),
     "cxx": "libstdc++" in Path("/proc/self/maps").read_text(),
     "changed": sorted(name for name in before.keys() | os.environ if before.get(name) != os.environ.get(name)),
@@ -46,8 +52,21 @@ def test_no_ca_of_the_machine_and_no_library_of_cxx_is_held() -> None:
     assert found["changed"] == ["FROZENLIST_NO_EXTENSIONS", "PYDANTIC_DISABLE_PLUGINS"]
 
 
-def test_what_the_environment_says_of_cas_is_as_before() -> None:
-    assert "SSL_CERT_FILE" not in look(SPARING, SSL_CERT_FILE="/nowhere/ca.pem")["changed"]  # type: ignore[operator]
+def test_only_the_context_that_nobody_uses_goes_without_the_machines_cas(tmp_path: Path) -> None:
+    key = ed25519.Ed25519PrivateKey.generate()
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "the machine's own CA")])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + dt.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, None)
+    )
+    (tmp_path / "ca.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    machine = {"SSL_CERT_FILE": str(tmp_path / "ca.pem"), "SSL_CERT_DIR": str(tmp_path / "none")}
+    found = look(SPARING, **machine)
+    assert (found["cas"], found["others"]) == (0, 1)
+    assert look("", **machine)["cas"] == 2
+    assert found["changed"] == ["FROZENLIST_NO_EXTENSIONS", "PYDANTIC_DISABLE_PLUGINS"]
 
 
 def test_a_process_that_does_not_spare_holds_more() -> None:

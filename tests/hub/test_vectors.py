@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from hub import backup, enrolment, recipient
+from hub import backup, enrolment, recipient, stretching
+from hub.badges import GROUPS, BadBadge, make_badge, make_revoked, read_badge, read_revoked
 from hub.buffer import columns, frame, seal
 from hub.buffer.bodies import Block, ClockMark, Gap, Table, Tables
 from hub.buffer.opening import open_epoch, verify_epoch
@@ -232,6 +233,82 @@ def test_both_readers_find_the_owners_word_in_the_trust_document(node: NodeReade
             node("trust", data=altered, fingerprint=known.root)
         with pytest.raises(AuthFailed):
             read_trust(altered, known.root)
+
+
+def badge_keys(vectors: Path, known: Known) -> list[bytes]:
+    return list(read_trust((vectors / "badges/trust.bin").read_bytes(), known.root, 4).badge_publics)
+
+
+def test_both_readers_find_the_badge_keys_in_the_owners_word_and_an_older_reader_the_rest(
+    node: NodeReader, vectors: Path, known: Known
+) -> None:
+    document, expected = (vectors / "badges/trust.bin").read_bytes(), told(vectors / "badges/trust.json")
+    assert json.loads(msgspec.json.encode(read_trust(document, known.root))) == expected
+    assert plain(node("trust", data=document, fingerprint=known.root)) == plain(expected)
+    assert len(badge_keys(vectors, known)) == 2
+    former = told(vectors / "link/trust.json")
+    assert {**former, "version": 4} == {key: value for key, value in expected.items() if key != "badge_keys"}
+    assert "badge_keys" not in former
+
+
+def test_both_readers_find_in_each_badge_what_is_written_beside_it(
+    node: NodeReader, vectors: Path, known: Known
+) -> None:
+    keys = badge_keys(vectors, known)
+    badges = told(vectors / "badges/badges.json")
+    assert len(badges) == 2
+    for one in badges:
+        badge = read_badge(one["text"], keys)
+        assert generate.in_hex({field: getattr(badge, field) for field in badge.__struct_fields__}) == one["says"]
+        assert plain(node("badge", word=one["text"].encode(), keys=keys)) == plain(one["says"])
+        spaced = " ".join(one["text"].lower()[at : at + 5] for at in range(0, len(one["text"]), 5))
+        assert node("badge", word=spaced.encode(), keys=keys)["id"] == read_badge(spaced, keys).id.hex()
+
+
+def test_both_refuse_the_same_badges(node: NodeReader, vectors: Path, known: Known) -> None:
+    keys = badge_keys(vectors, known)
+    refused = told(vectors / "badges/refused.json")
+    assert sorted(refused) == ["altered", "cut", "of-another-kind", "stranger"]
+    for why, text in refused.items():
+        with pytest.raises(Refused):
+            node("badge", word=text.encode(), keys=keys)
+        with pytest.raises(BadBadge) as caught:
+            read_badge(text, keys)
+        assert caught.value.reason in ("unreadable", why), why
+    good = told(vectors / "badges/badges.json")[1]["text"]
+    for read in (lambda: read_badge(good, keys[:1]), lambda: node("badge", word=good.encode(), keys=keys[:1])):
+        with pytest.raises((BadBadge, Refused)):  # once the owner names the former key no more
+            read()
+
+
+def test_both_readers_find_the_badges_withdrawn(node: NodeReader, vectors: Path, known: Known) -> None:
+    keys, document = badge_keys(vectors, known), (vectors / "badges/revoked.bin").read_bytes()
+    number, issued, ids = told(vectors / "badges/revoked.json")
+    expected = {"number": number, "issued": issued, "ids": ids}
+    found = read_revoked(document, keys)
+    assert generate.in_hex({field: getattr(found, field) for field in found.__struct_fields__}) == expected
+    assert plain(node("revoked", data=document, keys=keys)) == plain(expected)
+    altered = document[:-70] + bytes([document[-70] ^ 1]) + document[-69:]
+    for read in (lambda: read_revoked(altered, keys), lambda: node("revoked", data=altered, keys=keys)):
+        with pytest.raises((BadBadge, Refused)):
+            read()
+
+
+def test_both_stretch_a_passphrase_to_the_same_secret_however_it_is_typed(node: NodeReader) -> None:
+    one = told(KEPT / "badges/badges.json")[0]
+    secret = bytes.fromhex(one["says"]["secret"])
+    assert one["typed"] != one["passphrase"]
+    for typed, right in ((one["passphrase"], True), (one["typed"], True), ("K7M2Q-9XRTJ", False)):
+        assert stretching.fits(secret, stretching.code_of(typed, GROUPS)) is right
+        assert node("passphrase", secret=secret, typed=typed.encode()) is right
+
+
+def test_a_badge_made_today_is_the_same_text() -> None:
+    texts = [one["text"] for one in told(KEPT / "badges/badges.json")]
+    assert texts == [
+        make_badge(school.BADGE, school.BADGE_KEY), make_badge(school.EVERYWHERE, school.FORMER_BADGE_KEY)
+    ]  # fmt: skip
+    assert (KEPT / "badges/revoked.bin").read_bytes() == make_revoked(school.REVOKED, school.BADGE_KEY)
 
 
 def test_both_readers_take_the_reply_apart(node: NodeReader, vectors: Path) -> None:

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from hub.cli.label import link_of
 from hub.cli.scene import Scene
-from hub.control import call
+from hub.control import Refused, call
 
 from .test_pages import AXE, CHROMIUM, DESK, NAME, PASSWORD, PHONE, RULES, WIDER
 
@@ -101,6 +101,27 @@ def test_a_form_changes_one_option_and_the_history_goes_back(place: Place) -> No
     page.locator("tbody tr", has_text="plus patient").first.get_by_role("button").click()
     place.apply("retour")
     assert place.file.read_text() == before
+
+
+def test_a_zone_is_added_by_its_own_call_once_and_one_that_is_there_stays_as_it_is(place: Place) -> None:
+    socket_, before = place.scene.state / "hub.sock", place.file.read_text()
+    asked = {"id": "cour", "site": "ecole-demo", "name": "Cour: nord", "by": "web:technicien", "use": "ignored"}
+    assert call(socket_, "zone.add", **asked, dry_run=True)["state"] == "planned"
+    assert place.file.read_text() == before
+    assert call(socket_, "zone.add", **asked)["state"] == "committed"
+    place.settled()
+    after = place.file.read_text()
+    assert after.count("\n") == before.count("\n") + 1
+    assert '  cour: {site: ecole-demo, name: "Cour: nord"}\n' in after.replace("'", '"')
+    for wrong in ({}, {"id": "classes"}, {"id": "salle-9", "site": "elsewhere"}, {"id": "../x"}):
+        with pytest.raises(Refused):
+            call(socket_, "zone.add", **{**asked, **wrong})
+    place.file.write_text(after + "# by hand, not taken up\n")
+    with pytest.raises(Refused, match="changed meanwhile"):
+        call(socket_, "zone.add", **{**asked, "id": "hall"})
+    place.file.write_text(after)
+    assert place.file.read_text() == after
+    assert call(socket_, "config.log")["revisions"][0]["author"] == "web:technicien"
 
 
 def test_a_port_that_nobody_confirms_comes_back_and_one_that_is_confirmed_stays(place: Place) -> None:

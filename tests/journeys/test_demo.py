@@ -18,8 +18,11 @@ def demo(*arguments: str) -> tuple[dict[str, Any], str]:
 
 
 def test_readings_of_radio_bus_and_machine_arrive_and_none_is_lost():
-    summary, _ = demo("--seconds", "12")
-    assert summary["integrations"] == {"host": "running", "bluetooth": "running", "modbus": "running"}
+    summary, said = demo("--seconds", "12")
+    assert "claim code " in said
+    assert "Three things to try" in said
+    assert "backend cut off" not in said
+    assert summary["integrations"] == dict.fromkeys(("host", "bluetooth", "modbus", "knx", "lorawan"), "running")
     assert summary["readings"] >= 40
     assert summary["rows"] == summary["readings"]
     assert (summary["lost"], summary["duplicates"]) == (0, 0)

@@ -12,7 +12,7 @@ import pytest
 from hub.cli.scene import Scene
 
 ABSENT = (
-    "click", "rich", "ruamel", "jinja2", "argparse", "cryptography.x509", "aiohttp.web", "paho", "aiomqtt", "xknx",
+    "click", "rich", "ruamel", "jinja2", "argparse", "cryptography.x509", "aiohttp", "paho", "aiomqtt", "xknx",
     "xknxproject", "bacpypes3", "asyncua", "segno", "pypdfium2", "icalendar", "prometheus_client",
     "hub.cli", "hub.testing", "hub.config.document", "hub.web.site", "hub.web.areas", "hub.web.words", "backend",
 )  # fmt: skip

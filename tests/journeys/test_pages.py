@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import socket
@@ -21,6 +22,8 @@ from hub.cli.label import link_of
 from hub.cli.scene import Scene
 from hub.control import call
 from hub.web.areas import MENU
+
+from . import camera
 
 AXE = Path(__file__).parents[1] / "peers/node/node_modules/axe-core/axe.min.js"
 CHROMIUM = "/usr/bin/chromium"
@@ -48,6 +51,7 @@ rules:
   boiler:
     {metric: flow_temperature, places: [chaufferie], above: 1, text: "{place}: warm", text_fr: "{place} : chaude"}
 """
+BADGE = "ILOT1:" + "MFRGGZDFMZTWQ2LK" * 12
 ENTRANCE = ("/claim", "/signin", "/badge", "/nowhere")
 
 
@@ -98,8 +102,9 @@ def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[School]:
         scene.config.write_text(scene.config.read_text() + WATCH)
         scene.start_hub()
         with sync_playwright() as play:
-            options = ["--no-sandbox", "--host-resolver-rules=MAP evil.example 127.0.0.1"]
-            browser = play.chromium.launch(executable_path=CHROMIUM, args=options)
+            held = [camera.Shown(BADGE), camera.Shown("0018B20000001234")]
+            seen = camera.video(tmp_path_factory.mktemp("camera") / "badge.y4m", held)
+            browser = camera.launched(play, seen, "--host-resolver-rules=MAP evil.example 127.0.0.1")
             made = School(scene, browser)
             made.claim()
             yield made
@@ -203,6 +208,92 @@ def test_the_pages_are_read_without_scripts(school: School) -> None:
         assert answer.status == 200
     page.goto(f"{school.url}/devices?q=chaudiere")
     assert page.locator("tbody tr").count() == 1
+    context.close()
+
+
+def test_a_badge_held_before_the_camera_fills_its_field_by_the_keyboard_alone(school: School) -> None:
+    context = school.context(signed_in=False, viewport=PHONE, permissions=["camera"])
+    page = context.new_page()
+    page.goto(f"{school.url}/badge")
+    assert page.evaluate("document.featurePolicy.allowsFeature('camera')")
+    page.focus("[data-scan-start]")
+    page.keyboard.press("Enter")
+    page.wait_for_function("text => document.querySelector('#badge').value === text", arg=BADGE)
+    assert page.evaluate("document.activeElement.id") == "passphrase"
+    assert page.evaluate("document.querySelector('[data-scan-video]').srcObject") is None  # and the camera is off
+    assert page.inner_text("[data-scan-said]") == "✓ Code lu."
+    # a photograph of it does as well, and never leaves the page
+    page.fill("#badge", "")
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.method))
+    photo = io.BytesIO()
+    camera.label(BADGE).resize((1400, 1400)).save(photo, "JPEG")
+    page.set_input_files("#scan-photo", {"name": "p.jpg", "mimeType": "image/jpeg", "buffer": photo.getvalue()})
+    page.wait_for_function("text => document.querySelector('#badge').value === text", arg=BADGE)
+    assert "POST" not in sent
+    context.close()
+
+
+def test_each_reason_without_a_camera_is_said_with_the_other_ways_to_go_on(school: School) -> None:
+    """Refused by the person; no camera; taken by another program; a connection that is not secure."""
+    rejects = "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', '%s'));"
+    insecure = "Object.defineProperty(Navigator.prototype, 'mediaDevices', { value: undefined });"
+    for script, said in (
+        ("", "n'a pas le droit"), (rejects % "NotFoundError", "n'a pas de caméra"),
+        (rejects % "NotReadableError", "prise par une autre application"), (insecure, "faute de connexion sûre"),
+    ):  # fmt: skip
+        context = school.context(permissions=["geolocation"])  # no other is given: the browser refuses the camera
+        page = context.new_page()
+        if script:
+            page.add_init_script(script)
+        page.goto(f"{school.url}/commissioning/scan")
+        start = page.locator("[data-scan-start]")
+        if start.is_visible():
+            start.click()
+        page.wait_for_function(
+            "text => document.querySelector('[data-scan-said]').textContent.includes(text)", arg=said
+        )
+        assert "photo" in page.inner_text("[data-scan-said]")
+        assert page.locator("#photo").is_visible()
+        assert page.locator("#label").is_visible()
+        assert page.locator("[data-scan-live]").is_hidden()
+        context.close()
+
+
+def test_the_camera_lights_its_torch_and_stops_when_its_page_is_hidden(school: School) -> None:
+    context = school.context(permissions=["camera"], viewport=PHONE)
+    page = context.new_page()
+    page.add_init_script("""
+        MediaStreamTrack.prototype.getCapabilities = () => ({ torch: true });
+        MediaStreamTrack.prototype.applyConstraints = async (wanted) => { window.wanted = wanted; };
+    """)
+    page.route("**/static/scan-worker.js", lambda route: None)  # nothing is read, so nothing stops it before
+    page.goto(f"{school.url}/add")
+    page.click("[data-scan-start]")
+    page.wait_for_selector("[data-scan-torch]")
+    page.click("[data-scan-torch]")
+    page.wait_for_selector("[data-scan-torch][aria-pressed=true]")
+    assert page.evaluate("window.wanted") == {"advanced": [{"torch": True}]}
+    page.evaluate(
+        "() => { Object.defineProperty(document, 'hidden', {value: true, configurable: true}); "
+        "document.dispatchEvent(new Event('visibilitychange')); }"
+    )
+    assert "n'était plus à l'écran" in page.inner_text("[data-scan-said]")
+    assert page.evaluate("document.querySelector('[data-scan-video]').srcObject") is None
+    context.close()
+
+
+def test_a_reader_that_is_gone_is_said_and_typing_goes_on(school: School) -> None:
+    context = school.context(permissions=["camera"])
+    page = context.new_page()
+    page.route("**/static/qr/decode.js", lambda route: route.abort())
+    page.goto(f"{school.url}/commissioning/scan")
+    page.click("[data-scan-start]")
+    page.wait_for_function(
+        "() => document.querySelector('[data-scan-said]').textContent.includes('lecteur de QR codes')"
+    )
+    assert page.locator("#label").is_visible()
+    school.errors.clear()
     context.close()
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -27,6 +29,7 @@ integrations: {{host: {{interval: 1s}}}}
 devices: {{host:local: {{place: machine, integration: host}}}}
 link: {{uplinks: {{https: {{url: '{url}'}}}}}}
 web: {{address: 127.0.0.1, port: 0}}
+security: {{thresholds: {{configuration: 3}}}}
 """
 
 
@@ -36,6 +39,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     try:
         made.found()
         made.radio = {"bus_address": "unix:path=/nowhere"}  # no radio here
+        made._ilot("backend", "badge", "key", str(made.root / "backend"), "--json")  # so this district has badges
         made.config.write_text(CONFIG.format(state=made.state, url=made.backend["url"]), encoding="utf-8")
         made.enrol()
         made.start_hub()
@@ -72,6 +76,35 @@ def knock(scene: Scene, path: str, host: str = "", fields: str = "") -> int:
         return int(error.code)
 
 
+class Visitor:
+    """Fills the forms of the entrance, as a browser would."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.url = scene.label()["url"].rstrip("/")
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        self._opener = urllib.request.build_opener(
+            urllib.request.HTTPSHandler(context=context), urllib.request.HTTPCookieProcessor()
+        )
+
+    def fill(self, path: str, **fields: str) -> str:
+        with self._opener.open(self.url + path, timeout=10) as page:
+            found = re.search(r'name="csrf" value="([^"]+)"', page.read().decode())
+        data = urllib.parse.urlencode({"csrf": found[1] if found else "", **fields}).encode()
+        request = urllib.request.Request(self.url + path, data, {"Origin": self.url, "Sec-Fetch-Site": "same-origin"})
+        with self._opener.open(request, timeout=20) as reply:
+            return str(reply.url)
+
+
+def at_the_backend(scene: Scene, family: str) -> dict[str, Any] | None:
+    done = subprocess.run(
+        [sys.executable, "-m", "hub", "backend", "alerts", "list", str(scene.root / "backend"), "--json"],
+        capture_output=True, check=True, timeout=30,
+    )  # fmt: skip
+    alerts = [json.loads(line) for line in done.stdout.splitlines()]
+    return next((one for one in alerts if (one["rule"], one["key"]) == ("security", family)), None)
+
+
 def incident(scene: Scene, family: str) -> dict[str, Any] | None:
     alerts = ask(scene, "alert.list")["alerts"]
     return next((one for one in alerts if one["rule"] == "security" and one["key"] == family), None)
@@ -88,14 +121,80 @@ def test_requests_under_a_wrong_name_are_an_incident_within_a_minute_at_both_end
     assert "requêtes sous un autre nom" in found["text_fr"]
     assert any("security incident" in one for one in ask(scene, "status")["degraded"])
 
-    def at_the_backend() -> bool:
+    until(lambda: at_the_backend(scene, "doors"))
+
+
+def test_a_local_account_where_the_district_has_badges_is_an_incident_at_both_ends(scene: Scene) -> None:
+    code, name, password = ask(scene, "web.label", new=True)["code"], "gardien", "quatre mots assez longs"
+    Visitor(scene).fill("/claim", code=code, name=name, password=password, again=password)
+    found = incident(scene, "doors")
+    assert found is None or "without a badge" not in found["text"]  # a first claim breaks no glass
+    Visitor(scene).fill("/signin", name=name, password=password)
+    until(lambda: "local accounts used without a badge" in (incident(scene, "doors") or {"text": ""})["text"])
+    told = ask(scene, "security.events")["events"]
+    used = next(one for one in told if one["kind"] == "break-glass")
+    assert (used["subject"], used["evidence"]) == (name, {"from": "127.0.0.1"})
+    until(lambda: f"{name} 127.0.0.1" in (at_the_backend(scene, "doors") or {"text": ""})["text"])
+    until(
+        lambda: "comptes locaux utilisés sans badge" in (at_the_backend(scene, "doors") or {"text_fr": ""})["text_fr"]
+    )
+
+
+def test_changes_of_the_configuration_are_told_with_who_which_and_from_where_and_too_many_are_an_incident(
+    scene: Scene,
+) -> None:
+    def rename(name: str, **more: str) -> str:
+        edits = [{"path": ["hub", "name"], "value": name}]
+        answer = ask(scene, "config.apply", edits=edits, reason="test", **more)
+        assert answer["state"] == "committed"
+        return str(answer["digest"][:12])
+
+    before = ask(scene, "status")["security"]["counts"].get("configuration", 0)
+    first = rename("Une", by="web:anne", origin="192.0.2.7")
+    until(lambda: ask(scene, "status")["security"]["counts"].get("configuration", 0) == before + 1)
+    told = next(one for one in ask(scene, "security.events")["events"] if one["kind"] == "configuration")
+    assert told["subject"] == "web:anne"
+    assert told["evidence"] == {"what": "applied", "version": first, "from": "192.0.2.7"}
+    assert incident(scene, "hub") is None
+    hub = ask(scene, "status")["hub"]
+
+    def counted() -> bool:
         done = subprocess.run(
-            [sys.executable, "-m", "hub", "backend", "alerts", "list", str(scene.root / "backend"), "--json"],
+            [sys.executable, "-m", "hub", "backend", "audit", str(scene.root / "backend"), hub, "--json"],
             capture_output=True, check=True, timeout=30,
         )  # fmt: skip
-        return any(json.loads(line)["rule"] == "security" for line in done.stdout.splitlines())
+        newest = json.loads(done.stdout.splitlines()[0])
+        return f"configuration={before + 1}" in json.dumps(newest)
 
-    until(at_the_backend)
+    until(counted)  # one is no incident, and the owner has its count
+    rename("Deux", by="cli:bob")
+    rename("Trois", by="cli:carl")
+    until(lambda: "configuration changes" in (incident(scene, "hub") or {"text": ""})["text"])
+    there = until(lambda: at_the_backend(scene, "hub"))
+    assert there < LIMIT_S
+    found = at_the_backend(scene, "hub")
+    assert found is not None
+    assert f"web:anne {first} 192.0.2.7" in found["text"]
+    assert re.search(r"cli:bob [0-9a-f]{12} local, cli:carl [0-9a-f]{12} local", found["text"])
+    ask(scene, "config.apply", edits=[{"path": ["security", "thresholds"], "value": {"plugin": 0}}], by="cli:bob")
+    wrong = ask(  # what is never an accident
+        scene, "config.check", edits=[{"path": ["security", "thresholds", "forged_ack"], "value": 0}]
+    )
+    assert not wrong["ok"]
+    assert "at least 1" in wrong["problems"][0]["message"]
+
+
+def test_a_file_changed_while_the_hub_was_off_is_told_when_it_starts(scene: Scene) -> None:
+    scene.stop("hub")
+    text = scene.config.read_text(encoding="utf-8")
+    scene.config.write_text(text.replace("interval: 1s", "interval: 2s"), encoding="utf-8")
+    scene.start_hub()
+    until(lambda: any(one["kind"] == "configuration" for one in ask(scene, "security.events")["events"]))
+    told = next(one for one in ask(scene, "security.events")["events"] if one["kind"] == "configuration")
+    assert told["subject"] == "files"
+    assert told["evidence"]["from"] == "offline"
+    entry = next(one for one in ask(scene, "audit.list")["entries"] if one["what"].get("config") == "found")
+    assert entry["who"] == "files"
 
 
 def test_the_head_of_the_audit_log_is_witnessed_and_a_log_cut_or_rewritten_contradicts_it(

@@ -19,6 +19,7 @@ import msgspec
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from hub import backup, enrolment
+from hub.badges import Badge, make_badge, make_revoked
 from hub.buffer import frame
 from hub.buffer.batch import Batch, BufferConfig
 from hub.buffer.bodies import ClockMark, Gap
@@ -39,14 +40,21 @@ from tests.peers.told import as_clock, as_gap, as_report
 from tests.vectors.school import (
     ACK_KEY,
     ACK_PUBLIC,
+    BADGE,
+    BADGE_KEY,
     BOOT,
+    EVERYWHERE,
     FIRST_ALERTS,
     FIRST_RUN,
+    FOREIGN_BADGE_KEY,
+    FORMER_BADGE_KEY,
     HUB,
     IDENTITY,
     INGEST_FILE,
+    PASSPHRASE,
     PUBLIC,
     RECOVERY_FILE,
+    REVOKED,
     ROOT,
     SECOND_RUN,
     SMALL,
@@ -55,6 +63,7 @@ from tests.vectors.school import (
     SUPERSEDED,
     TLS,
     TRUST,
+    TRUST_OF_BADGES,
     run,
     secret,
 )
@@ -85,6 +94,7 @@ def make(directory: Path) -> None:
     write_link(directory / "link", directory / "small")
     write_backup(directory / "backup")
     write_enrolment(directory)
+    write_badges(directory / "badges")
 
 
 # -- segments ------------------------------------------------------------------------------------------------------
@@ -230,6 +240,34 @@ def write_link(directory: Path, small: Path) -> None:
         (directory / f"{name}.bin").write_bytes(body)
         write_json(directory / f"{name}.json", told)
     (directory / "reply.bin").write_bytes(pack_reply([sign_ack(ack, ACK_KEY)], [secret("an epoch")], trust))
+
+
+def write_badges(directory: Path) -> None:
+    """A trust document that names two badge keys, a badge by each, a list of those withdrawn, and what must be
+    refused."""
+    directory.mkdir()
+    (directory / "trust.bin").write_bytes(sign_trust(ROOT, TRUST_OF_BADGES))
+    write_json(directory / "trust.json", json.loads(msgspec.json.encode(TRUST_OF_BADGES)))
+    text = make_badge(BADGE, BADGE_KEY)
+    other = make_badge(EVERYWHERE, FORMER_BADGE_KEY)
+    badges = [
+        {"text": text, "says": told_badge(BADGE), "passphrase": PASSPHRASE, "typed": "k7m2q 9xrth"},
+        {"text": other, "says": told_badge(EVERYWHERE), "passphrase": PASSPHRASE, "typed": "K7M2Q9XRTH"},
+    ]
+    write_json(directory / "badges.json", badges)
+    middle = len(text) // 2
+    flipped = text[:middle] + ("A" if text[middle] != "A" else "B") + text[middle + 1 :]
+    foreign = make_badge(BADGE, FOREIGN_BADGE_KEY)
+    refused = {
+        "altered": flipped, "stranger": foreign, "cut": text[:-9], "of-another-kind": text.replace("ILOT1:", "ILOT2:")
+    }  # fmt: skip
+    write_json(directory / "refused.json", refused)
+    (directory / "revoked.bin").write_bytes(make_revoked(REVOKED, BADGE_KEY))
+    write_json(directory / "revoked.json", msgspec.to_builtins(REVOKED, builtin_types=(bytes,)))
+
+
+def told_badge(badge: Badge) -> dict[str, Any]:
+    return {field: getattr(badge, field) for field in badge.__struct_fields__}
 
 
 def write_backup(directory: Path) -> None:

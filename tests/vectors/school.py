@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from hub import stretching
+from hub.badges import Badge, Revoked
 from hub.buffer.bodies import ClockMark, Gap
 from hub.buffer.rows import READINGS, Column, Row, Shape, Subject
 from hub.keys import hub_id
 from hub.model import Position
 from hub.recipient import RecipientKey, write_file
-from hub.trust import AckKey, Egress, Recipient, Root, Trust
+from hub.trust import AckKey, BadgeKey, Egress, Recipient, Root, Trust
 from hub.wire import key_id
 
 START_S = 1_790_000_000
@@ -125,3 +128,28 @@ SUPERSEDED: list[list[Row] | ClockMark] = [
     [climate(CLASS_1, 60, 22.0, 41.0)],  # its sync fails: sealed again in another segment
     [climate(CLASS_1, 120, 23.0, 42.0)],
 ]
+
+BADGE_KEY = ed25519.Ed25519PrivateKey.from_private_bytes(secret("badge key"))
+FORMER_BADGE_KEY = ed25519.Ed25519PrivateKey.from_private_bytes(secret("former badge key"))
+FOREIGN_BADGE_KEY = ed25519.Ed25519PrivateKey.from_private_bytes(secret("another district's badge key"))
+PASSPHRASE = "K7M2Q-9XRTH"
+
+
+def badge_key(key: ed25519.Ed25519PrivateKey) -> BadgeKey:
+    public = key.public_key().public_bytes_raw()
+    return BadgeKey(key_id(public), public)
+
+
+TRUST_OF_BADGES = msgspec.structs.replace(
+    TRUST, version=4, badge_keys=(badge_key(BADGE_KEY), badge_key(FORMER_BADGE_KEY))
+)
+"""While badges that the former key signed are still good, the owner names both."""
+BADGE = Badge(
+    id=secret("badge", 8), name="Dominique Martin", role="technicien", sites=("ecole-voltaire", "hub-pbw6fr2nn7yolxjw"),
+    begin=START_S, until=START_S + 30 * 86_400, secret=stretching.make(PASSPHRASE, secret("salt", 16)),
+)  # fmt: skip
+EVERYWHERE = Badge(
+    id=secret("second badge", 8), name="Aïcha Ould-Énée", role="administrateur", sites=("*",),
+    begin=START_S, until=START_S + 3_600, secret=stretching.make(PASSPHRASE, secret("second salt", 16)),
+)  # fmt: skip
+REVOKED = Revoked(number=7, issued=START_S + 7_200, ids=(EVERYWHERE.id, secret("a third badge", 8)))

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from hub.errors import HubError
 from hub.web import answering as answers
-from hub.web import showing
+from hub.web import scanning, showing
 from hub.web.area import DRY, TRUTH, Area, Entry, post
 from hub.web.routes import WORKS, Route
 from hub.web.visit import Visit
@@ -40,9 +40,9 @@ class Adding:
         told = ("label", "device", "place", "zone", "name", "pack", "integration")
         fields = {name: visit.fields.get(name) or visit.query.get(name, "") for name in told}
         places = [place.id for place in self._site.parts.places]
-        return self._site.page(
+        return scanning.with_camera(self._site.page(
             "add", visit, status, candidates=candidates[: showing.MOST_ROWS], fields=fields, row=row, places=places
-        )
+        ))  # fmt: skip
 
     async def form(self, visit: Visit) -> web.Response:
         try:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from hub.alerts.life import SEVERITIES, STATES
 from hub.errors import HubError
+from hub.vigil.incidents import WORDS as INCIDENTS
 from hub.web import answering as answers
 from hub.web import showing
 from hub.web.area import TEXT, Area, Entry, done, get, post
 from hub.web.routes import READS, WORKS, Route
 from hub.web.visit import Rejected, Visit
+from hub.web.words import WORDS, word
 
 if TYPE_CHECKING:
     from hub.web.site import Site
@@ -76,8 +79,21 @@ class Alerts:
         return self._site.page(
             "alert", visit, status, one=one, mutes=list(MUTES), changes=await self._changes(),
             escalates=one["raised"] + one["escalate_s"] if one["escalate_s"] and one["state"] == "raised" else None,
-            lasted=max(0.0, self._site.clock.now() - one["raised"]),
+            lasted=max(0.0, self._site.clock.now() - one["raised"]), why=self._why(one, visit.lang),
         )  # fmt: skip
+
+    def _why(self, one: Mapping[str, Any], lang: str) -> list[tuple[str, str]]:
+        """(what, said): why it was raised, in words."""
+        return [
+            (_label(name, lang), self._said(one["device"], name, said, lang)) for name, said in one["evidence"].items()
+        ]
+
+    def _said(self, device: str, name: str, said: str, lang: str) -> str:
+        if name == "metric":
+            return self._site.metric_name(device, said, lang)
+        if name == "of" and f"alert-of-{said}" in WORDS:
+            return word(f"alert-of-{said}", lang)
+        return showing.said_value(said, lang, (word("no", lang), word("yes", lang)))
 
     async def form(self, visit: Visit) -> web.Response:
         """One form, three buttons."""
@@ -87,6 +103,14 @@ class Alerts:
             raise Rejected(400, "bad-body")
         answer = await done(visit, works[act], self.alert_page)
         return answer or answers.redirect(f"/alerts/{visit.parts['alert']}?said=alert-{act}-done")
+
+
+def _label(name: str, lang: str) -> str:
+    """Of a piece of evidence: a field of an alert, or a kind of security event and about whom."""
+    if f"alert-ev-{name}" in WORDS:
+        return word(f"alert-ev-{name}", lang)
+    kind, _, subject = name.partition(" ")
+    return f"{INCIDENTS[kind][lang != 'fr'].capitalize()} {subject}".strip() if kind in INCIDENTS else name
 
 
 def routes(site: Site) -> list[Route]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import apsw
-import msgspec
 from aiohttp import web
 
 from hub.web.area import TEXT, Area, Entry, get
+from hub.web.deeds import deed
 from hub.web.routes import AUDITS, Route
 from hub.web.visit import Visit
 
@@ -22,22 +21,16 @@ class Audit:
 
     async def audit(self, visit: Visit) -> Any:
         before = visit.query.get("before", "")
-        most = int(before) if before.isascii() and before.isdigit() and len(before) < 16 else (1 << 62)
-
-        def work(db: apsw.Connection) -> list[dict[str, Any]]:
-            found = db.execute("SELECT n, at, who, what FROM audit WHERE n < ? ORDER BY n DESC LIMIT 100", (most,))
-            return [
-                {"n": n, "at": at, "who": who, "what": msgspec.msgpack.decode(what, type=dict[str, Any])}
-                for n, at, who, what in found
-            ]
-
-        answer: dict[str, Any] = {"entries": await self._site.store.call(work)}
+        known = before.isascii() and before.isdigit() and len(before) < 16
+        answer: dict[str, Any] = await self._site.call("audit.list", limit=100, before=int(before) if known else 0)
         if visit.query.get("verify"):
-            answer["whole"] = len(await self._site.store.audited())
+            answer["whole"] = (await self._site.call("audit.verify"))["count"]
         return answer
 
     async def page(self, visit: Visit) -> web.Response:
-        return self._site.page("audit", visit, **{"whole": None, **await self.audit(visit)})
+        answer = await self.audit(visit)
+        rows = [{**one, "deed": deed(one["what"], visit.lang)} for one in answer["entries"]]
+        return self._site.page("audit", visit, entries=rows, whole=answer.get("whole"))
 
 
 def routes(site: Site) -> list[Route]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import base64
-import secrets
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-import apsw
 from aiohttp import web
 
 from hub import photos
@@ -17,10 +15,10 @@ from hub.labels import Unreadable
 from hub.labels.table import read_table
 from hub.model import PLACE_ID
 from hub.web import answering as answers
-from hub.web import plans, showing
+from hub.web import planned, plans, scanning, showing
 from hub.web.accounts import Refused
 from hub.web.area import Area, Entry, done, get, post, sentence
-from hub.web.routes import READS, WORKS, Route
+from hub.web.routes import AMENDS, READS, WORKS, Route
 from hub.web.visit import Rejected, Visit
 
 if TYPE_CHECKING:
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 
 STEPS = ("site", "zones", "plan", "cards", "inventory", "scan", "report")
 TABLE_BYTES = 1 << 20
-MOST_PLANS = 12
 SCAN = ("label", "device", "key", "place", "zone", "name", "pack")
 COLOURS = ("grey", "blue", "amber", "green", "red")
 FILES = {"commissioning.js": "text/javascript"}
@@ -120,35 +117,22 @@ class Commissioning:
         return sorted(rows, key=lambda row: row["line"])
 
     async def add_zone(self, visit: Visit) -> Any:
-        """{id, name, site}: through the configuration's own engine, where this hub has it."""
-        zone, site = visit.text("id").lower(), visit.text("site")
+        """{id, name, site}: a zone that was not there, of a site that is; nothing else of the configuration."""
+        zone = visit.text("id").lower()
         if not PLACE_ID.fullmatch(zone):
             raise Refused("zone-bad")
-        value = {"site": site, "name": visit.text("name") or zone}
-        if "config.apply" not in self._site.calls:
-            raise Refused("zone-by-hand")
-        return await self._site.call(
-            "config.apply", edits=[{"path": ["zones", zone], "value": value}], by=visit.who, reason="commissioning"
-        )
+        if zone in self._site.parts.zones:
+            raise Refused("zone-known")
+        told = {"id": zone, "site": visit.text("site"), "name": visit.text("name"), "origin": visit.address}
+        return await self._site.call("zone.add", **told, by=visit.who, reason="commissioning")
 
     async def add_plan(self, visit: Visit) -> Any:
         file = visit.files.get("file")
         if file is None:
             raise Refused("file-missing")
-        plan = plans.checked(file.data)
-        name, number = visit.text("name")[:60] or "Plan", secrets.token_hex(4)
-        now, who = self._site.clock.now(), visit.who
-
-        def work(db: apsw.Connection) -> bool:
-            if int(db.execute("SELECT count(*) FROM plans").get or 0) >= MOST_PLANS:
-                return False
-            db.execute("INSERT INTO plans VALUES (?, ?, ?, ?, ?)", (number, name, plan.kind, plan.data, now))
-            return True
-
-        if not await self._site.store.call(work):
-            raise Refused("plans-full")
-        await self._site.note(who, {"plan": "added", "id": number, "name": name, "bytes": len(plan.data)})
-        return {"id": number}
+        return await planned.keep(
+            self._site.store, file.data, visit.text("name"), now=self._site.clock.now(), by=visit.who
+        )
 
     async def remove_plan(self, visit: Visit) -> Any:
         number = visit.text("id")
@@ -199,7 +183,7 @@ class Commissioning:
             what["sites"] = sorted({site for _, site in self._site.parts.zones.values()})
             what["site_names"] = {site: names.get(site) or site for site in what["sites"]}
             example = {"zones": {"classes": {"site": (what["sites"] or ["ecole"])[0], "name": "Salles de classe"}}}
-            what["example"], what["engine"] = block(example), "config.apply" in self._site.calls
+            what["example"], what["engine"] = block(example), "zone.add" in self._site.calls
         if step == "plan":
             what["plans"] = await self.plans()
             what["spots"] = sorted(place.id for place in self._site.parts.places)
@@ -217,7 +201,8 @@ class Commissioning:
             }
         if step == "report":
             what["answer"] = await self.report(visit)
-        return self._page(visit, step, status, shown, **{**what, **more})
+        page = self._page(visit, step, status, shown, **{**what, **more})
+        return scanning.with_camera(page) if step == "scan" else page
 
     def _page(self, visit: Visit, step: str, status: int, shown: dict[str, Any], **more: Any) -> web.Response:
         after = STEPS[STEPS.index(step) + 1] if step and step != STEPS[-1] else ""
@@ -309,7 +294,7 @@ def routes(site: Site) -> list[Route]:
         Route("GET", "/commissioning/{step}", do.step, READS),
         Route("GET", "/plans/{id}", do.plan_file, READS),
         page("/step", do.step_form),
-        page("/zones", form(do.add_zone, "zones")),
+        Route("POST", "/commissioning/zones", form(do.add_zone, "zones"), AMENDS),
         page("/plan", form(do.add_plan, "plan"), plans.MOST_BYTES),
         page("/plan/remove", form(do.remove_plan, "plan")),
         page("/pin", form(do.pin, "plan")),
@@ -327,6 +312,8 @@ def routes(site: Site) -> list[Route]:
         post("/commissioning/scan", do.scan, "A scanned label: its device is expected and, if it can be, added",
              WORKS, *SCAN, "how"),
         post("/commissioning/unreadable", do.unreadable, "A device whose label nobody can read", WORKS, "note", "zone"),
+        post("/commissioning/zones", do.add_zone, "A zone that was not there, of a site that is", AMENDS, "id", "name",
+             "site"),
         post("/commissioning/rows/{n}/replace", do.replace, "Another device in the place of this one", WORKS, "label",
              "device", "key"),
     ]  # fmt: skip

@@ -50,7 +50,7 @@ class Configuration:
 
     async def apply(self, visit: Visit) -> Any:
         """Checked now, carried out after the answer: `progress` tells the rest."""
-        asked = {**_asked(visit), "by": visit.who, "reason": visit.text("reason")}
+        asked = {**_asked(visit), "by": visit.who, "reason": visit.text("reason"), "origin": visit.address}
         plan = await self._site.call("config.apply", **asked, dry_run=True)
         if visit.fields.get("dry_run") or plan["state"] == "same":
             return plan
@@ -62,10 +62,10 @@ class Configuration:
         return await self._site.call("config.progress")
 
     async def confirm(self, visit: Visit) -> Any:
-        return await self._site.call("config.confirm", by=visit.who)
+        return await self._site.call("config.confirm", by=visit.who, origin=visit.address)
 
     async def revert(self, visit: Visit) -> Any:
-        return await self._site.call("config.revert", by=visit.who)
+        return await self._site.call("config.revert", by=visit.who, origin=visit.address)
 
     # pages
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import time
 from collections.abc import Mapping
@@ -19,12 +18,18 @@ from hub.web.accounts import Refused
 from hub.web.area import DRY, TEXT, TRUTH, Area, Entry, delete, done, get, post
 from hub.web.routes import API, READS, WORKS, Route
 from hub.web.visit import Rejected, Visit
-from hub.web.words import word
+from hub.web.words import WORDS, word
 
 if TYPE_CHECKING:
     from hub.web.site import Site
 
 WAIT_S = 3.0
+SPANS = {"1h": 3600.0, "24h": 86_400.0, "7d": 7 * 86_400.0}
+"""How much of its past the page of a device shows, in seconds."""
+LAST = frozenset({
+    "battery", "battery_voltage", "link_margin", "tx_power", "acceleration_x", "acceleration_y", "acceleration_z",
+})  # fmt: skip
+"""What nobody looks at first."""
 CSV = ("id", "name", "state", "why", "place", "zone", "site", "model", "integration", "signal", "seen")
 FILTER: dict[str, Mapping[str, Any]] = {
     "q": TEXT, "state": {"type": "string", "enum": list(showing.STATES)}, "zone": TEXT, "integration": TEXT,
@@ -113,22 +118,39 @@ class Devices:
 
     async def page(self, visit: Visit, status: int = 200) -> web.Response:
         one = await self.device(visit)
-        span = "7d" if visit.query.get("span") == "7d" else "24h"
         numbers = [value for value in one["values"] if not isinstance(value["value"], str)]
         names = [value["metric"] for value in numbers]
         metric = visit.query.get("metric", "")
         told = [value["metric"] for value in numbers if not isinstance(value["value"], bool)]
-        metric = metric if metric in names else next(iter([*told, *names]), "")
-        shown = None
-        if metric:
-            begin = time.time() - (7 * 86_400 if span == "7d" else 86_400)
-            with contextlib.suppress(HubError):  # nothing is remembered of it yet
-                shown = await self._site.call(
-                    "history", device=visit.parts["device"], metric=metric, step="hour", **{"from": begin}
-                )
+        first = sorted(told, key=lambda one: one in LAST)
+        metric = metric if metric in names else next(iter([*first, *names]), "")
+        span, shown = await self._history(visit, metric) if metric else ("24h", None)
         return self._site.page(
-            "device", visit, status, one=one, chosen=span, charted=numbers, metric=metric, shown=shown
-        )
+            "device", visit, status, one=one, chosen=span, spans=tuple(SPANS), charted=numbers, metric=metric,
+            shown=shown, _why=lambda reason: _reason(reason, visit.lang),
+        )  # fmt: skip
+
+    async def _history(self, visit: Visit, metric: str) -> tuple[str, Any]:
+        """(span, what is remembered of it): of the last hour every reading, else hours. While nothing older is known,
+        the last hour is what is shown."""
+        span = visit.query.get("span", "")
+        wanted, device = span if span in SPANS else "24h", visit.parts["device"]
+        now = time.time()
+        try:
+            shown = await self._site.call(
+                "history", device=device, metric=metric, step="hour", **{"from": now - SPANS[wanted]}
+            )
+            known = [cell[0] for cell in shown["cells"] if cell[1] is not None]
+            if span not in SPANS and known and now - known[0] < SPANS["1h"]:
+                wanted = "1h"
+            if wanted == "1h":
+                shown = await self._site.call(
+                    "history", device=device, metric=metric, points=60, **{"from": now - SPANS["1h"]}
+                )
+                shown["rows"] = shown["line"] or None
+        except HubError:  # nothing is remembered of it yet
+            shown = None
+        return wanted, shown
 
     async def remove_form(self, visit: Visit) -> web.Response:
         return await done(visit, self.remove, self.page) or answers.redirect("/devices?said=device-removed")
@@ -140,6 +162,11 @@ class Devices:
 
     async def command_form(self, visit: Visit) -> web.Response:
         return await done(visit, self.command, self.page) or answers.redirect("/commands?said=command-given")
+
+
+def _reason(reason: str, lang: str) -> str:
+    """What an integration counted, in words; "" where only its documentation knows."""
+    return word(f"reason-{reason}", lang) if f"reason-{reason}" in WORDS else ""
 
 
 def routes(site: Site) -> list[Route]:

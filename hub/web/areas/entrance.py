@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from hub.badges import GROUPS, MAX_TEXT, BadBadge, Badge
 from hub.stretching import code_of
 from hub.web import answering as answers
+from hub.web import scanning
 from hub.web.accounts import Refused
 from hub.web.answering import cookie, drop_cookie
-from hub.web.area import Area
+from hub.web.area import Area, get, post
 from hub.web.passwords import Busy
 from hub.web.render import HERE
 from hub.web.routes import EVERYBODY, FILE, READS, Route
@@ -23,7 +25,11 @@ if TYPE_CHECKING:
     from hub.web.site import Site
 
 BROKEN = ("badge-unreadable", "badge-altered", "badge-stranger", "badge-none")
-FILES = {"style.css": "text/css", "live.js": "text/javascript", "icon.svg": "image/svg+xml"}
+FILES = {
+    "style.css": "text/css", "live.js": "text/javascript", "session.js": "text/javascript",
+    "icon.svg": "image/svg+xml", **scanning.FILES
+}  # fmt: skip
+LARGE = 16 << 10
 
 
 async def entrance(site: Site, visit: Visit, status: int = 200) -> web.Response:
@@ -44,13 +50,16 @@ def _entrance(site: Site, visit: Visit, *, claim: bool, status: int, name: str =
 class Entrance:
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._files = {name: (HERE / "static" / name).read_bytes() for name in site.files}
+        absent = () if scanning.decoder_there() else scanning.DECODER
+        self._files = {name: (HERE / "static" / name).read_bytes() for name in site.files if name not in absent}
 
     async def file(self, visit: Visit) -> web.Response:
-        name = visit.parts["name"]
+        name = "/".join(visit.parts.values())
         if name not in self._files:
             raise Rejected(404, "no-page")
-        answer = web.Response(body=self._files[name], content_type=self._site.files[name], charset="utf-8")
+        answer = web.Response(
+            body=self._files[name], content_type=self._site.files[name], charset="utf-8", zlib_executor_size=LARGE
+        )
         answer.headers["Cache-Control"] = "public, max-age=300"
         answer.enable_compression()
         return answer
@@ -73,10 +82,13 @@ class Entrance:
                 await site.refuse("claim-wrong", visit, visit.address)
                 raise Refused("claim-wrong")
             site.throttle.give_back(*purse, known=False)
+            again = site.accounts.claimed  # by a code of `ilot claim reset`, or of a file on the card
             await site.accounts.claim(name, str(visit.fields.get("password", "")))
         except (Refused, Busy) as error:
             visit.error = word(error.key if isinstance(error, Refused) else "busy", visit.lang)
             return _entrance(site, visit, claim=True, status=422, name=name)
+        if again:
+            site.broken.use(name, visit.address)
         site.sessions.end_all(name)
         return self._signed_in(visit, name)
 
@@ -99,7 +111,7 @@ class Entrance:
             await site.refuse("sign-in-wrong", visit, visit.address)
             return self._not_signed_in(visit, "sign-in-wrong", 422, name)
         site.throttle.give_back(*purse, known=known)
-        broken = {"break_glass": True} if site.broken.use(name) else {}
+        broken = {"break_glass": True} if site.broken.use(name, visit.address) else {}
         await site.note(f"web:{name}", {"web": "signed in", "from": visit.address, **broken})
         return self._signed_in(visit, name)
 
@@ -110,7 +122,7 @@ class Entrance:
         visit.error = word(why, visit.lang) if why else ""
         text = visit.text("badge")[:MAX_TEXT] if why not in BROKEN else ""
         page = self._site.render.page("badge", visit, badge=text, title=self._site.parts.title)
-        return answers.html(page, status)
+        return scanning.with_camera(answers.html(page, status))
 
     async def badge(self, visit: Visit) -> web.Response:
         """{badge or a file of it, passphrase}. A forged badge costs a signature check and nothing else; a real one
@@ -166,6 +178,16 @@ class Entrance:
         drop_cookie(answer, COOKIE)
         return answer
 
+    async def session(self, visit: Visit) -> Any:
+        """{name, role, csrf, left_s, most_s}: `csrf` is what changes carry; the session ends `left_s` from now where
+        nothing is done, `most_s` in any case (None of a token). A script asks before it warns: nobody did anything, so
+        a GET does not lengthen it. A POST does."""
+        left, most = self._site.sessions.left(visit.session) if visit.session else (None, None)
+        return {
+            "name": visit.person.name, "role": visit.person.role, "csrf": visit.form_token, "left_s": left,
+            "most_s": most,
+        }  # fmt: skip
+
     async def signin_page(self, visit: Visit) -> web.Response:
         return answers.redirect("/") if visit.account else await entrance(self._site, visit)
 
@@ -174,6 +196,7 @@ def routes(site: Site) -> list[Route]:
     do = Entrance(site)
     return [
         Route("GET", "/static/{name}", do.file, EVERYBODY, FILE),
+        Route("GET", "/static/{folder}/{name}", do.file, EVERYBODY, FILE),
         Route("GET", "/claim", do.claim_page, EVERYBODY),
         Route("POST", "/claim", do.claim, EVERYBODY),
         Route("GET", "/signin", do.signin_page, EVERYBODY),
@@ -181,6 +204,8 @@ def routes(site: Site) -> list[Route]:
         Route("GET", "/badge", do.badge_page, EVERYBODY),
         Route("POST", "/badge", do.badge, EVERYBODY),
         Route("POST", "/signout", do.sign_out, READS),
+        replace(get("/session", do.session, "Who is signed in, what changes carry, how long it lasts"), quiet=True),
+        post("/session", do.session, "Stay signed in", READS, people=True),
     ]
 
 

@@ -42,9 +42,6 @@ class Overview:
             "candidates": sorted((one for one in waiting if not one["known"]), key=lambda one: -one["last"]),
         }
 
-    async def session(self, visit: Visit) -> Any:
-        return {"name": visit.person.name, "role": visit.person.role, "csrf": visit.form_token}
-
     async def openapi(self, visit: Visit) -> Any:
         return document(self._site.table, self._site.place.hub)
 
@@ -63,7 +60,6 @@ def routes(site: Site) -> list[Route]:
         Route("GET", "/todo", do.todo_page, READS),
         Route("GET", "/api/1/live", site.feed.stream, READS, STREAM, "Live values as events", query={"device": TEXT}),
         get("/openapi.json", do.openapi, "This document"),
-        get("/session", do.session, "Who is signed in, and the token that changes carry"),
         get("/status", do.status, "All of `ilot status`"),
         get("/todo", do.todo, "What somebody should look at, and what is heard and not admitted"),
     ]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 DOCUMENTS = {"register.md": "register", "register.csv": "register.csv", "dpia.md": "dpia"}
 COUNTED = (
     "withheld-personal", "withheld-by-rule", "withheld-no-consent", "gathered", "too-few-to-publish", "late-for-window",
+    "undated-for-window", "window-missing",
 )  # fmt: skip
 TYPES = {"csv": "text/csv", "md": "text/markdown"}
 

@@ -1,4 +1,4 @@
-// Commissioning without reloading: rows as they turn green, labels by the camera, small pictures, pins by a touch.
+// Commissioning without reloading: rows as they turn green, what the camera reads (scan.js), small pictures, pins.
 // Every page reads and works the same without this script.
 "use strict";
 
@@ -22,6 +22,7 @@
     const busy = document.activeElement && ["INPUT", "TEXTAREA", "SELECT"].includes(document.activeElement.tagName);
     let reload = table ? Number(table.dataset.rows) !== shown.rows.length : shown.rows.length > 0;
     for (const row of shown.rows) {
+      elsewhere(row);
       const line = root.querySelector(`[data-row="${row.n}"]`);
       if (!line) continue;
       const place = line.querySelector("[data-colour]");
@@ -35,7 +36,7 @@
       remedy.textContent = row.remedy ? row.remedy[lang] : "–";
       if (!row.remedy && remedy.nextElementSibling && remedy.nextElementSibling.classList.contains("why")) remedy.nextElementSibling.textContent = "";
     }
-    if (reload && !busy && !camera.on && !root.querySelector("details[open], form[data-sent]")) location.reload();
+    if (reload && !busy && !(scanner && scanner.dataset.on) && !waiting.length && !root.querySelector("details[open], form[data-sent]")) location.reload();
   };
 
   const poll = async () => {
@@ -46,66 +47,52 @@
     } catch { /* the next one may come through */ }
   };
 
-  // the camera, where the browser reads codes by itself
-  const camera = { on: false, stream: null };
-  const button = root.querySelector("[data-camera]"), video = root.querySelector("[data-video]");
-  const said = root.querySelector("[data-camera-said]"), form = root.querySelector("[data-scan]");
+  // what the camera reads: one text after the other, and none is lost while the hub does not answer
+  const scanner = root.querySelector("[data-scanner]"), form = root.querySelector("[data-scan]");
+  const waiting = [], scanned = new Set(), told = new Set();
+  const phrase = (name) => scanner.dataset[name];
 
-  const csrf = () => form.querySelector("[name=csrf]").value;
-  const send = async (label) => {
-    const body = { label, zone: form.elements.zone.value, how: "scan" };
-    const answer = await fetch("/api/1/commissioning/scan", {
-      method: "POST", headers: { "Content-Type": "application/json", "X-CSRF": csrf() }, body: JSON.stringify(body),
-    });
-    const told = await answer.json();
-    if (!answer.ok) { said.textContent = told.error; return; }
-    const row = told.row;
-    const more = told.known ? ` · ${button.dataset.known}` : row.state === "unknown" && row.remedy ? ` · ${row.remedy[lang]}` : "";
-    said.textContent = `${row.device} → ${row.place}${more}`;
-    if (navigator.vibrate) navigator.vibrate(told.known ? 30 : 80);
-    poll();
-  };
-
-  const stop = () => {
-    camera.on = false;
-    if (camera.stream) for (const track of camera.stream.getTracks()) track.stop();
-    camera.stream = null;
-    video.hidden = true;
-    button.textContent = button.dataset.start;
-  };
-
-  const start = async () => {
-    const detector = new BarcodeDetector({ formats: ["qr_code", "data_matrix"] });
-    camera.stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
-    video.srcObject = camera.stream;
-    video.hidden = false;
-    await video.play();
-    camera.on = true;
-    button.textContent = button.dataset.stop;
-    let last = "", at = 0;
-    while (camera.on) {
-      for (const code of await detector.detect(video)) {
-        const now = Date.now();
-        if (code.rawValue && (code.rawValue !== last || now - at > 5000)) {
-          last = code.rawValue;
-          at = now;
-          await send(code.rawValue);
-        }
-      }
-      await new Promise((done) => setTimeout(done, 200));
-    }
-  };
-
-  if (button) {
-    if (window.BarcodeDetector && navigator.mediaDevices) {
-      button.hidden = false;
-      button.addEventListener("click", () => {
-        if (camera.on) stop();
-        else start().catch((error) => { stop(); said.textContent = String(error.message || error); });
+  const send = async ({ text, say }) => {
+    const body = { label: text, zone: form.elements.zone.value, how: "scan" };
+    let answer;
+    try {
+      answer = await fetch("/api/1/commissioning/scan", {
+        method: "POST", headers: { "Content-Type": "application/json", "X-CSRF": form.elements.csrf.value },
+        body: JSON.stringify(body),
       });
-      addEventListener("pagehide", stop);
-    } else said.textContent = button.dataset.none;
-  }
+    } catch { /* no answer: below */ }
+    if (!answer || answer.status >= 500 || answer.status === 429) { say("bad", phrase("wordLost")); return false; }
+    if (answer.status === 401 || answer.status === 403) { say("bad", phrase("wordSignin")); return true; }
+    const given = await answer.json();
+    if (!answer.ok) { say("bad", given.error); return true; }
+    const row = given.row, where = `${row.name || row.device} → ${row.place || row.zone}`;
+    scanned.add(row.n);
+    if (given.known) say("again", `${phrase("wordAgain")} · ${where}`);
+    else if (row.state === "unknown" && row.remedy) say("warn", `${where} · ${row.remedy[lang]}`);
+    else say("good", where);
+    poll();
+    return true;
+  };
+
+  let sending = false;
+  const drain = async () => {
+    if (sending) return;
+    sending = true;
+    while (waiting.length) {
+      if (await send(waiting[0])) waiting.shift();
+      else await new Promise((done) => setTimeout(done, 3000));
+    }
+    sending = false;
+  };
+
+  if (scanner && form) scanner.addEventListener("label", (event) => { waiting.push(event.detail); drain(); });
+
+  // a device that was just scanned, and that the district has heard at another hub
+  const elsewhere = (row) => {
+    if (!scanner || !scanned.has(row.n) || told.has(row.n) || !row.remedy || row.remedy.action !== "forget") return;
+    told.add(row.n);
+    scanner.dispatchEvent(new CustomEvent("said", { detail: { kind: "warn", sentence: `${row.name || row.device} · ${row.remedy[lang]}` } }));
+  };
 
   // a picture of a phone is made smaller before it is sent
   const photo = root.querySelector("[data-photo]");

@@ -8,37 +8,13 @@ stands in one of them only.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 
-from hub.web.words import (
-    about,
-    accounts,
-    adding,
-    alerts,
-    audit,
-    commands,
-    commissioning,
-    configuration,
-    crisis,
-    device,
-    devices,
-    diagnostics,
-    energy,
-    entrance,
-    frame,
-    integrations,
-    link,
-    overview,
-    packs,
-    plan,
-    privacy,
-    quarantine,
-    radio,
-    refusals,
-    states,
-    todo,
-    tokens,
-)
-
+FILES = (
+    "about", "accounts", "adding", "alerts", "audit", "commands", "commissioning", "configuration", "crisis", "device",
+    "devices", "diagnostics", "energy", "entrance", "frame", "integrations", "link", "overview", "packs", "plan",
+    "privacy", "quarantine", "radio", "refusals", "scanning", "states", "todo", "tokens",
+)  # fmt: skip
 LANGUAGES = ("fr", "en")
 
 
@@ -53,38 +29,7 @@ def merged(tables: Iterable[Mapping[str, tuple[str, str]]]) -> dict[str, tuple[s
     return found
 
 
-WORDS = merged(
-    part.WORDS
-    for part in (
-        about,
-        accounts,
-        adding,
-        alerts,
-        audit,
-        commands,
-        commissioning,
-        crisis,
-        configuration,
-        device,
-        devices,
-        diagnostics,
-        energy,
-        entrance,
-        frame,
-        integrations,
-        link,
-        overview,
-        packs,
-        plan,
-        privacy,
-        radio,
-        quarantine,
-        refusals,
-        states,
-        todo,
-        tokens,
-    )
-)
+WORDS = merged(import_module(f"{__name__}.{name}").WORDS for name in FILES)
 
 
 _KEPT_TOGETHER = tuple((plain, plain.replace(" ", "\u00a0")) for plain in (" :", " ;", " ?", " !", " »", "« "))

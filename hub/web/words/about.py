@@ -16,10 +16,6 @@ WORDS: dict[str, tuple[str, str]] = {
         "Les messages techniques du concentrateur restent en anglais ; ils sont marqués comme tels.",
         "Technical messages of the hub stay in English; they are marked as such.",
     ),
-    "a11y-gap-time": (
-        "La session s'achève après un temps d'inactivité, sans avertissement préalable.",
-        "The session ends after a time without activity, without a warning before.",
-    ),
     "a11y-contact": ("Pour signaler une difficulté :", "To report a difficulty:"),
     "a11y-contact-none": (
         "Pour signaler une difficulté : la collectivité qui exploite ce concentrateur.",

@@ -10,5 +10,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "who": ("Qui", "Who"),
     "what": ("Quoi", "What"),
     "when": ("Quand", "When"),
+    "audit-why": ("Motif : {why}", "Reason: {why}"),
     "older": ("Plus anciennes", "Older"),
 }  # fmt: skip

@@ -2,6 +2,10 @@
 
 WORDS: dict[str, tuple[str, str]] = {
     "no-commands": ("Aucune commande.", "No command."),
+    "no-commands-next": (
+        "Une commande part de la page d'un appareil que la configuration autorise à commander (writable).",
+        "A command is given on the page of a device that the configuration lets you write (writable).",
+    ),
     "by": ("Par", "By"),
     "stopped-by": ("Toutes les écritures sont arrêtées par {by} : {why}", "All writes are stopped by {by}: {why}"),
     "stop-all": ("Tout arrêter", "Stop all writes"),

@@ -49,8 +49,9 @@ WORDS: dict[str, tuple[str, str]] = {
         "Identifiant refusé : minuscules, chiffres, point ou tiret, 64 au plus.",
         "Not an id: small letters, digits, dot or dash, at most 64.",
     ),
-    "zone-by-hand": (
-        "Ajoutez cette zone dans le fichier de configuration.", "Add this zone to the configuration file.",
+    "zone-known": (
+        "Cette zone existe déjà ; un administrateur la modifie dans la configuration.",
+        "This zone is there already; an administrateur changes it in the configuration.",
     ),
     "plan-help": (
         ("PNG ou JPEG, 4 Mo au plus. Les métadonnées (lieu, date, appareil) sont retirées ; le plan reste chiffré "
@@ -113,12 +114,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "scan-help": (
         "Scannez l'un après l'autre ; l'emplacement est nommé d'après la zone si vous n'en donnez pas.",
         "Scan one after the other; the place is named after the zone unless you give one.",
-    ),
-    "scan-camera": ("Scanner avec la caméra", "Scan with the camera"),
-    "scan-stop": ("Arrêter la caméra", "Stop the camera"),
-    "scan-no-camera": (
-        "Ce navigateur ne lit pas les QR codes en continu : prenez une photo, ou saisissez.",
-        "This browser does not read QR codes as it goes: take a picture, or type.",
     ),
     "scan-photo": ("…ou une photo de l'étiquette", "…or a picture of the label"),
     "scan-no-photo": (

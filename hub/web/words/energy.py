@@ -55,6 +55,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "chart-help": (
         "Flèches gauche et droite : d'une valeur à l'autre.", "Left and right arrows: from one value to the next.",
     ),
+    "span-1h": ("1 heure", "1 hour"),
     "span-24h": ("24 heures", "24 hours"),
     "span-7d": ("7 jours", "7 days"),
     "span-31d": ("31 jours", "31 days"),
@@ -66,6 +67,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "drift-drift": ("dérive de {size} depuis le {since}", "drift of {size} since {since}"),
     "drift-steady": ("aucune", "none"),
     "drift-learning": ("apprentissage, {days} jours sur {needed}", "learning, {days} of {needed} days"),
+    "drift-idle": ("non suivie : presque rien n'est consommé", "not watched: next to nothing is used"),
     "drift-off": ("non suivie", "not watched"),
     "drift-no-outdoor": ("non suivie : pas de température extérieure", "not watched: no outdoor temperature"),
     "drift-waiting": ("pas encore jugée", "not judged yet"),
@@ -73,6 +75,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "drift-explained": (
         "Sur 30 jours : {used} consommés, {expected} attendus d'après la météo et le jour. Référence du {first} au {last}.",
         "Over 30 days: {used} used, {expected} expected by weather and weekday. Reference from {first} to {last}.",
+    ),
+    "drift-fit": (
+        "Le modèle explique {r2} % des écarts (CV(RMSE) {cv} %). En deux semaines il trouve une dérive de {finds} %, neuf fois sur dix.",
+        "The model explains {r2} % of the differences (CV(RMSE) {cv} %). In two weeks it finds a drift of {finds} %, nine times in ten.",
     ),
     "drift-restart": ("Nouvelle période de référence", "New reference period"),
     "drift-restart-help": (

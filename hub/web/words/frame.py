@@ -19,6 +19,25 @@ WORDS: dict[str, tuple[str, str]] = {
     "accounts": ("Comptes", "Accounts"),
     "account": ("Mon compte", "My account"),
     "sign-out": ("Se déconnecter", "Sign out"),
+    "session-lasts": (
+        "La session se termine {idle} après la dernière action, et {longest} après la connexion.",
+        "The session ends {idle} after the last action, and {longest} after the sign-in.",
+    ),
+    "session-warn": (
+        "La session se termine dans {} min, faute d'activité.",
+        "The session ends in {} min, since nothing was done.",
+    ),
+    "session-last": (
+        "La session se termine dans {} min et ne se prolonge plus : enregistrez, puis reconnectez-vous.",
+        "The session ends in {} min and cannot be lengthened any more: save, then sign in again.",
+    ),
+    "session-over": (
+        "La session est terminée. Ce que vous avez saisi est encore ici : reconnectez-vous dans un autre onglet, puis revenez.",
+        "The session is over. What you typed is still here: sign in again in another tab, then come back.",
+    ),
+    "session-kept": ("La session continue.", "The session goes on."),
+    "session-stay": ("Rester connecté", "Stay signed in"),
+    "session-again": ("Se reconnecter (nouvel onglet)", "Sign in again (new tab)"),
     "other-language": ("English", "Français"),
     "hub": ("Concentrateur", "Hub"),
     "live-on": ("En direct", "Live"),
@@ -32,5 +51,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "never": ("jamais", "never"),
     "ago": ("il y a {span}", "{span} ago"),
     "error": ("Refusé", "Refused"),
+    "error-500": ("Une erreur de notre côté", "An error on our side"),
     "error-404": ("Page introuvable", "Page not found"),
 }  # fmt: skip

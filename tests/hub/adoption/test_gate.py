@@ -266,6 +266,12 @@ async def test_mode_recette_ends_by_itself_and_is_audited(house: Gated) -> None:
         await house.call("recette.end")
 
 
+async def test_mode_recette_that_is_ended_is_told_as_over(house: Gated) -> None:
+    await house.call("recette.start", seconds=3600, why="new wing")
+    ended = await house.call("recette.end")
+    assert (ended["active"], ended["left_s"], ended["why"], ended["adopted"]) == (False, 0, "new wing", 0)
+
+
 @pytest.mark.parametrize("seconds", [1, LONGEST_S + 1])
 async def test_mode_recette_lasts_eight_hours_at_the_most(house: Gated, seconds: float) -> None:
     with pytest.raises(HubError, match="8 hours"):

@@ -157,7 +157,7 @@ def test_what_a_child_reads_is_what_is_read_here(write: Write) -> None:
     write("{name: X, key: !secret k, n: 0017, deep: [1, 2.5, null, true, {a: é}]}", "hub.yaml")
     path = write("hub: !include hub.yaml\n")
     here = source.read(path)
-    assert aside.read(path) == (here.files, here.data)
+    assert aside.read(path) == (here.files, here.data, here.asked)
 
 
 @pytest.mark.parametrize("text", ["hub: {name: X", "hub: !include none.yaml", "hub: {name: X, name: Y}", "a: &b 1"])
@@ -279,3 +279,18 @@ def test_a_part_of_the_file_can_be_used_whatever_is_wrong_elsewhere(text: str, m
     path.write_text("buffer: {window: never}\n")
     with pytest.raises(ConfigError, match="something is wrong in link and buffer"):
         part(path, models, "link", "buffer", environ={})
+
+
+def test_a_link_that_leads_to_another_include_is_seen_at_the_start(
+    write: Write, models: Models, tmp_path: Path
+) -> None:
+    kept = lastgood.Kept(tmp_path / "state", b"k" * 32)
+    write("name: X\n", "a.yaml")
+    write("name: Y\n", "b.yaml")
+    path = write("hub: !include hub.yaml\n")
+    for target, name in (("a.yaml", "X"), ("b.yaml", "Y")):
+        (path.parent / "hub.yaml").unlink(missing_ok=True)
+        (path.parent / "hub.yaml").symlink_to(target)
+        started = lastgood.start(path, models, kept=kept)
+        lastgood.remember(kept, started.loaded)
+        assert started.loaded.config.hub.name == name

@@ -100,3 +100,26 @@ async def test_files_of_the_pack_are_required_as_node_does(codecs: Codecs, in_no
         == in_node(codec, argument(b"\x08"))
         == {"data": {"half": 4, "name": "t"}}
     )
+
+
+FORMS = [
+    "const decodeUplink = (input) => ({ data: { v: input.bytes[0] } });",
+    "let decodeUplink = function (input) { return { data: { v: input.bytes.length } }; }",
+    "class D { static v(b) { return b[1]; } }\nvar decodeUplink = (i) => ({ data: { v: D.v(i.bytes) } });",
+    "export function decodeUplink(input) { return { data: { v: input.bytes[0] } }; }",
+    "const k = 3;\nexport const decodeUplink = (i) => ({ data: { v: k * i.bytes[0] } });\nexport let other = 1;",
+    "function f(i) { return { data: { v: i.fPort } }; }\nexport { f as decodeUplink };",
+    "const c = { decodeUplink: (i) => ({ data: { v: i.bytes } }) };\nexport default c;",
+    "export default { decodeUplink(i) { return { data: { v: 'export ' + this.k } }; }, k: 2 };",
+    "export default class X { static decodeUplink(i) { return { data: { v: i.bytes[2] } }; } }",
+    "console.time('a'); console.group(); console.count(); var decodeUplink = (i) => ({ data: { v: 1 } });",
+]
+
+
+@pytest.mark.parametrize("source", FORMS)
+async def test_the_ways_of_writing_a_codec_give_what_node_gives(source: str, codecs: Codecs, in_node: InNode) -> None:
+    codec = Codec(source)
+    for payload in (b"\x01\x02\x03", b"\xff\x00\x80\x10"):
+        ours = await in_worker(codecs, codec, payload)
+        assert ours == in_node(codec, argument(payload))
+        assert "data" in ours

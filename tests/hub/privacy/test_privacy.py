@@ -15,7 +15,7 @@ from hub.privacy import Consents, Privacy, compile_privacy
 from hub.privacy.classes import KINDS, is_dwelling, kind_of, privacy_of
 from hub.privacy.positions import METRES_PER_DEGREE, snapped
 from hub.privacy.pseudonyms import Rotating, pseudonym
-from hub.privacy.windows import GRACE_S, published
+from hub.privacy.windows import GRACE_S, Windows, published
 
 from ..path_kit import METER, TAG, Path
 
@@ -160,7 +160,7 @@ async def test_an_aggregate_of_a_zone_leaves_and_the_readings_do_not():
     (one,) = end_of_window(path)
     assert (one.subject.device, one.subject.zone, one.subject.place) == ("zone:classes", "classes", "")
     assert one.shape.columns[0].metric == "co2_mean"
-    assert (one.value, one.start, one.whole) == (750.0, began, True)
+    assert (one.value, one.start) == (750.0, began)
     assert one.row(sure=True).quality is Quality.GOOD
     assert path.windows.due() == []
 
@@ -173,13 +173,17 @@ async def test_an_aggregate_of_too_few_devices_is_not_told_and_counted():
     assert path.counts.total("too-few-to-publish") == 1
 
 
-async def test_a_window_that_this_process_did_not_see_whole_is_uncertain():
+async def test_a_window_that_this_process_did_not_see_whole_is_declared_missing():
     path = Path(rules=rules(air={"metrics": ["co2"], "purpose": "air", "aggregate": {"least": 1}}))
-    at_window(path)
     path.clock.set(path.clock.now() + 1)
+    path.windows = Windows(path.clock.now, path.counts.add)
+    path.privacy.windows = path.windows
     await path.emit(values={"co2": 400})
     (one,) = end_of_window(path)
-    assert one.row(sure=True).quality is Quality.UNCERTAIN
+    row = one.row(sure=True)
+    assert one.value is None
+    assert ([column.metric for column in row.shape.columns], row.values) == (["co2_mean_missing"], (True,))
+    assert path.counts.of("window-missing", "zone:classes") == 1
 
 
 async def test_what_comes_after_its_window_was_told_is_counted_and_left_out():

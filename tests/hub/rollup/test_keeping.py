@@ -5,9 +5,9 @@ import random
 import pytest
 
 from hub.errors import DiskRefuses
-from hub.model import Quality
+from hub.model import Device, Quality
 from hub.rollup.counter import Part
-from tests.hub.rollup.kit import TEMPERATURE, H, Hub, at, meter_place
+from tests.hub.rollup.kit import ENERGY, TEMPERATURE, H, Hub, at, meter_place
 
 KEY = ("tgbt", "energy")
 AIR = ("salle", "temperature")
@@ -193,6 +193,33 @@ async def test_a_small_memory_loses_no_hour(tmp_path):
         assert sum(part.amount for part in await hub.hours(start, start + 4 * H)) == (4 * H - 5) * 100
         stats = await hub.views.gauge(AIR, [start + n * H for n in range(5)])
         assert [one.readings for one in stats] == [720] * 4
+
+
+async def test_metrics_that_come_together_and_alone_lose_no_hour_in_a_small_memory(tmp_path):
+    start = at("2026-03-02 08:00")
+    async with Hub(tmp_path, start, places=[meter_place()], budget=6_000) as hub:
+        device = Device(id="x:1", integration="x", place="tgbt")
+        both, one = hub.live.slot(device, (ENERGY, TEMPERATURE)), hub.live.slot(device, (TEMPERATURE,))
+        for second in range(0, 4 * H, 5):
+            hub.clock.set(start + second)
+            hub.observer.see(both, start + second, True, Quality.GOOD, (second / 10, 20 + second % 3))
+            if second % 20 == 0:
+                hub.observer.see(one, start + second + 2, True, Quality.GOOD, (25.0,))
+        await hub.write(everything=True)
+        assert hub.history.bytes <= 6_000
+        assert sum(part.amount for part in await hub.hours(start, start + 4 * H)) == (4 * H - 5) * 100
+        stats = await hub.views.gauge(("tgbt", "temperature"), [start + n * H for n in range(5)])
+        assert [one.readings for one in stats] == [900] * 4
+
+
+async def test_a_number_that_no_step_can_count_is_left_out_and_counted(tmp_path):
+    start = at("2026-03-02 08:00")
+    async with Hub(tmp_path, start, places=[meter_place()]) as hub:
+        for value in (1e300, float("inf"), 2.0):
+            hub.say(start, value, metric=TEMPERATURE, place="salle")
+        hub.observer.drain()
+        assert (hub.observer.readings, hub.observer.beyond) == (1, 2)
+        assert hub.rollups.tracks[AIR].ring.points(0, 1 << 40) == [(start, 200)]
 
 
 async def test_what_the_disk_refuses_waits_and_is_seen_all_the_same(tmp_path, monkeypatch):

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hub import events
+from hub.app.vigil import limits_of
+from hub.config.security import Security, Thresholds
 from hub.events import SecurityEvent
 from hub.vigil.incidents import (
     ACK,
+    BREAK_GLASS,
     CLOCK,
+    CONFIG,
+    CRITICAL,
     FAMILY,
     GAP,
     HOST,
@@ -22,6 +29,7 @@ from hub.vigil.incidents import (
     WINDOW_S,
     WORDS,
     Incidents,
+    Limits,
 )  # fmt: skip
 
 
@@ -45,6 +53,51 @@ def test_one_less_than_the_threshold_is_nothing_and_the_threshold_is_an_incident
     assert not over
     assert incident.kinds == {kind: THRESHOLDS[kind]}
     assert list(incidents.changes(500.0)) == []  # told once
+
+
+def test_the_options_of_the_file_are_the_kinds_with_the_same_defaults_and_what_is_no_accident_cannot_be_0() -> None:
+    said = limits_of(SimpleNamespace(config=SimpleNamespace(security=Security())))  # type: ignore[arg-type]
+    assert (dict(said.thresholds), said.window_s, said.quiet_s) == (THRESHOLDS, WINDOW_S, QUIET_S)
+    for name in Thresholds.model_fields:
+        kinds = events.CLONES if name == "clone" else {name.replace("_", "-")}
+        try:
+            Thresholds.model_validate({name: 0})
+            accident = True
+        except ValueError:
+            accident = False
+        assert accident == (not (CRITICAL | {BREAK_GLASS}) & kinds), name
+
+
+def test_another_threshold_counts_and_0_means_never_alone_but_named_with_others() -> None:
+    incidents = Incidents(Limits({**THRESHOLDS, CONFIG: 1, PLUGIN: 0, events.UNKNOWN: 2000}))
+    for number in range(1999):
+        incidents.hear(event(events.UNKNOWN, number / 10, f"ble:{number}"))
+    for number in range(50):
+        incidents.hear(event(PLUGIN, float(number), "modbus"))
+    assert list(incidents.changes(200.0)) == []
+    incidents.hear(event(events.UNKNOWN, 200.0, "ble:1999"))
+    incidents.hear(event(CONFIG, 200.0, "web:anne"))
+    found = {one.family: one.kinds for one, _ in incidents.changes(200.0)}
+    assert found == {SENSORS: {events.UNKNOWN: 2000}, "hub": {CONFIG: 1, PLUGIN: 50}}
+
+
+@given(st.lists(st.tuples(st.floats(0, 300), st.integers(1, 9)), min_size=1, max_size=80), st.integers(1, 40))
+def test_the_threshold_within_the_window_is_always_an_incident_and_never_one_with_less(
+    told: list[tuple[float, int]], threshold: int
+) -> None:
+    """Against the definition, by brute force; between the window and a sixtieth more both are right."""
+    incidents = Incidents(Limits({**THRESHOLDS, HOST: threshold}, window_s=60.0))
+    heard = list[tuple[float, int]]()
+    for at, count in sorted(told):
+        heard.append((at, count))
+        incidents.hear(event(HOST, at, "", count))
+        opened = bool(list(incidents.changes(at)))
+        least = sum(n for moment, n in heard if at - moment <= 60.0)
+        most = sum(n for moment, n in heard if at - moment <= 61.0)
+        if opened:
+            assert most >= threshold
+            break
+        assert least < threshold
 
 
 def test_wrong_passwords_over_a_day_are_a_person() -> None:

@@ -43,7 +43,6 @@ class Door(Pages):
         self.badging = made
         self.site.parts = self.site.parts._replace(badges=made)
         self.web._parts = self.site.parts
-        self.web._broken._badges = lambda: True
         return self
 
 
@@ -148,8 +147,20 @@ async def test_a_local_account_is_for_when_the_glass_is_broken_and_each_use_is_a
         last = (await pages.store.audited())[-1]
         assert (last.who, last.what["break_glass"]) == (f"web:{NAME}", True)
         assert NAME in pages.web.complaints()[0]
+        assert pages.broken == [(NAME, "127.0.0.1")]
+        await show(pages.browser(), make_badge(badge(), KEY))
+        assert len(pages.broken) == 1  # a badge breaks no glass
         page = (await pages.browser().get("/signin"))[1]
         assert 'href="/badge"' in page
+
+
+async def test_a_claim_of_a_claimed_hub_breaks_the_glass_too_and_its_first_claim_does_not(tmp_path: Path) -> None:
+    async with Door(tmp_path) as pages:
+        await pages.claimed()
+        assert not pages.broken
+        code = (await pages.web.calls()["web.reset"]({}))["code"]
+        assert (await pages.browser().claim(code, "somebody", "another good passphrase"))[0] == 303
+        assert pages.broken == [("somebody", "127.0.0.1")]
 
 
 async def test_without_badges_nothing_is_said_of_them(tmp_path: Path) -> None:
@@ -157,6 +168,7 @@ async def test_without_badges_nothing_is_said_of_them(tmp_path: Path) -> None:
         await pages.claimed()
         assert (await pages.browser().sign_in())[0] == 303
         assert not pages.web.complaints()
+        assert not pages.broken
         assert "break_glass" not in (await pages.store.audited())[-1].what
         browser = pages.browser()
         assert 'href="/badge"' not in (await browser.get("/signin"))[1]

@@ -72,9 +72,22 @@ async def test_one_alert_is_shown_with_why_it_was_raised_and_what_became_of_it(p
     browser = await pages.claimed()
     pages.hub.alerts = [LOOP, PRESENCE]
     text = plain((await browser.get("/alerts/3f2a9c0d11e24b77"))[1])
-    for said in ("Chaufferie : trop froid", "51.2 °C", "55 °C", "30min", "rule:loop", "j'y vais", "Mettre en sourdine"):
+    for said in (
+        "Chaufferie : trop froid",
+        "Température de retour",
+        "51,2 °C",
+        "55 °C",
+        "30min",
+        "règle loop",
+        "j'y vais",
+        "Mettre en sourdine",
+    ):
         assert said in text, said
     assert ">Prendre en charge<" not in text  # it is already
+    incident = {**LOOP, "id": "i", "device": "", "evidence": {"unknown-id": "50", "unknown-id bluetooth": "waiting 7"}}
+    pages.hub.alerts.append(incident)
+    status, text, _ = await browser.get("/alerts/i")
+    assert (status, "Appareils inconnus bluetooth" in plain(text), "waiting 7" in text) == (200, True, True)
     text = plain((await browser.get("/alerts/p"))[1])
     assert "ne doit pas quitter la mémoire" in text
     assert "Mettre en sourdine" not in text  # it is over

@@ -14,6 +14,7 @@ import segno
 from PIL import Image
 
 from hub import photos
+from hub.web.routes import AMENDS, RULES
 
 from .web_kit import Browser, Hub, Pages, expected
 
@@ -149,23 +150,37 @@ async def test_a_table_of_keys_is_read_and_its_wrong_rows_are_shown_with_their_l
     assert (await browser.post(at, at))[0] == 422
 
 
-async def test_zones_go_through_the_configurations_engine_or_are_shown_to_be_written_by_hand(pages: Pages) -> None:
+async def test_a_technicien_adds_a_zone_by_its_own_call_and_changes_nothing_else_of_the_configuration(
+    pages: Pages,
+) -> None:
     await pages.claimed()
     browser = await pages.person("technicien")
-    pages.site.calls = {name: call for name, call in pages.site.calls.items() if name != "config.apply"}
-    assert "zones:" in (await browser.get("/commissioning/zones"))[1]
-    applied: list[dict[str, Any]] = []
-
-    async def apply(arguments: dict[str, Any]) -> dict[str, Any]:
-        applied.append(arguments)
-        return {}
-
-    pages.site.calls = {**pages.site.calls, "config.apply": apply}
     fields = {"id": "classes", "name": "Salles", "site": "school"}
     assert (await browser.post("/commissioning/zones", "/commissioning/zones", **fields))[0] == 303
-    assert applied[0]["edits"] == [{"path": ["zones", "classes"], "value": {"site": "school", "name": "Salles"}}]
-    assert applied[0]["by"] == "web:p-technicien"
-    assert (await browser.post("/commissioning/zones", "/commissioning/zones", **{**fields, "id": "É"}))[0] == 422
+    assert (await browser.api("POST", "/commissioning/zones", {**fields, "id": "Cour", "use": "x"}))[0] == 200
+    told = {"by": "web:p-technicien", "reason": "commissioning", "origin": "127.0.0.1"}
+    assert calls(pages, "zone.add") == [{**fields, **told}, {**fields, "id": "cour", **told}]
+    for taken in ("É", "rooms"):  # no id, and one that is there
+        assert (await browser.post("/commissioning/zones", "/commissioning/zones", **{**fields, "id": taken}))[0] == 422
+    edits = [{"path": ["zones", "rooms"], "remove": True}]
+    assert (await browser.api("POST", "/configuration/apply", {"edits": edits}))[0] == 403
+    assert not calls(pages, "config.apply")
+    reader = await pages.person("lecteur")
+    assert (await reader.api("POST", "/commissioning/zones", fields))[0] == 403
+
+
+async def test_no_route_but_that_of_a_new_zone_lets_a_technicien_change_the_configuration(pages: Pages) -> None:
+    await pages.claimed()
+    await pages.person("technicien")
+    changing = [
+        one for one in pages.site.table.routes if one.method != "GET" and one.path.startswith(
+            ("/configuration", "/api/1/configuration"))
+    ]  # fmt: skip
+    assert len(changing) >= 9
+    assert {one.roles for one in changing} == {RULES}
+    zones = [one for one in pages.site.table.routes if one.path.endswith("/commissioning/zones")]
+    assert {(one.method, one.roles) for one in zones} == {("POST", AMENDS)}
+    assert {"technicien", "administrateur"} == AMENDS
 
 
 async def test_the_api_scans_with_json_and_tells_what_came_of_it(pages: Pages) -> None:

@@ -36,7 +36,7 @@ async def test_the_page_shows_who_waits_with_evidence_and_says_what_to_do_when_n
     text = unescape((await browser.get("/quarantine"))[1])
     assert "Rien n'attend" in text
     assert "Approchez un capteur" in text
-    assert "local fermé, déclaré par Ville le 2026-01-15" in text
+    assert "local fermé, déclaré par Ville le 15/01/2026" in text
     pages.hub.waiting = [STRANGER, {**STRANGER, "id": "lorawan:X", "known": True, "reason": REFUSALS["replay"].meaning}]
     pages.hub.suspects = {"lorawan:Y": "clone-fork"}
     _, text, _ = await browser.get("/quarantine")

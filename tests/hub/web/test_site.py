@@ -492,3 +492,17 @@ async def test_the_hubs_own_sentences_are_marked_as_english_on_a_french_page(pag
         assert 'lang="fr"' in text
         assert '<span lang="en">not an option</span>' in text
         assert '<ul lang="en">' not in text  # the words around them are French
+
+
+async def test_a_page_that_is_not_there_keeps_the_menu_of_who_is_signed_in_and_tells_strangers_nothing(
+    pages: Pages,
+) -> None:
+    browser = await pages.claimed()
+    seen = {"Accept": "text/html"}
+    status, text, _ = await browser.get("/nowhere", **seen)
+    assert (status, 'href="/devices"' in text, "Page introuvable" in text) == (404, True, True)
+    status, text, _ = await browser.get("/devices/nobody", **seen)
+    assert (status, 'href="/devices"' in text) == (404, True)
+    await browser.post("/signout", "/")
+    status, text, _ = await browser.get("/nowhere", **seen)
+    assert (status, 'href="/devices"' in text, "Page introuvable" in text) == (404, False, True)

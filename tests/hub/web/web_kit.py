@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import aiohttp
 
+from hub.auditing import Auditing
 from hub.clock import SystemClock
 from hub.config.web import Web as Options
 from hub.devices import Devices
@@ -54,7 +55,7 @@ METER: dict[str, Any] = {
     "months": [], "used": 12.5, "estimated": 0.5, "completeness": 98.0, "missing": [],
     "drift": {
         "state": "drift", "size": 0.12, "since": "2026-03-02", "reference": ["2025-01-01", "2025-12-31"],
-        "last_30_used": 112.0, "last_30_expected": 100.0,
+        "last_30_used": 112.0, "last_30_expected": 100.0, "finds": 0.084, "r2": 0.941, "cv": 0.077,
     },
 }  # fmt: skip
 SHOWN: dict[str, Any] = {
@@ -319,7 +320,7 @@ class Hub:
             "energy.meters", "energy.meter", "energy.zone", "energy.restart", "energy.report", "history",
             "history.list", "plugin.restart",
             "config.show", "config.log", "config.progress", "config.form", "config.check", "config.diff",
-            "config.apply", "config.confirm", "config.revert",
+            "config.apply", "config.confirm", "config.revert", "zone.add",
         )  # fmt: skip
 
         def called(name: str) -> Any:
@@ -337,6 +338,7 @@ class Pages:
     def __init__(self, path: Path, hub: Hub | None = None, options: Options | None = None) -> None:
         self.path, self.hub = path, hub or Hub()
         self.options = options or Options(address="127.0.0.1", port=0)
+        self.broken: list[tuple[str, str]] = []
 
     async def __aenter__(self) -> Pages:
         self.store = await Store.open(self.path / "store.db", b"k" * 32)
@@ -349,7 +351,8 @@ class Pages:
         )  # fmt: skip
         self.web = Web(
             self.options, hub="hub-test", directory=self.path, parts=parts, store=self.store,
-            clock=SystemClock(), calls=lambda: {**self.hub.calls(), **self.web.calls()}, changed=lambda: None,
+            clock=SystemClock(), calls=self.calls, changed=lambda: None,
+            broken_glass=lambda name, address: self.broken.append((name, address)),
         )  # fmt: skip
         self._task = asyncio.create_task(self.web.run())
         async with asyncio.timeout(30):
@@ -361,6 +364,9 @@ class Pages:
         self.site: Any = await opening.site()  # as after the first caller
         self._sessions: list[aiohttp.ClientSession] = []
         return self
+
+    def calls(self) -> dict[str, Any]:
+        return {**self.hub.calls(), **Auditing(self.store).calls(), **self.web.calls()}
 
     async def __aexit__(self, *error: object) -> None:
         for session in self._sessions:

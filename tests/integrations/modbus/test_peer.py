@@ -255,7 +255,7 @@ def test_the_simulated_boiler_fires_faults_and_loses_its_sensor_within_the_hour(
     boiler = Boiler(7)
     images = [boiler.image(t) for t in range(3600)]
     assert {image["coil"][0] for image in images} == {0, 1}
-    assert sum(image["discrete"][0] for image in images) == 60
+    assert sum(image["discrete"][0] for image in images) == 90
     assert [image["input"][1] == NO_SENSOR for image in images] == [bool(image["discrete"][0]) for image in images]
     flows = [image["input"][0] for image in images]
     assert max(abs(after - before) for before, after in pairwise(flows)) <= 1

@@ -25,7 +25,7 @@ function context(source, files) {
     }
     const made = vm.createContext({
       module, exports: module.exports, require, Buffer, TextDecoder, TextEncoder, atob, btoa,
-      console: { log: silent, warn: silent, error: silent, info: silent, debug: silent },
+      console: new Proxy({}, { get: () => silent }),
     })
     vm.runInContext(source, made)
     contexts.set(key, made)
@@ -42,6 +42,12 @@ for await (const line of createInterface({ input: process.stdin })) {
   let answer
   try {
     const { source, files, argument } = JSON.parse(line)
+    if (/^export /m.test(source)) {
+      const module = await import('data:text/javascript,' + encodeURIComponent(source))
+      const call = module.decodeUplink || module.default.decodeUplink.bind(module.default)
+      console.log(JSON.stringify({ result: JSON.parse(JSON.stringify(call(argument), plain)) }))
+      continue
+    }
     const made = context(source, files)
     made.__argument = JSON.stringify(argument)
     const decode = vm.runInContext('module.exports.decodeUplink || decodeUplink', made)

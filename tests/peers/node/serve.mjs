@@ -1,6 +1,7 @@
 // For the tests: one JSON object a line in, one out. Every argument is base64, a list of them, or a name.
 import { createInterface } from 'node:readline'
-import { toJson } from './bytes.mjs'
+import { passphraseFits, readBadge, readRevoked } from './badges.mjs'
+import { toJson, utf8 } from './bytes.mjs'
 import { recipient } from './hpke.mjs'
 import { enrolmentProof, readBackup, readMessage, readReply, readSigned, readTrust } from './link.mjs'
 import { readSegment, readStream } from './segment.mjs'
@@ -22,6 +23,9 @@ const calls = {
   signed: ({ data, kind, keys }) => readSigned(bytes(data), kind, keys.map(bytes)),
   trust: ({ data, fingerprint }) => readTrust(bytes(data), bytes(fingerprint)),
   backup: ({ data, key: base64 }) => readBackup(bytes(data), key(base64)),
+  badge: ({ word, keys }) => readBadge(utf8(bytes(word)), keys.map(bytes)),
+  revoked: ({ data, keys }) => readRevoked(bytes(data), keys.map(bytes)),
+  passphrase: ({ secret, typed }) => passphraseFits(bytes(secret), bytes(typed)),
   proof: ({ secret, identity, request }) => enrolmentProof(bytes(secret), bytes(identity), bytes(request)),
 }
 

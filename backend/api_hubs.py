@@ -1,0 +1,184 @@
+"""What hubs call: enrolment, records and state, renewal, backups, and what they fetch."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import time
+from typing import Annotated, Any
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta
+
+from backend import alerts, backups, callbacks, erasures, pages, pki, whereabouts
+from backend.badging import REVOKED as REVOKED_BADGES
+from backend.ingest import RECORDS, STATE, Ingest, Message
+from backend.nonces import NONCE_BYTES, Nonces, verify
+from backend.owner import Owner
+from backend.requests import MAX_ASKED, answer, base64_of, body_of, certified, of_path, read
+from backend.worker import Worker
+from hub import enrolment, page_certificate
+from hub.backup import MAX_DOCUMENT
+from hub.wire import MAX_MESSAGE, MAX_SIGNED
+
+log = logging.getLogger(__name__)
+
+_MSGPACK = "application/vnd.msgpack"
+
+
+class _Enrolment(msgspec.Struct, frozen=True):
+    token_id: str
+    identity: str
+    csr: str
+    mac: str
+    name: str = ""
+
+
+class _Renewal(msgspec.Struct, frozen=True):
+    nonce: str
+    csr: str
+    signature: str
+
+
+class _Page(msgspec.Struct, frozen=True):
+    nonce: str
+    csr: str
+    names: list[Annotated[str, Meta(max_length=253)]]
+    signature: str
+
+
+class Hubs:
+    """The handlers of hubs over one owner and worker."""
+
+    def __init__(self, owner: Owner, worker: Worker) -> None:
+        self.owner = owner
+        self._worker = worker
+        self._nonces = Nonces()
+
+    def route(self, router: web.UrlDispatcher) -> None:
+        router.add_get("/v1/trust", self.trust)
+        router.add_post("/v1/enroll", self.enroll)
+        router.add_post("/v1/hubs/{hub}/records", self.records)
+        router.add_post("/v1/hubs/{hub}/state", self.state)
+        router.add_post("/v1/hubs/{hub}/backup", self.backup)
+        router.add_get("/v1/renewal", self.nonce)
+        router.add_post("/v1/hubs/{hub}/renewal", self.renew)
+        router.add_get("/v1/pages-ca", self.pages_ca)
+        router.add_post("/v1/hubs/{hub}/page-certificate", self.certify_page)
+        router.add_get("/v1/badges/revoked", self.revoked_badges)
+        router.add_get("/v1/alerts", self.alerts)
+        router.add_post("/v1/whereabouts", self.whereabouts)
+        router.add_get("/v1/erasures", self.erasures)
+        router.add_get("/v1/sigfox", self.fetched)
+        router.add_post("/v1/sigfox", self.told)
+
+    async def trust(self, request: web.Request) -> web.Response:
+        return web.Response(body=self.owner.trust_document, content_type="application/octet-stream")
+
+    async def revoked_badges(self, request: web.Request) -> web.Response:
+        """The owner's signed list of withdrawn badges, as it lies in the directory."""
+        try:
+            document = await asyncio.to_thread((self.owner.directory / REVOKED_BADGES).read_bytes)
+        except FileNotFoundError:
+            raise web.HTTPNotFound from None
+        return web.Response(body=document, content_type="application/octet-stream")
+
+    async def enroll(self, request: web.Request) -> web.Response:
+        asked = read(await body_of(request, MAX_ASKED), _Enrolment)
+        identity, mac, csr = base64_of(asked.identity, 32), base64_of(asked.mac, 32), asked.csr.encode()
+
+        def admit(ingest: Ingest) -> tuple[str, str]:
+            # the certificate first: a request that cannot be certified must not use the token up
+            self.owner.certify(csr, "hub")
+            hub = ingest.registry.admit(
+                token_id=asked.token_id, identity=identity, csr=csr, name=asked.name, mac=mac, now=time.time()
+            )
+            return hub, self.owner.certify(csr, hub).decode()
+
+        hub, certificate = await self._worker.call(admit)
+        log.info("%s enrolled", hub)
+        trust = base64.b64encode(self.owner.trust_document).decode()
+        return answer({"hub": hub, "certificate": certificate, "trust": trust})
+
+    async def nonce(self, request: web.Request) -> web.Response:
+        return answer({"nonce": base64.b64encode(self._nonces.make()).decode()})
+
+    async def renew(self, request: web.Request) -> web.Response:
+        asked = read(await body_of(request, MAX_ASKED), _Renewal)
+        hub, nonce, csr = request.match_info["hub"], base64_of(asked.nonce, NONCE_BYTES), asked.csr.encode()
+        identity = await self._worker.call(lambda ingest: ingest.admitted(hub).identity)
+        self._nonces.check(nonce)
+        verify(identity, enrolment.renewal(nonce, hub, csr), base64_of(asked.signature, 64))
+        certificate = self.owner.certify(csr, hub).decode()
+        log.info("%s has a new certificate", hub)
+        return answer({"certificate": certificate})
+
+    async def pages_ca(self, request: web.Request) -> web.Response:
+        ca, _ = await asyncio.to_thread(pages.authority, self.owner.directory, self.owner.settings.owner)
+        return web.Response(body=pki.pem(ca), content_type="application/x-pem-file")
+
+    async def certify_page(self, request: web.Request) -> web.Response:
+        asked = read(await body_of(request, MAX_ASKED), _Page)
+        hub, nonce, csr = request.match_info["hub"], base64_of(asked.nonce, NONCE_BYTES), asked.csr.encode()
+        identity = await self._worker.call(lambda ingest: ingest.admitted(hub).identity)
+        self._nonces.check(nonce)
+        verify(identity, page_certificate.signed(nonce, hub, csr, asked.names), base64_of(asked.signature, 64))
+        owner = self.owner
+        made = await asyncio.to_thread(
+            pages.certify, owner.directory, owner.settings.owner, hub, csr, asked.names
+        )  # fmt: skip
+        return answer({"certificate": made.decode()})
+
+    async def records(self, request: web.Request) -> web.Response:
+        return await self._post(request, RECORDS, MAX_MESSAGE)
+
+    async def state(self, request: web.Request) -> web.Response:
+        return await self._post(request, STATE, MAX_SIGNED)
+
+    async def backup(self, request: web.Request) -> web.Response:
+        hub = of_path(request)
+        body = await body_of(request, MAX_DOCUMENT)
+        identity = await self._worker.call(lambda ingest: ingest.admitted(hub).identity)
+        generation = await asyncio.to_thread(backups.take, self.owner.backups, hub, identity, body)
+        return answer({"generation": generation})
+
+    async def alerts(self, request: web.Request) -> web.Response:
+        hub = certified(request)
+
+        def asked(ingest: Ingest) -> list[dict[str, Any]]:
+            ingest.admitted(hub)
+            return alerts.wanted(ingest.storage.connection, hub)
+
+        return answer({"acts": await self._worker.call(asked)})
+
+    async def whereabouts(self, request: web.Request) -> web.Response:
+        hub, asked = certified(request), read(await body_of(request, 32768), whereabouts.Asked)
+
+        def last(ingest: Ingest) -> dict[str, Any]:
+            ingest.admitted(hub)
+            return whereabouts.last(ingest.storage.connection, hub, asked.devices)
+
+        return answer({"devices": await self._worker.call(last)})
+
+    async def erasures(self, request: web.Request) -> web.Response:
+        hub = certified(request)
+
+        def done(ingest: Ingest) -> list[dict[str, Any]]:
+            ingest.admitted(hub)
+            return erasures.done(ingest.storage.connection, hub)
+
+        return answer({"done": await self._worker.call(done)})
+
+    async def fetched(self, request: web.Request) -> web.Response:
+        return answer(await callbacks.fetched(self._worker, certified(request)))
+
+    async def told(self, request: web.Request) -> web.Response:
+        hub = certified(request)
+        return answer(await callbacks.told(self._worker, hub, await body_of(request, callbacks.MAX_TOLD)))
+
+    async def _post(self, request: web.Request, what: str, limit: int) -> web.Response:
+        hub = of_path(request)
+        message = Message(hub, what, await body_of(request, limit))
+        return web.Response(body=await self._worker.post(message), content_type=_MSGPACK)

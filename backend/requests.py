@@ -1,0 +1,106 @@
+"""What every route shares: whose certificate, a body of bounded length, JSON in and out, errors with their status."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from backend.alerts import NoAlert
+from backend.ingest import NotAdmitted
+from backend.views import Unknown
+from hub.errors import AuthFailed, DecodeError, NotReady, StorageError
+
+log = logging.getLogger(__name__)
+
+MAX_ASKED = 32768  # bytes of a question that is no message of records
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+T = TypeVar("T")
+
+
+@web.middleware
+async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every error as JSON, with the status that tells the other end who must act."""
+    try:
+        return await handler(request)
+    except (NotAdmitted, AuthFailed) as error:
+        return answer({"error": str(error)}, 403)
+    except DecodeError as error:
+        return answer({"error": str(error)}, 413 if error.reason == "too-large" else 400)
+    except (Unknown, NoAlert) as error:
+        return answer({"error": str(error)}, 404)
+    except (NotReady, StorageError) as error:
+        return answer({"error": str(error)}, 503, {"Retry-After": "5"})
+    except web.HTTPException as error:
+        return answer({"error": error.reason}, error.status)
+    except (ConnectionError, asyncio.CancelledError):
+        raise
+    except Exception:
+        log.exception("%s %s failed", request.method, request.path)
+        return answer({"error": "a fault in this backend; its log says more"}, 500)
+
+
+def certified(request: web.Request) -> str:
+    """The common name of the client certificate, which TLS has checked against our CA."""
+    transport = request.transport
+    certificate = transport.get_extra_info("peercert") if transport is not None else None
+    for part in (certificate or {}).get("subject", ()):
+        for name, value in part:
+            if name == "commonName":
+                return str(value)
+    raise NotAdmitted("a hub shows the client certificate that it was given at enrolment")
+
+
+async def plainly(request: web.Request, response: web.StreamResponse) -> None:
+    """Not which programs answer, in which versions: nobody needs it, and each answer pays for it on a metered line."""
+    response.headers.pop("Server", None)
+
+
+def of_path(request: web.Request) -> str:
+    """The hub in the path, which the client certificate must name too."""
+    hub = certified(request)
+    if hub != request.match_info["hub"]:
+        raise NotAdmitted("the client certificate is not of the hub in the path")
+    return hub
+
+
+async def body_of(request: web.Request, limit: int) -> bytes:
+    """The whole body. Raises DecodeError as soon as it is longer than `limit`."""
+    if (request.content_length or 0) > limit:
+        raise DecodeError("too-large", f"a body has at most {limit} bytes here")
+    data = bytearray()
+    async for chunk in request.content.iter_any():
+        data += chunk
+        if len(data) > limit:
+            raise DecodeError("too-large", f"a body has at most {limit} bytes here")
+    return bytes(data)
+
+
+def read(body: bytes, shape: type[T]) -> T:
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DecodeError("bad-enrolment", str(error)) from error
+
+
+def base64_of(text: str, size: int) -> bytes:
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise DecodeError("bad-enrolment", "keys, nonces and signatures are base64") from error
+    if len(data) != size:
+        raise DecodeError("bad-enrolment", f"{len(data)} bytes where there must be {size}")
+    return data
+
+
+def answer(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(
+        body=msgspec.json.encode(value), status=status, headers=headers, content_type="application/json"
+    )

@@ -1,0 +1,128 @@
+"""Raw history: bytes a reading with all that is beside it, hours held in the budget, what adding and asking cost.
+
+    python bench/history.py [--devices N]
+
+A site of N devices, each of which reports all it measures at one moment, for a day. `synthetic` is a room sensor with a
+counter: temperature and humidity that wander at sensor noise, a battery, an energy index, one report a minute whose
+moment within it is not regular; `apart` the same with a report for each metric. The others play a recording
+(`bench/traces`) over and over, its intervals as they were, each device from another point of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise, takewhile
+from pathlib import Path
+from random import Random
+
+sys.path.insert(0, str(Path(__file__).parent))
+from measure import figure
+from traces import TRACES, Trace
+
+from hub.catalogue import METRICS
+from hub.history import BUDGET, History, thinned
+
+START, DAY = 1_790_000_000, 86_400
+RATE = 500 * 4
+"""Readings a minute that 24 hours of are to fit into the budget."""
+
+Columns = list[tuple[str, str]]
+Said = tuple[int, list[int]]
+
+
+def synthetic(seed: int) -> Iterator[Said]:
+    chance = Random(seed)
+    values = [20 + chance.random() * 5, 40 + chance.random() * 20, 90.0, 1000.0]
+    for minute in range(100_000):
+        values[0] += chance.gauss(0, 0.02)
+        values[1] += chance.gauss(0, 0.1)
+        values[3] += chance.random() * 0.05
+        steps = [round(value / float(METRICS[key].resolution)) for key, value in zip(ROOM, values, strict=True)]
+        yield START + int(minute * 60 + chance.random() * 59), steps
+
+
+ROOM = ("temperature", "humidity", "battery", "energy")
+
+
+def played(trace: Trace, seed: int) -> Iterator[Said]:
+    """What a recording says together, for ever."""
+    keys = shape(trace)
+    rows = [
+        (stamp // 1000, [round(values[key] / float(trace.columns[key].resolution)) for key in keys])
+        for stamp, _, values in trace.reports if tuple(values) == keys
+    ]  # fmt: skip
+    gaps = [max(1, b[0] - a[0]) for a, b in pairwise(rows)]
+    at, moment = Random(seed).randrange(len(gaps)), START
+    while True:
+        yield moment, rows[at][1]
+        moment += gaps[at]
+        at = (at + 1) % len(gaps)
+
+
+def shape(trace: Trace) -> tuple[str, ...]:
+    """The metrics of the report that comes most often."""
+    [(keys, _)] = Counter(tuple(values) for _, _, values in trace.reports).most_common(1)
+    return keys
+
+
+def day(name: str, columns: Columns, sources: list[Iterator[Said]], *, apart: bool = False) -> None:
+    rows = [list(takewhile(lambda row: row[0] < START + DAY + 8 * 3600, source)) for source in sources]
+    every = (rows[0][-1][0] - START) / len(rows[0])
+    history = History(round(BUDGET * len(sources) * len(columns) * 60 / every / RATE))
+    seats = [
+        [strip for one in ([[c] for c in columns] if apart else [columns]) for strip in history.seats(f"p{n}", one)]
+        for n in range(len(sources))
+    ]
+    order = sorted((row[0], n, at) for n, some in enumerate(rows) for at, row in enumerate(some))
+    gc.collect()
+    gc.freeze()
+    spent, swept = -time.process_time(), START
+    for moment, n, at in order:
+        values = rows[n][at][1]
+        for strip, row in zip(seats[n], [[value] for value in values] if apart else [values], strict=True):
+            if strip.add([moment, *row]):
+                history.close(strip)
+        if moment - swept >= 60:
+            history.expire(moment)
+            swept = moment
+    spent += time.process_time()
+    now, rings = order[-1][0], list(history.rings.values())
+    held = min(now - (ring.whole_from() or now) for ring in rings)
+    kept = sum(len(ring.points(0, now + 1)) for ring in rings)
+    figure(
+        f"{name}: RAM a reading, all of history", history.bytes / kept, "B",
+        f"{len(sources)} devices x {len(columns)}, every {every:.0f} s",
+    )  # fmt: skip
+    figure(f"{name}: of it in blocks", sum(len(b.data) for s in history.strips for b in s.blocks) / kept, "B")
+    figure(f"{name}: hours held of {RATE} readings a minute in 8 MiB", held / 3600, "h", "gate 24")
+    figure(f"{name}: of the budget used", history.bytes / history.budget * 100, "%")
+    figure(f"{name}: adding", spent / len(order) / len(columns) * 1e6, "us/reading")
+    best = 1e9
+    for ring in rings[:20]:
+        began = time.perf_counter()
+        thinned([(at, float(value)) for at, value in ring.points(now - DAY, now + 1)], 400, 7200)
+        best = min(best, time.perf_counter() - began)
+    figure(f"{name}: a chart of 24 h, asked of RAM", best * 1000, "ms")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--devices", type=int, default=50)
+    devices = parser.parse_args().devices
+    room = [(key, METRICS[key].resolution) for key in ROOM]
+    for name in ("synthetic", "synthetic, apart"):
+        day(name, room, [synthetic(seed) for seed in range(devices)], apart=name.endswith("apart"))
+    for path in sorted(TRACES.glob("*.jsonl")):
+        trace = Trace(path)
+        columns = [(key, str(trace.columns[key].resolution)) for key in shape(trace)]
+        day(trace.name, columns, [played(trace, seed) for seed in range(devices)])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,133 @@
+"""Metered buildings that packages on PyPI ship, for bench/drift.py: installed into an environment of their own.
+
+pyedautils 0.0.29 (Reto Marek, MIT)
+    `bldg_engy_sig_pes.csv`: hourly power, outdoor and room temperature of one building, 2018-12 to 2020-06;
+    `bldg_engy_sig_simple.csv`: daily consumption and outdoor temperature of one, 2018-03 to 2020-09. The package does
+    not say where they were measured; gaps, outliers and the author's trade (building technology at a Swiss university)
+    speak for real meters. Both end in 2020, when many buildings stood empty.
+opendsm 1.2.7 (LF Energy, Apache-2.0)
+    homes in Illinois (gas, electricity) and in the United Kingdom, hourly. Its `load_sample` says that the samples are
+    simulated, not real.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import math
+import subprocess
+import venv
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+from measure import figure, remark
+
+from hub.energy.baseline import Baseline, Day
+from hub.energy.chance import limit_of
+from hub.energy.drift import WINDOWS, Limit, judge
+from hub.energy.fitting import fit
+
+NEEDS = ("pyedautils==0.0.29", "opendsm==1.2.7")
+REFERENCE, STEP, SIZE = 365, 21, 0.10
+AFTER = 60
+"""Days of sound operation, at least, that an injected drift comes after; from then on one is tried every STEP days."""
+
+
+def strangers(folder: Path) -> None:
+    at = _packages(folder)
+    eda, dsm = at / "pyedautils/data", at / "opendsm/eemeter/samples"
+    judged("real: heat of a building (pyedautils, hourly)", _days(
+        _rows(eda / "bldg_engy_sig_pes.csv", "timestamp", "power"),
+        _rows(eda / "bldg_engy_sig_pes.csv", "timestamp", "outside_temp"),
+    ))  # fmt: skip
+    judged("real: a building (pyedautils, daily)", _daily(eda / "bldg_engy_sig_simple.csv"))
+    uk = {0: "uk-tempC-sample-0", 1: "uk-tempC-sample-1_2", 2: "uk-tempC-sample-1_2"}
+    for name, weather in (("gas", 0), *(("electricity", n) for n in uk)):
+        meter = dsm / f"uk-{name}-hdd-only-hourly-sample-{weather}.csv.gz"
+        judged(f"simulated: {meter.name.split('.')[0]}", _days(
+            _rows(meter, "start", "value"), _rows(dsm / f"{uk[weather]}.csv.gz", "dt", "tempC")
+        ))  # fmt: skip
+    for name in ("gas-hdd-only", "gas-intercept-only", "electricity-cdd-only", "electricity-cdd-hdd"):
+        temperatures = [(when, (value - 32) / 1.8) for when, value in _rows(dsm / "il-tempF.csv.gz", "dt", "tempF")]
+        days = _days(_rows(dsm / f"il-{name}-hourly.csv.gz", "start", "value"), temperatures)
+        # From 2017-01-04 on its authors let it use 10 % less: what comes after is no sound operation.
+        judged(f"simulated: il-{name}", days, datetime(2017, 1, 4).toordinal())
+
+
+def judged(name: str, days: list[Day], falls: int | None = None) -> None:
+    """Fit, alarms of the untouched series, and drifts put into it; `falls` where the data have one of their own."""
+    begin = falls - 9 if falls is not None else days[0].number + REFERENCE
+    reference = [day for day in days if begin - REFERENCE <= day.number < begin]
+    after = [day for day in days if day.number >= (falls or begin)]
+    baseline = fit(reference)
+    if baseline is None or not after:
+        remark(name, "too short")
+        return
+    limit = limit_of(baseline, reference)
+    verdict = judge(baseline, after, limit)
+    figure(f"{name}: CV(RMSE) of days", 100 * baseline.cv, "%", f"{len(reference)} days")
+    figure(f"{name}: R2", baseline.r2, "")
+    figure(f"{name}: finds within two weeks, nine in ten", 100 * limit.sure, "%", "by its own reckoning")
+    if falls is not None:
+        delay = verdict.alarms[0] - falls + 1 if verdict.alarms else math.inf
+        figure(f"{name}: the authors' fall of 10 % found on day", delay, "")
+        return
+    years = (after[-1].number - after[0].number + 1) / 365
+    figure(f"{name}: alarms a year, untouched", len(verdict.alarms) / years, "", f"{years:.1f} years")
+    starts = range(after[0].number + AFTER, after[-1].number - WINDOWS[0], STEP)
+    delays = sorted(delayed(baseline, limit, after, start, size) for start in starts for size in (SIZE, -SIZE))
+    if delays:
+        found = sum(1 for delay in delays if delay <= WINDOWS[0])
+        figure(f"{name}: put-in 10 % found within {WINDOWS[0]} days", 100 * found / len(delays), "%",
+               f"{len(delays)} tried")  # fmt: skip
+
+
+def delayed(baseline: Baseline, limit: Limit, days: list[Day], start: int, size: float) -> float:
+    """On which day of a drift that is put into a series it is found; infinite where it is not."""
+    drifting = [day._replace(used=day.used * (1 + size)) if day.number >= start else day for day in days]
+    alarms = judge(baseline, drifting, limit).alarms
+    return min((alarm - start + 1 for alarm in alarms if alarm >= start), default=math.inf)
+
+
+def _packages(folder: Path) -> Path:
+    python, done = folder / "bin/python", folder / "installed"
+    if not done.exists() or done.read_text() != " ".join(NEEDS):
+        venv.create(folder, with_pip=True)
+        # Their data alone is wanted, not what they import.
+        subprocess.run([python, "-m", "pip", "-q", "install", "--no-deps", *NEEDS], check=True)
+        done.write_text(" ".join(NEEDS))
+    return next(folder.glob("lib/python3*/site-packages"))
+
+
+def _rows(path: Path, when: str, value: str) -> Iterator[tuple[datetime, float]]:
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
+        for row in csv.DictReader(file):
+            if row[value] not in ("", "nan"):
+                yield datetime.fromisoformat(row[when]).replace(tzinfo=None), float(row[value])
+
+
+def _days(used: Iterable[tuple[datetime, float]], temperatures: Iterable[tuple[datetime, float]]) -> list[Day]:
+    """Of whole days: at most four hours may be unknown."""
+    sums: dict[int, dict[int, float]] = {}
+    for when, value in used:
+        hours = sums.setdefault(when.toordinal(), {})
+        hours[when.hour] = hours.get(when.hour, 0.0) + value
+    warm: dict[int, list[float]] = {}
+    for when, value in temperatures:
+        warm.setdefault(when.toordinal(), []).append(value)
+    mean = {day: sum(some) / len(some) for day, some in warm.items() if len(some) >= 20}
+    return [
+        Day(day, sum(hours.values()) * 24 / len(hours), mean[day], mean.get(day - 1, mean[day]))
+        for day, hours in sorted(sums.items()) if len(hours) >= 20 and day in mean
+    ]  # fmt: skip
+
+
+def _daily(path: Path) -> list[Day]:
+    with path.open() as file:
+        rows = [
+            (datetime.fromisoformat(row["timestamp"]).toordinal(), float(row["value"]), float(row["temperature"]))
+            for row in csv.DictReader(file, delimiter=";") if row["value"] and row["temperature"]
+        ]  # fmt: skip
+    mean = {day: temperature for day, _, temperature in rows}
+    return [Day(day, used, mean[day], mean.get(day - 1, mean[day])) for day, used, _ in rows]

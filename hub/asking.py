@@ -1,0 +1,35 @@
+"""Asking the backend for what waits there, over the owner's pinned TLS: nobody calls into a building."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from hub.errors import DecodeError
+from hub.session import Reply
+
+T = TypeVar("T")
+
+TIMEOUT = timedelta(seconds=10)
+
+
+class Http(Protocol):
+    """What the link gives: a request to the backend, with the hub's certificate. Raises NotReady, AuthFailed."""
+
+    async def request(self, method: str, url: str, *, timeout: timedelta = TIMEOUT) -> Reply: ...
+
+
+async def asked(http: Http, url: str, kind: type[T], what: str) -> T | None:
+    """The JSON that `GET url` answers, as a `kind`; None from a backend that does not know this way (404). Raises
+    DecodeError, with the reason `bad-<what>`, and what `http` raises."""
+    reply = await http.request("GET", url, timeout=TIMEOUT)
+    if reply.status == 404:
+        return None
+    if reply.status != 200:
+        raise DecodeError(f"bad-{what}", f"{url} answers {reply.status}")
+    try:
+        return msgspec.json.decode(reply.body, type=kind)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise DecodeError(f"bad-{what}", f"{url} answers something else than {what}: {error}") from error

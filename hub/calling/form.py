@@ -1,0 +1,117 @@
+"""What is asked and answered, as values. Pure."""
+
+from __future__ import annotations
+
+import ssl
+import zlib
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import quote, unquote, urlsplit
+
+_PORTS = {"http": 80, "https": 443}
+_TARGET = "/:?#[]@!$&'()*+,;=%~"
+FORMS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
+"""Codings of a body, and zlib's number for each."""
+
+
+class Unanswered(Exception):
+    """No answer, or none of HTTP. The text says why, and names no credential."""
+
+
+class CertificateRefused(Unanswered):
+    """Who answers there has no certificate that counts."""
+
+
+class ProxyRefused(Unanswered):
+    """`status` is what the proxy said to CONNECT, 0 when it did not answer."""
+
+    def __init__(self, text: str, status: int = 0) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class TooLong(Unanswered):
+    """The body is longer than whoever asked wanted."""
+
+
+class Answer(NamedTuple):
+    """`headers` by name as it was sent; of a name that came twice, the first."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Place(NamedTuple):
+    """Where a connection leads; those to the same place are one another's equals."""
+
+    scheme: str
+    host: str
+    port: int
+    context: ssl.SSLContext | None
+    proxy: str | None
+
+
+def asked(
+    method: str, url: str, context: ssl.SSLContext | None, proxy: str | None, headers: Mapping[str, str] | None,
+    body: bytes | None,
+) -> tuple[Place, str, list[tuple[str, str]]]:  # fmt: skip
+    """Where to, the target and the headers of one request. Raises Unanswered when it cannot be written down."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+        if not host.isascii():
+            host = host.encode("idna").decode("ascii")
+        if not host:
+            raise ValueError(url)
+    except (ValueError, KeyError) as error:
+        raise Unanswered(f"an address to call needs http:// or https:// and a host: {error}") from error
+    if (parts.scheme == "https") != (context is not None):
+        raise Unanswered("https needs a context for its TLS, and http none")
+    target = quote(parts.path or "/", safe=_TARGET) + (f"?{quote(parts.query, safe=_TARGET)}" if parts.query else "")
+    named = {name.lower() for name in headers or ()}
+    given = list((headers or {}).items())
+    if "host" not in named:
+        there = bracketed(host)
+        given.insert(0, ("Host", there if port == _PORTS[parts.scheme] else f"{there}:{port}"))
+    if parts.username is not None and "authorization" not in named:
+        given.append(("Authorization", basic(parts.username, parts.password)))
+    if body is not None or method in ("POST", "PUT", "PATCH"):
+        given.append(("Content-Length", str(len(body or b""))))
+    return Place(parts.scheme, host, port, context, proxy), target, given
+
+
+def unpacked(data: bytes, form: str, limit: int) -> bytes:
+    """A body that came compressed, though nobody asked for it. Raises Unanswered, TooLong."""
+    for window in (FORMS[form], -zlib.MAX_WBITS):  # some mean raw DEFLATE by `deflate`: RFC 9110, 8.4.1.2
+        unpacking = zlib.decompressobj(window)
+        try:
+            plain = unpacking.decompress(data, limit + 1)
+        except zlib.error:
+            continue
+        if len(plain) > limit:
+            raise TooLong(f"more than {limit} bytes")
+        if unpacking.eof:
+            return plain
+    raise Unanswered(f"a body that should be {form} is not")
+
+
+def refusal(error: OSError) -> Unanswered:
+    """What to tell of a connection that failed while it was made."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return CertificateRefused(error.verify_message or str(error))
+    return Unanswered(said(error))
+
+
+def said(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) and error.strerror else str(error)) or type(error).__name__
+
+
+def bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def basic(user: str, password: str | None) -> str:
+    """RFC 7617, UTF-8. Both as they stand in a URL."""
+    return "Basic " + b64encode(f"{unquote(user)}:{unquote(password or '')}".encode()).decode("ascii")

@@ -1,0 +1,31 @@
+"""The one amendment of the configuration that a technicien may make: a zone that was not there, of a known site. Pure.
+
+Commissioning finds rooms that nobody wrote down. A whole file, or any other option, stays with an administrateur: this
+call has no way to say a purpose, a use or a limit, and what a zone says already it does not touch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hub.config.model import Core
+from hub.errors import ConfigError
+from hub.model import PLACE_ID
+
+LONGEST = 100
+
+
+def new_zone(config: Core, arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """{id, site, name?} → the edits that add it. Raises ConfigError: no id, an id that is taken, an unknown site."""
+    zone, site = (str(arguments.get(name) or "").strip() for name in ("id", "site"))
+    if not PLACE_ID.fullmatch(zone):
+        raise ConfigError(f"{zone!r} is no id of a zone: letters a-z, digits, `-` and `_`, as in `classes-2`")
+    if zone in config.zones:
+        raise ConfigError(f"there is a zone {zone!r} already: an administrateur changes it in the configuration")
+    sites = {*config.sites, *(one.site for one in config.zones.values())}
+    if site not in sites:
+        known = ", ".join(sorted(sites)) or "none yet: an administrateur adds the first in the configuration"
+        raise ConfigError(f"there is no site {site!r}; there is {known}")
+    name = str(arguments.get("name") or "").strip()[:LONGEST]
+    return [{"path": ["zones", zone], "value": {"site": site, "name": name or zone}}]

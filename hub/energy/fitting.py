@@ -1,0 +1,224 @@
+"""A baseline out of the days of a reference period. Pure.
+
+The building's own balance temperatures are found by weighted least squares over a grid that is made finer twice (a
+percent of a cold day weighs as much as a percent of a mild one). Whether there is a term for heating, for cooling, for
+both or for none, and which weekdays are of one kind (a Monday heats a cold building up, a Saturday lets it cool), says
+the Bayesian information criterion (Schwarz, Annals of Statistics 6, 1978): nobody is asked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from hub.energy.baseline import FLOOR, LOW, Baseline, Day, Kind, Shape
+from hub.energy.squares import solve
+
+LEAST_DAYS = 120
+OFF = 0.93
+"""Weekdays on which so much less is consumed are days off."""
+LEAST_GAIN = 6.0
+"""A term must better the information criterion by so much ("strong" in the usual reading)."""
+LEAST_SIGMA = 0.005
+
+
+class _Found(NamedTuple):
+    score: float
+    kinds: tuple[Kind, ...]
+    week: tuple[int, ...]
+
+    def expected(self, day: Day) -> float:
+        return self.kinds[self.week[day.weekday]].expected(day)
+
+
+def fit(days: Sequence[Day]) -> Baseline | None:
+    """The baseline of a reference period, None where it says too little: too short, or next to nothing consumed."""
+    first = _fit(days)
+    if first is None or not first.off:
+        return first
+    return _fit([day for day in days if first.residual(day) is not None], days) or first
+
+
+def _fit(days: Sequence[Day], whole: Sequence[Day] = ()) -> Baseline | None:
+    if len(days) < LEAST_DAYS:
+        return None
+    typical = sum(day.used for day in days) / len(days)
+    if typical <= 0:
+        return None
+    guess = _guess(days, typical)
+    off = _off_days(days, guess, typical)
+    # A day's weight comes from what it should have consumed: its own noise must not choose it.
+    found = _Fitting(days, guess.expected, typical).terms(_numbered(lambda at: at in off))
+    if found is None:
+        return None
+    fitting = _Fitting(days, found.expected, typical)
+    found = fitting.weeks(found, off or (5, 6))
+    found = fitting.each(found)
+    expected = [found.expected(day) for day in days]
+    around = sum((day.used - typical) ** 2 for day in days)
+    left = sum((day.used - one) ** 2 for day, one in zip(days, expected, strict=True))
+    made = Baseline(
+        kinds=found.kinds, week=found.week, off=off if len(found.kinds) > 1 else (), typical=typical,
+        coldest=min(day.mean for day in days), hottest=max(day.mean for day in days), sigma=1.0, sigma_low=1.0,
+        r2=1 - left / around if around else 0.0, residuals=(), first=days[0].number, last=(whole or days)[-1].number,
+        cv=math.sqrt(left / max(1, len(days) - sum(kind.shape.size for kind in found.kinds))) / typical,
+    )  # fmt: skip
+    return _spreads(made, days)
+
+
+def _spreads(made: Baseline, days: Sequence[Day]) -> Baseline:
+    """With its spreads, and with its residuals in units of them."""
+    high: list[float] = []
+    low: list[float] = []
+    for day in days:
+        expected = made.expected(day)
+        some = high if expected >= LOW * made.typical else low
+        some.append((day.used - expected) / max(expected, FLOOR * made.typical))
+    both = _sigma(high + low)
+    sigma, sigma_low = (_sigma(some) if len(some) >= 30 else both for some in (high, low))
+    # Where a coarse dial repeats itself all summer nothing seems to scatter: no day counts more than one of heating.
+    made = msgspec.structs.replace(made, sigma=sigma, sigma_low=max(sigma, sigma_low))
+    residuals: list[float | None] = [None] * (made.last - made.first + 1)
+    for day in days:
+        residual = made.residual(day)
+        residuals[day.number - made.first] = None if residual is None else residual / made.spread(day)
+    return msgspec.structs.replace(made, residuals=tuple(residuals))
+
+
+def _sigma(residuals: Sequence[float]) -> float:
+    """Of the middle of them: a closed week does not widen it."""
+    ordered = sorted(abs(one) for one in residuals)
+    return max(LEAST_SIGMA, ordered[len(ordered) * 68 // 100]) if ordered else LEAST_SIGMA
+
+
+def _guess(days: Sequence[Day], typical: float) -> _Found:
+    """A first idea of what a day should consume."""
+    for shape in (Shape(warm=16.0, hot=20.0, inertia=0.2), Shape(warm=16.0, inertia=0.2)):
+        plain = solve([shape.row(day) for day in days], [day.used for day in days], [1.0] * len(days))
+        if plain is not None:
+            return _Found(0.0, (Kind(shape=shape, weights=plain[1]),), (0,) * 7)
+    return _Found(0.0, (Kind(shape=Shape(), weights=(typical,)),), (0,) * 7)
+
+
+def _off_days(days: Sequence[Day], guess: _Found, typical: float) -> tuple[int, ...]:
+    """The weekdays on which clearly less is consumed, at like temperatures."""
+    ratios: list[list[float]] = [[] for _ in range(7)]
+    for day in days:
+        ratios[day.weekday].append(day.used / max(guess.expected(day), FLOOR * typical))
+    middles = [sorted(some)[len(some) // 2] if some else 1.0 for some in ratios]
+    full = sorted(middles)[-3]  # most buildings work on three days at least
+    return tuple(at for at, middle in enumerate(middles) if middle < OFF * full)
+
+
+def _numbered(*of: Callable[[int], bool]) -> tuple[int, ...]:
+    """The kind of each weekday: its number is that of the last condition that holds."""
+    raw = [max((n for n, holds in enumerate(of, 1) if holds(at)), default=0) for at in range(7)]
+    order = sorted(set(raw))
+    return tuple(order.index(one) for one in raw)
+
+
+class _Fitting:
+    """Searches over the same days with the same weights: a percent of a cold day weighs as much as one of a mild
+    one."""
+
+    def __init__(self, days: Sequence[Day], expected: Callable[[Day], float], typical: float) -> None:
+        self._days = days
+        self._weights = [1.0 / max(expected(day), FLOOR * typical) ** 2 for day in days]
+        self._penalty = math.log(len(days))
+
+    def terms(self, week: tuple[int, ...]) -> _Found | None:
+        """The best terms for kinds of day that are known, one shape for all of them."""
+
+        def refined(shapes: list[Shape]) -> _Found | None:
+            found = self._best(shapes, week)
+            for step, sway in ((1.0, 0.1), (0.5, 0.05)):
+                if found is not None:
+                    found = self._best(_around(found.kinds[0].shape, step, sway), week) or found
+            return found
+
+        heats = [Shape(warm=8.0 + 2 * n, inertia=0.2 * m) for n in range(8) for m in range(3)]
+        best = _better(self._best([Shape()], week), refined(heats))
+        # What cools is looked for beside what heats, or alone.
+        heat = best.kinds[0].shape if best is not None else Shape()
+        hots = [16.0 + 2 * n for n in range(6)]
+        cools = [Shape(warm=heat.warm, hot=hot, inertia=heat.inertia) for hot in hots
+                 if heat.warm is None or hot > heat.warm]  # fmt: skip
+        both = self._best(cools, week)
+        if both is not None and _better(best, both) is both:
+            best = both = refined([both.kinds[0].shape]) or both
+            cool = both.kinds[0].shape
+            # …and what heats beside what cools, which may have hidden it.
+            warms = [8.0 + 2 * n for n in range(8) if 8.0 + 2 * n < (cool.hot or 0.0)] if cool.warm is None else []
+            heats = [Shape(warm=warm, hot=cool.hot, inertia=cool.inertia) for warm in warms]
+            both = self._best(heats, week)
+            best = _better(best, refined([both.kinds[0].shape]) if both is not None else None)
+        return best
+
+    def weeks(self, found: _Found, off: tuple[int, ...]) -> _Found:
+        """Which weekdays are of one kind: the plainest way that no other betters clearly."""
+        back = [at for at in range(7) if at not in off and (at - 1) % 7 in off]
+        each = [lambda at, one=one: at == one for one in off]
+        ways = (
+            (0,) * 7, _numbered(lambda at: at in off), _numbered(*each),
+            _numbered(lambda at: at in off, lambda at: at in back), _numbered(*each, lambda at: at in back),
+            tuple(range(7)),
+        )  # fmt: skip
+        best: _Found | None = None
+        for week in dict.fromkeys(ways):
+            best = _better(best, self._of(found.kinds[0].shape, week))
+        return best or found
+
+    def each(self, found: _Found) -> _Found:
+        """A kind of day may have balance temperatures of its own: the thermostat of a Sunday is another."""
+        kinds = []
+        for at, kind in enumerate(found.kinds):
+            alone = tuple(0 if one == at else -1 for one in found.week)
+            best = self._of(kind.shape, alone)
+            for step, sway in ((1.0, 0.1), (1.0, 0.1), (0.5, 0.05), (0.25, 0.05)):
+                if best is not None:
+                    near = self._best(_around(best.kinds[0].shape, step, sway), alone)
+                    best = near if near is not None and near.score < best.score else best
+            kinds.append(best.kinds[0] if best is not None else kind)
+        return _Found(0.0, tuple(kinds), found.week)
+
+    def _best(self, shapes: Iterable[Shape], week: tuple[int, ...]) -> _Found | None:
+        found = [one for shape in shapes if (one := self._of(shape, week)) is not None]
+        return min(found, key=lambda one: one.score) if found else None
+
+    def _of(self, shape: Shape, week: tuple[int, ...]) -> _Found | None:
+        """With its weights; None where the days cannot tell them, or say that cold makes people heat less. Weekdays of
+        kind −1 are left out."""
+        left, count, kinds = 0.0, 0, []
+        for kind in range(max(week) + 1):
+            some = [at for at, day in enumerate(self._days) if week[day.weekday] == kind]
+            if len(some) <= 3 * shape.terms:
+                return None
+            days = [self._days[at] for at in some]
+            solved = solve([shape.row(day) for day in days], [day.used for day in days],
+                           [self._weights[at] for at in some])  # fmt: skip
+            if solved is None or min((0.0, *solved[1][1:])) < 0:
+                return None
+            left, count = left + solved[0], count + len(some)
+            kinds.append(Kind(shape=shape, weights=solved[1]))
+        size = shape.size + shape.terms * (len(kinds) - 1)
+        return _Found(count * math.log(max(left, 1e-300) / count) + size * self._penalty, tuple(kinds), week)
+
+
+def _around(shape: Shape, step: float, sway: float) -> list[Shape]:
+    warms = [None] if shape.warm is None else [shape.warm + n * step for n in (0, -1, 1)]
+    hots = [None] if shape.hot is None else [shape.hot + n * step for n in (0, -1, 1)]
+    felt = {min(0.7, max(0.0, shape.inertia + n * sway)) for n in (0, -1, 1)} if shape.terms > 1 else {0.0}
+    return [
+        Shape(warm=warm, hot=hot, inertia=inertia) for warm in warms for hot in hots for inertia in sorted(felt)
+        if warm is None or hot is None or warm < hot
+    ]  # fmt: skip
+
+
+def _better(one: _Found | None, other: _Found | None) -> _Found | None:
+    """`other` where it is clearly better."""
+    if one is None or other is None:
+        return other if one is None else one
+    return other if other.score < one.score - LEAST_GAIN else one

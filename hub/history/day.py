@@ -1,0 +1,145 @@
+"""The strips of one hub, within their span and their budget. Pure; see `hub.history`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from hub.history.strips import BLOCK_S, RING_BYTES, Block, Ring, Strip
+
+SPAN_S = 24 * 3600
+BUDGET = 8 << 20
+"""Bytes that all strips of a hub take at most."""
+SHAPES = 8
+"""Of one place: a device that reports ever other sets of metrics has a strip for each metric in the end."""
+SWEEP_S = 900
+SPARE = 64
+LEAST_PAGE = 4
+
+Column = tuple[str, str]
+"""Key and step of a metric."""
+
+
+class History:
+    """`letting_go(strip, block)` is called before a block goes; `sealed(strip, page)` with each page that is made."""
+
+    def __init__(self, budget: int = BUDGET, span_s: int = SPAN_S) -> None:
+        self.budget, self.span_s = budget, span_s
+        self.rings: dict[tuple[str, str], Ring] = {}
+        self.strips: list[Strip] = []
+        self.letting_go: Callable[[Strip, Block], None] = lambda strip, block: None
+        self.sealed: Callable[[Strip, bytes], None] | None = None
+        self.bytes = 0
+        self._named: dict[tuple[str, tuple[str, ...]], Strip] = {}
+        self._shapes: dict[str, int] = {}  # sets of more than one metric that a place has had
+        self._swept = 0.0
+
+    def ring(self, place: str, metric: str, step: str) -> Ring:
+        """The ring of a series, made when it is asked for first."""
+        ring = self.rings.get((place, metric))
+        if ring is None:
+            ring = self.rings[place, metric] = Ring(step)
+            self.bytes += RING_BYTES
+        return ring
+
+    def get(self, place: str, metric: str) -> Ring | None:
+        return self.rings.get((place, metric))
+
+    def seats(self, place: str, columns: Sequence[Column]) -> list[Strip]:
+        """The strips for what a place reports together: one of all columns, or one for each column, in their order,
+        where the place has had many different sets of them."""
+        rings = [self.ring(place, key, step) for key, step in columns]
+        if len(columns) > 1:
+            name = place, tuple(key for key, _ in columns)
+            if name in self._named:
+                return [self._named[name]]
+            if self._shapes.get(place, 0) >= SHAPES:
+                return [strip for column in columns for strip in self.seats(place, [column])]
+            self._shapes[place] = self._shapes.get(place, 0) + 1
+            strip = self._named[name] = Strip(place, rings)
+        else:
+            for known, _ in rings[0].columns:
+                if len(known.rings) == 1:
+                    return [known]
+            strip = Strip(place, rings)
+        self.strips.append(strip)
+        # open rows of all strips may take a quarter of the budget
+        strip.page = max(LEAST_PAGE, min(strip.page, self.budget // 4 // (8 * strip.width * len(self.strips))))
+        self.bytes += strip.size
+        self._fit()
+        return [strip]
+
+    def close(self, strip: Strip) -> None:
+        """Put a strip's open rows away, and let the oldest of all go where there is no room."""
+        if not strip.open:
+            return
+        page, grown = strip.close()
+        self.bytes += grown
+        if self.sealed is not None:
+            self.sealed(strip, page)
+        self._fit()
+
+    def close_all(self) -> None:
+        """Put all open rows away."""
+        for strip in self.strips:
+            self.close(strip)
+
+    def expire(self, now: float) -> None:
+        """Let go what is older than the span; every quarter of an hour something is done."""
+        if 0 <= now - self._swept < SWEEP_S:
+            return
+        self._swept = now
+        for strip in list(self.strips):
+            if strip.open and strip.open[0] < now - BLOCK_S:
+                self.close(strip)
+            for block in [block for block in strip.blocks if block.last < now - self.span_s]:
+                self._drop(strip, block)
+
+    def forget(self, place: str, metric: str | None = None) -> int:
+        """Erase the rings of a place, or one of them. How many."""
+        gone = {key: ring for key, ring in self.rings.items() if key[0] == place and metric in (None, key[1])}
+        for key, ring in gone.items():
+            del self.rings[key]
+            self.bytes -= RING_BYTES
+            for strip, _ in list(ring.columns):
+                self._forget(strip, ring)
+        return len(gone)
+
+    def since(self) -> Iterator[tuple[tuple[str, str], int]]:
+        """Each series and the second from which its readings are whole."""
+        return ((key, ring.cut) for key, ring in self.rings.items())
+
+    def _forget(self, strip: Strip, ring: Ring) -> None:
+        """One column of a strip. The others stay for their readings; whoever reports them next has a new strip."""
+        self._named = {name: one for name, one in self._named.items() if one is not strip}
+        if len(strip.rings) > 1:
+            self.bytes += strip.drop(ring)
+            return
+        ring.columns = []
+        self._remove(strip)
+
+    def _remove(self, strip: Strip) -> None:
+        self.bytes -= strip.size
+        self.strips.remove(strip)
+
+    def _fit(self) -> None:
+        """Let blocks go where there are too many, those that ended first, and some more, so that the next page of
+        somebody is no reason to look through them all again."""
+        if self.bytes <= self.budget:
+            return
+        blocks = [(block.last, at, block) for at, strip in enumerate(self.strips) for block in strip.blocks]
+        strips = list(self.strips)
+        for _, at, block in sorted(blocks, key=lambda one: one[:2]):
+            self._drop(strips[at], block)
+            if self.bytes <= self.budget - self.budget // SPARE:
+                return
+
+    def _drop(self, strip: Strip, block: Block) -> None:
+        self.letting_go(strip, block)
+        strip.blocks.remove(block)
+        self.bytes -= block.size
+        for ring in strip.rings:
+            ring.cut = max(ring.cut, block.last)
+        if len(strip.rings) > 1 and not strip.blocks and not strip.open and strip not in self._named.values():
+            for ring in strip.rings:
+                ring.columns = [one for one in ring.columns if one[0] is not strip]
+            self._remove(strip)

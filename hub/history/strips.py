@@ -1,0 +1,191 @@
+"""Strips, their blocks, and the rings that read them. Pure; see `hub.history`."""
+
+from __future__ import annotations
+
+import zlib
+from array import array
+from collections.abc import Iterator
+from decimal import Decimal
+
+from hub.history.pages import Point, points, put_page, without
+
+PAGE, WHOLE = 32, 1024
+"""Rows of a page at most; values of a block."""
+LEAST_ROWS = 8
+"""…of a page of many columns."""
+BLOCK_S = 6 * 3600
+FAST = 1
+"""The level of zlib: on a kilobyte the highest one gains two percent."""
+STRIP_BYTES, RING_BYTES = 420, 280
+"""Of a strip and of a series beside their readings: the objects, their places in dictionaries and lists."""
+BLOCK_BYTES = 220
+"""Of a block beside its readings."""
+
+
+class Block:
+    """`data` are pages with `count` rows from the Unix second `first` to `last`; `packed`: compressed."""
+
+    __slots__ = ("count", "data", "first", "last", "packed")
+
+    def __init__(self, page: bytes, count: int, first: int, last: int) -> None:
+        self.data, self.count, self.first, self.last, self.packed = page, count, first, last, False
+
+    def grow(self, page: bytes, count: int, first: int, last: int) -> None:
+        """Take one more page."""
+        self.data += page
+        self.count += count
+        self.first, self.last = min(self.first, first), max(self.last, last)
+
+    def close(self) -> None:
+        """No more pages will come."""
+        if not self.packed:
+            small = zlib.compress(self.data, FAST)
+            if len(small) < len(self.data):
+                self.data, self.packed = small, True
+
+    def pages(self) -> bytes:
+        return zlib.decompress(self.data) if self.packed else self.data
+
+    def drop(self, column: int) -> None:
+        """Forget one column."""
+        packed, self.data, self.packed = self.packed, without(self.pages(), column), False
+        if packed:
+            self.close()
+
+    @property
+    def size(self) -> int:
+        return len(self.data) + BLOCK_BYTES
+
+
+class Strip:
+    """What one place says together: a row of values for each moment. `rings`: its columns, in their order. `page`: how
+    many rows lie open at most."""
+
+    __slots__ = ("blocks", "open", "page", "place", "rings", "width")
+
+    def __init__(self, place: str, rings: list[Ring]) -> None:
+        self.place, self.rings = place, rings
+        self.width = len(rings) + 1
+        self.page = max(LEAST_ROWS, min(PAGE, PAGE * 4 // len(rings))) if len(rings) > 1 else PAGE // 2
+        self.blocks: list[Block] = []
+        self.open: array[int] = array("q")
+        for at, ring in enumerate(rings):
+            ring.columns.append((self, at))
+
+    def add(self, row: list[int]) -> bool:
+        """Take a row: the Unix second and a value in steps for each column. Whether the open ones are to be put into
+        a page now. Raises OverflowError, and takes nothing, when a value passes 64 bit."""
+        self.open.fromlist(row)
+        return len(self.open) >= self.page * self.width
+
+    def rows(self) -> list[tuple[int, ...]]:
+        """The open rows, as they came."""
+        return list(zip(*[iter(self.open)] * self.width, strict=True))
+
+    def close(self) -> tuple[bytes, int]:
+        """Put the open rows, which are not none, into a page of a block: a new one, or the last one where it has room.
+        The page, and by how many bytes what is kept grew."""
+        rows = sorted(self.rows())
+        del self.open[:]
+        page, count, first, last = put_page(rows), len(rows), rows[0][0], rows[-1][0]
+        block, before = self.blocks[-1] if self.blocks else None, 0
+        if block is not None:
+            before = block.size
+            near = max(last, block.last) - min(first, block.first) <= BLOCK_S
+            if near and (block.count + count) * len(self.rings) <= WHOLE:
+                block.grow(page, count, first, last)
+                return page, block.size - before
+            block.close()
+            before -= block.size
+        block = Block(page, count, first, last)
+        self.blocks.append(block)
+        return page, block.size - before
+
+    def points(self, column: int, begin: int, end: int) -> Iterator[Point]:
+        """The readings of a column in [begin, end), in no order."""
+        for block in self.blocks:
+            if block.first < end and begin <= block.last:
+                yield from points(block.pages(), column, begin, end)
+        width = self.width
+        for time, value in zip(self.open[::width], self.open[column + 1 :: width], strict=True):
+            if begin <= time < end:
+                yield time, value
+
+    def before(self, column: int, time: int) -> Point | None:
+        """The last reading of a column before `time`."""
+        width = self.width
+        both = zip(self.open[::width], self.open[column + 1 :: width], strict=True)
+        found = max((one for one in both if one[0] < time), default=None)
+        for block in reversed(self.blocks):
+            if block.first < time and (found is None or block.last >= found[0]):
+                begin = block.first if found is None else found[0]
+                found = max([*points(block.pages(), column, begin, time), *([found] if found else [])])
+        return found
+
+    def last(self) -> int:
+        """The newest second of all, 0 where there is nothing."""
+        return max([*self.open[:: self.width], *(block.last for block in self.blocks)], default=0)
+
+    def first(self, after: int) -> int | None:
+        """The oldest second after `after`, None where there is none."""
+        times = [time for time in self.open[:: self.width] if time > after]
+        for block in self.blocks:
+            if block.first > after:
+                times.append(block.first)
+            elif block.last > after:  # it came late
+                times.append(min(points(block.pages(), 0, after + 1, block.last + 1))[0])
+        return min(times, default=None)
+
+    def drop(self, ring: Ring) -> int:
+        """Forget a column: by how many bytes what is kept grew, a number below 0."""
+        column, before = self.rings.index(ring), self.size
+        rows = [row[: column + 1] + row[column + 2 :] for row in self.rows()]
+        del self.open[:]
+        for block in self.blocks:
+            block.drop(column)
+        self.rings.remove(ring)
+        self.width -= 1
+        for row in rows:
+            self.open.extend(row)
+        for at, other in enumerate(self.rings):
+            other.columns = [(strip, at if strip is self else old) for strip, old in other.columns]
+        ring.columns = [one for one in ring.columns if one[0] is not self]
+        return self.size - before
+
+    @property
+    def size(self) -> int:
+        """Bytes, the open rows as if there were as many as may be."""
+        cells = self.page * self.width
+        return STRIP_BYTES + cells * 8 + cells // 2 + 64 + sum(block.size for block in self.blocks)
+
+
+class Ring:
+    """One series. `step` is the resolution of its metric: a value is stored as the nearest whole number of them, that
+    is times `scale`."""
+
+    __slots__ = ("columns", "cut", "scale", "step")
+
+    def __init__(self, step: str) -> None:
+        self.step = float(step)
+        self.scale = float(1 / Decimal(step))
+        self.columns: list[tuple[Strip, int]] = []
+        self.cut = 0
+        """The newest reading that was let go; before it, nothing is whole."""
+
+    def points(self, begin: int, end: int) -> list[Point]:
+        """The readings in [begin, end), sorted, each once."""
+        return sorted({point for strip, column in self.columns for point in strip.points(column, begin, end)})
+
+    def before(self, time: int) -> Point | None:
+        """The last reading before `time`."""
+        found = (strip.before(column, time) for strip, column in self.columns)
+        return max((one for one in found if one is not None), default=None)
+
+    @property
+    def last(self) -> int:
+        """The newest second, 0 where there is none."""
+        return max((strip.last() for strip, _ in self.columns), default=0)
+
+    def whole_from(self) -> int | None:
+        """The second from which every reading is there, None where there is none."""
+        return min((one for strip, _ in self.columns if (one := strip.first(self.cut)) is not None), default=None)

@@ -1,0 +1,50 @@
+"""A codec and the files it asks for, from a directory. Blocking: never on the event loop."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from hub.payload.messages import Codec
+
+MAX_FILES = 64
+_ASKS = re.compile(r"""(?:\brequire\s*\(\s*|\bfrom\s*|\bimport\s*)(["'])(\.{1,2}/[^"'\r\n]{1,200})\1""")
+
+
+def gathered(code: Path, read: Callable[[Path], bytes] = Path.read_bytes) -> Codec:
+    """The codec, and by their path below its directory the files that it and they ask for by name (`require("./x")`,
+    `import … from "./x"`). What is not there, or outside the directory, is left for the codec to miss.
+
+    Raises what `read` raises, and ValueError for more than MAX_FILES files."""
+    root = code.parent.resolve()
+    source = text_of(read(code))
+    files: dict[str, str] = {}
+    waiting = [(root, source)]
+    while waiting:
+        folder, text = waiting.pop()
+        for _, name in _ASKS.findall(text):
+            found = _inside(root, folder / name)
+            if found is None or found == code.resolve() or found.relative_to(root).as_posix() in files:
+                continue
+            if len(files) >= MAX_FILES:
+                raise ValueError(f"{code.name} asks for more than {MAX_FILES} files")
+            files[found.relative_to(root).as_posix()] = asked = text_of(read(found))
+            waiting.append((found.parent, asked))
+    return Codec(source, files)
+
+
+def text_of(content: bytes) -> str:
+    """Source as text. UTF-8; makers' old files, with a degree sign in a comment, are Windows-1252."""
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "replace")
+
+
+def _inside(root: Path, asked: Path) -> Path | None:
+    for path in (asked, Path(f"{asked}.js"), asked / "index.js", Path(f"{asked}.json")):
+        found = path.resolve()
+        if found.suffix in (".js", ".json", ".mjs", ".cjs") and found.is_relative_to(root) and found.is_file():
+            return found
+    return None

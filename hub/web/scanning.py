@@ -1,0 +1,28 @@
+"""Labels by the camera of a phone: the scripts that read them, and the pages that may use the camera at all.
+
+The pictures stay in the browser: `static/scan.js` reads each with the browser's own reader (`BarcodeDetector`) or,
+where there is none, in a worker with npm `qr`, which `tools/setup.sh` puts below `static/`; a wheel holds it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aiohttp import web
+
+from hub.web.guard import permissions
+
+DECODER = {f"qr/{name}": "text/javascript" for name in ("decode.js", "index.js")}
+FILES = {"scan.js": "text/javascript", "scan-worker.js": "text/javascript", **DECODER}
+_STATIC = Path(__file__).parent / "static"
+
+
+def decoder_there() -> bool:
+    """Whether this installation has the reader: a source tree has it once npm was there at its set-up."""
+    return all((_STATIC / name).is_file() for name in DECODER)
+
+
+def with_camera(answer: web.Response) -> web.Response:
+    """The same page, with leave to ask for the camera."""
+    answer.headers["Permissions-Policy"] = permissions(camera=True)
+    return answer

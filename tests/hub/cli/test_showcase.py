@@ -1,0 +1,25 @@
+"""The building of the demo: its plan is one that the pages take, its bin speaks as its maker says."""
+
+from __future__ import annotations
+
+import random
+
+from hub.cli.showcase import PINS, draw_plan
+from hub.web.plans import checked
+from integrations.lorawan.sim import Bin
+
+
+def test_the_plan_is_a_picture_that_the_pages_take() -> None:
+    plan = checked(draw_plan())
+    assert (plan.kind, plan.width, plan.height) == ("image/png", 600, 380)
+    assert all(0 < x < 1 and 0 < y < 1 for x, y in PINS.values())
+
+
+def test_the_bin_fills_in_a_minute_is_emptied_at_three_and_speaks_in_its_makers_bytes() -> None:
+    bin_ = Bin(0, random.Random(0), 0)
+    said = [bin_.says(1000.0 + at) for at in (0, 60, 179, 180, 299)]
+    # 01 75: battery, %; 03 67: temperature, 0.1 °C; 04 82: distance, mm, little-endian; 05 00: not tilted
+    assert all(one[:3] == bytes.fromhex("017562") and one[3:5] == b"\x03\x67" for one in said)
+    assert [one[-7:].hex() for one in said] == [
+        "0482d002050000", "04821e00050000", "04821e00050000", "04828004050000", "0482d402050000",
+    ]  # fmt: skip

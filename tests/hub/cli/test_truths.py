@@ -1,0 +1,67 @@
+"""What commands say is so: the file that was given, the device that was meant, the hub that runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from hub.cli.config import config
+from hub.cli.doctor import _configuration
+from hub.cli.findings import OK, WRONG
+from hub.cli.privacy import privacy
+
+RIGHT = "hub:\n  state_dir: state\nsites: {s: {}}\n"
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    file = tmp_path / "config.yaml"
+    file.write_text(RIGHT)
+    return file
+
+
+@pytest.mark.parametrize("command", ["check", "apply"])
+def test_a_file_that_is_tried_is_the_one_that_is_named_as_wrong(file: Path, tmp_path: Path, command: str) -> None:
+    other = tmp_path / "tried.yaml"
+    other.write_text(RIGHT + "sights: 1\n")
+    done = CliRunner().invoke(config, [command, str(other), "--config", str(file)])
+    assert done.exit_code == 3
+    assert f"{other}:4:1" in done.stderr
+    assert str(file) not in done.stderr
+    said = json.loads(CliRunner().invoke(config, [command, str(other), "--config", str(file), "--json"]).stdout)
+    assert str(other) in str(said["problems"][0])
+    assert str(file) not in str(said)
+    done = CliRunner().invoke(config, ["check", str(other), "--config", str(other)])
+    assert f"{other}:4:1" in done.stderr
+
+
+def test_a_register_is_not_written_over_one_that_somebody_may_have_edited(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.cli.privacy.call", lambda *_, **__: {"text": "new"})
+    mine = tmp_path / "register.md"
+    mine.write_text("edited")
+    done = CliRunner().invoke(privacy, ["register", "-o", str(mine), "--config", str(file)])
+    assert done.exit_code == 1
+    assert "name another file, or move that one away" in done.stderr
+    assert mine.read_text() == "edited"
+
+
+def test_the_doctor_asks_the_hub_that_runs_and_not_its_radios(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text(RIGHT + "integrations: {bluetooth: {}, host: {}, modbus: {host: 192.0.2.1}}\n")
+
+    def asked(name: str, ask: Any) -> Any:
+        ask.close()
+        raise AssertionError(f"{name} was asked behind the back of the hub")
+
+    monkeypatch.setattr("hub.cli.doctor._probed", asked)
+    health = {"error": "", "state": "running"}
+    waits = {"error": "nobody answers at 192.0.2.1", "state": "waiting"}
+    found = _configuration(file, True, {"bluetooth": health, "host": health, "modbus": waits})
+    assert {one.what: one.state for one in found[2:]} == {"bluetooth": OK, "host": OK, "modbus": WRONG}
+    assert "nobody answers" in found[-1].says

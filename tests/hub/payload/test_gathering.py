@@ -1,0 +1,64 @@
+"""What a codec asks for is read with it, and nothing else of its directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hub.payload import Codec, Codecs
+from hub.payload.gathering import MAX_FILES, gathered, text_of
+
+ASKS = """
+import { half as h, up } from "./lib/half.js";
+import whole, * as all from './lib/half'
+const table = require("./table");
+export { h as halved };
+export function decodeUplink(i) {
+    return { data: { half: h(i.bytes[0]), up, whole: whole(1), all: all.half(8), table } };
+}
+"""
+HALF = (
+    "import './side.js';\nexport function half(x) { return x / 2 }\nexport let up = 'u'\nexport default (x) => x + 1\n"
+)
+
+
+async def test_a_codec_of_several_modules_runs_with_them_from_its_directory(tmp_path: Path, codecs: Codecs) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "codec.js").write_text(ASKS)
+    (tmp_path / "lib/half.js").write_text(HALF)
+    (tmp_path / "lib/side.js").write_text("const up = require('../table.json');")
+    (tmp_path / "table.json").write_text("[1]")
+    (tmp_path / "neighbour.js").write_bytes(b"\xff\xfe no codec asks for this")
+    codec = gathered(tmp_path / "codec.js")
+    assert set(codec.files) == {"lib/half.js", "lib/side.js", "table.json"}
+    answer = await codecs.decode_uplink(codec, b"\x03", 1)
+    assert answer == {"data": {"half": 1.5, "up": "u", "whole": 2, "all": 4, "table": [1]}}
+
+
+def test_nothing_outside_the_directory_is_read(tmp_path: Path) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (tmp_path / "secret.json").write_text("{}")
+    (inner / "link.json").symlink_to(tmp_path / "secret.json")
+    (inner / "codec.js").write_text("require('../secret.json'); require('./link.json'); require('./codec')")
+    assert gathered(inner / "codec.js").files == {}
+
+
+def test_a_codec_that_asks_for_too_many_files_is_refused(tmp_path: Path) -> None:
+    names = [f"f{n}.js" for n in range(MAX_FILES + 1)]
+    for name in names:
+        (tmp_path / name).write_text("")
+    (tmp_path / "codec.js").write_text("\n".join(f"require('./{name}')" for name in names))
+    with pytest.raises(ValueError, match=f"more than {MAX_FILES} files"):
+        gathered(tmp_path / "codec.js")
+
+
+def test_a_makers_old_file_is_windows_1252() -> None:
+    assert text_of("// 21 °C".encode("cp1252")) == text_of("\ufeff// 21 °C".encode()) == "// 21 °C"
+
+
+async def test_a_mistake_is_told_of_the_file_as_it_was_written(codecs: Codecs) -> None:
+    for source in ("export function decodeUplink(i) { return {data: {v:}} }", "const a = 1; throw new Error('own');"):
+        with pytest.raises(Exception, match=r"unexpected token|own"):
+            await codecs.decode_uplink(Codec(source), b"\x01", 1)

@@ -1,0 +1,280 @@
+"""The hub's own calls over HTTP/1.1, against servers that say exactly these bytes; TLS, proxies and certificates are in
+tests/plugins/https and tests/hub/test_egress.py, large transfers and aiohttp's server too."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hub.calling import Answer, HttpClient, TooLong, Unanswered
+from hub.calling.form import asked
+
+OK = b"HTTP/1.1 200 OK\r\n"
+SORT = OK + b"X-Sort: plain\r\n"
+LIMIT = 1000
+
+
+class Server:
+    """Says `reply` to every request that is whole, in these pieces; notes what it was asked."""
+
+    def __init__(self, *pieces: bytes, close: bool = False, late: bytes = b"") -> None:
+        self.pieces, self.close, self.late = pieces, close, late
+        self.asked: list[bytes] = []
+        self.connections = 0
+        self.writers: list[asyncio.StreamWriter] = []
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.writers.append(writer)
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = next(
+                    (int(x[16:]) for x in head.split(b"\r\n") if x.lower().startswith(b"content-length: ")), 0
+                )
+                self.asked.append(head + await reader.readexactly(length))
+                for piece in self.pieces:
+                    writer.write(piece)
+                    await writer.drain()
+                    await asyncio.sleep(0)
+                if self.late:
+                    await asyncio.sleep(0.02)
+                    writer.write(self.late)
+                if self.close:
+                    break
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def serving(server: Server) -> AsyncIterator[str]:
+    made = await asyncio.start_server(server.handle, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{made.sockets[0].getsockname()[1]}"
+    finally:
+        made.close()
+        for writer in server.writers:
+            writer.transport.abort()
+        await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def calling(server: Server, **options: Any) -> AsyncIterator[Callable[..., Awaitable[Answer]]]:
+    client = HttpClient(**options)
+    async with serving(server) as url:
+
+        async def call(method: str = "GET", path: str = "/", **more: Any) -> Answer:
+            given = {"context": None, "limit": LIMIT, "timeout_s": 5.0, **more}
+            return await client.call(method, url + path, **given)
+
+        call.client = client  # type: ignore[attr-defined]
+        try:
+            yield call
+        finally:
+            await client.close()
+
+
+FRAMINGS = {
+    "by its length": SORT + b"Content-Length: 5\r\n\r\nhello",
+    "in chunks": SORT + b"Transfer-Encoding: chunked\r\n\r\n2;ext=1\r\nhe\r\n3\r\nllo\r\n0\r\nTrailer: x\r\n\r\n",
+    "after a hint": b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + SORT + b"content-length: 5\r\n\r\nhello",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+async def test_a_body_is_read_whole_however_it_is_framed_and_the_connection_used_again(framing: str) -> None:
+    server = Server(FRAMINGS[framing])
+    async with calling(server) as call:
+        for _ in range(3):
+            answer = await call("POST", body=b"question")
+            assert (answer.status, answer.body, answer.headers["X-Sort"]) == (200, b"hello", "plain")
+    assert server.connections == 1
+    assert {one.rpartition(b"\r\n\r\n")[2] for one in server.asked} == {b"question"}
+
+
+@settings(max_examples=40, deadline=None)
+@given(framing=st.sampled_from(sorted(FRAMINGS)), cuts=st.lists(st.integers(1, 150), max_size=8, unique=True))
+def test_how_the_network_cuts_an_answer_changes_nothing(framing: str, cuts: list[int]) -> None:
+    reply, at = FRAMINGS[framing], [0, *sorted(cuts), None]
+    pieces = [reply[start:end] for start, end in pairwise(at)]
+
+    async def ask() -> Answer:
+        async with calling(Server(*pieces)) as call:
+            return await call()
+
+    answer = asyncio.run(ask())
+    assert (answer.status, answer.body, answer.headers["X-Sort"]) == (200, b"hello", "plain")
+
+
+async def test_a_body_that_ends_with_the_connection_is_whole_and_nothing_is_asked_on_that_one_again() -> None:
+    server = Server(OK + b"\r\nhello", close=True)
+    async with calling(server) as call:
+        assert (await call()).body == b"hello"
+        assert (await call()).body == b"hello"
+    assert server.connections == 2
+
+
+async def test_an_answer_without_a_body_has_none_though_it_names_a_length() -> None:
+    async with calling(Server(OK + b"Content-Length: 5\r\n\r\n")) as call:
+        assert (await call("HEAD")).body == b""
+    async with calling(Server(b"HTTP/1.1 204 No Content\r\n\r\n")) as call:
+        assert await call() == (204, {}, b"")
+        assert (await call()).status == 204
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"",
+        b"SSH-2.0-OpenSSH_9.9\r\n",
+        OK + b"Content-Length: 5\r\n\r\nhell",
+        OK + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+        OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nhello",
+        OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhel",
+        OK + b"A header without a colon\r\n\r\n",
+        OK + b"X: " + bytes(70_000) + b"\r\n\r\n",
+    ],
+)
+async def test_what_is_no_whole_answer_of_http_is_none(reply: bytes) -> None:
+    async with calling(Server(reply, close=True)) as call:
+        with pytest.raises(Unanswered) as caught:
+            await call()
+    assert str(caught.value)
+
+
+async def test_a_body_beyond_the_limit_is_refused_and_one_of_the_limit_is_not() -> None:
+    async with calling(Server(OK + b"Content-Length: 1000\r\n\r\n" + bytes(1000))) as call:
+        assert len((await call()).body) == LIMIT
+    async with calling(Server(OK + b"Content-Length: 1001\r\n\r\n" + bytes(1001))) as call:
+        with pytest.raises(TooLong, match="more than 1000 bytes"):
+            await call()
+    server = Server(b"HTTP/1.1 503 Busy\r\nContent-Length: 2000\r\n\r\n" + b"a" * 2000)
+    async with calling(server) as call:
+        assert await call(cut=3) == (503, {"Content-Length": "2000"}, b"aaa")
+        assert (await call(cut=3)).status == 503
+    assert server.connections == 2, "what was left unread is not read as the next answer"
+
+
+@pytest.mark.parametrize(
+    ("coding", "packed"),
+    [
+        (b"gzip", gzip.compress(b"hello" * 9, mtime=0)),
+        (b"deflate", zlib.compress(b"hello" * 9)),
+        (b"Deflate", zlib.compress(b"hello" * 9, wbits=-15)),
+        (b"identity", b"hello" * 9),
+    ],
+)
+async def test_a_server_that_compresses_unasked_is_understood(coding: bytes, packed: bytes) -> None:
+    head = b"Content-Encoding: %s\r\nContent-Length: %d\r\n\r\n" % (coding, len(packed))
+    async with calling(Server(OK + head + packed)) as call:
+        assert (await call()).body == b"hello" * 9
+
+
+@pytest.mark.parametrize(
+    ("packed", "error"),
+    [(gzip.compress(bytes(10**6), mtime=0), TooLong), (gzip.compress(b"hello", mtime=0)[:-9], Unanswered)],
+)
+async def test_a_body_that_unpacks_to_more_than_the_limit_or_not_at_all_is_refused(
+    packed: bytes, error: type[Exception]
+) -> None:
+    assert len(packed) < 1100
+    head = b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+    async with calling(Server(OK + head + packed)) as call:
+        with pytest.raises(error):
+            await call(limit=1100)
+
+
+async def test_a_connection_that_the_server_closed_or_spoke_on_unasked_is_not_used_again() -> None:
+    for late in (b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", b""):
+        server = Server(OK + b"Content-Length: 4\r\n\r\ngood", late=late, close=not late)
+        async with calling(server) as call:
+            assert (await call()).body == b"good"
+            await asyncio.sleep(0.1)
+            assert (await call()).body == b"good"
+        assert server.connections == 2
+
+
+async def test_two_answers_to_one_question_are_one_and_the_second_is_nobodys() -> None:
+    server = Server((OK + b"Content-Length: 4\r\n\r\ngood") + (OK + b"Content-Length: 4\r\n\r\nevil"))
+    async with calling(server) as call:
+        assert [(await call()).body for _ in range(3)] == [b"good"] * 3
+    assert server.connections == 3
+
+
+async def test_idle_connections_are_few_and_not_kept_for_ever() -> None:
+    server = Server(OK + b"Content-Length: 0\r\n\r\n")
+    async with calling(server, keep=2, keep_s=0.15) as call:
+        await asyncio.gather(*(call() for _ in range(4)))
+        idle = call.client._idle  # type: ignore[attr-defined]
+        assert sum(map(len, idle.values())) == 2
+        await asyncio.sleep(0.4)
+        assert not idle
+        await call()
+    assert server.connections == 5
+
+
+async def test_a_call_that_is_given_up_closes_its_connection_and_the_next_gets_its_own_answer() -> None:
+    server = Server(OK + b"Content-Length: 4\r\n\r\n", late=b"slow")
+    async with calling(server) as call:
+        with pytest.raises(TimeoutError):
+            await call(timeout_s=0.005)
+        assert (await call()).body == b"slow"
+    assert server.connections == 2
+
+
+async def test_an_answer_that_comes_before_the_question_is_whole_is_heard() -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nno!")
+        await reader.read(-1)
+        writer.close()
+
+    made = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{made.sockets[0].getsockname()[1]}/"
+    client = HttpClient()
+    answer = await client.call("POST", url, context=None, limit=9, timeout_s=10, body=bytes(8 << 20))
+    assert (answer.status, answer.body) == (413, b"no!")
+    await client.close()
+    made.close()
+
+
+def written(url: str, method: str = "GET", body: bytes | None = None, **headers: str) -> tuple[str, dict[str, str]]:
+    _, target, given = asked(method, url, None, None, {k.replace("_", "-"): v for k, v in headers.items()}, body)
+    return target, dict(given)
+
+
+def test_addresses_are_written_as_the_protocol_wants_them() -> None:
+    assert written("http://a.example") == ("/", {"Host": "a.example"})
+    assert written("http://a.example:80/x?y=1#part") == ("/x?y=1", {"Host": "a.example"})
+    assert written("http://[::1]:8080/é f?q=à&r=%20") == ("/%C3%A9%20f?q=%C3%A0&r=%20", {"Host": "[::1]:8080"})
+    assert written("http://münchen.example/")[1] == {"Host": "xn--mnchen-3ya.example"}
+    assert written("http://u%40x:p%3A@a/")[1]["Authorization"] == "Basic dUB4OnA6"  # RFC 7617 of "u@x:p:"
+    assert written("http://u:p@a/", Authorization="Bearer x")[1]["Authorization"] == "Bearer x"
+    assert written("http://a/", "POST")[1]["Content-Length"] == "0"
+    assert "Content-Length" not in written("http://a/")[1]
+
+
+@pytest.mark.parametrize("url", ["a.example", "ftp://a/", "http:///x", "http://a:99999/", "http://[::1/", "https://a/"])
+def test_what_is_no_address_to_call_is_told(url: str) -> None:
+    with pytest.raises(Unanswered):
+        written(url)
+
+
+async def test_a_header_that_would_write_a_second_one_is_refused() -> None:
+    server = Server(OK + b"Content-Length: 0\r\n\r\n")
+    async with calling(server) as call:
+        with pytest.raises(Unanswered):
+            await call(headers={"X-Name": "a\r\nX-Other: b"})
+        assert (await call()).status == 200
+    assert len(server.asked) == 1

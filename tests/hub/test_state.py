@@ -1,0 +1,60 @@
+"""The state directory is the one that the file names, however it is written; where it cannot be told nobody guesses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hub.errors import ConfigError
+from hub.state import DEFAULT, state_of
+
+
+@pytest.fixture(autouse=True)
+def _no_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+
+
+def of(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "config.yaml"
+    file.write_text(text)
+    return state_of(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("hub:\n  state_dir: /srv/ilot  # keys\n", "/srv/ilot"),
+        ("hub:\n  # state_dir: /elsewhere\n  state_dir: 'here'\n", "here"),
+        ('{"hub": {"name": "x", "state_dir": "/srv/ilot"}}\n', "/srv/ilot"),
+        ('hub: {name: x, "state_dir": "/srv/a b,c"}\n', "/srv/a b,c"),
+        ("hub: {name: a state_dir is named here, state_dir: /srv/ilot}\n", "/srv/ilot"),
+        ('hub:\n  state_dir: "/srv/\\u00eelot"\n', "/srv/îlot"),
+        ("hub:\n  state_dir: >-\n    /srv/ilot\n", "/srv/ilot"),
+        ("zones:\n  state_dir: {site: s}\nhub:\n  state_dir: /srv/ilot\n", "/srv/ilot"),
+        ("hub: !include hub.yaml\n", "/srv/included"),
+        ("hub: {}\n", str(DEFAULT)),
+        ("# hub: {state_dir: /elsewhere}\nzones: {state_dir: {site: s}}\n", str(DEFAULT)),
+    ],
+)
+def test_the_directory_is_found_however_the_file_writes_it(tmp_path: Path, text: str, named: str) -> None:
+    (tmp_path / "hub.yaml").write_text("state_dir: /srv/included\n")
+    assert of(tmp_path, text) == tmp_path / named
+
+
+def test_a_file_that_is_wrong_elsewhere_still_says_where_its_state_is(tmp_path: Path) -> None:
+    assert of(tmp_path, "hub:\n  state_dir: /srv/ilot\nweb: {address: 127.0.0.1\n") == Path("/srv/ilot")
+
+
+@pytest.mark.parametrize(
+    "text", ['{"hub": {"state_dir": "/srv/ilot"}, "web": {', "hub: {state_dir: [a]}\n", "hub: !include none.yaml\n"]
+)
+def test_where_it_cannot_be_told_it_is_an_error_and_not_another_directory(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match=r"config\.yaml.*where the state directory is cannot be told"):
+        of(tmp_path, text)
+
+
+def test_a_plain_file_is_not_parsed_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.config.source.survey", lambda *_: pytest.fail("parsed"))
+    assert of(tmp_path, "hub:\n  name: x\n  state_dir: state\n") == tmp_path / "state"
+    assert of(tmp_path, "hub: {name: x}\n") == DEFAULT
