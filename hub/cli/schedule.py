@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,12 +98,16 @@ def _clocks(hours: Any) -> list[str]:
 @click.option("--until", type=_Day(), default=None, help="Last day; by default two years on.")
 @click.option("--output", "target", type=click.Path(dir_okay=False, path_type=Path), help="File; by default stdout.")
 @click.option("--force", is_flag=True, help="Replace the file that --output names.")
+@click.option(
+    "--school", metavar="ZONE", help="It is an académie's: make `school_years:` of it, for a zone of that name."
+)
 @output.as_json
 def importing(
-    file: Path, timezone: str, first: date | None, until: date | None, target: Path | None, force: bool, json: bool
-) -> None:
+    file: Path, timezone: str, first: date | None, until: date | None, target: Path | None, force: bool,
+    school: str | None, json: bool,
+) -> None:  # fmt: skip
     """Make a calendar for `calendars:` of an ICS FILE (RFC 5545), without network. Name it then in a schedule's
-    `also_during` or `not_during`."""
+    `also_during` or `not_during`. With --school it becomes holidays for `school_years:`."""
     from hub.config import ical
     from hub.files import write_atomically
 
@@ -120,7 +125,18 @@ def importing(
     data = file.read_bytes()
     found = ical.read(data, zone, begin, end)
     digest = hashlib.sha256(data).hexdigest()[:16]
-    text = ical.written(found, end, f"{file.name} (SHA-256 {digest}…), read {datetime.now(UTC):%Y-%m-%d}, {timezone}")
+    about = f"{file.name} (SHA-256 {digest}…), read {datetime.now(UTC):%Y-%m-%d}, {timezone}"
+    text = ical.written(found, end, about)
+    if school is not None:
+        if not re.fullmatch(r"[A-Za-z0-9-]{1,40}", school):
+            raise click.UsageError("--school: a zone's name has letters, digits and hyphens, like reunion")
+        years, left_out = ical.school_years(found)
+        if not years:
+            raise ConfigError(
+                f"{file} has no whole day off between {begin} and {end}: --from and --until choose others"
+            )
+        text = ical.written_school(years, school, about)
+        found = found._replace(skipped=found.skipped + left_out)
     if target is not None:
         write_atomically(target, text.encode(), mode=0o644)
     for name, why in found.skipped[:20]:

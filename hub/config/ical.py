@@ -9,6 +9,7 @@ counted with its reason.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
@@ -24,6 +25,8 @@ MAX_INSTANCES = 20_000
 """Of all events together."""
 EARLIEST = datetime(1970, 1, 1)
 MAX_DAYS = 5000
+BACK = re.compile("rentr[ée]e|reprise", re.IGNORECASE)
+"""Of an académie's calendar: a day on which teachers or pupils come back."""
 FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 
 Span = tuple[datetime, datetime]
@@ -256,6 +259,47 @@ def written(calendar: Read, until: date, about: str) -> str:
         name = calendar.names[begin]
         lines.append(f'  "{period}": [{hours}]' + (f"  # {name}" if name else ""))
         begin = None
+    return "\n".join(lines) + "\n"
+
+
+def school_years(calendar: Read) -> tuple[dict[str, dict[str, str]], list[tuple[str, str]]]:
+    """School year → period without school → name, of an académie's calendar, and what was left out with why. A year
+    begins on 1 August. Only whole days count, and no day on which somebody comes back."""
+    years: dict[str, dict[str, str]] = {}
+    left: dict[str, str] = {}
+    run: list[date] = []
+    days = sorted(calendar.days)
+    for at, day in enumerate(days):
+        name = calendar.names[day]
+        if BACK.search(name):
+            left[name] = "classes begin, they do not stop"
+        elif calendar.days[day] != ((0, 1440),):
+            left[name] = "not a whole day"
+        else:
+            run.append(day)
+            after = days[at + 1] if at + 1 < len(days) else None
+            if after == day + timedelta(days=1) and calendar.names[after] == name and len(run) < LONGEST_PERIOD:
+                continue
+            first = run[0].year - (run[0].month < 8)
+            period = f"{run[0]}/{day}" if len(run) > 1 else f"{day}"
+            years.setdefault(f"{first}-{first + 1}", {})[period] = name
+        run = []
+    return years, list(left.items())
+
+
+def written_school(years: dict[str, dict[str, str]], zone: str, about: str) -> str:
+    """The YAML of it, to be copied or included: `school_years: !include reunion.yaml`."""
+    lines = [f"# {_line(about)}"]
+    for year, periods in years.items():
+        lines += [f'"{year}":', f"  {zone}:"]
+        for period, name in periods.items():
+            alone = (
+                ""
+                if "/" in period
+                else "  # one day: where a long holiday only begins here, write its last day behind /"
+            )
+            said = _line(name).replace("\\", " ").replace('"', "'")
+            lines.append(f'    "{period}": "{said}"{alone}')
     return "\n".join(lines) + "\n"
 
 

@@ -13,7 +13,7 @@ from hub.config.model import Core
 from hub.config.own_templates import all_templates, check_templates
 from hub.config.positions import Finding, Path, quoted
 from hub.config.rules import Rule, series_of
-from hub.config.schools import zones
+from hub.config.schools import lacking, zones
 from hub.config.sentences import nearest
 from hub.config.templates import TEMPLATES, Template, expand, read_input
 from hub.model import Metric
@@ -31,10 +31,7 @@ def check_rules(core: Core) -> Iterator[Finding]:
                 yield from _absent(calendar, core.calendars, "calendar", "calendars", ("schedules", name, option, at))
         school = schedule.school_holidays
         if school is not None and school.zone not in zones(core.school_years):
-            there = ", ".join(zones(core.school_years))
-            message = (
-                f"no school year has a zone {quoted(school.zone)}; there are {there}. Add its dates to `school_years`"
-            )
+            message = lacking(school.zone, core.school_years)
             yield Finding(("schedules", name, "school_holidays", "zone"), message)
     for name, device in core.devices.items():
         if device.duty is not None:

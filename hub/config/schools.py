@@ -2,11 +2,18 @@
 
 One file a school year, `school/2026-2027.json`: the official order that it is of, and for each zone the periods
 without school, from the first to the last such day. A zone of a year that stands in `school_years` replaces the
-shipped one. Only orders that were read are shipped: the académies of Corsica and overseas publish their own.
+shipped one. Only orders that were read are shipped, and none of an académie that makes its own: the recteurs of Corsica
+and overseas do (code de l'éducation, D521-6), New Caledonia and French Polynesia as countries. Pages of others that
+repeat their dates contradict one another; a date that nobody answers for would let a rule sleep on a school day.
+`ilot schedule import FILE --school ZONE` makes `school_years` of the calendar that such an académie publishes.
+
+The end of summer is in no order: it is the eve of the next year's first day, and the one of 2027 was not read. 31
+August is what vacances-scolaires-france 0.12.0 (PyPI, August 2026) has as well.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import date
 from functools import lru_cache
 from importlib import resources
@@ -14,6 +21,14 @@ from importlib import resources
 import msgspec
 
 from hub.config.schedules import SchoolYears, dates_of
+
+OWN = {
+    "corse": "Corse", "guadeloupe": "Guadeloupe", "guyane": "Guyane", "martinique": "Martinique", "mayotte": "Mayotte",
+    "reunion": "La Réunion", "saint-pierre-et-miquelon": "Saint-Pierre-et-Miquelon", "saint-martin": "Saint-Martin",
+    "saint-barthelemy": "Saint-Barthélemy", "nouvelle-caledonie": "Nouvelle-Calédonie",
+    "polynesie": "Polynésie française", "wallis-et-futuna": "Wallis-et-Futuna",
+}  # fmt: skip
+"""Whose school holidays are ordered on the spot."""
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -43,6 +58,21 @@ def shipped() -> dict[str, dict[str, dict[str, str]]]:
 def zones(written: SchoolYears) -> list[str]:
     """All that some year has."""
     return sorted({zone for years in (shipped(), written) for year in years.values() for zone in year})
+
+
+def lacking(zone: str, written: SchoolYears) -> str:
+    """What to say, and to do, where no year has a zone."""
+    plain = "".join(c for c in unicodedata.normalize("NFD", zone.lower()) if c.isascii()).replace(" ", "-")
+    plain = plain.removeprefix("la-").removeprefix("academie-de-").removeprefix("la-")
+    plain = {"polynesie-francaise": "polynesie", "corsica": "corse"}.get(plain, plain)
+    there = ", ".join(zones(written))
+    if plain in OWN:
+        return (
+            f"{OWN[plain]} orders its own school holidays and none are shipped; there are {there}. Take its calendar "
+            f"as an ICS file, `ilot schedule import FILE --school {zone if zone.isascii() else plain}`, and put that in "
+            "`school_years`"
+        )
+    return f"no school year has a zone {zone!r}; there are {there}. Add its dates to `school_years`"
 
 
 def holidays(zone: str, written: SchoolYears) -> Holidays:

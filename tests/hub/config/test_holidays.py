@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import get_args
 
 import pytest
@@ -10,7 +10,7 @@ from dateutil.easter import easter as easter_of_dateutil
 
 from hub.config.holidays import REGIONS, easter, public_holidays
 from hub.config.schedules import Region
-from hub.config.schools import holidays, shipped, zones
+from hub.config.schools import OWN, holidays, lacking, shipped, zones
 
 
 def test_easter_is_what_an_independent_library_says_for_five_centuries() -> None:
@@ -67,6 +67,30 @@ def test_the_shipped_school_year_is_that_of_the_order_of_22_october_2025() -> No
             days = [day for day, said in known.days.items() if said == name]
             assert (min(days), max(days), len(days)) == (first, last, 16)
             assert (first.weekday(), last.weekday()) == (5, 6)  # from a Saturday to a Sunday: classes end on Friday
+
+
+def test_the_shipped_school_year_is_that_of_another_who_keeps_it() -> None:
+    # vacances-scolaires-france 0.12.0 (PyPI, MIT, August 2026), its table read on 2026-11-25. It counts Ascension day
+    # and the Saturday after, which are days off anyway.
+    theirs = {
+        "A": "10-17/11-01 12-19/01-03 02-13/02-28 04-10/04-25 07-03/08-31",
+        "B": "10-17/11-01 12-19/01-03 02-20/03-07 04-17/05-02 07-03/08-31",
+        "C": "10-17/11-01 12-19/01-03 02-06/02-21 04-03/04-18 07-03/08-31",
+    }
+    for zone, periods in theirs.items():
+        days = set()
+        for period in periods.split():
+            begin, end = (date.fromisoformat(f"{2026 + (one < '09')}-{one}") for one in period.split("/"))
+            days |= {begin + timedelta(days=n) for n in range((end - begin).days + 1)}
+        assert set(holidays(zone, {}).days) == days | {date(2027, 5, 7)}
+
+
+def test_whoever_orders_their_own_holidays_is_not_guessed_at() -> None:
+    for zone in OWN:
+        assert holidays(zone, {}).until is None
+        assert f"--school {zone}`" in lacking(zone, {})
+    for written, meant in (("Réunion", "reunion"), ("Académie de la Martinique", "martinique")):
+        assert f"--school {meant}`" in lacking(written, {})
 
 
 def test_a_year_of_the_configuration_adds_to_what_is_shipped_or_corrects_it() -> None:

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.config.document import Document
-from hub.config.ical import BadCalendar, read, written
+from hub.config.ical import BadCalendar, read, school_years, written, written_school
+from hub.config.positions import Positions
 from hub.config.schedules import Calendar
 
 PARIS, NEW_YORK = ZoneInfo("Europe/Paris"), ZoneInfo("America/New_York")
@@ -171,8 +172,6 @@ def test_any_file_is_refused_or_gives_hours_that_the_configuration_takes(made: l
     except BadCalendar:
         return
     findings: list[object] = []
-    from hub.config.positions import Positions
-
     said = Document(Positions(), findings, set()).read(written(found, date(2026, 6, 30), "a\nb"), "c.yaml")
     assert findings == []
     calendar = Calendar.model_validate({**said, "days": said["days"] or {}})
@@ -184,3 +183,39 @@ def _all(period: str) -> list[date]:
     first, _, last = period.partition("/")
     begin, end = datetime.fromisoformat(first).date(), datetime.fromisoformat(last or first).date()
     return [begin + timedelta(days=n) for n in range((end - begin).days + 1)]
+
+
+def _whole(first: str, after: str, name: str) -> str:
+    return f"UID:{name}{first}\nSUMMARY:{name}\nDTSTART;VALUE=DATE:{first}\nDTEND;VALUE=DATE:{after}\n"
+
+
+def test_the_calendar_of_an_academie_becomes_school_years_and_its_first_days_of_term_do_not() -> None:
+    found = read(
+        file(
+            _whole("20260817", "20260818", "Prérentrée des enseignants"),
+            _whole("20261010", "20261026", "Vacances après la 1re période"),
+            _whole("20261219", "20270201", "Été austral"),
+            _whole("20270703", "20270704", "Début des vacances d'hiver austral"),
+            _whole("20271009", "20271025", "Vacances après la 1re période"),
+            "UID:r\nSUMMARY:Réunion\nDTSTART:20270105T100000Z\nDTEND:20270105T120000Z\n",
+            "UID:m\nSUMMARY:Conseil\nDTSTART:20270505T060000Z\nDTEND:20270505T080000Z\n",
+        ),
+        ZoneInfo("Indian/Reunion"), date(2026, 8, 1), date(2027, 12, 31),
+    )  # fmt: skip
+    years, left = school_years(found)
+    assert years == {
+        "2026-2027": {
+            "2026-10-10/2026-10-25": "Vacances après la 1re période", "2026-12-19/2027-01-31": "Été austral",
+            "2027-07-03": "Début des vacances d'hiver austral",
+        },
+        "2027-2028": {"2027-10-09/2027-10-24": "Vacances après la 1re période"},
+    }  # fmt: skip
+    assert left == [
+        ("Prérentrée des enseignants", "classes begin, they do not stop"), ("Conseil", "not a whole day"),
+    ]  # fmt: skip
+    text = written_school(years, "reunion", "test")
+    assert "write its last day behind /" in text
+    findings: list[object] = []
+    said = Document(Positions(), findings, set()).read(text, "reunion.yaml")
+    assert said == {year: {"reunion": periods} for year, periods in years.items()}
+    assert findings == []

@@ -79,7 +79,12 @@ def test_a_calendar_that_ends_soon_is_told_thirty_days_before(tmp_path: Path) ->
     ("line", "said"),
     [
         ("    also_during: [hal]", "there is no calendar 'hal'"),
-        ("    school_holidays: {zone: corse}", "no school year has a zone 'corse'; there are A, B, C"),
+        (
+            "    school_holidays: {zone: corse}",
+            "Corse orders its own school holidays and none are shipped; there are A, B, C",
+        ),
+        ("    school_holidays: {zone: La Réunion}", "`ilot schedule import FILE --school reunion`"),
+        ("    school_holidays: {zone: D}", "no school year has a zone 'D'; there are A, B, C"),
         ("    public_holidays: {region: texas}", "expected metropole, alsace-moselle"),
         ("    exceptions: {2027-02-30: []}", "expected a date"),
         ("    exceptions: {2027-02-20/2027-02-10: []}", "a period ends"),
