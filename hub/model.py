@@ -217,12 +217,14 @@ class Pulse(msgspec.Struct, frozen=True, kw_only=True):
 
 class MeterSwap(msgspec.Struct, frozen=True, kw_only=True):
     """A meter was replaced at a moment (Unix seconds): what the old dial showed last and the new one first, in the
-    metric's unit; None: nobody read it. `serial` is the new meter's."""
+    metric's unit; None: nobody read it. `serial`, `accuracy` and `calibrated` (an ISO date) are the new meter's."""
 
     at: float
     final: Decimal | None = None
     initial: Decimal | None = None
     serial: str = ""
+    accuracy: str = ""
+    calibrated: str = ""
 
 
 class Meter(msgspec.Struct, frozen=True, kw_only=True):

@@ -39,6 +39,10 @@ class MeterSwap(Section):
     )
     initial: Index | None = Field(default=None, description="What the new one showed first.")
     serial: str = Field(default="", max_length=64, description="Serial number of the new meter.")
+    accuracy: str = Field(
+        default="", max_length=64, description="Its class; without it, reports say that none is known."
+    )
+    calibrated: date | None = Field(default=None, description="Date of its calibration or of its marking.")
 
 
 class Meter(Section):
@@ -48,7 +52,9 @@ class Meter(Section):
     carrier: Carrier = Field(description="What it measures.")
     use: str = Field(default="", max_length=100, description="What that is used for: heating, hot water, lighting…")
     serial: str = Field(default="", max_length=64, description="Serial number of the first meter, before any swap.")
-    accuracy: str = Field(default="", max_length=64, description="Its class: MID B, EN 1434 class 2…")
+    accuracy: str = Field(
+        default="", max_length=64, description="Its class: MID B, EN 1434 class 2… Of the first meter, before any swap."
+    )
     calibrated: date | None = Field(default=None, description="Date of the last calibration or of its marking.")
     kwh: Index | None = Field(
         default=None,
@@ -124,7 +130,8 @@ def built(meter: Meter, timezone: str) -> ModelMeter:
         swaps=tuple(
             ModelSwap(
                 at=(one.at if one.at.tzinfo else one.at.replace(tzinfo=zone)).timestamp(), final=one.final,
-                initial=one.initial, serial=one.serial,
+                initial=one.initial, serial=one.serial, accuracy=one.accuracy,
+                calibrated=one.calibrated.isoformat() if one.calibrated else "",
             )
             for one in meter.swaps
         ),

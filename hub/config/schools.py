@@ -69,8 +69,7 @@ def lacking(zone: str, written: SchoolYears) -> str:
     if plain in OWN:
         return (
             f"{OWN[plain]} orders its own school holidays and none are shipped; there are {there}. Take its calendar "
-            f"as an ICS file, `ilot schedule import FILE --school {zone if zone.isascii() else plain}`, and put that in "
-            "`school_years`"
+            f"as an ICS file, `ilot schedule import FILE --school {plain}`, and put that in `school_years`"
         )
     return f"no school year has a zone {zone!r}; there are {there}. Add its dates to `school_years`"
 

@@ -6,12 +6,15 @@ annex D, with up to five parameters, of which each kind of day has its own base 
     E  = base + heat × max(0, warm − T*) + cool × max(0, T* − hot)
     T* = (1 − inertia) × today's mean + inertia × yesterday's
 
+where max(0, …) has a bend as wide as a day is warm and cold by turns. Where it betters the fit, the height of the sun
+counts too while there is heating: in March it shines more than in October at the same temperature.
 Each kind of day has balance temperatures of its own too: the thermostat of a Sunday is another. hub.energy.fitting
 finds all of it.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import msgspec
@@ -34,6 +37,10 @@ FORM = 2
 """Of what is remembered: an older one is fitted anew."""
 
 
+MIDSUMMER = 739_423
+"""A 21 June."""
+
+
 class Day(NamedTuple):
     """`number` counts days (proleptic ordinal: 1 is a Monday), `used` kWh or units, `mean` and `before` the outdoor
     temperature of the day and of the one before it, in °C."""
@@ -48,31 +55,60 @@ class Day(NamedTuple):
         """0 is Monday."""
         return (self.number - 1) % 7
 
+    @property
+    def sun(self) -> float:
+        """How high the sun stands in the north: 1 at midsummer, −1 at midwinter."""
+        return math.cos((self.number - MIDSUMMER) / 365.2425 * 2 * math.pi)
+
+
+def bent(over: float, width: float) -> float:
+    """max(0, over), its bend as wide as `width` on either side: the mean of it where `over` swings evenly so far."""
+    if over >= width:
+        return over
+    return 0.0 if over <= -width else (over + width) ** 2 / (4 * width)
+
+
+def within(over: float, width: float) -> float:
+    """The slope of that bend: from 0, outside, to 1."""
+    return min(1.0, max(0.0, 0.5 + over / (2 * width))) if width > 0 else float(over > 0)
+
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
-    """`warm` and `hot` are the balance temperatures in °C, None without such a term."""
+    """`warm` and `hot` are the balance temperatures in °C, None without such a term; `width` how far round them, in K,
+    a day may be warm and cold by turns; `sun` whether the height of the sun counts."""
 
     warm: float | None = None
     hot: float | None = None
     inertia: float = 0.0
+    width: float = 0.0
+    sun: bool = False
 
     def row(self, day: Day) -> Row:
-        """Its columns."""
+        """Its columns: 1, cold, heat, sun, as far as the shape has them."""
         felt = (1 - self.inertia) * day.mean + self.inertia * day.before
-        if self.warm is None:
-            return (1.0,) if self.hot is None else (1.0, max(0.0, felt - self.hot))
-        cold = max(0.0, self.warm - felt)
-        return (1.0, cold) if self.hot is None else (1.0, cold, max(0.0, felt - self.hot))
+        row = [1.0]
+        if self.warm is not None:
+            row.append(bent(self.warm - felt, self.width))
+        if self.hot is not None:
+            row.append(bent(felt - self.hot, self.width))
+        if self.sun:
+            row.append(day.sun * (1.0 if self.warm is None else within(self.warm - felt, self.width)))
+        return tuple(row)
+
+    @property
+    def slopes(self) -> int:
+        """How many of its columns are of temperature."""
+        return (self.warm is not None) + (self.hot is not None)
 
     @property
     def terms(self) -> int:
         """How many columns a day has."""
-        return 1 + (self.warm is not None) + (self.hot is not None)
+        return 1 + self.slopes + self.sun
 
     @property
     def size(self) -> int:
         """How many figures it is fitted with."""
-        return self.terms + (self.warm is not None) + (self.hot is not None) + (self.terms > 1)
+        return self.terms + self.slopes + (self.slopes > 0) + (self.width > 0)
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,12 +14,14 @@ import math
 from collections.abc import Sequence
 from random import Random
 
-from hub.energy.baseline import FLOOR, Baseline, Day
+import msgspec
+
+from hub.energy.baseline import FLOOR, Baseline, Day, within
 from hub.energy.drift import CLIP, LEAST, WINDOWS, Limit, Sums, run
 from hub.energy.squares import dot, gauss
 
 ORDER = 3
-QUIET = 0.7
+QUIET = 0.6
 DRAWN_Y = 80
 TRIED = 12
 SLOW_DAYS = 21.0
@@ -172,11 +174,17 @@ def _slopes(baseline: Baseline, day: Day) -> tuple[float, ...]:
         if at != baseline.week[day.weekday]:
             row += [0.0] * shape.size
             continue
-        plain, lag = shape.row(day), 0.0
-        row += plain
-        for term, sign in enumerate([1.0] * (shape.warm is not None) + [-1.0] * (shape.hot is not None), 1):
-            slope = kind.weights[term] if plain[term] > 0 else 0.0
-            row.append(sign * slope)
-            lag += sign * slope * (day.mean - day.before)
-        row += [lag] * (shape.terms > 1)
+        felt, lag = (1 - shape.inertia) * day.mean + shape.inertia * day.before, 0.0
+        row += shape.row(day)
+        for term, (balance, sign) in enumerate(((shape.warm, 1.0), (shape.hot, -1.0))):
+            if balance is None:
+                continue
+            over = sign * (balance - felt)
+            slope = sign * within(over, shape.width) * kind.weights[1 if term == 0 or shape.warm is None else 2]
+            row.append(slope)
+            lag += slope * (day.mean - day.before)
+        row += [lag] * (shape.slopes > 0)
+        if shape.width > 0:
+            wider = msgspec.structs.replace(shape, width=shape.width + 0.5)
+            row.append(2 * (dot(kind.weights, wider.row(day)) - kind.expected(day)))
     return tuple(row)

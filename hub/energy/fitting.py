@@ -179,8 +179,13 @@ class _Fitting:
             best = self._of(kind.shape, alone)
             for step, sway in ((1.0, 0.1), (1.0, 0.1), (0.5, 0.05), (0.25, 0.05)):
                 if best is not None:
-                    near = self._best(_around(best.kinds[0].shape, step, sway), alone)
+                    shapes = _around(best.kinds[0].shape, step, sway)
+                    wider = _widths(best.kinds[0].shape) if step != 0.25 else []
+                    near = self._best([*shapes, *wider], alone)
                     best = near if near is not None and near.score < best.score else best
+            if best is not None:
+                sunny = msgspec.structs.replace(best.kinds[0].shape, sun=True)
+                best = _better(best, self._best(_around(sunny, 0.5, 0.1), alone)) or best
             kinds.append(best.kinds[0] if best is not None else kind)
         return _Found(0.0, tuple(kinds), found.week)
 
@@ -199,7 +204,7 @@ class _Fitting:
             days = [self._days[at] for at in some]
             solved = solve([shape.row(day) for day in days], [day.used for day in days],
                            [self._weights[at] for at in some])  # fmt: skip
-            if solved is None or min((0.0, *solved[1][1:])) < 0:
+            if solved is None or min((0.0, *solved[1][1 : 1 + shape.slopes])) < 0:
                 return None
             left, count = left + solved[0], count + len(some)
             kinds.append(Kind(shape=shape, weights=solved[1]))
@@ -210,11 +215,18 @@ class _Fitting:
 def _around(shape: Shape, step: float, sway: float) -> list[Shape]:
     warms = [None] if shape.warm is None else [shape.warm + n * step for n in (0, -1, 1)]
     hots = [None] if shape.hot is None else [shape.hot + n * step for n in (0, -1, 1)]
-    felt = {min(0.7, max(0.0, shape.inertia + n * sway)) for n in (0, -1, 1)} if shape.terms > 1 else {0.0}
+    felt = {min(0.7, max(0.0, shape.inertia + n * sway)) for n in (0, -1, 1)} if shape.slopes else {0.0}
     return [
-        Shape(warm=warm, hot=hot, inertia=inertia) for warm in warms for hot in hots for inertia in sorted(felt)
+        Shape(warm=warm, hot=hot, inertia=inertia, width=shape.width, sun=shape.sun)
+        for warm in warms for hot in hots for inertia in sorted(felt)
         if warm is None or hot is None or warm < hot
     ]  # fmt: skip
+
+
+def _widths(shape: Shape) -> list[Shape]:
+    if not shape.slopes:
+        return []
+    return [msgspec.structs.replace(shape, width=width) for width in (0.0, 1.5, 3.0, 4.5, 6.0)]
 
 
 def _better(one: _Found | None, other: _Found | None) -> _Found | None:

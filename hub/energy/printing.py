@@ -1,34 +1,58 @@
-"""Reports as HTML to print."""
+"""Reports as HTML to print: dates, numbers and months as the language writes them."""
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hub.energy.words import word
+from hub.energy.words import MONTHS, UNITS, WORDS, word
 
-UNITS = {"kW.h": "kWh", "Cel": "°C", "m3": "m³", "1": ""}
+NARROW, WIDE = "\u202f", "\u00a0"
+"""The spaces that French typography wants and no line may break at: between thousands, and before a unit."""
+MOST = 40
+"""Stretches of a kind that a meter's section lists; the JSON has all."""
 
 
 def as_html(report: dict[str, Any], lang: str, timezone: str) -> bytes:
     """One file that needs nothing else. Blocking."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+    french, zone = lang == "fr", ZoneInfo(timezone)
+
     def number(value: float) -> str:
-        plain = f"{value:,.3f}".rstrip("0").rstrip(".").replace(",", " ")
-        return plain.replace(".", ",") if lang == "fr" else plain
+        plain = f"{value:,.3f}".rstrip("0").rstrip(".")
+        return plain.replace(",", NARROW).replace(".", ",") if french else plain
+
+    def percent(share: float, sign: bool = False) -> str:
+        plain = f"{share * 100:+.1f}" if sign else f"{share * 100:.1f}".removesuffix(".0")
+        return f"{plain.replace('.', ',')}{WIDE}%" if french else f"{plain}{WIDE}%"
 
     def moment(seconds: float) -> str:
-        return f"{datetime.fromtimestamp(seconds, ZoneInfo(timezone)):%Y-%m-%d %H:%M}"
+        return f"{datetime.fromtimestamp(seconds, zone):{'%d/%m/%Y %H:%M' if french else '%Y-%m-%d %H:%M'}}"
+
+    def day(iso: str) -> str:
+        return "/".join(reversed(iso.split("-"))) if french and iso.count("-") == 2 else iso
+
+    def month(name: str) -> str:
+        year, _, at = name.partition("-")
+        return f"{MONTHS[int(at) - 1][not french]} {year}"
+
+    def said(prefix: str, value: str) -> str:
+        """In words, where there are some for it."""
+        return word(prefix + value, lang) if prefix + value in WORDS else value
+
+    def spoken(key: str, **filled: object) -> str:
+        text = word(key, lang, **filled)
+        return re.sub(r" ([:;?!%»])", rf"{WIDE}\1", text).replace("« ", f"«{WIDE}") if french else text
 
     env = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined
     )
     env.globals.update(
-        _=lambda key, **filled: word(key, lang, **filled), number=number, moment=moment, lang=lang,
-        percent=lambda ratio: f"{ratio * 100:+.1f} %".replace(".", "," if lang == "fr" else "."),
-        unit=lambda ucum: UNITS.get(ucum, ucum),
+        _=spoken, number=number, moment=moment, lang=lang, percent=percent,
+        day=day, month=month, said=said, unit=lambda ucum: UNITS.get(ucum, ucum), most=MOST,
     )  # fmt: skip
     return env.get_template("report.html").render(**report).encode()

@@ -17,6 +17,7 @@ from typing import Any
 
 from hub.energy.survey import Survey
 from hub.energy.watch import DriftWatch
+from hub.energy.words import UNITS, word
 from hub.errors import HubError
 from hub.model import Meter, Place
 from hub.rollup.calendar import month_name
@@ -94,9 +95,16 @@ class Reports:
                 used = figures["kwh"] if figures["kwh"] is not None else figures["used"]
                 months = sum(1 for row in figures["months"] if row["used"] is not None)
                 due = meter.reference * months / 12
-                compared = {"used": used, "due": round(due, 3), "ratio": round(used / due, 4) if due else None}
+                unit = self._survey.facts(place, meter)["unit"]
+                compared = {
+                    "used": used, "due": round(due, 3), "ratio": round(used / due, 4) if due else None,
+                    "unit": "kWh" if figures["kwh"] is not None else UNITS.get(unit, unit),
+                }  # fmt: skip
             state = self._drift.states.get(place.id, {"state": "waiting"})
-            found.append({**self._survey.facts(place, meter), **figures, "compared": compared, "drift": state})
+            found.append({
+                **self._survey.facts(place, meter), **figures, "compared": compared, "drift": state,
+                **await self._survey.stretches(place, meter, year),
+            })  # fmt: skip
         return found
 
     def _zones(self, meters: list[dict[str, Any]], operator: str) -> list[dict[str, Any]]:
@@ -108,12 +116,18 @@ class Reports:
             {
                 "zone": zone, "name": name or zone, "site": site, "use": use,
                 "meters": [meter["place"] for meter in by.get(zone, ())],
-                "kwh": round(sum(meter["kwh"] or 0.0 for meter in by.get(zone, ())), 3),
+                "kwh": self._sum(by.get(zone, [])),
                 "hourly": all(meter["completeness"] > 0 for meter in by.get(zone, ())) if zone in by else False,
             }
             for zone, (name, site, use) in self._survey.zones.items()
             if not operator or zone in by
         ]  # fmt: skip
+
+    @staticmethod
+    def _sum(meters: list[dict[str, Any]]) -> float | None:
+        """kWh of those that have some; None where none has."""
+        known = [one["kwh"] for one in meters if one["kwh"] is not None and len(one["missing"]) < len(one["months"])]
+        return round(sum(known), 3) if known else None
 
     async def _degree_months(self, year: int) -> dict[str, Any]:
         outdoor = self._survey.outdoor
@@ -148,7 +162,8 @@ class Reports:
             wanted = range(max(first, this - 12 * YEARS), this)
             known = {month for month in wanted if await views.month(key, month, frozen) is not None}
             found.append({
-                "place": place.id, "first": month_name(first), "months": len(known),
+                "place": place.id, "name": place.name or place.id, "months": len(known),
+                "first": month_name(first) if series is not None and series.hands else "",
                 "missing": [month_name(month) for month in wanted if month not in known],
             })  # fmt: skip
         return found
@@ -195,12 +210,15 @@ class Reports:
             known = [one for one in some if len(one["missing"]) < len(one["months"])]
             kwh = [one["kwh"] for one in known]
             rows.append([
-                year, self._titles.get(site) or site, carrier,
-                round(sum(one["used"] for one in known), 3) if known else "", unit,
+                year, self._titles.get(site) or site, word(carrier, "fr"),
+                round(sum(one["used"] for one in known), 3) if known else "", UNITS.get(unit, unit),
                 round(sum(kwh), 3) if known and None not in kwh else "",
                 round(sum(one["estimated"] for one in known), 3) if known else "",
                 round(sum(one["completeness"] for one in some) / len(some), 1),
-                " ".join(sorted({month for one in some for month in one["missing"]})),
+                " ".join(
+                    month if len(some) == 1 else f"{one['serial'] or one['place']}:{month}"
+                    for one in some for month in one["missing"]
+                ),
                 " ".join(one["serial"] or one["place"] for one in some),
             ])  # fmt: skip
         return rows

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from typing import Any
 
+from hub.catalogue import METRICS
 from hub.energy.baseline import Day
 from hub.energy.degree import day_mean, degree_days
-from hub.model import Meter, Place
+from hub.model import Meter, MeterSwap, Place
 from hub.rollup.calendar import HOUR, Calendar
 from hub.rollup.cells import Cell, cells, edges
 from hub.rollup.keeping import Rollups
@@ -39,19 +40,27 @@ class Survey:
         hands = series.hands if series is not None else ()
         device = hands[-1][1] if hands else ""
         name, _, use = self.zones.get(place.zone, ("", "", ""))
-        serial = next((swap.serial for swap in reversed(meter.swaps) if swap.serial), meter.serial)
+        # Class and calibration belong to a meter, not to its place: of the next one those of the last say nothing.
+        there: Meter | MeterSwap = next((swap for swap in reversed(meter.swaps) if swap.serial), meter)
+        known = METRICS.get(meter.metric)
+        unit = series.unit if series is not None else known.unit if known is not None else ""
         declared = [swap.at for swap in meter.swaps]
         unknown = [at for at, _ in hands[1:] if not any(abs(at - one) <= 36 * HOUR for one in declared)]
+        stood: list[Meter | MeterSwap] = [meter, *meter.swaps]
         return {
             "place": place.id, "name": place.name or place.id, "zone": place.zone, "zone_name": name or place.zone,
-            "zone_use": use, "site": place.site, "metric": meter.metric, "unit": series.unit if series else "",
-            "carrier": meter.carrier, "use": meter.use, "serial": serial, "accuracy": meter.accuracy,
-            "calibrated": meter.calibrated, "kwh": None if meter.kwh is None else float(meter.kwh),
+            "zone_use": use, "site": place.site, "metric": meter.metric, "unit": unit,
+            "carrier": meter.carrier, "use": meter.use, "serial": there.serial, "accuracy": there.accuracy,
+            "calibrated": there.calibrated, "kwh": None if meter.kwh is None else float(meter.kwh),
             "wraps": None if meter.wraps is None else float(meter.wraps), "reference": meter.reference,
             "device": device, "trust": self._trust(device) if device else "", "since": hands[0][0] if hands else None,
             "swaps": [
-                {"at": swap.at, "final": _number(swap.final), "initial": _number(swap.initial), "serial": swap.serial}
-                for swap in meter.swaps
+                {
+                    "at": swap.at, "final": _number(swap.final), "initial": _number(swap.initial),
+                    "serial": swap.serial, "before": before.serial, "accuracy": before.accuracy,
+                    "calibrated": before.calibrated,
+                }
+                for before, swap in zip(stood, meter.swaps, strict=False)
             ],
             "swaps_undeclared": unknown if place.pulse is None else [],
         }  # fmt: skip
@@ -82,6 +91,32 @@ class Survey:
             "completeness": round(sum(row["completeness"] for row in rows) / len(rows), 1) if rows else 0.0,
             "missing": [row["month"] for row in rows if row["used"] is None],
         }  # fmt: skip
+
+    async def stretches(self, place: Place, meter: Meter, year: int) -> dict[str, list[dict[str, Any]]]:
+        """Of a year, up to an hour ago: `gaps`, in which nothing is known, and `estimates`, whose sum is known and
+        whose hours are not."""
+        calendar, key = self.calendar(place), (place.id, meter.metric)
+        begin = calendar.month_start(year * 12)
+        end = min(calendar.month_start(year * 12 + 12), calendar.hour(self.now()) - HOUR)
+        found: dict[str, list[dict[str, Any]]] = {"gaps": [], "estimates": []}
+        days = edges(calendar, begin, end, "day") if begin < end else []
+        for at in range(0, len(days) - 1, 31):
+            some = days[at : at + 32]
+            hours = await self.cells(key, some[0], min(some[-1], end), "hour")
+            for cell in hours or [Cell(hour, None) for hour in calendar.hours(some[0], min(some[-1], end))]:
+                if cell.begin >= end:
+                    break
+                kind = "gaps" if cell.value is None else "estimates" if cell.estimated else ""
+                if not kind:
+                    continue
+                last = found[kind][-1] if found[kind] else None
+                if last is None or last["to"] != cell.begin:
+                    found[kind].append(last := {"from": cell.begin, "to": cell.begin, "hours": 0, "used": 0.0})
+                last["to"] = cell.begin + HOUR
+                last["hours"] += 1
+                last["used"] = round(last["used"] + cell.estimated, 6)
+            await asyncio.sleep(0)
+        return found
 
     def temperatures(self, zone: str) -> list[Key]:
         """The series of air temperature in a zone."""

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+UNITS = {"kW.h": "kWh", "Cel": "°C", "m3": "m³", "1": ""}
+"""UCUM → as people write it."""
+MONTHS = (
+    ("janvier", "January"), ("février", "February"), ("mars", "March"), ("avril", "April"), ("mai", "May"),
+    ("juin", "June"), ("juillet", "July"), ("août", "August"), ("septembre", "September"), ("octobre", "October"),
+    ("novembre", "November"), ("décembre", "December"),
+)  # fmt: skip
+
 WORDS: dict[str, tuple[str, str]] = {
     "r175": ("Rapport R175-3", "R175-3 report"),
     "dossier": ("Dossier d'inspection (R175-5-1)", "Inspection dossier (R175-5-1)"),
@@ -28,19 +36,33 @@ WORDS: dict[str, tuple[str, str]] = {
     "meters": ("Compteurs", "Meters"), "meter": ("Compteur", "Meter"), "serial": ("N° de série", "Serial"),
     "class": ("Classe", "Class"), "calibrated": ("Étalonné le", "Calibrated"), "carrier": ("Énergie", "Carrier"),
     "trust": ("Confiance du chemin", "Trust of the path"), "swaps": ("Remplacements", "Swaps"),
-    "swap-row": ("{at} : ancien à {final}, nouveau à {initial} {serial}", "{at}: old at {final}, new at {initial} {serial}"),
+    "swap-row": (
+        "{at} : {before} déposé (index final : {final}), {serial} posé (index initial : {initial})",
+        "{at}: {before} taken down (last index: {final}), {serial} put up (first index: {initial})"),
+    "swap-before": ("{serial} : classe {accuracy}, étalonné le {calibrated}", "{serial}: class {accuracy}, calibrated {calibrated}"),
+    "without-serial": ("compteur sans numéro", "meter without a serial"), "undeclared-fact": ("non déclaré", "not declared"),
     "undeclared": (
         "{at} : appareil remplacé, index non déclarés : consommation entre les deux inconnue",
         "{at}: device replaced, dials not declared: what was used in between is not known",
     ),
     "month": ("Mois", "Month"), "used": ("Consommation", "Consumption"), "estimated": ("dont estimée", "of it estimated"),
     "complete": ("Complétude", "Completeness"), "total": ("Total", "Total"), "gap": ("lacune", "gap"),
+    "gaps": ("Lacunes déclarées (rien n'est connu, rien n'est comblé)", "Declared gaps (nothing is known, nothing is filled)"),
+    "estimates": (
+        "Périodes estimées (total relevé, répartition horaire estimée)", "Estimated periods (the sum was read, its hours are estimated)"),
+    "no-gaps": ("Aucune lacune d'une heure ou plus.", "No gap of an hour or more."),
+    "no-estimates": ("Aucune heure estimée.", "No hour is estimated."),
+    "from": ("Du", "From"), "to": ("Au", "To"), "hours": ("Heures", "Hours"), "never": ("jamais relevé", "never read"),
+    "more-rows": ("… et {count} autres, dans le fichier JSON du même rapport.", "… and {count} more, in the JSON file of this report."),
     "archive": ("Archive mensuelle", "Monthly archive"), "since": ("Depuis", "Since"), "kept": ("Mois conservés", "Months kept"),
     "missing": ("Mois manquants", "Months missing"), "none": ("aucun", "none"), "unread": ("non relevé", "not read"),
-    "reference": ("Référence", "Reference"), "ratio": ("Écart", "Difference"),
+    "reference": ("Référence au prorata des mois relevés", "Reference, for the months that were read"), "ratio": ("Écart", "Difference"),
     "no-reference": ("aucune valeur de référence déclarée", "no reference value declared"),
     "drift": ("Dérive", "Drift"), "drift-steady": ("aucune dérive détectée", "no drift found"),
     "drift-drift": ("dérive de {size} depuis le {since}", "drift of {size} since {since}"),
+    "finds": ("Dérive trouvée en deux semaines, neuf fois sur dix", "Drift found within two weeks, nine times in ten"),
+    "reference-period": ("Période de référence", "Reference period"), "fit": ("R² · CV(RMSE)", "R² · CV(RMSE)"),
+    "under-way": ("en cours", "under way"),
     "drift-learning": ("apprentissage : {days} jours sur {needed}", "learning: {days} of {needed} days"),
     "drift-off": ("non suivie", "not watched"), "drift-no-outdoor": (
         "pas de température extérieure : non suivie", "no outdoor temperature: not watched"),
@@ -52,6 +74,20 @@ WORDS: dict[str, tuple[str, str]] = {
         "No outdoor temperature is declared (energy: outdoor)."),
     "systems": ("Liaisons avec les systèmes techniques", "Links to the technical systems"),
     "name": ("Nom", "Name"), "state": ("État", "State"),
+    "state-running": ("en service", "running"), "state-waiting": ("en attente", "waiting"),
+    "state-starting": ("démarre", "starting"), "state-stopped": ("arrêtée", "stopped"), "state-failed": ("en panne", "failed"),
+    "state-backing-off": ("injoignable, réessaie", "not reachable, tries again"),
+    "state-quarantined": ("mise à l'écart", "put aside"), "state-green": ("remonte", "reports"),
+    "state-red": ("muet", "silent"), "state-trouble": ("à voir", "trouble"),
+    "no-systems": (
+        "Aucune liaison n'est configurée (integrations) : l'exigence n'est pas couverte par ce concentrateur.",
+        "No link is configured (integrations): this hub does not cover the requirement."),
+    "commands": ("Dernières commandes", "Last commands"), "no-commands": ("Aucune commande n'a encore été donnée.", "No command was given yet."),
+    "at": ("Le", "At"), "value": ("Valeur", "Value"), "by": ("Par", "By"),
+    "no-alerts": ("Aucune alerte enregistrée.", "No alert is recorded."), "no-devices": ("Aucun appareil.", "No device."),
+    "alerts-open": ("{count} en cours", "{count} open"),
+    "cmd-accepted": ("acceptée", "accepted"), "cmd-queued": ("en file", "queued"), "cmd-sent": ("envoyée", "sent"),
+    "cmd-done": ("exécutée", "done"), "cmd-failed": ("échouée", "failed"), "cmd-expired": ("expirée", "expired"),
     "writable": ("Grandeurs qui peuvent être commandées ou arrêtées", "What can be commanded or stopped"),
     "device": ("Appareil", "Device"), "metric": ("Grandeur", "Metric"), "bounds": ("Bornes", "Bounds"), "role": ("Rôle", "Role"),
     "stop": (
@@ -69,14 +105,16 @@ WORDS: dict[str, tuple[str, str]] = {
         "relevés et coupée aux heures de l'horloge du site ; la somme des heures égale exactement l'écart des index, "
         "remplacements et retours à zéro compris. Entre deux relevés de plus de 90 minutes la répartition est marquée "
         "« estimée ». Une lacune est déclarée, jamais comblée. Complétude : part du temps couverte par des relevés. "
-        "Dérive : IPMVP option C, modèle à changement de pente sur la température extérieure et le jour, sommes "
-        "cumulées (CUSUM) pour un écart de 10 %.",
+        "Dérive : IPMVP option C, modèle à changement de pente (ASHRAE Guideline 14) sur la température extérieure et "
+        "le jour, chauffage et froid ; moyenne des écarts sur deux et six semaines, avec un seuil propre à chaque compteur, "
+        "calculé pour moins d'une fausse alerte par an. La plus petite dérive trouvée en deux semaines est donnée par compteur.",
         "Indexes are kept as they were read, not their differences. Consumption is spread in a straight line between "
         "two readings and cut at the hours of the site's clocks; the hours add up exactly to the difference of the "
         "indexes, swaps and roll-overs included. Between two readings more than 90 minutes apart the distribution is "
         "marked as estimated. A gap is declared, never filled. Completeness: the part of the time that readings cover. "
-        "Drift: IPMVP option C, a change-point model of outdoor temperature and kind of day, cumulated sums (CUSUM) "
-        "laid out for a change of 10 %.",
+        "Drift: IPMVP option C, a change-point model (ASHRAE Guideline 14) of outdoor temperature and kind of day, for "
+        "heating and cooling; the mean of what it does not explain over two and six weeks, with a threshold of each meter's "
+        "own, reckoned for less than one false alarm a year. The smallest drift found within two weeks stands beside each meter.",
     ),
     "signed": (
         "Signé par le concentrateur ; `ilot evidence verify FICHIER` le vérifie sur toute machine.",

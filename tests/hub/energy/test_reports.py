@@ -82,7 +82,7 @@ async def test_the_report_has_each_requirement_and_says_what_is_missing(hub):
         assert re.search(rf"<h2>{number}", page)
     assert "A1" in page
     assert "MID B" in page
-    assert "2021-06-01" in page
+    assert "01/06/2021" in page
     assert "École" in page
     assert "lacune" in page  # April has nothing
     assert "non relevé" in page  # nobody read the new dial
@@ -103,7 +103,7 @@ async def test_figures_of_the_report_are_those_of_the_meter(hub):
     assert found["months"][1]["estimated"] == found["months"][1]["used"] == 16.0  # to the old dial's last figure
     assert found["months"][2]["used"] == 1.0
     report = await energy.service._reports.make("r175", 2026)
-    assert report["meters"][0]["compared"] == {"used": 41.0, "due": 30.0, "ratio": 1.3667}
+    assert report["meters"][0]["compared"] == {"used": 41.0, "due": 30.0, "ratio": 1.3667, "unit": "kWh"}
     [january_days, *_] = report["degree_days"]["months"]
     assert january_days == {"month": "2026-01", "degree_days": 403.0, "days": 31, "missing": 0}
 
@@ -125,9 +125,54 @@ async def test_the_yearly_table_opens_in_a_french_spreadsheet_and_is_signed_besi
     answer = await energy.calls["energy.report"]({"kind": "operat", "year": 2026})
     lines = answer["document"].lstrip("\ufeff").split("\r\n")
     assert lines[0].startswith("annee;site;energie;consommation;unite;consommation_kwh")
-    assert lines[1].startswith("2026;École <Jaurès>;electricity;;;;;0,0;2026-01 2026-02 ")  # a meter that said nothing
-    assert lines[2].startswith("2026;École <Jaurès>;electricity;41,0;kW.h;41,0;16,0;")
+    # what a meter of the same carrier did not say is in no sum, and is said
+    assert lines[1].startswith("2026;École <Jaurès>;électricité;41,0;kWh;41,0;16,0;")
+    assert ";A1:2026-04 eau:2026-01 eau:2026-02 eau:2026-03 eau:2026-04;A1 eau" in lines[1]
     assert verify(answer["document"].encode(), answer["signature"].encode())
+
+
+async def test_each_gap_and_each_estimated_stretch_is_declared_to_the_hour(hub):
+    [meter, nothing] = (await energy_of(hub).service._reports.make("r175", 2026))["meters"]
+    # hourly until 1 February, then nothing before 1 March 00:00; the old dial's last figure is known, the new one's not
+    assert meter["estimates"][0]["from"] == at("2026-02-01 00:00")
+    assert sum(one["used"] for one in meter["estimates"]) == meter["estimated"] == 16.0
+    assert meter["gaps"][-1] == {
+        "from": at("2026-03-01 01:00"), "to": at("2026-04-01 23:00"), "hours": 765, "used": 0.0,
+    }  # fmt: skip
+    known = {*range(BEGIN, at("2026-04-01 23:00"), H)}
+    for one in (*meter["gaps"], *meter["estimates"]):
+        stretch = set(range(one["from"], one["to"], H))
+        assert len(stretch) == one["hours"]
+        assert stretch <= known  # no hour is both
+        known -= stretch
+    assert nothing["gaps"] == [{"from": BEGIN, "to": at("2026-04-01 23:00"), "hours": 2182, "used": 0.0}]
+
+
+async def test_class_and_calibration_are_those_of_the_meter_that_hangs_there(hub):
+    from msgspec.structs import replace
+
+    place = hub.places["tgbt"]
+    swap = replace(place.meter.swaps[0], serial="B7")
+    hub.places["tgbt"] = replace(place, meter=replace(place.meter, swaps=(swap,)))
+    [meter, _] = (await energy_of(hub).service._reports.make("r175", 2026))["meters"]
+    assert (meter["serial"], meter["accuracy"], meter["calibrated"]) == ("B7", "", "")
+    assert (meter["swaps"][0]["before"], meter["swaps"][0]["calibrated"]) == ("A1", "2021-06-01")
+    declared = replace(swap, accuracy="MID C", calibrated="2026-02-01")
+    hub.places["tgbt"] = replace(place, meter=replace(place.meter, swaps=(declared,)))
+    page = (await energy_of(hub).calls["energy.report"]({"kind": "r175", "year": 2026}))["document"]
+    assert "<td>B7</td><td>MID C</td><td>01/02/2026</td>" in page
+    assert "A1\u00a0: classe MID B, étalonné le 01/06/2021" in page.replace("&#160;", "\u00a0")
+
+
+async def test_a_french_report_has_french_dates_numbers_and_states_and_says_what_is_empty(hub, monkeypatch):
+    monkeypatch.setitem(CALLS, "alert.list", {"alerts": []})
+    page = (await energy_of(hub).calls["energy.report"]({"kind": "dossier", "year": 2026}))["document"]
+    for said in ("janvier 2026", "en service", "remonte", "Aucune alerte enregistrée.", "100\u00a0%"):
+        assert said in page
+    assert not re.search(r">[^<]*\d{4}-\d{2}", page.split("<!-- ilot")[0])
+    english = (await energy_of(hub).calls["energy.report"]({"kind": "dossier", "year": 2026, "lang": "en"}))["document"]
+    assert "January 2026" in english
+    assert "running" in english
 
 
 async def test_names_from_the_configuration_are_text_and_no_markup(hub):
