@@ -49,7 +49,7 @@ class Sampling:
     def shown(self, visit: Visit) -> dict[str, Any]:
         """What the form offers, and what was asked of it."""
         asked = {name: visit.query.get(name, "") for name in ("period", "for", "zone")}
-        return {"periods": PERIODS, "lasts": LASTS, "asked": asked, "most": MOST}
+        return {"periods": PERIODS, "spans": LASTS, "asked": asked, "most": MOST}
 
 
 def live(crisis: dict[str, Any]) -> dict[str, Any]:
