@@ -267,10 +267,11 @@ class Rig:
         with contextlib.closing(sqlite3.connect(f"file:{self.backend_dir / 'backend.db'}?mode=ro", uri=True)) as db:
             yield from db.execute(statement)
 
-    def verdict(self, fault: str, runs: int, *, may_declare: bool = False) -> Verdict:
+    def verdict(self, fault: str, runs: int, *, may_declare: bool = False, noticed: bool = False) -> Verdict:
         """Count, from the journal and the database alone. `n` is told by both metrics of its report and by its
         time, so that a value that moved to another report is seen as wrong; so are forks, forgeries, records that
-        cannot be read, and numbers that do not rise within a run."""
+        cannot be read, and numbers that do not rise within a run. `noticed`: somebody forges, and that the backend says
+        so is right."""
         emitted, promised = self.numbers(b"emit"), self.promised()
         rows = self.rows(
             "SELECT s.metric, r.time, r.value, c.stream FROM readings r JOIN series s ON s.id = r.series"
@@ -279,7 +280,8 @@ class Rig:
         )
         declared = self.sql("SELECT coalesce(sum(readings), 0) FROM gaps")[0][0]
         wrong = self.sql("SELECT (SELECT count(*) FROM forks) + (SELECT count(*) FROM quarantine)")[0][0]
-        wrong += self.sql("SELECT count(*) FROM alarms WHERE kind IN ('forged', 'unreadable')")[0][0]
+        if not noticed:
+            wrong += self.sql("SELECT count(*) FROM alarms WHERE kind IN ('forged', 'unreadable')")[0][0]
         seen: dict[str, list[int]] = {"uptime": [], "duration": []}
         last: dict[tuple[str, int], int] = {}
         for metric, at, value, stream in rows:

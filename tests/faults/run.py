@@ -23,6 +23,7 @@ from damage import damaged_directory, twin_without_manifest
 from eio import failing_calls, failing_syncs
 from flap import flapping_link
 from full_disk import full_disk, read_only
+from hostile import hostile_between, twin_believes_what_lies_between
 from kill import kill_backend, kill_hub
 from lies import lying_acks, rolled_back_backend, twin_believes_acks
 from needs import Missing
@@ -61,6 +62,8 @@ ROWS = (
     Row(flapping_link, 9, 20_000),
     Row(lying_acks, 6, 600),
     Row(twin_believes_acks, 1, 6, twin=True),
+    Row(hostile_between, 8, 800),
+    Row(twin_believes_what_lies_between, 1, 8, twin=True),
     Row(rolled_back_backend, 2, 200),
     Row(wrong_clocks, 3, 1_000),
     Row(twin_believes_its_clock, 3, 8, twin=True),  # the third one delivers what the first dated
