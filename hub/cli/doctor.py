@@ -34,7 +34,7 @@ def doctor(ctx: click.Context, config: Path, state_dir: Path | None, probe: bool
     from hub.hardening import harden
 
     open_still = harden()  # keys are read below
-    findings = [found for look in (_machine, _disk, _clock) for found in look(config, state_dir)]
+    findings = [found for look in (_machine, _disk, _clock, _network) for found in look(config, state_dir)]
     findings += [Finding("memory", NOTE, sentence, "the hub runs all the same") for sentence in open_still]
     if not open_still:
         findings.append(Finding("memory", OK, "no core dumps, no tracing, no swap of keys"))
@@ -90,6 +90,28 @@ def _clock(config: Path, state_dir: Path | None) -> Iterator[Finding]:
         "clock", OK if clock.sure() else WRONG, f"{now:%Y-%m-%d %H:%M:%S} UTC",
         "" if clock.sure() else "it is before this software was built: set it, or let it reach a time server",
     )  # fmt: skip
+
+
+def _network(config: Path, state_dir: Path | None, root: Path = Path("/")) -> Iterator[Finding]:
+    """Does this machine pass packets on from one network to another? The hub never does, the kernel may."""
+    switches = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
+    on = [name.replace("/", ".") for name in switches if _text(root / "proc/sys" / name) not in ("", "0")]
+    cards = [one.name for one in sorted((root / "sys/class/net").glob("*")) if (one / "device").exists()]
+    if not on:
+        yield Finding("network", OK, "this machine passes no packet on from one network to another")
+        return
+    yield Finding(
+        "network", WRONG if len(cards) > 1 else NOTE,
+        f"this machine passes packets on between its networks ({', '.join(f'{name} = 1' for name in on)})",
+        f"between the building's network and the office's nothing may pass: sysctl -w {on[0]}=0, and in /etc/sysctl.d",
+    )  # fmt: skip
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
 
 
 def _enrolment(config: Path, state_dir: Path | None) -> list[Finding]:

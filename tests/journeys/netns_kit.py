@@ -103,3 +103,26 @@ def parsed(frame: bytes) -> tuple[str, int, int] | None:
     protocol = frame[23]
     port = struct.unpack_from("!H", frame, 14 + head + 2)[0] if protocol in (6, 17) and len(frame) >= 18 + head else 0
     return socket.inet_ntoa(frame[30:34]), protocol, port
+
+
+BEYOND, NEAR = "10.213.78.1", "10.213.78.2"
+
+
+@contextmanager
+def second_network(name: str) -> Iterator[str]:
+    """Another network of the namespace `name`, with one machine in it at `BEYOND`, whose way back leads through the
+    namespace, at `NEAR`. Gives that machine's own namespace; ours reaches it only if packets are passed on."""
+    far, near, there = f"{name}-b", f"{name}-n", f"{name}-f"
+    ip("netns", "add", far)
+    try:
+        ip("link", "add", near[:15], "netns", name, "type", "veth", "peer", "name", there[:15], "netns", far)
+        ip("-n", name, "addr", "add", f"{NEAR}/30", "dev", near[:15])
+        ip("-n", name, "link", "set", near[:15], "up")
+        ip("-n", far, "addr", "add", f"{BEYOND}/30", "dev", there[:15])
+        ip("-n", far, "link", "set", there[:15], "up")
+        ip("-n", far, "route", "add", "default", "via", NEAR)
+        ip("route", "add", f"{BEYOND}/32", "via", THERE)
+        yield far
+    finally:
+        subprocess.run(["ip", "route", "delete", f"{BEYOND}/32"], check=False, capture_output=True)
+        subprocess.run(["ip", "netns", "delete", far], check=False, capture_output=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from .netns_kit import HERE, THERE, Capture, missing, namespace
+from .netns_kit import BEYOND, HERE, NEAR, THERE, Capture, missing, namespace, second_network
 
 NAME = f"ilot{os.getpid()}"
 ILOT = [sys.executable, "-m", "hub"]
@@ -146,6 +146,47 @@ def test_nothing_listens_but_what_the_configuration_names(house: House) -> None:
     for table in ("udp", "udp6"):  # nothing waits for datagrams either
         lines = (Path("/proc") / str(house.hub.pid) / "net" / table).read_text().splitlines()[1:]
         assert [line for line in lines if line.split()[3] == "07"] == []
+
+
+def passes(sender: list[str], receiver: list[str], address: str) -> bool:
+    """Does a datagram from one network arrive in the other?"""
+    hear = (
+        "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', 15005)); s.settimeout(2);"
+        "print('ready', flush=True); print(s.recvfrom(99)[0])"
+    )
+    say = f"import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'knock', ('{address}', 15005))"
+    waiting = subprocess.Popen(
+        [*receiver, sys.executable, "-c", hear], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert waiting.stdout is not None
+    assert waiting.stdout.readline() == "ready\n"
+    subprocess.run([*sender, sys.executable, "-c", say], check=False, capture_output=True)
+    return "knock" in waiting.communicate(timeout=20)[0]
+
+
+def test_between_two_networks_that_the_hub_stands_in_nothing_passes_and_a_machine_that_lets_it_is_told(
+    house: House,
+) -> None:
+    until(lambda: house.acked() > 10)
+    with second_network(NAME) as far:
+        there = ["ip", "netns", "exec", far]
+
+        def doctor() -> dict[str, Any]:
+            done = subprocess.run(
+                [*house.inside, *ILOT, "doctor", "--no-probe", "--config", str(house.config), "--json"],
+                capture_output=True, check=False, timeout=60, cwd=house.root,
+            )  # fmt: skip
+            return next(one for one in json.loads(done.stdout) if one["what"] == "network")
+
+        assert passes(there, house.inside, NEAR), "the hub itself is reached in its second network"
+        assert not passes([], there, BEYOND)
+        assert not passes(there, [], HERE)
+        assert doctor()["state"] == "ok"
+        # the twin: a machine that passes packets on, seen by the same oracle
+        for value in ("1", "0"):
+            subprocess.run([*house.inside, "sysctl", "-q", "-w", f"net.ipv4.ip_forward={value}"], check=True)
+            assert passes([], there, BEYOND) == (value == "1")
+            assert ("passes packets on" in doctor()["says"]) == (value == "1")
 
 
 def test_an_isolated_hub_sends_no_packet_keeps_reading_and_stays_so_across_a_kill(house: House) -> None:

@@ -19,6 +19,7 @@ import struct
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,6 +31,8 @@ from backend.recipient import parse
 from hub.buffer import frame
 from hub.buffer.opening import Epoch, load_private, open_epoch, read_epoch
 from hub.buffer.seal import COMMIT_LABEL
+from hub.control import Refused, call
+from hub.crisis.readonly import READS
 from hub.errors import AuthFailed, ConfigError
 
 from ..proxy import Proxy, proxy
@@ -159,6 +162,27 @@ class House:
     def run(self) -> None:
         self.hub, _ = self.start("run", *self.config, "--drain", "1")
 
+    def taken_out(self) -> None:
+        """Everything that people may carry away from a running hub, into `out` beside the owner's things: exports,
+        documents, diagnostics unpacked, and what the hub answers to each call that only looks."""
+        out = self.owner / "out"
+        out.mkdir()
+        self.ilot("diagnostics", "--out", str(out / "diagnostics.zip"), *self.config)
+        with zipfile.ZipFile(out / "diagnostics.zip") as archive:
+            archive.extractall(out / "diagnostics")
+        self.ilot("crisis", "export", str(out / "export"), *self.config)
+        for what in ("register", "register.csv", "dpia"):
+            (out / f"privacy {what}").write_text(json.dumps(call(self.socket, "privacy.document", what=what)))
+        for name in sorted(READS - {"crisis.isolate", "crisis.readonly", "crisis.end", "crisis.export", "backup"}):
+            with suppress(Refused):  # some want to know of what
+                (out / f"answer {name}").write_text(json.dumps(call(self.socket, name), ensure_ascii=False))
+        (out / "form").write_text(json.dumps(call(self.socket, "config.form", at=["integrations", "canary"])))
+        (out / "diff").write_text(json.dumps(call(self.socket, "config.diff")))
+
+    @property
+    def socket(self) -> Path:
+        return self.state / "hub.sock"
+
     def stop(self, process: subprocess.Popen[bytes] | None) -> None:
         if process is not None and process.stdout is not None:
             process.send_signal(signal.SIGTERM)
@@ -207,6 +231,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         made.run()
         made.until("a backlog", lambda status: status["buffer"]["readings"] > 200)
         made.ilot("doctor", *made.config, "--no-probe")
+        made.taken_out()
         made.stop(made.hub)
         yield made
 
@@ -231,6 +256,41 @@ def test_the_search_finds_every_canary_in_every_form_and_the_operators_own_files
     assert {RADIO_KEY, PASSWORD, PROXY_PASSWORD} <= told["secrets.yaml"]
     (tmp_path / DEVICE).touch()
     assert DEVICE in search_tree(tmp_path, wanted)[DEVICE]
+
+
+def secrets(lived: House) -> dict[str, bytes]:
+    """What opens something, in every form: keys of devices, passwords, the token, and this hub's own keys."""
+    wanted = {
+        name: needle for name, needle in needles(lived.token).items()
+        if name.startswith((RADIO_KEY, NEXT_KEY, PASSWORD, PROXY_PASSWORD, lived.token[:20], "token"))
+    }  # fmt: skip
+    for path in (lived.state / "keys").iterdir():
+        data = path.read_bytes()
+        for line in data.splitlines() if data.startswith(b"-----BEGIN PRIVATE") else [data]:
+            if not line.startswith(b"-----") and len(line) >= 32:
+                wanted |= {f"{path.name} {line[:4]!r}": line, f"{path.name} {line[:4]!r}, hex": line.hex().encode()}
+                wanted[f"{path.name} {line[:4]!r}, base64"] = base64.b64encode(line)[:-4]
+    return wanted
+
+
+def test_no_export_no_diagnostic_and_no_answer_that_only_looks_holds_a_secret(lived: House) -> None:
+    out, wanted = lived.owner / "out", secrets(lived)
+    names = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    assert {"diagnostics/configuration.json", "export/configuration/config.yaml", "export/state.backup"} <= names
+    assert {"answer config.show", "answer audit.list", "answer status", "answer devices", "privacy dpia"} <= names
+    assert len(names) > 40
+    assert {one.partition(" ")[0] for one in wanted} >= {"identity.pem", "store.key", "tls.pem", RADIO_KEY, NEXT_KEY}
+    assert search_tree(out, wanted, leave_out=set()) == {}
+    # the same search finds them where they are
+    assert search_tree(lived.state / "keys", wanted).keys() >= {"identity.pem", "store.key", "tls.pem"}
+    assert search((lived.machine / "secrets.yaml").read_bytes(), wanted) >= {RADIO_KEY, PASSWORD, PROXY_PASSWORD}
+
+
+def test_the_diagnostics_name_nobody_and_hold_no_reading(lived: House) -> None:
+    found = search_tree(lived.owner / "out" / "diagnostics", needles(lived.token))
+    options = found.pop("configuration.json", set())  # the plugin here is told by its options what to say
+    assert options <= {name for name in needles(lived.token) if name.startswith((WORD, str(NUMBER)))}
+    assert found == {}
 
 
 def test_the_proxy_between_sees_nothing_that_the_hub_was_told(lived: House) -> None:

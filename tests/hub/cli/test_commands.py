@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.cli.decode import _object
+from hub.cli.doctor import _network
 from hub.errors import DecodeError
 
 PLAIN = '{"address":"54:48:E6:8F:80:A5","rssi":-60,"service_data":{"fcd2":"40000902c40903bf13"}}'
@@ -104,6 +105,22 @@ def test_doctor_on_an_empty_machine_says_what_to_do_first(tmp_path):
     assert code == 6
     assert findings["enrolment"]["state"] == "wrong"
     assert "ilot enroll" in findings["enrolment"]["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("forwards", "cards", "state"), [("0", 2, "ok"), ("1", 1, "note"), ("1", 2, "wrong"), ("", 2, "ok")]
+)
+def test_doctor_says_when_a_machine_passes_packets_from_one_network_to_another(tmp_path, forwards, cards, state):
+    switch = tmp_path / "proc/sys/net/ipv4/ip_forward"
+    switch.parent.mkdir(parents=True)
+    if forwards:
+        switch.write_text(f"{forwards}\n")
+    for card in range(cards):
+        (tmp_path / f"sys/class/net/eth{card}/device").mkdir(parents=True)
+    (tmp_path / "sys/class/net/lo").mkdir()
+    (found,) = _network(tmp_path, None, tmp_path)
+    assert found.state == state
+    assert bool(found.remedy) == (state != "ok")
 
 
 def test_schema_is_draft_07_and_knows_the_installed_integrations():

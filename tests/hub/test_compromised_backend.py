@@ -1,0 +1,70 @@
+"""Whoever owns the backend's machine and its ack key: what they can make a hub do, and what nobody built a way for.
+
+A reply has four things in it, an answered message changes eight, and the parts that read what a backend says know none
+of those that write to devices, change the configuration or admit anybody. What they can do stands in
+docs/explanation/security.md: acknowledge what they threw away, answer alerts, and hear all that hubs send.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import grimp
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.delivery.parts import Answer
+from hub.wire import Reply, read_reply
+
+READERS = (
+    "hub.link", "hub.delivery", "hub.wire", "hub.answering", "hub.erasing", "hub.following", "hub.renewal",
+    "hub.badging", "hub.page_certificate", "hub.keeper", "hub.whereabouts", "plugins.https", "plugins.mqtt",
+)  # fmt: skip
+"""What takes in anything that a backend says, whichever way it comes."""
+POWERS = (
+    "hub.commands", "hub.writing", "hub.buses", "hub.changing", "hub.adoption", "hub.rekey", "hub.admission.decisions",
+    "hub.crisis", "hub.app",
+)  # fmt: skip
+
+
+@cache
+def graph() -> grimp.ImportGraph:
+    return grimp.build_graph("hub", "plugins", cache_dir=None)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_what_reads_the_backends_word_knows_nothing_that_writes_changes_or_admits(reader: str) -> None:
+    assert reader in graph().modules
+    for power in POWERS:
+        assert power in graph().modules
+        assert graph().find_shortest_chain(reader, power, as_packages=True) is None, power
+
+
+def test_the_same_question_finds_who_has_those_powers() -> None:
+    assert graph().find_shortest_chain("hub.watching", "hub.commands", as_packages=True)
+    assert graph().find_shortest_chain("hub.web", "hub.adoption", as_packages=True) or graph().find_shortest_chain(
+        "hub.app", "hub.adoption", as_packages=True
+    )
+
+
+def test_all_that_a_reply_can_say_and_change_is_in_two_lists() -> None:
+    assert set(Reply.__struct_fields__) == {"acks", "need", "trust", "certificate"}
+    assert set(Answer.__dataclass_fields__) == {
+        "accepted", "acked", "unacked", "forget", "refused", "clock", "trust", "certificate",
+    }  # fmt: skip
+
+
+WORDS = st.sampled_from(["command", "commands", "config", "edits", "set", "device", "egress", "recipients", "update"])
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text(max_size=20) | st.binary(max_size=40),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner, max_size=4), max_leaves=12,
+)  # fmt: skip
+
+
+@given(st.dictionaries(WORDS | st.text(max_size=12), PLAIN, max_size=8))
+def test_whatever_else_a_reply_says_is_not_there(said: dict[str, object]) -> None:
+    others = {name: value for name, value in said.items() if name not in Reply.__struct_fields__}
+    silent = read_reply(msgspec.msgpack.encode({"acks": [], "need": []}))
+    assert read_reply(msgspec.msgpack.encode({"acks": [], "need": [], **others})) == silent
