@@ -6,13 +6,18 @@ or one that models what a power cut leaves behind.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import errno
 import os
 import time
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 _SECTOR = 4096
+_KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE of linux/falloc.h
 _PAUSES = (0.0, 0.05, 0.2, 0.75, 2.0)
 _PATIENCE_S = 30.0
 
@@ -33,6 +38,11 @@ class Disk(Protocol):
 
     def write(self, fd: int, data: bytes) -> int:
         """How many bytes were taken; fewer than given is a failed write."""
+        ...
+
+    def reserve(self, fd: int, end: int, size: int) -> None:
+        """Take `size` bytes of room behind `end`, where the file ends, without making it longer; 0 gives back what is
+        there. A kindness of the file system: what cannot be had is no error."""
         ...
 
     def sync(self, fd: int) -> None: ...
@@ -88,6 +98,13 @@ class SystemDisk:
     def write(self, fd: int, data: bytes) -> int:
         return os.write(fd, data)
 
+    def reserve(self, fd: int, end: int, size: int) -> None:
+        if size:
+            _fallocate()(fd, _KEEP_SIZE, end, size)  # what cannot be had is taken when it is needed
+        else:
+            with contextlib.suppress(OSError):
+                os.ftruncate(fd, end)
+
     def sync(self, fd: int) -> None:
         os.fdatasync(fd)
 
@@ -116,7 +133,7 @@ class SystemDisk:
     def cut(self, path: Path, size: int) -> None:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
-            if os.fstat(fd).st_size > size:
+            if os.fstat(fd).st_size >= size:  # also where nothing is cut: room that was taken behind the end goes too
                 os.ftruncate(fd, size)
             os.fsync(fd)
         finally:
@@ -146,6 +163,15 @@ class SystemDisk:
             self._patience -= pause
             self.sleep(pause)
         return _once(fd, size, offset)
+
+
+@cache
+def _fallocate() -> Callable[[int, int, int, int], int]:
+    """fallocate(2), with offsets of 64 bits on every machine."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    call = getattr(libc, "fallocate64", None) or libc.fallocate
+    call.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+    return cast("Callable[[int, int, int, int], int]", call)
 
 
 def _once(fd: int, size: int, offset: int) -> bytes | None:

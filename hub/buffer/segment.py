@@ -22,6 +22,10 @@ MAX_SEGMENT = 80 << 20
 _NAME = re.compile(r"(\d{10,19})-([0-9a-f]{32})-(\d{12,19})\.seg")
 
 
+AHEAD = 64 << 10
+"""Bytes of room that are taken ahead of a file whose commits are far apart."""
+
+
 class SegmentName(NamedTuple):
     """What a file name says: the segment's number in its stream (rising over runs), its run, its first seq."""
 
@@ -67,6 +71,7 @@ class SegmentFile:
         self.poisoned = False
         self._disk = disk
         self._fd = -1
+        self._room = 0  # where the room ends that was taken ahead
         self._staged: list[bytes] = [MAGIC]
         self.staged = len(MAGIC)
 
@@ -75,8 +80,9 @@ class SegmentFile:
         self._staged.append(raw)
         self.staged += len(raw)
 
-    def commit(self) -> int:
-        """Write all that is staged, in one write, and sync it. Returns the bytes made durable.
+    def commit(self, ahead: bool = False) -> int:
+        """Write all that is staged, in one write, and sync it. Returns the bytes made durable. `ahead`: take room for
+        the next commits too, so that they write less of the file system's own books (docs/adr/0041-room-ahead.md).
 
         Raises StorageError, and the segment is poisoned.
         """
@@ -87,6 +93,9 @@ class SegmentFile:
         try:
             if fresh:
                 self._fd = self._disk.create(self.path)
+            if ahead and self.size + len(data) > self._room:
+                self._disk.reserve(self._fd, self.size, len(data) + AHEAD)
+                self._room = self.size + len(data) + AHEAD
             written = self._disk.write(self._fd, data)
             if written != len(data):  # a file is written short where there is no room for the rest
                 raise OSError(errno.ENOSPC, f"no room, {written} of {len(data)} bytes were written")
@@ -103,12 +112,15 @@ class SegmentFile:
     def close(self) -> None:
         """Close the file. Nothing staged is written."""
         if self._fd >= 0:
+            if self._room > self.size and not self.poisoned:
+                self._disk.reserve(self._fd, self.size, 0)
             with contextlib.suppress(OSError):
                 self._disk.close(self._fd)
             self._fd = -1
         self.poisoned = True
 
     def _poison(self) -> None:
+        self.poisoned = True
         self.close()
         self._staged = []
         if self.size == 0:

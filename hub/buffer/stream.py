@@ -31,6 +31,7 @@ Item = list[Row] | Gap | ClockMark
 
 TOLD_PER_TABLE = 256
 LOCAL_PER_RECORD = 1 << 18
+SLOW_S = 1.0  # seconds between commits from which on room is taken ahead: where they are dense it slows syncs down
 
 
 class Keys(NamedTuple):
@@ -80,8 +81,8 @@ class _Segment:
             self.file.stage(raw)
         self.repeat = []
 
-    def sync(self) -> int:
-        written = self.file.commit()
+    def sync(self, ahead: bool) -> int:
+        written = self.file.commit(ahead)
         self.repeat, self.told = self.told, []
         self.info = self.info._replace(last=self.seq, total=self.total, size=self.file.size, open=True)
         return written
@@ -119,6 +120,7 @@ class StreamWriter:
         self._limit, self._age, self._snapshot = segment_bytes, segment_s, snapshot
         self._squeeze = Squeezer()
         self._segment: _Segment | None = None
+        self._committed = float("-inf")
 
     def commit(self, items: deque[Item], local: dict[str, msgspec.Raw | None], trust: Trust) -> Durable:
         """Seal `items` and `local` and make them durable; items that are durable have left `items`.
@@ -126,11 +128,13 @@ class StreamWriter:
         Raises StorageError; what is still in `items` is not durable and may be given again.
         """
         first, before, written = self.seq + 1, self.total, 0
+        now = self._clock.monotonic()
+        slow, self._committed = now - self._committed >= SLOW_S, now
         while True:
             segment = self._current(trust)
             try:
                 done = self._fill(segment, items, local)
-                written += segment.sync()
+                written += segment.sync(slow)
             except BaseException:  # whatever it was, what is staged is not to be built upon
                 self.poisoned += 1
                 self._retire()

@@ -126,6 +126,9 @@ class ModelDisk:
         self.written[self._names[fd]] = self.written.get(self._names[fd], b"") + taken
         return len(taken)
 
+    def reserve(self, fd: int, end: int, size: int) -> None:
+        """No room is modelled: none of the file's bytes depend on it."""
+
     def sync(self, fd: int) -> None:
         self.at_sync()
         file = self.open[fd]
