@@ -112,7 +112,7 @@ async def put_plan(running: Hub) -> None:
 
     head, rows = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0), zlib.compress((b"\0" + b"\xff" * side) * side)
     body = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-    insert = "INSERT INTO plans VALUES ('bench', 'Bench', 'image/png', ?, 1)"
+    insert = "INSERT INTO plans (id, name, kind, body, at) VALUES ('bench', 'Bench', 'image/png', ?, 1)"
     await running.ground.store.call(lambda db: db.execute(insert, (body,)) and None)
     places = sorted(place.id for place in running.path.places)
     across = math.isqrt(len(places)) + 1

@@ -110,6 +110,10 @@ SCHEMA = (
         person TEXT NOT NULL, confirmed REAL, readings INTEGER NOT NULL, left INTEGER NOT NULL
     ) WITHOUT ROWID;
     """,
+    # 12: see hub.web.wizard.pictures
+    """
+    ALTER TABLE plans ADD COLUMN site TEXT NOT NULL DEFAULT '';
+    """,
 )
 """One script a version; `PRAGMA user_version` says how many have run."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import apsw
 import msgspec
 
+from hub.adoption.spots import Pin, Spot
 from hub.database import transaction
 from hub.store import Store, audit
 
@@ -31,16 +32,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fr: str = ""
 
 
-class Pin(msgspec.Struct, frozen=True):
-    """Where a place is on a plan: `x` from the left, `y` from the top, of 1."""
-
-    plan: str
-    x: float
-    y: float
-
-
 class Roster(msgspec.Struct, kw_only=True):
-    """One commissioning. `steps`: step → (when it was done, by whom)."""
+    """One commissioning. `steps`: step → (when it was done, by whom); `pins` by place, `spots` by site."""
 
     began: float = 0.0
     by: str = ""
@@ -49,6 +42,7 @@ class Roster(msgspec.Struct, kw_only=True):
     lines: dict[int, Line] = {}
     steps: dict[str, tuple[float, str]] = {}
     pins: dict[str, Pin] = {}
+    spots: dict[str, Spot] = {}
 
 
 async def load(store: Store) -> Roster:

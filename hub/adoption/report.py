@@ -33,6 +33,7 @@ def made(shown: dict[str, Any], facts: dict[str, Any], at: float, by: str) -> di
     return {
         "format": FORMAT, "at": at, "by": by, "began": shown["began"], "ended": shown["ended"], **about,
         "expected": shown["expected"], "green": shown["green"], "devices": devices, "pins": shown["pins"],
+        "positions": shown["positions"],
     }  # fmt: skip
 
 

@@ -51,6 +51,7 @@ class Ground(NamedTuple):
     instances: Mapping[str, str]
     zones: Mapping[str, str]
     heard: Callable[[], Mapping[str, str]]
+    sites: frozenset[str] = frozenset()
 
 
 async def identify(wish: Wish, ground: Ground) -> Found:

@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hub.adoption import expected, report
+from hub.adoption import expected, report, spots
 from hub.adoption.engine import WRONG, Adoption, Row
-from hub.adoption.expected import MOST, STEPS, Line, Pin, Roster
+from hub.adoption.expected import MOST, STEPS, Line, Roster
 from hub.adoption.remedies import GREEN, colour, remedy
 from hub.adoption.resolve import Ground, identify
 from hub.clock import Clock
@@ -75,7 +75,7 @@ class Rolls:
         changes = {
             "scan": self._scan, "unreadable": self._unreadable, "retry": self._retry, "replace": self._replaced,
             "forget": self._forget, "step": self._step, "pin": self._pin, "end": self._end, "begin": self._begin,
-            "expect": self._expect,
+            "expect": self._expect, "position": self._position,
         }  # fmt: skip
         return {
             "roster.show": self._show, "roster.report": self._report,
@@ -98,14 +98,16 @@ class Rolls:
         return report.signed(report.made(shown_now, facts, self._clock.now(), _by(arguments)), self._identity)
 
     async def _show(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """→ {began, by, ended, steps, rows, expected, green, pins}. Each row: what `Line` holds, `colour`, how it
-        stands (`state`, `why`, `en`, `fr`, `first_heard`), and its `remedy` ({name, do, action}) unless it is green."""
+        """→ {began, by, ended, steps, rows, expected, green, pins, positions}. Each row: what `Line` holds, `colour`,
+        how it stands (`state`, `why`, `en`, `fr`, `first_heard`), and its `remedy` ({name, do, action}) unless it is
+        green."""
         roster = await self._load()
         rows = self._rows(roster)
         await self._flush()  # what is shown as green is so after a power cut
         return {
             "began": roster.began, "by": roster.by, "ended": roster.ended, "rows": rows, "expected": len(rows),
             "green": sum(1 for row in rows if row["colour"] == GREEN), "pins": msgspec.to_builtins(roster.pins),
+            "positions": msgspec.to_builtins(roster.spots),
             "steps": {step: msgspec.to_builtins(roster.steps.get(step)) for step in STEPS},
         }  # fmt: skip
 
@@ -254,17 +256,28 @@ class Rolls:
 
     async def _pin(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{place, plan, x, y, by}: where a place is on a plan, each of 1."""
-        try:
-            x, y = float(arguments.get("x", "")), float(arguments.get("y", ""))
-        except (TypeError, ValueError):
-            x = y = -1.0
-        place = str(arguments.get("place", ""))
-        if not (0 <= x <= 1 and 0 <= y <= 1) or self._ground.places.get(place) is None:
+        pin, place = spots.pin(arguments), str(arguments.get("place", ""))
+        if pin is None or self._ground.places.get(place) is None:
             raise HubError("a pin has a place of this hub, and x and y from 0 to 1")
         roster = await self._load()
-        roster.pins[place] = Pin(str(arguments.get("plan", ""))[:32], round(x, 4), round(y, 4))
+        roster.pins[place] = pin
         await self._save(roster, _by(arguments), {"roster": "pin", "place": place})
         return {"place": place}
+
+    async def _position(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{site, latitude, longitude, accuracy?, by}: where a site of this hub is (WGS 84, degrees; metres); without
+        the two, nobody says any more. Raises HubError."""
+        site = str(arguments.get("site", ""))
+        if site not in self._ground.sites:
+            raise HubError("a position is that of a site of this hub")
+        roster = await self._load()
+        if arguments.get("latitude") is None and arguments.get("longitude") is None:
+            roster.spots.pop(site, None)
+        else:
+            roster.spots[site] = spots.spot(arguments, self._clock.now(), _by(arguments))
+        what = "position" if site in roster.spots else "no-position"
+        await self._save(roster, _by(arguments), {"roster": what, "site": site})
+        return {"site": site, "position": msgspec.to_builtins(roster.spots.get(site))}
 
     async def _end(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{by}: this commissioning is over; its report is what it says now."""
@@ -277,11 +290,13 @@ class Rolls:
         return {"ended": roster.ended}
 
     async def _begin(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{by}: another commissioning, once the former has ended. Devices, places and pins stay."""
+        """{by}: another commissioning, once the former has ended. Devices, places, pins and positions stay."""
         former = await self._load()
         if former.lines and former.ended is None:
             raise HubError("a commissioning is under way: end it first")
-        self._roster = Roster(began=self._clock.now(), by=_by(arguments), pins=former.pins)
+        self._roster = Roster(
+            began=self._clock.now(), by=_by(arguments), pins=former.pins, spots=former.spots
+        )  # fmt: skip
         await self._save(self._roster, _by(arguments), {"roster": "begin"})
         return {"began": self._roster.began}
 

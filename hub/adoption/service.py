@@ -56,7 +56,7 @@ class Service:
         """What the configuration says by now."""
         self._ground = self._ground._replace(
             instances={one.name: one.type for one in loaded.integrations},
-            zones={name: zone.site for name, zone in loaded.config.zones.items()},
+            zones={name: zone.site for name, zone in loaded.config.zones.items()}, sites=frozenset(loaded.config.sites),
         )  # fmt: skip
         self.rolls.reconfigure(self._ground)
         await asyncio.to_thread(self._adoption.reconfigure, loaded, joined, self._ground)
@@ -173,6 +173,7 @@ def adopting(
         devices, places, packs, models, {one.name: one.type for one in loaded.integrations},
         {name: zone.site for name, zone in loaded.config.zones.items()},
         lambda: {waiting.id: waiting.integration for waiting in quarantine if not waiting.known},
+        frozenset(loaded.config.sites),
     )  # fmt: skip
     adoption = Adoption(
         store=store, roll=roll, joined=joined, ground=ground, loaded=loaded, pipeline=pipeline, clock=clock,

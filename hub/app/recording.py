@@ -10,6 +10,7 @@ from hub.app.field import Field
 from hub.app.ground import Ground
 from hub.app.path import Path
 from hub.web.part import Web
+from hub.web.wizard.kept import listed
 
 KEYS = {
     "fr": "Les clés de ce concentrateur sont des fichiers de sa carte : carte volée, tout ce qu'il garde en propre se "
@@ -24,7 +25,8 @@ class Recording:
         self._ground, self._path, self._field, self._web = ground, path, field, web
 
     async def facts(self) -> dict[str, Any]:
-        """{hub, name, version, fingerprint, keys, sites, zones, plugins, signals}."""
+        """{hub, name, version, fingerprint, keys, sites, zones, plugins, pictures, signals}. `pictures`: plans and
+        photographs, each with the digest of its bytes: the report vouches for them."""
         config = self._ground.loaded.config
         margins = {one["id"]: one for one in (await self._field.radio.call({}))["devices"]}
         signals = {}
@@ -41,5 +43,5 @@ class Recording:
             "sites": {name: {"name": site.name, "timezone": site.timezone} for name, site in config.sites.items()},
             "zones": {name: {"name": zone.name, "site": zone.site} for name, zone in config.zones.items()},
             "plugins": [{"name": one.name, "state": one.state} for one in self._field.plugins.health],
-            "signals": signals,
+            "pictures": await listed(self._ground.store), "signals": signals,
         }  # fmt: skip

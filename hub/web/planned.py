@@ -1,4 +1,5 @@
-"""Plans of floors in the hub's store: the one way in, for the pages and for `ilot commission plan`."""
+"""Pictures of a building in the hub's store, plans of its floors and photographs of its sites: the one way in, for the
+pages and for `ilot commission plan`."""
 
 from __future__ import annotations
 
@@ -12,22 +13,27 @@ from hub.store import Store
 from hub.web import plans
 from hub.web.accounts import Refused
 
-MOST = 12
+MOST_PLANS, MOST_PHOTOS = 12, 4
+"""Photographs: of one site."""
 NAME = 60
 
 
-async def keep(store: Store, data: bytes, name: str, *, now: float, by: str) -> dict[str, Any]:
-    """Check a picture, keep it and note it in the audit log → {id}. Raises Refused."""
-    plan = await asyncio.to_thread(plans.checked, data)
-    name, number = name.strip()[:NAME] or "Plan", secrets.token_hex(4)
+async def keep(store: Store, data: bytes, name: str, *, now: float, by: str, site: str = "") -> dict[str, Any]:
+    """Check a picture, keep it and note it in the audit log → {id}. `site`: it is a photograph of that one, not a plan.
+    Raises Refused."""
+    picture = await asyncio.to_thread(plans.checked, data)
+    name, number = name.strip()[:NAME] or ("Photo" if site else "Plan"), secrets.token_hex(4)
+    row = (number, name, picture.kind, picture.data, now, site)
 
     def work(db: apsw.Connection) -> bool:
-        if int(db.execute("SELECT count(*) FROM plans").get or 0) >= MOST:
+        there = int(db.execute("SELECT count(*) FROM plans WHERE site = ?", (site,)).get or 0)
+        if there >= (MOST_PHOTOS if site else MOST_PLANS):
             return False
-        db.execute("INSERT INTO plans VALUES (?, ?, ?, ?, ?)", (number, name, plan.kind, plan.data, now))
+        db.execute("INSERT INTO plans (id, name, kind, body, at, site) VALUES (?, ?, ?, ?, ?, ?)", row)
         return True
 
     if not await store.call(work):
-        raise Refused("plans-full")
-    await store.audit(now, by, {"plan": "added", "id": number, "name": name, "bytes": len(plan.data)})
+        raise Refused("photos-full" if site else "plans-full")
+    what = {"photo": "added", "site": site} if site else {"plan": "added"}
+    await store.audit(now, by, {**what, "id": number, "name": name, "bytes": len(picture.data)})
     return {"id": number}

@@ -1,11 +1,13 @@
 """Plans of floors as people upload them: PNG or JPEG, checked piece by piece and put together again. Pure.
 
 Only the pieces that a picture needs are kept, so what a phone writes into its pictures (place, time, owner: Exif) goes,
-and so does whatever hides behind them. No pixel is decoded here: the browser that shows it does that, in its own
-sandbox. SVG is refused, since it holds programs.
+and so does whatever hides behind them. Of Exif one number stays, which way is up, in a segment
+made here. No pixel is decoded here: the browser that shows it does that, in its own sandbox. SVG is refused, since it
+holds programs.
 
     PNG   ISO/IEC 15948 (W3C, 3rd edition): IHDR, PLTE, tRNS, IDAT, IEND, each with its CRC
     JPEG  ITU-T T.81: SOI, APP0 of JFIF, APP14 of Adobe (how colours are meant), DQT, SOF0-2, DHT, DRI, SOS, EOI
+    Exif  CIPA DC-008: APP1 of TIFF 6.0; tag 0x0112 of its first directory, orientation 1-8
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 
 
 
 class Plan(NamedTuple):
-    """`kind` is its content type; `width` and `height` in pixels."""
+    """`kind` is its content type; `width` and `height` in pixels, as it is shown."""
 
     kind: str
     width: int
@@ -80,7 +82,7 @@ _FRAMES, _TABLES, _ALONE = (0xC0, 0xC1, 0xC2), (0xDB, 0xC4, 0xDD), (0x01, *range
 
 
 def _jpeg(data: bytes) -> Plan:
-    out, at, width, height, scans = bytearray(b"\xff\xd8"), 2, 0, 0, 0
+    out, at, width, height, scans, turned = bytearray(b"\xff\xd8"), 2, 0, 0, 0, 1
     while True:
         if data[at] != 0xFF:
             raise ValueError
@@ -110,6 +112,9 @@ def _jpeg(data: bytes) -> Plan:
         kept |= kind == 0xEE and body.startswith(b"Adobe")
         if kind == 0xE0 and kept:
             body = body[:12] + b"\0\0"  # without its thumbnail
+        if kind == 0xE1 and body.startswith(_EXIF) and not scans and turned == 1:
+            turned = _orientation(body[len(_EXIF) :])
+            body, kept = _upright(turned), turned > 1
         if kept:
             out += struct.pack(">BBH", 0xFF, kind, len(body) + 2) + body
         if kind == 0xDA:
@@ -119,7 +124,34 @@ def _jpeg(data: bytes) -> Plan:
             at = end
     if not width or not scans:
         raise ValueError
+    if turned >= 5:  # it lies on its side
+        width, height = height, width
     return Plan("image/jpeg", width, height, bytes(out + b"\xff\xd9"))
+
+
+_EXIF = b"Exif\0\0"
+
+
+def _orientation(tiff: bytes) -> int:
+    """1 is upright, and what is said that makes no sense."""
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
+    if order is None:
+        return 1
+    try:
+        (start,) = struct.unpack_from(f"{order}I", tiff, 4)
+        (count,) = struct.unpack_from(f"{order}H", tiff, start)
+        for n in range(min(count, 200)):
+            tag, kind, many, value = struct.unpack_from(f"{order}HHIH", tiff, start + 2 + 12 * n)
+            if (tag, kind, many) == (0x0112, 3, 1):
+                return value if 1 <= value <= 8 else 1
+    except struct.error:
+        pass
+    return 1
+
+
+def _upright(orientation: int) -> bytes:
+    """An APP1 that says this and nothing else."""
+    return _EXIF + b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
 
 
 def _scan(data: bytes, at: int) -> int:

@@ -22,7 +22,7 @@ def decoder_there() -> bool:
     return all((_STATIC / name).is_file() for name in DECODER)
 
 
-def with_camera(answer: web.Response) -> web.Response:
-    """The same page, with leave to ask for the camera."""
-    answer.headers["Permissions-Policy"] = permissions(camera=True)
+def with_leave(answer: web.Response, *, camera: bool = True, geolocation: bool = False) -> web.Response:
+    """The same page, with leave to ask the person for these."""
+    answer.headers["Permissions-Policy"] = permissions(camera=camera, geolocation=geolocation)
     return answer

@@ -156,7 +156,7 @@ def test_an_alert_is_acknowledged_in_one_tab_and_the_list_of_another_says_so_by_
     assert page.inner_text("nav .count [data-sum]") == "1"
     other = page.context.new_page()
     other.goto(school.url + str(row.locator("a").get_attribute("href")))
-    assert "flow_temperature" in other.inner_text("main")
+    assert "Température de départ" in other.inner_text("main")
     other.evaluate(AXE.read_text())
     assert [one["id"] for one in other.evaluate("rules => axe.run(document, rules)", RULES)["violations"]] == []
     other.fill("#why", "vu sur place")
@@ -280,6 +280,53 @@ def test_the_camera_lights_its_torch_and_stops_when_its_page_is_hidden(school: S
     )
     assert "n'était plus à l'écran" in page.inner_text("[data-scan-said]")
     assert page.evaluate("document.querySelector('[data-scan-video]').srcObject") is None
+    context.close()
+
+
+def test_a_photograph_of_the_building_and_the_phones_position_stand_in_the_report(school: School) -> None:
+    """Taken upright out of a phone that lay on its side and knew where it was; nothing of that is sent."""
+    exif = camera.Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "48.8566 N 2.3522 E"
+    photo = io.BytesIO()
+    camera.Image.new("RGB", (3000, 2000), "grey").save(photo, "JPEG", exif=exif.tobytes())
+    context = school.context(viewport=PHONE, geolocation={"latitude": 48.85661, "longitude": 2.35222, "accuracy": 12})
+    page = context.new_page()
+    page.goto(f"{school.url}/commissioning/site")
+    page.click("[data-locate]")  # nobody has allowed it yet
+    page.wait_for_function("() => document.querySelector('[data-located]').textContent.includes('pas le droit')")
+    context.grant_permissions(["geolocation"])
+    page.click("[data-locate]")
+    page.wait_for_function("() => document.querySelector('[data-located]').textContent.includes('à 12 m près')")
+    page.click("text=Enregistrer la position")
+    page.wait_for_selector("[data-spot]")
+    assert "48,85661° ; 2,35222°" in page.inner_text("[data-spot]")
+    page.set_input_files("[data-shrink]", {"name": "p.jpg", "mimeType": "image/jpeg", "buffer": photo.getvalue()})
+    page.wait_for_function("() => document.querySelector('[data-shrink]').files[0].name === 'photo.jpg'")
+    page.fill("[name=name]", "Chaufferie")
+    sent = page.evaluate(
+        "async () => new TextDecoder('latin1').decode("
+        "await document.querySelector('[data-shrink]').files[0].arrayBuffer())"
+    )
+    assert sent.startswith("ÿØÿ")
+    assert "48.8566" not in sent
+    page.click("text=Ajouter la photo")
+    page.wait_for_selector(".photos img")
+    page.goto(f"{school.url}/commissioning/report")
+    picture = page.locator(".photos img")
+    picture.scroll_into_view_if_needed()
+    page.wait_for_function("() => document.querySelector('.photos img').naturalWidth === 1067")
+    assert page.evaluate("document.querySelector('.photos img').naturalHeight") == 1600
+    assert page.locator("[data-spot]").count() == 1
+    report = call(school.scene.state / "hub.sock", "roster.report", by="test")["report"]
+    ((site, spot),) = report["positions"].items()
+    assert (spot["latitude"], spot["longitude"], spot["accuracy"]) == (48.85661, 2.35222, 12)
+    (kept,) = [one for one in report["pictures"] if one["site"] == site]
+    body = page.evaluate(
+        "async () => { const answer = await fetch(document.querySelector('.photos img').src); "
+        "const sum = await crypto.subtle.digest('SHA-256', await answer.arrayBuffer()); "
+        "return [...new Uint8Array(sum)].map(one => one.toString(16).padStart(2, '0')).join(''); }"
+    )
+    assert kept["sha256"] == body
     context.close()
 
 

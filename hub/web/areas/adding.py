@@ -40,7 +40,7 @@ class Adding:
         told = ("label", "device", "place", "zone", "name", "pack", "integration")
         fields = {name: visit.fields.get(name) or visit.query.get(name, "") for name in told}
         places = [place.id for place in self._site.parts.places]
-        return scanning.with_camera(self._site.page(
+        return scanning.with_leave(self._site.page(
             "add", visit, status, candidates=candidates[: showing.MOST_ROWS], fields=fields, row=row, places=places
         ))  # fmt: skip
 

@@ -122,7 +122,7 @@ class Entrance:
         visit.error = word(why, visit.lang) if why else ""
         text = visit.text("badge")[:MAX_TEXT] if why not in BROKEN else ""
         page = self._site.render.page("badge", visit, badge=text, title=self._site.parts.title)
-        return scanning.with_camera(answers.html(page, status))
+        return scanning.with_leave(answers.html(page, status))
 
     async def badge(self, visit: Visit) -> web.Response:
         """{badge or a file of it, passphrase}. A forged badge costs a signature check and nothing else; a real one

@@ -77,7 +77,9 @@ class Floors:
         }  # fmt: skip
 
     async def _names(self) -> dict[str, str]:
-        rows = await self._site.store.call(lambda db: list(db.execute("SELECT id, name FROM plans ORDER BY at")))
+        rows = await self._site.store.call(
+            lambda db: list(db.execute("SELECT id, name FROM plans WHERE site = '' ORDER BY at"))
+        )
         return {str(number): str(name) for number, name in rows}
 
     async def _size(self, plan: str) -> tuple[int, int]:

@@ -20,23 +20,49 @@
       if (counter.textContent !== text) counter.textContent = text;
     }
     const busy = document.activeElement && ["INPUT", "TEXTAREA", "SELECT"].includes(document.activeElement.tagName);
-    let reload = table ? Number(table.dataset.rows) !== shown.rows.length : shown.rows.length > 0;
+    const reload = table ? Number(table.dataset.rows) !== shown.rows.length : shown.rows.length > 0;
     for (const row of shown.rows) {
       elsewhere(row);
       const line = root.querySelector(`[data-row="${row.n}"]`);
-      if (!line) continue;
-      const place = line.querySelector("[data-colour]");
-      if (!place.classList.contains(row.colour)) {
-        if (!words.has(row.colour)) { reload = true; continue; }
-        place.className = `state ${row.colour}`;
-        place.querySelector("[data-word]").textContent = words.get(row.colour);
-      }
-      line.querySelector("[data-said]").textContent = row[lang];
-      const remedy = line.querySelector("[data-remedy]");
-      remedy.textContent = row.remedy ? row.remedy[lang] : "–";
-      if (!row.remedy && remedy.nextElementSibling && remedy.nextElementSibling.classList.contains("why")) remedy.nextElementSibling.textContent = "";
+      if (line) stands(line, row);
     }
+    share(shown.rows);
     if (reload && !busy && !(scanner && scanner.dataset.on) && !waiting.length && !root.querySelector("details[open], form[data-sent]")) location.reload();
+  };
+
+  // one row as it stands now; what reports moves to where all that reports is
+  const stands = (line, row) => {
+    const place = line.querySelector("[data-colour]"), remedy = line.querySelector("[data-remedy]");
+    if (!place.classList.contains(row.colour)) {
+      place.className = `state ${row.colour}`;
+      place.querySelector("[data-word]").textContent = words.get(row.colour);
+      line.className = `${row.colour} fresh`;
+      const part = root.querySelector(`[data-part="${row.colour === "green" ? "done" : "open"}"]`);
+      if (!part.contains(line) && !line.contains(document.activeElement)) part.querySelector("tbody").prepend(line);
+    }
+    line.querySelector("[data-said]").textContent = row[lang];
+    remedy.textContent = row.remedy ? row.remedy[lang] : "–";
+    const todo = line.querySelector("[data-do]");
+    if (todo) todo.textContent = row.remedy ? row.remedy[`do_${lang}`] : "";
+  };
+
+  const share = (rows) => {
+    const sums = { green: 0, amber: 0, blue: 0, grey: 0, red: 0 };
+    for (const row of rows) sums[row.colour] += 1;
+    for (const [colour, sum] of Object.entries(sums)) {
+      const place = root.querySelector(`[data-sum-of="${colour}"]`);
+      if (!place) continue;
+      place.hidden = !sum;
+      place.querySelector("[data-sum]").textContent = sum;
+    }
+    for (const part of root.querySelectorAll("[data-part]")) {
+      const sum = part.querySelectorAll("[data-row]").length;
+      part.hidden = !sum;
+      part.querySelector("[data-part-sum]").textContent = sum;
+    }
+    const bars = root.querySelectorAll("[data-share] rect");
+    const order = Object.entries(sums).flatMap(([colour, sum]) => Array(sum).fill(colour));
+    if (bars.length === order.length) bars.forEach((bar, n) => { bar.setAttribute("class", order[n]); });
   };
 
   const poll = async () => {
@@ -94,28 +120,55 @@
     scanner.dispatchEvent(new CustomEvent("said", { detail: { kind: "warn", sentence: `${row.name || row.device} · ${row.remedy[lang]}` } }));
   };
 
-  // a picture of a phone is made smaller before it is sent
+  // a picture of a phone is made smaller, turned upright and stripped of where and when, before it is sent
+  const smaller = async (file, side) => {
+    const image = await createImageBitmap(file);
+    const share = Math.min(1, side / Math.max(image.width, image.height));
+    const canvas = document.createElement("canvas");
+    canvas.width = Math.round(image.width * share);
+    canvas.height = Math.round(image.height * share);
+    canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+    const small = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.85));
+    const list = new DataTransfer();
+    list.items.add(new File([small], "photo.jpg", { type: "image/jpeg" }));
+    return list.files;
+  };
+  for (const input of root.querySelectorAll("[data-shrink]")) {
+    input.addEventListener("change", async () => {
+      const [file] = input.files;
+      if (!file || file.size <= Number(input.dataset.most || 0)) return;
+      try { input.files = await smaller(file, Number(input.dataset.shrink)); } catch { /* it goes as it is */ }
+    });
+  }
   const photo = root.querySelector("[data-photo]");
   if (photo) photo.addEventListener("change", async () => {
     const [file] = photo.files;
     if (!file) return;
-    try {
-      const image = await createImageBitmap(file);
-      const share = Math.min(1, 2000 / Math.max(image.width, image.height));
-      if (share < 1) {
-        const canvas = document.createElement("canvas");
-        canvas.width = Math.round(image.width * share);
-        canvas.height = Math.round(image.height * share);
-        canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
-        const small = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.85));
-        const list = new DataTransfer();
-        list.items.add(new File([small], "photo.jpg", { type: "image/jpeg" }));
-        photo.files = list.files;
-      }
-    } catch { /* it goes as it is */ }
+    try { photo.files = await smaller(file, 2000); } catch { /* it goes as it is */ }
     form.dataset.sent = "1";
     form.requestSubmit();
   });
+
+  // where the phone is, when it is asked
+  for (const place of root.querySelectorAll("[data-position]")) {
+    const ask = place.querySelector("[data-locate]"), said = place.querySelector("[data-located]");
+    const accuracy = place.querySelector("[data-accuracy]"), { latitude, longitude } = place.elements;
+    for (const field of [latitude, longitude]) field.addEventListener("input", () => { accuracy.value = ""; });
+    if (!navigator.geolocation) continue;
+    place.querySelector("[data-locate-line]").hidden = false;
+    ask.addEventListener("click", () => {
+      said.textContent = ask.dataset.wait;
+      navigator.geolocation.getCurrentPosition(({ coords }) => {
+        const text = (degrees) => degrees.toFixed(5).replace(".", lang === "fr" ? "," : ".");
+        latitude.value = text(coords.latitude);
+        longitude.value = text(coords.longitude);
+        accuracy.value = String(Math.ceil(coords.accuracy));
+        said.textContent = ask.dataset.found.replace("{m}", accuracy.value);
+      }, (error) => {
+        said.textContent = error.code === error.PERMISSION_DENIED ? ask.dataset.refused : ask.dataset.unknown;
+      }, { enableHighAccuracy: true, timeout: 30000, maximumAge: 60000 });
+    });
+  }
 
   // pins
   for (const image of root.querySelectorAll("[data-plan]")) {

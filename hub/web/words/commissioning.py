@@ -15,6 +15,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "com-go-on": ("Continuer : {step}", "Go on: {step}"),
     "com-steps": ("Étapes", "Steps"),
+    "com-step": ("Étape {n} sur {of}", "Step {n} of {of}"),
     "com-done": ("fait", "done"),
     "com-to-do": ("à faire", "to do"),
     "com-next": ("C'est fait, étape suivante", "Done, next step"),
@@ -30,6 +31,50 @@ WORDS: dict[str, tuple[str, str]] = {
         "Ces sites sont ceux de la configuration de ce concentrateur. Vérifiez que vous êtes dans le bon bâtiment.",
         "These are the sites of this hub's configuration. Make sure that you stand in the right building.",
     ),
+    "site-no-zone": ("Aucune zone pour l'instant.", "No zone yet."),
+    "site-photos": ("Photos du bâtiment", "Pictures of the building"),
+    "site-position": ("Position", "Position"),
+    "site-unknown": ("Ce site n'est pas dans la configuration.", "This site is not in the configuration."),
+    "photo-help": (
+        ("La façade, la porte du local, l'endroit du concentrateur : qui reviendra le trouvera. Réduite par ce téléphone, "
+        "sans lieu, date ni appareil ; chiffrée dans ce concentrateur. Évitez les personnes."),
+        ("The front, the door of the plant room, where the hub hangs: whoever comes next will find it. Made smaller by "
+        "this phone, without place, time or camera; encrypted in this hub. Leave people out."),
+    ),
+    "photo-file": ("Prendre ou choisir une photo", "Take or choose a picture"),
+    "photo-name": ("Ce qu'elle montre, comme Chaufferie", "What it shows, like Plant room"),
+    "photo-add": ("Ajouter la photo", "Add the picture"),
+    "photo-none": ("Aucune photo. C'est facultatif.", "No picture. It is optional."),
+    "photo-remove": ("Retirer la photo {name}", "Remove picture {name}"),
+    "photo-alt": ("Photo du site {site}", "Picture of the site {site}"),
+    "photos-full": ("4 photos par site au plus : retirez-en une.", "4 pictures a site at most: remove one."),
+    "position-help": (
+        ("Degrés (WGS 84), comme 48,85661 et 2,35222 ; ou collez les deux dans la première case. Vide, la position est "
+        "retirée. Elle reste dans ce concentrateur et dans son rapport."),
+        ("Degrees (WGS 84), like 48.85661 and 2.35222; or paste both into the first field. Left empty, the position is "
+        "taken away. It stays in this hub and its report."),
+    ),
+    "position-here": ("Utiliser la position de ce téléphone", "Use this phone's position"),
+    "position-wait": ("Le téléphone cherche sa position…", "The phone looks for its position…"),
+    "position-found": (
+        "Trouvée, à {metres} m près : vérifiez, puis enregistrez.", "Found, within {metres} m: check it, then save.",
+    ),
+    "position-refused": (
+        "Le navigateur n'a pas le droit de donner la position : autorisez-la pour ce site, ou saisissez-la.",
+        "The browser may not give its position: allow it for this site, or type it.",
+    ),
+    "position-unknown": (
+        "Le téléphone ne trouve pas sa position, peut-être faute de ciel : essayez dehors, ou saisissez-la.",
+        "The phone does not find its position, perhaps for want of sky: try outdoors, or type it.",
+    ),
+    "position-save": ("Enregistrer la position", "Save the position"),
+    "position-none": ("Aucune position. C'est facultatif.", "No position. It is optional."),
+    "position-bad": (
+        "Latitude de -90 à 90 et longitude de -180 à 180, en degrés, comme 48,85661 et 2,35222.",
+        "Latitude from -90 to 90 and longitude from -180 to 180, in degrees, like 48.85661 and 2.35222.",
+    ),
+    "latitude": ("Latitude", "Latitude"),
+    "longitude": ("Longitude", "Longitude"),
     "site-none": (
         "La configuration n'a ni site ni zone : ajoutez-les avant les capteurs.",
         "The configuration has neither site nor zone: add them before the sensors.",
@@ -41,10 +86,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "zone-add": ("Ajouter une zone", "Add a zone"),
     "zone-id": ("Identifiant, comme classes", "Id, like classes"),
     "zone-name": ("Nom affiché", "Name for people"),
-    "zone-text": (
-        "Ajoutez ces lignes à la page Configuration (texte) : le concentrateur les prend en compte sans redémarrage.",
-        "Add these lines on the page Configuration (text): the hub takes them up without a restart.",
-    ),
     "zone-bad": (
         "Identifiant refusé : minuscules, chiffres, point ou tiret, 64 au plus.",
         "Not an id: small letters, digits, dot or dash, at most 64.",
@@ -112,8 +153,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "inv-line": ("Ligne {line}", "Line {line}"),
     "file-missing": ("Choisissez un fichier.", "Choose a file."),
     "scan-help": (
-        "Scannez l'un après l'autre ; l'emplacement est nommé d'après la zone si vous n'en donnez pas.",
-        "Scan one after the other; the place is named after the zone unless you give one.",
+        "Choisissez la zone où vous êtes, puis scannez l'un après l'autre : chaque emplacement est nommé d'après elle.",
+        "Choose the zone where you stand, then scan one after the other: each place is named after it.",
     ),
     "scan-photo": ("…ou une photo de l'étiquette", "…or a picture of the label"),
     "scan-no-photo": (
@@ -123,6 +164,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "scan-zone": ("Zone", "Zone"),
     "scan-place": ("Emplacement", "Place"),
     "scan-key": ("Clé, si l'inventaire ne l'a pas", "Key, where no inventory has it"),
+    "scan-by-hand": ("Sans la caméra", "Without the camera"),
     "scan-add": ("Ajouter", "Add"),
     "scan-said": ("{device} → {place}", "{device} → {place}"),
     "scan-again": ("Déjà scanné", "Scanned already"),
@@ -144,7 +186,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "colour-amber": ("a rejoint", "joined"),
     "colour-green": ("remonte", "reports"),
     "colour-red": ("à traiter", "in trouble"),
-    "colour-legend": ("Légende", "Legend"),
+    "rows-open": ("À faire", "To do"),
+    "rows-done": ("Remontent", "Report"),
     "row-device": ("Capteur", "Sensor"),
     "row-state": ("État", "State"),
     "row-signal": ("Signal", "Signal"),
@@ -154,6 +197,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "row-key": ("Donner la bonne clé", "Give the right key"),
     "row-replace": ("Remplacer", "Replace"),
     "row-replace-who": ("Remplacer {device}", "Replace {device}"),
+    "row-more": ("Remplacer, retirer…", "Replace, remove…"),
     "row-new": ("Étiquette du nouveau", "Label of the new one"),
     "row-forget": ("Retirer de la liste", "Take off the list"),
     "row-forget-who": ("Retirer {device} de la liste", "Take {device} off the list"),

@@ -171,6 +171,31 @@ async def test_a_commissioning_ends_and_another_begins_with_nothing_expected(rol
     assert await rows(roll) == []
 
 
+async def test_where_a_site_is_stays_over_lives_and_commissionings_and_stands_in_the_report(
+    rolls: tuple[House, Rolls],
+) -> None:
+    house, roll = rolls
+    (site,) = house.service.rolls._ground.sites
+    said = await do(roll, "position", site=site, latitude=48.8566, longitude="2.3522", accuracy=12)
+    spot = {"latitude": 48.8566, "longitude": 2.3522, "accuracy": 12.0, "by": "web:camille"}
+    assert said["position"] == {**spot, "at": said["position"]["at"]}
+    for wrong in (
+        {"latitude": 91, "longitude": 2}, {"latitude": 48}, {"latitude": "nan", "longitude": 2},
+        {"latitude": 48, "longitude": 2, "accuracy": -1}, {"latitude": 48, "longitude": 2, "accuracy": "x"},
+    ):  # fmt: skip
+        with pytest.raises(HubError, match="latitude"):
+            await do(roll, "position", site=site, **wrong)
+    with pytest.raises(HubError, match="site of this hub"):
+        await do(roll, "position", site="elsewhere", latitude=48, longitude=2)
+    await do(roll, "begin")
+    await house.start()
+    again = house.service.rolls
+    assert (await do(again, "show"))["positions"] == {site: said["position"]}
+    assert (await do(again, "report"))["report"]["positions"] == {site: said["position"]}
+    assert (await do(again, "position", site=site))["position"] is None
+    assert (await do(again, "show"))["positions"] == {}
+
+
 async def test_a_report_that_was_altered_or_names_another_hub_is_found_out(rolls: tuple[House, Rolls]) -> None:
     house, roll = rolls
     identity = house.keys.identity

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from PIL import Image
 
 from hub import photos
 from hub.web.routes import AMENDS, RULES
+from hub.web.wizard.kept import listed
 
 from .web_kit import Browser, Hub, Pages, expected
 
@@ -43,6 +45,15 @@ async def upload(
     for field, text in {"csrf": await browser.token(page), **fields}.items():
         form.add_field(field, text)
     form.add_field(name, io.BytesIO(data), filename="x", content_type="application/octet-stream")
+    return await browser.ask("POST", path, data=form, headers={"Origin": browser.pages.url})
+
+
+async def send(browser: Browser, path: str, page: str, data: bytes, fields: dict[str, str]) -> tuple[int, str, Any]:
+    """The same with fields of any name."""
+    form = aiohttp.FormData()
+    for field, text in {"csrf": await browser.token(page), **fields}.items():
+        form.add_field(field, text)
+    form.add_field("file", io.BytesIO(data), filename="x", content_type="image/jpeg")
     return await browser.ask("POST", path, data=form, headers={"Origin": browser.pages.url})
 
 
@@ -107,6 +118,62 @@ async def test_a_plan_is_cleaned_kept_encrypted_and_shown_and_anything_else_is_r
     assert (await browser.get(f"/plans/{number}"))[0] == 404
     whole = [one.what for one in await pages.store.audited()]
     assert [one["plan"] for one in whole if "plan" in one] == ["added", "removed"]
+
+
+async def test_photographs_of_a_site_are_cleaned_bounded_and_no_plans(pages: Pages) -> None:
+    await pages.claimed()
+    browser = await pages.person("technicien")
+    at = "/commissioning/site"
+    exif = Image.Exif()
+    exif[0x010E] = "48.8566 N 2.3522 E"
+    out = io.BytesIO()
+    Image.new("RGB", (64, 48), "white").save(out, "JPEG", exif=exif.tobytes())
+    fields = {"site": "school", "name": "Chaufferie"}
+    for n in range(4):
+        assert (await send(browser, "/commissioning/photo", at, out.getvalue(), fields))[0] == 303, n
+    status, text, _ = await send(browser, "/commissioning/photo", at, out.getvalue(), fields)
+    assert status == 422
+    assert "4 photos par site" in text
+    assert (await send(browser, "/commissioning/photo", at, out.getvalue(), {"site": "elsewhere"}))[0] == 422
+    assert (await send(browser, "/commissioning/photo", at, b"%PDF-1.7", {"site": "school"}))[0] == 422
+    numbers = re.findall(r'src="/plans/(\w+)"', text)
+    assert len(numbers) == 4
+    async with browser.session.get(f"{pages.url}/plans/{numbers[0]}") as answer:
+        data = await answer.read()
+    assert Image.open(io.BytesIO(data)).size == (64, 48)
+    assert b"48.8566" not in data
+    assert f"/plans/{numbers[0]}" not in (await browser.get("/commissioning/plan"))[1]
+    assert json.loads((await browser.get("/api/1/plan"))[1])["views"] == []
+    assert [one["site"] for one in await listed(pages.store)] == ["school"] * 4
+    report = (await browser.get("/commissioning/report"))[1]
+    assert all(f"/plans/{number}" in report for number in numbers)
+    assert (await browser.post("/commissioning/photo/remove", at, id=numbers[0]))[0] == 303
+    assert (await browser.get(f"/plans/{numbers[0]}"))[0] == 404
+    noted = [one.what for one in await pages.store.audited() if "photo" in one.what]
+    assert [one["photo"] for one in noted] == ["added"] * 4 + ["removed"]
+    reader = await pages.person("lecteur")
+    assert (await send(reader, "/commissioning/photo", "/account", out.getvalue(), fields))[0] == 403
+
+
+async def test_the_position_of_a_site_is_typed_and_only_its_step_may_ask_the_phone(pages: Pages) -> None:
+    await pages.claimed()
+    browser = await pages.person("technicien")
+    at = "/commissioning/site"
+    place = {"site": "school", "latitude": "48,8566", "longitude": "2,3522"}
+    assert (await browser.post("/commissioning/position", at, **place, accuracy="12"))[0] == 303
+    both = {"site": "school", "latitude": "48.8566, 2.3522"}
+    assert (await browser.api("POST", "/commissioning/position", both))[0] == 200
+    empty = {**place, "latitude": "", "longitude": ""}
+    assert (await browser.post("/commissioning/position", at, **empty))[0] == 303
+    told = {"site": "school", "by": "web:p-technicien"}
+    spot = {"latitude": 48.8566, "longitude": 2.3522}
+    assert calls(pages, "roster.position") == [{**told, **spot, "accuracy": 12.0}, {**told, **spot}, told]
+    status, text, _ = await browser.post("/commissioning/position", at, **{**place, "latitude": "91"})
+    assert status == 422
+    assert "Latitude de -90 à 90" in text
+    for path, may in ((at, True), ("/commissioning/zones", False), ("/commissioning/scan", False), ("/plan", False)):
+        async with browser.session.get(pages.url + path) as answer:
+            assert ("geolocation=(self)" in answer.headers["Permissions-Policy"]) == may, path
 
 
 async def test_a_photograph_gives_each_label_in_it_and_one_without_any_says_what_to_do(pages: Pages) -> None:

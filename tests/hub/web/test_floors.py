@@ -68,11 +68,8 @@ async def pages(tmp_path: Path) -> AsyncIterator[Pages]:
 
 async def put_plan(pages: Pages, **pins: tuple[float, float]) -> None:
     body = png(200, 100)
-    await pages.store.call(
-        lambda db: (
-            db.execute("INSERT INTO plans VALUES ('ab12', 'Rez-de-chaussée', 'image/png', ?, 1)", (body,)) and None
-        )
-    )
+    insert = "INSERT INTO plans (id, name, kind, body, at) VALUES ('ab12', 'Rez-de-chaussée', 'image/png', ?, 1)"
+    await pages.store.call(lambda db: db.execute(insert, (body,)) and None)
     pinned = {place: {"plan": "ab12", "x": x, "y": y} for place, (x, y) in pins.items()}
 
     async def shown(arguments: Any) -> Any:

@@ -9,7 +9,7 @@ import zlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from hub.web.accounts import Refused
 from hub.web.plans import MOST_BYTES, checked
@@ -51,6 +51,34 @@ def test_where_and_when_it_was_taken_goes_and_so_does_what_hides_behind_it() -> 
     png = picture("PNG")
     bent = png[:33] + chunk(b"tEXt", b"Author\0Camille") + png[33:] + b"<script>alert(1)</script>"
     assert not any(word in checked(bent).data for word in (b"Camille", b"script"))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_of_exif_only_which_way_is_up_stays_and_another_reader_turns_it_the_same(orientation: int, order: str) -> None:
+    exif = Image.Exif()
+    exif.endian = order
+    exif[0x010F], exif[0x0112] = "A phone", orientation
+    exif.get_ifd(0x8825)[1] = "N"  # where it was taken
+    data = picture("JPEG", exif=exif.tobytes())
+    plan = checked(data)
+    after = Image.open(io.BytesIO(plan.data))
+    assert dict(after.getexif()) == ({0x0112: orientation} if orientation > 1 else {})
+    assert b"A phone" not in plan.data
+    turned = [ImageOps.exif_transpose(Image.open(io.BytesIO(one))) for one in (data, plan.data)]
+    assert turned[0].tobytes() == turned[1].tobytes()
+    assert (plan.width, plan.height) == turned[1].size
+    assert checked(plan.data) == plan
+
+
+@given(st.binary(max_size=200))
+def test_no_exif_breaks_a_picture(tiff: bytes) -> None:
+    data = picture("JPEG")
+    body = b"Exif\0\0" + tiff
+    bent = data[:2] + struct.pack(">BBH", 0xFF, 0xE1, len(body) + 2) + body + data[2:]
+    plan = checked(bent)
+    assert {plan.width, plan.height} == {120, 80}
+    assert len(plan.data) <= len(checked(data).data) + 36
 
 
 @pytest.mark.parametrize(

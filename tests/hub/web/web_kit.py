@@ -32,7 +32,8 @@ def roster(rows: list[dict[str, Any]]) -> dict[str, Any]:
     green = sum(1 for row in rows if row["colour"] == "green")
     return {
         "began": 0.0, "by": "", "ended": None, "rows": [dict(row) for row in rows], "expected": len(rows),
-        "green": green, "pins": {}, "steps": {step: [1.0, "x"] if step == "site" else None for step in steps},
+        "green": green, "pins": {}, "positions": {},
+        "steps": {step: [1.0, "x"] if step == "site" else None for step in steps},
     }  # fmt: skip
 
 
@@ -307,7 +308,8 @@ class Hub:
         names = (
             "status", "devices", "device.add", "device.remove", "device.replace", "device.label", "command.set",
             "roster.show", "roster.report", "roster.scan", "roster.unreadable", "roster.retry", "roster.replace",
-            "roster.forget", "roster.step", "roster.pin", "roster.end", "roster.begin", "roster.expect", "device.key",
+            "roster.forget", "roster.step", "roster.pin", "roster.position",
+            "roster.end", "roster.begin", "roster.expect", "device.key",
             "device.keep", "inventory.load", "command.wait", "command.list", "command.stop", "command.resume",
             "backup", "radio", "pack.list",
             "pack.install", "redecode", "logs", "diagnostics", "crisis.status",

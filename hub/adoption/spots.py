@@ -1,0 +1,57 @@
+"""Where things are, as a call says it: a place on a plan, a site on Earth. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from hub.errors import HubError
+
+FARTHEST_M = 1e6
+
+
+class Pin(msgspec.Struct, frozen=True):
+    """Where a place is on a plan: `x` from the left, `y` from the top, of 1."""
+
+    plan: str
+    x: float
+    y: float
+
+
+class Spot(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where a site is: WGS 84, degrees; `accuracy` in metres. `at` and `by`: when and by whom it was said."""
+
+    latitude: float
+    longitude: float
+    accuracy: float | None = None
+    at: float = 0.0
+    by: str = ""
+
+
+def pin(arguments: Mapping[str, Any]) -> Pin | None:
+    """{plan, x, y}; None where x or y is no share of a plan."""
+    x, y = (_number(arguments.get(name)) for name in ("x", "y"))
+    if not (0 <= x <= 1 and 0 <= y <= 1):
+        return None
+    return Pin(str(arguments.get("plan", ""))[:32], round(x, 4), round(y, 4))
+
+
+def spot(arguments: Mapping[str, Any], at: float, by: str) -> Spot:
+    """{latitude, longitude, accuracy?}. Raises HubError."""
+    north, east = (_number(arguments.get(name)) for name in ("latitude", "longitude"))
+    accuracy = arguments.get("accuracy")
+    metres = _number(accuracy) if accuracy is not None else None
+    if not (-90 <= north <= 90 and -180 <= east <= 180) or not 0 <= (metres or 0.0) <= FARTHEST_M:
+        raise HubError("a position has a latitude from -90 to 90 and a longitude from -180 to 180, in degrees")
+    return Spot(north, east, metres, at, by)
+
+
+def _number(value: Any) -> float:
+    """nan, which is within no bounds, where it is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
