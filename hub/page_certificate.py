@@ -59,7 +59,7 @@ class _Given(msgspec.Struct):
 
 class PageCertificate:
     """`directory` is where the pages keep theirs; `names` gives addresses and names under which they are called, empty
-    while they are not served; `changed` is called once another certificate lies there."""
+    while they are not served; `changed` is called once another certificate lies there, or the one there has lapsed."""
 
     def __init__(
         self, directory: Path, key_file: str, hub: str, url: str, keys: HubKeys, *, http: Http, clock: Clock,
@@ -72,6 +72,7 @@ class PageCertificate:
         self._http, self._clock, self._up, self._names, self._changed = http, clock, up, names, changed
         self._tried = -AGAIN_S
         self._asked: list[str] = []
+        self._lapsed = False
 
     async def run(self) -> None:
         """Look now and then whether it is due."""
@@ -82,7 +83,12 @@ class PageCertificate:
     async def turn(self) -> None:
         """One look: asks when it is time to, and for other names at once."""
         names = self._names()
-        if not names or not self._up():
+        if not names:
+            return
+        if await asyncio.to_thread(self._lapses):
+            _log.warning("the district's certificate of the pages has lapsed: the self-signed one is shown")
+            await self._changed()
+        if not self._up():
             return
         now = self._clock.monotonic()
         if now - self._tried < AGAIN_S and names == self._asked:
@@ -105,6 +111,15 @@ class PageCertificate:
 
     def complaints(self) -> list[str]:
         return []
+
+    def _lapses(self) -> bool:
+        """Whether it has lapsed since the last look."""
+        try:
+            end, date = validity(self._path.read_text(encoding="ascii"))[1], self._clock.date()
+        except (OSError, ValueError):
+            return False
+        former, self._lapsed = self._lapsed, date is not None and date >= end
+        return self._lapsed and not former
 
     def _due(self, names: list[str]) -> bool:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ from hub.model import Metric
 from hub.privacy.classes import POSITION
 from hub.privacy.rules import PrivacyRule
 
+_PARTS = re.compile(r"(\d+)([a-z]+)")
 _BY = {
     "mean": ("moyenne", "mean"), "sum": ("somme", "sum"), "max": ("maximum", "maximum"),
     "devices": ("appareils qui disent oui", "devices that say yes"),
@@ -38,7 +40,7 @@ def does(rule: PrivacyRule, lang: str) -> str:
     gather = rule.gather
     if gather is not None:
         by = _BY[gather.by][0 if fr else 1]
-        window = _span(gather.window_s)
+        window = _span(gather.window_s, fr)
         if gather.count:
             total = (
                 " ; total par site des comptes publiés" if fr else "; a site's total of what is told"
@@ -59,7 +61,7 @@ def _kept(rule: PrivacyRule, *, fr: bool) -> str:
     if rule.step:
         said.append(f"arrondi à {rule.step:g}" if fr else f"rounded to {rule.step:g}")
     if rule.bucket_s:
-        span = _span(rule.bucket_s)
+        span = _span(rule.bucket_s, fr)
         said.append(f"daté par tranche de {span}" if fr else f"dated by spans of {span}")
     if rule.grid_m is not None:
         grid = f"{rule.grid_m:g} m"
@@ -67,7 +69,7 @@ def _kept(rule: PrivacyRule, *, fr: bool) -> str:
     if rule.keep_id:
         said.append("positions avec l'identifiant de l'appareil" if fr else "positions with their device's id")
     if rule.rotate_s:
-        span = _span(rule.rotate_s)
+        span = _span(rule.rotate_s, fr)
         said.append(f"sous un pseudonyme qui change chaque {span}" if fr else f"under a pseudonym, another each {span}")
     if rule.keyed:
         said.append("sous un pseudonyme à clé destructible" if fr else "under a pseudonym whose key can be destroyed")
@@ -79,5 +81,7 @@ def _kept(rule: PrivacyRule, *, fr: bool) -> str:
     return ("conservé, " if fr else "kept, ") + ", ".join(said)
 
 
-def _span(seconds: float) -> str:
-    return show_duration(timedelta(seconds=seconds))
+def _span(seconds: float, fr: bool) -> str:
+    """As people write it: `1 h 30 min`."""
+    said = " ".join(f"{count}\u00a0{unit}" for count, unit in _PARTS.findall(show_duration(timedelta(seconds=seconds))))
+    return said.replace("\u00a0d", "\u00a0j") if fr else said

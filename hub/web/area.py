@@ -15,6 +15,7 @@ from hub.errors import HubError
 from hub.labels import Unreadable
 from hub.web.accounts import Refused
 from hub.web.answering import json
+from hub.web.refusing import french
 from hub.web.routes import API, READS, Route
 from hub.web.visit import Visit
 from hub.web.words import word
@@ -84,7 +85,7 @@ def sentence(error: HubError, lang: str) -> str:
         return word(error.key, lang)
     if isinstance(error, Unreadable):
         return error.fr if lang == "fr" else error.detail
-    return str(error)
+    return (french(str(error)) if lang == "fr" else "") or str(error)
 
 
 async def done(visit: Visit, work: Operation, again: Again) -> web.Response | None:
@@ -93,5 +94,6 @@ async def done(visit: Visit, work: Operation, again: Again) -> web.Response | No
         await work(visit)
     except HubError as error:
         visit.error = sentence(error, visit.lang)
+        visit.error_lang = "en" if visit.lang != "en" and visit.error == str(error) else ""
         return await again(visit, 422)
     return None

@@ -12,6 +12,7 @@ import jinja2
 from hub.web import scanning, showing
 from hub.web.area import GROUPS, Entry
 from hub.web.messages import message
+from hub.web.refusing import french
 from hub.web.routes import ADMINISTRATEUR, WORKS
 from hub.web.sessions import IDLE_S, LONGEST_S
 from hub.web.visit import Visit
@@ -53,6 +54,7 @@ class Renderer:
             "error_lang": visit.error_lang, "lasts": None,
             "session_lasts": word("session-lasts", lang, **_LASTS),
             "counts": {}, "said": word(visit.query["said"], lang) if visit.query.get("said") in self._said else "",
+            "french": french,
             "message": lambda sentence: message(sentence, lang),
             "size": lambda size: showing.size_text(size, lang),
             "span": lambda seconds: showing.span_text(seconds, lang),

@@ -92,8 +92,8 @@ def whole_text(value: int, lang: str) -> str:
 
 def said_value(text: str, lang: str, words: tuple[str, str]) -> str:
     """A value that the hub put into words, as this language writes it: `65.5 °C`, `true`."""
-    if text in ("true", "false"):
-        return words[text == "true"]
+    if text.lower() in ("true", "false"):
+        return words[text.lower() == "true"]
     return _POINT.sub(",", text) if lang == "fr" else text
 
 
@@ -129,7 +129,7 @@ def value_text(value: Any, lang: str, words: tuple[str, str]) -> str:
 
 UNITS = {
     "Cel": "°C", "1": "", "[ppm]": "ppm", "kW.h": "kWh", "W.h": "Wh", "m3": "m³", "m3/h": "m³/h", "[degF]": "°F",
-    "ug/m3": "µg/m³", "m2": "m²", "deg": "°", "W/m2": "W/m²", "dB[SPL]": "dB", "dB[mW]": "dBm",
+    "ug/m3": "µg/m³", "m2": "m²", "deg": "°", "W/m2": "W/m²", "m/s2": "m/s²", "dB[SPL]": "dB", "dB[mW]": "dBm",
 }  # fmt: skip
 
 

@@ -145,6 +145,7 @@ class Site:
             timezone=self.parts.timezone, place_name=place_name, device_name=device_name,
             metric_name=lambda device, key: self.metric_name(device, key, visit.lang), metric_unit=self.metric_unit,
             zones={zone: title or zone for zone, (title, _) in self.parts.zones.items()},
+            date=lambda at: showing.moment_text(at, visit.lang, self._zone).partition(" ")[0],
             moment=lambda at: showing.moment_text(at, visit.lang, self._zone), **what,
         )  # fmt: skip
         return answers.html(text, code)

@@ -104,8 +104,9 @@ async def test_a_hub_has_its_pages_certified_shows_it_at_once_and_asks_again_for
     async def now() -> None:
         changed.append(1)
 
+    up = [True]
     part = PageCertificate(
-        tmp_path, certificate.KEY, probe.hub, probe.url, probe.keys, http=http, clock=clock, up=lambda: True,
+        tmp_path, certificate.KEY, probe.hub, probe.url, probe.keys, http=http, clock=clock, up=lambda: up[0],
         names=lambda: where, changed=now,
     )  # fmt: skip
     await part.turn()
@@ -121,6 +122,13 @@ async def test_a_hub_has_its_pages_certified_shows_it_at_once_and_asks_again_for
     where[0] = "10.1.2.3"
     await part.turn()
     verified((tmp_path / FILE).read_bytes(), ca, x509.IPAddress(ip_address("10.1.2.3")))
+    # while the backend is away it lapses: the pages are told, once
+    up[0], told = False, len(changed)
+    clock._now += 500 * 86_400
+    await part.turn()
+    await part.turn()
+    assert len(changed) == told + 1
+    clock._now -= 500 * 86_400
     # once it has lapsed, or is another key's, the self-signed one is shown again
     assert certificate.refresh(context, tmp_path, clock.now() + 500 * 86_400) == own
     assert certificate.refresh(context, tmp_path, None) != own

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from hub.web import answering as answers
+from hub.web import showing
 from hub.web.area import Area, Entry, done, get, post
 from hub.web.routes import READS, RULES, Route
 from hub.web.visit import Visit
@@ -28,7 +29,8 @@ class Link:
         return await self._site.call("backup")
 
     async def page(self, visit: Visit, status: int = 200) -> web.Response:
-        return self._site.page("link", visit, status, **await self.link(visit))
+        summary = showing.summary(await self._site.lately("status"))
+        return self._site.page("link", visit, status, **await self.link(visit), summary=summary)
 
     async def backup_form(self, visit: Visit) -> web.Response:
         return await done(visit, self.backup, self.page) or answers.redirect("/link?said=backup-done")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from hub.alerts.life import SEVERITIES
 from hub.web import showing
 from hub.web.area import TEXT, Area, Entry, get
 from hub.web.routes import READS, STREAM, Route, document
@@ -47,7 +48,12 @@ class Overview:
 
     async def page(self, visit: Visit) -> web.Response:
         status = await self.status(visit)
-        return self._site.page("overview", visit, status=status, summary=status["summary"])
+        raised = (await self._site.call("alert.list"))["alerts"] if status["summary"]["raised"] else []
+        raised.sort(key=lambda one: (-SEVERITIES.index(one["severity"]), -one["raised"]))
+        return self._site.page(
+            "overview", visit, status=status, summary=status["summary"], raised=raised,
+            strangers=sum(not one["known"] for one in status["quarantine"]),
+        )  # fmt: skip
 
     async def todo_page(self, visit: Visit) -> web.Response:
         return self._site.page("todo", visit, **await self.todo(visit))

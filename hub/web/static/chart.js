@@ -43,18 +43,22 @@ customElements.define("ilot-chart", class extends HTMLElement {
     const steps = this.ticks(low, high);
     if (!bars) { low = Math.min(low, steps[0]); }
     high = Math.max(high, steps[steps.length - 1]);
-    const LEFT = 16 + 7 * Math.max(...steps.map((step) => this.number(step).length));
-    const begin = Number(this.dataset.from) || this.points[0].at;
+    const unit = this.dataset.unit || "", top = steps[steps.length - 1];
+    const label = (step) => (step === top && unit ? `${this.number(step)} ${unit}` : this.number(step));
+    const LEFT = 16 + 7 * Math.max(...steps.map((step) => label(step).length));
+    let begin = Number(this.dataset.from) || this.points[0].at;
     const last = this.points[this.points.length - 1].at;
     const width = bars ? (this.points[1] ? this.points[1].at - this.points[0].at : 3600) : 0;
     const end = Math.max(Number(this.dataset.to) || 0, last + width, begin + 1);
+    const young = end - known[0].at;  // what is known of began lately: its own time is what is looked at
+    if (!bars && young < 0.4 * (end - begin)) begin = known[0].at - Math.max(30, 0.05 * young);
     const x = (at) => LEFT + ((at - begin) / (end - begin)) * (W - LEFT - 8);
     const y = (value) => TOP + (1 - (value - low) / (high - low)) * (H - TOP - BOTTOM);
     const svg = this.make("svg", { viewBox: `0 0 ${W} ${H}`, role: "img", tabindex: "0", focusable: "true" });
     svg.setAttribute("aria-label", this.summary(known));
     for (const step of steps) {
       svg.append(this.make("line", { class: "grid", x1: LEFT, x2: W - 8, y1: y(step), y2: y(step) }));
-      svg.append(this.make("text", { class: "axis", x: LEFT - 6, y: y(step) + 4, "text-anchor": "end" }, this.number(step)));
+      svg.append(this.make("text", { class: "axis", x: LEFT - 6, y: y(step) + 4, "text-anchor": "end" }, label(step)));
     }
     for (const at of this.marks(begin, end, W)) {
       svg.append(this.make("text", { class: "axis", x: x(at), y: H - 6, "text-anchor": "middle" }, this.short(at, end - begin)));
@@ -68,9 +72,11 @@ customElements.define("ilot-chart", class extends HTMLElement {
         if (point.part) svg.append(this.make("rect", { ...box, class: "guess", y: y(point.part), height: Math.abs(y(point.part) - y(0)) }));
       });
     } else {
-      let path = "", pen = false;
+      let path = "", pen = false, former = null;
       for (const point of this.points) {
         if (point.value === null) { pen = false; continue; }
+        if (!pen && former) svg.append(this.make("rect", { class: "hole", x: x(former.at), width: Math.max(1, x(point.at) - x(former.at)), y: TOP, height: H - TOP - BOTTOM }));
+        former = point;
         path += `${pen ? "L" : "M"}${x(point.at).toFixed(1)} ${y(point.value).toFixed(1)}`;
         pen = true;
       }
@@ -126,7 +132,17 @@ customElements.define("ilot-chart", class extends HTMLElement {
   }
 
   marks(begin, end, wide) {
-    return (wide < 500 ? [0.15, 0.5, 0.85] : [0.1, 0.3, 0.5, 0.7, 0.9]).map((part) => begin + part * (end - begin));
+    const most = wide < 500 ? 3 : 6, span = end - begin;
+    const step = [60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800].find((one) => span / one <= most);
+    if (!step) return (wide < 500 ? [0.15, 0.5, 0.85] : [0.1, 0.3, 0.5, 0.7, 0.9]).map((part) => begin + part * span);
+    const found = [], ahead = this.ahead(begin);  // round hours and days are those of the site
+    for (let at = Math.ceil((begin + ahead) / step) * step - ahead; at <= end; at += step) if (at > begin + span * 0.03 && at < end - span * 0.03) found.push(at);
+    return found;
+  }
+
+  ahead(at) {  // seconds that the site's clock is ahead of UTC
+    const there = new Date(at * 1000).toLocaleString("sv-SE", { timeZone: this.zone });
+    return Math.round(Date.parse(`${there.replace(" ", "T")}Z`) / 1000 - at);
   }
 
   number(value) {

@@ -90,9 +90,11 @@
     }
   };
 
+  const plainCount = (value) => (typeof value === "number" ? value.toLocaleString(french ? "fr-FR" : "en-GB") : value);
+
   const summary = (sum) => {
     for (const place of document.querySelectorAll("[data-sum]")) {
-      if (place.dataset.sum in sum) place.textContent = sum[place.dataset.sum];
+      if (place.dataset.sum in sum) place.textContent = plainCount(sum[place.dataset.sum]);
     }
     document.dispatchEvent(new CustomEvent("ilot:summary", { detail: sum }));
     const link = document.querySelector("[data-link]");

@@ -7,8 +7,11 @@ stands in one of them only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from importlib import import_module
+
+from hub.web.showing import whole_text
 
 FILES = (
     "about", "accounts", "adding", "alerts", "audit", "commands", "commissioning", "configuration", "crisis", "device",
@@ -36,10 +39,19 @@ _KEPT_TOGETHER = tuple((plain, plain.replace(" ", "\u00a0")) for plain in (" :",
 """French signs that never begin a line, nor end one."""
 
 
+_EITHER = re.compile(r"\[([^\[\]|]*)\|([^\[\]|]*)\]")
+"""`[one|many]`, as `count` is: in French 0 and 1 are one, in English 1 alone (CLDR, plural rules)."""
+
+
 def word(key: str, lang: str, **filled: object) -> str:
-    """A sentence of the catalogue. Raises KeyError."""
+    """A sentence of the catalogue; the thousands of a `count` are set apart. Raises KeyError."""
     text = WORDS[key][LANGUAGES.index(lang)]
     if lang == "fr":
         for plain, kept in _KEPT_TOGETHER:
             text = text.replace(plain, kept)
+    count = filled.get("count")
+    if isinstance(count, int):
+        many = count > 1 if lang == "fr" else count != 1
+        text = _EITHER.sub(lambda found: found[1 + many], text)
+        filled["count"] = whole_text(count, lang)
     return text.format(**filled) if filled else text

@@ -70,5 +70,5 @@ WORDS: dict[str, tuple[str, str]] = {
     "alert-of-min": ("minimum de la zone", "lowest of the zone"),
     "alert-ev-trust": ("Classe de confiance", "Trust class"),
     "all-severities": ("toutes", "all"),
-    "alert-count": ("{count} alertes", "{count} alerts"),
+    "alert-count": ("{count} alerte[|s]", "{count} alert[|s]"),
 }  # fmt: skip

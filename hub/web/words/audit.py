@@ -6,7 +6,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "Each line is chained to the one before: one that is changed or taken out is noticed.",
     ),
     "verify": ("Vérifier la chaîne", "Check the chain"),
-    "verified": ("Chaîne intacte : {count} lignes.", "The chain is whole: {count} lines."),
+    "verified": ("Chaîne intacte : {count} ligne[|s].", "The chain is whole: {count} line[|s]."),
     "who": ("Qui", "Who"),
     "what": ("Quoi", "What"),
     "when": ("Quand", "When"),

@@ -116,7 +116,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "crisis-sheet": ("Fiche de crise à imprimer", "Sheet to print"),
     "board-calm": ("Aucune alerte ouverte.", "No open alert."),
     "board-alerts": ("Alertes ouvertes", "Open alerts"),
-    "board-more": ("et {count} autres", "and {count} more"),
+    "board-more": ("et {count} autre[|s]", "and {count} more"),
     "board-at": ("Situation à {when}", "As of {when}"),
     "board-reports": ("remontent", "report"),
 }

@@ -13,7 +13,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "signal-strong": ("bon", "good"),
     "signal-fair": ("moyen", "fair"),
     "signal-weak": ("faible", "weak"),
-    "count-devices": ("{count} appareils", "{count} devices"),
+    "count-devices": ("{count} appareil[|s]", "{count} device[|s]"),
     "page-of": ("Page {page} sur {pages}", "Page {page} of {pages}"),
     "previous": ("Précédente", "Previous"),
     "next": ("Suivante", "Next"),

@@ -23,8 +23,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "pack-installed": ("Pack installé ; il sert dès maintenant.", "Pack installed; it serves from now on."),
     "kept": ("Messages gardés", "Kept messages"),
     "kept-text": (
-        "{count} messages qu'aucun pack n'a su lire sont gardés sept jours et relus quand leur pack change.",
-        "{count} messages that no pack could read are kept for seven days and read again when their pack changes.",
+        "{count} message[|s] qu'aucun pack n'a su lire, gardé[|s] sept jours et relu[|s] quand son pack change.",
+        "{count} message[|s] that no pack could read, kept for seven days and read again when the pack changes.",
     ),
     "redecode": ("Relire maintenant", "Read again now"),
     "redecoded": ("Messages relus.", "Messages read again."),

@@ -26,8 +26,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "floor-empty-zone": ("Aucun emplacement de cette zone ne s'y trouve.", "No place of this zone is on it."),
     "floor-all": ("Voir toutes les zones", "See all zones"),
     "floor-left": (
-        "{count} emplacements avec un appareil ne sont ni sur un plan ni sur la carte.",
-        "{count} places with a device are neither on a plan nor on the map.",
+        "{count} emplacement[|s] avec un appareil [n'est|ne sont] ni sur un plan ni sur la carte.",
+        "{count} place[|s] with a device [is|are] neither on a plan nor on the map.",
     ),
     "floor-pin": ("Les placer", "Put them there"),
     "floor-hidden": (

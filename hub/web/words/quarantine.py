@@ -15,8 +15,8 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "quarantine-count": ("{count} en attente", "{count} waiting"),
     "quarantine-evicted": (
-        "{count} autres ont été entendus au-delà de la place disponible ; les plus anciens ont laissé la leur.",
-        "{count} more were heard than there is room for; the least recent gave way.",
+        "{count} autre[|s] [a|ont] été entendu[|s] au-delà de la place disponible ; les plus anciens ont laissé la leur.",
+        "{count} more [was|were] heard than there is room for; the least recent gave way.",
     ),
     "quarantine-search": ("identifiant, modèle, intégration", "id, model, integration"),
     "why-not-configured": ("inconnu de ce concentrateur", "not known to this hub"),
@@ -29,8 +29,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "said-values": ("Ce qu'il dit", "What it says"),
     "held-reports": ("Relevés gardés", "Reports held"),
     "held-help": (
-        "{count} relevés chiffrés, transmis à l'adoption avec leur date, détruits sinon.",
-        "{count} reports, encrypted: released with their own times on adoption, else destroyed.",
+        "{count} relevé[|s] chiffré[|s], transmis à l'adoption avec leur date, détruit[|s] sinon.",
+        "{count} report[|s], encrypted: released with their own times on adoption, else destroyed.",
     ),
     "adopt-it": ("Adopter", "Adopt"),
     "ignore-it": ("Ignorer", "Ignore"),
@@ -73,8 +73,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "For some hours, adopt all sensors of a batch at once. It ends by itself; each step is in the audit log.",
     ),
     "recette-open": (
-        "Mode recette ouvert, encore {span}, par {by}. {count} capteurs adoptés.",
-        "Mode recette is open for {span} more, by {by}. {count} sensors adopted.",
+        "Mode recette ouvert, encore {span}, par {by}. {count} capteur[|s] adopté[|s].",
+        "Mode recette is open for {span} more, by {by}. {count} sensor[|s] adopted.",
     ),
     "recette-hours": ("Durée", "Length"),
     "recette-hours-n": ("{count} h", "{count} h"),

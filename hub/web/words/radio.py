@@ -11,8 +11,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "radio-enough": ("marge suffisante", "enough margin"),
     "radio-": ("pas encore jugée", "not judged yet"),
     "radio-summary": (
-        "{enough} avec une marge suffisante, {move} à déplacer, {rest} pas encore jugés",
-        "{enough} with enough margin, {move} to be moved, {rest} not judged yet",
+        "Marge suffisante : {enough} · à déplacer : {move} · pas encore jugés : {rest}",
+        "Enough margin: {enough} · to be moved: {move} · not judged yet: {rest}",
     ),
     "margin": ("Marge", "Margin"),
     "margin-text": (
@@ -30,5 +30,5 @@ WORDS: dict[str, tuple[str, str]] = {
     "gateway-silent": ("muette", "silent"),
     "gateway-heard": ("entendue", "heard"),
     "duty": ("Temps d'émission restant cette heure", "Time on the air left this hour"),
-    "duty-text": ("{left} s sur {all} s", "{left} s of {all} s"),
+    "duty-text": ("bande {band} : {left} s sur {all} s", "band {band}: {left} s of {all} s"),
 }

@@ -10,6 +10,6 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "no-candidates": ("Aucun appareil inconnu n'est entendu.", "No unknown device is heard."),
     "nothing-todo": ("Rien à traiter.", "Nothing to do."),
-    "heard-times": ("entendu {count} fois", "heard {count} times"),
+    "heard-times": ("entendu {count} fois", "heard [once|{count} times]"),
     "adopt": ("Ajouter cet appareil", "Add this device"),
 }  # fmt: skip

@@ -87,7 +87,7 @@ def test_a_contact_that_is_no_address_is_refused(contact: str) -> None:
 async def test_radio_is_told_in_words_and_devices_to_be_moved_come_first(pages: Pages) -> None:
     browser = await pages.claimed()
     text = (await browser.get("/radio?lang=fr"))[1]
-    assert "1 avec une marge suffisante, 0 à déplacer, 1 pas encore jugés" in text
+    assert "Marge suffisante\u00a0: 1 · à déplacer\u00a0: 0 · pas encore jugés\u00a0: 1" in text
     assert "868.0-868.6" in text
     assert (await browser.api("GET", "/radio"))[0] == 200
 

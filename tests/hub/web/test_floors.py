@@ -107,7 +107,7 @@ async def test_a_plan_shows_each_place_where_it_was_put_with_its_state_and_a_tab
     assert re.findall(r"translate\(([\d. ]+)\)", text) == ["50.0 50.0", "150.0 50.0"]
     first, second = (one["id"] for one in (pages.hub.row(device) for device in pages.hub.devices[:2]))
     assert re.findall(r'<tr role="row" data-device="([^"]+)">', text) == [first, second]
-    assert "1 emplacements avec un appareil" in text  # salle-2
+    assert "1 emplacement avec un appareil " in text  # salle-2
     status, answer = await browser.api("GET", "/plan")
     assert status == 200
     assert [(one["place"], one["state"]) for one in answer["marks"]] == [("salle-0", "green"), ("salle-1", "waiting")]

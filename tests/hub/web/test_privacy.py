@@ -33,7 +33,7 @@ CONSENT = {
 }  # fmt: skip
 SAID = (
     "bâti sain", "tant que les occupants y consentent (climat)", "Logement : presque toute mesure", "loc-12",
-    "7 · sans consentement", "confirmé par le serveur, 41 mesures", "arrondi à 5, de 0 à 4 indistinct",
+    "7 · sans consentement", "confirmé par le serveur, 41 relevés", "arrondi à 5, de 0 à 4 indistinct",
 )  # fmt: skip
 ERASURE = {"id": "e", "kind": "pseudonym", "asked": 1.79e9, "confirmed": 1.79e9, "readings": 41}
 

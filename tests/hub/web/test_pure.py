@@ -20,7 +20,7 @@ from hub.web.messages import message
 from hub.web.passwords import Busy, Passwords, code_of, new_code, unfit
 from hub.web.sessions import IDLE_S, LONGEST_S, MOST_EACH, Sessions
 from hub.web.throttle import ADDRESS, ALL, HOUR, KNOWN, STRANGERS, Throttle, network
-from hub.web.words import WORDS, merged
+from hub.web.words import WORDS, merged, word
 
 WEB = Path(passwords.__file__).parent
 NAMES = frozenset({"localhost", "hub-1"})
@@ -305,3 +305,24 @@ def test_the_style_of_a_page_that_stands_alone_is_let_through_by_its_digest_and_
     assert said.endswith("; style-src 'self' 'sha256-gG2yISYereRMiG2lMXrbiUgi0Ubw9p7QCeWcroOvy9Y='")
     assert "script-src" not in said
     assert policy_with_style("<p>") == POLICY
+
+
+@pytest.mark.parametrize(
+    ("count", "french", "english"),
+    [
+        (0, "0 appareil", "0 devices"), (1, "1 appareil", "1 device"), (2, "2 appareils", "2 devices"),
+        (12_345, "12\u202f345 appareils", "12,345 devices"),
+    ],
+)  # fmt: skip
+def test_a_count_has_its_plural_and_its_thousands_as_its_language_has_them(
+    count: int, french: str, english: str
+) -> None:
+    assert (word("count-devices", "fr", count=count), word("count-devices", "en", count=count)) == (french, english)
+
+
+def test_no_sentence_shows_the_sign_of_a_plural() -> None:
+    for key, texts in WORDS.items():
+        for lang, text in zip(("fr", "en"), texts, strict=True):
+            if "[" in text and "|" in text:
+                assert "{count}" in text, key
+                assert not set("[]|") & set(word(key, lang, count=2, span="1 h", by="a")), key

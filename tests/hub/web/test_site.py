@@ -359,7 +359,7 @@ async def test_a_command_goes_with_the_name_and_the_role_of_who_is_signed_in(pag
     assert (asked["by"], asked["role"], asked["value"]) == ("web:p-technicien", "technicien", "21")
     status, text, _ = await browser.post(f"{path}/commands", path, metric="setpoint", value="99", why="froid")
     assert status == 422
-    assert "from 10 to 25" in text
+    assert "la valeur va de 10 à 25 °C ; 99 est en dehors" in text
 
 
 async def test_a_device_s_page_shows_what_went_wrong_with_it_how_often_and_how_fast_it_answers(pages: Pages) -> None:

@@ -153,7 +153,7 @@ class Hub:
         if name == "status":
             green = sum(1 for device in self.devices if self.live.last_seen(device.id))
             return {
-                "devices": {"devices": len(self.devices), "green": green}, "degraded": self.degraded,
+                "devices": {"devices": len(self.devices), "green": green}, "quarantine": [], "degraded": self.degraded,
                 "buffer": {
                     "readings": 7, "autonomy_s": 90_000.0, "bytes": 1234, "pending_rows": 0, "readings_rate": 1.5,
                     "rate": 12.0, "evicted": 0, "error": "", "oldest_age_s": 4.0,
