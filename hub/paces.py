@@ -3,6 +3,8 @@
 An integration that asks devices in turns does so in `Session.rounds`; each such loop is a pace here: whom it asks, how
 often its configuration says, how long its turns take. A pace may be quickened from outside, never slowed, and goes back
 by itself once that is withdrawn. Nothing of it is written down: who quickens remembers.
+
+One that has a timetable of its own says how often it asks whom (`Session.asks`), and goes by what it is answered.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ class Pace:
 
     def __init__(self, integration: str, usual_s: float, asked: Asked) -> None:
         self.integration, self.usual_s, self.asked = integration, usual_s, asked
+        self.least_s = 0.0  # it never asks more often
         self.turns = 0
         self._took: deque[float] = deque(maxlen=TURNS)
         self._changed = asyncio.Event()
@@ -67,14 +70,15 @@ class Paces:
 
     def __init__(self) -> None:
         self._paces: list[Pace] = []
+        self._timetables: dict[str, dict[str, Pace]] = {}
         self._wanted: dict[str, float] = {}
 
     def __iter__(self) -> Iterator[Pace]:
-        return iter(list(self._paces))
+        return iter([*self._paces, *(pace for own in self._timetables.values() for pace in own.values())])
 
     def of(self, device: str) -> Pace | None:
         """The loop that asks this device; of several the quickest."""
-        found = [pace for pace in self._paces if device in set(pace.asked())]
+        found = [pace for pace in self if device in set(pace.asked())]
         return min(found, key=lambda pace: pace.usual_s, default=None)
 
     def quicken(self, wanted: Mapping[str, float]) -> None:
@@ -90,6 +94,18 @@ class Paces:
             return pace.usual_s
         wanted = [self._wanted[device] for device in pace.asked() if device in self._wanted]
         return min([pace.usual_s, *wanted])
+
+    def asks(self, integration: str, usual: Mapping[str, float], least_s: float) -> dict[str, float]:
+        """Device → seconds as configured, of all that an integration asks by its own timetable, never more often than
+        `least_s`; gives the seconds of now. Each call replaces the one before."""
+        known = self._timetables.get(integration, {})
+        own = self._timetables[integration] = {
+            device: known.get(device) or Pace(integration, seconds, lambda device=device: (device,))  # type: ignore[misc]
+            for device, seconds in usual.items()
+        }
+        for device, pace in own.items():
+            pace.usual_s, pace.least_s = usual[device], least_s
+        return {device: max(self.step(pace), min(least_s, pace.usual_s)) for device, pace in own.items()}
 
     async def rounds(
         self, integration: str, usual_s: float, asked: Asked, clock: Clock, early: float

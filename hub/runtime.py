@@ -149,6 +149,11 @@ class InProcessSession:
         early = step * self._rng.uniform(0.0, 0.5)
         return (self._core.paces or Paces()).rounds(self.name, step, asked, self._core.clock, early)
 
+    def asks(self, intervals: Mapping[str, timedelta], least: timedelta) -> dict[str, timedelta]:
+        usual = {device: interval.total_seconds() for device, interval in intervals.items()}
+        now = (self._core.paces or Paces()).asks(self.name, usual, least.total_seconds())
+        return {device: timedelta(seconds=seconds) for device, seconds in now.items()}
+
     def found(self, candidate: Candidate) -> None:
         if self._core.devices.get(candidate.id) is None:
             self._core.pipeline.candidate(msgspec.structs.replace(candidate, integration=self.name), "found")

@@ -152,6 +152,11 @@ class Session(Protocol):
         often for a while (`ilot crisis sampling`): turns then come sooner than `interval`, and never later."""
         ...
 
+    def asks(self, intervals: Mapping[str, timedelta], least: timedelta) -> dict[str, timedelta]:
+        """The same for a plugin with a timetable of its own: device → how often its configuration says, never more
+        often than `least`; gives how often now. To be asked again and again; each call replaces the one before."""
+        ...
+
     def found(self, candidate: Candidate) -> None:
         """Something discovered, with evidence; the hub decides. Never enrols."""
         ...

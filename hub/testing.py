@@ -239,6 +239,9 @@ class FakeSession:
     def rounds(self, interval: timedelta, asked: Callable[[], Iterable[str]]) -> AsyncIterator[float]:
         return self.every(interval)
 
+    def asks(self, intervals: Mapping[str, timedelta], least: timedelta) -> dict[str, timedelta]:
+        return dict(intervals)
+
     def found(self, candidate: Candidate) -> None:
         self.candidates.append(candidate)
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import hub
-from integrations.knx.book import Book, State
+from integrations.knx.book import Book, Entry, State
 
 LONGEST_S = 86_400.0
 """The longest pause between two questions at an address that nobody answers."""
@@ -38,6 +38,10 @@ class Asker:
         self._refused = refused
         self._timeout = timeout
         self._now = now
+        self.quick: dict[str, float] = {}
+        """Device → seconds: ask so often, where the configuration says more seldom."""
+        self.took: dict[int, float] = {}
+        """Address → seconds that its last answer took."""
         self._waiting: dict[int, asyncio.Event] = {}
 
     def heard(self, address: int) -> None:
@@ -62,10 +66,15 @@ class Asker:
         found = {
             entry.main
             for entry in self._book.metrics.values()
-            if entry.group.every is not None
-            and due(self._book.states[entry.main], entry.group.every.total_seconds(), now)
+            if (every := self._every(entry)) is not None and due(self._book.states[entry.main], every, now)
         }
         return sorted(found, key=lambda a: (self._book.states[a].asked or 0.0, a))
+
+    def _every(self, entry: Entry) -> float | None:
+        if entry.group.every is None:
+            return None
+        every = entry.group.every.total_seconds()
+        return min(every, self.quick.get(entry.device, every))
 
     async def ask(self, addresses: list[int]) -> None:
         """One after the other: the next waits until this one is answered or its time is over. Raises NotReady."""
@@ -77,10 +86,13 @@ class Asker:
                 continue
             event = self._waiting[address] = asyncio.Event()
             state.asked = self._now()
+            loop = asyncio.get_running_loop()
             try:
+                began = loop.time()
                 await self._ask(address)
                 async with asyncio.timeout(self._timeout):
                     await event.wait()
+                self.took[address] = loop.time() - began
             except TimeoutError:
                 await self._unanswered(address)
             except hub.DecodeError as error:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import hub
 from integrations.knx import addresses, decode, values
 from integrations.knx.asking import TICK, Asker
-from integrations.knx.book import Book, Heard, Reading
+from integrations.knx.book import Book, Entry, Heard, Reading
 from integrations.knx.link import Link, Said
 from integrations.knx.settings import Config
 from integrations.knx.writing import Writer, serve
@@ -150,10 +150,26 @@ class Player:
             if not asked_first:
                 asked_first = True
                 await self._asker.ask(self._asker.first())
+            self._pace(self._asker)
             await self._asker.ask(self._asker.next())
             if time.monotonic() - remembered >= REMEMBER_S:
                 remembered = time.monotonic()
                 self.remember(link)
+
+    def _pace(self, asker: Asker) -> None:
+        """How often devices are asked now, and what that costs the line."""
+        asked: dict[str, list[Entry]] = {}
+        for entry in self._book.metrics.values():
+            if entry.group.every is not None:
+                asked.setdefault(entry.device, []).append(entry)
+        usual = {device: min(e.group.every for e in entries if e.group.every) for device, entries in asked.items()}
+        now = self._session.asks(usual, TICK)
+        asker.quick = {device: every.total_seconds() for device, every in now.items() if every < usual[device]}
+        for device, entries in asked.items():
+            took = [asker.took[entry.main] for entry in entries if entry.main in asker.took]
+            if took:
+                latency = round(1000 * sum(took) / len(took), 1)
+                self._session.tell(device, {"latency_ms": latency, "requests": len(entries)})
 
     async def _unanswered(self, address: int) -> None:
         error = hub.DecodeError("knx-no-answer", "nobody answers: is the read flag set in ETS?")

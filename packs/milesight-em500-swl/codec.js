@@ -3,6 +3,11 @@
 
 const SIZES = { 0x0175: 1, 0x0377: 2, 0x20ce: 6 };
 
+function encodeDownlink(input) {
+    const seconds = input.data.seconds; // set reporting interval
+    return { bytes: [0xff, 0x03, seconds & 0xff, seconds >> 8], fPort: 85 };
+}
+
 function decodeUplink(input) {
     const bytes = input.bytes, data = {};
     for (let at = 0; at < bytes.length; ) {

@@ -244,6 +244,24 @@ async def test_a_device_that_speaks_too_often_is_held_to_its_bound_and_starves_n
     assert guard.suspects() == {}
 
 
+async def test_a_device_that_was_told_to_speak_more_often_is_given_room_until_it_is_told_back():
+    path, guard, told = guarded(most_per_minute=30)
+    for n in range(60):
+        await path.emit(values={"temperature": float(n)})
+    guard.raised = {TAG.id: 1.0}.get
+    guard.retime([TAG.id])
+    for n in range(300):
+        await path.clock.advance(0.5)
+        await path.emit(values={"temperature": float(n % 50)})
+    assert told == [], "no weak signal of our own making"
+    guard.raised = lambda device: None
+    guard.retime([TAG.id])
+    for n in range(300):
+        await path.clock.advance(0.5)
+        await path.emit(values={"temperature": float(n % 50)})
+    assert {event[:2] for event in told} == {(RATE, TAG.id)}, "and it is a burst again afterwards"
+
+
 async def test_who_proves_himself_may_speak_as_often_as_he_likes():
     path, _, _ = guarded(most_per_minute=30)
     for counter in range(200):

@@ -98,6 +98,21 @@ async def test_a_turn_that_takes_longer_than_its_period_does_not_pile_up(tasks: 
     assert loop.turns == [0.0, 25.0, 50.0, 75.0, 100.0]
 
 
+async def test_who_has_a_timetable_is_told_how_often_to_ask_and_what_it_no_longer_asks_is_forgotten() -> None:
+    paces = Paces()
+    usual = {"knx:a": 600.0, "knx:b": 60.0}
+    assert paces.asks("knx", usual, 5.0) == usual
+    paces.quicken({"knx:a": 1.0, "knx:b": 3600.0})
+    assert paces.asks("knx", usual, 5.0) == {"knx:a": 5.0, "knx:b": 60.0}
+    pace = paces.of("knx:a")
+    assert pace is not None
+    assert (pace.usual_s, pace.least_s, pace.integration) == (600.0, 5.0, "knx")
+    assert paces.asks("knx", {"knx:b": 30.0}, 5.0) == {"knx:b": 30.0}
+    assert [(pace.usual_s, tuple(pace.asked())) for pace in paces] == [(30.0, ("knx:b",))]
+    paces.quicken({})
+    assert paces.asks("knx", usual, 5.0) == usual
+
+
 async def test_who_waits_is_woken_by_a_change_and_leaves_no_task_behind() -> None:
     clock, pace = ManualClock(), Pace("plant", 60.0, lambda: ())
     waiting = asyncio.create_task(pace.sleep(clock, 60.0))

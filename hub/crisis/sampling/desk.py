@@ -174,7 +174,7 @@ class Sampling:
 
     async def _made(self, wish: Wish) -> planning.Plan:
         items, gateways = await self._gather(wish)
-        made = planning.plan(items, gateways, self._budgets(), wish)
+        made = await asyncio.to_thread(planning.plan, items, gateways, self._budgets(), wish)
         self._plans.pop(made.digest, None)
         self._plans[made.digest] = made
         while len(self._plans) > PLANS:
@@ -212,7 +212,7 @@ class Sampling:
             if shown is None:
                 raise HubError("this plan is not known any more: `ilot crisis sampling plan` makes a new one")
             items, _ = await self._gather(shown.wish)
-            wrong = planning.excess(shown, items)
+            wrong = await asyncio.to_thread(planning.excess, shown, items)
             if self._budgets() != shown.budgets:
                 wrong.insert(0, "the budgets were changed")
             if wrong:

@@ -95,7 +95,7 @@ def _polled(
         chosen=any(_chosen(sources, wish, one) for one in devices), why_not=_away(sources, pace.integration),
         powered=not weak, battery=None if unknown or not batteries else min(days for days in batteries if days),
         meter=types.get(pace.integration) == "mbus" and not {one.id for one in devices} <= mains,
-        line=line, turn_s=_rounded(_busy(told, pace)),
+        least_s=pace.least_s, line=line, turn_s=_rounded(_busy(told, pace)),
         requests=sum(int(facts.get("requests", 1)) for facts in told),
     )  # fmt: skip
 

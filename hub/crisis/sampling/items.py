@@ -81,8 +81,8 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that is raised as a whole: a device with a downlink of its own, or a loop that asks one device or
     several. `was_s`: today's period. `why_not`: it cannot be raised. `battery`: days that its battery lasts at today's
     period, None where that is not known; `powered`: it has none. `meter`: it may be a wired meter with a battery.
-    `line`: on which line it is asked, "" for none; `turn_s`: how long that line is busy each time; `requests`: how many
-    requests that are."""
+    `least_s`: it is never asked more often. `line`: on which line it is asked, "" for none; `turn_s`: how long that
+    line is busy each time; `requests`: how many requests that are."""
 
     name: str
     devices: tuple[str, ...]
@@ -94,6 +94,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     powered: bool = True
     battery: float | None = None
     meter: bool = False
+    least_s: float = 0.0
     air: Air | None = None
     downlink: Downlink | None = None
     line: str = ""

@@ -153,6 +153,8 @@ def least(item: Item, budgets: Budgets, wish: Wish) -> list[tuple[float, Reason 
     if item.downlink is not None:
         low = item.downlink.low_s
         found.append((low, Reason("bounds", {"low": spell(low)})))
+    if item.least_s:
+        found.append((item.least_s, Reason("tick", {"low": spell(item.least_s)})))
     if not item.powered and item.battery is not None:
         days = wish.duration_s / DAY_S
         most = min((item.battery - budgets.battery_days) / days, item.battery / budgets.battery_days_raised)

@@ -65,6 +65,8 @@ WORDS: dict[str, tuple[str, str]] = {
               "clipped: a meter with a battery is read {reads} times a day at most"),
     "bounds": ("limité par la plus courte période que son modèle admet ({low})",
                "clipped by the shortest period that its pack allows ({low})"),
+    "tick": ("limité : sa liaison ne demande pas plus souvent que toutes les {low}",
+             "clipped: its integration asks every {low} at most"),
     "channel": ("limité par l'occupation du canal LoRaWAN", "clipped by the load of the LoRaWAN channels"),
     "line": ("limité par la charge de la ligne {line}", "clipped by the load of line {line}"),
     # while it is told

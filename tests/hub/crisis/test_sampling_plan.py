@@ -258,6 +258,11 @@ def test_a_meter_with_a_battery_is_read_as_often_as_is_allowed() -> None:
     assert (period(done, "mbus:a"), why(done, "mbus:a")) == (3600.0, "reads")
 
 
+def test_who_has_a_timetable_is_not_asked_more_often_than_that_allows() -> None:
+    done = made(polled("knx:a", was=600.0, least_s=5.0, turn_s=0.0), wish=replace(WISH, period_s=1.0))
+    assert (period(done, "knx:a"), why(done, "knx:a")) == (5.0, "tick")
+
+
 def test_what_counts_in_minutes_is_given_whole_minutes() -> None:
     done = made(sensor(downlink=MINUTES), wish=replace(WISH, period_s=90.0))
     assert (period(done, "lorawan:a"), why(done, "lorawan:a")) == (120.0, "step")
