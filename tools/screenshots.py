@@ -44,6 +44,9 @@ PAGES = {**{entry.key: entry.href for entry in MENU}, "account": "/account", "mi
          "device": "/devices/modbus%3Achaudiere?metric=return_temperature", "device-lamp": LAMP,
          "device-ble": "/devices/ble%3AA4:C1:38:01:00:00", "device-missing": "/devices/nobody",
          "crisis-plan": "/crisis?period=1s&for=1h",
+         "configuration-forms": "/configuration/form",
+         "configuration-new": "/configuration/form?at=notifiers&new=1&type=sms",
+         "configuration-modbus": "/configuration/form?at=integrations%2Fmodbus",
          "plan-layers": "/plan?chosen=1&states=1&alerts=1&zones=1", "plan-map": "/plan?view=map",
          **{f"commissioning-{step}": f"/commissioning/{step}" for step in STEPS}}  # fmt: skip
 README = {"desk-fr-overview": "overview", "phone-fr-overview": "phone", "desk-fr-devices": "devices",

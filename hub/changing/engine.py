@@ -148,6 +148,7 @@ class Changing:
             "config.show": self._look.show, "config.check": self._look.check, "config.diff": self._diff,
             "config.apply": self._apply, "config.reload": self._reread, "config.log": self._look.log,
             "config.confirm": self._confirm, "config.revert": self._revert, "config.progress": self._progress,
+            "config.stage": self._stage,
             "config.form": self._look.form, "zone.add": self._add_zone,
         }  # fmt: skip
 
@@ -248,6 +249,11 @@ class Changing:
     async def _progress(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{} → {stage, confirm_s, last}: how the change under way stands, and what became of the last one."""
         return self.progress()
+
+    async def _stage(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{} → {stage, confirm_s, last}: the same in little, for what asks each second."""
+        stage = self._do.stage or (WRITING if self._queued else "")
+        return {"stage": stage, "confirm_s": self._do.left(), "last": self._do.last}
 
     def progress(self) -> dict[str, Any]:
         """See `config.progress`."""

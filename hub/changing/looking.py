@@ -17,9 +17,10 @@ from hub.changing.words import PLANNED
 from hub.config.build import Models
 from hub.config.history import REFUSED, History
 from hub.config.load import Loaded
+from hub.config.positions import dotted
 from hub.config.proposing import Proposed, diff, judge, lying_there, propose
 from hub.config.source import as_asked, contents, digest, digests, read, unchanged
-from hub.errors import ConfigError, HubError
+from hub.errors import ConfigError, HubError, Problem
 
 
 class Looking:
@@ -50,8 +51,8 @@ class Looking:
         }  # fmt: skip
 
     async def form(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{at: [key, …], filled?} → the form there (`hub.config.forms.Form`), the digest that it shows, and with
-        `filled` the edits that it means. Raises ConfigError."""
+        """{at: [key, …], type?, filled?} → the form there (`hub.config.forms.Form`), the digest that it shows, and with
+        `filled` the edits that it means. `type`: of an entry that is not there yet. Raises ConfigError."""
 
         def work() -> dict[str, Any]:
             from hub.config import forms
@@ -59,13 +60,14 @@ class Looking:
 
             at = tuple(str(part) for part in arguments.get("at") or [])
             data, digest = self._said()
+            kind = str(arguments.get("type") or "")
             try:
-                shown = forms.form(schema(_only(self._models, data, at)), data, at)
+                shown = forms.form(schema(_only(self._models, data, at, kind)), data, at, kind)
                 meant = forms.edits(shown, arguments["filled"]) if "filled" in arguments else []
             except KeyError:
                 raise ConfigError(f"no form shows {'.'.join(at)}; edit the text") from None
-            except ValueError as error:
-                raise ConfigError(str(error)) from None
+            except forms.Unfit as error:
+                raise ConfigError([Problem(why, dotted((*at, name))) for name, why in error.found.items()]) from None
             return {"form": msgspec.to_builtins(shown), "digest": digest, "edits": meant}
 
         return await asyncio.to_thread(work)
@@ -135,7 +137,7 @@ class _Unasked(BaseModel):
     """The options of what no form asks about."""
 
 
-def _only(models: Models, data: Any, at: tuple[str, ...]) -> Models:
+def _only(models: Models, data: Any, at: tuple[str, ...], kind: str = "") -> Models:
     """The models that a form at this place needs: a plugin is imported for its own form, not for all others'."""
     if at[:1] == ("link",):
         named = {kind: models.uplinks[kind] if kind in at[2:3] else _Unasked for kind in models.uplinks}
@@ -145,7 +147,7 @@ def _only(models: Models, data: Any, at: tuple[str, ...]) -> Models:
     section, name = at[0], at[1] if len(at) > 1 else ""
     here: Any = data.get(section) if isinstance(data, dict) else None
     here = here.get(name) if isinstance(here, dict) else None
-    kind = str(here.get("type") or name) if isinstance(here, dict) else name
+    kind = str(here.get("type") or name) if isinstance(here, dict) else kind or name
     if section == "integrations":
         ours = models.integrations
         return Models({one: ours[one] if one == kind else (_Unasked, None) for one in ours}, packs=models.packs)

@@ -128,5 +128,4 @@ def _act(config: Path, state_dir: Path | None, json: bool, name: str, **argument
 
 
 def _said(alert: dict[str, Any]) -> str:
-    french = os.environ.get("LC_ALL", os.environ.get("LANG", "")).startswith("fr")
-    return str(alert["text_fr"] if french else alert["text"])
+    return str(alert["text_fr"] if output.french() else alert["text"])

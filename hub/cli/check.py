@@ -46,7 +46,7 @@ def check(config: Path, state_dir: Path | None, adopted: bool, probe: bool, json
             output.data({"ok": False, "problems": [_plain(problem) for problem in error.problems]})
         else:
             colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-            click.echo(render(error.problems, colour=colour), err=True, nl=False)
+            click.echo(render(error.problems, colour=colour, french=output.french()), err=True, nl=False)
         raise click.exceptions.Exit(ConfigError.exit_code) from None
     facts: dict[str, Any] = {
         "ok": True,

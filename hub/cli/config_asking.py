@@ -165,7 +165,7 @@ def print_problems(problems: list[Problem]) -> None:
     from hub.config.terminal import render
 
     colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-    click.echo(render(problems, colour=colour), err=True, nl=False)
+    click.echo(render(problems, colour=colour, french=output.french()), err=True, nl=False)
 
 
 def who() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -70,6 +71,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 def _number(cell: str) -> bool:
     return cell.replace(".", "", 1).replace("-", "", 1).replace(",", "").isdigit()
+
+
+def french() -> bool:
+    """Does this shell speak French? POSIX.1-2024, XBD 8.2: LC_ALL, else LC_MESSAGES, else LANG."""
+    said = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    return next((one for one in said if one), "").startswith("fr")
 
 
 def size(n: float) -> str:

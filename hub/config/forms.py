@@ -13,12 +13,23 @@ from typing import Any
 import msgspec
 
 from hub.config.positions import SECRET_NAME, Path, SecretRef
+from hub.config.values import DURATION as DURATION_FORM
+from hub.config.values import SIZE as SIZE_FORM
+from hub.config.values import show_size
 
-TEXT, NUMBER, TRUTH, CHOICE, LIST, SECRET, SECTION, MAP, OTHER = (
-    "text", "number", "truth", "choice", "list", "secret", "section", "map", "other",
+TEXT, NUMBER, TRUTH, CHOICE, LIST, SECRET, SECTION, MAP, OTHER, DURATION, SIZE = (
+    "text", "number", "truth", "choice", "list", "secret", "section", "map", "other", "duration", "size",
 )  # fmt: skip
 MOST_CHOICES = 200
 ABOUT: tuple[str, ...] = ("description", "default", "unit")
+
+
+class Unfit(ValueError):
+    """What was filled in is of another kind than asked for: `found` maps options to what is expected."""
+
+    def __init__(self, found: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{name}: {why}" for name, why in found.items()))
+        self.found = dict(found)
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +49,8 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Form(msgspec.Struct, frozen=True, kw_only=True):
-    """The form at a path: `fields`; of a mapping by names, its `entries` and what one more may be a `type` of."""
+    """The form at a path: `fields`; of a mapping by names, its `entries` and what one more may be a `type` of. `new`:
+    nothing stands there yet."""
 
     path: list[str]
     about: str = ""
@@ -46,10 +58,15 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
     entries: list[str] = []
     is_map: bool = False
     types: list[str] = []
+    new: bool = False
 
 
-def form(schema: Mapping[str, Any], data: Any, path: Path) -> Form:
-    """The form at `path`. Raises KeyError when nothing can stand there."""
+def form(schema: Mapping[str, Any], data: Any, path: Path, kind: str = "") -> Form:
+    """The form at `path`. Where nothing stands there yet, `kind` is the type that it is to be of. Raises KeyError when
+    nothing can stand there."""
+    new = _is_entry(path) and _at(data, path) is None
+    if new and kind and kind != path[-1]:
+        data = _with_type(data, path, kind)
     node, here = dict(schema), data
     for part in path:
         node = _inner(schema, node, str(part), here)
@@ -64,7 +81,7 @@ def form(schema: Mapping[str, Any], data: Any, path: Path) -> Form:
         return Form(path=steps, about=about, fields=fields)
     properties = node.get("properties", {})
     if isinstance(node.get("additionalProperties"), dict) or (path[-1] in ("integrations",) and len(path) == 1):
-        types = list(properties) if path == ("integrations",) else []
+        types = list(properties) if path in (("integrations",), ("notifiers",)) else []
         return Form(path=steps, about=about, entries=list(known), is_map=True, types=types)
     if path in (("exporters",), ("notifiers",), ("link", "uplinks")):
         return Form(path=steps, about=about, entries=list(known), is_map=True, types=list(properties))
@@ -72,13 +89,37 @@ def form(schema: Mapping[str, Any], data: Any, path: Path) -> Form:
         raise KeyError(".".join(steps))
     required = node.get("required", [])
     fields = [_field(schema, name, one, known, name in required) for name, one in properties.items()]
-    return Form(path=steps, about=about, fields=fields)
+    return Form(path=steps, about=about, fields=fields, new=new)
+
+
+def _at(data: Any, path: Path) -> Any:
+    """What the file says there; an entry that says nothing, `host:`, is there too."""
+    for part in path:
+        if not isinstance(data, dict) or part not in data:
+            return None
+        data = data[part]
+    return {} if data is None else data
+
+
+def _with_type(data: Any, path: Path, kind: str) -> Any:
+    """The same with an entry of that type at the path."""
+    if not path:
+        return {"type": kind}
+    known = data if isinstance(data, dict) else {}
+    return {**known, path[0]: _with_type(known.get(path[0]), path[1:], kind)}
+
+
+def _is_entry(path: Path) -> bool:
+    """Does the path name one of many, which one makes and removes whole?"""
+    by_name = ("integrations", "notifiers", "exporters", "sites", "zones", "places", "devices", "buses", "rules")
+    return (len(path) == 2 and path[0] in by_name) or (len(path) == 3 and path[:2] == ("link", "uplinks"))
 
 
 def edits(shown: Form, filled: Mapping[str, str]) -> list[dict[str, Any]]:
     """What differs between a form and what came back of it, as `config.apply` takes it. What was emptied is removed;
-    a field that did not come back is left alone. Raises ValueError."""
+    a field that did not come back is left alone; what is new is one edit of all of it. Raises Unfit."""
     found: list[dict[str, Any]] = []
+    unfit: dict[str, str] = {}
     for field in shown.fields:
         said = filled.get(field.name)
         if said is None or field.kind in (SECTION, MAP, OTHER):
@@ -87,35 +128,43 @@ def edits(shown: Form, filled: Mapping[str, str]) -> list[dict[str, Any]]:
         if said == field.value.strip():
             continue
         path = [*shown.path, field.name]
-        found.append({"path": path, "remove": True} if not said else {"path": path, "value": _value(field, said)})
+        try:
+            found.append({"path": path, "remove": True} if not said else {"path": path, "value": _value(field, said)})
+        except ValueError as error:
+            unfit[field.name] = str(error)
+    if unfit:
+        raise Unfit(unfit)
+    if shown.new:
+        values = {one.name: one.value for one in shown.fields if one.name == "type" and one.value}
+        return [{"path": shown.path, "value": {**values, **{one["path"][-1]: one["value"] for one in found}}}]
     return found
 
 
 def _value(field: Field, said: str) -> Any:
     if field.kind == TRUTH:
         if said not in ("true", "false"):
-            raise ValueError(f"{field.name}: true or false is expected")
+            raise ValueError("true or false is expected")
         return said == "true"
     if field.kind == SECRET:
         name = said.removeprefix("!secret").strip()
         if not SECRET_NAME.fullmatch(name):
-            raise ValueError(f"{field.name}: the name of a secret is expected, as it stands in secrets.yaml")
+            raise ValueError("the name of a secret is expected, as it stands in secrets.yaml")
         return {"!secret": name}
     if field.kind == CHOICE and field.choices and said not in field.choices:
-        raise ValueError(f"{field.name}: one of {', '.join(field.choices)} is expected")
+        raise ValueError(f"one of {', '.join(field.choices)} is expected")
     if field.kind == LIST:
         lines = [line.strip() for line in said.split("\n") if line.strip()]
-        return [_number(field.name, line) for line in lines] if field.numbers else lines
-    return _number(field.name, said) if field.kind == NUMBER or field.numbers else said
+        return [_number(line) for line in lines] if field.numbers else lines
+    return _number(said) if field.kind == NUMBER or field.numbers else said
 
 
-def _number(name: str, said: str) -> int | float:
+def _number(said: str) -> int | float:
     try:
         value = int(said) if said.lstrip("+-").isdigit() else float(said.replace(",", "."))
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise ValueError(f"{name}: a number is expected, not {said[:40]!r}")
+        raise ValueError(f"a number is expected, not {said[:40]!r}")
     return value
 
 
@@ -126,13 +175,13 @@ def _seen(schema: Mapping[str, Any], node: Mapping[str, Any], data: Any, name: s
         outer: dict[str, Any] = {key: node[key] for key in ABOUT if key in node}
         if "if" in node:
             kind = data.get("type") if isinstance(data, dict) else None
-            node = {"$ref": f"#/definitions/integration.{kind or name}"}
+            node = {"$ref": f"{_noun(node)}.{kind or name}"}
         elif "$ref" in node:
             node = dict(schema["definitions"][node["$ref"].removeprefix("#/definitions/")])
         elif "allOf" in node and "properties" not in node and "$ref" in node["allOf"][0]:
             node = dict(node["allOf"][0])
         elif "allOf" in node and isinstance(data, dict) and data.get("type"):
-            node = {"$ref": f"#/definitions/integration.{data['type']}"}
+            node = {"$ref": f"{_noun(node['allOf'][0])}.{data['type']}"}
         elif "anyOf" in node and "type" not in node:
             real = [one for one in node["anyOf"] if one.get("type") != "null"]
             if len(real) != 1:
@@ -142,6 +191,11 @@ def _seen(schema: Mapping[str, Any], node: Mapping[str, Any], data: Any, name: s
             return {**node, **outer}
         node = {**node, **outer}
     raise KeyError(name)
+
+
+def _noun(node: Mapping[str, Any]) -> str:
+    """Of a choice by type: what is chosen from, `#/definitions/notifier`."""
+    return str(node["then"]["$ref"]).partition(".")[0]
 
 
 def _inner(schema: Mapping[str, Any], node: Mapping[str, Any], part: str, data: Any) -> dict[str, Any]:
@@ -162,9 +216,13 @@ def _field(schema: Mapping[str, Any], name: str, node: Mapping[str, Any], known:
     kind = "const" if "const" in seen else _kind(seen)
     about, unit = str(seen.get("description", "")), str(seen.get("unit", ""))
     default = seen.get("default")
+    if kind == SIZE and type(default) is int:
+        default = show_size(default)
     choices = [str(one) for one in seen.get("enum", [])][:MOST_CHOICES]
     if kind == "const":
         kind, choices = OTHER, []
+    if kind == CHOICE and name == "type":  # another type is another entry
+        kind = OTHER
     if isinstance(value, SecretRef):
         kind = SECRET
     shown = _shown(value)
@@ -197,7 +255,7 @@ def _kind(node: Mapping[str, Any]) -> str:
     if types in (["integer"], ["number"]):
         return NUMBER
     if types == ["string"]:
-        return TEXT
+        return {f"^{DURATION_FORM}$": DURATION, f"^{SIZE_FORM}$": SIZE}.get(node.get("pattern", ""), TEXT)
     if types == ["array"]:
         items = node.get("items")
         plain = isinstance(items, dict) and items.get("type") in ("string", "integer", "number")

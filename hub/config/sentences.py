@@ -15,7 +15,7 @@ from hub.config.positions import Finding, Path, quoted
 from hub.config.shapes import at, field_at, is_written_as, options
 from hub.config.values import Size, show_duration, show_size
 
-_EXPECTED = {
+EXPECTED = {
     "bool": "true or false",
     "int": "a whole number",
     "float": "a number",
@@ -127,7 +127,7 @@ def _sentence(kind: str, said: str, context: dict[str, Any], given: Any) -> str:
         return f"{quoted(given)} does not have the form that is asked for: {context.get('pattern')}"
     if kind == "int_from_float":
         return f"expected a whole number; this is {quoted(given)}"
-    for name, expected in _EXPECTED.items():
+    for name, expected in EXPECTED.items():
         if re.match(rf"{name}(_|$)", kind):
             return f"expected {expected}; this is {quoted(given)}"
     return said[:1].lower() + said[1:]

@@ -10,26 +10,31 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
+from hub.config.french import in_french
 from hub.errors import Problem
 
 WIDTH = 100
 """Of the part of a long line that is shown."""
 
 
-def render(problems: Sequence[Problem], *, colour: bool = False) -> str:
-    """All of them and how many there are, with a newline at the end. `colour` uses ANSI sequences."""
+def render(problems: Sequence[Problem], *, colour: bool = False, french: bool = False) -> str:
+    """All of them and how many there are, with a newline at the end. `colour` uses ANSI sequences; `french`: in French
+    where that is known."""
     if not problems:
         return ""
-    count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-    return "\n".join([*(show(problem, colour=colour) for problem in problems), "", f"{count} found", ""])
+    many = "s" if len(problems) > 1 else ""
+    count = f"{len(problems)} problème{many} trouvé{many}" if french else f"{len(problems)} problem{many} found"
+    return "\n".join([*(show(problem, colour=colour, french=french) for problem in problems), "", count, ""])
 
 
-def show(problem: Problem, *, colour: bool = False) -> str:
+def show(problem: Problem, *, colour: bool = False, french: bool = False) -> str:
     """One problem: one to three lines, no newline at the end. What the file holds cannot drive the terminal."""
     red, bold, plain = ("\x1b[31m", "\x1b[1m", "\x1b[0m") if colour else ("", "", "")
+    message = (in_french(problem.message) if french else None) or problem.message
     where = ":".join(str(part) for part in (problem.file, problem.line, problem.column) if part)
-    head = f"{bold}{_clean(where)}: {plain}{_clean(problem.message)}" if where else _clean(problem.message)
-    hint = f"did you mean {_clean(problem.suggestion)}?" if problem.suggestion else ""
+    head = f"{bold}{_clean(where)}: {plain}{_clean(message)}" if where else _clean(message)
+    meant = "peut-être : {} ?" if french else "did you mean {}?"
+    hint = meant.format(_clean(problem.suggestion)) if problem.suggestion else ""
     if not problem.source.strip():
         return f"{head} ({hint})" if hint else head
     line, column = _window(problem.source, max(problem.column, 1) - 1)

@@ -11,7 +11,7 @@ READS = frozenset({
     "notify.list", "recette.status", "roster.show", "web.token.list",
     "command.list", "command.wait", "command.stop",
     "alert.list", "alert.show", "alert.ack", "alert.mute",
-    "config.check", "config.diff", "config.log", "config.progress", "config.show",
+    "config.check", "config.diff", "config.log", "config.progress", "config.stage", "config.show",
     "consent.access", "consent.list", "consent.withdraw", "history.list",
     "energy.meter", "energy.meters", "energy.report", "energy.judge",
     "security.events", "audit.list", "audit.verify",
@@ -22,7 +22,9 @@ READS = frozenset({
 Sampling that is raised may be given back: what is polled at once, what a downlink must be told when the hub may write
 again."""
 
-PATHS = frozenset({"/signin", "/signout", "/badge", "/crisis", "/crisis/end", "/crisis/isolate", "/crisis/readonly"})
+PATHS = frozenset(
+    {"/signin", "/signout", "/badge", "/api/1/session", "/crisis", "/crisis/end", "/crisis/isolate", "/crisis/readonly"}
+)
 """Pages whose forms still work."""
 ALERTS = ("/alerts", "/api/1/alerts", "/crisis", "/api/1/crisis")
 """…and all below these."""

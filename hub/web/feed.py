@@ -5,6 +5,7 @@
                              event: summary  {devices, green, …}: the figures of the overview
                              event: crisis   {key, counts}: how a crisis stands (`hub.web.sampling.live`)
                              event: states   {device: state, …}: those that changed
+                             event: config   {stage, state, at, until}: how a change of the configuration stands
                              event: end      {} the session is over, or its role no longer reads
 
 Every series has the version at which it last changed. A tab that comes back says the last id it saw and gets what
@@ -46,7 +47,8 @@ class Feed:
         self._version = 0
         self._summary: dict[str, Any] = {}
         self._crisis: dict[str, Any] = {}
-        self._summed = self._entered = 0
+        self._change: dict[str, Any] = {}
+        self._summed = self._entered = self._staged = 0
         self._turn = asyncio.Event()
         self.listeners = 0
 
@@ -65,7 +67,7 @@ class Feed:
     async def _look(self, *, all_of_it: bool) -> None:
         fresh = self._site.parts.live.changed(self._seen)
         version = self._version + 1
-        news = bool(fresh)
+        news = bool(fresh) | await self._look_at_change(version)
         for value in fresh:
             self._last[value.series] = (version, value)
         if all_of_it:
@@ -88,6 +90,17 @@ class Feed:
         self._states |= {device: (version, state) for device, state in fresh.items()}
         return bool(fresh)
 
+    async def _look_at_change(self, version: int) -> bool:
+        """`until`: Unix seconds by the hub's clock, until when it is to be confirmed; None when nothing waits."""
+        now = await self._site.call("config.stage")
+        last, left = now["last"], now["confirm_s"]
+        found = {"stage": now["stage"], "state": last.get("state", ""), "at": last.get("at")}
+        if all(self._change.get(name) == value for name, value in found.items()):
+            return False
+        self._change = {**found, "until": None if left is None else self._site.clock.now() + left}
+        self._staged = version
+        return True
+
     def _since(self, version: int, device: str) -> list[tuple[str, Any]]:
         values = [value for at, value in self._last.values() if at > version and (not device or value.device == device)]
         states = {name: state for name, (at, state) in self._states.items() if at > version}
@@ -96,6 +109,7 @@ class Feed:
         found += [("states", states)] if states and not device else []
         found += [("summary", self._summary)] if self._summed > version else []
         found += [("crisis", self._crisis)] if self._entered > version else []
+        found += [("config", self._change)] if self._staged > version else []
         return found
 
     async def stream(self, visit: Visit) -> web.StreamResponse:

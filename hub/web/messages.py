@@ -20,6 +20,10 @@ class Message(NamedTuple):
 
 
 _TABLE = (
+    (r"nobody confirmed it in time", "personne ne l'a confirmé à temps"),
+    (r"(?P<a>\S+) took it back", "{a} l'a repris"),
+    (r"(?P<a>\S+) does not get through: (?P<q>.*)", "{a} n'aboutit pas"),
+    (r"(?P<a>\S+) failed: (?P<q>.*)", "{a} a échoué"),
     (r"(?P<a>\S+) is (?P<state>stopped|quarantined): (?P<q>.*)", "{a} est {state}"),
     (r"the buffer does not reach the disk: (?P<q>.*)", "Le tampon n'atteint pas le disque"),
     (r"link: (?P<q>.*)", "Liaison"),

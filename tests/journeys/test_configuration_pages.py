@@ -16,7 +16,17 @@ from hub.control import Refused, call
 
 from .test_pages import AXE, CHROMIUM, DESK, NAME, PASSWORD, PHONE, RULES, WIDER
 
-PAGES = ("", "/text", "/form", "/form?at=hub", "/form?at=integrations", "/form?at=integrations%2Fmodbus")
+PAGES = (
+    "/form?at=notifiers&new=1&type=sms",
+    "/form?at=devices",
+    "/form?at=buffer",
+    "",
+    "/text",
+    "/form",
+    "/form?at=hub",
+    "/form?at=integrations",
+    "/form?at=integrations%2Fmodbus",
+)
 
 
 class Place:
@@ -79,7 +89,7 @@ def test_a_mistake_in_the_text_stands_at_its_line_and_is_corrected(place: Place)
     assert place.file.read_text() == before
     page.fill("#text", before.replace("config: {gate: 3s", "config: {gate: 4s"))
     page.click("text=Voir ce qui changera")
-    assert "-config: {gate: 3s" in page.inner_text("pre.diff")
+    assert "config: {gate: 3s" in page.inner_text("ol.diff")
     place.apply("plus patient")
     page.goto(f"{place.url}/configuration")
     assert "Le dernier changement est en service" in page.inner_text("main"), page.inner_text("main")
@@ -91,7 +101,10 @@ def test_a_form_changes_one_option_and_the_history_goes_back(place: Place) -> No
     page, before = place.page, place.file.read_text()
     place.go("/form?at=hub")
     page.fill('[name="f.name"]', "Lycée Voltaire")
-    page.click("text=Voir ce qui changera")
+    assert page.inner_text(".send button") == "Voir ce qui changera (1)"
+    assert page.inner_text(".field.touched .chip.touched") == "modifié"
+    page.click(".send button")
+    assert "Lycée Voltaire" in page.inner_text(".changes ins")
     place.apply("nouveau nom")
     assert "Lycée Voltaire" in place.file.read_text()
     assert "# écrit par Anne" in place.file.read_text()
@@ -124,6 +137,29 @@ def test_a_zone_is_added_by_its_own_call_once_and_one_that_is_there_stays_as_it_
     assert call(socket_, "config.log")["revisions"][0]["author"] == "web:technicien"
 
 
+def test_what_is_wrong_in_a_form_stands_beside_its_field_and_one_more_is_filled_in_first(place: Place) -> None:
+    page, before = place.page, place.file.read_text()
+    place.go("/form?at=integrations%2Fmodbus")
+    page.fill("#f-timeout", "cinq")
+    page.fill("#f-interval", "7s")
+    page.click(".send button")
+    page.wait_for_selector("#f-timeout-e")
+    assert "attendu : une durée avec son unité" in page.inner_text("#f-timeout-e").replace("\u00a0", " ")
+    assert page.get_attribute("#f-timeout", "aria-invalid") == "true"
+    assert "f-timeout-e" in str(page.get_attribute("#f-timeout", "aria-describedby"))
+    assert (page.input_value("#f-interval"), page.input_value("#f-timeout")) == ("7s", "cinq"), "nothing typed is lost"
+    place.go("/form?at=notifiers")
+    page.select_option("#type", "email")
+    page.fill("#name", "chef")
+    page.click("text=Continuer")
+    for name, value in (("host", "mail.example.org"), ("sender", "hub@example.org"), ("to", "chef@example.org")):
+        page.fill(f"#f-{name}", value)
+    page.click(".send button")
+    page.wait_for_selector("ol.diff .more")
+    assert "type: email" in page.inner_text("ol.diff")
+    assert place.file.read_text() == before
+
+
 def test_a_port_that_nobody_confirms_comes_back_and_one_that_is_confirmed_stays(place: Place) -> None:
     page, before = place.page, place.file.read_text()
     with socket.socket() as probe:
@@ -143,8 +179,12 @@ def test_a_port_that_nobody_confirms_comes_back_and_one_that_is_confirmed_stays(
         place.url = f"{former.rpartition(':')[0]}:{port}"
         place.go()
         assert "sera repris dans" in page.inner_text("section.card")
+        left = int(page.inner_text("[data-count]"))
+        page.wait_for_timeout(1100)
+        assert int(page.inner_text("[data-count]")) < left, "it counts down without a new page"
         if confirm:
-            page.click("text=Confirmer")
+            page.click("button:has-text('Confirmer')")
+            page.wait_for_selector("main .note.good")
             assert "en service" in page.inner_text("main .note.good")
             assert str(port) in place.file.read_text()
             continue
@@ -157,7 +197,7 @@ def test_a_port_that_nobody_confirms_comes_back_and_one_that_is_confirmed_stays(
         place.url = place.scene.label()["url"].rstrip("/")
         former = place.url
         place.go()
-        assert "nobody confirmed" in page.inner_text("main .note.bad")
+        assert "personne ne l'a confirmé" in page.inner_text("main .note.bad")
 
 
 def test_the_pages_of_the_configuration_are_accessible_and_fit_a_phone(place: Place) -> None:

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import web
 
 from hub.errors import HubError
 from hub.web import answering as answers
+from hub.web import configuration_forms, configuring
 from hub.web.area import DRY, TEXT, TRUTH, Area, Entry, get, post
+from hub.web.configuring import AWAY, may, refused
 from hub.web.routes import ADMINISTRATEUR, READS, RULES, Route
 from hub.web.visit import Rejected, Visit
-from hub.web.words import word
 
 if TYPE_CHECKING:
     from hub.web.site import Site
 
 MOST_TEXT = 512 * 1024
-FILES = {"lines.js": "text/javascript"}
+FILES = {"lines.js": "text/javascript", "config.js": "text/javascript", "config.css": "text/css"}
 WHOLE: dict[str, Any] = {"files": {"type": "object"}, "edits": {"type": "array"}, "revision": TEXT, "base": TEXT}
-AWAY = re.compile(r"(://)[^/@\s]*@")
-"""Somebody's name and password in an address."""
 
 
 class Configuration:
@@ -74,7 +73,8 @@ class Configuration:
         progress = shown["progress"] if "progress" in shown else await self.progress(visit)
         return self._site.page(
             "configuration", visit, status, shown=shown, revisions=log["revisions"][:50], progress=progress,
-            url=await self._elsewhere(visit), may=_may(visit, shown),
+            url=await self._elsewhere(visit), may=may(visit, shown),
+            problems=configuring.problems(shown["problems"], visit.lang),
         )  # fmt: skip
 
     async def _elsewhere(self, visit: Visit) -> str:
@@ -94,9 +94,9 @@ class Configuration:
         name = str(visit.fields.get("file") or visit.query.get("file") or shown["first"])
         if name not in shown["files"]:
             raise Rejected(404, "no-page")
-        found = shown["problems"] if problems is None else problems
+        found = configuring.problems(shown["problems"] if problems is None else problems, visit.lang)
         return self._site.page(
-            "configuration_text", visit, status, shown=shown, file=name, may=_may(visit, shown),
+            "configuration_text", visit, status, shown=shown, file=name, may=may(visit, shown),
             text=shown["files"][name] if text is None else text, problems=found,
             base=visit.fields.get("base") or shown["digest"],
         )  # fmt: skip
@@ -108,66 +108,25 @@ class Configuration:
         judged = await self._site.call("config.check", files=files)
         if not judged["ok"]:
             return await self.text_page(visit, 422, text, judged["problems"])
-        return await self._preview(visit, {"files": files, "base": visit.text("base")})
-
-    async def form_page(self, visit: Visit, status: int = 200) -> web.Response:
-        at = _at(visit.fields.get("at") or visit.query.get("at", ""))
-        answer = await self._site.call("config.form", at=at)
-        shown = await self.show(visit)
-        self._hide(visit, shown, answer["form"])
-        filled = {name.removeprefix("f."): value for name, value in visit.fields.items() if name.startswith("f.")}
-        return self._site.page(
-            "configuration_form", visit, status, form=answer["form"], base=answer["digest"], filled=filled, at=at,
-            may=_may(visit, shown), step=_step,
-        )  # fmt: skip
-
-    def _hide(self, visit: Visit, shown: dict[str, Any], form: dict[str, Any]) -> None:
-        """What `show` hides in the text, a form hides too."""
-        if visit.person.role == ADMINISTRATEUR:
-            return
-        for field in form["fields"]:
-            field["value"] = "" if shown["problems"] else AWAY.sub(r"\1…@", field["value"])
-
-    async def form_form(self, visit: Visit) -> web.Response:
-        """{at, base, f.NAME…} or {at, name, type}, one more of a mapping."""
-        at = _at(visit.fields.get("at", ""))
-        try:
-            if visit.fields.get("name"):
-                name, kind = visit.text("name"), visit.text("type")
-                value = {"type": kind} if kind and kind != name and at == ["integrations"] else {}
-                return await self._new(visit, [*at, name], value)
-            filled = {key.removeprefix("f."): value for key, value in visit.fields.items() if key.startswith("f.")}
-            edits = (await self._site.call("config.form", at=at, filled=filled))["edits"]
-            return await self._preview(visit, {"edits": edits, "base": visit.text("base")})
-        except HubError as error:
-            _refused(visit, error)
-            return await self.form_page(visit, 422)
-
-    async def _new(self, visit: Visit, path: list[str], value: Any) -> web.Response:
-        """One more. Where it is right as it stands, it is previewed; else the text says what is still missing."""
-        edits = [{"path": path, "value": value}]
-        judged = await self._site.call("config.check", edits=edits)
-        if judged["ok"]:
-            return await self._preview(visit, {"edits": edits, "base": visit.text("base")})
-        said = "; ".join(one["message"] for one in judged["problems"][:5])
-        visit.error = word("config-new-text", visit.lang, name=".".join(path), why=said)
-        return await self.form_page(visit, 422)
+        return await self.preview(visit, {"files": files, "base": visit.text("base")})
 
     async def rollback_form(self, visit: Visit) -> web.Response:
         """{revision}"""
         try:
-            return await self._preview(visit, {"revision": visit.text("revision")})
+            return await self.preview(visit, {"revision": visit.text("revision")})
         except HubError as error:
-            _refused(visit, error)
+            refused(visit, error)
             return await self.page(visit, 422)
 
-    async def _preview(self, visit: Visit, asked: dict[str, Any]) -> web.Response:
-        """What it would change, before it is applied."""
+    async def preview(
+        self, visit: Visit, asked: dict[str, Any], changes: Sequence[dict[str, str]] = ()
+    ) -> web.Response:
+        """What it would change, before it is applied; `changes` in words, where a form made it."""
         plan = await self._site.call("config.diff", **asked, by=visit.who)
         asked["base"] = asked.get("base") or plan.get("base", "")
         return self._site.page(
-            "configuration_preview", visit, plan=plan, asked=msgspec.json.encode(asked).decode(),
-            lines=[(line, _sign(line)) for line in plan["diff"].splitlines()],
+            "configuration_preview", visit, plan=plan, asked=msgspec.json.encode(asked).decode(), changes=changes,
+            lines=configuring.rows(plan["diff"], visit.lang),
         )  # fmt: skip
 
     async def apply_form(self, visit: Visit) -> web.Response:
@@ -180,7 +139,7 @@ class Configuration:
         try:
             await self.apply(visit)
         except HubError as error:
-            _refused(visit, error)
+            refused(visit, error)
             return await self.page(visit, 422)
         return answers.redirect("/configuration")
 
@@ -194,47 +153,22 @@ class Configuration:
         try:
             await work(visit)
         except HubError as error:
-            _refused(visit, error)
+            refused(visit, error)
             return await self.page(visit, 422)
         return answers.redirect("/configuration")
-
-
-def _refused(visit: Visit, error: HubError) -> None:
-    """The hub's own sentences are English."""
-    visit.error, visit.error_lang = str(error), "en"
 
 
 def _asked(visit: Visit) -> dict[str, Any]:
     return {name: visit.fields[name] for name in WHOLE if visit.fields.get(name)}
 
 
-def _may(visit: Visit, shown: dict[str, Any]) -> bool:
-    return visit.person.role == ADMINISTRATEUR and shown.get("mode") != "managed"
-
-
-def _at(text: object) -> list[str]:
-    """`/`-separated keys, percent-encoded."""
-    return [unquote(part) for part in str(text).split("/") if part][:20]
-
-
-def _step(parts: list[str]) -> str:
-    return "/".join(quote(part, safe="") for part in parts)
-
-
-def _sign(line: str) -> str:
-    if line.startswith(("---", "+++", "@@")):
-        return "place"
-    return {"+": "more", "-": "less"}.get(line[:1], "same")
-
-
 def routes(site: Site) -> list[Route]:
     do = Configuration(site)
     return [
+        *configuration_forms.routes(site, do),
         Route("GET", "/configuration", do.page, READS),
         Route("GET", "/configuration/text", do.text_page, READS),
         Route("POST", "/configuration/text", do.text_form, RULES, upload=MOST_TEXT),
-        Route("GET", "/configuration/form", do.form_page, READS),
-        Route("POST", "/configuration/form", do.form_form, RULES),
         Route("POST", "/configuration/rollback", do.rollback_form, RULES),
         Route("POST", "/configuration/apply", do.apply_form, RULES, upload=2 * MOST_TEXT),
         Route("POST", "/configuration/confirm", do.confirm_form, RULES),
@@ -250,4 +184,4 @@ def routes(site: Site) -> list[Route]:
     ]  # fmt: skip
 
 
-AREA = Area(routes, (Entry("configuration", "/configuration", "group-hub"),), files=FILES)
+AREA = Area(routes, (Entry("configuration", "/configuration", "group-hub"),), frozenset({"config-same"}), FILES)

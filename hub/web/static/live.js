@@ -153,6 +153,7 @@
     else if (kind === "values") values(JSON.parse(data));
     else if (kind === "states") states(JSON.parse(data));
     else if (kind === "summary") summary(JSON.parse(data));
+    else if (kind === "config") document.dispatchEvent(new CustomEvent("ilot:config", { detail: { ...JSON.parse(data), ahead } }));
     else if (kind === "end") { over = true; tell("end"); }
   };
 

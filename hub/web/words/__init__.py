@@ -47,11 +47,17 @@ def word(key: str, lang: str, **filled: object) -> str:
     """A sentence of the catalogue; the thousands of a `count` are set apart. Raises KeyError."""
     text = WORDS[key][LANGUAGES.index(lang)]
     if lang == "fr":
-        for plain, kept in _KEPT_TOGETHER:
-            text = text.replace(plain, kept)
+        text = kept_together(text)
     count = filled.get("count")
     if isinstance(count, int):
         many = count > 1 if lang == "fr" else count != 1
         text = _EITHER.sub(lambda found: found[1 + many], text)
         filled["count"] = whole_text(count, lang)
     return text.format(**filled) if filled else text
+
+
+def kept_together(text: str) -> str:
+    """French, with its signs where they are on one line with their word."""
+    for plain, kept in _KEPT_TOGETHER:
+        text = text.replace(plain, kept)
+    return text

@@ -65,3 +65,14 @@ def test_the_doctor_asks_the_hub_that_runs_and_not_its_radios(file: Path, monkey
     found = _configuration(file, True, {"bluetooth": health, "host": health, "modbus": waits})
     assert {one.what: one.state for one in found[2:]} == {"bluetooth": OK, "host": OK, "modbus": WRONG}
     assert "nobody answers" in found[-1].says
+
+
+@pytest.mark.parametrize(("language", "says"), [("fr_FR.UTF-8", "n'est pas une option"), ("C", "is not an option")])
+def test_problems_are_told_in_the_language_of_the_shell(
+    file: Path, monkeypatch: pytest.MonkeyPatch, language: str, says: str
+) -> None:
+    for name in ("LC_ALL", "LC_MESSAGES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LANG", language)
+    file.write_text(RIGHT + "sights: 1\n")
+    assert says in CliRunner().invoke(config, ["check", "--config", str(file)]).stderr

@@ -27,7 +27,7 @@ class Line(Config):
     password: SecretStr | None = None
 
 
-SCHEMA: dict[str, Any] = schema(Models(integrations={"line": (Line, None)}))
+SCHEMA: dict[str, Any] = schema(Models(integrations={"line": (Line, None)}, notifiers={"line": Line}))
 AT = ("integrations", "line")
 
 
@@ -94,6 +94,33 @@ def test_a_secret_is_shown_by_its_name_and_one_written_into_the_file_not_at_all(
     wrong = shown(host="x", password="hunter2")
     assert "hunter2" not in repr(wrong)
     assert edits(wrong, {"password": ""}) == []
+
+
+def test_what_is_of_another_kind_is_told_of_each_option_at_once() -> None:
+    with pytest.raises(forms.Unfit) as raised:
+        meant({"loud": "yes", "retries": "many", "host": "y"}, host="x")
+    assert set(raised.value.found) == {"loud", "retries"}
+
+
+def test_one_more_is_filled_in_before_it_is_written_and_is_written_whole() -> None:
+    for section, name, kind in (("integrations", "line", "line"), ("notifiers", "second", "line")):
+        new = form(SCHEMA, {}, (section, name), kind)
+        assert (new.new, {field.name for field in new.fields if field.required}) == (True, {"host"})
+        (edit,) = edits(new, {"host": "x", "password": "pump", "loud": ""})
+        typed = {} if name == kind else {"type": kind}
+        assert edit == {"path": [section, name], "value": {**typed, "host": "x", "password": {"!secret": "pump"}}}
+    assert not form(SCHEMA, {"integrations": {"line": None}}, AT).new, "an entry that says nothing is there"
+    zone = form(SCHEMA, {}, ("zones", "hall"))
+    assert edits(zone, {"site": "school"}) == [{"path": ["zones", "hall"], "value": {"site": "school"}}]
+
+
+def test_durations_and_sizes_are_told_apart_from_text_and_shown_as_people_write_them() -> None:
+    fields = {field.name: field for field in form(SCHEMA, {}, ("buffer",)).fields}
+    assert (fields["window"].kind, fields["window"].default) == (forms.DURATION, "5s")
+    assert (fields["max_size"].kind, fields["max_size"].default) == (forms.SIZE, "1GB")
+    assert edits(form(SCHEMA, {}, ("buffer",)), {"max_size": "2GB"}) == [
+        {"path": ["buffer", "max_size"], "value": "2GB"}
+    ]
 
 
 def test_sections_by_names_list_them_and_nowhere_is_nowhere() -> None:

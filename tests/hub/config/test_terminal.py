@@ -24,6 +24,15 @@ def test_all_are_shown_and_counted() -> None:
     assert render([]) == ""
 
 
+def test_a_french_shell_is_told_in_french_as_far_as_that_is_known() -> None:
+    problem = Problem("expected active or passive; this is 'activ'", "a.mode", "config.yaml", 12, suggestion="active")
+    text = render([problem, Problem("something else")], french=True)
+    assert text == (
+        "config.yaml:12: attendu : active ou passive ; ici : 'activ' (peut-être : active ?)\nsomething else\n\n"
+        "2 problèmes trouvés\n"
+    )
+
+
 def test_the_caret_stands_right_under_wide_and_combining_characters() -> None:
     line = "名前: é x"
     shown = show(Problem("m", "", "f", 1, line.index("x") + 1, line)).splitlines()

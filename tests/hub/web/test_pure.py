@@ -37,6 +37,8 @@ def test_every_sentence_that_a_page_asks_for_is_there_in_both_languages_and_none
     assert asked <= WORDS.keys(), asked - WORDS.keys()
     made = (
         "badge-",
+        "config-help-",
+        "config-line-",
         "config-how-",
         "config-last-",
         "config-stage-",

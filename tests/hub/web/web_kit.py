@@ -299,9 +299,9 @@ class Hub:
                 "first": "config.yaml", "files": {"config.yaml": self.text}, "digest": "d1", "mode": "local",
                 "managed_by": "", "problems": self.wrong, "progress": progress,
             },
-            "config.log": {"revisions": [], "running": "d1"}, "config.progress": progress,
+            "config.log": {"revisions": [], "running": "d1"}, "config.progress": progress, "config.stage": progress,
             "config.form": {"form": {"path": ["hub"], "about": "", "fields": [field], "entries": [], "is_map": False,
-                                     "types": []}, "digest": "d1", "edits": []},
+                                     "types": [], "new": False}, "digest": "d1", "edits": []},
         }.get(name, {"state": "same", "ok": True, "problems": [], "diff": ""})  # fmt: skip
 
     def calls(self) -> dict[str, Any]:
@@ -321,8 +321,8 @@ class Hub:
             "privacy.view", "privacy.document", "consent.list", "consent.withdraw",
             "energy.meters", "energy.meter", "energy.zone", "energy.restart", "energy.report", "history",
             "history.list", "plugin.restart",
-            "config.show", "config.log", "config.progress", "config.form", "config.check", "config.diff",
-            "config.apply", "config.confirm", "config.revert", "zone.add",
+            "config.show", "config.log", "config.progress", "config.stage", "config.form", "config.check",
+            "config.diff", "config.apply", "config.confirm", "config.revert", "zone.add",
         )  # fmt: skip
 
         def called(name: str) -> Any:
