@@ -368,6 +368,15 @@ TITLES: dict[str, str] = {
     "write": "Adresse d'écriture",
     "zone": "Zone",
     "zones": "Zones",
+    "longest": "Durée maximale",
+    "battery_days": "Jours de batterie",
+    "battery_days_raised": "Jours de batterie, période serrée",
+    "unknown_battery": "Batteries inconnues",
+    "duty_share": "Part du temps d'émission",
+    "channel_share": "Part du canal",
+    "line_share": "Part de la ligne",
+    "meter_reads": "Lectures par jour",
+    "mains": "Sur secteur",
 }  # fmt: skip
 WITHIN: dict[tuple[str, str], str] = {
     ("buses", "quiet"): "Silence entre échanges",
