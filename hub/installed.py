@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, create_model
 
@@ -18,10 +18,12 @@ from hub.config.build import Model, Models
 from hub.errors import PluginError
 from hub.hookspecs import Config
 from hub.isolation.describe import Description, describe
-from hub.packs.format import PackKeys
 from hub.packs.library import Library
 from hub.packs.maps import MAPS, filled
 from hub.registry import Plugin, Registry
+
+if TYPE_CHECKING:
+    from hub.packs.format import PackKeys
 
 
 class Unread(Config):

@@ -9,19 +9,18 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hub.errors import ConfigError, HubError
 from hub.model import Device
 from hub.packs import Library
-from hub.packs.archive import unpack
-from hub.packs.judging import judge
-from hub.packs.reading import Pack, read
 from hub.payload import Codecs
 from hub.store import Store
+
+if TYPE_CHECKING:
+    from hub.packs.reading import Pack
 
 
 class Reload(Protocol):
@@ -76,6 +75,12 @@ class Packing:
     async def _install(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{archive: base64 of a ZIP, by, dry_run} → {pack, version, vectors, installed, decoded}. Raises HubError: no
         archive, not a pack, a vector that fails, or an older version than what is there."""
+        import tempfile
+
+        from hub.packs.archive import unpack
+        from hub.packs.judging import judge
+        from hub.packs.reading import read
+
         try:
             data = base64.b64decode(str(arguments.get("archive", "")), validate=True)
         except (binascii.Error, ValueError):

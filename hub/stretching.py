@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hmac
 import secrets
-import unicodedata
 
 MEMORY_KIB, PASSES, LANES = 19 * 1024, 2, 1
 SALT, SIZE = 16, 49
@@ -34,6 +33,8 @@ def derive(typed: str, salt: bytes) -> bytes:
     from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
     kdf = Argon2id(salt=salt, length=32, iterations=PASSES, lanes=LANES, memory_cost=MEMORY_KIB)
+    import unicodedata
+
     return kdf.derive(unicodedata.normalize("NFKC", typed).encode())
 
 

@@ -10,6 +10,7 @@ in MiB:
     0.2   asyncio keeps 256 KiB to read into for each TLS connection; an eighth takes the largest record twice. Above
           all it is what a caller costs who connects and says nothing more
     0.4   aiohttp has Python read the machine's list of file types, several times; none is asked for here
+    0.2   zoneinfo asks how Python was built, all of it, for the directories of time zones: the usual one is named
     1.2   what imports have freed again stays with glibc until it is asked for
 
 `spare` comes before the first import of any of them, `give_back` after the last.
@@ -27,6 +28,7 @@ from types import FrameType
 
 M_ARENA_MAX = -8  # mallopt(3)
 TLS_BUFFER = 32 * 1024
+ZONES = "/usr/share/zoneinfo"
 
 _machines = ssl.SSLContext.set_default_verify_paths
 
@@ -38,6 +40,8 @@ def spare() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     sslproto.SSLProtocol.max_size = TLS_BUFFER
     mimetypes.knownfiles.clear()
+    if os.path.isdir(ZONES):
+        os.environ.setdefault("PYTHONTZPATH", ZONES)
     ssl.SSLContext.set_default_verify_paths = _trust_machine  # type: ignore[method-assign, assignment]
 
 

@@ -7,7 +7,6 @@ of two that contradict each other nobody knows which is right.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from statistics import median
 
 RECENT_S = 3600.0
 LEAST = 2
@@ -36,6 +35,8 @@ class Neighbours:
         others = [v for who, (v, at) in said.items() if who != device and moment - at <= RECENT_S]
         if len(others) < LEAST:
             return None
+        from statistics import median  # late: few hubs compare neighbours
+
         middle = median(others)
         return middle if abs(value - middle) > self._limits[zone][metric] else None
 

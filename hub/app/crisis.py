@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path as FilePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -24,12 +24,14 @@ from hub.config.load import Loaded
 from hub.control import Call
 from hub.crisis import Crisis, Verdict, outside, refused
 from hub.crisis.export import write
-from hub.crisis.runbook import Facts, page, spell
 from hub.crisis.sampling.desk import Sampling
 from hub.errors import HubError
 from hub.model import Device
 from hub.patience import once_the_disk_works
 from hub.pausing import Key
+
+if TYPE_CHECKING:
+    from hub.crisis.runbook import Facts
 
 WHY = "this hub is isolated: `ilot crisis status` says by whom and why"
 
@@ -135,6 +137,8 @@ async def build_crisis(
         )  # fmt: skip
 
     async def runbook() -> str:
+        from hub.crisis.runbook import page  # late: it is printed once, or never
+
         return page(_facts(ground, path.devices, hands, await ask("status")))
 
     sampling = build_sampling(ground, path, field, watch)
@@ -148,6 +152,8 @@ def _facts(ground: Ground, devices: Any, hands: Hands, status: Mapping[str, Any]
     site = config.sites.get(config.hub.site or "")
     zone = ZoneInfo(site.timezone if site is not None else "Europe/Paris")
     known: list[Device] = list(devices)
+    from hub.crisis.runbook import Facts, spell
+
     return Facts(
         hub=ground.enrolled.hub, title=config.hub.name, site=(site.name if site else "") or (config.hub.site or ""),
         made=f"{datetime.fromtimestamp(ground.clock.now(), zone):%d/%m/%Y à %H:%M}", contacts=config.crisis.contacts,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hub.app.field import Field
 from hub.app.ground import Ground
@@ -16,8 +16,10 @@ from hub.crisis.sampling.desk import Sampling
 from hub.crisis.sampling.items import Budgets, Gateway, Item, Wish
 from hub.crisis.sampling.state import Raised
 from hub.errors import DecodeError
-from hub.packs.format import PackKeys
 from hub.supervisor import RUNNING
+
+if TYPE_CHECKING:
+    from hub.packs.format import PackKeys
 
 TTL_S = 86_400.0
 """A class A device listens after its own uplinks."""

@@ -133,18 +133,18 @@ class HttpClient:
     async def _connected(self, place: Place) -> Line:
         if place.proxy is not None and place.context is not None:
             return await self._through_proxy(place, place.proxy, place.context)
-        tls: dict[str, Any] = {"ssl": place.context, "server_hostname": place.host} if place.context else {}
+        tls: dict[str, Any] = {"ssl": place.context, "server_hostname": place.host.encode()} if place.context else {}
         try:
             return await self._opened(place.host, place.port, **tls)
         except OSError as error:
             raise refusal(error) from error
 
     async def _opened(self, host: str, port: int, **tls: Any) -> Line:
-        """Raises OSError."""
+        """Raises OSError. Names are ASCII by now: as bytes they do without the codec for others, and its tables."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._connect_s):
-                addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+                addresses = await loop.getaddrinfo(host.encode(), port, type=socket.SOCK_STREAM)
                 made = await aiohappyeyeballs.start_connection(
                     addresses, happy_eyeballs_delay=_STAGGER_S, interleave=1, loop=loop, socket_factory=self._socket
                 )

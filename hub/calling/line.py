@@ -68,7 +68,7 @@ class Line(asyncio.Protocol):
 
     async def start_tls(self, context: ssl.SSLContext, host: str) -> None:
         loop = asyncio.get_running_loop()
-        self._transport = await loop.start_tls(self._transport, self, context, server_hostname=host)
+        self._transport = await loop.start_tls(self._transport, self, context, server_hostname=host.encode())  # type: ignore[arg-type]
         self.begin()
 
     def rest(self) -> bool:

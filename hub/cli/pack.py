@@ -38,7 +38,7 @@ def new() -> None:
 @click.option("--in", "directory", type=_DIRECTORY, default=".", show_default=True, help="Where to put its folder.")
 def new_pack(name: str, directory: Path) -> None:
     """Write the files of a new pack NAME (vendor-model, for instance acme-thermo)."""
-    from hub.packs.format import NAME
+    from hub.packs.naming import NAME
     from hub.packs.template import files
 
     if not NAME.fullmatch(name):

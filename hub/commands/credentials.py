@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel, SecretStr
 
-from hub.packs.format import DefaultKeys
+if TYPE_CHECKING:
+    from hub.packs.format import DefaultKeys
 
 
 class Credential(NamedTuple):

@@ -10,7 +10,6 @@ Blocking: reads files and secrets; call in a thread.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
@@ -160,11 +159,13 @@ def judge(path: FilePath, proposed: Proposed, models: Models) -> Loaded:
 
 def diff(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> str:
     """A unified diff of all files."""
+    from difflib import unified_diff  # late: a hub runs for months between two changes
+
     made: list[str] = []
     for name in dict.fromkeys([*before, *after]):
         old, new = _lines(before.get(name)), _lines(after.get(name))
         if old != new:
-            made += difflib.unified_diff(old, new, name, f"{name} (new)", lineterm="")
+            made += unified_diff(old, new, name, f"{name} (new)", lineterm="")
     return "".join(f"{line}\n" for line in made)
 
 

@@ -6,6 +6,7 @@
 
 format      what these files may hold
 maps        packs without a codec: registers, objects, groups, layouts
+naming      how they are called
 reading     folder → Pack, or every problem with file, line and column
 decoding    a codec's answer → samples      downlinks   values within bounds → what the codec encodes
 judging     every vector through the real worker; a pack that leaves something untested does not pass
@@ -19,5 +20,4 @@ template    the files of a new pack
 from __future__ import annotations
 
 from hub.packs.library import Library as Library
-from hub.packs.reading import Pack as Pack
 from hub.packs.service import Packs as Packs

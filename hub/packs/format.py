@@ -23,9 +23,6 @@ RADIO = ("lorawan", "sigfox")
 PROTOCOLS = (*RADIO, *MAPS, *PLAIN)
 RESERVED = {"records": "mbus"}
 """Keys of packs for other protocols. They are refused by name until something reads them."""
-NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+")
-"""vendor-model; the name of the pack's directory."""
-MAX_LABEL = 512
 _OF_RADIO = ("lorawan", "tr005", "labels", "codec", "messages", "fields", "ignore", "downlinks", "metrics", "period")
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from hub.packs.format import MAX_LABEL
-from hub.packs.reading import Pack
+from hub.packs.naming import MAX_LABEL
+
+if TYPE_CHECKING:
+    from hub.packs.reading import Pack
 
 
 class Sign(NamedTuple):

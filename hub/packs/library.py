@@ -13,16 +13,17 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
-import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hub.config.sentences import nearest
 from hub.errors import ConfigError, HubError, Problem
 from hub.files import sync_directory
-from hub.packs.format import NAME
-from hub.packs.judging import Verdict
-from hub.packs.reading import PACK, Pack, Parts, read
+from hub.packs.naming import NAME, PACK
+
+if TYPE_CHECKING:
+    from hub.packs.judging import Verdict
+    from hub.packs.reading import Pack, Parts
 
 SHIPPED = Path(__file__).resolve().parents[2] / "packs"
 MARK = 16
@@ -47,6 +48,8 @@ class Library:
 
     def get(self, name: str) -> Pack:
         """The pack of that name in its highest version. Raises ConfigError when there is none, or it is wrong."""
+        from hub.packs.reading import read  # late: its models are 0.6 MiB, and not every hub has packs
+
         versions = self._versions(name)
         shipped = read(self._shipped / name, name, self.parts) if self._is_shipped(name) else None
         if not versions and shipped is None:
@@ -132,6 +135,9 @@ def _folders(directory: Path) -> list[Path]:
 
 def _place(pack: Pack, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    import shutil
+    import tempfile
+
     scratch = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
     try:
         for name, content in pack.files.items():

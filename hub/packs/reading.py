@@ -19,14 +19,15 @@ from hub.config.sentences import nearest, there_are
 from hub.config.validate import validate
 from hub.errors import ConfigError, Problem
 from hub.model import Metric
-from hub.packs.format import NAME, RADIO, PackKeys
+from hub.packs.format import RADIO, PackKeys
 from hub.packs.maps import MAPS, PLAIN
+from hub.packs.naming import NAME, PACK
 from hub.packs.vectors import VectorKeys
 from hub.payload.mapping import Field
 from hub.payload.messages import Codec
 from hub.sigfox.grammar import Grammar
 
-PACK, VECTORS = "pack.yaml", "vectors"
+VECTORS = "vectors"
 MAX_FILE = 512 * 1024
 MAX_FILES = 64
 

@@ -7,16 +7,17 @@ import asyncio
 import logging
 from collections.abc import Mapping, Set
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from hub.errors import ConfigError, DecodeError
 from hub.model import Device, PackFacts
-from hub.packs.decoding import Reading, answer_of, message_at, read_answer
-from hub.packs.downlinks import bytes_of, checked
 from hub.packs.labels import Recognised, Sign, recognise, sign_of
 from hub.packs.library import Library
-from hub.packs.reading import Pack
 from hub.payload import Codecs
+
+if TYPE_CHECKING:
+    from hub.packs.decoding import Reading
+    from hub.packs.reading import Pack
 
 SPOILS = frozenset({"codec-time", "codec-crash"})
 REST_AFTER, REST_S = 3, 60.0
@@ -99,6 +100,8 @@ class Packs:
 
     async def decode(self, name: str, port: int, payload: bytes, received: float | None) -> Reading:
         """Raises DecodeError with its reason, NotReady when there is no codec worker to be had."""
+        from hub.packs.decoding import message_at, read_answer  # late, as all that reads a pack
+
         pack = await self.get(name)
         message_at(pack, port)
         answer = await self._answer(pack, payload, port, received)
@@ -121,6 +124,8 @@ class Packs:
             return await self._call(pack, payload, port, received)
 
     async def _call(self, pack: Pack, payload: bytes, port: int, received: float | None) -> dict[str, Any]:
+        from hub.packs.decoding import answer_of
+
         try:
             answer = await answer_of(pack, self._codecs, payload, port, received)
         except DecodeError as error:
@@ -138,6 +143,8 @@ class Packs:
 
     async def encode(self, name: str, downlink: str, given: Mapping[str, float]) -> tuple[int, bytes]:
         """Port and payload of a downlink. Raises as `decode`."""
+        from hub.packs.downlinks import bytes_of, checked
+
         pack = await self.get(name)
         return bytes_of(await self._codecs.encode_downlink(pack.codec, checked(pack, downlink, given)))
 
@@ -150,7 +157,7 @@ class Packs:
 
     def _look_at_all(self) -> list[Sign]:
         found = map(self._look, self._library.names())
-        return [sign_of(pack) for pack in found if isinstance(pack, Pack)]
+        return [sign_of(pack) for pack in found if not isinstance(pack, ConfigError)]
 
     async def names(self) -> list[str]:
         """Every pack that is here, readable or not."""
@@ -158,6 +165,8 @@ class Packs:
 
     async def check_downlink(self, device: Device, downlink: str, given: Mapping[str, float]) -> None:
         """Could `encode` be asked this? Raises DecodeError."""
+        from hub.packs.downlinks import checked
+
         checked(await self.get(device.pack), downlink, given)
 
 

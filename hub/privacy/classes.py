@@ -8,7 +8,6 @@ humidity alone tell presence (docs/explanation/privacy.md), and so do water, hea
 from __future__ import annotations
 
 import re
-import unicodedata
 
 import msgspec
 
@@ -97,6 +96,8 @@ _DWELLING = frozenset({
 
 def is_dwelling(use: str) -> bool:
     """Does the `use` of a zone say that people live there?"""
+    import unicodedata  # late: a megabyte of tables, for one word of the file
+
     plain = unicodedata.normalize("NFKD", use).encode("ascii", "ignore").decode().lower()
     return not _DWELLING.isdisjoint(re.findall(r"[a-z]+", plain))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from statistics import median_low
 from typing import NamedTuple
 
 HOLD_S = 3600
@@ -38,7 +37,7 @@ def fold(points: Sequence[tuple[int, int]], begin: int, end: int, period: float 
     inside = [point for point in points if begin <= point[0] < end]
     if period is None:
         steps = [b[0] - a[0] for a, b in itertools.pairwise(points) if b[0] > a[0]]
-        period = median_low(steps) if len(steps) > 2 else HOLD_S / LATE
+        period = sorted(steps)[(len(steps) - 1) // 2] if len(steps) > 2 else HOLD_S / LATE
     near = max(60, int(period * LATE))
     hold = max(near, HOLD_S)
     weight = covered = integral = 0

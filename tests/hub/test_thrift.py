@@ -32,6 +32,8 @@ print(json.dumps({{
 """
 SPARING = "from hub.thrift import give_back, spare; spare(); spare(); give_back()"
 
+ZONES = ["PYTHONTZPATH"] if os.path.isdir("/usr/share/zoneinfo") and "PYTHONTZPATH" not in os.environ else []
+
 
 def look(first: str, **environ: str) -> dict[str, object]:
     base = {
@@ -49,7 +51,7 @@ def test_no_ca_of_the_machine_and_no_library_of_cxx_is_held() -> None:
     assert found["contexts"], "aiohttp names them otherwise now: see whether it still makes them"
     assert found["cas"] == 0
     assert not found["cxx"]
-    assert found["changed"] == ["FROZENLIST_NO_EXTENSIONS", "PYDANTIC_DISABLE_PLUGINS"]
+    assert found["changed"] == ["FROZENLIST_NO_EXTENSIONS", "PYDANTIC_DISABLE_PLUGINS", *ZONES]
 
 
 def test_only_the_context_that_nobody_uses_goes_without_the_machines_cas(tmp_path: Path) -> None:
@@ -66,7 +68,7 @@ def test_only_the_context_that_nobody_uses_goes_without_the_machines_cas(tmp_pat
     found = look(SPARING, **machine)
     assert (found["cas"], found["others"]) == (0, 1)
     assert look("", **machine)["cas"] == 2
-    assert found["changed"] == ["FROZENLIST_NO_EXTENSIONS", "PYDANTIC_DISABLE_PLUGINS"]
+    assert found["changed"] == ["FROZENLIST_NO_EXTENSIONS", "PYDANTIC_DISABLE_PLUGINS", *ZONES]
 
 
 def test_a_process_that_does_not_spare_holds_more() -> None:

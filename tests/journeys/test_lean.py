@@ -14,7 +14,8 @@ from hub.cli.scene import Scene
 ABSENT = (
     "click", "rich", "ruamel", "jinja2", "argparse", "cryptography.x509", "aiohttp", "paho", "aiomqtt", "xknx",
     "xknxproject", "bacpypes3", "asyncua", "segno", "pypdfium2", "icalendar", "prometheus_client",
-    "hub.cli", "hub.testing", "hub.config.document", "hub.web.site", "hub.web.areas", "hub.web.words", "backend",
+    "html", "difflib", "statistics", "encodings.idna", "hub.packs.format", "hub.crisis.runbook", "hub.cli",
+    "hub.testing", "hub.config.document", "hub.web.site", "hub.web.areas", "hub.web.words", "backend",
 )  # fmt: skip
 """Not needed to run; each is imported when something asks for it."""
 CONFIGURED = {"integrations.host", "integrations.modbus", "integrations.bluetooth", "plugins.https"}

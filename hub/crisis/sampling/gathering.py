@@ -6,13 +6,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import floor, log10
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hub.crisis.sampling.items import DOWNLINK, Air, Band, Downlink, Gateway, Item, Wish
 from hub.crisis.sampling.words import Reason
 from hub.model import Device
 from hub.paces import Pace, Paces
-from hub.packs.format import PackKeys
+
+if TYPE_CHECKING:
+    from hub.packs.format import PackKeys
 
 UNITS_S = {"s": 1.0, "min": 60.0, "h": 3600.0}
 NEAR = 0.02
