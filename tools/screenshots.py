@@ -241,6 +241,15 @@ def demo(browser: Browser, scene: Showcase, options: argparse.Namespace) -> None
         shot.take("signin", f"/signin?lang={lang}")
         shot.take("badge", f"/badge?lang={lang}")
         shot.take("missing-stranger", f"/nowhere?lang={lang}")
+    if not options.only or {"crisis-raised", "board-raised"} & set(options.only):
+        plan = call(hub, "crisis.sampling.plan", period_s=1, for_s=3600)
+        said = {"by": "cli", "role": "administrateur", "why": "crue du Paillon"}
+        call(hub, "crisis.sampling.raise", plan=plan["digest"], **said)
+        time.sleep(5)
+        for _, page, stem in contexts(browser, options, state):
+            shot = Shooter(page, stem, label["url"], options.only)
+            shot.take("crisis-raised", "/crisis")
+            shot.take("board-raised", "/board")
 
 
 def bare(browser: Browser, scene: Scene, options: argparse.Namespace) -> None:

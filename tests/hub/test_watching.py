@@ -56,6 +56,15 @@ async def running(tmp_path):
         await store.close()
 
 
+async def test_silence_is_judged_by_what_is_expected_now_and_coverage_by_what_is_usual(tmp_path):
+    async with running(tmp_path) as hub:
+        hub.watching._periods["p"] = 600.0
+        device = Device(id="a:1", integration="x", place="street", pack="p")
+        assert (hub.watching.period(device), hub.watching.usual(device)) == (600.0, 600.0)
+        hub.watching.expected = lambda name, usual: 60.0 if name == "a:1" else usual
+        assert (hub.watching.period(device), hub.watching.usual(device)) == (60.0, 600.0)
+
+
 async def test_a_rule_raises_one_alert_and_clears_it(tmp_path):
     async with running(tmp_path) as hub:
         await hub.fire(BIN, True)

@@ -9,7 +9,8 @@ from lorawan_peer import LoraPacket
 from lorawan_world import GATEWAYS, WALL, World
 
 from hub.testing import FakeSession
-from integrations.lorawan.health import LAST
+from integrations.lorawan.device import Radio
+from integrations.lorawan.health import LAST, Heard, Link
 from integrations.lorawan.parts import Commit, Joined
 from integrations.lorawan.telling import Telling
 
@@ -101,3 +102,29 @@ def test_a_gateway_tells_its_silence_and_what_is_left_of_its_hour(lora_packet: L
     world.telling.tell_gateways()
     after = world.session.told[f"gateway:{GATEWAYS[0]}"]["duty"]["M"]
     assert 0.02 < before["left_s"] - after["left_s"] < 0.2, "one acknowledgement at SF7"
+
+
+@pytest.mark.parametrize(
+    ("rate", "milliseconds"), [(5, 82.176), (4, 143.872), (3, 267.264), (2, 493.568), (1, 1069.056), (0, 1974.272)]
+)
+def test_the_airtime_that_is_told_is_that_of_a_published_calculator(rate: int, milliseconds: float) -> None:
+    """24 bytes of payload and 13 of LoRaWAN, from a sheet after AN1200.13, "total airtime":
+    docs.google.com/spreadsheets/d/1eL1nHxMidIcIdDE_l-DoY3kmE2e8b0YpOBW64WnYxj8."""
+    link = Link(radio=Radio(channels={0: 868_100_000, 1: 868_300_000, 2: 868_500_000, 3: 867_100_000}))
+    assert link.facts()["air"] == {}
+    link.heard.append(Heard(1, 0.0, 0 if rate else 5, 10.0, 200))  # at another data rate: it says nothing of now
+    link.heard.extend(Heard(n, n * 60.0, rate, 10.0, size) for n, size in ((2, 20), (3, 37), (4, 30)))
+    air = link.facts()["air"]
+    assert air["uplink_s"] == pytest.approx(milliseconds / 1000, abs=1e-4)
+    assert (air["channels"], air["down"]) == (4, "M")
+    assert air["bands"] == {"M": {"part": 0.75, "of_s": 36.0}, "L": {"part": 0.25, "of_s": 36.0}}
+    link.radio = Radio(nb_trans=3)
+    assert link.facts()["air"]["uplink_s"] == pytest.approx(3 * milliseconds / 1000, abs=1e-3)
+
+
+def test_a_period_that_was_changed_shows_within_ten_uplinks() -> None:
+    link = Link()
+    link.heard.extend(Heard(n, n * 600.0, 5, 10.0, 30) for n in range(40))
+    assert link.period() == 600.0
+    link.heard.extend(Heard(40 + n, 24_000.0 + n * 60.0, 5, 10.0, 30) for n in range(10))
+    assert link.period() == 60.0
