@@ -49,7 +49,8 @@ class Sampling:
     def shown(self, visit: Visit) -> dict[str, Any]:
         """What the form offers, and what was asked of it."""
         asked = {name: visit.query.get(name, "") for name in ("period", "for", "zone")}
-        return {"periods": PERIODS, "spans": LASTS, "asked": asked, "most": MOST}
+        periods, lasts = _with(PERIODS, asked["period"]), _with(LASTS, asked["for"])
+        return {"periods": periods, "spans": lasts, "asked": asked, "most": MOST}
 
 
 def live(crisis: dict[str, Any]) -> dict[str, Any]:
@@ -59,6 +60,11 @@ def live(crisis: dict[str, Any]) -> dict[str, Any]:
         "key": f"{crisis['isolated']:d}{crisis['read_only']:d}-{held['phase']}-{held.get('plan', '')}",
         "counts": held["counts"],
     }
+
+
+def _with(offered: tuple[str, ...], asked: str) -> list[str]:
+    """What a form offers, and what was asked of it by an address."""
+    return [*offered] if not asked or asked in offered else [asked[:20], *offered]
 
 
 def _seconds(text: str) -> float:

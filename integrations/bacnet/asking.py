@@ -39,6 +39,8 @@ class Asker:
         self.station = station
         self.device = ObjectId(names.DEVICE, instance)
         self.multiple = True
+        self.asked = 0
+        """Requests of the last `read`."""
         self.most = MOST
         self.max_apdu = 480  # what any device on IP takes; its own word comes with `identify`
         self.segments = False
@@ -114,7 +116,7 @@ class Asker:
     ) -> list[Found]:
         """All these properties; one that cannot be had comes with its error. What came before the device fell silent
         is in `into`. Raises Silent."""
-        found = [] if into is None else into
+        found, self.asked = [] if into is None else into, 0
         waiting = batches(references, max_apdu=self.max_apdu, segments=self.segments, most=self.most)
         waiting.reverse()
         while waiting:
@@ -147,6 +149,7 @@ class Asker:
         self.most, self._answers = len(batch) // 2, 0
 
     async def _together(self, batch: Sequence[Reference], attempts: int) -> list[Found]:
+        self.asked += 1
         body = encode.read_multiple(batch)
         data = await self._link.request(self.station, names.READ_MULTIPLE, body, attempts=attempts)
         asked = {who for who, _ in batch}
@@ -162,6 +165,7 @@ class Asker:
         found = []
         for who, wanted in batch:
             for which in wanted:
+                self.asked += 1
                 try:
                     found.append(await self.one(who, which, attempts=attempts))
                 except hub.DecodeError as error:

@@ -130,7 +130,7 @@ class Poller:
             self._failures = 0
             took = self._link.answered_s.get(asker.station)
             if took is not None:
-                self._session.tell(self._id, {"latency_ms": round(1000 * took, 1)})
+                self._session.tell(self._id, {"latency_ms": round(1000 * took, 1), "requests": max(1, asker.asked)})
             if self._told:
                 self._told = False
                 self._session.log.info("%s answers again", self._id)

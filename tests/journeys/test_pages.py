@@ -35,6 +35,7 @@ SIGNED_IN = (
     "/energy/meters/compteur",
     "/energy/zones/technique?span=24h",
     "/devices/modbus%3Achaudiere",
+    "/crisis?period=1s&for=1h",
     "/account",
     "/sitemap",
     "/accessibility",

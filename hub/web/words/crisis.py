@@ -65,7 +65,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "sampling-busy-was": ("Occupée aujourd'hui", "Busy today"),
     "sampling-busy-to": ("Occupée ensuite", "Busy then"),
     "sampling-budget": ("Budget", "Budget"),
-    "sampling-rate": ("Questions par seconde", "Requests a second"),
+    "sampling-rate": ("Questions ou trames par seconde", "Requests or frames a second"),
     "sampling-collide": ("{share} % des trames se heurtent", "{share} % of the frames collide"),
     "sampling-can": ("la ligne en supporte {rate}, d'après ce qui est mesuré", "the line was measured to take {rate}"),
     "sampling-downlinks": (
