@@ -24,6 +24,10 @@ MOST_CHOICES = 200
 ABOUT: tuple[str, ...] = ("description", "default", "unit")
 
 
+BY_TYPE: tuple[Path, ...] = (("integrations",), ("exporters",), ("notifiers",), ("link", "uplinks"))
+"""Mappings whose entries are named like the types that may stand there, or say their own."""
+
+
 class Unfit(ValueError):
     """What was filled in is of another kind than asked for: `found` maps options to what is expected."""
 
@@ -64,13 +68,15 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
 def form(schema: Mapping[str, Any], data: Any, path: Path, kind: str = "") -> Form:
     """The form at `path`. Where nothing stands there yet, `kind` is the type that it is to be of. Raises KeyError when
     nothing can stand there."""
-    new = _is_entry(path) and _at(data, path) is None
-    if new and kind and kind != path[-1]:
+    empty = bool(path) and _at(data, path) is None
+    if empty and kind and kind != path[-1] and path[0] in ("integrations", "notifiers"):
         data = _with_type(data, path, kind)
-    node, here = dict(schema), data
-    for part in path:
+    node, here, one_of_many = dict(schema), data, False
+    for at, part in enumerate(path):
+        one_of_many = path[:at] in BY_TYPE or _entries(_seen(schema, node, here, str(part))) is not None
         node = _inner(schema, node, str(part), here)
         here = here.get(part) if isinstance(here, dict) else None
+    new = empty and one_of_many
     node = _seen(schema, node, here, str(path[-1]) if path else "")
     known = here if isinstance(here, dict) else {}
     about = str(node.get("description", ""))
@@ -80,10 +86,10 @@ def form(schema: Mapping[str, Any], data: Any, path: Path, kind: str = "") -> Fo
         fields = [_field(schema, name, node["properties"][name], known, False) for name in names]
         return Form(path=steps, about=about, fields=fields)
     properties = node.get("properties", {})
-    if isinstance(node.get("additionalProperties"), dict) or (path[-1] in ("integrations",) and len(path) == 1):
+    if _entries(node) is not None or (path[-1] in ("integrations",) and len(path) == 1):
         types = list(properties) if path in (("integrations",), ("notifiers",)) else []
         return Form(path=steps, about=about, entries=list(known), is_map=True, types=types)
-    if path in (("exporters",), ("notifiers",), ("link", "uplinks")):
+    if path in BY_TYPE:
         return Form(path=steps, about=about, entries=list(known), is_map=True, types=list(properties))
     if "properties" not in node:
         raise KeyError(".".join(steps))
@@ -107,12 +113,6 @@ def _with_type(data: Any, path: Path, kind: str) -> Any:
         return {"type": kind}
     known = data if isinstance(data, dict) else {}
     return {**known, path[0]: _with_type(known.get(path[0]), path[1:], kind)}
-
-
-def _is_entry(path: Path) -> bool:
-    """Does the path name one of many, which one makes and removes whole?"""
-    by_name = ("integrations", "notifiers", "exporters", "sites", "zones", "places", "devices", "buses", "rules")
-    return (len(path) == 2 and path[0] in by_name) or (len(path) == 3 and path[:2] == ("link", "uplinks"))
 
 
 def edits(shown: Form, filled: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -193,6 +193,13 @@ def _seen(schema: Mapping[str, Any], node: Mapping[str, Any], data: Any, name: s
     raise KeyError(name)
 
 
+def _entries(node: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What each entry of a mapping by names is; None where it is no such mapping."""
+    named = node.get("patternProperties") or {}
+    found = next(iter(named.values())) if len(named) == 1 else node.get("additionalProperties")
+    return found if isinstance(found, dict) else None
+
+
 def _noun(node: Mapping[str, Any]) -> str:
     """Of a choice by type: what is chosen from, `#/definitions/notifier`."""
     return str(node["then"]["$ref"]).partition(".")[0]
@@ -202,7 +209,7 @@ def _inner(schema: Mapping[str, Any], node: Mapping[str, Any], part: str, data: 
     node = _seen(schema, node, data, part)
     found = node.get("properties", {}).get(part)
     if found is None:
-        found = node.get("additionalProperties")
+        found = _entries(node)
     if not isinstance(found, dict):
         raise KeyError(part)
     inner = data.get(part) if isinstance(data, dict) else None
@@ -261,9 +268,9 @@ def _kind(node: Mapping[str, Any]) -> str:
         plain = isinstance(items, dict) and items.get("type") in ("string", "integer", "number")
         return LIST if plain else OTHER
     if types == ["object"]:
-        inner = node.get("additionalProperties")
-        if not isinstance(inner, dict):
-            return SECTION
+        inner = _entries(node)
+        if inner is None:
+            return SECTION if "properties" in node else OTHER
         return MAP if "$ref" in inner or "if" in inner or inner.get("allOf") or inner.get("type") == "object" else OTHER
     return OTHER
 

@@ -73,7 +73,7 @@ class Configuration:
         progress = shown["progress"] if "progress" in shown else await self.progress(visit)
         return self._site.page(
             "configuration", visit, status, shown=shown, revisions=log["revisions"][:50], progress=progress,
-            url=await self._elsewhere(visit), may=may(visit, shown),
+            url=await self._elsewhere(visit) if progress["stage"] else "", may=may(visit, shown),
             problems=configuring.problems(shown["problems"], visit.lang),
         )  # fmt: skip
 

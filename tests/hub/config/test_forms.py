@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import SecretStr
+from pydantic import Field, SecretStr, StringConstraints
 
 from hub.config import forms
 from hub.config.build import Models
@@ -13,6 +13,10 @@ from hub.config.forms import edits, form
 from hub.config.positions import SecretRef
 from hub.config.schema import schema
 from hub.hookspecs import Config
+
+
+class Door(Config):
+    width: int = 1
 
 
 class Line(Config):
@@ -23,6 +27,8 @@ class Line(Config):
     factor: float = 1.0
     loud: bool = False
     names: tuple[str, ...] = ()
+    doors: dict[Annotated[str, StringConstraints(pattern="^[a-z]+$")], Door] = Field(default_factory=dict)
+    anything: dict[str, Any] = Field(default_factory=dict)
     ports: tuple[int, ...] = ()
     password: SecretStr | None = None
 
@@ -110,6 +116,10 @@ def test_one_more_is_filled_in_before_it_is_written_and_is_written_whole() -> No
         typed = {} if name == kind else {"type": kind}
         assert edit == {"path": [section, name], "value": {**typed, "host": "x", "password": {"!secret": "pump"}}}
     assert not form(SCHEMA, {"integrations": {"line": None}}, AT).new, "an entry that says nothing is there"
+    for at in (("zones", "hall"), ("schedules", "day"), (*AT, "doors", "front"), ("places", "p")):
+        assert form(SCHEMA, {"integrations": {"line": {"host": "x"}}}, at).new, at
+    for at in (("hub",), ("link",), ("places", "p", "position")):
+        assert not form(SCHEMA, {"places": {"p": {"zone": "z"}}}, at).new, at
     zone = form(SCHEMA, {}, ("zones", "hall"))
     assert edits(zone, {"site": "school"}) == [{"path": ["zones", "hall"], "value": {"site": "school"}}]
 
@@ -121,6 +131,17 @@ def test_durations_and_sizes_are_told_apart_from_text_and_shown_as_people_write_
     assert edits(form(SCHEMA, {}, ("buffer",)), {"max_size": "2GB"}) == [
         {"path": ["buffer", "max_size"], "value": "2GB"}
     ]
+
+
+def test_a_mapping_by_names_of_a_pattern_has_a_form_and_one_of_anything_is_left_to_the_text() -> None:
+    fields = {field.name: field.kind for field in shown(host="x").fields}
+    assert (fields["doors"], fields["anything"]) == (forms.MAP, forms.OTHER)
+    data = {"integrations": {"line": {"host": "x", "doors": {"front": {"width": 2}}}}}
+    assert form(SCHEMA, data, (*AT, "doors")).entries == ["front"]
+    assert [field.value for field in form(SCHEMA, data, (*AT, "doors", "front")).fields] == ["2"]
+    for field in shown(host="x").fields:
+        if field.kind in (forms.SECTION, forms.MAP):
+            form(SCHEMA, data, (*AT, field.name))
 
 
 def test_sections_by_names_list_them_and_nowhere_is_nowhere() -> None:
