@@ -308,6 +308,11 @@ def test_eighteen_sensors_end_at_thirteen_with_five_named_remedies(
     until(lambda: remedies(page) == wanted, 60, lambda: f"{remedies(page)} {school.rig.logs()}")
     assert page.locator("[data-row] .state.green").count() == 13
     assert page.locator("[data-row] .state.red").count() == 2
+    # what is to be done stands first, the worst before the rest; the page moved its rows by itself
+    assert page.inner_text("[data-part=open] [data-part-sum]") == "5"
+    assert page.inner_text("[data-part=done] [data-part-sum]") == "13"
+    assert page.locator("[data-part=done] [data-row] .state.green").count() == 13
+    assert page.locator("[data-share] rect.green").count() == 13
 
     # the report says the same, is signed by this hub, and is what the next reader finds
     page.goto(f"{url}/commissioning/report")

@@ -241,7 +241,7 @@ def test_each_reason_without_a_camera_is_said_with_the_other_ways_to_go_on(schoo
     insecure = "Object.defineProperty(Navigator.prototype, 'mediaDevices', { value: undefined });"
     for script, said in (
         ("", "n'a pas le droit"), (rejects % "NotFoundError", "n'a pas de caméra"),
-        (rejects % "NotReadableError", "prise par une autre application"), (insecure, "faute de connexion sûre"),
+        (rejects % "NotReadableError", "ne donne pas d'image"), (insecure, "faute de connexion sûre"),
     ):  # fmt: skip
         context = school.context(permissions=["geolocation"])  # no other is given: the browser refuses the camera
         page = context.new_page()

@@ -21,6 +21,17 @@ def test_the_hub_under_test_comes_from_its_wheel(stranger: Path) -> None:
     assert Path(where).is_relative_to(stranger.parent)
 
 
+def test_the_wheel_holds_every_file_that_the_pages_load_and_the_licence_of_those_of_others(stranger: Path) -> None:
+    """Git does not hold the reader of QR codes: npm brings it before a wheel is built."""
+    code = (
+        "from hub.web.areas import FILES; from hub.web.render import HERE; "
+        "print(len(FILES), [n for n in (*FILES, 'qr/LICENSE-MIT') if not (HERE / 'static' / n).is_file()])"
+    )
+    count, _, missing = command(stranger / "python", "-c", code).stdout.strip().partition(" ")
+    assert int(count) >= 10
+    assert missing == "[]"
+
+
 def test_two_builds_of_one_source_are_equal_byte_for_byte(stranger: Path, tmp_path: Path) -> None:
     (first,) = (stranger.parent.parent / "wheels").glob("ilot-[0-9]*.whl")
     second = wheel(copy_of_the_source(tmp_path / "elsewhere"), tmp_path / "wheels")

@@ -122,7 +122,7 @@
 
   // a picture of a phone is made smaller, turned upright and stripped of where and when, before it is sent
   const smaller = async (file, side) => {
-    const image = await createImageBitmap(file);
+    const image = await createImageBitmap(file, { imageOrientation: "from-image" });
     const share = Math.min(1, side / Math.max(image.width, image.height));
     const canvas = document.createElement("canvas");
     canvas.width = Math.round(image.width * share);

@@ -10,7 +10,7 @@
   const at = (name) => section.querySelector(`[data-scan-${name}]`);
   const button = at("start"), video = at("video"), said = at("said"), list = at("list");
   const cameras = at("cameras"), torch = at("torch"), sound = at("sound"), photo = at("photo");
-  const LOOK_MS = 120, AWAY_MS = 2500, PUZZLED_MS = 1500, CALM_MS = 500, SIDE = 1024, PHOTO_SIDE = 2000, SHOWN = 5;
+  const LOOK_MS = 120, AWAY_MS = 2500, PUZZLED_MS = 1500, CALM_MS = 500, DARK_MS = 12000, SIDE = 1024, PHOTO_SIDE = 2000, SHOWN = 5;
 
   // what reads a picture: the browser itself where it can, else the worker
 
@@ -136,7 +136,8 @@
 
   // the camera
 
-  const camera = { on: false, stream: null, lock: null, seen: new Map(), puzzled: 0, blurred: 0 };
+  const camera = { on: false, asking: false, stream: null, lock: null, seen: new Map(), puzzled: 0, blurred: 0 };
+  let turn = 0;
 
   const took = ({ texts, seen }) => {
     const now = performance.now();
@@ -157,7 +158,8 @@
   };
 
   const stop = (sentence = "") => {
-    camera.on = false;
+    turn += 1;
+    camera.on = camera.asking = false;
     if (camera.stream) for (const track of camera.stream.getTracks()) track.stop();
     if (camera.lock) camera.lock.release().catch(() => {});
     camera.stream = camera.lock = video.srcObject = null;
@@ -182,21 +184,29 @@
     }));
   };
 
-  const start = async (device = "") => {
+  const start = async (device, mine) => {
     const which = device ? { deviceId: { exact: device } } : { facingMode: { ideal: "environment" } };
     const size = { width: { ideal: 1280 }, height: { ideal: 720 } };
+    said.textContent = word("wordStarting");
+    camera.asking = true;
     const stream = await navigator.mediaDevices.getUserMedia({ audio: false, video: { ...which, ...size } });
+    if (turn !== mine) { // the page was hidden, or started anew, while the person was asked
+      for (const track of stream.getTracks()) track.stop();
+      return;
+    }
     camera.stream = stream;
+    camera.asking = false;
+    button.textContent = word("wordStop");
     const [track] = stream.getVideoTracks();
     track.addEventListener("ended", () => { if (camera.stream === stream) stop(word("wordEnded")); });
     video.srcObject = stream;
     at("live").hidden = false;
-    await video.play();
+    await Promise.race([video.play(), new Promise((done, failed) => setTimeout(failed, DARK_MS, new DOMException("", "AbortError")))]);
+    if (camera.stream !== stream) return;
     camera.on = true;
     camera.seen.clear();
     section.dataset.on = "1";
     delete section.dataset.kind;
-    button.textContent = word("wordStop");
     said.textContent = word("wordAim");
     await controls(track);
     if (navigator.wakeLock) navigator.wakeLock.request("screen").then((lock) => { camera.lock = lock; }, () => {});
@@ -209,7 +219,10 @@
 
   const WHY = { NotAllowedError: "wordRefused", NotFoundError: "wordNone", OverconstrainedError: "wordNone",
                 NotReadableError: "wordBusy", AbortError: "wordBusy", SecurityError: "wordInsecure" };
-  const begin = (device) => start(device).catch((error) => stop(word(WHY[error.name] || "") || error.message));
+  const begin = (device) => {
+    const mine = turn += 1; // what fails after the person has stopped or started anew is nobody's business any more
+    start(device, mine).catch((error) => { if (mine === turn) stop(word(WHY[error.name] || "") || error.message); });
+  };
 
   sound.addEventListener("click", () => sound.setAttribute("aria-pressed", String(sound.getAttribute("aria-pressed") !== "true")));
   torch.addEventListener("click", async () => {
@@ -226,7 +239,7 @@
     stop();
     begin(device);
   });
-  document.addEventListener("visibilitychange", () => { if (document.hidden && camera.stream) stop(word("wordHidden")); });
+  document.addEventListener("visibilitychange", () => { if (document.hidden && (camera.stream || camera.asking)) stop(word("wordHidden")); });
   addEventListener("pagehide", () => stop());
 
   if (photo) photo.addEventListener("change", async () => {

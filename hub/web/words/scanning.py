@@ -4,6 +4,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "cam-title": ("Caméra", "Camera"),
     "cam-start": ("Scanner avec la caméra", "Scan with the camera"),
     "cam-stop": ("Arrêter la caméra", "Stop the camera"),
+    "cam-starting": ("La caméra démarre…", "The camera is starting…"),
     "cam-aim": ("Visez un QR code, à 10 ou 20 cm.", "Point at a QR code, 10 or 20 cm away."),
     "cam-video": ("Ce que voit la caméra", "What the camera sees"),
     "cam-torch": ("Lampe", "Torch"),
@@ -26,8 +27,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "This device has no camera: take a picture with another one, or type the text.",
     ),
     "cam-busy": (
-        "La caméra est prise par une autre application : fermez-la et recommencez, ou prenez une photo, ou saisissez.",
-        "Another application holds the camera: close it and start again, or take a picture, or type.",
+        ("La caméra ne donne pas d'image ; une autre application la tient peut-être : fermez-la et recommencez, sinon prenez "
+        "une photo, ou saisissez le texte."),
+        ("The camera gives no picture; another application may hold it: close that and start again, otherwise take a "
+        "picture, or type the text."),
     ),
     "cam-insecure": (
         ("Ce navigateur ne prête pas la caméra à cette page, faute de connexion sûre ou parce qu'il est trop ancien. "
