@@ -14,5 +14,5 @@ WORDS: dict[str, tuple[str, str]] = {
     "device-name": ("Nom", "Name"),
     "check": ("Vérifier sans ajouter", "Check without adding"),
     "would-add": ("Ce serait ajouté : {device} à {place}.", "This would be added: {device} at {place}."),
-    "already": ("Déjà présent : {device}.", "There already: {device}."),
+    "already": ("Déjà présent : {device}.", "Already there: {device}."),
 }  # fmt: skip

@@ -17,12 +17,12 @@ WORDS: dict[str, tuple[str, str]] = {
         "A: authenticated and fresh · B: protected path · C: clear identity only",
     ),
     "at": ("Reçue le", "At"),
-    "no-values": ("Rien n'est encore arrivé depuis le démarrage.", "Nothing came since the start."),
+    "no-values": ("Rien n'est encore arrivé depuis le démarrage.", "Nothing has arrived since the hub started."),
     "latency": ("Temps de réponse", "Response time"),
-    "errors": ("Erreurs depuis le démarrage", "Errors since the start"),
+    "errors": ("Erreurs depuis le démarrage", "Errors since the hub started"),
     "errors-help": (
         "Motifs comptés par l'intégration ; sa documentation dit que faire de chacun.",
-        "Reasons that the integration counts; its documentation says what to do about each.",
+        "Counted by the integration; its documentation says what to do about each.",
     ),
     "error-reason": ("Motif", "Reason"),
     "error-times": ("Fois", "Times"),
@@ -42,11 +42,11 @@ WORDS: dict[str, tuple[str, str]] = {
     "quality-undated": ("non datée", "undated"),
     "write": ("Commander", "Command"),
     "write-bounds": ("de {low} à {high} {unit}", "from {low} to {high} {unit}"),
-    "write-role": ("rôle {role} au moins", "role {role} at least"),
+    "write-role": ("rôle {role} au moins", "at least the role {role}"),
     "new-value": ("Nouvelle valeur", "New value"),
     "why": ("Motif (pour le journal)", "Reason (for the log)"),
     "send": ("Envoyer", "Send"),
-    "release": ("Rendre la main", "Let go"),
+    "release": ("Rendre la main", "Release"),
     "read-only": ("Lecture seule.", "Read-only."),
     "replace": ("Remplacer l'appareil", "Replace the device"),
     "replace-help": (
@@ -59,9 +59,9 @@ WORDS: dict[str, tuple[str, str]] = {
     "remove": ("Retirer l'appareil", "Remove the device"),
     "remove-help": (
         "Il n'est plus admis ; son emplacement et son historique restent.",
-        "It is admitted no longer; its place and its history stay.",
+        "It is no longer admitted; its place and its history stay.",
     ),
     "remove-not": (
-        "Il figure dans la configuration : retirez-le là.", "It stands in the configuration: remove it there.",
+        "Il figure dans la configuration : retirez-le là.", "It is listed in the configuration: remove it there.",
     ),
 }  # fmt: skip

@@ -9,7 +9,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "diag-take": ("Télécharger l'archive (ZIP)", "Download the archive (ZIP)"),
     "diag-preview": ("Voir son contenu", "See what is in it"),
     "diag-hide": ("Masquer son contenu", "Hide what is in it"),
-    "diag-shown": ("Voici ce qui est envoyé, et rien d'autre.", "This is what is sent, and nothing else."),
+    "diag-shown": ("Voici ce qui est envoyé, et rien d'autre.", "This is what the archive holds, and nothing else."),
     "log": ("Journal de marche", "Log"),
     "log-help": (
         "Les 500 dernières lignes, en mémoire seulement ; le plus récent d'abord.",

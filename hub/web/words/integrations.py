@@ -4,7 +4,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "restarts": ("Redémarrages", "Restarts"),
     "integrations-help": (
         "Chacune tourne pour elle-même : un nouveau départ de l'une n'arrête pas les autres.",
-        "Each runs for itself: a new start of one does not stop the others.",
+        "Each runs on its own: restarting one does not stop the others.",
     ),
     "kind-integration": ("intégration", "integration"),
     "kind-exporter": ("exportateur", "exporter"),
@@ -16,7 +16,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "plugin-restarted": ("Redémarrée ; son état se voit ci-dessous.", "Restarted; its state is below."),
     "plugin-do-stopped": (
         "Corrigez ce qui est dit ci-dessous dans la configuration, puis redémarrez-la.",
-        "Put right what is said below in the configuration, then restart it.",
+        "Correct the configuration as said below, then restart it.",
     ),
     "plugin-do-quarantined": (
         "Arrêtée après trop d'échecs en une heure. Lisez son journal, puis redémarrez-la.",

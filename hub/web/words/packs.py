@@ -4,7 +4,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "packs": ("Packs d'appareils", "Device packs"),
     "packs-intro": (
         "Un pack décrit un modèle d'appareil : ce qu'il envoie, en quelles unités. Il n'est installé que si toutes ses épreuves passent.",
-        "A pack describes a model of device: what it sends, in which units. It is installed only when all of its own tests pass.",
+        "A pack describes a device model: what it sends, and in which units. It is installed only if all of its own tests pass.",
     ),
     "pack-name": ("Pack", "Pack"),
     "pack-version": ("Version", "Version"),
@@ -20,7 +20,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "{size} at most. It is tested before it is installed; an older version is refused.",
     ),
     "pack-install": ("Éprouver et installer", "Test and install"),
-    "pack-installed": ("Pack installé ; il sert dès maintenant.", "Pack installed; it serves from now on."),
+    "pack-installed": ("Pack installé ; il sert dès maintenant.", "Pack installed; it is in use from now on."),
     "kept": ("Messages gardés", "Kept messages"),
     "kept-text": (
         "{count} message[|s] qu'aucun pack n'a su lire, gardé[|s] sept jours et relu[|s] quand son pack change.",

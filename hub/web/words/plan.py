@@ -18,10 +18,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "“position” in the configuration."),
     ),
     "floor-add": ("Ajouter un plan", "Add a plan"),
-    "floor-ask": ("Demandez-le à un technicien.", "Ask a technician for it."),
+    "floor-ask": ("Demandez-le à un technicien.", "Ask a technician to do it."),
     "floor-empty": (
         "Aucun emplacement ne s'y trouve. Placez-les sur le plan dans la mise en service.",
-        "No place is on it. Put them on the plan in commissioning.",
+        "No place is on it yet. Put them on the plan in commissioning.",
     ),
     "floor-empty-zone": ("Aucun emplacement de cette zone ne s'y trouve.", "No place of this zone is on it."),
     "floor-all": ("Voir toutes les zones", "See all zones"),
@@ -31,11 +31,11 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "floor-pin": ("Les placer", "Put them there"),
     "floor-hidden": (
-        "Positions non montrées, car ce sont des logements : {count}.", "Positions not shown, as they are dwellings: {count}.",
+        "Positions non montrées, car ce sont des logements : {count}.", "Positions not shown because they are homes: {count}.",
     ),
     "floor-private": (
         "La carte montre où la configuration place les choses, jamais où un appareil dit se trouver. Aucune image ne vient d'Internet.",
-        "The map shows where the configuration puts things, never where a device says that it is. No picture comes from the internet.",
+        "The map shows where the configuration places things, never where a device claims to be. No image comes from the internet.",
     ),
     "floor-north": ("N", "N"),
     "floor-no-device": ("sans appareil", "no device"),

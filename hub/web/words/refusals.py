@@ -2,9 +2,9 @@
 
 WORDS: dict[str, tuple[str, str]] = {
     "token-wrong": (
-        "Ce jeton n'est pas valable : faux, expiré ou révoqué.", "This token is not good: wrong, expired or revoked.",
+        "Ce jeton n'est pas valable : faux, expiré ou révoqué.", "This token is not valid: wrong, expired or revoked.",
     ),
-    "people-only": ("Un jeton ne le peut pas : connectez-vous.", "A token may not: sign in."),
+    "people-only": ("Un jeton ne le peut pas : connectez-vous.", "Not with a token: sign in."),
     "host": (
         "Ce nom n'est pas celui de ce concentrateur. Utilisez son adresse IP, ou ajoutez le nom à web.hosts.",
         "This is not a name of this hub. Use its IP address, or add the name to web.hosts.",
@@ -16,19 +16,19 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "role": ("Votre rôle ne le permet pas.", "Your role does not allow this."),
     "sign-in-first": ("Connectez-vous d'abord.", "Sign in first."),
-    "bad-method": ("Cette adresse ne s'utilise pas ainsi.", "This address is not used like this."),
+    "bad-method": ("Cette adresse ne s'utilise pas ainsi.", "This address cannot be used that way."),
     "no-page": (
         "Cette page n'existe pas. La vue d'ensemble mène à toutes les autres.",
-        "There is no such page. The overview leads to all others.",
+        "There is no such page. The overview leads to all the others.",
     ),
-    "no-device": ("Aucun appareil de ce nom.", "No device of this name."),
+    "no-device": ("Aucun appareil de ce nom.", "There is no device of this name."),
     "bad-body": ("Ce qui a été envoyé est illisible.", "What was sent cannot be read."),
     "too-large": ("C'est trop volumineux.", "This is too large."),
     "too-slow": ("C'était trop long : réessayez.", "This took too long: try again."),
     "busy": ("Trop de demandes à la fois : réessayez dans un instant.", "Too much at once: try again in a moment."),
     "not-now": ("Impossible pour l'instant : réessayez.", "Not possible just now: try again."),
     "failed": (
-        "Une erreur est survenue de notre côté ; le journal en dit plus.", "A fault on our side; the log says more.",
+        "Une erreur est survenue de notre côté ; le journal en dit plus.", "An error on our side; the log says more.",
     ),
     "name-bad": (
         "Identifiant refusé : 2 à 32 caractères, lettres minuscules, chiffres, point ou tiret, une lettre d'abord.",
@@ -42,7 +42,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "Mot de passe trop facile à deviner : évitez votre identifiant et les suites connues.",
         "Password too easy to guess: avoid your user name and well-known sequences.",
     ),
-    "password-wrong": ("Le mot de passe actuel est incorrect.", "The present password is wrong."),
+    "password-wrong": ("Le mot de passe actuel est incorrect.", "The current password is wrong."),
     "password-differs": ("Les deux mots de passe diffèrent.", "The two passwords differ."),
     "accounts-full": ("Il y a déjà 64 comptes.", "There are 64 accounts already."),
     "account-unknown": ("Ce compte n'existe pas.", "There is no such account."),

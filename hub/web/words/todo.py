@@ -6,9 +6,9 @@ WORDS: dict[str, tuple[str, str]] = {
     "candidates": ("Entendus, non admis", "Heard, not admitted"),
     "candidates-help": (
         "Rien n'est transmis de ces appareils tant que vous ne les ajoutez pas.",
-        "Nothing of these devices is forwarded until you add them.",
+        "Nothing from these devices is forwarded until you add them.",
     ),
-    "no-candidates": ("Aucun appareil inconnu n'est entendu.", "No unknown device is heard."),
+    "no-candidates": ("Aucun appareil inconnu n'est entendu.", "No unknown device has been heard."),
     "nothing-todo": ("Rien à traiter.", "Nothing to do."),
     "heard-times": ("entendu {count} fois", "heard [once|{count} times]"),
     "adopt": ("Ajouter cet appareil", "Add this device"),
