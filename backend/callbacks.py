@@ -83,7 +83,7 @@ async def receiving(given: Listen, worker: Worker) -> AsyncIterator[int]:
 
     certificate, key = (str(path) if path is not None else "" for path in (given.certificate, given.key))
     entry = door.Door(authorise, take, counted, rate=RATE)
-    async with door.serving(entry, given.address, given.port, await door.context(certificate, key)) as port:
+    async with entry.serving(given.address, given.port, await entry.context(certificate, key)) as port:
         yield port
     if refused:
         log.info("callbacks refused: %s", dict(refused))

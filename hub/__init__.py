@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hub.addresses import Network as Network
     from hub.calling import HttpClient as HttpClient
     from hub.catalogue import METRICS as METRICS
+    from hub.doorway import Doorway as Doorway
     from hub.errors import AuthFailed as AuthFailed
     from hub.errors import DecodeError as DecodeError
     from hub.errors import NotReady as NotReady
@@ -65,6 +66,7 @@ _HOME = {
     "hub.addresses": ("ListenAddress", "Network"),
     "hub.calling": ("HttpClient",),
     "hub.catalogue": ("METRICS",),
+    "hub.doorway": ("Doorway",),
     "hub.errors": ("AuthFailed", "DecodeError", "NotReady"),
     "hub.hookspecs": (
         "Config", "Register", "RegisterDecoder", "RegisterExporter", "RegisterNotifier", "RegisterUplink", "hookimpl",

@@ -58,7 +58,9 @@ async def _listen(given: Listen, session: hub.Session, roster: Roster, take: Any
     def counted(reason: str) -> None:
         session.dropped("", hub.DecodeError(reason))
 
-    async with door.serving(door.Door(given, roster, take, counted), given) as port:
+    entry = door.Door(given, roster, take, counted)
+    tls = await entry.context(given.certificate, given.certificate_key)
+    async with entry.serving(given.address, given.port, tls) as port:
         scheme = "https" if given.certificate else "http"
         session.log.info("messages go to %s://%s:%d%s<hook>", scheme, given.address, port, door.PREFIX)
         await asyncio.Event().wait()

@@ -63,8 +63,8 @@ async def _serve(given: Listen, session: hub.Session, intake: Intake) -> None:
         session.dropped("", hub.DecodeError(reason))
 
     entry = door.Door(authorise, take, counted, rate=given.max_rate, header=given.header)
-    tls = await door.context(given.certificate, given.certificate_key)
-    async with door.serving(entry, given.address, given.port, tls) as port:
+    tls = await entry.context(given.certificate, given.certificate_key)
+    async with entry.serving(given.address, given.port, tls) as port:
         scheme = "https" if tls is not None else "http"
         session.log.info("callbacks go to %s://%s:%d%s<kind>", scheme, given.address, port, door.PATH)
         await asyncio.Event().wait()

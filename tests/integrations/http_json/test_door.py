@@ -12,7 +12,7 @@ import pytest
 
 import hub
 from integrations.http_json import Config, run
-from integrations.http_json.door import MAX_BODY, MOST_OPEN
+from integrations.http_json.door import Door
 
 SECRET = "a-secret-of-more-than-twenty-characters"
 RIGHT = {"Authorization": f"Bearer {SECRET}"}
@@ -85,7 +85,7 @@ async def test_basic_and_other_headers_are_taken_where_the_configuration_says_so
         ("/hook/meter-1", "GET", None, 405, "hook-method"),
         ("/hook/meter-1", "POST", "<html>" + "x" * 100, 400, "http-body"),
         ("/hook/meter-1", "POST", {"Q": 1}, 400, "http-nothing"),
-        ("/hook/meter-1", "POST", "x" * (MAX_BODY + 1), 413, "oversized"),
+        ("/hook/meter-1", "POST", "x" * (Door.MOST_BODY + 1), 413, "oversized"),
     ],
 )
 async def test_what_cannot_be_taken_is_refused_with_its_reason(
@@ -130,7 +130,7 @@ async def test_too_many_at_once_are_put_off(peer: Any, session: Any, door: Any) 
 async def test_slow_connections_do_not_keep_others_out(peer: Any, session: Any, door: Any) -> None:
     url = await door()
     host, port = url.removeprefix("http://").split(":")
-    held = [await asyncio.open_connection(host, int(port)) for _ in range(MOST_OPEN + 20)]
+    held = [await asyncio.open_connection(host, int(port)) for _ in range(Door.MOST_OPEN + 20)]
     for _, writer in held[::2]:
         with contextlib.suppress(OSError):
             writer.write(b"POST /hook/meter-1 HTTP/1.1\r\nHost: x\r\n")  # and never the rest

@@ -1,0 +1,160 @@
+"""What a small HTTP server needs that anybody may call: a crowd of connections that is bounded, a pace, a secret in a
+header, a body that is bounded, TLS, and an end in order.
+
+Whose callbacks they are, which paths there are, and what each answer says is the business of who derives from it.
+aiohttp is imported when it listens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+from hub.errors import DecodeError, NotReady
+
+if TYPE_CHECKING:
+    from aiohttp import web
+    from aiohttp.web_protocol import RequestHandler
+
+
+class Rate:
+    """So many a second, and as many again at once."""
+
+    def __init__(self, per_second: float, now: Callable[[], float] = time.monotonic) -> None:
+        self._per_second, self._now = per_second, now
+        self._left, self._at = 2 * per_second, now()
+
+    def take(self) -> bool:
+        at = self._now()
+        self._left = min(2 * self._per_second, self._left + (at - self._at) * self._per_second)
+        self._at = at
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
+class Doorway:
+    """Derive from it, and give `answer`. `counted(reason)` is told of what is refused, also of PUSHED_OUT: connections
+    are at most MOST_OPEN, and when more come, the one that has been there longest without a request under way goes.
+    `rate`: requests a second. Times are seconds."""
+
+    MOST_OPEN: ClassVar[int] = 128
+    MOST_AT_ONCE: ClassVar[int] = 32
+    MOST_BODY: ClassVar[int] = 1 << 16
+    PUSHED_OUT: ClassVar[str] = "connection-pushed-out"
+    ANSWER_S: ClassVar[float] = 8.0
+    BODY_S: ClassVar[float] = 5.0
+    HANDSHAKE_S: ClassVar[float] = 10.0
+    KEEP_S: ClassVar[float] = 30.0
+
+    def __init__(
+        self, counted: Callable[[str], None], *, rate: float, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.counted = counted
+        self._rate, self._now = Rate(rate, now), now
+        self._busy: set[RequestHandler] = set()
+        self._open: dict[RequestHandler, float] = {}
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """One request. To raise nothing but for a connection that is gone."""
+        raise NotImplementedError
+
+    def crowded(self) -> bool:
+        """Are there too many requests at once, or too many a second?"""
+        return len(self._busy) >= self.MOST_AT_ONCE or not self._rate.take()
+
+    @contextlib.contextmanager
+    def at_work(self, request: web.BaseRequest) -> Iterator[None]:
+        """While this request is answered, its connection is not pushed out."""
+        self._busy.add(request.protocol)
+        try:
+            yield
+        finally:
+            self._busy.discard(request.protocol)
+
+    async def body(self, request: web.BaseRequest) -> bytes:
+        """Raises DecodeError `oversized` as soon as it is, TimeoutError after BODY_S."""
+        data = bytearray()
+        async with asyncio.timeout(self.BODY_S):
+            async for chunk in request.content.iter_any():
+                data += chunk
+                if len(data) > self.MOST_BODY:
+                    raise DecodeError("oversized", f"a message has at most {self.MOST_BODY} bytes")
+        return bytes(data)
+
+    @staticmethod
+    def credential(value: str, header: str = "Authorization") -> tuple[str, str]:
+        """(user, secret) that a header holds: Bearer (RFC 6750), Basic (RFC 7617), or another header's text alone.
+        Empty texts when it holds none."""
+        if header.lower() != "authorization":
+            return "", value.strip()
+        scheme, _, rest = value.strip().partition(" ")
+        if scheme.lower() == "bearer":
+            return "", rest.strip()
+        if scheme.lower() == "basic":
+            try:
+                user, _, secret = base64.b64decode(rest.strip(), validate=True).decode().partition(":")
+            except (binascii.Error, UnicodeDecodeError, ValueError):
+                return "", ""
+            return user, secret
+        return "", ""
+
+    @staticmethod
+    async def context(certificate: str, key: str) -> ssl.SSLContext | None:
+        """TLS 1.2 or newer with these PEM files, since small devices and operators speak no newer; None without any.
+        Raises NotReady."""
+        if not certificate:
+            return None
+        try:
+            made = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            made.minimum_version = ssl.TLSVersion.TLSv1_2
+            await asyncio.to_thread(made.load_cert_chain, certificate, key)
+        except (OSError, ssl.SSLError) as error:
+            raise NotReady(f"the certificate {certificate} or its key cannot be read: {error}") from error
+        return made
+
+    @contextlib.asynccontextmanager
+    async def serving(self, address: str, port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+        """Listen; yields the port. Raises NotReady when it is not to be had. Requests under way are answered at the
+        end."""
+        from aiohttp import web
+
+        server = web.Server(self.answer, access_log=None, keepalive_timeout=self.KEEP_S, handler_cancellation=False)
+        loop = asyncio.get_running_loop()
+        try:
+            listener = await loop.create_server(
+                lambda: self.admit(server), address, port, ssl=tls, backlog=128, reuse_address=True,
+                ssl_handshake_timeout=self.HANDSHAKE_S if tls is not None else None,
+            )  # fmt: skip
+        except OSError as error:
+            raise NotReady(f"{address} port {port} cannot be listened on: {error.strerror}") from error
+        try:
+            yield listener.sockets[0].getsockname()[1]
+        finally:
+            listener.close()
+            server.pre_shutdown()
+            await server.shutdown(self.ANSWER_S)
+
+    def admit(self, make: Callable[[], RequestHandler]) -> RequestHandler:
+        """The protocol of a connection that has just come."""
+        now = self._now()
+        for known, since in list(self._open.items()):
+            if known not in self._busy and known.transport is None and now - since > self.HANDSHAKE_S:
+                del self._open[known]
+        if len(self._open) >= self.MOST_OPEN:
+            oldest = next((known for known in self._open if known not in self._busy), None)
+            if oldest is not None:
+                del self._open[oldest]
+                if oldest.transport is not None:
+                    oldest.transport.abort()
+                    self.counted(self.PUSHED_OUT)
+        protocol = make()
+        self._open[protocol] = now
+        return protocol
