@@ -178,7 +178,7 @@ def _show(answer: dict[str, Any], *, json: bool) -> None:
     if on:
         since = datetime.datetime.fromtimestamp(answer["since"])
         output.say(f"{' and '.join(on)} since {since:%Y-%m-%d %H:%M}, by {answer['by']}: {answer['why']}")
-    else:
+    elif answer["sampling"] is None:
         output.say("no crisis holds")
     output.table(
         ("part", "when isolated", "because"),

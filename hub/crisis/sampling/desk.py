@@ -102,6 +102,7 @@ class Sampling:
         self._later: dict[str, float] = {}  # entry → monotonic seconds before which it is not ordered again
         self._looked = self._kept = clock.monotonic()
         self._began = clock.monotonic()
+        self._unwritten = False
         self.expecting = Expecting()
         self.state = State()
 
@@ -262,6 +263,7 @@ class Sampling:
         self.state = held
         self._noticing.clear()
         self._later.clear()
+        self._unwritten = False
         self._looked = self._kept = self._clock.monotonic()
         self._follow()
 
@@ -295,17 +297,19 @@ class Sampling:
                     State(plan=held.plan, unconfirmed=lost), BY_HUB,
                     {"crisis": "sampling is as before", "not_observed": len(lost)},
                 )  # fmt: skip
-            elif state.encode(held) != before and (self._told(held, before) or moment - self._kept >= KEEP_S):
-                self._kept = moment
-                await self._memory.put(state.KEY, state.encode(held))
+            elif self._told(held, before):
+                self._unwritten = True
                 self.expecting.follow(held, moment)
                 self._hands.changed([device for one in held.entries for device in one.devices])
+            if self._unwritten or moment - self._kept >= KEEP_S:
+                await self._memory.put(state.KEY, state.encode(self.state))
+                self._unwritten, self._kept = False, moment
         if self.state.phase == RAISED and self.state.left_s <= 0:
             await self.restore(BY_HUB, "its time is over")
 
     @staticmethod
     def _told(held: State, before: bytes) -> bool:
-        """Did more change than the time that is left?"""
+        """Did more change than the time that is left? What the disk did not take is written at the next look."""
         return held.entries != msgspec.json.decode(before, type=State).entries
 
     async def _advance(self, held: State, one: Raised, moment: float, *, may_order: bool) -> int:
@@ -353,12 +357,13 @@ class Sampling:
 
     def _failed(self, held: State, one: Raised, why: str, moment: float) -> None:
         """It is tried again a few times (the hub may have been restarted while it left), on the way back until somebody
-        gives up. What expired had its day."""
+        gives up, ever more seldom. What expired had its day; what is refused stays so."""
         one.why, one.tries = why, one.tries + 1
         again = one.tries < TRIES and why == "command-failed"
-        if again or (held.phase == RESTORING and moment - self._began < GIVE_UP_S):
+        back = held.phase == RESTORING and why != "refused" and moment - self._began < GIVE_UP_S
+        if again or back:
             one.step = WAITING
-            self._later[one.name] = moment + AGAIN_S
+            self._later[one.name] = moment + AGAIN_S * 2 ** min(one.tries - 1, 10)
         else:
             one.step = FAILED
 

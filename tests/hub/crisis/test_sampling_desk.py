@@ -279,6 +279,39 @@ async def test_a_command_that_expires_is_given_again_on_the_way_back_until_someb
     assert "lorawan:a was not observed at its former period" in rig.desk.complaints()[0]
 
 
+async def test_who_was_removed_meanwhile_is_named_and_not_asked_for_again_and_again() -> None:
+    rig = Rig()
+    await rig.raised()
+    await rig.pass_(700)
+    rig.world.refuses = "unknown-device"
+    asked = 0
+    order = rig.world.order
+
+    async def counted(one: Raised, period_s: float, by: str, why: str) -> str:
+        nonlocal asked
+        asked += 1
+        return await order(one, period_s, by, why)
+
+    rig.world.order = counted  # type: ignore[method-assign]
+    await rig.call("restore", by="cli", why="over")
+    await rig.pass_(900)
+    assert asked == 1, "each refusal is a line of the audit log"
+    assert rig.desk.state.unconfirmed == ["lorawan:a"]
+
+
+async def test_what_the_disk_did_not_take_is_written_as_soon_as_it_works_again() -> None:
+    rig = Rig()
+    await rig.raised()
+    rig.disk.works = False
+    rig.world.leave()
+    with pytest.raises(StorageError):
+        await rig.pass_(1)
+    rig.disk.works = True
+    await rig.pass_(1)
+    kept = states.decode(rig.disk.kept[states.KEY])
+    assert {one.name: one.step for one in kept.entries} == {"lorawan:a": "told", "modbus:b": "told"}
+
+
 # -- kills
 
 STEPS = st.lists(
