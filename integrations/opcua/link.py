@@ -108,8 +108,12 @@ class Link:
         if self._writer is not None:
             writer, self._writer = self._writer, None
             writer.close()
-            with contextlib.suppress(OSError):
+            try:
                 await writer.wait_closed()
+            except OSError:
+                pass
+            finally:
+                writer.transport.abort()  # though the server no longer reads, or this is cancelled again
 
     async def _from_server(self, reader: asyncio.StreamReader) -> None:
         with contextlib.suppress(OSError):
@@ -189,7 +193,7 @@ async def linked(config: Config) -> AsyncIterator[Link]:
     except BaseExceptionGroup as failures:
         raise _one(config, failures) from failures
     finally:
-        connection[1].close()
+        connection[1].transport.abort()
 
 
 async def dialled(config: Config) -> Connection:
