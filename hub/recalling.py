@@ -36,10 +36,12 @@ class Recalling:
         await self._rollups.run(self._observer.drain)
 
     def status(self) -> dict[str, Any]:
-        return {**self._rollups.status(), "beyond": self._observer.beyond}
+        return {**self._rollups.status(), "beyond": self._observer.beyond, "forgotten": self._observer.forgotten}
 
     def complaints(self) -> list[str]:
-        return [*([self._lost] if self._lost else []), *self._rollups.complaints()]
+        count = self._observer.forgotten
+        undated = f"the clock was not sure for so long that history goes without {count} reports; the buffer has them"
+        return [*([self._lost] if self._lost else []), *([undated] if count else []), *self._rollups.complaints()]
 
     def calls(self) -> dict[str, Any]:
         """history {series | device, metric; from, to: Unix seconds; points; step: auto, hour, day or month} ·

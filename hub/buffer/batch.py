@@ -26,7 +26,7 @@ class BufferConfig(msgspec.Struct, frozen=True):
     segment_s: float = 86_400.0
     max_bytes: int = 1 << 30
     keep_s: float = 604_800.0  # a settled segment stays this long, as the disk allows
-    pending_rows: int = 32_768  # some 350 bytes each: what bounds the memory that an outage or a full disk costs
+    pending_rows: int = 16_384  # some 350 bytes each: what bounds the memory that an outage or a full disk costs
     retry_first_s: float = 0.5
     retry_limit_s: float = 30.0
 

@@ -195,7 +195,7 @@ class Buffer(Section):
         "older copy asks for it again.",
     )
     pending: int = Field(
-        default=32768,
+        default=16384,
         ge=1024,
         le=1_000_000,
         description="The most reports waiting in memory; beyond it, integrations wait.",

@@ -1,11 +1,15 @@
 """Rollups on disk: what a meter says over days, kills, swaps and clock changes, to the last unit."""
 
+import asyncio
 import random
+from collections import deque
 
 import pytest
 
 from hub.errors import DiskRefuses
 from hub.model import Device, Quality
+from hub.observing import MOST
+from hub.recalling import Recalling
 from hub.rollup.counter import Part
 from tests.hub.rollup.kit import ENERGY, TEMPERATURE, H, Hub, at, meter_place
 
@@ -239,6 +243,37 @@ async def test_what_the_disk_refuses_waits_and_is_seen_all_the_same(tmp_path, mo
         assert await hub.write(everything=True) == 2
         assert not hub.rollups.complaints()
         assert (await hub.hours(start, start + H))[0].amount == 2_500
+
+
+async def test_what_waits_for_a_sure_clock_is_bounded_and_what_made_room_is_counted_and_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("hub.observing.UNDATED", 3)
+    start = at("2026-03-02T10:00")
+    async with Hub(tmp_path, start, places=[meter_place()]) as hub:
+        hub.observer._undated = deque(maxlen=3)
+        hub.clock.set(start, sure=False)
+        for ago in range(5, 0, -1):
+            hub.say(hub.clock.monotonic() - ago * 60, float(6 - ago), sure=False)
+            hub.observer.drain()
+        assert hub.observer.forgotten == 2
+        hub.clock.set(start, sure=True)
+        hub.observer.drain()
+        ring = hub.rollups.tracks["tgbt", "energy"].ring
+        assert ring.points(0, start + 1) == [(start - 180, 3000), (start - 120, 4000), (start - 60, 5000)]
+        recalling = Recalling(hub.rollups, hub.observer, hub.clock, lambda name: None, lambda place: None)
+        assert recalling.status()["forgotten"] == 2
+        assert any("history goes without 2 reports" in said for said in recalling.complaints())
+
+
+def test_reports_that_wait_to_be_taken_are_few_though_nobody_drains(tmp_path):
+    async def flood():
+        async with Hub(tmp_path, at("2026-03-02T10:00"), places=[meter_place()]) as hub:
+            most = 0
+            for n in range(3 * MOST):
+                hub.say(at("2026-03-02T10:00") + n // 100, float(n))
+                most = max(most, len(hub.observer._waiting))
+            return most, hub.observer.readings
+
+    assert asyncio.run(flood()) == (MOST - 1, 3 * MOST)
 
 
 async def test_what_a_source_calls_bad_is_left_out_and_an_unsure_date_waits_for_the_clock(tmp_path):
