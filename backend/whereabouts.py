@@ -1,4 +1,4 @@
-"""Which other hub heard a device last: what a hub asks that expects it and does not hear it (`hub.whereabouts`)."""
+"""Which other hub heard a device last, for a hub that expects it and does not hear it (`hub.asking.whereabouts`)."""
 
 from __future__ import annotations
 

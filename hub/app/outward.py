@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hub.answering import Answering
 from hub.app.field import Field
 from hub.app.ground import Ground
 from hub.app.service import Service
 from hub.app.watch import Watch
+from hub.asking.answering import Answering
 from hub.badging import Badging
 from hub.following import Following
 from hub.gather import Gatherer

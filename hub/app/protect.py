@@ -11,9 +11,9 @@ from hub.app.measured import Measured
 from hub.app.outward import Outward
 from hub.app.path import Path
 from hub.app.service import Service
+from hub.asking.erasing import Erasing
 from hub.consent import ConsentDesk, Memory
 from hub.declaring import Declaring
-from hub.erasing import Erasing
 from hub.model import Device
 from hub.patience import once_the_disk_works
 from hub.privacy.classes import PERSONAL, privacy_of

@@ -17,6 +17,7 @@ from hub.app.recording import Recording
 from hub.app.replacing import Replacing
 from hub.app.service import Service
 from hub.app.watch import Watch
+from hub.asking.whereabouts import Whereabouts
 from hub.auditing import Auditing
 from hub.config.build import ExporterInstance
 from hub.config.load import Loaded
@@ -35,7 +36,6 @@ from hub.vigil.incidents import BREAK_GLASS
 from hub.web.certificate import KEY as PAGE_KEY
 from hub.web.part import Web
 from hub.web.parts import Parts
-from hub.whereabouts import Whereabouts
 
 
 class Asked:

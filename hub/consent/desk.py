@@ -2,7 +2,7 @@
 
 A withdrawal is one transaction (consent ended, key destroyed, erasure ordered, audited); the straight path knows
 before the call returns, so that the next report is dropped. Then what this hub itself still holds of the home is
-erased, and the backend is told (`hub.erasing`).
+erased, and the backend is told (`hub.asking.erasing`).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from hub.alerts import ACKNOWLEDGED, CLEARED, RAISED, Book
-from hub.answering import ASK_S, SELDOM_S, SOON_S, Answering
+from hub.asking.answering import ASK_S, SELDOM_S, SOON_S, Answering
 from hub.commands import Desk
 from hub.counts import Counts
 from hub.devices import Devices

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from hub.asking import Http, asked
+from hub.asking.question import Http, asked
 from hub.buffer import Buffer
 from hub.buffer.rows import ALERTS
 from hub.clock import Clock

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Meta
 
 from hub.alerts import ACKNOWLEDGED, CLEARED, ESCALATED, MUTED, RAISED, Book, NoSuchAlert
-from hub.asking import Http, asked
+from hub.asking.question import Http, asked
 from hub.clock import Clock
 from hub.errors import HubError
 

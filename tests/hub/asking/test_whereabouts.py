@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from hub.asking.whereabouts import Whereabouts
 from hub.errors import NotReady
 from hub.session import Reply
-from hub.whereabouts import Whereabouts
 
 
 class Http:
