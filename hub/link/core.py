@@ -15,9 +15,9 @@ from hub.clock import Clock
 from hub.delivery import STATE_S, Answer, Delivery, Survey
 from hub.errors import AuthFailed, DecodeError, NotReady, StorageError
 from hub.link.parts import READINGS, STARTING, UP, Buffer, Carrier, Durable, Egress, Held, LinkStatus, Trust
+from hub.link.traffic import Traffic
 from hub.link.uplink import KeptUplink
 from hub.session import Message
-from hub.traffic import Traffic
 
 _log = logging.getLogger("hub.link")
 

@@ -9,8 +9,8 @@ import msgspec
 
 from hub.delivery import Stored, StreamState
 from hub.hookspecs import RunUplink
+from hub.link.traffic import Month
 from hub.ranges import Range
-from hub.traffic import Month
 from hub.wire import AckKeys
 
 READINGS = "readings"

@@ -18,8 +18,8 @@ from hub.clock import SystemClock
 from hub.config.model import Link
 from hub.egress import Egress
 from hub.errors import NotReady
+from hub.link.traffic import Traffic
 from hub.session import Message
-from hub.traffic import Traffic
 from plugins.https import Https, run
 
 from ...proxy import Proxy, proxy

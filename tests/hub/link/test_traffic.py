@@ -8,7 +8,7 @@ import socket
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.traffic import Traffic
+from hub.link.traffic import Traffic
 
 JANUARY, FEBRUARY = 1_769_000_000.0, 1_771_000_000.0
 
