@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from backend.storage import Storage
-from hub import backup, shelf
+from hub import shelf
+from hub.documents import backup
+from hub.documents.wire import State
 from hub.errors import AuthFailed, ConfigError, StorageError
-from hub.wire import State
 
 
 def take(directory: Path, hub: str, identity: bytes, data: bytes) -> int:

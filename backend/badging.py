@@ -2,8 +2,8 @@
 
     badge.key          Ed25519; TRUST names it
     badges.json        every badge issued: id, name, role, sites, begin, until, and when it was withdrawn. No passphrase
-    badges.revoked     the signed list (`hub.badges`), which the server gives to hubs; withdrawn badges that have not
-                       expired
+    badges.revoked     the signed list (`hub.documents.badges`), which the server gives to hubs; withdrawn badges that
+                       have not expired
 
 Who holds badge.key can make badges of any role for any hub, and cannot read a reading or command a device by it. Keep
 it where badges are issued; a new one (`ilot backend badge key --new`) makes all badges of the former worth nothing.
@@ -22,12 +22,12 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from backend import owner as owners
 from backend.keyfiles import owner_root, read, signing_key
 from hub import stretching
-from hub.badges import GROUPS, BadBadge, Badge, Revoked, make_badge, make_revoked, read_revoked
 from hub.buffer.seal import kid_of
+from hub.documents.badges import GROUPS, BadBadge, Badge, Revoked, make_badge, make_revoked, read_revoked
+from hub.documents.trust import BadgeKey, sign_trust
 from hub.errors import ConfigError, StorageError
 from hub.files import write_atomically
 from hub.keys import private_pem
-from hub.trust import BadgeKey, sign_trust
 
 KEY, ISSUED, REVOKED = "badge.key", "badges.json", "badges.revoked"
 DAY = 86_400

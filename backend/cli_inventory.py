@@ -45,7 +45,7 @@ def inventory(
     """
     from backend import owner as owners
     from backend.keyfiles import owner_root
-    from hub import inventory as inventories
+    from hub.documents import inventory as inventories
     from hub.errors import ConfigError
     from hub.files import write_atomically
     from hub.labels import Unreadable

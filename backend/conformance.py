@@ -17,8 +17,8 @@ from backend.checks import Broken, Check, Result, is_taken, must, not_taken
 from backend.probe import Probe, altered, rows
 from hub import enrolment
 from hub.buffer.rows import ALERTS
+from hub.documents.wire import pack_message
 from hub.errors import AuthFailed, ConfigError, DecodeError, NotReady
-from hub.wire import pack_message
 
 _TIMEOUT = aiohttp.ClientTimeout(total=30)
 _CHECKS: list[Check] = []

@@ -15,9 +15,9 @@ from backend.probe import Probe, rows
 from backend.sender import Segment
 from hub import enrolment
 from hub.buffer.rows import READINGS
+from hub.documents.trust import read_trust
+from hub.documents.wire import sign_state
 from hub.errors import AuthFailed, HubError
-from hub.trust import read_trust
-from hub.wire import sign_state
 
 CHECKS: list[Check] = []
 

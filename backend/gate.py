@@ -19,8 +19,8 @@ from hub.buffer import frame
 from hub.buffer.opening import Block, ClockMark, Epoch, Gap, Opened, Opener, Tables, open_epoch, split, verify_epoch
 from hub.buffer.opening import Table as TableBody
 from hub.buffer.rows import Row
+from hub.documents.wire import Group
 from hub.errors import AuthFailed, DecodeError, SegmentDamaged
-from hub.wire import Group
 
 MAX_OPEN_EPOCHS = 1024
 

@@ -29,9 +29,9 @@ from backend.storage import Storage, Stream
 from hub.buffer import frame
 from hub.buffer.opening import Block, ClockMark, Gap, split
 from hub.buffer.rows import ALERTS, STREAMS, Row
+from hub.documents.wire import MAX_RANGES, Ack, pack_reply, sign_ack, unpack_message
 from hub.errors import AuthFailed, DecodeError, HubError, StorageError
 from hub.ranges import Range, Ranges
-from hub.wire import MAX_RANGES, Ack, pack_reply, sign_ack, unpack_message
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from hub.documents.trust import Root, fingerprint
 from hub.errors import ConfigError
-from hub.trust import Root, fingerprint
 
 
 def read(path: Path) -> bytes:

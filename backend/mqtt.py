@@ -27,8 +27,8 @@ import aiomqtt
 from backend.broker import NAME, Address
 from backend.ingest import RECORDS, STATE, Message, NotAdmitted
 from backend.worker import Worker
+from hub.documents.wire import MAX_MESSAGE, MAX_SIGNED
 from hub.errors import AuthFailed, ConfigError, DecodeError, HubError
-from hub.wire import MAX_MESSAGE, MAX_SIGNED
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from backend.sender import Segment
 from hub import enrolment, keys
 from hub.buffer import frame
 from hub.buffer.rows import READINGS, Column, Row, Shape, Subject
+from hub.documents.trust import egress_of
+from hub.documents.wire import MAX_REPLY, Ack, State, read_ack, read_reply
 from hub.ranges import Ranges
-from hub.trust import egress_of
-from hub.wire import MAX_REPLY, Ack, State, read_ack, read_reply
 
 _SHAPE = Shape((Column("temperature", "Cel", "0.01"), Column("motion", kind="flag")))
 _SUBJECT = Subject("check:1", "conformance-check")

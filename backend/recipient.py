@@ -1,4 +1,5 @@
-"""Recipient keys: X-Wing key pairs (ML-KEM-768 with X25519) to which hubs seal. Their file is `hub.recipient`'s."""
+"""Recipient keys: X-Wing key pairs (ML-KEM-768 with X25519) to which hubs seal; for their file see
+`hub.documents.recipient`."""
 
 from __future__ import annotations
 
@@ -7,9 +8,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from hub.documents.recipient import RecipientKey, write_file
+from hub.documents.recipient import read_file as parse
 from hub.errors import ConfigError
-from hub.recipient import RecipientKey, write_file
-from hub.recipient import read_file as parse
 
 __all__ = ["RecipientKey", "generate", "load", "parse"]
 

@@ -18,10 +18,10 @@ from backend import recipient
 from backend.keyfiles import owner_root
 from backend.owner import NEXT_ACK_KEY, Owner
 from hub.buffer.seal import kid_of
+from hub.documents.trust import AckKey, Recipient, sign_trust
 from hub.errors import ConfigError, StorageError
 from hub.files import write_atomically
 from hub.keys import private_pem
-from hub.trust import AckKey, Recipient, sign_trust
 
 
 def rotate(

@@ -18,8 +18,8 @@ from hub.buffer.numbering import Numbering
 from hub.buffer.rows import READINGS, Row
 from hub.buffer.seal import Previous, Sealed, Sealer, default_aead
 from hub.buffer.squeeze import Squeezer
-from hub.trust import Trust
-from hub.wire import pack_message
+from hub.documents.trust import Trust
+from hub.documents.wire import pack_message
 
 
 class Segment:

@@ -16,10 +16,10 @@ import msgspec
 from backend import alerts, erasures, retention, witnesses
 from backend.readings import ORIGIN_BITS
 from backend.schema import open_for_reading
+from hub.documents.wire import read_state
 from hub.errors import DecodeError, StorageError
 from hub.model import Quality, series_id
 from hub.ranges import Ranges
-from hub.wire import read_state
 
 MAX_LIMIT = 10_000
 SAID = ("heard_at", "boot", "generation", "trust_version")

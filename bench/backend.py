@@ -30,9 +30,10 @@ import aiohttp
 from measure import cpu_s, figure, rss_mib
 
 from backend.sender import Segment
-from hub import enrolment, keys, wire
+from hub import enrolment, keys
 from hub.buffer.rows import Column, Row, Shape, Subject
-from hub.trust import Trust
+from hub.documents import wire
+from hub.documents.trust import Trust
 
 SHAPE = Shape(
     (

@@ -25,9 +25,9 @@ import msgspec
 
 from hub.calling import HttpClient, ProxyRefused, TooLong, Unanswered
 from hub.clock import Clock
+from hub.documents.trust import Trust, egress_of
 from hub.errors import AuthFailed, DecodeError, HubError, NotReady
 from hub.session import Reply
-from hub.trust import Trust, egress_of
 
 NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
 """X509_V_FLAG_NO_CHECK_TIME of OpenSSL's x509_vfy.h, which Python does not name."""

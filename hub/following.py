@@ -15,8 +15,8 @@ from typing import Any
 from hub import enrolment
 from hub.buffer.seal import H
 from hub.clock import Clock
+from hub.documents.trust import Trust
 from hub.errors import AuthFailed, HubError
-from hub.trust import Trust
 
 RETRY_S = 60.0
 """A document that could not be written is tried again this often."""

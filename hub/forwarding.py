@@ -19,13 +19,13 @@ import msgspec
 
 from hub import enrolment, keys
 from hub.admission.replay import PREFIX
-from hub.backup import SENT_JUMP, SENT_PREFIX
 from hub.buffer import Buffer
 from hub.buffer.elsewhere import Elsewhere, homes
 from hub.buffer.rows import STREAMS
 from hub.clock import SystemClock
 from hub.config import lastgood
 from hub.config.load import Loaded
+from hub.documents.backup import SENT_JUMP, SENT_PREFIX
 from hub.egress import Egress
 from hub.errors import ConfigError
 from hub.files import sync_directory

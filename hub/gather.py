@@ -1,4 +1,4 @@
-"""Gathers what a state backup holds (`hub.backup.Contents`) from the open parts of one hub, and has it sealed."""
+"""Gathers what a state backup holds from the open parts of one hub (`hub.documents.backup`), and has it sealed."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from hub import backup, enrolment, keys
-from hub.backup import Contents, StreamEnd
+from hub import enrolment, keys
 from hub.buffer import Buffer
 from hub.buffer.seal import H
 from hub.clock import SystemClock
 from hub.config import source
+from hub.documents import backup
+from hub.documents.backup import Contents, StreamEnd
 from hub.errors import ConfigError, StorageError
 from hub.keys import HubKeys
 from hub.lp import lp

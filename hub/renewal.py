@@ -8,9 +8,9 @@ also, four times a day, while no uplink has been up for ten minutes: a hub with 
 The key stays the same: a certificate and its key are two files, which cannot be exchanged in one stroke.
 
 The request goes through the egress to the address of the enrolment, as the state backup does. Where that does not
-answer, every state asks for a certificate too (`hub.wire`), and the answer comes by whatever uplink is up: so a hub
-that reaches its owner through a broker alone renews as long as the certificate is good. A broker lets no lapsed one in;
-such a hub needs the address of its enrolment once.
+answer, every state asks for a certificate too (`hub.documents.wire`), and the answer comes by whatever uplink is up: so
+a hub that reaches its owner through a broker alone renews as long as the certificate is good. A broker lets no lapsed
+one in; such a hub needs the address of its enrolment once.
 """
 
 from __future__ import annotations

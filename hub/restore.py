@@ -23,18 +23,19 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from hub import backup, enrolment, keys, shelf
+from hub import enrolment, keys, shelf
 from hub import store as stores
 from hub.buffer import Buffer
 from hub.clock import SystemClock
+from hub.documents import backup
+from hub.documents.recipient import RECOVERY, RecipientKey
+from hub.documents.trust import Trust, read_trust
 from hub.enrolment import Enrolment
 from hub.errors import AuthFailed, ConfigError, DecodeError, StorageError
 from hub.files import write_atomically
 from hub.keeper import LAST_KEY
 from hub.ranges import Ranges
-from hub.recipient import RECOVERY, RecipientKey
 from hub.state import StateDir, named_in
-from hub.trust import Trust, read_trust
 
 _KEY_FILES = {"identity": "identity.pem", "store": "store.key", "tls": "tls.pem"}
 _NOT_RESTORED = {LAST_KEY}  # so that a new backup is made at once

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-from hub import inventory
 from hub.admission.quarantine import Quarantine
 from hub.adoption.commissioning import Commissioning
 from hub.adoption.engine import MOST, Adoption, Row
@@ -22,6 +21,7 @@ from hub.config.build import Models
 from hub.config.load import Loaded
 from hub.counts import Counts
 from hub.devices import Devices
+from hub.documents import inventory
 from hub.errors import HubError
 from hub.keys import HubKeys
 from hub.labels.wish import Wish

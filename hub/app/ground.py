@@ -14,6 +14,7 @@ from hub.config.build import Models
 from hub.config.load import Loaded
 from hub.counts import Counts
 from hub.dating import Dating
+from hub.documents.trust import Trust
 from hub.events import Events
 from hub.logs import Ring
 from hub.patience import once_the_disk_works
@@ -21,7 +22,6 @@ from hub.registry import Registry
 from hub.sizes import buffer_config
 from hub.state import StateDir
 from hub.store import Store
-from hub.trust import Trust
 
 
 @dataclass

@@ -10,6 +10,7 @@ from hub.app.service import Service
 from hub.app.watch import Watch
 from hub.asking.answering import Answering
 from hub.badging import Badging
+from hub.documents.trust import Trust
 from hub.following import Following
 from hub.gather import Gatherer
 from hub.keeper import Keeper
@@ -17,7 +18,6 @@ from hub.link import Carrier, Link
 from hub.mirror import Mirror, Stick
 from hub.patience import once_the_disk_works
 from hub.renewal import Renewal
-from hub.trust import Trust
 
 
 @dataclass

@@ -110,7 +110,7 @@ def import_(
     A result for each row; a row is imported whole or not at all, and importing twice changes nothing. A table without
     a column `place` is a list of keys: they are kept until the devices are added. Exit code 3 when a row is wrong.
     """
-    from hub import inventory
+    from hub.documents import inventory
     from hub.labels import Unreadable
     from hub.labels.table import TEMPLATE, read_table
 

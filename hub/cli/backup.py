@@ -101,7 +101,7 @@ def _document(state: StateDir, config: Path) -> str:
 
 
 def _written(out: Path, document: str) -> dict[str, Any]:
-    from hub.backup import read
+    from hub.documents.backup import read
     from hub.errors import StorageError
     from hub.files import write_atomically
 
@@ -143,9 +143,9 @@ def restore(
     refused here, what it sent is skipped. Nothing that is there is overwritten.
     """
     from hub.buffer.elsewhere import homes
+    from hub.documents.recipient import read_recovery_key
     from hub.errors import DecodeError, StorageError
     from hub.hardening import harden
-    from hub.recipient import read_recovery_key
     from hub.restore import Restoration, read_file
 
     harden()  # before a key is read

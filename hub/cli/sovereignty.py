@@ -16,9 +16,9 @@ from hub.errors import HubError
 
 if TYPE_CHECKING:
     from hub.config.load import Loaded
+    from hub.documents.trust import Trust
     from hub.sovereignty.judging import Line
     from hub.sovereignty.observed import Peer
-    from hub.trust import Trust
 
 
 @click.command()

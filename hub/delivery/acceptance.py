@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from hub.delivery.lanes import Ledger
+from hub.documents.wire import Ack, AckKeys, ack_signer, read_ack
 from hub.errors import AuthFailed, DecodeError
 from hub.ranges import Range, Ranges
-from hub.wire import Ack, AckKeys, ack_signer, read_ack
 
 OTHER_DATABASE = "other-database"
 

@@ -19,9 +19,9 @@ from hub.delivery.parts import Answer, Fetch, Flight, Stored, StreamState, Surve
 from hub.delivery.rate import Rate
 from hub.delivery.stating import Stating
 from hub.delivery.times import ANSWER_S, LIVE_S, REJECTED_S, RESTATE_S, SETTLE_MOST_S, SETTLE_S, STATE_S, WANT_S
+from hub.documents.wire import Ack, AckKeys, pack_message, read_reply
 from hub.ranges import Range
 from hub.session import Message
-from hub.wire import Ack, AckKeys, pack_message, read_reply
 
 
 class Delivery:

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import UNSET
 
 from hub.delivery.parts import StreamState
-from hub.wire import State, sign_state
+from hub.documents.wire import State, sign_state
 
 
 class Stating:

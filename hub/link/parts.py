@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from hub.delivery import Stored, StreamState
+from hub.documents.wire import AckKeys
 from hub.hookspecs import RunUplink
 from hub.link.traffic import Month
 from hub.ranges import Range
-from hub.wire import AckKeys
 
 READINGS = "readings"
 STARTING, UP, AWAY, REFUSED, FAILED = "starting", "up", "away", "refused", "failed"

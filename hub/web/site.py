@@ -16,10 +16,10 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
-from hub.badges import BadBadge
 from hub.catalogue import METRICS
 from hub.clock import Clock
 from hub.control import Call
+from hub.documents.badges import BadBadge
 from hub.errors import HubError
 from hub.store import Store
 from hub.web import answering as answers

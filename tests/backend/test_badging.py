@@ -16,7 +16,7 @@ from backend import owner as owners
 from backend.cli import backend
 from backend.server import Running
 from hub import stretching
-from hub.badges import GROUPS, BadBadge, read_badge, read_revoked
+from hub.documents.badges import GROUPS, BadBadge, read_badge, read_revoked
 
 
 def invoke(*arguments: object) -> Result:

@@ -16,9 +16,9 @@ from backend.probe import altered
 from hub.buffer import frame
 from hub.buffer.opening import open_epoch, verify_epoch
 from hub.buffer.seal import SUITE, Previous, Sealer
+from hub.documents.trust import Recipient, Trust
+from hub.documents.wire import pack_message
 from hub.errors import AuthFailed, DecodeError, HubError, StorageError
-from hub.trust import Recipient, Trust
-from hub.wire import pack_message
 
 
 @pytest.fixture

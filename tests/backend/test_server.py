@@ -23,9 +23,9 @@ from backend.registry import Registry
 from backend.schema import open_database
 from backend.server import Running, serving
 from hub import enrolment, keys
+from hub.documents.wire import MAX_MESSAGE
 from hub.enrolment import Token, enrol, make_csr, proof, read_token
 from hub.errors import AuthFailed, ConfigError
-from hub.wire import MAX_MESSAGE
 
 from .conftest import token_for
 

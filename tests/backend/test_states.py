@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backend.states import OFFER_EVERY_S, States
-from hub.backup import SENT_JUMP
+from hub.documents.backup import SENT_JUMP
+from hub.documents.wire import State, read_state, sign_state
 from hub.errors import AuthFailed
-from hub.wire import State, read_state, sign_state
 
 
 @pytest.fixture

@@ -41,10 +41,10 @@ import hub
 from hub.app import Settings, serve
 from hub.buffer.journal import Journal
 from hub.buffer.segment import SegmentName
+from hub.documents.wire import Ack
 from hub.errors import StorageError
 from hub.lp import unlp
 from hub.registry import Plugin, Registry
-from hub.wire import Ack
 
 DEVICE = "faults:generator"
 PER_DURABLE = 10

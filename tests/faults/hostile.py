@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from flap import Proxy
 from rig import BEHIND, Rig, Verdict, until
 
+from hub.documents.wire import Ack, pack_reply, read_reply, sign_ack
 from hub.lp import unlp
-from hub.wire import Ack, pack_reply, read_reply, sign_ack
 
 UP = ("drop", "swallow", "twice", "replay", "overtake", "alter", "cut", "mix")
 DOWN = ("old reply", "altered reply", "forged reply")

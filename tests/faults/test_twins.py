@@ -33,7 +33,7 @@ from hub.buffer.numbering import Numbering
 from hub.buffer.opening import Opener, verify_epoch
 from hub.buffer.seal import AES, SUITE, H, Sealer, nonce
 from hub.buffer.squeeze import Squeezer
-from hub.wire import pack_message
+from hub.documents.wire import pack_message
 
 
 @pytest.fixture

@@ -18,10 +18,7 @@ from hypothesis import strategies as st
 
 from hub.backoff import Backoff
 from hub.delivery import Delivery, Fetch, Survey
-from hub.errors import DecodeError
-from hub.ranges import Range, Ranges
-from hub.session import Message
-from hub.wire import (
+from hub.documents.wire import (
     Ack,
     State,
     _decode,
@@ -32,6 +29,9 @@ from hub.wire import (
     sign_ack,
     unpack_message,
 )
+from hub.errors import DecodeError
+from hub.ranges import Range, Ranges
+from hub.session import Message
 
 IDENTITY = Ed25519PrivateKey.from_private_bytes(b"i" * 32)
 ACK_KEY = Ed25519PrivateKey.from_private_bytes(b"a" * 32)

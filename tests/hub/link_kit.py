@@ -11,12 +11,12 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hub.backoff import Backoff
+from hub.documents.wire import Ack, key_id, pack_reply, sign_ack
 from hub.egress import NotDeclared
 from hub.link import Carrier, Link
 from hub.ranges import Ranges
 from hub.session import Message, Uplink
 from hub.testing import ManualClock, settle
-from hub.wire import Ack, key_id, pack_reply, sign_ack
 
 from .delivery_kit import Held, Record
 

@@ -11,13 +11,13 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hub.badges import BadBadge, Revoked, make_badge, make_revoked
 from hub.badging import ASK_S, Badging
 from hub.buffer.seal import kid_of
+from hub.documents.badges import BadBadge, Revoked, make_badge, make_revoked
+from hub.documents.trust import BadgeKey, Trust
 from hub.session import Reply
 from hub.store import Store
 from hub.testing import ManualClock
-from hub.trust import BadgeKey, Trust
 
 from .test_badges import BADGE, KEY, NOW, OTHER
 from .test_trust import TRUST

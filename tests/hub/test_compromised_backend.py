@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.delivery.parts import Answer
-from hub.wire import Reply, read_reply
+from hub.documents.wire import Reply, read_reply
 
 READERS = (
-    "hub.link", "hub.delivery", "hub.wire", "hub.asking", "hub.following", "hub.renewal",
+    "hub.link", "hub.delivery", "hub.documents.wire", "hub.asking", "hub.following", "hub.renewal",
     "hub.badging", "hub.page_certificate", "hub.keeper", "plugins.https", "plugins.mqtt",
 )  # fmt: skip
 """What takes in anything that a backend says, whichever way it comes."""

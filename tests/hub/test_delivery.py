@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.delivery import Acceptance, Delivery, Refused
+from hub.documents.wire import Ack, _decode, _open
 from hub.errors import DecodeError
 from hub.ranges import Range
-from hub.wire import Ack, _decode, _open
 
 from .delivery_kit import Faults, bad_worlds, play
 

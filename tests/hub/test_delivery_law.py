@@ -9,8 +9,8 @@ import pytest
 
 from hub.delivery import ALERTS, BACKLOG, LIVE, Acceptance, Survey
 from hub.delivery.lanes import READINGS
+from hub.documents.wire import MAX_MESSAGE, pack_reply, read_state, unpack_message
 from hub.session import Message
-from hub.wire import MAX_MESSAGE, pack_reply, read_state, unpack_message
 
 from .delivery_kit import (
     BOOT,

@@ -22,11 +22,11 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub.documents.trust import Egress as Declared
+from hub.documents.trust import Trust
 from hub.egress import MAX_REPLY, Egress, Host, NotDeclared, hybrid
 from hub.errors import AuthFailed, DecodeError, NotReady
 from hub.testing import ManualClock
-from hub.trust import Egress as Declared
-from hub.trust import Trust
 
 NOW = dt.datetime.now(dt.UTC)
 DAY = dt.timedelta(days=1)

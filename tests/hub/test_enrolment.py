@@ -26,9 +26,9 @@ from backend.registry import Registry
 from backend.schema import open_database
 from backend.server import Running, serving, tls_context
 from hub import enrolment, files, keys
+from hub.documents.trust import sign_trust
 from hub.enrolment import Token, enrol, read_token
 from hub.errors import AuthFailed, ConfigError, HubError, NotReady, StorageError
-from hub.trust import sign_trust
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ sys.path.insert(0, str(Path(__file__).parent / "buffer"))
 
 from buffer_kit import SMALL, Clock, Party, batch, rows
 
-from hub.backup import SENT_JUMP
 from hub.buffer.elsewhere import Elsewhere
+from hub.documents.backup import SENT_JUMP
 from hub.forwarding import raised
 
 

@@ -11,14 +11,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from backend import recipient
 from hub import keys
-from hub.backup import Contents, open_backup, read
 from hub.buffer.seal import kid_of
+from hub.documents.backup import Contents, open_backup, read
+from hub.documents.recipient import RecipientKey
+from hub.documents.trust import AckKey, Recipient, Root, Trust, fingerprint, sign_trust
 from hub.errors import StorageError
 from hub.gather import Gatherer, of_stopped
-from hub.recipient import RecipientKey
 from hub.state import StateDir
 from hub.store import Store
-from hub.trust import AckKey, Recipient, Root, Trust, fingerprint, sign_trust
 
 FILES = {"config.yaml": "devices: !include devices.yaml\n", "devices.yaml": "{}\n", "secrets.yaml": "key: '00'\n"}
 

@@ -7,12 +7,12 @@ import asyncio
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from hub.documents.wire import key_id, pack_reply, read_state, unpack_message
 from hub.errors import NotReady, StorageError
 from hub.link import AWAY, UP, Carrier
 from hub.link.core import MEMORY_KEY
 from hub.ranges import Ranges
 from hub.testing import settle
-from hub.wire import key_id, pack_reply, read_state, unpack_message
 
 from .link_kit import (
     IDENTITY,

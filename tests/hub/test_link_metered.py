@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from hub.documents.wire import pack_reply
 from hub.link.core import METERED_S, METERED_STATE_S, TRAFFIC_KEY
 from hub.testing import settle
-from hub.wire import pack_reply
 
 from .link_kit import (
     RUN,

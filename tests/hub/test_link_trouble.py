@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from hub.documents.wire import pack_reply
 from hub.errors import AuthFailed, NotReady
 from hub.link import AWAY, FAILED, REFUSED, UP, Link
 from hub.session import Uplink
 from hub.testing import ManualClock, settle
-from hub.wire import pack_reply
 
 from .link_kit import (
     IDENTITY,

@@ -18,14 +18,14 @@ import hub.buffer
 from backend.api_hubs import Hubs
 from backend.ingest import NotAdmitted
 from backend.requests import errors
-from hub import backup, recipient, trust, wire
 from hub.buffer import bodies, columns, frame, numbering, opening, seal, squeeze
 from hub.buffer.rows import Column, Subject
 from hub.buffer.segment import MAGIC
 from hub.delivery import core, lanes
+from hub.documents import backup, recipient, trust, wire
+from hub.documents.wire import Ack, State
 from hub.errors import AuthFailed, DecodeError, NotReady, StorageError
 from hub.link.core import METERED_S, METERED_STATE_S
-from hub.wire import Ack, State
 from plugins import https
 
 REFERENCE = Path(__file__).parents[2] / "docs/reference"

@@ -15,16 +15,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from hub import backup, enrolment, recipient, stretching
-from hub.badges import GROUPS, BadBadge, make_badge, make_revoked, read_badge, read_revoked
+from hub import enrolment, stretching
 from hub.buffer import columns, frame, seal
 from hub.buffer.bodies import Block, ClockMark, Gap, Table, Tables
 from hub.buffer.opening import open_epoch, verify_epoch
 from hub.buffer.recovery import Scan
 from hub.buffer.segment import SegmentName
+from hub.documents import backup, recipient
+from hub.documents.badges import GROUPS, BadBadge, make_badge, make_revoked, read_badge, read_revoked
+from hub.documents.trust import AckKey, read_trust
+from hub.documents.wire import key_id, read_ack, read_reply, read_state, sign_ack, sign_state, unpack_message
 from hub.errors import AuthFailed
-from hub.trust import AckKey, read_trust
-from hub.wire import key_id, read_ack, read_reply, read_state, sign_ack, sign_state, unpack_message
 
 from ..peers.node_reader import NodeReader, Refused
 from ..peers.told import as_clock, as_gap, as_report, plain

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hub.delivery import BACKLOG, Delivery, Refused
 from hub.delivery.lanes import Ledger
 from hub.delivery.times import WANT_S
+from hub.documents.wire import MAX_RANGES, Ack, State, _decode, _open, pack_reply, read_reply
 from hub.errors import DecodeError
 from hub.ranges import Ranges
-from hub.wire import MAX_RANGES, Ack, State, _decode, _open, pack_reply, read_reply
 
 from .delivery_kit import HUB, OLD_RUN, RUN, Faults, Number, World, answer, contents, opened, restate, stated, take
 

@@ -14,12 +14,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from hub import recipient
 from hub.buffer import frame
 from hub.buffer.opening import read_epoch
 from hub.buffer.seal import AEADS, AES, SUITE, nonce
 from hub.buffer.segment import MAGIC
 from hub.buffer.squeeze import expand
+from hub.documents import recipient
 from tests.vectors.walk import NAMES, Walk, msgpack, text_of
 
 # -- segment ---------------------------------------------------------------------------------------------------------

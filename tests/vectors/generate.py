@@ -18,8 +18,7 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from hub import backup, enrolment
-from hub.badges import Badge, make_badge, make_revoked
+from hub import enrolment
 from hub.buffer import frame
 from hub.buffer.batch import Batch, BufferConfig
 from hub.buffer.bodies import ClockMark, Gap
@@ -30,11 +29,13 @@ from hub.buffer.rows import ALERTS, READINGS, Row
 from hub.buffer.seal import AES, CHACHA
 from hub.buffer.segment import MAGIC
 from hub.buffer.stream import Keys
+from hub.documents import backup
+from hub.documents.badges import Badge, make_badge, make_revoked
+from hub.documents.trust import fingerprint, sign_trust
+from hub.documents.wire import Ack, State, pack_message, pack_reply, sign_ack, sign_state
 from hub.errors import StorageError
 from hub.keys import private_pem
 from hub.lp import lp
-from hub.trust import fingerprint, sign_trust
-from hub.wire import Ack, State, pack_message, pack_reply, sign_ack, sign_state
 from tests.hub.buffer.buffer_kit import Clock, FaultyDisk
 from tests.peers.told import as_clock, as_gap, as_report
 from tests.vectors.school import (

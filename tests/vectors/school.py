@@ -10,14 +10,14 @@ from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from hub import stretching
-from hub.badges import Badge, Revoked
 from hub.buffer.bodies import ClockMark, Gap
 from hub.buffer.rows import READINGS, Column, Row, Shape, Subject
+from hub.documents.badges import Badge, Revoked
+from hub.documents.recipient import RecipientKey, write_file
+from hub.documents.trust import AckKey, BadgeKey, Egress, Recipient, Root, Trust
+from hub.documents.wire import key_id
 from hub.keys import hub_id
 from hub.model import Position
-from hub.recipient import RecipientKey, write_file
-from hub.trust import AckKey, BadgeKey, Egress, Recipient, Root, Trust
-from hub.wire import key_id
 
 START_S = 1_790_000_000
 BOOT = bytes(range(0xB0, 0xC0))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from hub.badges import GROUPS, MAX_TEXT, BadBadge, Badge
+from hub.documents.badges import GROUPS, MAX_TEXT, BadBadge, Badge
 from hub.stretching import code_of
 from hub.web import answering as answers
 from hub.web import scanning

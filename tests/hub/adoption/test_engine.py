@@ -10,16 +10,16 @@ from typing import Any
 import apsw
 import pytest
 
-from hub import inventory
 from hub.adoption import memory
 from hub.adoption.engine import MOST
 from hub.database import connect
+from hub.documents import inventory
+from hub.documents.trust import Root, fingerprint
 from hub.errors import HubError, StorageError
 from hub.labels.wish import Wish
 from hub.model import Candidate, Proof
 from hub.store import SCHEMA
 from hub.testing import settle
-from hub.trust import Root, fingerprint
 
 from .adoption_kit import KEY, House
 

@@ -10,9 +10,9 @@ import aiohttp
 import pytest
 
 from hub import stretching
-from hub.badges import BadBadge, Badge, Revoked, make_badge, make_revoked
 from hub.badging import Badging
 from hub.clock import SystemClock
+from hub.documents.badges import BadBadge, Badge, Revoked, make_badge, make_revoked
 from hub.web.throttle import ADDRESS
 
 from ..test_badges import KEY, OTHER

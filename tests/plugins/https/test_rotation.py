@@ -16,11 +16,11 @@ from backend.keyfiles import owner_root
 from backend.rotation import rotate
 from hub import enrolment
 from hub.buffer.opening import verify_epoch
+from hub.documents.trust import sign_trust
+from hub.documents.wire import pack_reply, read_reply
 from hub.errors import ConfigError
 from hub.files import write_atomically
 from hub.link import UP
-from hub.trust import sign_trust
-from hub.wire import pack_reply, read_reply
 
 from .building import Building, done, until
 

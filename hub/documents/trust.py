@@ -48,7 +48,7 @@ class AckKey(msgspec.Struct, frozen=True):
 
 
 class BadgeKey(msgspec.Struct, frozen=True):
-    """Raw Ed25519 key that may sign badges (`hub.badges`). `kid` = SHA-256(`public`)."""
+    """Raw Ed25519 key that may sign badges (`hub.documents.badges`). `kid` = SHA-256(`public`)."""
 
     kid: bytes
     public: bytes

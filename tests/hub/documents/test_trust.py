@@ -12,9 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.buffer.seal import kid_of
-from hub.errors import AuthFailed
-from hub.lp import lp, unlp
-from hub.trust import (
+from hub.documents.trust import (
     LABEL,
     MAX_DOCUMENT,
     AckKey,
@@ -27,6 +25,8 @@ from hub.trust import (
     read_trust,
     sign_trust,
 )
+from hub.errors import AuthFailed
+from hub.lp import lp, unlp
 
 
 def recipient(role: str) -> Recipient:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub import stretching
-from hub.badges import (
+from hub.documents.badges import (
     GROUPS,
     LONGEST_S,
     PREFIX,
@@ -84,7 +84,7 @@ def test_whatever_is_shown_is_read_or_refused(text: str) -> None:
 def test_what_no_hub_would_take_is_neither_made_nor_read(changes: dict[str, object]) -> None:
     bad = msgspec.structs.replace(BADGE, **changes)
     assert reason(lambda: make_badge(bad, KEY)) == "altered"
-    from hub import badges
+    from hub.documents import badges
 
     payload = msgspec.msgpack.encode(bad)
     text = PREFIX + base64.b32encode(badges._signed(badges.LABEL, payload, KEY)).decode().rstrip("=")

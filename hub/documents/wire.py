@@ -56,9 +56,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from msgspec import Meta
 
+from hub.documents.trust import MAX_DOCUMENT
 from hub.errors import AuthFailed, DecodeError
 from hub.lp import lp, unlp
-from hub.trust import MAX_DOCUMENT
 
 MAGIC = b"ILM1"
 ACK_LABEL = b"ilot/ack/1\0"

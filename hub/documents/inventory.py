@@ -40,12 +40,12 @@ from msgspec import Meta
 
 from hub.buffer.seal import COMMIT_LABEL, SUITE, H, kid_of, load_public
 from hub.buffer.squeeze import expand
+from hub.documents.recipient import RecipientKey, write_file
+from hub.documents.trust import Root, RootPublic, fingerprint
 from hub.errors import AuthFailed, ConfigError, DecodeError
 from hub.keys import hub_id
 from hub.labels.wish import Wish
 from hub.lp import lp, unlp
-from hub.recipient import RecipientKey, write_file
-from hub.trust import Root, RootPublic, fingerprint
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -9,10 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.errors import AuthFailed, DecodeError
-from hub.lp import lp
-from hub.trust import MAX_DOCUMENT
-from hub.wire import (
+from hub.documents.trust import MAX_DOCUMENT
+from hub.documents.wire import (
     ACK_LABEL,
     MAX_MESSAGE,
     MAX_RANGES,
@@ -33,6 +31,8 @@ from hub.wire import (
     sign_state,
     unpack_message,
 )
+from hub.errors import AuthFailed, DecodeError
+from hub.lp import lp
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
 OTHER = Ed25519PrivateKey.from_private_bytes(b"o" * 32)

@@ -11,12 +11,12 @@ from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.backup import LABEL, SENT_JUMP, SENT_PREFIX, Contents, StreamEnd, jumped, open_backup, read, seal
 from hub.buffer.seal import kid_of
+from hub.documents.backup import LABEL, SENT_JUMP, SENT_PREFIX, Contents, StreamEnd, jumped, open_backup, read, seal
+from hub.documents.recipient import read_recovery_key
+from hub.documents.trust import Recipient
 from hub.errors import AuthFailed, DecodeError
 from hub.lp import lp
-from hub.recipient import read_recovery_key
-from hub.trust import Recipient
 
 
 class Key:

@@ -33,11 +33,11 @@ from msgspec import Meta
 
 from hub.buffer.seal import COMMIT_LABEL, SUITE, H, kid_of, load_public
 from hub.buffer.squeeze import expand
+from hub.documents.recipient import RECOVERY
+from hub.documents.trust import Recipient
 from hub.errors import AuthFailed, DecodeError
 from hub.keys import hub_id
 from hub.lp import lp, unlp
-from hub.recipient import RECOVERY
-from hub.trust import Recipient
 
 if sys.version_info >= (3, 14):
     from compression import zstd
