@@ -19,9 +19,9 @@ from backend.nonces import NONCE_BYTES, Nonces, verify
 from backend.owner import Owner
 from backend.requests import MAX_ASKED, answer, base64_of, body_of, certified, of_path, read
 from backend.worker import Worker
-from hub import enrolment, page_certificate
 from hub.documents.backup import MAX_DOCUMENT
 from hub.documents.wire import MAX_MESSAGE, MAX_SIGNED
+from hub.identity import enrolment, page_certificate
 
 log = logging.getLogger(__name__)
 

@@ -63,8 +63,8 @@ def token(directory: Path, expires: float, name: str, url: str, as_json: bool) -
     from backend import owner as owners
     from backend.registry import Registry
     from backend.schema import open_database
-    from hub.enrolment import address
     from hub.errors import ConfigError
+    from hub.identity.enrolment import address
 
     owner = owners.load(directory)
     url = url.rstrip("/") or owner.settings.url

@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from backend import conformance_hub
 from backend.checks import Broken, Check, Result, is_taken, must, not_taken
 from backend.probe import Probe, altered, rows
-from hub import enrolment
 from hub.buffer.rows import ALERTS
 from hub.documents.wire import pack_message
 from hub.errors import AuthFailed, ConfigError, DecodeError, NotReady
+from hub.identity import enrolment
 
 _TIMEOUT = aiohttp.ClientTimeout(total=30)
 _CHECKS: list[Check] = []

@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from backend.checks import Broken, Check, is_taken, must
 from backend.probe import Probe, rows
 from backend.sender import Segment
-from hub import enrolment
 from hub.buffer.rows import READINGS
 from hub.documents.trust import read_trust
 from hub.documents.wire import sign_state
 from hub.errors import AuthFailed, HubError
+from hub.identity import enrolment
 
 CHECKS: list[Check] = []
 

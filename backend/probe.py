@@ -11,11 +11,12 @@ import aiohttp
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from backend.sender import Segment
-from hub import enrolment, keys
+from hub import keys
 from hub.buffer import frame
 from hub.buffer.rows import READINGS, Column, Row, Shape, Subject
 from hub.documents.trust import egress_of
 from hub.documents.wire import MAX_REPLY, Ack, State, read_ack, read_reply
+from hub.identity import enrolment
 from hub.ranges import Ranges
 
 _SHAPE = Shape((Column("temperature", "Cel", "0.01"), Column("motion", kind="flag")))

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import apsw
 
 from backend.schema import transaction
-from hub.enrolment import SECRET_BYTES, Token, proof
 from hub.errors import AuthFailed, ConfigError
+from hub.identity.enrolment import SECRET_BYTES, Token, proof
 from hub.keys import hub_id
 
 

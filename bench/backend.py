@@ -30,10 +30,11 @@ import aiohttp
 from measure import cpu_s, figure, rss_mib
 
 from backend.sender import Segment
-from hub import enrolment, keys
+from hub import keys
 from hub.buffer.rows import Column, Row, Shape, Subject
 from hub.documents import wire
 from hub.documents.trust import Trust
+from hub.identity import enrolment
 
 SHAPE = Shape(
     (

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from rooms import LazyDisk, reports
 
 import hub
-from hub import app, enrolment, keys
+from hub import app, keys
 from hub.app import Hub, Settings, serve
 from hub.buffer.batch import Batch, BufferConfig
 from hub.buffer.journal import Journal
@@ -35,6 +35,7 @@ from hub.buffer.seal import default_aead
 from hub.buffer.stream import Keys
 from hub.cli.scene import Scene
 from hub.clock import SystemClock
+from hub.identity import enrolment
 from hub.registry import Plugin, Registry
 
 Work = Callable[[hub.Session], Awaitable[None]]

@@ -23,10 +23,11 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 from measure import figure
 
-from hub import enrolment, keys
+from hub import keys
 from hub.buffer import Buffer
 from hub.cli.scene import Scene
 from hub.clock import SystemClock
+from hub.identity import enrolment
 from hub.state import StateDir
 from hub.store import Store, _audit
 

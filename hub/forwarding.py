@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from hub import enrolment, keys
+from hub import keys
 from hub.admission.replay import PREFIX
 from hub.buffer import Buffer
 from hub.buffer.elsewhere import Elsewhere, homes
@@ -29,6 +29,7 @@ from hub.documents.backup import SENT_JUMP, SENT_PREFIX
 from hub.egress import Egress
 from hub.errors import ConfigError
 from hub.files import sync_directory
+from hub.identity import enrolment
 from hub.installed import installed_models
 from hub.link import Carrier, Link
 from hub.link.core import MEMORY_KEY

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from hub import enrolment, keys
+from hub import keys
 from hub.buffer import Buffer
 from hub.buffer.seal import H
 from hub.clock import SystemClock
@@ -15,6 +15,7 @@ from hub.config import source
 from hub.documents import backup
 from hub.documents.backup import Contents, StreamEnd
 from hub.errors import ConfigError, StorageError
+from hub.identity import enrolment
 from hub.keys import HubKeys
 from hub.lp import lp
 from hub.state import StateDir

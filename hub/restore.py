@@ -23,16 +23,17 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from hub import enrolment, keys, shelf
+from hub import keys, shelf
 from hub import store as stores
 from hub.buffer import Buffer
 from hub.clock import SystemClock
 from hub.documents import backup
 from hub.documents.recipient import RECOVERY, RecipientKey
 from hub.documents.trust import Trust, read_trust
-from hub.enrolment import Enrolment
 from hub.errors import AuthFailed, ConfigError, DecodeError, StorageError
 from hub.files import write_atomically
+from hub.identity import enrolment
+from hub.identity.enrolment import Enrolment
 from hub.keeper import LAST_KEY
 from hub.ranges import Ranges
 from hub.state import StateDir, named_in

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hub import enrolment
 from hub.app.ground import Ground
 from hub.app.path import Path
 from hub.app.service import Service
@@ -13,6 +12,7 @@ from hub.commands import Desk, FactoryCredentials, credentials_of
 from hub.config.devices import Bus
 from hub.egress import Egress, EgressHttp
 from hub.held import Holding
+from hub.identity import enrolment
 from hub.kept import Kept
 from hub.paces import Paces
 from hub.packs import Library, Packs

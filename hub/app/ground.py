@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from hub import enrolment, keys
+from hub import keys
 from hub.app.service import Service
 from hub.buffer import Buffer
 from hub.buffer.batch import BufferConfig
@@ -16,6 +16,7 @@ from hub.counts import Counts
 from hub.dating import Dating
 from hub.documents.trust import Trust
 from hub.events import Events
+from hub.identity import enrolment
 from hub.logs import Ring
 from hub.patience import once_the_disk_works
 from hub.registry import Registry

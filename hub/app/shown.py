@@ -24,12 +24,12 @@ from hub.config.load import Loaded
 from hub.control import Call
 from hub.diagnosing import Diagnosing
 from hub.exporting import LiveView
+from hub.identity.page_certificate import PageCertificate
 from hub.installed import part_models
 from hub.keeper import Keeper
 from hub.overview import Overview, Room
 from hub.packing import Packing
 from hub.packs import Library
-from hub.page_certificate import PageCertificate
 from hub.privacy.classes import is_dwelling
 from hub.rekey import Rekey
 from hub.vigil.incidents import BREAK_GLASS

@@ -150,7 +150,7 @@ def runbook(out: Path | None, config: Path, state_dir: Path | None) -> None:
 
 def _hub_here(config: Path, state_dir: Path | None) -> str:
     """The id of the hub that is enrolled on this machine. Raises UsageError where there is none."""
-    from hub.enrolment import load
+    from hub.identity.enrolment import load
 
     try:
         return load(state_of(config, state_dir))[0].hub

@@ -117,8 +117,9 @@ def _text(path: Path) -> str:
 def _enrolment(config: Path, state_dir: Path | None) -> list[Finding]:
     from cryptography import x509
 
-    from hub import enrolment, keys
+    from hub import keys
     from hub.clock import SystemClock
+    from hub.identity import enrolment
     from hub.state import state_of
 
     state = state_of(config, state_dir)

@@ -33,10 +33,11 @@ def link(config: Path, state_dir: Path | None, json: bool) -> None:
 
 
 def _look(config: Path, state_dir: Path | None) -> Iterator[Finding]:
-    from hub import enrolment, keys
+    from hub import keys
     from hub.clock import SystemClock
     from hub.config.load import load
     from hub.egress import Egress
+    from hub.identity import enrolment
     from hub.installed import installed_models
     from hub.registry import Registry
     from hub.state import StateDir, state_of
@@ -67,7 +68,7 @@ def _certificate(path: Path, now: float) -> Iterator[Finding]:
     """The client certificate, as far as its dates go."""
     import datetime as dt
 
-    from hub.renewal import read_life
+    from hub.identity.renewal import read_life
 
     life = read_life(path)
     if life is None:

@@ -30,7 +30,7 @@ def enroll(
     Checks the owner's root against the token before anything secret is sent, makes this hub's keys, and gets its
     certificate. Everything is written to the state directory.
     """
-    from hub.enrolment import enrol
+    from hub.identity.enrolment import enrol
 
     if (token is None) == (token_file is None):
         raise click.UsageError("give the token, or --token-file")

@@ -4,8 +4,8 @@ Browsers cannot check it by themselves: people compare its fingerprint with the 
 code to 2051, so that no wrong clock locks anybody out. It is not part of a state backup: a restored hub has a new one,
 and `ilot label` shows its fingerprint.
 
-Where the district certifies the hub's pages (`hub.page_certificate`), that certificate, for the same key, is shown as
-long as it is good; this one stays beside it.
+Where the district certifies the hub's pages (`hub.identity.page_certificate`), that certificate, for the same key, is
+shown as long as it is good; this one stays beside it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from hub.files import write_atomically
-from hub.page_certificate import FILE as DISTRICT
-from hub.page_certificate import fingerprint
-from hub.validity import validity
+from hub.identity.page_certificate import FILE as DISTRICT
+from hub.identity.page_certificate import fingerprint
+from hub.identity.validity import validity
 
 KEY, CERTIFICATE = "web.key", "web.crt"
 _FROM = datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC)

@@ -6,8 +6,8 @@ import ssl
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from hub.badging import Badging
 from hub.devices import Devices
+from hub.identity.badging import Badging
 from hub.live import Live
 from hub.model import Metric
 from hub.places import Places

@@ -19,8 +19,8 @@ from backend.server import make_ingest
 from backend.views import Views
 from hub.buffer.rows import READINGS, Column, Row, Shape, Subject
 from hub.documents.wire import State, read_ack, read_reply, sign_state
-from hub.enrolment import make_csr, proof
 from hub.errors import HubError
+from hub.identity.enrolment import make_csr, proof
 from hub.keys import hub_id
 
 SHAPE = Shape((Column("temperature", "Cel", "0.01"), Column("motion", kind="flag")))

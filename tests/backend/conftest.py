@@ -19,7 +19,7 @@ from backend.probe import Probe
 from backend.registry import Registry
 from backend.schema import open_database
 from backend.server import Running, serving
-from hub.enrolment import enrol
+from hub.identity.enrolment import enrol
 
 
 @pytest.fixture(params=["rows", "journal"])

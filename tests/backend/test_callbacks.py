@@ -20,8 +20,8 @@ from backend.probe import Probe
 from backend.registry import Registry
 from backend.schema import open_database
 from backend.server import Running, serving
-from hub.enrolment import enrol
 from hub.errors import ConfigError
+from hub.identity.enrolment import enrol
 
 SAID = {"device": "1D2F3", "time": 1_760_000_000, "seqNumber": 1, "data": "d2072d"}
 

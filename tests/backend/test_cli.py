@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from backend.cli import backend
 from backend.server import Running
-from hub.enrolment import read_token
+from hub.identity.enrolment import read_token
 
 from .conftest import token_for
 

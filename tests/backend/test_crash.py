@@ -18,7 +18,7 @@ import pytest
 from backend_kit import NOW, row
 
 from backend.probe import Probe
-from hub.enrolment import enrol
+from hub.identity.enrolment import enrol
 
 COMMAND = [sys.executable, "-m", "hub", "backend"]
 

@@ -18,8 +18,8 @@ from backend import owner as owners
 from backend import pki, recipient
 from backend.keyfiles import owner_root
 from hub.documents.trust import read_trust
-from hub.enrolment import make_csr
 from hub.errors import ConfigError, DecodeError
+from hub.identity.enrolment import make_csr
 
 
 @pytest.fixture

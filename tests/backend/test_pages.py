@@ -16,9 +16,9 @@ from backend import pages, pki
 from backend.cli import backend
 from backend.probe import Probe
 from backend.server import Running
-from hub.enrolment import make_csr
 from hub.errors import DecodeError
-from hub.page_certificate import FILE, PageCertificate
+from hub.identity.enrolment import make_csr
+from hub.identity.page_certificate import FILE, PageCertificate
 from hub.session import Reply
 from hub.testing import ManualClock
 from hub.web import certificate

@@ -11,8 +11,8 @@ from backend_kit import Desk
 
 from backend.registry import Registry
 from backend.schema import open_database
-from hub.enrolment import Token, proof, read_token
 from hub.errors import AuthFailed, ConfigError, StorageError
+from hub.identity.enrolment import Token, proof, read_token
 from hub.keys import hub_id
 
 IDENTITY, CSR = b"i" * 32, b"csr"

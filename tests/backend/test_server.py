@@ -22,10 +22,11 @@ from backend.probe import Probe
 from backend.registry import Registry
 from backend.schema import open_database
 from backend.server import Running, serving
-from hub import enrolment, keys
+from hub import keys
 from hub.documents.wire import MAX_MESSAGE
-from hub.enrolment import Token, enrol, make_csr, proof, read_token
 from hub.errors import AuthFailed, ConfigError
+from hub.identity import enrolment
+from hub.identity.enrolment import Token, enrol, make_csr, proof, read_token
 
 from .conftest import token_for
 

@@ -10,7 +10,7 @@ from backend_kit import row
 from backend.probe import Probe
 from backend.server import Running
 from hub.buffer.rows import Subject
-from hub.enrolment import enrol
+from hub.identity.enrolment import enrol
 
 from .conftest import token_for
 

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hub import enrolment, stretching
+from hub import stretching
 from hub.buffer import columns, frame, seal
 from hub.buffer.bodies import Block, ClockMark, Gap, Table, Tables
 from hub.buffer.opening import open_epoch, verify_epoch
@@ -26,6 +26,7 @@ from hub.documents.badges import GROUPS, BadBadge, make_badge, make_revoked, rea
 from hub.documents.trust import AckKey, read_trust
 from hub.documents.wire import key_id, read_ack, read_reply, read_state, sign_ack, sign_state, unpack_message
 from hub.errors import AuthFailed
+from hub.identity import enrolment
 
 from ..peers.node_reader import NodeReader, Refused
 from ..peers.told import as_clock, as_gap, as_report, plain

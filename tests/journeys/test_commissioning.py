@@ -31,7 +31,7 @@ from hub.adoption.report import verified
 from hub.buffer.rows import Column, Row, Shape, Subject
 from hub.cli.label import link_of
 from hub.control import call
-from hub.enrolment import enrol
+from hub.identity.enrolment import enrol
 from hub.labels.tr005 import checksum
 
 from ..faults.rig import ilot, until

@@ -18,7 +18,6 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from hub import enrolment
 from hub.buffer import frame
 from hub.buffer.batch import Batch, BufferConfig
 from hub.buffer.bodies import ClockMark, Gap
@@ -34,6 +33,7 @@ from hub.documents.badges import Badge, make_badge, make_revoked
 from hub.documents.trust import fingerprint, sign_trust
 from hub.documents.wire import Ack, State, pack_message, pack_reply, sign_ack, sign_state
 from hub.errors import StorageError
+from hub.identity import enrolment
 from hub.keys import private_pem
 from hub.lp import lp
 from tests.hub.buffer.buffer_kit import Clock, FaultyDisk

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from hub import enrolment
 from hub.cli.crisis import crisis
 from hub.cli.crisis_sampling import battery, sampling, share, spell
+from hub.identity import enrolment
 
 from ..crisis.test_crisis import exported
 

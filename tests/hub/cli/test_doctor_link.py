@@ -22,10 +22,10 @@ from backend import owner as owners
 from backend.registry import Registry
 from backend.schema import open_database
 from backend.server import serving
-from hub import enrolment
 from hub.cli import doctor_link
 from hub.cli.findings import NOTE, OK, WRONG, Finding
 from hub.cli.stages import Way, walk
+from hub.identity import enrolment
 
 from ...proxy import proxy
 from ..test_egress import Authority

@@ -10,13 +10,13 @@ import aiohttp
 import pytest
 
 from hub import stretching
-from hub.badging import Badging
 from hub.clock import SystemClock
 from hub.documents.badges import BadBadge, Badge, Revoked, make_badge, make_revoked
+from hub.identity.badging import Badging
 from hub.web.throttle import ADDRESS
 
-from ..test_badges import KEY, OTHER
-from ..test_badging import trust
+from ..documents.test_badges import KEY, OTHER
+from ..identity.test_badging import trust
 from .web_kit import NAME, PASSWORD, Browser, Pages
 
 PASS = "K7M2Q-9XRTH"

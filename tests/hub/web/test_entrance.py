@@ -127,7 +127,7 @@ async def test_the_district_is_asked_for_names_under_which_somebody_else_can_com
 async def test_a_certificate_of_the_district_is_shown_at_once_and_nobody_is_signed_out(tmp_path: Path) -> None:
     import ssl
 
-    from hub.page_certificate import FILE, fingerprint
+    from hub.identity.page_certificate import FILE, fingerprint
     from hub.web.certificate import CERTIFICATE, prepare
 
     async with Pages(tmp_path, options=Options(address="127.0.0.1", port=0)) as pages:
@@ -153,7 +153,7 @@ def _another(path: Path) -> None:
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
-    from hub.page_certificate import FILE
+    from hub.identity.page_certificate import FILE
     from hub.web.certificate import KEY
 
     key = load_pem_private_key((path / KEY).read_bytes(), None)

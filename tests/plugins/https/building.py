@@ -14,16 +14,17 @@ import apsw
 from backend.registry import Registry
 from backend.schema import open_database
 from backend.server import Running, serving
-from hub import enrolment, keys
+from hub import keys
 from hub.backoff import Backoff
 from hub.buffer import Buffer
 from hub.buffer.batch import BufferConfig
 from hub.buffer.rows import READINGS, Column, Row, Shape, Subject
 from hub.clock import SystemClock
 from hub.egress import Egress
-from hub.following import Following
+from hub.identity import enrolment
+from hub.identity.following import Following
+from hub.identity.renewal import Renewal
 from hub.link import Carrier, Link
-from hub.renewal import Renewal
 from plugins.https import Https, run
 
 SHAPE = Shape((Column("temperature", "Cel", "0.01"), Column("humidity", "%", "0.1")))

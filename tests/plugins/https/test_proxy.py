@@ -13,11 +13,12 @@ from backend import owner as owners
 from backend.registry import Registry
 from backend.schema import open_database
 from backend.server import serving
-from hub import enrolment, keys
+from hub import keys
 from hub.clock import SystemClock
 from hub.config.model import Link
 from hub.egress import Egress
 from hub.errors import NotReady
+from hub.identity import enrolment
 from hub.link.traffic import Traffic
 from hub.session import Message
 from plugins.https import Https, run

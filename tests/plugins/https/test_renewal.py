@@ -20,10 +20,11 @@ from backend import owner as owners
 from backend import pki, server
 from backend.keyfiles import certificate_key
 from backend.nonces import GOOD_FOR_S, NONCE_BYTES, Nonces
-from hub import enrolment, keys, renewal
+from hub import keys
 from hub.errors import AuthFailed, ConfigError, NotReady
+from hub.identity import enrolment, renewal
+from hub.identity.renewal import AGAIN_S, LOOK_S, SILENT_S, Life, Renewal
 from hub.link import UP
-from hub.renewal import AGAIN_S, LOOK_S, SILENT_S, Life, Renewal
 from hub.session import Reply
 from hub.testing import ManualClock, settle
 

@@ -14,12 +14,12 @@ from backend import owner as owners
 from backend import server
 from backend.keyfiles import owner_root
 from backend.rotation import rotate
-from hub import enrolment
 from hub.buffer.opening import verify_epoch
 from hub.documents.trust import sign_trust
 from hub.documents.wire import pack_reply, read_reply
 from hub.errors import ConfigError
 from hub.files import write_atomically
+from hub.identity import enrolment
 from hub.link import UP
 
 from .building import Building, done, until

@@ -11,10 +11,11 @@ import msgspec
 import pytest
 
 from backend import owner as owners
-from hub import enrolment, keys, renewal
+from hub import keys
 from hub.clock import SystemClock
 from hub.errors import NotReady
-from hub.renewal import Renewal, read_life
+from hub.identity import enrolment, renewal
+from hub.identity.renewal import Renewal, read_life
 from hub.session import Reply
 
 from .kit import District, done, until

@@ -25,10 +25,10 @@ import msgspec
 from hub.clock import Clock
 from hub.errors import AuthFailed, HubError, NotReady, StorageError
 from hub.files import write_atomically
+from hub.identity.validity import validity
 from hub.keys import HubKeys
 from hub.lp import lp
 from hub.session import Reply
-from hub.validity import validity
 
 LABEL = b"ilot/page-certificate/1\0"
 FILE, NAMES = "web-district.crt", "web-district.names"
@@ -144,7 +144,7 @@ class PageCertificate:
         from cryptography.hazmat.primitives.asymmetric import ec
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-        from hub.enrolment import make_csr
+        from hub.identity.enrolment import make_csr
 
         try:
             key = load_pem_private_key(self._key.read_bytes(), password=None)

@@ -1,7 +1,8 @@
 """Follows the owner's TRUST while the hub runs: what the backend offers is verified, kept, and then acted on.
 
 Anybody on the way may offer anything, an old document too. It counts only when both signatures of the pinned root hold
-and its version is above the one kept (`hub.enrolment.keep_trust`); then it is on the disk before anything follows it.
+and its version is above the one kept (`hub.identity.enrolment.keep_trust`); then it is on the disk before anything
+follows it.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hub import enrolment
 from hub.buffer.seal import H
 from hub.clock import Clock
 from hub.documents.trust import Trust
 from hub.errors import AuthFailed, HubError
+from hub.identity import enrolment
 
 RETRY_S = 60.0
 """A document that could not be written is tried again this often."""

@@ -24,15 +24,15 @@ from typing import Any, Protocol
 
 import msgspec
 
-from hub import enrolment
 from hub.backoff import Backoff
 from hub.clock import Clock
-from hub.enrolment import Enrolment
 from hub.errors import AuthFailed, HubError, NotReady, StorageError
 from hub.files import write_atomically
+from hub.identity import enrolment
+from hub.identity.enrolment import Enrolment
+from hub.identity.validity import validity
 from hub.keys import HubKeys
 from hub.session import Reply
-from hub.validity import validity
 
 LOOK_S = 60.0
 SILENT_S = 600.0

@@ -25,10 +25,11 @@ from backend.keyfiles import owner_root
 from backend.registry import Registry
 from backend.schema import open_database
 from backend.server import Running, serving, tls_context
-from hub import enrolment, files, keys
+from hub import files, keys
 from hub.documents.trust import sign_trust
-from hub.enrolment import Token, enrol, read_token
 from hub.errors import AuthFailed, ConfigError, HubError, NotReady, StorageError
+from hub.identity import enrolment
+from hub.identity.enrolment import Token, enrol, read_token
 
 
 @pytest.fixture

@@ -11,16 +11,16 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hub.badging import ASK_S, Badging
 from hub.buffer.seal import kid_of
 from hub.documents.badges import BadBadge, Revoked, make_badge, make_revoked
 from hub.documents.trust import BadgeKey, Trust
+from hub.identity.badging import ASK_S, Badging
 from hub.session import Reply
 from hub.store import Store
 from hub.testing import ManualClock
 
-from .test_badges import BADGE, KEY, NOW, OTHER
-from .test_trust import TRUST
+from ..documents.test_badges import BADGE, KEY, NOW, OTHER
+from ..documents.test_trust import TRUST
 
 
 def trust(*keys: Ed25519PrivateKey) -> Trust:
