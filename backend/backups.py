@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from backend.storage import Storage
-from hub import shelf
+from hub.backups import shelf
 from hub.documents import backup
 from hub.documents.wire import State
 from hub.errors import AuthFailed, ConfigError, StorageError

@@ -9,12 +9,12 @@ from hub.app.ground import Ground
 from hub.app.service import Service
 from hub.app.watch import Watch
 from hub.asking.answering import Answering
+from hub.backups.gather import Gatherer
+from hub.backups.keeper import Keeper
 from hub.documents.trust import Trust
-from hub.gather import Gatherer
 from hub.identity.badging import Badging
 from hub.identity.following import Following
 from hub.identity.renewal import Renewal
-from hub.keeper import Keeper
 from hub.link import Carrier, Link
 from hub.mirror import Mirror, Stick
 from hub.patience import once_the_disk_works

@@ -7,8 +7,8 @@ from typing import Any
 
 from hub.app.ground import Ground
 from hub.app.path import Path
+from hub.backups.keeper import Keeper
 from hub.control import Call
-from hub.keeper import Keeper
 
 _log = logging.getLogger("hub")
 

@@ -19,6 +19,7 @@ from hub.app.service import Service
 from hub.app.watch import Watch
 from hub.asking.whereabouts import Whereabouts
 from hub.auditing import Auditing
+from hub.backups.keeper import Keeper
 from hub.config.build import ExporterInstance
 from hub.config.load import Loaded
 from hub.control import Call
@@ -26,7 +27,6 @@ from hub.diagnosing import Diagnosing
 from hub.exporting import LiveView
 from hub.identity.page_certificate import PageCertificate
 from hub.installed import part_models
-from hub.keeper import Keeper
 from hub.overview import Overview, Room
 from hub.packing import Packing
 from hub.packs import Library

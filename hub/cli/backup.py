@@ -95,7 +95,7 @@ def _document(state: StateDir, config: Path) -> str:
     try:
         return str(call(state.socket, "backup", timeout=_CALL_S, document=True)["document"])
     except NotReady:
-        from hub.gather import of_stopped
+        from hub.backups.gather import of_stopped
 
         return base64.b64encode(asyncio.run(of_stopped(state, config))).decode()
 
@@ -142,11 +142,11 @@ def restore(
     The old machine must not run any more. Sensors keep their keys and need no visit: what the old hub accepted is
     refused here, what it sent is skipped. Nothing that is there is overwritten.
     """
+    from hub.backups.restore import Restoration, read_file
     from hub.buffer.elsewhere import homes
     from hub.documents.recipient import read_recovery_key
     from hub.errors import DecodeError, StorageError
     from hub.hardening import harden
-    from hub.restore import Restoration, read_file
 
     harden()  # before a key is read
     try:

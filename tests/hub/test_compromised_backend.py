@@ -19,8 +19,8 @@ from hub.delivery.parts import Answer
 from hub.documents.wire import Reply, read_reply
 
 READERS = (
-    "hub.link", "hub.delivery", "hub.documents.wire", "hub.asking", "hub.identity", "hub.keeper", "plugins.https",
-    "plugins.mqtt",
+    "hub.link", "hub.delivery", "hub.documents.wire", "hub.asking", "hub.identity", "hub.backups.keeper",
+    "plugins.https", "plugins.mqtt",
 )  # fmt: skip
 """What takes in anything that a backend says, whichever way it comes."""
 POWERS = (

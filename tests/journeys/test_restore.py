@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
+from hub.backups.restore import Restoration
 from hub.documents.recipient import read_recovery_key
 from hub.errors import StorageError
 from hub.files import write_atomically
-from hub.restore import Restoration
 from integrations.bluetooth.sim.bluez import FakeBluez, fake_bluez, private_bus
 from integrations.bluetooth.sim.sensors import Climate, Counter, Sensor, bthome_encrypted
 
@@ -454,7 +454,7 @@ def test_a_restoration_that_fails_half_way_leaves_everything_as_it_was(enrolled,
             raise OSError(28, "No space left on device", str(path))
         write_atomically(path, data, mode)
 
-    monkeypatch.setattr("hub.restore.write_atomically", write)
+    monkeypatch.setattr("hub.backups.restore.write_atomically", write)
     if failing == 8:  # configuration, three keys, trust, certificate, enrolment: there is no eighth
         found.apply()
         assert (tmp_path / "state" / "enrolment.json").exists()

@@ -24,9 +24,9 @@ from typing import Any, Protocol
 
 import msgspec
 
-from hub import shelf
 from hub.aside import Aside
 from hub.backoff import Backoff
+from hub.backups import shelf
 from hub.buffer.seal import H
 from hub.clock import Clock
 from hub.errors import AuthFailed, HubError, NotReady, StorageError
@@ -51,7 +51,7 @@ class Http(Protocol):
 
 
 class Gatherer(Protocol):
-    """`hub.gather.Gatherer`, as much as is needed of it."""
+    """`hub.backups.gather.Gatherer`, as much as is needed of it."""
 
     async def make(self, now: float) -> tuple[int, bytes]: ...
     def fingerprint(self) -> str: ...

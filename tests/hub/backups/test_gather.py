@@ -11,12 +11,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from backend import recipient
 from hub import keys
+from hub.backups.gather import Gatherer, of_stopped
 from hub.buffer.seal import kid_of
 from hub.documents.backup import Contents, open_backup, read
 from hub.documents.recipient import RecipientKey
 from hub.documents.trust import AckKey, Recipient, Root, Trust, fingerprint, sign_trust
 from hub.errors import StorageError
-from hub.gather import Gatherer, of_stopped
 from hub.state import StateDir
 from hub.store import Store
 

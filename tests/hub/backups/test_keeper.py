@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from hub import shelf
+from hub.backups import shelf
+from hub.backups.keeper import DAY_S, FIRST_S, HANGS_S, LAST_KEY, LATE_S, LOOK_S, NIGHT_S, Keeper, next_night
 from hub.errors import NotReady, StorageError
-from hub.keeper import DAY_S, FIRST_S, HANGS_S, LAST_KEY, LATE_S, LOOK_S, NIGHT_S, Keeper, next_night
 from hub.session import Reply
 from hub.testing import ManualClock
 

@@ -23,8 +23,10 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from hub import keys, shelf
+from hub import keys
 from hub import store as stores
+from hub.backups import shelf
+from hub.backups.keeper import LAST_KEY
 from hub.buffer import Buffer
 from hub.clock import SystemClock
 from hub.documents import backup
@@ -34,7 +36,6 @@ from hub.errors import AuthFailed, ConfigError, DecodeError, StorageError
 from hub.files import write_atomically
 from hub.identity import enrolment
 from hub.identity.enrolment import Enrolment
-from hub.keeper import LAST_KEY
 from hub.ranges import Ranges
 from hub.state import StateDir, named_in
 
