@@ -18,11 +18,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pydantic import HttpUrl as HttpUrl
 
-    from hub.addresses import ListenAddress as ListenAddress
-    from hub.addresses import Network as Network
     from hub.calling import HttpClient as HttpClient
     from hub.catalogue import METRICS as METRICS
-    from hub.doorway import Doorway as Doorway
     from hub.errors import AuthFailed as AuthFailed
     from hub.errors import DecodeError as DecodeError
     from hub.errors import NotReady as NotReady
@@ -33,9 +30,13 @@ if TYPE_CHECKING:
     from hub.hookspecs import RegisterNotifier as RegisterNotifier
     from hub.hookspecs import RegisterUplink as RegisterUplink
     from hub.hookspecs import hookimpl as hookimpl
-    from hub.jsonpath import JsonPath as JsonPath
-    from hub.lines import Line as Line
-    from hub.lines import open_line as open_line
+    from hub.kit.addresses import ListenAddress as ListenAddress
+    from hub.kit.addresses import Network as Network
+    from hub.kit.doorway import Doorway as Doorway
+    from hub.kit.jsonpath import JsonPath as JsonPath
+    from hub.kit.lines import Line as Line
+    from hub.kit.lines import open_line as open_line
+    from hub.kit.mqtt import MqttClient as MqttClient
     from hub.model import Candidate as Candidate
     from hub.model import Command as Command
     from hub.model import Decoded as Decoded
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
     from hub.model import Sample as Sample
     from hub.model import Series as Series
     from hub.model import Signal as Signal
-    from hub.mqtt import MqttClient as MqttClient
     from hub.notice import Notice as Notice
     from hub.session import Bus as Bus
     from hub.session import Message as Message
@@ -63,21 +63,21 @@ if TYPE_CHECKING:
 
 _HOME = {
     "pydantic": ("HttpUrl",),
-    "hub.addresses": ("ListenAddress", "Network"),
     "hub.calling": ("HttpClient",),
     "hub.catalogue": ("METRICS",),
-    "hub.doorway": ("Doorway",),
     "hub.errors": ("AuthFailed", "DecodeError", "NotReady"),
     "hub.hookspecs": (
         "Config", "Register", "RegisterDecoder", "RegisterExporter", "RegisterNotifier", "RegisterUplink", "hookimpl",
     ),
-    "hub.jsonpath": ("JsonPath",),
-    "hub.lines": ("Line", "open_line"),
+    "hub.kit.addresses": ("ListenAddress", "Network"),
+    "hub.kit.doorway": ("Doorway",),
+    "hub.kit.jsonpath": ("JsonPath",),
+    "hub.kit.lines": ("Line", "open_line"),
+    "hub.kit.mqtt": ("MqttClient",),
     "hub.model": (
         "Candidate", "Command", "Decoded", "Device", "Frame", "LastValue", "Metric", "NeedKey", "PackFacts", "Position",
         "Proof", "Quality", "Report", "Sample", "Series", "Signal",
     ),
-    "hub.mqtt": ("MqttClient",),
     "hub.notice": ("Notice",),
     "hub.session": ("Bus", "Message", "Notices", "Session", "Uplink", "View"),
 }  # fmt: skip

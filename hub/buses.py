@@ -15,7 +15,7 @@ from datetime import timedelta
 import msgspec
 
 from hub.errors import AuthFailed, DecodeError, NotReady
-from hub.lines import Line, Parity, open_line
+from hub.kit.lines import Line, Parity, open_line
 
 MOST_BYTES = 8192
 """Of one answer: more is no answer of a field bus, whatever `whole` thinks of it."""

@@ -7,7 +7,7 @@
     400  cannot be read: the template is wrong      401  no right      404, 405      413  too large
     429  too many at once      503  cannot be kept now: the operator tries again after 1, 2 and 4 minutes
 
-The operator waits 10 s for an answer; here one is given after 8. What else it is bounded by: `hub.doorway`.
+The operator waits 10 s for an answer; here one is given after 8. What else it is bounded by: `hub.kit.doorway`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
 
-from hub.doorway import Doorway
 from hub.errors import DecodeError, NotReady, StorageError
+from hub.kit.doorway import Doorway
 from hub.sigfox.callback import MAX_BODY, Callback, fields, read, reply
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import hub
-from hub import lines
+from hub.kit import lines
 
 
 @pytest.fixture
