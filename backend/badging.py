@@ -23,10 +23,10 @@ from backend import owner as owners
 from backend.keyfiles import owner_root, read, signing_key
 from hub import stretching
 from hub.buffer.seal import kid_of
+from hub.disk.files import write_atomically
 from hub.documents.badges import GROUPS, BadBadge, Badge, Revoked, make_badge, make_revoked, read_revoked
 from hub.documents.trust import BadgeKey, sign_trust
 from hub.errors import ConfigError, StorageError
-from hub.files import write_atomically
 from hub.keys import private_pem
 
 KEY, ISSUED, REVOKED = "badge.key", "badges.json", "badges.revoked"

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from backend import owner as owners
 from backend import pki
 from backend.owner import Owner
+from hub.disk.files import write_atomically
 from hub.errors import ConfigError, StorageError
-from hub.files import write_atomically
 from hub.keys import private_pem
 
 NAME = "ilot-backend"

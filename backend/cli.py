@@ -250,7 +250,7 @@ def backups(directory: Path, hub: str, out: Path | None, as_json: bool) -> None:
     """The newest state backup of HUB, for `ilot restore`. Only the recovery key opens it."""
     from backend import backups as kept
     from backend import owner as owners
-    from hub.files import write_atomically
+    from hub.disk.files import write_atomically
 
     head, data = kept.fetch(owners.load(directory).backups, hub)
     facts = {"hub": head.hub, "generation": head.generation, "made": head.made, "bytes": len(data)}

@@ -45,9 +45,9 @@ def inventory(
     """
     from backend import owner as owners
     from backend.keyfiles import owner_root
+    from hub.disk.files import write_atomically
     from hub.documents import inventory as inventories
     from hub.errors import ConfigError
-    from hub.files import write_atomically
     from hub.labels import Unreadable
     from hub.labels.table import read_table
 

@@ -24,8 +24,8 @@ import msgspec
 
 from hub.buffer import frame
 from hub.buffer.seal import H
+from hub.disk.files import sync_directory
 from hub.errors import StorageError
-from hub.files import sync_directory
 from hub.ranges import Ranges
 
 MAGIC = b"ILJ1"

@@ -38,9 +38,9 @@ from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 from backend import pki, recipient
 from backend.keyfiles import certificate_key, owner_root, read, signing_key
 from hub.buffer.seal import kid_of
+from hub.disk.files import sync_directory, write_atomically
 from hub.documents.trust import AckKey, Egress, Recipient, Root, Trust, fingerprint, read_trust, sign_trust
 from hub.errors import ConfigError, HubError, StorageError
-from hub.files import sync_directory, write_atomically
 from hub.keys import private_pem
 
 DEFAULT_NAMES = ("localhost", "127.0.0.1", "::1")

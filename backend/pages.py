@@ -24,8 +24,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from backend import pki
 from backend.keyfiles import certificate_key, read
+from hub.disk.files import write_atomically
 from hub.errors import ConfigError, DecodeError, StorageError
-from hub.files import write_atomically
 from hub.keys import private_pem
 
 CA, KEY, GRANTED = "pages-ca.pem", "pages-ca.key", "pages.json"

@@ -18,9 +18,9 @@ from backend import recipient
 from backend.keyfiles import owner_root
 from backend.owner import NEXT_ACK_KEY, Owner
 from hub.buffer.seal import kid_of
+from hub.disk.files import write_atomically
 from hub.documents.trust import AckKey, Recipient, sign_trust
 from hub.errors import ConfigError, StorageError
-from hub.files import write_atomically
 from hub.keys import private_pem
 
 

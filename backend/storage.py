@@ -20,8 +20,8 @@ import msgspec
 from backend.readings import Readings
 from backend.schema import open_database, transaction
 from hub.buffer.opening import ClockMark, Epoch, Gap, Opened
+from hub.disk.files import write_atomically
 from hub.errors import StorageError
-from hub.files import write_atomically
 from hub.ranges import Ranges
 
 ACK_LEASE = 65536

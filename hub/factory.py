@@ -17,8 +17,8 @@ from pathlib import Path
 
 import msgspec
 
+from hub.disk.files import sync_directory
 from hub.errors import ConfigError, StorageError
-from hub.files import sync_directory
 from hub.state import StateDir
 
 

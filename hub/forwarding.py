@@ -25,10 +25,10 @@ from hub.buffer.rows import STREAMS
 from hub.clock import SystemClock
 from hub.config import lastgood
 from hub.config.load import Loaded
+from hub.disk.files import sync_directory
 from hub.documents.backup import SENT_JUMP, SENT_PREFIX
 from hub.egress import Egress
 from hub.errors import ConfigError
-from hub.files import sync_directory
 from hub.identity import enrolment
 from hub.installed import installed_models
 from hub.link import Carrier, Link

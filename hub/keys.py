@@ -23,8 +23,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
+from hub.disk.files import sync_directory, write_atomically
 from hub.errors import ConfigError, StorageError
-from hub.files import sync_directory, write_atomically
 
 STORE_KEY_BYTES = 32
 _MAX_KEY_FILE = 16384

@@ -24,7 +24,6 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from hub.aside import Aside
 from hub.buffer import frame
 from hub.buffer.ackset import AckSet
 from hub.buffer.disk import Disk, SystemDisk
@@ -32,6 +31,7 @@ from hub.buffer.recovery import Scan
 from hub.buffer.rows import STREAMS
 from hub.buffer.segment import MAX_SEGMENT, SegmentInfo, SegmentName
 from hub.clock import Clock
+from hub.disk.aside import Aside
 
 OFF, STARTING, THERE, ABSENT, SAME_DISK, FULL, FAILED = (
     "off", "starting", "there", "absent", "same disk", "full", "failed",

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from hub.disk.files import hand_over
 from hub.errors import ConfigError, Problem, StorageError
-from hub.files import hand_over
 
 DEFAULT = Path("/var/lib/ilot")
 

@@ -3,7 +3,7 @@
 It holds what must outlive the process and is not a reading: replacements of devices, plugin state, the highest
 trust version seen, the audit chain. Pages are encrypted and authenticated (SQLite3 Multiple Ciphers, ChaCha20-
 Poly1305) under the hub's store key; rollback to an older copy of the file is not detected by it.
-`synchronous=FULL`: a call that returned has reached the disk. It stays writable on a full disk (`hub.database`).
+`synchronous=FULL`: a call that returned has reached the disk. It stays writable on a full disk (`hub.disk.database`).
 
 A call that the disk refuses is tried again for a second, then raises DiskRefuses; nothing of it has happened then,
 or, when only the very last sync of it failed, all of it.
@@ -21,7 +21,7 @@ from typing import TypeVar
 import apsw
 import msgspec
 
-from hub.database import connect, image, persistently, place, refused, restock, told, transaction
+from hub.disk.database import connect, image, persistently, place, refused, restock, told, transaction
 from hub.errors import DiskRefuses, StorageError
 
 T = TypeVar("T")
@@ -211,7 +211,7 @@ class Store:
             return await self.call(lambda db: _number(db, GENERATION))
 
     async def image(self) -> bytes:
-        """A consistent copy, in clear: see `hub.database.image`."""
+        """A consistent copy, in clear: see `hub.disk.database.image`."""
         try:
             return await self.call(lambda db: image(db, self._key, SCHEMA, without=STAYS))
         except OSError as error:

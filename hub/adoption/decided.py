@@ -6,7 +6,7 @@ import apsw
 import msgspec
 
 from hub.admission.decisions import Decision, Filter
-from hub.database import transaction
+from hub.disk.database import transaction
 from hub.store import Store, audit
 
 

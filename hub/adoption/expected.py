@@ -6,7 +6,7 @@ import apsw
 import msgspec
 
 from hub.adoption.spots import Pin, Spot
-from hub.database import transaction
+from hub.disk.database import transaction
 from hub.store import Store, audit
 
 KEPT = "adoption/roster"

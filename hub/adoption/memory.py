@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import apsw
 import msgspec
 
-from hub.database import transaction
+from hub.disk.database import transaction
 from hub.labels.wish import Wish
 from hub.model import Device, Place
 from hub.store import Store, audit

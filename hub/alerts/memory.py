@@ -10,7 +10,7 @@ import apsw
 import msgspec
 
 from hub.alerts.life import CLEARED, Alert
-from hub.database import transaction
+from hub.disk.database import transaction
 from hub.store import Store, audit
 
 KEPT = 10_000

@@ -25,9 +25,9 @@ from hub.control import Call
 from hub.crisis import Crisis, Verdict, outside, refused
 from hub.crisis.export import write
 from hub.crisis.sampling.desk import Sampling
+from hub.disk.patience import once_the_disk_works
 from hub.errors import HubError
 from hub.model import Device
-from hub.patience import once_the_disk_works
 from hub.pausing import Key
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from hub.app.service import Service
 from hub.buses import Buses, BusOptions
 from hub.commands import Desk, FactoryCredentials, credentials_of
 from hub.config.devices import Bus
+from hub.disk.patience import once_the_disk_works
 from hub.egress import Egress, EgressHttp
 from hub.held import Holding
 from hub.identity import enrolment
 from hub.kept import Kept
 from hub.paces import Paces
 from hub.packs import Library, Packs
-from hub.patience import once_the_disk_works
 from hub.plugins import Plugins, declared_hosts
 from hub.radio import Radio
 from hub.runtime import Core

@@ -14,11 +14,11 @@ from hub.config.build import Models
 from hub.config.load import Loaded
 from hub.counts import Counts
 from hub.dating import Dating
+from hub.disk.patience import once_the_disk_works
 from hub.documents.trust import Trust
 from hub.events import Events
 from hub.identity import enrolment
 from hub.logs import Ring
-from hub.patience import once_the_disk_works
 from hub.registry import Registry
 from hub.sizes import buffer_config
 from hub.state import StateDir

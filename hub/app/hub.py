@@ -37,9 +37,9 @@ from hub.changing import Changing
 from hub.config import history, lastgood
 from hub.config.build import Models
 from hub.config.load import Loaded
+from hub.disk.patience import once_the_disk_works
 from hub.errors import HubError, StorageError
 from hub.installed import installed_models
-from hub.patience import once_the_disk_works
 from hub.registry import Registry
 from hub.state import StateDir, state_of
 

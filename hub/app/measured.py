@@ -15,6 +15,7 @@ from hub.app.service import Service
 from hub.app.watch import Watch
 from hub.config.rules import series_of
 from hub.control import Call
+from hub.disk.patience import once_the_disk_works
 from hub.energy.reports import Reports
 from hub.energy.service import Energy
 from hub.energy.survey import Survey
@@ -22,7 +23,6 @@ from hub.energy.watch import DriftWatch
 from hub.errors import StorageError
 from hub.history import History
 from hub.observing import Observer
-from hub.patience import once_the_disk_works
 from hub.recalling import Recalling
 from hub.rollup import Calendar
 from hub.rollup.keeping import Rollups

@@ -11,13 +11,13 @@ from hub.app.watch import Watch
 from hub.asking.answering import Answering
 from hub.backups.gather import Gatherer
 from hub.backups.keeper import Keeper
+from hub.disk.patience import once_the_disk_works
 from hub.documents.trust import Trust
 from hub.identity.badging import Badging
 from hub.identity.following import Following
 from hub.identity.renewal import Renewal
 from hub.link import Carrier, Link
 from hub.mirror import Mirror, Stick
-from hub.patience import once_the_disk_works
 
 
 @dataclass

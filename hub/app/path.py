@@ -17,9 +17,9 @@ from hub.catalogue import METRICS
 from hub.config.build import strategies
 from hub.config.load import Loaded
 from hub.devices import Devices
+from hub.disk.patience import once_the_disk_works
 from hub.live import Live
 from hub.model import Metric, Strategy
-from hub.patience import once_the_disk_works
 from hub.pipeline import Pipeline
 from hub.places import Places
 from hub.plan import Planner

@@ -14,8 +14,8 @@ from hub.app.service import Service
 from hub.asking.erasing import Erasing
 from hub.consent import ConsentDesk, Memory
 from hub.declaring import Declaring
+from hub.disk.patience import once_the_disk_works
 from hub.model import Device
-from hub.patience import once_the_disk_works
 from hub.privacy.classes import PERSONAL, privacy_of
 from hub.protecting import Protecting
 

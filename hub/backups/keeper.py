@@ -24,11 +24,11 @@ from typing import Any, Protocol
 
 import msgspec
 
-from hub.aside import Aside
 from hub.backoff import Backoff
 from hub.backups import shelf
 from hub.buffer.seal import H
 from hub.clock import Clock
+from hub.disk.aside import Aside
 from hub.errors import AuthFailed, HubError, NotReady, StorageError
 from hub.session import Reply
 from hub.thrift import give_back

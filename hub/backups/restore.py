@@ -29,11 +29,11 @@ from hub.backups import shelf
 from hub.backups.keeper import LAST_KEY
 from hub.buffer import Buffer
 from hub.clock import SystemClock
+from hub.disk.files import write_atomically
 from hub.documents import backup
 from hub.documents.recipient import RECOVERY, RecipientKey
 from hub.documents.trust import Trust, read_trust
 from hub.errors import AuthFailed, ConfigError, DecodeError, StorageError
-from hub.files import write_atomically
 from hub.identity import enrolment
 from hub.identity.enrolment import Enrolment
 from hub.ranges import Ranges

@@ -101,9 +101,9 @@ def _document(state: StateDir, config: Path) -> str:
 
 
 def _written(out: Path, document: str) -> dict[str, Any]:
+    from hub.disk.files import write_atomically
     from hub.documents.backup import read
     from hub.errors import StorageError
-    from hub.files import write_atomically
 
     data = base64.b64decode(document)
     try:

@@ -40,7 +40,7 @@ def report(out: Path | None, config: Path, state_dir: Path | None) -> None:
     """The report as JSON, signed by this hub. The page `/commissioning/report` prints it."""
     import msgspec
 
-    from hub.files import write_atomically
+    from hub.disk.files import write_atomically
 
     answer = call(state_of(config, state_dir) / "hub.sock", "roster.report", by="cli")
     if out is None:

@@ -10,8 +10,8 @@ import click
 
 from hub.cli import output
 from hub.control import call
+from hub.disk.files import write_atomically
 from hub.errors import StorageError
-from hub.files import write_atomically
 from hub.state import state_of
 
 _CALL_S = 60.0

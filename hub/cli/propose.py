@@ -104,7 +104,7 @@ def propose(found: Mapping[str, Any], config: Path, models: Models | None = None
 def write(proposal: Proposal) -> list[Path]:
     """Replace each file by its proposed text, whole or not at all, with the rights it has (a new one is 0600).
     Raises OSError."""
-    from hub.files import PRIVATE, write_atomically
+    from hub.disk.files import PRIVATE, write_atomically
 
     for path, text in proposal.files.items():
         target = path.resolve()

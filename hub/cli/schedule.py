@@ -109,7 +109,7 @@ def importing(
     """Make a calendar for `calendars:` of an ICS FILE (RFC 5545), without network. Name it then in a schedule's
     `also_during` or `not_during`. With --school it becomes holidays for `school_years:`."""
     from hub.config import ical
-    from hub.files import write_atomically
+    from hub.disk.files import write_atomically
 
     try:
         zone = ZoneInfo(timezone)

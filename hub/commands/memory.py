@@ -12,7 +12,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from hub.database import transaction
+from hub.disk.database import transaction
 from hub.model import Command, Value
 from hub.store import Store, audit
 

@@ -26,8 +26,8 @@ import msgspec
 from hub.config import sealing
 from hub.config.lastgood import Kept
 from hub.config.source import contents, digest, digests
+from hub.disk.files import PRIVATE, write_atomically
 from hub.errors import ConfigError, HubError, StorageError
-from hub.files import PRIVATE, write_atomically
 
 MOST = 100
 """Revisions."""

@@ -28,8 +28,8 @@ from hub.config.load import Loaded, as_loaded, load
 from hub.config.positions import Finding, Path, Positions
 from hub.config.sealed import decode, encode
 from hub.config.secrets import Vault, reveal
+from hub.disk.files import write_atomically
 from hub.errors import ConfigError, Problem, StorageError
-from hub.files import write_atomically
 
 NAME = "last-good.msgpack"
 

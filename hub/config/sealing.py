@@ -16,8 +16,8 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 
 from hub.config.lastgood import Kept
+from hub.disk.files import hand_over, sync_directory, write_atomically
 from hub.errors import StorageError
-from hub.files import hand_over, sync_directory, write_atomically
 
 MAX_BYTES = 64 << 20
 _NONCE = 12

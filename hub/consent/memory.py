@@ -13,7 +13,7 @@ import apsw
 import msgspec
 
 from hub.consent.life import DEVICE, PSEUDONYM, Consent, Erasure
-from hub.database import transaction
+from hub.disk.database import transaction
 from hub.privacy.pseudonyms import KEY_BYTES, group_name
 from hub.store import Store, audit
 

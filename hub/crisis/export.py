@@ -23,8 +23,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from hub.disk.files import sync_directory
 from hub.errors import HubError, StorageError
-from hub.files import sync_directory
 from hub.keys import hub_id
 
 DOMAIN = b"ilot/crisis/1\0"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import apsw
 import msgspec
 
-from hub.database import transaction
+from hub.disk.database import transaction
 from hub.model import Frame, Report
 from hub.store import Store
 

@@ -31,7 +31,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from hub import files, keys
+from hub import keys
+from hub.disk import files
 from hub.documents.trust import MAX_DOCUMENT, Trust, egress_of, read_trust
 from hub.errors import AuthFailed, ConfigError, NotReady, StorageError
 from hub.lp import lp

@@ -23,8 +23,8 @@ from typing import Any, Protocol
 import msgspec
 
 from hub.clock import Clock
+from hub.disk.files import write_atomically
 from hub.errors import AuthFailed, HubError, NotReady, StorageError
-from hub.files import write_atomically
 from hub.identity.validity import validity
 from hub.keys import HubKeys
 from hub.lp import lp

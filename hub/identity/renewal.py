@@ -26,8 +26,8 @@ import msgspec
 
 from hub.backoff import Backoff
 from hub.clock import Clock
+from hub.disk.files import write_atomically
 from hub.errors import AuthFailed, HubError, NotReady, StorageError
-from hub.files import write_atomically
 from hub.identity import enrolment
 from hub.identity.enrolment import Enrolment
 from hub.identity.validity import validity

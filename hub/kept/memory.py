@@ -8,7 +8,7 @@ from hashlib import sha256
 import apsw
 import msgspec
 
-from hub.database import transaction
+from hub.disk.database import transaction
 from hub.store import Store
 
 AGE_S = 7 * 86_400.0

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hub.config.sentences import nearest
+from hub.disk.files import sync_directory
 from hub.errors import ConfigError, HubError, Problem
-from hub.files import sync_directory
 from hub.packs.naming import NAME, PACK
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import apsw
 import msgspec
 
-from hub.database import transaction
+from hub.disk.database import transaction
 from hub.store import Store
 
 SCHEMA = (

@@ -15,7 +15,7 @@ import msgspec
 
 from hub.clock import Clock
 from hub.commands.judging import ROLES
-from hub.database import transaction
+from hub.disk.database import transaction
 from hub.errors import HubError
 from hub.store import Store, audit
 from hub.web.passwords import Passwords, code_of, new_code, unfit

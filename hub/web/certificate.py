@@ -18,7 +18,7 @@ import ssl
 from ipaddress import ip_address
 from pathlib import Path
 
-from hub.files import write_atomically
+from hub.disk.files import write_atomically
 from hub.identity.page_certificate import FILE as DISTRICT
 from hub.identity.page_certificate import fingerprint
 from hub.identity.validity import validity

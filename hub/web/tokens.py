@@ -18,7 +18,7 @@ import msgspec
 
 from hub.clock import Clock
 from hub.commands.judging import ROLES
-from hub.database import transaction
+from hub.disk.database import transaction
 from hub.store import Store, audit
 from hub.web.accounts import Account, Refused
 

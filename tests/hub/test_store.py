@@ -6,11 +6,11 @@ from pathlib import Path
 import apsw
 import pytest
 
-from hub import database
 from hub import store as stores
-from hub.database import RESERVE
+from hub.disk import database
+from hub.disk.database import RESERVE
+from hub.disk.patience import once_the_disk_works
 from hub.errors import DiskRefuses, StorageError
-from hub.patience import once_the_disk_works
 from hub.store import Store, restore
 
 KEY = bytes(range(32))

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from hub.backups.restore import Restoration
+from hub.disk.files import write_atomically
 from hub.documents.recipient import read_recovery_key
 from hub.errors import StorageError
-from hub.files import write_atomically
 from integrations.bluetooth.sim.bluez import FakeBluez, fake_bluez, private_bus
 from integrations.bluetooth.sim.sensors import Climate, Counter, Sensor, bthome_encrypted
 

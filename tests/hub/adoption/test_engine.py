@@ -12,7 +12,7 @@ import pytest
 
 from hub.adoption import memory
 from hub.adoption.engine import MOST
-from hub.database import connect
+from hub.disk.database import connect
 from hub.documents import inventory
 from hub.documents.trust import Root, fingerprint
 from hub.errors import HubError, StorageError

@@ -12,7 +12,7 @@ from hub.asking.erasing import SELDOM_S, SOON_S, Erasing
 from hub.buffer.rows import ALERTS
 from hub.consent import ConsentDesk, ConsentRefused, Memory
 from hub.consent.orders import SHAPE
-from hub.database import connect, place
+from hub.disk.database import connect, place
 from hub.errors import DecodeError
 from hub.privacy import compile_privacy
 from hub.privacy.policy import IDENTIFIERS

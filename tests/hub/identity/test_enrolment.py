@@ -25,7 +25,8 @@ from backend.keyfiles import owner_root
 from backend.registry import Registry
 from backend.schema import open_database
 from backend.server import Running, serving, tls_context
-from hub import files, keys
+from hub import keys
+from hub.disk import files
 from hub.documents.trust import sign_trust
 from hub.errors import AuthFailed, ConfigError, HubError, NotReady, StorageError
 from hub.identity import enrolment

@@ -15,10 +15,10 @@ from backend import server
 from backend.keyfiles import owner_root
 from backend.rotation import rotate
 from hub.buffer.opening import verify_epoch
+from hub.disk.files import write_atomically
 from hub.documents.trust import sign_trust
 from hub.documents.wire import pack_reply, read_reply
 from hub.errors import ConfigError
-from hub.files import write_atomically
 from hub.identity import enrolment
 from hub.link import UP
 

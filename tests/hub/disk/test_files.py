@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.files import write_atomically
+from hub.disk.files import write_atomically
 
 
 def test_writing_atomically_replaces_whole_and_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from hub.aside import Aside
+from hub.disk.aside import Aside
 from hub.testing import ManualClock
 
 
