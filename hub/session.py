@@ -174,7 +174,7 @@ class Session(Protocol):
     def tell(self, subject: str, facts: Mapping[str, Any]) -> None:
         """How one of this plugin's devices is, or something else that it names ("gateway:0016…"): facts of the plugin's
         own, plain values by name (4 KiB packed), in place of what it told of the subject before; empty: forget it.
-        `ilot radio` shows those that `hub.radio` knows. Nothing of it is kept over a restart or sent anywhere."""
+        `ilot radio` shows those that `hub.answers.radio` knows. Nothing of it is kept over a restart, or sent."""
         ...
 
     def dropped(self, device: str, error: Exception, *, proof: Proof | None = None) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hub.answers.radio import Radio
+from hub.answers.writing import Writing
 from hub.app.ground import Ground
 from hub.app.path import Path
 from hub.app.service import Service
@@ -18,10 +20,8 @@ from hub.kept import Kept
 from hub.paces import Paces
 from hub.packs import Library, Packs
 from hub.plugins import Plugins, declared_hosts
-from hub.radio import Radio
 from hub.runtime import Core
 from hub.told import Told
-from hub.writing import Writing
 
 
 @dataclass

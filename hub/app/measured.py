@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
+from hub.answers.recalling import Recalling
 from hub.app.ground import Ground
 from hub.app.outward import Outward
 from hub.app.path import Path
@@ -23,7 +24,6 @@ from hub.energy.watch import DriftWatch
 from hub.errors import StorageError
 from hub.history import History
 from hub.observing import Observer
-from hub.recalling import Recalling
 from hub.rollup import Calendar
 from hub.rollup.keeping import Rollups
 from hub.rollup.memory import SCHEMA, Memory

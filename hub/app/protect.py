@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from hub.answers.declaring import Declaring
 from hub.app.field import Field
 from hub.app.ground import Ground
 from hub.app.measured import Measured
@@ -13,7 +14,6 @@ from hub.app.path import Path
 from hub.app.service import Service
 from hub.asking.erasing import Erasing
 from hub.consent import ConsentDesk, Memory
-from hub.declaring import Declaring
 from hub.disk.patience import once_the_disk_works
 from hub.model import Device
 from hub.privacy.classes import PERSONAL, privacy_of

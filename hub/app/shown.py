@@ -9,6 +9,11 @@ from typing import Any
 
 from hub.adoption import Gate, Recette, adopting
 from hub.adoption import Service as Adoption
+from hub.answers.auditing import Auditing
+from hub.answers.diagnosing import Diagnosing
+from hub.answers.overview import Overview, Room
+from hub.answers.packing import Packing
+from hub.answers.rekey import Rekey
 from hub.app.field import Field
 from hub.app.ground import Ground
 from hub.app.outward import Outward
@@ -18,20 +23,15 @@ from hub.app.replacing import Replacing
 from hub.app.service import Service
 from hub.app.watch import Watch
 from hub.asking.whereabouts import Whereabouts
-from hub.auditing import Auditing
 from hub.backups.keeper import Keeper
 from hub.config.build import ExporterInstance
 from hub.config.load import Loaded
 from hub.control import Call
-from hub.diagnosing import Diagnosing
 from hub.exporting import LiveView
 from hub.identity.page_certificate import PageCertificate
 from hub.installed import part_models
-from hub.overview import Overview, Room
-from hub.packing import Packing
 from hub.packs import Library
 from hub.privacy.classes import is_dwelling
-from hub.rekey import Rekey
 from hub.vigil.incidents import BREAK_GLASS
 from hub.web.certificate import KEY as PAGE_KEY
 from hub.web.part import Web

@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 from hub.alerts import Book
 from hub.alerts.policy import Policy
+from hub.answers.availability import Availability
 from hub.app.field import Field
 from hub.app.ground import Ground
 from hub.app.path import Path
 from hub.app.service import Service
-from hub.availability import Availability
 from hub.catalogue import METRICS
 from hub.config.build import NotifierInstance
 from hub.config.load import Loaded

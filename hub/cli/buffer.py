@@ -8,7 +8,7 @@ from typing import Any
 import click
 import msgspec
 
-from hub.autonomy import days_and_hours
+from hub.answers.autonomy import days_and_hours
 from hub.cli import output
 from hub.errors import NotReady, StorageError
 from hub.state import state_of

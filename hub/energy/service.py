@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from hub.answers.recalling import number
 from hub.clock import Clock
 from hub.energy import evidence
 from hub.energy.printing import as_html
@@ -18,7 +19,6 @@ from hub.energy.watch import DriftWatch
 from hub.energy.zones import averaged, summed
 from hub.errors import HubError
 from hub.model import Meter, Place
-from hub.recalling import number
 from hub.rollup.cells import STEPS, Cell, fitting
 from hub.rollup.views import Key
 

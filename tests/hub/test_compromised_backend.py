@@ -24,8 +24,8 @@ READERS = (
 )  # fmt: skip
 """What takes in anything that a backend says, whichever way it comes."""
 POWERS = (
-    "hub.commands", "hub.writing", "hub.buses", "hub.changing", "hub.adoption", "hub.rekey", "hub.admission.decisions",
-    "hub.crisis", "hub.app",
+    "hub.commands", "hub.answers", "hub.buses", "hub.changing", "hub.adoption", "hub.admission.decisions", "hub.crisis",
+    "hub.app",
 )  # fmt: skip
 
 

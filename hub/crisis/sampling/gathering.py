@@ -1,5 +1,5 @@
 """What of this hub may be asked more often, by the facts of now: loops that ask, packs that know a downlink, what
-integrations tell of themselves (`hub.radio` lists the names)."""
+integrations tell of themselves (`hub.answers.radio` lists the names)."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from hub.diagnosing import about
+from hub.answers.diagnosing import about
 from hub.web.area import Area
 from hub.web.routes import EVERYBODY, FILE, READS, Route
 from hub.web.visit import Rejected, Visit

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 import hub
 from hub.adoption.resolve import settled
+from hub.answers.packing import Packing
 from hub.config.build import Models
 from hub.config.load import load
 from hub.errors import ConfigError, HubError
 from hub.installed import installed_models
 from hub.model import Device
-from hub.packing import Packing
 from hub.packs import Library
 from hub.packs.judging import Verdict, judge
 from hub.packs.maps import MAPS, filled

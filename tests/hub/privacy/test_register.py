@@ -8,10 +8,10 @@ import io
 
 import pytest
 
+from hub.answers.declaring import Declaring
 from hub.catalogue import METRICS
 from hub.config.model import Core
 from hub.counts import Counts
-from hub.declaring import Declaring
 from hub.errors import HubError
 from hub.privacy import Privacy, compile_privacy
 from hub.privacy.register import dpia_markdown, processings, register_csv, register_markdown

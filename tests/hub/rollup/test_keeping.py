@@ -6,10 +6,10 @@ from collections import deque
 
 import pytest
 
+from hub.answers.recalling import Recalling
 from hub.errors import DiskRefuses
 from hub.model import Device, Quality
 from hub.observing import MOST
-from hub.recalling import Recalling
 from hub.rollup.counter import Part
 from tests.hub.rollup.kit import ENERGY, TEMPERATURE, H, Hub, at, meter_place
 

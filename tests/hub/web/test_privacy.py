@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from hub.answers.declaring import Declaring
 from hub.catalogue import METRICS
 from hub.clock import SystemClock
 from hub.config.model import Core
 from hub.counts import Counts
-from hub.declaring import Declaring
 from hub.privacy import Privacy, compile_privacy
 from hub.protecting import Protecting
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import aiohttp
 
-from hub.auditing import Auditing
+from hub.answers.auditing import Auditing
 from hub.clock import SystemClock
 from hub.config.web import Web as Options
 from hub.devices import Devices

@@ -8,12 +8,12 @@ import pytest
 
 from hub.admission.guard import Guard, Options
 from hub.admission.quarantine import Quarantine
+from hub.answers.rekey import Rekey
 from hub.errors import HubError
 from hub.model import Candidate, Proof, Quality
-from hub.rekey import Rekey
 from hub.store import Store
 
-from .path_kit import TAG, Path
+from ..path_kit import TAG, Path
 
 NEW = bytes(range(16))
 SAID = {"temperature": 20.0}

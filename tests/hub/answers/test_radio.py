@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub.answers.radio import DAY_S, Radio, forecast, verdict
 from hub.errors import DecodeError, PluginError
 from hub.model import Place
 from hub.places import Places
-from hub.radio import DAY_S, Radio, forecast, verdict
 from hub.runtime import Core, InProcessSession
 from hub.testing import FakeHttp
 from hub.told import SUBJECTS, Told
 
-from .path_kit import TAG, Path
+from ..path_kit import TAG, Path
 
 GOOD = {"heard": 50, "lost": 1, "margin_db": 12.0, "margin_low_db": 6.0}
 

@@ -3,7 +3,8 @@ in which it should have spoken. And what the hub reckons of devices, as values t
 
 Young enough is LATE of its periods, as its pack tells or an integration observed; of a device whose period nobody knows
 nothing is said. Hours off duty do not count, nor does the time when the hub was off. A day is one of the site's time.
-`availability` is told for a day that has gone on for LEAST_S at least, `battery_days` where `hub.radio` sees a line.
+`availability` is told for a day that has gone on for LEAST_S at least, `battery_days` where `hub.answers.radio` sees a
+line.
 """
 
 from __future__ import annotations

@@ -7,10 +7,10 @@ from typing import Any
 from unittest.mock import MagicMock
 
 from hub.admission.quarantine import Quarantine
-from hub.autonomy import LEAST_S
+from hub.answers.autonomy import LEAST_S
+from hub.answers.overview import WRITTEN_KEY, Overview, Room
 from hub.buffer import BufferStatus
 from hub.model import Candidate
-from hub.overview import WRITTEN_KEY, Overview, Room
 from hub.testing import ManualClock
 
 DAY = 86400.0

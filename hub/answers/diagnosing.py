@@ -1,4 +1,4 @@
-"""Diagnostics: what somebody far away needs to help, in one archive that names nobody (`hub.redacting`).
+"""Diagnostics: what somebody far away needs to help, in one archive that names nobody (`hub.answers.redacting`).
 
 Files: about.json (versions, machine), status.json (as `ilot status`, without readings), devices.json (how each stands),
 log.json (the last lines), configuration.json (as it runs, secrets masked). The preview is the archive itself, unpacked:
@@ -18,8 +18,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from importlib import metadata
 from typing import Any
 
+from hub.answers.redacting import Redactor
 from hub.logs import LEVELS, Ring
-from hub.redacting import Redactor
 
 PACKAGES = ("ilot", "aiohttp", "cryptography", "msgspec", "pydantic", "pluggy", "apsw-sqlite3mc", "ruamel.yaml")
 WITHHELD = ("last", "values", "position")

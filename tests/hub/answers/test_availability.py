@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from hub.availability import DAYS, STEP_S, Availability
+from hub.answers.availability import DAYS, STEP_S, Availability
 from hub.errors import HubError
 from hub.model import Device
 from hub.testing import ManualClock

@@ -2,9 +2,9 @@
 
 import pytest
 
+from hub.answers.recalling import Recalling
 from hub.errors import HubError
 from hub.model import Device
-from hub.recalling import Recalling
 from tests.hub.rollup.kit import TEMPERATURE, H, Hub, at, meter_place
 
 START = at("2026-03-02 08:00")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from hub.admission.quarantine import Quarantine, Waiting, heard_by
-from hub.autonomy import Autonomy, Written, days_and_hours
+from hub.answers.autonomy import Autonomy, Written, days_and_hours
 from hub.buffer import Buffer, BufferStatus
 from hub.clock import Clock
 from hub.counts import Counts
