@@ -160,7 +160,7 @@ def period(session: Session, skip: str = "") -> float:
 def imported(what: str) -> float:
     """MiB that a process with a hub in it gains by importing it."""
     rss = "int(open('/proc/self/statm').read().split()[1]) * 4 / 1024"
-    code = f"import hub.app, hub.installed; before = {rss}; import {what}; print({rss} - before)"
+    code = f"import hub.app, hub.hosting.installed; before = {rss}; import {what}; print({rss} - before)"
     return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
 

@@ -29,8 +29,8 @@ from hub.disk.files import sync_directory
 from hub.documents.backup import SENT_JUMP, SENT_PREFIX
 from hub.egress import Egress
 from hub.errors import ConfigError
+from hub.hosting.installed import installed_models
 from hub.identity import enrolment
-from hub.installed import installed_models
 from hub.link import Carrier, Link
 from hub.link.core import MEMORY_KEY
 from hub.registry import Registry

@@ -1,5 +1,5 @@
 """What a running plugin is handed: Protocols and messages only, so that the very same plugin can run in a
-child process without knowing it. The one real implementation in this process is `hub.runtime`.
+child process without knowing it. The one real implementation in this process is `hub.hosting.runtime`.
 """
 
 from __future__ import annotations

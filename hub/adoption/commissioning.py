@@ -17,11 +17,11 @@ from hub.clock import Clock
 from hub.counts import Counts
 from hub.devices import Devices, mark_of
 from hub.errors import DecodeError, StorageError
+from hub.hosting.supervisor import QUARANTINED, STOPPED, WAITING, Health
 from hub.live import Live
 from hub.model import Device, Report
 from hub.packs import Packs
 from hub.store import Store
-from hub.supervisor import QUARANTINED, STOPPED, WAITING, Health
 
 LOOK_S = 5.0
 PERIODS, SHORTEST_S = 4, 1800.0

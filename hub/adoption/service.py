@@ -23,6 +23,7 @@ from hub.counts import Counts
 from hub.devices import Devices
 from hub.documents import inventory
 from hub.errors import HubError
+from hub.hosting.supervisor import Health
 from hub.keys import HubKeys
 from hub.labels.wish import Wish
 from hub.live import Live
@@ -31,7 +32,6 @@ from hub.packs import Packs
 from hub.pipeline import Pipeline
 from hub.places import Places
 from hub.store import Store
-from hub.supervisor import Health
 
 Call = Callable[[dict[str, Any]], Awaitable[Any]]
 

@@ -15,12 +15,12 @@ from hub.buffer import Buffer, BufferStatus
 from hub.clock import Clock
 from hub.counts import Counts
 from hub.devices import Devices
+from hub.hosting.supervisor import QUARANTINED, STOPPED, Health
 from hub.link import Link
 from hub.live import Live
 from hub.pipeline import Pipeline
 from hub.places import Places
 from hub.plan import Declared, Planner
-from hub.supervisor import QUARANTINED, STOPPED, Health
 
 _PAGE = os.sysconf("SC_PAGE_SIZE") / 1048576
 

@@ -27,8 +27,8 @@ from hub.crisis.export import write
 from hub.crisis.sampling.desk import Sampling
 from hub.disk.patience import once_the_disk_works
 from hub.errors import HubError
+from hub.hosting.pausing import Key
 from hub.model import Device
-from hub.pausing import Key
 
 if TYPE_CHECKING:
     from hub.crisis.runbook import Facts

@@ -15,12 +15,12 @@ from hub.config.devices import Bus
 from hub.disk.patience import once_the_disk_works
 from hub.egress import Egress, EgressHttp
 from hub.held import Holding
+from hub.hosting.plugins import Plugins, declared_hosts
+from hub.hosting.runtime import Core
 from hub.identity import enrolment
 from hub.kept import Kept
 from hub.paces import Paces
 from hub.packs import Library, Packs
-from hub.plugins import Plugins, declared_hosts
-from hub.runtime import Core
 from hub.told import Told
 
 

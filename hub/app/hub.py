@@ -39,7 +39,7 @@ from hub.config.build import Models
 from hub.config.load import Loaded
 from hub.disk.patience import once_the_disk_works
 from hub.errors import HubError, StorageError
-from hub.installed import installed_models
+from hub.hosting.installed import installed_models
 from hub.registry import Registry
 from hub.state import StateDir, state_of
 

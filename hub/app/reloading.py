@@ -25,8 +25,8 @@ from hub.commands import credentials_of
 from hub.config.differences import EXPORTER, INTEGRATION, NOTIFIER, REMOVED, Difference, Differences
 from hub.config.load import Loaded
 from hub.gating import Stands, stands
+from hub.hosting.plugins import declared_hosts
 from hub.link import Carrier
-from hub.plugins import declared_hosts
 from hub.privacy import compile_privacy
 
 WATCHED = frozenset(

@@ -9,8 +9,8 @@ from typing import Any
 from hub.config.differences import CHANGED, Difference
 from hub.control import Call
 from hub.errors import HubError
-from hub.plugins import Key, key_of
-from hub.supervisor import Health
+from hub.hosting.plugins import Key, key_of
+from hub.hosting.supervisor import Health
 
 _log = logging.getLogger("hub")
 

@@ -16,7 +16,7 @@ from hub.crisis.sampling.desk import Sampling
 from hub.crisis.sampling.items import Budgets, Gateway, Item, Wish
 from hub.crisis.sampling.state import Raised
 from hub.errors import DecodeError
-from hub.supervisor import RUNNING
+from hub.hosting.supervisor import RUNNING
 
 if TYPE_CHECKING:
     from hub.packs.format import PackKeys

@@ -27,9 +27,9 @@ from hub.backups.keeper import Keeper
 from hub.config.build import ExporterInstance
 from hub.config.load import Loaded
 from hub.control import Call
-from hub.exporting import LiveView
+from hub.hosting.exporting import LiveView
+from hub.hosting.installed import part_models
 from hub.identity.page_certificate import PageCertificate
-from hub.installed import part_models
 from hub.packs import Library
 from hub.privacy.classes import is_dwelling
 from hub.vigil.incidents import BREAK_GLASS

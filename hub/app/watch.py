@@ -18,8 +18,8 @@ from hub.config.build import NotifierInstance
 from hub.config.load import Loaded
 from hub.disk.patience import once_the_disk_works
 from hub.errors import PluginError
+from hub.hosting.notifying import Notifiers, OwnNotices
 from hub.model import Device, Value
-from hub.notifying import Notifiers, OwnNotices
 from hub.rules import Rules, compile_rules
 from hub.rules.compiling import DEFAULT_ZONE, compile_programme
 from hub.rules.programme import Programme

@@ -33,7 +33,7 @@ def check(config: Path, state_dir: Path | None, adopted: bool, probe: bool, json
     from hub.config.load import load
     from hub.config.terminal import render
     from hub.errors import ConfigError, NotReady
-    from hub.installed import installed_models
+    from hub.hosting.installed import installed_models
     from hub.registry import Registry
     from hub.state import StateDir, state_of
 
@@ -93,7 +93,7 @@ def _probed(instances: list[Instance], registry: Registry) -> list[dict[str, Any
 
     import msgspec
 
-    from hub.probing import probe
+    from hub.hosting.probing import probe
 
     found: list[dict[str, Any]] = msgspec.to_builtins(asyncio.run(probe(instances, registry)))
     return found
@@ -109,7 +109,7 @@ def _plain(problem: object) -> dict[str, object]:
 def schema() -> None:
     """Print the JSON Schema (draft-07) of the configuration file, with the plugins installed here."""
     from hub.config.schema import schema as of
-    from hub.installed import installed_models
+    from hub.hosting.installed import installed_models
     from hub.registry import Registry
 
     output.data(of(installed_models(Registry.discover())))

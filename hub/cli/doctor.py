@@ -155,7 +155,7 @@ def _configuration(config: Path, probe: bool, running: Mapping[str, Mapping[str,
     """`running`: what a running hub says. It holds lines and radios that nobody else should ask meanwhile, and it may
     reach what this shell does not (another D-Bus, another network)."""
     from hub.config.load import load
-    from hub.installed import installed_models
+    from hub.hosting.installed import installed_models
     from hub.registry import Registry
 
     registry = Registry.discover()

@@ -37,8 +37,8 @@ def _look(config: Path, state_dir: Path | None) -> Iterator[Finding]:
     from hub.clock import SystemClock
     from hub.config.load import load
     from hub.egress import Egress
+    from hub.hosting.installed import installed_models
     from hub.identity import enrolment
-    from hub.installed import installed_models
     from hub.registry import Registry
     from hub.state import StateDir, state_of
 

@@ -55,7 +55,7 @@ def _proxy(config: Path) -> str | None:
     """The proxy of the configuration, where there is one; the rest of the file may still be wrong at this point."""
     from hub.config.load import load
     from hub.errors import ConfigError
-    from hub.installed import installed_models
+    from hub.hosting.installed import installed_models
     from hub.registry import Registry
 
     if not config.exists():

@@ -180,7 +180,7 @@ def _kept(state: Path, *, strict: bool = False) -> Kept | None:
 
 
 def _models(state: Path) -> Models:
-    from hub.installed import installed_models
+    from hub.hosting.installed import installed_models
     from hub.registry import Registry
     from hub.state import StateDir
 

@@ -190,7 +190,7 @@ def import_(directory: Path, device: str | None, out: Path, json: bool) -> None:
 
 
 def _library(config: Path, state_dir: Path | None) -> Library:
-    from hub.installed import part_models
+    from hub.hosting.installed import part_models
     from hub.packs.library import Library
     from hub.registry import Registry
     from hub.state import StateDir, state_of

@@ -208,7 +208,7 @@ def importing(protocol: str, arguments: tuple[str, ...]) -> None:
     """
     import asyncio
 
-    from hub.installed import installed_models
+    from hub.hosting.installed import installed_models
     from hub.registry import Registry
     from hub.state import StateDir, state_of
 

@@ -273,7 +273,7 @@ def _configured(
     if not config.exists():
         return _defaults(integration), {}
     from hub.config.load import load
-    from hub.installed import installed_models
+    from hub.hosting.installed import installed_models
 
     loaded = load(config, installed_models(registry))
     for instance in loaded.integrations:

@@ -26,7 +26,7 @@ def templates(name: str | None, config: Path, json: bool) -> None:
     Asks no hub."""
     from hub.config.load import load
     from hub.config.own_templates import all_templates
-    from hub.installed import installed_models
+    from hub.hosting.installed import installed_models
     from hub.registry import Registry
     from hub.state import StateDir, state_of
 

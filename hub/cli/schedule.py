@@ -48,7 +48,7 @@ def show(name: str | None, first: date | None, days: int, config: Path, json: bo
     """The hours of schedule NAME day by day, and why: holidays, school holidays, exceptions. Without NAME, of all.
     Reads the configuration file; asks no hub."""
     from hub.config.load import load
-    from hub.installed import installed_models
+    from hub.hosting.installed import installed_models
     from hub.registry import Registry
     from hub.rules.compiling import compile_programme
     from hub.state import StateDir, state_of

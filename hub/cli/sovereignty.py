@@ -49,8 +49,8 @@ def sovereignty(root: Path, config: Path, state_dir: Path | None, json: bool) ->
 
 def _lines(root: Path, config: Path, state_dir: Path | None) -> Iterator[Line]:
     from hub.config.load import load
+    from hub.hosting.installed import installed_models
     from hub.identity import enrolment
-    from hub.installed import installed_models
     from hub.registry import Registry
     from hub.sovereignty import judging, sources
     from hub.state import state_of

@@ -18,9 +18,9 @@ from ruamel.yaml import YAML
 import integrations.bluetooth
 from hub.admission.quarantine import LIMIT
 from hub.errors import DecodeError, PluginError
+from hub.hosting.runtime import Core, InProcessSession
 from hub.model import Candidate, Frame, Proof, Report, Signal
 from hub.registry import Registry
-from hub.runtime import Core, InProcessSession
 from hub.testing import FakeHttp
 
 from ..hub.path_kit import TAG, Path

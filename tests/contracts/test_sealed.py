@@ -22,9 +22,9 @@ from hub.held import Holding
 from hub.held import holding as holding_module
 from hub.held.holding import SPACING_S
 from hub.held.sealed import BEHIND
+from hub.hosting.runtime import Core, InProcessSession
 from hub.model import Device, Frame, Signal
 from hub.registry import Registry
-from hub.runtime import Core, InProcessSession
 from hub.store import Store
 from hub.testing import FakeHttp
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from hub.alerts import Alert, Book
+from hub.hosting.notifying import OwnNotices
 from hub.notice import Notice
-from hub.notifying import OwnNotices
 from hub.store import Store
 from hub.testing import ManualClock, settle
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.gating import _RANK, Stand, settled, stands, wrong
-from hub.supervisor import FINISHED, QUARANTINED, RUNNING, STOPPED, WAITING, Health
+from hub.hosting.supervisor import FINISHED, QUARANTINED, RUNNING, STOPPED, WAITING, Health
 
 A, B, NOTE, LINK = ("integration", "a"), ("integration", "b"), ("notifier", "mail"), ("part", "link")
 WELL = Stand(RUNNING, "", 0, True)

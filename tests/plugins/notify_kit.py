@@ -9,8 +9,8 @@ from typing import Any
 
 from hub.alerts import Alert
 from hub.alerts.policy import EVERYTHING, Policy
-from hub.notifying import OwnNotices
-from hub.supervisor import Health, Supervisor
+from hub.hosting.notifying import OwnNotices
+from hub.hosting.supervisor import Health, Supervisor
 from hub.testing import ManualClock
 
 HUB = "0123456789abcdef0123456789abcdef"

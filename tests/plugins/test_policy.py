@@ -14,8 +14,8 @@ from hub.alerts import ACKNOWLEDGED, CLEARED, ESCALATED, RAISED, Alert
 from hub.alerts.life import SEVERITIES, STATES, moved
 from hub.alerts.policy import NEVER, TELL, Policy, judge
 from hub.errors import HubError, NotReady
-from hub.notifying import Notifiers, OwnNotices
-from hub.supervisor import Health
+from hub.hosting.notifying import Notifiers, OwnNotices
+from hub.hosting.supervisor import Health
 from hub.testing import ManualClock, settle
 
 from .notify_kit import Local, alert, notifying
@@ -132,7 +132,7 @@ async def test_a_test_passes_all_limits_and_tells_whether_it_got_through() -> No
 
 
 async def test_a_test_that_does_not_get_through_says_why_in_the_words_of_the_notifier(monkeypatch: Any) -> None:
-    monkeypatch.setattr("hub.notifying.TEST_S", 0.05)
+    monkeypatch.setattr("hub.hosting.notifying.TEST_S", 0.05)
     async with told(Policy()) as (ear, queue, _, health):
         ear.deaf = True
         with pytest.raises(NotReady, match="nobody answers"):

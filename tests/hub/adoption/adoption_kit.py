@@ -9,14 +9,14 @@ from hub.adoption import Service, adopting, join, memory
 from hub.adoption.engine import Adoption, Row
 from hub.config.load import load
 from hub.devices import Devices
-from hub.installed import installed_models
+from hub.hosting.installed import installed_models
+from hub.hosting.supervisor import RUNNING, Health
 from hub.keys import create
 from hub.labels.wish import Wish
 from hub.packs import Library, Packs
 from hub.places import Places
 from hub.registry import Registry
 from hub.store import Store
-from hub.supervisor import RUNNING, Health
 
 from ..path_kit import Path
 

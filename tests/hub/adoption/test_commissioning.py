@@ -12,8 +12,8 @@ from hub.adoption import memory
 from hub.adoption.commissioning import EXPECTED_S, LOOK_S, PERIODS, SHORTEST_S, SILENT_S
 from hub.adoption.standing import JOIN_S, REFUSED, Evidence, judge
 from hub.errors import DiskRefuses
+from hub.hosting.supervisor import QUARANTINED, STOPPED, WAITING
 from hub.model import Proof
-from hub.supervisor import QUARANTINED, STOPPED, WAITING
 
 from .adoption_kit import KEY, PACKS, House
 

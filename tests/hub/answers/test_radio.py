@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from hub.answers.radio import DAY_S, Radio, forecast, verdict
 from hub.errors import DecodeError, PluginError
+from hub.hosting.runtime import Core, InProcessSession
 from hub.model import Place
 from hub.places import Places
-from hub.runtime import Core, InProcessSession
 from hub.testing import FakeHttp
 from hub.told import SUBJECTS, Told
 

@@ -10,7 +10,7 @@ import pytest
 from hub.app.restarting import Restarting
 from hub.config.differences import Difference
 from hub.errors import HubError
-from hub.supervisor import RUNNING, STOPPED, Health
+from hub.hosting.supervisor import RUNNING, STOPPED, Health
 
 
 class Hub:

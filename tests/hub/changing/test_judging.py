@@ -12,7 +12,7 @@ from hub.changing.judging import Judging
 from hub.config.build import Models
 from hub.config.load import Loaded, load
 from hub.hookspecs import Config
-from hub.installed import SHIPPED, installed_models
+from hub.hosting.installed import SHIPPED, installed_models
 from hub.registry import Registry
 
 FIRST = "sites: {s: {}}\nzones: !include zones.yaml\nintegrations: {meter: {password: !secret door}}\n"

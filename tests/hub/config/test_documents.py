@@ -23,7 +23,7 @@ from hub.config.schema import DIALECT, schema
 from hub.config.shapes import children, options
 from hub.config.source import parse, read
 from hub.config.values import duration
-from hub.installed import installed_models
+from hub.hosting.installed import installed_models
 from hub.registry import Registry
 
 ROOT = Path(__file__).parents[3]

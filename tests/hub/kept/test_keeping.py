@@ -12,6 +12,7 @@ import pytest
 
 from hub.clock import BUILD_FLOOR
 from hub.errors import DecodeError, NotReady, StorageError
+from hub.hosting.runtime import Core, InProcessSession
 from hub.kept import Kept
 from hub.kept import memory as kept_memory
 from hub.kept.keeping import MARK
@@ -21,7 +22,6 @@ from hub.packs.judging import Verdict
 from hub.packs.library import Library
 from hub.packs.reading import read
 from hub.packs.service import Packs
-from hub.runtime import Core, InProcessSession
 from hub.store import Store
 from hub.testing import FakeHttp
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hub.installed import part_models
+from hub.hosting.installed import part_models
 from hub.packs.format import RADIO
 from hub.packs.library import Library
 from hub.registry import Registry

@@ -18,7 +18,7 @@ from hub.answers.packing import Packing
 from hub.config.build import Models
 from hub.config.load import load
 from hub.errors import ConfigError, HubError
-from hub.installed import installed_models
+from hub.hosting.installed import installed_models
 from hub.model import Device
 from hub.packs import Library
 from hub.packs.judging import Verdict, judge

@@ -9,12 +9,12 @@ import msgspec
 import pytest
 
 from hub.errors import DecodeError, NotReady, PluginError
+from hub.hosting.runtime import Core, InProcessSession
 from hub.model import PackFacts, Proof, Report, Sample
 from hub.packs.judging import Verdict
 from hub.packs.library import Library
 from hub.packs.reading import read
 from hub.packs.service import Packs
-from hub.runtime import Core, InProcessSession
 from hub.testing import FakeHttp, FakeSession
 
 from ..path_kit import METER, TAG, Path

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hub.config.schema import schema
-from hub.installed import installed_models
+from hub.hosting.installed import installed_models
 from hub.registry import Registry
 from hub.web import configuring
 from hub.web.words.options import TEXTS, about, title, unit

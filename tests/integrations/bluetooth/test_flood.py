@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from hub.admission.quarantine import Quarantine
+from hub.hosting.runtime import Core, InProcessSession
 from hub.registry import Decoder
-from hub.runtime import Core, InProcessSession
 from hub.testing import FakeHttp
 from integrations.bluetooth import bthome, eddystone, ruuvi
 from integrations.bluetooth.intake import STRANGERS_PER_S, Heard, Intake

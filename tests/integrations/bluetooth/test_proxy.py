@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 import hub
 from hub.config.build import Instance
-from hub.plugins import declared_hosts
+from hub.hosting.plugins import declared_hosts
 from integrations import bluetooth
 from integrations.bluetooth.proxy import Proxy
 from integrations.bluetooth.sim.bluez import FakeBluez

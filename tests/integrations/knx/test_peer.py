@@ -17,7 +17,7 @@ from xknx.io.request_response import connectionstate
 import hub
 from hub.backoff import Backoff
 from hub.clock import SystemClock
-from hub.supervisor import Health, Supervisor
+from hub.hosting.supervisor import Health, Supervisor
 from hub.testing import FakeSession
 from integrations import knx
 from integrations.knx import addresses, bus

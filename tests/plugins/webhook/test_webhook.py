@@ -13,9 +13,9 @@ import hub
 from hub.alerts import ACKNOWLEDGED, CLEARED, RAISED, Alert
 from hub.alerts.life import moved
 from hub.alerts.policy import Policy
-from hub.notifying import OWED, OwnNotices
+from hub.hosting.notifying import OWED, OwnNotices
+from hub.hosting.supervisor import Health, Supervisor
 from hub.session import Reply
-from hub.supervisor import Health, Supervisor
 from hub.testing import ManualClock, settle
 from plugins.webhook import Config, run
 

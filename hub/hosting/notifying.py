@@ -20,10 +20,10 @@ from hub.alerts.policy import EVERYTHING, NEVER, TELL, WAIT, Policy, first, judg
 from hub.buffer import Buffer
 from hub.clock import Clock
 from hub.errors import HubError, NotReady
+from hub.hosting.runtime import OwnState
+from hub.hosting.supervisor import Health
 from hub.notice import Notice
-from hub.runtime import OwnState
 from hub.session import Http
-from hub.supervisor import Health
 
 DONE, TOLD, REMEMBERED = "done", "told", 500
 OWED = 1000

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from hub.errors import NotReady
-from hub.pausing import Pauses
+from hub.hosting.pausing import Pauses
 
 KEY = ("exporter", "prometheus")
 

@@ -19,13 +19,13 @@ from hub.config.positions import Finding
 from hub.config.validate import validate
 from hub.egress import Host
 from hub.errors import ConfigError, PluginError
-from hub.exporting import LiveView
 from hub.hookspecs import Config
-from hub.notifying import OwnNotices
-from hub.pausing import Pauses
+from hub.hosting.exporting import LiveView
+from hub.hosting.notifying import OwnNotices
+from hub.hosting.pausing import Pauses
+from hub.hosting.runtime import Core, InProcessSession
+from hub.hosting.supervisor import STOPPED, Health, Supervisor
 from hub.registry import Integration, Registry
-from hub.runtime import Core, InProcessSession
-from hub.supervisor import STOPPED, Health, Supervisor
 
 _PORTS = {"http": 80, "https": 443, "esphome": 6053}
 STOP_S = 5.0

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 import hub
 from hub.cli.check import check
 from hub.config.build import Instance
-from hub.probing import probe
+from hub.hosting.probing import probe
 from hub.registry import Plugin, Registry
 
 

@@ -10,12 +10,12 @@ from datetime import timedelta
 import pytest
 
 from hub.errors import DecodeError, PluginError
+from hub.hosting.runtime import STATE_LIMIT, Core, InProcessSession
 from hub.model import Candidate, Decoded, Frame, Metric, NeedKey, Proof, Report, Signal
 from hub.registry import Decoder, Plugin, Registry
-from hub.runtime import STATE_LIMIT, Core, InProcessSession
 from hub.testing import FakeHttp, settle
 
-from .path_kit import METER, TAG, Path
+from ..path_kit import METER, TAG, Path
 
 
 class Stage(Path):

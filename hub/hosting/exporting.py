@@ -9,11 +9,11 @@ from datetime import timedelta
 from hub.buffer import Buffer
 from hub.clock import Clock
 from hub.devices import Devices
+from hub.hosting.runtime import OwnState
 from hub.live import Live
 from hub.model import LastValue, Metric, Report, Series, series_id
 from hub.places import Places
 from hub.plan import Declared, Planner
-from hub.runtime import OwnState
 
 
 class LiveView:

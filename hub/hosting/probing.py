@@ -8,7 +8,7 @@ import msgspec
 
 from hub.config.build import Instance
 from hub.errors import HubError
-from hub.plugins import load
+from hub.hosting.plugins import load
 from hub.registry import Registry
 
 PROBE_S = 20.0

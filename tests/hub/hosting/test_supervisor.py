@@ -5,7 +5,7 @@ import logging
 
 from hub.backoff import Backoff
 from hub.errors import AuthFailed, NotReady
-from hub.supervisor import FINISHED, QUARANTINE, QUARANTINED, RUNNING, STOPPED, WAITING, Health, Supervisor
+from hub.hosting.supervisor import FINISHED, QUARANTINE, QUARANTINED, RUNNING, STOPPED, WAITING, Health, Supervisor
 from hub.testing import ManualClock, settle
 
 
