@@ -21,10 +21,10 @@ from hub.app.shown import Shown, export, parts_of, paths_of
 from hub.app.vigil import Watchful
 from hub.app.watch import Watch, zone_of
 from hub.changing import LINGER_S
+from hub.changing.gating import Stands, stands
 from hub.commands import credentials_of
 from hub.config.differences import EXPORTER, INTEGRATION, NOTIFIER, REMOVED, Difference, Differences
 from hub.config.load import Loaded
-from hub.gating import Stands, stands
 from hub.hosting.plugins import declared_hosts
 from hub.link import Carrier
 from hub.privacy import compile_privacy

@@ -7,7 +7,8 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from hub import gating
+from hub.changing import gating
+from hub.changing.gating import Stands
 from hub.changing.words import (
     COMMITTED,
     RELOADING,
@@ -30,7 +31,6 @@ from hub.config.load import Loaded
 from hub.config.proposing import Proposed, judge
 from hub.config.source import digests
 from hub.errors import ConfigError, HubError, StorageError
-from hub.gating import Stands
 
 POLL_S = 0.25
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from hub.changing.carrying import POLL_S, Audit, Carrying, Reload
+from hub.changing.gating import Stands
 from hub.changing.looking import Looking
 from hub.changing.words import (
     COMMITTED,
@@ -32,7 +33,6 @@ from hub.config.load import Loaded
 from hub.config.proposing import Proposed, diff, judge, propose
 from hub.config.source import contents, unchanged
 from hub.errors import HubError
-from hub.gating import Stands
 
 Work = Callable[[], Awaitable[dict[str, Any]]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.gating import _RANK, Stand, settled, stands, wrong
+from hub.changing.gating import _RANK, Stand, settled, stands, wrong
 from hub.hosting.supervisor import FINISHED, QUARANTINED, RUNNING, STOPPED, WAITING, Health
 
 A, B, NOTE, LINK = ("integration", "a"), ("integration", "b"), ("notifier", "mail"), ("part", "link")
