@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # before this folder, where 
 import aiohttp
 from measure import cpu_s, figure, rss_mib
 
-from backend.sender import Segment
+from backend.conformance.sender import Segment
 from hub import keys
 from hub.buffer.rows import Column, Row, Shape, Subject
 from hub.documents import wire

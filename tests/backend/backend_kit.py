@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from backend import owner as owners
+from backend.conformance.probe import Answer
+from backend.conformance.sender import Segment
 from backend.ingest import RECORDS, STATE, Ingest, Message
-from backend.probe import Answer
-from backend.sender import Segment
 from backend.server import make_ingest
 from backend.views import Views
 from hub.buffer.rows import READINGS, Column, Row, Shape, Subject

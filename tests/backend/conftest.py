@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from backend_kit import Desk
 
 from backend import owner as owners
-from backend.probe import Probe
+from backend.conformance.probe import Probe
 from backend.registry import Registry
 from backend.schema import open_database
 from backend.server import Running, serving

@@ -15,8 +15,8 @@ from click.testing import CliRunner
 from backend import owner as owners
 from backend.callbacks import Listen
 from backend.cli import backend
+from backend.conformance.probe import Probe
 from backend.mailbox import Doors
-from backend.probe import Probe
 from backend.registry import Registry
 from backend.schema import open_database
 from backend.server import Running, serving

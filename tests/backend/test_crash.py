@@ -17,7 +17,7 @@ import apsw
 import pytest
 from backend_kit import NOW, row
 
-from backend.probe import Probe
+from backend.conformance.probe import Probe
 from hub.identity.enrolment import enrol
 
 COMMAND = [sys.executable, "-m", "hub", "backend"]

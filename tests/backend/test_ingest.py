@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backend import recipient
+from backend.conformance.probe import altered
 from backend.ingest import STATE, Message, NotAdmitted
-from backend.probe import altered
 from hub.buffer import frame
 from hub.buffer.opening import open_epoch, verify_epoch
 from hub.buffer.seal import SUITE, Previous, Sealer

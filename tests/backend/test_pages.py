@@ -14,7 +14,7 @@ from cryptography.x509.verification import PolicyBuilder, Store, VerificationErr
 
 from backend import pages, pki
 from backend.cli import backend
-from backend.probe import Probe
+from backend.conformance.probe import Probe
 from backend.server import Running
 from hub.errors import DecodeError
 from hub.identity.enrolment import make_csr

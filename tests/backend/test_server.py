@@ -18,7 +18,7 @@ from backend_kit import row
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from backend import owner as owners
-from backend.probe import Probe
+from backend.conformance.probe import Probe
 from backend.registry import Registry
 from backend.schema import open_database
 from backend.server import Running, serving

@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 from backend_kit import row
 
-from backend.probe import Probe
+from backend.conformance.probe import Probe
 from backend.server import Running
 from hub.buffer.rows import Subject
 from hub.identity.enrolment import enrol

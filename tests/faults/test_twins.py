@@ -24,9 +24,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "backend"))
 
 from backend_kit import Desk, Sender, row
 
+from backend.conformance.sender import Segment
 from backend.ingest import Ingest
 from backend.recipient import load
-from backend.sender import Segment
 from hub.buffer import frame
 from hub.buffer.columns import encode
 from hub.buffer.numbering import Numbering
@@ -39,7 +39,7 @@ from hub.documents.wire import pack_message
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     made = Desk(tmp_path / "owner")
-    with mock.patch("backend.sender.default_aead", return_value=AES):
+    with mock.patch("backend.conformance.sender.default_aead", return_value=AES):
         yield made
     made.close()
 

@@ -26,7 +26,7 @@ import segno
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from backend.probe import Probe
+from backend.conformance.probe import Probe
 from hub.adoption.report import verified
 from hub.buffer.rows import Column, Row, Shape, Subject
 from hub.cli.label import link_of

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from backend.console import DIRECTORY, JSON, Lifetime, answers, date, say, show
+from backend.cli.console import DIRECTORY, JSON, Lifetime, answers, date, say, show
 
 BY = click.option("--by", default="", help="Who answers. Default: the user at this machine.")
 WHY = click.option("--why", default="", help="Your reason; it stands in the hub's audit log.")

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from backend.console import DIRECTORY, JSON, answers, date, say, show
+from backend.cli.console import DIRECTORY, JSON, answers, date, say, show
 
 
 @click.group()

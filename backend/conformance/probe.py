@@ -10,7 +10,7 @@ from typing import NamedTuple
 import aiohttp
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from backend.sender import Segment
+from backend.conformance.sender import Segment
 from hub import keys
 from hub.buffer import frame
 from hub.buffer.rows import READINGS, Column, Row, Shape, Subject

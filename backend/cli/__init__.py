@@ -13,15 +13,15 @@ from pathlib import Path
 import click
 import msgspec
 
-from backend.cli_alerts import alerts
-from backend.cli_audit import audit
-from backend.cli_badge import badge
-from backend.cli_inventory import inventory
-from backend.cli_owner import rotate, want
-from backend.cli_pages import pages
-from backend.cli_privacy import erasures, retention
-from backend.cli_sigfox import sigfox
-from backend.console import DIRECTORY, JSON, Lifetime, answers, date, say, show
+from backend.cli.alerts import alerts
+from backend.cli.audit import audit
+from backend.cli.badge import badge
+from backend.cli.console import DIRECTORY, JSON, Lifetime, answers, date, say, show
+from backend.cli.inventory import inventory
+from backend.cli.owner import rotate, want
+from backend.cli.pages import pages
+from backend.cli.privacy import erasures, retention
+from backend.cli.sigfox import sigfox
 
 
 @click.group()

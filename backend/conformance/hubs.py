@@ -1,4 +1,4 @@
-"""Conformance, continued: what a hub says of itself, and what it is given: trust, certificates, admission."""
+"""What a hub says of itself, and what it is given: trust, certificates, admission."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from backend.checks import Broken, Check, is_taken, must
-from backend.probe import Probe, rows
-from backend.sender import Segment
+from backend.conformance.checks import Broken, Check, is_taken, must
+from backend.conformance.probe import Probe, rows
+from backend.conformance.sender import Segment
 from hub.buffer.rows import READINGS
 from hub.documents.trust import read_trust
 from hub.documents.wire import sign_state

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from backend.probe import Answer, Probe
-from backend.sender import Segment
+from backend.conformance.probe import Answer, Probe
+from backend.conformance.sender import Segment
 from hub.buffer.rows import READINGS
 
 

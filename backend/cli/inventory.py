@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from backend.console import DIRECTORY, JSON, answers, say, show
+from backend.cli.console import DIRECTORY, JSON, answers, say, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The conformance suite: what any backend of Îlot must do, asked over the network with a throw-away hub.
+"""The suite run, and its checks of records: taken whole or not, counted once, acknowledged after the commit.
 
 One enrolment token is used up. Each check is a coroutine that returns nothing, or raises `Broken` with what was seen
 instead; its docstring is its name. A fresh run for every check keeps them strangers.
@@ -12,9 +12,9 @@ from pathlib import Path
 import aiohttp
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from backend import conformance_hub
-from backend.checks import Broken, Check, Result, is_taken, must, not_taken
-from backend.probe import Probe, altered, rows
+from backend.conformance import hubs
+from backend.conformance.checks import Broken, Check, Result, is_taken, must, not_taken
+from backend.conformance.probe import Probe, altered, rows
 from hub.buffer.rows import ALERTS
 from hub.documents.wire import pack_message
 from hub.errors import AuthFailed, ConfigError, DecodeError, NotReady
@@ -40,7 +40,7 @@ async def run_suite(url: str, token: str) -> list[Result]:
         connector = aiohttp.TCPConnector(force_close=True)
         async with aiohttp.ClientSession(timeout=_TIMEOUT, connector=connector) as session:
             probe = Probe(url, token, state, session)
-            return [await _run(one, probe) for one in (*_CHECKS, *conformance_hub.CHECKS)]
+            return [await _run(one, probe) for one in (*_CHECKS, *hubs.CHECKS)]
 
 
 async def _run(one: Check, probe: Probe) -> Result:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from backend.console import DIRECTORY, JSON, answers, say, show
+from backend.cli.console import DIRECTORY, JSON, answers, say, show
 
 
 @click.command()
