@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from hub.adoption.memory import Roll
 from hub.adoption.resolve import settled
-from hub.config.build import Models
+from hub.config.built import Models
 from hub.config.load import Loaded
 from hub.model import Device, Place
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from hub.adoption.joining import Joined, join, where
 from hub.adoption.memory import Roll, load
 from hub.adoption.resolve import refusal
-from hub.config.build import Models
+from hub.config.built import Models
 from hub.config.load import Loaded
 from hub.store import Store
 

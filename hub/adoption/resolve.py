@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 from pydantic import BaseModel
 
-from hub.config.build import Models
+from hub.config.built import Models
 from hub.config.positions import Finding, dotted
 from hub.config.sentences import nearest, one_of, there_are
 from hub.config.validate import validate

@@ -17,7 +17,7 @@ from hub.adoption.memory import Roll
 from hub.adoption.resolve import Found, Ground, identify
 from hub.adoption.roster import Rolls
 from hub.clock import Clock
-from hub.config.build import Models
+from hub.config.built import Models
 from hub.config.load import Loaded
 from hub.counts import Counts
 from hub.devices import Devices

@@ -10,7 +10,7 @@ from hub.app.service import Service
 from hub.buffer import Buffer
 from hub.buffer.batch import BufferConfig
 from hub.clock import SystemClock
-from hub.config.build import Models
+from hub.config.built import Models
 from hub.config.load import Loaded
 from hub.counts import Counts
 from hub.dating import Dating

@@ -35,7 +35,7 @@ from hub.app.watch import Watch, build_watch
 from hub.buffer.stream import Durable
 from hub.changing import Changing
 from hub.config import history, lastgood
-from hub.config.build import Models
+from hub.config.built import Models
 from hub.config.load import Loaded
 from hub.disk.patience import once_the_disk_works
 from hub.errors import HubError, StorageError

@@ -24,7 +24,7 @@ from hub.app.service import Service
 from hub.app.watch import Watch
 from hub.asking.whereabouts import Whereabouts
 from hub.backups.keeper import Keeper
-from hub.config.build import ExporterInstance
+from hub.config.built import ExporterInstance
 from hub.config.load import Loaded
 from hub.control import Call
 from hub.hosting.exporting import LiveView

@@ -14,7 +14,7 @@ from hub.app.ground import Ground
 from hub.app.path import Path
 from hub.app.service import Service
 from hub.catalogue import METRICS
-from hub.config.build import NotifierInstance
+from hub.config.built import NotifierInstance
 from hub.config.load import Loaded
 from hub.disk.patience import once_the_disk_works
 from hub.errors import PluginError

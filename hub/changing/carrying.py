@@ -23,7 +23,7 @@ from hub.changing.words import (
 )  # fmt: skip
 from hub.clock import Clock
 from hub.config import history, lastgood
-from hub.config.build import Models
+from hub.config.built import Models
 from hub.config.differences import REMOVED, Differences, differences
 from hub.config.history import APPLIED, FOUND, REFUSED, Change, History, write_texts
 from hub.config.lastgood import Kept

@@ -25,7 +25,7 @@ from hub.changing.words import (
 )
 from hub.changing.zones import new_zone
 from hub.clock import Clock
-from hub.config.build import Models
+from hub.config.built import Models
 from hub.config.differences import Differences, differences
 from hub.config.history import APPLIED, FOUND, ROLLED_BACK, History
 from hub.config.lastgood import Kept

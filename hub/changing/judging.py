@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hub.config import secrets
-from hub.config.build import Models, build
+from hub.config.build import build
+from hub.config.built import Models
 from hub.config.load import Loaded, judged
 from hub.config.positions import Finding
 from hub.config.positions import Path as At

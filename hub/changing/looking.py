@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from hub.changing.judging import Judging
 from hub.changing.words import PLANNED
-from hub.config.build import Models
+from hub.config.built import Models
 from hub.config.history import REFUSED, History
 from hub.config.load import Loaded
 from hub.config.positions import dotted

@@ -12,7 +12,7 @@ import click
 from hub.cli import output
 
 if TYPE_CHECKING:
-    from hub.config.build import Instance, Models
+    from hub.config.built import Instance, Models
     from hub.config.load import Loaded
     from hub.registry import Registry
     from hub.state import StateDir

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hub.config import history, proposing
-from hub.config.build import Models
+from hub.config.built import Models
 from hub.config.history import APPLIED, ROLLED_BACK, Change, History, write_texts
 from hub.config.lastgood import Kept
 from hub.config.source import digest, digests

@@ -34,7 +34,7 @@ from hub.cli import output
 from hub.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
-    from hub.config.build import Models
+    from hub.config.built import Models
 
 SECTIONS = ("sites", "zones", "places", "integrations", "devices")
 

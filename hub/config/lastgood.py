@@ -23,7 +23,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from hub.config import aside, source
-from hub.config.build import Models, build
+from hub.config.build import build
+from hub.config.built import Models
 from hub.config.load import Loaded, as_loaded, load
 from hub.config.positions import Finding, Path, Positions
 from hub.config.sealed import decode, encode

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
-from hub.config.build import Built, ExporterInstance, Instance, Models, NotifierInstance, UplinkInstance, build
+from hub.config.build import build
+from hub.config.built import Built, ExporterInstance, Instance, Models, NotifierInstance, UplinkInstance
 from hub.config.model import Core
 from hub.config.positions import Finding, by_place
 from hub.config.secrets import Vault, reveal

@@ -16,7 +16,7 @@ from pathlib import Path as FilePath
 from pathlib import PurePosixPath
 from typing import Any
 
-from hub.config.build import Models
+from hub.config.built import Models
 from hub.config.load import Loaded, load
 from hub.config.positions import Path
 from hub.config.source import SECRETS, contained, contents, digest, digests, read

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from hub.config.build import Models
+from hub.config.built import Models
 from hub.config.devices import InstanceKeys
 from hub.config.kinds import INSTANCE_NAME
 from hub.config.model import Core

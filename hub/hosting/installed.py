@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, create_model
 
-from hub.config.build import Model, Models
+from hub.config.built import Model, Models
 from hub.errors import PluginError
 from hub.hookspecs import Config
 from hub.isolation.describe import Description, describe

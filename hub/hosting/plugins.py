@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hub.clock import Clock
-from hub.config.build import ExporterInstance, Instance, NotifierInstance
+from hub.config.built import ExporterInstance, Instance, NotifierInstance
 from hub.config.positions import Finding
 from hub.config.validate import validate
 from hub.egress import Host

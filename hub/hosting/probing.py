@@ -6,7 +6,7 @@ import asyncio
 
 import msgspec
 
-from hub.config.build import Instance
+from hub.config.built import Instance
 from hub.errors import HubError
 from hub.hosting.plugins import load
 from hub.registry import Registry

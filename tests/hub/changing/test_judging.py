@@ -9,7 +9,7 @@ import pytest
 from pydantic import Field, SecretStr, field_validator
 
 from hub.changing.judging import Judging
-from hub.config.build import Models
+from hub.config.built import Models
 from hub.config.load import Loaded, load
 from hub.hookspecs import Config
 from hub.hosting.installed import SHIPPED, installed_models

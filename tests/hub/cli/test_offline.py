@@ -15,7 +15,7 @@ from hub import keys
 from hub.cli import offline as offline_module
 from hub.cli.offline import offline
 from hub.config import history
-from hub.config.build import Models
+from hub.config.built import Models
 from hub.config.history import APPLIED, REFUSED, ROLLED_BACK, Change, History
 from hub.config.lastgood import Kept
 from hub.config.source import digests

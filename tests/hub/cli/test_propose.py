@@ -10,7 +10,7 @@ import click
 import pytest
 
 from hub.cli.propose import Proposal, propose, show, write
-from hub.config.build import Models
+from hub.config.built import Models
 from hub.config.load import load
 from hub.errors import ConfigError
 from hub.hookspecs import Config

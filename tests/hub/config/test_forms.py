@@ -8,7 +8,7 @@ import pytest
 from pydantic import Field, SecretStr, StringConstraints
 
 from hub.config import forms
-from hub.config.build import Models
+from hub.config.built import Models
 from hub.config.forms import edits, form
 from hub.config.positions import SecretRef
 from hub.config.schema import schema

@@ -126,7 +126,7 @@ def test_a_right_file_is_read_whatever_was_remembered(write: Write, models: Mode
 FAST = """
 import sys
 from pathlib import Path
-from hub.config.build import Models
+from hub.config.built import Models
 from hub.config import aside, source
 from hub.config.lastgood import Kept, remember, start
 kept = Kept(Path(sys.argv[2]), bytes(32))

@@ -12,8 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import Field
 
-from hub.config.build import CORE_KEYS, Models, build
+from hub.config.build import build
+from hub.config.built import Models
 from hub.config.load import Loaded, load
+from hub.config.sections import CORE_KEYS
 from hub.errors import ConfigError, Problem
 from hub.hookspecs import Config
 from hub.model import Device, Place, Position

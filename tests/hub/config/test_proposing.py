@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hub.config.build import Models
+from hub.config.built import Models
 from hub.config.proposing import MOST_EDITS, Conflict, Proposed, diff, judge, propose
 from hub.config.source import digest, digests
 from hub.errors import ConfigError

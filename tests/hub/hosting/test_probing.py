@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 import hub
 from hub.cli.check import check
-from hub.config.build import Instance
+from hub.config.built import Instance
 from hub.hosting.probing import probe
 from hub.registry import Plugin, Registry
 

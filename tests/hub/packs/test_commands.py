@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from hub.cli import ilot
-from hub.config.build import Models
+from hub.config.built import Models
 from hub.config.load import load
 from hub.errors import ConfigError, HubError
 from hub.packs import reference

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import hub
 from hub.adoption.resolve import settled
 from hub.answers.packing import Packing
-from hub.config.build import Models
+from hub.config.built import Models
 from hub.config.load import load
 from hub.errors import ConfigError, HubError
 from hub.hosting.installed import installed_models

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 import hub
-from hub.config.build import Instance
+from hub.config.built import Instance
 from hub.hosting.plugins import declared_hosts
 from integrations import bluetooth
 from integrations.bluetooth.proxy import Proxy

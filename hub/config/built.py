@@ -1,0 +1,102 @@
+"""What a configuration becomes: instances to run, devices and places; and what is installed to build it with. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from pydantic import BaseModel
+
+from hub.config.devices import Perimeter
+from hub.config.model import Core
+from hub.config.notifiers import NotifierKeys
+from hub.errors import ConfigError
+from hub.model import Device, Place, Strategy
+
+Model = type[BaseModel]
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """What is installed. `integrations`: type → (its Config, the model of its devices' settings or None);
+    `uplinks`, `exporters`, `notifiers`: type → its Config; `packs`: names of device packs, None where nobody asks;
+    `fill`: type, pack and settings of a device → its settings with what its pack adds, ValueError or ConfigError when
+    that cannot be; `packs_stamp`: another value when a pack is another (blocking)."""
+
+    integrations: Mapping[str, tuple[Model, Model | None]] = field(default_factory=dict)
+    uplinks: Mapping[str, Model] = field(default_factory=dict)
+    exporters: Mapping[str, Model] = field(default_factory=dict)
+    notifiers: Mapping[str, Model] = field(default_factory=dict)
+    packs: Collection[str] | None = None
+    fill: Callable[[str, str, Mapping[str, Any]], Mapping[str, Any]] | None = None
+    packs_stamp: Callable[[], Hashable] = lambda: None
+
+    def settings(self, kind: str, pack: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The settings of a device of that type, with what its pack adds. Raises ValueError with a sentence."""
+        if self.fill is None or not pack:
+            return given
+        try:
+            return self.fill(kind, pack, given)
+        except ConfigError as error:
+            raise ValueError(f"pack {pack}: {error.problems[0]}") from error
+
+
+class Instance(msgspec.Struct, frozen=True, kw_only=True):
+    """One integration to run. `isolation` is None where the file leaves it to the hub."""
+
+    name: str
+    type: str
+    config: Any
+    enabled: bool = True
+    isolation: str | None = None
+    perimeter: Perimeter | None = None
+    report: dict[str, Strategy] = {}
+
+    def __repr__(self) -> str:
+        return f"Instance(name={self.name!r}, type={self.type!r}, enabled={self.enabled})"
+
+
+class UplinkInstance(msgspec.Struct, frozen=True, kw_only=True):
+    """One transport to run."""
+
+    name: str
+    config: Any
+
+    def __repr__(self) -> str:
+        return f"UplinkInstance(name={self.name!r})"
+
+
+class ExporterInstance(msgspec.Struct, frozen=True, kw_only=True):
+    """One exporter to run."""
+
+    name: str
+    config: Any
+
+    def __repr__(self) -> str:
+        return f"ExporterInstance(name={self.name!r})"
+
+
+class NotifierInstance(msgspec.Struct, frozen=True, kw_only=True):
+    """One notifier to run. `keys` are the hub's own options of it."""
+
+    name: str
+    type: str
+    config: Any
+    keys: NotifierKeys
+
+    def __repr__(self) -> str:
+        return f"NotifierInstance(name={self.name!r})"
+
+
+class Built(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole configuration, typed."""
+
+    config: Core
+    integrations: list[Instance]
+    uplinks: list[UplinkInstance]
+    exporters: list[ExporterInstance]
+    notifiers: list[NotifierInstance]
+    devices: list[Device]
+    places: list[Place]

@@ -1,0 +1,191 @@
+"""The sections of a file that belong to plugins, each part judged by the model of the plugin that it names. Pure but
+for the secrets it is given.
+
+What is not a mapping where one should be is left alone: the core's own models say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+
+from hub.config import shapes
+from hub.config.built import Model, Models
+from hub.config.devices import InstanceKeys
+from hub.config.notifiers import NotifierKeys
+from hub.config.positions import Finding, Path, quoted
+from hub.config.sentences import nearest, one_of
+from hub.config.validate import validate
+
+CORE_KEYS = frozenset(InstanceKeys.model_fields)
+NOTIFIER_KEYS = frozenset(NotifierKeys.model_fields)
+"""Keys of an instance that are the core's: no plugin's Config may have an option of these names."""
+
+
+def core_data(data: dict[str, Any]) -> dict[str, Any]:
+    """The file without what belongs to plugins."""
+    core = dict(data)
+    for section, keys in (("integrations", CORE_KEYS), ("notifiers", NOTIFIER_KEYS)):
+        if isinstance(core.get(section), dict):
+            core[section] = {name: _only_core(entry, keys) for name, entry in core[section].items()}
+    if isinstance(core.get("devices"), dict):
+        core["devices"] = {name: _without(entry, "settings") for name, entry in core["devices"].items()}
+    if isinstance(core.get("link"), dict) and isinstance(core["link"].get("uplinks"), dict):
+        core["link"] = {**core["link"], "uplinks": _names_only(core["link"]["uplinks"])}
+    if isinstance(core.get("exporters"), dict):
+        core["exporters"] = _names_only(core["exporters"])
+    return core
+
+
+def _names_only(section: dict[str, Any]) -> dict[str, Any]:
+    return {name: {} if isinstance(entry, dict) or entry is None else entry for name, entry in section.items()}
+
+
+def _only_core(entry: Any, keys: frozenset[str]) -> Any:
+    return {key: value for key, value in entry.items() if key in keys} if isinstance(entry, dict) else entry
+
+
+def _without(entry: Any, key: str) -> Any:
+    """An entry without its plugin's part; what is not a mapping there stays, to be found wrong."""
+    if isinstance(entry, dict) and isinstance(entry.get(key), dict):
+        return {name: value for name, value in entry.items() if name != key}
+    return entry
+
+
+class Configs(Mapping[str, Model]):
+    """The models of instances alone. Each is looked at when it is asked for: that imports its integration."""
+
+    def __init__(self, integrations: Mapping[str, tuple[Model, Model | None]]) -> None:
+        self._integrations = integrations
+
+    def __getitem__(self, kind: str) -> Model:
+        return self._integrations[kind][0]
+
+    def __contains__(self, kind: object) -> bool:
+        return kind in self._integrations
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._integrations)
+
+    def __len__(self) -> int:
+        return len(self._integrations)
+
+
+def instances_of(
+    noun: str, data: dict[str, Any], models: Mapping[str, Model], core_keys: frozenset[str], found: list[Finding]
+) -> dict[str, BaseModel]:
+    """Of `integrations` or `notifiers`: instances that are of the type of their name, or say another."""
+    made = {}
+    for name, entry in _mapping(data.get(f"{noun}s")).items():
+        config = _instance(noun, name, {} if entry is None else entry, models, core_keys, found)
+        if config is not None:
+            made[name] = config
+    return made
+
+
+def _instance(
+    noun: str, name: str, entry: Any, models: Mapping[str, Model], core_keys: frozenset[str], found: list[Finding]
+) -> BaseModel | None:
+    path: Path = (f"{noun}s", name)
+    if not isinstance(entry, dict):
+        return None  # the core's models say so
+    kind = entry.get("type") or name
+    if not isinstance(kind, str):
+        return None
+    if kind not in models:
+        where = (*path, "type") if entry.get("type") else path
+        found.append(_not_installed(noun, kind, models, where, named=bool(entry.get("type"))))
+        return None
+    model = models[kind]
+    if clash := core_keys & set(shapes.options(model)):
+        message = f"{noun} {quoted(kind)} has options named like the hub's own ({one_of(sorted(clash), 'and')})"
+        found.append(Finding(path, f"{message}: this is a bug in its code", at_key=True))
+        return None
+    options = {key: value for key, value in entry.items() if key not in core_keys}
+    count = len(found)
+    config = validate(model, options, path, f"{noun} {quoted(kind)}", found)
+    found[count:] = [_with_core_keys(one, len(path), core_keys) for one in found[count:]]
+    return config
+
+
+def _with_core_keys(one: Finding, depth: int, core_keys: frozenset[str]) -> Finding:
+    """An unknown key of an instance may also be a core key misspelt."""
+    if one.at_key and not one.suggestion and len(one.path) == depth + 1 and "is not an option" in one.message:
+        return one._replace(suggestion=nearest(one.path[-1], core_keys))
+    return one
+
+
+def by_type(
+    noun: str, where: Path, data: dict[str, Any], models: Mapping[str, Model], found: list[Finding]
+) -> dict[str, BaseModel]:
+    """The section at `where`, whose names are the types of what runs."""
+    made = {}
+    section: Any = data
+    for key in where:
+        section = _mapping(section).get(str(key))
+    for name, entry in _mapping(section).items():
+        path: Path = (*where, name)
+        if name not in models:
+            found.append(_not_installed(noun, name, models, path, named=False))
+        elif entry is None or isinstance(entry, dict):
+            config = validate(models[name], entry or {}, path, f"{noun} {quoted(name)}", found)
+            if config is not None:
+                made[name] = config
+    return made
+
+
+def _not_installed(noun: str, kind: str, known: Mapping[str, Any], path: Path, *, named: bool) -> Finding:
+    there = f"installed: {one_of(sorted(known), 'and')}" if known else f"no {noun} is installed"
+    hint = "" if named or noun not in ("integration", "notifier") else "; an instance of another name says its `type`"
+    return Finding(
+        path, f"no {noun} {quoted(kind)} is installed{hint}; {there}", nearest(kind, known), at_key=not named
+    )
+
+
+def device_settings(data: dict[str, Any], models: Models, found: list[Finding]) -> dict[str, dict[str, object]]:
+    made: dict[str, dict[str, object]] = {}
+    integrations = _mapping(data.get("integrations"))
+    for name, entry in _mapping(data.get("devices")).items():
+        instance = _mapping(entry).get("integration")
+        if not isinstance(instance, str) or instance not in integrations:
+            continue
+        kind = _mapping(integrations[instance]).get("type") or instance
+        given = entry.get("settings")
+        if kind not in models.integrations or not (given is None or isinstance(given, dict)):
+            continue
+        model = models.integrations[kind][1]
+        path: Path = ("devices", name, "settings")
+        if model is None:
+            if given:
+                message = f"devices of integration {quoted(kind)} have no settings; remove this"
+                found.append(Finding(path, message, at_key=True))
+            continue
+        pack = entry.get("pack")
+        try:
+            given = models.settings(kind, pack if isinstance(pack, str) else "", given or {})
+        except ValueError as error:
+            found.append(Finding(("devices", name, "pack"), str(error)))
+            continue
+        settings = validate(model, given, path, f"the settings of {quoted(kind)} devices", found)
+        if settings is not None:
+            made[name] = settings.model_dump()
+    return made
+
+
+def device_keys(data: dict[str, Any], found: list[Finding]) -> dict[str, bytes]:
+    keys = {}
+    for name, entry in _mapping(data.get("devices")).items():
+        key = _mapping(entry).get("key")
+        if isinstance(key, SecretStr):
+            try:
+                keys[name] = bytes.fromhex(key.get_secret_value().replace(":", ""))
+            except ValueError:
+                message = "this key must be hexadecimal: an even number of digits 0-9 and a-f"
+                found.append(Finding(("devices", name, "key"), message))
+    return keys
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
