@@ -15,7 +15,7 @@ from hub.admission.rates import LEAST_PER_MINUTE, Bucket, bound
 from hub.events import FORK, POSITION_JUMP, RATE, SIGNAL_JUMP, TWO_PATHS, UNLIKE
 from hub.model import Position, Proof, Quality, Report, Signal
 
-from .path_kit import TAG, Path
+from ..path_kit import TAG, Path
 
 
 def spoken(forks, *frames):

@@ -18,7 +18,7 @@ from hub.ranges import Ranges
 from hub.session import Message, Uplink
 from hub.testing import ManualClock, settle
 
-from .delivery_kit import Held, Record
+from ..delivery.delivery_kit import Held, Record
 
 IDENTITY = Ed25519PrivateKey.from_private_bytes(b"i" * 32)
 ACK_KEY = Ed25519PrivateKey.from_private_bytes(b"a" * 32)

@@ -7,7 +7,7 @@ from hub.admission.decisions import BLOCK, IGNORE, Decision, Decisions, Filter
 from hub.events import BLOCKED, UNKNOWN, Events
 from hub.model import Candidate
 
-from .path_kit import TAG, Path
+from ..path_kit import TAG, Path
 
 
 def decided(*pairs, configured=()):
