@@ -230,6 +230,22 @@ def test_a_readme_without_its_headings_is_found(docs: ModuleType, tmp_path: Path
     assert list(docs.readmes()) == []
 
 
+def test_an_index_of_decisions_that_lacks_one_misnames_one_or_is_out_of_order_is_found(
+    docs: ModuleType, tmp_path: Path
+) -> None:
+    folder = tmp_path / "docs/adr"
+    folder.mkdir(parents=True)
+    (folder / "0001-first.md").write_text("# 0001 First\n\nText.\n")
+    (folder / "0002-second.md").write_text("# 0002 Second\n\nText.\n")
+    first, second = "- [0001 First](0001-first.md)\n", "- [0002 Second](0002-second.md)\n"
+    index = folder / "README.md"
+    index.write_text("# Decisions\n\n" + first + second)
+    assert list(docs.decisions()) == []
+    for wrong, count in ((first, 1), (second + first, 1), (first + "- [0002 Other](0002-second.md)\n", 2)):
+        index.write_text(wrong)
+        assert len(list(docs.decisions())) == count, wrong
+
+
 @pytest.mark.parametrize("text", ["see /wor" + "k/main", "pip install --index-ur" + "l x", "/home/" + "pi/ilot"])
 def test_a_path_or_address_of_somebodys_machine_is_found(docs: ModuleType, tmp_path: Path, text: str) -> None:
     assert len(problems(docs.strangers, tmp_path / "page.md", text)) == 1

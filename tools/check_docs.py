@@ -48,6 +48,7 @@ def main(arguments: list[str]) -> int:
         *generated(write),
         *injected(pages, write),
         *readmes(),
+        *decisions(),
         *links(pages),
         *mentions(pages),
         *commands(pages),
@@ -69,7 +70,7 @@ def tracked() -> list[Path]:
 
 def generated(write: bool) -> Iterator[str]:
     """Pages that are written from the code equal what the code gives."""
-    for page in (reference.hooks(), reference.metrics(), reference.configuration(), reference.command_line()):
+    for page in reference.pages():
         path = ROOT / "docs" / page[0]
         if path.exists() and path.read_text() == page[1]:
             continue
@@ -120,6 +121,23 @@ def readmes() -> Iterator[str]:
         found = re.findall(r"^## (.+?)\s*$", FENCE.sub("", readme.read_text()), re.MULTILINE)
         if found != README_HEADINGS:
             yield f"{name(readme)}: second-level headings are {found}, must be {README_HEADINGS}"
+
+
+def decisions() -> Iterator[str]:
+    """The index of decisions has each page once, in order, under its own heading."""
+    folder = ROOT / "docs/adr"
+    pages = sorted(folder.glob("[0-9]*.md"))
+    wanted = [f"- [{page.read_text().partition(chr(10))[0].removeprefix('# ')}]({page.name})" for page in pages]
+    index = folder / "README.md"
+    listed = [line for line in index.read_text().splitlines() if line.startswith("- [")] if index.exists() else []
+    for line in wanted:
+        if line not in listed:
+            yield f"docs/adr/README.md: lacks the line {line}"
+    for line in listed:
+        if line not in wanted:
+            yield f"docs/adr/README.md: {line} is the heading of no page"
+    if sorted(listed) == sorted(wanted) and listed != wanted:
+        yield "docs/adr/README.md: the decisions are not in the order of their numbers"
 
 
 def links(pages: Iterable[Path]) -> Iterator[str]:

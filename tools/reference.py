@@ -1,15 +1,20 @@
-"""Reference pages written from the code: the plugin API and the command line."""
+"""Reference pages written from the code: the plugin API, the command line, the layers."""
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import re
+import tomllib
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
+
+ROOT = Path(__file__).resolve().parent.parent
 
 Page = tuple[str, str]
 """A path below docs/ and its whole text."""
@@ -21,6 +26,10 @@ nothing else of the hub. The [tutorial](../tutorials/first-plugin.md) shows the 
 _HOOKS = """Mark an implementation with `@hub.hookimpl`. Hooks are called for one plugin at a time: one that raises
 loses only itself.
 """
+
+
+def pages() -> list[Page]:
+    return [hooks(), metrics(), configuration(), command_line(), layers()]
 
 
 def hooks() -> Page:
@@ -80,6 +89,23 @@ def configuration() -> Page:
     return "reference/configuration.md", importlib.import_module("hub.config.reference").render()
 
 
+def layers() -> Page:
+    """The layers of the hub as import-linter holds them, each module with the first sentence of its docstring."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (contract,) = (c for c in project["tool"]["importlinter"]["contracts"] if c["id"] == "layers")
+    rows = [
+        f"| {number} | {_module(name)} |"
+        for number, layer in enumerate(reversed(contract["layers"]), 1)
+        for name in re.findall(r"\w+", layer)
+    ]
+    text = (
+        "Each module imports only modules of lower layers; those of one layer are strangers. `make check` holds it. "
+        "How they work together: [architecture](../explanation/architecture.md).\n"
+    )
+    head = ["| layer | module | what it is |", "|---|---|---|"]
+    return "reference/layers.md", _page(["# Layers of the hub\n", _NOTE, text, *head, *reversed(rows)])
+
+
 def command_names() -> dict[str, set[str]]:
     """Name of each command -> names of its subcommands."""
     names: dict[str, set[str]] = {}
@@ -88,6 +114,17 @@ def command_names() -> dict[str, set[str]]:
         first, *rest = path.split()[1:]
         names.setdefault(first, set()).update(rest[:1])
     return names
+
+
+def _module(name: str) -> str:
+    """Its cells in the table of layers: path, first sentence."""
+    folder = ROOT / "hub" / name
+    path = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+    doc = " ".join((ast.get_docstring(ast.parse(path.read_text())) or "").split("\n\n")[0].split())
+    sentence = re.split(r"(?<=\.)\s", doc)[0].rstrip(".:")
+    if not sentence:
+        raise LookupError(f"hub/{name} does not say what it is: give it a docstring")
+    return f"`hub/{name}{'/' if folder.is_dir() else '.py'}` | {_cell(sentence)}"
 
 
 def _describe(name: str, value: Any) -> list[str]:
@@ -104,6 +141,8 @@ def _describe(name: str, value: Any) -> list[str]:
         return ["Every metric the core knows, by key: see [metrics](metrics.md).\n"]
     if name == "hookimpl":
         return [_text("Decorator of every hook a plugin implements.")]
+    if inspect.isfunction(value):
+        return [_code(_head(name, value)), _text(value.__doc__)]
     return [_text(f"`{value.__module__}.{name}`, unchanged: a URL with scheme http or https.")]
 
 
@@ -145,7 +184,7 @@ def _value(value: Any) -> str:
 
 def _type(kind: Any) -> str:
     text = kind if isinstance(kind, str) else inspect.formatannotation(kind)
-    return re.sub(r"\b(?:hub\.\w+|typing|collections\.abc|logging)\.", "", text)
+    return re.sub(r"\b(?:hub(?:\.[a-z]\w*)+|typing|collections\.abc|logging)\.", "", text)
 
 
 def _bounds(metric: Any) -> str:
