@@ -37,7 +37,6 @@ FIELDS = (
 )  # fmt: skip
 STATES = ("raised", "acknowledged", "muted", "escalated", "cleared")
 MAX_TEXT = 300
-ACTS = ("acknowledged", "muted", "cleared")
 _COLUMNS = (
     "hub, alert, n, rule, key, state, severity, by, why, value, text, text_fr, device, place, site, zone,"
     " integration, raised_at, changed_at, received_at"

@@ -23,7 +23,6 @@ RADIO = ("lorawan", "sigfox")
 PROTOCOLS = (*RADIO, *MAPS, *PLAIN)
 RESERVED = {"records": "mbus"}
 """Keys of packs for other protocols. They are refused by name until something reads them."""
-_OF_RADIO = ("lorawan", "tr005", "labels", "codec", "messages", "fields", "ignore", "downlinks", "metrics", "period")
 
 
 def _matching(pattern: str, expected: str) -> AfterValidator:

@@ -47,8 +47,6 @@ RX2_DR = 0
 RX_DELAY = 1
 JOIN_DELAY = 5
 """Seconds from the end of an uplink to RX1; RX2 opens one second later."""
-MOST_CHANNELS = 16
-MOST_RX1_OFFSET = 5
 LOWEST, HIGHEST = 863_000_000, 870_000_000
 
 MAX_EIRP = 16  # dBm of a device at power index 0

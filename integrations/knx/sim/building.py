@@ -40,7 +40,7 @@ DEVICES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """Settings of the devices, ready to be pasted into a configuration."""
 
-_READ, _RESPONSE, _WRITE = 0x00, 0x40, 0x80
+_RESPONSE, _WRITE = 0x40, 0x80
 
 
 def float16(value: float) -> bytes:

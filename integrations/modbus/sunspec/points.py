@@ -12,7 +12,8 @@ from msgspec.structs import replace
 import hub
 from integrations.modbus.decode import Value
 from integrations.modbus.settings import OF_SUNSPEC, Register
-from integrations.modbus.sunspec.models import FAULT, METRICS, RUNNING, SHAPES, Point, Shape
+from integrations.modbus.sunspec.metrics import METRICS
+from integrations.modbus.sunspec.models import FAULT, RUNNING, SHAPES, Point, Shape
 from integrations.modbus.sunspec.walk import Model, Part
 
 MOST_SCALE = 10

@@ -27,7 +27,8 @@ from integrations.modbus.patience import Roster
 from integrations.modbus.plan import Request
 from integrations.modbus.poll import Poller
 from integrations.modbus.sunspec import Found, Points, discover
-from integrations.modbus.sunspec.models import METRICS, SHAPES
+from integrations.modbus.sunspec.metrics import METRICS
+from integrations.modbus.sunspec.models import SHAPES
 from integrations.modbus.sunspec.walk import MOST_MODELS, walk
 
 from . import sunspec_kit as kit
