@@ -14,7 +14,7 @@ from hub.backoff import Backoff
 from hub.delivery.acceptance import OTHER_DATABASE, Acceptance, Refused
 from hub.delivery.books import Books
 from hub.delivery.context import Context
-from hub.delivery.lanes import BACKLOG, LANES, Ledger
+from hub.delivery.lanes import ALERTS, BACKLOG, LANES, Ledger
 from hub.delivery.parts import Answer, Fetch, Flight, Stored, StreamState, Survey, Vias
 from hub.delivery.rate import Rate
 from hub.delivery.stating import Stating
@@ -262,7 +262,8 @@ class Delivery:
                 del self._flights[message]
                 self._unacked[flight.lane] -= flight.size
                 if ledger.holds(flight.load.spans):
-                    self.acked_readings += flight.load.readings
+                    if flight.lane != ALERTS:  # rows of alerts are no readings of a device
+                        self.acked_readings += flight.load.readings
                     self._context.confirmed(flight.load)
         if ack.want and (refused := self._want(ack, ledger, age is not None, answer, now)) is not None:
             answer.refused.append(refused)

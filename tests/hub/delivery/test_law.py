@@ -224,6 +224,19 @@ def test_a_backend_that_always_lacks_the_context_is_not_asked_in_a_circle() -> N
     assert 0 < world.delivery.wait("a", world.now) <= 10.0
 
 
+def test_rows_of_alerts_are_not_counted_among_acked_readings() -> None:
+    world = opened()
+    world.commit("alerts", 2)
+    alerts = take(world)
+    assert alerts.lane == ALERTS
+    assert alerts.readings == 20
+    assert answer(world, alerts).acked == [("alerts", RUN, [(1, 2)])]
+    assert (world.delivery.acked_records, world.delivery.acked_readings) == (2, 0)
+    world.commit("readings", 2)
+    answer(world, take(world))
+    assert (world.delivery.acked_records, world.delivery.acked_readings) == (4, 20)
+
+
 def test_a_later_ack_makes_up_for_one_that_was_overtaken() -> None:
     world = opened()
     world.commit("readings", 2)
