@@ -22,7 +22,7 @@ MOST_BYTES = 8192
 
 
 class BusOptions(msgspec.Struct, frozen=True):
-    """One line: see `hub.config.devices.Bus`. `quiet_s` None: as Modbus RTU wants it."""
+    """One line: see `hub.config.parts.devices.Bus`. `quiet_s` None: as Modbus RTU wants it."""
 
     port: str
     baudrate: int = 9600

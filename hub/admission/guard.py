@@ -27,7 +27,7 @@ Tell = Callable[[str, str, Mapping[str, Fact]], None]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """See `hub.config.admission.Admission`. `neighbours`: zone → metric → limit."""
+    """See `hub.config.parts.admission.Admission`. `neighbours`: zone → metric → limit."""
 
     keep_out: bool = False
     signal_jump: int = 40

@@ -17,8 +17,8 @@ TELL, WAIT, NEVER = "tell", "wait", "never"
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """What `hub.config.notifiers` says of one notifier. `quiet` tells whether a moment (Unix seconds) is in its quiet
-    hours; `zones` empty: all."""
+    """What `hub.config.parts.notifiers` says of one notifier. `quiet` tells whether a moment (Unix seconds) is in its
+    quiet hours; `zones` empty: all."""
 
     least: str = "info"
     when: str = RAISED

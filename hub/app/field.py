@@ -11,7 +11,7 @@ from hub.app.path import Path
 from hub.app.service import Service
 from hub.buses import Buses, BusOptions
 from hub.commands import Desk, FactoryCredentials, credentials_of
-from hub.config.devices import Bus
+from hub.config.parts.devices import Bus
 from hub.disk.patience import once_the_disk_works
 from hub.egress import Egress, EgressHttp
 from hub.held import Holding

@@ -14,7 +14,7 @@ from hub.app.outward import Outward
 from hub.app.path import Path
 from hub.app.service import Service
 from hub.app.watch import Watch
-from hub.config.rules import series_of
+from hub.config.parts.rules import series_of
 from hub.control import Call
 from hub.disk.patience import once_the_disk_works
 from hub.energy.reports import Reports

@@ -69,7 +69,8 @@ def propose(found: Mapping[str, Any], config: Path, models: Models | None = None
 
     A place without `zone` gets `zone`, or the one zone that the file has. A device without `place` gets a place of
     its own, named after it. In any mapping `"#": text` is a comment at the end of its line, `"# any": text` a comment
-    line, and `{"!secret": name}` refers to a secret (see `hub.config.writing`). Text of strangers is quoted as needed.
+    line, and `{"!secret": name}` refers to a secret (see `hub.config.editing.writing`). Text of strangers is
+    quoted as needed.
 
     Nothing that the file has is changed or removed: mappings only grow. What an import may find more of later stands
     therefore in a mapping by address (`objects: {"analog-input:3": {…}}`), not in a list.
@@ -77,8 +78,8 @@ def propose(found: Mapping[str, Any], config: Path, models: Models | None = None
     With `models` the result is checked as `ilot check` would; secrets are read for that. Blocking. Raises ConfigError
     when the file cannot be read or grown, UsageError when it is not clear which zone is meant. Writes nothing.
     """
-    from hub.config.merging import merge
-    from hub.config.writing import block, plain
+    from hub.config.editing.merging import merge
+    from hub.config.editing.writing import block, plain
 
     notes = [str(note) for note in found.get("notes", ())]
     wanted = _whole(found, config, zone)

@@ -25,7 +25,7 @@ def templates(name: str | None, config: Path, json: bool) -> None:
     """The templates of rules, shipped and of the configuration file, with their inputs. With NAME, that one alone.
     Asks no hub."""
     from hub.config.load import load
-    from hub.config.own_templates import all_templates
+    from hub.config.parts.own_templates import all_templates
     from hub.hosting.installed import installed_models
     from hub.registry import Registry
     from hub.state import StateDir, state_of

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from hub.cli import output
-from hub.config.schedules import day_of
+from hub.config.parts.schedules import day_of
 from hub.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def importing(
 ) -> None:  # fmt: skip
     """Make a calendar for `calendars:` of an ICS FILE (RFC 5545), without network. Name it then in a schedule's
     `also_during` or `not_during`. With --school it becomes holidays for `school_years:`."""
-    from hub.config import ical
+    from hub.config.calendars import ical
     from hub.disk.files import write_atomically
 
     try:

@@ -8,16 +8,16 @@ from __future__ import annotations
 from typing import Any
 
 from hub.config.built import Built, ExporterInstance, Instance, Models, NotifierInstance, UplinkInstance
-from hub.config.check import references, twins, unknown_packs
-from hub.config.devices import Report
-from hub.config.devices import Writable as Bounds
-from hub.config.energy import built as built_meter
-from hub.config.energy import check_energy
+from hub.config.checks.energy import check_energy
+from hub.config.checks.privacy import check_privacy
+from hub.config.checks.references import references, twins, unknown_packs
+from hub.config.checks.rules import check_rules
 from hub.config.model import Core, Position
+from hub.config.parts.devices import Report
+from hub.config.parts.devices import Writable as Bounds
+from hub.config.parts.energy import built as built_meter
+from hub.config.parts.pulse import built as built_pulse
 from hub.config.positions import Finding, Path, quoted
-from hub.config.privacycheck import check_privacy
-from hub.config.pulse import built as built_pulse
-from hub.config.rulecheck import check_rules
 from hub.config.sections import (
     CORE_KEYS,
     NOTIFIER_KEYS,

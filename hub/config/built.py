@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel
 
-from hub.config.devices import Perimeter
 from hub.config.model import Core
-from hub.config.notifiers import NotifierKeys
+from hub.config.parts.devices import Perimeter
+from hub.config.parts.notifiers import NotifierKeys
 from hub.errors import ConfigError
 from hub.model import Device, Place, Strategy
 

@@ -15,21 +15,21 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from hub.config.admission import Admission
-from hub.config.crisis import Crisis, Sovereignty
-from hub.config.devices import Bus, DeviceKeys, InstanceKeys, Report
-from hub.config.energy import Energy, History, Meter
-from hub.config.engine import Engine
 from hub.config.kinds import DeviceId, Empty, Id, InstanceName, MetricKey, Purpose, Section
-from hub.config.notifiers import NotifierKeys
-from hub.config.own_templates import WrittenTemplate
-from hub.config.privacy import PrivacySection
-from hub.config.pulse import Pulse
-from hub.config.rules import Rule
-from hub.config.schedules import Calendar, Schedule, SchoolYears
-from hub.config.security import Security
+from hub.config.parts.admission import Admission
+from hub.config.parts.crisis import Crisis, Sovereignty
+from hub.config.parts.devices import Bus, DeviceKeys, InstanceKeys, Report
+from hub.config.parts.energy import Energy, History, Meter
+from hub.config.parts.engine import Engine
+from hub.config.parts.notifiers import NotifierKeys
+from hub.config.parts.own_templates import WrittenTemplate
+from hub.config.parts.privacy import PrivacySection
+from hub.config.parts.pulse import Pulse
+from hub.config.parts.rules import Rule
+from hub.config.parts.schedules import Calendar, Schedule, SchoolYears
+from hub.config.parts.security import Security
+from hub.config.parts.web import Web
 from hub.config.values import Duration, Size
-from hub.config.web import Web
 
 _KB, _MB, _GB = 1 << 10, 1 << 20, 1 << 30
 

@@ -98,7 +98,7 @@ def _given(path: FilePath, asked: Mapping[str, Any], revisions: Revisions) -> di
     if asked.get("revision"):
         return dict(revisions(str(asked["revision"])))
     if asked.get("edits") is not None:
-        from hub.config.amending import amend
+        from hub.config.editing.amending import amend
 
         wanted = [_edit(one) for one in _edits(asked["edits"])]
         try:
@@ -139,7 +139,7 @@ def _edits(asked: Any) -> list[Any]:
 
 
 def _edit(asked: Any) -> Any:
-    from hub.config.amending import REMOVED, Edit
+    from hub.config.editing.amending import REMOVED, Edit
 
     path = asked.get("path") if isinstance(asked, dict) else None
     if not isinstance(path, list) or not path or not all(type(part) in (str, int) for part in path):

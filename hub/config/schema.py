@@ -15,10 +15,10 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from hub.config.built import Models
-from hub.config.devices import InstanceKeys
 from hub.config.kinds import INSTANCE_NAME
 from hub.config.model import Core
-from hub.config.notifiers import NotifierKeys
+from hub.config.parts.devices import InstanceKeys
+from hub.config.parts.notifiers import NotifierKeys
 from hub.config.values import DURATION, show_duration
 
 Schema = dict[str, Any]

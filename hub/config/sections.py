@@ -13,8 +13,8 @@ from pydantic import BaseModel, SecretStr
 
 from hub.config import shapes
 from hub.config.built import Model, Models
-from hub.config.devices import InstanceKeys
-from hub.config.notifiers import NotifierKeys
+from hub.config.parts.devices import InstanceKeys
+from hub.config.parts.notifiers import NotifierKeys
 from hub.config.positions import Finding, Path, quoted
 from hub.config.sentences import nearest, one_of
 from hub.config.validate import validate

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from hub.config.check import inline_secrets
+from hub.config.checks.references import inline_secrets
 from hub.config.positions import Finding, Path
 from hub.config.sentences import findings
 from hub.config.values import duration

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from hub.config.model import Core
-from hub.config.privacy import PrivacyRule as Written
+from hub.config.parts.privacy import PrivacyRule as Written
 from hub.model import Metric
 from hub.privacy.classes import POSITION
 

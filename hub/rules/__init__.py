@@ -1,13 +1,12 @@
 """Declarative rules: what a hub watches by itself, in RAM, on raw values, with no network.
 
-    hub.config.rules    what the configuration says, and the templates
     programme           weekly programmes, in a site's time
     conditions          one test of one value, with hysteresis and time: state machines
     compiling           configuration → `Rule`
     engine              rules × places → what is looked at, by reading and by ticking clock; what fired
 
-A rule says only that something began or is over (`Fired`). What follows from it, an alert or a command, is for
-`hub.watching`.
+The configuration says them in `hub.config.parts.rules`. A rule says only that something began or is over (`Fired`).
+What follows from it, an alert or a command, is for `hub.watching`.
 """
 
 from hub.rules.compiling import compile_rules

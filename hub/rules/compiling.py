@@ -9,14 +9,14 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from hub.catalogue import METRICS
+from hub.config.calendars.schools import holidays
 from hub.config.model import Core
-from hub.config.own_templates import all_templates
-from hub.config.rules import Rule as Written
-from hub.config.rules import series_of
-from hub.config.schedules import Calendar as WrittenCalendar
-from hub.config.schedules import Schedule, dates_of, day_of, days_of, hours_of
-from hub.config.schools import holidays
-from hub.config.templates import expand
+from hub.config.parts.own_templates import all_templates
+from hub.config.parts.rules import Rule as Written
+from hub.config.parts.rules import series_of
+from hub.config.parts.schedules import Calendar as WrittenCalendar
+from hub.config.parts.schedules import Schedule, dates_of, day_of, days_of, hours_of
+from hub.config.parts.templates import expand
 from hub.config.values import show_duration
 from hub.model import Value
 from hub.rules.conditions import Limit, Same

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from hub.config.holidays import public_holidays
+from hub.config.calendars.holidays import public_holidays
 
 Interval = tuple[int, int]
 """Minutes of the day."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from hub.backoff import Backoff
 from hub.clock import Clock
-from hub.config.web import Web as Options
+from hub.config.parts.web import Web as Options
 from hub.control import Call
 from hub.errors import HubError
 from hub.store import Store

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from hub import photos
-from hub.config.writing import block
+from hub.config.editing.writing import block
 from hub.web.visit import Visit
 from hub.web.wizard.pictures import Pictures
 from hub.web.wizard.rows import Rows

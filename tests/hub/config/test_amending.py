@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.config import amending
-from hub.config.amending import REMOVED, Edit, amend
-from hub.config.comments import comments
+from hub.config.editing import amending
+from hub.config.editing.amending import REMOVED, Edit, amend
+from hub.config.editing.comments import comments
+from hub.config.editing.writing import block
 from hub.config.positions import SecretRef
 from hub.config.source import parse
-from hub.config.writing import block
 from hub.errors import ConfigError
 
 FILE = """\

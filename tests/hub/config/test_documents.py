@@ -14,9 +14,9 @@ import pytest
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from hub.config.devices import InstanceKeys
 from hub.config.load import Loaded, Models, load
 from hub.config.model import Core
+from hub.config.parts.devices import InstanceKeys
 from hub.config.positions import SecretRef
 from hub.config.reference import default_of, render
 from hub.config.schema import DIALECT, schema

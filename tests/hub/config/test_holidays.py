@@ -8,9 +8,9 @@ from typing import get_args
 import pytest
 from dateutil.easter import easter as easter_of_dateutil
 
-from hub.config.holidays import REGIONS, easter, public_holidays
-from hub.config.schedules import Region
-from hub.config.schools import OWN, holidays, lacking, shipped, zones
+from hub.config.calendars.holidays import REGIONS, easter, public_holidays
+from hub.config.calendars.schools import OWN, holidays, lacking, shipped, zones
+from hub.config.parts.schedules import Region
 
 
 def test_easter_is_what_an_independent_library_says_for_five_centuries() -> None:

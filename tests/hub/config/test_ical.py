@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hub.config.calendars.ical import BadCalendar, read, school_years, written, written_school
 from hub.config.document import Document
-from hub.config.ical import BadCalendar, read, school_years, written, written_school
+from hub.config.parts.schedules import Calendar
 from hub.config.positions import Positions
-from hub.config.schedules import Calendar
 
 PARIS, NEW_YORK = ZoneInfo("Europe/Paris"), ZoneInfo("America/New_York")
 BEGIN, END = date(1997, 1, 1), date(1998, 12, 31)

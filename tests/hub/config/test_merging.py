@@ -11,10 +11,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hub.config.merging import merge
+from hub.config.editing.merging import merge
+from hub.config.editing.writing import block, flow, plain
 from hub.config.positions import SecretRef
 from hub.config.source import parse, read
-from hub.config.writing import block, flow, plain
 from hub.errors import ConfigError
 
 FOUND: dict[str, Any] = {

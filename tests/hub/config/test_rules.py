@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from hub.config.checks.rules import check_rules
 from hub.config.load import Loaded, Models, load
 from hub.config.model import Core
-from hub.config.rulecheck import check_rules
-from hub.config.rules import Rule
-from hub.config.templates import TEMPLATES, expand
+from hub.config.parts.rules import Rule
+from hub.config.parts.templates import TEMPLATES, expand
 from hub.errors import ConfigError
 from hub.hookspecs import Config
 from hub.rules import compile_rules

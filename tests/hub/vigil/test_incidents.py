@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hub import events
 from hub.app.vigil import limits_of
-from hub.config.security import Security, Thresholds
+from hub.config.parts.security import Security, Thresholds
 from hub.events import SecurityEvent
 from hub.vigil.incidents import (
     ACK,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.config.web import Web as Options
+from hub.config.parts.web import Web as Options
 from hub.packs.archive import MOST_BYTES
 
 from .web_kit import Pages

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.config.web import Web as Options
+from hub.config.parts.web import Web as Options
 from hub.web import reset
 from hub.web.redirect import answer
 

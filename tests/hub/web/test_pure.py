@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.commands.judging import ROLES
-from hub.config.web import Web as Options
+from hub.config.parts.web import Web as Options
 from hub.hosting.supervisor import FINISHED, QUARANTINED, RUNNING, STOPPED, WAITING
 from hub.web import passwords, routes, showing
 from hub.web.guard import POLICY, from_elsewhere, host_is_ours, policy_with_style, split_host

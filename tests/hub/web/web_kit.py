@@ -12,7 +12,7 @@ import aiohttp
 
 from hub.answers.auditing import Auditing
 from hub.clock import SystemClock
-from hub.config.web import Web as Options
+from hub.config.parts.web import Web as Options
 from hub.devices import Devices
 from hub.errors import HubError
 from hub.live import Live

@@ -15,10 +15,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from hub.config.kinds import Empty, Section
+from hub.config.parts.rules import Rule
+from hub.config.parts.templates import TEMPLATES, Input, Template, read_input
 from hub.config.positions import Finding, Path, quoted
-from hub.config.rules import Rule
 from hub.config.sentences import nearest
-from hub.config.templates import TEMPLATES, Input, Template, read_input
 from hub.config.values import duration
 
 NAMED = re.compile(r"\$([a-z][a-z0-9_]{0,39})")

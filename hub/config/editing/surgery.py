@@ -7,8 +7,8 @@ from typing import Any
 
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from hub.config.merging import end_of, is_empty, next_line
-from hub.config.writing import block, flow
+from hub.config.editing.merging import end_of, is_empty, next_line
+from hub.config.editing.writing import block, flow
 from hub.errors import ConfigError
 
 

@@ -21,12 +21,12 @@ from typing import Any, Final, NamedTuple
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import Node, ScalarNode
 
-from hub.config.comments import comments
-from hub.config.merging import merge, revealed
+from hub.config.editing.comments import comments
+from hub.config.editing.merging import merge, revealed
+from hub.config.editing.surgery import child, removed, replaced
+from hub.config.editing.writing import block, plain
 from hub.config.positions import Path, Positions, dotted
 from hub.config.source import Source, contained, load_bytes, read
-from hub.config.surgery import child, removed, replaced
-from hub.config.writing import block, plain
 from hub.errors import ConfigError, Problem
 
 

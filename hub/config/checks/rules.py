@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from hub.catalogue import METRICS
+from hub.config.calendars.schools import lacking, zones
 from hub.config.model import Core
-from hub.config.own_templates import all_templates, check_templates
+from hub.config.parts.own_templates import all_templates, check_templates
+from hub.config.parts.rules import Rule, series_of
+from hub.config.parts.templates import TEMPLATES, Template, expand, read_input
 from hub.config.positions import Finding, Path, quoted
-from hub.config.rules import Rule, series_of
-from hub.config.schools import lacking, zones
 from hub.config.sentences import nearest
-from hub.config.templates import TEMPLATES, Template, expand, read_input
 from hub.model import Metric
 
 KINDS = {"number": "a number", "flag": "true or false", "text": "a text"}

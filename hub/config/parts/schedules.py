@@ -97,7 +97,7 @@ Region = Literal[
     "metropole", "alsace-moselle", "guadeloupe", "martinique", "guyane", "reunion", "mayotte", "saint-barthelemy",
     "saint-martin", "saint-pierre-et-miquelon", "nouvelle-caledonie", "wallis-et-futuna",
 ]  # fmt: skip
-"""`hub.config.holidays.REGIONS`."""
+"""`hub.config.calendars.holidays.REGIONS`."""
 
 
 class PublicHolidays(Section):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from hub.config.rules import Rule
+from hub.config.parts.rules import Rule
 from hub.config.values import duration, show_duration
 
 

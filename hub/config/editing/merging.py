@@ -15,9 +15,9 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from hub.config.editing.writing import block, flow, plain, scalar
 from hub.config.positions import Path, SecretRef, dotted
 from hub.config.source import contained, load_bytes, read
-from hub.config.writing import block, flow, plain, scalar
 from hub.errors import ConfigError, Problem
 
 

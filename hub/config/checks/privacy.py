@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from hub.catalogue import METRICS
 from hub.config.model import Core
+from hub.config.parts.privacy import PrivacyRule
 from hub.config.positions import Finding, Path, quoted
-from hub.config.privacy import PrivacyRule
 from hub.config.sentences import nearest
 
 POSITION = "position"

@@ -20,7 +20,7 @@ from importlib import resources
 
 import msgspec
 
-from hub.config.schedules import SchoolYears, dates_of
+from hub.config.parts.schedules import SchoolYears, dates_of
 
 OWN = {
     "corse": "Corse", "guadeloupe": "Guadeloupe", "guyane": "Guyane", "martinique": "Martinique", "mayotte": "Mayotte",
@@ -48,7 +48,7 @@ class Holidays(msgspec.Struct, frozen=True):
 def shipped() -> dict[str, dict[str, dict[str, str]]]:
     """School year → zone → period → name."""
     files = sorted(
-        (one for one in (resources.files("hub.config") / "school").iterdir() if one.name.endswith(".json")),
+        (one for one in (resources.files("hub.config.calendars") / "school").iterdir() if one.name.endswith(".json")),
         key=lambda one: one.name,
     )
     read = [msgspec.json.decode(one.read_bytes(), type=_File) for one in files]

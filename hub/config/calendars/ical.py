@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from hub.config.schedules import LONGEST_PERIOD
+from hub.config.parts.schedules import LONGEST_PERIOD
 from hub.errors import HubError
 
 MAX_BYTES = 4 << 20

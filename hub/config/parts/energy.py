@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
-from hub.catalogue import METRICS
 from hub.config.kinds import Empty, Id, MetricKey, Section
-from hub.config.positions import Finding, Path, quoted
-from hub.config.pulse import Index
-from hub.config.rules import Series, series_of
-from hub.config.sentences import nearest
+from hub.config.parts.pulse import Index
+from hub.config.parts.rules import Series
 from hub.config.values import Duration, Size
 from hub.model import Meter as ModelMeter
 from hub.model import MeterSwap as ModelSwap
-
-if TYPE_CHECKING:
-    from hub.config.model import Core
 
 _MB, _GB = 1 << 20, 1 << 30
 
@@ -136,33 +129,3 @@ def built(meter: Meter, timezone: str) -> ModelMeter:
             for one in meter.swaps
         ),
     )  # fmt: skip
-
-
-def check_energy(core: Core) -> Iterator[Finding]:
-    """What is wrong with meters and operators of a configuration that is right by itself."""
-    for name, place in core.places.items():
-        metric = METRICS.get(place.meter.metric) if place.meter else None
-        if metric is not None and metric.state_class != "total_increasing":
-            message = f"{metric.key} is no index of a meter: it does not only rise"
-            yield Finding(("places", name, "meter", "metric"), message)
-    if core.energy.outdoor is not None:
-        place_id, key = series_of(core.energy.outdoor)
-        path: Path = ("energy", "outdoor")
-        yield from _absent(place_id, core.places, "place", "places", path)
-        known = METRICS.get(key)
-        if known is not None and known.unit != "Cel":
-            yield Finding(path, f"{key} is no temperature: it is in {known.unit}")
-    for name, operator in core.energy.operators.items():
-        base: Path = ("energy", "operators", name)
-        for at, place_id in enumerate(operator.meters):
-            yield from _absent(place_id, core.places, "place", "places", (*base, "meters", at))
-            if place_id in core.places and core.places[place_id].meter is None:
-                yield Finding((*base, "meters", at), f"the place {quoted(place_id)} has no `meter`")
-        for at, zone in enumerate(operator.zones):
-            yield from _absent(zone, core.zones, "zone", "zones", (*base, "zones", at))
-
-
-def _absent(wanted: str, known: object, noun: str, section: str, path: Path) -> Iterator[Finding]:
-    names = list(known) if isinstance(known, dict) else []
-    if wanted not in names:
-        yield Finding(path, f"there is no {noun} {quoted(wanted)} in `{section}`", nearest(wanted, names))

@@ -1,7 +1,7 @@
 """`rules:`: what this hub watches by itself. Pure.
 
 A rule is one number or state of a place (a series, its rate, its difference to another, or an aggregate of a zone) and
-one test of it. See `hub.config.templates` for the rules that are ready to use.
+one test of it. See `hub.config.parts.templates` for the rules that are ready to use.
 """
 
 from __future__ import annotations
