@@ -29,7 +29,8 @@ from hub.cli.scene import Scene
 from hub.clock import SystemClock
 from hub.identity import enrolment
 from hub.state import StateDir
-from hub.store import Store, _audit
+from hub.store import Store
+from hub.store import audit as add_entry
 
 CONFIG = """\
 hub: {{site: block, state_dir: {state}}}
@@ -67,7 +68,7 @@ async def fill(state: StateDir, counters: int, audit: int) -> None:
     def entries(db: Any) -> None:
         with db:
             for n in range(audit):
-                _audit(db, 1.8e9 + n, "cli", {"device": "replace", "old": f"ble:{n}", "new": f"ble:{n + 1}"})
+                add_entry(db, 1.8e9 + n, "cli", {"device": "replace", "old": f"ble:{n}", "new": f"ble:{n + 1}"})
 
     await store._call(entries)
     for n in range(50):
