@@ -50,6 +50,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "codecs": (),
     "backend": (),
     "restore": (),
+    "history": (),
 }
 """Name -> arguments of its script, in the order of the report. A second run of one script has a name that begins with
 the script's and goes on with an underscore."""

@@ -29,7 +29,7 @@ loses only itself.
 
 
 def pages() -> list[Page]:
-    return [hooks(), metrics(), configuration(), command_line(), layers()]
+    return [hooks(), metrics(), configuration(), command_line(), packs(), layers()]
 
 
 def hooks() -> Page:
@@ -87,6 +87,11 @@ def command_line() -> Page:
 def configuration() -> Page:
     """The options of the core, as `hub.config` renders them."""
     return "reference/configuration.md", importlib.import_module("hub.config.reference").render()
+
+
+def packs() -> Page:
+    """The packs that this distribution ships, as `hub.packs` renders them."""
+    return "reference/packs.md", importlib.import_module("hub.packs.reference").render()
 
 
 def layers() -> Page:
