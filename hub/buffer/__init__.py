@@ -94,7 +94,8 @@ Contents of TABLE, GAP, CLOCK and LOCAL are msgpack arrays, stated in `hub.buffe
 
 5. Commits and damage
 
-One commit is one write and one fdatasync of one segment; a new file also costs an fsync of its directory. Nothing is
+One commit is one write and one fdatasync of one segment, which may pass its usual size for it: readings and the
+counters of their frames, in LOCAL, are durable together. A new file also costs an fsync of its directory. Nothing is
 reported durable, read or delivered before these returned. After any failed or short write or failed sync the segment
 is *poisoned*: this process never writes to it again. What it held in memory is sealed again with the same numbers, in
 another segment under another epoch. Therefore:
@@ -129,7 +130,8 @@ A reader has files, a recipient's private key and the identity of the hub.
    with a seq below the segment's first, or a BLOCK with another number of readings than its header says, fails.
 5. Over several segments of one run it keeps to the rule of section 5: what a later segment supersedes does not count.
 6. It dates the reports of a boot by any CLOCK of that boot, in whichever segment or run: Unix ms = monotonic ms +
-   (wall − monotonic); of several the one with the smallest error. Without one they are ordered and undated.
+   (wall − monotonic); of several the one with the smallest error. With an error beyond 1000 ms their quality is at
+   least "uncertain". Without one they are ordered and undated.
 """
 
 from hub.buffer.ackset import AckSet as AckSet

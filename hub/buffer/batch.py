@@ -11,6 +11,9 @@ from hub.buffer.bodies import ClockMark
 from hub.buffer.rows import ALERTS, READINGS, Row
 from hub.buffer.stream import Item, into_blocks
 
+OWN = "buffer/"
+"""How the keys of the buffer's own small state begin."""
+
 Local = dict[str, "msgspec.Raw | None"]
 """Changes of the small state, encoded; None removes a key."""
 
@@ -38,6 +41,13 @@ class BufferConfig(msgspec.Struct, frozen=True):
     def reserve_bytes(self) -> int:
         """What is for alerts alone."""
         return self.max_bytes // 16
+
+
+def overtaking(local: Local) -> tuple[Local, Local]:
+    """What of the small state may become durable before the readings that wait beside it: the buffer's own, ack sets
+    that is. The rest may hold the counter of a frame whose reading would be lost with this process: it waits for it."""
+    own = {key: raw for key, raw in local.items() if key.startswith(OWN)}
+    return own, {key: raw for key, raw in local.items() if key not in own}
 
 
 class Batch:

@@ -16,7 +16,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hub.buffer.ackset import ACK_KEY, AckSet, encode_ranges, range_key
-from hub.buffer.batch import BufferConfig
+from hub.buffer.batch import OWN, BufferConfig
 from hub.buffer.bodies import ClockMark
 from hub.buffer.catalog import StreamState, unsettled
 from hub.buffer.commits import Commits
@@ -115,7 +115,7 @@ class Buffer:
 
         Raises ValueError or TypeError for what cannot be kept.
         """
-        if key.startswith("buffer/"):
+        if key.startswith(OWN):
             raise ValueError("keys under buffer/ are the buffer's own")
         if value is None:
             self.local.pop(key, None)

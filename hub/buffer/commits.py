@@ -26,7 +26,7 @@ from queue import SimpleQueue
 import msgspec
 
 from hub.backoff import Backoff
-from hub.buffer.batch import Batch, BufferConfig, Local
+from hub.buffer.batch import Batch, BufferConfig, Local, overtaking
 from hub.buffer.bodies import ClockMark
 from hub.buffer.journal import Journal
 from hub.buffer.rows import ALERTS, READINGS, Row
@@ -238,10 +238,11 @@ class Commits:
             self._join()
             if self._taken[-1] is tried:  # else it came through meanwhile, and the batch behind it is under way
                 behind = self._batch
-                if behind.alerts or behind.local:
-                    self._journal.hurry(behind.alerts, behind.local)
+                own, rest = overtaking(behind.local)
+                if behind.alerts or own:
+                    self._journal.hurry(behind.alerts, own)
                     tried.joined += len(behind.alerts)
-                    behind.alerts, behind.local = [], {}
+                    behind.alerts, behind.local = [], rest
                 waiters += behind.waiters
                 behind.waiters = []
         if not self.error:

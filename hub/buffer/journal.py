@@ -24,7 +24,7 @@ import msgspec
 
 from hub.buffer.ackset import ACK_KEY, LOST_KEY, AckSet, Key, encode_ranges, range_key, restore_ranges
 from hub.buffer.ballast import Ballast
-from hub.buffer.batch import Batch, BufferConfig, Local
+from hub.buffer.batch import Batch, BufferConfig, Local, overtaking
 from hub.buffer.bodies import EVICTED, Gap
 from hub.buffer.catalog import Catalog, unsettled
 from hub.buffer.disk import Disk
@@ -142,9 +142,11 @@ class Journal:
             batch.local |= local
         if self._gaps or items[ALERTS]:
             self._commit_alerts(items[ALERTS])
-        if self._full and batch.local:  # ack sets first: once they are durable, what they cover makes room
-            self._commit_readings(deque(), batch)
-            self._sweep()
+        if self._full:  # ack sets first: once they are durable, what they cover makes room
+            acks, batch.local = overtaking(batch.local)
+            if acks:
+                self._commit_local(acks, batch)
+                self._sweep()
         need = batch.readings * _BYTES_A_READING
         self._make_room(need)
         if items[READINGS] and not self._ballast.leaves(need):
@@ -167,6 +169,14 @@ class Journal:
 
     def _snapshot(self) -> Local:
         return self._durable | self._committing
+
+    def _commit_local(self, local: Local, batch: Batch) -> None:
+        """Of a batch, this small state alone, before what comes with its readings."""
+        rest, batch.local = batch.local, local
+        try:
+            self._commit_readings(deque(), batch)
+        finally:
+            batch.local = batch.local | rest
 
     def _commit_readings(self, items: deque[Item], batch: Batch) -> None:
         batch.local = self._pending | batch.local

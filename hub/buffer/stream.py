@@ -31,6 +31,8 @@ Item = list[Row] | Gap | ClockMark
 
 TOLD_PER_TABLE = 256
 LOCAL_PER_RECORD = 1 << 18
+COMMIT_MOST = 64 << 20
+"""A commit is cut over two segments only beyond this: no segment has more than 80 MiB."""
 SLOW_S = 1.0  # seconds between commits from which on room is taken ahead: where they are dense it slows syncs down
 
 
@@ -80,6 +82,12 @@ class _Segment:
         for raw in self.repeat:
             self.file.stage(raw)
         self.repeat = []
+
+    def unstage(self, count: int, info: SegmentInfo, digest: bytes) -> None:
+        """Take back all but the first `count` records, which have no number. Only before the segment is closed: the
+        numbers that were sealed are not sealed again under its epoch."""
+        self.file.unstage(count)
+        self.seq, self.total, self.digest, self.told = info.last, info.total, digest, []
 
     def sync(self, ahead: bool) -> int:
         written = self.file.commit(ahead)
@@ -134,7 +142,8 @@ class StreamWriter:
             segment = self._current(trust)
             try:
                 done = self._fill(segment, items, local)
-                written += segment.sync(slow)
+                if done or segment.file.staged or not items:
+                    written += segment.sync(slow)
             except BaseException:  # whatever it was, what is staged is not to be built upon
                 self.poisoned += 1
                 self._retire()
@@ -184,10 +193,14 @@ class StreamWriter:
         return segment
 
     def _fill(self, segment: _Segment, items: deque[Item], local: dict[str, msgspec.Raw | None]) -> int:
-        """Stage as many items as the segment has room for, in a new one at least one. Returns how many."""
+        """Stage all items and `local`, or, where the segment has no room for them, nothing: readings and the counters
+        of their frames become durable together or not at all. A new one takes them whatever it is to hold, unless they
+        pass COMMIT_MOST. Returns how many items."""
         fresh = segment.file.size == 0
+        most = COMMIT_MOST if fresh else self._limit
         commit_s = self._commit_s()
         segment.repeat_context()
+        before, digest = segment.file.records, segment.digest
         for at in range(len(items)):
             encoded = self._encode(segment.numbering, items, at)
             if encoded is None:
@@ -195,7 +208,10 @@ class StreamWriter:
             kind, body, readings = encoded
             tables = self._tables(segment.numbering) if kind == frame.BLOCK else []
             size = sum(map(len, tables)) + len(body) + frame.OVERHEAD * (len(tables) + 1)
-            if segment.file.size + segment.file.staged + size > self._limit and not (fresh and at == 0):
+            if segment.file.size + segment.file.staged + size > most and not (fresh and at == 0):
+                if not fresh:
+                    segment.unstage(before, segment.info, digest)
+                    return 0
                 return at
             for table in tables:
                 segment.stage(frame.TABLE, table, commit_s)

@@ -8,6 +8,7 @@ import os
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,9 +18,10 @@ from buffer_kit import SMALL, Clock, FaultyDisk, Party, Trust, io_error, no_spac
 from msgspec.structs import replace
 
 from hub.buffer import ALERTS, READINGS, Buffer, BufferConfig, Durable
-from hub.buffer.batch import Batch
+from hub.buffer.batch import Batch, Local
 from hub.buffer.journal import Journal
 from hub.buffer.seal import CHACHA
+from hub.buffer.stream import Item, StreamWriter
 from hub.errors import BufferFull, StorageError
 
 HOUR = replace(SMALL, window_s=3600.0, urgent_s=3600.0, idle_s=3600.0)
@@ -344,6 +346,46 @@ async def test_what_is_acked_while_nothing_fits_makes_room_and_a_twin_in_which_a
         await until(lambda: not made.buffer.status().error)
 
 
+@pytest.mark.parametrize("fault", [io_error(), no_space()], ids=["EIO", "ENOSPC"])
+async def test_while_the_disk_refuses_acks_come_before_readings_and_a_counter_does_not(
+    party: Party, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: OSError
+) -> None:
+    """A counter that is durable before its reading refuses it for good, when the hub is killed in between and the
+    device, or the server that had no answer, says it again."""
+    commits: list[tuple[set[str], int]] = []
+    commit = StreamWriter.commit
+
+    def noting(writer: StreamWriter, items: deque[Item], local: Local, trust: Trust) -> Durable:
+        count = sum(len(item) for item in items if isinstance(item, list))
+        done = commit(writer, items, local, trust)
+        if writer.stream == READINGS:
+            commits.append(({key.partition("/")[0] for key in local}, count))
+        return done
+
+    monkeypatch.setattr(StreamWriter, "commit", noting)
+    disk = FaultyDisk()
+    async with opened(party, tmp_path, replace(HOUR, urgent_s=0.0), disk) as made:
+        made.buffer.append(row(0))
+        await made.buffer.flush()
+        disk.fail["write"] = [fault] * 1000
+        made.buffer.put_local("counter/x", 6)
+        made.buffer.append(row(1))
+        with pytest.raises(StorageError):
+            await made.buffer.flush()
+        made.buffer.put_local("counter/x", 7)
+        made.buffer.append(row(2))
+        made.buffer.acked(READINGS, made.buffer.run, [(1, 1)])
+        calls = len(disk.calls)
+        await until(lambda: len(disk.calls) > calls + 10)
+        disk.fail.clear()
+        await made.buffer.flush()
+        assert made.numbers() == [1, 2], "what was acked made room"
+    with_counter = [count for keys, count in commits if "counter" in keys]
+    assert with_counter[:2] == [1, 1], "each counter came with its own reading"
+    acked = next(at for at, (keys, _) in enumerate(commits) if "buffer" in keys)
+    assert acked < [count > 0 and "counter" in keys for keys, count in commits].index(True, 1) + 1
+
+
 async def test_a_full_disk_costs_the_oldest_only_when_memory_is_short(party: Party, tmp_path: Path) -> None:
     disk = FaultyDisk()
     config = replace(HOUR, urgent_s=0.0, pending_rows=100)
@@ -507,6 +549,7 @@ async def test_the_writer_survives_a_bug(party: Party, tmp_path: Path, monkeypat
             made.buffer.append(row(1))
             with pytest.raises(StorageError, match="division"):
                 await made.buffer.flush()
+        await until(lambda: not made.buffer.status().error)  # a try that began before may still fail
         await made.buffer.flush()
         assert made.numbers() == [1]
 

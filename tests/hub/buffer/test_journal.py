@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from buffer_kit import (
@@ -24,6 +25,7 @@ from hub.buffer import frame
 from hub.buffer.ackset import ACK_KEY, encode_ranges, range_key
 from hub.buffer.bodies import ClockMark
 from hub.buffer.journal import Journal
+from hub.buffer.recovery import Scan
 from hub.buffer.rows import ALERTS, READINGS
 from hub.errors import StorageError
 
@@ -134,6 +136,50 @@ def test_local_comes_back_and_is_never_sent(party: Party, tmp_path: Path) -> Non
     again.commit(batch(rows(2, 1)))
     again.close()
     assert party.journal(tmp_path).local == expected
+
+
+def test_readings_and_counters_of_their_frames_are_durable_together_though_the_segment_has_no_room_for_all(
+    party: Party, tmp_path: Path
+) -> None:
+    """Else a frame whose reading is there is accepted again, when the hub is killed before the next segment begins."""
+    disk = FaultyDisk()
+    journal = party.journal(tmp_path, disk=disk)
+    number = 0
+    while journal.catalog.size() < SMALL.segment_bytes // 2:
+        journal.commit(batch(rows(number, 1000)))
+        number += 1000
+    assert len(journal.catalog.of(READINGS)) == 1
+    disk.fail["create"] = [no_space()] * 3
+    made = batch(rows(number, 15_000), local={"counter/a": 5})
+    for _ in range(3):
+        with pytest.raises(StorageError):
+            journal.commit(made)
+        found = party.journal(copytree(tmp_path, tmp_path.with_name(f"killed-{len(disk.fail['create'])}")))
+        backend = party.reader()
+        backend.drain(found)
+        there = set(backend.all_numbers) & set(range(number, number + 15_000))
+        assert (len(there), found.local.get("counter/a")) == (0, None)
+    journal.commit(made)
+    journal.close()
+    found = party.journal(tmp_path)
+    backend = party.reader()
+    backend.drain(found)
+    assert backend.all_numbers == list(range(number + 15_000))
+    assert found.local["counter/a"] == 5
+
+
+def test_a_segment_that_a_commit_does_not_fit_in_still_gets_its_second_epoch(party: Party, tmp_path: Path) -> None:
+    journal = party.journal(tmp_path)
+    journal.commit(batch(rows(0, 1)))
+    journal.commit(batch(rows(1, 30_000)))
+    first, last = journal.catalog.of(READINGS)
+    kinds = [head.kind for head in Scan.of(first.path.read_bytes()).heads]
+    assert kinds.count(frame.EPOCH) == 2
+    assert (first.first, first.last, last.first) == (1, 1, 2)
+    assert last.size > SMALL.segment_bytes, "what is committed together stays together"
+    backend = party.reader()
+    backend.drain(journal)
+    assert backend.all_numbers == list(range(30_001))
 
 
 def test_a_large_state_spans_records(party: Party, tmp_path: Path) -> None:
