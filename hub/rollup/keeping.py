@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -17,13 +18,18 @@ from hub.rollup.counter import Point, collapse
 from hub.rollup.gauge import Stats, fold, merge
 from hub.rollup.memory import Known, Memory
 from hub.rollup.rows import LATE, get_lives, get_points, put_lives, put_month, put_points
-from hub.rollup.tracks import Seat, Taken, Track
+from hub.rollup.tracks import Late, Seat, Taken, Track
 from hub.rollup.views import Views
 
 SETTLE_S = 90.0
 """So long after its end an hour is written: readings of its last seconds are on their way."""
 EARLIEST = 1_767_225_600 - 400 * 86_400
 """Nothing that is dated more than 400 days before this code existed is rolled up."""
+LATE_MOST = 65_536
+"""Late readings in memory, 8 MiB: a device that was away for a day hands over 1,440 of a metric. From the half of it on
+they are written at once, so that it is full only while the disk refuses."""
+HOURS_MOST = 65_536
+"""Hours of series that wait for a disk that refuses, 16 MiB: 500 series for five days."""
 MONTHS = 120
 BATCH = 40
 
@@ -48,6 +54,9 @@ class Rollups:
         self._refused = ""
         self._cut_short = False
         self._used = 0
+        self._late = Late(LATE_MOST)
+        self.given_up = 0
+        """Hours of series that were forgotten because the disk refused them for too long."""
         self._frozen: dict[str, int] = {}
         self.tracks: dict[tuple[str, str], Track] = {}
         self.last_write: float | None = None
@@ -101,7 +110,7 @@ class Rollups:
         strips = self._history.seats(place, [(track.metric, track.step) for _, track in columns]) if columns else []
         made = []
         for strip in strips:
-            made.append(Seat(strip, columns[: len(strip.rings)]))
+            made.append(Seat(strip, columns[: len(strip.rings)], self._late))
             columns = columns[len(strip.rings) :]
         return tuple(made)
 
@@ -133,15 +142,31 @@ class Rollups:
             except (DiskRefuses, StorageError) as error:
                 for taken in takes:
                     taken.back()
+                self._give_up()
                 if not self._refused:
                     _log.error("hourly aggregates cannot be written: %s", error)
                 self._refused = str(error)
                 return 0
             for taken in takes:
                 taken.done()
+                self._late.held -= sum(map(len, taken.late.values()))
             self.rows += count
             self.last_write = self._clock.now()
             return count
+
+    def _give_up(self) -> None:
+        """The disk has refused for so long that the memory is full: the oldest hours go, and are counted."""
+        beyond = sum(len(track.frozen) for track in self.tracks.values()) - HOURS_MOST
+        if beyond <= 0:
+            return
+        held = Counter(hour for track in self.tracks.values() for hour in track.frozen)
+        for hour in sorted(held):
+            if beyond <= 0:
+                return
+            beyond -= held[hour]
+            self.given_up += held[hour]
+            for track in self.tracks.values():
+                track.frozen.pop(hour, None)
 
     async def _write(self, takes: list[Taken]) -> int:
         tracks = [taken.track for taken in takes if not taken.track.named]
@@ -250,6 +275,7 @@ class Rollups:
             for key in keys:
                 track = self.tracks.pop(key, None)
                 if track is not None:
+                    self._late.held -= sum(map(len, track.late.values()))
                     self._rings.pop(id(track.ring), None)
                 self._known.pop(key, None)
                 self._frozen.pop(series_id(*key), None)
@@ -266,7 +292,8 @@ class Rollups:
                 now = self._clock.now()
                 self._history.expire(now)
                 turn = (now - SETTLE_S - 1) // HOUR if not self._refused else -(now // 60)
-                if self._clock.sure() and turn != written:
+                crowded = self._late.held >= LATE_MOST // 2 and not self._refused
+                if self._clock.sure() and (turn != written or crowded):
                     written = turn
                     await self.write()
         finally:
@@ -278,12 +305,17 @@ class Rollups:
         """For the control socket."""
         return {
             "series": len(self.series), "memory": self._history.bytes, "disk": self._used, "written": self.last_write,
-            "first": self.views.first_hour or None, "rows": self.rows,
+            "first": self.views.first_hour or None, "rows": self.rows, "late_lost": self._late.lost,
+            "given_up": self.given_up,
         }  # fmt: skip
 
     def complaints(self) -> list[str]:
         """Sentences for `ilot status`."""
         said = [f"hourly aggregates cannot be written: {self._refused}"] if self._refused else []
+        if self._late.lost:
+            said.append(f"hourly aggregates go without {self._late.lost} late readings; the buffer has them")
+        if self.given_up:
+            said.append(f"hourly aggregates go without {self.given_up} hours of series; the buffer has them")
         if self._cut_short:
             said.append("hourly aggregates are kept for a shorter time than they should be: raise history.max_size")
         return said

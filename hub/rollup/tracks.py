@@ -19,6 +19,23 @@ EARLIER_S = 7 * 86_400
 """A device that replaced another may tell so much later what it said at first."""
 
 
+class Late:
+    """How many late readings all tracks hold together until they are written, `most` of them (some 120 bytes each), and
+    how many found no room."""
+
+    __slots__ = ("held", "lost", "most")
+
+    def __init__(self, most: int) -> None:
+        self.most, self.held, self.lost = most, 0, 0
+
+    def room(self) -> bool:
+        if self.held >= self.most:
+            self.lost += 1
+            return False
+        self.held += 1
+        return True
+
+
 class Track:
     """One series. `hands`: (second, device) from which each device spoke here; `period()`: seconds between readings as
     expected, None where nobody knows."""
@@ -109,12 +126,12 @@ class Track:
 
 class Seat:
     """Where the values of one shape of a report go: a strip, and for each of its columns its track and which of the
-    report's values it is."""
+    report's values it is. `late`: the room of what comes too late for the strip."""
 
-    __slots__ = ("_shift", "columns", "strip")
+    __slots__ = ("_late", "_shift", "columns", "strip")
 
-    def __init__(self, strip: Strip, columns: Sequence[tuple[int, Track]]) -> None:
-        self.strip, self.columns = strip, tuple(columns)
+    def __init__(self, strip: Strip, columns: Sequence[tuple[int, Track]], late: Late) -> None:
+        self.strip, self.columns, self._late = strip, tuple(columns), late
         self._shift = columns[0][1].calendar.shift
 
     def take(self, time: int, values: Sequence[Value], device: str, horizon: int) -> bool:
@@ -130,7 +147,8 @@ class Seat:
             if device != track.device or time < track.since:
                 track.hand(time, device)
             if time < horizon or track.ring.cut >= hour:
-                track.late.setdefault(hour, []).append((time, steps))
+                if self._late.room():
+                    track.late.setdefault(hour, []).append((time, steps))
             else:
                 fresh = True
                 if hour not in track.dirty:

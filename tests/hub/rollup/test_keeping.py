@@ -11,6 +11,7 @@ from hub.errors import DiskRefuses
 from hub.model import Device, Quality
 from hub.observing import MOST
 from hub.rollup.counter import Part
+from hub.testing import settle
 from tests.hub.rollup.kit import ENERGY, TEMPERATURE, H, Hub, at, meter_place
 
 KEY = ("tgbt", "energy")
@@ -274,6 +275,71 @@ def test_reports_that_wait_to_be_taken_are_few_though_nobody_drains(tmp_path):
             return most, hub.observer.readings
 
     assert asyncio.run(flood()) == (MOST - 1, 3 * MOST)
+
+
+async def refuse(rows):
+    raise DiskRefuses("no space left on the disk")
+
+
+async def test_late_readings_that_the_disk_refuses_are_bounded_counted_and_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("hub.rollup.keeping.LATE_MOST", 3)
+    start = at("2026-03-12 08:00")
+    async with Hub(tmp_path, start, places=[meter_place()]) as hub:
+        with monkeypatch.context() as patch:
+            patch.setattr(hub.memory, "put", refuse)
+            for n in range(5):
+                hub.say(start - 5 * 86_400 + n * 600, float(n))
+                assert await hub.write(everything=True) == 0
+            assert hub.rollups.status()["late_lost"] == 2
+            assert any("go without 2 late readings" in said for said in hub.rollups.complaints())
+        assert await hub.write(everything=True) == 1
+        hub.say(start - 5 * 86_400 + 4 * 600, 4.0)
+        assert await hub.write(everything=True) == 1, "what was written has made room"
+        begin = at("2026-03-07 08:00")
+        assert [part.amount for part in await hub.hours(begin, begin + H)] == [4_000]
+        assert hub.rollups.status()["late_lost"] == 2
+
+
+async def test_a_crowd_of_late_readings_is_written_before_its_hour_is_over_and_none_is_lost(tmp_path, monkeypatch):
+    monkeypatch.setattr("hub.rollup.keeping.LATE_MOST", 8)
+    start = at("2026-03-12 08:10")
+    async with Hub(tmp_path, start, places=[meter_place()]) as hub:
+        task = asyncio.create_task(hub.rollups.run(hub.observer.drain))
+        await settle()
+        try:
+            for n in range(40):
+                hub.say(start - 5 * 86_400 + n * 60, float(n))
+                if n % 4 == 3:
+                    written = hub.rollups.rows
+                    await hub.clock.advance(1.0)
+                    async with asyncio.timeout(5.0):
+                        while hub.rollups.rows == written:
+                            await asyncio.sleep(0.001)
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+        assert hub.rollups.status()["late_lost"] == 0
+        begin = at("2026-03-07 08:00")
+        assert sum(part.amount for part in await hub.hours(begin, begin + H)) == 39_000
+
+
+async def test_hours_that_a_disk_refuses_for_too_long_go_the_oldest_first_counted_and_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("hub.rollup.keeping.HOURS_MOST", 3)
+    start = at("2026-03-02 08:00")
+    async with Hub(tmp_path, start, places=[meter_place()]) as hub:
+        for n in range(6):
+            hub.say(start + n * H, float(n))
+        hub.observer.drain()
+        hub.clock.set(start + 3 * 86_400)
+        hub.history.expire(hub.clock.now())  # the hours leave the ring
+        with monkeypatch.context() as patch:
+            patch.setattr(hub.memory, "put", refuse)
+            assert await hub.write(everything=True) == 0
+            assert await hub.write(everything=True) == 0
+        assert hub.rollups.status()["given_up"] == 3
+        assert any("go without 3 hours of series" in said for said in hub.rollups.complaints())
+        assert await hub.write(everything=True) == 3
+        assert [part.amount for part in await hub.hours(start + 3 * H, start + 5 * H)] == [1_000, 1_000]
 
 
 async def test_what_a_source_calls_bad_is_left_out_and_an_unsure_date_waits_for_the_clock(tmp_path):
