@@ -21,6 +21,9 @@ ORIGIN_BITS = 12
 MAX_PENDING = 262_144
 """Rows held in memory before they are handed to SQLite, still inside the transaction."""
 
+EXACT_MS = 1000
+"""Who says that his clock is off by more dates readings that are marked uncertain."""
+
 MAX_TIME = 2**53
 """Times are non-negative ms below this, so that sums stay far from 64 bit and JSON keeps them exact."""
 
@@ -60,11 +63,11 @@ class Readings:
         self._undated: list[tuple[int, int, int, int, Any, int]] = []
         self._series: dict[tuple[str, Subject, Column], int] = {}
         self._columns: dict[tuple[Subject, Shape], tuple[int, ...]] = {}
-        self._boots: dict[tuple[str, bytes], tuple[int, int | None]] = {}
+        self._boots: dict[tuple[str, bytes], tuple[int, int | None, bool]] = {}
 
     def add(self, hub: str, record: int, boot: bytes, rows: Sequence[Row]) -> None:
         """Take the rows of one block, checked by `check_times`. `boot` is empty when they carry UTC."""
-        number, offset = self._boot(hub, boot) if boot else (0, 0)
+        number, offset, inexact = self._boot(hub, boot) if boot else (0, 0, False)
         pending: list[Reading] = self._pending if offset is not None else []
         shift = offset or 0
         origin = record << ORIGIN_BITS
@@ -77,7 +80,7 @@ class Readings:
                 last_subject, last_shape = subject, shape
                 ids = self._columns.get((subject, shape)) or self._number(hub, subject, shape)
             at = time_ms + shift
-            flags = quality | trust << 4
+            flags = (quality or inexact) | trust << 4
             for series, value in zip(ids, values, strict=True):
                 append((series, at, origin, value, flags))
             if rssi is not None:
@@ -104,11 +107,12 @@ class Readings:
             self._undated.clear()
 
     def date(self, hub: str, mark: ClockMark) -> None:
-        """Give the readings of `mark.boot` their time. The most exact mark of a boot stays.
+        """Give the readings of `mark.boot` their time. The most exact mark of a boot stays. What a mark beyond EXACT_MS
+        dates is marked uncertain, and stays so: a better one that follows dates what comes later.
 
         A mark that `check_mark` refuses must not come here.
         """
-        number, offset = self._boot(hub, mark.boot)
+        number, offset, _ = self._boot(hub, mark.boot)
         row = self._db.execute("select error_ms from boots where id = ?", (number,)).get
         if offset is not None and row is not None and row <= mark.error_ms:
             return
@@ -117,9 +121,12 @@ class Readings:
             "update boots set offset_ms = ?, error_ms = ?, source = ? where id = ?",
             (offset, mark.error_ms, mark.source[:64], number),
         )
-        self._boots[hub, mark.boot] = number, offset
+        inexact = mark.error_ms > EXACT_MS
+        self._boots[hub, mark.boot] = number, offset, inexact
         waiting = self._db.execute(
-            "select series, mono + ?, origin, value, flags from undated where boot = ?", (offset, number)
+            "select series, mono + ?, origin, value, case when flags & 15 = 0 then flags | ? else flags end"
+            " from undated where boot = ?",
+            (offset, int(inexact), number),
         ).fetchall()
         if waiting:
             self._insert(sorted(cast(list[Reading], waiting), key=_place_in_tree))
@@ -175,12 +182,14 @@ class Readings:
             ).get  # fmt: skip
         return known
 
-    def _boot(self, hub: str, boot: bytes) -> tuple[int, int | None]:
+    def _boot(self, hub: str, boot: bytes) -> tuple[int, int | None, bool]:
+        """Its number, its offset once one is known, and whether that one is not exact."""
         known = self._boots.get((hub, boot))
         if known is None:
             self._db.execute("insert or ignore into boots (hub, boot) values (?, ?)", (hub, boot))
-            known = self._db.execute("select id, offset_ms from boots where hub = ? and boot = ?", (hub, boot)).get
-            self._boots[hub, boot] = known
+            row = self._db.execute("select id, offset_ms, error_ms from boots where hub = ? and boot = ?", (hub, boot))
+            number, offset, error = row.get
+            known = self._boots[hub, boot] = number, offset, error is not None and error > EXACT_MS
         return known
 
 

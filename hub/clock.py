@@ -10,7 +10,7 @@ import asyncio
 import time
 import uuid
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 BUILD_FLOOR = 1_767_225_600.0
 """2026-01-01T00:00:00Z: this code did not exist earlier, so a wall clock below it is wrong."""
@@ -18,6 +18,51 @@ BUILD_FLOOR = 1_767_225_600.0
 
 AGREE_S = 300.0
 """Two clocks that differ by less tell the same time."""
+
+EXACT_S = 1.0
+"""What is promised: a reading that the hub dated, and that is not marked uncertain, is dated as exactly as this."""
+
+PATIENCE_S = 120.0
+"""So long a better exchange is waited for. Then a time that is known less exactly is better than none."""
+
+DRIFT = 1e-4
+"""How far a monotonic clock may go astray: 100 ppm, more than crystals of boards are sold for; 8.6 s a day."""
+
+
+class Span(NamedTuple):
+    """wall − monotonic lies between `low` and `high`, in seconds, as it was at the monotonic time `at`."""
+
+    low: float
+    high: float
+    at: float
+
+    def later(self, monotonic: float) -> Span:
+        """The same with what the crystal may have done since."""
+        drift = DRIFT * max(0.0, monotonic - self.at)
+        return Span(self.low - drift, self.high + drift, max(self.at, monotonic))
+
+    def met(self, newer: Span) -> Span:
+        """What both say; the newer one where they contradict each other: a clock was set meanwhile."""
+        old = self.later(newer.at)
+        low, high = max(old.low, newer.low), min(old.high, newer.high)
+        return Span(low, high, newer.at) if low <= high else newer
+
+    @property
+    def middle(self) -> float:
+        return (self.low + self.high) / 2
+
+    def error_s(self, monotonic: float) -> float:
+        """The middle is off by no more than that."""
+        now = self.later(monotonic)
+        return (now.high - now.low) / 2
+
+
+class Mark(NamedTuple):
+    """wall − monotonic, in seconds, give or take `error_s`, and who says so: "system" or "backend"."""
+
+    offset_s: float
+    error_s: float
+    source: str
 
 
 class Clock(Protocol):
@@ -30,34 +75,50 @@ class Clock(Protocol):
         """The wall time, None when it cannot be believed. From one reading: a clock may be set at any moment."""
         ...
 
+    def exact(self) -> bool:
+        """Is what `date()` gives within EXACT_S? Otherwise what it dates is to be marked uncertain."""
+        ...
+
     @property
     def boot(self) -> bytes: ...  # 16 bytes naming this boot of the machine
     async def sleep(self, seconds: float) -> None: ...
 
 
+_READS = 3
+"""The two clocks are read so often together; the closest pair counts."""
+
+
 class SystemClock:
     """The machine's clocks. `sure()` is false while the wall clock is below `floor` and nobody who can be believed has
-    `told` the time; `error_s` and `source` say how well it is known once it is.
+    `told` the time well enough.
 
     `floor` is the later of the build date and the last time remembered. That may have been a clock that ran ahead, so
     the backend's word moves it down again, though never below `proven`: the last time at which this machine's own clock
     and a fresh, signed ack agreed. One of them alone proves nothing for good: a battery dies, and so does the clock of
     a backend. What is not sure delays the dates of readings and the checking of others' dates, and nothing else.
+
+    An ack was signed at some moment between the question and the answer, and nobody knows at which: so each exchange
+    gives a span, spans are cut with one another, and the hub takes the middle of what is left. Half of it is the error,
+    which grows with DRIFT. The time is sure once the error is within EXACT_S; when no exchange is that quick, after
+    PATIENCE_S, and `exact()` is false.
     """
 
     def __init__(self, floor: float = BUILD_FLOOR) -> None:
         self.floor = max(floor, BUILD_FLOOR)
         self.proven = BUILD_FLOOR
         self.boot = _boot_id()
-        self.source, self.error_s = "system", 1.0
         self.ahead_s: float | None = None
         """How far this machine's own clock, while it is believed, is ahead of the backend's; None: nobody said."""
-        self._offset: float | None = None
+        self.doubted = False
+        """Somebody asked for a date and got none: what was said at that moment waits for `mark()`."""
+        self._span: Span | None = None
+        self._since = 0.0  # the monotonic time of the first exchange
+        self._ahead_error_s = 0.0
 
     def now(self) -> float:
         # The machine's own clock wins as soon as it is plausible: something better than us has set it.
         wall = time.time()
-        return wall if self._offset is None or wall >= self.floor else time.monotonic() + self._offset
+        return wall if self._span is None or wall >= self.floor else time.monotonic() + self._span.middle
 
     def monotonic(self) -> float:
         return time.monotonic()
@@ -67,25 +128,65 @@ class SystemClock:
 
     def date(self) -> float | None:
         """The wall time, None when it cannot be believed. From one reading: a clock may be set at any moment."""
-        now = self.now()
-        return now if now >= self.floor else None
-
-    def told(self, unix_s: float, error_s: float) -> None:
-        """A signed, fresh ack of the backend says what time it is. Heeded only while nothing better is known; but a
-        clock that is believed is compared with it."""
         wall = time.time()
         if wall >= self.floor:
-            self.ahead_s = wall - unix_s
+            return wall
+        if (span := self._span) is not None:
+            monotonic = time.monotonic()
+            date = monotonic + span.middle
+            if date >= self.floor and (span.error_s(monotonic) <= EXACT_S or monotonic - self._since >= PATIENCE_S):
+                return date
+        self.doubted = True
+        return None
+
+    def exact(self) -> bool:
+        """Is what `date()` gives within EXACT_S?"""
+        return time.time() >= self.floor or (
+            self._span is not None and self._span.error_s(time.monotonic()) <= EXACT_S
+        )  # fmt: skip
+
+    def mark(self) -> Mark | None:
+        """What turns monotonic time into wall time; None while the time is not sure."""
+        if self.date() is None:
+            return None
+        best: tuple[float, float] | None = None
+        for _ in range(_READS):
+            before, wall, after = time.monotonic(), time.time(), time.monotonic()
+            if wall < self.floor:
+                break
+            if best is None or after - before < best[0]:
+                best = after - before, wall - (before + after) / 2
+        span = self._span
+        if best is not None:
+            contradicted = abs(best[1] - span.middle) if span is not None else 0.0
+            return Mark(best[1], contradicted if contradicted > AGREE_S else EXACT_S, "system")
+        return None if span is None else Mark(span.middle, span.error_s(time.monotonic()), "backend")
+
+    def told(self, unix_s: float, after: float, before: float) -> bool:
+        """A signed, fresh ack of the backend says that it was `unix_s` at some moment between the monotonic times
+        `after` and `before`. Heeded only while nothing better is known; but a clock that is believed is compared with
+        it. True when the time is not exact yet, and another exchange soon may make it so."""
+        drift = DRIFT * (before - after)
+        fresh = Span(unix_s - before - drift, unix_s - after + drift, before)
+        span = fresh if self._span is None else self._span.met(fresh)
+        wall, monotonic = time.time(), time.monotonic()
+        believed = wall >= self.floor
+        if believed:
+            self.ahead_s, self._ahead_error_s = wall - monotonic - span.middle, span.error_s(monotonic)
             if self.agrees():
-                self.proven = max(self.proven, min(wall, unix_s))
-        elif not self.sure() and unix_s + error_s >= self.proven:
+                self.proven = max(self.proven, min(wall, monotonic + span.low))
+        if unix_s + (before - after) < self.proven:
+            return False
+        if self._span is None:
+            self._since = monotonic
+        self._span = span
+        if not believed:
             self.floor = min(self.floor, max(unix_s, BUILD_FLOOR))
-            self._offset = max(unix_s, self.floor) - time.monotonic()
-            self.source, self.error_s = "backend", error_s
+        return not self.exact() and monotonic - self._since < PATIENCE_S
 
     def agrees(self) -> bool:
         """Does the backend not contradict this machine's own clock?"""
-        return self.ahead_s is None or abs(self.ahead_s) <= AGREE_S
+        return self.ahead_s is None or abs(self.ahead_s) <= AGREE_S + self._ahead_error_s
 
     def remember(self) -> list[float]:
         """What the next process is to be given: its floor, and what was proven. The floor stays where it is while the

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import Any, Protocol
 
-from hub.clock import SystemClock
+from hub.clock import EXACT_S, Mark, SystemClock
 
 FLOOR_KEY, UNSURE_KEY = "clock/floor", "clock/unsure"
-"""What `SystemClock.remember` says; the boot that began without knowing the time and is not dated yet."""
+"""What `SystemClock.remember` says; the boot in which the time was not known, and that is not dated exactly yet."""
 LOOK_S = 1.0
 FLOOR_EVERY_S = 600.0
 _UNITS = ((86_400.0, "days"), (3600.0, "hours"), (60.0, "minutes"))
@@ -27,36 +28,49 @@ class Buffer(Protocol):
 
 class Dating:
     """`run` is its task. Readings taken before the clock was sure carry (boot, monotonic time); a CLOCK record tells
-    the backend what that boot's monotonic time means, also for an earlier process of the same boot."""
+    the backend what that boot's monotonic time means, also for an earlier process of the same boot. One that says how
+    inexact it is, is followed by a better one as soon as the time is known twice as exactly."""
 
     def __init__(self, clock: SystemClock, buffer: Buffer) -> None:
         self._clock, self._buffer = clock, buffer
+        self._owed = False  # something waits for a mark
+        self._error_s = math.inf  # of the best mark of this process: nothing is owed once that is exact
         clock.recall(buffer.local.get(FLOOR_KEY))
 
     async def run(self) -> None:
         """Look every second."""
-        undated = not self._clock.sure() or self._buffer.local.get(UNSURE_KEY) == self._clock.boot
-        if undated:
-            self._buffer.put_local(UNSURE_KEY, self._clock.boot)
+        self._owed = self._buffer.local.get(UNSURE_KEY) == self._clock.boot
         remembered, agreed = -FLOOR_EVERY_S, True
         while True:
-            if undated and (now := self._clock.date()) is not None:
-                undated = False
-                self._date(now - self._clock.monotonic())
+            sure = self._clock.sure()
+            if self._clock.doubted:  # also for a moment between two looks
+                self._clock.doubted = False
+                if not self._owed and self._error_s > EXACT_S:
+                    self._owed = True
+                    self._buffer.put_local(UNSURE_KEY, self._clock.boot)
+            mark = self._clock.mark() if self._owed else None
+            if mark is not None and mark.error_s <= max(EXACT_S, self._error_s / 2):
+                self._date(mark)
             due = self._clock.monotonic() - remembered >= FLOOR_EVERY_S
-            if self._clock.sure() and (due or agreed != self._clock.agrees()):
+            if sure and (due or agreed != self._clock.agrees()):
                 remembered, agreed = self._clock.monotonic(), self._clock.agrees()
                 self._buffer.put_local(FLOOR_KEY, self._clock.remember())
             await self._clock.sleep(LOOK_S)
 
     def status(self) -> dict[str, Any]:
-        """Whether the time is sure, from whom it is, within how many seconds, and how far this machine's own clock is
-        ahead of the backend's (None: not compared)."""
-        clock = self._clock
-        return {"sure": clock.sure(), "source": clock.source, "error_s": clock.error_s, "ahead_s": clock.ahead_s}
+        """Whether the time is sure, and exact, from whom it is, within how many seconds (None: nobody knows), and how
+        far this machine's own clock is ahead of the backend's (None: not compared)."""
+        mark = self._clock.mark()
+        told = {"source": None, "error_s": None} if mark is None else {"source": mark.source, "error_s": mark.error_s}
+        return {"sure": mark is not None, "exact": mark is not None and mark.error_s <= EXACT_S, **told,
+                "ahead_s": self._clock.ahead_s}  # fmt: skip
 
     def complaints(self) -> list[str]:
         """Sentences for `ilot status`."""
+        mark = self._clock.mark()
+        if mark is not None and not self._clock.exact():
+            known = f"the time is known within {math.ceil(mark.error_s)} s only"
+            return [f"{known}, and what is dated by it is marked uncertain; let this machine reach a time server"]
         ahead = self._clock.ahead_s
         if ahead is None or self._clock.agrees():
             return []
@@ -65,8 +79,12 @@ class Dating:
         told = f"this machine's clock is {abs(ahead) / size:.0f} {unit} {way} the backend's: one of them is wrong"
         return [f"{told}, and readings carry this one's time; let it reach a time server"]
 
-    def _date(self, wall_minus_monotonic: float) -> None:
-        offset = round(wall_minus_monotonic * 1000)
-        self._buffer.clock_became_sure(offset, round(self._clock.error_s * 1000), self._clock.source)
-        self._buffer.put_local(UNSURE_KEY, None)
-        _log.info("the clock is sure now: readings of this boot get their dates")
+    def _date(self, mark: Mark) -> None:
+        self._error_s = mark.error_s
+        self._buffer.clock_became_sure(
+            round(mark.offset_s * 1000), math.ceil(round(mark.error_s * 1000, 1)), mark.source
+        )
+        if mark.error_s <= EXACT_S:
+            self._owed = False
+            self._buffer.put_local(UNSURE_KEY, None)
+        _log.info("the clock is sure within %.1f s now: readings of this boot get their dates", mark.error_s)

@@ -161,6 +161,8 @@ class Pipeline:
         if time is None:
             date = self._clock.date()
             time, sure = (now, False) if date is None else (date, True)
+            if sure and not self._clock.exact():
+                quality = max(quality, Quality.UNCERTAIN)
 
         moment = time if sure else self._clock.monotonic()
         own = None

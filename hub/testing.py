@@ -45,6 +45,9 @@ class ManualClock:
     def date(self) -> float | None:
         return self._now if self._sure else None
 
+    def exact(self) -> bool:
+        return True
+
     def set(self, now: float, *, sure: bool = True) -> None:
         """Step the wall clock, as NTP would; monotonic time goes on."""
         self._now, self._sure = now, sure

@@ -18,7 +18,17 @@ from hub.delivery.lanes import ALERTS, BACKLOG, LANES, Ledger
 from hub.delivery.parts import Answer, Fetch, Flight, Stored, StreamState, Survey, Vias
 from hub.delivery.rate import Rate
 from hub.delivery.stating import Stating
-from hub.delivery.times import ANSWER_S, LIVE_S, REJECTED_S, RESTATE_S, SETTLE_MOST_S, SETTLE_S, STATE_S, WANT_S
+from hub.delivery.times import (
+    ANSWER_S,
+    CLOCK_S,
+    LIVE_S,
+    REJECTED_S,
+    RESTATE_S,
+    SETTLE_MOST_S,
+    SETTLE_S,
+    STATE_S,
+    WANT_S,
+)
 from hub.documents.wire import Ack, AckKeys, pack_message, read_reply
 from hub.ranges import Range
 from hub.session import Message
@@ -78,6 +88,10 @@ class Delivery:
         self.stating.csr = csr
         if csr:
             self._state_at = min(self._state_at, self.stating.since + RESTATE_S)
+
+    def state_soon(self) -> None:
+        """The next state leaves CLOCK_S after the last one: what answers it says what time it is."""
+        self._state_at = min(self._state_at, self.stating.since + CLOCK_S)
 
     def retrust(self, trust: AckKeys, version: int) -> None:
         """The owner signed a new trust document. The backend is told at once that it counts."""
@@ -256,7 +270,7 @@ class Delivery:
             self.acked_records += sum(last - first + 1 for first, last in fresh)
             answer.acked.append((ack.stream, ack.run, fresh))
         if age is not None:
-            answer.clock = (ack.now, age)
+            answer.clock = (ack.now, self.stating.since, now)
         for message, flight in list(self._flights.items()):
             if flight.ledger is ledger and not ledger.unsettled(flight.load.spans):
                 del self._flights[message]

@@ -108,14 +108,15 @@ class Vias(dict[str, Via]):
 @dataclass(slots=True)
 class Answer:
     """What a reply changed. `forget`: the backend's database is new, every earlier ack is void; then `acked`, and
-    then `unacked` are to be told to the buffer. `clock`: the backend's Unix time and the most it can be late, in s.
-    `trust`, `certificate`: a trust document and a client certificate that nobody has verified yet, or empty."""
+    then `unacked` are to be told to the buffer. `clock`: the backend's Unix time, and the monotonic times between which
+    it was that. `trust`, `certificate`: a trust document and a client certificate that nobody has verified yet, or
+    empty."""
 
     accepted: int = 0  # acks
     acked: list[tuple[str, bytes, list[Range]]] = field(default_factory=list)
     unacked: list[tuple[str, bytes, list[Range]]] = field(default_factory=list)
     forget: bool = False
     refused: list[Refused] = field(default_factory=list)
-    clock: tuple[float, float] | None = None
+    clock: tuple[float, float, float] | None = None
     trust: bytes = b""
     certificate: bytes = b""

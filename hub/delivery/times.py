@@ -6,6 +6,8 @@ STATE_S = 30.0
 """A state leaves at connect, and then this often."""
 RESTATE_S = 10.0
 """Sooner than that, and yet no sooner than this after the last, when a database must show that it answers now."""
+CLOCK_S = 3.0
+"""Sooner still, while the clock waits for an exchange quick enough to be exact."""
 LIVE_S = 10.0
 """A record that waited longer than this is no news any more: it joins the backlog, oldest first."""
 ANSWER_S = 120.0

@@ -19,7 +19,8 @@ difference, so a later ack makes up for one that was lost; a set of more than MA
 top. `rejected` lists what the backend will not store; it never permits a deletion. `want` lists what it lost, or
 never got, and asks for again: the hub sends of it what its disk still holds, at most once a minute, and only while
 `nonce` is the hub's current one. `n` rises with each ack of the same key and `db`; `nonce` is the last one the hub
-stated, and lets `now` set its clock.
+stated, and lets `now` set its clock: the ack was signed after that state was made and before the ack was read, and at
+which moment in between nobody can prove. So `now` is known within half of that time, and a hub takes it for no more.
 
 A **state** is the hub's own word, every 30 s (1800 on a metered line): what it holds, so that a missing tail is seen
 too. Its place among the hub's states is (`generation`, `n`): the store counts `generation` up at each start and

@@ -22,7 +22,7 @@ from hub.devices import Devices
 from hub.errors import DiskRefuses, StorageError
 from hub.held.memory import MOST_DEVICES, HeldReport, Memory
 from hub.held.sealed import Decoders, Sealed, told
-from hub.model import Candidate, Device, Frame, Proof, Report
+from hub.model import Candidate, Device, Frame, Proof, Quality, Report
 from hub.pipeline import Pipeline
 from hub.store import Store
 
@@ -287,6 +287,8 @@ class Holding:
             return
         if time is None and held.boot == self._clock.boot and self._clock.sure():
             time = self._clock.now() - (self._clock.monotonic() - held.moment)
+            if not self._clock.exact():
+                report = msgspec.structs.replace(report, quality=max(report.quality, Quality.UNCERTAIN))
         if time is None and past:
             self._counts.add("undated", device.id)
             return

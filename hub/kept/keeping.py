@@ -12,7 +12,7 @@ from hub.counts import Counts
 from hub.devices import Devices
 from hub.errors import DecodeError, DiskRefuses, NotReady, StorageError
 from hub.kept.memory import Frame, Memory, Outcome
-from hub.model import Device, Proof, Report
+from hub.model import Device, Proof, Quality, Report
 from hub.packs.service import Packs
 from hub.pipeline import Pipeline
 from hub.plan import Planner
@@ -204,6 +204,7 @@ class Kept:
     async def _read(self, device: Device, number: int, frame: Frame) -> Outcome:
         """Hand the readings of a frame over. Raises DecodeError, NotReady."""
         time = self._time(frame)
+        quality = Quality.GOOD if frame.time is not None or self._clock.exact() else Quality.UNCERTAIN
         reading = await self._packs.decode(device.pack, frame.port, frame.payload, time)
         for reason in reading.skipped:
             self._counts.add(reason, device.id)
@@ -219,7 +220,7 @@ class Kept:
             if dated is None:
                 self._counts.add("undated", device.id)
             elif sample.values:
-                reports.append(Report(device=device.id, values=sample.values, time=dated, proof=proof))
+                reports.append(Report(device=device.id, values=sample.values, time=dated, proof=proof, quality=quality))
         if self._buffer.full:
             await self._buffer.room()
         before = self._pipeline.readings

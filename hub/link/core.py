@@ -30,7 +30,8 @@ _LONGEST_S, _ANSWER_S = 3600.0, 10.0
 
 class Link:
     """One delivery over all configured uplinks. `backoff` makes the pauses of an uplink that is away, `slow` of one
-    that is refused; `on_clock(unix_s, error_s)` is told the time that a signed, fresh ack carries, `on_trust`
+    that is refused; `on_clock(unix_s, after, before)` is told the time that a signed, fresh ack carries and
+    the monotonic times between which it was signed, and says whether it wants to hear it again soon; `on_trust` is told
     a trust document that the backend offers and nobody has verified, `on_certificate` a certificate likewise, which
     `ask_certificate` asked for. `metered`: the line is billed by volume."""
 
@@ -46,7 +47,7 @@ class Link:
         uplinks: Iterable[Carrier] = (),
         backoff: Callable[[], Backoff] = lambda: Backoff(1.0, 60.0),
         slow: Callable[[], Backoff] = lambda: Backoff(60.0, 900.0),
-        on_clock: Callable[[float, float], None] | None = None,
+        on_clock: Callable[[float, float, float], bool] | None = None,
         on_trust: Callable[[bytes], None] | None = None,
         on_certificate: Callable[[bytes], None] | None = None,
         metered: bool = False,
@@ -300,8 +301,9 @@ class Link:
             self._last_ack = self._clock.monotonic()
             self._buffer.put_local(MEMORY_KEY, self.delivery.remembered())
             self._buffer.put_local(TRAFFIC_KEY, self.traffic.remembered())
-        if answer.clock is not None and self._on_clock is not None:
-            self._on_clock(*answer.clock)
+        if answer.clock is not None and self._on_clock is not None and self._on_clock(*answer.clock):
+            self.delivery.state_soon()
+            self._changed.set()
         if answer.trust and self._on_trust is not None:
             self._on_trust(answer.trust)
         if answer.certificate and self.on_certificate is not None:

@@ -55,6 +55,12 @@ _TABLE = (
     (r"the client certificate ends in (?P<a>\d+) days and was not renewed: (?P<q>.*)",
      "Le certificat du concentrateur expire dans {a} jours et n'est pas renouvelé"),
     (r"the client certificate has lapsed and was not renewed: (?P<q>.*)", "Le certificat du concentrateur a expiré"),
+    (r"hourly aggregates cannot be written: (?P<q>.*)", "Les cumuls horaires ne peuvent pas être écrits"),
+    (r"hourly aggregates go without (?P<a>\d+) (late readings|hours of series); .*",
+     "Il manque {a} valeurs aux cumuls horaires, que la mémoire n'a pas pu garder ; le tampon les a"),
+    (r"the time is known within (?P<a>\d+) s only, .*",
+     ("L'heure n'est connue qu'à {a} s près, les relevés ainsi datés sont dits incertains : donnez un serveur de "
+      "temps à cette machine")),
     (r"this machine's clock is (?P<q>.+) the backend's: one of them is wrong.*",
      "L'horloge de cette machine et celle du serveur diffèrent : l'une des deux est fausse"),
     (r"trust document: (?P<q>.*)", "Document de confiance"),

@@ -196,6 +196,22 @@ def test_a_worse_clock_record_does_not_replace_a_better_one(desk: Desk, hub: Sen
     assert [r["time"] for r in desk.views.history(f"{hub.hub}/room-1/energy", 0, 2**53, 10)["readings"]] == [NOW]
 
 
+def test_what_an_inexact_clock_record_dates_is_marked_uncertain_before_and_after_it(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    send(desk, hub, segment, segment.block([undated(1000, 1.0)], BOOT))
+    send(desk, hub, segment, segment.clock(ClockMark(BOOT, NOW, 2500, "backend")))
+    send(desk, hub, segment, segment.block([undated(2000, 2.0)], BOOT))
+    desk.restart()
+    send(desk, hub, segment, segment.block([undated(3000, 3.0)], BOOT))
+    send(desk, hub, segment, segment.clock(ClockMark(BOOT, NOW + 1500, 1000, "backend")))
+    send(desk, hub, segment, segment.block([undated(4000, 4.0)], BOOT))
+    history = desk.views.history(f"{hub.hub}/room-1/energy", 0, 2**53, 10)
+    assert [(r["time"] - NOW, r["value"], r["quality"]) for r in history["readings"]] == [
+        (1000, 1.0, 1), (2000, 2.0, 1), (3000, 3.0, 1), (5500, 4.0, 0),
+    ]  # fmt: skip
+    assert {r["trust"] for r in history["readings"]} == {1}
+
+
 def test_a_boot_that_never_knew_is_ordered_bracketed_and_called_undated(desk: Desk, hub: Sender) -> None:
     before = hub.segment()
     send(desk, hub, before, before.block([Row(ROOM, METER, NOW, True, (1.0,), 0, 1)]))

@@ -25,13 +25,14 @@ class Proxy:
     `mode` says; `mode` may change while connections are open.
 
     cut: connections are closed · reset: by RST · stall: taken, never answered, nothing moves · delay: 0.4 s each
-    way · drip: a few bytes at a time · refuse: no connection is taken · half: what the hub sends arrives, no answer
-    comes back.
+    way · late: what the backend says arrives `late_s` later · drip: a few bytes at a time · refuse: no connection is
+    taken · half: what the hub sends arrives, no answer comes back.
     """
 
     def __init__(self) -> None:
         self.port = 0
         self.mode = "pass"
+        self.late_s = 0.0
         self.connections = 0
         self._ended = threading.Event()
 
@@ -83,6 +84,8 @@ class Proxy:
                     return
                 if mode == "delay":
                     time.sleep(0.4)
+                elif mode == "late" and source is far:
+                    time.sleep(self.late_s)
                 elif mode == "drip":
                     time.sleep(0.01)
                 (far if source is near else near).sendall(data)

@@ -1,13 +1,14 @@
 """A hub process whose only source is a generator that writes down what it says before it says it.
 
     python generator.py CONFIG JOURNAL [REPORTS_PER_S] [--undated] [--burst N] [--per-durable N] [--bulky]
-                                                       [--quick] [--same-run] [--believe] [--forgetful]
-                                                       [--unlocked] [--credulous]
+                                                       [--quick] [--hasty] [--same-run] [--believe]
+                                                       [--forgetful] [--unlocked] [--credulous] [--trusting]
 
 The journal is the oracle:
 
     life N       this process begins, numbers go on behind N
     emit N       before emit(); with --undated "emit N M", M the monotonic ms of that moment
+    dated N M    with --undated, after emit(): the hub has dated N by now
     durable N    emit(durable=True) returned
     refused N    emit(durable=True) raised: not durable, kept in memory, tried again
 
@@ -15,10 +16,12 @@ Written with one call each to an O_APPEND descriptor, it survives kill -9 of thi
 "the nth write" hits the hub and not its oracle. --burst: so many reports first, as fast as they are taken, then each is
 durable; --per-durable: every nth is emitted durable (10); --bulky: each has a text that does not compress.
 
-Everything else is the real hub, except that --quick lets it tell its state every second instead of 30, and unless an
+Everything else is the real hub, except that --quick lets it tell its state every second instead of 30, that --hasty
+lets it wait 3 seconds instead of 120 for an exchange that makes its time exact, and unless an
 option says how it is broken, as a hub must not be: --same-run keeps the run id of the last segment found, --believe
 takes every ack for true, --forgetful does not look for the segments that it once closed, --unlocked takes a directory
-that another hub holds, --credulous believes any wall clock.
+that another hub holds, --credulous believes any wall clock, --trusting takes what the backend says for the time at
+which it hears it.
 """
 
 from __future__ import annotations
@@ -41,6 +44,7 @@ import hub
 from hub.app import Settings, serve
 from hub.buffer.journal import Journal
 from hub.buffer.segment import SegmentName
+from hub.clock import SystemClock
 from hub.documents.wire import Ack
 from hub.errors import StorageError
 from hub.lp import unlp
@@ -87,6 +91,8 @@ def plugin(options: argparse.Namespace) -> types.ModuleType:
             else:
                 if durable:
                     note("durable", n)
+            if undated:
+                note("dated", n, round(time.monotonic() * 1000))
             if n == first:
                 began = time.monotonic()
             ahead = (n - first) / per_second - (time.monotonic() - began)
@@ -126,11 +132,13 @@ def main() -> None:
     parser.add_argument("--per-durable", type=int, default=PER_DURABLE)
     parser.add_argument("--bulky", action="store_true")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--hasty", action="store_true")
     parser.add_argument("--same-run", action="store_true")
     parser.add_argument("--believe", action="store_true")
     parser.add_argument("--forgetful", action="store_true")
     parser.add_argument("--unlocked", action="store_true")
     parser.add_argument("--credulous", action="store_true")
+    parser.add_argument("--trusting", action="store_true")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     module = plugin(options)
@@ -148,6 +156,11 @@ def main() -> None:
         mock.patch("hub.state.fcntl.flock").start()
     if options.credulous:
         mock.patch("hub.clock.SystemClock.date", lambda clock: clock.now()).start()
+    if options.hasty:
+        mock.patch("hub.clock.PATIENCE_S", 3.0).start()
+    if options.trusting:
+        told = SystemClock.told
+        mock.patch("hub.clock.SystemClock.told", lambda clock, s, after, before: told(clock, s, before, before)).start()
     if options.believe:
         mock.patch("hub.delivery.acceptance.read_ack", believe).start()
         mock.patch("hub.delivery.acceptance.Acceptance.judge", return_value=None).start()

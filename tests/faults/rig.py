@@ -232,7 +232,7 @@ class Rig:
         for word, n in self.told():
             if word == b"emit":
                 life.append(n)
-            else:
+            elif word != b"dated":
                 if word == b"durable":
                     promised.update(life)
                 if word != b"refused":

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent))
 from card import card_destroyed, twin_without_mirror
-from clocks import twin_believes_its_clock, wrong_clocks
+from clocks import late_answers, twin_believes_its_clock, twin_trusts_late_answers, wrong_clocks
 from damage import damaged_directory, twin_without_manifest
 from eio import failing_calls, failing_syncs
 from flap import flapping_link
@@ -67,6 +67,8 @@ ROWS = (
     Row(rolled_back_backend, 2, 200),
     Row(wrong_clocks, 3, 1_000),
     Row(twin_believes_its_clock, 3, 8, twin=True),  # the third one delivers what the first dated
+    Row(late_answers, 2, 200),
+    Row(twin_trusts_late_answers, 1, 4, twin=True),
     Row(two_hubs, 2, 200),
     Row(twin_unlocked, 1, 5, twin=True),
     Row(restored_image, 2, 200),

@@ -147,6 +147,15 @@ async def test_without_a_sure_clock_a_report_is_dated_by_the_boot():
     assert value.time is None
 
 
+async def test_what_an_inexact_clock_dates_is_marked_uncertain(monkeypatch):
+    path = Path()
+    monkeypatch.setattr(path.clock, "exact", lambda: False)
+    own, source = await path.emit(values={"temperature": 1.0}), None
+    assert (own[0].sure, own[0].quality) == (True, Quality.UNCERTAIN)
+    source = (await path.emit(values={"temperature": 1.0}, time=path.clock.now() - 10))[-1]
+    assert source.quality is Quality.GOOD, "the source's own date is not the hub's"
+
+
 async def test_durable_waits_for_the_disk_also_where_the_report_itself_was_kept_out():
     """Told again, it may still be on its way there: whoever acknowledges it does so after this."""
     path = Path()

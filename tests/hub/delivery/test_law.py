@@ -417,6 +417,6 @@ def test_a_clock_is_offered_only_with_the_current_nonce() -> None:
     world.backend.reply(message.body)
     world.now = 2.0
     with_nonce = world.backend.ack("readings", RUN, nonce=nonce)
-    assert answer(world, message, pack_reply([with_nonce])).clock == (1.8e9, 2.0)
+    assert answer(world, message, pack_reply([with_nonce])).clock == (1.8e9, world.sent[0][0], 2.0)
     assert answer(world, message, pack_reply([world.backend.ack("readings", RUN, nonce=b"x" * 16)])).clock is None
     assert answer(world, message, pack_reply([world.backend.ack("readings", RUN, nonce=b"")])).clock is None

@@ -163,17 +163,33 @@ async def test_a_state_leaves_every_30_s_of_the_hubs_own_clock() -> None:
 
 
 async def test_the_time_of_a_fresh_ack_is_offered_to_the_clock() -> None:
-    times: list[tuple[float, float]] = []
+    times: list[tuple[float, float, float]] = []
+
+    def hear(*told: float) -> bool:
+        times.append(told)
+        return len(times) == 1
+
     bench = Bench()
     bench.buffer.last, bench.buffer.run = 1, b"n" * 16
-    bench.link = bench.make(on_clock=lambda now, error: times.append((now, error)))
+    bench.link = bench.make(on_clock=hear)
     async with running(bench):
         state = await bench.peer.get()
         nonce = read_state(state.body, IDENTITY.public_key().public_bytes_raw()).nonce
         await bench.clock.advance(0.25)
         bench.peer.replies.put_nowait(bench.peer.ack(1, nonce=nonce, now=1.9e9))
         await settle()
-    assert times == [(1.9e9, 0.25)]
+        asked = bench.clock.monotonic() - 0.25
+        assert times == [(1.9e9, asked, asked + 0.25)]
+        await bench.clock.advance(2.0)
+        assert bench.peer.messages.empty()
+        await bench.clock.advance(0.75)
+        again = await bench.peer.get()
+        nonce = read_state(again.body, IDENTITY.public_key().public_bytes_raw()).nonce
+        bench.peer.replies.put_nowait(bench.peer.ack(1, nonce=nonce, now=1.9e9 + 3))
+        await settle()
+        assert len(times) == 2
+        await bench.clock.advance(29.9)
+        assert bench.peer.messages.empty(), "it asks no more"
 
 
 async def test_drain_flushes_waits_for_the_acks_and_ends_the_uplinks() -> None:
