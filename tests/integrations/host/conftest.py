@@ -7,12 +7,13 @@ from datetime import timedelta
 
 import pytest
 
+from hub import Device
 from hub.testing import FakeSession
 
 
 class Session(FakeSession):
     def __init__(self) -> None:
-        super().__init__("host")
+        super().__init__("host", devices=[Device(id="host:local", integration="host", place="hub")])
         self.intervals: list[timedelta] = []
 
     def every(self, interval: timedelta) -> AsyncIterator[float]:

@@ -184,3 +184,14 @@ def _no_drops(error: hub.DecodeError) -> None:
 
 def _forbidden() -> None:
     raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+async def test_a_machine_that_nobody_named_reports_all_the_same_and_waits_in_quarantine(session: Any) -> None:
+    machine = session.devices.get(DEVICE)
+    session.devices.remove(DEVICE)
+    await session.run(run, Config(disk=Path("/")), turns=1)
+    assert [report.device for report in session.reports] == [DEVICE]
+    assert session.declared == []
+    session.devices.put(machine)
+    await session.run(run, Config(disk=Path("/")), turns=1)
+    assert [name for name, *_ in session.declared] == [DEVICE]
