@@ -21,9 +21,10 @@ from dataclasses import dataclass
 
 
 class HubError(Exception):
-    """Base of all errors the hub raises on purpose. `exit_code` is what the CLI ends with."""
+    """Base of all errors the hub raises on purpose. `exit_code` is what the CLI ends with: unless a class says
+    otherwise, what was asked for makes no sense here. 1 is left to bugs."""
 
-    exit_code = 1
+    exit_code = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class ConfigError(HubError):
 
 class PluginError(HubError):
     """A plugin broke its contract. The message names the distribution and its version."""
+
+    exit_code = 1
 
 
 class NotReady(HubError):

@@ -7,7 +7,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from hub.errors import HubError
+from hub.errors import StorageError
 from hub.store import Store
 
 MOST = 1000
@@ -35,17 +35,17 @@ class Auditing:
 
     async def _verify(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{witness: [[count, head in hex], …]} → {count, head, witnessed}. Raises StorageError naming the first entry
-        that does not follow, HubError naming the first witness that the chain contradicts."""
+        that does not follow, or the first witness that the chain contradicts."""
         entries = await self._store.audited()
         witnessed = 0
         for count, head in arguments.get("witness") or []:
             number = int(count)
             if number > len(entries):
-                raise HubError(
+                raise StorageError(
                     f"the chain was cut: {number} entries were witnessed, {len(entries)} are here; the rest was removed"
                 )
             if number and entries[number - 1].head.hex() != str(head).lower():
-                raise HubError(f"the chain was written anew: entry {number} is another one than was witnessed")
+                raise StorageError(f"the chain was written anew: entry {number} is another one than was witnessed")
             witnessed += 1
         head = entries[-1].head.hex() if entries else ""
         return {"count": len(entries), "head": head, "witnessed": witnessed}

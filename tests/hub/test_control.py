@@ -46,7 +46,7 @@ async def test_errors_come_back_with_their_exit_code(tmp_path):
     async with serving(tmp_path / "hub.sock", CALLS):
         with pytest.raises(Refused, match="makes no sense") as refused:
             await ask(tmp_path / "hub.sock", "fails")
-        assert refused.value.exit_code == 1
+        assert refused.value.exit_code == 2
         with pytest.raises(Refused, match="ZeroDivisionError"):
             await ask(tmp_path / "hub.sock", "bug")
         with pytest.raises(Refused, match="it has bug, echo, fails") as refused:

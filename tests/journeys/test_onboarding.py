@@ -312,7 +312,7 @@ def test_keys_come_sealed_from_the_district_and_a_wrong_one_is_named(
     assert school.run("device", "remove", "lorawan:70b3d5e75f000001").returncode == 0
     assert not [one for one in school.rig.status()["degraded"] if "70b3d5e75f000001" in one]
     kept = school.run("device", "remove", "lorawan:70b3d5e75f000001")
-    assert kept.returncode == 1
+    assert kept.returncode == 2
     assert "stands in the configuration: remove it there (config.yaml:9)" in kept.stderr
 
 
