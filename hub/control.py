@@ -115,7 +115,10 @@ def call(path: Path, name: str, /, *, timeout: float = 30.0, **arguments: Any) -
             with link.makefile("rb") as lines:
                 line = lines.readline(ANSWER_LIMIT)
         except (OSError, TimeoutError) as error:
-            raise NotReady(f"no hub answers at {path} ({error}): is `ilot run` running on this directory?") from error
+            remedy = "is `ilot run` running on this directory? --config or --state-dir name another"
+            if isinstance(error, PermissionError):
+                remedy = "ask as the user of the hub, or as root"
+            raise NotReady(f"no hub answers at {path} ({error.strerror or error}): {remedy}") from error
     answer = msgspec.json.decode(line or b'{"error": "the hub closed the line", "code": 4}', type=Answer)
     if answer.error:
         raise Refused(answer.error, answer.code)

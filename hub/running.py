@@ -87,6 +87,7 @@ def run(options: Options) -> int:
     """Run until SIGTERM or SIGINT. The exit code. Raises HubError when it cannot start."""
     from hub.hardening import harden
 
+    _there(options)
     open_still = harden()  # before any key is read, any plugin imported, any child started
     from hub.thrift import give_back, spare
 
@@ -113,6 +114,18 @@ def run(options: Options) -> int:
     if options.json:
         answers.write(msgspec.json.encode(last) + b"\n")
     return DATA_AT_RISK if last["error"] else 0
+
+
+def _there(options: Options) -> None:
+    """An enrolled hub starts from what it ran last, also without its file. Raises ConfigError where neither is."""
+    from hub.state import state_of
+
+    if options.config.exists() or (state_of(options.config, options.state_dir) / "enrolment.json").exists():
+        return
+    from hub.config.source import MISSING
+    from hub.errors import ConfigError, Problem
+
+    raise ConfigError([Problem(MISSING, file=str(options.config))])
 
 
 def _process_age_s() -> float:

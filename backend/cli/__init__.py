@@ -16,7 +16,7 @@ import msgspec
 from backend.cli.alerts import alerts
 from backend.cli.audit import audit
 from backend.cli.badge import badge
-from backend.cli.console import DIRECTORY, JSON, Lifetime, answers, date, say, show
+from backend.cli.console import DIRECTORY, JSON, Group, Lifetime, answers, date, say, show
 from backend.cli.inventory import inventory
 from backend.cli.owner import rotate, want
 from backend.cli.pages import pages
@@ -24,7 +24,7 @@ from backend.cli.privacy import erasures, retention
 from backend.cli.sigfox import sigfox
 
 
-@click.group()
+@click.group(cls=Group)
 def backend() -> None:
     """The reference backend: receives what hubs seal, opens it, keeps it."""
 

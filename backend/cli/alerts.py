@@ -9,13 +9,13 @@ from pathlib import Path
 
 import click
 
-from backend.cli.console import DIRECTORY, JSON, Lifetime, answers, date, say, show
+from backend.cli.console import DIRECTORY, JSON, Group, Lifetime, answers, date, say, show
 
 BY = click.option("--by", default="", help="Who answers. Default: the user at this machine.")
 WHY = click.option("--why", default="", help="Your reason; it stands in the hub's audit log.")
 
 
-@click.group()
+@click.group(cls=Group)
 def alerts() -> None:
     """Alerts of the hubs, and answers to them; a hub fetches these as soon as its link is up."""
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import click
 import msgspec
 
-from backend.cli.console import DIRECTORY, JSON, answers, date, say, show
+from backend.cli.console import DIRECTORY, JSON, Group, answers, date, say, show
 
 
-@click.group()
+@click.group(cls=Group)
 def badge() -> None:
     """Badges: credentials of people, signed by the owner, that every hub checks without a network."""
 

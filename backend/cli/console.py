@@ -20,6 +20,16 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class Group(click.Group):
+    """A group whose help says the whole first sentence of each command, over as many lines as it takes."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes them under one heading."""
+        found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, one.get_short_help_str(limit=400)) for name, one in found if one is not None])
+
+
 class Lifetime(click.ParamType[float]):
     """A duration as `90s`, `30m`, `24h`, `7d`, in seconds."""
 

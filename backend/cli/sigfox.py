@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from backend.cli.console import DIRECTORY, JSON, answers, date, say, show
+from backend.cli.console import DIRECTORY, JSON, Group, answers, date, say, show
 
 
-@click.group()
+@click.group(cls=Group)
 def sigfox() -> None:
     """Callbacks of the Sigfox operator that wait here for a hub."""
 

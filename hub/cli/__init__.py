@@ -1,7 +1,7 @@
 """The `ilot` command. Each subcommand lives in a module of its own, imported when it is called.
 
-Data go to stdout, messages to stderr; `--json` everywhere. Exit codes: 0 ok · 1 bug · 2 usage · 3 configuration ·
-4 unreachable · 5 permission · 6 degraded · 7 data at risk · 8 timeout.
+Data go to stdout, messages to stderr; `--json` everywhere. Exit codes: 0 ok · 1 bug · 2 usage, or
+nothing of that name is here · 3 configuration · 4 unreachable · 5 permission · 6 degraded · 7 data at risk · 8 timeout.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ COMMANDS = {
     "label": "hub.cli.label:label",
     "logs": "hub.cli.diagnostics:logs",
     "plugins": "hub.cli.plugins:plugins",
-    "new": "hub.cli.pack:new",
+    "new": "hub.cli.new:new",
     "pack": "hub.cli.pack:pack",
     "privacy": "hub.cli.privacy:privacy",
     "decode": "hub.cli.decode:decode",
@@ -66,6 +66,15 @@ COMMANDS = {
     "version": "hub.cli.version:version",
 }
 """Name -> where it is. Other parts of the distribution add theirs as entry points of group `ilot.commands`."""
+
+SECTIONS = {
+    "Set up": "new check enroll run demo doctor label claim import config backup restore reset",
+    "Look": "status devices alerts logs history energy radio buffer audit plugins notify sovereignty version",
+    "Devices": "device inventory discover quarantine recette commission command redecode pack",
+    "Rules, people, reports": "rule schedule privacy badge token report evidence crisis",
+    "For developers and helpers": "capture decode sim schema diagnostics",
+}
+"""How the help arranges them; what no section names, and what others add, stands at the end."""
 
 
 class Commands(click.Group):
@@ -84,6 +93,18 @@ class Commands(click.Group):
                 loaded: click.Command = entry.load()
                 return loaded
         return None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes them by sections, with the whole first sentence of each."""
+        from hub.cli.output import sentences
+
+        sections = {title: names.split() for title, names in SECTIONS.items()}
+        named = {name for names in sections.values() for name in names}
+        sections["Other"] = [name for name in self.list_commands(ctx) if name not in named]
+        for title, names in sections.items():
+            if rows := sentences(self, ctx, names):
+                with formatter.section(title):
+                    formatter.write_dl(rows, col_max=14)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -116,7 +137,7 @@ def main(arguments: list[str] | None = None, **extra: Any) -> None:
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        sys.exit(max(error.exit_code, HubError.exit_code))  # click's 1 is a bug here
     except (click.Abort, KeyboardInterrupt):
         click.echo("ilot: interrupted", err=True)
         sys.exit(130)

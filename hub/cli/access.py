@@ -13,7 +13,7 @@ from hub.control import call
 from hub.state import state_of
 
 
-@click.group()
+@click.group(cls=output.Group)
 def badge() -> None:
     """Badges that the district signs, and those that it withdrew."""
 
@@ -51,7 +51,7 @@ def status(config: Path, state_dir: Path | None, json: bool) -> None:
         click.echo(f"{name:8} {'' if value is None else value}")
 
 
-@click.group()
+@click.group(cls=output.Group)
 def token() -> None:
     """Tokens by which scripts use the hub's API."""
 

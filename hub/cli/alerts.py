@@ -18,7 +18,7 @@ from hub.state import state_of
 why = click.option("--why", default="", help="Your reason; it stands in the audit log.")
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=output.Group, invoke_without_command=True)
 @output.with_config
 @output.with_state
 @output.as_json

@@ -13,7 +13,7 @@ from hub.control import call
 from hub.state import state_of
 
 
-@click.group()
+@click.group(cls=output.Group)
 def audit() -> None:
     """The audit log: who did what, from where; and whether nothing of it was changed."""
 

@@ -14,7 +14,7 @@ from hub.errors import NotReady, StorageError
 from hub.state import state_of
 
 
-@click.group()
+@click.group(cls=output.Group)
 def buffer() -> None:
     """The sealed store-and-forward buffer."""
 

@@ -63,7 +63,8 @@ def check(config: Path, state_dir: Path | None, adopted: bool, probe: bool, json
     if json:
         output.data({**facts, "problems": [], **({} if found is None else {"probes": found})})
     else:
-        click.echo(f"{config}: right. {len(loaded.integrations)} integrations, {len(loaded.devices)} devices")
+        counted = output.several(len(loaded.integrations), "integration"), output.several(len(loaded.devices), "device")
+        click.echo(f"{config}: right. {', '.join(counted)}")
         if adopted:
             output.say(f"{facts['adopted']} devices were added by commands")
             for wrong in facts["adopted_problems"]:

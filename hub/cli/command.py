@@ -22,7 +22,7 @@ FINAL = ("done", "failed", "expired")
 why = click.option("--why", required=True, help="Your reason; it stands in the audit log.")
 
 
-@click.group()
+@click.group(cls=output.Group)
 def command() -> None:
     """Write to devices. Only what the configuration lists as writable is written, and all of it is audited."""
 

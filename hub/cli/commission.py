@@ -11,7 +11,7 @@ from hub.control import call
 from hub.state import state_of
 
 
-@click.group()
+@click.group(cls=output.Group)
 def commission() -> None:
     """Commissioning: which devices are expected, which of them report, and what is to be done about the others."""
 

@@ -20,7 +20,7 @@ from hub.cli.config_values import parse_path, parse_value
 from hub.errors import ConfigError, Problem
 
 
-@click.group()
+@click.group(cls=output.Group)
 def config() -> None:
     """The configuration: show it, change it, take a change back."""
 

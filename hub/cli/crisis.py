@@ -18,7 +18,7 @@ from hub.state import state_of
 WAIT_S = 600.0
 
 
-@click.group()
+@click.group(cls=output.Group)
 def crisis() -> None:
     """Isolate this hub, make it read-only, export what it has; works with no network, and across a restart."""
 

@@ -16,7 +16,7 @@ from hub.state import state_of
 WAIT_S = 120.0
 
 
-@click.group()
+@click.group(cls=output.Group)
 def sampling() -> None:
     """Have devices speak more often for a while, within budgets that are shown before."""
 

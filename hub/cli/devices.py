@@ -52,7 +52,7 @@ def _ago(seconds: float | None) -> str:
     return "never" if seconds is None else f"{datetime.timedelta(seconds=round(seconds))} ago"
 
 
-@click.group()
+@click.group(cls=output.Group)
 def device() -> None:
     """Devices of the running hub: add, remove, import, replace, give a key."""
 

@@ -20,7 +20,7 @@ MIN_FREE = 256 * 1024 * 1024
 PROBE_S = 10.0
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=output.Group, invoke_without_command=True)
 @click.pass_context
 @output.with_config
 @output.with_state
@@ -163,7 +163,8 @@ def _configuration(config: Path, probe: bool, running: Mapping[str, Mapping[str,
         loaded = load(config, installed_models(registry))
     except ConfigError as error:
         return [Finding("configuration", WRONG, f"problems: {len(error.problems)}", "`ilot check` shows each line")]
-    found = [Finding("configuration", OK, f"{len(loaded.integrations)} integrations, {len(loaded.devices)} devices")]
+    counted = output.several(len(loaded.integrations), "integration"), output.several(len(loaded.devices), "device")
+    found = [Finding("configuration", OK, ", ".join(counted))]
     if not loaded.uplinks:
         remedy = "name one below link.uplinks, or readings only fill the buffer"
         found.append(Finding("link", NOTE, "no uplink", remedy))

@@ -76,7 +76,7 @@ def report(
     click.echo(path)
 
 
-@click.group()
+@click.group(cls=output.Group)
 def evidence() -> None:
     """Documents that a hub has signed."""
 

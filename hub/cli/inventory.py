@@ -11,7 +11,7 @@ from hub.control import call
 from hub.state import state_of
 
 
-@click.group()
+@click.group(cls=output.Group)
 def inventory() -> None:
     """Keys of devices that are expected, as the owner sends them to this hub alone."""
 

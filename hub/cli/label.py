@@ -46,7 +46,7 @@ def label(new: bool, svg: Path | None, printed: Path | None, config: Path, state
         output.say("its code was shown when it was made; --new makes another")
 
 
-@click.group()
+@click.group(cls=output.Group)
 def claim() -> None:
     """Who administers this hub."""
 

@@ -13,7 +13,7 @@ from hub.control import call
 from hub.state import state_of
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=output.Group, invoke_without_command=True)
 @output.with_config
 @output.with_state
 @output.as_json

@@ -15,6 +15,21 @@ from hub.running import default_config
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class Group(click.Group):
+    """A group whose help says the whole first sentence of each command, over as many lines as it takes."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes them all under one heading."""
+        with formatter.section("Commands"):
+            formatter.write_dl(sentences(self, ctx, self.list_commands(ctx)))
+
+
+def sentences(group: click.Group, ctx: click.Context, names: Iterable[str]) -> list[tuple[str, str]]:
+    """Name and first sentence of each command of a group."""
+    found = ((name, group.get_command(ctx, name)) for name in names)
+    return [(name, one.get_short_help_str(limit=400)) for name, one in found if one is not None and not one.hidden]
+
+
 def as_json(command: F) -> F:
     """The `--json` option, as argument `json`."""
     return click.option("--json", "json", is_flag=True, help="Print one JSON object.")(command)
@@ -77,6 +92,11 @@ def french() -> bool:
     """Does this shell speak French? POSIX.1-2024, XBD 8.2: LC_ALL, else LC_MESSAGES, else LANG."""
     said = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
     return next((one for one in said if one), "").startswith("fr")
+
+
+def several(number: int, noun: str) -> str:
+    """1 device, 2 devices."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def size(n: float) -> str:

@@ -1,4 +1,4 @@
-"""`ilot pack` and `ilot new pack`: vendors' devices as data."""
+"""`ilot pack`: vendors' devices as data."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from hub.cli import output
+from hub.cli.new import write
 from hub.errors import ConfigError, HubError, NotReady
 
 if TYPE_CHECKING:
@@ -23,29 +24,9 @@ if TYPE_CHECKING:
 _DIRECTORY = click.Path(path_type=Path, file_okay=False, exists=True)
 
 
-@click.group()
+@click.group(cls=output.Group)
 def pack() -> None:
     """Device packs: test, install and show them, or import others'."""
-
-
-@click.group()
-def new() -> None:
-    """Start something new: the files, to be filled in."""
-
-
-@new.command("pack")
-@click.argument("name")
-@click.option("--in", "directory", type=_DIRECTORY, default=".", show_default=True, help="Where to put its folder.")
-def new_pack(name: str, directory: Path) -> None:
-    """Write the files of a new pack NAME (vendor-model, for instance acme-thermo)."""
-    from hub.packs.naming import NAME
-    from hub.packs.template import files
-
-    if not NAME.fullmatch(name):
-        raise click.UsageError(f"a pack is named vendor-model: small letters, digits and '-'; {name!r} is not")
-    folder = directory / name
-    _write(folder, files(name))
-    output.say(f"{folder}: fill in pack.yaml, codec.js and vectors/, then run: ilot pack test {folder}")
 
 
 @pack.command()
@@ -172,7 +153,7 @@ def import_(directory: Path, device: str | None, out: Path, json: bool) -> None:
 
     made, left_out = packs_in(directory, device)
     for one in made:
-        _write(out / one.name, one.files)
+        write(out / one.name, one.files)
     if json:
         facts = [{"pack": one.name, "folder": str(out / one.name), "remarks": one.remarks} for one in made]
         output.data({"made": facts, "left_out": left_out})
@@ -288,18 +269,3 @@ def _facts(library: Library, found: Pack) -> dict[str, Any]:
 def _metric(found: Pack, path: str, key: str) -> dict[str, str]:
     m = found.metrics[key]
     return {"path": path, "metric": key, "unit": m.unit, "privacy": m.privacy, "fr": m.fr, "en": m.en}
-
-
-def _write(folder: Path, files: dict[str, str]) -> None:
-    """A new folder with these files. Raises HubError when it is there already."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir()
-        for name, text in files.items():
-            file = folder / name
-            file.parent.mkdir(exist_ok=True)
-            file.write_text(text, "utf-8")
-    except FileExistsError:
-        raise HubError(f"{folder} is there already; remove it, or choose another place") from None
-    except OSError as error:
-        raise HubError(f"{folder} cannot be written: {error.strerror or error}") from error

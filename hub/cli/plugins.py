@@ -16,7 +16,7 @@ from hub.state import state_of
 KINDS = ("integration", "exporter", "notifier")
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=output.Group, invoke_without_command=True)
 @output.as_json
 @click.pass_context
 def plugins(context: click.Context, json: bool) -> None:

@@ -17,7 +17,7 @@ from hub.state import state_of
 dry = click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
 
 
-@click.group()
+@click.group(cls=output.Group)
 def privacy() -> None:
     """What is kept of people, why, and who agreed to it."""
 

@@ -31,7 +31,7 @@ def _common(command: F) -> F:
     return output.with_config(output.with_state(output.as_json(command)))
 
 
-@click.group()
+@click.group(cls=output.Group)
 def quarantine() -> None:
     """Senders that are heard and not admitted: list, adopt, ignore, block."""
 
@@ -165,7 +165,7 @@ def clear(device: str, why: str, dry_run: bool, config: Path, state_dir: Path | 
         click.echo(f"{device} {'would be' if dry_run else 'is'} believed again")
 
 
-@click.group()
+@click.group(cls=output.Group)
 def recette() -> None:
     """Mode recette: for some hours, sensors that wait are adopted in bulk."""
 

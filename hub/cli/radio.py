@@ -33,7 +33,7 @@ class Radio:
         self.decoders = registry.decoders(kind)
         listening = [i for plugin in _of(kind, registry) for i in plugin.integrations if i.listen is not None]
         if not self.decoders or not listening:
-            raise click.UsageError(f"nothing here listens to {kind!r}; {_kinds(registry)}")
+            raise click.UsageError(f"nothing here listens to {kind!r}; it can be {_listening(registry)}")
         self.integration = listening[0]
         self.options, self.keys = _configured(self.integration, registry, config)
 
@@ -130,11 +130,13 @@ def discover(protocol: str, scan: float | None, config: Path, state_dir: Path | 
     """
     answer = None
     if scan is None:
-        try:
+        with contextlib.suppress(NotReady):
             answer = _ask(protocol, config, state_dir)
-        except NotReady:
+    if answer is None:
+        radio = Radio(protocol, config)
+        if scan is None:
             output.say("no hub runs here; listening for 10 seconds")
-    answer = answer or _scan(Radio(protocol, config), protocol, scan or 10.0)
+        answer = _scan(radio, protocol, scan or 10.0)
     if json:
         output.data(answer)
         return
@@ -228,7 +230,8 @@ def sim(protocol: str, arguments: tuple[str, ...]) -> None:
             sys.argv = [f"ilot sim {protocol}", *arguments]
             runpy.run_module(module, run_name="__main__")
             return
-    raise click.UsageError(f"nothing here simulates {protocol!r}; {_kinds(registry)}")
+    there = sorted(name for name, plugin in registry.plugins.items() if _simulator(plugin))
+    raise click.UsageError(f"nothing here simulates {protocol!r}; it can be {', '.join(there)}")
 
 
 def _simulator(plugin: Plugin) -> str:
@@ -260,9 +263,11 @@ def _of(kind: str, registry: Registry) -> list[Plugin]:
     return [plugin for plugin in plugins if plugin.name == kind or any(d.kind == kind for d in plugin.decoders)]
 
 
-def _kinds(registry: Registry) -> str:
-    kinds = sorted({decoder.kind for plugin in registry.plugins.values() for decoder in plugin.decoders})
-    return f"there are decoders for {', '.join(kinds) or 'nothing'}"
+def _listening(registry: Registry) -> str:
+    """The kinds of frames that something here both hears and decodes."""
+    kinds = {decoder.kind for plugin in registry.plugins.values() for decoder in plugin.decoders}
+    hearing = (any(i.listen is not None for p in _of(kind, registry) for i in p.integrations) for kind in sorted(kinds))
+    return ", ".join(kind for kind, hears in zip(sorted(kinds), hearing, strict=True) if hears) or "nothing"
 
 
 def _configured(

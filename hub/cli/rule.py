@@ -12,7 +12,7 @@ from hub.cli import output
 from hub.config.values import show_duration
 
 
-@click.group()
+@click.group(cls=output.Group)
 def rule() -> None:
     """What the hub watches."""
 

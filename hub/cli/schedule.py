@@ -33,7 +33,7 @@ class _Day(click.ParamType[date]):
             self.fail(str(error), param, ctx)
 
 
-@click.group()
+@click.group(cls=output.Group)
 def schedule() -> None:
     """The hours at which rules watch."""
 

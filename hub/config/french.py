@@ -184,6 +184,8 @@ _TABLE: tuple[tuple[re.Pattern[str], _Spoken], ...] = tuple(
         (r"a key is missing before this colon", "il manque une clé avant ce deux-points"),
         (r"(?P<a>\S+) is outside (?P<b>.*); only files of this directory tree can be included",
          "{a} est hors de {b} ; seuls des fichiers de cette arborescence peuvent être inclus"),
+        (r"there is no such file; .*",
+         "ce fichier est introuvable ; --config ou ILOT_CONFIG en désigne un autre, `ilot new config` en écrit un"),
         (r"(?P<a>\S+) cannot be read: No such file or directory", "{a} est introuvable"),
         (r"(?P<a>\S+) cannot be read: (?P<b>.*)", "{a} ne peut pas être lu : {b}"),
         (r"everybody on this machine may use (?P<a>.*) \(mode (?P<m>\d+)\); run: (?P<c>.*)",

@@ -18,6 +18,8 @@ from typing import Any
 from hub.config.positions import Finding, Path, Positions, by_place
 from hub.errors import ConfigError, Problem
 
+MISSING = "there is no such file; --config or ILOT_CONFIG names another, and `ilot new config` writes a first one"
+"""Of the file that includes all others."""
 MAX_BYTES = 256 * 1024
 """Of one file."""
 MAX_FILES = 100
@@ -102,7 +104,8 @@ class _Reader:
         try:
             return self._document(self._bytes(self._source.path.name), self._source.path.name, (), 0)
         except ValueError as error:
-            raise ConfigError([Problem(str(error), file=str(self._source.path))]) from None
+            text = str(error) if self._source.path.exists() else MISSING
+            raise ConfigError([Problem(text, file=str(self._source.path))]) from None
 
     def include(self, name: str, at: Path, depth: int) -> Any:
         self._source.asked[name] = found_at(self._source.path, name, texts=self._texts)

@@ -33,7 +33,7 @@ def ilot(*arguments: str, cwd: Path) -> tuple[int, str, str]:
         (("capture", "ble", "--seconds", "1"), 4, "system D-Bus does not answer"),
         (("discover", "ble", "--scan", "1"), 4, "system D-Bus does not answer"),
         (("discover", "ble"), 4, "no hub runs here; listening for 10 seconds"),
-        (("discover", "bel"), 2, "nothing here listens to 'bel'; there are decoders for bacnet, ble"),
+        (("discover", "bel"), 2, "nothing here listens to 'bel'; it can be bacnet, ble"),
         (("capture", "bel"), 2, "nothing here listens to 'bel'"),
         (("sim", "bel"), 2, "nothing here simulates 'bel'"),
         (("sim", "ble", "--replay", "nothing.jsonl"), 2, "there is no capture nothing.jsonl"),

@@ -1,0 +1,110 @@
+"""`ilot new`: the first files of a configuration, a plugin or a pack."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import click
+
+from hub.cli import output
+from hub.errors import HubError
+
+_DIRECTORY = click.Path(path_type=Path, file_okay=False, exists=True)
+_IN = click.option(
+    "--in", "directory", type=_DIRECTORY, default=".", show_default=True, help="Where to put its folder."
+)  # fmt: skip
+
+
+@click.group(cls=output.Group)
+def new() -> None:
+    """Start something new: the files, to be filled in."""
+
+
+@new.command("config")
+@click.option("--name", required=True, help="The building's name, for people.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default="config.yaml", show_default=True,
+              help="The file to write; never one that is there.")  # fmt: skip
+@click.option("--url", default="", help="The backend's address; by default that of the enrolment in --state-dir.")
+@click.option("--state-dir", type=click.Path(path_type=Path, file_okay=False), envvar="ILOT_STATE_DIR",
+              default="/var/lib/ilot", show_default=True, help="The state directory of `ilot enroll`.")  # fmt: skip
+def new_config(name: str, out: Path, url: str, state_dir: Path) -> None:
+    """Write a first configuration: one building that reports this machine's health, and the way to the backend."""
+    from hub.cli import templates
+
+    state = state_dir.absolute()
+    url = url or _enrolled(state)
+    text = templates.configuration(name, str(state), url or templates.SOME_URL)
+    try:
+        with out.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise HubError(f"{out} is there already; name another file with --out") from None
+    except OSError as error:
+        raise HubError(f"{out} cannot be written: {error.strerror or error}") from error
+    if not url:
+        output.say(f"no hub is enrolled in {state}: put the backend's address into link.uplinks.https.url")
+    output.say(f"{out}: add your zones, places and devices, then run: ilot check --config {out}")
+
+
+@new.command("plugin")
+@click.argument("name")
+@_IN
+def new_plugin(name: str, directory: Path) -> None:
+    """Write the files of a new plugin NAME (for instance acme_thermo): a distribution that reads one device over HTTP,
+    and its test."""
+    from importlib.metadata import entry_points
+
+    from hub.cli import templates
+
+    module = name.replace("-", "_")
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", module):
+        raise click.UsageError(f"a plugin is named as a Python module: small letters, digits and '_'; {name!r} is not")
+    if module in sys.stdlib_module_names or module in {one.name for one in entry_points(group="hub.plugins")}:
+        raise click.UsageError(f"there is a module or plugin {module!r} already: choose another name")
+    folder = directory / module
+    write(folder, templates.plugin(module))
+    output.say(f"{folder}: it is a whole example: change it for your device. Then, with the pip of this ilot:")
+    output.say(f"  {sys.executable} -m pip install --no-deps --no-build-isolation --editable {folder}")
+    output.say("`ilot plugins` shows whether the hub knows it")
+
+
+@new.command("pack")
+@click.argument("name")
+@_IN
+def new_pack(name: str, directory: Path) -> None:
+    """Write the files of a new pack NAME (vendor-model, for instance acme-thermo)."""
+    from hub.packs.naming import NAME
+    from hub.packs.template import files
+
+    if not NAME.fullmatch(name):
+        raise click.UsageError(f"a pack is named vendor-model: small letters, digits and '-'; {name!r} is not")
+    folder = directory / name
+    write(folder, files(name))
+    output.say(f"{folder}: fill in pack.yaml, codec.js and vectors/, then run: ilot pack test {folder}")
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    """A new folder with these files. Raises HubError when it is there already."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir()
+        for name, text in files.items():
+            file = folder / name
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text, "utf-8")
+    except FileExistsError:
+        raise HubError(f"{folder} is there already; remove it, or choose another place") from None
+    except OSError as error:
+        raise HubError(f"{folder} cannot be written: {error.strerror or error}") from error
+
+
+def _enrolled(state: Path) -> str:
+    """The address of the enrolment that lies there, "" without one."""
+    from hub.identity.enrolment import load
+
+    try:
+        return load(state)[0].url
+    except HubError:
+        return ""

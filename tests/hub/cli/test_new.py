@@ -1,0 +1,93 @@
+"""`ilot new`: what it writes is right as it stands, and nothing is written over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hub.cli import ilot, output, templates
+from hub.config.source import parse
+
+ROOT = Path(__file__).resolve().parents[3]
+VENDOR = ROOT / "tests/vendor/acme_thermo"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*words: str) -> tuple[int, str]:
+    done = CliRunner().invoke(ilot, list(words), standalone_mode=False)
+    code = getattr(done.exception, "exit_code", 0) if done.exception else done.return_value
+    said = done.exception.format_message() if hasattr(done.exception, "format_message") else str(done.exception or "")
+    return code or 0, done.output + said
+
+
+def test_a_first_configuration_is_right_as_it_stands(here: Path) -> None:
+    code, said = run("new", "config", "--name", "École Jean-Jaurès", "--state-dir", str(here / "state"))
+    assert code == 0
+    assert "no hub is enrolled" in said  # the address of the backend is not known then
+    code, said = run("check")
+    assert (code, said) == (0, "config.yaml: right. 1 integration, 1 device\n")
+    assert parse((here / "config.yaml").read_text())["hub"]["site"] == "ecole-jean-jaures"
+
+
+def test_a_configuration_that_is_there_is_not_written_over(here: Path) -> None:
+    (here / "config.yaml").write_text("mine")
+    code, said = run("new", "config", "--name", "x")
+    assert code == 2
+    assert "--out" in said
+    assert (here / "config.yaml").read_text() == "mine"
+
+
+@settings(max_examples=50)
+@given(st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1, max_size=60))
+def test_whatever_a_building_is_called_its_name_is_read_back(name: str) -> None:
+    said = parse(templates.configuration(name, "/var/lib/ilot", "https://b.example.org:8443"))
+    assert said["hub"]["name"] == name
+    assert said["hub"]["site"] in said["sites"]
+
+
+def test_a_new_plugin_is_the_one_of_the_tutorial(here: Path) -> None:
+    assert run("new", "plugin", "acme-thermo")[0] == 0
+    for name in ("pyproject.toml", "acme_thermo.py", "test_acme_thermo.py"):
+        assert (here / "acme_thermo" / name).read_text() == (VENDOR / name).read_text()
+    code, said = run("new", "plugin", "acme-thermo")
+    assert code == 2
+    assert "is there already" in said
+
+
+@pytest.mark.parametrize(("name", "why"), [("json", "already"), ("modbus", "already"), ("3x", "small letters")])
+def test_a_plugin_takes_no_name_that_would_hide_another_module(here: Path, name: str, why: str) -> None:
+    code, said = run("new", "plugin", name)
+    assert code == 2
+    assert why in said
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_configuration_that_is_not_there_is_told_with_what_to_do(here: Path, command: str) -> None:
+    code, said = run(command, "--config", "nowhere.yaml", "--state-dir", str(here / "state"))
+    assert code == 3
+    assert "nowhere.yaml: there is no such file; --config" in said
+    assert "`ilot new config`" in said
+
+
+def test_the_help_names_every_command_once_and_cuts_no_sentence() -> None:
+    code, said = run("--help")
+    assert code == 0
+    assert "..." not in said.replace("[ARGS]...", "")
+    names = [line.split()[0] for line in said.splitlines() if line.startswith("  ") and line[2:3].strip()]
+    context = ilot.make_context("ilot", [], resilient_parsing=True)
+    assert sorted(set(names) - {"Îlot:", "-h,"}) == ilot.list_commands(context)
+    assert len(names) == len(set(names))
+
+
+def test_one_is_not_many() -> None:
+    assert [output.several(n, "device") for n in (0, 1, 2)] == ["0 devices", "1 device", "2 devices"]
