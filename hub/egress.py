@@ -84,13 +84,14 @@ class Egress:
         self._certificate, self._key = certificate, key
         self.closed = ""
         """Why nothing is called, "" while it is."""
-        self.declare(hosts, proxy)
         self._contexts: dict[tuple[str, int, bool], tuple[tuple[bool, int], ssl.SSLContext]] = {}
+        self.declare(hosts, proxy)
 
     def declare(self, hosts: Iterable[Host], proxy: str | None) -> None:
         """These are the configured hosts, and this is the way to the owner's, from now on."""
         self._hosts = {(host.host.lower(), host.port): host for host in hosts}
         self._proxy = proxy
+        self._contexts.clear()  # a host may have another CA by now
 
     def connection(self, url: str, *, anonymous: bool = False) -> Connection:
         """What is needed to connect to `url`. Contexts are kept until the clock, the trust document or the
@@ -222,28 +223,33 @@ class EgressHttp:
         given = {name: value for name, value in said.items() if name.lower() not in named} | dict(headers or {})
         for _ in range(_REDIRECTS + 1):
             context, proxy = self._egress.connection(url, anonymous=anonymous)
+            there = _server(url)
             try:
                 answer = await self._client.call(
                     method, url, context=context, proxy=proxy, headers=given, body=body, limit=MAX_REPLY,
                     timeout_s=timeout.total_seconds(),
                 )  # fmt: skip
             except TooLong as error:
-                raise DecodeError("too-large", f"{url} answers with {error}") from error
+                raise DecodeError("too-large", f"{there} answers with {error}") from error
             except ProxyRefused as error:
                 says = error.status or "no answer"
-                raise NotReady(f"{url} is not reached through the proxy ({says}): see link.proxy") from error
+                raise NotReady(f"{there} is not reached through the proxy ({says}): see link.proxy") from error
             except TimeoutError as error:
-                raise NotReady(f"{url} does not answer within {timeout.total_seconds():g} s") from error
+                raise NotReady(f"{there} does not answer within {timeout.total_seconds():g} s") from error
             except Unanswered as error:
-                raise NotReady(f"{url} does not answer: {error}") from error
+                raise NotReady(f"{there} does not answer: {error}") from error
             target = next((value for name, value in answer.headers.items() if name.lower() == "location"), "")
             if not target or answer.status not in (301, 302, 303, 307, 308) or method not in ("GET", "HEAD"):
                 return Reply(*answer)
-            target = urljoin(url, target)
-            if urlsplit(target)[:2] != urlsplit(url)[:2]:  # another host, or https to http
-                given = {name: value for name, value in given.items() if name.lower() not in _CREDENTIALS}
+            try:
+                target = urljoin(url, target)
+                elsewhere = urlsplit(target)[:2] != urlsplit(url)[:2]  # another host, or https to http
+            except ValueError:
+                raise NotReady(f"{there} redirects to what is no address") from None
+            if elsewhere:
+                given = {name: value for name, value in given.items() if name.lower() in _FOR_ANYBODY}
             url = target
-        raise NotReady(f"{url} redirects more than {_REDIRECTS} times")
+        raise NotReady(f"{there} redirects more than {_REDIRECTS} times")
 
     async def close(self) -> None:
         await self._client.close()
@@ -251,7 +257,14 @@ class EgressHttp:
 
 _SAID = {"Accept": "*/*", "User-Agent": "ilot"}
 _BYTES = {"Content-Type": "application/octet-stream"}
-_CREDENTIALS = ("authorization", "cookie", "proxy-authorization")
+_FOR_ANYBODY = ("accept", "accept-language", "user-agent")
+"""Headers that follow a redirect to another host: an API key has whatever name its service gave it."""
+
+
+def _server(url: str) -> str:
+    """What messages call it. User, path and query are left out: services put their secrets there."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def hybrid() -> bool:

@@ -136,7 +136,7 @@ class HttpClient:
         tls: dict[str, Any] = {"ssl": place.context, "server_hostname": place.host.encode()} if place.context else {}
         try:
             return await self._opened(place.host, place.port, **tls)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: no name for TLS, such as .example.org
             raise refusal(error) from error
 
     async def _opened(self, host: str, port: int, **tls: Any) -> Line:
@@ -157,7 +157,7 @@ class HttpClient:
         parts = urlsplit(proxy)
         try:
             line = await self._opened(parts.hostname or "", parts.port or 80)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise ProxyRefused(said(error)) from None
         try:
             there = f"{bracketed(place.host)}:{place.port}"
@@ -173,8 +173,8 @@ class HttpClient:
             await line.start_tls(context, place.host)
         except h11.ProtocolError as error:
             line.close()
-            raise ProxyRefused(said(error)) from None  # its text may hold the credentials
-        except OSError as error:
+            raise ProxyRefused(said(error)) from None
+        except (OSError, ValueError) as error:
             line.close()
             raise refusal(error) from error
         except BaseException:

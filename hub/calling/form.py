@@ -11,6 +11,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 _PORTS = {"http": 80, "https": 443}
 _TARGET = "/:?#[]@!$&'()*+,;=%~"
+_SAID = 300
+"""Characters of a text that says what went wrong: a server may have written it."""
 FORMS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 """Codings of a body, and zlib's number for each."""
 
@@ -64,12 +66,12 @@ def asked(
         if not host.isascii():
             host = host.encode("idna").decode("ascii")
         if not host:
-            raise ValueError(url)
-    except (ValueError, KeyError) as error:
-        raise Unanswered(f"an address to call needs http:// or https:// and a host: {error}") from error
+            raise ValueError
+    except (ValueError, KeyError):  # its text may hold the credentials of the address
+        raise Unanswered("an address to call needs http:// or https://, a host, and a port below 65536") from None
     if (parts.scheme == "https") != (context is not None):
         raise Unanswered("https needs a context for its TLS, and http none")
-    target = quote(parts.path or "/", safe=_TARGET) + (f"?{quote(parts.query, safe=_TARGET)}" if parts.query else "")
+    target = _quoted(parts.path or "/") + (f"?{_quoted(parts.query)}" if parts.query else "")
     named = {name.lower() for name in headers or ()}
     given = list((headers or {}).items())
     if "host" not in named:
@@ -80,6 +82,11 @@ def asked(
     if body is not None or method in ("POST", "PUT", "PATCH"):
         given.append(("Content-Length", str(len(body or b""))))
     return Place(parts.scheme, host, port, context, proxy), target, given
+
+
+def _quoted(text: str) -> str:
+    """Bytes that were no UTF-8, as a server's Location may hold, are themselves again."""
+    return quote(text, safe=_TARGET, errors="surrogateescape")
 
 
 def unpacked(data: bytes, form: str, limit: int) -> bytes:
@@ -97,15 +104,16 @@ def unpacked(data: bytes, form: str, limit: int) -> bytes:
     raise Unanswered(f"a body that should be {form} is not")
 
 
-def refusal(error: OSError) -> Unanswered:
+def refusal(error: OSError | ValueError) -> Unanswered:
     """What to tell of a connection that failed while it was made."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return CertificateRefused(error.verify_message or str(error))
+        return CertificateRefused((error.verify_message or str(error))[:_SAID])
     return Unanswered(said(error))
 
 
 def said(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) and error.strerror else str(error)) or type(error).__name__
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return text[:_SAID] or type(error).__name__
 
 
 def bracketed(host: str) -> str:

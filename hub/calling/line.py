@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import select
 import ssl
 import time
 from typing import Any
 
 import h11
 
-from hub.calling.form import FORMS, Answer, TooLong, unpacked
+from hub.calling.form import FORMS, Answer, TooLong, Unanswered, unpacked
 
 HEAD = 64 * 1024
 """Bytes of a reply before its body, at most."""
+INTERIM = 16
+"""Answers of 1xx before the one that counts, at most."""
+PORTION = 128
+"""Pieces of an answer that are read in one turn of the loop: a server may cut a megabyte into a million chunks."""
 _RECORD = 16 * 1024
 
 
@@ -21,6 +27,9 @@ class Line(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.idle_since = 0.0
+        self.last = False
+        """Nothing is to be asked on it any more."""
+        self._pieces = 0
         self._transport: Any = None
         self._news: asyncio.Future[None] | None = None
         self._lost: Exception | None = None
@@ -35,8 +44,9 @@ class Line(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        if self._news is None:
-            self.close()  # nobody asked for it: whatever it is, it is not the answer to what is asked next
+        if self._news is None:  # nobody asked for it: whatever it is, it is not the answer to what is asked next
+            self._lost = ConnectionAbortedError(errno.ECONNABORTED, "it speaks before it is asked")
+            self.close()
             return
         self.http.receive_data(data)
         self._wake()
@@ -58,6 +68,11 @@ class Line(asyncio.Protocol):
 
     async def event(self) -> Any:
         """What h11 makes of what is heard. Raises OSError, h11.RemoteProtocolError."""
+        self._pieces += 1
+        if self._pieces % PORTION == 0:
+            self._transport.pause_reading()  # what comes meanwhile waits at the server, not here
+            await asyncio.sleep(0)
+            self._transport.resume_reading()
         while (event := self.http.next_event()) is h11.NEED_DATA:
             if self._lost is not None:
                 raise self._lost
@@ -74,14 +89,22 @@ class Line(asyncio.Protocol):
     def rest(self) -> bool:
         """Was the last answer whole? It may be asked again then, as long as it is `usable`."""
         done = self.http.our_state is h11.DONE and self.http.their_state is h11.DONE
-        if not done or self._over or self.http.trailing_data[0]:
+        if not done or self._over or self.last or self.http.trailing_data[0]:
             return False
         self.http.start_next_cycle()
         self._news, self.idle_since = None, time.monotonic()
         return True
 
     def usable(self, keep_s: float) -> bool:
-        return not self._over and time.monotonic() - self.idle_since < keep_s
+        """Nothing may have come meanwhile either, though the loop has not looked yet: it would be taken for the
+        answer to what is asked next."""
+        return not self._over and time.monotonic() - self.idle_since < keep_s and not self._waits()
+
+    def _waits(self) -> bool:
+        """Is there anything to read?"""
+        looking = select.poll()
+        looking.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(looking.poll(0))
 
     def close(self) -> None:
         self._over = True
@@ -108,15 +131,17 @@ async def exchanged(
 ) -> Answer:
     """See `HttpClient.call`. Raises OSError, h11.ProtocolError, TooLong; the line is to be closed then."""
     http = line.http
-    request = h11.Request(method=method, target=target, headers=[(n.encode(), v.encode()) for n, v in given])
-    head = http.send(request) or b""
+    head = http.send(_request(method, target, given)) or b""
     data = (http.send(h11.Data(data=body)) or b"") if body else b""
     line.write(head, data + (http.send(h11.EndOfMessage()) or b""))
     answer = await response(line)
     headers: dict[str, str] = {}
     for name, value in answer.headers.raw_items():
         headers.setdefault(name.decode("ascii"), value.decode("utf-8", "surrogateescape"))
-    form = next((value.decode().lower() for name, value in answer.headers if name == b"content-encoding"), "")
+    named = dict(answer.headers)
+    # where both say how long it is, somebody on the way may have read the other one: RFC 9112, 6.3
+    line.last = b"content-length" in named and b"transfer-encoding" in named
+    form = named.get(b"content-encoding", b"").decode("latin-1").lower()
     most = limit if cut is None or answer.status_code == 200 else min(cut, limit)
     got = bytearray()
     while not isinstance(event := await line.event(), h11.EndOfMessage):
@@ -125,12 +150,27 @@ async def exchanged(
             if most == limit:
                 raise TooLong(f"more than {limit} bytes")
             return Answer(answer.status_code, headers, bytes(got[:most]))
-    return Answer(answer.status_code, headers, unpacked(bytes(got), form, most) if form in FORMS else bytes(got))
+    body = unpacked(bytes(got), form, limit)[:most] if got and form in FORMS else bytes(got)
+    return Answer(answer.status_code, headers, body)
+
+
+def _request(method: str, target: str, given: list[tuple[str, str]]) -> h11.Request:
+    """Raises Unanswered, which does not say the value: it may be a credential."""
+    try:
+        headers = [(name.encode(), value.encode("utf-8", "surrogateescape")) for name, value in given]
+        return h11.Request(method=method, target=target, headers=headers)
+    except (h11.LocalProtocolError, UnicodeError):
+        odd = [name for name, value in given if value != value.strip() or not value.isprintable()]
+        which = f"the header {odd[0]!r} holds" if odd else "its headers hold"
+        raise Unanswered(f"it cannot be asked: {which} what no header may, such as a line's end") from None
 
 
 async def response(line: Line) -> h11.Response:
-    while isinstance(event := await line.event(), h11.InformationalResponse):
-        pass
+    for _ in range(INTERIM + 1):
+        if not isinstance(event := await line.event(), h11.InformationalResponse):
+            break
+    if isinstance(event, h11.InformationalResponse):
+        raise h11.RemoteProtocolError(f"more than {INTERIM} answers before the one that counts")
     if not isinstance(event, h11.Response):
         raise h11.RemoteProtocolError("the connection ended without an answer")
     return event

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import socket
+import threading
+import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -17,6 +20,7 @@ from hypothesis import strategies as st
 
 from hub.calling import Answer, HttpClient, TooLong, Unanswered
 from hub.calling.form import asked
+from hub.calling.line import INTERIM, PORTION, Line, exchanged
 
 OK = b"HTTP/1.1 200 OK\r\n"
 SORT = OK + b"X-Sort: plain\r\n"
@@ -278,3 +282,142 @@ async def test_a_header_that_would_write_a_second_one_is_refused() -> None:
             await call(headers={"X-Name": "a\r\nX-Other: b"})
         assert (await call()).status == 200
     assert len(server.asked) == 1
+
+
+async def test_a_header_that_cannot_be_sent_is_told_by_its_name_and_never_by_its_value() -> None:
+    server = Server(OK + b"Content-Length: 0\r\n\r\n")
+    async with calling(server) as call:
+        for value in ("Bearer s3cret\n", " s3cret", "s3cret\x00"):
+            with pytest.raises(Unanswered, match="'Authorization'") as caught:
+                await call(headers={"Authorization": value})
+            assert "s3cret" not in str(caught.value)
+    for url in ("http://user:s3cret@/", "http://user:s3cret@host:x/", "gopher://user:s3cret@host/"):
+        with pytest.raises(Unanswered) as caught:
+            written(url)
+        assert "s3cret" not in str(caught.value)
+
+
+async def test_bytes_that_are_no_utf_8_go_back_as_they_came() -> None:
+    server = Server(OK + b'ETag: "caf\xe9"\r\nContent-Length: 0\r\n\r\n')
+    async with calling(server) as call:
+        tag = (await call()).headers["ETag"]
+        await call(headers={"If-None-Match": tag}, path="/caf\udce9")
+    assert b'If-None-Match: "caf\xe9"\r\n' in server.asked[1]
+    assert server.asked[1].startswith(b"GET /caf%E9 ")
+
+
+async def test_an_answer_that_waits_before_the_question_is_nobodys() -> None:
+    """The loop has not looked at the connection since: only the socket knows."""
+    said = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        for number in range(2):
+            there, _ = listener.accept()
+            there.recv(4096)
+            there.sendall(OK + b"Content-Length: 1\r\n\r\n%d" % number)
+            if not number:
+                time.sleep(0.05)
+                there.sendall(OK + b"Content-Length: 4\r\n\r\nevil")
+                said.set()
+                first = there
+        first.close()
+        there.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        client, url = HttpClient(), f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        assert (await client.call("GET", url, context=None, limit=9, timeout_s=5)).body == b"0"
+        said.wait(5)  # and the loop with it
+        assert (await client.call("GET", url, context=None, limit=9, timeout_s=5)).body == b"1"
+        await client.close()
+        thread.join()
+
+
+async def test_a_server_that_speaks_before_it_is_asked_is_told_at_once() -> None:
+    line = Line()
+    line.connection_made(Wire())
+    line.data_received(b"220 mail.example ESMTP\r\n")
+    async with asyncio.timeout(5):
+        with pytest.raises(ConnectionAbortedError, match="before it is asked"):
+            await exchanged(line, "GET", "/", [("Host", "a")], None, LIMIT, None)
+
+
+class Wire(asyncio.Transport):
+    """Takes everything; counts how often nothing more was wanted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.paused = self.resumed = 0
+
+    def write(self, data: object) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
+
+    def pause_reading(self) -> None:
+        self.paused += 1
+
+    def resume_reading(self) -> None:
+        self.resumed += 1
+
+
+async def test_an_answer_in_a_great_many_pieces_leaves_the_loop_its_turns() -> None:
+    many = 50 * PORTION
+    line, wire, turns = Line(), Wire(), 0
+    line.connection_made(wire)
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.ensure_future(count())
+    asking = asyncio.ensure_future(exchanged(line, "GET", "/", [("Host", "a")], None, many, None))
+    await asyncio.sleep(0)
+    turns = 0
+    line.data_received(OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * many + b"0\r\n\r\n")
+    assert (await asking).body == b"x" * many
+    counting.cancel()
+    assert turns >= many / PORTION
+    assert wire.paused == wire.resumed >= many / PORTION - 1
+
+
+async def test_answers_before_the_one_that_counts_are_few() -> None:
+    hint = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+    last = OK + b"Content-Length: 2\r\n\r\nok"
+    async with calling(Server(hint * INTERIM + last)) as call:
+        assert (await call()).body == b"ok"
+    async with calling(Server(hint * (INTERIM + 1) + last)) as call:
+        with pytest.raises(Unanswered, match="before the one that counts"):
+            await call()
+
+
+async def test_after_an_answer_of_two_lengths_nothing_is_asked_on_that_connection() -> None:
+    server = Server(OK + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")
+    async with calling(server) as call:
+        assert [(await call()).body for _ in range(2)] == [b"ok", b"ok"]
+    assert server.connections == 2
+
+
+async def test_an_answer_without_a_body_is_whole_whatever_coding_it_names() -> None:
+    async with calling(Server(OK + b"Content-Encoding: gzip\r\nContent-Length: 20\r\n\r\n")) as call:
+        assert (await call("HEAD")).body == b""
+    async with calling(Server(b"HTTP/1.1 304 Not Modified\r\nContent-Encoding: gzip\r\n\r\n")) as call:
+        assert (await call()).status == 304
+
+
+async def test_an_explanation_is_cut_short_though_it_came_packed() -> None:
+    packed = gzip.compress(b"no" * 300)
+    head = b"HTTP/1.1 503 No\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+    async with calling(Server(head + packed)) as call:
+        assert (await call(cut=100)).body == b"no" * 50
+
+
+async def test_garbage_is_told_in_few_words() -> None:
+    async with calling(Server(b"\x00garbage" * 5000 + b"\r\n\r\n")) as call:
+        with pytest.raises(Unanswered) as caught:
+            await call()
+    assert len(str(caught.value)) <= 300

@@ -356,3 +356,50 @@ async def test_a_host_that_does_not_answer_is_not_ready() -> None:
     with pytest.raises(NotReady, match="does not answer"):
         await http.request("GET", f"http://127.0.0.1:{port}/")
     await http.close()
+
+
+async def test_a_redirect_to_what_is_no_address_is_the_servers_fault_and_no_bug_of_who_asked() -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": "http://[nonsense/"})
+
+    async with serving(handler) as port:
+        http = Egress(trust(), ManualClock(), hosts=[Host(host="127.0.0.1", port=port, plain=True)]).http()
+        with pytest.raises(NotReady, match="no address"):
+            await http.request("GET", f"http://127.0.0.1:{port}/")
+        await http.close()
+
+
+async def test_no_header_of_whatever_name_takes_a_credential_to_another_host() -> None:
+    seen = []
+
+    async def handler(request: web.Request) -> web.Response:
+        seen.append({name for name in request.headers if name in ("X-Api-Key", "Accept")})
+        return web.Response(status=302, headers={"Location": there}) if len(seen) == 1 else web.Response()
+
+    async with serving(handler) as port, serving(handler) as second:
+        there = f"http://127.0.0.1:{second}/"
+        hosts = [Host(host="127.0.0.1", port=number, plain=True) for number in (port, second)]
+        http = Egress(trust(), ManualClock(), hosts=hosts).http()
+        given = {"X-Api-Key": "s3cret", "Accept": "text/plain"}
+        assert (await http.request("GET", f"http://127.0.0.1:{port}/", headers=given)).status == 200
+        await http.close()
+    assert seen == [{"X-Api-Key", "Accept"}, {"Accept"}]
+
+
+async def test_what_goes_wrong_names_the_server_and_neither_user_path_nor_query() -> None:
+    http = Egress(trust(), ManualClock(), hosts=[Host(host="127.0.0.1", port=9, plain=True)]).http()
+    with pytest.raises(NotReady, match=r"http://127\.0\.0\.1:9 does not answer") as caught:
+        await http.request("GET", "http://me:s3cret@127.0.0.1:9/hooks/s3cret?token=s3cret")
+    assert "s3cret" not in str(caught.value)
+    await http.close()
+
+
+def test_a_host_that_is_configured_with_another_ca_is_no_longer_believed_by_the_former(ca: Authority) -> None:
+    egress = Egress(trust(), ManualClock(), hosts=[Host(host="a", port=443, ca_pem=ca.pem)])
+    before = egress.connection("https://a/").context
+    other = Authority(ca.directory, "another CA")
+    egress.declare([Host(host="a", port=443, ca_pem=other.pem)], None)
+    after = egress.connection("https://a/").context
+    assert before is not None and after is not None  # noqa: PT018
+    names = [context.get_ca_certs()[0]["subject"][0][0][1] for context in (before, after)]
+    assert names == ["test CA", "another CA"]
