@@ -210,10 +210,10 @@ class Store:
         except DiskRefuses:
             return await self.call(lambda db: _number(db, GENERATION))
 
-    async def image(self) -> bytes:
-        """A consistent copy, in clear: see `hub.disk.database.image`."""
+    async def image(self, *, without: Sequence[str] = ()) -> bytes:
+        """A consistent copy, in clear: see `hub.disk.database.image`. `without` the rows of these tables either."""
         try:
-            return await self.call(lambda db: image(db, self._key, SCHEMA, without=STAYS))
+            return await self.call(lambda db: image(db, self._key, SCHEMA, without=(*STAYS, *without)))
         except OSError as error:
             raise StorageError(f"the store cannot be copied: {error}") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,17 @@ from hub.clock import SystemClock
 from hub.config import source
 from hub.documents import backup
 from hub.documents.backup import Contents, StreamEnd
-from hub.errors import ConfigError, StorageError
+from hub.errors import ConfigError, DecodeError, StorageError
 from hub.identity import enrolment
 from hub.keys import HubKeys
 from hub.lp import lp
 from hub.state import StateDir
 from hub.store import Store
+
+_PICTURES = ("plans",)
+"""What a backup does without where it would be too large to be read again."""
+
+_log = logging.getLogger("hub.backup")
 
 
 class Gatherer:
@@ -39,13 +45,18 @@ class Gatherer:
     async def make(self, now: float) -> tuple[int, bytes]:
         """Its generation and the document; `now` is Unix seconds. Raises StorageError, AuthFailed, DecodeError."""
         generation = await self._store.next_generation()
-        image = await self._store.image()
         local = {name: value for name, value in self._buffer.local.items() if not name.startswith("buffer/")}
         ends = [
             StreamEnd(s.stream, s.run, s.last, list(self._buffer.acks.of(s.stream, s.run)))
             for s in self._buffer.streams()
         ]
-        return generation, await asyncio.to_thread(self._seal, generation, now, image, local, ends)
+        try:
+            image = await self._store.image()
+            return generation, await asyncio.to_thread(self._seal, generation, now, image, local, ends)
+        except DecodeError as error:
+            _log.warning("%s: it is made without plans of floors and photographs; remove some of them", error.detail)
+            image = await self._store.image(without=_PICTURES)
+            return generation, await asyncio.to_thread(self._seal, generation, now, image, local, ends)
 
     def fingerprint(self) -> str:
         """Of all that is in files and is not the hub's own writing: configuration, secrets, trust, enrolment. Blocking.

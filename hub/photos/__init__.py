@@ -50,7 +50,7 @@ async def codes(photo: bytes) -> list[str]:
         raise NotReady(f"the process that reads photographs cannot be started: {error}") from error
     try:
         async with asyncio.timeout(ANSWER_S):
-            answer, _ = await process.communicate(photo)
+            answer = await _answered(process, photo)
     except TimeoutError:
         raise DecodeError("photo-time", f"nothing was found in it within {ANSWER_S:.0f} s") from None
     finally:
@@ -58,9 +58,23 @@ async def codes(photo: bytes) -> list[str]:
             process.kill()
         await process.wait()
     try:
-        found = msgspec.json.decode(answer[:_ANSWER], type=Found)
+        found = msgspec.json.decode(answer, type=Found)
     except msgspec.DecodeError:
         raise DecodeError("photo-crash", "the process that reads photographs died of this one") from None
     if found.reason:
         raise DecodeError(found.reason, "this is no JPEG or PNG that can be read")
     return found.texts
+
+
+async def _answered(process: asyncio.subprocess.Process, photo: bytes) -> bytes:
+    """What it says to this photograph, as far as _ANSWER bytes: one that a photograph has taken over says no more."""
+    assert process.stdin is not None  # noqa: S101 - it was started with pipes
+    assert process.stdout is not None  # noqa: S101
+    with contextlib.suppress(ConnectionError):  # it died of it, or does not want all
+        process.stdin.write(photo)
+        await process.stdin.drain()
+    process.stdin.close()
+    answer = bytearray()
+    while len(answer) < _ANSWER and (chunk := await process.stdout.read(_ANSWER - len(answer))):
+        answer += chunk
+    return bytes(answer)

@@ -112,6 +112,8 @@ def _jpeg(data: bytes) -> Plan:
         kept |= kind == 0xEE and body.startswith(b"Adobe")
         if kind == 0xE0 and kept:
             body = body[:12] + b"\0\0"  # without its thumbnail
+        if kind == 0xEE:
+            body = body[:12]
         if kind == 0xE1 and body.startswith(_EXIF) and not scans and turned == 1:
             turned = _orientation(body[len(_EXIF) :])
             body, kept = _upright(turned), turned > 1

@@ -70,6 +70,17 @@ async def test_two_at_once_are_two_processes() -> None:
     assert (one, two) == ([LABEL], ["0018B20000001234"])
 
 
+async def test_a_reader_that_a_photograph_has_taken_over_fills_no_memory() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-I", "-c", "import os\nwhile True: os.write(1, bytes(65536))",
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    async with asyncio.timeout(20):
+        assert len(await photos._answered(process, b"x")) == 64 << 10
+    process.kill()
+    await process.wait()
+
+
 async def test_without_the_extra_people_are_told_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(photos, "available", lambda: False)
     with pytest.raises(NotReady, match="photos"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -35,6 +36,7 @@ class Commissioning:
     def __init__(self, site: Site, rows: Rows, pictures: Pictures) -> None:
         self._site, self._rows, self._pictures = site, rows, pictures
         self._steps, self._inventories = Steps(site, rows, pictures), Inventories(site)
+        self._looking = asyncio.Lock()
 
     async def start(self, visit: Visit, status: int = 200) -> web.Response:
         shown = await self._rows.sorted(visit)
@@ -79,7 +81,10 @@ class Commissioning:
         told: list[Any] = []
         try:
             if photo is not None:
-                texts = await photos.codes(photo.data)
+                if self._looking.locked():
+                    raise Rejected(429, "busy")
+                async with self._looking:  # a picture is large when it is unpacked: one at a time
+                    texts = await photos.codes(photo.data)
                 if not texts:
                     raise Refused("photo-nothing")
             for text in texts:

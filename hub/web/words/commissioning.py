@@ -47,6 +47,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "photo-none": ("Aucune photo. C'est facultatif.", "No picture. It is optional."),
     "photo-remove": ("Retirer la photo {name}", "Remove picture {name}"),
     "photo-alt": ("Photo du site {site}", "Picture of the site {site}"),
+    "pictures-full": (
+        "Photos et plans font 10 Mo au plus, tous ensemble : retirez-en, ou prenez-en de plus petits.",
+        "Pictures and plans have 10 MB at most, all together: remove some, or take smaller ones.",
+    ),
     "photos-full": ("4 photos par site au plus : retirez-en une.", "4 pictures a site at most: remove one."),
     "position-help": (
         ("Degrés (WGS 84), comme 48,85661 et 2,35222 ; ou collez les deux dans la première case. Vide, la position est "

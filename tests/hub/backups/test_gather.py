@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,26 @@ async def test_the_fingerprint_follows_the_files_and_nothing_that_the_hub_writes
 def test_a_running_hub_is_not_backed_up_behind_its_back(home: Home) -> None:
     with home.state.locked(), pytest.raises(StorageError, match="another hub"):
         home.stopped()
+
+
+def test_pictures_that_make_a_backup_too_large_stay_out_of_it_and_all_else_is_in(
+    home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fill(*sizes: int) -> None:
+        store = await Store.open(home.state.store, home.keys.store_key)
+        await store.put("kept", b"this")
+        for size in sizes:
+            row = (os.urandom(4).hex(), "Plan", "image/jpeg", os.urandom(size), 0.0, "")
+            await store.call(
+                lambda db, row=row: db.execute("INSERT INTO plans VALUES (?, ?, ?, ?, ?, ?)", row) and None
+            )
+        await store.close()
+
+    asyncio.run(fill(4 << 20))
+    assert len(home.contents(home.stopped()).store) > 4 << 20
+    assert not caplog.records
+    asyncio.run(fill(*[4 << 20] * 4))
+    image = home.contents(home.stopped()).store
+    assert len(image) < 1 << 20
+    assert b"this" in image
+    assert "without plans of floors and photographs" in caplog.text

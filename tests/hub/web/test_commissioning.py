@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import re
@@ -15,6 +16,7 @@ import segno
 from PIL import Image
 
 from hub import photos
+from hub.web import planned
 from hub.web.routes import AMENDS, RULES
 from hub.web.wizard.kept import listed
 
@@ -153,6 +155,36 @@ async def test_photographs_of_a_site_are_cleaned_bounded_and_no_plans(pages: Pag
     assert [one["photo"] for one in noted] == ["added"] * 4 + ["removed"]
     reader = await pages.person("lecteur")
     assert (await send(reader, "/commissioning/photo", "/account", out.getvalue(), fields))[0] == 403
+
+
+async def test_all_pictures_together_leave_room_in_a_backup(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    await pages.claimed()
+    browser, data = await pages.person("technicien"), picture()
+    monkeypatch.setattr(planned, "MOST_TOGETHER", 2 * len(data))
+    at, fields = "/commissioning/site", {"site": "school"}
+    assert (await send(browser, "/commissioning/photo", at, data, fields))[0] == 303
+    assert (await send(browser, "/commissioning/plan", "/commissioning/plan", data, {}))[0] == 303
+    status, text, _ = await send(browser, "/commissioning/photo", at, data, fields)
+    assert status == 422
+    assert "10 Mo au plus" in text
+
+
+async def test_photographs_are_unpacked_one_at_a_time(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def slowly(photo: bytes) -> list[str]:
+        begun.set()
+        await go.wait()
+        return []
+
+    monkeypatch.setattr(photos, "codes", slowly)
+    await pages.claimed()
+    browser, at = await pages.person("technicien"), "/commissioning/scan"
+    first = asyncio.ensure_future(upload(browser, at, at, picture(), "photo"))
+    await begun.wait()
+    assert (await upload(browser, at, at, picture(), "photo"))[0] == 429
+    go.set()
+    assert (await first)[0] == 422
 
 
 async def test_the_position_of_a_site_is_typed_and_only_its_step_may_ask_the_phone(pages: Pages) -> None:

@@ -53,6 +53,22 @@ def test_where_and_when_it_was_taken_goes_and_so_does_what_hides_behind_it() -> 
     assert not any(word in checked(bent).data for word in (b"Camille", b"script"))
 
 
+def test_nothing_hides_behind_what_tells_how_colours_are_meant() -> None:
+    jpeg = picture("JPEG", "CMYK")
+    at = jpeg.index(b"\xff\xeeAdobe"[:2], 2)
+    (size,) = struct.unpack_from(">H", jpeg, at + 2)
+    assert jpeg[at + 4 : at + 9] == b"Adobe"
+    bent = (
+        jpeg[: at + 2]
+        + struct.pack(">H", size + 12)
+        + jpeg[at + 4 : at + 2 + size]
+        + b"48.8566 N 2E"
+        + jpeg[at + 2 + size :]
+    )
+    assert b"48.8566" not in checked(bent).data
+    assert checked(bent).data == checked(jpeg).data
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_of_exif_only_which_way_is_up_stays_and_another_reader_turns_it_the_same(orientation: int, order: str) -> None:
