@@ -22,17 +22,22 @@ from hub.answers.redacting import Redactor
 from hub.logs import LEVELS, Ring
 
 PACKAGES = ("ilot", "aiohttp", "cryptography", "msgspec", "pydantic", "pluggy", "apsw-sqlite3mc", "ruamel.yaml")
-WITHHELD = ("last", "values", "position")
+PLACES = ("position", "latitude", "longitude")
+WITHHELD = ("last", "values", *PLACES)
 """Readings and places on Earth: nobody needs them to see why a hub does not work."""
+PEOPLE = 1000
+"""Entries of the audit log in which people are looked for."""
+_NOBODY = ("root", "ilot")
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
 class Diagnosing:
-    """`ask` gives the answers of other calls; `names`: kind → names to hide; `configuration` as it runs."""
+    """`ask(name, arguments)` gives the answers of other calls; `names`: kind → names to hide; `configuration` as it
+    runs."""
 
     def __init__(
-        self, ring: Ring, ask: Callable[[str], Awaitable[Any]], names: Callable[[], Mapping[str, Iterable[str]]],
-        configuration: Callable[[], Any],
+        self, ring: Ring, ask: Callable[[str, dict[str, Any]], Awaitable[Any]],
+        names: Callable[[], Mapping[str, Iterable[str]]], configuration: Callable[[], Any],
     ) -> None:  # fmt: skip
         self._ring, self._ask, self._names, self._configuration = ring, ask, names, configuration
 
@@ -57,14 +62,16 @@ class Diagnosing:
 
     async def files(self) -> dict[str, str]:
         """Name → text of each file, redacted."""
-        redactor = Redactor(self._names())
+        acted = (await self._ask("audit.list", {"limit": PEOPLE}))["entries"]
+        names = self._names()
+        redactor = Redactor({**names, "person": {*names.get("person", ()), *people(one["who"] for one in acted)}})
         logs = await self._logs({"limit": 500})
         parts = {
             "about.json": about(),
-            "status.json": without(await self._ask("status"), WITHHELD),
-            "devices.json": without(await self._ask("devices"), WITHHELD),
+            "status.json": without(await self._ask("status", {}), WITHHELD),
+            "devices.json": without(await self._ask("devices", {}), WITHHELD),
             "log.json": logs,
-            "configuration.json": self._configuration(),
+            "configuration.json": without(self._configuration(), PLACES),
         }
         return {
             name: json.dumps(redactor.value(part), ensure_ascii=False, indent=1, default=str)
@@ -85,6 +92,17 @@ def about() -> dict[str, Any]:
         "system": platform.platform(), "machine": platform.machine(), "cores": os.cpu_count(),
         "load": os.getloadavg(),
     }  # fmt: skip
+
+
+def people(acted: Iterable[str]) -> set[str]:
+    """Names of those who acted, as the audit log has them: `web:camille`, `web:badge:1a2b3c4d Camille Dupont`,
+    `cli:camille`, `web:?192.0.2.1` of nobody."""
+    found = set()
+    for who in acted:
+        _, _, name = who.partition(":")
+        if name and not name.startswith("?") and name not in _NOBODY:
+            found |= {name, name.partition(" ")[2] if name.startswith("badge:") else ""}
+    return found - {""}
 
 
 def without(value: Any, names: Iterable[str]) -> Any:

@@ -3,7 +3,8 @@
 Names that the hub knows (devices, places, zones, sites, accounts, hosts, its own id) are replaced everywhere, in keys
 and inside sentences too, each by its kind and a number: `device-3` is the same device in every file of one archive, and
 in no other one. What nobody listed is caught by its shape: long runs of hexadecimal or base64 digits, IP and MAC
-addresses, e-mail addresses. Fields whose name says that they hold a secret lose their value, whatever it is.
+addresses, e-mail addresses, telephone numbers, and of a URL what stands before its host and in its
+query. Fields whose name says that they hold a secret lose their value, whatever it is.
 """
 
 from __future__ import annotations
@@ -13,14 +14,20 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 MASK = "•••"
-_SECRET = re.compile(r"(?i)(^|[_.-])(key|keys|password|secret|token|pin|code|credential|csrf|cookie|psk)s?($|[_.-])")
+_SECRET = re.compile(
+    r"(?i)(^|[_.-])(key|keys|apikey|pass|passwd|passphrase|password|pwd|auth|authorization|bearer|secret|token|pin|code"
+    r"|credential|csrf|cookie|psk)s?($|[_.-])"
+)
 _SHAPES = (
+    (re.compile(r"(?<=://)[^/\s@\"'<>]+(?=@)"), "credential"),
+    (re.compile(r"(?<=[?&])[\w.~%\[\]-]+=[^&\s\"'<>#]+"), "query"),
     (re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), "e-mail"),
     (re.compile(r"(?i)\b(?:[0-9a-f]{2}[:-]){5,}[0-9a-f]{2}\b"), "address"),
     (re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b"), "address"),
     (re.compile(r"(?i)\b(?:[0-9a-f]{1,4}:){4,7}[0-9a-f]{1,4}\b"), "address"),
     (re.compile(r"(?i)\b[0-9a-f]{1,4}(?::[0-9a-f]{1,4})*::(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4})*)?(?:%\w+)?"), "address"),
     (re.compile(r"(?i)\b[0-9a-f]{12,}\b"), "number"),
+    (re.compile(r"(?<![\w.+])(?:\+\d(?:[ .-]?\d){6,14}|0\d(?:[ .-]?\d\d){4})(?!\w)"), "telephone"),
     (re.compile(r"[A-Za-z0-9+/_-]{32,}={0,2}"), "text"),
 )
 LOOPBACK = frozenset({"127.0.0.1", "0.0.0.0"})  # noqa: S104 - what is not hidden, not where to listen

@@ -13,6 +13,7 @@ from hub.answers.auditing import Auditing
 from hub.answers.diagnosing import Diagnosing
 from hub.answers.overview import Overview, Room
 from hub.answers.packing import Packing
+from hub.answers.redacting import LOOPBACK
 from hub.answers.rekey import Rekey
 from hub.app.field import Field
 from hub.app.ground import Ground
@@ -144,7 +145,8 @@ def build_shown(
             lambda: path.devices, clock.now,
         ),
         Diagnosing(
-            ground.logs, lambda name: calls()[name]({}), lambda: _names(ground, path), lambda: ground.loaded.data
+            ground.logs, lambda name, arguments: calls()[name](arguments), lambda: _names(ground, path, field, web),
+            lambda: ground.loaded.data,
         ),
         Auditing(ground.store),
     )  # fmt: skip
@@ -177,9 +179,10 @@ def export(exporter: ExporterInstance, ground: Ground, path: Path, field: Field,
     ))  # fmt: skip
 
 
-def _names(ground: Ground, path: Path) -> dict[str, set[str]]:
+def _names(ground: Ground, path: Path, field: Field, web: Web) -> dict[str, set[str]]:
     """What diagnostics hide, by kind."""
     config = ground.loaded.config
+    hosts = {one.rpartition(":")[0] for one in field.egress.hosts()}
     return {
         "hub": {ground.enrolled.hub, config.hub.name},
         "device": {name for device in path.devices for name in (device.id, device.name)},
@@ -187,6 +190,8 @@ def _names(ground: Ground, path: Path) -> dict[str, set[str]]:
         "zone": {name for id_, zone in config.zones.items() for name in (id_, zone.name)},
         "site": {name for id_, site in config.sites.items() for name in (id_, site.name)},
         "candidate": {waiting.id for waiting in path.quarantine},
+        "host": {host for host in hosts if host != "localhost" and host not in LOOPBACK},
+        "person": {one.name for one in web.accounts.all()} if web.accounts is not None else set(),
     }  # fmt: skip
 
 

@@ -39,10 +39,11 @@ def test_the_same_address_is_the_same_number_and_loopback_is_not_hidden() -> Non
 
 
 def test_a_field_that_is_called_a_secret_loses_its_value_whatever_it_is() -> None:
-    given_ = {"app_key": "x", "proxy_password": 7, "token": ["a"], "monkey": "kept", "keyed": True, "key": ""}
-    assert Redactor({}).value(given_) == {
-        "app_key": MASK, "proxy_password": MASK, "token": MASK, "monkey": "kept", "keyed": True, "key": "",
+    lost = {
+        "app_key": "x", "proxy_password": 7, "token": ["a"], "pass": "x", "sms_pwd": "x", "Authorization": "x",
     }  # fmt: skip
+    kept = {"monkey": "kept", "keyed": True, "key": "", "passage": "north", "author": "Jo"}
+    assert Redactor({}).value(lost | kept) == dict.fromkeys(lost, MASK) | kept
 
 
 def test_ordinary_sentences_figures_and_versions_stay_readable() -> None:
