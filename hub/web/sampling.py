@@ -31,7 +31,7 @@ class Sampling:
             said["for_s"] = _seconds(asked["for"])
         return await self._site.call(
             "crisis.sampling.plan", zones=[asked["zone"]] if asked.get("zone") else [],
-            devices=[asked["device"]] if asked.get("device") else [], **said,
+            devices=[asked["device"]] if asked.get("device") else [], by=visit.who, **said,
         )  # fmt: skip
 
     async def status(self, visit: Visit) -> Any:

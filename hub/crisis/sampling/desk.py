@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
@@ -29,7 +30,8 @@ AGAIN_S = 15.0
 TRIES = 3
 """Commands to one device on the way up."""
 PLANS = 16
-"""Plans that are remembered after they were shown."""
+"""Plans that are remembered after they were shown; whoever asked for most loses the oldest of theirs first, so that
+nobody who only looks takes away the one that is about to be raised."""
 SHORTEST_S = 1.0
 GIVE_UP_S = 48 * HOUR_S
 """How long a device is waited for on the way back before it is named and left."""
@@ -97,7 +99,7 @@ class Sampling:
         self._memory, self._hands, self._clock = memory, hands, clock
         self._gather, self._budgets, self._longest_s = gather, budgets, longest_s
         self._turn = asyncio.Lock()
-        self._plans: dict[str, planning.Plan] = {}
+        self._plans: dict[tuple[str, str], planning.Plan] = {}  # by who asked, and digest
         self._noticing: dict[str, dict[str, Noticing]] = {}
         self._later: dict[str, float] = {}  # entry → monotonic seconds before which it is not ordered again
         self._looked = self._kept = clock.monotonic()
@@ -170,16 +172,17 @@ class Sampling:
         return self.told()
 
     async def _plan(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{period_s, for_s, devices, zones, integrations} → what it would cost; changes nothing."""
-        return showing.plan(await self._made(self._wish(arguments)))
+        """{period_s, for_s, devices, zones, integrations, by} → what it would cost; changes nothing."""
+        return showing.plan(await self._made(self._wish(arguments), _by(arguments)))
 
-    async def _made(self, wish: Wish) -> planning.Plan:
+    async def _made(self, wish: Wish, by: str) -> planning.Plan:
         items, gateways = await self._gather(wish)
         made = await asyncio.to_thread(planning.plan, items, gateways, self._budgets(), wish)
-        self._plans.pop(made.digest, None)
-        self._plans[made.digest] = made
+        self._plans.pop((by, made.digest), None)
+        self._plans[by, made.digest] = made
         while len(self._plans) > PLANS:
-            del self._plans[next(iter(self._plans))]
+            each = Counter(asker for asker, _ in self._plans)
+            del self._plans[next(key for key in self._plans if each[key[0]] == max(each.values()))]
         return made
 
     def _wish(self, arguments: dict[str, Any]) -> Wish:
@@ -209,7 +212,8 @@ class Sampling:
                     f"sampling is {self.state.phase} already: `ilot crisis sampling status` says how far, "
                     "`ilot crisis sampling restore` gives the former periods back"
                 )
-            shown = self._plans.get(str(arguments.get("plan", "")))
+            digest = str(arguments.get("plan", ""))
+            shown = next((plan for (_, told), plan in self._plans.items() if told == digest), None)
             if shown is None:
                 raise HubError("this plan is not known any more: `ilot crisis sampling plan` makes a new one")
             items, _ = await self._gather(shown.wish)
@@ -218,7 +222,7 @@ class Sampling:
                 wrong.insert(0, "the budgets were changed")
             if wrong:
                 more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-                again = await self._made(shown.wish)
+                again = await self._made(shown.wish, by)
                 raise HubError(
                     f"the plan does not hold any more: {'; '.join(wrong[:3])}{more}. A new one was made, "
                     f"{again.digest}: look at it before you raise"
@@ -394,10 +398,14 @@ class Sampling:
 
 def who(arguments: dict[str, Any]) -> tuple[str, str]:
     """By whom, and why. Raises HubError without a reason."""
-    by, why = str(arguments.get("by") or "cli")[:64], str(arguments.get("why") or "").strip()[:150]
+    by, why = _by(arguments), str(arguments.get("why") or "").strip()[:150]
     if not why:
         raise HubError("say why: it stands in the audit log and on every page until the crisis is over")
     return by, why
+
+
+def _by(arguments: dict[str, Any]) -> str:
+    return str(arguments.get("by") or "cli")[:64]
 
 
 def _seconds(arguments: dict[str, Any], name: str, otherwise: float | None = None) -> float:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from hub.commands import WriteRefused
 from hub.crisis.desk import Crisis
 from hub.crisis.sampling import state as states
-from hub.crisis.sampling.desk import GIVE_UP_S, Sampling
+from hub.crisis.sampling.desk import GIVE_UP_S, PLANS, Sampling
 from hub.crisis.sampling.expecting import LINGER_S, Expecting
 from hub.crisis.sampling.items import DOWNLINK, Air, Band, Budgets, Downlink, Gateway, Item, Wish
 from hub.crisis.sampling.noticing import Noticing
@@ -172,6 +172,19 @@ async def test_what_was_shown_is_done_observed_and_given_back() -> None:
     assert rig.desk.complaints() == []
     assert rig.world.told == [60.0, 600.0]
     assert [one["crisis"] for one in rig.disk.told] == ["sampling", "sampling over", "sampling is as before"]
+
+
+async def test_nobody_who_only_looks_at_plans_takes_away_the_one_that_is_about_to_be_raised() -> None:
+    rig = Rig()
+    shown = await rig.call("plan", period_s=60, by="web:chief")
+    for period in range(61, 161):
+        await rig.call("plan", period_s=period, by="web:reader")
+    await rig.call("plan", period_s=60, by="web:reader")
+    for period in range(161, 261):
+        await rig.call("plan", period_s=period, by="web:reader")
+    assert len(rig.desk._plans) == PLANS
+    answer = await rig.call("raise", plan=shown["digest"], **RAISE | {"by": "web:chief"})
+    assert answer["phase"] == "raised"
 
 
 async def test_a_plan_whose_facts_changed_is_refused_and_made_anew() -> None:

@@ -43,7 +43,9 @@ async def test_the_plan_is_shown_before_anything_is_done_with_all_it_costs(pages
     ):  # fmt: skip
         assert said in text, said
     ((_, asked),) = [one for one in pages.hub.asked if one[0] == "crisis.sampling.plan"]
-    assert asked == {"period_s": 300.0, "for_s": 86_400.0, "zones": ["rooms"], "devices": []}
+    assert asked == {
+        "period_s": 300.0, "for_s": 86_400.0, "zones": ["rooms"], "devices": [], "by": "web:camille",
+    }  # fmt: skip
     assert not [one for one in pages.hub.asked if one[0] == "crisis.sampling.raise"]
 
 
