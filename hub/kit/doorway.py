@@ -67,8 +67,13 @@ class Doorway:
         raise NotImplementedError
 
     def crowded(self) -> bool:
-        """Are there too many requests at once, or too many a second?"""
-        return len(self._busy) >= self.MOST_AT_ONCE or not self._rate.take()
+        """Are there too many requests at once?"""
+        return len(self._busy) >= self.MOST_AT_ONCE
+
+    def hurried(self) -> bool:
+        """Are there too many a second? To be asked of who has a right to come: strangers who knock all day must not
+        use up what those have."""
+        return not self._rate.take()
 
     @contextlib.contextmanager
     def at_work(self, request: web.BaseRequest) -> Iterator[None]:

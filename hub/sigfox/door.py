@@ -56,7 +56,7 @@ class Door(Doorway, Generic[Who]):
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request. Never raises but for a connection that is gone."""
         if self.crowded():
-            return self._refused(429, "too-many", "too many callbacks at once: send this one again later")
+            return self._too_many()
         try:
             with self.at_work(request):
                 return await self._judged(request)
@@ -78,6 +78,8 @@ class Door(Doorway, Generic[Who]):
         who = await self._authorise(*self.credential(request.headers.get(self._header, ""), self._header))
         if who is None:
             return self._refused(401, "not-authorised", "the credential in the callback's headers is missing or wrong")
+        if self.hurried():
+            return self._too_many()
         if request.method not in _METHODS:
             return self._refused(405, "bad-method", "callbacks are POST, PUT or GET")
         body = await self.body(request)
@@ -86,6 +88,9 @@ class Door(Doorway, Generic[Who]):
         async with asyncio.timeout(self.ANSWER_S):
             downlink = await self._take(who, callback)
         return _answer(callback, downlink)
+
+    def _too_many(self) -> web.StreamResponse:
+        return self._refused(429, "too-many", "too many callbacks at once: send this one again later")
 
     def _refused(self, status: int, reason: str, text: str) -> web.StreamResponse:
         from aiohttp import web

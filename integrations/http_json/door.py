@@ -53,7 +53,7 @@ class Door(hub.Doorway):
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request. Raises nothing but for a connection that is gone."""
         if self.crowded():
-            return self._refused(429, "hook-too-many", "too many messages at once: send this one again later")
+            return self._too_many()
         try:
             with self.at_work(request):
                 return await self._judged(request)
@@ -74,6 +74,8 @@ class Door(hub.Doorway):
 
         if not self._authorised(request.headers.get(self._given.header, "")):
             return self._refused(401, "hook-not-authorised", "the secret is missing or wrong")
+        if self.hurried():
+            return self._too_many()
         if request.method not in ("POST", "PUT"):
             return self._refused(405, "hook-method", "messages are POST or PUT")
         self._roster.refresh()
@@ -85,6 +87,9 @@ class Door(hub.Doorway):
         async with asyncio.timeout(self.ANSWER_S):
             await self._take(reader, data, "webhook")
         return web.Response(body=b"{}", content_type="application/json")
+
+    def _too_many(self) -> web.StreamResponse:
+        return self._refused(429, "hook-too-many", "too many messages at once: send this one again later")
 
     def _authorised(self, value: str) -> bool:
         user, secret = self.credential(value, self._given.header)

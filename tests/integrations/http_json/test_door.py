@@ -127,6 +127,15 @@ async def test_too_many_at_once_are_put_off(peer: Any, session: Any, door: Any) 
     assert len(session.reports) == statuses.count(200)
 
 
+async def test_strangers_who_knock_without_end_use_up_nothing_of_those_who_may(
+    peer: Any, session: Any, door: Any
+) -> None:
+    url = await door(max_rate=1)
+    for _ in range(5):
+        assert (await peer.send(f"{url}/hook/meter-1", {"P": 1}))["status"] == 401
+    assert (await peer.send(f"{url}/hook/meter-1", {"P": 5}, headers=RIGHT))["status"] == 200
+
+
 async def test_slow_connections_do_not_keep_others_out(peer: Any, session: Any, door: Any) -> None:
     url = await door()
     host, port = url.removeprefix("http://").split(":")
