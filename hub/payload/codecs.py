@@ -17,7 +17,7 @@ from typing import Any, Self
 import msgspec
 
 from hub.errors import DecodeError, NotReady
-from hub.payload.messages import DOWNLINK, ENCODE, UPLINK, Answer, Call, Codec, Unpacker, pack
+from hub.payload.messages import DOWNLINK, ENCODE, MAX_MESSAGE, UPLINK, Answer, Call, Codec, Unpacker, pack
 
 _log = logging.getLogger("hub.payload")
 
@@ -106,8 +106,13 @@ class Codecs:
                         number += 1
                         digest = waiting.codec.digest
                         codec = None if digest in known else waiting.codec
+                        message = pack(Call(number, digest, waiting.function, waiting.argument, codec))
+                        if len(message) > MAX_MESSAGE:  # the worker would die of it, and all others begin again
+                            most = f"a codec, its files and a call have {MAX_MESSAGE >> 20} MiB at most"
+                            _settle(waiting, Answer(number, most, "codec-memory"))
+                            continue
                         known.add(digest)
-                        writer.write(pack(Call(number, digest, waiting.function, waiting.argument, codec)))
+                        writer.write(message)
                         sent.append(waiting)
                     if not sent:
                         self._woken.clear()

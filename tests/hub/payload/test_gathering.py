@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from hub.errors import DecodeError
 from hub.payload import Codec, Codecs
-from hub.payload.gathering import MAX_FILES, gathered, text_of
+from hub.payload.gathering import MAX_BYTES, MAX_FILES, gathered, text_of
 
 ASKS = """
 import { half as h, up } from "./lib/half.js";
@@ -18,6 +19,7 @@ export function decodeUplink(i) {
     return { data: { half: h(i.bytes[0]), up, whole: whole(1), all: all.half(8), table } };
 }
 """
+PLAIN = "function decodeUplink(i) { return {data: {first: i.bytes[0]}}; }"
 HALF = (
     "import './side.js';\nexport function half(x) { return x / 2 }\nexport let up = 'u'\nexport default (x) => x + 1\n"
 )
@@ -52,6 +54,33 @@ def test_a_codec_that_asks_for_too_many_files_is_refused(tmp_path: Path) -> None
     (tmp_path / "codec.js").write_text("\n".join(f"require('./{name}')" for name in names))
     with pytest.raises(ValueError, match=f"more than {MAX_FILES} files"):
         gathered(tmp_path / "codec.js")
+
+
+def test_a_codec_that_is_too_long_with_what_it_asks_for_is_refused(tmp_path: Path) -> None:
+    code = tmp_path / "codec.js"
+    code.write_text("require('./table')")
+    (tmp_path / "table.js").write_bytes(b" " * MAX_BYTES)
+    with pytest.raises(ValueError, match="more than 2 MiB"):
+        gathered(code)
+    code.write_bytes(b" " * (MAX_BYTES + 5))
+    with pytest.raises(ValueError, match="more than 2 MiB"):
+        gathered(code)
+
+
+def test_links_in_a_ring_and_names_that_no_file_can_have_are_not_there(tmp_path: Path) -> None:
+    (tmp_path / "ring.js").symlink_to(tmp_path / "ring.js")
+    names = ("./ring", "./" + "é" * 190, "./nul\0")
+    (tmp_path / "codec.js").write_text("\n".join(f"require('{name}')" for name in names))
+    assert gathered(tmp_path / "codec.js").files == {}
+
+
+async def test_a_codec_too_large_for_its_process_fails_alone(codecs: Codecs) -> None:
+    await codecs.decode_uplink(Codec(PLAIN), b"\x01", 1)
+    lives = codecs.restarts
+    with pytest.raises(DecodeError, match="4 MiB at most"):
+        await codecs.decode_uplink(Codec(PLAIN, {"table.js": " " * (4 << 20)}), b"\x01", 1)
+    assert await codecs.decode_uplink(Codec(PLAIN), b"\x01", 1) == {"data": {"first": 1}}
+    assert codecs.restarts == lives
 
 
 def test_a_makers_old_file_is_windows_1252() -> None:
