@@ -67,6 +67,7 @@ class Holding:
             await self._memory.released(mark)
             self._buffer.put_local(MARK, None)
         await self._memory.prune(self._clock.now())
+        self._last = dict.fromkeys(self._memory.counts, float("-inf"))  # they count against MOST_DEVICES as before
         self._sealed.maybe = set(self._memory.counts)  # which of them are frames is seen when they are opened
 
     async def run(self) -> None:

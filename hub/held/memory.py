@@ -113,9 +113,17 @@ class Memory:
                 "DELETE FROM held WHERE n IN (SELECT n FROM held WHERE device = ? ORDER BY n DESC LIMIT -1 OFFSET ?)",
                 (device, MOST_OF_DEVICE),
             )
-        while _total(db) > self.most_bytes:
-            ((most,),) = db.execute("SELECT device FROM held GROUP BY device ORDER BY sum(size) DESC LIMIT 1")
-            db.execute("DELETE FROM held WHERE n IN (SELECT n FROM held WHERE device = ? ORDER BY n LIMIT 64)", (most,))
+        if (total := _total(db)) > self.most_bytes:
+            sizes = dict(db.execute("SELECT device, sum(size) FROM held GROUP BY device"))
+            while total > self.most_bytes:
+                most = max(sizes, key=sizes.__getitem__)
+                gone = db.execute(
+                    "DELETE FROM held WHERE n IN (SELECT n FROM held WHERE device = ? ORDER BY n LIMIT 64) "
+                    "RETURNING size", (most,),
+                )  # fmt: skip
+                freed = sum(size for (size,) in gone)
+                sizes[most] -= freed
+                total -= freed
         return db.total_changes() - before
 
     def _measure(self, db: apsw.Connection) -> None:

@@ -181,6 +181,31 @@ async def test_no_more_sensors_are_held_than_there_is_room_for(stage, monkeypatc
     assert stage.path.counts.total("not-held") == 2
 
 
+async def test_a_restart_gives_no_room_for_more_sensors(stage, monkeypatch):
+    monkeypatch.setattr(holding_module, "MOST_DEVICES", 2)
+    for n in range(2):
+        await stage.say(3, f"ble:AA:AA:AA:AA:AA:0{n}")
+    await stage.kill()
+    await stage.start()
+    await stage.say(3, NEW)
+    await stage.say(1, "ble:AA:AA:AA:AA:AA:00")
+    assert [stage.holding.of(name) for name in (NEW, "ble:AA:AA:AA:AA:AA:00")] == [0, 4]
+
+
+async def test_a_flood_over_the_bound_takes_from_whoever_has_most_and_is_looked_through_once(stage, monkeypatch):
+    await stage.say(300, NEW)
+    await stage.say(20, "ble:AA:AA:AA:AA:AA:00")
+    looks = []
+    total = memory_module._total
+    monkeypatch.setattr(memory_module, "_total", lambda db: looks.append(1) or total(db))
+    stage.holding._memory.most_bytes = stage.holding._memory.total // 4
+    await stage.holding._memory.prune(stage.path.clock.now())
+    assert stage.holding._memory.total <= stage.holding._memory.most_bytes
+    assert stage.holding.of("ble:AA:AA:AA:AA:AA:00") == 20
+    assert 0 < stage.holding.of(NEW) < 100
+    assert len(looks) == 2
+
+
 async def test_where_the_owner_wants_none_none_is_held(tmp_path):
     stage = Stage(tmp_path)
     stage.age_s = 0.0
