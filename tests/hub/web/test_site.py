@@ -209,6 +209,18 @@ async def test_roles_hold_on_every_route(pages: Pages) -> None:
     assert pages.site.accounts.get(NAME) is not None
 
 
+async def test_who_only_reads_changes_nothing_but_their_own_and_who_works_nothing_of_the_owners(pages: Pages) -> None:
+    changing = [route for route in pages.site.table.routes if route.method != "GET"]
+    assert {route.path for route in changing if route.roles == EVERYBODY} == {"/badge", "/claim", "/signin"}
+    own = {"/account/password", "/api/1/password", "/api/1/session", "/signout"}
+    for role in ("lecteur", "auditeur"):
+        assert {route.path for route in changing if role in route.roles} == own, role
+    owners = ("accounts", "tokens", "configuration", "crisis", "consents", "privacy", "backup", "link", "energy")
+    for route in changing:
+        if route.path.removeprefix("/api/1").strip("/").partition("/")[0] in owners or route.path.endswith("/resume"):
+            assert route.roles == {"administrateur"}, route.path
+
+
 async def test_who_may_not_change_the_configuration_sees_no_secret_of_it(pages: Pages) -> None:
     admin = await pages.claimed()
     assert "u:secret@p" in (await admin.get("/configuration/text"))[1]
