@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import aiomqtt
@@ -23,17 +26,26 @@ _ANNOUNCED = "announced"
 """Key of the state: the discovery topics that stand retained at the broker, and the day they were last true."""
 
 DAY_S = 86_400
+ANSWER_S = 10.0
 
 
 async def publish(config: Config, view: hub.View) -> None:
     """Until cancelled."""
     will = aiomqtt.Will(status_topic(view.hub), b"offline", qos=1, retain=True)
-    client = aiomqtt.Client(
-        config.host, config.port, username=config.user or None, password=config.password.get_secret_value() or None,
-        tls_context=_tls(config) if config.tls else None, will=will, identifier=f"ilot-{view.hub[:12]}-ha", timeout=10,
-    )  # fmt: skip
+    context = _tls(config) if config.tls else None
+
+    def make(_: object) -> hub.MqttClient:
+        return hub.MqttClient(
+            config.host, config.port, username=config.user or None,
+            password=config.password.get_secret_value() or None, tls_context=context, will=will, timeout=math.inf,
+            identifier=f"ilot-{view.hub[:12]}-ha",
+        )  # fmt: skip
+
     try:
-        async with client, asyncio.TaskGroup() as tasks:
+        async with (
+            hub.MqttClient.connected(make, "3.1.1", lambda error: _told(config, error)) as client,
+            asyncio.TaskGroup() as tasks,
+        ):
             entities = _Entities(config.prefix, view, client)
             tasks.create_task(entities.follow(config))
             tasks.create_task(entities.hear())
@@ -49,7 +61,7 @@ class _Entities:
         self._known: dict[str, hub.Series] = {}
 
     async def follow(self, config: Config) -> None:
-        await self._client.publish(status_topic(self._view.hub), b"online", qos=1, retain=True)
+        await self._publish(status_topic(self._view.hub), b"online")
         async for values in self._view.changes(config.interval):
             if not self._known.keys() >= {value.series for value in values}:
                 await self._announce()
@@ -57,15 +69,21 @@ class _Entities:
                 series = self._known.get(value.series)
                 if series is not None:
                     topic = state_topic(self._view.hub, series)
-                    await self._client.publish(topic, msgspec.json.encode(state(value)), qos=1, retain=True)
+                    await self._publish(topic, msgspec.json.encode(state(value)))
 
     async def hear(self) -> None:
         """Home Assistant came back: it may have forgotten what was announced."""
-        await self._client.subscribe(f"{self._prefix}/status", qos=1)
+        async with _answered():
+            await self._client.subscribe(f"{self._prefix}/status", qos=1)
         async for message in self._client.messages:
             if message.payload == b"online" and not message.retain:
                 self._known.clear()
                 await self._announce()
+
+    async def _publish(self, topic: str, payload: bytes) -> None:
+        """Retained, and returned when the broker has it."""
+        async with _answered():
+            await self._client.publish(topic, payload, qos=1, retain=True)
 
     async def _announce(self) -> None:
         now = {
@@ -75,16 +93,26 @@ class _Entities:
         for topic, series in now.items():
             if self._known.get(series.id) != series:
                 said = msgspec.json.encode(configuration(self._view.hub, series))
-                await self._client.publish(topic, said, qos=1, retain=True)
+                await self._publish(topic, said)
                 self._known[series.id] = series
         today = int(time.time() // DAY_S)
         before: dict[str, int] = self._view.state.get(_ANNOUNCED, {})
         for topic in gone(before, now.keys(), today):
-            await self._client.publish(topic, b"", qos=1, retain=True)
+            await self._publish(topic, b"")
             del before[topic]
         announced = before | dict.fromkeys(now, today)
         if announced != self._view.state.get(_ANNOUNCED):
             self._view.state.put(_ANNOUNCED, announced)
+
+
+@asynccontextmanager
+async def _answered() -> AsyncIterator[None]:
+    """aiomqtt's own time-out is off, see `hub.MqttClient`."""
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            yield
+    except TimeoutError as error:
+        raise aiomqtt.MqttError(f"it says nothing for {ANSWER_S:.0f} s") from error
 
 
 def _tls(config: Config) -> ssl.SSLContext:
@@ -95,6 +123,6 @@ def _tls(config: Config) -> ssl.SSLContext:
 
 
 def _told(config: Config, error: BaseException) -> Exception:
-    if isinstance(error, aiomqtt.MqttCodeError) and getattr(error.rc, "value", error.rc) in _BAD_USER:
+    if hub.MqttClient.reason(error) in _BAD_USER:
         return hub.AuthFailed(f"the broker {config.host} refuses user {config.user!r}: check user and password")
     return hub.NotReady(f"the broker {config.host}:{config.port} is away: {error}")

@@ -8,11 +8,13 @@ It is told when the broker acknowledged it (PUBACK).
 
 from __future__ import annotations
 
+import asyncio
 import json
+import math
 import ssl
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field, SecretStr
 
@@ -53,31 +55,45 @@ async def run(config: Config, notices: hub.Notices) -> None:
         said = json.dumps(notice.document(notices.hub), ensure_ascii=False).encode()
         gone = notice.state == "cleared"
         try:
-            async with aiomqtt.Client(
-                config.host, config.port, username=config.user or None,
-                password=config.password.get_secret_value() or None, tls_context=_tls(config) if config.tls else None,
-                identifier=f"ilot-{notices.hub[:12]}-{notices.name[:8]}", timeout=config.timeout.total_seconds(),
-            ) as client:  # fmt: skip
+            async with asyncio.timeout(config.timeout.total_seconds()), _connected(config, notices) as client:
                 await client.publish(topic, said, qos=1, retain=config.retain and not gone)
                 if config.retain and gone:
                     await client.publish(topic, b"", qos=1, retain=True)
         except aiomqtt.MqttError as error:
             raise _told(config, error, notices.name) from error
+        except TimeoutError as error:
+            raise hub.NotReady(f"{config.host}:{config.port} takes no alert within {config.timeout}") from error
         notices.done(notice)
 
 
-def _told(config: Config, error: Any, name: str) -> Exception:
+def _connected(config: Config, notices: hub.Notices) -> AbstractAsyncContextManager[hub.MqttClient]:
+    """Raises NotReady or AuthFailed."""
+    context = _tls(config, notices.name) if config.tls else None
+
+    def make(_: object) -> hub.MqttClient:
+        return hub.MqttClient(
+            config.host, config.port, username=config.user or None,
+            password=config.password.get_secret_value() or None, tls_context=context, timeout=math.inf,
+            identifier=f"ilot-{notices.hub[:12]}-{notices.name[:8]}",
+        )  # fmt: skip
+
+    return hub.MqttClient.connected(make, "3.1.1", lambda error: _told(config, error, notices.name))
+
+
+def _told(config: Config, error: Exception, name: str) -> Exception:
     broker = f"{config.host}:{config.port}"
-    code = getattr(getattr(error, "rc", None), "value", getattr(error, "rc", None))
-    if code in _BAD_USER:
+    if hub.MqttClient.reason(error) in _BAD_USER:
         return hub.AuthFailed(f"{broker} refuses this user: correct notifiers.{name}.user and .password")
     if isinstance(error.__cause__, ssl.SSLCertVerificationError):
         return hub.AuthFailed(f"{broker}: its certificate is not trusted: see notifiers.{name}.ca")
     return hub.NotReady(f"{broker} does not take alerts: {error}")
 
 
-def _tls(config: Config) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=config.ca)
+def _tls(config: Config, name: str) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=config.ca)
+    except (OSError, ssl.SSLError) as error:
+        raise hub.AuthFailed(f"notifiers.{name}.ca: {config.ca} cannot be read: {error}") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 

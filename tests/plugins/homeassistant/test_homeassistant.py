@@ -60,6 +60,19 @@ async def mosquitto(directory: Path, *more: str) -> AsyncIterator[int]:
         await process.wait()
 
 
+@asynccontextmanager
+async def hanging_up() -> AsyncIterator[int]:
+    """The port of somebody who takes a connection and closes it after the first bytes."""
+
+    async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.close()
+
+    server = await asyncio.start_server(close, "127.0.0.1", 0)
+    async with server:
+        yield int(server.sockets[0].getsockname()[1])
+
+
 class Neighbour:
     """What stands retained at the broker and what comes."""
 
@@ -210,3 +223,27 @@ def test_every_unit_of_the_catalogue_with_a_device_class_is_one_home_assistant_t
     assert wrong == {}
     unknown = {m.device_class for m in METRICS.values() if m.kind == "number" and m.device_class} - accepted.keys()
     assert unknown <= {"apparent_power", "reactive_power"}, unknown
+
+
+async def test_a_broker_that_hangs_up_before_it_answers_is_away_at_once() -> None:
+    async with hanging_up() as port:
+        began = time.monotonic()
+        with pytest.raises(hub.NotReady, match="closes the connection"):
+            await run(Config(host="127.0.0.1", port=port), FakeView())
+        assert time.monotonic() - began < 5.0
+
+
+async def test_a_broker_that_takes_the_sign_in_and_then_says_nothing_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        writer.write(bytes((0x20, 2, 0, 0)))  # CONNACK, MQTT 3.1.1 §3.2
+        with suppress(ConnectionError):
+            while await reader.read(1000):
+                pass
+        writer.close()
+
+    monkeypatch.setattr("plugins.homeassistant.publishing.ANSWER_S", 0.2)
+    server = await asyncio.start_server(mute, "127.0.0.1", 0)
+    async with server:
+        with pytest.raises(hub.NotReady, match="says nothing"):
+            await run(Config(host="127.0.0.1", port=server.sockets[0].getsockname()[1]), FakeView())

@@ -11,7 +11,7 @@ from hub.alerts import CLEARED
 from hub.alerts.life import moved
 from plugins.mqtt_notifier import Config, run
 
-from ..homeassistant.test_homeassistant import mosquitto
+from ..homeassistant.test_homeassistant import hanging_up, mosquitto
 from ..notify_kit import HUB, alert, notifying, until
 
 
@@ -57,3 +57,19 @@ async def test_a_broker_that_is_away_is_not_ready() -> None:
         queue.offer(alert())
         await until(lambda: health.state == "waiting" and health.error)
         assert "127.0.0.1:1" in health.error
+
+
+async def test_a_broker_that_hangs_up_before_it_answers_is_told_at_once() -> None:
+    async with hanging_up() as port, notifying("mqtt_notifier", run, Config(host="127.0.0.1", port=port)) as parts:
+        queue, _, health = parts
+        queue.offer(alert())
+        await until(lambda: health.state == "waiting" and health.error, 5.0)  # not its time-out of 10 s
+        assert "closes the connection" in health.error
+
+
+async def test_a_ca_that_cannot_be_read_stops_the_notifier_and_names_the_option(tmp_path: Path) -> None:
+    config = Config(host="127.0.0.1", port=1, tls=True, ca=tmp_path / "gone.pem")
+    async with notifying("mqtt_notifier", run, config) as (queue, _, health):
+        queue.offer(alert())
+        await until(lambda: health.state == "stopped")
+        assert "notifiers.mqtt_notifier.ca" in health.error
