@@ -24,6 +24,8 @@ from integrations.mqtt_devices.mapping import Entry, values
 __all__ = ["Config", "DeviceSettings", "ValueSettings", "probe", "register_integrations", "run"]
 
 MOST_ENTITIES = 4096
+MOST_TOPICS = 4096
+_PROOF = hub.Proof(scheme="mqtt")
 
 
 def _path(text: str) -> str:
@@ -84,6 +86,10 @@ class DeviceSettings(hub.Config):
     values: dict[str, ValueSettings] = Field(default={}, description="Its values, by metric of the catalogue.")
 
 
+Listener = tuple[str, tuple[Entry, ...]]
+"""A device, and what it says on a topic."""
+
+
 class Book:
     """Which topics are whose: what the configuration says, and what devices say of themselves."""
 
@@ -92,6 +98,7 @@ class Book:
         self._announced: dict[str, discovery.Entity] = {}  # by key of the discovery topic
         self.exact: dict[str, dict[str, tuple[Entry, ...]]] = {}
         self.wild: list[tuple[str, str, tuple[Entry, ...]]] = []
+        self._heard: dict[str, tuple[Listener, ...]] = {}
         self._read: list[hub.Device] | None = None
 
     def refresh(self) -> bool:
@@ -105,6 +112,18 @@ class Book:
 
     def topics(self) -> set[str]:
         return {*self.exact, *(topic for topic, _, _ in self.wild)}
+
+    def listeners(self, topic: str) -> tuple[Listener, ...]:
+        """Whose a message on this topic is. Raises DecodeError `mqtt-topic` for one that no broker may pass on."""
+        found = self._heard.get(topic)
+        if found is None:
+            found = tuple(self.exact.get(topic, {}).items())
+            if self.wild:
+                found += _matching(topic, self.wild)
+            if len(self._heard) >= MOST_TOPICS:
+                self._heard.clear()
+            self._heard[topic] = found
+        return found
 
     def announce(self, key: str, entity: discovery.Entity | None) -> bool:
         """A discovery message was read; None withdraws what the same topic had announced. True when topics change."""
@@ -134,7 +153,7 @@ class Book:
         )  # fmt: skip
 
     def _build(self) -> None:
-        self.exact, self.wild = {}, []
+        self.exact, self.wild, self._heard = {}, [], {}
         for device in self._read or []:
             settings = DeviceSettings.model_validate(device.settings)
             if not settings.topic:
@@ -160,6 +179,16 @@ class Book:
             self._session.declare(entity.device, model=entity.model)
 
 
+def _matching(topic: str, wild: list[tuple[str, str, tuple[Entry, ...]]]) -> tuple[Listener, ...]:
+    from aiomqtt.topic import Topic
+
+    try:
+        heard = Topic(topic)
+    except ValueError as error:
+        raise hub.DecodeError("mqtt-topic", str(error)) from error
+    return tuple((device, entries) for pattern, device, entries in wild if heard.matches(pattern))
+
+
 async def run(config: Config, session: hub.Session) -> None:
     """Listen until cancelled. Raises NotReady when the broker is away, AuthFailed when it refuses the user."""
     from integrations.mqtt_devices.client import connected, listen  # aiomqtt: only where it is used
@@ -183,7 +212,7 @@ async def hear(session: hub.Session, device: str, payload: bytes, entries: tuple
     for reason in skipped:
         session.dropped(device, hub.DecodeError(reason))
     if found:
-        await session.emit(hub.Report(device=device, values=found, proof=hub.Proof(scheme="mqtt")))
+        await session.emit(hub.Report(device=device, values=found, proof=_PROOF))
 
 
 async def probe(config: Config) -> str:

@@ -24,8 +24,8 @@ from secrets import token_hex
 from typing import Any
 
 import aiomqtt
-from aiomqtt.topic import Topic
 from paho.mqtt.client import MQTTMessage
+from paho.mqtt.enums import MQTTErrorCode
 
 import hub
 from integrations.mqtt_devices import Book, Config, context, discovery, hear
@@ -33,6 +33,9 @@ from integrations.mqtt_devices import Book, Config, context, discovery, hear
 WAITING = 4096
 TURN = 64
 """Messages that are read before others on the loop have their turn."""
+AHEAD = 1 << 14
+"""Bytes that are taken from the socket at once. Not less: so much a record of TLS holds at most (RFC 8446, 5.1), and of
+what is left in one, the selector would not know."""
 ANSWER_S = 10.0
 LOOK_S = 0.2
 """How long a change of the configuration may go unnoticed."""
@@ -57,6 +60,9 @@ class Client(aiomqtt.Client):
         self._arrived: deque[MQTTMessage] = deque()
         self._wake: asyncio.Future[None] | None = None
         self._client.manual_ack_set(True)
+        self._ahead, self._at, self._asked = b"", 0, False
+        self._receive = self._client._sock_recv
+        self._client._sock_recv = self._received  # type: ignore[method-assign]
 
     def acknowledge(self, message: MQTTMessage) -> None:
         """In the order of arrival."""
@@ -77,6 +83,31 @@ class Client(aiomqtt.Client):
             finally:
                 self._disconnected.remove_done_callback(self._gone)
         return [self._arrived.popleft() for _ in range(min(TURN, len(self._arrived)))]
+
+    def _on_socket_open(self, client: Any, userdata: Any, sock: Any) -> None:
+        super()._on_socket_open(client, userdata, sock)
+        self._loop.call_soon_threadsafe(self._loop.add_reader, sock.fileno(), self._readable)
+
+    def _readable(self) -> None:
+        """Every packet that has come, as far as one look at the socket shows. aiomqtt goes round the loop for each."""
+        self._asked = False
+        try:
+            while self._client.loop_read() == MQTTErrorCode.MQTT_ERR_SUCCESS and self._at < len(self._ahead):
+                pass
+        except Exception as error:  # as aiomqtt does: it is how a connection breaks
+            if not self._disconnected.done():
+                self._disconnected.set_exception(error)
+
+    def _received(self, bufsize: int) -> bytes:
+        """What paho asks of its socket: a byte, another byte, then the rest of one packet."""
+        if self._at >= len(self._ahead):
+            if self._asked:
+                raise BlockingIOError
+            self._asked = True
+            self._ahead, self._at = self._receive(AHEAD), 0
+        piece = self._ahead[self._at : self._at + bufsize]
+        self._at += len(piece)
+        return piece
 
     def _gone(self, _: asyncio.Future[None]) -> None:
         if self._wake is not None and not self._wake.done():
@@ -192,11 +223,13 @@ async def _take(message: MQTTMessage, session: hub.Session, book: Book, prefix: 
     if message.retain:
         session.dropped("", hub.DecodeError("mqtt-retained"))
         return False
-    for device, entries in book.exact.get(topic, {}).items():
+    try:
+        listeners = book.listeners(topic)
+    except hub.DecodeError as error:
+        session.dropped("", error)
+        return False
+    for device, entries in listeners:
         await hear(session, device, payload, entries)
-    for pattern, device, entries in book.wild:
-        if Topic(topic).matches(pattern):
-            await hear(session, device, payload, entries)
     return False
 
 

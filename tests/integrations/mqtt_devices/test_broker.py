@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import shutil
 import socket
@@ -24,7 +25,7 @@ import hub
 import integrations.mqtt_devices
 from hub.testing import FakeSession
 from integrations.mqtt_devices import Config, DeviceSettings, probe, run
-from integrations.mqtt_devices.client import WAITING, Client
+from integrations.mqtt_devices.client import AHEAD, WAITING, Client
 
 HERE = Path(integrations.mqtt_devices.__file__).parent
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
@@ -243,6 +244,46 @@ async def test_a_topic_that_is_no_text_is_left_alone_and_a_flood_has_an_end() ->
     for _ in range(65):
         client._on_message(None, None, stubborn)
     assert isinstance(client._disconnected.exception(), aiomqtt.MqttError)
+
+
+async def test_messages_longer_than_one_look_at_the_socket_and_those_behind_them_are_read_whole(tmp_path: Path) -> None:
+    session = FakeSession("mqtt_devices", devices=[PLUG])
+    with mosquitto(tmp_path) as (port, _):
+        async with listening(session, Config(host="127.0.0.1", port=port, discovery="")):
+            await insist(port, "tele/plug/SENSOR", {"ENERGY": {"Total": -1}}, lambda: session.reports)
+            async with aiomqtt.Client("127.0.0.1", port) as client:
+                for number in range(40):
+                    said = {"pad": "x" * (3 * AHEAD * (number % 4 == 0)), "ENERGY": {"Total": number}}
+                    await client.publish("tele/plug/SENSOR", json.dumps(said), qos=1)
+            await until(lambda: len([energy for energy in energies(session) if energy >= 0]) >= 40)
+    assert [energy for energy in energies(session) if energy >= 0] == list(range(40))
+
+
+async def test_a_topic_that_no_broker_may_pass_on_is_counted(tmp_path: Path) -> None:
+    device = hub.Device(
+        id="mqtt:any", integration="mqtt_devices", place="any", settings={"topic": "a/+", "values": {"temperature": {}}}
+    )
+    session = FakeSession("mqtt_devices", devices=[device])
+    spoken = b"\x30\x07\x00\x03a/+21", b"\x30\x07\x00\x03a/b20"
+
+    async def broker(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """As MQTT 3.1.1 has it, sections 3.1 to 3.9, but for the topic that it passes on."""
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                kind, size = await reader.readexactly(2)
+                body = await reader.readexactly(size)
+                if kind == 0x10:
+                    writer.write(b"\x20\x02\x00\x00")
+                elif kind == 0x82:
+                    writer.write(b"\x90\x03" + body[:2] + b"\x01" + b"".join(spoken))
+        writer.close()
+
+    async with await asyncio.start_server(broker, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with listening(session, Config(host="127.0.0.1", port=port, discovery="")):
+            await until(lambda: session.reports)
+    assert ("", "mqtt-topic") in session.drops
+    assert session.reports[0].values == {"temperature": 20.0}
 
 
 async def test_a_wrong_password_and_a_broker_that_goes_say_who_must_act(tmp_path: Path) -> None:
