@@ -1,4 +1,8 @@
-"""One connection to one Modbus TCP host. MODBUS Messaging on TCP/IP Implementation Guide V1.0b."""
+"""One connection to one Modbus TCP host. MODBUS Messaging on TCP/IP Implementation Guide V1.0b.
+
+Frames and what is in them are pymodbus's, the connection is asyncio's: pymodbus's own client brings the clients of
+three other ways of transport and of a machine without asyncio along: 0.6 MiB of a running hub, 75.8 instead of 76.4.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,19 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
-from pymodbus.client import AsyncModbusTcpClient
-from pymodbus.exceptions import ConnectionException, ModbusException
+from pymodbus.framer import FramerSocket
 from pymodbus.pdu import ModbusPDU
 
 import hub
 from integrations.modbus.asking import Asker, Decoder
 from integrations.modbus.faults import Silent
 from integrations.modbus.settings import Config
+
+LONGEST = 260
+"""Bytes of a frame: a header of 7 and a PDU of 253 (§4.1)."""
+LAST = 0xFFFF
 
 
 class Link(Asker):
@@ -31,50 +38,96 @@ class Link(Asker):
         super().__init__(config.max_rate, config.timeout.total_seconds(), sleep=sleep, monotonic=monotonic)
         self.peer = f"{config.host}:{config.port}"
         self._config = config
-        self._exchange: asyncio.Timeout | None = None
+        self._framer = FramerSocket(Decoder(False))
+        self._line: _Line | None = None
+        self._number = 0
 
     async def __aenter__(self) -> Self:
-        self._client = AsyncModbusTcpClient(
-            self._config.host,
-            port=self._config.port,
-            timeout=self._config.timeout.total_seconds(),
-            retries=0,  # retried by whoever asks, under the pace and with a fresh transaction number
-            reconnect_delay=0,  # the supervisor reconnects
-            trace_connect=self._connection_changed,
-        )
-        self._client.ctx.framer.decoder = Decoder(False)
-        self._client.set_max_no_responses(1 << 30)  # who is away is judged by the poller
-        await self._connect()
+        await self._connected()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._client.close()
+        if self._line is not None:
+            self._line.close()
 
-    async def _connect(self) -> None:
-        self._client.ctx.comm_params.timeout_connect = self._timeout_s
-        if not await self._client.connect():
-            self._client.close()
-            raise hub.NotReady(f"{self.peer} accepts no connection: check its power, the network, host and port")
+    @property
+    def connected(self) -> bool:
+        return self._line is not None and self._line.open
+
+    async def _connected(self) -> _Line:
+        if self._line is not None and self._line.open:
+            return self._line
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                _, self._line = await loop.create_connection(
+                    lambda: _Line(self._framer), self._config.host, self._config.port
+                )
+        except (OSError, UnicodeError) as error:
+            raise hub.NotReady(
+                f"{self.peer} accepts no connection: check its power, the network, host and port"
+            ) from error
+        return self._line
 
     async def _ask(self, pdu: ModbusPDU, timeout_s: float) -> ModbusPDU:
-        lost = f"{self.peer} closed the connection"
-        if not self._client.connected:  # many servers close a connection that is idle between two polls
-            await self._connect()
-        self._client.ctx.comm_params.timeout_connect = timeout_s  # which is also how long it waits for an answer
+        line = await self._connected()  # many servers close a connection that is idle between two polls
+        self._number = self._number % LAST + 1  # never 0: some servers say that whatever they were asked
+        pdu.transaction_id = self._number
         try:
-            # pymodbus would wait for its time-out on a connection that is already gone
-            async with asyncio.timeout(None) as self._exchange:
-                answer: ModbusPDU = await self._client.execute(False, pdu)
-                return answer
-        except (TimeoutError, ConnectionException) as error:
-            raise hub.NotReady(lost) from error
-        except ModbusException as error:
+            async with asyncio.timeout(timeout_s):
+                return await line.asked(pdu)
+        except TimeoutError as error:
             raise Silent(f"unit {pdu.dev_id} at {self.peer} does not answer") from error
-        finally:
-            self._exchange = None
+        except ConnectionError as error:
+            raise hub.NotReady(f"{self.peer} closed the connection") from error
 
-    def _connection_changed(self, connected: bool) -> None:
-        if not connected and self._exchange is not None:
-            self._exchange.reschedule(0)
+
+class _Line(asyncio.Protocol):
+    """One question at a time. An answer is of the unit and bears the number of the question, or none."""
+
+    def __init__(self, framer: FramerSocket) -> None:
+        self._framer = framer
+        self._transport: asyncio.Transport | None = None
+        self._question: ModbusPDU | None = None
+        self._answer: asyncio.Future[ModbusPDU] | None = None
+        self._came = b""
+
+    @property
+    def open(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    async def asked(self, pdu: ModbusPDU) -> ModbusPDU:
+        """The answer, however long it takes. Raises ConnectionError when the connection is lost."""
+        if self._transport is None or self._transport.is_closing():
+            raise ConnectionResetError
+        self._came, self._question = b"", pdu  # what is left of an earlier one is of no use
+        self._answer = asyncio.get_running_loop().create_future()
+        try:
+            self._transport.write(self._framer.buildFrame(pdu))
+            return await self._answer
+        finally:
+            self._question = self._answer = None
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._question is None or self._answer is None or self._answer.done():
+            return
+        came = self._came + data
+        used, answer = self._framer.handleFrame(came, self._question.dev_id, self._question.transaction_id)
+        self._came = came[used:]
+        if answer is not None:
+            self._answer.set_result(answer)
+        elif len(self._came) > LONGEST:  # it never becomes a frame
+            self._came = b""
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(ConnectionResetError())

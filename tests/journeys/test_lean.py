@@ -13,7 +13,7 @@ from hub.cli.scene import Scene
 
 ABSENT = (
     "click", "rich", "ruamel", "jinja2", "argparse", "cryptography.x509", "aiohttp", "paho", "aiomqtt", "xknx",
-    "xknxproject", "bacpypes3", "asyncua", "segno", "pypdfium2", "icalendar", "prometheus_client",
+    "xknxproject", "pymodbus.client", "bacpypes3", "asyncua", "segno", "pypdfium2", "icalendar", "prometheus_client",
     "html", "difflib", "statistics", "encodings.idna", "hub.packs.format", "hub.crisis.runbook", "hub.cli",
     "hub.testing", "hub.config.document", "hub.web.site", "hub.web.areas", "hub.web.words", "backend",
 )  # fmt: skip

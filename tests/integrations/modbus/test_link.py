@@ -139,7 +139,7 @@ async def test_a_connection_closed_while_it_was_idle_is_opened_again() -> None:
         for _ in range(3):
             assert await link.read(1, HOLDING) == [1, 2]
             async with asyncio.timeout(10):
-                while link._client.connected:
+                while link.connected:
                     await asyncio.sleep(0)
 
 
