@@ -9,15 +9,13 @@ disk helps.
 
 from __future__ import annotations
 
-import os
-import secrets
 import shutil
 import stat
 from pathlib import Path
 
 import msgspec
 
-from hub.disk.files import sync_directory
+from hub.disk.files import shred, sync_directory
 from hub.errors import ConfigError, StorageError
 from hub.state import StateDir
 
@@ -52,7 +50,7 @@ def reset(state: StateDir) -> Reset:
     with state.locked():
         try:
             for name in found.keys:
-                _shred(state.path / name)
+                shred(state.path / name)
             if state.keys.is_dir():
                 sync_directory(state.keys)
             for path in state.path.iterdir():
@@ -66,17 +64,6 @@ def reset(state: StateDir) -> Reset:
         except OSError as error:
             raise StorageError(f"not everything is destroyed: {error.filename}: {error.strerror}. Try again") from error
     return found
-
-
-def _shred(path: Path) -> None:
-    """Overwrite in place, sync, unlink. No link is followed."""
-    file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        os.pwrite(file, secrets.token_bytes(max(1, os.fstat(file).st_size)), 0)
-        os.fsync(file)
-    finally:
-        os.close(file)
-    path.unlink()
 
 
 def _size(paths: list[Path]) -> int:

@@ -6,6 +6,7 @@
 
 One file each in the state directory's `keys/`, mode 0600. A key of the same name, `ilot-identity`, `ilot-store`
 or `ilot-tls`, in `$CREDENTIALS_DIRECTORY` (systemd `LoadCredential=`, `LoadCredentialEncrypted=`) takes its place.
+Beside them lies the root of raw history on disk, where that is kept (`hub.rawdisk.roots`).
 """
 
 from __future__ import annotations
@@ -90,11 +91,7 @@ def load(directory: Path, environment: Mapping[str, str] | None = None) -> HubKe
     identity = _private_key(found["identity"])
     if not isinstance(identity, ed25519.Ed25519PrivateKey):
         raise ConfigError(f"{found['identity']} is not an Ed25519 key; restore it from the state backup")
-    store_key = _read(found["store"])
-    if len(store_key) != STORE_KEY_BYTES:
-        raise ConfigError(
-            f"{found['store']} holds {len(store_key)} bytes, not {STORE_KEY_BYTES}; restore it from the state backup"
-        )
+    store_key = private_file(found["store"], STORE_KEY_BYTES, "restore it from the state backup")
     tls = _private_key(found["tls"])
     if not (isinstance(tls, ec.EllipticCurvePrivateKey) and isinstance(tls.curve, ec.SECP256R1)):
         raise ConfigError(f"{found['tls']} is not an ECDSA P-256 key; restore it from the state backup")
@@ -106,10 +103,24 @@ def private_pem(key: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey) -> 
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def _find(name: str, directory: Path, environment: Mapping[str, str]) -> Path:
+def credential(name: str, environment: Mapping[str, str]) -> Path | None:
+    """The file of systemd's credential `ilot-<name>`, None where there is none."""
     credentials = environment.get("CREDENTIALS_DIRECTORY", "")
-    credential = Path(credentials) / f"ilot-{name}"
-    return credential if credentials and credential.is_file() else directory / _FILES[name]
+    path = Path(credentials) / f"ilot-{name}"
+    return path if credentials and path.is_file() else None
+
+
+def private_file(path: Path, size: int, remedy: str = "remove it, or put back what was there") -> bytes:
+    """A secret of so many bytes. Raises ConfigError naming the file when it is missing, readable by others or of
+    another size."""
+    secret = _read(path)
+    if len(secret) != size:
+        raise ConfigError(f"{path} holds {len(secret)} bytes, not {size}; {remedy}")
+    return secret
+
+
+def _find(name: str, directory: Path, environment: Mapping[str, str]) -> Path:
+    return credential(name, environment) or directory / _FILES[name]
 
 
 def _private_key(path: Path) -> object:

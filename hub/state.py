@@ -75,6 +75,7 @@ class StateDir:
         self.store = path / "store.db"
         self.config = path / "config"
         self.packs = path / "packs"
+        self.raw = path / "raw"
         self.socket = path / "hub.sock"
 
     @contextlib.contextmanager

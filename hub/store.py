@@ -114,13 +114,20 @@ SCHEMA = (
     """
     ALTER TABLE plans ADD COLUMN site TEXT NOT NULL DEFAULT '';
     """,
+    # 13: see hub.rawdisk.memory
+    """
+    CREATE TABLE raw_series (
+        n INTEGER PRIMARY KEY AUTOINCREMENT, place TEXT NOT NULL, metric TEXT NOT NULL, step TEXT NOT NULL,
+        since INTEGER NOT NULL, secret BLOB NOT NULL, UNIQUE (place, metric, step)
+    );
+    """,
 )
 """One script a version; `PRAGMA user_version` says how many have run."""
 
 
-STAYS = ("kept", "held", "pseudonym_keys")
-"""Tables that no backup holds: a hub put back would read its frames a second time, and they are large; a key that was
-destroyed comes back from nowhere."""
+STAYS = ("kept", "held", "pseudonym_keys", "raw_series")
+"""Tables that no backup holds: a hub put back would read its frames a second time, and they are large; a key or a
+secret that was destroyed comes back from nowhere."""
 
 GENERATION = "generation"
 """Key of `meta`: a number in decimal, as the sent counters are."""

@@ -13,7 +13,7 @@ import apsw
 import msgspec
 
 from hub.consent.life import DEVICE, PSEUDONYM, Consent, Erasure
-from hub.disk.database import transaction
+from hub.disk.database import transaction, wipe_journal
 from hub.privacy.pseudonyms import KEY_BYTES, group_name
 from hub.store import Store, audit
 
@@ -86,7 +86,7 @@ class Memory:
                         _add(db, erasures[-1])
                         what["erasure"] = erasures[-1].id
                     audit(db, at, by, what)
-            _wipe_journal(db)
+            wipe_journal(db)
             return erasures
 
         return await self._store.call(work)
@@ -143,12 +143,6 @@ def _key(db: apsw.Connection, zone: str, purpose: str) -> bytes:
     key = secrets.token_bytes(KEY_BYTES)
     db.execute("INSERT INTO pseudonym_keys VALUES (?, ?, ?)", (zone, purpose, key))
     return key
-
-
-def _wipe_journal(db: apsw.Connection) -> None:
-    """The rollback journal keeps its length, and with it the page on which the key was."""
-    db.execute("PRAGMA journal_mode = delete")
-    db.execute("PRAGMA journal_mode = persist")
 
 
 def _names(query: str) -> list[str]:

@@ -77,6 +77,12 @@ def transaction(db: apsw.Connection) -> Iterator[None]:
         raise
 
 
+def wipe_journal(db: apsw.Connection) -> None:
+    """After a secret was deleted: the rollback journal keeps its length, and with it the page on which that was."""
+    db.execute("PRAGMA journal_mode = delete")
+    db.execute("PRAGMA journal_mode = persist")
+
+
 def restock(db: apsw.Connection) -> None:
     """Take the reserve where it is short, best effort: on a full disk there is what there is."""
     with contextlib.suppress(apsw.Error, OSError):

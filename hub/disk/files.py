@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import tempfile
 from pathlib import Path
 
@@ -40,3 +41,14 @@ def sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def shred(path: Path) -> None:
+    """Overwrite with random bytes in place, sync, unlink. No link is followed. Raises OSError."""
+    file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.pwrite(file, secrets.token_bytes(max(1, os.fstat(file).st_size)), 0)
+        os.fsync(file)
+    finally:
+        os.close(file)
+    path.unlink()

@@ -20,7 +20,8 @@ Column = tuple[str, str]
 
 
 class History:
-    """`letting_go(strip, block)` is called before a block goes; `sealed(strip, page)` with each page that is made."""
+    """`letting_go(strip, block)` is called before a block goes; `sealed(strip, page)` with each page that is made, but
+    for the rows of it that `hand_over` gave before: every row once."""
 
     def __init__(self, budget: int = BUDGET, span_s: int = SPAN_S) -> None:
         self.budget, self.span_s = budget, span_s
@@ -37,7 +38,7 @@ class History:
         """The ring of a series, made when it is asked for first."""
         ring = self.rings.get((place, metric))
         if ring is None:
-            ring = self.rings[place, metric] = Ring(step)
+            ring = self.rings[place, metric] = Ring(step, metric)
             self.bytes += RING_BYTES
         return ring
 
@@ -72,9 +73,11 @@ class History:
         """Put a strip's open rows away, and let the oldest of all go where there is no room."""
         if not strip.open:
             return
+        fresh = strip.untold() if strip.told else None
         page, grown = strip.close()
         self.bytes += grown
-        if self.sealed is not None:
+        page = page if fresh is None else fresh
+        if self.sealed is not None and page:
             self.sealed(strip, page)
         self._fit()
 
@@ -82,6 +85,15 @@ class History:
         """Put all open rows away."""
         for strip in self.strips:
             self.close(strip)
+
+    def hand_over(self) -> None:
+        """Give `sealed` the rows that lie open too. They stay open, so pages in RAM become as long as ever."""
+        if self.sealed is None:
+            return
+        for strip in self.strips:
+            page = strip.untold()
+            if page:
+                self.sealed(strip, page)
 
     def expire(self, now: float) -> None:
         """Let go what is older than the span; every quarter of an hour something is done."""

@@ -59,9 +59,9 @@ class Block:
 
 class Strip:
     """What one place says together: a row of values for each moment. `rings`: its columns, in their order. `page`: how
-    many rows lie open at most."""
+    many rows lie open at most; `told`: how many of them were handed over already (`History.hand_over`)."""
 
-    __slots__ = ("blocks", "open", "page", "place", "rings", "width")
+    __slots__ = ("blocks", "open", "page", "place", "rings", "told", "width")
 
     def __init__(self, place: str, rings: list[Ring]) -> None:
         self.place, self.rings = place, rings
@@ -69,6 +69,7 @@ class Strip:
         self.page = max(LEAST_ROWS, min(PAGE, PAGE * 4 // len(rings))) if len(rings) > 1 else PAGE // 2
         self.blocks: list[Block] = []
         self.open: array[int] = array("q")
+        self.told = 0
         for at, ring in enumerate(rings):
             ring.columns.append((self, at))
 
@@ -82,11 +83,18 @@ class Strip:
         """The open rows, as they came."""
         return list(zip(*[iter(self.open)] * self.width, strict=True))
 
+    def untold(self) -> bytes:
+        """The open rows that were not handed over yet, as a page; b"" where there are none. They are from now on."""
+        rows = self.rows()[self.told :]
+        self.told += len(rows)
+        return put_page(sorted(rows)) if rows else b""
+
     def close(self) -> tuple[bytes, int]:
         """Put the open rows, which are not none, into a page of a block: a new one, or the last one where it has room.
         The page, and by how many bytes what is kept grew."""
         rows = sorted(self.rows())
         del self.open[:]
+        self.told = 0
         page, count, first, last = put_page(rows), len(rows), rows[0][0], rows[-1][0]
         block, before = self.blocks[-1] if self.blocks else None, 0
         if block is not None:
@@ -160,12 +168,13 @@ class Strip:
 
 
 class Ring:
-    """One series. `step` is the resolution of its metric: a value is stored as the nearest whole number of them, that
-    is times `scale`."""
+    """One series: a `metric` of the place of its strips. `resolution` is the metric's, as text: a value is stored as
+    the nearest whole number of `step`, that is times `scale`."""
 
-    __slots__ = ("columns", "cut", "scale", "step")
+    __slots__ = ("columns", "cut", "metric", "resolution", "scale", "step")
 
-    def __init__(self, step: str) -> None:
+    def __init__(self, step: str, metric: str = "") -> None:
+        self.metric, self.resolution = metric, step
         self.step = float(step)
         self.scale = float(1 / Decimal(step))
         self.columns: list[tuple[Strip, int]] = []

@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from hub.history.scale import Scale
 from hub.rollup.calendar import HOUR, Calendar
 from hub.rollup.counter import Part
 from hub.rollup.gauge import Stats
@@ -29,17 +30,6 @@ class Cell(NamedTuple):
     high: float | None = None
     estimated: float = 0.0
     completeness: float = 0.0
-
-
-class Scale:
-    """Steps of a resolution → the metric's unit, with no more digits than they mean."""
-
-    def __init__(self, step: str) -> None:
-        self._unit = float(step)
-        self._digits = len(step.partition(".")[2])
-
-    def __call__(self, steps: float, more: int = 0) -> float:
-        return round(steps * self._unit, self._digits + more)
 
 
 def fitting(begin: int, end: int) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.history import PAGE, SPAN_S, WHOLE, History, Ring, thinned
+from hub.history import PAGE, SPAN_S, WHOLE, Fold, History, Ring, thinned
 from hub.history.day import SHAPES
 from hub.history.pages import points, put_page, span, without
 from hub.history.strips import BLOCK_S, RING_BYTES
@@ -170,6 +170,44 @@ def test_each_page_is_handed_over_once_for_whoever_keeps_them(steps):
     history.close_all()
     history.close_all()
     assert points(b"".join(pages), 0, 0, 1 << 40) == [row[:2] for row in said]
+
+
+@given(st.lists(st.tuples(st.integers(1, 7), st.booleans()), min_size=1, max_size=300))
+def test_rows_that_lie_open_are_handed_over_too_and_each_row_once(steps):
+    history, pages = History(), []
+    history.sealed = lambda strip, page: pages.append(page)
+    strip, second, said = strip_of(history), START, []
+    for step, now in steps:
+        second += step
+        said.append((second, second % 5, second % 2))
+        fill(history, strip, said[-1:])
+        if now:
+            history.hand_over()
+    history.hand_over()
+    history.hand_over()
+    history.close_all()
+    assert points(b"".join(pages), 0, 0, 1 << 40) == [row[:2] for row in said]
+    assert history.get("p", "temperature").points(0, 1 << 40) == [row[:2] for row in said]
+
+
+@given(st.lists(st.tuples(st.integers(0, 1000), st.floats(-9, 9)), max_size=200), st.integers(2, 20), st.randoms())
+def test_points_that_are_folded_keep_the_extremes_of_every_stretch_whatever_their_order(said, most, chance):
+    fold = Fold(0, 1001, most)
+    mixed = [*said, *said[:7]]
+    chance.shuffle(mixed)
+    for at in range(0, len(mixed), 13):
+        fold.add(mixed[at : at + 13])
+    found, width = fold.points(), -(-1001 // most)
+    assert found == sorted(set(found))
+    assert set(found) <= set(said)
+    assert len(found) <= 2 * most
+    if len(set(said)) <= 2 * most:
+        assert found == sorted(set(said))
+    for stretch in range(most):
+        here = [value for time, value in said if time // width == stretch]
+        kept = [value for time, value in found if time // width == stretch]
+        if here:
+            assert (min(kept), max(kept)) == (min(here), max(here))
 
 
 def test_a_chart_keeps_the_extremes_and_shows_a_gap_as_a_gap():

@@ -1,0 +1,172 @@
+"""The files of raw history, byte by byte. Pure; the format is in `hub.rawdisk`."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from operator import sub
+from typing import NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from hub.buffer.ints import Reader, put_packed, put_varint
+from hub.buffer.seal import AES, CHACHA
+from hub.errors import DecodeError
+from hub.history.pages import Point, points, put_page, span
+
+MAGIC = b"ilotraw\1"
+HEAD = struct.Struct(">8sB16sQQI")
+BOUND = HEAD.size - 4
+"""So many bytes of the head are bound to everything that is sealed."""
+ID_BYTES, SECRET_BYTES, TAG_BYTES = 16, 32, 16
+DIRECTORY_LABEL, BLOCK_LABEL = b"ilot/raw-directory/1\0", b"ilot/raw-block/1\0"
+CIPHERS = {1: AES, 2: CHACHA}
+_AEADS: dict[int, type[AESGCM] | type[ChaCha20Poly1305]] = {1: AESGCM, 2: ChaCha20Poly1305}
+_NONCE = bytes(12)
+PLAIN, PACKED = 0, 1
+MOST_SERIES = 1 << 17
+MOST_ROWS = 1 << 21
+"""Of one block; a file holds far less."""
+MOST_BYTES = 8 << 20
+"""Of one block, unpacked."""
+ALWAYS = 1 << 62
+"""Beyond any second."""
+
+
+class Head(NamedTuple):
+    """What stands in clear. `raw`: its first bytes, which everything sealed is bound to; `directory`: bytes."""
+
+    cipher: int
+    id: bytes
+    first: int
+    last: int
+    directory: int
+    raw: bytes
+
+
+class Root:
+    """The key of all files of a hub, and those that are made of it."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def directory(self, head: Head) -> AESGCM | ChaCha20Poly1305:
+        return _AEADS[head.cipher](_derived(self._key, head.id, DIRECTORY_LABEL))
+
+    def block(self, head: Head, number: int, secret: bytes) -> AESGCM | ChaCha20Poly1305:
+        info = BLOCK_LABEL + number.to_bytes(4, "big")
+        return _AEADS[head.cipher](_derived(self._key + secret, head.id, info))
+
+
+def _derived(key: bytes, salt: bytes, info: bytes) -> bytes:
+    return HKDF(SHA256(), 32, salt, info).derive(key)
+
+
+class Series(NamedTuple):
+    """One series of a file that is made: its number, its secret, its readings, which are sorted and not none."""
+
+    number: int
+    secret: bytes
+    points: Sequence[Point]
+
+
+def put_file(root: Root, aead: str, id: bytes, first: int, last: int, series: Iterable[Series]) -> bytes:
+    """A file of these series, in the order of their numbers. `id` was never used before; `first` and `last` are the
+    seconds of the earliest and the latest reading. `series` is gone through once: one is in memory at a time."""
+    cipher = next(number for number, name in CIPHERS.items() if name == aead)
+    bound = HEAD.pack(MAGIC, cipher, id, first, last, 0)[:BOUND]
+    head = Head(cipher, id, first, last, 0, bound)
+    numbers: list[int] = []
+    blocks: list[bytes] = []
+    for number, secret, said in series:
+        pages = put_page(said)
+        small = zlib.compress(pages)
+        body = bytes([PACKED]) + small if len(small) < len(pages) else bytes([PLAIN]) + pages
+        numbers.append(number)
+        blocks.append(root.block(head, number, secret).encrypt(_NONCE, body, bound))
+    parts: list[bytes] = []
+    put_varint(parts, len(numbers))
+    if numbers:
+        put_packed(parts, list(map(sub, numbers, [0, *numbers])))
+        put_packed(parts, [len(block) for block in blocks])
+    directory = root.directory(head).encrypt(_NONCE, b"".join(parts), bound)
+    return b"".join([bound, len(directory).to_bytes(4, "big"), directory, *blocks])
+
+
+def get_head(data: bytes) -> Head:
+    """The head of a file, of its first HEAD.size bytes. Raises DecodeError."""
+    if len(data) < HEAD.size:
+        raise DecodeError("raw-truncated", "a file of raw history ends within its head")
+    magic, cipher, id, first, last, directory = HEAD.unpack_from(data)
+    if magic != MAGIC or cipher not in CIPHERS or first > last:
+        raise DecodeError("raw-head", "this is no file of raw history, or its head is damaged")
+    return Head(cipher, id, first, last, directory, data[:BOUND])
+
+
+class Directory(NamedTuple):
+    """Where each series of a file begins, from the start of the file, and how many bytes it has."""
+
+    numbers: list[int]
+    offsets: list[int]
+
+    def find(self, number: int) -> tuple[int, int] | None:
+        try:
+            at = self.numbers.index(number)
+        except ValueError:
+            return None
+        return self.offsets[at], self.offsets[at + 1] - self.offsets[at]
+
+
+def get_directory(root: Root, head: Head, sealed: bytes) -> Directory:
+    """Raises DecodeError."""
+    try:
+        reader = Reader(root.directory(head).decrypt(_NONCE, sealed, head.raw))
+    except InvalidTag:
+        raise DecodeError("raw-damaged", "a directory is damaged, or was written under another key") from None
+    count = reader.varint()
+    if count > MOST_SERIES:
+        raise DecodeError("raw-damaged", f"{count} series in one file")
+    if not count:
+        return Directory([], [HEAD.size + head.directory])
+    numbers = list(accumulate(reader.packed(count)))
+    lengths = reader.packed(count)
+    reader.end()
+    if min(lengths) < TAG_BYTES + 1:
+        raise DecodeError("raw-damaged", "a block shorter than its tag")
+    return Directory(numbers, list(accumulate(lengths, initial=HEAD.size + head.directory)))
+
+
+def get_block(
+    root: Root, head: Head, number: int, secret: bytes, sealed: bytes, begin: int = 0, end: int = ALWAYS
+) -> list[Point]:
+    """The readings of a series in [begin, end), sorted. Raises DecodeError."""
+    try:
+        body = root.block(head, number, secret).decrypt(_NONCE, sealed, head.raw)
+    except InvalidTag:
+        raise DecodeError("raw-damaged", "a block is damaged, or was written under another key") from None
+    return get_body(body, begin, end)
+
+
+def get_body(body: bytes, begin: int = 0, end: int = ALWAYS) -> list[Point]:
+    """The readings of what was sealed. Raises DecodeError, nothing else, whatever it is given."""
+    form, pages = body[:1], body[1:]
+    if form == bytes([PACKED]):
+        unpacker = zlib.decompressobj()
+        try:
+            pages = unpacker.decompress(pages, MOST_BYTES)
+        except zlib.error as error:
+            raise DecodeError("raw-damaged", f"a block cannot be unpacked: {error}") from error
+        if not unpacker.eof:
+            raise DecodeError("raw-damaged", "a block ends early, or is too large")
+    elif form != bytes([PLAIN]):
+        raise DecodeError("raw-damaged", "a block of an unknown form")
+    if not pages:
+        raise DecodeError("raw-damaged", "a block without a reading")
+    if span(pages)[0] > MOST_ROWS:
+        raise DecodeError("raw-damaged", "a block with too many readings")
+    return sorted(points(pages, 0, begin, end))

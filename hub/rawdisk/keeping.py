@@ -1,0 +1,357 @@
+"""Takes what history hands over, writes it now and then, gives it back, erases it, and lets the oldest go."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, NamedTuple
+
+from hub.buffer.seal import default_aead
+from hub.clock import Clock
+from hub.errors import ConfigError, DecodeError, DiskRefuses, NotReady, StorageError
+from hub.history import History, Scale, Strip
+from hub.history.pages import Point, points, span
+from hub.rawdisk.blocks import (
+    ALWAYS,
+    HEAD,
+    ID_BYTES,
+    TAG_BYTES,
+    Root,
+    Series,
+    get_block,
+    get_directory,
+    get_head,
+    put_file,
+)
+from hub.rawdisk.folder import File, Folder
+from hub.rawdisk.memory import Known, Memory
+
+EVERY_S, AGAIN_S = 3600.0, 300.0
+"""Between two writes; and while the disk refuses, or the key cannot be had."""
+LOOK_S = 5.0
+WRITE_AT = 256 << 10
+"""Bytes that wait, at which they are written before the hour is over."""
+MOST = 1 << 20
+"""…beyond which the oldest of them are given up: the disk refuses."""
+ENTRY_BYTES = 150
+"""What a page that waits takes beside its bytes."""
+AT_ONCE = 16
+"""Files that are read before anybody else may run."""
+REMEMBERED, TOLD = 1000, 10
+"""Damaged parts that are known by name, so that each counts once; and those of them that stand in the log."""
+
+Column = tuple[str, str]
+"""Key and resolution of a metric."""
+Reading = tuple[int, float]
+
+_log = logging.getLogger("hub.rawdisk")
+
+
+class Waiting(NamedTuple):
+    """A page that is not written yet. `columns`: what each of its columns is, None where it is not to be kept."""
+
+    place: str
+    columns: tuple[Column | None, ...]
+    page: bytes
+
+
+class RawDisk:
+    """One a hub. `root` gives the root key, blocking; `wanted(place, metric)`: whether the owner wants such data here,
+    None where nobody can say yet; `drain` takes what waits for history. `keep_s`: how long readings stay; `most`: bytes
+    that they take at most; `where` the root key lies, for status."""
+
+    def __init__(
+        self, folder: Folder, memory: Memory, history: History, clock: Clock, *, root: Callable[[], bytes],
+        wanted: Callable[[str, str], bool | None], drain: Callable[[], None], keep_s: float, most: int, where: str = "",
+    ) -> None:  # fmt: skip
+        self._folder, self._memory, self._history, self._clock = folder, memory, history, clock
+        self._root_key, self._wanted, self._drain = root, wanted, drain
+        self._keep_s, self._most, self._where = keep_s, most, where
+        self._root: Root | None = None
+        self._aead = default_aead()
+        self._waiting: list[Waiting] = []
+        self._bytes = 0
+        self._lock = asyncio.Lock()
+        self._refused = ""
+        self._short = ""
+        self._spoilt: set[str] = set()
+        self._born = clock.monotonic()
+        self.written: float | None = None
+        self.readings = 0
+        """Written by this life of the hub."""
+        self.damaged = 0
+        """Directories and blocks that could not be read."""
+        self.lost = 0
+        """Readings that the disk did not take and memory could not hold."""
+        history.sealed = self._take
+
+    # in
+
+    def _take(self, strip: Strip, page: bytes) -> None:
+        columns = tuple(
+            (ring.metric, ring.resolution) if self._wanted(strip.place, ring.metric) else None for ring in strip.rings
+        )
+        if any(columns):
+            self._waiting.append(Waiting(strip.place, columns, page))
+            self._bytes += len(page) + ENTRY_BYTES
+            self._bound()
+
+    def _bound(self) -> None:
+        if self._bytes <= MOST:
+            return
+        gone = 0
+        while self._bytes > MOST - MOST // 8:
+            one = self._waiting[gone]
+            gone += 1
+            self._bytes -= len(one.page) + ENTRY_BYTES
+            self.lost += span(one.page)[0] * sum(column is not None for column in one.columns)
+        del self._waiting[:gone]
+
+    async def _opened(self) -> Root:
+        """Find the files and the root key. Raises DiskRefuses, NotReady, ConfigError."""
+        if self._root is None:
+            await asyncio.to_thread(self._folder.look)
+            self._root = Root(await asyncio.to_thread(self._root_key))
+        return self._root
+
+    async def run(self) -> None:
+        """Write every hour, or as soon as enough waits; at the end, write everything."""
+        last: float | None = None
+        try:
+            while True:
+                now = self._clock.monotonic()
+                if last is None or self._due(now - last):
+                    if last is not None:
+                        self._history.hand_over()
+                    last = now
+                    await asyncio.shield(self.write())  # a thread that writes ends before the last write begins
+                await self._clock.sleep(LOOK_S)
+        finally:
+            self._drain()
+            self._history.hand_over()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.shield(self.write())
+
+    def _due(self, since: float) -> bool:
+        if self._refused:
+            return since >= AGAIN_S
+        return since >= EVERY_S or self._bytes >= WRITE_AT
+
+    async def write(self) -> int:
+        """Write what waits and let go what is too old. How many readings. What is refused stays in memory."""
+        async with self._lock:
+            try:
+                root = await self._opened()
+                await self._unwanted()
+                count = await self._write(root)
+                await self._purge()
+                if self._refused:
+                    _log.info("raw history is written to disk again")
+                self._refused = ""
+            except (StorageError, NotReady, ConfigError) as error:
+                if str(error) != self._refused:
+                    _log.error("raw history cannot be kept on disk: %s", error)
+                self._refused = str(error)
+                return 0
+            return count
+
+    async def _write(self, root: Root) -> int:
+        waiting, self._waiting, self._bytes = self._waiting, [], 0
+        if not waiting:
+            return 0
+        try:
+            spans = [span(one.page) for one in waiting]
+            first, last = min(one[1] for one in spans), max(one[2] for one in spans)
+            wanted = sorted({(one.place, *column) for one in waiting for column in one.columns if column is not None})
+            known = await self._memory.named(wanted, first)
+            id = secrets.token_bytes(ID_BYTES)
+            data, count = await asyncio.to_thread(self._made, root, known, waiting, id, first, last)
+            if not await asyncio.to_thread(self._put, first, last, id, data):
+                raise DiskRefuses("too little is left of the disk; it is left to the buffer")
+        except BaseException:
+            self._waiting = waiting + self._waiting
+            self._bytes = sum(len(one.page) + ENTRY_BYTES for one in self._waiting)
+            self._bound()
+            raise
+        self.written = self._clock.now()
+        self.readings += count
+        return count
+
+    def _made(
+        self, root: Root, known: dict[tuple[str, str, str], Known], waiting: list[Waiting], id: bytes, first: int,
+        last: int,
+    ) -> tuple[bytes, int]:  # fmt: skip
+        """In a thread: the bytes of a file, and how many readings are in it."""
+        of: dict[str, list[Waiting]] = {}
+        for one in waiting:
+            of.setdefault(one.place, []).append(one)
+        count = 0
+
+        def series() -> Iterator[Series]:
+            nonlocal count
+            for (place, *column), one in sorted(known.items(), key=lambda item: item[1].n):
+                said = {
+                    point for page in of[place] for at, name in enumerate(page.columns) if name == tuple(column)
+                    for point in points(page.page, at, 0, ALWAYS)
+                }  # fmt: skip
+                count += len(said)
+                yield Series(one.n, one.secret, sorted(said))
+
+        return put_file(root, self._aead, id, first, last, series()), count
+
+    def _put(self, first: int, last: int, id: bytes, data: bytes) -> bool:
+        """In a thread: make room and write. False where there is none."""
+        _, crowded = self._folder.purge(0, self._most, len(data))
+        self._crowded(crowded)
+        if not self._folder.room(len(data)) or len(data) > self._most:
+            return False
+        self._folder.write(first, last, id, data)
+        return True
+
+    async def _unwanted(self) -> None:
+        """Erase what is not wanted any more: a zone is a dwelling since, or personal data were wanted before."""
+        for place, metric in await self._memory.names():
+            if self._wanted(place, metric) is False:
+                _log.info("raw history of %s/%s is erased: it is personal", place, metric)
+                await self._memory.destroy(place, metric)
+
+    async def _purge(self) -> None:
+        if not self._clock.sure():
+            return  # a clock that is wrong would let everything go
+        before = int(self._clock.now() - self._keep_s)
+        _, crowded = await asyncio.to_thread(self._folder.purge, before, self._most)
+        self._crowded(crowded)
+
+    def _crowded(self, count: int) -> None:
+        if count and not self._short:
+            self._short = (
+                "raw history on disk is kept for a shorter time than it should be: raise history.raw_max_size, or make"
+                " room on the disk"
+            )
+            _log.warning("%s", self._short)
+
+    # out
+
+    async def erase(self, place: str, metric: str | None = None) -> int:
+        """Erase all of a place, or one of its metrics, for good: what waits, and the secret without which nothing of it
+        on the disk can be read. How many series. Raises DiskRefuses, StorageError."""
+        async with self._lock:
+            self._waiting = [one for one in (_without(one, place, metric) for one in self._waiting) if one]
+            self._bytes = sum(len(one.page) + ENTRY_BYTES for one in self._waiting)
+            return await self._memory.destroy(place, metric)
+
+    async def series(self) -> list[tuple[str, str]]:
+        """(place, metric) of all that lies there."""
+        return await self._memory.names()
+
+    async def since(self, place: str, metric: str) -> int | None:
+        """The second from which readings of a series may lie there, None where there are none."""
+        known, first = await self._memory.find(place, metric), self._folder.first
+        return None if not known or first is None else max(first, min(one.since for one in known), self._oldest())
+
+    @property
+    def began(self) -> int:
+        """Of what was said before this second, memory may know nothing. By how long this life lasts: the clock may have
+        been wrong at its start."""
+        return int(self._clock.now() - (self._clock.monotonic() - self._born)) + 1
+
+    async def walk(self, place: str, metric: str, begin: int, end: int) -> AsyncIterator[tuple[int, list[Reading]]]:
+        """The readings of a series in [begin, end) that were written, a few files at a time: (a second before which
+        nothing more will come, readings). They may come more than once. Raises DiskRefuses, StorageError."""
+        begin = max(begin, self._oldest())
+        known, root = await self._memory.find(place, metric), self._root
+        if root is None or not known:
+            return
+        files = self._folder.within(begin, end)
+        for at in range(0, len(files), AT_ONCE):
+            some, rest = files[at : at + AT_ONCE], files[at + AT_ONCE : at + AT_ONCE + 1]
+            found = await asyncio.to_thread(self._read, root, some, known, begin, end)
+            yield (rest[0].first if rest else end), found
+
+    def _oldest(self) -> int:
+        """Nothing that was said before is given out, though its file may stay for what came with it."""
+        return int(self._clock.now() - self._keep_s) if self._clock.sure() else 0
+
+    def _read(self, root: Root, files: list[File], known: list[Known], begin: int, end: int) -> list[Reading]:
+        """In a thread."""
+        found: list[Reading] = []
+        for file in files:
+            try:
+                for one, said in self._of(root, file, known, begin, end):
+                    scale = Scale(one.step)
+                    found += [(time, scale(value)) for time, value in said]
+            except FileNotFoundError:
+                pass  # it was let go meanwhile
+            except OSError as error:
+                self._spoils(file, error.strerror or str(error))
+        return found
+
+    def _of(
+        self, root: Root, file: File, known: list[Known], begin: int, end: int
+    ) -> Iterator[tuple[Known, list[Point]]]:
+        with (self._folder.path / file.name).open("rb") as data:
+            try:
+                head = get_head(data.read(HEAD.size))
+                if (head.first, head.last) != (file.first, file.last):
+                    raise DecodeError("raw-head", "its name is another file's")
+                if head.directory > file.size:
+                    raise DecodeError("raw-truncated", "it ends within its directory")
+                directory = get_directory(root, head, data.read(head.directory))
+            except DecodeError as error:
+                self._spoils(file, error.detail)
+                return
+            for one in known:
+                where = directory.find(one.n)
+                if where is None:
+                    continue
+                try:
+                    if where[1] > file.size or where[1] <= TAG_BYTES:
+                        raise DecodeError("raw-damaged", "a block of an impossible length")
+                    data.seek(where[0])
+                    yield one, get_block(root, head, one.n, one.secret, data.read(where[1]), begin, end)
+                except DecodeError as error:
+                    self._spoils(file, f"{one.place}/{one.metric}: {error.detail}", f"/{one.n}")
+
+    def _spoils(self, file: File, why: str, part: str = "") -> None:
+        """Something of a file cannot be read: told once."""
+        name = file.name + part
+        if name not in self._spoilt and len(self._spoilt) < REMEMBERED:
+            self._spoilt.add(name)
+            self.damaged += 1
+            if self.damaged <= TOLD:
+                _log.warning("raw history: a part of %s cannot be read and is skipped: %s", file.name, why)
+
+    def status(self) -> dict[str, Any]:
+        """For the control socket."""
+        return {
+            "key": self._where, "files": len(self._folder.files), "disk": self._folder.total,
+            "first": self._folder.first, "written": self.written, "readings": self.readings, "waiting": self._bytes,
+            "damaged": self.damaged, "lost": self.lost,
+        }  # fmt: skip
+
+    def complaints(self) -> list[str]:
+        """Sentences for `ilot status`."""
+        said = [f"raw history cannot be kept on disk: {self._refused}"] if self._refused else []
+        if self.lost:
+            said.append(f"{self.lost} readings are in no raw history on disk: the disk did not take them in time")
+        if self.damaged:
+            said.append(f"{self.damaged} parts of raw history on disk are damaged; they show as gaps")
+        return [*said, *([self._short] if self._short else [])]
+
+
+def _without(one: Waiting, place: str, metric: str | None) -> Waiting | None:
+    """What is left of a page when a place, or one metric of it, is erased."""
+    if one.place != place:
+        return one
+    columns = tuple(None if c is None or metric in (None, c[0]) else c for c in one.columns)
+    return one._replace(columns=columns) if any(columns) else None
+
+
+async def destroy(folder: Folder, memory: Memory) -> None:
+    """Erase all raw history of a hub: its secrets, then its files. Raises DiskRefuses, StorageError."""
+    await memory.destroy()
+    await asyncio.to_thread(folder.look)
+    await asyncio.to_thread(folder.clear)

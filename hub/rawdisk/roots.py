@@ -1,0 +1,85 @@
+"""Where the root key of raw history lies, and how it goes. Blocking.
+
+    <state>/keys/raw.key    32 random bytes, mode 0600: on the same card as what it opens
+    ilot-raw                …or a systemd credential of 32 bytes in its place
+    <state>/keys/raw.tpm    the same, sealed by this machine's TPM (`hub.rawdisk.tpm`)
+
+What is not there is made, once. What is there and does not open is never made anew by itself: what it opens would be
+lost. A factory reset destroys them with the hub's other keys.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from hub.errors import DecodeError, DiskRefuses, NotReady
+from hub.disk.files import shred, write_atomically
+from hub.keys import STORE_KEY_BYTES, credential, private_file
+from hub.rawdisk import tpm
+
+KEY_FILE, TPM = "key-file", "tpm"
+FILES = {KEY_FILE: "raw.key", TPM: "raw.tpm"}
+CREDENTIAL = "raw"
+
+
+def root(where: str, keys: Path, environment: Mapping[str, str] | None = None) -> bytes:
+    """The root key, made where there is none. Raises NotReady when the TPM does not give it, ConfigError when a file is
+    not what it should be, DiskRefuses."""
+    return _of_tpm(keys / FILES[TPM]) if where == TPM else _of_file(keys / FILES[KEY_FILE], environment)
+
+
+def _of_file(path: Path, environment: Mapping[str, str] | None) -> bytes:
+    given = credential(CREDENTIAL, os.environ if environment is None else environment)
+    if given is None and not path.exists():
+        _write(path, secrets.token_bytes(STORE_KEY_BYTES))
+    return private_file(given or path, STORE_KEY_BYTES)
+
+
+def _of_tpm(path: Path) -> bytes:
+    if not path.exists():
+        key = secrets.token_bytes(STORE_KEY_BYTES)
+        blob = tpm.seal(key)
+        if tpm.unseal(blob) != key:
+            raise NotReady("the TPM does not give back what it sealed")
+        _write(path, blob)
+        return key
+    try:
+        key = tpm.unseal(path.read_bytes())
+    except DecodeError as error:
+        raise NotReady(
+            f"{path} is damaged: remove it to begin anew without what lies there ({error.detail})"
+        ) from error
+    except OSError as error:
+        raise DiskRefuses(f"{path} cannot be read: {error.strerror or error}") from error
+    except NotReady as error:
+        raise NotReady(
+            f"{error}. If this is another machine, or its TPM was cleared, remove {path} to begin anew"
+        ) from error
+    if len(key) != STORE_KEY_BYTES:
+        raise NotReady(f"{path} does not hold a key of raw history: remove it to begin anew")
+    return key
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise DiskRefuses(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def lying(keys: Path) -> list[str]:
+    """Where a root key lies, of `key-file` and `tpm`."""
+    return [where for where, name in FILES.items() if (keys / name).exists()]
+
+
+def destroy(where: str, keys: Path) -> None:
+    """Overwrite and remove. Raises DiskRefuses."""
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            shred(keys / FILES[where])
+    except OSError as error:
+        raise DiskRefuses(f"{keys / FILES[where]} cannot be destroyed: {error.strerror or error}") from error

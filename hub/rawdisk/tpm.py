@@ -1,0 +1,127 @@
+"""A secret that only this machine's TPM 2.0 gives back. Blocking; by the programs of tpm2-tools.
+
+The secret is a sealed data object below the primary key that the TPM makes of its owner seed by the default ECC
+template, the same each time until the TPM is cleared. No password and no PCR is bound to it: a card that is taken out
+of its machine opens nothing, and whoever takes the whole machine is not hindered (boot is not measured here). Between
+processor and chip the secret travels under a session that is salted by the primary key: a listener on the bus has
+nothing. The secret passes through pipes alone, never through a file or an argument.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from shutil import which
+
+from hub.errors import DecodeError, NotReady
+from hub.lp import lp, unlp
+
+LABEL = b"ilot/raw-tpm/1\0"
+DEVICE = Path("/dev/tpmrm0")
+TOOLS = ("createprimary", "startauthsession", "sessionconfig", "create", "load", "unseal", "flushcontext")
+PATIENCE_S = 30.0
+
+
+def why_not() -> str:
+    """What keeps this hub from its TPM, and the remedy; "" where nothing does."""
+    missing = [f"tpm2_{tool}" for tool in TOOLS if which(f"tpm2_{tool}") is None]
+    if missing:
+        return f"{missing[0]} is not installed: apt install tpm2-tools"
+    if "TPM2TOOLS_TCTI" in os.environ:  # where tpm2-tools are told another way to it
+        return ""
+    if not DEVICE.exists():
+        return f"this machine has no {DEVICE}: no TPM 2.0, or its driver is not loaded"
+    if not os.access(DEVICE, os.R_OK | os.W_OK):
+        return f"the hub's user may not open {DEVICE}: make it a member of the group tss (deploy/README.md)"
+    return ""
+
+
+def seal(secret: bytes) -> bytes:
+    """What `unseal` takes on this machine. Raises NotReady."""
+    with _Tools() as tools:
+        tools.session()
+        tools("create", "-C", "primary", "-P", "session:session", "-i", "-", "-u", "public", "-r", "private",
+              given=secret)  # fmt: skip
+        return lp(LABEL, tools.read("public"), tools.read("private"))
+
+
+def unseal(blob: bytes) -> bytes:
+    """The secret. Raises NotReady when the TPM cannot be asked or does not give it; DecodeError when this is no such
+    blob."""
+    label, public, private = _parts(blob)
+    if label != LABEL:
+        raise DecodeError("raw-tpm", "this was not sealed by a TPM")
+    with _Tools() as tools:
+        tools.write("public", public)
+        tools.write("private", private)
+        tools.session()
+        tools("load", "-C", "primary", "-u", "public", "-r", "private", "-c", "object")
+        return tools("unseal", "-c", "object", "-p", "session:session", said=True)
+
+
+def _parts(blob: bytes) -> tuple[bytes, bytes, bytes]:
+    parts = unlp(blob)
+    if len(parts) != 3:
+        raise DecodeError("raw-tpm", "this was not sealed by a TPM")
+    return parts[0], parts[1], parts[2]
+
+
+class _Tools:
+    """The programs, in a directory of their own for what they hand on to each other."""
+
+    def __init__(self) -> None:
+        problem = why_not()
+        if problem:
+            raise NotReady(problem)
+        self._session = False
+        # the kernel's resource manager lets go of what a program loaded; without one, that is for us to do
+        self._managed = "TPM2TOOLS_TCTI" not in os.environ
+
+    def __enter__(self) -> _Tools:
+        self._scratch = tempfile.TemporaryDirectory(prefix="ilot-tpm-")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            if self._session:
+                self("flushcontext", "session")
+        except NotReady:
+            pass  # it goes when the TPM is reset; what was asked for is known by now
+        finally:
+            self._scratch.cleanup()
+
+    def session(self) -> None:
+        """The primary key, and a session that encrypts what travels."""
+        self("createprimary", "-C", "o", "-G", "ecc", "-c", "primary")
+        self("startauthsession", "--hmac-session", "--tpmkey-context", "primary", "-S", "session")
+        self._session = True
+        self("sessionconfig", "session", "--enable-decrypt", "--enable-encrypt")
+
+    def __call__(self, tool: str, *arguments: str, given: bytes = b"", said: bool = False) -> bytes:
+        quiet = () if tool in ("unseal", "flushcontext") else ("-Q",)
+        done = self._run([f"tpm2_{tool}", *quiet, *arguments], given)
+        if done.returncode:
+            lines = done.stderr.decode(errors="replace").splitlines()
+            why = next((line for line in reversed(lines) if "tpm:" in line), lines[-1] if lines else "no word of it")
+            raise NotReady(f"the TPM refuses tpm2_{tool}: {why.removeprefix('ERROR: ')[:200]}")
+        if not self._managed and tool != "flushcontext":
+            self._run(["tpm2_flushcontext", "-t"], b"")
+        return done.stdout if said else b""
+
+    def _run(self, command: list[str], given: bytes) -> subprocess.CompletedProcess[bytes]:
+        keep = {name: value for name, value in os.environ.items() if name in ("PATH", "TPM2TOOLS_TCTI")}
+        try:
+            return subprocess.run(
+                command, input=given, capture_output=True, cwd=self._scratch.name, timeout=PATIENCE_S, check=False,
+                env={"PATH": os.defpath, **keep},
+            )  # fmt: skip
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise NotReady(f"{command[0]} does not answer: {error}") from error
+
+    def read(self, name: str) -> bytes:
+        return (Path(self._scratch.name) / name).read_bytes()
+
+    def write(self, name: str, data: bytes) -> None:
+        (Path(self._scratch.name) / name).write_bytes(data)

@@ -1,0 +1,89 @@
+"""kill -9 while files are written: what was said to be written is whole. A store that writes in place is caught."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from hub.errors import DecodeError
+from hub.rawdisk.blocks import HEAD, Root, get_block, get_directory, get_head
+from hub.rawdisk.folder import Folder
+
+from .kit import ROOT, START
+
+WRITER = """
+import os, sys, time
+from pathlib import Path
+from hub.rawdisk import folder as module
+from hub.rawdisk.blocks import Root, Series, put_file
+if sys.argv[2] == "in-place":
+    def write(path, data, mode=0o600):
+        with open(path, "wb", buffering=0) as file:
+            for at in range(0, len(data), 512):
+                file.write(data[at : at + 512])
+                time.sleep(0.001)  # a slow card
+    module.write_atomically = write
+folder = module.Folder(Path(sys.argv[1]))
+folder.look()
+n = int(sys.argv[3])
+while True:
+    said = [(1790000000 + n, value * 7919 % 1000003) for value in range(3000)]
+    id = os.urandom(16)
+    folder.write(said[0][0], said[0][0], id, put_file(
+        Root(b"r" * 32), "chacha20-poly1305", id, said[0][0], said[0][0], [Series(1, b"s" * 32, said)]))
+    print(n, flush=True)
+    n += 1
+"""
+
+
+def killed(directory, how, kills):
+    """Numbers that the writer called written, and what lies there after each kill: (whole, damaged)."""
+    chance, said, next_one = random.Random(20260101), set(), 0
+    for _ in range(kills):
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(directory), how, str(next_one)], stdout=subprocess.PIPE
+        )
+        first = process.stdout.readline()
+        time.sleep(chance.random() * 0.03)
+        os.kill(process.pid, signal.SIGKILL)
+        told = {int(line) for line in (first + process.stdout.read()).split()}
+        process.wait()
+        process.stdout.close()
+        said |= told
+        next_one = max(said) + 2  # the next may be half there
+    folder = Folder(directory)
+    folder.look()
+    whole, damaged = set(), 0
+    for file in folder.files:
+        data = (directory / file.name).read_bytes()
+        try:
+            head = get_head(data)
+            where = get_directory(Root(ROOT), head, data[HEAD.size : HEAD.size + head.directory]).find(1)
+            points = get_block(Root(ROOT), head, 1, b"s" * 32, data[where[0] : sum(where)])
+            assert len(points) == 3000
+            whole.add(points[0][0] - START)
+        except DecodeError:
+            damaged += 1
+    return said, whole, damaged
+
+
+def test_after_kill_9_everything_that_was_written_is_whole_and_nothing_is_half_there(tmp_path):
+    said, whole, damaged = killed(tmp_path, "atomically", 8)
+    assert len(said) >= 8
+    assert said <= whole
+    assert damaged == 0
+    assert all(path.suffix == ".raw" for path in tmp_path.iterdir()), "what was cut short is removed at the next start"
+
+
+def test_a_store_that_writes_in_place_is_caught_by_the_same_look(tmp_path):
+    for attempt in range(8):
+        directory = tmp_path / str(attempt)
+        directory.mkdir()
+        _, _, damaged = killed(directory, "in-place", 4)
+        if damaged:
+            return
+    pytest.fail("no kill met a write: the look proves nothing")

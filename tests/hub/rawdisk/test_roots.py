@@ -1,0 +1,205 @@
+"""The root key of raw history: a file, a credential, or a TPM; a software TPM and its tools stand for the chip."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import time
+
+import pytest
+
+from hub.errors import ConfigError, DecodeError, DiskRefuses, NotReady
+from hub.lp import lp
+from hub.rawdisk import roots, tpm
+
+NEEDED = [name for name in ("swtpm", *(f"tpm2_{tool}" for tool in tpm.TOOLS)) if shutil.which(name) is None]
+needs_tpm = pytest.mark.skipif(bool(NEEDED), reason=f"apt install swtpm tpm2-tools ({', '.join(NEEDED)} missing)")
+
+
+def test_a_key_file_is_made_once_is_private_and_is_read_again(tmp_path):
+    made = roots.root("key-file", tmp_path, {})
+    assert len(made) == 32
+    assert (tmp_path / "raw.key").stat().st_mode & 0o777 == 0o600
+    assert roots.root("key-file", tmp_path, {}) == made
+    assert roots.lying(tmp_path) == ["key-file"]
+    roots.destroy("key-file", tmp_path)
+    roots.destroy("key-file", tmp_path)
+    assert roots.lying(tmp_path) == []
+    assert roots.root("key-file", tmp_path, {}) != made
+
+
+def test_a_credential_takes_the_place_of_the_key_file(tmp_path):
+    (tmp_path / "given").mkdir()
+    credential = tmp_path / "given" / "ilot-raw"
+    credential.write_bytes(b"c" * 32)
+    credential.chmod(0o400)
+    assert roots.root("key-file", tmp_path, {"CREDENTIALS_DIRECTORY": str(tmp_path / "given")}) == b"c" * 32
+    assert roots.lying(tmp_path) == []
+
+
+def test_a_key_file_that_others_may_read_or_that_is_cut_short_is_refused_and_not_replaced(tmp_path):
+    path = tmp_path / "raw.key"
+    path.write_bytes(b"k" * 31)
+    path.chmod(0o600)
+    with pytest.raises(ConfigError, match="31 bytes, not 32"):
+        roots.root("key-file", tmp_path, {})
+    path.write_bytes(b"k" * 32)
+    path.chmod(0o644)
+    with pytest.raises(ConfigError, match="can be read by others"):
+        roots.root("key-file", tmp_path, {})
+    assert path.read_bytes() == b"k" * 32
+
+
+def test_a_disk_that_takes_no_key_is_said(tmp_path):
+    with pytest.raises(DiskRefuses, match=r"raw\.key cannot be written"):
+        roots.root("key-file", tmp_path / "nowhere", {})
+
+
+def test_a_machine_without_tools_or_chip_is_told_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.delenv("TPM2TOOLS_TCTI", raising=False)
+    monkeypatch.setattr(tpm, "which", lambda name: None)
+    with pytest.raises(NotReady, match="apt install tpm2-tools"):
+        roots.root("tpm", tmp_path)
+    monkeypatch.setattr(tpm, "which", lambda name: name)
+    monkeypatch.setattr(tpm, "DEVICE", tmp_path / "tpmrm0")
+    with pytest.raises(NotReady, match="no TPM"):
+        roots.root("tpm", tmp_path)
+    assert roots.lying(tmp_path) == []
+
+
+@contextlib.contextmanager
+def chip(directory, monkeypatch):
+    """A software TPM (swtpm, libtpms) that keeps its seeds in `directory`."""
+    directory.mkdir(exist_ok=True)
+    path = directory / "s"
+    process = subprocess.Popen(
+        ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={directory}", "--server", f"type=unixio,path={path}",
+         "--ctrl", f"type=unixio,path={directory / 's.ctrl'}", "--flags", "not-need-init,startup-clear"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        end = time.monotonic() + 10
+        while not path.exists() or not path.with_name("s.ctrl").exists():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        monkeypatch.setenv("TPM2TOOLS_TCTI", f"swtpm:path={path}")
+        yield
+    finally:
+        process.kill()
+        process.wait()
+        for name in ("s", "s.ctrl"):
+            (directory / name).unlink(missing_ok=True)
+
+
+@needs_tpm
+def test_a_tpm_gives_the_key_back_after_a_restart_and_another_one_does_not(short_path, tmp_path, monkeypatch):
+    with chip(short_path / "a", monkeypatch):
+        made = roots.root("tpm", tmp_path)
+        assert len(made) == 32
+        assert [roots.root("tpm", tmp_path) for _ in range(3)] == [made] * 3  # nothing is left loaded in the chip
+    assert made not in (tmp_path / "raw.tpm").read_bytes()
+    assert (tmp_path / "raw.tpm").stat().st_mode & 0o777 == 0o600
+    with chip(short_path / "a", monkeypatch):  # the board was switched off and on
+        assert roots.root("tpm", tmp_path) == made
+    with chip(short_path / "b", monkeypatch):  # the card is in another board
+        with pytest.raises(NotReady, match=r"another machine.*remove .*raw\.tpm"):
+            roots.root("tpm", tmp_path)
+        assert (tmp_path / "raw.tpm").exists()
+
+
+@needs_tpm
+def test_a_tpm_that_was_cleared_gives_nothing_back(short_path, tmp_path, monkeypatch):
+    with chip(short_path / "a", monkeypatch):
+        roots.root("tpm", tmp_path)
+        subprocess.run(["tpm2_clear"], check=True, capture_output=True)
+        with pytest.raises(NotReady, match="integrity check failed"):
+            roots.root("tpm", tmp_path)
+
+
+@needs_tpm
+def test_the_secret_never_travels_to_or_from_the_tpm_in_clear(short_path, tmp_path, monkeypatch):
+    """A listener on the bus: everything that passes between the tools and the chip is recorded."""
+    with chip(short_path / "a", monkeypatch):
+        secret = os.urandom(32)
+        heard = recorded(short_path, monkeypatch, lambda: (sealed := tpm.seal(secret), tpm.unseal(sealed)))
+        assert len(heard) > 1000
+        assert secret not in heard
+        # the twin: without the session that encrypts, the same listener has it
+        monkeypatch.setattr(tpm._Tools, "__call__", _plain(tpm._Tools.__call__))
+        heard = recorded(short_path, monkeypatch, lambda: (sealed := tpm.seal(secret), tpm.unseal(sealed)))
+        assert secret in heard
+
+
+def _plain(call):
+    def plain(self, tool, *arguments, **options):
+        text = " ".join(arguments)
+        kept = text.replace("-P session:session", "").replace("-p session:session", "").split()
+        return call(self, tool, *kept, **options)
+
+    return plain
+
+
+def recorded(directory, monkeypatch, work):
+    """What passes while `work` runs: the tools speak to a socket that hands on and remembers."""
+    import threading
+
+    heard = bytearray()
+    door = socket.socket(socket.AF_UNIX)
+    door.bind(str(directory / "r"))
+    (directory / "r.ctrl").symlink_to(directory / "a" / "s.ctrl")
+    door.listen(8)
+
+    def hand_on(source, target):
+        with contextlib.suppress(OSError):
+            while data := source.recv(4096):
+                heard.extend(data)
+                target.sendall(data)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = door.accept()
+                far = socket.socket(socket.AF_UNIX)
+                far.connect(str(directory / "a" / "s"))
+                back = threading.Thread(target=hand_on, args=(far, near), daemon=True)
+                back.start()
+                hand_on(near, far)
+                back.join(5)
+                near.close()
+                far.close()
+
+    threading.Thread(target=serve, daemon=True).start()
+    before = os.environ["TPM2TOOLS_TCTI"]
+    monkeypatch.setenv("TPM2TOOLS_TCTI", f"swtpm:path={directory / 'r'}")
+    try:
+        work()
+    finally:
+        monkeypatch.setenv("TPM2TOOLS_TCTI", before)
+        door.shutdown(socket.SHUT_RDWR)
+        door.close()
+        (directory / "r").unlink()
+        (directory / "r.ctrl").unlink()
+    return bytes(heard)
+
+
+@pytest.fixture
+def short_path(tmp_path_factory):
+    """A path of a socket has at most 107 bytes."""
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory(prefix="tpm", dir="/tmp") as made:
+        yield Path(made)
+
+
+@pytest.mark.parametrize("blob", [b"", b"x", lp(b"a", b"b"), lp(b"ilot/other\0", b"", b"")])
+def test_a_blob_that_no_tpm_made_is_refused_before_any_tool_is_asked(tmp_path, monkeypatch, blob):
+    monkeypatch.setattr(tpm.subprocess, "run", lambda *a, **k: pytest.fail("asked"))
+    with pytest.raises(DecodeError):
+        tpm.unseal(blob)
+    (tmp_path / "raw.tpm").write_bytes(blob)
+    with pytest.raises(NotReady, match=r"raw\.tpm is damaged: remove it"):
+        roots.root("tpm", tmp_path)
