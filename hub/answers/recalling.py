@@ -1,21 +1,27 @@
-"""What this hub remembers of its readings, asked for: raw of the last day, hours, days and months."""
+"""What this hub remembers of its readings, asked for: raw of the last day, and of more where that is kept on disk,
+hours, days and months."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hub.clock import Clock
 from hub.errors import HubError
-from hub.history import thinned
+from hub.history import Fold, Scale, thinned
 from hub.model import Device
 from hub.observing import Observer
-from hub.rollup.cells import STEPS, Cell, Scale, cells, fitting
+from hub.rollup.cells import STEPS, Cell, cells, fitting
 from hub.rollup.keeping import Rollups
 from hub.rollup.views import Key
 
+if TYPE_CHECKING:
+    from hub.rawdisk import RawDisk
+
 POINTS = 400
+PAGE, LARGEST = 1000, 5000
+"""Readings of one answer."""
 GAP_PERIODS = 3.0
 GAPS = 60
 """Silence shorter than this part of what is shown is no gap that anybody could see."""
@@ -23,14 +29,14 @@ GAPS = 60
 
 class Recalling:
     """One a hub: runs the rollups and answers for them. `erased(place)`: what was compiled for a place is stale;
-    `lost`: what to say of a file that was damaged."""
+    `said`: of a file that was damaged, and the like; `raw`: raw history on disk, where there is one."""
 
     def __init__(
         self, rollups: Rollups, observer: Observer, clock: Clock, device: Callable[[str], Device | None],
-        erased: Callable[[str], None], lost: str = "",
+        erased: Callable[[str], None], said: list[str] | None = None, raw: RawDisk | None = None,
     ) -> None:  # fmt: skip
         self._rollups, self._observer, self._clock = rollups, observer, clock
-        self._device, self._erased, self._lost = device, erased, lost
+        self._device, self._erased, self._said, self._raw = device, erased, said or [], raw
 
     async def run(self) -> None:
         await self._rollups.run(self._observer.drain)
@@ -41,19 +47,20 @@ class Recalling:
     def complaints(self) -> list[str]:
         count = self._observer.forgotten
         undated = f"the clock was not sure for so long that history goes without {count} reports; the buffer has them"
-        return [*([self._lost] if self._lost else []), *([undated] if count else []), *self._rollups.complaints()]
+        return [*self._said, *([undated] if count else []), *self._rollups.complaints()]
 
     def calls(self) -> dict[str, Any]:
         """history {series | device, metric; from, to: Unix seconds; points; step: auto, hour, day or month} ·
-        history.list {} · history.erase {place, metric, dry_run, by}."""
-        return {"history": self._history, "history.list": self._list, "history.erase": self._erase}
+        history.raw {series | device, metric; from, to; limit} → {readings: [[second, value]…], next: a `from`, or None
+        at the end} · history.list {} · history.erase {place, metric, dry_run, by}."""
+        return {
+            "history": self._history, "history.raw": self._readings, "history.list": self._list,
+            "history.erase": self._erase,
+        }  # fmt: skip
 
     async def _history(self, arguments: dict[str, Any]) -> dict[str, Any]:
         key, now = self._key(arguments), self._clock.now()
-        end = int(number(arguments, "to", now))
-        begin = int(number(arguments, "from", end - 86_400))
-        if begin >= end:
-            raise HubError("from must be before to")
+        begin, end = self._span(arguments)
         points = max(2, min(5000, int(number(arguments, "points", POINTS))))
         step = str(arguments.get("step") or "auto")
         if step not in ("auto", *STEPS):
@@ -62,38 +69,98 @@ class Recalling:
         views = self._rollups.views
         series = views.series(key)
         if series is None:
-            raise HubError(f"nothing is known of the series {'/'.join(key)}; `ilot history` lists those that are")
+            raise HubError(_unknown(key))
         shown = fitting(begin, end) if step == "auto" else step
         try:
             found = await cells(views, key, begin, end, shown, now)
         except ValueError as error:
             raise HubError(str(error)) from error
-        line = [] if series.counter else self._line(key, found, begin, end, points, step)
+        line = [] if series.counter else await self._line(key, found, begin, end, points, step)
         return {
             "series": "/".join(key), "place": key[0], "metric": key[1], "unit": series.unit, "counter": series.counter,
             "from": begin, "to": end, "step": shown, "timezone": views.calendar_of(key).timezone,
-            "raw_from": self._raw_from(key), "line": line, "cells": [list(cell) for cell in found],
+            "raw_from": await self._raw_from(key), "line": line, "cells": [list(cell) for cell in found],
         }  # fmt: skip
 
-    def _line(
+    async def _line(
         self, key: Key, found: list[Cell], begin: int, end: int, points: int, step: str
     ) -> list[tuple[int, float | None]]:
         """Raw readings where they are, the means of hours before; a None where nothing was said."""
         track = self._rollups.tracks.get(key)
-        raw: list[tuple[int, float]] = []
-        start = end
-        if track is not None and step == "auto":
-            scale = Scale(track.step)
-            raw = [(time, scale(value)) for time, value in track.ring.points(max(begin, track.ring.cut + 1), end)]
-            start = raw[0][0] if raw else end
+        raw = await self._fine(key, begin, end, points) if step == "auto" else []
+        start = raw[0][0] if raw else end
         coarse: list[tuple[int, float | None]] = []
         for at, cell in enumerate(found):
             until = found[at + 1].begin if at + 1 < len(found) else end
-            whole = until <= start or (track is not None and cell.begin <= track.ring.cut)
+            whole = until <= start or (self._raw is None and track is not None and cell.begin <= track.ring.cut)
             if whole and (cell.begin + until) // 2 < start:  # else it is told reading by reading
                 coarse.append(((cell.begin + until) // 2, cell.value))
         fine = thinned(raw, points, max((end - begin) / GAPS, self._gap(raw)))
         return [*coarse, *fine]
+
+    async def _fine(self, key: Key, begin: int, end: int, points: int) -> list[tuple[int, float]]:
+        """The raw readings of [begin, end), or what looks like them where they are many: they need not fit into
+        memory."""
+        fold = Fold(begin, end, points)
+        if self._raw is not None:
+            async for _, some in self._raw.walk(*key, begin, min(end, self._edge(key))):
+                fold.add(some)
+        return sorted({*fold.points(), *self._in_memory(key, begin, end)})
+
+    def _edge(self, key: Key) -> int:
+        """From this second on RAM has every reading: it was not let go, and said in this life."""
+        track = self._rollups.tracks.get(key)
+        return max(track.ring.cut + 1, self._raw.began) if track is not None and self._raw is not None else 1 << 40
+
+    def _in_memory(self, key: Key, begin: int, end: int) -> list[tuple[int, float]]:
+        track = self._rollups.tracks.get(key)
+        if track is None:
+            return []
+        scale = Scale(track.step)
+        if self._raw is None:  # before its newest that went, memory has parts
+            begin = max(begin, track.ring.cut + 1)
+        return [(time, scale(value)) for time, value in track.ring.points(begin, end)]
+
+    async def _readings(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Every raw reading of a stretch, a page at a time."""
+        key = self._key(arguments)
+        begin, end = self._span(arguments)
+        limit = max(1, min(LARGEST, int(number(arguments, "limit", PAGE))))
+        self._observer.drain()
+        views = self._rollups.views
+        series = views.series(key)
+        if series is None:
+            raise HubError(_unknown(key))
+        found: set[tuple[int, float]] = set()
+        edge = end  # before it, what is found is everything
+        if self._raw is not None:
+            async for edge, some in self._raw.walk(*key, begin, min(end, self._edge(key))):
+                found.update(some)
+                if len(found) > limit and sum(time < edge for time, _ in found) > limit:
+                    break
+            else:
+                edge = end
+        found.update(self._in_memory(key, begin, edge))
+        told = sorted(one for one in found if one[0] < edge)
+        after: int | None = edge if edge < end else None
+        if len(told) > limit:
+            last = told[limit - 1][0]
+            after = last + 1  # all of one second stay together
+            if all(time <= last for time, _ in told):
+                after = edge if edge < end else None
+            told = [one for one in told if one[0] <= last]
+        return {
+            "series": "/".join(key), "place": key[0], "metric": key[1], "unit": series.unit, "from": begin, "to": end,
+            "timezone": views.calendar_of(key).timezone, "raw_from": await self._raw_from(key),
+            "readings": [list(one) for one in told], "next": after,
+        }  # fmt: skip
+
+    def _span(self, arguments: dict[str, Any]) -> tuple[int, int]:
+        end = int(number(arguments, "to", self._clock.now()))
+        begin = int(number(arguments, "from", end - 86_400))
+        if begin >= end:
+            raise HubError("from must be before to")
+        return begin, end
 
     @staticmethod
     def _gap(raw: list[tuple[int, float]]) -> float:
@@ -101,9 +168,13 @@ class Recalling:
         steps = sorted(b[0] - a[0] for a, b in itertools.pairwise(raw))
         return GAP_PERIODS * steps[len(steps) * 9 // 10] if steps else 0.0
 
-    def _raw_from(self, key: Key) -> int | None:
+    async def _raw_from(self, key: Key) -> int | None:
+        """The second from which raw readings may be there."""
         track = self._rollups.tracks.get(key)
-        return track.ring.whole_from() if track is not None else None
+        known = [track.ring.whole_from() if track is not None else None]
+        if self._raw is not None:
+            known.append(await self._raw.since(*key))
+        return min((one for one in known if one is not None), default=None)
 
     async def _list(self, arguments: dict[str, Any]) -> dict[str, Any]:
         self._observer.drain()
@@ -121,7 +192,8 @@ class Recalling:
     async def _erase(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Forget a place, or one metric of it; RAM and disk."""
         place, metric = str(arguments.get("place", "")), str(arguments.get("metric") or "") or None
-        keys = [key for key in self._rollups.series if key[0] == place and metric in (None, key[1])]
+        known = {*self._rollups.series, *(await self._raw.series() if self._raw is not None else ())}
+        keys = sorted(key for key in known if key[0] == place and metric in (None, key[1]))
         if not keys:
             raise HubError(f"nothing is remembered of the place {place!r}")
         rows = 0
@@ -140,6 +212,10 @@ class Recalling:
         if device is None:
             raise HubError("give a series (place/metric), or a device that is known and a metric")
         return device.place, str(arguments.get("metric", ""))
+
+
+def _unknown(key: Key) -> str:
+    return f"nothing is known of the series {'/'.join(key)}; `ilot history` lists those that are"
 
 
 def number(arguments: dict[str, Any], name: str, otherwise: float) -> float:

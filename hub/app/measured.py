@@ -1,4 +1,5 @@
-"""What the hub remembers of readings: raw history in RAM, hours and months on disk, and what is made of them."""
+"""What the hub remembers of readings: raw history in RAM and, where declared, on disk, hours and months on disk, and
+what is made of them."""
 
 from __future__ import annotations
 
@@ -6,12 +7,13 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hub.answers.recalling import Recalling
 from hub.app.ground import Ground
 from hub.app.outward import Outward
 from hub.app.path import Path
+from hub.app.rawdisk import build_raw
 from hub.app.service import Service
 from hub.app.watch import Watch
 from hub.config.parts.rules import series_of
@@ -29,6 +31,9 @@ from hub.rollup.keeping import Rollups
 from hub.rollup.memory import SCHEMA, Memory
 from hub.store import Store
 
+if TYPE_CHECKING:
+    from hub.rawdisk import RawDisk
+
 _log = logging.getLogger("hub.rollup")
 
 
@@ -39,20 +44,23 @@ class Measured:
     observer: Observer
     recalling: Recalling
     energy: Energy
+    raw: RawDisk | None = None
     calls: Callable[[], Mapping[str, Call]] = dict
     """All of the hub's, for reports; the hub sets it once it is whole."""
 
     @property
     def services(self) -> list[Service]:
-        return [Service(self.recalling, "history"), Service(self.energy, "energy")]
+        raw = [Service(self.raw, "raw-history")] if self.raw is not None else []
+        return [Service(self.recalling, "history"), Service(self.energy, "energy"), *raw]
 
 
 async def build_measured(ground: Ground, path: Path, watch: Watch, outward: Outward) -> Measured:
     clock, loaded = ground.clock, ground.loaded
     options = loaded.config.history
     hours, lost = await _hours(ground)
+    history = History(options.memory)
     rollups = Rollups(
-        Memory(hours, ground.store), History(options.memory), clock=clock,
+        Memory(hours, ground.store), history, clock=clock,
         life=outward.link.delivery.stating.generation, place=path.places.get, calendar=_calendars(ground),
         period=_periods(path, watch), keep_s=options.hours.total_seconds(), most=options.max_size,
     )  # fmt: skip
@@ -65,9 +73,13 @@ async def build_measured(ground: Ground, path: Path, watch: Watch, outward: Outw
             if device.place == place:
                 path.pipeline.recompile(device.id)
 
-    recalling = Recalling(rollups, observer, clock, path.devices.get, erased, lost)
+    raw, left = await build_raw(ground, path, history, observer)
+    if raw is not None:
+        rollups.erasing = raw.erase
+    said = [one for one in (lost, left) if one]
+    recalling = Recalling(rollups, observer, clock, path.devices.get, erased, said, raw)
     energy = _energy(ground, path, watch, rollups, observer, lambda: measured.calls())  # noqa: PLW0108 - it is made on the next line
-    measured = Measured(hours, rollups, observer, recalling, energy)
+    measured = Measured(hours, rollups, observer, recalling, energy, raw)
     return measured
 
 

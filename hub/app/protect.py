@@ -36,8 +36,9 @@ class Forgetting:
             self._path.quarantine.clear(name)
             self._path.live.forget(name)
             self._path.pipeline.recompile(name)
+        places = {device.place for device in devices if device.place}
         return {
-            "hourly and monthly figures": await self._past({device.place for device in devices if device.place}),
+            "hourly and monthly figures, raw history": await self._past(places),
             "held reports": sum([await self._field.holding.destroy(name) for name in names]),
             "kept payloads": await self._field.kept.forget(names), "in quarantine": waiting,
         }  # fmt: skip
@@ -45,8 +46,9 @@ class Forgetting:
     async def _past(self, places: set[str]) -> int:
         """Erase what is personal of places; what they say of the plant stays."""
         self._measured.observer.drain()
-        rows = 0
-        for name, key in [key for key in self._measured.rollups.series if key[0] in places]:
+        rows, raw = 0, self._measured.raw
+        known = {*self._measured.rollups.series, *(await raw.series() if raw is not None else ())}
+        for name, key in sorted(key for key in known if key[0] in places):
             place, metric = self._path.places.get(name), self._path.metrics.get(key)
             zone = place.zone if place else ""
             home = self._path.privacy.dwelling(zone)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import datetime
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,17 +26,21 @@ from hub.state import state_of
 @click.option(
     "--step", type=click.Choice(["auto", "hour", "day", "month"]), default="auto", show_default=True, help="One line a…"
 )
+@click.option("--raw", is_flag=True, help="Every reading that is there, as CSV; with --json, one object for each page.")
 @output.with_config
 @output.with_state
 @output.as_json
 def history(
-    series: str | None, last: str, begin: str | None, end: str | None, step: str, config: Path, state_dir: Path | None,
-    json: bool,
+    series: str | None, last: str, begin: str | None, end: str | None, step: str, raw: bool, config: Path,
+    state_dir: Path | None, json: bool,
 ) -> None:  # fmt: skip
     """What the running hub remembers of SERIES (place/metric): hours, days or months. Without it: all series.
 
     A counter has its consumption, a part of it estimated where readings are far apart; anything else has its mean,
     weighted by time, minimum and maximum. `complete` is the part of the time in which readings came as they were due.
+
+    With --raw: the readings themselves, of the last day, and of more where `history.raw_on_disk` is declared. Times
+    bear the offset of the site's clock.
     """
     socket = state_of(config, state_dir) / "hub.sock"
     if series is None:
@@ -61,6 +68,9 @@ def history(
         except ValueError as error:
             raise click.UsageError(f"--last: {error}") from None
         arguments["from"] = arguments.get("to", datetime.datetime.now(datetime.UTC).timestamp()) - seconds
+    if raw:
+        _print(_pages(socket, series, arguments), zone, json=json)
+        return
     answer = call(socket, "history", **arguments)
     if json:
         output.data(answer)
@@ -74,6 +84,32 @@ def history(
         head = ("from", f"mean ({answer['unit']})", "least", "most", "complete %")
         rows = [(_time(c[0], zone), _or(c[1]), _or(c[2]), _or(c[3]), c[5]) for c in answer["cells"]]
     output.table(head, rows)
+
+
+def _pages(socket: Path, series: str, arguments: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Page by page, so that neither the hub nor this holds all of it."""
+    now = datetime.datetime.now(datetime.UTC).timestamp()
+    asked = {"series": series, "from": arguments["from"], "to": arguments.get("to", now), "limit": 5000}
+    while True:
+        page = call(socket, "history.raw", **asked)
+        yield page
+        if page["next"] is None:
+            return
+        asked["from"] = page["next"]
+
+
+def _print(pages: Iterator[dict[str, Any]], zone: str, *, json: bool) -> None:
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    where, head = ZoneInfo(zone), False
+    for page in pages:
+        if json:
+            output.data(page)
+            continue
+        if not head:
+            table.writerow(("time", page["unit"] or page["metric"]))
+            head = True
+        for time, value in page["readings"]:
+            table.writerow((datetime.datetime.fromtimestamp(time, where).isoformat(), value))
 
 
 def _or(value: float | None) -> Any:

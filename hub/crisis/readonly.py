@@ -6,7 +6,8 @@ A call that is not in the table is refused: a new one is forgotten on the safe s
 from __future__ import annotations
 
 READS = frozenset({
-    "status", "pulse", "devices", "radio", "logs", "diagnostics", "availability", "history", "backup", "badge.status",
+    "status", "pulse", "devices", "radio", "logs", "diagnostics", "availability", "history", "history.raw", "backup",
+    "badge.status",
     "pack.list", "device.label", "inventory.card", "inventory.list", "quarantine.list",
     "notify.list", "recette.status", "roster.show", "web.token.list",
     "command.list", "command.wait", "command.stop",

@@ -87,6 +87,7 @@ def register_markdown(core: Core, metrics: Mapping[str, Metric], made: str, hub:
             f"- Catégories de données : {_line(one.data)}", f"- Ce qui sort du hub : {one.does}",
             f"- Base légale : {_basis(one)}", f"- Destinataires : {', '.join(recipients) or BLANK}",
             f"- Durée de conservation proposée : {one.days} jours ; celle du serveur : `ilot backend retention`",
+            f"- Sur le hub lui-même : {on_the_hub(core)}",
             "- Transferts hors de l'Union européenne : aucun par le logiciel ; " + BLANK,
             ("- Mesures de sécurité : données scellées pour les clés du propriétaire avant écriture, TLS 1.3, "
             "journal d'audit chaîné"), "",
@@ -103,7 +104,7 @@ def register_csv(core: Core, metrics: Mapping[str, Metric], recipients: Sequence
     for one in processings(core, metrics):
         cells = (
             one.name, _zones(core, one.zones), one.purpose, one.data, one.does, _basis(one).strip("*"),
-            f"{one.days} jours", ", ".join(recipients),
+            f"{one.days} jours ; sur le hub : {on_the_hub(core)}", ", ".join(recipients),
         )  # fmt: skip
         table.writerow([f"'{cell}" if cell[:1] in "=+-@\t" else cell for cell in map(_line, cells)])
     return "\ufeff" + out.getvalue()
@@ -132,6 +133,7 @@ def dpia_markdown(core: Core, metrics: Mapping[str, Metric], made: str, hub: str
         "- Minimisation : " + ("; ".join(dict.fromkeys(one.does for one in found)) or "rien n'est conservé") + ".",
         "- Durées : " + (", ".join(dict.fromkeys(f"{one.days} jours" for one in found)) or "sans objet")
         + " ; appliquées par le serveur (`ilot backend retention`).",
+        f"- Sur le hub lui-même : {on_the_hub(core)}.",
         f"- Information des personnes : {BLANK}",
         "- Consentement et retrait : " + _consents(found),
         ("- Accès : `ilot privacy access`. Effacement : `ilot privacy withdraw`, `ilot device erase`, confirmés par le "
@@ -153,6 +155,22 @@ def dpia_markdown(core: Core, metrics: Mapping[str, Metric], made: str, hub: str
         f"- Validation : {BLANK}", "",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def on_the_hub(core: Core) -> str:
+    """How long the hub itself keeps personal data, and where; what leaves under another name is not kept there."""
+    history = core.history
+    said = ["relevés en mémoire vive 24 à 30 heures"]
+    if history.raw_on_disk != "none" and history.raw_personal:
+        key = {
+            "tpm": "clé détenue par le TPM de la machine",
+            "key-file": "clé dans un fichier du même disque : un vol de la carte les livre",
+        }[history.raw_on_disk]
+        said.append(f"relevés bruts chiffrés sur disque {history.raw_days.days} jours au plus ({key})")
+    else:
+        said.append("aucun relevé brut personnel sur disque")
+    said.append(f"valeurs horaires chiffrées {history.hours.days} jours, mensuelles dix ans")
+    return ", ".join(said)
 
 
 def _deciding(core: Core, metric: Metric | None, key: str, zone: str) -> PrivacyRule | None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from hub.clock import Clock
@@ -61,6 +61,8 @@ class Rollups:
         self.tracks: dict[tuple[str, str], Track] = {}
         self.last_write: float | None = None
         self.rows = 0
+        self.erasing: Callable[[str, str | None], Awaitable[int]] | None = None
+        """Erases what else is remembered of a place, or one metric of it: raw history on disk."""
         history.letting_go = self._letting_go
         self.views = Views(
             memory, life, known=self._known.get, track=self.tracks.get, place=place, calendar=calendar,
@@ -267,8 +269,9 @@ class Rollups:
                 track.freeze(block)
 
     async def erase(self, place: str, metric: str | None = None) -> int:
-        """Forget all of a place, or one of its metrics: RAM, hours and months. How many rows there were."""
+        """Forget all of a place, or one of its metrics: raw, hours and months. How many rows there were."""
         async with self._lock:
+            raw = 0 if self.erasing is None else await self.erasing(place, metric)
             keys = [key for key in self.series if key[0] == place and metric in (None, key[1])]
             numbers = [self._known[key].n for key in keys if key in self._known]
             count = await self._memory.erase(numbers, [series_id(*key) for key in keys])
@@ -280,7 +283,9 @@ class Rollups:
                 self._known.pop(key, None)
                 self._frozen.pop(series_id(*key), None)
             self._history.forget(place, metric)
-            return count
+            if self.erasing is not None:  # once more, for what RAM handed over meanwhile
+                raw += await self.erasing(place, metric)
+            return count + raw
 
     async def run(self, drain: Callable[[], None]) -> None:
         """Drain once a second; write a minute and a half after each hour. At the end, write everything."""

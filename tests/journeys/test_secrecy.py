@@ -62,6 +62,7 @@ integrations:
     password: !secret password
 link: {{uplinks: {{https: {{url: "URL"}}}}, proxy: "PROXY", proxy_user: hub, proxy_password: !secret proxy}}
 buffer: {{window: 200ms, segment_size: 64KB}}
+history: {{raw_on_disk: key-file, raw_personal: true}}
 """
 SECRETS = f"kestrel: {RADIO_KEY}\npassword: '{PASSWORD}'\nproxy: '{PROXY_PASSWORD}'\n"
 OPERATORS = {"config.yaml", "secrets.yaml"}
@@ -240,6 +241,7 @@ def test_no_file_of_the_machine_holds_anything_that_the_hub_was_told(lived: Hous
     assert (lived.state / "config" / "last-good.msgpack").exists()
     assert (lived.state / "store.db").exists()
     assert list((lived.state / "buffer").rglob("*.seg"))
+    assert list((lived.state / "raw").glob("*.raw"))
     assert b"last good configuration runs" in (lived.machine / "log").read_bytes()
     assert search_tree(lived.machine, needles(lived.token)) == {}
 

@@ -88,6 +88,24 @@ class History(Section):
     max_size: Size = Field(
         default=1 * _GB, ge=8 * _MB, description="The most disk that hours may take; then the oldest go first."
     )
+    raw_on_disk: Literal["none", "tpm", "key-file"] = Field(
+        default="none",
+        description="Raw readings on disk too, encrypted. The key is held by this machine's TPM 2.0, or lies in a file "
+        "of the same disk, where whoever has the card has it too.",
+    )
+    raw_days: Duration = Field(
+        default=timedelta(days=30),
+        ge=timedelta(days=1),
+        le=timedelta(days=92),
+        description="How long they are kept there.",
+    )
+    raw_max_size: Size = Field(
+        default=512 * _MB, ge=8 * _MB, description="The most disk that they may take; then the oldest go first."
+    )
+    raw_personal: bool = Field(
+        default=False,
+        description="Personal data too, where privacy keeps them. Otherwise these stay in RAM, for a day.",
+    )
 
 
 class Operator(Section):

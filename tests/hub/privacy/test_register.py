@@ -10,6 +10,7 @@ import pytest
 
 from hub.answers.declaring import Declaring
 from hub.catalogue import METRICS
+from hub.config.parts.energy import History
 from hub.config.model import Core
 from hub.counts import Counts
 from hub.errors import HubError
@@ -74,6 +75,23 @@ def test_the_documents_name_every_purpose_and_leave_blanks_for_what_no_software_
         assert "À compléter" in text
     assert "bruit" in register_markdown(made, METRICS, "d", "h", [])
     assert "pas une anonymisation" in dpia_markdown(made, METRICS, "d", "h", [])
+
+
+def test_the_documents_say_how_long_the_hub_itself_keeps_what_and_who_could_read_it():
+    def said(**history):
+        made = core(**RULES)
+        made = made.model_copy(update={"history": History.model_validate(history)})
+        texts = {register_markdown(made, METRICS, "d", "h", []), dpia_markdown(made, METRICS, "d", "h", []),
+                 register_csv(made, METRICS, [])}  # fmt: skip
+        return [text for text in texts if all(one in text for one in expected)]
+
+    expected = ["24 à 30 heures", "aucun relevé brut personnel sur disque", "valeurs horaires chiffrées 762 jours"]
+    assert len(said()) == 3
+    assert len(said(raw_on_disk="key-file")) == 3, "personal data are not written there by that alone"
+    expected = ["relevés bruts chiffrés sur disque 10 jours au plus", "un vol de la carte les livre"]
+    assert len(said(raw_on_disk="key-file", raw_personal=True, raw_days="10d")) == 3
+    expected = ["relevés bruts chiffrés sur disque 30 jours au plus", "clé détenue par le TPM"]
+    assert len(said(raw_on_disk="tpm", raw_personal=True)) == 3
 
 
 def test_a_hub_that_keeps_nothing_says_so():

@@ -1,0 +1,125 @@
+"""Raw history on disk at a whole hub: over a restart and a kill, erased, and given up.
+
+The files are opened by a reader of their specification, with every key that lies on the machine: what it does not find
+nobody finds. Before each erasure the same reader finds it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hub import keys
+from hub.disk.database import connect
+from hub.store import SCHEMA
+
+from ..hub.rawdisk.reader import read
+from . import test_privacy
+from .test_privacy import PEOPLE, Home
+
+DEVICE = "people:door"
+SAYS = {DEVICE: {"count": 3.0, "temperature": 21.5}}
+CONFIG = {
+    "sites": {"s": {}}, "zones": {"z": {"site": "s", "personal": {"count": "Horaires"}}},
+    "places": {"salle": {"zone": "z"}},
+    "devices": {DEVICE: {"integration": "people", "place": "salle"}},
+    "integrations": {"people": {"says": SAYS, "positions": {}}}, "buffer": {"window": "200ms"},
+    "history": {"raw_on_disk": "key-file", "raw_personal": True},
+}  # fmt: skip
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+    monkeypatch.setattr(test_privacy, "CONFIG", CONFIG)
+    made = Home(tmp_path, "")
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+def again(home: Home, how: signal.Signals = signal.SIGTERM) -> None:
+    """The hub ends and starts."""
+    end(home, how)
+    home.hub, _ = home.start("run", "--config", str(home.config), "--drain", "1")
+
+
+def end(home: Home, how: signal.Signals = signal.SIGTERM) -> None:
+    home.hub.send_signal(how)
+    home.hub.communicate(timeout=30)
+
+
+def readings(home: Home, metric: str) -> list[list[float]]:
+    found: list[list[float]] = home.ask("history.raw", series=f"salle/{metric}", limit=5000)["readings"]
+    return found
+
+
+def lying(home: Home) -> dict[str, list[tuple[int, int]]]:
+    """What the files give to whoever has the machine, while no hub runs: metric → readings."""
+    root = (home.state / "keys" / "raw.key").read_bytes()
+    db = connect(home.state / "store.db", keys.load(home.state / "keys").store_key, SCHEMA, reserve=False)
+    known = {n: (metric, bytes(secret)) for n, metric, secret in db.execute("SELECT n, metric, secret FROM raw_series")}
+    db.close()
+    found: dict[str, list[tuple[int, int]]] = {}
+    for path in sorted((home.state / "raw").iterdir()):
+        for n, said in read(path.read_bytes(), root, {n: secret for n, (_, secret) in known.items()}).items():
+            found.setdefault(known[n][0], []).extend(said)
+    return found
+
+
+def test_raw_history_outlives_a_restart_and_a_kill_is_erased_with_its_device_and_goes_when_unwanted(home: Home) -> None:
+    home.until("readings", lambda: home.ask("history.list")["series"] and len(readings(home, "count")) > 2)
+    end(home)
+    stopped = time.time()
+    found = lying(home)
+    assert found.keys() == {"count", "temperature"}
+    assert {value for _, value in found["count"]} == {3}
+    assert {value for _, value in found["temperature"]} == {4300}  # steps of 0.005 °C
+
+    home.hub, _ = home.start("run", "--config", str(home.config), "--drain", "1")
+    before = [one for one in readings(home, "count") if one[0] < stopped]
+    assert [time for time, _ in before] == [time for time, _ in found["count"]]
+    status = home.ask("status")["raw-history"]
+    assert (status["files"], status["key"], status["damaged"]) == (1, "key-file", 0)
+    table = raw_of_the_command(home)
+    assert table[0] == ["time", "Cel"]
+    assert {row[1] for row in table[1:]} == {"21.5"}
+    home.until("more", lambda: readings(home, "count")[-1][0] > stopped + 1)
+    again(home, signal.SIGKILL)  # it loses what it had not written, and nothing else
+    assert [one for one in readings(home, "count") if one[0] <= stopped] == before
+    register = home.ask("privacy.document", what="register")["text"]
+    assert "relevés bruts chiffrés sur disque 30 jours au plus" in register
+    assert "un vol de la carte les livre" in register
+
+    erased = int(time.time())
+    assert home.ilot("device", "erase", DEVICE, "--yes", "--config", str(home.config))
+    assert [one for one in readings(home, "count") if one[0] < erased] == []
+    assert [one for one in readings(home, "temperature") if one[0] <= stopped]
+    end(home)
+    found = lying(home)
+    assert [time for time, _ in found.get("count", ()) if time < erased] == []
+    assert [time for time, _ in found["temperature"] if time <= stopped]
+
+    home.config.write_text(home.config.read_text().replace('"raw_on_disk": "key-file"', '"raw_on_disk": "none"'))
+    home.hub, _ = home.start("run", "--config", str(home.config), "--drain", "1")
+    assert "raw-history" not in home.ask("status")
+    assert not (home.state / "raw").exists()
+    assert not (home.state / "keys" / "raw.key").exists()
+    register = home.ask("privacy.document", what="register")["text"]
+    assert "aucun relevé brut personnel sur disque" in register
+
+
+def raw_of_the_command(home: Home) -> list[list[str]]:
+    done = subprocess.run(
+        [sys.executable, str(PEOPLE), "history", "salle/temperature", "--raw", "--config", str(home.config)],
+        capture_output=True, env=home.env, cwd=home.machine, timeout=60, check=True,
+    )  # fmt: skip
+    return [*csv.reader(io.StringIO(done.stdout.decode()))]
