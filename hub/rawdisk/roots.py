@@ -16,8 +16,8 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from hub.errors import DecodeError, DiskRefuses, NotReady
 from hub.disk.files import shred, write_atomically
+from hub.errors import DecodeError, DiskRefuses, NotReady
 from hub.keys import STORE_KEY_BYTES, credential, private_file
 from hub.rawdisk import tpm
 

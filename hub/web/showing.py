@@ -80,6 +80,17 @@ def table(found: Iterable[Mapping[str, Any]], lang: str, heads: Sequence[str], s
     return text.encode("utf-8-sig" if lang == "fr" else "utf-8")
 
 
+def rows_of_csv(rows: Iterable[Sequence[Any]], lang: str, *, first: bool = False) -> bytes:
+    """Lines of a CSV that is sent in parts, as `table` writes it; `first`: the first of them."""
+    out = io.StringIO()
+    write = csv.writer(out, delimiter=";" if lang == "fr" else ",", lineterminator="\r\n")
+    for row in rows:
+        cells = [str(cell).replace(".", ",") if isinstance(cell, float) and lang == "fr" else _tame(cell)
+                 for cell in row]  # fmt: skip
+        write.writerow(cells)
+    return out.getvalue().encode("utf-8-sig" if lang == "fr" and first else "utf-8")
+
+
 def number(value: float, digits: int, lang: str) -> str:
     text = f"{value:.{digits}f}"
     return text.replace(".", ",") if lang == "fr" else text

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
 
 import msgspec
 from aiohttp import web
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from hub.web.site import Site
 
 WAIT_S = 3.0
-SPANS = {"1h": 3600.0, "24h": 86_400.0, "7d": 7 * 86_400.0}
+SPANS = {"1h": 3600.0, "24h": 86_400.0, "7d": 7 * 86_400.0, "31d": 31 * 86_400.0}
 """How much of its past the page of a device shows, in seconds."""
 LAST = frozenset({
     "battery", "battery_voltage", "link_margin", "tx_power", "acceleration_x", "acceleration_y", "acceleration_z",
@@ -127,19 +129,28 @@ class Devices:
         span, shown = await self._history(visit, metric) if metric else ("24h", None)
         return self._site.page(
             "device", visit, status, one=one, chosen=span, spans=tuple(SPANS), charted=numbers, metric=metric,
-            shown=shown, _why=lambda reason: _reason(reason, visit.lang),
+            shown=shown, day=visit.query["day"] if self._day(visit) is not None else "",
+            _why=lambda reason: _reason(reason, visit.lang),
         )  # fmt: skip
 
     async def _history(self, visit: Visit, metric: str) -> tuple[str, Any]:
-        """(span, what is remembered of it): of the last hour every reading, else hours. While nothing older is known,
-        the last hour is what is shown."""
-        span = visit.query.get("span", "")
+        """(span, what is remembered of it): of the last hour every reading, else hours, of a month days. While nothing
+        older is known, the last hour is what is shown. A `day` that is asked for is shown instead, hour by hour: the
+        picture has every reading that is there."""
+        span, day = visit.query.get("span", ""), self._day(visit)
         wanted, device = span if span in SPANS else "24h", visit.parts["device"]
         now = time.time()
         try:
+            if day is not None:
+                begin, end = day
+                shown = await self._site.call(
+                    "history", device=device, metric=metric, step="hour", **{"from": begin, "to": min(end, now)}
+                )
+                return wanted, {**shown, "to": end}
             shown = await self._site.call(
-                "history", device=device, metric=metric, step="hour", **{"from": now - SPANS[wanted]}
-            )
+                "history", device=device, metric=metric, step="day" if wanted == "31d" else "hour",
+                **{"from": now - SPANS[wanted]},
+            )  # fmt: skip
             known = [cell[0] for cell in shown["cells"] if cell[1] is not None]
             if span not in SPANS and known and now - known[0] < SPANS["1h"]:
                 wanted = "1h"
@@ -151,6 +162,19 @@ class Devices:
         except HubError:  # nothing is remembered of it yet
             shown = None
         return wanted, shown
+
+    def _day(self, visit: Visit) -> tuple[float, float] | None:
+        """The beginning and the end of the day that is asked for, by the site's clock; None where none is, or it has
+        not begun."""
+        try:
+            day = datetime.date.fromisoformat(visit.query.get("day", ""))
+            begin, end = (
+                datetime.datetime(one.year, one.month, one.day, tzinfo=ZoneInfo(self._site.parts.timezone)).timestamp()
+                for one in (day, day + datetime.timedelta(days=1))
+            )
+        except (ValueError, OverflowError):
+            return None
+        return (begin, end) if 0 <= begin < time.time() else None
 
     async def remove_form(self, visit: Visit) -> web.Response:
         return await done(visit, self.remove, self.page) or answers.redirect("/devices?said=device-removed")

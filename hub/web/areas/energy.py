@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime
 import time
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
 from hub.errors import HubError
 from hub.web import answering as answers
+from hub.web import showing
 from hub.web.area import TEXT, Area, Entry, done, get, post
 from hub.web.routes import API, READS, RULES, Route
 from hub.web.visit import Rejected, Visit
+from hub.web.words import word
 
 if TYPE_CHECKING:
     from hub.web.site import Site
@@ -24,6 +29,8 @@ KINDS = ("r175", "operat", "dossier")
 TYPES = {"html": "text/html", "json": "application/json", "csv": "text/csv"}
 NUMBER = {"type": "number"}
 YEARS = 6
+PAGE, WRITE_S = 2000, 30.0
+"""Readings that are sent at once, and how long that may take."""
 
 
 def span_of(visit: Visit, otherwise: str) -> str:
@@ -54,6 +61,42 @@ class Energy:
     async def history(self, visit: Visit) -> Any:
         names = ("series", "device", "metric", "from", "to", "points", "step")
         return await self._site.call("history", **{name: visit.query[name] for name in names if visit.query.get(name)})
+
+    async def readings(self, visit: Visit) -> Any:
+        names = ("series", "device", "metric", "from", "to", "limit")
+        return await self._site.call("history.raw", **{n: visit.query[n] for n in names if visit.query.get(n)})
+
+    async def readings_table(self, visit: Visit) -> web.StreamResponse:
+        """The same as CSV, page by page: what is sent is not held."""
+        asked: dict[str, Any] = {
+            name: visit.query[name] for name in ("series", "device", "metric", "from", "to") if visit.query.get(name)
+        }
+        asked = {"to": time.time(), **asked, "limit": PAGE}
+        page = await self._site.call("history.raw", **asked)  # what it refuses is refused before anything is sent
+        zone, head = ZoneInfo(page["timezone"]), (word("csv-time", visit.lang), word("csv-unix", visit.lang))
+        answer = web.StreamResponse(headers={
+            "Content-Type": "text/csv; charset=utf-8", "Cache-Control": "no-store",
+            "Content-Disposition": 'attachment; filename="releves.csv"',
+        })  # fmt: skip
+        await answer.prepare(visit.request)
+        try:
+            await _sent(answer, showing.rows_of_csv([(*head, page["unit"] or page["metric"])], visit.lang, first=True))
+            while True:
+                rows = (
+                    (f"{datetime.datetime.fromtimestamp(at, zone):%Y-%m-%d %H:%M:%S}", at, value)
+                    for at, value in page["readings"]
+                )
+                await _sent(answer, showing.rows_of_csv(rows, visit.lang))
+                if page["next"] is None:
+                    break
+                page = await self._site.call("history.raw", **{**asked, "from": page["next"]})
+            await answer.write_eof()
+        except (ConnectionError, TimeoutError):
+            pass  # the other end is gone, or does not read
+        except HubError:
+            if visit.request.transport is not None:  # half a table must not look like a whole one
+                visit.request.transport.abort()
+        return answer
 
     async def series(self, visit: Visit) -> Any:
         return await self._site.call("history.list")
@@ -103,9 +146,15 @@ class Energy:
         return again or answers.redirect(f"/energy/meters/{visit.parts['place']}?said=drift-restarted")
 
 
+async def _sent(answer: web.StreamResponse, data: bytes) -> None:
+    async with asyncio.timeout(WRITE_S):
+        await answer.write(data)
+
+
 def routes(site: Site) -> list[Route]:
     do = Energy(site)
     when: dict[str, Any] = {"from": NUMBER, "to": NUMBER, "step": TEXT}
+    raw: dict[str, Any] = {"series": TEXT, "device": TEXT, "metric": TEXT, "from": NUMBER, "to": NUMBER}
     asked: dict[str, Any] = {"kind": TEXT, "year": NUMBER, "format": TEXT, "operator": TEXT}
     return [
         Route("GET", "/energy", do.page, READS),
@@ -118,8 +167,12 @@ def routes(site: Site) -> list[Route]:
         get("/energy/meters/{place}", do.meter, "One meter by hours, days or months", READS, **when),
         get("/energy/zones/{zone}", do.zone, "One zone by hours, days or months", READS, **when),
         post("/energy/meters/{place}/restart", do.restart, "Begin a new reference period of a meter", RULES),
-        get("/history", do.history, "A series: raw of the last day, hours, days or months", READS, series=TEXT,
+        get("/history", do.history, "A series: raw readings where they are, hours, days or months", READS, series=TEXT,
             device=TEXT, metric=TEXT, points=NUMBER, **when),
+        get("/history/raw", do.readings, "Every raw reading of a series, a page at a time", READS, **raw, limit=NUMBER),
+        Route("GET", "/api/1/history/raw.csv", do.readings_table, READS, API,
+              "Every raw reading of a series as CSV; `lang` as that language's spreadsheets want it",
+              query={**raw, "lang": TEXT}),
         get("/history/series", do.series, "The series of which anything is remembered", READS),
     ]  # fmt: skip
 

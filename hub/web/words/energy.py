@@ -63,6 +63,16 @@ WORDS: dict[str, tuple[str, str]] = {
     "spans": ("Durée affichée", "Period shown"),
     "history": ("Historique", "History"),
     "history-of": ("Grandeur affichée", "Metric shown"),
+    "history-day": ("Ou un jour", "Or one day"),
+    "history-day-help": (
+        "Un jour choisi remplace la durée.", "A day that is chosen takes the place of the period.",
+    ),
+    "history-raw-from": (
+        "Relevés bruts à partir du {moment}.", "Raw readings from {moment}.",
+    ),
+    "history-raw-csv": ("Relevés bruts de cette durée (CSV)", "Raw readings of this period (CSV)"),
+    "csv-time": ("Date et heure", "Time"),
+    "csv-unix": ("Secondes Unix", "Unix seconds"),
     "history-none": ("Rien n'est encore enregistré sur cette durée.", "Nothing has been recorded for this period yet."),
     "drift-drift": ("dérive de {size} depuis le {since}", "drift of {size} since {since}"),
     "drift-steady": ("aucune", "none"),

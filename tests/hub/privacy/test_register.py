@@ -10,8 +10,8 @@ import pytest
 
 from hub.answers.declaring import Declaring
 from hub.catalogue import METRICS
-from hub.config.parts.energy import History
 from hub.config.model import Core
+from hub.config.parts.energy import History
 from hub.counts import Counts
 from hub.errors import HubError
 from hub.privacy import Privacy, compile_privacy

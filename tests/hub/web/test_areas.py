@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
+import aiohttp
 import pytest
 
 from hub.config.parts.web import Web as Options
+from hub.errors import HubError
 from hub.packs.archive import MOST_BYTES
 
 from .web_kit import Pages
@@ -106,3 +111,56 @@ async def test_a_technicien_restarts_one_plugin_and_reads_its_last_lines_and_a_l
     assert "away" not in text
     assert "/restart" not in text
     assert (await reader.api("POST", "/integrations/lorawan/restart", {"kind": "integration"}))[0] == 403
+
+
+async def test_the_raw_readings_of_a_series_are_a_table_that_is_sent_page_by_page(pages: Pages) -> None:
+    browser = await pages.claimed()
+    asked = "series=salle-0/temperature&from=60"
+    status, french, headers = await browser.get(f"/api/1/history/raw.csv?{asked}&lang=fr")
+    assert status == 200
+    assert "attachment" in headers["Content-Disposition"]
+    lines = french.removeprefix("\ufeff").split("\r\n")
+    assert lines[:3] == [
+        "Date et heure;Secondes Unix;Cel",
+        "1970-01-01 01:01:00;60;20,5",
+        "1970-01-01 01:02:00;120;-1,25",
+    ]
+    assert len(lines) == 1 + 2 * 6 + 1  # it asked on while there was a next page
+    assert french.count("\ufeff") == 1
+    english = (await browser.get(f"/api/1/history/raw.csv?{asked}&lang=en"))[1]
+    assert english.startswith("Time,Unix seconds,Cel\r\n1970-01-01 01:01:00,60,20.5\r\n")
+    status, text, _ = await browser.get(f"/api/1/history/raw?{asked}&limit=7")
+    assert (status, json.loads(text)["next"]) == (200, 180)
+    assert pages.hub.asked[-1] == ("history.raw", {"series": "salle-0/temperature", "from": "60", "limit": "7"})
+
+
+async def test_a_table_that_cannot_be_read_to_its_end_does_not_look_whole(pages: Pages) -> None:
+    browser = await pages.claimed()
+    whole = pages.hub.answers
+
+    async def half(arguments: dict[str, Any]) -> Any:
+        if int(arguments["from"]) > 60:
+            raise HubError("the disk refuses")
+        return {"timezone": "UTC", "unit": "Cel", "metric": "temperature", "readings": [[60, 1.0]], "next": 61}
+
+    whole["history.raw"] = half
+    with pytest.raises(aiohttp.ClientError):
+        await browser.get("/api/1/history/raw.csv?series=a/b&from=60")
+    status, text, _ = await browser.get("/api/1/history/raw.csv?series=a/b&from=99")
+    assert (status, json.loads(text)["error"]) == (422, "the disk refuses")
+
+
+async def test_the_page_of_a_device_shows_one_day_and_gives_its_readings(pages: Pages) -> None:
+    browser = await pages.claimed()
+    device = quote(pages.hub.devices[0].id, safe="")
+    pages.hub.hear(0, 21.5)
+    _, text, _ = await browser.get(f"/devices/{device}?day=2026-10-25&span=7d")
+    ((_, asked),) = [one for one in pages.hub.asked if one[0] == "history"]
+    assert asked["to"] - asked["from"] == 25 * 3600, "the day on which the clocks change"
+    assert 'type="date" value="2026-10-25"' in text
+    assert "/api/1/history/raw.csv?device=" in text
+    assert "Relevés bruts à partir du" in text
+    for day in ("2026-02-30", "tomorrow", "9999-12-31", "0001-01-01", "2999-01-01"):
+        status, text, _ = await browser.get(f"/devices/{device}?day={day}")
+        assert status == 200
+        assert 'type="date" value=""' in text

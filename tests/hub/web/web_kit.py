@@ -282,7 +282,12 @@ class Hub:
         if name == "energy.report":
             return {"name": "r175-2026.html", "document": "<p>", "signature": ""}
         if name == "history":
-            return {**SHOWN, "series": "salle-0/temperature", "line": [], "counter": False, "unit": "Cel"}
+            return {**SHOWN, "series": "salle-0/temperature", "line": [], "counter": False, "unit": "Cel",
+                    "raw_from": SHOWN["from"]}  # fmt: skip
+        if name == "history.raw":
+            at = int(arguments["from"])
+            return {"series": "salle-0/temperature", "metric": "temperature", "unit": "Cel", "timezone": "Europe/Paris",
+                    "readings": [[at, 20.5], [at + 60, -1.25]], "next": at + 120 if at < 600 else None}  # fmt: skip
         if name == "command.list":
             return {"commands": [], "stopped": None, "open": 0}
         return {}
@@ -320,7 +325,7 @@ class Hub:
             "quarantine.clear", "recette.status", "recette.start", "recette.end", "recette.adopt",
             "privacy.view", "privacy.document", "consent.list", "consent.withdraw",
             "energy.meters", "energy.meter", "energy.zone", "energy.restart", "energy.report", "history",
-            "history.list", "plugin.restart",
+            "history.list", "history.raw", "plugin.restart",
             "config.show", "config.log", "config.progress", "config.stage", "config.form", "config.check",
             "config.diff", "config.apply", "config.confirm", "config.revert", "zone.add",
         )  # fmt: skip
