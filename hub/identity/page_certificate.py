@@ -16,24 +16,20 @@ import hashlib
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
-
-import msgspec
+from typing import Any
 
 from hub.clock import Clock
 from hub.disk.files import write_atomically
-from hub.errors import AuthFailed, HubError, NotReady, StorageError
-from hub.identity.validity import validity
+from hub.errors import AuthFailed, HubError, StorageError
+from hub.identity.certifying import Certifying, Http
+from hub.identity.validity import Life, validity
 from hub.keys import HubKeys
 from hub.lp import lp
-from hub.session import Reply
 
 LABEL = b"ilot/page-certificate/1\0"
 FILE, NAMES = "web-district.crt", "web-district.names"
 LOOK_S, AGAIN_S = 30.0, 6 * 3600.0
-TIMEOUT = timedelta(seconds=30)
 
 _log = logging.getLogger("hub.certificate")
 
@@ -41,20 +37,6 @@ _log = logging.getLogger("hub.certificate")
 def signed(nonce: bytes, hub: str, csr: bytes, names: list[str]) -> bytes:
     """What the hub's identity signs."""
     return lp(LABEL, nonce, hub.encode(), csr, *(name.encode() for name in names))
-
-
-class Http(Protocol):
-    async def request(
-        self, method: str, url: str, *, body: bytes | None = None, timeout: timedelta, anonymous: bool
-    ) -> Reply: ...  # fmt: skip
-
-
-class _Nonce(msgspec.Struct):
-    nonce: bytes
-
-
-class _Given(msgspec.Struct):
-    certificate: str
 
 
 class PageCertificate:
@@ -68,8 +50,9 @@ class PageCertificate:
     ) -> None:  # fmt: skip
         self.error = ""
         self._path, self._names_path, self._key = directory / FILE, directory / NAMES, directory / key_file
-        self._hub, self._url, self._keys = hub, url.rstrip("/"), keys
-        self._http, self._clock, self._up, self._names, self._changed = http, clock, up, names, changed
+        self._hub, self._keys = hub, keys
+        self._certifying = Certifying(http, url.rstrip("/"), "the backend certifies no page here", (401, 403, 404))
+        self._clock, self._up, self._names, self._changed = clock, up, names, changed
         self._tried = -AGAIN_S
         self._asked: list[str] = []
         self._lapsed = False
@@ -123,20 +106,20 @@ class PageCertificate:
 
     def _due(self, names: list[str]) -> bool:
         try:
-            begin, end = validity(self._path.read_text(encoding="ascii"))
+            life = Life(*validity(self._path.read_text(encoding="ascii")))
             known = self._names_path.read_text(encoding="utf-8").split()
         except (OSError, ValueError):
             return True
         date = self._clock.date()
-        return known != names or (date is not None and date >= begin + (end - begin) * 2 / 3)
+        return known != names or (date is not None and life.due(date))
 
     async def _fetch(self, names: list[str]) -> None:
-        nonce = (await self._ask("GET", "/v1/renewal", None, _Nonce)).nonce
+        nonce = await self._certifying.nonce()
         csr = await asyncio.to_thread(self._request)
         signature = self._keys.identity.sign(signed(nonce, self._hub, csr, names))
         body = {"nonce": nonce, "csr": csr.decode(), "names": names, "signature": signature}
-        given = await self._ask("POST", f"/v1/hubs/{self._hub}/page-certificate", msgspec.json.encode(body), _Given)
-        await asyncio.to_thread(self._take, given.certificate, names)
+        given = await self._certifying.certificate(f"/v1/hubs/{self._hub}/page-certificate", body)
+        await asyncio.to_thread(self._take, given, names)
         _log.info("the district certified the hub's pages")
         await self._changed()
 
@@ -168,19 +151,6 @@ class PageCertificate:
             raise AuthFailed(f"the backend answered with a certificate of another key, or none ({error})") from error
         except OSError as error:
             raise StorageError(f"cannot write {self._path}: {error.strerror or error}") from error
-
-    async def _ask(self, method: str, path: str, body: bytes | None, shape: type[Any]) -> Any:
-        url = f"{self._url}{path}"
-        reply = await self._http.request(method, url, body=body, timeout=TIMEOUT, anonymous=True)
-        if reply.status in (401, 403, 404):
-            said = reply.body[:300].decode(errors="replace").strip()
-            raise AuthFailed(f"the backend certifies no page here ({reply.status}): {said}")
-        if reply.status != 200:
-            raise NotReady(f"{url} answers {reply.status}")
-        try:
-            return msgspec.json.decode(reply.body, type=shape)
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            raise NotReady(f"{url} answers something else than a certificate: is this the backend?") from error
 
 
 def fingerprint(pem: str) -> str:

@@ -18,50 +18,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
-
-import msgspec
+from typing import Any
 
 from hub.backoff import Backoff
 from hub.clock import Clock
 from hub.disk.files import write_atomically
-from hub.errors import AuthFailed, HubError, NotReady, StorageError
+from hub.errors import HubError, StorageError
 from hub.identity import enrolment
+from hub.identity.certifying import Certifying, Http
 from hub.identity.enrolment import Enrolment
-from hub.identity.validity import validity
+from hub.identity.validity import Life, validity
 from hub.keys import HubKeys
-from hub.session import Reply
 
 LOOK_S = 60.0
 SILENT_S = 600.0
 AGAIN_S = 6 * 3600.0
-TIMEOUT = timedelta(seconds=30)
 
 _log = logging.getLogger("hub.certificate")
-
-
-class Http(Protocol):
-    """`hub.egress.EgressHttp`, as much as is needed of it."""
-
-    async def request(
-        self, method: str, url: str, *, body: bytes | None = None, timeout: timedelta, anonymous: bool
-    ) -> Reply: ...  # fmt: skip
-
-
-class Life(msgspec.Struct, frozen=True):
-    """From when to when a certificate is good, Unix s."""
-
-    begin: float
-    end: float
-
-    @property
-    def renew_at(self) -> float:
-        return self.begin + (self.end - self.begin) * 2 / 3
-
-    def due(self, now: float) -> bool:
-        return now >= self.renew_at
 
 
 class Renewal:
@@ -75,8 +49,9 @@ class Renewal:
     ) -> None:  # fmt: skip
         self.error = ""
         self._path, self._keys, self._clock = state / enrolment.CERTIFICATE, hub_keys, clock
-        self._hub, self._url = enrolled.hub, enrolled.url
-        self._http, self._up, self._renewed = http, up, renewed
+        self._hub = enrolled.hub
+        self._certifying = Certifying(http, enrolled.url, "the backend refuses another certificate", (401, 403))
+        self._up, self._renewed = up, renewed
         self._ask_states, self._cas = ask, cas
         self._asked = False
         self._offered: asyncio.Queue[bytes] = asyncio.Queue(1)
@@ -162,13 +137,13 @@ class Renewal:
         return True
 
     async def _renew(self) -> None:
-        nonce = (await self._ask("GET", "/v1/renewal", None, _Nonce)).nonce
+        nonce = await self._certifying.nonce()
         csr = await asyncio.to_thread(self._csr)
         signature = self._keys.identity.sign(enrolment.renewal(nonce, self._hub, csr))
         body = {"nonce": nonce, "csr": csr.decode(), "signature": signature}
-        given = await self._ask("POST", f"/v1/hubs/{self._hub}/renewal", msgspec.json.encode(body), _Given)
-        enrolment.check_certificate(given.certificate, self._hub, self._keys)
-        await self._take(given.certificate)
+        given = await self._certifying.certificate(f"/v1/hubs/{self._hub}/renewal", body)
+        enrolment.check_certificate(given, self._hub, self._keys)
+        await self._take(given)
 
     def _csr(self) -> bytes:
         return enrolment.make_csr(enrolment.certificate_key(self._keys), self._hub)
@@ -185,26 +160,6 @@ class Renewal:
         _log.info("the client certificate was renewed")
         self._renewed()
 
-    async def _ask(self, method: str, path: str, body: bytes | None, shape: type[Any]) -> Any:
-        url = f"{self._url}{path}"
-        reply = await self._http.request(method, url, body=body, timeout=TIMEOUT, anonymous=True)
-        if reply.status in (401, 403):
-            raise AuthFailed(f"the backend refuses another certificate ({reply.status}): {_said(reply)}")
-        if reply.status != 200:
-            raise NotReady(f"{url} answers {reply.status}: {_said(reply)}")
-        try:
-            return msgspec.json.decode(reply.body, type=shape)
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            raise NotReady(f"{url} answers something else than a certificate: is this the backend?") from error
-
-
-class _Nonce(msgspec.Struct):
-    nonce: bytes
-
-
-class _Given(msgspec.Struct):
-    certificate: str
-
 
 def read_life(path: Path) -> Life | None:
     """None when there is no certificate that can be read."""
@@ -212,7 +167,3 @@ def read_life(path: Path) -> Life | None:
         return Life(*validity(path.read_text(encoding="ascii")))
     except (OSError, ValueError):
         return None
-
-
-def _said(reply: Reply) -> str:
-    return reply.body[:300].decode(errors="replace").strip()

@@ -13,9 +13,25 @@ from __future__ import annotations
 import ssl
 from datetime import UTC, datetime
 
+import msgspec
+
 _SEQUENCE, _VERSION = 0x30, 0xA0
 _UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
 _BEFORE_VALIDITY = 3  # serial, algorithm, issuer
+
+
+class Life(msgspec.Struct, frozen=True):
+    """From when to when a certificate is good, Unix s."""
+
+    begin: float
+    end: float
+
+    @property
+    def renew_at(self) -> float:
+        return self.begin + (self.end - self.begin) * 2 / 3
+
+    def due(self, now: float) -> bool:
+        return now >= self.renew_at
 
 
 def validity(pem: str) -> tuple[float, float]:

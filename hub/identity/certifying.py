@@ -1,0 +1,64 @@
+"""How a certificate is asked of the backend with the identity key alone: a fresh nonce, then a request that it signs.
+
+Without client certificate, so that a lapsed one locks nobody out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import timedelta
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from hub.errors import AuthFailed, NotReady
+from hub.session import Reply
+
+TIMEOUT = timedelta(seconds=30)
+NONCE = "/v1/renewal"
+
+T = TypeVar("T")
+
+
+class Http(Protocol):
+    """`hub.egress.EgressHttp`, as much as is needed of it."""
+
+    async def request(
+        self, method: str, url: str, *, body: bytes | None = None, timeout: timedelta, anonymous: bool
+    ) -> Reply: ...  # fmt: skip
+
+
+class _Nonce(msgspec.Struct):
+    nonce: bytes
+
+
+class _Given(msgspec.Struct):
+    certificate: str
+
+
+class Certifying:
+    """Asks at `url`. `refusal` is said, with the status and the backend's words, where it answers one of `refused`."""
+
+    def __init__(self, http: Http, url: str, refusal: str, refused: Collection[int]) -> None:
+        self._http, self._url, self._refusal, self._refused = http, url, refusal, refused
+
+    async def nonce(self) -> bytes:
+        """Raises as `certificate` does."""
+        return (await self._ask("GET", NONCE, None, _Nonce)).nonce
+
+    async def certificate(self, path: str, body: dict[str, Any]) -> str:
+        """What `POST path` gives, as PEM, not yet judged. Raises AuthFailed when it is refused, NotReady otherwise."""
+        return (await self._ask("POST", path, msgspec.json.encode(body), _Given)).certificate
+
+    async def _ask(self, method: str, path: str, body: bytes | None, shape: type[T]) -> T:
+        url = f"{self._url}{path}"
+        reply = await self._http.request(method, url, body=body, timeout=TIMEOUT, anonymous=True)
+        said = reply.body[:300].decode(errors="replace").strip()
+        if reply.status in self._refused:
+            raise AuthFailed(f"{self._refusal} ({reply.status}): {said}")
+        if reply.status != 200:
+            raise NotReady(f"{url} answers {reply.status}: {said}")
+        try:
+            return msgspec.json.decode(reply.body, type=shape)
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            raise NotReady(f"{url} answers something else than a certificate: is this the backend?") from error
