@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hub.cli import output
+from hub.cli.keyfile import key_of
 from hub.control import call
 from hub.errors import ConfigError, HubError, NotReady
 from hub.state import state_of
@@ -257,8 +258,6 @@ def _without_a_key(label: str) -> str:
 def _key(path: Path | None) -> str:
     if path is None:
         return ""
-    from hub.cli.devices import key_of
-
     return key_of(path).hex()
 
 

@@ -11,6 +11,7 @@ import click
 
 from hub.cli import adopt as adopting
 from hub.cli import output
+from hub.cli.keyfile import key_of
 from hub.control import call
 from hub.errors import ConfigError
 from hub.state import state_of
@@ -81,8 +82,6 @@ def adopt_(
     device: str, key_file: Path | None, dry_run: bool, config: Path, state_dir: Path | None, json: bool, **said: str
 ) -> None:
     """Adopt a DEVICE that waits. What it said in the last hours goes on with its own times."""
-    from hub.cli.devices import key_of
-
     key = key_of(key_file).hex() if key_file else ""
     answer = call(
         _socket(config, state_dir), "quarantine.adopt", timeout=_CALL_S, device=device, key=key, dry_run=dry_run, **said

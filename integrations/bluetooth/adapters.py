@@ -13,7 +13,7 @@ from integrations.bluetooth.radio import Adapter, BlueZ, complaint, scanning, us
 from integrations.bluetooth.sources import Hearing, Sources
 
 if TYPE_CHECKING:
-    from integrations.bluetooth.listening import Life
+    from integrations.bluetooth.life import Life
 
 GROUP = "adapters"
 OFF_S = 1.0

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from datetime import timedelta
-from logging import Logger, LoggerAdapter
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from integrations.bluetooth import capture
 from integrations.bluetooth.adapters import GROUP, Adapters
 from integrations.bluetooth.gatt import AdapterConnector, Connector, ProxyConnector
 from integrations.bluetooth.intake import Heard
+from integrations.bluetooth.life import Life
 from integrations.bluetooth.sources import Hearing, Sources
 
 if TYPE_CHECKING:
     from integrations.bluetooth import Config
-
-
-class Life(Protocol):
-    """What the sources need of a session."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def log(self) -> LoggerAdapter[Logger]: ...
-    def every(self, interval: timedelta) -> AsyncIterator[float]: ...
 
 
 class Listening:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.cli.devices import key_of
+from hub.cli.keyfile import key_of
 
 KEY = "231d39c1d7cc1ab1aee224cd096db932"
 NOWHERE = {"DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nowhere", "PATH": "/usr/bin:/bin"}

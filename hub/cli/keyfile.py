@@ -1,0 +1,26 @@
+"""A device's key, from a file or standard input: never an argument, which others could see."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import click
+
+
+def key_of(path: Path) -> bytes:
+    """A key from a file: hexadecimal with or without separators, or the one 16-byte key in some other text."""
+    try:
+        text = sys.stdin.read(4096) if str(path) == "-" else path.read_text()
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"the key file cannot be read: {error}") from error
+    try:
+        if plain := bytes.fromhex(re.sub(r"[\s:-]", "", text)):
+            return plain
+        found: list[str] = []
+    except ValueError:
+        found = re.findall(r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{32}(?![0-9A-Fa-f])", text)
+    if len(set(map(str.lower, found))) != 1:
+        raise click.UsageError(f"expected one key of 32 hexadecimal digits in the key file; it holds {len(found)}")
+    return bytes.fromhex(found[0])
