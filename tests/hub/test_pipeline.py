@@ -60,6 +60,17 @@ async def test_a_forged_counter_moves_no_window():
     assert [row.trust for row in path.buffer.rows] == [TrustClass.C, TrustClass.A]
 
 
+async def test_what_a_device_declares_stands_before_the_catalogue_and_is_no_other_device_s():
+    path = Path()
+    own = Metric(key="temperature", resolution="0.5")
+    path.planner.declared[TAG.id] = Declared(metrics={"temperature": own})
+    mine, other = path.planner.compile(TAG).metrics, path.planner.compile(METER).metrics
+    assert mine["temperature"] is own
+    assert mine["humidity"] is METRICS["humidity"]
+    assert set(mine) == set(METRICS)
+    assert other is METRICS, "a hub of 500 devices keeps the catalogue once"
+
+
 async def test_a_wired_bus_inside_a_declared_perimeter_is_class_b():
     path = Path()
     (row,) = await path.emit("modbus", METER.id, values={"power": 1200.0}, proof=Proof("modbus"))
