@@ -3,7 +3,8 @@
     python bench/bytes.py [--hours H] [--devices N]
 
 First 500 room sensors that send four readings a minute (`rooms.py`), with one commit each 1, 5, 30 and 60 s. Then the
-recorded traces of `bench/traces/`: each as many devices as a site has, that play the recording from different points,
+recorded traces of `bench/traces/`: each as many devices as a site has, that play the recording from different points
+for as long (half an hour would pay for a whole segment's EPOCH and TABLE, which last three hours there),
 and as it was recorded, one device alone, whose every commit carries the frame and the signature of a whole block.
 The hub's own small state is left out; it never leaves the hub.
 """
@@ -57,7 +58,7 @@ def bytes_a_reading(directory: Path, owner: Owner, rows: Iterable[Row], window_s
 
 def main() -> None:
     ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ask.add_argument("--hours", type=float, default=6.0, help="of the synthetic site")
+    ask.add_argument("--hours", type=float, default=6.0, help="of a site of many devices")
     ask.add_argument("--devices", type=int, default=500, help="that play a trace")
     told = ask.parse_args()
     directory, owner = Path(tempfile.mkdtemp(prefix="bench-bytes-")), Owner()
@@ -74,7 +75,7 @@ def main() -> None:
         for window_s in (1, 5, 30, 60):
             say("500 room sensors", rows, window_s, gate(window_s))
         for trace in recorded():
-            rows = list(trace.chorus(told.devices, 1800.0))
+            rows = list(trace.chorus(told.devices, 3600 * told.hours))
             for window_s in (5, 30):
                 say(f"recorded: {trace.name}, {told.devices} devices", rows, window_s, gate(window_s))
             alone = list(trace.rows())
