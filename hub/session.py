@@ -28,6 +28,8 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class Http(Protocol):
+    """Requests through the core's egress."""
+
     async def request(
         self,
         method: str,

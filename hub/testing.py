@@ -83,6 +83,8 @@ async def settle(turns: int = 20) -> None:
 
 
 class FakeDevices:
+    """A `hub.session.Devices` that a test fills."""
+
     def __init__(self, devices: Iterable[Device]) -> None:
         self._devices = {device.id: device for device in devices}
         self._changes: asyncio.Queue[Device] = asyncio.Queue()

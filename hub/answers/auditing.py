@@ -14,6 +14,8 @@ MOST = 1000
 
 
 class Auditing:
+    """The calls `audit.list` and `audit.verify`."""
+
     def __init__(self, store: Store) -> None:
         self._store = store
 

@@ -26,6 +26,8 @@ from hub.told import Told
 
 @dataclass
 class Field:
+    """What speaks to devices and neighbours."""
+
     egress: Egress
     http: EgressHttp
     packs: Packs

@@ -22,6 +22,8 @@ from hub.mirror import Mirror, Stick
 
 @dataclass
 class Outward:
+    """What speaks to the owner's backend, and what keeps copies."""
+
     link: Link
     following: Following
     renewal: Renewal
@@ -40,6 +42,7 @@ class Outward:
 
 
 async def build_outward(ground: Ground, field: Field, watch: Watch) -> Outward:
+    """Build and wire it; starts nothing."""
     loaded, buffer, clock, enrolled = ground.loaded, ground.buffer, ground.clock, ground.enrolled
     options = loaded.config.link
     carriers = [Carrier(u.name, u.config, ground.registry.uplink(u.name).run) for u in loaded.uplinks]

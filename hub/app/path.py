@@ -46,6 +46,7 @@ class Path:
 
 
 async def build_path(ground: Ground) -> Path:
+    """Everything that a report passes, with what the store remembers of it; starts nothing."""
     store, clock, buffer, loaded = ground.store, ground.clock, ground.buffer, ground.loaded
     replaced = await once_the_disk_works(store.replaced, clock.sleep)
     rekeyed = await once_the_disk_works(store.keys, clock.sleep)

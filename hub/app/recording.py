@@ -21,6 +21,8 @@ KEYS = {
 
 
 class Recording:
+    """What the report of commissioning says of this hub."""
+
     def __init__(self, ground: Ground, path: Path, field: Field, web: Web) -> None:
         self._ground, self._path, self._field, self._web = ground, path, field, web
 

@@ -14,6 +14,8 @@ _log = logging.getLogger("hub")
 
 
 class Replacing:
+    """The call `device.replace`: new hardware at the same place."""
+
     def __init__(self, ground: Ground, path: Path, keeper: Keeper) -> None:
         self._ground, self._path, self._keeper = ground, path, keeper
 

@@ -70,6 +70,8 @@ class Asked:
 
 @dataclass
 class Shown:
+    """What people meet: adoption, status, pages."""
+
     adoption: Adoption
     gate: Gate
     recette: Recette
@@ -196,6 +198,7 @@ def _names(ground: Ground, path: Path, field: Field, web: Web) -> dict[str, set[
 
 
 def parts_of(ground: Ground, path: Path, outward: Outward, watch: Watch) -> Parts:
+    """What the pages show of a hub."""
     config = ground.loaded.config
     site = config.sites.get(config.hub.site or "")
     return Parts(

@@ -42,6 +42,8 @@ class Duty:
 
 @dataclass
 class Watch:
+    """Rules, alerts and who is told of them."""
+
     watching: Watching
     availability: Availability
     notifiers: Notifiers
@@ -87,6 +89,7 @@ class Watch:
 
 
 async def build_watch(ground: Ground, path: Path, field: Field) -> Watch:
+    """Build and wire it; starts nothing."""
     clock = ground.clock
     book = Book(ground.store, ground.buffer, clock)
     watching = Watching(book, field.desk, clock, ground.counts, field.packs, lambda: path.devices)

@@ -145,6 +145,7 @@ def _not_installed(noun: str, kind: str, known: Mapping[str, Any], path: Path, *
 
 
 def device_settings(data: dict[str, Any], models: Models, found: list[Finding]) -> dict[str, dict[str, object]]:
+    """Settings of devices by id, each read by the model of its integration, with what its pack adds."""
     made: dict[str, dict[str, object]] = {}
     integrations = _mapping(data.get("integrations"))
     for name, entry in _mapping(data.get("devices")).items():
@@ -175,6 +176,7 @@ def device_settings(data: dict[str, Any], models: Models, found: list[Finding]) 
 
 
 def device_keys(data: dict[str, Any], found: list[Finding]) -> dict[str, bytes]:
+    """Keys of devices by id, as bytes; in the file they are hexadecimal."""
     keys = {}
     for name, entry in _mapping(data.get("devices")).items():
         key = _mapping(entry).get("key")

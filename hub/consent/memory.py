@@ -25,6 +25,8 @@ Key = tuple[str, str]
 
 
 class Memory:
+    """Consents and erasures in the store. Each change is one transaction, audited."""
+
     def __init__(self, store: Store) -> None:
         self._store = store
 
