@@ -1,4 +1,5 @@
-"""Raw history: bytes a reading with all that is beside it, hours held in the budget, what adding and asking cost.
+"""Raw history: bytes a reading with all that is beside it, hours held in the budget, what adding and asking cost; the
+same of raw history on disk, where it is declared: a day, written as a hub writes it.
 
     python bench/history.py [--devices N]
 
@@ -11,9 +12,12 @@ moment within it is not regular; `apart` the same with a report for each metric.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
 import sys
+import tempfile
 import time
+import tracemalloc
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise, takewhile
@@ -25,7 +29,12 @@ from measure import figure
 from traces import TRACES, Trace
 
 from hub.catalogue import METRICS
-from hub.history import BUDGET, History, thinned
+from hub.history import BUDGET, Fold, History, thinned
+from hub.rawdisk import RawDisk
+from hub.rawdisk.folder import Folder
+from hub.rawdisk.memory import Memory
+from hub.store import Store
+from hub.testing import ManualClock
 
 START, DAY = 1_790_000_000, 86_400
 RATE = 500 * 4
@@ -110,6 +119,54 @@ def day(name: str, columns: Columns, sources: list[Iterator[Said]], *, apart: bo
     figure(f"{name}: a chart of 24 h, asked of RAM", best * 1000, "ms")
 
 
+async def disk(name: str, columns: Columns, sources: list[Iterator[Said]], directory: Path) -> None:
+    """A day on disk: what a file an hour takes, what a write costs in time and memory, what a chart of it does."""
+    rows = [list(takewhile(lambda row: row[0] < START + DAY, source)) for source in sources]
+    order = sorted((row[0], n, at) for n, some in enumerate(rows) for at, row in enumerate(some))
+    store, clock = await Store.open(directory / "store.db", b"k" * 32), ManualClock(START)
+    history = History(BUDGET)
+    raw = RawDisk(
+        Folder(directory / "raw"), Memory(store), history, clock, root=lambda: b"r" * 32,
+        wanted=lambda place, metric: True, drain=lambda: None, keep_s=30 * DAY, most=1 << 30,
+    )  # fmt: skip
+    seats = [history.seats(f"p{n}", columns)[0] for n in range(len(sources))]
+    await raw.write()
+    spent, peak, waited, hour = 0.0, 0, 0, START
+    for moment, n, at in [*order, (START + DAY, -1, -1)]:
+        if moment - hour >= 3600:
+            hour += 3600
+            clock.set(hour)
+            measured = hour == START + 12 * 3600  # one of them: measuring memory takes time itself
+            if measured:
+                tracemalloc.start()
+            began = time.process_time()
+            history.hand_over()
+            waited = max(waited, raw.status()["waiting"])
+            await raw.write()
+            if measured:
+                peak = tracemalloc.get_traced_memory()[1]
+                tracemalloc.stop()
+            else:
+                spent += time.process_time() - began
+        if n >= 0 and seats[n].add([moment, *rows[n][at][1]]):
+            history.close(seats[n])
+    status = raw.status()
+    figure(f"{name}: disk a reading, sealed, all of it", status["disk"] / status["readings"], "B",
+           f"{len(sources)} devices x {len(columns)}, {status['files']} files")  # fmt: skip
+    figure(f"{name}: disk a month, as many as these", status["disk"] * 30 / (1 << 20), "MiB")
+    figure(f"{name}: writing", spent / status["readings"] * 1e6, "us/reading")
+    figure(f"{name}: memory that waits for an hour's write", waited / 1024, "KiB")
+    figure(f"{name}: memory of a write, at most", peak / 1024, "KiB")
+    best = 1e9
+    for _ in range(5):
+        began, fold = time.perf_counter(), Fold(START, START + DAY, 400)
+        async for _, some in raw.walk("p0", columns[0][0], START, START + DAY):
+            fold.add(some)
+        best = min(best, time.perf_counter() - began)
+    figure(f"{name}: a chart of 24 h, asked of the disk", best * 1000, "ms")
+    await store.close()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--devices", type=int, default=50)
@@ -117,10 +174,14 @@ def main() -> int:
     room = [(key, METRICS[key].resolution) for key in ROOM]
     for name in ("synthetic", "synthetic, apart"):
         day(name, room, [synthetic(seed) for seed in range(devices)], apart=name.endswith("apart"))
+    with tempfile.TemporaryDirectory() as directory:
+        asyncio.run(disk("synthetic", room, [synthetic(seed) for seed in range(devices)], Path(directory)))
     for path in sorted(TRACES.glob("*.jsonl")):
         trace = Trace(path)
         columns = [(key, str(trace.columns[key].resolution)) for key in shape(trace)]
         day(trace.name, columns, [played(trace, seed) for seed in range(devices)])
+        with tempfile.TemporaryDirectory() as directory:
+            asyncio.run(disk(trace.name, columns, [played(trace, seed) for seed in range(devices)], Path(directory)))
     return 0
 
 

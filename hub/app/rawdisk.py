@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from hub.app.ground import Ground
 from hub.app.path import Path
+from hub.clock import Clock
 from hub.errors import DiskRefuses, StorageError
 from hub.history import History
+from hub.model import Metric
 from hub.observing import Observer
 from hub.privacy.classes import PERSONAL, privacy_of
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from hub.rawdisk import RawDisk
 
 NONE = "none"
+LOOK_S = 60.0
 
 _log = logging.getLogger("hub.rawdisk")
 
@@ -46,20 +49,41 @@ async def build_raw(ground: Ground, path: Path, history: History, observer: Obse
             _log.error("%s", left)
     if options.raw_on_disk == NONE:
         return None, left
+    impersonal = Impersonal(path, ground.clock)
     raw = RawDisk(
         folder, memory, history, ground.clock, root=lambda: roots.root(options.raw_on_disk, state.keys),
-        wanted=lambda place, key: options.raw_personal or _impersonal(path, place, key), drain=observer.drain,
+        wanted=lambda place, key: options.raw_personal or impersonal(place, key), drain=observer.drain,
         keep_s=options.raw_days.total_seconds(), most=options.raw_max_size, where=options.raw_on_disk,
     )  # fmt: skip
     return raw, left
 
 
-def _impersonal(path: Path, place: str, key: str) -> bool | None:
-    """Whether such readings say nothing of people, by metric and zone; None where the metric is not known yet."""
-    declared = (one.metrics[key] for one in path.planner.declared.values() if key in one.metrics)
-    known = [*declared, *([path.metrics[key]] if key in path.metrics else [])]
-    if not known:
-        return None
-    where = path.places.get(place)
-    home = path.privacy.dwelling(where.zone if where else "")
-    return all(privacy_of(metric, dwelling=home) != PERSONAL for metric in known)
+class Impersonal:
+    """Whether readings say nothing of people, by metric and zone; None where the metric is not known yet. What devices
+    declare is looked through once a minute at most, and when a metric is new."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path, self._clock = path, clock
+        self._declared: dict[str, list[Metric]] = {}
+        self._looked: float | None = None
+
+    def __call__(self, place: str, key: str) -> bool | None:
+        own = self._path.metrics.get(key)
+        now = self._clock.monotonic()
+        new = own is None and key not in self._declared
+        if self._looked is None or new or now - self._looked >= LOOK_S:
+            self._look(now)
+        known = [*self._declared.get(key, ()), *([own] if own is not None else [])]
+        if not known:
+            return None
+        where = self._path.places.get(place)
+        home = self._path.privacy.dwelling(where.zone if where else "")
+        return all(privacy_of(metric, dwelling=home) != PERSONAL for metric in known)
+
+    def _look(self, now: float) -> None:
+        self._looked, self._declared = now, {}
+        for one in self._path.planner.declared.values():
+            for key, metric in one.metrics.items():
+                known = self._declared.setdefault(key, [])
+                if metric not in known:
+                    known.append(metric)

@@ -77,6 +77,21 @@ def _disk(config: Path, state_dir: Path | None) -> Iterator[Finding]:
         "keys at rest", NOTE, "key files on the same disk",
         "a stolen disk shows keys, devices and settings, never buffered readings: docs/explanation/security.md, T1",
     )  # fmt: skip
+    yield from _raw(state)
+
+
+def _raw(state: Path) -> Iterator[Finding]:
+    """Who could read raw history that lies on the disk."""
+    if (state / "keys" / "raw.key").exists():
+        yield Finding(
+            "raw history", NOTE, "on disk, its key file beside it",
+            "a stolen disk shows every raw reading of `history.raw_days`: `raw_on_disk: tpm` holds it to this machine",
+        )  # fmt: skip
+    elif (state / "keys" / "raw.tpm").exists():
+        from hub.rawdisk.tpm import why_not
+
+        problem = why_not()
+        yield Finding("raw history", WRONG if problem else OK, "on disk, its key held by the TPM", problem)
 
 
 def _clock(config: Path, state_dir: Path | None) -> Iterator[Finding]:

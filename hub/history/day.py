@@ -86,11 +86,12 @@ class History:
         for strip in self.strips:
             self.close(strip)
 
-    def hand_over(self) -> None:
-        """Give `sealed` the rows that lie open too. They stay open, so pages in RAM become as long as ever."""
+    def hand_over(self, begin: int = 0, count: int | None = None) -> None:
+        """Give `sealed` the rows that lie open too, of all strips, or of `count` of them from the one at `begin`. They
+        stay open, so pages in RAM become as long as ever."""
         if self.sealed is None:
             return
-        for strip in self.strips:
+        for strip in self.strips[begin : None if count is None else begin + count]:
             page = strip.untold()
             if page:
                 self.sealed(strip, page)

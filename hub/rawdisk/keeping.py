@@ -39,7 +39,7 @@ MOST = 1 << 20
 ENTRY_BYTES = 150
 """What a page that waits takes beside its bytes."""
 AT_ONCE = 16
-"""Files that are read before anybody else may run."""
+"""Files that are read, or strips that are looked at, before anybody else may run."""
 REMEMBERED, TOLD = 1000, 10
 """Damaged parts that are known by name, so that each counts once; and those of them that stand in the log."""
 
@@ -125,7 +125,7 @@ class RawDisk:
                 now = self._clock.monotonic()
                 if last is None or self._due(now - last):
                     if last is not None:
-                        self._history.hand_over()
+                        await self._hand_over()
                     last = now
                     await asyncio.shield(self.write())  # a thread that writes ends before the last write begins
                 await self._clock.sleep(LOOK_S)
@@ -134,6 +134,11 @@ class RawDisk:
             self._history.hand_over()
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.shield(self.write())
+
+    async def _hand_over(self) -> None:
+        for at in range(0, len(self._history.strips), AT_ONCE):
+            self._history.hand_over(at, AT_ONCE)
+            await asyncio.sleep(0)  # a strip that moves up meanwhile is handed over the next time
 
     def _due(self, since: float) -> bool:
         if self._refused:
@@ -327,7 +332,7 @@ class RawDisk:
     def status(self) -> dict[str, Any]:
         """For the control socket."""
         return {
-            "key": self._where, "files": len(self._folder.files), "disk": self._folder.total,
+            "sealed_by": self._where, "files": len(self._folder.files), "disk": self._folder.total,
             "first": self._folder.first, "written": self.written, "readings": self.readings, "waiting": self._bytes,
             "damaged": self.damaged, "lost": self.lost,
         }  # fmt: skip

@@ -88,7 +88,7 @@ def test_raw_history_outlives_a_restart_and_a_kill_is_erased_with_its_device_and
     before = [one for one in readings(home, "count") if one[0] < stopped]
     assert [time for time, _ in before] == [time for time, _ in found["count"]]
     status = home.ask("status")["raw-history"]
-    assert (status["files"], status["key"], status["damaged"]) == (1, "key-file", 0)
+    assert (status["files"], status["sealed_by"], status["damaged"]) == (1, "key-file", 0)
     table = raw_of_the_command(home)
     assert table[0] == ["time", "Cel"]
     assert {row[1] for row in table[1:]} == {"21.5"}

@@ -273,6 +273,18 @@ def test_wrong_options_are_refused(wrong: dict[str, object]) -> None:
         ("link: https: the backend is away", "Liaison", "https: the backend is away"),
         ("something nobody translated", "", "something nobody translated"),
         (
+            "raw history cannot be kept on disk: this machine has no /dev/tpmrm0",
+            "Les relevés bruts ne peuvent pas être gardés sur disque", "this machine has no /dev/tpmrm0",
+        ),
+        (
+            "41 readings are in no raw history on disk: the disk did not take them in time",
+            "41 relevés manquent parmi les relevés bruts sur disque : il ne les a pas pris à temps", "",
+        ),
+        (
+            "2 parts of raw history on disk are damaged; they show as gaps",
+            "2 parties des relevés bruts sur disque sont abîmées ; elles se voient comme des trous", "",
+        ),
+        (
             "3 devices look cloned: `ilot quarantine list` shows which and why",
             "3 appareils semblent clonés : voyez Quarantaine", "",
         ),
