@@ -17,6 +17,7 @@ from integrations.knx.writing import Writer, serve
 WAITING = 4096
 """Telegrams that may wait for the hub; a line brings 50 a second at most, routing more."""
 REMEMBER_S = 60.0
+_SEQUENCE = "sequence/"
 
 
 async def run(config: Config, session: hub.Session) -> None:
@@ -46,7 +47,10 @@ class Player:
         self._heard = Heard(config.levels)
         self._queue: asyncio.Queue[Said] = asyncio.Queue(WAITING)
         self._told_full = False
-        self._sequences: dict[str, int] = dict(_numbers(session.state.get("sequences")))
+        self._sequences: dict[str, int] = {
+            sender: max(number, session.state.get(_SEQUENCE + sender, 0))
+            for sender, number in _numbers(session.state.get("sequences"))
+        }
         self._asker: Asker | None = None
         self._writer: Writer | None = None
         self._refresh()
@@ -109,12 +113,23 @@ class Player:
                 continue
             if said.payload is None:
                 continue
+            if said.sequence is not None:
+                self._counted(addresses.show_individual(said.source), said.sequence)
             readings, wrong = self._book.hear(said.address, said.source, said.payload, time.time())
             for device, error in wrong:
                 self._session.dropped(device, error)
             for reading in readings:
                 await self._emit(reading, secure=said.secure)
             self._tell(said.address, readings)
+
+    def _counted(self, sender: str, sequence: int) -> None:
+        """Its sender's counter is put before its reading, so that both are in one commit: after a kill the telegram is
+        refused when its reading is there. All senders together are put once a minute, and when a new one speaks."""
+        new = sender not in self._sequences
+        self._sequences[sender] = sequence
+        if new:
+            self._session.state.put("sequences", dict(self._sequences))
+        self._session.state.put(_SEQUENCE + sender, sequence)
 
     def _tell(self, address: int, readings: list[Reading]) -> None:
         if self._asker is not None:

@@ -45,7 +45,8 @@ STOP_S = 3.0
 
 
 class Said(NamedTuple):
-    """One value said on the bus, or a question. `secure`: under KNX Data Secure, decrypted and fresh."""
+    """One value said on the bus, or a question. `secure`: under KNX Data Secure, decrypted and fresh; `sequence` is the
+    number of the frame then."""
 
     source: int
     address: int
@@ -53,6 +54,7 @@ class Said(NamedTuple):
     payload: int | bytes | None
     secure: bool
     raw: bytes
+    sequence: int | None = None
 
 
 Hear = Callable[[Said], None]
@@ -102,7 +104,8 @@ class _Handler(CEMIHandler):
                 service, payload = "response", _payload(value)
             case _:
                 return
-        self._hear(Said(now.source, now.destination, service, payload, secure, self._raw))
+        sequence = now.sequence if secure else None
+        self._hear(Said(now.source, now.destination, service, payload, secure, self._raw, sequence))
 
     def handle_data_secure_key_issue(self, cemi_data: CEMILData, received_data_secure: bool) -> None:
         """A secured telegram that does not open, or one in clear where only secured ones are."""

@@ -108,6 +108,31 @@ async def test_what_a_sender_had_counted_to_is_remembered_over_a_restart(
     assert session.drops == [("knx:1.1.10", "knx-data-secure")]
 
 
+async def test_a_kill_forgets_no_counter_of_a_telegram_whose_reading_was_taken(
+    file: Path, session: FakeSession, start: Start
+) -> None:
+    put(session)
+    async with SecureInterface(USER, AUTHENTICATION) as interface:
+        first = start(knx.run(configured(file, interface.port), session))
+        await opened(interface)
+        for count in (500, 501):
+            interface.say(secret(count, 700))
+        await until(lambda: len(session.reports) == 2, "two reports")
+        killed = dict(session.state)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        session.state.clear()  # what was put at the end does not count
+        session.state.update(killed)
+        await until(lambda: not interface.server.channels, "the tunnel's end")  # type: ignore[union-attr]
+        start(knx.run(configured(file, interface.port), session))
+        await opened(interface)
+        interface.say(secret(501, 700))
+        interface.say(secret(502, 800))
+        await until(lambda: len(session.reports) == 3, "the fresh one")
+    assert session.reports[-1].values == {"co2": 800.0}
+    assert session.drops == [("knx:1.1.10", "knx-data-secure")]
+
+
 async def test_a_gateway_with_another_password_stops_the_plugin_and_says_what_to_do(
     file: Path, session: FakeSession
 ) -> None:
