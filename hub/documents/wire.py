@@ -22,11 +22,12 @@ never got, and asks for again: the hub sends of it what its disk still holds, at
 stated, and lets `now` set its clock: the ack was signed after that state was made and before the ack was read, and at
 which moment in between nobody can prove. So `now` is known within half of that time, and a hub takes it for no more.
 
-A **state** is the hub's own word, every 30 s (1800 on a metered line): what it holds, so that a missing tail is seen
-too. Its place among the hub's states is (`generation`, `n`): the store counts `generation` up at each start and
-backup, and `n` counts the states of one process. `heard` is the `now` of the newest ack that the hub acted on, by the
-backend's clock and so beyond anybody's inventing: this state was made after that moment. A receiver that keeps
-(`generation`, `n`) of the last state it took, and the time at which it took it, can tell three things apart:
+A **state** is the hub's own word, every 30 s (1800 on a metered line; 3 for two minutes at most, while no answer was
+quick enough to tell it the time exactly): what it holds, so that a missing tail is seen too. Its place among the hub's
+states is (`generation`, `n`): the store counts `generation` up at each start and backup, and `n` counts the states of
+one process. `heard` is the `now` of the newest ack that the hub acted on, by the backend's clock and so beyond
+anybody's inventing: this state was made after that moment. A receiver that keeps (`generation`, `n`) of the last state
+it took, and the time at which it took it, can tell three things apart:
 
     above the last                        newer: taken
     not above, `heard` after that time    newer all the same: the hub's store was set back; taken, with an alarm
