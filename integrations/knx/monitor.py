@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from xknx import XKNX
@@ -32,7 +32,7 @@ async def listen(config: Config, hear: Callable[[dict[str, Any]], None]) -> None
         hear(line(one, names, config.levels, time.time()))
 
     if not config.host:
-        for gateway in await search(config):
+        async for gateway in search(config):
             hear(gateway_line(gateway))
     keyring = None
     if config.keyring is not None:
@@ -47,7 +47,7 @@ async def listen(config: Config, hear: Callable[[dict[str, Any]], None]) -> None
 async def probe(config: Config) -> str:
     """What answers there, in a sentence. Raises NotReady. Opens no tunnel: interfaces have few."""
     if not config.host:
-        found = await search(config)
+        found = [gateway async for gateway in search(config)]
         if not found:
             raise hub.NotReady(f"{config.where}: no KNX/IP device answers a search")
         return f"{len(found)} KNX/IP devices answer: {'; '.join(map(describe, found[:5]))}"
@@ -62,13 +62,14 @@ async def probe(config: Config) -> str:
     return f"{describe(gateway)}{missing}"
 
 
-async def search(config: Config) -> list[GatewayDescriptor]:
-    """SearchRequest by multicast; whoever answers within three seconds. Raises NotReady."""
+async def search(config: Config) -> AsyncIterator[GatewayDescriptor]:
+    """SearchRequest by multicast; whoever answers within three seconds, as it answers. Raises NotReady."""
     xknx = XKNX()
     xknx.multicast_group, xknx.multicast_port = config.multicast_group, config.port
     try:
         scanner = GatewayScanner(xknx, local_ip=config.local_ip or None, timeout_in_seconds=SEARCH_S)
-        return await scanner.scan()
+        async for gateway in scanner.async_scan():  # its `scan` swallows that it is cancelled, and gives all at the end
+            yield gateway
     except (XKNXException, OSError) as error:
         raise hub.NotReady(f"{config.where} cannot be searched: {error}") from error
 

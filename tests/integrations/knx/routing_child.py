@@ -54,6 +54,12 @@ async def main() -> dict[str, Any]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        monitor.SEARCH_S, short = 60.0, []
+        cut = asyncio.ensure_future(knx.listen(config, short.append))
+        await until(lambda: short, "the first interface that answers")
+        cut.cancel()
+        done, _ = await asyncio.wait({cut}, timeout=10)
+        found["cut"] = [bool(done), short[0].get("gateway")]
         return {
             **found, "answers": session.commands.answers, "values": session.reports[0].values,
             "lines": [lines[0], next(line for line in lines if "destination" in line)],

@@ -41,3 +41,7 @@ def test_the_group_monitor_begins_with_the_interfaces_that_answer_a_search(told:
     assert gateway["gateway"] == f"127.0.0.1:{told['port']}"
     assert gateway["source"] == "1.1.250"
     assert (telegram["destination"], telegram["service"], telegram["payload"]) == ("1/2/3", "write", "0c1a")
+
+
+def test_a_search_that_is_cut_short_ends_at_once_with_what_answered_until_then(told: dict[str, Any]) -> None:
+    assert told["cut"] == [True, f"127.0.0.1:{told['port']}"]
