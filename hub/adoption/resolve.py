@@ -199,10 +199,18 @@ def _integration(given: str, device: str, ground: Ground) -> str:
         fit = fit or {name for name, its in ground.instances.items() if its == kind}
     if len(fit) == 1:
         return fit.pop()
-    which = f"several could ({one_of(sorted(fit))})" if fit else f"none speaks to {scheme} devices"
+    if not fit:
+        raise Unreadable(
+            "integration",
+            f"which integration speaks to {device}? none speaks to {scheme} devices: add one below `integrations:` in "
+            "the configuration first",
+            f"quelle intégration parle à {device} ? Aucune n'est configurée pour cela : ajoutez-en une sous "
+            "`integrations:` dans la configuration",
+            "integration",
+        )
     raise Unreadable(
-        "integration", f"which integration speaks to {device}? {which}: name one",
-        f"quelle intégration parle à {device} ? Nommez-la", "integration",
+        "integration", f"which integration speaks to {device}? several could ({one_of(sorted(fit))}): name one",
+        f"quelle intégration parle à {device} ? Nommez-la : {one_of(sorted(fit))}", "integration",
     )  # fmt: skip
 
 

@@ -138,8 +138,12 @@ def main(arguments: list[str] | None = None, **extra: Any) -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(max(error.exit_code, HubError.exit_code))  # click's 1 is a bug here
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("ilot: interrupted", err=True)
+    except (click.Abort, KeyboardInterrupt) as error:
+        unasked = isinstance(error, click.Abort) and not sys.stdin.isatty()
+        click.echo(
+            "ilot: nobody answered, so nothing was done: --yes says yes before" if unasked else "ilot: interrupted",
+            err=True,
+        )
         sys.exit(130)
     except BrokenPipeError:  # `ilot … | head`
         sys.stderr.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,11 @@ def listing(config: Path, state_dir: Path | None, json: bool) -> None:
     if json:
         output.data(answer)
         return
-    for one in answer["tokens"]:
-        click.echo(f"{one['id']}  {one['role']:14} {one['name']}")
+    rows = [
+        (one["id"], one["role"], one["name"], f"{datetime.datetime.fromtimestamp(one['expires']):%Y-%m-%d %H:%M}")
+        for one in answer["tokens"]
+    ]
+    output.table(("id", "role", "name", "until"), rows)
 
 
 @token.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.resources import files
 
 import quickjs
@@ -15,6 +16,7 @@ STACK = 512 << 10
 CPU_S = 0.05
 COMPILE_S = 1.0
 _DETAIL = 200
+_LINE = re.compile(r"<input>:(\d+):")
 
 PRELUDE = files("hub.payload").joinpath("prelude.js").read_text("utf-8")
 
@@ -56,7 +58,8 @@ class Sandbox:
         return str(answer)
 
     def _judged(self, error: Exception) -> DecodeError:
-        said = str(error).split("\n", 1)[0][:_DETAIL]
+        said, _, stack = str(error).partition("\n")
+        said = said[:_DETAIL]
         if isinstance(error, quickjs.StackOverflow):
             reason = "codec-stack"
         elif said == "InternalError: interrupted":
@@ -64,6 +67,9 @@ class Sandbox:
         elif said == "InternalError: out of memory":
             reason = "codec-memory"
         else:
-            return DecodeError("codec-syntax" if said.startswith("SyntaxError") else "codec-error", said)
+            if not said.startswith("SyntaxError"):
+                return DecodeError("codec-error", said)
+            where = _LINE.search(stack)
+            return DecodeError("codec-syntax", f"{said} (line {where[1]} of the codec)" if where else said)
         self.spent = True
         return DecodeError(reason, said)

@@ -1,4 +1,4 @@
-"""A BACnet/IP controller that plays an air handling unit and a heat meter: `python -m integrations.bacnet.sim`.
+"""A BACnet/IP controller that plays an air handling unit and a heat meter: `ilot sim bacnet`.
 
 It prints one line of JSON when it listens: its address, and the `settings:` of its device, ready to be pasted into a
 configuration. It ends on SIGTERM. It speaks by bacpypes3 (extra `bacnet`), tells changes (COV), and takes commands at
@@ -159,9 +159,7 @@ def _free_port(host: str) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m integrations.bacnet.sim", description=(__doc__ or "").split("\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="ilot sim bacnet", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--prefix", type=int, default=8, help="length of its network's prefix (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="UDP port, 0 for any free one (default: %(default)s)")

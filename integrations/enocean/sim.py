@@ -1,4 +1,4 @@
-"""`python -m integrations.enocean.sim`: a gateway with sensors around it, behind a TCP port, until SIGTERM.
+"""`ilot sim enocean`: a gateway with sensors around it, behind a TCP port, until SIGTERM.
 
 Prints one JSON line when ready: {"port", "devices": {id: {"eep", …}}}. A room sensor, a contact, a meter, and a secured
 sensor whose key, level and rolling code the line tells. Whoever connects hears them in turn. Packets and telegrams are
@@ -91,7 +91,7 @@ async def simulate(port: int, interval: float) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m integrations.enocean.sim", description=__doc__)
+    parser = argparse.ArgumentParser(prog="ilot sim enocean", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--port", type=int, default=0, help="TCP port on 127.0.0.1 (default: any free one)")
     parser.add_argument("--interval", type=float, default=1.0, help="seconds between two telegrams (default 1)")
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""`python -m integrations.linky.sim`: a meter's customer output on a pseudo-terminal, until SIGTERM.
+"""`ilot sim linky`: a meter's customer output on a pseudo-terminal, until SIGTERM.
 
 Prints one JSON line when ready: {"port", "mode"}. Modes pme-pmi and ice are meters above 36 kVA. The energy index rises
 with the power drawn. Frames are built here from the standard, apart from the decoder: nothing of `frames` or `decode`
@@ -81,7 +81,7 @@ def ice(now: time.struct_time, span: time.struct_time, peak_kwh: int, kilowatts:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m integrations.linky.sim", description=__doc__)
+    parser = argparse.ArgumentParser(prog="ilot sim linky", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--mode", choices=["historic", "standard", "pme-pmi", "ice"], default="standard")
     parser.add_argument("--serial", default="021875123456", help="the meter's address, 12 digits")
     parser.add_argument("--link", type=Path, help="make this path a link to the pseudo-terminal")

@@ -1,4 +1,4 @@
-"""`python -m integrations.lorawan.sim`: a gateway with devices behind it, by Semtech's UDP protocol, until SIGTERM.
+"""`ilot sim lorawan`: a gateway with devices behind it, by Semtech's UDP protocol, until SIGTERM.
 
 Prints one line of JSON when it starts: the gateway's EUI and each device with its key and settings, ready for a
 configuration. The devices join, send temperature, humidity and battery voltage as Cayenne LPP, ask for an
@@ -217,9 +217,7 @@ async def simulate(options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m integrations.lorawan.sim", description=(__doc__ or "").split("\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="ilot sim lorawan", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--host", default="127.0.0.1", help="address of the hub (default: %(default)s)")
     parser.add_argument("--port", type=int, default=1700, help="its UDP port (default: %(default)s)")
     parser.add_argument("--devices", type=int, default=3, help="how many devices (default: %(default)s)")

@@ -1,4 +1,4 @@
-"""`python -m integrations.mbus.sim`: meters on one bus, as slaves behind a TCP or a serial level converter, until
+"""`ilot sim mbus`: meters on one bus, as slaves behind a TCP or a serial level converter, until
 SIGTERM.
 
 Prints one JSON line when ready: {"port", "meters": [{"address", "device"}]}. Telegrams are built here from the
@@ -199,7 +199,7 @@ async def simulate(port: int, bus: Bus, pty: bool) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m integrations.mbus.sim", description=__doc__)
+    parser = argparse.ArgumentParser(prog="ilot sim mbus", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="TCP port on 127.0.0.1 (default: any free one)")
     parser.add_argument("--pty", action="store_true", help="behind a pseudo-terminal instead of a TCP port")
     parser.add_argument("--crowd", type=int, default=0, help="so many meters at address 0 instead of the house's three")

@@ -1,4 +1,4 @@
-"""A Modbus TCP server that plays a meter, a boiler and a solar inverter: `python -m integrations.modbus.sim`.
+"""A Modbus TCP server that plays a meter, a boiler and a solar inverter: `ilot sim modbus`.
 
 It prints one line of JSON when it listens: its port, and the `settings:` of its devices, ready to be pasted into
 a configuration. It ends on SIGTERM. Read only; a write is refused with exception 1, another unit with exception 11.
@@ -220,9 +220,7 @@ async def _main(arguments: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m integrations.modbus.sim", description=(__doc__ or "").split("\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="ilot sim modbus", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="TCP port, 0 for any free one (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="another meter, boiler and roof (default: %(default)s)")

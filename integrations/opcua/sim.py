@@ -1,4 +1,4 @@
-"""A simulated plant on OPC UA: `python -m integrations.opcua.sim`.
+"""A simulated plant on OPC UA: `ilot sim opcua`.
 
 A boiler and an air handling unit in their own namespace, with units and ranges. It prints its port and the settings of
 its devices as one line of JSON, and ends on SIGTERM. Without security: it is for trying out on one machine.
@@ -129,9 +129,7 @@ async def _main(arguments: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m integrations.opcua.sim", description=(__doc__ or "").split("\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="ilot sim opcua", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="TCP port, 0 for any free one (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="another plant (default: %(default)s)")

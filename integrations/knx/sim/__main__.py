@@ -1,4 +1,4 @@
-"""A KNX/IP interface that plays a room, an actuator and a meter: `python -m integrations.knx.sim`.
+"""A KNX/IP interface that plays a room, an actuator and a meter: `ilot sim knx`.
 
 It prints one line of JSON when it listens: its port (UDP and TCP), and the `settings:` of its devices, ready to be
 pasted into a configuration. It ends on SIGTERM.
@@ -116,7 +116,7 @@ async def _main(arguments: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m integrations.knx.sim", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(prog="ilot sim knx", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument(
         "--port", type=int, default=0, help="UDP and TCP port, 0 for any free one (default: %(default)s)"

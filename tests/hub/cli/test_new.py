@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,3 +93,13 @@ def test_the_help_names_every_command_once_and_cuts_no_sentence() -> None:
 
 def test_one_is_not_many() -> None:
     assert [output.several(n, "device") for n in (0, 1, 2)] == ["0 devices", "1 device", "2 devices"]
+
+
+def test_a_question_that_nobody_can_answer_names_the_option_that_answers_it(tmp_path: Path) -> None:
+    (tmp_path / "state/keys").mkdir(parents=True)
+    (tmp_path / "state/keys/identity.pem").write_text("key")
+    command = [sys.executable, "-m", "hub", "reset", "--factory", "--state-dir", str(tmp_path / "state")]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 130
+    assert "nothing was done: --yes says yes" in done.stderr
+    assert (tmp_path / "state/keys/identity.pem").exists()

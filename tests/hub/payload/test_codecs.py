@@ -159,3 +159,10 @@ def _workers() -> list[int]:
             if int(parent[1]) == os.getpid() and parent[0] != "Z" and b"hub.payload.worker" in command:
                 found.append(int(entry.name))
     return found
+
+
+async def test_a_codec_that_is_no_javascript_is_refused_with_its_line(codecs: Codecs) -> None:
+    with pytest.raises(DecodeError, match=r"codec-syntax: SyntaxError: .* \(line 3 of the codec\)"):
+        await codecs.decode_uplink(
+            Codec("function decodeUplink(input) {\n  const a = 1;\n  retrun { data: {} };\n}"), b"", 1
+        )
