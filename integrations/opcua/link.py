@@ -185,11 +185,13 @@ async def linked(config: Config) -> AsyncIterator[Link]:
             try:
                 yield link
             finally:
-                if not background[0].done():
-                    await link.close()
-                await link.hang_up()
-                for task in background:
-                    task.cancel()
+                try:
+                    if not background[0].done():
+                        await link.close()
+                finally:  # also where the worker dies of it, which cancels this, or whoever stops it is impatient
+                    await link.hang_up()
+                    for task in background:
+                        task.cancel()
     except BaseExceptionGroup as failures:
         raise _one(config, failures) from failures
     finally:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hub
-from integrations.opcua import Config, run
+from integrations.opcua import Config, link, run
 from integrations.opcua import messages as m
 from integrations.opcua.worker.relay import BUFFER, MESSAGE, Cutter, Nonsense
 from tests.integrations.opcua.conftest import ended
@@ -197,3 +197,50 @@ def test_chunks_are_the_same_however_they_are_cut_on_the_way(cuts: list[int], bo
 def test_what_a_worker_says_is_a_message_or_nothing(data: bytes) -> None:
     with contextlib.suppress(*m.UNREADABLE):
         assert isinstance(m.from_worker(data), m.FromWorker)
+
+
+async def test_a_link_that_is_cancelled_while_it_takes_its_leave_keeps_no_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Mute:
+        """A worker that takes everything and says nothing."""
+
+        async def send(self, message: object) -> None:
+            pass
+
+        async def receive(self) -> None:
+            await asyncio.Event().wait()
+
+    @asynccontextmanager
+    async def mute() -> AsyncIterator[Mute]:
+        yield Mute()
+
+    monkeypatch.setattr(link, "worker", mute)
+    open_, inside = 0, asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal open_
+        open_ += 1
+        while await reader.read(1024):
+            pass
+        open_ -= 1
+
+    async def hold(config: Config) -> None:
+        async with link.linked(config) as linked:
+            await linked.dial(needed=False)
+            await linked.dial(needed=True)
+            inside.set()
+            await asyncio.Event().wait()
+
+    async with listening(answer) as config:
+        running = asyncio.ensure_future(hold(config))
+        await inside.wait()
+        running.cancel()
+        await asyncio.sleep(0.05)
+        assert not running.done(), "it waits for the server's farewell"
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        async with asyncio.timeout(5):
+            while open_:
+                await asyncio.sleep(0.01)
