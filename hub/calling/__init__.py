@@ -150,7 +150,12 @@ class HttpClient:
                 )
         except TimeoutError as error:
             raise TimeoutError(errno.ETIMEDOUT, f"no connection within {self._connect_s:g} s") from error
-        _, line = await loop.create_connection(Line, sock=made, **tls)
+        try:
+            _, line = await loop.create_connection(Line, sock=made, **tls)
+        except ValueError as error:
+            if not isinstance(error, OSError):  # no name for TLS: there was nobody yet whose socket it was
+                made.close()
+            raise
         return line
 
     async def _through_proxy(self, place: Place, proxy: str, context: ssl.SSLContext) -> Line:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from hub.errors import AuthFailed, NotReady
 
 OPEN_S = 10.0
+CLOSE_S = 5.0
 
 Parity = Literal["N", "E", "O"]
 """None, even or odd."""
@@ -72,8 +73,13 @@ async def open_line(
             yield Line(port, reader, writer)
         finally:
             writer.close()
-            with suppress(Exception):  # it may have gone first
-                await writer.wait_closed()
+            try:
+                async with asyncio.timeout(CLOSE_S):  # it waits until all is sent, and the other end need not read
+                    await writer.wait_closed()
+            except Exception:  # noqa: S110 - it may have gone first
+                pass
+            finally:
+                writer.transport.abort()
     finally:
         del _held[port]
 

@@ -109,11 +109,12 @@ class Link:
             writer, self._writer = self._writer, None
             writer.close()
             try:
-                await writer.wait_closed()
-            except OSError:
+                async with asyncio.timeout(CLOSE_S):  # it waits until all is sent, and a server need not read
+                    await writer.wait_closed()
+            except OSError:  # TimeoutError is one
                 pass
             finally:
-                writer.transport.abort()  # though the server no longer reads, or this is cancelled again
+                writer.transport.abort()
 
     async def _from_server(self, reader: asyncio.StreamReader) -> None:
         with contextlib.suppress(OSError):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
+import ssl
 import threading
 import time
 import zlib
@@ -421,3 +422,28 @@ async def test_garbage_is_told_in_few_words() -> None:
         with pytest.raises(Unanswered) as caught:
             await call()
     assert len(str(caught.value)) <= 300
+
+
+async def test_a_name_that_tls_cannot_have_is_told_and_leaves_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[socket.socket] = []
+
+    def counted(address: tuple[Any, ...]) -> socket.socket:
+        made.append(socket.socket(*address[:3]))
+        return made[-1]
+
+    async with serving(Server(OK)) as url:
+        port = int(url.rpartition(":")[2])
+        loop = asyncio.get_running_loop()
+        there = await loop.getaddrinfo("127.0.0.1", port, type=socket.SOCK_STREAM)
+
+        async def anywhere(*_: Any, **__: Any) -> Any:
+            return there
+
+        monkeypatch.setattr(loop, "getaddrinfo", anywhere)
+        client = HttpClient(sockets=counted)
+        with pytest.raises(Unanswered):
+            await client.call(
+                "GET", f"https://.example:{port}/", context=ssl.create_default_context(), limit=9, timeout_s=5
+            )
+        assert [one.fileno() for one in made] == [-1]
+        await client.close()

@@ -56,6 +56,27 @@ async def test_a_line_behind_a_tcp_port_is_the_same() -> None:
                 await line.receive()
 
 
+async def test_a_line_whose_other_end_no_longer_reads_is_left_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "CLOSE_S", 0.1)
+    over = asyncio.Event()
+
+    async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await over.wait()
+        writer.transport.abort()
+
+    server = await asyncio.start_server(deaf, "127.0.0.1", 0, limit=1)
+    async with server:
+        port = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with asyncio.timeout(20):
+            async with hub.open_line(port) as line:
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.2):
+                        await line.send(bytes(16 << 20))
+            async with hub.open_line(port):
+                pass
+        over.set()
+
+
 async def test_one_line_has_one_holder_and_is_free_again_afterwards(terminal: tuple[int, str]) -> None:
     _, port = terminal
     async with hub.open_line(port, holder="linky"):

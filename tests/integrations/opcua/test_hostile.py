@@ -244,3 +244,20 @@ async def test_a_link_that_is_cancelled_while_it_takes_its_leave_keeps_no_connec
         async with asyncio.timeout(5):
             while open_:
                 await asyncio.sleep(0.01)
+
+
+async def test_a_server_that_no_longer_reads_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link, "CLOSE_S", 0.1)
+    over = asyncio.Event()
+
+    async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await over.wait()
+        writer.transport.abort()
+
+    async with listening(deaf) as config, asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        linked = link.Link(None, config, tasks, await link.dialled(config))  # type: ignore[arg-type]
+        await linked.dial(needed=False)
+        assert linked._writer is not None
+        linked._writer.write(bytes(16 << 20))
+        await linked.hang_up()
+        over.set()
