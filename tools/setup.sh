@@ -31,6 +31,8 @@ if [ "$goal" = test ]; then
         "knxd-tools /usr/bin/knxtool"
         "libopen62541-1.4-dev /usr/include/open62541/server.h"
         "socat socat"
+        "swtpm swtpm"
+        "tpm2-tools tpm2_unseal"
         "chromium chromium"
         "nodejs node"
         "npm npm"

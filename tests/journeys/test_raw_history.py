@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,8 +21,10 @@ import pytest
 
 from hub import keys
 from hub.disk.database import connect
+from hub.rawdisk import tpm
 from hub.store import SCHEMA
 
+from ..hub.rawdisk.chip import chip
 from ..hub.rawdisk.reader import read
 from . import test_privacy
 from .test_privacy import PEOPLE, Home
@@ -46,6 +50,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
         made.stop()
 
 
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A directory with a short name: the path of a socket has at most 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="tpm") as made:
+        yield Path(made)
+
+
 def again(home: Home, how: signal.Signals = signal.SIGTERM) -> None:
     """The hub ends and starts."""
     end(home, how)
@@ -62,9 +73,9 @@ def readings(home: Home, metric: str) -> list[list[float]]:
     return found
 
 
-def lying(home: Home) -> dict[str, list[tuple[int, int]]]:
+def lying(home: Home, root: bytes = b"") -> dict[str, list[tuple[int, int]]]:
     """What the files give to whoever has the machine, while no hub runs: metric → readings."""
-    root = (home.state / "keys" / "raw.key").read_bytes()
+    root = root or (home.state / "keys" / "raw.key").read_bytes()
     db = connect(home.state / "store.db", keys.load(home.state / "keys").store_key, SCHEMA, reserve=False)
     known = {n: (metric, bytes(secret)) for n, metric, secret in db.execute("SELECT n, metric, secret FROM raw_series")}
     db.close()
@@ -123,3 +134,42 @@ def raw_of_the_command(home: Home) -> list[list[str]]:
         capture_output=True, env=home.env, cwd=home.machine, timeout=60, check=True,
     )  # fmt: skip
     return [*csv.reader(io.StringIO(done.stdout.decode()))]
+
+
+def test_a_hub_with_a_tpm_reads_its_history_again_and_its_card_in_another_machine_does_not(
+    tmp_path: Path, short_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(test_privacy, "CONFIG", {**CONFIG, "history": {"raw_on_disk": "tpm"}})
+    with chip(short_path / "a", monkeypatch):
+        home = Home(tmp_path, "")
+        try:
+            home.until(
+                "readings", lambda: home.ask("history.list")["series"] and len(readings(home, "temperature")) > 2
+            )
+            home.until("its key", (home.state / "keys" / "raw.tpm").exists)
+            end(home)
+            stopped = time.time()
+            root = tpm.unseal((home.state / "keys" / "raw.tpm").read_bytes())
+            found = lying(home, root)
+            assert found.keys() == {"temperature"}, "people are counted in RAM alone unless that is declared too"
+            for path in home.machine.rglob("*"):
+                assert not (path.is_file() and root in path.read_bytes())
+            home.hub, _ = home.start("run", "--config", str(home.config), "--drain", "1")
+            home.until("the history before", lambda: [at for at, _ in readings(home, "temperature") if at < stopped])
+            assert home.ask("status")["raw-history"]["sealed_by"] == "tpm"
+            end(home)
+        except BaseException:
+            home.stop()
+            raise
+    with chip(short_path / "b", monkeypatch):
+        home.env["TPM2TOOLS_TCTI"] = os.environ["TPM2TOOLS_TCTI"]
+        home.hub, _ = home.start("run", "--config", str(home.config), "--drain", "1")
+        try:
+            said = home.until("what is wrong", lambda: [one for one in home.ask("status")["degraded"] if "TPM" in one])
+            assert "raw history cannot be kept on disk" in said[0]
+            assert "remove" in said[0]
+            home.until("readings all the same", lambda: readings(home, "temperature"))
+            assert [at for at, _ in readings(home, "temperature") if at < stopped] == []
+            assert not (home.state / "keys" / "raw.key").exists()
+        finally:
+            home.stop()

@@ -2,10 +2,8 @@
 
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
-import time
 
 import pytest
 
@@ -13,8 +11,7 @@ from hub.errors import ConfigError, DecodeError, DiskRefuses, NotReady
 from hub.lp import lp
 from hub.rawdisk import roots, tpm
 
-NEEDED = [name for name in ("swtpm", *(f"tpm2_{tool}" for tool in tpm.TOOLS)) if shutil.which(name) is None]
-needs_tpm = pytest.mark.skipif(bool(NEEDED), reason=f"apt install swtpm tpm2-tools ({', '.join(NEEDED)} missing)")
+from .chip import chip
 
 
 def test_a_key_file_is_made_once_is_private_and_is_read_again(tmp_path):
@@ -68,31 +65,6 @@ def test_a_machine_without_tools_or_chip_is_told_what_is_missing(tmp_path, monke
     assert roots.lying(tmp_path) == []
 
 
-@contextlib.contextmanager
-def chip(directory, monkeypatch):
-    """A software TPM (swtpm, libtpms) that keeps its seeds in `directory`."""
-    directory.mkdir(exist_ok=True)
-    path = directory / "s"
-    process = subprocess.Popen(
-        ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={directory}", "--server", f"type=unixio,path={path}",
-         "--ctrl", f"type=unixio,path={directory / 's.ctrl'}", "--flags", "not-need-init,startup-clear"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        end = time.monotonic() + 10
-        while not path.exists() or not path.with_name("s.ctrl").exists():
-            assert time.monotonic() < end
-            time.sleep(0.02)
-        monkeypatch.setenv("TPM2TOOLS_TCTI", f"swtpm:path={path}")
-        yield
-    finally:
-        process.kill()
-        process.wait()
-        for name in ("s", "s.ctrl"):
-            (directory / name).unlink(missing_ok=True)
-
-
-@needs_tpm
 def test_a_tpm_gives_the_key_back_after_a_restart_and_another_one_does_not(short_path, tmp_path, monkeypatch):
     with chip(short_path / "a", monkeypatch):
         made = roots.root("tpm", tmp_path)
@@ -108,7 +80,6 @@ def test_a_tpm_gives_the_key_back_after_a_restart_and_another_one_does_not(short
         assert (tmp_path / "raw.tpm").exists()
 
 
-@needs_tpm
 def test_a_tpm_that_was_cleared_gives_nothing_back(short_path, tmp_path, monkeypatch):
     with chip(short_path / "a", monkeypatch):
         roots.root("tpm", tmp_path)
@@ -117,7 +88,6 @@ def test_a_tpm_that_was_cleared_gives_nothing_back(short_path, tmp_path, monkeyp
             roots.root("tpm", tmp_path)
 
 
-@needs_tpm
 def test_the_secret_never_travels_to_or_from_the_tpm_in_clear(short_path, tmp_path, monkeypatch):
     """A listener on the bus: everything that passes between the tools and the chip is recorded."""
     with chip(short_path / "a", monkeypatch):
@@ -183,16 +153,6 @@ def recorded(directory, monkeypatch, work):
         (directory / "r").unlink()
         (directory / "r.ctrl").unlink()
     return bytes(heard)
-
-
-@pytest.fixture
-def short_path(tmp_path_factory):
-    """A path of a socket has at most 107 bytes."""
-    import tempfile
-    from pathlib import Path
-
-    with tempfile.TemporaryDirectory(prefix="tpm", dir="/tmp") as made:
-        yield Path(made)
 
 
 @pytest.mark.parametrize("blob", [b"", b"x", lp(b"a", b"b"), lp(b"ilot/other\0", b"", b"")])
