@@ -208,6 +208,18 @@ async def test_the_position_of_a_site_is_typed_and_only_its_step_may_ask_the_pho
             assert ("geolocation=(self)" in answer.headers["Permissions-Policy"]) == may, path
 
 
+async def test_a_position_that_was_typed_says_nothing_of_how_sure_it_is(pages: Pages) -> None:
+    await pages.claimed()
+    browser = await pages.person("technicien")
+    for more, said in (({}, False), ({"accuracy": 12.0}, True)):
+        pages.hub.positions = {"school": {"latitude": 48.8566, "longitude": 2.3522, "at": 1.0, "by": "x", **more}}
+        for step in ("site", "report"):
+            status, text, _ = await browser.get(f"/commissioning/{step}?lang=fr")
+            assert status == 200, step
+            assert "48,85660° ; 2,35220°" in text
+            assert ("± 12 m" in text) == said
+
+
 async def test_a_photograph_gives_each_label_in_it_and_one_without_any_says_what_to_do(pages: Pages) -> None:
     await pages.claimed()
     browser = await pages.person("technicien")

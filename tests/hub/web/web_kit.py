@@ -121,6 +121,7 @@ class Hub:
         self.answers: dict[str, Any] = {}  # calls that a real part answers
         self.waiting: list[dict[str, Any]] = []
         self.rows: list[dict[str, Any]] = []
+        self.positions: dict[str, dict[str, Any]] = {}
         self.degraded: list[str] = []
         self.decisions: list[dict[str, Any]] = []
         self.suspects: dict[str, str] = {}
@@ -256,7 +257,7 @@ class Hub:
                 }
             return {"active": self.recette, "left_s": 3600 if self.recette else 0, "by": "cli", "adopted": 2}
         if name in ("roster.show", "roster.report"):
-            shown = roster(self.rows)
+            shown = {**roster(self.rows), "positions": self.positions}
             report = {
                 "hub": "hub-test", "at": 1_790_000_000.0, "by": "web:camille", "ended": None, "fingerprint": "AB:CD",
                 "keys": {"fr": "clés", "en": "keys"},
