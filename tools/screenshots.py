@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT))
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright  # noqa: E402
 
 from hub.cli.scene import Scene  # noqa: E402
-from hub.cli.showcase import Showcase  # noqa: E402
+from hub.cli.showcase import Showcase, draw_plan  # noqa: E402
 from hub.control import call  # noqa: E402
 from hub.web.areas import MENU  # noqa: E402
 
@@ -47,8 +47,13 @@ PAGES = {**{entry.key: entry.href for entry in MENU}, "account": "/account", "mi
          "configuration-forms": "/configuration/form",
          "configuration-new": "/configuration/form?at=notifiers&new=1&type=sms",
          "configuration-modbus": "/configuration/form?at=integrations%2Fmodbus",
+         "configuration-map": "/configuration/form?at=zones", "configuration-devices": "/configuration/form?at=devices",
+         "configuration-lorawan": "/configuration/form?at=integrations%2Florawan",
+         "runbook": "/crisis/runbook", "zone-classes": "/energy/zones/classes", "audit-whole": "/audit?verify=1",
+         "diagnostics-open": "/diagnostics?preview=1", "device-search": "/devices?q=classe&sort=name",
          "plan-layers": "/plan?chosen=1&states=1&alerts=1&zones=1", "plan-map": "/plan?view=map",
          **{f"commissioning-{step}": f"/commissioning/{step}" for step in STEPS}}  # fmt: skip
+PRINTED = {"report-printed": "/commissioning/report", "runbook-printed": "/crisis/runbook"}
 README = {"desk-fr-overview": "overview", "phone-fr-overview": "phone", "desk-fr-devices": "devices",
           "desk-fr-link": "link"}  # fmt: skip
 SLOW = ("overview", "device", "devices", "link", "device-ble", "meter", "zone", "plan", "raised-alerts")
@@ -157,6 +162,15 @@ class Shooter:
             self.page.wait_for_timeout(300)
             self.here(name)
 
+    def printed(self, name: str, path: str) -> None:
+        """A page as a printer has it, on A4."""
+        if self.wants(name):
+            self.page.goto(self.url + path)
+            self.page.pdf(path=f"{self.stem}-{name}.pdf", format="A4", print_background=True)
+            self.page.emulate_media(media="print")
+            self.here(name)
+            self.page.emulate_media(media="screen")
+
     def opened(self, name: str, path: str, which: str = "main details") -> None:
         """A page with what folds open."""
         if self.wants(name):
@@ -183,6 +197,25 @@ def claimed(browser: Browser, label: dict[str, Any]) -> Any:
     return state
 
 
+def visited(browser: Browser, url: str, state: Any, root: Path) -> None:
+    """Where the site is, and a photograph of it, as its wizard takes them."""
+    context = browser.new_context(ignore_https_errors=True, locale="fr", storage_state=state)
+    page = context.new_page()
+    page.goto(f"{url}/commissioning/site")
+    page.fill("[name=latitude]", "48,85661")
+    page.fill("[name=longitude]", "2,35222")
+    page.click("[data-position] button.second:not([data-locate])")
+
+    page.wait_for_selector("[data-spot]")
+    picture = root / "photo.png"
+    picture.write_bytes(draw_plan())
+    page.set_input_files("input[type=file]", picture)
+    page.fill("[name=name]", "Armoire de la chaufferie")
+    page.click("form[enctype] button")
+    page.wait_for_selector(".photos img")
+    context.close()
+
+
 def contexts(
     browser: Browser, options: argparse.Namespace, state: Any
 ) -> Iterator[tuple[BrowserContext, Page, Path]]:  # fmt: skip
@@ -207,6 +240,7 @@ def demo(browser: Browser, scene: Showcase, options: argparse.Namespace) -> None
         shot.filled("claim-refused", "/claim", "main button", **{**REFUSED, "code": "AAAA-BBBB-CCCC"})
         context.clear_cookies()
     state = claimed(browser, label)
+    visited(browser, label["url"].rstrip("/"), state, scene.root)
     hub = scene.state / "hub.sock"
     call(hub, "roster.expect", devices=["modbus:chaudiere"])
     call(hub, "roster.unreadable", note="au-dessus du tableau, salle 4")
@@ -221,6 +255,8 @@ def demo(browser: Browser, scene: Showcase, options: argparse.Namespace) -> None
                 page.goto(shot.url + str(page.get_attribute("#alert-live tbody th a", "href")))
                 page.wait_for_timeout(200)
                 shot.here("alert")
+        for name, path in PRINTED.items():
+            shot.printed(name, path)
         shot.opened("menu", "/", "#menu")
         shot.opened("quarantine-open", "/quarantine")
         shot.opened("device-open", "/devices/modbus%3Achaudiere")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import jinja2
 
@@ -51,7 +51,7 @@ class Renderer:
             "visit": visit, "account": account, "csrf": visit.form_token,
             "menu": self._groups(role) if account else [],
             "works": role in WORKS, "rules": role == ADMINISTRATEUR, "page": name, "error": visit.error, "title": "",
-            "error_lang": visit.error_lang, "lasts": None,
+            "error_lang": visit.error_lang, "lasts": None, "same_page": _same_page(visit),
             "session_lasts": word("session-lasts", lang, **_LASTS),
             "counts": {}, "said": word(visit.query["said"], lang) if visit.query.get("said") in self._said else "",
             "french": french,
@@ -75,3 +75,9 @@ class Renderer:
     def error(self, visit: Visit, status: int, text: str) -> str:
         """A page that says no."""
         return self.page("error", visit, status=status, text=text)
+
+
+def _same_page(visit: Visit) -> str:
+    """This page in the other language: what was searched and chosen stays."""
+    kept = {name: text for name, text in visit.query.items() if name not in ("lang", "said")}
+    return "?" + urlencode({**kept, "lang": "en" if visit.lang == "fr" else "fr"})

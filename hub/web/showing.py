@@ -113,7 +113,8 @@ WHO = {
     "configuration": ("la configuration", "the configuration"), "backend": ("le serveur", "the backend"),
 }  # fmt: skip
 WHO_OF = {
-    "web:": ("{}", "{}"), "rule:": ("règle {}", "rule {}"), "backend:": ("{}, au serveur", "{}, at the backend"),
+    "web:?": ("personne de connu, depuis {}", "nobody known, from {}"), "web:": ("{}", "{}"),
+    "rule:": ("règle {}", "rule {}"), "backend:": ("{}, au serveur", "{}, at the backend"),
     "cli:": ("{}, en ligne de commande", "{}, at the command line"), "token:": ("jeton {}", "token {}"),
 }  # fmt: skip
 

@@ -12,6 +12,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
@@ -146,9 +147,20 @@ class Site:
             metric_name=lambda device, key: self.metric_name(device, key, visit.lang), metric_unit=self.metric_unit,
             zones={zone: title or zone for zone, (title, _) in self.parts.zones.items()},
             date=lambda at: showing.moment_text(at, visit.lang, self._zone).partition(" ")[0],
-            moment=lambda at: showing.moment_text(at, visit.lang, self._zone), **what,
+            moment=lambda at: showing.moment_text(at, visit.lang, self._zone), **{**self._same_page(visit), **what},
         )  # fmt: skip
         return answers.html(text, code)
+
+    def _same_page(self, visit: Visit) -> dict[str, str]:
+        """Where the page in the other language is, when a form was sent to an address that shows nothing itself: the
+        page that the form was on."""
+        path = visit.request.rel_url.raw_path
+        if visit.request.method in SAFE or self.table.find("GET", path)[0] is not None:
+            return {}
+        came = urlsplit(visit.request.headers.get("Referer", "") if visit.account else "")
+        path = came.path if self.table.find("GET", came.path)[0] is not None else "/"
+        query = urlencode({**dict(parse_qsl(came.query)), "lang": "en" if visit.lang == "fr" else "fr"})
+        return {"same_page": f"{path}?{query}"}
 
     async def note(self, who: str, what: Mapping[str, object]) -> None:
         """Into the audit chain."""
@@ -277,8 +289,10 @@ class Site:
 
     async def _stranger(self, visit: Visit) -> web.Response:
         """Nobody is signed in: a page asks for it, in its own place; everything else says so."""
-        if visit.route.kind != PAGE or visit.request.method not in SAFE:
+        if visit.route.kind != PAGE:
             raise Rejected(401, "sign-in-first")
+        if visit.request.method not in SAFE:
+            raise Rejected(401, "sign-in-sent")
         give_form(visit, self.sessions)
         answer = await entrance(self, visit, 401)
         if visit.fresh_nonce:

@@ -45,6 +45,7 @@ RULES = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
     "resultTypes": ["violations"],
 }  # fmt: skip
+COLOURS = {"runOnly": ["color-contrast"], "resultTypes": ["violations"]}
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 SPACED = "* { line-height: 1.5 !important; letter-spacing: .12em !important; word-spacing: .16em !important; }"
 WATCH = """
@@ -161,7 +162,8 @@ def test_an_alert_is_acknowledged_in_one_tab_and_the_list_of_another_says_so_by_
     other.evaluate(AXE.read_text())
     assert [one["id"] for one in other.evaluate("rules => axe.run(document, rules)", RULES)["violations"]] == []
     other.fill("#why", "vu sur place")
-    other.get_by_role("button", name="Prendre en charge").click()
+    with other.expect_navigation():
+        other.get_by_role("button", name="Prendre en charge").click()
     assert "Alerte prise en charge." in other.inner_text("[role=status]")
     assert "vu sur place" in other.inner_text("main")
     other.close()
@@ -369,24 +371,89 @@ def test_somebody_signs_in_and_out_with_the_keyboard_alone(school: School) -> No
     context.close()
 
 
-@pytest.mark.parametrize(
-    ("language", "size", "scheme"), [("fr", PHONE, "light"), ("en", DESK, "dark")], ids=["phone", "desk"]
-)
-def test_axe_finds_nothing_on_any_page(school: School, language: str, size: dict[str, int], scheme: str) -> None:
+EVERY = pytest.mark.parametrize(("language", "size"), [("fr", PHONE), ("en", DESK)], ids=["phone", "desk"])
+
+
+def faults(page: Page, path: str) -> list[tuple[str, str, list[str]]]:
+    """What axe-core finds in a page as it stands, in light and, where colours may hide something, in dark; and whether
+    it is wider than its window."""
+    page.emulate_media(color_scheme="light")
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("rules => axe.run(document, rules)", RULES)["violations"]
+    page.emulate_media(color_scheme="dark")
+    found += page.evaluate("rules => axe.run(document, rules)", COLOURS)["violations"]
+    page.emulate_media(color_scheme="light")
+    wide = page.evaluate(WIDER)
+    told = [(path, one["id"], [node["html"] for node in one["nodes"]][:3]) for one in found]
+    return [*told, (path, f"{wide} px too wide", [])] if wide > 0 else told
+
+
+@EVERY
+def test_axe_finds_nothing_on_any_page(school: School, language: str, size: dict[str, int]) -> None:
     found = []
     for signed_in, paths in ((True, SIGNED_IN), (False, ENTRANCE)):
-        context = school.context(signed_in=signed_in, viewport=size, locale=language, color_scheme=scheme)
+        context = school.context(signed_in=signed_in, viewport=size, locale=language)
         page = context.new_page()
         for path in paths:
             page.goto(school.url + path)
             assert page.get_attribute("html", "lang") == language
-            page.evaluate(AXE.read_text())
-            answer = page.evaluate("rules => axe.run(document, rules)", RULES)
-            found += [(path, one["id"], [node["html"] for node in one["nodes"]][:3]) for one in answer["violations"]]
-            wide = page.evaluate(WIDER)
-            assert wide <= 0, (path, wide)
+            found += faults(page, path)
         context.close()
     school.errors.clear()  # 404 of /nowhere
+    assert found == []
+
+
+@EVERY
+def test_axe_finds_nothing_in_what_is_seen_less_often(school: School, language: str, size: dict[str, int]) -> None:
+    """What folds open, a phone's menu, refused forms, a camera that looks, the end of a session, a raised sampling."""
+    context = school.context(viewport=size, locale=language, permissions=["camera"])
+    page = context.new_page()
+    found = []
+
+    def look(path: str, name: str = "") -> None:
+        found.extend(faults(page, f"{path} {name}"))
+
+    for path in ("/", "/quarantine", "/devices/modbus%3Achaudiere", "/diagnostics?preview=1", "/commissioning/scan"):
+        page.goto(school.url + path)
+        page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
+        look(path, "unfolded")
+    for path, button in (
+        ("/account", "form.card button"), ("/add", "form.card button"), ("/commissioning/scan", "#by-hand button"),
+    ):  # fmt: skip
+        page.goto(school.url + path)
+        page.evaluate("document.querySelectorAll('main [required]').forEach((one) => { one.required = false })")
+        with page.expect_navigation():
+            page.click(f"main {button}")
+        assert page.locator("[role=alert]").count() == 1, path
+        look(path, "refused")
+    page.route("**/static/scan-worker.js", lambda route: None)  # nothing is read, so it goes on looking
+    page.goto(f"{school.url}/commissioning/scan")
+    page.click("[data-scan-start]")
+    page.wait_for_selector("[data-scan-live]")
+    look("/commissioning/scan", "looking")
+    page.goto(f"{school.url}/account")
+    page.evaluate(
+        "() => { const box = document.querySelector('#lapse'); box.querySelector('p').textContent = box.dataset.over; "
+        "box.querySelector('a').hidden = false; }"
+    )
+    look("/account", "over")
+    hub = school.scene.state / "hub.sock"
+    plan = call(hub, "crisis.sampling.plan", period_s=1, for_s=3600)
+    said = {"by": "cli", "role": "administrateur", "why": "crue"}
+    call(hub, "crisis.sampling.raise", plan=plan["digest"], **said)
+    try:
+        for path in ("/crisis", "/board"):
+            page.goto(school.url + path)
+            assert page.locator("main .note.bad").count()
+            look(path, "raised")
+    finally:
+        call(hub, "crisis.sampling.restore", **said)
+        end = time.monotonic() + 60
+        while call(hub, "crisis.sampling.status")["phase"] != "over":
+            assert time.monotonic() < end
+            time.sleep(0.3)
+    context.close()
+    school.errors.clear()  # 422 of what was refused
     assert found == []
 
 

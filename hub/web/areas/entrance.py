@@ -14,9 +14,10 @@ from hub.web import scanning
 from hub.web.accounts import Refused
 from hub.web.answering import cookie, drop_cookie
 from hub.web.area import Area, get, post
+from hub.web.guard import SAFE
 from hub.web.passwords import Busy
 from hub.web.render import HERE
-from hub.web.routes import EVERYBODY, FILE, READS, Route
+from hub.web.routes import EVERYBODY, FILE, PAGE, READS, Route
 from hub.web.sessions import COOKIE, KNOWN_COOKIE, KNOWN_S
 from hub.web.visit import Rejected, Visit
 from hub.web.words import word
@@ -41,10 +42,20 @@ def _entrance(site: Site, visit: Visit, *, claim: bool, status: int, name: str =
     page = "claim" if claim else "signin"
     text = site.render.page(
         page, visit, fingerprint=site.place.fingerprint(), claimable=site.accounts.claimable,
-        claimed=site.accounts.claimed, name=name, title=site.parts.title,
+        claimed=site.accounts.claimed, name=name, title=site.parts.title, to=_meant(site, visit),
         badges=site.parts.badges is not None and site.parts.badges.known,
     )  # fmt: skip
     return answers.html(text, status)
+
+
+def _meant(site: Site, visit: Visit) -> str:
+    """The page that somebody was on the way to; "" where none is known. Only pages of this hub."""
+    if visit.route.kind == PAGE and visit.route.roles != EVERYBODY:
+        return visit.request.rel_url.raw_path_qs if visit.request.method in SAFE else ""
+    said = visit.fields.get("to", visit.query.get("to", ""))
+    path = said.partition("?")[0] if isinstance(said, str) and said.isascii() and said.isprintable() else ""
+    route, _, _ = site.table.find("GET", path)
+    return said if route is not None and route.kind == PAGE and route.roles != EVERYBODY else ""
 
 
 class Entrance:
@@ -121,7 +132,9 @@ class Entrance:
     def _badge_again(self, visit: Visit, why: str, status: int = 422) -> web.Response:
         visit.error = word(why, visit.lang) if why else ""
         text = visit.text("badge")[:MAX_TEXT] if why not in BROKEN else ""
-        page = self._site.render.page("badge", visit, badge=text, title=self._site.parts.title)
+        page = self._site.render.page(
+            "badge", visit, badge=text, title=self._site.parts.title, to=_meant(self._site, visit)
+        )
         return scanning.with_leave(answers.html(page, status))
 
     async def badge(self, visit: Visit) -> web.Response:
@@ -165,7 +178,7 @@ class Entrance:
             site.sessions.end(visit.token)
         token, _ = site.sessions.begin(name, badge)
         account = site.accounts.get(name) if badge is None else None
-        answer = answers.redirect("/")
+        answer = answers.redirect(_meant(site, visit) or "/")
         cookie(answer, COOKIE, token)
         if account is not None:
             cookie(answer, KNOWN_COOKIE, site.sessions.known(name, account.mark), max_age=KNOWN_S)

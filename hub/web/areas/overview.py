@@ -9,6 +9,7 @@ from aiohttp import web
 from hub.alerts.life import SEVERITIES
 from hub.web import showing
 from hub.web.area import TEXT, Area, Entry, get
+from hub.web.areas.quarantine import why_waits
 from hub.web.routes import READS, STREAM, Route, document
 from hub.web.visit import Visit
 
@@ -56,7 +57,7 @@ class Overview:
         )  # fmt: skip
 
     async def todo_page(self, visit: Visit) -> web.Response:
-        return self._site.page("todo", visit, **await self.todo(visit))
+        return self._site.page("todo", visit, **await self.todo(visit), why=why_waits(visit.lang))
 
 
 def routes(site: Site) -> list[Route]:

@@ -91,7 +91,7 @@ class Quarantine:
             "quarantine", visit, status, waiting=strangers[: showing.MOST_ROWS], total=len(strangers), sought=sought,
             refused=[one for one in found["waiting"] if one["known"]], suspects=found["suspects"],
             decisions=found["decisions"], paths=found["paths"], evicted=found["evicted"], recette=found["recette"],
-            why=_why(visit.lang), fields=fields, rows=rows, hours=HOURS,
+            why=why_waits(visit.lang), fields=fields, rows=rows, hours=HOURS,
             places=[place.id for place in self._site.parts.places],
         )  # fmt: skip
 
@@ -124,7 +124,7 @@ class Quarantine:
         return {"by": visit.who, "dry_run": bool(visit.fields.get("dry_run"))}
 
 
-def _why(lang: str) -> Callable[[str], str]:
+def why_waits(lang: str) -> Callable[[str], str]:
     """A reason of the list, in the language of the page."""
 
     def said(reason: str) -> str:

@@ -70,6 +70,7 @@
     try {
       const answer = await fetch("/api/1/commissioning");
       if (answer.ok) show(await answer.json());
+      else if (answer.status === 401) document.dispatchEvent(new CustomEvent("ilot:over"));
     } catch { /* the next one may come through */ }
   };
 
@@ -78,7 +79,8 @@
   const waiting = [], scanned = new Set(), told = new Set();
   const phrase = (name) => scanner.dataset[name];
 
-  const send = async ({ text, say }) => {
+  const send = async (read) => {
+    const { text, say } = read;
     const body = { label: text, zone: form.elements.zone.value, how: "scan" };
     let answer;
     try {
@@ -88,7 +90,12 @@
       });
     } catch { /* no answer: below */ }
     if (!answer || answer.status >= 500 || answer.status === 429) { say("bad", phrase("wordLost")); return false; }
-    if (answer.status === 401 || answer.status === 403) { say("bad", phrase("wordSignin")); return true; }
+    if (answer.status === 401 || answer.status === 403) {  // it waits for a sign-in, in another tab; a role that may not does not change
+      say("bad", phrase("wordSignin"));
+      document.dispatchEvent(new CustomEvent("ilot:over"));
+      read.refused = (read.refused || 0) + (answer.status === 403);
+      return read.refused > 2;
+    }
     const given = await answer.json();
     if (!answer.ok) { say("bad", given.error); return true; }
     const row = given.row, where = `${row.name || row.device} → ${row.place || row.zone}`;

@@ -30,6 +30,7 @@
   const tell = (state) => {
     box.hidden = false;
     box.dataset.state = state;
+    pause.textContent = state === "end" ? box.dataset.reload : paused ? box.dataset.resume : box.dataset.pause;
     said.textContent = state === "on" ? box.dataset.on : state === "off" ? box.dataset.off : state === "end" ? box.dataset.end : "";
   };
 
@@ -69,7 +70,7 @@
   };
 
   setInterval(() => {
-    if (!source || paused) return;
+    if (paused) return;  // it goes on while the hub is away: no value is younger than it is
     for (const place of document.querySelectorAll("[data-seen]")) {
       const at = seen.get(place.dataset.seen);
       if (at) place.textContent = place.dataset.ago.replace("{}", span(Date.now() / 1000 + ahead - at));
@@ -112,7 +113,7 @@
     const one = device && !document.querySelector("tr[data-device]") ? `?device=${encodeURIComponent(device.dataset.device)}` : "";
     try {
       const answer = await fetch(`/api/1/live${one}`, { signal: mine.signal, headers: last ? { "Last-Event-ID": last } : {} });
-      if (answer.status === 401) { over = true; tell("end"); return; }
+      if (answer.status === 401) { end(); return; }
       if (!answer.ok) throw new Error(String(answer.status));
       tell("on");
       wait = 1000;
@@ -154,17 +155,24 @@
     else if (kind === "states") states(JSON.parse(data));
     else if (kind === "summary") summary(JSON.parse(data));
     else if (kind === "config") document.dispatchEvent(new CustomEvent("ilot:config", { detail: { ...JSON.parse(data), ahead } }));
-    else if (kind === "end") { over = true; tell("end"); }
+    else if (kind === "end") end();
   };
+
+  const end = () => { over = true; tell("end"); document.dispatchEvent(new CustomEvent("ilot:over")); };
 
   const close = () => { clearTimeout(timer); if (source) source.abort(); source = null; };
 
-  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+  // Somebody may have signed in elsewhere, or have come back to a page that the browser kept as it was.
+  const again = () => { over = false; wait = 1000; open(); };
+
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : again()));
+  document.addEventListener("ilot:session", again);
+  addEventListener("pageshow", (event) => { if (event.persisted) again(); });
   addEventListener("pagehide", close);
   pause.addEventListener("click", () => {
+    if (over) { location.reload(); return; }
     paused = !paused;
-    pause.textContent = paused ? box.dataset.resume : box.dataset.pause;
-    if (paused) { close(); tell("paused"); } else open();
+    if (paused) { close(); tell("paused"); } else { pause.textContent = box.dataset.pause; open(); }
   });
   open();
 })();

@@ -139,8 +139,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "Aucune intégration dans la configuration : sans elle, rien n'est entendu.",
         "No integration in the configuration: without one nothing is heard.",
     ),
-    "cards-known": ("{count} appareils connus", "{count} devices known"),
-    "cards-heard": ("{count} entendus, pas encore admis", "{count} heard, not admitted yet"),
+    "cards-known": ("{count} appareil[|s] connu[|s]", "{count} device[|s] known"),
+    "cards-heard": ("{count} entendu[|s], pas encore admis", "{count} heard, not admitted yet"),
     "cards-see": ("Voir ce qui est entendu", "See what is heard"),
     "inv-help": (
         ("Le QR code LoRaWAN ne porte jamais la clé. Chargez l'inventaire scellé par la collectivité pour ce "
@@ -151,8 +151,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "inv-file": ("Fichier d'inventaire", "Inventory file"),
     "inv-load": ("Charger", "Load"),
     "inv-done": (
-        "{kept} clés gardées, {added} appareils ajoutés, {already} déjà là, {wrong} lignes fausses.",
-        "{kept} keys kept, {added} devices added, {already} there already, {wrong} rows wrong.",
+        "Clés gardées : {kept} · appareils ajoutés : {added} · déjà là : {already} · lignes fausses : {wrong}",
+        "Keys kept: {kept} · devices added: {added} · there already: {already} · rows wrong: {wrong}",
     ),
     "inv-line": ("Ligne {line}", "Line {line}"),
     "file-missing": ("Choisissez un fichier.", "Choose a file."),

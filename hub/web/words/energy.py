@@ -76,7 +76,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "history-none": ("Rien n'est encore enregistré sur cette durée.", "Nothing has been recorded for this period yet."),
     "drift-drift": ("dérive de {size} depuis le {since}", "drift of {size} since {since}"),
     "drift-steady": ("aucune", "none"),
-    "drift-learning": ("apprentissage, {days} jours sur {needed}", "learning, {days} of {needed} days"),
+    "drift-learning": ("apprentissage, jour {days} sur {needed}", "learning, day {days} of {needed}"),
     "drift-idle": ("non suivie : presque rien n'est consommé", "not watched: almost nothing is used"),
     "drift-off": ("non suivie", "not watched"),
     "drift-no-outdoor": ("non suivie : pas de température extérieure", "not watched: no outdoor temperature"),

@@ -16,6 +16,10 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "role": ("Votre rôle ne le permet pas.", "Your role does not allow this."),
     "sign-in-first": ("Connectez-vous d'abord.", "Sign in first."),
+    "sign-in-sent": (
+        "La session est terminée : rien de ce que vous avez envoyé n'est enregistré. Connectez-vous, puis recommencez.",
+        "The session is over: nothing of what you sent was saved. Sign in, then start again.",
+    ),
     "bad-method": ("Cette adresse ne s'utilise pas ainsi.", "This address cannot be used that way."),
     "no-page": (
         "Cette page n'existe pas. La vue d'ensemble mène à toutes les autres.",

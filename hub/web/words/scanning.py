@@ -57,7 +57,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "The hub does not answer: this code waits and goes by itself.",
     ),
     "cam-signin": (
-        "Votre session est terminée : rechargez la page et connectez-vous, puis scannez ce code de nouveau.",
-        "Your session is over: reload the page and sign in, then scan this code again.",
+        "La session est terminée : connectez-vous dans un autre onglet. Ce code attend et repartira tout seul.",
+        "The session is over: sign in in another tab. This code waits and goes by itself.",
     ),
 }  # fmt: skip

@@ -4,9 +4,12 @@ typed."""
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-from playwright.async_api import Page, async_playwright, expect
+import pytest
+from playwright.async_api import BrowserContext, Page, async_playwright, expect
 
 from hub.web.sessions import IDLE_S, LONGEST_S, Session, Sessions
 
@@ -102,3 +105,104 @@ async def test_it_warns_in_a_live_region_and_one_press_keeps_it(tmp_path: Path) 
         await page.wait_for_load_state()
         assert await pages.site.accounts.fits(NAME, "un tout autre mot de passe") is not None
         await chromium.close()
+
+
+@asynccontextmanager
+async def _on_a_phone(pages: Pages) -> AsyncIterator[BrowserContext]:
+    async with async_playwright() as play:
+        chromium = await play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield await chromium.new_context(
+            ignore_https_errors=True, locale="fr-FR", viewport={"width": 360, "height": 740}
+        )
+        await chromium.close()
+
+
+async def _asked_for_another_password(page: Page, url: str) -> None:
+    await page.goto(f"{url}/account")
+    await page.fill("#former", PASSWORD)
+    for field in ("#password", "#again"):
+        await page.fill(field, "un tout autre mot de passe")
+
+
+async def test_a_form_that_was_filled_while_the_hub_restarted_is_kept_until_it_can_be_sent(tmp_path: Path) -> None:
+    async with Pages(tmp_path) as pages, _on_a_phone(pages) as context:
+        await pages.site.accounts.put(NAME, PASSWORD, "administrateur", "test")
+        page = await context.new_page()
+        await _signed_in(page, pages.url)
+        await _asked_for_another_password(page, pages.url)
+        said = page.locator("#lapse [role=status]")
+
+        await context.set_offline(True)  # it is restarting
+        await page.click("main button")
+        await expect(said).to_contain_text("ne répond pas")
+        await context.set_offline(False)
+        pages.site.sessions.end_all(NAME)  # as each restart does
+        await page.click("main button")
+        await expect(said).to_contain_text("Ce que vous avez saisi est encore ici")
+        assert await page.input_value("#password") == "un tout autre mot de passe"
+        other = await context.new_page()
+        await _signed_in(other, pages.url)
+        await other.close()
+        await page.click("main button")
+        await page.wait_for_url("**/account?said=*")
+        assert await pages.site.accounts.fits(NAME, "un tout autre mot de passe") is not None
+
+
+async def test_a_form_is_sent_once_however_often_its_button_is_pressed(tmp_path: Path) -> None:
+    async with Pages(tmp_path) as pages, _on_a_phone(pages) as context:
+        await pages.site.accounts.put(NAME, PASSWORD, "administrateur", "test")
+        page = await context.new_page()
+        await _signed_in(page, pages.url)
+        await _asked_for_another_password(page, pages.url)
+        sent: list[str] = []
+        page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+        await page.evaluate("for (let n = 0; n < 3; n += 1) document.querySelector('main button').click()")
+        await page.wait_for_url("**/account?said=*")
+        assert sent == [f"{pages.url}/account/password"]
+
+
+async def test_values_come_again_by_themselves_once_somebody_signed_in_in_another_tab(tmp_path: Path) -> None:
+    async with Pages(tmp_path) as pages, _on_a_phone(pages) as context:
+        await pages.site.accounts.put(NAME, PASSWORD, "administrateur", "test")
+        page = await context.new_page()
+        await _signed_in(page, pages.url)
+        await page.goto(f"{pages.url}/devices")
+        await page.wait_for_selector("[data-live][data-state=on]")
+        pages.site.sessions.end_all(NAME)
+        await page.wait_for_selector("[data-live][data-state=end]")
+        assert await page.inner_text("[data-live-pause]") == "Recharger la page"
+        await expect(page.locator("#lapse [role=status]")).to_contain_text("La session est terminée")
+        other = await context.new_page()
+        await _signed_in(other, pages.url)
+        await other.close()
+        await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        await page.wait_for_selector("[data-live][data-state=on]")
+        await expect(page.locator("#lapse a")).to_be_hidden()
+
+
+async def test_a_sign_in_leads_to_the_page_that_asked_for_it_and_to_none_elsewhere(tmp_path: Path) -> None:
+    async with Pages(tmp_path) as pages:
+        await pages.claimed()
+        page = (await pages.browser().get("/devices?q=salle&state=waiting"))[1]
+        assert 'name="to" value="/devices?q=salle&amp;state=waiting"' in page
+        assert "/badge?to=%2Fdevices" in page or "/badge" not in page
+        for to, leads in (
+            ("/devices?q=salle", "/devices?q=salle"), ("/alerts", "/alerts"), ("/claim", "/"), ("", "/"),
+            ("//evil.example/devices", "/"), ("https://evil.example/", "/"), ("/api/1/status", "/"),
+            ("/devices\r\nX: y", "/"), ("/nowhere", "/"), ("/signout", "/"),
+        ):  # fmt: skip
+            _, _, heads = await pages.browser().post("/signin", "/signin", name=NAME, password=PASSWORD, to=to)
+            assert heads["Location"] == leads, to
+
+
+@pytest.mark.parametrize(("language", "said"), [("fr", "rien de ce que vous avez envoyé"), ("en", "was saved")])
+async def test_what_is_sent_without_a_session_says_that_it_was_not_saved(
+    tmp_path: Path, language: str, said: str
+) -> None:
+    async with Pages(tmp_path) as pages:
+        await pages.site.accounts.put(NAME, PASSWORD, "lecteur", "test")
+        stranger = pages.browser()
+        status, text, _ = await stranger.post(f"/account/password?lang={language}", "/signin", password="x")
+        assert status == 401
+        assert said in text
+        assert 'href="/signin"' in text
