@@ -20,7 +20,9 @@ from hub.app.path import Path
 from hub.app.sampling import build_sampling
 from hub.app.service import Service
 from hub.app.watch import Watch
+from hub.catalogue import METRICS
 from hub.config.load import Loaded
+from hub.config.model import Core
 from hub.control import Call
 from hub.crisis import Crisis, Verdict, outside, refused
 from hub.crisis.export import write
@@ -157,10 +159,22 @@ def _facts(ground: Ground, devices: Any, hands: Hands, status: Mapping[str, Any]
     return Facts(
         hub=ground.enrolled.hub, title=config.hub.name, site=(site.name if site else "") or (config.hub.site or ""),
         made=f"{datetime.fromtimestamp(ground.clock.now(), zone):%d/%m/%Y à %H:%M}", contacts=config.crisis.contacts,
-        plugins=hands.verdicts(), writable={one.id: sorted(one.writable) for one in known if one.writable},
+        plugins=hands.verdicts(), writable=_writable(config, known),
         autonomy=spell(status["buffer"]["autonomy_s"]), fingerprint=status["web"].get("fingerprint", ""),
         longest=spell(config.crisis.sampling.longest.total_seconds()),
     )  # fmt: skip
+
+
+def _writable(config: Core, devices: list[Device]) -> dict[str, list[str]]:
+    """What may be written, as people call it: the sheet is in French."""
+    found = {}
+    for one in devices:
+        if one.writable:
+            place = config.places.get(one.place)
+            name = one.name or (place.name if place is not None else "")
+            said = [METRICS[key].fr if key in METRICS else key for key in sorted(one.writable)]
+            found[f"{name} ({one.id})" if name else one.id] = said
+    return found
 
 
 def _configuration(loaded: Loaded) -> dict[str, bytes]:

@@ -53,7 +53,7 @@ def page(facts: Facts) -> str:
     writable = "".join(
         f"<li>{escape(device)} : {escape(', '.join(keys))}</li>" for device, keys in facts.writable.items()
     )
-    return f"""<!doctype html>
+    return _kept_together(f"""<!doctype html>
 <html lang="fr"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Fiche de crise · {escape(facts.title or facts.hub)}</title>
@@ -99,7 +99,14 @@ hors ligne
 par la collectivité. Les capteurs ne sont pas touchés.</p>
 <p>Empreinte du certificat des pages : <code>{escape(facts.fingerprint or "aucune page n'est servie")}</code></p>
 </body></html>
-"""
+""")
+
+
+def _kept_together(text: str) -> str:
+    """French, with its signs where they are on one line with their word."""
+    for sign in [":", ";", "?", "!", "»"]:
+        text = text.replace(f" {sign}", f"\u00a0{sign}")
+    return text.replace("« ", "«\u00a0")
 
 
 def spell(seconds: float | None) -> str:

@@ -25,6 +25,12 @@ _STATES = {
     "acknowledged": "acquittée", "muted": "mise en sourdine", "cleared": "close", "raised": "levée",
     "escalated": "signalée plus haut", "done": "faite", "failed": "échouée", "expired": "périmée",
 }  # fmt: skip
+_KEYS = {
+    "how": ("manière", "how"), "bytes": ("octets", "bytes"), "id": ("identifiant", "id"), "note": ("note", "note"),
+    "dry_run": ("essai", "dry run"), "from": ("depuis", "from"), "role": ("rôle", "role"), "state": ("état", "state"),
+    "plan": ("plan", "plan"), "entries": ("appareils", "devices"), "until": ("jusqu'à", "until"),
+}  # fmt: skip
+_HOW = {"inventory": "inventaire", "scan": "caméra", "manual": "saisie", "photo": "photo", "unreadable": "illisible"}
 MOST = 300
 
 
@@ -44,8 +50,12 @@ def deed(what: Mapping[str, Any], lang: str) -> Deed:
     asked = {name for _, name, _, _ in Formatter().parse(text) if name}
     if not text or not asked <= shown.keys():  # another version's: all that it holds
         return Deed("", why, list(others.items()))
-    rest = [(name, one) for name, one in others.items() if name not in asked and name != key and one]
-    return Deed(text.format(**shown), why, rest)
+    rest = [
+        (_KEYS.get(name, (name, name))[lang != "fr"], _HOW.get(one, one) if name == "how" and lang == "fr" else one)
+        for name, one in others.items()
+        if name not in asked and name != key and one
+    ]
+    return Deed(text.format(**shown).rstrip(", "), why, rest)
 
 
 def _shown(value: Any, lang: str) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from hub.web.showing import who_text
+
 _STATES = {"stopped": "arrêtée", "quarantined": "en quarantaine", "key": "sa clé", "password": "le mot de passe",
            "sensors": "capteurs", "doors": "accès", "network": "réseau", "hub": "concentrateur"}  # fmt: skip
 
@@ -158,6 +160,6 @@ def message(sentence: str, lang: str) -> Message:
     for pattern, french in _RULES:
         found = pattern.fullmatch(sentence)
         if found is not None:
-            said = {name: _STATES.get(part, part) for name, part in found.groupdict().items()}
+            said = {name: _STATES.get(part, who_text(part, "fr")) for name, part in found.groupdict().items()}
             return Message(french.format(**said), said.get("q", ""))
     return Message("", sentence)

@@ -60,6 +60,7 @@ class Renderer:
             "span": lambda seconds: showing.span_text(seconds, lang),
             "number": lambda value, digits=0: showing.number(value, digits, lang),
             "whole": lambda value: showing.whole_text(value, lang),
+            "wish": lambda text: showing.wish_text(text, lang),
             "who": lambda by: showing.who_text(by, lang),
             "day": lambda text: showing.day_text(text, lang),
             "reading": lambda value: showing.value_text(value, lang, (word("no", lang), word("yes", lang))),

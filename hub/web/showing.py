@@ -12,6 +12,7 @@ from typing import Any
 SORTS = ("name", "id", "state", "zone", "place", "last_seen", "signal", "model", "integration")
 STATES = ("trouble", "waiting", "green")
 MOST_ROWS = 200
+_WISH = re.compile(r"(\d+)(s|min|h|d)")
 _POINT = re.compile(r"(?<=\d)\.(?=\d)")
 
 
@@ -109,7 +110,7 @@ def said_value(text: str, lang: str, words: tuple[str, str]) -> str:
 
 
 WHO = {
-    "cli": ("ligne de commande", "command line"), "hub": ("le concentrateur", "the hub"),
+    "cli": ("la ligne de commande", "the command line"), "hub": ("le concentrateur", "the hub"),
     "configuration": ("la configuration", "the configuration"), "backend": ("le serveur", "the backend"),
 }  # fmt: skip
 WHO_OF = {
@@ -169,6 +170,14 @@ def span_text(seconds: float | None, lang: str) -> str:
     if whole >= 3600:
         return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
     return f"{whole // 60} min" if whole >= 60 else f"{whole} s"
+
+
+def wish_text(text: str, lang: str) -> str:
+    """A duration as the configuration has it (`5min`, `2d`), for people."""
+    found = _WISH.fullmatch(text)
+    if found is None:
+        return text
+    return f"{found[1]}\u00a0{'j' if found[2] == 'd' and lang == 'fr' else found[2]}"
 
 
 def moment_text(unix_s: float | None, lang: str, zone: tzinfo) -> str:

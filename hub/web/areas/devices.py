@@ -130,7 +130,7 @@ class Devices:
         return self._site.page(
             "device", visit, status, one=one, chosen=span, spans=tuple(SPANS), charted=numbers, metric=metric,
             shown=shown, day=visit.query["day"] if self._day(visit) is not None else "",
-            _why=lambda reason: _reason(reason, visit.lang),
+            flag=metric in names and metric not in told, _why=lambda reason: _reason(reason, visit.lang),
         )  # fmt: skip
 
     async def _history(self, visit: Visit, metric: str) -> tuple[str, Any]:

@@ -40,8 +40,10 @@ customElements.define("ilot-chart", class extends HTMLElement {
     let low = Math.min(...all), high = Math.max(...all);
     if (bars) low = Math.min(0, low);
     if (high === low) high = low + 1;
-    const steps = this.ticks(low, high);
-    if (!bars) { low = Math.min(low, steps[0]); }
+    const flag = this.dataset.yes !== undefined;
+    const steps = flag ? [0, 1] : this.ticks(low, high);
+    if (flag) { low = -0.1; high = 1.1; }
+    if (!bars && !flag) { low = Math.min(low, steps[0]); }
     high = Math.max(high, steps[steps.length - 1]);
     const unit = this.dataset.unit || "", top = steps[steps.length - 1];
     const label = (step) => (step === top && unit ? `${this.number(step)} ${unit}` : this.number(step));
@@ -77,9 +79,11 @@ customElements.define("ilot-chart", class extends HTMLElement {
         if (point.value === null) { pen = false; continue; }
         if (!pen && former) svg.append(this.make("rect", { class: "hole", x: x(former.at), width: Math.max(1, x(point.at) - x(former.at)), y: TOP, height: H - TOP - BOTTOM }));
         former = point;
+        if (pen && flag) path += `H${x(point.at).toFixed(1)}`;  // it was so until then
         path += `${pen ? "L" : "M"}${x(point.at).toFixed(1)} ${y(point.value).toFixed(1)}`;
         pen = true;
       }
+      if (pen && flag) path += `H${x(Math.min(end, Math.max(former.at, Date.now() / 1000))).toFixed(1)}`;
       svg.append(this.make("path", { class: "trace", d: path }));
       if (known.length < 60) for (const point of known) svg.append(this.make("circle", { class: "dot-mark", cx: x(point.at), cy: y(point.value), r: 2.5 }));
     }
@@ -146,6 +150,7 @@ customElements.define("ilot-chart", class extends HTMLElement {
   }
 
   number(value) {
+    if (this.dataset.yes !== undefined && (value === 0 || value === 1)) return value ? this.dataset.yes : this.dataset.no;
     return value.toLocaleString(this.french ? "fr-FR" : "en-GB", { maximumSignificantDigits: 6 });
   }
 

@@ -43,7 +43,6 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "sampling-period": ("Toutes les", "Every"),
     "sampling-for": ("Pendant", "For"),
-    "sampling-everywhere": ("Toutes les zones", "All zones"),
     "sampling-plan": ("Voir ce que cela coûte", "Show what it costs"),
     "sampling-would": ("Seraient relevés, pendant {span} : {count}", "Would be raised, for {span}: {count}"),
     "sampling-nothing": (
@@ -117,6 +116,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "board-calm": ("Aucune alerte ouverte.", "No open alert."),
     "board-alerts": ("Alertes ouvertes", "Open alerts"),
     "board-more": ("et {count} autre[|s]", "and {count} more"),
-    "board-at": ("Situation à {when}", "As of {when}"),
+    "board-at": ("Situation du {when}", "As of {when}"),
     "board-reports": ("remontent", "report"),
 }

@@ -18,6 +18,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "previous": ("Précédente", "Previous"),
     "next": ("Suivante", "Next"),
     "csv": ("Exporter en CSV", "Export as CSV"),
+    "devices-all": ("Voir tous les appareils", "Show all devices"),
     "sort": ("Trier par", "Sort by"),
     "nothing-found": ("Aucun appareil ne correspond.", "No device matches."),
     "csv-id": ("Identifiant", "Id"),

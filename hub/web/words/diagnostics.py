@@ -16,6 +16,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "The last 500 lines, in memory only; the newest first.",
     ),
     "log-level": ("À partir de", "From"),
+    "log-grade": ("Gravité", "Level"),
     "level-debug": ("détail", "debug"),
     "level-info": ("information", "information"),
     "level-warning": ("avertissement", "warning"),

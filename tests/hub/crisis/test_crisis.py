@@ -213,7 +213,7 @@ def test_the_sheet_says_who_goes_on_and_nothing_in_it_is_markup_of_somebody_else
         plugins=[Verdict("modbus", False, ""), Verdict("linky", True, "")], writable={"modbus:x": ["setpoint"]},
         autonomy="9 j 4 h", fingerprint="AB:CD",
     )  # fmt: skip
-    html = page(facts)
+    html = page(facts).replace("\u00a0", " ")
     assert "Continuent : linky." in html
     assert "S'arrêtent : modbus." in html
     assert "École &lt;b&gt;" in html
@@ -225,7 +225,7 @@ def test_the_sheet_says_who_goes_on_and_nothing_in_it_is_markup_of_somebody_else
 
 def test_a_sheet_without_contacts_says_where_to_enter_them_and_one_that_only_reads_says_so() -> None:
     facts = Facts("hub-1", "", "", "25/11/2026", {}, [], {}, "", "")
-    html = page(facts)
+    html = page(facts).replace("\u00a0", " ")
     assert "À compléter : <code>crisis.contacts</code>" in html
     assert "Rien : il ne fait que lire." in html
 

@@ -290,7 +290,7 @@ def test_wrong_options_are_refused(wrong: dict[str, object]) -> None:
         ),
         (
             "Mode recette is open for 12 min more, started by cli: `ilot recette end` ends it",
-            "Mode recette ouvert encore 12 min, par cli : voyez Quarantaine", "",
+            "Mode recette ouvert encore 12 min, par la ligne de commande : voyez Quarantaine", "",
         ),
         (
             "device x:1 is known and blocked (x:*): nothing of it is taken",
