@@ -49,7 +49,7 @@ class Feed:
         self._crisis: dict[str, Any] = {}
         self._change: dict[str, Any] = {}
         self._summed = self._entered = self._staged = 0
-        self._turn = asyncio.Event()
+        self._turn, self._looking = asyncio.Event(), asyncio.Lock()
         self.listeners = 0
 
     async def run(self) -> None:
@@ -65,6 +65,10 @@ class Feed:
                 waited = 0.0
 
     async def _look(self, *, all_of_it: bool) -> None:
+        async with self._looking:
+            await self._look_alone(all_of_it=all_of_it)
+
+    async def _look_alone(self, *, all_of_it: bool) -> None:
         fresh = self._site.parts.live.changed(self._seen)
         version = self._version + 1
         news = bool(fresh) | await self._look_at_change(version)
@@ -125,6 +129,8 @@ class Feed:
         try:
             await answer.prepare(visit.request)
             await self._send(answer, _event("clock", {"now": self._site.clock.now()}, ""))
+            if self.listeners == 1:  # what was seen when somebody last listened is old
+                await self._look(all_of_it=True)
             while await self._may(visit, answer):
                 turn, now = self._turn, self._version
                 events = self._since(version, visit.query.get("device", ""))

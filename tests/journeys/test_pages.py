@@ -442,9 +442,10 @@ def test_axe_finds_nothing_in_what_is_seen_less_often(school: School, language: 
     said = {"by": "cli", "role": "administrateur", "why": "crue"}
     call(hub, "crisis.sampling.raise", plan=plan["digest"], **said)
     try:
+        page.wait_for_timeout(1500)  # pages may show what is a second old
         for path in ("/crisis", "/board"):
             page.goto(school.url + path)
-            assert page.locator("main .note.bad").count()
+            assert page.locator("main .note.bad").count(), page.inner_text("main")
             look(path, "raised")
     finally:
         call(hub, "crisis.sampling.restore", **said)

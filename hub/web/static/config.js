@@ -3,6 +3,10 @@
 "use strict";
 
 (() => {
+  // The page anew, once the hub answers here: it may have moved, and this page says where to.
+  const again = async () => {
+    try { await fetch(location.href, { method: "HEAD", signal: AbortSignal.timeout(5000) }); location.reload(); } catch { setTimeout(again, 2000); }
+  };
   const change = document.getElementById("change");
   if (change) {
     const count = change.querySelector("[data-count]"), said = change.querySelector("[role=status]");
@@ -11,7 +15,7 @@
       const left = Math.max(0, Math.round(end - Date.now() / 1000));
       count.textContent = left;
       if ([60, 30, 10].includes(left)) said.textContent = change.dataset.say.replace("{}", left);
-      if (left > 0) setTimeout(tick, 1000); else setTimeout(() => location.reload(), 2000);
+      if (left > 0) setTimeout(tick, 1000); else setTimeout(again, 2000);
     };
     if (count) tick();
     document.addEventListener("ilot:config", (event) => {
@@ -20,7 +24,7 @@
         if (now.until) end = now.until - now.ahead;
         return;
       }
-      setTimeout(() => location.reload(), 500);
+      setTimeout(again, 500);
     });
   }
 

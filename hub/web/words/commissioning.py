@@ -204,7 +204,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "row-more": ("Remplacer, retirer…", "Replace, remove…"),
     "row-new": ("Étiquette du nouveau", "Label of the new one"),
     "row-forget": ("Retirer de la liste", "Take off the list"),
-    "row-forget-who": ("Retirer {device} de la liste", "Take {device} off the list"),
+    "row-forget-who": ("Retirer de la liste : {device}", "Take off the list: {device}"),
     "row-open": ("Voir l'appareil", "See the device"),
     "margin-enough": ("marge suffisante", "enough margin"),
     "margin-move": ("à déplacer", "to be moved"),

@@ -19,6 +19,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "accounts": ("Comptes", "Accounts"),
     "account": ("Mon compte", "My account"),
     "sign-out": ("Se déconnecter", "Sign out"),
+    "session": ("Session", "Session"),
     "session-lasts": (
         "La session se termine {idle} après la dernière action, et {longest} après la connexion.",
         "The session ends {idle} after the last action, and {longest} after the sign-in.",
