@@ -169,7 +169,10 @@ class Holding:
             try:
                 gone = await self._memory.add(new, self._clock.now())
             except (DiskRefuses, StorageError) as error:
-                self._new = [*new, *self._new][:WAITING]
+                waiting = [*new, *self._new]
+                self._new = waiting[:WAITING]
+                if len(waiting) > WAITING:
+                    self._counts.add("not-held", "", len(waiting) - WAITING)
                 if not self._refused:
                     _log.error("reports of sensors in quarantine cannot be held: %s", error)
                 self._refused = True

@@ -181,6 +181,26 @@ async def test_no_more_sensors_are_held_than_there_is_room_for(stage, monkeypatc
     assert stage.path.counts.total("not-held") == 2
 
 
+async def test_what_comes_while_a_disk_refuses_finds_room_or_is_counted(stage, monkeypatch):
+    monkeypatch.setattr(holding_module, "WAITING", 3)
+    for n in range(3):
+        await stage.say(1, device=f"ble:{n}")
+    held = [stage.holding._once[f"ble:{n}"] for n in range(3)]
+    stage.holding._new, late = held[:2], held[2]
+
+    async def refuse(new, now):
+        stage.holding._new += [late, *held]  # while the disk was asked
+        raise StorageError("no space left on the disk")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stage.holding._memory, "add", refuse)
+        await stage.holding.flush()
+    assert len(stage.holding._new) == 3
+    assert stage.path.counts.total("not-held") == 3
+    await stage.holding.flush()
+    assert stage.holding.status()["reports"] == 3
+
+
 async def test_a_restart_gives_no_room_for_more_sensors(stage, monkeypatch):
     monkeypatch.setattr(holding_module, "MOST_DEVICES", 2)
     for n in range(2):
