@@ -22,6 +22,9 @@ AGREE_S = 300.0
 EXACT_S = 1.0
 """What is promised: a reading that the hub dated, and that is not marked uncertain, is dated as exactly as this."""
 
+STEADY_S = 0.1
+"""A time that is known so exactly is not moved for a better one: dates of readings do not step back for nothing."""
+
 PATIENCE_S = 120.0
 """So long a better exchange is waited for. Then a time that is known less exactly is better than none."""
 
@@ -51,10 +54,10 @@ class Span(NamedTuple):
     def middle(self) -> float:
         return (self.low + self.high) / 2
 
-    def error_s(self, monotonic: float) -> float:
-        """The middle is off by no more than that."""
+    def error_s(self, offset_s: float, monotonic: float) -> float:
+        """`offset_s` is off by no more than that."""
         now = self.later(monotonic)
-        return (now.high - now.low) / 2
+        return max(now.high - offset_s, offset_s - now.low)
 
 
 class Mark(NamedTuple):
@@ -98,9 +101,9 @@ class SystemClock:
     a backend. What is not sure delays the dates of readings and the checking of others' dates, and nothing else.
 
     An ack was signed at some moment between the question and the answer, and nobody knows at which: so each exchange
-    gives a span, spans are cut with one another, and the hub takes the middle of what is left. Half of it is the error,
-    which grows with DRIFT. The time is sure once the error is within EXACT_S; when no exchange is that quick, after
-    PATIENCE_S, and `exact()` is false.
+    gives a span, spans are cut with one another, and the hub takes the middle of what is left, until that is off by
+    more than STEADY_S. How far it may be off is the error, which grows with DRIFT. The time is sure once the error is
+    within EXACT_S; when no exchange is that quick, after PATIENCE_S, and `exact()` is false.
     """
 
     def __init__(self, floor: float = BUILD_FLOOR) -> None:
@@ -112,13 +115,14 @@ class SystemClock:
         self.doubted = False
         """Somebody asked for a date and got none: what was said at that moment waits for `mark()`."""
         self._span: Span | None = None
+        self._offset = 0.0  # wall − monotonic, within the span
         self._since = 0.0  # the monotonic time of the first exchange
         self._ahead_error_s = 0.0
 
     def now(self) -> float:
         # The machine's own clock wins as soon as it is plausible: something better than us has set it.
         wall = time.time()
-        return wall if self._span is None or wall >= self.floor else time.monotonic() + self._span.middle
+        return wall if self._span is None or wall >= self.floor else time.monotonic() + self._offset
 
     def monotonic(self) -> float:
         return time.monotonic()
@@ -133,8 +137,10 @@ class SystemClock:
             return wall
         if (span := self._span) is not None:
             monotonic = time.monotonic()
-            date = monotonic + span.middle
-            if date >= self.floor and (span.error_s(monotonic) <= EXACT_S or monotonic - self._since >= PATIENCE_S):
+            date = monotonic + self._offset
+            if date >= self.floor and (
+                span.error_s(self._offset, monotonic) <= EXACT_S or monotonic - self._since >= PATIENCE_S
+            ):
                 return date
         self.doubted = True
         return None
@@ -142,7 +148,7 @@ class SystemClock:
     def exact(self) -> bool:
         """Is what `date()` gives within EXACT_S?"""
         return time.time() >= self.floor or (
-            self._span is not None and self._span.error_s(time.monotonic()) <= EXACT_S
+            self._span is not None and self._span.error_s(self._offset, time.monotonic()) <= EXACT_S
         )  # fmt: skip
 
     def mark(self) -> Mark | None:
@@ -158,9 +164,11 @@ class SystemClock:
                 best = after - before, wall - (before + after) / 2
         span = self._span
         if best is not None:
-            contradicted = abs(best[1] - span.middle) if span is not None else 0.0
+            contradicted = abs(best[1] - self._offset) if span is not None else 0.0
             return Mark(best[1], contradicted if contradicted > AGREE_S else EXACT_S, "system")
-        return None if span is None else Mark(span.middle, span.error_s(time.monotonic()), "backend")
+        if span is None:
+            return None
+        return Mark(self._offset, span.error_s(self._offset, time.monotonic()), "backend")
 
     def told(self, unix_s: float, after: float, before: float) -> bool:
         """A signed, fresh ack of the backend says that it was `unix_s` at some moment between the monotonic times
@@ -172,13 +180,16 @@ class SystemClock:
         wall, monotonic = time.time(), time.monotonic()
         believed = wall >= self.floor
         if believed:
-            self.ahead_s, self._ahead_error_s = wall - monotonic - span.middle, span.error_s(monotonic)
+            self.ahead_s = wall - monotonic - span.middle
+            self._ahead_error_s = span.error_s(span.middle, monotonic)
             if self.agrees():
                 self.proven = max(self.proven, min(wall, monotonic + span.low))
         if unix_s + (before - after) < self.proven:
             return False
         if self._span is None:
             self._since = monotonic
+        if self._span is None or span.error_s(self._offset, monotonic) > STEADY_S:
+            self._offset = span.middle
         self._span = span
         if not believed:
             self.floor = min(self.floor, max(unix_s, BUILD_FLOOR))

@@ -20,7 +20,8 @@ top. `rejected` lists what the backend will not store; it never permits a deleti
 never got, and asks for again: the hub sends of it what its disk still holds, at most once a minute, and only while
 `nonce` is the hub's current one. `n` rises with each ack of the same key and `db`; `nonce` is the last one the hub
 stated, and lets `now` set its clock: the ack was signed after that state was made and before the ack was read, and at
-which moment in between nobody can prove. So `now` is known within half of that time, and a hub takes it for no more.
+which moment in between nobody can prove. So `now` is known within half of that time at best, and a hub takes it for
+no more.
 
 A **state** is the hub's own word, every 30 s (1800 on a metered line; 3 for two minutes at most, while no answer was
 quick enough to tell it the time exactly): what it holds, so that a missing tail is seen too. Its place among the hub's

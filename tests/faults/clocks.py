@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import random
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -178,14 +179,13 @@ def _verdict(rig: Rig, lives: Sequence[Life], fault: str, believed: Callable[[Li
     undated = rig.sql(_ROWS.format(time="NULL", table="undated"))
     skews = {n: life.skew for life in lives if believed(life) for n in range(life.first, life.last + 1)}
     wrong = late = uncertain = said = 0
-    last: dict[tuple[str, int], int] = {}
+    blocks: dict[tuple[int, int], list[int]] = defaultdict(list)
     seen: list[int] = []
-    for metric, at, value, flags, stream, _, _ in sorted(dated + undated, key=lambda row: row[4:]):
+    for metric, at, value, flags, stream, seq, _ in dated + undated:
         if metric != "uptime":
             continue
         n = int(value)
-        wrong += last.get((metric, stream), 0) >= n
-        last[metric, stream] = n
+        blocks[stream, seq].append(n)
         seen.append(n)
         if n not in skews:
             continue
@@ -195,12 +195,25 @@ def _verdict(rig: Rig, lives: Sequence[Life], fault: str, believed: Callable[[Li
         says, off = flags & 15 > 0, error > TOLERANCE_MS
         late += error > (UNCERTAIN_MS if says else TOLERANCE_MS)
         uncertain, said = uncertain + says, said + (off and says)
+    wrong += overtaken(blocks)
     emitted, promised = rig.numbers(b"emit"), rig.promised()
     return Verdict(
         f"{fault} ({late} dated wrongly; {uncertain} said to be uncertain, {said} of them off)", len(lives),
         len(emitted), len(promised), len(dated) + len(undated),
         len(promised - set(seen)), len(seen) - len(set(seen)), wrong + late, 0,
     )  # fmt: skip
+
+
+def overtaken(blocks: dict[tuple[int, int], list[int]]) -> int:
+    """How many reports stand in a block of a run before one that was said earlier. Within a block, reports are sorted
+    by time, which a clock that is set turns back; and one commit has a block of the dated and one of the undated."""
+    count, run, before, last = 0, 0, 0, 0  # `before`: the greatest of all blocks but the last one
+    for (stream, _), numbers in sorted(blocks.items()):
+        if stream != run:
+            run, before, last = stream, 0, 0
+        count += sum(n <= before for n in numbers)
+        before, last = max(before, last), max(numbers)
+    return count
 
 
 _ROWS = """

@@ -10,6 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from clocks import overtaken
 from needs import Missing
 from run import ROWS, Row, chosen
 
@@ -37,6 +38,11 @@ def test_every_row_stands_under_a_promise_and_no_promise_names_another() -> None
     kills = {"kill_hub", "kill_backend"}  # there by the names of their tests
     named = {name for faults in said for name in re.findall(r"`([a-z_]+)`", faults)}
     assert named == {row.fault.__name__ for row in ROWS} - kills
+
+
+def test_a_report_that_stands_before_an_earlier_one_is_found_and_the_two_blocks_of_a_commit_are_no_fault() -> None:
+    assert overtaken({(1, 1): [3, 1], (1, 2): [2], (1, 3): [4], (2, 1): [1]}) == 0
+    assert overtaken({(1, 1): [1, 5], (1, 2): [6], (1, 3): [4, 7], (2, 9): [6]}) == 1
 
 
 def test_rows_are_chosen_by_name_and_a_name_that_none_has_is_refused() -> None:

@@ -254,6 +254,21 @@ def test_two_answers_that_contradict_each_other_leave_the_newer_one(up):
     assert clock.date() == pytest.approx(NOON + 10.0, abs=0.1)
 
 
+def test_a_time_that_is_known_well_is_not_moved_back_for_one_that_is_known_better(up):
+    clock = SystemClock()
+    clock.told(NOON, 49.85, 50.0)
+    offset = clock.mark().offset_s
+    assert offset == pytest.approx(NOON - 50.0 + 0.075)
+    for _ in range(20):
+        up.now += 30.0
+        clock.told(NOON - 50.0 + up.now, up.now - 0.01, up.now)
+    assert clock.mark().offset_s == offset
+    assert clock.mark().error_s < 0.1
+    up.now += 30.0
+    clock.told(NOON - 50.0 - 0.2 + up.now, up.now - 0.01, up.now)
+    assert clock.mark().offset_s == pytest.approx(offset - 0.27, abs=0.01), "it is wrong by more than that now"
+
+
 def test_a_hub_that_has_heard_the_time_needs_nobody_when_its_own_clock_falls_back(wall):
     clock = SystemClock()
     told(clock, wall.now, 0.2)
