@@ -186,7 +186,10 @@ class Registry:
 def _register(plugin: Plugin) -> None:
     manager = pluggy.PluginManager("hub")
     manager.add_hookspecs(Hooks)
-    manager.register(plugin.entry.load(), plugin.name)
+    module = plugin.entry.load()
+    if getattr(module, "__path__", None) and getattr(module, "__file__", "") is None:
+        raise PluginError(f"{next(iter(module.__path__))} is a mere directory and hides the module: rename it")
+    manager.register(module, plugin.name)
     manager.check_pending()
 
     def integration(
@@ -222,6 +225,10 @@ def _register(plugin: Plugin) -> None:
     manager.hook.register_uplinks(register=uplink)
     manager.hook.register_exporters(register=exporter)
     manager.hook.register_notifiers(register=notifier)
+    if not any((plugin.integrations, plugin.decoders, plugin.uplinks, plugin.exporters, plugin.notifiers)):
+        raise PluginError(
+            "it registers nothing: does its hook bear @hub.hookimpl, and a name that the reference lists?"
+        )
 
 
 def _expect_config(name: str, config: object) -> None:

@@ -63,7 +63,8 @@ def new_plugin(name: str, directory: Path) -> None:
         raise click.UsageError(f"a plugin is named as a Python module: small letters, digits and '_'; {name!r} is not")
     if module in sys.stdlib_module_names or module in {one.name for one in entry_points(group="hub.plugins")}:
         raise click.UsageError(f"there is a module or plugin {module!r} already: choose another name")
-    folder = directory / module
+    # not as the module: a directory of that name would hide it from whoever works beside it
+    folder = directory / f"ilot-{module.replace('_', '-')}"
     write(folder, templates.plugin(module))
     output.say(f"{folder}: it is a whole example: change it for your device. Then, with the pip of this ilot:")
     output.say(f"  {sys.executable} -m pip install --no-deps --no-build-isolation --editable {folder}")

@@ -117,7 +117,7 @@ def _ask_child(plugin: Plugin) -> Description:
 
     try:
         child = subprocess.run(
-            [sys.executable, "-m", "hub.isolation", "describe", plugin.name],
+            [sys.executable, "-P", "-m", "hub.isolation", "describe", plugin.name],
             stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT_S, env={"PATH": os.defpath}, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:

@@ -59,7 +59,7 @@ def test_whatever_a_building_is_called_its_name_is_read_back(name: str) -> None:
 def test_a_new_plugin_is_the_one_of_the_tutorial(here: Path) -> None:
     assert run("new", "plugin", "acme-thermo")[0] == 0
     for name in ("pyproject.toml", "acme_thermo.py", "test_acme_thermo.py"):
-        assert (here / "acme_thermo" / name).read_text() == (VENDOR / name).read_text()
+        assert (here / "ilot-acme-thermo" / name).read_text() == (VENDOR / name).read_text()
     code, said = run("new", "plugin", "acme-thermo")
     assert code == 2
     assert "is there already" in said

@@ -1,0 +1,38 @@
+"""A plugin that cannot be what its author meant is told with the reason, and not taken for one that does nothing."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from hub.errors import PluginError
+from hub.registry import GROUP, Plugin, Registry
+
+
+def registry(name: str) -> Registry:
+    return Registry([Plugin(name, "ilot-vendor", "1.0", EntryPoint(name, name, GROUP))])
+
+
+def test_a_hook_that_nobody_marked_is_named_as_the_likely_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "vendor_unmarked.py").write_text("def register_integrations(register): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(PluginError, match=r"vendor_unmarked.*registers nothing.*@hub\.hookimpl"):
+        registry("vendor_unmarked").load("vendor_unmarked")
+
+
+def test_a_directory_that_hides_a_plugins_module_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "vendor_hidden").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(PluginError, match=r"/vendor_hidden is a mere directory and hides the module"):
+        registry("vendor_hidden").load("vendor_hidden")
+
+
+def test_what_ships_registers_something() -> None:
+    found = Registry.discover()
+    for name, plugin in found.plugins.items():
+        if plugin.shipped:
+            found.load(name)
