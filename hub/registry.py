@@ -227,7 +227,7 @@ def _register(plugin: Plugin) -> None:
     manager.hook.register_notifiers(register=notifier)
     if not any((plugin.integrations, plugin.decoders, plugin.uplinks, plugin.exporters, plugin.notifiers)):
         raise PluginError(
-            "it registers nothing: does its hook bear @hub.hookimpl, and a name that the reference lists?"
+            "it registers nothing: does its hook bear @hub.hookimpl, and one of the names of hub.hookspecs?"
         )
 
 

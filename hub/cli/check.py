@@ -28,7 +28,8 @@ def check(config: Path, state_dir: Path | None, adopted: bool, probe: bool, json
     """Check the configuration file: every problem at once, with its line. Changes nothing.
 
     Devices that were added by commands or on the pages stand in the state directory: --adopted looks at them too. Exit
-    code 6 when something is wrong with one.
+    code 6 when something is wrong with one, or when an integration would not run: its plugin cannot be loaded, or is a
+    stranger's that the file does not let into the hub's process.
     """
     from hub.config.load import load
     from hub.config.terminal import render
@@ -59,12 +60,15 @@ def check(config: Path, state_dir: Path | None, adopted: bool, probe: bool, json
     state = StateDir(state_dir or loaded.state_dir)
     if adopted:
         facts["adopted"], facts["adopted_problems"] = _adopted(state, loaded, models)
-    found = _probed(loaded.integrations, registry) if probe else None
+    facts["will_not_run"] = idle = _idle(loaded.integrations, registry)
+    found = _probed([one for one in loaded.integrations if one.name not in idle], registry) if probe else None
     if json:
         output.data({**facts, "problems": [], **({} if found is None else {"probes": found})})
     else:
         counted = output.several(len(loaded.integrations), "integration"), output.several(len(loaded.devices), "device")
         click.echo(f"{config}: right. {', '.join(counted)}")
+        for name, why in idle.items():
+            output.say(f"{name} will not run: {why}")
         if adopted:
             output.say(f"{facts['adopted']} devices were added by commands")
             for wrong in facts["adopted_problems"]:
@@ -76,7 +80,7 @@ def check(config: Path, state_dir: Path | None, adopted: bool, probe: bool, json
             click.echo(f"{finding['name']}: {mark}: {finding['said']}")
     if any(finding["ok"] is False for finding in found or []):
         raise click.exceptions.Exit(NotReady.exit_code)
-    if facts.get("adopted_problems"):
+    if idle or facts.get("adopted_problems"):
         raise click.exceptions.Exit(6)
 
 
@@ -87,6 +91,30 @@ def _adopted(state: StateDir, loaded: Loaded, models: Models) -> tuple[int, list
     if not state.store.exists():
         return 0, []
     return adopted(state.store, keys.load(state.keys).store_key, loaded, models)
+
+
+def _idle(instances: list[Instance], registry: Registry) -> dict[str, str]:
+    """Name → why it would not run, of instances whose options are right all the same. A stranger's code is not run."""
+    from hub.errors import PluginError
+    from hub.hosting.plugins import refusal
+    from hub.isolation.describe import describe
+
+    idle = {}
+    for instance in instances:
+        plugin = registry.plugins[instance.type]
+        if not instance.enabled:
+            continue
+        why = refusal(plugin, instance)
+        if not plugin.shipped:
+            why = describe(plugin).error or why
+        else:
+            try:
+                registry.load(plugin.name)
+            except PluginError as error:
+                why = str(error)
+        if why:
+            idle[instance.name] = why
+    return idle
 
 
 def _probed(instances: list[Instance], registry: Registry) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ from hub.hosting.notifying import OwnNotices
 from hub.hosting.pausing import Pauses
 from hub.hosting.runtime import Core, InProcessSession
 from hub.hosting.supervisor import STOPPED, Health, Supervisor
-from hub.registry import Integration, Registry
+from hub.registry import Integration, Plugin, Registry
 
 _PORTS = {"http": 80, "https": 443, "esphome": 6053}
 STOP_S = 5.0
@@ -153,15 +153,22 @@ def key_of(health: Health) -> Key:
     return (health.type if health.type in (EXPORTER, NOTIFIER) else INTEGRATION, health.name)
 
 
+def refusal(plugin: Plugin, instance: Instance) -> str:
+    """Why an instance of a stranger's plugin is not run, "" where it may."""
+    if plugin.shipped or instance.isolation == "none":
+        return ""
+    return (
+        f"{plugin} is not part of this distribution; it runs only in the hub's own process, with all the "
+        f"hub's rights. If you accept that, set integrations.{instance.name}.isolation: none"
+    )
+
+
 def load(instance: Instance, registry: Registry) -> tuple[Integration, Any]:
     """The integration of an instance and its configuration, read by the plugin's own model. Raises PluginError, also
     for a stranger that nobody allowed to run in this process, and ConfigError."""
     plugin = registry.plugins[instance.type]
-    if not plugin.shipped and instance.isolation != "none":
-        raise PluginError(
-            f"{plugin} is not part of this distribution; it runs only in the hub's own process, with all the "
-            f"hub's rights. If you accept that, set integrations.{instance.name}.isolation: none"
-        )
+    if why := refusal(plugin, instance):
+        raise PluginError(why)
     integration = registry.integration(instance.type)
     if isinstance(instance.config, integration.config):
         return integration, instance.config

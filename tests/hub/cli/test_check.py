@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from click.testing import CliRunner, Result
 from hub import keys
 from hub.adoption import memory
 from hub.cli.check import check
+from hub.config.built import Instance
+from hub.hosting.plugins import refusal
 from hub.model import Device, Place
+from hub.registry import GROUP, Plugin
 from hub.state import StateDir
 from hub.store import Store
 
@@ -85,3 +89,23 @@ def test_without_a_store_nothing_is_said_of_one(tmp_path: Path) -> None:
     done = ilot(tmp_path)
     assert (done.exit_code, done.stderr) == (0, "")
     assert json.loads(ilot(tmp_path, "--adopted", "--json").stdout)["adopted"] == 0
+
+
+def test_an_integration_that_cannot_be_loaded_is_told_though_the_file_is_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    assert ilot(tmp_path).exit_code == 0
+    monkeypatch.setattr("integrations.modbus.register_integrations", lambda register: register("modbus"))
+    done = ilot(tmp_path)
+    assert done.exit_code == 6
+    assert "modbus will not run: plugin 'modbus' (ilot" in done.stderr
+    assert set(json.loads(ilot(tmp_path, "--json").stdout)["will_not_run"]) == {"modbus"}
+
+
+def test_a_strangers_plugin_is_refused_until_the_file_lets_it_into_the_hubs_process() -> None:
+    plugin = Plugin("acme", "ilot-acme", "1.0", EntryPoint("acme", "acme", GROUP))
+    assert "set integrations.cellar.isolation: none" in refusal(
+        plugin, Instance(name="cellar", type="acme", config=None)
+    )
+    assert refusal(plugin, Instance(name="cellar", type="acme", config=None, isolation="none")) == ""
