@@ -56,7 +56,7 @@ async def test_what_a_device_has_becomes_a_configuration_that_reads_it(tmp_path:
         assert code == 0, err
         assert "plant: {site: school} # cellar\n" in file.read_text()
         code, out, err = await ilot("check", cwd=tmp_path)
-        assert (code, out) == (0, f"{file}: right. 1 integrations, 1 devices\n"), err
+        assert (code, out) == (0, f"{file}: right. 1 integration, 1 device\n"), err
         code, out, err = await ilot(*ask, "--yes", cwd=tmp_path)
         assert (code, out) == (0, "")
         assert "nothing to add" in err

@@ -381,7 +381,7 @@ async def test_an_import_proposes_what_the_map_has_and_proposes_it_once(server: 
             "modbus:compteur-m-77": {"unit": 1, "sunspec": True, "sunspec_part": 2},
         }
         code, out, err = await ilot(check, "-c", str(file))
-        assert (code, out) == (0, f"{file}: right. 1 integrations, 2 devices\n"), err
+        assert (code, out) == (0, f"{file}: right. 1 integration, 2 devices\n"), err
         code, out, err = await ilot(importing, *ask, "--yes")
         assert "nothing to add" in err, out
         assert (await ilot(importing, *ask[:3], "--unit", "1"))[0] == 0  # the file knows the host by now
