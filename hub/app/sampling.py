@@ -11,7 +11,6 @@ from hub.app.path import Path
 from hub.app.watch import Watch
 from hub.commands import Desk, Order, Record
 from hub.commands.desk import OPEN_LIMIT
-from hub.crisis.sampling import gathering
 from hub.crisis.sampling.desk import Sampling
 from hub.crisis.sampling.items import Budgets, Gateway, Item, Wish
 from hub.crisis.sampling.state import Raised
@@ -102,6 +101,17 @@ def build_sampling(ground: Ground, path: Path, field: Field, watch: Watch) -> Sa
     hands = Hands(ground, path, field)
 
     async def gather(wish: Wish) -> tuple[list[Item], list[Gateway]]:
+        from hub.crisis.sampling import gathering  # of no use until somebody asks for a plan
+
+        sources = gathering.Sources(
+            devices=lambda: path.devices, zone=zone,
+            types=lambda: {one.name: one.type for one in ground.loaded.integrations},
+            lines=lambda: {one.name: line for one in ground.loaded.integrations if (line := _line(one.config))},
+            cut=lambda name: bool(field.plugins.pauses.why(("integration", name))), running=running,
+            paces=field.paces, told=field.told.of, everything_told=lambda: field.told,
+            battery_days=field.radio.battery_days, value=path.live.value, keys=keys, mains=lambda: said().mains,
+            former=sampling.expecting.former,
+        )  # fmt: skip
         return await gathering.items(sources, wish), gathering.gateways(sources)
 
     def said() -> Any:
@@ -134,15 +144,6 @@ def build_sampling(ground: Ground, path: Path, field: Field, watch: Watch) -> Sa
     sampling = Sampling(
         ground.store, hands, ground.clock, gather=gather, budgets=budgets,
         longest_s=longest_s,
-    )  # fmt: skip
-    sources = gathering.Sources(
-        devices=lambda: path.devices, zone=zone,
-        types=lambda: {one.name: one.type for one in ground.loaded.integrations},
-        lines=lambda: {one.name: line for one in ground.loaded.integrations if (line := _line(one.config))},
-        cut=lambda name: bool(field.plugins.pauses.why(("integration", name))), running=running,
-        paces=field.paces, told=field.told.of, everything_told=lambda: field.told,
-        battery_days=field.radio.battery_days, value=path.live.value, keys=keys, mains=lambda: said().mains,
-        former=sampling.expecting.former,
     )  # fmt: skip
     expecting = sampling.expecting
     watch.watching.expected, watch.watching.covers = expecting.silence, expecting.coverage

@@ -11,8 +11,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hub.answers.recalling import number
 from hub.clock import Clock
-from hub.energy import evidence
-from hub.energy.printing import as_html
 from hub.energy.reports import KINDS, Reports, as_csv
 from hub.energy.survey import Survey
 from hub.energy.watch import DriftWatch
@@ -190,6 +188,9 @@ class Energy:
         self._drain()
         year, operator = self._year(arguments), str(arguments.get("operator") or "")
         report = await self._reports.make(kind, year, operator)
+        from hub.energy import evidence
+        from hub.energy.printing import as_html
+
         at, signature = self._clock.now(), ""
         if shape == "html":
             page = await asyncio.to_thread(as_html, report, lang, self._timezone)

@@ -11,9 +11,7 @@ import msgspec
 from hub.alerts import Alert, Book
 from hub.alerts.life import RAISED
 from hub.energy.baseline import FULL_DAYS, Baseline, Day
-from hub.energy.chance import limit_of
 from hub.energy.drift import Limit, Verdict, judge
-from hub.energy.fitting import LEAST_DAYS, fit
 from hub.energy.survey import Survey, day_name
 from hub.errors import DecodeError, HubError
 from hub.model import Meter, Place
@@ -76,6 +74,8 @@ class DriftWatch:
     async def _judge(self, place: Place, meter: Meter) -> dict[str, Any]:
         if self._survey.outdoor is None:
             return {"state": "no-outdoor"}
+        from hub.energy.fitting import LEAST_DAYS  # a hub that does not know the weather never fits anything
+
         known = await self._recall(place.id)
         series = self._survey.rollups.views.series((place.id, meter.metric))
         first = series.hands[0][0] if series is not None and series.hands else int(self._survey.now())
@@ -149,6 +149,9 @@ class DriftWatch:
 
 
 def _learn(days: list[Day]) -> tuple[Baseline, Limit] | None:
+    from hub.energy.chance import limit_of
+    from hub.energy.fitting import fit
+
     baseline = fit(days)
     return (baseline, limit_of(baseline, days)) if baseline is not None else None
 

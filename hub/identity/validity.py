@@ -75,4 +75,7 @@ def _date(data: bytes) -> tuple[float, bytes]:
         digits = ("19" if digits[:2] >= "50" else "20") + digits
     elif data[0] != _GENERALIZED_TIME:
         raise ValueError("this is no date")
-    return datetime.strptime(digits, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC).timestamp(), rest
+    if len(digits) != 15 or digits[14] != "Z" or not digits[:14].isdigit():
+        raise ValueError("this is no date")  # as RFC 5280, 4.1.2.5 has it: to the second, in UTC
+    year, month, day, hour, minute, second = int(digits[:4]), *(int(digits[at : at + 2]) for at in range(4, 14, 2))
+    return datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp(), rest

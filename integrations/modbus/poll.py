@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import ValidationError
 
@@ -16,7 +16,9 @@ from integrations.modbus.faults import Refused, Silent
 from integrations.modbus.patience import Patience, Roster
 from integrations.modbus.plan import Request, plan, split
 from integrations.modbus.settings import MOST_REGISTERS, Config, DeviceSettings
-from integrations.modbus.sunspec import Found, Points, discover
+
+if TYPE_CHECKING:
+    from integrations.modbus.sunspec import Found, Points
 
 LONGEST = timedelta(minutes=10)
 """The longest pause between two attempts on a device that does not answer."""
@@ -145,6 +147,7 @@ class Poller:
         """Find the SunSpec map where one is wanted and not known yet. Returns why the device is away, if it is."""
         if not settings.sunspec or self._points is not None or not self._walk.due():
             return None
+        from integrations.modbus.sunspec import discover  # tables of models: where a device has them
 
         async def read(request: Request) -> list[int]:
             return await self._link.read(settings.unit, request, attempts=attempts, silent=self._patience.failures > 0)
@@ -169,6 +172,8 @@ class Poller:
             raise hub.DecodeError(
                 "sunspec-part", f"the SunSpec map has {len(found.parts)} devices, no device {settings.sunspec_part}"
             )
+        from integrations.modbus.sunspec import Points
+
         part = found.parts[settings.sunspec_part - 1]
         self._points = points = Points(part, {register.metric for register in settings.registers})
         # in one piece as far as it goes: a scale factor belongs to the values that are read with it

@@ -14,7 +14,9 @@ from hub.cli.scene import Scene
 ABSENT = (
     "click", "rich", "ruamel", "jinja2", "argparse", "cryptography.x509", "aiohttp", "paho", "aiomqtt", "xknx",
     "xknxproject", "pymodbus.client", "bacpypes3", "asyncua", "segno", "pypdfium2", "icalendar", "prometheus_client",
-    "html", "difflib", "statistics", "encodings.idna", "hub.packs.format", "hub.crisis.runbook", "hub.cli",
+    "html", "difflib", "statistics", "encodings.idna", "_strptime", "hub.packs.format", "hub.crisis.runbook",
+    "hub.crisis.sampling.gathering", "hub.energy.fitting", "hub.energy.printing", "integrations.modbus.sunspec",
+    "hub.cli",
     "hub.testing", "hub.config.document", "hub.web.site", "hub.web.areas", "hub.web.words", "backend",
 )  # fmt: skip
 """Not needed to run; each is imported when something asks for it."""
