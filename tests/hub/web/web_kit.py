@@ -286,7 +286,7 @@ class Hub:
             return {**SHOWN, "series": "salle-0/temperature", "line": [], "counter": False, "unit": "Cel",
                     "raw_from": SHOWN["from"]}  # fmt: skip
         if name == "history.raw":
-            at = int(arguments["from"])
+            at = int(arguments.get("from") or 0)
             return {"series": "salle-0/temperature", "metric": "temperature", "unit": "Cel", "timezone": "Europe/Paris",
                     "readings": [[at, 20.5], [at + 60, -1.25]], "next": at + 120 if at < 600 else None}  # fmt: skip
         if name == "command.list":
