@@ -26,7 +26,8 @@ _PART = re.compile(r"\{(\w+)\}")
 class Route:
     """`path` may hold `{name}`: one part, percent-decoded. `query` and `body`: name → JSON Schema of a parameter;
     `summary` in English, for the API document. `people`: no token may, only somebody who is signed in. `upload`: so
-    many bytes of files may come with a form; `quiet`: asking does not lengthen the session."""
+    many bytes of files may come with a form; `quiet`: asking does not lengthen the session; `long`: the answer is sent
+    in parts, bounded each, and takes as long as whoever asks takes to read it."""
 
     method: str
     path: str
@@ -39,6 +40,7 @@ class Route:
     people: bool = False
     upload: int = 0
     quiet: bool = False
+    long: bool = False
 
 
 class Table:

@@ -235,7 +235,7 @@ class Site:
         elif route.kind in (PAGE, API) and not visit.by_token:
             give_form(visit, self.sessions)
         with self.connections.busy(request.protocol):
-            if route.kind == STREAM:
+            if route.kind == STREAM or route.long:
                 return await self._handle(visit)
             async with asyncio.timeout(ANSWER_S):
                 answer = await self._handle(visit)

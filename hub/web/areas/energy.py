@@ -89,6 +89,9 @@ class Energy:
                 await _sent(answer, showing.rows_of_csv(rows, visit.lang))
                 if page["next"] is None:
                     break
+                account = self._site.whose(visit, touch=False)  # it may take long, and who asked may be outside by now
+                if account is None or account.role not in visit.route.roles:
+                    raise HubError("the session is over")
                 page = await self._site.call("history.raw", **{**asked, "from": page["next"]})
             await answer.write_eof()
         except (ConnectionError, TimeoutError):
@@ -172,7 +175,7 @@ def routes(site: Site) -> list[Route]:
         get("/history/raw", do.readings, "Every raw reading of a series, a page at a time", READS, **raw, limit=NUMBER),
         Route("GET", "/api/1/history/raw.csv", do.readings_table, READS, API,
               "Every raw reading of a series as CSV; `lang` as that language's spreadsheets want it",
-              query={**raw, "lang": TEXT}),
+              query={**raw, "lang": TEXT}, long=True),
         get("/history/series", do.series, "The series of which anything is remembered", READS),
     ]  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
@@ -17,6 +18,7 @@ import pytest
 from hub.config.parts.web import Web as Options
 from hub.errors import HubError
 from hub.packs.archive import MOST_BYTES
+from hub.web import site as site_module
 
 from .web_kit import Pages
 
@@ -148,6 +150,38 @@ async def test_a_table_that_cannot_be_read_to_its_end_does_not_look_whole(pages:
         await browser.get("/api/1/history/raw.csv?series=a/b&from=60")
     status, text, _ = await browser.get("/api/1/history/raw.csv?series=a/b&from=99")
     assert (status, json.loads(text)["error"]) == (422, "the disk refuses")
+
+
+async def test_a_long_table_is_sent_whole_and_ends_with_the_session_of_who_asked(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await pages.claimed()
+    reader, begun, go = await pages.person("lecteur"), asyncio.Event(), asyncio.Event()
+    monkeypatch.setattr(site_module, "ANSWER_S", 0.2)
+
+    async def slowly(arguments: dict[str, Any]) -> Any:
+        at = int(arguments["from"])
+        if at == 61:
+            begun.set()
+            await go.wait()
+        after = at + 1 if at < 64 else None
+        return {"timezone": "UTC", "unit": "Cel", "metric": "temperature", "readings": [[at, 1.0]], "next": after}
+
+    pages.hub.answers["history.raw"] = slowly
+    asking = asyncio.ensure_future(reader.get("/api/1/history/raw.csv?series=a/b&from=60&lang=en"))
+    await begun.wait()
+    await asyncio.sleep(0.5)
+    go.set()
+    status, text, _ = await asking
+    assert (status, text.count("\r\n")) == (200, 6)
+    begun.clear()
+    go.clear()
+    asking = asyncio.ensure_future(reader.get("/api/1/history/raw.csv?series=a/b&from=60&lang=en"))
+    await begun.wait()
+    pages.site.sessions.end_all("p-lecteur")
+    go.set()
+    with pytest.raises(aiohttp.ClientError):
+        await asking
 
 
 async def test_the_page_of_a_device_shows_one_day_and_gives_its_readings(pages: Pages) -> None:
