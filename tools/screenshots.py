@@ -25,6 +25,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from PIL import Image  # noqa: E402
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright  # noqa: E402
 
 from hub.cli.scene import Scene  # noqa: E402
@@ -54,8 +55,9 @@ PAGES = {**{entry.key: entry.href for entry in MENU}, "account": "/account", "mi
          "plan-layers": "/plan?chosen=1&states=1&alerts=1&zones=1", "plan-map": "/plan?view=map",
          **{f"commissioning-{step}": f"/commissioning/{step}" for step in STEPS}}  # fmt: skip
 PRINTED = {"report-printed": "/commissioning/report", "runbook-printed": "/crisis/runbook"}
-README = {"desk-fr-overview": "overview", "phone-fr-overview": "phone", "desk-fr-devices": "devices",
-          "desk-fr-link": "link"}  # fmt: skip
+README = {"desk-fr-overview": ("overview", 800), "phone-fr-alert": ("phone", 740), "desk-fr-plan": ("devices", 970),
+          "desk-fr-link": ("link", 800)}  # fmt: skip
+"""To which picture of docs/img, and how many pixels of its height."""
 SLOW = ("overview", "device", "devices", "link", "device-ble", "meter", "zone", "plan", "raised-alerts")
 NAME, PASSWORD = "camille", "trois lampes et un chat"
 REFUSED = {"name": "x", "password": "court"}
@@ -124,8 +126,16 @@ def main() -> None:
                 finally:
                     scene.close()
     if options.readme:
-        for name, to in README.items():
-            shutil.copyfile(options.directory / f"{name}.png", ROOT / f"docs/img/ui-{to}.png")
+        for name, (to, height) in README.items():
+            for_readme(options.directory / f"{name}.png", ROOT / f"docs/img/ui-{to}.png", height)
+
+
+def for_readme(taken: Path, kept: Path, height: int) -> None:
+    """The beginning of a page, in few colours."""
+    with Image.open(taken) as whole:
+        whole.convert("RGB").crop((0, 0, whole.width, min(height, whole.height))).quantize(256).save(
+            kept, optimize=True
+        )
 
 
 class Shooter:
