@@ -59,7 +59,7 @@ def demo(seconds: float | None, outage: float | None, keep: bool, json: bool) ->
     if json:
         output.data(summary)
     else:
-        _closing(summary)
+        _closing(summary if keep else {name: value for name, value in summary.items() if name != "state_dir"})
     if summary["lost"] or summary["duplicates"]:
         raise click.exceptions.Exit(7)
 

@@ -151,7 +151,22 @@ def discover(protocol: str, scan: float | None, config: Path, state_dir: Path | 
             for c in answer["candidates"]
         ],
     )  # fmt: skip
+    if answer["running"] and not answer["candidates"]:
+        _say_whether_it_hears(protocol, answer["types"])
     output.say("not listed: " + ", ".join(f"{n} {reason}" for reason, n in answer["counted"].items()))
+
+
+def _say_whether_it_hears(protocol: str, running: list[str]) -> None:
+    """Nothing heard: may be since nothing listens. Raises UsageError for a protocol that nothing here knows."""
+    registry = _everything()
+    listening = {one.name for plugin in _of(protocol, registry) for one in plugin.integrations}
+    if not listening:
+        raise click.UsageError(f"nothing here listens to {protocol!r}; it can be {_listening(registry)}")
+    if not listening & set(running):
+        wanted = " or ".join(sorted(listening))
+        output.say(
+            f"the running hub hears no {protocol}: it has no {wanted} below `integrations:`; --scan listens here"
+        )
 
 
 def _ask(protocol: str, config: Path, state_dir: Path | None) -> dict[str, Any]:
@@ -161,9 +176,11 @@ def _ask(protocol: str, config: Path, state_dir: Path | None) -> dict[str, Any]:
 
     socket = state_of(config, state_dir) / "hub.sock"
     waiting = call(socket, "devices")["quarantine"]
-    counts = call(socket, "status")["counts"].values()
+    status = call(socket, "status")
+    counts = status["counts"].values()
     return {
         "running": True,
+        "types": sorted({plugin["type"] for plugin in status["plugins"]}),
         "candidates": [w for w in waiting if w["id"].startswith(f"{protocol}:") and not w["known"]],
         "counted": {reason: sum(events.get(reason, 0) for events in counts) for reason in UNLISTED},
     }

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.cli.keyfile import key_of
+from hub.cli.radio import discover
 
 KEY = "231d39c1d7cc1ab1aee224cd096db932"
 NOWHERE = {"DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nowhere", "PATH": "/usr/bin:/bin"}
@@ -118,3 +120,24 @@ def test_whatever_a_key_file_holds_it_is_a_key_or_a_usage_error(
     file.write_bytes(data)
     with contextlib.suppress(click.UsageError):
         assert len(key_of(file)) > 0
+
+
+@pytest.mark.parametrize(
+    ("protocol", "running", "said"),
+    [
+        ("ble", ["host"], "the running hub hears no ble: it has no bluetooth below `integrations:`"),
+        ("ble", ["bluetooth"], "not listed"),
+        ("bel", ["bluetooth"], "nothing here listens to 'bel'; it can be bacnet, ble"),
+    ],
+)
+def test_an_empty_list_of_a_running_hub_says_whether_it_listens_at_all(
+    protocol: str, running: list[str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = {
+        "devices": {"quarantine": []},
+        "status": {"counts": {}, "plugins": [{"type": kind} for kind in running]},
+    }
+    monkeypatch.setattr("hub.control.call", lambda path, name, **more: answers[name])
+    done = CliRunner().invoke(discover, [protocol])
+    assert said in done.stderr
+    assert ("hears no" in done.stderr) is ("hears no" in said)
