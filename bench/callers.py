@@ -23,7 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 from measure import figure, rss_mib  # a script: its own folder first
 
-from hub.cli.scene import Scene
+from hub.cli.demo.scene import Scene
 
 STAGES = ("silent", "within its first record", "after its hello", "within a request")
 ANYBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

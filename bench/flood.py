@@ -33,7 +33,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]  # a
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM  # noqa: E402 - found through the line above
 from measure import cpu_s, figure, rss_mib  # noqa: E402 - found through the line above
 
-from hub.cli.scene import Scene  # noqa: E402 - found through the line above
+from hub.cli.demo.scene import Scene  # noqa: E402 - found through the line above
 from hub.control import call  # noqa: E402 - found through the line above
 from integrations.bluetooth.sim.bluez import fake_bluez, private_bus  # noqa: E402 - found through the line above
 from integrations.bluetooth.sim.sensors import BTHOME, Advertisement, Sensor  # noqa: E402 - found through the line above

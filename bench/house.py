@@ -33,7 +33,7 @@ from hub.buffer.journal import Journal
 from hub.buffer.rows import Row
 from hub.buffer.seal import default_aead
 from hub.buffer.stream import Keys
-from hub.cli.scene import Scene
+from hub.cli.demo.scene import Scene
 from hub.clock import SystemClock
 from hub.identity import enrolment
 from hub.registry import Plugin, Registry

@@ -23,7 +23,7 @@ from house import House, walks  # a script: its own folder first
 from measure import cpu_s, figure, rss_mib
 
 import hub
-from hub.cli.scene import Scene
+from hub.cli.demo.scene import Scene
 
 WITHOUT = {
     "no integration": ("host", "bluetooth", "modbus"),

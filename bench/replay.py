@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes  # 
 from cryptography.hazmat.primitives.cmac import CMAC  # noqa: E402 - through the line above
 from measure import figure  # noqa: E402 - through the line above
 
-from hub.cli.scene import Scene  # noqa: E402 - through the line above
+from hub.cli.demo.scene import Scene  # noqa: E402 - through the line above
 from hub.control import call  # noqa: E402 - through the line above
 from integrations.enocean import sim as enocean  # noqa: E402 - through the line above
 from integrations.lorawan import crypto, phy  # noqa: E402 - through the line above

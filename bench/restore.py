@@ -25,7 +25,7 @@ from measure import figure
 
 from hub import keys
 from hub.buffer import Buffer
-from hub.cli.scene import Scene
+from hub.cli.demo.scene import Scene
 from hub.clock import SystemClock
 from hub.identity import enrolment
 from hub.state import StateDir

@@ -25,7 +25,7 @@ from house import leave_backlog
 from measure import cpu_s, figure, rss_mib
 
 from hub.buffer.rows import Column, Row, Shape, Subject
-from hub.cli.scene import Scene
+from hub.cli.demo.scene import Scene
 
 GATE_S = 0.8
 

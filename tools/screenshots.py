@@ -28,8 +28,8 @@ sys.path.insert(0, str(ROOT))
 from PIL import Image  # noqa: E402
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright  # noqa: E402
 
-from hub.cli.scene import Scene  # noqa: E402
-from hub.cli.showcase import Showcase, draw_plan  # noqa: E402
+from hub.cli.demo.scene import Scene  # noqa: E402
+from hub.cli.demo.showcase import Showcase, draw_plan  # noqa: E402
 from hub.control import call  # noqa: E402
 from hub.web.areas import MENU  # noqa: E402
 

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hub.cli.scene import Scene
+from hub.cli.demo.scene import Scene
 from integrations.bluetooth.sim.bluez import FakeBluez, fake_bluez, private_bus
 
 from ..faults.rig import ilot

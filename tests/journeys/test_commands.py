@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hub.cli.scene import Scene
+from hub.cli.demo.scene import Scene
 
 CONFIG = """\
 hub: {{name: commands, site: rig, state_dir: {state}}}

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
+from hub.cli.demo.scene import Scene
 from hub.cli.label import link_of
-from hub.cli.scene import Scene
 from hub.control import Refused, call
 
 from .test_pages import CHROMIUM, DESK, NAME, PASSWORD, PHONE, faults

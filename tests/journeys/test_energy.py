@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from hub.cli.scene import Scene
+from hub.cli.demo.scene import Scene
 from hub.control import call
 
 

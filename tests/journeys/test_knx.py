@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hub.cli.scene import Scene
+from hub.cli.demo.scene import Scene
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "integrations/knx"))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.cli.scene import Scene
+from hub.cli.demo.scene import Scene
 
 ABSENT = (
     "click", "rich", "ruamel", "jinja2", "argparse", "cryptography.x509", "aiohttp", "paho", "aiomqtt", "xknx",

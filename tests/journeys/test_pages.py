@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from hub.cli.demo.scene import Scene
 from hub.cli.label import link_of
-from hub.cli.scene import Scene
 from hub.control import call
 from hub.web.areas import MENU
 

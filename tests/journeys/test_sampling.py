@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from hub.cli.scene import Scene
+from hub.cli.demo.scene import Scene
 from hub.control import call
 
 from .test_commands import compiled

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from hub.cli.scene import Scene
+from hub.cli.demo.scene import Scene
 from hub.control import call
 
 LIMIT_S = 60.0

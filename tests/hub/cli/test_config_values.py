@@ -7,7 +7,7 @@ from typing import Any
 import click
 import pytest
 
-from hub.cli.config_values import parse_path, parse_value
+from hub.cli.config.values import parse_path, parse_value
 from hub.errors import ConfigError
 
 

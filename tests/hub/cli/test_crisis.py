@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from hub.cli.crisis import crisis
-from hub.cli.crisis_sampling import battery, sampling, share, spell
+from hub.cli.crisis.raising import battery, sampling, share, spell
 from hub.identity import enrolment
 
 from ..crisis.test_crisis import exported

@@ -22,9 +22,9 @@ from backend import owner as owners
 from backend.registry import Registry
 from backend.schema import open_database
 from backend.server import serving
-from hub.cli import doctor_link
-from hub.cli.findings import NOTE, OK, WRONG, Finding
-from hub.cli.stages import Way, walk
+from hub.cli.doctor import way
+from hub.cli.doctor.findings import NOTE, OK, WRONG, Finding
+from hub.cli.doctor.stages import Way, walk
 from hub.identity import enrolment
 
 from ...proxy import proxy
@@ -186,13 +186,13 @@ def test_the_hubs_own_certificate_is_named_when_it_lapsed_or_soon_will(
     ca: Authority, days: int, state: str, word: str
 ) -> None:
     certificate, _ = ca.issue("hub-a", start=NOW - 500 * DAY, end=NOW + 300 * DAY)
-    (found,) = doctor_link._certificate(certificate, (NOW + days * DAY).timestamp())
+    (found,) = way._certificate(certificate, (NOW + days * DAY).timestamp())
     assert (found.what, found.state) == ("certificate", state)
     assert word in found.says
 
 
 def test_a_certificate_that_cannot_be_read_is_said(tmp_path: Path) -> None:
-    (found,) = doctor_link._certificate(tmp_path / "tls.crt", 0.0)
+    (found,) = way._certificate(tmp_path / "tls.crt", 0.0)
     assert found.state == WRONG
     assert found.remedy
 

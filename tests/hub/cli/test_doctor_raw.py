@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hub.cli.doctor import _raw
-from hub.cli.findings import NOTE, OK, WRONG
+from hub.cli.doctor.findings import NOTE, OK, WRONG
 from hub.rawdisk import tpm
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from hub import keys
-from hub.cli import offline as offline_module
-from hub.cli.offline import offline
+from hub.cli.config import offline as offline_module
+from hub.cli.config.offline import offline
 from hub.config import history
 from hub.config.built import Models
 from hub.config.history import APPLIED, REFUSED, ROLLED_BACK, Change, History

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from hub.cli.showcase import PINS, draw_plan
+from hub.cli.demo.showcase import PINS, draw_plan
 from hub.web.plans import checked
 from integrations.lorawan.sim import Bin
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from hub.cli.config import config
 from hub.cli.doctor import _configuration
-from hub.cli.findings import OK, WRONG
+from hub.cli.doctor.findings import OK, WRONG
 from hub.cli.privacy import privacy
 
 RIGHT = "hub:\n  state_dir: state\nsites: {s: {}}\n"

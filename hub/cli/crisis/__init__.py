@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from hub.cli import output
-from hub.cli.crisis_sampling import sampling
+from hub.cli.crisis.raising import sampling
 from hub.control import call
 from hub.errors import HubError
 from hub.state import state_of

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from hub.cli import output
-from hub.cli.showcase import OUTAGE_AT_S, OUTAGE_S, STORY, Showcase
+from hub.cli.demo.showcase import OUTAGE_AT_S, OUTAGE_S, STORY, Showcase
 from hub.control import call
 from hub.errors import HubError, NotReady
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from hub.cli.findings import NOTE, OK, WRONG, Finding
+from hub.cli.doctor.findings import NOTE, OK, WRONG, Finding
 
 TIMEOUT_S = 10.0
 MAX_SKEW_S = 300.0

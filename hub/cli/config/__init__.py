@@ -15,8 +15,8 @@ from typing import Any
 import click
 
 from hub.cli import output
-from hub.cli.config_asking import To, asks, change, changes, named, print_problems, tell, who, word
-from hub.cli.config_values import parse_path, parse_value
+from hub.cli.config.asking import To, asks, change, changes, named, print_problems, tell, who, word
+from hub.cli.config.values import parse_path, parse_value
 from hub.errors import ConfigError, Problem
 
 

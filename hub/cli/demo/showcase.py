@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hub.cli.scene import Scene
+from hub.cli.demo.scene import Scene
 from hub.control import call
 
 CONFIG = """\

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import click
 
 from hub.cli import output
-from hub.cli.findings import NOTE, OK, WRONG, Finding, tell
+from hub.cli.doctor.findings import NOTE, OK, WRONG, Finding, tell
 from hub.errors import HubError
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _certificate(path: Path, now: float) -> Iterator[Finding]:
 
 
 def _way(address: str, egress: Egress, hub: str, now: float) -> Iterator[Finding]:
-    from hub.cli.stages import Way, walk
+    from hub.cli.doctor.stages import Way, walk
 
     parts = urlsplit(address)
     host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)

@@ -43,7 +43,7 @@ class To(NamedTuple):
         try:
             return self.running(call_, **arguments)
         except NotReady:
-            from hub.cli.offline import offline
+            from hub.cli.config.offline import offline
 
             return offline(self.config, self.state, call_, arguments)
 

@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from hub.cli import output
-from hub.cli.doctor_link import link
-from hub.cli.findings import NOTE, OK, WRONG, Finding, tell
+from hub.cli.doctor.findings import NOTE, OK, WRONG, Finding, tell
+from hub.cli.doctor.way import link
 from hub.errors import ConfigError, HubError
 
 MIN_FREE = 256 * 1024 * 1024
