@@ -2,7 +2,7 @@
 is followed within seconds; the server's own certificate is renewed after two thirds of its life.
 
 Client certificates are asked for and, when shown, must be of the owner's CA; enrolment has none yet, so that TLS does
-not insist. Which hub a request speaks for is decided in `backend.requests`.
+not insist. Which hub a request speaks for is decided in `backend.api.requests`.
 """
 
 from __future__ import annotations

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from backend import api_hubs, gate, ingest, nonces, requests, server, states
+from backend import gate, ingest, nonces, server, states
 from backend import owner as owners
+from backend.api import hubs as api_hubs
+from backend.api import requests
 from backend.conformance import Result, run_suite
 from backend.server import Running, serving
 from hub.errors import AuthFailed, ConfigError, DecodeError, NotReady

@@ -15,9 +15,9 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 import hub.buffer
-from backend.api_hubs import Hubs
+from backend.api.hubs import Hubs
+from backend.api.requests import errors
 from backend.ingest import NotAdmitted
-from backend.requests import errors
 from hub.buffer import bodies, columns, frame, numbering, opening, seal, squeeze
 from hub.buffer.rows import Column, Subject
 from hub.buffer.segment import MAGIC

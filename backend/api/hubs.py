@@ -13,11 +13,11 @@ from aiohttp import web
 from msgspec import Meta
 
 from backend import alerts, backups, callbacks, erasures, pages, pki, whereabouts
+from backend.api.requests import MAX_ASKED, answer, base64_of, body_of, certified, of_path, read
 from backend.badging import REVOKED as REVOKED_BADGES
 from backend.ingest import RECORDS, STATE, Ingest, Message
 from backend.nonces import NONCE_BYTES, Nonces, verify
 from backend.owner import Owner
-from backend.requests import MAX_ASKED, answer, base64_of, body_of, certified, of_path, read
 from backend.worker import Worker
 from hub.documents.backup import MAX_DOCUMENT
 from hub.documents.wire import MAX_MESSAGE, MAX_SIGNED

@@ -13,9 +13,9 @@ from aiohttp import web
 from msgspec import Meta
 
 from backend import alerts, callbacks
+from backend.api.requests import MAX_ASKED, Handler, answer, body_of, read
 from backend.ingest import Ingest
 from backend.owner import Owner
-from backend.requests import MAX_ASKED, Handler, answer, body_of, read
 from backend.views import MAX_LIMIT, Views, parse_number
 from backend.worker import Worker
 

@@ -26,10 +26,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from backend.api_hubs import Hubs
-from backend.api_operator import Operator
+from backend.api.hubs import Hubs
+from backend.api.operator import Operator
+from backend.api.requests import errors, plainly
 from backend.owner import Owner
-from backend.requests import errors, plainly
 from backend.worker import Worker
 from hub.documents.wire import MAX_MESSAGE
 
