@@ -27,6 +27,9 @@ class Catalog:
     def __init__(self) -> None:
         self._segments: dict[str, tuple[SegmentInfo, ...]] = dict.fromkeys(STREAMS, ())
         self._sizes = dict.fromkeys(STREAMS, 0)
+        self.turns = 0
+        """Rises with every change but the growth of an open segment: who looks at the closed ones need not look again
+        after each commit, and of a gigabyte there are hundreds."""
         self.digests: dict[tuple[str, bytes], bytes] = {}
 
     def of(self, stream: str) -> tuple[SegmentInfo, ...]:
@@ -39,8 +42,12 @@ class Catalog:
         """Add the newest segment of its stream, or replace what is known of it."""
         known = self._segments[info.stream]
         if known and known[-1].number == info.number:
-            known = known[:-1]
-        self._set(info.stream, (*known, info))
+            former = known[-1]
+            self.turns += not (former.open and info.open)
+            self._sizes[info.stream] += info.size - former.size
+            self._segments[info.stream] = (*known[:-1], info)
+        else:
+            self._set(info.stream, (*known, info))
 
     def correct(self, info: SegmentInfo) -> None:
         """Replace what is known of a segment, wherever it stands."""
@@ -52,6 +59,7 @@ class Catalog:
         self._set(info.stream, tuple(other for other in known if other.number != info.number))
 
     def _set(self, stream: str, segments: tuple[SegmentInfo, ...]) -> None:
+        self.turns += 1
         self._segments[stream] = segments
         self._sizes[stream] = sum(info.size for info in segments)
 

@@ -40,6 +40,7 @@ class Manifest:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._told: dict[tuple[str, int], Held] = {}
+        self._turns = -1  # of the catalog, at the last look
 
     def restore(self, key: str, value: Any) -> bool:
         """Take a line out of the small state. False when `key` is somebody else's."""
@@ -66,6 +67,9 @@ class Manifest:
 
     def look(self, now_s: int) -> Local:
         """The lines that changed since the last look: of segments that were closed, of those that left the disk."""
+        if self._turns == self._catalog.turns:
+            return {}
+        self._turns = self._catalog.turns
         closed: dict[tuple[str, int], tuple[SegmentInfo, int]] = {}
         for stream in STREAMS:
             infos = self._catalog.of(stream)
