@@ -147,7 +147,7 @@ async def test_a_month_is_shown_raw_over_restarts_with_its_gaps_and_each_reading
         assert found[-1] == [START + 11 * day - 60, 3.0]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 20 * H), st.integers(0, 4), st.booleans()), min_size=1, max_size=60),
     st.integers(1, 9),

@@ -48,7 +48,7 @@ async def test_what_was_said_is_read_in_the_next_life_and_by_a_reader_of_the_spe
 moments = st.lists(st.tuples(st.integers(0, 30 * H), st.integers(-9999, 9999)), max_size=120)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(moments, min_size=1, max_size=6))
 def test_readings_in_any_order_in_any_number_of_writes_come_back_each_once(tmp_path_factory, batches):
     async def run():
