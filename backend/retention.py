@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import apsw
 
-from hub.errors import DecodeError
+from hub.errors import ConfigError
 
 TABLE = """
 create table if not exists retention (
@@ -67,8 +67,9 @@ def put(db: apsw.Connection, privacy: str, days: int) -> None:
 
 
 def days_of(text: str) -> tuple[str, int]:
-    """`personal=396` → class and days, 0: for ever. Raises DecodeError."""
+    """`personal=396` → class and days, 0: for ever. Raises ConfigError."""
     privacy, _, days = text.partition("=")
     if privacy not in CLASSES or not (days.isascii() and days.isdigit()) or int(days) > 36_500:
-        raise DecodeError("bad-retention", f"expected a class and days, like personal=396 or technical=0, not {text!r}")
+        classes = ", ".join(sorted(CLASSES))
+        raise ConfigError(f"expected a class ({classes}) and days, like personal=396; 0: for ever; not {text!r}")
     return privacy, int(days)

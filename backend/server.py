@@ -16,6 +16,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from errno import EADDRINUSE
 from pathlib import Path
 
 from aiohttp import web
@@ -181,4 +182,5 @@ def _listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         return socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
-        raise ConfigError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
+        remedy = ": another program listens there; name another port, or end it" if error.errno == EADDRINUSE else ""
+        raise ConfigError(f"cannot listen on {host} port {port}: {error.strerror or error}{remedy}") from error

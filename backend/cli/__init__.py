@@ -74,7 +74,7 @@ def token(directory: Path, expires: float, name: str, url: str, as_json: bool) -
         raise ConfigError(str(error)) from error
     registry = Registry(open_database(owner.database))
     made = registry.issue(url=url, root=owner.settings.root, name=name, now=time.time(), lifetime=expires)
-    say(f"For one hub, until {date(made.expires)}. On the hub: ilot enroll TOKEN")
+    say(f"For one hub, until {date(made.expires)}. On the hub: ilot enroll --token-file -")
     show({"token": str(made), "id": made.id, "url": url, "expires": made.expires}, as_json, [str(made)])
 
 

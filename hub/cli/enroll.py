@@ -48,7 +48,10 @@ def enroll(
     else:
         click.echo(f"enrolled as {enrolment.hub} at {enrolment.url}")
         click.echo(f"owner root {enrolment.root}")
-        output.say(f"next: set link.uplinks.https.url to {enrolment.url} in the configuration, then `ilot run`")
+        first = "`ilot new config` writes a first one"
+        output.say(
+            f"next: set link.uplinks.https.url to {enrolment.url} in the configuration ({first}), then `ilot run`"
+        )
 
 
 def _proxy(config: Path) -> str | None:

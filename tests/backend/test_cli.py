@@ -11,7 +11,9 @@ from backend_kit import NOW, Desk, row
 from click.testing import CliRunner, Result
 
 from backend.cli import backend
+from backend.retention import days_of
 from backend.server import Running
+from hub.errors import ConfigError
 from hub.identity.enrolment import read_token
 
 from .conftest import token_for
@@ -166,3 +168,9 @@ def test_help_names_every_command() -> None:
     text = invoke("--help").stdout
     for command in ("init", "token", "run", "check", "open", "revoke", "hubs"):
         assert command in text
+
+
+@pytest.mark.parametrize("wrong", ["person=180", "personal", "personal=soon", "personal=99999"])
+def test_a_retention_that_makes_no_sense_is_refused_with_the_classes_there_are(wrong: str) -> None:
+    with pytest.raises(ConfigError, match="environment, personal, technical"):
+        days_of(wrong)
