@@ -83,7 +83,6 @@ customElements.define("ilot-chart", class extends HTMLElement {
         path += `${pen ? "L" : "M"}${x(point.at).toFixed(1)} ${y(point.value).toFixed(1)}`;
         pen = true;
       }
-      if (pen && flag) path += `H${x(Math.min(end, Math.max(former.at, Date.now() / 1000))).toFixed(1)}`;
       svg.append(this.make("path", { class: "trace", d: path }));
       if (known.length < 60) for (const point of known) svg.append(this.make("circle", { class: "dot-mark", cx: x(point.at), cy: y(point.value), r: 2.5 }));
     }
