@@ -12,7 +12,7 @@ from functools import cache
 import grimp
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hub.delivery.parts import Answer
@@ -63,6 +63,9 @@ PLAIN = st.recursive(
 )  # fmt: skip
 
 
+@settings(
+    deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)  # the first texts cost a second on a busy machine
 @given(st.dictionaries(WORDS | st.text(max_size=12), PLAIN, max_size=8))
 def test_whatever_else_a_reply_says_is_not_there(said: dict[str, object]) -> None:
     others = {name: value for name, value in said.items() if name not in Reply.__struct_fields__}
