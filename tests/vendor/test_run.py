@@ -116,7 +116,13 @@ def test_a_strangers_reading_reaches_the_backend_beside_plugins_that_are_broken(
         command(ilot, "enroll", token, "--state-dir", state)
         config = tmp_path / "config.yaml"
         config.write_text(CONFIG.replace("URL", url).replace("BACKEND", backend["url"]))
-        command(ilot, "check", "--config", config)
+        checked = subprocess.run(
+            [ilot, "check", "--config", config], env=QUIET, cwd="/", capture_output=True, text=True, check=False
+        )
+        assert checked.returncode == 6, "plugins that cannot run must show: " + checked.stderr
+        assert ": right. " in checked.stdout
+        assert "broken_import will not run: plugin 'broken_import' (ilot-broken-vendor 0.3)" in checked.stderr
+        assert "acme_thermo will not run" not in checked.stderr
         with service(log, ilot, "run", "--config", config, "--state-dir", state, "--json") as (hub, ready):
             assert ready["hub"].startswith("hub-")
 
