@@ -23,12 +23,15 @@ READS = frozenset({
 Sampling that is raised may be given back: what is polled at once, what a downlink must be told when the hub may write
 again."""
 
-PATHS = frozenset(
-    {"/signin", "/signout", "/badge", "/api/1/session", "/crisis", "/crisis/end", "/crisis/isolate", "/crisis/readonly"}
-)
-"""Pages whose forms still work."""
-ALERTS = ("/alerts", "/api/1/alerts", "/crisis", "/api/1/crisis")
-"""…and all below these."""
+PATHS = frozenset({
+    "/signin", "/signout", "/badge", "/api/1/session",
+    "/commands/stop", "/api/1/commands/stop", "/link/backup", "/api/1/backup",
+    "/privacy/withdraw", "/api/1/consents/withdraw",
+    "/configuration/form", "/configuration/text", "/api/1/configuration/diff", "/api/1/labels",
+})  # fmt: skip
+"""Requests of the pages that go on: who they are from, what a call of READS does, and what only looks."""
+BELOW = ("/alerts", "/api/1/alerts", "/crisis", "/api/1/crisis")
+"""…and all below these; the calls judge what they ask."""
 
 
 def refused(call: str) -> bool:
@@ -37,7 +40,8 @@ def refused(call: str) -> bool:
 
 
 def page_refused(method: str, path: str) -> bool:
-    """Whether a read-only hub refuses this request."""
+    """Whether a read-only hub refuses this request of the pages. Most ask by calls, which are judged by themselves;
+    accounts, tokens and pictures of a building are written by the pages, so a path is judged too."""
     if method in ("GET", "HEAD"):
         return False
-    return path not in PATHS and not any(path == one or path.startswith(f"{one}/") for one in ALERTS)
+    return path not in PATHS and not any(path.startswith(f"{one}/") for one in BELOW)

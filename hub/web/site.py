@@ -20,6 +20,7 @@ from aiohttp import web
 from hub.catalogue import METRICS
 from hub.clock import Clock
 from hub.control import Call
+from hub.crisis.readonly import page_refused
 from hub.documents.badges import BadBadge
 from hub.errors import HubError
 from hub.store import Store
@@ -267,6 +268,8 @@ class Site:
     async def _handle(self, visit: Visit) -> web.StreamResponse:
         """What the handler says; what the hub refuses becomes an answer of 422."""
         try:
+            if page_refused(visit.request.method, visit.route.path) and (await self.call("crisis.status"))["read_only"]:
+                return self._said_no(visit, word("hub-read-only", visit.lang), "read-only")
             answer: web.StreamResponse = await visit.route.handler(visit)
         except Refused as error:
             return self._said_no(visit, word(error.key, visit.lang), error.key)

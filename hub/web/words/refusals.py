@@ -30,6 +30,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "too-large": ("C'est trop volumineux.", "This is too large."),
     "too-slow": ("C'était trop long : réessayez.", "This took too long: try again."),
     "busy": ("Trop de demandes à la fois : réessayez dans un instant.", "Too much at once: try again in a moment."),
+    "hub-read-only": (
+        "Ce concentrateur est en lecture seule : rien n'est modifié. La page Crise dit depuis quand et pourquoi.",
+        "This hub is read-only: nothing is changed. The page Crisis says since when and why.",
+    ),
     "not-now": ("Impossible pour l'instant : réessayez.", "Not possible just now: try again."),
     "failed": (
         "Une erreur est survenue de notre côté ; le journal en dit plus.", "An error on our side; the log says more.",

@@ -162,6 +162,9 @@ def test_a_read_only_hub_answers_questions_and_alerts_and_nothing_else() -> None
         assert refused(call)
     assert not page_refused("GET", "/config")
     assert not page_refused("POST", "/alerts/7/ack")
+    assert not page_refused("POST", "/commands/stop")
+    for path in ("/tokens", "/claim", "/commissioning/plan", "/api/1/password"):
+        assert page_refused("POST", path)
     for path in ("/config", "/add", "/accounts", "/alertsx", "/devices/x/commands"):
         assert page_refused("POST", path)
 
