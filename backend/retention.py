@@ -1,7 +1,9 @@
 """How long readings are kept, by privacy class: a hub states the class of each series, the owner says how long here.
 
-Personal data go after 396 days unless the owner says otherwise; the other classes stay until told (0: for ever). Looked
-at every hour, a few series at a time; each purge is counted, with its last moment, and shown by `GET /v1/retention`.
+Personal data go after 396 days unless the owner says otherwise; the other classes stay until told (0: for ever). The
+age of a reading is that of its time; of one that has none, since its boot never knew the time, that of the record it
+came with. Looked at every hour, a few series at a time; each purge is counted, with its last moment, and shown by
+`GET /v1/retention`.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from typing import Any, cast
 
 import apsw
 
+from backend.readings import ORIGIN_BITS
 from hub.errors import ConfigError
 
 TABLE = """
@@ -21,6 +24,14 @@ insert or ignore into retention (privacy, days) values ('personal', 396), ('envi
 CLASSES = ("personal", "environment", "technical")
 MOST = 50_000
 """Readings that one look deletes: it stands before whatever hubs send."""
+_CLASSES = "select privacy, days from retention where days > 0"
+_ARRIVED = f"""
+delete from undated where (boot, series, mono, origin) in (
+    select u.boot, u.series, u.mono, u.origin from undated u
+    join series s on s.id = u.series join records c on c.id = u.origin >> {ORIGIN_BITS}
+    where s.privacy = ? and c.received_at < ? limit ?
+)
+"""  # noqa: S608
 
 
 class Retention:
@@ -33,8 +44,9 @@ class Retention:
         """Delete what is too old, MOST at once; how many. Inside a transaction."""
         gone = 0
         self._db.execute("pragma secure_delete = on")
-        for privacy, days in self._db.execute("select privacy, days from retention where days > 0").fetchall():
-            before = int((now - cast(int, days) * 86_400) * 1000)
+        classes = cast(list[tuple[str, int]], self._db.execute(_CLASSES).fetchall())
+        for privacy, days in classes:
+            before = int((now - days * 86_400) * 1000)
             removed = 0
             for (series,) in self._db.execute("select id from series where privacy = ?", (privacy,)).fetchall():
                 self._db.execute(
@@ -46,6 +58,7 @@ class Retention:
                 self._db.execute("delete from latest where series = ? and time < ?", (series, before))
                 if gone + removed >= MOST:
                     break
+            removed += self._undated(privacy, before / 1000, MOST - gone - removed)
             if removed:
                 self._db.execute(
                     "update retention set purged = purged + ?, purged_at = ? where privacy = ?", (removed, now, privacy)
@@ -53,6 +66,11 @@ class Retention:
             gone += removed
         self._db.execute("pragma secure_delete = off")
         return gone
+
+    def _undated(self, privacy: str, before: float, most: int) -> int:
+        """Delete readings without a time that arrived before this, Unix s; how many."""
+        self._db.execute(_ARRIVED, (privacy, before, most))
+        return self._db.changes()
 
 
 def shown(db: apsw.Connection) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,50 @@ def test_a_purge_takes_so_many_at_once_and_goes_on(desk: Desk, hub: Sender, monk
     desk.ingest.purge()
     assert not desk.ingest.purging
     assert left(desk) == [("~group", "battery", 5)]
+
+
+def unsure(desk: Desk, hub: Sender, times: range, boot: bytes = b"b" * 16) -> None:
+    segment = hub.segment()
+    blocks = [segment.block([reading(sure=False, time_ms=at)], boot) for at in times]
+    desk.post(hub, segment.message(blocks))
+    desk.settle()
+
+
+def test_readings_without_a_time_go_by_when_they_arrived(desk: Desk, hub: Sender) -> None:
+    left_undated = "select s.metric, u.mono from undated u join series s on s.id = u.series order by 1, 2"
+    unsure(desk, hub, range(5, 7))
+    early = time.time()
+    long_ago = early - 500 * 86_400
+    desk.ingest.storage.connection.execute("update records set received_at = ?", (long_ago,))
+    unsure(desk, hub, range(7, 8), b"c" * 16)
+    for at in (long_ago + 395 * 86_400, early + 300 * 86_400):
+        with desk.ingest.storage.transaction():
+            desk.ingest.retention.look(at)
+        if at < early:
+            assert len(desk.sql(left_undated)) == 6, "its 396 days are not over"
+    assert desk.sql(left_undated) == [("battery", 5), ("battery", 6), ("battery", 7), ("temperature", 7)]
+    shown = {one["privacy"]: one["purged"] for one in desk.views.retention()}
+    assert shown == {"personal": 2, "environment": 0, "technical": 0}
+
+
+def test_readings_without_a_time_are_purged_so_many_at_once_and_leave_no_trace(
+    desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "MOST", 3)
+    unsure(desk, hub, range(300))
+    needle = struct.pack(">d", MARK)
+    assert needle in files(desk), "the search finds it while it is there"
+    desk.ingest.storage.connection.execute("update records set received_at = 0")
+    desk.ingest.purge()
+    assert desk.ingest.purging
+    assert desk.sql("select count(*) from undated") == [(597,)]
+    monkeypatch.undo()
+    desk.ingest.purge()
+    desk.ingest.purge()
+    assert not desk.ingest.purging
+    assert desk.sql("select distinct s.metric from undated u join series s on s.id = u.series") == [("battery",)]
+    desk.ingest.storage.connection.execute("pragma wal_checkpoint(truncate)")
+    assert needle not in files(desk)
 
 
 def test_the_owner_says_how_long_each_class_stays(desk: Desk) -> None:
