@@ -75,7 +75,7 @@ async def simulate(port: int, interval: float) -> None:
     air = telegrams()
 
     async def talk(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError), contextlib.closing(writer):
             while True:
                 writer.write(next(air))
                 await writer.drain()

@@ -156,6 +156,8 @@ async def serve(bus: Bus, host: str, port: int) -> asyncio.Server:
                     await writer.drain()
                     await asyncio.sleep(0)
         except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
             writer.close()
 
     return await asyncio.start_server(talk, host, port)

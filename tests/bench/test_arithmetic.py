@@ -121,9 +121,11 @@ def test_figures_are_kept_for_the_report(bench: Load, tmp_path: Path, monkeypatc
 
 async def test_a_slow_line_takes_the_time_of_its_bytes(bench: Load) -> None:
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(await reader.readexactly(2000))
-        await writer.drain()
-        writer.close()
+        try:
+            writer.write(await reader.readexactly(2000))
+            await writer.drain()
+        finally:
+            writer.close()
 
     server = await asyncio.start_server(echo, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]

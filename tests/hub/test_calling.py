@@ -240,10 +240,12 @@ async def test_a_call_that_is_given_up_closes_its_connection_and_the_next_gets_i
 
 async def test_an_answer_that_comes_before_the_question_is_whole_is_heard() -> None:
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nno!")
-        await reader.read(-1)
-        writer.close()
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nno!")
+            await reader.read(-1)
+        finally:  # also when the test is over before all of the question has come
+            writer.transport.abort()
 
     made = await asyncio.start_server(refuse, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{made.sockets[0].getsockname()[1]}/"

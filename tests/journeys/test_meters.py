@@ -88,10 +88,12 @@ async def test_a_buildings_meters_are_read_and_corrected_and_their_names_stay_he
     tmp_path: Path, peers: dict[str, str]
 ) -> None:
     async def gateway(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for packet in PTM:
-            writer.write(packet)
-        await reader.read()
-        writer.close()
+        try:
+            for packet in PTM:
+                writer.write(packet)
+            await reader.read()
+        finally:
+            writer.close()
 
     server = await asyncio.start_server(gateway, "127.0.0.1", 0)
     rig = await asyncio.to_thread(Rig, tmp_path)

@@ -42,9 +42,11 @@ async def test_a_port_without_parity_is_opened_with_eight_bits_every_time(termin
 
 async def test_a_line_behind_a_tcp_port_is_the_same() -> None:
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(await reader.read(10))
-        await writer.drain()
-        writer.close()
+        try:
+            writer.write(await reader.read(10))
+            await writer.drain()
+        finally:
+            writer.close()
 
     server = await asyncio.start_server(echo, "127.0.0.1", 0)
     async with server:
@@ -61,8 +63,10 @@ async def test_a_line_whose_other_end_no_longer_reads_is_left_all_the_same(monke
     over = asyncio.Event()
 
     async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await over.wait()
-        writer.transport.abort()
+        try:
+            await over.wait()
+        finally:
+            writer.transport.abort()
 
     server = await asyncio.start_server(deaf, "127.0.0.1", 0, limit=1)
     async with server:

@@ -17,10 +17,12 @@ async def test_a_socket_counts_what_the_other_end_received_and_sent() -> None:
     seen = {"got": 0}
 
     async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(1 << 16):
-            seen["got"] += len(data)
-        writer.write(bytes(70_000))
-        writer.close()
+        try:
+            while data := await reader.read(1 << 16):
+                seen["got"] += len(data)
+            writer.write(bytes(70_000))
+        finally:
+            writer.close()
 
     server = await asyncio.start_server(peer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]

@@ -35,15 +35,17 @@ async def gateway(*sent: bytes) -> AsyncIterator[str]:
     """A gateway that says this, answers what it is, and goes."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for data in sent:
-            writer.write(data)
-        await writer.drain()
-        if not sent:
-            await reader.readexactly(8)  # CO_RD_VERSION
-            told = b"\0" + bytes([2, 11, 0, 0]) + bytes([2, 6, 3, 0]) + bytes.fromhex("0580CAFE") + bytes(4)
-            writer.write(pack(2, told + b"GATEWAYCTRL".ljust(16, b"\0")))
+        try:
+            for data in sent:
+                writer.write(data)
             await writer.drain()
-        writer.close()
+            if not sent:
+                await reader.readexactly(8)  # CO_RD_VERSION
+                told = b"\0" + bytes([2, 11, 0, 0]) + bytes([2, 6, 3, 0]) + bytes.fromhex("0580CAFE") + bytes(4)
+                writer.write(pack(2, told + b"GATEWAYCTRL".ljust(16, b"\0")))
+                await writer.drain()
+        finally:
+            writer.close()
 
     server = await asyncio.start_server(talk, "127.0.0.1", 0)
     async with server:

@@ -76,10 +76,12 @@ async def test_what_a_stick_says_is_heard_and_one_that_does_not_answer_is_away(m
     told: list[bytes] = []
 
     async def stick(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        told.append(await reader.readexactly(12 if not told else 6))
-        writer.write(message(1, 4) + indication(TELEGRAM) if len(told) == 1 else message(1, 2))
-        await writer.drain()
-        writer.close()
+        try:
+            told.append(await reader.readexactly(12 if not told else 6))
+            writer.write(message(1, 4) + indication(TELEGRAM) if len(told) == 1 else message(1, 2))
+            await writer.drain()
+        finally:
+            writer.close()
 
     server = await asyncio.start_server(stick, "127.0.0.1", 0)
     session = FakeSession("wmbus")
@@ -93,8 +95,10 @@ async def test_what_a_stick_says_is_heard_and_one_that_does_not_answer_is_away(m
         assert await probe(Config(port=port, receiver="im871a")) == f"an iM871A answers on {port}"
 
     async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
+        try:
+            await reader.read()
+        finally:
+            writer.close()
 
     monkeypatch.setattr("integrations.mbus.wireless.ANSWER_S", 0.05)
     server = await asyncio.start_server(deaf, "127.0.0.1", 0)

@@ -70,10 +70,12 @@ async def test_what_a_receiver_prints_is_heard_and_what_it_garbles_is_counted() 
     told: list[bytes] = []
 
     async def receiver(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        told.append(await reader.readline())
-        writer.write(f"{RTL}\r\ngarbage\r\nb{WITH_CRC}35C8\r\n".encode())
-        await writer.drain()
-        writer.close()
+        try:
+            told.append(await reader.readline())
+            writer.write(f"{RTL}\r\ngarbage\r\nb{WITH_CRC}35C8\r\n".encode())
+            await writer.drain()
+        finally:
+            writer.close()
 
     server = await asyncio.start_server(receiver, "127.0.0.1", 0)
     session = FakeSession("wmbus")

@@ -189,11 +189,13 @@ async def test_a_damaged_or_foreign_answer_is_counted_and_never_a_value(tmp_path
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         turn = 0
-        with suppress(ConnectionError):
-            while await reader.read(256):
-                writer.write(answers[turn % 3])
-                turn += 1
-        writer.close()
+        try:
+            with suppress(ConnectionError):
+                while await reader.read(256):
+                    writer.write(answers[turn % 3])
+                    turn += 1
+        finally:
+            writer.close()
 
     server = await asyncio.start_server(talk, "127.0.0.1", 0)
     async with server:

@@ -268,7 +268,7 @@ async def test_a_topic_that_no_broker_may_pass_on_is_counted(tmp_path: Path) -> 
 
     async def broker(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """As MQTT 3.1.1 has it, sections 3.1 to 3.9, but for the topic that it passes on."""
-        with contextlib.suppress(asyncio.IncompleteReadError):
+        with contextlib.suppress(asyncio.IncompleteReadError), contextlib.closing(writer):
             while True:
                 kind, size = await reader.readexactly(2)
                 body = await reader.readexactly(size)
@@ -276,7 +276,6 @@ async def test_a_topic_that_no_broker_may_pass_on_is_counted(tmp_path: Path) -> 
                     writer.write(b"\x20\x02\x00\x00")
                 elif kind == 0x82:
                     writer.write(b"\x90\x03" + body[:2] + b"\x01" + b"".join(spoken))
-        writer.close()
 
     async with await asyncio.start_server(broker, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]

@@ -65,8 +65,10 @@ async def hanging_up() -> AsyncIterator[int]:
     """The port of somebody who takes a connection and closes it after the first bytes."""
 
     async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1)
-        writer.close()
+        try:
+            await reader.read(1)
+        finally:
+            writer.close()
 
     server = await asyncio.start_server(close, "127.0.0.1", 0)
     async with server:
@@ -235,12 +237,14 @@ async def test_a_broker_that_hangs_up_before_it_answers_is_away_at_once() -> Non
 
 async def test_a_broker_that_takes_the_sign_in_and_then_says_nothing_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1000)
-        writer.write(bytes((0x20, 2, 0, 0)))  # CONNACK, MQTT 3.1.1 §3.2
-        with suppress(ConnectionError):
-            while await reader.read(1000):
-                pass
-        writer.close()
+        try:
+            await reader.read(1000)
+            writer.write(bytes((0x20, 2, 0, 0)))  # CONNACK, MQTT 3.1.1 §3.2
+            with suppress(ConnectionError):
+                while await reader.read(1000):
+                    pass
+        finally:
+            writer.close()
 
     monkeypatch.setattr("plugins.homeassistant.publishing.ANSWER_S", 0.2)
     server = await asyncio.start_server(mute, "127.0.0.1", 0)

@@ -9,7 +9,7 @@ import re
 import ssl
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -316,22 +316,23 @@ class OldBroker:
             yield self
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        first = await reader.read(4096)
-        self.versions.append(first[first.index(b"MQTT") + 4])
-        if self.versions[-1] == 5:
-            writer.write(self._refusal)
-            writer.close()
-            return
-        inner, outer = await asyncio.open_connection("127.0.0.1", self._broker.port, ssl=self._behind)
-        outer.write(first)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._pipe(reader, outer))
-            group.create_task(self._pipe(inner, writer))
+        with closing(writer):
+            first = await reader.read(4096)
+            self.versions.append(first[first.index(b"MQTT") + 4])
+            if self.versions[-1] == 5:
+                writer.write(self._refusal)
+                return
+            inner, outer = await asyncio.open_connection("127.0.0.1", self._broker.port, ssl=self._behind)
+            with closing(outer):
+                outer.write(first)
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._pipe(reader, outer))
+                    group.create_task(self._pipe(inner, writer))
 
     async def _pipe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            writer.write(data)
-        writer.close()
+        with closing(writer):
+            while data := await reader.read(65536):
+                writer.write(data)
 
 
 @pytest.mark.parametrize(
