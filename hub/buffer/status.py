@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from hub.buffer.ackset import AckSet
 from hub.buffer.catalog import unsettled
 from hub.buffer.journal import Journal
+from hub.buffer.segment import SegmentInfo
 
 
 class BufferStatus(msgspec.Struct, frozen=True):
     """How the buffer stands. `records` and `readings` are durable and not settled (readings are estimated inside a
-    segment acked in part); `oldest_s` is the Unix second of the oldest of them, 0 when there is none; `bytes` is
-    what all segments take on disk, `kept` those of them that only a backend that lost its own would ask for. `error`
-    is why the last commit failed, empty when it did not."""
+    segment acked in part); `oldest_s` is the Unix second of the oldest of them, 0 when there is none (inside a segment
+    acked in part, as if its records had come evenly); `bytes` is what all segments take on disk, `kept` those of them
+    that only a backend that lost its own would ask for. `error` is why the last commit failed, empty when it did
+    not."""
 
     records: int
     readings: int
@@ -40,12 +43,14 @@ def measure(
     """Add up what the segments hold. Cheap enough for every page view."""
     records = readings = oldest = 0
     segments = journal.catalog.all()
-    for info in segments:
-        left = sum(last - first + 1 for first, last in unsettled(info, acks, journal.lost))
-        if left:
+    for info, ended_s in _with_ends(segments, last_commit_s):
+        waiting = unsettled(info, acks, journal.lost)
+        if waiting:
+            left = sum(last - first + 1 for first, last in waiting)
             records += left
             readings += (info.total - info.base) * left // (info.last - info.first + 1)
-            oldest = min(oldest or info.started_s, info.started_s)
+            since = came_s(info, waiting[0][0], ended_s)
+            oldest = min(oldest or since, since)
     writers = journal.writers.values()
     return BufferStatus(
         records=records, readings=readings, bytes=sum(info.size for info in segments), kept=journal.keeping.kept(),
@@ -54,3 +59,19 @@ def measure(
         refused=dict(sum((writer.refused for writer in writers), Counter())), cut_bytes=journal.cut,
         notes=tuple(journal.errors), error=error, last_commit_s=last_commit_s,
     )  # fmt: skip
+
+
+def _with_ends(segments: Iterable[SegmentInfo], last_commit_s: float) -> Iterator[tuple[SegmentInfo, float]]:
+    """Each segment and the Unix second at which the next one of its stream began, of the last one that of the last
+    commit."""
+    ends: dict[str, float] = {}
+    for info in reversed(list(segments)):
+        yield info, ends.get(info.stream, last_commit_s)
+        ends[info.stream] = info.started_s
+
+
+def came_s(info: SegmentInfo, number: int, ended_s: float) -> int:
+    """About when a record of a segment became durable, Unix seconds: exact for the first, and nothing is read for it. A
+    segment of a quiet site is days long, so its beginning says nothing of what still waits at its end."""
+    share = (number - info.first) / (info.last - info.first + 1)
+    return info.started_s + int(max(0.0, ended_s - info.started_s) * share)
