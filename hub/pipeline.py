@@ -1,7 +1,8 @@
 """The straight path of one report: emit -> admission -> rules -> privacy -> observe -> strategy -> append.
 
 A straight pipe, no event bus, no queue. `emit` may wait before the append (that is the back-pressure); the append
-itself never awaits, so a report is accepted whole or not at all, even when its plugin is cancelled.
+itself never awaits, and all its rows are in one commit, so a report is accepted whole or not at all, even when its
+plugin is cancelled or the hub is killed.
 """
 
 from __future__ import annotations
@@ -74,7 +75,24 @@ class Pipeline:
         before and of this report, kept or not: one that was told before may still be on its way to the disk."""
         if self._buffer.full:
             await self._buffer.room()
-        self.accept(integration, report)
+        with self._buffer.together():
+            self.accept(integration, report)
+        if durable:
+            await self._buffer.flush()
+
+    async def emit_all(
+        self, integration: str, reports: Sequence[Report], *, note: Callable[[], None] | None = None,
+        durable: bool = False,
+    ) -> None:  # fmt: skip
+        """Accept reports in one commit with what `note` puts into the small state, once there is room. What `note`
+        raises is raised, and then nothing is accepted."""
+        if self._buffer.full:
+            await self._buffer.room()
+        with self._buffer.together():
+            if note is not None:
+                note()
+            for report in reports:
+                self.accept(integration, report)
         if durable:
             await self._buffer.flush()
 

@@ -5,7 +5,7 @@ child process without knowing it. The one real implementation in this process is
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any, Protocol
@@ -143,6 +143,17 @@ class Session(Protocol):
     async def emit(self, report: Report, *, durable: bool = False) -> None:
         """Hand a report to the pipeline. May wait (back-pressure) before the append; the append itself never
         awaits. With `durable=True` it returns after the fdatasync (joins a commit within 50 ms)."""
+        ...
+
+    async def emit_all(
+        self, reports: Sequence[Report], *, note: Callable[[], None] | None = None, durable: bool = False
+    ) -> None:
+        """Hand over reports that are one: of one frame, say. All are in one commit, so that a kill leaves all of them
+        or none. `note` is called when there is room for them, right before they are taken: what it puts into `state`
+        is in that commit too. So put the counter of a frame there and nowhere else: put before an `emit` that waits for
+        room, it outlives a reading that does not, and the frame is refused when it comes again. What `note` raises is
+        raised here, and nothing is taken. While this waits, the plugin itself must know the frame when it comes again.
+        """
         ...
 
     def every(self, interval: timedelta) -> AsyncIterator[float]:

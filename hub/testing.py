@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -198,7 +198,7 @@ class FakeSession:
 
     Packs are three tables: `packs` by device, `payloads` by (device, port, payload), `downlinks` by (device, name,
     sorted items of its values); `kept` are the payloads that a hub would keep. `buses` are the lines that `bus` lends,
-    by name."""
+    by name. `room` is set; while it is cleared, nothing is taken, as on a full disk."""
 
     def __init__(self, name: str = "plugin", devices: Iterable[Device] = (), clock: ManualClock | None = None) -> None:
         self.name = name
@@ -217,6 +217,8 @@ class FakeSession:
         self.told: dict[str, dict[str, Any]] = {}
         self.declared: list[tuple[str, str, str, tuple[Metric, ...]]] = []
         self.turns: int | None = None
+        self.room = asyncio.Event()
+        self.room.set()
         self.packs: dict[str, PackFacts] = {}
         self.payloads: dict[tuple[str, int, bytes], tuple[Sample, ...]] = {}
         self.kept: list[tuple[str, int, bytes, Proof]] = []
@@ -229,9 +231,21 @@ class FakeSession:
             raise AuthFailed(f"no bus {name!r} is configured") from None
 
     async def emit(self, report: Report, *, durable: bool = False) -> None:
+        await self.room.wait()
         self.reports.append(report)
         if durable:
             self.durable.append(report)
+
+    async def emit_all(
+        self, reports: Sequence[Report], *, note: Callable[[], None] | None = None, durable: bool = False
+    ) -> None:
+        await self.room.wait()
+        if note is not None:
+            note()
+        for report in reports[:-1]:
+            await self.emit(report)
+        for report in reports[-1:]:
+            await self.emit(report, durable=durable)
 
     async def every(self, interval: timedelta) -> AsyncIterator[float]:
         turn = 0

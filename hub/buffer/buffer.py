@@ -36,6 +36,25 @@ MAX_LOCAL = 1 << 16
 """Bytes of msgpack one key of the small state may hold."""
 
 
+class Together:
+    """See `Buffer.together`. One within another is part of it."""
+
+    __slots__ = ("_commits", "_depth")
+
+    def __init__(self, commits: Commits) -> None:
+        self._commits, self._depth = commits, 0
+
+    def __enter__(self) -> None:
+        if not self._depth:
+            self._commits.hold()
+        self._depth += 1
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._depth -= 1
+        if not self._depth:
+            self._commits.release(whole=error is None)
+
+
 class Buffer:
     """The sealed store-and-forward buffer. All but `read` and `streams` are for the loop thread."""
 
@@ -47,6 +66,7 @@ class Buffer:
         self.on_durable: Callable[[Durable], None] | None = None
         self._journal, self._clock, self._config = journal, clock, config
         self._commits = Commits(journal, clock, config, self._announce)
+        self._together = Together(self._commits)
         for stream, run in journal.acks:
             for first, last in journal.acks.of(stream, run):
                 self.acks.add(stream, run, first, last)
@@ -93,6 +113,13 @@ class Buffer:
         Raises BufferFull when a quarter more than `pending_rows` wait for the disk: the row is not taken.
         """
         self._commits.append(row, stream)
+
+    def together(self) -> Together:
+        """`with buffer.together():` the rows that are appended within, and the small state that is put, are in one
+        commit: a kill leaves all of them or none. Await nothing within. When it fails its readings are not taken.
+
+        It may go beyond what `append` takes by as much as is appended within."""
+        return self._together
 
     @property
     def full(self) -> bool:

@@ -5,7 +5,8 @@
                     one by itself when that is due already, and tells the loop what has landed meanwhile
 
 A change of the small state joins the batch with whatever the loop appends next, or when the loop comes back to it: the
-writer never takes a counter without the reading that it belongs to.
+writer never takes a counter without the reading that it belongs to. Rows that come together are held back until the
+last of them is there: the writer never takes a part of them.
 
 So under load the loop's work and the next commit overlap, and a wake-up of the loop stands between two commits only
 where nothing was due. What both threads touch is under one lock, held for no longer than it takes to change a few
@@ -29,7 +30,7 @@ from hub.backoff import Backoff
 from hub.buffer.batch import Batch, BufferConfig, Local, overtaking
 from hub.buffer.bodies import ClockMark
 from hub.buffer.journal import Journal
-from hub.buffer.rows import ALERTS, READINGS, Row
+from hub.buffer.rows import ALERTS, READINGS, STREAMS, Row
 from hub.buffer.stream import Durable
 from hub.clock import Clock
 from hub.errors import BufferFull, HubError, StorageError
@@ -57,6 +58,7 @@ class Commits:
         self._thread: threading.Thread | None = None
         self._queue: SimpleQueue[Batch | None] = SimpleQueue()  # wakes the writer
         self._closing, self._hurry = threading.Event(), threading.Event()
+        self._held: list[tuple[Row, str]] | None = None  # of the loop alone: rows that come together
         self._loose: Local = {}  # of the loop alone: small state that no row has taken along yet
         self._lock = threading.Lock()  # of the four below
         self._batch = Batch()
@@ -79,6 +81,9 @@ class Commits:
         """See `Buffer.append`."""
         if self.waiting >= self._bound:
             raise BufferFull(f"{self._config.pending_rows} rows wait for the disk: {self.error or 'it is slow'}")
+        if self._held is not None and stream in STREAMS:
+            self._held.append((row, stream))
+            return
         with self._lock:
             self._join()
             batch = self._batch
@@ -95,6 +100,36 @@ class Commits:
             else:
                 raise ValueError(f"no stream {stream!r}")
         self.waiting += 1
+
+    def hold(self) -> None:
+        """From here on rows are held back, until `release`."""
+        self._held = []
+
+    def release(self, *, whole: bool) -> None:
+        """All that was held back joins one batch. Not `whole`: it failed in between, and only alerts do."""
+        held, self._held = self._held or [], None
+        if not whole:
+            held = [item for item in held if item[1] == ALERTS]
+        if len(held) == 1:
+            self.append(*held[0])
+            return
+        if not held:
+            return
+        with self._lock:
+            self._join()
+            batch, begins = self._batch, not self._batch.rows
+            for row, stream in held:
+                if stream == READINGS:
+                    batch.rows.append(row)
+                    batch.readings += len(row[4])
+                else:
+                    batch.alerts.append(row)
+                    self._ring(self._config.urgent_s)
+            if batch.readings * _BYTES_A_READING >= self._config.window_bytes:
+                self._cut()
+            elif begins and batch.rows:
+                self._ring(self._config.window_s)
+        self.waiting += len(held)
 
     def put(self, key: str, raw: msgspec.Raw | None) -> None:
         """A change of the small state: in the commit of the row that is appended next without awaiting in between, or

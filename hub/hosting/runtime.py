@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -128,6 +128,15 @@ class InProcessSession:
         if not isinstance(report, Report):
             raise PluginError(f"emit wants a hub.Report, not {type(report).__name__}")
         await self._core.pipeline.emit(self.name, report, durable=durable)
+        self._ready()
+
+    async def emit_all(
+        self, reports: Sequence[Report], *, note: Callable[[], None] | None = None, durable: bool = False
+    ) -> None:
+        for report in reports:
+            if not isinstance(report, Report):
+                raise PluginError(f"emit_all wants hub.Reports, not {type(report).__name__}")
+        await self._core.pipeline.emit_all(self.name, reports, note=note, durable=durable)
         self._ready()
 
     async def every(self, interval: timedelta) -> AsyncIterator[float]:

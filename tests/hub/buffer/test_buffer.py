@@ -607,3 +607,33 @@ async def test_a_counter_is_in_the_commit_of_the_reading_that_it_belongs_to(
         it.buffer.append(row(3))
         await asyncio.gather(first, second, it.buffer.flush())
     assert commits[:3] == [(set(), 1), (set(), 1), ({"replay/x"}, 1)]
+
+
+async def test_rows_that_come_together_are_in_one_commit_with_the_counter_of_their_frame(
+    party: Party, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each row alone would be due at once here, and the writer would take them one by one."""
+    commits: list[tuple[set[str], int, int]] = []
+    commit = Journal.commit
+
+    def noting(journal: Journal, batch: Batch) -> list[Durable]:
+        commits.append((set(batch.local), len(batch.rows), len(batch.alerts)))
+        return commit(journal, batch)
+
+    monkeypatch.setattr(Journal, "commit", noting)
+    async with opened(party, tmp_path, replace(HOUR, urgent_s=0.0, window_bytes=1)) as it:
+        with it.buffer.together():
+            it.buffer.put_local("counter", 7)
+            it.buffer.append(row(1))
+            time.sleep(0.05)  # the writer has nothing to take
+            with it.buffer.together():
+                it.buffer.append(row(2), ALERTS)
+                it.buffer.append(row(3))
+        await it.buffer.flush()
+        with contextlib.suppress(KeyError), it.buffer.together():
+            it.buffer.append(row(4))
+            it.buffer.append(row(5), ALERTS)
+            raise KeyError
+        await it.buffer.flush()
+        assert it.buffer.status().pending_rows == 0
+    assert commits == [({"counter"}, 2, 1), (set(), 0, 1)]

@@ -229,3 +229,33 @@ async def test_a_counter_that_keeps_going_back_is_evidence():
         await stage.session().heard(FRAME)
     (waiting,) = stage.quarantine
     assert "its counter went back" in waiting.reason
+
+
+async def test_what_is_noted_with_reports_is_put_when_there_is_room_and_not_when_the_plugin_ends_before():
+    stage = Stage()
+    session, room = stage.session(), asyncio.Event()
+    stage.buffer.full, stage.buffer.room = True, room.wait
+    reports = [Report(device=TAG.id, values={"temperature": float(value)}) for value in (20, 21)]
+    ended, other = (
+        asyncio.create_task(session.emit_all(reports, note=lambda: session.state.put("counter", 7))) for _ in range(2)
+    )
+    await settle()
+    ended.cancel()
+    await settle()
+    assert (stage.buffer.local, stage.buffer.rows) == ({}, [])
+    room.set()
+    await other
+    assert stage.buffer.local == {"state/bluetooth/counter": 7}
+    assert [row.values for row in stage.buffer.rows] == [(20.0,), (21.0,)]
+
+
+async def test_what_a_note_raises_is_raised_and_nothing_is_taken():
+    stage = Stage()
+    session = stage.session()
+    report = Report(device=TAG.id, values={"temperature": 20.0})
+    with pytest.raises(PluginError, match="a plugin may keep"):
+        await session.emit_all([report], note=lambda: session.state.put("much", bytes(STATE_LIMIT)))
+    assert stage.buffer.rows == []
+    with pytest.raises(PluginError, match=r"wants hub\.Reports"):
+        await session.emit_all([report, {}])  # type: ignore[list-item]
+    assert stage.buffer.rows == []
