@@ -28,8 +28,12 @@ class Steps:
 
     async def of(self, step: str, visit: Visit) -> dict[str, Any]:
         """What the template of that step wants."""
-        if step in ("site", "zones"):
-            return {**self._sites(), "photos": await self._pictures.photos()}
+        if step == "site":
+            shown, every = self._sites(), await self._pictures.photos()
+            orphans = [photo for photo in every if photo["site"] not in shown["sites"]]
+            return {**shown, "photos": every, "orphans": orphans}
+        if step == "zones":
+            return self._sites()
         if step == "plan":
             spots = sorted(place.id for place in self._site.parts.places)
             return {"plans": await self._pictures.plans(), "spots": spots}

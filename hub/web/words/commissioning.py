@@ -46,6 +46,12 @@ WORDS: dict[str, tuple[str, str]] = {
     "photo-add": ("Ajouter la photo", "Add the picture"),
     "photo-none": ("Aucune photo. C'est facultatif.", "No picture. It is optional."),
     "photo-remove": ("Retirer la photo {name}", "Remove picture {name}"),
+    "photo-orphans": ("Photos de sites retirés", "Pictures of removed sites"),
+    "photo-orphans-help": (
+        ("Leur site n'est plus dans la configuration, et elles prennent encore de la place. Retirez-les, ou remettez le "
+        "site."),
+        "Their site is no longer in the configuration, and they still take room. Remove them, or put the site back.",
+    ),
     "photo-alt": ("Photo du site {site}", "Picture of the site {site}"),
     "pictures-full": (
         "Photos et plans font 10 Mo au plus, tous ensemble : retirez-en, ou prenez-en de plus petits.",

@@ -157,6 +157,33 @@ async def test_photographs_of_a_site_are_cleaned_bounded_and_no_plans(pages: Pag
     assert (await send(reader, "/commissioning/photo", "/account", out.getvalue(), fields))[0] == 403
 
 
+async def test_photographs_of_a_site_that_was_taken_out_of_the_configuration_can_still_be_removed(pages: Pages) -> None:
+    admin = await pages.claimed()
+    browser, reader = await pages.person("technicien"), await pages.person("lecteur")
+    at = "/commissioning/site"
+    assert "Photos de sites retirés" not in (await browser.get(at))[1]
+    stays = await planned.keep(pages.store, picture(), "Hall", now=1.0, by="web:x", site="school")
+    gone = [
+        await planned.keep(pages.store, picture(), name, now=2.0, by="web:x", site="pool")
+        for name in ("Bassin <b>", "Vestiaire")
+    ]
+    orphans = {}
+    for who, may in ((admin, True), (browser, True), (reader, False)):
+        own, heading, orphans[who] = (await who.get(at))[1].partition("Photos de sites retirés")
+        assert heading
+        assert f"/plans/{stays['id']}" in own
+        assert f"/plans/{stays['id']}" not in orphans[who]
+        assert 'Bassin &lt;b&gt; <span class="quiet">pool</span>' in orphans[who]
+        assert (orphans[who].count('action="/commissioning/photo/remove"') == 2) == may
+    assert "Pictures of removed sites" in (await reader.get(f"{at}?lang=en"))[1]
+    for one, who in zip(gone, (browser, admin), strict=True):
+        assert one["id"] in orphans[who]
+        assert (await who.post("/commissioning/photo/remove", at, id=one["id"]))[0] == 303
+        assert (await who.get(f"/plans/{one['id']}"))[0] == 404
+    assert "Photos de sites retirés" not in (await browser.get(at))[1]
+    assert [one["site"] for one in await listed(pages.store)] == ["school"]
+
+
 async def test_all_pictures_together_leave_room_in_a_backup(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
     await pages.claimed()
     browser, data = await pages.person("technicien"), picture()
