@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Protocol
 
 from pydantic import AfterValidator, Field
@@ -17,6 +20,9 @@ from integrations.enocean.states import States
 REPEAT_S = 0.3
 """A repeater's copy of a telegram comes within this time; the same telegram later is news."""
 CHANNELS = 32
+
+Values = dict[str, float | int | bool | str]
+Note = Callable[[], None] | None
 
 
 def _profile(text: str) -> str:
@@ -88,7 +94,10 @@ class Listening:
             elif not devices:
                 self._stranger(name, telegram)
             elif not self._repeated(name, telegram, now):
+                began = time.monotonic()
                 await self._known(devices, telegram)
+                # while it waited for room nothing was read: a copy that came meanwhile is read next
+                self._last[name] = (telegram, now + time.monotonic() - began)
         except hub.DecodeError as error:
             self._session.dropped(next(iter(devices.values())).id if devices else "", error)
 
@@ -103,28 +112,40 @@ class Listening:
         settings = DeviceSettings.model_validate(voice.settings)
         slf = None if settings.slf is None else int(settings.slf, 16)
         proof = hub.Proof(scheme="enocean")
+        note: Note = None
         if telegram.rorg in (secure.SEC, secure.SEC_ENCAPS):
             code = None if settings.rlc is None else int(settings.rlc, 16)
             opened = self._states.open(voice, telegram.rorg, telegram.payload, slf, code)
             if opened is None:
                 return
             proof = self._states.proof(voice, opened, slf)
+            note = partial(self._states.note, voice, opened, slf)
             telegram = telegram._replace(rorg=opened.rorg or RORG[settings.eep[:2]], payload=opened.payload)
             if opened.rorg is None and settings.eep in (SWITCH, *ROCKERS):
-                await self._tell(voice, switch(opened.payload[:1]), telegram, proof)
+                await self._tell({voice.id: switch(opened.payload[:1])}, telegram, proof, note)
                 return
         elif telegram.rorg not in SECURE and self._states.secured(voice):
             raise hub.DecodeError("clear-but-keyed", "it speaks in clear though it has a key")
-        for channel, device in devices.items():
-            profile = DeviceSettings.model_validate(device.settings).eep
-            await self._tell(device, decode(telegram, profile, channel), telegram, proof)
+        said: dict[str, Values] = {}
+        try:
+            for channel, device in devices.items():
+                profile = DeviceSettings.model_validate(device.settings).eep
+                said[device.id] = decode(telegram, profile, channel)
+        finally:  # what was read of it is told, and its counter is used up, though another channel cannot be read
+            await self._tell(said, telegram, proof, note)
 
-    async def _tell(
-        self, device: hub.Device, values: dict[str, float | int | bool | str], telegram: Telegram, proof: hub.Proof
-    ) -> None:
-        if values:
-            signal = hub.Signal(rssi=telegram.dbm)
-            await self._session.emit(hub.Report(device=device.id, values=values, proof=proof, signal=signal))
+    async def _tell(self, said: dict[str, Values], telegram: Telegram, proof: hub.Proof, note: Note) -> None:
+        """By device. All of a telegram, and its counter, are in one commit."""
+        signal = hub.Signal(rssi=telegram.dbm)
+        reports = [
+            hub.Report(device=name, values=values, proof=proof, signal=signal)
+            for name, values in said.items()
+            if values
+        ]
+        if reports:
+            await self._session.emit_all(reports, note=note)
+        elif note is not None:
+            note()
 
     def _secure_teach_in(self, name: str, devices: dict[int, hub.Device], telegram: Telegram, now: float) -> None:
         """A device says its key, in clear: believed of a device that is configured, in a pairing window, and then kept.

@@ -1,5 +1,5 @@
 """Where each secured device stands: its key, its level and its counter, kept with the plugin's state, which is sealed
-on disk. A counter rides on the commit of the reading that it came with."""
+on disk. A counter is put as its reading is taken, so that it rides on the commit of that reading."""
 
 from __future__ import annotations
 
@@ -35,10 +35,12 @@ class States:
         last = self._last(device.id, mark)
         if last is None and code is not None:
             last = code - 1
-        opened = open_(rorg, payload, key, how, last)
-        if opened is not None:
-            self._session.state.put(f"rlc/{device.id}", [mark, opened.counter])
-        return opened
+        return open_(rorg, payload, key, how, last)
+
+    def note(self, device: hub.Device, opened: Opened, slf: int | None) -> None:
+        """Its counter is used up: to be called as its reading is taken, and not before."""
+        key, _ = self._how(device, slf)
+        self._session.state.put(f"rlc/{device.id}", [_mark(key), opened.counter])
 
     def proof(self, device: hub.Device, opened: Opened, slf: int | None) -> hub.Proof:
         _, how = self._how(device, slf)

@@ -1,7 +1,7 @@
 """Carries out what the network decides: commits through the session, transmissions through the gateways, time.
 
-The law of `parts` is kept here: a record is put before its report is handed over, so that one commit holds both; what
-needs the disk waits for it, and only then is the network told.
+The law of `parts` is kept here: a record is put when there is room for its report, so that one commit holds both or
+neither is kept; what needs the disk waits for it, and only then is the network told.
 """
 
 from __future__ import annotations
@@ -277,20 +277,23 @@ class Driver:
 
     async def _keep_in_turn(self, name: str, commit: Commit) -> None:
         reports = await self._reader.reports(commit.report) if commit.report is not None else []
-        failed: Exception | None = None
-        try:
-            self._session.state.put(name, commit.memory[1])
-        except Exception as error:
-            failed = error  # the reading is not lost for that
-        for report in reports:
-            await self._session.emit(report, durable=commit.durable and failed is None and report is reports[-1])
-        if failed is not None:
-            raise failed
         if commit.durable and (commit.report is None or commit.report.again):
             # A report that may be a duplicate appends nothing, and a join has none: this one row is the commit.
             if commit.reception is None:
                 raise ValueError("a commit without a frame cannot be made durable")
-            await self._session.emit(reading.heard(name, commit.reception), durable=True)
+            reports.append(reading.heard(name, commit.reception))
+        failed: Exception | None = None
+
+        def note() -> None:
+            nonlocal failed
+            try:
+                self._session.state.put(name, commit.memory[1])
+            except Exception as error:
+                failed = error  # the reading is not lost for that
+
+        await self._session.emit_all(reports, note=note, durable=commit.durable)
+        if failed is not None:
+            raise failed
 
 
 def wall(now: Callable[[], float] = time.time) -> float | None:

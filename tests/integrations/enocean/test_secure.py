@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import time
@@ -17,9 +18,10 @@ import hub
 from hub.admission.trust import trust_class
 from hub.cli.decode import decode as decode_command
 from hub.model import TrustClass
-from hub.testing import FakeSession
+from hub.testing import FakeSession, settle
 from integrations.enocean import Config, DeviceSettings, Listening
 from integrations.enocean.esp3 import Packet, Splitter, pack
+from integrations.enocean.listening import REPEAT_S
 from integrations.enocean.secure import SEC, SEC_ENCAPS, WINDOW, TeachIns, cmac, level, open_, vaes
 
 # Security of EnOcean Radio Networks 3.02, Annex A.4: "EnOcean GmbH.13" is the key of A.4.1 and A.4.2
@@ -141,6 +143,35 @@ async def test_a_sensor_with_a_key_is_of_class_a_and_an_old_telegram_counts_for_
     assert session.reports[0].values == {"humidity": 40, "temperature": 20}
     assert trust_class(session.reports[0].proof, protected=False) is TrustClass.A
     assert session.drops == [(ROOM.id, "bad-mic")] * 2
+
+
+async def test_a_kill_while_a_reading_waits_for_room_leaves_its_telegram_to_be_said_again() -> None:
+    session = FakeSession("enocean", devices=[ROOM])
+    session.room.clear()
+    waiting = asyncio.create_task(Listening(session).hear(sealed(500, 0xA5, DATA), 1.0))
+    await settle()
+    assert dict(session.state) == {}, "its counter is not used up before its reading is taken"
+    waiting.cancel()
+    await settle()
+    session.room.set()
+    listening = Listening(session)  # the next process
+    for now in (2.0, 2.1, 9.0):
+        await listening.hear(sealed(500, 0xA5, DATA), now)
+    assert [report.proof.counter for report in session.reports if report.proof] == [500]
+    assert session.state[f"rlc/{ROOM.id}"][1] == 500
+    assert session.drops == []
+
+
+async def test_a_copy_that_came_while_the_first_waited_for_room_counts_once() -> None:
+    clear = hub.Device(id=ROOM.id, integration="enocean", place="room", settings={"eep": "A5-04-01"})
+    session = FakeSession("enocean", devices=[clear])
+    heard = Packet(1, b"\xa5" + DATA + bytes.fromhex("018F2B3C") + b"\0", b"")
+    listening = Listening(session)
+    session.room.clear()
+    asyncio.get_running_loop().call_later(REPEAT_S + 0.05, session.room.set)
+    for _ in range(2):  # as `run` does: the copy is read when the first is done
+        await listening.hear(heard, time.monotonic())
+    assert len(session.reports) == 1
 
 
 async def test_what_is_changed_sealed_under_another_key_or_in_clear_is_refused() -> None:

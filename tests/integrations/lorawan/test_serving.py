@@ -294,3 +294,38 @@ async def test_a_wrong_device_is_named_and_the_others_are_heard(
 def test_the_settings_of_a_device_have_sensible_defaults() -> None:
     made = settings.device(known(settings=DeviceSettings().model_dump()))
     assert (made.version, made.class_c, made.adr, made.abp) == ("1.0.3", False, True, None)
+
+
+async def test_a_kill_while_a_reading_waits_for_room_loses_nothing_of_it_and_copies_meanwhile_count_once(
+    lora_packet: LoraPacket, forwarder: Callable[[int], Awaitable[Forwarder]]
+) -> None:
+    port, other, name = free_port(socket.SOCK_DGRAM), "0016c001ff10d3e6", f"lorawan:{DEV_EUI}"
+    session = FakeSession("lorawan", [known(**ABP, pack="acme-thermo")])
+    session.payloads[name, 2, b"log"] = (
+        hub.Sample(values={"temperature": 21.0}), hub.Sample(values={"temperature": 20.0}, time=1_790_000_000.0)
+    )  # fmt: skip
+    frame = personalised(lora_packet).uplink(b"log", 2)
+    config = udp(port, gather=0, gateways={GATEWAY: {}, other: {}})
+
+    async def said_again_and_again() -> None:
+        """Until a copy was heard that came after the first was handed over."""
+        gateway, number = await forwarder(port), 0
+        session.drops.clear()
+        while not session.drops:
+            gateway.forward(frame, number, gateway=(GATEWAY, other)[number % 2])
+            number += 1
+            await asyncio.sleep(0.02)
+
+    session.room.clear()
+    async with running(config, session):
+        await said_again_and_again()
+    assert (session.reports, dict(session.state)) == ([], {}), "neither is there"
+    async with running(config, session):
+        await said_again_and_again()
+        session.room.set()
+        await until(lambda: len(session.reports) >= 2)
+        assert name in session.state
+    assert [report.values.get("temperature") for report in session.reports] == [20.0, 21.0], "former values too"
+    async with running(config, session):
+        await said_again_and_again()
+    assert [report.proof.counter for report in session.reports[2:] if report.proof] == [0], "the hub knows this counter"
