@@ -123,15 +123,20 @@ class Renewal:
         return now - self._heard >= SILENT_S and now - self._tried >= AGAIN_S
 
     async def _try(self) -> bool:
+        life = self._life
         try:
             await self._renew()
         except HubError as error:
+            if self._life is not life:  # meanwhile the one that the states asked for came
+                return True
             if str(error) != self.error:
                 _log.warning("the client certificate was not renewed: %s", error)
             self.error = str(error)
             if not isinstance(error, StorageError):
-                self._asked = True
-                self._ask_states(await asyncio.to_thread(self._csr))
+                csr = await asyncio.to_thread(self._csr)
+                if self._life is life:
+                    self._asked = True
+                    self._ask_states(csr)
             return False
         self.error = ""
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import threading
 import time
 from contextlib import suppress
 from datetime import timedelta
@@ -258,13 +259,42 @@ async def test_where_the_address_of_the_enrolment_does_not_answer_the_states_ask
     good = bench.owner.certify(csr, bench.keys.hub_id)
     await asyncio.sleep(1.1)  # a certificate's end is told in whole seconds
     good = bench.owner.certify(csr, bench.keys.hub_id)
+    bench.clock.set(time.time(), sure=True)  # it begins today, and is not due again at once
     bench.renewal.offer(good)
+    await until(lambda: bench.renewed == 1)
     await bench.looks()
     assert (bench.state / enrolment.CERTIFICATE).read_bytes() == good
     assert (bench.renewed, bench.renewal.error, bench.stated[-1]) == (1, "", b"")
     bench.renewal.offer(before)
     await bench.looks()
     assert (bench.state / enrolment.CERTIFICATE).read_bytes() == good, "nobody asked"
+
+
+async def test_one_that_comes_with_an_answer_while_the_next_try_fails_is_not_asked_for_again(bench: Bench) -> None:
+    bench.backend.reply = NotReady("no way there")
+    await bench.pass_days(560)
+    (csr,) = bench.stated
+    await asyncio.sleep(1.1)  # a certificate's end is told in whole seconds
+    asking, go_on, made = threading.Event(), threading.Event(), 0
+
+    def slowly() -> bytes:
+        nonlocal made
+        made += 1
+        if made == 2:  # the first went to the address of the enrolment, this one is for the states
+            asking.set()
+            assert go_on.wait(20)
+        return csr
+
+    bench.renewal._csr = slowly  # type: ignore[method-assign]
+    await bench.clock.advance(AGAIN_S)
+    assert await asyncio.to_thread(asking.wait, 20)
+    bench.clock.set(time.time(), sure=True)  # it begins today, and is not due again at once
+    bench.renewal.offer(bench.owner.certify(csr, bench.keys.hub_id))
+    await until(lambda: bench.stated == [csr, b""])
+    go_on.set()
+    await bench.looks()
+    await bench.looks()
+    assert (bench.stated, bench.renewed, bench.renewal.error) == ([csr, b""], 1, "")
 
 
 async def test_a_hub_that_cannot_tell_the_time_asks_when_it_has_been_cut_off_for_ten_minutes(bench: Bench) -> None:
