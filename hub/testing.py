@@ -219,6 +219,7 @@ class FakeSession:
         self.turns: int | None = None
         self.room = asyncio.Event()
         self.room.set()
+        self._taking = False
         self.packs: dict[str, PackFacts] = {}
         self.payloads: dict[tuple[str, int, bytes], tuple[Sample, ...]] = {}
         self.kept: list[tuple[str, int, bytes, Proof]] = []
@@ -231,7 +232,8 @@ class FakeSession:
             raise AuthFailed(f"no bus {name!r} is configured") from None
 
     async def emit(self, report: Report, *, durable: bool = False) -> None:
-        await self.room.wait()
+        if not self._taking:
+            await self.room.wait()
         self.reports.append(report)
         if durable:
             self.durable.append(report)
@@ -242,10 +244,12 @@ class FakeSession:
         await self.room.wait()
         if note is not None:
             note()
-        for report in reports[:-1]:
-            await self.emit(report)
-        for report in reports[-1:]:
-            await self.emit(report, durable=durable)
+        for report in reports:
+            self._taking = True  # the room that there was is for all of them
+            try:
+                await self.emit(report, durable=durable and report is reports[-1])
+            finally:
+                self._taking = False
 
     async def every(self, interval: timedelta) -> AsyncIterator[float]:
         turn = 0

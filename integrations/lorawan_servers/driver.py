@@ -1,12 +1,13 @@
 """What is done with what a server says, and how commands become downlinks.
 
 The law of it: a message is acknowledged to the broker when what it said is on the disk, and in the order in which
-messages came (MQTT 5, 4.6). What is remembered of a device is put right before the last report of a frame is handed
-over, without a pause, so that one commit holds both.
+messages came (MQTT 5, 4.6). What is remembered of a device is in the commit of the frame's reports, former values and
+present ones: a kill leaves all of it or nothing, and the broker's next try is a repetition, or the first.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
@@ -55,6 +56,7 @@ class Driver:
         self._downlinks = Downlinks(session)
         self._now = now
         self._known: dict[str, Memory] = {}
+        self._turns: dict[str, asyncio.Lock] = {}
         self._full = False
         for device in session.devices.all():
             if eui_of(device.id) is None:
@@ -126,13 +128,24 @@ class Driver:
         memory = self._known[name]
 
         async def keep() -> None:
+            turn = self._turns.setdefault(name, asyncio.Lock())
+            await turn.acquire()  # until it is taken: what is remembered holds the frames before it too
+            mine = True
+
+            def note() -> None:
+                nonlocal mine
+                where = self._known[name].where  # a join may have told a newer one meanwhile
+                self._remember(name, Memory(memory.windows, memory.status, where))
+                turn.release()
+                mine = False
+
             try:
-                for report in reports[:-1]:
-                    await self._session.emit(report)
-                self._remember(name, memory)
-                await self._session.emit(reports[-1], durable=True)
+                await self._session.emit_all(reports, note=note, durable=True)
             except Exception as error:
                 raise hub.NotReady(f"what {name} said cannot be kept, the broker keeps it: {error}") from error
+            finally:
+                if mine:
+                    turn.release()
 
         return keep
 
@@ -140,6 +153,8 @@ class Driver:
         """It was told before, but perhaps it is not on the disk yet: an empty report waits until it is."""
 
         async def wait() -> None:
+            async with self._turns.setdefault(name, asyncio.Lock()):
+                pass  # it is taken
             await self._session.emit(hub.Report(device=name, values={}), durable=True)
 
         return wait
@@ -162,14 +177,17 @@ class Driver:
     def _memory(self, name: str) -> Memory:
         known = self._known.get(name)
         if known is None:
-            record = self._session.state.get(eui_of(name) or name)
-            try:
-                known = Memory() if record is None else freshness.decode(record)
-            except hub.DecodeError as error:
-                self._session.log.error("%s: %s; its next frames may be told twice", name, error)
-                known = Memory()
-            self._known[name] = known
+            known = self._known[name] = self._kept(name)
         return known
+
+    def _kept(self, name: str) -> Memory:
+        """Of what was taken; `_memory` is of what was heard, also while it waits for room."""
+        record = self._session.state.get(eui_of(name) or name)
+        try:
+            return Memory() if record is None else freshness.decode(record)
+        except hub.DecodeError as error:
+            self._session.log.error("%s: %s; its next frames may be told twice", name, error)
+            return Memory()
 
     def _remember(self, name: str, memory: Memory) -> None:
         try:
@@ -188,7 +206,8 @@ class Driver:
         memory = self._memory(name)
         if where and where != memory.where:
             self._known[name] = Memory(memory.windows, memory.status, where)
-            self._remember(name, self._known[name])
+            kept = self._kept(name)
+            self._remember(name, Memory(kept.windows, kept.status, where))
 
     def _believed(self, when: float | None) -> float | None:
         now = self._now()

@@ -11,8 +11,7 @@ two latest sessions of a device, each with its highest counter, which of the 64 
     late      a counter that was left out, and comes after the next ones
     fresh     any other
 
-What is remembered is put into the state right before the last report of a frame is handed over, so that one commit
-holds both.
+What is remembered is put into the state as the reports of a frame are taken, so that one commit holds all of it.
 """
 
 from __future__ import annotations

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 import server_kit as kit
 
 import hub
+from hub.testing import FakeSession, settle
 from integrations.lorawan_servers import freshness
 
 from .driver_kit import UP, driver, hear
@@ -59,7 +61,7 @@ async def test_a_date_in_the_future_moves_no_window() -> None:
     assert len(kit.told(session)) == 2
 
 
-async def test_what_is_remembered_is_put_before_the_present_report_and_after_the_former_ones() -> None:
+async def test_what_is_remembered_is_put_as_all_reports_of_a_frame_are_taken() -> None:
     session = kit.session(kit.known())
     session.payloads[kit.DEVICE, 5, b"\x01"] = (
         hub.Sample(values={"temperature": 20.0}), hub.Sample(values={"temperature": 19.0}, time=kit.NOW - 600),
@@ -76,7 +78,52 @@ async def test_what_is_remembered_is_put_before_the_present_report_and_after_the
 
     session.state, session.emit = Watched(), emit  # type: ignore[assignment, method-assign]
     await hear(driver(session), UP, kit.uplink(1))
-    assert order == ["emit", "state", "durable"]
+    assert order == ["state", "emit", "durable"]
+
+
+class FullAfterOne(FakeSession):
+    """The disk has room for one hand-over."""
+
+    async def emit(self, report: hub.Report, *, durable: bool = False) -> None:
+        await super().emit(report, durable=durable)
+        if report.values:
+            self.room.clear()
+
+
+async def test_a_kill_while_the_disk_is_full_stores_no_former_value_twice_and_loses_none() -> None:
+    session = FullAfterOne("chirpstack", devices=[kit.known()])
+    session.payloads[kit.DEVICE, 5, b"\x01"] = (
+        hub.Sample(values={"temperature": 20.0}),
+        *(hub.Sample(values={"temperature": 19.0 - ago}, time=kit.NOW - 600 * ago) for ago in (1, 2)),
+    )
+    for room, frames in ((True, 1), (False, 1), (True, 2)):
+        session.room.set() if room else session.room.clear()
+        telling = asyncio.create_task(hear(driver(session), UP, kit.uplink(1), kit.uplink(2)))
+        await settle()
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+        said = [report.values["temperature"] for report in kit.told(session)]
+        assert said == [18.0, 17.0, 20.0] * frames
+
+
+async def test_frames_of_a_device_are_taken_in_their_order_and_a_join_remembers_none_that_waits() -> None:
+    session = kit.session(kit.known())
+    life = driver(session)
+    session.room.clear()
+    first, second = [await life.hear(UP, kit.encoded(kit.uplink(fcnt, bytes([fcnt])))) for fcnt in (1, 2)]
+    one = asyncio.create_task(first())
+    await settle()
+    joined = {"deduplicationId": "j", "time": kit.rfc3339(kit.NOW), "deviceInfo": kit.device_info(), "devAddr": "0018"}
+    joined["deviceInfo"]["applicationId"] = "another"
+    await hear(life, kit.topic("join").replace(kit.APPLICATION, "another"), joined)
+    assert freshness.decode(session.state[kit.EUI]) == freshness.Memory((), 0.0, "another")
+    asyncio.get_running_loop().call_soon(session.room.set)
+    two = asyncio.create_task(second())  # begins when there is room, and before the first knows of it
+    async with asyncio.timeout(10):
+        await asyncio.gather(one, two)
+    assert [report.values["temperature"] for report in kit.told(session)] == [1.0, 2.0]
+    remembered = freshness.decode(session.state[kit.EUI])
+    assert (remembered.windows[0].top, remembered.where) == (2, "another")
 
 
 async def test_what_cannot_be_kept_is_nobodys_fault_and_stays_with_the_broker() -> None:
