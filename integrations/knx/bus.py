@@ -80,12 +80,14 @@ class Player:
                 raise
             raise hub.NotReady(f"{self._config.where} is away: the connection was lost") from failures
 
-    def remember(self, link: Link) -> None:
-        """What the next life of the plugin needs: when each address was last heard, and the senders' counters."""
+    def remember(self, ended: Link | None = None) -> None:
+        """What the next life of the plugin needs: when each address was last heard, and the senders' counters; of a
+        link that has `ended` also those of telegrams that were no readings. Before, what waits is not remembered."""
         if self._book.states:
             self._session.state.put("groups", self._book.remember())
-        if link.sequences:
-            self._sequences |= link.sequences
+        if ended is not None:
+            self._sequences |= ended.sequences
+        if self._sequences:
             self._session.state.put("sequences", dict(self._sequences))
 
     # from the link, which must not wait
@@ -113,18 +115,16 @@ class Player:
                 continue
             if said.payload is None:
                 continue
-            if said.sequence is not None:
-                self._counted(addresses.show_individual(said.source), said.sequence)
             readings, wrong = self._book.hear(said.address, said.source, said.payload, time.time())
             for device, error in wrong:
                 self._session.dropped(device, error)
-            for reading in readings:
-                await self._emit(reading, secure=said.secure)
+            await self._emit(said, readings)
             self._tell(said.address, readings)
 
     def _counted(self, sender: str, sequence: int) -> None:
-        """Its sender's counter is put before its reading, so that both are in one commit: after a kill the telegram is
-        refused when its reading is there. All senders together are put once a minute, and when a new one speaks."""
+        """Its sender's counter is put as its readings are taken, so that both are in one commit: after a kill the
+        telegram is refused when its reading is there, and only then. All senders together are put once a minute, and
+        when a new one speaks."""
         new = sender not in self._sequences
         self._sequences[sender] = sequence
         if new:
@@ -140,11 +140,23 @@ class Player:
                 for metric in reading.values:
                     self._writer.heard(reading.device, metric)
 
-    async def _emit(self, reading: Reading, *, secure: bool) -> None:
+    async def _emit(self, said: Said | None, readings: list[Reading]) -> None:
+        """`said`: the telegram that they come from, None when they come from nobody's answer."""
+        secure = said is not None and said.secure
         proof = hub.Proof(scheme="knx-data-secure" if secure else "knx", authenticated=secure, sealed=secure)
-        await self._session.emit(
+        reports = [
             hub.Report(device=reading.device, values=reading.values, quality=reading.quality, proof=proof)
-        )
+            for reading in readings
+        ]
+
+        def note() -> None:
+            if said is not None and said.sequence is not None:
+                self._counted(addresses.show_individual(said.source), said.sequence)
+
+        if reports:
+            await self._session.emit_all(reports, note=note)
+        else:
+            note()
 
     def _stranger(self, said: Said) -> None:
         evidence = self._heard.note(said.source, said.address, decode.size(said.payload))
@@ -169,7 +181,7 @@ class Player:
             await self._asker.ask(self._asker.next())
             if time.monotonic() - remembered >= REMEMBER_S:
                 remembered = time.monotonic()
-                self.remember(link)
+                self.remember()
 
     def _pace(self, asker: Asker) -> None:
         """How often devices are asked now, and what that costs the line."""
@@ -190,8 +202,7 @@ class Player:
         error = hub.DecodeError("knx-no-answer", "nobody answers: is the read flag set in ETS?")
         for entry in self._book.entries.get(address, ()):
             self._session.dropped(entry.device, error)
-        for reading in self._book.unanswered(address):
-            await self._emit(reading, secure=False)
+        await self._emit(None, self._book.unanswered(address))
 
     def _refused(self, address: int, error: hub.DecodeError) -> None:
         self.refuse(address, error)

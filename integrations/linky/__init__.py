@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import aclosing
 from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -194,8 +195,9 @@ class Latest:
             told = self._session.state.get(key, [])
             if stamp.degraded or stamp.time in told:
                 continue
-            self._session.state.put(key, [*told, stamp.time][-TOLD:])
-            await self._session.emit(hub.Report(device=self.device, values=moment, time=stamp.time, proof=proof))
+            report = hub.Report(device=self.device, values=moment, time=stamp.time, proof=proof)
+            note = partial(self._session.state.put, key, [*told, stamp.time][-TOLD:])
+            await self._session.emit_all([report], note=note)
 
 
 def _settings(device: hub.Device) -> DeviceSettings:

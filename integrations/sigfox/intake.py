@@ -1,8 +1,7 @@
 """A callback → reports of the hub, each message once.
 
-What was kept of a message is noted in the plugin's state in the very commit of its report: noted and handed over in one
-breath, with room for it made sure of before. So a kill leaves both or neither, and the operator's next try is a
-repetition, or the first.
+What was kept of a message is noted in the plugin's state in the very commit of its reports. So a kill leaves both or
+neither, and the operator's next try is a repetition, or the first.
 """
 
 from __future__ import annotations
@@ -97,14 +96,16 @@ class Intake:
                 raise hub.NotReady("this message is not known to be on the disk yet")
             self._session.dropped(name, hub.DecodeError("repeat", "the operator sent it again"))
             return
-        await self._session.emit(hub.Report(device=name, values={}))  # keeps nothing: waits until there is room
         memory.keep(callback.time, callback.seq, parts, most_for(len(self._session.devices.all())))
-        self._handed += 1
-        mine = self._unsure[key] = self._handed
-        self._session.state.put(name, memory.packed())  # nothing is awaited from here to the last report
-        for report in reports[:-1]:
-            await self._session.emit(report)
-        await self._session.emit(reports[-1], durable=True)
+        mine = 0
+
+        def note() -> None:
+            nonlocal mine
+            self._session.state.put(name, memory.packed())
+            self._handed += 1
+            mine = self._unsure[key] = self._handed
+
+        await self._session.emit_all(reports, note=note, durable=True)
         # commits land in order: what was handed over before is durable too
         self._unsure = {key: number for key, number in self._unsure.items() if number > mine}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +131,41 @@ async def test_a_kill_forgets_no_counter_of_a_telegram_whose_reading_was_taken(
         await until(lambda: len(session.reports) == 3, "the fresh one")
     assert session.reports[-1].values == {"co2": 800.0}
     assert session.drops == [("knx:1.1.10", "knx-data-secure")]
+
+
+async def test_a_kill_while_a_reading_waits_for_room_uses_no_counter_up(file: Path, start: Start) -> None:
+    class Waiting(FakeSession):
+        asked = 0
+
+        async def emit(self, report: hub.Report, *, durable: bool = False) -> None:
+            self.asked += 1
+            await super().emit(report, durable=durable)
+
+        async def emit_all(self, reports: Sequence[hub.Report], **more: Any) -> None:
+            self.asked += 1
+            await super().emit_all(reports, **more)
+
+    session = Waiting("knx")
+    put(session)
+    session.room.clear()
+    async with SecureInterface(USER, AUTHENTICATION) as interface:
+        first = start(knx.run(configured(file, interface.port), session))
+        await opened(interface)
+        interface.say(secret(500, 800))
+        await until(lambda: session.asked, "a reading that waits")
+        killed = dict(session.state)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        session.state.clear()  # what was put at the end does not count
+        session.state.update(killed)
+        session.room.set()
+        await until(lambda: not interface.server.channels, "the tunnel's end")  # type: ignore[union-attr]
+        start(knx.run(configured(file, interface.port), session))
+        await opened(interface)
+        interface.say(secret(500, 800))
+        await until(lambda: session.reports or session.drops, "an answer to it")
+    assert [report.values for report in session.reports] == [{"co2": 800.0}]
+    assert session.drops == []
 
 
 async def test_a_gateway_with_another_password_stops_the_plugin_and_says_what_to_do(

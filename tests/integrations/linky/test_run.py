@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 import hub
-from hub.testing import FakeSession
+from hub.testing import FakeSession, settle
 from integrations.linky import Config, Latest, probe, run
 from integrations.linky import line as line_module
 
@@ -93,6 +93,32 @@ async def test_the_load_curve_is_told_once_at_its_own_time(tmp_path: Path) -> No
     assert loads[0].time is not None
     assert loads[0].time % 1800 == 0
     assert len([report for report in session.reports if "energy" in report.values]) > 2
+
+
+async def test_a_kill_while_the_load_curve_waits_for_room_does_not_count_it_as_told(tmp_path: Path) -> None:
+    class Full(FakeSession):
+        async def emit(self, report: hub.Report, *, durable: bool = False) -> None:
+            await super().emit(report, durable=durable)
+            if len(self.reports) == 1:
+                self.room.clear()
+
+    session = Full("linky", devices=[BUILDING])
+    session.turns = None
+
+    def loads() -> list[hub.Report]:
+        return [report for report in session.reports if "load_mean" in report.values]
+
+    with meter("standard", tmp_path) as port:
+        for enough in (lambda: session.reports, loads):
+            task = asyncio.create_task(run(Config(port=port, interval=timedelta(seconds=1)), session))
+            await until(lambda enough=enough: bool(enough()))  # type: ignore[misc]
+            await settle()
+            if not session.room.is_set():
+                assert [key for key in session.state if key.startswith("at/")] == []
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            session.room.set()
+    assert len(loads()) == 1
 
 
 async def test_a_dwelling_gives_its_energy_and_no_load(tmp_path: Path) -> None:

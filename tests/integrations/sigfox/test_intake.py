@@ -9,7 +9,7 @@ import pytest
 
 import hub
 from hub.sigfox.callback import read
-from hub.testing import FakeSession
+from hub.testing import FakeSession, settle
 from integrations.sigfox.downlinks import Downlinks
 from integrations.sigfox.intake import Intake
 
@@ -196,14 +196,35 @@ async def test_what_is_noted_goes_with_the_report_in_one_breath(stage: Stage) ->
         put(key, value)
 
     async def emitted(report: hub.Report, *, durable: bool = False) -> None:
-        seen.append("emit" if report.values else "room")
+        seen.append("emit")
         await emit(report, durable=durable)
 
     stage.session.state.put = noted  # type: ignore[method-assign]
     stage.session.emit = emitted  # type: ignore[method-assign]
     await stage.take("advanced", computedLocation={"lat": 1, "lng": 1})
     await asyncio.sleep(0)
-    assert seen == ["room", "put", "emit", "emit", "somebody else"]
+    assert seen == ["put", "emit", "emit", "somebody else"]
+
+
+async def test_a_kill_while_the_disk_has_room_for_one_hand_over_divides_no_message(stage: Stage) -> None:
+    emit, samples = stage.session.emit, [hub.Sample(values={"distance": 2380.0})]
+    samples += [hub.Sample(values={"distance": 2000.0 + ago}, time=1_759_990_000.0 - ago) for ago in (0, 1)]
+    stage.session.payloads[BIN.id, 1, bytes.fromhex("10EE001964")] = tuple(samples)
+
+    async def filling(report: hub.Report, *, durable: bool = False) -> None:
+        await emit(report, durable=durable)
+        if report.values:
+            stage.session.room.clear()
+
+    stage.session.emit = filling  # type: ignore[method-assign]
+    for room in (True, False, True):
+        stage.begin()
+        stage.session.room.set() if room else stage.session.room.clear()
+        taking = asyncio.create_task(stage.take(device="C0FFEE", data="10EE001964"))
+        await settle()
+        taking.cancel()
+        await asyncio.gather(taking, return_exceptions=True)
+        assert [report.values["distance"] for report in stage.reports] == [2000.0, 2001.0, 2380.0]
 
 
 async def test_what_is_not_known_to_be_durable_is_refused_until_something_later_is(stage: Stage) -> None:
