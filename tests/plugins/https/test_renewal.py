@@ -6,6 +6,7 @@ import asyncio
 import ssl
 import threading
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -202,6 +203,9 @@ class Bench:
             self.state, enrolled, self.keys, http=self.backend, clock=self.clock, up=lambda: self.up,
             renewed=self._renewed, ask=self.stated.append, cas=lambda: [pki.pem(self.owner.ca).decode()],
         )  # fmt: skip
+        self._busy = 0
+        for name in ("_try", "_take"):
+            setattr(self.renewal, name, self._counted(getattr(self.renewal, name)))
 
     def _renewed(self) -> None:
         self.renewed += 1
@@ -213,9 +217,19 @@ class Bench:
 
     async def looks(self) -> None:
         await self.clock.advance(LOOK_S)
-        for _ in range(50):
-            await asyncio.sleep(0.001)  # files are written in a thread
         await settle()
+        await until(lambda: self.renewal._life is not None and not self._busy)  # files are written in a thread
+        await settle()
+
+    def _counted(self, work: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def counted(*given: Any) -> Any:
+            self._busy += 1
+            try:
+                return await work(*given)
+            finally:
+                self._busy -= 1
+
+        return counted
 
 
 @pytest.fixture
