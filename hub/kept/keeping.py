@@ -224,9 +224,10 @@ class Kept:
         if self._buffer.full:
             await self._buffer.room()
         before = self._pipeline.readings
-        self._buffer.put_local(MARK, [*self._marked(), number])
-        for report in reports:  # nothing is awaited from the mark to here: one commit has all of it
-            self._pipeline.accept(device.integration, report)
+        with self._buffer.together():  # one commit has all of it
+            self._buffer.put_local(MARK, [*self._marked(), number])
+            for report in reports:
+                self._pipeline.accept(device.integration, report)
         return _outcome(frame, "decoded", readings=self._pipeline.readings - before)
 
     def _marked(self) -> list[int]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -152,6 +153,27 @@ async def test_the_same_frame_again_is_kept_once(stage: Stage) -> None:
         await stage.hear(b"\x09", None)
     await stage.hear(b"\x09", None, time=AT + 1)
     assert stage.kept.status()["frames"] == 4
+
+
+async def test_the_mark_and_all_readings_of_a_frame_are_in_one_commit(
+    stage: Stage, better: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buffer, seen = stage.path.buffer, []
+
+    @contextmanager
+    def together() -> Iterator[None]:
+        seen.append((buffer.local.get(MARK), len(buffer.rows)))
+        yield
+        seen.append((buffer.local.get(MARK), len(buffer.rows)))
+
+    monkeypatch.setattr(buffer, "together", together)
+    await stage.hear(b"\x09\x05\x01", 1)
+    better()
+    await stage.kept.reload({"pack": "acme-thermo"})
+    (before, none), (marked, rows) = seen
+    assert (before, none) == (None, 0)
+    assert marked
+    assert rows == len(stage.rows) > 0
 
 
 @pytest.mark.parametrize("at", ["read", "flush", "remove"])
