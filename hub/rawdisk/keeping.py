@@ -117,6 +117,15 @@ class RawDisk:
             self._root = Root(await asyncio.to_thread(self._root_key))
         return self._root
 
+    async def _readable(self) -> Root | None:
+        """The root key. At the start of a life it is waited for: whoever asks then is not told that nothing was kept.
+        None while it cannot be had."""
+        if self._root is None and not self._refused:
+            async with self._lock:
+                with contextlib.suppress(StorageError, NotReady, ConfigError):
+                    await self._opened()
+        return self._root
+
     async def run(self) -> None:
         """Write every hour, or as soon as enough waits; at the end, write everything."""
         last: float | None = None
@@ -254,6 +263,7 @@ class RawDisk:
 
     async def since(self, place: str, metric: str) -> int | None:
         """The second from which readings of a series may lie there, None where there are none."""
+        await self._readable()
         known, first = await self._memory.find(place, metric), self._folder.first
         return None if not known or first is None else max(first, min(one.since for one in known), self._oldest())
 
@@ -267,7 +277,7 @@ class RawDisk:
         """The readings of a series in [begin, end) that were written, a few files at a time: (a second before which
         nothing more will come, readings). They may come more than once. Raises DiskRefuses, StorageError."""
         begin = max(begin, self._oldest())
-        known, root = await self._memory.find(place, metric), self._root
+        known, root = await self._memory.find(place, metric), await self._readable()
         if root is None or not known:
             return
         files = self._folder.within(begin, end)

@@ -101,7 +101,7 @@ async def test_polling_is_raised_as_shown_stays_so_over_a_kill_and_goes_back_wit
     everything = await plant.ilot("crisis", "sampling", "plan", "1s")
     assert {one["name"] for one in everything["entries"]} == {"modbus:boiler", "host:local"}
 
-    refused = await plant.ilot("crisis", "sampling", "raise", "00", "--why", "crue", codes=(1,))
+    refused = await plant.ilot("crisis", "sampling", "raise", "00", "--why", "crue", codes=(2,))
     assert "not known any more" in refused
     raised = await plant.ilot("crisis", "sampling", "raise", shown["digest"], "--why", "crue")
     assert raised["phase"] == "raised"

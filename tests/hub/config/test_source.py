@@ -254,7 +254,7 @@ def test_a_finding_without_a_file_still_says_its_path() -> None:
 
 
 def test_a_file_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
-    assert "No such file" in bad(tmp_path / "config.yaml")[0].message
+    assert "there is no such file" in bad(tmp_path / "config.yaml")[0].message
 
 
 def test_a_file_larger_than_256_kb_is_refused(write: Write) -> None:

@@ -151,7 +151,8 @@ async def test_an_array_of_two_milliards_of_nothings_ends_the_worker_and_not_the
     ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     await refused(session, answer, "worker died", "opcua-worker")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - ours < 8 << 10  # KiB
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss <= max(children, 170 << 10)
+    # a child begins as a copy of this process, which may be larger than the worker ever is
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss <= max(children, 170 << 10, ours + (8 << 10))
 
 
 @pytest.mark.parametrize(
