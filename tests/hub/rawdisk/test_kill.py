@@ -48,7 +48,7 @@ def killed(directory, how, kills, seed=20260101):
             [sys.executable, "-c", WRITER, str(directory), how, str(next_one)], stdout=subprocess.PIPE
         )
         first = process.stdout.readline()
-        time.sleep(chance.random() * 0.03)
+        time.sleep(chance.random() * 0.2)
         os.kill(process.pid, signal.SIGKILL)
         told = {int(line) for line in (first + process.stdout.read()).split()}
         process.wait()
