@@ -16,7 +16,7 @@ from hub.rawdisk.folder import Folder
 from .kit import ROOT, START
 
 WRITER = """
-import os, sys, time
+import os, random, sys, time
 from pathlib import Path
 from hub.rawdisk import folder as module
 from hub.rawdisk.blocks import Root, Series, put_file
@@ -25,13 +25,14 @@ if sys.argv[2] == "in-place":
         with open(path, "wb", buffering=0) as file:
             for at in range(0, len(data), 512):
                 file.write(data[at : at + 512])
-                time.sleep(0.01)  # a slow card: most of the time it is writing
+                time.sleep(0.002)  # a slow card: most of the time it is writing
     module.write_atomically = write
 folder = module.Folder(Path(sys.argv[1]))
 folder.look()
 n = int(sys.argv[3])
+draw = random.Random(n)
 while True:
-    said = [(1790000000 + n, value * 7919 % 1000003) for value in range(3000)]
+    said = [(1790000000 + n, draw.randrange(1 << 40)) for _ in range(3000)]  # nothing of it compresses
     id = os.urandom(16)
     folder.write(said[0][0], said[0][0], id, put_file(
         Root(b"r" * 32), "chacha20-poly1305", id, said[0][0], said[0][0], [Series(1, b"s" * 32, said)]))
@@ -48,7 +49,7 @@ def killed(directory, how, kills, seed=20260101):
             [sys.executable, "-c", WRITER, str(directory), how, str(next_one)], stdout=subprocess.PIPE
         )
         first = process.stdout.readline()
-        time.sleep(chance.random() * 0.2)
+        time.sleep(chance.random() * 0.1)
         os.kill(process.pid, signal.SIGKILL)
         told = {int(line) for line in (first + process.stdout.read()).split()}
         process.wait()
