@@ -3,12 +3,14 @@
     python bench/results.py [NAME …] [--all-kept] [--out bench/results.md]
 
 Without names all of them, about an hour. With names only these; the figures of the others are those of their last run
-on this machine, kept in build/bench, each with its own date. `--all-kept` runs none.
+on this machine, each with its own date: kept in build/bench, else those of the report as it is, when it tells of a
+machine like this one. `--all-kept` runs none.
 """
 
 from __future__ import annotations
 
 import argparse
+import calendar
 import json
 import os
 import platform
@@ -86,13 +88,36 @@ def run(name: str) -> None:
     fresh.rename(kept)
 
 
-def load(name: str) -> tuple[dict[str, float], list[Figure]]:
-    """When and how it ran last, and its figures; empty when it never did."""
+def load(name: str, report: str = "") -> tuple[dict[str, float], list[Figure]]:
+    """When and how it ran last, and its figures; what is not kept here is taken from `report`, the page as it was.
+    Empty when it never ran."""
     try:
         header, *lines = (json.loads(line) for line in (KEPT / f"{name}.jsonl").read_text().splitlines())
     except (OSError, ValueError):
-        return {}, []
+        return told(name, report)
     return header, [Figure(name, line["name"], line["value"], line["unit"], line["note"]) for line in lines]
+
+
+def told(name: str, report: str) -> tuple[dict[str, float], list[Figure]]:
+    """What `page` once told of a benchmark, as exactly. Nothing when that was on another kind of machine."""
+    if not all(f"\n- {line}\n" in report for line in machine()):
+        return {}, []
+    _, _, section = report.partition(f"\n### `{command_of(name)}`\n\n")
+    first, _, table = section.partition("\n\n### ")[0].partition("\n")
+    when = re.fullmatch(r"([\d-]+ [\d:]+ UTC); load average at its start ([\d.]+)\.", first)
+    if when is None:
+        return {}, []
+    ran = calendar.timegm(time.strptime(when[1], "%Y-%m-%d %H:%M UTC"))
+    found = []
+    for line in table.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 4 and cells[0] not in ("figure", "---"):
+            found.append(Figure(name, cells[0], float(cells[1].replace(",", "")), cells[2], cells[3]))
+    return {HEADER: ran, "load": float(when[2])}, found
+
+
+def command_of(name: str) -> str:
+    return " ".join((script_of(name), *RUNS[name]))
 
 
 def machine() -> Iterator[str]:
@@ -106,7 +131,7 @@ def machine() -> Iterator[str]:
         yield "a virtual machine: what its disk calls a sync may still be in a cache below"
 
 
-def _text(path: str) -> str:
+def _text(path: str | Path) -> str:
     try:
         return Path(path).read_text(errors="replace")
     except OSError:
@@ -129,8 +154,8 @@ def row(verdict: Verdict) -> str:
     )
 
 
-def page() -> Iterator[str]:
-    ran = {name: load(name) for name in RUNS}
+def page(report: str = "") -> Iterator[str]:
+    ran = {name: load(name, report) for name in RUNS}
     figures = [figure for _, found in ran.values() for figure in found]
     verdicts = [judge(gate, figures) for gate in GATES]
     counts = {result: sum(verdict.result == result for verdict in verdicts) for _, _, result in verdicts}
@@ -143,8 +168,7 @@ def page() -> Iterator[str]:
     yield from map(row, verdicts)
     yield "\n## Figures\n"
     for name, (header, found) in ran.items():
-        script = script_of(name)
-        command = " ".join((script, *RUNS[name]))
+        command = command_of(name)
         if not header:
             yield f"### `{command}`\n\nNot run on this machine.\n"
             continue
@@ -166,7 +190,7 @@ def main() -> int:
         parser.error(f"no benchmark {min(unknown)}")
     for name in [] if options.all_kept else options.names or RUNS:
         run(name)
-    options.out.write_text("\n".join(page()).rstrip() + "\n", encoding="utf-8")
+    options.out.write_text("\n".join(page(_text(options.out))).rstrip() + "\n", encoding="utf-8")
     print(f"written: {options.out}")
     return 0
 
