@@ -125,6 +125,7 @@ def test_requests_under_a_wrong_name_are_an_incident_within_a_minute_at_both_end
 
 
 def test_a_local_account_where_the_district_has_badges_is_an_incident_at_both_ends(scene: Scene) -> None:
+    until(lambda: ask(scene, "badge.status")["keys"])  # the trust document that names it came with a reply
     code, name, password = ask(scene, "web.label", new=True)["code"], "gardien", "quatre mots assez longs"
     Visitor(scene).fill("/claim", code=code, name=name, password=password, again=password)
     found = incident(scene, "doors")
