@@ -117,7 +117,7 @@ def main() -> int:
         asyncio.run(knock(scene, int(url.rstrip("/").rpartition(":")[2]), options))
         last = scene.stop("hub")
         figure("readings taken meanwhile", last["readings"], "readings")
-        lost = last["readings"] - scene.stats()["readings"]
+        lost = last["readings"] - scene.stats()["of_stream"]["readings"]
         figure("readings of them not at the backend", lost, "readings", "goal 0")
     finally:
         scene.close()

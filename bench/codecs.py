@@ -28,7 +28,7 @@ ONE_BY_ONE = ("elsys-ers", "milesight-am319", "decentlab-dl-atm41", "nke-th", "a
 
 async def main(seconds: float) -> None:
     library = Library()
-    packs = [library.get(name) for name in library.names()]
+    packs = [pack for name in library.names() if (pack := library.get(name)).codec.source]  # others: a map or a grammar
     async with Codecs() as codecs:
         for pack in packs:
             if pack.name in ONE_BY_ONE:
@@ -44,7 +44,7 @@ async def tell(codecs: Codecs, name: str, packs: list[Pack], seconds: float, *, 
         (pack, bytes.fromhex(v.keys.bytes), v.keys.port)
         for pack in packs
         for v in pack.vectors
-        if not v.keys.refused and v.keys.downlink is None
+        if v.keys.bytes is not None and not v.keys.refused and v.keys.downlink is None
     )
 
     async def one(pack: Pack, payload: bytes, port: int) -> None:
