@@ -21,7 +21,7 @@ import errno
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
 import msgspec
@@ -81,25 +81,12 @@ class Commits:
         """See `Buffer.append`."""
         if self.waiting >= self._bound:
             raise BufferFull(f"{self._config.pending_rows} rows wait for the disk: {self.error or 'it is slow'}")
-        if self._held is not None and stream in STREAMS:
+        if stream not in STREAMS:
+            raise ValueError(f"no stream {stream!r}")
+        if self._held is not None:
             self._held.append((row, stream))
             return
-        with self._lock:
-            self._join()
-            batch = self._batch
-            if stream == READINGS:
-                batch.rows.append(row)
-                batch.readings += len(row[4])
-                if batch.readings * _BYTES_A_READING >= self._config.window_bytes:
-                    self._cut()
-                elif len(batch.rows) == 1:
-                    self._ring(self._config.window_s)
-            elif stream == ALERTS:
-                batch.alerts.append(row)
-                self._ring(self._config.urgent_s)
-            else:
-                raise ValueError(f"no stream {stream!r}")
-        self.waiting += 1
+        self._fill(((row, stream),))
 
     def hold(self) -> None:
         """From here on rows are held back, until `release`."""
@@ -110,15 +97,15 @@ class Commits:
         held, self._held = self._held or [], None
         if not whole:
             held = [item for item in held if item[1] == ALERTS]
-        if len(held) == 1:
-            self.append(*held[0])
-            return
-        if not held:
-            return
+        if held:
+            self._fill(held)
+
+    def _fill(self, items: Sequence[tuple[Row, str]]) -> None:
+        """All of these join one batch."""
         with self._lock:
             self._join()
             batch, begins = self._batch, not self._batch.rows
-            for row, stream in held:
+            for row, stream in items:
                 if stream == READINGS:
                     batch.rows.append(row)
                     batch.readings += len(row[4])
@@ -129,7 +116,7 @@ class Commits:
                 self._cut()
             elif begins and batch.rows:
                 self._ring(self._config.window_s)
-        self.waiting += len(held)
+        self.waiting += len(items)
 
     def put(self, key: str, raw: msgspec.Raw | None) -> None:
         """A change of the small state: in the commit of the row that is appended next without awaiting in between, or
