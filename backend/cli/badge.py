@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from backend.cli.console import DIRECTORY, JSON, Group, answers, date, say, show
+from backend.cli.console import DIRECTORY, JSON, ROOT, Group, answers, date, say, show
 
 
 @click.group(cls=Group)
@@ -21,11 +21,7 @@ def badge() -> None:
 @badge.command()
 @DIRECTORY
 @click.option("--new", is_flag=True, help="Another key in the place of the one there is: every badge is worth nothing.")
-@click.option(
-    "--root",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Where the owner root lies. Default: DIRECTORY/root.",
-)
+@ROOT
 @JSON
 @answers
 def key(directory: Path, new: bool, root: Path | None, as_json: bool) -> None:

@@ -43,6 +43,11 @@ class Lifetime(click.ParamType[float]):
 
 
 DIRECTORY = click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+ROOT = click.option(
+    "--root",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where the owner root lies. Default: DIRECTORY/root.",
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 
 

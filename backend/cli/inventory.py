@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from backend.cli.console import DIRECTORY, JSON, answers, say, show
+from backend.cli.console import DIRECTORY, JSON, ROOT, answers, say, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,11 +27,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 @click.argument("table", type=_FILE)
 @click.option("--card", type=_FILE, required=True, help="The hub's card: `ilot inventory card` writes it there.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Write it to this file.")
-@click.option(
-    "--root",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Where the owner root lies. Default: DIRECTORY/root.",
-)
+@ROOT
 @click.option("--dry-run", is_flag=True, help="Check the table and write nothing.")
 @JSON
 @answers

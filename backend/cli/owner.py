@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from backend.cli.console import DIRECTORY, JSON, answers, say, show
+from backend.cli.console import DIRECTORY, JSON, ROOT, answers, say, show
 
 
 @click.command()
@@ -15,11 +15,7 @@ from backend.cli.console import DIRECTORY, JSON, answers, say, show
 @click.option("--ingest/--no-ingest", default=True, show_default=True, help="A new key to which hubs seal.")
 @click.option("--ack/--no-ack", default=True, show_default=True, help="A new key that acknowledges.")
 @click.option("--withdraw", is_flag=True, help="The former acknowledgement key is in wrong hands: hubs refuse it.")
-@click.option(
-    "--root",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Where the owner root lies. Default: DIRECTORY/root.",
-)
+@ROOT
 @JSON
 @answers
 def rotate(directory: Path, ingest: bool, ack: bool, withdraw: bool, root: Path | None, as_json: bool) -> None:
