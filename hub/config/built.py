@@ -58,36 +58,29 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
         return f"Instance(name={self.name!r}, type={self.type!r}, enabled={self.enabled})"
 
 
-class UplinkInstance(msgspec.Struct, frozen=True, kw_only=True):
+class _Named(msgspec.Struct, frozen=True, kw_only=True):
+    """What the file names and a plugin configures; its configuration may hold secrets, so it is not shown."""
+
+    name: str
+    config: Any
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(name={self.name!r})"
+
+
+class UplinkInstance(_Named, frozen=True, kw_only=True):
     """One transport to run."""
 
-    name: str
-    config: Any
 
-    def __repr__(self) -> str:
-        return f"UplinkInstance(name={self.name!r})"
-
-
-class ExporterInstance(msgspec.Struct, frozen=True, kw_only=True):
+class ExporterInstance(_Named, frozen=True, kw_only=True):
     """One exporter to run."""
 
-    name: str
-    config: Any
 
-    def __repr__(self) -> str:
-        return f"ExporterInstance(name={self.name!r})"
-
-
-class NotifierInstance(msgspec.Struct, frozen=True, kw_only=True):
+class NotifierInstance(_Named, frozen=True, kw_only=True):
     """One notifier to run. `keys` are the hub's own options of it."""
 
-    name: str
     type: str
-    config: Any
     keys: NotifierKeys
-
-    def __repr__(self) -> str:
-        return f"NotifierInstance(name={self.name!r})"
 
 
 class Built(msgspec.Struct, frozen=True, kw_only=True):
