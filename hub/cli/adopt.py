@@ -205,7 +205,7 @@ def report(rows: list[dict[str, Any]], ignored: list[str], dry_run: bool, json: 
             ],
         )  # fmt: skip
     told = ", ".join(f"{count} {_done(state, dry_run)}" for state, count in summary.items())
-    output.say(f"{len(rows)} rows: {told or 'none'}")
+    output.say(f"{output.several(len(rows), 'row')}: {told or 'none'}")
     if summary.get("wrong"):
         raise click.exceptions.Exit(ConfigError.exit_code)
 

@@ -57,4 +57,4 @@ def verify(witness: tuple[str, ...], config: Path, state_dir: Path | None, json:
     if json:
         output.data(answer)
     else:
-        output.say(f"whole: {answer['count']} entries, {answer['witnessed']} of {len(heads)} witnesses agree")
+        output.say(f"whole: {answer['count']} entries; witnesses that agree: {answer['witnessed']} of {len(heads)}")

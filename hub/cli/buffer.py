@@ -56,15 +56,18 @@ def status(config: Path, state_dir: Path | None, json: bool) -> None:
     output.table(
         ("what", "figure"),
         [
-            ("waiting", f"{facts['readings']} readings in {facts['records']} records"),
+            (
+                "waiting",
+                f"{output.several(facts['readings'], 'reading')} in {output.several(facts['records'], 'record')}",
+            ),
             ("oldest", "none waits" if oldest is None else f"{days_and_hours(oldest)} ago"),
-            ("on disk", f"{output.size(facts['bytes'])} in {facts['segments']} segments"),
+            ("on disk", f"{output.size(facts['bytes'])} in {output.several(facts['segments'], 'segment')}"),
             ("of it kept after its ack", output.size(facts["kept"])),
             ("rate", rate if facts["autonomy"] else "not known before 10 minutes of running"),
             ("autonomy", facts["autonomy"] or "not known before 10 minutes of running"),
             ("link", traffic(answer["link"])),
             ("waiting in memory", f"{facts['pending_rows']} of {facts['pending_bound']} reports"),
-            ("given up", f"{facts['evicted']} segments"),
+            ("given up", output.several(facts["evicted"], "segment")),
             ("last error", facts["error"] or "none"),
         ],
     )
@@ -158,10 +161,11 @@ def send(
         output.data(msgspec.to_builtins(sent))
     else:
         click.echo(
-            f"{sent.acked} of {sent.records} records in {sent.segments} segments of {sent.directory} are at the backend"
+            f"{sent.acked} of {output.several(sent.records, 'record')} in "
+            f"{output.several(sent.segments, 'segment')} of {sent.directory} are at the backend"
         )
         if sent.removed:
-            click.echo(f"{sent.removed} segments removed")
+            click.echo(f"{output.several(sent.removed, 'segment')} removed")
         for why in sent.skipped:
             output.say(why)
         if sent.damaged:

@@ -70,7 +70,7 @@ def check(config: Path, state_dir: Path | None, adopted: bool, probe: bool, json
         for name, why in idle.items():
             output.say(f"{name} will not run: {why}")
         if adopted:
-            output.say(f"{facts['adopted']} devices were added by commands")
+            output.say(f"added by commands: {output.several(facts['adopted'], 'device')}")
             for wrong in facts["adopted_problems"]:
                 output.say(wrong)
         elif state.store.exists():

@@ -66,5 +66,8 @@ def _proxy(config: Path) -> str | None:
     try:
         return load(config, installed_models(Registry.discover())).config.link.proxy_url()
     except ConfigError as error:
-        output.say(f"the configuration is not right yet ({len(error.problems)} problems): its link.proxy is not used")
+        output.say(
+            f"the configuration is not right yet ({output.several(len(error.problems), 'problem')}): "
+            "its link.proxy is not used"
+        )
         return None

@@ -79,7 +79,9 @@ def _lost(d: dict[str, Any]) -> str:
 
 def _battery(d: dict[str, Any]) -> str:
     level = "" if d["battery"] is None else f"{d['battery']:g} %"
-    return level if d["battery_days"] is None else f"{level}, empty in {d['battery_days']:.0f} days"
+    return (
+        level if d["battery_days"] is None else f"{level}, empty in {output.several(round(d['battery_days']), 'day')}"
+    )
 
 
 def _span(seconds: float | None, none: str = "") -> str:

@@ -74,7 +74,7 @@ def say(text: str) -> None:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A plain table on stdout; numbers right, text left."""
+    """A plain table on stdout; numbers right, text left. Of an empty one the head, and a word on stderr that it is."""
     body = [["" if cell is None else str(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(head, *body, strict=True)] if body else [len(h) for h in head]
     for row in [list(head), *body]:
@@ -82,6 +82,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
             cell.rjust(width) if _number(cell) else cell.ljust(width) for cell, width in zip(row, widths, strict=True)
         )
         click.echo("  ".join(cells).rstrip())
+    if not body:
+        say("(none)")
 
 
 def _number(cell: str) -> bool:
@@ -97,6 +99,17 @@ def french() -> bool:
 def several(number: int, noun: str) -> str:
     """1 device, 2 devices."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def lasting(seconds: float) -> str:
+    """A span for people, in its two largest units: 42 s, 5 min 10 s, 3 h 20 min, 12 d 4 h."""
+    left = round(seconds)
+    days, hours, minutes = left // 86400, left // 3600 % 24, left // 60 % 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {left % 60} s" if minutes else f"{left} s"
 
 
 def size(n: float) -> str:

@@ -189,8 +189,8 @@ def _call(config: Path, state_dir: Path | None, name: str, **arguments: Any) -> 
 def _standing(erasure: dict[str, Any]) -> str:
     if erasure["confirmed"] is None:
         return "the backend has not confirmed it yet"
-    left = f", {erasure['left']} readings that say nothing of people stay" if erasure["left"] else ""
-    return f"confirmed {_moment(erasure['confirmed'])}, {erasure['readings']} readings{left}"
+    left = f", readings that say nothing of people stay: {erasure['left']}" if erasure["left"] else ""
+    return f"confirmed {_moment(erasure['confirmed'])}, {output.several(erasure['readings'], 'reading')}{left}"
 
 
 def _day(at: float) -> str:

@@ -94,7 +94,7 @@ def adopt_(
         return
     click.echo(f"{row['device']} {'would be ' if dry_run else ''}{row['state']} at {row['place']} (zone {row['zone']})")
     if answer["released"] or (dry_run and answer["held"]):
-        many = f"{answer['held']} reports" if dry_run else f"{answer['released']} readings"
+        many = output.several(answer["held"], "report") if dry_run else output.several(answer["released"], "reading")
         output.say(f"{many} that waited {'would go' if dry_run else 'went'} on")
 
 
@@ -119,7 +119,7 @@ def _decision(kind: str, text: str) -> click.Command:
         for one in answer["waiting"]:
             click.echo(f"  {one}")
         if answer["destroyed"]:
-            output.say(f"{answer['destroyed']} reports that waited were destroyed")
+            output.say(f"destroyed: {output.several(answer['destroyed'], 'report')} that waited")
 
     command.__doc__ = text
     return click.command(kind)(command)
@@ -233,7 +233,7 @@ def bulk(
         ignored = []
     answer = call(_socket(config, state_dir), "recette.adopt", timeout=_CALL_S, **arguments)
     if answer["released"]:
-        output.say(f"{answer['released']} readings that waited went on")
+        output.say(f"let go on: {output.several(answer['released'], 'reading')} that waited")
     adopting.report(answer["rows"], ignored, dry_run, json)
 
 

@@ -27,7 +27,10 @@ def reset(whole: bool, yes: bool, dry_run: bool, config: Path, state_dir: Path |
     found = factory.look(state)
     if not json:
         waiting = output.size(found.buffered_bytes)
-        output.say(f"{found.directory}: {len(found.keys)} keys, {found.other_files} other files; buffer: {waiting}")
+        output.say(
+            f"{found.directory}: {output.several(len(found.keys), 'key')}, "
+            f"{output.several(found.other_files, 'other file')}; buffer: {waiting}"
+        )
     if not (yes or dry_run):
         click.confirm("Destroy it all? Readings that the backend has not got yet are lost.", abort=True)
     if not dry_run:

@@ -150,4 +150,8 @@ def importing(
     elif target is None:
         click.echo(text, nl=False)
     left = f", {len(found.skipped)} left out" if found.skipped else ""
-    click.echo(f"{found.events} events, {len(found.days)} days with hours until {end}{left}", err=True)
+    click.echo(
+        f"{output.several(found.events, 'event')}, {output.several(len(found.days), 'day')} with hours "
+        f"until {end}{left}",
+        err=True,
+    )

@@ -31,16 +31,19 @@ def status(config: Path, state_dir: Path | None, json: bool) -> None:
 def show(s: dict[str, Any]) -> None:
     """The same for people."""
     buffer, link = s["buffer"], s["link"]
-    click.echo(f"{s['hub']}  up {s['up_s']:.0f} s  {s['reports']} reports, {s['readings']} readings")
     click.echo(
-        f"buffer  {buffer['readings']} readings not yet acknowledged, {output.size(buffer['bytes'])} in "
-        f"{buffer['segments']} segments"
+        f"{s['hub']}  up {output.lasting(s['up_s'])}  {output.several(s['reports'], 'report')}, "
+        f"{output.several(s['readings'], 'reading')}"
+    )
+    click.echo(
+        f"buffer  {output.several(buffer['readings'], 'reading')} not yet acknowledged, "
+        f"{output.size(buffer['bytes'])} in {output.several(buffer['segments'], 'segment')}"
         + (f"; full in {buffer['autonomy']} without the backend" if buffer["autonomy"] else "")
         + (f"; LAST ERROR {buffer['error']}" if buffer["error"] else "")
     )
     click.echo(
-        f"link    {link['acked']} readings acknowledged, last ack "
-        + (f"{link['last_ack_s']:.0f} s ago" if link["last_ack_s"] is not None else "never")
+        f"link    {output.several(link['acked'], 'reading')} acknowledged, last ack "
+        + (f"{output.lasting(link['last_ack_s'])} ago" if link["last_ack_s"] is not None else "never")
         + (f"; {link['error']}" if link["error"] else "")
     )
     click.echo(f"        {traffic(link)}")
@@ -83,7 +86,9 @@ def traffic(link: dict[str, Any]) -> str:
 
 def mirrored(mirror: dict[str, Any]) -> str:
     """How the copies on the other disk stand."""
-    said = [f"{mirror['copies']} segments copied, {output.size(mirror['bytes'])} in {mirror['directory']}"]
+    said = [
+        f"{output.several(mirror['copies'], 'segment')} copied, {output.size(mirror['bytes'])} in {mirror['directory']}"
+    ]
     said += [f"{mirror['waiting']} wait for a copy"] if mirror["waiting"] else []
     said += [f"{mirror['given_up']} given up for room"] if mirror["given_up"] else []
     return "; ".join([*said, *([mirror["error"]] if mirror["error"] else [])])

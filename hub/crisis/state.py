@@ -27,11 +27,19 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
         return [name for name, on in ((ISOLATED, self.isolated), (READ_ONLY, self.read_only)) if on]
 
     def entered(self, name: str, *, now: float, by: str, why: str, digest: str) -> State:
-        """The same with one state more. What held already keeps its beginning and its digest."""
+        """The same with one state more. What held already keeps its beginning and its digest, and its reason stands
+        beside the new one."""
+        if name in self.names:
+            return self
         first = self if self.holds else State(since=now, by=by, why=why, digest=digest)
         return msgspec.structs.replace(
-            first, isolated=self.isolated or name == ISOLATED, read_only=self.read_only or name == READ_ONLY
-        )
+            first, isolated=self.isolated or name == ISOLATED, read_only=self.read_only or name == READ_ONLY,
+            by=_both(first.by, by, ", "), why=_both(first.why, why, "; "),
+        )  # fmt: skip
+
+
+def _both(first: str, second: str, between: str) -> str:
+    return first if second == first else f"{first}{between}{second}"
 
 
 def encode(state: State) -> bytes:

@@ -99,7 +99,7 @@ def export(directory: Path, config: Path, state_dir: Path | None, json: bool) ->
     if json:
         output.data(answer)
     else:
-        output.say(f"{answer['directory']}: {answer['files']} files, {output.size(answer['bytes'])}")
+        output.say(f"{answer['directory']}: {output.several(answer['files'], 'file')}, {output.size(answer['bytes'])}")
 
 
 @crisis.command()

@@ -115,7 +115,10 @@ def _show_plan(answer: dict[str, Any]) -> None:
     telling = answer["telling"]
     if telling["downlinks"]:
         takes = "no gateway can send now" if telling["takes_s"] is None else f"within {spell(telling['takes_s'])}"
-        click.echo(f"\n{telling['downlinks']} devices are told by downlink, {telling['air_s']:g} s on the air: {takes}")
+        click.echo(
+            f"\ntold by downlink: {output.several(telling['downlinks'], 'device')}, "
+            f"{telling['air_s']:g} s on the air: {takes}"
+        )
     lasts = show_duration(datetime.timedelta(seconds=answer["for_s"]))
     if answer["entries"]:
         output.say(f'for {lasts}: `ilot crisis sampling raise {answer["digest"]} --why "…"` does exactly this')

@@ -148,7 +148,7 @@ def _enrolment(config: Path, state_dir: Path | None) -> list[Finding]:
     return [
         Finding("enrolment", OK, f"{enrolled.hub} at {enrolled.url}, trust version {trust.version}"),
         Finding(
-            "certificate", OK if left > 30 * 86400 else WRONG, f"{left / 86400:.0f} days left",
+            "certificate", OK if left > 30 * 86400 else WRONG, f"{output.several(round(left / 86400), 'day')} left",
             "" if left > 30 * 86400 else "a running hub renews it by itself: `ilot status` says what keeps it",
         ),
     ]  # fmt: skip

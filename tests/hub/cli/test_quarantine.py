@@ -77,7 +77,7 @@ def test_adopting_says_where_it_stands_and_what_went_on(hub: Hub) -> None:
 def test_decisions_say_whom_they_mean_and_a_dry_run_that_nothing_is_done(hub: Hub) -> None:
     done = ilot(quarantine.quarantine, "block", ONE, "--why", "not ours")
     assert done.stdout == f"{ONE} is blocked\n  {ONE}\n"
-    assert "5 reports that waited were destroyed" in done.stderr
+    assert "destroyed: 5 reports that waited" in done.stderr
     assert ilot(quarantine.quarantine, "ignore", ONE, "--dry-run").stdout == f"{ONE} would be ignored\n"
     assert ilot(quarantine.quarantine, "unblock", ONE).stdout == f"{ONE} is heard again\n"
     assert ilot(quarantine.quarantine, "clear", ONE, "--why", "seen").stdout == f"{ONE} is believed again\n"

@@ -68,6 +68,16 @@ def crisis_of(memory: Memory, hands: Hands) -> Crisis:
     return Crisis(memory, hands, lambda: 7.0, export=export, runbook=runbook)
 
 
+async def test_a_second_measure_keeps_the_first_ones_reason_and_adds_its_own() -> None:
+    crisis = crisis_of(Memory(), Hands())
+    await crisis.calls()["crisis.isolate"]({"by": "cli", "why": "ransomware"})
+    await crisis.calls()["crisis.readonly"]({"by": "web", "why": "the police asked"})
+    told = crisis.status()
+    assert (told["by"], told["why"]) == ("cli, web", "ransomware; the police asked")
+    await crisis.calls()["crisis.readonly"]({"by": "web", "why": "again"})
+    assert crisis.status() == told
+
+
 async def test_isolation_is_remembered_before_it_takes_effect_and_holds_after_a_restart() -> None:
     memory, hands = Memory(), Hands()
     crisis = crisis_of(memory, hands)

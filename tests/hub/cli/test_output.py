@@ -1,0 +1,36 @@
+"""What commands print can be read aloud: one reading, spans a person counts in, and an empty list that says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from hub.cli import output
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.4, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 0 s"),
+        (3599, "59 min 59 s"),
+        (3600, "1 h 0 min"),
+        (86399, "23 h 59 min"),
+        (1_052_000, "12 d 4 h"),
+    ],
+)
+def test_a_span_is_said_in_its_two_largest_units(seconds: float, said: str) -> None:
+    assert output.lasting(seconds) == said
+
+
+def test_one_thing_is_not_said_as_many() -> None:
+    assert [output.several(n, "report") for n in (0, 1, 2)] == ["0 reports", "1 report", "2 reports"]
+
+
+def test_an_empty_table_keeps_its_head_for_scripts_and_tells_people_that_it_is_empty(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output.table(("device", "metric"), [])
+    assert capsys.readouterr() == ("device  metric\n", "(none)\n")
+    output.table(("device", "metric"), [("lamp", "on")])
+    assert capsys.readouterr() == ("device  metric\nlamp    on\n", "")
