@@ -74,7 +74,7 @@ SCHEMA = (
         WITHOUT ROWID;
     CREATE INDEX alerts_raised ON alerts (open, raised);
     """,
-    # 8: see hub.web.tokens, hub.web.plans
+    # 8: see hub.web.tokens, hub.web.pictures.shelf
     """
     CREATE TABLE web_tokens (
         id TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, hash BLOB NOT NULL, at REAL NOT NULL,
@@ -110,7 +110,7 @@ SCHEMA = (
         person TEXT NOT NULL, confirmed REAL, readings INTEGER NOT NULL, left INTEGER NOT NULL
     ) WITHOUT ROWID;
     """,
-    # 12: see hub.web.wizard.pictures
+    # 12: see hub.web.pictures.shelf
     """
     ALTER TABLE plans ADD COLUMN site TEXT NOT NULL DEFAULT '';
     """,

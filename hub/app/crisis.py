@@ -24,11 +24,10 @@ from hub.catalogue import METRICS
 from hub.config.load import Loaded
 from hub.config.model import Core
 from hub.control import Call
-from hub.crisis import Crisis, Verdict, outside, refused
+from hub.crisis import Crisis, Verdict, guarded, outside
 from hub.crisis.export import write
 from hub.crisis.sampling.desk import Sampling
 from hub.disk.patience import once_the_disk_works
-from hub.errors import HubError
 from hub.hosting.pausing import Key
 from hub.model import Device
 
@@ -40,12 +39,6 @@ WHY = "this hub is isolated: `ilot crisis status` says by whom and why"
 TELLS = ("it tells people, over a network", "elle prévient des personnes, par un réseau")
 SHOWS = ("it shows values to others", "elle montre des valeurs à d'autres")
 LINKS = ("it is the link to the backend", "c'est la liaison avec le serveur")
-
-
-class ReadOnly(HubError):
-    """The hub is read-only: nothing of it is changed until the crisis is over."""
-
-    exit_code = 5
 
 
 class Hands:
@@ -104,19 +97,7 @@ class Emergency:
 
     def guarded(self, calls: Mapping[str, Call]) -> dict[str, Call]:
         """The hub's calls; while it is read-only, those that change something are refused."""
-        return {name: self._guard(name, call) if refused(name) else call for name, call in calls.items()}
-
-    def _guard(self, name: str, call: Call) -> Call:
-        async def guarded(arguments: dict[str, Any]) -> Any:
-            state = self.crisis.state
-            if state.read_only:
-                raise ReadOnly(
-                    f"this hub is read-only since {state.by} said so ({state.why}): {name} is refused; "
-                    "`ilot crisis end` leaves it"
-                )
-            return await call(arguments)
-
-        return guarded
+        return guarded(calls, lambda: self.crisis.state)
 
 
 async def build_crisis(

@@ -10,7 +10,7 @@ from hub.app.field import Field
 from hub.app.ground import Ground
 from hub.app.path import Path
 from hub.web.part import Web
-from hub.web.wizard.kept import listed
+from hub.web.pictures.shelf import Shelf
 
 KEYS = {
     "fr": "Les clés de ce concentrateur sont des fichiers de sa carte : carte volée, tout ce qu'il garde en propre se "
@@ -45,5 +45,5 @@ class Recording:
             "sites": {name: {"name": site.name, "timezone": site.timezone} for name, site in config.sites.items()},
             "zones": {name: {"name": zone.name, "site": zone.site} for name, zone in config.zones.items()},
             "plugins": [{"name": one.name, "state": one.state} for one in self._field.plugins.health],
-            "pictures": await listed(self._ground.store), "signals": signals,
+            "pictures": await Shelf(self._ground.store, self._ground.clock.now).proved(), "signals": signals,
         }  # fmt: skip

@@ -59,7 +59,7 @@ def report(out: Path | None, config: Path, state_dir: Path | None) -> None:
 def plan(file: Path, name: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Add a floor plan, FILE: PNG or JPEG, 4 MB at most. The hub's own user must be able to read it."""
     answer = call(
-        state_of(config, state_dir) / "hub.sock", "plan.add", file=str(file), name=name or file.stem, by="cli"
+        state_of(config, state_dir) / "hub.sock", "picture.add", file=str(file), name=name or file.stem, by="cli"
     )
     if json:
         output.data(answer)

@@ -13,7 +13,7 @@ configuration; leaving them says whether it is still the same.
 
 from hub.crisis.desk import Crisis
 from hub.crisis.isolation import Verdict, outside
-from hub.crisis.readonly import READS, refused
+from hub.crisis.readonly import READS, ReadOnly, guarded, refused
 from hub.crisis.state import State
 
-__all__ = ["READS", "Crisis", "State", "Verdict", "outside", "refused"]
+__all__ = ["READS", "Crisis", "ReadOnly", "State", "Verdict", "guarded", "outside", "refused"]

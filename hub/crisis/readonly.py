@@ -1,20 +1,30 @@
 """What may still be asked of a hub that is read-only. Pure.
 
-A call that is not in the table is refused: a new one is forgotten on the safe side.
+All that anybody asks of a hub is a call: of the CLI, of the pages, of their API. A call that is not in the table is
+refused: a new one is forgotten on the safe side.
 """
 
 from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from hub.crisis.state import State
+from hub.errors import HubError
+
+Call = Callable[[dict[str, Any]], Awaitable[Any]]
 
 READS = frozenset({
     "status", "pulse", "devices", "radio", "logs", "diagnostics", "availability", "history", "history.raw", "backup",
     "badge.status",
     "pack.list", "device.label", "inventory.card", "inventory.list", "quarantine.list",
-    "notify.list", "recette.status", "roster.show", "web.token.list",
+    "notify.list", "recette.status", "roster.report", "roster.show",
+    "web.account.list", "web.token.list", "picture.list", "picture.show",
     "command.list", "command.wait", "command.stop",
     "alert.list", "alert.show", "alert.ack", "alert.mute",
-    "config.check", "config.diff", "config.log", "config.progress", "config.stage", "config.show",
-    "consent.access", "consent.list", "consent.withdraw", "history.list",
-    "energy.meter", "energy.meters", "energy.report", "energy.judge",
+    "config.check", "config.diff", "config.form", "config.log", "config.progress", "config.stage", "config.show",
+    "consent.access", "consent.list", "consent.withdraw", "history.list", "privacy.document", "privacy.view",
+    "energy.meter", "energy.meters", "energy.report", "energy.judge", "energy.zone",
     "security.events", "audit.list", "audit.verify",
     "crisis.status", "crisis.isolate", "crisis.readonly", "crisis.end", "crisis.export", "crisis.runbook",
     "crisis.sampling.plan", "crisis.sampling.restore", "crisis.sampling.status",
@@ -23,15 +33,12 @@ READS = frozenset({
 Sampling that is raised may be given back: what is polled at once, what a downlink must be told when the hub may write
 again."""
 
-PATHS = frozenset({
-    "/signin", "/signout", "/badge", "/api/1/session",
-    "/commands/stop", "/api/1/commands/stop", "/link/backup", "/api/1/backup",
-    "/privacy/withdraw", "/api/1/consents/withdraw",
-    "/configuration/form", "/configuration/text", "/api/1/configuration/diff", "/api/1/labels",
-})  # fmt: skip
-"""Requests of the pages that go on: who they are from, what a call of READS does, and what only looks."""
-BELOW = ("/alerts", "/api/1/alerts", "/crisis", "/api/1/crisis")
-"""…and all below these; the calls judge what they ask."""
+
+class ReadOnly(HubError):
+    """The hub is read-only: nothing of it is changed until the crisis is over."""
+
+    exit_code = 5
+    reason = "read-only"
 
 
 def refused(call: str) -> bool:
@@ -39,9 +46,19 @@ def refused(call: str) -> bool:
     return call not in READS
 
 
-def page_refused(method: str, path: str) -> bool:
-    """Whether a read-only hub refuses this request of the pages. Most ask by calls, which are judged by themselves;
-    accounts, tokens and pictures of a building are written by the pages, so a path is judged too."""
-    if method in ("GET", "HEAD"):
-        return False
-    return path not in PATHS and not any(path.startswith(f"{one}/") for one in BELOW)
+def guarded(calls: Mapping[str, Call], state: Callable[[], State]) -> dict[str, Call]:
+    """The calls of a hub; while it is read-only, those that change something raise ReadOnly."""
+    return {name: _guarded(name, call, state) if refused(name) else call for name, call in calls.items()}
+
+
+def _guarded(name: str, call: Call, state: Callable[[], State]) -> Call:
+    async def asked(arguments: dict[str, Any]) -> Any:
+        now = state()
+        if now.read_only:
+            raise ReadOnly(
+                f"this hub is read-only since {now.by} said so ({now.why}): {name} is refused; "
+                "`ilot crisis end` leaves it"
+            )
+        return await call(arguments)
+
+    return asked

@@ -16,26 +16,14 @@ import msgspec
 from hub.clock import Clock
 from hub.commands.judging import ROLES
 from hub.disk.database import transaction
-from hub.errors import HubError
 from hub.store import Store, audit
 from hub.web.passwords import Passwords, code_of, new_code, unfit
+from hub.web.refused import Refused
 
 CLAIM, COOKIE_KEY = "web/claim", "web/cookie-key"
 NAME = re.compile(r"[a-z][a-z0-9._-]{1,31}")
 MOST = 64
 ADMINISTRATOR = ROLES[-1]
-
-
-class Refused(HubError):
-    """`key` of the catalogue says why."""
-
-    exit_code = 3
-
-    def __init__(self, key: str) -> None:
-        from hub.web.words import word  # late: a hub at whose pages nobody looks holds no sentence of theirs
-
-        super().__init__(word(key, "en"))
-        self.key = key
 
 
 class Account(msgspec.Struct, frozen=True):

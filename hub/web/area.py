@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiohttp import web
 
+from hub.crisis.readonly import ReadOnly
 from hub.errors import HubError
 from hub.labels import Unreadable
-from hub.web.accounts import Refused
 from hub.web.answering import json
+from hub.web.passwords import Busy
+from hub.web.refused import Refused
 from hub.web.refusing import french
 from hub.web.routes import API, READS, Route
 from hub.web.visit import Visit
@@ -83,6 +85,8 @@ def sentence(error: HubError, lang: str) -> str:
     """What the hub refuses, for people."""
     if isinstance(error, Refused):
         return word(error.key, lang)
+    if isinstance(error, ReadOnly):
+        return word("hub-read-only", lang)
     if isinstance(error, Unreadable):
         return error.fr if lang == "fr" else error.detail
     return (french(str(error)) if lang == "fr" else "") or str(error)
@@ -92,6 +96,8 @@ async def done(visit: Visit, work: Operation, again: Again) -> web.Response | No
     """Do what a form asks; when the hub refuses, the page once more, saying why."""
     try:
         await work(visit)
+    except Busy:
+        raise  # the page that says so asks to try again by itself
     except HubError as error:
         visit.error = sentence(error, visit.lang)
         visit.error_lang = "en" if visit.lang != "en" and visit.error == str(error) else ""

@@ -18,13 +18,18 @@ from hub.backoff import Backoff
 from hub.clock import Clock
 from hub.config.parts.web import Web as Options
 from hub.control import Call
-from hub.errors import HubError
+from hub.errors import ConfigError, HubError
 from hub.store import Store
 from hub.web import reset
 from hub.web.broken_glass import BrokenGlass
-from hub.web.desk import Desk
+from hub.web.calls.accounts import AccountCalls
+from hub.web.calls.label import Facts, LabelCalls
+from hub.web.calls.pictures import PictureCalls
+from hub.web.calls.served import Served
+from hub.web.calls.tokens import TokenCalls
 from hub.web.parts import Parts, Place
 from hub.web.passwords import new_code
+from hub.web.pictures.shelf import Shelf
 
 if TYPE_CHECKING:
     from hub.web.accounts import Accounts
@@ -243,7 +248,27 @@ class Web:
         return [*said, *([self._reset_error] if self._reset_error else []), *self._broken.complaints()]
 
     def calls(self) -> dict[str, Call]:
-        return Desk(self).calls()
+        return {
+            **AccountCalls(self.served).calls(), **TokenCalls(self.served).calls(),
+            **LabelCalls(self.served, self._facts).calls(),
+            **PictureCalls(Shelf(self.store, self.clock.now), self._sites).calls(),
+        }  # fmt: skip
+
+    def served(self) -> Served:
+        """Who may come in. Raises ConfigError while nobody may."""
+        if self.options is None:
+            raise ConfigError("this hub has no pages: `web: {}` in its configuration, and a restart, give it some")
+        if self.accounts is None or self.sessions is None or self.tokens is None:
+            raise ConfigError(f"the pages are not served yet: {self.error or 'they are starting'}")
+        return Served(self.accounts, self.sessions, self.tokens)
+
+    def _facts(self) -> Facts:
+        wifi = self.options.wifi if self.options is not None else None
+        named = (wifi.name, wifi.key.get_secret_value()) if wifi is not None else None
+        return Facts(self.hub, self.url(), self.fingerprint, named)
+
+    def _sites(self) -> frozenset[str]:
+        return frozenset({*self._parts.sites, *(site for _, site in self._parts.zones.values())})
 
     def url(self) -> str:
         """Where browsers find them."""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from hub import stretching
+from hub.errors import HubError
 
 T = TypeVar("T")
 
@@ -20,8 +21,13 @@ MOST_WAITING = 8
 _CODE = (4, 4, 4)
 
 
-class Busy(Exception):
+class Busy(HubError):
     """Too many are waiting to be checked."""
+
+    exit_code = 8
+
+    def __init__(self) -> None:
+        super().__init__("too many passwords are being checked: try again in a moment")
 
 
 def unfit(password: str, name: str) -> str:

@@ -20,13 +20,12 @@ from aiohttp import web
 from hub.catalogue import METRICS
 from hub.clock import Clock
 from hub.control import Call
-from hub.crisis.readonly import page_refused
 from hub.documents.badges import BadBadge
 from hub.errors import HubError
 from hub.store import Store
 from hub.web import answering as answers
 from hub.web import showing
-from hub.web.accounts import Account, Accounts, Refused
+from hub.web.accounts import Account, Accounts
 from hub.web.admitting import LANG_COOKIE, check_form, give_form, language, visit_of
 from hub.web.answering import cookie
 from hub.web.area import sentence
@@ -39,6 +38,7 @@ from hub.web.guard import HEADERS, SAFE, from_elsewhere
 from hub.web.handler import Handler
 from hub.web.parts import Parts, Place
 from hub.web.passwords import Busy, Passwords
+from hub.web.refused import Refused
 from hub.web.render import Renderer
 from hub.web.routes import API, EVERYBODY, PAGE, STREAM, Route, Table
 from hub.web.sessions import COOKIE, FORM_COOKIE, Sessions
@@ -268,8 +268,6 @@ class Site:
     async def _handle(self, visit: Visit) -> web.StreamResponse:
         """What the handler says; what the hub refuses becomes an answer of 422."""
         try:
-            if page_refused(visit.request.method, visit.route.path) and (await self.call("crisis.status"))["read_only"]:
-                return self._said_no(visit, word("hub-read-only", visit.lang), "read-only")
             answer: web.StreamResponse = await visit.route.handler(visit)
         except Refused as error:
             return self._said_no(visit, word(error.key, visit.lang), error.key)

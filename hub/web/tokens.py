@@ -20,7 +20,8 @@ from hub.clock import Clock
 from hub.commands.judging import ROLES
 from hub.disk.database import transaction
 from hub.store import Store, audit
-from hub.web.accounts import Account, Refused
+from hub.web.accounts import Account
+from hub.web.refused import Refused
 
 MOST = 64
 LONGEST_S = 366 * 86_400.0

@@ -158,7 +158,7 @@ class Showcase(Scene):
     def furnish(self) -> None:
         """Upload the floor plan, and put places on it."""
         hub = self.state / "hub.sock"
-        plan = call(hub, "plan.add", name="Rez-de-chaussée", file=str(self._plan()), by="cli")["id"]
+        plan = call(hub, "picture.add", name="Rez-de-chaussée", file=str(self._plan()), by="cli")["id"]
         for place, (x, y) in PINS.items():
             call(hub, "roster.pin", place=place, plan=plan, x=x, y=y, by="cli")
 

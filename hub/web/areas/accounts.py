@@ -9,8 +9,8 @@ from aiohttp import web
 from hub.commands.judging import ROLES
 from hub.errors import HubError
 from hub.web import answering as answers
-from hub.web.accounts import Refused
 from hub.web.area import Area, Entry, delete, done, get, post
+from hub.web.refused import Refused
 from hub.web.routes import READS, RULES, Route
 from hub.web.visit import Rejected, Visit
 from hub.web.words import word
@@ -24,32 +24,37 @@ class Accounts:
         self._site = site
 
     async def accounts(self, visit: Visit) -> Any:
-        return {"accounts": [{"name": one.name, "role": one.role, "at": one.at} for one in self._site.accounts.all()]}
+        return await self._site.call("web.account.list")
 
     async def put_account(self, visit: Visit) -> Any:
-        name = visit.text("name").lower()
-        one = await self._site.accounts.put(name, _password(visit), visit.text("role"), visit.who)
-        self._site.sessions.end_all(name, but=visit.token)
-        return {"name": one.name, "role": one.role}
+        return await self._site.call(
+            "web.account.put", name=visit.text("name"), password=_password(visit), role=visit.text("role"),
+            by=visit.who, keep=visit.token,
+        )  # fmt: skip
 
     async def remove_account(self, visit: Visit) -> Any:
         name = visit.parts.get("name") or visit.text("name")
-        await self._site.accounts.remove(name, visit.who)
-        self._site.sessions.end_all(name)
-        return {"name": name}
+        return await self._site.call("web.account.remove", name=name, by=visit.who)
 
     async def own_password(self, visit: Visit) -> Any:
         """{former, password}: a session alone does not change it. Throttled as a sign-in is."""
         account, site = visit.person, self._site
         if site.throttle.take(account.name, visit.address, known=True):
             raise Rejected(429, "throttled")
-        if await site.accounts.fits(account.name, _password(visit, "former")) is None:
-            await site.refuse("password-wrong", visit, visit.address)
-            raise Refused("password-wrong")
+        former, password = _password(visit, "former"), _password(visit)
+        try:
+            answer = await site.call(
+                "web.account.password", name=account.name, former=former, password=password, by=visit.who,
+                keep=visit.token,
+            )  # fmt: skip
+        except HubError as error:
+            if isinstance(error, Refused) and error.key == "password-wrong":
+                await site.refuse(error.key, visit, visit.address)
+            else:
+                site.throttle.give_back(account.name, visit.address, known=True)
+            raise
         site.throttle.give_back(account.name, visit.address, known=True)
-        await site.accounts.put(account.name, _password(visit), account.role, visit.who)
-        site.sessions.end_all(account.name, but=visit.token)
-        return {"name": account.name}
+        return answer
 
     # pages
 
@@ -76,7 +81,7 @@ def _password(visit: Visit, name: str = "password") -> str:
     value = visit.fields.get(name, "")
     if not isinstance(value, str):
         raise HubError(f"{name} is text")
-    return value[:1024]
+    return value
 
 
 def routes(site: Site) -> list[Route]:

@@ -13,10 +13,11 @@ from hub import photos
 from hub.errors import DecodeError, HubError
 from hub.labels import Unreadable
 from hub.web import answering as answers
-from hub.web import plans, scanning
-from hub.web.accounts import Refused
-from hub.web.area import Area, Entry, Operation, done, get, post, sentence
-from hub.web.routes import AMENDS, READS, WORKS, Route
+from hub.web import scanning
+from hub.web.area import TEXT, Area, Entry, Operation, answered, delete, done, get, post, sentence
+from hub.web.pictures.cleaning import MOST_BYTES
+from hub.web.refused import Refused
+from hub.web.routes import AMENDS, API, READS, WORKS, Route
 from hub.web.visit import Rejected, Visit
 from hub.web.wizard.inventories import TABLE_BYTES, Inventories
 from hub.web.wizard.pictures import Pictures
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from hub.web.site import Site
 
 FILES = {"commissioning.js": "text/javascript"}
+FILE = {"type": "string", "contentMediaType": "image/*"}
 PHOTO_FAULTS = ("photo-large", "photo-time", "photo-crash", "photo-pixels", "photo-unreadable")
 
 
@@ -140,10 +142,10 @@ def routes(site: Site) -> list[Route]:
         Route("GET", "/plans/{id}", do.picture, READS),
         page("/step", do.step_form),
         page("/position", form(rows.position, "site")),
-        page("/photo", form(pictures.add_photo, "site"), plans.MOST_BYTES),
+        page("/photo", form(pictures.add_photo, "site"), MOST_BYTES),
         page("/photo/remove", form(pictures.remove, "site")),
         Route("POST", "/commissioning/zones", form(rows.add_zone, "zones"), AMENDS),
-        page("/plan", form(pictures.add_plan, "plan"), plans.MOST_BYTES),
+        page("/plan", form(pictures.add_plan, "plan"), MOST_BYTES),
         page("/plan/remove", form(pictures.remove, "plan")),
         page("/pin", form(rows.pin, "plan")),
         page("/inventory", do.inventory_form, TABLE_BYTES),
@@ -157,6 +159,11 @@ def routes(site: Site) -> list[Route]:
         page("/begin", form(rows.begin, "site")),
         replace(get("/commissioning", rows.roster, "How commissioning stands: every expected device, and what is to "
                     "be done"), quiet=True),  # pages ask by themselves
+        get("/pictures", pictures.listed, "Plans of floors and photographs of sites: `site` is empty of a plan"),
+        Route("POST", "/api/1/pictures", answered(pictures.add), WORKS, API, "Add a photograph of a site, or a plan of "
+              "a floor where no site is named: PNG or JPEG", body={"file": FILE, "name": TEXT, "site": TEXT},
+              upload=MOST_BYTES),
+        delete("/pictures/{id}", pictures.remove, "Remove a plan or a photograph", WORKS),
         get("/commissioning/report", rows.report, "The commissioning report, signed by this hub"),
         post("/commissioning/scan", rows.scan, "A scanned label: its device is expected and, if it can be, added",
              WORKS, *SCAN, "how"),

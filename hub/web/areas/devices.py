@@ -16,8 +16,8 @@ from aiohttp import web
 from hub.errors import HubError
 from hub.web import answering as answers
 from hub.web import showing
-from hub.web.accounts import Refused
 from hub.web.area import DRY, TEXT, TRUTH, Area, Entry, delete, done, get, post
+from hub.web.refused import Refused
 from hub.web.routes import API, READS, WORKS, Route
 from hub.web.visit import Rejected, Visit
 from hub.web.words import WORDS, word

@@ -105,8 +105,9 @@ class Energy:
         return await self._site.call("history.list")
 
     async def restart(self, visit: Visit) -> Any:
+        answer = await self._site.call("energy.restart", place=visit.parts["place"])
         await self._site.note(visit.who, {"energy": "new reference period", "place": visit.parts["place"]})
-        return await self._site.call("energy.restart", place=visit.parts["place"])
+        return answer
 
     async def report(self, visit: Visit) -> web.Response:
         """A report as a file."""

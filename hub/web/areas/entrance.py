@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from hub.documents.badges import GROUPS, MAX_TEXT, BadBadge, Badge
+from hub.errors import HubError
 from hub.stretching import code_of
 from hub.web import answering as answers
 from hub.web import scanning
-from hub.web.accounts import Refused
 from hub.web.answering import cookie, drop_cookie
 from hub.web.area import Area, get, post
 from hub.web.guard import SAFE
 from hub.web.passwords import Busy
+from hub.web.refused import Refused
 from hub.web.render import HERE
 from hub.web.routes import EVERYBODY, FILE, PAGE, READS, Route
 from hub.web.sessions import COOKIE, KNOWN_COOKIE, KNOWN_S
@@ -89,19 +90,29 @@ class Entrance:
             if site.throttle.take(*purse, known=False):
                 await site.refuse("throttled", visit, visit.address)
                 raise Refused("throttled")
-            if not await site.accounts.fits_claim(visit.text("code")):
-                await site.refuse("claim-wrong", visit, visit.address)
-                raise Refused("claim-wrong")
-            site.throttle.give_back(*purse, known=False)
-            again = site.accounts.claimed  # by a code of `ilot claim reset`, or of a file on the card
-            await site.accounts.claim(name, str(visit.fields.get("password", "")))
+            again = await self._claimed(visit, name, purse)
         except (Refused, Busy) as error:
             visit.error = word(error.key if isinstance(error, Refused) else "busy", visit.lang)
             return _entrance(site, visit, claim=True, status=422, name=name)
         if again:
             site.broken.use(name, visit.address)
-        site.sessions.end_all(name)
         return self._signed_in(visit, name)
+
+    async def _claimed(self, visit: Visit, name: str, purse: tuple[str, str]) -> bool:
+        """Whether the hub had an administrateur before. A wrong code alone costs a guess. Raises Refused, Busy."""
+        site = self._site
+        try:
+            answer = await site.call(
+                "web.claim", code=visit.text("code"), name=name, password=str(visit.fields.get("password", ""))
+            )
+        except HubError as error:
+            if isinstance(error, Refused) and error.key == "claim-wrong":
+                await site.refuse(error.key, visit, visit.address)
+            else:
+                site.throttle.give_back(*purse, known=False)
+            raise
+        site.throttle.give_back(*purse, known=False)
+        return bool(answer["again"])
 
     async def sign_in(self, visit: Visit) -> web.Response:
         """{name, password}."""

@@ -38,8 +38,9 @@ class Packs:
         )  # fmt: skip
 
     async def redecode(self, visit: Visit) -> Any:
+        answer = await self._site.call("redecode")
         await self._site.note(visit.who, {"web": "kept payloads read again"})
-        return await self._site.call("redecode")
+        return answer
 
     async def page(self, visit: Visit, status: int = 200) -> web.Response:
         return self._site.page("packs", visit, status, **await self.packs(visit), most=MOST_BYTES)

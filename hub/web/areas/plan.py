@@ -10,11 +10,11 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-import apsw
 from aiohttp import web
 
-from hub.web import floors, plans, showing
+from hub.web import floors, showing
 from hub.web.area import TEXT, Area, Entry, get
+from hub.web.pictures.cleaning import checked
 from hub.web.routes import READS, Route
 from hub.web.visit import Visit
 
@@ -77,19 +77,14 @@ class Floors:
         }  # fmt: skip
 
     async def _names(self) -> dict[str, str]:
-        rows = await self._site.store.call(
-            lambda db: list(db.execute("SELECT id, name FROM plans WHERE site = '' ORDER BY at"))
-        )
-        return {str(number): str(name) for number, name in rows}
+        pictures = (await self._site.call("picture.list"))["pictures"]
+        return {one["id"]: one["name"] for one in pictures if not one["site"]}
 
     async def _size(self, plan: str) -> tuple[int, int]:
         """Pixels. A plan never changes: another picture is another plan."""
         if plan not in self._sizes:
-
-            def body(db: apsw.Connection) -> Any:
-                return db.execute("SELECT body FROM plans WHERE id = ?", (plan,)).get
-
-            found = await asyncio.to_thread(plans.checked, bytes(await self._site.store.call(body)))
+            picture = await self._site.call("picture.show", id=plan)
+            found = await asyncio.to_thread(checked, picture["data"])
             self._sizes[plan] = (found.width, found.height)
         return self._sizes[plan]
 

@@ -2,8 +2,7 @@
 
 rows         what is asked of the hub: expected devices, pins, positions, the report
 inventories  keys for many devices, as a file
-pictures     plans of floors and photographs of sites: cleaned, and kept in the store
-kept         which pictures there are, for the report
+pictures     plans of floors and photographs of sites
 position     where a site is, as people write it
 steps        what each step shows
 """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hub.labels.table import read_table
-from hub.web.accounts import Refused
+from hub.web.refused import Refused
 from hub.web.visit import Visit
 
 if TYPE_CHECKING:

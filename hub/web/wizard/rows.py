@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hub.model import PLACE_ID
 from hub.web import showing
-from hub.web.accounts import Refused
+from hub.web.refused import Refused
 from hub.web.visit import Rejected, Visit
 from hub.web.wizard.position import of_text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from hub.cli.demo.showcase import PINS, draw_plan
-from hub.web.plans import checked
+from hub.web.pictures.cleaning import checked
 from integrations.lorawan.sim import Bin
 
 

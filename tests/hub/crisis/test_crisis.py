@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hub.crisis import Crisis, State, Verdict, outside, refused
 from hub.crisis.export import verify, write
-from hub.crisis.readonly import page_refused
+from hub.crisis.readonly import ReadOnly, guarded
 from hub.crisis.runbook import Facts, page, spell
 from hub.crisis.state import KEY, decode, encode
 from hub.errors import HubError, StorageError
@@ -170,13 +170,27 @@ def test_a_read_only_hub_answers_questions_and_alerts_and_nothing_else() -> None
     assert not refused("crisis.end")
     for call in ("device.add", "command.set", "config.apply", "pack.install", "something.new"):
         assert refused(call)
-    assert not page_refused("GET", "/config")
-    assert not page_refused("POST", "/alerts/7/ack")
-    assert not page_refused("POST", "/commands/stop")
-    for path in ("/tokens", "/claim", "/commissioning/plan", "/api/1/password"):
-        assert page_refused("POST", path)
-    for path in ("/config", "/add", "/accounts", "/alertsx", "/devices/x/commands"):
-        assert page_refused("POST", path)
+
+
+async def test_the_same_calls_change_things_again_once_the_hub_is_no_longer_read_only() -> None:
+    asked = list[str]()
+
+    def call(name: str) -> Any:
+        async def answer(arguments: dict[str, Any]) -> Any:
+            asked.append(name)
+
+        return answer
+
+    state = State()
+    calls = guarded({name: call(name) for name in ("status", "web.account.put", "picture.add")}, lambda: state)
+    state = State(read_only=True, by="cli", why="audit")
+    await calls["status"]({})
+    for name in ("web.account.put", "picture.add"):
+        with pytest.raises(ReadOnly, match=rf"since cli said so \(audit\): {name} is refused"):
+            await calls[name]({})
+    state = State()
+    await calls["web.account.put"]({})
+    assert asked == ["status", "web.account.put"]
 
 
 def exported(tmp_path: Path) -> tuple[Path, Ed25519PrivateKey, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
 import json
 import re
@@ -16,9 +17,9 @@ import segno
 from PIL import Image
 
 from hub import photos
-from hub.web import planned
+from hub.errors import HubError
+from hub.web.pictures import shelf
 from hub.web.routes import AMENDS, RULES
-from hub.web.wizard.kept import listed
 
 from .web_kit import Browser, Hub, Pages, expected
 
@@ -122,6 +123,48 @@ async def test_a_plan_is_cleaned_kept_encrypted_and_shown_and_anything_else_is_r
     assert [one["plan"] for one in whole if "plan" in one] == ["added", "removed"]
 
 
+async def test_a_program_adds_lists_and_removes_pictures_as_the_pages_do(pages: Pages) -> None:
+    await pages.claimed()
+    browser, reader = await pages.person("technicien"), await pages.person("lecteur")
+
+    async def send_to_api(who: Browser, **fields: str) -> tuple[int, Any]:
+        form = aiohttp.FormData(fields)
+        form.add_field("file", io.BytesIO(picture()), filename="x", content_type="image/png")
+        csrf = (await who.api("GET", "/session"))[1]["csrf"]
+        status, text, _ = await who.ask(
+            "POST", "/api/1/pictures", data=form, headers={"Origin": pages.url, "X-CSRF": csrf}
+        )
+        return status, json.loads(text)
+
+    assert (await send_to_api(reader, name="Hall"))[0] == 403
+    assert (await send_to_api(browser, name="Hall", site="nowhere"))[0] == 422
+    (_, plan), (_, photo) = (
+        await send_to_api(browser, name="RDC"),
+        await send_to_api(browser, name="Hall", site="school"),
+    )
+    listed = json.loads((await reader.get("/api/1/pictures"))[1])["pictures"]
+    assert [(one["id"], one["site"], one["name"]) for one in listed] == [
+        (plan["id"], "", "RDC"), (photo["id"], "school", "Hall"),
+    ]  # fmt: skip
+    assert (await browser.api("DELETE", f"/pictures/{plan['id']}"))[0] == 200
+    assert (await reader.api("DELETE", f"/pictures/{photo['id']}"))[0] == 403
+    assert [one["id"] for one in json.loads((await reader.get("/api/1/pictures"))[1])["pictures"]] == [photo["id"]]
+
+
+async def test_a_picture_comes_over_the_control_socket_as_bytes_or_as_a_file(pages: Pages, tmp_path: Path) -> None:
+    calls, file = pages.web.calls(), tmp_path / "hall.png"
+    file.write_bytes(picture())
+    one = (await calls["picture.add"]({"data": base64.b64encode(picture()).decode(), "name": "RDC"}))["id"]
+    other = (await calls["picture.add"]({"file": str(file), "name": "Étage"}))["id"]
+    shown = [await calls["picture.show"]({"id": number}) for number in (one, other)]
+    assert shown[0] == shown[1]
+    assert Image.open(io.BytesIO(shown[0]["data"])).size == (64, 64)
+    for wrong in ({"file": "hall.png"}, {"file": str(tmp_path / "none.png")}, {"data": "not base64"}, {"data": 7}, {}):
+        with pytest.raises(HubError):
+            await calls["picture.add"](wrong)
+    assert len((await calls["picture.list"]({}))["pictures"]) == 2
+
+
 async def test_photographs_of_a_site_are_cleaned_bounded_and_no_plans(pages: Pages) -> None:
     await pages.claimed()
     browser = await pages.person("technicien")
@@ -146,7 +189,7 @@ async def test_photographs_of_a_site_are_cleaned_bounded_and_no_plans(pages: Pag
     assert b"48.8566" not in data
     assert f"/plans/{numbers[0]}" not in (await browser.get("/commissioning/plan"))[1]
     assert json.loads((await browser.get("/api/1/plan"))[1])["views"] == []
-    assert [one["site"] for one in await listed(pages.store)] == ["school"] * 4
+    assert [one["site"] for one in await shelf.Shelf(pages.store, lambda: 1.0).proved()] == ["school"] * 4
     report = (await browser.get("/commissioning/report"))[1]
     assert all(f"/plans/{number}" in report for number in numbers)
     assert (await browser.post("/commissioning/photo/remove", at, id=numbers[0]))[0] == 303
@@ -162,11 +205,9 @@ async def test_photographs_of_a_site_that_was_taken_out_of_the_configuration_can
     browser, reader = await pages.person("technicien"), await pages.person("lecteur")
     at = "/commissioning/site"
     assert "Photos de sites retirés" not in (await browser.get(at))[1]
-    stays = await planned.keep(pages.store, picture(), "Hall", now=1.0, by="web:x", site="school")
-    gone = [
-        await planned.keep(pages.store, picture(), name, now=2.0, by="web:x", site="pool")
-        for name in ("Bassin <b>", "Vestiaire")
-    ]
+    kept = shelf.Shelf(pages.store, iter((1.0, 2.0, 3.0)).__next__)
+    stays = await kept.add(picture(), "Hall", by="web:x", site="school")
+    gone = [await kept.add(picture(), name, by="web:x", site="pool") for name in ("Bassin <b>", "Vestiaire")]
     orphans = {}
     for who, may in ((admin, True), (browser, True), (reader, False)):
         own, heading, orphans[who] = (await who.get(at))[1].partition("Photos de sites retirés")
@@ -181,13 +222,13 @@ async def test_photographs_of_a_site_that_was_taken_out_of_the_configuration_can
         assert (await who.post("/commissioning/photo/remove", at, id=one["id"]))[0] == 303
         assert (await who.get(f"/plans/{one['id']}"))[0] == 404
     assert "Photos de sites retirés" not in (await browser.get(at))[1]
-    assert [one["site"] for one in await listed(pages.store)] == ["school"]
+    assert [one["site"] for one in await shelf.Shelf(pages.store, lambda: 1.0).proved()] == ["school"]
 
 
 async def test_all_pictures_together_leave_room_in_a_backup(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
     await pages.claimed()
     browser, data = await pages.person("technicien"), picture()
-    monkeypatch.setattr(planned, "MOST_TOGETHER", 2 * len(data))
+    monkeypatch.setattr(shelf, "MOST_TOGETHER", 2 * len(data))
     at, fields = "/commissioning/site", {"site": "school"}
     assert (await send(browser, "/commissioning/photo", at, data, fields))[0] == 303
     assert (await send(browser, "/commissioning/plan", "/commissioning/plan", data, {}))[0] == 303

@@ -13,6 +13,7 @@ import aiohttp
 from hub.answers.auditing import Auditing
 from hub.clock import SystemClock
 from hub.config.parts.web import Web as Options
+from hub.crisis import State, guarded
 from hub.devices import Devices
 from hub.errors import HubError
 from hub.live import Live
@@ -376,7 +377,8 @@ class Pages:
         return self
 
     def calls(self) -> dict[str, Any]:
-        return {**self.hub.calls(), **Auditing(self.store).calls(), **self.web.calls()}
+        calls = {**self.hub.calls(), **Auditing(self.store).calls(), **self.web.calls()}
+        return guarded(calls, lambda: State(read_only=self.hub.read_only, by="cli", why="exercice"))
 
     async def __aexit__(self, *error: object) -> None:
         for session in self._sessions:
@@ -434,10 +436,12 @@ class Browser:
         headers = {"Origin": self.pages.url, "Sec-Fetch-Site": "same-origin"}
         return await self.ask("POST", path, data=data, headers=headers)
 
-    async def upload(self, path: str, page: str, data: bytes, **fields: str) -> tuple[int, str, Any]:
+    async def upload(
+        self, path: str, page: str, data: bytes, *, field: str = "archive", **fields: str
+    ) -> tuple[int, str, Any]:
         """Send a file with the form of a page."""
         form = aiohttp.FormData({"csrf": await self.token(page), **fields})
-        form.add_field("archive", io.BytesIO(data), filename="acme.zip", content_type="application/zip")
+        form.add_field(field, io.BytesIO(data), filename="acme.zip", content_type="application/zip")
         headers = {"Origin": self.pages.url, "Sec-Fetch-Site": "same-origin"}
         return await self.ask("POST", path, data=form, headers=headers)
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from hub.web.accounts import Refused
-from hub.web.plans import MOST_BYTES, checked
+from hub.web.pictures.cleaning import MOST_BYTES, checked
+from hub.web.refused import Refused
 
 
 def picture(kind: str, mode: str = "RGB", size: tuple[int, int] = (120, 80), **how: object) -> bytes:

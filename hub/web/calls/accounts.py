@@ -1,0 +1,76 @@
+"""Who may sign in, and how somebody becomes the first who may."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hub.control import Call
+from hub.web.calls.served import Asking, text, who
+from hub.web.refused import Refused
+
+LONGEST = 1024
+"""Characters of a password that are looked at."""
+
+
+class AccountCalls:
+    """`keep`: the token of a session that stays, of whoever asks from a browser."""
+
+    def __init__(self, served: Asking) -> None:
+        self._served = served
+
+    def calls(self) -> dict[str, Call]:
+        return {
+            "web.account.list": self._list, "web.account.put": self._put, "web.account.remove": self._remove,
+            "web.account.password": self._password, "web.claim": self._claim,
+        }  # fmt: skip
+
+    async def _list(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """→ {accounts}: {name, role, at} of each."""
+        known = self._served().accounts.all()
+        return {"accounts": [{"name": one.name, "role": one.role, "at": one.at} for one in known]}
+
+    async def _put(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{name, password, role, by, keep} → {name, role}: one more account, or another role and password of one that
+        there is; it is signed out everywhere. Raises Refused, Busy, StorageError."""
+        accounts, sessions, _ = self._served()
+        name = text(arguments, "name").lower()
+        one = await accounts.put(name, _secret(arguments, "password"), text(arguments, "role"), who(arguments))
+        sessions.end_all(name, but=text(arguments, "keep"))
+        return {"name": one.name, "role": one.role}
+
+    async def _remove(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{name, by} → {name}. Raises Refused, StorageError."""
+        accounts, sessions, _ = self._served()
+        name = text(arguments, "name")
+        await accounts.remove(name, who(arguments))
+        sessions.end_all(name)
+        return {"name": name}
+
+    async def _password(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{name, former, password, by, keep} → {name}: one's own. Raises Refused ("password-wrong" of the former one),
+        Busy, StorageError. Who asks from afar is throttled before."""
+        accounts, sessions, _ = self._served()
+        name = text(arguments, "name")
+        account = await accounts.fits(name, _secret(arguments, "former"))
+        if account is None:
+            raise Refused("password-wrong")
+        await accounts.put(name, _secret(arguments, "password"), account.role, who(arguments))
+        sessions.end_all(name, but=text(arguments, "keep"))
+        return {"name": name}
+
+    async def _claim(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{code, name, password} → {name, again}: a right code makes the first administrateur, once; `again`: there was
+        one already. Raises Refused ("claim-wrong" of the code), Busy, StorageError. Who asks from afar is throttled
+        before."""
+        accounts, sessions, _ = self._served()
+        name = text(arguments, "name").lower()
+        if not await accounts.fits_claim(text(arguments, "code")):
+            raise Refused("claim-wrong")
+        again = accounts.claimed  # by a code of `ilot claim reset`, or of a file on the card
+        await accounts.claim(name, _secret(arguments, "password"))
+        sessions.end_all(name)
+        return {"name": name, "again": again}
+
+
+def _secret(arguments: dict[str, Any], name: str) -> str:
+    return str(arguments.get(name) or "")[:LONGEST]

@@ -1,0 +1,52 @@
+"""The label of a hub: where its pages are, by which certificate they are known, and a claim code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from hub.control import Call
+from hub.web.calls.served import Asking
+
+
+class Facts(NamedTuple):
+    """`wifi`: (name, key) of the hub's own access point."""
+
+    hub: str
+    url: str
+    fingerprint: str
+    wifi: tuple[str, str] | None
+
+
+class LabelCalls:
+    def __init__(self, served: Asking, facts: Callable[[], Facts]) -> None:
+        self._served, self._facts = served, facts
+
+    def calls(self) -> dict[str, Call]:
+        return {"web.label": self._label, "web.reset": self._reset}
+
+    async def _label(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{new} → {hub, url, fingerprint, claimed, claimable, code, wifi}: `code` is "" when there is no new one to
+        show, `wifi` {name, key} or None."""
+        accounts = self._served().accounts
+        code = ""
+        if not accounts.claimed and (arguments.get("new") or not accounts.claimable):
+            code = await accounts.new_claim("cli")
+        wifi = self._facts().wifi
+        named = {"name": wifi[0], "key": wifi[1]} if wifi is not None else None
+        return {**self._shown(), "code": code, "wifi": named}
+
+    async def _reset(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """A new claim code, whoever administers the hub; nobody is signed in any more."""
+        accounts, sessions, _ = self._served()
+        code = await accounts.new_claim("cli")
+        for one in accounts.all():
+            sessions.end_all(one.name)
+        return {**self._shown(), "code": code}
+
+    def _shown(self) -> dict[str, Any]:
+        facts, accounts = self._facts(), self._served().accounts
+        return {
+            "hub": facts.hub, "url": facts.url, "fingerprint": facts.fingerprint, "claimed": accounts.claimed,
+            "claimable": accounts.claimable,
+        }  # fmt: skip

@@ -1,0 +1,72 @@
+"""Plans of floors and photographs of sites, added, listed, shown and removed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hub.control import Call
+from hub.errors import HubError
+from hub.web.calls.served import text, who
+from hub.web.pictures.shelf import Shelf
+from hub.web.refused import Refused
+
+
+class PictureCalls:
+    """`sites`: those of the configuration, by id."""
+
+    def __init__(self, shelf: Shelf, sites: Callable[[], Collection[str]]) -> None:
+        self._shelf, self._sites = shelf, sites
+
+    def calls(self) -> dict[str, Call]:
+        return {
+            "picture.list": self._list, "picture.show": self._show, "picture.add": self._add,
+            "picture.remove": self._remove,
+        }  # fmt: skip
+
+    async def _list(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """→ {pictures}: {id, site, name, at} of each, the oldest first; `site` is "" of a plan."""
+        return {"pictures": await self._shelf.listed()}
+
+    async def _show(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{id} → {type, data}: its content type and its bytes (base64 on the socket); `data` empty where there is no
+        such picture."""
+        kind, data = await self._shelf.show(text(arguments, "id")) or ("", b"")
+        return {"type": kind, "data": data}
+
+    async def _add(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{file | data, name, site, by} → {id}: a PNG or JPEG, as a file that this hub may read or as its bytes (base64
+        on the socket). With `site` it is a photograph of that one, without a plan. Raises Refused."""
+        site = text(arguments, "site")
+        if site and site not in self._sites():
+            raise Refused("site-unknown")
+        given = arguments.get("data")
+        if given is None:
+            data = await asyncio.to_thread(_read, Path(text(arguments, "file")))
+        else:
+            try:
+                data = msgspec.convert(given, bytes)
+            except msgspec.ValidationError:
+                raise HubError("data is the bytes of a picture, in base64") from None
+        return await self._shelf.add(data, text(arguments, "name"), by=who(arguments), site=site)
+
+    async def _remove(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{id, by} → {id}."""
+        return await self._shelf.remove(text(arguments, "id"), by=who(arguments))
+
+
+def _read(path: Path) -> bytes:
+    """As much as is needed to see that it is too much. Raises HubError."""
+    from hub.web.pictures.cleaning import MOST_BYTES
+
+    if not path.is_absolute():
+        raise HubError("file is the whole path of a PNG or JPEG")
+    try:
+        with path.open("rb") as file:
+            return file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise HubError(f"this hub cannot read {path}: {error.strerror}") from error

@@ -1,0 +1,34 @@
+"""Tokens for scripts, made, shown without their secrets, revoked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hub.control import Call
+from hub.web.calls.served import Asking, text, who
+
+
+class TokenCalls:
+    def __init__(self, served: Asking) -> None:
+        self._served = served
+
+    def calls(self) -> dict[str, Call]:
+        return {"web.token.make": self._make, "web.token.list": self._list, "web.token.revoke": self._revoke}
+
+    async def _make(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{title, role, days, by} → {id, name, role, at, expires, by, token}: `token` is shown this once."""
+        try:
+            days = float(arguments.get("days") or 0)
+        except (TypeError, ValueError):
+            days = 0.0
+        name, role = text(arguments, "title").strip(), text(arguments, "role")
+        token, shown = await self._served().tokens.make(name, role, days, who(arguments))
+        return {**token.shown(), "token": shown}
+
+    async def _list(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """→ {tokens}: without what opens the hub."""
+        return {"tokens": [token.shown() for token in self._served().tokens.all()]}
+
+    async def _revoke(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """{id, by} → {id, name, …}."""
+        return (await self._served().tokens.revoke(text(arguments, "id"), who(arguments))).shown()

@@ -1,0 +1,88 @@
+"""Pictures of a building in the hub's encrypted store, in the table `plans`: `site` is "" for a plan of a floor, and
+names the site of a photograph."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import apsw
+
+from hub.store import Store
+from hub.web.refused import Refused
+
+MOST_PLANS, MOST_PHOTOS = 12, 4
+"""Photographs: of one site."""
+MOST_TOGETHER = 10 << 20
+"""Bytes of all pictures: a backup holds them, and has 16 MiB at most."""
+NAME = 60
+
+
+class Shelf:
+    """All pictures of one hub. `now` is Unix seconds, for what comes in and for the audit log."""
+
+    def __init__(self, store: Store, now: Callable[[], float]) -> None:
+        self._store, self._now = store, now
+
+    async def listed(self) -> list[dict[str, Any]]:
+        """{id, site, name, at} of each, the oldest first. Raises StorageError."""
+        rows = await self._store.call(lambda db: list(db.execute("SELECT id, site, name, at FROM plans ORDER BY at")))
+        return [{"id": one, "site": site, "name": name, "at": at} for one, site, name, at in rows]
+
+    async def proved(self) -> list[dict[str, Any]]:
+        """The same with bytes and sha256 of each, for the commissioning report. Raises StorageError."""
+
+        def work(db: apsw.Connection) -> list[Any]:
+            return list(db.execute("SELECT id, site, name, at, body FROM plans ORDER BY at"))
+
+        return [
+            {"id": one, "site": site, "name": name, "at": at, "bytes": len(body),
+             "sha256": hashlib.sha256(body).hexdigest()}
+            for one, site, name, at, body in await self._store.call(work)
+        ]  # fmt: skip
+
+    async def show(self, number: str) -> tuple[str, bytes] | None:
+        """(content type, bytes) of one. Raises StorageError."""
+        query = "SELECT kind, body FROM plans WHERE id = ?"
+        rows = await self._store.call(lambda db: list(db.execute(query, (number,))))
+        return (str(rows[0][0]), bytes(rows[0][1])) if rows else None
+
+    async def add(self, data: bytes, name: str, *, by: str, site: str = "") -> dict[str, Any]:
+        """Check a picture, keep it and note it in the audit log → {id}. `site`: it is a photograph of that one, not a
+        plan. Raises Refused, StorageError."""
+        from hub.web.pictures import cleaning  # late: most hubs are sent no picture in their life
+
+        picture = await asyncio.to_thread(cleaning.checked, data)
+        name, number, now = name.strip()[:NAME] or ("Photo" if site else "Plan"), secrets.token_hex(4), self._now()
+        row = (number, name, picture.kind, picture.data, now, site)
+
+        def work(db: apsw.Connection) -> str:
+            there = int(db.execute("SELECT count(*) FROM plans WHERE site = ?", (site,)).get or 0)
+            if there >= (MOST_PHOTOS if site else MOST_PLANS):
+                return "photos-full" if site else "plans-full"
+            together = int(db.execute("SELECT coalesce(sum(length(body)), 0) FROM plans").get)
+            if together + len(picture.data) > MOST_TOGETHER:
+                return "pictures-full"
+            db.execute("INSERT INTO plans (id, name, kind, body, at, site) VALUES (?, ?, ?, ?, ?, ?)", row)
+            return ""
+
+        if no := await self._store.call(work):
+            raise Refused(no)
+        what = {"photo": "added", "site": site} if site else {"plan": "added"}
+        await self._store.audit(now, by, {**what, "id": number, "name": name, "bytes": len(picture.data)})
+        return {"id": number}
+
+    async def remove(self, number: str, *, by: str) -> dict[str, Any]:
+        """→ {id}. One that is not there is gone already. Raises StorageError."""
+
+        def work(db: apsw.Connection) -> str | None:
+            site = db.execute("DELETE FROM plans WHERE id = ? RETURNING site", (number,)).get
+            return None if site is None else str(site)
+
+        site = await self._store.call(work)
+        if site is not None:
+            await self._store.audit(self._now(), by, {"photo" if site else "plan": "removed", "id": number})
+        return {"id": number}
