@@ -55,7 +55,7 @@ SCHEMA = (
     CREATE TABLE inventory (id TEXT PRIMARY KEY, body BLOB NOT NULL, number INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE heard (device TEXT PRIMARY KEY, mark BLOB NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
     """,
-    # 5: see hub.web.accounts
+    # 5: see hub.web.people.accounts
     """
     CREATE TABLE users (name TEXT PRIMARY KEY, role TEXT NOT NULL, secret BLOB NOT NULL, at REAL NOT NULL)
         WITHOUT ROWID;
@@ -74,7 +74,7 @@ SCHEMA = (
         WITHOUT ROWID;
     CREATE INDEX alerts_raised ON alerts (open, raised);
     """,
-    # 8: see hub.web.tokens, hub.web.pictures.shelf
+    # 8: see hub.web.people.tokens, hub.web.pictures.shelf
     """
     CREATE TABLE web_tokens (
         id TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, hash BLOB NOT NULL, at REAL NOT NULL,

@@ -97,18 +97,26 @@ def packs() -> Page:
 def layers() -> Page:
     """The layers of the hub as import-linter holds them, each module with the first sentence of its docstring."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    (contract,) = (c for c in project["tool"]["importlinter"]["contracts"] if c["id"] == "layers")
-    rows = [
-        f"| {number} | {_module(name)} |"
-        for number, layer in enumerate(reversed(contract["layers"]), 1)
-        for name in re.findall(r"\w+", layer)
-    ]
+    contracts = {c["id"]: c for c in project["tool"]["importlinter"]["contracts"]}
     text = (
         "Each module imports only modules of lower layers; those of one layer are strangers. `make check` holds it. "
         "How they work together: [architecture](../explanation/architecture.md).\n"
     )
-    head = ["| layer | module | what it is |", "|---|---|---|"]
-    return "reference/layers.md", _page(["# Layers of the hub\n", _NOTE, text, *head, *reversed(rows)])
+    inside = f"\n## Inside `hub/web/`\n\n{contracts['web-areas']['name']}.\n"
+    return "reference/layers.md", _page([
+        "# Layers of the hub\n", _NOTE, text, *_layers(contracts["layers"]), inside, *_layers(contracts["web-layers"]),
+    ])  # fmt: skip
+
+
+def _layers(contract: dict[str, Any]) -> list[str]:
+    """A contract's table, the top layer first."""
+    (container,) = contract["containers"]
+    rows = [
+        f"| {number} | {_module(container.replace('.', '/'), name)} |"
+        for number, layer in enumerate(reversed(contract["layers"]), 1)
+        for name in re.findall(r"\w+", layer)
+    ]
+    return ["| layer | module | what it is |", "|---|---|---|", *reversed(rows)]
 
 
 def command_names() -> dict[str, set[str]]:
@@ -121,15 +129,15 @@ def command_names() -> dict[str, set[str]]:
     return names
 
 
-def _module(name: str) -> str:
-    """Its cells in the table of layers: path, first sentence."""
-    folder = ROOT / "hub" / name
+def _module(container: str, name: str) -> str:
+    """Its cells in a table of layers: path, first sentence."""
+    folder = ROOT / container / name
     path = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
     doc = " ".join((ast.get_docstring(ast.parse(path.read_text())) or "").split("\n\n")[0].split())
     sentence = re.split(r"(?<=\.)\s", doc)[0].rstrip(".:")
     if not sentence:
-        raise LookupError(f"hub/{name} does not say what it is: give it a docstring")
-    return f"`hub/{name}{'/' if folder.is_dir() else '.py'}` | {_cell(sentence)}"
+        raise LookupError(f"{container}/{name} does not say what it is: give it a docstring")
+    return f"`{container}/{name}{'/' if folder.is_dir() else '.py'}` | {_cell(sentence)}"
 
 
 def _describe(name: str, value: Any) -> list[str]:

@@ -1,10 +1,16 @@
 """The hub's own pages and their API: HTTPS, served by the hub itself, for people in the building.
 
-`part` is what the hub starts and asks; the server behind it (`site`) and all it needs are imported when it runs, and
-only where the configuration has a section `web:`.
+`part` is what the hub starts and asks; the server behind it and all it needs are imported when somebody calls, and only
+where the configuration has a section `web:`. From the top, each knowing only what stands below it:
 
-    routes guard throttle showing words   pure: the table, what may come in, how often, how it is shown, the catalogue
-    passwords accounts sessions           who people are
-    connections site visit                the server: sockets, the one way of every request, one request
-    api pages feed render                 what it answers
+    part                          the pages as a part of the hub
+    calls    opening              what is asked of them; the server, once somebody comes
+    server                        the one way of every request
+    areas                         the subjects: pages, operations of the API, lines of the menu
+    area   site                   what an area is; what its handlers are handed
+    feed  render  sockets         live values; templates; connections
+    request                       one request and its answer
+    people  pictures  telling     who may come in; plans and photographs; what is shown, in words
+    words                         the catalogue, French and English
+    figures  menu                 one figure, as a language writes it; lines of the menu
 """

@@ -7,23 +7,22 @@ socket, where the rules are. Pages show what operations answer; they work withou
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from aiohttp import web
 
 from hub.crisis.readonly import ReadOnly
 from hub.errors import HubError
 from hub.labels import Unreadable
-from hub.web.answering import json
-from hub.web.passwords import Busy
+from hub.web.menu import Entry
+from hub.web.people.passwords import Busy
 from hub.web.refused import Refused
-from hub.web.refusing import french
-from hub.web.routes import API, READS, Route
-from hub.web.visit import Visit
+from hub.web.request.answering import json
+from hub.web.request.routes import API, READS, Route
+from hub.web.request.visit import Visit
+from hub.web.site import Site
+from hub.web.telling.refusing import french
 from hub.web.words import word
-
-if TYPE_CHECKING:
-    from hub.web.site import Site
 
 Operation = Callable[[Visit], Awaitable[Any]]
 Again = Callable[[Visit, int], Awaitable[web.Response]]
@@ -31,18 +30,6 @@ Again = Callable[[Visit, int], Awaitable[web.Response]]
 TEXT: Mapping[str, Any] = {"type": "string"}
 TRUTH: Mapping[str, Any] = {"type": "boolean"}
 DRY: Mapping[str, Any] = {"dry_run": TRUTH}
-
-GROUPS = ("group-now", "group-field", "group-hub", "group-people")
-"""The menu's parts: what happens, what stands in the building, the hub itself, who may and who did."""
-
-
-class Entry(NamedTuple):
-    """A line of the menu: `key` of the catalogue, also the page's name; `roles` None: all who are signed in."""
-
-    key: str
-    href: str
-    group: str
-    roles: frozenset[str] | None = None
 
 
 class Area(NamedTuple):

@@ -3,7 +3,7 @@
                              event: clock    {now}: the hub's time, first of all; a phone's may be wrong
     id: <life>-<version>     event: values   [{series, device, value, unit, time, …}, …]
                              event: summary  {devices, green, …}: the figures of the overview
-                             event: crisis   {key, counts}: how a crisis stands (`hub.web.sampling.live`)
+                             event: crisis   {key, counts}: how a crisis stands (`live`)
                              event: states   {device: state, …}: those that changed
                              event: config   {stage, state, at, until}: how a change of the configuration stands
                              event: end      {} the session is over, or its role no longer reads
@@ -17,28 +17,39 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import msgspec
 from aiohttp import web
 
+from hub.clock import Clock
 from hub.model import LastValue, Report
-from hub.web.sampling import live
-from hub.web.sessions import Session
-from hub.web.showing import summary
-from hub.web.visit import Rejected, Visit
-
-if TYPE_CHECKING:
-    from hub.web.site import Site
+from hub.web.parts import Parts
+from hub.web.people.accounts import Account
+from hub.web.people.sessions import Session
+from hub.web.request.visit import Rejected, Visit
+from hub.web.telling.showing import summary
 
 STEP_S, SUMMARY_S, BEAT_S, WRITE_S = 1.0, 5.0, 10.0, 10.0
 MOST, MOST_EACH = 40, 8
 
 
+class Shown(Protocol):
+    """`hub.web.site.Site`, as much as is needed of it."""
+
+    parts: Parts
+    clock: Clock
+
+    async def call(self, name: str, /, **arguments: Any) -> Any: ...
+    async def lately(self, name: str) -> Any: ...
+    def whose(self, visit: Visit, *, touch: bool) -> Account | None: ...
+
+
 class Feed:
     """One a server; it looks at the live values only while somebody listens."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Shown) -> None:
         self._site = site
         self._life = secrets.token_hex(4)
         self._seen: dict[int, Report] = {}
@@ -161,6 +172,15 @@ class Feed:
     async def _send(answer: web.StreamResponse, data: bytes) -> None:
         async with asyncio.timeout(WRITE_S):
             await answer.write(data)
+
+
+def live(crisis: Mapping[str, Any]) -> dict[str, Any]:
+    """What open pages follow of a crisis. `key` changes with what a page must be made anew for."""
+    held = crisis.get("sampling") or {"phase": "over", "counts": {}, "left_s": 0}
+    return {
+        "key": f"{crisis['isolated']:d}{crisis['read_only']:d}-{held['phase']}-{held.get('plan', '')}",
+        "counts": held["counts"],
+    }
 
 
 def _event(kind: str, what: Any, name: str) -> bytes:

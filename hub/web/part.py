@@ -20,23 +20,23 @@ from hub.config.parts.web import Web as Options
 from hub.control import Call
 from hub.errors import ConfigError, HubError
 from hub.store import Store
-from hub.web import reset
-from hub.web.broken_glass import BrokenGlass
 from hub.web.calls.accounts import AccountCalls
 from hub.web.calls.label import Facts, LabelCalls
 from hub.web.calls.pictures import PictureCalls
 from hub.web.calls.served import Served
 from hub.web.calls.tokens import TokenCalls
 from hub.web.parts import Parts, Place
-from hub.web.passwords import new_code
+from hub.web.people import reset
+from hub.web.people.broken_glass import BrokenGlass
+from hub.web.people.passwords import new_code
 from hub.web.pictures.shelf import Shelf
 
 if TYPE_CHECKING:
-    from hub.web.accounts import Accounts
     from hub.web.opening import Opening
-    from hub.web.sessions import Sessions
-    from hub.web.site import Site
-    from hub.web.tokens import Tokens
+    from hub.web.people.accounts import Accounts
+    from hub.web.people.sessions import Sessions
+    from hub.web.people.tokens import Tokens
+    from hub.web.server import Server
 
 HEALTHY_S = 60.0
 
@@ -76,7 +76,7 @@ class Web:
             self.error = ""
             self._other.set()
         elif self.opening is not None and self.opening.opened is not None:  # whoever asked for it reads the answer
-            self.opening.opened.hand(parts)
+            self.opening.opened.site.hand(parts)
 
     async def run(self) -> None:
         """Serve until cancelled. What goes wrong is told once, and tried again."""
@@ -125,7 +125,7 @@ class Web:
 
     async def recertify(self) -> None:
         """Another certificate lies in the directory: new connections are shown it, nobody is signed out."""
-        from hub.web import certificate
+        from hub.web.sockets import certificate
 
         if self._tls is not None:
             self.fingerprint = await asyncio.to_thread(
@@ -140,14 +140,14 @@ class Web:
     async def _serve(self, options: Options) -> None:
         """Until other options come."""
         self._other.clear()
-        from hub.web import certificate, redirect
-        from hub.web.accounts import COOKIE_KEY, Accounts
-        from hub.web.connections import Connections
-        from hub.web.guard import names_of_this_machine
         from hub.web.opening import Opening
-        from hub.web.passwords import Passwords
-        from hub.web.sessions import Sessions
-        from hub.web.tokens import Tokens
+        from hub.web.people.accounts import COOKIE_KEY, Accounts
+        from hub.web.people.passwords import Passwords
+        from hub.web.people.sessions import Sessions
+        from hub.web.people.tokens import Tokens
+        from hub.web.request.guard import names_of_this_machine
+        from hub.web.sockets import certificate, redirect
+        from hub.web.sockets.connections import Connections
 
         passwords = Passwords()
         accounts = Accounts(
@@ -174,13 +174,13 @@ class Web:
         await tokens.load()
         sessions = self.sessions
 
-        def build(port: int) -> Site:
-            from hub.web.site import Site  # its import is what `Opening` puts off
+        def build(port: int) -> Server:
+            from hub.web.server import Server  # its import is what `Opening` puts off
+            from hub.web.site import People
 
-            return Site(
-                place=place, calls=self._calls(), parts=self._parts, store=self.store, clock=self.clock,
-                accounts=accounts, passwords=passwords, sessions=sessions, tokens=tokens, broken=self._broken,
-                connections=connections, port=port,
+            return Server(
+                place=place, calls=self._calls(), parts=self._parts, clock=self.clock, audit=self.store.audit,
+                people=People(accounts, passwords, sessions, tokens, self._broken), connections=connections, port=port,
             )  # fmt: skip
 
         opening = Opening(build)
@@ -208,7 +208,7 @@ class Web:
             self.opening = None
 
     async def _reset_by_file(self, accounts: Accounts, directory: Path | None) -> None:
-        """What `hub.web.reset` tells. A claim code that cannot be shown is not made."""
+        """What `hub.web.people.reset` tells. A claim code that cannot be shown is not made."""
         if directory is None or not await asyncio.to_thread(reset.asked, directory):
             return
         code = new_code()
@@ -229,8 +229,8 @@ class Web:
 
     def refused(self) -> Mapping[str, int]:
         """What was refused since the pages are served, by reason."""
-        site = self.opening.opened if self.opening is not None else None
-        return site.refused if site is not None else {}
+        server = self.opening.opened if self.opening is not None else None
+        return server.site.refused if server is not None else {}
 
     def status(self) -> dict[str, Any]:
         """For `ilot status`."""

@@ -14,7 +14,7 @@ from hub.places import Places
 
 
 class Place(NamedTuple):
-    """Where the server stands. `names`: see `hub.web.guard`; `fingerprint` of its certificate now,
+    """Where the server stands. `names`: see `hub.web.request.guard`; `fingerprint` of its certificate now,
     AB:CD:…"""
 
     hub: str

@@ -9,13 +9,14 @@ from urllib.parse import quote, urlencode
 
 import jinja2
 
-from hub.web import scanning, showing
-from hub.web.area import GROUPS, Entry
-from hub.web.messages import message
-from hub.web.refusing import french
-from hub.web.routes import ADMINISTRATEUR, WORKS
-from hub.web.sessions import IDLE_S, LONGEST_S
-from hub.web.visit import Visit
+from hub.web import figures, scanning
+from hub.web.menu import GROUPS, Entry
+from hub.web.people.sessions import IDLE_S, LONGEST_S
+from hub.web.request.routes import ADMINISTRATEUR, WORKS
+from hub.web.request.visit import Visit
+from hub.web.telling import showing
+from hub.web.telling.messages import message
+from hub.web.telling.refusing import french
 from hub.web.words import word
 
 HERE = Path(__file__).parent
@@ -34,7 +35,7 @@ class Renderer:
         self._pages.filters["path"] = lambda text: quote(str(text), safe="")
         self._pages.globals.update(
             loudness=showing.loudness,
-            unit=showing.unit_text,
+            unit=figures.unit_text,
             strongest=showing.strongest,
             MOST=showing.MOST_ROWS,
             decoder=scanning.decoder_there(),
@@ -56,14 +57,14 @@ class Renderer:
             "counts": {}, "said": word(visit.query["said"], lang) if visit.query.get("said") in self._said else "",
             "french": french,
             "message": lambda sentence: message(sentence, lang),
-            "size": lambda size: showing.size_text(size, lang),
-            "span": lambda seconds: showing.span_text(seconds, lang),
-            "number": lambda value, digits=0: showing.number(value, digits, lang),
-            "whole": lambda value: showing.whole_text(value, lang),
-            "wish": lambda text: showing.wish_text(text, lang),
-            "who": lambda by: showing.who_text(by, lang),
-            "day": lambda text: showing.day_text(text, lang),
-            "reading": lambda value: showing.value_text(value, lang, (word("no", lang), word("yes", lang))),
+            "size": lambda size: figures.size_text(size, lang),
+            "span": lambda seconds: figures.span_text(seconds, lang),
+            "number": lambda value, digits=0: figures.number(value, digits, lang),
+            "whole": lambda value: figures.whole_text(value, lang),
+            "wish": lambda text: figures.wish_text(text, lang),
+            "who": lambda by: figures.who_text(by, lang),
+            "day": lambda text: figures.day_text(text, lang),
+            "reading": lambda value: figures.value_text(value, lang, (word("no", lang), word("yes", lang))),
         }  # fmt: skip
         return self._pages.get_template(f"{name}.html").render({**context, **what})
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from hub.web.guard import permissions
+from hub.web.request.guard import permissions
 
 DECODER = {f"qr/{name}": "text/javascript" for name in ("decode.js", "index.js")}
 FILES = {"scan.js": "text/javascript", "scan-worker.js": "text/javascript", **DECODER}

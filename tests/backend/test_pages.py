@@ -21,7 +21,7 @@ from hub.identity.enrolment import make_csr
 from hub.identity.page_certificate import FILE, PageCertificate
 from hub.session import Reply
 from hub.testing import ManualClock
-from hub.web import certificate
+from hub.web.sockets import certificate
 
 HUB = "hub-abc"
 

@@ -10,7 +10,7 @@ import pytest
 from hub.clock import BUILD_FLOOR, PATIENCE_S, SystemClock
 from hub.dating import FLOOR_EVERY_S, FLOOR_KEY, UNSURE_KEY, Dating
 from hub.testing import settle
-from hub.web.messages import message
+from hub.web.telling.messages import message
 
 
 class Machine:

@@ -17,7 +17,7 @@ ABSENT = (
     "html", "difflib", "statistics", "encodings.idna", "_strptime", "hub.packs.format", "hub.crisis.runbook",
     "hub.crisis.sampling.gathering", "hub.energy.fitting", "hub.energy.printing", "integrations.modbus.sunspec",
     "hub.cli",
-    "hub.testing", "hub.config.document", "hub.web.site", "hub.web.areas", "hub.web.words", "backend",
+    "hub.testing", "hub.config.document", "hub.web.server", "hub.web.site", "hub.web.areas", "hub.web.words", "backend",
 )  # fmt: skip
 """Not needed to run; each is imported when something asks for it."""
 CONFIGURED = {"integrations.host", "integrations.modbus", "integrations.bluetooth", "plugins.https"}
@@ -68,4 +68,4 @@ def test_a_hub_imports_what_its_configuration_names_and_no_pages_before_somebody
     anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
     with urllib.request.urlopen(f"https://127.0.0.1:{port}/claim", timeout=20, context=anybody) as page:
         assert page.status == 200
-    assert {"jinja2", "aiohttp.web", "hub.web.site"} <= imported(scene), "else the look above sees nothing"
+    assert {"jinja2", "aiohttp.web", "hub.web.server"} <= imported(scene), "else the look above sees nothing"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hub.web.area import Area, Entry
+from hub.web.area import Area
 from hub.web.areas import (
     about,
     accounts,
@@ -27,6 +27,7 @@ from hub.web.areas import (
     radio,
     tokens,
 )
+from hub.web.menu import Entry
 
 AREAS: tuple[Area, ...] = (
     entrance.AREA,

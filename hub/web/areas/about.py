@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from hub.answers.diagnosing import about
 from hub.web.area import Area
-from hub.web.routes import EVERYBODY, FILE, READS, Route
-from hub.web.visit import Rejected, Visit
-
-if TYPE_CHECKING:
-    from hub.web.site import Site
+from hub.web.request.routes import EVERYBODY, FILE, READS, Route
+from hub.web.request.visit import Rejected, Visit
+from hub.web.site import Site
 
 VALID = timedelta(days=180)
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
 from hub.commands.judging import ROLES
 from hub.errors import HubError
-from hub.web import answering as answers
-from hub.web.area import Area, Entry, delete, done, get, post
+from hub.web.area import Area, delete, done, get, post
+from hub.web.menu import Entry
 from hub.web.refused import Refused
-from hub.web.routes import READS, RULES, Route
-from hub.web.visit import Rejected, Visit
+from hub.web.request import answering as answers
+from hub.web.request.routes import READS, RULES, Route
+from hub.web.request.visit import Rejected, Visit
+from hub.web.site import Site
 from hub.web.words import word
-
-if TYPE_CHECKING:
-    from hub.web.site import Site
 
 
 class Accounts:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from aiohttp import web
 
 from hub.errors import HubError
-from hub.web import answering as answers
-from hub.web import scanning, showing
-from hub.web.area import DRY, TRUTH, Area, Entry, post
-from hub.web.routes import WORKS, Route
-from hub.web.visit import Visit
-
-if TYPE_CHECKING:
-    from hub.web.site import Site
+from hub.web import scanning
+from hub.web.area import DRY, TRUTH, Area, post
+from hub.web.menu import Entry
+from hub.web.request import answering as answers
+from hub.web.request.routes import WORKS, Route
+from hub.web.request.visit import Visit
+from hub.web.site import Site
+from hub.web.telling import showing
 
 WISH = ("label", "device", "key", "integration", "place", "zone", "role", "pack", "name", "model")
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
 from hub.alerts.life import SEVERITIES, STATES
 from hub.errors import HubError
 from hub.vigil.incidents import WORDS as INCIDENTS
-from hub.web import answering as answers
-from hub.web import showing
-from hub.web.area import TEXT, Area, Entry, done, get, post
-from hub.web.routes import READS, WORKS, Route
-from hub.web.visit import Rejected, Visit
+from hub.web import figures
+from hub.web.area import TEXT, Area, done, get, post
+from hub.web.menu import Entry
+from hub.web.request import answering as answers
+from hub.web.request.routes import READS, WORKS, Route
+from hub.web.request.visit import Rejected, Visit
+from hub.web.site import Site
+from hub.web.telling import showing
 from hub.web.words import WORDS, word
-
-if TYPE_CHECKING:
-    from hub.web.site import Site
 
 MUTES = {"1h": 3600.0, "8h": 28_800.0, "1d": 86_400.0, "7d": 7 * 86_400.0, "31d": 31 * 86_400.0}
 """What the form offers; the API takes any number of seconds."""
@@ -93,7 +93,7 @@ class Alerts:
             return self._site.metric_name(device, said, lang)
         if name == "of" and f"alert-of-{said}" in WORDS:
             return word(f"alert-of-{said}", lang)
-        return showing.said_value(said, lang, (word("no", lang), word("yes", lang)))
+        return figures.said_value(said, lang, (word("no", lang), word("yes", lang)))
 
     async def form(self, visit: Visit) -> web.Response:
         """One form, three buttons."""

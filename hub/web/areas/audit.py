@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
-from hub.web.area import TEXT, Area, Entry, get
-from hub.web.deeds import deed
-from hub.web.routes import AUDITS, Route
-from hub.web.visit import Visit
-
-if TYPE_CHECKING:
-    from hub.web.site import Site
+from hub.web.area import TEXT, Area, get
+from hub.web.menu import Entry
+from hub.web.request.routes import AUDITS, Route
+from hub.web.request.visit import Visit
+from hub.web.site import Site
+from hub.web.telling.deeds import deed
 
 
 class Audit:

@@ -6,7 +6,7 @@ import datetime
 import re
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
@@ -14,16 +14,15 @@ import msgspec
 from aiohttp import web
 
 from hub.errors import HubError
-from hub.web import answering as answers
-from hub.web import showing
-from hub.web.area import DRY, TEXT, TRUTH, Area, Entry, delete, done, get, post
+from hub.web.area import DRY, TEXT, TRUTH, Area, delete, done, get, post
+from hub.web.menu import Entry
 from hub.web.refused import Refused
-from hub.web.routes import API, READS, WORKS, Route
-from hub.web.visit import Rejected, Visit
+from hub.web.request import answering as answers
+from hub.web.request.routes import API, READS, WORKS, Route
+from hub.web.request.visit import Rejected, Visit
+from hub.web.site import Site
+from hub.web.telling import showing
 from hub.web.words import WORDS, word
-
-if TYPE_CHECKING:
-    from hub.web.site import Site
 
 WAIT_S = 3.0
 SPANS = {"1h": 3600.0, "24h": 86_400.0, "7d": 7 * 86_400.0, "31d": 31 * 86_400.0}

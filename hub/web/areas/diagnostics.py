@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
 from hub.logs import LEVELS
-from hub.web.area import TEXT, Area, Entry, get
-from hub.web.routes import ADMINISTRATEUR, API, AUDITEUR, TECHNICIEN, Route
-from hub.web.visit import Visit
+from hub.web.area import TEXT, Area, get
+from hub.web.menu import Entry
+from hub.web.request.routes import API, HELPS, Route
+from hub.web.request.visit import Visit
+from hub.web.site import Site
 
-if TYPE_CHECKING:
-    from hub.web.site import Site
-
-HELPS = frozenset({TECHNICIEN, AUDITEUR, ADMINISTRATEUR})
 MOST = 200
 
 

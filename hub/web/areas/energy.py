@@ -5,21 +5,20 @@ from __future__ import annotations
 import asyncio
 import datetime
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
 from hub.errors import HubError
-from hub.web import answering as answers
-from hub.web import showing
-from hub.web.area import TEXT, Area, Entry, done, get, post
-from hub.web.routes import API, READS, RULES, Route
-from hub.web.visit import Rejected, Visit
+from hub.web.area import TEXT, Area, done, get, post
+from hub.web.menu import Entry
+from hub.web.request import answering as answers
+from hub.web.request.routes import API, READS, RULES, Route
+from hub.web.request.visit import Rejected, Visit
+from hub.web.site import Site
+from hub.web.telling import showing
 from hub.web.words import word
-
-if TYPE_CHECKING:
-    from hub.web.site import Site
 
 DAY = 86_400
 SPANS: dict[str, tuple[int, str]] = {

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
 from hub.documents.badges import GROUPS, MAX_TEXT, BadBadge, Badge
 from hub.errors import HubError
 from hub.stretching import code_of
-from hub.web import answering as answers
 from hub.web import scanning
-from hub.web.answering import cookie, drop_cookie
 from hub.web.area import Area, get, post
-from hub.web.guard import SAFE
-from hub.web.passwords import Busy
+from hub.web.people.passwords import Busy
+from hub.web.people.sessions import COOKIE, KNOWN_COOKIE, KNOWN_S
 from hub.web.refused import Refused
 from hub.web.render import HERE
-from hub.web.routes import EVERYBODY, FILE, PAGE, READS, Route
-from hub.web.sessions import COOKIE, KNOWN_COOKIE, KNOWN_S
-from hub.web.visit import Rejected, Visit
+from hub.web.request import answering as answers
+from hub.web.request.answering import cookie, drop_cookie
+from hub.web.request.guard import SAFE
+from hub.web.request.routes import EVERYBODY, FILE, PAGE, READS, Route
+from hub.web.request.visit import Rejected, Visit
+from hub.web.site import Site
 from hub.web.words import word
-
-if TYPE_CHECKING:
-    from hub.web.site import Site
 
 BROKEN = ("badge-unreadable", "badge-altered", "badge-stranger", "badge-none")
 FILES = {

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
-from hub.web import answering as answers
-from hub.web import showing
-from hub.web.area import Area, Entry, done, get, post
-from hub.web.routes import READS, RULES, Route
-from hub.web.visit import Visit
-
-if TYPE_CHECKING:
-    from hub.web.site import Site
+from hub.web.area import Area, done, get, post
+from hub.web.menu import Entry
+from hub.web.request import answering as answers
+from hub.web.request.routes import READS, RULES, Route
+from hub.web.request.visit import Visit
+from hub.web.site import Site
+from hub.web.telling import showing
 
 
 class Link:

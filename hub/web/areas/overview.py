@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
 from hub.alerts.life import SEVERITIES
-from hub.web import showing
-from hub.web.area import TEXT, Area, Entry, get
-from hub.web.areas.quarantine import why_waits
-from hub.web.routes import READS, STREAM, Route, document
-from hub.web.visit import Visit
-
-if TYPE_CHECKING:
-    from hub.web.site import Site
+from hub.web.area import TEXT, Area, get
+from hub.web.menu import Entry
+from hub.web.request.routes import READS, STREAM, Route, document
+from hub.web.request.visit import Visit
+from hub.web.site import Site
+from hub.web.telling import showing
+from hub.web.telling.waiting import why_waits
 
 
 class Overview:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
 from hub.errors import HubError
 from hub.packs.archive import MOST_BYTES
-from hub.web import answering as answers
-from hub.web.area import DRY, Area, Entry, done, get, post
-from hub.web.routes import API, READS, WORKS, Route
-from hub.web.visit import Visit
-
-if TYPE_CHECKING:
-    from hub.web.site import Site
+from hub.web.area import DRY, Area, done, get, post
+from hub.web.menu import Entry
+from hub.web.request import answering as answers
+from hub.web.request.routes import API, READS, WORKS, Route
+from hub.web.request.visit import Visit
+from hub.web.site import Site
 
 FILE = {"archive": {"type": "string", "contentMediaType": "application/zip"}}
 

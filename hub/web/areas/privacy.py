@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
-from hub.web import answering as answers
-from hub.web.area import DRY, Area, Entry, done, get, post
-from hub.web.routes import API, AUDITS, RULES, Route
-from hub.web.visit import Rejected, Visit
-
-if TYPE_CHECKING:
-    from hub.web.site import Site
+from hub.web.area import DRY, Area, done, get, post
+from hub.web.menu import Entry
+from hub.web.request import answering as answers
+from hub.web.request.routes import API, AUDITS, RULES, Route
+from hub.web.request.visit import Rejected, Visit
+from hub.web.site import Site
 
 DOCUMENTS = {"register.md": "register", "register.csv": "register.csv", "dpia.md": "dpia"}
 COUNTED = (

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from aiohttp import web
 
-from hub.admission.quarantine import REFUSALS
-from hub.adoption.standing import REFUSED
 from hub.errors import HubError
-from hub.web import answering as answers
-from hub.web import showing
-from hub.web.area import DRY, Area, Entry, Operation, done, get, post
-from hub.web.routes import READS, WORKS, Route
-from hub.web.visit import Rejected, Visit
-from hub.web.words import word
-
-if TYPE_CHECKING:
-    from hub.web.site import Site
+from hub.web.area import DRY, Area, Operation, done, get, post
+from hub.web.menu import Entry
+from hub.web.request import answering as answers
+from hub.web.request.routes import READS, WORKS, Route
+from hub.web.request.visit import Rejected, Visit
+from hub.web.site import Site
+from hub.web.telling import showing
+from hub.web.telling.waiting import why_waits
 
 WISH = ("device", "place", "zone", "name", "pack", "key")
 FILTER = ("id", "integration", "model")
 BULK = (*FILTER, "place", "zone", "name", "pack")
 HOURS = (1, 2, 4, 8)
-REASONS = {
-    "not in the configuration": "why-not-configured", "found": "why-found", "needs a key": "why-needs-key",
-}  # fmt: skip
-_MEANINGS = {refusal.meaning: slug for slug, refusal in REFUSALS.items()}
 
 
 class Quarantine:
@@ -122,18 +115,6 @@ class Quarantine:
 
     def _by(self, visit: Visit) -> dict[str, Any]:
         return {"by": visit.who, "dry_run": bool(visit.fields.get("dry_run"))}
-
-
-def why_waits(lang: str) -> Callable[[str], str]:
-    """A reason of the list, in the language of the page."""
-
-    def said(reason: str) -> str:
-        if reason in REASONS:
-            return word(REASONS[reason], lang)
-        slug = _MEANINGS.get(reason, "")
-        return (REFUSED[slug].fr if lang == "fr" else REFUSED[slug].en) if slug in REFUSED else reason
-
-    return said
 
 
 def routes(site: Site) -> list[Route]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
-from hub.web import showing
-from hub.web.area import Area, Entry, get
-from hub.web.routes import READS, Route
-from hub.web.visit import Visit
-
-if TYPE_CHECKING:
-    from hub.web.site import Site
+from hub.web.area import Area, get
+from hub.web.menu import Entry
+from hub.web.request.routes import READS, Route
+from hub.web.request.visit import Visit
+from hub.web.site import Site
+from hub.web.telling import showing
 
 ORDER = {"move": 0, "": 1, "enough": 2}
 

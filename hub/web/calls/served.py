@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from hub.web.accounts import Accounts
-    from hub.web.sessions import Sessions
-    from hub.web.tokens import Tokens
+    from hub.web.people.accounts import Accounts
+    from hub.web.people.sessions import Sessions
+    from hub.web.people.tokens import Tokens
 
 
 class Served(NamedTuple):

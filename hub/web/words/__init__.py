@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 
-from hub.web.showing import whole_text
+from hub.web.figures import whole_text
 
 FILES = (
     "about", "accounts", "adding", "alerts", "audit", "commands", "commissioning", "configuration", "crisis", "device",

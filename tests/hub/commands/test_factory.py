@@ -22,7 +22,7 @@ from hub.packs import Library, Packs
 from hub.packs.format import DefaultKeys
 from hub.store import Store
 from hub.testing import ManualClock
-from hub.web.messages import message
+from hub.web.telling.messages import message
 from integrations import http_json, knx, opcua
 
 METER = Device(

@@ -13,7 +13,7 @@ from hub import stretching
 from hub.clock import SystemClock
 from hub.documents.badges import BadBadge, Badge, Revoked, make_badge, make_revoked
 from hub.identity.badging import Badging
-from hub.web.throttle import ADDRESS
+from hub.web.people.throttle import ADDRESS
 
 from ..documents.test_badges import KEY, OTHER
 from ..identity.test_badging import trust

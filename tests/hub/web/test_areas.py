@@ -18,7 +18,7 @@ import pytest
 from hub.config.parts.web import Web as Options
 from hub.errors import HubError
 from hub.packs.archive import MOST_BYTES
-from hub.web import site as site_module
+from hub.web import server as server_module
 
 from .web_kit import Pages
 
@@ -157,7 +157,7 @@ async def test_a_long_table_is_sent_whole_and_ends_with_the_session_of_who_asked
 ) -> None:
     await pages.claimed()
     reader, begun, go = await pages.person("lecteur"), asyncio.Event(), asyncio.Event()
-    monkeypatch.setattr(site_module, "ANSWER_S", 0.2)
+    monkeypatch.setattr(server_module, "ANSWER_S", 0.2)
 
     async def slowly(arguments: dict[str, Any]) -> Any:
         at = int(arguments["from"])

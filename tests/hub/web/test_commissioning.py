@@ -19,7 +19,7 @@ from PIL import Image
 from hub import photos
 from hub.errors import HubError
 from hub.web.pictures import shelf
-from hub.web.routes import AMENDS, RULES
+from hub.web.request.routes import AMENDS, RULES
 
 from .web_kit import Browser, Hub, Pages, expected
 

@@ -9,7 +9,7 @@ from string import Formatter
 import pytest
 
 import hub.web
-from hub.web.deeds import deed
+from hub.web.telling.deeds import deed
 from hub.web.words.deeds import ANY, DEEDS
 
 from .web_kit import Pages

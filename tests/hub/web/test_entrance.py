@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.config.parts.web import Web as Options
-from hub.web import reset
-from hub.web.redirect import answer
+from hub.web.people import reset
+from hub.web.sockets.redirect import answer
 
 from .web_kit import NAME, PASSWORD, Pages
 
@@ -128,7 +128,7 @@ async def test_a_certificate_of_the_district_is_shown_at_once_and_nobody_is_sign
     import ssl
 
     from hub.identity.page_certificate import FILE, fingerprint
-    from hub.web.certificate import CERTIFICATE, prepare
+    from hub.web.sockets.certificate import CERTIFICATE, prepare
 
     async with Pages(tmp_path, options=Options(address="127.0.0.1", port=0)) as pages:
         browser = await pages.claimed()
@@ -154,7 +154,7 @@ def _another(path: Path) -> None:
     from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
     from hub.identity.page_certificate import FILE
-    from hub.web.certificate import KEY
+    from hub.web.sockets.certificate import KEY
 
     key = load_pem_private_key((path / KEY).read_bytes(), None)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "district")])

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.model import Place, Position, Report
-from hub.web import floors
+from hub.web.areas.plan import floors
 
 from .web_kit import Pages, roster
 

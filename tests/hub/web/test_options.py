@@ -11,7 +11,7 @@ import pytest
 from hub.config.schema import schema
 from hub.hosting.installed import installed_models
 from hub.registry import Registry
-from hub.web import configuring
+from hub.web.areas.configuration import wording as configuring
 from hub.web.words.options import TEXTS, about, title, unit
 from hub.web.words.options.titles import TITLES, WITHIN
 

@@ -14,15 +14,17 @@ from hypothesis import strategies as st
 from hub.commands.judging import ROLES
 from hub.config.parts.web import Web as Options
 from hub.hosting.supervisor import FINISHED, QUARANTINED, RUNNING, STOPPED, WAITING
-from hub.web import passwords, routes, showing
-from hub.web.guard import POLICY, from_elsewhere, host_is_ours, policy_with_style, split_host
-from hub.web.messages import message
-from hub.web.passwords import Busy, Passwords, code_of, new_code, unfit
-from hub.web.sessions import IDLE_S, LONGEST_S, MOST_EACH, Sessions
-from hub.web.throttle import ADDRESS, ALL, HOUR, KNOWN, STRANGERS, Throttle, network
+from hub.web.people import passwords
+from hub.web.people.passwords import Busy, Passwords, code_of, new_code, unfit
+from hub.web.people.sessions import IDLE_S, LONGEST_S, MOST_EACH, Sessions
+from hub.web.people.throttle import ADDRESS, ALL, HOUR, KNOWN, STRANGERS, Throttle, network
+from hub.web.request import routes
+from hub.web.request.guard import POLICY, from_elsewhere, host_is_ours, policy_with_style, split_host
+from hub.web.telling import showing
+from hub.web.telling.messages import message
 from hub.web.words import WORDS, merged, word
 
-WEB = Path(passwords.__file__).parent
+WEB = Path(passwords.__file__).parents[1]
 NAMES = frozenset({"localhost", "hub-1"})
 
 

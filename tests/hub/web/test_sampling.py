@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hub.crisis import Verdict, outside
-from hub.web.messages import message
+from hub.web.telling.messages import message
 
 from .web_kit import Pages
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hub.web import scanning
-from hub.web.guard import permissions
+from hub.web.request.guard import permissions
 
 from .web_kit import Hub, Pages
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import BrowserContext, Page, async_playwright, expect
 
-from hub.web.sessions import IDLE_S, LONGEST_S, Session, Sessions
+from hub.web.people.sessions import IDLE_S, LONGEST_S, Session, Sessions
 
 from .web_kit import NAME, PASSWORD, Pages
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from hub.web.connections import HANDSHAKE_S, MOST, SHAKES_AT_ONCE, Connections, whose
-from hub.web.passwords import new_code
-from hub.web.routes import EVERYBODY, FILE, PAGE
-from hub.web.throttle import KNOWN, STRANGERS
+from hub.web.people.passwords import new_code
+from hub.web.people.throttle import KNOWN, STRANGERS
+from hub.web.request.routes import EVERYBODY, FILE, PAGE
+from hub.web.sockets.connections import HANDSHAKE_S, MOST, SHAKES_AT_ONCE, Connections, whose
 
 from .test_alerts import LOOP
 from .web_kit import NAME, PASSWORD, Hub, Pages
@@ -102,7 +102,7 @@ async def test_guesses_are_bounded_and_the_owner_still_gets_in(pages: Pages, mon
 
     monkeypatch.setattr(pages.site.accounts, "fits", counting)
     addresses = iter(range(10_000))
-    monkeypatch.setattr("hub.web.visit.Visit.address", property(lambda self: f"10.0.{next(addresses) % 200}.1"))
+    monkeypatch.setattr("hub.web.request.visit.Visit.address", property(lambda self: f"10.0.{next(addresses) % 200}.1"))
     attacker = pages.browser()
     token = await attacker.token("/signin")
     refused = 0
@@ -132,7 +132,7 @@ async def test_a_name_that_is_not_the_hubs_is_refused_on_every_kind_of_route(
         got, text, _ = await browser.get(path, Host=host)
         assert got == status, path
         assert json.loads(text)["reason"] == "host"
-    port = pages.site.port
+    port = pages.port
     assert (await browser.get("/claim", Host=f"localhost:{port}"))[0] == 200
 
 
@@ -280,7 +280,7 @@ async def test_what_is_too_large_or_is_no_form_is_refused(pages: Pages) -> None:
 async def test_hundreds_of_slow_callers_keep_nobody_out(pages: Pages) -> None:
     slow = []
     for n in range(MOST + 72):
-        _reader, writer = await asyncio.open_connection("127.0.0.1", pages.site.port)
+        _reader, writer = await asyncio.open_connection("127.0.0.1", pages.port)
         if n % 2:
             writer.write(b"\x16\x03\x01")  # the beginning of a handshake
         slow.append(writer)
@@ -299,10 +299,8 @@ async def test_hundreds_of_slow_callers_keep_nobody_out(pages: Pages) -> None:
 
 async def test_one_machine_that_calls_without_end_keeps_no_other_out(pages: Pages) -> None:
     """Its callers give way to one another; one that calls from elsewhere stays, though it came first."""
-    first = await asyncio.open_connection("127.0.0.1", pages.site.port)
-    slow = [
-        await asyncio.open_connection("127.0.0.1", pages.site.port, local_addr=("127.0.0.9", 0)) for _ in range(MOST)
-    ]
+    first = await asyncio.open_connection("127.0.0.1", pages.port)
+    slow = [await asyncio.open_connection("127.0.0.1", pages.port, local_addr=("127.0.0.9", 0)) for _ in range(MOST)]
     assert (await pages.browser().get("/claim"))[0] == 200
     assert pages.site.connections.cut > 0
     with pytest.raises(TimeoutError):
@@ -312,7 +310,7 @@ async def test_one_machine_that_calls_without_end_keeps_no_other_out(pages: Page
 
 
 async def test_a_caller_without_a_whole_first_record_costs_no_tls(pages: Pages) -> None:
-    calls = [await asyncio.open_connection("127.0.0.1", pages.site.port) for _ in range(4)]
+    calls = [await asyncio.open_connection("127.0.0.1", pages.port) for _ in range(4)]
     for (_, writer), said in zip(
         calls, (b"", b"\x16\x03", b"\x16\x03\x01\x02\x00" + b"x" * 500, b"GET / HTTP/1.1\r\n"), strict=True
     ):
@@ -472,8 +470,8 @@ async def test_only_tls_of_today_is_spoken(pages: Pages) -> None:
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises((ssl.SSLError, ConnectionError)):
-        await asyncio.open_connection("127.0.0.1", pages.site.port, ssl=old)
-    reader, writer = await asyncio.open_connection("127.0.0.1", pages.site.port)
+        await asyncio.open_connection("127.0.0.1", pages.port, ssl=old)
+    reader, writer = await asyncio.open_connection("127.0.0.1", pages.port)
     writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
     with contextlib.suppress(ConnectionResetError):  # it is closed with its request unread
         assert await asyncio.wait_for(reader.read(), 10) == b""
@@ -492,7 +490,7 @@ async def test_the_certificate_stays_over_a_restart_and_its_key_is_private(tmp_p
 async def raw(pages: Pages) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return await asyncio.open_connection("127.0.0.1", pages.site.port, ssl=context)
+    return await asyncio.open_connection("127.0.0.1", pages.port, ssl=context)
 
 
 async def test_the_hubs_own_sentences_are_marked_as_english_on_a_french_page(pages: Pages) -> None:

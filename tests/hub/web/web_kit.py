@@ -369,10 +369,11 @@ class Pages:
         async with asyncio.timeout(30):
             while not self.web.status()["served"] or not self.web._port:
                 await asyncio.sleep(0.01)
-        self.url = f"https://127.0.0.1:{self.web._port}"
+        self.port = self.web._port
+        self.url = f"https://127.0.0.1:{self.port}"
         opening = self.web.opening
         assert opening is not None
-        self.site: Any = await opening.site()  # as after the first caller
+        self.site: Any = (await opening.server()).site  # as after the first caller
         self._sessions: list[aiohttp.ClientSession] = []
         return self
 

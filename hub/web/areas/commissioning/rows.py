@@ -1,0 +1,127 @@
+"""What the wizard asks of the hub: rows of expected devices, pins, positions, the report. The rules are the hub's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hub.model import PLACE_ID
+from hub.web.areas.commissioning.position import of_text
+from hub.web.refused import Refused
+from hub.web.request.visit import Rejected, Visit
+from hub.web.site import Site
+from hub.web.telling import showing
+
+GREEN, WORST = "green", ("red", "grey", "blue", "amber")
+SCAN = ("label", "device", "key", "place", "zone", "name", "pack")
+
+
+def _worst(row: dict[str, Any]) -> int:
+    return WORST.index(row["colour"])
+
+
+class Rows:
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    async def roster(self, visit: Visit) -> Any:
+        """What `roster.show` answers, and how each device is heard."""
+        shown = await self._site.call("roster.show")
+        listed = {one["id"]: one for one in (await self._site.lately("devices"))["devices"]}
+        margins = {one["id"]: one for one in (await self._site.lately("radio")).get("devices", ())}
+        for row in shown["rows"]:
+            dbm = showing.strongest(listed.get(row["device"], {}).get("heard"))
+            margin = margins.get(row["device"], {})
+            row["signal"] = {"dbm": dbm, "margin": margin.get("margin", ""), "margin_db": margin.get("margin_db")}
+        return shown
+
+    async def sorted(self, visit: Visit) -> dict[str, Any]:
+        """The same for a page: what is to be done (`open`), the worst first, what is `done`, how many have each
+        colour (`sums`), and the colours as a bar shows them (`share`)."""
+        shown = await self.roster(visit)
+        newest = sorted(shown["rows"], key=lambda row: -row["n"])
+        sums = {colour: sum(1 for row in newest if row["colour"] == colour) for colour in (GREEN, *WORST)}
+        return {
+            **shown, "open": sorted((row for row in newest if row["colour"] != GREEN), key=_worst),
+            "done": [row for row in newest if row["colour"] == GREEN],
+            "sums": sums, "share": [colour for colour in (GREEN, *reversed(WORST)) for _ in range(sums[colour])],
+        }  # fmt: skip
+
+    async def report(self, visit: Visit) -> Any:
+        return await self._site.call("roster.report", by=visit.who)
+
+    async def scan(self, visit: Visit, how: str = "") -> Any:
+        told = {name: visit.text(name) for name in SCAN if visit.fields.get(name)}
+        return await self._site.call("roster.scan", **told, how=how or visit.text("how") or "manual", by=visit.who)
+
+    async def unreadable(self, visit: Visit) -> Any:
+        return await self._site.call(
+            "roster.unreadable", note=visit.text("note"), zone=visit.text("zone"), by=visit.who
+        )  # fmt: skip
+
+    async def forget(self, visit: Visit) -> Any:
+        return await self._site.call("roster.forget", n=visit.parts["n"], by=visit.who)
+
+    async def replace(self, visit: Visit) -> Any:
+        told = {name: visit.text(name) for name in ("label", "device", "key") if visit.fields.get(name)}
+        return await self._site.call("roster.replace", n=visit.parts["n"], **told, by=visit.who)
+
+    async def key(self, visit: Visit) -> Any:
+        """{key}: the right one for a row's device, admitted or not."""
+        row = await self._row(visit)
+        if row["state"] == "unknown":
+            told = {"device": row["device"], "label": row["label"], "key": visit.text("key")}
+            return await self._site.call("roster.scan", **told, how=row["how"], by=visit.who)
+        key = "".join(visit.text("key").replace("-", "").replace(":", "").split())
+        if not key:
+            raise Refused("key-bad")
+        return await self._site.call("device.key", device=row["device"], key=key, by=visit.who)
+
+    async def _row(self, visit: Visit) -> Any:
+        rows = (await self._site.call("roster.show"))["rows"]
+        row = next((one for one in rows if str(one["n"]) == visit.parts["n"]), None)
+        if row is None:
+            raise Rejected(404, "no-page")
+        return row
+
+    async def add_zone(self, visit: Visit) -> Any:
+        """{id, name, site}: a zone that was not there, of a site that is; nothing else of the configuration."""
+        zone = visit.text("id").lower()
+        if not PLACE_ID.fullmatch(zone):
+            raise Refused("zone-bad")
+        if zone in self._site.parts.zones:
+            raise Refused("zone-known")
+        told = {"id": zone, "site": visit.text("site"), "name": visit.text("name"), "origin": visit.address}
+        return await self._site.call("zone.add", **told, by=visit.who, reason="commissioning")
+
+    async def pin(self, visit: Visit) -> Any:
+        def share(name: str) -> float:
+            text = visit.text(name).replace(",", ".")
+            try:
+                return float(text) / 100
+            except ValueError:
+                raise Refused("pin-bad") from None
+
+        return await self._site.call(
+            "roster.pin", place=visit.text("place"), plan=visit.text("plan"), x=share("x"), y=share("y"), by=visit.who
+        )
+
+    async def position(self, visit: Visit) -> Any:
+        """{site, latitude, longitude, accuracy?}: where a site is; without the two, nobody says any more."""
+        told: dict[str, Any] = {"site": visit.text("site"), "by": visit.who}
+        if not (visit.text("latitude") or visit.text("longitude")):
+            return await self._site.call("roster.position", **told)
+        found = of_text(visit.text("latitude"), visit.text("longitude"))
+        if found is None:
+            raise Refused("position-bad")
+        accuracy = visit.text("accuracy").replace(",", ".")
+        more = {"accuracy": float(accuracy)} if accuracy.replace(".", "", 1).isdecimal() else {}
+        return await self._site.call("roster.position", **told, latitude=found[0], longitude=found[1], **more)
+
+    async def end(self, visit: Visit) -> Any:
+        return await self._site.call("roster.end", by=visit.who)
+
+    async def begin(self, visit: Visit) -> Any:
+        return await self._site.call("roster.begin", by=visit.who)
+
+    async def retry(self, visit: Visit) -> Any:
+        return await self._site.call("roster.retry", by=visit.who)

@@ -1,0 +1,94 @@
+"""The forms of the configuration: one mapping of the file each, made of the schema of what is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from hub.errors import ConfigError
+from hub.web.areas.configuration import wording as configuring
+from hub.web.areas.configuration.wording import AWAY, may, refused
+from hub.web.request import answering as answers
+from hub.web.request.routes import ADMINISTRATEUR, READS, RULES, Route
+from hub.web.request.visit import Visit
+from hub.web.site import Site
+
+
+class Pages(Protocol):
+    """The other pages of the configuration."""
+
+    async def show(self, visit: Visit) -> Any: ...
+
+    @property
+    def preview(self) -> Callable[..., Awaitable[web.Response]]: ...
+
+
+class Forms:
+    def __init__(self, site: Site, pages: Pages) -> None:
+        self._site, self._pages = site, pages
+
+    async def page(self, visit: Visit, status: int = 200, problems: list[dict[str, Any]] | None = None) -> web.Response:
+        """?at=&q=, or ?at=&new=1&name=&type= for one more: its name may come from its type."""
+        at = configuring.path_of(visit.fields.get("at") or visit.query.get("at", ""))
+        kind = str(visit.fields.get("type") or visit.query.get("type", ""))
+        if visit.query.get("new") and (name := visit.query.get("name", "").strip() or kind):
+            at = [*at, name]
+        answer = await self._site.call("config.form", at=at, type=kind)
+        shown = await self._pages.show(visit)
+        form = configuring.spoken(answer["form"], visit.lang)
+        self._hide(visit, shown, form)
+        filled = {name.removeprefix("f."): value for name, value in visit.fields.items() if name.startswith("f.")}
+        told = configuring.tied(form, configuring.problems(problems or [], visit.lang))
+        return self._site.page(
+            "configuration_form", visit, status, form=form, base=answer["digest"], filled=filled, at=at, type=kind,
+            may=may(visit, shown), step=configuring.step, names=configuring.names(at, visit.lang), problems=told,
+            entries=configuring.entries(form, visit.query.get("q", "")),
+        )  # fmt: skip
+
+    def _hide(self, visit: Visit, shown: dict[str, Any], form: dict[str, Any]) -> None:
+        """What the page of the text hides, a form hides too."""
+        if visit.person.role == ADMINISTRATEUR:
+            return
+        for field in form["fields"]:
+            field["value"] = "" if shown["problems"] else AWAY.sub(r"\1…@", field["value"])
+
+    async def send(self, visit: Visit) -> web.Response:
+        """{at, type, base, f.NAME…}: what it would change, or what is wrong, beside the field that it is about."""
+        at = configuring.path_of(visit.fields.get("at", ""))
+        filled = {key.removeprefix("f."): value for key, value in visit.fields.items() if key.startswith("f.")}
+        try:
+            answer = await self._site.call("config.form", at=at, type=visit.text("type"), filled=filled)
+        except ConfigError as error:
+            return await self._again(visit, error)
+        edits = answer["edits"]
+        if not edits:
+            return answers.redirect(
+                f"/configuration/form?at={configuring.quoted(configuring.step(at))}&said=config-same"
+            )
+        judged = await self._site.call("config.check", edits=edits)
+        if not judged["ok"]:
+            return await self.page(visit, 422, judged["problems"])
+        form = configuring.spoken(answer["form"], visit.lang)
+        try:
+            return await self._pages.preview(
+                visit, {"edits": edits, "base": visit.text("base")}, configuring.changes(form, edits, visit.lang)
+            )
+        except ConfigError as error:
+            return await self._again(visit, error)
+
+    async def _again(self, visit: Visit, error: ConfigError) -> web.Response:
+        found = configuring.as_dicts(error)
+        if not any(one["path"] for one in found):
+            refused(visit, error)
+            found = []
+        return await self.page(visit, 422, found)
+
+
+def routes(site: Site, pages: Pages) -> list[Route]:
+    do = Forms(site, pages)
+    return [
+        Route("GET", "/configuration/form", do.page, READS),
+        Route("POST", "/configuration/form", do.send, RULES),
+    ]

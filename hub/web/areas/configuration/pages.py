@@ -1,0 +1,187 @@
+"""The configuration: as text and as forms, what a change would do, its history, and the word that keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from aiohttp import web
+
+from hub.errors import HubError
+from hub.web.area import DRY, TEXT, TRUTH, Area, get, post
+from hub.web.areas.configuration import forms as configuration_forms
+from hub.web.areas.configuration import wording as configuring
+from hub.web.areas.configuration.wording import AWAY, may, refused
+from hub.web.menu import Entry
+from hub.web.request import answering as answers
+from hub.web.request.routes import ADMINISTRATEUR, READS, RULES, Route
+from hub.web.request.visit import Rejected, Visit
+from hub.web.site import Site
+
+MOST_TEXT = 512 * 1024
+FILES = {"lines.js": "text/javascript", "config.js": "text/javascript", "config.css": "text/css"}
+WHOLE: dict[str, Any] = {"files": {"type": "object"}, "edits": {"type": "array"}, "revision": TEXT, "base": TEXT}
+
+
+class Configuration:
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    # the API
+
+    async def show(self, visit: Visit) -> Any:
+        """What the files say: secrets are names there. Who may not change it sees no text that is wrong: it may hold
+        one."""
+        answer = await self._site.call("config.show", revision=visit.query.get("revision", ""))
+        if visit.person.role != ADMINISTRATEUR:
+            wrong = bool(answer["problems"])
+            answer["files"] = {name: "" if wrong else AWAY.sub(r"\1…@", text) for name, text in answer["files"].items()}
+            answer["problems"] = [{**one, "source": ""} for one in answer["problems"]]
+        return answer
+
+    async def log(self, visit: Visit) -> Any:
+        return await self._site.call("config.log")
+
+    async def diff(self, visit: Visit) -> Any:
+        return await self._site.call("config.diff", **_asked(visit), by=visit.who)
+
+    async def apply(self, visit: Visit) -> Any:
+        """Checked now, carried out after the answer: `progress` tells the rest."""
+        asked = {**_asked(visit), "by": visit.who, "reason": visit.text("reason"), "origin": visit.address}
+        plan = await self._site.call("config.apply", **asked, dry_run=True)
+        if visit.fields.get("dry_run") or plan["state"] == "same":
+            return plan
+        asked["base"] = asked.get("base") or plan["base"]
+        anyway = bool(visit.fields.get("anyway"))
+        return {**plan, **await self._site.call("config.apply", **asked, anyway=anyway, later=True)}
+
+    async def progress(self, visit: Visit) -> Any:
+        return await self._site.call("config.progress")
+
+    async def confirm(self, visit: Visit) -> Any:
+        return await self._site.call("config.confirm", by=visit.who, origin=visit.address)
+
+    async def revert(self, visit: Visit) -> Any:
+        return await self._site.call("config.revert", by=visit.who, origin=visit.address)
+
+    # pages
+
+    async def page(self, visit: Visit, status: int = 200) -> web.Response:
+        shown, log = await self.show(visit), await self.log(visit)
+        progress = shown["progress"] if "progress" in shown else await self.progress(visit)
+        return self._site.page(
+            "configuration", visit, status, shown=shown, revisions=log["revisions"][:50], progress=progress,
+            url=await self._elsewhere(visit) if progress["stage"] else "", may=may(visit, shown),
+            problems=configuring.problems(shown["problems"], visit.lang),
+        )  # fmt: skip
+
+    async def _elsewhere(self, visit: Visit) -> str:
+        """Where the pages are by now, when that is another port than the one that was called."""
+        status = await self._site.call("status")
+        there = urlsplit(status.get("web", {}).get("url") or "")
+        here = urlsplit(f"https://{visit.request.host}")
+        if not there.port or there.port == (here.port or 443):
+            return ""
+        host = here.hostname or there.hostname or ""
+        return f"https://{f'[{host}]' if ':' in host else host}:{there.port}/configuration"
+
+    async def text_page(
+        self, visit: Visit, status: int = 200, text: str | None = None, problems: list[dict[str, Any]] | None = None
+    ) -> web.Response:
+        shown = await self.show(visit)
+        name = str(visit.fields.get("file") or visit.query.get("file") or shown["first"])
+        if name not in shown["files"]:
+            raise Rejected(404, "no-page")
+        found = configuring.problems(shown["problems"] if problems is None else problems, visit.lang)
+        return self._site.page(
+            "configuration_text", visit, status, shown=shown, file=name, may=may(visit, shown),
+            text=shown["files"][name] if text is None else text, problems=found,
+            base=visit.fields.get("base") or shown["digest"],
+        )  # fmt: skip
+
+    async def text_form(self, visit: Visit) -> web.Response:
+        """{file, text, base}: what it would change, or what is wrong with it, at its lines."""
+        name, text = visit.text("file"), str(visit.fields.get("text", "")).replace("\r\n", "\n")
+        files = {name: text}
+        judged = await self._site.call("config.check", files=files)
+        if not judged["ok"]:
+            return await self.text_page(visit, 422, text, judged["problems"])
+        return await self.preview(visit, {"files": files, "base": visit.text("base")})
+
+    async def rollback_form(self, visit: Visit) -> web.Response:
+        """{revision}"""
+        try:
+            return await self.preview(visit, {"revision": visit.text("revision")})
+        except HubError as error:
+            refused(visit, error)
+            return await self.page(visit, 422)
+
+    async def preview(
+        self, visit: Visit, asked: dict[str, Any], changes: Sequence[dict[str, str]] = ()
+    ) -> web.Response:
+        """What it would change, before it is applied; `changes` in words, where a form made it."""
+        plan = await self._site.call("config.diff", **asked, by=visit.who)
+        asked["base"] = asked.get("base") or plan.get("base", "")
+        return self._site.page(
+            "configuration_preview", visit, plan=plan, asked=msgspec.json.encode(asked).decode(), changes=changes,
+            lines=configuring.rows(plan["diff"], visit.lang),
+        )  # fmt: skip
+
+    async def apply_form(self, visit: Visit) -> web.Response:
+        """{asked, reason, anyway}: `asked` as the preview had it."""
+        try:
+            asked = msgspec.json.decode(str(visit.fields.get("asked", "")), type=dict[str, Any])
+        except msgspec.MsgspecError:
+            raise Rejected(400, "bad-body") from None
+        visit.fields.update({name: asked[name] for name in WHOLE if name in asked})
+        try:
+            await self.apply(visit)
+        except HubError as error:
+            refused(visit, error)
+            return await self.page(visit, 422)
+        return answers.redirect("/configuration")
+
+    async def confirm_form(self, visit: Visit) -> web.Response:
+        return await self._said(visit, self.confirm)
+
+    async def revert_form(self, visit: Visit) -> web.Response:
+        return await self._said(visit, self.revert)
+
+    async def _said(self, visit: Visit, work: Any) -> web.Response:
+        try:
+            await work(visit)
+        except HubError as error:
+            refused(visit, error)
+            return await self.page(visit, 422)
+        return answers.redirect("/configuration")
+
+
+def _asked(visit: Visit) -> dict[str, Any]:
+    return {name: visit.fields[name] for name in WHOLE if visit.fields.get(name)}
+
+
+def routes(site: Site) -> list[Route]:
+    do = Configuration(site)
+    return [
+        *configuration_forms.routes(site, do),
+        Route("GET", "/configuration", do.page, READS),
+        Route("GET", "/configuration/text", do.text_page, READS),
+        Route("POST", "/configuration/text", do.text_form, RULES, upload=MOST_TEXT),
+        Route("POST", "/configuration/rollback", do.rollback_form, RULES),
+        Route("POST", "/configuration/apply", do.apply_form, RULES, upload=2 * MOST_TEXT),
+        Route("POST", "/configuration/confirm", do.confirm_form, RULES),
+        Route("POST", "/configuration/revert", do.revert_form, RULES),
+        get("/configuration", do.show, "The configuration, with what is wrong in it", revision=TEXT),
+        get("/configuration/log", do.log, "Its versions, the newest first"),
+        get("/configuration/progress", do.progress, "How the change under way stands"),
+        post("/configuration/diff", do.diff, "What a change would do", RULES, **WHOLE),
+        post("/configuration/apply", do.apply, "Change it: answered before it is done", RULES, "reason",
+             **WHOLE, anyway=TRUTH, **DRY),
+        post("/configuration/confirm", do.confirm, "Keep a change that waits for a word", RULES),
+        post("/configuration/revert", do.revert, "Take that change back", RULES),
+    ]  # fmt: skip
+
+
+AREA = Area(routes, (Entry("configuration", "/configuration", "group-hub"),), frozenset({"config-same"}), FILES)

@@ -1,0 +1,153 @@
+"""What the pages of the configuration show, of what the hub answers: forms in the reader's words, what is wrong in
+French where it is known, a difference that a phone can show. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import quote, unquote
+
+from hub.config.french import in_french
+from hub.config.positions import dotted
+from hub.errors import ConfigError, HubError
+from hub.web.request.routes import ADMINISTRATEUR
+from hub.web.request.visit import Visit
+from hub.web.words import kept_together, word
+from hub.web.words.options import about, title, unit
+
+MOST_ENTRIES = 100
+AWAY = re.compile(r"(://)[^/@\s]*@")
+"""Somebody's name and password in an address."""
+_PLACE = re.compile(r"@@ -\d+(?:,\d+)? \+(\d+)")
+
+
+def may(visit: Visit, shown: Mapping[str, Any]) -> bool:
+    """May this visitor change it here?"""
+    return visit.person.role == ADMINISTRATEUR and shown.get("mode") != "managed"
+
+
+def refused(visit: Visit, error: HubError) -> None:
+    """Say on the page what the hub refuses, in French where that is known."""
+    found = as_dicts(error) if isinstance(error, ConfigError) else [{"message": str(error)}]
+    said = problems(found, visit.lang)
+    visit.error = " · ".join(one["text"] for one in said[:10])
+    visit.error_lang = "en" if any(one["lang"] == "en" for one in said) else visit.lang
+
+
+def as_dicts(error: ConfigError) -> list[dict[str, Any]]:
+    """The problems as `config.check` tells them."""
+    return [asdict(one) for one in error.problems]
+
+
+def quoted(text: str) -> str:
+    """As a part of a query."""
+    return quote(text, safe="")
+
+
+def path_of(text: object) -> list[str]:
+    """`/`-separated keys, percent-encoded."""
+    return [unquote(part) for part in str(text).split("/") if part][:20]
+
+
+def step(parts: Sequence[str]) -> str:
+    """The other way round."""
+    return "/".join(quote(part, safe="") for part in parts)
+
+
+def names(at: Sequence[str], lang: str) -> list[str]:
+    """A path in words: what the file names itself, a zone or a device, stays as it is."""
+    by_name = ("integrations", "notifiers", "exporters", "sites", "zones", "places", "devices", "buses", "rules")
+    shown = []
+    for number, part in enumerate(at):
+        own = number > 0 and at[number - 1] in (*by_name, "uplinks", "schedules", "calendars", "templates")
+        shown.append(part if own else title(part, lang, at[:number]))
+    return shown
+
+
+def spoken(form: dict[str, Any], lang: str) -> dict[str, Any]:
+    """A form with its titles and texts in the reader's language."""
+    form["about"], form["about_lang"] = about(form["about"], lang)
+    for field in form["fields"]:
+        field["title"], field["wrong"] = title(field["name"], lang, form["path"]), []
+        field["unit"] = unit(field["unit"], lang)
+        field["about"], field["about_lang"] = about(field["about"], lang)
+        field["shown_default"] = field["default"].replace("\n", ", ")
+        if field["kind"] == "truth" and field["default"]:
+            field["shown_default"] = word(f"config-{field['default']}", lang)
+    return form
+
+
+def entries(form: Mapping[str, Any], asked: str) -> dict[str, Any]:
+    """Of a mapping by names, those that a search finds: a phone cannot scroll through 2,000."""
+    wish = asked.casefold().strip()[:100]
+    found = [name for name in form["entries"] if wish in name.casefold()]
+    return {"all": len(found), "shown": found[:MOST_ENTRIES], "q": asked[:100]}
+
+
+def problems(found: Sequence[Mapping[str, Any]], lang: str) -> list[dict[str, Any]]:
+    """What is wrong, each with its `text` and the language of that."""
+    shown = []
+    for one in found:
+        french = in_french(one["message"]) if lang == "fr" else None
+        text = kept_together(french) if french else one["message"]
+        shown.append({**one, "text": text, "lang": "fr" if french else "en"})
+    return shown
+
+
+def tied(form: dict[str, Any], found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same, with those that are about a field put there too: `field` is where to go."""
+    base = [str(part) for part in form["path"]]
+    for one in found:
+        one["field"] = one["title"] = ""
+        for field in form["fields"]:
+            where = dotted((*base, field["name"]))
+            missing = one["path"] == dotted(tuple(base)) and f"'{field['name']}' is missing here" in one["message"]
+            if missing or one["path"] == where or one["path"].startswith((f"{where}.", f"{where}[")):
+                one["field"], one["title"] = f"f-{field['name']}", field["title"]
+                field["wrong"].append(one)
+                break
+    return list(found)
+
+
+def rows(diff: str, lang: str) -> list[dict[str, str]]:
+    """A unified diff as rows: {sign, mark, text}."""
+    found, file = [], ""
+    for line in diff.splitlines():
+        if line.startswith("+++ "):
+            file = line[4:].removesuffix(" (new)")
+        elif match := _PLACE.match(line):
+            found.append({"sign": "place", "mark": "", "text": word("config-place", lang, file=file, line=match[1])})
+        elif not line.startswith("--- "):
+            sign = {"+": "more", "-": "less"}.get(line[:1], "same")
+            found.append({"sign": sign, "mark": {"more": "+", "less": "−"}.get(sign, ""), "text": line[1:]})
+    return found
+
+
+def changes(form: Mapping[str, Any], edits: Sequence[Mapping[str, Any]], lang: str) -> list[dict[str, str]]:
+    """What a form changes, option by option: {title, name, old, new}."""
+    fields = {field["name"]: field for field in form["fields"]}
+    found = []
+    for edit in edits:
+        field = fields.get(str(edit["path"][-1]))
+        if field is None or len(edit["path"]) != len(form["path"]) + 1:
+            continue
+        before = field["value"] or field["shown_default"] or "–"
+        after = field["shown_default"] or "–" if edit.get("remove") else _value(edit["value"], lang)
+        found.append({"title": field["title"], "name": field["name"], "old": _spoken_truth(before, lang), "new": after})
+    return found
+
+
+def _value(value: Any, lang: str) -> str:
+    if isinstance(value, bool):
+        return word("config-true" if value else "config-false", lang)
+    if isinstance(value, Mapping):
+        return f"!secret {value.get('!secret', '')}"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+def _spoken_truth(text: str, lang: str) -> str:
+    return word(f"config-{text}", lang) if text in ("true", "false") else text.replace("\n", ", ")

@@ -1,0 +1,63 @@
+"""Raised sampling on the page Crise: what it would cost, doing it, how far it is, undoing it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hub.config.values import duration
+from hub.errors import HubError
+from hub.web.request.visit import Visit
+from hub.web.site import Site
+
+PERIODS = ("10s", "30s", "1min", "5min", "15min", "1h")
+LASTS = ("1h", "6h", "12h", "24h")
+MOST = 200
+"""Rows of a table; the rest is counted."""
+
+
+class Sampling:
+    """Operations of the API and of the page's forms."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    async def plan(self, visit: Visit) -> Any:
+        """`period`, `for`, `zone` and `device` of the query; durations with their unit."""
+        asked = visit.query
+        said: dict[str, Any] = {"period_s": _seconds(asked.get("period") or "5min")}
+        if asked.get("for"):
+            said["for_s"] = _seconds(asked["for"])
+        return await self._site.call(
+            "crisis.sampling.plan", zones=[asked["zone"]] if asked.get("zone") else [],
+            devices=[asked["device"]] if asked.get("device") else [], by=visit.who, **said,
+        )  # fmt: skip
+
+    async def status(self, visit: Visit) -> Any:
+        return await self._site.call("crisis.sampling.status")
+
+    async def raise_(self, visit: Visit) -> Any:
+        return await self._site.call(
+            "crisis.sampling.raise", plan=visit.text("plan"), by=visit.who, role=visit.person.role,
+            why=visit.text("why"),
+        )  # fmt: skip
+
+    async def restore(self, visit: Visit) -> Any:
+        return await self._site.call("crisis.sampling.restore", by=visit.who, why=visit.text("why"))
+
+    def shown(self, visit: Visit) -> dict[str, Any]:
+        """What the form offers, and what was asked of it."""
+        asked = {name: visit.query.get(name, "") for name in ("period", "for", "zone")}
+        periods, lasts = _with(PERIODS, asked["period"]), _with(LASTS, asked["for"])
+        return {"periods": periods, "spans": lasts, "asked": asked, "most": MOST}
+
+
+def _with(offered: tuple[str, ...], asked: str) -> list[str]:
+    """What a form offers, and what was asked of it by an address."""
+    return [*offered] if not asked or asked in offered else [asked[:20], *offered]
+
+
+def _seconds(text: str) -> float:
+    try:
+        return duration(text).total_seconds()
+    except ValueError as error:
+        raise HubError(str(error)) from None

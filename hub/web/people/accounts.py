@@ -1,0 +1,168 @@
+"""The people of this hub: their table in the store, and the claim by which the first one comes in.
+
+A claim code is valid for one claim, until another is made. It is kept as passwords are: nobody reads it out again.
+Whoever claims chooses a name and a password of their own; there is no account before, and no default password.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+
+import apsw
+import msgspec
+
+from hub.clock import Clock
+from hub.commands.judging import ROLES
+from hub.disk.database import transaction
+from hub.store import Store, audit
+from hub.web.people.passwords import Passwords, code_of, new_code, unfit
+from hub.web.refused import Refused
+
+CLAIM, COOKIE_KEY = "web/claim", "web/cookie-key"
+NAME = re.compile(r"[a-z][a-z0-9._-]{1,31}")
+MOST = 64
+ADMINISTRATOR = ROLES[-1]
+
+
+class Account(msgspec.Struct, frozen=True):
+    """One person. `mark` changes with the password."""
+
+    name: str
+    role: str
+    secret: bytes
+    at: float
+
+    @property
+    def mark(self) -> bytes:
+        return sha256(b"ilot/web/mark\0" + self.secret).digest()[:16]
+
+
+class Accounts:
+    """Read whole at the start; the store is written first, then what is here. `changed` is called when it was,
+    `claimed` once a claim code was used up."""
+
+    def __init__(
+        self, store: Store, clock: Clock, passwords: Passwords, changed: Callable[[], None] = lambda: None, *,
+        claimed: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:  # fmt: skip
+        self._store, self._clock, self._passwords, self._changed = store, clock, passwords, changed
+        self._when_claimed = claimed
+        self._known: dict[str, Account] = {}
+        self._claim = b""
+
+    async def load(self) -> None:
+        """Raises StorageError."""
+
+        def work(db: apsw.Connection) -> list[Account]:
+            return [Account(*row) for row in db.execute("SELECT name, role, secret, at FROM users ORDER BY name")]
+
+        self._known = {one.name: one for one in await self._store.call(work)}
+        self._claim = await self._store.get(CLAIM) or b""
+
+    def get(self, name: str) -> Account | None:
+        return self._known.get(name)
+
+    def all(self) -> list[Account]:
+        return list(self._known.values())
+
+    @property
+    def claimed(self) -> bool:
+        """Somebody administers this hub."""
+        return any(one.role == ADMINISTRATOR for one in self._known.values())
+
+    @property
+    def claimable(self) -> bool:
+        """A claim code is out that was not used."""
+        return bool(self._claim)
+
+    async def new_claim(self, who: str, code: str = "") -> str:
+        """A code, the only valid one from now on; `code` where it was made before, with `new_code`. Raises
+        StorageError."""
+        code = code or new_code()
+        secret = await self._passwords.make(code)
+        await self._write({"web": "claim code made"}, who, claim=secret)
+        return code
+
+    async def fits_claim(self, typed: str) -> bool:
+        """Raises Busy."""
+        return await self._passwords.fits(self._claim or None, code_of(typed))
+
+    async def claim(self, name: str, password: str) -> Account:
+        """The first administrateur, or one more after `ilot claim reset`; the code was checked and is used up. An
+        account of that name gets this password. Raises Refused, Busy, StorageError."""
+        account = await self._account(name, password, ADMINISTRATOR)
+        code, self._claim = self._claim, b""  # before anything is awaited: it is good once
+        if not code:
+            raise Refused("claim-wrong")
+        try:
+            await self._write({"web": "claimed", "name": name}, f"web:{name}", account, claim=b"")
+        except BaseException:
+            self._claim = code
+            raise
+        if self._when_claimed is not None:
+            await self._when_claimed()
+        return account
+
+    async def fits(self, name: str, password: str) -> Account | None:
+        """The account when name and password are right. Raises Busy."""
+        account = self.get(name)
+        right = await self._passwords.fits(account.secret if account else None, password)
+        return self.get(name) if right else None
+
+    async def put(self, name: str, password: str, role: str, who: str) -> Account:
+        """Add an account, or give one another role and password. Raises Refused, Busy, StorageError."""
+        if name not in self._known and len(self._known) >= MOST:
+            raise Refused("accounts-full")
+        if role != ADMINISTRATOR:
+            self._keeps_one(name)
+        account = await self._account(name, password, role)
+        await self._write({"web": "account", "name": name, "role": role}, who, account)
+        return account
+
+    async def remove(self, name: str, who: str) -> None:
+        """Raises Refused, StorageError."""
+        if name not in self._known:
+            raise Refused("account-unknown")
+        self._keeps_one(name)
+        await self._write({"web": "account removed", "name": name}, who, gone=name)
+
+    def _keeps_one(self, name: str) -> None:
+        others = [one for one in self._known.values() if one.role == ADMINISTRATOR and one.name != name]
+        if not others and name in self._known:
+            raise Refused("last-administrator")
+
+    async def _account(self, name: str, password: str, role: str) -> Account:
+        if not NAME.fullmatch(name):
+            raise Refused("name-bad")
+        if role not in ROLES:
+            raise Refused("role-bad")
+        if why := unfit(password, name):
+            raise Refused(why)
+        return Account(name, role, await self._passwords.make(password), self._clock.now())
+
+    async def _write(
+        self, what: dict[str, object], who: str, account: Account | None = None, *, gone: str = "",
+        claim: bytes | None = None,
+    ) -> None:  # fmt: skip
+        now = self._clock.now()
+
+        def work(db: apsw.Connection) -> None:
+            with transaction(db):
+                if account is not None:
+                    row = (account.name, account.role, account.secret, account.at)
+                    db.execute("INSERT OR REPLACE INTO users VALUES (?, ?, ?, ?)", row)
+                if gone:
+                    db.execute("DELETE FROM users WHERE name = ?", (gone,))
+                if claim is not None:
+                    db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (CLAIM, claim))
+                audit(db, now, who, what)
+
+        await self._store.call(work)
+        self._changed()
+        if account is not None:
+            self._known[account.name] = account
+        self._known.pop(gone, None)
+        if claim is not None:
+            self._claim = claim

@@ -1,0 +1,64 @@
+"""What a request has to bring before anybody looks at what it wants: one Host that is ours, a way that exists, and the
+token of a form of ours. See `hub.web.server` for the order."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from hub.web.people.sessions import FORM_COOKIE, Sessions
+from hub.web.request.guard import METHODS, host_is_ours
+from hub.web.request.routes import Table
+from hub.web.request.visit import Rejected, Visit
+from hub.web.words import LANGUAGES
+
+LANG_COOKIE = "__Host-lang"
+
+
+def visit_of(request: web.BaseRequest, names: frozenset[str], port: int, table: Table) -> Visit:
+    """The visit that a request is. Raises Rejected."""
+    transport = request.transport
+    local = transport.get_extra_info("sockname")[0] if transport else ""
+    if len(request.headers.getall("Host", [])) != 1 or not host_is_ours(request.headers["Host"], names, local, port):
+        raise Rejected(421, "host")
+    if request.method not in METHODS:
+        raise Rejected(405, "bad-method")
+    route, parts, others = table.find(request.method, request.rel_url.raw_path)
+    if route is None:
+        raise Rejected(405 if others else 404, "bad-method" if others else "no-page")
+    named = {name: unquote(part, errors="replace") for name, part in parts.items()}
+    return Visit(request, route, named, language(request))
+
+
+def give_form(visit: Visit, sessions: Sessions) -> None:
+    """The token that this page's forms will carry."""
+    if visit.session is not None:
+        visit.form_token = visit.session.csrf
+        return
+    nonce = visit.request.cookies.get(FORM_COOKIE, "")
+    if not 20 <= len(nonce) <= 64:
+        nonce = visit.fresh_nonce = secrets.token_urlsafe(24)
+    visit.form_token = sessions.form(nonce)
+
+
+def check_form(visit: Visit, sessions: Sessions) -> None:
+    """Was this sent from a page of ours? Raises Rejected."""
+    said = visit.request.headers.get("X-CSRF") or visit.fields.pop("csrf", "")
+    give_form(visit, sessions)
+    if not isinstance(said, str) or not hmac.compare_digest(said.encode(), visit.form_token.encode()):
+        raise Rejected(403, "form-token")
+    visit.fields.pop("csrf", None)
+
+
+def language(request: web.BaseRequest) -> str:
+    """What was asked for, else what the browser remembers, else what it wishes, else French."""
+    for said in (request.query.get("lang", ""), request.cookies.get(LANG_COOKIE, "")):
+        if said in LANGUAGES:
+            return said
+    for wish in request.headers.get("Accept-Language", "").lower().split(",")[:8]:
+        if wish.strip()[:2] in LANGUAGES:
+            return wish.strip()[:2]
+    return LANGUAGES[0]

@@ -1,0 +1,151 @@
+"""The table of routes: what there is, who may, and what an API document says of it. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+LECTEUR, AUDITEUR, TECHNICIEN, ADMINISTRATEUR = "lecteur", "auditeur", "technicien", "administrateur"
+READS = frozenset({LECTEUR, AUDITEUR, TECHNICIEN, ADMINISTRATEUR})
+WORKS = frozenset({TECHNICIEN, ADMINISTRATEUR})
+AMENDS = WORKS
+"""What the configuration says, by a call that can say one small thing and nothing else (`hub.changing.zones`)."""
+RULES = frozenset({ADMINISTRATEUR})
+"""Among others, the configuration as a whole."""
+AUDITS = frozenset({AUDITEUR, ADMINISTRATEUR})
+HELPS = WORKS | AUDITS
+"""Who looks at logs and diagnostics."""
+EVERYBODY: frozenset[str] = frozenset()
+"""Also who is not signed in."""
+
+PAGE, API, FILE, STREAM = "page", "api", "file", "stream"
+_PART = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Route:
+    """`path` may hold `{name}`: one part, percent-decoded. `query` and `body`: name → JSON Schema of a parameter;
+    `summary` in English, for the API document. `people`: no token may, only somebody who is signed in. `upload`: so
+    many bytes of files may come with a form; `quiet`: asking does not lengthen the session; `long`: the answer is sent
+    in parts, bounded each, and takes as long as whoever asks takes to read it."""
+
+    method: str
+    path: str
+    handler: Callable[[Any], Awaitable[Any]]
+    roles: frozenset[str]
+    kind: str = PAGE
+    summary: str = ""
+    query: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    body: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    people: bool = False
+    upload: int = 0
+    quiet: bool = False
+    long: bool = False
+
+
+class Table:
+    """Routes by method and path."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self.routes = tuple(routes)
+        self._plain = {(one.method, one.path): one for one in self.routes if "{" not in one.path}
+        self._shaped = [(_pattern(one.path), one) for one in self.routes if "{" in one.path]
+
+    def find(self, method: str, path: str) -> tuple[Route | None, dict[str, str], list[str]]:
+        """(the route, its parts, the methods that the path has otherwise). `path` is percent-encoded."""
+        method = "GET" if method == "HEAD" else method
+        plain = self._plain.get((method, path))
+        if plain is not None:
+            return plain, {}, []
+        others = [m for m, p in self._plain if p == path]
+        for pattern, route in self._shaped:
+            matched = pattern.fullmatch(path)
+            if matched and route.method == method:
+                return route, matched.groupdict(), []
+            if matched:
+                others.append(route.method)
+        return None, {}, others
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    parts = _PART.split(path)
+    return re.compile("".join(f"(?P<{part}>[^/]+)" if n % 2 else re.escape(part) for n, part in enumerate(parts)))
+
+
+def document(table: Table, hub: str) -> dict[str, Any]:
+    """The API as OpenAPI 3.1 has it."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in table.routes:
+        if route.kind in (API, STREAM):
+            paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": f"Îlot, hub {hub}", "version": "1"},
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "__Host-ilot",
+                    "description": "Of somebody who signed in. What changes something needs X-CSRF too.",
+                },
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "Of a script, made by an administrateur or `ilot token create`. Without a cookie, "
+                    "and without X-CSRF.",
+                },
+            },
+            "schemas": {
+                "Error": {
+                    "type": "object",
+                    "required": ["error"],
+                    "properties": {"error": {"type": "string"}, "reason": {"type": "string"}},
+                }
+            },
+        },
+        "security": [{"session": []}, {"token": []}],
+    }
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    error = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}}
+    kind = "text/event-stream" if route.kind == STREAM else "application/json"
+    changes = route.method != "GET"
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in _PART.findall(route.path)
+    ]
+    parameters += [{"name": name, "in": "query", "schema": dict(shape)} for name, shape in route.query.items()]
+    if changes:
+        parameters.append(
+            {
+                "name": "X-CSRF",
+                "in": "header",
+                "required": False,
+                "schema": {"type": "string"},
+                "description": "Required with a session, unused with a token.",
+            }
+        )
+    found: dict[str, Any] = {
+        "operationId": f"{route.method.lower()}{re.sub(r'[^a-z]+', '_', route.path.removeprefix('/api/1'))}".strip("_"),
+        "summary": route.summary,
+        "parameters": parameters,
+        "x-roles": sorted(route.roles),
+        "responses": {
+            "200": {"description": "Done.", "content": {kind: {"schema": {}}}},
+            "401": {"description": "Not signed in.", **error},
+            "403": {"description": "Not with this role, or not from this page.", **error},
+            "422": {"description": "Refused; says why and what to do.", **error},
+        },
+    }
+    if route.people:
+        found["security"] = [{"session": []}]
+    if route.body:
+        schema = {"type": "object", "properties": {name: dict(shape) for name, shape in route.body.items()}}
+        kind = "multipart/form-data" if route.upload else "application/json"
+        found["requestBody"] = {"content": {kind: {"schema": schema}}}
+    return found

@@ -1,0 +1,142 @@
+"""One request under way: who asks, in which language, and how it is answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+import msgspec
+from aiohttp import BodyPartReader, web
+
+from hub.errors import HubError
+from hub.web.people.accounts import Account
+from hub.web.people.sessions import Session
+from hub.web.request.routes import Route
+
+MAX_BODY = 64 * 1024
+BODY_S = 10.0
+UPLOAD_S = 90.0
+MOST_FIELDS = 64
+
+
+class Rejected(Exception):
+    """The request is answered with this status; `key` of the catalogue says why."""
+
+    def __init__(self, status: int, key: str) -> None:
+        super().__init__(key)
+        self.status, self.key = status, key
+
+
+class Upload(NamedTuple):
+    """A file that came with a form. `name` is what its sender calls it: text of a stranger."""
+
+    name: str
+    data: bytes
+
+
+class Visit:
+    """`fields`: what a form or a JSON object brought, `parts`: those of the path."""
+
+    def __init__(self, request: web.BaseRequest, route: Route, parts: Mapping[str, str], lang: str) -> None:
+        self.request, self.route, self.parts, self.lang = request, route, parts, lang
+        self.query: dict[str, str] = dict(list(request.query.items())[:MOST_FIELDS])
+        self.fields: dict[str, Any] = {}
+        self.files: dict[str, Upload] = {}
+        self.by_token = False
+        self.session: Session | None = None
+        self.account: Account | None = None
+        self.token = ""
+        self.form_token = ""
+        self.fresh_nonce = ""
+        self.error = ""
+        self.error_lang = ""  # where it is not the page's
+
+    @property
+    def who(self) -> str:
+        """For the audit."""
+        return f"web:{self.account.name}" if self.account else f"web:?{self.address}"
+
+    @property
+    def person(self) -> Account:
+        """Who is signed in. Raises Rejected."""
+        if self.account is None:
+            raise Rejected(401, "sign-in-first")
+        return self.account
+
+    @property
+    def address(self) -> str:
+        peer = self.request.transport.get_extra_info("peername") if self.request.transport else None
+        return str(peer[0]) if peer else ""
+
+    def text(self, name: str) -> str:
+        """A field that is text, "" when there is none. Raises HubError."""
+        value = self.fields.get(name, "")
+        if not isinstance(value, str):
+            raise HubError(f"{name} is text")
+        return value.strip()
+
+    async def read(self) -> None:
+        """Read the body. Raises Rejected."""
+        kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if kind == "multipart/form-data":
+            await self._parts()
+            return
+        body = await self._bytes()
+        if not body:
+            return
+        if kind == "application/json":
+            try:
+                self.fields = msgspec.json.decode(body, type=dict[str, Any])
+            except msgspec.MsgspecError:
+                raise Rejected(400, "bad-body") from None
+        elif kind == "application/x-www-form-urlencoded":
+            try:
+                self.fields = dict(
+                    parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
+                )
+            except ValueError:
+                raise Rejected(400, "bad-body") from None
+        else:
+            raise Rejected(415, "bad-body")
+
+    async def _parts(self) -> None:
+        """A form with files (RFC 7578). What is no file is text."""
+        most = MAX_BODY + self.route.upload
+        if (self.request.content_length or 0) > most:
+            raise Rejected(413, "too-large")
+        try:
+            async with asyncio.timeout(UPLOAD_S if self.route.upload else BODY_S):
+                reader = await self.request.multipart()
+                while (part := await reader.next()) is not None:
+                    if not isinstance(part, BodyPartReader) or len(self.fields) + len(self.files) >= MOST_FIELDS:
+                        raise Rejected(400, "bad-body")
+                    data = bytearray()
+                    while chunk := await part.read_chunk(65_536):
+                        most -= len(chunk)
+                        if most < 0:
+                            raise Rejected(413, "too-large")
+                        data += chunk
+                    if part.filename is None:
+                        self.fields[part.name or ""] = data.decode()
+                    elif data:
+                        self.files[part.name or ""] = Upload(part.filename, bytes(data))
+        except TimeoutError:
+            raise Rejected(408, "too-slow") from None
+        except (ValueError, RuntimeError, AssertionError, LookupError, web.HTTPException):  # as its reader says it
+            raise Rejected(400, "bad-body") from None
+
+    async def _bytes(self) -> bytes:
+        if (self.request.content_length or 0) > MAX_BODY:
+            raise Rejected(413, "too-large")
+        data = bytearray()
+        try:
+            async with asyncio.timeout(BODY_S):
+                async for chunk in self.request.content.iter_any():
+                    data += chunk
+                    if len(data) > MAX_BODY:
+                        raise Rejected(413, "too-large")
+        except TimeoutError:
+            raise Rejected(408, "too-slow") from None
+        return bytes(data)

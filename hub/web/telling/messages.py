@@ -1,0 +1,165 @@
+"""What the hub says of itself, in French: its own sentences are English. Pure.
+
+A sentence that is not in the table is shown as it is, marked as English; so is the reason at the end of one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from hub.web.figures import who_text
+
+_STATES = {"stopped": "arrêtée", "quarantined": "en quarantaine", "key": "sa clé", "password": "le mot de passe",
+           "sensors": "capteurs", "doors": "accès", "network": "réseau", "hub": "concentrateur"}  # fmt: skip
+
+
+class Message(NamedTuple):
+    """`text` in the language of the page, `quoted` in English; one of them may be empty."""
+
+    text: str
+    quoted: str = ""
+
+
+_TABLE = (
+    (r"nobody confirmed it in time", "personne ne l'a confirmé à temps"),
+    (r"(?P<a>\S+) took it back", "{a} l'a repris"),
+    (r"(?P<a>\S+) does not get through: (?P<q>.*)", "{a} n'aboutit pas"),
+    (r"(?P<a>\S+) failed: (?P<q>.*)", "{a} a échoué"),
+    (r"(?P<a>\S+) is (?P<state>stopped|quarantined): (?P<q>.*)", "{a} est {state}"),
+    (r"the buffer does not reach the disk: (?P<q>.*)", "Le tampon n'atteint pas le disque"),
+    (r"link: (?P<q>.*)", "Liaison"),
+    (
+        r"without the backend the buffer is full in (?P<a>.+) at today's rate: raise .*",
+        ("Sans le serveur, le tampon sera plein dans {a} au rythme d'aujourd'hui : augmentez buffer.max_size, "
+        "libérez du disque ou rétablissez la liaison"),
+    ),
+    (
+        r"frames of (?P<a>\d+) known devices are refused: .*",
+        "Trames refusées de {a} appareils connus : voyez À traiter",
+    ),
+    (
+        r"the configuration file is wrong, the last good one runs: .*",
+        "Le fichier de configuration est faux, le dernier bon est utilisé : « ilot check » montre où",
+    ),
+    (
+        r"the clock is not sure: .*",
+        "L'horloge n'est pas sûre : les relevés sont datés depuis ce démarrage en attendant qu'elle le soit",
+    ),
+    (r"no state backup in safety for (?P<a>\d+) days: (?P<q>.*)", "Aucune sauvegarde en lieu sûr depuis {a} jours"),
+    (r"backup\.directory: (?P<q>.*)", "Répertoire de sauvegarde (backup.directory)"),
+    (r"buffer\.mirror: (?P<q>.*)", "Copie du tampon (buffer.mirror)"),
+    (
+        r"pack (?P<a>\S+) is not here: .*",
+        "Le pack {a} est absent : installez-le, les relevés de ses appareils sont perdus",
+    ),
+    (r"pack (?P<a>\S+) is wrong: (?P<q>.*)", "Le pack {a} est faux"),
+    (r"the client certificate ends in (?P<a>\d+) days and was not renewed: (?P<q>.*)",
+     "Le certificat du concentrateur expire dans {a} jours et n'est pas renouvelé"),
+    (r"the client certificate has lapsed and was not renewed: (?P<q>.*)", "Le certificat du concentrateur a expiré"),
+    (r"raw history cannot be kept on disk: (?P<q>.*)", "Les relevés bruts ne peuvent pas être gardés sur disque"),
+    (r"(?P<a>\d+) readings are in no raw history on disk: .*",
+     "{a} relevés manquent parmi les relevés bruts sur disque : il ne les a pas pris à temps"),
+    (r"(?P<a>\d+) parts of raw history on disk are damaged; .*",
+     "{a} parties des relevés bruts sur disque sont abîmées ; elles se voient comme des trous"),
+    (r"raw history on disk is kept for a shorter time .*",
+     ("Les relevés bruts sur disque sont gardés moins longtemps que prévu : augmentez history.raw_max_size ou libérez "
+      "de la place")),
+    (r"raw history that is no longer wanted could not be destroyed; .*",
+     "Les relevés bruts dont on ne veut plus n'ont pas pu être détruits : le prochain démarrage essaie encore"),
+    (r"hourly aggregates cannot be written: (?P<q>.*)", "Les cumuls horaires ne peuvent pas être écrits"),
+    (r"hourly aggregates go without (?P<a>\d+) (late readings|hours of series); .*",
+     "Il manque {a} valeurs aux cumuls horaires, que la mémoire n'a pas pu garder ; le tampon les a"),
+    (r"the time is known within (?P<a>\d+) s only, .*",
+     ("L'heure n'est connue qu'à {a} s près, les relevés ainsi datés sont dits incertains : donnez un serveur de "
+      "temps à cette machine")),
+    (r"this machine's clock is (?P<q>.+) the backend's: one of them is wrong.*",
+     "L'horloge de cette machine et celle du serveur diffèrent : l'une des deux est fausse"),
+    (r"trust document: (?P<q>.*)", "Document de confiance"),
+    (
+        r"all writes are stopped by (?P<a>\S+) \((?P<b>.*)\): .*",
+        "Toutes les écritures sont arrêtées par {a} ({b}) : voyez Commandes",
+    ),
+    (
+        r"(?P<a>\d+) devices look cloned: .*",
+        "{a} appareils semblent clonés : voyez Quarantaine",
+    ),
+    (
+        r"device (?P<a>\S+) is known and blocked \((?P<b>.*)\): .*",
+        "L'appareil {a} est connu et bloqué ({b}) : rien de lui n'est pris en compte",
+    ),
+    (
+        r"Mode recette is open for (?P<a>\d+) min more, started by (?P<b>\S+): .*",
+        "Mode recette ouvert encore {a} min, par {b} : voyez Quarantaine",
+    ),
+    (
+        r"device (?P<a>\S+) stands in (?P<b>.+) and was added by a command too: .*",
+        "L'appareil {a} figure dans {b} et a aussi été ajouté à la main : la configuration compte",
+    ),
+    (
+        r"local account (?P<a>.+) was used instead of a badge: .*",
+        "Compte local {a} utilisé à la place d'un badge : était-ce voulu ? Le journal d'audit dit quand",
+    ),
+    (
+        r"device (?P<a>\S+) still has the password of (?P<b>\S+) that it left the factory with: .*",
+        ("L'appareil {a} a encore le mot de passe d'origine du compte {b} : rien ne lui est écrit ; changez-le dans "
+        "l'appareil, puis ici"),
+    ),
+    (
+        r"device (?P<a>\S+) still has the (?P<b>key|password) that it left the factory with: .*",
+        "L'appareil {a} a encore {b} d'origine : rien ne lui est écrit ; changez cela dans l'appareil, puis ici",
+    ),
+    (r"security incident \((?P<state>\S+)\): .*", "Incident de sécurité ({state}) : voyez Alertes levées"),
+    (
+        r"this hub is read-only since (?P<a>\S+) said so \((?P<b>.*)\): \S+ is refused; .*",
+        "Concentrateur en lecture seule ({a} : {b}) : rien n'est écrit ni relevé plus souvent",
+    ),
+    (r"say why(: .*)?", "Donnez un motif : il figure au journal d'audit"),
+    (r"this hub is in no crisis: .*", "Aucune crise en cours : il n'y a rien à quitter"),
+    (r"this plan is not known any more: .*", "Ce plan n'est plus connu : affichez-le de nouveau"),
+    (
+        r"the plan does not hold any more: (?P<q>.*)",
+        "Ce plan ne tient plus, les faits ont changé : affichez-le de nouveau et relisez-le",
+    ),
+    (r"this plan raises nothing: .*", "Ce plan ne relève rien : sa liste dit pourquoi"),
+    (r"sampling is (raised|restoring) already: .*", "Les périodes sont déjà relevées, ou en train d'être rendues"),
+    (r"sampling is not raised: .*", "Rien n'est relevé plus souvent : il n'y a rien à rendre"),
+    (r"sampling is raised by an administrateur", "Un administrateur seul peut relever plus souvent"),
+    (
+        r"sampling is raised for 1 min to (?P<a>\S+), as .*",
+        "La durée va de 1 min à {a} (crisis.sampling.longest)",
+    ),
+    (r"a period is 1 s or longer", "Une période dure 1 s au moins"),
+    (r"expected a duration with its unit .*", "Donnez une durée avec son unité : 30s, 5min, 1h"),
+    (
+        r"a raised period is asked for since (?P<a>\S+) said so \((?P<b>.*)\): (?P<c>\d+) of (?P<d>\d+) are .*",
+        "Période plus courte demandée par {a} ({b}) : observée chez {c} sur {d} ; voyez Crise",
+    ),
+    (
+        r"the former period is being given back: (?P<c>\d+) of (?P<d>\d+) are observed at it; .*",
+        "Les périodes d'avant sont en train d'être rendues : {c} observées sur {d} ; voyez Crise",
+    ),
+    (
+        r"(?P<a>.+) was not observed at its former period after a crisis: .*",
+        "{a} n'a pas été observé à sa période d'avant : allez voir, ou réglez-la à la main",
+    ),
+    (
+        r"what was remembered of a raised sampling cannot be read: .*",
+        "Le souvenir des périodes relevées est illisible : comparez la page Radio avec l'habitude",
+    ),
+    (r"this hub is (?P<a>.+) since (?P<b>\S+) said so \((?P<q>.*)\): .*", "Crise déclarée par {b} : voyez Crise"),
+    (r"the pages are not served: (?P<q>.*)", "Les pages ne sont pas servies"),
+)  # fmt: skip
+_RULES = tuple((re.compile(pattern, re.DOTALL), french) for pattern, french in _TABLE)
+
+
+def message(sentence: str, lang: str) -> Message:
+    """A sentence of `ilot status`, for a page in this language."""
+    if lang != "fr":
+        return Message(sentence)
+    for pattern, french in _RULES:
+        found = pattern.fullmatch(sentence)
+        if found is not None:
+            said = {name: _STATES.get(part, who_text(part, "fr")) for name, part in found.groupdict().items()}
+            return Message(french.format(**said), said.get("q", ""))
+    return Message("", sentence)

@@ -1,0 +1,119 @@
+"""What pages and API make of the hub's own answers: rows, figures, words. Pure."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from hub.web.figures import number
+
+SORTS = ("name", "id", "state", "zone", "place", "last_seen", "signal", "model", "integration")
+STATES = ("trouble", "waiting", "green")
+MOST_ROWS = 200
+
+
+def summary(status: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures that stand on the overview, of the answer to `status`."""
+    buffer, link = status["buffer"], status["link"]
+    return {
+        "devices": status["devices"]["devices"], "green": status["devices"]["green"],
+        "link": "up" if any(one["state"] == "up" for one in link["uplinks"]) else "down",
+        "link_error": link["error"], "buffered": buffer["readings"], "autonomy_s": buffer["autonomy_s"],
+        "acked": link["acked"], "readings": status["readings"], "alerts": len(status["degraded"]),
+        "raised": status.get("alerts", {}).get("open", 0), "raised_changes": status.get("alerts", {}).get("changes", 0),
+    }  # fmt: skip
+
+
+def rows(devices: Iterable[Mapping[str, Any]], query: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The devices that a query asks for, in its order: `q` text, `state`, `zone`, `integration`, `sort`, `dir`."""
+    text = query.get("q", "").casefold()[:100]
+    exact = {name: query[name] for name in ("state", "zone", "integration") if query.get(name)}
+    found = [
+        {**one, "signal": strongest(one["heard"])}
+        for one in devices
+        if all(one[name] == value for name, value in exact.items()) and (not text or text in _searched(one))
+    ]
+    sort = query.get("sort", "")
+    found.sort(key=_key(sort if sort in SORTS else "state"), reverse=query.get("dir") == "desc")
+    return found
+
+
+def page_of(found: Sequence[Any], query: Mapping[str, str]) -> tuple[list[Any], int, int]:
+    """(rows of the page asked for, its number from 1, rows a page)."""
+    size = min(MOST_ROWS, max(1, _int(query.get("size", ""), 50)))
+    last = max(1, -(-len(found) // size))
+    page = min(last, max(1, _int(query.get("page", ""), 1)))
+    return list(found[(page - 1) * size : page * size]), page, size
+
+
+def strongest(heard: Mapping[str, Any] | None) -> int | None:
+    """dBm at the receiver that hears it best."""
+    return max((level for level in (heard or {}).values() if isinstance(level, int)), default=None)
+
+
+def loudness(device: str, dbm: int | None) -> str:
+    """A word of the catalogue for a signal: what is strong for LoRa is nothing for Bluetooth."""
+    if dbm is None:
+        return ""
+    strong, fair = (-100, -115) if device.startswith("lorawan:") else (-70, -85)
+    return "signal-strong" if dbm >= strong else "signal-fair" if dbm >= fair else "signal-weak"
+
+
+def table(found: Iterable[Mapping[str, Any]], lang: str, heads: Sequence[str], states: Mapping[str, str]) -> bytes:
+    """CSV. In French as a French spreadsheet opens it: semicolons, a decimal comma, a byte order mark; otherwise as
+    RFC 4180 has it. Nothing in it begins a formula."""
+    out = io.StringIO()
+    write = csv.writer(out, delimiter=";" if lang == "fr" else ",", lineterminator="\r\n")
+    write.writerow(heads)
+    for one in found:
+        seen = one["last_seen_s"]
+        cells = (
+            one["id"], one["name"], states[one["state"]], one[lang if one["state"] != "green" else "why"], one["place"],
+            one["zone"], one["site"], one["model"], one["integration"],
+            "" if one["signal"] is None else one["signal"], "" if seen is None else number(seen, 1, lang),
+        )  # fmt: skip
+        write.writerow([_tame(cell) for cell in cells])
+    text = out.getvalue()
+    return text.encode("utf-8-sig" if lang == "fr" else "utf-8")
+
+
+def rows_of_csv(rows: Iterable[Sequence[Any]], lang: str, *, first: bool = False) -> bytes:
+    """Lines of a CSV that is sent in parts, as `table` writes it; `first`: the first of them."""
+    out = io.StringIO()
+    write = csv.writer(out, delimiter=";" if lang == "fr" else ",", lineterminator="\r\n")
+    for row in rows:
+        cells = [str(cell).replace(".", ",") if isinstance(cell, float) and lang == "fr" else _tame(cell)
+                 for cell in row]  # fmt: skip
+        write.writerow(cells)
+    return out.getvalue().encode("utf-8-sig" if lang == "fr" and first else "utf-8")
+
+
+def _searched(one: Mapping[str, Any]) -> str:
+    names = ("id", "name", "place", "zone", "model", "integration")
+    return "\n".join(str(one[name]) for name in names).casefold()
+
+
+def _key(sort: str) -> Any:
+    def key(one: Mapping[str, Any]) -> tuple[Any, ...]:
+        title = (one["name"] or one["place"] or one["id"]).casefold()
+        if sort == "state":
+            return (STATES.index(one["state"]), title, one["id"])
+        if sort == "last_seen":
+            seen = one["last_seen_s"]
+            return (seen is None, seen or 0.0, one["id"])
+        if sort == "signal":
+            return (one["signal"] is None, one["signal"] or 0, one["id"])
+        return (title if sort == "name" else str(one[sort]).casefold(), one["id"])
+
+    return key
+
+
+def _int(text: str, otherwise: int) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 8 else otherwise
+
+
+def _tame(cell: Any) -> Any:
+    """A cell that a spreadsheet does not run (OWASP, CSV Injection)."""
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell

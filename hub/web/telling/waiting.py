@@ -1,0 +1,26 @@
+"""Why a device waits and is not admitted, in the language of the page. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hub.admission.quarantine import REFUSALS
+from hub.adoption.standing import REFUSED
+from hub.web.words import word
+
+REASONS = {
+    "not in the configuration": "why-not-configured", "found": "why-found", "needs a key": "why-needs-key",
+}  # fmt: skip
+_MEANINGS = {refusal.meaning: slug for slug, refusal in REFUSALS.items()}
+
+
+def why_waits(lang: str) -> Callable[[str], str]:
+    """A reason of the list, in the language of the page."""
+
+    def said(reason: str) -> str:
+        if reason in REASONS:
+            return word(REASONS[reason], lang)
+        slug = _MEANINGS.get(reason, "")
+        return (REFUSED[slug].fr if lang == "fr" else REFUSED[slug].en) if slug in REFUSED else reason
+
+    return said

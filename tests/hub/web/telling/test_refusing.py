@@ -1,0 +1,62 @@
+"""What the hub refuses is told in French on a French page, whole and with a decimal comma."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub.catalogue import METRICS
+from hub.commands.judging import Order, WriteRefused, judge
+from hub.errors import HubError
+from hub.model import Device, Writable
+from hub.packs.archive import unpack
+from hub.web.telling.refusing import french
+
+
+def zipped(*names: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"x")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"no archive", zipped("a/readme"), zipped("pack.yaml"), zipped("a/pack.yaml", "b/pack.yaml"), b"x" * (2 << 20)],
+)  # fmt: skip
+def test_every_archive_that_is_no_pack_is_refused_in_french(data: bytes, tmp_path: Path) -> None:
+    with pytest.raises(HubError) as refused:
+        unpack(data, tmp_path)
+    assert french(str(refused.value))
+
+
+def test_a_sentence_that_nobody_translated_is_left_to_be_shown_as_it_is() -> None:
+    assert french("the moon is full") == ""
+    assert french("'setpoint' must be from 5.5 to 30 Cel, not 40") == "la valeur va de 5,5 à 30 °C ; 40 est en dehors"
+
+
+LAMP = Device(
+    id="knx:1", integration="knx", place="p",
+    writable={"light": Writable(None, None, "technicien", 1), "setpoint": Writable(5, 30, "administrateur", 10)},
+)  # fmt: skip
+GOOD = {"device": "knx:1", "metric": "setpoint", "value": 20.0, "by": "web:a", "role": "administrateur", "why": "cold"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"why": ""}, {"metric": "humidity"}, {"role": "technicien"}, {"value": "x"}, {"value": 40.0},
+        {"metric": "light", "value": 3.0}, {"value": 21.0, "last": 99.0},
+    ],
+)  # fmt: skip
+def test_every_command_that_is_refused_says_why_in_french(wrong: dict[str, Any]) -> None:
+    last = wrong.pop("last", None)
+    order = Order(**{**GOOD, **wrong})
+    with pytest.raises(WriteRefused) as refused:
+        judge(order, LAMP, METRICS.get(order.metric), last, 100.0)
+    assert french(str(refused.value)), refused.value
