@@ -25,7 +25,7 @@ check: setup ## lint, types, layers, documentation, security table
 test: check ## check, then every test; one file or more: make test TESTS=tests/hub
 	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile --durations=15 $(TESTS)
 
-bench: setup ## measurements and goals into bench/results.md, an hour; some: make bench BENCH="cpu commit"
+bench: setup ## measurements and goals into bench/results.md, an hour and a half; some: make bench BENCH="cpu commit"
 	$(PYTHON) bench/results.py $(BENCH)
 
 faults: setup ## every fault in turn, hours; a few minutes: make faults FAULTS=short; some: make faults ROWS="kill_hub outage"

@@ -2,8 +2,8 @@
 
     python bench/results.py [NAME …] [--all-kept] [--out bench/results.md]
 
-Without names all of them, about an hour. With names only these; the figures of the others are those of their last run
-on this machine, each with its own date: kept in build/bench, else those of the report as it is, when it tells of a
+Without names all of them, an hour and a half. With names only these; the figures of the others are those of their last
+run on this machine, each with its own date: kept in build/bench, else those of the report as it is, when it tells of a
 machine like this one. `--all-kept` runs none.
 """
 
@@ -53,6 +53,9 @@ RUNS: dict[str, tuple[str, ...]] = {
     "backend": (),
     "restore": (),
     "history": (),
+    "rules": (),
+    "archive": (),
+    "drift": ("--systems", "40", "--public", "build/bench/public"),
 }
 """Name -> arguments of its script, in the order of the report. A second run of one script has a name that begins with
 the script's and goes on with an underscore."""

@@ -27,6 +27,7 @@ if [ "$goal" = test ]; then
         "e2fsprogs /usr/sbin/mkfs.ext4"
         "libfaketime /usr/share/doc/libfaketime"
         "python3-dbusmock /usr/lib/python3/dist-packages/dbusmock"
+        "python3-scipy /usr/lib/python3/dist-packages/scipy"
         "knxd /usr/bin/knxd"
         "knxd-tools /usr/bin/knxtool"
         "libopen62541-1.4-dev /usr/include/open62541/server.h"

@@ -1,10 +1,13 @@
 """What a day should consume, by outdoor temperature and kind of day. Pure.
 
 IPMVP (EVO 10000-1:2022), option C, whole facility; the model is the change-point model of ASHRAE Guideline 14-2014,
-annex D, with up to five parameters, of which each kind of day has its own base and slopes:
+annex D, of one, three, four or five parameters, of which each kind of day has its own base and slopes:
 
     E  = base + heat × max(0, warm − T*) + cool × max(0, T* − hot)
     T* = (1 − inertia) × today's mean + inertia × yesterday's
+
+1 has base alone, 3 heat or cool as well with its balance temperature, 4 both with one balance temperature (warm = hot),
+5 both with two.
 
 where max(0, …) has a bend as wide as a day is warm and cold by turns. Where it betters the fit, the height of the sun
 counts too while there is heating: in March it shines more than in October at the same temperature.
@@ -32,8 +35,8 @@ CLOSED = 0.15
 CLEARLY = 0.75
 """…where a day off consumes less than this part of a working day."""
 BEYOND_K = 2.0
-"""A day so much colder, or hotter, than any of the reference period is not judged where temperature counts."""
-FORM = 2
+"""A day so much colder than `coldest`, or hotter than `hottest`, is not judged."""
+FORM = 3
 """Of what is remembered: an older one is fitted anew."""
 
 
@@ -106,9 +109,14 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
         return 1 + self.slopes + self.sun
 
     @property
+    def parameters(self) -> int:
+        """Those of Guideline 14: 1, 3, 4 or 5."""
+        return 1 + self.slopes + len({self.warm, self.hot} - {None})
+
+    @property
     def size(self) -> int:
         """How many figures it is fitted with."""
-        return self.terms + self.slopes + (self.slopes > 0) + (self.width > 0)
+        return self.parameters + self.sun + (self.slopes > 0) + (self.width > 0)
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,9 +131,9 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     """`week` is the kind of each weekday, from Monday, in `kinds`; `off` the weekdays on which less is done. `sigma`
-    is the spread of what is not explained, relative, of days that consume much, `sigma_low` of the others; `r2` and
-    `cv`, CV(RMSE), how well it fits. `residuals` are those of the reference period in units of that spread, None of a
-    day that is not judged or known, from `first` to `last`."""
+    is the spread of what is not explained, relative, of days that consume much, `sigma_low` of the others; `r2`,
+    `cv`, CV(RMSE), and `nmbe`, the mean bias by the mean, say how well it fits. `residuals` are those of the
+    reference period in units of that spread, None of a day that is not judged or known, from `first` to `last`."""
 
     kinds: tuple[Kind, ...]
     week: tuple[int, ...]
@@ -137,6 +145,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     sigma_low: float
     r2: float
     cv: float
+    nmbe: float
     residuals: tuple[float | None, ...]
     first: int
     last: int
@@ -161,10 +170,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     def residual(self, day: Day) -> float | None:
         """How much more it consumed, relative; None where the day is colder or hotter than anything that was seen, or
         where a working day looks like a day off: a holiday."""
-        shape = self.kind(day).shape
-        if shape.warm is not None and day.mean < self.coldest - BEYOND_K:
-            return None
-        if shape.hot is not None and day.mean > self.hottest + BEYOND_K:
+        if not self.coldest - BEYOND_K <= day.mean <= self.hottest + BEYOND_K:
             return None
         expected = self.expected(day)
         residual = (day.used - expected) / max(expected, FLOOR * self.typical)

@@ -181,7 +181,10 @@ def _slopes(baseline: Baseline, day: Day) -> tuple[float, ...]:
                 continue
             over = sign * (balance - felt)
             slope = sign * within(over, shape.width) * kind.weights[1 if term == 0 or shape.warm is None else 2]
-            row.append(slope)
+            if term and shape.warm == shape.hot:
+                row[-1] += slope  # one balance temperature for both
+            else:
+                row.append(slope)
             lag += slope * (day.mean - day.before)
         row += [lag] * (shape.slopes > 0)
         if shape.width > 0:

@@ -3,7 +3,8 @@
 The building's own balance temperatures are found by weighted least squares over a grid that is made finer twice (a
 percent of a cold day weighs as much as a percent of a mild one). Whether there is a term for heating, for cooling, for
 both or for none, and which weekdays are of one kind (a Monday heats a cold building up, a Saturday lets it cool), says
-the Bayesian information criterion (Schwarz, Annals of Statistics 6, 1978): nobody is asked.
+the Bayesian information criterion (Schwarz, Annals of Statistics 6, 1978): nobody is asked. It adds log(days) to
+days × log(mean square) for each figure that is fitted. A term is fitted only where its season was seen.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from hub.energy.baseline import FLOOR, LOW, Baseline, Day, Kind, Shape
+from hub.energy.baseline import BEYOND_K, FLOOR, LOW, Baseline, Day, Kind, Shape
 from hub.energy.squares import solve
 
 LEAST_DAYS = 120
@@ -23,6 +24,9 @@ OFF = 0.93
 LEAST_GAIN = 6.0
 """A term must better the information criterion by so much ("strong" in the usual reading)."""
 LEAST_SIGMA = 0.005
+NEARLY_A_YEAR = 330
+SEEN, SEEN_K = 0.08, 1.0
+"""A season was seen where so large a part of the days, of each kind, were so much beyond its balance temperature."""
 
 
 class _Found(NamedTuple):
@@ -59,14 +63,29 @@ def _fit(days: Sequence[Day], whole: Sequence[Day] = ()) -> Baseline | None:
     found = fitting.each(found)
     expected = [found.expected(day) for day in days]
     around = sum((day.used - typical) ** 2 for day in days)
-    left = sum((day.used - one) ** 2 for day, one in zip(days, expected, strict=True))
+    off_by = [day.used - one for day, one in zip(days, expected, strict=True)]
+    left = sum(one * one for one in off_by)
+    free = max(1, len(days) - sum(kind.shape.size for kind in found.kinds))  # degrees of freedom
+    coldest, hottest = _seen(days, found)
     made = Baseline(
         kinds=found.kinds, week=found.week, off=off if len(found.kinds) > 1 else (), typical=typical,
-        coldest=min(day.mean for day in days), hottest=max(day.mean for day in days), sigma=1.0, sigma_low=1.0,
+        coldest=coldest, hottest=hottest, sigma=1.0, sigma_low=1.0,
         r2=1 - left / around if around else 0.0, residuals=(), first=days[0].number, last=(whole or days)[-1].number,
-        cv=math.sqrt(left / max(1, len(days) - sum(kind.shape.size for kind in found.kinds))) / typical,
+        cv=math.sqrt(left / free) / typical, nmbe=sum(off_by) / free / typical,
     )  # fmt: skip
     return _spreads(made, days)
+
+
+def _seen(days: Sequence[Day], found: _Found) -> tuple[float, float]:
+    """The coldest and the hottest day. Of a part of a year without a term for the cold, or the heat: as far as there
+    were days enough to find one."""
+    means = sorted(day.mean for day in days)
+    few, whole = int(SEEN * len(means)), days[-1].number - days[0].number >= NEARLY_A_YEAR
+    warm, hot = (any(getattr(kind.shape, name) is not None for kind in found.kinds) for name in ("warm", "hot"))
+    return (
+        means[0] if whole or warm else means[few] + BEYOND_K,
+        means[-1] if whole or hot else means[-1 - few] - BEYOND_K,
+    )
 
 
 def _spreads(made: Baseline, days: Sequence[Day]) -> Baseline:
@@ -145,13 +164,13 @@ class _Fitting:
         heat = best.kinds[0].shape if best is not None else Shape()
         hots = [16.0 + 2 * n for n in range(6)]
         cools = [Shape(warm=heat.warm, hot=hot, inertia=heat.inertia) for hot in hots
-                 if heat.warm is None or hot > heat.warm]  # fmt: skip
+                 if heat.warm is None or hot >= heat.warm]  # fmt: skip
         both = self._best(cools, week)
         if both is not None and _better(best, both) is both:
             best = both = refined([both.kinds[0].shape]) or both
             cool = both.kinds[0].shape
             # …and what heats beside what cools, which may have hidden it.
-            warms = [8.0 + 2 * n for n in range(8) if 8.0 + 2 * n < (cool.hot or 0.0)] if cool.warm is None else []
+            warms = [8.0 + 2 * n for n in range(8) if 8.0 + 2 * n <= (cool.hot or 0.0)] if cool.warm is None else []
             heats = [Shape(warm=warm, hot=cool.hot, inertia=cool.inertia) for warm in warms]
             both = self._best(heats, week)
             best = _better(best, refined([both.kinds[0].shape]) if both is not None else None)
@@ -194,16 +213,18 @@ class _Fitting:
         return min(found, key=lambda one: one.score) if found else None
 
     def _of(self, shape: Shape, week: tuple[int, ...]) -> _Found | None:
-        """With its weights; None where the days cannot tell them, or say that cold makes people heat less. Weekdays of
+        """With its weights; None where the days cannot tell them, have not seen a season, or say that cold
+        makes people heat less. Weekdays of
         kind −1 are left out."""
         left, count, kinds = 0.0, 0, []
         for kind in range(max(week) + 1):
             some = [at for at, day in enumerate(self._days) if week[day.weekday] == kind]
             if len(some) <= 3 * shape.terms:
                 return None
-            days = [self._days[at] for at in some]
-            solved = solve([shape.row(day) for day in days], [day.used for day in days],
-                           [self._weights[at] for at in some])  # fmt: skip
+            rows = [shape.row(self._days[at]) for at in some]
+            if any(sum(row[term] >= SEEN_K for row in rows) < SEEN * len(rows) for term in range(1, 1 + shape.slopes)):
+                return None
+            solved = solve(rows, [self._days[at].used for at in some], [self._weights[at] for at in some])
             if solved is None or min((0.0, *solved[1][1 : 1 + shape.slopes])) < 0:
                 return None
             left, count = left + solved[0], count + len(some)
@@ -219,7 +240,7 @@ def _around(shape: Shape, step: float, sway: float) -> list[Shape]:
     return [
         Shape(warm=warm, hot=hot, inertia=inertia, width=shape.width, sun=shape.sun)
         for warm in warms for hot in hots for inertia in sorted(felt)
-        if warm is None or hot is None or warm < hot
+        if warm is None or hot is None or warm <= hot
     ]  # fmt: skip
 
 

@@ -164,7 +164,9 @@ def _told(verdict: Verdict, baseline: Baseline, limit: Limit, whole: bool, after
         "since": day_name(verdict.since), "found": day_name(verdict.found), "judged": verdict.judged,
         "more": round(verdict.more, 3), "less": round(verdict.less, 3), "reference_whole": whole,
         "reference": [day_name(baseline.first), day_name(baseline.last)], "heating_below": baseline.shape.warm,
-        "cooling_above": baseline.shape.hot, "weekdays": list(baseline.week), "sigma": round(baseline.sigma, 4),
+        "cooling_above": baseline.shape.hot, "parameters": baseline.shape.parameters,
+        "weekdays": list(baseline.week), "sigma": round(baseline.sigma, 4),
         "finds": round(limit.sure, 4), "r2": round(baseline.r2, 3), "cv": round(baseline.cv, 4),
+        "nmbe": round(baseline.nmbe, 4),
         "last_30_used": round(used, 3), "last_30_expected": round(expected, 3),
     }  # fmt: skip

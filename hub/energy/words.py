@@ -61,7 +61,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "drift": ("Dérive", "Drift"), "drift-steady": ("aucune dérive détectée", "no drift found"),
     "drift-drift": ("dérive de {size} depuis le {since}", "drift of {size} since {since}"),
     "finds": ("Dérive trouvée en deux semaines, neuf fois sur dix", "Drift found within two weeks, nine times in ten"),
-    "reference-period": ("Période de référence", "Reference period"), "fit": ("R² · CV(RMSE)", "R² · CV(RMSE)"),
+    "reference-period": ("Période de référence", "Reference period"), "fit": ("Modèle · R² · CV(RMSE) · NMBE", "Model · R² · CV(RMSE) · NMBE"),
+    "model-base": ("{parameters}P : socle", "{parameters}P: base load"),
+    "model-heats": (", chauffage sous {balance} °C", ", heating below {balance} °C"),
+    "model-cools": (", froid au-dessus de {balance} °C", ", cooling above {balance} °C"),
     "under-way": ("en cours", "under way"),
     "drift-learning": ("apprentissage : {days} jours sur {needed}", "learning: {days} of {needed} days"),
     "drift-off": ("non suivie", "not watched"), "drift-no-outdoor": (

@@ -86,9 +86,12 @@ WORDS: dict[str, tuple[str, str]] = {
         "Sur 30 jours : {used} consommés, {expected} attendus d'après la météo et le jour. Référence du {first} au {last}.",
         "Over 30 days: {used} used, {expected} expected by weather and weekday. Reference from {first} to {last}.",
     ),
+    "drift-model": ("Modèle à {parameters} paramètres : socle", "Model of {parameters} parameters: base load"),
+    "drift-heats": (", chauffage sous {balance} °C", ", heating below {balance} °C"),
+    "drift-cools": (", froid au-dessus de {balance} °C", ", cooling above {balance} °C"),
     "drift-fit": (
-        "Le modèle explique {r2} % des écarts (CV(RMSE) {cv} %). En deux semaines il trouve une dérive de {finds} %, neuf fois sur dix.",
-        "The model explains {r2} % of the differences (CV(RMSE) {cv} %). In two weeks it finds a drift of {finds} %, nine times in ten.",
+        "Le modèle explique {r2} % des écarts (CV(RMSE) {cv} %, biais NMBE {nmbe} %). En deux semaines il trouve une dérive de {finds} %, neuf fois sur dix.",
+        "The model explains {r2} % of the differences (CV(RMSE) {cv} %, bias NMBE {nmbe} %). In two weeks it finds a drift of {finds} %, nine times in ten.",
     ),
     "drift-restart": ("Nouvelle période de référence", "New reference period"),
     "drift-restart-help": (

@@ -241,3 +241,21 @@ async def test_a_report_bears_the_names_that_the_configuration_says_by_now(hub):
     table = (await made.calls["energy.report"]({"kind": "operat", "year": 2026, "format": "csv"}))["document"]
     assert "Collège Zola" in table
     assert "Jaurès" not in table
+
+
+@pytest.mark.parametrize(
+    ("lang", "said"),
+    [
+        ("fr", "5P : socle, chauffage sous 15,5 °C, froid au-dessus de 21 °C · 0,94 · 7,7 % · -0,4 %"),
+        ("en", "5P: base load, heating below 15.5 °C, cooling above 21 °C · 0.94 · 7.7 % · -0.4 %"),
+    ],
+)
+async def test_the_report_names_the_model_of_a_meter_and_how_well_it_fits(hub, lang, said):
+    energy = energy_of(hub)
+    energy.drift.states["tgbt"] = {
+        "state": "steady", "reference": ["2025-01-01", "2025-12-31"], "reference_whole": True, "finds": 0.084,
+        "r2": 0.941, "cv": 0.077, "nmbe": -0.004, "parameters": 5, "heating_below": 15.5, "cooling_above": 21.0,
+    }  # fmt: skip
+    answer = await energy.calls["energy.report"]({"kind": "r175", "year": 2026, "lang": lang})
+    page = answer["document"].replace("\u00a0", " ").replace("\u202f", " ")
+    assert said in page

@@ -57,7 +57,8 @@ METER: dict[str, Any] = {
     "months": [], "used": 12.5, "estimated": 0.5, "completeness": 98.0, "missing": [],
     "drift": {
         "state": "drift", "size": 0.12, "since": "2026-03-02", "reference": ["2025-01-01", "2025-12-31"],
-        "last_30_used": 112.0, "last_30_expected": 100.0, "finds": 0.084, "r2": 0.941, "cv": 0.077,
+        "last_30_used": 112.0, "last_30_expected": 100.0, "finds": 0.084, "r2": 0.941, "cv": 0.077, "nmbe": -0.004,
+        "parameters": 5, "heating_below": 15.5, "cooling_above": 21.0,
     },
 }  # fmt: skip
 SHOWN: dict[str, Any] = {
