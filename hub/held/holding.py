@@ -231,16 +231,18 @@ class Holding:
                     continue
                 batch += [(device, held) for _, held in found]
                 after[device] = found[-1][0]
+            if not batch:
+                break
             if self._buffer.full:
                 await self._buffer.room()
             known = {device: self._devices.get(device) for device, _ in batch}
             for device in [name for name, one in known.items() if one is not None and one.key != keys[name]]:
                 del known[device], after[device]  # another key meanwhile: another release
-            # nothing is awaited from the mark to the last report: one commit has all of it
-            self._buffer.put_local(MARK, {device: after[device] for device in known} or None)
-            for device, held in batch:
-                if (one := known.get(device)) is not None:
-                    self._hand_over(one, held)
+            with self._buffer.together():  # one commit has the mark and all of it
+                self._buffer.put_local(MARK, {device: after[device] for device in known} or None)
+                for device, held in batch:
+                    if (one := known.get(device)) is not None:
+                        self._hand_over(one, held)
             await self._settle()
         return self._pipeline.readings - before
 

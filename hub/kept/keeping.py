@@ -221,13 +221,14 @@ class Kept:
                 self._counts.add("undated", device.id)
             elif sample.values:
                 reports.append(Report(device=device.id, values=sample.values, time=dated, proof=proof, quality=quality))
-        if self._buffer.full:
-            await self._buffer.room()
-        before = self._pipeline.readings
-        with self._buffer.together():  # one commit has all of it
+        before = 0
+
+        def note() -> None:
+            nonlocal before
+            before = self._pipeline.readings
             self._buffer.put_local(MARK, [*self._marked(), number])
-            for report in reports:
-                self._pipeline.accept(device.integration, report)
+
+        await self._pipeline.emit_all(device.integration, reports, note=note)
         return _outcome(frame, "decoded", readings=self._pipeline.readings - before)
 
     def _marked(self) -> list[int]:

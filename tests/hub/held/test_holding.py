@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from pathlib import Path as FilePath
 
 import pytest
@@ -94,6 +95,24 @@ async def test_what_a_sensor_said_before_it_was_adopted_is_released_with_its_own
     assert {row.subject.place for row in stage.rows} == {"classe-1"}
     assert stage.holding.of(NEW) == 0
     assert await stage.holding.release([NEW]) == 0
+
+
+async def test_the_mark_and_all_reports_of_a_release_are_in_one_commit(stage, monkeypatch):
+    buffer, seen = stage.path.buffer, []
+
+    @contextmanager
+    def together():
+        seen.append((buffer.local.get(MARK), len(buffer.rows)))
+        yield
+        seen.append((buffer.local.get(MARK), len(buffer.rows)))
+
+    await stage.say(5)
+    monkeypatch.setattr(buffer, "together", together)
+    stage.adopt()
+    await stage.holding.release([NEW])
+    (before, none), (marked, rows) = seen
+    assert (before, none) == (None, 0)
+    assert (list(marked), rows) == ([NEW], 5)
 
 
 async def test_the_privacy_of_the_zone_that_it_was_given_holds_for_what_it_said_before(stage):
