@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from hub.kit.addresses import ListenAddress as ListenAddress
     from hub.kit.addresses import Network as Network
     from hub.kit.doorway import Doorway as Doorway
+    from hub.kit.jailed import JailedWorker as JailedWorker
     from hub.kit.jsonpath import JsonPath as JsonPath
     from hub.kit.lines import Line as Line
     from hub.kit.lines import open_line as open_line
@@ -71,6 +72,7 @@ _HOME = {
     ),
     "hub.kit.addresses": ("ListenAddress", "Network"),
     "hub.kit.doorway": ("Doorway",),
+    "hub.kit.jailed": ("JailedWorker",),
     "hub.kit.jsonpath": ("JsonPath",),
     "hub.kit.lines": ("Line", "open_line"),
     "hub.kit.mqtt": ("MqttClient",),

@@ -21,7 +21,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 API = [
     *("AuthFailed", "Bus", "Candidate", "Command", "Config", "DecodeError", "Decoded", "Device", "Doorway", "Frame"),
-    *("HttpClient", "HttpUrl"),
+    *("HttpClient", "HttpUrl", "JailedWorker"),
     *("JsonPath", "LastValue", "Line", "ListenAddress", "METRICS", "Message", "Metric", "MqttClient", "NeedKey"),
     *("Network", "NotReady", "Notice", "Notices", "PackFacts"),
     *("Position", "Proof", "Quality", "Register", "RegisterDecoder", "RegisterExporter", "RegisterNotifier"),

@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import mmap
 import os
 import socket
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 
+import hub
 from integrations.bluetooth.strangers.messages import PACKET, UNREADABLE, Answer, Ask, Hello, at_work
-from integrations.bluetooth.text import printable
 
 START_S = 60.0
 """How long the worker may take to import its parsers."""
@@ -34,7 +32,6 @@ COMPUTED_S = 0.2
 MODULE = "integrations.bluetooth.strangers"
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_BOOT = "import sys, json; sys.path[:] = json.loads(sys.argv.pop(1)); import runpy; runpy.run_module({!r}, None, {!r})"
 
 
 class Lost(Exception):
@@ -114,34 +111,27 @@ async def worker(left_out: Sequence[str], command: Sequence[str] | None = None) 
     """A worker that has said hello; killed at the end of the block. Raises Lost, or NoParsers when it cannot start."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     shared = os.memfd_create("ilot-parser")
-    with contextlib.ExitStack() as files:
-        files.enter_context(ours)
-        files.callback(os.close, shared)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(ours)
+        stack.callback(os.close, shared)
         with theirs:
             os.ftruncate(shared, mmap.PAGESIZE)
-            page = files.enter_context(mmap.mmap(shared, mmap.PAGESIZE))
+            page = stack.enter_context(mmap.mmap(shared, mmap.PAGESIZE))
             ours.setblocking(False)
             passed = (theirs.fileno(), shared)
-            child = await asyncio.create_subprocess_exec(
-                *(command or own_command()), *map(str, passed), *left_out, pass_fds=passed, env={}, cwd="/",
-                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
-            )  # fmt: skip
+            words = [*(command or own_command()), *map(str, passed), *left_out]
+            child = await stack.enter_async_context(hub.JailedWorker.started(words, passed))
+        talking = Worker(ours, page, child.pid)
         try:
-            talking = Worker(ours, page, child.pid)
-            try:
-                await talking.hello()
-            except Lost as error:
-                if error.parser:
-                    raise
-                raise NoParsers(await _last_words(child) or str(error)) from error
-            if not talking.parsers:
-                broken = "".join(f"; {name} is broken: {why}" for name, why in talking.broken)
-                raise NoParsers(f"no parser is installed: pip install 'ilot[ble-sensors]'{broken}")
-            yield talking
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
-            await child.wait()
+            await talking.hello()
+        except Lost as error:
+            if error.parser:
+                raise
+            raise NoParsers(await child.last_words() or str(error)) from error
+        if not talking.parsers:
+            broken = "".join(f"; {name} is broken: {why}" for name, why in talking.broken)
+            raise NoParsers(f"no parser is installed: pip install 'ilot[ble-sensors]'{broken}")
+        yield talking
 
 
 def cpu_s(pid: int) -> float:
@@ -154,17 +144,4 @@ def cpu_s(pid: int) -> float:
 
 
 def own_command() -> list[str]:
-    """Python without the site module and its `.pth` files, on the import path of this process."""
-    path = [str(Path(__file__).parents[3]), *filter(None, sys.path)]
-    return [sys.executable, "-I", "-S", "-c", _BOOT.format(MODULE, "__main__"), json.dumps(path)]
-
-
-async def _last_words(child: asyncio.subprocess.Process) -> str:
-    """The last line of a worker that did not start, without its bytes of control."""
-    if child.stderr is None:
-        return ""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(1):
-            lines = (await child.stderr.read(65536)).decode(errors="replace").strip().splitlines()
-            return printable(lines[-1][:300]) if lines else ""
-    return ""
+    return hub.JailedWorker.command(MODULE, Path(__file__).parents[3])
