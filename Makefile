@@ -28,7 +28,7 @@ test: check ## check, then every test; one file or more: make test TESTS=tests/h
 bench: setup ## measurements and goals into bench/results.md, an hour and a half; some: make bench BENCH="cpu commit"
 	$(PYTHON) bench/results.py $(BENCH)
 
-faults: setup ## every fault in turn, hours; a few minutes: make faults FAULTS=short; some: make faults ROWS="kill_hub outage"
+faults: setup ## every fault in turn, days; each once: make faults FAULTS=short; an hour: FAULTS=60; some: ROWS="kill_hub outage"
 	$(PYTHON) tests/faults/run.py $(FAULTS) $(ROWS)
 
 fuzz: setup ## property tests with fresh examples: make fuzz MINUTES=60

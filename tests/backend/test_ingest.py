@@ -420,6 +420,35 @@ def test_nothing_is_acknowledged_when_the_commit_fails(
     assert len(desk.rows()) == 1
 
 
+def test_what_a_failed_commit_held_is_not_counted_with_the_next_one_of_another_hub(
+    plain: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub, other = plain.enrol(), plain.enrol()
+    segment, elsewhere = hub.segment(), other.segment()
+    first = segment.message([segment.block([row()])])
+    plain.post(hub, first)
+    second = segment.message([segment.block([row(NOW + 1)])])
+
+    def refuse() -> None:
+        raise StorageError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(plain.ingest.storage.readings, "flush", refuse)
+        assert isinstance(plain.answer(hub, second), StorageError)
+    plain.post(other, elsewhere.message([elsewhere.block([row()])]))
+    plain.close()
+    plain.ingest = type(plain)(plain.owner.directory).ingest
+    assert 2 not in plain.post(hub, first).taken(segment)
+    assert 2 in plain.post(hub, second).taken(segment)
+    assert len(plain.rows()) == 3
+
+
+def test_a_commit_waits_for_the_disk_as_sqlite_itself_says(plain: Desk) -> None:
+    database = plain.ingest.storage.connection
+    assert database.pragma("journal_mode") == "wal"
+    assert database.pragma("synchronous") == 2, "FULL: https://sqlite.org/pragma.html#pragma_synchronous"
+
+
 def test_a_database_that_was_rolled_back_takes_a_new_id(plain: Desk) -> None:
     hub = plain.enrol()
     segment = hub.segment()

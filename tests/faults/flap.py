@@ -98,7 +98,7 @@ def _reset(connection: socket.socket) -> None:
 
 def flapping_link(root: Path, runs: int, seed: int) -> Verdict:
     """So many changes of mode, 0.2 to 1.5 s each. When the link is back, what is new arrives within 5 s of an
-    answer, however much waits."""
+    answer, however much waits, and the rest follows in the same life."""
     rng = random.Random(seed)
     proxy = Proxy()
     rig = None
@@ -113,6 +113,7 @@ def flapping_link(root: Path, runs: int, seed: int) -> Verdict:
         until(lambda: _stored(rig) >= live, 75.0, lambda: f"what is new does not arrive: {rig.logs()}")
         if proxy.connections < 3:
             raise RuntimeError("the link never flapped")
+        rig.wait_whole()
         rig.stop(rig.hub)
         rig.settle()
         return rig.verdict(f"flapping link ({proxy.connections} connections)", runs)

@@ -3,6 +3,7 @@
     python generator.py CONFIG JOURNAL [REPORTS_PER_S] [--undated] [--burst N] [--per-durable N] [--bulky]
                                                        [--quick] [--hasty] [--same-run] [--believe]
                                                        [--forgetful] [--unlocked] [--credulous] [--trusting]
+                                                       [--silent]
 
 The journal is the oracle:
 
@@ -21,7 +22,7 @@ lets it wait 3 seconds instead of 120 for an exchange that makes its time exact,
 option says how it is broken, as a hub must not be: --same-run keeps the run id of the last segment found, --believe
 takes every ack for true, --forgetful does not look for the segments that it once closed, --unlocked takes a directory
 that another hub holds, --credulous believes any wall clock, --trusting takes what the backend says for the time at
-which it hears it.
+which it hears it, --silent gives up its oldest readings without declaring them.
 """
 
 from __future__ import annotations
@@ -139,6 +140,7 @@ def main() -> None:
     parser.add_argument("--unlocked", action="store_true")
     parser.add_argument("--credulous", action="store_true")
     parser.add_argument("--trusting", action="store_true")
+    parser.add_argument("--silent", action="store_true")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     module = plugin(options)
@@ -152,6 +154,8 @@ def main() -> None:
         mock.patch("hub.link.core.STATE_S", 1.0).start()
     if options.forgetful:
         mock.patch("hub.buffer.manifest.Manifest.check", return_value=[]).start()
+    if options.silent:
+        mock.patch("hub.buffer.journal.unsettled", return_value=[]).start()
     if options.unlocked:
         mock.patch("hub.state.fcntl.flock").start()
     if options.credulous:

@@ -43,6 +43,7 @@ def kill_backend(root: Path, kills: int, seed: int) -> Verdict:
             time.sleep(rng.uniform(0.1, 0.8))
             rig.kill(rig.backend)
             rig.start_backend()
+        rig.wait_whole()
         rig.stop(rig.hub)
         rig.settle()
         return rig.verdict("kill -9 of the backend", kills)

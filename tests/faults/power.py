@@ -101,6 +101,14 @@ def cut_power(
         card.eject()
 
 
+def without_sync(root: Path) -> dict[str, str]:
+    """The environment of a process whose syncs do nothing."""
+    source, library = root / "nosync.c", root / "nosync.so"
+    source.write_text(NO_SYNC)
+    subprocess.run([needs.tool("gcc", "gcc"), "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
+    return {"LD_PRELOAD": str(library)}
+
+
 def power_cut(root: Path, runs: int, seed: int) -> Verdict:
     return cut_power(root, runs, seed, "power cut, ext4 on a loop device")
 
@@ -113,7 +121,4 @@ def power_cut_and_failing_syncs(root: Path, runs: int, seed: int) -> Verdict:
 
 def twin_without_sync(root: Path, runs: int, seed: int) -> Verdict:
     """The same with a hub whose syncs do nothing: the rig must see it lose."""
-    source, library = root / "nosync.c", root / "nosync.so"
-    source.write_text(NO_SYNC)
-    subprocess.run([needs.tool("gcc", "gcc"), "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
-    return cut_power(root, runs, seed, "twin: power cut without fsync", environment={"LD_PRELOAD": str(library)})
+    return cut_power(root, runs, seed, "twin: power cut without fsync", environment=without_sync(root))

@@ -72,9 +72,11 @@ class Verdict:
 def ilot(*arguments: str, stdin: str = "") -> dict[str, Any]:
     """One command, and the JSON it ends with. Raises RuntimeError when it fails; 6 is no failure: it works, and says
     that something is wrong."""
-    done = subprocess.run(
-        [sys.executable, "-m", "hub", *arguments], input=stdin.encode(), capture_output=True, timeout=60, check=False
-    )
+    command = [sys.executable, "-m", "hub", *arguments]
+    try:
+        done = subprocess.run(command, input=stdin.encode(), capture_output=True, timeout=60, check=False)
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"ilot {arguments[0]} hangs, or this machine is too busy: 60 s are over") from None
     if done.returncode not in (0, 6):
         raise RuntimeError(f"ilot {' '.join(arguments)}: {done.stderr.decode()}")
     return dict(json.loads(done.stdout.strip().rpartition(b"\n")[2]))
@@ -92,7 +94,7 @@ def until(what: Callable[[], bool], timeout: float, complaint: Callable[[], str]
 class Rig:
     """A backend and one hub's directory under `root`. `close()` ends every process.
 
-    `state` is where the hub keeps its state (default: under `root`), `proxy` takes
+    `state` is where the hub keeps its state, `backend` the owner's directory (default: under `root`), `proxy` takes
     127.0.0.1 at the backend's port, which then listens at BEHIND; `buffer` is more options of the buffer,
     `generator` of every life.
     """
@@ -102,6 +104,7 @@ class Rig:
         root: Path,
         *,
         state: Path | None = None,
+        backend: Path | None = None,
         proxy: Callable[[int], None] | None = None,
         buffer: str = "",
         generator: Sequence[str] = (),
@@ -110,7 +113,7 @@ class Rig:
         self.journal = root / "journal"
         self.config = root / "config.yaml"
         self.state = state or root / "state"
-        self.backend_dir = root / "backend"
+        self.backend_dir = backend or root / "backend"
         self.generator = generator
         self.started_s = 0.0  # how long the last start took
         self._port = 0
@@ -127,12 +130,14 @@ class Rig:
 
     # -- processes --------------------------------------------------------------------------------------------------
 
-    def start_backend(self, bent: Sequence[str] = ()) -> str:
-        """`bent`: what of it is bent in this process, see bent.py."""
+    def start_backend(
+        self, bent: Sequence[str] = (), *, options: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    ) -> str:
+        """`bent`: what of it is bent in this process, see bent.py. `options` of `ilot backend run`."""
         where = ["--host", self._host, "--port", str(self._port)]
         program = [str(BENT), *bent, "--"] if bent else ["-m", "hub"]
-        command = [sys.executable, *program, "backend", "run", str(self.backend_dir), *where, "--json"]
-        self.backend = self._start(command, "backend")
+        command = [sys.executable, *program, "backend", "run", str(self.backend_dir), *where, *options, "--json"]
+        self.backend = self._start(command, "backend", environment)
         url: str = json.loads(self._line(self.backend))["url"].rstrip("/")
         self._port = int(url.rpartition(":")[2])
         return url
@@ -251,12 +256,24 @@ class Rig:
             if life:
                 self.start_hub(per_second=20.0)
             self.stop(self.hub)
-            rows = self.rows(
-                "SELECT s.metric, r.time, r.value FROM readings r JOIN series s ON s.id = r.series"
-                " WHERE s.place = 'generator' AND s.metric = 'uptime'"
-            )
-            if self.promised() <= {self.number(*row) for row in rows}:
+            if self.promised() <= self.arrived():
                 return
+
+    def arrived(self) -> set[int]:
+        """The reports that the backend has."""
+        rows = self.rows(
+            "SELECT s.metric, r.time, r.value FROM readings r JOIN series s ON s.id = r.series"
+            " WHERE s.place = 'generator' AND s.metric = 'uptime'"
+        )
+        return {self.number(*row) for row in rows}
+
+    def wait_whole(self, timeout: float = 180.0) -> None:
+        """Wait until all that is promised by now is at the backend, while the hub lives: a life that began anew would
+        send whatever the one before it forgot."""
+        goal = self.promised()
+        until(
+            lambda: goal <= self.arrived(), timeout, lambda: f"{len(goal - self.arrived())} do not come: {self.logs()}"
+        )
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
         """Ask the backend's database, by SQLite itself."""

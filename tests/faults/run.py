@@ -1,24 +1,29 @@
 """Every fault in turn, one line each; exit 1 unless all passed.
 
-    python tests/faults/run.py [short|long] [ROW …] [--seed N]
+    python tests/faults/run.py [short|long|MINUTES] [ROW …] [--seed N]
 
-ROW names the rows to run, by default all. A fault that this machine cannot make is named with the reason, and is not
-called a pass.
+ROW names the rows to run, by default all. MINUTES: all of them in their short form, again and again with other seeds,
+until the time is over. A fault that this machine cannot make, or that the time did not reach, is named with the reason,
+and is not called a pass.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
+import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent))
+from backend_power import power_cut_of_backend, twin_backend_without_sync
 from card import card_destroyed, twin_without_mirror
 from clocks import late_answers, twin_believes_its_clock, twin_trusts_late_answers, wrong_clocks
+from crowded import buffer_beyond_its_cap, twin_gives_up_silently
 from damage import damaged_directory, twin_without_manifest
 from eio import failing_calls, failing_syncs
 from flap import flapping_link
@@ -52,9 +57,13 @@ ROWS = (
     Row(power_cut, 6, 1_000),
     Row(power_cut_and_failing_syncs, 3, 200),
     Row(twin_without_sync, 4, 12, twin=True),  # the fourth life is one whose records are on the card alone
+    Row(power_cut_of_backend, 2, 400),
+    Row(twin_backend_without_sync, 2, 8, twin=True),
     Row(failing_calls, 2, 2_000),
     Row(failing_syncs, 2, 500),
     Row(full_disk, 1, 500),
+    Row(buffer_beyond_its_cap, 2, 300),
+    Row(twin_gives_up_silently, 1, 4, twin=True),
     Row(read_only, 2, 50),
     Row(damaged_directory, 4, 20_000),
     Row(twin_without_manifest, 1, 6, twin=True),
@@ -83,46 +92,76 @@ _SHORT_KILLS = 10
 
 
 def chosen(words: Sequence[str]) -> tuple[str, list[Row]]:
-    """The length and the rows that `words` name, in the order of ROWS. Raises ValueError."""
-    lengths = [word for word in words if word in ("short", "long")]
+    """The length ("short", "long", or a number of minutes) and the rows that `words` name, in the order of ROWS. Raises
+    ValueError."""
+    lengths = [word for word in words if word in ("short", "long") or word.isdecimal()]
     names = {word for word in words if word not in lengths}
     unknown = names - {row.fault.__name__ for row in ROWS}
     if unknown:
         known = " ".join(row.fault.__name__ for row in ROWS)
         raise ValueError(f"no row is called {' or '.join(sorted(unknown))}; there are {known}")
     if len(lengths) > 1:
-        raise ValueError("short or long, once")
+        raise ValueError("short, long or minutes, once")
     return (lengths or ["long"])[0], [row for row in ROWS if not names or row.fault.__name__ in names]
+
+
+def turns(length: str, rows: Sequence[Row], seed: int) -> Iterator[tuple[Row, int, int]]:
+    """(row, runs, seed), one after the other. Minutes end none that has begun."""
+    if length == "long":
+        yield from ((row, row.long, seed) for row in rows)
+        return
+    end = time.monotonic() + 60 * int(length) if length.isdecimal() else None
+    for more in itertools.count():
+        for row in rows:
+            if end is not None and time.monotonic() >= end:
+                return
+            yield row, row.short or _SHORT_KILLS, seed + more
+        if end is None:
+            return
+
+
+def told(row: Row, runs: int, seed: int) -> bool:
+    """Run one row and print its line. Whether it passed; what it leaves on the disk stays where it did not."""
+    name, began = row.fault.__name__, time.monotonic()
+    root = Path(tempfile.mkdtemp(prefix="ilot-faults-"))
+    try:
+        verdict = row.fault(root, runs, seed)
+        good = verdict.durable > 0 and verdict.held is not row.twin
+        said, what = ("caught" if row.twin else "held") if good else f"BROKEN, see {root}", f"{name}, {verdict}"
+    except Missing as reason:
+        good, what, said = False, name, f"NOT RUN: {reason}"
+    except Exception as error:  # the hub ended, hung or was too slow: the rows behind it are run all the same
+        good, what, said = False, name, f"BROKEN: {error}, see {root}"
+    print(f"{what}: {said}, {time.monotonic() - began:.0f} s, seed {seed}", flush=True)
+    if "BROKEN" not in said:
+        shutil.rmtree(root, ignore_errors=True)
+    return good
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("words", nargs="*", metavar="short|long|ROW", help="how long, and which rows; long, and all")
+    words = "how long, and which rows; long, and all"
+    parser.add_argument("words", nargs="*", metavar="short|long|MINUTES|ROW", help=words)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args()
     try:
         length, rows = chosen(options.words)
     except ValueError as error:
         parser.error(str(error))
-    passed = True
-    for row in rows:
-        runs = row.long if length == "long" else row.short or _SHORT_KILLS
-        root = Path(tempfile.mkdtemp(prefix="ilot-faults-"))
-        try:
-            verdict = row.fault(root, runs, options.seed)
-        except Missing as reason:
-            print(f"{row.fault.__name__}: NOT RUN: {reason}", flush=True)
-            passed = False
-            continue
-        except Exception as error:  # the hub ended, hung or was too slow: the rows behind it are run all the same
-            print(f"{row.fault.__name__}: BROKEN: {error}, see {root}, seed {options.seed}", flush=True)
-            passed = False
-            continue
-        good = verdict.durable > 0 and verdict.held is not row.twin
-        passed &= good
-        said = ("caught" if row.twin else "held") if good else f"BROKEN, see {root}"
-        print(f"{verdict}: {said}, seed {options.seed}", flush=True)
-    return 0 if passed else 1
+    passed: dict[str, bool] = {}
+    lines = 0
+    try:
+        for row, runs, seed in turns(length, rows, options.seed):
+            good = told(row, runs, seed)
+            passed[row.fault.__name__] = passed.get(row.fault.__name__, True) and good
+            lines += 1
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+    names = [row.fault.__name__ for row in rows]
+    bad = [f"{name} {'failed' if name in passed else 'not reached'}" for name in names if not passed.get(name)]
+    said = ", ".join(bad) or "no promise broke"
+    print(f"{len(rows) - len(bad)} of {len(rows)} rows passed in {lines} lines: {said}", flush=True)
+    return 1 if bad else 0
 
 
 if __name__ == "__main__":

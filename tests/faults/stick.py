@@ -7,13 +7,11 @@ name, byte for byte, and nothing else may bear such a name. Twin: a hub whose fs
 from __future__ import annotations
 
 import random
-import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import needs
-from power import NO_SYNC, Card, freeze
+from power import Card, freeze, without_sync
 from rig import Rig, Verdict, until
 
 
@@ -67,8 +65,4 @@ def stick_loses_power(root: Path, runs: int, seed: int) -> Verdict:
 
 
 def twin_stick_without_sync(root: Path, runs: int, seed: int) -> Verdict:
-    source, library = root / "nosync.c", root / "nosync.so"
-    source.write_text(NO_SYNC)
-    subprocess.run([needs.tool("gcc", "gcc"), "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
-    environment = {"LD_PRELOAD": str(library)}
-    return _lives(root, runs, seed, "twin: the stick's copies without fsync", environment)
+    return _lives(root, runs, seed, "twin: the stick's copies without fsync", without_sync(root))

@@ -10,9 +10,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import run
 from clocks import overtaken
 from needs import Missing
-from run import ROWS, Row, chosen
+from rig import Verdict
+from run import ROWS, Row, chosen, told, turns
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.short], ids=lambda row: row.fault.__name__)
@@ -51,3 +53,35 @@ def test_rows_are_chosen_by_name_and_a_name_that_none_has_is_refused() -> None:
     assert (length, [row.fault.__name__ for row in rows]) == ("short", ["kill_hub", "outage"])
     with pytest.raises(ValueError, match="no row is called kil_hub; there are kill_hub"):
         chosen(["kil_hub"])
+
+
+def test_minutes_run_every_row_short_again_and_again_with_other_seeds_until_the_time_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    moment = 1000.0
+    monkeypatch.setattr(run.time, "monotonic", lambda: moment)
+    rows = [row for row in ROWS if row.short][:3]
+    assert chosen(["60", "outage"])[0] == "60"
+    begun = []
+    for row, runs, seed in turns("2", rows, 7):
+        assert runs == row.short
+        begun.append((rows.index(row), seed))
+        moment += 25.0
+    assert begun == [(0, 7), (1, 7), (2, 7), (0, 8), (1, 8)]
+
+
+def test_a_row_that_held_leaves_nothing_on_the_disk_and_one_that_broke_leaves_all_that_it_says(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(run.tempfile, "mkdtemp", lambda prefix: str(tmp_path / "root"))
+
+    def some_fault(root: Path, runs: int, seed: int) -> Verdict:
+        root.mkdir()
+        return Verdict("a fault", runs, 20, 20, 40, lost=seed, twice=0, wrong=0, declared=0)
+
+    assert told(Row(some_fault, 2, 9), 2, 0)
+    assert not (tmp_path / "root").exists()
+    assert not told(Row(some_fault, 2, 9), 2, 5)
+    assert (tmp_path / "root").exists()
+    line = capsys.readouterr().out.splitlines()[1]
+    assert re.fullmatch(rf"some_fault, a fault: .* lost 5, .*: BROKEN, see {tmp_path}/root, \d+ s, seed 5", line)

@@ -33,6 +33,21 @@ async def test_what_was_put_is_there_after_reopening(tmp_path):
     await store.close()
 
 
+async def test_a_commit_waits_for_the_disk_and_what_is_deleted_is_overwritten_as_sqlite_itself_says(tmp_path):
+    store = await Store.open(tmp_path / "store.db", KEY)
+    assert await store.call(lambda db: db.pragma("synchronous")) == 2, "FULL"
+    assert await store.call(lambda db: db.pragma("secure_delete")) == 1
+    await store.close()
+
+
+async def test_a_device_that_came_back_in_place_of_its_successor_is_no_former_one_any_more(tmp_path):
+    store = await Store.open(tmp_path / "store.db", KEY)
+    await store.replace("ble:AA", "ble:BB", b"b" * 16, 1.0, "alice")
+    await store.replace("ble:BB", "ble:AA", b"a" * 16, 2.0, "alice")
+    assert await store.replaced() == {"ble:BB": ("ble:AA", b"a" * 16)}
+    await store.close()
+
+
 def test_a_new_file_takes_one_commit_however_many_versions_its_schema_has(tmp_path, monkeypatch):
     """Each commit is five syncs: a disk that refuses every third one let one version through an opening."""
     commits = []

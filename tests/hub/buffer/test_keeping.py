@@ -205,6 +205,20 @@ async def test_what_the_backend_lost_is_owed_again_and_not_given_up_without_a_wo
     await again.close()
 
 
+def test_what_the_backend_lost_holds_its_segment_before_anything_more_is_committed(
+    party: Party, tmp_path: Path
+) -> None:
+    journal = party.journal(tmp_path, config=KEPT)
+    fill(journal, 2)
+    first, second = journal.catalog.of(READINGS)[:2]
+    journal.commit(batch(rows(90_000, 1), local=ack(journal, READINGS, 1, second.last)))
+    journal.unacked(READINGS, journal.run, first.last, first.last)
+    assert journal.relieve(unsent=False)
+    assert (first.path.exists(), second.path.exists()) == (True, False)
+    assert not journal.relieve(unsent=False)
+    assert first.path.exists()
+
+
 def _open(party: Party, directory: Path, config: BufferConfig, disk: FaultyDisk | None = None) -> Buffer:
     return Buffer.open(
         directory, hub="hub-test", identity=party.identity, store_key=party.store_key, trust=party.trust,

@@ -221,6 +221,23 @@ def test_damage_is_declared_once(party: Party, copy: Path) -> None:
     assert len([key for key in backend.digests if key not in backend.numbers]) == 1
 
 
+def test_what_was_whole_when_it_was_found_and_is_damaged_when_it_is_sent_is_declared(party: Party, copy: Path) -> None:
+    journal = party.journal(copy)
+    party.reader().drain(journal)
+    path = segments(copy)[1]
+    block = [head for head in Scan.of(path.read_bytes()).heads if head.kind == frame.BLOCK][1]
+    flip(path, block.offset + 50, 1)
+    backend = party.reader()
+    backend.drain(journal)
+    assert journal.pressing
+    journal.commit(batch(rows(1000, 1)))
+    backend.drain(journal)
+    assert [(gap.stream, gap.first, gap.last, gap.readings) for gap in backend.gaps] == [
+        (READINGS, block.seq, block.seq, block.readings)
+    ]
+    journal.close()
+
+
 def test_damage_in_what_is_acked_is_no_gap(party: Party, copy: Path) -> None:
     path = segments(copy)[1]
     block = next(head for head in Scan.of(path.read_bytes()).heads if head.kind == frame.BLOCK)
@@ -241,15 +258,27 @@ def test_files_that_are_no_segments_are_left_alone(party: Party, copy: Path) -> 
 
 def test_a_segment_that_cannot_be_synced_is_not_delivered(party: Party, copy: Path) -> None:
     disk = FaultyDisk()
-    disk.fail["cut"] = [None, *[io_error()] * 4]  # alerts first, then readings, for as long as it is tried
+    disk.fail["cut"] = [io_error()] * 4  # of the readings, which come first, for as long as it is tried
     journal = party.journal(copy, disk)
     backend = party.reader()
     backend.drain(journal)
     assert "not delivered" in journal.errors[0]
     delivered = {key for key in backend.numbers if key[0] == READINGS}
-    assert len(delivered) in (COMMITS, COMMITS // 2 + 1, 0)
-    assert len({key[0] for key in backend.numbers}) >= 1
+    assert len(delivered) == COMMITS // 2 + 1, "the closed segment, and not the last one"
+    assert {key[0] for key in backend.numbers} == {ALERTS, READINGS}
     assert not disk.fail["cut"]
+    journal.close()
+    assert lost(recovered(party, copy)) == 0
+
+
+def test_nothing_of_a_directory_that_cannot_be_synced_is_delivered(party: Party, copy: Path) -> None:
+    disk = FaultyDisk()
+    disk.fail["sync_directory"] = [io_error()] * 4  # of the readings, which come first, for as long as it is tried
+    journal = party.journal(copy, disk)
+    backend = party.reader()
+    backend.drain(journal)
+    assert "nothing found in it is delivered" in journal.errors[0]
+    assert {key[0] for key in backend.numbers} == {ALERTS}
     journal.close()
     assert lost(recovered(party, copy)) == 0
 

@@ -1,0 +1,59 @@
+"""Power cuts of the backend: its directory on ext4 on a loop device, as in `power.py`.
+
+The hub lets go at once of what is acknowledged, and says much, so that its segments close and leave its disk: what the
+backend acknowledges and does not have on its own disk is lost. Every second life acknowledges from the journal. Twin:
+a backend whose fsync and fdatasync do nothing.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from power import Card, freeze, without_sync
+from rig import Rig, Verdict, until
+
+_MORE = 20
+
+
+def _cuts(root: Path, runs: int, seed: int, fault: str, environment: Mapping[str, str] | None = None) -> Verdict:
+    rng = random.Random(seed)
+    card = Card(root)
+    rig = None
+    try:
+        rig = Rig(root, backend=card.where / "backend", buffer=", keep_after_ack: 0s", generator=["--bulky"])
+        rig.start_hub(200.0)
+        for n in range(runs):
+            rig.kill(rig.backend)
+            rig.start_backend(options=["--journal"] * (n % 2), environment=environment)
+            for _ in range(2):
+                acked = _acked(rig)
+                until(lambda acked=acked: _acked(rig) > acked + _MORE, 60.0, lambda: f"nothing is acked: {rig.logs()}")
+            time.sleep(rng.uniform(0.0, 0.7))
+            assert rig.backend is not None
+            freeze(rig.backend.pid)
+            copy = card.copy()
+            rig.kill(rig.backend)
+            card.become(copy)
+        rig.start_backend()
+        rig.stop(rig.hub)
+        rig.settle()
+        return rig.verdict(fault, runs)
+    finally:
+        if rig is not None:
+            rig.close()
+        card.eject()
+
+
+def _acked(rig: Rig) -> int:
+    return int(rig.status()["link"]["acked"])
+
+
+def power_cut_of_backend(root: Path, runs: int, seed: int) -> Verdict:
+    return _cuts(root, runs, seed, "power cut of the backend, ext4 on a loop device")
+
+
+def twin_backend_without_sync(root: Path, runs: int, seed: int) -> Verdict:
+    return _cuts(root, runs, seed, "twin: power cut of a backend without fsync", without_sync(root))
