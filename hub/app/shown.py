@@ -193,7 +193,7 @@ def _names(ground: Ground, path: Path, field: Field, web: Web) -> dict[str, set[
         "site": {name for id_, site in config.sites.items() for name in (id_, site.name)},
         "candidate": {waiting.id for waiting in path.quarantine},
         "host": {host for host in hosts if host != "localhost" and host not in LOOPBACK},
-        "person": {one.name for one in web.accounts.all()} if web.accounts is not None else set(),
+        "person": {one.name for one in web.people.accounts.all()} if web.people is not None else set(),
     }  # fmt: skip
 
 

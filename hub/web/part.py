@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import math
-import secrets
 import socket
 import ssl
 from collections.abc import Callable, Mapping
@@ -23,7 +22,6 @@ from hub.store import Store
 from hub.web.calls.accounts import AccountCalls
 from hub.web.calls.label import Facts, LabelCalls
 from hub.web.calls.pictures import PictureCalls
-from hub.web.calls.served import Served
 from hub.web.calls.tokens import TokenCalls
 from hub.web.parts import Parts, Place
 from hub.web.people import reset
@@ -34,8 +32,7 @@ from hub.web.pictures.shelf import Shelf
 if TYPE_CHECKING:
     from hub.web.opening import Opening
     from hub.web.people.accounts import Accounts
-    from hub.web.people.sessions import Sessions
-    from hub.web.people.tokens import Tokens
+    from hub.web.people.everybody import People
     from hub.web.server import Server
 
 HEALTHY_S = 60.0
@@ -55,10 +52,8 @@ class Web:
     ) -> None:  # fmt: skip
         self.options, self.hub, self._directory, self._parts = options, hub, directory, parts
         self.store, self.clock, self._calls, self._changed = store, clock, calls, changed
-        self.accounts: Accounts | None = None
-        self.sessions: Sessions | None = None
+        self.people: People | None = None
         self.opening: Opening | None = None
-        self.tokens: Tokens | None = None
         self._tls: ssl.SSLContext | None = None
         self._broken = BrokenGlass(clock.monotonic, self._has_badges, broken_glass)
         self.fingerprint = self.error = self._reset_error = ""
@@ -141,51 +136,27 @@ class Web:
         """Until other options come."""
         self._other.clear()
         from hub.web.opening import Opening
-        from hub.web.people.accounts import COOKIE_KEY, Accounts
-        from hub.web.people.passwords import Passwords
-        from hub.web.people.sessions import Sessions
-        from hub.web.people.tokens import Tokens
-        from hub.web.request.guard import names_of_this_machine
-        from hub.web.sockets import certificate, redirect
+        from hub.web.people.everybody import opened
+        from hub.web.sockets import redirect
         from hub.web.sockets.connections import Connections
 
-        passwords = Passwords()
-        accounts = Accounts(
-            self.store, self.clock, passwords, self._changed,
+        people = await opened(
+            self.store, self.clock, self._broken, changed=self._changed, former=self.people,
             claimed=lambda: asyncio.to_thread(reset.used, options.reset_directory),
         )  # fmt: skip
-        await accounts.load()
-        secret = await self.store.get(COOKIE_KEY)
-        if secret is None:
-            secret = secrets.token_bytes(32)
-            await self.store.put(COOKIE_KEY, secret)
-        if self.sessions is None:
-            self.sessions = Sessions(self.clock.monotonic, secret)
-        tls, self.fingerprint = await asyncio.to_thread(
-            certificate.prepare, self._directory, self.hub, options.hosts,
-            self.clock.date() if options.district_certificate else math.inf,
-        )  # fmt: skip
-        place = Place(
-            self.hub, options.address, options.port, names_of_this_machine(options.hosts), tls,
-            lambda: self.fingerprint,
-        )  # fmt: skip
-        self._tls = tls
-        self.tokens = tokens = Tokens(self.store, self.clock, self._changed)
-        await tokens.load()
-        sessions = self.sessions
+        place = await self._placed(options)
 
         def build(port: int) -> Server:
             from hub.web.server import Server  # its import is what `Opening` puts off
-            from hub.web.site import People
 
             return Server(
                 place=place, calls=self._calls(), parts=self._parts, clock=self.clock, audit=self.store.audit,
-                people=People(accounts, passwords, sessions, tokens, self._broken), connections=connections, port=port,
+                people=people, connections=connections, port=port,
             )  # fmt: skip
 
         opening = Opening(build)
-        connections = Connections(opening.protocol, tls)
-        self.accounts = accounts
+        connections = Connections(opening.protocol, place.tls)
+        self.people = people
         try:
             async with contextlib.AsyncExitStack() as stack:
                 self._port = opening.port = await stack.enter_async_context(
@@ -194,7 +165,7 @@ class Web:
                 if options.redirect_port is not None:
                     way = redirect.serving(options.address, options.redirect_port, place.names, self._port)
                     self.redirected_port = await stack.enter_async_context(way)
-                await self._reset_by_file(accounts, options.reset_directory)
+                await self._reset_by_file(people.accounts, options.reset_directory)
                 self.opening = opening
                 if self.error:
                     _log.info("the pages are served again")
@@ -206,6 +177,18 @@ class Web:
                     beside.cancel()
         finally:
             self.opening = None
+
+    async def _placed(self, options: Options) -> Place:
+        """Where the server stands, and the certificate that it shows."""
+        from hub.web.request.guard import names_of_this_machine
+        from hub.web.sockets import certificate
+
+        date = self.clock.date() if options.district_certificate else math.inf
+        tls, self.fingerprint = await asyncio.to_thread(
+            certificate.prepare, self._directory, self.hub, options.hosts, date
+        )
+        self._tls, names = tls, names_of_this_machine(options.hosts)
+        return Place(self.hub, options.address, options.port, names, tls, lambda: self.fingerprint)
 
     async def _reset_by_file(self, accounts: Accounts, directory: Path | None) -> None:
         """What `hub.web.people.reset` tells. A claim code that cannot be shown is not made."""
@@ -236,10 +219,10 @@ class Web:
         """For `ilot status`."""
         if self.options is None:
             return {"served": False, "error": ""}
-        accounts = self.accounts
+        people = self.people
         return {
             "served": self.opening is not None, "url": self.url(), "fingerprint": self.fingerprint,
-            "claimed": accounts.claimed if accounts else None, "error": self.error,
+            "claimed": people.accounts.claimed if people else None, "error": self.error,
         }  # fmt: skip
 
     def complaints(self) -> list[str]:
@@ -254,13 +237,13 @@ class Web:
             **PictureCalls(Shelf(self.store, self.clock.now), self._sites).calls(),
         }  # fmt: skip
 
-    def served(self) -> Served:
+    def served(self) -> People:
         """Who may come in. Raises ConfigError while nobody may."""
         if self.options is None:
             raise ConfigError("this hub has no pages: `web: {}` in its configuration, and a restart, give it some")
-        if self.accounts is None or self.sessions is None or self.tokens is None:
+        if self.people is None:
             raise ConfigError(f"the pages are not served yet: {self.error or 'they are starting'}")
-        return Served(self.accounts, self.sessions, self.tokens)
+        return self.people
 
     def _facts(self) -> Facts:
         wifi = self.options.wifi if self.options is not None else None

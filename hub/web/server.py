@@ -20,6 +20,7 @@ from hub.web.area import sentence
 from hub.web.areas import AREAS, FILES, MENU, SAID
 from hub.web.areas.entrance import entrance
 from hub.web.parts import Parts, Place
+from hub.web.people.everybody import People
 from hub.web.people.passwords import Busy
 from hub.web.people.sessions import COOKIE, FORM_COOKIE
 from hub.web.refused import Refused
@@ -29,7 +30,7 @@ from hub.web.request.answering import cookie
 from hub.web.request.guard import HEADERS, SAFE, from_elsewhere
 from hub.web.request.routes import API, EVERYBODY, PAGE, STREAM, Route
 from hub.web.request.visit import Rejected, Visit
-from hub.web.site import People, Site
+from hub.web.site import Site
 from hub.web.sockets.connections import Connections
 from hub.web.sockets.handler import Handler
 from hub.web.words import LANGUAGES, word

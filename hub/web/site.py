@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -24,11 +24,8 @@ from hub.web.feed import Feed
 from hub.web.menu import Entry
 from hub.web.parts import Parts, Place
 from hub.web.people.accounts import Account
-from hub.web.people.broken_glass import BrokenGlass
-from hub.web.people.passwords import Passwords
-from hub.web.people.sessions import Sessions
+from hub.web.people.everybody import People
 from hub.web.people.throttle import Throttle
-from hub.web.people.tokens import Tokens
 from hub.web.render import Renderer
 from hub.web.request import answering as answers
 from hub.web.request.guard import SAFE
@@ -50,16 +47,6 @@ class KnownAccounts(Protocol):
     async def fits(self, name: str, password: str) -> Account | None: ...
 
 
-class People(NamedTuple):
-    """Who may come in, and how they are known again."""
-
-    accounts: KnownAccounts
-    passwords: Passwords
-    sessions: Sessions
-    tokens: Tokens
-    broken: BrokenGlass
-
-
 class Site:
     """`calls` are those of the control socket; `audit` writes (when, who, what) into the audit chain; `menu`, `said`
     and `files` are what the areas have: lines of the menu, what `?said=` may name, static files by content type."""
@@ -70,7 +57,8 @@ class Site:
         menu: tuple[Entry, ...], said: frozenset[str], files: Mapping[str, str],
     ) -> None:  # fmt: skip
         self.place, self.calls, self.parts, self.clock = place, calls, parts, clock
-        self.accounts, self.passwords, self.sessions, self.tokens, self.broken = people
+        self.accounts: KnownAccounts = people.accounts
+        self.passwords, self.sessions, self.tokens, self.broken = people[1:]
         self.connections, self.files, self._audit = connections, files, audit
         self.throttle = Throttle(clock.monotonic)
         self.render = Renderer(place.hub, menu, said)

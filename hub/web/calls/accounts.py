@@ -32,43 +32,43 @@ class AccountCalls:
     async def _put(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{name, password, role, by, keep} → {name, role}: one more account, or another role and password of one that
         there is; it is signed out everywhere. Raises Refused, Busy, StorageError."""
-        accounts, sessions, _ = self._served()
+        people = self._served()
         name = text(arguments, "name").lower()
-        one = await accounts.put(name, _secret(arguments, "password"), text(arguments, "role"), who(arguments))
-        sessions.end_all(name, but=text(arguments, "keep"))
+        one = await people.accounts.put(name, _secret(arguments, "password"), text(arguments, "role"), who(arguments))
+        people.sessions.end_all(name, but=text(arguments, "keep"))
         return {"name": one.name, "role": one.role}
 
     async def _remove(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{name, by} → {name}. Raises Refused, StorageError."""
-        accounts, sessions, _ = self._served()
+        people = self._served()
         name = text(arguments, "name")
-        await accounts.remove(name, who(arguments))
-        sessions.end_all(name)
+        await people.accounts.remove(name, who(arguments))
+        people.sessions.end_all(name)
         return {"name": name}
 
     async def _password(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{name, former, password, by, keep} → {name}: one's own. Raises Refused ("password-wrong" of the former one),
         Busy, StorageError. Who asks from afar is throttled before."""
-        accounts, sessions, _ = self._served()
+        people = self._served()
         name = text(arguments, "name")
-        account = await accounts.fits(name, _secret(arguments, "former"))
+        account = await people.accounts.fits(name, _secret(arguments, "former"))
         if account is None:
             raise Refused("password-wrong")
-        await accounts.put(name, _secret(arguments, "password"), account.role, who(arguments))
-        sessions.end_all(name, but=text(arguments, "keep"))
+        await people.accounts.put(name, _secret(arguments, "password"), account.role, who(arguments))
+        people.sessions.end_all(name, but=text(arguments, "keep"))
         return {"name": name}
 
     async def _claim(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{code, name, password} → {name, again}: a right code makes the first administrateur, once; `again`: there was
         one already. Raises Refused ("claim-wrong" of the code), Busy, StorageError. Who asks from afar is throttled
         before."""
-        accounts, sessions, _ = self._served()
+        people = self._served()
         name = text(arguments, "name").lower()
-        if not await accounts.fits_claim(text(arguments, "code")):
+        if not await people.accounts.fits_claim(text(arguments, "code")):
             raise Refused("claim-wrong")
-        again = accounts.claimed  # by a code of `ilot claim reset`, or of a file on the card
-        await accounts.claim(name, _secret(arguments, "password"))
-        sessions.end_all(name)
+        again = people.accounts.claimed  # by a code of `ilot claim reset`, or of a file on the card
+        await people.accounts.claim(name, _secret(arguments, "password"))
+        people.sessions.end_all(name)
         return {"name": name, "again": again}
 
 

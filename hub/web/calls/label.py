@@ -38,10 +38,10 @@ class LabelCalls:
 
     async def _reset(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """A new claim code, whoever administers the hub; nobody is signed in any more."""
-        accounts, sessions, _ = self._served()
-        code = await accounts.new_claim("cli")
-        for one in accounts.all():
-            sessions.end_all(one.name)
+        people = self._served()
+        code = await people.accounts.new_claim("cli")
+        for one in people.accounts.all():
+            people.sessions.end_all(one.name)
         return {**self._shown(), "code": code}
 
     def _shown(self) -> dict[str, Any]:

@@ -1,23 +1,14 @@
-"""What there is of people while the pages are served: shapes only."""
+"""What the calls of the pages have in common: who may come in while they are served, and arguments that are text."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hub.web.people.accounts import Accounts
-    from hub.web.people.sessions import Sessions
-    from hub.web.people.tokens import Tokens
+    from hub.web.people.everybody import People
 
-
-class Served(NamedTuple):
-    accounts: Accounts
-    sessions: Sessions
-    tokens: Tokens
-
-
-Asking = Callable[[], Served]
+Asking = Callable[[], "People"]
 """Raises ConfigError while the pages are not served."""
 
 
