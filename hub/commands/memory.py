@@ -96,7 +96,8 @@ class Memory:
         await self._store.call(work)
 
     async def answered(self, records: list[Record], at: float) -> None:
-        """Keep how these stand; those that reached their end are audited."""
+        """Keep how these stand now; those that have reached their end are audited."""
+        records = [msgspec.structs.replace(record) for record in records]  # they go on while the store's thread writes
 
         def work(db: apsw.Connection) -> None:
             with transaction(db):

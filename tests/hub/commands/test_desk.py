@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from contextlib import asynccontextmanager
 
 import pytest
@@ -128,6 +129,25 @@ async def test_what_the_integration_says_is_kept_and_its_end_is_audited(tmp_path
         assert [entry.what.get("state") for entry in await hub.store.audited()] == [None, "done"]
         own.commands.answer(own.taken[0], "failed", "too late to change one's mind")
         assert (await hub.desk.last(10))[0].state == "done"
+        await own.stop()
+
+
+async def test_an_end_that_comes_while_an_earlier_state_is_written_is_audited_once(tmp_path):
+    busy = threading.Event()
+    async with running(tmp_path) as hub:
+        await hub.order()
+        own = Integration(hub)
+        await until(lambda: own.taken)
+        held = asyncio.create_task(hub.store.call(lambda db: busy.wait(10)))  # the thread of the disk has work
+        await asyncio.sleep(0)
+        own.commands.answer(own.taken[0], "sent")
+        writing = asyncio.create_task(hub.desk.flush())
+        await asyncio.sleep(0)
+        own.commands.answer(own.taken[0], "done")
+        busy.set()
+        await asyncio.gather(held, writing)
+        await hub.desk.flush()
+        assert [entry.what.get("state") for entry in await hub.store.audited()] == [None, "done"]
         await own.stop()
 
 
