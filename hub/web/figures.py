@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
+NARROW = "\u202f"
+"""Between a number and its unit, and between thousands: a narrow space at which no line ends (SI brochure, 5.4.3;
+Imprimerie nationale, Règles typographiques)."""
 _WISH = re.compile(r"(\d+)(s|min|h|d)")
 _POINT = re.compile(r"(?<=\d)\.(?=\d)")
 
@@ -17,7 +22,7 @@ def number(value: float, digits: int, lang: str) -> str:
 
 def whole_text(value: int, lang: str) -> str:
     """A count, its thousands apart: by a narrow space in French (SI brochure, 5.4.4), by a comma in English."""
-    return f"{value:,}".replace(",", "\u202f" if lang == "fr" else ",")
+    return f"{value:,}".replace(",", NARROW if lang == "fr" else ",")
 
 
 def said_value(text: str, lang: str, words: tuple[str, str]) -> str:
@@ -48,13 +53,32 @@ def who_text(by: str, lang: str) -> str:
     return by
 
 
-def value_text(value: Any, lang: str, words: tuple[str, str]) -> str:
-    """A reading for people; `words` of false and true."""
+MINUS = "\u2212"
+FINEST = {"Cel": 2, "%": 1, "hPa": 1, "[ppm]": 0, "lx": 0}
+"""Decimals beyond which nobody reads a value of that unit."""
+SIGNIFICANT = 6
+
+
+def with_unit(text: str, unit: str) -> str:
+    return f"{text}{NARROW}{unit}" if unit else text
+
+
+def decimals(value: float, unit: str = "") -> int:
+    """So many are shown: six significant digits, none of them before the point lost, and no more than one reads."""
+    size = math.floor(math.log10(abs(value))) if value else 0
+    most = min(12, max(0, SIGNIFICANT - 1 - size))
+    return min(most, FINEST[unit]) if unit in FINEST and abs(value) >= 1 else most
+
+
+def value_text(value: Any, lang: str, words: tuple[str, str], unit: str = "") -> str:
+    """A reading for people; `words` of false and true, `unit` in UCUM. As live.js writes it."""
     if isinstance(value, bool):
         return words[value]
-    if isinstance(value, float | int):
-        text = f"{value:.6g}" if abs(value) < 1e9 else f"{value:.0f}"
-        return text.replace(".", ",") if lang == "fr" else text
+    if isinstance(value, float | int) and math.isfinite(value):
+        text = f"{value:,.{decimals(value, unit)}f}"
+        text = text.rstrip("0").rstrip(".") if "." in text else text
+        text = "0" if text == "-0" else text
+        return text.replace(",", NARROW).replace(".", ",") if lang == "fr" else text
     return str(value)
 
 
@@ -74,20 +98,21 @@ def size_text(size: float, lang: str) -> str:
     step = 0
     while size >= 1000 and step < len(units) - 1:
         size, step = size / 1000, step + 1
-    return f"{number(size, 0 if step == 0 or size >= 100 else 1, lang)} {units[step]}"
+    return with_unit(number(size, 0 if step == 0 or size >= 100 else 1, lang), units[step])
 
 
 def span_text(seconds: float | None, lang: str) -> str:
     """A duration for people, in its two largest units; "" of none."""
     if seconds is None:
         return ""
-    day = "j" if lang == "fr" else "d"
-    whole = max(0, int(seconds))
+    day, whole = "j" if lang == "fr" else "d", max(0, int(seconds))
     if whole >= 86_400:
-        return f"{whole // 86_400} {day} {whole % 86_400 // 3600} h"
-    if whole >= 3600:
-        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    return f"{whole // 60} min" if whole >= 60 else f"{whole} s"
+        parts = [(str(whole // 86_400), day), (str(whole % 86_400 // 3600), "h")]
+    elif whole >= 3600:
+        parts = [(str(whole // 3600), "h"), (f"{whole % 3600 // 60:02d}", "min")]
+    else:
+        parts = [(str(whole // 60), "min")] if whole >= 60 else [(str(whole), "s")]
+    return "\u00a0".join(with_unit(text, unit) for text, unit in parts)
 
 
 def wish_text(text: str, lang: str) -> str:
@@ -95,7 +120,7 @@ def wish_text(text: str, lang: str) -> str:
     found = _WISH.fullmatch(text)
     if found is None:
         return text
-    return f"{found[1]}\u00a0{'j' if found[2] == 'd' and lang == 'fr' else found[2]}"
+    return with_unit(found[1], "j" if found[2] == "d" and lang == "fr" else found[2])
 
 
 def moment_text(unix_s: float | None, lang: str, zone: tzinfo) -> str:
@@ -107,6 +132,14 @@ def moment_text(unix_s: float | None, lang: str, zone: tzinfo) -> str:
         .astimezone(zone)
         .strftime("%d/%m/%Y %H:%M:%S" if lang == "fr" else "%Y-%m-%d %H:%M:%S")
     )
+
+
+def zone_text(unix_s: float, lang: str, zone: ZoneInfo) -> str:
+    """Which clock the moments of a page are read on, for somebody whose own is another."""
+    offset = datetime.fromtimestamp(unix_s, zone).strftime("%z")
+    east = f"UTC{offset[0].replace('-', MINUS)}{int(offset[1:3])}{':' + offset[3:] if offset[3:] != '00' else ''}"
+    said = ("Heures du site\u00a0: {} ({}).", "Times are the site's: {} ({}).")[lang != "fr"]
+    return said.format(zone.key, "UTC" if offset == "+0000" else east)
 
 
 def day_text(iso: str, lang: str) -> str:

@@ -20,7 +20,10 @@ from hub.web.telling.refusing import french
 from hub.web.words import word
 
 HERE = Path(__file__).parent
-_LASTS = {"idle": f"{IDLE_S / 3600:g}\u00a0h", "longest": f"{LONGEST_S / 3600:g}\u00a0h"}
+_LASTS = {
+    "idle": figures.with_unit(f"{IDLE_S / 3600:g}", "h"),
+    "longest": figures.with_unit(f"{LONGEST_S / 3600:g}", "h"),
+}
 
 
 class Renderer:
@@ -36,6 +39,7 @@ class Renderer:
         self._pages.globals.update(
             loudness=showing.loudness,
             unit=figures.unit_text,
+            finest=figures.FINEST,
             strongest=showing.strongest,
             MOST=showing.MOST_ROWS,
             decoder=scanning.decoder_there(),
@@ -52,7 +56,7 @@ class Renderer:
             "visit": visit, "account": account, "csrf": visit.form_token,
             "menu": self._groups(role) if account else [],
             "works": role in WORKS, "rules": role == ADMINISTRATEUR, "page": name, "error": visit.error, "title": "",
-            "error_lang": visit.error_lang, "lasts": None, "same_page": _same_page(visit),
+            "error_lang": visit.error_lang, "lasts": None, "zone_said": "", "same_page": _same_page(visit),
             "session_lasts": word("session-lasts", lang, **_LASTS),
             "counts": {}, "said": word(visit.query["said"], lang) if visit.query.get("said") in self._said else "",
             "french": french,
@@ -64,7 +68,9 @@ class Renderer:
             "wish": lambda text: figures.wish_text(text, lang),
             "who": lambda by: figures.who_text(by, lang),
             "day": lambda text: figures.day_text(text, lang),
-            "reading": lambda value: figures.value_text(value, lang, (word("no", lang), word("yes", lang))),
+            "reading": lambda value, unit="": figures.value_text(
+                value, lang, (word("no", lang), word("yes", lang)), unit
+            ),
         }  # fmt: skip
         return self._pages.get_template(f"{name}.html").render({**context, **what})
 

@@ -32,8 +32,11 @@ from hub.web.request.guard import SAFE
 from hub.web.request.routes import Route, Table
 from hub.web.request.visit import Visit
 from hub.web.sockets.connections import Connections
+from hub.web.words import WORDS, word
 
 REFUSALS = 30
+WORDS_OF = {"step": "step-", "role": "role-", "reason": "reason-write-"}
+"""Kinds of names that the catalogue has: how their keys begin."""
 
 
 class KnownAccounts(Protocol):
@@ -100,21 +103,39 @@ class Site:
         metric = self.parts.metric(device, key) or METRICS.get(key)
         return metric.unit if metric is not None else ""
 
+    def place_name(self, place: str) -> str:
+        """What people call a place; its id where it has no name."""
+        known = self.parts.places.get(place)
+        return (known.name if known is not None else "") or place
+
+    def device_name(self, device: str) -> str:
+        """What people call a device: its own name, or its place's; its id where it has neither."""
+        known = self.parts.devices.get(device)
+        return (known.name or self.place_name(known.place) if known is not None else "") or device
+
+    def name_of(self, kind: str, one: str, device: str, lang: str) -> str:
+        """What people call a device, place, site, zone, metric (of `device`), step of commissioning, role, or reason
+        why a command was refused; "" where nobody calls it anything."""
+        if kind == "device":
+            return self.device_name(one)
+        if kind == "place":
+            return self.place_name(one)
+        if kind == "metric":
+            return self.metric_name(device, one, lang)
+        if kind in WORDS_OF:
+            key = WORDS_OF[kind] + one
+            return word(key, lang) if key in WORDS else ""
+        if kind == "site":
+            return self.parts.sites.get(one, "")
+        return self.parts.zones.get(one, ("",))[0] if kind == "zone" else ""
+
     def page(self, name: str, visit: Visit, code: int = 200, /, **what: Any) -> web.Response:
         """A page of `templates/`, with what every page of somebody who is signed in may show."""
-
-        def place_name(place: str) -> str:
-            known = self.parts.places.get(place)
-            return (known.name if known is not None else "") or place
-
-        def device_name(device: str) -> str:
-            known = self.parts.devices.get(device)
-            return (known.name or place_name(known.place) if known is not None else "") or device
-
         text = self.render.page(
             name, visit, lasts=self.sessions.left(visit.session) if visit.session else None,
             counts={"raised-alerts": self.parts.raised()}, title=self.parts.title,
-            timezone=self.parts.timezone, place_name=place_name, device_name=device_name,
+            timezone=self.parts.timezone, zone_said=figures.zone_text(self.clock.now(), visit.lang, self._zone),
+            place_name=self.place_name, device_name=self.device_name,
             metric_name=lambda device, key: self.metric_name(device, key, visit.lang), metric_unit=self.metric_unit,
             zones={zone: title or zone for zone, (title, _) in self.parts.zones.items()},
             date=lambda at: figures.moment_text(at, visit.lang, self._zone).partition(" ")[0],

@@ -28,7 +28,11 @@ class Audit:
 
     async def page(self, visit: Visit) -> web.Response:
         answer = await self.audit(visit)
-        rows = [{**one, "deed": deed(one["what"], visit.lang)} for one in answer["entries"]]
+
+        def name_of(kind: str, one: str, device: str) -> str:
+            return self._site.name_of(kind, one, device, visit.lang)
+
+        rows = [{**one, "deed": deed(one["what"], visit.lang, name_of)} for one in answer["entries"]]
         return self._site.page("audit", visit, entries=rows, whole=answer.get("whole"))
 
 

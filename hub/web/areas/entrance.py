@@ -27,6 +27,7 @@ from hub.web.words import word
 BROKEN = ("badge-unreadable", "badge-altered", "badge-stranger", "badge-none")
 FILES = {
     "style.css": "text/css", "live.js": "text/javascript", "session.js": "text/javascript",
+    "focus.js": "text/javascript",
     "icon.svg": "image/svg+xml", "icons.svg": "image/svg+xml", **scanning.FILES
 }  # fmt: skip
 LARGE = 16 << 10

@@ -46,7 +46,7 @@ customElements.define("ilot-chart", class extends HTMLElement {
     if (!bars && !flag) { low = Math.min(low, steps[0]); }
     high = Math.max(high, steps[steps.length - 1]);
     const unit = this.dataset.unit || "", top = steps[steps.length - 1];
-    const label = (step) => (step === top && unit ? `${this.number(step)} ${unit}` : this.number(step));
+    const label = (step) => (step === top && unit ? `${this.number(step)}\u202f${unit}` : this.number(step));
     const LEFT = 16 + 7 * Math.max(...steps.map((step) => label(step).length));
     let begin = Number(this.dataset.from) || this.points[0].at;
     const last = this.points[this.points.length - 1].at;
@@ -97,7 +97,7 @@ customElements.define("ilot-chart", class extends HTMLElement {
       where = Math.max(0, Math.min(this.points.length - 1, index));
       const point = this.points[where], at = x(point.at + width / 2);
       cursor.setAttribute("x1", at); cursor.setAttribute("x2", at);
-      const what = point.value === null ? this.dataset.gap : `${this.number(point.value)} ${this.dataset.unit || ""}`;
+      const what = point.value === null ? this.dataset.gap : `${this.number(point.value)}\u202f${this.dataset.unit || ""}`;
       const guess = point.part ? ` (${this.dataset.est} ${this.number(point.part)})` : "";
       said.textContent = `${this.long(point.at)} : ${what}${guess}`;
     };
@@ -164,6 +164,6 @@ customElements.define("ilot-chart", class extends HTMLElement {
 
   summary(known) {
     const values = known.map((point) => point.value);
-    return `${this.dataset.label || ""} : ${this.number(Math.min(...values))} – ${this.number(Math.max(...values))} ${this.dataset.unit || ""}`;
+    return `${this.dataset.label || ""} : ${this.number(Math.min(...values))} – ${this.number(Math.max(...values))}\u202f${this.dataset.unit || ""}`;
   }
 });

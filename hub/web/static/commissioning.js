@@ -10,7 +10,8 @@
 
   const words = new Map();
   for (const place of root.querySelectorAll("[data-colour]")) {
-    words.set([...place.classList].find((name) => name !== "state"), place.querySelector("[data-word]").textContent);
+    const said = place.querySelector("[data-word]");
+    words.set([...place.classList].find((name) => name !== "state"), said.dataset.rowWord || said.textContent);
   }
 
   const show = (shown) => {
@@ -42,6 +43,9 @@
     }
     line.querySelector("[data-said]").textContent = row[lang];
     remedy.textContent = row.remedy ? row.remedy[lang] : "–";
+    const signal = line.querySelector("[data-signal]");
+    signal.textContent = row.signal[lang] || "–";
+    signal.className = row.signal[lang] ? "" : "quiet nothing";
     const todo = line.querySelector("[data-do]");
     if (todo) todo.textContent = row.remedy ? row.remedy[`do_${lang}`] : "";
   };
@@ -54,6 +58,8 @@
       if (!place) continue;
       place.hidden = !sum;
       place.querySelector("[data-sum]").textContent = sum;
+      const said = place.querySelector("[data-word]");
+      said.textContent = sum > 1 ? said.dataset.many : said.dataset.one;
     }
     for (const part of root.querySelectorAll("[data-part]")) {
       const sum = part.querySelectorAll("[data-row]").length;

@@ -10,9 +10,9 @@
   // As the server says it: hub/web/showing.py, span_text; seconds too, so that one sees it run.
   const span = (seconds) => {
     const whole = Math.max(0, Math.floor(seconds)), two = (n) => String(n).padStart(2, "0");
-    if (whole >= 86400) return `${Math.floor(whole / 86400)} ${french ? "j" : "d"} ${Math.floor((whole % 86400) / 3600)} h`;
-    if (whole >= 3600) return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`;
-    return whole >= 60 ? `${Math.floor(whole / 60)} min ${two(whole % 60)} s` : `${whole} s`;
+    if (whole >= 86400) return `${Math.floor(whole / 86400)}\u202f${french ? "j" : "d"}\u00a0${Math.floor((whole % 86400) / 3600)}\u202fh`;
+    if (whole >= 3600) return `${Math.floor(whole / 3600)}\u202fh\u00a0${two(Math.floor((whole % 3600) / 60))}\u202fmin`;
+    return whole >= 60 ? `${Math.floor(whole / 60)}\u202fmin\u00a0${two(whole % 60)}\u202fs` : `${whole}\u202fs`;
   };
 
   setInterval(() => {

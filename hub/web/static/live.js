@@ -34,11 +34,13 @@
     said.textContent = state === "on" ? box.dataset.on : state === "off" ? box.dataset.off : state === "end" ? box.dataset.end : "";
   };
 
+  // As the server says it: hub/web/showing.py, value_text.
   const text = (value, place) => {
     if (typeof value === "boolean") return value ? place.dataset.yes : place.dataset.no;
     if (typeof value !== "number") return String(value);
-    const plain = Math.abs(value) < 1e9 ? String(Number(value.toPrecision(6))) : value.toFixed(0);
-    return french ? plain.replace(".", ",") : plain;
+    const most = Math.min(12, Math.max(0, 5 - (value ? Math.floor(Math.log10(Math.abs(value))) : 0)));
+    const finest = place.dataset.finest && Math.abs(value) >= 1 ? Number(place.dataset.finest) : most;
+    return (value || 0).toLocaleString(french ? "fr-FR" : "en-GB", { maximumFractionDigits: Math.min(most, finest) });
   };
 
   const all = (name, value) => document.querySelectorAll(`[${name}="${CSS.escape(value)}"]`);
@@ -64,9 +66,9 @@
   // As the server says it: hub/web/showing.py, span_text.
   const span = (seconds) => {
     const whole = Math.max(0, Math.floor(seconds)), day = french ? "j" : "d";
-    if (whole >= 86400) return `${Math.floor(whole / 86400)} ${day} ${Math.floor((whole % 86400) / 3600)} h`;
-    if (whole >= 3600) return `${Math.floor(whole / 3600)} h ${String(Math.floor((whole % 3600) / 60)).padStart(2, "0")} min`;
-    return whole >= 60 ? `${Math.floor(whole / 60)} min` : `${whole} s`;
+    if (whole >= 86400) return `${Math.floor(whole / 86400)}\u202f${day}\u00a0${Math.floor((whole % 86400) / 3600)}\u202fh`;
+    if (whole >= 3600) return `${Math.floor(whole / 3600)}\u202fh\u00a0${String(Math.floor((whole % 3600) / 60)).padStart(2, "0")}\u202fmin`;
+    return whole >= 60 ? `${Math.floor(whole / 60)}\u202fmin` : `${whole}\u202fs`;
   };
 
   setInterval(() => {

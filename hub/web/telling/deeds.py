@@ -6,11 +6,12 @@ knows, of another version of the hub, is shown as the pairs it holds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from string import Formatter
 from typing import Any, NamedTuple
 
-from hub.web.words.deeds import ANY, DEEDS, ENDED, ORDERED
+from hub.web.figures import day_text, size_text
+from hub.web.words.deeds import ANY, DECLARED, DEEDS, ENDED, ORDERED
 
 
 class Deed(NamedTuple):
@@ -26,24 +27,49 @@ _STATES = {
     "escalated": "signalée plus haut", "done": "faite", "failed": "échouée", "expired": "périmée",
 }  # fmt: skip
 _KEYS = {
-    "how": ("manière", "how"), "bytes": ("octets", "bytes"), "id": ("identifiant", "id"), "note": ("note", "note"),
+    "how": ("manière", "how"), "bytes": ("taille", "size"), "id": ("identifiant", "id"), "note": ("note", "note"),
     "dry_run": ("essai", "dry run"), "from": ("depuis", "from"), "role": ("rôle", "role"), "state": ("état", "state"),
-    "plan": ("plan", "plan"), "entries": ("appareils", "devices"), "until": ("jusqu'à", "until"),
+    "reason": ("refus", "refusal"), "plan": ("plan", "plan"), "entries": ("appareils", "devices"),
+    "until": ("jusqu'à", "until"),
 }  # fmt: skip
 _HOW = {"inventory": "inventaire", "scan": "caméra", "manual": "saisie", "photo": "photo", "unreadable": "illisible"}
+_WHY = {
+    "no-key": ("clé inconnue", "no key"), "wrong": ("étiquette ou clé fausse", "wrong label or key"),
+    "unreadable": ("étiquette illisible", "label that cannot be read"),
+}  # fmt: skip
+_KINDS = {"locked room": "local fermé", "dedicated vlan": "VLAN dédié"}
 MOST = 300
 
+Naming = Callable[[str, str, str], str]
+"""(kind, id, device) → its name, "" of one that has none. Kinds: device, place, site, zone, metric (of that device),
+step of commissioning, role, reason of a command that was refused."""
 
 _OWN_PLACE = ("why", "detail")
+_NAMED = {name: name for name in ("device", "place", "site", "zone", "metric", "step", "role", "reason")}
+_NAMED_IN = {
+    "device": {"id": "device", "old": "device", "new": "device"}, "place": {"id": "place"}, "command": {},
+}  # fmt: skip
 
 
-def deed(what: Mapping[str, Any], lang: str) -> Deed:
-    """The sentence of an entry."""
+def deed(what: Mapping[str, Any], lang: str, name_of: Naming = lambda kind, one, device: "") -> Deed:
+    """The sentence of an entry; what is called something is called so, with its id."""
     key, value = next(iter(what.items()), ("", ""))
     texts = DEEDS.get((key, str(value))) or DEEDS.get((key, ANY))
     if key == "command" and texts is None:
         texts = ORDERED if "metric" in what else ENDED
+    if key == "perimeter" and isinstance(what.get("declared"), Mapping):
+        texts, what = DECLARED, _perimeter(value, what["declared"], lang)
+    elif key == "perimeter":
+        what = {key: value}
+    kinds = {**_NAMED, **_NAMED_IN.get(key, {})}
     shown = {name: _shown(one, lang) for name, one in what.items()}
+    for name, one in what.items():
+        if name in kinds and name != key and isinstance(one, str) and one:
+            shown[name] = _called(name_of(kinds[name], one, str(what.get("device", ""))), one, kinds[name])
+    if isinstance(what.get("bytes"), int):
+        shown["bytes"] = size_text(what["bytes"], lang)
+    if key == "roster" and what.get("why"):
+        shown["why"] = _WHY.get(str(what["why"]), (shown["why"],) * 2)[lang != "fr"]
     why = shown.get("why") or shown.get("detail") or ""
     others = {name: one for name, one in shown.items() if name not in _OWN_PLACE}
     text = texts[0 if lang == "fr" else 1] if texts else ""
@@ -56,6 +82,23 @@ def deed(what: Mapping[str, Any], lang: str) -> Deed:
         if name not in asked and name != key and one
     ]
     return Deed(text.format(**shown).rstrip(", "), why, rest)
+
+
+def _called(name: str, one: str, kind: str) -> str:
+    """Both, where they differ; of a metric, a step, a role and a reason the name says it."""
+    if not name or name == one:
+        return one
+    return name if kind in ("metric", "step", "role", "reason") else f"{name} ({one})"
+
+
+def _perimeter(integration: object, declared: Mapping[str, Any], lang: str) -> dict[str, Any]:
+    kind = str(declared.get("kind", ""))
+    return {
+        "perimeter": integration, "kind": _KINDS.get(kind, kind) if lang == "fr" else kind,
+        "by": declared.get("declared_by", ""), "on": day_text(str(declared.get("declared_on", "")), lang),
+        **{name: one for name, one in declared.items()
+           if name not in ("kind", "declared_by", "declared_on", "integration", "type")},
+    }  # fmt: skip
 
 
 def _shown(value: Any, lang: str) -> str:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 
-from hub.web.figures import whole_text
+from hub.web.figures import NARROW, whole_text
 
 FILES = (
     "about", "accounts", "adding", "alerts", "audit", "commands", "commissioning", "configuration", "crisis", "device",
@@ -35,8 +35,14 @@ def merged(tables: Iterable[Mapping[str, tuple[str, str]]]) -> dict[str, tuple[s
 WORDS = merged(import_module(f"{__name__}.{name}").WORDS for name in FILES)
 
 
-_KEPT_TOGETHER = tuple((plain, plain.replace(" ", "\u00a0")) for plain in (" :", " ;", " ?", " !", " »", "« "))
-"""French signs that never begin a line, nor end one."""
+_KEPT_TOGETHER = (
+    *((plain, plain.replace(" ", "\u00a0")) for plain in (" :", " »", "« ")),
+    *((plain, plain.replace(" ", NARROW)) for plain in (" ;", " ?", " !")),
+)
+"""French signs that never begin a line, nor end one: a space before the colon and within quotation marks, a narrow one
+before the others (Imprimerie nationale, Règles typographiques)."""
+_UNIT = re.compile(r"(?<=[\d}]) (?=(?:%|°C|dBm?|[kMG]?[oB]|Mi[oB]|MHz|kWh|mm?|ms|s|min|[hjd])(?![\w'’{]))")
+"""Between a number, or what becomes one, and its unit."""
 
 
 _EITHER = re.compile(r"\[([^\[\]|]*)\|([^\[\]|]*)\]")
@@ -45,7 +51,7 @@ _EITHER = re.compile(r"\[([^\[\]|]*)\|([^\[\]|]*)\]")
 
 def word(key: str, lang: str, **filled: object) -> str:
     """A sentence of the catalogue; the thousands of a `count` are set apart. Raises KeyError."""
-    text = WORDS[key][LANGUAGES.index(lang)]
+    text = _UNIT.sub(NARROW, WORDS[key][LANGUAGES.index(lang)])
     if lang == "fr":
         text = kept_together(text)
     count = filled.get("count")

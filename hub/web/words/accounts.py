@@ -2,6 +2,10 @@
 
 WORDS: dict[str, tuple[str, str]] = {
     "role-name": ("Rôle", "Role"),
+    "role-lecteur": ("lecteur", "reader"),
+    "role-auditeur": ("auditeur", "auditor"),
+    "role-technicien": ("technicien", "technician"),
+    "role-administrateur": ("administrateur", "administrator"),
     "new-account": ("Nouveau compte, ou nouveau mot de passe", "New account, or another password"),
     "no-password": (
         "Vous êtes entré avec un badge : il n'y a pas de mot de passe ici.",
@@ -16,7 +20,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "again": ("Encore une fois", "Once more"),
     "saved": ("Enregistré.", "Saved."),
     "device-added": (
-        "Ajouté. Il passera à « remonte » à son premier relevé.", "Added. It turns to `reports` with its first report.",
+        "Ajouté. Il passera à « remonte » à son premier relevé.", "Added. It turns to “reports” with its first report.",
     ),
     "device-removed": ("Retiré.", "Removed."),
     "device-replaced": ("Remplacé.", "Replaced."),

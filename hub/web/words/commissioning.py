@@ -8,7 +8,7 @@ WORDS: dict[str, tuple[str, str]] = {
         ("From the site to the report, step by step. Leave when you want: all of it is kept here, another phone goes "
         "on from the same place."),
     ),
-    "com-counter": ("{green}/{expected} remontent", "{green}/{expected} report"),
+    "com-counter": ("{green}/{expected} remontent", "{green}/{expected} reporting"),
     "com-none": (
         "Aucun capteur scanné pour l'instant : chacun comptera dès qu'il sera scanné.",
         "No sensor was scanned yet: each counts once it is scanned.",
@@ -102,7 +102,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "zone-known": (
         "Cette zone existe déjà ; un administrateur la modifie dans la configuration.",
-        "This zone is there already; an administrateur changes it in the configuration.",
+        "This zone is there already; an administrator changes it in the configuration.",
     ),
     "plan-help": (
         ("PNG ou JPEG, 4 Mo au plus. Les métadonnées (lieu, date, appareil) sont retirées ; le plan reste chiffré "
@@ -196,8 +196,13 @@ WORDS: dict[str, tuple[str, str]] = {
     "colour-amber": ("a rejoint", "joined"),
     "colour-green": ("remonte", "reports"),
     "colour-red": ("à traiter", "in trouble"),
+    "sum-grey": ("à faire", "to do"),
+    "sum-blue": ("[clé connue|clés connues]", "[key|keys] known"),
+    "sum-amber": ("[a|ont] rejoint", "joined"),
+    "sum-green": ("[remonte|remontent]", "[reports|report]"),
+    "sum-red": ("à traiter", "in trouble"),
     "rows-open": ("À faire", "To do"),
-    "rows-done": ("Remontent", "Report"),
+    "rows-done": ("Remontent", "Reporting"),
     "row-device": ("Capteur", "Sensor"),
     "row-state": ("État", "State"),
     "row-signal": ("Signal", "Signal"),

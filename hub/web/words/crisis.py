@@ -68,8 +68,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "sampling-collide": ("{share} % des trames se heurtent", "{share} % of the frames collide"),
     "sampling-can": ("la ligne en supporte {rate}, d'après ce qui est mesuré", "the line was measured to take {rate}"),
     "sampling-downlinks": (
-        "{count} appareils sont prévenus par radio, {air} s d'antenne en tout.",
-        "{count} devices are told by radio, {air} s on the air in all.",
+        "{count} appareil[|s] [est|sont] prévenu[|s] par radio, {air} s d'antenne en tout.",
+        "{count} device[|s] [is|are] told by radio, {air} s on the air in all.",
     ),
     "sampling-takes": ("Tous peuvent l'être en {span}.", "All can have been told within {span}."),
     "sampling-never": ("Aucune passerelle ne peut émettre en ce moment.", "No gateway can send now."),

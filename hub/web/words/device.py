@@ -41,7 +41,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "quality-bad": ("mauvaise", "bad"),
     "quality-undated": ("non datée", "undated"),
     "write": ("Commander", "Command"),
-    "write-bounds": ("de {low} à {high} {unit}", "from {low} to {high} {unit}"),
+    "write-bounds": ("de {low} à {high}\u202f{unit}", "from {low} to {high}\u202f{unit}"),
     "write-role": ("rôle {role} au moins", "at least the role {role}"),
     "new-value": ("Nouvelle valeur", "New value"),
     "why": ("Motif (pour le journal)", "Reason (for the log)"),

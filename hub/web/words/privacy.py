@@ -23,7 +23,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "privacy-default": ("Données personnelles sans finalité : détruites.", "Personal data without a purpose: destroyed."),
     "privacy-consents": ("Consentements", "Consents"),
     "privacy-consents-none": (
-        "Aucun consentement. Il se saisit par la commande ilot privacy consent.",
+        "Aucun consentement. Il se saisit par la commande « ilot privacy consent ».",
         "No consents. Record one with the command “ilot privacy consent”.",
     ),
     "privacy-person": ("Personne", "Person"),

@@ -54,5 +54,5 @@ WORDS: dict[str, tuple[str, str]] = {
     "password-differs": ("Les deux mots de passe diffèrent.", "The two passwords differ."),
     "accounts-full": ("Il y a déjà 64 comptes.", "There are 64 accounts already."),
     "account-unknown": ("Ce compte n'existe pas.", "There is no such account."),
-    "last-administrator": ("Il doit rester un administrateur.", "One administrateur has to remain."),
+    "last-administrator": ("Il doit rester un administrateur.", "One administrator has to remain."),
 }  # fmt: skip

@@ -234,7 +234,7 @@ async def test_all_pictures_together_leave_room_in_a_backup(pages: Pages, monkey
     assert (await send(browser, "/commissioning/plan", "/commissioning/plan", data, {}))[0] == 303
     status, text, _ = await send(browser, "/commissioning/photo", at, data, fields)
     assert status == 422
-    assert "10 Mo au plus" in text
+    assert "10\u202fMo au plus" in text
 
 
 async def test_photographs_are_unpacked_one_at_a_time(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,8 +284,8 @@ async def test_a_position_that_was_typed_says_nothing_of_how_sure_it_is(pages: P
         for step in ("site", "report"):
             status, text, _ = await browser.get(f"/commissioning/{step}?lang=fr")
             assert status == 200, step
-            assert "48,85660° ; 2,35220°" in text
-            assert ("± 12 m" in text) == said
+            assert "48,85660°\u202f; 2,35220°" in text
+            assert ("± 12&#8239;m" in text) == said
 
 
 async def test_a_photograph_gives_each_label_in_it_and_one_without_any_says_what_to_do(pages: Pages) -> None:

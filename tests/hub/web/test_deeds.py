@@ -23,16 +23,41 @@ SOURCES = Path(hub.web.__file__).parents[1]
         ({"web": "signed in", "from": "192.0.2.7"}, "Connexion depuis 192.0.2.7", "Signed in from 192.0.2.7"),
         ({"device": "replace", "old": "a:1", "new": "a:2"}, "Appareil a:1 remplacé par a:2",
          "Device a:1 was replaced by a:2"),
-        ({"inventory": 4, "devices": 9}, "Inventaire n° 4 chargé : 9 appareils", "Inventory 4 was loaded: 9 devices"),
+        ({"inventory": 4, "devices": 9}, "Inventaire n° 4 chargé, appareils : 9",
+         "Inventory 4 was loaded, devices: 9"),
         ({"command": "c1", "device": "a:1", "metric": "setpoint", "why": "froid", "old": None, "new": 20.5},
          "Commande c1 : setpoint de a:1, de – à 20,5", "Command c1: setpoint of a:1, from – to 20.5"),
         ({"command": "c1", "state": "done", "detail": ""}, "Commande c1 : faite", "Command c1: done"),
-        ({"crisis": "isolated", "why": "x"}, "Mode crise : le hub est isolé", "Crisis mode: the hub is isolated"),
+        ({"perimeter": "bus", "declared": {"integration": "bus", "type": "bus", "kind": "locked room",
+                                           "declared_by": "Anne", "declared_on": "2026-01-31"}},
+         "Périmètre de l'intégration bus déclaré par Anne le 31/01/2026 : local fermé",
+         "The perimeter of integration bus was declared by Anne on 2026-01-31: locked room"),
+        ({"perimeter": "bus", "declared": False}, "Périmètre de l'intégration bus retiré",
+         "The perimeter of integration bus was taken away"),
+        ({"crisis": "isolated", "why": "x"}, "Mode crise : le concentrateur est isolé",
+         "Crisis mode: the hub is isolated"),
     ],
 )  # fmt: skip
 def test_an_entry_is_a_sentence(what: dict[str, object], french: str, english: str) -> None:
     assert (deed(what, "fr").text, deed(what, "en").text) == (french, english)
     assert not deed(what, "fr").rest
+
+
+def test_what_has_a_name_is_called_by_it_and_keeps_its_id() -> None:
+    names = {("device", "a:1"): "Chaudière", ("metric", "setpoint"): "Consigne", ("place", "hall"): "Hall d'entrée",
+             ("step", "zones"): "Zones", ("reason", "no-bounds"): "Sans bornes"}  # fmt: skip
+
+    def said(what: dict[str, object]) -> str:
+        return deed(what, "fr", lambda kind, one, device: names.get((kind, one), "")).text
+
+    assert said({"device": "replace", "old": "a:1", "new": "a:2"}) == "Appareil Chaudière (a:1) remplacé par a:2"
+    assert said({"command": "c1", "device": "a:1", "metric": "setpoint", "old": 1, "new": 2}) == (
+        "Commande c1 : Consigne de Chaudière (a:1), de 1 à 2"
+    )
+    assert said({"roster": "pin", "place": "hall"}) == "Emplacement Hall d'entrée (hall) posé sur le plan"
+    assert said({"roster": "step", "step": "zones"}) == "Mise en service : étape Zones faite"
+    refused = {"command": "refused", "device": "a:1", "metric": "setpoint", "reason": "no-bounds"}
+    assert deed(refused, "fr", lambda kind, one, device: names.get((kind, one), "")).rest == [("refus", "Sans bornes")]
 
 
 def test_a_reason_and_what_no_sentence_says_stand_beside_it() -> None:
@@ -72,7 +97,7 @@ async def test_the_page_writes_sentences_and_checks_the_chain_by_the_hub_s_own_c
             1_790_000_000.0, "cli:anne", {"place": "add", "id": "hall", "zone": "rooms", "why": "<b>"}
         )
         _, text, *_ = await browser.get("/audit?verify=1&lang=fr")
-        assert "Place hall ajoutée dans la zone rooms" in text
+        assert "Emplacement hall ajouté dans la zone" in text
         assert "Motif\u00a0: &lt;b&gt;" in text
         assert "Chaîne intacte" in text
         assert "{'" not in text

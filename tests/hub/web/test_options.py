@@ -93,7 +93,7 @@ def test_what_is_wrong_stands_beside_the_field_that_it_is_about() -> None:
     told = configuring.tied(form, configuring.problems(found, "fr"))
     assert [one["field"] for one in told] == ["f-port", "f-hosts", "f-hosts", ""]
     assert [[one["text"] for one in each["wrong"]] for each in form["fields"]] == [
-        ["attendu\u00a0: un nombre entier\u00a0; ici\u00a0: 'x'"],
+        ["attendu\u00a0: un nombre entier\u202f; ici\u00a0: 'x'"],
         ["il faut au moins 2 caractères", "il manque 'hosts' ici"],
     ]
     assert (told[-1]["text"], told[-1]["lang"]) == ("something else", "en")
@@ -139,7 +139,7 @@ async def test_a_form_says_what_the_file_says_what_counts_else_and_shows_2000_en
         hub.answers["config.form"] = many
         _, text, _ = await browser.get("/configuration/form?at=devices&lang=fr")
         assert text.count("<li>") < 130
-        assert "100 sur 2000 montrés" in text
+        assert "Montrés\u00a0: 100 sur 2\u202f000" in text
         _, text, _ = await browser.get("/configuration/form?at=devices&lang=fr&q=07CF")
         assert "lorawan:00000000000007cf" in text
-        assert "1 sur 1 montrés" in text
+        assert "Montrés\u00a0: 1 sur 1." in text

@@ -75,6 +75,8 @@ def test_every_sentence_that_a_page_asks_for_is_there_in_both_languages_and_none
         "perimeter-",
         "quarantine-",
         "recette-",
+        "role-",
+        "sum-",
     )
     left = {key for key in WORDS if not key.startswith(made) and not re.search(rf"""["']{key}["']""", text)}
     assert left == set()
@@ -340,5 +342,5 @@ def test_no_sentence_shows_the_sign_of_a_plural() -> None:
     for key, texts in WORDS.items():
         for lang, text in zip(("fr", "en"), texts, strict=True):
             if "[" in text and "|" in text:
-                assert "{count}" in text, key
-                assert not set("[]|") & set(word(key, lang, count=2, span="1 h", by="a")), key
+                assert "{count}" in text or key.startswith("sum-"), key  # a number stands beside the sums
+                assert not set("[]|") & set(word(key, lang, count=2, span="1 h", by="a", air="1")), key

@@ -87,7 +87,7 @@ async def test_mode_recette_is_opened_previewed_and_ended_by_forms(pages: Pages)
     assert (await browser.post("/recette", "/quarantine", act="start", hours="2", why="réception"))[0] == 303
     assert asked(pages, "recette.start")["seconds"] == 7200
     _, text, _ = await browser.get("/quarantine")
-    assert "Mode recette ouvert, encore 1 h" in text.replace("\u00a0", " ")
+    assert "Mode recette ouvert, encore 1\u202fh" in text
     status, text, _ = await browser.post("/recette", "/quarantine", act="preview", id="ble:*", place="salle-{n:2}")
     assert (status, asked(pages, "recette.adopt")["dry_run"]) == (200, True)
     assert "salle-01" in text

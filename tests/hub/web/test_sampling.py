@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -41,7 +42,7 @@ async def test_the_plan_is_shown_before_anything_is_done_with_all_it_costs(pages
         "limité par le temps d&#39;antenne légal", "3,9 % des trames se heurtent", "la ligne en supporte 25,0",
         "Tous peuvent l&#39;être en 15 min", "il émet de lui-même", "3f9c2b8a71d04e55", "&lt;b&gt;modbus",
     ):  # fmt: skip
-        assert said in text, said
+        assert said in re.sub("&#8239;|\u202f|\u00a0", " ", text), said
     ((_, asked),) = [one for one in pages.hub.asked if one[0] == "crisis.sampling.plan"]
     assert asked == {
         "period_s": 300.0, "for_s": 86_400.0, "zones": ["rooms"], "devices": [], "by": "web:camille",
@@ -79,7 +80,7 @@ async def test_while_it_is_raised_the_page_counts_who_was_told_and_the_time_that
     pages.hub.sampling.held = HELD
     text = (await browser.get("/crisis"))[1]
     assert 'data-sampling="confirmed">1<' in text
-    assert "2 h 00 min" in text
+    assert "2\u202fh\u00a000\u202fmin" in text
     assert "attend : toutes les commandes sont arrêtées" in text
     assert 'action="/crisis/sampling/restore"' in text
     assert "Voir ce que cela coûte" not in text, "it cannot be raised twice"

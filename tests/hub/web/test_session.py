@@ -16,7 +16,7 @@ from hub.web.people.sessions import IDLE_S, LONGEST_S, Session, Sessions
 from .web_kit import NAME, PASSWORD, Pages
 
 CHROMIUM = "/usr/bin/chromium"
-LASTS = "La session se termine 1\u00a0h après la dernière action, et 12\u00a0h après la connexion."
+LASTS = "La session se termine 1\u202fh après la dernière action, et 12\u202fh après la connexion."
 MINUTE = 60_000
 
 

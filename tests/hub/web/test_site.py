@@ -376,7 +376,7 @@ async def test_a_device_s_page_shows_what_went_wrong_with_it_how_often_and_how_f
     browser = await pages.claimed()
     _, text, _ = await browser.get("/devices/lorawan%3A0000000000000000")
     assert re.search(r"Erreurs depuis le démarrage.*late.*2", text, re.DOTALL)
-    assert "12,5 ms" in text
+    assert "12,5&#8239;ms" in text
 
 
 async def test_two_thousand_devices_are_paged_filtered_and_sorted_by_the_server(tmp_path: Path) -> None:

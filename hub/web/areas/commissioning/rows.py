@@ -5,14 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from hub.model import PLACE_ID
+from hub.web import figures
 from hub.web.areas.commissioning.position import of_text
 from hub.web.refused import Refused
 from hub.web.request.visit import Rejected, Visit
 from hub.web.site import Site
 from hub.web.telling import showing
+from hub.web.words import LANGUAGES, word
 
 GREEN, WORST = "green", ("red", "grey", "blue", "amber")
 SCAN = ("label", "device", "key", "place", "zone", "name", "pack")
+
+
+def _heard(device: str, dbm: int | None, margin: str, lang: str) -> str:
+    """How well a device is heard, as a verdict; "" of one that nobody hears by radio."""
+    if dbm is None:
+        return ""
+    verdict = f"margin-{margin}" if margin else showing.loudness(device, dbm)
+    return f"{word(verdict, lang)} ({figures.with_unit(str(dbm), 'dBm')})"
 
 
 def _worst(row: dict[str, Any]) -> int:
@@ -31,7 +41,11 @@ class Rows:
         for row in shown["rows"]:
             dbm = showing.strongest(listed.get(row["device"], {}).get("heard"))
             margin = margins.get(row["device"], {})
-            row["signal"] = {"dbm": dbm, "margin": margin.get("margin", ""), "margin_db": margin.get("margin_db")}
+            verdict = margin.get("margin", "")
+            row["signal"] = {
+                "dbm": dbm, "margin": verdict, "margin_db": margin.get("margin_db"),
+                **{lang: _heard(row["device"], dbm, verdict, lang) for lang in LANGUAGES},
+            }  # fmt: skip
         return shown
 
     async def sorted(self, visit: Visit) -> dict[str, Any]:

@@ -15,6 +15,9 @@ from hub.web.request.routes import ADMINISTRATEUR, READS, RULES, Route
 from hub.web.request.visit import Visit
 from hub.web.site import Site
 
+NAMED = {"devices": "device", "places": "place", "zones": "zone", "sites": "site"}
+"""Mappings whose entries people call something: their kind."""
+
 
 class Pages(Protocol):
     """The other pages of the configuration."""
@@ -45,6 +48,7 @@ class Forms:
             "configuration_form", visit, status, form=form, base=answer["digest"], filled=filled, at=at, type=kind,
             may=may(visit, shown), step=configuring.step, names=configuring.names(at, visit.lang), problems=told,
             entries=configuring.entries(form, visit.query.get("q", "")),
+            called_of=lambda name: self._site.name_of(NAMED.get("/".join(at), ""), name, "", visit.lang),
         )  # fmt: skip
 
     def _hide(self, visit: Visit, shown: dict[str, Any], form: dict[str, Any]) -> None:

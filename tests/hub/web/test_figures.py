@@ -1,0 +1,86 @@
+"""Numbers, units and durations as people read them, in French and in English; and as the scripts of the pages write the
+same ones."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import hub.web
+from hub.web import figures
+from hub.web.figures import NARROW, value_text, with_unit, zone_text
+from hub.web.words import word
+
+STATIC = Path(hub.web.__file__).parent / "static"
+YES = ("non", "oui")
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "french", "english"),
+    [
+        (1013.38, "", "1 013,38", "1,013.38"),
+        (1013.38, "hPa", "1 013,4", "1,013.4"),
+        (45.8975, "%", "45,9", "45.9"),
+        (0.25, "%", "0,25", "0.25"),
+        (412.4, "[ppm]", "412", "412"),
+        (20.0, "Cel", "20", "20"),
+        (-0.0, "", "0", "0"),
+        (-0.078, "", "-0,078", "-0.078"),
+        (1234567.8, "kW.h", "1 234 568", "1,234,568"),
+        (2, "", "2", "2"),
+        (True, "", "oui", "oui"),
+        (float("nan"), "", "nan", "nan"),
+        ("open", "", "open", "open"),
+    ],
+)
+def test_a_value_is_written_as_its_readers_write_it(value: object, unit: str, french: str, english: str) -> None:
+    assert value_text(value, "fr", YES, unit) == french.replace(" ", NARROW)
+    assert value_text(value, "en", YES, unit) == english
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, width=32))
+def test_a_value_keeps_six_digits_and_never_a_digit_before_the_point_less(value: float) -> None:
+    for lang, thousands, point in (("fr", NARROW, ","), ("en", ",", ".")):
+        text = value_text(value, lang, YES)
+        assert "e" not in text
+        again = float(text.replace(thousands, "").replace(point, "."))
+        assert abs(again - value) <= max(abs(value) * 1e-5, 1e-12)
+        assert abs(value) < 1e6 or abs(again - value) <= 0.5
+
+
+def test_no_line_ends_between_a_number_and_its_unit() -> None:
+    assert with_unit("4", "") == "4"
+    assert figures.size_text(8014, "fr") == f"8,0{NARROW}ko"
+    assert figures.span_text(90_061, "fr") == f"1{NARROW}j\u00a01{NARROW}h"
+    assert figures.span_text(3_700, "en") == f"1{NARROW}h\u00a001{NARROW}min"
+    assert figures.wish_text("2d", "fr") == f"2{NARROW}j"
+    assert f"10{NARROW}Mo au plus" in word("pictures-full", "fr")
+    assert f"10{NARROW}MB at most" in word("pictures-full", "en")
+    assert f"retirées{NARROW};" in word("plan-help", "fr")
+
+
+@pytest.mark.parametrize("script", ["live.js", "crisis.js"])
+def test_the_scripts_write_durations_with_the_same_spaces(script: str) -> None:
+    body = re.search(r"const span = .*?\n  };", (STATIC / script).read_text(), re.DOTALL)
+    assert body is not None
+    assert body[0].count("\\u202f") >= 6
+    assert not re.search(r"\} (?:h|min|s|\$)", body[0])
+
+
+@pytest.mark.parametrize(
+    ("zone", "said"),
+    [
+        ("Europe/Paris", "UTC+2"),
+        ("America/Cayenne", "UTC\u22123"),
+        ("Pacific/Marquesas", "UTC\u22129:30"),
+        ("UTC", "UTC"),
+    ],
+)
+def test_a_page_says_whose_clock_it_shows(zone: str, said: str) -> None:
+    assert zone_text(1_790_000_000.0, "fr", ZoneInfo(zone)) == f"Heures du site\u00a0: {zone} ({said})."
+    assert zone_text(1_790_000_000.0, "en", ZoneInfo(zone)) == f"Times are the site's: {zone} ({said})."
