@@ -16,6 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import msgspec
+from msgspec import UNSET
+
 from backend import alerts, witnesses
 from backend.erasures import Erasures
 from backend.gate import Gate, NeedContext, OpenEpoch, Read, Refusal, unpack
@@ -29,7 +32,7 @@ from backend.storage import Storage, Stream
 from hub.buffer import frame
 from hub.buffer.opening import Block, ClockMark, Gap, split
 from hub.buffer.rows import ALERTS, STREAMS, Row
-from hub.documents.wire import MAX_RANGES, Ack, pack_reply, sign_ack, unpack_message
+from hub.documents.wire import MAX_ACKS, MAX_RANGES, SPEAKS, Ack, Also, open_message, pack_reply, sign_ack
 from hub.errors import AuthFailed, DecodeError, HubError, StorageError
 from hub.ranges import Range, Ranges
 
@@ -74,6 +77,7 @@ class _Work:
     entries: list[Entry] = field(default_factory=list)
     trust: bytes = b""
     certificate: bytes = b""
+    speaks: int = 0
     counts: Counts = field(default_factory=Counts)
 
 
@@ -162,7 +166,11 @@ class Ingest:
             if message.what == STATE:
                 self._state(work, hub, message.body)
             else:
-                for eid, records in unpack(unpack_message(message.body)):
+                stated, groups = open_message(message.body)
+                unpacked = unpack(groups)
+                if stated:
+                    self._state(work, hub, stated)
+                for eid, records in unpacked:
                     self._group(work, hub, eid, records)
         except (NotAdmitted, AuthFailed, DecodeError) as error:
             return error
@@ -261,6 +269,7 @@ class Ingest:
     def _state(self, work: _Work, hub: Hub, body: bytes) -> None:
         now = time.time()
         state, taken = self.states.take(hub, body, now)
+        work.speaks = SPEAKS
         for name, (run, last, _) in state.streams.items():
             if name in STREAMS:
                 stream = self.storage.stream(hub.hub, run, name)
@@ -311,25 +320,47 @@ class Ingest:
         for name in Counts.__slots__:
             setattr(self.counts, name, getattr(self.counts, name) + getattr(work.counts, name))
         self.counts.messages += 1
-        acks = [self._ack(stream, work) for stream in work.touched.values()]
-        return pack_reply(acks, list(work.need), work.trust, work.certificate)
+        return pack_reply(self._acks(work), list(work.need), work.trust, work.certificate, work.speaks)
 
     def taken(self, stream: Stream) -> Ranges:
         """Every number that is durable here, in rows or in the journal."""
         return stream.stored if self.journal is None else self.journal.merged(stream.id, stream.stored)
 
-    def _ack(self, stream: Stream, work: _Work) -> bytes:
-        unreadable, stated = work.rejected.get(stream.id), self.states.last(stream.hub)
+    def _acks(self, work: _Work) -> list[bytes]:
+        """What is durable of every stream that was touched: under one signature, where the hub reads that."""
+        told = [self._durable(stream, work) for stream in work.touched.values()]
+        if not told:
+            return []
+        stated = self.states.last(work.hub)
+        key = self._owner.ack_key_for(None if stated is None else stated.trust_version)
+        together = stated is not None and stated.speaks is not UNSET and stated.speaks >= SPEAKS
+        acks = []
+        while told:
+            first, also = told.pop(0), list[Also]()
+            size = _size(first)
+            while together and told and len(also) < MAX_ACKS and (size := size + _size(told[0])) <= MAX_RANGES:
+                also.append(told.pop(0))
+            ack = Ack(
+                hub=work.hub, db=self.storage.db, n=self.storage.next_n(), nonce=b"" if stated is None else stated.nonce,
+                now=time.time(), also=tuple(also), **msgspec.structs.asdict(first),
+            )  # fmt: skip
+            acks.append(sign_ack(ack, key))
+        return acks
+
+    def _durable(self, stream: Stream, work: _Work) -> Also:
+        unreadable = work.rejected.get(stream.id)
         taken = self.taken(stream)
         if stream.forked:
             taken = Ranges(r for first, last in taken for r in stream.forked.missing(first, last))
         rejected = Ranges([*stream.forked, *(unreadable or ())])
-        pairs = list(taken)
         through = taken.through()
-        above = [pair for pair in pairs if pair[0] > through]
-        ack = Ack(
-            hub=stream.hub, stream=stream.stream, run=stream.run, db=self.storage.db, n=self.storage.next_n(),
-            through=through, ranges=tuple(above[:MAX_RANGES]), rejected=tuple(rejected)[:MAX_RANGES],
-            want=work.want.get(stream.id, ()), nonce=stated.nonce if stated is not None else b"", now=time.time(),
+        above = [pair for pair in taken if pair[0] > through]
+        return Also(
+            stream.stream, stream.run, through, tuple(above[:MAX_RANGES]), tuple(rejected)[:MAX_RANGES],
+            work.want.get(stream.id, ()),
         )  # fmt: skip
-        return sign_ack(ack, self._owner.ack_key_for(None if stated is None else stated.trust_version))
+
+
+def _size(told: Also) -> int:
+    """In ranges: an ack of several runs is not to be longer than one of a single run may be."""
+    return len(told.ranges) + len(told.rejected) + len(told.want)

@@ -25,8 +25,6 @@ from hub.identity import enrolment, page_certificate
 
 log = logging.getLogger(__name__)
 
-_MSGPACK = "application/vnd.msgpack"
-
 
 class _Enrolment(msgspec.Struct, frozen=True):
     token_id: str
@@ -181,4 +179,4 @@ class Hubs:
     async def _post(self, request: web.Request, what: str, limit: int) -> web.Response:
         hub = of_path(request)
         message = Message(hub, what, await body_of(request, limit))
-        return web.Response(body=await self._worker.post(message), content_type=_MSGPACK)
+        return web.Response(body=await self._worker.post(message))

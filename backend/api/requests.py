@@ -59,8 +59,11 @@ def certified(request: web.Request) -> str:
 
 
 async def plainly(request: web.Request, response: web.StreamResponse) -> None:
-    """Not which programs answer, in which versions: nobody needs it, and each answer pays for it on a metered line."""
+    """Not which programs answer, in which versions, nor that a body is bytes, which is what one without a type is
+    (RFC 9110, 8.3): nobody needs it, and each answer pays for it on a metered line."""
     response.headers.pop("Server", None)
+    if response.headers.get("Content-Type") == "application/octet-stream":
+        del response.headers["Content-Type"]
 
 
 def of_path(request: web.Request) -> str:

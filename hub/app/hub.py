@@ -217,6 +217,7 @@ class Hub:
     def _durable(self, durable: Durable) -> None:
         self.shown.overview.wrote(durable.readings, durable.bytes)
         self.outward.link.durable(durable)
+        self.vigil.witness.committed(durable)
 
 
 async def _cancel(tasks: list[asyncio.Task[None]], seconds: float) -> None:

@@ -28,6 +28,7 @@ FORGED_ACKS = ("signature", "unreadable", "other-hub", "ahead")
 @dataclass
 class Watchful:
     vigil: Vigil
+    witness: Witness
 
     @property
     def services(self) -> list[Service]:
@@ -67,4 +68,5 @@ def build_vigil(ground: Ground, field: Field, watch: Watch, outward: Outward, we
     ]  # fmt: skip
     witness = Witness(ground.store, ground.buffer, ground.clock, lambda: incidents.counts)
     site = ground.loaded.config.hub.site or ""
-    return Watchful(Vigil(ground.events, watch.watching.book, witness, ground.clock, incidents, gauges, site))
+    vigil = Vigil(ground.events, watch.watching.book, witness, ground.clock, incidents, gauges, site)
+    return Watchful(vigil, witness)

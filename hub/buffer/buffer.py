@@ -107,12 +107,20 @@ class Buffer:
 
     # -- in -----------------------------------------------------------------------------------------------------
 
-    def append(self, row: Row, stream: str = READINGS) -> None:
-        """Take one row. O(1), never waits; await `room()` before. An alert commits within `urgent_s`.
+    @property
+    def window_s(self) -> float:
+        """Seconds that a reading waits for its commit at most."""
+        return self._config.window_s
+
+    def append(self, row: Row, stream: str = READINGS, *, calm: bool = False) -> None:
+        """Take one row. O(1), never waits; await `room()` before. An alert commits within `urgent_s`. `calm`: of the
+        stream of alerts, and yet nothing that must be sent at once (`Durable.calm`).
 
         Raises BufferFull when a quarter more than `pending_rows` wait for the disk: the row is not taken.
         """
         self._commits.append(row, stream)
+        if calm:
+            self._journal.calm(row)
 
     def together(self) -> Together:
         """`with buffer.together():` the rows that are appended within, and the small state that is put, are in one

@@ -36,7 +36,7 @@ from itertools import accumulate, chain, compress, repeat
 from operator import add, itemgetter, ne, sub
 from typing import Any, cast
 
-from hub.buffer.ints import I64_MAX, I64_MIN, Reader, put_packed, put_runs, put_varint
+from hub.buffer.ints import I64_MAX, I64_MIN, Reader, put_packed, put_runs, put_varint, tightened
 from hub.buffer.numbering import MAX_COLUMNS, Numbering, Refused, scales
 from hub.buffer.rows import Row, Shape, Subject
 from hub.buffer.squeeze import MAX_BODY
@@ -47,6 +47,8 @@ MAX_READINGS = MAX_COLUMNS
 MAX_TEXT = 1024
 MAX_SHAPE, MAX_SUBJECT = 1 << 17, 1 << 11
 """No shape and no subject is described in more bytes than these."""
+TRIED = 4096
+"""A body of so many bytes is written in both ways: of larger ones zstd finds the pattern where there is one."""
 TEXT_WEIGHT = 8
 """This many characters of text weigh as much as one reading in the size of a block."""
 
@@ -57,7 +59,14 @@ _DEGREE, _METRE = 10**7, 100
 
 
 def encode(rows: Sequence[Row], numbering: Numbering, boot: bytes = b"") -> bytes:
-    """The body of one block. All rows have one time base: UTC, or monotonic of `boot` (16 bytes) when given.
+    """The body of one block, as whole planes: the first of `forms`."""
+    return forms(rows, numbering, boot)[0]
+
+
+def forms(rows: Sequence[Row], numbering: Numbering, boot: bytes = b"") -> list[bytes]:
+    """The body of one block, written in one way or in two: as whole planes, and of a block that is not large also with
+    the highest planes cut to their bits. Which is shorter in the end is seen after compression: noise is in bits what it
+    is in bytes, a pattern is not. All rows have one time base: UTC, or monotonic of `boot` (16 bytes) when given.
 
     Raises Refused when some row cannot be stored; encoding that row alone raises it too.
     """
@@ -77,7 +86,7 @@ def encode(rows: Sequence[Row], numbering: Numbering, boot: bytes = b"") -> byte
     body = b"".join(out)
     if len(body) > MAX_BODY:
         raise Refused("too-long")
-    return body
+    return [body, b"".join(tightened(out))] if len(body) <= TRIED else [body]
 
 
 def _put_group(out: list[bytes], shape: Shape, rows: list[Row], numbering: Numbering) -> None:

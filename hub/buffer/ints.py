@@ -5,6 +5,9 @@ zigzag     varint of (i << 1) ^ (i >> 63), for a signed i: 0, −1, 1, −2 … 
 packed n   n items, n ≥ 1: zigzag base · u8 width (0 … 8) · width byte planes of n bytes each, least significant first:
            plane p has byte p of every item. item = base + its bytes read as an unsigned integer. A constant column
            has width 0: no planes.
+           With bit 6 of the width byte set, its lowest six bits say how many bits b an item has, 1 … 63 and no multiple
+           of 8: b ÷ 8 whole planes as above, then the highest b mod 8 bits of every item, one item after the other, the
+           most significant bit first; zero bits fill the last byte.
 runs n     varint r: 0 → packed n; else packed r values, then, when r > 1, packed r lengths, each at least 1, that
            sum to n
 """
@@ -23,6 +26,15 @@ I64_MIN, I64_MAX = -(1 << 63), (1 << 63) - 1
 _CODES = {2: "H", 3: "I", 4: "I", 5: "Q", 6: "Q", 7: "Q", 8: "Q"}
 _BIG = sys.byteorder == "big"
 _NEAR = 1 << 49
+_TIGHT, _BITS = 0x40, 0x3F
+_WRITTEN = [[format(value, f"0{bits}b") for value in range(1 << bits)] for bits in range(8)]
+_READ = [{text: value for value, text in enumerate(texts)} for texts in _WRITTEN]
+
+
+class Top(bytes):
+    """The highest of `width` planes, where it does not need all of its bits."""
+
+    width: int
 
 
 def put_varint(out: list[bytes], number: int) -> None:
@@ -48,18 +60,36 @@ def put_packed(out: list[bytes], values: Sequence[int], bias: int = 0, flag: int
     if span > 0xFFFF_FFFF_FFFF_FFFF or not I64_MIN <= base <= I64_MAX:
         raise OverflowError("beyond 64 bit")
     put_varint(out, base << 1 if base >= 0 else ~(base << 1))
-    width = span.bit_length() + 7 >> 3
+    bits = span.bit_length()
+    width = bits + 7 >> 3
     out.append(_BYTES[width | flag])
     if width == 0:
         return
     if width == 1:
         out.append(bytes([value - low for value in values] if low else values))
-        return
-    cells = array(_CODES[width], [value - low for value in values] if low else values)
-    if _BIG:
-        cells.byteswap()
-    raw, size = cells.tobytes(), cells.itemsize
-    out.extend([raw[plane::size] for plane in range(width)])
+    else:
+        cells = array(_CODES[width], [value - low for value in values] if low else values)
+        if _BIG:
+            cells.byteswap()
+        raw, size = cells.tobytes(), cells.itemsize
+        out.extend([raw[plane::size] for plane in range(width)])
+    if bits & 7 and len(values) > 1:
+        out[-1] = top = Top(out[-1])
+        top.width = width
+
+
+def tightened(parts: Sequence[bytes]) -> list[bytes]:
+    """What `put_packed` appended, with every highest plane cut to the bits that it needs."""
+    tight = list(parts)
+    for at, plane in enumerate(parts):
+        if isinstance(plane, Top):
+            bits = max(plane).bit_length()
+            head = parts[at - plane.width][0]
+            tight[at - plane.width] = _BYTES[head & ~_BITS | _TIGHT | plane.width - 1 << 3 | bits]
+            text = "".join(map(_WRITTEN[bits].__getitem__, plane))
+            size = len(text) + 7 >> 3
+            tight[at] = (int(text, 2) << (size << 3) - len(text)).to_bytes(size, "big")
+    return tight
 
 
 def put_runs(out: list[bytes], values: Sequence[int]) -> None:
@@ -123,13 +153,16 @@ class Reader:
         return (coded >> 1) ^ -(coded & 1), self.byte()
 
     def cells(self, base: int, width: int, count: int) -> list[int]:
-        if width > 5 or not -_NEAR < base < _NEAR:
+        if width > 5 or not -_NEAR < base < _NEAR:  # of a tight one the width byte is above 5 in any case
             self.wide = True
         if width == 0:
             return [base] * count
-        if width > 8:
+        if width & _TIGHT:
+            width, raw = self._tight(width, count)
+        elif width > 8:
             raise DecodeError("bad-width", f"{width} byte planes")
-        raw = self.take(count * width)
+        else:
+            raw = self.take(count * width)
         if width == 1:
             return [value + base for value in raw] if base else list(raw)
         cells = array(_CODES[width])
@@ -141,6 +174,20 @@ class Reader:
         if _BIG:
             cells.byteswap()
         return [value + base for value in cells] if base else cells.tolist()
+
+    def _tight(self, width: int, count: int) -> tuple[int, bytes]:
+        """The number of planes, and these, of a column whose highest plane was cut to its bits."""
+        planes, bits = divmod(width & _BITS, 8)
+        if width > _TIGHT | _BITS or not bits:
+            raise DecodeError("bad-width", f"a width byte of {width}")
+        low = self.take(count * planes)
+        packed = self.take(count * bits + 7 >> 3)
+        text = format(int.from_bytes(packed, "big"), f"0{len(packed) << 3}b")
+        end = count * bits
+        if "1" in text[end:]:
+            raise DecodeError("bad-width", "the last byte of a column is not filled with zeros")
+        known = _READ[bits]
+        return planes + 1, low + bytes([known[text[at : at + bits]] for at in range(0, end, bits)])
 
     def runs(self, count: int) -> list[int]:
         runs = self.varint()

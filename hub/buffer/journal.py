@@ -83,6 +83,7 @@ class Journal:
         self._committing: Local = {}
         self._pending: Local = {}
         self._done: list[Durable] = []  # since the last commit that went through
+        self._calm: dict[int, Row] = {}  # by identity: rows of alerts that may wait, until they are durable
         self._directory = directory
         self._ballast = Ballast(disk, directory / "ballast")
         try:
@@ -163,6 +164,10 @@ class Journal:
         done, self._done = self._done, []
         return done
 
+    def calm(self, row: Row) -> None:
+        """This row of alerts may wait on its way: `Durable.calm` says so of a commit of such rows alone. Thread-safe."""
+        self._calm[id(row)] = row
+
     def hurry(self, alerts: list[Row], local: Local) -> None:
         """Have these written by the next try of the batch in hand, before its readings. Thread-safe."""
         self._hurried.append((into_blocks(alerts), local))
@@ -190,8 +195,12 @@ class Journal:
         gaps = [self._gaps.popleft() for _ in range(len(self._gaps))]
         items.extendleft(reversed(gaps))
         gaps = [item for item in items if isinstance(item, Gap)]  # with those of an earlier try
+        rows = [id(row) for item in items if isinstance(item, list) for row in item]
+        calm = not gaps and all(row in self._calm for row in rows)
         try:
-            self._done.append(self.writers[ALERTS].commit(items, {}, self.trust))
+            self._done.append(self.writers[ALERTS].commit(items, {}, self.trust)._replace(calm=calm))
+            for row in rows:
+                self._calm.pop(row, None)
         finally:
             for gap in gaps:
                 if gap not in items:

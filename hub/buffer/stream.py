@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hub.buffer import frame
 from hub.buffer.bodies import ClockMark, Gap, encode_clock, encode_gap, encode_local, encode_table
 from hub.buffer.catalog import Catalog
-from hub.buffer.columns import MAX_READINGS, TEXT_WEIGHT, encode
+from hub.buffer.columns import MAX_READINGS, TEXT_WEIGHT, forms
 from hub.buffer.disk import Disk
 from hub.buffer.numbering import Numbering, Refused
 from hub.buffer.rows import Row
@@ -47,7 +47,7 @@ class Keys(NamedTuple):
 
 class Durable(NamedTuple):
     """What one commit made durable in one stream: records `first` … `last` (`last` < `first`: small state only),
-    how many readings, how many bytes were written."""
+    how many readings, how many bytes were written; `calm`: of alerts, and every row of it may wait."""
 
     stream: str
     run: bytes
@@ -55,6 +55,7 @@ class Durable(NamedTuple):
     last: int
     readings: int
     bytes: int
+    calm: bool = False
 
 
 class _Segment:
@@ -232,20 +233,21 @@ class StreamWriter:
             return None
         boot = b"" if item[0].sure else self._clock.boot
         try:
-            body = encode(item, numbering, boot)
+            bodies = forms(item, numbering, boot)
         except Refused:
             item = items[at] = self._sift(item, numbering, boot)
             if not item:
                 return None
-            body = encode(item, numbering, boot)
-        return frame.BLOCK, self._squeeze(body), sum([len(row.values) for row in item])
+            bodies = forms(item, numbering, boot)
+        shortest = min(map(self._squeeze, bodies), key=len)
+        return frame.BLOCK, shortest, sum([len(row.values) for row in item])
 
     def _sift(self, rows: list[Row], numbering: Numbering, boot: bytes) -> list[Row]:
         """The rows that can be stored. One bad value must not cost its neighbours."""
         good = []
         for row in rows:
             try:
-                encode([row], numbering, boot)
+                forms([row], numbering, boot)
                 good.append(row)
             except Refused as error:
                 self.refused[error.reason] += 1

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import UnsetType
 
 from hub.backoff import Backoff
 from hub.delivery.acceptance import OTHER_DATABASE, Acceptance, Refused
 from hub.delivery.books import Books
 from hub.delivery.context import Context
-from hub.delivery.lanes import ALERTS, BACKLOG, LANES, Ledger
-from hub.delivery.parts import Answer, Fetch, Flight, Stored, StreamState, Survey, Vias
+from hub.delivery.lanes import ALERTS, BACKLOG, LANES, Lane, Ledger
+from hub.delivery.parts import Answer, Fetch, Flight, Part, Stored, StreamState, Survey, Vias
 from hub.delivery.rate import Rate
 from hub.delivery.stating import Stating
 from hub.delivery.times import (
@@ -29,7 +30,7 @@ from hub.delivery.times import (
     STATE_S,
     WANT_S,
 )
-from hub.documents.wire import Ack, AckKeys, pack_message, read_reply
+from hub.documents.wire import SPEAKS, Ack, AckKeys, pack_message, read_reply
 from hub.ranges import Range
 from hub.session import Message
 
@@ -67,6 +68,7 @@ class Delivery:
         self._vias = Vias(backoff)
         self._context = Context()
         self._ids = self._fruitless = 0
+        self._speaks = 1  # what the backend said to the last state
         self._state_at = self._retry_at = 0.0
 
     # what is on disk
@@ -122,12 +124,31 @@ class Delivery:
         for ledger in self._ledgers.values():
             ledger.age(now - LIVE_S)
         for lane in LANES[:1] if urgent else LANES:
-            most = lane.budget(self.rate.bytes_per_s, self._weights.get(lane.name, math.inf))
-            if self._unacked[lane.name] > most * (lane.window - 1):
-                continue
-            if (fetch := self._ledgers.waiting(lane, most)) is not None:
+            if (fetch := self._next(lane)) is not None:
                 return fetch
         return None
+
+    def beside(self, action: Fetch | Survey, via: str) -> list[Fetch]:
+        """What else waits and may go in the same message, at most one fetch of a stream: `joined` takes them all. A
+        line that is billed by volume pays for one exchange then. Nothing goes with the first state of a transport, nor
+        with any to a backend that would not understand."""
+        if isinstance(action, Survey) and (self._vias.of(via).state_due or self._speaks < SPEAKS):
+            return []
+        more: list[Fetch] = []
+        streams = {action.stream} if isinstance(action, Fetch) else set()
+        for lane in LANES:
+            fetch = self._next(lane)
+            if fetch is not None and fetch.stream not in streams:
+                streams.add(fetch.stream)
+                more.append(fetch)
+        return more
+
+    def _next(self, lane: Lane) -> Fetch | None:
+        """What this lane would send, if its window has room."""
+        most = lane.budget(self.rate.bytes_per_s, self._weights.get(lane.name, math.inf))
+        if self._unacked[lane.name] > most * (lane.window - 1):
+            return None
+        return self._ledgers.waiting(lane, most)
 
     def wait(self, via: str, now: float) -> float:
         """Seconds until `poll` may have something that it did not have now, without any input."""
@@ -139,38 +160,66 @@ class Delivery:
     def fetched(self, fetch: Fetch, stored: Iterable[Stored], via: str, now: float) -> Message | None:
         """Answers a `Fetch`. Numbers that the disk did not give are no longer owed (the buffer declares them);
         None when it gave none at all, or only one too large for any message (then counted as rejected)."""
-        ledger = self._ledgers.of(fetch.stream, fetch.run)
-        load = self._context.load(stored)
-        last = load.spans[-1][1] if load.spans else fetch.last
-        ledger.take(fetch.first, last)
-        if not load.spans:
-            return None
-        try:
-            body = pack_message(load.groups)
-        except ValueError:
-            for span in load.spans:
-                ledger.reject(*span)
-            self.rejections += 1
-            self.refusals["oversized"] += 1
-            return None
-        load.groups.clear()
-        if load.readings:
-            self._weights[fetch.lane.name] = len(body) / load.readings
-        flight = Flight(via, now, now + ANSWER_S, fetch.lane.name, ledger, load, len(body), self.rate.delivered)
-        self._unacked[flight.lane] += flight.size
-        return self._send(body, "records", flight)
+        return self.joined([(fetch, stored)], via, now)
 
     def surveyed(self, streams: Sequence[StreamState], via: str, now: float) -> Message:
         """Answers a `Survey`: the signed state to send."""
-        self._ledgers.compare(streams, {id(flight.ledger) for flight in self._flights.values()})
+        return self._stated(self._state(streams, via, now), via, now)
+
+    def joined(
+        self, read: Iterable[tuple[Fetch, Iterable[Stored]]], via: str, now: float,
+        streams: Sequence[StreamState] | None = None,
+    ) -> Message | None:  # fmt: skip
+        """Answers several fetches, and a `Survey` where `streams` are given, by one message; see `fetched`."""
+        parts = [part for fetch, stored in read if (part := self._part(fetch, stored)) is not None]
+        if not parts:
+            return None if streams is None else self.surveyed(streams, via, now)
+        return self._records(parts, b"" if streams is None else self._state(streams, via, now), via, now)
+
+    def _stated(self, state: bytes, via: str, now: float) -> Message:
+        return self._send(state, "state", Flight(via, now, now + ANSWER_S, state=True))
+
+    def _records(self, parts: list[Part], state: bytes, via: str, now: float) -> Message | None:
+        """One message of these, and of the state that goes with them."""
+        try:
+            body = pack_message([group for part in parts for group in part.load.groups], state)
+        except ValueError:
+            if state or len(parts) > 1:  # too much for one: the first goes alone, the others wait again
+                for part in parts if state else parts[1:]:
+                    part.give_back()
+                return self._stated(state, via, now) if state else self._records(parts[:1], b"", via, now)
+            for span in parts[0].load.spans:
+                parts[0].ledger.reject(*span)
+            self.rejections += 1
+            self.refusals["oversized"] += 1
+            return None
+        readings = sum(part.load.readings for part in parts)
+        if len(parts) == 1 and readings:
+            self._weights[parts[0].lane] = len(body) / readings
+        for part in parts:
+            part.load.groups.clear()
+        flight = Flight(
+            via, now, now + ANSWER_S, bool(state), parts, parts[-1].lane, len(body), self.rate.delivered
+        )  # fmt: skip
+        self._unacked[flight.lane] += flight.size
+        return self._send(body, "records", flight)
+
+    def _part(self, fetch: Fetch, stored: Iterable[Stored]) -> Part | None:
+        ledger = self._ledgers.of(fetch.stream, fetch.run)
+        load = self._context.load(stored)
+        ledger.take(fetch.first, load.spans[-1][1] if load.spans else fetch.last)
+        return Part(fetch.lane.name, ledger, load) if load.spans else None
+
+    def _state(self, streams: Sequence[StreamState], via: str, now: float) -> bytes:
+        carrying = {id(part.ledger) for flight in self._flights.values() for part in flight.parts}
+        self._ledgers.compare(streams, carrying)
         if now >= self._retry_at:
             self._retry_at = now + REJECTED_S
             for ledger in self._ledgers.values():
                 ledger.retry_rejected()
         self._state_at = now + self.state_s
         self._vias.of(via).state_due = False
-        state = self.stating.make(streams, self.acceptance.heard, now)
-        return self._send(state, "state", Flight(via, now, now + ANSWER_S))
+        return self.stating.make(streams, self.acceptance.heard, now)
 
     # answers
 
@@ -184,23 +233,27 @@ class Delivery:
         flight = self._flights.get(message)
         if flight is not None:
             self._landed(message, flight, now)
+            if flight.state:
+                self._speaks = 1 if isinstance(reply.speaks, UnsetType) else reply.speaks
         read = [self.acceptance.read(blob) for blob in reply.acks]
         answer.refused += [bad for bad in read if isinstance(bad, Refused)]
-        for ack, kid in sorted((ok for ok in read if not isinstance(ok, Refused)), key=lambda pair: pair[0].n):
-            fresh = self.stating.age(ack.nonce, now) is not None
-            refused = self.acceptance.judge(ack, kid, self._ledgers, fresh=fresh)
-            if refused is None:
-                answer.accepted += 1
-                self._apply(ack, kid, answer, now)
-            else:
-                answer.refused.append(refused)
-                if refused.reason == OTHER_DATABASE:  # a fresh nonce lets it show that it answers now
-                    self._state_at = min(self._state_at, self.stating.since + RESTATE_S)
+        for signed, kid in sorted((ok for ok in read if not isinstance(ok, Refused)), key=lambda pair: pair[0].n):
+            fresh = self.stating.age(signed.nonce, now) is not None
+            # each part stands for itself; all are judged before one is accepted, since they share their number
+            judged = [(ack, self.acceptance.judge(ack, kid, self._ledgers, fresh=fresh)) for ack in signed.each()]
+            for ack, refused in judged:
+                if refused is None:
+                    answer.accepted += 1
+                    self._apply(ack, kid, answer, now)
+                else:
+                    answer.refused.append(refused)
+                    if refused.reason == OTHER_DATABASE:  # a fresh nonce lets it show that it answers now
+                        self._state_at = min(self._state_at, self.stating.since + RESTATE_S)
         self.refusals.update(refused.reason for refused in answer.refused)
         for eid in reply.need:
             self._context.lost(eid)
         if flight is not None and message in self._flights:  # answered, and no ack covers it
-            if flight.load.spared.intersection(reply.need):
+            if any(part.load.spared.intersection(reply.need) for part in flight.parts):
                 self._give_back(message)  # at once: this time with the context that was spared
             else:
                 flight.deadline = now + min(SETTLE_MOST_S, SETTLE_S * 2.0 ** min(self._fruitless, 8))
@@ -227,7 +280,7 @@ class Delivery:
 
     def depth(self) -> dict[str, int]:
         """Records waiting, by lane; `flight`: sent and not acked; `rejected`."""
-        spans = [span for flight in self._flights.values() for span in flight.load.spans]
+        spans = [span for flight in self._flights.values() for part in flight.parts for span in part.load.spans]
         return {**self._ledgers.depth(), "flight": sum(last - first + 1 for first, last in spans)}
 
     def asking(self) -> bool:
@@ -236,7 +289,7 @@ class Delivery:
 
     def in_flight(self) -> tuple[int, int]:
         """Messages and bytes of records sent and not acked."""
-        sizes = [flight.size for flight in self._flights.values() if flight.ledger is not None]
+        sizes = [flight.size for flight in self._flights.values() if flight.parts]
         return len(sizes), sum(sizes)
 
     # inside
@@ -244,11 +297,12 @@ class Delivery:
     def _send(self, body: bytes, kind: str, flight: Flight) -> Message:
         self._ids += 1
         self._flights[self._ids] = flight
-        return Message(self._ids, kind, flight.lane, body, flight.load.readings)
+        lane = flight.parts[0].lane if flight.parts else ""
+        return Message(self._ids, kind, lane, body, sum(part.load.readings for part in flight.parts))
 
     def _landed(self, message: int, flight: Flight, now: float) -> None:
         self._vias.of(flight.via).backoff.reset()
-        if flight.ledger is None:
+        if not flight.parts:
             del self._flights[message]
         elif not flight.answered:
             flight.answered = True
@@ -272,13 +326,17 @@ class Delivery:
         if age is not None:
             answer.clock = (ack.now, self.stating.since, now)
         for message, flight in list(self._flights.items()):
-            if flight.ledger is ledger and not ledger.unsettled(flight.load.spans):
-                del self._flights[message]
-                self._unacked[flight.lane] -= flight.size
-                if ledger.holds(flight.load.spans):
-                    if flight.lane != ALERTS:  # rows of alerts are no readings of a device
-                        self.acked_readings += flight.load.readings
-                    self._context.confirmed(flight.load)
+            if not any(part.ledger is ledger for part in flight.parts) or any(
+                part.unsettled() for part in flight.parts
+            ):
+                continue
+            del self._flights[message]
+            self._unacked[flight.lane] -= flight.size
+            for part in flight.parts:
+                if part.ledger.holds(part.load.spans):
+                    if part.lane != ALERTS:  # rows of alerts are no readings of a device
+                        self.acked_readings += part.load.readings
+                    self._context.confirmed(part.load)
         if ack.want and (refused := self._want(ack, ledger, age is not None, answer, now)) is not None:
             answer.refused.append(refused)
 
@@ -299,24 +357,25 @@ class Delivery:
         """Was there anything to forget?"""
         self._context.clear()
         held = self._ledgers.forget_acks()
-        for flight in self._flights.values():  # on its way to the new database already
-            if flight.ledger is not None:
-                for span in flight.load.spans:
-                    flight.ledger.no_longer_waits(*span)
+        for part in [part for flight in self._flights.values() for part in flight.parts]:
+            for span in part.load.spans:  # on its way to the new database already
+                part.ledger.no_longer_waits(*span)
         return held
 
     def _give_back(self, message: int) -> Flight | None:
         flight = self._flights.pop(message, None)
         if flight is None:
             return None
-        if flight.ledger is None:
+        if flight.state and not flight.answered:
             self._vias.of(flight.via).state_due = True
+            self._speaks = 1  # perhaps it does not any more
+        if not flight.parts:
             return flight
         if not flight.answered:
             self.rate.lost()
         self._unacked[flight.lane] -= flight.size
-        for span in flight.load.spans:
-            flight.ledger.give_back(span, flight.lane)
+        for part in flight.parts:
+            part.give_back()
         return flight
 
     def _expire(self, now: float) -> None:

@@ -66,16 +66,34 @@ class Load:
     spared: set[bytes] = field(default_factory=set)  # epochs of which known context was left out
 
 
+class Part(NamedTuple):
+    """What one `Fetch` put into a message: of which run, and the lane it waited in."""
+
+    lane: str
+    ledger: Ledger
+    load: Load
+
+    def unsettled(self) -> bool:
+        """Is any of it neither acked nor rejected?"""
+        return self.ledger.unsettled(self.load.spans)
+
+    def give_back(self) -> None:
+        """It waits in its lane again."""
+        for span in self.load.spans:
+            self.ledger.give_back(span, self.lane)
+
+
 @dataclass(slots=True, eq=False)
 class Flight:
-    """One message that was sent and is not settled. A state has no ledger."""
+    """One message that was sent and is not settled: a state, records, or both. It counts for the window of the last
+    part's `lane`: an alert that takes readings along leaves room for the next alert."""
 
     via: str
     sent: float
     deadline: float
+    state: bool = False
+    parts: list[Part] = field(default_factory=list)
     lane: str = ""
-    ledger: Ledger | None = None
-    load: Load = field(default_factory=Load)
     size: int = 0
     delivered: int = 0  # bytes the link had delivered when this message left
     answered: bool = False

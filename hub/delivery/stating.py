@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import UNSET
 
 from hub.delivery.parts import StreamState
-from hub.documents.wire import State, sign_state
+from hub.documents.wire import SPEAKS, State, sign_state
 
 
 class Stating:
@@ -43,6 +43,7 @@ class Stating:
             oldest={s.stream: (s.run, s.first) for s in reversed(held)},
             heard=heard,
             csr=self.csr or UNSET,
+            speaks=SPEAKS,
         )
         return sign_state(state, self._identity)
 

@@ -1,13 +1,17 @@
 """The link's wire format: what goes up, what comes back, and the two signed statements. Pure.
 
     message   = "ILM1" group*                          at least one group, at most MAX_MESSAGE bytes
+              | "ILM2" length (u32 BE) · a signed state of that many bytes · group*
+                the state that is due, and records, in one message: only to who `speaks` 2
     group     = eid (32 bytes) · length (u32 BE) · that many bytes of raw records, exactly as stored
                 (EPOCH?, TABLE*, then BLOCK, GAP and CLOCK; how records are framed is the buffer's business)
     reply     = MessagePack {acks: [signed ack …], need: [eid …], trust: TRUST document or empty,
-                             certificate: PEM, only in the answer to a state that brought a `csr`}
+                             certificate: PEM, only in the answer to a state that brought a `csr`,
+                             speaks: 2, only in the answer to a state, from who takes "ILM2"}
                 `need` is an unsigned hint: the sender lacks the context (EPOCH, TABLE) of these epochs.
                 `trust` is newer than the one that the hub stated; the owner root's signatures speak for it.
                 `certificate` is the hub's next client certificate; the owner's CA speaks for it.
+                `speaks` is an unsigned hint too: what is not understood is refused, and nothing is lost by it.
     signed    = lp(label, payload, kid, signature)      lp: each part prefixed by its length, u32 BE
                 label = "ilot/ack/1\\0" or "ilot/state/1\\0", the zero byte included;
                 payload = MessagePack map; kid = SHA-256(raw Ed25519 public key);
@@ -21,11 +25,13 @@ never got, and asks for again: the hub sends of it what its disk still holds, at
 `nonce` is the hub's current one. `n` rises with each ack of the same key and `db`; `nonce` is the last one the hub
 stated, and lets `now` set its clock: the ack was signed after that state was made and before the ack was read, and at
 which moment in between nobody can prove. So `now` is known within half of that time at best, and a hub takes it for
-no more.
+no more. `also` holds what is committed of further streams and runs, each as an ack of its own would say it, under the
+same `n`, `db`, `nonce` and `now`: one signature where there were several. It goes only to a hub that states that it
+`speaks` 2, since an older one would overlook it.
 
 A **state** is the hub's own word, every 30 s (1800 on a metered line; 3 for two minutes at most, while no answer was
-quick enough to tell it the time exactly): what it holds, so that a missing tail is seen too. Its place among the hub's
-states is (`generation`, `n`): the store counts `generation` up at each start and backup, and `n` counts the states of
+quick enough to tell it the time exactly): what it holds, so that a missing tail is seen too. `speaks` is 2 where the hub
+reads acks with `also`, and absent where it does not. Its place among the hub's states is (`generation`, `n`): the store counts `generation` up at each start and backup, and `n` counts the states of
 one process. `heard` is the `now` of the newest ack that the hub acted on, by the backend's clock and so beyond
 anybody's inventing: this state was made after that moment. A receiver that keeps (`generation`, `n`) of the last state
 it took, and the time at which it took it, can tell three things apart:
@@ -63,7 +69,7 @@ from hub.documents.trust import MAX_DOCUMENT
 from hub.errors import AuthFailed, DecodeError
 from hub.lp import lp, unlp
 
-MAGIC = b"ILM1"
+MAGIC, STATED = b"ILM1", b"ILM2"
 ACK_LABEL = b"ilot/ack/1\0"
 STATE_LABEL = b"ilot/state/1\0"
 
@@ -87,9 +93,23 @@ Id16 = Annotated[bytes, Meta(min_length=16, max_length=16)]
 Digest = Annotated[bytes, Meta(min_length=32, max_length=32)]
 Nonce = Annotated[bytes, Meta(max_length=32)]
 Ranges = Annotated[tuple[Range, ...], Meta(max_length=MAX_RANGES)]
+Spoken = Annotated[int, Meta(ge=1, le=255)]
+SPEAKS = 2
+"""The protocol of this code. 1: acks without `also`, messages without a state."""
 
 
-class Ack(msgspec.Struct, frozen=True, kw_only=True):
+class Also(msgspec.Struct, frozen=True, array_like=True):
+    """What an ack says of one more stream and run: an array, whose last items may be left out."""
+
+    stream: Stream
+    run: Id16
+    through: Seq = 0
+    ranges: Ranges = ()
+    rejected: Ranges = ()
+    want: Ranges = ()
+
+
+class Ack(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the backend's database `db` has committed of `(hub, stream, run)`. `now` is its Unix time in s."""
 
     hub: Hub
@@ -103,7 +123,15 @@ class Ack(msgspec.Struct, frozen=True, kw_only=True):
     want: Ranges = ()
     nonce: Nonce = b""
     now: float = 0.0
-    t: str = "ack"
+    t: str = msgspec.field(default_factory=lambda: "ack")  # a default that is always written
+    also: Annotated[tuple[Also, ...], Meta(max_length=MAX_ACKS)] = ()
+
+    def each(self) -> list[Ack]:
+        """One ack for every stream and run that it speaks of, itself first; none of them has `also`."""
+        if not self.also:
+            return [self]
+        first = msgspec.structs.replace(self, also=())
+        return [first, *(msgspec.structs.replace(first, **msgspec.structs.asdict(more)) for more in self.also)]
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,16 +151,20 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     heard: Annotated[float, Meta(ge=0.0)] = 0.0
     t: str = "state"
     csr: Annotated[bytes, Meta(max_length=MAX_CSR)] | msgspec.UnsetType = msgspec.UNSET
+    speaks: Spoken | msgspec.UnsetType = msgspec.UNSET
 
 
-class Reply(msgspec.Struct, frozen=True):
+class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     """The backend's answer to a message: signed acks, epochs whose context it lacks, a newer TRUST document, the
-    certificate that a state asked for."""
+    certificate that a state asked for, which protocol it speaks."""
 
-    acks: Annotated[tuple[Annotated[bytes, Meta(max_length=MAX_SIGNED)], ...], Meta(max_length=MAX_ACKS)] = ()
+    acks: Annotated[tuple[Annotated[bytes, Meta(max_length=MAX_SIGNED)], ...], Meta(max_length=MAX_ACKS)] = (
+        msgspec.field(default_factory=lambda: ())  # a default that is always written
+    )
     need: Annotated[tuple[Digest, ...], Meta(max_length=MAX_ACKS)] = ()
     trust: Annotated[bytes, Meta(max_length=MAX_DOCUMENT)] = b""
     certificate: Annotated[bytes, Meta(max_length=MAX_CERTIFICATE)] | msgspec.UnsetType = msgspec.UNSET
+    speaks: Spoken | msgspec.UnsetType = msgspec.UNSET
 
 
 class Group(NamedTuple):
@@ -158,28 +190,42 @@ class AckKeys(Protocol):
     def ack_keys(self) -> Sequence[AckKey]: ...
 
 
-def pack_message(groups: Iterable[tuple[bytes, Iterable[bytes]]]) -> bytes:
-    """The body of one message from `(eid, raw records)` pairs. Raises ValueError on a wrong eid, an empty
-    group or more than MAX_MESSAGE bytes: the caller's mistake, not the peer's."""
-    parts = [MAGIC]
+def pack_message(groups: Iterable[tuple[bytes, Iterable[bytes]]], state: bytes = b"") -> bytes:
+    """The body of one message from `(eid, raw records)` pairs, and from a signed state that goes with them. Raises
+    ValueError on a wrong eid, an empty group or more than MAX_MESSAGE bytes: the caller's mistake, not the peer's."""
+    parts = [STATED, len(state).to_bytes(4, "big"), state] if state else [MAGIC]
+    before = len(parts)
     for eid, records in groups:
         data = b"".join(records)
         if len(eid) != _EID or not data:
             raise ValueError("a group needs a 32-byte eid and at least one record")
         parts += (eid, len(data).to_bytes(4, "big"), data)
     body = b"".join(parts)
-    if not len(MAGIC) < len(body) <= MAX_MESSAGE:
+    if len(parts) == before or len(body) > MAX_MESSAGE:
         raise ValueError(f"a message of {len(body)} bytes: it needs a group and at most {MAX_MESSAGE} bytes")
     return body
 
 
 def unpack_message(body: bytes) -> list[Group]:
     """The groups of a message, in order. Raises DecodeError on anything else."""
+    return open_message(body)[1]
+
+
+def open_message(body: bytes) -> tuple[bytes, list[Group]]:
+    """The signed state that came with a message, empty when none did, and its groups, in order. Raises DecodeError on
+    anything else."""
     if len(body) > MAX_MESSAGE:
         raise DecodeError("too-large", f"a message has at most {MAX_MESSAGE} bytes")
-    if body[:4] != MAGIC:
-        raise DecodeError("bad-magic", "a message starts with ILM1")
-    groups, at, end = [], 4, len(body)
+    state, at, end = b"", 4, len(body)
+    if body[:4] == STATED:
+        start = 8
+        at = start + int.from_bytes(body[4:start], "big")
+        state = bytes(body[start:at])
+        if not state or at > end:
+            raise DecodeError("truncated", "the state of a message is empty, or ends early")
+    elif body[:4] != MAGIC:
+        raise DecodeError("bad-magic", "a message starts with ILM1 or ILM2")
+    groups = []
     while at < end:
         if end - at < _GROUP_HEAD:
             raise DecodeError("truncated", f"a group's head ends early, at byte {end}")
@@ -193,15 +239,17 @@ def unpack_message(body: bytes) -> list[Group]:
         at = stop
     if not groups:
         raise DecodeError("empty", "a message holds at least one group")
-    return groups
+    return state, groups
 
 
 def pack_reply(
-    acks: Iterable[bytes] = (), need: Iterable[bytes] = (), trust: bytes = b"", certificate: bytes = b""
-) -> bytes:
+    acks: Iterable[bytes] = (), need: Iterable[bytes] = (), trust: bytes = b"", certificate: bytes = b"",
+    speaks: int = 0,
+) -> bytes:  # fmt: skip
     """The body of an answer: signed acks, in the order of their `n`, epochs whose context is missing, a newer TRUST,
-    a certificate in PEM."""
-    return msgspec.msgpack.encode(Reply(tuple(acks), tuple(need), trust, certificate or msgspec.UNSET))
+    a certificate in PEM, to a state the protocol that is spoken."""
+    reply = Reply(tuple(acks), tuple(need), trust, certificate or msgspec.UNSET, speaks or msgspec.UNSET)
+    return msgspec.msgpack.encode(reply)
 
 
 def read_reply(body: bytes) -> Reply:
@@ -303,7 +351,11 @@ def _decode(data: bytes, shape: type[T]) -> T:
 
 def _disorder(ack: Ack) -> str:
     """Why an ack's ranges cannot be a set, "" when they can. `ranges` lie above `through`."""
-    named = (("ranges", ack.through, ack.ranges), ("rejected", 0, ack.rejected), ("want", 0, ack.want))
+    named = [
+        told
+        for one in (ack, *ack.also)
+        for told in (("ranges", one.through, one.ranges), ("rejected", 0, one.rejected), ("want", 0, one.want))
+    ]
     for name, before, ranges in named:
         floor = before
         for first, last in ranges:

@@ -23,8 +23,9 @@ _log = logging.getLogger("hub.link")
 
 MEMORY_KEY, TRAFFIC_KEY = "link/acks", "link/traffic"
 METERED_S, METERED_STATE_S = 300.0, 1800.0
-"""On a metered line, readings leave this often and a state that often; alerts leave at once. A state costs as much as a
-message of readings, and each of those shows that the hub is there."""
+"""On a metered line, readings leave this often and a state that often; alerts leave at once. Each message of readings
+shows that the hub is there. What else is due by then, the state and the head of the audit log, goes in the same message:
+an exchange alone costs more than what they say."""
 _LONGEST_S, _ANSWER_S = 3600.0, 10.0
 
 
@@ -65,7 +66,7 @@ class Link:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
         self.metered = self._holding = metered
-        self._held: Durable | None = None  # durable readings that wait until `_due`, as one event
+        self._held: dict[str, Held] = {}  # by stream: what is durable and waits until `_due`, as one event
         self._due = 0.0
         self.traffic = Traffic(clock.date, buffer.local.get(TRAFFIC_KEY))
         self._changed = asyncio.Event()
@@ -116,11 +117,12 @@ class Link:
 
     def durable(self, event: Durable) -> None:
         """A commit of the current run has reached the disk."""
-        if self._holding and event.stream == READINGS:
-            self._held = Held(event.stream, self._held.first if self._held else event.first, event.last)
-            self._changed.set()
-            return
-        self.delivery.durable(event.stream, event.first, event.last, self._clock.monotonic())
+        held = self._held.pop(event.stream, None)
+        told = Held(event.stream, held.first if held else event.first, event.last)
+        if self._holding and (event.stream == READINGS or event.calm):
+            self._held[event.stream] = told
+        else:
+            self.delivery.durable(*told, self._clock.monotonic())
         self._changed.set()
 
     def retrust(self, trust: Trust) -> None:
@@ -168,7 +170,7 @@ class Link:
 
     def status(self) -> LinkStatus:
         now, (messages, size) = self._clock.monotonic(), self.delivery.in_flight()
-        held = self._held
+        held = self._held.values()
         kept = [uplink.status for uplink in self._uplinks]
         errors = [f"{status.name}: {status.error}" for status in kept if status.error]
         return LinkStatus(
@@ -178,7 +180,7 @@ class Link:
             in_flight=messages,
             in_flight_bytes=size,
             rate=self.delivery.rate.bytes_per_s,
-            waiting={**self.delivery.depth(), "held": held.last - held.first + 1 if held else 0},
+            waiting={**self.delivery.depth(), "held": sum(one.last - one.first + 1 for one in held)},
             refused=dict(self.delivery.refusals),
             rejected=self.delivery.rejections,
             wanted=self.delivery.wanted,
@@ -272,16 +274,20 @@ class Link:
         self._changed.set()
 
     async def _make(self, via: str) -> Message | None:
-        if self._held is not None and self._clock.monotonic() >= self._due:
+        if self._held and self._clock.monotonic() >= self._due:
             self._release()
-        while (action := self.delivery.poll(via, self._clock.monotonic(), urgent=self._one_by_one())) is not None:
+        urgent = self._one_by_one()
+        while (action := self.delivery.poll(via, self._clock.monotonic(), urgent=urgent)) is not None:
+            streams, fetches = None, []
             if isinstance(action, Survey):
                 self._release()
-                return self.delivery.surveyed(self._buffer.streams(), via, self._clock.monotonic())
-            stored = await asyncio.to_thread(
-                self._buffer.read, action.stream, action.run, action.first, action.last, action.most
-            )
-            message = self.delivery.fetched(action, stored, via, self._clock.monotonic())
+                streams = self._buffer.streams()
+            else:
+                fetches.append(action)
+            if self.metered and not urgent:
+                fetches += self.delivery.beside(action, via)
+            read = [(fetch, await asyncio.to_thread(self._buffer.read, *fetch[1:])) for fetch in fetches]
+            message = self.delivery.joined(read, via, self._clock.monotonic(), streams)
             if message is not None:
                 return message
         return None
@@ -322,16 +328,16 @@ class Link:
         if self._one_by_one():
             return _ANSWER_S  # an answer wakes it sooner
         wait = self.delivery.wait(via, now)
-        return wait if self._held is None else min(wait, max(0.0, self._due - now))
+        return min(wait, max(0.0, self._due - now)) if self._held else wait
 
     def _release(self) -> None:
         """What a metered line held back is due."""
         now = self._clock.monotonic()
         self._due = now + METERED_S
-        if self._held is not None:
-            self.delivery.durable(self._held.stream, self._held.first, self._held.last, now)
-            self._held = None
+        for held in self._held.values():
+            self.delivery.durable(*held, now)
             self._changed.set()
+        self._held = {}
 
     def _owing(self) -> bool:
         waiting = self.delivery.depth()

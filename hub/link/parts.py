@@ -22,7 +22,7 @@ class AckSets(Protocol):
 
 
 class Durable(Protocol):
-    """What one commit made durable of one stream; `last` below `first`: nothing."""
+    """What one commit made durable of one stream; `last` below `first`: nothing. `calm`: of alerts, and yet none is."""
 
     @property
     def stream(self) -> str: ...
@@ -30,10 +30,12 @@ class Durable(Protocol):
     def first(self) -> int: ...
     @property
     def last(self) -> int: ...
+    @property
+    def calm(self) -> bool: ...
 
 
 class Held(NamedTuple):
-    """A `Durable`: several commits told as one."""
+    """Several commits of one stream told as one."""
 
     stream: str
     first: int

@@ -46,6 +46,7 @@ class Durable(NamedTuple):
     last: int
     readings: int
     bytes: int
+    calm: bool = False
 
 
 class AckSets(dict[tuple[str, bytes], Ranges]):
