@@ -341,8 +341,8 @@ class Ingest:
             while together and told and len(also) < MAX_ACKS and (size := size + _size(told[0])) <= MAX_RANGES:
                 also.append(told.pop(0))
             ack = Ack(
-                hub=work.hub, db=self.storage.db, n=self.storage.next_n(), nonce=b"" if stated is None else stated.nonce,
-                now=time.time(), also=tuple(also), **msgspec.structs.asdict(first),
+                hub=work.hub, db=self.storage.db, n=self.storage.next_n(), now=time.time(), also=tuple(also),
+                nonce=b"" if stated is None else stated.nonce, **msgspec.structs.asdict(first),
             )  # fmt: skip
             acks.append(sign_ack(ack, key))
         return acks

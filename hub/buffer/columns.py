@@ -65,8 +65,8 @@ def encode(rows: Sequence[Row], numbering: Numbering, boot: bytes = b"") -> byte
 
 def forms(rows: Sequence[Row], numbering: Numbering, boot: bytes = b"") -> list[bytes]:
     """The body of one block, written in one way or in two: as whole planes, and of a block that is not large also with
-    the highest planes cut to their bits. Which is shorter in the end is seen after compression: noise is in bits what it
-    is in bytes, a pattern is not. All rows have one time base: UTC, or monotonic of `boot` (16 bytes) when given.
+    the highest planes cut to their bits. Which is shorter in the end is seen after compression: noise is shorter in
+    bits, a pattern in bytes. All rows have one time base: UTC, or monotonic of `boot` (16 bytes) when given.
 
     Raises Refused when some row cannot be stored; encoding that row alone raises it too.
     """

@@ -165,7 +165,7 @@ class Journal:
         return done
 
     def calm(self, row: Row) -> None:
-        """This row of alerts may wait on its way: `Durable.calm` says so of a commit of such rows alone. Thread-safe."""
+        """This row of alerts may wait on its way: `Durable.calm` says so of a commit of such rows. Thread-safe."""
         self._calm[id(row)] = row
 
     def hurry(self, alerts: list[Row], local: Local) -> None:

@@ -30,11 +30,12 @@ same `n`, `db`, `nonce` and `now`: one signature where there were several. It go
 `speaks` 2, since an older one would overlook it.
 
 A **state** is the hub's own word, every 30 s (1800 on a metered line; 3 for two minutes at most, while no answer was
-quick enough to tell it the time exactly): what it holds, so that a missing tail is seen too. `speaks` is 2 where the hub
-reads acks with `also`, and absent where it does not. Its place among the hub's states is (`generation`, `n`): the store counts `generation` up at each start and backup, and `n` counts the states of
-one process. `heard` is the `now` of the newest ack that the hub acted on, by the backend's clock and so beyond
-anybody's inventing: this state was made after that moment. A receiver that keeps (`generation`, `n`) of the last state
-it took, and the time at which it took it, can tell three things apart:
+quick enough to tell it the time exactly): what it holds, so that a missing tail is seen too. `speaks` is 2 where the
+hub reads acks with `also`, and absent where it does not. Its place among the hub's states is (`generation`, `n`): the
+store counts `generation` up at each start and backup, and `n` counts the states of one process. `heard` is the `now`
+of the newest ack that the hub acted on, by the backend's clock and so beyond anybody's inventing: this state was made
+after that moment. A receiver that keeps (`generation`, `n`) of the last state it took, and the time at which it took
+it, can tell three things apart:
 
     above the last                        newer: taken
     not above, `heard` after that time    newer all the same: the hub's store was set back; taken, with an alarm

@@ -24,8 +24,8 @@ _log = logging.getLogger("hub.link")
 MEMORY_KEY, TRAFFIC_KEY = "link/acks", "link/traffic"
 METERED_S, METERED_STATE_S = 300.0, 1800.0
 """On a metered line, readings leave this often and a state that often; alerts leave at once. Each message of readings
-shows that the hub is there. What else is due by then, the state and the head of the audit log, goes in the same message:
-an exchange alone costs more than what they say."""
+shows that the hub is there. What else is due by then, a state or the head of the audit log, goes in the same message:
+an exchange of its own costs more than what it says."""
 _LONGEST_S, _ANSWER_S = 3600.0, 10.0
 
 

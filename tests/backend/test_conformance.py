@@ -126,15 +126,15 @@ def n_stands_still(patch: pytest.MonkeyPatch) -> None:
 
 
 def damage_is_passed_over(patch: pytest.MonkeyPatch) -> None:
-    real = ingest.unpack_message
+    real = ingest.open_message
 
-    def unpack(body: bytes) -> Any:
+    def read(body: bytes) -> Any:
         try:
             return real(body)
         except DecodeError:
-            return []
+            return b"", []
 
-    patch.setattr(ingest, "unpack_message", unpack)
+    patch.setattr(ingest, "open_message", read)
 
 
 def old_states_are_news(patch: pytest.MonkeyPatch) -> None:

@@ -11,10 +11,11 @@ import pytest
 from backend_kit import Desk, Sender, row
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from backend.states import OFFER_EVERY_S, States
 from hub.documents.backup import SENT_JUMP
-from hub.documents.wire import State, read_state, sign_state
+from hub.documents.wire import State, pack_message, read_ack, read_reply, read_state, sign_state
 from hub.errors import AuthFailed
 
 
@@ -229,3 +230,39 @@ def test_a_broken_twin_is_caught(store: Desk, twin: Callable[[Any], States], tol
     run(store, States, told, random.Random(1))
     with pytest.raises(AssertionError):
         run(store, twin, told, random.Random(1))
+
+
+# -- with records, in one message ------------------------------------------------------------------------------------
+
+
+def test_a_state_that_comes_with_records_is_taken_first_and_one_ack_answers_both(plain: Desk, hub: Sender) -> None:
+    readings, alerts = hub.segment(), hub.segment(stream="alerts")
+    plain.state(hub, hub.state(speaks=2))
+    blocks = [(segment, segment.block([row()])) for segment in (readings, alerts)]
+    groups = [(segment.eid, [*segment.context, block]) for segment, block in blocks]
+    state = hub.state(readings, nonce=b"w" * 16, speaks=2)
+    reply = plain.answer(hub, pack_message(groups, state))
+    assert isinstance(reply, bytes)
+    assert read_reply(reply).speaks == 2
+    (ack,) = [read_ack(blob, plain.owner.trust)[0] for blob in read_reply(reply).acks]
+    assert ack.nonce == b"w" * 16, "the state counts before the records do"
+    told = {(one.stream, one.run): one.through for one in ack.each()}
+    assert told == {("readings", readings.run): 1, ("alerts", alerts.run): 1}
+
+
+def test_a_hub_that_does_not_say_that_it_reads_them_gets_no_ack_of_several_runs(plain: Desk, hub: Sender) -> None:
+    one, two = hub.segment(), hub.segment(stream="alerts")
+    plain.state(hub, hub.state())
+    answer = plain.post(hub, one.message([one.block([row()])]) + two.message([two.block([row()])])[4:])
+    assert [(ack.stream, ack.also) for ack in answer.acks] == [("readings", ()), ("alerts", ())]
+    assert sorted(ack.n for ack in answer.acks) == [ack.n for ack in answer.acks]
+
+
+def test_a_message_with_another_hubs_state_is_refused_whole(plain: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    other = plain.enrol()
+    body = segment.message([segment.block([row()])])
+    forged = b"ILM2" + len(state := other.state()).to_bytes(4, "big") + state + body[4:]
+    assert isinstance(plain.answer(hub, forged), AuthFailed)
+    assert plain.rows() == []
+    assert read_reply(plain.answer(hub, body)).speaks is UNSET

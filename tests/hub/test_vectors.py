@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from hub import stretching
-from hub.buffer import columns, frame, seal
+from hub.buffer import columns, frame, ints, seal
 from hub.buffer.bodies import Block, ClockMark, Gap, Table, Tables
 from hub.buffer.opening import open_epoch, verify_epoch
 from hub.buffer.recovery import Scan
@@ -24,8 +24,17 @@ from hub.buffer.segment import SegmentName
 from hub.documents import backup, recipient
 from hub.documents.badges import GROUPS, BadBadge, make_badge, make_revoked, read_badge, read_revoked
 from hub.documents.trust import AckKey, read_trust
-from hub.documents.wire import key_id, read_ack, read_reply, read_state, sign_ack, sign_state, unpack_message
-from hub.errors import AuthFailed
+from hub.documents.wire import (
+    key_id,
+    open_message,
+    read_ack,
+    read_reply,
+    read_state,
+    sign_ack,
+    sign_state,
+    unpack_message,
+)
+from hub.errors import AuthFailed, DecodeError
 from hub.identity import enrolment
 
 from ..peers.node_reader import NodeReader, Refused
@@ -33,7 +42,9 @@ from ..peers.told import as_clock, as_gap, as_report, plain
 from ..vectors import annotate, generate, school
 
 KEPT = Path(generate.__file__).parent
-STREAMS = ["small/readings", "school/readings", "school/alerts", "superseded/readings", "damaged/readings"]
+STREAMS = [
+    "small/readings", "school/readings", "school/alerts", "superseded/readings", "damaged/readings", "tight/readings"
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +162,14 @@ def test_both_readers_find_in_each_segment_what_is_written_beside_it(
     assert by_node(node, vectors, vectors / stream, known) == expected
 
 
+def test_a_reader_that_knows_whole_planes_alone_refuses_the_tight_block(
+    vectors: Path, known: Known, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ints, "_TIGHT", 0)
+    with pytest.raises(DecodeError, match="byte planes"):
+        read_stream(vectors / "tight/readings", known)
+
+
 def test_what_a_segment_says_twice_counts_once(vectors: Path, known: Known) -> None:
     first, second = segments(vectors / "superseded/readings")
     names = [SegmentName.parse(path.name) for path in (first, second)]
@@ -217,6 +236,25 @@ def test_both_readers_find_in_ack_and_state_what_is_written_beside_them(
     for kind, blob, key in (("ack", ack, known.identity), ("state", ack, ours), ("ack", ack[:-1], ours)):
         with pytest.raises(Refused):
             node("signed", data=blob, kind=kind, keys=[key])
+
+
+def test_both_readers_find_a_state_with_records_and_an_ack_of_two_runs(
+    node: NodeReader, vectors: Path, known: Known
+) -> None:
+    expected = told(vectors / "link/together.json")
+    body, reply = ((vectors / f"link/{name}.bin").read_bytes() for name in ("together", "together-reply"))
+    state, (group,) = open_message(body)
+    assert generate.in_hex(read_state(state, known.identity)) == expected["state"]
+    (signed,), speaks = read_reply(reply).acks, read_reply(reply).speaks
+    assert (generate.in_hex(read_ack(signed, known)[0]), speaks) == (expected["ack"], 2)
+    stated, found = node("message", data=body, keys=[private(vectors, "ingest")], identity=known.identity)
+    assert plain(stated) == plain([expected["state"]])
+    assert plain(found) == written(vectors / "small/readings")
+    assert found[0]["eid"] == group.eid.hex()
+    assert plain(node("signed", data=signed, kind="ack", keys=[known.ack_key])) == plain(expected["ack"])
+    assert node("reply", data=reply) == {"acks": [signed.hex()], "speaks": plain(2)}
+    with pytest.raises(Refused):
+        node("message", data=body, keys=[private(vectors, "ingest")], identity=known.ack_key)
 
 
 def test_ack_and_state_made_today_are_the_same_bytes(known: Known) -> None:

@@ -31,7 +31,7 @@ from hub.buffer.stream import Keys
 from hub.documents import backup
 from hub.documents.badges import Badge, make_badge, make_revoked
 from hub.documents.trust import fingerprint, sign_trust
-from hub.documents.wire import Ack, State, pack_message, pack_reply, sign_ack, sign_state
+from hub.documents.wire import Ack, Also, State, pack_message, pack_reply, sign_ack, sign_state
 from hub.errors import StorageError
 from hub.identity import enrolment
 from hub.keys import private_pem
@@ -62,6 +62,7 @@ from tests.vectors.school import (
     START_S,
     STORE_KEY,
     SUPERSEDED,
+    TIGHT,
     TLS,
     TRUST,
     TRUST_OF_BADGES,
@@ -91,8 +92,10 @@ def make(directory: Path) -> None:
     write_segments(directory / "small", [(run("small"), SMALL)])
     write_segments(directory / "school", [(run("first"), FIRST_RUN), (run("second"), SECOND_RUN)], FIRST_ALERTS)
     write_segments(directory / "superseded", [(run("superseded"), SUPERSEDED)], failing=1)
+    write_segments(directory / "tight", [(run("tight"), TIGHT)])
     write_damaged(directory / "damaged", directory / "small")
     write_link(directory / "link", directory / "small")
+    write_together(directory / "link", directory / "small")
     write_backup(directory / "backup")
     write_enrolment(directory)
     write_badges(directory / "badges")
@@ -217,12 +220,8 @@ def write_damaged(directory: Path, small: Path) -> None:
 def write_link(directory: Path, small: Path) -> None:
     """A message with the small segment's records, and what goes back and forth about it."""
     directory.mkdir()
-    (path,) = small.rglob("*.seg")
-    records = records_of(path.read_bytes())
-    context = {raw: None for head, raw in records if head.kind in (frame.EPOCH, frame.TABLE)}
-    numbered = [raw for head, raw in records if head.kind in frame.NUMBERED]
-    eid = read_epoch(next(iter(context))).eid
-    (directory / "message.bin").write_bytes(pack_message([(eid, [*context, *numbered])]))
+    group, numbered = group_of(small)
+    (directory / "message.bin").write_bytes(pack_message([group]))
     state = State(
         hub=HUB, boot=BOOT, nonce=secret("nonce", 16), n=12, generation=5, trust_version=TRUST.version,
         streams={READINGS: (run("small"), 2, record_digest(numbered[-1]))}, oldest={READINGS: (run("small"), 1)},
@@ -241,6 +240,33 @@ def write_link(directory: Path, small: Path) -> None:
         (directory / f"{name}.bin").write_bytes(body)
         write_json(directory / f"{name}.json", told)
     (directory / "reply.bin").write_bytes(pack_reply([sign_ack(ack, ACK_KEY)], [secret("an epoch")], trust))
+
+
+def group_of(small: Path) -> tuple[tuple[bytes, list[bytes]], list[bytes]]:
+    """The small segment's records as the group of a message, and those of them that have a number."""
+    (path,) = small.rglob("*.seg")
+    records = records_of(path.read_bytes())
+    context = {raw: None for head, raw in records if head.kind in (frame.EPOCH, frame.TABLE)}
+    numbered = [raw for head, raw in records if head.kind in frame.NUMBERED]
+    return (read_epoch(next(iter(context))).eid, [*context, *numbered]), numbered
+
+
+def write_together(directory: Path, small: Path) -> None:
+    """What hub and backend say that both speak 2: a state with records in one message, one ack of two runs."""
+    group, numbered = group_of(small)
+    state = State(
+        hub=HUB, boot=BOOT, nonce=secret("another nonce", 16), n=13, generation=5, trust_version=TRUST.version,
+        streams={READINGS: (run("small"), 2, record_digest(numbered[-1]))}, oldest={READINGS: (run("small"), 1)},
+        heard=START_S + 120.5, speaks=2,
+    )  # fmt: skip
+    ack = Ack(
+        hub=HUB, stream=READINGS, run=run("small"), db=secret("database", 16), n=78, through=2, nonce=state.nonce,
+        now=START_S + 121.5, also=(Also(ALERTS, run("small"), 3, ((5, 6),), ((7, 7),), ((4, 4),)),),
+    )  # fmt: skip
+    signed = sign_ack(ack, ACK_KEY)
+    (directory / "together.bin").write_bytes(pack_message([group], sign_state(state, IDENTITY)))
+    (directory / "together-reply.bin").write_bytes(pack_reply([signed], speaks=2))
+    write_json(directory / "together.json", {"state": in_hex(state), "ack": in_hex(ack)})
 
 
 def write_badges(directory: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
@@ -87,6 +88,15 @@ SMALL: list[list[Row] | ClockMark] = [
     [climate(CLASS_1, 0, 21.37, 48.5), climate(CLASS_1, 60, 21.395, 48.4), climate(CLASS_2, 1.5, 19.5, 51.25, -71)],
     ClockMark(BOOT, START_S * 1000 - 5_000, 20, "ntp"),
 ]
+_NOISE = random.Random(11)
+TIGHT: list[list[Row] | ClockMark] = [
+    [
+        climate(place, 60 * turn + _NOISE.randrange(0, 9000) / 1000, _NOISE.randrange(4000, 4400) / 200, 48.5)
+        for place in (CLASS_1, CLASS_2)
+        for turn in range(12)
+    ]
+]
+"""Noise: its columns are shorter with their highest planes cut to their bits."""
 FIRST_RUN: list[list[Row] | ClockMark] = [
     [
         climate(CLASS_1, 0, -3.005, 100.0, None),

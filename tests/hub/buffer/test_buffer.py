@@ -127,6 +127,19 @@ async def test_an_alert_does_not_wait_for_the_window(party: Party, tmp_path: Pat
         assert made.durable[0].stream == ALERTS
 
 
+async def test_a_commit_of_alerts_is_calm_when_every_row_of_it_may_wait(party: Party, tmp_path: Path) -> None:
+    async with opened(party, tmp_path, config=replace(HOUR, urgent_s=0.0)) as it:
+        for calm in ((True,), (True, False), (False,), (True, True)):
+            with it.buffer.together():
+                for number, one in enumerate(calm):
+                    it.buffer.append(row(number), ALERTS, calm=one)
+            await it.buffer.flush()
+        it.buffer.append(row(9))
+        await it.buffer.flush()
+    told = [(durable.stream, durable.calm) for durable in it.durable if durable.readings]
+    assert told == [(ALERTS, True), (ALERTS, False), (ALERTS, False), (ALERTS, True), (READINGS, False)]
+
+
 async def test_rows_during_a_commit_go_into_the_next(party: Party, tmp_path: Path) -> None:
     disk = GatedDisk()
     async with opened(party, tmp_path, replace(HOUR, urgent_s=0.0), disk) as made:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.buffer.columns import MAX_READINGS, decode, encode
-from hub.buffer.ints import Reader, put_packed, put_runs, put_varint
+from hub.buffer.columns import MAX_READINGS, TRIED, decode, encode, forms
+from hub.buffer.ints import Reader, put_packed, put_runs, put_varint, tightened
 from hub.buffer.numbering import Numbering, Refused, Scale
 from hub.buffer.rows import Column, Row, Shape, Subject
 from hub.errors import DecodeError
@@ -245,6 +245,48 @@ def test_packed_and_runs_mirror_their_reader(values: list[int]) -> None:
     assert reader.runs(len(values)) == values
     assert reader.runs(3 * len(values)) == [value for value in values for _ in range(3)]
     reader.end()
+
+
+@given(blocks())
+@settings(deadline=None)
+def test_both_forms_of_a_block_say_the_same_and_the_tight_one_is_never_longer(rows: list[Row]) -> None:
+    numbering = Numbering()
+    loose, *tight = forms(rows, numbering)
+    assert len(tight) == (len(loose) <= TRIED)
+    for body in tight:
+        assert len(body) <= len(loose)
+        assert back(body, numbering) == back(loose, numbering)
+
+
+@given(st.integers(1, 64), st.data())
+@settings(deadline=None)
+def test_a_tight_column_takes_as_many_bits_as_its_items_need(bits: int, data: st.DataObject) -> None:
+    low = data.draw(st.integers(-(1 << 63), (1 << 63) - (1 << bits)))
+    high = low + (1 << bits) - 1
+    values = [*data.draw(st.lists(st.integers(low, high), max_size=60)), low, high]
+    parts: list[bytes] = []
+    put_packed(parts, values)
+    body = b"".join(tightened(parts))
+    head = Reader(body)
+    head.head()
+    assert len(body) - head.at == len(values) * (bits // 8) + (len(values) * (bits % 8) + 7) // 8
+    reader = Reader(body)
+    assert reader.packed(len(values)) == values
+    reader.end()
+
+
+def test_a_tight_column_is_laid_out_byte_for_byte_as_specified() -> None:
+    parts: list[bytes] = []
+    put_packed(parts, [10, 10 + 0b101_00000001, 10 + 0b010_00000010])
+    assert b"".join(tightened(parts)) == bytes([20, 0x40 | 11, 0, 1, 2, 0b000_101_01, 0b0_0000000])
+    for wrong in (
+        bytes([20, 0x40 | 11, 0, 1, 2, 0b000_101_01, 0b0_0000001]),  # not filled with zeros
+        bytes([20, 0x40 | 8, 0, 1, 2]),  # whole bytes
+        bytes([20, 0x40, 0, 1, 2]),
+        bytes([20, 0xC0 | 11, 0, 1, 2, 0b000_101_01, 0]),  # bit 7 means something in a track only
+    ):
+        with pytest.raises(DecodeError):
+            Reader(wrong).packed(3)
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False), st.sampled_from(RESOLUTIONS))

@@ -20,10 +20,12 @@ from hub.backoff import Backoff
 from hub.delivery import Delivery, Fetch, Survey
 from hub.documents.wire import (
     Ack,
+    Also,
     State,
     _decode,
     _open,
     key_id,
+    open_message,
     pack_reply,
     read_state,
     sign_ack,
@@ -132,9 +134,11 @@ class Database:
 
 
 class Backend:
-    """The oracle's other end: commits what it can read, and signs what it committed."""
+    """The oracle's other end: commits what it can read, and signs what it committed. `speaks` 2: it takes a state with
+    the records, and signs for several runs at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, speaks: int = 1) -> None:
+        self.speaks = speaks
         self.db = Database(b"0" * 16)
         self.refuses: set[Number] = set()
         self.now = 1.8e9
@@ -149,7 +153,12 @@ class Backend:
 
     def reply(self, body: bytes) -> bytes:
         touched, need = {}, []
-        for group in unpack_message(body):
+        state, groups = open_message(body)
+        if state:
+            assert self.speaks > 1, "it would not understand this message"
+            told = read_state(state, IDENTITY.public_key().public_bytes_raw())
+            touched = dict.fromkeys(self.stated(told), True)
+        for group in groups:
             missing = False
             for kind, *rest in fields(group.records):
                 if kind == "e":
@@ -164,14 +173,24 @@ class Backend:
                         self.db.committed.add((stream, run, seq))
                         self.db.times[stream, run, seq] = self.db.times.get((stream, run, seq), 0) + 1
             need += [group.eid] * missing
-        return pack_reply([self.ack(*key) for key in touched], need)
+        return pack_reply(self.acks(list(touched)), need, speaks=self.speaks if state else 0)
 
     def heard(self, state: State) -> bytes:
         """The answer to a state: what is committed of the streams that it names."""
+        return pack_reply(self.acks(self.stated(state)), speaks=self.speaks if self.speaks > 1 else 0)
+
+    def stated(self, state: State) -> list[tuple[str, bytes]]:
         self.nonce = state.nonce
         runs = {(stream, run) for stream, (run, *_) in [*state.streams.items(), *state.oldest.items()]}
-        runs.update(self.wants)
-        return pack_reply([self.ack(*key, want=self.wants.get(key, ())) for key in sorted(runs)])
+        return sorted(runs.union(self.wants))
+
+    def acks(self, runs: list[tuple[str, bytes]]) -> list[bytes]:
+        """One for each run, or one for all."""
+        if self.speaks == 1 or not runs:
+            return [self.ack(*key, want=self.wants.get(key, ())) for key in runs]
+        also = [self.told(*key) | {"want": self.wants.get(key, ())} for key in runs[1:]]
+        parts = tuple(Also(**{name: one[name] for name in Also.__struct_fields__}) for one in also)
+        return [self.ack(*runs[0], want=self.wants.get(runs[0], ()), also=parts)]
 
     def done(self, stream: str, run: bytes) -> Ranges:
         """What is committed of one run, counted again only when something came."""
@@ -185,10 +204,13 @@ class Backend:
 
     def ack(self, stream: str, run: bytes, **over: Any) -> bytes:
         self.db.n += 1
+        return sign_ack(Ack(**(self.told(stream, run) | over)), ACK_KEY)
+
+    def told(self, stream: str, run: bytes) -> dict[str, Any]:
         done = self.done(stream, run)
         through = done.head()[1] if done and done.head()[0] == 1 else 0
         rejected = Ranges((n, n) for s, r, n in self.refuses if (s, r) == (stream, run))
-        made = {
+        return {
             "hub": HUB,
             "stream": stream,
             "run": run,
@@ -199,8 +221,7 @@ class Backend:
             "rejected": tuple(rejected),
             "nonce": self.nonce,
             "now": self.now,
-        } | over
-        return sign_ack(Ack(**made), ACK_KEY)
+        }
 
 
 class Faults(NamedTuple):
@@ -211,13 +232,16 @@ class Faults(NamedTuple):
     restore: bool = False
     refuse: float = 0.0
     outage_s: float = 0.0
+    thrifty: int = 0
+    """1: what waits goes in one message, as on a metered line; 2: to a backend that takes a state with it."""
 
 
 class World:
     def __init__(self, seed: int, faults: Faults, kind: type[Delivery] = Delivery) -> None:
         self.rng = random.Random(seed)
         self.faults = faults
-        self.disk, self.backend = Disk(), Backend()
+        self.disk, self.backend = Disk(), Backend(max(1, faults.thrifty))
+        self.thrifty = bool(faults.thrifty)
         self.now = 0.0
         self.sent: list[tuple[float, Message]] = []
         self.replies: list[bytes] = []
@@ -265,6 +289,11 @@ class World:
             action = self.delivery.poll("a", self.now)
             if action is None:
                 return
+            if self.thrifty:
+                message = self.together(action)
+                if message is not None:
+                    self.carry(message)
+                continue
             if isinstance(action, Survey):
                 self.carry(self.delivery.surveyed(self.disk.streams(), "a", self.now))
                 continue
@@ -272,6 +301,14 @@ class World:
             if message is not None:
                 self.carry(message)
         raise AssertionError("a thousand messages at one moment: the delivery spins")
+
+    def together(self, action: Fetch | Survey) -> Message | None:
+        """This, and what may go with it."""
+        fetches = [action] if isinstance(action, Fetch) else []
+        fetches += self.delivery.beside(action, "a")
+        streams = self.disk.streams() if isinstance(action, Survey) else None
+        read = [(fetch, self.disk.read(fetch)) for fetch in fetches]
+        return self.delivery.joined(read, "a", self.now, streams)
 
     def carry(self, message: Message) -> None:
         self.sent.append((self.now, message))
@@ -388,6 +425,7 @@ bad_worlds = st.builds(
     restore=st.booleans(),
     refuse=st.sampled_from([0.0, 0.02]),
     outage_s=st.sampled_from([0.0, 0.0, 200.0]),
+    thrifty=st.sampled_from([0, 1, 2, 2]),
 )
 
 

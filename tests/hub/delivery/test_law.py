@@ -9,7 +9,7 @@ import pytest
 
 from hub.delivery import ALERTS, BACKLOG, LIVE, Acceptance, Survey
 from hub.delivery.lanes import READINGS
-from hub.documents.wire import MAX_MESSAGE, pack_reply, read_state, unpack_message
+from hub.documents.wire import MAX_MESSAGE, Also, open_message, pack_reply, read_state, unpack_message
 from hub.session import Message
 
 from .delivery_kit import (
@@ -420,3 +420,108 @@ def test_a_clock_is_offered_only_with_the_current_nonce() -> None:
     assert answer(world, message, pack_reply([with_nonce])).clock == (1.8e9, world.sent[0][0], 2.0)
     assert answer(world, message, pack_reply([world.backend.ack("readings", RUN, nonce=b"x" * 16)])).clock is None
     assert answer(world, message, pack_reply([world.backend.ack("readings", RUN, nonce=b"")])).clock is None
+
+
+# -- several things in one message -----------------------------------------------------------------------------------
+
+
+def together(world: World) -> Message | None:
+    action = world.delivery.poll("a", world.now)
+    return world.together(action) if action is not None else None
+
+
+def thrifty(speaks: int) -> World:
+    """A world whose first state was answered by a backend that speaks so."""
+    world = World(1, Faults(thrifty=speaks))
+    world.delivery.open(world.disk.streams(), {})
+    world.commit("readings", 1)
+    message = together(world)
+    assert message.kind == "state", "the first message of a transport is a state alone"
+    told = read_state(message.body, IDENTITY.public_key().public_bytes_raw())
+    world.delivery.answered(message.id, world.backend.heard(told), world.now)
+    return world
+
+
+def test_what_waits_in_several_streams_leaves_in_one_message_and_one_ack_answers_it() -> None:
+    world = thrifty(2)
+    world.commit("alerts", 1)
+    world.commit("readings", 2)
+    message = together(world)
+    assert sorted(contents(message)) == [("alerts", RUN, 1), *(("readings", RUN, n) for n in (1, 2, 3))]
+    assert together(world) is None
+    reply = world.backend.reply(message.body)
+    assert len(msgspec.msgpack.decode(reply)["acks"]) == 1
+    result = answer(world, message, reply)
+    assert sorted(result.acked) == [("alerts", RUN, [(1, 1)]), ("readings", RUN, [(1, 3)])]
+    assert (world.delivery.acked_records, world.delivery.acked_readings) == (4, 30)
+    assert world.delivery.in_flight() == (0, 0)
+
+
+def test_a_state_that_is_due_goes_with_what_waits_only_to_a_backend_that_said_it_takes_it() -> None:
+    for speaks in (1, 2):
+        world = thrifty(speaks)
+        world.now = 30.0
+        message = together(world)
+        assert message.kind == ("records" if speaks == 2 else "state")
+        assert bool(message.kind == "records" and open_message(message.body)[0]) == (speaks == 2)
+    state = read_state(open_message(message.body)[0], IDENTITY.public_key().public_bytes_raw())
+    result = answer(world, message)
+    assert world.backend.nonce == state.nonce
+    assert result.clock == (1.8e9, 30.0, 30.0)
+    assert result.acked == [("readings", RUN, [(1, 1)])]
+
+
+def test_a_state_with_records_that_failed_goes_alone_the_next_time() -> None:
+    world = thrifty(2)
+    world.now = 30.0
+    message = together(world)
+    assert message.kind == "records"
+    world.delivery.failed(message.id, world.now)
+    world.now = 40.0
+    alone = together(world)
+    assert alone.kind == "state", "perhaps the backend was set back to one that does not know"
+    world.backend.speaks = 1
+    told = read_state(alone.body, IDENTITY.public_key().public_bytes_raw())
+    world.delivery.answered(alone.id, world.backend.heard(told), world.now)
+    world.now = 80.0
+    assert together(world).kind == "state"
+    assert contents(together(world)) == [("readings", RUN, 1)]
+
+
+def test_a_part_of_an_ack_that_may_not_be_acted_on_takes_nothing_from_the_others() -> None:
+    world = thrifty(2)
+    world.commit("alerts", 1)
+    message = together(world)
+    world.commit("alerts", 1)  # durable and not sent
+    also = (Also("alerts", RUN, 2), Also("gossip", RUN, 1))
+    result = answer(world, message, pack_reply([world.backend.ack("readings", RUN, through=1, also=also)]))
+    assert result.acked == [("readings", RUN, [(1, 1)])]
+    assert [refused.reason for refused in result.refused] == ["ahead", "unknown-run"]
+    assert world.delivery.in_flight()[0] == 1, "its alerts are not acked"
+
+
+def test_an_alert_that_takes_readings_along_leaves_room_for_the_next_alert() -> None:
+    world = thrifty(2)
+    world.delivery.rate.bytes_per_s = 1e6
+    world.disk.put("readings", RUN, 400, size=1000)
+    world.delivery.durable("readings", 2, 401, world.now)
+    world.commit("alerts", 1)
+    big = together(world)
+    assert big.lane == ALERTS
+    assert len(big.body) > 4 * (64 << 10)
+    world.commit("alerts", 1)
+    assert world.delivery.poll("a", world.now, urgent=True).stream == ALERTS
+
+
+def test_what_is_too_much_for_one_message_goes_apart() -> None:
+    world = thrifty(2)
+    first, _ = world.disk.put("alerts", RUN, 1, size=MAX_MESSAGE - 500)
+    world.delivery.durable("alerts", first, first, world.now)
+    world.disk.put("readings", RUN, 1, size=1000)
+    world.delivery.durable("readings", 2, 2, world.now)
+    world.now = 30.0
+    kinds = [together(world) for _ in range(3)]
+    assert [message.kind for message in kinds] == ["state", "records", "records"]
+    assert [contents(message) for message in kinds[1:]] == [
+        [("alerts", RUN, 1)], [("readings", RUN, 1), ("readings", RUN, 2)]
+    ]  # fmt: skip

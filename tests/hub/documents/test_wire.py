@@ -16,12 +16,15 @@ from hub.documents.wire import (
     MAX_RANGES,
     MAX_REPLY,
     MAX_SIGNED,
+    SPEAKS,
     STATE_LABEL,
     Ack,
+    Also,
     Group,
     Reply,
     State,
     key_id,
+    open_message,
     pack_message,
     pack_reply,
     read_ack,
@@ -97,6 +100,15 @@ def test_a_message_is_laid_out_byte_for_byte_as_specified() -> None:
     assert body == b"ILM1" + b"e" * 32 + b"\0\0\0\5abcde" + b"f" * 32 + b"\0\0\0\1g"
 
 
+def test_a_state_goes_before_the_groups_byte_for_byte_as_specified() -> None:
+    body = pack_message([(b"e" * 32, [b"abc"])], b"state")
+    assert body == b"ILM2\0\0\0\5state" + b"e" * 32 + b"\0\0\0\3abc"
+    assert open_message(body) == (b"state", [Group(b"e" * 32, b"abc")])
+    assert open_message(pack_message([(b"e" * 32, [b"abc"])]))[0] == b""
+    with pytest.raises(ValueError, match="group"):
+        pack_message([], b"state")
+
+
 @given(groups, st.data())
 def test_a_message_cut_anywhere_keeps_whole_groups_or_is_refused(
     pairs: list[tuple[bytes, bytes]], data: st.DataObject
@@ -111,18 +123,24 @@ def test_a_message_cut_anywhere_keeps_whole_groups_or_is_refused(
             unpack_message(body[:cut])
 
 
-@given(st.binary(max_size=300), st.booleans())
-def test_arbitrary_bytes_are_a_message_or_a_decode_error(data: bytes, magic: bool) -> None:
-    data = b"ILM1" + data if magic else data
+@given(st.binary(max_size=300), st.sampled_from([b"", b"ILM1", b"ILM2", b"ILM2\0\0\0\1"]))
+def test_arbitrary_bytes_are_a_message_or_a_decode_error(data: bytes, magic: bytes) -> None:
+    data = magic + data
     with suppress(DecodeError):
-        assert pack_message((eid, [records]) for eid, records in unpack_message(data)) == data
+        state, found = open_message(data)
+        assert pack_message(((eid, [records]) for eid, records in found), state) == data
 
 
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
         (b"", "bad-magic"),
-        (b"ILM2" + b"e" * 32 + b"\0\0\0\1g", "bad-magic"),
+        (b"ILM3" + b"e" * 32 + b"\0\0\0\1g", "bad-magic"),
+        (b"ILM2", "truncated"),
+        (b"ILM2\0\0\0\0" + b"e" * 32 + b"\0\0\0\1g", "truncated"),
+        (b"ILM2\0\0\0\2s", "truncated"),
+        (b"ILM2\0\0\0\1s", "empty"),
+        (b"ILM2\0\0\0\1s" + b"e" * 32 + b"\0\0\0\2g", "truncated"),
         (b"ILM1", "empty"),
         (b"ILM1" + b"e" * 35, "truncated"),
         (b"ILM1" + b"e" * 32 + b"\0\0\0\0", "empty-group"),
@@ -147,6 +165,32 @@ def test_a_message_that_nobody_could_read_is_not_built(groups: list[tuple[bytes,
 @given(acks())
 def test_an_ack_is_read_as_it_was_signed(ack: Ack) -> None:
     assert read_ack(sign_ack(ack, KEY), TRUST) == (ack, key_id(PUBLIC))
+
+
+@given(st.lists(acks(), min_size=1, max_size=5))
+def test_an_ack_of_several_runs_says_of_each_what_one_of_its_own_would(several: list[Ack]) -> None:
+    first = several[0]
+    said = [Also(a.stream, a.run, a.through, a.ranges, a.rejected, a.want) for a in several[1:]]
+    together = msgspec.structs.replace(first, also=tuple(said))
+    found, _ = read_ack(sign_ack(together, KEY), TRUST)
+    shared = {name: getattr(first, name) for name in ("hub", "db", "n", "nonce", "now")}
+    assert found.each() == [msgspec.structs.replace(one, **shared) for one in several]
+
+
+def test_ranges_out_of_order_are_refused_in_every_part_of_an_ack() -> None:
+    wrong = msgspec.structs.replace(ACK, also=(Also("alerts", b"r" * 16, 7, ((7, 8),)),))
+    with pytest.raises(ValueError, match="out of order"):
+        sign_ack(wrong, KEY)
+    payload = msgspec.msgpack.encode(wrong)
+    with pytest.raises(DecodeError, match="bad-ranges"):
+        read_ack(lp(ACK_LABEL, payload, key_id(PUBLIC), KEY.sign(lp(ACK_LABEL) + payload)), TRUST)
+
+
+def test_what_is_empty_is_left_out_of_an_ack_and_of_a_reply_and_what_must_be_there_is_not() -> None:
+    bare = Ack(hub="hub-a", stream="readings", run=b"r" * 16, db=b"d" * 16, n=1)
+    assert set(msgspec.msgpack.decode(msgspec.msgpack.encode(bare))) == {"hub", "stream", "run", "db", "n", "t"}
+    assert msgspec.msgpack.decode(pack_reply()) == {"acks": []}
+    assert msgspec.msgpack.decode(pack_reply(speaks=SPEAKS)) == {"acks": [], "speaks": 2}
 
 
 @given(acks(), st.data())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from hub.documents.wire import pack_reply
+from hub.documents.wire import open_message, pack_reply, unpack_message
 from hub.link.core import METERED_S, METERED_STATE_S, TRAFFIC_KEY
 from hub.testing import settle
 
@@ -137,3 +137,38 @@ async def test_what_went_over_the_link_this_month_is_counted_and_outlives_the_pr
         assert later.status().month == month
         bench.clock.set(bench.clock.now() + 40 * 86400)
         assert (later.status().month.month, later.status().month.up) == ("2026-02", 0)
+
+
+async def test_what_is_calm_of_alerts_goes_with_the_readings_and_an_alert_takes_it_along() -> None:
+    async with running(Bench(metered=True)) as bench:
+        await bench.up()
+        bench.commit(2)
+        bench.link.durable(Durable("alerts", RUN, 1, 1, 3, 8, calm=True))
+        await settle()
+        assert bench.peer.messages.empty()
+        assert bench.link.status().waiting["held"] == 3
+        await bench.clock.advance(METERED_S)
+        message = await bench.peer.get()
+        assert len(unpack_message(message.body)) == 2, "one message of both streams"
+        await bench.answer(bench.peer.ack(2))
+        bench.link.durable(Durable("alerts", RUN, 2, 2, 3, 8, calm=True))
+        bench.link.durable(Durable("alerts", RUN, 3, 3, 9, 8))
+        (group,) = unpack_message((await bench.peer.get()).body)
+        assert group.records == b"%8d%8d" % (2, 3)
+
+
+async def test_on_a_metered_line_the_state_goes_with_the_readings_to_a_backend_that_takes_it() -> None:
+    async with running(Bench(metered=True)) as bench:
+        assert (await bench.peer.get()).kind == "state"
+        await bench.answer(pack_reply(speaks=2))
+        await bench.clock.advance(METERED_STATE_S - 10.0)
+        bench.commit(1)
+        assert (await bench.peer.get()).kind == "records"  # the five minutes were over long ago
+        await bench.answer(bench.peer.ack(1))
+        bench.commit(1)
+        await settle()
+        assert bench.peer.messages.empty()
+        await bench.clock.advance(10.0)
+        message = await bench.peer.get()
+        assert (message.kind, message.readings) == ("records", 10)
+        assert open_message(message.body)[0]

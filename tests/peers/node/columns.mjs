@@ -151,12 +151,28 @@ class Cursor {
   }
 
   cells({ base, width }, n) {
-    need(width <= 8, 'a column is too wide')
-    const planes = this.take(n * width)
+    const tight = (width & 0x40) !== 0
+    const bits = tight ? width & 0x3f : width * 8
+    need(tight ? width < 0x80 && bits % 8 !== 0 : width <= 8, 'a column is too wide')
+    const whole = Math.floor(bits / 8)
+    const planes = this.take(n * whole)
+    const tops = this.bits(bits % 8, n)
     return Array.from({ length: n }, (_, at) => {
-      let item = 0n
-      for (let plane = width - 1; plane >= 0; plane--) item = (item << 8n) | BigInt(planes[plane * n + at])
+      let item = BigInt(tops[at])
+      for (let plane = whole - 1; plane >= 0; plane--) item = (item << 8n) | BigInt(planes[plane * n + at])
       return base + item
+    })
+  }
+
+  // n numbers of so many bits, the most significant bit first.
+  bits(count, n) {
+    const bytes = this.take(Math.ceil((n * count) / 8))
+    const bit = (at) => (bytes[at >> 3] >> (7 - (at & 7))) & 1
+    for (let at = n * count; at < bytes.length * 8; at++) need(bit(at) === 0, 'a column is not filled with zeros')
+    return Array.from({ length: n }, (_, nth) => {
+      let number = 0
+      for (let at = nth * count; at < (nth + 1) * count; at++) number = number * 2 + bit(at)
+      return number
     })
   }
 

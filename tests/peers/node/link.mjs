@@ -9,11 +9,15 @@ import { H, concat, label, lp, need, same, text, u32, unlp, utf8 } from './bytes
 import { openBase } from './hpke.mjs'
 import { expand, readRecords, scan, verify } from './segment.mjs'
 
-// The groups of a records message, each opened with `keys` for the hub of `identity`.
+// The groups of a records message, each opened with `keys` for the hub of `identity`; before them what the state that
+// came with them says, where one did.
 export function readMessage(body, keys, identity) {
-  need(same(body.subarray(0, 4), text('ILM1')), 'a message starts with ILM1')
-  const groups = []
-  for (let at = 4; at < body.length; ) {
+  const stated = same(body.subarray(0, 4), text('ILM2'))
+  need(stated || same(body.subarray(0, 4), text('ILM1')), 'a message starts with ILM1 or ILM2')
+  const first = stated ? 8 + u32(body, 4) : 4
+  need(first <= body.length, 'the state of a message ends early')
+  const groups = stated ? [[readSigned(body.subarray(8, first), 'state', [identity])]] : []
+  for (let at = first; at < body.length; ) {
     need(at + 36 <= body.length, "a group's head ends early")
     const end = at + 36 + u32(body, at + 32)
     need(end > at + 36 && end <= body.length, 'a group is empty or reaches beyond the end')
@@ -24,11 +28,11 @@ export function readMessage(body, keys, identity) {
     groups.push(items)
     at = end
   }
-  need(groups.length > 0, 'a message holds at least one group')
+  need(groups.length > (stated ? 1 : 0), 'a message holds at least one group')
   return groups
 }
 
-// {acks: [signed ack …], need: [eid …]}
+// {acks: [signed ack …], need: [eid …], trust, certificate, speaks}; what is left out is empty
 export function readReply(body) {
   return unpack(body)
 }
