@@ -84,6 +84,7 @@ class Egress:
         self._certificate, self._key = certificate, key
         self.closed = ""
         """Why nothing is called, "" while it is."""
+        self._lent: list[HttpClient] = []  # made under the hosts and CAs that are declared now
         self._contexts: dict[tuple[str, int, bool], tuple[tuple[bool, int], ssl.SSLContext]] = {}
         self.declare(hosts, proxy)
 
@@ -92,6 +93,7 @@ class Egress:
         self._hosts = {(host.host.lower(), host.port): host for host in hosts}
         self._proxy = proxy
         self._contexts.clear()  # a host may have another CA by now
+        self._lent.clear()
 
     def connection(self, url: str, *, anonymous: bool = False) -> Connection:
         """What is needed to connect to `url`. Contexts are kept until the clock, the trust document or the
@@ -120,7 +122,30 @@ class Egress:
         changed = trust.egress != self._trust.egress
         self._trust = trust
         self._contexts.clear()
+        if changed:
+            self._lent.clear()
         return changed
+
+    def lend(self, client: HttpClient) -> None:
+        """What else is asked of the owner's hosts goes over this client's connections while they are idle: an uplink
+        keeps one, and a handshake of its own costs more than most questions."""
+        self._lent.append(client)
+
+    def take_back(self, client: HttpClient) -> None:
+        """It is used no more. Not to have lent it is no error."""
+        if client in self._lent:
+            self._lent.remove(client)
+
+    def borrowed(self, url: str) -> tuple[HttpClient, ssl.SSLContext] | None:
+        """A client with an idle connection to this host of the owner's, and its context; None when there is none."""
+        parts, host, port = self._address(url)
+        if egress_of(self._trust, host, port) is None:
+            return None
+        for client in self._lent:
+            context = client.idle(parts.scheme, host, port, self._proxy)
+            if context is not None:
+                return client, context
+        return None
 
     def http(self) -> EgressHttp:
         """A `Session.http` over this egress. `await close()` it in the end."""
@@ -223,9 +248,11 @@ class EgressHttp:
         given = {name: value for name, value in said.items() if name.lower() not in named} | dict(headers or {})
         for _ in range(_REDIRECTS + 1):
             context, proxy = self._egress.connection(url, anonymous=anonymous)
-            there = _server(url)
+            client, there = self._client, _server(url)
+            if not anonymous and (lent := self._egress.borrowed(url)) is not None:
+                client, context = lent
             try:
-                answer = await self._client.call(
+                answer = await client.call(
                     method, url, context=context, proxy=proxy, headers=given, body=body, limit=MAX_REPLY,
                     timeout_s=timeout.total_seconds(),
                 )  # fmt: skip

@@ -316,3 +316,8 @@ class Uplink(Protocol):
         """A new socket for one entry of `getaddrinfo`, not connected. Its bytes are counted in this month's traffic;
         without it, messages and replies are."""
         ...
+
+    def lend(self, http: Any) -> None:
+        """Let the hub ask other things of its owner's hosts over the kept connections of this `HttpClient`, while they
+        are idle, as long as this uplink runs."""
+        ...

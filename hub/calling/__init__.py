@@ -85,6 +85,14 @@ class HttpClient:
             line.close()
         return answer
 
+    def idle(self, scheme: str, host: str, port: int, proxy: str | None) -> ssl.SSLContext | None:
+        """The context of a connection to there that is kept and idle: a call with it goes over that one."""
+        for place, lines in self._idle.items():
+            there = (place.scheme, place.host, place.port, place.proxy) == (scheme, host, port, proxy)
+            if there and lines and lines[-1].usable(self._keep_s):
+                return place.context
+        return None
+
     async def close(self) -> None:
         """Close what is idle; calls that are under way end by themselves. It may be used again."""
         if self._sweep is not None:

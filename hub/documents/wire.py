@@ -352,9 +352,10 @@ def _decode(data: bytes, shape: type[T]) -> T:
 
 def _disorder(ack: Ack) -> str:
     """Why an ack's ranges cannot be a set, "" when they can. `ranges` lie above `through`."""
+    parts: list[Ack | Also] = [ack, *ack.also]
     named = [
         told
-        for one in (ack, *ack.also)
+        for one in parts
         for told in (("ranges", one.through, one.ranges), ("rejected", 0, one.rejected), ("want", 0, one.want))
     ]
     for name, before, ranges in named:

@@ -209,6 +209,12 @@ class Link:
     def socket(self, address: tuple[Any, ...]) -> Any:
         return self.traffic.socket(address)
 
+    def lend(self, http: Any) -> None:
+        self._egress.lend(http)
+
+    def take_back(self, http: Any) -> None:
+        self._egress.take_back(http)
+
     def passed(self, up: int, down: int) -> None:
         """Bytes that no socket of ours counted."""
         self.traffic.add(up, down)

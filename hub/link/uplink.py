@@ -29,6 +29,8 @@ class Core(Protocol):
     def connection(self, url: str) -> Any: ...
     def socket(self, address: tuple[Any, ...]) -> Any: ...
     def passed(self, up: int, down: int) -> None: ...
+    def lend(self, http: Any) -> None: ...
+    def take_back(self, http: Any) -> None: ...
     async def until(self, monotonic: float) -> None: ...
 
 
@@ -41,6 +43,7 @@ class KeptUplink:
         self.status = UplinkStatus(name=self.name, since=link.wall())
         self._link, self.carrier, self._slow = link, carrier, slow
         self._counted = False  # by its sockets
+        self._lent: list[Any] = []
 
     async def keep(self) -> None:
         while not self._link.closed:
@@ -52,6 +55,10 @@ class KeptUplink:
                 if _cancelled():
                     raise asyncio.CancelledError from raised
                 error = _cause(raised)
+            finally:
+                for http in self._lent:
+                    self._link.take_back(http)
+                self._lent.clear()
             if self._link.closed:
                 return
             refused = isinstance(error, HubError) and error.exit_code == AuthFailed.exit_code
@@ -83,6 +90,10 @@ class KeptUplink:
     def socket(self, address: tuple[Any, ...]) -> Any:
         self._counted = True
         return self._link.socket(address)
+
+    def lend(self, http: Any) -> None:
+        self._lent.append(http)
+        self._link.lend(http)
 
     def _down(self, error: Exception, state: str) -> None:
         text = str(error) if isinstance(error, HubError) else f"{type(error).__name__}: {error}"

@@ -50,6 +50,7 @@ async def run(config: Https, uplink: hub.Uplink) -> None:
     messages = uplink.messages()
     http = hub.HttpClient(keep=config.parallel, keep_s=KEEP_S, sockets=uplink.socket)
     context, proxy = uplink.connection(base)
+    uplink.lend(http)
     ask = partial(
         http.call, "POST", context=context, proxy=proxy, limit=MAX_REPLY, cut=_MAX_EXPLANATION,
         timeout_s=config.timeout.total_seconds(),

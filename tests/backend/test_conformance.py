@@ -49,7 +49,7 @@ def no_duplicates(patch: pytest.MonkeyPatch) -> None:
         real(self, work, stream, epoch, item)
 
     patch.setattr(ingest.Ingest, "_record", record)
-    patch.setattr(ingest.Ingest, "_ack", lambda self, stream, unreadable: b"")
+    patch.setattr(ingest.Ingest, "_acks", lambda self, work: [b""])
 
 
 def acks_what_never_came(patch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub.calling import HttpClient
 from hub.documents.trust import Egress as Declared
 from hub.documents.trust import Trust
 from hub.egress import MAX_REPLY, Egress, Host, NotDeclared, hybrid
@@ -342,6 +343,50 @@ async def test_a_reply_beyond_one_mebibyte_is_cut_off() -> None:
         with pytest.raises(DecodeError, match="too-large"):
             await http.request("GET", f"http://127.0.0.1:{port}/")
         await http.close()
+
+
+async def test_the_owners_host_is_asked_over_an_idle_connection_that_was_lent_and_anonymously_over_none(
+    ca: Authority,
+) -> None:
+    peers: list[Any] = []
+    free = asyncio.Event()
+
+    async def seen(request: web.Request) -> web.Response:
+        peers.append(request.transport.get_extra_info("peername"))
+        if request.path == "/slow":
+            await free.wait()
+        return web.Response()
+
+    certificate, key = ca.issue("hub-a")
+    async with serving(seen, ca.server(ca.issue("server"))) as port:
+        url = f"https://127.0.0.1:{port}/"
+        egress = Egress(trust(("127.0.0.1", port, ca.pem)), ManualClock(), certificate=certificate, key=key)
+        http, uplink = egress.http(), HttpClient()
+        context = egress.connection(url).context
+        await uplink.call("POST", url, context=context, limit=10, timeout_s=5.0)
+        egress.lend(uplink)
+        await http.request("GET", url)
+        await http.request("POST", url, body=b"backup")
+        assert len(set(peers)) == 1, "one connection for all three"
+        await http.request("GET", url, anonymous=True)
+        assert len(set(peers)) == 2
+        busy = asyncio.create_task(uplink.call("POST", f"{url}slow", context=context, limit=10, timeout_s=5.0))
+        while len(peers) < 5:
+            await asyncio.sleep(0.001)
+        await http.request("GET", url)
+        assert peers[5] not in (peers[4], peers[3]), "one that is busy is not waited for"
+        free.set()
+        await busy
+        egress.take_back(uplink)
+        egress.take_back(uplink)
+        await http.request("GET", url)
+        assert peers[6] == peers[5]
+        egress.lend(uplink)
+        egress.retrust(trust(("127.0.0.1", port, ca.pem), ("other", 443, ca.pem)))
+        await http.request("GET", url)
+        assert peers[7] not in peers[:5], "it was made under what the owner said before"
+        await http.close()
+        await uplink.close()
 
 
 async def test_a_host_that_does_not_answer_is_not_ready() -> None:

@@ -94,6 +94,15 @@ class Buffer:
 
 
 class Egress:
+    def __init__(self) -> None:
+        self.lent: list[Any] = []
+
+    def lend(self, client: Any) -> None:
+        self.lent.append(client)
+
+    def take_back(self, client: Any) -> None:
+        self.lent.remove(client)
+
     def connection(self, url: str) -> Any:
         raise NotDeclared(f"{url} is not declared")
 

@@ -12,6 +12,7 @@ from hub.errors import NotReady, StorageError
 from hub.link import AWAY, UP, Carrier
 from hub.link.core import MEMORY_KEY
 from hub.ranges import Ranges
+from hub.session import Uplink
 from hub.testing import settle
 
 from .link_kit import (
@@ -256,3 +257,23 @@ async def test_an_uplink_that_stays_as_it_is_goes_on_while_others_come_and_go() 
         await bench.link.rearrange([kept.carrier], metered=False)
         assert bench.link._uplinks == [kept]
         assert bench.link.up()
+
+
+async def test_what_an_uplink_lends_is_taken_back_when_it_ends() -> None:
+    async def lends(config: object, uplink: Uplink) -> None:
+        uplink.lend("its client")
+        async for message in uplink.messages():
+            bench.peer.messages.put_nowait(message)
+            reply = await bench.peer.replies.get()
+            assert isinstance(reply, Exception)
+            raise reply
+
+    bench = Bench()
+    bench.link = bench.make(lends)
+    async with running(bench):
+        await bench.peer.get()
+        lent = bench.link._egress.lent
+        assert lent == ["its client"]
+        bench.peer.replies.put_nowait(NotReady("gone"))
+        await settle()
+        assert lent == []

@@ -83,6 +83,9 @@ class Hub:
         self.asked.append(url)
         return self.context, None
 
+    def lend(self, http: hub.HttpClient) -> None:
+        self.lent = http
+
     def socket(self, address: tuple[Any, ...]) -> socket.socket:
         made = socket.socket(*address[:3])
         made.setblocking(False)
