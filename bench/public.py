@@ -1,5 +1,9 @@
-"""Metered buildings that packages on PyPI ship, for bench/drift.py: installed into an environment of their own.
+"""Metered loads that public packages ship, for bench/drift.py: fetched when it runs, each by its hash, never committed.
 
+qgam (Debian: r-cran-qgam, GPL-2+; Fasiolo and others, J. Stat. Software 100, 2021)
+    `UKload`: the electricity that Great Britain drew at half past eleven of each day from 2011 to mid-2016, and the
+    temperature of its cities, as National Grid published them. Real, and no building: a country of them, whose
+    holidays are days off, and whose noon loses a few percent a year to the sun on its roofs.
 pyedautils 0.0.29 (Reto Marek, MIT)
     `bldg_engy_sig_pes.csv`: hourly power, outdoor and room temperature of one building, 2018-12 to 2020-06;
     `bldg_engy_sig_simple.csv`: daily consumption and outdoor temperature of one, 2018-03 to 2020-09. The package does
@@ -14,12 +18,17 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
+import lzma
 import math
+import shutil
+import struct
 import subprocess
 import venv
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from measure import figure, remark
 
@@ -28,13 +37,27 @@ from hub.energy.chance import limit_of
 from hub.energy.drift import WINDOWS, Limit, judge
 from hub.energy.fitting import fit
 
-NEEDS = ("pyedautils==0.0.29", "opendsm==1.2.7")
+NEEDS = Path(__file__).with_suffix(".txt")
+DEBIAN, UKLOAD = "r-cran-qgam", "usr/lib/R/site-library/qgam/data/UKload.RData"
+UKLOAD_SHA256 = "0f0205f9480abdacad7716afc5d9506d2b588f5c26de556cf14285b2c8a22d38"
+UKLOAD_DAYS, UKLOAD_FIRST = 2008, date(2011, 1, 1)
 REFERENCE, STEP, SIZE = 365, 21, 0.10
 AFTER = 60
 """Days of sound operation, at least, that an injected drift comes after; from then on one is tried every STEP days."""
 
 
+class Judged(NamedTuple):
+    """`alarms` in `years` of an untouched series, and how many of the drifts that were put into it were `found` within
+    two weeks, of how many."""
+
+    alarms: int
+    years: float
+    found: int
+    tried: int
+
+
 def strangers(folder: Path) -> None:
+    country(folder)
     at = _packages(folder)
     eda, dsm = at / "pyedautils/data", at / "opendsm/eemeter/samples"
     judged("real: heat of a building (pyedautils, hourly)", _days(
@@ -55,7 +78,26 @@ def strangers(folder: Path) -> None:
         judged(f"simulated: il-{name}", days, datetime(2017, 1, 4).toordinal())
 
 
-def judged(name: str, days: list[Day], falls: int | None = None) -> None:
+def country(folder: Path) -> None:
+    """Each of its years judged by the one before."""
+    name = "real: Great Britain at noon (qgam)"
+    days = _country(folder)
+    if days is None:
+        remark(name, f"the Debian package {DEBIAN} with this file cannot be had here")
+        return
+    years = range(days[0].number, days[-1].number - 2 * REFERENCE + 2, REFERENCE)
+    some = [
+        one for begin in years
+        if (one := judged(f"{name}, from {date.fromordinal(begin + REFERENCE)}",
+                          [day for day in days if begin <= day.number < begin + 2 * REFERENCE]))
+    ]  # fmt: skip
+    alarms, length = sum(one.alarms for one in some), sum(one.years for one in some)
+    found, tried = sum(one.found for one in some), sum(one.tried for one in some)
+    figure(f"{name}, all years: alarms a year, untouched", alarms / length, "", f"{alarms} in {length:.0f} years")
+    figure(f"{name}, all years: put-in 10 % found within {WINDOWS[0]} days", 100 * found / tried, "%", f"{tried} tried")
+
+
+def judged(name: str, days: list[Day], falls: int | None = None) -> Judged | None:
     """Fit, alarms of the untouched series, and drifts put into it; `falls` where the data have one of their own."""
     begin = falls - 9 if falls is not None else days[0].number + REFERENCE
     reference = [day for day in days if begin - REFERENCE <= day.number < begin]
@@ -63,24 +105,25 @@ def judged(name: str, days: list[Day], falls: int | None = None) -> None:
     baseline = fit(reference)
     if baseline is None or not after:
         remark(name, "too short")
-        return
+        return None
     limit = limit_of(baseline, reference)
     verdict = judge(baseline, after, limit)
     figure(f"{name}: CV(RMSE) of days", 100 * baseline.cv, "%", f"{len(reference)} days")
-    figure(f"{name}: R2", baseline.r2, "")
+    figure(f"{name}: R2", baseline.r2, "", f"{baseline.shape.parameters} parameters")
     figure(f"{name}: finds within two weeks, nine in ten", 100 * limit.sure, "%", "by its own reckoning")
     if falls is not None:
         delay = verdict.alarms[0] - falls + 1 if verdict.alarms else math.inf
         figure(f"{name}: the authors' fall of 10 % found on day", delay, "")
-        return
+        return None
     years = (after[-1].number - after[0].number + 1) / 365
     figure(f"{name}: alarms a year, untouched", len(verdict.alarms) / years, "", f"{years:.1f} years")
     starts = range(after[0].number + AFTER, after[-1].number - WINDOWS[0], STEP)
     delays = sorted(delayed(baseline, limit, after, start, size) for start in starts for size in (SIZE, -SIZE))
+    found = sum(1 for delay in delays if delay <= WINDOWS[0])
     if delays:
-        found = sum(1 for delay in delays if delay <= WINDOWS[0])
         figure(f"{name}: put-in 10 % found within {WINDOWS[0]} days", 100 * found / len(delays), "%",
                f"{len(delays)} tried")  # fmt: skip
+    return Judged(len(verdict.alarms), years, found, len(delays))
 
 
 def delayed(baseline: Baseline, limit: Limit, days: list[Day], start: int, size: float) -> float:
@@ -92,12 +135,36 @@ def delayed(baseline: Baseline, limit: Limit, days: list[Day], start: int, size:
 
 def _packages(folder: Path) -> Path:
     python, done = folder / "bin/python", folder / "installed"
-    if not done.exists() or done.read_text() != " ".join(NEEDS):
+    if not done.exists() or done.read_text() != NEEDS.read_text():
         venv.create(folder, with_pip=True)
         # Their data alone is wanted, not what they import.
-        subprocess.run([python, "-m", "pip", "-q", "install", "--no-deps", *NEEDS], check=True)
-        done.write_text(" ".join(NEEDS))
+        pip = [python, "-m", "pip", "-q", "install", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
+        subprocess.run([*pip, "--requirement", NEEDS], check=True)
+        done.write_text(NEEDS.read_text())
     return next(folder.glob("lib/python3*/site-packages"))
+
+
+def _country(folder: Path) -> list[Day] | None:
+    """None where this machine cannot fetch it, or Debian has another edition of the data."""
+    at = folder / UKLOAD
+    if not at.exists():
+        if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+            return None
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["apt-get", "-q", "download", DEBIAN], cwd=folder, check=False, capture_output=True)
+        for package in folder.glob(f"{DEBIAN}_*.deb"):
+            subprocess.run(["dpkg-deb", "--extract", package, folder], check=True)
+    if not at.exists() or hashlib.sha256(at.read_bytes()).hexdigest() != UKLOAD_SHA256:
+        return None
+    # The file is known to the byte, so its first two columns of doubles are taken: NetDemand, and wM in °C.
+    body, found, start = lzma.decompress(at.read_bytes()), [], 0
+    for _ in range(2):
+        start = body.index(struct.pack(">II", 14, UKLOAD_DAYS), start) + 8
+        found.append(struct.unpack_from(f">{UKLOAD_DAYS}d", body, start))
+        start += 8 * UKLOAD_DAYS
+    used, means = found
+    first = UKLOAD_FIRST.toordinal()
+    return [Day(first + at, used[at], means[at], means[max(0, at - 1)]) for at in range(UKLOAD_DAYS)]
 
 
 def _rows(path: Path, when: str, value: str) -> Iterator[tuple[datetime, float]]:
