@@ -2,8 +2,9 @@
 
 qgam (Debian: r-cran-qgam, GPL-2+; Fasiolo and others, J. Stat. Software 100, 2021)
     `UKload`: the electricity that Great Britain drew at half past eleven of each day from 2011 to mid-2016, and the
-    temperature of its cities, as National Grid published them. Real, and no building: a country of them, whose
-    holidays are days off, and whose noon loses a few percent a year to the sun on its roofs.
+    temperature of its cities, as National Grid published them. Real, and no building: a country of them, whose noon
+    loses a few percent a year to the sun on its roofs. That holidays and the end of the year may stand apart was laid
+    out on these data; nothing else was.
 pyedautils 0.0.29 (Reto Marek, MIT)
     `bldg_engy_sig_pes.csv`: hourly power, outdoor and room temperature of one building, 2018-12 to 2020-06;
     `bldg_engy_sig_simple.csv`: daily consumption and outdoor temperature of one, 2018-03 to 2020-09. The package does
@@ -157,14 +158,18 @@ def _country(folder: Path) -> list[Day] | None:
     if not at.exists() or hashlib.sha256(at.read_bytes()).hexdigest() != UKLOAD_SHA256:
         return None
     # The file is known to the byte, so its first two columns of doubles are taken: NetDemand, and wM in °C.
+    # Of its factors the second, Holy, tells holidays: level 2.
     body, found, start = lzma.decompress(at.read_bytes()), [], 0
     for _ in range(2):
         start = body.index(struct.pack(">II", 14, UKLOAD_DAYS), start) + 8
         found.append(struct.unpack_from(f">{UKLOAD_DAYS}d", body, start))
         start += 8 * UKLOAD_DAYS
     used, means = found
+    marked = body.index(struct.pack(">II", 0x30D, UKLOAD_DAYS), body.index(struct.pack(">II", 0x30D, UKLOAD_DAYS)) + 8)
+    holy = struct.unpack_from(f">{UKLOAD_DAYS}i", body, marked + 8)
     first = UKLOAD_FIRST.toordinal()
-    return [Day(first + at, used[at], means[at], means[max(0, at - 1)]) for at in range(UKLOAD_DAYS)]
+    return [Day(first + at, used[at], means[at], means[max(0, at - 1)], holy[at] == 2)
+            for at in range(UKLOAD_DAYS)]  # fmt: skip
 
 
 def _rows(path: Path, when: str, value: str) -> Iterator[tuple[datetime, float]]:

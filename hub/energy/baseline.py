@@ -18,6 +18,7 @@ finds all of it.
 from __future__ import annotations
 
 import math
+from datetime import date
 from typing import NamedTuple
 
 import msgspec
@@ -36,27 +37,39 @@ CLEARLY = 0.75
 """…where a day off consumes less than this part of a working day."""
 BEYOND_K = 2.0
 """A day so much colder than `coldest`, or hotter than `hottest`, is not judged."""
-FORM = 3
+FORM = 4
 """Of what is remembered: an older one is fitted anew."""
 
 
+HOLIDAY, YEAR_END = "holiday", "year-end"
+SPECIAL = (HOLIDAY, YEAR_END)
+"""Days that many buildings spend otherwise than weather and weekday say."""
 MIDSUMMER = 739_423
 """A 21 June."""
 
 
 class Day(NamedTuple):
     """`number` counts days (proleptic ordinal: 1 is a Monday), `used` kWh or units, `mean` and `before` the outdoor
-    temperature of the day and of the one before it, in °C."""
+    temperature of the day and of the one before it, in °C; `holiday`: a public one."""
 
     number: int
     used: float
     mean: float
     before: float
+    holiday: bool = False
 
     @property
     def weekday(self) -> int:
         """0 is Monday."""
         return (self.number - 1) % 7
+
+    @property
+    def special(self) -> str:
+        """Of which kind of SPECIAL days it is; "" of none."""
+        if self.holiday:
+            return HOLIDAY
+        of_year = date.fromordinal(self.number)
+        return YEAR_END if (of_year.month, of_year.day) >= (12, 24) or (of_year.month, of_year.day) <= (1, 2) else ""
 
     @property
     def sun(self) -> float:
@@ -133,7 +146,8 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     """`week` is the kind of each weekday, from Monday, in `kinds`; `off` the weekdays on which less is done. `sigma`
     is the spread of what is not explained, relative, of days that consume much, `sigma_low` of the others; `r2`,
     `cv`, CV(RMSE), and `nmbe`, the mean bias by the mean, say how well it fits. `residuals` are those of the
-    reference period in units of that spread, None of a day that is not judged or known, from `first` to `last`."""
+    reference period in units of that spread, None of a day that is not judged or known, from `first` to `last`. `apart`
+    are the SPECIAL days that are neither fitted nor judged."""
 
     kinds: tuple[Kind, ...]
     week: tuple[int, ...]
@@ -149,6 +163,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     residuals: tuple[float | None, ...]
     first: int
     last: int
+    apart: tuple[str, ...] = ()
     form: int = FORM
 
     def kind(self, day: Day) -> Kind:
@@ -167,13 +182,20 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
         """Of that day, relative."""
         return self.sigma if self.expected(day) >= LOW * self.typical else self.sigma_low
 
+    def off_by(self, day: Day) -> float:
+        """How much more it consumed, relative."""
+        expected = self.expected(day)
+        return (day.used - expected) / max(expected, FLOOR * self.typical)
+
     def residual(self, day: Day) -> float | None:
-        """How much more it consumed, relative; None where the day is colder or hotter than anything that was seen, or
-        where a working day looks like a day off: a holiday."""
+        """How much more it consumed, relative; None where the day is colder or hotter than anything that was seen, of
+        a special kind that stands apart, or where a working day looks like a day off."""
+        if day.special in self.apart:
+            return None
         if not self.coldest - BEYOND_K <= day.mean <= self.hottest + BEYOND_K:
             return None
         expected = self.expected(day)
-        residual = (day.used - expected) / max(expected, FLOOR * self.typical)
+        residual = self.off_by(day)
         if self.off and day.weekday not in self.off and residual < -max(CLOSED, 2 * self.spread(day)):
             others = [self.kinds[kind].expected(day) for kind in {self.week[at] for at in self.off}]
             other = min(others, key=lambda one: abs(day.used - one))

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from hub.energy.baseline import BEYOND_K, FLOOR, LOW, Baseline, Day, Kind, Shape
+from hub.energy.baseline import BEYOND_K, FLOOR, LOW, SPECIAL, Baseline, Day, Kind, Shape
 from hub.energy.squares import solve
 
 LEAST_DAYS = 120
@@ -24,6 +24,10 @@ OFF = 0.93
 LEAST_GAIN = 6.0
 """A term must better the information criterion by so much ("strong" in the usual reading)."""
 LEAST_SIGMA = 0.005
+LEAST_SPECIAL = 4
+APART, APART_SPREADS = 0.05, 3.0
+"""Special days stand apart where their mean is off by more than both: of what they should consume, and of its own
+spread."""
 NEARLY_A_YEAR = 330
 SEEN, SEEN_K = 0.08, 1.0
 """A season was seen where so large a part of the days, of each kind, were so much beyond its balance temperature."""
@@ -41,12 +45,25 @@ class _Found(NamedTuple):
 def fit(days: Sequence[Day]) -> Baseline | None:
     """The baseline of a reference period, None where it says too little: too short, or next to nothing consumed."""
     first = _fit(days)
-    if first is None or not first.off:
-        return first
-    return _fit([day for day in days if first.residual(day) is not None], days) or first
+    if first is None:
+        return None
+    first = msgspec.structs.replace(first, apart=_apart(first, days))
+    usual = [day for day in days if first.residual(day) is not None]
+    return (_fit(usual, days, first.apart) if len(usual) < len(days) else None) or first
 
 
-def _fit(days: Sequence[Day], whole: Sequence[Day] = ()) -> Baseline | None:
+def _apart(first: Baseline, days: Sequence[Day]) -> tuple[str, ...]:
+    """The special days that stand apart: those that were clearly otherwise, and those that were hardly seen."""
+    found = []
+    for kind in SPECIAL:
+        some = [first.off_by(day) for day in days if day.special == kind]
+        mean = sum(some) / max(1, len(some))
+        if len(some) < LEAST_SPECIAL or abs(mean) > max(APART, APART_SPREADS * first.sigma / math.sqrt(len(some))):
+            found.append(kind)
+    return tuple(found)
+
+
+def _fit(days: Sequence[Day], whole: Sequence[Day] = (), apart: tuple[str, ...] = ()) -> Baseline | None:
     if len(days) < LEAST_DAYS:
         return None
     typical = sum(day.used for day in days) / len(days)
@@ -70,7 +87,8 @@ def _fit(days: Sequence[Day], whole: Sequence[Day] = ()) -> Baseline | None:
     made = Baseline(
         kinds=found.kinds, week=found.week, off=off if len(found.kinds) > 1 else (), typical=typical,
         coldest=coldest, hottest=hottest, sigma=1.0, sigma_low=1.0,
-        r2=1 - left / around if around else 0.0, residuals=(), first=days[0].number, last=(whole or days)[-1].number,
+        r2=1 - left / around if around else 0.0, residuals=(), first=days[0].number,
+        last=(whole or days)[-1].number, apart=apart,
         cv=math.sqrt(left / free) / typical, nmbe=sum(off_by) / free / typical,
     )  # fmt: skip
     return _spreads(made, days)

@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 from hub.catalogue import METRICS
+from hub.config.calendars.holidays import public_holidays
 from hub.energy.baseline import Day
 from hub.energy.degree import day_mean, degree_days
 from hub.model import Meter, MeterSwap, Place
@@ -164,7 +165,8 @@ class Survey:
             mean, before = by_date.get(number), by_date.get(number - 1)
             if cell.value is None or cell.completeness < JUDGED or mean is None or cell.begin >= end:
                 continue
-            found.append(Day(number, cell.value, mean, mean if before is None else before))
+            holiday = date.fromordinal(number) in public_holidays(date.fromordinal(number).year)
+            found.append(Day(number, cell.value, mean, mean if before is None else before, holiday))
         return found
 
     @staticmethod
