@@ -8,7 +8,7 @@ plugin is cancelled or the hub is killed.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import msgspec
 
@@ -108,22 +108,13 @@ class Pipeline:
             self._counts.add("not-its-own", integration)
             self._tell(TWO_PATHS, report.device, {"integration": integration, "own": plan.device.integration})
             raise PluginError(f"{integration!r} spoke for {report.device!r}, a device of {plan.device.integration!r}")
-        proof, guard, watch = report.proof, self._guard, plan.watch
-        if proof is not None and proof.authenticated and proof.counter is not None:
-            freshness = self._replay.judge(plan.window, proof.counter)
-            if freshness is not Freshness.FRESH:
-                self._counts.add(freshness.value, report.device)
-                if guard is not None and watch is not None:
-                    guard.stale(watch, proof.counter, report)
-                if freshness is Freshness.REPLAY:
-                    self.refused(Candidate(id=report.device, integration=integration, signal=report.signal), "replay")
-                return False
-            self._quarantine.trusted(report.device)
-            if guard is not None and watch is not None:
-                guard.fresh(watch, proof.counter, report)
+        proof = report.proof
+        counter = proof.counter if proof is not None and proof.authenticated else None
+        if counter is not None and not self._fresh(plan, integration, report, counter):
+            return False
 
         # guard: not too often, from one place, as one sender
-        doubt = False
+        doubt, guard, watch = False, self._guard, plan.watch
         if guard is not None and watch is not None and not past:
             if not guard.passes(watch, report):
                 self._kept_out(integration, report, "suspect" if watch.suspect else "too-often")
@@ -141,10 +132,8 @@ class Pipeline:
         shape = plan.shape(tuple(report.values))
         wrong = shape.implausible(report.values)
         if wrong:
-            self._counts.add("implausible", report.device, len(wrong))
-            kept = {key: value for key, value in report.values.items() if key not in wrong}
-            report = msgspec.structs.replace(report, values=kept)
-            shape = plan.shape(tuple(kept))
+            report = self._plausible(report, wrong)
+            shape = plan.shape(tuple(report.values))
 
         # rules: they see raw values, in RAM only, also those that may not be kept
         if shape.tap is not None and not past:
@@ -183,11 +172,11 @@ class Pipeline:
                 quality = max(quality, Quality.UNCERTAIN)
 
         moment = time if sure else self._clock.monotonic()
-        own = None
+        trust, own = plan.trust(proof), None
         if moving is not None and report.position is not None:
             own = moving.own(report.position)
             nobody = self._planner.privacy.nobody(plan.subject)
-            cut = moving.cut(report.position, nobody, int(moment * 1000), sure, plan.trust(proof))
+            cut = moving.cut(report.position, nobody, int(moment * 1000), sure, trust)
             if cut is not None:
                 self._buffer.append(cut)
         if not values:
@@ -195,7 +184,6 @@ class Pipeline:
 
         # observe: the live view sees, it does not change
         slot = shape.slot
-        trust = plan.trust(proof)
         if not past:
             slot.trust = trust
             slot.report = report
@@ -214,18 +202,9 @@ class Pipeline:
             rows = plan.rows(due)
 
         # append: in RAM now, durable with the next commit
+        rssi = report.signal.rssi if report.signal else None
         for part, those in rows:
-            row = Row(
-                plan.subject,
-                part.shape,
-                int(moment * 1000),
-                sure,
-                those,
-                quality,
-                trust,
-                report.signal.rssi if report.signal else None,
-                own,
-            )
+            row = Row(plan.subject, part.shape, int(moment * 1000), sure, those, quality, trust, rssi, own)
             if part.veil is None:
                 self._buffer.append(row)
             else:
@@ -234,6 +213,28 @@ class Pipeline:
             self.readings += len(those)
         self.reports += 1
         return True
+
+    def _fresh(self, plan: Plan, integration: str, report: Report, counter: int) -> bool:
+        """Whether this counter of an authenticated report is new; otherwise it is evidence."""
+        guard, watch = self._guard, plan.watch
+        freshness = self._replay.judge(plan.window, counter)
+        if freshness is Freshness.FRESH:
+            self._quarantine.trusted(report.device)
+            if guard is not None and watch is not None:
+                guard.fresh(watch, counter, report)
+            return True
+        self._counts.add(freshness.value, report.device)
+        if guard is not None and watch is not None:
+            guard.stale(watch, counter, report)
+        if freshness is Freshness.REPLAY:
+            self.refused(Candidate(id=report.device, integration=integration, signal=report.signal), "replay")
+        return False
+
+    def _plausible(self, report: Report, wrong: Collection[str]) -> Report:
+        """The same without these values, which no such device can measure."""
+        self._counts.add("implausible", report.device, len(wrong))
+        kept = {key: value for key, value in report.values.items() if key not in wrong}
+        return msgspec.structs.replace(report, values=kept)
 
     def recompile(self, device: str | None = None) -> None:
         """Forget compiled plans (of one device, or all): something they were compiled from has changed."""
