@@ -37,6 +37,7 @@ COMMANDS = {
     "device": "hub.cli.devices:device",
     "devices": "hub.cli.devices:devices",
     "buffer": "hub.cli.buffer:buffer",
+    "account": "hub.cli.account:account",
     "badge": "hub.cli.access:badge",
     "token": "hub.cli.access:token",
     "backup": "hub.cli.backup:backup",
@@ -71,7 +72,7 @@ SECTIONS = {
     "Set up": "new check enroll run demo doctor label claim import config backup restore reset",
     "Look": "status devices alerts logs history energy radio buffer audit plugins notify sovereignty version",
     "Devices": "device inventory discover quarantine recette commission command redecode pack",
-    "Rules, people, reports": "rule schedule privacy badge token report evidence crisis",
+    "Rules, people, reports": "rule schedule privacy account badge token report evidence crisis",
     "For developers and helpers": "capture decode sim schema diagnostics",
 }
 """How the help arranges them; what no section names, and what others add, stands at the end."""

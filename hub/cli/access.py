@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from hub.cli import output
+from hub.cli.account import ROLES
 from hub.control import call
 from hub.state import state_of
 
@@ -59,12 +60,7 @@ def token() -> None:
 
 @token.command()
 @click.argument("name")
-@click.option(
-    "--role",
-    type=click.Choice(["lecteur", "auditeur", "technicien", "administrateur"]),
-    default="lecteur",
-    show_default=True,
-)
+@click.option("--role", type=click.Choice(ROLES), default="lecteur", show_default=True)
 @click.option("--days", type=click.FloatRange(0.01, 366), default=90, show_default=True, help="How long it is good.")
 @output.with_config
 @output.with_state

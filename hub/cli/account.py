@@ -1,0 +1,90 @@
+"""`ilot account`: who may sign in on the pages."""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hub.cli import output
+from hub.control import call
+from hub.state import state_of
+
+ROLES = ("lecteur", "auditeur", "technicien", "administrateur")
+
+
+@click.group(cls=output.Group)
+def account() -> None:
+    """Accounts by which people sign in on the pages of this hub."""
+
+
+@account.command("list")
+@output.with_config
+@output.with_state
+@output.as_json
+def listing(config: Path, state_dir: Path | None, json: bool) -> None:
+    """The accounts there are, with their roles."""
+    answer = _call(config, state_dir, "web.account.list")
+    if json:
+        output.data(answer)
+        return
+    rows = [
+        (one["name"], one["role"], f"{datetime.datetime.fromtimestamp(one['at']):%Y-%m-%d %H:%M}")
+        for one in answer["accounts"]
+    ]
+    output.table(("name", "role", "password of"), rows)
+
+
+@account.command("set")
+@click.argument("name")
+@click.option("--role", type=click.Choice(ROLES), default="lecteur", show_default=True)
+@click.option(
+    "--password-file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="A file whose first line is the password; - is stdin. Without it, it is asked for.",
+)  # fmt: skip
+@output.with_config
+@output.with_state
+@output.as_json
+def put(
+    name: str, role: str, password_file: Path | None, config: Path, state_dir: Path | None, json: bool
+) -> None:  # fmt: skip
+    """Make an account NAME, or give one that there is this role and another password.
+
+    Whoever is signed in with it is signed out. A password has 12 characters at least.
+    """
+    answer = _call(config, state_dir, "web.account.put", name=name, role=role, password=_password(password_file))
+    if json:
+        output.data(answer)
+        return
+    output.say(f"{answer['name']} signs in as {answer['role']}")
+
+
+@account.command()
+@click.argument("name")
+@output.with_config
+@output.with_state
+@output.as_json
+def remove(name: str, config: Path, state_dir: Path | None, json: bool) -> None:
+    """Remove the account NAME, and sign it out. One administrateur has to remain."""
+    answer = _call(config, state_dir, "web.account.remove", name=name)
+    if json:
+        output.data(answer)
+        return
+    output.say(f"{answer['name']} signs in no more")
+
+
+def _password(file: Path | None) -> str:
+    if file is None:
+        return str(click.prompt("password", hide_input=True, confirmation_prompt=True, err=True))
+    try:
+        text = sys.stdin.readline(4096) if str(file) == "-" else file.read_text()
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"the password file cannot be read: {error}") from error
+    return text.partition("\n")[0].rstrip("\r")
+
+
+def _call(config: Path, state_dir: Path | None, name: str, /, **arguments: Any) -> Any:
+    return call(state_of(config, state_dir) / "hub.sock", name, by="cli", **arguments)

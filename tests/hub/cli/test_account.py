@@ -1,0 +1,59 @@
+"""`ilot account`, asked of the calls that the pages ask too."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+
+from hub import control
+from hub.cli.account import account
+
+from ..web.web_kit import NAME, Pages
+
+OTHER = "une autre phrase bien longue"
+
+
+async def ilot(state: Path, *arguments: str, stdin: str = "") -> Result:
+    words = [*arguments, "--state-dir", str(state)]
+    return await asyncio.to_thread(CliRunner().invoke, account, words, input=stdin)
+
+
+async def test_an_account_made_on_the_command_line_signs_in_and_one_that_is_removed_does_not(tmp_path: Path) -> None:
+    async with Pages(tmp_path) as pages, control.serving(tmp_path / "hub.sock", pages.calls()):
+        await pages.claimed()
+        made = await ilot(
+            tmp_path, "set", "Zoe", "--role", "technicien", "--password-file", "-", stdin=f"{OTHER}\r\nmore"
+        )
+        assert (made.exit_code, made.stderr) == (0, "zoe signs in as technicien\n")
+        browser = pages.browser()
+        assert (await browser.sign_in("zoe", OTHER))[0] == 303
+        listed = (await ilot(tmp_path, "list")).stdout
+        assert [line.split()[:2] for line in listed.splitlines()[1:]] == [
+            [NAME, "administrateur"],
+            ["zoe", "technicien"],
+        ]
+
+        gone = await ilot(tmp_path, "remove", "zoe")
+        assert (gone.exit_code, gone.stderr) == (0, "zoe signs in no more\n")
+        assert (await browser.get("/account"))[0] == 401
+        noted = [(one.who, one.what["web"]) for one in await pages.store.audited() if one.who == "cli"]
+        assert noted[-2:] == [("cli", "account"), ("cli", "account removed")]
+
+
+async def test_what_the_pages_refuse_the_command_line_is_refused_too(tmp_path: Path) -> None:
+    async with Pages(tmp_path) as pages, control.serving(tmp_path / "hub.sock", pages.calls()):
+        await pages.claimed()
+        last = await ilot(tmp_path, "remove", NAME)
+        assert isinstance(last.exception, control.Refused)
+        assert str(last.exception) == "One administrateur has to remain."
+        asked = await ilot(tmp_path, "set", "zoe", stdin="court\ncourt\n")
+        assert isinstance(asked.exception, control.Refused)
+        assert "too short" in str(asked.exception)
+        assert "court" not in asked.output
+        pages.hub.read_only = True
+        frozen = await ilot(tmp_path, "set", "zoe", "--password-file", "-", stdin=OTHER)
+        assert isinstance(frozen.exception, control.Refused)
+        assert (frozen.exception.exit_code, "is read-only" in str(frozen.exception)) == (5, True)
+        assert [one.name for one in pages.site.accounts.all()] == [NAME]
