@@ -62,6 +62,7 @@ async def in_the_path(folder: Path, devices: int, turns: int) -> None:
             observer = Observer(made, clock)
             observer_see = observer.see
             pipeline.observed = None if name == "nobody observes" else observer_see
+            pipeline.outrun = None if name == "nobody observes" else observer.hold
             start = time.time() - 86_000 + turn * 3600
             said = [
                 Report(device=reports[n % devices].device, values=reports[0].values,

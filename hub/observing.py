@@ -2,6 +2,9 @@
 
 What waits are the values that privacy let through, so nothing else is ever kept here. A reading that its source calls
 bad is left out. A report whose moment is not sure waits until the clock is, and is dated then by how long it waited.
+
+Of a device that speaks faster than once a second the straight path shows one report a second. What came between is held
+here, the newest of each shape, and is taken when nothing else follows: a lamp that says "off" and at once "on" is on.
 """
 
 from __future__ import annotations
@@ -22,6 +25,9 @@ and a few milliseconds of the loop."""
 UNDATED = 16_384
 """Half an hour of 500 devices, 5 MiB. Their readings are in the buffer whatever becomes of these."""
 
+HELD_S = 1.0
+"""As long as `hub.pipeline.OBSERVED_S`: then nothing else came."""
+
 Waiting = tuple[Slot, float, bool, Quality, Sequence[Value]]
 
 
@@ -32,13 +38,20 @@ class Observer:
         self._rollups, self._clock = rollups, clock
         self._waiting: list[Waiting] = []
         self._undated: deque[Waiting] = deque(maxlen=UNDATED)
+        self._held: dict[Slot, Waiting] = {}
         self.readings = 0
         self.beyond = 0
         """Reports with a value that is no number of 64 bit in steps of its metric."""
         self.forgotten = 0
         """Reports that history and aggregates go without: the clock was not sure for too long."""
 
+    def hold(self, slot: Slot, moment: float, sure: bool, quality: Quality, values: Sequence[Value]) -> None:
+        """What came too soon after a report that was taken."""
+        self._held[slot] = (slot, moment, sure, quality, values)
+
     def see(self, slot: Slot, moment: float, sure: bool, quality: Quality, values: Sequence[Value]) -> None:
+        if self._held:
+            self._held.pop(slot, None)
         self._waiting.append((slot, moment, sure, quality, values))
         if len(self._waiting) >= MOST:
             self.drain()
@@ -48,6 +61,11 @@ class Observer:
         waiting, self._waiting = self._waiting, []
         now, sure_now, monotonic = self._clock.now(), self._clock.sure(), self._clock.monotonic()
         horizon = int(now) - SPAN_S
+        for slot, last in list(self._held.items()):
+            if not 0.0 <= (now if last[2] else monotonic) - slot.seen < HELD_S:
+                del self._held[slot]
+                slot.seen = max(last[1], int(slot.seen) + 1.0)  # history tells seconds apart, and it came after
+                waiting.append((slot, slot.seen, *last[2:]))
         if self._undated and sure_now:
             waiting = [*self._undated, *waiting]
             self._undated.clear()

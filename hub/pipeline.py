@@ -35,7 +35,8 @@ FUTURE_S = 120.0
 """A source may run this many seconds ahead of the hub; beyond, its date is not believed."""
 
 OBSERVED_S = 1.0
-"""History and hourly aggregates see one report of a device in this time; a source that is faster costs them nothing."""
+"""History and hourly aggregates see one report of a device in this time, and the last one when nothing follows it; a
+source that is faster costs them nothing."""
 
 Observed = Callable[[Slot, float, bool, Quality, Sequence[Value]], None]
 """(slot, moment, whether that is Unix seconds or monotonic ones, quality, the kept values in the slot's order)."""
@@ -51,6 +52,7 @@ class Pipeline:
         decisions: Decisions | None = None, events: Events | None = None,
     ) -> None:  # fmt: skip
         self.observed: Observed | None = None  # history and hourly aggregates, once they are there
+        self.outrun: Observed | None = None  # the same, of what came too soon after what they took
         self._device = device
         self._planner = planner
         self._replay = replay
@@ -188,9 +190,12 @@ class Pipeline:
             slot.trust = trust
             slot.report = report
             slot.time = time if sure else None
-        if self.observed is not None and (veil is None or veil.plain) and not 0.0 <= moment - slot.seen < OBSERVED_S:
-            slot.seen = moment
-            self.observed(slot, moment, sure, quality, values)
+        if self.observed is not None and (veil is None or veil.plain):
+            if not 0.0 <= moment - slot.seen < OBSERVED_S:
+                slot.seen = moment
+                self.observed(slot, moment, sure, quality, values)
+            elif self.outrun is not None:
+                self.outrun(slot, moment, sure, quality, values)
 
         # report strategy: what need not be told again is seen here and goes no further
         rows: Iterable[tuple[ShapePlan, tuple[Value, ...]]] = ((shape, values),)

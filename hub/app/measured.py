@@ -66,7 +66,7 @@ async def build_measured(ground: Ground, path: Path, watch: Watch, outward: Outw
     )  # fmt: skip
     await once_the_disk_works(rollups.load, clock.sleep)
     observer = Observer(rollups, clock)
-    path.pipeline.observed = observer.see
+    path.pipeline.observed, path.pipeline.outrun = observer.see, observer.hold
 
     def erased(place: str) -> None:
         for device in path.devices:

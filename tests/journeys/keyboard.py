@@ -59,7 +59,10 @@ class Keyboard:
     def __init__(self, page: Page) -> None:
         self.page = page
         self._choosers: list[FileChooser] = []
-        page.on("filechooser", self._choosers.append)  # from the beginning: a press may be quicker than the asking
+        page.on("filechooser", self._asked)  # from the beginning: a press may be quicker than the asking
+
+    def _asked(self, chooser: FileChooser) -> None:
+        self._choosers.append(chooser)
 
     @staticmethod
     def context(context: BrowserContext) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from hub.answers.recalling import Recalling
 from hub.errors import DiskRefuses
+from hub.history import Scale
 from hub.model import Device, Quality
 from hub.observing import MOST
 from hub.rollup.counter import Part
@@ -452,3 +453,36 @@ async def test_the_path_shows_rollups_what_may_be_kept_once_a_second_and_nothing
     assert [values for _, _, values in seen[1:]] == [(21.7,), (20.0,)]
     assert path.pipeline.accept("bluetooth", Report(device=TAG.id, values={"motion": True})) is False
     assert len(seen) == 3
+
+
+async def test_what_a_device_says_last_in_a_second_is_remembered_when_nothing_follows(tmp_path):
+    """A lamp that answers "off" and is at once switched on is on, for as long as it says nothing else."""
+    from tests.hub.path_kit import Path
+
+    begin = at("2026-01-01 10:00")
+    async with Hub(tmp_path, begin) as hub:
+        path = Path()
+        path.clock.set(begin)
+        path.pipeline.observed, path.pipeline.outrun = hub.observer.see, hub.observer.hold
+
+        async def say(after: float, temperature: float) -> None:
+            hub.clock.set(begin + after)
+            await path.emit(values={"temperature": temperature}, time=begin + after)
+
+        def told() -> list[tuple[int, float]]:
+            hub.observer.drain()
+            [track] = [track for key, track in hub.rollups.tracks.items() if key[1] == "temperature"]
+            scale = Scale(track.step)
+            return [(second - int(begin), scale(value)) for second, value in sorted(track.ring.points(0, 1 << 40))]
+
+        await say(0.2, 22.0)
+        await say(0.4, 30.0)
+        await say(0.7, 20.0)  # lower than the first: what came after stands after it
+        assert told() == [(0, 22.0)]
+        hub.clock.set(begin + 1.5)
+        assert told() == [(0, 22.0), (1, 20.0)]
+        await say(60.0, 21.0)
+        await say(60.5, 21.5)
+        await say(61.1, 23.0)  # a source that goes on costs one report a second
+        hub.clock.set(begin + 90)
+        assert told() == [(0, 22.0), (1, 20.0), (60, 21.0), (61, 23.0)]
