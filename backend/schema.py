@@ -35,6 +35,10 @@ from hub.errors import StorageError
 
 VERSION = 1
 BUSY_MS = 10_000
+_PRAGMAS: tuple[tuple[str, str | int], ...] = (
+    ("journal_mode", "wal"), ("synchronous", "full"), ("foreign_keys", "off"), ("temp_store", "memory"),
+    ("cache_size", -65_536), ("wal_autocheckpoint", 8192), ("journal_size_limit", 64 << 20),
+)  # fmt: skip
 
 _TABLES = """
 create table meta (key text primary key, value) without rowid;
@@ -105,10 +109,11 @@ def open_database(path: Path) -> apsw.Connection:
     """A connection that may write; creates the database on first use. Raises StorageError."""
     try:
         connection = _connect(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
-        connection.execute(
-            "pragma journal_mode=wal; pragma synchronous=full; pragma foreign_keys=off; pragma temp_store=memory;"
-            "pragma cache_size=-65536; pragma wal_autocheckpoint=8192; pragma journal_size_limit=67108864"
-        )
+        for (
+            name,
+            value,
+        ) in _PRAGMAS:  # one by one: of several in one text, those behind the first that answers are not run
+            connection.pragma(name, value)
         with transaction(connection):
             version = connection.pragma("user_version")
             if version == 0:

@@ -443,10 +443,18 @@ def test_what_a_failed_commit_held_is_not_counted_with_the_next_one_of_another_h
     assert len(plain.rows()) == 3
 
 
-def test_a_commit_waits_for_the_disk_as_sqlite_itself_says(plain: Desk) -> None:
+def test_what_the_database_was_told_is_in_force_as_sqlite_itself_says(plain: Desk) -> None:
     database = plain.ingest.storage.connection
-    assert database.pragma("journal_mode") == "wal"
-    assert database.pragma("synchronous") == 2, "FULL: https://sqlite.org/pragma.html#pragma_synchronous"
+    told = {
+        "journal_mode": "wal",
+        "synchronous": 2,  # FULL: a commit waits for the disk
+        "foreign_keys": 0,
+        "temp_store": 2,  # MEMORY
+        "cache_size": -65_536,
+        "wal_autocheckpoint": 8192,
+        "journal_size_limit": 64 << 20,
+    }
+    assert {name: database.pragma(name) for name in told} == told
 
 
 def test_a_database_that_was_rolled_back_takes_a_new_id(plain: Desk) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,25 @@ def test_after_a_failed_write_the_file_is_left_and_the_next_batch_goes_on(
     desk.restart()  # it held the record after all: the same one twice
     desk.settle()
     assert desk.rows() == [(NOW, 20.0)]
+
+
+def test_the_name_of_a_new_file_is_on_the_disk_before_anything_in_it_counts(
+    desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[str, str]] = []
+    for name in ("fsync", "fdatasync"):
+        true = getattr(os, name)
+
+        def call(fd: int, name: str = name, true: Callable[[int], None] = true) -> None:
+            calls.append((name, os.readlink(f"/proc/self/fd/{fd}")))
+            true(fd)
+
+        monkeypatch.setattr(os, name, call)
+    desk.restart()
+    post(desk, hub, 1)
+    path = files(desk)[-1]
+    about = [call for call in calls if Path(call[1]) in (path, path.parent)]
+    assert about == [("fsync", str(path.parent)), ("fdatasync", str(path))]
 
 
 def test_files_are_changed_at_their_size_and_go_when_settled(tmp_path: Path, desk: Desk, hub: Sender) -> None:

@@ -13,10 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
+from backend.ingest import STATE
 from backend.states import OFFER_EVERY_S, States
 from hub.documents.backup import SENT_JUMP
 from hub.documents.wire import State, pack_message, read_ack, read_reply, read_state, sign_state
-from hub.errors import AuthFailed
+from hub.errors import AuthFailed, StorageError
 
 
 @pytest.fixture
@@ -42,6 +43,23 @@ def test_a_state_played_again_changes_nothing_and_is_counted(plain: Desk, hub: S
     assert (stated(plain, hub).nonce, plain.sql("select state_at from hubs")) == (b"m" * 16, seen)
     assert plain.ingest.states.stale == 1
     assert plain.alarms() == []
+
+
+def test_a_state_whose_commit_failed_is_taken_when_it_comes_again(
+    plain: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain.state(hub, hub.state(nonce=b"o" * 16))
+    state = hub.state(nonce=b"m" * 16)
+
+    def refuse() -> None:
+        raise StorageError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(plain.ingest.storage.readings, "flush", refuse)
+        assert isinstance(plain.answer(hub, state, STATE), StorageError)
+    plain.state(hub, state)
+    assert stated(plain, hub).nonce == b"m" * 16
+    assert plain.ingest.states.stale == 0
 
 
 def test_one_that_is_long_past_is_an_alarm_as_well(plain: Desk, hub: Sender) -> None:

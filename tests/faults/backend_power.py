@@ -1,13 +1,16 @@
 """Power cuts of the backend: its directory on ext4 on a loop device, as in `power.py`.
 
-The hub lets go at once of what is acknowledged, and says much, so that its segments close and leave its disk: what the
-backend acknowledges and does not have on its own disk is lost. Every second life acknowledges from the journal. Twin:
-a backend whose fsync and fdatasync do nothing.
+What the hub counts as acknowledged must be in the database when the power comes back, before the hub speaks again. It
+lets go at once of what is acknowledged, and says much, so that its segments close and leave its disk: what the backend
+does not have is gone. Every second life acknowledges from the journal. Twin: a backend whose fsync and fdatasync do
+nothing.
 """
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,10 +24,10 @@ _MORE = 20
 def _cuts(root: Path, runs: int, seed: int, fault: str, environment: Mapping[str, str] | None = None) -> Verdict:
     rng = random.Random(seed)
     card = Card(root)
-    rig = None
+    rig, lost = None, 0
     try:
         rig = Rig(root, backend=card.where / "backend", buffer=", keep_after_ack: 0s", generator=["--bulky"])
-        rig.start_hub(200.0)
+        hub = rig.start_hub(200.0)
         for n in range(runs):
             rig.kill(rig.backend)
             rig.start_backend(options=["--journal"] * (n % 2), environment=environment)
@@ -34,13 +37,21 @@ def _cuts(root: Path, runs: int, seed: int, fault: str, environment: Mapping[str
             time.sleep(rng.uniform(0.0, 0.7))
             assert rig.backend is not None
             freeze(rig.backend.pid)
+            time.sleep(0.3)  # the last ack is on its way
+            acked = _acked(rig)
+            freeze(hub.pid)
             copy = card.copy()
             rig.kill(rig.backend)
             card.become(copy)
-        rig.start_backend()
-        rig.stop(rig.hub)
+            rig.start_backend()  # it makes rows of what its journal holds before it listens
+            lost += max(0, acked - int(rig.sql("SELECT count(*) FROM readings")[0][0]))
+            os.killpg(hub.pid, signal.SIGCONT)
+        rig.wait_durable(3)
+        rig.stop(hub)
         rig.settle()
-        return rig.verdict(fault, runs)
+        verdict = rig.verdict(fault, runs)
+        verdict.lost += lost
+        return verdict
     finally:
         if rig is not None:
             rig.close()

@@ -205,6 +205,25 @@ async def test_what_the_backend_lost_is_owed_again_and_not_given_up_without_a_wo
     await again.close()
 
 
+async def test_that_nothing_is_acked_by_a_new_database_outlives_the_process(party: Party, tmp_path: Path) -> None:
+    buffer = _open(party, tmp_path, replace(KEPT, idle_s=0.0))
+    buffer.start(asyncio.get_running_loop())
+    buffer.append(row(1))
+    await buffer.flush()
+    buffer.acked(READINGS, buffer.run, [(1, 1)])
+    buffer.append(row(2))
+    await buffer.flush()
+    assert buffer.status().records == 1
+    buffer.forget_acks()
+    await buffer.flush()
+    assert buffer.status().records == 2
+    await buffer.close()
+    again = _open(party, tmp_path, KEPT)
+    assert again.status().records == 2
+    assert list(again.acks) == []
+    await again.close()
+
+
 def test_what_the_backend_lost_holds_its_segment_before_anything_more_is_committed(
     party: Party, tmp_path: Path
 ) -> None:
