@@ -80,10 +80,12 @@ async def run(house: House, *, reports: int) -> dict[str, float]:
 class Plain(Sealer):
     """Frames records and does nothing else: no cipher, no signature, no digest. Its records can be read by nobody."""
 
-    def seal(self, kind: int, counter: int, body: bytes, *, readings: int, total: int, commit_s: int) -> Sealed:
+    def seal(
+        self, kind: int, counter: int, body: bytes, *, readings: int, total: int, commit_s: int, more: bool = False
+    ) -> Sealed:
         self._last[frame.BLOCK if kind in frame.NUMBERED else kind] = counter
         header = frame.pack_header(
-            kind, len(body) + TAG_SIZE, readings=readings, seq=counter, total=total, commit_s=commit_s
+            kind, len(body) + TAG_SIZE, readings=readings, seq=counter, total=total, commit_s=commit_s, more=more
         )
         return Sealed(frame.pack_record(header, body + bytes(TAG_SIZE), bytes(64)), NO_DIGEST)
 

@@ -87,4 +87,7 @@ class Segment:
 
     def _seal(self, kind: int, counter: int, body: bytes, readings: int) -> Sealed:
         self._total += readings
-        return self._sealer.seal(kind, counter, body, readings=readings, total=self._total, commit_s=int(time.time()))
+        return self._sealer.seal(
+            kind, counter, body, readings=readings, total=self._total, commit_s=int(time.time()),
+            more=counter % 2 == 1,  # as of a hub, where a LOCAL or another block follows some
+        )  # fmt: skip

@@ -26,8 +26,8 @@ A *segment* is one append-only file and one epoch, at most 4 MiB and 24 h. Its n
     <segment number, 10 digits or more>-<run, 32 hex digits>-<first seq, 12 digits or more>.seg
 
 Segment numbers rise within a stream, over all runs. A file is written by the process that created it and never opened
-for writing again, except that its torn tail is cut at the next start. It begins with the 8 bytes `ilotseg\\1` (1 is the
-version of this format); records follow without padding.
+for writing again, except that an unfinished commit at its end is cut at the next start. It begins with the 8 bytes
+`ilotseg\\1` (1 is the version of this format); records follow without padding.
 
 2. Records
 
@@ -35,7 +35,8 @@ version of this format); records follow without padding.
          0     4  marker C5 49 6C 9D
          4     4  length of the payload, at most 1 MiB
          8     1  kind
-         9     1  flags: 0; a reader skips records with any other value, like damage
+         9     1  flags: 1 where more records of the same commit follow, else 0; a reader skips records with any other
+                  value, like damage
         10     2  readings in this record: of a BLOCK; 0 in other kinds
         12     8  seq of a BLOCK, GAP, CLOCK · first seq of the segment in EPOCH · own counter, from 1, in TABLE, LOCAL
         20     8  readings of this (run, stream) so far, those of this record included
@@ -53,9 +54,10 @@ version of this format); records follow without padding.
     CLOCK 5     yes     sealed; dates the monotonic times of one boot. In `readings` only
     LOCAL 6     no      the hub's own small state, under a key of its own. In `readings` only; never leaves the hub
 
-EPOCH and TABLE are written twice, the same bytes: at once, and again at the beginning of the next commit. A reader
-takes the first intact copy. Damage is skipped by searching the next marker, from the byte after the one where no
-intact record stood, with a valid header and payload checksum. Checksums find damage; only signatures tell who wrote.
+EPOCH and TABLE are written twice, the same bytes: at once, and again at the beginning of the next commit. They always
+have flag 1, for alone they are no commit. A reader takes the first intact copy. Damage is skipped by searching the next
+marker, from the byte after the one where no intact record stood, with a valid header and payload checksum. Checksums
+find damage; only signatures tell who wrote.
 
 3. Epoch
 
@@ -95,18 +97,25 @@ Contents of TABLE, GAP, CLOCK and LOCAL are msgpack arrays, stated in `hub.buffe
 5. Commits and damage
 
 One commit is one write and one fdatasync of one segment, which may pass its usual size for it: readings and the
-counters of their frames, in LOCAL, are durable together. A new file also costs an fsync of its directory. Nothing is
-reported durable, read or delivered before these returned. After any failed or short write or failed sync the segment
-is *poisoned*: this process never writes to it again. What it held in memory is sealed again with the same numbers, in
-another segment under another epoch. Therefore:
+counters of their frames, in LOCAL, are durable together. Each of its records but the last has flag 1: so a write that
+a power cut tore is known, also where it tore between two records. A new file also costs an fsync of its directory.
+Nothing is reported durable, read or delivered before these returned. After any failed or short write or failed sync
+the segment is *poisoned*: this process never writes to it again. What it held in memory is sealed again with the same
+numbers, in another segment under another epoch. Therefore:
 
 - Which segment a file is, its EPOCH says: number, run, first seq. The name repeats it, and counts where no EPOCH can
   be read. A file under another's name is taken for what it is; a copy, or what is of another stream, is left alone.
 - Of one run, a later segment supersedes every record of earlier ones from its own first seq on, also when nothing in
   it can be read. What it supersedes was never reported durable, so never delivered: one digest per number leaves the
   hub.
-- The tail of the last segment of a stream is cut at the next start when it can only be an unfinished write: zeros, or a
-  beginning of one record. Any other damaged tail may have been promised; the numbers it claims are declared.
+- The last commit of the last segment of a stream is *unfinished* when its last intact record says that more follow, or
+  ends the commit before, and behind it stands only what a write leaves that was cut short: nothing, zeros, or a
+  beginning of one record. Behind that beginning zeros may stand too, when the file's last sector of 512 bytes is all
+  zeros. The next start cuts an unfinished commit, from its first record that is neither EPOCH nor TABLE on: readings
+  and counters, or neither. Nothing is declared, for nothing of it was promised.
+- Any other damage in the last commit, a flipped bit for instance, may have come after the commit was promised. Then the
+  intact records of it count, and the numbers that the damaged ones claim are declared. So they are when an earlier
+  record of the commit is damaged and its last one is not.
 - A record that is missing between a segment's first and last number is declared by a GAP, which is durable in `alerts`
   before anything is skipped for good or unlinked. How many readings a hole held, and between which times, follows
   from the headers of its neighbours; what a whole segment held is kept in LOCAL too (`hub.buffer.manifest`). If both
@@ -128,7 +137,9 @@ A reader has files, a recipient's private key and the identity of the hub.
 3. It opens every TABLE of the segment before any BLOCK: an intact second copy stands behind the blocks that need it.
 4. It opens BLOCK, GAP and CLOCK: signature, cipher, decompression, content. One that fails is refused alone. A record
    with a seq below the segment's first, or a BLOCK with another number of readings than its header says, fails.
-5. Over several segments of one run it keeps to the rule of section 5: what a later segment supersedes does not count.
+5. Over several segments of one run it keeps to the rules of section 5: what a later segment supersedes does not count,
+   nor what stands in an unfinished commit at the end of the run's last segment. Elsewhere flag 1 says nothing: in the
+   middle of a file, where a later segment follows, or in a message, records count one by one.
 6. It dates the reports of a boot by any CLOCK of that boot, in whichever segment or run: Unix ms = monotonic ms +
    (wall − monotonic); of several the one with the smallest error. With an error beyond 1000 ms their quality is at
    least "uncertain". Without one they are ordered and undated.

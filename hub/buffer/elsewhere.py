@@ -1,7 +1,8 @@
 """Segments that lie elsewhere, a mirror's copies or the buffer of a card out of its hub: to be read, never written.
 
 Each segment is taken for itself, because its neighbours may be missing: what counts is its intact records, from the
-number in its name to the one before its follower of the same run. Segments of another hub, and such whose epoch this
+number in its name to the one before its follower of the same run, or, where there is none, to the end of its last
+finished commit. Segments of another hub, and such whose epoch this
 hub's identity has not signed, are left alone and named. Blocking, but for what only counts.
 """
 
@@ -24,6 +25,8 @@ from hub.buffer.rows import READINGS, STREAMS
 from hub.buffer.segment import MAX_SEGMENT, SegmentInfo, SegmentName
 from hub.errors import StorageError
 from hub.ranges import Range
+
+_NO_END = 1 << 63
 
 
 class Elsewhere:
@@ -51,12 +54,14 @@ class Elsewhere:
         except FileNotFoundError:
             return
         for name in found:
-            follower = min((other.first for other in found if other.run == name.run and other > name), default=1 << 63)
+            follower = min((other.first for other in found if other.run == name.run and other > name), default=_NO_END)
             path = folder / str(name)
             if self._disk.size(path) > MAX_SEGMENT:
                 self.skipped.append(f"{path.name} is larger than a segment can be")
                 continue
             scan = Scan.of(self._disk.read(path))
+            if follower == _NO_END:
+                scan = scan.counting()
             epoch = first_epoch(scan, self._public)
             if epoch is None or (epoch.hub, epoch.run, epoch.stream) != (self._hub, name.run, stream):
                 self.skipped.append(f"{path.name} is damaged, or not of this hub")

@@ -3,7 +3,7 @@
     marker      4   C5 49 6C 9D
     length      4   of the payload, at most MAX_PAYLOAD
     kind        1   EPOCH 1 · TABLE 2 · BLOCK 3 · GAP 4 · CLOCK 5 · LOCAL 6
-    flags       1   0; other values are reserved
+    flags       1   MORE: more records of this commit follow; the other bits are reserved, 0
     readings    2   in this record
     seq         8   BLOCK, GAP, CLOCK: the record's number in (run, stream); EPOCH: first seq of the segment;
                     TABLE, LOCAL: their own counter in this epoch, from 1
@@ -31,18 +31,24 @@ EPOCH, TABLE, BLOCK, GAP, CLOCK, LOCAL = 1, 2, 3, 4, 5, 6
 KINDS = {EPOCH: "EPOCH", TABLE: "TABLE", BLOCK: "BLOCK", GAP: "GAP", CLOCK: "CLOCK", LOCAL: "LOCAL"}
 NUMBERED = frozenset((BLOCK, GAP, CLOCK))
 """Kinds that carry a seq; the others are context or the hub's own."""
+CONTEXT = frozenset((EPOCH, TABLE))
+MORE = 1
+"""The flag of every record of a commit but its last."""
 
 HEADER_SIZE = 36
 SIGNATURE_SIZE = 64
 OVERHEAD = HEADER_SIZE + SIGNATURE_SIZE + 4
 MAX_PAYLOAD = 1 << 20
+SECTOR = 512
+"""What a disk writes at least, in bytes."""
 
 _HEAD = struct.Struct(">4sIBBHQQI")
 _U32 = struct.Struct(">I")
 
 
 class Head(NamedTuple):
-    """A record's header, read. `offset` is where the record starts in what was scanned, `size` its whole length."""
+    """A record's header, read. `offset` is where the record starts in what was scanned, `size` its whole length;
+    `more`: it is not the last one of its commit."""
 
     offset: int
     size: int
@@ -51,6 +57,7 @@ class Head(NamedTuple):
     seq: int
     total: int
     commit_s: int
+    more: bool
 
 
 class Damage(NamedTuple):
@@ -60,11 +67,13 @@ class Damage(NamedTuple):
     end: int
 
 
-def pack_header(kind: int, length: int, *, readings: int, seq: int, total: int, commit_s: int) -> bytes:
-    """The 36 header bytes of a record with `length` payload bytes."""
+def pack_header(
+    kind: int, length: int, *, readings: int, seq: int, total: int, commit_s: int, more: bool = False
+) -> bytes:
+    """The 36 header bytes of a record with `length` payload bytes. `more`: others of its commit follow."""
     if not 0 <= length <= MAX_PAYLOAD:
         raise ValueError(f"a payload of {length} bytes is beyond {MAX_PAYLOAD}")
-    head = _HEAD.pack(MARKER, length, kind, 0, readings, seq, total, commit_s)
+    head = _HEAD.pack(MARKER, length, kind, MORE if more else 0, readings, seq, total, commit_s)
     return head + _U32.pack(crc32(head))
 
 
@@ -79,9 +88,9 @@ def read_head(data: bytes | memoryview, offset: int) -> Head | None:
     if len(raw) < HEADER_SIZE or raw[:4] != MARKER or crc32(raw[:32]) != _U32.unpack(raw[32:])[0]:
         return None
     _, length, kind, flags, readings, seq, total, commit_s = _HEAD.unpack(raw[:32])
-    if length > MAX_PAYLOAD or kind not in KINDS or flags:
+    if length > MAX_PAYLOAD or kind not in KINDS or flags & ~MORE:
         return None
-    return Head(offset, length + OVERHEAD, kind, readings, seq, total, commit_s)
+    return Head(offset, length + OVERHEAD, kind, readings, seq, total, commit_s, bool(flags & MORE))
 
 
 def mended_head(data: bytes, offset: int) -> Head | None:
@@ -130,16 +139,18 @@ def scan(data: bytes, start: int = 0) -> Iterator[Head | Damage]:
 def torn(data: bytes, start: int) -> bool:
     """Whether `data[start:]`, which holds no intact record, can only be a write that was cut short.
 
-    True for a proper beginning of one record and for bytes never written (zeros). Anything else may be a
-    committed record that was damaged later, and has to be declared.
+    `data` is a file from its beginning. True for nothing, for bytes never written (zeros), and for a proper beginning
+    of one record, with or without such bytes behind it: where the last sector of the file is all zeros, it was never
+    written. Anything else may be a committed record that was damaged later, and has to be declared.
     """
     tail = data[start:]
-    if not tail.strip(b"\0"):
-        return True
-    if len(tail) < HEADER_SIZE:
-        return tail.rstrip(b"\0")[:4] == MARKER[: len(tail.rstrip(b"\0"))] if len(tail) < 4 else tail[:4] == MARKER
+    written = tail.rstrip(b"\0")
+    if written and any(data[(len(data) - 1) // SECTOR * SECTOR :]):
+        written = tail
+    if len(written) < HEADER_SIZE:
+        return written[:4] == MARKER[: len(written)]
     head = read_head(data, start)
-    return head is not None and start + head.size > len(data)
+    return head is not None and head.size > len(written)
 
 
 class Parts(NamedTuple):

@@ -20,11 +20,13 @@ from hub.buffer.segment import MAGIC, SegmentName
 from hub.errors import DecodeError, StorageError
 
 _BEGINNING = 1 << 17
+_NO_LIMIT = 1 << 63
 
 
 class SegmentReport(msgspec.Struct, frozen=True):
     """One segment as found. `first` … `last` are the numbers that count; `missing` those of them without an intact
-    record; `damaged` the byte spans that belong to none (a torn tail, which the next start cuts, is in `torn`)."""
+    record; `damaged` the byte spans that belong to none; `torn` the bytes of an unfinished commit at the end, which the
+    next start cuts: none of it counts."""
 
     path: str
     stream: str
@@ -65,7 +67,10 @@ def export(directory: Path, out: Path, *, running: bool = False, disk: Disk | No
             for stream, name, _, scan, limit in segments:
                 if running and newest[stream] == name:
                     continue
+                kept = _kept(scan, limit)
                 for head in scan.heads:
+                    if head.offset >= kept:
+                        break
                     numbered = head.kind in frame.NUMBERED
                     if head.kind == frame.LOCAL or (numbered and not name.first <= head.seq < limit):
                         continue
@@ -86,7 +91,7 @@ def _segments(directory: Path, disk: Disk | None) -> Iterator[tuple[str, Segment
             found = sorted((_identity(disk, folder / str(name), name), folder / str(name)) for name in names)
             for at, (name, path) in enumerate(found):
                 follower = found[at + 1][0] if at + 1 < len(found) else None
-                limit = follower.first if follower is not None and follower.run == name.run else 1 << 63
+                limit = follower.first if follower is not None and follower.run == name.run else _NO_LIMIT
                 yield stream, name, path, Scan.of(disk.read(path)), limit
     except OSError as error:
         raise StorageError(f"{directory}: {error.strerror or error}") from error
@@ -103,21 +108,27 @@ def _identity(disk: Disk, path: Path, name: SegmentName) -> SegmentName:
     return name
 
 
+def _kept(scan: Scan, limit: int) -> int:
+    """Where the records that count end. What a segment of the same run follows was promised up to that one's first
+    number, however its own end looks."""
+    if limit == _NO_LIMIT:
+        return scan.finished
+    return scan.end if frame.torn(scan.data, scan.end) else len(scan.data)
+
+
 def _report(stream: str, name: SegmentName, path: Path, scan: Scan, limit: int) -> SegmentReport:
-    heads = {head.seq: head for head in scan.heads if head.kind in frame.NUMBERED and name.first <= head.seq < limit}
-    last = limit - 1 if limit < 1 << 63 else max(heads, default=name.first - 1)
-    damage = [(span.start, span.end) for span in scan.damage]
-    torn = 0
+    kept = _kept(scan, limit)
+    counting = [head for head in scan.heads if head.offset < kept]
+    heads = {head.seq: head for head in counting if head.kind in frame.NUMBERED and name.first <= head.seq < limit}
+    last = limit - 1 if limit < _NO_LIMIT else max(heads, default=name.first - 1)
+    damage = [(span.start, span.end) for span in scan.damage if span.start < kept]
     if not scan.data.startswith(MAGIC[: len(scan.data)]):
         damage.insert(0, (0, len(MAGIC)))
-    if damage and damage[-1][0] >= scan.end and scan.torn:
-        start, end = damage.pop()
-        torn = end - start
     return SegmentReport(
         path=str(path), stream=stream, run=name.run.hex(), segment=name.number, first=name.first, last=last,
         records=len(heads), readings=sum(head.readings for head in heads.values()), bytes=len(scan.data),
-        epoch=any(head.kind == frame.EPOCH for head in scan.heads), missing=tuple(_holes(heads, name.first, last)),
-        damaged=tuple(damage), torn=torn,
+        epoch=any(head.kind == frame.EPOCH for head in counting), missing=tuple(_holes(heads, name.first, last)),
+        damaged=tuple(damage), torn=len(scan.data) - kept,
     )  # fmt: skip
 
 

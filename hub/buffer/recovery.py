@@ -5,13 +5,15 @@ Rules, in this order:
 1. A file that is no segment by its name is left alone. What a segment is, its first epoch says, which this hub signed:
    a file under another one's name is taken for what it is, and a copy is left alone. The name counts where no epoch
    can be read. Segments are taken by their number.
-2. Only the last segment of a stream can have a torn tail. When it holds no numbered record, damaged or not, and no
-   LOCAL, its first commit never finished: it is unlinked and the one before is the last.
+2. Only the last segment of a stream can end in an unfinished commit (rule 4). When nothing numbered, damaged or not,
+   and no LOCAL stands before it, its first commit never finished: it is unlinked and the one before is the last.
 3. Of one run, a later segment supersedes every earlier record from its own first seq on, by its name alone. Such
    records were written by a commit that failed and sealed again in the later segment; they were never promised.
-4. The last segment's tail after its last intact record is cut when it can only be an unfinished write
-   (`frame.torn`). Any other damage after its last intact number may have been promised: it stays, and the numbers it
-   may have held count as durable, so that the reader declares them damaged.
+4. When what follows the last segment's last intact record can only be an unfinished write (`frame.torn`), or nothing
+   follows although that record says that more does, its last commit never finished: it is cut whole, with the intact
+   records of it, back to the last one that ends a commit or to damage. Any other damage after its last intact number
+   may have been promised: it stays, and the numbers it may have held count as durable, so that the reader declares
+   them damaged.
 5. File and directory are synced before anything found is called durable. What cannot be synced, also when it is tried
    again for a second, is not delivered by this process.
 """
@@ -62,9 +64,27 @@ class Scan(NamedTuple):
         return min(len(MAGIC), len(self.data))
 
     @property
-    def torn(self) -> bool:
-        """Whether what follows the last intact record can only be an unfinished write."""
-        return frame.torn(self.data, self.end)
+    def finished(self) -> int:
+        """Where an unfinished commit at the end begins; the size of the data when there is none. EPOCH and TABLE before
+        its other records stay: they may be the second copies that somebody needs."""
+        start = behind = self.end
+        if not frame.torn(self.data, start):
+            return len(self.data)
+        for head in reversed(self.heads):
+            if not head.more or head.offset + head.size != behind:
+                break
+            behind = head.offset
+            if head.kind not in frame.CONTEXT:
+                start = head.offset
+        return start
+
+    def counting(self) -> Scan:
+        """Without an unfinished commit at the end."""
+        size = self.finished
+        if size == len(self.data):
+            return self
+        heads = [head for head in self.heads if head.offset < size]
+        return Scan(self.data[:size], heads, [span for span in self.damage if span.start < size])
 
 
 class Recovered(NamedTuple):
@@ -121,7 +141,7 @@ def _recover(disk: Disk, stream: str, directory: Path, identity_public: bytes) -
             errors.append(f"{found[-1].path.name}: {error.strerror}; not delivered before the next start")
             last = None
             break
-        cut += len(last.scan.data)
+        cut += last.size
         found.pop()
         last = None
     infos: list[SegmentInfo] = []
@@ -189,9 +209,9 @@ class _Last:
 
     def __init__(self, disk: Disk, name: SegmentName, path: Path) -> None:
         self.name, self.path = name, path
-        self.scan = Scan.of(disk.read(path))
+        found = Scan.of(disk.read(path))
+        self.size, self.scan = len(found.data), found.counting()
         self.numbered = [head for head in self.scan.heads if head.kind in frame.NUMBERED and head.seq >= name.first]
-        self.torn = self.scan.torn
         self.last, self.total = self._claimed()
 
     @property
@@ -219,11 +239,10 @@ class _Last:
         return last, total
 
     def settle(self, disk: Disk) -> int:
-        """Cut what is torn, sync what stays. Returns the bytes cut."""
-        size = len(self.scan.data)
-        keep = self.scan.end if self.torn else size
+        """Cut what never finished, sync what stays. Returns the bytes cut."""
+        keep = len(self.scan.data)
         disk.cut(self.path, keep)
-        return size - keep
+        return self.size - keep
 
     def previous(self) -> Previous:
         if self.last < self.name.first:
@@ -234,8 +253,7 @@ class _Last:
 
     def info(self, guess: SegmentInfo) -> SegmentInfo:
         total = guess.base if self.total is None else self.total
-        size = self.scan.end if self.torn else len(self.scan.data)
-        return guess._replace(last=self.last, total=total, size=size)
+        return guess._replace(last=self.last, total=total, size=len(self.scan.data))
 
 
 def _next_head(data: bytes, at: int) -> int:

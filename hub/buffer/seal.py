@@ -168,7 +168,9 @@ class Sealer:
         full = body + lp(*caps)
         self.eid = H(full)
         self.epoch = frame.pack_record(
-            frame.pack_header(frame.EPOCH, len(full), readings=0, seq=first_seq, total=total, commit_s=commit_s),
+            frame.pack_header(
+                frame.EPOCH, len(full), readings=0, seq=first_seq, total=total, commit_s=commit_s, more=True
+            ),
             full,
             identity.sign(EPOCH_SIGNATURE_LABEL + full),
         )
@@ -178,8 +180,10 @@ class Sealer:
         self._last = {frame.TABLE: 0, frame.LOCAL: 0, frame.BLOCK: first_seq - 1}
         _LIVE.add(self)
 
-    def seal(self, kind: int, counter: int, body: bytes, *, readings: int, total: int, commit_s: int) -> Sealed:
-        """Encrypt, sign and frame one record.
+    def seal(
+        self, kind: int, counter: int, body: bytes, *, readings: int, total: int, commit_s: int, more: bool = False
+    ) -> Sealed:
+        """Encrypt, sign and frame one record. `more`: it is not the last one of its commit.
 
         `counter` is the seq of a BLOCK, GAP or CLOCK (one series for the three), or the own counter of TABLE or
         LOCAL. Raises StorageError when it is not above the last one used, or when the keys are gone.
@@ -191,7 +195,7 @@ class Sealer:
         if counter <= self._last[series]:
             raise StorageError(f"refused to seal number {counter} again (last was {self._last[series]})")
         header = frame.pack_header(
-            kind, len(body) + TAG_SIZE, readings=readings, seq=counter, total=total, commit_s=commit_s
+            kind, len(body) + TAG_SIZE, readings=readings, seq=counter, total=total, commit_s=commit_s, more=more
         )
         self._last[series] = counter  # before encrypting: a failure below must burn the nonce, never free it
         payload = cipher.encrypt(nonce(kind, counter), body, self.eid + header)

@@ -80,16 +80,6 @@ class SegmentFile:
         self._staged.append(raw)
         self.staged += len(raw)
 
-    def unstage(self, count: int) -> None:
-        """Take back all but the first `count` records of the next commit."""
-        self.staged -= sum(map(len, self._staged[count:]))
-        del self._staged[count:]
-
-    @property
-    def records(self) -> int:
-        """How many records are staged."""
-        return len(self._staged)
-
     def commit(self, ahead: bool = False) -> int:
         """Write all that is staged, in one write, and sync it. Returns the bytes made durable. `ahead`: take room for
         the next commits too, so that they write less of the file system's own books (docs/adr/0041-room-ahead.md).

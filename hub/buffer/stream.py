@@ -2,6 +2,7 @@
 
 Law: `seq` and `total` move only when a commit has returned. Items that were not committed keep their place and get
 the same numbers again, in another segment: which one counts is `hub.buffer.recovery`'s rule (the later segment).
+A commit is laid out first and sealed when it is whole: each record of it says whether another one follows.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from hub.buffer.columns import MAX_READINGS, TEXT_WEIGHT, forms
 from hub.buffer.disk import Disk
 from hub.buffer.numbering import Numbering, Refused
 from hub.buffer.rows import Row
-from hub.buffer.seal import NO_DIGEST, Previous, Sealer, Trust
+from hub.buffer.seal import NO_DIGEST, TAG_SIZE, Previous, Sealer, Trust
 from hub.buffer.segment import SegmentFile, SegmentInfo, SegmentName
 from hub.buffer.squeeze import Squeezer
 from hub.clock import Clock
@@ -58,6 +59,15 @@ class Durable(NamedTuple):
     calm: bool = False
 
 
+class _Record(NamedTuple):
+    """One record to be sealed: its content, compressed."""
+
+    kind: int
+    body: bytes
+    commit_s: int
+    readings: int
+
+
 class _Segment:
     """The open segment: its file, its keys, what its TABLE has told and what its next commit must repeat."""
 
@@ -66,31 +76,51 @@ class _Segment:
         self.numbering = Numbering()
         self.repeat: list[bytes] = []  # by the next commit, as the second copy
         self.told: list[bytes] = []  # in this commit, for the first time
-        self.seq, self.total, self.digest = info.last, info.base, NO_DIGEST  # of what is staged
+        self.seq, self.total, self.digest = info.last, info.base, NO_DIGEST  # of what is sealed
+        self._laid: list[_Record] = []
+        self._laid_bytes = 0
 
-    def stage(self, kind: int, body: bytes, commit_s: int, readings: int = 0) -> None:
-        counter = self.sealer.counter(kind)
-        sealed = self.sealer.seal(
-            kind, counter, body, readings=readings, total=self.total + readings, commit_s=commit_s
-        )
-        self.file.stage(sealed.raw)
-        if kind in frame.NUMBERED:
-            self.seq, self.total, self.digest = counter, self.total + readings, sealed.digest
-        elif kind == frame.TABLE:
-            self.told.append(sealed.raw)
+    @property
+    def size(self) -> int:
+        """Bytes of the file once what is laid out is in it."""
+        return self.file.size + self.file.staged + self._laid_bytes
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self._laid or self.file.staged)
+
+    def lay(self, kind: int, body: bytes, commit_s: int, readings: int = 0) -> None:
+        """Add a record to the next commit."""
+        self._laid.append(_Record(kind, body, commit_s, readings))
+        self._laid_bytes += sealed_size(body)
+
+    def lift(self) -> None:
+        """Take back what was laid out: it has no number yet."""
+        self._laid, self._laid_bytes = [], 0
 
     def repeat_context(self) -> None:
         for raw in self.repeat:
             self.file.stage(raw)
         self.repeat = []
 
-    def unstage(self, count: int, info: SegmentInfo, digest: bytes) -> None:
-        """Take back all but the first `count` records, which have no number. Only before the segment is closed: the
-        numbers that were sealed are not sealed again under its epoch."""
-        self.file.unstage(count)
-        self.seq, self.total, self.digest, self.told = info.last, info.total, digest, []
+    def seal(self) -> None:
+        """Seal what is laid out, which is the rest of the commit."""
+        last = len(self._laid) - 1
+        for at, (kind, body, commit_s, readings) in enumerate(self._laid):
+            counter, total = self.sealer.counter(kind), self.total + readings
+            sealed = self.sealer.seal(
+                kind, counter, body, readings=readings, total=total, commit_s=commit_s, more=at < last
+            )
+            self.file.stage(sealed.raw)
+            if kind in frame.NUMBERED:
+                self.seq, self.total, self.digest = counter, total, sealed.digest
+            elif kind == frame.TABLE:
+                self.told.append(sealed.raw)
+        self.lift()
 
     def sync(self, ahead: bool) -> int:
+        self.seal()
         written = self.file.commit(ahead)
         self.repeat, self.told = self.told, []
         self.info = self.info._replace(last=self.seq, total=self.total, size=self.file.size, open=True)
@@ -143,7 +173,7 @@ class StreamWriter:
             segment = self._current(trust)
             try:
                 done = self._fill(segment, items, local)
-                if done or segment.file.staged or not items:
+                if segment.waiting:
                     written += segment.sync(slow)
             except BaseException:  # whatever it was, what is staged is not to be built upon
                 self.poisoned += 1
@@ -190,36 +220,35 @@ class StreamWriter:
         if self._snapshot is not None:
             parts = _split({key: raw for key, raw in self._snapshot().items() if raw is not None})
             for at, part in enumerate(parts, 1):
-                segment.stage(frame.LOCAL, self._squeeze(encode_local(part, at, len(parts))), commit_s)
+                segment.lay(frame.LOCAL, self._squeeze(encode_local(part, at, len(parts))), commit_s)
         return segment
 
     def _fill(self, segment: _Segment, items: deque[Item], local: dict[str, msgspec.Raw | None]) -> int:
-        """Stage all items and `local`, or, where the segment has no room for them, nothing: readings and the counters
+        """Lay out all items and `local`, or, where the segment has no room for them, nothing: readings and the counters
         of their frames become durable together or not at all. A new one takes them whatever it is to hold, unless they
         pass COMMIT_MOST. Returns how many items."""
         fresh = segment.file.size == 0
         most = COMMIT_MOST if fresh else self._limit
         commit_s = self._commit_s()
         segment.repeat_context()
-        before, digest = segment.file.records, segment.digest
         for at in range(len(items)):
             encoded = self._encode(segment.numbering, items, at)
             if encoded is None:
                 continue
             kind, body, readings = encoded
             tables = self._tables(segment.numbering) if kind == frame.BLOCK else []
-            size = sum(map(len, tables)) + len(body) + frame.OVERHEAD * (len(tables) + 1)
-            if segment.file.size + segment.file.staged + size > most and not (fresh and at == 0):
+            size = sum(map(sealed_size, (*tables, body)))
+            if segment.size + size > most and not (fresh and at == 0):
                 if not fresh:
-                    segment.unstage(before, segment.info, digest)
+                    segment.lift()
                     return 0
                 return at
             for table in tables:
-                segment.stage(frame.TABLE, table, commit_s)
-            segment.stage(kind, body, commit_s, readings)
+                segment.lay(frame.TABLE, table, commit_s)
+            segment.lay(kind, body, commit_s, readings)
         if local and not fresh:  # a fresh one began with the snapshot, which holds these
             for part in _split(local):
-                segment.stage(frame.LOCAL, self._squeeze(encode_local(part)), commit_s)
+                segment.lay(frame.LOCAL, self._squeeze(encode_local(part)), commit_s)
         return len(items)
 
     def _encode(self, numbering: Numbering, items: deque[Item], at: int) -> tuple[int, bytes, int] | None:
@@ -274,6 +303,11 @@ class StreamWriter:
 
     def _commit_s(self) -> int:
         return max(0, min(int(self._clock.now()), 0xFFFF_FFFF))
+
+
+def sealed_size(body: bytes) -> int:
+    """Bytes of the record that is sealed from a body."""
+    return len(body) + TAG_SIZE + frame.OVERHEAD
 
 
 def _split(values: dict[str, msgspec.Raw | None]) -> list[dict[str, msgspec.Raw | None]]:

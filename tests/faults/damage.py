@@ -47,6 +47,17 @@ class Segment:
             return self.numbers()
         return self.numbers() - {(self.name.run.hex(), head.seq) for head in whole if head.kind in frame.NUMBERED}
 
+    def unfinished(self, size: int) -> set[Number]:
+        """The numbers in commits that do not end within the first `size` bytes."""
+        found: set[Number] = set()
+        commit: set[Number] = set()
+        for head in self.records:
+            commit |= {(self.name.run.hex(), head.seq)} if head.kind in frame.NUMBERED else set()
+            if not head.more:
+                found |= commit if head.offset + head.size > size else set()
+                commit = set()
+        return found
+
     def _raw(self, head: frame.Head) -> bytes:
         return self.data[head.offset : head.offset + head.size]
 
@@ -104,10 +115,10 @@ def truncate_closed(folder: Path, segments: list[Segment], rng: random.Random) -
 
 
 def truncate_last(folder: Path, segments: list[Segment], rng: random.Random) -> Truth:
-    """A card that was cut back: no promise for its tail, and nothing else may go with it."""
-    segment = segments[-1]
-    truth = _write(folder, segment, segment.data[: rng.randrange(len(segment.data))])
-    return Truth(set(), truth.destroyed)
+    """A card that was cut back: no promise for its tail, and nothing else may go with it than the commit it cuts."""
+    segment, size = segments[-1], rng.randrange(len(segments[-1].data))
+    truth = _write(folder, segment, segment.data[:size])
+    return Truth(set(), truth.destroyed | segment.unfinished(size))
 
 
 def remove_closed(folder: Path, segments: list[Segment], rng: random.Random) -> Truth:

@@ -3,7 +3,7 @@
     python generator.py CONFIG JOURNAL [REPORTS_PER_S] [--undated] [--burst N] [--per-durable N] [--bulky]
                                                        [--quick] [--hasty] [--same-run] [--believe]
                                                        [--forgetful] [--unlocked] [--credulous] [--trusting]
-                                                       [--silent]
+                                                       [--counted] [--slow-sync FILE] [--unmarked] [--silent]
 
 The journal is the oracle:
 
@@ -15,14 +15,17 @@ The journal is the oracle:
 
 Written with one call each to an O_APPEND descriptor, it survives kill -9 of this process. writev, so that a fault on
 "the nth write" hits the hub and not its oracle. --burst: so many reports first, as fast as they are taken, then each is
-durable; --per-durable: every nth is emitted durable (10); --bulky: each has a text that does not compress.
+durable; --per-durable: every nth is emitted durable (10); --bulky: each has a text that does not compress; --counted:
+each is a frame under a counter, its number, and a life first says again what its device said last (AGAIN frames).
 
-Everything else is the real hub, except that --quick lets it tell its state every second instead of 30, that --hasty
+Everything else is the real hub, except that --slow-sync lets each sync of its buffer begin SYNC_S late, while FILE is
+there, that --quick lets it tell its state every second instead of 30, that --hasty
 lets it wait 3 seconds instead of 120 for an exchange that makes its time exact, and unless an
 option says how it is broken, as a hub must not be: --same-run keeps the run id of the last segment found, --believe
 takes every ack for true, --forgetful does not look for the segments that it once closed, --unlocked takes a directory
 that another hub holds, --credulous believes any wall clock, --trusting takes what the backend says for the time at
-which it hears it, --silent gives up its oldest readings without declaring them.
+which it hears it, --silent gives up its oldest readings without declaring them, --unmarked keeps what is intact of a
+commit that never finished.
 """
 
 from __future__ import annotations
@@ -43,7 +46,10 @@ from rig import BASE  # a script: its own folder is on the path
 
 import hub
 from hub.app import Settings, serve
+from hub.buffer import frame
+from hub.buffer.disk import SystemDisk
 from hub.buffer.journal import Journal
+from hub.buffer.recovery import Scan
 from hub.buffer.segment import SegmentName
 from hub.clock import SystemClock
 from hub.documents.wire import Ack
@@ -53,6 +59,8 @@ from hub.registry import Plugin, Registry
 
 DEVICE = "faults:generator"
 PER_DURABLE = 10
+AGAIN = 20
+SYNC_S = 0.2
 
 
 def last_number(journal: Path) -> int:
@@ -75,6 +83,8 @@ def plugin(options: argparse.Namespace) -> types.ModuleType:
             os.writev(fd, [" ".join([word, *map(str, numbers)]).encode() + b"\n"])
 
         note("life", n)
+        if options.counted:
+            n = max(0, n - AGAIN)
         start, first, began = n, n + burst, time.monotonic()
         while True:
             n += 1
@@ -84,7 +94,8 @@ def plugin(options: argparse.Namespace) -> types.ModuleType:
             values: dict[str, int | str] = {"uptime": n, "duration": n % 1000}
             if options.bulky:
                 values["firmware"] = os.urandom(200).hex()
-            report = hub.Report(device=DEVICE, values=values, time=at)
+            proof = hub.Proof("rig", counter=n, authenticated=True) if options.counted else None
+            report = hub.Report(device=DEVICE, values=values, time=at, proof=proof)
             try:
                 await session.emit(report, durable=durable)
             except StorageError:
@@ -117,6 +128,24 @@ def found_run(config: Path) -> bytes | None:
     return max(names).run if names else None
 
 
+def sync_late(mark: Path) -> None:
+    """From now on a written commit waits before its sync, so that the power can be cut between the two."""
+    real = SystemDisk.sync
+
+    def sync(disk: SystemDisk, fd: int) -> None:
+        mark.touch()
+        time.sleep(SYNC_S)
+        mark.unlink()
+        real(disk, fd)
+
+    mock.patch.object(SystemDisk, "sync", sync).start()
+
+
+def unmarked(scan: Scan) -> int:
+    """Where the torn record begins, whatever those before it say."""
+    return scan.end if frame.torn(scan.data, scan.end) else len(scan.data)
+
+
 def believe(blob: bytes, trust: object) -> tuple[Ack, bytes]:
     """An ack's content, whoever signed it."""
     _, payload, kid, _ = unlp(blob)
@@ -141,6 +170,9 @@ def main() -> None:
     parser.add_argument("--credulous", action="store_true")
     parser.add_argument("--trusting", action="store_true")
     parser.add_argument("--silent", action="store_true")
+    parser.add_argument("--counted", action="store_true")
+    parser.add_argument("--slow-sync", type=Path)
+    parser.add_argument("--unmarked", action="store_true")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     module = plugin(options)
@@ -165,6 +197,10 @@ def main() -> None:
     if options.trusting:
         told = SystemClock.told
         mock.patch("hub.clock.SystemClock.told", lambda clock, s, after, before: told(clock, s, before, before)).start()
+    if options.slow_sync:
+        sync_late(options.slow_sync)
+    if options.unmarked:
+        mock.patch("hub.buffer.recovery.Scan.finished", property(unmarked)).start()
     if options.believe:
         mock.patch("hub.delivery.acceptance.read_ack", believe).start()
         mock.patch("hub.delivery.acceptance.Acceptance.judge", return_value=None).start()

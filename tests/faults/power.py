@@ -1,7 +1,8 @@
 """Power cuts: the hub's state on ext4 on a loop device; the image is copied while the hub is stopped, the copy mounted.
 
 What the page cache held is not in the image: only what was synced survives, as when the power goes. The generator's
-journal stays outside, so it remembers what was promised. Twins: a hub whose fsync and fdatasync do nothing.
+journal stays outside, so it remembers what was promised. Twins: a hub whose fsync and fdatasync do nothing; one that
+keeps what is intact of a commit that the cut tore.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from rig import Rig, Verdict, until
 from syscalls import inject
 
 SIZE = 48 << 20
+SECTOR = 512
 NO_SYNC = """\
 int fsync(int fd) { (void)fd; return 0; }
 int fdatasync(int fd) { (void)fd; return 0; }
@@ -107,6 +109,58 @@ def without_sync(root: Path) -> dict[str, str]:
     source.write_text(NO_SYNC)
     subprocess.run([needs.tool("gcc", "gcc"), "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
     return {"LD_PRELOAD": str(library)}
+
+
+def tear(durable: bytes, written: bytes, rng: random.Random) -> bytes:
+    """What a power cut may leave of a write whose sync had not begun: any length of it, often all but its last record,
+    or its first sectors, and zeros where the others should be."""
+    least, most = len(durable), len(written)
+    cut = rng.randint(rng.choice([least, max(least, most - 300)]), most - 1)
+    if rng.random() < 0.5:
+        return written[:cut]
+    cut = cut // SECTOR * SECTOR if cut // SECTOR * SECTOR > least else least
+    return written[:cut] + bytes(most - cut)
+
+
+def cut_in_a_write(root: Path, runs: int, seed: int, fault: str, options: Sequence[str] = ()) -> Verdict:
+    """So many lives, each ended by a power cut between a write of the buffer and its sync, which tears what was
+    written. The frames of each report's device are counted, and the device says the last of them again."""
+    rng = random.Random(seed)
+    card, writing = Card(root), root / "writing"
+    rig = None
+    try:
+        generator = ["--counted", "--slow-sync", str(writing), *options]
+        rig = Rig(root, state=card.where / "state", generator=generator)
+        folder = card.where / "state" / "buffer" / "readings"
+        for _ in range(runs):
+            writing.unlink(missing_ok=True)
+            hub = rig.start_hub(200.0)
+            time.sleep(rng.uniform(0.5, 1.5))
+            until(writing.exists, 10.0, lambda: "nothing is written")
+            freeze(hub.pid)
+            written = {path.name: path.read_bytes() for path in folder.glob("*.seg")}
+            copy = card.copy()
+            rig.kill(hub)
+            card.become(copy)
+            for path in folder.glob("*.seg"):
+                durable = path.read_bytes()
+                if len(durable) < len(written[path.name]):
+                    path.write_bytes(tear(durable, written[path.name], rng))
+        rig.settle()
+        return rig.verdict(fault, runs)
+    finally:
+        if rig is not None:
+            rig.close()
+        card.eject()
+
+
+def power_cut_in_a_write(root: Path, runs: int, seed: int) -> Verdict:
+    return cut_in_a_write(root, runs, seed, "power cut in a write, frames with counters said again")
+
+
+def twin_without_marks(root: Path, runs: int, seed: int) -> Verdict:
+    """The same with a hub that keeps a block whose counters were torn off: it must be seen to take frames again."""
+    return cut_in_a_write(root, runs, seed, "twin: power cut in a write, commits unmarked", ["--unmarked"])
 
 
 def power_cut(root: Path, runs: int, seed: int) -> Verdict:

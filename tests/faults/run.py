@@ -33,7 +33,13 @@ from kill import kill_backend, kill_hub
 from lies import lying_acks, rolled_back_backend, twin_believes_acks
 from needs import Missing
 from outage import outage
-from power import power_cut, power_cut_and_failing_syncs, twin_without_sync
+from power import (
+    power_cut,
+    power_cut_and_failing_syncs,
+    power_cut_in_a_write,
+    twin_without_marks,
+    twin_without_sync,
+)
 from restore import restored_backup, restored_image, twin_same_run, twin_unlocked, two_hubs
 from rig import Verdict
 from stick import stick_loses_power, twin_stick_without_sync
@@ -59,6 +65,8 @@ ROWS = (
     Row(twin_without_sync, 4, 12, twin=True),  # the fourth life is one whose records are on the card alone
     Row(power_cut_of_backend, 2, 400),
     Row(twin_backend_without_sync, 2, 8, twin=True),
+    Row(power_cut_in_a_write, 4, 500),
+    Row(twin_without_marks, 5, 20, twin=True),
     Row(failing_calls, 2, 2_000),
     Row(failing_syncs, 2, 500),
     Row(full_disk, 1, 500),

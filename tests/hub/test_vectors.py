@@ -43,7 +43,8 @@ from ..vectors import annotate, generate, school
 
 KEPT = Path(generate.__file__).parent
 STREAMS = [
-    "small/readings", "school/readings", "school/alerts", "superseded/readings", "damaged/readings", "tight/readings"
+    "small/readings", "school/readings", "school/alerts", "superseded/readings", "damaged/readings", "tight/readings",
+    "unfinished/readings",
 ]  # fmt: skip
 
 
@@ -108,9 +109,11 @@ def told(path: Path) -> Any:
 # -- our reader, as the backend uses it ------------------------------------------------------------------------------
 
 
-def read(path: Path, known: Known) -> list[dict[str, Any]]:
-    """What the opener of the backend finds in one segment, damage included."""
+def read(path: Path, known: Known, *, last: bool = False) -> list[dict[str, Any]]:
+    """What the opener of the backend finds in one segment, damage included. `last`: no segment of its run follows."""
     scan = Scan.of(path.read_bytes())
+    size = len(scan.data)
+    scan = scan.counting() if last else scan
     raws = {head.offset: scan.raw(head) for head in scan.heads}
     raw = next(raws[head.offset] for head in scan.heads if head.kind == frame.EPOCH)
     opener = open_epoch(verify_epoch(raw, known.identity), {known.ingest.kid: known.ingest.private})
@@ -133,6 +136,8 @@ def read(path: Path, known: Known) -> list[dict[str, Any]]:
                 items = [as_gap(body) if isinstance(body, Gap) else as_clock(body)]
             own = {"seq": opened.seq, "commit": opened.commit_s, "digest": opened.digest.hex()}
             found += [(head.offset, item | own) for item in items]
+    if len(scan.data) < size:
+        found.append((size, {"kind": "unfinished", "from": len(scan.data), "to": size}))
     return [item for _, item in sorted(found, key=lambda pair: pair[0])]
 
 
@@ -142,7 +147,7 @@ def read_stream(folder: Path, known: Known) -> list[Any]:
     for path, name in names.items():
         later = [other.first for other in names.values() if other and name and other > name and other.run == name.run]
         end = min(later, default=1 << 63)
-        found += [item for item in read(path, known) if item.get("seq", 0) < end]
+        found += [item for item in read(path, known, last=not later) if item.get("seq", 0) < end]
     return [plain(item) for item in found]
 
 

@@ -23,7 +23,7 @@ from hub.buffer.batch import Batch
 from hub.buffer.bodies import ClockMark, Gap
 from hub.buffer.disk import SystemDisk
 from hub.buffer.journal import BufferConfig, Journal
-from hub.buffer.recovery import record_digest
+from hub.buffer.recovery import Scan, record_digest
 from hub.buffer.rows import ALERTS, READINGS, STREAMS
 from hub.buffer.seal import AES, CHACHA
 from hub.buffer.segment import MAGIC
@@ -155,6 +155,25 @@ def test_a_flipped_bit_costs_the_record_it_is_in_and_no_other(node: NodeReader, 
         ], f"byte {spot}"
         damage = [item for item in found if item["kind"] == "damage"]
         assert [(item["from"], item["to"]) for item in damage] == [(hit.offset, hit.offset + hit.size)], f"byte {spot}"
+
+
+def test_both_readers_find_the_same_end_of_a_segment_that_a_power_cut_tore(
+    node: NodeReader, party: Party, whole: bytes
+) -> None:
+    """At any byte, with nothing behind it, or with zeros up to where the file would have ended, or beyond."""
+    chosen, name = random.Random(3), f"0000000001-{'ab' * 16}-000000000001.seg"
+    heads = [item for item in frame.scan(whole, len(MAGIC)) if isinstance(item, frame.Head)]
+    cuts = {head.offset + at for head in heads for at in (0, 2, 30, 36, head.size - 1)}
+    cuts |= {chosen.randrange(len(MAGIC), len(whole)) for _ in range(20)}
+    cuts |= set(range(512, len(whole), 512))
+    torn = [whole[:cut] + bytes(zeros) for cut in sorted(cuts) for zeros in (0, len(whole) - cut, 700)]
+    ends = set()
+    for data in torn:
+        told = node("stream", files=[[name, data]], keys=[party.ingest_private], identity=party.public)
+        found = [item["from"] for item in told if item["kind"] == "unfinished"]
+        assert found == ([end] if (end := Scan.of(data).finished) < len(data) else []), len(data)
+        ends |= set(found)
+    assert {head.offset + head.size for head in heads if not head.more} - {len(whole)} <= ends
 
 
 def resealed(data: bytes, head: frame.Head, at: int) -> bytes:

@@ -94,6 +94,7 @@ def make(directory: Path) -> None:
     write_segments(directory / "superseded", [(run("superseded"), SUPERSEDED)], failing=1)
     write_segments(directory / "tight", [(run("tight"), TIGHT)])
     write_damaged(directory / "damaged", directory / "small")
+    write_unfinished(directory / "unfinished")
     write_link(directory / "link", directory / "small")
     write_together(directory / "link", directory / "small")
     write_backup(directory / "backup")
@@ -212,6 +213,40 @@ def write_damaged(directory: Path, small: Path) -> None:
     epoch, *rest = [line for line in lines if line["kind"] != "clock"]
     damage = [{"kind": "damage", "from": head.offset, "to": head.offset + head.size} for head in hit]
     write_lines((directory / path.name).with_suffix(".jsonl"), [epoch, *damage[:2], *rest, damage[2]])
+
+
+def write_unfinished(directory: Path) -> None:
+    """Three commits of a block and a CLOCK each; the power went while the last of them was written: its block is whole,
+    its CLOCK is cut short."""
+    clock, name = Clock(), run("unfinished")
+    clock.wall, clock.boot = float(START_S), BOOT
+    journal = Journal(
+        directory, disk=FaultyDisk(), clock=clock, keys=Keys(HUB, IDENTITY, STORE_KEY, AES), run=name, trust=TRUST,
+        config=CONFIG,
+    )  # fmt: skip
+    rows, mark = SMALL
+    assert isinstance(rows, list)
+    assert isinstance(mark, ClockMark)
+    told: list[dict[str, Any]] = []
+    for at in range(3):
+        clock.advance(60)
+        batch = Batch()
+        batch.rows, batch.readings, batch.marks = rows, sum(len(row.values) for row in rows), [mark]
+        journal.commit(batch)
+        if at < 2:
+            told += as_told(rows, 2 * at + 1, int(clock.wall)) + as_told(mark, 2 * at + 2, int(clock.wall))
+    journal.close()
+    (directory / "ballast").unlink()
+    (directory / ALERTS).rmdir()
+    directory /= READINGS
+    write_told(directory, name, told)
+    (path,) = directory.glob("*.seg")
+    data = path.read_bytes()
+    block = [head for head, _ in records_of(data) if head.kind == frame.BLOCK][-1]
+    path.write_bytes(data[: block.offset + block.size + 50])
+    lines = [json.loads(line) for line in path.with_suffix(".jsonl").read_text().splitlines()]
+    end = {"kind": "unfinished", "from": block.offset, "to": block.offset + block.size + 50}
+    write_lines(path.with_suffix(".jsonl"), [*lines, end])
 
 
 # -- the link ------------------------------------------------------------------------------------------------------

@@ -3,7 +3,8 @@
 The model's disk keeps, beside what is durable, the writes and directory changes that no sync has covered. A power cut
 keeps any part of these: writes cut at any 512-byte sector, sectors lost in the middle, new names lost, unlinked names
 back. The oracle is the list of what a commit returned for, and the disk: what may be delivered must be durable, at each
-start and when each sync begins. Versions of the disk and of the writer that are broken in one place must be caught.
+start and when each sync begins; and the counter of each commit, which must be there after a start with its readings, or
+neither of them. Versions of the disk and of the writer that are broken in one place must be caught.
 """
 
 from __future__ import annotations
@@ -33,11 +34,12 @@ from hub.buffer import frame
 from hub.buffer.ackset import ACK_KEY, encode_ranges, range_key
 from hub.buffer.batch import Batch
 from hub.buffer.journal import Journal
+from hub.buffer.opening import Opened
 from hub.buffer.recovery import Scan
 from hub.buffer.rows import ALERTS, READINGS
 from hub.buffer.segment import SegmentFile, SegmentInfo
 from hub.buffer.stream import StreamWriter
-from hub.errors import StorageError
+from hub.errors import DecodeError, StorageError
 from hub.ranges import Ranges
 
 SECTOR = 512
@@ -54,8 +56,9 @@ class File:
         self.lost = False  # a sync of it failed: what was pending then is never written back
 
     def after_power_cut(self, rng: random.Random) -> None:
-        """What of the pending bytes reached the medium: any length, any sectors of it."""
-        keep = rng.choice([len(self.visible), rng.randint(len(self.durable), len(self.visible)), len(self.durable)])
+        """What of the pending bytes reached the medium: any length (often all but the last record), any sectors."""
+        least, most = len(self.durable), len(self.visible)
+        keep = rng.choice([most, rng.randint(least, most), rng.randint(max(least, most - 300), most), least])
         found = bytearray(self.visible[:keep])
         if rng.random() < 0.5:
             for start in range(len(self.durable) // SECTOR * SECTOR, keep, SECTOR):
@@ -188,6 +191,25 @@ class ModelDisk:
             file.after_power_cut(rng)
 
 
+class Gate(Backend):
+    """A backend that sets aside what it cannot read: a write that lost a sector in its middle may have lost the TABLE
+    of a block that is there. Of what was promised nothing may be set aside."""
+
+    def __init__(self, promised: dict[tuple[str, bytes], Ranges]) -> None:
+        super().__init__(PARTY)
+        self.promised, self.aside = promised, 0
+
+    def take(self, raw: bytes) -> Opened | None:
+        try:
+            return super().take(raw)
+        except DecodeError:
+            head, epoch = frame.parse(raw).head, self.openers[self.eid].epoch
+            promised = self.promised.get((epoch.stream, epoch.run), Ranges())
+            assert not promised.inside(head.seq, head.seq), "a promised record cannot be read"
+            self.aside += head.readings
+            return None
+
+
 class CrashStates(RuleBasedStateMachine):
     """Appends, commits with and without faults, deliveries, acks, kills and power cuts, in any order."""
 
@@ -198,18 +220,20 @@ class CrashStates(RuleBasedStateMachine):
     def begin(self) -> None:
         self.disk = ModelDisk(self.syncs, self.honest, self.cuts)
         self.clock = Clock()
-        self.backend: Backend = PARTY.reader()
         self.promised: set[int] = set()
         self.promised_records: dict[tuple[str, bytes], Ranges] = {}
+        self.backend = Gate(self.promised_records)
         self.local: dict[str, int] = {}
         self.acks: dict[tuple[str, bytes], Ranges] = {}
         self.number = 0
         self.pending: Batch | None = None
         self.pending_numbers: set[int] = set()
+        self.pending_readings: set[int] = set()
         self.pending_local: dict[str, int] = {}
         self.start()
 
     def start(self) -> None:
+        self.under_way = self.pending_readings if self.pending is not None else set()
         self.pending = None
         self.disk.at_sync = lambda: None
         self.journal: Journal = PARTY.journal(ROOT, self.disk, self.clock, replace(SMALL, keep_s=self.keep_s))
@@ -241,6 +265,7 @@ class CrashStates(RuleBasedStateMachine):
             count = readings + alerts
             made = rows(self.number, count)
             self.pending_numbers = set(range(self.number, self.number + count))
+            self.pending_readings = set(range(self.number, self.number + readings))
             self.number += count
             self.pending_local = {"n": self.number}
             self.pending = batch(made[:readings], made[readings:], local=dict(self.pending_local))
@@ -282,7 +307,7 @@ class CrashStates(RuleBasedStateMachine):
         for (stream, run), ranges in self.acks.items():
             if self.journal.catalog.last(stream, run):
                 local[range_key(ACK_KEY, stream, run)] = msgspec.msgpack.decode(encode_ranges(ranges))
-        self.pending_numbers, self.pending_local = set(), {}
+        self.pending_numbers, self.pending_readings, self.pending_local = set(), set(), {}
         self.pending = batch(local=local)
         self.commit(0, 0, None, "io")
 
@@ -291,12 +316,19 @@ class CrashStates(RuleBasedStateMachine):
         self.disk.kill()
         self.start()
         self.check_all()
+        self.check_counters()
 
     @rule(seed=st.integers(0, 1 << 32))
     def power_cut(self, seed: int) -> None:
         self.disk.power_cut(random.Random(seed))
         self.start()
         self.check_all()
+        self.check_counters()
+
+    @rule(readings=st.integers(0, 300), alerts=st.integers(0, 3), seed=st.integers(0, 1 << 32))
+    def power_cut_in_a_commit(self, readings: int, alerts: int, seed: int) -> None:
+        self.commit(readings, alerts, "sync", "io")
+        self.power_cut(seed)
 
     def check_all(self) -> None:
         """What was promised is at the backend or can be delivered, once, and none of it is declared lost."""
@@ -307,6 +339,17 @@ class CrashStates(RuleBasedStateMachine):
         for gap in [*self.backend.gaps, *self.journal._gaps]:
             promised = self.promised_records.get((gap.stream, gap.run), Ranges())
             assert not promised.inside(gap.first, gap.last), "a promised record is declared lost"
+
+    def check_counters(self) -> None:
+        """After a start: each row carries the counter of its frame, and a frame is refused up to the one remembered."""
+        remembered = self.local.get("n", 0)
+        found = {n for (stream, *_), rows in self.backend.numbers.items() if stream == READINGS for n in rows}
+        assert max(found, default=-1) < remembered, "a frame whose reading was delivered is accepted again"
+        lost = {n for n in self.under_way - found if n < remembered}
+        told = {(gap.run, gap.first): gap.readings for gap in [*self.backend.gaps, *self.journal._gaps]}
+        assert sum(told.values()) + self.backend.aside >= 2 * len(lost), (
+            "a frame whose reading is gone is refused, and nobody is told"
+        )
 
     @invariant()
     def no_nonce_twice(self) -> None:
@@ -327,7 +370,7 @@ class KeptStates(CrashStates):
     @precondition(lambda self: self.pending is None)
     @rule()
     def the_backend_is_put_back(self) -> None:
-        self.backend = PARTY.reader()
+        self.backend = Gate(self.promised_records)
         self.acks.clear()
         for state in self.journal.catalog.states():
             self.journal.unacked(state.stream, state.run, state.first, state.last)
@@ -364,6 +407,7 @@ class EarlyWriter(StreamWriter):
 
     def _fill(self, segment, items, local):  # type: ignore[no-untyped-def]
         done = super()._fill(segment, items, local)
+        segment.seal()
         size = segment.file.size + segment.file.staged
         self._catalog.put(segment.info._replace(last=segment.seq, total=segment.total, size=size, open=True))
         return done
@@ -448,6 +492,45 @@ def test_a_number_that_is_sealed_twice_in_one_epoch_is_caught(monkeypatch: pytes
     monkeypatch.setattr(SegmentFile, "_poison", lambda self: None)
     with pytest.raises(AssertionError, match=r"/model/readings/0000000001-"):
         a_failed_sync_then_a_kill(WithSecondSeal)
+
+
+def torn_at(cut: int, zeros: int) -> None:
+    """A power cut while a commit is written: so many bytes of the write are there, then so many that read as zeros."""
+    state = CrashStates()
+    state.begin()
+    state.commit(readings=3, alerts=0, fault=None, kind="io")
+    state.commit(readings=3, alerts=0, fault="sync", kind="io")
+    (file,) = state.disk.visible[ROOT / READINGS].values()
+    file.durable = file.visible[: len(file.durable) + cut] + bytes(zeros)
+    file.visible = file.durable
+    state.kill()
+    state.teardown()
+
+
+def written_behind() -> tuple[int, int]:
+    """Where the second commit of that life begins in its file, and its bytes."""
+    state = CrashStates()
+    state.begin()
+    state.commit(readings=3, alerts=0, fault=None, kind="io")
+    state.commit(readings=3, alerts=0, fault="sync", kind="io")
+    (file,) = state.disk.visible[ROOT / READINGS].values()
+    return len(file.durable), len(file.visible) - len(file.durable)
+
+
+def test_a_commit_cut_short_at_any_byte_leaves_its_readings_and_their_counter_or_neither() -> None:
+    begin, size = written_behind()
+    for cut in range(0, size + 1, 7):
+        torn_at(cut, 0)
+    for cut in range(-begin % SECTOR, size + 1, SECTOR):  # the sectors from here on were never written
+        torn_at(cut, size - cut)
+        torn_at(cut, 3 * SECTOR)
+
+
+def test_a_start_that_keeps_what_is_intact_of_an_unfinished_commit_is_caught() -> None:
+    _, size = written_behind()
+    unmarked = property(lambda scan: scan.end if frame.torn(scan.data, scan.end) else len(scan.data))
+    with mock.patch.object(Scan, "finished", unmarked), pytest.raises(AssertionError, match="is accepted again"):
+        torn_at(size - 20, 0)
 
 
 def test_the_model_loses_only_what_is_pending() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from zlib import crc32
 
 from buffer_kit import SMALL, Backend, Party, batch, rows
 from hypothesis import given, settings
@@ -81,6 +82,26 @@ def test_what_a_later_segment_superseded_is_not_read(party: Party, tmp_path: Pat
     (paths[0].parent / str(later)).write_bytes(data)
     found = look(party, tmp_path)
     assert [info.number for info in found.segments if info.stream == READINGS] == [later.number]
+
+
+def test_what_a_power_cut_left_of_a_commit_is_not_read_unless_a_later_segment_shows_that_it_was_promised(
+    party: Party, tmp_path: Path
+) -> None:
+    path = written(party, tmp_path, 0, 1)[0]
+    data = path.read_bytes()
+    block = [h for h in frame.scan(data, len(MAGIC)) if isinstance(h, frame.Head) and h.kind == frame.BLOCK][-1]
+    assert block.more is (block.offset + block.size < len(data))
+    marked = bytearray(data[: block.offset + block.size])
+    marked[block.offset + 9] = frame.MORE
+    marked[block.offset + 32 : block.offset + 36] = crc32(marked[block.offset : block.offset + 32]).to_bytes(4, "big")
+    path.write_bytes(marked)
+    found = look(party, tmp_path)
+    assert [info for info in found.segments if info.stream == READINGS] == []
+    name = SegmentName.parse(path.name)
+    assert name is not None
+    (path.parent / str(name._replace(number=name.number + 1, first=block.seq + 1))).write_bytes(MAGIC)
+    found = look(party, tmp_path)
+    assert [(info.first, info.last) for info in found.segments if info.stream == READINGS] == [(1, block.seq)]
 
 
 def test_a_flipped_bit_costs_its_record_and_is_told(party: Party, tmp_path: Path) -> None:

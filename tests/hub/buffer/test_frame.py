@@ -57,6 +57,19 @@ def test_bytes_never_written_are_torn(zeros: int) -> None:
     assert frame.torn(record(1) + bytes(zeros), len(record(1)))
 
 
+@given(st.integers(0, 500), st.integers(1, 1200))
+def test_a_record_whose_last_sectors_read_as_zeros_is_torn_and_one_whose_middle_does_is_not(
+    shift: int, zeros: int
+) -> None:
+    start = len(record(1, bytes(shift)))
+    whole = record(1, bytes(shift)) + record(2, b"y" * 1500)
+    for end in range((start // frame.SECTOR + 1) * frame.SECTOR, len(whole), frame.SECTOR):
+        assert frame.torn(whole[:end] + bytes(zeros), start)
+        assert frame.torn(whole[:end] + bytes(len(whole) - end), start)
+        if end + frame.SECTOR < len(whole):
+            assert not frame.torn(whole[:end] + bytes(frame.SECTOR) + whole[end + frame.SECTOR :], start)
+
+
 def test_a_whole_record_with_a_flipped_bit_is_not_torn() -> None:
     for at in range(len(record(2))):
         raw = bytearray(record(2))

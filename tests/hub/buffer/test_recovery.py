@@ -8,9 +8,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from unittest import mock
 
 import pytest
-from buffer_kit import SMALL, Backend, FaultyDisk, Party, batch, io_error, rows
+from buffer_kit import SMALL, Backend, FaultyDisk, Party, batch, io_error, row, rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -123,21 +124,144 @@ def test_every_byte_of_the_last_committed_record_is_guarded(party: Party, whole:
         shutil.rmtree(directory)
 
 
+def last_commit(path: Path) -> tuple[bytes, int]:
+    """A segment's bytes, and where the last of its commits begins."""
+    scan = Scan.of(path.read_bytes())
+    ends = [head.offset + head.size for head in scan.heads if not head.more]
+    assert ends[-1] == len(scan.data)
+    return scan.data, ends[-2]
+
+
 def test_a_torn_tail_is_cut_at_every_length(party: Party, whole: Path, tmp_path: Path) -> None:
+    """Back to the commit before: its readings and the counters of their frames, or neither."""
     directory = tmp_path / "torn"
     name = segments(whole)[-1].relative_to(whole)
-    data = (whole / name).read_bytes()
-    blocks = [head for head in Scan.of(data).heads if head.kind == frame.BLOCK]
-    second, last = blocks[-2], blocks[-1]
-    for end in range(second.offset + second.size, last.offset + last.size, 5):
+    data, start = last_commit(whole / name)
+    sectors = range((start // 512 + 1) * 512, len(data), 512)
+    torn = [data[:end] for end in range(start, len(data), 5)]
+    torn += [data[:end] + bytes(size) for end in (start, *sectors) for size in (len(data) - end, 700)]
+    assert sectors
+    for found in torn:
         shutil.copytree(whole, directory)
-        (directory / name).write_bytes(data[:end])
-        backend = recovered(party, directory)
-        assert backend.gaps == []
-        kept = Scan.of(data[:end]).end
-        assert (directory / name).stat().st_size == kept
-        assert len(backend.all_numbers) == COMMITS * PER_COMMIT - (PER_COMMIT - 2) + 1
+        (directory / name).write_bytes(found)
+        assert sum(report.torn for report in verify(directory)) == len(found) - start
+        journal = party.journal(directory)
+        assert (journal.cut, journal.local["at"]) == (len(found) - start, COMMITS - 2)
+        backend = party.reader()
+        backend.drain(journal)
+        assert not journal.pressing
+        assert len(backend.all_numbers) == COMMITS * PER_COMMIT - (PER_COMMIT - 2)
+        journal.close()
+        assert (directory / name).stat().st_size == start
         shutil.rmtree(directory)
+
+
+def in_two_blocks(party: Party, directory: Path, size: int = 10) -> Path:
+    """One segment, whose last commit is two blocks of `size` rows and a LOCAL; that is promised."""
+    journal = party.journal(directory)
+    for at in range(3):
+        first = 2 * size * at
+        known, monotonic = rows(first, size), [row(first + n, sure=False) for n in range(size, 2 * size)]
+        journal.commit(batch(known + monotonic, local={"at": at}))
+    journal.close()
+    return segments(directory)[-1]
+
+
+def test_a_flipped_bit_anywhere_in_the_last_promised_commit_makes_nothing_of_it_vanish_undeclared(
+    party: Party, tmp_path: Path
+) -> None:
+    path = in_two_blocks(party, tmp_path / "b")
+    data, start = last_commit(path)
+    heads = [head for head in Scan.of(data).heads if head.offset >= start]
+    assert [(head.kind, head.more) for head in heads] == [
+        (frame.BLOCK, True), (frame.BLOCK, True), (frame.LOCAL, False)
+    ]  # fmt: skip
+    for head in heads:
+        for at in [
+            *range(head.offset, head.offset + frame.HEADER_SIZE),
+            *range(head.offset, head.offset + head.size, 7),
+        ]:
+            path.write_bytes(data)
+            flip(path, at, at % 8)
+            journal = party.journal(tmp_path / "b")
+            backend = party.reader()
+            backend.drain(journal)
+            claimed = {head.seq} if head.kind == frame.BLOCK else set()
+            assert {seq for gap in journal._gaps for seq in range(gap.first, gap.last + 1)} == claimed, at
+            assert len(backend.all_numbers) == 60 - 10 * len(claimed), at
+            assert journal.local["at"] == (1 if head.kind == frame.LOCAL else 2), at
+            journal.close()
+            assert path.stat().st_size == len(data), "and what may have been promised stays"
+
+
+def test_a_sector_lost_from_the_middle_of_the_last_commit_is_declared(party: Party, tmp_path: Path) -> None:
+    path = in_two_blocks(party, tmp_path / "b", 100)
+    data, start = last_commit(path)
+    at = (start // 512 + 1) * 512
+    hit = [head.seq for head in Scan.of(data).heads if head.kind == frame.BLOCK and start <= head.offset < at + 512]
+    assert hit
+    assert at + 512 < len(data) // 512 * 512, "the last sector is there"
+    path.write_bytes(data[:at] + bytes(512) + data[at + 512 :])
+    journal = party.journal(tmp_path / "b")
+    backend = party.reader()
+    backend.drain(journal)
+    assert {seq for gap in journal._gaps for seq in range(gap.first, gap.last + 1)} == set(hit)
+    assert len(backend.all_numbers) == 600 - 100 * len(hit)
+    journal.close()
+
+
+def test_a_run_that_follows_a_cut_names_the_last_number_of_a_finished_commit(party: Party, tmp_path: Path) -> None:
+    path = in_two_blocks(party, tmp_path / "b")
+    data, start = last_commit(path)
+    path.write_bytes(data[:-3])
+    journal = party.journal(tmp_path / "b")
+    (state,) = journal.catalog.states()
+    journal.commit(batch(rows(1000, 1)))
+    backend = party.reader()
+    backend.drain(journal)
+    journal.close()
+    epochs = [opener.epoch for opener in backend.openers.values()]
+    assert [(epoch.previous_seq, epoch.previous_digest) for epoch in epochs] == [(0, bytes(32)), (4, state.digest)]
+    assert backend.digests[READINGS, state.run, 4] == state.digest
+    assert start < len(data)
+    assert sorted(seq for _, run, seq in backend.digests if run != state.run) == [1]
+
+
+def test_a_first_commit_that_never_finished_takes_its_snapshot_of_the_counters_along(
+    party: Party, copy: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(copy, tmp_path / "one more")
+    restarted(party, tmp_path / "one more")
+    (fresh,) = {p.name for p in segments(tmp_path / "one more")} - {p.name for p in segments(copy)}
+    scan = Scan.of((tmp_path / "one more" / READINGS / fresh).read_bytes())
+    assert [head.kind for head in scan.heads] == [frame.EPOCH, frame.LOCAL, frame.TABLE, frame.BLOCK]
+    for head in scan.heads:
+        (copy / READINGS / fresh).write_bytes(scan.data[: head.offset + head.size - (head is scan.heads[-1])])
+        journal = party.journal(copy)
+        assert not (copy / READINGS / fresh).exists()
+        assert journal.local["at"] == COMMITS - 1
+        journal.close()
+    assert lost(recovered(party, copy)) == 0
+
+
+def test_a_buffer_whose_commits_are_not_marked_is_read_as_before(party: Party, tmp_path: Path) -> None:
+    """As hubs wrote it before: no record says that more of its commit follow."""
+    with mock.patch.object(frame, "MORE", 0):
+        path = in_two_blocks(party, tmp_path / "b")
+    data = path.read_bytes()
+    assert not any(head.more for head in Scan.of(data).heads)
+    assert lost_rows(party, tmp_path / "b") == (set(), 2)
+    path.write_bytes(data[:-1])
+    assert lost_rows(party, tmp_path / "b") == (set(), 1), "the torn record alone is cut"
+
+
+def lost_rows(party: Party, directory: Path) -> tuple[set[int], int]:
+    """Which of the sixty rows are gone, and the counter remembered."""
+    journal = party.journal(directory)
+    backend = party.reader()
+    backend.drain(journal)
+    journal.close()
+    return set(range(60)) - set(backend.all_numbers), journal.local["at"]
 
 
 @pytest.mark.parametrize("size", [0, 4, 8, 30, 1000, 3000])
@@ -340,6 +464,10 @@ def test_an_export_opens_like_the_segments(party: Party, copy: Path, tmp_path: P
         verify(tmp_path / "nowhere")
     with pytest.raises(SegmentDamaged):
         list(split(out.read_bytes()[:-1]))
+    last = segments(copy)[-1]
+    data, _ = last_commit(last)
+    last.write_bytes(data[:-1])
+    assert export(copy, tmp_path / "torn") == 2 * COMMITS - 1, "a commit that never finished counts for nothing"
 
 
 def test_what_a_later_segment_supersedes_is_not_exported(party: Party, tmp_path: Path) -> None:

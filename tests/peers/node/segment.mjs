@@ -16,6 +16,8 @@ const [EPOCH, TABLE, BLOCK, GAP, CLOCK, LOCAL] = [1, 2, 3, 4, 5, 6]
 const NUMBERED = [BLOCK, GAP, CLOCK]
 const [HEADER, SIGNATURE] = [36, 64]
 const MAX = 1 << 20
+const SECTOR = 512
+const MORE = 1
 const CIPHERS = { 'aes-256-gcm': gcm, 'chacha20-poly1305': chacha20poly1305 }
 const COLUMN = ['metric', 'unit', 'resolution', 'kind', 'device_class', 'state_class', 'privacy']
 const SUBJECT = ['device', 'place', 'site', 'zone', 'model', 'integration']
@@ -34,8 +36,37 @@ export function readStream(files, keys, identity) {
   return named.flatMap(({ name, run, data }, at) => {
     const later = named.slice(at + 1).filter((other) => other.run === run)
     const counts = (item) => item.seq === undefined || later.every((other) => item.seq < other.first)
-    return attempt(() => readSegment(data, keys, identity), (why) => [{ kind: 'unopened', name, why }]).filter(counts)
+    const end = later.length ? data.length : finished(data)
+    const read = () => readSegment(data.subarray(0, end), keys, identity)
+    const items = attempt(read, (why) => [{ kind: 'unopened', name, why }]).filter(counts)
+    return end < data.length ? [...items, { kind: 'unfinished', from: end, to: data.length }] : items
   })
+}
+
+// Where an unfinished commit at the end of a run's last segment begins; the length where there is none.
+function finished(data) {
+  const found = [...scan(data, MAGIC.length)]
+  const damage = found.at(-1)?.damage ? found.pop().damage[0] : data.length
+  if (!cutShort(data, damage)) return data.length
+  let end = damage
+  while (found.length && found.at(-1).header?.[9] === MORE) {
+    const record = found.pop()
+    if (record.kind !== EPOCH && record.kind !== TABLE) end = record.at
+  }
+  return end
+}
+
+// Whether what stands from `at` on is what a write leaves that was cut short.
+function cutShort(data, at) {
+  const lastSector = data.subarray(Math.floor((data.length - 1) / SECTOR) * SECTOR)
+  let end = data.length
+  if (data.subarray(at).every((byte) => byte === 0) || lastSector.every((byte) => byte === 0)) {
+    while (end > at && data[end - 1] === 0) end--
+  }
+  const begun = data.subarray(at, end)
+  if (begun.length < HEADER) return same(begun.subarray(0, 4), MARKER.subarray(0, Math.min(4, begun.length)))
+  const size = sizeAt(data, at)
+  return size !== null && size > begun.length
 }
 
 function nameOf(name) {
@@ -81,17 +112,26 @@ export function* scan(data, start) {
   if (damaged >= 0) yield { damage: [damaged, data.length] }
 }
 
-function recordAt(data, at) {
+// The size of the record whose valid header stands at `at`, else null. The record may reach beyond `data`.
+function sizeAt(data, at) {
   const header = data.subarray(at, at + HEADER)
   if (header.length < HEADER || !same(header.subarray(0, 4), MARKER)) return null
   if (crc32(header.subarray(0, 32)) !== u32(header, 32)) return null
   const length = u32(header, 4)
   const [kind, flags] = [header[8], header[9]]
-  const size = HEADER + length + SIGNATURE + 4
-  if (length > MAX || kind < EPOCH || kind > LOCAL || flags !== 0 || at + size > data.length) return null
+  if (length > MAX || kind < EPOCH || kind > LOCAL || (flags !== 0 && flags !== MORE)) return null
+  return HEADER + length + SIGNATURE + 4
+}
+
+function recordAt(data, at) {
+  const size = sizeAt(data, at)
+  if (size === null || at + size > data.length) return null
+  const header = data.subarray(at, at + HEADER)
+  const [kind, length] = [header[8], size - HEADER - SIGNATURE - 4]
   const sealed = data.subarray(at + HEADER, at + size - 4)
   if (crc32(sealed) !== u32(data, at + size - 4)) return null
   return {
+    at,
     size,
     kind,
     header,
