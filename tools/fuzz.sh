@@ -17,5 +17,5 @@ round=0
 while [ $SECONDS -lt $end ]; do
     round=$((round + 1)) seed=$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')
     echo "fuzz: round $round, --hypothesis-seed=$seed, $(((end - SECONDS) / 60 + 1)) min left" >&2
-    env -u CI .venv/bin/python -m pytest -q -x -n 2 --dist loadfile --hypothesis-seed="$seed" "${files[@]}"
+    env -u CI ILOT_EXAMPLES=2000 .venv/bin/python -m pytest -q -x -n 2 --dist loadfile --hypothesis-seed="$seed" "${files[@]}"
 done

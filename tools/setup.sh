@@ -126,7 +126,8 @@ fi
 # A constraint file of the whole machine would be mixed with ours and carries no hashes: ours alone counts here.
 export PIP_CONSTRAINT=/dev/null PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 say "installing pinned packages from constraints.txt, hashes checked (about a minute the first time)"
-$venv/bin/python -m pip install --quiet --require-hashes --requirement constraints.txt
+$venv/bin/python -m pip install --quiet --no-compile --require-hashes --requirement constraints.txt
+$venv/bin/python -m compileall -q -j 0 $venv/lib >/dev/null || true # on every core; a file that is no Python here stays
 say "installing ilot itself, editable"
 $venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 printf '%s %s\n' "$mark" "$PWD" >$stamp

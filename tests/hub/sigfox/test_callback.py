@@ -175,7 +175,7 @@ HOSTILE = st.builds(lambda right, wrong: {**(SAID if right else {}), **wrong}, s
                     st.dictionaries(st.sampled_from(NAMES), ANY, max_size=6))  # fmt: skip
 
 
-@settings(max_examples=2000, deadline=None)
+@settings.get_profile("hostile")
 @given(st.sampled_from(KINDS), HOSTILE)
 def test_any_fields_give_a_callback_within_its_bounds_or_a_decode_error(kind: str, said: dict[str, Any]) -> None:
     try:

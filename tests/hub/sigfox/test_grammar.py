@@ -139,7 +139,7 @@ def test_what_is_no_number_and_no_text_gives_no_value(form: str, payload: str, r
 NUMBERS = st.tuples(st.sampled_from(["uint", "int"]), st.integers(0, 11), st.integers(0, 7), st.integers(1, 64))
 
 
-@settings(max_examples=2000, deadline=None)
+@settings.get_profile("hostile")
 @given(NUMBERS, st.binary(min_size=12, max_size=12), st.booleans())
 def test_a_number_is_its_bits_from_the_most_significant_on(
     field: tuple[str, int, int, int], payload: bytes, little: bool
@@ -187,7 +187,7 @@ WORDS = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=2000, deadline=None)
+@settings.get_profile("hostile")
 @given(st.one_of(st.text(max_size=40), WORDS.map(" ".join)), st.binary(max_size=20))
 def test_any_format_and_any_bytes_end_in_values_a_value_error_or_a_decode_error(text: str, payload: bytes) -> None:
     try:

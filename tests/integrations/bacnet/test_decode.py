@@ -198,7 +198,7 @@ def test_a_full_answer_is_read_within_five_milliseconds() -> None:
 READERS: list[Callable[[bytes], Any]] = [decode.read_property, decode.read_multiple, decode.i_am, decode.notification]
 
 
-@settings(max_examples=2000)
+@settings.get_profile("hostile")
 @given(st.binary(max_size=200))
 def test_whatever_comes_is_a_message_or_a_decode_error(data: bytes) -> None:
     with contextlib.suppress(hub.DecodeError):
@@ -213,7 +213,7 @@ def test_whatever_comes_is_a_message_or_a_decode_error(data: bytes) -> None:
 BODIES = [bytes.fromhex(str(example["datagram"])) for example in EXAMPLES]
 
 
-@settings(max_examples=2000)
+@settings.get_profile("hostile")
 @given(st.sampled_from(BODIES), st.lists(st.tuples(st.integers(0, 70), st.integers(0, 255)), max_size=4), st.data())
 def test_a_message_bent_on_its_way_is_read_or_refused(
     message: bytes, bends: list[tuple[int, int]], data: st.DataObject

@@ -127,7 +127,7 @@ json = st.recursive(
 keys = st.sampled_from(["address", "rssi", "name", "raw", "manufacturer_data", "service_data"])
 
 
-@settings(max_examples=2000, deadline=None)
+@settings.get_profile("hostile")
 @given(item=st.dictionaries(keys | st.text(max_size=5), json, max_size=6), sane=st.booleans())
 def test_whatever_a_line_holds_it_is_a_frame_or_an_error(item: dict[str, Any], sane: bool) -> None:
     try:
@@ -150,7 +150,7 @@ structures = st.lists(
 ).map(lambda items: b"".join(bytes([len(data) + 1, kind]) + data for kind, data in items))
 
 
-@settings(max_examples=2000, deadline=None)
+@settings.get_profile("hostile")
 @given(raw=st.one_of(st.binary(max_size=300), structures))
 def test_whatever_is_on_the_air_it_is_a_frame_or_an_error(raw: bytes) -> None:
     frame = frame_or_reason(raw)

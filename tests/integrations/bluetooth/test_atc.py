@@ -111,7 +111,7 @@ bodies = st.binary(max_size=40) | st.builds(
 )
 
 
-@settings(max_examples=2000, deadline=None)
+@settings.get_profile("hostile")
 @given(data=bodies, pulses=st.binary(max_size=4))
 def test_whatever_is_sent_is_read_refused_or_left_alone(data: bytes, pulses: bytes) -> None:
     answer = outcome(frame(data, s2a56=b"", s2aeb=pulses))

@@ -304,7 +304,7 @@ chunks = st.lists(
 ).map(lambda items: b"\x40" + b"".join(bytes([i]) + (d[: OBJECTS[i].size] or b"\x02" + d[:2]) for i, d in items))
 
 
-@settings(max_examples=2000, deadline=None)
+@settings.get_profile("hostile")
 @given(
     payload=st.one_of(st.binary(max_size=260), clear, chunks),
     keyed=st.booleans(),
@@ -320,7 +320,7 @@ def test_whatever_is_sent_is_read_refused_or_left_alone(payload: bytes, keyed: b
         check_values(answer)
 
 
-@settings(max_examples=2000, deadline=None)
+@settings.get_profile("hostile")
 @given(objects=st.one_of(chunks.map(lambda p: p[1:]), st.binary(max_size=200)), counter=st.integers(0, 2**32 - 1))
 def test_a_sealed_packet_says_exactly_what_it_would_say_in_clear(objects: bytes, counter: int) -> None:
     nonce = bytes.fromhex("5448E68F80A5D2FC41") + counter.to_bytes(4, "little")

@@ -65,7 +65,7 @@ def outcome(data: bytes) -> hub.Decoded | str | None:
         return error.reason
 
 
-@settings(max_examples=2000, deadline=None)
+@settings.get_profile("hostile")
 @given(data=st.binary(max_size=20) | st.binary(min_size=12, max_size=12).map(lambda body: b"\x20\x00" + body))
 def test_whatever_is_sent_is_read_refused_or_left_alone(data: bytes) -> None:
     answer = outcome(data)

@@ -38,7 +38,7 @@ def test_the_wide_ones_too(raw: int) -> None:
     assert medfloat32(raw) is None
 
 
-@settings(max_examples=2000, deadline=None)
+@settings.get_profile("hostile")
 @given(raw=st.integers(0, 2**32 - 1), shift=st.integers(-9, 9))
 def test_every_pattern_of_bits_is_finite_or_no_number(raw: int, shift: int) -> None:
     for value in (medfloat32(raw, shift), medfloat16(raw & 0xFFFF, shift)):

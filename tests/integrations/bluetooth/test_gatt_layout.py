@@ -211,7 +211,7 @@ def outcome(field: dict[str, Any], data: bytes) -> dict[str, Any] | str:
         return error.reason
 
 
-@settings(max_examples=2000, deadline=None)
+@settings.get_profile("hostile")
 @given(field=some_field, data=st.binary(max_size=40))
 def test_whatever_a_device_answers_it_is_read_or_refused(field: dict[str, Any], data: bytes) -> None:
     said = outcome(field, data)

@@ -229,7 +229,7 @@ def outcome(data: bytes) -> hub.Decoded | str | None:
         return error.reason
 
 
-@settings(max_examples=2000, deadline=None)
+@settings.get_profile("hostile")
 @given(data=st.one_of(st.binary(max_size=60), formats))
 def test_whatever_is_sent_is_read_refused_or_left_alone(data: bytes) -> None:
     known = {**hub.METRICS, **{metric.key: metric for metric in ruuvi.METRICS}}

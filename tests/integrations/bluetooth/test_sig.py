@@ -129,7 +129,7 @@ def theirs(uuid: str, data: bytes) -> Any:
     return getattr(said, "value", said)
 
 
-@settings(max_examples=2000, deadline=None)
+@settings.get_profile("hostile")
 @given(uuid=st.sampled_from(COMPARABLE), raw=st.binary(min_size=4, max_size=4))
 def test_both_read_the_same_value(uuid: str, raw: bytes) -> None:
     item = CHARACTERISTICS[uuid]
@@ -217,7 +217,7 @@ def outcome(data: dict[str, bytes]) -> hub.Decoded | str | None:
         return error.reason
 
 
-@settings(max_examples=2000, deadline=None)
+@settings.get_profile("hostile")
 @given(data=st.dictionaries(sections, st.binary(max_size=5) | st.binary(max_size=600), max_size=5))
 def test_whatever_is_sent_is_read_refused_or_left_alone(data: dict[str, bytes]) -> None:
     answer = outcome(data)

@@ -169,7 +169,7 @@ def outcome(data: bytes, key: bytes | None) -> Any:
         return error.reason
 
 
-@settings(max_examples=2000, deadline=None)
+@settings.get_profile("hostile")
 @given(
     data=answers.map(msgspec.msgpack.encode) | st.binary(max_size=300), key=st.none() | st.just(bytes(16)),
     cut=st.integers(0, 400),

@@ -186,7 +186,7 @@ services = st.sampled_from([questions.whole_uuid(s) for v in VECTORS for s in v[
 uuids = st.sampled_from([questions.whole_uuid(u) for v in VECTORS for u in v[5]])
 
 
-@settings(max_examples=2000, deadline=None)
+@settings.get_profile("hostile")
 @given(asked=st.builds(
     Ask, st.just(0), addresses, names, st.integers(-127, 20) | st.none(),
     st.dictionaries(companies, st.binary(max_size=40), max_size=3),

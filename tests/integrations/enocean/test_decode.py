@@ -203,7 +203,7 @@ def test_noise_before_between_and_inside_costs_only_what_it_hits() -> None:
 _EEPS = st.sampled_from(sorted(KNOWN))
 
 
-@settings(max_examples=2000)
+@settings.get_profile("hostile")
 @given(_EEPS, st.binary(max_size=16), st.integers(0, 255), st.none() | st.integers(0, 255))
 def test_any_payload_gives_finite_readings_in_bounds_or_a_decode_error(
     eep: str, payload: bytes, status: int, rorg: int | None

@@ -318,16 +318,16 @@ def test_the_command_opens_a_telegram(tmp_path_factory: pytest.TempPathFactory) 
     assert done.exit_code == 6
 
 
-@settings(max_examples=2000)
+@settings.get_profile("hostile")
 @given(st.sampled_from([0x30, 0x31]), st.binary(max_size=40), st.integers(0, 255), st.none() | st.integers(0, 1 << 32))
 def test_no_telegram_of_a_stranger_is_opened(rorg: int, payload: bytes, slf: int, last: int | None) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with contextlib.suppress(hub.DecodeError):
         assert open_(rorg, payload, KEY, level(slf), last) is None
-    assert time.perf_counter() - began < 0.2  # ≤ 5 ms on its own, `bench/decoders.py`; a loaded machine is slower
+    assert time.process_time() - began < 0.2  # ≤ 5 ms on its own, `bench/decoders.py`; a loaded machine is slower
 
 
-@settings(max_examples=2000)
+@settings.get_profile("hostile")
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.binary(max_size=24), st.floats(0, 9)), max_size=8))
 def test_no_teach_in_does_more_than_teach_or_be_refused(taken: list[tuple[str, bytes, float]]) -> None:
     teach_ins = TeachIns()

@@ -53,7 +53,7 @@ DEVICES = [
 ]  # fmt: skip
 
 
-@settings(max_examples=2000, deadline=None)
+@settings.get_profile("hostile")
 @given(JSON.map(msgspec.json.encode) | st.binary(max_size=60), st.sampled_from(DEVICES))
 def test_whatever_a_server_says_is_readings_of_their_kind_or_a_decode_error(
     body: bytes, device: DeviceSettings

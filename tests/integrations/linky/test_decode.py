@@ -156,7 +156,7 @@ _GROUPS = st.lists(
 )
 
 
-@settings(max_examples=2000)
+@settings.get_profile("hostile")
 @given(st.binary(max_size=300) | _GROUPS.map(lambda groups: framed(["ADCO 123456789012 G", *groups])[1:-1]))
 def test_whatever_comes_gives_finite_readings_in_bounds_or_a_decode_error(body: bytes) -> None:
     frame = read_frame(body)

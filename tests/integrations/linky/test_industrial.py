@@ -178,7 +178,7 @@ _LABELS = ["MESURES1", "CONTRAT", "DATECOUR", "PTCOUR", "PTCOUR1", "EAP_s", "ER+
 _DATA = st.text("0123456789kWhvarVA/: .,-HPC", max_size=20) | st.sampled_from(["HPH", "15/01/26 10:00:00", "120kVA"])
 
 
-@settings(max_examples=2000)
+@settings.get_profile("hostile")
 @given(st.lists(st.tuples(st.sampled_from(_LABELS), _DATA), max_size=12), st.sampled_from("\t "))
 def test_whatever_such_a_meter_says_gives_finite_readings_in_bounds(groups: list[tuple[str, str]], sep: str) -> None:
     body = b"".join(sim.group(*pair, separator=sep) for pair in [("MESURES1", "x"), *groups])

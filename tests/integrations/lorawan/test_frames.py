@@ -14,7 +14,7 @@ from integrations.lorawan.crypto import Key
 KEYS = st.binary(min_size=16, max_size=16)
 EUIS = st.binary(min_size=8, max_size=8)
 ADDRESS = st.integers(0, 0xFFFFFFFF)
-MANY = settings(max_examples=2000, deadline=None)
+MANY = settings.get_profile("hostile")
 
 
 @st.composite

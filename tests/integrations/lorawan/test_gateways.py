@@ -18,7 +18,7 @@ from integrations.lorawan.parts import Reception, Transmit
 
 EUI = "0016c001ff10d3e5"
 PUSH = bytes.fromhex("02beef00" + EUI)
-MANY = settings(max_examples=2000, deadline=None)
+MANY = settings.get_profile("hostile")
 
 RXPK = [  # PROTOCOL.TXT of the packet forwarder, section 4: its three examples
     {"time": "2013-03-31T16:21:17.528002Z", "tmst": 3512348611, "chan": 2, "rfch": 0, "freq": 866.349812, "stat": 1,

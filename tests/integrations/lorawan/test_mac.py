@@ -40,7 +40,7 @@ def test_a_row_of_commands_reads_as_it_was_written(up: list[c.Command], down: li
     assert c.parse(c.build(down), uplink=False) == (down, "")
 
 
-@settings(max_examples=2000, deadline=None)
+@settings.get_profile("hostile")
 @given(st.binary(max_size=242), st.booleans())
 def test_hostile_commands_end_the_row_and_nothing_else(data: bytes, uplink: bool) -> None:
     row, slug = c.parse(data, uplink=uplink)

@@ -86,7 +86,7 @@ PARTS = st.tuples(st.integers(0, 255), st.sampled_from([*cayenne.TYPES, 136]), s
 ROWS = st.lists(PARTS, max_size=8).map(lambda row: b"".join(bytes((c, kind)) + body for c, kind, body in row))
 
 
-@settings(max_examples=2000, deadline=None)
+@settings.get_profile("hostile")
 @given(st.binary(max_size=242) | ROWS)
 def test_hostile_payloads_are_read_or_refused(payload: bytes) -> None:
     try:
@@ -183,7 +183,7 @@ def test_the_examples_of_the_documentation_are_true(example: dict[str, Any]) -> 
     assert said.values == pytest.approx(example["readings"])
 
 
-@settings(max_examples=2000, deadline=None)
+@settings.get_profile("hostile")
 @given(st.binary(max_size=80), st.sampled_from([None, APP, NWK + APP, b""]))
 def test_hostile_frames_are_read_or_refused(raw: bytes, key: bytes | None) -> None:
     try:

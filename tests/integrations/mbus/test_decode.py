@@ -154,13 +154,13 @@ def _check(made: Any) -> None:
         assert math.isfinite(value)
 
 
-@settings(max_examples=2000)
+@settings.get_profile("hostile")
 @given(_BODIES)
 def test_any_records_on_the_wire_give_finite_readings(body: bytes) -> None:
     _check(wired(link.long(0x08, 1, 0x78, body)))
 
 
-@settings(max_examples=2000)
+@settings.get_profile("hostile")
 @given(st.binary(max_size=120) | _changed())
 def test_any_bytes_give_a_message_or_a_decode_error(raw: bytes) -> None:
     for read in (wired, wireless, lambda data: wireless(data, bytes(range(16)))):

@@ -61,7 +61,7 @@ def test_telegrams_without_any_frame_are_cut_by_their_length() -> None:
     assert stick.bad == 3
 
 
-@settings(max_examples=2000)
+@settings.get_profile("hostile")
 @given(st.binary(max_size=400), st.integers(1, 50), st.booleans())
 def test_any_bytes_give_telegrams_and_nothing_else(data: bytes, step: int, amber: bool) -> None:
     stick = Amber() if amber else Im871a()

@@ -124,7 +124,7 @@ _JSON = st.recursive(
 _PAYLOADS = st.binary(max_size=80) | _JSON.map(lambda data: json.dumps(data).encode())
 
 
-@settings(max_examples=2000)
+@settings.get_profile("hostile")
 @given(_PAYLOADS, st.sampled_from([TOPIC, TOPIC.replace("/sensor", "/binary_sensor")]))
 def test_any_payload_gives_finite_readings_or_a_decode_error(payload: bytes, topic: str) -> None:
     with contextlib.suppress(hub.DecodeError):

@@ -118,7 +118,7 @@ VALUES = st.one_of(
 )
 
 
-@settings(max_examples=2000, deadline=None)
+@settings.get_profile("hostile")
 @given(
     st.sampled_from(METRICS), st.sampled_from(KINDS), UNITS, st.integers(0, 0xFFFFFFFF), st.sampled_from(KINDS), VALUES
 )

@@ -165,7 +165,7 @@ def test_what_a_server_never_sends_is_nonsense(data: bytes) -> None:
         Cutter().feed(data)
 
 
-@settings(max_examples=2000, deadline=None)
+@settings.get_profile("hostile")
 @given(
     st.lists(
         st.one_of(st.binary(max_size=300), st.sampled_from([ACK, chunk(b"MSG", b"x" * 50, final=b"C")])), max_size=8
@@ -195,7 +195,7 @@ def test_chunks_are_the_same_however_they_are_cut_on_the_way(cuts: list[int], bo
     assert len(whole) == 3
 
 
-@settings(max_examples=2000, deadline=None)
+@settings.get_profile("hostile")
 @given(st.binary(max_size=400))
 def test_what_a_worker_says_is_a_message_or_nothing(data: bytes) -> None:
     with contextlib.suppress(*m.UNREADABLE):
