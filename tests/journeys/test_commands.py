@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ from typing import Any
 import pytest
 
 from hub.cli.demo.scene import Scene
+
+from ..faults.rig import run
 
 CONFIG = """\
 hub: {{name: commands, site: rig, state_dir: {state}}}
@@ -57,8 +58,7 @@ class Plant:
         self.scene._start("hub", "-m", "hub", "run", "--config", str(self.scene.config), "--json", "--drain", "2")
 
     async def ilot(self, *arguments: str, code: int = 0) -> Any:
-        command = [sys.executable, "-m", "hub", *arguments, "--config", str(self.scene.config), "--json"]
-        done = await asyncio.to_thread(lambda: subprocess.run(command, capture_output=True, check=False))
+        done = await asyncio.to_thread(run, *arguments, "--config", self.scene.config, "--json")
         assert done.returncode in ((0, 6) if code == 0 else (code,)), done.stderr.decode()
         return json.loads(done.stdout) if done.stdout else done.stderr.decode()
 

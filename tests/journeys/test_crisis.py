@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from ..faults.rig import run
 from .netns_kit import BEYOND, HERE, NEAR, THERE, Capture, missing, namespace, second_network
 
 NAME = f"ilot{os.getpid()}"
@@ -83,7 +84,7 @@ class House:
         return self.hub
 
     def ilot(self, *words: str, fine: tuple[int, ...] = (0,)) -> Any:
-        done = subprocess.run([*ILOT, *words], capture_output=True, timeout=60, check=False, cwd=self.root)
+        done = run(*words, directory=self.root)
         assert done.returncode in fine, done.stderr.decode()
         return json.loads(done.stdout) if "--json" in words else done.stdout.decode()
 

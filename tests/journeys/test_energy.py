@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 from hub.cli.demo.scene import Scene
 from hub.control import call
 
+from ..faults.rig import run
+
 
 def ilot(*arguments: str | Path, code: int = 0) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "hub", *map(str, arguments)], capture_output=True, timeout=60, check=False, text=True
-    )
-    assert done.returncode == code, done.stderr
-    return done.stdout
+    done = run(*arguments)
+    assert done.returncode == code, done.stderr.decode()
+    return done.stdout.decode()
 
 
 def counted(socket: Path) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Any
 import pytest
 
 from hub.cli.demo.scene import Scene
+
+from ..faults.rig import run
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "integrations/knx"))
 
@@ -55,8 +56,7 @@ class House:
         self.scene._start("hub", "-m", "hub", "run", "--config", str(self.scene.config), "--json", "--drain", "2")
 
     async def ilot(self, *arguments: str) -> Any:
-        command = [sys.executable, "-m", "hub", *arguments, "--config", str(self.scene.config), "--json"]
-        done = await asyncio.to_thread(lambda: subprocess.run(command, capture_output=True, check=False))
+        done = await asyncio.to_thread(run, *arguments, "--config", self.scene.config, "--json")
         assert done.returncode in (0, 6), done.stderr.decode()
         return json.loads(done.stdout)
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from ..faults.rig import Rig, ilot, until
+from ..faults.rig import Rig, ilot, run, until
 from ..integrations.lorawan.lorawan_peer import LoraPacket
 
 GATEWAY = "0016c001ff10d3e5"
@@ -39,8 +39,8 @@ HEAD = "label;dev_eui;join_eui;app_key;dev_addr;nwk_s_key;app_s_key;emplacement;
 
 def command(*arguments: object, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """One command, whatever its exit code."""
-    line = [sys.executable, "-m", "hub", *map(str, arguments)]
-    return subprocess.run(line, input=stdin, capture_output=True, text=True, timeout=120, check=False)
+    done = run(*arguments, stdin=stdin, timeout=120)
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 class School:

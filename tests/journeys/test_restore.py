@@ -24,7 +24,7 @@ from integrations.bluetooth.sim.bluez import FakeBluez, fake_bluez, private_bus
 from integrations.bluetooth.sim.sensors import Climate, Counter, Sensor, bthome_encrypted
 
 from ..faults.needs import faketime
-from ..faults.rig import Rig, ilot, until
+from ..faults.rig import Rig, ilot, run, until
 
 REAL_TIMERS = {"DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
@@ -43,12 +43,6 @@ def stick(tmp_path) -> Iterator[Path]:
     assert path.stat().st_dev != tmp_path.stat().st_dev, "this machine has no second file system to play the stick"
     yield path
     shutil.rmtree(path, ignore_errors=True)
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[bytes]:
-    """One command, whatever its exit code."""
-    command = [sys.executable, "-m", "hub", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, timeout=60, check=False)
 
 
 def backup_of(rig: Rig) -> Path:

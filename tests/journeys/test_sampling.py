@@ -6,7 +6,6 @@ import asyncio
 import json
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from hub.cli.demo.scene import Scene
 from hub.control import call
 
+from ..faults.rig import run
 from .test_commands import compiled
 
 CONFIG = """\
@@ -52,8 +52,7 @@ class Plant:
         self.scene._start("hub", "-m", "hub", "run", "--config", str(self.scene.config), "--json", "--drain", "2")
 
     async def ilot(self, *arguments: str, codes: tuple[int, ...] = (0, 6)) -> Any:
-        command = [sys.executable, "-m", "hub", *arguments, "--config", str(self.scene.config), "--json"]
-        done = await asyncio.to_thread(lambda: subprocess.run(command, capture_output=True, check=False))
+        done = await asyncio.to_thread(run, *arguments, "--config", self.scene.config, "--json")
         assert done.returncode in codes, done.stderr.decode()
         return json.loads(done.stdout) if done.stdout else done.stderr.decode()
 
