@@ -36,6 +36,8 @@ class Server:
         self.asked: list[bytes] = []
         self.connections = 0
         self.writers: list[asyncio.StreamWriter] = []
+        self.spoke = asyncio.Event()
+        """It said what is late, or closed."""
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -54,12 +56,14 @@ class Server:
                 if self.late:
                     await asyncio.sleep(0.02)
                     writer.write(self.late)
+                    self.spoke.set()
                 if self.close:
                     break
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             writer.close()
+            self.spoke.set()
 
 
 @asynccontextmanager
@@ -205,7 +209,9 @@ async def test_a_connection_that_the_server_closed_or_spoke_on_unasked_is_not_us
         server = Server(OK + b"Content-Length: 4\r\n\r\ngood", late=late, close=not late)
         async with calling(server) as call:
             assert (await call()).body == b"good"
-            await asyncio.sleep(0.1)
+            async with asyncio.timeout(10):
+                await server.spoke.wait()
+            await asyncio.sleep(0.01)  # a turn of the loop, in which it is heard
             assert (await call()).body == b"good"
         assert server.connections == 2
 
@@ -219,12 +225,13 @@ async def test_two_answers_to_one_question_are_one_and_the_second_is_nobodys() -
 
 async def test_idle_connections_are_few_and_not_kept_for_ever() -> None:
     server = Server(OK + b"Content-Length: 0\r\n\r\n")
-    async with calling(server, keep=2, keep_s=0.15) as call:
+    async with calling(server, keep=2, keep_s=0.5) as call:
         await asyncio.gather(*(call() for _ in range(4)))
         idle = call.client._idle  # type: ignore[attr-defined]
         assert sum(map(len, idle.values())) == 2
-        await asyncio.sleep(0.4)
-        assert not idle
+        async with asyncio.timeout(10):
+            while idle:
+                await asyncio.sleep(0.01)
         await call()
     assert server.connections == 5
 

@@ -97,8 +97,11 @@ async def test_unknown_ids_give_no_reading_upstream_and_two_hundred_are_adopted_
         await made.end(kill=True)
         await made.start()
         await made.say(*(address(n) for n in (500, 512, 768, 800)))
-        await asyncio.sleep(0.5)
-        listed = await made.ilot("quarantine", "list")
+        async with asyncio.timeout(20):
+            while True:
+                listed = await made.ilot("quarantine", "list")
+                if sum(told["heard"] for told in listed["decisions"]) >= 3 and listed["waiting"]:
+                    break
         assert [waiting["id"] for waiting in listed["waiting"]] == [f"ble:{address(500)}"]
         assert {(told["kind"], told["heard"]) for told in listed["decisions"]} == {("block", 2), ("ignore", 1)}
 
@@ -106,9 +109,9 @@ async def test_unknown_ids_give_no_reading_upstream_and_two_hundred_are_adopted_
         batch = strangers[:BATCH]
         for _ in range(3):
             await made.say(*batch)
-        await asyncio.sleep(2)
-        held = {waiting["held"] for waiting in (await made.ilot("quarantine", "list"))["waiting"]}
-        assert held >= {3}
+        async with asyncio.timeout(20):
+            while 3 not in {one["held"] for one in (await made.ilot("quarantine", "list"))["waiting"]}:
+                await asyncio.sleep(0.1)
         preview = await made.ilot(
             "recette", "adopt", "ble:D4:C1:38:00:00:*", "--place", "salle-{n:3}", "--zone", "rooms", "--dry-run"
         )

@@ -502,7 +502,7 @@ def test_a_thousand_slow_callers_cost_no_reading_and_keep_nobody_out(school: Sch
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         with urllib.request.urlopen(f"{school.url}/claim", timeout=10, context=context) as answer:
             assert answer.status == 200
-        assert time.monotonic() - began < 2.0
+        assert time.monotonic() - began < 4.0  # they are given 5 s
     finally:
         for link in slow:
             link.close()

@@ -615,7 +615,9 @@ async def test_a_counter_is_in_the_commit_of_the_reading_that_it_belongs_to(
         await asyncio.sleep(0.01)
         it.buffer.put_local("replay/x", 7)
         disk.gate.set()
-        time.sleep(0.3)  # the loop is held up between a counter and its reading: the writer is not
+        end = time.monotonic() + 10  # the loop is held up between a counter and its reading: the writer is not
+        while len(commits) < 2 and time.monotonic() < end:
+            time.sleep(0.005)
         assert len(commits) == 2, "the writer did not go on by itself: this test shows nothing"
         it.buffer.append(row(3))
         await asyncio.gather(first, second, it.buffer.flush())

@@ -290,7 +290,7 @@ async def test_hundreds_of_slow_callers_keep_nobody_out(pages: Pages) -> None:
         slow.append(writer)
     began = time.monotonic()
     assert (await pages.browser().get("/claim"))[0] == 200
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 4.0  # they are given 5 s
     assert len(pages.site.connections) <= MOST
     assert pages.site.connections.cut > 0
     for writer in slow:
@@ -315,9 +315,12 @@ async def test_a_caller_without_a_whole_first_record_costs_no_tls(pages: Pages) 
         calls, (b"", b"\x16\x03", b"\x16\x03\x01\x02\x00" + b"x" * 500, b"GET / HTTP/1.1\r\n"), strict=True
     ):
         writer.write(said)
-    await asyncio.sleep(0.2)
     lines = pages.site.connections._lines
-    assert len(lines) == 3, "what is no TLS is closed at once"
+    async with asyncio.timeout(4):  # what is no TLS is closed at once; the others are given 5 s
+        with contextlib.suppress(ConnectionResetError):
+            assert await calls[3][0].read() == b""
+        while len(lines) != 3:
+            await asyncio.sleep(0.01)
     assert not any(line.shaking or line.protocol for line in lines)
     calls[2][1].write(b"x" * 12)  # now the record is whole, and is no hello
     with contextlib.suppress(ConnectionResetError):
@@ -390,10 +393,10 @@ async def test_two_thousand_devices_are_paged_filtered_and_sorted_by_the_server(
         _, text, _ = await browser.get("/api/1/devices?state=green")
         assert [one["name"] for one in json.loads(text)["devices"]] == ["Sonde 1234"]
         await asyncio.sleep(1.1)
-        began = time.monotonic()
+        began = time.process_time()  # of the processor: what others do beside it is not the page's
         status, text, _ = await browser.get("/devices")
         assert status == 200
-        assert time.monotonic() - began < 1.0
+        assert time.process_time() - began < 1.0
         assert text.count("<tr ") == 51
         _, csv, headers = await browser.get("/api/1/devices.csv?q=sonde%2019&lang=fr")
         assert headers["Content-Type"].startswith("text/csv")

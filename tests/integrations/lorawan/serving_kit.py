@@ -31,6 +31,16 @@ def free_port(kind: socket.SocketKind) -> int:
         return int(probe.getsockname()[1])
 
 
+def taken(port: int) -> bool:
+    """Somebody listens on this UDP port of 127.0.0.1."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
 def known(**more: Any) -> hub.Device:
     given = {"id": f"lorawan:{DEV_EUI}", "key": KEY, "settings": {"codec": "cayenne"}, **more}
     return hub.Device(integration="lorawan", place="hall", **given)
@@ -49,7 +59,7 @@ async def running(config: Config, session: FakeSession) -> AsyncIterator[None]:
             await task
 
 
-async def until(said: Callable[[], Any], seconds: float = 5.0) -> Any:
+async def until(said: Callable[[], Any], seconds: float = 20.0) -> Any:
     """Wait until something is true; the event loop decides when."""
     deadline = time.monotonic() + seconds
     while not (value := said()):
@@ -74,7 +84,7 @@ class Forwarder(asyncio.DatagramProtocol):
         self.transport.sendto(struct.pack(">BHB", 2, token, kind) + bytes.fromhex(gateway) + body)
 
     async def receive(self) -> bytes:
-        return await asyncio.wait_for(self.got.get(), 5)
+        return await asyncio.wait_for(self.got.get(), 20)
 
     def forward(self, raw: bytes, tmst: int, gateway: str = GATEWAY, **more: float) -> None:
         packet = {

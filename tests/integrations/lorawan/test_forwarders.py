@@ -12,6 +12,7 @@ from serving_kit import (
     Forwarder,
     free_port,
     running,
+    taken,
     udp,
     until,
 )
@@ -25,7 +26,7 @@ from integrations.lorawan.settings import Config
 async def test_two_network_servers_on_one_port_are_told_apart() -> None:
     port = free_port(socket.SOCK_DGRAM)
     async with running(udp(port), FakeSession("lorawan")):
-        await asyncio.sleep(0.05)
+        await until(lambda: taken(port))
         with pytest.raises(hub.NotReady, match="in use"):
             await lorawan.run(udp(port), FakeSession("lorawan"))
         assert "is in use, by a running hub" in await lorawan.probe(udp(port))

@@ -35,6 +35,7 @@ from serving_kit import (
     listens,
     running,
     station,
+    taken,
     udp,
     until,
     updf,
@@ -142,7 +143,7 @@ async def test_what_gateways_hear_can_be_listened_to_without_a_hub(
     port = free_port(socket.SOCK_DGRAM)
     heard: list[dict[str, Any]] = []
     task = asyncio.create_task(lorawan.listen(udp(port, gateways={}), heard.append))
-    await asyncio.sleep(0.05)
+    await until(lambda: taken(port))
     gateway = await forwarder(port)
     gateway.send(2)
     assert (await gateway.receive())[3] == 4

@@ -139,11 +139,11 @@ async def test_changes_between_two_publications_wait_in_the_servers_queue(sessio
     session.put(
         "opcua:boiler", {"/Boiler/FlowTemperature": {"metric": "flow_temperature", "sampling": 0.1, "queue": 5}}
     )
-    start(run(plain(peer, publishing=0.9), session))
+    start(run(plain(peer, publishing=1.9), session))
     await session.until(lambda: bool(session.reports))
     for value in (61.0, 62.0, 63.0):
         await peer.set("FlowTemperature", value)
-        await asyncio.sleep(0.2)  # twice the sampling interval, which is the server's own time
+        await asyncio.sleep(0.4)  # four times the sampling interval, which is the server's own time
     await session.reported("flow_temperature", 63.0)
     seen = [report.values["flow_temperature"] for report in session.reports]
     assert seen[-3:] == [61.0, 62.0, 63.0]
