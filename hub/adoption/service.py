@@ -27,7 +27,7 @@ from hub.hosting.supervisor import Health
 from hub.keys import HubKeys
 from hub.labels.wish import Wish
 from hub.live import Live
-from hub.model import Device
+from hub.model import DEVICE_ID, Device
 from hub.packs import Packs
 from hub.pipeline import Pipeline
 from hub.places import Places
@@ -108,6 +108,13 @@ class Service:
             str(arguments.get("device", "")), dry_run=bool(arguments.get("dry_run")), by=_by(arguments)
         )
         return {"device": row.device, "place": row.place}
+
+    async def successor(self, said: str) -> tuple[str, str]:
+        """A device by its id or by the text of its label: its id, and its key in hexadecimal where the label or an
+        inventory has it. Raises HubError."""
+        is_id = DEVICE_ID.fullmatch(said.strip()) is not None
+        found = await identify(Wish(device=said) if is_id else Wish(label=said), self._ground)
+        return found.device, await self._adoption.key_of(found)
 
     async def _label(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{label} → what it says and what is known of its device; never the key itself. Raises HubError."""

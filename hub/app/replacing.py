@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from hub.app.ground import Ground
@@ -14,19 +15,24 @@ _log = logging.getLogger("hub")
 
 
 class Replacing:
-    """The call `device.replace`: new hardware at the same place."""
+    """The call `device.replace`: new hardware at the same place. `successor`: an id, or the text of a label → the id,
+    and the key that the label or an inventory has."""
 
-    def __init__(self, ground: Ground, path: Path, keeper: Keeper) -> None:
-        self._ground, self._path, self._keeper = ground, path, keeper
+    def __init__(
+        self, ground: Ground, path: Path, keeper: Keeper, successor: Callable[[str], Awaitable[tuple[str, str]]]
+    ) -> None:  # fmt: skip
+        self._ground, self._path, self._keeper, self._successor = ground, path, keeper, successor
 
     def calls(self) -> dict[str, Call]:
         return {"device.replace": self._replace}
 
     async def _replace(self, arguments: dict[str, Any]) -> Any:
-        """{old, new, key, by, dry_run} → {device, place, zone, replaced}; durable before anybody sees it."""
+        """{old, new, key, by, dry_run} → {device, place, zone, replaced}; durable before anybody sees it. `new` is an
+        id, or the text of a label."""
         ground, path = self._ground, self._path
-        old, new = str(arguments.get("old", "")), str(arguments.get("new", ""))
-        key = bytes.fromhex(arguments["key"]) if arguments.get("key") else None
+        old = str(arguments.get("old", ""))
+        new, kept = await self._successor(str(arguments.get("new", "")))
+        key = bytes.fromhex(arguments.get("key") or kept) or None
         successor = path.devices.replacement(old, new, key)
         place = path.places.get(successor.place)
         if not arguments.get("dry_run"):

@@ -128,7 +128,7 @@ def build_shown(
         clock=clock, calls=calls, changed=keeper.changed,
         broken_glass=lambda name, address: ground.events.tell(BREAK_GLASS, name, {"from": address}),
     )  # fmt: skip
-    replacing = Replacing(ground, path, keeper)
+    replacing = Replacing(ground, path, keeper, adoption.successor)
     rolls = adoption.rolls
     rolls.replace = replacing.calls()["device.replace"]
     rolls.where = Whereabouts(http=field.http, url=ground.enrolled.url, up=outward.link.up).ask

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from hub.errors import HubError
 from hub.web import scanning
-from hub.web.area import DRY, TRUTH, Area, post
+from hub.web.area import DRY, TRUTH, Area, post, sentence
 from hub.web.menu import Entry
 from hub.web.request import answering as answers
 from hub.web.request.routes import WORKS, Route
@@ -48,7 +48,8 @@ class Adding:
         try:
             row = (await self.add(visit))["rows"][0]
         except HubError as error:
-            visit.error = str(error)
+            visit.error = sentence(error, visit.lang)
+            visit.error_lang = "en" if visit.lang != "en" and visit.error == str(error) else ""
             return await self.page(visit, 422)
         if row["state"] == "wrong":
             visit.error = row[visit.lang]

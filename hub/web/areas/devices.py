@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import web
 
 from hub.errors import HubError
+from hub.web import scanning
 from hub.web.area import DRY, TEXT, TRUTH, Area, delete, done, get, post
 from hub.web.menu import Entry
 from hub.web.refused import Refused
@@ -126,11 +127,11 @@ class Devices:
         first = sorted(told, key=lambda one: one in LAST)
         metric = metric if metric in names else next(iter([*first, *names]), "")
         span, shown = await self._history(visit, metric) if metric else ("24h", None)
-        return self._site.page(
+        return scanning.with_leave(self._site.page(
             "device", visit, status, one=one, chosen=span, spans=tuple(SPANS), charted=numbers, metric=metric,
             shown=shown, day=visit.query["day"] if self._day(visit) is not None else "",
             flag=metric in names and metric not in told, _why=lambda reason: _reason(reason, visit.lang),
-        )  # fmt: skip
+        ))  # fmt: skip
 
     async def _history(self, visit: Visit, metric: str) -> tuple[str, Any]:
         """(span, what is remembered of it): of the last hour every reading, else hours, of a month days. While nothing
@@ -179,9 +180,15 @@ class Devices:
         return await done(visit, self.remove, self.page) or answers.redirect("/devices?said=device-removed")
 
     async def replace_form(self, visit: Visit) -> web.Response:
-        new = quote(visit.text("new"), safe="")
-        answer = await done(visit, self.replace, self.page)
-        return answer or answers.redirect(f"/devices/{new}?said=device-replaced")
+        replaced = list[Any]()
+
+        async def replace(visit: Visit) -> None:
+            replaced.append(await self.replace(visit))
+
+        answer = await done(visit, replace, self.page)
+        if answer is not None:
+            return answer
+        return answers.redirect(f"/devices/{quote(replaced[0]['device'], safe='')}?said=device-replaced")
 
     async def command_form(self, visit: Visit) -> web.Response:
         return await done(visit, self.command, self.page) or answers.redirect("/commands?said=command-given")

@@ -130,6 +130,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "Touchez le plan, ou saisissez les pourcentages depuis le coin en haut à gauche.",
         "Touch the plan, or enter per cent from the upper left corner.",
     ),
+    "pin-none": (
+        "Aucun emplacement pour l'instant : chaque capteur scanné en crée un. Revenez ensuite le placer ici.",
+        "No place yet: each sensor that is scanned makes one. Come back then to put it here.",
+    ),
     "pin-x": ("Depuis la gauche, en %", "From the left, in %"),
     "pin-y": ("Depuis le haut, en %", "From the top, in %"),
     "pin-put": ("Placer", "Put"),

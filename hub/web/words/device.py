@@ -53,7 +53,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "Le nouvel appareil prend l'emplacement, les séries et les réglages de celui-ci.",
         "The new device takes the place, the series and the settings of this one.",
     ),
-    "new-device": ("Identifiant du nouvel appareil", "Id of the new device"),
+    "new-device": ("Étiquette ou identifiant du nouvel appareil", "Label or id of the new device"),
     "key": ("Clé (hexadécimal)", "Key (hexadecimal)"),
     "optional": ("facultatif", "optional"),
     "remove": ("Retirer l'appareil", "Remove the device"),

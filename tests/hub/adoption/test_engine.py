@@ -53,6 +53,17 @@ async def test_a_device_by_its_label_is_known_at_once_to_its_integration_and_ove
     assert not house.adoption.added("lorawan:00000000000000aa")
 
 
+async def test_a_successor_is_named_by_its_id_or_its_label_and_brings_the_key_that_is_known(house: House) -> None:
+    assert await house.service.successor(ID) == (ID, "")
+    assert await house.service.successor(LABEL) == (ID, KEY.hex())
+    kept = [Wish(device=ID, key=OTHER.hex())]
+    await house.adoption.keep(kept, 1, dry_run=False, by="test")
+    assert await house.service.successor(EUI) == (ID, OTHER.hex()), "a DevEUI alone, as it is printed"
+    for said in ("", "a cupboard"):
+        with pytest.raises(HubError):
+            await house.service.successor(said)
+
+
 async def test_it_is_audited_without_its_key(house: House) -> None:
     await house.add(label=LABEL, **NEW)
     await house.adoption.remove(ID, dry_run=False, by="somebody")

@@ -11,9 +11,11 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hub.errors import HubError
 from hub.web.people.passwords import new_code
 from hub.web.people.throttle import KNOWN, STRANGERS
 from hub.web.request.routes import EVERYBODY, FILE, PAGE
@@ -373,6 +375,25 @@ async def test_a_command_goes_with_the_name_and_the_role_of_who_is_signed_in(pag
     status, text, _ = await browser.post(f"{path}/commands", path, metric="setpoint", value="99", why="froid")
     assert status == 422
     assert "la valeur va de 10 à 25 °C ; 99 est en dehors" in text
+
+
+async def test_a_device_is_replaced_by_what_its_label_says_and_a_refused_label_stays_to_be_mended(pages: Pages) -> None:
+    browser = await pages.claimed()
+    device = "/devices/lorawan%3A0000000000000000"
+
+    async def replace(arguments: dict[str, Any]) -> dict[str, Any]:
+        if arguments["new"] != "DevEUI 00 18 B2 00 00 00 12 34":
+            raise HubError("no such label")
+        return {"device": "lorawan:0018b20000001234"}
+
+    pages.hub.answers["device.replace"] = replace
+    said = "DevEUI 00 18 B2 00 00 00 12 34"
+    status, _, headers = await browser.post(f"{device}/replace", device, new=said, key="")
+    assert (status, headers["Location"]) == (303, "/devices/lorawan%3A0018b20000001234?said=device-replaced")
+    status, text, _ = await browser.post(f"{device}/replace", device, new="DevEUI 00 18", key="")
+    assert status == 422
+    assert 'value="DevEUI 00 18"' in text
+    assert "<details open>" in text
 
 
 async def test_a_device_s_page_shows_what_went_wrong_with_it_how_often_and_how_fast_it_answers(pages: Pages) -> None:
