@@ -26,7 +26,7 @@ LAST = 1000
 
 
 class Hands:
-    """`hub.crisis.sampling.desk.Hands` over the parts of one hub."""
+    """`hub.crisis.sampling.hands.Hands` over the parts of one hub."""
 
     def __init__(self, ground: Ground, path: Path, field: Field) -> None:
         self._ground, self._path, self._field = ground, path, field

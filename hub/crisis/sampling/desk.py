@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import msgspec
@@ -16,25 +16,20 @@ import msgspec
 from hub.clock import Clock
 from hub.commands import WriteRefused
 from hub.crisis.sampling import planning, showing, state
+from hub.crisis.sampling.carrying import TICK_S, Carrying
 from hub.crisis.sampling.expecting import Expecting
-from hub.crisis.sampling.items import DOWNLINK, HOUR_S, Budgets, Gateway, Item, Wish
-from hub.crisis.sampling.noticing import Noticing
-from hub.crisis.sampling.state import FAILED, ORDERED, OVER, RAISED, RESTORING, TOLD, WAITING, Raised, State
+from hub.crisis.sampling.hands import Hands
+from hub.crisis.sampling.items import DOWNLINK, Budgets, Gateway, Item, Wish
+from hub.crisis.sampling.state import FAILED, OVER, RAISED, RESTORING, State
 from hub.errors import HubError
 
-TICK_S, KEEP_S = 1.0, 600.0
+KEEP_S = 600.0
 AT_ONCE = 20
 """Downlinks ordered in one tick: each is one commit of the store."""
-AGAIN_S = 15.0
-"""Until what could not be ordered now is tried again."""
-TRIES = 3
-"""Commands to one device on the way up."""
 PLANS = 16
 """Plans that are remembered after they were shown; whoever asked for most loses the oldest of theirs first, so that
 nobody who only looks takes away the one that is about to be raised."""
 SHORTEST_S = 1.0
-GIVE_UP_S = 48 * HOUR_S
-"""How long a device is waited for on the way back before it is named and left."""
 BY_HUB = "hub"
 
 _log = logging.getLogger("hub.crisis")
@@ -46,46 +41,6 @@ class Memory(Protocol):
     async def get(self, key: str) -> bytes | None: ...
     async def put(self, key: str, value: bytes) -> None: ...
     async def audit(self, at: float, who: str, what: dict[str, object]) -> None: ...
-
-
-class Hands(Protocol):
-    """What raising does to the hub's parts."""
-
-    def closed(self) -> str:
-        """Why nothing is written now, a slug of `words`, "" when it may be: each order that is refused is audited."""
-        ...
-
-    async def order(self, one: Raised, period_s: float, by: str, why: str) -> str:
-        """Send a downlink with this period: the id of the command. Raises WriteRefused."""
-        ...
-
-    async def stands(self, command: str) -> str:
-        """The state of a command, "" when nobody knows it any more."""
-        ...
-
-    def under_way(self, one: Raised, period_s: float) -> str:
-        """The id of a command with this period that is under way, "" for none."""
-        ...
-
-    def withdraw(self, command: str) -> bool:
-        """False where it may have reached its device."""
-        ...
-
-    def quicken(self, periods: dict[str, float]) -> None:
-        """Polled devices → seconds; all others go as configured."""
-        ...
-
-    def seen(self, device: str) -> float | None:
-        """Unix seconds of its last report."""
-        ...
-
-    def changed(self, devices: Sequence[str]) -> None:
-        """What is expected of these changed."""
-        ...
-
-    def digest(self) -> str:
-        """Of the configuration that runs."""
-        ...
 
 
 class Sampling:
@@ -100,10 +55,8 @@ class Sampling:
         self._gather, self._budgets, self._longest_s = gather, budgets, longest_s
         self._turn = asyncio.Lock()
         self._plans: dict[tuple[str, str], planning.Plan] = {}  # by who asked, and digest
-        self._noticing: dict[str, dict[str, Noticing]] = {}
-        self._later: dict[str, float] = {}  # entry → monotonic seconds before which it is not ordered again
+        self._carrying = Carrying(hands, clock)
         self._looked = self._kept = clock.monotonic()
-        self._began = clock.monotonic()
         self._unwritten = False
         self.expecting = Expecting()
         self.state = State()
@@ -232,7 +185,6 @@ class Sampling:
             held = state.raised(shown, now=self._clock.now(), by=by, why=why, digest=self._hands.digest())
             said = {"crisis": "sampling", "why": why, "plan": shown.digest, "entries": len(held.entries)}
             await self._remember(held, by, said)
-            self._began = self._clock.monotonic()
             _log.warning("sampling is raised now, %d entries", len(held.entries))
         await self.step()
         return showing.state(self.state)
@@ -257,7 +209,6 @@ class Sampling:
                         one.touched = True  # it ended meanwhile, or is in the air
             held = state.turned(self.state)
             await self._remember(held, by, {"crisis": "sampling over", "why": why, "entries": len(held.entries)})
-            self._began = self._clock.monotonic()
             _log.warning("the former periods are being given back")
         await self.step()
 
@@ -265,8 +216,7 @@ class Sampling:
         await self._memory.put(state.KEY, state.encode(held))  # first: a hub that is switched off now comes back so
         await self._memory.audit(self._clock.now(), by, what)
         self.state = held
-        self._noticing.clear()
-        self._later.clear()
+        self._carrying.begin()
         self._unwritten = False
         self._looked = self._kept = self._clock.monotonic()
         self._follow()
@@ -293,9 +243,9 @@ class Sampling:
             before = state.encode(held)
             orders = AT_ONCE
             for one in held.entries:
-                orders -= await self._advance(held, one, moment, may_order=orders > 0)
-                self._notice(held, one)
-            if held.phase == RESTORING and all(self._is_over(one, moment) for one in held.entries):
+                orders -= await self._carrying.advance(held, one, moment, may_order=orders > 0)
+                self._carrying.notice(held, one)
+            if held.phase == RESTORING and all(self._carrying.is_over(one, moment) for one in held.entries):
                 lost = [one.name for one in held.entries if not one.confirmed]
                 await self._remember(
                     State(plan=held.plan, unconfirmed=lost), BY_HUB,
@@ -315,85 +265,6 @@ class Sampling:
     def _told(held: State, before: bytes) -> bool:
         """Did more change than the time that is left? What the disk did not take is written at the next look."""
         return held.entries != msgspec.json.decode(before, type=State).entries
-
-    async def _advance(self, held: State, one: Raised, moment: float, *, may_order: bool) -> int:
-        """One entry's next step; the number of commands ordered."""
-        if one.how != DOWNLINK:
-            if one.step == WAITING:
-                one.touched = True
-                self._reached(one)
-            return 0
-        if one.step == WAITING and may_order and moment >= self._later.get(one.name, 0.0):
-            return await self._order(held, one, moment)
-        if one.step == ORDERED:
-            stands = await self._hands.stands(one.command)
-            if stands in ("sent", "done"):
-                one.touched = True
-            if stands == "done":
-                self._reached(one)
-            elif stands == "":
-                one.step = WAITING  # nobody knows what became of it: to be told the same twice does no harm
-            elif stands in ("failed", "expired"):
-                self._failed(held, one, f"command-{stands}", moment)
-        return 0
-
-    async def _order(self, held: State, one: Raised, moment: float) -> int:
-        """Tell the device; one that is under way already, of a former life, is not told twice."""
-        back = held.phase == RESTORING
-        period = one.was_s if back else one.to_s
-        one.command = self._hands.under_way(one, period)
-        if not one.command:
-            if closed := self._hands.closed():
-                one.why, self._later[one.name] = closed, moment + TICK_S
-                return 0
-            why = f"sampling {'as before' if back else 'raised'}: {held.why}"[:200]
-            try:
-                one.command = await self._hands.order(one, period, held.by, why)
-            except WriteRefused as refused:
-                if refused.reason in ("too-soon", "too-many", "stopped", "read-only"):
-                    one.why = refused.reason
-                    self._later[one.name] = moment + AGAIN_S
-                else:
-                    self._failed(held, one, "refused", moment)
-                return 1
-        one.step, one.why = ORDERED, ""
-        return 1
-
-    def _failed(self, held: State, one: Raised, why: str, moment: float) -> None:
-        """It is tried again a few times (the hub may have been restarted while it left), on the way back until somebody
-        gives up, ever more seldom. What expired had its day; what is refused stays so."""
-        one.why, one.tries = why, one.tries + 1
-        again = one.tries < TRIES and why == "command-failed"
-        back = held.phase == RESTORING and why != "refused" and moment - self._began < GIVE_UP_S
-        if again or back:
-            one.step = WAITING
-            self._later[one.name] = moment + AGAIN_S * 2 ** min(one.tries - 1, 10)
-        else:
-            one.step = FAILED
-
-    def _reached(self, one: Raised) -> None:
-        one.step, one.why = TOLD, ""
-        self._noticing[one.name] = {device: Noticing(self._hands.seen(device)) for device in one.devices}
-
-    def _notice(self, held: State, one: Raised) -> None:
-        """Is it heard so? One device of a loop speaks for all that it asks."""
-        if one.step != TOLD or one.confirmed:
-            return
-        mine = self._noticing.setdefault(
-            one.name, {device: Noticing(self._hands.seen(device)) for device in one.devices}
-        )
-        for device, noticing in mine.items():
-            noticing.look(self._hands.seen(device))
-            if noticing.slower(one.was_s) if held.phase == RESTORING else noticing.faster(one.to_s):
-                one.confirmed = True
-        if one.confirmed:
-            del self._noticing[one.name]
-
-    def _is_over(self, one: Raised, moment: float) -> bool:
-        """Nothing more is waited for of it."""
-        if one.confirmed or one.step == FAILED:
-            return True
-        return moment - self._began >= GIVE_UP_S + 4 * one.was_s
 
 
 def who(arguments: dict[str, Any]) -> tuple[str, str]:

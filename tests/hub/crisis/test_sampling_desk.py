@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from hub.commands import WriteRefused
 from hub.crisis.desk import Crisis
 from hub.crisis.sampling import state as states
-from hub.crisis.sampling.desk import GIVE_UP_S, PLANS, Sampling
+from hub.crisis.sampling.carrying import GIVE_UP_S
+from hub.crisis.sampling.desk import PLANS, Sampling
 from hub.crisis.sampling.expecting import LINGER_S, Expecting
 from hub.crisis.sampling.items import DOWNLINK, Air, Band, Budgets, Downlink, Gateway, Item, Wish
 from hub.crisis.sampling.noticing import Noticing
