@@ -34,8 +34,8 @@ from hub.identity.page_certificate import PageCertificate
 from hub.packs import Library
 from hub.privacy.classes import is_dwelling
 from hub.vigil.incidents import BREAK_GLASS
+from hub.web.handed import Parts
 from hub.web.part import Web
-from hub.web.parts import Parts
 from hub.web.sockets.certificate import KEY as PAGE_KEY
 
 

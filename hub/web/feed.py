@@ -25,7 +25,7 @@ from aiohttp import web
 
 from hub.clock import Clock
 from hub.model import LastValue, Report
-from hub.web.parts import Parts
+from hub.web.handed import Parts
 from hub.web.people.accounts import Account
 from hub.web.people.sessions import Session
 from hub.web.request.visit import Rejected, Visit

@@ -23,7 +23,7 @@ from hub.web.calls.accounts import AccountCalls
 from hub.web.calls.label import Facts, LabelCalls
 from hub.web.calls.pictures import PictureCalls
 from hub.web.calls.tokens import TokenCalls
-from hub.web.parts import Parts, Place
+from hub.web.handed import Parts, Place
 from hub.web.people import reset
 from hub.web.people.broken_glass import BrokenGlass
 from hub.web.people.passwords import new_code

@@ -19,7 +19,7 @@ from hub.errors import HubError
 from hub.web.area import sentence
 from hub.web.areas import AREAS, FILES, MENU, SAID
 from hub.web.areas.entrance import entrance
-from hub.web.parts import Parts, Place
+from hub.web.handed import Parts, Place
 from hub.web.people.everybody import People
 from hub.web.people.passwords import Busy
 from hub.web.people.sessions import COOKIE, FORM_COOKIE

@@ -19,13 +19,15 @@ from hub.catalogue import METRICS
 from hub.clock import Clock
 from hub.control import Call
 from hub.documents.badges import BadBadge
+from hub.errors import HubError
 from hub.web import figures
 from hub.web.feed import Feed
+from hub.web.handed import Parts, Place
 from hub.web.menu import Entry
-from hub.web.parts import Parts, Place
 from hub.web.people.accounts import Account
 from hub.web.people.everybody import People
 from hub.web.people.throttle import Throttle
+from hub.web.refused import Refused
 from hub.web.render import Renderer
 from hub.web.request import answering as answers
 from hub.web.request.guard import SAFE
@@ -188,6 +190,22 @@ class Site:
             visit.session = None
             return None
         return Account(session.name, session.badge.role, b"", session.badge.begin)
+
+    async def guessed(
+        self, visit: Visit, purse: str, wrong: str, name: str, /, *, known: bool, **arguments: Any
+    ) -> Any:
+        """The call `name`, which judges a secret that somebody typed. A guess was taken out of `purse` before: it is
+        given back unless the secret was wrong, which the call says by the key `wrong`. Raises as the call does."""
+        try:
+            answer = await self.call(name, **arguments)
+        except HubError as error:
+            if isinstance(error, Refused) and error.key == wrong:
+                await self.refuse(wrong, visit, visit.address)
+            else:
+                self.throttle.give_back(purse, visit.address, known=known)
+            raise
+        self.throttle.give_back(purse, visit.address, known=known)
+        return answer
 
     def error_page(self, visit: Visit, status: int, text: str) -> web.Response:
         """A page that says no: with the menu for who is signed in, and nothing of the building for anybody else."""

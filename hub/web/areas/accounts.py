@@ -10,7 +10,6 @@ from hub.commands.judging import ROLES
 from hub.errors import HubError
 from hub.web.area import Area, delete, done, get, post
 from hub.web.menu import Entry
-from hub.web.refused import Refused
 from hub.web.request import answering as answers
 from hub.web.request.routes import READS, RULES, Route
 from hub.web.request.visit import Rejected, Visit
@@ -41,19 +40,10 @@ class Accounts:
         if site.throttle.take(account.name, visit.address, known=True):
             raise Rejected(429, "throttled")
         former, password = _password(visit, "former"), _password(visit)
-        try:
-            answer = await site.call(
-                "web.account.password", name=account.name, former=former, password=password, by=visit.who,
-                keep=visit.token,
-            )  # fmt: skip
-        except HubError as error:
-            if isinstance(error, Refused) and error.key == "password-wrong":
-                await site.refuse(error.key, visit, visit.address)
-            else:
-                site.throttle.give_back(account.name, visit.address, known=True)
-            raise
-        site.throttle.give_back(account.name, visit.address, known=True)
-        return answer
+        return await site.guessed(
+            visit, account.name, "password-wrong", "web.account.password", known=True, name=account.name,
+            former=former, password=password, by=visit.who, keep=visit.token,
+        )  # fmt: skip
 
     # pages
 

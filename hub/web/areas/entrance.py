@@ -8,7 +8,6 @@ from typing import Any
 from aiohttp import web
 
 from hub.documents.badges import GROUPS, MAX_TEXT, BadBadge, Badge
-from hub.errors import HubError
 from hub.stretching import code_of
 from hub.web import scanning
 from hub.web.area import Area, get, post
@@ -89,29 +88,16 @@ class Entrance:
             if site.throttle.take(*purse, known=False):
                 await site.refuse("throttled", visit, visit.address)
                 raise Refused("throttled")
-            again = await self._claimed(visit, name, purse)
+            again = (await site.guessed(
+                visit, purse[0], "claim-wrong", "web.claim", known=False, name=name, code=visit.text("code"),
+                password=str(visit.fields.get("password", "")),
+            ))["again"]  # fmt: skip
         except (Refused, Busy) as error:
             visit.error = word(error.key if isinstance(error, Refused) else "busy", visit.lang)
             return _entrance(site, visit, claim=True, status=422, name=name)
         if again:
             site.broken.use(name, visit.address)
         return self._signed_in(visit, name)
-
-    async def _claimed(self, visit: Visit, name: str, purse: tuple[str, str]) -> bool:
-        """Whether the hub had an administrateur before. A wrong code alone costs a guess. Raises Refused, Busy."""
-        site = self._site
-        try:
-            answer = await site.call(
-                "web.claim", code=visit.text("code"), name=name, password=str(visit.fields.get("password", ""))
-            )
-        except HubError as error:
-            if isinstance(error, Refused) and error.key == "claim-wrong":
-                await site.refuse(error.key, visit, visit.address)
-            else:
-                site.throttle.give_back(*purse, known=False)
-            raise
-        site.throttle.give_back(*purse, known=False)
-        return bool(answer["again"])
 
     async def sign_in(self, visit: Visit) -> web.Response:
         """{name, password}."""

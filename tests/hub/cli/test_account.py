@@ -47,7 +47,7 @@ async def test_what_the_pages_refuse_the_command_line_is_refused_too(tmp_path: P
         await pages.claimed()
         last = await ilot(tmp_path, "remove", NAME)
         assert isinstance(last.exception, control.Refused)
-        assert str(last.exception) == "One administrateur has to remain."
+        assert "has to remain" in str(last.exception)
         asked = await ilot(tmp_path, "set", "zoe", stdin="court\ncourt\n")
         assert isinstance(asked.exception, control.Refused)
         assert "too short" in str(asked.exception)

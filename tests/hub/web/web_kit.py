@@ -20,8 +20,8 @@ from hub.live import Live
 from hub.model import Device, Metric, Place, Report, Writable
 from hub.places import Places
 from hub.store import Store
+from hub.web.handed import Parts
 from hub.web.part import Web
-from hub.web.parts import Parts
 
 NAME, PASSWORD = "camille", "trois lampes et un chat"
 TEMPERATURE = Metric(key="temperature", unit="Cel", fr="Température", en="Temperature")
