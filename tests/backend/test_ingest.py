@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -441,6 +443,24 @@ def test_what_a_failed_commit_held_is_not_counted_with_the_next_one_of_another_h
     assert 2 not in plain.post(hub, first).taken(segment)
     assert 2 in plain.post(hub, second).taken(segment)
     assert len(plain.rows()) == 3
+
+
+def test_a_backend_put_back_with_all_beside_it_signs_above_what_it_had_signed(plain: Desk, tmp_path: Path) -> None:
+    hub = plain.enrol()
+    segment = hub.segment()
+    message = segment.message([segment.block([row()])])
+    plain.post(hub, message)
+    plain.close()
+    shutil.copytree(plain.owner.directory, tmp_path / "older")
+    plain.ingest = type(plain)(plain.owner.directory).ingest
+    signed = plain.post(hub, message).acks[0]
+    plain.close()
+    shutil.rmtree(plain.owner.directory)
+    shutil.copytree(tmp_path / "older", plain.owner.directory)
+    plain.ingest = type(plain)(plain.owner.directory).ingest
+    later = plain.post(hub, message).acks[0]
+    assert later.db == signed.db, "nothing beside it told that it was put back"
+    assert later.n > signed.n
 
 
 def test_what_the_database_was_told_is_in_force_as_sqlite_itself_says(plain: Desk) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,31 @@ def test_a_state_played_again_changes_nothing_and_is_counted(plain: Desk, hub: S
     assert (stated(plain, hub).nonce, plain.sql("select state_at from hubs")) == (b"m" * 16, seen)
     assert plain.ingest.states.stale == 1
     assert plain.alarms() == []
+
+
+@pytest.mark.parametrize("generation", [5, 6])
+def test_a_state_of_before_a_set_back_that_stands_above_by_its_numbers_is_an_old_one(
+    plain: Desk, hub: Sender, generation: int
+) -> None:
+    now = time.time()
+    old = hub.state(n=10, generation=generation, heard=now - 1000.0, nonce=b"o" * 16)
+    plain.state(hub, old)
+    plain.state(hub, hub.state(n=3, generation=5, heard=now + 1000.0, nonce=b"m" * 16))
+    assert (stated(plain, hub).nonce, plain.alarms()) == (b"m" * 16, ["set-back"])
+    plain.state(hub, old)
+    assert stated(plain, hub).nonce == b"m" * 16
+    assert plain.ingest.states.stale == 1
+
+
+def test_within_one_generation_a_state_that_has_heard_less_than_the_last_one_is_an_old_one(
+    plain: Desk, hub: Sender
+) -> None:
+    now = time.time()
+    plain.state(hub, hub.state(n=3, generation=5, heard=now, nonce=b"m" * 16))
+    plain.state(hub, hub.state(n=4, generation=5, heard=now - 1.0, nonce=b"o" * 16))
+    assert stated(plain, hub).nonce == b"m" * 16
+    plain.state(hub, hub.state(n=5, generation=5, heard=now, nonce=b"k" * 16))
+    assert stated(plain, hub).nonce == b"k" * 16
 
 
 def test_a_state_whose_commit_failed_is_taken_when_it_comes_again(

@@ -44,6 +44,11 @@ def test_nobody_else_can_read_the_files(directory: Path) -> None:
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
 
 
+def test_keys_are_on_the_disk_under_their_name_when_they_are_handed_out(directory: Path, disk_calls: list[str]) -> None:
+    keys.create(directory)
+    assert disk_calls == [*["file", "rename", "directory"] * 3, "directory"]
+
+
 def test_keys_are_never_overwritten(directory: Path) -> None:
     before = keys.create(directory).hub_id
     with pytest.raises(ConfigError, match="never overwritten"):

@@ -33,6 +33,22 @@ async def test_what_was_put_is_there_after_reopening(tmp_path):
     await store.close()
 
 
+def test_what_the_journal_kept_of_a_deleted_secret_is_gone_once_it_is_wiped(tmp_path):
+    path = tmp_path / "secrets.db"
+    journal = Path(f"{path}-journal")
+    db = database.connect(path, KEY, ("CREATE TABLE secrets (x)",))
+    db.execute("INSERT INTO secrets VALUES (randomblob(3000))")
+    db.execute("DELETE FROM secrets")
+    kept = journal.read_bytes()
+    pages = [piece for at in range(4096, len(kept), 64) if any(piece := kept[at : at + 64])]
+    assert pages, "the page of the secret, as it was, is in the journal"
+    database.wipe_journal(db)
+    left = journal.read_bytes() if journal.exists() else b""
+    assert not [piece for piece in pages if piece in left]
+    assert db.pragma("journal_mode") == "persist"
+    db.close()
+
+
 async def test_a_commit_waits_for_the_disk_and_what_is_deleted_is_overwritten_as_sqlite_itself_says(tmp_path):
     store = await Store.open(tmp_path / "store.db", KEY)
     assert await store.call(lambda db: db.pragma("synchronous")) == 2, "FULL"

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import random
+import shutil
 import threading
 import time
 from collections import deque
@@ -301,6 +302,17 @@ async def test_an_alert_is_durable_and_told_while_readings_wait_for_room(party: 
         disk.full = False
         await until(lambda: len(made.durable) == 3)
         assert made.numbers() == [1, 2, 3]
+
+
+async def test_small_state_alone_is_durable_after_its_idle_time(party: Party, tmp_path: Path) -> None:
+    async with opened(party, tmp_path / "lived", replace(HOUR, idle_s=0.01)) as made:
+        made.disk.calls.clear()
+        made.buffer.put_local("alone", 7)
+        await until(lambda: "sync_directory" in made.disk.calls)  # the last call of a first commit
+        shutil.copytree(tmp_path / "lived", tmp_path / "killed")
+        killed = party.journal(tmp_path / "killed")
+        assert killed.local == {"alone": 7}
+        killed.close()
 
 
 class SmallDisk(FaultyDisk):

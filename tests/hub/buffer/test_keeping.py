@@ -224,6 +224,21 @@ async def test_that_nothing_is_acked_by_a_new_database_outlives_the_process(part
     await again.close()
 
 
+def test_an_ack_set_that_becomes_durable_replaces_the_one_before_also_by_less_or_nothing(
+    party: Party, tmp_path: Path
+) -> None:
+    journal = party.journal(tmp_path, config=KEPT)
+    key = range_key(ACK_KEY, READINGS, journal.run)
+    for at, told in enumerate(([[1, 3]], [[2, 2]], [[1, 4]])):
+        journal.commit(batch(rows(at, 1), local={key: told}))
+        assert list(journal.acks.of(READINGS, journal.run)) == [tuple(span) for span in told]
+    nothing = batch(rows(9, 1))
+    nothing.local[key] = None
+    journal.commit(nothing)
+    assert not journal.acks.of(READINGS, journal.run)
+    journal.close()
+
+
 def test_what_the_backend_lost_holds_its_segment_before_anything_more_is_committed(
     party: Party, tmp_path: Path
 ) -> None:

@@ -109,6 +109,14 @@ def test_the_capsule_of_another_backup_does_not_open_this_one():
         open_backup(mine._replace(sealed=other.sealed), RECOVERY.kid, RECOVERY.private)
 
 
+def test_a_backup_that_commits_to_another_key_than_its_capsule_holds_is_refused(monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("hub.documents.backup.COMMIT_LABEL", b"to another")
+        made = read(sealed())
+    with pytest.raises(AuthFailed, match="another key than the backup commits to"):
+        open_backup(made, RECOVERY.kid, RECOVERY.private)
+
+
 def test_a_backup_names_the_hub_that_signed_it():
     assert read(sealed(identity=OTHER)).head.hub != read(WHOLE).head.hub
 
