@@ -45,6 +45,20 @@ async def _state(probe: Probe) -> None:
 
 
 @check
+async def _with_records(probe: Probe) -> None:
+    """a state that comes with records counts before them, where the backend says that it takes such messages"""
+    segment = probe.segment()
+    block = segment.block(rows())
+    if (await probe.post(stated(probe, segment, probe.keys.identity, speaks=2), "state")).speaks < 2:
+        return
+    nonce = bytes(range(1, 17))
+    state = stated(probe, segment, probe.keys.identity, speaks=2, nonce=nonce)
+    answer = await probe.post(segment.message([block], state=state))
+    is_taken(answer, segment, 1)
+    must(answer.acks[-1].nonce == nonce, "the ack does not carry the nonce that came with the records")
+
+
+@check
 async def _forged_state(probe: Probe) -> None:
     """a state that another identity signed is answered 403"""
     answer = await probe.post(stated(probe, probe.segment(), Ed25519PrivateKey.generate()), "state")

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import aiohttp
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec import UnsetType
 
 from backend.conformance.sender import Segment
 from hub import keys
@@ -24,12 +25,13 @@ _SUBJECT = Subject("check:1", "conformance-check")
 
 
 class Answer(NamedTuple):
-    """A reply with its acks verified against TRUST."""
+    """A reply with its acks verified against TRUST, one for each run that they speak of."""
 
     status: int
     acks: list[Ack]
     need: tuple[bytes, ...]
     trust: bytes = b""
+    speaks: int = 1
 
     def taken(self, segment: Segment, stream: str = READINGS) -> Ranges:
         """What the newest ack says of this segment's run."""
@@ -79,7 +81,8 @@ class Probe:
         if reply.status != 200:
             return Answer(reply.status, [], ())
         read = read_reply(data)
-        return Answer(200, [read_ack(ack, self.trust)[0] for ack in read.acks], read.need, read.trust)
+        acks = [one for ack in read.acks for one in read_ack(ack, self.trust)[0].each()]
+        return Answer(200, acks, read.need, read.trust, 1 if isinstance(read.speaks, UnsetType) else read.speaks)
 
 
 def rows(count: int = 4, value: float = 20.0) -> list[Row]:

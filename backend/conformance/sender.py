@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hub.buffer import frame
 from hub.buffer.bodies import ClockMark, Gap, encode_clock, encode_gap, encode_table
-from hub.buffer.columns import encode
+from hub.buffer.columns import forms
 from hub.buffer.numbering import Numbering
 from hub.buffer.rows import READINGS, Row
 from hub.buffer.seal import Previous, Sealed, Sealer, default_aead
@@ -52,9 +52,10 @@ class Segment:
         self.context: list[bytes] = [self.epoch]
         self.last_digest = bytes(32)
 
-    def block(self, rows: Sequence[Row], boot: bytes = b"") -> bytes:
-        """The next record, a BLOCK. TABLE records that it needs join `context`."""
-        body = encode(rows, self._numbering, boot)
+    def block(self, rows: Sequence[Row], boot: bytes = b"", *, tight: bool = False) -> bytes:
+        """The next record, a BLOCK, its columns cut to their bits if it is `tight`. TABLE records that it needs join
+        `context`."""
+        body = forms(rows, self._numbering, boot)[-1 if tight else 0]
         shapes, subjects = self._numbering.fresh()
         if shapes or subjects:
             table = self._squeeze(encode_table(shapes, subjects))
@@ -71,9 +72,9 @@ class Segment:
         """The next record with any body at all, sealed and signed rightly."""
         return self._numbered(kind, body, readings)
 
-    def message(self, records: Iterable[bytes], *, context: bool = True) -> bytes:
-        """A message with these records, after the epoch's context unless told otherwise."""
-        return pack_message([(self.eid, [*(self.context if context else ()), *records])])
+    def message(self, records: Iterable[bytes], *, context: bool = True, state: bytes = b"") -> bytes:
+        """A message with these records, after the epoch's context unless told otherwise, and with a signed state."""
+        return pack_message([(self.eid, [*(self.context if context else ()), *records])], state)
 
     def skip(self, numbers: int = 1) -> None:
         """Leave numbers out."""

@@ -70,6 +70,13 @@ async def _good(probe: Probe) -> None:
 
 
 @check
+async def _tight(probe: Probe) -> None:
+    """a block whose columns are cut to their bits is taken"""
+    segment = probe.segment()
+    is_taken(await probe.post(segment.message([segment.block(rows(9), tight=True)])), segment, 1)
+
+
+@check
 async def _alerts(probe: Probe) -> None:
     """both streams are taken, each with its own numbers"""
     segment = probe.segment(ALERTS)

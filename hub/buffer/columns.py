@@ -47,7 +47,7 @@ MAX_READINGS = MAX_COLUMNS
 MAX_TEXT = 1024
 MAX_SHAPE, MAX_SUBJECT = 1 << 17, 1 << 11
 """No shape and no subject is described in more bytes than these."""
-TRIED = 4096
+TRIED = 8192
 """A body of so many bytes is written in both ways: of larger ones zstd finds the pattern where there is one."""
 TEXT_WEIGHT = 8
 """This many characters of text weigh as much as one reading in the size of a block."""

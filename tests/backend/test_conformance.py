@@ -16,6 +16,7 @@ from backend.api import hubs as api_hubs
 from backend.api import requests
 from backend.conformance import Result, run_suite
 from backend.server import Running, serving
+from hub.buffer import ints
 from hub.errors import AuthFailed, ConfigError, DecodeError, NotReady
 from hub.ranges import Ranges
 
@@ -137,6 +138,18 @@ def damage_is_passed_over(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ingest, "open_message", read)
 
 
+def a_state_with_records_is_passed_over(patch: pytest.MonkeyPatch) -> None:
+    real = ingest.open_message
+    patch.setattr(ingest, "open_message", lambda body: (b"", real(body)[1]))
+
+
+def whole_planes_alone(patch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Any, width: int, count: int) -> Any:
+        raise DecodeError("bad-width", f"{width} byte planes")
+
+    patch.setattr(ints.Reader, "_tight", refuse)
+
+
 def old_states_are_news(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(states.States, "_taken_at", lambda self, hub: -1.0)
 
@@ -183,6 +196,8 @@ def a_lapsed_certificate_locks_out(patch: pytest.MonkeyPatch) -> None:
         (tls_1_2, {"TLS 1.2"}),
         (n_stands_still, {"higher number n"}),
         (damage_is_passed_over, {"was cut"}),
+        (a_state_with_records_is_passed_over, {"counts before them"}),
+        (whole_planes_alone, {"cut to their bits"}),
         (old_states_are_news, {"comes again"}),
         (numbers_decide_alone, {"was set back"}),
         (trust_is_never_handed_over, {"newest TRUST"}),
