@@ -9,6 +9,7 @@ PluginError, other a bug: traceback once, counted, restarted with back-off; QUAR
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -18,6 +19,7 @@ import msgspec
 from hub.backoff import Backoff
 from hub.clock import Clock
 from hub.errors import AuthFailed, NotReady
+from hub.stopping import cancelled
 
 QUARANTINE = 8
 WINDOW_S = 3600.0
@@ -62,23 +64,30 @@ class Supervisor:
             self._enter(RUNNING)
             try:
                 await self._start()
-            except NotReady as error:
-                if self._clock.monotonic() - began >= HEALTHY_S:
-                    self._backoff.reset()
-                    self._told = ""
-                self._away(str(error))
-            except AuthFailed as error:
-                self._enter(STOPPED, str(error))
-                self._log.error("stopped: %s; renew the credential and restart it", error)
-                return
-            except Exception as error:  # a bug of the plugin: only itself is lost
-                if self._crashed(error):
+            except Exception as error:
+                if cancelled():
+                    raise asyncio.CancelledError from error
+                if self._over(error, lasted=self._clock.monotonic() - began):
                     return
             else:
                 self._enter(FINISHED)
                 return
             await self._clock.sleep(self._backoff.next())
             self.health.restarts += 1
+
+    def _over(self, error: Exception, lasted: float) -> bool:
+        """Judge how a run of so many seconds ended; true when there is to be no other."""
+        if isinstance(error, NotReady):
+            if lasted >= HEALTHY_S:
+                self._backoff.reset()
+                self._told = ""
+            self._away(str(error))
+            return False
+        if isinstance(error, AuthFailed):
+            self._enter(STOPPED, str(error))
+            self._log.error("stopped: %s; renew the credential and restart it", error)
+            return True
+        return self._crashed(error)  # a bug of the plugin: only itself is lost
 
     def ready(self) -> None:
         """The plugin got through to its device (its first report): say so once if it had been away."""

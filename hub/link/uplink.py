@@ -11,6 +11,7 @@ from hub.backoff import Backoff
 from hub.errors import AuthFailed, HubError, NotReady
 from hub.link.parts import AWAY, FAILED, REFUSED, UP, Carrier, UplinkStatus
 from hub.session import Message
+from hub.stopping import cancelled
 
 
 class Core(Protocol):
@@ -52,7 +53,7 @@ class KeptUplink:
                 await self.carrier.run(self.carrier.config, self)
                 error: Exception = NotReady("it ended by itself")
             except Exception as raised:
-                if _cancelled():
+                if cancelled():
                     raise asyncio.CancelledError from raised
                 error = _cause(raised)
             finally:
@@ -122,13 +123,6 @@ class _Messages:
         if message is None:
             raise StopAsyncIteration
         return message
-
-
-def _cancelled() -> bool:
-    """Whether this task was cancelled: before Python 3.13, a group of tasks that fails at that very moment tells of the
-    failure alone, and the uplink would be run again for ever."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _cause(error: Exception) -> Exception:

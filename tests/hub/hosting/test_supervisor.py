@@ -98,3 +98,30 @@ async def test_cancelling_stops_the_plugin_and_its_clean_up_runs():
     task.cancel()
     await asyncio.wait([task])
     assert cleaned == [True]
+
+
+async def test_a_plugin_that_fails_at_the_moment_it_is_told_to_stop_is_not_run_again():
+    tries = 0
+
+    async def fails_in_its_clean_up():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise NotReady("the bus is gone")
+
+    async def start():
+        nonlocal tries
+        tries += 1
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(fails_in_its_clean_up())
+        except BaseExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+
+    task = asyncio.create_task(supervised(start, ManualClock()).run())
+    await settle()
+    task.cancel()
+    done, _ = await asyncio.wait([task], timeout=5)
+    assert done, "it waits to be run again"
+    assert task.cancelled()
+    assert tries == 1
