@@ -20,6 +20,8 @@ from typing import TypeVar
 
 import apsw
 
+from hub.disk.files import PRIVATE, overwrite, sync_directory
+
 T = TypeVar("T")
 
 RESERVE = 128 << 10
@@ -28,6 +30,9 @@ PAUSES = (0.05, 0.2, 0.75)
 """Seconds between the tries of a call that the disk refuses."""
 _REFUSED = (apsw.IOError, apsw.FullError, apsw.CantOpenError)
 MAGIC = b"SQLite format 3\0"
+_RAW = b"raw:"
+"""Before a key that is one: it is 256 random bits. Without it, this build takes 32 bytes for a pass phrase and does
+64,007 rounds of PBKDF2 at each opening: 27 ms of a PC's core, on each of a hub's files."""
 _PERHAPS = (*_REFUSED, apsw.CorruptError, apsw.NotADBError)
 """SQLite also calls a file corrupt when the disk refuses to read it."""
 
@@ -36,11 +41,24 @@ def connect(path: Path, key: bytes, schema: Sequence[str], *, reserve: bool = Tr
     """Open or create; `key` is 32 bytes, `schema` one script a version. Raises apsw.Error, OSError."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # its journal gets the same mode
     path.chmod(0o600)
+    try:
+        return _connect(path, _RAW + key, schema, reserve)
+    except (apsw.NotADBError, apsw.CorruptError) as error:  # corrupt: with a journal to roll back, which it left alone
+        try:
+            _connect(path, key, (), reserve=False).close()
+        except apsw.Error:
+            raise error from None
+    with contextlib.suppress(apsw.Error, OSError):
+        _spell_anew(path, key)
+        return _connect(path, _RAW + key, schema, reserve)
+    return _connect(path, key, schema, reserve)  # the disk takes no copy now
+
+
+def _connect(path: Path, spelled: bytes, schema: Sequence[str], reserve: bool) -> apsw.Connection:
     db = apsw.Connection(str(path))
     try:
         db.execute("PRAGMA cipher = 'chacha20'")
-        # hexkey is this build's raw-key spelling: no pass-phrase derivation, the key is already 256 random bits.
-        db.execute(f"PRAGMA hexkey = '{key.hex()}'")
+        db.execute(f"PRAGMA hexkey = '{spelled.hex()}'")
         db.execute("PRAGMA temp_store = memory")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA secure_delete = on")  # what is deleted is overwritten with zeros
@@ -61,6 +79,28 @@ def connect(path: Path, key: bytes, schema: Sequence[str], *, reserve: bool = Tr
         db.close()
         raise
     return db
+
+
+def _spell_anew(path: Path, key: bytes) -> None:
+    """Put a copy whose key is spelled as today in the place of a former version's file, and overwrite that. A kill
+    leaves the one or the other, whole. Raises apsw.Error, OSError."""
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE))
+        with (
+            contextlib.closing(_connect(path, key, (), reserve=False)) as former,
+            contextlib.closing(_connect(new, _RAW + key, (), reserve=False)) as copy,
+            copy.backup("main", former, "main") as pages,
+        ):
+            pages.step()
+        new.replace(path)  # SQLite has synced it
+        sync_directory(path.parent)
+        overwrite(file)
+    finally:
+        os.close(file)
+        new.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

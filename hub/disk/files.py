@@ -47,8 +47,13 @@ def shred(path: Path) -> None:
     """Overwrite with random bytes in place, sync, unlink. No link is followed. Raises OSError."""
     file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        os.pwrite(file, secrets.token_bytes(max(1, os.fstat(file).st_size)), 0)
-        os.fsync(file)
+        overwrite(file)
     finally:
         os.close(file)
     path.unlink()
+
+
+def overwrite(file: int) -> None:
+    """Random bytes over all of an open file, in place, synced. Raises OSError."""
+    os.pwrite(file, secrets.token_bytes(max(1, os.fstat(file).st_size)), 0)
+    os.fsync(file)

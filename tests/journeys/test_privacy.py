@@ -175,7 +175,7 @@ def in_clear(file: Path, key: bytes) -> bytes:
     try:
         db = apsw.Connection(str(copy))
         db.execute("PRAGMA cipher = 'chacha20'")
-        db.execute(f"PRAGMA hexkey = '{key.hex()}'")
+        db.execute(f"PRAGMA key = 'raw:{key.hex()}'")
         db.execute("PRAGMA journal_mode = delete")
         db.execute("PRAGMA rekey = ''")
         db.close()

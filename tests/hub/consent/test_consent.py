@@ -187,7 +187,7 @@ async def test_the_destroyed_key_is_in_no_page_of_the_store_nor_in_a_backup(hous
         plain.write_bytes((tmp_path / "store.db").read_bytes())
         opened = apsw.Connection(str(plain))
         opened.execute("PRAGMA cipher = 'chacha20'")
-        opened.execute(f"PRAGMA hexkey = '{KEY.hex()}'")
+        opened.execute(f"PRAGMA key = 'raw:{KEY.hex()}'")
         opened.execute("PRAGMA rekey = ''")
         opened.close()
         return plain.read_bytes()

@@ -162,7 +162,7 @@ def pages(directory):
     plain.write_bytes((directory / "store.db").read_bytes())
     opened = apsw.Connection(str(plain))
     opened.execute("PRAGMA cipher = 'chacha20'")
-    opened.execute(f"PRAGMA hexkey = '{(b'k' * 32).hex()}'")
+    opened.execute(f"PRAGMA key = 'raw:{(b'k' * 32).hex()}'")
     opened.execute("PRAGMA rekey = ''")
     opened.close()
     return plain.read_bytes()
