@@ -47,7 +47,9 @@ class Catalog:
             self._sizes[info.stream] += info.size - former.size
             self._segments[info.stream] = (*known[:-1], info)
         else:
-            self._set(info.stream, (*known, info))
+            self.turns += 1
+            self._sizes[info.stream] += info.size
+            self._segments[info.stream] = (*known, info)
 
     def correct(self, info: SegmentInfo) -> None:
         """Replace what is known of a segment, wherever it stands."""

@@ -60,9 +60,9 @@ class Manifest:
                 readings = held.total - held.base
                 gaps.append(Gap(stream, held.run, held.first, held.last, readings, held.from_s, held.to_s, DAMAGED))
             elif (info.run, info.first) == (held.run, held.first):
-                self._catalog.correct(
-                    info._replace(last=held.last, base=held.base, total=held.total, started_s=held.from_s)
-                )
+                true = info._replace(last=held.last, base=held.base, total=held.total, started_s=held.from_s)
+                if true != info:  # recovery guesses well, and each correction takes the whole catalog through its hands
+                    self._catalog.correct(true)
         return gaps
 
     def look(self, now_s: int) -> Local:

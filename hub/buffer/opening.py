@@ -116,7 +116,10 @@ def split(data: bytes) -> Iterator[bytes]:
 
 def read_epoch(raw: bytes) -> Epoch:
     """An epoch's fields, *not verified*: only to look up whose key `verify_epoch` must be given."""
-    parts = frame.parse(raw)
+    return _fields(raw, frame.parse(raw))
+
+
+def _fields(raw: bytes, parts: frame.Parts) -> Epoch:
     if parts.head.kind != frame.EPOCH:
         raise DecodeError("not-an-epoch", frame.KINDS[parts.head.kind])
     fields = unlp(parts.payload)
@@ -149,8 +152,8 @@ def verify_epoch(raw: bytes, identity_public: bytes) -> Epoch:
 
     Raises AuthFailed when it is not, DecodeError or SegmentDamaged when it is no epoch.
     """
-    epoch = read_epoch(raw)
     parts = frame.parse(raw)
+    epoch = _fields(raw, parts)
     _verify(
         identity_public, parts.signature, EPOCH_SIGNATURE_LABEL + parts.payload, "this epoch is not signed by that hub"
     )

@@ -191,17 +191,31 @@ def _look(disk: Disk, stream: str, name: SegmentName, path: Path, public: bytes)
     head: frame.Head | None = None
     try:
         for size in (_EPOCH, _TAIL):  # the second copy stands at the beginning of the second commit
-            scan = Scan.of(disk.read(path, 0, size))
-            epoch = first_epoch(scan, public)
-            if epoch is not None:
-                begun = next(head for head in scan.heads if head.kind == frame.EPOCH)
+            data = disk.read(path, 0, size)
+            if (found := _begun(data, public)) is not None:
+                begun, epoch = found
                 true = SegmentName(epoch.segment, epoch.run, epoch.first_seq)
                 previous = epoch.previous_run, epoch.previous_seq
                 return _Found(true, path, begun.total, begun.commit_s, previous) if epoch.stream == stream else None
-        head = frame.read_head(scan.data, len(MAGIC)) or frame.mended_head(scan.data, len(MAGIC))
+        head = frame.read_head(data, len(MAGIC)) or frame.mended_head(data, len(MAGIC))
     except OSError:
         pass  # told when it is to be settled or read
     return _Found(name, path, head.total if head else 0, head.commit_s if head else 0, (b"", 0))
+
+
+def _begun(data: bytes, public: bytes) -> tuple[frame.Head, Epoch] | None:
+    """The first header of an epoch in the beginning of a segment, and the first epoch that this hub signed. No record
+    behind that is looked at: of a gigabyte there are hundreds of files."""
+    first: frame.Head | None = None
+    for head in frame.scan(data, len(MAGIC)):
+        if isinstance(head, frame.Damage) or head.kind != frame.EPOCH:
+            continue
+        first = first or head
+        try:
+            return first, verify_epoch(data[head.offset : head.offset + head.size], public)
+        except HubError:
+            continue
+    return None
 
 
 class _Last:
