@@ -8,13 +8,13 @@ type is found without importing every plugin.
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import pluggy
 
+from hub import entries
 from hub.errors import PluginError
 from hub.hookspecs import Config, Decode, Explain, Hooks, Listen, Probe, Run, RunExporter, RunNotifier, RunUplink
 from hub.model import Frame, Metric
@@ -82,6 +82,14 @@ class NotifierKind:
     per_hour: int | None = None
 
 
+class Loads(Protocol):
+    """`hub.entries.Entry`, as much as is needed of it."""
+
+    @property
+    def value(self) -> str: ...
+    def load(self) -> Any: ...
+
+
 @dataclass(slots=True)
 class Plugin:
     """One installed plugin: where it comes from, and, once loaded, what it registered or why it failed."""
@@ -89,7 +97,7 @@ class Plugin:
     name: str
     distribution: str
     version: str
-    entry: importlib.metadata.EntryPoint
+    entry: Loads
     loaded: bool = False
     error: str = ""
     integrations: list[Integration] = field(default_factory=list)
@@ -116,11 +124,7 @@ class Registry:
     @classmethod
     def discover(cls) -> Registry:
         """Read the entry points of every installed distribution."""
-        found = []
-        for entry in importlib.metadata.entry_points(group=GROUP):
-            dist = entry.dist
-            found.append(Plugin(entry.name, dist.name if dist else "?", dist.version if dist else "?", entry))
-        return cls(found)
+        return cls(Plugin(entry.name, entry.distribution, entry.version, entry) for entry in entries.installed(GROUP))
 
     def load(self, name: str) -> Plugin:
         """Import one plugin and collect what it registers. Raises PluginError, then and at every later call."""

@@ -13,9 +13,7 @@ import json
 import os
 import platform
 import ssl
-import zipfile
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from importlib import metadata
 from typing import Any
 
 from hub.answers.redacting import Redactor
@@ -81,6 +79,8 @@ class Diagnosing:
 
 def about() -> dict[str, Any]:
     """Versions of what runs, and on what."""
+    from importlib import metadata  # late: see hub.entries
+
     versions: dict[str, str | None] = {}
     for name in PACKAGES:
         try:
@@ -117,6 +117,8 @@ def without(value: Any, names: Iterable[str]) -> Any:
 
 def packed(files: Mapping[str, str]) -> bytes:
     """A ZIP of them; the same files give the same bytes."""
+    import zipfile  # late: for those who ask for help
+
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(files):

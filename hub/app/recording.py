@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Any
 
 from hub.admission.quarantine import heard_by
@@ -29,6 +28,8 @@ class Recording:
     async def facts(self) -> dict[str, Any]:
         """{hub, name, version, fingerprint, keys, sites, zones, plugins, pictures, signals}. `pictures`: plans and
         photographs, each with the digest of its bytes: the report vouches for them."""
+        from importlib.metadata import version  # late, as all that asks for versions: see hub.entries
+
         config = self._ground.loaded.config
         margins = {one["id"]: one for one in (await self._field.radio.call({}))["devices"]}
         signals = {}

@@ -135,8 +135,13 @@ def _files_hash(plugin: Plugin) -> str:
     """A hash over the recorded hashes of the distribution's files; editable installs record little, so the
     sources' modification times stand in there."""
     parts = [plugin.distribution, plugin.version, plugin.entry.value, sys.version]
-    dist = plugin.entry.dist
-    for file in (dist.files or ()) if dist else ():
+    from importlib import metadata  # late: where there is a stranger's plugin, see hub.entries
+
+    try:
+        files = metadata.distribution(plugin.distribution).files or []
+    except metadata.PackageNotFoundError:
+        files = []
+    for file in files:
         parts.append(f"{file} {file.hash.value if file.hash else ''}")
         with contextlib.suppress(OSError):
             parts.append(str(os.stat(str(file.locate())).st_mtime_ns))
