@@ -2,7 +2,7 @@
 
 Format: "Entry points specification" and "Recording installed projects" of packaging.python.org: a directory
 `<name>-<version>.dist-info` (or `.egg-info`) on `sys.path` holds METADATA (or PKG-INFO) and may hold entry_points.txt.
-`importlib.metadata` reads the same, but all METADATA of all distributions, with the parser of e-mail: six times as long,
+`importlib.metadata` reads the same, but all METADATA of all distributions, with a parser of e-mail: six times as long,
 20 ms of a PC's core at each start. What lies in a zip file on `sys.path` is not found.
 """
 

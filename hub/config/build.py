@@ -27,6 +27,7 @@ from hub.config.sections import (
     device_keys,
     device_settings,
     instances_of,
+    said,
 )
 from hub.config.validate import validate
 from hub.model import Device, Place, Strategy, Writable
@@ -41,7 +42,7 @@ def build(data: Any, models: Models, broken: set[Path]) -> tuple[Built | None, l
     if not isinstance(data, dict):
         return None, [Finding((), f"expected a mapping: lines of 'key: value'; this is {quoted(data)}")]
     found: list[Finding] = []
-    core = validate(Core, core_data(data), (), "the configuration", found)
+    core = validate(Core, core_data(data), (), "the configuration", found, said)
     instances = instances_of("integration", data, Configs(models.integrations), CORE_KEYS, found)
     uplinks = by_type("uplink", ("link", "uplinks"), data, models.uplinks, found)
     exporters = by_type("exporter", ("exporters",), data, models.exporters, found)

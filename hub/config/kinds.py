@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -43,6 +43,12 @@ Empty = BeforeValidator(_none_is_empty)
 
 
 class Section(BaseModel):
-    """Base of all parts: unknown keys are errors, values are frozen once read."""
+    """Base of all parts: unknown keys are errors, values are frozen once read. What pydantic needs to read one is made
+    when one is read, so that a section that no file has costs nothing."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False, defer_build=True)
+
+    @classmethod
+    def unsaid(cls) -> Self:
+        """What holds where the file says nothing: the defaults of all options. `cls()` would make its reader."""
+        return cls.model_construct()

@@ -231,7 +231,7 @@ class Backup(Section):
 class Core(Section):
     """A configuration file, without what belongs to plugins."""
 
-    hub: Annotated[Hub, Empty] = Field(default=Hub(), description="This hub.")
+    hub: Annotated[Hub, Empty] = Field(default=Hub.unsaid(), description="This hub.")
     sites: Annotated[dict[Id, Annotated[Site, Empty]], Empty] = Field(default={}, description="Sites, by id.")
     zones: Annotated[dict[Id, Zone], Empty] = Field(default={}, description="Functional zones of buildings, by id.")
     places: Annotated[dict[Id, Place], Empty] = Field(default={}, description="What devices stand for, by id.")
@@ -242,9 +242,10 @@ class Core(Section):
         default={}, description="Serial lines that several integrations share, by name."
     )
     devices: Annotated[dict[DeviceId, DeviceKeys], Empty] = Field(default={}, description="Devices, by id.")
-    admission: Annotated[Admission, Empty] = Field(default=Admission(), description="Who may speak beside them.")
+    admission: Annotated[Admission, Empty] = Field(default=Admission.unsaid(), description="Who may speak beside them.")
     report: Annotated[Report, Empty] = Field(
-        default=Report(), description="Which readings are kept and sent; an instance and a device may say otherwise."
+        default=Report.unsaid(),
+        description="Which readings are kept and sent; an instance and a device may say otherwise.",
     )
     exporters: Annotated[dict[InstanceName, dict[str, Any]], Empty] = Field(
         default={}, description="What shows the live values to neighbours, by type."
@@ -266,26 +267,32 @@ class Core(Section):
         default={}, description="What this hub watches by itself and raises alerts for, by id."
     )
     privacy: Annotated[PrivacySection, Empty] = Field(
-        default=PrivacySection(), description="What happens to which data before anything of it is stored."
+        default=PrivacySection.unsaid(), description="What happens to which data before anything of it is stored."
     )
     notifiers: Annotated[dict[InstanceName, Annotated[NotifierKeys, Empty]], Empty] = Field(
         default={}, description="What carries alerts to people: instances, by name."
     )
-    link: Annotated[Link, Empty] = Field(default=Link(), description="The way to the owner's backend.")
-    buffer: Annotated[Buffer, Empty] = Field(default=Buffer(), description="The sealed log on this hub's disk.")
-    backup: Annotated[Backup, Empty] = Field(default=Backup(), description="The sealed copy of this hub's state.")
-    history: Annotated[History, Empty] = Field(default=History(), description="What this hub remembers of readings.")
-    energy: Annotated[Energy, Empty] = Field(default=Energy(), description="Degree days, drift and reports.")
+    link: Annotated[Link, Empty] = Field(default=Link.unsaid(), description="The way to the owner's backend.")
+    buffer: Annotated[Buffer, Empty] = Field(default=Buffer.unsaid(), description="The sealed log on this hub's disk.")
+    backup: Annotated[Backup, Empty] = Field(
+        default=Backup.unsaid(), description="The sealed copy of this hub's state."
+    )
+    history: Annotated[History, Empty] = Field(
+        default=History.unsaid(), description="What this hub remembers of readings."
+    )
+    energy: Annotated[Energy, Empty] = Field(default=Energy.unsaid(), description="Degree days, drift and reports.")
     web: Annotated[Web | None, Empty] = Field(
         default=None, description="The hub's own pages, served where this section stands, `web: {}` at the least."
     )
-    config: Annotated[Engine, Empty] = Field(default=Engine(), description="How this file may be changed on the hub.")
+    config: Annotated[Engine, Empty] = Field(
+        default=Engine.unsaid(), description="How this file may be changed on the hub."
+    )
     crisis: Annotated[Crisis, Empty] = Field(
-        default=Crisis(), description="What holds when this hub is isolated or read-only."
+        default=Crisis.unsaid(), description="What holds when this hub is isolated or read-only."
     )
     security: Annotated[Security, Empty] = Field(
-        default=Security(), description="From how many weak signals on there is an incident."
+        default=Security.unsaid(), description="From how many weak signals on there is an incident."
     )
     sovereignty: Annotated[Sovereignty, Empty] = Field(
-        default=Sovereignty(), description="What this machine may depend on beside the owner's hosts."
+        default=Sovereignty.unsaid(), description="What this machine may depend on beside the owner's hosts."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -15,8 +16,11 @@ from hub.config.values import duration
 M = TypeVar("M", bound=BaseModel)
 
 
-def validate(model: type[M], data: Any, base: Path, what: str, found: list[Finding]) -> M | None:
-    """`data` as a `model`; None, with the reasons added to `found`, when it is not one.
+def validate(
+    model: type[M], data: Any, base: Path, what: str, found: list[Finding], read: Callable[[Any], M] | None = None
+) -> M | None:
+    """`data` as a `model`; None, with the reasons added to `found`, when it is not one. `read`: what does the same as
+    `model_validate`.
 
     Wherever a model asks for a plain `timedelta`, the file may say `30s`: pydantic itself only reads ISO 8601.
     """
@@ -25,7 +29,7 @@ def validate(model: type[M], data: Any, base: Path, what: str, found: list[Findi
     written = data
     for _ in range(2):
         try:
-            value = model.model_validate(data)
+            value = (read or model.model_validate)(data)
         except ValidationError as error:
             repaired = _with_durations(data, error)
             reasons = findings(error, model, base, written, what)

@@ -113,7 +113,9 @@ class DeviceKeys(Section):
         default=None,
         description="When it speaks, an id of `schedules`: outside these hours it is absent by design, not silent.",
     )
-    report: Annotated[Report, Empty] = Field(default=Report(), description="Which of its readings are kept and sent.")
+    report: Annotated[Report, Empty] = Field(
+        default=Report.unsaid(), description="Which of its readings are kept and sent."
+    )
 
 
 class Perimeter(Section):
@@ -135,4 +137,6 @@ class InstanceKeys(Section):
         default=None, description="Run in a process of its own or not; without it, `none` for what ships with the hub."
     )
     perimeter: Perimeter | None = Field(default=None, description="For wired buses: who else could reach them.")
-    report: Annotated[Report, Empty] = Field(default=Report(), description="Which of its readings are kept and sent.")
+    report: Annotated[Report, Empty] = Field(
+        default=Report.unsaid(), description="Which of its readings are kept and sent."
+    )

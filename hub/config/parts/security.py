@@ -57,5 +57,5 @@ class Security(Section):
         description="An incident is over after so long without a further sign.",
     )  # fmt: skip
     thresholds: Annotated[Thresholds, Empty] = Field(
-        default=Thresholds(), description="How many of a kind are an incident."
+        default=Thresholds.unsaid(), description="How many of a kind are an incident."
     )
