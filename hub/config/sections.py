@@ -56,7 +56,8 @@ def said(data: dict[str, Any]) -> Core:
 
 
 def _reader(field: FieldInfo) -> TypeAdapter[Any]:
-    return TypeAdapter(Annotated[field.annotation, *field.metadata])
+    kind: Any = Annotated[field.annotation, *field.metadata]
+    return TypeAdapter(kind)
 
 
 def _names_only(section: dict[str, Any]) -> dict[str, Any]:
