@@ -28,8 +28,8 @@ class Catalog:
         self._segments: dict[str, tuple[SegmentInfo, ...]] = dict.fromkeys(STREAMS, ())
         self._sizes = dict.fromkeys(STREAMS, 0)
         self.turns = 0
-        """Rises with every change but the growth of an open segment: who looks at the closed ones need not look again
-        after each commit, and of a gigabyte there are hundreds."""
+        """Rises with every change but the growth of an open segment behind its first number: who looks at the closed
+        ones need not look again after each commit, and of a gigabyte there are hundreds."""
         self.digests: dict[tuple[str, bytes], bytes] = {}
 
     def of(self, stream: str) -> tuple[SegmentInfo, ...]:
@@ -43,7 +43,8 @@ class Catalog:
         known = self._segments[info.stream]
         if known and known[-1].number == info.number:
             former = known[-1]
-            self.turns += not (former.open and info.open)
+            grown = former.open and info.open and (former.last < former.first) == (info.last < info.first)
+            self.turns += not grown
             self._sizes[info.stream] += info.size - former.size
             self._segments[info.stream] = (*known[:-1], info)
         else:

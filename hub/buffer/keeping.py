@@ -13,7 +13,9 @@ to last:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -21,7 +23,7 @@ import msgspec
 from hub.buffer.ackset import AckSet
 from hub.buffer.batch import BufferConfig, Local
 from hub.buffer.catalog import Catalog, unsettled
-from hub.buffer.rows import ALERTS, READINGS, STREAMS
+from hub.buffer.rows import ALERTS, READINGS
 from hub.buffer.segment import SegmentInfo
 
 KEPT_KEY, LIFE_KEY = "buffer/kept/", "buffer/life"
@@ -47,7 +49,8 @@ class Keeping:
         self._before = 0.0  # seconds that earlier processes ran
         self._told = 0.0  # of `life`, by LOCAL
         self._since: dict[tuple[str, int], float] = {}  # stream, number → `life` when it was settled
-        self._seen: list[tuple[int, ...]] = []
+        self._earliest: float | None = None  # of these; None: to be looked for
+        self._turns = -1  # of the catalog, at the last look
 
     def restore(self, key: str, value: Any) -> bool:
         """Take what an earlier process kept out of the small state. False when `key` is somebody else's."""
@@ -55,7 +58,7 @@ class Keeping:
             self._before = self._told = float(value)
         elif key.startswith(KEPT_KEY):
             stream, _, number = key.removeprefix(KEPT_KEY).partition("/")
-            self._since[stream, int(number)] = float(value)
+            self._since[stream, int(number)], self._earliest = float(value), None
         else:
             return False
         return True
@@ -67,12 +70,10 @@ class Keeping:
 
     def look(self) -> Local:
         """Note which segments are settled by now; what of that LOCAL must be told."""
-        newest = [(self._catalog.of(stream)[-1:], self._catalog.keeper(stream)) for stream in STREAMS]
-        seen = [(*(info.number for info in last), keeper.number if keeper else 0) for last, keeper in newest]
         changes: Local = {}
         life = self._life()
-        if self.unsettling or seen != self._seen:
-            self.unsettling, self._seen = False, seen
+        if self.unsettling or self._turns != self._catalog.turns:
+            self.unsettling, self._turns, self._earliest = False, self._catalog.turns, None
             for info in self._catalog.all():
                 key = info.stream, info.number
                 settled = self.may_go(info) and not unsettled(info, self._acks, self._lost)
@@ -88,12 +89,17 @@ class Keeping:
 
     def expired(self) -> list[SegmentInfo]:
         """The settled segments that were kept long enough."""
+        if self._earliest is None:
+            self._earliest = min(self._since.values(), default=math.inf)
         life = self._life()
+        if life - self._earliest < self._keep_s:
+            return []
         due = {key for key, since in self._since.items() if life - since >= self._keep_s}
-        return [info for info in self._settled(READINGS, ALERTS) if (info.stream, info.number) in due] if due else []
+        return [info for info in self._settled(READINGS, ALERTS) if (info.stream, info.number) in due]
 
     def gone(self, info: SegmentInfo) -> str | None:
         """A segment left the disk. Its key in LOCAL, when there is one to remove."""
+        self._earliest = None
         known = self._since.pop((info.stream, info.number), None) is not None
         return _local_key(info) if known and self._keep_s else None
 
@@ -104,7 +110,7 @@ class Keeping:
 
     def spare(self) -> SegmentInfo | None:
         """The settled segment to go first, None when there is none."""
-        return next(iter(self._settled(READINGS, ALERTS)), None)
+        return next(self._settled(READINGS, ALERTS), None) if self._since else None
 
     def next(self, *, full: bool) -> SegmentInfo | None:
         """The segment to go first, settled or not. `full`: the disk itself is, so that any room counts; else only what
@@ -113,19 +119,19 @@ class Keeping:
         settled = self._settled(READINGS, ALERTS) if full or alerts > self._reserve else self._settled(READINGS)
         unsent = [info for info in self._catalog.of(READINGS) if self.may_go(info)]
         unsent += [i for i in self._catalog.of(ALERTS) if self.may_go(i) and alerts - i.size >= self._reserve]
-        return next(iter(settled + unsent), None)
+        return next(chain(settled, unsent), None)
 
     def kept(self) -> int:
         """Bytes on disk that nobody waits for. Thread-safe."""
         return sum(info.size for info in self._catalog.all() if (info.stream, info.number) in self._since)
 
-    def _settled(self, *streams: str) -> list[SegmentInfo]:
-        return [
+    def _settled(self, *streams: str) -> Iterator[SegmentInfo]:
+        return (
             info
             for stream in streams
             for info in self._catalog.of(stream)
             if (stream, info.number) in self._since and not unsettled(info, self._acks, self._lost)
-        ]
+        )
 
     def _life(self) -> float:
         return self._before + self._monotonic() - self._start

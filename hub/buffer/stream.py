@@ -325,6 +325,8 @@ def _split(values: dict[str, msgspec.Raw | None]) -> list[dict[str, msgspec.Raw 
 
 def into_blocks(rows: list[Row]) -> list[Item]:
     """Rows as blocks: one time base each, at most MAX_READINGS readings or as much text."""
+    if not rows:
+        return []
     wordy = {shape for shape in {row[1] for row in rows} if any(column.kind == "text" for column in shape.columns)}
     unsure = [row for row in rows if not row[3]]
     sure = [row for row in rows if row[3]] if unsure else rows

@@ -6,14 +6,18 @@ import asyncio
 from pathlib import Path
 
 import msgspec
+import pytest
 from buffer_kit import SMALL, Clock, FaultyDisk, Party, Trust, batch, no_space, row, rows
 from msgspec.structs import replace
 
+from hub.buffer import keeping
 from hub.buffer.ackset import ACK_KEY, encode_ranges, range_key
 from hub.buffer.batch import BufferConfig
 from hub.buffer.buffer import Buffer
+from hub.buffer.catalog import unsettled
 from hub.buffer.journal import SPARE_BYTES, Journal
 from hub.buffer.rows import ALERTS, READINGS
+from hub.buffer.segment import SegmentInfo
 
 WEEK = 7 * 86_400.0
 KEPT = replace(SMALL, keep_s=WEEK, segment_s=1e9)
@@ -269,3 +273,33 @@ async def _until_written(buffer: Buffer) -> None:
                     await buffer.flush()
                 except Exception:
                     await asyncio.sleep(0)
+
+
+def test_a_commit_looks_at_one_kept_segment_however_many_there_are(
+    party: Party, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = party.journal(tmp_path, config=replace(KEPT, max_bytes=1 << 24))
+    for at in range(30):
+        journal.commit(batch(rows(at, 1)))
+        journal.writers[READINGS].close()
+    journal.commit(batch(rows(30, 1), local=ack(journal, READINGS, 1, 30)))
+    assert journal.keeping.kept() == sum(info.size for info in journal.catalog.of(READINGS)[:30])
+    looked: list[SegmentInfo] = []
+    monkeypatch.setattr(keeping, "unsettled", lambda info, *sets: looked.append(info) or unsettled(info, *sets))
+    journal.commit(batch(rows(31, 1)))
+    assert looked == [journal.catalog.of(READINGS)[0]]
+    journal.writers[READINGS].close()
+    journal.commit(batch(rows(32, 1)))
+    assert len(looked) > 30, "a segment was closed: all are looked at once"
+
+
+def test_an_open_segment_with_its_first_number_lets_the_one_before_go(party: Party, tmp_path: Path) -> None:
+    """Until then the one before tells the next run how this one ended, and is not kept to be given up."""
+    journal = party.journal(tmp_path, config=KEPT)
+    journal.commit(batch(rows(0, 1)))
+    journal.writers[READINGS].close()
+    journal.commit(batch(local=ack(journal, READINGS, 1, 1)))
+    before, now = journal.catalog.of(READINGS)
+    assert (now.last < now.first, journal.keeping.kept()) == (True, 0)
+    journal.commit(batch(rows(1, 1)))
+    assert journal.keeping.kept() == before.size
