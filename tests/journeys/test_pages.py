@@ -360,8 +360,11 @@ def test_somebody_signs_in_and_out_with_the_keyboard_alone(school: School) -> No
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_selector(".big .figure")
-    for _ in range(30):
+    assert page.evaluate("document.activeElement.closest('main') !== null")  # where the page says what it is
+    for _ in range(60):  # down to the end of the page, and on from its beginning
         page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement === document.body"):
+            continue
         visible = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
         assert visible == "solid"
         if page.evaluate("document.activeElement.textContent") == "Se déconnecter":
