@@ -97,10 +97,14 @@ for line in "${needed[@]}"; do
     present "${line#* }" || missing+=("${line%% *}")
 done
 [ ${#missing[@]} = 0 ] || install_packages "${missing[@]}"
+npm=
 if [ "$goal" = test ]; then
-    install_node_peers
-    install_web_assets ||
-        die "npm could not install the pages' scripts: see above. Is the package registry of this machine reachable?"
+    {
+        install_node_peers
+        install_web_assets ||
+            die "npm could not install the pages' scripts: see above. Is the package registry of this machine reachable?"
+    } &
+    npm=$! # while pip installs: each waits for the network in its turn
 elif ! command -v npm >/dev/null; then
     [ -f hub/web/static/qr/decode.js ] ||
         say "no npm here: the demo's pages scan by camera only in browsers that read QR codes by themselves"
@@ -108,12 +112,15 @@ else
     install_web_assets || say "npm could not install the pages' scripts: the demo goes on without them"
 fi
 
+npm_installed() { [ -z "$npm" ] || wait "$npm" || die "npm has failed: see above"; }
+
 python=$(find_python) || { install_packages python3 python3-venv; python=$(find_python); } ||
     die "Python 3.11 or newer is needed and this machine's packages do not have it"
 
 mark=$(cat constraints.txt pyproject.toml tools/setup.sh | sha256sum | cut -d' ' -f1)
 made=$(cat $stamp 2>/dev/null) || made=
 if [ "$made" = "$mark $PWD" ] && [ -x $venv/bin/ilot ] && $venv/bin/python -c '' 2>/dev/null; then
+    npm_installed
     exit 0
 fi
 
@@ -130,5 +137,6 @@ $venv/bin/python -m pip install --quiet --no-compile --require-hashes --requirem
 $venv/bin/python -m compileall -q -j 0 $venv/lib >/dev/null || true # on every core; a file that is no Python here stays
 say "installing ilot itself, editable"
 $venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+npm_installed
 printf '%s %s\n' "$mark" "$PWD" >$stamp
 say "done: $venv/bin/ilot"
