@@ -24,7 +24,7 @@ RUUVI = (
 
 def ilot(*arguments, stdin=""):
     done = subprocess.run(
-        [sys.executable, "-m", "hub", *arguments], input=stdin.encode(), capture_output=True, timeout=60, check=False
+        [sys.executable, "-m", "hub", *arguments], input=stdin.encode(), capture_output=True, timeout=180, check=False
     )
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
