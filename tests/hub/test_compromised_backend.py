@@ -1,6 +1,6 @@
 """Whoever owns the backend's machine and its ack key: what they can make a hub do, and what nobody built a way for.
 
-A reply has four things in it, an answered message changes eight, and the parts that read what a backend says know none
+A reply has five things in it, an answered message changes eight, and the parts that read what a backend says know none
 of those that write to devices, change the configuration or admit anybody. What they can do stands in
 docs/explanation/security.md: acknowledge what they threw away, answer alerts, and hear all that hubs send.
 """
@@ -50,7 +50,7 @@ def test_the_same_question_finds_who_has_those_powers() -> None:
 
 
 def test_all_that_a_reply_can_say_and_change_is_in_two_lists() -> None:
-    assert set(Reply.__struct_fields__) == {"acks", "need", "trust", "certificate"}
+    assert set(Reply.__struct_fields__) == {"acks", "need", "trust", "certificate", "speaks"}
     assert set(Answer.__dataclass_fields__) == {
         "accepted", "acked", "unacked", "forget", "refused", "clock", "trust", "certificate",
     }  # fmt: skip

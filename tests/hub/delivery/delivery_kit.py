@@ -173,24 +173,25 @@ class Backend:
                         self.db.committed.add((stream, run, seq))
                         self.db.times[stream, run, seq] = self.db.times.get((stream, run, seq), 0) + 1
             need += [group.eid] * missing
-        return pack_reply(self.acks(list(touched)), need, speaks=self.speaks if state else 0)
+        return pack_reply(self.acks(list(touched), asks=bool(state)), need, speaks=self.speaks if state else 0)
 
     def heard(self, state: State) -> bytes:
         """The answer to a state: what is committed of the streams that it names."""
-        return pack_reply(self.acks(self.stated(state)), speaks=self.speaks if self.speaks > 1 else 0)
+        return pack_reply(self.acks(self.stated(state), asks=True), speaks=self.speaks if self.speaks > 1 else 0)
 
     def stated(self, state: State) -> list[tuple[str, bytes]]:
         self.nonce = state.nonce
         runs = {(stream, run) for stream, (run, *_) in [*state.streams.items(), *state.oldest.items()]}
         return sorted(runs.union(self.wants))
 
-    def acks(self, runs: list[tuple[str, bytes]]) -> list[bytes]:
-        """One for each run, or one for all."""
+    def acks(self, runs: list[tuple[str, bytes]], *, asks: bool) -> list[bytes]:
+        """One for each run, or one for all; to a state it `asks` for what it wants."""
+        wants = self.wants if asks else {}
         if self.speaks == 1 or not runs:
-            return [self.ack(*key, want=self.wants.get(key, ())) for key in runs]
-        also = [self.told(*key) | {"want": self.wants.get(key, ())} for key in runs[1:]]
+            return [self.ack(*key, want=wants.get(key, ())) for key in runs]
+        also = [self.told(*key) | {"want": wants.get(key, ())} for key in runs[1:]]
         parts = tuple(Also(**{name: one[name] for name in Also.__struct_fields__}) for one in also)
-        return [self.ack(*runs[0], want=self.wants.get(runs[0], ()), also=parts)]
+        return [self.ack(*runs[0], want=wants.get(runs[0], ()), also=parts)]
 
     def done(self, stream: str, run: bytes) -> Ranges:
         """What is committed of one run, counted again only when something came."""
@@ -448,8 +449,13 @@ def restate(world: World) -> None:
 
 def stated(world: World) -> State:
     """The last state that was sent."""
-    sent = [message for _, message in world.sent if message.kind == "state"]
-    return read_state(sent[-1].body, IDENTITY.public_key().public_bytes_raw())
+    sent = [blob for _, message in world.sent if (blob := state_of(message))]
+    return read_state(sent[-1], IDENTITY.public_key().public_bytes_raw())
+
+
+def state_of(message: Message) -> bytes:
+    """The signed state that a message is or brings; empty when it is none."""
+    return message.body if message.kind == "state" else open_message(message.body)[0]
 
 
 def take(world: World, now: float | None = None) -> Message | None:

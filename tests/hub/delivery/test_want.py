@@ -12,11 +12,26 @@ from hypothesis import strategies as st
 from hub.delivery import BACKLOG, Delivery, Refused
 from hub.delivery.lanes import Ledger
 from hub.delivery.times import WANT_S
-from hub.documents.wire import MAX_RANGES, Ack, State, _decode, _open, pack_reply, read_reply
+from hub.documents.wire import MAX_RANGES, Ack, State, _decode, _open, pack_reply, read_reply, read_state
 from hub.errors import DecodeError
 from hub.ranges import Ranges
 
-from .delivery_kit import HUB, OLD_RUN, RUN, Faults, Number, World, answer, contents, opened, restate, stated, take
+from .delivery_kit import (
+    HUB,
+    IDENTITY,
+    OLD_RUN,
+    RUN,
+    Faults,
+    Number,
+    World,
+    answer,
+    contents,
+    opened,
+    restate,
+    state_of,
+    stated,
+    take,
+)
 
 
 class WantWorld(World):
@@ -41,8 +56,8 @@ class WantWorld(World):
         return number in self.backend.db.times  # an ack from before the loss may come late
 
     def arrive(self, message: Any) -> None:
-        if message.kind == "state":
-            self.backend.wants = holes(self, stated_in(message))
+        if state := state_of(message):
+            self.backend.wants = holes(self, read_state(state, IDENTITY.public_key().public_bytes_raw()))
         super().arrive(message)
 
     def play_held(self) -> None:
@@ -86,13 +101,10 @@ def holes(world: World, state: State) -> dict[tuple[str, bytes], tuple[tuple[int
     return {key: tuple(world.backend.done(*key).missing(1, last))[:MAX_RANGES] for key, last in ends.items()}
 
 
-def stated_in(message: Any) -> State:
-    return _decode(_open(message.body, b"ilot/state/1\0")[0], State)
-
-
 def acks_in(reply: bytes) -> list[Ack]:
     try:
-        return [_decode(_open(blob, b"ilot/ack/1\0")[0], Ack) for blob in read_reply(reply).acks]
+        acks = [_decode(_open(blob, b"ilot/ack/1\0")[0], Ack) for blob in read_reply(reply).acks]
+        return [one for ack in acks for one in ack.each()]
     except DecodeError:
         return []
 
@@ -120,6 +132,7 @@ bad_worlds = st.builds(
     repeated=st.floats(0.0, 0.4),
     forged=st.floats(0.0, 0.4),
     delay_s=st.sampled_from([0.001, 0.1, 5.0]),
+    thrifty=st.sampled_from([0, 1, 2]),
 )
 
 
