@@ -72,7 +72,7 @@ class Energy:
 
     def calls(self) -> dict[str, Any]:
         """energy.meters {} · energy.meter {place, from, to, step} · energy.zone {zone, from, to, step} · energy.judge
-        {} · energy.restart {place, dry_run} · energy.report {kind, format, lang, year, operator} → {name,
+        {} · energy.restart {place, by, dry_run} · energy.report {kind, format, lang, year, operator} → {name,
         document (text), signature (of a CSV)}."""
         return {
             "energy.meters": self._meters, "energy.meter": self._meter, "energy.zone": self._zone,
@@ -174,7 +174,9 @@ class Energy:
         place = str(arguments.get("place", ""))
         if not any(one.id == place for one, _ in self._survey.meters()):
             raise HubError(f"the place {place!r} has no meter")
-        return {"place": place} if arguments.get("dry_run") else await self._drift.restart(place)
+        if arguments.get("dry_run"):
+            return {"place": place}
+        return await self._drift.restart(place, str(arguments.get("by") or "cli"))
 
     async def _report(self, arguments: dict[str, Any]) -> dict[str, Any]:
         kind, lang = str(arguments.get("kind", "")), str(arguments.get("lang") or "fr")

@@ -60,13 +60,15 @@ class DriftWatch:
                 self.states[place.id] = {"state": "error", "why": str(error)}
             await self._alert(place, self.states[place.id])
 
-    async def restart(self, place: str) -> dict[str, Any]:
-        """Let a new reference period begin today: the building was changed, or the drift is accepted."""
+    async def restart(self, place: str, by: str) -> dict[str, Any]:
+        """Let a new reference period begin today: the building was changed, or the drift is accepted. It stands in the
+        audit log, as of `by`."""
         found = next(((one, meter) for one, meter in self._survey.meters() if one.id == place), None)
         if found is None:
             raise HubError(f"the place {place!r} has no meter; `ilot energy` lists those that have")
         calendar, now = self._survey.calendar(found[0]), self._survey.now()
         await self._remember(place, Reference(origin=calendar.local(now).toordinal()))
+        await self._store.audit(now, by, {"energy": "new reference period", "place": place})
         self.states[place] = await self._judge(*found)
         await self._alert(found[0], self.states[place])
         return self.states[place]

@@ -231,6 +231,14 @@ async def test_a_flipped_bit_in_the_file_is_an_error_that_names_the_file(tmp_pat
         await read()
 
 
+async def test_an_entry_of_a_whole_second_does_not_break_the_chain(tmp_path):
+    store = await Store.open(tmp_path / "store.db", KEY)
+    await store.audit(7, "alice", {"did": 1})
+    await store.audit(8.5, "alice", {"did": 2})
+    assert [entry.at for entry in await store.audited()] == [7.0, 8.5]
+    await store.close()
+
+
 async def audit_much(store: Store) -> None:
     for n in range(40):
         await store.audit(float(n), "alice", {"device": "replace", "old": f"ble:{n}", "new": f"ble:{n + 1}"})

@@ -104,9 +104,7 @@ class Energy:
         return await self._site.call("history.list")
 
     async def restart(self, visit: Visit) -> Any:
-        answer = await self._site.call("energy.restart", place=visit.parts["place"])
-        await self._site.note(visit.who, {"energy": "new reference period", "place": visit.parts["place"]})
-        return answer
+        return await self._site.call("energy.restart", place=visit.parts["place"], by=visit.who)
 
     async def report(self, visit: Visit) -> web.Response:
         """A report as a file."""

@@ -227,7 +227,10 @@ async def test_a_drift_becomes_an_alert_once_and_is_cleared_by_a_new_reference(t
         assert energy.drift.states["tgbt"]["reference_whole"] is True
         assert (await energy.calls["energy.restart"]({"place": "tgbt", "dry_run": True})) == {"place": "tgbt"}
         hub.clock.set(BEGIN + 86_400 * 4000)
-        assert (await energy.calls["energy.restart"]({"place": "tgbt"}))["state"] == "learning"
+        restarted = await energy.calls["energy.restart"]({"place": "tgbt", "by": "web:zoe"})
+        assert restarted["state"] == "learning"
+        noted = [(one.who, one.what) for one in await hub.store.audited()]
+        assert noted[-1] == ("web:zoe", {"energy": "new reference period", "place": "tgbt"})
         assert energy.book.cleared[-1] == (RULE, "tgbt")
 
 
