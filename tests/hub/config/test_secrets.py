@@ -223,7 +223,7 @@ LINE = st.one_of(
 
 
 @given(st.lists(LINE, max_size=5).map("\n".join))
-@settings(max_examples=1000, deadline=None)
+@settings.get_profile("hostile")
 def test_the_quick_reader_of_secrets_agrees_with_yaml_or_leaves_it_to_yaml(text: str) -> None:
     quick = read_plain(text)
     if quick is not None:

@@ -77,7 +77,7 @@ CHUNKS = st.lists(
 
 
 @given(st.one_of(YAMLISH, CHUNKS, st.text(max_size=60)))
-@settings(max_examples=1000, deadline=None)
+@settings.get_profile("hostile")
 def test_any_text_is_data_or_a_config_error_with_a_place(text: str) -> None:
     try:
         data = parse(text)

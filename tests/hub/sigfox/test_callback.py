@@ -189,7 +189,7 @@ def test_any_fields_give_a_callback_within_its_bounds_or_a_decode_error(kind: st
     assert read(kind, written(found)) == found, "what is kept for a hub says the same"
 
 
-@settings(max_examples=1000, deadline=None)
+@settings.get_profile("hostile")
 @given(
     st.binary(max_size=200),
     st.sampled_from(["", "application/json", "application/x-www-form-urlencoded"]),

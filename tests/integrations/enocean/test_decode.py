@@ -222,7 +222,7 @@ def test_any_payload_gives_finite_readings_in_bounds_or_a_decode_error(
         assert known.high is None or value <= known.high
 
 
-@settings(max_examples=1000)
+@settings.get_profile("hostile")
 @given(st.binary(max_size=200), st.integers(1, 20))
 def test_any_bytes_of_a_line_give_packets_and_nothing_else(data: bytes, step: int) -> None:
     splitter = Splitter()

@@ -157,7 +157,7 @@ def test_frames_say_what_xknx_says_of_them(raw: bytes) -> None:
     assert ours.confirmed is not refused
 
 
-@settings(max_examples=1000, deadline=None)
+@settings.get_profile("hostile")
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_telegram_or_a_decode_error(raw: bytes) -> None:
     try:

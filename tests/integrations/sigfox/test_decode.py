@@ -69,7 +69,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=1000, deadline=None)
+@settings.get_profile("hostile")
 @given(
     st.dictionaries(
         st.sampled_from(["device", "time", "seqNumber", "data", "kind", "format", "raw", "lqi"]),
