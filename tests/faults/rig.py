@@ -256,7 +256,7 @@ class Rig:
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
             )  # fmt: skip
 
-    def _line(self, process: subprocess.Popen[bytes], timeout: float = 30.0) -> bytes:
+    def _line(self, process: subprocess.Popen[bytes], timeout: float = 60.0) -> bytes:
         assert process.stdout is not None
         if not select.select([process.stdout], [], [], timeout)[0]:
             raise RuntimeError(f"not ready within {timeout} s: {self.logs()}")
