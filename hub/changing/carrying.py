@@ -53,6 +53,7 @@ class Carrying:
         self._kept, self._history, self._models, self._clock = kept, history, models, clock
         self._reload, self._stands, self._audit, self._changed = reload, stands, audit, changed
         self.before: tuple[Loaded, Proposed, Change] | None = None
+        self.unconfirmed = asyncio.Event()  # set with `before`
         self.what, self.stage, self.said, self.lost = APPLIED, "", said, ""
         self._until, self._origin = 0.0, ""
         self.last: dict[str, Any] = {}
@@ -98,6 +99,7 @@ class Carrying:
             if found.lockout:
                 seconds = float(arguments.get("confirm_s") or new.config.config.confirm.total_seconds())
                 self.before, self._until = (old, proposed, change), self._clock.monotonic() + min(900.0, seconds)
+                self.unconfirmed.set()
                 self.what = what
                 self.stage = WAITING
                 await self._note(author, "to be confirmed", new.digest, reason)

@@ -114,7 +114,8 @@ class Changing:
     async def _wait_for_words(self) -> None:
         while True:
             if self._do.before is None:
-                await self._clock.sleep(POLL_S)
+                self._do.unconfirmed.clear()
+                await self._do.unconfirmed.wait()
                 continue
             if left := self._do.left():
                 await self._clock.sleep(min(left, POLL_S))

@@ -56,7 +56,7 @@ class Desk:
         self._waiting: dict[str, asyncio.Queue[Record]] = {}
         self._acts: dict[str, frozenset[str]] = {}  # what an integration offers beside metrics and downlinks
         self._dirty: dict[str, Record] = {}
-        self._changed, self._unwritten = asyncio.Event(), asyncio.Event()
+        self._changed, self._unwritten, self._some = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.stopped: Stopped | None = None
         self.frozen = ""
         """Why nothing is written while a crisis holds, "" while it may be."""
@@ -65,7 +65,7 @@ class Desk:
         """What the hub's last life left open. Before the plugins start."""
         self.stopped = await self._memory.stopped()
         for record in await self._memory.open():
-            self._open[record.id] = record
+            self._keep(record)
             if record.state == "sent" or (record.taken and record.state != "queued"):
                 self._end(record, "failed", "the hub stopped before the device answered: look at the device")
 
@@ -111,9 +111,13 @@ class Desk:
         )  # fmt: skip
         self._written[order.device, order.metric] = now  # before anything is awaited: two at once are two too many
         await self._memory.ordered(record)
-        self._open[record.id] = record
+        self._keep(record)
         self._offer(record)
         return record
+
+    def _keep(self, record: Record) -> None:
+        self._open[record.id] = record
+        self._some.set()
 
     def _offer(self, record: Record) -> None:
         device = self._devices.get(record.device)
@@ -217,6 +221,9 @@ class Desk:
 
     async def _expire(self) -> None:
         while True:
+            if not self._open:  # a hub that nobody commands does not wake for it
+                self._some.clear()
+                await self._some.wait()
             await self._clock.sleep(LOOK_S)
             now = self._clock.now()
             for record in list(self._open.values()):

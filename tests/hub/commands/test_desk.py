@@ -349,3 +349,22 @@ async def test_a_command_that_waits_is_wanted_until_all_writes_are_stopped(tmp_p
         await hub.desk.stop("cli:jeanne", "smoke")
         assert not boiler.commands.wanted(boiler.taken[0])
         await boiler.stop()
+
+
+async def test_a_desk_that_nobody_orders_from_never_wakes_and_an_order_of_later_expires_all_the_same(tmp_path):
+    class Counted(ManualClock):
+        slept = 0
+
+        async def sleep(self, seconds):
+            self.slept += 1
+            await super().sleep(seconds)
+
+    clock = Counted()
+    async with running(tmp_path, clock) as hub:
+        await clock.advance(600)
+        assert clock.slept == 0
+        record = await hub.order(ttl_s=5.0)
+        await clock.advance(10)
+        assert clock.slept
+        ended = await hub.desk.wait(record, 1.0)
+        assert ended.state == "expired"
