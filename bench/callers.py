@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from measure import figure, rss_mib  # a script: its own folder first
+from measure import as_installed, figure, rss_mib  # a script: its own folder first
 
 from hub.cli.demo.scene import Scene
 
@@ -108,6 +108,7 @@ def main() -> int:
     parser.add_argument("--machines", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=15.0)
     options = parser.parse_args()
+    as_installed()
     root = Path(tempfile.mkdtemp(prefix="ilot-bench-"))
     scene = Scene(root, lambda text: None)
     try:

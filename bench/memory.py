@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 from house import House, walks  # a script: its own folder first
-from measure import cpu_s, figure, rss_mib
+from measure import as_installed, cpu_s, figure, rss_mib
 
 import hub
 from hub.cli.demo.scene import Scene
@@ -77,6 +77,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--readings", type=int, default=8_000_000)
     options = parser.parse_args()
+    as_installed()
     root = Path(tempfile.mkdtemp(prefix="ilot-bench-"))
     scene = Scene(root, lambda text: None)
     try:

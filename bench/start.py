@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 from house import leave_backlog
-from measure import cpu_s, figure, rss_mib
+from measure import as_installed, cpu_s, figure, rss_mib
 
 from hub.buffer.rows import Column, Row, Shape, Subject
 from hub.cli.demo.scene import Scene
@@ -62,6 +62,7 @@ def main() -> int:
     parser.add_argument("--idle", type=float, default=20.0, help="seconds to watch the idle hub")
     parser.add_argument("--backlog", type=int, default=1000, help="MB; 0: without")
     options = parser.parse_args()
+    as_installed()
     root = Path(tempfile.mkdtemp(prefix="ilot-bench-"))
     scene = Scene(root, lambda text: None)
     try:
