@@ -89,7 +89,7 @@ def run(options: Options) -> int:
 
     _there(options)
     open_still = harden()  # before any key is read, any plugin imported, any child started
-    from hub.thrift import settle, spare
+    from hub.thrift import SETTLED_S, give_back, settle, spare
 
     spare()
     from hub.app import Settings, serve
@@ -103,7 +103,8 @@ def run(options: Options) -> int:
     settings = Settings(config=options.config, state_dir=options.state_dir, drain_s=options.drain)
 
     def ready(facts: dict[str, object]) -> None:
-        settle()
+        give_back()
+        asyncio.get_running_loop().call_later(SETTLED_S, settle)
         facts["start_s"] = round(_process_age_s(), 3)
         if options.json:
             answers.write(msgspec.json.encode(facts) + b"\n")

@@ -97,7 +97,7 @@ def test_a_start_makes_no_reader_for_sections_that_the_file_does_not_have(starte
 
 def test_a_start_looks_for_no_cycles_and_what_it_made_is_never_looked_through_again(started: dict[str, Any]) -> None:
     assert started["collected"][2] == 0
-    assert started["frozen"] > 50_000
+    assert started["frozen"] > 50_000, "looked through once, by then"
     usual, after = started["thresholds"]
     assert after == usual
 
