@@ -3,63 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from backups_kit import FILES, Home
 
 from backend import recipient
-from hub import keys
-from hub.backups.gather import Gatherer, of_stopped
-from hub.buffer.seal import kid_of
-from hub.documents.backup import Contents, open_backup, read
-from hub.documents.recipient import RecipientKey
-from hub.documents.trust import AckKey, Recipient, Root, Trust, fingerprint, sign_trust
+from hub.backups.gather import Gatherer
+from hub.documents.backup import read
 from hub.errors import StorageError
-from hub.state import StateDir
 from hub.store import Store
-
-FILES = {"config.yaml": "devices: !include devices.yaml\n", "devices.yaml": "{}\n", "secrets.yaml": "key: '00'\n"}
-
-
-class Home:
-    """An enrolled hub that never ran, and its owner."""
-
-    def __init__(self, root: Path) -> None:
-        self.state, self.config, self.root = StateDir(root / "state"), root / "config.yaml", Root.generate()
-        self.keys = keys.create(self.state.keys)
-        self.ingest, self.recovery = recipient.generate("ingest")[0], recipient.generate("recovery")[0]
-        for name, text in FILES.items():
-            (root / name).write_text(text)
-        (root / "secrets.yaml").chmod(0o600)
-        self.trust(1, self.recovery)
-        (self.state.path / "tls.crt").write_text("certificate")
-        pinned = fingerprint(self.root.public).hex()
-        enrolled = {"hub": self.keys.hub_id, "url": "https://localhost:8443", "root": pinned}
-        self.state.enrolment.write_text(json.dumps(enrolled))
-
-    def trust(self, version: int, recovery: RecipientKey) -> None:
-        """The owner signs a document that names this recovery key."""
-        recipients = tuple(Recipient(key.kid, key.role, key.public) for key in (self.ingest, recovery))
-        ack = Ed25519PrivateKey.generate().public_key().public_bytes_raw()
-        document = Trust(
-            version=version, owner="Owner", recipients=recipients, ack_keys=(AckKey(kid_of(ack), ack),)
-        )  # fmt: skip
-        self.state.trust.write_bytes(sign_trust(self.root, document))
-
-    def contents(self, data: bytes, key: RecipientKey | None = None) -> Contents:
-        key = key or self.recovery
-        return open_backup(read(data), key.kid, key.private)
-
-    def stopped(self) -> bytes:
-        return asyncio.run(of_stopped(self.state, self.config))
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home(tmp_path)
 
 
 def test_it_holds_the_configuration_with_what_it_includes_the_keys_and_the_papers(home: Home) -> None:
