@@ -12,6 +12,7 @@ from backend.views import Unknown
 from hub.buffer.bodies import ClockMark, Gap
 from hub.buffer.rows import Column, Row, Shape, Subject
 from hub.buffer.seal import Previous
+from hub.errors import StorageError
 from hub.model import Position, Quality
 
 BOOT = b"b" * 16
@@ -186,6 +187,28 @@ def test_a_clock_record_dates_its_own_boot_and_hub_only(desk: Desk, hub: Sender)
     assert values(desk, f"{hub.hub}/room-1/energy") == []
     send(desk, hub, one, one.clock(ClockMark(BOOT, NOW, 20, "ntp")))
     assert values(desk, f"{hub.hub}/room-1/energy") == [1.0]
+
+
+def test_a_boot_and_a_series_whose_commit_failed_are_not_taken_for_those_of_another_hub(
+    plain: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub, other, another = plain.enrol(), plain.enrol(), b"c" * 16
+    one, two = hub.segment(), other.segment()
+    message = one.message([one.block([undated(1, 1.0)], BOOT)])
+
+    def refuse() -> None:
+        raise StorageError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(plain.ingest.storage.readings, "flush", refuse)
+        assert isinstance(plain.answer(hub, message), StorageError)
+    send(plain, other, two, two.block([undated(1, 7.0)], another))
+    plain.post(hub, message)
+    send(plain, other, two, two.clock(ClockMark(another, NOW, 20, "ntp")))
+    assert values(plain, f"{hub.hub}/room-1/energy") == []
+    assert values(plain, f"{other.hub}/room-1/energy") == [7.0]
+    send(plain, hub, one, one.clock(ClockMark(BOOT, NOW, 20, "ntp")))
+    assert values(plain, f"{hub.hub}/room-1/energy") == [1.0]
 
 
 def test_a_worse_clock_record_does_not_replace_a_better_one(desk: Desk, hub: Sender) -> None:

@@ -350,6 +350,7 @@ def test_rejected_records_stay_and_are_offered_again_after_an_hour() -> None:
     assert take(world) is None
     world.backend.refuses.clear()
     assert take(world, 3700.0).kind == "state"
+    assert (world.delivery.depth()["rejected"], world.delivery.depth()[BACKLOG]) == (0, 1), "it waits in one place"
     message = take(world)
     assert contents(message) == [("readings", RUN, 2)]
     assert answer(world, message).acked == [("readings", RUN, [(2, 2)])]
