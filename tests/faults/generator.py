@@ -18,8 +18,8 @@ Written with one call each to an O_APPEND descriptor, it survives kill -9 of thi
 durable; --per-durable: every nth is emitted durable (10); --bulky: each has a text that does not compress; --counted:
 each is a frame under a counter, its number, and a life first says again what its device said last (AGAIN frames).
 
-Everything else is the real hub, except that --slow-sync lets each sync of its buffer begin SYNC_S late, while FILE is
-there, that --quick lets it tell its state every second instead of 30, that --hasty
+Everything else is the real hub, except that --slow-sync lets each sync of its readings begin SYNC_S late, while FILE
+is there, that --quick lets it tell its state every second instead of 30, that --hasty
 lets it wait 3 seconds instead of 120 for an exchange that makes its time exact, and unless an
 option says how it is broken, as a hub must not be: --same-run keeps the run id of the last segment found, --believe
 takes every ack for true, --forgetful does not look for the segments that it once closed, --unlocked takes a directory
@@ -133,9 +133,10 @@ def sync_late(mark: Path) -> None:
     real = SystemDisk.sync
 
     def sync(disk: SystemDisk, fd: int) -> None:
-        mark.touch()
-        time.sleep(SYNC_S)
-        mark.unlink()
+        if "/readings/" in os.readlink(f"/proc/self/fd/{fd}"):
+            mark.touch()
+            time.sleep(SYNC_S)
+            mark.unlink()
         real(disk, fd)
 
     mock.patch.object(SystemDisk, "sync", sync).start()

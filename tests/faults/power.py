@@ -111,15 +111,27 @@ def without_sync(root: Path) -> dict[str, str]:
     return {"LD_PRELOAD": str(library)}
 
 
-def tear(durable: bytes, written: bytes, rng: random.Random) -> bytes:
-    """What a power cut may leave of a write whose sync had not begun: any length of it, often all but its last record,
-    or its first sectors, and zeros where the others should be."""
+def tear(durable: bytes, written: bytes, rng: random.Random, *, late: bool) -> bytes:
+    """What a power cut may leave of a write whose sync had not begun: any length of it, or its first sectors, and zeros
+    where the others should be. `late`: all of it but an end that is shorter than any record."""
     least, most = len(durable), len(written)
-    cut = rng.randint(rng.choice([least, max(least, most - 300)]), most - 1)
+    if late:
+        return written[: most - rng.randint(1, 100)]
+    cut = rng.randint(least, most - 1)
     if rng.random() < 0.5:
         return written[:cut]
     cut = cut // SECTOR * SECTOR if cut // SECTOR * SECTOR > least else least
     return written[:cut] + bytes(most - cut)
+
+
+def freeze_in_a_write(group: int, writing: Path) -> None:
+    """Stop a hub between a write of its readings and the sync of it: while `writing` is there."""
+    while True:
+        until(writing.exists, 10.0, lambda: "nothing is written")
+        freeze(group)
+        if writing.exists():
+            return
+        os.killpg(group, signal.SIGCONT)
 
 
 def cut_in_a_write(root: Path, runs: int, seed: int, fault: str, options: Sequence[str] = ()) -> Verdict:
@@ -132,12 +144,12 @@ def cut_in_a_write(root: Path, runs: int, seed: int, fault: str, options: Sequen
         generator = ["--counted", "--slow-sync", str(writing), *options]
         rig = Rig(root, state=card.where / "state", generator=generator)
         folder = card.where / "state" / "buffer" / "readings"
-        for _ in range(runs):
+        for n in range(runs):
             writing.unlink(missing_ok=True)
             hub = rig.start_hub(200.0)
-            time.sleep(rng.uniform(0.5, 1.5))
-            until(writing.exists, 10.0, lambda: "nothing is written")
-            freeze(hub.pid)
+            rig.wait_durable(rng.randint(2, 5))  # a first commit is not only torn, its file has no name yet
+            time.sleep(rng.uniform(0.0, 0.2))
+            freeze_in_a_write(hub.pid, writing)
             written = {path.name: path.read_bytes() for path in folder.glob("*.seg")}
             copy = card.copy()
             rig.kill(hub)
@@ -145,7 +157,7 @@ def cut_in_a_write(root: Path, runs: int, seed: int, fault: str, options: Sequen
             for path in folder.glob("*.seg"):
                 durable = path.read_bytes()
                 if len(durable) < len(written[path.name]):
-                    path.write_bytes(tear(durable, written[path.name], rng))
+                    path.write_bytes(tear(durable, written[path.name], rng, late=n % 2 == 0))
         rig.settle()
         return rig.verdict(fault, runs)
     finally:

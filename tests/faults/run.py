@@ -66,7 +66,7 @@ ROWS = (
     Row(power_cut_of_backend, 2, 400),
     Row(twin_backend_without_sync, 2, 8, twin=True),
     Row(power_cut_in_a_write, 4, 500),
-    Row(twin_without_marks, 5, 20, twin=True),
+    Row(twin_without_marks, 3, 20, twin=True),
     Row(failing_calls, 2, 2_000),
     Row(failing_syncs, 2, 500),
     Row(full_disk, 1, 500),
