@@ -247,7 +247,12 @@ def demo(browser: Browser, scene: Showcase, options: argparse.Namespace) -> None
     for context, page, stem in contexts(browser, options, None):
         shot = Shooter(page, stem, label["url"], options.only)
         shot.take("claim", "/claim")
-        shot.filled("claim-refused", "/claim", "main button", **{**REFUSED, "code": "AAAA-BBBB-CCCC"})
+        shot.filled(
+            "claim-refused",
+            "/claim",
+            "main button",
+            **{**REFUSED, "password": PASSWORD, "again": PASSWORD, "code": "AAAA-BBBB-CCCC"},
+        )
         context.clear_cookies()
     state = claimed(browser, label)
     visited(browser, label["url"].rstrip("/"), state, scene.root)

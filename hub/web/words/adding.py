@@ -10,6 +10,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "or-id": ("ou identifiant de l'appareil", "or the device's id"),
     "id-help": ("comme lorawan:70B3D57ED0000001", "like lorawan:70B3D57ED0000001"),
     "place-help": ("ce qu'il mesure, par exemple classe-3", "what it stands for, for instance classe-3"),
+    "add-more": ("Nom, pack, intégration…", "Name, pack, integration…"),
     "zone-new": ("Zone, si l'emplacement est nouveau", "Zone, where the place is new"),
     "device-name": ("Nom", "Name"),
     "check": ("Vérifier sans ajouter", "Check without adding"),

@@ -220,7 +220,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "row-new": ("Étiquette du nouveau", "Label of the new one"),
     "row-forget": ("Retirer de la liste", "Take off the list"),
     "row-forget-who": ("Retirer de la liste : {device}", "Take off the list: {device}"),
-    "row-open": ("Voir l'appareil", "See the device"),
     "margin-enough": ("marge suffisante", "enough margin"),
     "margin-move": ("à déplacer", "to be moved"),
     "report-title": ("Rapport de mise en service", "Commissioning report"),

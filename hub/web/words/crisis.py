@@ -117,5 +117,5 @@ WORDS: dict[str, tuple[str, str]] = {
     "board-alerts": ("Alertes ouvertes", "Open alerts"),
     "board-more": ("et {count} autre[|s]", "and {count} more"),
     "board-at": ("Situation du {when}", "As of {when}"),
-    "board-reports": ("remontent", "report"),
+    "board-reports": ("remontent", "reporting"),
 }
