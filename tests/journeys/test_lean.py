@@ -14,6 +14,7 @@ from hub.cli.demo.scene import Scene
 ABSENT = (
     "click", "rich", "ruamel", "jinja2", "argparse", "cryptography.x509", "aiohttp", "paho", "aiomqtt", "xknx",
     "xknxproject", "pymodbus.client", "bacpypes3", "asyncua", "segno", "pypdfium2", "icalendar", "prometheus_client",
+    "http.server", "http.client", "multiprocessing", "unittest", "sqlite3", "numpy", "email.feedparser",
     "html", "difflib", "statistics", "encodings.idna", "_strptime", "hub.packs.format", "hub.crisis.runbook",
     "hub.crisis.sampling.gathering", "hub.energy.fitting", "hub.energy.printing", "integrations.modbus.sunspec",
     "hub.cli",
