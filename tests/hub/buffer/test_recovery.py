@@ -195,7 +195,7 @@ def test_a_flipped_bit_anywhere_in_the_last_promised_commit_makes_nothing_of_it_
 
 
 def test_a_sector_lost_from_the_middle_of_the_last_commit_is_declared(party: Party, tmp_path: Path) -> None:
-    path = in_two_blocks(party, tmp_path / "b", 100)
+    path = in_two_blocks(party, tmp_path / "b", 300)
     data, start = last_commit(path)
     at = (start // 512 + 1) * 512
     hit = [head.seq for head in Scan.of(data).heads if head.kind == frame.BLOCK and start <= head.offset < at + 512]
@@ -206,7 +206,7 @@ def test_a_sector_lost_from_the_middle_of_the_last_commit_is_declared(party: Par
     backend = party.reader()
     backend.drain(journal)
     assert {seq for gap in journal._gaps for seq in range(gap.first, gap.last + 1)} == set(hit)
-    assert len(backend.all_numbers) == 600 - 100 * len(hit)
+    assert len(backend.all_numbers) == 1800 - 300 * len(hit)
     journal.close()
 
 
