@@ -228,6 +228,22 @@ async def test_that_nothing_is_acked_by_a_new_database_outlives_the_process(part
     await again.close()
 
 
+def test_small_state_that_was_removed_stays_removed_though_a_new_segment_tells_all_of_it_again(
+    party: Party, tmp_path: Path
+) -> None:
+    journal = party.journal(tmp_path, config=KEPT)
+    journal.commit(batch(rows(0, 1), local={"kept": 1, "removed": 2}))
+    without = batch(rows(1, 1))
+    without.local["removed"] = None
+    journal.commit(without)
+    journal.writers[READINGS].close()
+    journal.commit(batch(rows(2, 1)))
+    journal.close()
+    again = party.journal(tmp_path, config=KEPT)
+    assert again.local == {"kept": 1}
+    again.close()
+
+
 def test_an_ack_set_that_becomes_durable_replaces_the_one_before_also_by_less_or_nothing(
     party: Party, tmp_path: Path
 ) -> None:

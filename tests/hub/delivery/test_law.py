@@ -325,6 +325,22 @@ def test_a_database_that_cannot_show_that_it_answers_now_is_not_followed() -> No
     assert answer(world, message, pack_reply([world.backend.ack("readings", RUN, through=0)])).forget
 
 
+def test_no_nonce_is_good_for_two_changes_of_the_database() -> None:
+    world = opened()
+    world.commit("readings", 1)
+    message = take(world)
+    answer(world, message)
+    world.backend.db = Database(b"1" * 16)
+    restate(world)
+    assert answer(world, message, pack_reply([world.backend.ack("readings", RUN, through=0)])).forget
+    world.backend.db = Database(b"2" * 16)
+    result = answer(world, message, pack_reply([world.backend.ack("readings", RUN, through=1)]))
+    assert (result.acked, result.forget) == ([], False)
+    assert [refused.reason for refused in result.refused] == ["other-database"]
+    restate(world)
+    assert answer(world, message, pack_reply([world.backend.ack("readings", RUN, through=1)])).accepted == 1
+
+
 def test_what_was_accepted_is_remembered_by_the_next_process() -> None:
     world = opened()
     world.commit("readings", 2)

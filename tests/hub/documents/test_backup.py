@@ -117,6 +117,15 @@ def test_a_backup_that_commits_to_another_key_than_its_capsule_holds_is_refused(
         open_backup(made, RECOVERY.kid, RECOVERY.private)
 
 
+def test_a_backup_in_the_name_of_a_hub_that_did_not_sign_it_is_refused(monkeypatch):
+    name = read(WHOLE).head.hub
+    with monkeypatch.context() as patch:
+        patch.setattr("hub.documents.backup.hub_id", lambda public: name)
+        forged = sealed(identity=OTHER)
+    with pytest.raises(AuthFailed, match="names a hub that did not sign it"):
+        read(forged)
+
+
 def test_a_backup_names_the_hub_that_signed_it():
     assert read(sealed(identity=OTHER)).head.hub != read(WHOLE).head.hub
 
