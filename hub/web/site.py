@@ -37,7 +37,7 @@ from hub.web.sockets.connections import Connections
 from hub.web.words import WORDS, word
 
 REFUSALS = 30
-WORDS_OF = {"step": "step-", "role": "role-", "reason": "reason-write-"}
+WORDS_OF = {"step": "step-", "role": "role-", "reason": "reason-write-", "refusal": ""}
 """Kinds of names that the catalogue has: how their keys begin."""
 
 

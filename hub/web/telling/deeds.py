@@ -42,7 +42,7 @@ MOST = 300
 
 Naming = Callable[[str, str, str], str]
 """(kind, id, device) → its name, "" of one that has none. Kinds: device, place, site, zone, metric (of that device),
-step of commissioning, role, reason of a command that was refused."""
+step of commissioning, role, reason of a command that was refused, refusal of a request."""
 
 _OWN_PLACE = ("why", "detail")
 _NAMED = {name: name for name in ("device", "place", "site", "zone", "metric", "step", "role", "reason")}
@@ -68,6 +68,8 @@ def deed(what: Mapping[str, Any], lang: str, name_of: Naming = lambda kind, one,
             shown[name] = _called(name_of(kinds[name], one, str(what.get("device", ""))), one, kinds[name])
     if isinstance(what.get("bytes"), int):
         shown["bytes"] = size_text(what["bytes"], lang)
+    if (key, value) == ("web", "refused"):
+        shown["why"] = name_of("refusal", str(what.get("why", "")), "") or shown.get("why", "")
     if key == "roster" and what.get("why"):
         shown["why"] = _WHY.get(str(what["why"]), (shown["why"],) * 2)[lang != "fr"]
     why = shown.get("why") or shown.get("detail") or ""

@@ -54,6 +54,9 @@ def test_what_has_a_name_is_called_by_it_and_keeps_its_id() -> None:
     assert said({"command": "c1", "device": "a:1", "metric": "setpoint", "old": 1, "new": 2}) == (
         "Commande c1 : Consigne de Chaudière (a:1), de 1 à 2"
     )
+    names["refusal", "claim-wrong"] = "Ce code n'est pas le bon."
+    told = {"web": "refused", "why": "claim-wrong", "path": "/claim"}
+    assert deed(told, "fr", lambda kind, one, device: names.get((kind, one), "")).why == "Ce code n'est pas le bon."
     assert said({"roster": "pin", "place": "hall"}) == "Emplacement Hall d'entrée (hall) posé sur le plan"
     assert said({"roster": "step", "step": "zones"}) == "Mise en service : étape Zones faite"
     refused = {"command": "refused", "device": "a:1", "metric": "setpoint", "reason": "no-bounds"}
