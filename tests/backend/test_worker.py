@@ -75,7 +75,7 @@ async def test_what_takes_long_is_taken_in_small_commits() -> None:
 
 async def test_what_is_quick_is_taken_together() -> None:
     ingest = Ingest(0.0)
-    await run(ingest, [MIN_BATCH] * 40)
+    await run(ingest, [128 * MIN_BATCH] + [MIN_BATCH] * 39)  # the first is waited for: so much in that time is quick
     assert len(ingest.batches) == 2
 
 

@@ -100,7 +100,7 @@ def _set_back(root: Path, runs: int, seed: int, fault: str, options: tuple[str, 
             rig.stop(rig.hub)
             rig.settle()
         else:  # what forks is never acked, so that the twin does not drain
-            until(lambda: bool(rig.sql("SELECT 1 FROM forks")), 20.0, lambda: f"no fork is seen: {rig.logs()}")
+            until(lambda: bool(rig.sql("SELECT 1 FROM forks")), 60.0, lambda: f"no fork is seen: {rig.logs()}")
             rig.kill(rig.hub)
         verdict = rig.verdict(fault, runs)
         if options:
