@@ -67,6 +67,15 @@ async def test_a_device_that_came_back_in_place_of_its_successor_is_no_former_on
     await store.close()
 
 
+async def test_the_key_of_a_replacement_stands_and_one_that_it_was_given_before_does_not(tmp_path):
+    store = await Store.open(tmp_path / "store.db", KEY)
+    await store.give_key("ble:BB", b"1" * 16, b"mark", 1.0, "alice")
+    await store.replace("ble:AA", "ble:BB", b"2" * 16, 2.0, "alice")
+    assert await store.keys() == {}
+    assert await store.replaced() == {"ble:AA": ("ble:BB", b"2" * 16)}
+    await store.close()
+
+
 def test_a_new_file_takes_one_commit_however_many_versions_its_schema_has(tmp_path, monkeypatch):
     """Each commit is five syncs: a disk that refuses every third one let one version through an opening."""
     commits = []
