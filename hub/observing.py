@@ -5,6 +5,7 @@ bad is left out. A report whose moment is not sure waits until the clock is, and
 
 Of a device that speaks faster than once a second the straight path shows one report a second. What came between is held
 here, the newest of each shape, and is taken when nothing else follows: a lamp that says "off" and at once "on" is on.
+Whether something follows is told by the hub's clock: that of the device may be another.
 """
 
 from __future__ import annotations
@@ -26,9 +27,11 @@ UNDATED = 16_384
 """Half an hour of 500 devices, 5 MiB. Their readings are in the buffer whatever becomes of these."""
 
 HELD_S = 1.0
-"""As long as `hub.pipeline.OBSERVED_S`: then nothing else came."""
+"""As long as `hub.pipeline.OBSERVED_S`: what has stood so long between two looks is not followed by another."""
 
-Waiting = tuple[Slot, float, bool, Quality, Sequence[Value]]
+Waiting = tuple[tuple[Seat, ...], str, float, bool, Sequence[Value]]
+"""Where the values go (of the place and the metrics that there were when they were said: plans change), the device,
+the moment, whether that is Unix seconds or monotonic ones, the values."""
 
 
 class Observer:
@@ -39,6 +42,7 @@ class Observer:
         self._waiting: list[Waiting] = []
         self._undated: deque[Waiting] = deque(maxlen=UNDATED)
         self._held: dict[Slot, Waiting] = {}
+        self._stood: dict[Slot, tuple[Waiting, float]] = {}  # held at the last look, since which monotonic second
         self.readings = 0
         self.beyond = 0
         """Reports with a value that is no number of 64 bit in steps of its metric."""
@@ -47,12 +51,15 @@ class Observer:
 
     def hold(self, slot: Slot, moment: float, sure: bool, quality: Quality, values: Sequence[Value]) -> None:
         """What came too soon after a report that was taken."""
-        self._held[slot] = (slot, moment, sure, quality, values)
+        if quality is not Quality.BAD:
+            self._held[slot] = (slot.seats or self._seats(slot), slot.device.id, moment, sure, values)
 
     def see(self, slot: Slot, moment: float, sure: bool, quality: Quality, values: Sequence[Value]) -> None:
         if self._held:
             self._held.pop(slot, None)
-        self._waiting.append((slot, moment, sure, quality, values))
+        if quality is Quality.BAD:
+            return
+        self._waiting.append((slot.seats or self._seats(slot), slot.device.id, moment, sure, values))
         if len(self._waiting) >= MOST:
             self.drain()
 
@@ -61,31 +68,43 @@ class Observer:
         waiting, self._waiting = self._waiting, []
         now, sure_now, monotonic = self._clock.now(), self._clock.sure(), self._clock.monotonic()
         horizon = int(now) - SPAN_S
-        for slot, last in list(self._held.items()):
-            if not 0.0 <= (now if last[2] else monotonic) - slot.seen < HELD_S:
-                del self._held[slot]
-                slot.seen = max(last[1], int(slot.seen) + 1.0)  # history tells seconds apart, and it came after
-                waiting.append((slot, slot.seen, *last[2:]))
+        if self._held:
+            waiting += self._last(monotonic)
         if self._undated and sure_now:
             waiting = [*self._undated, *waiting]
             self._undated.clear()
         take = self._rollups.take
         for one in waiting:
-            slot, moment, sure, quality, values = one
-            if quality is Quality.BAD:
-                continue
+            seats, device, moment, sure, values = one
             if not sure:
                 if not sure_now:
                     self.forgotten += len(self._undated) == UNDATED  # the oldest makes room
                     self._undated.append(one)
                     continue
                 moment = now - (monotonic - moment)
-            for seat in self._seats(slot) if slot.seats is None else slot.seats:
-                if take(seat, int(moment), values, slot.device.id, horizon):
+            for seat in seats:
+                if take(seat, int(moment), values, device, horizon):
                     self.readings += len(seat.columns)
                 else:
                     self.beyond += 1
 
+    def _last(self, monotonic: float) -> list[Waiting]:
+        """What is held and was not followed."""
+        found: list[Waiting] = []
+        stood, self._stood = self._stood, {}
+        for slot, last in list(self._held.items()):
+            before, since = stood.get(slot, (last, monotonic))
+            since = since if before is last else monotonic
+            if monotonic - since < HELD_S:
+                self._stood[slot] = last, since
+                continue
+            del self._held[slot]
+            seats, device, moment, sure, values = last
+            slot.seen = max(moment, int(slot.seen) + 1.0)  # history tells seconds apart, and it came after
+            found.append((seats, device, slot.seen, sure, values))
+        return found
+
     def _seats(self, slot: Slot) -> tuple[Seat, ...]:
-        slot.seats = self._rollups.seats(slot.device.place, slot.metrics, slot.device.id)
+        if slot.seats is None:
+            slot.seats = self._rollups.seats(slot.device.place, slot.metrics, slot.device.id)
         return slot.seats  # type: ignore[no-any-return]

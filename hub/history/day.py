@@ -127,8 +127,8 @@ class History:
         if len(strip.rings) > 1:
             self.bytes += strip.drop(ring)
             return
-        ring.columns = []
         self._remove(strip)
+        strip.rings, ring.columns = [], []
 
     def _remove(self, strip: Strip) -> None:
         self.bytes -= strip.size

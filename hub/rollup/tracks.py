@@ -137,6 +137,8 @@ class Seat:
     def take(self, time: int, values: Sequence[Value], device: str, horizon: int) -> bool:
         """Take a report; what is before `horizon` is not for the strip. Whether the strip is to be closed. Raises
         OverflowError, and takes nothing, when a value passes 64 bit."""
+        if len(self.columns) != len(self.strip.rings):  # some were erased since
+            self.columns = tuple(one for one in self.columns if one[1].ring in self.strip.rings)
         shift = self._shift
         hour = (time + shift) // HOUR * HOUR - shift
         row, fresh = [time], False

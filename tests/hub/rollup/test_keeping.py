@@ -9,7 +9,7 @@ import pytest
 from hub.answers.recalling import Recalling
 from hub.errors import DiskRefuses
 from hub.history import Scale
-from hub.model import Device, Quality
+from hub.model import Device, Metric, Quality, Report
 from hub.observing import MOST
 from hub.rollup.counter import Part
 from hub.testing import settle
@@ -466,7 +466,7 @@ async def test_what_a_device_says_last_in_a_second_is_remembered_when_nothing_fo
         path.pipeline.observed, path.pipeline.outrun = hub.observer.see, hub.observer.hold
 
         async def say(after: float, temperature: float) -> None:
-            hub.clock.set(begin + after)
+            await hub.clock.advance(begin + after - hub.clock.now())
             await path.emit(values={"temperature": temperature}, time=begin + after)
 
         def told() -> list[tuple[int, float]]:
@@ -479,10 +479,78 @@ async def test_what_a_device_says_last_in_a_second_is_remembered_when_nothing_fo
         await say(0.4, 30.0)
         await say(0.7, 20.0)  # lower than the first: what came after stands after it
         assert told() == [(0, 22.0)]
-        hub.clock.set(begin + 1.5)
+        await hub.clock.advance(1.0)
         assert told() == [(0, 22.0), (1, 20.0)]
         await say(60.0, 21.0)
         await say(60.5, 21.5)
         await say(61.1, 23.0)  # a source that goes on costs one report a second
-        hub.clock.set(begin + 90)
+        await hub.clock.advance(30.0)
         assert told() == [(0, 22.0), (1, 20.0), (60, 21.0), (61, 23.0)]
+
+
+@pytest.mark.parametrize("ahead", [-5.0, 0.0, 60.0])
+async def test_what_a_device_says_last_stands_last_whatever_its_clock_says(tmp_path, ahead):
+    """A look between two reports of one second takes nothing that the second one overtakes."""
+    from tests.hub.path_kit import Path
+
+    begin = at("2026-01-01 10:00")
+    async with Hub(tmp_path, begin) as hub:
+        path = Path()
+        path.clock.set(begin)
+        path.pipeline.observed, path.pipeline.outrun = hub.observer.see, hub.observer.hold
+        for temperature in (20.0, 30.0, 20.5):
+            await path.emit(values={"temperature": temperature}, time=hub.clock.now() + ahead)
+            await hub.clock.advance(0.3)
+            hub.observer.drain()
+        for _ in range(3):
+            await hub.clock.advance(1.0)
+            hub.observer.drain()
+        [track] = [track for key, track in hub.rollups.tracks.items() if key[1] == "temperature"]
+        said = sorted(track.ring.points(0, 1 << 40))
+        assert [Scale(track.step)(value) for _, value in said] == [20.0, 20.5]
+
+
+HUMIDITY = Metric(key="humidity", unit="%", resolution="0.1", state_class="measurement")
+
+
+@pytest.mark.parametrize("sure", [True, False])
+async def test_what_waits_while_one_metric_is_erased_leaves_the_others_of_its_place_whole(tmp_path, sure):
+    """Of a report that is held, or cannot be dated yet, what was erased does not come back."""
+    begin = at("2026-01-01 10:00")
+    async with Hub(tmp_path, begin) as hub:
+        hub.clock.set(begin, sure=sure)
+        slot = hub.live.slot(Device(id="x:1", integration="x", place="salle"), (TEMPERATURE, HUMIDITY))
+        moment = begin if sure else hub.clock.monotonic()
+        slot.seen = moment
+        hub.observer.see(slot, moment, sure, Quality.GOOD, (20.0, 40.0))
+        hub.observer.hold(slot, moment + 0.5, sure, Quality.GOOD, (21.0, 41.0))
+        hub.observer.drain()
+        await hub.rollups.erase("salle", "temperature")
+        hub.clock.set(begin, sure=True)
+        await hub.clock.advance(2.0)
+        hub.observer.drain()
+        await hub.clock.advance(2.0)
+        hub.observer.drain()
+        assert hub.rollups.series == [("salle", "humidity")]
+        ring = hub.history.get("salle", "humidity")
+        assert [value for _, value in sorted(ring.points(0, 1 << 40))] == [400, 410]
+        hub.history.close_all()
+        assert [value for _, value in sorted(ring.points(0, 1 << 40))] == [400, 410]
+
+
+async def test_what_waits_for_a_date_stays_with_its_metric_and_place_when_plans_are_made_anew(tmp_path):
+    begin = at("2026-01-01 10:00")
+    async with Hub(tmp_path, begin) as hub:
+        hub.clock.set(begin, sure=False)
+        here = Device(id="x:1", integration="x", place="salle")
+        slot = hub.live.slot(here, (TEMPERATURE, HUMIDITY))
+        slot.report, slot.time = Report(device="x:1", values={"temperature": 20.0, "humidity": 40.0}), 1.0
+        hub.observer.see(slot, hub.clock.monotonic(), False, Quality.GOOD, (20.0, 40.0))
+        hub.observer.drain()
+        moved = Device(id="x:1", integration="x", place="hall")
+        hub.live.reseat(moved, lambda metric: metric.key == "humidity")
+        hub.clock.set(begin, sure=True)
+        hub.observer.drain()
+        assert hub.history.get("hall", "humidity") is None
+        told = [value for _, value in hub.history.get("salle", "humidity").points(0, 1 << 40)]
+        assert told == [400]
