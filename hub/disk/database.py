@@ -20,7 +20,7 @@ from typing import TypeVar
 
 import apsw
 
-from hub.disk.files import PRIVATE, overwrite, sync_directory
+from hub.disk.files import PRIVATE, hand_over, overwrite, sync_directory
 
 T = TypeVar("T")
 
@@ -48,10 +48,12 @@ def connect(path: Path, key: bytes, schema: Sequence[str], *, reserve: bool = Tr
             _connect(path, key, (), reserve=False).close()
         except apsw.Error:
             raise error from None
-    with contextlib.suppress(apsw.Error, OSError):
+    with contextlib.suppress(apsw.Error, OSError):  # the disk may take no copy now, or the copy and no more
         _spell_anew(path, key)
+    try:
         return _connect(path, _RAW + key, schema, reserve)
-    return _connect(path, key, schema, reserve)  # the disk takes no copy now
+    except (apsw.NotADBError, apsw.CorruptError):
+        return _connect(path, key, schema, reserve)
 
 
 def _connect(path: Path, spelled: bytes, schema: Sequence[str], reserve: bool) -> apsw.Connection:
@@ -95,6 +97,7 @@ def _spell_anew(path: Path, key: bytes) -> None:
             copy.backup("main", former, "main") as pages,
         ):
             pages.step()
+        hand_over(new)  # a command of root may be the first to open it
         new.replace(path)  # SQLite has synced it
         sync_directory(path.parent)
         overwrite(file)

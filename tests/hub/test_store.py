@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import time
 import zlib
 from pathlib import Path
@@ -173,6 +174,34 @@ def test_a_file_of_a_former_version_serves_as_it_is_while_the_disk_takes_no_copy
     db = database.connect(tmp_path / "store.db", KEY, stores.SCHEMA)
     assert len(list(db.execute("SELECT * FROM meta"))) == len(rows) + 1
     db.close()
+
+
+def test_a_file_that_was_taken_over_opens_though_the_disk_refuses_to_overwrite_the_old_one(tmp_path, monkeypatch):
+    rows = former(tmp_path / "store.db")
+
+    def refuses(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(database, "overwrite", refuses)
+    db = database.connect(tmp_path / "store.db", KEY, stores.SCHEMA)
+    assert list(db.execute("SELECT * FROM meta ORDER BY key")) == rows
+    db.close()
+
+
+def test_what_a_change_of_the_schema_meets_in_a_file_that_was_taken_over_is_told_as_it_is(tmp_path):
+    former(tmp_path / "store.db")
+    with pytest.raises(apsw.SQLError, match="no such table: nowhere"):  # not that it were of another hub's keys
+        database.connect(tmp_path / "store.db", KEY, (*stores.SCHEMA, "DELETE FROM nowhere"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can hand a file over")
+def test_a_file_that_root_took_over_stays_that_of_the_hubs_user(tmp_path):
+    former(tmp_path / "store.db")
+    os.chown(tmp_path, 12345, 12346)
+    os.chown(tmp_path / "store.db", 12345, 12346)
+    database.connect(tmp_path / "store.db", KEY, stores.SCHEMA).close()
+    left = [(tmp_path / name).stat() for name in ("store.db", "store.db-journal")]
+    assert [(one.st_uid, one.st_gid) for one in left] == [(12345, 12346)] * 2
 
 
 def test_a_file_is_opened_without_stretching_its_key(tmp_path: Path) -> None:
