@@ -293,10 +293,12 @@ def _closed(disk: Disk, stream: str, item: _Found, follower: _Found | None) -> S
 
 
 def _ending(disk: Disk, path: Path, name: SegmentName, base: int) -> tuple[int, int]:
-    """Last seq and reading count at the end of a run's last segment."""
-    size = disk.size(path)
-    for start in (max(0, size - _TAIL), 0):
-        heads = [head for head in Scan.of(disk.read(path, start)).heads if head.kind in frame.NUMBERED]
+    """Last seq and reading count at the end of a run's last segment. An unfinished commit that the disk did not let a
+    start cut counts no more later on."""
+    tail = max(0, disk.size(path) - _TAIL) // frame.SECTOR * frame.SECTOR
+    for start in (tail, 0):
+        found = Scan.of(disk.read(path, start)).counting()
+        heads = [head for head in found.heads if head.kind in frame.NUMBERED]
         if heads:
             return heads[-1].seq, heads[-1].total
     return name.first - 1, base

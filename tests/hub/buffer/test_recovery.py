@@ -227,6 +227,26 @@ def test_a_run_that_follows_a_cut_names_the_last_number_of_a_finished_commit(par
     assert sorted(seq for _, run, seq in backend.digests if run != state.run) == [1]
 
 
+def test_an_unfinished_commit_that_the_disk_did_not_let_a_start_cut_counts_no_more_at_a_later_one(
+    party: Party, tmp_path: Path
+) -> None:
+    path = in_two_blocks(party, tmp_path / "b")
+    data, _ = last_commit(path)
+    path.write_bytes(data[:-3])  # within the counters: the blocks before them are intact
+    disk = FaultyDisk()
+    disk.fail["cut"] = [io_error()] * 4
+    journal = party.journal(tmp_path / "b", disk)
+    assert "not delivered" in journal.errors[0]
+    journal.commit(batch(rows(1000, 1)))
+    journal.close()
+    journal = party.journal(tmp_path / "b")
+    backend = party.reader()
+    backend.drain(journal)
+    journal.close()
+    assert backend.all_numbers == [*range(40), 1000]
+    assert not backend.gaps
+
+
 def test_a_first_commit_that_never_finished_takes_its_snapshot_of_the_counters_along(
     party: Party, copy: Path, tmp_path: Path
 ) -> None:
