@@ -118,9 +118,10 @@ class Entrance:
             await site.refuse("sign-in-wrong", visit, visit.address)
             return self._not_signed_in(visit, "sign-in-wrong", 422, name)
         site.throttle.give_back(*purse, known=known)
+        answer = self._signed_in(visit, name)  # before anything is awaited: a change of the password ends it too
         broken = {"break_glass": True} if site.broken.use(name, visit.address) else {}
         await site.note(f"web:{name}", {"web": "signed in", "from": visit.address, **broken})
-        return self._signed_in(visit, name)
+        return answer
 
     async def badge_page(self, visit: Visit) -> web.Response:
         return answers.redirect("/") if visit.account else self._badge_again(visit, "", 200)

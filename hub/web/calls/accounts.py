@@ -6,7 +6,6 @@ from typing import Any
 
 from hub.control import Call
 from hub.web.calls.served import Asking, text, who
-from hub.web.refused import Refused
 
 LONGEST = 1024
 """Characters of a password that are looked at."""
@@ -41,7 +40,7 @@ class AccountCalls:
     async def _remove(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{name, by} → {name}. Raises Refused, StorageError."""
         people = self._served()
-        name = text(arguments, "name")
+        name = text(arguments, "name").lower()
         await people.accounts.remove(name, who(arguments))
         people.sessions.end_all(name)
         return {"name": name}
@@ -51,23 +50,18 @@ class AccountCalls:
         Busy, StorageError. Who asks from afar is throttled before."""
         people = self._served()
         name = text(arguments, "name")
-        account = await people.accounts.fits(name, _secret(arguments, "former"))
-        if account is None:
-            raise Refused("password-wrong")
-        await people.accounts.put(name, _secret(arguments, "password"), account.role, who(arguments))
+        former, password = _secret(arguments, "former"), _secret(arguments, "password")
+        await people.accounts.change(name, former, password, who(arguments))
         people.sessions.end_all(name, but=text(arguments, "keep"))
         return {"name": name}
 
     async def _claim(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{code, name, password} → {name, again}: a right code makes the first administrateur, once; `again`: there was
-        one already. Raises Refused ("claim-wrong" of the code), Busy, StorageError. Who asks from afar is throttled
-        before."""
+        one already, and the code is of `ilot claim reset` or of a file on the card. Raises Refused ("claim-wrong" of
+        the code), Busy, StorageError. Who asks from afar is throttled before."""
         people = self._served()
         name = text(arguments, "name").lower()
-        if not await people.accounts.fits_claim(text(arguments, "code")):
-            raise Refused("claim-wrong")
-        again = people.accounts.claimed  # by a code of `ilot claim reset`, or of a file on the card
-        await people.accounts.claim(name, _secret(arguments, "password"))
+        again = await people.accounts.claim(text(arguments, "code"), name, _secret(arguments, "password"))
         people.sessions.end_all(name)
         return {"name": name, "again": again}
 

@@ -6,6 +6,7 @@ Whoever claims chooses a name and a password of their own; there is no account b
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
@@ -40,8 +41,8 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class Accounts:
-    """Read whole at the start; the store is written first, then what is here. `changed` is called when it was,
-    `claimed` once a claim code was used up."""
+    """Read whole at the start; the store is written first, then what is here. One change comes after the other: each is
+    judged by what the one before has left. `changed` is called when it was, `claimed` once a claim code was used up."""
 
     def __init__(
         self, store: Store, clock: Clock, passwords: Passwords, changed: Callable[[], None] = lambda: None, *,
@@ -51,6 +52,7 @@ class Accounts:
         self._when_claimed = claimed
         self._known: dict[str, Account] = {}
         self._claim = b""
+        self._turn = asyncio.Lock()
 
     async def load(self) -> None:
         """Raises StorageError."""
@@ -82,51 +84,61 @@ class Accounts:
         StorageError."""
         code = code or new_code()
         secret = await self._passwords.make(code)
-        await self._write({"web": "claim code made"}, who, claim=secret)
+        async with self._turn:
+            await self._write({"web": "claim code made"}, who, claim=secret)
         return code
 
-    async def fits_claim(self, typed: str) -> bool:
-        """Raises Busy."""
-        return await self._passwords.fits(self._claim or None, code_of(typed))
-
-    async def claim(self, name: str, password: str) -> Account:
-        """The first administrateur, or one more after `ilot claim reset`; the code was checked and is used up. An
-        account of that name gets this password. Raises Refused, Busy, StorageError."""
-        account = await self._account(name, password, ADMINISTRATOR)
-        code, self._claim = self._claim, b""  # before anything is awaited: it is good once
-        if not code:
+    async def claim(self, code: str, name: str, password: str) -> bool:
+        """The first administrateur, or one more after `ilot claim reset`; the code is used up. An account of that name
+        gets this password. Whether somebody administered the hub before. Raises Refused, Busy, StorageError."""
+        claim = self._claim
+        if not await self._passwords.fits(claim or None, code_of(code)):
             raise Refused("claim-wrong")
-        try:
+        account = await self._account(name, password, ADMINISTRATOR)
+        async with self._turn:
+            if self._claim != claim:  # it was used, or another one made, while this one was looked at
+                raise Refused("claim-wrong")
+            again = self.claimed
             await self._write({"web": "claimed", "name": name}, f"web:{name}", account, claim=b"")
-        except BaseException:
-            self._claim = code
-            raise
         if self._when_claimed is not None:
             await self._when_claimed()
-        return account
+        return again
 
     async def fits(self, name: str, password: str) -> Account | None:
         """The account when name and password are right. Raises Busy."""
         account = self.get(name)
         right = await self._passwords.fits(account.secret if account else None, password)
-        return self.get(name) if right else None
+        return account if right and account == self.get(name) else None
 
     async def put(self, name: str, password: str, role: str, who: str) -> Account:
         """Add an account, or give one another role and password. Raises Refused, Busy, StorageError."""
-        if name not in self._known and len(self._known) >= MOST:
-            raise Refused("accounts-full")
-        if role != ADMINISTRATOR:
-            self._keeps_one(name)
         account = await self._account(name, password, role)
-        await self._write({"web": "account", "name": name, "role": role}, who, account)
+        async with self._turn:
+            if name not in self._known and len(self._known) >= MOST:
+                raise Refused("accounts-full")
+            if role != ADMINISTRATOR:
+                self._keeps_one(name)
+            await self._write({"web": "account", "name": name, "role": role}, who, account)
         return account
+
+    async def change(self, name: str, former: str, password: str, who: str) -> None:
+        """Another password for whoever knows the former one. Raises Refused, Busy, StorageError."""
+        known = await self.fits(name, former)
+        if known is None:
+            raise Refused("password-wrong")
+        account = await self._account(name, password, known.role)
+        async with self._turn:
+            if self.get(name) != known:  # it was removed, or changed, meanwhile
+                raise Refused("password-wrong")
+            await self._write({"web": "account", "name": name, "role": account.role}, who, account)
 
     async def remove(self, name: str, who: str) -> None:
         """Raises Refused, StorageError."""
-        if name not in self._known:
-            raise Refused("account-unknown")
-        self._keeps_one(name)
-        await self._write({"web": "account removed", "name": name}, who, gone=name)
+        async with self._turn:
+            if name not in self._known:
+                raise Refused("account-unknown")
+            self._keeps_one(name)
+            await self._write({"web": "account removed", "name": name}, who, gone=name)
 
     def _keeps_one(self, name: str) -> None:
         others = [one for one in self._known.values() if one.role == ADMINISTRATOR and one.name != name]
