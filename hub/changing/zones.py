@@ -22,10 +22,10 @@ def new_zone(config: Core, arguments: Mapping[str, Any]) -> list[dict[str, Any]]
     if not PLACE_ID.fullmatch(zone):
         raise ConfigError(f"{zone!r} is no id of a zone: letters a-z, digits, `-` and `_`, as in `classes-2`")
     if zone in config.zones:
-        raise ConfigError(f"there is a zone {zone!r} already: an administrateur changes it in the configuration")
+        raise ConfigError(f"there is a zone {zone!r} already: an administrator changes it in the configuration")
     sites = {*config.sites, *(one.site for one in config.zones.values())}
     if site not in sites:
-        known = ", ".join(sorted(sites)) or "none yet: an administrateur adds the first in the configuration"
+        known = ", ".join(sorted(sites)) or "none yet: an administrator adds the first in the configuration"
         raise ConfigError(f"there is no site {site!r}; there is {known}")
     name = str(arguments.get("name") or "").strip()[:LONGEST]
     return [{"path": ["zones", zone], "value": {"site": site, "name": name or zone}}]

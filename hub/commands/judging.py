@@ -18,6 +18,11 @@ from hub.model import Device, Metric, Value, Writable
 ROLES = ("lecteur", "auditeur", "technicien", "administrateur")
 """From the least to the most that each may do."""
 
+CALLED = {
+    "lecteur": "a reader", "auditeur": "an auditor", "technicien": "a technician", "administrateur": "an administrator",
+}  # fmt: skip
+"""Roles in English sentences. In the configuration and in calls they have their French names."""
+
 SETTING = Writable(role="technicien", every_s=10.0)
 """What holds for a downlink of a pack."""
 
@@ -72,7 +77,8 @@ def judge(order: Order, device: Device | None, metric: Metric | None, last: floa
             f"(writable now: {there})",
         )
     if ROLES.index(order.role) < ROLES.index(limits.role):
-        raise WriteRefused("role", f"{order.metric!r} of {device.id} is written by a {limits.role}, not a {order.role}")
+        who, no = CALLED[limits.role], CALLED[order.role]
+        raise WriteRefused("role", f"{order.metric!r} of {device.id} is written by {who}, not by {no}")
     if order.clear:
         _comfort(order, metric)
     if order.values is None and order.value is not None:

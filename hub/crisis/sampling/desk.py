@@ -157,7 +157,7 @@ class Sampling:
         by, why = who(arguments)
         if arguments.get("role") != "administrateur":
             await self._memory.audit(self._clock.now(), by, {"crisis": "sampling", "refused": "role"})
-            raise WriteRefused("role", "sampling is raised by an administrateur")
+            raise WriteRefused("role", "sampling is raised by an administrator")
         async with self._turn:
             counts = self.state.counts()
             if self.state.holds or (self.state.phase == RESTORING and counts["waiting"]):

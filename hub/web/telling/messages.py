@@ -124,7 +124,7 @@ _TABLE = (
     (r"this plan raises nothing: .*", "Ce plan ne relève rien : sa liste dit pourquoi"),
     (r"sampling is (raised|restoring) already: .*", "Les périodes sont déjà relevées, ou en train d'être rendues"),
     (r"sampling is not raised: .*", "Rien n'est relevé plus souvent : il n'y a rien à rendre"),
-    (r"sampling is raised by an administrateur", "Un administrateur seul peut relever plus souvent"),
+    (r"sampling is raised by an administrator", "Un administrateur seul peut relever plus souvent"),
     (
         r"sampling is raised for 1 min to (?P<a>\S+), as .*",
         "La durée va de 1 min à {a} (crisis.sampling.longest)",

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 
+from hub.commands.judging import CALLED
 from hub.web.figures import said_value, unit_text
 
+_ROLES = {said: role for role, said in CALLED.items()}
 _N = r"[-+0-9.eE]+"
 _TABLE = (
     # packs, hub.packs.archive and library
@@ -45,8 +47,8 @@ _TABLE = (
         "cette grandeur est en lecture seule ; un administrateur peut l'ajouter à « writable: » de l'appareil",
     ),
     (
-        r"'.+' of \S+ is written by a (?P<a>\w+), not a (?P<b>\w+)",
-        "seul le rôle {a} commande cette grandeur, pas le rôle {b}",
+        r"'.+' of \S+ is written by (?P<role>an? \w+), not by (?P<no>an? \w+)",
+        "seul le rôle {role} commande cette grandeur, pas le rôle {no}",
     ),
     (
         r"'.+' was written (?P<n>\d+) s ago: again in (?P<m>\S+) s",
@@ -86,5 +88,6 @@ def french(sentence: str) -> str:
             parts = found.groupdict()
             if "unit" in parts:
                 parts["unit"] = unit_text(parts["unit"])
+            parts |= {name: _ROLES.get(parts[name], parts[name]) for name in ("role", "no") if name in parts}
             return said_value(said.format(**parts), "fr", ("non", "oui"))
     return ""

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from hub.catalogue import METRICS
-from hub.commands.judging import Order, WriteRefused, judge
+from hub.commands.judging import CALLED, ROLES, Order, WriteRefused, judge
 from hub.errors import HubError
 from hub.model import Device, Writable
 from hub.packs.archive import unpack
 from hub.web.telling.refusing import french
+from hub.web.words import word
 
 
 def zipped(*names: str) -> bytes:
@@ -60,3 +61,13 @@ def test_every_command_that_is_refused_says_why_in_french(wrong: dict[str, Any])
     with pytest.raises(WriteRefused) as refused:
         judge(order, LAMP, METRICS.get(order.metric), last, 100.0)
     assert french(str(refused.value)), refused.value
+
+
+@pytest.mark.parametrize("role", ROLES[:-1])
+def test_a_role_that_does_not_write_is_named_as_each_language_has_it(role: str) -> None:
+    with pytest.raises(WriteRefused) as refused:
+        judge(Order(**{**GOOD, "role": role}), LAMP, METRICS["setpoint"], None, 100.0)
+    said = str(refused.value)
+    assert said.endswith(f"is written by an administrator, not by {CALLED[role]}")
+    assert CALLED[role].split()[1] == word(f"role-{role}", "en")
+    assert french(said) == f"seul le rôle administrateur commande cette grandeur, pas le rôle {role}"
