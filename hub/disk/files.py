@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 
 PRIVATE = 0o600
+_PIECE = 1 << 18
+"""Bytes that are overwritten at a time: a database may be larger than the memory that is free."""
 
 
 def write_atomically(path: Path, data: bytes, mode: int = PRIVATE) -> None:
@@ -55,5 +57,7 @@ def shred(path: Path) -> None:
 
 def overwrite(file: int) -> None:
     """Random bytes over all of an open file, in place, synced. Raises OSError."""
-    os.pwrite(file, secrets.token_bytes(max(1, os.fstat(file).st_size)), 0)
+    size = max(1, os.fstat(file).st_size)
+    for at in range(0, size, _PIECE):
+        os.pwrite(file, secrets.token_bytes(min(_PIECE, size - at)), at)
     os.fsync(file)

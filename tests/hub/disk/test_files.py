@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hub.disk.files import write_atomically
+from hub.disk import files
+from hub.disk.files import shred, write_atomically
 
 
 def test_writing_atomically_replaces_whole_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -47,3 +48,21 @@ def test_a_directory_that_lets_nobody_change_modes_takes_private_files(
 def test_it_is_synced_before_it_is_renamed_and_the_directory_after(tmp_path: Path, disk_calls: list[str]) -> None:
     write_atomically(tmp_path / "file", b"one")
     assert disk_calls == ["file", "rename", "directory"]
+
+
+def test_a_file_larger_than_the_memory_is_overwritten_whole_and_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, asked = tmp_path / "file", list[int]()
+    path.write_bytes(bytes(700_001))
+
+    def random(size: int) -> bytes:
+        asked.append(size)
+        return b"x" * size
+
+    monkeypatch.setattr(files.secrets, "token_bytes", random)
+    with path.open("rb") as before:
+        shred(path)
+        assert before.read() == b"x" * 700_001
+    assert not path.exists()
+    assert max(asked) <= 1 << 18
