@@ -29,6 +29,7 @@ from hub.buffer.segment import SegmentInfo
 from hub.buffer.status import BufferStatus, measure
 from hub.buffer.stream import Durable, Keys
 from hub.clock import Clock
+from hub.errors import HubError
 
 log = logging.getLogger(__name__)
 
@@ -118,9 +119,13 @@ class Buffer:
 
         Raises BufferFull when a quarter more than `pending_rows` wait for the disk: the row is not taken.
         """
-        self._commits.append(row, stream)
         if calm:
-            self._journal.calm(row)
+            self._journal.calm(row)  # before anybody can commit it
+        try:
+            self._commits.append(row, stream)
+        except HubError:
+            self._journal.not_taken(row)
+            raise
 
     def together(self) -> Together:
         """`with buffer.together():` the rows that are appended within, and the small state that is put, are in one

@@ -168,6 +168,10 @@ class Journal:
         """This row of alerts may wait on its way: `Durable.calm` says so of a commit of such rows. Thread-safe."""
         self._calm[id(row)] = row
 
+    def not_taken(self, row: Row) -> None:
+        """This row is not to be committed after all. Thread-safe."""
+        self._calm.pop(id(row), None)
+
     def hurry(self, alerts: list[Row], local: Local) -> None:
         """Have these written by the next try of the batch in hand, before its readings. Thread-safe."""
         self._hurried.append((into_blocks(alerts), local))

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from hub.buffer import ALERTS, READINGS, Buffer, BufferConfig, Durable
 from hub.buffer.batch import Batch, Local
 from hub.buffer.journal import Journal
+from hub.buffer.rows import Row
 from hub.buffer.seal import CHACHA
 from hub.buffer.stream import Item, StreamWriter
 from hub.errors import BufferFull, StorageError
@@ -139,6 +140,32 @@ async def test_a_commit_of_alerts_is_calm_when_every_row_of_it_may_wait(party: P
         await it.buffer.flush()
     told = [(durable.stream, durable.calm) for durable in it.durable if durable.readings]
     assert told == [(ALERTS, True), (ALERTS, False), (ALERTS, False), (ALERTS, True), (READINGS, False)]
+
+
+def test_a_row_of_alerts_that_may_wait_is_known_as_such_before_a_writer_can_have_it(
+    party: Party, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buffer = Buffer.open(
+        tmp_path, hub="hub-test", identity=party.identity, store_key=party.store_key, trust=party.trust, clock=Clock(),
+        config=replace(HOUR, pending_rows=4),
+    )  # fmt: skip
+    append, done = buffer._commits.append, list[Durable]()
+
+    def overtaken(one: Row, stream: str) -> None:
+        append(one, stream)
+        done.extend(buffer._journal.commit(buffer._commits._take()))
+
+    monkeypatch.setattr(buffer._commits, "append", overtaken)
+    buffer.append(row(0), ALERTS, calm=True)
+    assert [durable.calm for durable in done] == [True]
+    assert not buffer._journal._calm
+    monkeypatch.undo()
+    for number in range(1, 5):
+        buffer.append(row(number), ALERTS, calm=True)
+    with pytest.raises(BufferFull):
+        buffer.append(row(5), ALERTS, calm=True)
+    assert len(buffer._journal._calm) == 4, "what was not taken is not kept"
+    buffer._journal.close()
 
 
 async def test_rows_during_a_commit_go_into_the_next(party: Party, tmp_path: Path) -> None:
