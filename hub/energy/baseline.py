@@ -37,6 +37,8 @@ CLEARLY = 0.75
 """…where a day off consumes less than this part of a working day."""
 BEYOND_K = 2.0
 """A day so much colder than `coldest`, or hotter than `hottest`, is not judged."""
+EDGE_K = 1e-6
+"""A day on the edge is judged, however a computer adds: a thermometer that is stuck knows no other days."""
 FORM = 4
 """Of what is remembered: an older one is fitted anew."""
 
@@ -192,7 +194,8 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
         a special kind that stands apart, or where a working day looks like a day off."""
         if day.special in self.apart:
             return None
-        if not self.coldest - BEYOND_K <= day.mean <= self.hottest + BEYOND_K:
+        beyond = BEYOND_K + EDGE_K
+        if not self.coldest - beyond <= day.mean <= self.hottest + beyond:
             return None
         expected = self.expected(day)
         residual = self.off_by(day)

@@ -91,3 +91,13 @@ def test_a_season_that_was_not_seen_has_no_term_and_is_not_judged(begin, there):
     verdict = judge(baseline, after, limit)
     assert not verdict.alarms
     assert verdict.judged < 0.7 * len(after)
+
+
+@pytest.mark.parametrize("stuck", [15.6, -3.9, 20.0])
+def test_an_outdoor_thermometer_that_says_the_same_for_months_leaves_a_baseline(stuck):
+    """15.6 + 2 − 2 is not 15.6 to a computer: no day would be judged, and there would be nothing to divide by."""
+    days = [Day(day.number, day.used, stuck, stuck) for day in days_of("pumps", 3, count=130)]
+    baseline = fit(days)
+    assert baseline.shape.parameters == 1
+    assert all(one is not None for one in baseline.residuals)
+    assert math.isfinite(limit_of(baseline, days).sure)
