@@ -14,6 +14,11 @@
     words.set([...place.classList].find((name) => name !== "state"), said.dataset.rowWord || said.textContent);
   }
 
+  // what somebody typed and has not sent; and a page that answers a form, which a reload would send once more
+  const kept = () =>
+    [...root.querySelectorAll("input, textarea")].some((one) => one.value !== one.defaultValue) ||
+    (document.querySelector("main [data-told]") && !new URLSearchParams(location.search).has("said"));
+
   const show = (shown) => {
     const counter = root.querySelector("[data-counter]");
     if (counter) {
@@ -28,7 +33,7 @@
       if (line) stands(line, row);
     }
     share(shown.rows);
-    if (reload && !busy && !(scanner && scanner.dataset.on) && !waiting.length && !root.querySelector("details[open], form[data-sent]")) location.reload();
+    if (reload && !busy && !(scanner && scanner.dataset.on) && !waiting.length && !root.querySelector("details[open], form[data-sent]") && !kept()) location.reload();
   };
 
   // one row as it stands now; what reports moves to where all that reports is
