@@ -45,7 +45,7 @@ def adopted(store: Path, store_key: bytes, loaded: Loaded, models: Models) -> tu
 
 async def _read(path: Path, store_key: bytes, loaded: Loaded, models: Models) -> tuple[Roll, Joined]:
     with tempfile.TemporaryDirectory(prefix="ilot-check-") as scratch:
-        for suffix in ("", "-wal"):
+        for suffix in ("-journal", ""):  # the journal takes back what of a change is in the file already
             source = path.with_name(path.name + suffix)
             if source.exists():
                 shutil.copyfile(source, Path(scratch) / source.name)

@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 from click.testing import CliRunner, Result
 
@@ -77,6 +78,27 @@ async def test_what_is_wrong_with_an_added_device_beside_this_file_is_said(
     device = Device(**{**{name: getattr(GOOD, name) for name in GOOD.__struct_fields__}, **change})
     (wrong,) = (await looked(tmp_path, [device]))["adopted_problems"]
     assert says in wrong
+
+
+async def test_added_devices_are_read_as_they_were_before_a_change_that_a_hub_is_about_to_make(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    state = StateDir(tmp_path / "state")
+    state.path.mkdir(mode=0o700)
+    store = await Store.open(state.store, keys.create(state.keys).store_key)
+
+    def begun(db: apsw.Connection) -> None:
+        db.execute("PRAGMA cache_size = 2")  # so that its pages are in the file before it ends
+        db.execute("BEGIN IMMEDIATE; DELETE FROM adopted")
+        db.executemany("INSERT INTO meta VALUES (?, zeroblob(3000))", [(f"key {n}",) for n in range(40)])
+
+    try:
+        await memory.adopt(store, [GOOD], [], 1.0, "cli:jeanne")
+        await store.call(begun)
+        done = await asyncio.to_thread(ilot, tmp_path, "--adopted", "--json")
+        assert json.loads(done.stdout)["adopted"] == 1
+        await store.call(lambda db: db.execute("ROLLBACK"))
+    finally:
+        await store.close()
 
 
 async def test_a_place_whose_zone_went_out_of_the_file_is_said(tmp_path: Path) -> None:
