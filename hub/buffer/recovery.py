@@ -4,7 +4,7 @@ Rules, in this order:
 
 1. A file that is no segment by its name is left alone. What a segment is, its first epoch says, which this hub signed:
    a file under another one's name is taken for what it is, and a copy is left alone. The name counts where no epoch
-   can be read. Segments are taken by their number.
+   can be read. Segments are taken by their number; of two with one number, which no hub writes, one is left alone.
 2. Only the last segment of a stream can end in an unfinished commit (rule 4). When nothing numbered, damaged or not,
    and no LOCAL stands before it, its first commit never finished: it is unlinked and the one before is the last.
 3. Of one run, a later segment supersedes every earlier record from its own first seq on, by its name alone. Such
@@ -183,7 +183,15 @@ def _identify(
             keep, copy = (item, other) if item.name == name else (other, item)
             found[item.name] = keep
             errors.append(f"{copy.path.name}: a copy of {keep.path.name}; left alone")
-    return [found[name] for name in sorted(found)]
+    numbers: dict[int, _Found] = {}
+    for _, item in sorted(found.items()):
+        other = numbers.setdefault(item.name.number, item)
+        if other is not item:
+            errors.append(
+                f"{item.path.name}: {other.path.name} has its number, so one was put here from elsewhere; left alone. "
+                "Move that one to a directory of its own and deliver it by `ilot buffer send`"
+            )
+    return list(numbers.values())
 
 
 def _look(disk: Disk, stream: str, name: SegmentName, path: Path, public: bytes) -> _Found | None:

@@ -654,6 +654,24 @@ def test_a_copy_of_a_segment_counts_nothing_and_is_left_alone(party: Party, copy
     assert other.exists()
 
 
+def test_a_segment_that_was_put_here_with_the_number_of_another_is_named_and_both_stay(
+    party: Party, copy: Path, tmp_path: Path
+) -> None:
+    in_two_blocks(party, tmp_path / "elsewhere")
+    (strange,) = segments(tmp_path / "elsewhere")
+    shutil.copy(strange, copy / READINGS)
+    for _ in range(2):
+        journal = party.journal(copy)
+        (error,) = journal.errors
+        assert "left alone" in error
+        assert "ilot buffer send" in error
+        left = error.partition(":")[0]
+        assert {info.path.name for info in journal.catalog.of(READINGS)} == {p.name for p in segments(copy)} - {left}
+        journal.close()
+    (copy / READINGS / strange.name).unlink()
+    assert lost(recovered(party, copy)) == 0
+
+
 def test_an_export_of_files_under_each_others_names_holds_everything(party: Party, copy: Path, tmp_path: Path) -> None:
     one, other = segments(copy)[1:3]
     data = one.read_bytes(), other.read_bytes()
