@@ -235,8 +235,8 @@ class Holding:
                 break
             if self._buffer.full:
                 await self._buffer.room()
-            known = {device: self._devices.get(device) for device, _ in batch}
-            for device in [name for name, one in known.items() if one is not None and one.key != keys[name]]:
+            known = {device: one for device, _ in batch if (one := self._devices.get(device)) is not None}
+            for device in [name for name, one in known.items() if one.key != keys[name]]:
                 del known[device], after[device]  # another key meanwhile: another release
             with self._buffer.together():  # one commit has the mark and all of it
                 self._buffer.put_local(MARK, {device: after[device] for device in known} or None)

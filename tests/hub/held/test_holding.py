@@ -115,6 +115,24 @@ async def test_the_mark_and_all_reports_of_a_release_are_in_one_commit(stage, mo
     assert (list(marked), rows) == ([NEW], 5)
 
 
+async def test_what_is_released_while_its_device_is_removed_again_goes_on_waiting(stage, monkeypatch):
+    """The buffer has no room for a while, and meanwhile somebody takes the device out."""
+    buffer = stage.path.buffer
+
+    async def room():
+        stage.path.devices.remove(NEW)
+        monkeypatch.setattr(type(buffer), "full", False)
+
+    await stage.say(5)
+    stage.adopt()
+    monkeypatch.setattr(type(buffer), "full", True)
+    monkeypatch.setattr(buffer, "room", room, raising=False)
+    assert await stage.holding.release([NEW]) == 0
+    assert stage.holding.of(NEW) == 5
+    stage.adopt()
+    assert await stage.holding.release([NEW]) == 5
+
+
 async def test_the_privacy_of_the_zone_that_it_was_given_holds_for_what_it_said_before(stage):
     report = Report(device=NEW, values={"temperature": 20.0, "motion": True}, position=Position(48.85, 2.35))
     for _ in range(3):
