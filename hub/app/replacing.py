@@ -10,6 +10,8 @@ from hub.app.ground import Ground
 from hub.app.path import Path
 from hub.backups.keeper import Keeper
 from hub.control import Call
+from hub.labels.label import key as key_of
+from hub.labels.wish import MAX_KEY
 
 _log = logging.getLogger("hub")
 
@@ -28,11 +30,12 @@ class Replacing:
 
     async def _replace(self, arguments: dict[str, Any]) -> Any:
         """{old, new, key, by, dry_run} → {device, place, zone, replaced}; durable before anybody sees it. `new` is an
-        id, or the text of a label."""
+        id, or the text of a label, `key` hexadecimal. Raises HubError."""
         ground, path = self._ground, self._path
         old = str(arguments.get("old", ""))
         new, kept = await self._successor(str(arguments.get("new", "")))
-        key = bytes.fromhex(arguments.get("key") or kept) or None
+        said = str(arguments.get("key") or "")
+        key = key_of(said, range(1, MAX_KEY + 1), "key") if said else bytes.fromhex(kept) or None
         successor = path.devices.replacement(old, new, key)
         place = path.places.get(successor.place)
         if not arguments.get("dry_run"):

@@ -92,11 +92,15 @@ def key(text: str, sizes: Collection[int], column: str = "") -> bytes:
     found = plain(text)
     if _HEX.fullmatch(found) and len(found) % 2 == 0 and len(found) // 2 in sizes:
         return bytes.fromhex(found)
-    many = " or ".join(str(2 * size) for size in sorted(sizes))
+    counts = [2 * size for size in sorted(sizes)]
+    if isinstance(sizes, range):
+        many = combien = f"{counts[0]}, {counts[1]} … {counts[-1]}"
+    else:
+        many, combien = " or ".join(map(str, counts)), " ou ".join(map(str, counts))
     raise Unreadable(
         "bad-key",
         f"this key must have {many} hexadecimal digits; it has {len(found)}",
-        f"cette clé doit avoir {many.replace('or', 'ou')} chiffres hexadécimaux ; elle en a {len(found)}",
+        f"cette clé doit avoir {combien} chiffres hexadécimaux ; elle en a {len(found)}",
         column,
     )
 

@@ -1,0 +1,45 @@
+"""Another device in the place of one, with the key that somebody typed."""
+
+from types import SimpleNamespace
+from unittest.mock import AsyncMock, MagicMock
+
+import pytest
+
+from hub.app.replacing import Replacing
+from hub.devices import Devices
+from hub.labels import Unreadable
+from hub.model import Device
+from hub.places import Places
+from hub.testing import ManualClock
+
+OLD, NEW, KEY = "ble:A4:C1:38:00:00:01", "ble:A4:C1:38:00:00:02", "231d39c1d7cc1ab1aee224cd096db932"
+
+
+async def successor(said):
+    return said, ""
+
+
+@pytest.fixture
+def parts():
+    store = AsyncMock()
+    path = MagicMock(devices=Devices([Device(id=OLD, integration="bluetooth", place="salle")]), places=Places([]))
+    ground = SimpleNamespace(store=store, clock=ManualClock())
+    return Replacing(ground, path, MagicMock(), successor), store
+
+
+@pytest.mark.parametrize("typed", [KEY, KEY.upper(), "23:1D:39:C1:D7:CC:1A:B1:AE:E2:24:CD:09:6D:B9:32", f" {KEY} "])
+async def test_a_key_is_taken_as_people_write_it(parts, typed):
+    replacing, store = parts
+    await replacing.calls()["device.replace"]({"old": OLD, "new": NEW, "key": typed})
+    assert store.replace.await_args.args[:3] == (OLD, NEW, bytes.fromhex(KEY))
+
+
+@pytest.mark.parametrize("typed", ["no key", KEY[:-1], "ab" * 65])
+async def test_what_is_no_key_is_refused_in_both_languages_and_not_repeated(parts, typed):
+    replacing, store = parts
+    with pytest.raises(Unreadable) as refused:
+        await replacing.calls()["device.replace"]({"old": OLD, "new": NEW, "key": typed})
+    assert "must have 2, 4 … 128 hexadecimal digits" in refused.value.detail
+    assert "2, 4 … 128 chiffres" in refused.value.fr
+    assert typed not in f"{refused.value} {refused.value.fr}"
+    store.replace.assert_not_awaited()
