@@ -40,7 +40,9 @@ def listing(config: Path, state_dir: Path | None, json: bool) -> None:
 
 @account.command("set")
 @click.argument("name")
-@click.option("--role", type=click.Choice(ROLES), default="lecteur", show_default=True)
+@click.option(
+    "--role", type=click.Choice(ROLES), help="Without it an account keeps its own, and a new one is lecteur."
+)  # fmt: skip
 @click.option(
     "--password-file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     help="A file whose first line is the password; - is stdin. Without it, it is asked for.",
@@ -49,7 +51,7 @@ def listing(config: Path, state_dir: Path | None, json: bool) -> None:
 @output.with_state
 @output.as_json
 def put(
-    name: str, role: str, password_file: Path | None, config: Path, state_dir: Path | None, json: bool
+    name: str, role: str | None, password_file: Path | None, config: Path, state_dir: Path | None, json: bool
 ) -> None:  # fmt: skip
     """Make an account NAME, or give one that there is this role and another password.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hub.commands.judging import ROLES
 from hub.control import Call
 from hub.web.calls.served import Asking, text, who
 
@@ -30,10 +31,14 @@ class AccountCalls:
 
     async def _put(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{name, password, role, by, keep} → {name, role}: one more account, or another role and password of one that
-        there is; it is signed out everywhere. Raises Refused, Busy, StorageError."""
+        there is; it is signed out everywhere. Without `role` an account keeps its own, and a new one is lecteur. Raises
+        Refused, Busy, StorageError."""
         people = self._served()
         name = text(arguments, "name").lower()
-        one = await people.accounts.put(name, _secret(arguments, "password"), text(arguments, "role"), who(arguments))
+        known = people.accounts.get(name)
+        own = known.role if known is not None else ROLES[0]
+        role = own if arguments.get("role") is None else text(arguments, "role")
+        one = await people.accounts.put(name, _secret(arguments, "password"), role, who(arguments))
         people.sessions.end_all(name, but=text(arguments, "keep"))
         return {"name": one.name, "role": one.role}
 

@@ -35,11 +35,19 @@ async def test_an_account_made_on_the_command_line_signs_in_and_one_that_is_remo
             ["zoe", "technicien"],
         ]
 
-        gone = await ilot(tmp_path, "remove", "zoe")
+        again = await ilot(tmp_path, "set", "zoe", "--password-file", "-", stdin=f"{OTHER} encore")
+        assert again.stderr == "zoe signs in as technicien\n"  # another password is no other role
+        assert (await browser.get("/account"))[0] == 401
+        assert (await browser.sign_in("zoe", f"{OTHER} encore"))[0] == 303
+        new = await ilot(tmp_path, "set", "ida", "--password-file", "-", stdin=OTHER)
+        assert new.stderr == "ida signs in as lecteur\n"
+        await ilot(tmp_path, "remove", "ida")
+
+        gone = await ilot(tmp_path, "remove", "Zoe")
         assert (gone.exit_code, gone.stderr) == (0, "zoe signs in no more\n")
         assert (await browser.get("/account"))[0] == 401
         noted = [(one.who, one.what["web"]) for one in await pages.store.audited() if one.who == "cli"]
-        assert noted[-2:] == [("cli", "account"), ("cli", "account removed")]
+        assert [what for _, what in noted[-3:]] == ["account", "account removed", "account removed"]
 
 
 async def test_what_the_pages_refuse_the_command_line_is_refused_too(tmp_path: Path) -> None:
