@@ -7,6 +7,7 @@ do ends with it.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import re
 import secrets
@@ -48,11 +49,13 @@ class Token(msgspec.Struct, frozen=True):
 
 
 class Tokens:
-    """Read whole at the start; the store is written first. `changed` is called when it was."""
+    """Read whole at the start; the store is written first, one change after the other. `changed` is called when it
+    was."""
 
     def __init__(self, store: Store, clock: Clock, changed: Callable[[], None]) -> None:
         self._store, self._clock, self._changed = store, clock, changed
         self._known: dict[str, Token] = {}
+        self._turn = asyncio.Lock()
 
     async def load(self) -> None:
         """Raises StorageError."""
@@ -89,9 +92,6 @@ class Tokens:
         if not 0 < days * 86_400 <= LONGEST_S:
             raise Refused("token-days-bad")
         now = self._clock.now()
-        kept = {one.id: one for one in self._known.values() if one.expires > now}
-        if len(kept) >= MOST:
-            raise Refused("tokens-full")
         number, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
         token = Token(number, name, role, sha256(secret.encode()).digest(), now, now + days * 86_400, who[:64])
 
@@ -101,23 +101,29 @@ class Tokens:
                 db.execute("INSERT INTO web_tokens VALUES (?, ?, ?, ?, ?, ?, ?)", msgspec.structs.astuple(token))
                 audit(db, now, who, {"web": "token", "id": number, "name": name, "role": role, "days": days})
 
-        await self._store.call(work)
-        self._changed()
-        self._known = {**kept, number: token}
+        async with self._turn:
+            kept = {one.id: one for one in self._known.values() if one.expires > now}
+            if len(kept) >= MOST:
+                raise Refused("tokens-full")
+            await self._store.call(work)
+            self._changed()
+            self._known = {**kept, number: token}
         return token, f"{PREFIX}{number}_{secret}"
 
     async def revoke(self, number: str, who: str) -> Token:
         """It is worth nothing from now on. Raises Refused, StorageError."""
-        token = self._known.get(number)
-        if token is None:
-            raise Refused("token-unknown")
+        async with self._turn:
+            token = self._known.get(number)
+            if token is None:
+                raise Refused("token-unknown")
+            what = {"web": "token revoked", "id": number, "name": token.name}
 
-        def work(db: apsw.Connection) -> None:
-            with transaction(db):
-                db.execute("DELETE FROM web_tokens WHERE id = ?", (number,))
-                audit(db, self._clock.now(), who, {"web": "token revoked", "id": number, "name": token.name})
+            def work(db: apsw.Connection) -> None:
+                with transaction(db):
+                    db.execute("DELETE FROM web_tokens WHERE id = ?", (number,))
+                    audit(db, self._clock.now(), who, what)
 
-        await self._store.call(work)
-        self._changed()
-        self._known.pop(number, None)
+            await self._store.call(work)
+            self._changed()
+            self._known.pop(number, None)
         return token

@@ -12,6 +12,7 @@ from hub.store import Store
 from hub.testing import ManualClock
 from hub.web.people.accounts import Accounts
 from hub.web.people.passwords import Passwords
+from hub.web.people.tokens import Tokens
 from hub.web.refused import Refused
 
 from .web_kit import NAME, PASSWORD, Pages
@@ -107,3 +108,15 @@ async def test_whoever_signs_in_while_their_password_changes_is_signed_out_with_
         await browser.sign_in()
         site._audit = note
         assert (await browser.get("/api/1/status"))[0] == 401
+
+
+async def test_a_token_that_is_revoked_while_another_is_made_stays_revoked_and_two_made_at_once_are_both_good(
+    tmp_path: Path,
+) -> None:
+    store = await Store.open(tmp_path / "store.db", b"k" * 32)
+    tokens = Tokens(store, ManualClock(), lambda: None)
+    old, text = await tokens.make("old", "lecteur", 1, "test")
+    made = await asyncio.gather(*(tokens.make(name, "lecteur", 1, "test") for name in "ab"), tokens.revoke(old.id, "x"))
+    assert tokens.of(f"Bearer {text}") is None
+    assert [tokens.of(f"Bearer {made[n][1]}").name for n in (0, 1)] == ["token:a", "token:b"]
+    await store.close()
