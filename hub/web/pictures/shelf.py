@@ -11,7 +11,8 @@ from typing import Any
 
 import apsw
 
-from hub.store import Store
+from hub.disk.database import transaction
+from hub.store import Store, audit
 from hub.web.refused import Refused
 
 MOST_PLANS, MOST_PHOTOS = 12, 4
@@ -58,6 +59,7 @@ class Shelf:
         picture = await asyncio.to_thread(cleaning.checked, data)
         name, number, now = name.strip()[:NAME] or ("Photo" if site else "Plan"), secrets.token_hex(4), self._now()
         row = (number, name, picture.kind, picture.data, now, site)
+        what = {"photo": "added", "site": site} if site else {"plan": "added"}
 
         def work(db: apsw.Connection) -> str:
             there = int(db.execute("SELECT count(*) FROM plans WHERE site = ?", (site,)).get or 0)
@@ -66,23 +68,23 @@ class Shelf:
             together = int(db.execute("SELECT coalesce(sum(length(body)), 0) FROM plans").get)
             if together + len(picture.data) > MOST_TOGETHER:
                 return "pictures-full"
-            db.execute("INSERT INTO plans (id, name, kind, body, at, site) VALUES (?, ?, ?, ?, ?, ?)", row)
+            with transaction(db):
+                db.execute("INSERT INTO plans (id, name, kind, body, at, site) VALUES (?, ?, ?, ?, ?, ?)", row)
+                audit(db, now, by, {**what, "id": number, "name": name, "bytes": len(picture.data)})
             return ""
 
         if no := await self._store.call(work):
             raise Refused(no)
-        what = {"photo": "added", "site": site} if site else {"plan": "added"}
-        await self._store.audit(now, by, {**what, "id": number, "name": name, "bytes": len(picture.data)})
         return {"id": number}
 
     async def remove(self, number: str, *, by: str) -> dict[str, Any]:
         """→ {id}. One that is not there is gone already. Raises StorageError."""
 
-        def work(db: apsw.Connection) -> str | None:
-            site = db.execute("DELETE FROM plans WHERE id = ? RETURNING site", (number,)).get
-            return None if site is None else str(site)
+        def work(db: apsw.Connection) -> None:
+            with transaction(db):
+                site = db.execute("DELETE FROM plans WHERE id = ? RETURNING site", (number,)).get
+                if site is not None:
+                    audit(db, self._now(), by, {"photo" if site else "plan": "removed", "id": number})
 
-        site = await self._store.call(work)
-        if site is not None:
-            await self._store.audit(self._now(), by, {"photo" if site else "plan": "removed", "id": number})
+        await self._store.call(work)
         return {"id": number}
