@@ -36,9 +36,11 @@ class Forgetting:
             self._path.quarantine.clear(name)
             self._path.live.forget(name)
             self._path.pipeline.recompile(name)
-        places = {device.place for device in devices if device.place}
+        past = await self._past({device.place for device in devices if device.place})
+        for name in names:  # once more: a plan that was made meanwhile leads to what is erased
+            self._path.pipeline.recompile(name)
         return {
-            "hourly and monthly figures, raw history": await self._past(places),
+            "hourly and monthly figures, raw history": past,
             "held reports": sum([await self._field.holding.destroy(name) for name in names]),
             "kept payloads": await self._field.kept.forget(names), "in quarantine": waiting,
         }  # fmt: skip

@@ -1,0 +1,30 @@
+"""What a hub erases of a device, while the device goes on speaking."""
+
+from types import SimpleNamespace
+from unittest.mock import AsyncMock, MagicMock
+
+from hub.app.protect import Forgetting
+from hub.catalogue import METRICS
+from hub.model import Device, Place
+
+
+async def test_a_plan_that_is_made_while_its_history_is_erased_is_made_anew():
+    """It has its seats in what is gone: nothing more of the device would be remembered until the next start."""
+    done = []
+
+    async def erase(place, metric):
+        done.append(("erase", place, metric))
+        return 3
+
+    path = MagicMock(quarantine=MagicMock(), metrics=METRICS)
+    path.quarantine.__iter__.return_value = iter(())
+    path.places.get.return_value = Place(id="salle", site="s", zone="z")
+    path.privacy.dwelling.return_value = True
+    path.pipeline.recompile.side_effect = lambda name: done.append(("recompile", name))
+    rollups = SimpleNamespace(series=[("salle", "motion")], erase=erase)
+    field = SimpleNamespace(holding=AsyncMock(), kept=AsyncMock())
+    field.holding.destroy.return_value = field.kept.forget.return_value = 0
+    measured = SimpleNamespace(observer=MagicMock(), rollups=rollups, raw=None)
+    told = await Forgetting(path, field, measured)([Device(id="x:1", integration="x", place="salle")])
+    assert told["hourly and monthly figures, raw history"] == 3
+    assert done == [("recompile", "x:1"), ("erase", "salle", "motion"), ("recompile", "x:1")]
