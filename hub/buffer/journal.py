@@ -96,8 +96,10 @@ class Journal:
 
     def _recover(self, directory: Path, clock: Clock, keys: Keys) -> None:
         public = keys.identity.public_key().public_bytes_raw()
+        aside: list[SegmentInfo] = []  # is there, and is not delivered by this process
         for stream in STREAMS:
             found = recover(self._disk, stream, directory / stream, public)
+            aside += found.aside
             for info in found.segments:
                 self.catalog.put(info)
             self.errors += found.errors
@@ -110,7 +112,8 @@ class Journal:
                 segment_bytes=self._config.segment_bytes, segment_s=self._config.segment_s,
                 snapshot=self._snapshot if stream == READINGS else None,
             )  # fmt: skip
-        state, unread = read_local(self._disk, self.catalog.of(READINGS), public, keys.store_key)
+        told = *self.catalog.of(READINGS), *(info for info in aside if info.stream == READINGS)
+        state, unread = read_local(self._disk, told, public, keys.store_key)
         if unread:
             self.errors.append(f"{unread} records of the hub's own state could not be read")
         for key, value in state.items():
@@ -122,7 +125,7 @@ class Journal:
             ):
                 self.local[key] = value
         self._durable = {key: msgspec.Raw(msgspec.msgpack.encode(value)) for key, value in state.items()}
-        for gap in self._manifest.check():
+        for gap in self._manifest.check(aside):
             self.declare(gap)
         self._pending = self._manifest.look(int(self._now()))
 

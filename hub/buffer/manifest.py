@@ -9,6 +9,7 @@ that is not there at the start although its line is, was not unlinked by the hub
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -40,6 +41,7 @@ class Manifest:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._told: dict[tuple[str, int], Held] = {}
+        self._aside: set[tuple[str, int]] = set()
         self._turns = -1  # of the catalog, at the last look
 
     def restore(self, key: str, value: Any) -> bool:
@@ -50,12 +52,16 @@ class Manifest:
         self._told[stream, int(number)] = msgspec.convert(value, Held)
         return True
 
-    def check(self) -> list[Gap]:
-        """Correct what recovery could only guess of the segments found; what the missing ones held."""
+    def check(self, aside: Iterable[SegmentInfo] = ()) -> list[Gap]:
+        """Correct what recovery could only guess of the segments found; what the missing ones held. `aside` are there
+        too, and not in the catalog."""
+        self._aside = {(info.stream, info.number) for info in aside}
         found = {(info.stream, info.number): info for info in self._catalog.all()}
         gaps = []
         for (stream, number), held in self._told.items():
             info = found.get((stream, number))
+            if (stream, number) in self._aside:
+                continue
             if info is None:
                 readings = held.total - held.base
                 gaps.append(Gap(stream, held.run, held.first, held.last, readings, held.from_s, held.to_s, DAMAGED))
@@ -80,7 +86,7 @@ class Manifest:
                 if not info.open and info.last >= info.first
             }
         changes: Local = {}
-        for key in self._told.keys() - closed.keys():
+        for key in self._told.keys() - closed.keys() - self._aside:
             del self._told[key]
             changes[_key(*key)] = None
         for key in closed.keys() - self._told.keys():

@@ -15,7 +15,7 @@ Rules, in this order:
    may have been promised: it stays, and the numbers it may have held count as durable, so that the reader declares
    them damaged.
 5. File and directory are synced before anything found is called durable. What cannot be synced, also when it is tried
-   again for a second, is not delivered by this process.
+   again for a second, is not delivered by this process. The counters in it count: the frames are not taken again.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Scan(NamedTuple):
 
 class Recovered(NamedTuple):
     """One stream as found. `next_number` is the first segment number never used; `refused`: the disk refused a part of
-    it, which is left out."""
+    it, which is left out; `aside`: what of that could be read all the same."""
 
     segments: tuple[SegmentInfo, ...]
     previous: Previous
@@ -97,6 +97,7 @@ class Recovered(NamedTuple):
     cut: int  # bytes of torn tail removed
     errors: list[str]
     refused: bool = False
+    aside: tuple[SegmentInfo, ...] = ()
 
 
 class _Found(NamedTuple):
@@ -145,6 +146,7 @@ def _recover(disk: Disk, stream: str, directory: Path, identity_public: bytes) -
         found.pop()
         last = None
     infos: list[SegmentInfo] = []
+    aside: list[SegmentInfo] = []
     for at, item in enumerate(found):
         try:
             if item is found[-1]:
@@ -155,17 +157,19 @@ def _recover(disk: Disk, stream: str, directory: Path, identity_public: bytes) -
             infos.append(last.info(info) if last is not None and item.path == last.path else info)
         except OSError as error:
             errors.append(f"{item.path.name}: {error.strerror}; not delivered before the next start")
+            if last is not None and item.path == last.path:
+                aside.append(last.info(_guess(stream, item)))
     previous = last.previous() if last is not None else Previous()
     if found or cut:
         try:
             disk.sync_directory(directory)
         except OSError as error:
             errors.append(f"{directory}: {error.strerror}; nothing found in it is delivered before the next start")
-            infos = []
+            infos, aside = [], infos + aside
     if not previous.seq:
         ended = next((info for info in reversed(infos) if info.last >= info.first), None)
         previous = Previous(ended.run, ended.last, _digest(disk, ended)) if ended else Previous()
-    return Recovered(tuple(infos), previous, next_number, cut, errors, refused=len(errors) > told)
+    return Recovered(tuple(infos), previous, next_number, cut, errors, len(errors) > told, tuple(aside))
 
 
 def _identify(
@@ -286,6 +290,14 @@ def _next_head(data: bytes, at: int) -> int:
     return len(data)
 
 
+def _guess(stream: str, item: _Found) -> SegmentInfo:
+    """A segment as its beginning tells it: nothing in it."""
+    name = item.name
+    return SegmentInfo(
+        item.path, stream, name.number, name.run, name.first, name.first - 1, item.base, item.base, 0, item.started_s
+    )
+
+
 def _closed(disk: Disk, stream: str, item: _Found, follower: _Found | None) -> SegmentInfo:
     """A segment as its beginning and its successor tell it, mostly without reading it."""
     name, path = item.name, item.path
@@ -295,9 +307,7 @@ def _closed(disk: Disk, stream: str, item: _Found, follower: _Found | None) -> S
         last, total = _ending(disk, path, name, item.base)
         if follower is not None and follower.previous[0] == name.run:
             last = max(last, follower.previous[1])
-    return SegmentInfo(
-        path, stream, name.number, name.run, name.first, last, item.base, total, disk.size(path), item.started_s
-    )
+    return _guess(stream, item)._replace(last=last, total=total, size=disk.size(path))
 
 
 def _ending(disk: Disk, path: Path, name: SegmentName, base: int) -> tuple[int, int]:

@@ -415,6 +415,32 @@ def test_a_segment_that_cannot_be_synced_is_not_delivered(party: Party, copy: Pa
     assert lost(recovered(party, copy)) == 0
 
 
+@pytest.mark.parametrize("call", ["cut", "sync_directory"])
+@pytest.mark.parametrize("stream", [READINGS, ALERTS])
+def test_what_the_disk_did_not_let_a_start_sync_keeps_its_counters_and_is_not_declared_lost(
+    party: Party, copy: Path, call: str, stream: str
+) -> None:
+    journal = party.journal(copy)
+    journal.commit(batch(rows(1000, 1), local={"at": 99}))  # tells the books of the run before, too
+    journal.close()
+    disk = FaultyDisk()
+    disk.fail[call] = [*([None] * (stream == ALERTS)), *([io_error()] * 4)]
+    journal = party.journal(copy, disk)
+    assert "delivered" in journal.errors[0]
+    assert journal.local["at"] == 99
+    books = set(journal._manifest._told)
+    journal.commit(batch(rows(1001, 1)))
+    journal.close()
+    assert books <= set(journal._manifest._told), "one that vanishes meanwhile is still known"
+    journal = party.journal(copy)
+    assert journal.local["at"] == 99
+    backend = party.reader()
+    backend.drain(journal)
+    journal.close()
+    assert not backend.gaps
+    assert set(range(COMMITS * PER_COMMIT)) < set(backend.all_numbers)
+
+
 def test_nothing_of_a_directory_that_cannot_be_synced_is_delivered(party: Party, copy: Path) -> None:
     disk = FaultyDisk()
     disk.fail["sync_directory"] = [io_error()] * 4  # of the readings, which come first, for as long as it is tried
