@@ -27,7 +27,8 @@ def as_html(report: dict[str, Any], lang: str, timezone: str) -> bytes:
         return plain.replace(",", NARROW).replace(".", ",") if french else plain
 
     def percent(share: float, sign: bool = False) -> str:
-        plain = f"{share * 100:+.1f}" if sign else f"{share * 100:.1f}".removesuffix(".0")
+        plain = f"{share * 100:z.1f}".removesuffix(".0")
+        plain = f"{share * 100:+.1f}" if sign and plain != "0" else plain
         return f"{plain.replace('.', ',')}{WIDE}%" if french else f"{plain}{WIDE}%"
 
     def moment(seconds: float) -> str:

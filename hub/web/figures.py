@@ -16,7 +16,7 @@ _POINT = re.compile(r"(?<=\d)\.(?=\d)")
 
 
 def number(value: float, digits: int, lang: str) -> str:
-    text = f"{value:.{digits}f}"
+    text = f"{value:z.{digits}f}"  # never -0
     return text.replace(".", ",") if lang == "fr" else text
 
 

@@ -262,3 +262,13 @@ async def test_the_report_names_the_model_of_a_meter_and_how_well_it_fits(hub, l
     answer = await energy.calls["energy.report"]({"kind": "r175", "year": 2026, "lang": lang})
     page = answer["document"].replace("\u00a0", " ").replace("\u202f", " ")
     assert said in page
+
+
+async def test_a_bias_that_is_none_has_no_sign(hub):
+    energy = energy_of(hub)
+    energy.drift.states["tgbt"] = {
+        "state": "steady", "reference": ["2025-01-01", "2025-12-31"], "reference_whole": True, "finds": 0.084,
+        "r2": 0.941, "cv": 0.077, "nmbe": -0.0003, "parameters": 1, "heating_below": None, "cooling_above": None,
+    }  # fmt: skip
+    page = (await energy.calls["energy.report"]({"kind": "r175", "year": 2026}))["document"]
+    assert "1P\u00a0: socle · 0,94 · 7,7\u00a0% · 0\u00a0%" in page

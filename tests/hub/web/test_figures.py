@@ -55,6 +55,8 @@ def test_a_value_keeps_six_digits_and_never_a_digit_before_the_point_less(value:
 
 def test_no_line_ends_between_a_number_and_its_unit() -> None:
     assert with_unit("4", "") == "4"
+    assert figures.number(-0.04, 1, "fr") == "0,0"  # nothing is less than nothing
+    assert figures.number(-0.06, 1, "fr") == "-0,1"
     assert figures.size_text(8014, "fr") == f"8,0{NARROW}ko"
     assert figures.span_text(90_061, "fr") == f"1{NARROW}j\u00a01{NARROW}h"
     assert figures.span_text(3_700, "en") == f"1{NARROW}h\u00a001{NARROW}min"
