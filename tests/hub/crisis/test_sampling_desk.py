@@ -207,7 +207,7 @@ async def test_who_may_not_rule_raises_nothing_and_that_is_audited() -> None:
     rig = Rig()
     shown = await rig.call("plan", period_s=60)
     for role in ("technicien", "lecteur", None):
-        with pytest.raises(WriteRefused, match="administrateur"):
+        with pytest.raises(WriteRefused, match="administrator"):
             await rig.call("raise", plan=shown["digest"], by="web:tech", why="x", role=role)
     assert [one["refused"] for one in rig.disk.told] == ["role"] * 3
     with pytest.raises(HubError, match="say why"):
