@@ -6,6 +6,8 @@ import json
 import re
 import unicodedata
 
+from hub.config.scalars import resolve
+
 SOME_URL = "https://backend.example.org:8443"
 
 _CONFIGURATION = """\
@@ -112,7 +114,7 @@ def configuration(name: str, state: str, url: str) -> str:
     """The text of a configuration that is right as it stands. `name` is for people; the site's id is made of it."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     site = re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "site"
-    site = site if site[0].isalpha() else f"site-{site}"
+    site = site if site[0].isalpha() and isinstance(resolve(site), str) else f"site-{site}"  # `true` is no text in YAML
     return _CONFIGURATION.format(name=_quoted(name), site=site, state=_quoted(state), url=_quoted(url))
 
 

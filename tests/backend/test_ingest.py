@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -445,7 +446,10 @@ def test_what_a_failed_commit_held_is_not_counted_with_the_next_one_of_another_h
     assert len(plain.rows()) == 3
 
 
-def test_a_backend_put_back_with_all_beside_it_signs_above_what_it_had_signed(plain: Desk, tmp_path: Path) -> None:
+def test_a_backend_put_back_with_all_beside_it_signs_above_what_it_had_signed(
+    plain: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
     hub = plain.enrol()
     segment = hub.segment()
     message = segment.message([segment.block([row()])])
@@ -457,6 +461,7 @@ def test_a_backend_put_back_with_all_beside_it_signs_above_what_it_had_signed(pl
     plain.close()
     shutil.rmtree(plain.owner.directory)
     shutil.copytree(tmp_path / "older", plain.owner.directory)
+    monkeypatch.setattr("backend.storage.time.time", lambda: now + 60)
     plain.ingest = type(plain)(plain.owner.directory).ingest
     later = plain.post(hub, message).acks[0]
     assert later.db == signed.db, "nothing beside it told that it was put back"

@@ -6,6 +6,7 @@ The deeds run in the real worker. The broken twin is the same worker without its
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -139,7 +140,7 @@ async def test_a_worker_that_gets_no_processor_is_waited_for() -> None:
     slow = "import socket,sys,time; s=socket.socket(fileno=int(sys.argv[1]));"
     hello = r"s.send(b'\x82\xa7parsers\x91\x92\xa1x\xa11\xa6broken\x90');"
     answer = "s.recv(9999); time.sleep(0.6); s.send(b'\\x81\\xa6number\\x01'); s.recv(9999)"
-    command = [child.sys.executable, "-c", slow + hello + answer]
+    command = [sys.executable, "-c", slow + hello + answer]
     async with child.worker([], command) as worker:
         said, _ = await worker.asked(ask("x"), 0.2, 5.0)
         assert said.number == 1
@@ -232,7 +233,7 @@ async def test_a_worker_that_talks_nonsense_is_not_believed() -> None:
     for talk in ("s.recv(9999); s.send(b'\\xc1')", "s.recv(9999); s.send(b'\\x81\\xa6number\\x00')", "s.recv(9999)"):
         stage = Stage()
         strangers = feeding.Strangers(stage.host(), pause=0.01)
-        async with serving(strangers, [child.sys.executable, "-c", answer + hello + talk]):
+        async with serving(strangers, [sys.executable, "-c", answer + hello + talk]):
             strangers.offer(THERMOPRO)
             await until(lambda: "others-lost" in stage.counts)  # noqa: B023 - awaited before the next turn
         assert stage.answers == []

@@ -43,8 +43,8 @@ def read() -> Iterator[Read]:
 
 
 @given(
-    text=st.text(  # of control characters it knows no form feed
-        st.characters(codec="latin-1", exclude_categories=["Cc"]) | st.sampled_from("\n€"),
+    text=st.text(  # it knows no form feed, and reads § (5F in 3GPP TS 23.038, 6.2.1) as a grave accent
+        st.characters(codec="latin-1", exclude_categories=["Cc"], exclude_characters="§") | st.sampled_from("\n€"),
         min_size=1,
         max_size=MOST * 120,
     ),
