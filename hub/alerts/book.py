@@ -159,6 +159,8 @@ class Book:
             return
         told = []
         for alert in owed:
+            if self._open.get(alert.id) is not (alert if alert.open else None):
+                continue  # it is being changed: what is written now would come after the newer one, and take it back
             if self._owed.get(alert.id) is alert and self._appended.get(alert.id) == alert.n:
                 del self._owed[alert.id], self._appended[alert.id]
                 told.append(msgspec.structs.replace(alert, told=alert.n))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from contextlib import asynccontextmanager
 
 import pytest
@@ -158,6 +159,40 @@ async def test_of_two_acknowledgements_the_first_to_arrive_stands(tmp_path):
         assert (late.state, late.n) == (CLEARED, 3)
         with pytest.raises(NoSuchAlert):
             await book.act("nothing", ACKNOWLEDGED, "cli:a")
+
+
+@pytest.mark.parametrize("act", [ACKNOWLEDGED, CLEARED])
+async def test_what_a_person_does_while_a_former_change_becomes_durable_stands(tmp_path, act):
+    class Slow(Stream):
+        def __init__(self):
+            super().__init__()
+            self.go = asyncio.Event()
+
+        async def flush(self):
+            await self.go.wait()
+            await super().flush()
+
+    stream, disk = Slow(), threading.Event()
+    async with life(tmp_path, stream) as (book, _, store):
+        alert = await book.raise_(NEW)
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            group.create_task(book.tell())
+            await asyncio.sleep(0)
+            group.create_task(store.call(lambda db: disk.wait(10)))
+            group.create_task(book.act(alert.id, act, "cli:jeanne"))
+            for _ in range(5):
+                await asyncio.sleep(0)
+            stream.go.set()  # the raise is durable while the act waits for the store
+            for _ in range(5):
+                await asyncio.sleep(0)
+            disk.set()
+        assert (await book.find(alert.id)).state == act
+        assert [one.state for one in await book.last(5)] == [act]
+        await book.tell()
+        assert stream.told() == [(RAISED, 1), (act, 2)]
+    async with life(tmp_path, stream) as (book, _, _):
+        assert (await book.find(alert.id)).state == act
+        assert [one.id for one in book.open] == ([alert.id] if act != CLEARED else [])
 
 
 @settings(deadline=None)
