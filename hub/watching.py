@@ -54,6 +54,7 @@ class Watching:
         self._desk, self._clock, self._counts, self._packs, self._devices = desk, clock, counts, packs, devices
         self._waiting: deque[Fired] = deque()
         self._came = asyncio.Event()
+        self._turn = asyncio.Lock()
         self._wanted: dict[tuple[str, str], tuple[Value | None, str]] = {}  # (device, metric) → what, by which rule
         self._by_clear: set[tuple[str, str]] = set()  # of these, those that a reading of class C decided
         self._refused: dict[str, str] = {}  # rule → why its command was not given
@@ -91,14 +92,15 @@ class Watching:
                 await self.settle()
 
     async def settle(self) -> None:
-        """Act on all that fired so far."""
-        while self._waiting:
-            fired = self._waiting.popleft()
-            try:
-                await self._act(fired)
-            except Exception:  # one rule's trouble is its own
-                _log.exception("what follows from rule %s failed", fired.rule.name)
-                self._counts.add("rule-failed", fired.rule.name)
+        """Act on all that fired so far, one after the other: an end that overtakes its beginning ends nothing."""
+        async with self._turn:
+            while self._waiting:
+                fired = self._waiting.popleft()
+                try:
+                    await self._act(fired)
+                except Exception:  # one rule's trouble is its own
+                    _log.exception("what follows from rule %s failed", fired.rule.name)
+                    self._counts.add("rule-failed", fired.rule.name)
         await self.book.tell()
 
     async def turn(self) -> None:
@@ -110,7 +112,8 @@ class Watching:
             self.rules.tick()
         await self.settle()
         await self.book.tick()
-        await self._command()
+        async with self._turn:
+            await self._command()
 
     async def _tick(self) -> None:
         while True:

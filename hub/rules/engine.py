@@ -28,7 +28,7 @@ _log = logging.getLogger("hub.rules")
 class Watch:
     """One rule at one place, or of one zone."""
 
-    __slots__ = ("at", "held", "operand", "private", "rule", "trust", "value", "where")
+    __slots__ = ("at", "held", "operand", "private", "rule", "series", "trust", "value", "where")
 
     def __init__(self, rule: Rule, where: Where, *, on: bool) -> None:
         self.rule, self.where = rule, where
@@ -38,6 +38,8 @@ class Watch:
         self.value: Value = ""
         self.trust = TrustClass.C
         self.private = False
+        self.series: dict[tuple[str, str], Metric] = {}
+        """(metric, zone) of what it looked at: whether that may be told is asked when it fires."""
 
     def take(self, who: str, value: Value, at: float, trust: TrustClass, watched: bool) -> bool:
         """One reading of one member. Returns whether it changed. A reading older than the last one says nothing."""
@@ -124,6 +126,8 @@ class Rules:
                 for watch, who in self._members(rule, device, place, key):
                     if not self._unfit(rule, metrics.get(key)):
                         watch.private |= private
+                        if key in metrics:
+                            watch.series[key, zone] = metrics[key]
                         found.append((key, watch, who))
         if not found and not self.absence.watches(device):
             return None
@@ -147,9 +151,14 @@ class Rules:
         for key, watch, who in watches:
             try:
                 if watch.take(who, report.values[key], at, trust, self._watched[watch.rule.name]):
-                    self._fired(watch.fired())
+                    self._fire(watch)
             except Exception as error:  # one rule's bug is its own
                 self._break(watch.rule, error)
+
+    def _fire(self, watch: Watch) -> None:
+        """What it looked at may have become private since its device last spoke."""
+        watch.private |= any(not self._may_keep(metric, zone) for (_, zone), metric in watch.series.items())
+        self._fired(watch.fired())
 
     def derived(self, device: Device, values: Mapping[str, Value], metrics: Mapping[str, Metric]) -> None:
         """What the hub itself reckons of a device (its availability, its battery's days): looked at like a reading,
@@ -164,7 +173,7 @@ class Rules:
         now = self._monotonic()
         for watch in list(self._watches.values()):
             if watch.held.since is not None and self._watched[watch.rule.name] and watch.held.due(now):
-                self._fired(watch.fired())
+                self._fire(watch)
         try:
             for fired in self.absence.tick(now, self._watched):
                 self._fired(fired)

@@ -246,6 +246,29 @@ async def test_run_acts_at_once_and_ticks(tmp_path):
         await asyncio.gather(work, return_exceptions=True)
 
 
+async def test_the_end_of_what_fired_does_not_overtake_its_beginning_while_a_command_is_on_its_way(tmp_path):
+    async with running(tmp_path) as hub:
+        order, go, first = hub.desk.order, asyncio.Event(), [True]
+
+        async def slow(asked):
+            if first.pop() if first else False:
+                await go.wait()
+            return await order(asked)
+
+        hub.desk.order = slow
+        both = msgspec.structs.replace(DIM, alert=True)
+        hub.watching.fired(Fired(both, HERE, True, "1", "", TrustClass.A))
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            group.create_task(hub.watching.settle())
+            await asyncio.sleep(0)
+            hub.watching.fired(Fired(both, HERE, False, "0", "", TrustClass.A))
+            other = group.create_task(hub.watching.settle())
+            await asyncio.wait([other], timeout=0.05)
+            go.set()
+        assert hub.watching.book.open == []
+        assert [alert.state for alert in await hub.watching.book.last(5)] == [CLEARED]
+
+
 async def test_an_alert_whose_rule_is_gone_from_the_configuration_ends(tmp_path):
     async with running(tmp_path) as hub:
         await hub.fire(BIN, True)

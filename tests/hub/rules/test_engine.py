@@ -67,6 +67,15 @@ async def test_a_threshold_has_hysteresis_and_a_duration(tmp_path):
     assert path.fired[1:] == [("cold", "classe-1", False, "5 °C")]
 
 
+async def test_a_value_that_became_private_while_a_duration_ran_is_not_told(tmp_path):
+    path = Ruled("cold: {metric: temperature, below: 3, for: 10min}", tmp_path)
+    await path.emit(values={"temperature": 2.5})
+    await path.pass_(300)
+    path.rules._may_keep = lambda metric, zone: False  # a change of the configuration; its device is silent
+    await path.pass_(300)
+    assert path.fired == [("cold", "classe-1", True, "")]
+
+
 async def test_a_break_starts_the_duration_anew(tmp_path):
     path = Ruled("cold: {metric: temperature, below: 3, for: 10min}", tmp_path)
     await path.emit(values={"temperature": 2.5})
