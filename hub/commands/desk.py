@@ -74,27 +74,34 @@ class Desk:
         now = self._clock.now()
         device = self._devices.get(order.device)
         try:
-            if self.frozen:
-                raise WriteRefused("read-only", self.frozen)
-            if self.stopped is not None:
-                raise WriteRefused(
-                    "stopped", f"all writes are stopped by {self.stopped.by}: {self.stopped.why}. "
-                    "`ilot command resume` allows them again"
-                )  # fmt: skip
-            if len(self._open) >= OPEN_LIMIT:
-                raise WriteRefused("too-many", f"{OPEN_LIMIT} commands are under way: wait for some to end")
-            last = self._written.get((order.device, order.metric))
-            judge(order, device, self._metric(order.device, order.metric), last, now)
+            self._allow(order, now)
             if device is not None and self._barred is not None and (why := await self._barred(device)):
                 raise WriteRefused("default-credential", why)
             if order.values is not None and device is not None:
                 await self._check_downlink(device, order)
+            now = self._clock.now()
+            self._allow(order, now)  # while that was awaited all writes may have been stopped, or the same been ordered
         except WriteRefused as refused:
             self._counts.add(f"write-{refused.reason}", order.device if device else "commands")
             said = {"device": order.device, "metric": order.metric, "why": order.why[:200], "reason": refused.reason}
             await self._memory.refused(now, order.by, said)
             raise
         return await self._accept(order, now)
+
+    def _allow(self, order: Order, now: float) -> None:
+        """Raises WriteRefused when it may not be written as things stand at this moment."""
+        if self.frozen:
+            raise WriteRefused("read-only", self.frozen)
+        if self.stopped is not None:
+            raise WriteRefused(
+                "stopped", f"all writes are stopped by {self.stopped.by}: {self.stopped.why}. "
+                "`ilot command resume` allows them again"
+            )  # fmt: skip
+        if len(self._open) >= OPEN_LIMIT:
+            raise WriteRefused("too-many", f"{OPEN_LIMIT} commands are under way: wait for some to end")
+        device = self._devices.get(order.device)
+        last = self._written.get((order.device, order.metric))
+        judge(order, device, self._metric(order.device, order.metric), last, now)
 
     async def _check_downlink(self, device: Device, order: Order) -> None:
         if not order.values and order.metric in self._acts.get(device.integration, ()):
@@ -104,13 +111,17 @@ class Desk:
         except DecodeError as error:
             raise WriteRefused(error.reason, error.detail) from error
 
-    async def _accept(self, order: Order, now: float) -> Record:
+    async def _accept(self, order: Order, now: float, *, release: bool = False) -> Record:
+        """Make it durable, then offer it. `release`: it lets go because all writes were stopped."""
         record = Record(
             id=token_hex(6), device=order.device, metric=order.metric, value=order.value, values=order.values,
             by=order.by, why=order.why, at=now, expires=now + order.ttl_s, old=self._last(order.device, order.metric),
         )  # fmt: skip
         self._written[order.device, order.metric] = now  # before anything is awaited: two at once are two too many
         await self._memory.ordered(record)
+        if self.stopped is not None and not release:  # while it was made durable: nobody has heard of it yet
+            self._end(record, "failed", f"all writes were stopped by {self.stopped.by}: {self.stopped.why}")
+            return record
         self._keep(record)
         self._offer(record)
         return record
@@ -126,6 +137,7 @@ class Desk:
 
     async def taken_by(self, integration: str) -> AsyncIterator[Command]:
         """Each command for a device of this integration, those that wait already first."""
+        self._left(integration)  # what a former life took that Python has not closed yet
         queue: asyncio.Queue[Record] = asyncio.Queue()
         self._waiting[integration] = queue
         for record in list(self._open.values()):
@@ -146,10 +158,10 @@ class Desk:
                 self._taken[record.id] = integration
                 yield record.command()
         finally:
-            if self._waiting.get(integration) is queue:
+            if self._waiting.get(integration) is queue:  # else another life has begun, and these are its own by now
                 del self._waiting[integration]
                 self._acts.pop(integration, None)
-            self._left(integration)
+                self._left(integration)
 
     async def _hand_out(self, record: Record) -> None:
         """Make it durable that somebody has it. While the disk refuses nobody does: then it expires."""
@@ -284,20 +296,30 @@ class Desk:
         device knows how. Returns the commands that let go."""
         now = self._clock.now()
         self.stopped = Stopped(now, by, why)
-        await self._memory.stop(self.stopped, now, by, why)
-        for record in list(self._open.values()):
+        # What an integration has in its hands may reach its device yet: then it is let go after it.
+        underway = [
+            one for one in self._open.values()
+            if one.id in self._taken and one.state != "queued" and one.value is not None
+        ]  # fmt: skip
+        for record in list(self._open.values()):  # whatever the disk says to it
             self._end(record, "failed", f"all writes were stopped by {by}: {why}")
+        await self._memory.stop(self.stopped, now, by, why)
+        await self.flush()  # a value that was written a moment ago is let go too
         releases = []
-        for written in await self._memory.written():
-            if self._devices.get(written.device) is not None:
-                order = Order(device=written.device, metric=written.metric, by=by, role="administrateur", why=why)
-                releases.append(await self._accept(order, now))
+        written = {(one.device, one.metric): one for one in (*await self._memory.written(), *underway)}
+        for one in written.values():
+            if self._devices.get(one.device) is not None:
+                order = Order(device=one.device, metric=one.metric, by=by, role="administrateur", why=why)
+                releases.append(await self._accept(order, now, release=True))
         _log.warning("all writes are stopped; `ilot command resume` allows them again")
         return releases
 
     async def resume(self, by: str, why: str) -> None:
-        self.stopped = None
+        before = self.stopped
         await self._memory.stop(None, self._clock.now(), by, why)
+        if self.stopped is not before:  # somebody stopped all writes again meanwhile
+            return
+        self.stopped = None
         _log.warning("writes are allowed again")
 
 

@@ -368,3 +368,110 @@ async def test_a_desk_that_nobody_orders_from_never_wakes_and_an_order_of_later_
         assert clock.slept
         ended = await hub.desk.wait(record, 1.0)
         assert ended.state == "expired"
+
+
+async def test_all_writes_that_are_stopped_while_an_order_is_judged_stop_that_order_too(tmp_path):
+    async with running(tmp_path) as hub:
+        asked, go = asyncio.Event(), asyncio.Event()
+
+        async def slow(device):
+            asked.set()
+            await go.wait()
+            return ""
+
+        hub.desk._barred = slow
+        ordering = asyncio.create_task(hub.order())
+        await asked.wait()
+        await hub.desk.stop("cli:jeanne", "smoke")
+        go.set()
+        with pytest.raises(WriteRefused, match="stopped by cli:jeanne"):
+            await ordering
+        assert hub.desk.under_way == 0
+
+
+async def test_all_writes_that_are_stopped_while_an_order_is_made_durable_end_it_unheard(tmp_path, monkeypatch):
+    async with running(tmp_path) as hub:
+        boiler = Integration(hub)
+        there, go, ordered = asyncio.Event(), asyncio.Event(), Memory.ordered
+
+        async def slow(self, record):
+            await ordered(self, record)
+            there.set()
+            await go.wait()
+
+        monkeypatch.setattr(Memory, "ordered", slow)
+        ordering = asyncio.create_task(hub.order())
+        await there.wait()
+        await hub.desk.stop("cli:jeanne", "smoke")
+        go.set()
+        record = await ordering
+        await settle()
+        assert (record.state, boiler.taken) == ("failed", [])
+        assert [kept.state for kept in await hub.desk.last(1)] == ["failed"]
+        await boiler.stop()
+
+
+async def test_of_two_orders_that_are_judged_at_once_only_one_keeps_the_pace(tmp_path):
+    async with running(tmp_path) as hub:
+        go = asyncio.Event()
+
+        async def slow(device):
+            await go.wait()
+            return ""
+
+        hub.desk._barred = slow
+        both = [asyncio.create_task(hub.order(55.0)), asyncio.create_task(hub.order(60.0))]
+        await settle()
+        go.set()
+        first, second = await asyncio.gather(*both, return_exceptions=True)
+        assert (first.state, second.reason) == ("accepted", "too-soon")
+
+
+async def test_a_stop_lets_go_of_what_was_answered_a_moment_ago_and_of_what_is_on_its_way(tmp_path):
+    async with running(tmp_path) as hub:
+        own = Integration(hub)
+        await hub.order()
+        await until(lambda: own.taken)
+        await hub.order(True, metric="pump", role="administrateur")
+        await until(lambda: len(own.taken) == 2)
+        own.commands.answer(own.taken[0], "done")
+        own.commands.answer(own.taken[1], "sent")
+        released = await hub.desk.stop("cli:jeanne", "smoke")
+        assert {record.metric for record in released} == {"setpoint", "pump"}
+        await own.stop()
+
+
+async def test_a_stop_that_comes_while_writes_are_allowed_again_holds(tmp_path, monkeypatch):
+    async with running(tmp_path) as hub:
+        await hub.desk.stop("cli:jeanne", "smoke")
+        there, go, stop = asyncio.Event(), asyncio.Event(), Memory.stop
+
+        async def slow(self, stopped, *rest):
+            await stop(self, stopped, *rest)
+            if stopped is None:
+                there.set()
+                await go.wait()
+
+        monkeypatch.setattr(Memory, "stop", slow)
+        resuming = asyncio.create_task(hub.desk.resume("cli:jeanne", "it is out"))
+        await there.wait()
+        await hub.desk.stop("cli:paul", "smoke again")
+        go.set()
+        await resuming
+        with pytest.raises(WriteRefused, match="stopped by cli:paul"):
+            await hub.order()
+
+
+async def test_a_life_of_an_integration_that_is_closed_late_fails_nothing_of_the_next_one(tmp_path):
+    async with running(tmp_path) as hub:
+        former = OwnCommands("modbus", hub.desk).__aiter__()
+        asked = asyncio.create_task(anext(former))
+        lost = await hub.order()
+        await asked
+        boiler = Integration(hub)  # the former generator hangs on a traceback
+        await until(lambda: lost.final)
+        await hub.order(True, metric="pump", role="administrateur")
+        await until(lambda: boiler.taken)
+        await former.aclose()
+        assert boiler.commands.wanted(boiler.taken[0])
+        await boiler.stop()
