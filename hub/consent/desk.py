@@ -1,12 +1,15 @@
 """Consents given, looked at and withdrawn. The calls that `ilot privacy` and the pages make.
 
 A withdrawal is one transaction (consent ended, key destroyed, erasure ordered, audited); the straight path knows
-before the call returns, so that the next report is dropped. Then what this hub itself still holds of the home is
-erased, and the backend is told (`hub.asking.erasing`).
+before the call returns, so that the next report is dropped. Then the backend is told (`hub.asking.erasing`), and what
+this hub itself still holds of the home is erased: that it is owed is written with the withdrawal, so that a kill or a
+disk that refuses puts it off and does not forget it.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
@@ -15,8 +18,9 @@ import msgspec
 
 from hub.clock import Clock
 from hub.consent.life import Consent, ConsentRefused, Erasure
-from hub.consent.memory import Memory
+from hub.consent.memory import Memory, Traces
 from hub.control import Call
+from hub.errors import HubError
 from hub.model import Device
 from hub.privacy import Privacy
 from hub.privacy.policy import IDENTIFIERS
@@ -25,6 +29,10 @@ from hub.privacy.pseudonyms import group_name
 PERSON = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 EARLIEST = 946_684_800.0
 """2000-01-01: no form is older."""
+AGAIN_S = 60.0
+"""Until what could not be erased is tried again."""
+
+_log = logging.getLogger("hub.privacy")
 
 
 class ConsentDesk:
@@ -40,6 +48,25 @@ class ConsentDesk:
         self._memory, self._privacy, self._clock = memory, privacy, clock
         self._homes, self._devices, self._device = homes, devices, device
         self._recompile, self._forget, self._ordered = recompile, forget, ordered
+        self._turn = asyncio.Lock()  # of erasing here
+        self._owing = True  # perhaps: a former life may have been killed before it had erased
+
+    async def run(self) -> None:
+        """Erase what a former life, or a disk that refused, left."""
+        while True:
+            if self._owing:
+                try:
+                    await self.settle()
+                except HubError as error:
+                    _log.warning("what is to be erased on this hub is not erased yet: %s", error)
+            await self._clock.sleep(AGAIN_S)
+
+    async def settle(self) -> None:
+        """Erase here what is owed. Raises HubError."""
+        async with self._turn:
+            if traces := await self._memory.traces():
+                await self._erased(traces)
+            self._owing = False
 
     async def load(self) -> None:
         """Before the plugins start: which keys there are. Those of homes that keep something without a consent, and of
@@ -144,12 +171,13 @@ class ConsentDesk:
         }  # fmt: skip
         if arguments.get("dry_run"):
             return answer
-        why = f"withdrawn by {person}"
-        erasures = await self._memory.end(person, keys, self._clock.now(), _who(arguments), why)
-        for zone, ended in keys:
-            self._privacy.consents.end(zone, ended)
-            self._recompile(zone)
-        return {**answer, "erased": await self._forget(list(devices.values())), **self._order(erasures)}
+        why, traces = f"withdrawn by {person}", [(one.id, one.place) for one in devices.values()]
+        async with self._turn:
+            erasures = await self._memory.end(person, keys, self._clock.now(), _who(arguments), why, traces)
+            for zone, ended in keys:
+                self._privacy.consents.end(zone, ended)
+                self._recompile(zone)
+            return {**answer, **self._order(erasures), "erased": await self._erased(traces)}
 
     async def _erase(self, arguments: dict[str, Any]) -> Any:
         """What is personal of one device, known or not: here, and at the backend until now."""
@@ -158,9 +186,19 @@ class ConsentDesk:
             raise ConsentRefused("name a device: scheme:identifier")
         if arguments.get("dry_run"):
             return {"device": device}
-        erasure = await self._memory.erase_device(device, self._clock.now(), _who(arguments))
-        erased = await self._forget([self._device(device) or Device(id=device, integration="", place="")])
-        return {"device": device, "erased": erased, **self._order([erasure])}
+        known = self._device(device)
+        place = known.place if known is not None else ""
+        async with self._turn:
+            erasure = await self._memory.erase_device(device, place, self._clock.now(), _who(arguments))
+            return {"device": device, **self._order([erasure]), "erased": await self._erased([(device, place)])}
+
+    async def _erased(self, traces: Traces) -> dict[str, int]:
+        """Erase it here, and owe it no more. How much, by part."""
+        before, self._owing = self._owing, True
+        gone = await self._forget([Device(id=device, integration="", place=place) for device, place in traces])
+        await self._memory.erased(traces)
+        self._owing = before
+        return gone
 
     def _order(self, erasures: list[Erasure]) -> dict[str, Any]:
         self._ordered()

@@ -20,8 +20,14 @@ from hub.store import Store, audit
 _CONSENTS = "SELECT n, person, purpose, zone, given, recorded, by, ended, why FROM consents"
 _ERASURES = "SELECT id, kind, name, until, asked, person, confirmed, readings, left FROM erasures"
 
+_OWED = "forgetting"
+"""Key of `meta`: (device, place) of which this hub itself has still to erase what it holds, as msgpack."""
+
 Key = tuple[str, str]
 """zone and purpose."""
+
+Traces = list[tuple[str, str]]
+"""Device and place of each whose past is to be erased here."""
 
 
 class Memory:
@@ -65,9 +71,11 @@ class Memory:
 
         return await self._store.call(work)
 
-    async def end(self, person: str, keys: Iterable[Key], at: float, by: str, why: str) -> list[Erasure]:
+    async def end(
+        self, person: str, keys: Iterable[Key], at: float, by: str, why: str, traces: Traces
+    ) -> list[Erasure]:
         """End every consent of these homes and purposes, destroy their keys, and write down what the backend has to
-        erase, in one transaction, audited."""
+        erase, and this hub itself (`traces`), in one transaction, audited."""
         ended = list(keys)
 
         def work(db: apsw.Connection) -> list[Erasure]:
@@ -88,22 +96,37 @@ class Memory:
                         _add(db, erasures[-1])
                         what["erasure"] = erasures[-1].id
                     audit(db, at, by, what)
+                _owe(db, [*_owed(db), *traces])
             wipe_journal(db)
             return erasures
 
         return await self._store.call(work)
 
-    async def erase_device(self, device: str, at: float, by: str) -> Erasure:
-        """Write down that the backend has to erase what is personal of a device, audited."""
+    async def erase_device(self, device: str, place: str, at: float, by: str) -> Erasure:
+        """Write down that the backend has to erase what is personal of a device, and this hub too, audited."""
 
         def work(db: apsw.Connection) -> Erasure:
             with transaction(db):
                 erasure = _erasure(DEVICE, device, at, "")
                 _add(db, erasure)
                 audit(db, at, by, {"device": "erase", "id": device, "erasure": erasure.id})
+                _owe(db, [*_owed(db), (device, place)])
             return erasure
 
         return await self._store.call(work)
+
+    async def traces(self) -> Traces:
+        """What this hub has still to erase of its own."""
+        return await self._store.call(_owed)
+
+    async def erased(self, traces: Traces) -> None:
+        """This hub holds nothing of these any more."""
+
+        def work(db: apsw.Connection) -> None:
+            with transaction(db):
+                _owe(db, [one for one in _owed(db) if one not in traces])
+
+        await self._store.call(work)
 
     async def erasures(self, *, open_only: bool = False) -> list[Erasure]:
         """The newest first."""
@@ -135,6 +158,19 @@ def _add(db: apsw.Connection, erasure: Erasure) -> None:
         "INSERT INTO erasures (id, kind, name, until, asked, person, readings, left) VALUES (?, ?, ?, ?, ?, ?, 0, 0)",
         (erasure.id, erasure.kind, erasure.name, erasure.until, erasure.asked, erasure.person),
     )
+
+
+def _owed(db: apsw.Connection) -> Traces:
+    body = db.execute("SELECT value FROM meta WHERE key = ?", (_OWED,)).get
+    return [] if body is None else msgspec.msgpack.decode(body, type=Traces)
+
+
+def _owe(db: apsw.Connection, traces: Traces) -> None:
+    if traces:
+        body = msgspec.msgpack.encode(list(dict.fromkeys(traces)))
+        db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_OWED, body))
+    else:
+        db.execute("DELETE FROM meta WHERE key = ?", (_OWED,))
 
 
 def _key(db: apsw.Connection, zone: str, purpose: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path as FilePath
 
@@ -13,7 +14,7 @@ from hub.buffer.rows import ALERTS
 from hub.consent import ConsentDesk, ConsentRefused, Memory
 from hub.consent.orders import SHAPE
 from hub.disk.database import connect, place
-from hub.errors import DecodeError
+from hub.errors import DecodeError, StorageError
 from hub.privacy import compile_privacy
 from hub.privacy.policy import IDENTIFIERS
 from hub.privacy.pseudonyms import group_name
@@ -106,6 +107,29 @@ async def test_it_outlives_the_process_and_so_does_its_end(house):
     house.path = Path(uses={"classes": "logement"}, rules=rules())
     await house.make_desk().load()
     assert await house.emit() == []
+
+
+@pytest.mark.parametrize("asked", ["consent.withdraw", "device.erase"])
+async def test_what_the_hub_itself_holds_is_erased_by_its_next_life_when_this_one_did_not_get_so_far(house, asked):
+    await house.give()
+    done, house.desk._forget = house.desk._forget, refuses
+    with pytest.raises(StorageError):
+        await house.calls[asked]({"person": "loc-12", "device": TAG.id})
+    assert (house.forgotten, house.orders) == ([], 1), "the backend is told all the same"
+    work = asyncio.create_task(house.make_desk().run())
+    async with asyncio.timeout(10):
+        while await house.memory.traces():
+            await asyncio.sleep(0.005)
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+    assert house.forgotten == [TAG.id]
+    house.desk._forget = done
+    await house.desk.settle()
+    assert house.forgotten == [TAG.id], "once"
+
+
+async def refuses(devices):
+    raise StorageError("no room")
 
 
 async def test_who_agrees_again_has_another_pseudonym(house):
