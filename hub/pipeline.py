@@ -122,7 +122,7 @@ class Pipeline:
                 self._kept_out(integration, report, "suspect" if watch.suspect else "too-often")
                 return False
             if report.signal is not None or report.position is not None:
-                guard.look(watch, report)
+                guard.look(watch, report, self._dated(report))
             doubt = bool(watch.suspect) or (bool(watch.metrics) and guard.unlike(watch, report))
 
         # pulse: what a counter says becomes the index of the meter that it stands for
@@ -218,6 +218,11 @@ class Pipeline:
             self.readings += len(those)
         self.reports += 1
         return True
+
+    def _dated(self, report: Report) -> float:
+        """When it was said, in Unix seconds: as it says itself, or now where that cannot be."""
+        now = self._clock.now()
+        return report.time if report.time is not None and 0 <= report.time <= now + FUTURE_S else now
 
     def _fresh(self, plan: Plan, integration: str, report: Report, counter: int) -> bool:
         """Whether this counter of an authenticated report is new; otherwise it is evidence."""

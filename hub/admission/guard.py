@@ -106,8 +106,10 @@ class Guard:
         self._tell(RATE, watch.device.id, {"most_per_minute": round(bucket.per_minute)})
         return False
 
-    def look(self, watch: Watch, report: Report) -> None:
-        """Where it was heard, and where it says it is."""
+    def look(self, watch: Watch, report: Report, moment: float) -> None:
+        """Where it was heard, and where it says it is. `moment`: Unix seconds of the report, as far as its own date is
+        believed: a sender that dates itself years ahead would make all that comes after it late, and be looked at no
+        more."""
         signal = report.signal
         if signal is not None and signal.source:
             if signal.rssi is not None and watch.signals is not None:
@@ -119,7 +121,6 @@ class Guard:
         if report.position is not None:
             if watch.positions is None:
                 watch.positions = Positions()
-            moment = report.time if report.time is not None else self._monotonic()
             found = watch.positions.see(report.position, moment)
             if found:
                 self.suspect(watch, POSITION_JUMP, found)

@@ -227,6 +227,17 @@ async def test_a_jumping_signal_a_jumping_position_and_two_far_gateways_are_told
     assert [event[0] for event in told] == [POSITION_JUMP]
 
 
+@pytest.mark.parametrize("dated", [lambda now: now + 1e9, lambda now: None], ids=["years ahead", "not at all"])
+async def test_a_sender_whose_date_is_none_hides_no_jump_of_position(dated):
+    path, _, told = guarded()
+    await path.emit(values={"temperature": 1.0}, position=PARIS, time=dated(path.clock.now()))
+    for n, where in enumerate((LYON, PARIS, LYON, PARIS, LYON)):
+        await path.clock.advance(60)
+        time = path.clock.now() if n % 2 else dated(path.clock.now())
+        await path.emit(values={"temperature": 1.0}, position=where, time=time)
+    assert {event[0] for event in told} == {POSITION_JUMP}
+
+
 async def test_a_device_that_speaks_too_often_is_held_to_its_bound_and_starves_nobody():
     path, guard, told = guarded(most_per_minute=30)
     for n in range(1000):
