@@ -15,6 +15,8 @@ from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 OPEN_END = "max_queued_messages 0\nmax_inflight_messages 1000\n"
+KEEPS = OPEN_END + "persistence true\npersistence_location {directory}/\n"
+"""It knows its subscribers again after a restart: what a bridge delivers before the counter is back waits for it."""
 
 
 def free_port() -> int:
@@ -43,12 +45,14 @@ def end(*processes: subprocess.Popen[bytes] | None) -> None:
                 process.wait()
 
 
-def broker(directory: Path, port: int, more: str = OPEN_END) -> subprocess.Popen[bytes]:
-    """Start mosquitto for anybody on loopback, with these further lines of configuration."""
+def broker(directory: Path, port: int, more: str = KEEPS) -> subprocess.Popen[bytes]:
+    """Start mosquitto for anybody on loopback, with these further lines of configuration; `{directory}` is its own."""
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o777)  # mosquitto gives up root
     config = directory / "mosquitto.conf"
-    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nlog_type error\n{more}")
+    config.write_text(
+        f"listener {port} 127.0.0.1\nallow_anonymous true\nlog_type error\n" + more.format(directory=directory)
+    )
     program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
     with (directory / "log").open("ab") as log:
         process = subprocess.Popen([program, "-c", str(config)], stdout=log, stderr=subprocess.STDOUT)

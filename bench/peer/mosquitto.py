@@ -16,13 +16,11 @@ from measure import cpu_s, rss_mib
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from peer.broker import OPEN_END, Counter, broker, end, free_port
+from peer.broker import KEEPS, Counter, broker, end, free_port
 
 BRIDGE = """\
-persistence true
-persistence_location {directory}/
 autosave_interval 1
-{open_end}connection up
+connection up
 address 127.0.0.1:{port}
 topic edge/# out 1
 cleansession false
@@ -70,7 +68,7 @@ def measure(reports: int) -> dict[str, float]:
         root, up, local = Path(scratch), free_port(), free_port()
         root.chmod(0o755)
         above = broker(root / "up", up)
-        bridge = broker(root / "local", local, BRIDGE.format(directory=root / "local", port=up, open_end=OPEN_END))
+        bridge = broker(root / "local", local, KEEPS + BRIDGE.format(port=up))
         counter = Counter(up, ["edge/#"], _numbers)
         try:
             time.sleep(1.5)
