@@ -187,6 +187,7 @@ class Answering:
         flight.reply.tried.add((flight.window, flight.gateway))
         told: list[Decision] = [Count(f"tx-refused-{why}", entry.device.dev_eui, flight.gateway)]
         told += entry.queue.refused(number, f"the gateway refused it: {why}")
+        told += entry.queue.tick(now)  # it may have expired on the way
         return told + self.send(flight.reply, now)
 
     def _land(self, number: int, gateway: str) -> _Flight | None:

@@ -19,6 +19,9 @@ LEASE = 64
 """Sent counters reserved at a time: one sync of the disk each."""
 MOST_PENDING = 4
 """Sessions that a device was offered and has not used: it may have heard any of the accepts."""
+RESTORED = 1024
+"""Counters left out after a restoration: more than a device is sent in a day, and well within the 16,384 that a device
+of 1.0.0 to 1.0.3 allows."""
 REJOIN_S = 24 * 3600.0
 """How long an authorisation to rejoin stands."""
 
@@ -118,7 +121,8 @@ class Memory(msgspec.Struct, kw_only=True, array_like=True):
     """All that is remembered of a device. `current`: the session in which it spoke last; `pending`: later ones, in
     which it did not speak yet. `nonces`: DevNonces ever used; `floor`: the highest of them that counts (1.0.4).
     `join_nonce` is the next to use, `join_lease` the end of those that the disk knows as possibly sent; a join is
-    durable before its accept leaves, so nothing more is to be granted."""
+    durable before its accept leaves, so nothing more is to be granted. `jumps`: how many restorations from a backup its
+    counters have jumped after."""
 
     current: Session | None = None
     pending: list[Session] = []
@@ -129,6 +133,7 @@ class Memory(msgspec.Struct, kw_only=True, array_like=True):
     rejoin: Rejoin | None = None
     mark: bytes = b""  # of the AppKey that all this is about
     word: str = ""  # the last one given to rejoin, used or not
+    jumps: int = 0
 
     def sessions(self) -> list[Session]:
         return self.pending if self.current is None else [self.current, *self.pending]
@@ -149,9 +154,11 @@ def encode(memory: Memory) -> bytes:
     return _ENCODER.encode(_Record(1, memory))
 
 
-def decode(data: bytes, *, skip: int = 0) -> Memory:
-    """What survives: every counter leased before counts as sent. `skip` more are left out when the record may be an
-    older copy than what was sent (a store put back from a backup). Raises DecodeError `bad-record`."""
+def decode(data: bytes, *, jumps: int = 0) -> Memory:
+    """What survives: every counter leased before counts as sent. `RESTORED` more are left out when the record may be an
+    older copy than what was sent: the state was put back from a backup (`jumps` times) since it was made.
+
+    Raises DecodeError `bad-record`."""
     try:
         record = _DECODER.decode(data)
     except msgspec.MsgspecError as error:
@@ -159,6 +166,8 @@ def decode(data: bytes, *, skip: int = 0) -> Memory:
     if record.version != 1:
         raise hub.DecodeError("bad-record", f"version {record.version} of a device's record is not known")
     memory = record.memory
+    skip = RESTORED if memory.jumps < jumps else 0
+    memory.jumps = jumps
     for session in memory.sessions():
         session.lease += skip
         session.fcnt_down = session.granted = session.lease

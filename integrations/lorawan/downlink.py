@@ -3,7 +3,7 @@
     accepted → queued → sent → done          unconfirmed: done when a gateway has sent it
                  ▲        └──▶ queued again  confirmed: done when the device acknowledged it, else sent again with a
                  │                           new counter, `attempts` times in all, then failed
-                 └─ expired, at any time before done
+                 └─ expired, while it waits
 
 One is under way at a time, in the order of arrival. A class A device acknowledges with its next uplink (TS001-1.0.4
 §4.3.1.2); one that says nothing of it did not hear. A class C device is given `PATIENCE_C` seconds.
@@ -134,7 +134,7 @@ class Queue:
         """Expire what is too old; give up waiting for a class C device."""
         told = []
         for item in list(self._waiting):
-            if item.expires <= now and not (item.flying and item.landed):
+            if item.expires <= now and not item.flying:  # what flies may be carried out: its gateway says so, or nobody
                 told.append(self._gone(item, State.EXPIRED))
             elif item.flying and item.deadline and item.deadline <= now:
                 told.append(self._missed(item))
@@ -142,7 +142,7 @@ class Queue:
 
     def wake(self) -> float | None:
         """When `tick` has something to do."""
-        times = [item.expires for item in self._waiting if not (item.flying and item.landed)]
+        times = [item.expires for item in self._waiting if not item.flying]
         times += [item.deadline for item in self._waiting if item.flying and item.deadline]
         return min(times, default=None)
 

@@ -18,15 +18,12 @@ from pydantic import ValidationError
 import hub
 from integrations.lorawan import reading, settings
 from integrations.lorawan.airspace import Airspace
-from integrations.lorawan.device import decode, device_id
+from integrations.lorawan.device import RESTORED, decode, device_id
 from integrations.lorawan.network import Network
 from integrations.lorawan.orders import Orders
 from integrations.lorawan.parts import Audit, Commit, Count, Decision, Found, Joined, Moved, Reception, Transmit
 from integrations.lorawan.telling import Telling
 
-RESTORED = 1024
-"""Counters left out after a restoration: more than a device is sent in a day, and well within the 16,384 that a device
-of 1.0.0 to 1.0.3 allows."""
 MOST_COMMITS = 4096
 """Reports that wait for the disk at a time."""
 MOST_DEVICES = 1600
@@ -52,6 +49,8 @@ class Driver:
         self._read: dict[str, hub.Device] = {}
         self._changes = session.devices.changes()
         self._failure = ""
+        jumps = session.state.get("jumps", 0)
+        self._jumps = jumps if isinstance(jumps, int) else 0  # how often the state was put back from a backup
         self._spoke: dict[str, float | None] = {}  # when each gateway spoke last; None: it is silent
         self._committing = 0
         self._turns: dict[str, asyncio.Lock] = {}
@@ -84,8 +83,9 @@ class Driver:
     async def begin(self) -> None:
         """Admit the devices that there are. A state that was put back from a backup is older than what was sent."""
         restored = self._session.state.get("restored") is True
+        self._jumps += restored
         for device in self._session.devices.all():
-            await self._admit(device, skip=RESTORED if restored else 0)
+            await self._admit(device)
         if len(self._read) > MOST_DEVICES:
             text = "%d devices are more than can be remembered (about %d): give some to another instance"
             self._session.log.error(text, len(self._read), MOST_DEVICES)
@@ -94,17 +94,18 @@ class Driver:
                 entry = self.network.device(bytes.fromhex(name.partition(":")[2]))
                 if entry is not None:
                     self._session.state.put(name, entry.record()[1])
+            self._session.state.put("jumps", self._jumps)  # of those that are not here today too, once they come
             self._session.state.put("restored", False)
             self._session.log.warning("restored from a backup: downlink counters jump ahead by %d", RESTORED)
 
-    async def _admit(self, device: hub.Device, skip: int = 0) -> None:
+    async def _admit(self, device: hub.Device) -> None:
         if self._read.get(device.id) == device:
             return
         facts = await self._session.pack(device.id) if device.pack else None
         try:
             wanted = settings.device(device, facts.mac if facts else "", facts.listens if facts else "")
             record = None if device.id in self._read else self._session.state.get(device.id)
-            memory = decode(record, skip=skip) if record is not None else None
+            memory = decode(record, jumps=self._jumps) if record is not None else None
         except (ValueError, ValidationError) as error:
             self._session.log.error("%s is not heard: %s", device.id, error)
             return
@@ -115,6 +116,9 @@ class Driver:
             return
         self._read[device.id] = device
         self.network.add(wanted, memory)
+        entry = self.network.device(wanted.dev_eui)
+        if entry is not None:
+            entry.memory.jumps = self._jumps
         self.telling.admitted(wanted.dev_eui)
 
     # gateways

@@ -73,6 +73,8 @@ def accept(
     remember_nonce(memory, request.dev_nonce)
     if memory.join_nonce == 1 and wall is not None:
         memory.join_nonce = max(1, min(int((wall - NONCE_EPOCH) / 60), MOST_JOIN_NONCE // 2))
+    if memory.current is not None:  # of the time when it was personalised
+        memory.join_nonce = max(memory.join_nonce, memory.current.number + 1)
     number = memory.join_nonce
     memory.join_nonce += 1
     if number >= memory.join_lease:

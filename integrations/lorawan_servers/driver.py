@@ -236,6 +236,9 @@ class Driver:
         port, payload = await self._session.encode(device.id, command.metric, command.values)
         where = self._memory(device.id).where
         topic, message = self._server.downlink(device, where, item_of(command), port, payload, command.expires)
-        self._downlinks.pushed(command)
+        # On the disk first: one that is published and forgotten by a kill would be published again.
+        await self._session.emit_all([], note=lambda: self._downlinks.pushed(command), durable=True)
+        if not self._session.commands.wanted(command):  # it expired, or all writes were stopped meanwhile
+            return
         await publish(topic, message)
         self._session.commands.answer(command, "queued", "it is in the server's queue")

@@ -70,6 +70,22 @@ def test_a_downlink_expires_whether_the_device_speaks_or_not(world: World) -> No
     assert world.submit(device, b"late", ttl=-1) == [("d", S.EXPIRED)]
 
 
+def test_a_downlink_that_a_gateway_has_is_not_called_expired_unless_the_gateway_gives_it_back(world: World) -> None:
+    device = world.joined()
+    world.answer = False
+    for back in (False, True):
+        world.submit(device, b"soon", ttl=2.5)
+        (order,) = world.send(device, b"x")
+        world.sleep(1)
+        assert world.states()[-1] == ("d", S.SENT), "it may be carried out yet"
+        if back:
+            world.do(world.network.refused(order.id, order.gateway, "too-late", world.now))
+        else:
+            world.do(world.network.transmitted(order.id, order.gateway, world.now))
+        assert world.states()[-1] == ("d", S.EXPIRED if back else S.DONE)
+        assert world.air[-1] is order
+
+
 def test_what_cannot_be_sent_is_refused_at_once(world: World) -> None:
     device = world.joined()
     assert world.submit(device, bytes(LONGEST + 1)) == [("d", S.FAILED)]
@@ -308,7 +324,7 @@ class TestLeases:
     def test_a_record_that_may_be_an_older_copy_skips_more(self, world: World) -> None:
         device = world.joined()
         world.send(device, b"x", confirmed=True)
-        memory = decode(world.disk[device.dev_eui], skip=1024)
+        memory = decode(world.disk[device.dev_eui], jumps=1)
         assert memory.current
         assert memory.current.fcnt_down == LEASE + 1024
         assert memory.join_nonce == device.nonces[0] + LEASE + 1024

@@ -251,6 +251,29 @@ async def test_after_a_restoration_from_a_backup_sent_counters_jump_once(
     assert session.state.get("restored") is False
 
 
+async def test_counters_of_a_device_that_is_not_there_at_the_restoration_jump_once_it_comes(
+    lora_packet: LoraPacket, forwarder: Callable[[int], Awaitable[Forwarder]]
+) -> None:
+    port = free_port(socket.SOCK_DGRAM)
+    session = FakeSession("lorawan", [known(**ABP)])
+    device, counters = personalised(lora_packet), []
+    for life in range(3):
+        if life == 1:
+            without = FakeSession("lorawan", [])
+            without.state = session.state
+            session.state.put("restored", True)
+            async with running(udp(port), without):
+                await until(lambda: session.state.get("restored") is False)
+        async with running(udp(port), session):
+            gateway = await forwarder(port)
+            gateway.send(2)
+            await gateway.receive()
+            gateway.forward(device.uplink(b"x", 2, confirmed=True), life * 10_000_000)
+            device.downlink(base64.b64decode((await gateway.answer())["data"]))
+            counters.append(device.fcnt_down)
+    assert counters == [0, LEASE + 1024, 2 * LEASE + 1024]
+
+
 async def test_version_and_class_are_the_packs_unless_the_configuration_says_otherwise() -> None:
     told = settings.device(known(settings=DeviceSettings().model_dump()), "1.0.4", "C")
     assert (told.version, told.class_c) == ("1.0.4", True)

@@ -189,6 +189,22 @@ async def test_a_command_that_comes_again_after_a_restart_is_not_queued_twice() 
         assert (await again.answers(3))[-1][0] == "done"
 
 
+async def test_that_a_command_is_in_the_servers_queue_is_on_the_disk_before_it_is() -> None:
+    async with commanded() as made:
+        await hear(made.driver, UP, kit.uplink(1))
+        emit_all, commits = made.session.emit_all, []
+
+        async def watched(reports, *, note=None, durable=False):
+            await emit_all(reports, note=note, durable=durable)
+            commits.append((durable, list(made.session.state["pushed"]), list(made.published)))
+
+        made.session.emit_all = watched
+        made.session.commands.give(order())
+        await made.answers(1)
+        assert commits == [(True, [item_of(order())], [])]
+        assert len(made.published) == 1
+
+
 @pytest.mark.parametrize(
     ("given", "config", "text"),
     [
