@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import traceback
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -112,6 +113,7 @@ class InProcessSession:
         self.state = OwnState(name, core.buffer)
         self.http = core.http
         self._core = core
+        self._mistaken: set[str] = set()  # decoders whose own mistake was told
         self._ready = ready
         self._rng = rng or random.Random()  # noqa: S311 - jitter, not a secret
 
@@ -182,6 +184,14 @@ class InProcessSession:
                 self._count(device, error)
                 if self._core.devices.get(device) is not None:
                     self._refused(device, decoder.name, frame, error.reason)
+                return True
+            except Exception as error:  # a decoder's own mistake costs this frame: anybody may send it again and again
+                self._count(f"{frame.kind}:{frame.address}", DecodeError("decoder-mistake"))
+                if decoder.name not in self._mistaken:
+                    self._mistaken.add(decoder.name)
+                    where = traceback.extract_tb(error.__traceback__)[-1]
+                    text = "decoder %s cannot read a frame: its own mistake, %s in %s line %d; such frames are counted"
+                    self.log.error(text, decoder.name, type(error).__name__, where.name, where.lineno)
                 return True
             if decoded is not None:
                 break

@@ -57,7 +57,7 @@ def strip(raw: bytes) -> bytes:
 
     Raises DecodeError: `wmbus-frame`, `wmbus-crc`.
     """
-    if len(raw) < 11:
+    if len(raw) < 11 or raw[0] < 10:  # L counts C, M, A and CI
         raise hub.DecodeError("wmbus-frame", f"{len(raw)} bytes are no telegram")
     if len(raw) == raw[0] + 1:
         whole = _format_b(raw)

@@ -219,6 +219,19 @@ async def test_a_decoder_that_refuses_a_known_device_leaves_the_same_evidence():
     assert len(stage.quarantine) == 1, "a stranger has no key to speak without"
 
 
+async def test_a_decoders_own_mistake_costs_its_frame_and_not_the_plugin_that_heard_it(caplog):
+    def mistaken(frame, keys):
+        return frame.data["secret"]
+
+    stage = Stage(mistaken)
+    session = stage.session()
+    assert await session.heard(FRAME)
+    assert await session.heard(FRAME)
+    assert stage.counts.by_subject()[TAG.id] == {"decoder-mistake": 2}
+    assert caplog.text.count("decoder d0 cannot read a frame: its own mistake, KeyError in mistaken") == 1
+    assert "secret" not in caplog.text, "what was heard is not written down"
+
+
 async def test_a_counter_that_keeps_going_back_is_evidence():
     stage = Stage(lambda frame, keys: Decoded(device=TAG.id, values={"temperature": 21.0}, proof=proof))
     proof = Proof("bthome-ccm", 100, True)

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 import hub
 import integrations.mbus
 from hub.testing import FakeSession
+from integrations.mbus import decode, radio
 from integrations.mbus.lines import MAX_LINE, Lines, telegram
 from integrations.mbus.wireless import Config, probe, run
 
@@ -32,6 +33,15 @@ def test_every_receivers_line_gives_the_telegram_without_its_checksums() -> None
     assert telegram(f"b{WITH_CRC}") == stripped
     assert telegram(f"b{WITH_CRC}35C8\r") == stripped, "a CUL puts link quality and signal behind it"
     assert telegram(RTL) == bytes.fromhex(PLAIN) == telegram(PLAIN.lower())
+
+
+def test_a_telegram_that_ends_before_its_ci_field_is_refused_however_right_its_checksum_is() -> None:
+    first = bytes([9]) + bytes(9)
+    raw = first + radio.crc(first).to_bytes(2, "big")
+    for read in (decode.wireless, decode.sender):
+        with pytest.raises(hub.DecodeError) as error:
+            read(raw)
+        assert error.value.reason == "wmbus-frame"
 
 
 @pytest.mark.parametrize(
