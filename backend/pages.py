@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import threading
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -31,23 +32,30 @@ from hub.keys import private_pem
 CA, KEY, GRANTED = "pages-ca.pem", "pages-ca.key", "pages.json"
 LIFE = timedelta(days=397)
 MOST = 16
+_MAKING = threading.Lock()
+"""Two first requests at once, each in its thread, would leave the key of one beside the certificate of the other."""
 _NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,62})(\.[a-z0-9]([a-z0-9-]{0,62}))*")
 
 
 def authority(directory: Path, owner: str) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     """The authority, made when there is none. Raises ConfigError, StorageError."""
-    if not (directory / CA).exists():
-        key = pki.new_key()
-        certificate = pki.make_ca(key, f"{owner} (pages)")
-        try:
-            write_atomically(directory / KEY, private_pem(key))
-            write_atomically(directory / CA, pki.pem(certificate), 0o644)
-        except OSError as error:
-            raise StorageError(f"cannot write {directory}: {error.strerror or error}") from error
+    with _MAKING:
+        if not (directory / CA).exists():
+            _make(directory, owner)
     try:
         return x509.load_pem_x509_certificate(read(directory / CA)), certificate_key(directory / KEY)
     except ValueError as error:
         raise ConfigError(f"{directory / CA} is damaged ({error}): restore it from a backup") from error
+
+
+def _make(directory: Path, owner: str) -> None:
+    key = pki.new_key()
+    certificate = pki.make_ca(key, f"{owner} (pages)")
+    try:
+        write_atomically(directory / KEY, private_pem(key))
+        write_atomically(directory / CA, pki.pem(certificate), 0o644)
+    except OSError as error:
+        raise StorageError(f"cannot write {directory}: {error.strerror or error}") from error
 
 
 def granted(directory: Path) -> dict[str, list[str]]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -168,3 +172,22 @@ def test_the_command_says_where_the_authority_is_and_grants_names(tmp_path: Path
     assert done.exit_code == 0, done.stderr
     assert pages.granted(tmp_path / "owner") == {HUB: ["hub.ecole.example.org"]}
     ssl.create_default_context(cafile=tmp_path / "owner" / pages.CA)
+
+
+def test_two_first_requests_at_once_are_given_one_authority_with_its_own_key(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, both = pki.make_ca, threading.Barrier(2)
+
+    def slow(*arguments: Any) -> x509.Certificate:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.2)  # the other one may come in here, where it can
+        return make(*arguments)
+
+    monkeypatch.setattr(pages.pki, "make_ca", slow)
+    with ThreadPoolExecutor(2) as threads:
+        made = [threads.submit(pages.authority, directory, "Ville") for _ in range(2)]
+    found = {pki.pem(one.result()[0]) for one in made}
+    ca, key = pages.authority(directory, "Ville")
+    assert found == {pki.pem(ca)}
+    assert ca.public_key() == key.public_key()
