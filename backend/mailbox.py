@@ -25,6 +25,7 @@ from typing import Any, NamedTuple, cast
 import apsw
 import msgspec
 
+from backend.schema import transaction
 from backend.storage import Storage
 from hub.errors import ConfigError, DecodeError, NotReady
 from hub.sigfox.callback import Callback, identity, written
@@ -108,10 +109,11 @@ class Doors:
     def assign(self, door: str, hub: str) -> int:
         """Its callbacks are for another hub from now on; returns how many that wait went along."""
         self._known(hub)
-        self._db.execute("update doors set hub = ? where id = ?", (hub, door))
-        self._changed(door)
-        self._db.execute("update callbacks set hub = ? where door = ? and fields is not null", (hub, door))
-        return self._db.changes()
+        with transaction(self._db):  # or those that wait could stay with a hub that nobody starts any more
+            self._db.execute("update doors set hub = ? where id = ?", (hub, door))
+            self._changed(door)
+            self._db.execute("update callbacks set hub = ? where door = ? and fields is not null", (hub, door))
+            return self._db.changes()
 
     def find(self, user: str, secret: str) -> str | None:
         """The token whose id and secret these are; without a user, `secret` is "<id>.<secret>"."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import apsw
 import pytest
 from backend_kit import Desk, Sender
 
@@ -188,3 +189,16 @@ def test_a_database_of_an_older_release_gets_the_tables(plain: Desk) -> None:
     for _ in range(2):
         mailbox.prepare(plain.ingest.storage.connection)
     assert plain.ingest.storage.connection.execute(tables).get == 3
+
+
+def test_a_token_goes_to_another_hub_with_what_waits_or_not_at_all(box: Box) -> None:
+    other = box.desk.enrol()
+    box.take()
+    database = box.desk.ingest.storage.connection
+    database.execute("create trigger full before update of hub on callbacks begin select raise(abort, 'full'); end")
+    with pytest.raises(apsw.ConstraintError):
+        box.doors.assign(box.door, other.hub)
+    assert [door["hub"] for door in box.doors.listed()] == [box.hub.hub]
+    database.execute("drop trigger full")
+    assert box.doors.assign(box.door, other.hub) == 1
+    assert len(box.mailbox.pending(other.hub)[0]) == 1
