@@ -135,7 +135,9 @@ class Operator:
     def _guarded(self, handler: Callable[[web.Request], Awaitable[Any]]) -> Handler:
         async def guarded(request: web.Request) -> web.StreamResponse:
             scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-            if scheme.lower() != "bearer" or not hmac.compare_digest(token.encode(), self.owner.api_token.encode()):
+            if scheme.lower() != "bearer" or not hmac.compare_digest(
+                token.encode("utf-8", "replace"), self.owner.api_token.encode()
+            ):
                 return answer({"error": "the operator API needs Authorization: Bearer and the token in api.token"}, 401)
             return answer(await handler(request))
 

@@ -240,6 +240,13 @@ async def test_every_operator_route_needs_the_token(
     assert (status, list(answer)) == (401, ["error"])
 
 
+async def test_a_token_of_bytes_that_are_no_text_is_a_wrong_one(served: Running, probe: Probe) -> None:
+    reader, writer = await asyncio.open_connection("localhost", served.port, ssl=probe.tls(certificate=False))
+    writer.write(b"GET /v1/hubs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \xff\xfe\r\n\r\n")
+    assert b" 401 " in await reader.readline()
+    writer.close()
+
+
 async def test_a_hubs_certificate_is_no_operators_token(probe: Probe) -> None:
     async with probe.session.get(f"{probe.url}/v1/hubs", ssl=probe.tls()) as reply:
         assert reply.status == 401
