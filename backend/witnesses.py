@@ -1,6 +1,7 @@
 """Heads of hubs' audit chains, as they told them in the `alerts` stream: what a chain that was cut contradicts.
 
-A row whose metrics are those of `hub.vigil.witness` is one; it is kept here and is no reading.
+A row whose metrics are those of `hub.vigil.witness` is one; it is kept here and is no reading. The first word about a
+moment stands: who holds the hub now cannot take back what it told before.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def take(db: apsw.Connection, hub: str, rows: Sequence[Row], offset_ms: int | No
             continue
         told = row.time_ms if row.sure else int(now * 1000) if offset_ms is None else row.time_ms + offset_ms
         db.execute(
-            "insert or replace into witnesses values (?, ?, ?, ?, ?, ?)",
+            "insert or ignore into witnesses values (?, ?, ?, ?, ?, ?)",
             (hub, told, int(count), str(head)[:MAX_TEXT], str(counts)[:MAX_TEXT], now),
         )
     return others

@@ -1,0 +1,21 @@
+"""Heads of a hub's audit chain, kept by the backend: what was told once cannot be taken back."""
+
+from __future__ import annotations
+
+from backend_kit import NOW, Desk
+
+from hub.buffer.rows import ALERTS, Row, Subject
+from hub.vigil.witness import SHAPE
+
+
+def told(head: str, time_ms: int = NOW) -> Row:
+    return Row(Subject("hub"), SHAPE, time_ms, True, (head, "{}", 7), 0, 1)
+
+
+def test_a_hub_in_other_hands_cannot_rewrite_the_head_that_it_told_before(desk: Desk) -> None:
+    hub = desk.enrol()
+    for one in (told("aa"), told("bb"), told("cc", NOW + 1)):
+        segment = hub.segment(stream=ALERTS)
+        desk.post(hub, segment.message([segment.block([one])]))
+        desk.settle()
+    assert [one["head"] for one in desk.views.witnessed(hub.hub, 10)] == ["cc", "aa"]
