@@ -15,6 +15,7 @@ are not reached: an older copy that is put back holds what was erased since, unt
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
@@ -24,6 +25,8 @@ import msgspec
 
 from backend.readings import Readings
 from hub.buffer.rows import Row, Shape
+
+log = logging.getLogger(__name__)
 
 TABLE = """
 create table if not exists erasures (
@@ -54,10 +57,9 @@ class Erasures:
 
     def __init__(self, connection: apsw.Connection, readings: Readings) -> None:
         self._db, self._readings = connection, readings
-        self._known: dict[str, list[Order]] = {}
+        self._known: dict[str, list[Order]] | None = None  # None: to be read from the database
         self._shapes: dict[Shape, tuple[Shape, tuple[int, ...]]] = {}
         self.executed = False  # since `truncate` last ran
-        self.forget()
 
     def take(self, hub: str, rows: Sequence[Row]) -> list[Row]:
         """Execute the orders among the rows of a block of the alerts stream; returns the other rows."""
@@ -72,16 +74,17 @@ class Erasures:
 
     def spare(self, hub: str, rows: Sequence[Row], offset_ms: int | None) -> Sequence[Row]:
         """The rows without what an order forbids. `offset_ms` turns their times into Unix ms, None: nobody knows it."""
-        orders = self._known.get(hub)
+        orders = self._orders().get(hub)
         if not orders:
             return rows
         kept = []
         for row in rows:
             names = (row.subject.zone, row.subject.place, row.subject.device)
-            hit = next((one for one in orders if one.name in names and _reaches(one, row, offset_ms)), None)
-            if hit is None:
+            hits = [one for one in orders if one.name in names and _reaches(one, row, offset_ms)]
+            if not hits:
                 kept.append(row)
                 continue
+            hit = next((one for one in hits if one.kind == PSEUDONYM), hits[0])  # that one lets nothing of it stay
             left = self._plain(row) if hit.kind == DEVICE else None
             if left is not None:
                 kept.append(left)
@@ -93,14 +96,17 @@ class Erasures:
         """Empty the write-ahead log of what was erased; next time, while somebody reads. Outside any transaction."""
         if self.executed:
             self._db.set_busy_timeout(0)
-            self.executed = self._db.execute("pragma wal_checkpoint(truncate)").fetchall()[0][0] != 0
-            self._db.set_busy_timeout(BUSY_MS)
+            try:
+                self.executed = self._db.execute("pragma wal_checkpoint(truncate)").fetchall()[0][0] != 0
+            except apsw.Error as error:  # what was committed is, and is acknowledged all the same
+                log.error("the write-ahead log cannot be emptied of what was erased, it is tried again: %s", error)
+            finally:
+                self._db.set_busy_timeout(BUSY_MS)
 
     def forget(self) -> None:
-        """A transaction failed: what is known is what the database has."""
-        self._known.clear()
-        for row in self._db.execute("select hub, id, kind, name, until_ms, ordered_at from erasures"):
-            self._know(str(row[0]), Order(*row[1:]))
+        """A transaction failed: what is known is what the database has. It is asked when it is needed, as it may refuse
+        to say so now: an order that is not known would let in again what was erased."""
+        self._known = None
 
     def _execute(self, hub: str, order: Order) -> None:
         if self._db.execute("select 1 from erasures where hub = ? and id = ?", (hub, order.id)).get is not None:
@@ -122,7 +128,7 @@ class Erasures:
             " values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (hub, order.id, order.kind, order.name, order.until_ms, order.at, time.time(), gone, left),
         )
-        self._know(hub, order)
+        self._known = None
         self.executed = True
 
     def _erase(self, series: int, until_ms: int | None) -> int:
@@ -157,8 +163,13 @@ class Erasures:
         shape, at = known
         return row._replace(shape=shape, values=tuple(row.values[n] for n in at), position=None) if at else None
 
-    def _know(self, hub: str, order: Order) -> None:
-        self._known.setdefault(hub, []).append(order)
+    def _orders(self) -> dict[str, list[Order]]:
+        if self._known is None:
+            known: dict[str, list[Order]] = {}
+            for row in self._db.execute("select hub, id, kind, name, until_ms, ordered_at from erasures"):
+                known.setdefault(str(row[0]), []).append(Order(*row[1:]))
+            self._known = known
+        return self._known
 
 
 def is_order(shape: Shape) -> bool:

@@ -44,6 +44,7 @@ class Holes:
 
     def __init__(self) -> None:
         self._open: dict[int, _Open] = {}
+        self._promised: list[tuple[_Open, float, float]] = []  # what a batch asks for: when it was due, and its pause
 
     def look(self, storage: Storage, taken: Callable[[Stream], Ranges], now: float) -> None:
         """Raise an alarm for every stream with a hole older than five minutes, clear it where there is none.
@@ -76,10 +77,21 @@ class Holes:
             wanted = tuple(span for span in old if span[0] <= span[1])[:MAX_ASKED]
             if wanted:
                 asked[number] = wanted
+                self._promised.append((known, known.ask_at, known.pause))
                 known.ask_at, known.pause = now + known.pause, min(ASK_MOST_S, known.pause * 2)
             if len(asked) == MAX_STREAMS:
                 break
         return asked
+
+    def answered(self) -> None:
+        """The answers of this batch are made: what they ask for counts as asked."""
+        self._promised.clear()
+
+    def forget(self) -> None:
+        """A batch failed: what it was to ask for is still to be asked."""
+        for known, ask_at, pause in reversed(self._promised):
+            known.ask_at, known.pause = ask_at, pause
+        self._promised.clear()
 
     def _ask_at_once(self, hub: str) -> None:
         """Ask for every hole of `hub` with the answer to its next state."""

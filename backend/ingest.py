@@ -133,8 +133,11 @@ class Ingest:
             self.gate.forget()
             self.erasures.forget()
             raise
+        erased = self.erasures.executed
         self.erasures.truncate()
         self.journal.drop(batch)
+        if erased:
+            self.journal.turn()  # it held, sealed, what was erased
         return batch.size
 
     def purge(self) -> None:
@@ -151,13 +154,17 @@ class Ingest:
                 done = [self._one(message) for message in messages]
             if self.journal is not None:
                 self.journal.append([entry for work in done if isinstance(work, _Work) for entry in work.entries])
+            answers = [self._reply(work) if isinstance(work, _Work) else work for work in done]
         except BaseException:
             self.gate.forget()
             self.states.forget()
+            self.holes.forget()
             self.erasures.forget()
             raise
+        self.states.answered()
+        self.holes.answered()
         self.erasures.truncate()
-        return [self._reply(work) if isinstance(work, _Work) else work for work in done]
+        return answers
 
     def _one(self, message: Message) -> _Work | HubError:
         try:
@@ -307,9 +314,11 @@ class Ingest:
             raise StorageError(f"the journal names epoch {entry.epoch}, which the database lost: restore it")
         epoch = self.gate.reopen(hub.identity, context)
         if entry.seq in stream.stored:
-            if self.storage.digest(stream, entry.seq) != entry.digest:
-                self.storage.add_fork(stream, entry.seq, entry.digest, epoch.epoch.eid, entry.raw)
-            return
+            known = self.storage.digest(stream, entry.seq)
+            if known is not None:  # None: a damaged database lost its line, and it came again
+                if known != entry.digest:
+                    self.storage.add_fork(stream, entry.seq, entry.digest, epoch.epoch.eid, entry.raw)
+                return
         for item in self.gate.read(epoch, list(split(entry.raw))):
             if isinstance(item, Read):
                 self._store(stream, epoch, item)

@@ -160,6 +160,11 @@ class Journal:
         self.pending_bytes -= batch.size
         self._prune()
 
+    def turn(self) -> None:
+        """Write to another file from now on, so that this one goes as soon as rows are made of all that it holds."""
+        self._abandon()
+        self._prune()
+
     def close(self) -> None:
         self._abandon()
 

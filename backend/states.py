@@ -31,6 +31,7 @@ class States:
         self._last: dict[str, State | None] = {}
         self._offered: dict[str, tuple[int, float]] = {}  # hub → trust version handed over, and when
         self._certified: dict[str, float] = {}
+        self._promised: set[str] = set()  # hubs that one of these two counts as handed over to, and not answered yet
 
     def take(self, hub: Hub, body: bytes, now: float) -> tuple[State, bool]:
         """The state that `hub` signed, and whether it was taken; `now` is Unix seconds.
@@ -74,6 +75,7 @@ class States:
         if before == version and 0.0 <= now - at < OFFER_EVERY_S:
             return False
         self._offered[state.hub] = version, now
+        self._promised.add(state.hub)
         return True
 
     def due_certificate(self, hub: str, now: float) -> bool:
@@ -81,11 +83,20 @@ class States:
         if 0.0 <= now - self._certified.get(hub, -OFFER_EVERY_S) < OFFER_EVERY_S:
             return False
         self._certified[hub] = now
+        self._promised.add(hub)
         return True
 
+    def answered(self) -> None:
+        """The answers of this batch are made: what they hand over counts."""
+        self._promised.clear()
+
     def forget(self) -> None:
-        """A transaction failed: what it took is gone."""
+        """A batch failed: what it took is gone, and what it was to hand over is still owed."""
         self._last.clear()
+        for hub in self._promised:
+            self._offered.pop(hub, None)
+            self._certified.pop(hub, None)
+        self._promised.clear()
 
     def _older(self, state: State, last: State) -> bool:
         """Of a state that stands above: a hub that lives on never hears less than before."""

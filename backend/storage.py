@@ -27,6 +27,8 @@ from hub.ranges import Ranges
 ACK_LEASE = 65536
 MAX_QUARANTINE = 64 << 20
 """Bytes of what waits for a person, all hubs together; beyond it the sender keeps its data and is told so."""
+MAX_OPEN_ALARMS = 64
+"""Of one kind and hub: what alarms tell is partly the hub's own words."""
 
 _encode = msgspec.msgpack.encode
 
@@ -93,8 +95,8 @@ class Storage:
             self._n = max(self._n, int(time.time() * 1e6))
             with self.transaction():
                 self.connection.execute("update meta set value = ? where key = 'n'", (self._n + ACK_LEASE,))
+            self._remember(self._n + ACK_LEASE)  # before any of them is used: or going back to here would not be seen
             self._leased = self._n + ACK_LEASE
-            self._remember()
         self._n += 1
         return self._n
 
@@ -220,10 +222,11 @@ class Storage:
     # what waits for a person
 
     def alarm(self, kind: str, hub: str, detail: str) -> None:
-        """Raise an alarm; one that is open already is not raised twice."""
+        """Raise an alarm; one that is open already is not raised twice, and no hub fills the list with one kind."""
         self.connection.execute(
-            "insert or ignore into alarms (kind, hub, detail, raised_at) values (?, ?, ?, ?)",
-            (kind, hub, detail[:500], time.time()),
+            "insert or ignore into alarms (kind, hub, detail, raised_at) select ?1, ?2, ?3, ?4 where"
+            " (select count(*) from alarms where kind = ?1 and hub = ?2 and cleared_at is null) < ?5",
+            (kind, hub, detail[:500], time.time(), MAX_OPEN_ALARMS),
         )
 
     def clear_alarm(self, kind: str, hub: str, detail: str, now: float) -> None:
@@ -283,8 +286,8 @@ class Storage:
                 self.alarm("restored", "", "an older database was put back: hubs are asked to send again")
         return db
 
-    def _remember(self) -> None:
-        text = f"{self.db.hex()} {self._leased}\n"
+    def _remember(self, leased: int) -> None:
+        text = f"{self.db.hex()} {leased}\n"
         try:
             write_atomically(self._path.with_name("incarnation"), text.encode())
         except OSError as error:

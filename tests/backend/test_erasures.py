@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 from backend_kit import NOW, Desk, Sender, row
 from click.testing import CliRunner
@@ -17,6 +18,7 @@ from hub.buffer.rows import ALERTS, Column, Row, Shape, Subject
 from hub.consent.life import Erasure
 from hub.consent.orders import SHAPE
 from hub.consent.orders import row as order_row
+from hub.errors import StorageError
 
 FLAT = Subject("~device", "~place", "site", "~group")
 NEXT = Subject("~other", "~elsewhere", "site", "~stranger")
@@ -220,3 +222,71 @@ def test_the_owner_says_how_long_each_class_stays(desk: Desk) -> None:
     }  # fmt: skip
     assert CliRunner().invoke(backend, ["retention", where, "--set", "wibble=3"]).exit_code != 0
     assert CliRunner().invoke(backend, ["erasures", where]).exit_code == 0
+
+
+def test_a_pseudonym_lets_nothing_stay_of_a_device_that_was_erased_too(desk: Desk, hub: Sender) -> None:
+    erase(desk, hub, order("ble:1", "device", "e1", NOW / 1000 + 9))
+    erase(desk, hub, order(id_="e2"))
+    post(desk, hub, reading(Subject("ble:1", "~place", "site", "~group")))
+    assert left(desk) == []
+
+
+def test_what_was_erased_stays_out_though_the_database_could_not_be_asked_when_a_batch_failed(
+    plain: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = plain.enrol()
+    erase(plain, hub, order())
+    orders, real = plain.ingest.erasures, plain.ingest.erasures._db
+
+    def refuse(*_: object) -> None:
+        raise StorageError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(plain.ingest.storage.readings, "flush", refuse)
+        patch.setattr(orders, "_db", Refusing(real))
+        segment = hub.segment()
+        late = segment.message([segment.block([reading()])])
+        assert isinstance(plain.answer(hub, late), StorageError)
+    plain.post(hub, late)
+    assert left(plain) == []
+
+
+class Refusing:
+    """A connection to a database that cannot be read any more."""
+
+    def __init__(self, real: apsw.Connection) -> None:
+        self.set_busy_timeout = real.set_busy_timeout
+
+    def execute(self, *_: object) -> None:
+        raise apsw.IOError("disk I/O error")
+
+
+def test_a_log_that_cannot_be_emptied_holds_up_no_acknowledgement_and_is_emptied_later(
+    plain: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = plain.enrol()
+    orders = plain.ingest.erasures
+    orders.executed = True
+    segment = hub.segment()
+    with monkeypatch.context() as patch:
+        patch.setattr(orders, "_db", Refusing(orders._db))
+        patch.setattr(orders, "spare", lambda _hub, rows, _offset: rows)
+        assert 1 in plain.post(hub, segment.message([segment.block([row()])])).taken(segment)
+    assert orders.executed
+    plain.state(hub, hub.state())
+    assert not orders.executed
+
+
+def test_the_journal_keeps_no_sealed_copy_of_what_was_erased(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "owner", journal=True)
+    hub = desk.enrol()
+    post(desk, hub, reading())
+    journal = desk.owner.directory / "journal"
+    assert sum(path.stat().st_size for path in journal.glob("*.log")) > 100
+    erase(desk, hub, order())
+    assert list(journal.glob("*.log")) == []
+    post(desk, hub, row())
+    desk.restart()
+    post(desk, hub, row(NOW + 1))
+    assert [time for time, _ in desk.rows()] == [NOW, NOW + 1]
+    desk.close()

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from backend import recipient
 from backend.conformance.probe import altered
 from backend.ingest import STATE, Message, NotAdmitted
+from backend.storage import MAX_OPEN_ALARMS
 from hub.buffer import frame
 from hub.buffer.opening import open_epoch, verify_epoch
 from hub.buffer.seal import SUITE, Previous, Sealer
@@ -496,3 +497,46 @@ def test_a_database_that_was_rolled_back_takes_a_new_id(plain: Desk) -> None:
     after = plain.post(hub, segment.message([segment.block([row(NOW + 2)])])).acks[0]
     assert after.db != before
     assert plain.alarms() == ["restored"]
+
+
+def test_what_signs_is_remembered_beside_the_database_before_it_is_used_also_after_the_disk_refused(
+    plain: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = plain.enrol()
+    segment = hub.segment()
+    message = segment.message([segment.block([row()])])
+
+    def refuse(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("backend.storage.write_atomically", refuse)
+        assert isinstance(plain.answer(hub, message), StorageError)
+        assert isinstance(plain.answer(hub, message), StorageError)
+    signed = plain.post(hub, message).acks[0].n
+    assert signed <= int(plain.owner.database.with_name("incarnation").read_text().split()[1])
+
+
+def test_a_record_whose_line_a_damaged_database_lost_is_no_fork_of_itself(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    message = segment.message([segment.block([row()])])
+    desk.post(hub, message)
+    desk.settle()
+    desk.sql("delete from records")
+    desk.post(hub, message)
+    desk.settle()
+    assert (desk.sql("select count(*) from records"), desk.alarms()) == ([(1,)], [])
+
+
+def test_a_hub_cannot_fill_the_list_of_alarms_with_its_own_words(plain: Desk) -> None:
+    hub, other, storage = plain.enrol(), plain.enrol(), plain.ingest.storage
+    with storage.transaction():
+        for n in range(MAX_OPEN_ALARMS + 50):
+            storage.alarm("forged", hub.hub, f"an epoch of {n}")
+        storage.alarm("hole", hub.hub, "readings has holes")
+        storage.alarm("forged", other.hub, "an epoch of 1")
+    assert len(plain.alarms()) == MAX_OPEN_ALARMS + 2
+    with storage.transaction():
+        storage.clear_alarm("forged", hub.hub, "an epoch of 0", 1.0)
+        storage.alarm("forged", hub.hub, "another one")
+    assert len(plain.alarms()) == MAX_OPEN_ALARMS + 2

@@ -8,6 +8,7 @@ import pytest
 from backend_kit import METER, NOW, ROOM, TEXT, Desk, Sender, row
 
 from backend.holes import ALARM_AFTER_S, Holes
+from backend.ingest import STATE
 from backend.views import Unknown
 from hub.buffer.bodies import ClockMark, Gap
 from hub.buffer.rows import Column, Row, Shape, Subject
@@ -343,3 +344,24 @@ def test_what_is_stored_of_a_stream_can_be_verified(desk: Desk, hub: Sender) -> 
     assert (found["ranges"], found["through"], found["readings"]) == ([(1, 1), (5, 5)], 1, 4)
     assert desk.views.verify(hub.hub, stream="alerts") == []
     assert desk.views.verify("hub-other") == []
+
+
+def test_a_hole_that_an_answer_which_was_never_made_asked_for_is_asked_for_with_the_next_one(
+    desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segment = hub.segment()
+    segment.skip(2)
+    desk.post(hub, segment.message([segment.block([row()])]))
+    desk.settle()
+    look(desk, desk.ingest.holes, 0.0)
+
+    def refuse(*_: object) -> None:
+        raise StorageError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.ingest.storage.readings, "flush", refuse)
+        assert isinstance(desk.answer(hub, hub.state(segment), STATE), StorageError)
+    [ack] = desk.state(hub, hub.state(segment)).acks
+    assert [tuple(span) for span in ack.want] == [(1, 2)]
+    [ack] = desk.state(hub, hub.state(segment)).acks
+    assert not ack.want, "what was asked for counts"

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from backend_kit import Desk, Sender, row
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
@@ -19,6 +20,7 @@ from backend.states import OFFER_EVERY_S, States
 from hub.documents.backup import SENT_JUMP
 from hub.documents.wire import State, pack_message, read_ack, read_reply, read_state, sign_state
 from hub.errors import AuthFailed, StorageError
+from hub.identity.enrolment import make_csr
 
 
 @pytest.fixture
@@ -310,3 +312,29 @@ def test_a_message_with_another_hubs_state_is_refused_whole(plain: Desk, hub: Se
     assert isinstance(plain.answer(hub, forged), AuthFailed)
     assert plain.rows() == []
     assert read_reply(plain.answer(hub, body)).speaks is UNSET
+
+
+def request() -> bytes:
+    return make_csr(ec.generate_private_key(ec.SECP256R1()), "x")
+
+
+@pytest.mark.parametrize("where", ["commit", "answer"])
+def test_what_an_answer_that_was_never_made_was_to_hand_over_is_handed_over_with_the_next_one(
+    plain: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise StorageError("disk full")
+
+    old, ingest = plain.owner.trust.version - 1, plain.ingest
+    with monkeypatch.context() as patch:
+        patch.setattr(*((ingest.storage.readings, "flush") if where == "commit" else (ingest, "_acks")), refuse)
+        assert isinstance(plain.answer(hub, hub.state(trust_version=old, csr=request()), STATE), StorageError)
+    answer = plain.answer(hub, hub.state(trust_version=old, csr=request()), STATE)
+    assert isinstance(answer, bytes)
+    reply = read_reply(answer)
+    assert reply.trust == plain.owner.trust_document
+    assert reply.certificate is not UNSET
+    assert b"BEGIN CERTIFICATE" in reply.certificate
+    again = plain.answer(hub, hub.state(trust_version=old, csr=request()), STATE)
+    assert isinstance(again, bytes)
+    assert (read_reply(again).trust, read_reply(again).certificate) == (b"", UNSET), "what was handed over counts"
