@@ -18,6 +18,7 @@ from hub.changing.words import (
     WAITING,
     WATCHING,
     WRITING,
+    asked_s,
     by,
     origin,
 )  # fmt: skip
@@ -30,7 +31,7 @@ from hub.config.lastgood import Kept
 from hub.config.load import Loaded
 from hub.config.proposing import Proposed, judge
 from hub.config.source import digests
-from hub.errors import ConfigError, HubError, StorageError
+from hub.errors import ConfigError, DiskRefuses, HubError, StorageError
 
 POLL_S = 0.25
 
@@ -65,6 +66,7 @@ class Carrying:
     async def carry_out(
         self, proposed: Proposed, new: Loaded, found: Differences, arguments: dict[str, Any], what: str
     ) -> dict[str, Any]:
+        confirm_s = asked_s(arguments, new.config.config.confirm.total_seconds())
         self._origin = origin(arguments)
         author, reason, old = by(arguments), str(arguments.get("reason") or "")[:500], self.running
         change = Change(
@@ -97,8 +99,7 @@ class Carrying:
             if why:
                 return await self.take_back(old, proposed, change, why)
             if found.lockout:
-                seconds = float(arguments.get("confirm_s") or new.config.config.confirm.total_seconds())
-                self.before, self._until = (old, proposed, change), self._clock.monotonic() + min(900.0, seconds)
+                self.before, self._until = (old, proposed, change), self._clock.monotonic() + confirm_s
                 self.unconfirmed.set()
                 self.what = what
                 self.stage = WAITING
@@ -186,8 +187,13 @@ class Carrying:
         return {"state": TAKEN_BACK, "why": why}
 
     async def _note(self, author: str, what: str, version: str, why: str) -> None:
-        """In the audit log: who, what, and from where the change came."""
-        await self._audit(author, {"config": what, "version": version[:12], "why": why, "from": self._origin})
+        """In the audit log: who, what, and from where the change came. It has happened: where the disk refuses that,
+        it is said, and the answer still tells how the change stands."""
+        try:
+            await self._audit(author, {"config": what, "version": version[:12], "why": why, "from": self._origin})
+        except (DiskRefuses, StorageError) as error:
+            self.said = f"a change of the configuration ({what}) is missing in the audit log: {error}"
+            _log.error("%s", self.said)
 
     async def _tried(self, proposed: Proposed, old: Loaded) -> Loaded:
         """What a reload that failed half-way was on the way to."""

@@ -28,6 +28,23 @@ class Busy(HubError):
     exit_code = 6
 
 
+LONGEST_S = 900.0
+"""A change that waits for a word waits no longer."""
+
+
+def asked_s(arguments: dict[str, Any], otherwise: float) -> float:
+    """`confirm_s`: how long to wait for a word, in seconds. Raises HubError: before anything is written."""
+    asked = arguments.get("confirm_s") or otherwise
+    if isinstance(asked, str):
+        try:
+            asked = float(asked)
+        except ValueError:
+            asked = None
+    if not isinstance(asked, int | float) or not asked > 0:
+        raise HubError("`confirm_s` is a number of seconds above 0: so long a change waits to be confirmed")
+    return min(LONGEST_S, asked)
+
+
 def by(arguments: dict[str, Any]) -> str:
     """Who asks."""
     return str(arguments.get("by") or "cli")[:64]
