@@ -76,10 +76,10 @@ class Watch:
             name, ground.enrolled.hub, field.http, ground.buffer, ground.clock, _policy(notifier, ground)
         )
         self.notifiers.put(queue)
+        book.listeners.append(queue.offer)  # before the store is asked: what changes meanwhile is not in its answer
         known = await once_the_disk_works(lambda: book.last(RECALLED), ground.clock.sleep)
         queue.recall([*known[::-1], *book.open])
         field.plugins.notify(notifier, lambda _, ready: queue.start(ready))
-        book.listeners.append(queue.offer)
 
     def forget(self, name: str) -> None:
         """No notifier of this name is told any more."""

@@ -72,6 +72,8 @@ class OwnNotices:
         """An alert has changed. Never waits, never fails."""
         if alert.n <= self._done.get(alert.id, 0):
             return
+        if (newer := self._owed.get(alert.id)) is not None and newer.n > alert.n:
+            return  # read from the store before it changed
         self._owed.pop(alert.id, None)  # the newest last
         self._owed[alert.id] = alert
         if len(self._owed) > OWED:

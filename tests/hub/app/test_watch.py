@@ -1,0 +1,36 @@
+"""A notifier that comes while alerts change is told how they stand."""
+
+from types import SimpleNamespace
+from unittest.mock import MagicMock
+
+from hub.alerts import CLEARED, RAISED
+from hub.alerts.policy import EVERYTHING
+from hub.app import watch as module
+from hub.app.watch import Watch
+from hub.hosting.notifying import Notifiers
+
+from ...plugins.notify_kit import Local
+from ..alerts.test_book import NEW, Stream, life
+
+
+async def test_an_alert_that_ends_while_a_new_notifier_asks_for_the_last_ones_is_not_told_as_open(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(module, "_policy", lambda notifier, ground: EVERYTHING)
+    async with life(tmp_path, Stream()) as (book, clock, _):
+        alert = await book.raise_(NEW)
+        last = book.last
+
+        async def slow(limit):
+            found = await last(limit)
+            await book.clear(NEW.rule, NEW.key, "rule:bins")
+            return found
+
+        monkeypatch.setattr(book, "last", slow)
+        watch = Watch(SimpleNamespace(book=book), MagicMock(), Notifiers([], []), MagicMock())
+        ground = SimpleNamespace(enrolled=SimpleNamespace(hub="hub-1"), buffer=Local(), clock=clock)
+        await watch.notify(SimpleNamespace(name="sms"), ground, MagicMock())
+        queue = watch.notifiers.pop("sms")
+        notice = await anext(aiter(queue))
+        assert (notice.alert, notice.state) == (alert.id, CLEARED)
+        assert (alert.state, len(book.listeners)) == (RAISED, 1)
