@@ -59,7 +59,7 @@ class Erasures:
         self._db, self._readings = connection, readings
         self._known: dict[str, list[Order]] | None = None  # None: to be read from the database
         self._shapes: dict[Shape, tuple[Shape, tuple[int, ...]]] = {}
-        self.executed = False  # since `truncate` last ran
+        self.executed = True  # since `truncate` last ran, for all we know: a kill may have come between
 
     def take(self, hub: str, rows: Sequence[Row]) -> list[Row]:
         """Execute the orders among the rows of a block of the alerts stream; returns the other rows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
 import time
 from pathlib import Path
@@ -290,3 +291,18 @@ def test_the_journal_keeps_no_sealed_copy_of_what_was_erased(tmp_path: Path) -> 
     post(desk, hub, row(NOW + 1))
     assert [time for time, _ in desk.rows()] == [NOW, NOW + 1]
     desk.close()
+
+
+def test_a_kill_before_the_log_was_emptied_leaves_nothing_of_the_erased_after_the_next_start(
+    plain: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub, needle = plain.enrol(), struct.pack(">d", MARK)
+    post(plain, hub, *[reading(time_ms=NOW + n) for n in range(300)])
+    monkeypatch.setattr(plain.ingest.erasures, "truncate", lambda: None)
+    erase(plain, hub, order())
+    shutil.copytree(plain.owner.directory, tmp_path / "killed")
+    after = Desk(tmp_path / "killed")
+    assert needle in files(after), "the log still holds it"
+    after.state(hub, hub.state())
+    assert needle not in files(after)
+    after.close()
