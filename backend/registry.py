@@ -44,11 +44,14 @@ class Registry:
         )
         return token
 
-    def admit(self, *, token_id: str, identity: bytes, csr: bytes, name: str, mac: bytes, now: float) -> str:
-        """Use a token up for the hub with this identity; returns its id.
+    def admit(
+        self, *, token_id: str, identity: bytes, csr: bytes, name: str, mac: bytes, now: float, proven: bool = False
+    ) -> str:  # fmt: skip
+        """Use a token up for the hub with this identity; returns its id. `proven`: whether this identity signed the
+        request.
 
         Raises AuthFailed when the token is unknown, used or expired, the MAC is not HMAC-SHA256(secret,
-        lp(identity, csr)), or the identity was revoked.
+        lp(identity, csr)), the identity was revoked, or is enrolled already and was not proven.
         """
         with transaction(self._db):
             row = self._db.execute("select secret, name, expires_at, used_at from tokens where id = ?", (token_id,)).get
@@ -63,6 +66,8 @@ class Registry:
             known = self.find(hub)
             if known is not None and (known.revoked_at is not None or known.identity != identity):
                 raise AuthFailed(f"{hub} was revoked: remove its keys, so that it enrols as a new hub")
+            if known is not None and not proven:
+                raise AuthFailed(f"{hub} is enrolled already, and its identity did not sign this request")
             self._db.execute(
                 "insert into hubs (hub, identity, name, enrolled_at) values (?, ?, ?, ?)"
                 " on conflict (hub) do update set name = excluded.name",

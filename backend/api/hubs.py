@@ -32,6 +32,7 @@ class _Enrolment(msgspec.Struct, frozen=True):
     csr: str
     mac: str
     name: str = ""
+    signature: str = ""
 
 
 class _Renewal(msgspec.Struct, frozen=True):
@@ -86,13 +87,16 @@ class Hubs:
     async def enroll(self, request: web.Request) -> web.Response:
         asked = read(await body_of(request, MAX_ASKED), _Enrolment)
         identity, mac, csr = base64_of(asked.identity, 32), base64_of(asked.mac, 32), asked.csr.encode()
+        if asked.signature:
+            verify(identity, enrolment.signed(asked.token_id, csr), base64_of(asked.signature, 64))
 
         def admit(ingest: Ingest) -> tuple[str, str]:
             # the certificate first: a request that cannot be certified must not use the token up
             self.owner.certify(csr, "hub")
             hub = ingest.registry.admit(
-                token_id=asked.token_id, identity=identity, csr=csr, name=asked.name, mac=mac, now=time.time()
-            )
+                token_id=asked.token_id, identity=identity, csr=csr, name=asked.name, mac=mac, now=time.time(),
+                proven=bool(asked.signature),
+            )  # fmt: skip
             return hub, self.owner.certify(csr, hub).decode()
 
         hub, certificate = await self._worker.call(admit)

@@ -3,6 +3,8 @@
     token  = "ilot1." + base64url of JSON {url, root, id, secret, expires}        (padding optional)
              root: hex fingerprint of the owner root · secret: base64, 16 bytes · expires: Unix seconds
     proof  = HMAC-SHA256(secret, lp(identity public key, certificate request))
+    signature = IDENTITY over lp("ilot/enrol/1\\0", token id, certificate request): asked of a hub that the backend
+             knows already, so that a token and another hub's public key are not enough for a certificate in its name
     renewal, of the certificate alone, later: IDENTITY signs lp("ilot/renew/1\\0", backend's nonce, hub, request)
 
 Order matters: the first connection fetches TRUST and nothing else, over TLS that nobody vouches for yet. Only when
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 
 TOKEN_PREFIX = "ilot1."  # noqa: S105 - the prefix of tokens, not one
 SECRET_BYTES = 16
-RENEWAL_LABEL = b"ilot/renew/1\0"
+ENROL_LABEL, RENEWAL_LABEL = b"ilot/enrol/1\0", b"ilot/renew/1\0"
 CERTIFICATE = "tls.crt"
 _MAX_TOKEN = 4096
 _MAX_REPLY = 1 << 20
@@ -100,6 +102,11 @@ def read_token(text: str) -> Token:
 def proof(secret: bytes, identity_public: bytes, csr: bytes) -> bytes:
     """What shows that the sender holds the token's secret, for this identity and this request only."""
     return hmac.digest(secret, lp(identity_public, csr), "sha256")
+
+
+def signed(token_id: str, csr: bytes) -> bytes:
+    """What the hub's identity signs to be enrolled with this token."""
+    return lp(ENROL_LABEL, token_id.encode(), csr)
 
 
 def renewal(nonce: bytes, hub: str, csr: bytes) -> bytes:
@@ -234,6 +241,7 @@ async def _ask(
         "csr": csr.decode(),
         "name": name,
         "mac": base64.b64encode(proof(token.secret, hub_keys.identity_public, csr)).decode(),
+        "signature": base64.b64encode(hub_keys.identity.sign(signed(token.id, csr))).decode(),
     }
     async with session.post(f"{token.url}/v1/enroll", json=body, ssl=pinned, allow_redirects=False) as reply:
         data = await _read(reply, _MAX_REPLY)

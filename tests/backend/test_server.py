@@ -27,6 +27,7 @@ from hub.documents.wire import MAX_MESSAGE
 from hub.errors import AuthFailed, ConfigError
 from hub.identity import enrolment
 from hub.identity.enrolment import Token, enrol, make_csr, proof, read_token
+from hub.lp import lp
 
 from .conftest import token_for
 
@@ -185,6 +186,25 @@ async def test_a_right_request_enrols_once(served: Running, probe: Probe) -> Non
     assert base64.b64decode(answer["trust"]) == served.owner.trust_document
     status, answer = await enroll(probe, asked(token))
     assert (status, "used already" in answer["error"]) == (403, True)
+
+
+async def test_a_token_and_the_public_key_of_another_hub_are_not_enough_for_a_certificate_in_its_name(
+    served: Running, probe: Probe
+) -> None:
+    token = read_token(token_for(served))
+    csr = make_csr(ec.generate_private_key(ec.SECP256R1()), "x")
+    public, sign = probe.keys.identity_public, probe.keys.identity.sign
+    right = {
+        "token_id": token.id, "identity": base64.b64encode(public).decode(), "csr": csr.decode(),
+        "mac": base64.b64encode(proof(token.secret, public, csr)).decode(),
+    }  # fmt: skip
+    of_another_token = base64.b64encode(sign(lp(b"ilot/enrol/1\0", b"other", csr))).decode()
+    for more in ({}, {"signature": of_another_token}, {"signature": base64.b64encode(bytes(64)).decode()}):
+        status, answer = await enroll(probe, {**right, **more})
+        assert (status, "certificate" in answer) == (403, False)
+    signature = base64.b64encode(sign(lp(b"ilot/enrol/1\0", token.id.encode(), csr))).decode()
+    status, answer = await enroll(probe, {**right, "signature": signature})
+    assert (status, answer["hub"]) == (200, probe.keys.hub_id)
 
 
 async def test_an_expired_token_enrols_nobody(served: Running, probe: Probe) -> None:
