@@ -154,4 +154,5 @@ def _place(pack: Pack, target: Path) -> None:
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
-    sync_directory(target.parent)
+    for directory in tuple(target.parents)[:3]:  # the pack's, that of all packs, the state's: any may be new
+        sync_directory(directory)

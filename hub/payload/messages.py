@@ -47,7 +47,10 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
         """What the codec returned. Raises DecodeError for a call that failed."""
         if self.reason:
             raise DecodeError(self.reason, self.text)
-        found = msgspec.json.decode(self.text)
+        try:
+            found = msgspec.json.decode(self.text)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise DecodeError("codec-shape", "what the codec returned is too deep to be read") from error
         if not isinstance(found, dict):
             raise DecodeError("codec-error", "the codec returned no object")
         return found

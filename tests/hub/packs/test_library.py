@@ -35,6 +35,16 @@ def test_an_installed_pack_is_the_one_that_was_tested(library: Library, made: Ma
     assert library.install(pack, passed(pack)).is_dir(), "once more changes nothing"
 
 
+def test_the_folders_in_which_the_first_pack_appears_are_on_the_disk_too(
+    library: Library, made: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr("hub.packs.library.sync_directory", synced.append)
+    pack = read(made())
+    target = library.install(pack, passed(pack))
+    assert synced[-3:] == [target.parent, tmp_path / "state", tmp_path], "a power cut leaves the name of each"
+
+
 def test_what_did_not_pass_or_is_not_what_was_tested_is_not_installed(library: Library, made: Make) -> None:
     pack = read(made())
     for verdict in (Verdict(pack.name, 1, pack.digest, False, (), ()), Verdict(pack.name, 1, "another", True, (), ())):

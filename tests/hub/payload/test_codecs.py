@@ -42,6 +42,7 @@ def body(code: str) -> str:
         (body("return { data: { text: 'x'.repeat(1e6) } }"), "codec-error"),
         (body("return Promise.resolve({})"), "codec-error"),
         (body("return null"), "codec-error"),
+        (body("let a = []; for (let n = 0; n < 2000; n++) a = [a]; return { data: { a } }"), "codec-shape"),
         (body("return 5"), "codec-error"),
         (body("return require('fs').readFileSync('/etc/passwd')"), "codec-error"),
         (body("return process.exit(1)"), "codec-error"),
