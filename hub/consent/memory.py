@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import apsw
 import msgspec
 
-from hub.consent.life import DEVICE, PSEUDONYM, Consent, Erasure
+from hub.consent.life import DEVICE, PSEUDONYM, Consent, ConsentRefused, Erasure
 from hub.disk.database import transaction, wipe_journal
 from hub.privacy.pseudonyms import KEY_BYTES, group_name
 from hub.store import Store, audit
@@ -56,10 +56,15 @@ class Memory:
         return [msgspec.convert(dict(zip(_names(_CONSENTS), row, strict=True)), Consent) for row in rows]
 
     async def give(self, consent: Consent) -> bytes:
-        """Write a consent down, audited; the key of its pseudonyms."""
+        """Write a consent down, audited; the key of its pseudonyms. Raises ConsentRefused where this person's holds
+        already: two people may enter one form at once."""
+        same = "SELECT 1 FROM consents WHERE person = ? AND purpose = ? AND zone = ? AND ended IS NULL"
+        who = (consent.person, consent.purpose, consent.zone)
 
         def work(db: apsw.Connection) -> bytes:
             with transaction(db):
+                if db.execute(same, who).get is not None:
+                    raise ConsentRefused(f"{consent.person} has agreed to {consent.purpose} for {consent.zone} already")
                 db.execute(
                     "INSERT INTO consents (person, purpose, zone, given, recorded, by, why)"
                     " VALUES (?, ?, ?, ?, ?, ?, '')",

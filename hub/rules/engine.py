@@ -96,6 +96,7 @@ class Rules:
         self._open = set(open)
         self._watches: dict[tuple[str, str], Watch] = {}
         self.broken: dict[str, str] = {}
+        self._failed: set[str] = set()  # of these, those that are watched nowhere any more
         self._watched: dict[str, bool] = {rule.name: True for rule in everything}
         self.names = frozenset(self._watched)
         self._scheduled = [rule for rule in everything if rule.during is not None]
@@ -229,11 +230,12 @@ class Rules:
         return known
 
     def _break(self, rule: Rule, error: Exception) -> None:
-        if rule.name not in self.broken:
+        if rule.name not in self._failed:
             _log.error("rule %s failed and is watched no more", rule.name, exc_info=error)
             self.broken[rule.name] = f"{type(error).__name__}: {error}"
-        self._rules = [one for one in self._rules if one.name not in self.broken]
-        self.absence.rules = [one for one in self.absence.rules if one.name not in self.broken]
+            self._failed.add(rule.name)
+        self._rules = [one for one in self._rules if one.name not in self._failed]
+        self.absence.rules = [one for one in self.absence.rules if one.name not in self._failed]
 
     def _tell(self, rule: Rule, why: str) -> None:
         if rule.name not in self.broken:

@@ -132,6 +132,13 @@ async def refuses(devices):
     raise StorageError("no room")
 
 
+async def test_a_form_that_two_people_enter_at_once_is_one_consent(house):
+    first, second = await asyncio.gather(house.give(), house.give(), return_exceptions=True)
+    assert "person" in first
+    assert isinstance(second, ConsentRefused)
+    assert len((await house.calls["consent.list"]({}))["consents"]) == 1
+
+
 async def test_who_agrees_again_has_another_pseudonym(house):
     await house.give()
     (first,) = await house.emit()

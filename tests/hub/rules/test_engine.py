@@ -259,6 +259,19 @@ async def test_a_plugins_metric_in_another_unit_is_said_and_not_compared(tmp_pat
     assert "measured in m3, the rule counts in L" in path.rules.complaints()[0]
 
 
+async def test_a_rule_that_is_not_compared_for_one_device_is_watched_for_the_others_when_another_rule_fails(tmp_path):
+    path = Ruled('odd: {metric: reserve, unit: "L", above: 3}\nbad: {metric: temperature, above: 30}', tmp_path)
+    path.planner.declare(TAG.id, metrics=[Metric(key="reserve", unit="m3")])
+    await path.emit(values={"reserve": 4.0, "temperature": 20.0})
+    path.rules._watches["bad", "classe-1"].operand = None
+    await path.emit(values={"temperature": 31.0})
+    path.planner.declare(TAG.id, metrics=[Metric(key="reserve", unit="L")])
+    path.pipeline.recompile()
+    await path.emit(values={"reserve": 4.0})
+    assert [name for name, *_ in path.fired] == ["odd"]
+    assert [said.split(" ")[1] for said in path.rules.complaints()] == ["odd", "bad"]
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "warm", True, 10**400])
 async def test_no_value_of_any_kind_breaks_a_rule(tmp_path, value):
     path = Ruled(
