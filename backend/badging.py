@@ -11,9 +11,12 @@ it where badges are issued; a new one (`ilot backend badge key --new`) makes all
 
 from __future__ import annotations
 
+import fcntl
+import os
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -69,6 +72,11 @@ def make_key(directory: Path, *, new: bool = False, root: Path | None = None) ->
 
 def issue(directory: Path, *, name: str, role: str, sites: Sequence[str], days: float) -> tuple[Issued, str, str]:
     """(what is kept, the text of the QR code, the passphrase). Raises ConfigError, StorageError."""
+    with _alone(directory):
+        return _issue(directory, name=name, role=role, sites=sites, days=days)
+
+
+def _issue(directory: Path, *, name: str, role: str, sites: Sequence[str], days: float) -> tuple[Issued, str, str]:
     key, now = _key(directory), int(time.time())
     passphrase = stretching.new_code(GROUPS)
     badge = Badge(
@@ -89,6 +97,11 @@ def issue(directory: Path, *, name: str, role: str, sites: Sequence[str], days: 
 
 def revoke(directory: Path, number: str) -> Issued:
     """Withdraw a badge: sign the list that names it. Raises ConfigError for an unknown one, StorageError."""
+    with _alone(directory):
+        return _revoke(directory, number)
+
+
+def _revoke(directory: Path, number: str) -> Issued:
     key, now, known = _key(directory), int(time.time()), listed(directory)
     found = [one for one in known if one.id.startswith(number.lower())] if number else []
     if len(found) != 1:
@@ -116,6 +129,21 @@ def listed(directory: Path) -> list[Issued]:
         return msgspec.json.decode(read(path), type=list[Issued])
     except msgspec.DecodeError as error:
         raise ConfigError(f"{path} is damaged ({error}): restore it from a backup") from error
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """One command at a time reads badges.json and writes it: of two at once, one badge was in nobody's list, or one
+    that was withdrawn was good again. Raises ConfigError."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise ConfigError(f"cannot read {directory}: {error.strerror or error}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _key(directory: Path) -> ed25519.Ed25519PrivateKey:
