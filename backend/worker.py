@@ -12,6 +12,7 @@ import logging
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 MAX_WAITING = 64 << 20
 """Bytes of messages that wait for the thread; beyond it a hub is told to come again."""
+MAX_OF_ONE = MAX_WAITING // 2
+"""Of one hub: it cannot keep out all others."""
 MIN_BATCH, MAX_BATCH = 16 << 10, 1 << 20
 """Bytes of messages in one commit; between the two, as many as the last commit's speed does in BATCH_S."""
 BATCH_S = 0.5
@@ -56,6 +59,7 @@ class Worker:
         self._make = make
         self._inbox: queue.SimpleQueue[_Post | _Call | str] = queue.SimpleQueue()
         self._waiting = 0
+        self._of: Counter[str] = Counter()  # bytes that wait, by hub
         self._most = MAX_BATCH  # bytes, of the next commit
         self._thread = threading.Thread(target=self._run, name="ingest")
         self._loop: asyncio.AbstractEventLoop
@@ -72,15 +76,19 @@ class Worker:
     async def post(self, message: Message) -> bytes:
         """The reply to a message, once what it acknowledges is durable. Raises NotReady when too much waits, and
         the HubError that `Ingest.take` answers with."""
-        if self._waiting > MAX_WAITING:
+        if self._waiting > MAX_WAITING or self._of[message.hub] > MAX_OF_ONE:
             raise NotReady("too much waits to be written; come again")
         answer: asyncio.Future[bytes] = self._loop.create_future()
         self._waiting += len(message.body)
+        self._of[message.hub] += len(message.body)
         self._inbox.put(_Post(message, answer))
         try:
             return await answer
         finally:
             self._waiting -= len(message.body)
+            self._of[message.hub] -= len(message.body)
+            if not self._of[message.hub]:
+                del self._of[message.hub]
 
     async def call(self, work: Callable[[Ingest], T]) -> T:
         """Run `work` in the thread, between two batches."""

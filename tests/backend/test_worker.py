@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from backend.ingest import RECORDS, Message
 from backend.worker import BATCH_S, MAX_BATCH, MIN_BATCH, Worker, batch_size
+from hub.errors import NotReady
 
 
 class Holes:
@@ -77,6 +78,30 @@ async def test_what_is_quick_is_taken_together() -> None:
     ingest = Ingest(0.0)
     await run(ingest, [128 * MIN_BATCH] + [MIN_BATCH] * 39)  # the first is waited for: so much in that time is quick
     assert len(ingest.batches) == 2
+
+
+async def test_a_hub_that_sends_and_sends_is_told_to_come_again_and_keeps_nobody_else_out() -> None:
+    ingest = Ingest(0.0)
+    worker = Worker(lambda: ingest)  # type: ignore[arg-type, return-value]
+    await worker.start()
+
+    async def post(hub: str) -> str:
+        try:
+            await worker.post(Message(hub, RECORDS, bytes(4 << 20)))
+        except NotReady:
+            return "again"
+        return "taken"
+
+    try:
+        posts = [asyncio.create_task(post("hub-a")) for _ in range(24)] + [asyncio.create_task(post("hub-b"))]
+        await asyncio.sleep(0)
+        ingest.gate.set()
+        told = await asyncio.gather(*posts)
+        assert told == ["taken"] * 9 + ["again"] * 15 + ["taken"]
+        assert await post("hub-a") == "taken"
+    finally:
+        ingest.gate.set()
+        await worker.stop()
 
 
 @given(st.integers(1, 1 << 26), st.floats(0, 1e4))
