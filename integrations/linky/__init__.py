@@ -177,13 +177,21 @@ class Latest:
     async def tell(self) -> None:
         """Report the newest frame now and then; a frame is told once."""
         await self._came.wait()
+        while True:
+            private = self._private()
+            async for _ in self._session.every(max(self._config.interval, DAY) if private else self._config.interval):
+                await self._came.wait()
+                if self._private() is not private:  # somebody said otherwise: before anything more is told
+                    break
+                self._came.clear()
+                if self._meter is not None:
+                    await self._report(self._meter, private)
+            else:
+                return
+
+    def _private(self) -> bool:
         known = self._session.devices.get(self.device)
-        private = known is None or _settings(known).premises == "dwelling"
-        async for _ in self._session.every(max(self._config.interval, DAY) if private else self._config.interval):
-            await self._came.wait()
-            self._came.clear()
-            if self._meter is not None:
-                await self._report(self._meter, private)
+        return known is None or _settings(known).premises == "dwelling"
 
     async def _report(self, meter: Meter, private: bool) -> None:
         proof = hub.Proof(scheme="tic")

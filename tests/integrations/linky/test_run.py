@@ -177,6 +177,34 @@ def test_one_frame_of_another_meter_is_noise() -> None:
     assert [reason for _, reason in session.drops] == ["tic-other-meter"] * 3
 
 
+async def test_a_building_that_is_said_to_be_a_dwelling_after_all_tells_no_more_than_one_from_then_on() -> None:
+    from zoneinfo import ZoneInfo
+
+    from hub.testing import settle
+    from integrations.linky import DWELLING as TOLD
+    from integrations.linky import sim
+    from integrations.linky.decode import decode
+    from integrations.linky.frames import Framer
+
+    session = FakeSession("linky", devices=[BUILDING])
+    latest = Latest(Config(port="/dev/null"), session)
+    (frame,) = Framer().feed(sim.historic("021875123456", 1, 2, 300))
+    telling = asyncio.create_task(latest.tell())
+    try:
+        for settings, most in (({"premises": "building"}, None), ({"premises": "dwelling"}, TOLD)):
+            session.reports.clear()
+            session.devices.put(msgspec.structs.replace(BUILDING, settings=settings))
+            latest.take(decode(frame, ZoneInfo("Europe/Paris")))
+            await settle()
+            await session.clock.advance(3600)
+            await settle()
+            (report,) = session.reports
+            assert ("apparent_power" in report.values) is (most is None)
+            assert most is None or set(report.values) <= set(most)
+    finally:
+        telling.cancel()
+
+
 async def test_a_meter_that_is_not_configured_is_a_candidate_and_tells_nothing(tmp_path: Path) -> None:
     session = FakeSession("linky")
     with meter("standard", tmp_path) as port:
