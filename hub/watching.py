@@ -58,7 +58,8 @@ class Watching:
         self._wanted: dict[tuple[str, str], tuple[Value | None, str]] = {}  # (device, metric) → what, by which rule
         self._by_clear: set[tuple[str, str]] = set()  # of these, those that a reading of class C decided
         self._refused: dict[str, str] = {}  # rule → why its command was not given
-        self._holding: dict[tuple[str, str], set[tuple[str, str]]] = {}  # (device, metric) → (rule, key) that hold it
+        self._holding: dict[tuple[str, str], dict[tuple[str, str], Value | None]] = {}
+        """(device, metric) → (rule, key) that hold it → what is written when they let go."""
         self._periods: dict[str, float | None] = {}  # by pack
         self.expected: Callable[[str, float | None], float | None] = lambda device, usual: usual
         """(device, period of its pack) → the period that is expected now."""
@@ -107,6 +108,7 @@ class Watching:
         """One tick of the clock."""
         if self.rules is not None:
             await self._sweep(self.rules)
+            self._let_go(self.rules)
             if self.rules.absence.rules:
                 await self._ask_periods()
             self.rules.tick()
@@ -143,18 +145,27 @@ class Watching:
 
     # commands
 
+    def _let_go(self, rules: Rules) -> None:
+        """What the configuration has no more, or has otherwise, holds nothing: its end fires nowhere, and whatever else
+        holds the same could not let go."""
+        for target, holders in self._holding.items():
+            for name, key in [one for one in holders if not rules.holds(*one, target)]:
+                otherwise = holders.pop((name, key))
+                if not holders:
+                    self._wanted[target] = (otherwise, name)
+
     def _want(self, rule: Rule, action: Action, fired: Fired) -> None:
         target, holder = (action.device, action.metric), (rule.name, fired.where.key)
-        holders = self._holding.setdefault(target, set())
+        holders = self._holding.setdefault(target, {})
         if fired.on:
             if fired.trust is TrustClass.C and not action.by_anybody:
                 self._refuse(rule.name, "its reading is of trust class C: `clear_identity: true` would let it command")
                 return
-            holders.add(holder)
+            holders[holder] = action.otherwise
             (self._by_clear.add if fired.trust is TrustClass.C else self._by_clear.discard)(target)
             self._wanted[target] = (action.value, rule.name)
         elif holder in holders:
-            holders.discard(holder)
+            del holders[holder]
             if not holders:
                 self._wanted[target] = (action.otherwise, rule.name)
 

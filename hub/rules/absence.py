@@ -43,6 +43,9 @@ class Absence:
         self._start = former._start
         self._on |= {(name, key) for name, key in former._on if name in {rule.name for rule in self.rules}}
 
+    def holds(self, rule: str, key: str) -> bool:
+        return (rule, key) in self._on
+
     def watches(self, device: Device) -> bool:
         return any(self._wants(rule, device) for rule in self.rules)
 

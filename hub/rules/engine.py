@@ -99,6 +99,7 @@ class Rules:
         self._failed: set[str] = set()  # of these, those that are watched nowhere any more
         self._watched: dict[str, bool] = {rule.name: True for rule in everything}
         self.names = frozenset(self._watched)
+        self._targets = {rule.name: (rule.action.device, rule.action.metric) for rule in everything if rule.action}
         self._scheduled = [rule for rule in everything if rule.during is not None]
         self.absence = Absence(
             [rule for rule in everything if rule.absence], place=place, devices=devices, period=period,
@@ -115,6 +116,14 @@ class Rules:
                 watch.rule = same[name]
                 self._watches[name, key] = watch
         self.absence.inherit(former.absence)
+
+    def holds(self, name: str, key: str, target: tuple[str, str]) -> bool:
+        """Does this rule hold somewhere, and command `target` (device, metric) by that?"""
+        if self._targets.get(name) != target:
+            return False
+        watch = self._watches.get((name, key))
+        on = (name, key) in self._open if watch is None else watch.held.on
+        return on or self.absence.holds(name, key)
 
     def tap(self, device: Device, metrics: Mapping[str, Metric], keys: Iterable[str]) -> Tap | None:
         """For the reports of a device with these metric keys; None where no rule looks at any."""

@@ -14,9 +14,10 @@ from hub.commands import Desk
 from hub.counts import Counts
 from hub.devices import Devices
 from hub.errors import HubError, NotReady
-from hub.model import Device, Metric, TrustClass, Writable
+from hub.model import Device, Metric, Report, TrustClass, Writable
 from hub.rules import Fired, Rules, Where
 from hub.rules.compiling import Action, Rule
+from hub.rules.conditions import Same
 from hub.session import Reply
 from hub.store import Store
 from hub.testing import ManualClock
@@ -87,6 +88,38 @@ async def test_a_lamp_follows_presence_and_nothing_of_it_is_told(tmp_path):
         assert await hub.written() == [(100.0, "rule:dim"), (20.0, "rule:dim")]
         assert hub.stream.durable == []
         assert hub.watching.complaints() == []
+
+
+@pytest.mark.parametrize("other", [[], [msgspec.structs.replace(DIM, metric="motion")]], ids=["gone", "another now"])
+async def test_a_rule_that_the_configuration_has_no_more_lets_go_of_what_it_held(tmp_path, other):
+    async with running(tmp_path) as hub:
+        await hub.fire(DIM, True)
+        hub.watching.rules = Rules(
+            other, place=lambda name: None, devices=list, period=lambda device: None, may_keep=lambda *_: True,
+            now=hub.clock.now, monotonic=hub.clock.monotonic, fired=hub.watching.fired,
+        )  # fmt: skip
+        await hub.clock.advance(20)
+        await hub.watching.turn()
+        assert [value for value, _ in await hub.written()] == [100.0, 20.0]
+
+
+async def test_a_rule_that_still_holds_lets_go_of_nothing_when_the_rules_are_made_anew(tmp_path):
+    async with running(tmp_path) as hub:
+        made = {
+            "place": lambda name: None, "devices": list, "period": lambda device: None, "may_keep": lambda *_: True,
+            "now": hub.clock.now, "monotonic": hub.clock.monotonic, "fired": hub.watching.fired,
+        }  # fmt: skip
+        sensor = Device(id="ble:1", integration="radio", place="street")
+        hub.watching.rules = Rules([msgspec.structs.replace(DIM, test=Same(True), places={"street"})], **made)
+        tap = hub.watching.rules.tap(sensor, {}, ["presence"])
+        tap.see(Report(device="ble:1", values={"presence": True}), TrustClass.A)
+        await hub.watching.turn()
+        again = Rules(hub.watching.rules._rules, **made)
+        again.inherit(hub.watching.rules)
+        hub.watching.rules = again
+        await hub.clock.advance(20)
+        await hub.watching.turn()
+        assert [value for value, _ in await hub.written()] == [100.0]
 
 
 async def test_a_lamp_stays_on_while_any_place_holds_it(tmp_path):
