@@ -73,12 +73,17 @@ def say(text: str) -> None:
 
 
 def show(value: Any, as_json: bool, lines: list[str]) -> None:
+    """`value` as JSON, or `lines`: what hubs wrote into them commands no terminal, and begins no line of its own."""
     if as_json:
         click.echo(msgspec.json.encode(value).decode())
     else:
         for line in lines:
-            click.echo(line)
+            click.echo("".join(map(_shown, line)))
     sys.stdout.flush()
+
+
+def _shown(letter: str) -> str:
+    return letter if letter == "\t" or letter.isprintable() else letter.encode("unicode_escape").decode()
 
 
 def date(seconds: float | None) -> str:

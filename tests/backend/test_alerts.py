@@ -153,3 +153,11 @@ async def test_the_operators_program_lists_and_answers_and_the_hub_fetches(serve
     status, fetched = await ask("GET", "/v1/alerts", certificate=True)
     assert status == 200
     assert [(act["alert"], act["state"], act["by"]) for act in fetched["acts"]] == [("a1", "muted", "jeanne")]
+
+
+def test_the_text_of_an_alert_commands_no_terminal_and_poses_as_no_other_line(desk: Desk, hub: Sender) -> None:
+    post(desk, hub, told(text="é \x1b]0;owned\x07\nhub-other\tall is well"))
+    done = CliRunner().invoke(backend, ["alerts", "list", str(desk.owner.directory)])
+    assert done.exit_code == 0, done.stderr
+    [line] = done.stdout.splitlines()
+    assert line.endswith("é \\x1b]0;owned\\x07\\nhub-other\tall is well")
