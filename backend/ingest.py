@@ -145,6 +145,8 @@ class Ingest:
         self.purging = False
         with self.storage.transaction():
             self.purging = self.retention.look(time.time()) > 0
+        self.erasures.executed |= self.purging  # the write-ahead log holds what went
+        self.erasures.truncate()
 
     def _take(self, messages: list[Message]) -> list[bytes | HubError]:
         done: list[_Work | HubError] = []

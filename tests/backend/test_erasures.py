@@ -306,3 +306,12 @@ def test_a_kill_before_the_log_was_emptied_leaves_nothing_of_the_erased_after_th
     after.state(hub, hub.state())
     assert needle not in files(after)
     after.close()
+
+
+def test_what_was_too_old_is_in_no_file_of_the_database_after_its_purge(plain: Desk) -> None:
+    hub, needle = plain.enrol(), struct.pack(">d", MARK)
+    long_ago = int((time.time() - 400 * 86_400) * 1000)
+    post(plain, hub, *[reading(time_ms=long_ago + n) for n in range(300)])
+    assert needle in files(plain)
+    plain.ingest.purge()
+    assert needle not in files(plain)
