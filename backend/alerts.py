@@ -117,11 +117,13 @@ def wanted(db: apsw.Connection, hub: str) -> list[dict[str, Any]]:
 def listed(
     db: apsw.Connection, hub: str = "", *, everything: bool = False, limit: int = 1000
 ) -> Iterator[dict[str, Any]]:
-    """Alerts, the newest first: those not cleared, or all."""
+    """Alerts, the newest first: those not cleared, or all. Where there are more than `limit`, each hub's newest come
+    before any hub's older ones: moments are the hubs' own words, and none fills the list alone."""
     names = [*_COLUMNS.replace(" ", "").split(","), "wanted"]
     rows = db.execute(
-        f"select {_COLUMNS}, wanted from alerts where ? in ('', hub) and (? or state <> 'cleared')"  # noqa: S608
-        " order by raised_at desc, alert limit ?",
+        f"select {_COLUMNS}, wanted from (select *, row_number() over (partition by hub order by raised_at desc, alert)"  # noqa: S608
+        " as place_of_hub from alerts where ? in ('', hub) and (? or state <> 'cleared') order by place_of_hub limit ?)"
+        " order by raised_at desc, alert",
         (hub, everything, limit),
     )
     for row in rows:

@@ -161,3 +161,11 @@ def test_the_text_of_an_alert_commands_no_terminal_and_poses_as_no_other_line(de
     assert done.exit_code == 0, done.stderr
     [line] = done.stdout.splitlines()
     assert line.endswith("é \\x1b]0;owned\\x07\\nhub-other\tall is well")
+
+
+def test_a_hub_that_raises_and_raises_hides_no_alert_of_another(desk: Desk, hub: Sender) -> None:
+    other = desk.enrol()
+    post(desk, hub, *[told(id=f"f{n}", raised=NOW / 1000 + 1e6 + n) for n in range(5)])
+    post(desk, other, told())
+    found = list(alerts.listed(desk.ingest.storage.connection, limit=3))
+    assert [(one["hub"], one["alert"]) for one in found] == [(hub.hub, "f4"), (hub.hub, "f3"), (other.hub, "a1")]
