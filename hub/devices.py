@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from hashlib import sha256
+from weakref import WeakSet
 
 import msgspec
 
@@ -30,7 +31,7 @@ class Devices:
         self._devices: dict[str, Device] = {}
         self._configured: dict[str, bytes | None] = {}
         self.replaced: dict[str, tuple[str, bytes | None]] = dict(replaced or {})
-        self._listeners: dict[str, set[asyncio.Queue[Device]]] = {}
+        self._listeners: dict[str, WeakSet[asyncio.Queue[Device]]] = {}
         for device in devices:
             known = self._configure(self._today(device), keys or {})
             self._devices[known.id] = known
@@ -149,23 +150,23 @@ class Devices:
         self.put(successor)
         return successor
 
-    async def changes(self, integration: str) -> AsyncIterator[Device]:
-        """Each device of one integration that is added, changed or removed from now on; of one that was removed, `get`
-        says None."""
+    def changes(self, integration: str) -> AsyncIterator[Device]:
+        """Each device of one integration that is added, changed or removed from now on, and not only once the first is
+        waited for; of one that was removed, `get` says None."""
         queue: asyncio.Queue[Device] = asyncio.Queue()
-        listeners = self._listeners.setdefault(integration, set())
-        listeners.add(queue)
-        try:
-            while True:
-                yield await queue.get()
-        finally:
-            listeners.discard(queue)
+        self._listeners.setdefault(integration, WeakSet()).add(queue)  # for as long as somebody holds the iterator
+        return _each(queue)
 
     def __iter__(self) -> Iterator[Device]:
         return iter(list(self._devices.values()))
 
     def __len__(self) -> int:
         return len(self._devices)
+
+
+async def _each(queue: asyncio.Queue[Device]) -> AsyncIterator[Device]:
+    while True:
+        yield await queue.get()
 
 
 def mark_of(key: bytes | None) -> bytes:

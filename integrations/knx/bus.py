@@ -208,7 +208,9 @@ class Player:
         self.refuse(address, error)
 
     async def _follow(self) -> None:
-        async for _ in self._session.devices.changes():
+        changes = self._session.devices.changes()
+        self._refresh()  # what changed while the bus was being reached
+        async for _ in changes:
             self._refresh()
 
     def _refresh(self) -> None:

@@ -90,8 +90,10 @@ class Follower:
             self._session.declare(device.id, model=server.product, firmware=server.version, metrics=metrics)
 
     async def _follow(self) -> None:
-        """Plan anew when the configuration of a device changes."""
-        async for _ in self._session.devices.changes():
+        """Plan anew when the configuration of a device changes, also while the first plan was being made."""
+        changes = self._session.devices.changes()
+        await self._replan()
+        async for _ in changes:
             await asyncio.sleep(SETTLE_S)
             await self._replan()
 

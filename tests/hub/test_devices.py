@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import msgspec
 import pytest
@@ -118,3 +119,15 @@ async def test_an_integration_hears_of_a_key_that_changed():
     devices.rekey(OLD.id, b"other")
     assert (await waiting).key == b"other"
     await changes.aclose()
+
+
+async def test_what_changes_between_asking_for_changes_and_waiting_for_one_is_heard_of():
+    devices = Devices([OLD])
+    changes = devices.changes("bluetooth")
+    devices.rekey(OLD.id, b"while the plugin reaches its bus")
+    async with asyncio.timeout(5):
+        assert (await anext(changes)).key == b"while the plugin reaches its bus"
+    del changes
+    gc.collect()
+    await settle()
+    assert not devices._listeners["bluetooth"], "nobody is told who no longer listens"
