@@ -243,8 +243,7 @@ class Store:
 
     async def keys(self) -> dict[str, tuple[bytes, bytes]]:
         """Device id -> (the key it was given by command, the mark of the key it stands instead of)."""
-        rows = await self.call(lambda db: list(db.execute("SELECT device, key, instead FROM keys")))
-        return {device: (key, instead) for device, key, instead in rows}
+        return await self.call(given_keys)
 
     async def give_key(self, device: str, key: bytes | None, instead: bytes, at: float, who: str) -> None:
         """Remember a key given by command, None: forget it. Audited, without the key, in one transaction."""
@@ -314,6 +313,11 @@ def restore(path: Path, key: bytes, image: bytes, *, sent: str, jump: int) -> in
 def _number(db: apsw.Connection, key: str) -> int:
     value = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).get
     return 0 if value is None else int(value)
+
+
+def given_keys(db: apsw.Connection) -> dict[str, tuple[bytes, bytes]]:
+    """See `Store.keys`: for who reads them together with something else."""
+    return {device: (key, instead) for device, key, instead in db.execute("SELECT device, key, instead FROM keys")}
 
 
 def audit(db: apsw.Connection, at: float, who: str, what: Mapping[str, object]) -> None:

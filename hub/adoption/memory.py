@@ -14,7 +14,7 @@ import msgspec
 from hub.disk.database import transaction
 from hub.labels.wish import Wish
 from hub.model import Device, Place
-from hub.store import Store, audit
+from hub.store import Store, audit, given_keys
 
 Heard = dict[str, tuple[bytes, float]]
 """Device → the mark of the key under which it was first heard, and when (Unix seconds, 0: before any sure clock)."""
@@ -30,18 +30,24 @@ class Roll(msgspec.Struct, kw_only=True):
 
 async def load(store: Store) -> Roll:
     """Raises StorageError."""
+    return await store.call(_roll)
 
-    def work(db: apsw.Connection) -> Roll:
-        devices = db.execute("SELECT body FROM adopted ORDER BY at, id")
-        places = db.execute("SELECT body FROM places ORDER BY id")
-        heard = db.execute("SELECT device, mark, at FROM heard")
-        return Roll(
-            devices={d.id: d for d in (msgspec.msgpack.decode(body, type=Device) for (body,) in devices)},
-            places={p.id: p for p in (msgspec.msgpack.decode(body, type=Place) for (body,) in places)},
-            heard={device: (mark, at) for device, mark, at in heard},
-        )
 
-    return await store.call(work)
+async def load_with_keys(store: Store) -> tuple[Roll, dict[str, tuple[bytes, bytes]]]:
+    """The roll, and the keys given by command (`Store.keys`), as of one moment: between two looks a device may be
+    given another key, or be adopted, and what was read first would take that back. Raises StorageError."""
+    return await store.call(lambda db: (_roll(db), given_keys(db)))
+
+
+def _roll(db: apsw.Connection) -> Roll:
+    devices = db.execute("SELECT body FROM adopted ORDER BY at, id")
+    places = db.execute("SELECT body FROM places ORDER BY id")
+    heard = db.execute("SELECT device, mark, at FROM heard")
+    return Roll(
+        devices={d.id: d for d in (msgspec.msgpack.decode(body, type=Device) for (body,) in devices)},
+        places={p.id: p for p in (msgspec.msgpack.decode(body, type=Place) for (body,) in places)},
+        heard={device: (mark, at) for device, mark, at in heard},
+    )
 
 
 async def adopt(store: Store, devices: Sequence[Device], places: Iterable[Place], at: float, who: str) -> None:

@@ -118,8 +118,7 @@ class Reloading:
     async def _straight_path(self, old: Loaded, new: Loaded, found: Differences) -> None:
         """What is asked of disks first, then everything between two reports."""
         ground, path = self._ground, self._path
-        keys = await ground.store.keys()
-        roll = await memory.load(ground.store)
+        roll, keys = await memory.load_with_keys(ground.store)
         path.roll.devices, path.roll.places = roll.devices, roll.places
         # from here on without waiting
         ground.loaded = new
