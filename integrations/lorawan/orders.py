@@ -73,6 +73,8 @@ class Orders:
         except (hub.DecodeError, hub.NotReady, ValueError) as error:
             self._fail(command, str(error))
             return
+        if not self._session.commands.wanted(command):  # all writes were stopped while its codec worked
+            return
         left = command.expires - time.time()  # as the core judges it, whether the clock is sure or not
         self._open[command.id] = command
         if confirmed:

@@ -79,7 +79,8 @@ class Downlinks:
 
     def _head(self, device: str) -> Waiting | None:
         queue = self._waiting.get(device, [])
-        queue[:] = [one for one in queue if one.command.expires >= self._now()]  # the hub has told that they expired
+        wanted = self._session.commands.wanted  # not what expired, nor what was stopped with all writes: that was told
+        queue[:] = [one for one in queue if one.command.expires >= self._now() and wanted(one.command)]
         return queue[0] if queue else None
 
     def acknowledged(self, device: str, code: int | None, info: str) -> None:

@@ -86,6 +86,19 @@ async def test_a_confirmed_command_is_done_when_the_device_acknowledged_it(lora_
         assert office.session.commands.answers[-1][2] == "the device acknowledged it"
 
 
+async def test_a_command_that_was_stopped_while_its_codec_worked_is_not_queued(lora_packet: LoraPacket) -> None:
+    async with working(Office(lora_packet)) as office:
+        device, encode = office.joined(), office.session.encode
+
+        async def slow(*given: Any) -> tuple[int, bytes]:
+            office.session.commands.ended.add("1")  # all writes were stopped
+            return await encode(*given)
+
+        office.session.encode = slow  # type: ignore[method-assign]
+        await office.order()
+        assert (office.said, office.send(device, b"x")) == ([], [])
+
+
 async def test_an_unconfirmed_one_is_done_when_a_gateway_has_sent_it(lora_packet: LoraPacket) -> None:
     async with working(Office(lora_packet, confirmed=False)) as office:
         device = office.joined()

@@ -288,6 +288,17 @@ def codec(stage: Stage) -> bytes:
     return payload
 
 
+async def test_a_command_that_nobody_wants_any_more_is_neither_told_to_its_device_nor_left_with_the_backend(
+    stage: Stage, codec: bytes
+) -> None:
+    await order(stage, command("c1"), command("c2"))
+    stage.session.commands.ended.add("c1")  # all writes were stopped
+    assert stage.downlinks.staged({})[BIN.id]["id"] == "c2"
+    stage.session.commands.ended.add("c2")
+    assert await stage.take("bidir", device="C0FFEE", data="", seqNumber=3, ack=True) is None
+    assert stage.downlinks.staged({}) == {}
+
+
 async def test_a_command_waits_until_the_device_asks_and_is_done_when_the_network_says_so(
     stage: Stage, codec: bytes
 ) -> None:
