@@ -257,12 +257,17 @@ class Store:
 
         await self.call(work)
 
-    async def audit(self, at: float, who: str, what: Mapping[str, object]) -> None:
-        """Append one entry to the audit chain."""
+    async def audit(
+        self, at: float, who: str, what: Mapping[str, object], noting: Mapping[str, bytes] | None = None
+    ) -> None:
+        """Append one entry to the audit chain. `noting`: keys of `meta` that are written in the same transaction, so
+        that what is audited once is not audited again after a kill."""
 
         def work(db: apsw.Connection) -> None:
             with transaction(db):
                 audit(db, at, who, what)
+                for key, value in (noting or {}).items():
+                    db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
         await self.call(work)
 

@@ -63,9 +63,11 @@ class Gate:
             for name in sorted(former.keys() | declared.keys()):
                 if former.get(name) != declared.get(name):
                     what = {"perimeter": name, "declared": declared.get(name, False)}
-                    await self._store.audit(self._clock.now(), CONFIGURATION, what)
-            if former != declared:
-                await self._store.put(PERIMETERS, msgspec.json.encode(declared))
+                    former.pop(name, None)
+                    if name in declared:
+                        former[name] = declared[name]
+                    said = {PERIMETERS: msgspec.json.encode(former)}
+                    await self._store.audit(self._clock.now(), CONFIGURATION, what, said)
         except StorageError as error:
             _log.warning("declared perimeters cannot be written into the audit log: %s", error)
 

@@ -24,9 +24,8 @@ class Configured:
         ground = self._ground
         evidence = {name: str(what[name])[:64] for name in ("version", "from") if what.get(name)}
         try:
-            await ground.store.audit(ground.clock.now(), who, what)
-            if what.get("config") in KEPT:
-                await ground.store.put(RAN, str(what["version"]).encode())
+            ran = {RAN: str(what["version"]).encode()} if what.get("config") in KEPT else None
+            await ground.store.audit(ground.clock.now(), who, what, ran)
         finally:
             ground.events.tell(CONFIG, who, {"what": str(what.get("config", "")), **evidence})
 
