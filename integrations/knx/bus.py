@@ -65,7 +65,8 @@ class Player:
         self._asker = Asker(
             self._book, link.ask, self._unanswered, self._refused, self._config.timeout.total_seconds(), time.time
         )
-        self._writer = Writer(self._book, link, self._session.commands.answer, self._config.levels)
+        commands = self._session.commands
+        self._writer = Writer(self._book, link, commands.answer, self._config.levels, commands.wanted)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._read(), name="telegrams")

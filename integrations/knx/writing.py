@@ -25,13 +25,17 @@ class Bus(Protocol):
 
 
 class Writer:
-    """Carries out commands for the metrics that say where they are written."""
+    """Carries out commands for the metrics that say where they are written; what is not `wanted` any more when its turn
+    comes is not written."""
 
-    def __init__(self, book: Book, bus: Bus, answer: Callable[[hub.Command, str, str], None], levels: int) -> None:
+    def __init__(
+        self, book: Book, bus: Bus, answer: Callable[[hub.Command, str, str], None], levels: int,
+        wanted: Callable[[hub.Command], bool] = lambda command: True,
+    ) -> None:  # fmt: skip
         self._book = book
         self._bus = bus
         self._answer = answer
-        self._levels = levels
+        self._levels, self._wanted = levels, wanted
         self._waiting: dict[tuple[str, str], list[asyncio.Event]] = {}
         self._room = asyncio.Semaphore(MOST_AT_ONCE)
 
@@ -64,6 +68,8 @@ class Writer:
             )
         if command.expires and time.time() >= command.expires:
             self._answer(command, "expired", "")
+            return None
+        if not self._wanted(command):  # all writes were stopped while it waited for others: that was told
             return None
         address = addresses.group(entry.group.write)
         payload = values.payload(entry.group, command.value)
