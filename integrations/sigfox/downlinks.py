@@ -50,6 +50,7 @@ class Downlinks:
             answer(command, "failed", str(error))
             return
         queue = self._waiting.setdefault(command.device, [])
+        self._head(command.device)  # what nobody wants any more takes no place
         if len(payload) != SIZE:
             answer(command, "failed", f"the codec of its pack gives {len(payload)} bytes, a Sigfox downlink has {SIZE}")
         elif len(queue) >= WAITING:

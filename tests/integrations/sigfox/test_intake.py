@@ -10,7 +10,7 @@ import pytest
 import hub
 from hub.sigfox.callback import read
 from hub.testing import FakeSession, settle
-from integrations.sigfox.downlinks import Downlinks
+from integrations.sigfox.downlinks import WAITING, Downlinks
 from integrations.sigfox.intake import Intake
 
 ROOM = hub.Device(
@@ -297,6 +297,12 @@ async def test_a_command_that_nobody_wants_any_more_is_neither_told_to_its_devic
     stage.session.commands.ended.add("c2")
     assert await stage.take("bidir", device="C0FFEE", data="", seqNumber=3, ack=True) is None
     assert stage.downlinks.staged({}) == {}
+    many = [command(f"d{n}") for n in range(WAITING)]
+    stage.session.commands.answers.clear()
+    assert {state for _, state in await order(stage, *many)} == {"queued"}
+    stage.session.commands.ended |= {one.id for one in many}
+    stage.session.commands.answers.clear()
+    assert await order(stage, command("e")) == [("e", "queued")], "what is wanted no more takes no place"
 
 
 async def test_a_command_waits_until_the_device_asks_and_is_done_when_the_network_says_so(
