@@ -48,7 +48,10 @@ async def run(config: Config, session: hub.Session) -> None:
         def answer(state: str, detail: str) -> None:
             session.commands.answer(command, state, detail)
 
-        await writing.write(command, pollers.get(command.device), link, answer, writing.clock())
+        def wanted() -> bool:
+            return session.commands.wanted(command)
+
+        await writing.write(command, pollers.get(command.device), link, answer, writing.clock, wanted)
 
     async with Link(config, dropped=dropped, heard=directory.heard) as link:
         await link.register()

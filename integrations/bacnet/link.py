@@ -39,6 +39,10 @@ class Silent(hub.NotReady):
     """The device did not answer in time."""
 
 
+class Unsent(Exception):
+    """Nobody wanted a request any more when its turn came: nothing left."""
+
+
 @dataclass(slots=True)
 class _Pending:
     """A request under way."""
@@ -137,10 +141,15 @@ class Link:
         self._peers.pop(station, None)
         self.answered_s.pop(station, None)
 
-    async def request(self, station: Station, service: int, body: bytes, *, attempts: int = 1) -> bytes:
-        """Ask and wait: the octets of the answer, none for a simple acknowledgement.
+    async def request(
+        self, station: Station, service: int, body: bytes, *, attempts: int = 1,
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> bytes:  # fmt: skip
+        """Ask and wait: the octets of the answer, none for a simple acknowledgement. `wanted` is asked right before
+        each attempt leaves: others may have had their turn for long.
 
-        Raises Silent (no answer after `attempts`), Refused (an error, a reject or an abort) or DecodeError.
+        Raises Silent (no answer after `attempts`), Unsent (not `wanted` before the first left), Refused (an error, a
+        reject or an abort) or DecodeError.
         """
         peer = self._peers.setdefault(station, _Peer())
         async with peer.turn:
@@ -150,9 +159,11 @@ class Link:
             self._pending[station, invoke] = pending
             message = encode.unicast(encode.npdu(encode.confirmed(service, invoke, body), station, reply=True))
             try:
-                for _ in range(attempts):
+                for attempt in range(attempts):
                     await self._pace()
                     if not pending.answer.done():  # late, while the second attempt waited for its slot
+                        if not wanted():
+                            raise Unsent(station) if attempt == 0 else Silent(f"{station} does not answer")
                         pending.assembly = None
                         self._send(message, (station.host, station.port))
                         self.requests += 1

@@ -10,14 +10,32 @@ from collections.abc import Callable
 
 import hub
 from integrations.bacnet import encode, names
-from integrations.bacnet.link import Link, Silent
+from integrations.bacnet.link import Link, Silent, Unsent
 from integrations.bacnet.poll import Poller
 
 
 async def write(
-    command: hub.Command, poller: Poller | None, link: Link, answer: Callable[[str, str], None], now: float
-) -> None:
-    """Carry out one command. `answer(state, detail)` is told how it went; never raises for what a device does."""
+    command: hub.Command, poller: Poller | None, link: Link, answer: Callable[[str, str], None],
+    now: Callable[[], float], wanted: Callable[[], bool] = lambda: True,
+) -> None:  # fmt: skip
+    """Carry out one command. `answer(state, detail)` is told how it went; never raises for what a device does. What
+    expired, or is not `wanted` any more, when its station's turn comes is not sent."""
+
+    sent = False
+
+    def expired() -> bool:
+        return bool(command.expires) and now() >= command.expires
+
+    def leaves() -> bool:
+        """Asked right before each attempt."""
+        nonlocal sent
+        if not wanted() or expired():
+            return False
+        if not sent:
+            sent = True
+            answer("sent", "")
+        return True
+
     point = None if poller is None else poller.point(command.metric)
     if poller is None or point is None or command.values is not None:
         answer("failed", f"{command.metric} is read of no object of {command.device}: name it in its settings")
@@ -25,15 +43,17 @@ async def write(
     if poller.asker is None or point.translation is None:
         answer("failed", f"{command.device} has not been reached yet, or {point.object} is not understood")
         return
-    if command.expires and now >= command.expires:
+    if expired():
         answer("expired", "")
         return
     asker = poller.asker
     try:
         value = point.translation.raw(command.value)
         body = encode.write_property(point.object, names.PRESENT_VALUE, value, point.point.priority)
-        answer("sent", "")
-        await link.request(asker.station, names.WRITE_PROPERTY, body, attempts=2)
+        await link.request(asker.station, names.WRITE_PROPERTY, body, attempts=2, wanted=leaves)
+    except Unsent:
+        if wanted():  # else all writes were stopped meanwhile: that was told
+            answer("expired", "")
     except Silent:
         answer("failed", f"{command.device} does not answer: whether it took the value is not known")
     except hub.DecodeError as error:
