@@ -6,6 +6,7 @@ with the end that it had. While no clock can be believed after a restart, it res
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -50,6 +51,7 @@ class Recette:
         self._gate, self._adoption, self._store, self._clock, self._events = gate, adoption, store, clock, events
         self._session: Session | None = None
         self._end: float | None = None  # monotonic seconds, where this process started it
+        self._turn = asyncio.Lock()  # one change of the session after the other, in RAM as on disk
 
     async def load(self) -> None:
         """Take up what an earlier process left, unless it was started anew already. Raises StorageError."""
@@ -72,8 +74,9 @@ class Recette:
 
     async def turn(self) -> None:
         """One look at the clock. Raises StorageError."""
-        if self._session is not None and self._left() <= 0 and (self._end is not None or self._clock.sure()):
-            await self._over("hub", "its time is over")
+        async with self._turn:
+            if self._session is not None and self._left() <= 0 and (self._end is not None or self._clock.sure()):
+                await self._over("hub", "its time is over")
 
     def status(self) -> dict[str, Any]:
         """{active, left_s, until, by, why, adopted}; `active` is False while no clock can be believed."""
@@ -104,21 +107,23 @@ class Recette:
         seconds = float(arguments.get("seconds") or USUAL_S)
         if not SHORTEST_S <= seconds <= LONGEST_S:
             raise Refused("Mode recette lasts from 1 minute to 8 hours")
-        now, by = self._clock.now(), _by(arguments)
-        session = Session(began=now, until=now + seconds, by=by, why=str(arguments.get("why") or "")[:200])
-        await self._store.put(KEY, msgspec.msgpack.encode(session))
-        await self._store.audit(now, by, {"recette": "start", "until": session.until, "why": session.why})
-        self._session, self._end = session, self._clock.monotonic() + seconds
+        async with self._turn:
+            now, by = self._clock.now(), _by(arguments)
+            session = Session(began=now, until=now + seconds, by=by, why=str(arguments.get("why") or "")[:200])
+            what = {"recette": "start", "until": session.until, "why": session.why}
+            await self._store.audit(now, by, what, {KEY: msgspec.msgpack.encode(session)})
+            self._session, self._end = session, self._clock.monotonic() + seconds
         self._events.tell(ADMISSION, "recette", {"what": "start", "by": by, "seconds": seconds})
         _log.info("Mode recette is open for %.0f min", seconds / 60)
         return self.status()
 
     async def _stop(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{by} → status as it is from now on, with what the session was."""
-        if self._session is None:
-            raise Refused("Mode recette is not open")
-        before = self.status()
-        await self._over(_by(arguments), "ended by a command")
+        async with self._turn:
+            if self._session is None:
+                raise Refused("Mode recette is not open")
+            before = self.status()
+            await self._over(_by(arguments), "ended by a command")
         return {**before, "active": False, "left_s": 0}
 
     async def _adopt(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -139,19 +144,22 @@ class Recette:
         added = [row.device for row in rows if row.state == ADDED]
         released = 0
         if added and not dry_run and session is not None:
-            self._session = msgspec.structs.replace(session, adopted=session.adopted + len(added))
-            await self._store.put(KEY, msgspec.msgpack.encode(self._session))
+            async with self._turn:
+                if self._session is not None:  # as it is by now: it may have been ended, or started again, meanwhile
+                    counted = msgspec.structs.replace(self._session, adopted=self._session.adopted + len(added))
+                    await self._store.put(KEY, msgspec.msgpack.encode(counted))
+                    self._session = counted
             self._events.tell(ADMISSION, "recette", {"what": "adopt", "by": by, "devices": len(added)})
             released = await self._gate.release(added)
         return {"rows": msgspec.to_builtins(rows), "released": released}
 
     async def _over(self, by: str, why: str) -> None:
+        """In its turn."""
         session = self._session
         if session is None:
             return
         what = {"recette": "end", "why": why, "adopted": session.adopted}
-        await self._store.audit(self._clock.now(), by, what)
-        await self._store.put(KEY, b"")
+        await self._store.audit(self._clock.now(), by, what, {KEY: b""})
         self._session = self._end = None
         self._events.tell(ADMISSION, "recette", {"what": "end", "by": by})
         _log.info("Mode recette is over: %s", why)

@@ -15,7 +15,7 @@ from hub.admission.quarantine import Waiting
 from hub.adoption import Gate, Recette, decided
 from hub.adoption.recette import KEY as RECETTE
 from hub.adoption.recette import LONGEST_S, filled
-from hub.errors import HubError
+from hub.errors import HubError, StorageError
 from hub.events import ADMISSION, FORK, Events
 from hub.held import Holding
 from hub.held.holding import SPACING_S
@@ -267,6 +267,39 @@ async def test_mode_recette_ends_by_itself_and_is_audited(house: Gated) -> None:
     assert [what["recette"] for what in await house.audited()] == ["start", "end"]
     with pytest.raises(HubError, match="not open"):
         await house.call("recette.end")
+
+
+async def test_mode_recette_that_is_ended_while_a_bulk_adoption_runs_stays_ended(
+    house: Gated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.call("recette.start", seconds=3600)
+    await house.hear(ONE)
+    add = house.adoption.add
+
+    async def slowly(*wishes: Any, **how: Any) -> Any:
+        rows = await add(*wishes, **how)
+        await house.call("recette.end", by="eve")
+        return rows
+
+    monkeypatch.setattr(house.adoption, "add", slowly)
+    answer = await house.call("recette.adopt", id="ble:*", place="hall", zone="rooms")
+    assert [row["state"] for row in answer["rows"]] == ["added"]
+    assert not (await house.call("recette.status"))["active"]
+    assert not await house.store.get(RECETTE)
+
+
+async def test_what_is_audited_of_mode_recette_holds_after_a_kill_right_after_it(
+    house: Gated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def killed(*_: Any) -> None:
+        raise StorageError("killed")
+
+    monkeypatch.setattr(house.store, "put", killed)
+    await house.call("recette.start", seconds=3600)
+    assert await house.store.get(RECETTE)
+    await house.call("recette.end")
+    assert not await house.store.get(RECETTE)
+    assert [what["recette"] for what in await house.audited()] == ["start", "end"]
 
 
 async def test_mode_recette_that_is_ended_is_told_as_over(house: Gated) -> None:
