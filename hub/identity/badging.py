@@ -9,6 +9,7 @@ expires, 30 days at most, or until somebody brings the list: `ilot badge load FI
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import logging
 from collections.abc import Callable, Collection
@@ -46,6 +47,7 @@ class Badging:
         self._every = METERED_S if metered else ASK_S
         self._list: Revoked | None = None
         self._gone: frozenset[bytes] = frozenset()
+        self._turn = asyncio.Lock()  # one list after the other: the backend's and a person's may come together
         self._asked: float | None = None
         self.error = ""
 
@@ -109,13 +111,12 @@ class Badging:
     async def keep(self, document: bytes, who: str) -> bool:
         """Let a list count; False when it says nothing newer. Raises BadBadge, StorageError."""
         newer = read_revoked(document, self._keys())
-        if self._list is not None and newer.number <= self._list.number:
-            return False
-        await self._store.put(KEPT, document)
-        await self._store.audit(
-            self._clock.now(), who, {"badges": "list", "number": newer.number, "ids": len(newer.ids)}
-        )
-        self._take(newer)
+        async with self._turn:
+            if self._list is not None and newer.number <= self._list.number:
+                return False
+            what = {"badges": "list", "number": newer.number, "ids": len(newer.ids)}
+            await self._store.audit(self._clock.now(), who, what, {KEPT: document})
+            self._take(newer)
         _log.info("the list of withdrawn badges, number %d, is in force", newer.number)
         return True
 

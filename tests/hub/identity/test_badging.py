@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hub.buffer.seal import kid_of
 from hub.documents.badges import BadBadge, Revoked, make_badge, make_revoked
 from hub.documents.trust import BadgeKey, Trust
+from hub.errors import StorageError
 from hub.identity.badging import ASK_S, Badging
 from hub.session import Reply
 from hub.store import Store
@@ -117,3 +119,27 @@ async def test_a_new_badge_key_in_trust_makes_the_badges_and_lists_of_the_former
     assert again.status()["number"] is None
     world.trust = TRUST
     assert not again.known
+
+
+async def test_of_two_lists_that_come_together_the_newer_one_stays_and_each_is_kept_with_its_audit(
+    world: World,
+) -> None:
+    hub = await world.hub()
+    lists = [hub.keep(withdrawn(9, BADGE.id), "backend"), hub.keep(withdrawn(7), "agent")]
+    assert await asyncio.gather(*lists) == [True, False]
+    assert (await world.hub()).status()["number"] == hub.status()["number"] == 9
+    assert [entry.what["number"] for entry in await world.store.audited()] == [9]
+
+
+async def test_a_list_whose_audit_the_disk_refuses_is_not_kept_either(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = await world.hub()
+
+    def refuse(*_: object) -> None:
+        raise StorageError("the disk refuses")
+
+    monkeypatch.setattr("hub.store.audit", refuse)
+    with pytest.raises(StorageError):
+        await hub.keep(withdrawn(7, BADGE.id), "backend")
+    assert (await world.hub()).status()["number"] is None
