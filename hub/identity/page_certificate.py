@@ -144,8 +144,9 @@ class PageCertificate:
         try:
             write_atomically(coming, certificate.encode("ascii", errors="replace"))
             trial.load_cert_chain(coming, self._key)
-            write_atomically(self._names_path, "\n".join(names).encode())
             coming.replace(self._path)
+            # after it: names that no certificate bears would count as certified until the one there is due
+            write_atomically(self._names_path, "\n".join(names).encode())
         except ssl.SSLError as error:
             coming.unlink(missing_ok=True)
             raise AuthFailed(f"the backend answered with a certificate of another key, or none ({error})") from error

@@ -22,7 +22,7 @@ from backend.conformance.probe import Probe
 from backend.server import Running
 from hub.errors import DecodeError
 from hub.identity.enrolment import make_csr
-from hub.identity.page_certificate import FILE, PageCertificate
+from hub.identity.page_certificate import AGAIN_S, FILE, PageCertificate
 from hub.session import Reply
 from hub.testing import ManualClock
 from hub.web.sockets import certificate
@@ -191,3 +191,33 @@ def test_two_first_requests_at_once_are_given_one_authority_with_its_own_key(
     ca, key = pages.authority(directory, "Ville")
     assert found == {pki.pem(ca)}
     assert ca.public_key() == key.public_key()
+
+
+async def test_names_do_not_count_as_certified_when_their_certificate_did_not_reach_its_place(
+    served: Running, probe: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate.prepare(tmp_path, probe.hub, ())
+    clock = ManualClock()
+
+    async def now() -> None: ...
+
+    part = PageCertificate(
+        tmp_path, certificate.KEY, probe.hub, probe.url, probe.keys, http=Http(probe), clock=clock, up=lambda: True,
+        names=lambda: ["10.1.2.3"], changed=now,
+    )  # fmt: skip
+    (tmp_path / FILE).write_bytes(certify(served.owner.directory, "192.168.1.20"))
+    place = Path.replace
+
+    def refuse(path: Path, target: Path) -> Path:
+        if Path(target).name == FILE:
+            raise OSError(5, "Input/output error")
+        return place(path, target)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "replace", refuse)
+        await part.turn()
+    assert "Input/output error" in part.error
+    await clock.advance(AGAIN_S)
+    await part.turn()
+    ca, _ = pages.authority(served.owner.directory, "Ville")
+    verified((tmp_path / FILE).read_bytes(), ca, x509.IPAddress(ip_address("10.1.2.3")))
