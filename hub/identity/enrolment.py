@@ -296,8 +296,13 @@ def _issued(certificate: Any, ca: Any) -> bool:
 
 
 def certificate_key(hub_keys: keys.HubKeys) -> ec.EllipticCurvePrivateKey:
-    """The key of the client certificate. Raises ConfigError."""
-    key = load_pem_private_key(hub_keys.tls_key.read_bytes(), password=None)
+    """The key of the client certificate. Raises StorageError when it cannot be read, ConfigError when it is none."""
+    try:
+        key: object = load_pem_private_key(hub_keys.tls_key.read_bytes(), password=None)
+    except OSError as error:
+        raise StorageError(f"cannot read {hub_keys.tls_key}: {error.strerror or error}") from error
+    except (ValueError, TypeError):
+        key = None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ConfigError(f"{hub_keys.tls_key} is not an ECDSA P-256 key; restore it from the state backup")
     return key

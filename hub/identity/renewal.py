@@ -133,13 +133,21 @@ class Renewal:
                 _log.warning("the client certificate was not renewed: %s", error)
             self.error = str(error)
             if not isinstance(error, StorageError):
-                csr = await asyncio.to_thread(self._csr)
-                if self._life is life:
-                    self._asked = True
-                    self._ask_states(csr)
+                await self._have_states_ask(life)
             return False
         self.error = ""
         return True
+
+    async def _have_states_ask(self, life: Life | None) -> None:
+        try:
+            csr = await asyncio.to_thread(self._csr)
+        except HubError as error:  # the key: it was good when the hub started, and is looked at again
+            _log.warning("no certificate can be asked for: %s", error)
+            self.error = str(error)
+            return
+        if self._life is life:
+            self._asked = True
+            self._ask_states(csr)
 
     async def _renew(self) -> None:
         nonce = await self._certifying.nonce()

@@ -401,3 +401,16 @@ def test_what_is_signed_names_the_hub_and_the_request() -> None:
     assert len(said) == 8
     assert all(text.startswith(b"\0\0\0\x0dilot/renew/1\0") for text in said)
     assert key.sign(next(iter(said)))
+
+
+async def test_a_key_that_the_disk_does_not_give_today_is_told_and_ends_nothing(bench: Bench) -> None:
+    key = bench.keys.tls_key.read_bytes()
+    for broken in (bench.keys.tls_key.unlink, lambda: bench.keys.tls_key.write_bytes(b"noise")):
+        broken()
+        await bench.pass_days(560)
+        assert "tls.pem" in bench.renewal.status()["error"]
+    bench.keys.tls_key.write_bytes(key)
+    for _ in range(10):  # it is tried less often by now
+        await bench.looks()
+    assert bench.renewed
+    assert bench.renewal.status()["error"] == ""
