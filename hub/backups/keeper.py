@@ -101,6 +101,7 @@ class Keeper:
         self._url = f"{url}/v1/hubs/{hub}/backup"
         self._directory, self._beside, self._told = directory, beside, told
         self._lock, self._aside = asyncio.Lock(), Aside("backup")
+        self._bringing = asyncio.Lock()  # one at a time: a slow older one would end last and count as the newest
         self._started = clock.now()
         self._here: float | None = None  # monotonic second of the last one that this process made
         self._data, self._error = b"", ""
@@ -191,6 +192,10 @@ class Keeper:
 
     async def _deliver(self) -> None:
         """Bring the newest one to the places that it is not at."""
+        async with self._bringing:
+            await self._bring()
+
+    async def _bring(self) -> None:
         for go, place in ((self._place, self._last.directory), (self._send, self._last.backend)):
             if go not in self._waiting:
                 continue

@@ -277,3 +277,26 @@ def test_a_shelf_that_is_full_keeps_what_it_has(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(StorageError, match="No space left"):
         shelf.keep(tmp_path, HUB, 2, b"two")
     assert [path.name for path in tmp_path.iterdir()] == [f"{HUB}-000000000001.ilot-backup"]
+
+
+async def test_an_older_backup_that_arrives_late_does_not_count_as_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    night = Night(None)
+    slow, request = asyncio.Event(), night.http.request
+
+    async def arrive(method: str, url: str, *, body: bytes, timeout: Any) -> Reply:
+        if body == b"backup 1":
+            await slow.wait()
+        return await request(method, url, body=body, timeout=timeout)
+
+    monkeypatch.setattr(night.http, "request", arrive)
+    first = asyncio.create_task(night.keeper.now())
+    while not night.gatherer.generation:
+        await asyncio.sleep(0.001)
+    second = asyncio.create_task(night.keeper.now())
+    while night.gatherer.generation < 2:
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(0.01)
+    slow.set()
+    await asyncio.gather(first, second)
+    status = night.keeper.status()
+    assert (status["generation"], status["backend"]["generation"], night.http.taken[-1]) == (2, 2, b"backup 2")
