@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -24,6 +25,9 @@ class Replacing:
         self, ground: Ground, path: Path, keeper: Keeper, successor: Callable[[str], Awaitable[tuple[str, str]]]
     ) -> None:  # fmt: skip
         self._ground, self._path, self._keeper, self._successor = ground, path, keeper, successor
+        self._turn = (
+            asyncio.Lock()
+        )  # what was found possible still is when it is done: two people may replace one device
 
     def calls(self) -> dict[str, Call]:
         return {"device.replace": self._replace}
@@ -31,6 +35,10 @@ class Replacing:
     async def _replace(self, arguments: dict[str, Any]) -> Any:
         """{old, new, key, by, dry_run} → {device, place, zone, replaced}; durable before anybody sees it. `new` is an
         id, or the text of a label, `key` hexadecimal. Raises HubError."""
+        async with self._turn:
+            return await self._judged(arguments)
+
+    async def _judged(self, arguments: dict[str, Any]) -> Any:
         ground, path = self._ground, self._path
         old = str(arguments.get("old", ""))
         new, kept = await self._successor(str(arguments.get("new", "")))

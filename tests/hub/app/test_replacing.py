@@ -1,5 +1,6 @@
 """Another device in the place of one, with the key that somebody typed."""
 
+import asyncio
 from types import SimpleNamespace
 from unittest.mock import AsyncMock, MagicMock
 
@@ -7,6 +8,7 @@ import pytest
 
 from hub.app.replacing import Replacing
 from hub.devices import Devices
+from hub.errors import HubError
 from hub.labels import Unreadable
 from hub.model import Device
 from hub.places import Places
@@ -43,3 +45,20 @@ async def test_what_is_no_key_is_refused_in_both_languages_and_not_repeated(part
     assert "2, 4 … 128 chiffres" in refused.value.fr
     assert typed not in f"{refused.value} {refused.value.fr}"
     store.replace.assert_not_awaited()
+
+
+async def test_of_two_people_who_replace_one_device_at_once_the_second_is_refused_before_anything_is_kept(parts):
+    replacing, store = parts
+    third = NEW[:-1] + "3"
+
+    async def slow(*_):
+        await asyncio.sleep(0.01)
+
+    store.replace.side_effect = slow
+    call = replacing.calls()["device.replace"]
+    said = await asyncio.gather(
+        call({"old": OLD, "new": NEW}), call({"old": OLD, "new": third}), return_exceptions=True
+    )
+    assert said[0]["device"] == NEW
+    assert isinstance(said[1], HubError)
+    assert [call.args[:2] for call in store.replace.await_args_list] == [(OLD, NEW)]
