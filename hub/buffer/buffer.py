@@ -157,11 +157,12 @@ class Buffer:
         """
         if key.startswith(OWN):
             raise ValueError("keys under buffer/ are the buffer's own")
+        raw = None if value is None else _packed(key, value)  # before anybody sees what cannot be kept
         if value is None:
             self.local.pop(key, None)
         else:
             self.local[key] = value
-        self._commits.put(key, None if value is None else _packed(key, value))
+        self._commits.put(key, raw)
 
     def acked(self, stream: str, run: bytes, ranges: list[tuple[int, int]]) -> None:
         """Merge what the backend has committed. Numbers never made durable here are ignored.

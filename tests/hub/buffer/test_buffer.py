@@ -518,6 +518,7 @@ async def test_acks_are_merged_clipped_and_kept(party: Party, tmp_path: Path) ->
             made.buffer.put_local("plugin/y", "z" * 70_000)
         with pytest.raises(TypeError):
             made.buffer.put_local("plugin/z", object())
+        assert made.buffer.local == {"plugin/x": {"a": 1}}, "what cannot be kept is not shown as if it were"
     async with opened(party, tmp_path, config) as again:
         assert list(again.buffer.acks.of(READINGS, run)) == [(1, 2), (4, 6)]
         assert again.buffer.local == {"plugin/x": {"a": 1}}
