@@ -29,7 +29,7 @@ from hub.backups import shelf
 from hub.backups.keeper import LAST_KEY
 from hub.buffer import Buffer
 from hub.clock import SystemClock
-from hub.disk.files import write_atomically
+from hub.disk.files import sync_directory, write_atomically
 from hub.documents import backup
 from hub.documents.recipient import RECOVERY, RecipientKey
 from hub.documents.trust import Trust, read_trust
@@ -158,6 +158,8 @@ class Restoration:
         former = path.parent / self._aside
         former.mkdir(mode=0o700, exist_ok=True)
         path.replace(former / path.name)
+        for directory in (former, path.parent):  # its new place first: where only its old one were lost, all of it were
+            sync_directory(directory)
         return former / path.name
 
     def _configuration(self) -> None:
