@@ -198,7 +198,14 @@ def put_back(path: FilePath, change: Change) -> None:
     """The files as they were before a change; it is still under way. Raises StorageError."""
     write_texts(path, change.before)
     for name in change.created:
-        (path.parent / name).unlink(missing_ok=True)
+        target = path.parent / name
+        try:
+            target.unlink(missing_ok=True)
+        except OSError as error:
+            raise CannotWrite(
+                f"{target} cannot be removed ({error.strerror or error}): the user of the hub must be allowed to "
+                f"remove files in {target.parent}"
+            ) from error
 
 
 def write_texts(path: FilePath, texts: Mapping[str, bytes]) -> None:

@@ -136,3 +136,10 @@ def test_a_file_keeps_its_rights(tmp_path: Path) -> None:
     history.write_texts(path, {"config.yaml": b"a: 1\n", "new.yaml": b""})
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert stat.S_IMODE((tmp_path / "new.yaml").stat().st_mode) == 0o600
+
+
+def test_a_new_file_that_cannot_be_taken_away_again_is_told_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "new.yaml").mkdir()  # unlink refuses it, as a read-only disk does
+    change = Change(first=str(tmp_path / "ilot.yaml"), before={}, created=["new.yaml"], after={}, author="eve", at=1.0)
+    with pytest.raises(history.CannotWrite, match=r"new\.yaml cannot be removed .*allowed to remove files in"):
+        history.put_back(tmp_path / "ilot.yaml", change)
