@@ -96,7 +96,8 @@ class _Entities:
                 await self._publish(topic, said)
                 self._known[series.id] = series
         today = int(time.time() // DAY_S)
-        before: dict[str, int] = self._view.state.get(_ANNOUNCED, {})
+        # a copy: `follow` and `hear` may both be here, and what is kept changes by `put` alone
+        before: dict[str, int] = dict(self._view.state.get(_ANNOUNCED, {}))
         for topic in gone(before, now.keys(), today):
             await self._publish(topic, b"")
             del before[topic]

@@ -21,6 +21,7 @@ from hub.catalogue import METRICS
 from hub.testing import FakeView
 from plugins.homeassistant import Config, run
 from plugins.homeassistant.entities import configuration, gone, object_id
+from plugins.homeassistant.publishing import _Entities
 
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 
@@ -251,3 +252,15 @@ async def test_a_broker_that_takes_the_sign_in_and_then_says_nothing_is_away(mon
     async with server:
         with pytest.raises(hub.NotReady, match="says nothing"):
             await run(Config(host="127.0.0.1", port=server.sockets[0].getsockname()[1]), FakeView())
+
+
+async def test_two_announcements_at_once_withdraw_what_is_gone_without_harm() -> None:
+    class Broker:
+        async def publish(self, topic: str, payload: bytes, **_: object) -> None:
+            await asyncio.sleep(0)
+
+    view = FakeView()
+    view.state.put("announced", {f"homeassistant/sensor/{name}/config": 1 for name in "ab"})
+    entities = _Entities("homeassistant", view, Broker())  # type: ignore[arg-type]
+    await asyncio.gather(entities._announce(), entities._announce())
+    assert view.state.get("announced") == {}
