@@ -181,9 +181,12 @@ def declared_hosts(instances: Iterable[Instance | NotifierInstance]) -> list[Hos
     hosts = []
     for instance in instances:
         for text in _texts(instance.config.model_dump()):
-            parts = urlsplit(text)
-            if parts.scheme in _PORTS and parts.hostname:
-                port = parts.port or _PORTS[parts.scheme]
+            try:
+                parts = urlsplit(text)
+                port = parts.port or _PORTS.get(parts.scheme)
+            except ValueError:  # a text that only begins like an address
+                continue
+            if port is not None and parts.scheme in _PORTS and parts.hostname:
                 hosts.append(Host(host=parts.hostname, port=port, plain=parts.scheme == "http"))
     return hosts
 

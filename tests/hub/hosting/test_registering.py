@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from hub.config.built import Instance
 from hub.errors import PluginError
+from hub.hookspecs import Config
+from hub.hosting.plugins import declared_hosts
 from hub.registry import GROUP, Plugin, Registry
 
 
@@ -36,3 +39,12 @@ def test_what_ships_registers_something() -> None:
     for name, plugin in found.plugins.items():
         if plugin.shipped:
             found.load(name)
+
+
+def test_a_text_that_only_begins_like_an_address_names_no_host_and_stops_nothing() -> None:
+    class Options(Config):
+        texts: list[str]
+
+    config = Options(texts=["http://[alert", "https://a:b/", "http://a:99999/", "https://b.example.org/x"])
+    hosts = declared_hosts([Instance(name="x", type="x", config=config)])
+    assert [(host.host, host.port) for host in hosts] == [("b.example.org", 443)]
