@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from secrets import token_hex
 
 import msgspec
@@ -172,6 +172,10 @@ class Book:
     async def last(self, limit: int) -> list[Alert]:
         """The newest first, open or not."""
         return await self._memory.last(limit)
+
+    async def these(self, names: Iterable[str]) -> list[Alert]:
+        """Those of these names that are known, open or not, the one raised first first."""
+        return await self._memory.these(names)
 
     async def find(self, name: str) -> Alert:
         """One alert, open or not. Raises NoSuchAlert."""

@@ -3,7 +3,7 @@ anybody hears of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import apsw
@@ -15,6 +15,13 @@ from hub.store import Store, audit
 
 KEPT = 10_000
 """Cleared alerts kept here; the backend keeps the rest of the story."""
+
+
+class _Counts(msgspec.Struct):
+    """What of an `Alert` says whether it is told: 10,000 are looked at at a start."""
+
+    n: int = 1
+    told: int = 0
 
 
 class Memory:
@@ -49,8 +56,23 @@ class Memory:
         return await self._read("open = 1 ORDER BY raised", ())
 
     async def untold(self) -> list[Alert]:
-        """Cleared ones whose end is perhaps not in the buffer, the newest few."""
-        return [one for one in await self.last(1000) if not one.open and one.told < one.n]
+        """Cleared ones whose end is perhaps not in the buffer, however long ago they were raised."""
+
+        def work(db: apsw.Connection) -> list[Alert]:
+            found = []
+            for (body,) in db.execute("SELECT body FROM alerts WHERE open = 0 ORDER BY raised DESC"):
+                counts = msgspec.msgpack.decode(body, type=_Counts)
+                if counts.told < counts.n:
+                    found.append(msgspec.msgpack.decode(body, type=Alert))
+            return found
+
+        return await self._store.call(work)
+
+    async def these(self, names: Iterable[str]) -> list[Alert]:
+        """Those of these names that are known, the one raised first first."""
+        return await self._read(
+            "id IN (SELECT value FROM json_each(?)) ORDER BY raised", (msgspec.json.encode(list(names)).decode(),)
+        )
 
     async def last(self, limit: int) -> list[Alert]:
         """The newest first."""

@@ -25,9 +25,6 @@ from hub.rules.compiling import DEFAULT_ZONE, compile_programme
 from hub.rules.programme import Programme
 from hub.watching import Watching
 
-RECALLED = 200
-"""Alerts that a notifier is reminded of at start: what it had not told yet goes out."""
-
 
 class Duty:
     """When devices are expected to be there."""
@@ -77,8 +74,8 @@ class Watch:
         )
         self.notifiers.put(queue)
         book.listeners.append(queue.offer)  # before the store is asked: what changes meanwhile is not in its answer
-        known = await once_the_disk_works(lambda: book.last(RECALLED), ground.clock.sleep)
-        queue.recall([*known[::-1], *book.open])
+        known = await once_the_disk_works(lambda: book.these(queue.remembered), ground.clock.sleep)
+        queue.recall([*known, *book.open])
         field.plugins.notify(notifier, lambda _, ready: queue.start(ready))
 
     def forget(self, name: str) -> None:

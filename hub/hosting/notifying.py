@@ -25,7 +25,9 @@ from hub.hosting.supervisor import Health
 from hub.notice import Notice
 from hub.session import Http
 
-DONE, TOLD, REMEMBERED = "done", "told", 500
+DONE, TOLD, REMEMBERED, MOST = "done", "told", 500, 2000
+"""Of so many alerts a notifier remembers what it told; those that are over are forgotten first, open ones beyond MOST:
+what is forgotten of an open alert is told again after a restart."""
 OWED = 1000
 """Alerts that may wait for one notifier; beyond it the oldest are left out and counted."""
 LOOK_S = 1.0
@@ -50,6 +52,7 @@ class OwnNotices:
         self._done: dict[str, int] = dict(self._state.get(DONE) or {})
         told = self._state.get(TOLD)  # None: written before this was noted; what was done was told
         self._told: dict[str, None] = dict.fromkeys(self._done if told is None else told)
+        self._over: dict[str, None] = {}  # of what was done, the alerts that have ended: nothing more comes of them
         self._owed: dict[str, Alert] = {}
         self._kept_back: set[str] = set()
         self._sent: deque[float] = deque()  # when, by the clock that never goes back
@@ -62,11 +65,18 @@ class OwnNotices:
         self._ready = ready
         return self
 
+    @property
+    def remembered(self) -> list[str]:
+        """The alerts of which something was told or settled here."""
+        return list(self._done)
+
     def recall(self, alerts: Iterable[Alert]) -> None:
         """What the last life knew: open alerts not told yet, and the end of those that were told."""
         for alert in alerts:
             if alert.open or alert.id in self._done:
                 self.offer(alert)
+            if not alert.open and alert.n <= self._done.get(alert.id, 0):
+                self._over[alert.id] = None
 
     def offer(self, alert: Alert) -> None:
         """An alert has changed. Never waits, never fails."""
@@ -180,12 +190,15 @@ class OwnNotices:
         if (owed := self._owed.get(alert)) is not None and owed.n <= n:
             del self._owed[alert]
             self._kept_back.discard(alert)
+            if not owed.open:
+                self._over[alert] = None
         self._done.pop(alert, None)
         self._done[alert] = n
-        while len(self._done) > REMEMBERED:
-            oldest = next(iter(self._done))
+        while len(self._done) > REMEMBERED and (self._over or len(self._done) > MOST):
+            oldest = next(iter(self._over or self._done))
             del self._done[oldest]
             self._told.pop(oldest, None)
+            self._over.pop(oldest, None)
         self._state.put(DONE, dict(self._done))
         self._state.put(TOLD, list(self._told))
 

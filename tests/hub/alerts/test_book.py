@@ -7,12 +7,14 @@ import os
 import threading
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.alerts import ACKNOWLEDGED, CLEARED, ESCALATED, MUTED, RAISED, Alert, Book, NoSuchAlert
 from hub.alerts.life import STATES, due, moved
+from hub.alerts.memory import Memory
 from hub.alerts.rows import SHAPE
 from hub.buffer.rows import ALERTS
 from hub.errors import BufferFull, DiskRefuses, StorageError
@@ -91,6 +93,19 @@ async def test_what_was_raised_and_not_durable_in_the_buffer_is_told_by_the_next
         await book.tick()
     assert stream.told() == [(RAISED, 1), (CLEARED, 2)]
     assert {row["alert"] for row in stream.durable} == {alert.id}
+
+
+async def test_the_end_of_an_old_alert_is_told_by_the_next_life_however_many_came_since(tmp_path):
+    stream = Stream()
+    async with life(tmp_path, stream) as (_, _, store):
+        newer = [msgspec.structs.replace(NEW, id=f"{n:016x}", raised=float(n), state=CLEARED, told=1)
+                 for n in range(2, 1100)]  # fmt: skip
+        old = msgspec.structs.replace(NEW, id="old", raised=1.0, n=2, state=CLEARED, told=1)
+        await Memory(store).keep([old, *newer])
+    async with life(tmp_path, stream) as (book, _, _):
+        await book.tell()
+        assert stream.told() == [(CLEARED, 2)]
+        assert [one.id for one in await book.these(["nobody", f"{2:016x}", "old"])] == ["old", f"{2:016x}"]
 
 
 @pytest.mark.parametrize("trouble", ["full", "disk"])

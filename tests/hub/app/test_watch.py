@@ -3,7 +3,10 @@
 from types import SimpleNamespace
 from unittest.mock import MagicMock
 
+import msgspec
+
 from hub.alerts import CLEARED, RAISED
+from hub.alerts.memory import Memory
 from hub.alerts.policy import EVERYTHING
 from hub.app import watch as module
 from hub.app.watch import Watch
@@ -19,14 +22,14 @@ async def test_an_alert_that_ends_while_a_new_notifier_asks_for_the_last_ones_is
     monkeypatch.setattr(module, "_policy", lambda notifier, ground: EVERYTHING)
     async with life(tmp_path, Stream()) as (book, clock, _):
         alert = await book.raise_(NEW)
-        last = book.last
+        these = book.these
 
-        async def slow(limit):
-            found = await last(limit)
+        async def slow(names):
+            found = await these([alert.id])
             await book.clear(NEW.rule, NEW.key, "rule:bins")
             return found
 
-        monkeypatch.setattr(book, "last", slow)
+        monkeypatch.setattr(book, "these", slow)
         watch = Watch(SimpleNamespace(book=book), MagicMock(), Notifiers([], []), MagicMock())
         ground = SimpleNamespace(enrolled=SimpleNamespace(hub="hub-1"), buffer=Local(), clock=clock)
         await watch.notify(SimpleNamespace(name="sms"), ground, MagicMock())
@@ -34,3 +37,19 @@ async def test_an_alert_that_ends_while_a_new_notifier_asks_for_the_last_ones_is
         notice = await anext(aiter(queue))
         assert (notice.alert, notice.state) == (alert.id, CLEARED)
         assert (alert.state, len(book.listeners)) == (RAISED, 1)
+
+
+async def test_the_end_of_an_alert_that_was_told_is_told_after_a_restart_however_many_came_since(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_policy", lambda notifier, ground: EVERYTHING)
+    async with life(tmp_path, Stream()) as (book, clock, store):
+        local = Local()
+        local.put_local("state/notifier.sms/done", {"old": 1})
+        old = msgspec.structs.replace(NEW, id="old", raised=1.0, n=2, state=CLEARED)
+        newer = [msgspec.structs.replace(NEW, id=f"{n:016x}", raised=float(n), state=CLEARED) for n in range(2, 300)]
+        await Memory(store).keep([old, *newer])
+        watch = Watch(SimpleNamespace(book=book), MagicMock(), Notifiers([], []), MagicMock())
+        ground = SimpleNamespace(enrolled=SimpleNamespace(hub="hub-1"), buffer=local, clock=clock)
+        await watch.notify(SimpleNamespace(name="sms"), ground, MagicMock())
+        queue = watch.notifiers.pop("sms")
+        notice = await anext(aiter(queue))
+        assert (notice.alert, notice.state, queue.status()["waiting"]) == ("old", CLEARED, 1)
