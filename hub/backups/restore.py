@@ -128,6 +128,12 @@ class Restoration:
             try:
                 for path in self._in_the_way():
                     moved[path] = self._move_aside(path)
+                for (
+                    path,
+                    former,
+                ) in moved.items():  # its new place first: with its old one alone all of it would be lost
+                    sync_directory(former.parent)
+                    sync_directory(path.parent)
                 self._configuration()
                 return self._rebuild()
             except BaseException as error:
@@ -158,8 +164,6 @@ class Restoration:
         former = path.parent / self._aside
         former.mkdir(mode=0o700, exist_ok=True)
         path.replace(former / path.name)
-        for directory in (former, path.parent):  # its new place first: where only its old one were lost, all of it were
-            sync_directory(directory)
         return former / path.name
 
     def _configuration(self) -> None:

@@ -13,7 +13,7 @@ from hub.backups.restore import Restoration
 from hub.buffer import Buffer
 from hub.clock import SystemClock
 from hub.documents.backup import RESTORED, SENT_JUMP, SENT_PREFIX
-from hub.errors import ConfigError
+from hub.errors import ConfigError, StorageError
 from hub.identity import enrolment
 from hub.state import StateDir
 from hub.store import GENERATION, Store
@@ -99,3 +99,24 @@ def test_a_restoration_that_fails_half_way_leaves_nothing_that_counts(
     assert {path.name for path in new.iterdir()} <= {"lock"}
     assert not any((tmp_path / "config" / name).exists() for name in FILES)
     assert Restoration(data, home.recovery, config_dir=tmp_path / "config", state_dir=new).apply() > SENT_JUMP
+
+
+def test_what_was_moved_aside_is_put_back_when_the_disk_does_not_keep_its_new_place(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, config = tmp_path / "new", tmp_path / "config"
+    for directory in (state, config):
+        directory.mkdir()
+        (directory / "config.yaml").write_text("mine")
+
+    def refuse(directory: Path) -> None:
+        raise OSError(5, "Input/output error", str(directory))
+
+    monkeypatch.setattr("hub.backups.restore.sync_directory", refuse)
+    restoration = Restoration(home.stopped(), home.recovery, config_dir=config, state_dir=state, set_aside=True)
+    with pytest.raises(StorageError, match="Input/output error"):
+        restoration.apply()
+    assert [(directory / "config.yaml").read_text() for directory in (state, config)] == ["mine", "mine"]
+    monkeypatch.undo()
+    restoration.apply()
+    assert (config / "config.yaml").read_text() == FILES["config.yaml"]
