@@ -25,6 +25,7 @@ from hub.changing.gating import Stands, stands
 from hub.commands import credentials_of
 from hub.config.differences import EXPORTER, INTEGRATION, NOTIFIER, REMOVED, Difference, Differences
 from hub.config.load import Loaded
+from hub.errors import HubError
 from hub.hosting.plugins import declared_hosts
 from hub.link import Carrier
 from hub.privacy import compile_privacy
@@ -53,10 +54,19 @@ class Reloading:
             await self._take_up(old, new, found)
 
     async def again(self, one: Difference) -> None:
-        """Stop one instance and start it with the configuration that runs. Raises PluginError."""
+        """Stop one instance and start it with the configuration that runs. Raises PluginError, and HubError where a
+        configuration was taken up meanwhile that names it no more."""
         async with self._turn:
+            loaded = self._ground.loaded
+            named = {
+                INTEGRATION: {instance.name for instance in loaded.integrations},
+                EXPORTER: {instance.name for instance in loaded.exporters},
+                NOTIFIER: {instance.name for instance in loaded.notifiers},
+            }
+            if one.name not in named[one.kind]:
+                raise HubError(f"{one.kind} {one.name!r} is no longer in the configuration; `ilot status` names them")
             await self._stop(one)
-            await self._start(one, self._ground.loaded)
+            await self._start(one, loaded)
 
     async def _take_up(self, old: Loaded, new: Loaded, found: Differences) -> None:
         ground, field = self._ground, self._field

@@ -2,13 +2,16 @@
 
 import asyncio
 from types import SimpleNamespace
-from unittest.mock import MagicMock
+from unittest.mock import AsyncMock, MagicMock
+
+import pytest
 
 from hub.adoption.memory import Roll
 from hub.app.reloading import Reloading
-from hub.config.differences import Differences
+from hub.config.differences import CHANGED, INTEGRATION, Difference, Differences
 from hub.config.load import Models, load
 from hub.devices import Devices, mark_of
+from hub.errors import HubError
 from hub.hookspecs import Config
 from hub.store import Store
 
@@ -45,3 +48,22 @@ async def test_a_key_that_is_given_while_the_configuration_is_taken_up_stays(tmp
         assert devices.key(NAME) == KEY
     finally:
         await store.close()
+
+
+async def test_a_plugin_that_was_taken_out_while_its_restart_waited_is_told_as_gone(tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text(CONFIG)
+    ground = SimpleNamespace(loaded=load(file, Models(integrations={"radio": (Radio, None)})))
+    field = MagicMock(plugins=AsyncMock(integrate=MagicMock()))
+    reloading = Reloading(ground, MagicMock(), field, *[MagicMock() for _ in range(6)])
+    restart = Difference(INTEGRATION, "radio", CHANGED)
+    await reloading.again(restart)
+    assert field.plugins.integrate.call_count == 1
+    file.write_text("integrations: {}\n")
+    async with reloading._turn:  # a configuration is being taken up
+        asked = asyncio.create_task(reloading.again(restart))
+        await asyncio.sleep(0)
+        ground.loaded = load(file, Models())
+    with pytest.raises(HubError, match="no longer in the configuration"):
+        await asked
+    assert field.plugins.integrate.call_count == 1
