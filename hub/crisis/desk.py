@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,8 +20,9 @@ class Memory(Protocol):
     """`hub.store.Store`, as much as is needed of it."""
 
     async def get(self, key: str) -> bytes | None: ...
-    async def put(self, key: str, value: bytes) -> None: ...
-    async def audit(self, at: float, who: str, what: dict[str, object]) -> None: ...
+    async def audit(
+        self, at: float, who: str, what: Mapping[str, object], noting: Mapping[str, bytes] | None = None
+    ) -> None: ...
 
 
 class Hands(Protocol):
@@ -158,8 +159,8 @@ class Crisis:
         return {**await self._status({}), "same": same}
 
     async def _remember(self, state: State, by: str, what: dict[str, object]) -> None:
-        await self._memory.put(KEY, encode(state))  # first: a hub that is switched off now comes back so
-        await self._memory.audit(self._now(), by, what)
+        # with its audit, and first: a hub that is switched off now comes back so, and one whose disk refuses does not
+        await self._memory.audit(self._now(), by, what, {KEY: encode(state)})
         self.state = state
 
     async def _exported(self, arguments: dict[str, Any]) -> dict[str, Any]:

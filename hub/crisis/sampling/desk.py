@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -40,7 +40,9 @@ class Memory(Protocol):
 
     async def get(self, key: str) -> bytes | None: ...
     async def put(self, key: str, value: bytes) -> None: ...
-    async def audit(self, at: float, who: str, what: dict[str, object]) -> None: ...
+    async def audit(
+        self, at: float, who: str, what: Mapping[str, object], noting: Mapping[str, bytes] | None = None
+    ) -> None: ...
 
 
 class Sampling:
@@ -213,8 +215,8 @@ class Sampling:
         await self.step()
 
     async def _remember(self, held: State, by: str, what: dict[str, object]) -> None:
-        await self._memory.put(state.KEY, state.encode(held))  # first: a hub that is switched off now comes back so
-        await self._memory.audit(self._clock.now(), by, what)
+        # with its audit, and first: a hub that is switched off now comes back so, and one whose disk refuses does not
+        await self._memory.audit(self._clock.now(), by, what, {state.KEY: state.encode(held)})
         self.state = held
         self._carrying.begin()
         self._unwritten = False

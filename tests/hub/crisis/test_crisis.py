@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hub.crisis.runbook import Facts, page, spell
 from hub.crisis.state import KEY, decode, encode
 from hub.errors import HubError, StorageError
 from hub.keys import hub_id
+from hub.store import Store
 
 
 class Memory:
@@ -33,8 +35,12 @@ class Memory:
             raise StorageError("the disk refuses")
         self.kept[key] = value
 
-    async def audit(self, at: float, who: str, what: dict[str, object]) -> None:
-        self.told.append(what)
+    async def audit(
+        self, at: float, who: str, what: Mapping[str, object], noting: Mapping[str, bytes] | None = None
+    ) -> None:
+        for key, value in (noting or {}).items():
+            await self.put(key, value)
+        self.told.append(dict(what))
 
 
 class Hands:
@@ -58,7 +64,7 @@ class Hands:
         return self.sum
 
 
-def crisis_of(memory: Memory, hands: Hands) -> Crisis:
+def crisis_of(memory: Memory | Store, hands: Hands) -> Crisis:
     async def export(directory: Path) -> dict[str, Any]:
         return {"directory": str(directory), "files": 0, "bytes": 0}
 
@@ -266,3 +272,22 @@ def test_how_long_the_buffer_lasts_is_said_in_words(seconds: float | None, said:
 
 def test_the_fingerprint_breaks_so_that_the_sheet_fits_a_phone() -> None:
     assert "overflow-wrap:anywhere" in page(Facts("hub-1", "", "", "", {}, [], {}, "", "AB:" * 31 + "CD"))
+
+
+async def test_a_crisis_whose_audit_the_disk_refuses_does_not_come_with_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await Store.open(tmp_path / "store.db", bytes(32))
+
+    def refuse(*_: object) -> None:
+        raise StorageError("the disk refuses")
+
+    try:
+        monkeypatch.setattr("hub.store.audit", refuse)
+        with pytest.raises(StorageError):
+            await crisis_of(store, Hands()).calls()["crisis.isolate"]({"by": "cli", "why": "ransomware"})
+        again = crisis_of(store, Hands())
+        await again.load()
+        assert not again.state.holds
+    finally:
+        await store.close()

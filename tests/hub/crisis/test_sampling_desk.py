@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -51,8 +51,12 @@ class Disk:
         self.before = dict(self.kept)
         self.kept[key] = value
 
-    async def audit(self, at: float, who: str, what: dict[str, object]) -> None:
-        self.told.append(what)
+    async def audit(
+        self, at: float, who: str, what: Mapping[str, object], noting: Mapping[str, bytes] | None = None
+    ) -> None:
+        for key, value in (noting or {}).items():
+            await self.put(key, value)
+        self.told.append(dict(what))
 
 
 class World:
