@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from hub.clock import Clock
@@ -58,6 +58,8 @@ class Rollups:
         self.given_up = 0
         """Hours of series that were forgotten because the disk refused them for too long."""
         self._frozen: dict[str, int] = {}
+        self._reckon: dict[tuple[str, str], tuple[Track, set[int]]] = {}
+        """Hours that were written whose months are not reckoned yet."""
         self.tracks: dict[tuple[str, str], Track] = {}
         self.last_write: float | None = None
         self.rows = 0
@@ -139,22 +141,32 @@ class Rollups:
                     if len(takes) % BATCH == 0:
                         await asyncio.sleep(0)  # a hub of 2,000 series reckons for a tenth of a second
             try:
-                count = await self._write(takes)
-                self._refused = ""
+                count = await self._hours(takes)
             except (DiskRefuses, StorageError) as error:
                 for taken in takes:
                     taken.back()
                 self._give_up()
-                if not self._refused:
-                    _log.error("hourly aggregates cannot be written: %s", error)
-                self._refused = str(error)
+                self._refuse(error)
                 return 0
-            for taken in takes:
+            for taken in takes:  # durable, whatever becomes of the months: given back, late readings would count twice
                 taken.done()
                 self._late.held -= sum(map(len, taken.late.values()))
+                key = taken.track.place, taken.track.metric
+                self._reckon.setdefault(key, (taken.track, set()))[1].update(taken.known, taken.late)
+            try:
+                await self._months()
+                await self._purge()
+                self._refused = ""
+            except (DiskRefuses, StorageError) as error:
+                self._refuse(error)
             self.rows += count
             self.last_write = self._clock.now()
             return count
+
+    def _refuse(self, error: Exception) -> None:
+        if not self._refused:
+            _log.error("hourly aggregates cannot be written: %s", error)
+        self._refused = str(error)
 
     def _give_up(self) -> None:
         """The disk has refused for so long that the memory is full: the oldest hours go, and are counted."""
@@ -170,7 +182,7 @@ class Rollups:
             for track in self.tracks.values():
                 track.frozen.pop(hour, None)
 
-    async def _write(self, takes: list[Taken]) -> int:
+    async def _hours(self, takes: list[Taken]) -> int:
         tracks = [taken.track for taken in takes if not taken.track.named]
         named = await self._memory.name([_known(track) for track in tracks]) if tracks else []
         for track, known in zip(tracks, named, strict=True):
@@ -190,8 +202,6 @@ class Rollups:
             first, last = min(row[0] for row in rows), max(row[0] for row in rows)
             self.views.last_hour = max(last, self.views.last_hour)
             self.views.first_hour = min(first, self.views.first_hour) if self.views.first_hour else first
-        await self._months(takes)
-        await self._purge()
         return len(rows)
 
     def _body(self, taken: Taken, hour: int, there: bytes | None) -> bytes | None:
@@ -211,18 +221,16 @@ class Rollups:
 
     # months
 
-    async def _months(self, takes: Iterable[Taken]) -> None:
+    async def _months(self) -> None:
         """Freeze what is over; reckon again what late readings, or the end of a gap, changed."""
         wanted: dict[tuple[str, str], set[int]] = {}
-        for taken in takes:
-            track, months = taken.track, set()
-            for hour in {*taken.known, *taken.late}:
-                months.add(track.calendar.month(hour))
+        for key, (track, hours) in self._reckon.items():
+            months = {track.calendar.month(hour) for hour in hours}
             if track.counter and months:
-                before = await self.views.point_before((track.place, track.metric), min({*taken.known, *taken.late}))
+                before = await self.views.point_before(key, min(hours))
                 if before is not None:
                     months |= set(range(track.calendar.month(before[0]), min(months)))
-            wanted[track.place, track.metric] = months
+            wanted[key] = months
         rows = {}
         for key in self.series:
             calendar = self.views.calendar_of(key)
@@ -244,6 +252,7 @@ class Rollups:
             await self._memory.put_months(rows, month - MONTHS)
             for name, month in rows:
                 self._frozen[name] = max(month, self._frozen.get(name, 0))
+        self._reckon.clear()
 
     async def _purge(self) -> None:
         """Let old hours go, a day at a time; and more of them where their file is too large."""
@@ -281,6 +290,7 @@ class Rollups:
                     self._late.held -= sum(map(len, track.late.values()))
                     self._rings.pop(id(track.ring), None)
                 self._known.pop(key, None)
+                self._reckon.pop(key, None)
                 self._frozen.pop(series_id(*key), None)
             self._history.forget(place, metric)
             if self.erasing is not None:  # once more, for what RAM handed over meanwhile

@@ -392,6 +392,42 @@ async def test_late_readings_thaw_a_month(tmp_path):
         assert [(await hub.views.month(KEY, 2026 * 12 + n, frozen)).amount for n in range(2)] == [29_000, 30_000]
 
 
+async def test_a_late_reading_counts_once_in_its_month(tmp_path):
+    begin, month = at("2026-01-01 00:00"), 2026 * 12
+    async with Hub(tmp_path, begin, places=[meter_place()], period=lambda device: 600.0) as hub:
+        hub.say(begin, 20.0, metric=TEMPERATURE, place="salle")
+        hub.clock.set(at("2026-02-02 00:00"))
+        await hub.write()
+        hub.say(begin + 2 * H, 10.0, metric=TEMPERATURE, place="salle")
+        await hub.write(everything=True)
+        kept = await hub.views.month(AIR, month, await hub.views.months([AIR]))
+        assert kept.stats.readings == 2
+        assert kept == await hub.views.reckon_month(AIR, month)
+
+
+async def test_late_readings_count_once_when_the_disk_takes_their_hour_and_refuses_their_month(tmp_path, monkeypatch):
+    begin, month = at("2026-01-01 00:00"), 2026 * 12
+    async with Hub(tmp_path, begin, places=[meter_place()], period=lambda device: 600.0) as hub:
+        hub.say(begin, 20.0, metric=TEMPERATURE, place="salle")
+        hub.clock.set(at("2026-02-02 00:00"))
+        await hub.write()
+        hub.say(begin + 2 * H, 10.0, metric=TEMPERATURE, place="salle")
+
+        async def refused(*_):
+            raise DiskRefuses("no space left on the disk")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(hub.memory, "put_months", refused)
+            await hub.write(everything=True)
+        assert "no space left" in hub.rollups.complaints()[0]
+        await hub.write(everything=True)
+        assert not hub.rollups.complaints()
+        assert (await hub.views.gauge(AIR, [begin + 2 * H, begin + 3 * H]))[0].readings == 1
+        kept = await hub.views.month(AIR, month, await hub.views.months([AIR]))
+        assert kept == await hub.views.reckon_month(AIR, month)
+        assert kept.stats.readings == 2
+
+
 @pytest.mark.parametrize("zone", ["Europe/Paris", "Pacific/Marquesas"])
 async def test_five_years_of_hours_miss_no_month_and_total_what_the_meter_shows(tmp_path, zone):
     chance = random.Random(zone)
