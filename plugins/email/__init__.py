@@ -67,8 +67,12 @@ async def run(config: Config, notices: hub.Notices) -> None:
     refuses the password or these addresses."""
     from plugins.email.sending import send  # smtplib: only where it is used
 
+    said = ""
     async for notice in notices:
-        await send(config, notice, notices.hub, notices.name)
+        refused = await send(config, notice, notices.hub, notices.name)
+        if refused and refused != said:
+            notices.log.error("%s", refused)
+        said = refused
         notices.done(notice)
 
 

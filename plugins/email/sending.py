@@ -56,13 +56,14 @@ def _one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-async def send(config: Config, notice: hub.Notice, name: str, instance: str) -> None:
-    """Raises NotReady, AuthFailed."""
+async def send(config: Config, notice: hub.Notice, name: str, instance: str) -> str:
+    """A sentence for the log about those of the addresses that the server refused, "" when it took all. Raises
+    NotReady, AuthFailed."""
     made = message(config, notice, name)
     server = f"{config.host}:{config.port or PORTS[config.security]}"
     where = f"notifiers.{instance}"
     try:
-        await asyncio.to_thread(_deliver, config, made)
+        refused = await asyncio.to_thread(_deliver, config, made)
     except smtplib.SMTPAuthenticationError as error:
         raise hub.AuthFailed(
             f"{server} refuses user and password ({error.smtp_code}): renew {where}.password"
@@ -80,6 +81,10 @@ async def send(config: Config, notice: hub.Notice, name: str, instance: str) -> 
         ) from error
     except (smtplib.SMTPException, OSError) as error:
         raise hub.NotReady(f"{server} does not take the message: {_one_line(str(error))[:200]}") from error
+    if not refused:
+        return ""
+    answers = ", ".join(sorted({str(code) for code, _ in refused.values()}))
+    return f"{server} refuses {len(refused)} of {len(config.to)} addresses ({answers}): correct {where}.to"
 
 
 def _codes(error: smtplib.SMTPSenderRefused | smtplib.SMTPRecipientsRefused) -> list[int]:
@@ -88,7 +93,8 @@ def _codes(error: smtplib.SMTPSenderRefused | smtplib.SMTPRecipientsRefused) -> 
     return [code for code, _ in error.recipients.values()]
 
 
-def _deliver(config: Config, made: EmailMessage) -> None:
+def _deliver(config: Config, made: EmailMessage) -> dict[str, tuple[int, bytes]]:
+    """The addresses that were refused, where others were taken."""
     seconds, port = config.timeout.total_seconds(), config.port or PORTS[config.security]
     context = None if config.security == "none" else ssl.create_default_context(cafile=config.ca)
     if context is not None:
@@ -105,3 +111,4 @@ def _deliver(config: Config, made: EmailMessage) -> None:
         refused = server.send_message(made)
     if refused and len(refused) == len(config.to):
         raise smtplib.SMTPRecipientsRefused(refused)
+    return refused

@@ -184,7 +184,7 @@ async def test_a_server_that_takes_nothing_now_is_tried_again_and_told_how_it_st
 
 
 async def test_one_wrong_address_keeps_nobody_else_from_being_told_and_all_wrong_stop_the_notifier(
-    letters: Letters,
+    letters: Letters, caplog: pytest.LogCaptureFixture
 ) -> None:
     letters.refuse = {"gone@b.example"}
     async with serving(letters) as port:
@@ -193,6 +193,8 @@ async def test_one_wrong_address_keeps_nobody_else_from_being_told_and_all_wrong
             queue.offer(alert())
             await until(lambda: letters.taken)
             assert letters.taken[0][1] == ["here@b.example"]
+            await until(lambda: "refuses 1 of 2 addresses (550): correct notifiers.email.to" in caplog.text)
+            assert "gone@" not in caplog.text, "no address in the log"
         async with notifying("email", run, config(port, to=["gone@b.example"])) as (queue, _, health):
             queue.offer(alert("b"))
             await until(lambda: health.state == "stopped")
