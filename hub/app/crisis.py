@@ -49,9 +49,13 @@ class Hands:
 
     async def cut(self) -> None:
         self._field.egress.closed = WHY
-        self._field.plugins.pauses.hold(dict.fromkeys(self._held(), WHY))
+        self.hold()
         self._outward.link.reconnect()
         await self._field.http.close()  # connections that it kept open
+
+    def hold(self) -> None:
+        """Who would be cut off by the configuration that runs is held, and nobody else."""
+        self._field.plugins.pauses.hold(dict.fromkeys(self._held(), WHY))
 
     async def join(self) -> None:
         self._field.egress.closed = ""
@@ -90,6 +94,12 @@ class Hands:
 class Emergency:
     crisis: Crisis
     sampling: Sampling
+    hands: Hands
+
+    def reconfigured(self) -> None:
+        """Another configuration is taken up: in isolation, what it adds is cut off too, before it starts."""
+        if self.crisis.state.isolated:
+            self.hands.hold()
 
     @property
     def services(self) -> list[Service]:
@@ -127,7 +137,7 @@ async def build_crisis(
     sampling = build_sampling(ground, path, field, watch)
     crisis = Crisis(ground.store, hands, ground.clock.now, export=export, runbook=runbook, sampling=sampling)
     await once_the_disk_works(crisis.load, ground.clock.sleep)
-    return Emergency(crisis, sampling)
+    return Emergency(crisis, sampling, hands)
 
 
 def _facts(ground: Ground, devices: Any, hands: Hands, status: Mapping[str, Any]) -> Facts:

@@ -108,7 +108,7 @@ class Hub:
         )  # fmt: skip
         self.vigil: Watchful = build_vigil(ground, field, watch, outward, self.shown.web)
         measured.calls = lambda: calls(self.services)
-        reloading = Reloading(ground, path, field, watch, outward, self.shown, measured, protect, self.vigil)
+        reloading = Reloading(ground, path, field, watch, outward, self.shown, measured, protect, self.vigil, emergency)
         self.restarting = Restarting(
             field.plugins.health, reloading.again, lambda who, what: ground.store.audit(ground.clock.now(), who, what)
         )

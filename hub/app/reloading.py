@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 
 from hub.adoption import join, memory
+from hub.app.crisis import Emergency
 from hub.app.field import Field, bus_options
 from hub.app.ground import Ground
 from hub.app.measured import Measured
@@ -41,12 +42,12 @@ class Reloading:
 
     def __init__(
         self, ground: Ground, path: Path, field: Field, watch: Watch, outward: Outward, shown: Shown,
-        measured: Measured, protect: Protect, vigil: Watchful,
+        measured: Measured, protect: Protect, vigil: Watchful, emergency: Emergency,
     ) -> None:  # fmt: skip
         self._ground, self._path, self._field = ground, path, field
         self._watch, self._outward, self._shown, self._measured = watch, outward, shown, measured
         self._turn = asyncio.Lock()
-        self._protect, self._vigil = protect, vigil
+        self._protect, self._vigil, self._emergency = protect, vigil, emergency
 
     async def __call__(self, old: Loaded, new: Loaded, found: Differences) -> None:
         """Raises HubError when a part cannot be replaced."""
@@ -77,6 +78,7 @@ class Reloading:
             await field.buses.configure({name: bus_options(bus) for name, bus in new.config.buses.items()})
         await self._straight_path(old, new, found)
         self._declare(new)
+        self._emergency.reconfigured()
         for one in found.instances:
             if one.how != REMOVED:
                 await self._start(one, new)

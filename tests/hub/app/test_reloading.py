@@ -7,12 +7,15 @@ from unittest.mock import AsyncMock, MagicMock
 import pytest
 
 from hub.adoption.memory import Roll
+from hub.app.crisis import Emergency, Hands
 from hub.app.reloading import Reloading
-from hub.config.differences import CHANGED, INTEGRATION, Difference, Differences
+from hub.config.differences import ADDED, CHANGED, INTEGRATION, Difference, Differences
 from hub.config.load import Models, load
+from hub.crisis import State
 from hub.devices import Devices, mark_of
 from hub.errors import HubError
 from hub.hookspecs import Config
+from hub.hosting.pausing import Pauses
 from hub.store import Store
 
 CONFIG = """\
@@ -29,6 +32,10 @@ class Radio(Config):
     pass
 
 
+class Cloud(Config):
+    url: str
+
+
 async def test_a_key_that_is_given_while_the_configuration_is_taken_up_stays(tmp_path):
     file = tmp_path / "config.yaml"
     file.write_text(CONFIG)
@@ -37,7 +44,7 @@ async def test_a_key_that_is_given_while_the_configuration_is_taken_up_stays(tmp
     store = await Store.open(tmp_path / "store.db", bytes(32))
     devices = Devices(loaded.devices)
     ground = SimpleNamespace(store=store, models=models, loaded=loaded)
-    reloading = Reloading(ground, MagicMock(devices=devices, roll=Roll()), *[MagicMock() for _ in range(7)])
+    reloading = Reloading(ground, MagicMock(devices=devices, roll=Roll()), *[MagicMock() for _ in range(8)])
 
     async def give():
         await store.give_key(NAME, KEY, mark_of(None), 1.0, "cli")
@@ -55,7 +62,7 @@ async def test_a_plugin_that_was_taken_out_while_its_restart_waited_is_told_as_g
     file.write_text(CONFIG)
     ground = SimpleNamespace(loaded=load(file, Models(integrations={"radio": (Radio, None)})))
     field = MagicMock(plugins=AsyncMock(integrate=MagicMock()))
-    reloading = Reloading(ground, MagicMock(), field, *[MagicMock() for _ in range(6)])
+    reloading = Reloading(ground, MagicMock(), field, *[MagicMock() for _ in range(7)])
     restart = Difference(INTEGRATION, "radio", CHANGED)
     await reloading.again(restart)
     assert field.plugins.integrate.call_count == 1
@@ -67,3 +74,32 @@ async def test_a_plugin_that_was_taken_out_while_its_restart_waited_is_told_as_g
     with pytest.raises(HubError, match="no longer in the configuration"):
         await asked
     assert field.plugins.integrate.call_count == 1
+
+
+async def test_what_a_configuration_adds_to_an_isolated_hub_is_held_before_it_starts(tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text(CONFIG)
+    models = Models(integrations={"radio": (Radio, None), "cloud": (Cloud, None)})
+    old = load(file, models)
+    ground = SimpleNamespace(loaded=old, registry=MagicMock(metrics=MagicMock(side_effect=ZeroDivisionError)))
+    field = MagicMock(plugins=AsyncMock(integrate=MagicMock(), pauses=Pauses()), packs=AsyncMock(), http=AsyncMock())
+    hands = Hands(ground, field, MagicMock())
+    crisis = SimpleNamespace(state=State())
+    reloading = Reloading(
+        ground, MagicMock(), field, *[MagicMock() for _ in range(6)], Emergency(crisis, MagicMock(), hands)
+    )
+    file.write_text(CONFIG.replace("radio: {}", "radio: {}, cloud: {url: 'https://cloud.example'}"))
+    new, key = load(file, models), (INTEGRATION, "cloud")
+    held = []
+    field.plugins.integrate.side_effect = lambda one: held.append(field.plugins.pauses.why(key))
+
+    async def take_up(*_):
+        ground.loaded = new
+
+    reloading._straight_path = take_up
+    for isolated in (False, True):
+        crisis.state = State(isolated=isolated)
+        with pytest.raises(ZeroDivisionError):  # here it need not go beyond the start of plugins
+            await reloading(old, new, Differences(instances=[Difference(*key, ADDED)]))
+    assert [bool(why) for why in held] == [False, True]
+    assert not field.plugins.pauses.why((INTEGRATION, "radio"))
