@@ -60,12 +60,13 @@ async def serve(config: Config, view: hub.View) -> None:
     try:
         listening: Any = server.transport
         view.log.info("Modbus clients may ask %s port %d", config.address, listening.sockets[0].getsockname()[1])
-        written = ""
+        written, told_full = "", False
         async for _ in view.changes(timedelta(seconds=5)):
             series = view.series()
             if slots.give(series):
                 view.state.put(_SLOTS, slots.of)
-            if slots.full:
+            if slots.full and not told_full:
+                told_full = True
                 view.log.warning("more than %d series: those that came last have no registers", SLOTS)
             text = points(slots.of, series)
             if config.points is not None and text != written:

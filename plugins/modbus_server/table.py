@@ -25,16 +25,16 @@ class Slots:
         self.full = False
 
     def give(self, series: Iterable[hub.Series]) -> bool:
-        """Give those without a slot the next one, in the order of their ids. True when there was one."""
+        """Give those without a slot the next one, in the order of their ids. True when one was given."""
         fresh = sorted(one.id for one in series if one.id not in self.of and one.metric.kind != "text")
-        following = max(self.of.values(), default=-1) + 1
+        before = following = max(self.of.values(), default=-1) + 1
         for name in fresh:
             if following >= SLOTS:
                 self.full = True
                 break
             self.of[name] = following
             following += 1
-        return bool(fresh) and not self.full
+        return following > before
 
 
 def words(value: hub.LastValue | None, now: float, expire_s: float) -> tuple[int, int, int, int]:

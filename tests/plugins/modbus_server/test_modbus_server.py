@@ -158,6 +158,24 @@ def test_more_series_than_slots_are_said_and_not_wrapped() -> None:
     assert slots.of == {"last": SLOTS - 1}
 
 
+def test_the_last_slots_are_kept_also_where_some_series_get_none() -> None:
+    slots = Slots({"last": SLOTS - 2})
+    assert slots.give([series("b", "temperature"), series("c", "temperature")])
+    assert slots.of == {"last": SLOTS - 2, "b/temperature": SLOTS - 1}
+    assert not slots.give([series("b", "temperature"), series("c", "temperature")])
+
+
+async def test_that_there_are_more_series_than_slots_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    view, one = FakeView(), series("b", "temperature")
+    view.state.put("slots", {"last": SLOTS - 1})
+    async with exporting(view, caplog):
+        for said in (1.0, 2.0, 3.0):
+            view.say(one, value(one, said))
+            for _ in range(20):
+                await asyncio.sleep(0)
+    assert caplog.text.count("those that came last have no registers") == 1
+
+
 @given(st.one_of(st.floats(), st.booleans(), st.text()), st.floats(0, 1e9), st.sampled_from(("good", "bad", "undated")))
 def test_whatever_a_value_is_it_makes_four_registers(said, age, quality) -> None:
     made = words(value(series("a", "temperature"), said, age, quality), time.time(), 3600.0)
