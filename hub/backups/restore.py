@@ -169,7 +169,10 @@ class Restoration:
     def _configuration(self) -> None:
         for name, data in self._contents.files.items():
             path = self._config_dir / name
-            path.parent.mkdir(parents=True, exist_ok=True)
+            for directory in reversed(path.parents):
+                if not directory.exists():
+                    directory.mkdir()
+                    sync_directory(directory.parent)  # or the file would be lost with its directory's name
             write_atomically(path, data)
 
     def _rebuild(self) -> int:

@@ -120,3 +120,14 @@ def test_what_was_moved_aside_is_put_back_when_the_disk_does_not_keep_its_new_pl
     monkeypatch.undo()
     restoration.apply()
     assert (config / "config.yaml").read_text() == FILES["config.yaml"]
+
+
+def test_directories_that_a_restoration_makes_for_the_configuration_outlive_a_power_cut(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr("hub.backups.restore.sync_directory", synced.append)
+    config = tmp_path / "etc" / "ilot"
+    Restoration(home.stopped(), home.recovery, config_dir=config, state_dir=tmp_path / "new").apply()
+    assert synced[:2] == [tmp_path, tmp_path / "etc"]
+    assert {name: (config / name).read_text() for name in FILES} == FILES
