@@ -142,7 +142,7 @@ async def test_a_worker_that_gets_no_processor_is_waited_for() -> None:
     answer = "s.recv(9999); time.sleep(0.6); s.send(b'\\x81\\xa6number\\x01'); s.recv(9999)"
     command = [sys.executable, "-c", slow + hello + answer]
     async with child.worker([], command) as worker:
-        said, _ = await worker.asked(ask("x"), 0.2, 5.0)
+        said, _ = await worker.asked(ask("x"), 0.2, 30.0)
         assert said.number == 1
     async with child.worker([], command) as worker:
         with pytest.raises(child.Lost, match="did not answer"):
