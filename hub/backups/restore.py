@@ -128,11 +128,8 @@ class Restoration:
             try:
                 for path in self._in_the_way():
                     moved[path] = self._move_aside(path)
-                for (
-                    path,
-                    former,
-                ) in moved.items():  # its new place first: with its old one alone all of it would be lost
-                    sync_directory(former.parent)
+                for path, former in moved.items():
+                    sync_directory(former.parent)  # its new place first: were only the old one kept, it would be lost
                     sync_directory(path.parent)
                 self._configuration()
                 return self._rebuild()

@@ -106,7 +106,7 @@ class Building:
     async def say(self, sensor: Sensor, frames: list[Any]) -> None:
         for frame in frames:
             self.radio.say(sensor, frame)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)  # a frame that is heard only with the next one is not read at all
 
     async def ilot(self, *arguments: object) -> dict[str, Any]:
         return await asyncio.to_thread(ilot, *map(str, arguments), "--json")
@@ -169,10 +169,7 @@ async def test_frames_of_before_the_loss_are_refused_the_next_one_counts_and_a_r
             for _ in range(40):  # every frame was heard, and every one refused
                 if sum((counts := await building.counts(device)).values()) >= 20:
                     break
-            assert counts.pop("repeat") == 1
-            # one that a busy machine hears only with the next one is not read at all
-            assert counts.get("replay", 0) + counts.get("superseded", 0) == 19
-            assert set(counts) <= {"replay", "superseded"}
+            assert counts == {"replay": 19, "repeat": 1}
         assert building.rows() == {"one": 20, "two": 20}
         await building.say(one, ones[20:])
         await building.say(three, threes[20:])
