@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from hub.cli import output
-from hub.cli.account import ROLES
+from hub.commands.judging import ROLES
 from hub.control import call
 from hub.state import state_of
 

@@ -10,10 +10,9 @@ from typing import Any
 import click
 
 from hub.cli import output
+from hub.commands.judging import ROLES
 from hub.control import call
 from hub.state import state_of
-
-ROLES = ("lecteur", "auditeur", "technicien", "administrateur")
 
 
 @click.group(cls=output.Group)
