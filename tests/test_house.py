@@ -188,6 +188,15 @@ def problems(check: Callable[..., object], page: Path, text: str) -> list[str]:
     return list(check([page]))  # type: ignore[call-overload, no-any-return]
 
 
+def test_the_help_keeps_its_short_option_where_the_pages_were_written_first() -> None:
+    script = (
+        "import sys; sys.path.insert(0, 'tools'); import reference; reference.command_names()\n"
+        "from hub.cli import main; main(['--help'])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "-h, --help" in done.stdout, done.stderr
+
+
 def test_a_link_that_leads_nowhere_is_found(docs: ModuleType, tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     assert problems(docs.links, page, "# One two\n[a](page.md#one-two) [b](https://example.org/x) [c](#one-two)") == []

@@ -76,7 +76,7 @@ def command_line() -> Page:
     module = importlib.import_module("hub.cli")
     root: click.Group = module.ilot
     out = ["# Commands\n", _NOTE, _text(root.help), *_exit_codes(module.__doc__ or "")]
-    for path, command in _commands(root, click.Context(root, info_name="ilot")):
+    for path, command in _commands(root, _top(root)):
         out += [f"## `{path}`\n", _text(command.help)]
         rows = [_parameter(p) for p in command.params if not getattr(p, "hidden", False)]
         if rows:
@@ -123,7 +123,7 @@ def command_names() -> dict[str, set[str]]:
     """Name of each command -> names of its subcommands."""
     names: dict[str, set[str]] = {}
     root: click.Group = importlib.import_module("hub.cli").ilot
-    for path, _ in _commands(root, click.Context(root, info_name="ilot")):
+    for path, _ in _commands(root, _top(root)):
         first, *rest = path.split()[1:]
         names.setdefault(first, set()).update(rest[:1])
     return names
@@ -205,6 +205,11 @@ def _bounds(metric: Any) -> str:
     if low is None or high is None:
         return f"≥ {low}" if low else f"≤ {high}" if high else ""
     return f"{low} … {high}"
+
+
+def _top(root: click.Group) -> click.Context:
+    """Its context as the command line makes it: click keeps the help option that the first context asks for."""
+    return click.Context(root, info_name="ilot", **root.context_settings)
 
 
 def _commands(command: click.Command, context: click.Context) -> list[tuple[str, click.Command]]:
