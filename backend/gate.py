@@ -19,6 +19,7 @@ from hub.buffer import frame
 from hub.buffer.opening import Block, ClockMark, Epoch, Gap, Opened, Opener, Tables, open_epoch, split, verify_epoch
 from hub.buffer.opening import Table as TableBody
 from hub.buffer.rows import Row
+from hub.buffer.seal import NO_DIGEST
 from hub.documents.wire import Group
 from hub.errors import AuthFailed, DecodeError, SegmentDamaged
 
@@ -70,6 +71,7 @@ class Gate:
         self._storage = storage
         self._keys = private_keys
         self._open: OrderedDict[bytes, OpenEpoch] = OrderedDict()
+        self._asked: OrderedDict[bytes, None] = OrderedDict()  # epochs a TABLE of which was asked for
 
     def adopt(self, private_keys: Mapping[bytes, MLKEM768X25519PrivateKey]) -> None:
         """Open with these keys from now on."""
@@ -101,8 +103,10 @@ class Gate:
     def read(self, epoch: OpenEpoch, records: list[bytes]) -> Iterator[Read | Refusal]:
         """Every numbered record of a group, or why it is refused. TABLE records are learnt on the way.
 
-        Raises NeedContext at the first block whose TABLE never came.
+        Raises NeedContext at the first block whose TABLE never came. One that has not come either when all context of
+        its epoch was sent again, with the EPOCH, is lost: that block is refused, for the others are not to wait for it.
         """
+        again = epoch.epoch.eid in self._asked and any(_kind(raw) == frame.EPOCH for raw in records)
         for raw in records:
             kind = _kind(raw)
             if kind == frame.EPOCH:
@@ -116,7 +120,8 @@ class Gate:
                     raise DecodeError("bad-seq", "a record's number is out of its range")
                 yield Read(raw, opened, read_body(opened, epoch.tables))
             except (AuthFailed, DecodeError) as error:
-                if isinstance(error, DecodeError) and error.reason == "unknown-table":
+                if isinstance(error, DecodeError) and error.reason == "unknown-table" and not again:
+                    self._ask(epoch.epoch.eid)
                     raise NeedContext from error
                 yield Refusal(raw, error)
 
@@ -137,6 +142,7 @@ class Gate:
     def forget(self) -> None:
         """A transaction failed: what it wrote down of epochs is gone."""
         self._open.clear()
+        self._asked.clear()
 
     def _known(self, identity: bytes, eid: bytes) -> OpenEpoch | None:
         known = self._open.get(eid)
@@ -154,7 +160,7 @@ class Gate:
         before = self._storage.stream(stream.hub, epoch.previous_run, epoch.stream)
         self._storage.announce(before, epoch.previous_seq)
         ended = self._storage.digest(before, epoch.previous_seq)
-        if ended is not None and ended != epoch.previous_digest:
+        if ended is not None and epoch.previous_digest not in (ended, NO_DIGEST):  # zeros: it is damaged there
             self._storage.alarm("fork", stream.hub, f"{epoch.stream} of run {before.run.hex()} ended in two ways")
 
     def _keep(self, eid: bytes, epoch: OpenEpoch) -> None:
@@ -162,6 +168,11 @@ class Gate:
         if len(self._open) > MAX_OPEN_EPOCHS:
             self._open.popitem(last=False)
             self._storage.readings.forget_subjects()
+
+    def _ask(self, eid: bytes) -> None:
+        self._asked[eid] = None
+        if len(self._asked) > MAX_OPEN_EPOCHS:
+            self._asked.popitem(last=False)
 
     def _learn(self, epoch: OpenEpoch, raw: bytes, table: TableBody) -> None:
         head = frame.read_head(raw, 0)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from backend_kit import NOW, Desk, Sender, row
+from backend_kit import METER, NOW, Desk, Sender, row
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,6 +19,7 @@ from backend.ingest import STATE, Message, NotAdmitted
 from backend.storage import MAX_OPEN_ALARMS
 from hub.buffer import frame
 from hub.buffer.opening import open_epoch, verify_epoch
+from hub.buffer.rows import Row, Subject
 from hub.buffer.seal import SUITE, Previous, Sealer
 from hub.documents.trust import Recipient, Trust
 from hub.documents.wire import pack_message
@@ -111,6 +112,9 @@ def test_a_run_that_ended_in_another_record_than_stored_raises_an_alarm(desk: De
     right = hub.segment(previous=Previous(one.run, 1, one.last_digest))
     desk.post(hub, right.message([right.block([row()])]))
     assert desk.alarms() == []
+    damaged = hub.segment(previous=Previous(one.run, 1, bytes(32)))
+    desk.post(hub, damaged.message([damaged.block([row()])]))
+    assert desk.alarms() == [], "the hub says that its last record is damaged there, not that it is another"
     wrong = hub.segment(previous=Previous(one.run, 1, b"x" * 32))
     desk.post(hub, wrong.message([wrong.block([row()])]))
     assert desk.alarms() == ["fork"]
@@ -137,6 +141,23 @@ def test_a_missing_table_is_asked_for_before_anything_is_acknowledged(desk: Desk
     assert 1 in desk.post(hub, segment.message([record])).taken(segment)
     desk.settle()
     assert len(desk.rows()) == 1
+
+
+def test_a_block_whose_table_is_lost_is_kept_aside_and_those_behind_it_are_taken(desk: Desk, hub: Sender) -> None:
+    """A hub that has lost a TABLE cannot send it, however often it is asked, nor know which block needs it."""
+    segment = hub.segment()
+    lost = segment.block([row()])
+    told = segment.block([Row(Subject("m:1"), METER, NOW, True, (5.0,), 0, 1)])
+    sent = pack_message([(segment.eid, [segment.epoch, segment.context[-1], lost, told])])
+    assert desk.post(hub, sent).need == (segment.eid,)
+    answer = desk.post(hub, sent)
+    assert answer.need == ()
+    (ack,) = answer.acks
+    assert (ack.through, ack.ranges, ack.rejected) == (0, ((2, 2),), ((1, 1),))
+    assert desk.alarms() == ["unreadable"]
+    without = pack_message([(segment.eid, [lost])])
+    assert desk.post(hub, without).need == (segment.eid,), "it may have been spared"
+    assert 1 in desk.post(hub, segment.message([lost])).taken(segment), "and is taken when the table comes after all"
 
 
 def test_context_is_remembered_over_a_restart(desk: Desk, hub: Sender) -> None:
