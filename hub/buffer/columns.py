@@ -14,7 +14,7 @@
         text      varint d; d times (varint length in bytes, UTF-8); packed n of indices into these, from 0
       quality   runs n: 0 good · 1 uncertain · 2 bad · 3 undated
       trust     runs n: 1 class A · 2 class B · 3 class C
-      rssi      runs n of dBm; −32768 = none
+      rssi      runs n of dBm, −32767 … 32767; −32768 = none
       position  u8 0 = none; 1 = runs n of 0 and 1 (has one), then for the m that have one: packed m of
                 latitude and of longitude in 10⁻⁷ degree, of accuracy and of altitude in cm, −2^63 = none
 
@@ -258,6 +258,7 @@ def _group(reader: Reader, shape: Shape, known: dict[int, Subject], sure: bool, 
     qualities, trusts = reader.runs(total), reader.runs(total)
     _within(0, 255, qualities, trusts)
     signals = reader.runs(total)
+    _within(-(1 << 15), (1 << 15) - 1, signals)
     rssis: list[int | None] = [None if rssi == NO_RSSI else rssi for rssi in signals]
     who = subjects if total == count else chain.from_iterable(map(repeat, subjects, lengths))
     fields = zip(

@@ -36,7 +36,8 @@ def read_local(
 
 
 def _locals(scan: Scan, identity_public: bytes, store_key: bytes) -> tuple[list[Local], int]:
-    heads = [head for head in scan.heads if head.kind == frame.LOCAL]
+    # by their own counter: a copy of an older one further behind takes nothing back
+    heads = sorted((head for head in scan.heads if head.kind == frame.LOCAL), key=lambda head: head.seq)
     epoch = first_epoch(scan, identity_public)
     if epoch is None:
         return [], len(heads)

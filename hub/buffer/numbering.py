@@ -49,7 +49,7 @@ class Scale:
                 cells = array("d", [value * up + _MAGIC for value in values])
             else:
                 cells = array("d", [value * up / down + _MAGIC for value in values])
-        except TypeError as error:
+        except (TypeError, MemoryError) as error:  # of a text, `up` times its length may be more than there is
             raise Refused("not-a-number", str(error)) from error
         except OverflowError as error:
             raise Refused("beyond-64-bit") from error

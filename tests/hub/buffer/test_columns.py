@@ -223,6 +223,32 @@ def test_a_block_that_claims_more_than_it_may_hold_is_refused_before_any_memory_
         decode(b"".join(out), {0: Shape((Column("m"),))}, {0: Subject("test:1")})
 
 
+def test_a_text_where_a_number_is_due_is_refused_however_fine_the_resolution() -> None:
+    shape = Shape((Column("m", "1", "0.000000000001"),))
+    for value in ("twelve", b"twelve", [1, 2], (1,)):
+        with pytest.raises(Refused, match="not-a-number"):
+            encode([Row(Subject("test:1"), shape, 5, True, (value,))], Numbering())
+
+
+@pytest.mark.parametrize(
+    ("rssi", "good"), [(-32767, True), (32767, True), (32768, False), (-32769, False), (1 << 62, False)]
+)
+def test_a_signal_that_no_row_can_have_is_refused_by_the_reader(rssi: int, good: bool) -> None:
+    numbering, shape = Numbering(), Shape((Column("m"),))
+    body = encode([Row(Subject("test:1"), shape, 5, True, (1,), rssi=-32767)], numbering)
+    told: list[bytes] = []
+    put_runs(told, [rssi])
+    known: list[bytes] = []
+    put_runs(known, [-32767])
+    cut = body.rindex(b"".join(known))
+    other = body[:cut] + b"".join(told) + body[cut + len(b"".join(known)) :]
+    if good:
+        assert back(other, numbering)[0].rssi == rssi
+    else:
+        with pytest.raises(DecodeError):
+            back(other, numbering)
+
+
 def test_numbers_no_table_has_told_are_named_as_the_reason() -> None:
     numbering = Numbering()
     shape = Shape((Column("m"),))

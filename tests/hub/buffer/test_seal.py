@@ -165,6 +165,17 @@ def test_a_capsule_for_another_key_than_committed_is_refused(party: Party) -> No
         open_epoch(verify_epoch(forged, party.public), party.private_keys)
 
 
+@pytest.mark.parametrize("cap", [b"", b"short", bytes(1168), b"\xff" * 1168, bytes(1169)])
+def test_a_capsule_that_is_none_is_refused_and_nothing_else_happens(party: Party, cap: bytes) -> None:
+    """Of any length, and with a point of small order in it, whose secret is zero."""
+    parts = unlp(sealer(party).epoch[36:-68])
+    full = lp(*parts[:15], cap, parts[16])
+    header = frame.pack_header(frame.EPOCH, len(full), readings=0, seq=7, total=90, commit_s=5)
+    forged = frame.pack_record(header, full, party.identity.sign(b"ilot/epoch-sig/1\0" + full))
+    with pytest.raises(AuthFailed, match="does not open"):
+        open_epoch(verify_epoch(forged, party.public), party.private_keys)
+
+
 def test_a_record_of_another_epoch_is_refused(party: Party) -> None:
     one, two = sealer(party), sealer(party, segment=4)
     _, sealed = block(one)

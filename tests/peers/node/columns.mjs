@@ -37,7 +37,7 @@ function readGroup(from, shape, known, room) {
   const columns = shape.map((column) => readColumn(from, column, first, s))
   const qualities = from.runs(n).map((quality) => within(quality, 0n, 255n))
   const trusts = from.runs(n).map((trust) => within(trust, 0n, 255n))
-  const signals = from.runs(n)
+  const signals = from.runs(n).map((signal) => within(signal, NO_RSSI, -NO_RSSI - 1n))
   const positions = readPositions(from, n)
   return who.map((subject, at) => ({
     ...subject,
