@@ -113,6 +113,12 @@ numbers, in another segment under another epoch. Therefore:
   beginning of one record. Behind that beginning zeros may stand too, when the file's last sector of 512 bytes is all
   zeros. The next start cuts an unfinished commit, from its first record that is neither EPOCH nor TABLE on: readings
   and counters, or neither. Nothing is declared, for nothing of it was promised.
+- The last commit of the last segment of a stream is *holed* when a sector of 512 bytes of it is all zeros, in the first
+  one from where the commit begins, and a later one is not. It begins behind the last intact record without flag 1 that
+  does not end the file. A write that a power cut stopped may have left it so, or the disk itself afterwards.
+  Nothing of it counts, from its first record that is neither EPOCH nor TABLE on: readings and counters, or neither. It
+  stays in the file, and the numbers that it claims are declared. The next run names its last number, with a digest of
+  zeros.
 - Any other damage in the last commit, a flipped bit for instance, may have come after the commit was promised. Then the
   intact records of it count, and the numbers that the damaged ones claim are declared. So they are when an earlier
   record of the commit is damaged and its last one is not.
@@ -138,8 +144,8 @@ A reader has files, a recipient's private key and the identity of the hub.
 4. It opens BLOCK, GAP and CLOCK: signature, cipher, decompression, content. One that fails is refused alone. A record
    with a seq below the segment's first, or a BLOCK with another number of readings than its header says, fails.
 5. Over several segments of one run it keeps to the rules of section 5: what a later segment supersedes does not count,
-   nor what stands in an unfinished commit at the end of the run's last segment. Elsewhere flag 1 says nothing: in the
-   middle of a file, where a later segment follows, or in a message, records count one by one.
+   nor what stands in an unfinished or holed commit at the end of the run's last segment. Elsewhere flag 1 says
+   nothing: in the middle of a file, where a later segment follows, or in a message, records count one by one.
 6. It dates the reports of a boot by any CLOCK of that boot, in whichever segment or run: Unix ms = monotonic ms +
    (wall − monotonic); of several the one with the smallest error. With an error beyond 1000 ms their quality is at
    least "uncertain". Without one they are ordered and undated.

@@ -61,6 +61,8 @@ class Elsewhere:
                 continue
             scan = Scan.of(self._disk.read(path))
             if follower == _NO_END:
+                if scan.holed:
+                    self.skipped.append(f"{path.name}: its last commit lost a sector of the disk, nothing of it counts")
                 scan = scan.counting()
             epoch = first_epoch(scan, self._public)
             if epoch is None or (epoch.hub, epoch.run, epoch.stream) != (self._hub, name.run, stream):

@@ -153,6 +153,20 @@ def torn(data: bytes, start: int) -> bool:
     return head is not None and head.size > len(written)
 
 
+def unwritten(data: bytes, start: int) -> bool:
+    """Whether a sector of a file reads as zeros, from `start` in it on, and a later one does not.
+
+    `start` is where a commit begins. No record has so many zeros: a write lost that sector and kept a later one, or the
+    disk itself has turned it to zeros. (What a lost end leaves, `torn` sees.)
+    """
+    written = len(data.rstrip(b"\0"))
+    while (end := (start // SECTOR + 1) * SECTOR) < written:
+        if not data[start:end].strip(b"\0"):
+            return True
+        start = end
+    return False
+
+
 class Parts(NamedTuple):
     """One record taken apart. `header`, `payload` and `signature` are the exact bytes that were signed."""
 

@@ -25,8 +25,8 @@ _NO_LIMIT = 1 << 63
 
 class SegmentReport(msgspec.Struct, frozen=True):
     """One segment as found. `first` … `last` are the numbers that count; `missing` those of them without an intact
-    record; `damaged` the byte spans that belong to none; `torn` the bytes of an unfinished commit at the end, which the
-    next start cuts: none of it counts."""
+    record; `damaged` the byte spans that belong to none, or to a last commit that lost a sector; `torn` the bytes of an
+    unfinished commit at the end, which the next start cuts: none of it counts."""
 
     path: str
     stream: str
@@ -122,13 +122,16 @@ def _report(stream: str, name: SegmentName, path: Path, scan: Scan, limit: int) 
     heads = {head.seq: head for head in counting if head.kind in frame.NUMBERED and name.first <= head.seq < limit}
     last = limit - 1 if limit < _NO_LIMIT else max(heads, default=name.first - 1)
     damage = [(span.start, span.end) for span in scan.damage if span.start < kept]
+    torn = len(scan.data) - kept
+    if torn and limit == _NO_LIMIT and scan.holed:
+        damage, torn = [*damage, (kept, len(scan.data))], 0
     if not scan.data.startswith(MAGIC[: len(scan.data)]):
         damage.insert(0, (0, len(MAGIC)))
     return SegmentReport(
         path=str(path), stream=stream, run=name.run.hex(), segment=name.number, first=name.first, last=last,
         records=len(heads), readings=sum(head.readings for head in heads.values()), bytes=len(scan.data),
         epoch=any(head.kind == frame.EPOCH for head in counting), missing=tuple(_holes(heads, name.first, last)),
-        damaged=tuple(damage), torn=len(scan.data) - kept,
+        damaged=tuple(damage), torn=torn,
     )  # fmt: skip
 
 

@@ -14,7 +14,10 @@ Rules, in this order:
    records of it, back to the last one that ends a commit or to damage. Any other damage after its last intact number
    may have been promised: it stays, and the numbers it may have held count as durable, so that the reader declares
    them damaged.
-5. File and directory are synced before anything found is called durable. What cannot be synced, also when it is tried
+5. When the last commit of the last segment lost a sector and kept a later one (`frame.unwritten`), nothing of it
+   counts, neither readings nor counters. Whether it was ever promised cannot be told: so it stays in the file, and its
+   numbers count as durable, for the reader to declare them damaged.
+6. File and directory are synced before anything found is called durable. What cannot be synced, also when it is tried
    again for a second, is not delivered by this process. The counters in it count: the frames are not taken again.
 """
 
@@ -64,9 +67,29 @@ class Scan(NamedTuple):
         return min(len(MAGIC), len(self.data))
 
     @property
+    def begun(self) -> int:
+        """Where the last commit begins: behind the last record that ends another one."""
+        ends = [head.offset + head.size for head in self.heads if not head.more]
+        if ends and ends[-1] == len(self.data):
+            ends.pop()
+        return ends[-1] if ends else self.start
+
+    @property
+    def holed(self) -> bool:
+        """Whether the last commit lost a sector and kept a later one."""
+        return frame.unwritten(self.data, self.begun)
+
+    @property
     def finished(self) -> int:
-        """Where an unfinished commit at the end begins; the size of the data when there is none. EPOCH and TABLE before
-        its other records stay: they may be the second copies that somebody needs."""
+        """Where a last commit begins of which nothing counts: one that never finished, or that lost a sector. The size
+        of the data when there is none. EPOCH and TABLE before its other records stay: they may be the second copies
+        that somebody needs."""
+        if self.holed:
+            start = self.begun
+            for head in self.heads:
+                if head.offset == start and head.kind in frame.CONTEXT:
+                    start += head.size
+            return start
         start = behind = self.end
         if not frame.torn(self.data, start):
             return len(self.data)
@@ -79,7 +102,7 @@ class Scan(NamedTuple):
         return start
 
     def counting(self) -> Scan:
-        """Without an unfinished commit at the end."""
+        """Without a commit at the end of which nothing counts."""
         size = self.finished
         if size == len(self.data):
             return self
@@ -102,13 +125,14 @@ class Recovered(NamedTuple):
 
 class _Found(NamedTuple):
     """One file, and which segment it is. `base` is the reading count before it, `started_s` when it began; `previous`
-    is the run its epoch names before its own, and the last number of that one."""
+    is the end of the run before, as its epoch tells it."""
 
     name: SegmentName
     path: Path
     base: int
     started_s: int
-    previous: tuple[bytes, int]
+    previous: Previous
+    headless: bool = False  # no header tells `base`
 
 
 def recover(disk: Disk, stream: str, directory: Path, identity_public: bytes) -> Recovered:
@@ -145,6 +169,7 @@ def _recover(disk: Disk, stream: str, directory: Path, identity_public: bytes) -
         cut += last.size
         found.pop()
         last = None
+    found = [_based(disk, item, found[at - 1] if at else None) for at, item in enumerate(found)]
     infos: list[SegmentInfo] = []
     aside: list[SegmentInfo] = []
     for at, item in enumerate(found):
@@ -207,12 +232,25 @@ def _look(disk: Disk, stream: str, name: SegmentName, path: Path, public: bytes)
             if (found := _begun(data, public)) is not None:
                 begun, epoch = found
                 true = SegmentName(epoch.segment, epoch.run, epoch.first_seq)
-                previous = epoch.previous_run, epoch.previous_seq
+                previous = Previous(epoch.previous_run, epoch.previous_seq, epoch.previous_digest)
                 return _Found(true, path, begun.total, begun.commit_s, previous) if epoch.stream == stream else None
         head = frame.read_head(data, len(MAGIC)) or frame.mended_head(data, len(MAGIC))
     except OSError:
         pass  # told when it is to be settled or read
-    return _Found(name, path, head.total if head else 0, head.commit_s if head else 0, (b"", 0))
+    told = (head.total, head.commit_s) if head else (0, 0)
+    return _Found(name, path, *told, Previous(), headless=head is None)
+
+
+def _based(disk: Disk, item: _Found, before: _Found | None) -> _Found:
+    """Where no header tells how many readings stand before a segment, the records of the one before it do."""
+    if not item.headless or before is None or before.name.run != item.name.run:
+        return item
+    try:
+        heads = Scan.of(disk.read(before.path)).heads
+    except OSError:
+        return item
+    totals = [head.total for head in heads if head.kind in frame.NUMBERED and head.seq < item.name.first]
+    return item._replace(base=max(totals, default=before.base))
 
 
 def _begun(data: bytes, public: bytes) -> tuple[frame.Head, Epoch] | None:
@@ -237,8 +275,10 @@ class _Last:
         self.name, self.path = name, path
         found = Scan.of(disk.read(path))
         self.size, self.scan = len(found.data), found.counting()
-        self.numbered = [head for head in self.scan.heads if head.kind in frame.NUMBERED and head.seq >= name.first]
-        self.last, self.total = self._claimed()
+        told = found if found.holed else self.scan  # of the numbers to be declared
+        self._kept = len(told.data)
+        self.numbered = self._numbers(self.scan)
+        self.last, self.total = self._claimed(told)
 
     @property
     def unfinished(self) -> bool:
@@ -246,14 +286,19 @@ class _Last:
         kept = self.numbered or any(head.kind == frame.LOCAL for head in self.scan.heads)
         return not kept and self.last < self.name.first
 
-    def _claimed(self) -> tuple[int, int | None]:
+    def _numbers(self, scan: Scan) -> list[frame.Head]:
+        return [head for head in scan.heads if head.kind in frame.NUMBERED and head.seq >= self.name.first]
+
+    def _claimed(self, scan: Scan) -> tuple[int, int | None]:
         """The last number this segment may have promised, and the reading count up to there as far as a header says."""
-        last = self.numbered[-1].seq if self.numbered else self.name.first - 1
-        total = self.numbered[-1].total if self.numbered else None
-        data = self.scan.data
-        at = self.numbered[-1].offset + self.numbered[-1].size if self.numbered else self.scan.start
+        numbered, data = self._numbers(scan), scan.data
+        last = numbered[-1].seq if numbered else self.name.first - 1
+        total = numbered[-1].total if numbered else None
+        at = numbered[-1].offset + numbered[-1].size if numbered else scan.start
         while at < len(data):
             head = frame.read_head(data, at) or frame.mended_head(data, at)
+            if head is not None and head.kind not in frame.NUMBERED:
+                total = max(total or 0, head.total)  # it counts those whose own header is gone
             if head is None or at + head.size > len(data):
                 if not frame.torn(data, at):
                     last += 1
@@ -266,9 +311,8 @@ class _Last:
 
     def settle(self, disk: Disk) -> int:
         """Cut what never finished, sync what stays. Returns the bytes cut."""
-        keep = len(self.scan.data)
-        disk.cut(self.path, keep)
-        return self.size - keep
+        disk.cut(self.path, self._kept)
+        return self.size - self._kept
 
     def previous(self) -> Previous:
         if self.last < self.name.first:
@@ -302,28 +346,31 @@ def _closed(disk: Disk, stream: str, item: _Found, follower: _Found | None) -> S
     """A segment as its beginning and its successor tell it, mostly without reading it."""
     name, path = item.name, item.path
     if follower is not None and follower.name.run == name.run:
-        last, total = follower.name.first - 1, follower.base
+        last, total, size = follower.name.first - 1, follower.base, disk.size(path)
     else:
-        last, total = _ending(disk, path, name, item.base)
-        if follower is not None and follower.previous[0] == name.run:
-            last = max(last, follower.previous[1])
-    return _guess(stream, item)._replace(last=last, total=total, size=disk.size(path))
+        last, total, size = _ending(disk, path, name, item.base)
+        if follower is not None and follower.previous.run == name.run:
+            last = max(last, follower.previous.seq)
+            if follower.previous.digest != NO_DIGEST:  # its last commit counted then, whatever has come over it since
+                size = disk.size(path)
+    return _guess(stream, item)._replace(last=last, total=total, size=size)
 
 
-def _ending(disk: Disk, path: Path, name: SegmentName, base: int) -> tuple[int, int]:
-    """Last seq and reading count at the end of a run's last segment. An unfinished commit that the disk did not let a
-    start cut counts no more later on."""
-    tail = max(0, disk.size(path) - _TAIL) // frame.SECTOR * frame.SECTOR
+def _ending(disk: Disk, path: Path, name: SegmentName, base: int) -> tuple[int, int, int]:
+    """Last seq and reading count at the end of a run's last segment, and where what counts of it ends. A last commit
+    that did not count at one start, and that is in the file all the same, counts no more later on."""
+    whole = disk.size(path)
+    tail = max(0, whole - _TAIL) // frame.SECTOR * frame.SECTOR
     for start in (tail, 0):
         found = Scan.of(disk.read(path, start)).counting()
         heads = [head for head in found.heads if head.kind in frame.NUMBERED]
         if heads:
-            return heads[-1].seq, heads[-1].total
-    return name.first - 1, base
+            return heads[-1].seq, heads[-1].total, start + len(found.data)
+    return name.first - 1, base, len(found.data)
 
 
 def _digest(disk: Disk, info: SegmentInfo) -> bytes:
-    scan = Scan.of(disk.read(info.path))
+    scan = Scan.of(disk.read(info.path, 0, info.size))
     raw = next((scan.raw(head) for head in scan.heads if head.kind in frame.NUMBERED and head.seq == info.last), None)
     return record_digest(raw) if raw is not None else NO_DIGEST
 

@@ -58,6 +58,19 @@ class Segment:
                 commit = set()
         return found
 
+    def holed(self, at: int, end: int) -> set[Number]:
+        """The numbers that the last segment of all loses where bytes `at` … `end` read as zeros: all of its last
+        commit, unless another one ends behind them."""
+        if len([head for head in self.records if head.offset >= end and not head.more]) > 1:
+            return set()
+        ends = [head.offset + head.size for head in self.records if not head.more]
+        begun = max((place for place in ends if place <= at), default=0)
+        return {
+            (self.name.run.hex(), head.seq)
+            for head in self.records
+            if head.kind in frame.NUMBERED and head.offset >= begun
+        }
+
     def _raw(self, head: frame.Head) -> bytes:
         return self.data[head.offset : head.offset + head.size]
 
@@ -101,12 +114,16 @@ def _flip_at(folder: Path, segment: Segment, at: int, rng: random.Random) -> Tru
 
 
 def zero_block(folder: Path, segments: list[Segment], rng: random.Random) -> Truth:
-    """A sector or a page that reads as zeros; not the last bytes, which look like a write that never ended."""
+    """A sector or a page that reads as zeros; not the last bytes, which look like a write that never ended. In the last
+    commit of all it looks like a write that lost a sector: that one is given up whole, and declared."""
     size = rng.choice([512, 4096])
     segment = rng.choice(segments)
     at = rng.randrange(max(1, len(segment.data) // size - 1)) * size
     data = segment.data[:at] + bytes(min(size, len(segment.data) - at)) + segment.data[at + size :]
-    return _write(folder, segment, data)
+    truth = _write(folder, segment, data)
+    if segment is segments[-1] and len(segments) > 1:
+        truth.destroyed |= segment.holed(at, at + size)
+    return truth
 
 
 def truncate_closed(folder: Path, segments: list[Segment], rng: random.Random) -> Truth:

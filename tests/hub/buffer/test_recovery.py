@@ -194,19 +194,63 @@ def test_a_flipped_bit_anywhere_in_the_last_promised_commit_makes_nothing_of_it_
             assert path.stat().st_size == len(data), "and what may have been promised stays"
 
 
-def test_a_sector_lost_from_the_middle_of_the_last_commit_is_declared(party: Party, tmp_path: Path) -> None:
+@pytest.mark.parametrize("also_cut", [0, 20])
+def test_a_sector_lost_from_the_last_commit_takes_all_of_it_and_is_declared(
+    party: Party, tmp_path: Path, also_cut: int
+) -> None:
+    """Its readings and the counters of their frames, or neither; told once, also when two starts find it so."""
     path = in_two_blocks(party, tmp_path / "b", 300)
     data, start = last_commit(path)
+    commit = [head.seq for head in Scan.of(data).heads if head.kind == frame.BLOCK and start <= head.offset]
+    assert commit == [5, 6]
+    run = SegmentName.parse(path.name).run  # type: ignore[union-attr]
+    for at in (start, *range((start // 512 + 1) * 512, len(data) // 512 * 512, 512)):
+        end = (at // 512 + 1) * 512
+        found = (data[:at] + bytes(end - at) + data[end:])[: len(data) - also_cut]
+        path.write_bytes(found)
+        assert [(report.whole, report.torn, report.last) for report in verify(tmp_path / "b")] == [(False, 0, 4)]
+        for _ in range(2):
+            journal = party.journal(tmp_path / "b")
+            assert (journal.local["at"], journal.cut) == (1, 0)
+            backend = party.reader()
+            backend.drain(journal)
+            assert len(backend.all_numbers) == 1200
+            journal.close()
+            assert path.read_bytes() == found, "nothing is taken away that may have been promised"
+        journal = party.journal(tmp_path / "b")
+        journal.commit(batch(rows(5000, 1)))
+        backend.drain(journal)
+        assert backend.openers[backend.eid].epoch.previous_digest == bytes(32)
+        journal.close()
+        later = party.journal(tmp_path / "b")
+        backend.drain(later)
+        later.commit(batch(rows(5001, 1)))
+        backend.drain(later)
+        assert later.local["at"] == 1
+        later.close()
+        assert backend.all_numbers == [*range(1200), 5000, 5001]
+        assert {(gap.run, gap.first, gap.last, gap.readings) for gap in backend.gaps} == {(run, 5, 6, 1200)}
+        for other in segments(tmp_path / "b"):
+            if other != path:
+                other.unlink()
+
+
+def test_a_sector_lost_after_a_start_took_its_commit_for_whole_costs_that_record_alone(
+    party: Party, tmp_path: Path
+) -> None:
+    path = in_two_blocks(party, tmp_path / "b", 300)
+    data, start = last_commit(path)
+    restarted(party, tmp_path / "b", 5000)
+    first = next(head for head in Scan.of(data).heads if head.offset == start)
     at = (start // 512 + 1) * 512
-    hit = [head.seq for head in Scan.of(data).heads if head.kind == frame.BLOCK and start <= head.offset < at + 512]
-    assert hit
-    assert at + 512 < len(data) // 512 * 512, "the last sector is there"
+    assert first.seq == 5
+    assert at + 512 < first.offset + first.size
     path.write_bytes(data[:at] + bytes(512) + data[at + 512 :])
     journal = party.journal(tmp_path / "b")
     backend = party.reader()
     backend.drain(journal)
-    assert {seq for gap in journal._gaps for seq in range(gap.first, gap.last + 1)} == set(hit)
-    assert len(backend.all_numbers) == 1800 - 300 * len(hit)
+    assert [(gap.first, gap.last, gap.readings) for gap in journal._gaps] == [(5, 5, 600)]
+    assert len(backend.all_numbers) == 1800 - 300 + 1
     journal.close()
 
 
@@ -337,6 +381,18 @@ def test_duplicated_and_swapped_records_change_nothing(party: Party, copy: Path)
     raws[blocks[1]], raws[blocks[2]] = raws[blocks[2]], raws[blocks[1]]
     path.write_bytes(scan.data[:8] + b"".join(raws) + raws[blocks[0]])
     assert lost(recovered(party, copy)) == 0
+
+
+def test_a_copy_of_an_older_state_of_the_hub_behind_the_newest_takes_no_counter_back(party: Party, copy: Path) -> None:
+    path = segments(copy)[-1]
+    scan = Scan.of(path.read_bytes())
+    local = [scan.raw(head) for head in scan.heads if head.kind == frame.LOCAL]
+    assert len(local) > 2
+    for copies in ([local[0]], local[1:2], local[::-1]):
+        path.write_bytes(scan.data + b"".join(copies))
+        journal = party.journal(copy)
+        assert journal.local["at"] == COMMITS - 1
+        journal.close()
 
 
 def test_a_deleted_segment_is_declared_by_the_next_process_that_knows_of_it(party: Party, copy: Path) -> None:

@@ -43,9 +43,16 @@ export function readStream(files, keys, identity) {
   })
 }
 
-// Where an unfinished commit at the end of a run's last segment begins; the length where there is none.
+// Where a commit of which nothing counts begins, at the end of a run's last segment; the length where there is none.
 function finished(data) {
   const found = [...scan(data, MAGIC.length)]
+  const ends = found.filter((item) => item.header && item.header[9] !== MORE).map((item) => item.at + item.size)
+  if (ends.at(-1) === data.length) ends.pop()
+  const begun = ends.at(-1) ?? MAGIC.length
+  if (sectorLost(data, begun)) {
+    const context = (end, { at, kind, size }) => (at === end && (kind === EPOCH || kind === TABLE) ? end + size : end)
+    return found.reduce(context, begun)
+  }
   const damage = found.at(-1)?.damage ? found.pop().damage[0] : data.length
   if (!cutShort(data, damage)) return data.length
   let end = damage
@@ -54,6 +61,15 @@ function finished(data) {
     if (record.kind !== EPOCH && record.kind !== TABLE) end = record.at
   }
   return end
+}
+
+// Whether a sector reads as zeros, from `at` in it on, and a later one does not.
+function sectorLost(data, at) {
+  const written = data.findLastIndex((byte) => byte !== 0) + 1
+  for (let end = at; (end = (Math.floor(at / SECTOR) + 1) * SECTOR) < written; at = end) {
+    if (data.subarray(at, end).every((byte) => byte === 0)) return true
+  }
+  return false
 }
 
 // Whether what stands from `at` on is what a write leaves that was cut short.
