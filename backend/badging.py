@@ -11,18 +11,16 @@ it where badges are issued; a new one (`ilot backend badge key --new`) makes all
 
 from __future__ import annotations
 
-import fcntl
-import os
 import secrets
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from backend import owner as owners
+from backend.alone import alone
 from backend.keyfiles import owner_root, read, signing_key
 from hub import stretching
 from hub.buffer.seal import kid_of
@@ -51,6 +49,11 @@ class Issued(msgspec.Struct, frozen=True, kw_only=True):
 def make_key(directory: Path, *, new: bool = False, root: Path | None = None) -> owners.Owner:
     """Make badge.key and sign the TRUST that names it, alone. Raises ConfigError when there is one and it is not to be
     a new one, or the root is away; StorageError."""
+    with alone(directory):
+        return _make_key(directory, new=new, root=root)
+
+
+def _make_key(directory: Path, *, new: bool, root: Path | None) -> owners.Owner:
     owner = owners.load(directory)
     there = (directory / KEY).exists() and bool(owner.trust.badge_publics)
     if there and not new:
@@ -72,7 +75,7 @@ def make_key(directory: Path, *, new: bool = False, root: Path | None = None) ->
 
 def issue(directory: Path, *, name: str, role: str, sites: Sequence[str], days: float) -> tuple[Issued, str, str]:
     """(what is kept, the text of the QR code, the passphrase). Raises ConfigError, StorageError."""
-    with _alone(directory):
+    with alone(directory):
         return _issue(directory, name=name, role=role, sites=sites, days=days)
 
 
@@ -97,7 +100,7 @@ def _issue(directory: Path, *, name: str, role: str, sites: Sequence[str], days:
 
 def revoke(directory: Path, number: str) -> Issued:
     """Withdraw a badge: sign the list that names it. Raises ConfigError for an unknown one, StorageError."""
-    with _alone(directory):
+    with alone(directory):
         return _revoke(directory, number)
 
 
@@ -129,21 +132,6 @@ def listed(directory: Path) -> list[Issued]:
         return msgspec.json.decode(read(path), type=list[Issued])
     except msgspec.DecodeError as error:
         raise ConfigError(f"{path} is damaged ({error}): restore it from a backup") from error
-
-
-@contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """One command at a time reads badges.json and writes it: of two at once, one badge was in nobody's list, or one
-    that was withdrawn was good again. Raises ConfigError."""
-    try:
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise ConfigError(f"cannot read {directory}: {error.strerror or error}") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _key(directory: Path) -> ed25519.Ed25519PrivateKey:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from backend import owner as owners
 from backend import pki
+from backend.alone import alone
 from backend.owner import Owner
 from hub.disk.files import write_atomically
 from hub.errors import ConfigError, StorageError
@@ -93,18 +94,20 @@ def prepare(
     configuration = _CONFIGURATION.format(where=where) + _LISTENER.format(where=where, port=address.port, protocol="")
     if websocket is not None:
         configuration += _LISTENER.format(where=where, port=websocket, protocol="protocol websockets\n")
-    try:
-        out.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for path, data, mode in (
-            (directory / "mqtt.key", private_pem(client_key), 0o600),
-            (directory / "mqtt.pem", pki.pem(client), 0o644),
-            (out / "server.key", private_pem(server_key), 0o600),
-            (out / "server.pem", pki.pem(server), 0o644),
-            (out / "ca.pem", pki.pem(owner.ca), 0o644),
-            (out / "acl", _ACL.encode(), 0o644),
-            (out / "ilot.conf", configuration.encode(), 0o644),
-        ):
-            write_atomically(path, data, mode)
-    except OSError as error:
-        raise StorageError(f"cannot write {out}: {error.strerror or error}") from error
+    files = (
+        (directory / "mqtt.key", private_pem(client_key), 0o600),
+        (directory / "mqtt.pem", pki.pem(client), 0o644),
+        (out / "server.key", private_pem(server_key), 0o600),
+        (out / "server.pem", pki.pem(server), 0o644),
+        (out / "ca.pem", pki.pem(owner.ca), 0o644),
+        (out / "acl", _ACL.encode(), 0o644),
+        (out / "ilot.conf", configuration.encode(), 0o644),
+    )
+    with alone(directory):  # of two at once, the key of one would lie beside the certificate of the other
+        try:
+            out.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for path, data, mode in files:
+                write_atomically(path, data, mode)
+        except OSError as error:
+            raise StorageError(f"cannot write {out}: {error.strerror or error}") from error
     return owner

@@ -36,6 +36,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
 from backend import pki, recipient
+from backend.alone import alone
 from backend.keyfiles import certificate_key, owner_root, read, signing_key
 from hub.buffer.seal import kid_of
 from hub.disk.files import sync_directory, write_atomically
@@ -201,21 +202,27 @@ def load(directory: Path) -> Owner:
 
 def serve_at(owner: Owner, port: int) -> Owner:
     """Let TRUST and backend.json name `port`. Raises ConfigError when TRUST must change and the root is away."""
-    settings = msgspec.structs.replace(owner.settings, port=port, url=_url(owner.settings.names[0], port))
-    known = sorted({owner.settings.port, *(entry.port for entry in owner.trust.egress)})
-    return _settle(owner, settings, f"the trust document lets hubs call port {known}, not {port}: run on that port, or")
+    with alone(owner.directory):
+        owner = load(owner.directory)
+        settings = msgspec.structs.replace(owner.settings, port=port, url=_url(owner.settings.names[0], port))
+        known = sorted({owner.settings.port, *(entry.port for entry in owner.trust.egress)})
+        said = f"the trust document lets hubs call port {known}, not {port}: run on that port, or"
+        return _settle(owner, settings, said)
 
 
 def with_broker(owner: Owner, host: str, port: int) -> Owner:
     """Let TRUST and backend.json name an MQTT broker. Raises ConfigError like `serve_at`, or when it is no host."""
     if not _is_host(host):
         raise ConfigError(f"{host[:80]!r} is no host name or IP address (RFC 1123; write xn-- for accents)")
-    brokers = tuple(dict.fromkeys((*owner.settings.brokers, (host, port))))
-    return _settle(owner, msgspec.structs.replace(owner.settings, brokers=brokers), "only the owner adds a broker:")
+    with alone(owner.directory):
+        owner = load(owner.directory)
+        brokers = tuple(dict.fromkeys((*owner.settings.brokers, (host, port))))
+        return _settle(owner, msgspec.structs.replace(owner.settings, brokers=brokers), "only the owner adds a broker:")
 
 
 def _settle(owner: Owner, settings: Settings, otherwise: str) -> Owner:
-    """Write `settings`, TRUST first where it must change; `otherwise` begins the error when the root is away."""
+    """Alone in the directory: write `settings`, TRUST first where it must change; `otherwise` begins the error when the
+    root is away."""
     directory, ca_pem = owner.directory, pki.pem(owner.ca).decode()
     hosts = (*((name, settings.port) for name in settings.names), *settings.brokers)
     wanted = tuple(Egress(host=name, port=port, ca_pem=ca_pem) for name, port in hosts)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import threading
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +23,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from backend import pki
+from backend.alone import alone
 from backend.keyfiles import certificate_key, read
 from hub.disk.files import write_atomically
 from hub.errors import ConfigError, DecodeError, StorageError
@@ -32,16 +32,15 @@ from hub.keys import private_pem
 CA, KEY, GRANTED = "pages-ca.pem", "pages-ca.key", "pages.json"
 LIFE = timedelta(days=397)
 MOST = 16
-_MAKING = threading.Lock()
-"""Two first requests at once, each in its thread, would leave the key of one beside the certificate of the other."""
 _NAME = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,62})(\.[a-z0-9]([a-z0-9-]{0,62}))*")
 
 
 def authority(directory: Path, owner: str) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     """The authority, made when there is none. Raises ConfigError, StorageError."""
-    with _MAKING:
-        if not (directory / CA).exists():
-            _make(directory, owner)
+    if not (directory / CA).exists():
+        with alone(directory):  # of two first requests at once, the key of one would lie beside the other's certificate
+            if not (directory / CA).exists():
+                _make(directory, owner)
     try:
         return x509.load_pem_x509_certificate(read(directory / CA)), certificate_key(directory / KEY)
     except ValueError as error:
@@ -72,6 +71,11 @@ def grant(directory: Path, hub: str, names: Iterable[str]) -> list[str]:
     wanted = [name.lower() for name in names]
     if wrong := [name for name in wanted if not _NAME.fullmatch(name)]:
         raise ConfigError(f"{wrong[0][:80]!r} is no host name")
+    with alone(directory):
+        return _grant(directory, hub, wanted)
+
+
+def _grant(directory: Path, hub: str, wanted: list[str]) -> list[str]:
     known = granted(directory)
     taken = {name: other for other, its in known.items() if other != hub for name in its}
     if twice := [name for name in wanted if name in taken]:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from backend import owner as owners
 from backend import recipient
+from backend.alone import alone
 from backend.keyfiles import owner_root
 from backend.owner import NEXT_ACK_KEY, Owner
 from hub.buffer.seal import kid_of
@@ -34,6 +35,11 @@ def rotate(
     """
     if not (ingest or ack):
         raise ConfigError("there is nothing to change: name the ingest key, the acknowledgement key or both")
+    with alone(directory):
+        return _rotate(directory, ingest=ingest, ack=ack, withdraw=withdraw, root=root)
+
+
+def _rotate(directory: Path, *, ingest: bool, ack: bool, withdraw: bool, root: Path | None) -> Owner:
     owner = owners.load(directory)
     signer = owner_root(root or directory / "root", owner.settings.root)
     recipients, ack_keys = owner.trust.recipients, owner.trust.ack_keys

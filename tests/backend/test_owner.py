@@ -5,7 +5,11 @@ from __future__ import annotations
 import base64
 import shutil
 import stat
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from backend import badging, pages, pki, recipient, rotation
 from backend import owner as owners
-from backend import pki, recipient
 from backend.keyfiles import owner_root
 from hub.documents.trust import read_trust
 from hub.errors import ConfigError, DecodeError
@@ -106,6 +110,51 @@ def test_no_secret_shows_in_a_repr(directory: Path) -> None:
     made = owners.load(directory)
     assert made.api_token not in repr(made)
     assert "PrivateKey" not in repr(made)
+
+
+# -- two commands at once ----------------------------------------------------------------------------------------
+
+
+def test_what_changes_an_owner_at_once_is_all_there_each_under_a_version_of_its_own(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign, versions = owners.sign_trust, list[int]()
+
+    def slow(root: Any, trust: Any) -> bytes:
+        time.sleep(0.1)  # the others may read what is there until now, where they can
+        versions.append(trust.version)
+        return sign(root, trust)
+
+    for module in (owners, rotation, badging):
+        monkeypatch.setattr(module, "sign_trust", slow)
+    stale = owners.load(directory)
+    changes: list[Callable[[], object]] = [
+        lambda: owners.with_broker(stale, "one.example", 8883), lambda: owners.with_broker(stale, "two.example", 8883),
+        lambda: rotation.rotate(directory), lambda: badging.make_key(directory),
+        lambda: owners.serve_at(stale, 4434),
+    ]  # fmt: skip
+    with ThreadPoolExecutor(len(changes)) as threads:
+        assert [done.exception() for done in [threads.submit(change) for change in changes]] == [None] * 5
+    found = owners.load(directory)
+    assert sorted(versions) == [2, 3, 4, 5, 6]
+    assert {name for name, _ in found.settings.brokers} == {"one.example", "two.example"}
+    assert {(one.host, one.port) for one in found.trust.egress} >= {("one.example", 8883), ("localhost", 4434)}
+    assert (len(found.trust.badge_publics), len(found.trust.ack_keys), found.settings.port) == (1, 2, 4434)
+
+
+def test_what_two_hubs_pages_are_granted_at_once_is_all_there(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = pages.granted
+
+    def slow(where: Path) -> dict[str, list[str]]:
+        known = real(where)
+        time.sleep(0.1)
+        return known
+
+    monkeypatch.setattr(pages, "granted", slow)
+    with ThreadPoolExecutor(2) as threads:
+        done = [threads.submit(pages.grant, directory, f"hub-{n}", [f"{n}.example"]) for n in "ab"]
+        assert [one.exception() for one in done] == [None, None]
+    assert real(directory) == {"hub-a": ["a.example"], "hub-b": ["b.example"]}
 
 
 # -- recipient keys ----------------------------------------------------------------------------------------------
