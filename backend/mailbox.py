@@ -5,10 +5,10 @@ others: sealed, signed, numbered. What lies here are the callbacks as they came,
 of `backend.schema`, and the tokens that let callbacks in:
 
     doors       one token each: the SHA-256 of its secret, and the hub that its callbacks are for
-    callbacks   `key` says which callback it is: kind, device, time, seqNumber, infoCode; `fields` (MessagePack, by the
-                names of `hub.sigfox.callback`) until the hub has it, then null; `answer` the 8 bytes that were answered
-                and `answered` the id of that downlink. A line stays for `KNOWN_S` after it is done, so that a callback
-                that comes again is known
+    callbacks   `key` says which callback it is, and for whom: hub, kind, device, time, seqNumber, infoCode; `fields`
+                (MessagePack, by the names of `hub.sigfox.callback`) until the hub has it, then null; `answer` the 8
+                bytes that were answered and `answered` the id of that downlink. A line stays for `KNOWN_S` after it is
+                done, so that a callback that comes again is known
     downlinks   what the hub wants a device to be answered: `id` once, or "" again and again
 
     *_at        Unix seconds by this machine's clock
@@ -54,6 +54,14 @@ create table if not exists downlinks (
     primary key (hub, device, id)
 ) without rowid;
 """
+
+_OTHERS = "{} where door = ?2 and hub <> ?1 and fields is not null"
+_MOVE = """
+update or ignore callbacks set hub = ?1, key = ?1 || '/' || case
+    when substr(key, 1, length(hub) + 1) = hub || '/' then substr(key, length(hub) + 2) else key end
+where door = ?2 and hub <> ?1
+"""
+"""Where the key names no hub yet, a former release wrote it."""
 
 
 class Downlink(msgspec.Struct, frozen=True):
@@ -106,14 +114,17 @@ class Doors:
         self._db.execute("update doors set revoked_at = coalesce(revoked_at, ?) where id = ?", (now, door))
         self._changed(door)
 
-    def assign(self, door: str, hub: str) -> int:
+    def assign(self, door: str, hub: str, now: float) -> int:
         """Its callbacks are for another hub from now on; returns how many that wait went along."""
         self._known(hub)
         with transaction(self._db):  # or those that wait could stay with a hub that nobody starts any more
             self._db.execute("update doors set hub = ? where id = ?", (hub, door))
             self._changed(door)
-            self._db.execute("update callbacks set hub = ? where door = ? and fields is not null", (hub, door))
-            return self._db.changes()
+            waiting = self._db.execute(_OTHERS.format("select count(*) from callbacks"), (hub, door)).get
+            self._db.execute(_MOVE, (hub, door))  # the done too: one that comes again is known by its key
+            # what stays behind the new hub has had by a token of its own
+            self._db.execute(_OTHERS.format("update callbacks set fields = null, done_at = ?3"), (hub, door, now))
+            return cast(int, waiting) - self._db.changes()
 
     def find(self, user: str, secret: str) -> str | None:
         """The token whose id and secret these are; without a user, `secret` is "<id>.<secret>"."""
@@ -155,18 +166,21 @@ class Mailbox:
         Raises NotReady when too much waits for the hub, StorageError when the disk refuses.
         """
         with self._storage.transaction():
-            known = self._db.execute("select answer from callbacks where key = ?", (_key(callback),)).fetchall()
+            hub = str(self._db.execute("select hub from doors where id = ?", (door,)).get)
+            known = self._db.execute(  # the second as a former release wrote it
+                "select answer from callbacks where key = ?1 or (key = ?2 and hub = ?3)",
+                (f"{hub}/{_key(callback)}", _key(callback), hub),
+            ).fetchall()
             if known:
                 self._db.execute("update doors set repeated = repeated + 1, used_at = ? where id = ?", (now, door))
                 return cast("bytes | None", known[0][0])
-            hub = str(self._db.execute("select hub from doors where id = ?", (door,)).get)
             self._room(hub, now)
             name, answer = self._answer(hub, callback, now) if callback.waits else ("", None)
             self._db.execute(
                 "insert into callbacks (key, hub, door, fields, answer, answered, received_at) values (?,?,?,?,?,?,?)",
                 (
-                    _key(callback), hub, door, msgspec.msgpack.encode((callback.kind, written(callback))), answer, name,
-                    now,
+                    f"{hub}/{_key(callback)}", hub, door,
+                    msgspec.msgpack.encode((callback.kind, written(callback))), answer, name, now,
                 ),
             )  # fmt: skip
             self._db.execute("update doors set taken = taken + 1, used_at = ? where id = ?", (now, door))

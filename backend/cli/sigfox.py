@@ -49,7 +49,7 @@ def revoke(directory: Path, token_id: str, as_json: bool) -> None:
 @answers
 def assign(directory: Path, token_id: str, hub: str, as_json: bool) -> None:
     """Let another HUB fetch what comes with the token ID, and what waits of it."""
-    moved = _doors(directory).assign(token_id, hub)
+    moved = _doors(directory).assign(token_id, hub, time.time())
     say(f"{hub} fetches them from now on, {moved} that wait go along")
     show({"id": token_id, "hub": hub, "moved": moved}, as_json, [])
 

@@ -168,7 +168,7 @@ def test_beyond_its_room_the_operator_is_told_to_come_again(box: Box, monkeypatc
 def test_another_hub_may_fetch_what_waits(box: Box) -> None:
     other = box.desk.enrol()
     box.take(0)
-    assert box.doors.assign(box.door, other.hub) == 1
+    assert box.doors.assign(box.door, other.hub, NOW) == 1
     assert box.pending() == []
     assert len(box.mailbox.pending(other.hub)[0]) == 1
 
@@ -197,8 +197,44 @@ def test_a_token_goes_to_another_hub_with_what_waits_or_not_at_all(box: Box) -> 
     database = box.desk.ingest.storage.connection
     database.execute("create trigger full before update of hub on callbacks begin select raise(abort, 'full'); end")
     with pytest.raises(apsw.ConstraintError):
-        box.doors.assign(box.door, other.hub)
+        box.doors.assign(box.door, other.hub, NOW)
     assert [door["hub"] for door in box.doors.listed()] == [box.hub.hub]
     database.execute("drop trigger full")
-    assert box.doors.assign(box.door, other.hub) == 1
+    assert box.doors.assign(box.door, other.hub, NOW) == 1
+    assert len(box.mailbox.pending(other.hub)[0]) == 1
+
+
+def test_a_callback_is_the_same_for_one_hub_and_another_for_the_next(box: Box) -> None:
+    other = Box(box.desk)
+    box.take(0)
+    other.take(0)
+    assert [len(one.pending()) for one in (box, other)] == [1, 1]
+    box.take(0)
+    other.take(0)
+    assert [len(one.pending()) for one in (box, other)] == [1, 1]
+
+
+def test_what_goes_to_another_hub_is_known_there_when_it_comes_again_and_is_not_given_twice(box: Box) -> None:
+    other = Box(box.desk)
+    for n in range(3):
+        box.take(n)
+    box.told(box.mailbox.pending(box.hub.hub)[0][0].id)
+    other.take(1)
+    assert box.doors.assign(box.door, other.hub.hub, NOW) == 1, "one was fetched, and one is there already"
+    for n in range(3):
+        box.take(n)
+    times = [entry.fields["time"] for entry in box.mailbox.pending(other.hub.hub)[0]]
+    assert sorted(times) == [1_760_000_001, 1_760_000_002]
+    assert box.pending() == []
+
+
+def test_what_a_former_release_noted_is_known(box: Box) -> None:
+    box.take(0)
+    database = box.desk.ingest.storage.connection
+    database.execute("update callbacks set key = substr(key, length(hub) + 2)")
+    box.take(0)
+    assert len(box.pending()) == 1
+    other = box.desk.enrol()
+    assert box.doors.assign(box.door, other.hub, NOW) == 1
+    box.take(0)
     assert len(box.mailbox.pending(other.hub)[0]) == 1
