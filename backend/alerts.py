@@ -6,7 +6,9 @@ alone; what is said here is a request, kept until the hub's own next word on tha
 
     acknowledge here → `wanted` → the hub fetches it (GET /v1/alerts) → judges → its change comes back → `wanted` goes
 
-Hostile rows are bounded: texts are cut, what does not fit the shape stays a reading like any other.
+Hostile rows are bounded: texts are cut, what does not fit the shape stays a reading like any other. A hub has MOST
+alerts here; a new one takes the place of the one that was cleared first, and where none is cleared it stays a reading
+too.
 """
 
 from __future__ import annotations
@@ -37,6 +39,12 @@ FIELDS = (
 )  # fmt: skip
 STATES = ("raised", "acknowledged", "muted", "escalated", "cleared")
 MAX_TEXT = 300
+MOST = 10_000
+"""Of one hub, whatever their state."""
+_OLDEST = (
+    "delete from alerts where (hub, alert) in (select hub, alert from alerts where hub = ? and state = 'cleared'"
+    " order by received_at limit 100)"
+)
 _COLUMNS = (
     "hub, alert, n, rule, key, state, severity, by, why, value, text, text_fr, device, place, site, zone,"
     " integration, raised_at, changed_at, received_at"
@@ -66,12 +74,23 @@ def take(db: apsw.Connection, hub: str, rows: Sequence[Row], offset_ms: int | No
     `offset_ms` turns a boot's monotonic time into Unix time; None while nobody knows it."""
     others: list[Row] = []
     now = time.time()
+    left: int | None = None
     for row in rows:
         change = _change(hub, row, offset_ms, now) if is_alert(row.shape) else None
         if change is None:
             others.append(row)
-        else:
-            db.execute(_UPSERT, change)
+            continue
+        if db.execute("select 1 from alerts where hub = ? and alert = ?", change[:2]).get is None:
+            if left is None:
+                left = MOST - cast(int, db.execute("select count(*) from alerts where hub = ?", (hub,)).get)
+            if left <= 0:
+                db.execute(_OLDEST, (hub,))
+                left += db.changes()
+            if left <= 0:
+                others.append(row)
+                continue
+            left -= 1
+        db.execute(_UPSERT, change)
     return others
 
 
@@ -90,14 +109,20 @@ def _change(hub: str, row: Row, offset_ms: int | None, now: float) -> tuple[Any,
     )  # fmt: skip
 
 
-def want(db: apsw.Connection, alert: str, state: str, by: str, why: str = "", until: float | None = None) -> str:
-    """Ask the hub for a change of an open alert; returns its hub. Inside a transaction. Raises NoAlert."""
-    row = db.execute("select hub, state from alerts where alert = ?", (alert,)).get
-    if row is None:
+def want(
+    db: apsw.Connection, alert: str, state: str, by: str, why: str = "", until: float | None = None, hub: str = ""
+) -> str:  # fmt: skip
+    """Ask the hub for a change of an open alert; returns its hub. Inside a transaction. Hubs name their alerts
+    themselves: where another has taken the same name, `hub` must say which is meant. Raises NoAlert."""
+    rows = db.execute("select hub, state from alerts where alert = ?1 and ?2 in ('', hub)", (alert, hub)).fetchall()
+    if not rows:
         raise NoAlert(f"no alert {alert!r} is known here; `ilot backend alerts list` shows them")
-    hub, now = str(row[0]), str(row[1])
-    if now == "cleared":
+    standing = [(str(one), str(how)) for one, how in rows if how != "cleared"]
+    if not standing:
         raise NoAlert(f"alert {alert} is cleared already")
+    if len(standing) > 1:
+        raise NoAlert(f"{', '.join(one for one, _ in standing[:5])} each have an alert {alert}: say of which hub")
+    hub, now = standing[0]
     act = {"alert": alert, "state": state, "by": by[:64], "why": why[:200], "until": until}
     if now != state or state == "muted":
         db.execute(

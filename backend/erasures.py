@@ -57,7 +57,7 @@ class Erasures:
 
     def __init__(self, connection: apsw.Connection, readings: Readings) -> None:
         self._db, self._readings = connection, readings
-        self._known: dict[str, list[Order]] | None = None  # None: to be read from the database
+        self._known: dict[str, dict[str, list[Order]]] = {}  # hub → name → what reaches it; absent: to be read
         self._shapes: dict[Shape, tuple[Shape, tuple[int, ...]]] = {}
         self.executed = True  # since `truncate` last ran, for all we know: a kill may have come between
 
@@ -74,13 +74,13 @@ class Erasures:
 
     def spare(self, hub: str, rows: Sequence[Row], offset_ms: int | None) -> Sequence[Row]:
         """The rows without what an order forbids. `offset_ms` turns their times into Unix ms, None: nobody knows it."""
-        orders = self._orders().get(hub)
+        orders = self._orders(hub)
         if not orders:
             return rows
         kept = []
         for row in rows:
-            names = (row.subject.zone, row.subject.place, row.subject.device)
-            hits = [one for one in orders if one.name in names and _reaches(one, row, offset_ms)]
+            names = {row.subject.zone, row.subject.place, row.subject.device}
+            hits = [one for name in names for one in orders.get(name, ()) if _reaches(one, row, offset_ms)]
             if not hits:
                 kept.append(row)
                 continue
@@ -106,7 +106,7 @@ class Erasures:
     def forget(self) -> None:
         """A transaction failed: what is known is what the database has. It is asked when it is needed, as it may refuse
         to say so now: an order that is not known would let in again what was erased."""
-        self._known = None
+        self._known.clear()
 
     def _execute(self, hub: str, order: Order) -> None:
         if self._db.execute("select 1 from erasures where hub = ? and id = ?", (hub, order.id)).get is not None:
@@ -128,7 +128,7 @@ class Erasures:
             " values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (hub, order.id, order.kind, order.name, order.until_ms, order.at, time.time(), gone, left),
         )
-        self._known = None
+        self._known.pop(hub, None)
         self.executed = True
 
     def _erase(self, series: int, until_ms: int | None) -> int:
@@ -163,13 +163,20 @@ class Erasures:
         shape, at = known
         return row._replace(shape=shape, values=tuple(row.values[n] for n in at), position=None) if at else None
 
-    def _orders(self) -> dict[str, list[Order]]:
-        if self._known is None:
-            known: dict[str, list[Order]] = {}
-            for row in self._db.execute("select hub, id, kind, name, until_ms, ordered_at from erasures"):
-                known.setdefault(str(row[0]), []).append(Order(*row[1:]))
-            self._known = known
-        return self._known
+    def _orders(self, hub: str) -> dict[str, list[Order]]:
+        """Of each name and kind the one that reaches furthest: the others reach nothing beyond it, and who orders again
+        and again must not make each reading dearer."""
+        known = self._known.get(hub)
+        if known is None:
+            known = self._known[hub] = {}
+            rows = self._db.execute(
+                "select id, kind, name, max(until_ms), ordered_at from erasures where hub = ? group by kind, name",
+                (hub,),
+            )
+            for row in rows:
+                order = Order(*cast("tuple[str, str, str, int, float]", row))
+                known.setdefault(order.name, []).append(order)
+        return known
 
 
 def is_order(shape: Shape) -> bool:

@@ -81,7 +81,7 @@ class Gate:
         """The epoch of a group, from its EPOCH record or from what was kept.
 
         Raises NeedContext when neither is there, AuthFailed or DecodeError when it is not this hub's or cannot be
-        opened. A new epoch and its stream are written down.
+        opened, Crowded when its hub may begin no stream now. A new epoch and its stream are written down.
         """
         known = self._known(identity, eid)
         if known is None:
@@ -92,6 +92,7 @@ class Gate:
             if epoch.eid != eid:
                 raise DecodeError("bad-eid", "a group holds another epoch than it names")
             _check_hub(epoch, hub)
+            self._storage.may_begin(hub, epoch.run, epoch.stream)
             opener = open_epoch(epoch, self._keys)
             stream = self._storage.stream(hub, epoch.run, epoch.stream)
             known = OpenEpoch(self._storage.add_epoch(epoch, stream), epoch, opener, Tables(), set())
@@ -157,7 +158,7 @@ class Gate:
         if epoch.previous_run in (bytes(16), epoch.run) or not 0 < epoch.previous_seq < 2**63:
             return
         self._storage.link(stream, epoch.previous_run)
-        before = self._storage.stream(stream.hub, epoch.previous_run, epoch.stream)
+        before = self._storage.stream(stream.hub, epoch.previous_run, epoch.stream, named=True)
         self._storage.announce(before, epoch.previous_seq)
         ended = self._storage.digest(before, epoch.previous_seq)
         if ended is not None and epoch.previous_digest not in (ended, NO_DIGEST):  # zeros: it is damaged there

@@ -49,11 +49,12 @@ class Holes:
     def look(self, storage: Storage, taken: Callable[[Stream], Ranges], now: float) -> None:
         """Raise an alarm for every stream with a hole older than five minutes, clear it where there is none.
 
-        `taken` tells what came of a stream; `now` is Unix seconds. A hole that shrinks keeps its age.
+        `taken` tells what came of a stream; `now` is Unix seconds. A hole that shrinks keeps its age. Only what was
+        touched since the last look, and what has holes, is looked at: hubs have years of runs, in which nothing moves.
         """
         with storage.transaction():
             wished = wanting.take(storage)
-            for stream in storage.all_streams():
+            for stream in storage.to_look_at(self._open):
                 self._note(stream, missing(storage, stream, taken(stream)), now)
                 detail = f"{stream.stream} of run {stream.run.hex()} has holes"
                 known = self._open.get(stream.id)
@@ -61,6 +62,7 @@ class Holes:
                     storage.clear_alarm("hole", stream.hub, detail, now)
                 elif any(now - since >= ALARM_AFTER_S for _, _, since in known.holes):
                     storage.alarm("hole", stream.hub, detail)
+        storage.touched = set()
         for hub in wished:
             self._ask_at_once(hub)
 

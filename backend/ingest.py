@@ -16,19 +16,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import apsw
 import msgspec
 from msgspec import UNSET
 
 from backend import alerts, witnesses
+from backend.bounds import Crowded
 from backend.erasures import Erasures
 from backend.gate import Gate, NeedContext, OpenEpoch, Read, Refusal, unpack
 from backend.holes import Holes
-from backend.journal import Entry, Journal
+from backend.journal import Batch, Damage, Entry, Journal
 from backend.owner import Owner
 from backend.registry import Hub, Registry
 from backend.retention import Retention
 from backend.states import States
 from backend.storage import Storage, Stream
+from backend.whereabouts import Whereabouts
 from hub.buffer import frame
 from hub.buffer.opening import Block, ClockMark, Gap, split
 from hub.buffer.rows import ALERTS, STREAMS, Row
@@ -39,6 +42,10 @@ from hub.ranges import Range, Ranges
 log = logging.getLogger(__name__)
 
 RECORDS, STATE = "records", "state"
+MAX_EVIDENCE = 1 << 20
+"""Bytes that are kept of one damaged place of the journal."""
+_OF_A_RECORD = (apsw.ConstraintError, apsw.MismatchError, apsw.RangeError, apsw.TooBigError)
+"""What SQLite says of a row, and not of the disk."""
 
 
 class Message(NamedTuple):
@@ -63,6 +70,7 @@ class Counts:
     duplicates: int = 0
     forks: int = 0
     refused: int = 0
+    set_aside: int = 0  # of what waited in the journal
 
 
 @dataclass(slots=True)
@@ -91,12 +99,14 @@ class Ingest:
         self.states = States(storage)
         self.holes = Holes()
         self.erasures = Erasures(storage.connection, storage.readings)
-        self.retention = Retention(storage.connection)
+        self.retention = Retention(storage.connection, self._purged)
+        self.whereabouts = Whereabouts(storage)
         self.journal = journal
         self.counts = Counts()
         self.purging = False
         self._owner = owner
         self._batch: dict[tuple[int, int], bytes] = {}  # (stream, seq) → digest of what this batch will journal
+        self._coming: dict[int, Ranges] = {}  # the same numbers, by stream
 
     def adopt(self, owner: Owner) -> None:
         """The owner's directory has changed: new keys open and sign, and hubs are handed the new TRUST."""
@@ -122,35 +132,80 @@ class Ingest:
         if self.journal is None:
             return 0
         batch = self.journal.waiting(limit)
-        if not batch.entries:
+        if not batch.items:
             return 0
         try:
+            self._settle_all(self.journal, batch)
+        except Exception as error:
+            if _of_the_disk(error):
+                raise
+            for one in batch.each():  # one of them cannot be settled, and must not stop the others
+                self._settle_one(self.journal, one)
+        return batch.size
+
+    def _settle_all(self, journal: Journal, batch: Batch, unfit: Exception | None = None) -> None:
+        """Make rows of a batch in one transaction; of none where `unfit` says why they cannot be made."""
+        try:
             with self.storage.transaction():
-                for entry in batch.entries:
-                    self._settle(entry)
-                self.journal.settled(batch, self.storage.connection)
+                for item in batch.items:
+                    if isinstance(item, Entry) and unfit is None:
+                        self._settle(item)
+                    else:
+                        self._set_aside(item, unfit)
+                journal.settled(batch, self.storage.connection)
         except BaseException:
             self.gate.forget()
             self.erasures.forget()
             raise
         erased = self.erasures.executed
         self.erasures.truncate()
-        self.journal.drop(batch)
+        journal.drop(batch)
+        for item in batch.items:
+            if isinstance(item, Damage) or unfit is not None:
+                self.counts.set_aside += 1
+                journal.lose(item.stream, item.seq)
         if erased:
-            self.journal.turn()  # it held, sealed, what was erased
-        return batch.size
+            journal.turn()  # it held, sealed, what was erased
+
+    def _settle_one(self, journal: Journal, one: Batch) -> None:
+        try:
+            self._settle_all(journal, one)
+        except Exception as error:
+            if _of_the_disk(error):
+                raise
+            log.exception("a journalled record cannot be made rows of")
+            self._settle_all(journal, one, error)
+
+    def _set_aside(self, item: Entry | Damage, why: Exception | None) -> None:
+        """What waits in the journal and cannot be made rows of: kept as evidence, told, and asked for again. It was
+        acknowledged, and the hub keeps that for some days."""
+        stream = self.storage.known_stream(item.stream)
+        where = "nobody knows whose it was" if isinstance(item, Damage) else ""
+        if stream is not None:
+            where = f"record {item.seq} of {stream.stream} of run {stream.run.hex()}: it is asked for again"
+            self.storage.announce(stream, item.seq)
+            self.storage.touch(stream)
+        said = f"{item.where} cannot be read back" if isinstance(item, Damage) else f"no rows can be made of it ({why})"
+        hub = "" if stream is None else stream.hub
+        log.error("journal: %s; %s", said, where)
+        self.storage.quarantine(hub, "journal", item.raw[:MAX_EVIDENCE], f"{said}; {where}")
 
     def purge(self) -> None:
-        """Delete readings that are too old for their class; `purging` says whether there may be more."""
+        """Delete what is too old for its class; `purging` says whether there may be more."""
         self.purging = False
         with self.storage.transaction():
             self.purging = self.retention.look(time.time()) > 0
         self.erasures.executed |= self.purging  # the write-ahead log holds what went
         self.erasures.truncate()
 
+    def _purged(self) -> None:
+        self.storage.readings.forget_subjects()
+        self.storage.evidence.forget()
+
     def _take(self, messages: list[Message]) -> list[bytes | HubError]:
         done: list[_Work | HubError] = []
         self._batch.clear()
+        self._coming.clear()
         try:
             with self.storage.transaction():
                 done = [self._one(message) for message in messages]
@@ -214,6 +269,8 @@ class Ingest:
                     self._refuse(work, stream, item)
         except NeedContext:
             work.need[eid] = None
+        except Crowded:
+            work.counts.refused += len(records)
         except (AuthFailed, DecodeError) as error:
             work.counts.refused += len(records)
             self.storage.alarm("forged" if isinstance(error, AuthFailed) else "unreadable", hub.hub, str(error))
@@ -222,13 +279,17 @@ class Ingest:
     def _record(self, work: _Work, stream: Stream, epoch: OpenEpoch, item: Read) -> None:
         opened = item.opened
         known = self._digest(stream, opened.seq)
-        if known is None:
+        if known is None and not self.storage.fits(stream, opened.seq, *self._beside(stream)):
+            work.counts.refused += 1
+        elif known is None:
             work.counts.records += 1
             work.counts.readings += opened.readings
             if self.journal is None:
                 self._store(stream, epoch, item)
             else:
+                self.storage.touch(stream)
                 self._batch[stream.id, opened.seq] = opened.digest
+                self._coming.setdefault(stream.id, Ranges()).add(opened.seq)
                 work.entries.append(Entry(epoch.id, stream.id, opened.seq, opened.digest, opened.readings, item.raw))
         elif known == opened.digest:
             work.counts.duplicates += 1
@@ -236,6 +297,12 @@ class Ingest:
             work.counts.forks += 1
             self.storage.add_fork(stream, opened.seq, opened.digest, epoch.epoch.eid, item.raw)
             log.error("%s: record %d of %s forks", work.hub, opened.seq, stream.stream)
+
+    def _beside(self, stream: Stream) -> tuple[Ranges, ...]:
+        """What of a stream was taken and is in no rows yet: in the journal, in this batch."""
+        if self.journal is None:
+            return ()
+        return self.journal.ranges(stream.id), self._coming.get(stream.id, Ranges())
 
     def _digest(self, stream: Stream, seq: int) -> bytes | None:
         """The digest under which this number was taken before, in this batch, the journal or the database."""
@@ -280,14 +347,12 @@ class Ingest:
         state, taken = self.states.take(hub, body, now)
         work.speaks = SPEAKS
         for name, (run, last, _) in state.streams.items():
-            if name in STREAMS:
-                stream = self.storage.stream(hub.hub, run, name)
-                self.storage.announce(stream, last)
-                work.touched[stream.id] = stream
+            if (named := self._named(hub, name, run)) is not None:
+                self.storage.announce(named, last)
+                work.touched[named.id] = named
         for name, (run, _) in state.oldest.items():
-            if name in STREAMS:
-                stream = self.storage.stream(hub.hub, run, name)
-                work.touched[stream.id] = stream
+            if (named := self._named(hub, name, run)) is not None:
+                work.touched[named.id] = named
         if not taken:
             return
         if self.states.owes(state, self._owner.trust.version, now):
@@ -297,6 +362,14 @@ class Ingest:
         work.want = self.holes.due(hub.hub, state.oldest, now)
         for number in work.want:
             work.touched[number] = self.storage.stream_by_id(number)
+
+    def _named(self, hub: Hub, name: str, run: bytes) -> Stream | None:
+        """A stream that a state names; None: there is no such kind, or this hub may begin none now. Its state counts
+        all the same."""
+        try:
+            return self.storage.stream(hub.hub, run, name) if name in STREAMS else None
+        except Crowded:
+            return None
 
     def _certificate(self, hub: str, csr: bytes) -> bytes:
         """What a state asks for that this hub has signed; empty when it is no request."""
@@ -309,6 +382,7 @@ class Ingest:
         return certificate
 
     def _settle(self, entry: Entry) -> None:
+        """Raises what says that this entry cannot be settled; of the disk only where `_of_the_disk` says so."""
         stream = self.storage.stream_by_id(entry.stream)
         context = self.storage.context_by_id(entry.epoch)
         hub = self.registry.find(stream.hub)
@@ -370,6 +444,13 @@ class Ingest:
             stream.stream, stream.run, through, tuple(above[:MAX_RANGES]), tuple(rejected)[:MAX_RANGES],
             work.want.get(stream.id, ()),
         )  # fmt: skip
+
+
+def _of_the_disk(error: Exception) -> bool:
+    """Whether it may be better the next time: the disk refuses, or memory is short. Otherwise it is the record's."""
+    if isinstance(error, StorageError):
+        return error.__cause__ is not None and not isinstance(error.__cause__, _OF_A_RECORD)
+    return isinstance(error, OSError | MemoryError)
 
 
 def _size(told: Also) -> int:

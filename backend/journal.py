@@ -7,14 +7,19 @@
 
 `meta.journal` in the database holds how far rows were made, (file, offset), written in the very transaction that made
 them: each record becomes rows once, whatever stops in between. A torn end was never acknowledged and is passed over.
+
+What cannot be read back was acknowledged all the same. It stops nothing: it is handed out as `Damage` in its turn, and
+no longer counts as taken when its batch is dropped. So it is a hole from then on, and the hub, which keeps what was
+acknowledged for some days, is asked for it again. At a start the entries behind it are found by their records' headers.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
@@ -33,6 +38,8 @@ FILE_BYTES = 64 << 20
 _HEAD = struct.Struct(">II")
 _BODY = struct.Struct(">QQ")
 _MAX_BODY = _BODY.size + frame.MAX_PAYLOAD + frame.OVERHEAD
+_LOST = (errno.ENOENT, errno.EIO, errno.EUCLEAN, errno.EBADMSG)
+"""What a disk says that has lost bytes; anything else it may say otherwise the next time."""
 
 
 class Entry(NamedTuple):
@@ -46,12 +53,47 @@ class Entry(NamedTuple):
     raw: bytes
 
 
-class Batch(NamedTuple):
-    """Entries to make rows of; `end` is where the journal stands after them."""
+class _Place(NamedTuple):
+    """Where something that waits lies, and what it was when it was written; numbers of 0: nobody knows."""
 
-    entries: list[Entry]
-    end: tuple[int, int]
+    file: int
+    offset: int
     size: int
+    stream: int = 0
+    seq: int = 0
+    readings: int = 0
+
+
+class Damage(NamedTuple):
+    """What was an entry and cannot be read back. `stream` (a number in the database) and `seq` are 0 where nobody knows
+    whose it was; `raw` is what the disk still gives of its `size` bytes; `where` names file and offset."""
+
+    stream: int
+    seq: int
+    raw: bytes
+    size: int
+    where: str
+
+
+class Batch(NamedTuple):
+    """What is next to make rows of, in the order of the journal, and where that stands after each."""
+
+    items: Sequence[Entry | Damage]
+    ends: Sequence[tuple[int, int]]
+    sizes: Sequence[int]
+
+    @property
+    def entries(self) -> list[Entry]:
+        return [item for item in self.items if isinstance(item, Entry)]
+
+    @property
+    def size(self) -> int:
+        return sum(self.sizes)
+
+    def each(self) -> Iterator[Batch]:
+        """One batch for each of them."""
+        for item, end, size in zip(self.items, self.ends, self.sizes, strict=True):
+            yield Batch((item,), (end,), (size,))
 
 
 class Journal:
@@ -63,7 +105,7 @@ class Journal:
         self._file_bytes = file_bytes
         self._digests: dict[int, dict[int, bytes]] = {}
         self._ranges: dict[int, Ranges] = {}
-        self._waiting: deque[tuple[int, int, int]] = deque()  # file, offset, size of each entry that waits
+        self._waiting: deque[_Place] = deque()
         self.pending_bytes = 0
         self.pending_records = 0
         self.pending_readings = 0
@@ -77,7 +119,10 @@ class Journal:
                     continue
                 start = position[1] if number == position[0] else len(MAGIC)
                 for offset, size, entry in _scan(self._path(number).read_bytes(), start):
-                    self._note(entry, (number, offset, size))
+                    if entry is None:
+                        self._wait(_Place(number, offset, size))
+                    else:
+                        self._note(entry, number, offset, size)
             self._number = max([*self._numbers(), position[0]])
             self._prune()
             self._open_next()
@@ -102,7 +147,7 @@ class Journal:
             self._abandon()
             raise StorageError(f"the journal in {self._directory} refuses: {error.strerror or error}") from error
         for entry, piece in zip(entries, pieces, strict=True):
-            self._note(entry, (self._number, self._offset, len(piece)))
+            self._note(entry, self._number, self._offset, len(piece))
             self._offset += len(piece)
 
     def digest(self, stream: int, seq: int) -> bytes | None:
@@ -119,46 +164,54 @@ class Journal:
             both.add(first, last)
         return both
 
+    def ranges(self, stream: int) -> Ranges:
+        """The numbers that wait here, and some that did."""
+        return self._ranges.get(stream) or Ranges()
+
     def waiting(self, limit: int) -> Batch:
-        """The oldest entries, at least one and then up to `limit` bytes. They stay until `drop`."""
-        entries: list[Entry] = []
-        size, end = 0, (0, 0)
-        descriptor, opened = -1, 0
-        try:
-            for number, offset, length in self._waiting:
-                if entries and size + length > limit:
+        """The oldest of what waits, at least one and then up to `limit` bytes. It stays until `drop`."""
+        items: list[Entry | Damage] = []
+        ends: list[tuple[int, int]] = []
+        sizes: list[int] = []
+        size = 0
+        with _Reader(self._directory) as reader:
+            for place in self._waiting:
+                if items and size + place.size > limit:
                     break
-                if number != opened:
-                    if descriptor >= 0:
-                        os.close(descriptor)
-                    descriptor, opened = os.open(self._path(number), os.O_RDONLY | os.O_CLOEXEC), number
-                entries.append(_entry(os.pread(descriptor, length, offset), self._directory))
-                size += length
-                end = (number, offset + length)
-        except OSError as error:
-            raise StorageError(f"cannot read the journal in {self._directory}: {error.strerror or error}") from error
-        finally:
-            if descriptor >= 0:
-                os.close(descriptor)
-        return Batch(entries, end, size)
+                raw = reader.read(self._path(place.file), place.offset, place.size)
+                where = f"{self._path(place.file)}, byte {place.offset}"
+                items.append(_parse(raw) or Damage(place.stream, place.seq, raw, place.size, where))
+                ends.append((place.file, place.offset + place.size))
+                sizes.append(place.size)
+                size += place.size
+        return Batch(items, ends, sizes)
 
     def settled(self, batch: Batch, connection: apsw.Connection) -> None:
         """Say in the database, inside the transaction that made the rows, that `batch` is done."""
-        connection.execute("insert or replace into meta values ('journal', ?)", (msgspec.msgpack.encode(batch.end),))
+        end = msgspec.msgpack.encode(batch.ends[-1])
+        connection.execute("insert or replace into meta values ('journal', ?)", (end,))
 
     def drop(self, batch: Batch) -> None:
         """Forget a batch whose transaction was committed; whole files go."""
-        for entry in batch.entries:
-            self._waiting.popleft()
-            digests = self._digests.get(entry.stream, {})
-            digests.pop(entry.seq, None)
+        for item in batch.items:
+            place = self._waiting.popleft()
+            digests = self._digests.get(place.stream, {})
+            digests.pop(place.seq, None)
+            if place.stream:
+                self.pending_records -= 1
+                self.pending_readings -= place.readings
             if not digests:
-                self._digests.pop(entry.stream, None)
-                self._ranges.pop(entry.stream, None)
-            self.pending_records -= 1
-            self.pending_readings -= entry.readings
-        self.pending_bytes -= batch.size
+                self._digests.pop(place.stream, None)
+                self._ranges.pop(place.stream, None)
+            elif isinstance(item, Damage) and place.stream in self._ranges:
+                self._ranges[place.stream].discard(place.seq, place.seq)
+            self.pending_bytes -= place.size
         self._prune()
+
+    def lose(self, stream: int, seq: int) -> None:
+        """No rows can be made of this record: it does not count as taken any more."""
+        if (ranges := self._ranges.get(stream)) is not None:
+            ranges.discard(seq, seq)
 
     def turn(self) -> None:
         """Write to another file from now on, so that this one goes as soon as rows are made of all that it holds."""
@@ -168,15 +221,18 @@ class Journal:
     def close(self) -> None:
         self._abandon()
 
-    def _note(self, entry: Entry, place: tuple[int, int, int]) -> None:
+    def _note(self, entry: Entry, number: int, offset: int, size: int) -> None:
         if self.digest(entry.stream, entry.seq) == entry.digest:
             return  # written again after a failure, in the next file
         self._digests.setdefault(entry.stream, {})[entry.seq] = entry.digest
         self._ranges.setdefault(entry.stream, Ranges()).add(entry.seq)
-        self._waiting.append(place)
-        self.pending_bytes += place[2]
+        self._wait(_Place(number, offset, size, entry.stream, entry.seq, entry.readings))
         self.pending_records += 1
         self.pending_readings += entry.readings
+
+    def _wait(self, place: _Place) -> None:
+        self._waiting.append(place)
+        self.pending_bytes += place.size
 
     def _prune(self) -> None:
         oldest = self._waiting[0][0] if self._waiting else self._number if self._descriptor >= 0 else self._number + 1
@@ -206,16 +262,70 @@ class Journal:
         return self._directory / f"{number:08d}.log"
 
 
-def _scan(data: bytes, start: int) -> Iterator[tuple[int, int, Entry]]:
-    """(offset, size, entry) of every whole entry; ends at the first that is none."""
+class _Reader:
+    """Pieces of files, one file open at a time."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory, self._descriptor, self._opened = directory, -1, Path()
+
+    def __enter__(self) -> _Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+
+    def read(self, path: Path, offset: int, size: int) -> bytes:
+        """What is there; less, or nothing, where the disk has lost it. Raises StorageError when it only refuses."""
+        try:
+            if path != self._opened:
+                self.__exit__()
+                self._descriptor, self._opened = -1, path
+                self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            return b"" if self._descriptor < 0 else os.pread(self._descriptor, size, offset)
+        except OSError as error:
+            if error.errno in _LOST:
+                return b""
+            self._opened = Path()
+            raise StorageError(f"cannot read the journal in {self._directory}: {error.strerror or error}") from error
+
+
+def _scan(data: bytes, start: int) -> Iterator[tuple[int, int, Entry | None]]:
+    """(offset, size, entry) of every whole entry; without an entry: bytes that are none, and yet no torn end."""
     at = max(start, len(MAGIC))
-    while data[:4] == MAGIC and at + _HEAD.size <= len(data):
-        size = _HEAD.size + _HEAD.unpack_from(data, at)[0]
-        entry = _parse(data[at : at + size])
+    while at < len(data):
+        size = _size(data, at)
+        entry = _parse(data[at : at + size]) if size else None
         if entry is None:
-            return
+            after = _next(data, at + 1)
+            if after == len(data) and _torn(data, at, size):
+                return
+            size = after - at
         yield at, size, entry
         at += size
+
+
+def _torn(data: bytes, at: int, size: int) -> bool:
+    """Whether what begins here and ends the file is a write that was cut short, or of which the disk has only zeros."""
+    return at + max(size, _HEAD.size) > len(data) or not data[-8:].strip(b"\0")
+
+
+def _size(data: bytes, at: int) -> int:
+    """Of the entry whose length stands here; 0 where that is none's."""
+    length = _HEAD.unpack_from(data, at)[0] if at + _HEAD.size <= len(data) else 0
+    return _HEAD.size + length if _BODY.size < length <= _MAX_BODY else 0
+
+
+def _next(data: bytes, start: int) -> int:
+    """Where the first whole entry from `start` on begins; the end when there is none."""
+    before = _HEAD.size + _BODY.size
+    marker = data.find(frame.MARKER, start + before)
+    while marker >= 0:
+        at = marker - before
+        if frame.read_head(data, marker) is not None and _parse(data[at : at + _size(data, at)]) is not None:
+            return at
+        marker = data.find(frame.MARKER, marker + 1)
+    return len(data)
 
 
 def _parse(piece: bytes) -> Entry | None:
@@ -232,13 +342,6 @@ def _parse(piece: bytes) -> Entry | None:
     if head is None or head.size != len(raw):
         return None
     return Entry(epoch, stream, head.seq, H(raw[:-4]), head.readings, raw)
-
-
-def _entry(piece: bytes, directory: Path) -> Entry:
-    entry = _parse(piece)
-    if entry is None:
-        raise StorageError(f"a journal file in {directory} changed after it was written: the disk is failing")
-    return entry
 
 
 def _position(connection: apsw.Connection) -> tuple[int, int]:

@@ -54,14 +54,7 @@ class Registry:
         lp(identity, csr)), the identity was revoked, or is enrolled already and was not proven.
         """
         with transaction(self._db):
-            row = self._db.execute("select secret, name, expires_at, used_at from tokens where id = ?", (token_id,)).get
-            if row is None or row[3] is not None:
-                raise AuthFailed("this token is unknown or was used already: ask the backend's operator for a new one")
-            secret, token_name, expires_at, _ = row
-            if not hmac.compare_digest(proof(secret, identity, csr), mac):
-                raise AuthFailed("the proof does not match this token: copy the token again, whole")
-            if now >= expires_at:
-                raise AuthFailed("this token has expired: ask the backend's operator for a new one")
+            token_name = self.vouch(token_id, identity, csr, mac, now)
             hub = hub_id(identity)
             known = self.find(hub)
             if known is not None and (known.revoked_at is not None or known.identity != identity):
@@ -75,6 +68,18 @@ class Registry:
             )
             self._db.execute("update tokens set used_at = ?, hub = ?, secret = null where id = ?", (now, hub, token_id))
         return hub
+
+    def vouch(self, token_id: str, identity: bytes, csr: bytes, mac: bytes, now: float) -> str:
+        """The name that a token gives to who proves that he has it; it is not used up. Raises AuthFailed as `admit`."""
+        row = self._db.execute("select secret, name, expires_at, used_at from tokens where id = ?", (token_id,)).get
+        if row is None or row[3] is not None:
+            raise AuthFailed("this token is unknown or was used already: ask the backend's operator for a new one")
+        secret, name, expires_at, _ = row
+        if not hmac.compare_digest(proof(secret, identity, csr), mac):
+            raise AuthFailed("the proof does not match this token: copy the token again, whole")
+        if now >= expires_at:
+            raise AuthFailed("this token has expired: ask the backend's operator for a new one")
+        return str(name)
 
     def find(self, hub: str) -> Hub | None:
         row = self._db.execute(

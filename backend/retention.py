@@ -1,13 +1,28 @@
-"""How long readings are kept, by privacy class: a hub states the class of each series, the owner says how long here.
+"""How long what came is kept, by its class: a hub states the class of each series, the owner says how long here.
 
-Personal data go after 396 days unless the owner says otherwise; the other classes stay until told (0: for ever). The
-age of a reading is that of its time; of one that has none, since its boot never knew the time, that of the record it
-came with. Looked at every hour, a few series at a time; each purge is counted, with its last moment, and shown by
-`GET /v1/retention`.
+    personal      readings: 396 days unless the owner says otherwise. The last reading of a series takes its line along:
+                  what the device, its place and its zone were called
+    environment   readings, and
+    technical     readings: until told (0: for ever)
+    alerts        cleared ones, and all of hubs that were revoked; they name places, and people who answered
+    alarms        those that are over
+    forks         second contents of a number: sealed records like any other, for whoever looks into a copied hub
+    quarantine    bytes that nobody could read, of whom nobody knows what they tell
+    callbacks     of the Sigfox operator, that no hub fetched
+    questions     where devices are, that hubs asked (`backend.whereabouts`)
+    witnesses     heads of audit chains: hashes and counts, which show that a hub's log was cut
+
+What is kept beside that is the account of what came, and holds no reading: lines of records (number, digest), epochs
+and tables (sealed, to open what comes again), gaps, erasures (what was promised must be kept also of late readings).
+
+The age of a reading is that of its time; of one that has none, since its boot never knew the time, and of one that is
+dated in the future, that of the record it came with. The age of all else counts from when it came, or was over. Looked
+at every hour, a few at a time; each purge is counted, with its last moment, and shown by `GET /v1/retention`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import apsw
@@ -19,12 +34,38 @@ TABLE = """
 create table if not exists retention (
     privacy text primary key, days integer not null, purged integer not null default 0, purged_at real
 ) without rowid;
-insert or ignore into retention (privacy, days) values ('personal', 396), ('environment', 0), ('technical', 0);
+insert or ignore into retention (privacy, days) values
+    ('personal', 396), ('environment', 0), ('technical', 0), ('alerts', 396), ('alarms', 396), ('forks', 396),
+    ('quarantine', 396), ('callbacks', 396), ('questions', 90), ('witnesses', 1827);
 """
-CLASSES = ("personal", "environment", "technical")
+PERSONAL = "personal"
+READINGS = (PERSONAL, "environment", "technical")
+_OTHERS = {
+    "alerts": "delete from alerts where (hub, alert) in (select hub, alert from alerts where received_at < ?1 and"
+    " (state = 'cleared' or hub in (select hub from hubs where revoked_at is not null)) limit ?2)",
+    "alarms": "delete from alarms where id in (select id from alarms where cleared_at < ?1 limit ?2)",
+    "forks": "delete from forks where id in (select id from forks where received_at < ?1 limit ?2)",
+    "quarantine": "delete from quarantine where id in (select id from quarantine where received_at < ?1 limit ?2)",
+    "callbacks": "delete from callbacks where id in (select id from callbacks where received_at < ?1"
+    " and fields is not null limit ?2)",
+    "questions": "delete from asked where (hub, device) in (select hub, device from asked where last_at < ?1 limit ?2)",
+    "witnesses": "delete from witnesses where (hub, told_ms) in (select hub, told_ms from witnesses"
+    " where received_at < ?1 limit ?2)",
+}
+"""Class → what deletes so many that are older than a moment, Unix s."""
+CLASSES = (*READINGS, *_OTHERS)
 MOST = 50_000
-"""Readings that one look deletes: it stands before whatever hubs send."""
+"""Lines that one look deletes: it stands before whatever hubs send."""
 _CLASSES = "select privacy, days from retention where days > 0"
+_PAST = """
+delete from readings where series = ?1 and (time, origin) in (
+    select time, origin from readings where series = ?1 and time < ?2 order by time limit ?3)
+"""
+_AHEAD = f"""
+delete from readings where series = ?1 and (time, origin) in (
+    select r.time, r.origin from readings r join records c on c.id = r.origin >> {ORIGIN_BITS}
+    where r.series = ?1 and r.time > ?2 and c.received_at < ?3 limit ?4)
+"""  # noqa: S608
 _ARRIVED = f"""
 delete from undated where (boot, series, mono, origin) in (
     select u.boot, u.series, u.mono, u.origin from undated u
@@ -32,49 +73,71 @@ delete from undated where (boot, series, mono, origin) in (
     where s.privacy = ? and c.received_at < ? limit ?
 )
 """  # noqa: S608
+_LATEST = """
+delete from latest where series = ?1 and not exists (
+    select 1 from readings where series = ?1 and time = latest.time)
+"""
+_NEWEST = (
+    "insert or ignore into latest select series, time, value, flags from readings where series = ?1"
+    " order by time desc limit 1"
+)
+_EMPTY = """
+delete from series where id = ?1 and not exists (select 1 from readings where series = ?1)
+    and not exists (select 1 from undated where series = ?1)
+"""
 
 
 class Retention:
-    """One a database; one thread, outside any transaction of others."""
+    """One a database; one thread, outside any transaction of others. `gone` is called when lines of series or evidence
+    went, whose numbers somebody may remember."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._db = connection
+    def __init__(self, connection: apsw.Connection, gone: Callable[[], None]) -> None:
+        self._db, self._gone = connection, gone
 
     def look(self, now: float) -> int:
         """Delete what is too old, MOST at once; how many. Inside a transaction."""
         gone = 0
         self._db.execute("pragma secure_delete = on")
         classes = cast(list[tuple[str, int]], self._db.execute(_CLASSES).fetchall())
-        for privacy, days in classes:
-            before = int((now - days * 86_400) * 1000)
-            removed = 0
-            for (series,) in self._db.execute("select id from series where privacy = ?", (privacy,)).fetchall():
-                self._db.execute(
-                    "delete from readings where series = ?1 and (time, origin) in (select time, origin from readings"
-                    " where series = ?1 and time < ?2 order by time limit ?3)",
-                    (series, before, MOST - gone - removed),
-                )
-                removed += self._db.changes()
-                self._db.execute("delete from latest where series = ? and time < ?", (series, before))
-                if gone + removed >= MOST:
-                    break
-            removed += self._undated(privacy, before / 1000, MOST - gone - removed)
+        for kind, days in classes:
+            before, most = now - days * 86_400, MOST - gone
+            removed = self._readings(kind, before, now, most) if kind in READINGS else self._other(kind, before, most)
             if removed:
                 self._db.execute(
-                    "update retention set purged = purged + ?, purged_at = ? where privacy = ?", (removed, now, privacy)
+                    "update retention set purged = purged + ?, purged_at = ? where privacy = ?", (removed, now, kind)
                 )
             gone += removed
         self._db.execute("pragma secure_delete = off")
+        if gone:
+            self._gone()
         return gone
 
-    def _undated(self, privacy: str, before: float, most: int) -> int:
-        """Delete readings without a time that arrived before this, Unix s; how many."""
-        self._db.execute(_ARRIVED, (privacy, before, most))
+    def _readings(self, privacy: str, before: float, now: float, most: int) -> int:
+        removed = 0
+        for (series,) in self._db.execute("select id from series where privacy = ?", (privacy,)).fetchall():
+            here = self._delete(_PAST, series, int(before * 1000), most - removed)
+            here += self._delete(_AHEAD, series, int(now * 1000), before, most - removed - here)
+            if here:
+                self._db.execute(_LATEST, (series,))
+                self._db.execute(_NEWEST, (series,))
+                if privacy == PERSONAL:
+                    self._db.execute(_EMPTY, (series,))
+            removed += here
+            if removed >= most:
+                return removed
+        return removed + self._delete(_ARRIVED, privacy, before, most - removed)
+
+    def _other(self, kind: str, before: float, most: int) -> int:
+        there = kind != "callbacks" or self._db.execute("select 1 from sqlite_master where name = 'callbacks'").get
+        return self._delete(_OTHERS[kind], before, most) if there and kind in _OTHERS else 0
+
+    def _delete(self, statement: str, *arguments: Any) -> int:
+        self._db.execute(statement, arguments)
         return self._db.changes()
 
 
 def shown(db: apsw.Connection) -> list[dict[str, Any]]:
-    """Each class: days (0: for ever), readings deleted so far, and when last."""
+    """Each class: days (0: for ever), how many were deleted so far, and when last."""
     names = ("privacy", "days", "purged", "purged_at")
     rows = db.execute("select privacy, days, purged, purged_at from retention order by privacy")
     return [dict(zip(names, row, strict=True)) for row in rows]

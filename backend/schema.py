@@ -30,6 +30,7 @@ import apsw
 from backend.alerts import TABLE as ALERTS_TABLE
 from backend.erasures import TABLE as ERASURES_TABLE
 from backend.retention import TABLE as RETENTION_TABLE
+from backend.whereabouts import TABLE as WHEREABOUTS_TABLE
 from backend.witnesses import TABLE as WITNESSES_TABLE
 from hub.errors import StorageError
 
@@ -122,7 +123,9 @@ def open_database(path: Path) -> apsw.Connection:
                 connection.pragma("user_version", VERSION)
             if version in (0, VERSION):
                 # tables more change nothing of what a former release reads
-                connection.execute(ALERTS_TABLE + ERASURES_TABLE + RETENTION_TABLE + WITNESSES_TABLE)
+                connection.execute(
+                    ALERTS_TABLE + ERASURES_TABLE + RETENTION_TABLE + WITNESSES_TABLE + WHEREABOUTS_TABLE
+                )
     except apsw.Error as error:
         raise StorageError(f"cannot open the database {path}: {error}") from error
     if version not in (0, VERSION):

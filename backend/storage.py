@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import NamedTuple, cast
 import apsw
 import msgspec
 
+from backend.bounds import PARTS, PARTS_ALARM, RUNS_ALARM, RUNS_DETAIL, Crowded, Evidence, Runs
 from backend.readings import Readings
 from backend.schema import open_database, transaction
 from hub.buffer.opening import ClockMark, Epoch, Gap, Opened
@@ -25,8 +26,6 @@ from hub.errors import StorageError
 from hub.ranges import Ranges
 
 ACK_LEASE = 65536
-MAX_QUARANTINE = 64 << 20
-"""Bytes of what waits for a person, all hubs together; beyond it the sender keeps its data and is told so."""
 MAX_OPEN_ALARMS = 64
 """Of one kind and hub: what alarms tell is partly the hub's own words."""
 
@@ -66,6 +65,9 @@ class Storage:
         self._path = path
         self._streams: dict[tuple[str, bytes, str], Stream] = {}
         self._changed: dict[int, Stream] = {}
+        self.runs = Runs(self.connection)
+        self.evidence = Evidence(self.connection)
+        self.touched: set[int] | None = None  # streams to be looked at for holes; None: all
         self.db = self._incarnation()
         self._n = self._leased = self._meta_n()
 
@@ -80,6 +82,8 @@ class Storage:
         except BaseException as error:
             self._streams.clear()
             self._changed.clear()
+            self.runs.forget()
+            self.evidence.forget()
             self.readings.forget()
             if isinstance(error, apsw.Error):
                 raise StorageError(f"the database {self._path} refuses: {error}") from error
@@ -102,17 +106,27 @@ class Storage:
 
     # streams
 
-    def stream(self, hub: str, run: bytes, stream: str) -> Stream:
-        """The stream with this identity, made at first sight (inside a transaction)."""
+    def stream(self, hub: str, run: bytes, stream: str, *, named: bool = False) -> Stream:
+        """The stream with this identity, made at first sight (inside a transaction). Raises Crowded, with an alarm,
+        when its hub may begin none now. `named` by one that was made: in any case, or nobody would miss its end."""
         known = self.find_stream(hub, run, stream)
         if known is not None:
             return known
+        now = time.time()
+        if not named:
+            self._begin(hub, now)
         self.connection.execute(
             "insert into streams (hub, run, stream, started_at, stored, forked) values (?, ?, ?, ?, ?, ?)",
-            (hub, run, stream, time.time(), b"\x90", b"\x90"),
+            (hub, run, stream, now, b"\x90", b"\x90"),
         )
+        self.runs.add(hub, now)
         made = self._streams[hub, run, stream] = Stream(self.connection.last_insert_rowid(), hub, run, stream)
         return made
+
+    def may_begin(self, hub: str, run: bytes, stream: str) -> None:
+        """Raises Crowded, with an alarm, when this stream is not there and may not be made now."""
+        if self.find_stream(hub, run, stream) is None:
+            self._begin(hub, time.time())
 
     def find_stream(self, hub: str, run: bytes, stream: str) -> Stream | None:
         known = self._streams.get((hub, run, stream))
@@ -134,13 +148,41 @@ class Storage:
         hub, run, stream = row
         return self.stream(hub, bytes(run), stream)
 
+    def known_stream(self, number: int) -> Stream | None:
+        """The stream of this number, None when there is none."""
+        there = self.connection.execute("select 1 from streams where id = ?", (number,)).get
+        return None if there is None else self.stream_by_id(number)
+
     def all_streams(self) -> list[Stream]:
         rows = self.connection.execute("select id from streams order by id").fetchall()
         return [self.stream_by_id(cast(int, row[0])) for row in rows]
 
+    def to_look_at(self, also: Iterable[int]) -> list[Stream]:
+        """The streams that were touched, and `also` these; all of them while `touched` is None."""
+        if self.touched is None:
+            return self.all_streams()
+        found = map(self.known_stream, sorted(self.touched.union(also)))
+        return [
+            stream for stream in found if stream is not None
+        ]  # one that a transaction touched may have gone with it
+
     def change(self, stream: Stream) -> None:
         """Have `stream`'s fields written with this transaction."""
         self._changed[stream.id] = stream
+        self.touch(stream)
+
+    def touch(self, stream: Stream) -> None:
+        """Something of it came, or it may have holes that it had not."""
+        if self.touched is not None:
+            self.touched.add(stream.id)
+
+    def fits(self, stream: Stream, seq: int, *beside: Ranges) -> bool:
+        """Whether this number may join what is stored, and `beside` it: not where it makes one range too many."""
+        have = stream.stored, *beside
+        if sum(one.parts() for one in have) < PARTS or any(seq - 1 in one or seq + 1 in one for one in have):
+            return True
+        self.alarm(PARTS_ALARM, stream.hub, f"{stream.stream} of run {stream.run.hex()} comes in too many pieces")
+        return False
 
     def link(self, stream: Stream, previous: bytes) -> None:
         """The run before that of `stream`."""
@@ -203,6 +245,8 @@ class Storage:
                 *at, gap.first, gap.last,
             ),
         )  # fmt: skip
+        if (of := self.find_stream(*at)) is not None:
+            self.touch(of)
 
     def add_mark(self, hub: str, mark: ClockMark) -> None:
         """Date what `mark.boot` said before its clock was sure, and what of it is still to come."""
@@ -210,12 +254,19 @@ class Storage:
         self.readings.date(hub, mark)
 
     def add_fork(self, stream: Stream, seq: int, digest: bytes, eid: bytes, raw: bytes) -> None:
-        """Keep a second content of a number aside, and say so."""
-        self.connection.execute(
-            "insert or ignore into forks (stream, seq, digest, eid, raw, received_at) values (?, ?, ?, ?, ?, ?)",
-            (stream.id, seq, digest, eid, raw, time.time()),
-        )
-        stream.forked.add(seq)
+        """Keep a second content of a number aside while its hub has room for evidence, and say so in any case."""
+        same = stream.id, seq, digest
+        known = self.connection.execute("select 1 from forks where stream = ? and seq = ? and digest = ?", same).get
+        if known is None and self._room(stream.hub, len(raw)):
+            self.connection.execute(
+                "insert into forks (stream, seq, digest, eid, raw, received_at) values (?, ?, ?, ?, ?, ?)",
+                (*same, eid, raw, time.time()),
+            )
+        if stream.forked.parts() < PARTS:
+            stream.forked.add(seq)
+        else:  # its last part grows: too much counts as forked and is not acknowledged, never too little
+            first, last = list(stream.forked)[-1]
+            stream.forked.add(min(seq, first), max(seq, last))
         self.change(stream)
         self.alarm("fork", stream.hub, f"{stream.stream} of run {stream.run.hex()} forks")
 
@@ -235,20 +286,35 @@ class Storage:
             (now, kind, hub, detail),
         )
 
-    def quarantine(self, hub: str, reason: str, body: bytes) -> bool:
-        """Keep bytes for a person to judge. False when there is no room left for more."""
-        self.alarm(reason, hub, "bytes are kept in quarantine")
-        held = self.connection.execute("select coalesce(sum(length(body)), 0) from quarantine").get
-        if held + len(body) > MAX_QUARANTINE:
+    def quarantine(self, hub: str, reason: str, body: bytes, said: str = "bytes are kept in quarantine") -> bool:
+        """Keep bytes for a person to judge. False when this hub has no room left for more."""
+        self.alarm(reason, hub, said)
+        digest = hashlib.sha256(body).digest()
+        if self.connection.execute("select 1 from quarantine where digest = ?", (digest,)).get is not None:
+            return True
+        if not self._room(hub, len(body)):
             return False
         self.connection.execute(
-            "insert or ignore into quarantine (hub, reason, digest, body, received_at) values (?, ?, ?, ?, ?)",
-            (hub, reason, hashlib.sha256(body).digest(), body, time.time()),
+            "insert into quarantine (hub, reason, digest, body, received_at) values (?, ?, ?, ?, ?)",
+            (hub, reason, digest, body, time.time()),
         )
         return True
 
+    def _room(self, hub: str, size: int) -> bool:
+        fits = self.evidence.room(hub, size)
+        if not fits:
+            self.alarm("evidence-full", hub, "what a person must judge of it has filled its share: no more is kept")
+        return fits
+
     def close(self) -> None:
         self.connection.close()
+
+    def _begin(self, hub: str, now: float) -> None:
+        try:
+            self.runs.check(hub, now)
+        except Crowded:
+            self.alarm(RUNS_ALARM, hub, RUNS_DETAIL)
+            raise
 
     def _context(self, epoch: int, stream: int, raw: bytes) -> Context:
         tables = self.connection.execute("select number, raw from tables where epoch = ? order by number", (epoch,))

@@ -13,7 +13,7 @@ from typing import Any, cast
 import apsw
 import msgspec
 
-from backend import alerts, erasures, retention, witnesses
+from backend import alerts, erasures, retention, whereabouts, witnesses
 from backend.readings import ORIGIN_BITS
 from backend.schema import open_for_reading
 from hub.documents.wire import read_state
@@ -22,6 +22,8 @@ from hub.model import Quality, series_id
 from hub.ranges import Ranges
 
 MAX_LIMIT = 10_000
+MOST_STREAMS = 100
+"""Of one hub, the newest, in the list of hubs; `verify` shows all."""
 SAID = ("heard_at", "boot", "generation", "trust_version")
 """What hubs say of themselves."""
 _SERIES = "hub, place, metric, unit, resolution, kind, device_class, state_class, privacy, site, zone"
@@ -31,7 +33,13 @@ _COUNTED = {
     "quarantined": "quarantine", "alarms": "alarms where cleared_at is null",
 }  # fmt: skip
 _STREAMS = (
-    "select hub, lower(hex(run)), stream, stored, forked, readings, announced, started_at from streams order by id"
+    "select hub, lower(hex(run)), stream, stored, forked, readings, announced, started_at from streams"
+    " where hub = ? order by id"
+)
+_NEWEST_STREAMS = (
+    "select hub, lower(hex(run)), stream, stored, forked, readings, announced, started_at, in_all from (select *,"
+    " row_number() over (partition by hub order by id desc) as place, count(*) over (partition by hub) as in_all"
+    " from streams) where place <= ? order by id"
 )
 
 
@@ -46,34 +54,43 @@ class Views:
         self._path = path
 
     def hubs(self) -> list[dict[str, Any]]:
-        """Every hub with what is stored of its streams. It was alive at `heard_at`: states that come later may have
-        been held back on their way."""
+        """Every hub with what is stored of its newest streams, and how many there are in all. It was alive at
+        `heard_at`: states that come later may have been held back on their way."""
         with self._snapshot() as db:
             streams: dict[str, list[dict[str, Any]]] = {}
-            for row in db.execute(_STREAMS):
-                streams.setdefault(str(row[0]), []).append(_stream(row))
+            counts: dict[str, int] = {}
+            for *row, in_all in db.execute(_NEWEST_STREAMS, (MOST_STREAMS,)):
+                streams.setdefault(str(row[0]), []).append(_stream(tuple(row)))
+                counts[str(row[0])] = cast(int, in_all)
             rows = db.execute(
                 "select hub, name, enrolled_at, revoked_at, seen_at, state_at, identity, state from hubs order by hub"
             ).fetchall()
         names = ("hub", "name", "enrolled_at", "revoked_at", "seen_at", "state_at")
         return [
-            dict(zip(names, row[:6], strict=True)) | _said(*row[6:]) | {"streams": streams.get(str(row[0]), [])}
+            dict(zip(names, row[:6], strict=True))
+            | _said(*row[6:])
+            | {"streams": streams.get(str(row[0]), []), "streams_in_all": counts.get(str(row[0]), 0)}
             for row in rows
         ]
 
     def verify(self, hub: str, run: str = "", stream: str = "") -> list[dict[str, Any]]:
         """Which record numbers of a hub's streams are stored in rows."""
         with self._snapshot() as db:
-            found = [_stream(row) for row in db.execute(_STREAMS) if row[0] == hub]
+            found = [_stream(row) for row in db.execute(_STREAMS, (hub,))]
         return [s for s in found if (not run or s["run"] == run) and (not stream or s["stream"] == stream)]
 
-    def series(self, hub: str = "", place: str = "", metric: str = "") -> list[dict[str, Any]]:
-        """All series, or those of one hub, place, metric."""
+    def series(
+        self, hub: str = "", place: str = "", metric: str = "", *, after: str = "", limit: int = MAX_LIMIT
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        """All series, or those of one hub, place, metric, by their ids: at most `limit`, behind the id `after`."""
+        last, _, rest = after.partition("/")
+        near, _, said = rest.rpartition("/")
         with self._snapshot() as db:
             rows = db.execute(
                 f"select {_SERIES}, json_group_array(device) from series where ? in ('', hub) and ? in ('', place)"  # noqa: S608
-                " and ? in ('', metric) group by hub, place, metric order by hub, place, metric",
-                (hub, place, metric),
+                " and ? in ('', metric) and (hub, place, metric) > (?, ?, ?)"
+                " group by hub, place, metric order by hub, place, metric limit ?",
+                (hub, place, metric, last, near, said, limit),
             )
             names = [*_SERIES.split(", "), "devices"]
             found = [dict(zip(names, row, strict=True)) for row in rows]
@@ -113,9 +130,11 @@ class Views:
             undated = self._undated(db, numbers, kind, limit)
         return {"id": series, "readings": [_reading(kind, row) for row in rows], "next": more, "undated": undated}
 
-    def gaps(self, hub: str = "") -> list[dict[str, Any]]:
-        """Declared gaps. Where the data came all the same it wins: `missing` is what truly is."""
+    def gaps(self, hub: str = "", *, after: int = 0, limit: int = MAX_LIMIT) -> list[dict[str, Any]]:
+        """Declared gaps, at most `limit` behind the number `after`. Where the data came all the same it wins: `missing`
+        is what truly is."""
         names = (
+            "id",
             "hub",
             "run",
             "stream",
@@ -130,10 +149,11 @@ class Views:
         )
         with self._snapshot() as db:
             rows = db.execute(
-                "select g.hub, lower(hex(g.run)), g.stream, first, last, g.readings, from_s, to_s, reason, received_at,"
-                " s.stored from gaps g left join streams s on s.hub = g.hub and s.run = g.run and s.stream = g.stream"
-                " where ? in ('', g.hub) order by g.id",
-                (hub,),
+                "select g.id, g.hub, lower(hex(g.run)), g.stream, first, last, g.readings, from_s, to_s, reason,"
+                " received_at, s.stored from gaps g"
+                " left join streams s on s.hub = g.hub and s.run = g.run and s.stream = g.stream"
+                " where ? in ('', g.hub) and g.id > ? order by g.id limit ?",
+                (hub, after, limit),
             )
             found = [dict(zip(names, row, strict=True)) for row in rows]
         for gap in found:
@@ -179,6 +199,11 @@ class Views:
         with self._snapshot() as db:
             return list(witnesses.listed(db, hub, limit))
 
+    def asked(self, hub: str = "") -> list[dict[str, Any]]:
+        """Which hubs asked at which other hub a device stands, the newest first."""
+        with self._snapshot() as db:
+            return list(whereabouts.listed(db, hub))
+
     def stats(self) -> dict[str, Any]:
         """Totals of the database; rows still in the journal are not among them."""
         with self._snapshot() as db:
@@ -202,25 +227,37 @@ class Views:
             " order by c.stream, u.mono, u.origin limit ?",
             (*numbers, limit),
         ).fetchall()
-        brackets = {stream: self._bracket(db, numbers, cast(int, stream)) for stream in {row[4] for row in rows}}
+        brackets = self._brackets(db, numbers, {cast(int, row[4]) for row in rows})
         return [
             _reading(kind, (None, value, flags))
             | {"quality": int(Quality.UNDATED), "boot": boot, "monotonic": mono}
-            | brackets[stream]
+            | brackets[cast(int, stream)]
             for boot, mono, value, flags, stream in rows
         ]
 
-    def _bracket(self, db: apsw.Connection, numbers: list[int], stream: int) -> dict[str, Any]:
-        """Between which dated readings of its neighbouring runs a run lies."""
+    def _brackets(self, db: apsw.Connection, numbers: list[int], streams: set[int]) -> dict[int, dict[str, Any]]:
+        """Between which dated readings of its neighbouring runs each run lies. The readings are gone through once,
+        however many runs there are: a hub that begins many makes no question dearer."""
+        if not streams:
+            return {}
         marks = ",".join("?" * len(numbers))
-        near = (
-            f"(r.time) from readings r join records c on c.id = r.origin >> {ORIGIN_BITS}"
-            f" join streams s on s.id = c.stream join streams o on o.id = ?"
-            f" where r.series in ({marks}) and s.hub = o.hub and "
+        spans = db.execute(
+            "select s.run, s.previous, min(r.time), max(r.time) from readings r"  # noqa: S608
+            f" join records c on c.id = r.origin >> {ORIGIN_BITS} join streams s on s.id = c.stream"
+            f" where r.series in ({marks}) group by s.hub, s.run, s.previous",
+            numbers,
         )
-        before = db.execute(f"select max{near} s.run = o.previous", (stream, *numbers)).get
-        after = db.execute(f"select min{near} s.previous = o.run", (stream, *numbers)).get
-        return {"not_before": before, "not_after": after}
+        ends: dict[bytes, int] = {}
+        begins: dict[bytes, int] = {}
+        for run, previous, first, last in cast("list[tuple[bytes, bytes | None, int, int]]", spans.fetchall()):
+            ends[run] = max(last, ends.get(run, last))
+            if previous is not None:
+                begins[previous] = min(first, begins.get(previous, first))
+        found = {}
+        for stream in streams:
+            run, previous = cast(Any, db.execute("select run, previous from streams where id = ?", (stream,)).get)
+            found[stream] = {"not_before": ends.get(previous), "not_after": begins.get(run)}
+        return found
 
     def _find(self, db: apsw.Connection, series: str) -> tuple[list[int], str]:
         parts = series.split("/", 1)

@@ -1,35 +1,111 @@
-"""Which other hub heard a device last, for a hub that expects it and does not hear it (`hub.asking.whereabouts`)."""
+"""Whether a LoRaWAN device stands at another hub, for the hub that expects it (`hub.asking.whereabouts`).
+
+A LoRaWAN device that has joined another hub is silent for this one, and no frame says why: for a technician it looks
+broken. Of other radios a hub hears whatever is near, so that it is told nothing there. Who asks is enrolled, and may be
+in wrong hands: where things stand in a district is not for every building to know. So it is told little, and that it
+asked is kept:
+
+    what      whether another hub, not revoked, heard the device since it was last heard here, within RECENT_S; and the
+              site where it stands, or that hub's name where there is none. Not when, nor which hub
+    never     of a device that tells anything personal, or its position: it may go where somebody goes
+    how much  MOST devices at once, a question in EVERY_S, DEVICES_A_DAY different devices in 24 hours; what is beyond
+              is not answered, with an alarm
+    kept      each device that a hub asked for, when first and last, and since when it is told: `GET /v1/whereabouts`
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, cast
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import apsw
 import msgspec
 from msgspec import Meta
 
+from hub.errors import NotReady
+
+if TYPE_CHECKING:
+    from backend.storage import Storage
+
+TABLE = """
+create table if not exists asked (
+    hub text, device text, first_at real not null, last_at real not null, told_at real, primary key (hub, device)
+) without rowid;
+create index if not exists asked_lately on asked (hub, last_at);
+create index if not exists series_of_device on series (device);
+"""
 MOST = 100
+KIND = "lorawan:"
+EVERY_S = 5.0
+DAY, DEVICES_A_DAY = 86_400.0, 1000
+RECENT_S = 31 * DAY
+ALARM, DETAIL = "asks-much", "it asks where more devices are than anybody commissions in a day"
+_LAST = """
+select s.device, s.hub, h.name, s.site, max(l.time)
+from series s join hubs h using (hub) join latest l on l.series = s.id
+where s.device in (select value from json_each(?1)) and h.revoked_at is null and l.time between ?2 and ?3
+    and not exists (
+        select 1 from series p where p.device = s.device and (p.privacy = 'personal' or p.metric = 'latitude'))
+group by s.device, s.hub
+"""
 
 
 class Asked(msgspec.Struct, frozen=True):
     devices: Annotated[list[Annotated[str, Meta(max_length=160)]], Meta(max_length=MOST)]
 
 
-def last(connection: apsw.Connection, hub: str, devices: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Device → {hub, name, last} of the other hub, not revoked, whose reading of it is the newest; and newer than what
-    `hub` itself heard of it."""
-    rows = connection.execute(
-        "select series.device, series.hub, hubs.name, max(latest.time) from series join hubs using (hub)"
-        " join latest on latest.series = series.id where series.device in (select value from json_each(?))"
-        " and hubs.revoked_at is null group by series.device, series.hub",
-        (msgspec.json.encode(devices).decode(),),
+class Whereabouts:
+    """The answers over one database. Inside a transaction; one thread."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage, self._db = storage, storage.connection
+        self._at: dict[str, float] = {}
+
+    def answer(self, hub: str, devices: Iterable[str], now: float) -> dict[str, dict[str, Any]]:
+        """Device → {hub, name} of those at another hub; `hub` is empty and there for hubs that ask for it. `now` is
+        Unix seconds. Raises NotReady when this hub has only just asked."""
+        if 0.0 <= now - self._at.get(hub, -EVERY_S) < EVERY_S:
+            raise NotReady(f"{hub} has only just asked")
+        self._at[hub] = now
+        asked = self._noted(hub, [device for device in dict.fromkeys(devices) if device.startswith(KIND)], now)
+        span = int((now - RECENT_S) * 1000), int((now + DAY) * 1000)
+        rows = self._db.execute(_LAST, (msgspec.json.encode(asked).decode(), *span)).fetchall()
+        newest: dict[str, tuple[int, str, str]] = {}
+        for device, other, name, site, at in cast("list[tuple[str, str, str, str, int]]", rows):
+            newest[device] = max(newest.get(device, (0, "", "")), (at, other, site or name))
+        found = {device: where for device, (_, other, where) in newest.items() if other != hub}
+        self._db.executemany(
+            "update asked set told_at = ? where hub = ? and device = ? and told_at is null",
+            [(now, hub, device) for device in found],
+        )
+        return {device: {"hub": "", "name": where} for device, where in found.items()}
+
+    def _noted(self, hub: str, devices: list[str], now: float) -> list[str]:
+        """Those that this hub may ask for, written down once a day."""
+        since = now - DAY
+        today = {
+            str(device)
+            for (device,) in self._db.execute("select device from asked where hub = ? and last_at > ?", (hub, since))
+        }
+        fresh = [device for device in devices if device not in today][: max(0, DEVICES_A_DAY - len(today))]
+        self._db.executemany(
+            "insert into asked (hub, device, first_at, last_at) values (?1, ?2, ?3, ?3)"
+            " on conflict (hub, device) do update set last_at = excluded.last_at",
+            [(hub, device, now) for device in fresh],
+        )
+        may = today.union(fresh)
+        if not may.issuperset(devices):
+            self._storage.alarm(ALARM, hub, DETAIL)
+        return [device for device in devices if device in may]
+
+
+def listed(db: apsw.Connection, hub: str = "", limit: int = 1000) -> Iterator[dict[str, Any]]:
+    """Which hub asked for which device, the newest first."""
+    names = ("hub", "device", "first_at", "last_at", "told_at")
+    rows = db.execute(
+        "select hub, device, first_at, last_at, told_at from asked where ?1 in ('', hub)"
+        " order by last_at desc, hub, device limit ?2",
+        (hub, limit),
     )
-    newest: dict[str, tuple[int, str, str]] = {}
-    for device, other, name, at in cast("list[tuple[str, str, str, int]]", rows.fetchall()):
-        newest[device] = max(newest.get(device, (0, "", "")), (at, other, name))
-    return {
-        device: {"hub": other, "name": name, "last": at / 1000}
-        for device, (at, other, name) in newest.items()
-        if other not in ("", hub)
-    }
+    for row in rows:
+        yield dict(zip(names, row, strict=True))

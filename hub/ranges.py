@@ -102,6 +102,10 @@ class Ranges:
         firsts, lasts = self._both
         return sum(lasts) - sum(firsts) + len(firsts)
 
+    def parts(self) -> int:
+        """How many ranges."""
+        return len(self._both[0])
+
     def head(self) -> Range:
         """The lowest range. Raises IndexError when there is none."""
         firsts, lasts = self._both

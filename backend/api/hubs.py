@@ -91,7 +91,9 @@ class Hubs:
             verify(identity, enrolment.signed(asked.token_id, csr), base64_of(asked.signature, 64))
 
         def admit(ingest: Ingest) -> tuple[str, str]:
-            # the certificate first: a request that cannot be certified must not use the token up
+            # who has no token costs this thread, which all hubs wait for, one look
+            ingest.registry.vouch(asked.token_id, identity, csr, mac, time.time())
+            # then the certificate: a request that cannot be certified must not use the token up
             self.owner.certify(csr, "hub")
             hub = ingest.registry.admit(
                 token_id=asked.token_id, identity=identity, csr=csr, name=asked.name, mac=mac, now=time.time(),
@@ -110,8 +112,8 @@ class Hubs:
     async def renew(self, request: web.Request) -> web.Response:
         asked = read(await body_of(request, MAX_ASKED), _Renewal)
         hub, nonce, csr = request.match_info["hub"], base64_of(asked.nonce, NONCE_BYTES), asked.csr.encode()
-        identity = await self._worker.call(lambda ingest: ingest.admitted(hub).identity)
         self._nonces.check(nonce)
+        identity = await self._worker.call(lambda ingest: ingest.admitted(hub).identity)
         verify(identity, enrolment.renewal(nonce, hub, csr), base64_of(asked.signature, 64))
         certificate = self.owner.certify(csr, hub).decode()
         log.info("%s has a new certificate", hub)
@@ -124,8 +126,8 @@ class Hubs:
     async def certify_page(self, request: web.Request) -> web.Response:
         asked = read(await body_of(request, MAX_ASKED), _Page)
         hub, nonce, csr = request.match_info["hub"], base64_of(asked.nonce, NONCE_BYTES), asked.csr.encode()
-        identity = await self._worker.call(lambda ingest: ingest.admitted(hub).identity)
         self._nonces.check(nonce)
+        identity = await self._worker.call(lambda ingest: ingest.admitted(hub).identity)
         verify(identity, page_certificate.signed(nonce, hub, csr, asked.names), base64_of(asked.signature, 64))
         owner = self.owner
         made = await asyncio.to_thread(
@@ -158,11 +160,12 @@ class Hubs:
     async def whereabouts(self, request: web.Request) -> web.Response:
         hub, asked = certified(request), read(await body_of(request, 32768), whereabouts.Asked)
 
-        def last(ingest: Ingest) -> dict[str, Any]:
+        def found(ingest: Ingest) -> dict[str, Any]:
             ingest.admitted(hub)
-            return whereabouts.last(ingest.storage.connection, hub, asked.devices)
+            with ingest.storage.transaction():
+                return ingest.whereabouts.answer(hub, asked.devices, time.time())
 
-        return answer({"devices": await self._worker.call(last)})
+        return answer({"devices": await self._worker.call(found)})
 
     async def erasures(self, request: web.Request) -> web.Response:
         hub = certified(request)

@@ -26,6 +26,7 @@ class _Answer(msgspec.Struct, frozen=True):
     state: Literal["acknowledged", "muted", "cleared"]
     by: Annotated[str, Meta(min_length=1, max_length=64)]
     why: Annotated[str, Meta(max_length=200)] = ""
+    hub: Annotated[str, Meta(max_length=128)] = ""
     seconds: Annotated[float, Meta(gt=0, le=31 * 86_400)] | None = None
 
 
@@ -53,6 +54,7 @@ class Operator:
             ("/v1/erased", self.erased),
             ("/v1/retention", self.retention),
             ("/v1/stats", self.stats),
+            ("/v1/whereabouts", self.asked),
         ):
             router.add_get(path, self._guarded(handler))
         router.add_post("/v1/raised/{alert}", self._guarded(self.wanted))
@@ -72,7 +74,9 @@ class Operator:
     async def series(self, request: web.Request) -> Any:
         query = request.query
         arguments = (query.get("hub", ""), query.get("place", ""), query.get("metric", ""))
-        return {"series": await asyncio.to_thread(self._views.series, *arguments)}
+        limit, after = parse_number(query.get("limit", str(MAX_LIMIT)), "limit", 1, MAX_LIMIT), query.get("after", "")
+        found = await asyncio.to_thread(self._views.series, *arguments, after=after, limit=limit)
+        return {"series": found, "next": found[-1]["id"] if len(found) == limit else None}
 
     async def latest(self, request: web.Request) -> Any:
         return await asyncio.to_thread(self._views.latest, request.match_info["id"])
@@ -85,7 +89,11 @@ class Operator:
         return await asyncio.to_thread(self._views.history, request.match_info["id"], start, end, limit)
 
     async def gaps(self, request: web.Request) -> Any:
-        return {"gaps": await asyncio.to_thread(self._views.gaps, request.query.get("hub", ""))}
+        query = request.query
+        after = parse_number(query.get("after", "0"), "after", 0, _MAX_TIME)
+        limit = parse_number(query.get("limit", str(MAX_LIMIT)), "limit", 1, MAX_LIMIT)
+        found = await asyncio.to_thread(self._views.gaps, query.get("hub", ""), after=after, limit=limit)
+        return {"gaps": found, "next": found[-1]["id"] if len(found) == limit else None}
 
     async def forks(self, request: web.Request) -> Any:
         return {"forks": await asyncio.to_thread(self._views.forks)}
@@ -104,13 +112,16 @@ class Operator:
     async def retention(self, request: web.Request) -> Any:
         return {"classes": await asyncio.to_thread(self._views.retention)}
 
+    async def asked(self, request: web.Request) -> Any:
+        return {"asked": await asyncio.to_thread(self._views.asked, request.query.get("hub", ""))}
+
     async def wanted(self, request: web.Request) -> Any:
         asked, alert = read(await body_of(request, MAX_ASKED), _Answer), request.match_info["alert"]
 
         def ask(ingest: Ingest) -> str:
             with ingest.storage.transaction():
                 until = None if asked.seconds is None else time.time() + asked.seconds
-                return alerts.want(ingest.storage.connection, alert, asked.state, asked.by, asked.why, until)
+                return alerts.want(ingest.storage.connection, alert, asked.state, asked.by, asked.why, until, asked.hub)
 
         return {"alert": alert, "hub": await self._worker.call(ask), "wanted": asked.state}
 
@@ -121,6 +132,7 @@ class Operator:
                 "duplicates": counts.duplicates,
                 "refused": counts.refused,
                 "stale_states": ingest.states.stale,
+                "journal_set_aside": counts.set_aside,
                 "messages": counts.messages,
                 "journal_pending": 0 if journal is None else journal.pending_records,
                 "journal_pending_readings": 0 if journal is None else journal.pending_readings,
@@ -139,6 +151,6 @@ class Operator:
                 token.encode("utf-8", "replace"), self.owner.api_token.encode()
             ):
                 return answer({"error": "the operator API needs Authorization: Bearer and the token in api.token"}, 401)
-            return answer(await handler(request))
+            return answer(await handler(request), headers={"Cache-Control": "no-store"})
 
         return guarded

@@ -13,6 +13,7 @@ from backend.cli.console import DIRECTORY, JSON, Group, Lifetime, answers, date,
 
 BY = click.option("--by", default="", help="Who answers. Default: the user at this machine.")
 WHY = click.option("--why", default="", help="Your reason; it stands in the hub's audit log.")
+HUB = click.option("--hub", default="", help="The alert of this hub, where two have one of the same name.")
 
 
 @click.group(cls=Group)
@@ -44,11 +45,12 @@ def listing(directory: Path, hub: str, everything: bool, as_json: bool) -> None:
 @click.argument("alert")
 @BY
 @WHY
+@HUB
 @JSON
 @answers
-def ack(directory: Path, alert: str, by: str, why: str, as_json: bool) -> None:
+def ack(directory: Path, alert: str, by: str, why: str, hub: str, as_json: bool) -> None:
     """Acknowledge ALERT: somebody has seen it."""
-    _want(directory, alert, "acknowledged", by, why, as_json)
+    _want(directory, alert, "acknowledged", by, why, hub, as_json)
 
 
 @alerts.command()
@@ -57,11 +59,13 @@ def ack(directory: Path, alert: str, by: str, why: str, as_json: bool) -> None:
 @click.option("--for", "seconds", type=Lifetime(), default="1h", show_default=True, help="For how long.")
 @BY
 @WHY
+@HUB
 @JSON
 @answers
-def mute(directory: Path, alert: str, seconds: float, by: str, why: str, as_json: bool) -> None:
+def mute(directory: Path, alert: str, seconds: float, by: str, why: str, hub: str, as_json: bool) -> None:
     """Say nothing of ALERT for a while."""
-    _want(directory, alert, "muted", by, why, as_json, time.time() + min(seconds, timedelta(days=31).total_seconds()))
+    until = time.time() + min(seconds, timedelta(days=31).total_seconds())
+    _want(directory, alert, "muted", by, why, hub, as_json, until)
 
 
 @alerts.command()
@@ -69,15 +73,16 @@ def mute(directory: Path, alert: str, seconds: float, by: str, why: str, as_json
 @click.argument("alert")
 @BY
 @WHY
+@HUB
 @JSON
 @answers
-def clear(directory: Path, alert: str, by: str, why: str, as_json: bool) -> None:
+def clear(directory: Path, alert: str, by: str, why: str, hub: str, as_json: bool) -> None:
     """Close ALERT."""
-    _want(directory, alert, "cleared", by, why, as_json)
+    _want(directory, alert, "cleared", by, why, hub, as_json)
 
 
 def _want(
-    directory: Path, alert: str, state: str, by: str, why: str, as_json: bool, until: float | None = None
+    directory: Path, alert: str, state: str, by: str, why: str, of: str, as_json: bool, until: float | None = None
 ) -> None:
     from backend import owner as owners
     from backend.alerts import want
@@ -85,6 +90,6 @@ def _want(
 
     db = open_database(owners.load(directory).database)
     with transaction(db):
-        hub = want(db, alert, state, by or getpass.getuser(), why, until)
+        hub = want(db, alert, state, by or getpass.getuser(), why, until, of)
     say(f"{hub} is asked; it answers within half a minute of its link being up (five on a metered line).")
     show({"alert": alert, "hub": hub, "wanted": state}, as_json, [])

@@ -32,7 +32,8 @@ def erasures(directory: Path, as_json: bool) -> None:
 @JSON
 @answers
 def retention(directory: Path, wanted: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
-    """How long readings are kept, by their privacy class. A running backend follows within an hour."""
+    """How long what came is kept: readings by their privacy class, and what lies beside them. A running backend follows
+    within an hour."""
     from backend import owner as owners
     from backend import retention as kept
     from backend.schema import open_database, transaction
@@ -53,4 +54,4 @@ def retention(directory: Path, wanted: tuple[str, ...], dry_run: bool, as_json: 
             say(f"{privacy} would be kept for {days or 'ever, no'} days")
     for one in Views(database).retention():
         told = f"{one['days']} days" if one["days"] else "for ever"
-        show(one, as_json, [f"{one['privacy']}\t{told}\t{one['purged']} readings purged so far"])
+        show(one, as_json, [f"{one['privacy']}\t{told}\t{one['purged']} purged so far"])

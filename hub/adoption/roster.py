@@ -26,6 +26,8 @@ from hub.labels.wish import Wish
 from hub.store import Store
 
 LOOK_S = 10.0
+ASK_AGAIN_S = 600.0
+"""Until the district is asked once more for the same devices: each question is paid for on a metered line."""
 
 Where = Callable[[list[str]], Awaitable[dict[str, str]]]
 Call = Callable[[dict[str, Any]], Awaitable[Any]]
@@ -48,6 +50,8 @@ class Rolls:
         self.facts: Callable[[], Awaitable[dict[str, Any]]] | None = None
         self._roster: Roster | None = None
         self._elsewhere: dict[str, str] = {}
+        self._asked: list[str] = []
+        self._asked_at = 0.0
 
     def reconfigure(self, ground: Ground) -> None:
         """What the configuration says by now."""
@@ -57,19 +61,24 @@ class Rolls:
         """Ask now and then where devices are that do not report here."""
         while True:
             await self._clock.sleep(LOOK_S)
-            await self.look()
+            await self.look(ASK_AGAIN_S)
 
-    async def look(self) -> None:
-        """Ask the district once. What it does not answer is not known."""
+    async def look(self, again_s: float = 0.0) -> None:
+        """Ask the district once, for the same devices not before `again_s` have passed. What it does not answer is not
+        known."""
         roster = await self._load()
         lost = [row["device"] for row in self._rows(roster) if row["device"] and row["colour"] != GREEN]
         if self.where is None or not lost or roster.ended is not None:
-            self._elsewhere = {}
+            self._elsewhere, self._asked = {}, []
             return
+        now = self._clock.monotonic()
+        if lost == self._asked and now - self._asked_at < again_s:
+            return
+        self._asked, self._asked_at = lost, now
         try:
-            self._elsewhere = await self.where(lost[:100])
+            self._elsewhere = await self.where(lost)
         except HubError:
-            return
+            self._asked = []
 
     def calls(self) -> dict[str, Any]:
         changes = {

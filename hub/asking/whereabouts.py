@@ -1,9 +1,10 @@
-"""Which other hub of the owner heard a device last: asked of the backend while there is a link.
+"""Whether a device stands at another hub of the owner: asked of the backend while there is a link.
 
-    POST {url}/v1/whereabouts {devices: [id, …]} → {devices: {id: {hub, name, last}}}
+    POST {url}/v1/whereabouts {devices: [id, …]} → {devices: {id: {hub, name}}}
 
 A LoRaWAN device that has joined another hub never speaks to this one, and no frame says why. The district knows: the
-other hub reports it. Only ids that this hub itself expects are named.
+other hub reports it. Only ids that this hub itself expects are named, and of radios that anybody near hears none.
+`name` is the site where it stands, or the hub's where that has none; `hub` is what older backends say, the hub's id.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from msgspec import Meta
 from hub.errors import NotReady
 from hub.session import Reply
 
+KIND = "lorawan:"
+MOST = 100
 TIMEOUT = timedelta(seconds=15)
 
 
@@ -28,11 +31,8 @@ class Http(Protocol):
 
 
 class Last(msgspec.Struct, frozen=True):
-    """`last` is Unix seconds."""
-
-    hub: Annotated[str, Meta(max_length=64)]
+    hub: Annotated[str, Meta(max_length=64)] = ""
     name: Annotated[str, Meta(max_length=200)] = ""
-    last: float = 0.0
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -47,9 +47,12 @@ class Whereabouts:
         self._url = f"{url.rstrip('/')}/v1/whereabouts"
 
     async def ask(self, devices: list[str]) -> dict[str, str]:
-        """Device → the name of the other hub that heard it last. Raises NotReady."""
-        if not self._up() or not devices:
+        """Device → where it stands, of those at another hub. Raises NotReady."""
+        devices = [device for device in devices if device.startswith(KIND)][:MOST]
+        if not devices:
             return {}
+        if not self._up():
+            raise NotReady("there is no link to ask over")
         reply = await self._http.request(
             "POST", self._url, body=msgspec.json.encode({"devices": devices}), timeout=TIMEOUT
         )
@@ -62,4 +65,5 @@ class Whereabouts:
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise NotReady(f"{self._url} answers something else than where devices are: {error}") from error
         said = {device: last.name or last.hub for device, last in found.items() if device in devices}
+        said = {device: where for device, where in said.items() if where}
         return {device: "".join(char for char in name if char.isprintable())[:64] for device, name in said.items()}

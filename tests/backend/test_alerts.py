@@ -169,3 +169,19 @@ def test_a_hub_that_raises_and_raises_hides_no_alert_of_another(desk: Desk, hub:
     post(desk, other, told())
     found = list(alerts.listed(desk.ingest.storage.connection, limit=3))
     assert [(one["hub"], one["alert"]) for one in found] == [(hub.hub, "f4"), (hub.hub, "f3"), (other.hub, "a1")]
+
+
+def test_a_hub_that_takes_anothers_name_for_its_alert_is_not_answered_in_its_place(desk: Desk, hub: Sender) -> None:
+    other = desk.enrol()
+    for one in (hub, other):
+        post(desk, one, told())
+    db = desk.ingest.storage.connection
+    with pytest.raises(NoAlert, match="say of which hub"):
+        alerts.want(db, "a1", "acknowledged", "jeanne")
+    assert alerts.want(db, "a1", "acknowledged", "jeanne", hub=other.hub) == other.hub
+    assert (alerts.wanted(db, hub.hub), len(alerts.wanted(db, other.hub))) == ([], 1)
+    where = str(desk.owner.database.parent)
+    assert CliRunner().invoke(backend, ["alerts", "ack", where, "a1"]).exit_code == 3
+    assert CliRunner().invoke(backend, ["alerts", "ack", where, "a1", "--hub", hub.hub]).exit_code == 0
+    post(desk, hub, told(state="cleared", n=2))
+    assert alerts.want(db, "a1", "muted", "jeanne", until=9e9) == other.hub, "one that stands is the one that is meant"

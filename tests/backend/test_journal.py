@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from backend_kit import NOW, Desk, Sender, row
@@ -170,11 +173,169 @@ def test_files_are_changed_at_their_size_and_go_when_settled(tmp_path: Path, des
     small.close()
 
 
-def test_a_journal_that_changed_under_us_is_a_clear_error(desk: Desk, hub: Sender) -> None:
-    post(desk, hub)
-    path = files(desk)[-1]
+def entries(path: Path) -> list[int]:
+    """Where each entry begins, and where the last one ends."""
+    data, found = path.read_bytes(), [len(MAGIC)]
+    while found[-1] < len(data):
+        found.append(found[-1] + 8 + int.from_bytes(data[found[-1] : found[-1] + 4], "big"))
+    return found
+
+
+def flip(path: Path, at: int) -> None:
     data = bytearray(path.read_bytes())
-    data[200] ^= 1
+    data[at] ^= 1
     path.write_bytes(data)
-    with pytest.raises(StorageError, match="the disk is failing"):
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("at", [2, 6, 20, 30, 150])
+def test_a_damaged_entry_is_set_aside_told_and_asked_for_again_and_the_rest_goes_on(
+    desk: Desk, hub: Sender, restarted: bool, at: int
+) -> None:
+    other = desk.enrol()
+    segment = hub.segment()
+    blocks = [segment.block([row(NOW + n, float(n))]) for n in range(3)]
+    desk.post(hub, segment.message(blocks))
+    theirs = other.segment()
+    desk.post(other, theirs.message([theirs.block([row(NOW + 9, 9.0)])]))
+    path = files(desk)[-1]
+    begin = entries(path)
+    kept = path.read_bytes()[begin[1] : begin[2]]
+    flip(path, begin[1] + at)
+    if restarted:
+        desk.restart()
+    desk.settle()
+    assert desk.rows() == [(NOW, 0.0), (NOW + 2, 2.0), (NOW + 9, 9.0)]
+    assert desk.ingest.counts.set_aside == 1
+    assert desk.alarms() == ["journal"]
+    ((owner, reason, body),) = desk.sql("select hub, reason, body from quarantine")
+    assert (owner, reason, len(body)) == ("" if restarted else hub.hub, "journal", len(kept))
+    assert journal(desk).pending_bytes == journal(desk).pending_records == 0
+    answer = desk.state(hub, hub.state(segment))
+    assert list(answer.taken(segment)) == [(1, 1), (3, 3)], "it is not said to be here any more"
+    look = desk.ingest.holes.look
+    look(desk.ingest.storage, desk.ingest.taken, 1000.0)
+    look(desk.ingest.storage, desk.ingest.taken, 1100.0)
+    assert list(desk.ingest.holes.due(hub.hub, {}, 1100.0).values()) == [((2, 2),)]
+    assert list(desk.post(hub, segment.message(blocks[1:2])).taken(segment)) == [(1, 3)]
+    desk.settle()
+    assert len(desk.rows()) == 4
+
+
+def test_the_last_record_of_a_stream_is_missed_when_its_entry_is_damaged(desk: Desk, hub: Sender) -> None:
+    post(desk, hub, 2)
+    path = files(desk)[-1]
+    flip(path, entries(path)[1] + 100)
+    desk.settle()
+    (stream,) = desk.views.verify(hub.hub)
+    assert (stream["ranges"], stream["announced"]) == ([(1, 1)], 2)
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.ENOENT, errno.EMFILE])
+def test_what_the_disk_has_lost_is_set_aside_and_what_it_only_refuses_waits(
+    desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    post(desk, hub)
+    pread = os.pread
+
+    def refuse(descriptor: int, size: int, offset: int) -> bytes:
+        if offset == len(MAGIC):
+            raise OSError(error, os.strerror(error))
+        return pread(descriptor, size, offset)
+
+    monkeypatch.setattr(os, "pread", refuse)
+    if error == errno.EMFILE:
+        with pytest.raises(StorageError, match="Too many open files"):
+            desk.settle()
+        monkeypatch.undo()
         desk.settle()
+        assert len(desk.rows()) == 3
+    else:
+        desk.settle()
+        assert len(desk.rows()) == 2
+        assert desk.alarms() == ["journal"]
+
+
+def test_a_file_that_somebody_removed_stops_nobody(desk: Desk, hub: Sender) -> None:
+    post(desk, hub)
+    journal(desk).turn()
+    files(desk)[0].unlink()
+    post(desk, hub)
+    desk.settle()
+    assert len(desk.rows()) == 3
+    assert desk.ingest.counts.set_aside == 3
+
+
+@pytest.mark.parametrize("poison", ["context", "table", "row"])
+def test_a_record_of_which_no_rows_can_be_made_stops_no_other(
+    desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch, poison: str
+) -> None:
+    other = desk.enrol()
+    post(desk, hub, 1)
+    post(desk, other, 2)
+    epoch = desk.sql("select min(id) from epochs")[0][0]
+    if poison == "row":
+        real = desk.ingest._store
+
+        def store(stream: Any, epoch: Any, item: Any) -> None:
+            real(stream, epoch, item)
+            if stream.hub == hub.hub:
+                raise ValueError("nobody has thought of this")
+
+        monkeypatch.setattr(desk.ingest, "_store", store)
+    else:
+        desk.sql(
+            "delete from epochs where id = ?" if poison == "context" else "delete from tables where epoch = ?", epoch
+        )
+        desk.ingest.gate.forget()
+    desk.settle()
+    assert [value for _, value in desk.rows()] == [0.0, 1.0]
+    assert desk.sql("select hub, reason from quarantine") == [(hub.hub, "journal")]
+    assert desk.ingest.counts.set_aside == 1
+    assert journal(desk).pending_records == 0
+
+
+def fill(desk: Desk, hub: Sender) -> None:
+    for _ in range(200):
+        post(desk, hub, 1)
+        desk.settle()
+
+
+def test_a_disk_that_refuses_sets_nothing_aside(desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    post(desk, hub)
+    desk.ingest.storage.connection.execute("pragma max_page_count = 1")
+    with pytest.raises(StorageError, match="full"):
+        fill(desk, hub)
+    desk.ingest.storage.connection.execute("pragma max_page_count = 100000")
+    assert desk.sql("select count(*) from quarantine") == [(0,)]
+    desk.settle()
+    assert desk.ingest.counts.set_aside == 0
+    assert journal(desk).pending_records == 0
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_bytes_of_a_journal_change_every_entry_that_is_whole_is_found(
+    noted: tuple[Desk, bytes, list[int]], tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    desk, whole, begin = noted
+    at = data.draw(st.integers(0, len(whole) - 1))
+    size = data.draw(st.integers(1, 60))
+    changed = bytearray(whole)
+    for n in range(at, min(at + size, len(whole))):
+        changed[n] ^= data.draw(st.integers(1, 255))
+    where = tmp_path_factory.mktemp("j")
+    (where / "00000001.log").write_bytes(changed)
+    held = Journal(where, desk.ingest.storage.connection)
+    untouched = sum(last <= at or first >= at + size for first, last in itertools.pairwise(begin))
+    batch = held.waiting(1 << 20)
+    assert len(batch.entries) == untouched
+    held.close()
+
+
+@pytest.fixture(scope="module")
+def noted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Desk, bytes, list[int]]:
+    desk = Desk(tmp_path_factory.mktemp("noted") / "owner", journal=True)
+    post(desk, desk.enrol(), 5)
+    path = files(desk)[-1]
+    return desk, path.read_bytes(), entries(path)

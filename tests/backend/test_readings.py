@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from backend_kit import METER, NOW, ROOM, TEXT, Desk, Sender, row
 
+from backend import views
 from backend.holes import ALARM_AFTER_S, Holes
 from backend.ingest import STATE
 from backend.views import Unknown
 from hub.buffer.bodies import ClockMark, Gap
-from hub.buffer.rows import Column, Row, Shape, Subject
+from hub.buffer.rows import READINGS, Column, Row, Shape, Subject
 from hub.buffer.seal import Previous
 from hub.errors import StorageError
 from hub.model import Position, Quality
@@ -250,6 +253,59 @@ def test_a_boot_that_never_knew_is_ordered_bracketed_and_called_undated(desk: De
         assert (reading["not_before"], reading["not_after"]) == (NOW, NOW + 60_000)
         assert reading["quality"] == Quality.UNDATED
         assert reading["time"] is None
+
+
+def test_what_lies_between_many_runs_is_found_by_going_once_through_the_readings(
+    plain: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = plain.enrol()
+    before = hub.segment()
+    send(plain, hub, before, before.block([Row(ROOM, METER, NOW, True, (1.0,), 0, 1)]))
+    for n in range(8):
+        lost = hub.segment(previous=Previous(before.run, 1, before.last_digest))
+        send(plain, hub, lost, lost.block([undated(9000, float(n))], bytes([n]) * 16))
+    scans: list[str] = []
+    real = plain.views._snapshot
+
+    @contextmanager
+    def watched() -> Iterator[Any]:
+        with real() as db:
+            db.set_exec_trace(lambda _, statement, __: scans.append(statement) or True)
+            yield db
+
+    monkeypatch.setattr(plain.views, "_snapshot", watched)
+    found = plain.views.history(f"{hub.hub}/room-1/energy", 0, 2**53, 10)["undated"]
+    assert [one["not_before"] for one in found] == [NOW] * 8
+    assert sum("from readings r" in one for one in scans) == 1
+
+
+def test_series_and_gaps_are_told_page_by_page(desk: Desk, hub: Sender) -> None:
+    rows = [row(subject=Subject(f"ble:{n}", f"room-{n}", "school", "x")) for n in range(3)]
+    segment = hub.segment()
+    gaps = [Gap(READINGS, b"r" * 16, n, n, 1, 0, 1, "full") for n in (2, 4, 6)]
+    send(desk, hub, segment, segment.block(rows), *(segment.gap(gap) for gap in gaps))
+    whole = [one["id"] for one in desk.views.series()]
+    assert len(whole) == 6
+    seen: list[str] = []
+    while page := desk.views.series(after=seen[-1] if seen else "", limit=4):
+        seen += [one["id"] for one in page]
+    assert seen == whole
+    first = desk.views.gaps(limit=2)
+    assert [one["first"] for one in first] == [2, 4]
+    assert [one["first"] for one in desk.views.gaps(after=first[-1]["id"])] == [6]
+
+
+def test_the_list_of_hubs_shows_the_newest_runs_and_how_many_there_are(
+    desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "MOST_STREAMS", 2)
+    runs = [bytes([n]) * 16 for n in range(4)]
+    for run in runs:
+        segment = hub.segment(run=run)
+        send(desk, hub, segment, segment.block([row()]))
+    (told,) = desk.views.hubs()
+    assert ([one["run"] for one in told["streams"]], told["streams_in_all"]) == ([run.hex() for run in runs[2:]], 4)
+    assert len(desk.views.verify(hub.hub)) == 4
 
 
 @pytest.mark.parametrize("mark", [ClockMark(BOOT, 2**60, 1, "x"), ClockMark(BOOT, 0, -1, "x")])

@@ -18,6 +18,7 @@ from backend_kit import row
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from backend import owner as owners
+from backend.api import Api
 from backend.conformance.probe import Probe
 from backend.registry import Registry
 from backend.schema import open_database
@@ -221,7 +222,7 @@ async def test_an_expired_token_enrols_nobody(served: Running, probe: Probe) -> 
         ({"identity": "AAAA"}, 400),
         ({"identity": "é" * 40}, 400),
         ({"mac": 5}, 400),
-        ({"csr": "no request"}, 400),
+        ({"csr": "no request"}, 403),
         ({"csr": None}, 400),
         ({"token_id": ["a"]}, 400),
     ],
@@ -232,6 +233,20 @@ async def test_a_wrong_request_is_refused_and_costs_the_token_nothing(
     token = read_token(token_for(served))
     answered, answer = await enroll(probe, asked(token, **change))
     assert (answered, bool(answer["error"])) == (status, True)
+    assert (await enroll(probe, asked(token)))[0] == 200
+
+
+async def test_a_request_that_cannot_be_certified_costs_the_token_nothing_and_without_a_token_nobody_looks_at_it(
+    served: Running, probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = read_token(token_for(served))
+    mac = base64.b64encode(proof(token.secret, b"i" * 32, b"no request")).decode()
+    assert (await enroll(probe, asked(token, csr="no request", mac=mac)))[0] == 400
+    looked: list[bytes] = []
+    monkeypatch.setattr(owners.Owner, "certify", lambda self, csr, hub: looked.append(csr))
+    assert (await enroll(probe, asked(token, token_id="0" * 16)))[0] == 403
+    assert looked == []
+    monkeypatch.undo()
     assert (await enroll(probe, asked(token)))[0] == 200
 
 
@@ -258,6 +273,44 @@ async def test_every_operator_route_needs_the_token(
     headers = {} if header is None else {"Authorization": header.format(served.owner.api_token)}
     status, answer = await get(probe, path, headers)
     assert (status, list(answer)) == (401, ["error"])
+
+
+OPEN = {"/v1/trust", "/v1/enroll", "/v1/renewal", "/v1/pages-ca", "/v1/badges/revoked",
+        "/v1/hubs/{hub}/renewal", "/v1/hubs/{hub}/page-certificate"}  # fmt: skip
+
+
+async def test_whoever_shows_neither_certificate_nor_token_gets_nothing_but_what_is_for_anybody(
+    served: Running, probe: Probe
+) -> None:
+    routes = list(Api(served.owner, served.worker).application().router.routes())
+    closed = [
+        (one.method, one.resource.canonical) for one in routes if one.resource and one.resource.canonical not in OPEN
+    ]
+    assert len(closed) > 20
+    for method, path in closed:
+        url = probe.url + path.replace("{hub}", probe.hub).replace("{id}", "a/b/c").replace("{alert}", "a1")
+        async with probe.session.request(method, url, data=b"{}", ssl=probe.tls(certificate=False)) as reply:
+            assert reply.status in (401, 403), (method, path)
+
+
+async def test_what_the_operator_is_told_is_kept_by_no_cache(served: Running, probe: Probe) -> None:
+    url, context = f"{probe.url}/v1/series", probe.tls(certificate=False)
+    async with probe.session.get(url, headers=operator(served), ssl=context) as reply:
+        assert (reply.status, reply.headers["Cache-Control"]) == (200, "no-store")
+
+
+async def test_a_long_list_says_where_it_goes_on(served: Running, probe: Probe) -> None:
+    segment = probe.segment()
+    await probe.post(segment.message([segment.block([row(1)])]))
+    found: list[str] = []
+    after: str | None = ""
+    while after is not None:
+        _, page = await get(probe, f"/v1/series?limit=1&after={after}", operator(served))
+        found += [one["metric"] for one in page["series"]]
+        after = page["next"]
+    assert found == ["motion", "temperature"]
+    assert (await get(probe, "/v1/series?limit=0", operator(served)))[0] == 400
+    assert (await get(probe, "/v1/gaps?after=x", operator(served)))[0] == 400
 
 
 async def test_a_token_of_bytes_that_are_no_text_is_a_wrong_one(served: Running, probe: Probe) -> None:

@@ -1,0 +1,118 @@
+"""How much of this database one hub may take up beside its readings: runs, ranges, and what is kept as evidence.
+
+A hub in wrong hands is enrolled all the same. Its readings cost it what they cost an honest one; a run costs it
+nothing, and this machine a line that is looked at and told for ever. So each hub has a share of its own, and never one
+of what the others have.
+
+    runs       RUNS_A_DAY new (run, stream) in 24 hours and RUNS in all; beyond either one each TRICKLE_S. What is not
+               taken yet is not acknowledged: an honest hub that starts again and again keeps it, and loses nothing
+    ranges     a set of numbers has at most PARTS parts; a record that would make another waits for those between
+    evidence   EVIDENCE bytes of what a person must judge: quarantine and forks
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import cast
+
+import apsw
+
+from hub.documents.wire import MAX_RANGES
+from hub.errors import NotReady
+
+DAY = 86_400.0
+RUNS_A_DAY = 4096
+"""A hub makes two streams at each start, so 2,048 starts a day."""
+RUNS = 65_536
+TRICKLE_S = 900.0
+PARTS = MAX_RANGES
+EVIDENCE = 8 << 20
+LINE = 256
+"""Bytes that a line of evidence costs beside what it keeps."""
+RUNS_ALARM, RUNS_DETAIL = (
+    "many-runs",
+    "it begins more runs than a hub can need: the newest wait, and are not acknowledged",
+)
+PARTS_ALARM = "scattered"
+
+
+class Crowded(NotReady):
+    """This hub has had its share for now; what it sends is not taken, and it keeps it."""
+
+
+@dataclass(slots=True)
+class _Begun:
+    """Of one hub: how many streams there are, when those of the last day were begun, and when the last one was."""
+
+    count: int
+    lately: deque[float] = field(default_factory=deque)
+    last: float = 0.0
+
+
+class Runs:
+    """Counts the streams that each hub has begun. One thread, inside the database's transactions."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._db = connection
+        self._of: dict[str, _Begun] = {}
+
+    def check(self, hub: str, now: float) -> None:
+        """Raises Crowded when this hub may begin no stream now."""
+        begun = self._begun(hub, now)
+        while begun.lately and not now - DAY < begun.lately[0] <= now:
+            begun.lately.popleft()
+        if (len(begun.lately) >= RUNS_A_DAY or begun.count >= RUNS) and 0.0 <= now - begun.last < TRICKLE_S:
+            raise Crowded(f"{hub} {RUNS_DETAIL}: {len(begun.lately)} in a day, {begun.count} in all")
+
+    def add(self, hub: str, now: float) -> None:
+        """One was begun."""
+        begun = self._begun(hub, now)
+        begun.count += 1
+        begun.last = now
+        begun.lately.append(now)
+
+    def forget(self) -> None:
+        """A transaction failed: what it began is not there."""
+        self._of.clear()
+
+    def _begun(self, hub: str, now: float) -> _Begun:
+        known = self._of.get(hub)
+        if known is None:
+            times = sorted(float(str(at)) for (at,) in self._db.execute("select started_at from streams where hub = ?",
+                                                                        (hub,)))  # fmt: skip
+            lately = deque(at for at in times if now - DAY < at <= now)
+            known = self._of[hub] = _Begun(len(times), lately, times[-1] if times else 0.0)
+        return known
+
+
+class Evidence:
+    """How many bytes each hub's evidence takes up. One thread, inside the database's transactions."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._db = connection
+        self._of: dict[str, int] = {}
+
+    def room(self, hub: str, size: int) -> bool:
+        """Whether `size` bytes more may be kept for this hub; they count from now on."""
+        held = self._of.get(hub)
+        if held is None:
+            held = self._held(hub)
+        fits = held + size + LINE <= EVIDENCE
+        self._of[hub] = held + (size + LINE if fits else 0)
+        return fits
+
+    def forget(self) -> None:
+        """A transaction failed, or evidence was purged: count again."""
+        self._of.clear()
+
+    def _held(self, hub: str) -> int:
+        held = self._db.execute(
+            "select coalesce(sum(length(body) + ?2), 0) from quarantine where hub = ?1", (hub, LINE)
+        ).get
+        forks = self._db.execute(
+            "select coalesce(sum(length(f.raw) + ?2), 0) from forks f join streams s on s.id = f.stream"
+            " where s.hub = ?1",
+            (hub, LINE),
+        ).get
+        return cast(int, held) + cast(int, forks)

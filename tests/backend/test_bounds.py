@@ -1,0 +1,236 @@
+"""What one hub may take up: its share, and nothing of the others'."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import pytest
+from backend_kit import NOW, Desk, Sender, row
+
+from backend import alerts, bounds
+from backend.ingest import RECORDS
+from hub.alerts.life import Alert
+from hub.alerts.rows import row as alert_row
+from hub.alerts.rows import subject_of
+from hub.buffer import frame
+from hub.buffer.rows import ALERTS, READINGS
+from hub.buffer.seal import Previous
+from hub.errors import NotReady
+
+
+@pytest.fixture
+def hub(desk: Desk) -> Sender:
+    return desk.enrol()
+
+
+def streams(desk: Desk, hub: Sender) -> int:
+    return int(desk.sql("select count(*) from streams where hub = ?", hub.hub)[0][0])
+
+
+def begin(desk: Desk, hub: Sender) -> bool:
+    """Whether a record of a new run is taken."""
+    segment = hub.segment()
+    return 1 in desk.post(hub, segment.message([segment.block([row()])])).taken(segment)
+
+
+def test_a_hub_that_begins_run_after_run_is_told_to_wait_and_its_older_runs_and_other_hubs_go_on(
+    desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "RUNS_A_DAY", 3)
+    other, old = desk.enrol(), hub.segment()
+    assert 1 in desk.post(hub, old.message([old.block([row()])])).taken(old)
+    assert [begin(desk, hub) for _ in range(4)] == [True, True, False, False]
+    for _ in range(20):
+        desk.state(hub, stated(hub, os.urandom(16)))
+    assert streams(desk, hub) == 3
+    assert desk.alarms() == [bounds.RUNS_ALARM]
+    assert 2 in desk.post(hub, old.message([old.block([row(NOW + 1)])])).taken(old), "what it had goes on"
+    assert begin(desk, other)
+
+
+def stated(hub: Sender, run: bytes) -> bytes:
+    return hub.state(None, READINGS, streams={READINGS: (run, 9, bytes(32))}, oldest={ALERTS: (run, 1)})
+
+
+def test_its_state_counts_all_the_same_and_a_day_later_it_may_begin_again(
+    desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "RUNS_A_DAY", 1)
+    assert begin(desk, hub)
+    desk.state(hub, stated(hub, b"s" * 16))
+    assert desk.views.hubs()[0]["state_at"] is not None
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + bounds.TRICKLE_S)
+    assert [begin(desk, hub), begin(desk, hub)] == [True, False], "one now and then: it is never locked out"
+    desk.restart()
+    assert not begin(desk, hub), "what was begun is known after a restart"
+    monkeypatch.setattr(time, "time", lambda: now + bounds.DAY + bounds.TRICKLE_S + 1)
+    assert begin(desk, hub)
+
+
+def test_nothing_waits_for_ever_where_a_hub_has_as_many_runs_as_it_may(
+    desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "RUNS", 2)
+    assert [begin(desk, hub) for _ in range(3)] == [True, True, False]
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + bounds.TRICKLE_S)
+    assert [begin(desk, hub), begin(desk, hub)] == [True, False]
+
+
+def test_the_missing_end_of_the_run_before_is_seen_though_that_run_had_no_room_of_its_own(
+    desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "RUNS_A_DAY", 1)
+    after = hub.segment(previous=Previous(b"p" * 16, 7, bytes(32)))
+    assert 1 in desk.post(hub, after.message([after.block([row()])])).taken(after)
+    before = next(one for one in desk.views.verify(hub.hub) if one["run"] == (b"p" * 16).hex())
+    assert before["announced"] == 7
+
+
+def test_a_set_of_numbers_does_not_fall_into_more_pieces_than_an_acknowledgement_holds(
+    desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.storage.PARTS", 3)
+    segment = hub.segment()
+    blocks = [segment.block([row(NOW + n)]) for n in range(12)]
+    spread = desk.post(hub, segment.message(blocks[::2]))
+    assert list(spread.taken(segment)) == [(1, 1), (3, 3), (5, 5)]
+    assert desk.alarms() == [bounds.PARTS_ALARM]
+    desk.settle()
+    assert list(desk.post(hub, segment.message(blocks[6:7])).taken(segment)) == [(1, 1), (3, 3), (5, 5)]
+    whole = desk.post(hub, segment.message(blocks))
+    assert list(whole.taken(segment)) == [(1, 12)], "what lies between makes room: nothing is lost"
+
+
+def test_numbers_that_fork_without_end_are_counted_as_forked_too_much_rather_than_too_little(
+    desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.storage.PARTS", 2)
+    run = b"r" * 16
+    one, two = hub.segment(run=run), hub.segment(run=run)
+    monkeypatch.setattr("backend.storage.PARTS", 100)
+    desk.post(hub, one.message([one.block([row(NOW + n)]) for n in range(9)]))
+    desk.settle()
+    monkeypatch.setattr("backend.storage.PARTS", 2)
+    others = [two.block([row(NOW + n, 5.0)]) for n in range(9)]
+    answer = desk.post(hub, two.message(others[::2]))
+    assert not set(range(1, 10, 2)) & {n for first, last in answer.taken(two) for n in range(first, last + 1)}
+    assert len(answer.acks[0].rejected) == 2
+
+
+def unreadable(hub: Sender, count: int) -> tuple[Any, list[bytes]]:
+    segment = hub.segment()
+    return segment, [segment.raw(frame.BLOCK, b"\xff" * 9 + os.urandom(1000), 4) for _ in range(count)]
+
+
+def test_what_a_hub_fills_its_share_of_the_quarantine_with_leaves_the_others_theirs(
+    desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "EVIDENCE", 5000)
+    other = desk.enrol()
+    segment, bad = unreadable(hub, 9)
+    answer = desk.post(hub, segment.message(bad))
+    assert answer.acks[0].rejected == ((1, 9),), "told, whether it is kept or not"
+    theirs, more = unreadable(other, 2)
+    desk.post(other, theirs.message(more))
+    held = dict(desk.sql("select hub, count(*) from quarantine group by hub"))
+    assert held == {hub.hub: 3, other.hub: 2}
+    assert "evidence-full" in [kind for kind, of in desk.sql("select kind, hub from alarms") if of == hub.hub]
+    for _ in range(5):
+        desk.post(other, theirs.message(more))
+    assert dict(desk.sql("select hub, count(*) from quarantine group by hub"))[other.hub] == 2, "the same counts once"
+
+
+def test_forks_and_a_revoked_hubs_messages_are_of_the_same_share(
+    desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "EVIDENCE", 3000)
+    run = b"r" * 16
+    first = hub.segment(run=run)
+    desk.post(hub, first.message([first.block([row()])]))
+    desk.settle()
+    for n in range(9):
+        again = hub.segment(run=run)
+        desk.post(hub, again.message([again.block([row(value=5.0 + n)])]))
+    kept = desk.sql("select count(*), sum(length(raw)) from forks")[0]
+    assert 0 < kept[0] < 9
+    assert kept[1] + kept[0] * bounds.LINE <= 3000
+    desk.ingest.registry.revoke(hub.hub, time.time())
+    for _ in range(9):
+        desk.answer(hub, os.urandom(900), RECORDS)
+    whole = desk.sql("select (select sum(length(raw)) from forks) + coalesce(sum(length(body)), 0) from quarantine")
+    assert whole[0][0] <= 3000
+
+
+def told(n: int, state: str = "raised", number: int = 1) -> Any:
+    made = Alert(id=f"a{n}", rule="r", key="k", severity="info", raised=NOW / 1000, changed=NOW / 1000, by="x",
+                 state=state, n=number)  # fmt: skip
+    return alert_row(made, subject_of(made), monotonic=0.0, sure=True)
+
+
+def tell(desk: Desk, hub: Sender, *rows: Any) -> None:
+    segment = hub.segment(stream=ALERTS)
+    desk.post(hub, segment.message([segment.block([one]) for one in rows]))
+    desk.settle()
+
+
+def test_a_hub_that_raises_alerts_without_end_has_so_many_and_the_cleared_ones_make_room(
+    desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alerts, "MOST", 4)
+    tell(desk, hub, *(told(n) for n in range(6)))
+    assert [one["alert"] for one in desk.views.raised(hub.hub)] == ["a0", "a1", "a2", "a3"]
+    assert desk.sql("select count(*) from readings r join series s on s.id = r.series where metric = 'alert'") == [(2,)]
+    tell(desk, hub, told(1, "cleared", 2), told(7))
+    assert {one["alert"] for one in desk.views.raised(hub.hub)} == {"a0", "a2", "a3", "a7"}
+
+
+def test_who_is_refused_costs_no_key_to_be_opened(desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "RUNS_A_DAY", 1)
+    assert begin(desk, hub)
+
+    def opened(*_: Any) -> None:
+        raise AssertionError("a capsule was opened")
+
+    monkeypatch.setattr("backend.gate.open_epoch", opened)
+    assert not begin(desk, hub)
+    with pytest.raises(NotReady):
+        desk.ingest.storage.runs.check(hub.hub, time.time())
+
+
+def test_a_look_for_holes_goes_through_what_moved_and_not_through_all_that_ever_was(
+    desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from backend import holes
+
+    for _ in range(5):
+        assert begin(desk, hub)
+    desk.settle()
+    asked: list[int] = []
+    real = holes.missing
+
+    def missing(storage: Any, stream: Any, taken: Any) -> Any:
+        asked.append(stream.id)
+        return real(storage, stream, taken)
+
+    monkeypatch.setattr(holes, "missing", missing)
+    look = desk.ingest.holes.look
+    look(desk.ingest.storage, desk.ingest.taken, 1000.0)
+    assert len(asked) == 5, "all, the first time"
+    asked.clear()
+    segment = hub.segment()
+    blocks = [segment.block([row(NOW + n)]) for n in range(3)]
+    desk.post(hub, segment.message(blocks[::2]))
+    for at in (1015.0, 1330.0):
+        look(desk.ingest.storage, desk.ingest.taken, at)
+    assert len(asked) == 2, "one has a hole, and is looked at until it has none"
+    assert desk.alarms() == ["hole"]
+    desk.post(hub, segment.message(blocks[1:2]))
+    look(desk.ingest.storage, desk.ingest.taken, 1345.0)
+    assert desk.alarms() == []
+    asked.clear()
+    look(desk.ingest.storage, desk.ingest.taken, 1360.0)
+    assert asked == []
