@@ -5,14 +5,12 @@ from __future__ import annotations
 import base64
 import datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
 from hub.cli import output
+from hub.cli.asking import ask
 from hub.commands.judging import ROLES
-from hub.control import call
-from hub.state import state_of
 
 
 @click.group(cls=output.Group)
@@ -29,7 +27,7 @@ def badge() -> None:
 def load(file: Path, dry_run: bool, config: Path, state_dir: Path | None, json: bool) -> None:
     """Load the district's signed list of withdrawn badges, where the hub has no network to fetch it."""
     document = base64.b64encode(file.read_bytes()).decode()
-    answer = call(state_of(config, state_dir) / "hub.sock", "badge.load", document=document, dry_run=dry_run, by="cli")
+    answer = ask(config, state_dir, "badge.load", document=document, dry_run=dry_run)
     if json:
         output.data(answer)
         return
@@ -45,7 +43,7 @@ def load(file: Path, dry_run: bool, config: Path, state_dir: Path | None, json: 
 @output.as_json
 def status(config: Path, state_dir: Path | None, json: bool) -> None:
     """Whether this hub takes badges, and which list of withdrawn ones it has."""
-    answer = call(state_of(config, state_dir) / "hub.sock", "badge.status")
+    answer = ask(config, state_dir, "badge.status")
     if json:
         output.data(answer)
         return
@@ -67,7 +65,7 @@ def token() -> None:
 @output.as_json
 def create(name: str, role: str, days: float, config: Path, state_dir: Path | None, json: bool) -> None:
     """Make a token for NAME and print it: once, since only its hash is kept."""
-    answer = _call(config, state_dir, "web.token.make", title=name, role=role, days=days, by="cli")
+    answer = ask(config, state_dir, "web.token.make", title=name, role=role, days=days)
     if json:
         output.data(answer)
         return
@@ -81,7 +79,7 @@ def create(name: str, role: str, days: float, config: Path, state_dir: Path | No
 @output.as_json
 def listing(config: Path, state_dir: Path | None, json: bool) -> None:
     """The tokens there are, without their secrets."""
-    answer = _call(config, state_dir, "web.token.list")
+    answer = ask(config, state_dir, "web.token.list")
     if json:
         output.data(answer)
         return
@@ -99,12 +97,8 @@ def listing(config: Path, state_dir: Path | None, json: bool) -> None:
 @output.as_json
 def revoke(number: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """A token is worth nothing from now on."""
-    answer = _call(config, state_dir, "web.token.revoke", id=number, by="cli")
+    answer = ask(config, state_dir, "web.token.revoke", id=number)
     if json:
         output.data(answer)
         return
     output.say(f"{answer['name']}'s token is worth nothing now")
-
-
-def _call(config: Path, state_dir: Path | None, name: str, **arguments: Any) -> Any:
-    return call(state_of(config, state_dir) / "hub.sock", name, **arguments)

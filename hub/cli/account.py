@@ -5,14 +5,12 @@ from __future__ import annotations
 import datetime
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
 from hub.cli import output
+from hub.cli.asking import ask
 from hub.commands.judging import ROLES
-from hub.control import call
-from hub.state import state_of
 
 
 @click.group(cls=output.Group)
@@ -26,7 +24,7 @@ def account() -> None:
 @output.as_json
 def listing(config: Path, state_dir: Path | None, json: bool) -> None:
     """The accounts there are, with their roles."""
-    answer = _call(config, state_dir, "web.account.list")
+    answer = ask(config, state_dir, "web.account.list")
     if json:
         output.data(answer)
         return
@@ -56,7 +54,7 @@ def put(
 
     Whoever is signed in with it is signed out. A password has 12 characters at least.
     """
-    answer = _call(config, state_dir, "web.account.put", name=name, role=role, password=_password(password_file))
+    answer = ask(config, state_dir, "web.account.put", name=name, role=role, password=_password(password_file))
     if json:
         output.data(answer)
         return
@@ -70,7 +68,7 @@ def put(
 @output.as_json
 def remove(name: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Remove the account NAME, and sign it out. One administrateur has to remain."""
-    answer = _call(config, state_dir, "web.account.remove", name=name)
+    answer = ask(config, state_dir, "web.account.remove", name=name)
     if json:
         output.data(answer)
         return
@@ -85,7 +83,3 @@ def _password(file: Path | None) -> str:
     except (OSError, ValueError) as error:
         raise click.UsageError(f"the password file cannot be read: {error}") from error
     return text.partition("\n")[0].rstrip("\r")
-
-
-def _call(config: Path, state_dir: Path | None, name: str, /, **arguments: Any) -> Any:
-    return call(state_of(config, state_dir) / "hub.sock", name, by="cli", **arguments)

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hub.cli import output
+from hub.cli.asking import Hub, ask, hub_of
 from hub.cli.keyfile import key_of
-from hub.control import call
 from hub.errors import ConfigError, HubError, NotReady
-from hub.state import state_of
 
 if TYPE_CHECKING:
     from hub.labels.table import Fault, Table
@@ -59,15 +58,15 @@ def add(
 
     from hub.labels.wish import Wish
 
-    socket = state_of(config, state_dir) / "hub.sock"
+    hub = hub_of(config, state_dir)
     if label and label_file is not None:
         raise click.UsageError("either --label or --label-file")
     text = _text(label_file).strip() if label_file is not None else _without_a_key(label)
     if not text and not device:
-        _candidates(socket)
+        _candidates(hub)
     given = {"label": text, "device": device or "", "key": _key(key_file), **said}
     wish = msgspec.convert({**given, "settings": dict(_setting(one) for one in settings)}, Wish)
-    row = _asked(socket, "device.add", [wish], dry_run=dry_run, update=update)[0]
+    row = _asked(hub, "device.add", [wish], dry_run=dry_run, update=update)[0]
     if json:
         output.data(row)
     elif row["state"] != "wrong":
@@ -88,7 +87,7 @@ def add(
 @output.as_json
 def remove(device: str, dry_run: bool, config: Path, state_dir: Path | None, json: bool) -> None:
     """Remove a DEVICE that a command added. Its place, its series and its history stay."""
-    answer = call(state_of(config, state_dir) / "hub.sock", "device.remove", device=device, dry_run=dry_run)
+    answer = ask(config, state_dir, "device.remove", device=device, dry_run=dry_run)
     if json:
         output.data(answer)
     else:
@@ -120,11 +119,10 @@ def import_(
         return
     if file is None:
         raise click.UsageError("name the file, or --template")
-    socket = state_of(config, state_dir) / "hub.sock"
-    data = _bytes(file)
+    hub, data = hub_of(config, state_dir), _bytes(file)
     if inventory.is_one(data):
         document = base64.b64encode(data).decode()
-        answer = call(socket, "inventory.load", timeout=_CALL_S, document=document, dry_run=dry_run)
+        answer = hub("inventory.load", timeout=_CALL_S, document=document, dry_run=dry_run)
         output.say(f"inventory {answer['number']} of {answer['owner']}")
         report(answer["rows"], [], dry_run, json)
         return
@@ -137,7 +135,7 @@ def import_(
     if not table.placed:
         output.say("the table names no places: its keys are kept until the devices are added")
     rows = [_as_row(fault) for fault in table.faults]
-    rows += [_titled(row, table) for row in _imported(socket, table, update=update, dry_run=dry_run)]
+    rows += [_titled(row, table) for row in _imported(hub, table, update=update, dry_run=dry_run)]
     report(sorted(rows, key=lambda row: row["line"]), table.ignored, dry_run, json)
 
 
@@ -160,7 +158,7 @@ def placed(file: Path) -> tuple[list[dict[str, Any]], list[str]]:
     return msgspec.to_builtins(table.wishes), list(table.ignored)
 
 
-def _imported(socket: Path, table: Table, *, update: bool, dry_run: bool) -> Iterator[dict[str, Any]]:
+def _imported(hub: Hub, table: Table, *, update: bool, dry_run: bool) -> Iterator[dict[str, Any]]:
     """The result of each row, batch by batch, with progress on stderr."""
     name = "device.add" if table.placed else "device.keep"
     size, done, many = DRY_BATCH if dry_run else BATCH, 0, len(table.wishes)
@@ -168,7 +166,7 @@ def _imported(socket: Path, table: Table, *, update: bool, dry_run: bool) -> Ite
         for start in range(0, many, size):
             batch = table.wishes[start : start + size]
             try:
-                yield from _asked(socket, name, batch, dry_run=dry_run, update=update)
+                yield from _asked(hub, name, batch, dry_run=dry_run, update=update)
             except HubError as error:
                 if error.exit_code != NotReady.exit_code:
                     raise
@@ -182,10 +180,10 @@ def _imported(socket: Path, table: Table, *, update: bool, dry_run: bool) -> Ite
                 output.say(f"{done} of {many}")
 
 
-def _asked(socket: Path, name: str, wishes: list[Wish], **arguments: Any) -> list[dict[str, Any]]:
+def _asked(hub: Hub, name: str, wishes: list[Wish], **arguments: Any) -> list[dict[str, Any]]:
     import msgspec
 
-    answer = call(socket, name, timeout=_CALL_S, wishes=msgspec.to_builtins(wishes), **arguments)
+    answer = hub(name, timeout=_CALL_S, wishes=msgspec.to_builtins(wishes), **arguments)
     return list(answer["rows"])
 
 
@@ -228,9 +226,9 @@ def _titled(row: dict[str, Any], table: Table) -> dict[str, Any]:
     return {**row, "column": table.columns.get(row["column"], row["column"])}
 
 
-def _candidates(socket: Path) -> None:
+def _candidates(hub: Hub) -> None:
     """List what is heard and not admitted, and say how one of it is added."""
-    heard = [one for one in call(socket, "devices")["quarantine"] if not one["known"]]
+    heard = [one for one in hub("devices")["quarantine"] if not one["known"]]
     rows = [(one["id"], one["model"], one["integration"], one["reason"], one["count"]) for one in heard]
     output.table(("heard, not admitted", "model", "integration", "why", "times"), rows)
     raise click.UsageError("name one: `ilot device add DEVICE --place PLACE`, or give --label")

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import datetime
-import getpass
-import os
 from pathlib import Path
 from typing import Any
 
 import click
 
 from hub.cli import output
+from hub.cli.asking import ask
 from hub.config.values import duration
-from hub.control import call
-from hub.state import state_of
 
 why = click.option("--why", default="", help="Your reason; it stands in the audit log.")
 
@@ -47,7 +44,7 @@ def listing(everything: bool, limit: int, config: Path, state_dir: Path | None, 
 @output.as_json
 def show(alert: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Why ALERT was raised, and what became of it."""
-    one = call(state_of(config, state_dir) / "hub.sock", "alert.show", id=alert)
+    one = ask(config, state_dir, "alert.show", id=alert)
     if json:
         output.data(one)
         return
@@ -102,7 +99,7 @@ def clear(alert: str, why: str, config: Path, state_dir: Path | None, json: bool
 
 
 def _list(config: Path, state_dir: Path | None, json: bool, *, everything: bool, limit: int) -> None:
-    answer = call(state_of(config, state_dir) / "hub.sock", "alert.list", all=everything, limit=limit)
+    answer = ask(config, state_dir, "alert.list", all=everything, limit=limit)
     if json:
         output.data(answer)
         return
@@ -119,8 +116,7 @@ def _list(config: Path, state_dir: Path | None, json: bool, *, everything: bool,
 
 
 def _act(config: Path, state_dir: Path | None, json: bool, name: str, **arguments: Any) -> None:
-    by = f"cli:{os.environ.get('SUDO_USER') or getpass.getuser()}"
-    answer = call(state_of(config, state_dir) / "hub.sock", name, by=by, **arguments)
+    answer = ask(config, state_dir, name, **arguments)
     if json:
         output.data(answer)
     else:

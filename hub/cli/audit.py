@@ -9,8 +9,7 @@ import click
 import msgspec
 
 from hub.cli import output
-from hub.control import call
-from hub.state import state_of
+from hub.cli.asking import ask
 
 
 @click.group(cls=output.Group)
@@ -25,7 +24,7 @@ def audit() -> None:
 @output.as_json
 def listing(limit: int, config: Path, state_dir: Path | None, json: bool) -> None:
     """The last entries, the newest first."""
-    answer = call(state_of(config, state_dir) / "hub.sock", "audit.list", limit=limit)
+    answer = ask(config, state_dir, "audit.list", limit=limit)
     if json:
         output.data(answer)
         return
@@ -53,7 +52,7 @@ def verify(witness: tuple[str, ...], config: Path, state_dir: Path | None, json:
         if not count.isdigit() or not head:
             raise click.UsageError(f"--witness {one!r}: expected COUNT:HEAD, like 812:9f3a…")
         heads.append((int(count), head))
-    answer = call(state_of(config, state_dir) / "hub.sock", "audit.verify", timeout=120.0, witness=heads)
+    answer = ask(config, state_dir, "audit.verify", timeout=120.0, witness=heads)
     if json:
         output.data(answer)
     else:

@@ -7,8 +7,7 @@ from pathlib import Path
 import click
 
 from hub.cli import output
-from hub.control import call
-from hub.state import state_of
+from hub.cli.asking import ask
 
 
 @click.command()
@@ -18,7 +17,7 @@ from hub.state import state_of
 @output.as_json
 def availability(device: str | None, config: Path, state_dir: Path | None, json: bool) -> None:
     """How much of each day DEVICE, or every device, was there, in percent of the time when it should have spoken."""
-    answer = call(state_of(config, state_dir) / "hub.sock", "availability", device=device or "")
+    answer = ask(config, state_dir, "availability", device=device or "")
     if json:
         output.data(answer)
         return

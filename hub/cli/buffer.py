@@ -10,6 +10,7 @@ import msgspec
 
 from hub.answers.autonomy import days_and_hours
 from hub.cli import output
+from hub.cli.asking import ask
 from hub.errors import NotReady, StorageError
 from hub.state import state_of
 
@@ -26,11 +27,9 @@ def buffer() -> None:
 def status(config: Path, state_dir: Path | None, json: bool) -> None:
     """How full it is, and how long it lasts without the backend at today's rate. Without a running hub: what the
     disk shows."""
-    from hub.control import call
-
     state = state_of(config, state_dir)
     try:
-        answer = call(state / "hub.sock", "status")
+        answer = ask(config, state_dir, "status")
         facts: dict[str, Any] = {"running": True, **answer["buffer"], "month": answer["link"]["month"]}
     except NotReady:
         from hub.buffer.inspect import verify
@@ -115,11 +114,10 @@ def _found(segment: Any) -> str:
 def export(out: Path, config: Path, state_dir: Path | None, json: bool) -> None:
     """Copy the sealed records to OUT, for `ilot backend open` with a recipient's key. Nothing is removed."""
     from hub.buffer.inspect import export as copy
-    from hub.control import call
 
     state = state_of(config, state_dir)
     try:
-        call(state / "hub.sock", "status")
+        ask(config, state_dir, "status")
         running = True
     except NotReady:
         running = False

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import getpass
-import os
 import sys
 import time
 from pathlib import Path
@@ -13,9 +11,8 @@ from typing import Any
 import click
 
 from hub.cli import output
+from hub.cli.asking import ask
 from hub.config.values import duration
-from hub.control import call
-from hub.state import state_of
 
 FINAL = ("done", "failed", "expired")
 
@@ -70,7 +67,7 @@ def release(
 @output.as_json
 def listing(limit: int, config: Path, state_dir: Path | None, json: bool) -> None:
     """The last commands and what came of them."""
-    answer = call(state_of(config, state_dir) / "hub.sock", "command.list", limit=limit)
+    answer = ask(config, state_dir, "command.list", limit=limit)
     if json:
         output.data(answer)
         return
@@ -96,7 +93,7 @@ def listing(limit: int, config: Path, state_dir: Path | None, json: bool) -> Non
 def stop(why: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Stop all writes now, until `resume` (code de la construction, R175-3 4°). What this hub wrote is let go where
     the device knows how; everywhere else the field controllers go on with the last value."""
-    answer = call(state_of(config, state_dir) / "hub.sock", "command.stop", by=_who(), why=why)
+    answer = ask(config, state_dir, "command.stop", why=why)
     if json:
         output.data(answer)
         return
@@ -112,7 +109,7 @@ def stop(why: str, config: Path, state_dir: Path | None, json: bool) -> None:
 @output.as_json
 def resume(why: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Allow writes again."""
-    answer = call(state_of(config, state_dir) / "hub.sock", "command.resume", by=_who(), why=why)
+    answer = ask(config, state_dir, "command.resume", why=why)
     if json:
         output.data(answer)
     else:
@@ -120,9 +117,8 @@ def resume(why: str, config: Path, state_dir: Path | None, json: bool) -> None:
 
 
 def _order(config: Path, state_dir: Path | None, json: bool, seconds: float, **order: Any) -> None:
-    socket = state_of(config, state_dir) / "hub.sock"
     # Whoever reaches the socket is root or the hub itself: the person at the machine answers for it by name.
-    now = call(socket, "command.set", by=_who(), role="administrateur", **order)
+    now = ask(config, state_dir, "command.set", role="administrateur", **order)
     shown, until = "", time.monotonic() + seconds
     while True:
         if not json and shown != now["state"]:
@@ -131,7 +127,7 @@ def _order(config: Path, state_dir: Path | None, json: bool, seconds: float, **o
         left = until - time.monotonic()
         if now["state"] in FINAL or left <= 0:
             break
-        now = call(socket, "command.wait", id=now["id"], seconds=min(left, 1.0))
+        now = ask(config, state_dir, "command.wait", id=now["id"], seconds=min(left, 1.0))
     if json:
         output.data(now)
     if now["state"] in ("failed", "expired"):
@@ -156,10 +152,6 @@ def _seconds(text: str | None) -> float | None:
         return duration(text).total_seconds()
     except ValueError as error:
         raise click.UsageError(f"--for: {error}") from None
-
-
-def _who() -> str:
-    return f"cli:{os.environ.get('SUDO_USER') or getpass.getuser()}"
 
 
 def _new(command: dict[str, Any]) -> str:

@@ -7,8 +7,7 @@ from pathlib import Path
 import click
 
 from hub.cli import output
-from hub.control import call
-from hub.state import state_of
+from hub.cli.asking import ask
 
 
 @click.group(cls=output.Group)
@@ -22,7 +21,7 @@ def commission() -> None:
 @output.as_json
 def status(config: Path, state_dir: Path | None, json: bool) -> None:
     """Every expected device, and what is to be done about it."""
-    answer = call(state_of(config, state_dir) / "hub.sock", "roster.show")
+    answer = ask(config, state_dir, "roster.show")
     if json:
         output.data(answer)
         return
@@ -42,7 +41,7 @@ def report(out: Path | None, config: Path, state_dir: Path | None) -> None:
 
     from hub.disk.files import write_atomically
 
-    answer = call(state_of(config, state_dir) / "hub.sock", "roster.report", by="cli")
+    answer = ask(config, state_dir, "roster.report")
     if out is None:
         output.data(answer)
         return
@@ -58,9 +57,7 @@ def report(out: Path | None, config: Path, state_dir: Path | None) -> None:
 @output.as_json
 def plan(file: Path, name: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Add a floor plan, FILE: PNG or JPEG, 4 MB at most. The hub's own user must be able to read it."""
-    answer = call(
-        state_of(config, state_dir) / "hub.sock", "picture.add", file=str(file), name=name or file.stem, by="cli"
-    )
+    answer = ask(config, state_dir, "picture.add", file=str(file), name=name or file.stem)
     if json:
         output.data(answer)
         return

@@ -8,9 +8,8 @@ from pathlib import Path
 import click
 
 from hub.cli import adopt, availability, output, privacy, rejoin
+from hub.cli.asking import ask
 from hub.cli.keyfile import key_of
-from hub.control import call
-from hub.state import state_of
 
 
 @click.command()
@@ -19,7 +18,7 @@ from hub.state import state_of
 @output.as_json
 def devices(config: Path, state_dir: Path | None, json: bool) -> None:
     """List the devices of the running hub: known, and heard but not admitted."""
-    answer = call(state_of(config, state_dir) / "hub.sock", "devices")
+    answer = ask(config, state_dir, "devices")
     if json:
         output.data(answer)
         return
@@ -73,8 +72,8 @@ def replace(
 ) -> None:  # fmt: skip
     """Let device NEW stand where OLD stood. Place, series, settings and history stay; only the hardware changes."""
     key = key_of(key_file) if key_file else None
-    answer = call(
-        state_of(config, state_dir) / "hub.sock", "device.replace",
+    answer = ask(
+        config, state_dir, "device.replace",
         old=old, new=new, key=key.hex() if key else None, dry_run=dry_run,
     )  # fmt: skip
     if json:
@@ -104,7 +103,7 @@ def key(
     if (key_file is None) != forget:
         raise click.UsageError("either --key-file FILE or --forget")
     given = key_of(key_file).hex() if key_file else None
-    answer = call(state_of(config, state_dir) / "hub.sock", "device.key", device=device, key=given, dry_run=dry_run)
+    answer = ask(config, state_dir, "device.key", device=device, key=given, dry_run=dry_run)
     if json:
         output.data(answer)
         return

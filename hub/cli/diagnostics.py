@@ -9,9 +9,8 @@ from pathlib import Path
 import click
 
 from hub.cli import output
-from hub.control import call
+from hub.cli.asking import ask
 from hub.errors import HubError
-from hub.state import state_of
 
 WAIT_S = 60.0
 
@@ -29,16 +28,15 @@ def diagnostics(out: Path, preview: bool, config: Path, state_dir: Path | None, 
     It names nobody and holds no secret and no reading: devices, places, people and addresses are replaced by numbers
     that mean nothing outside of it. Look at it with --preview before you send it.
     """
-    socket = state_of(config, state_dir) / "hub.sock"
     if preview:
-        files = call(socket, "diagnostics", timeout=WAIT_S, preview=True)["files"]
+        files = ask(config, state_dir, "diagnostics", timeout=WAIT_S, preview=True)["files"]
         if json:
             output.data(files)
         else:
             for name, text in files.items():
                 click.echo(f"--- {name}\n{text}")
         return
-    data = base64.b64decode(call(socket, "diagnostics", timeout=WAIT_S)["archive"])
+    data = base64.b64decode(ask(config, state_dir, "diagnostics", timeout=WAIT_S)["archive"])
     try:
         out.write_bytes(data)
     except OSError as error:
@@ -58,7 +56,7 @@ def diagnostics(out: Path, preview: bool, config: Path, state_dir: Path | None, 
 @output.as_json
 def logs(source: str, level: str, limit: int, config: Path, state_dir: Path | None, json: bool) -> None:
     """The last log lines of the running hub, oldest first; it keeps 500 in memory."""
-    answer = call(state_of(config, state_dir) / "hub.sock", "logs", source=source, level=level, limit=limit)
+    answer = ask(config, state_dir, "logs", source=source, level=level, limit=limit)
     if json:
         output.data(answer)
         return

@@ -8,8 +8,7 @@ from pathlib import Path
 import click
 
 from hub.cli import output
-from hub.control import call
-from hub.state import state_of
+from hub.cli.asking import ask
 
 
 @click.command()
@@ -20,13 +19,12 @@ from hub.state import state_of
 @output.as_json
 def energy(year: int | None, restart: str | None, config: Path, state_dir: Path | None, json: bool) -> None:
     """The meters of the running hub: what they counted, how complete it is, and whether they drift."""
-    socket = state_of(config, state_dir) / "hub.sock"
     if restart is not None:
-        answer = call(socket, "energy.restart", place=restart)
+        answer = ask(config, state_dir, "energy.restart", place=restart)
         output.data(answer) if json else click.echo(f"{restart}: a new reference period begins today")
         return
-    call(socket, "energy.judge", timeout=600)
-    answer = call(socket, "energy.meters", year=year)
+    ask(config, state_dir, "energy.judge", timeout=600)
+    answer = ask(config, state_dir, "energy.meters", year=year)
     if json:
         output.data(answer)
         return
@@ -64,8 +62,8 @@ def report(
     state_dir: Path | None,
 ) -> None:  # fmt: skip
     """Write a report of the running hub, signed: R175-3, the yearly OPERAT table, or the inspection dossier."""
-    answer = call(
-        state_of(config, state_dir) / "hub.sock", "energy.report", timeout=600, kind=kind, year=year, operator=operator,
+    answer = ask(
+        config, state_dir, "energy.report", timeout=600, kind=kind, year=year, operator=operator,
         format=shape, lang=lang,
     )  # fmt: skip
     path = out or Path(answer["name"])

@@ -9,8 +9,7 @@ from typing import Any
 import click
 
 from hub.cli import output
-from hub.control import call
-from hub.state import state_of
+from hub.cli.asking import ask
 
 
 @click.command()
@@ -21,7 +20,7 @@ from hub.state import state_of
 def radio(device: str | None, config: Path, state_dir: Path | None, json: bool) -> None:
     """Show how well devices are heard, or DEVICE alone: signal margin, lost uplinks, lateness, battery; and of each
     gateway when it spoke and what it may still send this hour. Exit code 6 when one is to be moved, late or silent."""
-    answer = call(state_of(config, state_dir) / "hub.sock", "radio")
+    answer = ask(config, state_dir, "radio")
     if device is not None:
         answer = {"devices": [d for d in answer["devices"] if d["id"] == device], "gateways": []}
     if json:

@@ -13,9 +13,8 @@ from zoneinfo import ZoneInfo
 import click
 
 from hub.cli import output
+from hub.cli.asking import Hub, hub_of
 from hub.config.values import duration
-from hub.control import call
-from hub.state import state_of
 
 
 @click.command()
@@ -42,9 +41,9 @@ def history(
     With --raw: the readings themselves, of the last day, and of more where `history.raw_on_disk` is declared. Times
     bear the offset of the site's clock.
     """
-    socket = state_of(config, state_dir) / "hub.sock"
+    hub = hub_of(config, state_dir)
     if series is None:
-        answer = call(socket, "history.list")
+        answer = hub("history.list")
         if json:
             output.data(answer)
             return
@@ -56,7 +55,7 @@ def history(
             ],
         )
         return
-    zone = str(call(socket, "history", series=series, points=2)["timezone"])
+    zone = str(hub("history", series=series, points=2)["timezone"])
     arguments: dict[str, Any] = {"series": series, "step": step}
     if end is not None:
         arguments["to"] = _date(end, zone)
@@ -69,9 +68,9 @@ def history(
             raise click.UsageError(f"--last: {error}") from None
         arguments["from"] = arguments.get("to", datetime.datetime.now(datetime.UTC).timestamp()) - seconds
     if raw:
-        _print(_pages(socket, series, arguments), zone, json=json)
+        _print(_pages(hub, series, arguments), zone, json=json)
         return
-    answer = call(socket, "history", **arguments)
+    answer = hub("history", **arguments)
     if json:
         output.data(answer)
         return
@@ -86,12 +85,12 @@ def history(
     output.table(head, rows)
 
 
-def _pages(socket: Path, series: str, arguments: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _pages(hub: Hub, series: str, arguments: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Page by page, so that neither the hub nor this holds all of it."""
     now = datetime.datetime.now(datetime.UTC).timestamp()
     asked = {"series": series, "from": arguments["from"], "to": arguments.get("to", now), "limit": 5000}
     while True:
-        page = call(socket, "history.raw", **asked)
+        page = hub("history.raw", **asked)
         yield page
         if page["next"] is None:
             return

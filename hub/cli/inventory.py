@@ -7,8 +7,7 @@ from pathlib import Path
 import click
 
 from hub.cli import output
-from hub.control import call
-from hub.state import state_of
+from hub.cli.asking import ask
 
 
 @click.group(cls=output.Group)
@@ -23,7 +22,7 @@ def inventory() -> None:
 @output.as_json
 def card(out: Path | None, config: Path, state_dir: Path | None, json: bool) -> None:
     """Print this hub's card: its public key, signed. The owner seals inventories to it; nothing in it is secret."""
-    answer = call(state_of(config, state_dir) / "hub.sock", "inventory.card")
+    answer = ask(config, state_dir, "inventory.card")
     if out is not None:
         out.write_text(answer["card"], encoding="utf-8")
         output.say(f"the card of {answer['hub']} is in {out}: `ilot backend inventory` seals keys to it")
@@ -39,7 +38,7 @@ def card(out: Path | None, config: Path, state_dir: Path | None, json: bool) -> 
 @output.as_json
 def show(config: Path, state_dir: Path | None, json: bool) -> None:
     """List the devices whose keys are here, and whether each was added. Keys are not shown."""
-    answer = call(state_of(config, state_dir) / "hub.sock", "inventory.list")
+    answer = ask(config, state_dir, "inventory.list")
     if json:
         output.data(answer)
         return

@@ -9,10 +9,9 @@ from typing import Any
 import click
 
 from hub.cli import output
-from hub.control import call
+from hub.cli.asking import ask
 from hub.disk.files import write_atomically
 from hub.errors import StorageError
-from hub.state import state_of
 
 _CALL_S = 60.0
 
@@ -36,7 +35,7 @@ def label(new: bool, svg: Path | None, printed: Path | None, config: Path, state
     A code is shown when it is made, and never again: only its hash is kept. It makes the first administrateur, once.
     """
     kind = _kind(printed)
-    answer = call(state_of(config, state_dir) / "hub.sock", "web.label", timeout=_CALL_S, new=new)
+    answer = ask(config, state_dir, "web.label", timeout=_CALL_S, new=new)
     if printed is not None:
         _print(answer, printed, kind)
     _show(answer, svg, json)
@@ -61,7 +60,7 @@ def reset(svg: Path | None, config: Path, state_dir: Path | None, json: bool) ->
 
     Whoever claims with it becomes an administrateur; with the name of an account, that account gets a new password.
     """
-    answer = call(state_of(config, state_dir) / "hub.sock", "web.reset", timeout=_CALL_S)
+    answer = ask(config, state_dir, "web.reset", timeout=_CALL_S)
     _show(answer, svg, json)
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from pathlib import Path
 
 import click
 
 from hub.cli import output
-from hub.control import call
-from hub.state import state_of
+from hub.cli.asking import ask
 
 
 @click.group(cls=output.Group, invoke_without_command=True)
@@ -22,7 +19,7 @@ def notify(context: click.Context, config: Path, state_dir: Path | None, json: b
     """The notifiers of the running hub: how they are, and how many alerts wait."""
     if context.invoked_subcommand is not None:
         return
-    answer = call(state_of(config, state_dir) / "hub.sock", "notify.list")
+    answer = ask(config, state_dir, "notify.list")
     if json:
         output.data(answer)
         return
@@ -41,8 +38,7 @@ def notify(context: click.Context, config: Path, state_dir: Path | None, json: b
 def test(name: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Have notifier NAME tell a test message, past its quiet hours and limits. Waits until it got through, or says why
     not."""
-    by = f"cli:{os.environ.get('SUDO_USER') or getpass.getuser()}"
-    answer = call(state_of(config, state_dir) / "hub.sock", "notify.test", timeout=60, name=name, by=by)
+    answer = ask(config, state_dir, "notify.test", timeout=60, name=name)
     if json:
         output.data(answer)
     else:

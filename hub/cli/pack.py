@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from hub.cli import output
+from hub.cli.asking import ask
 from hub.cli.new import write
 from hub.errors import ConfigError, HubError, NotReady
 
@@ -181,11 +182,8 @@ def _library(config: Path, state_dir: Path | None) -> Library:
 
 def _told(name: str, config: Path, state_dir: Path | None) -> int | None:
     """Tell the running hub of a new version. How many kept payloads it has read by it; None when no hub runs."""
-    from hub.control import call
-    from hub.state import state_of
-
     try:
-        answer = call(state_of(config, state_dir) / "hub.sock", "packs.reload", timeout=600.0, pack=name)
+        answer = ask(config, state_dir, "packs.reload", timeout=600.0, pack=name)
     except NotReady:
         return None
     return len([frame for frame in answer["frames"] if frame["result"] == "decoded"])

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from pathlib import Path
 
 import click
 import msgspec
 
 from hub.cli import output
-from hub.control import call
-from hub.state import state_of
+from hub.cli.asking import ask
 
 KINDS = ("integration", "exporter", "notifier")
 
@@ -34,9 +31,7 @@ def plugins(context: click.Context, json: bool) -> None:
 @output.as_json
 def restart(name: str, kind: str | None, dry_run: bool, config: Path, state_dir: Path | None, json: bool) -> None:
     """Stop the instance NAME of the running hub and start it anew; the others go on. It is noted in the audit log."""
-    by = f"cli:{os.environ.get('SUDO_USER') or getpass.getuser()}"
-    socket = state_of(config, state_dir) / "hub.sock"
-    answer = call(socket, "plugin.restart", name=name, kind=kind or "", dry_run=dry_run, by=by)
+    answer = ask(config, state_dir, "plugin.restart", name=name, kind=kind or "", dry_run=dry_run)
     if json:
         output.data(answer)
         return

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import getpass
-import os
 from pathlib import Path
 from typing import Any
 
 import click
 
 from hub.cli import output
-from hub.control import call
-from hub.state import state_of
+from hub.cli.asking import ask
 
 dry = click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
 
@@ -36,7 +33,7 @@ def consent(
     state_dir: Path | None, json: bool,
 ) -> None:  # fmt: skip
     """Enter that PERSON agreed. PERSON is a reference of yours (loc-0042), not a name: who it is stays on your form."""
-    answer = _call(
+    answer = ask(
         config, state_dir, "consent.give", person=person, purpose=purpose, zone=zone, dry_run=dry_run,
         given=None if date is None else date.astimezone().timestamp(),
     )  # fmt: skip
@@ -54,7 +51,7 @@ def consent(
 @output.as_json
 def listing(config: Path, state_dir: Path | None, json: bool) -> None:
     """All consents, those that ended too, and how the erasures stand."""
-    answer = _call(config, state_dir, "consent.list")
+    answer = ask(config, state_dir, "consent.list")
     if json:
         output.data(answer)
         return
@@ -76,7 +73,7 @@ def listing(config: Path, state_dir: Path | None, json: bool) -> None:
 @output.as_json
 def access(person: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """All that this hub knows of PERSON, and under which name the backend has their readings."""
-    answer = _call(config, state_dir, "consent.access", person=person)
+    answer = ask(config, state_dir, "consent.access", person=person)
     if json:
         output.data(answer)
         return
@@ -102,7 +99,7 @@ def access(person: str, config: Path, state_dir: Path | None, json: bool) -> Non
 def withdraw(person: str, purpose: str, dry_run: bool, config: Path, state_dir: Path | None, json: bool) -> None:
     """PERSON takes their consent back. The next report is dropped, the pseudonym's key destroyed, what this hub holds
     erased, and the backend told to erase what it has: `ilot privacy list` shows when it has confirmed."""
-    answer = _call(config, state_dir, "consent.withdraw", person=person, purpose=purpose, dry_run=dry_run)
+    answer = ask(config, state_dir, "consent.withdraw", person=person, purpose=purpose, dry_run=dry_run)
     if json:
         output.data(answer)
         return
@@ -146,7 +143,7 @@ def erase(device: str, yes: bool, dry_run: bool, config: Path, state_dir: Path |
     what it says from now on follows the privacy rules like before."""
     if not (yes or dry_run):
         click.confirm(f"Erase all personal readings of {device} until now, here and at the backend?", abort=True)
-    answer = _call(config, state_dir, "device.erase", device=device, dry_run=dry_run)
+    answer = ask(config, state_dir, "device.erase", device=device, dry_run=dry_run)
     if json:
         output.data(answer)
     elif dry_run:
@@ -156,7 +153,7 @@ def erase(device: str, yes: bool, dry_run: bool, config: Path, state_dir: Path |
 
 
 def _document(config: Path, state_dir: Path | None, what: str, file: Path | None, json: bool) -> None:
-    answer = _call(config, state_dir, "privacy.document", what=what)
+    answer = ask(config, state_dir, "privacy.document", what=what)
     if file is not None:
         try:
             with file.open("x", encoding="utf-8", newline="") as out:  # somebody may have edited the one that is there
@@ -179,11 +176,6 @@ def _say_erased(answer: dict[str, Any]) -> None:
     click.echo(f"erased on this hub: {here}")
     for one in answer["erasures"]:
         click.echo(f"erasure {one} was ordered from the backend; `ilot privacy list` shows when it has confirmed")
-
-
-def _call(config: Path, state_dir: Path | None, name: str, **arguments: Any) -> Any:
-    by = f"cli:{os.environ.get('SUDO_USER') or getpass.getuser()}"
-    return call(state_of(config, state_dir) / "hub.sock", name, by=by, **arguments)
 
 
 def _standing(erasure: dict[str, Any]) -> str:

@@ -11,10 +11,9 @@ import click
 
 from hub.cli import adopt as adopting
 from hub.cli import output
+from hub.cli.asking import ask
 from hub.cli.keyfile import key_of
-from hub.control import call
 from hub.errors import ConfigError
-from hub.state import state_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 _CALL_S = 300.0
@@ -41,7 +40,7 @@ def quarantine() -> None:
 @_common
 def list_(config: Path, state_dir: Path | None, json: bool) -> None:
     """List who waits, with evidence; devices that look cloned; and what was decided before."""
-    answer = call(_socket(config, state_dir), "quarantine.list")
+    answer = ask(config, state_dir, "quarantine.list")
     if json:
         output.data(answer)
         return
@@ -83,8 +82,8 @@ def adopt_(
 ) -> None:
     """Adopt a DEVICE that waits. What it said in the last hours goes on with its own times."""
     key = key_of(key_file).hex() if key_file else ""
-    answer = call(
-        _socket(config, state_dir), "quarantine.adopt", timeout=_CALL_S, device=device, key=key, dry_run=dry_run, **said
+    answer = ask(
+        config, state_dir, "quarantine.adopt", timeout=_CALL_S, device=device, key=key, dry_run=dry_run, **said
     )
     row = answer["row"]
     if row["state"] == "wrong":
@@ -108,8 +107,8 @@ def _decision(kind: str, text: str) -> click.Command:
         device: str, integration: str, model: str, why: str, dry_run: bool, config: Path, state_dir: Path | None,
         json: bool,
     ) -> None:  # fmt: skip
-        answer = call(
-            _socket(config, state_dir), f"quarantine.{kind}", id=device, integration=integration, model=model, why=why,
+        answer = ask(
+            config, state_dir, f"quarantine.{kind}", id=device, integration=integration, model=model, why=why,
             dry_run=dry_run,
         )  # fmt: skip
         if json:
@@ -140,8 +139,8 @@ def unblock(
     device: str, integration: str, model: str, dry_run: bool, config: Path, state_dir: Path | None, json: bool
 ) -> None:
     """Take back that a DEVICE, or a pattern, is ignored or blocked: it is listed again when it speaks."""
-    answer = call(
-        _socket(config, state_dir), "quarantine.unblock", id=device, integration=integration, model=model,
+    answer = ask(
+        config, state_dir, "quarantine.unblock", id=device, integration=integration, model=model,
         dry_run=dry_run,
     )  # fmt: skip
     if json:
@@ -157,7 +156,7 @@ def unblock(
 @_common
 def clear(device: str, why: str, dry_run: bool, config: Path, state_dir: Path | None, json: bool) -> None:
     """Say that you have looked at the evidence about a DEVICE of this hub: it is believed again."""
-    answer = call(_socket(config, state_dir), "quarantine.clear", device=device, why=why, dry_run=dry_run)
+    answer = ask(config, state_dir, "quarantine.clear", device=device, why=why, dry_run=dry_run)
     if json:
         output.data(answer)
     else:
@@ -181,21 +180,21 @@ def start(length: str, why: str, config: Path, state_dir: Path | None, json: boo
         seconds = duration(length).total_seconds()
     except ValueError as error:
         raise click.UsageError(f"--for {length}: {error}") from error
-    _show(call(_socket(config, state_dir), "recette.start", seconds=seconds, why=why), json)
+    _show(ask(config, state_dir, "recette.start", seconds=seconds, why=why), json)
 
 
 @recette.command("status")
 @_common
 def status(config: Path, state_dir: Path | None, json: bool) -> None:
     """Say whether Mode recette is open, and for how long."""
-    _show(call(_socket(config, state_dir), "recette.status"), json)
+    _show(ask(config, state_dir, "recette.status"), json)
 
 
 @recette.command("end")
 @_common
 def end(config: Path, state_dir: Path | None, json: bool) -> None:
     """End Mode recette now."""
-    answer = call(_socket(config, state_dir), "recette.end")
+    answer = ask(config, state_dir, "recette.end")
     if json:
         output.data(answer)
     else:
@@ -231,7 +230,7 @@ def bulk(
     else:
         arguments |= {"start": first, **said}
         ignored = []
-    answer = call(_socket(config, state_dir), "recette.adopt", timeout=_CALL_S, **arguments)
+    answer = ask(config, state_dir, "recette.adopt", timeout=_CALL_S, **arguments)
     if answer["released"]:
         output.say(f"let go on: {output.several(answer['released'], 'reading')} that waited")
     adopting.report(answer["rows"], ignored, dry_run, json)
@@ -245,7 +244,3 @@ def _show(answer: dict[str, Any], json: bool) -> None:
         click.echo(f"Mode recette is open for {left} more, by {answer['by']}; {answer['adopted']} sensors adopted")
     else:
         click.echo("Mode recette is not open")
-
-
-def _socket(config: Path, state_dir: Path | None) -> Path:
-    return state_of(config, state_dir) / "hub.sock"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hub.cli import output
+from hub.cli.asking import ask
 from hub.errors import DecodeError, HubError, NotReady
 
 if TYPE_CHECKING:
@@ -171,12 +172,8 @@ def _say_whether_it_hears(protocol: str, running: list[str]) -> None:
 
 def _ask(protocol: str, config: Path, state_dir: Path | None) -> dict[str, Any]:
     """A running hub's quarantine. Raises NotReady when none runs."""
-    from hub.control import call
-    from hub.state import state_of
-
-    socket = state_of(config, state_dir) / "hub.sock"
-    waiting = call(socket, "devices")["quarantine"]
-    status = call(socket, "status")
+    waiting = ask(config, state_dir, "devices")["quarantine"]
+    status = ask(config, state_dir, "status")
     counts = status["counts"].values()
     return {
         "running": True,

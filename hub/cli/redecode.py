@@ -8,8 +8,7 @@ from pathlib import Path
 import click
 
 from hub.cli import output
-from hub.control import call
-from hub.state import state_of
+from hub.cli.asking import ask
 
 
 @click.command()
@@ -24,7 +23,7 @@ def redecode(device: str | None, config: Path, state_dir: Path | None, json: boo
     its device changes; its readings carry the time at which it was received, and come once. Exit code 6 when some
     cannot be read yet.
     """
-    answer = call(state_of(config, state_dir) / "hub.sock", "redecode", timeout=600.0, device=device)
+    answer = ask(config, state_dir, "redecode", timeout=600.0, device=device)
     frames = answer["frames"]
     left = [frame for frame in frames if frame["result"] != "decoded"]
     if json:

@@ -9,9 +9,8 @@ from pathlib import Path
 import click
 
 from hub.cli import output
-from hub.cli.command import _who, why
-from hub.control import call
-from hub.state import state_of
+from hub.cli.asking import ask
+from hub.cli.command import why
 
 DAY_S = 86_400.0
 
@@ -25,15 +24,14 @@ DAY_S = 86_400.0
 def rejoin(device: str, why: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Let DEVICE join once within 24 hours, whatever its DevNonce: a LoRaWAN sensor that lost its count with its
     battery. Audited; it ends when the device has spoken in its new session. `ilot command list` shows how it stands."""
-    socket = state_of(config, state_dir) / "hub.sock"
     # Whoever reaches the socket is root or the hub itself: the person at the machine answers for it by name.
-    now = call(
-        socket, "command.set", by=_who(), role="administrateur", device=device, metric="rejoin", values={}, why=why,
+    now = ask(
+        config, state_dir, "command.set", role="administrateur", device=device, metric="rejoin", values={}, why=why,
         ttl_s=DAY_S,
     )  # fmt: skip
     until = time.monotonic() + 5
     while now["state"] == "accepted" and time.monotonic() < until:
-        now = call(socket, "command.wait", id=now["id"], seconds=0.1)
+        now = ask(config, state_dir, "command.wait", id=now["id"], seconds=0.1)
     if json:
         output.data(now)
     elif now["state"] in ("queued", "done"):

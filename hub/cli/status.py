@@ -8,9 +8,8 @@ from typing import Any
 import click
 
 from hub.cli import output
+from hub.cli.asking import ask
 from hub.cli.backup import standing
-from hub.control import call
-from hub.state import state_of
 
 
 @click.command()
@@ -19,7 +18,7 @@ from hub.state import state_of
 @output.as_json
 def status(config: Path, state_dir: Path | None, json: bool) -> None:
     """Show the running hub: plugins, buffer, link, last values, and what was refused and why."""
-    answer = call(state_of(config, state_dir) / "hub.sock", "status")
+    answer = ask(config, state_dir, "status")
     if json:
         output.data(answer)
     else:

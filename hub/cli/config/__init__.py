@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from hub.cli import output
-from hub.cli.config.asking import To, asks, change, changes, named, print_problems, tell, who, word
+from hub.cli.config.asking import To, asks, change, changes, named, print_problems, tell, word
 from hub.cli.config.values import parse_path, parse_value
 from hub.errors import ConfigError, Problem
 
@@ -92,7 +92,7 @@ def rollback(to: To, revision: str, how: dict[str, Any]) -> None:
 @changes
 def reload(to: To, how: dict[str, Any]) -> None:
     """Let the running hub take up a file that was edited, as SIGHUP does."""
-    tell(to.running("config.reload", by=who(), **how), to.json)
+    tell(to.running("config.reload", **how), to.json)
 
 
 @config.command()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import getpass
 import os
 import sys
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 import click
 
 from hub.cli import output
+from hub.cli.asking import ask
 from hub.errors import ConfigError, HubError, NotReady, Problem
 
 PATIENCE_S = 400.0
@@ -34,9 +34,7 @@ class To(NamedTuple):
 
     def running(self, call_: str, **arguments: Any) -> Any:
         """Ask the running hub. Raises NotReady where none runs."""
-        from hub.control import call
-
-        return call(self.state / "hub.sock", call_, timeout=PATIENCE_S, **arguments)
+        return ask(self.config, self.state_dir, call_, timeout=PATIENCE_S, **arguments)
 
     def ask(self, call_: str, **arguments: Any) -> Any:
         """By the running hub, or else on the file."""
@@ -81,7 +79,7 @@ def change(to: To, *, stands_for: Path | None = None, **arguments: Any) -> None:
     from hub.control import Refused
 
     try:
-        answer = to.ask("config.apply", by=who(), **arguments)
+        answer = to.ask("config.apply", **arguments)
     except (ConfigError, Refused) as error:
         if error.exit_code != ConfigError.exit_code:
             raise
@@ -153,7 +151,7 @@ def _sentences(answer: dict[str, Any]) -> list[str]:
 
 def word(call_: str, to: To) -> None:
     """Say to the running hub what it waits for."""
-    answer = to.running(call_, by=who())
+    answer = to.running(call_)
     if to.json:
         output.data(answer)
     else:
@@ -166,8 +164,3 @@ def print_problems(problems: list[Problem]) -> None:
 
     colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
     click.echo(render(problems, colour=colour, french=output.french()), err=True, nl=False)
-
-
-def who() -> str:
-    """Who types this."""
-    return f"cli:{os.environ.get('SUDO_USER') or getpass.getuser()}"

@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from hub.cli.asking import who
 from hub.config import history, proposing
 from hub.config.built import Models
 from hub.config.history import APPLIED, ROLLED_BACK, Change, History, write_texts
@@ -111,7 +112,7 @@ def _write(config: Path, kept: Kept | None, proposed: proposing.Proposed, argume
     change = Change(
         first=str(config.absolute()), created=proposed.created, after=digests(proposed.written),
         before={name: proposed.before[name] for name in proposed.written if name in proposed.before},
-        author=str(arguments.get("by") or "cli"), reason=str(arguments.get("reason") or ""), at=time.time(),
+        author=str(arguments.get("by") or who()), reason=str(arguments.get("reason") or ""), at=time.time(),
     )  # fmt: skip
     if kept is not None:
         history.begin(kept, change)

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from hub.cli import output
+from hub.cli.asking import ask
 from hub.cli.crisis.raising import sampling
-from hub.control import call
 from hub.errors import HubError
 from hub.state import state_of
 
@@ -40,7 +40,7 @@ def _hub(command: Callable[..., Any]) -> Any:
 @_hub
 def status(config: Path, state_dir: Path | None, json: bool) -> None:
     """Whether a crisis holds, and what would go on or stop if the hub were isolated. Exit code 6 while one holds."""
-    answer = call(state_of(config, state_dir) / "hub.sock", "crisis.status")
+    answer = ask(config, state_dir, "crisis.status")
     _show(answer, json=json)
     if answer["isolated"] or answer["read_only"] or answer["sampling"] is not None:
         raise click.exceptions.Exit(6)
@@ -72,7 +72,7 @@ def readonly(dry_run: bool, why: str, config: Path, state_dir: Path | None, json
 @_hub
 def end(why: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Leave the crisis; says whether the configuration is still what it was at its beginning. Exit code 6 when not."""
-    answer = call(state_of(config, state_dir) / "hub.sock", "crisis.end", timeout=WAIT_S, by="cli", why=why)
+    answer = ask(config, state_dir, "crisis.end", timeout=WAIT_S, why=why)
     if json:
         output.data(answer)
     else:
@@ -92,10 +92,7 @@ def export(directory: Path, config: Path, state_dir: Path | None, json: bool) ->
     It is signed by this hub. Readings and state in it are opened by the owner alone; names of devices and places are in
     clear.
     """
-    answer = call(
-        state_of(config, state_dir) / "hub.sock", "crisis.export", timeout=WAIT_S, directory=str(directory.absolute()),
-        by="cli",
-    )  # fmt: skip
+    answer = ask(config, state_dir, "crisis.export", timeout=WAIT_S, directory=str(directory.absolute()))
     if json:
         output.data(answer)
     else:
@@ -137,7 +134,7 @@ def verify(directory: Path, hub: str, config: Path, state_dir: Path | None, json
 @output.with_state
 def runbook(out: Path | None, config: Path, state_dir: Path | None) -> None:
     """The sheet to print and to keep beside the hub, in French (HTML)."""
-    html = call(state_of(config, state_dir) / "hub.sock", "crisis.runbook")["html"]
+    html = ask(config, state_dir, "crisis.runbook")["html"]
     if out is None:
         click.echo(html)
         return
@@ -164,8 +161,7 @@ def _hub_here(config: Path, state_dir: Path | None) -> str:
 def _enter(name: str, dry_run: bool, why: str, config: Path, state_dir: Path | None, json: bool) -> None:
     if not dry_run and not why:
         raise click.UsageError('say why: --why "…"')
-    socket = state_of(config, state_dir) / "hub.sock"
-    _show(call(socket, name, timeout=WAIT_S, by="cli", why=why, dry_run=dry_run), json=json)
+    _show(ask(config, state_dir, name, timeout=WAIT_S, why=why, dry_run=dry_run), json=json)
 
 
 def _show(answer: dict[str, Any], *, json: bool) -> None:

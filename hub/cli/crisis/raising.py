@@ -9,9 +9,8 @@ from typing import Any
 import click
 
 from hub.cli import output
+from hub.cli.asking import ask
 from hub.config.values import duration, show_duration
-from hub.control import call
-from hub.state import state_of
 
 WAIT_S = 120.0
 
@@ -41,9 +40,9 @@ def plan(
     said: dict[str, Any] = {"period_s": _seconds(period)}
     if lasting is not None:
         said["for_s"] = _seconds(lasting)
-    answer = call(
-        state_of(config, state_dir) / "hub.sock", "crisis.sampling.plan", timeout=WAIT_S, devices=list(devices),
-        zones=list(zones), integrations=list(integrations), **said,
+    answer = ask(
+        config, state_dir, "crisis.sampling.plan", timeout=WAIT_S, devices=list(devices), zones=list(zones),
+        integrations=list(integrations), **said,
     )  # fmt: skip
     if json:
         output.data(answer)
@@ -57,10 +56,7 @@ def plan(
 @_hub
 def raise_(plan: str, why: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Do exactly what PLAN showed; PLAN is its digest. Refused where the facts have changed since."""
-    answer = call(
-        state_of(config, state_dir) / "hub.sock", "crisis.sampling.raise", timeout=WAIT_S, plan=plan, by="cli",
-        role="administrateur", why=why,
-    )  # fmt: skip
+    answer = ask(config, state_dir, "crisis.sampling.raise", timeout=WAIT_S, plan=plan, role="administrateur", why=why)
     _told(answer, json)
 
 
@@ -68,7 +64,7 @@ def raise_(plan: str, why: str, config: Path, state_dir: Path | None, json: bool
 @_hub
 def status(config: Path, state_dir: Path | None, json: bool) -> None:
     """Who was told, who was observed at the new period, who was not. Exit code 6 while sampling is not as ever."""
-    answer = call(state_of(config, state_dir) / "hub.sock", "crisis.sampling.status")
+    answer = ask(config, state_dir, "crisis.sampling.status")
     _told(answer, json)
     if answer["phase"] != "over" or answer["unconfirmed"]:
         raise click.exceptions.Exit(6)
@@ -79,9 +75,7 @@ def status(config: Path, state_dir: Path | None, json: bool) -> None:
 @_hub
 def restore(why: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Give the former periods back. `ilot crisis end` does so too, and so does the end of the time that was asked."""
-    answer = call(
-        state_of(config, state_dir) / "hub.sock", "crisis.sampling.restore", timeout=WAIT_S, by="cli", why=why
-    )
+    answer = ask(config, state_dir, "crisis.sampling.restore", timeout=WAIT_S, why=why)
     _told(answer, json)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from hub.cli import output
+from hub.cli.asking import ask
 from hub.cli.doctor.findings import NOTE, OK, WRONG, Finding, tell
 from hub.cli.doctor.way import link
 from hub.errors import ConfigError, HubError
@@ -156,11 +157,8 @@ def _enrolment(config: Path, state_dir: Path | None) -> list[Finding]:
 
 def _running(config: Path, state_dir: Path | None) -> dict[str, dict[str, Any]]:
     """What the hub that runs says of its integrations, by name; nothing where none runs."""
-    from hub.control import call
-    from hub.state import state_of
-
     try:
-        status = call(state_of(config, state_dir) / "hub.sock", "status")
+        status = ask(config, state_dir, "status")
     except HubError:
         return {}
     return {one["name"]: one for one in status["plugins"]}

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 
 from hub import control
 from hub.cli.account import account
+from hub.cli.asking import who
 
 from ..web.web_kit import NAME, Pages
 
@@ -46,7 +47,7 @@ async def test_an_account_made_on_the_command_line_signs_in_and_one_that_is_remo
         gone = await ilot(tmp_path, "remove", "Zoe")
         assert (gone.exit_code, gone.stderr) == (0, "zoe signs in no more\n")
         assert (await browser.get("/account"))[0] == 401
-        noted = [(one.who, one.what["web"]) for one in await pages.store.audited() if one.who == "cli"]
+        noted = [(one.who, one.what["web"]) for one in await pages.store.audited() if one.who == who()]
         assert [what for _, what in noted[-3:]] == ["account", "account removed", "account removed"]
 
 

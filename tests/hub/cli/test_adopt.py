@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from hub.cli import adopt, devices
+from hub.cli import devices
 from hub.errors import NotReady
 from hub.labels.table import TEMPLATE
 
@@ -26,7 +26,8 @@ class Hub:
         self.answers: dict[int, dict[str, Any]] = {}
         self.gone_after = 1000
 
-    def call(self, path: Path, name: str, *, timeout: float = 30.0, **arguments: Any) -> Any:
+    def call(self, path: Path, name: str, *, timeout: float = 30.0, by: str, **arguments: Any) -> Any:
+        assert by.startswith("cli:"), "the audit log names who typed it"
         if len(self.asked) >= self.gone_after:
             raise NotReady("no hub answers")
         self.asked.append((name, arguments))
@@ -52,7 +53,7 @@ class Hub:
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
     made = Hub()
-    monkeypatch.setattr(adopt, "call", made.call)
+    monkeypatch.setattr("hub.control.call", made.call)
     return made
 
 

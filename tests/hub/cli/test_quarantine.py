@@ -41,7 +41,8 @@ class Hub:
             "recette.adopt": {"rows": [ROW], "released": 9},
         }  # fmt: skip
 
-    def call(self, path: Path, name: str, /, *, timeout: float = 30.0, **arguments: Any) -> Any:
+    def call(self, path: Path, name: str, /, *, timeout: float = 30.0, by: str, **arguments: Any) -> Any:
+        assert by.startswith("cli:"), "the audit log names who typed it"
         self.asked.append((name, arguments))
         return self.answers[name]
 
@@ -49,7 +50,7 @@ class Hub:
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
     made = Hub()
-    monkeypatch.setattr(quarantine, "call", made.call)
+    monkeypatch.setattr("hub.control.call", made.call)
     return made
 
 

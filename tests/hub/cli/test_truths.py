@@ -43,7 +43,7 @@ def test_a_file_that_is_tried_is_the_one_that_is_named_as_wrong(file: Path, tmp_
 def test_a_register_is_not_written_over_one_that_somebody_may_have_edited(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub.cli.privacy.call", lambda *_, **__: {"text": "new"})
+    monkeypatch.setattr("hub.cli.privacy.ask", lambda *_, **__: {"text": "new"})
     mine = tmp_path / "register.md"
     mine.write_text("edited")
     done = CliRunner().invoke(privacy, ["register", "-o", str(mine), "--config", str(file)])
