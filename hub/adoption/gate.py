@@ -16,6 +16,7 @@ from hub.admission.guard import Guard
 from hub.admission.quarantine import Quarantine, Waiting
 from hub.adoption import decided
 from hub.adoption.engine import ADDED, Adoption
+from hub.asker import asker
 from hub.clock import Clock
 from hub.devices import Devices
 from hub.errors import ConfigError, HubError, StorageError
@@ -135,7 +136,7 @@ class Gate:
             wish = msgspec.structs.replace(
                 wish, integration=wish.integration or heard.integration, model=wish.model or heard.model[:100]
             )
-        dry_run, by = bool(arguments.get("dry_run")), _by(arguments)
+        dry_run, by = bool(arguments.get("dry_run")), asker(arguments)
         (row,) = await self._adoption.add([wish], dry_run=dry_run, update=False, by=by)
         released = 0
         if row.state == ADDED and not dry_run:
@@ -160,11 +161,11 @@ class Gate:
         if found.by == CONFIGURATION:
             raise Refused(f"{what} stands in the configuration, under admission: remove it there")
         if not arguments.get("dry_run"):
-            await decided.drop(self._store, found.filter, self._clock.now(), _by(arguments))
+            await decided.drop(self._store, found.filter, self._clock.now(), asker(arguments))
             self._changed()
             self._decisions.drop(found.filter)
             self._again(found.filter)
-            self._events.tell(ADMISSION, str(what), {"what": "unblock", "by": _by(arguments)})
+            self._events.tell(ADMISSION, str(what), {"what": "unblock", "by": asker(arguments)})
         return {"filter": str(what), "kind": found.kind}
 
     async def _clear(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -176,7 +177,7 @@ class Gate:
             raise Refused(f"there is no evidence against {device!r}; `ilot quarantine list` shows what there is")
         if not arguments.get("dry_run"):
             what = {"quarantine": "clear", "device": device, "suspect": suspect, "why": _why(arguments)}
-            await self._store.audit(self._clock.now(), _by(arguments), what)
+            await self._store.audit(self._clock.now(), asker(arguments), what)
             self._guard.clear(device)
             self._quarantine.clear(device)
             self._pipeline.recompile(device)
@@ -195,7 +196,7 @@ class Gate:
         heard = [one.id for one in self.waiting(what)]
         destroyed = 0
         if not arguments.get("dry_run"):
-            decision = Decision(kind=kind, filter=what, at=self._clock.now(), by=_by(arguments), why=_why(arguments))
+            decision = Decision(kind=kind, filter=what, at=self._clock.now(), by=asker(arguments), why=_why(arguments))
             self._room(decision)
             await decided.put(self._store, decision)
             self._changed()
@@ -254,10 +255,6 @@ def _wish(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def _done(kind: str) -> str:
     return "blocked" if kind == BLOCK else "ignored"
-
-
-def _by(arguments: Mapping[str, Any]) -> str:
-    return str(arguments.get("by") or "cli")[:64]
 
 
 def _why(arguments: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ import msgspec
 from hub.admission.quarantine import Waiting
 from hub.adoption.engine import ADDED, MOST, WRONG, Adoption, Row
 from hub.adoption.gate import Gate, Refused, filter_of
+from hub.asker import asker
 from hub.clock import Clock
 from hub.errors import HubError, StorageError
 from hub.events import ADMISSION, Events
@@ -108,7 +109,7 @@ class Recette:
         if not SHORTEST_S <= seconds <= LONGEST_S:
             raise Refused("Mode recette lasts from 1 minute to 8 hours")
         async with self._turn:
-            now, by = self._clock.now(), _by(arguments)
+            now, by = self._clock.now(), asker(arguments)
             session = Session(began=now, until=now + seconds, by=by, why=str(arguments.get("why") or "")[:200])
             what = {"recette": "start", "until": session.until, "why": session.why}
             await self._store.audit(now, by, what, {KEY: msgspec.msgpack.encode(session)})
@@ -123,13 +124,13 @@ class Recette:
             if self._session is None:
                 raise Refused("Mode recette is not open")
             before = self.status()
-            await self._over(_by(arguments), "ended by a command")
+            await self._over(asker(arguments), "ended by a command")
         return {**before, "active": False, "left_s": 0}
 
     async def _adopt(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{id, integration, model: patterns; place, zone, name, role, pack: patterns of each; start; or wishes: a
         table; dry_run, by} → {rows, released}: see `hub.adoption.engine.Row`. A dry run needs no Mode recette."""
-        dry_run, by = bool(arguments.get("dry_run")), _by(arguments)
+        dry_run, by = bool(arguments.get("dry_run")), asker(arguments)
         session = self._session
         if not dry_run and (session is None or self._left() <= 0):
             raise Refused("Mode recette is not open: `ilot recette start` opens it, for 8 hours at the most")
@@ -231,7 +232,3 @@ def filled(pattern: str, number: int, one: Waiting) -> str:
         return plain[-int(found[2]) :] if found[2] else plain
 
     return PART.sub(part, pattern)
-
-
-def _by(arguments: Mapping[str, Any]) -> str:
-    return str(arguments.get("by") or "cli")[:64]

@@ -19,6 +19,7 @@ from hub.adoption.engine import WRONG, Adoption, Row
 from hub.adoption.expected import MOST, STEPS, Line, Roster
 from hub.adoption.remedies import GREEN, colour, remedy
 from hub.adoption.resolve import Ground, identify
+from hub.asker import asker
 from hub.clock import Clock
 from hub.errors import HubError
 from hub.labels.label import shown
@@ -104,7 +105,7 @@ class Rolls:
         """{by} → {report, body, identity, signature}: see `hub.adoption.report`."""
         facts = await self.facts() if self.facts is not None else {}
         shown_now = await self._show({})
-        return report.signed(report.made(shown_now, facts, self._clock.now(), _by(arguments)), self._identity)
+        return report.signed(report.made(shown_now, facts, self._clock.now(), asker(arguments)), self._identity)
 
     async def _show(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """→ {began, by, ended, steps, rows, expected, green, pins, positions}. Each row: what `Line` holds, `colour`,
@@ -151,7 +152,7 @@ class Rolls:
         keyless = told["label"] if whom.label is None or whom.label.key is None else ""
         line = Line(
             n=former.n if former else roster.next, how=str(arguments.get("how") or "manual")[:16],
-            at=former.at if former else self._clock.now(), by=_by(arguments), device=whom.device,
+            at=former.at if former else self._clock.now(), by=asker(arguments), device=whom.device,
             label=shown(keyless, 300), place=told["place"] or (former.place if former else ""),
             zone=told["zone"] or (former.zone if former else ""),
             name=shown(told["name"] or (former.name if former else "")),
@@ -194,7 +195,7 @@ class Rolls:
         """{note, zone?, by} → {row}: a device whose label nobody can read counts all the same."""
         roster = await self._load()
         line = Line(
-            n=roster.next, how="unreadable", at=self._clock.now(), by=_by(arguments), why="unreadable",
+            n=roster.next, how="unreadable", at=self._clock.now(), by=asker(arguments), why="unreadable",
             label=shown(str(arguments.get("note") or "")), zone=str(arguments.get("zone") or "")[:64],
             en="its label cannot be read", fr="son étiquette est illisible",
         )  # fmt: skip
@@ -207,7 +208,7 @@ class Rolls:
         for line in list(roster.lines.values()):
             if line.device and self._ground.devices.get(line.device) is None:
                 tried += 1
-                done = await self._admit(msgspec.structs.replace(line, by=_by(arguments)), {}, roster)
+                done = await self._admit(msgspec.structs.replace(line, by=asker(arguments)), {}, roster)
                 added += not done.why
         return {"tried": tried, "added": added}
 
@@ -220,7 +221,7 @@ class Rolls:
             if device is not None and device.id not in there:
                 number += 1
                 line = Line(
-                    n=roster.next, how="inventory", at=self._clock.now(), by=_by(arguments), device=device.id,
+                    n=roster.next, how="inventory", at=self._clock.now(), by=asker(arguments), device=device.id,
                     place=device.place, name=device.name,
                 )  # fmt: skip
                 await self._keep(line, roster)
@@ -234,14 +235,14 @@ class Rolls:
         told = _told(arguments, "label", "device", "key")
         whom = await identify(Wish(label=told["label"], device=told["device"]), self._ground)
         if self._ground.devices.get(line.device) is None:  # nothing stands there yet: the row is of another device
-            fresh = msgspec.structs.replace(line, device=whom.device, label="", why="", by=_by(arguments))
+            fresh = msgspec.structs.replace(line, device=whom.device, label="", why="", by=asker(arguments))
             done = await self._admit(fresh, told, roster)
             return {"row": self._row(done)}
         if self.replace is None:
             raise HubError("devices cannot be replaced here")
         key = told["key"] or await self._adoption.key_of(whom)
-        await self.replace({"old": line.device, "new": whom.device, "key": key, "by": _by(arguments)})
-        done = msgspec.structs.replace(line, device=whom.device, label="", by=_by(arguments))
+        await self.replace({"old": line.device, "new": whom.device, "key": key, "by": asker(arguments)})
+        done = msgspec.structs.replace(line, device=whom.device, label="", by=asker(arguments))
         await self._keep(done, roster)
         return {"row": self._row(done)}
 
@@ -250,7 +251,7 @@ class Rolls:
         roster = await self._load()
         line = self._line(roster, arguments)
         del roster.lines[line.n]
-        await self._save(roster, _by(arguments), {"roster": "forget", "n": line.n, "device": line.device})
+        await self._save(roster, asker(arguments), {"roster": "forget", "n": line.n, "device": line.device})
         return {"n": line.n}
 
     async def _step(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -259,8 +260,8 @@ class Rolls:
         if step not in STEPS:
             raise HubError(f"there is no step {step!r}; the steps are {', '.join(STEPS)}")
         roster = await self._load()
-        roster.steps[step] = (self._clock.now(), _by(arguments))
-        await self._save(roster, _by(arguments), {"roster": "step", "step": step})
+        roster.steps[step] = (self._clock.now(), asker(arguments))
+        await self._save(roster, asker(arguments), {"roster": "step", "step": step})
         return {"steps": sorted(roster.steps)}
 
     async def _pin(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -270,7 +271,7 @@ class Rolls:
             raise HubError("a pin has a place of this hub, and x and y from 0 to 1")
         roster = await self._load()
         roster.pins[place] = pin
-        await self._save(roster, _by(arguments), {"roster": "pin", "place": place})
+        await self._save(roster, asker(arguments), {"roster": "pin", "place": place})
         return {"place": place}
 
     async def _position(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -283,19 +284,19 @@ class Rolls:
         if arguments.get("latitude") is None and arguments.get("longitude") is None:
             roster.spots.pop(site, None)
         else:
-            roster.spots[site] = spots.spot(arguments, self._clock.now(), _by(arguments))
+            roster.spots[site] = spots.spot(arguments, self._clock.now(), asker(arguments))
         what = "position" if site in roster.spots else "no-position"
-        await self._save(roster, _by(arguments), {"roster": what, "site": site})
+        await self._save(roster, asker(arguments), {"roster": what, "site": site})
         return {"site": site, "position": msgspec.to_builtins(roster.spots.get(site))}
 
     async def _end(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{by}: this commissioning is over; its report is what it says now."""
         roster = await self._load()
         roster.ended = self._clock.now()
-        roster.steps["report"] = (roster.ended, _by(arguments))
+        roster.steps["report"] = (roster.ended, asker(arguments))
         rows = self._rows(roster)
         green = sum(1 for row in rows if row["colour"] == GREEN)
-        await self._save(roster, _by(arguments), {"roster": "end", "expected": len(rows), "green": green})
+        await self._save(roster, asker(arguments), {"roster": "end", "expected": len(rows), "green": green})
         return {"ended": roster.ended}
 
     async def _begin(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -304,9 +305,9 @@ class Rolls:
         if former.lines and former.ended is None:
             raise HubError("a commissioning is under way: end it first")
         self._roster = Roster(
-            began=self._clock.now(), by=_by(arguments), pins=former.pins, spots=former.spots
+            began=self._clock.now(), by=asker(arguments), pins=former.pins, spots=former.spots
         )  # fmt: skip
-        await self._save(self._roster, _by(arguments), {"roster": "begin"})
+        await self._save(self._roster, asker(arguments), {"roster": "begin"})
         return {"began": self._roster.began}
 
     def _line(self, roster: Roster, arguments: dict[str, Any]) -> Line:
@@ -341,7 +342,3 @@ class Rolls:
 
 def _told(arguments: dict[str, Any], *names: str) -> dict[str, str]:
     return {name: str(arguments.get(name) or "").strip() for name in names}
-
-
-def _by(arguments: dict[str, Any]) -> str:
-    return str(arguments.get("by") or "cli")[:64]

@@ -16,6 +16,7 @@ from hub.adoption.joining import Joined
 from hub.adoption.memory import Roll
 from hub.adoption.resolve import Found, Ground, identify
 from hub.adoption.roster import Rolls
+from hub.asker import asker
 from hub.clock import Clock
 from hub.config.built import Models
 from hub.config.load import Loaded
@@ -91,7 +92,7 @@ class Service:
         """{wishes, dry_run, update, by} → {rows}: see `hub.labels.wish.Wish` and `hub.adoption.engine.Row`."""
         rows = await self._adoption.add(
             _wishes(arguments), dry_run=bool(arguments.get("dry_run")), update=bool(arguments.get("update")),
-            by=_by(arguments),
+            by=asker(arguments),
         )  # fmt: skip
         return {"rows": msgspec.to_builtins(rows)}
 
@@ -99,13 +100,13 @@ class Service:
         """{wishes, dry_run, by} → {rows}: keys of devices that may come."""
         number = int(self._clock.now() * 1000)
         dry_run = bool(arguments.get("dry_run"))
-        rows = await self._adoption.keep(_wishes(arguments), number, dry_run=dry_run, by=_by(arguments))
+        rows = await self._adoption.keep(_wishes(arguments), number, dry_run=dry_run, by=asker(arguments))
         return {"rows": msgspec.to_builtins(rows)}
 
     async def _remove(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{device, dry_run, by} → {device, place}."""
         row = await self._adoption.remove(
-            str(arguments.get("device", "")), dry_run=bool(arguments.get("dry_run")), by=_by(arguments)
+            str(arguments.get("device", "")), dry_run=bool(arguments.get("dry_run")), by=asker(arguments)
         )
         return {"device": row.device, "place": row.place}
 
@@ -139,7 +140,7 @@ class Service:
             raise HubError("the inventory did not arrive whole") from error
         sealed = inventory.read(document, self._root)
         devices = inventory.open_inventory(sealed, self._hub, inventory.hub_key(self._keys.store_key))
-        dry_run, by, number = bool(arguments.get("dry_run")), _by(arguments), sealed.head.number
+        dry_run, by, number = bool(arguments.get("dry_run")), asker(arguments), sealed.head.number
         rows = list[Row]()
         placed = [wish for wish in devices if wish.place]
         others = [wish for wish in devices if not wish.place]
@@ -197,7 +198,3 @@ def _wishes(arguments: dict[str, Any]) -> list[Wish]:
         return msgspec.convert(arguments.get("wishes"), list[Wish])
     except msgspec.ValidationError as error:
         raise HubError(f"these are not devices to add: {error}") from None
-
-
-def _by(arguments: dict[str, Any]) -> str:
-    return str(arguments.get("by") or "cli")[:64]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from hub.asker import asker
 from hub.errors import ConfigError, HubError
 from hub.model import Device
 from hub.packs import Library
@@ -106,7 +107,7 @@ class Packing:
             "decoded": 0,
         }  # fmt: skip
         if not dry:
-            who = str(arguments.get("by") or "cli")[:64]
+            who = asker(arguments)
             what = {"pack": "installed", "name": pack.name, "version": pack.keys.version, "digest": pack.digest}
             await self._store.audit(self._now(), who, what)
             told = await self._kept.reload({"pack": pack.name})

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from hub.asker import asker
 from hub.clock import Clock
 from hub.devices import Devices, mark_of
 from hub.errors import HubError
@@ -46,7 +47,7 @@ class Rekey:
         if given is not None and given == device.key:
             raise HubError(f"{name} has this key already; after a new battery it needs a new one: pair it again")
         if not arguments.get("dry_run"):
-            by = str(arguments.get("by") or "cli")[:64]
+            by = asker(arguments)
             await self._store.give_key(name, given, mark_of(configured), self._clock.now(), by)
             self._changed()
             self._devices.rekey(name, key)

@@ -9,6 +9,7 @@ from typing import Any
 
 from hub.app.ground import Ground
 from hub.app.path import Path
+from hub.asker import asker
 from hub.backups.keeper import Keeper
 from hub.control import Call
 from hub.labels.label import key as key_of
@@ -47,7 +48,7 @@ class Replacing:
         successor = path.devices.replacement(old, new, key)
         place = path.places.get(successor.place)
         if not arguments.get("dry_run"):
-            await ground.store.replace(old, new, key, ground.clock.now(), str(arguments.get("by") or "cli")[:64])
+            await ground.store.replace(old, new, key, ground.clock.now(), asker(arguments))
             self._keeper.changed()
             path.devices.replace(old, new, key)
             path.pipeline.recompile(old)

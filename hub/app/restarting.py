@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from hub.asker import asker
 from hub.config.differences import CHANGED, Difference
 from hub.control import Call
 from hub.errors import HubError
@@ -38,7 +39,7 @@ class Restarting:
         answer = {"name": name, "kind": kind, "was": was, "state": was}
         if arguments.get("dry_run"):
             return answer
-        by = str(arguments.get("by") or "cli")[:64]
+        by = asker(arguments)
         await self._audit(by, {"plugin": "restarted", "kind": kind, "name": name})
         _log.info("%s %s is restarted because somebody asked for it", kind, name)
         await self._again(Difference(kind, name, CHANGED))

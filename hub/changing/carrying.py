@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
+from hub.asker import asker
 from hub.changing import gating
 from hub.changing.gating import Stands
 from hub.changing.words import (
@@ -19,7 +20,6 @@ from hub.changing.words import (
     WATCHING,
     WRITING,
     asked_s,
-    by,
     origin,
 )  # fmt: skip
 from hub.clock import Clock
@@ -68,7 +68,7 @@ class Carrying:
     ) -> dict[str, Any]:
         confirm_s = asked_s(arguments, new.config.config.confirm.total_seconds())
         self._origin = origin(arguments)
-        author, reason, old = by(arguments), str(arguments.get("reason") or "")[:500], self.running
+        author, reason, old = asker(arguments), str(arguments.get("reason") or "")[:500], self.running
         change = Change(
             first=str(self._path), before={name: proposed.before[name] for name in proposed.written
                                            if name in proposed.before},

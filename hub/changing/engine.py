@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from hub.asker import asker
 from hub.changing.carrying import POLL_S, Audit, Carrying, Reload
 from hub.changing.gating import Stands
 from hub.changing.looking import Looking
@@ -20,7 +21,6 @@ from hub.changing.words import (
     WRITING,
     Busy,
     Managed,
-    by,
     origin,
 )
 from hub.changing.zones import new_zone
@@ -237,7 +237,7 @@ class Changing:
             await self._do.commit(self._do.running, proposed, change, self._do.what)
             version = self._do.running.digest[:12]
             told = {"config": "confirmed", "version": version, "from": origin(arguments)}
-            await self._audit(by(arguments), told)
+            await self._audit(asker(arguments), told)
             return {"state": COMMITTED, "digest": self._do.running.digest}
 
     async def _revert(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -245,7 +245,7 @@ class Changing:
         async with self._turn:
             if self._do.before is None:
                 raise HubError("no change waits to be confirmed" + self._last_words())
-            return await self._do.take_back(*self._do.before, f"{by(arguments)} took it back")
+            return await self._do.take_back(*self._do.before, f"{asker(arguments)} took it back")
 
     async def _progress(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{} → {stage, confirm_s, last}: how the change under way stands, and what became of the last one."""

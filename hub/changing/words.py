@@ -45,11 +45,6 @@ def asked_s(arguments: dict[str, Any], otherwise: float) -> float:
     return min(LONGEST_S, asked)
 
 
-def by(arguments: dict[str, Any]) -> str:
-    """Who asks."""
-    return str(arguments.get("by") or "cli")[:64]
-
-
 def origin(arguments: dict[str, Any]) -> str:
     """From where: the address of a browser, or "local": the control socket answers this machine's own user alone."""
     return str(arguments.get("origin") or "local")[:64]

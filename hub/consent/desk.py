@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from hub.asker import asker
 from hub.clock import Clock
 from hub.consent.life import Consent, ConsentRefused, Erasure
 from hub.consent.memory import Memory, Traces
@@ -113,7 +114,8 @@ class ConsentDesk:
         for one in await self._memory.consents(person):
             if one.ended is None and (one.purpose, one.zone) == (purpose, zone):
                 raise ConsentRefused(f"{person} has agreed to {purpose} for {zone} already")
-        consent = Consent(n=0, person=person, purpose=purpose, zone=zone, given=given, recorded=now, by=_who(arguments))
+        by = asker(arguments)
+        consent = Consent(n=0, person=person, purpose=purpose, zone=zone, given=given, recorded=now, by=by)
         if not arguments.get("dry_run"):
             key = await self._memory.give(consent)
             self._privacy.consents.begin(zone, purpose, key)
@@ -173,7 +175,7 @@ class ConsentDesk:
             return answer
         why, traces = f"withdrawn by {person}", [(one.id, one.place) for one in devices.values()]
         async with self._turn:
-            erasures = await self._memory.end(person, keys, self._clock.now(), _who(arguments), why, traces)
+            erasures = await self._memory.end(person, keys, self._clock.now(), asker(arguments), why, traces)
             for zone, ended in keys:
                 self._privacy.consents.end(zone, ended)
                 self._recompile(zone)
@@ -189,7 +191,7 @@ class ConsentDesk:
         known = self._device(device)
         place = known.place if known is not None else ""
         async with self._turn:
-            erasure = await self._memory.erase_device(device, place, self._clock.now(), _who(arguments))
+            erasure = await self._memory.erase_device(device, place, self._clock.now(), asker(arguments))
             return {"device": device, **self._order([erasure]), "erased": await self._erased([(device, place)])}
 
     async def _erased(self, traces: Traces) -> dict[str, int]:
@@ -213,7 +215,3 @@ def _known_person(person: str) -> None:
         raise ConsentRefused(
             "a person is a reference of yours, not a name: letters, digits, '_', '-' and '.', at most 64, like loc-0042"
         )
-
-
-def _who(arguments: dict[str, Any]) -> str:
-    return str(arguments.get("by") or "cli")[:64]

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from hub.asker import asker
 from hub.crisis.isolation import Verdict
 from hub.crisis.state import ISOLATED, KEY, READ_ONLY, State, decode, encode
 from hub.errors import HubError
@@ -178,7 +179,7 @@ class Crisis:
 
 
 def _who(arguments: dict[str, Any]) -> tuple[str, str]:
-    by, why = str(arguments.get("by") or "cli")[:64], str(arguments.get("why") or "").strip()[:200]
+    by, why = asker(arguments), str(arguments.get("why") or "").strip()[:200]
     if not why:
         raise HubError("say why: it stands in the audit log and on every page until the crisis is over")
     return by, why

@@ -10,6 +10,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hub.answers.recalling import number
+from hub.asker import asker
 from hub.clock import Clock
 from hub.energy.reports import KINDS, Reports, as_csv
 from hub.energy.survey import Survey
@@ -176,7 +177,7 @@ class Energy:
             raise HubError(f"the place {place!r} has no meter")
         if arguments.get("dry_run"):
             return {"place": place}
-        return await self._drift.restart(place, str(arguments.get("by") or "cli"))
+        return await self._drift.restart(place, asker(arguments))
 
     async def _report(self, arguments: dict[str, Any]) -> dict[str, Any]:
         kind, lang = str(arguments.get("kind", "")), str(arguments.get("lang") or "fr")

@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import Any, Protocol
 
+from hub.asker import asker
 from hub.clock import Clock
 from hub.documents.badges import BadBadge, Badge, Revoked, admit, read_badge, read_revoked
 from hub.documents.trust import Trust
@@ -143,7 +144,7 @@ class Badging:
         read = read_revoked(document, self._keys())
         newer = self._list is None or read.number > self._list.number
         if newer and not arguments.get("dry_run"):
-            await self.keep(document, str(arguments.get("by") or "cli")[:64])
+            await self.keep(document, asker(arguments))
         return {"number": read.number, "issued": read.issued, "revoked": len(read.ids), "newer": newer}
 
     async def _status(self, arguments: dict[str, Any]) -> dict[str, Any]:

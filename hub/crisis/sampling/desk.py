@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from hub.asker import asker
 from hub.clock import Clock
 from hub.commands import WriteRefused
 from hub.crisis.sampling import planning, showing, state
@@ -128,7 +129,7 @@ class Sampling:
 
     async def _plan(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{period_s, for_s, devices, zones, integrations, by} → what it would cost; changes nothing."""
-        return showing.plan(await self._made(self._wish(arguments), _by(arguments)))
+        return showing.plan(await self._made(self._wish(arguments), asker(arguments)))
 
     async def _made(self, wish: Wish, by: str) -> planning.Plan:
         items, gateways = await self._gather(wish)
@@ -271,14 +272,10 @@ class Sampling:
 
 def who(arguments: dict[str, Any]) -> tuple[str, str]:
     """By whom, and why. Raises HubError without a reason."""
-    by, why = _by(arguments), str(arguments.get("why") or "").strip()[:150]
+    by, why = asker(arguments), str(arguments.get("why") or "").strip()[:150]
     if not why:
         raise HubError("say why: it stands in the audit log and on every page until the crisis is over")
     return by, why
-
-
-def _by(arguments: dict[str, Any]) -> str:
-    return str(arguments.get("by") or "cli")[:64]
 
 
 def _seconds(arguments: dict[str, Any], name: str, otherwise: float | None = None) -> float:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from hub.asker import asker
 from hub.commands.judging import ROLES
 from hub.control import Call
-from hub.web.calls.served import Asking, text, who
+from hub.web.calls.served import Asking, text
 
 LONGEST = 1024
 """Characters of a password that are looked at."""
@@ -38,7 +39,7 @@ class AccountCalls:
         known = people.accounts.get(name)
         own = known.role if known is not None else ROLES[0]
         role = own if arguments.get("role") is None else text(arguments, "role")
-        one = await people.accounts.put(name, _secret(arguments, "password"), role, who(arguments))
+        one = await people.accounts.put(name, _secret(arguments, "password"), role, asker(arguments))
         people.sessions.end_all(name, but=text(arguments, "keep"))
         return {"name": one.name, "role": one.role}
 
@@ -46,7 +47,7 @@ class AccountCalls:
         """{name, by} → {name}. Raises Refused, StorageError."""
         people = self._served()
         name = text(arguments, "name").lower()
-        await people.accounts.remove(name, who(arguments))
+        await people.accounts.remove(name, asker(arguments))
         people.sessions.end_all(name)
         return {"name": name}
 
@@ -56,7 +57,7 @@ class AccountCalls:
         people = self._served()
         name = text(arguments, "name")
         former, password = _secret(arguments, "former"), _secret(arguments, "password")
-        await people.accounts.change(name, former, password, who(arguments))
+        await people.accounts.change(name, former, password, asker(arguments))
         people.sessions.end_all(name, but=text(arguments, "keep"))
         return {"name": name}
 

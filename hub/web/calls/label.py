@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from hub.asker import asker
 from hub.control import Call
 from hub.web.calls.served import Asking
 
@@ -31,7 +32,7 @@ class LabelCalls:
         accounts = self._served().accounts
         code = ""
         if not accounts.claimed and (arguments.get("new") or not accounts.claimable):
-            code = await accounts.new_claim("cli")
+            code = await accounts.new_claim(asker(arguments))
         wifi = self._facts().wifi
         named = {"name": wifi[0], "key": wifi[1]} if wifi is not None else None
         return {**self._shown(), "code": code, "wifi": named}
@@ -39,7 +40,7 @@ class LabelCalls:
     async def _reset(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """A new claim code, whoever administers the hub; nobody is signed in any more."""
         people = self._served()
-        code = await people.accounts.new_claim("cli")
+        code = await people.accounts.new_claim(asker(arguments))
         for one in people.accounts.all():
             people.sessions.end_all(one.name)
         return {**self._shown(), "code": code}

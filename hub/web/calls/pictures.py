@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
+from hub.asker import asker
 from hub.control import Call
 from hub.errors import HubError
-from hub.web.calls.served import text, who
+from hub.web.calls.served import text
 from hub.web.pictures.shelf import Shelf
 from hub.web.refused import Refused
 
@@ -52,11 +53,11 @@ class PictureCalls:
                 data = msgspec.convert(given, bytes)
             except msgspec.ValidationError:
                 raise HubError("data is the bytes of a picture, in base64") from None
-        return await self._shelf.add(data, text(arguments, "name"), by=who(arguments), site=site)
+        return await self._shelf.add(data, text(arguments, "name"), by=asker(arguments), site=site)
 
     async def _remove(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{id, by} → {id}."""
-        return await self._shelf.remove(text(arguments, "id"), by=who(arguments))
+        return await self._shelf.remove(text(arguments, "id"), by=asker(arguments))
 
 
 def _read(path: Path) -> bytes:

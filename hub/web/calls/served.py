@@ -12,11 +12,6 @@ Asking = Callable[[], "People"]
 """Raises ConfigError while the pages are not served."""
 
 
-def text(arguments: dict[str, Any], name: str, otherwise: str = "") -> str:
-    """An argument that is text; `otherwise` where there is none."""
-    return str(arguments.get(name) or otherwise)
-
-
-def who(arguments: dict[str, Any]) -> str:
-    """For the audit log."""
-    return text(arguments, "by", "cli")
+def text(arguments: dict[str, Any], name: str) -> str:
+    """An argument that is text, empty where there is none."""
+    return str(arguments.get(name) or "")

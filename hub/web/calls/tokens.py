@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from hub.asker import asker
 from hub.control import Call
-from hub.web.calls.served import Asking, text, who
+from hub.web.calls.served import Asking, text
 
 
 class TokenCalls:
@@ -22,7 +23,7 @@ class TokenCalls:
         except (TypeError, ValueError):
             days = 0.0
         name, role = text(arguments, "title").strip(), text(arguments, "role")
-        token, shown = await self._served().tokens.make(name, role, days, who(arguments))
+        token, shown = await self._served().tokens.make(name, role, days, asker(arguments))
         return {**token.shown(), "token": shown}
 
     async def _list(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -31,4 +32,4 @@ class TokenCalls:
 
     async def _revoke(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{id, by} → {id, name, …}."""
-        return (await self._served().tokens.revoke(text(arguments, "id"), who(arguments))).shown()
+        return (await self._served().tokens.revoke(text(arguments, "id"), asker(arguments))).shown()
