@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -12,10 +13,23 @@ from hub.model import DEVICE_ID, METRIC_KEY, PLACE_ID
 INSTANCE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
-def _matches(pattern: re.Pattern[str], expected: str) -> AfterValidator:
+def matching(pattern: re.Pattern[str] | str, expected: str) -> AfterValidator:
+    """Text of which all matches; `expected` says what that is."""
+    compiled = re.compile(pattern)
+
     def check(text: str) -> str:
-        if not pattern.fullmatch(text):
+        if not compiled.fullmatch(text):
             raise ValueError(expected)
+        return text
+
+    return AfterValidator(check)
+
+
+def readable(read: Callable[[str], Any]) -> AfterValidator:
+    """Text that `read` understands, kept as it is written; the ValueError of `read` says what was expected."""
+
+    def check(text: str) -> str:
+        read(text)
         return text
 
     return AfterValidator(check)
@@ -26,17 +40,17 @@ def _none_is_empty(value: Any) -> Any:
 
 
 _ID = "letters from a to z, digits, '_', '-' and '.', at most 64, starting with a letter or digit"
-Id = Annotated[str, _matches(PLACE_ID, f"an id is {_ID}")]
-DeviceId = Annotated[str, _matches(DEVICE_ID, "a device id is scheme:identifier, like ble:A4:C1:38:01:02:03")]
+Id = Annotated[str, matching(PLACE_ID, f"an id is {_ID}")]
+DeviceId = Annotated[str, matching(DEVICE_ID, "a device id is scheme:identifier, like ble:A4:C1:38:01:02:03")]
 InstanceName = Annotated[
-    str, _matches(INSTANCE_NAME, "a name here is letters from a to z, digits, '_' and '-', starting with a letter")
+    str, matching(INSTANCE_NAME, "a name here is letters from a to z, digits, '_' and '-', starting with a letter")
 ]
-MetricKey = Annotated[str, _matches(METRIC_KEY, "a metric is letters from a to z, digits and '_', like temperature")]
+MetricKey = Annotated[str, matching(METRIC_KEY, "a metric is letters from a to z, digits and '_', like temperature")]
 Purpose = Annotated[str, Field(min_length=1, max_length=200)]
 PackName = Annotated[
     str,
     Field(max_length=64),
-    _matches(re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)+"), "a pack is named vendor-model: small letters, digits and '-'"),
+    matching(r"[a-z0-9]+(?:-[a-z0-9]+)+", "a pack is named vendor-model: small letters, digits and '-'"),
 ]
 Empty = BeforeValidator(_none_is_empty)
 """`places:` with nothing below it is no places."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -66,6 +66,13 @@ def one_of(names: Iterable[str], last_by: str = "or") -> str:
 
 def there_are(names: Collection[str]) -> str:
     return f"there {'is' if len(names) == 1 else 'are'} {one_of(names, 'and')}"
+
+
+def absent(wanted: str, known: Collection[str], noun: str, section: str, path: Path) -> Iterator[Finding]:
+    """A finding where an id names nothing in its section; it says what is there while that is little."""
+    if wanted not in known:
+        few = f"; {there_are(known)}" if 0 < len(known) <= 8 else ""
+        yield Finding(path, f"there is no {noun} {quoted(wanted)} in `{section}`{few}", nearest(wanted, known))
 
 
 def findings(error: ValidationError, model: type[BaseModel], base: Path, data: Any, what: str) -> list[Finding]:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from hub.config.kinds import MetricKey, Section
+from hub.config.kinds import MetricKey, Section, matching, readable
 from hub.config.values import Duration
 from hub.packs.maps import MAPS, PLAIN
 from hub.sigfox.grammar import Grammar
@@ -23,17 +23,6 @@ RADIO = ("lorawan", "sigfox")
 PROTOCOLS = (*RADIO, *MAPS, *PLAIN)
 RESERVED = {"records": "mbus"}
 """Keys of packs for other protocols. They are refused by name until something reads them."""
-
-
-def _matching(pattern: str, expected: str) -> AfterValidator:
-    compiled = re.compile(pattern)
-
-    def check(text: str) -> str:
-        if not compiled.fullmatch(text):
-            raise ValueError(expected)
-        return text
-
-    return AfterValidator(check)
 
 
 def _label(text: str) -> str:
@@ -46,11 +35,6 @@ def _label(text: str) -> str:
     return text
 
 
-def _grammar(text: str) -> str:
-    Grammar(text)
-    return text
-
-
 def _hexadecimal(text: str) -> str:
     try:
         bytes.fromhex(text)
@@ -59,13 +43,13 @@ def _hexadecimal(text: str) -> str:
     return text
 
 
-Slug = Annotated[str, _matching(r"[a-z][a-z0-9_-]{0,47}", "a name here is letters from a to z, digits, '_' and '-'")]
+Slug = Annotated[str, matching(r"[a-z][a-z0-9_-]{0,47}", "a name here is letters from a to z, digits, '_' and '-'")]
 Port = Annotated[int, Field(ge=1, le=223)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
-File = Annotated[str, _matching(r"[A-Za-z0-9_.-]+\.(js|json)", "a file of the pack itself: name.js or name.json")]
+File = Annotated[str, matching(r"[A-Za-z0-9_.-]+\.(js|json)", "a file of the pack itself: name.js or name.json")]
 Text = Annotated[str, Field(min_length=1, max_length=100)]
 Label = Annotated[str, Field(max_length=200), AfterValidator(_label)]
-Half = Annotated[str, _matching(r"[0-9A-Fa-f]{4}", "four hexadecimal digits, in quotes")]
+Half = Annotated[str, matching(r"[0-9A-Fa-f]{4}", "four hexadecimal digits, in quotes")]
 Bytes = Annotated[str, Field(max_length=1024), AfterValidator(_hexadecimal)]
 
 
@@ -91,7 +75,7 @@ class CodecKeys(Section):
     """The codec and what its answers hold beside values."""
 
     file: File = Field(default="codec.js", description="The codec's own file.")
-    format: Annotated[str, AfterValidator(_grammar)] | None = Field(
+    format: Annotated[str, readable(Grammar)] | None = Field(
         default=None,
         description="sigfox: the payload in the operator's grammar, instead of a file: `temp::int:16 hum::uint:8`.",
     )
@@ -116,7 +100,7 @@ class MetricKeys(Section):
     """A metric of the pack's own, beyond the catalogue."""
 
     unit: str = Field(default="1", min_length=1, max_length=32, description="UCUM.")
-    resolution: Annotated[str, _matching(r"[0-9]+(\.[0-9]+)?", "a resolution is a decimal number in quotes")] = Field(
+    resolution: Annotated[str, matching(r"[0-9]+(\.[0-9]+)?", "a resolution is a decimal number in quotes")] = Field(
         default="0.01", description="The smallest step that is kept, in that unit."
     )
     kind: Literal["number", "flag", "text"] = Field(default="number", description="What a value is.")

@@ -8,7 +8,7 @@ from hub.catalogue import METRICS
 from hub.config.model import Core
 from hub.config.parts.rules import series_of
 from hub.config.positions import Finding, Path, quoted
-from hub.config.sentences import nearest
+from hub.config.sentences import absent
 
 
 def check_energy(core: Core) -> Iterator[Finding]:
@@ -21,21 +21,15 @@ def check_energy(core: Core) -> Iterator[Finding]:
     if core.energy.outdoor is not None:
         place_id, key = series_of(core.energy.outdoor)
         path: Path = ("energy", "outdoor")
-        yield from _absent(place_id, core.places, "place", "places", path)
+        yield from absent(place_id, core.places, "place", "places", path)
         known = METRICS.get(key)
         if known is not None and known.unit != "Cel":
             yield Finding(path, f"{key} is no temperature: it is in {known.unit}")
     for name, operator in core.energy.operators.items():
         base: Path = ("energy", "operators", name)
         for at, place_id in enumerate(operator.meters):
-            yield from _absent(place_id, core.places, "place", "places", (*base, "meters", at))
+            yield from absent(place_id, core.places, "place", "places", (*base, "meters", at))
             if place_id in core.places and core.places[place_id].meter is None:
                 yield Finding((*base, "meters", at), f"the place {quoted(place_id)} has no `meter`")
         for at, zone in enumerate(operator.zones):
-            yield from _absent(zone, core.zones, "zone", "zones", (*base, "zones", at))
-
-
-def _absent(wanted: str, known: object, noun: str, section: str, path: Path) -> Iterator[Finding]:
-    names = list(known) if isinstance(known, dict) else []
-    if wanted not in names:
-        yield Finding(path, f"there is no {noun} {quoted(wanted)} in `{section}`", nearest(wanted, names))
+            yield from absent(zone, core.zones, "zone", "zones", (*base, "zones", at))

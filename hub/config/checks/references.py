@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from hub.config.positions import Finding, Path, quoted
 from hub.config.secrets import Secret
-from hub.config.sentences import nearest, there_are
+from hub.config.sentences import absent, nearest
 from hub.config.shapes import is_secret, types_at
 
 _REFERENCES = (
@@ -30,20 +30,14 @@ def references(data: Mapping[str, Any], broken: Iterable[Path] = ()) -> Iterator
         for name, entry in _mapping(data.get(section)).items():
             wanted = _mapping(entry).get(option)
             if isinstance(wanted, str):
-                yield from _absent(wanted, _mapping(data.get(target)), target, noun, (section, name, option))
+                yield from absent(wanted, _mapping(data.get(target)), noun, target, (section, name, option))
     for name, entry in _mapping(data.get("integrations")).items():
         bus = _mapping(entry).get("bus")
         if isinstance(bus, str) and "buses" not in unknown:
-            yield from _absent(bus, _mapping(data.get("buses")), "buses", "bus", ("integrations", name, "bus"))
+            yield from absent(bus, _mapping(data.get("buses")), "bus", "buses", ("integrations", name, "bus"))
     site = _mapping(data.get("hub")).get("site")
     if isinstance(site, str) and "sites" not in unknown:
-        yield from _absent(site, _mapping(data.get("sites")), "sites", "site", ("hub", "site"))
-
-
-def _absent(wanted: str, known: Mapping[str, Any], target: str, noun: str, path: Path) -> Iterator[Finding]:
-    if wanted not in known:
-        few = f"; {there_are(known)}" if 0 < len(known) <= 8 else ""
-        yield Finding(path, f"there is no {noun} {quoted(wanted)} in `{target}`{few}", nearest(wanted, known))
+        yield from absent(site, _mapping(data.get("sites")), "site", "sites", ("hub", "site"))
 
 
 def twins(devices: Any) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from hub.config.parts.own_templates import all_templates, check_templates
 from hub.config.parts.rules import Rule, series_of
 from hub.config.parts.templates import TEMPLATES, Template, expand, read_input
 from hub.config.positions import Finding, Path, quoted
-from hub.config.sentences import nearest
+from hub.config.sentences import absent, nearest
 from hub.model import Metric
 
 KINDS = {"number": "a number", "flag": "true or false", "text": "a text"}
@@ -25,22 +25,22 @@ def check_rules(core: Core) -> Iterator[Finding]:
     """What is wrong with the rules and schedules of a configuration that is right by itself."""
     for name, schedule in core.schedules.items():
         if schedule.site is not None:
-            yield from _absent(schedule.site, core.sites, "site", "sites", ("schedules", name, "site"))
+            yield from absent(schedule.site, core.sites, "site", "sites", ("schedules", name, "site"))
         for option in ("also_during", "not_during"):
             for at, calendar in enumerate(getattr(schedule, option)):
-                yield from _absent(calendar, core.calendars, "calendar", "calendars", ("schedules", name, option, at))
+                yield from absent(calendar, core.calendars, "calendar", "calendars", ("schedules", name, option, at))
         school = schedule.school_holidays
         if school is not None and school.zone not in zones(core.school_years):
             message = lacking(school.zone, core.school_years)
             yield Finding(("schedules", name, "school_holidays", "zone"), message)
     for name, device in core.devices.items():
         if device.duty is not None:
-            yield from _absent(device.duty, core.schedules, "schedule", "schedules", ("devices", name, "duty"))
+            yield from absent(device.duty, core.schedules, "schedule", "schedules", ("devices", name, "duty"))
     for name, notifier in core.notifiers.items():
         for at, zone in enumerate(notifier.zones):
-            yield from _absent(zone, core.zones, "zone", "zones", ("notifiers", name, "zones", at))
+            yield from absent(zone, core.zones, "zone", "zones", ("notifiers", name, "zones", at))
         if notifier.quiet is not None:
-            yield from _absent(notifier.quiet, core.schedules, "schedule", "schedules", ("notifiers", name, "quiet"))
+            yield from absent(notifier.quiet, core.schedules, "schedule", "schedules", ("notifiers", name, "quiet"))
     broken = list(check_templates(core.rule_templates))
     yield from broken
     if broken:
@@ -87,18 +87,12 @@ def _template(rule: Rule, path: Path, templates: Mapping[str, Template]) -> Iter
 def _names(rule: Rule, core: Core, path: Path) -> Iterator[Finding]:
     for option, noun, known in (("places", "place", core.places), ("zones", "zone", core.zones)):
         for at, name in enumerate(getattr(rule, option)):
-            yield from _absent(name, known, noun, option, (*path, option, at))
+            yield from absent(name, known, noun, option, (*path, option, at))
     if rule.during is not None:
-        yield from _absent(rule.during, core.schedules, "schedule", "schedules", (*path, "during"))
+        yield from absent(rule.during, core.schedules, "schedule", "schedules", (*path, "during"))
     if rule.minus is not None:
         place, _ = series_of(rule.minus)
-        yield from _absent(place, core.places, "place", "places", (*path, "minus"))
-
-
-def _absent(wanted: str, known: object, noun: str, section: str, path: Path) -> Iterator[Finding]:
-    names = list(known) if isinstance(known, dict) else []
-    if wanted not in names:
-        yield Finding(path, f"there is no {noun} {quoted(wanted)} in `{section}`", nearest(wanted, names))
+        yield from absent(place, core.places, "place", "places", (*path, "minus"))
 
 
 def _sound(rule: Rule, path: Path) -> Iterator[Finding]:

@@ -10,9 +10,9 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from hub.config.kinds import DeviceId, Empty, Id, MetricKey, Section
+from hub.config.kinds import DeviceId, Empty, Id, MetricKey, Section, readable
 from hub.config.values import Duration
 
 TESTS = ("above", "below", "equals", "silent", "silent_periods", "stuck")
@@ -29,15 +29,7 @@ def series_of(text: str) -> tuple[str, str]:
     return found[1], found[2]
 
 
-def _checked(read: Any) -> AfterValidator:
-    def check(text: str) -> str:
-        read(text)
-        return text
-
-    return AfterValidator(check)
-
-
-Series = Annotated[str, _checked(series_of)]
+Series = Annotated[str, readable(series_of)]
 Lasting = Annotated[Duration, Field(ge=timedelta(seconds=1), le=LONGEST)]
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from hub.config.kinds import Empty, Id, Section
+from hub.config.kinds import Empty, Id, Section, readable
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LONGEST_PERIOD = 400
@@ -79,18 +79,10 @@ def _year(text: str) -> str:
     return text
 
 
-def _checked(read: Any) -> AfterValidator:
-    def check(text: str) -> str:
-        read(text)
-        return text
-
-    return AfterValidator(check)
-
-
-Days = Annotated[str, _checked(days_of)]
-Hours = Annotated[str, _checked(hours_of)]
-Day = Annotated[str, _checked(day_of)]
-Period = Annotated[str, _checked(period_of)]
+Days = Annotated[str, readable(days_of)]
+Hours = Annotated[str, readable(hours_of)]
+Day = Annotated[str, readable(day_of)]
+Period = Annotated[str, readable(period_of)]
 SchoolYear = Annotated[str, AfterValidator(_year)]
 OfADay = Annotated[list[Hours], Field(max_length=24)]
 Region = Literal[
