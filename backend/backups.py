@@ -6,6 +6,7 @@ from pathlib import Path
 
 from backend.storage import Storage
 from hub.backups import shelf
+from hub.disk.files import make_directory
 from hub.documents import backup
 from hub.documents.wire import State
 from hub.errors import AuthFailed, ConfigError, StorageError
@@ -26,7 +27,7 @@ def take(directory: Path, hub: str, identity: bytes, data: bytes) -> int:
             return head.generation
         raise AuthFailed(f"a newer backup of {hub} is here: {newest[0]}, not {head.generation}. It may be replayed")
     try:
-        directory.mkdir(mode=0o700, exist_ok=True)
+        make_directory(directory)
     except OSError as error:
         raise StorageError(f"cannot write {directory}: {error.strerror or error}") from error
     shelf.keep(directory, hub, head.generation, data)

@@ -29,7 +29,7 @@ import msgspec
 
 from hub.buffer import frame
 from hub.buffer.seal import H
-from hub.disk.files import sync_directory
+from hub.disk.files import make_directory, sync_directory
 from hub.errors import StorageError
 from hub.ranges import Ranges
 
@@ -111,7 +111,7 @@ class Journal:
         self.pending_readings = 0
         self._descriptor = -1
         try:
-            directory.mkdir(mode=0o700, exist_ok=True)
+            make_directory(directory)
             position = _position(connection)
             for number in self._numbers():
                 if number < position[0]:

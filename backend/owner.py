@@ -39,7 +39,7 @@ from backend import pki, recipient
 from backend.alone import alone
 from backend.keyfiles import certificate_key, owner_root, read, signing_key
 from hub.buffer.seal import kid_of
-from hub.disk.files import sync_directory, write_atomically
+from hub.disk.files import make_directory, sync_directory, write_atomically
 from hub.documents.trust import AckKey, Egress, Recipient, Root, Trust, fingerprint, read_trust, sign_trust
 from hub.errors import ConfigError, HubError, StorageError
 from hub.keys import private_pem
@@ -153,7 +153,7 @@ def init(directory: Path, *, owner: str, names: tuple[str, ...] = DEFAULT_NAMES,
     if wrong := [name for name in names if not _is_host(name)]:
         raise ConfigError(f"{wrong[0][:80]!r} is no host name or IP address (RFC 1123; write xn-- for accents)")
     try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(directory.parent, 0o777)
         scratch = Path(tempfile.mkdtemp(prefix=".ilot-owner-", dir=directory.parent))
         try:
             _fill(scratch, owner.strip(), names, port)

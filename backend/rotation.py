@@ -19,7 +19,7 @@ from backend.alone import alone
 from backend.keyfiles import owner_root
 from backend.owner import NEXT_ACK_KEY, Owner
 from hub.buffer.seal import kid_of
-from hub.disk.files import write_atomically
+from hub.disk.files import make_directory, write_atomically
 from hub.documents.trust import AckKey, Recipient, sign_trust
 from hub.errors import ConfigError, StorageError
 from hub.keys import private_pem
@@ -51,7 +51,7 @@ def _rotate(directory: Path, *, ingest: bool, ack: bool, withdraw: bool, root: P
             recipients = (Recipient(kid=made.kid, role=made.role, public=made.public), *others)
         if ack:
             key, former = ed25519.Ed25519PrivateKey.generate(), owner.ack_key.public_key().public_bytes_raw()
-            (directory / "acks").mkdir(mode=0o700, exist_ok=True)
+            make_directory(directory / "acks")
             write_atomically(directory / "acks" / f"{owner.trust.version}.key", private_pem(owner.ack_key))
             write_atomically(directory / NEXT_ACK_KEY, private_pem(key))
             public = key.public_key().public_bytes_raw()

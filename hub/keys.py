@@ -24,7 +24,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from hub.disk.files import sync_directory, write_atomically
+from hub.disk.files import make_directory, sync_directory, write_atomically
 from hub.errors import ConfigError, StorageError
 
 STORE_KEY_BYTES = 32
@@ -69,7 +69,7 @@ def create(directory: Path) -> HubKeys:
         "tls": private_pem(tls),
     }
     try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(directory.parent)
         with tempfile.TemporaryDirectory(prefix=".keys-", dir=directory.parent) as scratch:
             made = Path(scratch) / "keys"
             made.mkdir(mode=0o700)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from hub.disk.files import hand_over
+from hub.disk.files import hand_over, make_directory
 from hub.errors import ConfigError, Problem, StorageError
 
 DEFAULT = Path("/var/lib/ilot")
@@ -83,7 +83,7 @@ class StateDir:
         """Hold the directory for this process. Raises Held when another hub holds it: two writers
         would seal the same numbers twice. Raises StorageError when it cannot be used."""
         try:
-            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_directory(self.path)
             lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StorageError(f"the state directory {self.path} cannot be used: {error.strerror}") from error

@@ -16,6 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol, cast
 
+from hub.disk import files
+
 _SECTOR = 4096
 _KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE of linux/falloc.h
 _PAUSES = (0.0, 0.05, 0.2, 0.75, 2.0)
@@ -77,10 +79,7 @@ class SystemDisk:
         time.sleep(seconds)
 
     def make_directory(self, directory: Path) -> None:
-        fresh = [path for path in (directory, *directory.parents) if not path.exists()]
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for path in reversed(fresh):
-            self.sync_directory(path.parent)
+        files.make_directory(directory)
 
     def names(self, directory: Path) -> list[str]:
         return os.listdir(directory)
@@ -112,11 +111,7 @@ class SystemDisk:
         os.close(fd)
 
     def sync_directory(self, directory: Path) -> None:
-        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        files.sync_directory(directory)
 
     def unlink(self, path: Path) -> None:
         path.unlink()

@@ -29,7 +29,7 @@ from hub.config.load import Loaded, as_loaded, load
 from hub.config.positions import Finding, Path, Positions
 from hub.config.sealed import decode, encode
 from hub.config.secrets import Vault, reveal
-from hub.disk.files import write_atomically
+from hub.disk.files import make_directory, write_atomically
 from hub.errors import ConfigError, Problem, StorageError
 
 NAME = "last-good.msgpack"
@@ -130,7 +130,7 @@ def remember(kept: Kept, loaded: Loaded) -> None:
     nonce, body = os.urandom(_NONCE), msgspec.msgpack.encode(compiled, enc_hook=encode)
     target = kept.path
     try:
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(target.parent)
         write_atomically(target, _MAGIC + nonce + kept.aead.encrypt(nonce, body, _MAGIC))
     except OSError as error:
         why = error.strerror or error

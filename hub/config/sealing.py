@@ -16,7 +16,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 
 from hub.config.lastgood import Kept
-from hub.disk.files import hand_over, sync_directory, write_atomically
+from hub.disk.files import hand_over, make_directory, sync_directory, write_atomically
 from hub.errors import StorageError
 
 MAX_BYTES = 64 << 20
@@ -36,7 +36,7 @@ def write(kept: Kept, name: str, magic: bytes, value: msgspec.Struct) -> None:
     target = kept.path.parent / name
     try:
         if not target.parent.is_dir():
-            target.parent.mkdir(mode=0o700, parents=True)
+            make_directory(target.parent)
             hand_over(target.parent)
         write_atomically(target, sealed)
         hand_over(target)

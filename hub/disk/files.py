@@ -36,6 +36,15 @@ def hand_over(path: Path) -> None:
         os.chown(path, owner.st_uid, owner.st_gid)
 
 
+def make_directory(directory: Path, mode: int = 0o700) -> None:
+    """Make it where it is not, and those above it, each durable in the one that holds it: what is put into it would be
+    lost with a name. Raises OSError."""
+    fresh = [path for path in (directory, *directory.parents) if not path.exists()]
+    directory.mkdir(mode=mode, parents=True, exist_ok=True)
+    for path in reversed(fresh):
+        sync_directory(path.parent)
+
+
 def sync_directory(directory: Path) -> None:
     """Make creations, renames and unlinks in `directory` durable. Raises OSError."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

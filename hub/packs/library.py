@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hub.config.sentences import nearest
-from hub.disk.files import sync_directory
+from hub.disk.files import make_directory, sync_directory
 from hub.errors import ConfigError, HubError, Problem
 from hub.packs.naming import NAME, PACK
 
@@ -134,7 +134,7 @@ def _folders(directory: Path) -> list[Path]:
 
 
 def _place(pack: Pack, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_directory(target.parent)
     import shutil
     import tempfile
 
@@ -154,5 +154,4 @@ def _place(pack: Pack, target: Path) -> None:
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
-    for directory in tuple(target.parents)[:3]:  # the pack's, that of all packs, the state's: any may be new
-        sync_directory(directory)
+    sync_directory(target.parent)

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from hub.disk.files import sync_directory, write_atomically
+from hub.disk.files import make_directory, sync_directory, write_atomically
 from hub.errors import DiskRefuses
 
 KEEP_FREE = 64 << 20
@@ -38,7 +38,7 @@ class Folder:
         DiskRefuses."""
         found = []
         try:
-            self.path.mkdir(mode=0o700, exist_ok=True)
+            make_directory(self.path)
             with os.scandir(self.path) as entries:
                 for entry in entries:
                     match = _NAME.fullmatch(entry.name)

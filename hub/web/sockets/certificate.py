@@ -18,7 +18,7 @@ import ssl
 from ipaddress import ip_address
 from pathlib import Path
 
-from hub.disk.files import write_atomically
+from hub.disk.files import make_directory, write_atomically
 from hub.identity.page_certificate import FILE as DISTRICT
 from hub.identity.page_certificate import fingerprint
 from hub.identity.validity import validity
@@ -77,7 +77,7 @@ def _make(directory: Path, hub: str, names: tuple[str, ...]) -> None:
 
     from hub.keys import private_pem
 
-    directory.mkdir(mode=0o700, exist_ok=True)
+    make_directory(directory)
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hub[:64])])
     own = socket.gethostname().lower()

@@ -252,7 +252,7 @@ def test_it_is_synced_before_it_is_renamed_and_the_directory_after(
     read: Read, base: str, state: Kept, disk_calls: list[str]
 ) -> None:
     remember(state, read(base))
-    assert disk_calls == ["file", "rename", "directory"]
+    assert disk_calls == ["directory", "directory", "file", "rename", "directory"], "the state directory is new too"
 
 
 def test_a_full_disk_is_told_and_leaves_the_former_one(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,10 +41,12 @@ def test_the_folders_in_which_the_first_pack_appears_are_on_the_disk_too(
     library: Library, made: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[Path] = []
-    monkeypatch.setattr("hub.packs.library.sync_directory", synced.append)
+    for module in ("hub.packs.library", "hub.disk.files"):
+        monkeypatch.setattr(f"{module}.sync_directory", synced.append)
     pack = read(made())
     target = library.install(pack, passed(pack))
-    assert synced[-3:] == [target.parent, tmp_path / "state", tmp_path], "a power cut leaves the name of each"
+    assert synced[:2] == [tmp_path, tmp_path / "state"], "a power cut leaves the name of each"
+    assert synced[-1] == target.parent
 
 
 def test_what_did_not_pass_or_is_not_what_was_tested_is_not_installed(library: Library, made: Make) -> None:
@@ -101,10 +105,12 @@ def test_a_half_written_installation_is_none(library: Library, made: Make, tmp_p
 def test_a_disk_that_refuses_leaves_nothing_behind(
     library: Library, made: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pack = read(made())
+    pack, sync = read(made()), os.fsync
 
     def refuse(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(28, "No space left on device")
+        sync(descriptor)
 
     monkeypatch.setattr("hub.packs.library.os.fsync", refuse)
     with pytest.raises(HubError, match="No space left"):
