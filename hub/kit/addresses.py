@@ -12,7 +12,7 @@ def _address(text: str) -> str:
     try:
         return str(ip_address(text))
     except ValueError:
-        raise ValueError("expected an address of this machine, like 127.0.0.1") from None
+        raise ValueError("expected an address of this machine, like 127.0.0.1 or 192.168.10.1") from None
 
 
 def _network(text: str) -> str:

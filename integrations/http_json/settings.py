@@ -37,14 +37,6 @@ def _page(text: str) -> str:
     return text
 
 
-def _address(text: str) -> str:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        raise ValueError("expected the address of one interface of this machine, like 192.168.10.1") from None
-    return text
-
-
 def _long(secret: SecretStr) -> SecretStr:
     if len(secret.get_secret_value()) < LEAST_SECRET:
         raise ValueError(f"a secret of at least {LEAST_SECRET} characters; `openssl rand -hex 24` makes one")
@@ -60,9 +52,7 @@ def _header(name: str) -> str:
 class Listen(hub.Config):
     """A small HTTP server for devices that send by themselves."""
 
-    address: Annotated[str, AfterValidator(_address)] = Field(
-        default="127.0.0.1", description="Address of the one interface to listen on."
-    )
+    address: hub.ListenAddress = Field(default="127.0.0.1", description="Address of the one interface to listen on.")
     port: int = Field(default=8095, ge=0, le=65535, description="TCP port.")
     certificate: str = Field(default="", description="File of the TLS certificate chain, PEM. Empty: no TLS.")
     certificate_key: str = Field(default="", description="File of its private key, PEM.")

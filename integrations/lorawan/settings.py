@@ -25,18 +25,11 @@ def _eui(text: str) -> str:
         raise ValueError(error.detail) from None
 
 
-def _address(text: str) -> str:
+def _source(text: str) -> str:
     try:
-        ipaddress.ip_address(text)
+        return str(ipaddress.ip_address(text)) if text else ""
     except ValueError:
-        raise ValueError(
-            "expected the address of one interface of this machine, like 127.0.0.1 or 192.168.10.1"
-        ) from None
-    return text
-
-
-def _address_or_none(text: str) -> str:
-    return _address(text) if text else ""
+        raise ValueError("expected the IP address of the gateway, like 192.168.10.2, or none") from None
 
 
 def _channel(megahertz: float) -> float:
@@ -47,14 +40,13 @@ def _channel(megahertz: float) -> float:
 
 
 Eui = Annotated[str, AfterValidator(_eui)]
-Address = Annotated[str, AfterValidator(_address)]
 Channel = Annotated[float, AfterValidator(_channel)]
 
 
 class Gateway(hub.Config):
     """One gateway that is heard."""
 
-    address: Annotated[str, AfterValidator(_address_or_none)] = Field(
+    address: Annotated[str, AfterValidator(_source)] = Field(
         default="", description="The only IP address that its UDP datagrams may come from; empty: any."
     )
     antenna_gain: float = Field(default=0.0, ge=-10, le=20, description="Antenna gain minus cable loss, in dB.")
@@ -64,14 +56,14 @@ class Gateway(hub.Config):
 class Udp(hub.Config):
     """Semtech's packet forwarder protocol. It authenticates nobody: keep it on a network that only gateways reach."""
 
-    address: Address = Field(default="127.0.0.1", description="Address of the one interface to listen on.")
+    address: hub.ListenAddress = Field(default="127.0.0.1", description="Address of the one interface to listen on.")
     port: int = Field(default=1700, ge=0, le=65535, description="UDP port.")
 
 
 class Station(hub.Config):
     """LoRa Basics Station, over WebSocket."""
 
-    address: Address = Field(default="127.0.0.1", description="Address of the one interface to listen on.")
+    address: hub.ListenAddress = Field(default="127.0.0.1", description="Address of the one interface to listen on.")
     port: int = Field(default=3001, ge=0, le=65535, description="TCP port.")
     certificate: str = Field(default="", description="File of the TLS certificate chain, PEM. Empty: no TLS.")
     certificate_key: str = Field(default="", description="File of its private key, PEM.")

@@ -15,16 +15,6 @@ from hub.sigfox.grammar import Grammar
 _DOWNLINK = re.compile(r"([0-9A-Fa-f]{16})?")
 
 
-def _address(text: str) -> str:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        raise ValueError(
-            "expected the address of one interface of this machine, like 127.0.0.1 or 192.168.10.1"
-        ) from None
-    return text
-
-
 def _long(secret: SecretStr) -> SecretStr:
     if len(secret.get_secret_value()) < 20:
         raise ValueError("a secret of at least 20 characters; `openssl rand -hex 24` makes one")
@@ -43,13 +33,10 @@ def _eight(text: str) -> str:
     return text.lower()
 
 
-Address = Annotated[str, AfterValidator(_address)]
-
-
 class Listen(hub.Config):
     """The HTTP server that the operator's callbacks reach, directly or by way of a reverse proxy."""
 
-    address: Address = Field(default="127.0.0.1", description="Address of the one interface to listen on.")
+    address: hub.ListenAddress = Field(default="127.0.0.1", description="Address of the one interface to listen on.")
     port: int = Field(default=8090, ge=0, le=65535, description="TCP port.")
     certificate: str = Field(
         default="", description="File of the TLS certificate chain, PEM, of a public authority. Empty: no TLS."

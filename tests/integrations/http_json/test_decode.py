@@ -98,7 +98,7 @@ SECRET = "a-secret-of-more-than-twenty-characters"
         ({"listen": {"secret": SECRET}, "token": "t"}, "there is none"),
         ({"listen": {"secret": "short"}}, "at least 20 characters"),
         ({"listen": {"secret": SECRET, "address": "192.0.2.1"}}, "in clear"),
-        ({"listen": {"secret": SECRET, "address": "everywhere"}}, "one interface"),
+        ({"listen": {"secret": SECRET, "address": "everywhere"}}, "an address of this machine"),
         ({"listen": {"secret": SECRET, "certificate": "c"}}, "belong together"),
     ],
 )

@@ -49,7 +49,8 @@ def test_the_configuration_in_the_readme_is_right() -> None:
     [
         ({"gateways": {"nobody": {}}}, "not an EUI"),
         ({"udp": None}, "no gateway could reach"),
-        ({"udp": {"address": "hub.local"}}, "address of one interface"),
+        ({"udp": {"address": "hub.local"}}, "an address of this machine"),
+        ({"gateways": {"aa555a0000000001": {"address": "gw.local"}}}, "the IP address of the gateway"),
         ({"channels": [915.0]}, "no channel of EU863-870"),
         ({"channels": [868.10005]}, "no channel of EU863-870"),
         ({"channels": [867.1] * 6}, "at most 5"),

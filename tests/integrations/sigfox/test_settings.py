@@ -18,7 +18,7 @@ SECRET = "a" * 24
         ({}, "give listen or backend"),
         ({"listen": {}}, "Field required"),
         ({"listen": {"secret": "short"}}, "at least 20 characters"),
-        ({"listen": {"secret": SECRET, "address": "localhost"}}, "expected the address of one interface"),
+        ({"listen": {"secret": SECRET, "address": "localhost"}}, "expected an address of this machine"),
         ({"listen": {"secret": SECRET, "address": "0.0.0.0"}}, "the secret would travel in clear"),
         ({"listen": {"secret": SECRET, "address": "192.0.2.1"}}, "the secret would travel in clear"),
         ({"listen": {"secret": SECRET, "certificate": "x.pem"}}, "belong together"),
