@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from hub.kit.lines import Line as Line
     from hub.kit.lines import open_line as open_line
     from hub.kit.mqtt import MqttClient as MqttClient
+    from hub.kit.options import wrong_option as wrong_option
     from hub.model import Candidate as Candidate
     from hub.model import Command as Command
     from hub.model import Decoded as Decoded
@@ -76,6 +77,7 @@ _HOME = {
     "hub.kit.jsonpath": ("JsonPath",),
     "hub.kit.lines": ("Line", "open_line"),
     "hub.kit.mqtt": ("MqttClient",),
+    "hub.kit.options": ("wrong_option",),
     "hub.model": (
         "Candidate", "Command", "Decoded", "Device", "Frame", "LastValue", "Metric", "NeedKey", "PackFacts", "Position",
         "Proof", "Quality", "Report", "Sample", "Series", "Signal",

@@ -25,7 +25,19 @@ API = [
     *("JsonPath", "LastValue", "Line", "ListenAddress", "METRICS", "Message", "Metric", "MqttClient", "NeedKey"),
     *("Network", "NotReady", "Notice", "Notices", "PackFacts"),
     *("Position", "Proof", "Quality", "Register", "RegisterDecoder", "RegisterExporter", "RegisterNotifier"),
-    *("RegisterUplink", "Report", "Sample", "Series", "Session", "Signal", "Uplink", "View", "hookimpl", "open_line"),
+    *(
+        "RegisterUplink",
+        "Report",
+        "Sample",
+        "Series",
+        "Session",
+        "Signal",
+        "Uplink",
+        "View",
+        "hookimpl",
+        "open_line",
+        "wrong_option",
+    ),
 ]
 
 

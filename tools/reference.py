@@ -8,8 +8,9 @@ import inspect
 import re
 import tomllib
 from enum import Enum
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin
 
 import click
 import msgspec
@@ -156,7 +157,20 @@ def _describe(name: str, value: Any) -> list[str]:
         return [_text("Decorator of every hook a plugin implements.")]
     if inspect.isfunction(value):
         return [_code(_head(name, value)), _text(value.__doc__)]
+    if get_origin(value) is Annotated:
+        return [_text(f"`{_type(get_args(value)[0])}`. {_below(name)}")]
     return [_text(f"`{value.__module__}.{name}`, unchanged: a URL with scheme http or https.")]
+
+
+def _below(name: str) -> str:
+    """The text below the assignment that makes a public name of the plugin API."""
+    hub = importlib.import_module("hub")
+    module = importlib.import_module(next(home for home, names in hub._HOME.items() if name in names))
+    body = ast.parse(inspect.getsource(module)).body
+    for made, said in pairwise(body):
+        if isinstance(made, ast.Assign) and ast.unparse(made.targets[0]) == name and isinstance(said, ast.Expr):
+            return str(ast.literal_eval(said.value))
+    raise LookupError(f"{name} does not say what it is: put a text below it")
 
 
 def _members(protocol: type) -> list[str]:

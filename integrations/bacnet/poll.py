@@ -94,9 +94,7 @@ class Poller:
         try:
             self._settings = DeviceSettings.model_validate(device.settings)
         except ValidationError as error:
-            found = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in found["loc"])
-            self._session.log.error("%s is not read: its settings are wrong: %s: %s", self._id, where, found["msg"])
+            self._session.log.error("%s is not read: its settings are wrong: %s", self._id, hub.wrong_option(error))
             return
         for name, point in self._settings.objects.items():
             who = names.object_id(name)

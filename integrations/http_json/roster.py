@@ -38,11 +38,8 @@ class Roster:
             try:
                 settings = DeviceSettings.model_validate(device.settings)
             except ValidationError as error:
-                found = error.errors(include_url=False, include_input=False)[0]
-                where = ".".join(map(str, found["loc"]))
-                self._session.log.error(
-                    "%s is not read: its settings are wrong: %s: %s", device.id, where, found["msg"]
-                )
+                why = hub.wrong_option(error)
+                self._session.log.error("%s is not read: its settings are wrong: %s", device.id, why)
                 continue
             reader = Reader(
                 device.id, settings.entries(), None if settings.time is None else hub.JsonPath.parse(settings.time)

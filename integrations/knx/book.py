@@ -74,8 +74,7 @@ class Book:
             try:
                 settings = DeviceSettings.model_validate(device.settings)
             except ValidationError as error:
-                first = error.errors()[0]
-                wrong[device.id] = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+                wrong[device.id] = hub.wrong_option(error)
                 continue
             wrong[device.id] = None
             self._enter(device.id, settings)

@@ -106,8 +106,9 @@ class Driver:
             wanted = settings.device(device, facts.mac if facts else "", facts.listens if facts else "")
             record = None if device.id in self._read else self._session.state.get(device.id)
             memory = decode(record, jumps=self._jumps) if record is not None else None
-        except (ValueError, ValidationError) as error:
-            self._session.log.error("%s is not heard: %s", device.id, error)
+        except ValueError as error:
+            why = hub.wrong_option(error) if isinstance(error, ValidationError) else error
+            self._session.log.error("%s is not heard: %s", device.id, why)
             return
         except hub.DecodeError as error:  # without it, counters already sent could be sent again
             self._session.log.error(

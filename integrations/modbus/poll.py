@@ -84,7 +84,7 @@ class Poller:
         except ValidationError as error:
             self._settings = None
             self._roster.leaves(self._id)
-            self._session.log.error("%s is not read: its settings are wrong: %s", self._id, _first(error))
+            self._session.log.error("%s is not read: its settings are wrong: %s", self._id, hub.wrong_option(error))
             return
         self._forget_map(settings)
         self._walk = Patience(self._limit)
@@ -232,9 +232,3 @@ class Poller:
             raise hub.NotReady(f"{self._link.peer} is connected but none of its {count} devices answers") from away
         if tell:
             self._session.log.warning("%s is away, tried again with growing pauses: %s", self._id, away)
-
-
-def _first(error: ValidationError) -> str:
-    found = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join(str(part) for part in found["loc"])
-    return f"{where}: {found['msg']}" if where else found["msg"]

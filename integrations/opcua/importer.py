@@ -68,8 +68,7 @@ def _config(asked: argparse.Namespace) -> Config:
     try:
         return Config.model_validate({**before, **said_now})
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise hub.NotReady(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise hub.NotReady(hub.wrong_option(error)) from error
 
 
 async def _resolved(link: Link, variables: Sequence[Variable]) -> list[m.Resolved]:

@@ -77,7 +77,7 @@ def wanted(devices: Iterable[hub.Device], config: Config) -> tuple[list[Wanted],
         try:
             settings = DeviceSettings.model_validate(device.settings)
         except ValidationError as error:
-            wrong[device.id] = _first(error)
+            wrong[device.id] = hub.wrong_option(error)
             continue
         for address, node in settings.nodes.items():
             nodes.append(Wanted(device.id, address, node, where(address, settings.namespace)))
@@ -146,9 +146,3 @@ def _error(code: int, name: str) -> hub.DecodeError:
 
 def _base(code: int) -> int:
     return code & 0xFFFF0000
-
-
-def _first(error: ValidationError) -> str:
-    found = error.errors(include_url=False, include_input=False)[0]
-    at = ".".join(str(part) for part in found["loc"])
-    return f"{at}: {found['msg']}" if at else found["msg"]
