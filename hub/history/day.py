@@ -81,11 +81,6 @@ class History:
             self.sealed(strip, page)
         self._fit()
 
-    def close_all(self) -> None:
-        """Put all open rows away."""
-        for strip in self.strips:
-            self.close(strip)
-
     def hand_over(self, begin: int = 0, count: int | None = None) -> None:
         """Give `sealed` the rows that lie open too, of all strips, or of `count` of them from the one at `begin`. They
         stay open, so pages in RAM become as long as ever."""

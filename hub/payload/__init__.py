@@ -3,7 +3,6 @@
 A codec is one JavaScript file, and the other files of its pack that it asks for with `require`. What it may define:
 
     decodeUplink({bytes, fPort, recvTime})   {data, warnings, errors}      LoRa Alliance TS013-1.0.0, Payload Codec API
-    decodeDownlink({bytes, fPort})           {data, warnings, errors}
     encodeDownlink({data})                   {bytes, fPort, warnings, errors}
     Decoder(bytes, fPort) · Encoder(data, fPort)                           The Things Network v2
     Decode(fPort, bytes, variables) · Encode(fPort, data, variables)       ChirpStack v3

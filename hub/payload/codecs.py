@@ -17,7 +17,7 @@ from typing import Any, Self
 import msgspec
 
 from hub.errors import DecodeError, NotReady
-from hub.payload.messages import DOWNLINK, ENCODE, MAX_MESSAGE, UPLINK, Answer, Call, Codec, Unpacker, pack
+from hub.payload.messages import ENCODE, MAX_MESSAGE, UPLINK, Answer, Call, Codec, Unpacker, pack
 
 _log = logging.getLogger("hub.payload")
 
@@ -63,9 +63,6 @@ class Codecs:
         seconds. Raises DecodeError (reason `codec-…`) and NotReady when the worker cannot be had."""
         argument = {"bytes": list(payload), "fPort": port, "recvTime": None if received is None else received * 1000}
         return await self.call(codec, UPLINK, argument)
-
-    async def decode_downlink(self, codec: Codec, payload: bytes, port: int) -> dict[str, Any]:
-        return await self.call(codec, DOWNLINK, {"bytes": list(payload), "fPort": port})
 
     async def encode_downlink(self, codec: Codec, data: Any, port: int = 1) -> dict[str, Any]:
         return await self.call(codec, ENCODE, {"data": data, "fPort": port})

@@ -11,7 +11,7 @@ import msgspec
 from hub.errors import DecodeError
 
 MAX_MESSAGE = 4 << 20
-UPLINK, DOWNLINK, ENCODE = "decodeUplink", "decodeDownlink", "encodeDownlink"
+UPLINK, ENCODE = "decodeUplink", "encodeDownlink"
 
 
 class Codec(msgspec.Struct, frozen=True):

@@ -20,7 +20,7 @@ from hub.privacy.classes import PERSONAL, POSITION, is_dwelling, privacy_of
 from hub.privacy.positions import snapped
 from hub.privacy.pseudonyms import KEY_BYTES, Consents, Rotating, pseudonym
 from hub.privacy.rules import Gather, PrivacyRule
-from hub.privacy.veil import Group, Key, Outward, Veil, hidden
+from hub.privacy.veil import Group, Key, Outward, Veil
 from hub.privacy.windows import INTEGRATION, Windows
 
 GRID_M = 200.0
@@ -193,11 +193,6 @@ class Privacy:
             self._groups(kept, subject),
             max((one.bucket_s for one in kept), default=0.0),
         )
-
-    def pseudonyms(self, zone: str, purpose: str, subject: Subject) -> Subject | None:
-        """How a device of a zone appears under a purpose; None where there is no key."""
-        key = self.consents.key(zone, purpose)
-        return None if key is None else hidden(subject, key, grouped=True)
 
     def purpose_key(self, one: Treatment) -> str:
         """Under which purpose the key of a keyed series is: that of its consent, or the zone's own."""

@@ -116,11 +116,3 @@ def cflist(channels: tuple[int, ...]) -> bytes:
         raise ValueError(f"{bad[0]} Hz is no channel of EU863-870")
     padded = (*channels, *(0,) * (5 - len(channels)))
     return b"".join((c // 100).to_bytes(3, "little") for c in padded) + b"\0"
-
-
-def read_cflist(data: bytes) -> tuple[int, ...]:
-    """The channels of a CFList in Hz, unused ones left out. Another type than 0 holds none."""
-    if len(data) != 16 or data[15]:
-        return ()
-    found = (int.from_bytes(data[i : i + 3], "little") * 100 for i in range(0, 15, 3))
-    return tuple(frequency for frequency in found if frequency)

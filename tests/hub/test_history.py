@@ -167,8 +167,8 @@ def test_each_page_is_handed_over_once_for_whoever_keeps_them(steps):
     strip = strip_of(history)
     said = [(START + second, second % 5, second % 2) for second in accumulate(steps)]
     fill(history, strip, said)
-    history.close_all()
-    history.close_all()
+    history.close(strip)
+    history.close(strip)
     assert points(b"".join(pages), 0, 0, 1 << 40) == [row[:2] for row in said]
 
 
@@ -185,7 +185,7 @@ def test_rows_that_lie_open_are_handed_over_too_and_each_row_once(steps):
             history.hand_over()
     history.hand_over()
     history.hand_over()
-    history.close_all()
+    history.close(strip)
     assert points(b"".join(pages), 0, 0, 1 << 40) == [row[:2] for row in said]
     assert history.get("p", "temperature").points(0, 1 << 40) == [row[:2] for row in said]
 
