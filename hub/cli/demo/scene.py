@@ -22,12 +22,14 @@ from hub.errors import HubError, NotReady
 
 READY_S = 20.0
 
-CONFIG = """\
+HEAD = """\
 # Written by `ilot demo`. The building is simulated, the protocols are real.
 hub:
+  state_dir: {state}
+"""
+HOUSE = """\
   name: Démonstration
   site: ecole-demo
-  state_dir: {state}
 sites:
   ecole-demo: {{name: École de démonstration, timezone: Europe/Paris}}
 zones:
@@ -40,6 +42,8 @@ places:
   hub: {{zone: technique, name: Le hub lui-même}}
   compteur: {{zone: technique, name: Compteur électrique, meter: {{carrier: electricity, serial: A1, accuracy: MID B}}}}
   chaufferie: {{zone: technique, name: Chaufferie, position: {{latitude: 48.85634, longitude: 2.35151}}}}
+"""
+LINES = """\
 integrations:
   host: {{interval: 5s}}
   bluetooth: {{}}
@@ -47,7 +51,9 @@ integrations:
     host: 127.0.0.1
     port: {modbus_port}
     interval: 2s
-    perimeter: {{kind: locked room, declared_by: ilot demo, declared_on: 2026-01-01}}
+    perimeter: {{kind: locked room, declared_by: Services techniques, declared_on: 2026-01-01}}
+"""
+BEYOND = """\
 link:
   uplinks:
     https: {{url: "{url}"}}
@@ -62,6 +68,8 @@ class Scene:
 
     ble_places: tuple[str, ...] = ("classe-1", "classe-2", "cour")
     """Where the simulated Bluetooth sensors stand, in their order; those beyond are strangers."""
+    text = HEAD + HOUSE + LINES + BEYOND
+    """The configuration without its devices."""
 
     def __init__(self, root: Path, say: Callable[[str], None]) -> None:
         self.root = root
@@ -180,14 +188,12 @@ class Scene:
             devices[name] = {"integration": "modbus", "place": place, "settings": settings}
         return devices
 
-    def _text(self) -> str:
-        """The configuration without its devices."""
-        return CONFIG.format(
-            state=self.state,
-            modbus_port=self.modbus["port"],
-            url=self.backend["url"].rstrip("/"),
-            web_port=self.web_port,
-        )
+    def _facts(self) -> dict[str, Any]:
+        """What `text` leaves open."""
+        return {
+            "state": self.state, "modbus_port": self.modbus["port"], "url": self.backend["url"].rstrip("/"),
+            "web_port": self.web_port,
+        }  # fmt: skip
 
     def _configuration(self) -> str:
         secrets: dict[str, str] = {}
@@ -197,7 +203,7 @@ class Scene:
         kept.write_text("".join(f'{name}: "{value}"\n' for name, value in secrets.items()), encoding="utf-8")
         # JSON is YAML: what the simulators say of themselves goes in as it is, but for the tag of a secret.
         listed = json.dumps(devices, indent=2, ensure_ascii=False)
-        return self._text() + "devices: " + re.sub(r'"(!secret [a-z0-9-]+)"', r"\1", listed) + "\n"
+        return self.text.format(**self._facts()) + "devices: " + re.sub(r'"(!secret [a-z0-9-]+)"', r"\1", listed) + "\n"
 
     def _start(self, name: str, *arguments: str, **environment: str) -> dict[str, Any]:
         log: IO[bytes] = (self.root / f"{name}.log").open("ab")

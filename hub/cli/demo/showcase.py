@@ -18,15 +18,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hub.cli.demo.scene import Scene
+from hub.cli.demo.scene import BEYOND, HEAD, LINES, Scene
 from hub.control import call
 
-CONFIG = """\
-# Written by `ilot demo`. The building is simulated, the protocols are real.
-hub:
+HOUSE = """\
   name: École Jean-Jaurès (démonstration)
   site: jean-jaures
-  state_dir: {state}
 sites:
   jean-jaures: {{name: École Jean-Jaurès, timezone: Europe/Paris}}
 zones:
@@ -53,14 +50,8 @@ places:
   compteur: {{zone: technique, name: Compteur électrique, meter: {{carrier: electricity, serial: A1, accuracy: MID B}}}}
   chaufferie: {{zone: technique, name: Chaufferie, position: {{latitude: 48.85634, longitude: 2.35151}}}}
   toit: {{zone: exterieur, name: Panneaux du toit, position: {{latitude: 48.85650, longitude: 2.35195}}}}
-integrations:
-  host: {{interval: 5s}}
-  bluetooth: {{}}
-  modbus:
-    host: 127.0.0.1
-    port: {modbus_port}
-    interval: 2s
-    perimeter: {{kind: locked room, declared_by: Services techniques, declared_on: 2026-01-01}}
+"""
+MORE_LINES = """\
   knx:
     connection: tunnelling
     host: 127.0.0.1
@@ -97,12 +88,6 @@ privacy:
       purpose: Horaires de chauffage des salles
       count: {{window: 1h}}
 energy: {{outdoor: cour/temperature}}
-link:
-  uplinks:
-    https: {{url: "{url}"}}
-buffer:
-  window: 1s
-web: {{address: 127.0.0.1, port: {web_port}}}
 """
 
 PINS = {
@@ -136,6 +121,7 @@ class Showcase(Scene):
     """A scene with more of everything. Its pages keep one address as long as it lives."""
 
     ble_places = ("classe-1", "classe-2", "cour", "classe-3", "classe-4")
+    text = HEAD + HOUSE + LINES + MORE_LINES + BEYOND
 
     def __init__(self, root: Path, say: Callable[[str], None]) -> None:
         super().__init__(root, say)
@@ -184,11 +170,9 @@ class Showcase(Scene):
             devices[name] = {"integration": "lorawan", "place": "benne", **said, "key": "!secret benne"}
         return devices
 
-    def _text(self) -> str:
-        return CONFIG.format(
-            state=self.state, modbus_port=self.modbus["port"], knx_port=self._knx["port"], lora_port=self._lora_port,
-            gateway=self._lora["gateway"], url=self.backend["url"].rstrip("/"), web_port=self.web_port,
-        )  # fmt: skip
+    def _facts(self) -> dict[str, Any]:
+        more = {"knx_port": self._knx["port"], "lora_port": self._lora_port, "gateway": self._lora["gateway"]}
+        return super()._facts() | more
 
     def _plan(self) -> Path:
         path = self.root / "plan.png"
