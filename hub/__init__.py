@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from hub.kit.lines import open_line as open_line
     from hub.kit.mqtt import MqttClient as MqttClient
     from hub.kit.options import wrong_option as wrong_option
+    from hub.kit.patience import Patience as Patience
     from hub.model import Candidate as Candidate
     from hub.model import Command as Command
     from hub.model import Decoded as Decoded
@@ -78,6 +79,7 @@ _HOME = {
     "hub.kit.lines": ("Line", "open_line"),
     "hub.kit.mqtt": ("MqttClient",),
     "hub.kit.options": ("wrong_option",),
+    "hub.kit.patience": ("Patience",),
     "hub.model": (
         "Candidate", "Command", "Decoded", "Device", "Frame", "LastValue", "Metric", "NeedKey", "PackFacts", "Position",
         "Proof", "Quality", "Report", "Sample", "Series", "Signal",

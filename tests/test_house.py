@@ -23,7 +23,7 @@ API = [
     *("AuthFailed", "Bus", "Candidate", "Command", "Config", "DecodeError", "Decoded", "Device", "Doorway", "Frame"),
     *("HttpClient", "HttpUrl", "JailedWorker"),
     *("JsonPath", "LastValue", "Line", "ListenAddress", "METRICS", "Message", "Metric", "MqttClient", "NeedKey"),
-    *("Network", "NotReady", "Notice", "Notices", "PackFacts"),
+    *("Network", "NotReady", "Notice", "Notices", "PackFacts", "Patience"),
     *("Position", "Proof", "Quality", "Register", "RegisterDecoder", "RegisterExporter", "RegisterNotifier"),
     *(
         "RegisterUplink",

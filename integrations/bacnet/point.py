@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import hub
 from integrations.bacnet import names
 from integrations.bacnet.names import ObjectId
 from integrations.bacnet.settings import Point
@@ -71,7 +72,7 @@ class Watched:
         self.errors: Counter[str] = Counter()
         self.trouble = ""
         """Why it has no reading, or a bad one, now."""
-        self._failures = self._skip = 0
+        self.patience = hub.Patience(LONGEST_SKIP)
 
     @property
     def wanted(self) -> tuple[int, ...]:
@@ -91,17 +92,9 @@ class Watched:
             return ()
         return (names.UNITS, names.SCALE) if kind == 23 else (names.UNITS,)
 
-    def due(self) -> bool:
-        """Called once a poll."""
-        if self._skip:
-            self._skip -= 1
-            return False
-        return True
-
     def failed(self, reason: str) -> bool:
         """It cannot be read: leave it for 1, 3, 7 … polls. True when that is news."""
-        self._failures += 1
-        self._skip = min(LONGEST_SKIP, 2 ** min(self._failures, 16) - 1)
+        self.patience.failed()
         return self.worse(reason)
 
     def worse(self, reason: str) -> bool:
@@ -114,4 +107,4 @@ class Watched:
 
     def spoke(self, now: float) -> None:
         self.last_seen = now
-        self._failures = self._skip = 0
+        self.patience.succeeded()

@@ -43,7 +43,7 @@ class Poller:
         self._instance = -1
         self._read_as: Mapping[str, object] | None = None
         self._settings: DeviceSettings | None = None
-        self._failures = self._skip = 0
+        self._patience = hub.Patience(0)
         self._told = False
         self._turn = 0
         self._subscriber = Subscriber(device, config, session, link)
@@ -61,9 +61,9 @@ class Poller:
                     async for _ in self._session.rounds(interval, lambda: (self._id,)):
                         if not self._refresh() or self._interval != interval:
                             break
-                        if self._settings is not None and self._due():
+                        if self._settings is not None and self._patience.due():
                             await self._poll()
-                if self.asker is not None and not self._failures:
+                if self.asker is not None and not self._patience.failures:
                     await self._subscriber.unsubscribe(self.asker.station)
                 telling.cancel()
         finally:
@@ -83,7 +83,6 @@ class Poller:
     def _configure(self, device: hub.Device) -> None:
         self._leave()
         self._read_as = dict(device.settings)
-        self._failures = self._skip = 0
         self.points = {}
         self._settings = None
         instance = instance_of(self._id)
@@ -96,6 +95,7 @@ class Poller:
         except ValidationError as error:
             self._session.log.error("%s is not read: its settings are wrong: %s", self._id, hub.wrong_option(error))
             return
+        self._patience = hub.Patience(int(LONGEST / self._interval))
         for name, point in self._settings.objects.items():
             who = names.object_id(name)
             self.points[who] = Watched(who, point)
@@ -106,14 +106,8 @@ class Poller:
             self._link.leave(self.asker.station)
             self.asker = None
 
-    def _due(self) -> bool:
-        if self._skip:
-            self._skip -= 1
-            return False
-        return True
-
     async def _poll(self) -> None:
-        attempts = 1 if self._failures else 1 + self._config.retries
+        attempts = 1 if self._patience.failures else 1 + self._config.retries
         try:
             asker = await self._reach(attempts)
             await self._learn(asker, attempts)
@@ -125,7 +119,7 @@ class Poller:
             self._session.dropped(self._id, error)
             self._away(error)
         else:
-            self._failures = 0
+            self._patience.succeeded()
             took = self._link.answered_s.get(asker.station)
             if took is not None:
                 self._session.tell(self._id, {"latency_ms": round(1000 * took, 1), "requests": max(1, asker.asked)})
@@ -135,7 +129,7 @@ class Poller:
 
     async def _reach(self, attempts: int) -> Asker:
         """The device, asked who it is when that is not known, or when it was away."""
-        if self.asker is not None and not self._failures:
+        if self.asker is not None and not self._patience.failures:
             return self.asker
         station = self._settings.station() if self._settings else None
         if station is None:
@@ -154,7 +148,7 @@ class Poller:
 
     async def _learn(self, asker: Asker, attempts: int) -> None:
         """What the objects measure, and in what: once, and again of those that could not be told."""
-        new = [point for point in self.points.values() if point.translation is None and point.due()]
+        new = [point for point in self.points.values() if point.translation is None and point.patience.due()]
         if not new:
             return
         found = await asker.read([(point.object, point.learnt) for point in new if point.learnt], attempts=attempts)
@@ -184,7 +178,7 @@ class Poller:
         now = time.monotonic()
         usable = [point for point in self.points.values() if point.translation is not None]
         covered = [point for point in usable if point.subscription.live(now)]
-        wanted = [point for point in usable if not point.subscription.live(now) and point.due()]
+        wanted = [point for point in usable if not point.subscription.live(now) and point.patience.due()]
         if covered:
             self._turn = (self._turn + 1) % len(covered)
             wanted.append(covered[self._turn])
@@ -258,8 +252,7 @@ class Poller:
                 await self._emit({news.object: news.values})
 
     def _away(self, error: Exception) -> None:
-        self._failures += 1
-        self._skip = min(int(LONGEST / self._interval), 2 ** min(self._failures, 16) - 1)
+        self._patience.failed()
         if self._settings is not None and self._settings.address is None:
             self._directory.forget(self._instance)
         if isinstance(error, Refused):

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import hub
 from integrations.modbus.packs import RegisterMap
-from integrations.modbus.patience import Roster
 from integrations.modbus.poll import Poller
+from integrations.modbus.presence import Roster
 from integrations.modbus.settings import Config, DeviceSettings, Register
 
 if TYPE_CHECKING:

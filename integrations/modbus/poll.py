@@ -13,8 +13,8 @@ from pydantic import ValidationError
 import hub
 from integrations.modbus.decode import Value, decode
 from integrations.modbus.faults import Refused, Silent
-from integrations.modbus.patience import Patience, Roster
 from integrations.modbus.plan import Request, plan, split
+from integrations.modbus.presence import Roster
 from integrations.modbus.settings import MOST_REGISTERS, Config, DeviceSettings
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Reader(Protocol):
 @dataclass(slots=True)
 class _Read:
     request: Request
-    patience: Patience
+    patience: hub.Patience
     told: bool = False
 
 
@@ -53,9 +53,9 @@ class Poller:
         self._read_as: Mapping[str, object] | None = None
         self._settings: DeviceSettings | None = None
         self._reads: list[_Read] = []
-        self._patience = Patience(self._limit)
+        self._patience = hub.Patience(self._limit)
         self._points: Points | None = None
-        self._walk = Patience(self._limit)
+        self._walk = hub.Patience(self._limit)
 
     async def run(self) -> None:
         """Raises NotReady when the host is away, or when none of its devices answers."""
@@ -78,7 +78,7 @@ class Poller:
 
     def _configure(self, device: hub.Device) -> None:
         self._read_as = dict(device.settings)
-        self._patience = Patience(self._limit)
+        self._patience = hub.Patience(self._limit)
         try:
             self._settings = settings = DeviceSettings.model_validate(device.settings)
         except ValidationError as error:
@@ -87,7 +87,7 @@ class Poller:
             self._session.log.error("%s is not read: its settings are wrong: %s", self._id, hub.wrong_option(error))
             return
         self._forget_map(settings)
-        self._walk = Patience(self._limit)
+        self._walk = hub.Patience(self._limit)
         self._roster.joins(self._id)
         if metrics := settings.own_metrics():
             self._session.declare(self._id, metrics=metrics)
@@ -99,7 +99,7 @@ class Poller:
         self._points = None
 
     def _new(self, request: Request) -> _Read:
-        return _Read(request, Patience(self._limit))
+        return _Read(request, hub.Patience(self._limit))
 
     async def _poll(self, settings: DeviceSettings) -> None:
         unit = settings.unit

@@ -1,29 +1,6 @@
-"""When to ask again, and who is away. Pure: time is counted in polls."""
+"""Who of a host's devices is away, and what of that is worth a line in the log. Pure."""
 
 from __future__ import annotations
-
-
-class Patience:
-    """Doubling back-off in polls: after a failure skip 1 poll, then 3, 7 … at most `limit`."""
-
-    def __init__(self, limit: int) -> None:
-        self.failures = 0
-        self._limit = limit
-        self._skip = 0
-
-    def due(self) -> bool:
-        """Called once a poll: is it time to ask?"""
-        if self._skip:
-            self._skip -= 1
-            return False
-        return True
-
-    def failed(self) -> None:
-        self.failures += 1
-        self._skip = min(self._limit, 2 ** min(self.failures, 16) - 1)
-
-    def succeeded(self) -> None:
-        self.failures = self._skip = 0
 
 
 class Roster:

@@ -10,9 +10,9 @@ import pytest
 import hub
 from integrations.modbus import Config, register_integrations
 from integrations.modbus.faults import Refused, Silent
-from integrations.modbus.patience import Patience, Roster
 from integrations.modbus.plan import Request
 from integrations.modbus.poll import Poller
+from integrations.modbus.presence import Roster
 
 CONFIG = Config(host="plant", retries=2)
 POWER = {"metric": "power", "address": 0, "type": "uint16"}
@@ -296,26 +296,6 @@ async def test_a_device_added_while_running_is_read(session: Any, start: Any, mo
     fake.dead = True
     with pytest.raises(hub.NotReady):
         await running.tick()
-
-
-def test_patience_doubles_up_to_its_limit_and_ends_with_success() -> None:
-    patience = Patience(5)
-    pauses = []
-    for _ in range(4):
-        patience.failed()
-        pause = 0
-        while not patience.due():
-            pause += 1
-        pauses.append(pause)
-    assert pauses == [1, 3, 5, 5]
-    patience.succeeded()
-    assert patience.due()
-
-
-def test_a_poll_that_is_rarer_than_the_longest_pause_is_never_skipped() -> None:
-    patience = Patience(0)
-    patience.failed()
-    assert patience.due()
 
 
 def test_the_integration_registers_its_configuration_its_devices_and_its_probe() -> None:

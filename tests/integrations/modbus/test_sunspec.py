@@ -23,9 +23,9 @@ from hub.cli.propose import importing
 from hub.errors import HubError
 from integrations.modbus import Config, DeviceSettings, run
 from integrations.modbus.faults import Refused, Silent
-from integrations.modbus.patience import Roster
 from integrations.modbus.plan import Request
 from integrations.modbus.poll import Poller
+from integrations.modbus.presence import Roster
 from integrations.modbus.sunspec import Found, Points, discover
 from integrations.modbus.sunspec.metrics import METRICS
 from integrations.modbus.sunspec.models import SHAPES
