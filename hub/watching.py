@@ -38,7 +38,7 @@ _log = logging.getLogger("hub.rules")
 
 
 class Watching:
-    """One a hub. Give `fired` to its Rules, then `rules` to it; `load` before the plugins start."""
+    """One a hub. Give `fired` to its Rules, then `rules` to it; load its `book` before the plugins start."""
 
     def __init__(
         self,

@@ -76,8 +76,7 @@ class Moving(msgspec.Struct, frozen=True):
 
 
 class Privacy:
-    """`purposes` maps zone id -> metric key -> purpose, as the zones state them; `uses` and `sites` zone id -> its use
-    and site."""
+    """`purposes` maps zone id -> metric key -> purpose, as the zones state them; `uses` zone id -> its use."""
 
     def __init__(
         self, purposes: Mapping[str, Mapping[str, str]] | None = None, *, uses: Mapping[str, str] | None = None,

@@ -30,8 +30,7 @@ def group_name(key: bytes, zone: str) -> str:
 
 
 class Consents:
-    """What people agreed to, as far as the straight path needs it: (zone, purpose) → the key of its pseudonyms.
-    `changed` is called when one begins or ends."""
+    """What people agreed to, as far as the straight path needs it: (zone, purpose) → the key of its pseudonyms."""
 
     def __init__(self) -> None:
         self._keys: dict[tuple[str, str], bytes] = {}

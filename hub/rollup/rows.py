@@ -27,7 +27,7 @@ _WIDTH = 1 + len(Stats._fields)
 
 
 class Month(NamedTuple):
-    """A month that is over. Amounts in steps of `step`; `stats` of a gauge, else None. `seconds` are covered."""
+    """A month that is over. Amounts in steps of `step`; `stats` of a gauge, else None. `covered` are seconds."""
 
     step: str
     amount: int = 0

@@ -217,7 +217,7 @@ def read_input(asked: Input, value: Any) -> Any:
 
 
 def expand(rule: Rule, templates: Mapping[str, Template] = TEMPLATES) -> Rule:
-    """The rule that a template with these inputs stands for; any other as it is. Inputs are right (`rulecheck`)."""
+    """The rule that a template with these inputs stands for; any other as it is. Its inputs were checked."""
     if rule.template is None:
         return rule
     template = templates[rule.template]

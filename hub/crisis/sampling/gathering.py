@@ -34,7 +34,8 @@ class Sources:
     """`types`: integration → its type; `lines`: integration → the line that it shares with others, "" for its own;
     `cut` and `running`: may it speak now, does it; `told`: what it tells of a subject; `battery_days`: the forecast;
     `value`: the last value of a device's metric; `keys`: what its pack says, None without one that can be read;
-    `downlink_only`: who is asked by downlinks; `mains`: devices of which the owner says that they have no battery."""
+    `mains`: devices of which the owner says that they have no battery; `former`: the period in seconds to which a
+    device that was raised goes back, None of any other."""
 
     devices: Callable[[], Iterable[Device]]
     zone: Callable[[str], str]

@@ -43,8 +43,9 @@ class Raised(msgspec.Struct, kw_only=True):
 
 
 class State(msgspec.Struct, kw_only=True):
-    """`since` is Unix seconds; `left_s` how long it may still last, `duration_s` how long in all. `last` (phase over):
-    the names of those that were not heard at their former period. `digest` of the configuration when it was raised."""
+    """`since` is Unix seconds; `left_s` how long it may still last, `duration_s` how long in all. `unconfirmed` (phase
+    over): the names of those that were not heard at their former period. `digest` of the configuration when it was
+    raised."""
 
     phase: str = OVER
     plan: str = ""
