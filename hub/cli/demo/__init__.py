@@ -15,7 +15,6 @@ import click
 
 from hub.cli import output
 from hub.cli.demo.showcase import OUTAGE_AT_S, OUTAGE_S, STORY, Showcase
-from hub.control import call
 from hub.errors import HubError, NotReady
 
 DRAIN_S = 30.0
@@ -125,7 +124,7 @@ class Watch:
             time.sleep(0.2 if self.first_ack_s is None else 1.0)
 
     def look(self) -> None:
-        self.status = call(self.scene.state / "hub.sock", "status")
+        self.status = self.scene.ask("status")
         with contextlib.suppress(NotReady):
             self.stats = self.scene.stats()
         self.rss_mib = max(self.rss_mib, self.status["rss_mib"])

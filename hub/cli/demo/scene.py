@@ -126,12 +126,16 @@ class Scene:
             DBUS_SYSTEM_BUS_ADDRESS=self.radio["bus_address"],
         )  # fmt: skip
 
+    def ask(self, name: str, /, **arguments: Any) -> Any:
+        """The answer of the hub. Raises NotReady and Refused."""
+        return call(self.state / "hub.sock", name, **arguments)
+
     def label(self) -> dict[str, Any]:
         """How somebody comes to the hub's pages: see `ilot label`. Waits until they are served."""
         end = time.monotonic() + READY_S
         while True:
             with contextlib.suppress(NotReady, Refused):
-                return dict(call(self.state / "hub.sock", "web.label"))
+                return dict(self.ask("web.label"))
             if time.monotonic() > end:
                 raise NotReady(f"the hub's pages were not served within {READY_S:.0f} s: {self._tail('hub')}")
             time.sleep(0.1)

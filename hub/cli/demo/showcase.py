@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from hub.cli.demo.scene import BEYOND, HEAD, LINES, Scene
-from hub.control import call
 
 HOUSE = """\
   name: École Jean-Jaurès (démonstration)
@@ -143,10 +142,9 @@ class Showcase(Scene):
 
     def furnish(self) -> None:
         """Upload the floor plan, and put places on it."""
-        hub = self.state / "hub.sock"
-        plan = call(hub, "picture.add", name="Rez-de-chaussée", file=str(self._plan()), by="cli")["id"]
+        plan = self.ask("picture.add", name="Rez-de-chaussée", file=str(self._plan()))["id"]
         for place, (x, y) in PINS.items():
-            call(hub, "roster.pin", place=place, plan=plan, x=x, y=y, by="cli")
+            self.ask("roster.pin", place=place, plan=plan, x=x, y=y)
 
     def _devices(self, secrets: dict[str, str]) -> dict[str, Any]:
         devices = super()._devices(secrets)
