@@ -72,7 +72,8 @@ def inventory(
             wishes, hub, signer, owner=owner.settings.owner, number=int(now * 1000), made=now
         )  # fmt: skip
         write_atomically(out, document)
-        say(f"{len(wishes)} devices for {hub.hub} are in {out}. On the hub: ilot device import {out.name}")
+        what = "The key of 1 device" if len(wishes) == 1 else f"The keys of {len(wishes)} devices"
+        say(f"{what}, sealed to {hub.hub}: {out}. On the hub: ilot device import {out.name}")
         say("The table holds the keys in clear: delete it, or keep it as you keep the recovery key.")
     show(facts, as_json, [f"{name}\t{value}" for name, value in facts.items() if name != "faults"])
 

@@ -136,7 +136,8 @@ class Link:
         self._changed.set()
 
     def reconnect(self) -> None:
-        """The hosts that may be called, or their CAs, have changed: every uplink connects anew."""
+        """The hosts that may be called, their CAs, the proxy or this hub's certificate have changed, or nothing may be
+        called at all: every uplink connects anew."""
         self._outdated.update(uplink.name for uplink in self._uplinks)
         self._changed.set()
 
@@ -224,7 +225,7 @@ class Link:
         longer the one that the owner allows."""
         while not self._closed:
             if via in self._outdated:
-                raise NotReady("the owner named other hosts or CAs, it connects anew")
+                raise NotReady("what it may connect to has changed: it connects anew")
             self._changed.clear()
             async with self._reading:
                 message = await self._make(via)

@@ -240,7 +240,7 @@ class Web:
     def served(self) -> People:
         """Who may come in. Raises ConfigError while nobody may."""
         if self.options is None:
-            raise ConfigError("this hub has no pages: `web: {}` in its configuration, and a restart, give it some")
+            raise ConfigError("this hub has no pages: `web: {}` in its configuration gives it some")
         if self.people is None:
             raise ConfigError(f"the pages are not served yet: {self.error or 'they are starting'}")
         return self.people
