@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from hub import control, keys
+from hub.app.closing import Part, close_all
 from hub.app.configured import Configured
 from hub.app.crisis import Emergency, build_crisis
 from hub.app.field import Field, build_field
@@ -198,21 +199,19 @@ class Hub:
         }
 
     async def _close(self) -> str:
-        """Close what outlives the process; what went wrong, empty when nothing did."""
-        error = ""
+        """Close what outlives the process; what could not be written, empty when all was."""
         _log.removeHandler(self.ground.logs)
-        try:
-            await self.ground.buffer.close()
-        except HubError as failed:
-            error = f"readings in memory could not be written: {failed}"
-            _log.error("%s", error)
-        await self.field.http.close()
-        await self.field.buses.close()
-        await self.field.desk.flush()
-        await self.shown.adoption.flush()
-        await self.measured.hours.close()
-        await self.ground.store.close()
-        return error
+        return await close_all(
+            [
+                Part("readings in memory could not be written", self.ground.buffer.close),
+                Part("connections did not close", self.field.http.close, writes=False),
+                Part("lines did not close", self.field.buses.close, writes=False),
+                Part("what came of commands could not be written", self.field.desk.flush),
+                Part("what commissioning heard could not be written", self.shown.adoption.flush),
+                Part("the hours could not be written", self.measured.hours.close),
+                Part("the store could not be closed", self.ground.store.close),
+            ]
+        )
 
     def _durable(self, durable: Durable) -> None:
         self.shown.overview.wrote(durable.readings, durable.bytes)
