@@ -135,7 +135,10 @@ async def build_crisis(
         return page(_facts(ground, path.devices, hands, await ask("status")))
 
     sampling = build_sampling(ground, path, field, watch)
-    crisis = Crisis(ground.store, hands, ground.clock.now, export=export, runbook=runbook, sampling=sampling)
+    crisis = Crisis(
+        ground.store, hands, ground.clock.now, export=export, runbook=runbook, sampling=sampling,
+        sleep=ground.clock.sleep,
+    )  # fmt: skip
     await once_the_disk_works(crisis.load, ground.clock.sleep)
     return Emergency(crisis, sampling, hands)
 

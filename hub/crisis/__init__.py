@@ -7,8 +7,9 @@
     raised      devices speak more often for a while, within budgets that are shown before (`hub.crisis.sampling`)
     export      a signed folder with everything that others need, made while cut off
 
-The states may hold at once. They are remembered in the store before they take effect, with the digest of the
-configuration; leaving them says whether it is still the same.
+The states may hold at once. They take effect at once and are remembered in the store before the answer, with the
+digest of the configuration; leaving them says whether it is still the same. Where the disk refuses, the answer says
+that a restart would undo them, and the disk is asked again until it remembers.
 """
 
 from hub.crisis.desk import Crisis

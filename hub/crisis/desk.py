@@ -5,25 +5,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 from hub.asker import asker
+from hub.backoff import Backoff
 from hub.crisis.isolation import Verdict
-from hub.crisis.state import ISOLATED, KEY, READ_ONLY, State, decode, encode
-from hub.errors import HubError
+from hub.crisis.remembering import Memory, Remembering
+from hub.crisis.state import ISOLATED, READ_ONLY, State
+from hub.errors import HubError, StorageError
+
+AGAIN_S, SELDOM_S = 5.0, 60.0
+"""How soon, and then how often, a disk that refused is asked again."""
 
 _log = logging.getLogger("hub.crisis")
-
-
-class Memory(Protocol):
-    """`hub.store.Store`, as much as is needed of it."""
-
-    async def get(self, key: str) -> bytes | None: ...
-    async def audit(
-        self, at: float, who: str, what: Mapping[str, object], noting: Mapping[str, bytes] | None = None
-    ) -> None: ...
 
 
 class Hands(Protocol):
@@ -68,17 +64,19 @@ class Crisis:
     def __init__(
         self, memory: Memory, hands: Hands, now: Callable[[], float], *,
         export: Callable[[Path], Awaitable[dict[str, Any]]], runbook: Callable[[], Awaitable[str]],
-        sampling: Sampling | None = None,
+        sampling: Sampling | None = None, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:  # fmt: skip
-        self._memory, self._hands, self._now = memory, hands, now
+        self._memory, self._hands, self._now, self._sleep = memory, hands, now, sleep
+        self._remembering = Remembering(memory, now)
         self._export, self._runbook = export, runbook
         self._sampling = sampling
         self._turn = asyncio.Lock()
+        self._owes = asyncio.Event()
         self.state = State()
 
     async def load(self) -> None:
         """What held when the hub stopped holds again, before anything speaks."""
-        self.state = decode(await self._memory.get(KEY))
+        self.state = await self._remembering.load()
         if self.state.read_only:
             self._hands.freeze(True)
         if self.state.isolated:
@@ -88,19 +86,41 @@ class Crisis:
         if self.state.holds:
             _log.warning("this hub is still %s, as before its restart", " and ".join(self.state.names))
 
+    async def run(self) -> None:
+        """Where the disk refused to remember what holds, ask it again until it does."""
+        while True:
+            await self._owes.wait()
+            pauses = Backoff(AGAIN_S, SELDOM_S)
+            while self._remembering.owes:
+                await self._sleep(pauses.next())
+                await self._settle()
+            self._owes.clear()
+
     def status(self) -> dict[str, Any]:
+        """`remembered`: whether a restart would leave it so. `error`: why the disk did not take all of it, "" when
+        it did."""
         state = self.state
         return {
             "isolated": state.isolated, "read_only": state.read_only, "since": state.since if state.holds else None,
-            "by": state.by, "why": state.why,
+            "by": state.by, "why": state.why, "remembered": self._stands, "error": self._remembering.error,
         }  # fmt: skip
 
     def complaints(self) -> list[str]:
-        state = self.state
-        if not state.holds:
-            return []
-        how = " and ".join(state.names)
-        return [f"this hub is {how} since {state.by} said so ({state.why}): `ilot crisis end` leaves it"]
+        state, said = self.state, []
+        if state.holds:
+            how = " and ".join(state.names)
+            said.append(f"this hub is {how} since {state.by} said so ({state.why}): `ilot crisis end` leaves it")
+        if not self._stands:
+            why = self._remembering.error or "it has not answered yet"
+            said.append(
+                f"the disk does not remember the state of crisis, a restart would undo it: {why}; it is tried again"
+            )
+        return said
+
+    @property
+    def _stands(self) -> bool:
+        """Whether a restart would leave it as it is."""
+        return self._remembering.kept.names == self.state.names
 
     def calls(self) -> dict[str, Any]:
         return {
@@ -130,15 +150,17 @@ class Crisis:
             return await self._status({})
         by, why = _who(arguments)
         async with self._turn:
-            await self._remember(
-                self.state.entered(name, now=self._now(), by=by, why=why, digest=self._hands.digest()),
-                by, {"crisis": name, "why": why},
-            )  # fmt: skip
-            if name == ISOLATED:
-                await self._hands.cut()
-            else:
-                self._hands.freeze(True)
-            _log.warning("this hub is %s now", name)
+            at = self._now()
+            self.state = self.state.entered(name, now=at, by=by, why=why, digest=self._hands.digest())
+            try:  # at once: a disk that refuses, or that hangs, must not keep a way out open
+                if name == ISOLATED:
+                    await self._hands.cut()
+                else:
+                    self._hands.freeze(True)
+                _log.warning("this hub is %s now", name)
+            finally:
+                self._owe(self.state, at, by, {"crisis": name, "why": why})
+        await self._settle()
         return await self._status({})
 
     async def _end(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -151,7 +173,14 @@ class Crisis:
                 raise HubError("this hub is in no crisis: there is nothing to leave")
             digests = {before.digest, self._sampling.digest if self._sampling is not None and raised else ""}
             same = digests <= {"", self._hands.digest()}
-            await self._remember(State(), by, {"crisis": "end", "why": why, "same": same})
+            self._owe(State(), self._now(), by, {"crisis": "end", "why": why, "same": same})
+            try:
+                await self._remembering.settle()
+            except StorageError:
+                if self._remembering.kept.holds:  # a restart would bring it back: what is open must stay open
+                    self._remembering.disown()
+                    raise
+            self.state = State()
             self._hands.freeze(False)
             await self._hands.join()
             if self._sampling is not None:
@@ -159,10 +188,17 @@ class Crisis:
             _log.warning("the crisis is over; the configuration is %s", "the same as before" if same else "another one")
         return {**await self._status({}), "same": same}
 
-    async def _remember(self, state: State, by: str, what: dict[str, object]) -> None:
-        # with its audit, and first: a hub that is switched off now comes back so, and one whose disk refuses does not
-        await self._memory.audit(self._now(), by, what, {KEY: encode(state)})
-        self.state = state
+    def _owe(self, state: State, at: float, by: str, what: dict[str, object]) -> None:
+        self._remembering.owe(state, at, by, what)
+        self._owes.set()
+
+    async def _settle(self) -> None:
+        before = self._remembering.error
+        try:
+            await self._remembering.settle()
+        except StorageError as error:
+            if str(error) != before:
+                _log.error("the state of crisis is not remembered, a restart would undo it: %s", error)
 
     async def _exported(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{directory, by} → {directory, files, bytes}. Raises HubError when it is there already."""

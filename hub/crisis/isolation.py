@@ -1,7 +1,7 @@
 """Who is cut off when a hub is isolated. Pure.
 
 An integration goes on when its owner declared a perimeter for it (a locked room, a network of its own), when the
-configuration names it in `crisis.keep`, or when none of its options is an address of another machine: it hangs on a
+configuration names it in `crisis.keep`, or when none of its options is an address on a network: it hangs on a
 serial line, a radio, this machine. Every other one stops, and so do all exporters and notifiers.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -42,14 +42,15 @@ def outside(name: str, options: Any, *, perimeter: bool, kept: Iterable[str]) ->
 
 
 def addresses(options: Any, key: str = "") -> Iterator[str]:
-    """Hosts that options name: values of keys that say so, and whatever is a URL or `host:port` beside a line."""
+    """Hosts that options name: values of keys that say so, whatever is a URL or `host:port` beside a line, and every IP
+    address wherever it stands: that of a multicast group reaches other machines too."""
     if isinstance(options, dict):
         for name, value in options.items():
             yield from addresses(value, str(name))
     elif isinstance(options, list | tuple | set | frozenset):
         for value in options:
             yield from addresses(value, key)
-    elif isinstance(options, str) or type(options).__name__ in ("HttpUrl", "AnyUrl", "Url"):
+    elif isinstance(options, str | IPv4Address | IPv6Address) or type(options).__name__ in ("HttpUrl", "AnyUrl", "Url"):
         host = _host(str(options), key)
         if host and not _of_this_machine(host):
             yield host
@@ -62,9 +63,17 @@ def _host(text: str, key: str) -> str:
         except ValueError:
             return text
     if _NAMED.search(key) is None or _DEVICE.match(text):
-        return ""
+        return text if _is_address(text) else ""
     host, _, port = text.rpartition(":")
     return (host if host and port.isdigit() and ":" not in host else text).strip("[]")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _of_this_machine(host: str) -> bool:

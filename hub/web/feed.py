@@ -178,7 +178,8 @@ def live(crisis: Mapping[str, Any]) -> dict[str, Any]:
     """What open pages follow of a crisis. `key` changes with what a page must be made anew for."""
     held = crisis.get("sampling") or {"phase": "over", "counts": {}, "left_s": 0}
     return {
-        "key": f"{crisis['isolated']:d}{crisis['read_only']:d}-{held['phase']}-{held.get('plan', '')}",
+        "key": f"{crisis['isolated']:d}{crisis['read_only']:d}{'' if crisis['remembered'] else '?'}"
+        f"-{held['phase']}-{held.get('plan', '')}",
         "counts": held["counts"],
     }
 

@@ -53,7 +53,8 @@ def status(config: Path, state_dir: Path | None, json: bool) -> None:
 def isolate(dry_run: bool, why: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Cut this hub off: no link, no notifier, no exporter, no integration that speaks over somebody else's network.
 
-    What hangs on its own lines goes on, and the buffer keeps everything until the crisis is over.
+    What hangs on its own lines goes on, and the buffer keeps everything until the crisis is over. Exit code 6 where it
+    is done, and the disk refuses to remember it: a restart would undo it.
     """
     _enter("crisis.isolate", dry_run, why, config, state_dir, json)
 
@@ -63,7 +64,8 @@ def isolate(dry_run: bool, why: str, config: Path, state_dir: Path | None, json:
 @click.option("--why", default="", help="The reason; needed unless --dry-run.")
 @_hub
 def readonly(dry_run: bool, why: str, config: Path, state_dir: Path | None, json: bool) -> None:
-    """Refuse every write to a device and every change of this hub. Alerts are still answered."""
+    """Refuse every write to a device and every change of this hub. Alerts are still answered. Exit code 6 where it is
+    done, and the disk refuses to remember it: a restart would undo it."""
     _enter("crisis.readonly", dry_run, why, config, state_dir, json)
 
 
@@ -79,6 +81,8 @@ def end(why: str, config: Path, state_dir: Path | None, json: bool) -> None:
         output.say(
             "the crisis is over; the configuration is " + ("the same as before" if answer["same"] else "another one")
         )
+        if answer["error"]:
+            output.say(f"the audit log has nothing of it yet: {answer['error']}; it is tried again")
     if not answer["same"]:
         raise click.exceptions.Exit(6)
 
@@ -161,7 +165,10 @@ def _hub_here(config: Path, state_dir: Path | None) -> str:
 def _enter(name: str, dry_run: bool, why: str, config: Path, state_dir: Path | None, json: bool) -> None:
     if not dry_run and not why:
         raise click.UsageError('say why: --why "…"')
-    _show(ask(config, state_dir, name, timeout=WAIT_S, why=why, dry_run=dry_run), json=json)
+    answer = ask(config, state_dir, name, timeout=WAIT_S, why=why, dry_run=dry_run)
+    _show(answer, json=json)
+    if not (dry_run or answer["remembered"]):
+        raise click.exceptions.Exit(6)
 
 
 def _show(answer: dict[str, Any], *, json: bool) -> None:
@@ -176,6 +183,11 @@ def _show(answer: dict[str, Any], *, json: bool) -> None:
         output.say(f"{' and '.join(on)} since {since:%Y-%m-%d %H:%M}, by {answer['by']}: {answer['why']}")
     elif answer["sampling"] is None:
         output.say("no crisis holds")
+    if not answer["remembered"]:
+        output.say(
+            f"the disk does not remember this ({answer['error']}): a restart or a power cut would undo it. "
+            "The hub asks the disk again by itself; `ilot crisis status` says when it is done"
+        )
     output.table(
         ("part", "when isolated", "because"),
         [(part["name"], "goes on" if part["goes_on"] else "stops", part["why"]) for part in answer["parts"]],

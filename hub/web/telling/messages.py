@@ -115,6 +115,10 @@ _TABLE = (
         "Concentrateur en lecture seule ({a} : {b}) : rien n'est écrit ni relevé plus souvent",
     ),
     (r"say why(: .*)?", "Donnez un motif : il figure au journal d'audit"),
+    (
+        r"the disk does not remember the state of crisis, a restart would undo it: (?P<a>.+); it is tried again",
+        "Le disque refuse de retenir l'état de crise, un redémarrage l'annulerait ({a}) ; nouvel essai tout seul",
+    ),
     (r"this hub is in no crisis: .*", "Aucune crise en cours : il n'y a rien à quitter"),
     (r"this plan is not known any more: .*", "Ce plan n'est plus connu : affichez-le de nouveau"),
     (

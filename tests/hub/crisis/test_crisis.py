@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +66,16 @@ class Hands:
         return self.sum
 
 
-def crisis_of(memory: Memory | Store, hands: Hands) -> Crisis:
+def crisis_of(
+    memory: Memory | Store, hands: Hands, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> Crisis:
     async def export(directory: Path) -> dict[str, Any]:
         return {"directory": str(directory), "files": 0, "bytes": 0}
 
     async def runbook() -> str:
         return "<p>"
 
-    return Crisis(memory, hands, lambda: 7.0, export=export, runbook=runbook)
+    return Crisis(memory, hands, lambda: 7.0, export=export, runbook=runbook, sleep=sleep)
 
 
 async def test_a_second_measure_keeps_the_first_ones_reason_and_adds_its_own() -> None:
@@ -84,7 +88,7 @@ async def test_a_second_measure_keeps_the_first_ones_reason_and_adds_its_own() -
     assert crisis.status() == told
 
 
-async def test_isolation_is_remembered_before_it_takes_effect_and_holds_after_a_restart() -> None:
+async def test_isolation_is_remembered_and_holds_after_a_restart() -> None:
     memory, hands = Memory(), Hands()
     crisis = crisis_of(memory, hands)
     await crisis.calls()["crisis.isolate"]({"by": "cli", "why": "ransomware"})
@@ -94,16 +98,88 @@ async def test_isolation_is_remembered_before_it_takes_effect_and_holds_after_a_
     reborn = crisis_of(memory, again)
     await reborn.load()
     assert again.is_cut
-    assert reborn.status() == {"isolated": True, "read_only": False, "since": 7.0, "by": "cli", "why": "ransomware"}
+    assert reborn.status() == {
+        "isolated": True, "read_only": False, "since": 7.0, "by": "cli", "why": "ransomware", "remembered": True,
+        "error": "",
+    }  # fmt: skip
     assert reborn.complaints()
 
 
-async def test_what_the_disk_does_not_take_does_not_happen() -> None:
+class Pauses:
+    """Sleeps that end when the test says so."""
+
+    def __init__(self) -> None:
+        self.over = asyncio.Event()
+        self.asked = asyncio.Event()
+
+    async def __call__(self, seconds: float) -> None:
+        self.asked.set()
+        await self.over.wait()
+        self.over.clear()
+
+
+async def test_a_disk_that_refuses_keeps_no_way_out_open_and_is_asked_until_it_remembers() -> None:
+    memory, hands, pauses = Memory(), Hands(), Pauses()
+    memory.works = False
+    crisis = crisis_of(memory, hands, sleep=pauses)
+    answer = await crisis.calls()["crisis.isolate"]({"by": "cli", "why": "ransomware"})
+    assert hands.is_cut
+    assert (answer["isolated"], answer["remembered"], answer["error"]) == (True, False, "the disk refuses")
+    assert "a restart would undo it" in crisis.complaints()[1]
+    again = asyncio.create_task(crisis.run())
+    for _ in range(2):
+        await pauses.asked.wait()
+        pauses.asked.clear()
+        assert KEY not in memory.kept
+        pauses.over.set()
+    await pauses.asked.wait()
+    memory.works = True
+    pauses.over.set()
+    while not crisis.status()["remembered"]:
+        await asyncio.sleep(0)
+    again.cancel()
+    assert decode(memory.kept[KEY]).isolated
+    assert memory.told == [{"crisis": "isolated", "why": "ransomware"}]
+    assert len(crisis.complaints()) == 1
+
+
+async def test_a_cut_that_breaks_half_way_is_remembered_all_the_same() -> None:
+    class Broken(Hands):
+        async def cut(self) -> None:
+            self.is_cut = True
+            raise RuntimeError("a connection does not close")
+
+    memory, pauses = Memory(), Pauses()
+    crisis = crisis_of(memory, Broken(), sleep=pauses)
+    with pytest.raises(RuntimeError):
+        await crisis.calls()["crisis.isolate"]({"by": "cli", "why": "x"})
+    pauses.over.set()
+    again = asyncio.create_task(crisis.run())
+    while not crisis.status()["remembered"]:
+        await asyncio.sleep(0)
+    again.cancel()
+    assert decode(memory.kept[KEY]).isolated
+
+
+async def test_what_was_never_remembered_is_left_without_a_disk_and_what_was_is_not() -> None:
     memory, hands = Memory(), Hands()
     memory.works = False
-    with pytest.raises(StorageError):
-        await crisis_of(memory, hands).calls()["crisis.isolate"]({"by": "cli", "why": "x"})
+    calls = crisis_of(memory, hands).calls()
+    await calls["crisis.isolate"]({"by": "cli", "why": "x"})
+    await calls["crisis.end"]({"by": "cli", "why": "a false alarm"})
     assert not hands.is_cut
+    memory.works = True
+    answer = await calls["crisis.isolate"]({"by": "cli", "why": "y"})
+    assert answer["remembered"]
+    assert [one["crisis"] for one in memory.told] == ["isolated", "end", "isolated"]
+    memory.works = False
+    with pytest.raises(StorageError):  # a restart would isolate it again
+        await calls["crisis.end"]({"by": "cli", "why": "over"})
+    assert hands.is_cut
+    assert decode(memory.kept[KEY]).isolated
+    memory.works = True
+    assert (await calls["crisis.end"]({"by": "cli", "why": "over"}))["isolated"] is False
+    assert [one["crisis"] for one in memory.told] == ["isolated", "end", "isolated", "end"]
 
 
 async def test_leaving_says_whether_the_configuration_is_what_it_was() -> None:
@@ -162,6 +238,9 @@ def test_no_memory_is_no_crisis() -> None:
         ({"broker": {"host": "broker.example.org", "port": 8883}}, False),
         ({"gateway": "[2001:db8::1]:502"}, False),
         ({"url": "http://localhost:8080/"}, True),
+        ({"connection": "routing", "host": "", "multicast_group": "224.0.23.12"}, False),
+        ({"own": IPv4Address("10.0.0.5")}, False),
+        ({"peers": ["2001:db8::7"], "host": ""}, False),
     ],
 )
 def test_who_names_another_machine_is_cut_off(options: dict[str, Any], goes_on: bool) -> None:
@@ -284,8 +363,8 @@ async def test_a_crisis_whose_audit_the_disk_refuses_does_not_come_with_the_next
 
     try:
         monkeypatch.setattr("hub.store.audit", refuse)
-        with pytest.raises(StorageError):
-            await crisis_of(store, Hands()).calls()["crisis.isolate"]({"by": "cli", "why": "ransomware"})
+        answer = await crisis_of(store, Hands()).calls()["crisis.isolate"]({"by": "cli", "why": "ransomware"})
+        assert not answer["remembered"]
         again = crisis_of(store, Hands())
         await again.load()
         assert not again.state.holds

@@ -105,6 +105,15 @@ async def test_an_open_page_is_told_when_the_crisis_changes(pages: Pages) -> Non
     assert '"key":"10-raised-3f9c"' in text
 
 
+async def test_while_the_disk_does_not_remember_the_crisis_page_and_board_warn_of_a_restart(pages: Pages) -> None:
+    browser = await pages.claimed()
+    warning = "un redémarrage l&#39;annulerait"
+    assert warning not in (await browser.get("/crisis"))[1]
+    pages.hub.remembered = False
+    assert [warning in (await browser.get(page))[1] for page in ("/crisis", "/board")] == [True, True]
+    assert "a restart would undo it" in (await browser.get("/crisis?lang=en"))[1]
+
+
 @pytest.mark.parametrize(
     "verdict",
     [
@@ -122,6 +131,7 @@ def test_every_verdict_says_why_in_both_languages(verdict: Verdict) -> None:
     "sentence",
     [
         "say why: it stands in the audit log and on every page until the crisis is over",
+        "the disk does not remember the state of crisis, a restart would undo it: no space; it is tried again",
         "this hub is in no crisis: there is nothing to leave",
         "this hub is read-only since web:a said so (x): crisis.sampling.raise is refused; `ilot crisis end` leaves it",
         "the plan does not hold any more: modbus:a would exceed a budget by now. A new one was made, 00: look at it",

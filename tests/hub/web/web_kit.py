@@ -111,7 +111,7 @@ class Hub:
     def __init__(self, many: int = 3) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.sampling = RaisedSampling()
-        self.read_only = False
+        self.read_only, self.remembered = False, True
         self.devices = [
             Device(
                 id=f"lorawan:{n:016X}", integration="lorawan", place=f"salle-{n}", name=f"Sonde {n}",
@@ -216,7 +216,7 @@ class Hub:
             part = {"name": "linky", "goes_on": True, "why": "it names no other machine",
                     "why_fr": "elle ne nomme aucune autre machine"}  # fmt: skip
             return {"isolated": True, "read_only": self.read_only, "since": 1_790_000_000.0, "by": "cli",
-                    "why": "exercice",
+                    "why": "exercice", "remembered": self.remembered, "error": "",
                     "html": "<p>", "parts": [part], "sampling": self.sampling.held}  # fmt: skip
         if name == "pack.list":
             return {"packs": []}
