@@ -24,7 +24,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from hub.disk.files import make_directory, sync_directory, write_atomically
+from hub.disk.files import hand_over_all, make_directory, owner_of, sync_directory, write_atomically
 from hub.errors import ConfigError, StorageError
 
 STORE_KEY_BYTES = 32
@@ -56,7 +56,8 @@ class HubKeys:
 
 
 def create(directory: Path) -> HubKeys:
-    """Make new keys in `directory`, which must not exist yet; all three appear at once, already synced.
+    """Make new keys in `directory`, which must not exist yet; all three appear at once, already synced. Those that root
+    makes are the owner's of the directory around.
 
     Raises ConfigError when keys are there already (they are never overwritten), StorageError when the disk refuses.
     """
@@ -75,6 +76,7 @@ def create(directory: Path) -> HubKeys:
             made.mkdir(mode=0o700)
             for name, data in contents.items():
                 write_atomically(made / _FILES[name], data)
+            hand_over_all(Path(scratch), owner_of(directory.parent))
             made.rename(directory)
         sync_directory(directory.parent)
     except OSError as error:

@@ -84,7 +84,8 @@ class StateDir:
         would seal the same numbers twice. Raises StorageError when it cannot be used."""
         try:
             make_directory(self.path)
-            lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            # not through a link: root writes here too, in a directory of the hub's user
+            lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StorageError(f"the state directory {self.path} cannot be used: {error.strerror}") from error
         try:

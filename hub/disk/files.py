@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 PRIVATE = 0o600
 _PIECE = 1 << 18
 """Bytes that are overwritten at a time: a database may be larger than the memory that is free."""
 
 
-def write_atomically(path: Path, data: bytes, mode: int = PRIVATE) -> None:
-    """Replace `path` by `data`: a reader, also after a power cut, sees the old or the new. Raises OSError."""
+class Owner(NamedTuple):
+    """Of a file: user and group, by number."""
+
+    uid: int
+    gid: int
+
+
+def owner_of(path: Path) -> Owner:
+    """Raises OSError."""
+    found = path.stat()
+    return Owner(found.st_uid, found.st_gid)
+
+
+def write_atomically(path: Path, data: bytes, mode: int = PRIVATE, *, owner: Owner | None = None) -> None:
+    """Replace `path` by `data`: a reader, also after a power cut, sees the old or the new. `owner`: whose it is where
+    root writes it. Raises OSError."""
     descriptor, scratch = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             if mode != PRIVATE:  # that is how it was made; a stick whose files are all another user's allows no change
                 os.fchmod(file.fileno(), mode)
+            if owner is not None:
+                _give(file.fileno(), owner)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -30,10 +48,34 @@ def write_atomically(path: Path, data: bytes, mode: int = PRIVATE) -> None:
 
 
 def hand_over(path: Path) -> None:
-    """What root made in a directory of the hub's user is that user's, who must be able to open it. Raises OSError."""
-    owner, made = path.parent.stat(), path.stat()
-    if os.geteuid() == 0 and (owner.st_uid, owner.st_gid) != (made.st_uid, made.st_gid):
-        os.chown(path, owner.st_uid, owner.st_gid)
+    """What root made in a directory of the hub's user is that user's, who must be able to open it. A link is not
+    followed: that user may have put one there. Raises OSError."""
+    if os.geteuid() != 0:
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        _give(descriptor, owner_of(path.parent))
+    finally:
+        os.close(descriptor)
+
+
+def hand_over_all(directory: Path, owner: Owner | None = None) -> None:
+    """The same for all that is root's in `directory`, whose own owner it is unless another is told. No link is
+    followed, and a file of several names, which may stand elsewhere too, stays root's. Raises OSError."""
+    owner = owner or owner_of(directory)
+    if os.geteuid() != 0 or owner.uid == 0:
+        return
+    for _, folders, names, at in os.fwalk(directory, follow_symlinks=False):
+        for name in (*folders, *names):
+            made = os.stat(name, dir_fd=at, follow_symlinks=False)
+            if made.st_uid == 0 and (made.st_nlink == 1 or stat.S_ISDIR(made.st_mode)):
+                os.chown(name, *owner, dir_fd=at, follow_symlinks=False)
+
+
+def _give(descriptor: int, owner: Owner) -> None:
+    made = os.fstat(descriptor)
+    if os.geteuid() == 0 and owner != (made.st_uid, made.st_gid):
+        os.fchown(descriptor, *owner)
 
 
 def make_directory(directory: Path, mode: int = 0o700) -> None:

@@ -23,6 +23,7 @@ import hmac
 import ssl
 import time
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -38,6 +39,7 @@ from hub.disk import files
 from hub.documents.trust import MAX_DOCUMENT, Trust, egress_of, read_trust
 from hub.errors import AuthFailed, ConfigError, NotReady, StorageError
 from hub.lp import lp
+from hub.state import StateDir
 
 if TYPE_CHECKING:
     import aiohttp
@@ -173,15 +175,24 @@ async def enrol(
     """Enrol this hub with a token's text; makes its keys when there are none. `proxy` is the URL of an HTTP proxy.
 
     Raises ConfigError (token, state directory), AuthFailed (another root, certificate or refusal), NotReady
-    (unreachable), StorageError. A hub that is enrolled already is not enrolled again.
+    (unreachable), StorageError, also when another process holds the state directory. A hub that is enrolled already is
+    not enrolled again. What root writes is the owner's of the state directory.
     """
+    token = read_token(text)
+    if (at := (now or time.time)()) >= token.expires:
+        raise AuthFailed(
+            "this token has expired: ask the backend's operator for a new one, or set this machine's clock, which says "
+            f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}"
+        )
+    _refuse_enrolled(state)
+    with StateDir(state).locked():
+        _refuse_enrolled(state)
+        return await _enrol(token, state, name, timeout_s, proxy)
+
+
+async def _enrol(token: Token, state: Path, name: str, timeout_s: float, proxy: str | None) -> Enrolment:
     import aiohttp
 
-    token = read_token(text)
-    if (state / "enrolment.json").exists():
-        raise ConfigError(f"{state} is enrolled already; a new enrolment needs an empty state directory")
-    if (now or time.time)() >= token.expires:
-        raise AuthFailed("this token has expired: ask the backend's operator for a new one")
     hub_keys = keys.load(state / "keys") if (state / "keys").exists() else keys.create(state / "keys")
     limits = aiohttp.ClientTimeout(total=timeout_s)
     try:
@@ -191,7 +202,8 @@ async def enrol(
     except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError) as error:
         raise AuthFailed(
             f"the certificate of {token.url} is not from the CA that the owner's trust document names: "
-            "something stands between this hub and its backend, or the backend's certificate is outdated"
+            "something stands between this hub and its backend, the backend's certificate is outdated, or this "
+            "machine's clock is wrong"
         ) from error
     except (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError) as error:
         says = getattr(error, "status", "no answer")  # its text holds the credentials
@@ -206,8 +218,14 @@ async def enrol(
     enrolment = Enrolment(hub=answer.hub, url=token.url.rstrip("/"), root=token.root.lower())
     _write(state / "trust.bin", document)
     _write(state / CERTIFICATE, answer.certificate.encode())
+    files.hand_over_all(state)
     _write(state / "enrolment.json", msgspec.json.format(msgspec.json.encode(enrolment)))
     return enrolment
+
+
+def _refuse_enrolled(state: Path) -> None:
+    if (state / "enrolment.json").exists():
+        raise ConfigError(f"{state} is enrolled already; a new enrolment needs an empty state directory")
 
 
 async def _fetch_trust(session: aiohttp.ClientSession, token: Token) -> Trust:
@@ -327,6 +345,6 @@ def _reason(data: bytes) -> str:
 
 def _write(path: Path, data: bytes) -> None:
     try:
-        files.write_atomically(path, data)
+        files.write_atomically(path, data, owner=files.owner_of(path.parent))
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror or error}") from error

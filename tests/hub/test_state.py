@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hub.errors import ConfigError
-from hub.state import DEFAULT, state_of
+from hub.errors import ConfigError, StorageError
+from hub.state import DEFAULT, StateDir, state_of
 
 
 @pytest.fixture(autouse=True)
@@ -58,3 +58,15 @@ def test_a_plain_file_is_not_parsed_for_it(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("hub.config.source.survey", lambda *_: pytest.fail("parsed"))
     assert of(tmp_path, "hub:\n  name: x\n  state_dir: state\n") == tmp_path / "state"
     assert of(tmp_path, "hub: {name: x}\n") == DEFAULT
+
+
+def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path) -> None:
+    """Root runs commands on a directory in which the hub's user may put what it wants."""
+    theirs = tmp_path / "shadow"
+    theirs.write_text("root's own")
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "lock").symlink_to(theirs)
+    with pytest.raises(StorageError, match="cannot be used"), StateDir(state).locked():
+        pass
+    assert theirs.read_text() == "root's own"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -66,3 +67,24 @@ def test_a_file_larger_than_the_memory_is_overwritten_whole_and_in_pieces(
         assert before.read() == b"x" * 700_001
     assert not path.exists()
     assert max(asked) <= 1 << 18
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can hand a file over")
+def test_root_hands_over_what_it_made_and_nothing_that_a_link_or_another_name_leads_to(tmp_path: Path) -> None:
+    theirs, hubs = tmp_path / "roots", tmp_path / "hub"
+    for directory in (theirs, hubs, hubs / "keys"):
+        directory.mkdir()
+    for name in ("linked", "named twice"):
+        (theirs / name).write_text("root's own")
+    (hubs / "keys" / "made").write_text("by root")
+    (hubs / "keys" / "link").symlink_to(theirs / "linked")
+    (hubs / "keys" / "second name").hardlink_to(theirs / "named twice")
+    (hubs / "directory").symlink_to(theirs)
+    os.chown(hubs, 12345, 12346)
+    files.hand_over_all(hubs)
+    with pytest.raises(OSError, match="symbolic"):
+        files.hand_over(hubs / "keys" / "link")
+    assert {path.name: path.stat().st_uid for path in [theirs, *theirs.iterdir()]} == {
+        "roots": 0, "linked": 0, "named twice": 0,
+    }  # fmt: skip
+    assert [(hubs / name).stat().st_gid for name in ("keys", "keys/made")] == [12346, 12346]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import stat
 import time
 from collections.abc import AsyncIterator
@@ -31,6 +32,7 @@ from hub.documents.trust import sign_trust
 from hub.errors import AuthFailed, ConfigError, HubError, NotReady, StorageError
 from hub.identity import enrolment
 from hub.identity.enrolment import Token, enrol, read_token
+from hub.state import Held, StateDir
 
 
 @pytest.fixture
@@ -83,6 +85,27 @@ async def test_an_enrolled_hub_is_not_enrolled_again(backend: Running, tmp_path:
     await enrol(str(issue(backend)), tmp_path / "hub")
     with pytest.raises(ConfigError, match="enrolled already"):
         await enrol(str(issue(backend)), tmp_path / "hub")
+
+
+async def test_a_state_directory_that_another_process_holds_is_not_enrolled_into(
+    backend: Running, tmp_path: Path
+) -> None:
+    state = tmp_path / "hub"
+    with StateDir(state).locked(), pytest.raises(Held, match="another hub"):
+        await enrol(str(issue(backend)), state)
+    assert not (state / "keys").exists()
+    assert (await enrol(str(issue(backend)), state)).hub
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root enrols for another user")
+async def test_what_root_enrols_is_the_hubs_users(backend: Running, tmp_path: Path) -> None:
+    state = tmp_path / "hub"
+    state.mkdir()
+    os.chown(state, 12345, 12346)
+    await enrol(str(issue(backend)), state)
+    owners = {path.name: (path.stat().st_uid, path.stat().st_gid) for path in state.rglob("*")}
+    assert {"enrolment.json", "trust.bin", "keys", "identity.pem", "tls.pem", "store.key"} <= set(owners)
+    assert owners == dict.fromkeys(owners, (12345, 12346))
 
 
 # -- refusals ----------------------------------------------------------------------------------------------------
@@ -390,10 +413,10 @@ async def test_a_disk_that_refuses_leaves_no_half_enrolment(
 ) -> None:
     real = files.write_atomically
 
-    def refuse(path: Path, data: bytes, mode: int = 0o600) -> None:
+    def refuse(path: Path, data: bytes, **more: Any) -> None:
         if path.name == enrolment.CERTIFICATE:
             raise OSError(28, "No space left on device")
-        real(path, data, mode)
+        real(path, data, **more)
 
     monkeypatch.setattr(files, "write_atomically", refuse)
     with pytest.raises(StorageError, match="No space left"):
