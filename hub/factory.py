@@ -4,7 +4,7 @@ Without its keys the rest is noise: the stores are encrypted under the store's k
 keys in any case. So each key file is overwritten with random bytes, synced, and unlinked before anything else goes: a
 reset that is cut short by a power cut has already destroyed what matters, and is done again. On flash an overwritten
 block may still lie in a cell that nobody can address; against somebody who opens the chip only a TPM or an encrypted
-disk helps.
+disk helps. Keys also lie in what a restoration set aside, and in what a power cut left of an enrolment.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import msgspec
 from hub.disk.files import shred, sync_directory
 from hub.errors import ConfigError, StorageError
 from hub.state import StateDir
+
+_KEYS = ("keys", "former-*/keys", ".keys-*")
 
 
 class Reset(msgspec.Struct, frozen=True):
@@ -34,7 +36,8 @@ def look(state: StateDir) -> Reset:
     """What a reset would destroy. Raises ConfigError when this is no hub's state directory."""
     if not (state.keys.is_dir() or state.enrolment.exists() or state.store.exists()):
         raise ConfigError(f"{state.path} is no hub's state directory: nothing was touched")
-    keys = sorted(path for path in state.keys.rglob("*") if stat.S_ISREG(path.lstat().st_mode))
+    found = (path for place in _KEYS for folder in state.path.glob(place) for path in folder.rglob("*"))
+    keys = sorted(path for path in found if stat.S_ISREG(path.lstat().st_mode))
     others = [path for path in state.path.rglob("*") if stat.S_ISREG(path.lstat().st_mode)
               and path not in keys and path != state.path / "lock"]  # fmt: skip
     buffered = [path for path in others if state.buffer in path.parents]
@@ -51,9 +54,10 @@ def reset(state: StateDir) -> Reset:
         try:
             for name in found.keys:
                 shred(state.path / name)
-            if state.keys.is_dir():
-                sync_directory(state.keys)
-            for path in state.path.iterdir():
+            for folder in {(state.path / name).parent for name in found.keys}:
+                sync_directory(folder)
+            # last, the directory of the keys: as long as it is there, a reset that was cut short can be done again
+            for path in sorted(state.path.iterdir(), key=lambda path: path == state.keys):
                 if path.name == "lock":
                     continue
                 if path.is_dir() and not path.is_symlink():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shutil import rmtree
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -50,6 +52,41 @@ async def test_nothing_is_left_that_opens_anything(state: StateDir) -> None:
     await opened.close()
     with pytest.raises(StorageError):
         await Store.open(state.store, keys.create(state.keys).store_key)
+
+
+async def test_keys_that_were_set_aside_or_left_by_a_power_cut_are_overwritten_too(state: StateDir) -> None:
+    former, left = state.path / "former-1900000000" / "keys", state.path / ".keys-ab12" / "keys"
+    for folder in (former, left):
+        keys.create(folder)
+    inodes = [(folder / "store.key").open("rb") for folder in (former, left)]
+    before = [file.read() for file in inodes]
+    assert len(factory.look(state).keys) == 9
+    factory.reset(state)
+    for file, was in zip(inodes, before, strict=True):
+        file.seek(0)
+        assert file.read() != was
+        file.close()
+    assert [path.name for path in state.path.rglob("*")] == ["lock"]
+
+
+async def test_a_reset_that_was_cut_short_anywhere_is_done_again(
+    state: StateDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for left in ("buffer", "keys"):
+        state.packs.mkdir(exist_ok=True)
+
+        def remove(path: Path, left: str = left) -> None:
+            if path.name == left:
+                raise OSError(5, "Input/output error", str(path))
+            rmtree(path)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("hub.factory.shutil", SimpleNamespace(rmtree=remove))
+            with pytest.raises(StorageError, match="Try again"):
+                factory.reset(state)
+        assert state.keys.is_dir(), "by it the rest is still known for a hub's"
+    factory.reset(state)
+    assert [path.name for path in state.path.rglob("*")] == ["lock"]
 
 
 def test_a_directory_that_is_no_hubs_is_left_alone(tmp_path: Path) -> None:
