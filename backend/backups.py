@@ -50,7 +50,7 @@ def fetch(directory: Path, hub: str) -> tuple[backup.Head, bytes]:
 
 def watch(storage: Storage, last: State, state: State) -> None:
     """Raise an alarm when a hub was restored between these two states of it (inside a transaction): its store counts
-    its starts and backups, and leaps at a restoration."""
-    if last.generation and state.generation >= last.generation + backup.SENT_JUMP:
+    its starts and backups, and leaps at a restoration. The backup may be some generations older than the last state."""
+    if last.generation and state.generation >= last.generation + backup.SENT_JUMP // 2:
         told = f"it was restored from its state backup: generation {last.generation} became {state.generation}"
         storage.alarm("restored", state.hub, told)

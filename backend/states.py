@@ -46,7 +46,11 @@ class States:
             if state.heard <= self._taken_at(hub.hub):
                 self._refuse(state, last)
                 return state, False
-            told = f"its state was set back, from generation {last.generation} to {state.generation}"
+            told = (
+                f"its state was set back, from generation {last.generation} to {state.generation}. If it was restored "
+                "from a backup that had been restored before, counters may be sent twice: restore it again, with "
+                f"`--lived {last.generation}`"
+            )
             self._storage.alarm("set-back", hub.hub, told)
         elif last is not None and self._older(state, last):
             self._refuse(state, last)

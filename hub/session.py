@@ -59,7 +59,9 @@ class State(Protocol):
     values. A change rides on the next commit of the buffer; it has no fsync of its own.
 
     The key `restored` is True after the hub was restored from a state backup, until the plugin puts something else
-    there: whatever counter of its own it spends, the lost machine may have spent more of it than is written here."""
+    there: whatever counter of its own it spends, the lost machine may have spent more of it than is written here.
+    `skip` says how many to leave out of each: 1024, and more the older the backup was or the more often it was
+    restored."""
 
     def get(self, key: str, default: Any = None) -> Any: ...
     def put(self, key: str, value: Any) -> None: ...

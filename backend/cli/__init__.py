@@ -250,10 +250,15 @@ def backups(directory: Path, hub: str, out: Path | None, as_json: bool) -> None:
     """The newest state backup of HUB, for `ilot restore`. Only the recovery key opens it."""
     from backend import backups as kept
     from backend import owner as owners
+    from backend.views import Views
     from hub.disk.files import write_atomically
 
-    head, data = kept.fetch(owners.load(directory).backups, hub)
-    facts = {"hub": head.hub, "generation": head.generation, "made": head.made, "bytes": len(data)}
+    owner = owners.load(directory)
+    head, data = kept.fetch(owner.backups, hub)
+    lived = next((one["generation"] or 0 for one in Views(owner.database).hubs() if one["hub"] == hub), 0)
+    facts = {"hub": head.hub, "generation": head.generation, "made": head.made, "bytes": len(data), "lived": lived}
+    if lived > head.generation:
+        say(f"this hub lived on, to generation {lived}: restore it with `ilot restore … --lived {lived}`")
     if out is not None:
         write_atomically(out, data)
         facts["file"] = str(out)

@@ -25,7 +25,7 @@ from typing import Any, Protocol
 import msgspec
 
 from hub.backoff import Backoff
-from hub.backups import shelf
+from hub.backups import shelf, witness
 from hub.buffer.seal import H
 from hub.clock import Clock
 from hub.disk.aside import Aside
@@ -157,8 +157,11 @@ class Keeper:
     def complaints(self) -> list[str]:
         """Sentences for `ilot status`; none as long as a recent backup is in safety and the directory is there."""
         last, said = self._last, []
-        safe = [at for at in (last.backend.at, last.directory.at) if at is not None]
-        late = self._clock.now() - max(safe, default=last.since or self._started)
+        now = self._clock.now()
+        safe = [  # one of a clock that was a day ahead or more says nothing
+            at for at in (last.backend.at, last.directory.at) if at is not None and at < now + DAY_S
+        ]
+        late = now - max(safe, default=min(last.since or self._started, self._started))
         if late >= LATE_S:
             why = self._error or last.backend.error or last.directory.error or "none was made"
             said.append(f"no state backup in safety for {late / DAY_S:.0f} days: {why}")
@@ -219,6 +222,13 @@ class Keeper:
         def keep() -> tuple[Path, bool] | None:
             if not directory.is_dir():
                 return None
+            lived = witness.lived(directory, self._hub, above=generation)
+            if lived > generation:
+                raise StorageError(
+                    f"{directory} knows this hub at generation {lived}, it is at {generation}: it was set back, or "
+                    "restored from a backup that had been restored before. What it counts may be sent twice: stop it "
+                    f"and restore it again, with `--lived {lived}`"
+                )
             path = shelf.keep(directory, self._hub, generation, data)
             return path, shelf.elsewhere(directory, self._beside)
 

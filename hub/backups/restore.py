@@ -1,21 +1,28 @@
 """A hub from its state backup, on a new machine: the same identity, no sensor touched. Blocking.
 
     receive windows   stay: a frame that the old machine had accepted is refused here too
-    sent counters     jump ahead by `backup.SENT_JUMP`: the old machine may have spent more since the backup
+    sent counters     jump ahead (`backup.ahead`): the old machine may have spent more since the backup
     run               a new one begins: no segment, no number and no ack set of the old machine is restored
-    generation        jumps ahead too, so that the backend's next STATE shows that this hub was restored
+    generation        jumps as far, so that the backend's next STATE shows that this hub was restored
+    note              stays in the state directory, where the backup came from and on the stick that the configuration
+                      names (`hub.backups.witness`): the same backup restored again begins beyond it
 
 The files are written into an empty state directory under its lock, `enrolment.json` last: until it is there nothing
-counts. When something goes wrong before, what was written is removed again. What is in the way stops it, or is moved
-aside where that was asked for: into `former-<Unix seconds>` of the same directory, never deleted.
+counts, and the notes are there before. When something goes wrong before, what was written is removed again, but for the
+notes elsewhere: the next restoration then skips more than it must. What is in the way stops it, or is moved aside where
+that was asked for: into `former-<Unix seconds>` of the same directory, never deleted.
+
+What root makes in the state directory and in that of the configuration is of the owner of either.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,34 +32,44 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from hub import keys
 from hub import store as stores
-from hub.backups import shelf
+from hub.backups import shelf, witness
 from hub.backups.keeper import LAST_KEY
 from hub.buffer import Buffer
 from hub.clock import SystemClock
-from hub.disk.files import sync_directory, write_atomically
+from hub.config.source import survey
+from hub.disk.files import Owner, hand_over_all, owner_of, sync_directory, write_atomically
 from hub.documents import backup
 from hub.documents.recipient import RECOVERY, RecipientKey
 from hub.documents.trust import Trust, read_trust
-from hub.errors import AuthFailed, ConfigError, DecodeError, StorageError
+from hub.errors import AuthFailed, ConfigError, DecodeError, HubError, StorageError
 from hub.identity import enrolment
 from hub.identity.enrolment import Enrolment
 from hub.ranges import Ranges
 from hub.state import StateDir, named_in
 
+_log = logging.getLogger("hub.backup")
+
 _KEY_FILES = {"identity": "identity.pem", "store": "store.key", "tls": "tls.pem"}
 _NOT_RESTORED = {LAST_KEY}  # so that a new backup is made at once
 _ALLOWED = {"lock", "lost+found"}
+_PLAUSIBLE = 1 << 20
+"""So many starts and backups no hub makes; a typing error would carry its counters out of every device's reach."""
 
 
 class Plan(msgspec.Struct, frozen=True):
     """What a restoration does, checked. `undelivered` counts records that were durable and not acknowledged when the
-    backup was made: they are on the old machine's disk, if it can still be read."""
+    backup was made: they are on the old machine's disk, if it can still be read. `lived` is the highest generation that
+    anybody here knows of this hub, 0 for none; sent counters and the generation go `jump` ahead, so that it starts from
+    `starts_at`."""
 
     hub: str
     url: str
     generation: int
     made: float
     trust_version: int
+    lived: int
+    jump: int
+    starts_at: int
     state_dir: str
     config: str
     files: list[str]
@@ -73,11 +90,15 @@ class Restoration:
         state_dir: Path | None = None,
         hub: str = "",
         at_least: int = 0,
+        lived: int = 0,
+        came_from: Path | None = None,
         set_aside: bool = False,
+        now: float | None = None,
     ) -> None:
         """`key` is the owner's recovery key. `hub` and `at_least` are what the backup must be of, and the
-        lowest generation that will do. `set_aside`: move away what is there. Raises DecodeError, AuthFailed,
-        ConfigError."""
+        lowest generation that will do. `lived`: the highest that a person knows of, the backend's for instance;
+        `came_from`: the directory that the backup was found in. `set_aside`: move away what is there. `now`: Unix s.
+        Raises DecodeError, AuthFailed, ConfigError."""
         sealed = backup.read(data)
         head = sealed.head
         if hub and head.hub != hub:
@@ -93,9 +114,19 @@ class Restoration:
         self._state = StateDir(state_dir or _named(text, config_dir))
         self._config_dir, self._trust, self._hub = config_dir, trust, enrolled.hub
         self._aside = f"former-{time.time():.0f}" if set_aside else ""
-        self._local = {k: v for k, v in backup.jumped(contents.local).items() if k not in _NOT_RESTORED}
+        self._now = time.time() if now is None else now
+        places = dict.fromkeys((came_from, _stick(contents, config_dir)))
+        self._remember_in = [path for path in places if path is not None]
+        self.forgotten: list[str] = []
+        here = [*self._remember_in, self._state.path, *self._state.path.glob("former-*")]
+        known = max(lived, *(witness.lived(path, head.hub, above=head.generation) for path in here))
+        if known > head.generation + _PLAUSIBLE:
+            raise ConfigError(f"generation {known} cannot be: the backup is {head.generation}. Look at --lived again")
+        self._jump = backup.ahead(head, lived=known, now=self._now)
+        self._local = {k: v for k, v in backup.jumped(contents.local, self._jump).items() if k not in _NOT_RESTORED}
         self.plan = Plan(
             hub=enrolled.hub, url=enrolled.url, generation=head.generation, made=head.made, trust_version=trust.version,
+            lived=known, jump=self._jump, starts_at=head.generation + self._jump,
             state_dir=str(self._state.path), config=str(config_dir / contents.config), files=sorted(contents.files),
             windows=sum(name.startswith("counter/") for name in contents.local),
             undelivered=sum(end.last - Ranges(end.acked).count() for end in contents.streams if end.last > 0),
@@ -120,7 +151,8 @@ class Restoration:
         )
 
     def apply(self) -> int:
-        """Do it. Returns the generation that this hub starts from. Raises ConfigError, StorageError."""
+        """Do it. Returns the generation that this hub starts from; `forgotten` then says which directory could not be
+        told that it was restored, and why. Raises ConfigError, StorageError."""
         self.check()
         with self._state.locked():
             moved: dict[Path, Path] = {}
@@ -164,13 +196,20 @@ class Restoration:
         return former / path.name
 
     def _configuration(self) -> None:
+        hubs = owner_of(self._state.path)
         for name, data in self._contents.files.items():
             path = self._config_dir / name
             for directory in reversed(path.parents):
                 if not directory.exists():
                     directory.mkdir()
+                    if os.geteuid() == 0 and directory.is_relative_to(self._config_dir):
+                        os.chown(directory, *hubs)
                     sync_directory(directory.parent)  # or the file would be lost with its directory's name
-            write_atomically(path, data)
+            owner = owner_of(path.parent)
+            if owner.uid == 0 != hubs.uid:  # as deploy/README.md has it: root's, and the hub's group reads it
+                owner = Owner(0, owner.gid or hubs.gid)
+            shared = os.geteuid() == 0 == owner.uid != owner.gid
+            write_atomically(path, data, 0o640 if shared else 0o600, owner=owner)
 
     def _rebuild(self) -> int:
         state, contents = self._state, self._contents
@@ -181,11 +220,23 @@ class Restoration:
         write_atomically(state.trust, contents.trust)
         write_atomically(state.path / enrolment.CERTIFICATE, contents.certificate)
         generation = stores.restore(
-            state.store, hub_keys.store_key, contents.store, sent=backup.SENT_PREFIX, jump=backup.SENT_JUMP
+            state.store, hub_keys.store_key, contents.store, sent=backup.SENT_PREFIX, jump=self._jump
         )
         asyncio.run(self._remember(hub_keys))
-        write_atomically(state.enrolment, contents.enrolment)
+        self._note(hub_keys, generation)
+        hand_over_all(state.path)
+        write_atomically(state.enrolment, contents.enrolment, owner=owner_of(state.path))
         return generation
+
+    def _note(self, hub_keys: keys.HubKeys, generation: int) -> None:
+        """Here it must be kept; a stick that cannot be written to is not worth a hub that stays away."""
+        said = partial(witness.remember, identity=hub_keys.identity, hub=self._hub, generation=generation, at=self._now)
+        said(self._state.path)
+        for directory in self._remember_in:
+            try:
+                said(directory)
+            except OSError as error:
+                self.forgotten.append(f"{directory}: {error.strerror or error}")
 
     async def _remember(self, hub_keys: keys.HubKeys) -> None:
         """Write the small state as the buffer itself writes it: in a LOCAL record of a run that says nothing else."""
@@ -229,14 +280,23 @@ def _checked(contents: backup.Contents, head: backup.Head, kid: bytes) -> tuple[
     return enrolled, trust
 
 
+def _stick(contents: backup.Contents, config_dir: Path) -> Path | None:
+    """`backup.directory` of its configuration, where it is there now. What cannot be told is none."""
+    found = survey(config_dir / contents.config, contents.files).data
+    part = found.get("backup") if isinstance(found, dict) else None
+    named = part.get("directory") if isinstance(part, dict) else None
+    path = config_dir / named if isinstance(named, str) and named else None
+    return path if path is not None and path.is_dir() else None
+
+
 def _named(text: str, config_dir: Path) -> Path:
     said = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
     return Path(said) if said else named_in(text, config_dir)
 
 
 def read_file(path: Path, hub: str = "") -> bytes:
-    """A backup's bytes; of a directory (a stick), the newest of `hub`, which may be left out when only one hub's are
-    there. Raises ConfigError."""
+    """A backup's bytes; of a directory (a stick), the newest of `hub` that is whole. `hub` may be left out when only
+    one hub's are there. Raises ConfigError."""
     try:
         if path.is_dir():
             hubs = {name[:20] for name in os.listdir(path) if name.endswith(".ilot-backup")}
@@ -245,8 +305,19 @@ def read_file(path: Path, hub: str = "") -> bytes:
             found = shelf.kept(path, hub or hubs.pop())
             if not found:
                 raise ConfigError(f"{path} holds no backup of {hub or 'any hub'}")
-            path = found[0][1]
+            path = next((one for _, one in found if _whole(one)), found[0][1])
         with path.open("rb") as file:
             return file.read(backup.MAX_DOCUMENT + 1)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _whole(path: Path) -> bool:
+    """Whether a hub signed it; a stick that lost power, or a stranger, left something else."""
+    try:
+        with path.open("rb") as file:
+            backup.read(file.read(backup.MAX_DOCUMENT + 1))
+    except (OSError, HubError) as error:
+        _log.warning("%s is no whole backup, an older one is taken if there is one: %s", path, error)
+        return False
+    return True

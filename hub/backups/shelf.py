@@ -17,11 +17,12 @@ _NAME = re.compile(r"(hub-[a-z2-7]{16})-(\d{12,19})\.ilot-backup", re.ASCII)
 
 
 def keep(directory: Path, hub: str, generation: int, data: bytes) -> Path:
-    """Put one there and remove those older than the newest three. Raises StorageError."""
+    """Put one there and remove those older than the newest three: never this one, whatever the names of others say.
+    Raises StorageError."""
     path = directory / f"{hub}-{generation:012d}.ilot-backup"
     try:
         write_atomically(path, data)
-        for old in [path for _, path in kept(directory, hub)[KEPT:]]:
+        for old in [other for _, other in kept(directory, hub)[KEPT:] if other != path]:
             old.unlink()
         sync_directory(directory)
     except OSError as error:

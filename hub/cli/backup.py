@@ -8,13 +8,16 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from hub.cli import output
 from hub.state import StateDir, state_of
+
+if TYPE_CHECKING:
+    from hub.backups.restore import Plan
 
 _CALL_S = 300.0
 
@@ -65,6 +68,31 @@ def troubles(facts: dict[str, Any]) -> list[str]:
     """What is wrong with it; empty when nothing is."""
     places = [facts["backend"], *([facts["directory"]] if facts["directory"]["path"] else [])]
     return [error for error in [facts["error"], *(place["error"] for place in places)] if error]
+
+
+def repeated(plan: Plan, forgotten: list[str], *, dry_run: bool) -> list[str]:
+    """What to know of this backup's other restorations: those before, and any after."""
+    from hub.documents.backup import SENT_EVERY_S, SENT_MOST
+
+    said = []
+    if plan.lived > plan.generation:
+        said.append(f"this hub lived on after this backup, to generation {plan.lived}: its counters begin beyond that")
+    if time.time() < plan.made:
+        said.append("this machine's clock stands before the backup was made: set it first, it tells lives apart")
+    if time.time() - plan.made > SENT_MOST * SENT_EVERY_S:
+        said.append(
+            f"this backup is old: a device that was sent more than {plan.jump} frames since refuses some until it "
+            "joins again or has new keys"
+        )
+    if dry_run:
+        return said
+    said += [f"not noted that it was restored: {why}" for why in forgotten]
+    again = f"add `--lived {plan.starts_at}`"
+    said.append(
+        "the hub makes a new backup as soon as it runs: take that one from now on. Should this one ever be restored "
+        f"again from {'anywhere' if forgotten else 'another copy'}, {again}: else counters could be sent a second time"
+    )
+    return said
 
 
 def _place(place: dict[str, Any], newest: int) -> str:
@@ -127,6 +155,12 @@ def _written(out: Path, document: str) -> dict[str, Any]:
 @click.option("--hub", default="", help="The hub it must be; needed when FILE is a directory of several hubs' backups.")
 @click.option("--at-least", type=int, default=0, help="Refuse a backup of an older generation than this.")
 @click.option(
+    "--lived",
+    type=click.IntRange(min=0),
+    default=0,
+    help="The highest generation known of this hub, as `ilot backend backups` prints it: its counters begin beyond.",
+)
+@click.option(
     "--set-aside", is_flag=True,
     help="Move what is in the way (an enrolled state directory's contents, other configuration files) to former-…",
 )  # fmt: skip
@@ -134,13 +168,14 @@ def _written(out: Path, document: str) -> dict[str, Any]:
 @output.with_state
 @output.as_json
 def restore(
-    file: Path, recovery_key_file: Path, config_dir: Path, hub: str, at_least: int, set_aside: bool, dry_run: bool,
-    state_dir: Path | None, json: bool,
+    file: Path, recovery_key_file: Path, config_dir: Path, hub: str, at_least: int, lived: int, set_aside: bool,
+    dry_run: bool, state_dir: Path | None, json: bool,
 ) -> None:  # fmt: skip
     """Make this machine the hub whose backup FILE is (or, of a directory, the newest in it).
 
     The old machine must not run any more. Sensors keep their keys and need no visit: what the old hub accepted is
-    refused here, what it sent is skipped. Nothing that is there is overwritten.
+    refused here, what it sent is skipped. Nothing that is there is overwritten. Where FILE lies, a note stays that it
+    was restored: the same backup restored again from there skips what the hub sent meanwhile.
     """
     from hub.backups.restore import Restoration, read_file
     from hub.buffer.elsewhere import homes
@@ -156,7 +191,8 @@ def restore(
     try:
         found = Restoration(
             read_file(file, hub), read_recovery_key(key), config_dir=config_dir, state_dir=state_dir, hub=hub,
-            at_least=at_least, set_aside=set_aside,
+            at_least=at_least, lived=lived, came_from=file if file.is_dir() else file.absolute().parent,
+            set_aside=set_aside,
         )  # fmt: skip
     except DecodeError as error:
         raise StorageError(f"{file}: {error}. Use another copy") from error
@@ -167,12 +203,15 @@ def restore(
     else:
         generation = found.apply()
     if json:
-        output.data({**msgspec.to_builtins(plan), "restored": not dry_run, "starts_at": generation})
+        facts = msgspec.to_builtins(plan)
+        output.data({**facts, "restored": not dry_run, "starts_at": generation, "forgotten": found.forgotten})
         return
     done, age = "would restore" if dry_run else "restored", (time.time() - plan.made) / 3600
     click.echo(f"{done} {plan.hub}, backup {plan.generation} of {_when(plan.made)} ({age:.1f} h old)")
     click.echo(f"state in {plan.state_dir}, configuration {plan.config}")
-    click.echo(f"{plan.windows} replay windows kept, sent counters ahead, a new run")
+    click.echo(f"{plan.windows} replay windows kept, sent counters {plan.jump} ahead, a new run")
+    for sentence in repeated(plan, found.forgotten, dry_run=dry_run):
+        output.say(sentence)
     for path in plan.set_aside:
         click.echo(f"{'would move' if dry_run else 'moved'} {path} aside")
     if plan.undelivered:

@@ -50,10 +50,13 @@ MAX_GENERATION = 2**62
 
 SENT_PREFIX = "sent/"
 """Counters that this hub spends (downlinks, commands), in the small state and in the store's `meta`, stand under this
-prefix: they jump ahead by SENT_JUMP at a restoration, because more may have been spent since the backup."""
+prefix: they jump ahead at a restoration (`ahead`), because more may have been spent since the backup."""
 SENT_JUMP = 1024
+SENT_EVERY_S = 120.0
+SENT_MOST = 6144
+"""What was spent since the backup: one of each counter in SENT_EVERY_S, as far as SENT_MOST, eight days and a half."""
 
-STATE_PREFIX, RESTORED = "state/", "restored"
+STATE_PREFIX, RESTORED, SKIP = "state/", "restored", "skip"
 """A plugin's own state stands under `state/<instance>/`."""
 
 _NONCE = bytes(12)
@@ -197,15 +200,31 @@ def open_backup(backup: Backup, kid: bytes, private: MLKEM768X25519PrivateKey) -
     return _checked(_decoded(expand(body, MAX_BODY), Contents))
 
 
-def jumped(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The small state of a restored hub: receive windows as they were, sent counters SENT_JUMP ahead, and every plugin
-    that keeps a state told so by its key RESTORED: what it counts in its own way, it skips itself."""
+def ahead(head: Head, *, lived: int, now: float) -> int:
+    """How far the generation and every sent counter jump at a restoration at `now` (Unix s). `lived` is the highest
+    generation that anybody knows of this hub, 0 where nobody knows any.
+
+    A restoration of the same backup before this one has carried the generation as far ahead as its counters, so what it
+    may have spent lies below. Where nobody knows of it, time keeps the two apart: the later one jumps further, by one
+    counter in SENT_EVERY_S.
+    """
+    since = int(max(0.0, now - head.made) / SENT_EVERY_S)
+    return SENT_JUMP + max(lived - head.generation, min(since, SENT_MOST), 0)
+
+
+def jumped(values: Mapping[str, Any], jump: int) -> dict[str, Any]:
+    """The small state of a restored hub: receive windows as they were, sent counters `jump` ahead, and every plugin
+    that keeps a state told so by its keys RESTORED and SKIP: what it counts in its own way, it skips itself. What it
+    was to skip before and has not yet is added: the life before this one may have done so."""
     found = {
-        name: value + SENT_JUMP if name.startswith(SENT_PREFIX) and type(value) is int else value
+        name: value + jump if name.startswith(SENT_PREFIX) and type(value) is int else value
         for name, value in values.items()
     }
-    plugins = {name.split("/", 2)[1] for name in values if name.startswith(STATE_PREFIX)}
-    return found | {f"{STATE_PREFIX}{plugin}/{RESTORED}": True for plugin in plugins}
+    for prefix in {f"{STATE_PREFIX}{name.split('/', 2)[1]}/" for name in values if name.startswith(STATE_PREFIX)}:
+        before = values.get(prefix + SKIP, SENT_JUMP) if values.get(prefix + RESTORED) is True else 0
+        found[prefix + RESTORED] = True
+        found[prefix + SKIP] = jump + (before if type(before) is int else SENT_JUMP)
+    return found
 
 
 def _decoded(raw: bytes, kind: type[T]) -> T:

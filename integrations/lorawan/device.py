@@ -20,8 +20,9 @@ LEASE = 64
 MOST_PENDING = 4
 """Sessions that a device was offered and has not used: it may have heard any of the accepts."""
 RESTORED = 1024
-"""Counters left out after a restoration: more than a device is sent in a day, and well within the 16,384 that a device
-of 1.0.0 to 1.0.3 allows."""
+"""Counters left out after a restoration where the hub says no number."""
+MOST_LEFT_OUT = 16_384 - 2 * LEASE
+"""A device of 1.0.0 to 1.0.3 refuses a downlink whose counter is 16,384 above the last one it heard (MAX_FCNT_GAP)."""
 REJOIN_S = 24 * 3600.0
 """How long an authorisation to rejoin stands."""
 
@@ -121,8 +122,8 @@ class Memory(msgspec.Struct, kw_only=True, array_like=True):
     """All that is remembered of a device. `current`: the session in which it spoke last; `pending`: later ones, in
     which it did not speak yet. `nonces`: DevNonces ever used; `floor`: the highest of them that counts (1.0.4).
     `join_nonce` is the next to use, `join_lease` the end of those that the disk knows as possibly sent; a join is
-    durable before its accept leaves, so nothing more is to be granted. `jumps`: how many restorations from a backup its
-    counters have jumped after."""
+    durable before its accept leaves, so nothing more is to be granted. `jumps`: how far its counters have jumped in
+    restorations from a backup, all together."""
 
     current: Session | None = None
     pending: list[Session] = []
@@ -155,8 +156,9 @@ def encode(memory: Memory) -> bytes:
 
 
 def decode(data: bytes, *, jumps: int = 0) -> Memory:
-    """What survives: every counter leased before counts as sent. `RESTORED` more are left out when the record may be an
-    older copy than what was sent: the state was put back from a backup (`jumps` times) since it was made.
+    """What survives: every counter leased before counts as sent. More are left out when the record may be an older copy
+    than what was sent, because the state was put back from a backup since it was made: as many as `jumps`, the sum of
+    all restorations, is above the record's own.
 
     Raises DecodeError `bad-record`."""
     try:
@@ -166,7 +168,7 @@ def decode(data: bytes, *, jumps: int = 0) -> Memory:
     if record.version != 1:
         raise hub.DecodeError("bad-record", f"version {record.version} of a device's record is not known")
     memory = record.memory
-    skip = RESTORED if memory.jumps < jumps else 0
+    skip = max(0, jumps - memory.jumps)
     memory.jumps = jumps
     for session in memory.sessions():
         session.lease += skip

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 import hub
 from integrations.lorawan import reading, settings
 from integrations.lorawan.airspace import Airspace
-from integrations.lorawan.device import RESTORED, decode, device_id
+from integrations.lorawan.device import MOST_LEFT_OUT, RESTORED, decode, device_id
 from integrations.lorawan.network import Network
 from integrations.lorawan.orders import Orders
 from integrations.lorawan.parts import Audit, Commit, Count, Decision, Found, Joined, Moved, Reception, Transmit
@@ -50,7 +50,7 @@ class Driver:
         self._changes = session.devices.changes()
         self._failure = ""
         jumps = session.state.get("jumps", 0)
-        self._jumps = jumps if isinstance(jumps, int) else 0  # how often the state was put back from a backup
+        self._jumps = jumps if isinstance(jumps, int) else 0  # of all restorations from a backup
         self._spoke: dict[str, float | None] = {}  # when each gateway spoke last; None: it is silent
         self._committing = 0
         self._turns: dict[str, asyncio.Lock] = {}
@@ -82,8 +82,9 @@ class Driver:
 
     async def begin(self) -> None:
         """Admit the devices that there are. A state that was put back from a backup is older than what was sent."""
-        restored = self._session.state.get("restored") is True
-        self._jumps += restored
+        restored, skip = self._session.state.get("restored") is True, self._session.state.get("skip", RESTORED)
+        if restored:
+            self._jumps += max(RESTORED, skip if isinstance(skip, int) else 0)
         for device in self._session.devices.all():
             await self._admit(device)
         if len(self._read) > MOST_DEVICES:
@@ -96,7 +97,13 @@ class Driver:
                     self._session.state.put(name, entry.record()[1])
             self._session.state.put("jumps", self._jumps)  # of those that are not here today too, once they come
             self._session.state.put("restored", False)
-            self._session.log.warning("restored from a backup: downlink counters jump ahead by %d", RESTORED)
+            self._session.state.put("skip", 0)
+            self._session.log.warning("restored from a backup: downlink counters jump ahead by %d", skip)
+            if isinstance(skip, int) and skip > MOST_LEFT_OUT:
+                self._session.log.error(
+                    "devices of LoRaWAN 1.0.0 to 1.0.3 take no downlink so far ahead: have those join again, and give "
+                    "those of ABP new keys"
+                )
 
     async def _admit(self, device: hub.Device) -> None:
         if self._read.get(device.id) == device:

@@ -10,9 +10,11 @@ import pytest
 from backend_kit import NOW, Desk, row
 from click.testing import CliRunner, Result
 
+from backend import backups
 from backend.cli import backend
 from backend.retention import days_of
 from backend.server import Running
+from hub.documents.backup import Contents, seal
 from hub.errors import ConfigError
 from hub.identity.enrolment import read_token
 
@@ -85,6 +87,29 @@ def test_hubs_are_listed_and_revoked(tmp_path: Path) -> None:
     assert revoked["revoked_at"] > 0
     assert invoke("hubs", tmp_path / "owner").stdout.split("\t")[1] == "revoked"
     assert invoke("revoke", tmp_path / "owner", "hub-nobody").exit_code == 3
+    desk.close()
+
+
+def test_a_backup_comes_with_the_number_that_its_hub_lived_on_to(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "owner")
+    sender = desk.enrol()
+    contents = Contents(
+        config="c", files={"c": b""}, keys=dict.fromkeys(("identity", "store", "tls"), b""), trust=b"", enrolment=b"",
+        certificate=b"", store=b"", local={}, streams=[],
+    )  # fmt: skip
+    made = seal(
+        contents, identity=sender.identity, generation=7, made=1.8e9, trust_version=1,
+        recipients=desk.owner.trust.recipients,
+    )  # fmt: skip
+    backups.take(desk.owner.backups, sender.hub, sender.public, made)
+    for generation, said in ((7, ""), (1040, "--lived 1040")):
+        desk.state(sender, sender.state(generation=generation))
+        desk.settle()
+        result = invoke("backups", tmp_path / "owner", sender.hub, "--json")
+        (told,) = data(result)
+        assert (told["generation"], told["lived"]) == (7, generation)
+        assert said in result.stderr
+        assert bool(said) is bool(result.stderr)
     desk.close()
 
 

@@ -108,6 +108,12 @@ def test_a_new_process_begins_again_at_one_with_a_higher_generation(plain: Desk,
     assert plain.alarms() == ["restored"]
 
 
+def test_a_hub_restored_from_a_backup_some_generations_old_is_seen_to_be_restored(plain: Desk, hub: Sender) -> None:
+    plain.state(hub, hub.state(n=1, generation=30))
+    plain.state(hub, hub.state(n=1, generation=20 + SENT_JUMP))
+    assert plain.alarms() == ["restored"]
+
+
 def test_a_hub_whose_store_was_set_back_is_believed_as_soon_as_it_has_heard_the_backend(
     plain: Desk, hub: Sender
 ) -> None:

@@ -442,11 +442,11 @@ def test_a_restoration_that_fails_half_way_leaves_everything_as_it_was(enrolled,
     )  # fmt: skip
     calls = []
 
-    def write(path: Path, data: bytes, mode: int = 0o600) -> None:
+    def write(path: Path, data: bytes, mode: int = 0o600, **more: Any) -> None:
         calls.append(path)
         if len(calls) == failing:
             raise OSError(28, "No space left on device", str(path))
-        write_atomically(path, data, mode)
+        write_atomically(path, data, mode, **more)
 
     monkeypatch.setattr("hub.backups.restore.write_atomically", write)
     if failing == 8:  # configuration, three keys, trust, certificate, enrolment: there is no eighth

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hub.backups import shelf
+from hub.backups import shelf, witness
 from hub.backups.keeper import DAY_S, FIRST_S, HANGS_S, LAST_KEY, LATE_S, LOOK_S, NIGHT_S, Keeper, next_night
+from hub.clock import BUILD_FLOOR
 from hub.errors import NotReady, StorageError
+from hub.keys import hub_id
 from hub.session import Reply
 from hub.testing import ManualClock
 
@@ -56,12 +59,12 @@ class Night:
     """A keeper that runs, on a clock of its own."""
 
     def __init__(
-        self, directory: Path | None, *, memory: Memory | None = None, clock: ManualClock | None = None
+        self, directory: Path | None, *, memory: Memory | None = None, clock: ManualClock | None = None, hub: str = HUB
     ) -> None:
         self.clock, self.gatherer, self.http = clock or ManualClock(), Gatherer(), Http()
         self.memory, self.told = memory or Memory(), []
         self.keeper = Keeper(
-            self.gatherer, hub=HUB, url="https://backend", http=self.http, buffer=self.memory, clock=self.clock,
+            self.gatherer, hub=hub, url="https://backend", http=self.http, buffer=self.memory, clock=self.clock,
             directory=directory, beside=Path("/proc"), told=self.told.append,
         )  # fmt: skip
 
@@ -277,6 +280,40 @@ def test_a_shelf_that_is_full_keeps_what_it_has(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(StorageError, match="No space left"):
         shelf.keep(tmp_path, HUB, 2, b"two")
     assert [path.name for path in tmp_path.iterdir()] == [f"{HUB}-000000000001.ilot-backup"]
+
+
+def test_a_shelf_keeps_what_it_was_just_given_whatever_the_names_of_others_say(tmp_path: Path) -> None:
+    for generation in (999_999_999_997, 999_999_999_998, 999_999_999_999):
+        (tmp_path / f"{HUB}-{generation}.ilot-backup").write_bytes(b"a stranger's")
+    for generation in (1, 2):
+        assert shelf.keep(tmp_path, HUB, generation, b"%d" % generation).read_bytes() == b"%d" % generation
+
+
+async def test_a_hub_behind_what_the_stick_knows_of_it_is_told_so_and_puts_nothing_there(
+    stick: Path, tmp_path: Path
+) -> None:
+    identity = Ed25519PrivateKey.generate()
+    hub = hub_id(identity.public_key().public_bytes_raw())
+    witness.remember(stick, identity, hub, generation=1031, at=1.9e9)
+    night = Night(stick, hub=hub)
+    async with night:
+        assert "`--lived 1031`" in night.keeper.complaints()[0]
+        assert shelf.kept(stick, hub) == []
+        night.gatherer.generation = 1031
+        night.keeper.changed()
+        await night.passes(LOOK_S)
+        assert night.keeper.complaints() == []
+        assert [generation for generation, _ in shelf.kept(stick, hub)] == [1032]
+
+
+async def test_a_backup_dated_by_a_clock_that_was_years_ahead_hides_no_silence_of_later_nights() -> None:
+    async with Night(None, clock=ManualClock(BUILD_FLOOR + 14 * 365 * DAY_S)) as night:
+        assert night.keeper.complaints() == []
+    right = Night(None, memory=night.memory)
+    right.http.status = 0
+    async with right:
+        await right.passes(LATE_S + LOOK_S)
+        assert "no state backup in safety for 3 days" in right.keeper.complaints()[0]
 
 
 async def test_an_older_backup_that_arrives_late_does_not_count_as_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:

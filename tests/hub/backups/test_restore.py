@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from backups_kit import FILES, Home
 
 from hub import keys
-from hub.backups.restore import Restoration
+from hub.backups import shelf
+from hub.backups.restore import Restoration, read_file
 from hub.buffer import Buffer
 from hub.clock import SystemClock
-from hub.documents.backup import RESTORED, SENT_JUMP, SENT_PREFIX
+from hub.documents.backup import RESTORED, SENT_JUMP, SENT_PREFIX, SKIP, read
 from hub.errors import ConfigError, StorageError
 from hub.identity import enrolment
 from hub.state import StateDir
@@ -70,6 +74,108 @@ def test_windows_stay_and_all_that_was_sent_jumps_ahead_in_the_small_state_and_i
     assert asyncio.run(told(new, home.keys.store_key, GENERATION)) == made + SENT_JUMP
     assert keys.load(new.keys, {}).hub_id == home.keys.hub_id
     assert {name: (tmp_path / "config" / name).read_text() for name in FILES} == FILES
+
+
+class Twice:
+    """A hub whose counter stood at 7 in its backup, restored again and again."""
+
+    def __init__(self, home: Home, root: Path, config: str = "") -> None:
+        self.home, self.root, self.lives = home, root, 0
+        if config:
+            home.config.write_text(config)
+        asyncio.run(remember(home.state, home.keys.store_key, {f"{SENT_PREFIX}x": 7, "state/knx/n": 3}, {}))
+        self.data = home.stopped()
+        self.made = read(self.data).head.generation
+
+    def restored(self, *, state: Path | None = None, **more: Any) -> tuple[int, Restoration]:
+        """Where the counter stands in the next life."""
+        self.lives += 1
+        place = state or self.root / f"life-{self.lives}"
+        found = Restoration(
+            self.data, self.home.recovery, config_dir=self.root / f"config-{self.lives}", state_dir=place, **more
+        )
+        started = found.apply()
+        assert started == self.made + found.plan.jump == found.plan.starts_at
+        local = opened(StateDir(place)).local
+        assert (local[f"state/knx/{RESTORED}"], local[f"state/knx/{SKIP}"]) == (True, found.plan.jump)
+        return int(local[f"{SENT_PREFIX}x"]), found
+
+
+def test_the_same_backup_restored_again_from_its_stick_begins_beyond_the_life_before(
+    home: Home, tmp_path: Path
+) -> None:
+    stick = tmp_path / "stick"
+    stick.mkdir()
+    twice = Twice(home, tmp_path)
+    counters = [twice.restored(came_from=stick)[0] for _ in range(4)]
+    assert [later - one for one, later in pairwise([7, *counters])] == [SENT_JUMP] * 4
+    assert twice.restored()[0] == 7 + SENT_JUMP, "who has another copy of it cannot know"
+
+
+def test_a_state_that_is_set_aside_knows_of_the_restoration_that_made_it(home: Home, tmp_path: Path) -> None:
+    twice, state = Twice(home, tmp_path), tmp_path / "state-of-both"
+    counters = [twice.restored(state=state, set_aside=True)[0] for _ in range(3)]
+    assert counters == [7 + SENT_JUMP, 7 + 2 * SENT_JUMP, 7 + 3 * SENT_JUMP]
+
+
+def test_the_stick_that_the_configuration_names_knows_too_also_by_the_backups_on_it(home: Home, tmp_path: Path) -> None:
+    stick = tmp_path / "stick"
+    stick.mkdir()
+    twice = Twice(home, tmp_path, config=f"backup: {{directory: {stick}}}\n")
+    assert [twice.restored()[0] for _ in range(2)] == [7 + SENT_JUMP, 7 + 2 * SENT_JUMP]
+    (stick / f"{home.keys.hub_id}.ilot-restored").unlink()
+    later = home.stopped()
+    newest = read(later).head.generation
+    shelf.keep(stick, home.keys.hub_id, newest, later)
+    shelf.keep(stick, home.keys.hub_id, 9999, b"forged")
+    assert twice.restored()[0] == 7 + SENT_JUMP + newest - twice.made
+
+
+def test_what_a_person_knows_of_the_hub_counts_and_a_typing_error_does_not(home: Home, tmp_path: Path) -> None:
+    twice = Twice(home, tmp_path)
+    counter, found = twice.restored(lived=twice.made + 1500)
+    assert (counter, found.plan.lived) == (7 + 1500 + SENT_JUMP, twice.made + 1500)
+    with pytest.raises(ConfigError, match="cannot be"):
+        twice.restored(lived=10**9)
+
+
+def test_time_keeps_two_restorations_apart_that_know_nothing_of_each_other(home: Home, tmp_path: Path) -> None:
+    twice = Twice(home, tmp_path)
+    made = read(twice.data).head.made
+    assert [twice.restored(now=made + hours * 3600)[0] - 7 - SENT_JUMP for hours in (0, 24, 48)] == [0, 720, 1440]
+
+
+def test_a_stick_that_takes_no_note_is_named_and_the_hub_is_restored(home: Home, tmp_path: Path) -> None:
+    counter, found = Twice(home, tmp_path).restored(came_from=tmp_path / "taken away")
+    assert counter == 7 + SENT_JUMP
+    assert [str(tmp_path / "taken away") in said for said in found.forgotten] == [True]
+
+
+def test_of_a_stick_the_newest_whole_backup_is_taken(home: Home, tmp_path: Path) -> None:
+    stick, data = tmp_path / "stick", home.stopped()
+    stick.mkdir()
+    shelf.keep(stick, home.keys.hub_id, 1, data)
+    shelf.keep(stick, home.keys.hub_id, 2, data[: len(data) // 2])
+    assert read_file(stick) == data
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root restores for another user")
+@pytest.mark.parametrize("shared", [True, False])
+def test_what_root_restores_the_hubs_user_can_use(home: Home, tmp_path: Path, shared: bool) -> None:
+    state, config = tmp_path / "new", tmp_path / "etc"
+    state.mkdir(0o700)
+    os.chown(state, 12345, 12346)
+    if shared:  # deploy/README.md
+        config.mkdir()
+        config.chmod(0o770)
+        os.chown(config, 0, 12346)
+    Restoration(home.stopped(), home.recovery, config_dir=config, state_dir=state).apply()
+    owners = {path.name: (path.stat().st_uid, path.stat().st_gid) for path in state.rglob("*") if path.name != "lost"}
+    assert owners == dict.fromkeys(owners, (12345, 12346))
+    secrets = (config / "secrets.yaml").stat()
+    assert (secrets.st_uid, secrets.st_gid, secrets.st_mode & 0o777) == (
+        (0, 12346, 0o640) if shared else (12345, 12346, 0o600)
+    )
 
 
 def test_a_state_directory_with_something_in_it_is_left_as_it_is(home: Home, tmp_path: Path) -> None:

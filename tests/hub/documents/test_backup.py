@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -12,7 +14,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.buffer.seal import kid_of
-from hub.documents.backup import LABEL, SENT_JUMP, SENT_PREFIX, Contents, StreamEnd, jumped, open_backup, read, seal
+from hub.documents.backup import (
+    LABEL,
+    SENT_EVERY_S,
+    SENT_JUMP,
+    SENT_MOST,
+    SENT_PREFIX,
+    Contents,
+    Head,
+    StreamEnd,
+    ahead,
+    jumped,
+    open_backup,
+    read,
+    seal,
+)
 from hub.documents.recipient import read_recovery_key
 from hub.documents.trust import Recipient
 from hub.errors import AuthFailed, DecodeError
@@ -143,12 +159,53 @@ def test_without_a_recovery_key_nothing_is_sealed():
 
 
 def test_receive_windows_stay_and_sent_counters_jump_ahead():
-    assert jumped(STATE.local) == {
-        "counter/ble:AA/00": 41, SENT_PREFIX + "lorawan:1": 7 + SENT_JUMP, "state/x/y": "z", "state/x/restored": True,
+    assert jumped(STATE.local, 1100) == {
+        "counter/ble:AA/00": 41, SENT_PREFIX + "lorawan:1": 1107, "state/x/y": "z", "state/x/restored": True,
+        "state/x/skip": 1100,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("pending", "skip"), [
+    ({"state/x/restored": True, "state/x/skip": 2000}, 3024), ({"state/x/restored": True}, 2048),
+    ({"state/x/restored": True, "state/x/skip": "many"}, 2048),
+    ({"state/x/restored": False, "state/x/skip": 2000}, 1024),
+])  # fmt: skip
+def test_what_a_plugin_has_not_skipped_yet_is_skipped_too_the_life_before_may_have_done_so(
+    pending: dict[str, Any], skip: int
+) -> None:
+    assert jumped({"state/x/y": 1, **pending}, SENT_JUMP) == {
+        "state/x/y": 1, "state/x/restored": True, "state/x/skip": skip,
+    }  # fmt: skip
+
+
+DAY = 86_400.0
+
+
+@given(
+    made=st.floats(0, 2e9), first=st.floats(0, 8 * DAY), later=st.floats(0, 8 * DAY),
+    spent=st.integers(0, SENT_JUMP - 1), known=st.booleans(),
+)  # fmt: skip
+def test_a_second_restoration_of_a_backup_begins_beyond_the_first_where_it_is_known_and_further_on_where_it_is_not(
+    made: float, first: float, later: float, spent: int, known: bool
+) -> None:
+    head = Head(hub="hub", generation=5, made=made, identity=bytes(32), trust_version=1, commitment=bytes(32))
+    one = ahead(head, lived=0, now=made + first)
+    two = ahead(head, lived=head.generation + one if known else 0, now=made + first + later)
+    if known:
+        assert two > one + spent
+    else:
+        assert two >= one + int(later / SENT_EVERY_S) - 1 if first + later < SENT_MOST * SENT_EVERY_S else two >= one
+
+
+def test_a_clock_that_stands_before_the_backup_or_long_after_it_bounds_the_jump() -> None:
+    head = Head(hub="hub", generation=5, made=1e9, identity=bytes(32), trust_version=1, commitment=bytes(32))
+    assert ahead(head, lived=0, now=0.0) == SENT_JUMP
+    assert ahead(head, lived=0, now=1e9 + DAY) == SENT_JUMP + 720
+    assert ahead(head, lived=0, now=2e9) == SENT_JUMP + SENT_MOST
+    assert 2 * (SENT_JUMP + SENT_MOST) < 16_384, "two restorations that no downlink followed stay within MAX_FCNT_GAP"
 
 
 def test_every_plugin_that_keeps_a_state_is_told_of_the_restoration():
     local = {"state/lorawan/lorawan:1/x": b"record", "state/linky/speed": 9600, "clock/floor": 1.0}
-    told = {name for name, value in jumped(local).items() if name.endswith("/restored") and value is True}
+    told = {name for name, value in jumped(local, SENT_JUMP).items() if name.endswith("/restored") and value is True}
     assert told == {"state/lorawan/restored", "state/linky/restored"}

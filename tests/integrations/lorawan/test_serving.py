@@ -251,6 +251,26 @@ async def test_after_a_restoration_from_a_backup_sent_counters_jump_once(
     assert session.state.get("restored") is False
 
 
+async def test_downlink_counters_jump_as_far_as_the_hub_says_in_each_of_two_restorations(
+    lora_packet: LoraPacket, forwarder: Callable[[int], Awaitable[Forwarder]]
+) -> None:
+    port = free_port(socket.SOCK_DGRAM)
+    session = FakeSession("lorawan", [known(**ABP)])
+    device, counters = personalised(lora_packet), []
+    for life, skip in enumerate((0, 1024, 2055)):
+        if skip:
+            session.state.put("restored", True)
+            session.state.put("skip", skip)
+        async with running(udp(port), session):
+            gateway = await forwarder(port)
+            gateway.send(2)
+            await gateway.receive()
+            gateway.forward(device.uplink(b"x", 2, confirmed=True), life * 10_000_000)
+            device.downlink(base64.b64decode((await gateway.answer())["data"]))
+            counters.append(device.fcnt_down)
+    assert counters == [0, LEASE + 1024, 2 * LEASE + 1024 + 2055]
+
+
 async def test_counters_of_a_device_that_is_not_there_at_the_restoration_jump_once_it_comes(
     lora_packet: LoraPacket, forwarder: Callable[[int], Awaitable[Forwarder]]
 ) -> None:

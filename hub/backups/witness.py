@@ -1,0 +1,68 @@
+"""What a directory knows of how far a hub has lived: a stick, the folder of a backup, a state set aside. Blocking.
+
+    <hub id>.ilot-restored                 the note of the last restoration from here (`hub.documents.restored`)
+    <hub id>-<generation>.ilot-backup      backups that were made since (`hub.backups.shelf`)
+
+Only what the hub itself signed counts: nobody else can make its counters leap.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from hub.backups import shelf
+from hub.disk.files import write_atomically
+from hub.documents import backup
+from hub.documents.restored import MAX_DOCUMENT, read_note, sign_note
+from hub.errors import HubError
+
+_log = logging.getLogger("hub.backup")
+
+
+def lived(directory: Path, hub: str, *, above: int = 0) -> int:
+    """The highest generation that it knows of `hub`, 0 where it knows none; backups of up to `above` are not looked at.
+    What cannot be read is said in the log."""
+    found = [0]
+    note = directory / _name(hub)
+    try:
+        with note.open("rb") as file:
+            told = read_note(file.read(MAX_DOCUMENT + 1))
+        if told.hub == hub:
+            found.append(told.generation)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, HubError) as error:
+        _log.warning("%s says nothing: %s", note, error)
+    for generation, path in _kept(directory, hub):
+        if generation <= above:
+            break
+        try:
+            with path.open("rb") as file:
+                head = backup.read(file.read(backup.MAX_DOCUMENT + 1)).head
+            if head.hub == hub:
+                found.append(head.generation)
+        except (OSError, HubError) as error:
+            _log.warning("%s says nothing: %s", path, error)
+    return max(found)
+
+
+def remember(directory: Path, identity: Ed25519PrivateKey, hub: str, *, generation: int, at: float) -> Path:
+    """Note there that a restored `hub` begins with this generation. Raises OSError."""
+    path = directory / _name(hub)
+    write_atomically(path, sign_note(identity, generation=generation, at=at))
+    return path
+
+
+def _name(hub: str) -> str:
+    return f"{hub}.ilot-restored"
+
+
+def _kept(directory: Path, hub: str) -> list[tuple[int, Path]]:
+    try:
+        return shelf.kept(directory, hub)
+    except OSError as error:
+        _log.warning("%s cannot be looked at: %s", directory, error)
+        return []
