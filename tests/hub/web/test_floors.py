@@ -104,7 +104,7 @@ async def test_a_plan_shows_each_place_where_it_was_put_with_its_state_and_a_tab
     pages.hub.hear(0, 20.0)
     text = (await browser.get("/plan?lang=fr"))[1]
     assert '<image href="/plans/ab12" width="200" height="100">' in text
-    assert re.findall(r"translate\(([\d. ]+)\)", text) == ["50.0 50.0", "150.0 50.0"]
+    assert re.findall(r'<svg class="at" x="([\d.]+)%" y="([\d.]+)%"', text) == [("25.0", "50.0"), ("75.0", "50.0")]
     first, second = (one["id"] for one in (pages.hub.row(device) for device in pages.hub.devices[:2]))
     assert re.findall(r'<tr role="row" data-device="([^"]+)">', text) == [first, second]
     assert "1 emplacement avec un appareil " in text  # salle-2
@@ -112,8 +112,8 @@ async def test_a_plan_shows_each_place_where_it_was_put_with_its_state_and_a_tab
     assert status == 200
     assert [(one["place"], one["state"]) for one in answer["marks"]] == [("salle-0", "green"), ("salle-1", "waiting")]
     only = (await browser.get("/plan?chosen=1&zones=1"))[1]
-    assert "translate(" not in only
-    assert '<g class="zone">' in only
+    assert 'class="at"' not in only
+    assert '<rect class="zone"' in only
     assert "Aucun emplacement de cette zone" in (await browser.get("/plan?zone=other&lang=fr"))[1]
 
 
