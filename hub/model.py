@@ -230,7 +230,8 @@ class MeterSwap(msgspec.Struct, frozen=True, kw_only=True):
 class Meter(msgspec.Struct, frozen=True, kw_only=True):
     """The facts of the meter at a place, for reports. `metric` is the one that is its index; `kwh` how many kWh one
     unit of it is, None where it is no energy; `wraps` where its dial rolls over, in that unit; `reference` the kWh of
-    a year, or units of what is no energy; `calibrated` an ISO date; `drift` whether one is looked for."""
+    a year, or units of what is no energy; `calibrated` an ISO date; `drift` whether one is looked for; `schedule` whose
+    holidays are those of its building, "" where nothing is said."""
 
     metric: str
     carrier: str
@@ -243,6 +244,7 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True):
     reference: float | None = None
     swaps: tuple[MeterSwap, ...] = ()
     drift: bool = True
+    schedule: str = ""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from hub.app.watch import Watch
 from hub.config.parts.rules import series_of
 from hub.control import Call
 from hub.disk.patience import once_the_disk_works
+from hub.energy.almanac import almanac_of
 from hub.energy.reports import Reports
 from hub.energy.service import Energy
 from hub.energy.survey import Survey
@@ -93,6 +94,7 @@ def _energy(
         zones={name: (zone.name, zone.site, zone.use) for name, zone in config.zones.items()},
         outdoor=series_of(config.energy.outdoor) if config.energy.outdoor else None,
         trust=lambda device: _trust(path, device),
+        almanac=lambda schedule: almanac_of(ground.loaded.config, schedule),
     )  # fmt: skip
     drift = DriftWatch(survey, ground.store, watch.watching.book)
 

@@ -52,18 +52,26 @@ MIDSUMMER = 739_423
 
 class Day(NamedTuple):
     """`number` counts days (proleptic ordinal: 1 is a Monday), `used` kWh or units, `mean` and `before` the outdoor
-    temperature of the day and of the one before it, in °C; `holiday`: a public one."""
+    temperature of the day and of the one before it, in °C; `holiday`: a public one; `away`: one of school holidays,
+    None where nobody knows; `exception`: somebody set it apart by hand."""
 
     number: int
     used: float
     mean: float
     before: float
     holiday: bool = False
+    away: bool | None = False
+    exception: bool = False
 
     @property
     def weekday(self) -> int:
         """0 is Monday."""
         return (self.number - 1) % 7
+
+    @property
+    def school(self) -> bool | None:
+        """A Monday to Friday in school holidays; weekends are what they always are."""
+        return self.away if self.weekday < 5 else False
 
     @property
     def special(self) -> str:
@@ -77,6 +85,11 @@ class Day(NamedTuple):
     def sun(self) -> float:
         """How high the sun stands in the north: 1 at midsummer, −1 at midwinter."""
         return math.cos((self.number - MIDSUMMER) / 365.2425 * 2 * math.pi)
+
+
+def kind_at(week: tuple[int, ...], school: int | None, day: Day) -> int:
+    """Of which kind a day is, by the kinds of weekdays and that of weekdays in school holidays (None: it has none)."""
+    return school if school is not None and day.school else week[day.weekday]
 
 
 def bent(over: float, width: float) -> float:
@@ -145,7 +158,8 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True):
-    """`week` is the kind of each weekday, from Monday, in `kinds`; `off` the weekdays on which less is done. `sigma`
+    """`week` is the kind of each weekday, from Monday, in `kinds`, `school` that of weekdays in school holidays, None
+    where these are days like others; `off` the weekdays on which less is done. `sigma`
     is the spread of what is not explained, relative, of days that consume much, `sigma_low` of the others; `r2`,
     `cv`, CV(RMSE), and `nmbe`, the mean bias by the mean, say how well it fits. `residuals` are those of the
     reference period in units of that spread, None of a day that is not judged or known, from `first` to `last`. `apart`
@@ -167,9 +181,13 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     last: int
     apart: tuple[str, ...] = ()
     form: int = FORM
+    school: int | None = None
+
+    def number(self, day: Day) -> int:
+        return kind_at(self.week, self.school, day)
 
     def kind(self, day: Day) -> Kind:
-        return self.kinds[self.week[day.weekday]]
+        return self.kinds[self.number(day)]
 
     @property
     def shape(self) -> Shape:
@@ -191,8 +209,9 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
 
     def residual(self, day: Day) -> float | None:
         """How much more it consumed, relative; None where the day is colder or hotter than anything that was seen, of
-        a special kind that stands apart, or where a working day looks like a day off."""
-        if day.special in self.apart:
+        a special kind that stands apart, set apart by hand, perhaps in school holidays where these matter, or where a
+        working day looks like a day off."""
+        if day.exception or day.special in self.apart or (self.school is not None and day.school is None):
             return None
         beyond = BEYOND_K + EDGE_K
         if not self.coldest - beyond <= day.mean <= self.hottest + beyond:

@@ -171,7 +171,7 @@ def _slopes(baseline: Baseline, day: Day) -> tuple[float, ...]:
     row: list[float] = []
     for at, kind in enumerate(baseline.kinds):
         shape = kind.shape
-        if at != baseline.week[day.weekday]:
+        if at != baseline.number(day):
             row += [0.0] * shape.size
             continue
         felt, lag = (1 - shape.inertia) * day.mean + shape.inertia * day.before, 0.0

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from hub.energy.baseline import BEYOND_K, FLOOR, LOW, SPECIAL, Baseline, Day, Kind, Shape
+from hub.energy.baseline import BEYOND_K, FLOOR, LOW, SPECIAL, Baseline, Day, Kind, Shape, kind_at
 from hub.energy.squares import solve
 
 LEAST_DAYS = 120
@@ -37,9 +37,10 @@ class _Found(NamedTuple):
     score: float
     kinds: tuple[Kind, ...]
     week: tuple[int, ...]
+    school: int | None = None
 
     def expected(self, day: Day) -> float:
-        return self.kinds[self.week[day.weekday]].expected(day)
+        return self.kinds[kind_at(self.week, self.school, day)].expected(day)
 
 
 def fit(days: Sequence[Day]) -> Baseline | None:
@@ -85,8 +86,8 @@ def _fit(days: Sequence[Day], whole: Sequence[Day] = (), apart: tuple[str, ...] 
     free = max(1, len(days) - sum(kind.shape.size for kind in found.kinds))  # degrees of freedom
     coldest, hottest = _seen(days, found)
     made = Baseline(
-        kinds=found.kinds, week=found.week, off=off if len(found.kinds) > 1 else (), typical=typical,
-        coldest=coldest, hottest=hottest, sigma=1.0, sigma_low=1.0,
+        kinds=found.kinds, week=found.week, school=found.school, off=off if len(found.kinds) > 1 else (),
+        typical=typical, coldest=coldest, hottest=hottest, sigma=1.0, sigma_low=1.0,
         r2=1 - left / around if around else 0.0, residuals=(), first=days[0].number,
         last=(whole or days)[-1].number, apart=apart,
         cv=math.sqrt(left / free) / typical, nmbe=sum(off_by) / free / typical,
@@ -205,38 +206,47 @@ class _Fitting:
         )  # fmt: skip
         best: _Found | None = None
         for week in dict.fromkeys(ways):
-            best = _better(best, self._of(found.kinds[0].shape, week))
+            for school in self._schools(week):
+                best = _better(best, self._of(found.kinds[0].shape, week, school))
         return best or found
+
+    def _schools(self, week: tuple[int, ...]) -> tuple[int | None, ...]:
+        """Of which kind weekdays in school holidays may be: like their weekday, like a day of the weekend, or of their
+        own. Only where it is known of each day whether it is one."""
+        there = [day.school for day in self._days]
+        if None in there or not any(there):
+            return (None,)
+        return (None, *dict.fromkeys(kind for kind in (*week[5:], max(week) + 1) if kind != week[0]))
 
     def each(self, found: _Found) -> _Found:
         """A kind of day may have balance temperatures of its own: the thermostat of a Sunday is another."""
         kinds = []
         for at, kind in enumerate(found.kinds):
             alone = tuple(0 if one == at else -1 for one in found.week)
-            best = self._of(kind.shape, alone)
+            school = None if found.school is None else 0 if found.school == at else -1
+            best = self._of(kind.shape, alone, school)
             for step, sway in ((1.0, 0.1), (1.0, 0.1), (0.5, 0.05), (0.25, 0.05)):
                 if best is not None:
                     shapes = _around(best.kinds[0].shape, step, sway)
                     wider = _widths(best.kinds[0].shape) if step != 0.25 else []
-                    near = self._best([*shapes, *wider], alone)
+                    near = self._best([*shapes, *wider], alone, school)
                     best = near if near is not None and near.score < best.score else best
             if best is not None:
                 sunny = msgspec.structs.replace(best.kinds[0].shape, sun=True)
-                best = _better(best, self._best(_around(sunny, 0.5, 0.1), alone)) or best
+                best = _better(best, self._best(_around(sunny, 0.5, 0.1), alone, school)) or best
             kinds.append(best.kinds[0] if best is not None else kind)
-        return _Found(0.0, tuple(kinds), found.week)
+        return _Found(0.0, tuple(kinds), found.week, found.school)
 
-    def _best(self, shapes: Iterable[Shape], week: tuple[int, ...]) -> _Found | None:
-        found = [one for shape in shapes if (one := self._of(shape, week)) is not None]
+    def _best(self, shapes: Iterable[Shape], week: tuple[int, ...], school: int | None = None) -> _Found | None:
+        found = [one for shape in shapes if (one := self._of(shape, week, school)) is not None]
         return min(found, key=lambda one: one.score) if found else None
 
-    def _of(self, shape: Shape, week: tuple[int, ...]) -> _Found | None:
-        """With its weights; None where the days cannot tell them, have not seen a season, or say that cold
-        makes people heat less. Weekdays of
-        kind −1 are left out."""
+    def _of(self, shape: Shape, week: tuple[int, ...], school: int | None = None) -> _Found | None:
+        """With its weights; None where the days cannot tell them, have not seen a season, or say that cold makes people
+        heat less. Weekdays of kind −1 are left out."""
         left, count, kinds = 0.0, 0, []
-        for kind in range(max(week) + 1):
-            some = [at for at, day in enumerate(self._days) if week[day.weekday] == kind]
+        for kind in range(max((*week, -1 if school is None else school)) + 1):
+            some = [at for at, day in enumerate(self._days) if kind_at(week, school, day) == kind]
             if len(some) <= 3 * shape.terms:
                 return None
             rows = [shape.row(self._days[at]) for at in some]
@@ -248,7 +258,7 @@ class _Fitting:
             left, count = left + solved[0], count + len(some)
             kinds.append(Kind(shape=shape, weights=solved[1]))
         size = shape.size + shape.terms * (len(kinds) - 1)
-        return _Found(count * math.log(max(left, 1e-300) / count) + size * self._penalty, tuple(kinds), week)
+        return _Found(count * math.log(max(left, 1e-300) / count) + size * self._penalty, tuple(kinds), week, school)
 
 
 def _around(shape: Shape, step: float, sway: float) -> list[Shape]:

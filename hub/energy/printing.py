@@ -9,9 +9,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from hub.energy.words import MONTHS, UNITS, WORDS, word
+from hub.typography import KEPT as WIDE
+from hub.typography import NARROW
 
-NARROW, WIDE = "\u202f", "\u00a0"
-"""The spaces that French typography wants and no line may break at: between thousands, and before a unit."""
 MOST = 40
 """Stretches of a kind that a meter's section lists; the JSON has all."""
 

@@ -69,6 +69,13 @@ class Energy:
                     f"the meter at {place.id} was replaced {count} time(s) and nobody said what its dials showed: give "
                     f"`swaps` in `places: {place.id}: meter:`"
                 )
+        today = self._survey.rollups.views.calendar_of(("", "")).local(self._clock.now()).date()
+        almanacs = [self._survey.almanac(meter) for _, meter in self._survey.meters() if meter.drift]
+        ending = {(one.zone, until) for one in almanacs if (until := one.ending(today)) is not None}
+        said += [
+            f"school holidays, zone {zone}: known until {until:%Y-%m-%d} only; renew it, meters need them too"
+            for zone, until in sorted(ending)
+        ]
         return said
 
     def calls(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 from hub.catalogue import METRICS
-from hub.config.calendars.holidays import public_holidays
+from hub.energy.almanac import Almanac
 from hub.energy.baseline import Day
 from hub.energy.degree import day_mean, degree_days
 from hub.model import Meter, MeterSwap, Place
@@ -23,14 +23,16 @@ JUDGED = 75.0
 
 
 class Survey:
-    """`zones`: id → (name, site, use); `trust`: how a device's last report came, "" where it has not spoken."""
+    """`zones`: id → (name, site, use); `trust`: how a device's last report came, "" where it has not spoken;
+    `almanac`: what a schedule says of days."""
 
     def __init__(
         self, rollups: Rollups, *, places: Callable[[], Iterable[Place]], zones: Mapping[str, tuple[str, str, str]],
         outdoor: Key | None, base: float, trust: Callable[[str], str], now: Callable[[], float],
+        almanac: Callable[[str], Almanac] = lambda schedule: Almanac(),
     ) -> None:  # fmt: skip
         self.rollups, self.outdoor, self.base, self.zones = rollups, outdoor, base, zones
-        self._places, self._trust, self.now = places, trust, now
+        self._places, self._trust, self.now, self._almanac = places, trust, now, almanac
 
     def meters(self) -> list[tuple[Place, Meter]]:
         return [(place, place.meter) for place in self._places() if place.meter is not None]
@@ -127,6 +129,10 @@ class Survey:
     def calendar(self, place: Place) -> Calendar:
         return self.rollups.views.calendar_of((place.id, ""))
 
+    def almanac(self, meter: Meter) -> Almanac:
+        """Which days are otherwise where it measures, as the configuration says by now."""
+        return self._almanac(meter.schedule)
+
     async def degree_days(self, begin: int, end: int) -> list[tuple[int, float | None, float | None]]:
         """(day, mean, degree days) of each day of a stretch, None where too little is known."""
         if self.outdoor is None:
@@ -159,14 +165,17 @@ class Survey:
             return []
         means = await self.means(begin - 86_400, end)
         by_date = {self._date(calendar, day): mean for day, mean in means}
-        found = []
+        found, almanac = [], self.almanac(meter)
         for cell in await self.cells(key, begin, end, "day"):
             number = self._date(calendar, cell.begin)
             mean, before = by_date.get(number), by_date.get(number - 1)
             if cell.value is None or cell.completeness < JUDGED or mean is None or cell.begin >= end:
                 continue
-            holiday = date.fromordinal(number) in public_holidays(date.fromordinal(number).year)
-            found.append(Day(number, cell.value, mean, mean if before is None else before, holiday))
+            on = date.fromordinal(number)
+            found.append(Day(
+                number, cell.value, mean, mean if before is None else before, almanac.public(on), almanac.away(on),
+                on in almanac.exceptions,
+            ))  # fmt: skip
         return found
 
     @staticmethod

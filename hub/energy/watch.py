@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import date
 from typing import Any
 
 import msgspec
 
 from hub.alerts import Alert, Book
 from hub.alerts.life import RAISED
+from hub.energy.almanac import Almanac
 from hub.energy.baseline import FULL_DAYS, Baseline, Day
 from hub.energy.drift import Limit, Verdict, judge
 from hub.energy.survey import Survey, day_name
@@ -26,11 +28,12 @@ _log = logging.getLogger("hub.energy")
 
 class Reference(msgspec.Struct, kw_only=True):
     """What the store remembers of one meter: the day that its reference period begins with, and the baseline, once it
-    is whole, with its threshold."""
+    is whole, with its threshold; `sorted` by which almanac: by another one it is fitted anew."""
 
     origin: int = 0
     baseline: Baseline | None = None
     limit: Limit | None = None
+    sorted: str = ""
 
 
 class _Older(msgspec.Struct):
@@ -46,7 +49,7 @@ class DriftWatch:
         self._survey, self._store, self._book = survey, store, book
         book.owners.add(RULE)
         self.states: dict[str, dict[str, Any]] = {}
-        self._learned: dict[str, tuple[tuple[int, int], Baseline, Limit]] = {}
+        self._learned: dict[str, tuple[tuple[int, int, str], Baseline, Limit]] = {}
 
     async def judge_all(self) -> None:
         for place, meter in self._survey.meters():
@@ -82,29 +85,33 @@ class DriftWatch:
         series = self._survey.rollups.views.series((place.id, meter.metric))
         first = series.hands[0][0] if series is not None and series.hands else int(self._survey.now())
         days = [day for day in await self._survey.days(place, meter, first) if day.number >= known.origin]
-        baseline, limit = known.baseline, known.limit
+        baseline, limit, almanac = known.baseline, known.limit, self._survey.almanac(meter)
+        if baseline is not None and known.sorted != almanac.known(baseline.first, baseline.last):
+            baseline = None
         if baseline is None or limit is None:
             whole = bool(days) and days[-1].number - days[0].number >= FULL_DAYS + RECENT
             last = days[0].number + FULL_DAYS if whole else days[-1].number - RECENT if days else 0
             reference = [day for day in days if day.number < last]
             if len(reference) < LEAST_DAYS:
                 return {"state": "learning", "days": len(reference), "needed": LEAST_DAYS}
-            found = await self._learn(place.id, reference)
+            by = almanac.known(reference[0].number, reference[-1].number)
+            found = await self._learn(place.id, reference, by)
             if found is None:
                 return {"state": "idle", "days": len(reference)}
             baseline, limit = found
             if whole:
-                await self._remember(
-                    place.id, Reference(origin=known.origin or days[0].number, baseline=baseline, limit=limit)
-                )
+                origin = known.origin or days[0].number
+                by = almanac.known(baseline.first, baseline.last)
+                await self._remember(place.id, Reference(origin=origin, baseline=baseline, limit=limit, sorted=by))
                 self._learned.pop(place.id, None)
         after = [day for day in days if day.number > baseline.last]
         verdict = await asyncio.to_thread(judge, baseline, after, limit)
-        return _told(verdict, baseline, limit, known.baseline is not None, after)
+        told = _told(verdict, baseline, limit, known.baseline is not None, after)
+        return {**told, "schedule": almanac.name, "school_zone": almanac.zone, "school": _school(almanac, baseline)}
 
-    async def _learn(self, place: str, reference: list[Day]) -> tuple[Baseline, Limit] | None:
+    async def _learn(self, place: str, reference: list[Day], by: str) -> tuple[Baseline, Limit] | None:
         """The baseline so far, fitted anew once a week: it takes a hub's processor a second or two."""
-        key = reference[0].number, reference[-1].number // 7
+        key = reference[0].number, reference[-1].number // 7, by
         kept = self._learned.get(place)
         if kept is not None and kept[0] == key:
             return kept[1:]
@@ -156,6 +163,17 @@ def _learn(days: list[Day]) -> tuple[Baseline, Limit] | None:
 
     baseline = fit(days)
     return (baseline, limit_of(baseline, days)) if baseline is not None else None
+
+
+def _school(almanac: Almanac, baseline: Baseline) -> str:
+    """What became of school holidays: "" where the meter has none, "unknown" where a day of the reference period is of
+    a school year in no list, "alike" or "apart"."""
+    if not almanac.zone:
+        return ""
+    whole = range(baseline.first, baseline.last + 1)
+    if any(almanac.away(date.fromordinal(day)) is None for day in whole):
+        return "unknown"
+    return "alike" if baseline.school is None else "apart"
 
 
 def _told(verdict: Verdict, baseline: Baseline, limit: Limit, whole: bool, after: list[Day]) -> dict[str, Any]:

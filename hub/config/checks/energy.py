@@ -18,6 +18,10 @@ def check_energy(core: Core) -> Iterator[Finding]:
         if metric is not None and metric.state_class != "total_increasing":
             message = f"{metric.key} is no index of a meter: it does not only rise"
             yield Finding(("places", name, "meter", "metric"), message)
+        if place.meter is not None and place.meter.schedule is not None:
+            yield from _absent(
+                place.meter.schedule, core.schedules, "schedule", "schedules", ("places", name, "meter", "schedule")
+            )
     if core.energy.outdoor is not None:
         place_id, key = series_of(core.energy.outdoor)
         path: Path = ("energy", "outdoor")

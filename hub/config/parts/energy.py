@@ -61,6 +61,11 @@ class Meter(Section):
         default=None, gt=0, le=1e12, description="What a year should come to: kWh, or units of what is no energy."
     )
     drift: bool = Field(default=True, description="Whether the hub looks for a drift of it.")
+    schedule: Id | None = Field(
+        default=None,
+        description="Whose holidays its building has, for the drift: an id of `schedules`. Its region, school zone, "
+        "exceptions and whole days of closing count, not its hours.",
+    )
     swaps: list[MeterSwap] = Field(default=[], max_length=64, description="Replacements, in the order of their dates.")
 
     @model_validator(mode="after")
@@ -137,7 +142,7 @@ def built(meter: Meter, timezone: str) -> ModelMeter:
     return ModelMeter(
         metric=meter.metric, carrier=meter.carrier, use=meter.use, serial=meter.serial, accuracy=meter.accuracy,
         calibrated=meter.calibrated.isoformat() if meter.calibrated else "", kwh=kwh, wraps=meter.wraps,
-        reference=meter.reference, drift=meter.drift,
+        reference=meter.reference, drift=meter.drift, schedule=meter.schedule or "",
         swaps=tuple(
             ModelSwap(
                 at=(one.at if one.at.tzinfo else one.at.replace(tzinfo=zone)).timestamp(), final=one.final,

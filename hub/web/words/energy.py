@@ -86,6 +86,16 @@ WORDS: dict[str, tuple[str, str]] = {
         "Sur 30 jours : {used} consommés, {expected} attendus d'après la météo et le jour. Référence du {first} au {last}.",
         "Over 30 days: {used} used, {expected} expected by weather and weekday. Reference from {first} to {last}.",
     ),
+    "drift-school-apart": (
+        "Les vacances scolaires (zone {zone}) y sont des jours à part.", "School holidays (zone {zone}) are days of their own in it.",
+    ),
+    "drift-school-alike": (
+        "Les vacances scolaires (zone {zone}) n'y changent rien.", "School holidays (zone {zone}) make no difference in it.",
+    ),
+    "drift-school-unknown": (
+        "Les vacances scolaires (zone {zone}) ne sont pas connues pour toute la référence : elles n'y comptent pas. Complétez « school_years ».",
+        "School holidays (zone {zone}) are not known for the whole reference: they do not count. Complete “school_years”.",
+    ),
     "drift-model": ("Modèle à {parameters} paramètres : socle", "Model of {parameters} parameters: base load"),
     "drift-heats": (", chauffage sous {balance} °C", ", heating below {balance} °C"),
     "drift-cools": (", froid au-dessus de {balance} °C", ", cooling above {balance} °C"),

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from hub.energy.almanac import Almanac
 from hub.energy.evidence import verify
 from hub.energy.reports import Reports
 from hub.energy.service import Energy
@@ -232,6 +233,29 @@ async def test_a_drift_becomes_an_alert_once_and_is_cleared_by_a_new_reference(t
         noted = [(one.who, one.what) for one in await hub.store.audited()]
         assert noted[-1] == ("web:zoe", {"energy": "new reference period", "place": "tgbt"})
         assert energy.book.cleared[-1] == (RULE, "tgbt")
+
+
+async def test_another_region_sorts_the_reference_period_anew_from_its_first_day_on_and_once(tmp_path, monkeypatch):
+    from hub.energy import watch
+    from tests.hub.energy.test_drift import days_of
+
+    days, learnt, fitted = days_of(9)[:420], [], watch._learn
+    monkeypatch.setattr(watch, "_learn", lambda reference: learnt.append(reference[0].number) or fitted(reference))
+    async with Hub(tmp_path, BEGIN, places=[meter_place()]) as hub:
+        energy = energy_of(hub)
+
+        async def those(place, meter, begin):
+            return days
+
+        energy.survey.days = those
+        hub.say(BEGIN, 1.0)
+        hub.observer.drain()
+        for region in ("", "reunion", "reunion"):
+            energy.survey.almanac = lambda meter, region=region: Almanac(region and "ile", region or "metropole")
+            await energy.calls["energy.judge"]({})
+        assert learnt == [days[0].number] * 2
+        assert energy.drift.states["tgbt"]["schedule"] == "ile"
+        assert energy.drift.states["tgbt"]["reference_whole"] is True
 
 
 async def test_a_report_bears_the_names_that_the_configuration_says_by_now(hub):

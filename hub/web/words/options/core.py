@@ -115,6 +115,7 @@ TEXTS: dict[str, str] = {
     "Where its dial starts over, in the metric's unit: 1000000 of one with six digits.": "Où son cadran repart de zéro, dans l'unité de la grandeur : 1000000 pour six chiffres.",
     "What a year should come to: kWh, or units of what is no energy.": "Ce qu'une année devrait donner : kWh, ou unités de ce qui n'est pas une énergie.",
     "Whether the hub looks for a drift of it.": "Si le concentrateur cherche une dérive.",
+    "Whose holidays its building has, for the drift: an id of `schedules`. Its region, school zone, exceptions and whole days of closing count, not its hours.": "Les congés de son bâtiment, pour la dérive : un identifiant de `schedules`. Comptent sa région, sa zone scolaire, ses exceptions et ses jours de fermeture, non ses heures.",
     "Replacements, in the order of their dates.": "Remplacements, dans l'ordre de leurs dates.",
     "One meter was taken down and another put up.": "Un compteur a été déposé et un autre posé.",
     "What the old dial showed last, in the metric's unit; without it, nobody read it.": "Ce que l'ancien cadran montrait à la fin, dans l'unité de la grandeur ; sans cela, personne ne l'a lu.",

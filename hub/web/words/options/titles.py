@@ -291,6 +291,7 @@ TITLES: dict[str, str] = {
     "sampling": "Échantillonnage",
     "scale": "Facteur",
     "scanning": "Mode d'écoute",
+    "schedule": "Programme des congés",
     "schedules": "Programmes",
     "school_holidays": "Vacances scolaires",
     "school_years": "Années scolaires",
