@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 import msgspec
+
+from hub.typography import quantity, typeset
 
 _SEVERITIES_FR = {"info": "info", "warning": "avertissement", "critical": "critique"}
 _SEVERITIES_EN = {"info": "info", "warning": "warning", "critical": "critical"}
@@ -55,4 +60,14 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
         weight = (_SEVERITIES_FR if french else _SEVERITIES_EN)[self.severity]
         by = self.by.partition(":")[2] if self.state == "acknowledged" and ":" in self.by else ""
         what = (self.text_fr if french else self.text) or self.text
-        return f"{words.format(weight=weight, by=f' ({by})' if by else '')}{' : ' if french else ': '}{what}"
+        said = f"{words.format(weight=weight, by=f' ({by})' if by else '')}{' : ' if french else ': '}{what}"
+        return typeset(said) if french else said
+
+    def amount(self, language: str = "fr") -> str:
+        """`value` for people, as "fr" or "en" writes it; "" where there is none."""
+        return quantity(self.value, language)
+
+    def since(self, timezone: str, language: str = "fr") -> str:
+        """When it was raised, on the clocks of an IANA time zone, as "fr" or "en" writes it."""
+        form = "%d/%m/%Y %H:%M" if language == "fr" else "%Y-%m-%d %H:%M"
+        return f"{datetime.fromtimestamp(self.raised, ZoneInfo(timezone)):{form}} ({timezone})"

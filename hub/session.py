@@ -265,6 +265,7 @@ class Notices(Protocol):
 
     name: str
     hub: str  # the hub's id
+    timezone: str  # of its site, an IANA name: for dates that people read
     log: logging.LoggerAdapter[logging.Logger]
 
     @property

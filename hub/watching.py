@@ -27,6 +27,7 @@ from hub.model import Device, TrustClass, Value
 from hub.packs import Packs
 from hub.rules import Fired, Rules
 from hub.rules.compiling import Action, Rule
+from hub.typography import plain_spaces, quantity
 
 TICK_S = 1.0
 INSIDE = ("told", "evidence", "story")
@@ -266,8 +267,8 @@ def alert_of(fired: Fired) -> Alert:
     return Alert(
         id="", rule=rule.name, key=where.key, severity=rule.severity, state=RAISED, raised=0.0, changed=0.0,
         by=f"rule:{rule.name}", device=where.device, place=where.place, site=where.site, zone=where.zone,
-        integration=where.integration, value=fired.value, text=_filled(en, fired), text_fr=_filled(fr, fired, ","),
-        escalate_s=rule.escalate_s, evidence=_evidence(fired),
+        integration=where.integration, value=fired.value, text=_filled(en, fired, "en"),
+        text_fr=_filled(fr, fired, "fr"), escalate_s=rule.escalate_s, evidence=_evidence(fired),
     )  # fmt: skip
 
 
@@ -276,9 +277,9 @@ def _wanted(alert: Alert, arguments: dict[str, Any]) -> bool:
     for name in ("severity", "state", "rule", "zone"):
         if arguments.get(name) and getattr(alert, name) != arguments[name]:
             return False
-    text = str(arguments.get("q", "")).casefold()[:100]
+    text = plain_spaces(str(arguments.get("q", "")).casefold()[:100])
     searched = (alert.text, alert.text_fr, alert.rule, alert.place, alert.device, alert.zone, alert.id)
-    return not text or any(text in one.casefold() for one in searched)
+    return not text or any(text in plain_spaces(one.casefold()) for one in searched)
 
 
 def _evidence(fired: Fired) -> dict[str, str]:
@@ -302,10 +303,10 @@ def _of(rule: Rule) -> str:
     return ""
 
 
-def _filled(text: str, fired: Fired, point: str = ".") -> str:
+def _filled(text: str, fired: Fired, lang: str) -> str:
     words = {
-        "{place}": fired.where.name, "{value}": fired.value.replace(".", point) or "?",
-        "{limit}": fired.limit.replace(".", point),
+        "{place}": fired.where.name, "{value}": quantity(fired.value, lang) or "?",
+        "{limit}": quantity(fired.limit, lang),
     }  # fmt: skip
     for word, said in words.items():
         text = text.replace(word, said)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from hub.troubles import in_french
+
 WAITING, GREEN, TROUBLE = "waiting", "green", "trouble"
 
 JOIN_S = 900.0
@@ -100,7 +102,7 @@ class Evidence(NamedTuple):
 def judge(evidence: Evidence) -> Standing:
     """The worst that is true of it."""
     if evidence.plugin:
-        said = Said(f"cannot be heard: {evidence.plugin}", f"ne peut être entendu : {evidence.plugin}")
+        said = Said(f"cannot be heard: {evidence.plugin}", f"ne peut être entendu : {in_french(evidence.plugin)}")
         return Standing(TROUBLE, "integration", said)
     if evidence.refused:
         return Standing(TROUBLE, evidence.refused, REFUSED[evidence.refused])

@@ -22,6 +22,7 @@ from hub.buffer.rows import ALERTS, Subject
 from hub.clock import Clock
 from hub.errors import BufferFull, DiskRefuses, StorageError
 from hub.store import Store
+from hub.typography import typeset
 
 SUBJECTS = 4096
 """Subjects remembered: one made anew costs a few bytes in the stream."""
@@ -85,7 +86,14 @@ class Book:
                 return None
             now = self._clock.now()
             made = msgspec.structs.replace(
-                alert, id=token_hex(8), raised=now, changed=now, n=1, told=0, story=(Step(1, RAISED, now, alert.by),)
+                alert,
+                id=token_hex(8),
+                text_fr=typeset(alert.text_fr),
+                raised=now,
+                changed=now,
+                n=1,
+                told=0,
+                story=(Step(1, RAISED, now, alert.by),),
             )
             await self._change(made)
             return made
@@ -98,7 +106,7 @@ class Book:
                 return None
             made = msgspec.structs.replace(
                 known, n=known.n + 1, changed=self._clock.now(), by=newer.by, why="", value=newer.value,
-                severity=newer.severity, text=newer.text, text_fr=newer.text_fr, evidence=newer.evidence,
+                severity=newer.severity, text=newer.text, text_fr=typeset(newer.text_fr), evidence=newer.evidence,
             )  # fmt: skip
             await self._change(made)
             return made

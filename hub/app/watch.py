@@ -69,9 +69,12 @@ class Watch:
         """Prepare one notifier, with a queue of its own."""
         book, name = self.watching.book, notifier.name
         self.forget(name)
+        config = ground.loaded.config
+        site = config.sites.get(config.hub.site or "")
         queue = OwnNotices(
-            name, ground.enrolled.hub, field.http, ground.buffer, ground.clock, _policy(notifier, ground)
-        )
+            name, ground.enrolled.hub, field.http, ground.buffer, ground.clock, _policy(notifier, ground),
+            site.timezone if site is not None else "Europe/Paris",
+        )  # fmt: skip
         self.notifiers.put(queue)
         book.listeners.append(queue.offer)  # before the store is asked: what changes meanwhile is not in its answer
         known = await once_the_disk_works(lambda: book.these(queue.remembered), ground.clock.sleep)

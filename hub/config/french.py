@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 
 from hub.config.sentences import EXPECTED
+from hub.config.spoken import SPOKEN
 
 _WORDS = {
     "true or false": "true ou false",
@@ -106,7 +107,11 @@ def _e(noun: str) -> str:
 
 
 def _plain(text: str) -> _Spoken:
-    return lambda one: text.format(**one.groupdict())
+    """Its parts filled in; `n` before "doit" is the name of an option, where the sentence has one."""
+    return lambda one: text.format(**{
+        name: (f"{part} : " if part else "") if text.startswith("{n}doit") and name == "n" else part
+        for name, part in one.groupdict().items()
+    })  # fmt: skip
 
 
 _N = "|".join(_NOUNS)
@@ -192,5 +197,6 @@ _TABLE: tuple[tuple[re.Pattern[str], _Spoken], ...] = tuple(
          "tout le monde sur cette machine peut utiliser {a} (mode {m}) ; faites : {c}"),
         (r"(?P<a>\S+) is larger than (?P<n>\d+) KB; split it with !include",
          "{a} dépasse {n} Ko ; partagez-le avec !include"),
+        *SPOKEN,
     )
 )  # fmt: skip

@@ -10,6 +10,7 @@ from html import escape
 from typing import NamedTuple
 
 from hub.crisis.isolation import Verdict
+from hub.typography import typeset
 
 
 class Facts(NamedTuple):
@@ -53,7 +54,7 @@ def page(facts: Facts) -> str:
     writable = "".join(
         f"<li>{escape(device)} : {escape(', '.join(keys))}</li>" for device, keys in facts.writable.items()
     )
-    return _kept_together(f"""<!doctype html>
+    return typeset(f"""<!doctype html>
 <html lang="fr"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Fiche de crise · {escape(facts.title or facts.hub)}</title>
@@ -100,13 +101,6 @@ par la collectivité. Les capteurs ne sont pas touchés.</p>
 <p>Empreinte du certificat des pages : <code>{escape(facts.fingerprint or "aucune page n'est servie")}</code></p>
 </body></html>
 """)
-
-
-def _kept_together(text: str) -> str:
-    """French, with its signs where they are on one line with their word."""
-    for sign in [":", ";", "?", "!", "»"]:
-        text = text.replace(f" {sign}", f"\u00a0{sign}")
-    return text.replace("« ", "«\u00a0")
 
 
 def spell(seconds: float | None) -> str:

@@ -40,9 +40,10 @@ class OwnNotices:
     """See `hub.session.Notices`. One for each notifier and process; `start` before each of its runs."""
 
     def __init__(
-        self, name: str, hub: str, http: Http, buffer: Buffer, clock: Clock, policy: Policy = EVERYTHING
+        self, name: str, hub: str, http: Http, buffer: Buffer, clock: Clock, policy: Policy = EVERYTHING,
+        timezone: str = "Europe/Paris",
     ) -> None:  # fmt: skip
-        self.name, self.hub, self.http = name, hub, http
+        self.name, self.hub, self.http, self.timezone = name, hub, http, timezone
         self.log = logging.LoggerAdapter(logging.getLogger(f"hub.notifier.{name}"), {"plugin": name})
         self.memory: dict[str, Any] = {}
         self.left_out = 0

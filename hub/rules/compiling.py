@@ -122,7 +122,8 @@ def with_unit(value: Value, unit: str | None) -> str:
     """For people: `55.2 °C`."""
     if isinstance(value, bool | str):
         return str(value)
-    return f"{round(value, 2):g} {SHOWN.get(unit or '', unit or '')}".rstrip()
+    shown = f"{round(value, 2):.15g}" if abs(value) >= 1 else f"{value:.3g}"
+    return f"{shown} {SHOWN.get(unit or '', unit or '')}".rstrip()
 
 
 def compile_programme(schedule: Schedule, core: Core) -> Programme:

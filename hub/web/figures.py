@@ -8,28 +8,14 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-NARROW = "\u202f"
-"""Between a number and its unit, and between thousands: a narrow space at which no line ends (SI brochure, 5.4.3;
-Imprimerie nationale, Règles typographiques)."""
+from hub.typography import NARROW
+
 _WISH = re.compile(r"(\d+)(s|min|h|d)")
-_POINT = re.compile(r"(?<=\d)\.(?=\d)")
 
 
 def number(value: float, digits: int, lang: str) -> str:
     text = f"{value:z.{digits}f}"  # never -0
     return text.replace(".", ",") if lang == "fr" else text
-
-
-def whole_text(value: int, lang: str) -> str:
-    """A count, its thousands apart: by a narrow space in French (SI brochure, 5.4.4), by a comma in English."""
-    return f"{value:,}".replace(",", NARROW if lang == "fr" else ",")
-
-
-def said_value(text: str, lang: str, words: tuple[str, str]) -> str:
-    """A value that the hub put into words, as this language writes it: `65.5 °C`, `true`."""
-    if text.lower() in ("true", "false"):
-        return words[text.lower() == "true"]
-    return _POINT.sub(",", text) if lang == "fr" else text
 
 
 WHO = {

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 import jinja2
 
+from hub.typography import whole_text
 from hub.web import figures, scanning
 from hub.web.menu import GROUPS, Entry
 from hub.web.people.sessions import IDLE_S, LONGEST_S
@@ -64,7 +65,7 @@ class Renderer:
             "size": lambda size: figures.size_text(size, lang),
             "span": lambda seconds: figures.span_text(seconds, lang),
             "number": lambda value, digits=0: figures.number(value, digits, lang),
-            "whole": lambda value: figures.whole_text(value, lang),
+            "whole": lambda value: whole_text(value, lang),
             "wish": lambda text: figures.wish_text(text, lang),
             "who": lambda by: figures.who_text(by, lang),
             "day": lambda text: figures.day_text(text, lang),

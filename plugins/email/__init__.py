@@ -69,7 +69,7 @@ async def run(config: Config, notices: hub.Notices) -> None:
 
     said = ""
     async for notice in notices:
-        refused = await send(config, notice, notices.hub, notices.name)
+        refused = await send(config, notice, notices.hub, notices.name, notices.timezone)
         if refused and refused != said:
             notices.log.error("%s", refused)
         said = refused

@@ -15,9 +15,12 @@ from plugins.email import PORTS
 if TYPE_CHECKING:
     from plugins.email import Config
 
+KEPT, NARROW = "\u00a0", "\u202f"
+"""Spaces at which no line ends: French has them in the sentence of a notice."""
 
-def message(config: Config, notice: hub.Notice, name: str) -> EmailMessage:
-    """The e-mail of a notice; `name` is the hub's id."""
+
+def message(config: Config, notice: hub.Notice, name: str, timezone: str) -> EmailMessage:
+    """The e-mail of a notice; `name` is the hub's id, `timezone` that of its site."""
     languages = ("fr", "en") if config.language == "both" else (config.language,)
     domain = config.sender.rpartition("@")[2]
     made = EmailMessage()
@@ -30,36 +33,37 @@ def message(config: Config, notice: hub.Notice, name: str) -> EmailMessage:
         made["References"] = f"<{notice.alert}-1.{name[:16]}@{domain}>"
     made["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody on holiday answers
     made["X-Ilot-Alert"] = notice.alert
-    made.set_content("\n\n".join(_body(notice, name, language) for language in languages) + "\n")
+    made.set_content("\n\n".join(_body(notice, name, timezone, language) for language in languages) + "\n")
     return made
 
 
-def _body(notice: hub.Notice, name: str, language: str) -> str:
+def _body(notice: hub.Notice, name: str, timezone: str, language: str) -> str:
     french = language == "fr"
     facts = [
         ("Lieu" if french else "Place", " / ".join(one for one in (notice.site, notice.zone, notice.place) if one)),
-        ("Valeur" if french else "Value", notice.value),
+        ("Valeur" if french else "Value", notice.amount(language)),
         ("Appareil" if french else "Device", notice.device or notice.integration),
         ("Règle" if french else "Rule", notice.rule),
         ("Par" if french else "By", notice.by),
         ("Motif" if french else "Why", notice.why),
-        ("Levée le" if french else "Raised", formatdate(notice.raised)),
+        ("Levée le" if french else "Raised", notice.since(timezone, language)),
         ("Alerte" if french else "Alert", notice.alert),
         ("Concentrateur" if french else "Hub", name),
     ]
-    lines = [f"{label}{' ' if french else ''}: {_one_line(said)}" for label, said in facts if said]
+    lines = [f"{label}{KEPT if french else ''}: {_one_line(said)}" for label, said in facts if said]
     return "\n".join([_one_line(notice.sentence(language)), "", *lines])
 
 
 def _one_line(text: str) -> str:
     """No header can be made of it."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    plain = "".join(c if c.isprintable() or c in KEPT + NARROW else " " for c in text)
+    return " ".join(part for part in plain.split(" ") if part)
 
 
-async def send(config: Config, notice: hub.Notice, name: str, instance: str) -> str:
+async def send(config: Config, notice: hub.Notice, name: str, instance: str, timezone: str) -> str:
     """A sentence for the log about those of the addresses that the server refused, "" when it took all. Raises
     NotReady, AuthFailed."""
-    made = message(config, notice, name)
+    made = message(config, notice, name, timezone)
     server = f"{config.host}:{config.port or PORTS[config.security]}"
     where = f"notifiers.{instance}"
     try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import hub
+from plugins.sms.alphabet import plain
 from plugins.sms.modem import Modem, Refused
 from plugins.sms.pdu import submits
 
@@ -18,7 +19,8 @@ AGAIN = (408, 425, 429)
 
 
 def text_of(config: Config, notice: hub.Notice) -> str:
-    return notice.sentence(config.language)
+    """In the alphabet of short messages, for a gateway as well: one that has to change to UCS2 bills two or three."""
+    return plain(notice.sentence(config.language))
 
 
 async def by_modem(config: Config, notice: hub.Notice, number: str, notices: hub.Notices) -> None:

@@ -70,7 +70,8 @@ async def test_a_rule_raises_one_alert_and_clears_it(tmp_path):
     async with running(tmp_path) as hub:
         await hub.fire(BIN, True)
         [alert] = hub.watching.book.open
-        assert (alert.text, alert.text_fr, alert.value) == ("Rue Haute: 95 % of 90 %", "Rue Haute plein", "95 %")
+        assert (alert.text_fr, alert.value) == ("Rue Haute plein", "95 %")
+        assert alert.text == "Rue Haute: 95\u202f% of 90\u202f%"
         assert (alert.device, alert.place, alert.zone, alert.site) == ("ble:1", "street", "z", "s")
         await hub.fire(BIN, False)
         assert hub.stream.told() == [(RAISED, 1), (CLEARED, 2)]

@@ -9,8 +9,8 @@ from aiohttp import web
 
 from hub.alerts.life import SEVERITIES, STATES
 from hub.errors import HubError
+from hub.typography import quantity
 from hub.vigil.incidents import WORDS as INCIDENTS
-from hub.web import figures
 from hub.web.area import TEXT, Area, done, get, post
 from hub.web.menu import Entry
 from hub.web.request import answering as answers
@@ -93,7 +93,7 @@ class Alerts:
             return self._site.metric_name(device, said, lang)
         if name == "of" and f"alert-of-{said}" in WORDS:
             return word(f"alert-of-{said}", lang)
-        return figures.said_value(said, lang, (word("no", lang), word("yes", lang)))
+        return quantity(said, lang)
 
     async def form(self, visit: Visit) -> web.Response:
         """One form, three buttons."""

@@ -15,6 +15,7 @@ from hub.web.request.routes import READS, WORKS, Route
 from hub.web.request.visit import Rejected, Visit
 from hub.web.site import Site
 from hub.web.telling import showing
+from hub.web.telling.clues import clues
 from hub.web.telling.waiting import why_waits
 
 WISH = ("device", "place", "zone", "name", "pack", "key")
@@ -84,7 +85,8 @@ class Quarantine:
             "quarantine", visit, status, waiting=strangers[: showing.MOST_ROWS], total=len(strangers), sought=sought,
             refused=[one for one in found["waiting"] if one["known"]], suspects=found["suspects"],
             decisions=found["decisions"], paths=found["paths"], evicted=found["evicted"], recette=found["recette"],
-            why=why_waits(visit.lang), fields=fields, rows=rows, hours=HOURS,
+            why=why_waits(visit.lang), clues=lambda evidence: clues(evidence, visit.lang), fields=fields, rows=rows,
+            hours=HOURS,
             places=[place.id for place in self._site.parts.places],
         )  # fmt: skip
 

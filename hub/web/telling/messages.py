@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from hub.web.figures import who_text
+from hub.troubles import trouble
+from hub.typography import KEPT, typeset
+from hub.web.figures import day_text, who_text
 
 _STATES = {"stopped": "arrêtée", "quarantined": "en quarantaine", "key": "sa clé", "password": "le mot de passe",
            "sensors": "capteurs", "doors": "accès", "network": "réseau", "hub": "concentrateur"}  # fmt: skip
@@ -153,8 +155,44 @@ _TABLE = (
     ),
     (r"this hub is (?P<a>.+) since (?P<b>\S+) said so \((?P<q>.*)\): .*", "Crise déclarée par {b} : voyez Crise"),
     (r"the pages are not served: (?P<q>.*)", "Les pages ne sont pas servies"),
+    (r"place (?P<a>\S+) was made in zone (?P<b>\S+), which the configuration does not have",
+     "L'emplacement {a} a été créé dans la zone {b}, que la configuration n'a pas"),
+    (r"device (?P<a>\S+) was added for integration '(?P<b>.*?)', which the configuration does not have",
+     "L'appareil {a} a été ajouté pour l'intégration {b}, que la configuration n'a pas"),
+    (r"privacy rule (?P<a>\S+) names (?P<b>.*), which no plugin, pack or device declares: .*",
+     "La règle de vie privée {a} nomme {b}, que rien ne déclare : elle n'y protège rien"),
+    (r"the clock was not sure for so long that history goes without (?P<a>\d+) reports; .*",
+     "L'horloge est restée incertaine trop longtemps : {a} relevés manquent à l'historique ; le tampon les a"),
+    (r"(?P<a>\d+) erasures are not confirmed by the backend after a day; .*",
+     "{a} effacements ne sont pas confirmés par le serveur après un jour : voyez Vie privée"),
+    (r"a restart of the hub takes up: (?P<a>.*)", "Attend un redémarrage du concentrateur : {a}"),
+    (r"the configuration is to be confirmed within (?P<a>\d+) s: .*",
+     "La configuration est à confirmer dans les {a} s : voyez Configuration"),
+    (r"hourly aggregates are kept for a shorter time .*",
+     "Les cumuls horaires sont gardés moins longtemps que prévu : augmentez history.max_size"),
+    (r"hourly aggregates started anew: their file was damaged and lies beside as (?P<a>\S+)",
+     "Les cumuls horaires repartent de zéro : leur fichier était abîmé, il est gardé à côté ({a})"),
+    (r"school holidays, zone (?P<a>.+?): known until (?P<day>[-\d]+) only; renew it.*",
+     "Vacances scolaires, zone {a} : connues jusqu'au {day} seulement, à compléter"),
+    (r"calendar (?P<a>.+?): known until (?P<day>[-\d]+) only; renew it",
+     "Calendrier {a} : connu jusqu'au {day} seulement, à compléter"),
+    (r"rule (?P<a>\S+) is not watched: (?P<q>.*)", "La règle {a} n'est pas surveillée"),
+    (r"rule (?P<a>\S+) could not command: (?P<q>.*)", "La règle {a} n'a pas pu commander"),
+    (r"notifier (?P<a>\S+): (?P<b>\d+) alerts wait, (?P<c>\d+) an hour are told",
+     "Notificateur {a} : {b} alertes attendent, {c} partent par heure"),
+    (r"notifier (?P<a>\S+): (?P<b>\d+) alerts were left out, more than (?P<c>\d+) waited",
+     "Notificateur {a} : {b} alertes laissées de côté, plus de {c} attendaient"),
+    (r"(?P<a>\d+) alerts cannot be written to the store", "{a} alertes ne peuvent pas être écrites sur le disque"),
+    (r"(?P<a>\d+) alerts were not raised: (?P<b>\d+) are open, clear some",
+     "{a} alertes n'ont pas été levées : {b} sont ouvertes, fermez-en"),
+    (r"the meter at (?P<a>\S+) was replaced (?P<b>\d+) time\(s\) and nobody said .*",
+     "Le compteur de {a} a été remplacé ({b} fois) sans que ses index soient dits : donnez « swaps » à sa place"),
 )  # fmt: skip
 _RULES = tuple((re.compile(pattern, re.DOTALL), french) for pattern, french in _TABLE)
+
+
+def _said(name: str, part: str) -> str:
+    return day_text(part, "fr") if name == "day" else _STATES.get(part, who_text(part, "fr"))
 
 
 def message(sentence: str, lang: str) -> Message:
@@ -164,6 +202,8 @@ def message(sentence: str, lang: str) -> Message:
     for pattern, french in _RULES:
         found = pattern.fullmatch(sentence)
         if found is not None:
-            said = {name: _STATES.get(part, who_text(part, "fr")) for name, part in found.groupdict().items()}
-            return Message(french.format(**said), said.get("q", ""))
-    return Message("", sentence)
+            said = {name: _said(name, part) for name, part in found.groupdict().items() if name != "q"}
+            text, rest = typeset(french.format(**said)), found.groupdict().get("q", "")
+            more, quoted = trouble(rest) if rest else ("", "")
+            return Message(f"{text}{KEPT}: {more}" if more else text, quoted)
+    return Message(*trouble(sentence))

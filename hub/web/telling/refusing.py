@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 
 from hub.commands.judging import CALLED
-from hub.web.figures import said_value, unit_text
+from hub.typography import quantity, typeset
+from hub.web.figures import unit_text
 
 _ROLES = {said: role for role, said in CALLED.items()}
 _N = r"[-+0-9.eE]+"
@@ -89,5 +90,5 @@ def french(sentence: str) -> str:
             if "unit" in parts:
                 parts["unit"] = unit_text(parts["unit"])
             parts |= {name: _ROLES.get(parts[name], parts[name]) for name in ("role", "no") if name in parts}
-            return said_value(said.format(**parts), "fr", ("non", "oui"))
+            return typeset(quantity(said.format(**parts), "fr"))
     return ""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from importlib import import_module
 
-from hub.web.figures import NARROW, whole_text
+from hub.typography import kept_together, whole_text, with_units
 
 FILES = (
     "about", "accounts", "adding", "alerts", "audit", "commands", "commissioning", "configuration", "crisis", "device",
@@ -35,23 +35,13 @@ def merged(tables: Iterable[Mapping[str, tuple[str, str]]]) -> dict[str, tuple[s
 WORDS = merged(import_module(f"{__name__}.{name}").WORDS for name in FILES)
 
 
-_KEPT_TOGETHER = (
-    *((plain, plain.replace(" ", "\u00a0")) for plain in (" :", " »", "« ")),
-    *((plain, plain.replace(" ", NARROW)) for plain in (" ;", " ?", " !")),
-)
-"""French signs that never begin a line, nor end one: a space before the colon and within quotation marks, a narrow one
-before the others (Imprimerie nationale, Règles typographiques)."""
-_UNIT = re.compile(r"(?<=[\d}]) (?=(?:%|°C|dBm?|[kMG]?[oB]|Mi[oB]|MHz|kWh|mm?|ms|s|min|[hjd])(?![\w'’{]))")
-"""Between a number, or what becomes one, and its unit."""
-
-
 _EITHER = re.compile(r"\[([^\[\]|]*)\|([^\[\]|]*)\]")
 """`[one|many]`, as `count` is: in French 0 and 1 are one, in English 1 alone (CLDR, plural rules)."""
 
 
 def word(key: str, lang: str, **filled: object) -> str:
     """A sentence of the catalogue; the thousands of a `count` are set apart. Raises KeyError."""
-    text = _UNIT.sub(NARROW, WORDS[key][LANGUAGES.index(lang)])
+    text = with_units(WORDS[key][LANGUAGES.index(lang)])
     if lang == "fr":
         text = kept_together(text)
     count = filled.get("count")
@@ -60,10 +50,3 @@ def word(key: str, lang: str, **filled: object) -> str:
         text = _EITHER.sub(lambda found: found[1 + many], text)
         filled["count"] = whole_text(count, lang)
     return text.format(**filled) if filled else text
-
-
-def kept_together(text: str) -> str:
-    """French, with its signs where they are on one line with their word."""
-    for plain, kept in _KEPT_TOGETHER:
-        text = text.replace(plain, kept)
-    return text

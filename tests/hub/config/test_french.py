@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ast
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+import hub.config
 from hub.config.french import in_french
 from hub.config.load import Models, load
 from hub.errors import ConfigError
 
 BASE = "sites: {school: {name: School}}\nzones: {rooms: {site: school}}\n"
 Write = Callable[..., Path]
+ROOT = Path(hub.config.__file__).parent
 
 
 @pytest.mark.parametrize(
@@ -63,3 +66,70 @@ def test_a_common_mistake_is_told_in_french(write: Write, models: Models, text: 
 def test_what_has_no_french_is_left_to_the_english() -> None:
     assert in_french("the boiler is on fire") is None
     assert in_french("the boiler is on fire; 'host' is missing here") is None
+
+
+PARTS = [
+    *(ROOT / "checks").glob("*.py"), *(ROOT / "parts").glob("*.py"),
+    *(ROOT / f"{name}.py" for name in ("document", "kinds", "model", "scalars", "secrets", "source")),
+]  # fmt: skip
+
+
+def _filled(node: ast.expr, other: str) -> str | None:
+    """A sentence as the validator would say it: quoted names in quotes, anything else as `other`."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if not isinstance(node, ast.JoinedStr):
+        return None
+    text = ""
+    for part in node.values:
+        if isinstance(part, ast.Constant):
+            text += str(part.value)
+        elif isinstance(part, ast.FormattedValue):
+            said = ast.unparse(part.value)
+            text += "'x'" if said.startswith("quoted(") else "a number" if said.startswith("KINDS[") else other
+    return text
+
+
+def sentences(path: Path) -> Iterator[tuple[str, list[str]]]:
+    """(where, the sentence in the ways it may be filled in) of all that a module says is wrong."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        said: list[ast.expr] = []
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            if name in ("Finding", "ValueError", "_refuse", "_Refused", "_matches"):
+                said = [*node.args]
+        elif isinstance(node, ast.Assign) and [getattr(one, "id", "") for one in node.targets] == ["message"]:
+            said = [node.value]
+        for one in said:
+            ways = [way for other in ("x", "7", "x/y, z") if (way := _filled(one, other))]
+            if ways and " " in ways[0]:
+                yield f"{path.name}:{one.lineno}", ways
+
+
+COMPOSED = {
+    "there is no x 'x' in `x`": "there is no schedule 'night' in `schedules`",
+    "there is no x 'x' in `x`x": "there is no zone 'x' in `zones`; there are a and b",
+    "the two series cannot be compared: x x": "the two series cannot be compared: a/power is in W, energy in kW.h",
+    "x is a number: x": "temperature is a number: use above or below",
+    "the rule x": "the rule goes in a circle: a → b → a",
+    "x: x": "below: must be a number from 40 to 70 Cel",
+    "x of x must be from x": "setpoint of modbus:1 must be from 5 to 30",
+    "an id is x": "an id is letters from a to z, digits, '_', '-' and '.', at most 64, starting with a letter or digit",
+}
+"""Sentences whose parts are words themselves, and one of each."""
+
+
+@pytest.mark.parametrize("sentence", COMPOSED.values())
+def test_a_sentence_that_is_put_together_is_told_in_french(sentence: str) -> None:
+    assert in_french(sentence)
+
+
+def test_all_that_a_configuration_may_have_wrong_is_told_in_french() -> None:
+    left = [
+        f"{where}: {ways[0]}"
+        for path in PARTS
+        for where, ways in sentences(path)
+        if not any(map(in_french, ways)) and ways[0] not in COMPOSED
+    ]  # fmt: skip
+    assert left == []
+    assert sum(1 for path in PARTS for _ in sentences(path)) > 100  # it finds them

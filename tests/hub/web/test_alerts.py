@@ -43,7 +43,7 @@ async def pages(tmp_path: Path) -> AsyncIterator[Pages]:
 
 
 def plain(text: str) -> str:
-    return unescape(text).replace("\u00a0", " ")
+    return unescape(text).replace("\u00a0", " ").replace("\u202f", " ")
 
 
 async def test_without_alerts_the_page_says_so_and_what_watches(pages: Pages) -> None:
@@ -77,7 +77,7 @@ async def test_one_alert_is_shown_with_why_it_was_raised_and_what_became_of_it(p
         "Température de retour",
         "51,2 °C",
         "55 °C",
-        "30min",
+        "30 min",
         "règle loop",
         "j'y vais",
         "Mettre en sourdine",

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hub.commands.judging import ROLES
 from hub.config.parts.web import Web as Options
 from hub.hosting.supervisor import FINISHED, QUARANTINED, RUNNING, STOPPED, WAITING
+from hub.typography import typeset
 from hub.web.people import passwords
 from hub.web.people.passwords import Busy, Passwords, code_of, new_code, unfit
 from hub.web.people.sessions import IDLE_S, LONGEST_S, MOST_EACH, Sessions
@@ -274,7 +275,7 @@ def test_wrong_options_are_refused(wrong: dict[str, object]) -> None:
     ("said", "text", "quoted"),
     [
         ("modbus is stopped: no such key", "modbus est arrêtée", "no such key"),
-        ("link: https: the backend is away", "Liaison", "https: the backend is away"),
+        ("link: https: the backend is away", "Liaison : https : le serveur est injoignable", ""),
         ("something nobody translated", "", "something nobody translated"),
         (
             "raw history cannot be kept on disk: this machine has no /dev/tpmrm0",
@@ -307,7 +308,7 @@ def test_wrong_options_are_refused(wrong: dict[str, object]) -> None:
     ],
 )  # fmt: skip
 def test_the_hubs_own_sentences_are_french_on_french_pages(said: str, text: str, quoted: str) -> None:
-    assert message(said, "fr") == (text, quoted)
+    assert message(said, "fr") == (typeset(text), quoted)
     assert message(said, "en") == (said, "")
 
 

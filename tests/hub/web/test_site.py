@@ -374,7 +374,7 @@ async def test_a_command_goes_with_the_name_and_the_role_of_who_is_signed_in(pag
     assert (asked["by"], asked["role"], asked["value"]) == ("web:p-technicien", "technicien", "21")
     status, text, _ = await browser.post(f"{path}/commands", path, metric="setpoint", value="99", why="froid")
     assert status == 422
-    assert "la valeur va de 10 à 25 °C ; 99 est en dehors" in text
+    assert "la valeur va de 10 à 25\u202f°C\u202f; 99 est en dehors" in text
 
 
 async def test_a_device_is_replaced_by_what_its_label_says_and_a_refused_label_stays_to_be_mended(pages: Pages) -> None:

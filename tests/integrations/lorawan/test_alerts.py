@@ -114,7 +114,7 @@ def test_a_full_bin_is_an_alert_acknowledged_over_an_outage_and_cleared_by_the_n
     raised = bins.wait("raised")
     assert time.monotonic() - said < 20  # at once, not with the readings' next window; generous: the machine is busy
     assert raised["severity"] == "warning"
-    assert raised["text_fr"] == "Benne rue Haute : plein (315 mm)"
+    assert raised["text_fr"] == "Benne rue Haute\u00a0: plein (315\u202fmm)"
     assert (raised["place"], raised["device"]) == ("bin", f"lorawan:{DEV_EUI}")
     [here] = bins.at_hub()["alerts"]
     assert (here["id"], here["state"]) == (raised["alert"], "raised")  # one id at both ends
@@ -136,7 +136,7 @@ def test_a_full_bin_is_an_alert_acknowledged_over_an_outage_and_cleared_by_the_n
     assert {body["alert"] for _, body in Hook.posts} == {raised["alert"]}
     keys = [key for key, _ in Hook.posts]
     assert len(keys) == len(set(keys))  # each change once, though the first post was refused
-    assert Hook.posts[0][1]["text_fr"] == "Benne rue Haute : plein (315 mm)"
+    assert Hook.posts[0][1]["text_fr"] == "Benne rue Haute\u00a0: plein (315\u202fmm)"
 
 
 def test_an_alert_raised_before_a_kill_arrives_after_it_once(bins: Bins) -> None:

@@ -115,15 +115,16 @@ async def test_each_change_is_a_letter_that_says_it_whole_and_answers_the_first(
         await until(lambda: len(letters.taken) == 2)
         sender, people, letter, _ = letters.taken[0]
         assert (sender, people) == ("ilot@ville.example", ["a@b.example", "c@d.example"])
-        assert letter["Subject"] == "[Îlot] Alerte (avertissement) : Chaufferie : boucle à 51.2 °C"
+        assert letter["Subject"] == "[Îlot] Alerte (avertissement)\u00a0: Chaufferie\u00a0: boucle à 51.2\u202f°C"
         assert letter["Message-ID"] == "<a-1.0123456789abcdef@ville.example>"
         assert letter["Auto-Submitted"] == "auto-generated"
-        assert "Lieu : plant / boiler" in letter.get_content()
-        assert "Valeur : 51.2 °C" in letter.get_content()
+        assert "Lieu\u00a0: plant / boiler" in letter.get_content()
+        assert "Valeur\u00a0: 51,2\u202f°C" in letter.get_content()
+        assert "Levée le\u00a0: 15/01/2027 09:00 (Europe/Paris)" in letter.get_content()
         second = letters.taken[1][2]
         assert second["References"] == letter["Message-ID"]
         assert second["Subject"].startswith("[Îlot] Prise en charge (jeanne)")
-        assert "Motif : on my way" in second.get_content()
+        assert "Motif\u00a0: on my way" in second.get_content()
         assert health.state == "running"
 
 
@@ -213,7 +214,7 @@ def test_no_text_of_an_alert_makes_a_header() -> None:
     made = message(config(25), hub.Notice(
         alert="a", n=1, rule="r", state="raised", severity="critical", text="t", text_fr=evil.text_fr, why=evil.why,
         raised=1.0, changed=1.0,
-    ), HUB)  # fmt: skip
+    ), HUB, "Europe/Paris")  # fmt: skip
     again = email.message_from_bytes(made.as_bytes(), policy=email.policy.default)
     assert "Bcc" not in again
     assert "Bcc: all@b.example hello" in again["Subject"]
@@ -224,8 +225,10 @@ def test_both_languages_stand_in_one_letter() -> None:
         alert="a", n=1, rule="r", state="escalated", severity="critical", text="cold", text_fr="froid", raised=1.0,
         changed=1.0,
     )  # fmt: skip
-    said = message(config(25, language="both"), notice, HUB).get_content()
-    assert "Sans réponse, escalade (critique) : froid" in said
+    said = message(config(25, language="both"), notice, HUB, "Indian/Reunion").get_content()
+    assert "Sans réponse, escalade (critique)\u00a0: froid" in said
+    assert "Levée le\u00a0: 01/01/1970 04:00 (Indian/Reunion)" in said
+    assert "Raised: 1970-01-01 04:00 (Indian/Reunion)" in said
     assert "No answer, escalated (critical): cold" in said
 
 

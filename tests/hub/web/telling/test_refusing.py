@@ -38,7 +38,8 @@ def test_every_archive_that_is_no_pack_is_refused_in_french(data: bytes, tmp_pat
 
 def test_a_sentence_that_nobody_translated_is_left_to_be_shown_as_it_is() -> None:
     assert french("the moon is full") == ""
-    assert french("'setpoint' must be from 5.5 to 30 Cel, not 40") == "la valeur va de 5,5 à 30 °C ; 40 est en dehors"
+    said = french("'setpoint' must be from 5.5 to 30 Cel, not 40")
+    assert said == "la valeur va de 5,5 à 30\u202f°C\u202f; 40 est en dehors"
 
 
 LAMP = Device(

@@ -1,0 +1,76 @@
+"""Sentences and figures for people, as French and English print them. Pure.
+
+Between a number and its unit, and between thousands, stands a narrow space at which no line ends (SI brochure, 5.4.3
+and 5.4.4); so it does before `;`, `?` and `!` in French, a wider one before the colon and within quotation marks
+(Imprimerie nationale, Règles typographiques).
+"""
+
+from __future__ import annotations
+
+import re
+
+NARROW, KEPT = "\u202f", "\u00a0"
+
+_SIGNS = (
+    *((plain, plain.replace(" ", KEPT)) for plain in (" :", " »", "« ")),
+    *((plain, plain.replace(" ", NARROW)) for plain in (" ;", " ?", " !")),
+)
+"""French signs that never begin a line, nor end one."""
+_UNIT = re.compile(r"(?<=[\d}]) (?=(?:%|°C|dBm?|[kMG]?[oB]|Mi[oB]|MHz|k?Wh?|ppm|mm?|ms|s|min|[hjd])(?![\w'’{]))")
+"""Between a number, or what becomes one, and its unit."""
+_QUANTITY = re.compile(r"(-?)(0|[1-9]\d{0,17})(\.\d+)?(?: (\S{1,12}))?")
+_SPAN = re.compile(r"(?:\d+(?:\.\d+)?(?:d|h|min|ms|s))+")
+_STEP = re.compile(r"(\d+(?:\.\d+)?)(d|h|min|ms|s)")
+_POINT = re.compile(r"(?<=\d)\.(?=\d)")
+_TRUTH = {"fr": ("non", "oui"), "en": ("no", "yes")}
+
+
+def kept_together(text: str) -> str:
+    """French, with its signs where they are on one line with their word."""
+    for plain, kept in _SIGNS:
+        text = text.replace(plain, kept)
+    return text
+
+
+def with_units(text: str) -> str:
+    """Of either language, each number on one line with its unit."""
+    return _UNIT.sub(NARROW, text)
+
+
+def typeset(text: str) -> str:
+    """A French sentence as it is printed."""
+    return with_units(kept_together(text))
+
+
+def plain_spaces(text: str) -> str:
+    """With the spaces that a keyboard has: to search in, and for programmes that know no others."""
+    return text.replace(NARROW, " ").replace(KEPT, " ")
+
+
+def whole_text(value: int, lang: str) -> str:
+    """A count, its thousands apart: by a narrow space in French, by a comma in English."""
+    return f"{value:,}".replace(",", NARROW if lang == "fr" else ",")
+
+
+def quantity(text: str, lang: str) -> str:
+    """A value as the hub writes it for programmes, for people: `55.2 °C`, `12345 W`, `1h30min`, `true`. What is none of
+    these stays as it is, with a decimal comma in French."""
+    if text.lower() in ("true", "false"):
+        return _TRUTH[lang][text.lower() == "true"]
+    if _SPAN.fullmatch(text):
+        steps = [f"{number}{NARROW}{_day(unit, lang)}" for number, unit in _STEP.findall(text)]
+        return _comma(KEPT.join(steps), lang)
+    found = _QUANTITY.fullmatch(text)
+    if found is None:
+        return _comma(text, lang)
+    sign, whole, rest, unit = found.groups()
+    shown = f"{sign}{whole_text(int(whole), lang)}{(rest or '').replace('.', ',' if lang == 'fr' else '.')}"
+    return f"{shown}{NARROW}{_day(unit, lang)}" if unit else shown
+
+
+def _day(unit: str, lang: str) -> str:
+    return "j" if unit == "d" and lang == "fr" else unit
+
+
+def _comma(text: str, lang: str) -> str:
+    return _POINT.sub(",", text) if lang == "fr" else text

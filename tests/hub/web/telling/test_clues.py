@@ -1,0 +1,77 @@
+"""What is known of a device that waits, and what a plugin says when it cannot go on, are told in French."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import hub
+from hub.troubles import in_french, trouble
+from hub.web.telling.clues import Clue, clues
+from hub.web.telling.messages import message
+from integrations.mbus.header import MEDIA
+
+ROOT = Path(hub.__file__).parent.parent
+
+
+def given() -> set[str]:
+    """The names of all evidence that integrations give with a candidate, as far as they stand there as they are."""
+    found = set()
+    for path in (ROOT / "integrations").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            values = [one.value for one in getattr(node, "keywords", ()) if one.arg == "evidence"]
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "evidence":
+                values.append(node.value)
+            for value in values:
+                found |= {key.value for key in getattr(value, "keys", ()) if isinstance(key, ast.Constant)}
+    return found
+
+
+def test_every_piece_of_evidence_has_its_name_in_french() -> None:
+    names = given()
+    assert {"remedy", "address", "eep", "metrics", "sha256"} <= names
+    assert [one.name for one in clues(dict.fromkeys(sorted(names), "x"), "fr") if one.lang] == []
+
+
+def test_what_integrations_say_in_a_sentence_is_said_in_french_and_what_a_device_says_stays() -> None:
+    said = clues(
+        {"by": "Basics Station from 10.0.0.7", "name": "water", "groups": "1/2/3 (2 bytes), 1/2/4 (up to 6 bits)"}, "fr"
+    )
+    assert said == [
+        Clue("entendu par", "Basics Station depuis 10.0.0.7"), Clue("nom annoncé", "water"),
+        Clue("adresses de groupe", "1/2/3 (2 octets), 1/2/4 (6 bits au plus)"),
+    ]  # fmt: skip
+    assert clues({"colour": "red"}, "fr") == [Clue("colour", "red", "en")]
+    assert clues({"medium": "water"}, "en") == [Clue("medium", "water")]
+
+
+def test_every_medium_of_a_meter_is_said_in_french() -> None:
+    same = {medium for medium in MEDIA.values() if clues({"medium": medium}, "fr")[0].said == medium}
+    assert same == set()
+
+
+@pytest.mark.parametrize(
+    ("sentence", "french", "quoted"),
+    [
+        ("10.0.0.7:502 does not answer within 5 s", "10.0.0.7:502 n'a pas répondu en 5\u202fs", ""),
+        ("tty0 is gone: was it unplugged or switched off?", "tty0 a disparu\u00a0: débranché ou éteint\u202f?", ""),
+        ("the broker mq:8883 is away: [Errno 111] Connection refused",
+         "le courtier mq:8883 est injoignable (connexion refusée\u00a0: rien n'écoute à cette adresse)", ""),
+        ("https://b.example answers 502: Bad Gateway", "https://b.example répond 502", "Bad Gateway"),
+        ("the boiler is on fire", "", "the boiler is on fire"),
+    ],
+)  # fmt: skip
+def test_what_a_plugin_complains_of_is_said_in_french(sentence: str, french: str, quoted: str) -> None:
+    assert trouble(sentence) == (french, quoted)
+
+
+def test_a_device_whose_integration_is_away_says_so_in_one_french_line() -> None:
+    assert in_french("gtb: 10.0.0.7:502 is away") == "gtb\u00a0: 10.0.0.7:502 est injoignable"
+    assert in_french("gtb: the boiler is on fire") == "gtb: the boiler is on fire"
+
+
+def test_the_reason_at_the_end_of_a_complaint_is_french_too() -> None:
+    said = message("bacs failed: [Errno 113] No route to host", "fr")
+    assert (said.text, said.quoted) == ("bacs a échoué\u00a0: aucune route jusqu'à cette machine", "")
