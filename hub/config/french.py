@@ -197,6 +197,5 @@ _TABLE: tuple[tuple[re.Pattern[str], _Spoken], ...] = tuple(
          "tout le monde sur cette machine peut utiliser {a} (mode {m}) ; faites : {c}"),
         (r"(?P<a>\S+) is larger than (?P<n>\d+) KB; split it with !include",
          "{a} dépasse {n} Ko ; partagez-le avec !include"),
-        *SPOKEN,
     )
-)  # fmt: skip
+) + tuple((re.compile(pattern, re.DOTALL), _plain(text)) for pattern, text in SPOKEN)  # fmt: skip

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 import jinja2
 
-from hub.typography import whole_text
+from hub.typography import typeset, whole_text
 from hub.web import figures, scanning
 from hub.web.menu import GROUPS, Entry
 from hub.web.people.sessions import IDLE_S, LONGEST_S
@@ -61,6 +61,7 @@ class Renderer:
             "session_lasts": word("session-lasts", lang, **_LASTS),
             "counts": {}, "said": word(visit.query["said"], lang) if visit.query.get("said") in self._said else "",
             "french": french,
+            "say": typeset if lang == "fr" else str,
             "message": lambda sentence: message(sentence, lang),
             "size": lambda size: figures.size_text(size, lang),
             "span": lambda seconds: figures.span_text(seconds, lang),

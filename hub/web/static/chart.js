@@ -99,7 +99,7 @@ customElements.define("ilot-chart", class extends HTMLElement {
       cursor.setAttribute("x1", at); cursor.setAttribute("x2", at);
       const what = point.value === null ? this.dataset.gap : `${this.number(point.value)}\u202f${this.dataset.unit || ""}`;
       const guess = point.part ? ` (${this.dataset.est} ${this.number(point.part)})` : "";
-      said.textContent = `${this.long(point.at)} : ${what}${guess}`;
+      said.textContent = `${this.long(point.at)}${this.french ? "\u00a0" : ""}: ${what}${guess}`;
     };
     svg.addEventListener("keydown", (event) => {
       const by = { ArrowRight: 1, ArrowLeft: -1, PageDown: 10, PageUp: -10 }[event.key];
@@ -164,6 +164,7 @@ customElements.define("ilot-chart", class extends HTMLElement {
 
   summary(known) {
     const values = known.map((point) => point.value);
-    return `${this.dataset.label || ""} : ${this.number(Math.min(...values))} – ${this.number(Math.max(...values))}\u202f${this.dataset.unit || ""}`;
+    const unit = this.dataset.unit ? `\u202f${this.dataset.unit}` : "";
+    return `${this.dataset.label || ""}${this.french ? "\u00a0" : ""}: ${this.number(Math.min(...values))} – ${this.number(Math.max(...values))}${unit}`;
   }
 });

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from string import Formatter
 from typing import Any, NamedTuple
 
+from hub.typography import typeset
 from hub.web.figures import day_text, size_text
 from hub.web.words.deeds import ANY, DECLARED, DEEDS, ENDED, ORDERED
 
@@ -83,7 +84,8 @@ def deed(what: Mapping[str, Any], lang: str, name_of: Naming = lambda kind, one,
         for name, one in others.items()
         if name not in asked and name != key and one
     ]
-    return Deed(text.format(**shown).rstrip(", "), why, rest)
+    said = text.format(**shown).rstrip(", ")
+    return Deed(typeset(said) if lang == "fr" else said, why, rest)
 
 
 def _called(name: str, one: str, kind: str) -> str:

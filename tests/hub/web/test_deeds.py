@@ -9,6 +9,7 @@ from string import Formatter
 import pytest
 
 import hub.web
+from hub.typography import plain_spaces, typeset
 from hub.web.telling.deeds import deed
 from hub.web.words.deeds import ANY, DEEDS
 
@@ -39,7 +40,7 @@ SOURCES = Path(hub.web.__file__).parents[1]
     ],
 )  # fmt: skip
 def test_an_entry_is_a_sentence(what: dict[str, object], french: str, english: str) -> None:
-    assert (deed(what, "fr").text, deed(what, "en").text) == (french, english)
+    assert (deed(what, "fr").text, deed(what, "en").text) == (typeset(french), english)
     assert not deed(what, "fr").rest
 
 
@@ -48,7 +49,7 @@ def test_what_has_a_name_is_called_by_it_and_keeps_its_id() -> None:
              ("step", "zones"): "Zones", ("reason", "no-bounds"): "Sans bornes"}  # fmt: skip
 
     def said(what: dict[str, object]) -> str:
-        return deed(what, "fr", lambda kind, one, device: names.get((kind, one), "")).text
+        return plain_spaces(deed(what, "fr", lambda kind, one, device: names.get((kind, one), "")).text)
 
     assert said({"device": "replace", "old": "a:1", "new": "a:2"}) == "Appareil Chaudière (a:1) remplacé par a:2"
     assert said({"command": "c1", "device": "a:1", "metric": "setpoint", "old": 1, "new": 2}) == (
