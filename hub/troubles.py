@@ -99,13 +99,14 @@ _NAMES = (
 
 
 def trouble(sentence: str) -> tuple[str, str]:
-    """(in French, what is quoted in English after it); the first is "" where the table has none. `name: what is wrong` as well."""
+    """(in French, what is quoted in English after it); the first is "" where the table has none, the second then the
+    whole. `name: what is wrong` as well."""
     name, colon, rest = sentence.strip().partition(": ")
     named = bool(colon and _PLUGIN.fullmatch(name))
     said, quoted = _french(rest if named else sentence.strip())
-    if named:
-        return (typeset(f"{name} : {said}"), quoted) if said else ("", sentence)
-    return typeset(said), quoted
+    if not said:
+        return "", sentence
+    return typeset(f"{name} : {said}" if named else said), quoted
 
 
 def in_french(sentence: str) -> str:
