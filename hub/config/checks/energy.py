@@ -19,7 +19,7 @@ def check_energy(core: Core) -> Iterator[Finding]:
             message = f"{metric.key} is no index of a meter: it does not only rise"
             yield Finding(("places", name, "meter", "metric"), message)
         if place.meter is not None and place.meter.schedule is not None:
-            yield from _absent(
+            yield from absent(
                 place.meter.schedule, core.schedules, "schedule", "schedules", ("places", name, "meter", "schedule")
             )
     if core.energy.outdoor is not None:
