@@ -18,6 +18,7 @@ What root makes in the state directory and in that of the configuration is of th
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 import shutil
@@ -113,7 +114,7 @@ class Restoration:
         text = contents.files[contents.config].decode(errors="replace")
         self._state = StateDir(state_dir or _named(text, config_dir))
         self._config_dir, self._trust, self._hub = config_dir, trust, enrolled.hub
-        self._aside = f"former-{time.time():.0f}" if set_aside else ""
+        self._aside = self._former() if set_aside else ""
         self._now = time.time() if now is None else now
         places = dict.fromkeys((came_from, _stick(contents, config_dir)))
         self._remember_in = [path for path in places if path is not None]
@@ -188,6 +189,13 @@ class Restoration:
         except OSError as error:
             raise StorageError(f"cannot look at what is there: {error}") from error
         return found
+
+    def _former(self) -> str:
+        """A name that is free wherever something is moved to: a clock that starts anew at each boot says it again."""
+        places = {self._state.path, *((self._config_dir / name).parent for name in self._contents.files)}
+        said = f"former-{time.time():.0f}"
+        names = itertools.chain((said,), (f"{said}-{n}" for n in itertools.count(2)))
+        return next(name for name in names if not any(os.path.lexists(place / name) for place in places))
 
     def _move_aside(self, path: Path) -> Path:
         former = path.parent / self._aside

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,11 @@ def test_the_same_backup_restored_again_from_its_stick_begins_beyond_the_life_be
     assert twice.restored()[0] == 7 + SENT_JUMP, "who has another copy of it cannot know"
 
 
-def test_a_state_that_is_set_aside_knows_of_the_restoration_that_made_it(home: Home, tmp_path: Path) -> None:
+def test_a_state_that_is_set_aside_knows_of_the_restoration_that_made_it(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    monkeypatch.setattr("hub.backups.restore.time.time", lambda: now)  # a clock that says the same after each boot
     twice, state = Twice(home, tmp_path), tmp_path / "state-of-both"
     counters = [twice.restored(state=state, set_aside=True)[0] for _ in range(3)]
     assert counters == [7 + SENT_JUMP, 7 + 2 * SENT_JUMP, 7 + 3 * SENT_JUMP]
