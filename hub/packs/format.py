@@ -16,7 +16,9 @@ from pydantic import AfterValidator, Field, model_validator
 
 from hub.config.kinds import MetricKey, Section, matching, readable
 from hub.config.values import Duration
+from hub.packs.bounds import bounded
 from hub.packs.maps import MAPS, PLAIN
+from hub.packs.naming import MAX_LABEL
 from hub.sigfox.grammar import Grammar
 
 RADIO = ("lorawan", "sigfox")
@@ -30,6 +32,11 @@ def _label(text: str) -> str:
         groups = re.compile(text).groupindex
     except re.error as error:
         raise ValueError(f"this is no regular expression: {error}") from None
+    if not bounded(text, MAX_LABEL):
+        raise ValueError(
+            "this pattern could take too long: at most two parts of open length (`*`, `+`), none within another, no "
+            "look-around and no references"
+        )
     if "dev_eui" not in groups:
         raise ValueError("the pattern of a label names what it finds: (?P<dev_eui>…), perhaps join_eui and app_key too")
     return text
@@ -251,7 +258,7 @@ class PackKeys(Section):
         description="bluetooth: what is read over a connection, as in `settings.gatt`.",
     )
     ignore: tuple[str, ...] = Field(
-        default=(), description="Leaves left out on purpose; `*` stands for anything: `debug.*`."
+        default=(), max_length=256, description="Leaves left out on purpose; `*` stands for anything: `debug.*`."
     )
     downlinks: dict[Slug, DownlinkKeys] = Field(default={}, description="What it can be told, by name.")
     default_credentials: tuple[DefaultKeys, ...] = Field(

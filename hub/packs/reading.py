@@ -30,6 +30,8 @@ from hub.sigfox.grammar import Grammar
 VECTORS = "vectors"
 MAX_FILE = 512 * 1024
 MAX_FILES = 64
+MAX_VECTORS = 1000
+"""Each may cost a call of the codec, and all of its time."""
 
 M = TypeVar("M", bound=Section)
 
@@ -88,6 +90,8 @@ def read(folder: FilePath, name: str = "", parts: Parts | None = None) -> Pack:
     keys = reader.pack()
     wanted = keys is None or keys.protocol not in PLAIN
     vectors = [one for file in reader.vector_files(needed=wanted) for one in reader.vectors(file, keys)]
+    if len(vectors) > MAX_VECTORS:
+        reader.say(f"a pack has at most {MAX_VECTORS} vectors", VECTORS)
     part = reader.part(keys, parts) if keys is not None and parts is not None else None
     grammar = Grammar(keys.codec.format) if keys is not None and keys.codec.format is not None else None
     coded = keys is not None and keys.protocol in RADIO
