@@ -43,7 +43,7 @@ def installed(group: str, directories: list[str] | None = None) -> list[Entry]:
     for directory in sys.path if directories is None else directories:
         for record in _records(directory or "."):
             name, version = _named(record)
-            if (key := re.sub(r"[-_.]+", "-", name).lower()) in seen:
+            if (key := _key(name)) in seen:
                 continue
             seen.add(key)
             said = _read(os.path.join(record, "entry_points.txt"))
@@ -65,7 +65,7 @@ def _named(record: str) -> tuple[str, str]:
 
 
 def _exactly(record: str, name: str, version: str) -> tuple[str, str]:
-    """Name and version, as METADATA spells them."""
+    """Name and version, as METADATA spells them; another name than that of the directory is none."""
     said = {"Name": name, "Version": version}
     for line in (_read(os.path.join(record, "METADATA")) or _read(os.path.join(record, "PKG-INFO"))).splitlines():
         if not line:
@@ -73,7 +73,12 @@ def _exactly(record: str, name: str, version: str) -> tuple[str, str]:
         key, _, value = line.partition(": ")
         if key in said:
             said[key] = value.strip()
-    return said["Name"], said["Version"]
+    return (said["Name"] if _key(said["Name"]) == _key(name) else name), said["Version"]
+
+
+def _key(name: str) -> str:
+    """A distribution's name as names are compared (PyPA, "Names and normalization")."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _section(said: str, group: str) -> Iterator[tuple[str, str]]:

@@ -119,7 +119,18 @@ class Registry:
     """The installed plugins by name. Nothing is imported before `load`."""
 
     def __init__(self, plugins: Iterable[Plugin]) -> None:
-        self.plugins = {plugin.name: plugin for plugin in plugins}
+        """Of two with one name the one that ships counts, else the first: `hidden` are the others."""
+        self.plugins: dict[str, Plugin] = {}
+        self.hidden: list[Plugin] = []
+        for plugin in plugins:
+            known = self.plugins.get(plugin.name)
+            if known is None:
+                self.plugins[plugin.name] = plugin
+            elif plugin.shipped and not known.shipped:
+                self.plugins[plugin.name] = plugin
+                self.hidden.append(known)
+            else:
+                self.hidden.append(plugin)
 
     @classmethod
     def discover(cls) -> Registry:
@@ -136,7 +147,7 @@ class Registry:
             plugin.loaded = True
             try:
                 _register(plugin)
-            except Exception as error:  # whatever a stranger's code raises at import or in a hook
+            except (Exception, SystemExit) as error:  # whatever a stranger's code raises at import or in a hook
                 plugin.error = f"{type(error).__name__}: {error}"
                 plugin.integrations, plugin.decoders, plugin.uplinks = [], [], []
                 plugin.exporters, plugin.notifiers = [], []

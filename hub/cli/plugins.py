@@ -40,10 +40,15 @@ def restart(name: str, kind: str | None, dry_run: bool, config: Path, state_dir:
 
 
 def _list(json: bool) -> None:
-    from hub.isolation.describe import describe
+    from hub.isolation.describe import Description, describe
     from hub.registry import Registry
 
-    described = [describe(plugin) for plugin in sorted(Registry.discover().plugins.values(), key=lambda p: p.name)]
+    found = Registry.discover()
+    described = [describe(plugin) for plugin in sorted(found.plugins.values(), key=lambda p: p.name)]
+    described += [
+        Description(one.name, one.distribution, one.version, error=f"hidden by {found.plugins[one.name]}")
+        for one in found.hidden
+    ]
     if json:
         output.data(msgspec.to_builtins(described))
     else:

@@ -47,6 +47,10 @@ MiB); a test compares it with what they register."""
 _NOUN = {name: noun for noun, names in SHIPPED.items() for name in names}
 
 
+MOST_OPTIONS = 500
+"""Of a stranger's plugin."""
+
+
 class _Lazily(Mapping[str, Any]):
     """Type -> what `ours` or `theirs` says of it; None means the plugin has no such type, which is a `noun`."""
 
@@ -74,7 +78,11 @@ class _Lazily(Mapping[str, Any]):
 
     def _ask(self, plugin: Plugin) -> Any:
         if not plugin.shipped:
-            return self._theirs(describe(plugin, self._cache))
+            try:
+                return self._theirs(describe(plugin, self._cache))
+            except Exception as error:  # whatever a stranger's schema makes of the making of a model
+                why = f"its description cannot be used: {type(error).__name__}"
+                return self._theirs(Description(plugin.name, plugin.distribution, plugin.version, error=why))
         try:
             return self._ours(plugin.name)
         except PluginError:
@@ -219,6 +227,10 @@ def part_models(registry: Registry) -> Callable[[str], Model | None]:
 
 def _outline(schema: Mapping[str, Any]) -> type[BaseModel]:
     """A model that knows which options a JSON Schema has and which it requires, not what they may be."""
+    if len(schema.get("properties", ())) > MOST_OPTIONS:
+        raise ValueError(f"more than {MOST_OPTIONS} options")
+    if any(hasattr(Config, name) for name in schema.get("properties", ())):
+        raise ValueError("an option would hide what a model is asked for")
     required = set(schema.get("required", ()))
     fields: dict[str, Any] = {
         name: (Any, ... if name in required else part.get("default"))

@@ -64,7 +64,7 @@ class Supervisor:
             self._enter(RUNNING)
             try:
                 await self._start()
-            except Exception as error:
+            except (Exception, SystemExit) as error:  # who ends "the program" ends itself
                 if cancelled():
                     raise asyncio.CancelledError from error
                 if self._over(error, lasted=self._clock.monotonic() - began):
@@ -75,7 +75,7 @@ class Supervisor:
             await self._clock.sleep(self._backoff.next())
             self.health.restarts += 1
 
-    def _over(self, error: Exception, lasted: float) -> bool:
+    def _over(self, error: Exception | SystemExit, lasted: float) -> bool:
         """Judge how a run of so many seconds ended; true when there is to be no other."""
         if isinstance(error, NotReady):
             if lasted >= HEALTHY_S:
@@ -118,7 +118,7 @@ class Supervisor:
             self._log.warning("not ready: %s; trying again by itself", error)
             self._told = error
 
-    def _crashed(self, error: Exception) -> bool:
+    def _crashed(self, error: Exception | SystemExit) -> bool:
         """Note a crash; true when it was one too many."""
         text = f"{type(error).__name__}: {error}"
         now = self._clock.monotonic()

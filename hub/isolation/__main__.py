@@ -1,15 +1,38 @@
-"""The child's side: `python -m hub.isolation describe NAME` prints one JSON object."""
+"""The child's side: `python -m hub.isolation describe NAME` prints one JSON object.
+
+Before the plugin is imported it takes bounds upon itself that nobody lifts again: memory, processor time, no byte into a
+file, and an end with whoever asked.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import os
+import resource
+import signal
 import sys
 
 import msgspec
 
 from hub.errors import HubError
-from hub.isolation.describe import describe_here
+from hub.isolation.describe import TIMEOUT_S, describe_here
 from hub.registry import Registry
+
+MEMORY = 512 << 20
+"""Bytes of its own that it may take."""
+PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def bound() -> None:
+    """Raises OSError."""
+    processor = int(TIMEOUT_S)
+    limits = {resource.RLIMIT_DATA: MEMORY, resource.RLIMIT_CPU: processor, resource.RLIMIT_FSIZE: 0}
+    for kind, wanted in {**limits, resource.RLIMIT_CORE: 0}.items():
+        most = resource.getrlimit(kind)[1]
+        most = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+        resource.setrlimit(kind, (most, most))
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "PR_SET_PDEATHSIG failed")
 
 
 def main(arguments: list[str]) -> int:
@@ -19,6 +42,7 @@ def main(arguments: list[str]) -> int:
     # What a plugin prints at import must not be taken for its description.
     answer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    bound()
     try:
         description = describe_here(Registry.discover(), arguments[1])
     except HubError as error:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import selectors
+import signal
 import subprocess
 import sys
+import time
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,9 @@ from hub.registry import Plugin, Registry
 
 TIMEOUT_S = 20.0
 LIMIT = 4 * 1024 * 1024
+WORDS = 4096
+"""Bytes that are kept of what it complains of."""
+LOOK_S = 0.1
 
 
 class IntegrationText(msgspec.Struct, frozen=True):
@@ -96,9 +102,12 @@ def describe(plugin: Plugin, cache: Path | None = None) -> Description:
     """Describe a plugin from a child process with an empty environment. Blocking: call it in a thread.
 
     `cache` is a directory of this user's own; an answer is kept under the hash of the distribution's recorded
-    files, so a changed wheel is described again. A child that hangs, dies or talks nonsense gives an `error`.
+    files, so a changed wheel is described again. A child that hangs, dies, floods or talks nonsense gives an `error`.
+
+    The child bounds itself before the plugin is imported (`hub.isolation.__main__`), yet it runs as the hub's user: this
+    keeps a plugin's accidents away from the hub, not a hostile one from its files.
     """
-    kept = cache / f"{plugin.name}-{_files_hash(plugin)}.json" if cache else None
+    kept = cache / f"{_files_hash(plugin)}.json" if cache else None  # not by its name, which may be any text
     if kept is not None:
         with contextlib.suppress(OSError, msgspec.MsgspecError):
             return msgspec.json.decode(kept.read_bytes(), type=Description)
@@ -116,25 +125,67 @@ def _ask_child(plugin: Plugin) -> Description:
         return Description(plugin.name, plugin.distribution, plugin.version, plugin.shipped, error=why)
 
     try:
-        child = subprocess.run(
-            [sys.executable, "-P", "-m", "hub.isolation", "describe", plugin.name],
-            stdin=subprocess.DEVNULL, capture_output=True, timeout=TIMEOUT_S, env={"PATH": os.defpath}, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
+        code, said, complained = _run([sys.executable, "-P", "-B", "-m", "hub.isolation", "describe", plugin.name])
+    except TimeoutError:
         return failed(f"{plugin} did not describe itself within {TIMEOUT_S:.0f} s")
-    if child.returncode or len(child.stdout) > LIMIT:
-        last = child.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no message"]
-        return failed(f"{plugin} could not be described (exit {child.returncode}): {last[0][:300]}")
+    except OSError as error:
+        return failed(f"{plugin} could not be described: {error.strerror or error}")
+    if len(said) > LIMIT:
+        return failed(f"{plugin} could not be described: it says more than {LIMIT >> 20} MiB")
+    if code:
+        last = complained.decode("utf-8", "replace").strip().splitlines()[-1:] or ["no message"]
+        return failed(f"{plugin} could not be described (exit {code}): {last[0][:300]}")
     try:
-        return msgspec.json.decode(child.stdout, type=Description)
-    except msgspec.MsgspecError as error:
+        told = msgspec.json.decode(said, type=Description)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return failed(f"{plugin} printed something else than its description: {error}")
+    # Who it is and whether it ships, its installation says and not itself.
+    return msgspec.structs.replace(
+        told, name=plugin.name, distribution=plugin.distribution, version=plugin.version, shipped=plugin.shipped
+    )
+
+
+def _run(command: list[str]) -> tuple[int, bytes, bytes]:
+    """Exit code, what it said as far as a little more than LIMIT bytes, and the last of what it complained of. What it
+    started is killed with it, but for what left its process group. Raises OSError, TimeoutError."""
+    end = time.monotonic() + TIMEOUT_S
+    heard: dict[str, bytearray] = {"said": bytearray(), "complained": bytearray()}
+    with (
+        subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/",
+            env={"PATH": os.defpath}, start_new_session=True,
+        ) as child,
+        selectors.DefaultSelector() as pipes,
+    ):  # fmt: skip
+        try:
+            pipes.register(child.stdout, selectors.EVENT_READ, "said")  # type: ignore[arg-type]
+            pipes.register(child.stderr, selectors.EVENT_READ, "complained")  # type: ignore[arg-type]
+            while pipes.get_map() and len(heard["said"]) <= LIMIT:
+                if time.monotonic() > end:
+                    raise TimeoutError
+                over = child.poll() is not None  # before it is looked whether there is more
+                ready = pipes.select(LOOK_S)
+                if over and not ready:  # whoever still holds the pipes is not the one that was asked
+                    break
+                for key, _ in ready:
+                    heard[key.data] += (chunk := os.read(key.fd, 1 << 16))
+                    if not chunk:
+                        pipes.unregister(key.fileobj)
+                del heard["complained"][:-WORDS]
+            if len(heard["said"]) <= LIMIT:
+                child.wait(max(0.0, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            raise TimeoutError from None
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+    return child.returncode, bytes(heard["said"]), bytes(heard["complained"])
 
 
 def _files_hash(plugin: Plugin) -> str:
     """A hash over the recorded hashes of the distribution's files; editable installs record little, so the
     sources' modification times stand in there."""
-    parts = [plugin.distribution, plugin.version, plugin.entry.value, sys.version]
+    parts = [plugin.name, plugin.distribution, plugin.version, plugin.entry.value, sys.version]
     from importlib import metadata  # late: where there is a stranger's plugin, see hub.entries
 
     try:

@@ -57,6 +57,11 @@ def test_a_distribution_counts_where_it_is_first_on_the_path_and_is_named_as_it_
     ]
 
 
+def test_a_distribution_that_bears_another_s_name_in_its_metadata_is_called_as_it_was_installed(tmp_path: Path) -> None:
+    record(tmp_path, "acme-1.0.dist-info", "[hub.plugins]\nacme = acme\n", "Name: ilot\nVersion: 1.0\n")
+    assert installed(GROUP, [str(tmp_path)]) == [Entry("acme", "acme", "acme", "1.0")]
+
+
 def test_an_entry_is_imported_when_it_is_asked_for_and_a_wrong_one_says_so() -> None:
     assert Entry("x", "hub.registry:Registry.discover", "", "").load().__qualname__ == "Registry.discover"
     assert Entry("x", "hub.registry", "", "").load() is sys.modules["hub.registry"]

@@ -57,10 +57,31 @@ def test_the_vendors_own_test_passes_with_the_test_kit(stranger: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("broken_import", "no licence found"), ("broken_registration", "'region'")]
+    ("name", "reason"),
+    [
+        ("broken_import", "no licence found"),
+        ("broken_registration", "'region'"),
+        ("broken_exit", "no dongle found"),
+    ],
 )
 def test_a_plugin_that_cannot_load_is_described_by_its_error(stranger: Path, name: str, reason: str) -> None:
     description = describe(stranger, name)
     assert reason in description["error"]
     assert "ilot-broken-vendor 0.3" in description["error"]
     assert description["integrations"] == []
+
+
+def test_one_that_forges_its_description_is_who_its_installation_says_and_leaves_no_process(stranger: Path) -> None:
+    code = (
+        "import msgspec, sys; from hub.isolation.describe import describe; from hub.registry import Registry; "
+        "sys.stdout.buffer.write(msgspec.json.encode(describe(Registry.discover().plugins['broken_forging'])))"
+    )
+    described = json.loads(command(stranger / "python", "-c", code).stdout)
+    assert (described["name"], described["distribution"]) == ("broken_forging", "ilot-broken-vendor")
+    assert not described["shipped"]
+    asked = b"hub.isolation\0describe\0broken_forging"
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            assert asked not in process.read_bytes()
+        except OSError:
+            continue

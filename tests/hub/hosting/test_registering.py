@@ -34,6 +34,27 @@ def test_a_directory_that_hides_a_plugins_module_is_named(tmp_path: Path, monkey
         registry("vendor_hidden").load("vendor_hidden")
 
 
+def test_a_module_that_ends_the_program_ends_nothing_but_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "vendor_script.py").write_text("import sys\nsys.exit('no dongle found')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(PluginError, match=r"vendor_script.*cannot be loaded: SystemExit: no dongle found"):
+        registry("vendor_script").load("vendor_script")
+
+
+def test_no_stranger_takes_the_name_of_what_ships_and_the_first_of_two_strangers_counts() -> None:
+    def plugin(distribution: str) -> Plugin:
+        return Plugin("modbus", distribution, "1.0", EntryPoint("modbus", "x", GROUP))
+
+    first, ours, last = plugin("a-vendor"), plugin("ilot"), plugin("z-vendor")
+    for order in ([first, ours, last], [ours, first, last], [first, last, ours]):
+        found = Registry(order)
+        assert found.plugins == {"modbus": ours}
+        assert sorted(one.distribution for one in found.hidden) == ["a-vendor", "z-vendor"]
+    assert Registry([first, last]).plugins == {"modbus": first}
+
+
 def test_what_ships_registers_something() -> None:
     found = Registry.discover()
     for name, plugin in found.plugins.items():

@@ -84,6 +84,18 @@ async def test_a_bug_is_restarted_then_quarantined_when_it_repeats(caplog):
     assert sum(1 for record in caplog.records if record.exc_info) == 1, "the traceback is shown once"
 
 
+async def test_a_plugin_that_ends_the_program_ends_itself():
+    async def start():
+        raise SystemExit("no dongle found")
+
+    supervisor = supervised(start, ManualClock())
+    task = asyncio.create_task(supervisor.run())
+    await settle()
+    assert not task.done()
+    assert (supervisor.health.state, supervisor.health.error) == (WAITING, "SystemExit: no dongle found")
+    task.cancel()
+
+
 async def test_cancelling_stops_the_plugin_and_its_clean_up_runs():
     cleaned = []
 

@@ -1,0 +1,124 @@
+"""A plugin that is described in a child process costs that child, whatever it does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hub.entries import Entry
+from hub.hosting.installed import Unread, installed_models
+from hub.isolation import describe as module
+from hub.isolation.describe import Description, IntegrationText, _run, describe
+from hub.registry import Plugin, Registry
+
+PLUGIN = Plugin("acme", "ilot-acme", "1.0", Entry("acme", "acme", "ilot-acme", "1.0"))
+
+
+def child(code: str) -> list[str]:
+    return [sys.executable, "-I", "-S", "-c", code]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_flood_is_read_as_far_as_its_limit_and_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LIMIT", 1 << 16)
+    began = time.monotonic()
+    _, said, _ = _run(child("import os\nwhile True: os.write(1, bytes(65536))"))
+    assert 1 << 16 < len(said) <= 1 << 18
+    _, said, complained = _run(child("import os\nfor _ in range(999): os.write(2, b'x' * 9999)\nos.write(1, b'done')"))
+    assert (said, len(complained)) == (b"done", module.WORDS)
+    assert time.monotonic() - began < module.TIMEOUT_S / 2
+
+
+def test_one_that_hangs_is_ended_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TIMEOUT_S", 0.5)
+    with pytest.raises(TimeoutError):
+        _run(child("import time; time.sleep(60)"))
+    with pytest.raises(TimeoutError):
+        _run(child("import os, time; os.close(1); os.close(2); time.sleep(60)"))
+
+
+def test_what_it_leaves_behind_is_killed_and_not_waited_for() -> None:
+    began = time.monotonic()
+    code, said, _ = _run(child("import os, time\nif pid := os.fork(): print(pid)\nelse: time.sleep(60)"))
+    assert code == 0
+    assert time.monotonic() - began < module.TIMEOUT_S / 2
+    while alive(int(said)):
+        time.sleep(0.01)
+
+
+BOUNDS = {
+    "take memory": "bytearray(600 << 20)",
+    "fill the disk": "open('{folder}/x', 'w').write('x' * 99999)",
+    "lift its bounds": "resource.setrlimit(resource.RLIMIT_DATA, (-1, -1)) if os.geteuid() else 1 / 0",
+}
+
+
+@pytest.mark.parametrize("attack", BOUNDS)
+@pytest.mark.parametrize("bound", [True, False])
+def test_the_child_bounds_itself_before_it_imports_anything(attack: str, bound: bool, tmp_path: Path) -> None:
+    code = (
+        f"import os, resource\nfrom hub.isolation.__main__ import bound\n{'bound()' if bound else ''}\n"
+        f"try: {BOUNDS[attack].format(folder=tmp_path)}\nexcept Exception as error: print(type(error).__name__)\n"
+        "except MemoryError: print('MemoryError')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    refused = {"take memory": "MemoryError", "fill the disk": "OSError"}
+    if attack in refused:
+        assert done.stdout.strip() == (refused[attack] if bound else "")
+    elif os.geteuid():
+        assert done.stdout.strip() == ("ValueError" if bound else "")
+
+
+def test_a_child_dies_with_whoever_asked() -> None:
+    code = (
+        "import subprocess, sys, time\n"
+        "inner = 'from hub.isolation.__main__ import bound; bound(); print(1, flush=True); import time; time.sleep(60)'\n"
+        "with subprocess.Popen([sys.executable, '-c', inner], stdout=subprocess.PIPE) as child:\n"
+        "    child.stdout.readline(); print(child.pid, flush=True); time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as asker:
+        assert asker.stdout is not None
+        pid = int(asker.stdout.readline())
+        assert alive(pid)
+        asker.kill()
+    end = time.monotonic() + 10
+    while alive(pid) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not alive(pid)
+
+
+@pytest.mark.parametrize("schema", [
+    {"properties": {"model_dump": {}}}, {"properties": {"__base__": {}}}, {"properties": {"a": 1}}, {"properties": 7},
+    {"required": 7}, {"properties": {f"a{n}": {} for n in range(1000)}},
+])  # fmt: skip
+def test_a_schema_that_is_none_costs_its_own_plugin(schema: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Description("acme", "ilot-acme", "1.0", integrations=(IntegrationText("acme", schema),))
+    monkeypatch.setattr("hub.hosting.installed.describe", lambda plugin, cache: told)
+    assert installed_models(Registry([PLUGIN])).integrations["acme"] == (Unread, Unread)
+
+
+def test_a_name_that_is_a_path_leads_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_run", lambda command: (0, b'{"name":"x","distribution":"ilot","version":"9"}', b""))
+    plugin = Plugin("../../escaped", "ilot-acme", "1.0", Entry("../../escaped", "acme", "ilot-acme", "1.0"))
+    told = describe(plugin, tmp_path / "cache")
+    assert (told.name, told.distribution, told.version, told.shipped) == ("../../escaped", "ilot-acme", "1.0", False)
+    assert [file.parent for file in tmp_path.rglob("*.json")] == [tmp_path / "cache"]
+    monkeypatch.setattr(module, "_run", lambda command: pytest.fail("it was kept"))
+    assert describe(plugin, tmp_path / "cache") == told
+
+
+def test_one_that_says_it_ships_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    forged = b'{"name":"modbus","distribution":"ilot","version":"9","shipped":true}'
+    monkeypatch.setattr(module, "_run", lambda command: (0, forged, b""))
+    assert describe(PLUGIN) == Description("acme", "ilot-acme", "1.0")
