@@ -1,7 +1,7 @@
 """The child's side: `python -m hub.isolation describe NAME` prints one JSON object.
 
-Before the plugin is imported it takes bounds upon itself that nobody lifts again: memory, processor time, no byte into a
-file, and an end with whoever asked.
+Before the plugin is imported it takes bounds upon itself that nobody lifts again: memory, processor time, no byte into
+a file, and an end with whoever asked.
 """
 
 from __future__ import annotations

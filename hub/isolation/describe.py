@@ -104,7 +104,7 @@ def describe(plugin: Plugin, cache: Path | None = None) -> Description:
     `cache` is a directory of this user's own; an answer is kept under the hash of the distribution's recorded
     files, so a changed wheel is described again. A child that hangs, dies, floods or talks nonsense gives an `error`.
 
-    The child bounds itself before the plugin is imported (`hub.isolation.__main__`), yet it runs as the hub's user: this
+    The child bounds itself before the plugin is imported (`hub.isolation.__main__`), but runs as the hub's user: this
     keeps a plugin's accidents away from the hub, not a hostile one from its files.
     """
     kept = cache / f"{_files_hash(plugin)}.json" if cache else None  # not by its name, which may be any text
@@ -146,7 +146,7 @@ def _ask_child(plugin: Plugin) -> Description:
 
 
 def _run(command: list[str]) -> tuple[int, bytes, bytes]:
-    """Exit code, what it said as far as a little more than LIMIT bytes, and the last of what it complained of. What it
+    """Exit code, what it said up to a little more than LIMIT bytes, the last of what it complained of. What it
     started is killed with it, but for what left its process group. Raises OSError, TimeoutError."""
     end = time.monotonic() + TIMEOUT_S
     heard: dict[str, bytearray] = {"said": bytearray(), "complained": bytearray()}

@@ -44,6 +44,7 @@ class Child:
             raise Died from error
 
     async def receive(self) -> m.FromWorker:
+        await asyncio.sleep(0)  # what is there already is given at once: one that floods would have the loop to itself
         try:
             packet = await asyncio.get_running_loop().sock_recv(self._channel, m.PACKET)
         except OSError as error:

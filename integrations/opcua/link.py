@@ -54,6 +54,7 @@ class Link:
         self._child, self._config, self._tasks = child, config, tasks
         self._number = 0
         self._asked: dict[int, asyncio.Future[m.Told | m.Refused]] = {}
+        self._late: set[int] = set()  # asked, and nobody waits any more
         self._brought: asyncio.Queue[m.Changes | m.Stopped] = asyncio.Queue()
         self._fresh: Connection | None = connection
         self._writer: asyncio.StreamWriter | None = None
@@ -75,6 +76,8 @@ class Link:
             raise hub.NotReady(f"{self.peer} does not answer within {limit:.0f} s") from None
         finally:
             del self._asked[number]
+            if not answer.done() or answer.cancelled():
+                self._late.add(number)
         if isinstance(told, m.Refused):
             raise Refusal(told.code, told.name)
         if not isinstance(told.answer, wanted):
@@ -143,15 +146,19 @@ class Link:
                             self._writer.write(message.data)
                             await self._writer.drain()
                 case m.Gone():
-                    self.nonsense = message.nonsense
+                    told, self.nonsense = bool(self.nonsense), self.nonsense or message.nonsense
                     if self._writer is not None:
                         self._writer.close()
-                    if message.nonsense and self._needed:
+                    if self.nonsense and not told and self._needed:
                         self._tasks.create_task(self._gone())
                 case m.Told() | m.Refused():
                     waiting = self._asked.get(message.number)
                     if waiting is not None and not waiting.done():
                         waiting.set_result(message)
+                    elif message.number in self._late:
+                        self._late.remove(message.number)
+                    elif waiting is None:
+                        raise Lost("the OPC UA worker answered what nobody asked")
                 case m.Changes() | m.Stopped():
                     if self._brought.qsize() > MOST_WAITING:
                         raise Lost("the OPC UA worker does not wait for its turn")

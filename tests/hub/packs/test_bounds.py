@@ -16,8 +16,10 @@ EUI = "(?P<dev_eui>[0-9A-F]{16})"
 
 
 @pytest.mark.parametrize("pattern", [
-    EUI, f".*{EUI}.*", f"DevEUI[ :]*{EUI}(?:[ ;]{{1,8}}AppKey[ :]{{0,3}}(?P<app_key>[0-9A-F]{{32}}))?",
-    f"LW:D0:(?P<join_eui>[0-9A-F]{{16}}):{EUI}:[0-9A-F]{{8}}(?::[A-Z][0-9A-Z]{{0,32}}){{0,3}}", f"(?i:acme|other) {EUI}",
+    EUI, f".*{EUI}.*",
+    f"DevEUI[ :]*{EUI}(?:[ ;]{{1,8}}Key[ :]{{0,3}}(?P<app_key>[0-9A-F]{{32}}))?",
+    f"LW:D0:(?P<join_eui>[0-9A-F]{{16}}):{EUI}:[0-9A-F]{{8}}(?::[A-Z][0-9A-Z]{{0,32}}){{0,3}}",
+    f"(?i:acme|other) {EUI}",
 ])  # fmt: skip
 def test_patterns_as_makers_labels_need_them_are_taken(pattern: str) -> None:
     assert bounded(pattern, LONGEST)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import hub
-from integrations.opcua import child, link, run
+from integrations.opcua import Config, child, link, run
 from integrations.opcua import messages as m
 from integrations.opcua.child import Lost, worker
 from tests.integrations.opcua.conftest import plain
@@ -81,6 +84,55 @@ async def test_a_worker_that_talks_nonsense_is_killed() -> None:
     with pytest.raises(Lost, match="nonsense"):
         async with worker([sys.executable, "-c", chatter]):
             pass
+
+
+@pytest.fixture
+def taken_over() -> Iterator[tuple[link.Link, socket.socket]]:
+    """A link, and the worker's end of its socket in the hands of the test."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        config = Config(url="opc.tcp://127.0.0.1:4840", security="none")  # type: ignore[arg-type]
+        yield link.Link(child.Child(ours, 0), config, None, None), theirs  # type: ignore[arg-type]
+
+
+async def test_a_worker_that_floods_has_no_more_than_its_turn(taken_over: tuple[link.Link, socket.socket]) -> None:
+    talking, theirs = taken_over
+    for _ in range(100):
+        theirs.send(m.encode(m.Gone()))
+    listening = asyncio.create_task(talking.from_worker())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    listening.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await listening
+    left = 0
+    with contextlib.suppress(BlockingIOError):
+        while talking._child._channel.recv(m.PACKET):
+            left += 1
+    assert 70 <= left < 100
+
+
+async def test_an_answer_that_nobody_asked_for_ends_the_worker_and_a_late_one_does_not(
+    taken_over: tuple[link.Link, socket.socket],
+) -> None:
+    talking, theirs = taken_over
+    listening = asyncio.create_task(talking.from_worker())
+    with pytest.raises(hub.NotReady, match="does not answer"):
+        await talking.ask(m.Ping(), m.Done, seconds=0.01)
+    theirs.send(m.encode(m.Told(1, m.Done())))
+    asking = asyncio.create_task(talking.ask(m.Ping(), m.Done, seconds=10))
+    await asyncio.sleep(0)
+    theirs.send(m.encode(m.Told(2, m.Done())))
+    assert await asking == m.Done()
+    for number in (1, 3):
+        theirs.send(m.encode(m.Told(number, m.Done())))
+        with pytest.raises(Lost, match="nobody asked"):
+            async with asyncio.timeout(10):
+                await listening
+        listening = asyncio.create_task(talking.from_worker())
+    listening.cancel()
 
 
 async def test_a_worker_that_does_not_start_says_why() -> None:
