@@ -5,12 +5,14 @@
     PR_SET_PDEATHSIG    it dies with the hub
     seccomp             only what computing and talking over the one socket needs; anything else is refused with EPERM:
                         no file, no socket, no process, no signal, no ptrace, no look at or limit on another process
+    descriptor 2        closed in the end: whoever takes a worker over writes no lines into the hub's log
 
 Nothing here is best effort: what cannot be done raises OSError, and the worker does not start.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import platform
@@ -87,6 +89,8 @@ def shut(*, memory: int) -> None:
         ),
         "seccomp",
     )  # fmt: skip
+    with contextlib.suppress(OSError):  # it may have none; what cannot be done is told before
+        os.close(2)
 
 
 def program(machine: str) -> bytes:

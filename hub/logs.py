@@ -1,4 +1,4 @@
-"""The last log lines, in RAM: what the pages and `ilot diagnostics` show. Nothing of it reaches the disk.
+"""How log lines look, and the last of them in RAM: what the pages and `ilot diagnostics` show, none of it on the disk.
 
 Log lines name no reading and no person: that is the rule for whoever writes one (see docs/explanation/security.md). A
 line is kept whole up to LONGEST characters; a traceback is kept as its last line, which names the error.
@@ -7,6 +7,7 @@ line is kept whole up to LONGEST characters; a traceback is kept as its last lin
 from __future__ import annotations
 
 import logging
+import re
 from collections import deque
 from collections.abc import Iterator
 
@@ -15,6 +16,23 @@ import msgspec
 MOST = 500
 LONGEST = 500
 LEVELS = ("debug", "info", "warning", "error")
+
+
+# What devices, servers and other people's programs say is in the lines: none of it may look like a line of the hub's
+# own, nor move the cursor of a terminal or turn the writing round.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+
+
+def tame(text: str, between: str = "\n    ") -> str:
+    """The text with U+FFFD in the place of controls and marks of direction, and this `between` its lines."""
+    return _CONTROLS.sub("\ufffd", text).replace("\n", between)
+
+
+class Tame(logging.Formatter):
+    """Whatever a line is made of, only its beginning stands at the margin; tracebacks too are set in."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return tame(super().format(record))
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -44,7 +62,7 @@ class Ring(logging.Handler):
         except Exception as error:
             text = f"a log line could not be written: {type(error).__name__}"
         source = record.name.removeprefix("hub.")
-        self._lines.append(Line(record.created, _level(record.levelno), source, text[:LONGEST]))
+        self._lines.append(Line(record.created, _level(record.levelno), source, tame(text[:LONGEST], " ")))
 
     def last(self, *, source: str = "", level: str = "info", most: int = MOST) -> Iterator[Line]:
         """The newest first: of `source` and below it, of this level and above."""

@@ -136,9 +136,11 @@ def _process_age_s() -> float:
 
 
 def _log_to_stderr(verbose: bool) -> None:
+    from hub.logs import Tame
+
     handler = logging.StreamHandler(sys.stderr)
     # Under systemd the journal dates each line itself.
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S"))
+    handler.setFormatter(Tame("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S"))
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.INFO)

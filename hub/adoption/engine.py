@@ -15,7 +15,7 @@ import msgspec
 from hub.adoption import memory
 from hub.adoption.joining import Joined, where
 from hub.adoption.memory import Roll
-from hub.adoption.resolve import Found, Ground, Plan, differences, identify, plan
+from hub.adoption.resolve import Found, Ground, Plan, agreed, differences, identify, plan
 from hub.clock import Clock
 from hub.config.load import Loaded
 from hub.errors import HubError
@@ -140,11 +140,11 @@ class Adoption:
 
     async def key_of(self, whom: Found) -> str:
         """The key of a device that may come, in hexadecimal: its label's, or the inventory's; "" where there is none.
-        Raises StorageError."""
-        if whom.label is not None and whom.label.key is not None:
-            return whom.label.key.hex()
+        Raises StorageError, and Unreadable where the two differ."""
         kept, _ = (await memory.kept(self._store, [whom.device])).get(whom.device, (None, 0))
-        return kept.key if kept is not None else ""
+        promised = kept.key if kept is not None else ""
+        agreed(whom.label, promised)
+        return whom.label.key.hex() if whom.label is not None and whom.label.key is not None else promised
 
     def _keyed(self, wish: Wish, whom: Found) -> Wish:
         """What is worth keeping of a device that may come. Raises Unreadable."""

@@ -111,7 +111,7 @@ def plan(
 ) -> Plan:  # fmt: skip
     """`kept` is what the inventory says of the device, `base` the device as it is admitted now, `packs` the names of
     those that are here. What the wish says counts before the label, that before the device as it is, and that before
-    the inventory. Raises Unreadable."""
+    the inventory; the key of a label and that of the inventory must be one. Raises Unreadable."""
     wish = checked(wish)
     known = _as_wish(base) if base is not None else kept or Wish()
     integration = _integration(wish.integration or known.integration, found.device, ground)
@@ -123,7 +123,7 @@ def plan(
         )  # fmt: skip
     place, made = _place(wish, known, ground)
     label = found.label
-    key, key_from = _key(wish, label, known)
+    key, key_from = _key(wish, label, known, promised=base is None)
     if key is None and scheme is not None and kind in scheme.needs:
         raise Unreadable(
             "no-key", f"the key of {found.device} is missing: no label and no inventory has it. Give it with the row, "
@@ -249,7 +249,19 @@ def _place(wish: Wish, known: Wish, ground: Ground) -> tuple[str, Place | None]:
     return name, Place(id=name, site=ground.zones[zone], zone=zone, role=wish.role or known.role)
 
 
-def _key(wish: Wish, label: Label | None, known: Wish) -> tuple[bytes | None, str]:
+def agreed(label: Label | None, key: str) -> None:
+    """Whether a label holds the key that an inventory promised (hexadecimal), where both hold one: another label is
+    soon stuck over the maker's. Raises Unreadable."""
+    if label is not None and label.key is not None and key and bytes.fromhex(key) != label.key:
+        raise Unreadable(
+            "two-keys", f"the key on the label of {label.device} is not the one that the inventory has: look whether "
+            "the label is the maker's, and give the right key yourself",
+            f"la clé de l'étiquette de {label.device} n'est pas celle de l'inventaire : vérifiez que l'étiquette est "
+            "celle du fabricant et saisissez vous-même la bonne clé", "key",
+        )  # fmt: skip
+
+
+def _key(wish: Wish, label: Label | None, known: Wish, *, promised: bool) -> tuple[bytes | None, str]:
     if wish.key and label is not None and label.key is not None and bytes.fromhex(wish.key) != label.key:
         raise Unreadable(
             "two-keys", "this key is not the one on the label: which is right?",
@@ -258,6 +270,8 @@ def _key(wish: Wish, label: Label | None, known: Wish) -> tuple[bytes | None, st
     if wish.key:
         return bytes.fromhex(wish.key), "row"
     if label is not None and label.key is not None:
+        if promised:
+            agreed(label, known.key)
         return label.key, "label"
     return (bytes.fromhex(known.key), "inventory") if known.key else (None, "")  # or as the device has it now
 

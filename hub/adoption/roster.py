@@ -22,8 +22,8 @@ from hub.adoption.resolve import Ground, identify
 from hub.asker import asker
 from hub.clock import Clock
 from hub.errors import HubError
-from hub.labels.label import shown
-from hub.labels.wish import Wish
+from hub.labels.label import Unreadable, shown
+from hub.labels.wish import Wish, checked
 from hub.store import Store
 
 LOOK_S = 10.0
@@ -146,6 +146,7 @@ class Rolls:
         device at all."""
         told = _told(arguments, "label", "device", "key", "place", "zone", "name", "pack")
         wish = msgspec.convert({name: text for name, text in told.items() if text}, Wish)
+        checked(msgspec.structs.replace(wish, key=""))  # what is kept of it is bounded, whatever becomes of its key
         whom = await identify(wish, self._ground)
         roster = await self._load()
         former = next((line for line in roster.lines.values() if line.device == whom.device), None)
@@ -234,13 +235,19 @@ class Rolls:
         line = self._line(roster, arguments)
         told = _told(arguments, "label", "device", "key")
         whom = await identify(Wish(label=told["label"], device=told["device"]), self._ground)
+        twin = next((one for one in roster.lines.values() if one.device == whom.device and one.n != line.n), None)
+        if twin is not None:
+            raise Unreadable(
+                "two-rows", f"{whom.device} is expected already, in another row: take that one away first",
+                f"{whom.device} est déjà attendu, sur une autre ligne : retirez d'abord celle-ci", "device",
+            )  # fmt: skip
         if self._ground.devices.get(line.device) is None:  # nothing stands there yet: the row is of another device
             fresh = msgspec.structs.replace(line, device=whom.device, label="", why="", by=asker(arguments))
             done = await self._admit(fresh, told, roster)
             return {"row": self._row(done)}
         if self.replace is None:
             raise HubError("devices cannot be replaced here")
-        key = told["key"] or await self._adoption.key_of(whom)
+        key = told["key"] or await self._adoption.key_of(whom)  # given by hand, it counts: the others may differ
         await self.replace({"old": line.device, "new": whom.device, "key": key, "by": asker(arguments)})
         done = msgspec.structs.replace(line, device=whom.device, label="", by=asker(arguments))
         await self._keep(done, roster)

@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 import msgspec
 
+from hub.logs import tame
 from hub.running import default_config
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -70,12 +71,12 @@ def data(value: Any) -> None:
 
 def say(text: str) -> None:
     """A message for people, on stderr."""
-    click.echo(text, err=True)
+    click.echo(tame(text, "\n"), err=True)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """A plain table on stdout; numbers right, text left. Of an empty one the head, and a word on stderr that it is."""
-    body = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    body = [["" if cell is None else tame(str(cell), " ") for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(head, *body, strict=True)] if body else [len(h) for h in head]
     for row in [list(head), *body]:
         cells = (

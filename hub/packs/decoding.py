@@ -127,6 +127,10 @@ def _dated(entry: dict[str, Any], received: float | None) -> tuple[float | None,
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number beyond any float
+        return None
+    return number if math.isfinite(number) and number >= 0 else None

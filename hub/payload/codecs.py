@@ -114,6 +114,8 @@ class Codecs:
                     if not sent:
                         self._woken.clear()
                         await self._woken.wait()
+                        if reader.at_eof():  # it died while it had nothing to do: of no call
+                            return
                         continue
                     async with asyncio.timeout(self._call_s):
                         data = await reader.read(1 << 16)

@@ -93,7 +93,10 @@ def _reading(raw: Value, field: Field, kind: str) -> Value | None:
             raw = float(raw)
         except ValueError:
             return None
-    number = raw * field.scale + field.offset
+    try:
+        number = raw * field.scale + field.offset
+    except OverflowError:  # a whole number beyond any float
+        return None
     return number if math.isfinite(number) else None
 
 

@@ -14,6 +14,12 @@ MAX_MESSAGE = 4 << 20
 UPLINK, ENCODE = "decodeUplink", "encodeDownlink"
 
 
+REASONS = frozenset(
+    {"codec-crash", "codec-error", "codec-memory", "codec-stack", "codec-syntax", "codec-time", "oversized"}
+)
+"""Why a call can fail. They are counted by name, so a worker that was taken over makes up none."""
+
+
 class Codec(msgspec.Struct, frozen=True):
     """The source of a codec, and by name the other files of its pack."""
 
@@ -46,7 +52,8 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
     def object(self) -> dict[str, Any]:
         """What the codec returned. Raises DecodeError for a call that failed."""
         if self.reason:
-            raise DecodeError(self.reason, self.text)
+            known = self.reason if self.reason in REASONS else "codec-crash"
+            raise DecodeError(known, self.text[:300])
         try:
             found = msgspec.json.decode(self.text)
         except (msgspec.MsgspecError, RecursionError) as error:

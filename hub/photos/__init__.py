@@ -12,6 +12,7 @@ import contextlib
 import os
 import sys
 from importlib.util import find_spec
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -19,14 +20,16 @@ from hub.errors import DecodeError, NotReady
 
 MOST_BYTES = 8 << 20
 ANSWER_S = 15.0
+MOST = 16
+"""Codes of one photograph."""
 _ANSWER = 64 << 10
 
 
-class Found(msgspec.Struct, frozen=True):
+class Found(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the worker says: the texts of the codes, or a reason why the picture cannot be read."""
 
-    texts: list[str] = []
-    reason: str = ""
+    texts: Annotated[list[str], msgspec.Meta(max_length=MOST)] = []
+    reason: Literal["", "photo-pixels", "photo-unreadable"] = ""
 
 
 def available() -> bool:

@@ -14,14 +14,13 @@ import zxingcpp
 from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin  # noqa: F401 - they say what there is to read
 
 from hub import jail
-from hub.photos import MOST_BYTES, Found
+from hub.photos import MOST, MOST_BYTES, Found
 
 ROOM = 512 << 20
 """Of the whole process: a picture of 24 megapixels is 72 MB, and its grey copy 24."""
 PIXELS = 50_000_000
 SIDE = 2400
 """A larger picture is made smaller first: a label fills a good part of it."""
-MOST = 16
 
 
 def found(data: bytes) -> Found:

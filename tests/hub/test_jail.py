@@ -70,6 +70,7 @@ ATTACKS = {
     "lift a limit": "resource.setrlimit(resource.RLIMIT_AS, (1 << 40, 1 << 40))",
     "take its memory": "bytearray(512 << 20)",
     "become another user": "os.setuid(0)",
+    "write into the log": "os.write(2, b'12:00:00 INFO hub: all is well')",
 }
 
 
@@ -80,8 +81,9 @@ def test_a_worker_that_is_shut_in_can_do_none_of_this_in_any_thread(attack: str,
     assert told in ("PermissionError", "MemoryError", "BlockingIOError", "OSError", "ValueError"), told
 
 
-def test_the_twin_that_is_not_shut_in_opens_its_file() -> None:
-    assert _attempt(ATTACKS["open a file"], thread=True, shut="None") == "done"
+@pytest.mark.parametrize("attack", ["open a file", "write into the log"])
+def test_the_twin_that_is_not_shut_in_does_it(attack: str) -> None:
+    assert _attempt(ATTACKS[attack], thread=True, shut="None") == "done"
 
 
 def _attempt(attack: str, *, thread: bool, shut: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 
-from hub.logs import LONGEST, Ring
+from hub.logs import LONGEST, Ring, Tame
 
 
 def ring_of(*said: tuple[str, int, str]) -> Ring:
@@ -33,6 +34,27 @@ def test_a_line_that_cannot_be_put_together_says_so_and_a_long_one_is_cut() -> N
     long, odd = ring.last()
     assert odd.text == "a log line could not be written: TypeError"
     assert len(long.text) == LONGEST
+
+
+FORGED = "no route\n12:00:00 INFO    hub: all is well\r\x1b[2J\u202etxt"
+
+
+def test_what_others_say_forges_no_line_and_moves_no_cursor() -> None:
+    try:
+        raise OSError(FORGED)
+    except OSError:
+        failed = logging.LogRecord("hub.opcua", 40, "", 0, "not ready: %s", (FORGED,), sys.exc_info())
+    lines = Tame("%(levelname)s %(name)s: %(message)s").format(failed).split("\n")
+    assert lines[0] == "ERROR hub.opcua: not ready: no route"
+    assert all(line.startswith("    ") for line in lines[1:])
+    assert not [letter for letter in "".join(lines) if letter in "\r\x1b\u202e"]
+    ring = Ring()
+    ring.emit(failed)
+    (line,) = ring.last()
+    assert line.text.startswith(
+        "not ready: no route 12:00:00 INFO    hub: all is well\ufffd\ufffd[2J\ufffdtxt (OSError: "
+    )
+    assert line.text.isprintable()
 
 
 def test_an_error_keeps_what_it_was_and_not_its_traceback() -> None:

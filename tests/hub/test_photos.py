@@ -81,6 +81,22 @@ async def test_a_reader_that_a_photograph_has_taken_over_fills_no_memory() -> No
     await process.wait()
 
 
+@pytest.mark.parametrize(
+    "said",
+    [b'{"reason":"made-up"}', b'{"texts":[' + b",".join([b'"x"'] * 17) + b"]}", b"[]", b'{"x":1}', b""],
+)
+async def test_a_reader_that_a_photograph_has_taken_over_makes_nothing_up(
+    said: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def answered(process: object, photo: bytes) -> bytes:
+        return said
+
+    monkeypatch.setattr(photos, "_answered", answered)
+    with pytest.raises(DecodeError) as caught:
+        await photos.codes(b"x")
+    assert caught.value.reason == "photo-crash"
+
+
 async def test_without_the_extra_people_are_told_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(photos, "available", lambda: False)
     with pytest.raises(NotReady, match="photos"):

@@ -16,6 +16,7 @@ from hub.disk.database import connect
 from hub.documents import inventory
 from hub.documents.trust import Root, fingerprint
 from hub.errors import HubError, StorageError
+from hub.labels import Unreadable
 from hub.labels.wish import Wish
 from hub.model import Candidate, Proof
 from hub.store import SCHEMA
@@ -334,6 +335,24 @@ async def test_keys_that_came_before_are_found_when_the_label_has_none(house: Ho
     row = await house.add(label=EUI, **NEW)
     assert (row.state, row.key_from) == ("added", "inventory")
     assert house.devices.key(ID) == KEY
+
+
+async def test_a_label_with_another_key_than_the_inventory_s_is_not_believed(house: House) -> None:
+    """Somebody stuck a label of his own over the maker's: the same DevEUI, and a key that he knows."""
+    await house.call("device.keep", wishes=[{"device": ID, "key": KEY.hex()}])
+    await house.start()
+    forged = f"DevEUI {EUI} AppKey {OTHER.hex()}"
+    row = await house.add(label=forged, **NEW)
+    assert (row.state, row.column) == ("wrong", "key")
+    assert "not the one that the inventory has" in row.en
+    assert "inventaire" in row.fr
+    assert not any(key.hex() in row.en + row.fr for key in (KEY, OTHER))
+    assert house.devices.get(ID) is None
+    with pytest.raises(Unreadable, match="not the one that the inventory has"):
+        await house.service.successor(forged)
+    assert await house.service.successor(f"DevEUI {EUI} AppKey {KEY.hex()}") == (ID, KEY.hex())
+    row = await house.add(device=ID, key=OTHER.hex(), **NEW)
+    assert (row.state, row.key_from) == ("added", "row"), "a person may know better"
 
 
 async def test_an_inventory_is_opened_by_the_hub_it_is_for_and_an_older_one_changes_nothing(house: House) -> None:

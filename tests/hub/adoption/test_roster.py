@@ -121,6 +121,29 @@ async def test_another_device_takes_a_rows_place_with_one_scan_and_the_key_of_th
     assert (row["colour"], row["device"]) == ("blue", "lorawan:0018b2000000aaaa")
 
 
+async def test_one_device_is_never_two_rows(rolls: tuple[House, Rolls]) -> None:
+    _, roll = rolls
+    await do(roll, "scan", label=KEYED, zone="rooms")
+    second = (await do(roll, "scan", label=OTHER_EUI, zone="rooms"))["row"]
+    unreadable = (await do(roll, "unreadable", note="couloir", zone="rooms"))["row"]
+    for n in (second["n"], unreadable["n"]):
+        with pytest.raises(Unreadable, match="expected already") as caught:
+            await do(roll, "replace", n=n, label=KEYED)
+        assert "déjà attendu" in caught.value.fr
+    assert [row["device"] for row in await rows(roll)] == [ID, OTHER, ""]
+    await do(roll, "forget", n=second["n"])
+    row = (await do(roll, "replace", n=unreadable["n"], device=OTHER, key=KEY.hex()))["row"]
+    assert (row["device"], len(await rows(roll))) == (OTHER, 2)
+
+
+async def test_what_a_row_keeps_is_bounded(rolls: tuple[House, Rolls]) -> None:
+    _, roll = rolls
+    for field in ("place", "zone", "name", "pack"):
+        with pytest.raises(Unreadable, match="takes at most"):
+            await roll.calls()["roster.scan"]({"by": "web:camille", "label": KEYED, field: "x" * 60_000})
+    assert await rows(roll) == []
+
+
 async def test_the_district_says_where_a_silent_device_is_and_its_silence_says_nothing(
     rolls: tuple[House, Rolls],
 ) -> None:

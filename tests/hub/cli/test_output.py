@@ -34,3 +34,11 @@ def test_an_empty_table_keeps_its_head_for_scripts_and_tells_people_that_it_is_e
     assert capsys.readouterr() == ("device  metric\n", "(none)\n")
     output.table(("device", "metric"), [("lamp", "on")])
     assert capsys.readouterr() == ("device  metric\nlamp    on\n", "")
+
+
+def test_what_devices_are_called_moves_no_cursor_and_makes_no_row(capsys: pytest.CaptureFixture[str]) -> None:
+    output.table(("device", "name"), [("lamp", "Salle\n4\x1b]0;owned\x07"), ("é", "1\u202f200 m\u00b3")])
+    output.say("two\nlines, \x1b[2Jone colour")
+    out, err = capsys.readouterr()
+    assert out.splitlines() == ["device  name", "lamp    Salle 4\ufffd]0;owned\ufffd", "é       1\u202f200 m\u00b3"]
+    assert err == "two\nlines, \ufffd[2Jone colour\n"

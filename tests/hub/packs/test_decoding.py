@@ -111,7 +111,7 @@ def test_former_values_of_another_shape_are_refused(framed: Pack, old: Any) -> N
     assert refused(framed, {"data": {"kind": "data", "old": old}}) == "codec-shape"
 
 
-@pytest.mark.parametrize("time", [True, "now", -1, None, float("inf")])
+@pytest.mark.parametrize("time", [True, "now", -1, None, float("inf"), 10**400])
 def test_a_date_that_is_none_leaves_the_values_undated(framed: Pack, time: Any) -> None:
     assert read_answer(framed, 1, {"data": {"kind": "data", "t": 1, "at": time}}).samples[0].time is None
 

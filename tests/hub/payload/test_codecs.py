@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hub.errors import DecodeError, NotReady
-from hub.payload import Codec, Codecs
+from hub.payload import Answer, Codec, Codecs
 from hub.payload import codecs as module
 
 GOOD = Codec("function decodeUplink(i) { return { data: { port: i.fPort, n: i.bytes.length } } }")
@@ -113,6 +113,23 @@ async def test_a_worker_that_is_killed_is_started_again_and_the_calls_behind_are
     assert all(isinstance(error, DecodeError) and error.reason == "codec-crash" for error in wrong)
     assert await codecs.decode_uplink(GOOD, b"", 5) == {"data": {"port": 5, "n": 0}}
     assert codecs.restarts >= 1
+
+
+async def test_a_worker_that_dies_while_it_has_nothing_to_do_costs_no_call(codecs: Codecs) -> None:
+    await codecs.decode_uplink(GOOD, b"", 1)
+    (pid,) = _workers()
+    os.kill(pid, signal.SIGKILL)
+    while Path(f"/proc/{pid}").exists():  # until its end was noticed
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
+    assert await codecs.decode_uplink(GOOD, b"", 5) == {"data": {"port": 5, "n": 0}}
+    assert codecs.restarts == 1
+
+
+def test_a_worker_that_was_taken_over_makes_up_no_reason_to_be_counted() -> None:
+    with pytest.raises(DecodeError) as caught:
+        Answer(1, "x" * 9999, "made\nup").object()
+    assert (caught.value.reason, len(caught.value.detail)) == ("codec-crash", 300)
 
 
 async def test_a_worker_that_hangs_is_killed_and_the_call_it_hung_on_has_the_blame() -> None:

@@ -91,7 +91,7 @@ def test_a_proposal_is_read_from_names_and_units(data: object, expected: dict[st
 
 _KEYS = st.sampled_from(["temp", "battery", "door", "fw", "co2", "x"])
 _JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=20),
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.just(10**400) | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_KEYS, inner, max_size=4),
     max_leaves=20,
 )
