@@ -19,6 +19,7 @@ from hub.photos import MOST, MOST_BYTES, Found
 ROOM = 512 << 20
 """Of the whole process: a picture of 24 megapixels is 72 MB, and its grey copy 24."""
 PIXELS = 50_000_000
+NICENESS = 5
 SIDE = 2400
 """A larger picture is made smaller first: a label fills a good part of it."""
 
@@ -56,6 +57,7 @@ def main() -> None:
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     Image.init = lambda: True  # no other format than the two that are imported
     _prepare()
+    os.nice(NICENESS)
     jail.shut(memory=ROOM)
     data = bytearray()
     while len(data) <= MOST_BYTES and (chunk := os.read(0, 1 << 20)):
