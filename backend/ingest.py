@@ -42,6 +42,7 @@ from hub.ranges import Range, Ranges
 log = logging.getLogger(__name__)
 
 RECORDS, STATE = "records", "state"
+_NEWER = "its hub may be of a newer release than this backend"
 MAX_EVIDENCE = 1 << 20
 """Bytes that are kept of one damaged place of the journal."""
 _OF_A_RECORD = (apsw.ConstraintError, apsw.MismatchError, apsw.RangeError, apsw.TooBigError)
@@ -273,7 +274,10 @@ class Ingest:
             work.counts.refused += len(records)
         except (AuthFailed, DecodeError) as error:
             work.counts.refused += len(records)
-            self.storage.alarm("forged" if isinstance(error, AuthFailed) else "unreadable", hub.hub, str(error))
+            if isinstance(error, AuthFailed):
+                self.storage.alarm("forged", hub.hub, str(error))
+            else:
+                self.storage.alarm("unreadable", hub.hub, f"{error}; {_NEWER}")
             log.warning("%s: %s", hub.hub, error)
 
     def _record(self, work: _Work, stream: Stream, epoch: OpenEpoch, item: Read) -> None:
@@ -337,7 +341,8 @@ class Ingest:
         if isinstance(item.error, AuthFailed):
             self.storage.alarm("forged", work.hub, str(item.error))
         else:
-            self.storage.quarantine(work.hub, "unreadable", item.raw)
+            said = f"what it truly sealed cannot be read here ({item.error.reason}), and is kept; {_NEWER}"
+            self.storage.quarantine(work.hub, "unreadable", item.raw, said)
             head = frame.read_head(item.raw, 0)
             if head is not None and head.kind in frame.NUMBERED and 1 <= head.seq < 2**63:
                 work.rejected.setdefault(stream.id, Ranges()).add(head.seq)

@@ -112,7 +112,7 @@ class Overview:
             "counts": self._counts.by_subject(),
             "quarantine": [_waiting(waiting) for waiting in self._quarantine],
             "configuration": self._problems,
-            "degraded": self.degraded(buffer.error, link.error, autonomy),
+            "degraded": self.degraded(buffer.error, link.error, autonomy, rejected=link.waiting.get("rejected", 0)),
         }
 
     def pulse(self) -> dict[str, Any]:
@@ -133,13 +133,18 @@ class Overview:
             "quarantine": [_waiting(waiting) for waiting in self._quarantine],
         }
 
-    def degraded(self, buffer_error: str, link_error: str, autonomy: Autonomy) -> list[str]:
+    def degraded(self, buffer_error: str, link_error: str, autonomy: Autonomy, *, rejected: int = 0) -> list[str]:
         """What somebody should look at, one sentence each; empty when all is well."""
         said = [f"{h.name} is {h.state}: {h.error}" for h in self._health if h.state in (STOPPED, QUARANTINED)]
         if buffer_error:
             said.append(f"the buffer does not reach the disk: {buffer_error}")
         if link_error:
             said.append(f"link: {link_error}")
+        if rejected:
+            said.append(
+                f"the backend does not take {rejected} records, which stay here and are offered again: if it is older "
+                "than this hub, update it; its alarms say why"
+            )
         if autonomy.seconds is not None and autonomy.seconds < self._room.warning_s:
             said.append(
                 f"without the backend the buffer is full in {days_and_hours(autonomy.seconds)} at today's rate: "

@@ -56,7 +56,7 @@ class Whereabouts:
         reply = await self._http.request(
             "POST", self._url, body=msgspec.json.encode({"devices": devices}), timeout=TIMEOUT
         )
-        if reply.status == 404:  # a backend older than this hub
+        if reply.status in (404, 405):  # a backend older than this hub
             return {}
         if reply.status != 200:
             raise NotReady(f"{self._url} answers {reply.status}")

@@ -323,7 +323,10 @@ class Link:
             self.on_certificate(answer.certificate)
         if self.delivery.rejections and not self._alarmed:
             self._alarmed = True
-            _log.warning("the backend rejected records; they are kept and offered again: its operator looks at its log")
+            _log.warning(
+                "the backend rejected records; they are kept and offered again: its operator looks at its alarms. A"
+                " backend is updated before hubs"
+            )
 
     def _one_by_one(self) -> bool:
         """A metered line must wait: a second connection, that has been idle for too long, costs a TLS handshake.

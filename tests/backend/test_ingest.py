@@ -20,7 +20,7 @@ from backend.storage import MAX_OPEN_ALARMS
 from hub.buffer import frame
 from hub.buffer.opening import open_epoch, verify_epoch
 from hub.buffer.rows import Row, Subject
-from hub.buffer.seal import SUITE, Previous, Sealer
+from hub.buffer.seal import EPOCH_LABEL, SUITE, H, Previous, Sealer
 from hub.documents.trust import Recipient, Trust
 from hub.documents.wire import pack_message
 from hub.errors import AuthFailed, DecodeError, HubError, StorageError
@@ -326,6 +326,21 @@ def test_a_block_that_miscounts_its_readings_is_rejected(desk: Desk, hub: Sender
     segment.block([row()])
     answer = desk.post(hub, segment.message([segment.raw(frame.BLOCK, encode([row()], Numbering()), 3)]))
     assert answer.acks[0].rejected == ((2, 2),)
+
+
+def test_an_epoch_of_a_later_form_is_not_taken_says_why_and_holds_up_nothing_beside_it(desk: Desk, hub: Sender) -> None:
+    later, known = hub.segment(), hub.segment()
+    block, fine = later.block([row()]), known.block([row()])
+    parts = frame.parse(later.epoch)
+    payload = parts.payload.replace(EPOCH_LABEL, EPOCH_LABEL.replace(b"1", b"2"))
+    epoch = frame.pack_record(parts.header, payload, parts.signature)
+    body = pack_message([(H(payload), [epoch, block]), (known.eid, [*known.context, fine])])
+    answer = desk.post(hub, body)
+    assert [(ack.run, ack.through) for ack in answer.acks] == [(known.run, 1)]
+    assert not answer.need
+    ((kind, detail),) = desk.sql("select kind, detail from alarms")
+    assert kind == "unreadable"
+    assert detail.startswith("bad-epoch: not the parts of an epoch; its hub may be of a newer release")
 
 
 @pytest.mark.parametrize("time_ms", [-1, 2**53, 2**62])

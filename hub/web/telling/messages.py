@@ -32,6 +32,11 @@ _TABLE = (
     (r"the buffer does not reach the disk: (?P<q>.*)", "Le tampon n'atteint pas le disque"),
     (r"link: (?P<q>.*)", "Liaison"),
     (
+        r"the backend does not take (?P<a>\d+) records, .*",
+        ("Le serveur ne prend pas {a} enregistrements, gardés ici et proposés de nouveau : s'il est plus ancien que ce "
+        "concentrateur, mettez-le à jour ; ses alarmes disent pourquoi"),
+    ),
+    (
         r"without the backend the buffer is full in (?P<a>.+) at today's rate: raise .*",
         ("Sans le serveur, le tampon sera plein dans {a} au rythme d'aujourd'hui : augmentez buffer.max_size, "
         "libérez du disque ou rétablissez la liaison"),

@@ -12,6 +12,7 @@ from hub.answers.overview import WRITTEN_KEY, Overview, Room
 from hub.buffer import BufferStatus
 from hub.model import Candidate
 from hub.testing import ManualClock
+from hub.web.telling.messages import message
 
 DAY = 86400.0
 
@@ -95,3 +96,13 @@ async def test_a_known_device_whose_frames_are_refused_is_said_for_a_day(tmp_pat
     assert "frames of 1 known devices are refused" in sentence
     await clock.advance(2.0)
     assert degraded(made, buffer) == []
+
+
+def test_records_that_the_backend_does_not_take_are_said_with_what_to_do_in_both_languages(tmp_path: Path) -> None:
+    made = overview(ManualClock(), Buffer(), Room(tmp_path, 1, 0.0))
+    autonomy = made._autonomy(Buffer().status())
+    (sentence,) = made.degraded("", "", autonomy, rejected=7)
+    assert sentence.startswith("the backend does not take 7 records")
+    told = message(sentence, "fr")
+    assert (told.text[:42], told.quoted) == ("Le serveur ne prend pas 7 enregistrements,", "")
+    assert made.degraded("", "", autonomy, rejected=0) == []

@@ -147,6 +147,29 @@ async def test_an_operator_has_lines_that_a_damaged_database_lost_sent_again(bui
             assert link.status().wanted == 2
 
 
+async def test_what_the_disk_damaged_in_the_journal_is_brought_again_by_the_hub(tmp_path: Path) -> None:
+    owners.init(tmp_path / "owner", owner="Ville")
+    building = Building(tmp_path)
+    building.journal = True
+    async with building.backend() as running:
+        await building.enrol(running)
+        await running.worker.call(lambda ingest: setattr(ingest, "settle", lambda limit: 0))  # nothing becomes rows yet
+        async with building.hub() as (buffer, link):
+            for _ in range(4):
+                await building.write(buffer, 5)
+            await until(lambda: done(link))
+            (file,) = [one for one in (building.directory / "journal").iterdir() if one.stat().st_size > 100]
+            data = bytearray(file.read_bytes())
+            data[60] ^= 1
+            file.write_bytes(data)
+            await running.worker.call(lambda ingest: delattr(ingest, "settle"))
+            await until(lambda: "journal" in open_alarms(building))
+            assert len(building.arrived()) < building.written
+            await complete(building, link)
+            counts = await running.worker.call(lambda ingest: ingest.counts)
+            assert (counts.set_aside, counts.forks) == (1, 0)
+
+
 def test_a_hub_that_nobody_knows_cannot_be_asked(building: Building) -> None:
     with closing(open_database(building.directory / "backend.db")) as db, pytest.raises(ConfigError, match="no hub"):
         wanting.ask(db, "hub-x", 0.0)
