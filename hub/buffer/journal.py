@@ -191,7 +191,7 @@ class Journal:
             batch.local = batch.local | rest
 
     def _commit_readings(self, items: deque[Item], batch: Batch) -> None:
-        batch.local = self._pending | batch.local
+        batch.local = batch.local | self._pending  # which is newer than what an attempt that failed had left there
         self._pending = {}
         self._committing = batch.local
         self._done.append(self.writers[READINGS].commit(items, batch.local, self.trust))

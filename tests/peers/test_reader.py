@@ -20,13 +20,18 @@ from msgspec.structs import replace
 
 from hub.buffer import Buffer, frame
 from hub.buffer.batch import Batch
-from hub.buffer.bodies import ClockMark, Gap
+from hub.buffer.bodies import ClockMark, Gap, decode_table, encode_table
+from hub.buffer.columns import decode, forms
 from hub.buffer.disk import SystemDisk
 from hub.buffer.journal import BufferConfig, Journal
+from hub.buffer.numbering import Numbering
 from hub.buffer.recovery import Scan, record_digest
-from hub.buffer.rows import ALERTS, READINGS, STREAMS
-from hub.buffer.seal import AES, CHACHA
+from hub.buffer.rows import ALERTS, READINGS, STREAMS, Column, Row, Shape, Subject
+from hub.buffer.seal import AES, CHACHA, Previous, Sealer
 from hub.buffer.segment import MAGIC
+from hub.buffer.squeeze import Squeezer
+from hub.errors import DecodeError
+from hub.model import Position
 
 from ..hub.buffer.buffer_kit import Clock, Party, batch, rows
 from .node_reader import NodeReader, Refused
@@ -252,3 +257,90 @@ def test_both_copies_of_the_epoch_gone_is_told_as_such(node: NodeReader, party: 
         broken[head.offset + 100] ^= 1
     with pytest.raises(Refused, match="no intact epoch"):
         read(node, party, bytes(broken))
+
+
+def altered(body: bytes, chosen: random.Random) -> bytes:
+    """A body with a few bits, bytes or lengths wrong, as somebody may write it who holds the keys."""
+    found = bytearray(body)
+    for _ in range(chosen.choice([0, 1, 1, 1, 2, 4])):
+        at, how = chosen.randrange(len(found)), chosen.random()
+        if how < 0.4:
+            found[at] ^= 1 << chosen.randrange(8)
+        elif how < 0.6:
+            found[at] = chosen.choice([0, 1, 8, 9, 0x40, 0x41, 0x7F, 0x80, 0xFF])
+        elif how < 0.8 and len(found) > 4:
+            del found[at : at + chosen.randrange(1, 4)]
+        else:
+            found[at:at] = bytes(chosen.choice([0, 1, 0x80, 0xFF]) for _ in range(chosen.randrange(1, 11)))
+    return bytes(found)
+
+
+def alike(ours: Any, theirs: Any) -> bool:
+    """The same, with numbers compared as doubles: what is beyond 2^53 is written with other digits there."""
+    if isinstance(ours, dict):
+        return (
+            isinstance(theirs, dict) and ours.keys() == theirs.keys() and all(alike(ours[k], theirs[k]) for k in ours)
+        )
+    if isinstance(ours, list):
+        return isinstance(theirs, list) and len(ours) == len(theirs) and all(map(alike, ours, theirs))
+    if type(ours) in (int, float):
+        return type(theirs) in (int, float) and float(ours) == float(theirs)
+    return type(ours) is type(theirs) and ours == theirs
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_both_readers_refuse_the_same_blocks_and_say_the_same_of_the_others_whatever_their_writer_got_wrong(
+    node: NodeReader, party: Party, seed: int
+) -> None:
+    chosen, numbering, squeeze = random.Random(seed), Numbering(), Squeezer()
+    sealer = Sealer(
+        identity=party.identity, store_key=party.store_key, trust=party.trust, hub="hub-test", run=os.urandom(16),
+        stream=READINGS, segment=1, first_seq=1, total=0, commit_s=5, previous=Previous(), aead=AES,
+    )  # fmt: skip
+    shapes = [
+        Shape((Column("a"), Column("b", "Cel", "0.01"), Column("f", kind="flag"))),
+        Shape((Column("t", kind="text"), Column("k", "W", "10"))),
+    ]
+    subjects = [Subject(f"d{number}") for number in range(4)]
+    whole = [
+        form
+        for _ in range(20)
+        for form in forms([a_row(chosen, shapes, subjects) for _ in range(chosen.choice([1, 2, 5, 30]))], numbering)
+    ]
+    table = encode_table(*numbering.fresh())
+    told = decode_table(table)
+    data = MAGIC + sealer.epoch + sealer.seal(frame.TABLE, 1, squeeze(table), readings=0, total=0, commit_s=5).raw
+    expected: dict[int, list[Any] | None] = {}
+    for seq in range(1, 151):
+        body, readings = altered(chosen.choice(whole), chosen), 1
+        try:
+            boot, found = decode(body, told.shapes, told.subjects)
+            readings = sum(len(row.values) for row in found)
+            expected[seq] = [plain(as_report(row, boot)) for row in found]
+        except DecodeError:
+            expected[seq] = None
+        data += sealer.seal(frame.BLOCK, seq, squeeze(body), readings=readings, total=0, commit_s=5).raw
+    items = read(node, party, data)
+    refused = {item["seq"] for item in items if item["kind"] == "refused"}
+    own = ("seq", "commit", "digest")
+    for seq, ours in expected.items():
+        reports = [item for item in items if item["kind"] == "report" and item["seq"] == seq]
+        theirs = (
+            None if seq in refused else [plain({k: v for k, v in item.items() if k not in own}) for item in reports]
+        )
+        assert alike(ours, theirs), (seq, ours, theirs)
+    assert 0 < len(refused) < 150
+
+
+def a_row(chosen: random.Random, shapes: list[Shape], subjects: list[Subject]) -> Row:
+    shape = chosen.choice(shapes)
+    number = chosen.choice([0, 1, -1, 1 << 62, chosen.randrange(100)])
+    fine = chosen.choice([0.5, -0.0, 1e-300, chosen.random() * 50])
+    text = chosen.choice(["", "x", "é" * 9, "\0"])
+    values = (number, fine, chosen.random() < 0.5) if shape is shapes[0] else (text, chosen.randrange(-5, 50) * 10)
+    place = Position(chosen.uniform(-90, 90), chosen.uniform(-180, 180), chosen.choice([None, 3.0]))
+    return Row(
+        chosen.choice(subjects), shape, chosen.choice([0, 5, -7, chosen.randrange(1 << 40), (1 << 63) - 1]), True,
+        values, chosen.randrange(4), chosen.randrange(1, 4), chosen.choice([None, -60, 0, 5]),
+        chosen.choice([None, None, place]),
+    )  # fmt: skip

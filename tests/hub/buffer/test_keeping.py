@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from buffer_kit import SMALL, Clock, FaultyDisk, Party, Trust, batch, no_space, row, rows
+from buffer_kit import SMALL, Clock, FaultyDisk, Party, Trust, batch, io_error, no_space, row, rows
 from msgspec.structs import replace
 
 from hub.buffer import keeping
@@ -18,6 +18,7 @@ from hub.buffer.catalog import unsettled
 from hub.buffer.journal import SPARE_BYTES, Journal
 from hub.buffer.rows import ALERTS, READINGS
 from hub.buffer.segment import SegmentInfo
+from hub.errors import StorageError
 
 WEEK = 7 * 86_400.0
 KEPT = replace(SMALL, keep_s=WEEK, segment_s=1e9)
@@ -226,6 +227,30 @@ async def test_that_nothing_is_acked_by_a_new_database_outlives_the_process(part
     assert again.status().records == 2
     assert list(again.acks) == []
     await again.close()
+
+
+def test_a_line_that_is_removed_while_its_commit_is_tried_again_is_not_told_after_all(
+    party: Party, tmp_path: Path
+) -> None:
+    disk = FaultyDisk()
+    journal = party.journal(tmp_path / "b", disk, config=replace(SMALL, keep_s=1e6))
+    journal.commit(batch(rows(0, 3)))
+    journal.writers[READINGS].close()
+    acked = {range_key(ACK_KEY, READINGS, journal.run): [[1, 1]]}
+    journal.commit(batch(rows(3, 3), local=acked))
+    pending = batch(rows(6, 3))
+    disk.fail["sync"] = [io_error()]
+    with pytest.raises(StorageError):
+        journal.commit(pending)
+    lines = {"buffer/held/readings/1", "buffer/kept/readings/1"}
+    assert lines <= pending.local.keys()
+    assert journal.relieve(unsent=False), "the acked segment goes meanwhile"
+    journal.commit(pending)
+    assert not lines & journal._durable.keys()
+    journal.close()
+    again = party.journal(tmp_path / "b", config=replace(SMALL, keep_s=1e6))
+    assert again.keeping._since.keys() <= {(info.stream, info.number) for info in again.catalog.all()}
+    again.close()
 
 
 def test_small_state_that_was_removed_stays_removed_though_a_new_segment_tells_all_of_it_again(
