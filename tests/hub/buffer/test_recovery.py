@@ -235,6 +235,31 @@ def test_a_sector_lost_from_the_last_commit_takes_all_of_it_and_is_declared(
                 other.unlink()
 
 
+def test_the_second_copy_of_a_table_in_a_commit_that_lost_a_sector_opens_the_blocks_before_it(
+    party: Party, tmp_path: Path
+) -> None:
+    journal = party.journal(tmp_path / "b")
+    for at in range(2):
+        journal.commit(batch(rows(300 * at, 300)))
+    journal.close()
+    path = segments(tmp_path / "b")[-1]
+    data, start = last_commit(path)
+    heads = Scan.of(data).heads
+    context = [head.kind for head in heads if head.offset >= start]
+    assert context == [frame.EPOCH, frame.TABLE, frame.BLOCK]
+    at = (heads[-1].offset // 512 + 1) * 512
+    found = bytearray(data[:at] + bytes(512) + data[at + 512 :])
+    table = next(head for head in heads if head.kind == frame.TABLE)
+    found[table.offset + 50] ^= 1
+    path.write_bytes(bytes(found))
+    journal = party.journal(tmp_path / "b")
+    backend = party.reader()
+    backend.drain(journal)
+    assert backend.all_numbers == [*range(300)]
+    assert [(gap.first, gap.last) for gap in journal._gaps] == [(2, 2)]
+    journal.close()
+
+
 def test_a_sector_lost_after_a_start_took_its_commit_for_whole_costs_that_record_alone(
     party: Party, tmp_path: Path
 ) -> None:

@@ -184,6 +184,27 @@ def test_a_record_of_another_epoch_is_refused(party: Party) -> None:
         opener.open(sealed.raw)
 
 
+def test_a_number_from_before_its_epoch_is_refused(party: Party) -> None:
+    """A later segment supersedes an earlier one from its own first number on: one may not reach further back."""
+    made = sealer(party)
+    opener = open_epoch(verify_epoch(made.epoch, party.public), party.private_keys)
+    assert opener.open(block(made)[1].raw).seq == 7
+    made._last[frame.BLOCK] = 0
+    with pytest.raises(DecodeError, match="bad-seq"):
+        opener.open(block(made, seq=6)[1].raw)
+
+
+@pytest.mark.parametrize(("part", "other"), [(3, b"audit"), (3, b"readings2"), (9, b"rot13"), (9, b"AES-256-GCM")])
+def test_an_epoch_of_a_stream_or_cipher_that_is_none_is_refused(party: Party, part: int, other: bytes) -> None:
+    parts = unlp(sealer(party).epoch[36:-68])
+    parts[part] = other
+    full = lp(*parts)
+    header = frame.pack_header(frame.EPOCH, len(full), readings=0, seq=7, total=90, commit_s=5)
+    forged = frame.pack_record(header, full, party.identity.sign(b"ilot/epoch-sig/1\0" + full))
+    with pytest.raises(DecodeError, match="bad-epoch"):
+        verify_epoch(forged, party.public)
+
+
 def test_whoever_holds_only_the_opening_key_cannot_forge(party: Party) -> None:
     """The recipient knows k; a record must also be signed by e, which never left the hub."""
     made = sealer(party)

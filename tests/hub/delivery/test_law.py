@@ -22,6 +22,7 @@ from .delivery_kit import (
     Database,
     Faults,
     Number,
+    Trust,
     World,
     answer,
     contents,
@@ -274,6 +275,20 @@ def test_an_ack_that_is_not_for_what_was_sent_changes_nothing(over: dict[str, An
     assert [(r.reason, r.hostile) for r in result.refused] == [(reason, hostile)]
     assert world.delivery.refusals == {reason: 1}
     assert world.delivery.depth()["flight"] == 2
+
+
+def test_a_forged_ack_in_the_name_of_a_key_that_a_new_trust_document_keeps_is_an_attack() -> None:
+    world = opened()
+    world.commit("readings", 1)
+    message = take(world)
+    world.delivery.retrust(TRUST, 2)
+    forged = bytearray(world.backend.ack("readings", RUN, through=1))
+    forged[-1] ^= 1
+    (refused,) = answer(world, message, pack_reply([bytes(forged)])).refused
+    assert (refused.reason, refused.hostile) == ("signature", True)
+    world.delivery.retrust(Trust(()), 3)
+    (refused,) = answer(world, message, pack_reply([world.backend.ack("readings", RUN, through=1)])).refused
+    assert (refused.reason, refused.hostile) == ("withdrawn-key", False)
 
 
 def test_an_ack_of_a_closed_run_counts_although_this_process_sent_none_of_it() -> None:

@@ -21,6 +21,7 @@ from .delivery_kit import (
     IDENTITY,
     OLD_RUN,
     RUN,
+    Database,
     Faults,
     Number,
     World,
@@ -226,6 +227,17 @@ def test_a_request_in_answer_to_an_older_state_or_to_none_changes_nothing() -> N
         assert not any(refused.hostile for refused in result.refused)
     assert world.delivery.wanted == 0
     assert world.delivery.refusals == {"want-old": 3}
+
+
+def test_what_an_older_database_asked_for_is_void_where_a_new_one_answers_beside_it() -> None:
+    world = acked_world()
+    restate(world)
+    old = world.backend.ack("readings", RUN, through=10, want=((1, 5),))
+    world.backend.db = Database(b"1" * 16)
+    new = world.backend.ack("readings", RUN, through=10, n=99)
+    result = world.delivery.answered(99, pack_reply([old, new]), world.now)
+    assert result.forget
+    assert (result.acked, result.unacked) == ([("readings", RUN, [(1, 10)])], [])
 
 
 def test_a_run_is_asked_for_at_most_once_a_minute() -> None:
