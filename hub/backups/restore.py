@@ -307,7 +307,7 @@ def read_file(path: Path, hub: str = "") -> bytes:
     one hub's are there. Raises ConfigError."""
     try:
         if path.is_dir():
-            hubs = {name[:20] for name in os.listdir(path) if name.endswith(".ilot-backup")}
+            hubs = shelf.hubs(path)
             if not hub and len(hubs) != 1:
                 raise ConfigError(f"{path} holds backups of {len(hubs)} hubs: name one with --hub ({sorted(hubs)[:5]})")
             found = shelf.kept(path, hub or hubs.pop())

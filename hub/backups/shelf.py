@@ -39,6 +39,11 @@ def kept(directory: Path, hub: str) -> list[tuple[int, Path]]:
     return sorted(((int(match[2]), path) for match, path in names if match[1] == hub), reverse=True)
 
 
+def hubs(directory: Path) -> set[str]:
+    """Whose backups there are, by their names. Raises OSError."""
+    return {match[1] for path in directory.iterdir() if (match := _NAME.fullmatch(path.name))}
+
+
 def elsewhere(directory: Path, beside: Path) -> bool:
     """Whether `directory` is on another file system than `beside`, and so survives the loss of that one's disk. False
     when either cannot be looked at."""

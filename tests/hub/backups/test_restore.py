@@ -161,6 +161,7 @@ def test_of_a_stick_the_newest_whole_backup_is_taken(home: Home, tmp_path: Path)
     stick.mkdir()
     shelf.keep(stick, home.keys.hub_id, 1, data)
     shelf.keep(stick, home.keys.hub_id, 2, data[: len(data) // 2])
+    (stick / "fetched.ilot-backup").write_bytes(b"named by a person: it is not taken for another hub's")
     assert read_file(stick) == data
 
 
