@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from hub.cli import output
-from hub.cli.demo.showcase import OUTAGE_AT_S, OUTAGE_S, STORY, Showcase
+from hub.cli.demo.showcase import OUTAGE_AT_S, OUTAGE_S, STORY, Showcase, events
 from hub.errors import HubError, NotReady
 
 DRAIN_S = 30.0
@@ -41,12 +41,12 @@ def demo(seconds: float | None, outage: float | None, keep: bool, json: bool) ->
         raise HubError("the simulated radio needs dbus-daemon: apt-get install dbus (or run `make setup`)")
     root = Path(tempfile.mkdtemp(prefix="ilot-demo-"))
     scene = Showcase(root, output.say)
-    watch = Watch(scene, quiet=json or not sys.stdout.isatty())
+    watch = Watch(scene, seconds, outage, quiet=json or not sys.stdout.isatty())
     try:
         scene.prepare()
         watch.start()
         with contextlib.suppress(KeyboardInterrupt):
-            watch.run(seconds, outage)
+            watch.run()
         summary = watch.finish()
     finally:
         with _no_interrupt():
@@ -64,9 +64,14 @@ def demo(seconds: float | None, outage: float | None, keep: bool, json: bool) ->
 
 
 class Watch:
-    """Looks at the hub and at the backend once a second and remembers what it saw."""
+    """Looks at the hub and at the backend once a second and remembers what it saw, until `seconds` have passed; the
+    backend is away from second 5 on, for `outage` seconds. With neither, for as long as the story tells."""
 
-    def __init__(self, scene: Showcase, quiet: bool) -> None:
+    def __init__(self, scene: Showcase, seconds: float | None, outage: float | None, *, quiet: bool) -> None:
+        self.cut_s = OUTAGE_AT_S if outage is None else 5.0
+        self.outage_s = (OUTAGE_S if seconds is None else 0.0) if outage is None else outage
+        needed = self.cut_s + self.outage_s + 5.0 if self.outage_s else 0.0
+        self.end_s = None if seconds is None else max(seconds, needed)
         self.scene = scene
         self.quiet = quiet
         self.began = 0.0
@@ -94,23 +99,20 @@ class Watch:
         ilot = Path(sys.argv[0]).resolve()
         with contextlib.suppress(ValueError):
             ilot = ilot.relative_to(Path.cwd())
-        output.say(STORY.format(config=self.scene.config, ilot=ilot if ilot.name == "ilot" else "ilot"))
+        happens = events(self.cut_s, self.outage_s, self.end_s)
+        known = ilot if ilot.name == "ilot" else "ilot"
+        output.say(STORY.format(events=happens, config=self.scene.config, ilot=known))
 
-    def run(self, seconds: float | None, outage: float | None) -> None:
-        """Until `seconds` have passed; the backend is away from second 5 on, for `outage` seconds. With neither, for
-        as long as the story tells."""
-        at = 5.0
-        if outage is None:
-            at, outage = OUTAGE_AT_S, OUTAGE_S if seconds is None else 0.0
-        cut = at if outage else None
+    def run(self) -> None:
+        """Look on until the end."""
+        cut = self.cut_s if self.outage_s else None
         back: float | None = None
         shown = 0.0
-        end = None if seconds is None else max(seconds, 5.0 + outage + 5.0 if outage else 0.0)
-        while end is None or time.monotonic() - self.began < end:
+        while self.end_s is None or time.monotonic() - self.began < self.end_s:
             elapsed = time.monotonic() - self.began
             if cut is not None and elapsed >= cut:
-                cut, back = None, elapsed + outage
-                output.say(f"--- backend cut off for {outage:.0f} s: readings stay sealed in the buffer")
+                cut, back = None, elapsed + self.outage_s
+                output.say(f"--- backend cut off for {self.outage_s:.0f} s: readings stay sealed in the buffer")
                 self.scene.stop("backend")
             if back is not None and elapsed >= back:
                 back = None

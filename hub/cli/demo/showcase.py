@@ -99,12 +99,16 @@ PINS = {
 OUTAGE_AT_S, OUTAGE_S = 40.0, 15.0
 """When the demo cuts the backend off by itself, and for how long."""
 
+EVENTS = (
+    (0, "a Bluetooth sensor that nobody knows waits in quarantine"),
+    (70, "the paper bin is full: an alert. It is over by itself when the bin is emptied, at 3:00"),
+    (90, "the boiler reports a fault and loses a sensor until 3:00: an alert, and a gap in its chart"),
+)
+"""What happens by itself: after so many seconds."""
+
 STORY = """\
 What happens by itself
-  now    a Bluetooth sensor that nobody knows waits in quarantine
-  0:40   the backend is cut off for 15 s: readings wait in the buffer, sealed, then all of them leave
-  1:10   the paper bin is full: an alert. It is over by itself when the bin is emptied, at 3:00
-  1:30   the boiler reports a fault and loses a sensor until 3:00: an alert, and a gap in its chart
+{events}
 
 Three things to try
   1. Quarantaine (Quarantine): adopt the unknown sensor, then find it under Appareils (Devices)
@@ -114,6 +118,17 @@ Three things to try
        {ilot} command set knx:1.1.20 light off --why "a try"
        {ilot} status
 """
+
+
+def events(cut_s: float, outage_s: float, end_s: float | None) -> str:
+    """What happens by itself before the end, a line each; an outage of 0 s does not."""
+    cut = f"the backend is cut off for {outage_s:.0f} s: readings wait in the buffer, sealed, then all of them leave"
+    told = sorted([*EVENTS, *([(cut_s, cut)] if outage_s else [])])
+    return "\n".join(
+        f"  {f'{at // 60:.0f}:{at % 60:02.0f}' if at else 'now':<6} {text}"
+        for at, text in told
+        if end_s is None or at < end_s
+    )
 
 
 class Showcase(Scene):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from hub.cli.demo.showcase import PINS, draw_plan
+from hub.cli.demo.showcase import PINS, draw_plan, events
 from hub.web.pictures.cleaning import checked
 from integrations.lorawan.sim import Bin
 
@@ -23,3 +23,10 @@ def test_the_bin_fills_in_a_minute_is_emptied_at_three_and_speaks_in_its_makers_
     assert [one[-7:].hex() for one in said] == [
         "0482d002050000", "04821e00050000", "04821e00050000", "04828004050000", "0482d402050000",
     ]  # fmt: skip
+
+
+def test_what_is_announced_happens_before_the_demo_ends_and_at_the_time_that_was_asked_for() -> None:
+    assert [line.split()[0] for line in events(40, 15, None).splitlines()] == ["now", "0:40", "1:10", "1:30"]
+    assert [line.split()[0] for line in events(5, 5, 20).splitlines()] == ["now", "0:05"]
+    assert "for 5 s" in events(5, 5, 20)
+    assert "cut off" not in events(40, 0, 100)
