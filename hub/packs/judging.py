@@ -21,6 +21,13 @@ from hub.packs.maps import untested
 from hub.packs.reading import Pack, Vector
 from hub.packs.vectors import VectorKeys
 from hub.payload import Codecs
+from hub.payload.messages import SPOILS
+
+SPOILT = 3
+"""So many vectors on which the codec loops or dies; it is not asked about the others."""
+UNTRIED = "not tried: the codec loops or dies"
+LONGEST = 400
+"""Characters that say what is wrong with one vector."""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -45,7 +52,11 @@ class Verdict(msgspec.Struct, frozen=True):
 
 async def judge(pack: Pack, codecs: Codecs) -> Verdict:
     """Raises NotReady when there is no worker to be had."""
-    outcomes = [await _outcome(pack, codecs, vector) for vector in pack.vectors]
+    outcomes, spoilt = list[Outcome](), 0
+    for vector in pack.vectors:
+        told = await _outcome(pack, codecs, vector) if spoilt < SPOILT else _of(pack, vector, UNTRIED)
+        outcomes.append(told)
+        spoilt += any(reason in told.wrong for reason in SPOILS)
     left = tuple(_of_map(pack) if pack.keys.part is not None else _untested(pack))
     ok = not left and not any(outcome.wrong for outcome in outcomes)
     return Verdict(pack.name, pack.keys.version, pack.digest, ok, tuple(outcomes), left)
@@ -62,8 +73,16 @@ async def _outcome(pack: Pack, codecs: Codecs, vector: Vector) -> Outcome:
             wrong = await _heard(pack, codecs, keys)
     except DecodeError as error:
         wrong = str(error)
+    return _of(pack, vector, wrong)
+
+
+def _of(pack: Pack, vector: Vector, wrong: str) -> Outcome:
+    keys = vector.keys
     source = pack.keys.sources[keys.source]
     cited = f"{source.by}: {source.title}, {source.version}{', ' + keys.page if keys.page else ''}"
+    wrong = (
+        wrong if len(wrong) <= LONGEST else f"{wrong[:LONGEST]}…"
+    )  # a codec may say a quarter of a million characters
     return Outcome(vector.where, cited, keys.message or keys.downlink or "", wrong)
 
 

@@ -14,12 +14,12 @@ from hub.model import Device, PackFacts
 from hub.packs.labels import Recognised, Sign, recognise, sign_of
 from hub.packs.library import Library
 from hub.payload import Codecs
+from hub.payload.messages import SPOILS
 
 if TYPE_CHECKING:
     from hub.packs.decoding import Reading
     from hub.packs.reading import Pack
 
-SPOILS = frozenset({"codec-time", "codec-crash"})
 REST_AFTER, REST_S = 3, 60.0
 RESTS = "codec-rests"
 

@@ -18,6 +18,8 @@ REASONS = frozenset(
     {"codec-crash", "codec-error", "codec-memory", "codec-stack", "codec-syntax", "codec-time", "oversized"}
 )
 """Why a call can fail. They are counted by name, so a worker that was taken over makes up none."""
+SPOILS = frozenset({"codec-time", "codec-crash"})
+"""Those that cost all of a call's time, or the worker."""
 
 
 class Codec(msgspec.Struct, frozen=True):

@@ -177,3 +177,21 @@ def test_a_codec_that_fails_instead_of_refusing_does_not_pass(bench: Bench, made
     codec = "function decodeUplink(i) { if (i.bytes.length < 2) throw new Error('oops'); return { data: {} } }"
     verdict = run(judge(read(made(codec_js=codec)), codecs))
     assert "it fails instead of refusing: codec-error: Error: oops" in [o.wrong for o in verdict.outcomes]
+
+
+def test_a_codec_that_loops_is_not_asked_for_ever_and_one_that_talks_much_is_not_quoted_whole(
+    bench: Bench, made: Make
+) -> None:
+    codecs, run = bench
+    more = '- {source: manual, port: 1, bytes: "d7", refused: true}\n' * 20
+    codec = "function decodeUplink(i) { if (i.bytes.length < 2) for (;;); return { data: { t: 'x'.repeat(200000) } } }"
+    verdict = run(
+        judge(read(made(codec_js=codec, vectors_yaml=VECTORS.split("- source: manual\n  downlink")[0] + more)), codecs)
+    )
+    said = [outcome.wrong for outcome in verdict.outcomes]
+    assert all(wrong.startswith("it fails instead of refusing: codec-time") for wrong in said[1:4])
+    assert said[4:] == ["not tried: the codec loops or dies"] * 17
+    assert max(map(len, said)) <= 401
+    codec = "function decodeUplink(i) { return { errors: ['x'.repeat(200000)] } }"
+    verdict = run(judge(read(made(codec_js=codec)), codecs))
+    assert max(len(outcome.wrong) for outcome in verdict.outcomes) <= 401
