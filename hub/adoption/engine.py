@@ -199,6 +199,7 @@ class Adoption:
         kept = await memory.kept(self._store, [one.device for one in found if isinstance(one, Found)])
         packs = await self._ground.packs.names()
         taken = {(one.place, one.pack): one.id for one in self._ground.devices if one.pack}
+        alike = {one.id.lower(): one.id for one in self._ground.devices}
         rows, plans = list[Row](), dict[str, Plan]()
         for number, (wish, whom) in enumerate(zip(wishes, found, strict=True)):
             if number % BREATH == 0:
@@ -206,6 +207,7 @@ class Adoption:
             try:
                 if isinstance(whom, Unreadable):
                     raise whom
+                _itself(whom.device, alike)
                 former = plans.get(whom.device)
                 base = former.device if former else self._ground.devices.get(whom.device)
                 one = plan(
@@ -216,6 +218,7 @@ class Adoption:
                 if state != ALREADY:
                     _alone(one.device, taken)
                     plans[whom.device] = one
+                    alike[whom.device.lower()] = whom.device
                 rows.append(self._row(wish.line, one, state))
             except Unreadable as error:
                 rows.append(_wrong(wish, whom.device if isinstance(whom, Found) else wish.device, error))
@@ -293,6 +296,16 @@ class Adoption:
 
     def _now(self) -> float:
         return self._clock.now()
+
+
+def _itself(device: str, alike: dict[str, str]) -> None:
+    """The configuration knows no capitals in ids: beside one that differs in them alone this would rest from the next
+    start on; `alike`: id in small letters → as it is known."""
+    if (known := alike.get(device.lower(), device)) != device:
+        raise Unreadable(
+            "capitals", f"is {known} in other capitals: write it so",
+            f"est {known} avec d'autres majuscules : écrivez-le ainsi", "device",
+        )  # fmt: skip
 
 
 def _alone(device: Device, taken: dict[tuple[str, str], str]) -> None:

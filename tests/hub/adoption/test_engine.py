@@ -355,6 +355,15 @@ async def test_a_label_with_another_key_than_the_inventory_s_is_not_believed(hou
     assert (row.state, row.key_from) == ("added", "row"), "a person may know better"
 
 
+async def test_an_id_that_differs_from_a_known_one_in_capitals_alone_is_no_other_device(house: House) -> None:
+    def wish(device: str) -> dict[str, Any]:
+        return {"device": device, "integration": "lorawan", "place": "hall", "key": KEY.hex()}
+
+    answer = await house.call("device.add", wishes=[wish("acme:Boiler"), wish("acme:boiler")], dry_run=True)
+    assert [(row["state"], row["column"]) for row in answer["rows"]] == [("added", ""), ("wrong", "device")]
+    assert answer["rows"][1]["en"] == "is acme:Boiler in other capitals: write it so"
+
+
 async def test_an_inventory_is_opened_by_the_hub_it_is_for_and_an_older_one_changes_nothing(house: House) -> None:
     root = Root.generate()
     service = house.service
