@@ -8,7 +8,7 @@ answered: another phone, or the hub after a power cut, goes on where the last on
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -215,18 +215,21 @@ class Rolls:
 
     async def _expect(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{devices, by} → {expected}: devices that an inventory added are expected too."""
-        roster, number = await self._load(), 0
-        there = {line.device for line in roster.lines.values()}
+        roster = await self._load()
+        there, lines = {line.device for line in roster.lines.values()}, list[Line]()
         for name in arguments.get("devices") or ():
             device = self._ground.devices.get(str(name))
             if device is not None and device.id not in there:
-                number += 1
-                line = Line(
-                    n=roster.next, how="inventory", at=self._clock.now(), by=asker(arguments), device=device.id,
-                    place=device.place, name=device.name,
-                )  # fmt: skip
-                await self._keep(line, roster)
-        return {"expected": number}
+                there.add(device.id)
+                lines.append(Line(
+                    n=roster.next + len(lines), how="inventory", at=self._clock.now(), by=asker(arguments),
+                    device=device.id, place=device.place, name=device.name,
+                ))  # fmt: skip
+        if lines:  # all in one: each change of the roster is written whole, and synced
+            self._put(lines, roster)
+            said = {"roster": "expect", "devices": len(lines)}
+            await self._save(roster, asker(arguments), said)
+        return {"expected": len(lines)}
 
     async def _replaced(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{n, label | device, key?, by} → {row}: another device stands in the place of a row's, by one scan. Its key is
@@ -325,14 +328,20 @@ class Rolls:
         return line
 
     async def _keep(self, line: Line, roster: Roster) -> None:
-        if line.n not in roster.lines and len(roster.lines) >= MOST:
-            raise HubError(f"at most {MOST} devices in one commissioning: end this one first")
-        if not roster.began or roster.ended is not None:
-            roster.began, roster.by, roster.ended = roster.began or self._clock.now(), roster.by or line.by, None
-        roster.lines[line.n] = line
-        roster.next = max(roster.next, line.n + 1)
+        self._put([line], roster)
         said = {"roster": "line", "n": line.n, "device": line.device, "how": line.how, "why": line.why}
         await self._save(roster, line.by, said)
+
+    @staticmethod
+    def _put(lines: Sequence[Line], roster: Roster) -> None:
+        """Raises HubError, and puts none, when they are too many."""
+        if len(roster.lines) + sum(line.n not in roster.lines for line in lines) > MOST:
+            raise HubError(f"at most {MOST} devices in one commissioning: end this one first")
+        for line in lines:
+            if not roster.began or roster.ended is not None:
+                roster.began, roster.by, roster.ended = roster.began or line.at, roster.by or line.by, None
+            roster.lines[line.n] = line
+            roster.next = max(roster.next, line.n + 1)
 
     async def _load(self) -> Roster:
         if self._roster is None:

@@ -136,6 +136,31 @@ async def test_one_device_is_never_two_rows(rolls: tuple[House, Rolls]) -> None:
     assert (row["device"], len(await rows(roll))) == (OTHER, 2)
 
 
+async def test_what_an_inventory_added_is_expected_once_each_by_one_change_of_the_roster(
+    rolls: tuple[House, Rolls],
+) -> None:
+    house, roll = rolls
+    ids = [f"lorawan:{n:016x}" for n in range(1, 9)]
+    wishes = [{"device": one, "key": KEY.hex(), "place": "hall", "name": one[-2:]} for one in ids]
+    await house.call("device.add", wishes=wishes)
+    await do(roll, "scan", device=ids[0])
+    assert house.store is not None
+    before = len(await house.store.audited())
+    assert await do(roll, "expect", devices=[*ids, *ids, "lorawan:unknown"]) == {"expected": 7}
+    assert len(await house.store.audited()) == before + 1
+    assert [(row["n"], row["device"], row["how"]) for row in await rows(roll)][1:] == [
+        (n, one, "inventory") for n, one in enumerate(ids[1:], 2)
+    ]
+    assert await do(roll, "expect", devices=ids) == {"expected": 0}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hub.adoption.roster.MOST", 8)
+        await do(roll, "forget", n=1)
+        await do(roll, "unreadable", note="x")
+        with pytest.raises(HubError, match="at most 8"):
+            await do(roll, "expect", devices=ids)
+    assert len(await rows(roll)) == 8
+
+
 async def test_what_a_row_keeps_is_bounded(rolls: tuple[House, Rolls]) -> None:
     _, roll = rolls
     for field in ("place", "zone", "name", "pack"):
