@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from hub.disk.files import hand_over, make_directory
+from hub.disk.files import hand_over, hand_over_all, make_directory
 from hub.errors import ConfigError, Problem, StorageError
 
 DEFAULT = Path("/var/lib/ilot")
+
+_log = logging.getLogger("hub")
 
 _PLAIN = re.compile(r"^[ \t]+state_dir:[ \t]+([\"']?)(/?[\w./@+-]+)\1[ \t]*(?:[ \t]#.*)?$", re.MULTILINE)
 _ELSEWHERE = re.compile(r"\bhub[\"']?\s*:\s*!include\b")
@@ -81,7 +84,8 @@ class StateDir:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the directory for this process. Raises Held when another hub holds it: two writers
-        would seal the same numbers twice. Raises StorageError when it cannot be used."""
+        would seal the same numbers twice. Raises StorageError when it cannot be used. What root made in it meanwhile is
+        its owner's afterwards."""
         try:
             make_directory(self.path)
             # not through a link: root writes here too, in a directory of the hub's user
@@ -100,6 +104,15 @@ class StateDir:
                 hand_over(self.path / "lock")
                 os.ftruncate(lock, 0)
                 os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-            yield
+            try:
+                yield
+            finally:
+                self._hand_over()
         finally:
             os.close(lock)
+
+    def _hand_over(self) -> None:
+        try:
+            hand_over_all(self.path)
+        except OSError as error:
+            _log.error("what root made in %s stays root's, the hub's user cannot use it: %s", self.path, error)

@@ -30,6 +30,16 @@ def test_each_one_has_a_higher_generation(home: Home) -> None:
     assert [read(home.stopped()).head.generation for _ in range(3)] == [1, 2, 3]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of another user")
+def test_a_backup_that_root_makes_of_a_stopped_hub_leaves_nothing_that_the_hub_cannot_write(home: Home) -> None:
+    for path in (home.state.path, *home.state.path.rglob("*")):
+        os.chown(path, 12345, 12346)
+    home.stopped()
+    found = {str(path.relative_to(home.state.path)): path.stat().st_uid for path in home.state.path.rglob("*")}
+    assert {"store.db", "buffer"} <= set(found), "it made them: this hub never ran"
+    assert found == dict.fromkeys(found, 12345)
+
+
 def test_a_configuration_that_is_wrong_is_kept_as_it_is(home: Home) -> None:
     home.config.write_text("hub: [\n")
     found = home.contents(home.stopped())
