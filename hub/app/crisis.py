@@ -42,7 +42,8 @@ LINKS = ("it is the link to the backend", "c'est la liaison avec le serveur")
 
 
 class Hands:
-    """`hub.crisis.desk.Hands` over the parts of one hub."""
+    """`hub.crisis.desk.Hands` over the parts of one hub. Each of these is soon in a state backup too, on the stick
+    where the hub is cut off: a machine that is restored from an older one would speak again."""
 
     def __init__(self, ground: Ground, field: Field, outward: Outward) -> None:
         self._ground, self._field, self._outward = ground, field, outward
@@ -51,6 +52,7 @@ class Hands:
         self._field.egress.closed = WHY
         self.hold()
         self._outward.link.reconnect()
+        self._outward.keeper.changed()
         await self._field.http.close()  # connections that it kept open
 
     def hold(self) -> None:
@@ -60,10 +62,12 @@ class Hands:
     async def join(self) -> None:
         self._field.egress.closed = ""
         self._field.plugins.pauses.hold({})
+        self._outward.keeper.changed()
         self._outward.link.hurry()
 
     def freeze(self, frozen: bool) -> None:
         self._field.desk.frozen = "the hub is read-only: `ilot crisis status` says by whom and why" if frozen else ""
+        self._outward.keeper.changed()
 
     def verdicts(self) -> list[Verdict]:
         loaded = self._ground.loaded

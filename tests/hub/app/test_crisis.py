@@ -1,0 +1,47 @@
+"""What a crisis does to the parts of a hub."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hub.app.crisis import Hands
+
+
+class Parts:
+    """`done`: what was asked of the parts, in order."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def note(self, what: str) -> Any:
+        return lambda *_: self.done.append(what)
+
+    def hands(self) -> Hands:
+        async def close() -> None:
+            self.done.append("connections closed")
+
+        config = SimpleNamespace(crisis=SimpleNamespace(keep=()))
+        loaded = SimpleNamespace(config=config, integrations=(), notifiers=(), exporters=(), uplinks=())
+        field = SimpleNamespace(
+            egress=SimpleNamespace(closed=""), desk=SimpleNamespace(frozen=""), http=SimpleNamespace(close=close),
+            plugins=SimpleNamespace(pauses=SimpleNamespace(hold=self.note("held"))),
+        )  # fmt: skip
+        outward = SimpleNamespace(
+            link=SimpleNamespace(reconnect=self.note("link"), hurry=self.note("link")),
+            keeper=SimpleNamespace(changed=self.note("backup due")),
+        )  # fmt: skip
+        return Hands(SimpleNamespace(loaded=loaded), field, outward)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("what", ["cut", "join", "freeze"])
+async def test_a_backup_is_due_so_that_a_restored_hub_is_in_the_same_crisis(what: str) -> None:
+    parts = Parts()
+    hands = parts.hands()
+    if what == "freeze":
+        hands.freeze(True)
+    else:
+        await getattr(hands, what)()
+    assert parts.done.count("backup due") == 1
