@@ -167,8 +167,8 @@ class Shooter:
             self.page.goto(self.url + path)
             for field, value in fields.items():
                 self.page.evaluate("([id, value]) => { document.getElementById(id).value = value }", [field, value])
-            self.page.evaluate(f"document.querySelector({json.dumps(button)}).click()")
-            self.page.wait_for_load_state()
+            with self.page.expect_navigation():  # on a busy machine it begins later than the next line
+                self.page.evaluate(f"document.querySelector({json.dumps(button)}).click()")
             self.page.wait_for_timeout(300)
             self.here(name)
 

@@ -93,6 +93,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "config-touched": ("modifié", "changed"),
     "config-true": ("oui", "yes"),
     "config-false": ("non", "no"),
+    "config-leave-it": ("par défaut", "by default"),
     "config-leave": ("par défaut ({value})", "by default ({value})"),
     "config-default": ("Par défaut : {value}", "Default: {value}"),
     "config-unit": ("en {unit}", "in {unit}"),

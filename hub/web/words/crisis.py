@@ -51,7 +51,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "sampling-period": ("Toutes les", "Every"),
     "sampling-for": ("Pendant", "For"),
-    "sampling-plan": ("Voir ce que cela coûte", "Show what it costs"),
+    "sampling-plan": ("Voir le coût", "Show the cost"),
     "sampling-would": ("Seraient relevés, pendant {span} : {count}", "Would be raised, for {span}: {count}"),
     "sampling-nothing": (
         "Rien ne peut être relevé plus souvent ainsi ; la liste dit pourquoi.",

@@ -19,7 +19,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "privacy-days-n": ("{count} jour[|s]", "{count} day[|s]"),
     "privacy-in-zones": ("Règles par zone", "Rules of each zone"),
     "privacy-dwelling": ("Logement : presque toute mesure est personnelle.", "A home: almost everything is personal."),
-    "privacy-no-rule": ("Aucune règle : les valeurs par défaut valent.", "No rule: the defaults apply."),
+    "privacy-no-rule": ("Aucune règle : les valeurs par défaut s'appliquent.", "No rule: the defaults apply."),
     "privacy-default": ("Données personnelles sans finalité : détruites.", "Personal data without a purpose: destroyed."),
     "privacy-consents": ("Consentements", "Consents"),
     "privacy-consents-none": (

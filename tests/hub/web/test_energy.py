@@ -23,3 +23,7 @@ async def test_a_meter_tells_its_model_and_how_well_it_fits(pages: Pages) -> Non
     text = text.replace("\u00a0", " ").replace("\u202f", " ")
     assert "Modèle à 5 paramètres : socle, chauffage sous 15,5 °C, froid au-dessus de 21,0 °C." in text
     assert "CV(RMSE) 8 %, biais NMBE -0,4 %" in text
+    assert "dérive de 12 % depuis le 02/03/2026" in text
+    assert "Référence du 01/01/2025 au 31/12/2025." in text
+    english = (await browser.get("/energy/meters/salle-0?lang=en"))[1]
+    assert "since 2026-03-02" in english

@@ -41,7 +41,7 @@ async def test_the_page_shows_who_waits_with_evidence_and_says_what_to_do_when_n
     pages.hub.suspects = {"lorawan:Y": "clone-fork"}
     _, text, _ = await browser.get("/quarantine")
     for said in ("LYWSD03MMC", "hci0", "inconnu de ce concentrateur", "21,5", "5 relevés chiffrés", "entendu 12 fois",
-                 "compteur revenu en arrière", "deux compteurs progressent"):  # fmt: skip
+                 "nom annoncé : x", "compteur revenu en arrière", "deux compteurs progressent"):  # fmt: skip
         assert said in text.replace("\u00a0", " "), said
     _, text, _ = await browser.get("/quarantine?lang=en")
     assert "not known to this hub" in text

@@ -83,7 +83,7 @@ async def test_while_it_is_raised_the_page_counts_who_was_told_and_the_time_that
     assert "2\u202fh\u00a000\u202fmin" in text
     assert "attend : toutes les commandes sont arrêtées" in text
     assert 'action="/crisis/sampling/restore"' in text
-    assert "Voir ce que cela coûte" not in text, "it cannot be raised twice"
+    assert "Voir le coût" not in text, "it cannot be raised twice"
     board = (await browser.get("/board"))[1]
     assert "Appareils relevés plus souvent" in board
     assert '<noscript><meta http-equiv="refresh" content="20"></noscript>' in board
