@@ -33,8 +33,8 @@ from hub.errors import HubError
 
 log = logging.getLogger(__name__)
 
-MAX_LOCAL = 1 << 16
-"""Bytes of msgpack one key of the small state may hold."""
+MAX_LOCAL, MAX_KEY = 1 << 16, 1 << 10
+"""Bytes of msgpack one key of the small state may hold; bytes of UTF-8 in a key."""
 
 
 class Together:
@@ -151,12 +151,15 @@ class Buffer:
         await self._commits.flush()
 
     def put_local(self, key: str, value: Any) -> None:
-        """Keep a small value (msgpack-able, at most 64 KiB; None removes it) with the next commit.
+        """Keep a small value (msgpack-able, at most 64 KiB; None removes it) with the next commit. A key has at most
+        1 KiB.
 
-        Raises ValueError or TypeError for what cannot be kept.
+        Raises ValueError or TypeError for what cannot be kept: in a commit it would stop that, and all behind it.
         """
         if key.startswith(OWN):
             raise ValueError("keys under buffer/ are the buffer's own")
+        if len(key.encode()) > MAX_KEY:
+            raise ValueError(f"a key of {len(key)} characters is beyond {MAX_KEY} bytes")
         raw = None if value is None else _packed(key, value)  # before anybody sees what cannot be kept
         if value is None:
             self.local.pop(key, None)

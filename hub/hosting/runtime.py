@@ -86,20 +86,23 @@ class OwnState:
         return self._values.get(key, default)
 
     def put(self, key: str, value: Any) -> None:
-        """Raises PluginError when the value is not msgpack-able or the whole would pass 256 KiB."""
+        """Raises PluginError when key or value cannot be kept, or the whole passed 256 KiB; nothing changes then."""
         former = _size(key, self._values[key]) if key in self._values else 0
         size = self._size - former + _size(key, value)
         if size > STATE_LIMIT:
             raise PluginError(f"state would be {size} bytes; a plugin may keep {STATE_LIMIT}")
+        try:
+            self._buffer.put_local(self._prefix + key, value)
+        except ValueError as error:
+            raise PluginError(f"state {key!r} cannot be kept: {error}") from error
         self._size = size
         self._values[key] = value
-        self._buffer.put_local(self._prefix + key, value)
 
 
 def _size(key: str, value: Any) -> int:
     try:
         return len(key) + len(msgspec.msgpack.encode(value))
-    except (TypeError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise PluginError(f"state {key!r} cannot be kept: {error}") from error
 
 

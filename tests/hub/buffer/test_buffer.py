@@ -607,6 +607,19 @@ async def test_the_writer_survives_a_bug(party: Party, tmp_path: Path, monkeypat
         assert made.numbers() == [1]
 
 
+@pytest.mark.parametrize("key", ["state/x/\ud800", "state/x/" + "k" * 1024, "state/x/" + "\U0001f600" * 300])
+async def test_a_key_of_the_small_state_that_no_record_can_hold_is_refused_and_stops_no_commit(
+    party: Party, tmp_path: Path, key: str
+) -> None:
+    async with opened(party, tmp_path) as made:
+        for value in (1, None):
+            with pytest.raises(ValueError, match=r"surrogates|beyond 1024"):
+                made.buffer.put_local(key, value)
+        made.buffer.append(row(1))
+        await asyncio.wait_for(made.buffer.flush(), 5.0)
+        assert made.numbers() == [1]
+
+
 def test_what_open_refuses(party: Party, tmp_path: Path) -> None:
     facts = {"hub": "h", "identity": party.identity, "trust": party.trust, "clock": Clock()}
     with pytest.raises(ValueError, match="32 bytes"):

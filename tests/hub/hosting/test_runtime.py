@@ -85,9 +85,24 @@ async def test_state_is_kept_with_the_next_commit_and_bounded():
     assert stage.session("modbus").state.get("cursor") is None, "another plugin does not"
     with pytest.raises(PluginError, match="a plugin may keep"):
         session.state.put("big", b"x" * STATE_LIMIT)
-    with pytest.raises(PluginError, match="cannot be kept"):
-        session.state.put("odd", object())
+    for odd in (object(), "\ud800"):
+        with pytest.raises(PluginError, match="cannot be kept"):
+            session.state.put("odd", odd)
     assert session.state.get("cursor") == 42
+
+
+async def test_state_that_the_buffer_refuses_is_an_error_of_the_plugin_and_changes_nothing(monkeypatch):
+    def refuses(key, value):
+        raise ValueError("a key of 2000 characters is beyond 1024 bytes")
+
+    stage = Stage()
+    session = stage.session()
+    session.state.put("cursor", 42)
+    monkeypatch.setattr(stage.buffer, "put_local", refuses)
+    for key in ("cursor", "other"):
+        with pytest.raises(PluginError, match="cannot be kept"):
+            session.state.put(key, 43)
+    assert (session.state.get("cursor"), session.state.get("other")) == (42, None)
 
 
 async def test_a_declared_metric_is_kept_for_that_device_only():
