@@ -238,6 +238,22 @@ def test_wholly_acked_closed_segments_go_once_the_ack_is_durable(party: Party, t
     assert journal.catalog.of(READINGS)[0].first == segments[2].first
 
 
+def test_who_comes_too_late_to_a_segment_that_was_acked_and_unlinked_does_not_take_it_for_damage(
+    party: Party, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = party.journal(tmp_path)
+    old.commit(batch(rows(0, 3)))
+    old.close()
+    journal = party.journal(tmp_path)
+    journal.commit(batch(rows(3, 3)))
+    seen = journal.catalog.of(READINGS)
+    journal.commit(batch(rows(6, 1), local={range_key(ACK_KEY, READINGS, seen[0].run): [[1, 1]]}))
+    assert not seen[0].path.exists()
+    monkeypatch.setattr(journal.catalog, "of", lambda stream: seen)  # what a reader saw before it went
+    assert journal.read(READINGS, seen[0].run, 1, 1, 1 << 20) == []
+    assert not journal.pressing
+
+
 def test_the_last_segment_of_a_run_stays_until_the_next_one_has_its_own(party: Party, tmp_path: Path) -> None:
     one = party.journal(tmp_path)
     one.commit(batch(rows(0, 1)))

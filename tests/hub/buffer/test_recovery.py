@@ -235,8 +235,9 @@ def test_a_sector_lost_from_the_last_commit_takes_all_of_it_and_is_declared(
                 other.unlink()
 
 
-def test_the_second_copy_of_a_table_in_a_commit_that_lost_a_sector_opens_the_blocks_before_it(
-    party: Party, tmp_path: Path
+@pytest.mark.parametrize("lost", ["a sector", "its end"])
+def test_the_second_copy_of_a_table_in_a_commit_that_does_not_count_opens_the_blocks_before_it(
+    party: Party, tmp_path: Path, lost: str
 ) -> None:
     journal = party.journal(tmp_path / "b")
     for at in range(2):
@@ -248,7 +249,7 @@ def test_the_second_copy_of_a_table_in_a_commit_that_lost_a_sector_opens_the_blo
     context = [head.kind for head in heads if head.offset >= start]
     assert context == [frame.EPOCH, frame.TABLE, frame.BLOCK]
     at = (heads[-1].offset // 512 + 1) * 512
-    found = bytearray(data[:at] + bytes(512) + data[at + 512 :])
+    found = bytearray(data[:at] + bytes(512) + data[at + 512 :] if lost == "a sector" else data[:-30])
     table = next(head for head in heads if head.kind == frame.TABLE)
     found[table.offset + 50] ^= 1
     path.write_bytes(bytes(found))
@@ -256,7 +257,7 @@ def test_the_second_copy_of_a_table_in_a_commit_that_lost_a_sector_opens_the_blo
     backend = party.reader()
     backend.drain(journal)
     assert backend.all_numbers == [*range(300)]
-    assert [(gap.first, gap.last) for gap in journal._gaps] == [(2, 2)]
+    assert [(gap.first, gap.last) for gap in journal._gaps] == ([(2, 2)] if lost == "a sector" else [])
     journal.close()
 
 
@@ -428,6 +429,27 @@ def test_a_deleted_segment_is_declared_by_the_next_process_that_knows_of_it(part
     journal.commit(batch(rows(1000, 1)))
     backend.drain(journal)
     assert [(gap.stream, gap.first, gap.last) for gap in backend.gaps] == [(READINGS, 1, COMMITS // 2 + 1)]
+
+
+def test_a_damaged_last_record_is_declared_also_when_the_process_that_found_it_had_no_time_for_it(
+    party: Party, tmp_path: Path
+) -> None:
+    """The next run names it, in the first alert already, before any LOCAL says what the segment held."""
+    journal = party.journal(tmp_path / "b")
+    for at in range(2):
+        journal.commit(batch([], rows(3 * at, 3)))
+    journal.close()
+    (path,) = segments(tmp_path / "b")
+    flip(path, path.stat().st_size - 30, 1)
+    journal = party.journal(tmp_path / "b")
+    journal.commit(batch([], rows(6, 1)))
+    journal.close()
+    journal = party.journal(tmp_path / "b")
+    backend = party.reader()
+    backend.drain(journal)
+    assert [(gap.stream, gap.first, gap.last) for gap in journal._gaps] == [(ALERTS, 2, 2)]
+    assert backend.all_numbers == [0, 1, 2, 6]
+    journal.close()
 
 
 def test_damage_is_declared_once(party: Party, copy: Path) -> None:

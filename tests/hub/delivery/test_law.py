@@ -322,6 +322,21 @@ def test_a_new_database_owes_everything_and_the_old_one_never_comes_back() -> No
     assert [r.reason for r in refused] == ["other-database"]
 
 
+def test_what_an_old_database_rejected_is_owed_to_a_new_one_and_waits_again_when_its_message_fails() -> None:
+    world = opened()
+    world.backend.refuses.add(("readings", RUN, 2))
+    world.commit("readings", 3)
+    message = take(world)
+    answer(world, message)
+    world.backend.refuses.clear()
+    world.backend.db = Database(b"1" * 16)
+    restate(world)
+    assert answer(world, message, pack_reply([world.backend.ack("readings", RUN, through=0)])).forget
+    assert (world.delivery.depth()["rejected"], world.delivery.depth()[BACKLOG]) == (0, 3)
+    world.delivery.failed(take(world).id, world.now)
+    assert world.delivery.depth()[BACKLOG] == 3
+
+
 def test_a_database_that_cannot_show_that_it_answers_now_is_not_followed() -> None:
     world = opened()
     world.commit("readings", 2)
@@ -385,6 +400,18 @@ def test_rejected_records_stay_and_are_offered_again_after_an_hour() -> None:
     message = take(world)
     assert contents(message) == [("readings", RUN, 2)]
     assert answer(world, message).acked == [("readings", RUN, [(2, 2)])]
+
+
+def test_what_was_rejected_and_acked_after_all_is_not_offered_again() -> None:
+    world = opened()
+    world.commit("readings", 3)
+    message = take(world)
+    answer(world, message, pack_reply([world.backend.ack("readings", RUN, through=1, rejected=((2, 3),))]))
+    assert world.delivery.depth()["rejected"] == 2
+    assert answer(world, message, pack_reply([world.backend.ack("readings", RUN, through=2, rejected=((3, 3),))])).acked
+    assert world.delivery.depth()["rejected"] == 1
+    assert take(world, 3700.0).kind == "state"
+    assert contents(take(world)) == [("readings", RUN, 3)]
 
 
 def test_a_late_answer_counts_although_its_message_was_given_up() -> None:
