@@ -17,6 +17,11 @@ import msgspec
 from hub.errors import AuthFailed, DecodeError, NotReady
 from hub.kit.lines import Line, Parity, open_line
 
+SETTLED_S = 0.05
+"""Silence after which an exchange that went wrong is over: an adapter or a converter hands over with such pauses what
+was one frame on the line."""
+BABBLE_S = 1.0
+"""So long a line that is never silent is waited for."""
 MOST_BYTES = 8192
 """Of one answer: more is no answer of a field bus, whatever `whole` thinks of it."""
 
@@ -51,13 +56,15 @@ class SharedLine:
         self._turn = asyncio.Lock()
         self._open: tuple[AbstractAsyncContextManager[Line], Line] | None = None
         self._free_at = 0.0
+        self._astray = False  # the last exchange ended without its answer, which may be on its way
 
     async def transact(
         self, frame: bytes, whole: Callable[[bytes], int | None], *, timeout: timedelta = timedelta(seconds=1)
     ) -> bytes | None:
         """See `hub.session.Bus.transact`."""
         async with self.open() as line:
-            await _drop_what_came(line)
+            await self._clear(line)
+            self._astray = True
             await line.send(frame)
             self.exchanges += 1
             came = b""
@@ -70,7 +77,20 @@ class SharedLine:
             except TimeoutError:
                 self.silences += 1
                 return None
+            self._astray = False
             return came[:size]
+
+    async def _clear(self, line: Line) -> None:
+        """Drop late answers and noise since the turn before; after an exchange that went wrong, until the line is
+        silent."""
+        end = self._monotonic() + BABBLE_S
+        while True:
+            left = min(max(self.options.silence_s, SETTLED_S), end - self._monotonic()) if self._astray else 0.0
+            try:
+                async with asyncio.timeout(max(left, 0.0)):
+                    await line.receive()
+            except TimeoutError:
+                return
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Line]:
@@ -136,11 +156,3 @@ class Buses:
     async def close(self) -> None:
         for line in self._lines.values():
             await line.close()
-
-
-async def _drop_what_came(line: Line) -> None:
-    """Late answers and noise since the turn before."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(0):
-            while True:
-                await line.receive()

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import hub
 from integrations.mbus import header, link, radio, records, values
 from integrations.mbus.header import Header, Identity
+from integrations.mbus.link import Telegram
 from integrations.mbus.records import Parsed, Record
 
 
@@ -38,6 +39,13 @@ def wired(raw: bytes) -> Message:
     if head.mode:
         raise hub.DecodeError("mbus-mode", f"security mode {head.mode} on the wire is not read")
     return _message(head, None, telegram.data[head.size :])
+
+
+def speaker(telegram: Telegram) -> Identity | None:
+    """Who says it, None where it does not say. Raises DecodeError."""
+    if telegram.ci == header.FIXED:
+        return _fixed(telegram.data).identity
+    return header.read(telegram.ci, telegram.data).identity if telegram.ci == header.LONG else None
 
 
 def wireless(raw: bytes, key: bytes | None = None) -> Message:

@@ -1,18 +1,26 @@
-"""The master of one bus: one question at a time, and the answer or its absence. EN 13757-2:2018, 5.5 to 5.7."""
+"""The master of one bus: one question at a time, and the answer or its absence. EN 13757-2:2018, 5.5 to 5.7.
+
+A telegram bears no number: one that comes after its time-out looks like the answer to the next question. So what comes
+between two questions is dropped, with the pause begun anew after it, and an answer is taken only from whom was asked:
+by the address of the link layer, and by the meter's own where that was asked for.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 
 import hub
 from integrations.mbus import link
-from integrations.mbus.decode import Message, wired
+from integrations.mbus.decode import Message, speaker, wired
+from integrations.mbus.header import Identity
 
 SND_NKE, SND_UD, REQ_UD2 = 0x40, 0x53, 0x5B
 FCB = 0x20
+PRM = 0x40
+"""Set in what a master sends: some converters give back what was sent."""
 SELECT = 0x52
 NETWORK, BROADCAST = 0xFD, 0xFF
 MOST_TELEGRAMS = 32
@@ -35,17 +43,16 @@ class Master:
         ack: float | None = None,
         rest: float = 0.05,
         monotonic: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._line, self._timeout, self._retries, self._rest = line, timeout, retries, rest
         self._ack = timeout if ack is None else ack
-        self._monotonic, self._sleep = monotonic, sleep
+        self._monotonic = monotonic
         self._free_at = 0.0
         self.answered_s = 0.0
         """How long the last answer took, seconds."""
 
-    async def read(self, address: int) -> list[Message]:
-        """All telegrams of the meter at a primary address (or selected, at FD).
+    async def read(self, address: int, own: bytes | None = None) -> list[Message]:
+        """All telegrams of the meter at a primary address (or selected, at FD, by its `own`).
 
         Raises Silent; DecodeError when what came is no telegram (two meters at once, most of all); NotReady.
         """
@@ -54,7 +61,7 @@ class Master:
         found: list[Message] = []
         bit = FCB
         while len(found) < MOST_TELEGRAMS:
-            raw = await self._ask(link.short(REQ_UD2 | bit, address))
+            raw = await self._ask(link.short(REQ_UD2 | bit, address), lambda raw: _data(raw, address, own))
             found.append(wired(raw))
             if not found[-1].parsed.more:
                 break
@@ -68,9 +75,7 @@ class Master:
         """
         await self._line.send(link.short(SND_NKE, NETWORK))  # whoever is selected is not any more
         await self.quiet()
-        raw = await self._ask(link.long(SND_UD, NETWORK, SELECT, secondary), timeout=self._ack)
-        if raw != bytes([link.ACK]):
-            raise hub.DecodeError("mbus-collision", "several meters answer at once")
+        await self._ask(link.long(SND_UD, NETWORK, SELECT, secondary), _acknowledged, timeout=self._ack)
 
     async def _reset(self, address: int) -> None:
         """SND_NKE: the meter forgets where it was. Some do not answer it."""
@@ -80,14 +85,12 @@ class Master:
     async def ping(self, address: int) -> None:
         """Is somebody at a primary address? Raises Silent when not, DecodeError when what came is no acknowledgement,
         NotReady."""
-        raw = await self._ask(link.short(SND_NKE, address), attempts=1, timeout=self._ack)
-        if raw != bytes([link.ACK]):
-            raise hub.DecodeError("mbus-collision", "several meters answer at once")
+        await self._ask(link.short(SND_NKE, address), _acknowledged, attempts=1, timeout=self._ack)
 
     async def first(self, address: int) -> bytes:
         """The first telegram of a primary address, or of whoever is selected (at FD), as it came. Raises Silent;
         DecodeError `mbus-collision`, also when more comes behind it: another meter that is slower; NotReady."""
-        raw = await self._ask(link.short(REQ_UD2 | FCB, address), attempts=1)
+        raw = await self._ask(link.short(REQ_UD2 | FCB, address), lambda raw: _data(raw, address), attempts=1)
         if await self.quiet():
             raise hub.DecodeError("mbus-collision", "several meters answer one after another")
         return raw
@@ -103,31 +106,72 @@ class Master:
                 break
         return heard
 
-    async def _ask(self, question: bytes, attempts: int = 0, timeout: float | None = None) -> bytes:
-        """One whole telegram. Raises Silent, DecodeError, NotReady."""
-        heard = 0
+    async def _ask(
+        self, question: bytes, fits: Callable[[bytes], bool], attempts: int = 0, timeout: float | None = None
+    ) -> bytes:
+        """One whole telegram that `fits`. Raises Silent, DecodeError, NotReady."""
+        heard, others = 0, False
         for _ in range(attempts or 1 + self._retries):
-            pause = self._free_at - self._monotonic()
-            if pause > 0:
-                await self._sleep(pause)
+            await self._still()
             splitter = link.Splitter()
             await self._line.send(question)
-            heard, sent = 0, self._monotonic()
+            heard, others, sent = 0, False, self._monotonic()
             try:
                 async with asyncio.timeout(timeout or self._timeout):
                     while True:
                         data = await self._line.receive()
                         heard += len(data)
                         for telegram in splitter.feed(data):
-                            self.answered_s = self._monotonic() - sent
-                            return telegram
+                            if fits(telegram):
+                                self.answered_s = self._monotonic() - sent
+                                return telegram
+                            others = True
             except TimeoutError:
                 continue
             finally:
                 self._free_at = self._monotonic() + self._rest
+        if others:
+            raise hub.DecodeError("mbus-collision", "what came is of another meter, or no answer to what was asked")
         if heard:
             raise hub.DecodeError("mbus-collision", f"{heard} bytes came that are no telegram: two meters at once?")
         raise Silent
+
+    async def _still(self) -> None:
+        """Until the line may be used. What comes meanwhile comes too late, and the pause begins anew after it; on a
+        line that never rests, for one time-out at most."""
+        end = self._monotonic() + self._timeout
+        while True:
+            left = min(self._free_at, end) - self._monotonic()
+            try:
+                async with asyncio.timeout(max(left, 0)):
+                    await self._line.receive()
+            except TimeoutError:
+                return
+            self._free_at = self._monotonic() + self._rest
+
+
+def _acknowledged(raw: bytes) -> bool:
+    return raw == bytes([link.ACK])
+
+
+def _data(raw: bytes, address: int, own: bytes | None = None) -> bool:
+    """Is this telegram of whom was asked? A damaged one is told by whoever reads it."""
+    try:
+        telegram = link.read(raw)
+        if telegram is None or telegram.control & PRM or address not in (NETWORK, telegram.address):
+            return False
+        who = speaker(telegram)
+    except hub.DecodeError:
+        return True
+    return own is None or who is None or _is(who, own)
+
+
+def _is(who: Identity, own: bytes) -> bool:
+    """F in `own` is any digit of the number, FF any maker, version or medium."""
+    if any(want not in ("f", have) for have, want in zip(who.id, own[3::-1].hex(), strict=True)):
+        return False
+    rest = who.raw[:2] + who.raw[6:]  # the fixed structure has none
+    return all(want in (0xFF, have) for have, want in zip(rest, own[4:], strict=False))
 
 
 def secondary(device: str) -> bytes | None:

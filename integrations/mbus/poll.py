@@ -58,7 +58,7 @@ class Poller:
             if wanted is None:
                 raise hub.DecodeError("mbus-address", "no address: say `address`, or name the device by its own")
             await self._master.select(wanted)
-            return await self._master.read(NETWORK)
+            return await self._master.read(NETWORK, wanted)
         found = await self._master.read(address)
         who = found[0].identity
         if wanted is not None and who is not None and who.device != device:

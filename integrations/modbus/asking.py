@@ -62,6 +62,10 @@ class Asker(ABC):
         """The answer to one request of `pdu.dev_id`. Raises Silent (no answer), DecodeError (an answer that is none) or
         NotReady (whatever carries it is lost)."""
 
+    @abstractmethod
+    async def _settled(self, pdu: ModbusPDU) -> None:
+        """Until the answer to an earlier request cannot be taken for the one to this."""
+
     @property
     def short_s(self) -> float:
         """How long to wait for a unit that was silent the last time: a few times what the slowest of the others took
@@ -111,6 +115,7 @@ class Asker(ABC):
             wait = self._free_at - self._monotonic()
             if wait > 0:
                 await self._sleep(wait)
+            await self._settled(pdu)
             self._free_at = self._monotonic() + 1 / self._max_rate
             began = self._monotonic()
             answer = await self._ask(pdu, timeout_s)

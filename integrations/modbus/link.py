@@ -71,6 +71,9 @@ class Link(Asker):
             ) from error
         return self._line
 
+    async def _settled(self, pdu: ModbusPDU) -> None:
+        """Questions bear numbers here."""
+
     async def _ask(self, pdu: ModbusPDU, timeout_s: float) -> ModbusPDU:
         line = await self._connected()  # many servers close a connection that is idle between two polls
         self._number = self._number % LAST + 1  # never 0: some servers say that whatever they were asked
@@ -79,13 +82,16 @@ class Link(Asker):
             async with asyncio.timeout(timeout_s):
                 return await line.asked(pdu)
         except TimeoutError as error:
+            if not line.numbers:  # whatever comes now would be taken for the answer to the next question
+                line.close()
             raise Silent(f"unit {pdu.dev_id} at {self.peer} does not answer") from error
         except ConnectionError as error:
             raise hub.NotReady(f"{self.peer} closed the connection") from error
 
 
 class _Line(asyncio.Protocol):
-    """One question at a time. An answer is of the unit and bears the number of the question, or none."""
+    """One question at a time. An answer is of the unit and bears the number of the question, or none: then `numbers`
+    is false."""
 
     def __init__(self, framer: FramerSocket) -> None:
         self._framer = framer
@@ -93,6 +99,7 @@ class _Line(asyncio.Protocol):
         self._question: ModbusPDU | None = None
         self._answer: asyncio.Future[ModbusPDU] | None = None
         self._came = b""
+        self.numbers = True
 
     @property
     def open(self) -> bool:
@@ -124,6 +131,7 @@ class _Line(asyncio.Protocol):
         used, answer = self._framer.handleFrame(came, self._question.dev_id, self._question.transaction_id)
         self._came = came[used:]
         if answer is not None:
+            self.numbers = answer.transaction_id != 0
             self._answer.set_result(answer)
         elif len(self._came) > LONGEST:  # it never becomes a frame
             self._came = b""

@@ -2,6 +2,11 @@
 
 MODBUS over Serial Line V1.02, §2.5.1: address, PDU, CRC-16; frames are told apart by silence. What has come is cut by
 the length that its function code means, which needs no clock.
+
+A frame bears no number: an answer that comes after its time-out looks like that to the next request. An answer is taken
+only where address, function and length are those that were asked for (of a write: the register too); a whole frame of
+another kind is passed over (§2.4.1: a reply from an unexpected slave does not end the waiting). Where the next request
+cannot be told from a lost one by these, it waits until that one's answer may be taken for lost: one more time-out.
 """
 
 from __future__ import annotations
@@ -16,8 +21,11 @@ from integrations.modbus.asking import Asker, Decoder
 from integrations.modbus.faults import Silent
 from integrations.modbus.settings import Config
 
-_READS, _WRITES = (1, 2, 3, 4), (5, 6, 15, 16)
+_BITS, _WORDS, _WRITES = (1, 2), (3, 4), (5, 6, 15, 16)
 _ERROR = 0x80
+
+Kind = tuple[int, int, int]
+"""What tells answers apart: unit, function, bytes of data."""
 
 
 class SerialLine(Asker):
@@ -29,33 +37,86 @@ class SerialLine(Asker):
         self._bus = bus
         self._decoder = Decoder(False)
         self._framer = FramerRTU(self._decoder)
+        self._lost: dict[Kind, tuple[bytes, float]] = {}
+        """Kind of answer → the request that got none, and the monotonic second until which it may come."""
+
+    async def _settled(self, pdu: ModbusPDU) -> None:
+        now = self._monotonic()
+        self._lost = {kind: lost for kind, lost in self._lost.items() if lost[1] > now}
+        asked = self._framer.buildFrame(pdu)
+        lost, until = self._lost.get(_kind(asked), (asked, now))
+        if lost != asked:  # the same may be asked again at once: its answer is its answer
+            await self._sleep(until - now)
 
     async def _ask(self, pdu: ModbusPDU, timeout_s: float) -> ModbusPDU:
-        def whole(came: bytes) -> int | None:
-            return _size(came, pdu.dev_id, pdu.function_code)
-
-        frame = await self._bus.transact(self._framer.buildFrame(pdu), whole, timeout=timedelta(seconds=timeout_s))
-        if frame is None:
+        asked = self._framer.buildFrame(pdu)
+        answer, whole = _Answer(asked), False
+        try:
+            came = await self._bus.transact(asked, answer.end, timeout=timedelta(seconds=timeout_s))
+            whole = came is not None
+        finally:
+            if not whole:
+                self._lost[_kind(asked)] = asked, self._monotonic() + self._timeout_s
+        if came is None:
+            if answer.others:
+                raise hub.DecodeError("bad-answer", _foreign(pdu.dev_id))
             raise Silent(f"unit {pdu.dev_id} on {self.peer} does not answer")
-        if not FramerRTU.check_CRC(frame[:-2], int.from_bytes(frame[-2:], "big")):
+        frame = came[answer.begin :]
+        if not _sound(frame):
             raise hub.DecodeError("bad-crc", f"an answer of unit {pdu.dev_id} on {self.peer} was damaged on its way")
         return self._decoder.decode(frame[1:-2])
 
 
-def _size(came: bytes, unit: int, function: int) -> int | None:
-    """Bytes of the whole answer, None while more must come. Raises DecodeError when it is another's or none."""
-    if len(came) < 3:
+class _Answer:
+    """Finds the answer to one request in what comes: from `begin` on. `others`: frames that were passed over."""
+
+    def __init__(self, asked: bytes) -> None:
+        self._asked, self._data = asked, _kind(asked)[2]
+        self.begin = self.others = 0
+
+    def end(self, came: bytes) -> int | None:
+        """Where it ends, None while more must come. Raises DecodeError at what is no frame."""
+        while len(came) >= self.begin + 3:
+            frame = came[self.begin :]
+            size = _size(frame)
+            if size is not None and len(frame) < size:
+                return None
+            if size is not None and self._fits(frame):
+                return self.begin + size
+            if size is None or not _sound(frame[:size]):
+                raise hub.DecodeError("bad-answer", _foreign(self._asked[0]))
+            self.begin += size
+            self.others += 1
         return None
-    if came[0] != unit or came[1] & ~_ERROR != function:
-        raise hub.DecodeError(
-            "bad-answer", f"what came is no answer of unit {unit}: are two masters on this line, or two units alike?"
-        )
-    if came[1] & _ERROR:
-        size = 5
-    elif function in _READS:
-        size = 5 + came[2]
-    elif function in _WRITES:
-        size = 8
-    else:  # nothing else is asked
-        raise hub.DecodeError("bad-answer", f"function {function} was not asked")
-    return size if len(came) >= size else None
+
+    def _fits(self, frame: bytes) -> bool:
+        asked = self._asked
+        if frame[0] != asked[0] or frame[1] & ~_ERROR != asked[1]:
+            return False
+        if frame[1] & _ERROR:
+            return True
+        return frame[2:4] == asked[2:4] if asked[1] in _WRITES else frame[2] == self._data
+
+
+def _kind(asked: bytes) -> Kind:
+    count = int.from_bytes(asked[4:6], "big")
+    if asked[1] in _BITS:
+        return asked[0], asked[1], (count + 7) // 8
+    return asked[0], asked[1], 2 * count if asked[1] in _WORDS else 0
+
+
+def _size(frame: bytes) -> int | None:
+    """Bytes of the whole answer that begins here, by its function; None where that is none that is asked."""
+    if frame[1] & _ERROR:
+        return 5
+    if frame[1] in (*_BITS, *_WORDS):
+        return 5 + frame[2]
+    return 8 if frame[1] in _WRITES else None
+
+
+def _sound(frame: bytes) -> bool:
+    return bool(FramerRTU.check_CRC(frame[:-2], int.from_bytes(frame[-2:], "big")))
+
+
+def _foreign(unit: int) -> str:
+    return f"what came is no answer of unit {unit}: are two masters on this line, or two units alike?"

@@ -65,6 +65,28 @@ async def test_silence_is_no_answer_and_a_late_answer_is_not_the_next_one_s():
         await line.close()
 
 
+async def test_after_a_time_out_the_line_must_be_silent_before_the_next_question():
+    def late(asked):
+        return [(0.06, b"la"), (0.03, b"te"), (0.03, b"\n")] if asked == b"first\n" else [(0.0, asked)]
+
+    async with slave(late) as (port, _):
+        line = SharedLine("rs485", BusOptions(port, quiet_s=0.0))
+        assert await line.transact(b"first\n", line_end, timeout=NEVER) is None
+        assert await line.transact(b"second\n", line_end, timeout=SOON) == b"second\n"
+        await line.close()
+
+
+async def test_a_line_that_is_never_silent_is_asked_all_the_same():
+    def babble(asked):
+        return [(0.0, b"x"), *[(0.02, b"x")] * 80, (0.0, b"\n")]
+
+    async with slave(babble) as (port, _):
+        line = SharedLine("rs485", BusOptions(port, quiet_s=0.0))
+        assert await line.transact(b"first\n", line_end, timeout=NEVER) is None
+        assert (await line.transact(b"second\n", line_end, timeout=SOON)).endswith(b"\n")
+        await line.close()
+
+
 async def test_what_comes_after_the_answer_is_dropped():
     async with slave(lambda asked: [(0.0, asked + b"noise")]) as (port, _):
         line = SharedLine("rs485", BusOptions(port, quiet_s=0.05))

@@ -148,6 +148,80 @@ async def test_two_meters_at_once_and_noise_are_a_collision_and_the_next_questio
             await master.read(77)
 
 
+class Late(Bus):
+    """The first answer with data comes with the next one's."""
+
+    kept: bytes | None = None
+
+    def hear(self, telegram: bytes) -> bytes:
+        answer = super().hear(telegram)
+        if telegram[1] & 0xDF != 0x5B:
+            return answer
+        if self.kept is None:
+            self.kept = answer
+            return b""
+        late, self.kept = self.kept, b""
+        return late + answer
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["by primary address", "by their own"])
+async def test_an_answer_that_comes_too_late_is_not_the_next_meter_s(own: bool) -> None:
+    heat, water = (HEAT, WATER) if own else ("mbus:heat", "mbus:cold-water")
+    settings: list[dict[str, object]] = [{}, {}] if own else [{"address": 1}, {"address": 2}]
+    session = FakeSession("mbus", devices=[meter(heat, **settings[0]), meter(water, **settings[1])])
+    server = await serve(Late(house()), "127.0.0.1", 0)
+    async with server:
+        port = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        await session.run(run, Config(port=port, **FAST), turns=1)
+    assert session.drops == [(heat, "mbus-silent")]
+    assert {report.device: report.values for report in session.reports} == {
+        water: {"water": pytest.approx(12345.0), "fault": False, "battery_low": True}
+    }
+
+
+async def test_an_acknowledgement_that_comes_too_late_is_no_answer_with_data() -> None:
+    class Slow(Bus):
+        def hear(self, telegram: bytes) -> bytes:
+            if telegram[1] == 0x40:
+                return b""
+            return b"\xe5" + super().hear(telegram)
+
+    server = await serve(Slow(house()), "127.0.0.1", 0)
+    async with server, hub.open_line(f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}") as line:
+        assert (await Master(line, timeout=0.15, retries=0).read(2))[0].identity is not None
+
+
+async def test_a_meter_that_still_speaks_at_its_time_out_is_let_end_before_it_is_asked_again() -> None:
+    speaking, interrupted, over = False, 0, asyncio.Event()
+
+    async def speak(writer: asyncio.StreamWriter) -> None:
+        nonlocal speaking
+        speaking = True
+        for _ in range(15):
+            writer.write(b"\x68\x20\x20\x68")
+            await asyncio.sleep(0.04)
+        speaking = False
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal interrupted
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                while await reader.read(64):
+                    interrupted += speaking
+                    tasks.create_task(speak(writer))
+        finally:
+            writer.close()
+            over.set()
+
+    async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with hub.open_line(f"tcp://127.0.0.1:{port}") as line:
+            with pytest.raises(hub.DecodeError):
+                await Master(line, timeout=0.4, retries=1, rest=0.1)._ask(b"\x10\x5b\x02\x5d\x16", lambda _: True)
+        await over.wait()
+    assert interrupted == 0
+
+
 async def test_a_meter_that_never_ends_is_left_after_32_telegrams() -> None:
     endless = Meter(5, house()[0].own, [bytes.fromhex("0406e7910000")] * 3)
     endless.records = [record + b"" for record in endless.records]

@@ -133,6 +133,21 @@ async def test_a_late_answer_to_an_earlier_question_is_not_taken_for_this_one() 
     assert await _read(answer, attempts=2) == [1, 2]
 
 
+async def test_after_a_silence_a_server_whose_answers_bear_no_number_is_connected_anew() -> None:
+    said = [b"\x03\x04\x00\x01\x00\x02", b"", b"\x03\x04\x00\x03\x00\x04"]
+
+    def answer(request: bytes) -> bytes:
+        pdu = said.pop(0)
+        return b"\0\0" + _frame(request, pdu)[2:] if pdu else b"\0"
+
+    async with _server(answer) as config, Link(config) as link:
+        assert await link.read(1, HOLDING) == [1, 2]
+        with pytest.raises(Silent):
+            await link.read(1, HOLDING)
+        assert not link.connected, "what comes late is heard by nobody"
+        assert await link.read(1, HOLDING) == [3, 4]
+
+
 async def test_a_connection_closed_while_it_was_idle_is_opened_again() -> None:
     answer = b"\x03\x04\x00\x01\x00\x02"
     async with _server(lambda request: _frame(request, answer), once=True) as config, Link(config) as link:
