@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 LONGEST = timedelta(minutes=10)
 """The longest pause between two attempts on a device that does not answer."""
 
+WHOLE_EVERY = 4
+"""Every so many attempts on one that does not answer, it has the whole time-out: it may be slower than all others."""
+
 
 class Reader(Protocol):
     """What of a Link a poller needs."""
@@ -98,6 +101,11 @@ class Poller:
         self._reads = [self._new(request) for request in requests]
         self._points = None
 
+    @property
+    def _hasty(self) -> bool:
+        """Is it not worth the whole time-out now?"""
+        return self._patience.failures % WHOLE_EVERY != 0
+
     def _new(self, request: Request) -> _Read:
         return _Read(request, hub.Patience(self._limit))
 
@@ -111,7 +119,7 @@ class Poller:
         while waiting and away is None:
             read = waiting.popleft()
             try:
-                words = await self._link.read(unit, read.request, attempts=attempts, silent=self._patience.failures > 0)
+                words = await self._link.read(unit, read.request, attempts=attempts, silent=self._hasty)
             except Silent as error:
                 if answered:  # some devices ignore what they do not have
                     self._leave(read, f"no answer to {read.request}: the device may not have it")
@@ -150,7 +158,7 @@ class Poller:
         from integrations.modbus.sunspec import discover  # tables of models: where a device has them
 
         async def read(request: Request) -> list[int]:
-            return await self._link.read(settings.unit, request, attempts=attempts, silent=self._patience.failures > 0)
+            return await self._link.read(settings.unit, request, attempts=attempts, silent=self._hasty)
 
         try:
             found = await discover(read, settings.sunspec_address)

@@ -30,10 +30,11 @@ class FakeLink:
         self.asked: list[tuple[int, str, int]] = []  # unit, request, attempts
         self.faults: dict[int, Callable[[Request], Exception]] = {}
         self.dead = False
+        self.slow: set[int] = set()  # units that answer only those who wait
 
     async def read(self, unit: int, request: Request, *, attempts: int = 1, silent: bool = False) -> list[int]:
         self.asked.append((unit, str(request).split(" (")[0], attempts))
-        if self.dead:
+        if self.dead or (silent and unit in self.slow):
             raise Silent(f"unit {unit} does not answer")
         wanted = range(request.address, request.address + request.count)
         for address in wanted:
@@ -172,6 +173,18 @@ async def test_a_silent_device_is_asked_once_and_ever_less_often_while_the_other
         await scene.tick()
     assert scene.session.take()[dead] == {"current": 500}
     assert [record.getMessage() for record in caplog.records][1:] == [f"{dead} answers again"]
+
+
+async def test_a_device_that_is_slower_than_all_others_is_found_again_after_it_was_away(scene: Scene) -> None:
+    await scene.device(POWER)
+    slow = await scene.device(FAR)
+    scene.link.faults[500] = lambda _: Silent("unit 2 does not answer")
+    await scene.tick()
+    scene.link.faults.clear()
+    scene.link.slow = {2}
+    for _ in range(30):
+        await scene.tick()
+    assert scene.session.take()[slow] == {"current": 500}
 
 
 async def test_a_request_that_a_device_ignores_is_told_once_and_left_in_peace_for_a_while(
