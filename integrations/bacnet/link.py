@@ -58,7 +58,6 @@ class _Peer:
     """A station that the hub talks to."""
 
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    next_invoke: int = 0
     notify: Notify | None = None
 
 
@@ -81,6 +80,7 @@ class Link:
         self._timeout = config.timeout.total_seconds()
         self._free_at = 0.0
         self._listening_until = 0.0
+        self._invoke = 0  # one row for all: a station that comes back is not given the number of a late answer
         self._peers: dict[Station, _Peer] = {}
         self._pending: dict[tuple[Station, int], _Pending] = {}
         self._transports: list[asyncio.DatagramTransport] = []
@@ -153,8 +153,7 @@ class Link:
         """
         peer = self._peers.setdefault(station, _Peer())
         async with peer.turn:
-            invoke = peer.next_invoke
-            peer.next_invoke = (invoke + 1) % 256
+            invoke, self._invoke = self._invoke, (self._invoke + 1) % 256
             pending = _Pending(self._loop.create_future(), service)
             self._pending[station, invoke] = pending
             message = encode.unicast(encode.npdu(encode.confirmed(service, invoke, body), station, reply=True))

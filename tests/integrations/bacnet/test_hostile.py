@@ -227,6 +227,17 @@ async def test_an_answer_counts_only_from_whom_was_asked_and_to_what() -> None:
             await link.request(station, names.READ_PROPERTY, b"")
 
 
+async def test_a_late_answer_is_not_that_to_the_first_request_after_the_station_was_away() -> None:
+    async with linked(lambda _: [], timeout=0.2) as (link, peer, station, drops):
+        with pytest.raises(Silent):
+            await link.request(station, names.READ_PROPERTY, b"")
+        link.leave(station)
+        late = ack(peer.asked[0], b"late")
+        peer.script = lambda request: [late, ack(request, b"fresh")]
+        assert await link.request(station, names.READ_PROPERTY, b"") == b"fresh"
+        assert drops == ["unasked"]
+
+
 async def test_nobody_is_served_and_strangers_get_no_answer() -> None:
     async with linked(device) as (link, peer, station, _), raw(lambda _: []) as (stranger, _):
         await link.request(station, names.READ_PROPERTY, b"")
