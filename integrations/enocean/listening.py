@@ -73,7 +73,7 @@ class Listening:
 
     def __init__(self, session: hub.Session, pairing: Window = lambda: False) -> None:
         self._session, self._pairing = session, pairing
-        self._last: dict[str, tuple[Telegram, float]] = {}
+        self._recent: dict[str, list[tuple[Telegram, float]]] = {}  # sender → its last telegrams, the newest last
         self._states = States(session)
         self._teach_ins = secure.TeachIns()
 
@@ -97,7 +97,7 @@ class Listening:
                 began = time.monotonic()
                 await self._known(devices, telegram)
                 # while it waited for room nothing was read: a copy that came meanwhile is read next
-                self._last[name] = (telegram, now + time.monotonic() - began)
+                self._recent[name][-1] = (telegram, now + time.monotonic() - began)
         except hub.DecodeError as error:
             self._session.dropped(next(iter(devices.values())).id if devices else "", error)
 
@@ -180,9 +180,11 @@ class Listening:
         )  # fmt: skip
 
     def _repeated(self, name: str, telegram: Telegram, now: float) -> bool:
-        """The copy of a repeater."""
-        last = self._last.get(name)
-        same = last is not None and last[0][:2] == telegram[:2] and now - last[1] < REPEAT_S
-        if not same:
-            self._last[name] = (telegram, now)
-        return same
+        """The copy of a repeater: the last telegram again, or one before it, which was repeated on its way and
+        overtaken: a switch that was let go meanwhile is not pressed once more."""
+        recent = self._recent[name] = [one for one in self._recent.get(name, ()) if now - one[1] < REPEAT_S]
+        same = [one for one, _ in recent if one[:2] == telegram[:2]]
+        if same and (same[-1] is recent[-1][0] or any(one.repeated < telegram.repeated for one in same)):
+            return True
+        recent.append((telegram, now))
+        return False

@@ -79,6 +79,23 @@ async def test_the_same_telegram_later_is_news() -> None:
     assert session.reports[0].signal == hub.Signal(rssi=-60)
 
 
+async def test_a_repeaters_copy_that_was_overtaken_is_no_news_and_a_second_press_is() -> None:
+    device = hub.Device(id="enocean:018F2B3C", integration="enocean", place="door", settings={"eep": "D5-00-01"})
+
+    def contact(closed: bool, repeated: int = 0) -> Packet:
+        return Packet(1, bytes([0xD5, 8 | closed]) + bytes.fromhex("018f2b3c") + bytes([repeated]), b"")
+
+    session = FakeSession("enocean", devices=[device])
+    listening = Listening(session)
+    for now, packet in ((10.0, contact(False)), (10.06, contact(True)), (10.09, contact(False, 1)),
+                        (10.12, contact(True, 2))):  # fmt: skip
+        await listening.hear(packet, now)
+    assert [list(report.values.values()) for report in session.reports] == [[True], [False]]
+    for now, packet in ((20.0, contact(False)), (20.1, contact(True)), (20.2, contact(False)), (20.25, contact(True))):
+        await listening.hear(packet, now)
+    assert len(session.reports) == 6
+
+
 async def test_only_a_stranger_that_says_what_it_is_becomes_a_candidate() -> None:
     session = FakeSession("enocean")
     taught = pack(1, bytes.fromhex("a510080b80018f2b3c00"), bytes.fromhex("03ffffffff3c00"))
