@@ -17,8 +17,9 @@ TICK = timedelta(seconds=5)
 
 def due(state: State, every: float, now: float) -> bool:
     """Is it time to ask? After `every` seconds of silence; of who does not answer, at ever longer intervals."""
-    last = max((t for t in (state.heard, state.asked) if t is not None), default=None)
-    if last is None or last > now:  # never, or the clock was set back
+    # what is ahead of now is of before the clock was set back, and says nothing
+    last = max((t for t in (state.heard, state.asked) if t is not None and t <= now), default=None)
+    if last is None:
         return True
     pause = min(every * 2.0 ** min(state.silent, 16), max(LONGEST_S, every))
     return now - last >= pause

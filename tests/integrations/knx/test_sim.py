@@ -135,6 +135,7 @@ def test_the_room_speaks_and_the_meter_only_answers() -> None:
         (State(heard=100.0), 159.0, False),
         (State(heard=100.0), 160.0, True),
         (State(heard=100_000.0), 160.0, True),
+        (State(heard=100_000.0, asked=150.0, silent=1), 160.0, False),
         (State(heard=100.0, asked=130.0), 165.0, False),
         (State(heard=0.0, asked=100.0, silent=1), 219.0, False),
         (State(heard=0.0, asked=100.0, silent=1), 220.0, True),
