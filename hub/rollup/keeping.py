@@ -58,7 +58,7 @@ class Rollups:
         self.given_up = 0
         """Hours of series that were forgotten because the disk refused them for too long."""
         self._frozen: dict[str, int] = {}
-        self._reckon: dict[tuple[str, str], tuple[Track, set[int]]] = {}
+        self._reckon: dict[tuple[str, str], set[int]] = {}
         """Hours that were written whose months are not reckoned yet."""
         self.tracks: dict[tuple[str, str], Track] = {}
         self.last_write: float | None = None
@@ -75,6 +75,10 @@ class Rollups:
         """Raises DiskRefuses, StorageError."""
         for known in await self._memory.series():
             self._known[known.place, known.metric] = known
+        keys = {known.n: key for key, known in self._known.items()}
+        for n, hour in await self._memory.unreckoned():
+            if n in keys:
+                self._reckon.setdefault(keys[n], set()).add(hour)
         for name, month in await self._memory.months():
             self._frozen[name] = max(month, self._frozen.get(name, 0))
         bounds = await self._memory.bounds()
@@ -152,7 +156,7 @@ class Rollups:
                 taken.done()
                 self._late.held -= sum(map(len, taken.late.values()))
                 key = taken.track.place, taken.track.metric
-                self._reckon.setdefault(key, (taken.track, set()))[1].update(taken.known, taken.late)
+                self._reckon.setdefault(key, set()).update(taken.known, taken.late)
             try:
                 await self._months()
                 await self._purge()
@@ -198,7 +202,8 @@ class Rollups:
                 if body is not None:
                     rows.append((hour, track.n, body))
         if rows:
-            await self._memory.put(sorted(rows))
+            unreckoned = {row[0] for row in rows}.union(*self._reckon.values())
+            await self._memory.put(sorted(rows), unreckoned)
             first, last = min(row[0] for row in rows), max(row[0] for row in rows)
             self.views.last_hour = max(last, self.views.last_hour)
             self.views.first_hour = min(first, self.views.first_hour) if self.views.first_hour else first
@@ -224,12 +229,13 @@ class Rollups:
     async def _months(self) -> None:
         """Freeze what is over; reckon again what late readings, or the end of a gap, changed."""
         wanted: dict[tuple[str, str], set[int]] = {}
-        for key, (track, hours) in self._reckon.items():
-            months = {track.calendar.month(hour) for hour in hours}
-            if track.counter and months:
+        for key, hours in self._reckon.items():
+            calendar, series = self.views.calendar_of(key), self.views.series(key)
+            months = {calendar.month(hour) for hour in hours}
+            if series is not None and series.counter and months:
                 before = await self.views.point_before(key, min(hours))
                 if before is not None:
-                    months |= set(range(track.calendar.month(before[0]), min(months)))
+                    months |= set(range(calendar.month(before[0]), min(months)))
             wanted[key] = months
         rows = {}
         for key in self.series:

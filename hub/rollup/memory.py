@@ -3,6 +3,9 @@
 Rows lie in the order of hours, so that one hour of all series is a few pages and not a page for each: what is written
 to flash once an hour is about as much as there is to say. A series is read by one look-up an hour. Hours are in no
 backup (they are large, and the backend has the readings); months are.
+
+Two files are two commits. With hours goes, in theirs, which hours these are: the months of those are reckoned once more
+at the next start, from the hours, so a kill between the two commits costs nothing and counts nothing twice.
 """
 
 from __future__ import annotations
@@ -24,6 +27,10 @@ SCHEMA = (
     );
     CREATE TABLE hours (hour INTEGER NOT NULL, series INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (hour, series))
         WITHOUT ROWID;
+    """,
+    # 2: the hours that were written last, until others are
+    """
+    CREATE TABLE unreckoned (hour INTEGER PRIMARY KEY);
     """,
 )
 """Of the file of hours."""
@@ -97,14 +104,23 @@ class Memory:
 
         return await self._hours.call(work)
 
-    async def put(self, rows: Sequence[tuple[int, int, bytes]]) -> None:
-        """(hour, series, body), all or none; again is the same as once."""
+    async def put(self, rows: Sequence[tuple[int, int, bytes]], unreckoned: Iterable[int]) -> None:
+        """(hour, series, body), all or none; again is the same as once. `unreckoned`: the hours whose months do not
+        have them yet, those of `rows` among them."""
+        hours = [(hour,) for hour in set(unreckoned)]
 
         def work(db: apsw.Connection) -> None:
             with transaction(db):
                 db.executemany("INSERT OR REPLACE INTO hours VALUES (?, ?, ?)", rows)
+                db.execute("DELETE FROM unreckoned")
+                db.executemany("INSERT INTO unreckoned VALUES (?)", hours)
 
         await self._hours.call(work)
+
+    async def unreckoned(self) -> list[tuple[int, int]]:
+        """(series, hour) whose months perhaps do not have them."""
+        query = "SELECT h.series, h.hour FROM unreckoned u CROSS JOIN hours h ON h.hour = u.hour"
+        return await self._hours.call(lambda db: list(db.execute(query)))
 
     async def read(self, n: int, hours: Sequence[int]) -> dict[int, bytes]:
         """The rows of one series, by hour."""

@@ -234,7 +234,7 @@ async def test_what_the_disk_refuses_waits_and_is_seen_all_the_same(tmp_path, mo
         hub.say(start, 10.0)
         hub.say(start + H, 12.5)
 
-        async def refuse(rows):
+        async def refuse(*_):
             raise DiskRefuses("no space left on the disk")
 
         with monkeypatch.context() as patch:
@@ -278,7 +278,7 @@ def test_reports_that_wait_to_be_taken_are_few_though_nobody_drains(tmp_path):
     assert asyncio.run(flood()) == (MOST - 1, 3 * MOST)
 
 
-async def refuse(rows):
+async def refuse(*_):
     raise DiskRefuses("no space left on the disk")
 
 
@@ -426,6 +426,38 @@ async def test_late_readings_count_once_when_the_disk_takes_their_hour_and_refus
         kept = await hub.views.month(AIR, month, await hub.views.months([AIR]))
         assert kept == await hub.views.reckon_month(AIR, month)
         assert kept.stats.readings == 2
+
+
+class Killed(Exception):
+    pass
+
+
+async def test_a_kill_between_the_hours_and_their_month_loses_nothing_and_counts_nothing_twice(tmp_path, monkeypatch):
+    begin, month = at("2026-01-01 00:00"), 2026 * 12
+
+    async def killed(*_):
+        raise Killed
+
+    async with Hub(tmp_path, begin, places=[meter_place()], period=lambda device: 600.0) as hub:
+        hub.say(begin, 0.0)
+        hub.say(begin, 20.0, metric=TEMPERATURE, place="salle")
+        hub.clock.set(at("2026-02-02 00:00"))
+        await hub.write()
+        hub.say(at("2026-02-01 00:00"), 31.0)  # a gap ends, which the month that is frozen does not know of
+        hub.say(begin + 2 * H, 10.0, metric=TEMPERATURE, place="salle")
+        monkeypatch.setattr(hub.memory, "put_months", killed)
+        with pytest.raises(Killed):
+            await hub.write(everything=True)
+    for life in (2, 3):  # the second start finds all of it done
+        async with Hub(
+            tmp_path, at("2026-02-02 02:00"), places=[meter_place()], period=lambda device: 600.0, life=life
+        ) as hub:
+            await hub.write()
+            frozen = await hub.views.months([KEY, AIR])
+            assert (await hub.views.month(KEY, month, frozen)).amount == 31_000
+            kept = await hub.views.month(AIR, month, frozen)
+            assert kept == await hub.views.reckon_month(AIR, month)
+            assert kept.stats.readings == 2
 
 
 @pytest.mark.parametrize("zone", ["Europe/Paris", "Pacific/Marquesas"])
