@@ -14,6 +14,11 @@ MOST_SLOTS = 512
 """Of one device: twice what its plan holds."""
 
 
+OBSERVED_S = 1.0
+"""History and hourly aggregates see one report of a device in this time, and the last one when nothing follows it; a
+source that is faster costs them nothing."""
+
+
 class Slot:
     """Where the last report of one device with one set of metrics is left."""
 

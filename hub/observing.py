@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from hub.clock import Clock
 from hub.history import SPAN_S
-from hub.live import Slot
+from hub.live import OBSERVED_S, Slot
 from hub.model import Quality, Value
 from hub.rollup.keeping import Rollups
 from hub.rollup.tracks import Seat
@@ -25,9 +25,6 @@ MOST = 4096
 and a few milliseconds of the loop."""
 UNDATED = 16_384
 """Half an hour of 500 devices, 5 MiB. Their readings are in the buffer whatever becomes of these."""
-
-HELD_S = 1.0
-"""As long as `hub.pipeline.OBSERVED_S`: what has stood so long between two looks is not followed by another."""
 
 Waiting = tuple[tuple[Seat, ...], str, float, bool, Sequence[Value]]
 """Where the values go (of the place and the metrics that there were when they were said: plans change), the device,
@@ -63,13 +60,18 @@ class Observer:
         if len(self._waiting) >= MOST:
             self.drain()
 
-    def drain(self) -> None:
-        """Take all that waits and can be dated."""
+    def finish(self) -> None:
+        """`drain` at a stop: nothing follows what is held."""
+        self.drain(everything=True)
+
+    def drain(self, *, everything: bool = False) -> None:
+        """Take all that waits and can be dated; what is held too when nothing has followed it for OBSERVED_S, or
+        `everything` at once."""
         waiting, self._waiting = self._waiting, []
         now, sure_now, monotonic = self._clock.now(), self._clock.sure(), self._clock.monotonic()
         horizon = int(now) - SPAN_S
         if self._held:
-            waiting += self._last(monotonic)
+            waiting += self._last(monotonic, everything=everything)
         if self._undated and sure_now:
             waiting = [*self._undated, *waiting]
             self._undated.clear()
@@ -88,14 +90,14 @@ class Observer:
                 else:
                     self.beyond += 1
 
-    def _last(self, monotonic: float) -> list[Waiting]:
+    def _last(self, monotonic: float, *, everything: bool) -> list[Waiting]:
         """What is held and was not followed."""
         found: list[Waiting] = []
         stood, self._stood = self._stood, {}
         for slot, last in list(self._held.items()):
             before, since = stood.get(slot, (last, monotonic))
             since = since if before is last else monotonic
-            if monotonic - since < HELD_S:
+            if monotonic - since < OBSERVED_S and not everything:
                 self._stood[slot] = last, since
                 continue
             del self._held[slot]

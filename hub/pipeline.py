@@ -22,7 +22,7 @@ from hub.clock import Clock
 from hub.counts import Counts
 from hub.errors import PluginError
 from hub.events import BLOCKED, FORGED, IN_CLEAR, REPLAY, TWO_PATHS, UNKNOWN, Events
-from hub.live import Slot
+from hub.live import OBSERVED_S, Slot
 from hub.model import Candidate, Device, Frame, Proof, Quality, Report, Value
 from hub.plan import Plan, Planner, ShapePlan
 
@@ -33,10 +33,6 @@ KINDS = {"bad-mic": FORGED, "bad-key": FORGED, "clear-but-keyed": IN_CLEAR, "rep
 
 FUTURE_S = 120.0
 """A source may run this many seconds ahead of the hub; beyond, its date is not believed."""
-
-OBSERVED_S = 1.0
-"""History and hourly aggregates see one report of a device in this time, and the last one when nothing follows it; a
-source that is faster costs them nothing."""
 
 Observed = Callable[[Slot, float, bool, Quality, Sequence[Value]], None]
 """(slot, moment, whether that is Unix seconds or monotonic ones, quality, the kept values in the slot's order)."""
@@ -115,6 +111,11 @@ class Pipeline:
         if counter is not None and not self._fresh(plan, integration, report, counter):
             return False
 
+        # date: its source's own, as far as that can be; else it is of now
+        now = self._clock.now()
+        if report.time is not None and not 0 <= report.time <= now + FUTURE_S:
+            report = self._undated(report)
+
         # guard: not too often, from one place, as one sender
         doubt, guard, watch = False, self._guard, plan.watch
         if guard is not None and watch is not None and not past:
@@ -122,13 +123,12 @@ class Pipeline:
                 self._kept_out(integration, report, "suspect" if watch.suspect else "too-often")
                 return False
             if report.signal is not None or report.position is not None:
-                guard.look(watch, report, self._dated(report))
+                guard.look(watch, report, now if report.time is None else report.time)
             doubt = bool(watch.suspect) or (bool(watch.metrics) and guard.unlike(watch, report))
 
         # pulse: what a counter says becomes the index of the meter that it stands for
         if plan.pulse is not None:
-            believed = report.time is not None and 0 <= report.time <= self._clock.now() + FUTURE_S
-            report = plan.pulse.apply(report, report.time if believed else self._clock.date())
+            report = plan.pulse.apply(report, self._clock.date() if report.time is None else report.time)
 
         # plausibility
         shape = plan.shape(tuple(report.values))
@@ -144,8 +144,7 @@ class Pipeline:
         # privacy
         veil = shape.veil
         if veil is not None:
-            now = self._clock.now()
-            report = veil.inward(report, now, now + FUTURE_S)
+            report = veil.inward(report, now)
         if shape.keep is None:
             values = tuple(report.values.values())
         else:
@@ -160,13 +159,9 @@ class Pipeline:
             return False
 
         # time: the source's own, the hub's, or the boot's when no clock can be believed
-        now = self._clock.now()
         time, sure, quality = report.time, True, report.quality
         if doubt:
             quality = max(quality, Quality.UNCERTAIN)
-        if time is not None and not 0 <= time <= now + FUTURE_S:
-            self._counts.add("wrong-date", report.device)
-            time, quality = None, max(quality, Quality.UNCERTAIN)
         if time is None:
             date = self._clock.date()
             time, sure = (now, False) if date is None else (date, True)
@@ -219,10 +214,10 @@ class Pipeline:
         self.reports += 1
         return True
 
-    def _dated(self, report: Report) -> float:
-        """When it was said, in Unix seconds: as it says itself, or now where that cannot be."""
-        now = self._clock.now()
-        return report.time if report.time is not None and 0 <= report.time <= now + FUTURE_S else now
+    def _undated(self, report: Report) -> Report:
+        """The same without its date, which cannot be."""
+        self._counts.add("wrong-date", report.device)
+        return msgspec.structs.replace(report, time=None, quality=max(report.quality, Quality.UNCERTAIN))
 
     def _fresh(self, plan: Plan, integration: str, report: Report, counter: int) -> bool:
         """Whether this counter of an authenticated report is new; otherwise it is evidence."""

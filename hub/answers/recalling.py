@@ -39,7 +39,7 @@ class Recalling:
         self._device, self._erased, self._said, self._raw = device, erased, said or [], raw
 
     async def run(self) -> None:
-        await self._rollups.run(self._observer.drain)
+        await self._rollups.run(self._observer.drain, self._observer.finish)
 
     def status(self) -> dict[str, Any]:
         return {**self._rollups.status(), "beyond": self._observer.beyond, "forgotten": self._observer.forgotten}

@@ -52,7 +52,7 @@ async def build_raw(ground: Ground, path: Path, history: History, observer: Obse
     impersonal = Impersonal(path, ground.clock)
     raw = RawDisk(
         folder, memory, history, ground.clock, root=lambda: roots.root(options.raw_on_disk, state.keys),
-        wanted=lambda place, key: options.raw_personal or impersonal(place, key), drain=observer.drain,
+        wanted=lambda place, key: options.raw_personal or impersonal(place, key), drain=observer.finish,
         keep_s=options.raw_days.total_seconds(), most=options.raw_max_size, where=options.raw_on_disk,
     )  # fmt: skip
     return raw, left

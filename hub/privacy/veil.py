@@ -79,11 +79,11 @@ class Veil:
         self._bucket_ms = int(bucket_s * 1000)
         self.plain = not self._bucket_ms and all(group.at is None and not group.who.hidden for group in groups)
 
-    def inward(self, report: Report, now: float, latest: float) -> Report:
-        """The report as everybody may see it who comes after this. `now` is Unix seconds; a report dated after `latest`
-        is taken for one of now."""
+    def inward(self, report: Report, now: float) -> Report:
+        """The report as everybody may see it who comes after this. `now` is Unix seconds, and the moment of a report
+        without a date."""
         if self._cells:
-            at = now if report.time is None or not 0 <= report.time <= latest else report.time
+            at = now if report.time is None else report.time
             for key, cell in self._cells:
                 cell.take(report.device, report.values[key], at)
         if not self._steps:

@@ -60,7 +60,8 @@ class Waiting(NamedTuple):
 
 class RawDisk:
     """One a hub. `root` gives the root key, blocking; `wanted(place, metric)`: whether the owner wants such data here,
-    None where nobody can say yet; `drain` takes what waits for history. `keep_s`: how long readings stay; `most`: bytes
+    None where nobody can say yet; `drain` takes, at a stop, what waits for history.
+    `keep_s`: how long readings stay; `most`: bytes
     that they take at most; `where` the root key lies, for status."""
 
     def __init__(

@@ -303,8 +303,8 @@ class Rollups:
                 raw += await self.erasing(place, metric)
             return count + raw
 
-    async def run(self, drain: Callable[[], None]) -> None:
-        """Drain once a second; write a minute and a half after each hour. At the end, write everything."""
+    async def run(self, drain: Callable[[], None], finish: Callable[[], None]) -> None:
+        """Drain once a second; write a minute and a half after each hour. At the end finish, and write everything."""
         written = self._clock.now() // HOUR
         try:
             while True:
@@ -318,7 +318,7 @@ class Rollups:
                     written = turn
                     await self.write()
         finally:
-            drain()
+            finish()
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.shield(self.write(everything=True))
 

@@ -48,7 +48,7 @@ class House:
             metrics=dict(METRICS), places=self.places, privacy=self.privacy,
             planner=SimpleNamespace(declared=self.declared),
         )  # fmt: skip
-        observer: Any = SimpleNamespace(drain=lambda: None)
+        observer: Any = SimpleNamespace(finish=lambda: None)
         return await build_raw(ground, path, self.history, observer)
 
     async def said(self, raw: Any) -> list[tuple[str, str]]:

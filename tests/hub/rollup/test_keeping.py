@@ -305,7 +305,7 @@ async def test_a_crowd_of_late_readings_is_written_before_its_hour_is_over_and_n
     monkeypatch.setattr("hub.rollup.keeping.LATE_MOST", 8)
     start = at("2026-03-12 08:10")
     async with Hub(tmp_path, start, places=[meter_place()]) as hub:
-        task = asyncio.create_task(hub.rollups.run(hub.observer.drain))
+        task = asyncio.create_task(hub.rollups.run(hub.observer.drain, hub.observer.finish))
         await settle()
         try:
             for n in range(40):
@@ -554,6 +554,27 @@ async def test_what_a_device_says_last_in_a_second_is_remembered_when_nothing_fo
         await say(61.1, 23.0)  # a source that goes on costs one report a second
         await hub.clock.advance(30.0)
         assert told() == [(0, 22.0), (1, 20.0), (60, 21.0), (61, 23.0)]
+
+
+async def test_what_a_device_says_last_before_a_stop_is_in_its_hour(tmp_path):
+    """A lamp that is switched on within the second of its answer "off" is on, however soon the hub stops."""
+    from tests.hub.path_kit import Path
+
+    begin = at("2026-01-01 10:00")
+    async with Hub(tmp_path, begin) as hub:
+        path = Path()
+        path.clock.set(begin)
+        path.pipeline.observed, path.pipeline.outrun = hub.observer.see, hub.observer.hold
+        task = asyncio.create_task(hub.rollups.run(hub.observer.drain, hub.observer.finish))
+        await settle()
+        for temperature in (22.0, 20.0):
+            await path.emit(values={"temperature": temperature}, time=hub.clock.now())
+        task.cancel()
+        await asyncio.wait([task])
+        key = next(key for key in hub.rollups.series if key[1] == "temperature")
+    async with Hub(tmp_path, begin, life=2) as hub:
+        [stats] = await hub.views.gauge(key, [begin, begin + H])
+        assert (Scale(hub.views.series(key).step)(stats.low), stats.readings) == (20.0, 2)
 
 
 @pytest.mark.parametrize("ahead", [-5.0, 0.0, 60.0])

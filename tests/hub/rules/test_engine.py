@@ -108,6 +108,15 @@ async def test_a_late_report_does_not_speak_for_now(tmp_path):
     assert path.fired == []
 
 
+async def test_a_report_whose_date_cannot_be_speaks_for_now(tmp_path):
+    path = Ruled("cold: {metric: temperature, below: 3, for: 10min}", tmp_path)
+    await path.emit(values={"temperature": 2.5}, time=-1e9)
+    await path.pass_(599)
+    assert path.fired == []
+    await path.pass_(1)
+    assert path.fired == [("cold", "classe-1", True, "2.5 °C")]
+
+
 async def test_a_value_that_its_source_does_not_believe_fires_nothing(tmp_path):
     path = Ruled("hot: {metric: temperature, above: 30}", tmp_path)
     await path.emit(values={"temperature": 40.0}, quality=Quality.BAD)
