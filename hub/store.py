@@ -121,6 +121,12 @@ SCHEMA = (
         since INTEGER NOT NULL, secret BLOB NOT NULL, UNIQUE (place, metric, step)
     );
     """,
+    # 14: see hub.alerts.memory; of alerts that a former version kept it is not known when they changed last
+    """
+    ALTER TABLE alerts ADD COLUMN changed REAL NOT NULL DEFAULT 0;
+    UPDATE alerts SET changed = raised;
+    CREATE INDEX alerts_changed ON alerts (open, changed);
+    """,
 )
 """One script a version; `PRAGMA user_version` says how many have run."""
 
@@ -266,8 +272,7 @@ class Store:
         def work(db: apsw.Connection) -> None:
             with transaction(db):
                 audit(db, at, who, what)
-                for key, value in (noting or {}).items():
-                    db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+                note(db, noting)
 
         await self.call(work)
 
@@ -331,6 +336,12 @@ def audit(db: apsw.Connection, at: float, who: str, what: Mapping[str, object]) 
     n, head = row[0] if row else (0, b"")
     body, at = msgspec.msgpack.encode(what), float(at)  # as it is read again: the head of 7 is not that of 7.0
     db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?)", (n + 1, at, who, body, _head(head, at, who, body)))
+
+
+def note(db: apsw.Connection, noting: Mapping[str, bytes] | None) -> None:
+    """Write these keys of `meta`, inside the caller's transaction."""
+    for key, value in (noting or {}).items():
+        db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
 
 def _head(previous: bytes, at: float, who: str, what: bytes) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from secrets import token_hex
 
 import msgspec
@@ -46,6 +46,7 @@ class Book:
         self.owners: set[str] = set()
         self._open: dict[str, Alert] = {}
         self._keys: dict[tuple[str, str], str] = {}
+        self._since: dict[str, float] = {}  # monotonic: a clock that is set after the start lets nobody wait less
         self._subjects: dict[tuple[str, ...], Subject] = {}
         self._unkept: dict[str, Alert] = {}  # changed, and refused by the disk
         self._owed: dict[str, Alert] = {}  # not durable in the buffer, as far as we know
@@ -56,6 +57,7 @@ class Book:
         """What the hub's last life left open, or untold. Before the plugins start."""
         for alert in await self._memory.open():
             self._take(alert)
+            self._since[alert.id] -= max(0.0, self._clock.now() - alert.changed)
         for alert in [*self._open.values(), *await self._memory.untold()]:
             if alert.told < alert.n:
                 self._owed[alert.id] = alert
@@ -74,9 +76,9 @@ class Book:
         name = self._keys.get((rule, key))
         return None if name is None else self._open[name]
 
-    async def raise_(self, alert: Alert) -> Alert | None:
+    async def raise_(self, alert: Alert, *, noting: Mapping[str, bytes] | None = None) -> Alert | None:
         """A new alert; where its rule has one open for the same, that one. `id`, `raised` and `changed` are given
-        here. None when too many are open."""
+        here. None when too many are open. `noting`: keys of `meta` that are written in the commit of a change."""
         async with self._lock:
             known = self.of(alert.rule, alert.key)
             if known is not None:
@@ -95,7 +97,7 @@ class Book:
                 told=0,
                 story=(Step(1, RAISED, now, alert.by),),
             )
-            await self._change(made)
+            await self._change(made, noting=noting)
             return made
 
     async def amend(self, name: str, newer: Alert) -> Alert | None:
@@ -111,13 +113,15 @@ class Book:
             await self._change(made)
             return made
 
-    async def clear(self, rule: str, key: str, by: str) -> Alert | None:
-        """Its rule is over."""
+    async def clear(
+        self, rule: str, key: str, by: str, *, noting: Mapping[str, bytes] | None = None
+    ) -> Alert | None:  # fmt: skip
+        """Its rule is over. `noting` as in `raise_`."""
         async with self._lock:
             known = self.of(rule, key)
             after = None if known is None else moved(known, CLEARED, self._clock.now(), by)
             if after is not None:
-                await self._change(after)
+                await self._change(after, noting=noting)
             return after
 
     async def act(self, name: str, state: str, by: str, why: str = "", until: float | None = None) -> Alert:
@@ -146,7 +150,7 @@ class Book:
         async with self._lock:
             now = self._clock.now()
             for alert in self.open:
-                after = due(alert, now)
+                after = due(alert, now, self._clock.monotonic() - self._since[alert.id])
                 if after is not None:
                     await self._change(after)
             if self._unkept:
@@ -199,11 +203,13 @@ class Book:
             said.append(f"{self.refused} alerts were not raised: {OPEN_LIMIT} are open, clear some")
         return said
 
-    async def _change(self, alert: Alert, *, by_person: bool = False) -> None:
+    async def _change(
+        self, alert: Alert, *, by_person: bool = False, noting: Mapping[str, bytes] | None = None
+    ) -> None:  # fmt: skip
         """RAM, store, buffer, and whoever listens; under the lock."""
         self._take(alert)
         self.changes += 1
-        await self._keep([alert], by_person=by_person)
+        await self._keep([alert], by_person=by_person, noting=noting)
         self._owed[alert.id] = alert
         self._append(alert)
         for listener in self.listeners:
@@ -213,13 +219,17 @@ class Book:
         if alert.open:
             self._open[alert.id] = alert
             self._keys[alert.rule, alert.key] = alert.id
+            self._since[alert.id] = self._clock.monotonic()
         else:
             self._open.pop(alert.id, None)
+            self._since.pop(alert.id, None)
             self._keys.pop((alert.rule, alert.key), None)
 
-    async def _keep(self, alerts: list[Alert], *, by_person: bool = False) -> None:
+    async def _keep(
+        self, alerts: list[Alert], *, by_person: bool = False, noting: Mapping[str, bytes] | None = None
+    ) -> None:  # fmt: skip
         try:
-            await self._memory.keep(alerts, by_person=by_person)
+            await self._memory.keep(alerts, by_person=by_person, noting=noting)
         except (DiskRefuses, StorageError) as error:
             if not self._unkept:
                 _log.error("alerts cannot be written to the store: %s", error)

@@ -98,10 +98,12 @@ def noted(story: tuple[Step, ...], step: Step) -> tuple[Step, ...]:
     return (*story[:1], *story[1:][-(STORY - 2) :], step)
 
 
-def due(alert: Alert, now: float) -> Alert | None:
-    """What the clock does to it: a mute that ends, an escalation. None when nothing."""
+def due(alert: Alert, now: float, waited_s: float | None = None) -> Alert | None:
+    """What the clock does to it: a mute that ends, an escalation. None when nothing. `waited_s`: how long it has been
+    as it is, None: by its date."""
+    waited_s = now - alert.changed if waited_s is None else waited_s
     if alert.state == MUTED and alert.until is not None and now >= alert.until:
         return moved(alert, RAISED, now, "hub", "the mute is over")
-    if alert.state == RAISED and alert.escalate_s is not None and now - alert.changed >= alert.escalate_s:
+    if alert.state == RAISED and alert.escalate_s is not None and waited_s >= alert.escalate_s:
         return moved(alert, ESCALATED, now, "hub", "nobody acknowledged it")
     return None

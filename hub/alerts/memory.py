@@ -3,7 +3,7 @@ anybody hears of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import apsw
@@ -11,10 +11,10 @@ import msgspec
 
 from hub.alerts.life import CLEARED, Alert
 from hub.disk.database import transaction
-from hub.store import Store, audit
+from hub.store import Store, audit, note
 
 KEPT = 10_000
-"""Cleared alerts kept here; the backend keeps the rest of the story."""
+"""Cleared alerts kept here, those cleared last; the backend keeps the rest of the story."""
 
 
 class _Counts(msgspec.Struct):
@@ -30,24 +30,30 @@ class Memory:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def keep(self, alerts: Sequence[Alert], *, by_person: bool = False) -> None:
-        """Raises DiskRefuses, StorageError."""
+    async def keep(
+        self, alerts: Sequence[Alert], *, by_person: bool = False, noting: Mapping[str, bytes] | None = None
+    ) -> None:  # fmt: skip
+        """`noting`: keys of `meta` that are written in the same transaction. Raises DiskRefuses, StorageError."""
 
         def work(db: apsw.Connection) -> None:
             with transaction(db):
                 for alert in alerts:
                     db.execute(
-                        "INSERT OR REPLACE INTO alerts VALUES (?, ?, ?, ?)",
-                        (alert.id, alert.raised, int(alert.state != CLEARED), msgspec.msgpack.encode(alert)),
-                    )
+                        "INSERT OR REPLACE INTO alerts VALUES (?, ?, ?, ?, ?)",
+                        (
+                            alert.id, alert.raised, int(alert.state != CLEARED), msgspec.msgpack.encode(alert),
+                            alert.changed,
+                        ),
+                    )  # fmt: skip
                     if by_person:
                         said = {"alert": alert.id, "rule": alert.rule, "state": alert.state, "why": alert.why}
                         audit(db, alert.changed, alert.by, said)
                 db.execute(
                     "DELETE FROM alerts WHERE id IN"
-                    " (SELECT id FROM alerts WHERE open = 0 ORDER BY raised DESC LIMIT -1 OFFSET ?)",
+                    " (SELECT id FROM alerts WHERE open = 0 ORDER BY changed DESC LIMIT -1 OFFSET ?)",
                     (KEPT,),
                 )
+                note(db, noting)
 
         await self._store.call(work)
 

@@ -95,6 +95,50 @@ async def test_what_was_raised_and_not_durable_in_the_buffer_is_told_by_the_next
     assert {row["alert"] for row in stream.durable} == {alert.id}
 
 
+async def test_an_alert_that_lasted_long_is_kept_when_it_clears_however_many_came_and_went_meanwhile(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("hub.alerts.memory.KEPT", 3)
+    async with life(tmp_path, Stream()) as (book, clock, store):
+        long = await book.raise_(NEW)
+        for n in range(5):
+            await clock.advance(60)
+            await book.raise_(msgspec.structs.replace(NEW, key=f"short {n}"))
+            await book.clear("bins", f"short {n}", "rule:bins")
+        await clock.advance(60)
+        await book.clear("bins", "p", "rule:bins")
+        assert (await book.find(long.id)).state == CLEARED
+        kept = await Memory(store).last(10)
+        assert [one.key for one in kept] == ["short 4", "short 3", "p"], "those cleared last"
+
+
+async def test_a_clock_that_is_set_after_the_start_escalates_nothing_that_nobody_could_see_yet(tmp_path):
+    async with life(tmp_path, Stream()) as (book, clock, _):
+        await book.raise_(NEW)
+        clock.set(clock.now() + 8 * 3600)  # without a battery it stood still while the power was cut
+        await book.tick()
+        await clock.advance(599)
+        await book.tick()
+        assert book.open[0].state == RAISED
+        await clock.advance(1)
+        await book.tick()
+        assert book.open[0].state == ESCALATED
+
+
+async def test_what_waited_in_the_last_life_of_the_hub_waits_for_the_rest_of_its_time(tmp_path):
+    clock = ManualClock()
+    async with life(tmp_path, Stream(), clock) as (book, _, _):
+        await book.raise_(NEW)
+        await clock.advance(400)
+    async with life(tmp_path, Stream(), clock) as (book, _, _):
+        await clock.advance(199)
+        await book.tick()
+        assert book.open[0].state == RAISED
+        await clock.advance(1)
+        await book.tick()
+        assert book.open[0].state == ESCALATED
+
+
 async def test_the_end_of_an_old_alert_is_told_by_the_next_life_however_many_came_since(tmp_path):
     stream = Stream()
     async with life(tmp_path, stream) as (_, _, store):
