@@ -3,6 +3,9 @@
 What fires in the straight path waits in RAM for the next turn of the loop (milliseconds), where alerts are made durable
 one after the other. A command follows the last word of its rule: one that is refused as too soon is given again when
 its time has come, any other refusal is said once and left.
+
+Which rule holds what, and what is to be written yet, is kept in the commit of the alert or the command that goes with
+it: a lamp that a rule switched on is released by the next life of the hub.
 """
 
 from __future__ import annotations
@@ -22,11 +25,13 @@ from hub.clock import Clock
 from hub.commands import Desk, Order, WriteRefused
 from hub.config.values import show_duration
 from hub.counts import Counts
-from hub.errors import DecodeError, HubError
-from hub.model import Device, TrustClass, Value
+from hub.errors import DecodeError, DiskRefuses, HubError, StorageError
+from hub.model import Device, TrustClass
 from hub.packs import Packs
 from hub.rules import Fired, Rules
 from hub.rules.compiling import Action, Rule
+from hub.rules.holds import KEY, Hold, Holder, Holds, Target
+from hub.store import Store
 from hub.typography import plain_spaces, quantity
 
 TICK_S = 1.0
@@ -43,6 +48,7 @@ class Watching:
 
     def __init__(
         self,
+        store: Store,
         book: Book,
         desk: Desk,
         clock: Clock,
@@ -52,21 +58,40 @@ class Watching:
     ) -> None:
         self.rules: Rules | None = None
         self.book = book
+        self._store = store
         self._desk, self._clock, self._counts, self._packs, self._devices = desk, clock, counts, packs, devices
         self._waiting: deque[Fired] = deque()
         self._came = asyncio.Event()
         self._turn = asyncio.Lock()
-        self._wanted: dict[tuple[str, str], tuple[Value | None, str]] = {}  # (device, metric) → what, by which rule
-        self._by_clear: set[tuple[str, str]] = set()  # of these, those that a reading of class C decided
         self._refused: dict[str, str] = {}  # rule → why its command was not given
-        self._holding: dict[tuple[str, str], dict[tuple[str, str], Value | None]] = {}
-        """(device, metric) → (rule, key) that hold it → what is written when they let go."""
+        self._holds = Holds()
+        self._kept = self._holds.image()  # as the store has it
+        self._again: dict[Target, float] = {}  # refused as too soon: the monotonic second to give it again
         self._periods: dict[str, float | None] = {}  # by pack
         self.expected: Callable[[str, float | None], float | None] = lambda device, usual: usual
         """(device, period of its pack) → the period that is expected now."""
 
         self.covers: Callable[[str, float | None], float | None] = lambda device, usual: usual
         """The same → seconds for which one reading stands."""
+
+    async def load(self) -> None:
+        """Which rules held what when the hub's last life ended. Before the rules are made. Raises DiskRefuses,
+        StorageError."""
+        image = await self._store.get(KEY)
+        if image is not None:
+            self._holds, self._kept = Holds.recall(image), image
+
+    def held(self, rules: Iterable[Rule]) -> list[Holder]:
+        """Those of `rules` that held somewhere in the last life, and command the same today."""
+        actions = {rule.name: rule.action for rule in rules}
+        found = []
+        for (device, metric), (name, key), hold in self._holds.all():
+            action = actions.get(name)
+            if action is not None and (action.device, action.metric, action.value, action.otherwise) == (
+                device, metric, hold.value, hold.otherwise,
+            ):  # fmt: skip
+                found.append((name, key))
+        return found
 
     def fired(self, fired: Fired) -> None:
         """From the straight path: never waits, never fails."""
@@ -109,7 +134,10 @@ class Watching:
         """One tick of the clock."""
         if self.rules is not None:
             await self._sweep(self.rules)
-            self._let_go(self.rules)
+            rules = self.rules
+            # what the configuration has no more, or has otherwise, holds nothing: its end fires nowhere, and whatever
+            # else holds the same could not let go
+            self._holds.sweep(lambda holder, target: rules.holds(*holder, target))
             if self.rules.absence.rules:
                 await self._ask_periods()
             self.rules.tick()
@@ -117,6 +145,7 @@ class Watching:
         await self.book.tick()
         async with self._turn:
             await self._command()
+            await self._keep()
 
     async def _tick(self) -> None:
         while True:
@@ -130,13 +159,17 @@ class Watching:
         rule, where = fired.rule, fired.where
         if rule.action is not None:
             self._want(rule, rule.action, fired)
+        if rule.alert:  # first: a store that refuses a command keeps no alert back
+            noting = None
+            if rule.action is not None:
+                noting, self._kept = {KEY: self._holds.image()}, b""  # what the store has is not known until an answer
+            if fired.on:
+                await self.book.raise_(alert_of(fired), noting=noting)
+            else:
+                await self.book.clear(rule.name, where.key, f"rule:{rule.name}", noting=noting)
+        if rule.action is not None:
             await self._command()
-        if not rule.alert:
-            return
-        if fired.on:
-            await self.book.raise_(alert_of(fired))
-        else:
-            await self.book.clear(rule.name, where.key, f"rule:{rule.name}")
+            await self._keep()
 
     async def _sweep(self, rules: Rules) -> None:
         """End what rules raised that the configuration has no more: nothing else would."""
@@ -146,48 +179,50 @@ class Watching:
 
     # commands
 
-    def _let_go(self, rules: Rules) -> None:
-        """What the configuration has no more, or has otherwise, holds nothing: its end fires nowhere, and whatever else
-        holds the same could not let go."""
-        for target, holders in self._holding.items():
-            for name, key in [one for one in holders if not rules.holds(*one, target)]:
-                otherwise = holders.pop((name, key))
-                if not holders:
-                    self._wanted[target] = (otherwise, name)
-
     def _want(self, rule: Rule, action: Action, fired: Fired) -> None:
         target, holder = (action.device, action.metric), (rule.name, fired.where.key)
-        holders = self._holding.setdefault(target, {})
-        if fired.on:
-            if fired.trust is TrustClass.C and not action.by_anybody:
-                self._refuse(rule.name, "its reading is of trust class C: `clear_identity: true` would let it command")
-                return
-            holders[holder] = action.otherwise
-            (self._by_clear.add if fired.trust is TrustClass.C else self._by_clear.discard)(target)
-            self._wanted[target] = (action.value, rule.name)
-        elif holder in holders:
-            del holders[holder]
-            if not holders:
-                self._wanted[target] = (action.otherwise, rule.name)
+        if not fired.on:
+            self._holds.let_go(target, holder)
+        elif fired.trust is TrustClass.C and not action.by_anybody:
+            self._refuse(rule.name, "its reading is of trust class C: `clear_identity: true` would let it command")
+        else:
+            hold = Hold(action.value, action.otherwise)
+            self._holds.take(target, holder, hold, clear=fired.trust is TrustClass.C)
 
     async def _command(self) -> None:
-        for target, (value, name) in list(self._wanted.items()):
-            device, metric = target
+        for target, wish in self._holds.wishes():
+            if self._clock.monotonic() < self._again.get(target, 0.0):
+                continue
+            (device, metric), (value, name) = target, wish
             order = Order(
                 device=device, metric=metric, value=value, by=f"rule:{name}", role="administrateur",
-                why=f"rule {name} {'is over' if not self._holding.get(target) else 'holds'}",
-                clear=target in self._by_clear and bool(self._holding.get(target)),
+                why=f"rule {name} {'holds' if self._holds.held(target) else 'is over'}",
+                clear=self._holds.by_clear(target),
             )  # fmt: skip
+            image = self._holds.image(without=(target, wish))
             try:
-                await self._desk.order(order)
+                await self._desk.order(order, noting={KEY: image})
             except WriteRefused as refused:
                 if refused.reason == "too-soon":
+                    self._again[target] = self._clock.monotonic() + refused.wait_s
                     continue
                 self._refuse(name, str(refused))
             else:
+                self._kept = image
                 self._refused.pop(name, None)
-            if self._wanted.get(target) == (value, name):
-                del self._wanted[target]
+            self._again.pop(target, None)
+            self._holds.fulfilled(target, wish)
+
+    async def _keep(self) -> None:
+        """What no alert and no command took along to the disk. What that refuses is tried again at the next turn."""
+        image = self._holds.image()
+        if image == self._kept:
+            return
+        try:
+            await self._store.put(KEY, image)
+            self._kept = image
+        except (DiskRefuses, StorageError) as error:
+            _log.warning("which rules hold what is not written down yet: %s", error)
 
     def _refuse(self, rule: str, why: str) -> None:
         if self._refused.get(rule) != why:

@@ -55,10 +55,12 @@ class Watch:
         clock, planner, watching = ground.clock, path.planner, self.watching
         former = watching.rules
         self.duty.programmes = _duties(ground)
+        compiled = compile_rules(ground.loaded.config)
+        before = watching.held(compiled) if former is None else []
         rules = Rules(
-            compile_rules(ground.loaded.config), place=path.places.get, devices=lambda: path.devices,
+            compiled, place=path.places.get, devices=lambda: path.devices,
             period=watching.period, may_keep=planner.may_keep, now=clock.now, monotonic=clock.monotonic,
-            fired=watching.fired, open=watching.book.held(),
+            fired=watching.fired, open=[*watching.book.held(), *before],
             on_duty=lambda device: self.duty.of(device, clock.now()),
         )  # fmt: skip
         if former is not None:
@@ -92,8 +94,9 @@ async def build_watch(ground: Ground, path: Path, field: Field) -> Watch:
     """Build and wire it; starts nothing."""
     clock = ground.clock
     book = Book(ground.store, ground.buffer, clock)
-    watching = Watching(book, field.desk, clock, ground.counts, field.packs, lambda: path.devices)
+    watching = Watching(ground.store, book, field.desk, clock, ground.counts, field.packs, lambda: path.devices)
     await once_the_disk_works(book.load, clock.sleep)
+    await once_the_disk_works(watching.load, clock.sleep)
     duty = Duty()
 
     def derived(device: Device, values: Mapping[str, Value]) -> None:

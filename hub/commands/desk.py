@@ -69,8 +69,9 @@ class Desk:
             if record.state == "sent" or (record.taken and record.state != "queued"):
                 self._end(record, "failed", "the hub stopped before the device answered: look at the device")
 
-    async def order(self, order: Order) -> Record:
-        """Take an order; returning means it is durable and on its way. Raises WriteRefused, audited too."""
+    async def order(self, order: Order, *, noting: Mapping[str, bytes] | None = None) -> Record:
+        """Take an order; returning means it is durable and on its way. `noting`: keys of `meta` that are written in the
+        same commit. Raises WriteRefused, audited too."""
         now = self._clock.now()
         device = self._devices.get(order.device)
         try:
@@ -86,7 +87,7 @@ class Desk:
             said = {"device": order.device, "metric": order.metric, "why": order.why[:200], "reason": refused.reason}
             await self._memory.refused(now, order.by, said)
             raise
-        return await self._accept(order, now)
+        return await self._accept(order, now, noting=noting)
 
     def _allow(self, order: Order, now: float) -> None:
         """Raises WriteRefused when it may not be written as things stand at this moment."""
@@ -111,14 +112,25 @@ class Desk:
         except DecodeError as error:
             raise WriteRefused(error.reason, error.detail) from error
 
-    async def _accept(self, order: Order, now: float, *, release: bool = False) -> Record:
+    async def _accept(
+        self, order: Order, now: float, *, release: bool = False, noting: Mapping[str, bytes] | None = None
+    ) -> Record:  # fmt: skip
         """Make it durable, then offer it. `release`: it lets go because all writes were stopped."""
         record = Record(
             id=token_hex(6), device=order.device, metric=order.metric, value=order.value, values=order.values,
             by=order.by, why=order.why, at=now, expires=now + order.ttl_s, old=self._last(order.device, order.metric),
         )  # fmt: skip
-        self._written[order.device, order.metric] = now  # before anything is awaited: two at once are two too many
-        await self._memory.ordered(record)
+        target = order.device, order.metric
+        before = self._written.get(target)
+        self._written[target] = now  # before anything is awaited: two at once are two too many
+        try:
+            await self._memory.ordered(record, noting)
+        except BaseException:
+            if self._written[target] == now and before is not None:
+                self._written[target] = before
+            elif self._written[target] == now:
+                del self._written[target]
+            raise
         if self.stopped is not None and not release:  # while it was made durable: nobody has heard of it yet
             self._end(record, "failed", f"all writes were stopped by {self.stopped.by}: {self.stopped.why}")
             return record

@@ -35,13 +35,13 @@ TEXT_LIMIT = 200
 
 
 class WriteRefused(HubError):
-    """It is not written; `reason` is a slug to count."""
+    """It is not written; `reason` is a slug to count, `wait_s` after how many seconds it may be."""
 
     exit_code = 3
 
-    def __init__(self, reason: str, text: str) -> None:
+    def __init__(self, reason: str, text: str, wait_s: float = 0.0) -> None:
         super().__init__(text)
-        self.reason = reason
+        self.reason, self.wait_s = reason, wait_s
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,8 +84,9 @@ def judge(order: Order, device: Device | None, metric: Metric | None, last: floa
     if order.values is None and order.value is not None:
         _value(order.value, metric, order.metric, limits)
     if last is not None and 0 <= now - last < limits.every_s:
-        wait = math.ceil(limits.every_s - (now - last))
-        raise WriteRefused("too-soon", f"{order.metric!r} was written {now - last:.0f} s ago: again in {wait} s")
+        wait = limits.every_s - (now - last)
+        told = f"{order.metric!r} was written {now - last:.0f} s ago: again in {math.ceil(wait)} s"
+        raise WriteRefused("too-soon", told, wait)
 
 
 def _comfort(order: Order, metric: Metric | None) -> None:

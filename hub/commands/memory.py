@@ -14,7 +14,7 @@ import msgspec
 
 from hub.disk.database import transaction
 from hub.model import Command, Value
-from hub.store import Store, audit
+from hub.store import Store, audit, note
 
 FINAL = frozenset({"done", "failed", "expired"})
 KEPT = 10_000
@@ -67,8 +67,8 @@ class Memory:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def ordered(self, record: Record) -> None:
-        """Keep a new command and audit it, in one transaction."""
+    async def ordered(self, record: Record, noting: Mapping[str, bytes] | None = None) -> None:
+        """Keep a new command and audit it, in one transaction with these keys of `meta`."""
         said = {
             "command": record.id, "device": record.device, "metric": record.metric, "why": record.why,
             "old": record.old, "new": record.values if record.values is not None else record.value,
@@ -82,6 +82,7 @@ class Memory:
                     (KEPT,),
                 )
                 audit(db, record.at, record.by, said)
+                note(db, noting)
 
         await self._store.call(work)
 

@@ -115,6 +115,7 @@ class Rules:
             if name in same:
                 watch.rule = same[name]
                 self._watches[name, key] = watch
+        self._open |= {(name, key) for name, key in former._open - former._watches.keys() if name in same}
         self.absence.inherit(former.absence)
 
     def holds(self, name: str, key: str, target: tuple[str, str]) -> bool:

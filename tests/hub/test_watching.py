@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import msgspec
 import pytest
@@ -13,7 +13,7 @@ from hub.asking.answering import ASK_S, SELDOM_S, SOON_S, Answering
 from hub.commands import Desk
 from hub.counts import Counts
 from hub.devices import Devices
-from hub.errors import HubError, NotReady
+from hub.errors import DiskRefuses, HubError, NotReady
 from hub.model import Device, Metric, Report, TrustClass, Writable
 from hub.rules import Fired, Rules, Where
 from hub.rules.compiling import Action, Rule
@@ -38,7 +38,8 @@ class Hub:
             store, Devices([LAMP]), clock, self.counts, metric=lambda device, key: Metric(key=key, unit="%"),
             last=lambda device, key: None, downlink=None,
         )  # fmt: skip
-        self.watching = Watching(Book(store, self.stream, clock), self.desk, clock, self.counts, None, lambda: [LAMP])
+        book = Book(store, self.stream, clock)
+        self.watching = Watching(store, book, self.desk, clock, self.counts, None, lambda: [LAMP])
 
     async def fire(self, rule, on, *, where=HERE, trust=TrustClass.A, value="95 %"):
         self.watching.fired(Fired(rule, where, on, value, rule.limit, trust))
@@ -181,6 +182,121 @@ async def test_the_calls_of_the_command_line(tmp_path):
         assert (await calls["alert.clear"]({"id": one["id"], "by": "cli:a"}))["state"] == CLEARED
         assert (await calls["alert.list"]({}))["alerts"] == []
         assert len((await calls["alert.list"]({"all": True}))["alerts"]) == 1
+
+
+DIMMED = msgspec.structs.replace(DIM, test=Same(True), places={"street"})
+SENSOR = Device(id="ble:1", integration="radio", place="street")
+
+
+async def started(hub, *rules):
+    """The rules of a hub that starts, over what its last life left. Says a reading of the sensor to them."""
+    await hub.clock.advance(100 * len(await hub.written()))  # a life begins after the last one
+    await hub.watching.book.load()
+    await hub.watching.load()
+    hub.watching.rules = Rules(
+        rules, place=lambda name: None, devices=list, period=lambda device: None, may_keep=lambda *_: True,
+        now=hub.clock.now, monotonic=hub.clock.monotonic, fired=hub.watching.fired,
+        open=[*hub.watching.book.held(), *hub.watching.held(rules)],
+    )  # fmt: skip
+
+    async def say(presence):
+        tap = hub.watching.rules.tap(SENSOR, {}, ["presence"])
+        tap.see(Report(device="ble:1", values={"presence": presence}), TrustClass.A)
+        await hub.clock.advance(20)
+        await hub.watching.turn()
+
+    return say
+
+
+@pytest.mark.parametrize("alert", [False, True], ids=["alone", "with an alert"])
+async def test_what_a_rule_switched_is_released_by_the_next_life(tmp_path, alert, monkeypatch):
+    rule = msgspec.structs.replace(DIMMED, alert=alert)
+    async with running(tmp_path) as hub:
+        say = await started(hub, rule)
+
+        async def killed():
+            pass  # before anything of its own is kept: the commit of the command has it
+
+        monkeypatch.setattr(hub.watching, "_keep", killed)
+        await say(True)
+        assert await hub.written() == [(100.0, "rule:dim")]
+    async with running(tmp_path) as hub:
+        say = await started(hub, rule)
+        await say(True)
+        assert await hub.written() == [(100.0, "rule:dim")]
+        await say(False)
+        assert await hub.written() == [(100.0, "rule:dim"), (20.0, "rule:dim")]
+        assert hub.watching.book.open == []
+    async with running(tmp_path) as hub:
+        say = await started(hub, rule)
+        await say(False)
+        assert len(await hub.written()) == 2
+
+
+@pytest.mark.parametrize(
+    "rules", [[], [msgspec.structs.replace(DIMMED, action=Action("dali:1", "level", 50.0, 10.0))]],
+    ids=["gone", "commands otherwise now"],
+)  # fmt: skip
+async def test_what_a_rule_switched_that_was_changed_while_the_hub_was_down_is_released_as_it_said(tmp_path, rules):
+    async with running(tmp_path) as hub:
+        await (await started(hub, DIMMED))(True)
+    async with running(tmp_path) as hub:
+        await started(hub, *rules)
+        await hub.watching.turn()
+        assert await hub.written() == [(100.0, "rule:dim"), (20.0, "rule:dim")]
+
+
+async def test_what_was_too_soon_when_the_hub_was_killed_is_written_by_the_next_life(tmp_path):
+    async with running(tmp_path) as hub:
+        await hub.fire(DIMMED, True)
+        await hub.fire(DIMMED, False)
+        assert len(await hub.written()) == 1
+    async with running(tmp_path) as hub:
+        await started(hub, DIMMED)
+        await hub.watching.turn()
+        assert [value for value, _ in await hub.written()] == [100.0, 20.0]
+
+
+async def test_a_configuration_that_changes_before_a_place_speaks_again_lets_go_of_nothing(tmp_path):
+    async with running(tmp_path) as hub:
+        await (await started(hub, DIMMED))(True)
+    async with running(tmp_path) as hub:
+        await started(hub, DIMMED)
+        former = hub.watching.rules
+        hub.watching.rules = Rules(
+            [DIMMED], place=lambda name: None, devices=list, period=lambda device: None, may_keep=lambda *_: True,
+            now=hub.clock.now, monotonic=hub.clock.monotonic, fired=hub.watching.fired,
+        )  # fmt: skip
+        hub.watching.rules.inherit(former)
+        await hub.watching.turn()
+        assert len(await hub.written()) == 1
+
+
+async def test_a_store_that_refuses_a_command_keeps_no_alert_back_and_gives_it_later(tmp_path, monkeypatch):
+    async with running(tmp_path) as hub:
+        ordered = hub.desk._memory.ordered
+
+        async def refused(*_):
+            raise DiskRefuses("full")
+
+        monkeypatch.setattr(hub.desk._memory, "ordered", refused)
+        with suppress(DiskRefuses):
+            await hub.fire(msgspec.structs.replace(DIMMED, alert=True), True)
+        assert [alert.state for alert in hub.watching.book.open] == [RAISED]
+        monkeypatch.setattr(hub.desk._memory, "ordered", ordered)
+        await hub.watching.turn()
+        assert await hub.written() == [(100.0, "rule:dim")]
+
+
+async def test_a_command_that_waits_for_its_pace_is_refused_and_audited_once(tmp_path):
+    async with running(tmp_path) as hub:
+        await hub.fire(DIM, True)
+        await hub.fire(DIM, False)
+        for _ in range(9):
+            await hub.clock.advance(1)
+            await hub.watching.turn()
+        refused = [entry for entry in await hub.store.audited() if entry.what["command"] == "refused"]
+        assert len(refused) == 1
 
 
 class Backend:

@@ -71,7 +71,7 @@ async def street(
         store, Devices([LAMP]), path.clock, path.counts, metric=lambda device, key: METRICS.get(key),
         last=lambda device, key: None, downlink=None,  # type: ignore[arg-type]
     )  # fmt: skip
-    watching = Watching(Book(store, stream, path.clock), desk, path.clock, path.counts, None, lambda: [LAMP])  # type: ignore[arg-type]
+    watching = Watching(store, Book(store, stream, path.clock), desk, path.clock, path.counts, None, lambda: [LAMP])  # type: ignore[arg-type]
     watching.rules = path.planner.rules = Rules(
         rules, place=path.planner._place, devices=lambda: [path_kit.TAG, LAMP], period=lambda device: None,
         may_keep=path.planner.may_keep, now=path.clock.now, monotonic=path.clock.monotonic, fired=watching.fired,

@@ -394,8 +394,8 @@ async def test_all_writes_that_are_stopped_while_an_order_is_made_durable_end_it
         boiler = Integration(hub)
         there, go, ordered = asyncio.Event(), asyncio.Event(), Memory.ordered
 
-        async def slow(self, record):
-            await ordered(self, record)
+        async def slow(self, record, noting=None):
+            await ordered(self, record, noting)
             there.set()
             await go.wait()
 
