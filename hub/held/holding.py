@@ -147,7 +147,9 @@ class Holding:
         known = device in self._last or device in self._memory.counts
         if not known and once is None:
             while len(self._once) >= WAITING:
-                del self._once[next(iter(self._once))]
+                longest = next(iter(self._once))
+                del self._once[longest]
+                self._sealed.forget(longest)
             self._once[device] = held
             return True
         if len(self._new) >= WAITING or (not known and len(self._last) >= MOST_DEVICES):
@@ -301,13 +303,16 @@ class Holding:
         self._pipeline.accept(device.integration, msgspec.structs.replace(report, time=time), past=past)
 
     async def _pruned(self) -> None:
-        try:
-            if gone := await self._memory.prune(self._clock.now()):
-                self._counts.add("held-expired", "", gone)
-        except (DiskRefuses, StorageError) as error:
-            _log.warning("held reports could not be looked through: %s", error)
-        for device in [name for name in self._last if name not in self._memory.counts]:
-            del self._last[device]
+        async with self._turn:  # else what is being written down is nowhere to be seen
+            try:
+                if gone := await self._memory.prune(self._clock.now()):
+                    self._counts.add("held-expired", "", gone)
+            except (DiskRefuses, StorageError) as error:
+                _log.warning("held reports could not be looked through: %s", error)
+            for device in [name for name in self._last if name not in self._memory.counts]:
+                del self._last[device]
+            waiting = {one.report.device for one in self._new}
+            self._sealed.keep({*self._memory.counts, *self._once, *self._sealed.behind, *waiting})
 
     def _forget(self, device: str) -> None:
         self._sealed.forget(device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 
 from hub.devices import mark_of
 from hub.errors import DecodeError
@@ -98,6 +98,11 @@ class Sealed:
             except Unfit:
                 pass
         return False
+
+    def keep(self, names: Set[str]) -> None:
+        """Of no others anything is held."""
+        for name in self.maybe - names:
+            self.forget(name)
 
     def forget(self, name: str) -> None:
         """Nothing sealed is held of it any more."""

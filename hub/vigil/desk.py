@@ -45,7 +45,7 @@ class Vigil:
         self._last: dict[tuple[str, str], int] = {}
         self._offset: float | None = None
         self._heard: deque[SecurityEvent] = deque(maxlen=MOST)
-        self._fresh: dict[str, list[SecurityEvent]] = {}
+        self._fresh: dict[str, deque[SecurityEvent]] = {}  # by kind, since the last look
         self._counted = dict(events.counts)
         self._failed = ""
         book.owners.add(RULE)
@@ -58,7 +58,7 @@ class Vigil:
     def _hear(self, event: SecurityEvent) -> None:
         """Who and how; how often is counted by `_count`, since an event of one subject comes once a minute at most."""
         self._heard.append(event)
-        self._fresh.setdefault(event.kind, []).append(event)
+        self._fresh.setdefault(event.kind, deque(maxlen=MOST)).append(event)  # a look may wait for the disk
 
     def _count(self) -> None:
         """Every event since the last look, told or not."""
@@ -68,7 +68,7 @@ class Vigil:
                 continue
             self._counted[kind] = total
             nameless = SecurityEvent(kind=kind, subject="", evidence={}, at=self._clock.now())
-            told = self._fresh.pop(kind, [])[:more] or [nameless]
+            told = [*self._fresh.pop(kind, ())][:more] or [nameless]
             if kind == CONFIG:  # a single one is no incident; the owner sees the count and the audit log's head at once
                 self._witness.hurry()
             for event in told[1:]:

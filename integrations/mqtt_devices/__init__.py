@@ -25,6 +25,8 @@ __all__ = ["Config", "DeviceSettings", "ValueSettings", "probe", "register_integ
 
 MOST_ENTITIES = 4096
 MOST_TOPICS = 4096
+LONGEST_TOPIC = 256
+"""Characters of a topic that may be configured, and that is remembered."""
 _PROOF = hub.Proof(scheme="mqtt")
 
 
@@ -35,7 +37,7 @@ def _path(text: str) -> str:
 
 def _topic(text: str) -> str:
     if text and (
-        len(text) > 256 or "\0" in text or not re.fullmatch(r"(?:[^+#]|(?<![^/])\+(?![^/]))*(?:(?<![^/])#)?", text)
+        len(text) > LONGEST_TOPIC or "\0" in text or not re.fullmatch(r"(?:[^+#]|(?<![^/])\+(?![^/]))*(?:(?<![^/])#)?", text)
     ):
         raise ValueError("expected a topic; + stands for one whole level, # for all that follow")
     return text
@@ -122,7 +124,8 @@ class Book:
                 found += _matching(topic, self.wild)
             if len(self._heard) >= MOST_TOPICS:
                 self._heard.clear()
-            self._heard[topic] = found
+            if len(topic) <= LONGEST_TOPIC:  # one below a wildcard may have 65,535
+                self._heard[topic] = found
         return found
 
     def announce(self, key: str, entity: discovery.Entity | None) -> bool:

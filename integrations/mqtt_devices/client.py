@@ -29,8 +29,11 @@ from paho.mqtt.enums import MQTTErrorCode
 
 import hub
 from integrations.mqtt_devices import Book, Config, context, discovery, hear
+from integrations.mqtt_devices.paths import MAX_PAYLOAD
 
 WAITING = 4096
+WAITING_BYTES = 16 << 20
+"""Messages that may wait to be read, and bytes of their payloads."""
 TURN = 64
 """Messages that are read before others on the loop have their turn."""
 AHEAD = 1 << 14
@@ -58,6 +61,7 @@ class Client(aiomqtt.Client):
         )  # fmt: skip
         self.flooded = 0
         self._arrived: deque[MQTTMessage] = deque()
+        self._waiting = 0  # bytes
         self._wake: asyncio.Future[None] | None = None
         self._client.manual_ack_set(True)
         self._ahead, self._at, self._asked = b"", 0, False
@@ -82,7 +86,9 @@ class Client(aiomqtt.Client):
                 await wake
             finally:
                 self._disconnected.remove_done_callback(self._gone)
-        return [self._arrived.popleft() for _ in range(min(TURN, len(self._arrived)))]
+        taken = [self._arrived.popleft() for _ in range(min(TURN, len(self._arrived)))]
+        self._waiting -= sum(len(message.payload) for message in taken)
+        return taken
 
     def _on_socket_open(self, client: Any, userdata: Any, sock: Any) -> None:
         super()._on_socket_open(client, userdata, sock)
@@ -119,14 +125,16 @@ class Client(aiomqtt.Client):
         except UnicodeDecodeError:  # no broker may pass such a topic on; again and again if it is not acknowledged
             self._client.ack(message.mid, message.qos)
             return
-        if len(self._arrived) < WAITING:
+        message.payload = message.payload[: MAX_PAYLOAD + 1]  # what is longer is counted, and not read
+        if len(self._arrived) < WAITING and self._waiting + len(message.payload) <= WAITING_BYTES:
             self._arrived.append(message)
+            self._waiting += len(message.payload)
             if self._wake is not None and not self._wake.done():
                 self._wake.set_result(None)
         elif message.qos == 0:
             self.flooded += 1
         elif not self._disconnected.done():  # not acknowledged: it comes again
-            text = f"it sends more than {WAITING} messages at once: lower its limit of messages in flight"
+            text = f"it sends more than {WAITING} messages or 16 MiB at once: lower its limit of messages in flight"
             self._disconnected.set_exception(aiomqtt.MqttError(text))
 
 

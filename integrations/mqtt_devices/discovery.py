@@ -17,6 +17,8 @@ import hub
 from integrations.mqtt_devices.mapping import Entry
 
 MAX_PAYLOAD = 1 << 16
+LONGEST, LONGEST_WORD = 256, 64
+"""Characters of a topic, and of what a flag says: 4,096 entities are remembered."""
 _SHORT = {
     "stat_t": "state_topic", "unit_of_meas": "unit_of_measurement", "dev_cla": "device_class",
     "val_tpl": "value_template", "uniq_id": "unique_id", "dev": "device", "pl_on": "payload_on",
@@ -81,8 +83,8 @@ def read(prefix: str, topic: str, payload: bytes) -> Entity | None:
     parts = topic.removeprefix(f"{prefix}/").split("/")
     if len(parts) not in (3, 4) or parts[-1] != "config" or parts[0] not in ("sensor", "binary_sensor"):
         return None
-    if len(payload) > MAX_PAYLOAD:
-        raise hub.DecodeError("mqtt-discovery", f"{len(payload)} bytes")
+    if len(payload) > MAX_PAYLOAD or len(topic) > LONGEST:
+        raise hub.DecodeError("mqtt-discovery", f"{len(payload)} bytes on a topic of {len(topic)} characters")
     try:
         given = msgspec.json.decode(payload, type=dict[str, Any])
     except (msgspec.MsgspecError, RecursionError) as error:
@@ -93,12 +95,12 @@ def read(prefix: str, topic: str, payload: bytes) -> Entity | None:
     device = _device(about, config)
     entry = _entry(parts[0], config)
     state = config.get("state_topic")
-    if device is None or entry is None or not isinstance(state, str) or not state or len(state) > 256:
+    if device is None or entry is None or not isinstance(state, str) or not state or len(state) > LONGEST:
         return None
     base = config.get("~")
     if isinstance(base, str):
         state = re.sub(r"^~|~$", lambda _: base, state)
-    if "+" in state or "#" in state:
+    if "+" in state or "#" in state or len(state) > LONGEST:
         return None
     model = " ".join(str(about[key])[:40] for key in ("manufacturer", "model") if isinstance(about.get(key), str))
     return Entity("/".join(parts[:-1]), device, model, state, entry)
@@ -123,7 +125,7 @@ def _entry(component: str, config: dict[str, Any]) -> Entry | None:
     if component == "binary_sensor":
         metric = _FLAGS.get(kind)
         on, off = (_word(config.get(key), word) for key, word in (("payload_on", "ON"), ("payload_off", "OFF")))
-        if metric is None:
+        if metric is None or max(len(on), len(off)) > LONGEST_WORD:
             return None
         return (
             Entry(metric, path, true=off, false=on) if kind in _FALSE_MEANS else Entry(metric, path, true=on, false=off)

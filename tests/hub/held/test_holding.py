@@ -13,7 +13,7 @@ from hub.held import Holding
 from hub.held import holding as holding_module
 from hub.held import memory as memory_module
 from hub.held.holding import MARK, SPACING_S
-from hub.model import Candidate, Device, Position, Proof, Quality, Report
+from hub.model import Candidate, Device, Frame, Position, Proof, Quality, Report
 from hub.store import Store
 
 from ..path_kit import Path
@@ -379,3 +379,30 @@ async def test_candidates_that_an_integration_found_with_values_are_held_too(sta
         await stage.path.clock.advance(SPACING_S)
     await stage.holding.flush()
     assert stage.holding.of(NEW) == 2
+
+
+def sealed_by(stage, *numbers):
+    for n in numbers:
+        address = f"CC:CC:CC:CC:CC:{n:02X}"
+        frame = Frame(kind="ble", address=address, data={"uuid:fcd2": b"sealed"})
+        stage.holding.offer_sealed(Candidate(id=f"ble:{address}", integration="bluetooth"), frame)
+
+
+async def test_senders_of_sealed_frames_who_come_once_each_leave_no_trace(stage, monkeypatch):
+    monkeypatch.setattr(holding_module, "WAITING", 3)
+    sealed_by(stage, *range(50))
+    assert stage.holding._sealed.maybe == set(stage.holding._once)
+    assert len(stage.holding._once) == 3
+
+
+async def test_of_sealed_frames_that_were_held_for_too_long_nothing_is_remembered(stage):
+    sealed_by(stage, 1, 2)
+    await stage.path.clock.advance(SPACING_S)
+    sealed_by(stage, 1, 2)
+    await stage.holding.flush()
+    await stage.holding._pruned()
+    assert len(stage.holding._sealed.maybe) == 2
+    await stage.path.clock.advance(stage.age_s + 1)
+    sealed_by(stage, 2, 3)  # of one more was held, and another comes
+    await stage.holding._pruned()
+    assert {name[-2:] for name in stage.holding._sealed.maybe} == {"02", "03"}

@@ -10,7 +10,7 @@ import pytest
 from hub.alerts import Alert
 from hub.events import REPLAY, UNKNOWN, Events
 from hub.vigil import Incidents, Vigil
-from hub.vigil.desk import RULE, Gauge
+from hub.vigil.desk import MOST, RULE, Gauge
 from hub.vigil.incidents import GAP, HOST, QUIET_S
 
 
@@ -109,6 +109,16 @@ async def test_forty_strangers_are_no_incident_and_sixty_are_one_that_grows(hous
     await house["vigil"].turn()
     assert house["book"].open[0].value == "260"
     assert house["book"].amended == 1
+
+
+async def test_what_comes_while_a_look_waits_for_the_disk_is_counted_whole_in_bounded_memory(
+    house: dict[str, Any],
+) -> None:
+    for number in range(10_000):
+        house["events"].tell(REPLAY, f"lorawan:{number}")
+    assert len(house["vigil"]._fresh[REPLAY]) == MOST
+    await house["vigil"].turn()
+    assert house["book"].open[0].value == "10000"
 
 
 async def test_a_counter_of_a_part_becomes_events_and_what_it_had_at_start_does_not(house: dict[str, Any]) -> None:

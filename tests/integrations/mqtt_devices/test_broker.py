@@ -24,8 +24,9 @@ from ruamel.yaml import YAML
 import hub
 import integrations.mqtt_devices
 from hub.testing import FakeSession
-from integrations.mqtt_devices import Config, DeviceSettings, probe, run
-from integrations.mqtt_devices.client import AHEAD, WAITING, Client
+from integrations.mqtt_devices import Book, Config, DeviceSettings, probe, run
+from integrations.mqtt_devices.client import AHEAD, WAITING, WAITING_BYTES, Client
+from integrations.mqtt_devices.paths import MAX_PAYLOAD
 
 HERE = Path(integrations.mqtt_devices.__file__).parent
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
@@ -244,6 +245,34 @@ async def test_a_topic_that_is_no_text_is_left_alone_and_a_flood_has_an_end() ->
     for _ in range(65):
         client._on_message(None, None, stubborn)
     assert isinstance(client._disconnected.exception(), aiomqtt.MqttError)
+
+
+async def test_long_messages_wait_in_bounded_memory_and_are_still_counted_as_too_long() -> None:
+    client, most = Client(Config(host="b")), WAITING_BYTES // (MAX_PAYLOAD + 1)
+    for number in range(most + 3):
+        message = MQTTMessage(mid=number, topic=b"a")
+        message.payload = bytes(4 * MAX_PAYLOAD)
+        client._on_message(None, None, message)
+    assert client.flooded == 3
+    waiting = await client.arrivals()
+    assert len(waiting) == most
+    assert sum(len(message.payload) for message in waiting) <= WAITING_BYTES
+    session = FakeSession("mqtt_devices", devices=[PLUG])
+    await integrations.mqtt_devices.hear(session, PLUG.id, bytes(waiting[0].payload), ())
+    assert session.drops == [(PLUG.id, "mqtt-payload")]
+    for _ in range(2):  # there is room again
+        client._on_message(None, None, waiting[0])
+    assert client.flooded == 3
+
+
+def test_long_topics_below_a_wildcard_are_read_and_not_remembered() -> None:
+    settings = {"topic": "tele/#", "values": {"energy": {}}}
+    wild = hub.Device(id="mqtt:any", integration="mqtt_devices", place="hall", settings=settings)
+    book = Book(FakeSession("mqtt_devices", devices=[wild]))
+    book.refresh()
+    for topic in ("tele/plug", "tele/" + 60_000 * "x"):
+        assert [device for device, _ in book.listeners(topic)] == ["mqtt:any"]
+    assert set(book._heard) == {"tele/plug"}
 
 
 async def test_messages_longer_than_one_look_at_the_socket_and_those_behind_them_are_read_whole(tmp_path: Path) -> None:

@@ -82,6 +82,20 @@ def test_a_binary_sensor_has_its_own_words() -> None:
     assert values(b'{"contact": "ajar"}', (entity.entry,), hub.METRICS) == ({}, ["mqtt-value"])
 
 
+def test_what_one_entity_makes_the_hub_remember_is_short() -> None:
+    """4,096 of them are remembered."""
+    assert announce(state_topic="~/SENSOR", **{"~": "x" * 240}) is not None
+    assert announce(state_topic="~/SENSOR", **{"~": "x" * 60_000}) is None
+    motion = {"device_class": "motion", "unit_of_measurement": None}
+    flags = TOPIC.replace("/sensor/", "/binary_sensor/")
+    assert announce(flags, **motion, payload_on="x" * 64) is not None
+    assert announce(flags, **motion, payload_on="x" * 65) is None
+    assert announce(flags, **motion, payload_off="x" * 60_000) is None
+    with pytest.raises(hub.DecodeError) as caught:
+        announce(f"homeassistant/sensor/{'x' * 60_000}/config")
+    assert caught.value.reason == "mqtt-discovery"
+
+
 def test_a_wrong_message_has_its_reason() -> None:
     for payload in (b"", b"[1]", b"nonsense", b'{"a": 1' + b" " * 70_000):
         with pytest.raises(hub.DecodeError) as caught:
