@@ -14,22 +14,31 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 import secrets
 import stat
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from hub.disk.files import hand_over_all, make_directory, owner_of, sync_directory, write_atomically
 from hub.errors import ConfigError, StorageError
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric import ec
+
 STORE_KEY_BYTES = 32
 _MAX_KEY_FILE = 16384
 _FILES = {"identity": "identity.pem", "store": "store.key", "tls": "tls.pem"}
+_PEM = re.compile(rb"-----BEGIN PRIVATE KEY-----\s([A-Za-z0-9+/=\s]+)-----END PRIVATE KEY-----\s*")
+_ED25519 = bytes.fromhex("302e020100300506032b657004220420")
+"""How PKCS#8 of an Ed25519 key begins (RFC 8410, 7); its 32 bytes follow."""
+_P256 = bytes.fromhex("308187020100301306072a8648ce3d020106082a8648ce3d030107046d306b0201010420")
+"""Of an ECDSA P-256 key (RFC 5915, RFC 5480); its 32 bytes follow, and 70 of its public key. What `create` writes
+begins so: a start need not import cryptography's readers of all formats for it, half a MiB."""
 
 
 def hub_id(identity_public: bytes) -> str:
@@ -61,6 +70,10 @@ def create(directory: Path) -> HubKeys:
 
     Raises ConfigError when keys are there already (they are never overwritten), StorageError when the disk refuses.
     """
+    import tempfile  # late, here and below: once in the life of a hub
+
+    from cryptography.hazmat.primitives.asymmetric import ec
+
     if directory.exists():
         raise ConfigError(f"{directory} exists already: keys are never overwritten; remove it to start as a new hub")
     tls = ec.generate_private_key(ec.SECP256R1())
@@ -87,21 +100,25 @@ def create(directory: Path) -> HubKeys:
 def load(directory: Path, environment: Mapping[str, str] | None = None) -> HubKeys:
     """Read the keys of `directory`, each replaced by systemd's credential where there is one.
 
-    Raises ConfigError naming the file when a key is missing, readable by others, or not what it should be.
+    Raises ConfigError naming the file when a key is missing, readable by others, or not what it should be; whether the
+    TLS key fits its certificate is seen by `ssl`.
     """
     found = {name: _find(name, directory, os.environ if environment is None else environment) for name in _FILES}
-    identity = _private_key(found["identity"])
-    if not isinstance(identity, ed25519.Ed25519PrivateKey):
-        raise ConfigError(f"{found['identity']} is not an Ed25519 key; restore it from the state backup")
+    identity = _identity(found["identity"])
     store_key = private_file(found["store"], STORE_KEY_BYTES, "restore it from the state backup")
-    tls = _private_key(found["tls"])
-    if not (isinstance(tls, ec.EllipticCurvePrivateKey) and isinstance(tls.curve, ec.SECP256R1)):
-        raise ConfigError(f"{found['tls']} is not an ECDSA P-256 key; restore it from the state backup")
+    _expect_p256(found["tls"])
     return HubKeys(identity=identity, store_key=store_key, tls_key=found["tls"])
 
 
 def private_pem(key: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
     """PKCS#8, unencrypted: the file's mode protects it."""
+    if isinstance(key, ed25519.Ed25519PrivateKey):  # each backup of the state holds it
+        body = base64.b64encode(
+            _ED25519 + key.private_bytes_raw()
+        )  # one line: RFC 7468 breaks them after 64 characters
+        return b"-----BEGIN PRIVATE KEY-----\n" + body + b"\n-----END PRIVATE KEY-----\n"
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
@@ -125,9 +142,43 @@ def _find(name: str, directory: Path, environment: Mapping[str, str]) -> Path:
     return credential(name, environment) or directory / _FILES[name]
 
 
-def _private_key(path: Path) -> object:
+def _identity(path: Path) -> ed25519.Ed25519PrivateKey:
+    said = _read(path)
+    der = _der(said)
+    if der.startswith(_ED25519) and len(der) == len(_ED25519) + 32:
+        return ed25519.Ed25519PrivateKey.from_private_bytes(der[len(_ED25519) :])
+    identity = _private_key(path, said)
+    if not isinstance(identity, ed25519.Ed25519PrivateKey):
+        raise ConfigError(f"{path} is not an Ed25519 key; restore it from the state backup")
+    return identity
+
+
+def _expect_p256(path: Path) -> None:
+    said = _read(path)
+    der = _der(said)
+    if der.startswith(_P256) and len(der) == len(_P256) + 32 + 70:
+        return
+    tls = _private_key(path, said)
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    if not (isinstance(tls, ec.EllipticCurvePrivateKey) and isinstance(tls.curve, ec.SECP256R1)):
+        raise ConfigError(f"{path} is not an ECDSA P-256 key; restore it from the state backup")
+
+
+def _der(pem: bytes) -> bytes:
+    """What an unencrypted key holds that is written as RFC 7468, 10 has it; b"" where it is written otherwise."""
+    found = _PEM.fullmatch(pem)
     try:
-        return load_pem_private_key(_read(path), password=None)
+        return base64.b64decode(b"".join(found[1].split()), validate=True) if found else b""
+    except ValueError:
+        return b""
+
+
+def _private_key(path: Path, said: bytes) -> object:
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        return load_pem_private_key(said, password=None)
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{path} is not an unencrypted PEM private key; restore it from the state backup") from error
 

@@ -6,6 +6,8 @@ in MiB:
     1.6   frozenlist's extension, for two short lists of aiohttp, brings the whole library of C++
     0.6   pydantic looks through all that is installed for plugins of its own, which takes 30 ms too; what is not
           declared to this hub has no say in its models either
+    0.8   for that it imports importlib.metadata, which brings the parsers of e-mail, ZIP and CSV: it is imported when
+          somebody calls it
     0.6   glibc keeps an arena for each thread: here one thread runs at a time, so they may share
     0.2   asyncio keeps 256 KiB to read into for each TLS connection; an eighth takes the largest record twice. Above
           all it is what a caller costs who connects and says nothing more
@@ -24,12 +26,15 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import importlib
 import mimetypes
 import os
 import ssl
 import sys
 from asyncio import sslproto
-from types import FrameType
+from functools import partial
+from types import FrameType, ModuleType
+from typing import Any
 
 M_ARENA_MAX = -8  # mallopt(3)
 TLS_BUFFER = 32 * 1024
@@ -54,7 +59,36 @@ def spare() -> None:
     mimetypes.knownfiles.clear()
     if os.path.isdir(ZONES):
         os.environ.setdefault("PYTHONTZPATH", ZONES)
+    _Later.stand_for("importlib.metadata", "entry_points", "version")
     ssl.SSLContext.set_default_verify_paths = _trust_machine  # type: ignore[method-assign, assignment]
+
+
+class _Later(ModuleType):
+    """Stands for a module until something of it is asked for, or called."""
+
+    @classmethod
+    def stand_for(cls, name: str, *functions: str) -> None:
+        """`functions`: those that others take when they are imported themselves, and call later or never."""
+        if name in sys.modules:
+            return
+        stand = sys.modules[name] = cls(name)
+        for function in functions:
+            setattr(stand, function, partial(stand._called, function))
+        package, _, last = name.rpartition(".")
+        setattr(sys.modules[package], last, stand)
+
+    def _called(self, function: str, *given: Any, **named: Any) -> Any:
+        return getattr(self._real(), function)(*given, **named)
+
+    def _real(self) -> ModuleType:
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return importlib.import_module(self.__name__)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # an import looks whether this is a package: no reason to import it
+            raise AttributeError(name)
+        return getattr(self._real(), name)
 
 
 def _trust_machine(context: ssl.SSLContext) -> None:

@@ -18,8 +18,6 @@ from hub.errors import HubError
 from hub.model import Metric
 from hub.privacy import Privacy
 from hub.privacy.classes import KINDS, is_dwelling
-from hub.privacy.register import dpia_markdown, processings, register_csv, register_markdown
-from hub.privacy.words import about, does
 from hub.protecting import Protecting
 
 COUNTED = (
@@ -61,6 +59,9 @@ class Declaring:
         ]
 
     async def _view(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        from hub.privacy.register import processings  # late, here and below: texts that somebody reads now and then
+        from hub.privacy.words import about, does
+
         lang = "en" if arguments.get("lang") == "en" else "fr"
         core, metrics = self._core, self._metrics
         return {
@@ -90,6 +91,8 @@ class Declaring:
         }  # fmt: skip
 
     async def _document(self, arguments: dict[str, Any]) -> dict[str, str]:
+        from hub.privacy.register import dpia_markdown, register_csv, register_markdown
+
         what = str(arguments.get("what", ""))
         day = f"{datetime.fromtimestamp(self._clock.now(), UTC):%d/%m/%Y}"
         facts = (self._core, self._metrics, day, self._hub, self._recipients)

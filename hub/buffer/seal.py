@@ -20,7 +20,6 @@ from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519PublicKey, Suite
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hub.buffer import frame
 from hub.errors import DecodeError, StorageError
@@ -157,7 +156,7 @@ class Sealer:
         body = lp(
             EPOCH_LABEL, hub.encode(), run, stream.encode(), u64(segment), u64(first_seq), previous.run,
             u64(previous.seq), previous.digest, aead.encode(),
-            signer.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw), H(COMMIT_LABEL + key), *kids,
+            signer.public_key().public_bytes_raw(), H(COMMIT_LABEL + key), *kids,
             u64(trust.version),
         )  # fmt: skip
         info = EPOCH_LABEL + H(body)

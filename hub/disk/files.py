@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +29,8 @@ def owner_of(path: Path) -> Owner:
 def write_atomically(path: Path, data: bytes, mode: int = PRIVATE, *, owner: Owner | None = None) -> None:
     """Replace `path` by `data`: a reader, also after a power cut, sees the old or the new. `owner`: whose it is where
     root writes it. Raises OSError."""
-    descriptor, scratch = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    scratch = path.with_name(f".{path.name}-{secrets.token_hex(8)}")  # `tempfile` would bring all of `shutil`
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
     try:
         with os.fdopen(descriptor, "wb") as file:
             if mode != PRIVATE:  # that is how it was made; a stick whose files are all another user's allows no change
@@ -40,9 +40,9 @@ def write_atomically(path: Path, data: bytes, mode: int = PRIVATE, *, owner: Own
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(scratch).replace(path)
+        scratch.replace(path)
     except BaseException:
-        Path(scratch).unlink(missing_ok=True)
+        scratch.unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
 

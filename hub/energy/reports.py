@@ -10,7 +10,6 @@ engineering readings of the texts, not legal advice.
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -226,6 +225,8 @@ class Reports:
 
 def as_csv(rows: list[list[Any]]) -> bytes:
     """UTF-8 with a mark, semicolons and decimal commas: as a French spreadsheet opens it."""
+    import csv  # late: somebody asks for a file now and then
+
     out = io.StringIO()
     writer = csv.writer(out, delimiter=";", lineterminator="\r\n")
     writer.writerow(COLUMNS)

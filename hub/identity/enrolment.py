@@ -31,8 +31,6 @@ from urllib.parse import urlsplit
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from hub import keys
 from hub.disk import files
@@ -43,6 +41,7 @@ from hub.state import StateDir
 
 if TYPE_CHECKING:
     import aiohttp
+    from cryptography.hazmat.primitives.asymmetric import ec
 
 TOKEN_PREFIX = "ilot1."  # noqa: S105 - the prefix of tokens, not one
 SECRET_BYTES = 16
@@ -119,6 +118,7 @@ def renewal(nonce: bytes, hub: str, csr: bytes) -> bytes:
 def make_csr(key: ec.EllipticCurvePrivateKey, hub: str) -> bytes:
     """A PEM certificate request (RFC 2986) in the name of `hub`."""
     from cryptography import x509  # late, here and below: a running hub only reads what an enrolment left
+    from cryptography.hazmat.primitives.serialization import Encoding
 
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, hub)])
     request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
@@ -279,6 +279,7 @@ def check_certificate(
     """Raises AuthFailed unless this is a certificate for our key in our name. With `cas` (PEM), when it came by a way
     that proves nothing: and one of them issued it, and it ends later than `after`, Unix s."""
     from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     try:
         certificate = x509.load_pem_x509_certificate(pem.encode())
@@ -315,6 +316,9 @@ def _issued(certificate: Any, ca: Any) -> bool:
 
 def certificate_key(hub_keys: keys.HubKeys) -> ec.EllipticCurvePrivateKey:
     """The key of the client certificate. Raises StorageError when it cannot be read, ConfigError when it is none."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     try:
         key: object = load_pem_private_key(hub_keys.tls_key.read_bytes(), password=None)
     except OSError as error:

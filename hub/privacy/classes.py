@@ -96,10 +96,11 @@ _DWELLING = frozenset({
 
 def is_dwelling(use: str) -> bool:
     """Does the `use` of a zone say that people live there?"""
-    import unicodedata  # late: a megabyte of tables, for one word of the file
+    if not use.isascii():
+        import unicodedata  # late: a megabyte of tables, for one word of the file
 
-    plain = unicodedata.normalize("NFKD", use).encode("ascii", "ignore").decode().lower()
-    return not _DWELLING.isdisjoint(re.findall(r"[a-z]+", plain))
+        use = unicodedata.normalize("NFKD", use).encode("ascii", "ignore").decode()
+    return not _DWELLING.isdisjoint(re.findall(r"[a-z]+", use.lower()))
 
 
 def privacy_of(metric: Metric, *, dwelling: bool) -> str:

@@ -37,7 +37,9 @@ def _path(text: str) -> str:
 
 def _topic(text: str) -> str:
     if text and (
-        len(text) > LONGEST_TOPIC or "\0" in text or not re.fullmatch(r"(?:[^+#]|(?<![^/])\+(?![^/]))*(?:(?<![^/])#)?", text)
+        len(text) > LONGEST_TOPIC
+        or "\0" in text
+        or not re.fullmatch(r"(?:[^+#]|(?<![^/])\+(?![^/]))*(?:(?<![^/])#)?", text)
     ):
         raise ValueError("expected a topic; + stands for one whole level, # for all that follow")
     return text

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from hub import keys
 from hub.errors import ConfigError, StorageError
@@ -127,3 +129,49 @@ def test_no_key_shows_in_a_repr(directory: Path) -> None:
     made = keys.create(directory)
     assert repr(made.store_key) not in repr(made)
     assert "PrivateKey" not in repr(made)
+
+
+def pem(key: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey, how: PrivateFormat = PrivateFormat.PKCS8) -> bytes:
+    """As another writer has it."""
+    return key.private_bytes(Encoding.PEM, how, NoEncryption())
+
+
+def test_keys_are_written_as_others_write_them() -> None:
+    identity, tls = ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP256R1())
+    assert keys.private_pem(identity) == pem(identity)
+    assert keys.private_pem(tls) == pem(tls)
+
+
+@pytest.mark.parametrize("spelled", [bytes, lambda said: said.replace(b"\n", b"\r\n"), lambda said: b"a note\n" + said])
+def test_an_identity_is_read_however_its_pem_is_laid_out(directory: Path, spelled: Callable[[bytes], bytes]) -> None:
+    made = keys.create(directory)
+    path = directory / "identity.pem"
+    path.write_bytes(spelled(path.read_bytes()))
+    assert keys.load(directory, {}).identity_public == made.identity_public
+
+
+@pytest.mark.parametrize("how", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
+def test_a_tls_key_is_taken_in_each_spelling_and_on_no_other_curve(directory: Path, how: PrivateFormat) -> None:
+    keys.create(directory)
+    path = directory / "tls.pem"
+    path.write_bytes(pem(ec.generate_private_key(ec.SECP256R1()), how))
+    assert keys.load(directory, {}).tls_key == path
+    path.write_bytes(pem(ec.generate_private_key(ec.SECP256K1()), how))
+    with pytest.raises(ConfigError, match=r"tls\.pem is not an ECDSA P-256 key"):
+        keys.load(directory, {})
+
+
+@pytest.mark.parametrize("name", ["identity.pem", "tls.pem"])
+def test_a_key_that_was_cut_or_is_of_the_other_kind_is_refused_by_name(directory: Path, name: str) -> None:
+    keys.create(directory)
+    path, others = directory / name, {"identity.pem": "tls.pem", "tls.pem": "identity.pem"}
+    whole = path.read_bytes()
+    head, body, foot = whole.partition(b"\n")[0], b"".join(whole.split(b"\n")[1:-2]), whole.split(b"\n")[-2]
+    for wrong in (
+        whole[:-10], whole[:60], b"", (directory / others[name]).read_bytes(),
+        b"\n".join([head, body[:-4], foot, b""]), b"\n".join([head, body + b"AAAA", foot, b""]),
+        b"\n".join([head, b"!" + body, foot, b""]),
+    ):  # fmt: skip
+        path.write_bytes(wrong)
+        with pytest.raises(ConfigError, match=name.replace(".", r"\.")):
+            keys.load(directory, {})

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 from cryptography import x509
@@ -81,3 +82,42 @@ def test_a_tls_connection_reads_into_room_for_two_records_and_the_machines_file_
     assert found["buffer"] == 2 * 16_384, "asyncio names it otherwise now: see how much it keeps"
     assert not found["types"]
     assert look("")["buffer"] == 262_144
+
+
+LATER = """
+import json, sys
+from hub.thrift import spare
+spare()
+from pydantic import BaseModel, HttpUrl
+class Model(BaseModel):
+    url: HttpUrl
+said = str(Model(url="https://backend.example/a").url)
+parsers = {"email.message", "zipfile", "csv", "shutil"}
+before = sorted(parsers & set(sys.modules))
+import importlib
+import importlib.metadata as held
+from importlib.metadata import entry_points, version
+still = sorted(parsers & set(sys.modules))
+first = version("pydantic")
+from importlib.metadata import PackageNotFoundError, version as real
+try:
+    version("no-such-distribution")
+except PackageNotFoundError:
+    missing = True
+print(json.dumps({
+    "said": said, "before": before, "still": still, "first": first, "real": real("pydantic"), "missing": missing,
+    "plugins": len(entry_points(group="hub.plugins")), "held": held.version("pydantic"),
+    "module": type(sys.modules["importlib.metadata"]).__name__, "package": type(importlib.metadata).__name__,
+}))
+"""
+
+
+def test_the_readers_of_metadata_wait_for_the_first_question_and_then_answer_as_ever() -> None:
+    done = subprocess.run([sys.executable, "-c", LATER], capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    known = metadata.version("pydantic")
+    assert found.pop("plugins") == len(metadata.entry_points(group="hub.plugins")) > 10
+    assert found == {
+        "said": "https://backend.example/a", "before": [], "still": [], "first": known, "real": known, "missing": True,
+        "held": known, "module": "module", "package": "module",
+    }  # fmt: skip

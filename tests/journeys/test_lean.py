@@ -16,7 +16,9 @@ ABSENT = (
     "xknxproject", "pymodbus.client", "bacpypes3", "asyncua", "segno", "pypdfium2", "icalendar", "prometheus_client",
     "http.server", "http.client", "multiprocessing", "unittest", "sqlite3", "numpy", "email.feedparser",
     "html", "difflib", "statistics", "encodings.idna", "_strptime", "hub.packs.format", "hub.crisis.runbook",
-    "hub.crisis.sampling.gathering", "hub.energy.fitting", "hub.energy.printing", "integrations.modbus.sunspec",
+    "importlib.metadata", "importlib.resources", "email", "zipfile", "tempfile", "shutil", "csv", "unicodedata",
+    "cryptography.hazmat.primitives.serialization", "hub.privacy.register", "hub.crisis.sampling.gathering",
+    "hub.energy.fitting", "hub.energy.printing", "integrations.modbus.sunspec",
     "hub.cli",
     "hub.testing", "hub.config.document", "hub.web.server", "hub.web.site", "hub.web.areas", "hub.web.words", "backend",
 )  # fmt: skip

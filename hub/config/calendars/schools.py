@@ -13,10 +13,9 @@ August is what vacances-scolaires-france 0.12.0 (PyPI, August 2026) has as well.
 
 from __future__ import annotations
 
-import unicodedata
 from datetime import date
 from functools import lru_cache
-from importlib import resources
+from pathlib import Path
 
 import msgspec
 
@@ -53,10 +52,7 @@ class Holidays(msgspec.Struct, frozen=True):
 @lru_cache(maxsize=1)
 def shipped() -> dict[str, dict[str, dict[str, str]]]:
     """School year → zone → period → name."""
-    files = sorted(
-        (one for one in (resources.files("hub.config.calendars") / "school").iterdir() if one.name.endswith(".json")),
-        key=lambda one: one.name,
-    )
+    files = sorted((Path(__file__).parent / "school").glob("*.json"))
     read = [msgspec.json.decode(one.read_bytes(), type=_File) for one in files]
     return {one.school_year: one.zones for one in read}
 
@@ -68,6 +64,8 @@ def zones(written: SchoolYears) -> list[str]:
 
 def lacking(zone: str, written: SchoolYears) -> str:
     """What to say, and to do, where no year has a zone."""
+    import unicodedata  # late: a megabyte of tables, for a name that is wrong
+
     plain = "".join(c for c in unicodedata.normalize("NFD", zone.lower()) if c.isascii()).replace(" ", "-")
     plain = plain.removeprefix("la-").removeprefix("academie-de-").removeprefix("la-")
     plain = {"polynesie-francaise": "polynesie", "corsica": "corse"}.get(plain, plain)
