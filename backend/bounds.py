@@ -12,6 +12,7 @@ of what the others have.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import cast
@@ -24,10 +25,11 @@ from hub.errors import NotReady
 DAY = 86_400.0
 RUNS_A_DAY = 4096
 """A hub makes two streams at each start, so 2,048 starts a day."""
-RUNS = 65_536
+RUNS = 16_384
 TRICKLE_S = 900.0
 PARTS = MAX_RANGES
 EVIDENCE = 8 << 20
+AGAIN_S = 60.0
 LINE = 256
 """Bytes that a line of evidence costs beside what it keeps."""
 RUNS_ALARM, RUNS_DETAIL = (
@@ -91,15 +93,16 @@ class Evidence:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._db = connection
-        self._of: dict[str, int] = {}
+        self._of: dict[str, tuple[int, float]] = {}  # hub → bytes, and when they were counted, monotonic s
 
     def room(self, hub: str, size: int) -> bool:
-        """Whether `size` bytes more may be kept for this hub; they count from now on."""
-        held = self._of.get(hub)
-        if held is None:
-            held = self._held(hub)
+        """Whether `size` bytes more may be kept for this hub; they count from now on. A share that is full is counted
+        again now and then: somebody may have taken something away."""
+        held, at = self._of.get(hub, (EVIDENCE, -AGAIN_S))
+        if held + size + LINE > EVIDENCE and time.monotonic() - at >= AGAIN_S:
+            held, at = self._held(hub), time.monotonic()
         fits = held + size + LINE <= EVIDENCE
-        self._of[hub] = held + (size + LINE if fits else 0)
+        self._of[hub] = held + (size + LINE if fits else 0), at
         return fits
 
     def forget(self) -> None:

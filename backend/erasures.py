@@ -11,6 +11,8 @@ An order is executed in the transaction that takes it, at most once by (hub, id)
 their way under that name are dropped when they arrive, and counted. `GET /v1/erasures` is how a hub sees it confirmed.
 Rows that SQLite deletes are overwritten (`secure_delete`), and the write-ahead log is emptied. Backups of this database
 are not reached: an older copy that is put back holds what was erased since, until hubs have sent again what they keep.
+Nor is what is kept as evidence, second contents of a number and bytes that nobody could read: `backend.retention` says
+for how long, and `ilot backend quarantine --drop` takes it away at once.
 """
 
 from __future__ import annotations

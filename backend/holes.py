@@ -44,24 +44,23 @@ class Holes:
 
     def __init__(self) -> None:
         self._open: dict[int, _Open] = {}
+        self._of: dict[str, dict[int, _Open]] = {}  # the same, by hub
         self._promised: list[tuple[_Open, float, float]] = []  # what a batch asks for: when it was due, and its pause
 
     def look(self, storage: Storage, taken: Callable[[Stream], Ranges], now: float) -> None:
         """Raise an alarm for every stream with a hole older than five minutes, clear it where there is none.
 
         `taken` tells what came of a stream; `now` is Unix seconds. A hole that shrinks keeps its age. Only what was
-        touched since the last look, and what has holes, is looked at: hubs have years of runs, in which nothing moves.
+        touched since the last look is gone through: hubs have years of runs, in which nothing moves.
         """
         with storage.transaction():
             wished = wanting.take(storage)
-            for stream in storage.to_look_at(self._open):
+            for stream in storage.to_look_at():
                 self._note(stream, missing(storage, stream, taken(stream)), now)
-                detail = f"{stream.stream} of run {stream.run.hex()} has holes"
-                known = self._open.get(stream.id)
-                if known is None:
-                    storage.clear_alarm("hole", stream.hub, detail, now)
-                elif any(now - since >= ALARM_AFTER_S for _, _, since in known.holes):
-                    storage.alarm("hole", stream.hub, detail)
+                if stream.id not in self._open:
+                    storage.clear_alarm("hole", stream.hub, _detail(stream), now)
+            for hub, streams in self._of.items():
+                self._alarm(storage, hub, streams, now)
         storage.touched = set()
         for hub in wished:
             self._ask_at_once(hub)
@@ -70,8 +69,8 @@ class Holes:
         """What `hub` is to be asked for now, by stream; it counts as asked for. `oldest` is from its state: the run and
         number of each stream below which its disk holds nothing."""
         asked: dict[int, tuple[Range, ...]] = {}
-        for number, known in self._open.items():
-            if known.hub != hub or now < known.ask_at:
+        for number, known in self._of.get(hub, {}).items():
+            if now < known.ask_at:
                 continue
             run, first = oldest.get(known.stream, (b"", 0))
             floor = first if run == known.run else 1
@@ -97,10 +96,16 @@ class Holes:
 
     def _ask_at_once(self, hub: str) -> None:
         """Ask for every hole of `hub` with the answer to its next state."""
-        for known in self._open.values():
-            if known.hub == hub:
-                known.ask_at, known.pause = 0.0, ASK_FIRST_S
-                known.holes = [(first, last, since - ASK_AFTER_S) for first, last, since in known.holes]
+        for known in self._of.get(hub, {}).values():
+            known.ask_at, known.pause = 0.0, ASK_FIRST_S
+            known.holes = [(first, last, since - ASK_AFTER_S) for first, last, since in known.holes]
+
+    def _alarm(self, storage: Storage, hub: str, streams: Mapping[int, _Open], now: float) -> None:
+        for known in streams.values():
+            if any(now - since >= ALARM_AFTER_S for _, _, since in known.holes) and not storage.alarm(
+                "hole", hub, _detail(known)
+            ):
+                return  # it has as many as a hub may have
 
     def _note(self, stream: Stream, holes: Iterable[Range], now: float) -> None:
         known = self._open.pop(stream.id, None)
@@ -113,7 +118,13 @@ class Holes:
         if fresh.count() < count:
             fresh.pause = ASK_FIRST_S  # something came of it
         if fresh.holes:
-            self._open[stream.id] = fresh
+            self._open[stream.id] = self._of.setdefault(stream.hub, {})[stream.id] = fresh
+        elif known is not None:
+            self._of[stream.hub].pop(stream.id, None)
+
+
+def _detail(stream: Stream | _Open) -> str:
+    return f"{stream.stream} of run {stream.run.hex()} has holes"
 
 
 def missing(storage: Storage, stream: Stream, taken: Ranges) -> list[Range]:

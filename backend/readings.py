@@ -21,6 +21,9 @@ ORIGIN_BITS = 12
 MAX_PENDING = 262_144
 """Rows held in memory before they are handed to SQLite, still inside the transaction."""
 
+PERSONAL = "personal"
+CLASSES = (PERSONAL, "environment", "technical")
+
 EXACT_MS = 1000
 """Who says that his clock is off by more dates readings that are marked uncertain."""
 
@@ -47,8 +50,10 @@ _SERIES = (
     "insert into series (hub, place, metric, device, unit, resolution, kind, device_class, state_class, privacy, site,"
     " zone, model, integration) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     " on conflict (hub, place, metric, device) do update set unit = excluded.unit, site = excluded.site,"
-    " zone = excluded.zone, model = excluded.model returning id"
+    " zone = excluded.zone, model = excluded.model,"
+    " privacy = case series.privacy when 'personal' then 'personal' else excluded.privacy end returning id"
 )
+"""A series of which a part was personal is so whole: its readings are not told apart by when they came."""
 
 Reading = tuple[int, int, int, Any, int]
 """series, time in ms, origin, value, flags."""
@@ -172,11 +177,12 @@ class Readings:
         known = self._series.get((hub, subject, column))
         if known is None:
             place = subject.place or subject.device
+            privacy = column.privacy if column.privacy in CLASSES else PERSONAL  # of a newer hub, and maybe personal
             known = self._series[hub, subject, column] = self._db.execute(
                 _SERIES,
                 (
                     hub, place, column.metric, subject.device, column.unit, column.resolution, column.kind,
-                    column.device_class, column.state_class, column.privacy, subject.site, subject.zone, subject.model,
+                    column.device_class, column.state_class, privacy, subject.site, subject.zone, subject.model,
                     subject.integration,
                 ),
             ).get  # fmt: skip

@@ -1,7 +1,7 @@
 """How long what came is kept, by its class: a hub states the class of each series, the owner says how long here.
 
     personal      readings: 396 days unless the owner says otherwise. The last reading of a series takes its line along:
-                  what the device, its place and its zone were called
+                  what the device, its place and its zone were called. A series of which a part was personal is so whole
     environment   readings, and
     technical     readings: until told (0: for ever)
     alerts        cleared ones, and all of hubs that were revoked; they name places, and people who answered
@@ -27,7 +27,8 @@ from typing import Any, cast
 
 import apsw
 
-from backend.readings import ORIGIN_BITS
+from backend.readings import CLASSES as READINGS
+from backend.readings import ORIGIN_BITS, PERSONAL
 from hub.errors import ConfigError
 
 TABLE = """
@@ -38,8 +39,6 @@ insert or ignore into retention (privacy, days) values
     ('personal', 396), ('environment', 0), ('technical', 0), ('alerts', 396), ('alarms', 396), ('forks', 396),
     ('quarantine', 396), ('callbacks', 396), ('questions', 90), ('witnesses', 1827);
 """
-PERSONAL = "personal"
-READINGS = (PERSONAL, "environment", "technical")
 _OTHERS = {
     "alerts": "delete from alerts where (hub, alert) in (select hub, alert from alerts where received_at < ?1 and"
     " (state = 'cleared' or hub in (select hub from hubs where revoked_at is not null)) limit ?2)",

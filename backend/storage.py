@@ -26,6 +26,8 @@ from hub.errors import StorageError
 from hub.ranges import Ranges
 
 ACK_LEASE = 65536
+MOST_STREAMS = 20_000
+"""That are held in memory between two transactions."""
 MAX_OPEN_ALARMS = 64
 """Of one kind and hub: what alarms tell is partly the hub's own words."""
 
@@ -79,6 +81,8 @@ class Storage:
                 yield
                 self.readings.flush()
                 self._save_streams()
+            if len(self._streams) > MOST_STREAMS:
+                self._streams.clear()
         except BaseException as error:
             self._streams.clear()
             self._changed.clear()
@@ -157,14 +161,18 @@ class Storage:
         rows = self.connection.execute("select id from streams order by id").fetchall()
         return [self.stream_by_id(cast(int, row[0])) for row in rows]
 
-    def to_look_at(self, also: Iterable[int]) -> list[Stream]:
-        """The streams that were touched, and `also` these; all of them while `touched` is None."""
+    def to_look_at(self) -> Iterator[Stream]:
+        """The streams that were touched, all while `touched` is None, one by one: they are as many as hubs ever began,
+        and not all are held at once."""
+        numbers: Iterable[int] = self.touched or ()
         if self.touched is None:
-            return self.all_streams()
-        found = map(self.known_stream, sorted(self.touched.union(also)))
-        return [
-            stream for stream in found if stream is not None
-        ]  # one that a transaction touched may have gone with it
+            numbers = [cast(int, number) for (number,) in self.connection.execute("select id from streams")]
+        for number in sorted(numbers):
+            stream = self.known_stream(number)
+            if stream is not None:  # one that a transaction touched may have gone with it
+                yield stream
+                if len(self._streams) > MOST_STREAMS and number not in self._changed:
+                    self._streams.pop((stream.hub, stream.run, stream.stream), None)
 
     def change(self, stream: Stream) -> None:
         """Have `stream`'s fields written with this transaction."""
@@ -272,12 +280,21 @@ class Storage:
 
     # what waits for a person
 
-    def alarm(self, kind: str, hub: str, detail: str) -> None:
-        """Raise an alarm; one that is open already is not raised twice, and no hub fills the list with one kind."""
+    def alarm(self, kind: str, hub: str, detail: str) -> bool:
+        """Raise an alarm; one that is open already is not raised twice, and no hub fills the list with one kind.
+        Whether it stands now."""
         self.connection.execute(
             "insert or ignore into alarms (kind, hub, detail, raised_at) select ?1, ?2, ?3, ?4 where"
             " (select count(*) from alarms where kind = ?1 and hub = ?2 and cleared_at is null) < ?5",
             (kind, hub, detail[:500], time.time(), MAX_OPEN_ALARMS),
+        )
+        return (
+            self.connection.changes() > 0
+            or self.connection.execute(
+                "select 1 from alarms where kind = ? and hub = ? and detail = ? and cleared_at is null",
+                (kind, hub, detail[:500]),
+            ).get
+            is not None
         )
 
     def clear_alarm(self, kind: str, hub: str, detail: str, now: float) -> None:

@@ -5,6 +5,8 @@ Times in answers are Unix ms (`time`, `from`, `to`) or Unix seconds (`*_at`); ru
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any, cast
 import apsw
 import msgspec
 
-from backend import alerts, erasures, retention, whereabouts, witnesses
+from backend import alerts, erasures, judging, retention, whereabouts, witnesses
 from backend.readings import ORIGIN_BITS
 from backend.schema import open_for_reading
 from hub.documents.wire import read_state
@@ -22,6 +24,7 @@ from hub.model import Quality, series_id
 from hub.ranges import Ranges
 
 MAX_LIMIT = 10_000
+LONG_S = 0.5
 MOST_STREAMS = 100
 """Of one hub, the newest, in the list of hubs; `verify` shows all."""
 SAID = ("heard_at", "boot", "generation", "trust_version")
@@ -52,6 +55,8 @@ class Views:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._counting = threading.Lock()
+        self._totals: tuple[float, dict[str, Any]] = 0.0, {}  # until when they are told again, monotonic s
 
     def hubs(self) -> list[dict[str, Any]]:
         """Every hub with what is stored of its newest streams, and how many there are in all. It was alive at
@@ -173,11 +178,8 @@ class Views:
 
     def alarms(self) -> list[dict[str, Any]]:
         """Alarms, open ones first."""
-        return self._table(
-            "kind hub detail raised_at cleared_at",
-            "select kind, hub, detail, raised_at, cleared_at from alarms order by cleared_at is not null, id desc"
-            " limit 1000",
-        )
+        with self._snapshot() as db:
+            return list(judging.alarms(db, everything=True))
 
     def erased(self) -> list[dict[str, Any]]:
         """Erasures that hubs ordered, the newest first."""
@@ -205,7 +207,18 @@ class Views:
             return list(whereabouts.listed(db, hub))
 
     def stats(self) -> dict[str, Any]:
-        """Totals of the database; rows still in the journal are not among them."""
+        """Totals of the database; rows still in the journal are not among them. What took long to count is told again
+        for twenty times as long: whoever asks again and again does not keep a processor at it."""
+        with self._counting:
+            began = time.monotonic()
+            until, told = self._totals
+            if began >= until:
+                told = self._count()
+                took = time.monotonic() - began
+                self._totals = time.monotonic() + (20 * took if took > LONG_S else 0.0), told
+            return dict(told)
+
+    def _count(self) -> dict[str, Any]:
         with self._snapshot() as db:
             readings, streams = db.execute("select coalesce(sum(readings), 0), count(*) from streams").get
             of = dict(db.execute("select stream, sum(readings) from streams group by stream"))

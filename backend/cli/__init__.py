@@ -18,6 +18,7 @@ from backend.cli.audit import audit
 from backend.cli.badge import badge
 from backend.cli.console import DIRECTORY, JSON, Group, Lifetime, answers, date, say, show
 from backend.cli.inventory import inventory
+from backend.cli.judging import alarms, quarantine
 from backend.cli.owner import rotate, want
 from backend.cli.pages import pages
 from backend.cli.privacy import erasures, retention
@@ -265,10 +266,12 @@ def backups(directory: Path, hub: str, out: Path | None, as_json: bool) -> None:
     show(facts, as_json, [f"{head.hub}\tbackup {head.generation}\t{date(head.made)}\t{len(data)} bytes"])
 
 
+backend.add_command(alarms)
 backend.add_command(alerts)
 backend.add_command(audit)
 backend.add_command(badge)
 backend.add_command(pages)
+backend.add_command(quarantine)
 backend.add_command(inventory)
 backend.add_command(rotate)
 backend.add_command(erasures)

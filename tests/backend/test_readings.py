@@ -295,6 +295,29 @@ def test_series_and_gaps_are_told_page_by_page(desk: Desk, hub: Sender) -> None:
     assert [one["first"] for one in desk.views.gaps(after=first[-1]["id"])] == [6]
 
 
+def test_totals_that_take_long_to_count_are_not_counted_for_each_who_asks(
+    plain: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub, counted = plain.enrol(), list[float]()
+    real, clock = plain.views._count, [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+
+    def slow() -> Any:
+        clock[0] += 2.0
+        counted.append(clock[0])
+        return real()
+
+    monkeypatch.setattr(plain.views, "_count", slow)
+    segment = hub.segment()
+    assert plain.views.stats()["records"] == 0
+    send(plain, hub, segment, segment.block([row()]))
+    clock[0] += 39.0
+    assert plain.views.stats()["records"] == 0
+    clock[0] += 2.0
+    assert plain.views.stats()["records"] == 1
+    assert len(counted) == 2
+
+
 def test_the_list_of_hubs_shows_the_newest_runs_and_how_many_there_are(
     desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:

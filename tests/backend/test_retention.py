@@ -75,7 +75,7 @@ def test_second_contents_and_what_nobody_could_read_go_with_what_is_personal_and
     desk.settle()
     answer = desk.post(hub, two.message([two.block([row(value=5.0)]), two.raw(frame.BLOCK, b"\0\1\xff\xff", 4)]))
     assert 1 not in answer.taken(two)
-    assert desk.ingest.storage.evidence._of[hub.hub] > 0
+    assert desk.ingest.storage.evidence._of[hub.hub][0] > 0
     look(desk, 395)
     assert (left(desk, "forks"), left(desk, "quarantine")) == (1, 1)
     look(desk, 397)
@@ -147,3 +147,18 @@ def test_so_many_lines_go_at_once_whatever_they_are(desk: Desk, hub: Sender, mon
     assert [look(desk, 400) for _ in range(3)] == [3, 3, 0]
     shown = {one["privacy"]: one["purged"] for one in desk.views.retention()}
     assert (shown["personal"], shown["alerts"]) == (2, 4)
+
+
+@pytest.mark.parametrize("later", ["personal", "secret"])
+def test_a_series_that_becomes_personal_goes_with_what_is_personal_and_stays_so(
+    desk: Desk, hub: Sender, later: str
+) -> None:
+    now = int(time.time() * 1000)
+
+    def said(at: int, privacy: str) -> Row:
+        return Row(Subject("ble:7", "r"), Shape((Column("sound", "dB", privacy=privacy),)), at, True, (1.0,), 0, 1)
+
+    send(desk, hub, said(now, "environment"), said(now + 1000, later))
+    send(desk, hub, said(now + 2000, "technical"))
+    look(desk, 397)
+    assert desk.rows("sound") == []

@@ -1,0 +1,73 @@
+"""`ilot backend alarms` and `quarantine`: what waits for a person to judge it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from backend.cli.console import DIRECTORY, JSON, answers, date, say, show
+
+if TYPE_CHECKING:
+    import apsw
+
+HUB = click.option("--hub", default="", help="Only of this hub.")
+
+
+@click.command()
+@DIRECTORY
+@HUB
+@click.option("--all", "everything", is_flag=True, help="Those that are over too.")
+@click.option("--close", "numbers", type=int, multiple=True, metavar="NUMBER", help="Somebody has judged it. Repeat.")
+@JSON
+@answers
+def alarms(directory: Path, hub: str, everything: bool, numbers: tuple[int, ...], as_json: bool) -> None:
+    """The backend's own alarms, the newest first: forks, holes, forged or unreadable records, full shares."""
+    from backend import judging
+
+    with _database(directory) as db:
+        if numbers:
+            judging.close(db, numbers, time.time())
+            say(f"{len(numbers)} closed: should it be so again, it is raised again")
+        for one in judging.alarms(db, hub, everything=everything):
+            over = f"\tover {date(one['cleared_at'])}" if one["cleared_at"] is not None else ""
+            line = f"{one['id']}\t{date(one['raised_at'])}\t{one['kind']}\t{one['hub'] or '-'}\t{one['detail']}{over}"
+            show(one, as_json, [line])
+
+
+@click.command()
+@DIRECTORY
+@HUB
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), help="Write those that are shown to this folder."
+)
+@click.option("--drop", "numbers", type=int, multiple=True, metavar="NUMBER", help="Take it away for good. Repeat.")
+@JSON
+@answers
+def quarantine(directory: Path, hub: str, out: Path | None, numbers: tuple[int, ...], as_json: bool) -> None:
+    """Bytes that are kept for a person: what nobody could read, what a revoked hub sent, what a disk damaged."""
+    from backend import judging
+
+    with _database(directory) as db:
+        if numbers:
+            judging.drop(db, numbers)
+            say(f"{len(numbers)} are gone")
+        for one in list(judging.quarantined(db, hub)):
+            written = "" if out is None else f"\t{judging.take_out(db, one['id'], out)}"
+            line = (
+                f"{one['id']}\t{date(one['received_at'])}\t{one['hub'] or '-'}\t{one['reason']}\t{one['bytes']} bytes"
+            )
+            show(one, as_json, [line + written])
+
+
+@contextmanager
+def _database(directory: Path) -> Iterator[apsw.Connection]:
+    from backend import owner as owners
+    from backend.schema import open_database
+
+    with closing(open_database(owners.load(directory).database)) as db:
+        yield db

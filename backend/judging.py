@@ -1,0 +1,77 @@
+"""What waits for a person: alarms to be closed, bytes in quarantine to be taken out or away. Blocking; of any process.
+
+An alarm that stands is not raised again, and a hub has only so many of one kind: whoever has judged one closes it.
+So it is with evidence, of which each hub has its share (`backend.bounds`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import apsw
+
+from backend.schema import transaction
+from hub.disk.files import write_atomically
+from hub.errors import ConfigError, StorageError
+
+
+def alarms(
+    db: apsw.Connection, hub: str = "", *, everything: bool = False, limit: int = 1000
+) -> Iterator[dict[str, Any]]:
+    """Open ones, the newest first; then, with `everything`, those that are over."""
+    names = ("id", "kind", "hub", "detail", "raised_at", "cleared_at")
+    rows = db.execute(
+        "select id, kind, hub, detail, raised_at, cleared_at from alarms where ?1 in ('', hub)"
+        " and (?2 or cleared_at is null) order by cleared_at is not null, id desc limit ?3",
+        (hub, everything, limit),
+    )
+    for row in rows:
+        yield dict(zip(names, row, strict=True))
+
+
+def close(db: apsw.Connection, numbers: Sequence[int], now: float) -> None:
+    """Say of alarms that somebody has judged them; all or none. Raises ConfigError for one that is not open."""
+    with transaction(db):
+        for number in numbers:
+            db.execute("update alarms set cleared_at = ? where id = ? and cleared_at is null", (now, number))
+            if not db.changes():
+                raise ConfigError(f"no alarm {number} is open; `ilot backend alarms` shows those that are")
+
+
+def quarantined(db: apsw.Connection, hub: str = "", limit: int = 1000) -> Iterator[dict[str, Any]]:
+    """What is kept, the newest first, without the bytes."""
+    names = ("id", "hub", "reason", "bytes", "received_at")
+    rows = db.execute(
+        "select id, hub, reason, length(body), received_at from quarantine where ?1 in ('', hub)"
+        " order by id desc limit ?2",
+        (hub, limit),
+    )
+    for row in rows:
+        yield dict(zip(names, row, strict=True))
+
+
+def take_out(db: apsw.Connection, number: int, directory: Path) -> Path:
+    """Write the bytes of one to a file of its own; it stays here too. Raises ConfigError, StorageError."""
+    row = db.execute("select reason, body from quarantine where id = ?", (number,)).get
+    if row is None:
+        raise ConfigError(f"nothing in quarantine has the number {number}")
+    path = directory / f"{number}-{row[0]}.bin"
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_atomically(path, bytes(cast(bytes, row[1])))
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+    return path
+
+
+def drop(db: apsw.Connection, numbers: Sequence[int]) -> None:
+    """Take these away, overwritten, all or none. Raises ConfigError for one that is not there."""
+    db.execute("pragma secure_delete = on")
+    with transaction(db):
+        for number in numbers:
+            db.execute("delete from quarantine where id = ?", (number,))
+            if not db.changes():
+                raise ConfigError(f"nothing in quarantine has the number {number}")
+    db.execute("pragma wal_checkpoint(truncate)").fetchall()

@@ -1,0 +1,73 @@
+"""What waits for a person: closed when it was judged, taken out or away, and told to nobody else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from backend_kit import Desk, Sender
+from click.testing import CliRunner
+
+from backend import bounds
+from backend.cli import backend
+from hub.buffer import frame
+
+
+@pytest.fixture
+def hub(plain: Desk) -> Sender:
+    return plain.enrol()
+
+
+def ilot(desk: Desk, command: str, *arguments: str, fails: int = 0) -> list[dict[str, Any]]:
+    done = CliRunner().invoke(backend, [command, str(desk.owner.directory), *arguments, "--json"])
+    assert done.exit_code == fails, done.output
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def unreadable(desk: Desk, hub: Sender, last: int = 1) -> bytes:
+    segment = hub.segment()
+    bad = segment.raw(frame.BLOCK, b"\xff" * 9 + bytes([last]), 4)
+    desk.post(hub, segment.message([bad]))
+    return bad
+
+
+def test_an_alarm_that_was_judged_is_closed_and_raised_again_when_it_is_so_again(plain: Desk, hub: Sender) -> None:
+    unreadable(plain, hub)
+    (alarm,) = ilot(plain, "alarms")
+    assert (alarm["kind"], alarm["hub"]) == ("unreadable", hub.hub)
+    assert ilot(plain, "alarms", "--hub", "hub-other") == []
+    assert ilot(plain, "alarms", "--close", str(alarm["id"])) == []
+    assert plain.alarms() == []
+    assert [one["cleared_at"] is None for one in ilot(plain, "alarms", "--all")] == [False]
+    ilot(plain, "alarms", "--close", str(alarm["id"]), fails=3)
+    unreadable(plain, hub)
+    assert [one["id"] > alarm["id"] for one in ilot(plain, "alarms")] == [True]
+
+
+def test_of_several_all_are_closed_or_none(plain: Desk, hub: Sender) -> None:
+    unreadable(plain, hub)
+    (alarm,) = ilot(plain, "alarms")
+    ilot(plain, "alarms", "--close", str(alarm["id"]), "--close", "999", fails=3)
+    assert plain.alarms() == ["unreadable"]
+
+
+def test_what_is_in_quarantine_is_taken_out_and_away(
+    plain: Desk, hub: Sender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = unreadable(plain, hub)
+    (one,) = ilot(plain, "quarantine", "--out", str(tmp_path / "out"))
+    assert (one["hub"], one["reason"], one["bytes"]) == (hub.hub, "unreadable", len(bad))
+    (file,) = (tmp_path / "out").iterdir()
+    assert file.read_bytes() == bad
+    monkeypatch.setattr(bounds, "EVIDENCE", len(bad) + bounds.LINE)
+    monkeypatch.setattr(bounds, "AGAIN_S", 0.0)
+    unreadable(plain, hub, 2)
+    assert [line["id"] for line in ilot(plain, "quarantine")] == [one["id"]], "its share is full"
+    assert ilot(plain, "quarantine", "--drop", str(one["id"])) == []
+    kept = b"".join(path.read_bytes() for path in plain.owner.directory.glob("backend.db*"))
+    assert bad not in kept
+    unreadable(plain, hub, 3)
+    assert len(ilot(plain, "quarantine")) == 1, "there is room again, also for the backend that runs"
+    ilot(plain, "quarantine", "--drop", "999", fails=3)
