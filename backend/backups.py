@@ -11,6 +11,9 @@ from hub.documents import backup
 from hub.documents.wire import State
 from hub.errors import AuthFailed, ConfigError, StorageError
 
+FORGETS_S = 3600.0
+"""Far more than a hub loses with its power of what it heard of the backend: it keeps that with its next commit."""
+
 
 def take(directory: Path, hub: str, identity: bytes, data: bytes) -> int:
     """Keep what `hub`, whose registered public key is `identity`, has sent; returns its generation.
@@ -50,7 +53,20 @@ def fetch(directory: Path, hub: str) -> tuple[backup.Head, bytes]:
 
 def watch(storage: Storage, last: State, state: State) -> None:
     """Raise an alarm when a hub was restored between these two states of it (inside a transaction): its store counts
-    its starts and backups, and leaps at a restoration. The backup may be some generations older than the last state."""
+    its starts and backups, and leaps at a restoration. The backup may be some generations older than the last state.
+
+    A backup that is restored a second time leaps no further than the life before. That one had heard more of the
+    backend than was in the backup: a new life that has heard less by FORGETS_S was set back."""
     if last.generation and state.generation >= last.generation + backup.SENT_JUMP // 2:
         told = f"it was restored from its state backup: generation {last.generation} became {state.generation}"
         storage.alarm("restored", state.hub, told)
+    elif state.boot != last.boot and state.heard < last.heard - FORGETS_S:
+        storage.alarm("set-back", state.hub, f"it has forgotten what it heard. {set_back(last)}")
+
+
+def set_back(last: State) -> str:
+    """What to do with a hub that lives after its state was set back, for whoever reads the alarm."""
+    return (
+        "If it was restored from a backup that had been restored before, counters may be sent twice: stop it and "
+        f"restore it again, with `--lived {last.generation}`"
+    )

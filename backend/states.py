@@ -46,12 +46,8 @@ class States:
             if state.heard <= self._taken_at(hub.hub):
                 self._refuse(state, last)
                 return state, False
-            told = (
-                f"its state was set back, from generation {last.generation} to {state.generation}. If it was restored "
-                "from a backup that had been restored before, counters may be sent twice: restore it again, with "
-                f"`--lived {last.generation}`"
-            )
-            self._storage.alarm("set-back", hub.hub, told)
+            told = f"its state was set back, from generation {last.generation} to {state.generation}"
+            self._storage.alarm("set-back", hub.hub, f"{told}. {backups.set_back(last)}")
         elif last is not None and self._older(state, last):
             self._refuse(state, last)
             return state, False

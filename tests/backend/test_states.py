@@ -114,6 +114,25 @@ def test_a_hub_restored_from_a_backup_some_generations_old_is_seen_to_be_restore
     assert plain.alarms() == ["restored"]
 
 
+@pytest.mark.parametrize(
+    ("boot", "heard", "alarms"),
+    [
+        (b"2" * 16, 90_000.0, ["set-back"]),  # a second life of one backup: it knows what the backup knew
+        (b"2" * 16, 99_000.0, []),  # a power cut took what it had heard in the last minutes
+        (b"1" * 16, 90_000.0, []),  # the same life: the backend's clock was set
+    ],
+)
+def test_a_second_life_of_one_backup_is_known_by_what_it_has_not_heard(
+    plain: Desk, hub: Sender, boot: bytes, heard: float, alarms: list[str]
+) -> None:
+    first = 7 + SENT_JUMP
+    plain.state(hub, hub.state(n=5, generation=first, heard=100_000.0, boot=b"1" * 16))
+    plain.state(hub, hub.state(n=1, generation=first + 30, heard=heard, boot=boot))
+    assert plain.alarms() == alarms
+    told = [detail for (detail,) in plain.sql("SELECT detail FROM alarms")]
+    assert [f"--lived {first}" in detail for detail in told] == [True] * len(alarms)
+
+
 def test_a_hub_whose_store_was_set_back_is_believed_as_soon_as_it_has_heard_the_backend(
     plain: Desk, hub: Sender
 ) -> None:
