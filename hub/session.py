@@ -56,7 +56,8 @@ class Devices(Protocol):
 
 class State(Protocol):
     """A small dictionary of the plugin's own that outlives the process: at most 256 KiB of msgpack-able
-    values. A change rides on the next commit of the buffer; it has no fsync of its own.
+    values, 64 KiB each, under keys of at most 1 KiB of UTF-8. A change rides on the next commit of the buffer; it has
+    no fsync of its own. `put` raises PluginError for what cannot be kept.
 
     The key `restored` is True after the hub was restored from a state backup, until the plugin puts something else
     there: whatever counter of its own it spends, the lost machine may have spent more of it than is written here.

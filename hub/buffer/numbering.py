@@ -17,6 +17,10 @@ MAX_COLUMNS = 4096
 MAX_SHAPE, MAX_SUBJECT = 1 << 17, 1 << 11
 """No shape and no subject is described in more bytes than these."""
 
+MOST_TOLD = 1 << 15
+"""With so many shapes or subjects a segment ends: a reader takes twice as many from one, and a commit adds no more
+than that (`hub.buffer.bodies.MAX_ENTRIES`, `BufferConfig.pending_rows`)."""
+
 _MAGIC = 6755399441055744.0  # 1.5 × 2^52: adding it rounds a double to an integer, left in its low 51 bits
 _BIAS = 0x4338_0000_0000_0000  # the bits of _MAGIC
 _EXACT = 1 << 51
@@ -86,6 +90,11 @@ class Numbering:
         self._scales: dict[Shape, tuple[Scale | None, ...]] = {}
         self._new_shapes: list[tuple[int, Shape]] = []
         self._new_subjects: list[tuple[int, Subject]] = []
+
+    @property
+    def full(self) -> bool:
+        """Whether a segment has told as much as it should."""
+        return len(self.shapes) >= MOST_TOLD or len(self.subjects) >= MOST_TOLD
 
     def shape(self, shape: Shape) -> int:
         number = self.shapes.get(shape)

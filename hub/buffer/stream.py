@@ -193,9 +193,11 @@ class StreamWriter:
         self._retire()
 
     def _current(self, trust: Trust) -> _Segment:
-        """The open segment, or a new one when it is old, nearly full, or sealed under another TRUST."""
+        """The open segment, or a new one when it is old, has told many subjects, or is sealed under another TRUST."""
         segment, now = self._segment, self._clock.monotonic()
-        if segment is not None and (segment.trust != trust.version or now - segment.born >= self._age):
+        if segment is not None and (
+            segment.trust != trust.version or now - segment.born >= self._age or segment.numbering.full
+        ):
             self._retire()
         if self._segment is None:
             self._segment = self._create(trust, now)

@@ -21,12 +21,13 @@ from buffer_kit import (
 )
 from msgspec.structs import replace
 
-from hub.buffer import frame
+from hub.buffer import bodies, frame, numbering
 from hub.buffer.ackset import ACK_KEY, encode_ranges, range_key
+from hub.buffer.batch import BufferConfig
 from hub.buffer.bodies import ClockMark
 from hub.buffer.journal import Journal
 from hub.buffer.recovery import Scan
-from hub.buffer.rows import ALERTS, READINGS
+from hub.buffer.rows import ALERTS, READINGS, Subject
 from hub.errors import StorageError
 
 
@@ -97,6 +98,25 @@ def test_a_segment_ends_with_its_day_and_with_its_trust(party: Party, tmp_path: 
     backend = party.reader()
     backend.drain(journal)
     assert [opener.epoch.trust_version for opener in backend.openers.values()] == [1, 1, 2]
+
+
+def test_a_segment_ends_before_it_tells_more_subjects_than_a_reader_takes_from_one(
+    party: Party, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names that change through the day, pseudonyms for instance, are told again and again."""
+    assert numbering.MOST_TOLD + BufferConfig().pending_rows * 5 // 4 < bodies.MAX_ENTRIES
+    monkeypatch.setattr(numbering, "MOST_TOLD", 100)
+    monkeypatch.setattr(bodies, "MAX_ENTRIES", 140)
+    journal = party.journal(tmp_path)
+    for at in range(20):
+        journal.commit(
+            batch([one._replace(subject=Subject(f"name-{at}-{n}")) for n, one in enumerate(rows(40 * at, 40))])
+        )
+    backend = party.reader()
+    backend.drain(journal)
+    assert backend.all_numbers == [*range(800)]
+    assert len(journal.catalog.of(READINGS)) == 7
+    journal.close()
 
 
 def test_unsure_rows_have_their_own_blocks_and_are_dated_by_a_clock_record(party: Party, tmp_path: Path) -> None:
