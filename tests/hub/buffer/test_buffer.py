@@ -578,6 +578,18 @@ async def test_a_close_that_cannot_reach_the_disk_says_what_it_left(party: Party
     disk.fail["create"] = [no_space()] * 1000
     with pytest.raises(StorageError, match="No space"):
         await made.buffer.close()
+    assert len(disk.fail["create"]) > 900, "it does not try for ever"
+
+
+async def test_small_state_that_comes_last_before_a_full_buffer_is_written_does_not_wait_for_another_row(
+    party: Party, tmp_path: Path
+) -> None:
+    async with opened(party, tmp_path, replace(HOUR, pending_rows=3, idle_s=3600.0)) as made:
+        for item in rows(0, 3):
+            made.buffer.append(item)
+        made.buffer.put_local("plugin/x", 7)
+        await made.buffer.room()
+        await until(lambda: "plugin/x" in made.buffer._journal._durable)
 
 
 async def test_a_listener_that_fails_stops_nothing(

@@ -547,6 +547,18 @@ def test_a_state_with_records_that_failed_goes_alone_the_next_time() -> None:
     assert contents(together(world)) == [("readings", RUN, 1)]
 
 
+def test_acks_of_one_answer_count_in_whichever_order_they_stand() -> None:
+    world = opened()
+    world.commit("readings", 1)
+    world.commit("alerts", 1)
+    message, other = take(world), take(world)
+    acks = [world.backend.ack(stream, RUN, n=n, through=1) for stream, n in (("alerts", 50), ("readings", 49))]
+    result = answer(world, message, pack_reply(acks))
+    assert (result.accepted, result.refused) == (2, [])
+    assert other is not None
+    assert world.delivery.in_flight() == (0, 0)
+
+
 def test_a_part_of_an_ack_that_may_not_be_acted_on_takes_nothing_from_the_others() -> None:
     world = thrifty(2)
     world.commit("alerts", 1)
