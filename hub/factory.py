@@ -9,6 +9,7 @@ disk helps. Keys also lie in what a restoration set aside, and in what a power c
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 from pathlib import Path
@@ -33,11 +34,11 @@ class Reset(msgspec.Struct, frozen=True):
 
 
 def look(state: StateDir) -> Reset:
-    """What a reset would destroy. Raises ConfigError when this is no hub's state directory."""
+    """What a reset would destroy. Raises ConfigError when this is no hub's state directory, or its keys are reached
+    through a link: root resets too, and the hub's user could have one lead anywhere."""
     if not (state.keys.is_dir() or state.enrolment.exists() or state.store.exists()):
         raise ConfigError(f"{state.path} is no hub's state directory: nothing was touched")
-    found = (path for place in _KEYS for folder in state.path.glob(place) for path in folder.rglob("*"))
-    keys = sorted(path for path in found if stat.S_ISREG(path.lstat().st_mode))
+    keys = sorted(path for place in _KEYS for folder in state.path.glob(place) for path in _files(state, folder))
     others = [path for path in state.path.rglob("*") if stat.S_ISREG(path.lstat().st_mode)
               and path not in keys and path != state.path / "lock"]  # fmt: skip
     buffered = [path for path in others if state.buffer in path.parents]
@@ -45,6 +46,16 @@ def look(state: StateDir) -> Reset:
         str(state.path), [str(path.relative_to(state.path)) for path in keys], len(others), _size(others),
         _size(buffered),
     )  # fmt: skip
+
+
+def _files(state: StateDir, folder: Path) -> list[Path]:
+    if folder.resolve() != state.path.resolve() / folder.relative_to(state.path):
+        raise ConfigError(
+            f"{folder} is a link to {folder.resolve()}, through which nothing is destroyed: destroy by hand what lies "
+            "there, and remove the link"
+        )
+    found = (Path(at) / name for at, _, names in os.walk(folder) for name in names)
+    return [path for path in found if stat.S_ISREG(path.lstat().st_mode)]
 
 
 def reset(state: StateDir) -> Reset:

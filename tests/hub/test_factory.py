@@ -69,6 +69,22 @@ async def test_keys_that_were_set_aside_or_left_by_a_power_cut_are_overwritten_t
     assert [path.name for path in state.path.rglob("*")] == ["lock"]
 
 
+@pytest.mark.parametrize("place", ["keys", "former-1900000000"])
+async def test_nothing_is_destroyed_through_a_link(state: StateDir, tmp_path: Path, place: str) -> None:
+    theirs = tmp_path / "etc" / "keys"
+    theirs.mkdir(parents=True)
+    (theirs / "shadow").write_text("root's own")
+    if place == "keys":
+        rmtree(state.keys)
+    (state.path / place).symlink_to(theirs if place == "keys" else theirs.parent)
+    with pytest.raises(ConfigError, match="is a link"):
+        factory.reset(state)
+    assert (theirs / "shadow").read_text() == "root's own"
+    (state.path / place).unlink()
+    factory.reset(state)
+    assert (theirs / "shadow").read_text() == "root's own"
+
+
 async def test_a_reset_that_was_cut_short_anywhere_is_done_again(
     state: StateDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
