@@ -56,6 +56,7 @@ class OwnNotices:
         self._over: dict[str, None] = {}  # of what was done, the alerts that have ended: nothing more comes of them
         self._owed: dict[str, Alert] = {}
         self._kept_back: set[str] = set()
+        self._given: set[str] = set()  # in this run, and not to be given twice
         self._sent: deque[float] = deque()  # when, by the clock that never goes back
         self._tests: dict[str, tuple[Alert, asyncio.Future[None]]] = {}
         self._came = asyncio.Event()
@@ -95,19 +96,23 @@ class OwnNotices:
         self._came.set()
 
     async def __aiter__(self) -> AsyncIterator[Notice]:
-        given: set[str] = set()
+        self._given.clear()
         while True:
             self._came.clear()
-            alert = self._next(given)
+            alert = self._next()
             if alert is not None:
                 notice = notice_of(alert)
-                given.add(notice.key)
+                self._given.add(notice.key)
+                if len(self._given) > 2 * OWED:  # while one waits for its hour, others come and go
+                    self._given &= {_key(one) for one in self._owed.values()} | {
+                        _key(one) for one, _ in self._tests.values()
+                    }
                 yield notice
             elif self._kept_back or self.limited:  # its hour comes by the clock
                 await self._clock.sleep(LOOK_S)
             else:
                 if not self._owed:
-                    given.clear()
+                    self._given.clear()
                 await self._came.wait()
 
     def done(self, notice: Notice) -> None:
@@ -161,10 +166,10 @@ class OwnNotices:
             said.append(f"notifier {self.name}: {self.left_out} alerts were left out, more than {OWED} waited")
         return said
 
-    def _next(self, given: set[str]) -> Alert | None:
+    def _next(self) -> Alert | None:
         """What is to be told now. What never will be is settled here."""
         for alert, _ in self._tests.values():
-            if f"{alert.id}-{alert.n}" not in given:
+            if _key(alert) not in self._given:
                 return alert
         now = self._clock.now()
         ready = []
@@ -178,7 +183,7 @@ class OwnNotices:
                 self._kept_back.add(alert.id)
             elif verdict == TELL:
                 self._kept_back.discard(alert.id)
-                if f"{alert.id}-{alert.n}" not in given:
+                if _key(alert) not in self._given:
                     ready.append(alert)
         self._hour()
         limit = self._policy.per_hour
@@ -207,6 +212,11 @@ class OwnNotices:
         now = self._clock.monotonic()
         while self._sent and now - self._sent[0] >= HOUR_S:
             self._sent.popleft()
+
+
+def _key(alert: Alert) -> str:
+    """As its notice has it."""
+    return f"{alert.id}-{alert.n}"
 
 
 class Notifiers:

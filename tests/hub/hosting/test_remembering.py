@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from hub.alerts import CLEARED, Alert
-from hub.hosting.notifying import REMEMBERED, OwnNotices
+from hub.alerts.policy import Policy
+from hub.hosting.notifying import OWED, REMEMBERED, OwnNotices
 from hub.testing import ManualClock
 
 
@@ -69,3 +70,29 @@ async def test_alerts_that_are_over_are_forgotten_first() -> None:
     assert await told(again) == []
     again.offer(msgspec.structs.replace(first, state=CLEARED, n=2))
     assert await told(again) == ["first"]
+
+
+async def test_while_one_alert_waits_for_its_hour_those_that_are_told_meanwhile_leave_no_trace() -> None:
+    quiet = Policy(quiet=lambda moment: True)
+    queue = OwnNotices("mail", "hub-1", None, Local(), ManualClock(), quiet)  # type: ignore[arg-type]
+    queue.offer(alert("waits"))
+    notices = queue.__aiter__()
+    for n in range(2 * OWED + 500):
+        queue.offer(msgspec.structs.replace(alert(f"{n:016x}"), severity="critical"))
+        queue.done(await anext(notices))
+    assert len(queue._given) <= 2 * OWED
+    assert queue.status()["kept_back"] == 1
+
+
+async def test_what_is_given_and_not_yet_told_is_not_given_again_however_many_come_after_it() -> None:
+    queue = OwnNotices("mail", "hub-1", None, Local(), ManualClock())  # type: ignore[arg-type]
+    queue.offer(alert("slow"))
+    notices = queue.__aiter__()
+    slow = await anext(notices)
+    for n in range(2 * OWED + 500):
+        queue.offer(alert(f"{n:016x}"))
+        notice = await anext(notices)
+        assert notice.alert != "slow"
+        queue.done(notice)
+    queue.done(slow)
+    assert queue.status()["waiting"] == 0
