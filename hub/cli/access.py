@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import datetime
 from pathlib import Path
 
 import click
@@ -83,10 +82,7 @@ def listing(config: Path, state_dir: Path | None, json: bool) -> None:
     if json:
         output.data(answer)
         return
-    rows = [
-        (one["id"], one["role"], one["name"], f"{datetime.datetime.fromtimestamp(one['expires']):%Y-%m-%d %H:%M}")
-        for one in answer["tokens"]
-    ]
+    rows = [(one["id"], one["role"], one["name"], output.minute(one["expires"])) for one in answer["tokens"]]
     output.table(("id", "role", "name", "until"), rows)
 
 

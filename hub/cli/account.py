@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import sys
 from pathlib import Path
 
@@ -28,10 +27,7 @@ def listing(config: Path, state_dir: Path | None, json: bool) -> None:
     if json:
         output.data(answer)
         return
-    rows = [
-        (one["name"], one["role"], f"{datetime.datetime.fromtimestamp(one['at']):%Y-%m-%d %H:%M}")
-        for one in answer["accounts"]
-    ]
+    rows = [(one["name"], one["role"], output.minute(one["at"])) for one in answer["accounts"]]
     output.table(("name", "role", "password of"), rows)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +52,7 @@ def show(alert: str, config: Path, state_dir: Path | None, json: bool) -> None:
         click.echo(f"  {name}: {said}")
     output.table(
         ("when", "state", "by", "why"),
-        [
-            (f"{datetime.datetime.fromtimestamp(step['at']):%Y-%m-%d %H:%M:%S}", step["state"], step["by"], step["why"])
-            for step in one["story"]
-        ],
+        [(output.moment(step["at"]), step["state"], step["by"], step["why"]) for step in one["story"]],
     )
 
 
@@ -107,7 +103,7 @@ def _list(config: Path, state_dir: Path | None, json: bool, *, everything: bool,
         ("since", "id", "severity", "state", "rule", "what", "by"),
         [
             (
-                f"{datetime.datetime.fromtimestamp(one['raised']):%Y-%m-%d %H:%M:%S}", one["id"], one["severity"],
+                output.moment(one["raised"]), one["id"], one["severity"],
                 one["state"], one["rule"], _said(one), one["by"],
             )
             for one in answer["alerts"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from pathlib import Path
 
 import click
@@ -30,7 +29,7 @@ def listing(limit: int, config: Path, state_dir: Path | None, json: bool) -> Non
         return
     rows = []
     for one in answer["entries"]:
-        when = f"{datetime.datetime.fromtimestamp(one['at']):%Y-%m-%d %H:%M:%S}"
+        when = output.moment(one["at"])
         rows.append((one["n"], when, one["who"], msgspec.json.encode(one["what"]).decode()))
     output.table(("n", "when", "who", "what"), rows)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import sys
 import time
 from pathlib import Path
@@ -75,7 +74,7 @@ def listing(limit: int, config: Path, state_dir: Path | None, json: bool) -> Non
         ("when", "id", "device", "what", "old", "new", "by", "why", "state", "detail"),
         [
             (
-                f"{datetime.datetime.fromtimestamp(c['at']):%Y-%m-%d %H:%M:%S}", c["id"], c["device"], c["metric"],
+                output.moment(c["at"]), c["id"], c["device"], c["metric"],
                 c["old"], _new(c), c["by"], c["why"], c["state"], c["detail"],
             )
             for c in answer["commands"]

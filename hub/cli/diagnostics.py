@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import datetime
 from pathlib import Path
 
 import click
@@ -61,5 +60,4 @@ def logs(source: str, level: str, limit: int, config: Path, state_dir: Path | No
         output.data(answer)
         return
     for line in reversed(answer["lines"]):
-        when = datetime.datetime.fromtimestamp(line["at"])
-        click.echo(f"{when:%Y-%m-%d %H:%M:%S} {line['level']:7} {line['source']}: {line['text']}")
+        click.echo(f"{output.moment(line['at'])} {line['level']:7} {line['source']}: {line['text']}")

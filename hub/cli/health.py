@@ -65,7 +65,7 @@ def _show(answer: dict[str, Any]) -> None:
 def _join(d: dict[str, Any]) -> str:
     if d["joined_at"] is None:
         return str(d["join"])
-    return f"{d['join']} {datetime.datetime.fromtimestamp(d['joined_at']):%Y-%m-%d %H:%M}"
+    return f"{d['join']} {output.minute(d['joined_at'])}"
 
 
 def _margin(d: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -111,6 +112,16 @@ def lasting(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {left % 60} s" if minutes else f"{left} s"
+
+
+def moment(unix_s: float) -> str:
+    """A moment at this machine's time, to the second: 2026-11-28 02:37:19."""
+    return f"{datetime.fromtimestamp(unix_s):%Y-%m-%d %H:%M:%S}"
+
+
+def minute(unix_s: float) -> str:
+    """The same to the minute."""
+    return f"{datetime.fromtimestamp(unix_s):%Y-%m-%d %H:%M}"
 
 
 def size(n: float) -> str:

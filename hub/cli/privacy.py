@@ -190,4 +190,4 @@ def _day(at: float) -> str:
 
 
 def _moment(at: float | None) -> str:
-    return "" if at is None else f"{datetime.datetime.fromtimestamp(at):%Y-%m-%d %H:%M:%S}"
+    return "" if at is None else output.moment(at)

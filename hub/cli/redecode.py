@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from pathlib import Path
 
 import click
@@ -46,4 +45,4 @@ def redecode(device: str | None, config: Path, state_dir: Path | None, json: boo
 
 
 def _when(time: float | None) -> str:
-    return f"{datetime.datetime.fromtimestamp(time):%Y-%m-%d %H:%M:%S}" if time is not None else "not known"
+    return output.moment(time) if time is not None else "not known"

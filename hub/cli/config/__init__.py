@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +121,7 @@ def log(to: To) -> None:
         ("", "version", "when", "who", "what", "why"),
         [
             (
-                "*" if one["runs"] else "", one["id"][:12], f"{datetime.fromtimestamp(one['at']):%Y-%m-%d %H:%M:%S}",
+                "*" if one["runs"] else "", one["id"][:12], output.moment(one["at"]),
                 one["author"], one["what"], "; ".join(filter(None, (one["reason"], one["detail"]))),
             )
             for one in answer["revisions"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -179,8 +178,7 @@ def _show(answer: dict[str, Any], *, json: bool) -> None:
         output.say("sampling is not as ever: `ilot crisis sampling status` says how far")
     on = [word for word, holds in (("isolated", answer["isolated"]), ("read-only", answer["read_only"])) if holds]
     if on:
-        since = datetime.datetime.fromtimestamp(answer["since"])
-        output.say(f"{' and '.join(on)} since {since:%Y-%m-%d %H:%M}, by {answer['by']}: {answer['why']}")
+        output.say(f"{' and '.join(on)} since {output.minute(answer['since'])}, by {answer['by']}: {answer['why']}")
     elif answer["sampling"] is None:
         output.say("no crisis holds")
     if not answer["remembered"]:
