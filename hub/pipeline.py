@@ -7,29 +7,25 @@ plugin is cancelled or the hub is killed.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 import msgspec
 
-from hub.admission.decisions import BLOCK, Decisions
+from hub.admission.decisions import Decisions
 from hub.admission.guard import Guard
 from hub.admission.quarantine import Quarantine
 from hub.admission.replay import Freshness, ReplayWindows
+from hub.admission.strangers import Strangers
 from hub.buffer import Buffer
 from hub.buffer.rows import Row
 from hub.clock import Clock
 from hub.counts import Counts
 from hub.errors import PluginError
-from hub.events import BLOCKED, FORGED, IN_CLEAR, REPLAY, TWO_PATHS, UNKNOWN, Events
+from hub.events import TWO_PATHS, Events
 from hub.live import OBSERVED_S, Slot
-from hub.model import Candidate, Device, Frame, Proof, Quality, Report, Value
+from hub.model import Candidate, Device, Position, Proof, Quality, Report, TrustClass, Value
 from hub.plan import Plan, Planner, ShapePlan
-
-_log = logging.getLogger("hub.admission")
-
-KINDS = {"bad-mic": FORGED, "bad-key": FORGED, "clear-but-keyed": IN_CLEAR, "replay": REPLAY}
-"""What refused frames of a known device are, as security events."""
+from hub.privacy.policy import Moving
 
 FUTURE_S = 120.0
 """A source may run this many seconds ahead of the hub; beyond, its date is not believed."""
@@ -57,13 +53,10 @@ class Pipeline:
         self._clock = clock
         self._counts = counts
         self._guard = guard
-        self._decisions = decisions
-        self._events = events
+        self.strangers = Strangers(
+            device=device, quarantine=quarantine, now=clock.now, count=counts.add, decisions=decisions, events=events
+        )
         self._plans: dict[str, Plan] = {}
-        self.hold: Callable[[Candidate, Report], None] | None = None
-        """Told of what a recognised sender said that nobody has adopted."""
-        self.hold_sealed: Callable[[Candidate, Frame], None] | None = None
-        """Told of a frame that a recognised sender sealed under a key that is missing, adopted or not."""
         self.reports = 0
         self.readings = 0
         self.spared = 0
@@ -103,9 +96,7 @@ class Pipeline:
         if plan is None:
             return False
         if plan.device.integration != integration:
-            self._counts.add("not-its-own", integration)
-            self._tell(TWO_PATHS, report.device, {"integration": integration, "own": plan.device.integration})
-            raise PluginError(f"{integration!r} spoke for {report.device!r}, a device of {plan.device.integration!r}")
+            raise self._not_its_own(integration, plan.device)
         proof = report.proof
         counter = proof.counter if proof is not None and proof.authenticated else None
         if counter is not None and not self._fresh(plan, integration, report, counter):
@@ -171,11 +162,7 @@ class Pipeline:
         moment = time if sure else self._clock.monotonic()
         trust, own = plan.trust(proof), None
         if moving is not None and report.position is not None:
-            own = moving.own(report.position)
-            nobody = self._planner.privacy.nobody(plan.subject)
-            cut = moving.cut(report.position, nobody, int(moment * 1000), sure, trust)
-            if cut is not None:
-                self._buffer.append(cut)
+            own = self._position(plan, moving, report.position, int(moment * 1000), sure, trust)
         if not values:
             return own is None
 
@@ -219,6 +206,22 @@ class Pipeline:
         self._counts.add("wrong-date", report.device)
         return msgspec.structs.replace(report, time=None, quality=max(report.quality, Quality.UNCERTAIN))
 
+    def _not_its_own(self, integration: str, device: Device) -> PluginError:
+        """An integration spoke for a device of another: a bug of it, or somebody who pretends."""
+        self._counts.add("not-its-own", integration)
+        self.strangers.tell(TWO_PATHS, device.id, {"integration": integration, "own": device.integration})
+        return PluginError(f"{integration!r} spoke for {device.id!r}, a device of {device.integration!r}")
+
+    def _position(
+        self, plan: Plan, moving: Moving, position: Position, time_ms: int, sure: bool, trust: TrustClass
+    ) -> Position | None:
+        """The position that may stand in the rows of its device. What of it leaves by itself, coarse and without a
+        name, is appended."""
+        cut = moving.cut(position, self._planner.privacy.nobody(plan.subject), time_ms, sure, trust)
+        if cut is not None:
+            self._buffer.append(cut)
+        return moving.own(position)
+
     def _fresh(self, plan: Plan, integration: str, report: Report, counter: int) -> bool:
         """Whether this counter of an authenticated report is new; otherwise it is evidence."""
         guard, watch = self._guard, plan.watch
@@ -232,7 +235,7 @@ class Pipeline:
         if guard is not None and watch is not None:
             guard.stale(watch, counter, report)
         if freshness is Freshness.REPLAY:
-            self.refused(Candidate(id=report.device, integration=integration, signal=report.signal), "replay")
+            self._refused(integration, report, "replay")
         return False
 
     def _plausible(self, report: Report, wrong: Collection[str]) -> Report:
@@ -260,37 +263,6 @@ class Pipeline:
             self._guard.clear(device)
         self._quarantine.clear(device)
 
-    def candidate(
-        self, candidate: Candidate, reason: str, report: Report | None = None, sealed: Frame | None = None
-    ) -> None:
-        """Something found or heard that is not admitted: it waits with evidence, unless somebody decided about it.
-        `report` is what it said, as the path would have had it; `sealed` the frame in which it said what nobody can
-        read."""
-        if self._decided(candidate.id, candidate.integration, candidate.model):
-            return
-        waiting = self._quarantine.add(candidate, reason, self._clock.now())
-        known = self._device(candidate.id)
-        mine = known is None or known.integration == candidate.integration
-        if sealed is not None and mine and self.hold_sealed is not None:
-            self.hold_sealed(candidate, sealed)
-        if known is not None:
-            return  # only its key is missing
-        if waiting.count == 1:  # a neighbour's sensor that talks all day is one stranger; many ids are a flood
-            # not who: addresses of strangers stay in memory
-            self._tell(UNKNOWN, candidate.integration, {"waiting": len(self._quarantine)})
-        if self.hold is not None:
-            if report is None and candidate.values:
-                report = Report(device=candidate.id, values=candidate.values, signal=candidate.signal)
-            if report is not None and report.values:
-                self.hold(candidate, report)
-
-    def refused(self, candidate: Candidate, reason: str) -> None:
-        """A frame of a known device was refused; `reason` as it is counted."""
-        if reason in KINDS:
-            self._tell(KINDS[reason], candidate.id, {"integration": candidate.integration, **_loudness(candidate)})
-        if self._quarantine.refuse(candidate, reason, self._clock.now()):
-            _log.warning("frames of a known device are refused (%s); `ilot devices` shows which and why", reason)
-
     def stale(self, device: str, proof: Proof) -> None:
         """An integration that keeps counters itself had an authentic frame of a device whose counter is not new."""
         plan = self._plans.get(device)
@@ -307,21 +279,10 @@ class Pipeline:
 
     def _kept_out(self, integration: str, report: Report, reason: str) -> None:
         self._counts.add(reason, report.device)
-        self.refused(Candidate(id=report.device, integration=integration, signal=report.signal), reason)
+        self._refused(integration, report, reason)
 
-    def _decided(self, device: str, integration: str, model: str) -> bool:
-        """Has somebody decided about this sender? Then it is counted, and that is all."""
-        decision = self._decisions.judge(device, integration, model) if self._decisions is not None else None
-        if decision is None:
-            return False
-        self._counts.add("blocked" if decision.kind == BLOCK else "ignored", integration)
-        if decision.kind == BLOCK:
-            self._tell(BLOCKED, str(decision.filter), {"integration": integration})  # as it was decided, not who
-        return True
-
-    def _tell(self, kind: str, subject: str, evidence: dict[str, str | int | float | bool]) -> None:
-        if self._events is not None:
-            self._events.tell(kind, subject, evidence)
+    def _refused(self, integration: str, report: Report, reason: str) -> None:
+        self.strangers.refused(Candidate(id=report.device, integration=integration, signal=report.signal), reason)
 
     def _admit(self, integration: str, report: Report) -> Plan | None:
         device = self._device(report.device)
@@ -330,10 +291,9 @@ class Pipeline:
             found = Candidate(
                 id=report.device, integration=integration, values=report.values, signal=report.signal,
             )  # fmt: skip
-            self.candidate(found, "not in the configuration", report)
+            self.strangers.heard(found, "not in the configuration", report)
             return None
-        if self._decisions is not None and self._decisions.blocked(device.id, device.integration, device.model):
-            self._decided(device.id, device.integration, device.model)
+        if self.strangers.blocked(device):
             return None
         self._quarantine.release(device.id)
         plan = self._plans[device.id] = self._planner.compile(device)
@@ -346,10 +306,3 @@ class Pipeline:
             self._counts.add("unknown-metric", device, len(unknown))
         for event, number in withheld:
             self._counts.add(event, device, number)
-
-
-def _loudness(candidate: Candidate) -> dict[str, str | int | float | bool]:
-    signal = candidate.signal
-    if signal is None or not signal.source:
-        return {}
-    return {"source": signal.source, "dbm": signal.rssi if signal.rssi is not None else 0}

@@ -82,7 +82,8 @@ async def build_field(ground: Ground, path: Path) -> Field:
         decoders=ground.registry.decoders,
     )  # fmt: skip
     await once_the_disk_works(holding.load, clock.sleep)
-    path.pipeline.hold, path.pipeline.hold_sealed = holding.offer, holding.offer_sealed
+    strangers = path.pipeline.strangers
+    strangers.hold, strangers.hold_sealed = holding.offer, holding.offer_sealed
     told, paces = Told(), Paces()
     core = Core(
         path.pipeline, path.planner, path.devices, buffer, clock, ground.counts, http, ground.registry.decoders, packs,

@@ -41,8 +41,8 @@ _log = logging.getLogger("hub.held")
 
 
 class Holding:
-    """One a hub. Give `offer` to its Pipeline as `hold`, `offer_sealed` as `hold_sealed`. `decoders`: of a kind of
-    frame."""
+    """One a hub. Give `offer` to the Strangers of its Pipeline as `hold`, `offer_sealed` as `hold_sealed`. `decoders`:
+    of a kind of frame."""
 
     def __init__(
         self, *, store: Store, buffer: Buffer, pipeline: Pipeline, devices: Devices, clock: Clock, counts: Counts,

@@ -170,7 +170,7 @@ class InProcessSession:
 
     def found(self, candidate: Candidate) -> None:
         if self._core.devices.get(candidate.id) is None:
-            self._core.pipeline.candidate(msgspec.structs.replace(candidate, integration=self.name), "found")
+            self._core.pipeline.strangers.heard(msgspec.structs.replace(candidate, integration=self.name), "found")
 
     def declare(self, device: str, *, model: str = "", firmware: str = "", metrics: tuple[Metric, ...] = ()) -> None:
         if self.devices.get(device) is None:
@@ -204,7 +204,7 @@ class InProcessSession:
         if isinstance(decoded, NeedKey):
             # Sealed under a key we do not hold: known or not, a person has to bring the key.
             waiting = Candidate(id=decoded.device, integration=self.name, model=decoded.model, signal=frame.signal)
-            self._core.pipeline.candidate(waiting, "needs a key", sealed=frame)
+            self._core.pipeline.strangers.heard(waiting, "needs a key", sealed=frame)
             self._core.counts.add("needs-key", decoded.device)
             return True
         for reason in decoded.skipped:
@@ -213,7 +213,7 @@ class InProcessSession:
         if known is None:
             self._core.counts.add("not-admitted", self.name)
             waiting = _candidate(decoded, frame, self.name)
-            self._core.pipeline.candidate(waiting, "not in the configuration", _report(decoded, frame))
+            self._core.pipeline.strangers.heard(waiting, "not in the configuration", _report(decoded, frame))
             return True
         if known.integration != self.name:  # anybody may send its id where another instance listens
             self._core.pipeline.heard_elsewhere(_candidate(decoded, frame, self.name), known.integration)
@@ -235,7 +235,7 @@ class InProcessSession:
     def _refused(self, device: str, decoder: str, frame: Frame, reason: str) -> None:
         """Evidence about a known device: which decoder refused it, and who heard it."""
         signal, evidence = frame.signal, {"decoder": decoder}
-        self._core.pipeline.refused(
+        self._core.pipeline.strangers.refused(
             Candidate(id=device, integration=self.name, signal=signal, evidence=evidence), reason
         )
 
@@ -248,7 +248,7 @@ class InProcessSession:
         if self.devices.get(device) is not None:
             if proof is not None:
                 self._core.pipeline.stale(device, proof)
-            self._core.pipeline.refused(Candidate(id=device, integration=self.name), reason)
+            self._core.pipeline.strangers.refused(Candidate(id=device, integration=self.name), reason)
 
     def _count(self, device: str, error: Exception) -> str:
         reason = error.reason if isinstance(error, DecodeError) else type(error).__name__

@@ -105,7 +105,7 @@ async def test_a_thousand_unknown_ids_give_no_reading_and_wait_with_evidence(nam
 def test_no_more_wait_than_there_is_room_for_and_the_rest_is_counted() -> None:
     path = Path()
     for n in range(LIMIT + 900):
-        path.pipeline.candidate(Candidate(id=f"x:{n}", integration="x"), "found")
+        path.pipeline.strangers.heard(Candidate(id=f"x:{n}", integration="x"), "found")
     assert (len(path.quarantine), path.quarantine.evicted) == (LIMIT, 900)
 
 

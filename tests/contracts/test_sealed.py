@@ -143,7 +143,8 @@ class Stage:
             counts=path.counts, age_s=259_200.0, most_bytes=16 << 20, decoders=REGISTRY.decoders,
         )  # fmt: skip
         await self.holding.load()
-        path.pipeline.hold, path.pipeline.hold_sealed = self.holding.offer, self.holding.offer_sealed
+        strangers = path.pipeline.strangers
+        strangers.hold, strangers.hold_sealed = self.holding.offer, self.holding.offer_sealed
         core = Core(
             path.pipeline, path.planner, path.devices, path.buffer, path.clock, path.counts, FakeHttp(),
             REGISTRY.decoders, held=None if self.twin == "overtakes" else self.holding,

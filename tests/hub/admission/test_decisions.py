@@ -53,7 +53,7 @@ def gated(*pairs):
     path.events = Events(path.clock.now, path.clock.monotonic)
     path.told = []
     path.events.listeners.append(path.told.append)
-    path.pipeline._decisions, path.pipeline._events = decided(*pairs), path.events
+    path.pipeline.strangers.decisions, path.pipeline.strangers.events = decided(*pairs), path.events
     return path
 
 
@@ -80,7 +80,7 @@ async def test_a_blocked_device_is_not_admitted_though_it_is_known():
     path = gated((BLOCK, {"id": TAG.id}))
     assert await path.emit(values={"temperature": 1.0}) == []
     assert path.told[0].kind == BLOCKED
-    path.pipeline._decisions.drop(Filter(id=TAG.id))
+    path.pipeline.strangers.decisions.drop(Filter(id=TAG.id))
     assert len(await path.emit(values={"temperature": 1.0})) == 1
 
 
@@ -104,6 +104,6 @@ async def test_a_neighbour_s_sensor_that_talks_all_day_is_one_stranger():
 
 async def test_a_device_that_only_lacks_its_key_is_no_stranger():
     path = gated()
-    path.pipeline.candidate(Candidate(id=TAG.id, integration="bluetooth"), "needs a key")
+    path.pipeline.strangers.heard(Candidate(id=TAG.id, integration="bluetooth"), "needs a key")
     assert [waiting.id for waiting in path.quarantine] == [TAG.id]
     assert path.told == []

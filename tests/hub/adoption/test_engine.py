@@ -221,11 +221,11 @@ async def test_what_is_heard_is_added_to_the_integration_that_heard_it_and_waits
 
 async def test_a_meter_is_known_by_its_number_once_it_was_heard(house: House) -> None:
     found = Candidate(id="mbus:ELS-12345678-33-03", integration="wmbus")
-    house.pipeline.candidate(found, "needs a key")
+    house.pipeline.strangers.heard(found, "needs a key")
     row = await house.add(label=f"1 ELS 00 1234 5678 {KEY.hex()}", place="boiler")
     assert (row.state, row.device, row.integration) == ("added", "mbus:ELS-12345678-33-03", "wmbus")
-    house.pipeline.candidate(Candidate(id="mbus:ELS-00000001-33-03", integration="wmbus"), "x")
-    house.pipeline.candidate(Candidate(id="mbus:ELS-00000001-34-03", integration="wmbus"), "x")
+    house.pipeline.strangers.heard(Candidate(id="mbus:ELS-00000001-33-03", integration="wmbus"), "x")
+    house.pipeline.strangers.heard(Candidate(id="mbus:ELS-00000001-34-03", integration="wmbus"), "x")
     row = await house.add(label="mbus:ELS-00000001", place="boiler")
     assert "mbus:ELS-00000001-33-03 or mbus:ELS-00000001-34-03" in row.en
 

@@ -40,13 +40,14 @@ class Gated(House):
             Options(), tell=self.events.tell, monotonic=self.clock.monotonic, remembered=self.buffer.local,
             remember=self.buffer.put_local,
         )  # fmt: skip
-        self.pipeline._decisions, self.pipeline._events, self.pipeline._guard = self.decisions, self.events, self.guard
+        strangers, self.pipeline._guard = self.pipeline.strangers, self.guard
+        strangers.decisions, strangers.events = self.decisions, self.events
         self.holding = Holding(
             store=self.store, buffer=self.buffer, pipeline=self.pipeline, devices=self.devices, clock=self.clock,
             counts=self.counts, age_s=72 * 3600.0, most_bytes=16 << 20,
         )  # fmt: skip
         await self.holding.load()
-        self.pipeline.hold = self.holding.offer
+        strangers.hold = self.holding.offer
         self.gate = Gate(
             quarantine=self.quarantine, decisions=self.decisions, guard=self.guard, events=self.events,
             adoption=self.adoption, holding=self.holding, pipeline=self.pipeline, devices=self.devices,

@@ -43,7 +43,7 @@ class Stage:
             clock=self.path.clock, counts=self.path.counts, age_s=self.age_s, most_bytes=self.most_bytes,
         )  # fmt: skip
         await self.holding.load()
-        self.path.pipeline.hold = self.holding.offer
+        self.path.pipeline.strangers.hold = self.holding.offer
 
     def _put(self, key, value):
         self.path.buffer.local[key] = value
@@ -375,7 +375,7 @@ async def test_quality_and_signal_travel_with_what_was_held(stage):
 async def test_candidates_that_an_integration_found_with_values_are_held_too(stage):
     for _ in range(2):
         found = Candidate(id=NEW, integration="bluetooth", values={"temperature": 3.0})
-        stage.path.pipeline.candidate(found, "found")
+        stage.path.pipeline.strangers.heard(found, "found")
         await stage.path.clock.advance(SPACING_S)
     await stage.holding.flush()
     assert stage.holding.of(NEW) == 2

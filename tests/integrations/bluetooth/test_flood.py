@@ -36,7 +36,7 @@ class House(Path):
         self.rng = random.Random(15)
         decoders = [Decoder(d.__name__, "bluetooth", "ble", d.decode, (), None) for d in (bthome, ruuvi, eddystone)]
         if limit > 1024:
-            self.quarantine = self.pipeline._quarantine = Quarantine(limit)
+            self.quarantine = self.pipeline._quarantine = self.pipeline.strangers.quarantine = Quarantine(limit)
         core = Core(
             self.pipeline, self.planner, self.devices, self.buffer, self.clock, self.counts, FakeHttp(),  # type: ignore[arg-type]
             lambda kind: decoders,

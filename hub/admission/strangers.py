@@ -1,0 +1,94 @@
+"""Who is heard and not believed. A stranger waits with evidence, unless somebody decided about it; a frame that a known
+device cannot have sent is counted, kept as evidence, and told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from hub.admission.decisions import BLOCK, Decisions
+from hub.admission.quarantine import Quarantine
+from hub.events import BLOCKED, FORGED, IN_CLEAR, REPLAY, UNKNOWN, Events
+from hub.model import Candidate, Device, Frame, Report
+
+_log = logging.getLogger("hub.admission")
+
+KINDS = {"bad-mic": FORGED, "bad-key": FORGED, "clear-but-keyed": IN_CLEAR, "replay": REPLAY}
+"""What refused frames of a known device are, as security events."""
+
+Evidence = dict[str, str | int | float | bool]
+
+
+class Strangers:
+    """One a hub. `device` tells which device an id names, None when it is not admitted; `now` is Unix seconds; `count`
+    counts an event of an integration. Without `decisions` nobody decides, without `events` nobody is told."""
+
+    def __init__(
+        self, *, device: Callable[[str], Device | None], quarantine: Quarantine, now: Callable[[], float],
+        count: Callable[[str, str], None], decisions: Decisions | None = None, events: Events | None = None,
+    ) -> None:  # fmt: skip
+        self.quarantine, self.decisions, self.events = quarantine, decisions, events
+        self._device, self._now, self._count = device, now, count
+        self.hold: Callable[[Candidate, Report], None] | None = None
+        """Told of what a recognised sender said that nobody has adopted."""
+        self.hold_sealed: Callable[[Candidate, Frame], None] | None = None
+        """Told of a frame that a recognised sender sealed under a key that is missing, adopted or not."""
+
+    def heard(
+        self, candidate: Candidate, reason: str, report: Report | None = None, sealed: Frame | None = None
+    ) -> None:
+        """Something found or heard that is not admitted: it waits with evidence, unless somebody decided about it.
+        `report` is what it said, as the path would have had it; `sealed` the frame in which it said what nobody can
+        read."""
+        if self.decided(candidate.id, candidate.integration, candidate.model):
+            return
+        waiting = self.quarantine.add(candidate, reason, self._now())
+        known = self._device(candidate.id)
+        mine = known is None or known.integration == candidate.integration
+        if sealed is not None and mine and self.hold_sealed is not None:
+            self.hold_sealed(candidate, sealed)
+        if known is not None:
+            return  # only its key is missing
+        if waiting.count == 1:  # a neighbour's sensor that talks all day is one stranger; many ids are a flood
+            # not who: addresses of strangers stay in memory
+            self.tell(UNKNOWN, candidate.integration, {"waiting": len(self.quarantine)})
+        if self.hold is not None:
+            if report is None and candidate.values:
+                report = Report(device=candidate.id, values=candidate.values, signal=candidate.signal)
+            if report is not None and report.values:
+                self.hold(candidate, report)
+
+    def refused(self, candidate: Candidate, reason: str) -> None:
+        """A frame of a known device was refused; `reason` as it is counted."""
+        if reason in KINDS:
+            self.tell(KINDS[reason], candidate.id, {"integration": candidate.integration, **_loudness(candidate)})
+        if self.quarantine.refuse(candidate, reason, self._now()):
+            _log.warning("frames of a known device are refused (%s); `ilot devices` shows which and why", reason)
+
+    def decided(self, device: str, integration: str, model: str) -> bool:
+        """Has somebody decided about this sender? Then it is counted, and that is all."""
+        decision = self.decisions.judge(device, integration, model) if self.decisions is not None else None
+        if decision is None:
+            return False
+        self._count("blocked" if decision.kind == BLOCK else "ignored", integration)
+        if decision.kind == BLOCK:
+            self.tell(BLOCKED, str(decision.filter), {"integration": integration})  # as it was decided, not who
+        return True
+
+    def blocked(self, device: Device) -> bool:
+        """Did somebody block this device, known as it is? Then it is counted as such."""
+        if self.decisions is None or not self.decisions.blocked(device.id, device.integration, device.model):
+            return False
+        return self.decided(device.id, device.integration, device.model)
+
+    def tell(self, kind: str, subject: str, evidence: Evidence) -> None:
+        """A security event."""
+        if self.events is not None:
+            self.events.tell(kind, subject, evidence)
+
+
+def _loudness(candidate: Candidate) -> Evidence:
+    signal = candidate.signal
+    if signal is None or not signal.source:
+        return {}
+    return {"source": signal.source, "dbm": signal.rssi if signal.rssi is not None else 0}
