@@ -22,7 +22,8 @@ from hub.model import Value
 from hub.rules.conditions import Limit, Same
 from hub.rules.programme import Calendar, Hours, Interval, Programme, Special
 
-SHOWN = {"Cel": "°C", "[ppm]": "ppm", "1": "", "kW.h": "kWh", "m3": "m³", "m3/h": "m³/h"}
+SHOWN = {"Cel": "°C", "[ppm]": "ppm", "1": "", "kW.h": "kWh", "m3": "m³", "m3/h": "m³/h",
+         "ug/m3": "µg/m³", "Bq/m3": "Bq/m³", "uS/cm": "µS/cm", "m/s2": "m/s²", "deg": "°", "MiBy": "MiB"}  # fmt: skip
 """UCUM as people write it."""
 DEFAULT_ZONE = "Europe/Paris"
 

@@ -71,12 +71,15 @@ def value_text(value: Any, lang: str, words: tuple[str, str], unit: str = "") ->
 UNITS = {
     "Cel": "°C", "1": "", "[ppm]": "ppm", "kW.h": "kWh", "W.h": "Wh", "m3": "m³", "m3/h": "m³/h", "[degF]": "°F",
     "ug/m3": "µg/m³", "m2": "m²", "deg": "°", "W/m2": "W/m²", "m/s2": "m/s²", "dB[SPL]": "dB", "dB[mW]": "dBm",
+    "deg/s": "°/s", "uS/cm": "µS/cm", "Bq/m3": "Bq/m³", "MiBy": "MiB", "{rev}/min": "rpm",
 }  # fmt: skip
+FRENCH = {"d": "j", "MiBy": "Mio", "{rev}/min": "tr/min"}
 
 
-def unit_text(unit: str) -> str:
+def unit_text(unit: str, lang: str = "en") -> str:
     """A UCUM unit as people write it."""
-    return UNITS.get(unit, unit.replace("[", "").replace("]", ""))
+    own = FRENCH.get(unit, "") if lang == "fr" else ""
+    return own or UNITS.get(unit, unit.replace("[", "").replace("]", ""))
 
 
 def size_text(size: float, lang: str) -> str:

@@ -39,7 +39,6 @@ class Renderer:
         self._pages.filters["path"] = lambda text: quote(str(text), safe="")
         self._pages.globals.update(
             loudness=showing.loudness,
-            unit=figures.unit_text,
             finest=figures.FINEST,
             strongest=showing.strongest,
             MOST=showing.MOST_ROWS,
@@ -61,6 +60,7 @@ class Renderer:
             "session_lasts": word("session-lasts", lang, **_LASTS),
             "counts": {}, "said": word(visit.query["said"], lang) if visit.query.get("said") in self._said else "",
             "french": french,
+            "unit": lambda text: figures.unit_text(text, lang),
             "say": typeset if lang == "fr" else str,
             "message": lambda sentence: message(sentence, lang),
             "size": lambda size: figures.size_text(size, lang),

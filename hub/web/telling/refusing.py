@@ -88,7 +88,7 @@ def french(sentence: str) -> str:
         if found is not None:
             parts = found.groupdict()
             if "unit" in parts:
-                parts["unit"] = unit_text(parts["unit"])
+                parts["unit"] = unit_text(parts["unit"], "fr")
             parts |= {name: _ROLES.get(parts[name], parts[name]) for name in ("role", "no") if name in parts}
             return typeset(quantity(said.format(**parts), "fr"))
     return ""
