@@ -87,7 +87,7 @@ class Desk:
             said = {"device": order.device, "metric": order.metric, "why": order.why[:200], "reason": refused.reason}
             await self._memory.refused(now, order.by, said)
             raise
-        return await self._accept(order, now, noting=noting)
+        return await self._accept(order, now, noting)
 
     def _allow(self, order: Order, now: float) -> None:
         """Raises WriteRefused when it may not be written as things stand at this moment."""
@@ -112,14 +112,15 @@ class Desk:
         except DecodeError as error:
             raise WriteRefused(error.reason, error.detail) from error
 
-    async def _accept(
-        self, order: Order, now: float, *, release: bool = False, noting: Mapping[str, bytes] | None = None
-    ) -> Record:  # fmt: skip
-        """Make it durable, then offer it. `release`: it lets go because all writes were stopped."""
-        record = Record(
+    def _record(self, order: Order, now: float) -> Record:
+        return Record(
             id=token_hex(6), device=order.device, metric=order.metric, value=order.value, values=order.values,
             by=order.by, why=order.why, at=now, expires=now + order.ttl_s, old=self._last(order.device, order.metric),
         )  # fmt: skip
+
+    async def _accept(self, order: Order, now: float, noting: Mapping[str, bytes] | None) -> Record:
+        """Make it durable, then offer it."""
+        record = self._record(order, now)
         target = order.device, order.metric
         before = self._written.get(target)
         self._written[target] = now  # before anything is awaited: two at once are two too many
@@ -131,7 +132,7 @@ class Desk:
             elif self._written[target] == now:
                 del self._written[target]
             raise
-        if self.stopped is not None and not release:  # while it was made durable: nobody has heard of it yet
+        if self.stopped is not None:  # while it was made durable: nobody has heard of it yet
             self._end(record, "failed", f"all writes were stopped by {self.stopped.by}: {self.stopped.why}")
             return record
         self._keep(record)
@@ -315,14 +316,23 @@ class Desk:
         ]  # fmt: skip
         for record in list(self._open.values()):  # whatever the disk says to it
             self._end(record, "failed", f"all writes were stopped by {by}: {why}")
-        await self._memory.stop(self.stopped, now, by, why)
         await self.flush()  # a value that was written a moment ago is let go too
-        releases = []
-        written = {(one.device, one.metric): one for one in (*await self._memory.written(), *underway)}
-        for one in written.values():
-            if self._devices.get(one.device) is not None:
-                order = Order(device=one.device, metric=one.metric, by=by, role="administrateur", why=why)
-                releases.append(await self._accept(order, now, release=True))
+        try:
+            before = await self._memory.written()
+        except (DiskRefuses, StorageError):
+            await self._memory.stop(self.stopped, now, by, why)
+            raise
+        written = {(one.device, one.metric) for one in (*before, *underway)}
+        releases = [
+            self._record(Order(device=device, metric=metric, by=by, role="administrateur", why=why), now)
+            for device, metric in sorted(written)
+            if self._devices.get(device) is not None
+        ]
+        await self._memory.stop(self.stopped, now, by, why, releases)  # with them: a kill in between lets go of all
+        for record in releases:
+            self._written[record.device, record.metric] = now
+            self._keep(record)
+            self._offer(record)
         _log.warning("all writes are stopped; `ilot command resume` allows them again")
         return releases
 

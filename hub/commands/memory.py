@@ -6,7 +6,7 @@ is written at once, a moment after it is known.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import apsw
@@ -69,19 +69,10 @@ class Memory:
 
     async def ordered(self, record: Record, noting: Mapping[str, bytes] | None = None) -> None:
         """Keep a new command and audit it, in one transaction with these keys of `meta`."""
-        said = {
-            "command": record.id, "device": record.device, "metric": record.metric, "why": record.why,
-            "old": record.old, "new": record.values if record.values is not None else record.value,
-        }  # fmt: skip
 
         def work(db: apsw.Connection) -> None:
             with transaction(db):
-                _put(db, record)
-                db.execute(
-                    "DELETE FROM commands WHERE id IN (SELECT id FROM commands ORDER BY at DESC LIMIT -1 OFFSET ?)",
-                    (KEPT,),
-                )
-                audit(db, record.at, record.by, said)
+                _order(db, record)
                 note(db, noting)
 
         await self._store.call(work)
@@ -127,8 +118,11 @@ class Memory:
         latest = {(record.device, record.metric): record for record in records if record.values is None}
         return [record for record in latest.values() if record.value is not None]
 
-    async def stop(self, stopped: Stopped | None, at: float, who: str, why: str) -> None:
-        """Remember, durably and audited, that all writes are stopped, None: that they are not any more."""
+    async def stop(
+        self, stopped: Stopped | None, at: float, who: str, why: str, releases: Sequence[Record] = ()
+    ) -> None:  # fmt: skip
+        """Remember, durably and audited, that all writes are stopped, None: that they are not any more; and in the same
+        transaction the commands that let go because of it."""
 
         def work(db: apsw.Connection) -> None:
             with transaction(db):
@@ -136,6 +130,8 @@ class Memory:
                 if stopped is not None:
                     db.execute("INSERT INTO meta VALUES (?, ?)", (STOPPED, msgspec.msgpack.encode(stopped)))
                 audit(db, at, who, {"commands": "stopped" if stopped else "resumed", "why": why})
+                for record in releases:
+                    _order(db, record)
 
         await self._store.call(work)
 
@@ -147,6 +143,17 @@ class Memory:
         query = f"SELECT body FROM commands WHERE {where}"  # noqa: S608 - the words above, never a caller's
         rows = await self._store.call(lambda db: list(db.execute(query, arguments)))
         return [msgspec.msgpack.decode(body, type=Record) for (body,) in rows]
+
+
+def _order(db: apsw.Connection, record: Record) -> None:
+    """A new command and its entry in the audit chain, inside the caller's transaction."""
+    _put(db, record)
+    db.execute("DELETE FROM commands WHERE id IN (SELECT id FROM commands ORDER BY at DESC LIMIT -1 OFFSET ?)", (KEPT,))
+    said = {
+        "command": record.id, "device": record.device, "metric": record.metric, "why": record.why,
+        "old": record.old, "new": record.values if record.values is not None else record.value,
+    }  # fmt: skip
+    audit(db, record.at, record.by, said)
 
 
 def _put(db: apsw.Connection, record: Record) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -305,6 +305,31 @@ async def test_one_stop_ends_all_writes_lets_go_of_what_was_written_and_outlives
         said = [entry.what for entry in await hub.store.audited()]
         assert {"commands": "stopped", "why": "the boiler is on fire"} in said
         assert {"commands": "resumed", "why": "it is out"} in said
+
+
+async def test_a_kill_while_all_writes_are_stopped_leaves_nothing_as_it_was_written(tmp_path, monkeypatch):
+    class Killed(Exception):
+        pass
+
+    async def killed(*_):
+        raise Killed
+
+    async with running(tmp_path) as hub:
+        own = Integration(hub)
+        record = await hub.order()
+        await until(lambda: own.taken)
+        own.commands.answer(own.taken[0], "done")
+        await hub.desk.wait(record, 5)
+        await own.stop()
+        monkeypatch.setattr(Memory, "ordered", killed)  # right after it is known that all are stopped
+        with suppress(Killed):
+            await hub.desk.stop("cli:jeanne", "smoke")
+    async with running(tmp_path) as hub:
+        assert hub.desk.stopped is not None
+        own = Integration(hub)
+        await until(lambda: own.taken)
+        assert [(one.metric, one.value) for one in own.taken] == [(record.metric, None)]
+        await own.stop()
 
 
 async def test_an_answer_to_another_s_command_changes_nothing(tmp_path):
