@@ -194,7 +194,8 @@ class Memory:
         await self._months.call(work)
 
     async def erase(self, numbers: Sequence[int], names: Sequence[str]) -> int:
-        """Delete all rows of these series. How many hours and months."""
+        """Delete all rows of these series. How many hours and months. Months first: while a series is known, what is
+        left of it after a kill can be erased."""
 
         def hours(db: apsw.Connection) -> int:
             before = db.total_changes()
@@ -211,4 +212,5 @@ class Memory:
                     db.execute("DELETE FROM rollup_months WHERE series = ?", (name,))
             return db.total_changes() - before
 
-        return await self._hours.call(hours) + await self._months.call(months)
+        count = await self._months.call(months)
+        return count + await self._hours.call(hours)

@@ -12,6 +12,7 @@ from hub.history import Scale
 from hub.model import Device, Metric, Quality, Report
 from hub.observing import MOST
 from hub.rollup.counter import Part
+from hub.store import Store
 from hub.testing import settle
 from tests.hub.rollup.kit import ENERGY, TEMPERATURE, H, Hub, at, meter_place
 
@@ -503,6 +504,30 @@ async def test_a_place_can_be_erased_from_memory_and_disk(tmp_path):
         assert hub.rollups.series == [AIR]
         assert await hub.memory.months({"tgbt/energy"}) == {}
         assert hub.history.get("tgbt", "energy") is None
+
+
+async def test_what_a_kill_leaves_of_a_place_that_was_being_erased_can_be_erased(tmp_path, monkeypatch):
+    begin = at("2026-01-01 00:00")
+    async with Hub(tmp_path, begin, places=[meter_place()]) as hub:
+        hub.say(begin, 1.0)
+        hub.say(begin + H, 2.0)
+        hub.clock.set(at("2026-02-02 00:00"))
+        await hub.write()
+        calls, call = [], Store.call
+
+        async def killed(self, work):
+            calls.append(self)
+            if len(calls) > 1:
+                raise Killed
+            return await call(self, work)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Store, "call", killed)
+            with pytest.raises(Killed):
+                await hub.rollups.erase("tgbt")
+    async with Hub(tmp_path, at("2026-02-02 02:00"), places=[meter_place()], life=2) as hub:
+        assert await hub.rollups.erase("tgbt")
+        assert await hub.memory.months() == {}
 
 
 async def test_the_path_shows_rollups_what_may_be_kept_once_a_second_and_nothing_else(tmp_path):
