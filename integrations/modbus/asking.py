@@ -22,7 +22,7 @@ from pymodbus.pdu.register_message import (
 )
 
 import hub
-from integrations.modbus.faults import Refused, Silent
+from integrations.modbus.faults import Refused, Silent, Unsent
 from integrations.modbus.plan import Request
 from integrations.modbus.settings import BITS, Register
 
@@ -92,30 +92,37 @@ class Asker(ABC):
                 return _words(request, answer)
         raise ValueError("attempts must be 1 or more")
 
-    async def write(self, unit: int, register: Register, words: Sequence[int]) -> None:
-        """Write one register of the map, once: what stays without an answer may have been written. Raises as `read`."""
+    async def write(
+        self, unit: int, register: Register, words: Sequence[int], wanted: Callable[[], bool] = lambda: True
+    ) -> None:  # fmt: skip
+        """Write one register of the map, once: what stays without an answer may have been written. `wanted` is asked
+        right before it leaves: others may have had their turn for long. Raises as `read`, and Unsent."""
         try:
-            await self._write(_writing(unit, register, words), register)
+            await self._write(_writing(unit, register, words), register, wanted)
         except Refused as error:
             if error.code != _ILLEGAL_FUNCTION or register.table in BITS or len(words) > 1:
                 raise
             several = WriteMultipleRegistersRequest(address=register.address, registers=[*words], dev_id=unit)
-            await self._write(several, register)  # some devices know the one for several only
+            await self._write(several, register, wanted)  # some devices know the one for several only
 
-    async def _write(self, pdu: ModbusPDU, register: Register) -> None:
-        answer = await self._paced(pdu, self._timeout_s)
+    async def _write(self, pdu: ModbusPDU, register: Register, wanted: Callable[[], bool]) -> None:
+        answer = await self._paced(pdu, self._timeout_s, wanted)
         what = f"{register.table} {register.address} ({register.metric})"
         if isinstance(answer, ExceptionResponse):
             raise Refused(answer.exception_code, what)
         if answer.isError() or answer.function_code != pdu.function_code or answer.address != pdu.address:
             raise hub.DecodeError("bad-answer", f"{what}: not an answer to what was asked")
 
-    async def _paced(self, pdu: ModbusPDU, timeout_s: float) -> ModbusPDU:
+    async def _paced(
+        self, pdu: ModbusPDU, timeout_s: float, wanted: Callable[[], bool] = lambda: True
+    ) -> ModbusPDU:  # fmt: skip
         async with self._turn:
             wait = self._free_at - self._monotonic()
             if wait > 0:
                 await self._sleep(wait)
             await self._settled(pdu)
+            if not wanted():
+                raise Unsent
             self._free_at = self._monotonic() + 1 / self._max_rate
             began = self._monotonic()
             answer = await self._ask(pdu, timeout_s)

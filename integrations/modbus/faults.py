@@ -14,6 +14,10 @@ class Silent(hub.NotReady):
     """The line is up, this unit did not answer in time."""
 
 
+class Unsent(Exception):
+    """Nobody wanted a write any more when its turn came: nothing left."""
+
+
 class Fault(NamedTuple):
     reason: str
     remedy: str

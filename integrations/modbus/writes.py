@@ -8,7 +8,7 @@ import hub
 from integrations.modbus.asking import Asker
 from integrations.modbus.decode import Value, decode
 from integrations.modbus.encode import encode
-from integrations.modbus.faults import Silent
+from integrations.modbus.faults import Silent, Unsent
 from integrations.modbus.plan import Request
 from integrations.modbus.settings import DeviceSettings, Register
 
@@ -21,10 +21,12 @@ async def obey(session: hub.Session, link: Asker) -> None:
         except hub.NotReady as error:
             session.commands.answer(command, "failed", f"{error}: it may have been written, look at the device")
             raise
-        session.commands.answer(command, state, detail)
+        if state:
+            session.commands.answer(command, state, detail)
 
 
 async def _one(command: hub.Command, session: hub.Session, link: Asker) -> tuple[str, str]:
+    """How it ended, "" where that was told: all writes were stopped while it waited for its turn."""
     device = session.devices.get(command.device)
     try:
         settings = DeviceSettings.model_validate(device.settings if device else {})
@@ -37,9 +39,11 @@ async def _one(command: hub.Command, session: hub.Session, link: Asker) -> tuple
         return "failed", "a Modbus register cannot be let go: it keeps its last value"
     try:
         words = encode(register, command.value)
-        await link.write(settings.unit, register, words)
+        await link.write(settings.unit, register, words, lambda: session.commands.wanted(command))
         session.commands.answer(command, "sent")
         stands = await _read_back(link, settings.unit, register)
+    except Unsent:
+        return "", ""
     except Silent as error:
         return "failed", f"{error}: it may have been written, look at the device"
     except hub.DecodeError as error:

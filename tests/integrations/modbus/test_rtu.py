@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import hub
 from hub.buses import BusOptions, SharedLine
 from integrations.modbus import Config, Register
-from integrations.modbus.faults import Silent
+from integrations.modbus.faults import Silent, Unsent
 from integrations.modbus.plan import Request
 from integrations.modbus.rtu import SerialLine, _Answer
 
@@ -100,6 +100,26 @@ async def test_the_echo_of_another_write_is_passed_over_and_a_write_of_another_r
     async with line(lambda request: (0.0, framed(1, b"\x06\0\x04\0\x07"))) as units:
         with pytest.raises(hub.DecodeError, match="two masters"):
             await units.write(1, SETPOINT, [7])
+
+
+async def test_a_write_that_nobody_wants_any_more_when_its_turn_comes_does_not_leave() -> None:
+    asked: list[int] = []
+    stopped = False
+
+    def slave(request: bytes) -> tuple[float, bytes]:
+        asked.append(request[1])
+        return 0.2, words(1, 60, 61)
+
+    async with line(slave, 5.0) as units:
+        reading = asyncio.create_task(units.read(1, FLOW))
+        await asyncio.sleep(0)
+        writing = asyncio.create_task(units.write(1, SETPOINT, [7], lambda: not stopped))
+        await asyncio.sleep(0)
+        stopped = True  # all writes, while it waits for the line
+        assert await reading == [60, 61]
+        with pytest.raises(Unsent):
+            await writing
+    assert asked == [3]
 
 
 _FRAMES = st.one_of(
