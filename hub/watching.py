@@ -186,8 +186,7 @@ class Watching:
         elif fired.trust is TrustClass.C and not action.by_anybody:
             self._refuse(rule.name, "its reading is of trust class C: `clear_identity: true` would let it command")
         else:
-            hold = Hold(action.value, action.otherwise)
-            self._holds.take(target, holder, hold, clear=fired.trust is TrustClass.C)
+            self._holds.take(target, holder, Hold(action.value, action.otherwise, fired.trust is TrustClass.C))
 
     async def _command(self) -> None:
         for target, wish in self._holds.wishes():

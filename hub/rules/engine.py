@@ -91,6 +91,7 @@ class Rules:
     ) -> None:  # fmt: skip
         everything = list(rules)
         self._rules = [rule for rule in everything if not rule.absence]
+        self._devices = devices
         self._place, self._may_keep = place, may_keep
         self._now, self._monotonic, self._fired = now, monotonic, fired
         self._open = set(open)
@@ -185,12 +186,39 @@ class Rules:
         for watch in list(self._watches.values()):
             if watch.held.since is not None and self._watched[watch.rule.name] and watch.held.due(now):
                 self._fire(watch)
+        self._end_gone(now)
         try:
             for fired in self.absence.tick(now, self._watched):
                 self._fired(fired)
         except Exception as error:
             for rule in self.absence.rules:
                 self._break(rule, error)
+
+    def _end_gone(self, now: float) -> None:
+        """What holds where no device stands any more that the rule is about is over: no reading could ever say so."""
+        rules = {rule.name: rule for rule in self._rules}
+        on = [one for one, watch in self._watches.items() if watch.held.on and one[0] in rules]
+        on += [one for one in self._open - self._watches.keys() if one[0] in rules]
+        if not on:
+            return
+        zones: dict[str, str] = {}
+        for device in self._devices():
+            place = self._place(device.place)
+            zones[device.place] = place.zone if place else ""
+        for name, key in on:
+            rule = rules[name]
+            if rule.aggregate:
+                here = any(f"zone:{zone}" == key and rule.wants(place, zone) for place, zone in zones.items())
+            else:
+                here = key in zones and rule.wants(key, zones[key])
+            if here:
+                continue
+            self._open.discard((name, key))
+            watch = self._watches.get((name, key))
+            if watch is None:
+                self._fired(Fired(rule, Where(key), False, "", rule.limit, TrustClass.B))
+            elif watch.held.step(False, now):
+                self._fire(watch)
 
     def complaints(self) -> list[str]:
         """Sentences for `ilot status`."""

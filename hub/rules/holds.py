@@ -1,7 +1,7 @@
 """Which rules hold which metric of a device, and what is to be written yet. Pure; `image` is what outlives a process.
 
-A metric is held by a rule at each place where the rule holds. When the last of them lets go, what that one said for
-then (`otherwise`) is to be written.
+A metric is held by a rule at each place where the rule holds. The one that took it last has its value written; when
+that lets go, the one before has its own again; when none is left, what the last one said for then (`otherwise`).
 """
 
 from __future__ import annotations
@@ -24,25 +24,24 @@ Wish = tuple[Value | None, str]
 
 
 class Hold(msgspec.Struct, frozen=True, array_like=True):
-    """What a rule wrote, and what is written when it lets go."""
+    """What a rule wrote, and what is written when it lets go; `clear`: a reading of trust class C decided it."""
 
     value: Value | None
     otherwise: Value | None
+    clear: bool = False
 
 
 class _Image(msgspec.Struct):
     holds: list[tuple[str, str, str, str, Hold]] = []
     wishes: list[tuple[str, str, Value | None, str]] = []
-    clear: list[tuple[str, str]] = []
 
 
 class Holds:
     """One a hub."""
 
     def __init__(self) -> None:
-        self._holders: dict[Target, dict[Holder, Hold]] = {}
+        self._holders: dict[Target, dict[Holder, Hold]] = {}  # the one that took it last comes last
         self._wishes: dict[Target, Wish] = {}
-        self._by_clear: set[Target] = set()  # of these, those that a reading of class C decided
 
     @classmethod
     def recall(cls, image: bytes) -> Holds:
@@ -51,7 +50,6 @@ class Holds:
         for device, metric, rule, key, hold in kept.holds:
             holds._holders.setdefault((device, metric), {})[rule, key] = hold
         holds._wishes = {(device, metric): (value, rule) for device, metric, value, rule in kept.wishes}
-        holds._by_clear = set(kept.clear)
         return holds
 
     def image(self, *, without: tuple[Target, Wish] | None = None) -> bytes:
@@ -61,23 +59,30 @@ class Holds:
                 [(*target, *holder, hold) for target, holders in self._holders.items()
                  for holder, hold in holders.items()],
                 [(*target, *wish) for target, wish in self._wishes.items() if (target, wish) != without],
-                sorted(self._by_clear & self._holders.keys()),
             )
         )  # fmt: skip
 
-    def take(self, target: Target, holder: Holder, hold: Hold, *, clear: bool) -> None:
-        """A rule holds it from now on; `clear`: by a reading of trust class C."""
-        self._holders.setdefault(target, {})[holder] = hold
-        (self._by_clear.add if clear else self._by_clear.discard)(target)
+    def take(self, target: Target, holder: Holder, hold: Hold) -> None:
+        """A rule holds it from now on."""
+        holders = self._holders.setdefault(target, {})
+        holders.pop(holder, None)
+        holders[holder] = hold
         self._wishes[target] = hold.value, holder[0]
 
     def let_go(self, target: Target, holder: Holder) -> None:
         """Its rule is over there; of one that holds nothing, nothing follows."""
         holders = self._holders.get(target, {})
+        stood = next(reversed(holders), None) == holder
         hold = holders.pop(holder, None)
-        if hold is not None and not holders:
+        if hold is None:
+            return
+        if not holders:
             del self._holders[target]
             self._wishes[target] = hold.otherwise, holder[0]
+            return
+        before = next(reversed(holders))
+        if stood and holders[before].value != hold.value:
+            self._wishes[target] = holders[before].value, before[0]
 
     def sweep(self, holds: Callable[[Holder, Target], bool]) -> None:
         """Let go of what no rule holds any more, as `holds` tells."""
@@ -95,7 +100,8 @@ class Holds:
 
     def by_clear(self, target: Target) -> bool:
         """Is it held by the word of a reading of trust class C?"""
-        return target in self._by_clear and self.held(target)
+        holders = self._holders.get(target)
+        return holders is not None and next(reversed(holders.values())).clear
 
     def wishes(self) -> list[tuple[Target, Wish]]:
         return list(self._wishes.items())

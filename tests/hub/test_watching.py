@@ -107,11 +107,12 @@ async def test_a_rule_that_the_configuration_has_no_more_lets_go_of_what_it_held
 
 async def test_a_rule_that_still_holds_lets_go_of_nothing_when_the_rules_are_made_anew(tmp_path):
     async with running(tmp_path) as hub:
+        sensor = Device(id="ble:1", integration="radio", place="street")
         made = {
-            "place": lambda name: None, "devices": list, "period": lambda device: None, "may_keep": lambda *_: True,
+            "place": lambda name: None, "devices": lambda: [sensor], "period": lambda device: None,
+            "may_keep": lambda *_: True,
             "now": hub.clock.now, "monotonic": hub.clock.monotonic, "fired": hub.watching.fired,
         }  # fmt: skip
-        sensor = Device(id="ble:1", integration="radio", place="street")
         hub.watching.rules = Rules([msgspec.structs.replace(DIM, test=Same(True), places={"street"})], **made)
         tap = hub.watching.rules.tap(sensor, {}, ["presence"])
         tap.see(Report(device="ble:1", values={"presence": True}), TrustClass.A)
@@ -137,6 +138,34 @@ async def test_a_lamp_stays_on_while_any_place_holds_it(tmp_path):
         assert [value for value, _ in await hub.written()] == [100.0, 100.0]
         await hub.fire(DIM, False, where=there)
         assert [value for value, _ in await hub.written()] == [100.0, 100.0, 20.0]
+
+
+async def test_a_lamp_has_the_value_of_the_rule_before_when_the_one_that_took_it_last_is_over(tmp_path):
+    glare = msgspec.structs.replace(DIM, name="glare", action=Action("dali:1", "level", 40.0, 20.0))
+    async with running(tmp_path) as hub:
+        for rule, on in ((DIM, True), (glare, True), (glare, False), (glare, True), (DIM, False), (glare, False)):
+            await hub.clock.advance(20)
+            await hub.fire(rule, on)
+        assert [value for value, _ in await hub.written()] == [100.0, 40.0, 100.0, 40.0, 20.0]
+
+
+async def test_a_rule_before_that_anybody_could_forge_gets_its_value_again_within_what_such_a_reading_may_write(
+    tmp_path,
+):
+    free = msgspec.structs.replace(DIM, action=msgspec.structs.replace(DIM.action, by_anybody=True))
+    glare = msgspec.structs.replace(DIM, name="glare", action=Action("dali:1", "level", 40.0, 20.0))
+    async with running(tmp_path) as hub:
+        ordered, order = [], hub.desk.order
+
+        async def seen(one, **more):
+            ordered.append((one.value, one.clear))
+            return await order(one, **more)
+
+        hub.desk.order = seen
+        for rule, on, trust in ((free, True, TrustClass.C), (glare, True, TrustClass.A), (glare, False, TrustClass.A)):
+            await hub.clock.advance(20)
+            await hub.fire(rule, on, trust=trust)
+        assert ordered == [(100.0, True), (40.0, False), (100.0, True)]
 
 
 async def test_a_reading_that_anybody_could_forge_commands_only_where_the_rule_says_so(tmp_path):
@@ -194,7 +223,7 @@ async def started(hub, *rules):
     await hub.watching.book.load()
     await hub.watching.load()
     hub.watching.rules = Rules(
-        rules, place=lambda name: None, devices=list, period=lambda device: None, may_keep=lambda *_: True,
+        rules, place=lambda name: None, devices=lambda: [SENSOR], period=lambda device: None, may_keep=lambda *_: True,
         now=hub.clock.now, monotonic=hub.clock.monotonic, fired=hub.watching.fired,
         open=[*hub.watching.book.held(), *hub.watching.held(rules)],
     )  # fmt: skip
@@ -264,8 +293,8 @@ async def test_a_configuration_that_changes_before_a_place_speaks_again_lets_go_
         await started(hub, DIMMED)
         former = hub.watching.rules
         hub.watching.rules = Rules(
-            [DIMMED], place=lambda name: None, devices=list, period=lambda device: None, may_keep=lambda *_: True,
-            now=hub.clock.now, monotonic=hub.clock.monotonic, fired=hub.watching.fired,
+            [DIMMED], place=lambda name: None, devices=lambda: [SENSOR], period=lambda device: None,
+            may_keep=lambda *_: True, now=hub.clock.now, monotonic=hub.clock.monotonic, fired=hub.watching.fired,
         )  # fmt: skip
         hub.watching.rules.inherit(former)
         await hub.watching.turn()

@@ -240,6 +240,26 @@ async def test_a_device_that_is_no_more_is_not_silent(tmp_path):
     assert [on for _, _, on, _ in path.fired] == [True, False]
 
 
+@pytest.mark.parametrize("rule", ["above: 30", "above: 30, aggregate: max, zones: [classes]"])
+async def test_what_holds_is_over_when_no_device_stands_there_any_more(tmp_path, rule):
+    path = Ruled(f"hot: {{metric: temperature, {rule}}}", tmp_path)
+    await path.emit(values={"temperature": 31.0})
+    await path.pass_(5)
+    assert [on for _, _, on, _ in path.fired] == [True]
+    path.devices.remove(TAG.id)
+    await path.pass_(5)
+    assert [on for _, _, on, _ in path.fired] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("where", "held"), [("", "classe-9"), ("places: [compteur]", "classe-1"), ("zones: [technique]", "classe-1")]
+)
+async def test_what_held_in_an_earlier_life_where_its_rule_looks_no_more_is_over(tmp_path, where, held):
+    path = Ruled(f"hot: {{metric: temperature, above: 30, {where}}}", tmp_path, open=[("hot", held)])
+    await path.pass_(5)
+    assert path.fired == [("hot", held, False, "")]
+
+
 async def test_what_held_in_an_earlier_life_is_over_with_the_first_word_of_this_one(tmp_path):
     path = Ruled("hot: {metric: temperature, above: 30}", tmp_path, open=[("hot", "classe-1")])
     await path.emit(values={"temperature": 31.0})
