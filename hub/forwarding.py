@@ -121,12 +121,17 @@ def _number(value: Any) -> int:
 
 
 def _home(directory: Path, hub: str, state: StateDir) -> Path:
-    home = next(homes(directory, hub), None)
-    if home is None:
-        raise ConfigError(f"{directory} holds no segments of {hub}: give the mirror's directory, or an old buffer's")
-    streams = [(home / stream, state.buffer / stream) for stream in STREAMS]
-    if any(theirs.exists() and ours.exists() and theirs.samefile(ours) for theirs, ours in streams):
-        raise ConfigError(f"{home} is this hub's own buffer: `ilot run` delivers it")
+    try:
+        home = next(homes(directory, hub), None)
+        if home is None:
+            raise ConfigError(
+                f"{directory} holds no segments of {hub}: give the mirror's directory, or an old buffer's"
+            )
+        streams = [(home / stream, state.buffer / stream) for stream in STREAMS]
+        if any(theirs.exists() and ours.exists() and theirs.samefile(ours) for theirs, ours in streams):
+            raise ConfigError(f"{home} is this hub's own buffer: `ilot run` delivers it")
+    except OSError as error:
+        raise ConfigError(f"cannot look at {directory}: {error.strerror or error}") from error
     return home
 
 
@@ -143,13 +148,22 @@ def _account(hub: str, home: Path, found: Elsewhere, error: str, remove: bool) -
         damaged += sum(last - first + 1 for first, last in broken)
         if not owed and not broken:
             done.append(info.path)
-    if remove:
-        for path in done:
-            path.unlink()
-        for folder in {path.parent for path in done}:
-            sync_directory(folder)
+    removed, skipped = _removed(done) if remove else (0, [])
     return Sent(
         hub=hub, directory=str(home), segments=len(found.segments), records=found.records, readings=found.readings,
-        acked=sum(map(found.delivered, found.segments)), left=left, damaged=damaged, removed=len(done) if remove else 0,
-        skipped=found.skipped, error=error if left else "",
+        acked=sum(map(found.delivered, found.segments)), left=left, damaged=damaged, removed=removed,
+        skipped=[*found.skipped, *skipped], error=error if left else "",
     )  # fmt: skip
+
+
+def _removed(done: list[Path]) -> tuple[int, list[str]]:
+    """How many are gone, and why others are not: a stick may be mounted so that it can only be read."""
+    removed, why = 0, []
+    for path in done:
+        try:
+            path.unlink()
+            sync_directory(path.parent)
+            removed += 1
+        except OSError as error:
+            why.append(f"{path.name} is delivered and could not be removed: {error.strerror or error}")
+    return removed, why

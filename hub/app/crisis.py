@@ -7,6 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -21,11 +22,10 @@ from hub.app.sampling import build_sampling
 from hub.app.service import Service
 from hub.app.watch import Watch
 from hub.catalogue import METRICS
-from hub.config.load import Loaded
 from hub.config.model import Core
 from hub.control import Call
 from hub.crisis import Crisis, Verdict, guarded, outside
-from hub.crisis.export import write
+from hub.crisis.export import gathered, write
 from hub.crisis.sampling.desk import Sampling
 from hub.disk.patience import once_the_disk_works
 from hub.hosting.pausing import Key
@@ -121,13 +121,22 @@ async def build_crisis(
     hands = Hands(ground, field, outward)
 
     async def export(directory: FilePath) -> dict[str, Any]:
-        files = {
-            "state.backup": await outward.keeper.make(),
-            **{f"{name}.json": _json(await ask(call)) for name, call in
-               (("status", "status"), ("devices", "devices"), ("alerts", "alert.list"))},
-            "audit.json": _json(msgspec.to_builtins(await ground.store.audited())),
-        }  # fmt: skip
-        files |= await asyncio.to_thread(_configuration, ground.loaded)
+        async def answer(call: str) -> bytes:
+            return _json(await ask(call))
+
+        async def audited() -> bytes:
+            return _json(msgspec.to_builtins(await ground.store.audited()))
+
+        async def read(name: str) -> bytes:  # as it lies there: secrets are references in it
+            return await asyncio.to_thread((ground.loaded.path.parent / name).read_bytes)
+
+        files = await gathered({
+            "state.backup": outward.keeper.make, "status.json": partial(answer, "status"),
+            "devices.json": partial(answer, "devices"), "alerts.json": partial(answer, "alert.list"),
+            "audit.json": audited,
+            **{f"configuration/{name}": partial(read, name)
+               for name in {ground.loaded.path.name, *ground.loaded.files}},
+        })  # fmt: skip
         return await asyncio.to_thread(
             write, directory, hub=ground.enrolled.hub, made=ground.clock.now(), identity=ground.keys.identity,
             buffer=ground.state.buffer, files=files,
@@ -173,12 +182,6 @@ def _writable(config: Core, devices: list[Device]) -> dict[str, list[str]]:
             said = [METRICS[key].fr if key in METRICS else key for key in sorted(one.writable)]
             found[f"{name} ({one.id})" if name else one.id] = said
     return found
-
-
-def _configuration(loaded: Loaded) -> dict[str, bytes]:
-    """Its files as they lie there: secrets are references in them."""
-    folder = loaded.path.parent
-    return {f"configuration/{name}": (folder / name).read_bytes() for name in {loaded.path.name, *loaded.files}}
 
 
 def _json(value: Any) -> bytes:

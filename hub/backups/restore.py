@@ -294,7 +294,10 @@ def _stick(contents: backup.Contents, config_dir: Path) -> Path | None:
     part = found.get("backup") if isinstance(found, dict) else None
     named = part.get("directory") if isinstance(part, dict) else None
     path = config_dir / named if isinstance(named, str) and named else None
-    return path if path is not None and path.is_dir() else None
+    try:
+        return path if path is not None and path.is_dir() else None
+    except OSError:  # it may not be looked at
+        return None
 
 
 def _named(text: str, config_dir: Path) -> Path:

@@ -66,7 +66,7 @@ class Crisis:
         export: Callable[[Path], Awaitable[dict[str, Any]]], runbook: Callable[[], Awaitable[str]],
         sampling: Sampling | None = None, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:  # fmt: skip
-        self._memory, self._hands, self._now, self._sleep = memory, hands, now, sleep
+        self._hands, self._now, self._sleep = hands, now, sleep
         self._remembering = Remembering(memory, now)
         self._export, self._runbook = export, runbook
         self._sampling = sampling
@@ -201,13 +201,14 @@ class Crisis:
                 _log.error("the state of crisis is not remembered, a restart would undo it: %s", error)
 
     async def _exported(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{directory, by} → {directory, files, bytes}. Raises HubError when it is there already."""
+        """{directory, by} → {directory, files, bytes, missing}. Raises HubError when it is there already."""
         by, _ = _who({"why": "export", **arguments})
         directory = Path(str(arguments.get("directory", "")))
         if not directory.is_absolute():
             raise HubError("the directory of an export is an absolute path, on a USB stick for instance")
         done = await self._export(directory)
-        await self._memory.audit(self._now(), by, {"crisis": "export", "files": done["files"]})
+        self._owe(self.state, self._now(), by, {"crisis": "export", "files": done["files"]})
+        await self._settle()  # a disk that takes no note of it has not undone the folder
         return done
 
     async def _told(self, arguments: dict[str, Any]) -> dict[str, Any]:

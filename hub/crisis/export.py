@@ -7,6 +7,7 @@
     state.backup          the state backup, sealed to the owner's recovery key
     configuration/…       the files of the configuration; secrets are references in them
     status.json devices.json alerts.json audit.json
+    <name>.error.txt      instead of one of them that this hub could not make or read: why. The others are there
 
 Blocking: never on the event loop. Whoever checks it needs the hub's id alone: it is made of the identity.
 """
@@ -17,7 +18,7 @@ import base64
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from hub.errors import HubError, StorageError
 from hub.keys import hub_id
 
 DOMAIN = b"ilot/crisis/1\0"
+ERROR = ".error.txt"
 MANIFEST, SIGNATURE = "MANIFEST.json", "MANIFEST.sig"
 README = """\
 Export de crise d'un concentrateur Îlot.
@@ -45,7 +47,8 @@ them. ilot crisis verify FOLDER checks that this folder is whole and comes from 
 def write(
     directory: Path, *, hub: str, made: float, identity: Ed25519PrivateKey, buffer: Path, files: Mapping[str, bytes]
 ) -> dict[str, Any]:
-    """Write a new folder; returns {directory, files, bytes}. Raises HubError when it is there already, StorageError
+    """Write a new folder; returns {directory, files, bytes, missing}: `missing` names what there is an error of
+    instead. Raises HubError when it is there already, StorageError
     when the disk does not take it: then the folder stays without its manifest and proves nothing."""
     try:
         directory.mkdir(parents=False)
@@ -67,7 +70,21 @@ def write(
         sync_directory(directory)
     except OSError as error:
         raise StorageError(f"the export to {directory} broke off: {error.strerror or error}") from error
-    return {"directory": str(directory), "files": len(listed), "bytes": sum(size for size, _ in listed.values())}
+    return {
+        "directory": str(directory), "files": len(listed), "bytes": sum(size for size, _ in listed.values()),
+        "missing": sorted(name.removesuffix(ERROR) for name in listed if name.endswith(ERROR)),
+    }  # fmt: skip
+
+
+async def gathered(parts: Mapping[str, Callable[[], Awaitable[bytes]]]) -> dict[str, bytes]:
+    """The files of an export by name: one that cannot be made leaves the others, and says why in its place."""
+    found = {}
+    for name, make in parts.items():
+        try:
+            found[name] = await make()
+        except (HubError, OSError) as error:
+            found[name + ERROR] = f"{error}\n".encode()
+    return found
 
 
 def _parts(buffer: Path, files: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
@@ -76,10 +93,14 @@ def _parts(buffer: Path, files: Mapping[str, bytes]) -> Iterator[tuple[str, byte
     for stream in sorted(entry for entry in buffer.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
         for segment in sorted(stream.iterdir()):
             if segment.is_file() and not segment.name.startswith("."):
+                name = f"buffer/{stream.name}/{segment.name}"
                 try:
-                    yield f"buffer/{stream.name}/{segment.name}", segment.read_bytes()
+                    data = segment.read_bytes()
                 except FileNotFoundError:  # acknowledged and gone meanwhile
                     continue
+                except OSError as error:
+                    name, data = name + ERROR, f"{error}\n".encode()
+                yield name, data
 
 
 def _put(path: Path, data: bytes) -> None:

@@ -218,7 +218,10 @@ async def _enrol(token: Token, state: Path, name: str, timeout_s: float, proxy: 
     enrolment = Enrolment(hub=answer.hub, url=token.url.rstrip("/"), root=token.root.lower())
     _write(state / "trust.bin", document)
     _write(state / CERTIFICATE, answer.certificate.encode())
-    files.hand_over_all(state)
+    try:
+        files.hand_over_all(state)
+    except OSError as error:
+        raise StorageError(f"{state} cannot be given to its owner: {error.strerror or error}") from error
     _write(state / "enrolment.json", msgspec.json.format(msgspec.json.encode(enrolment)))
     return enrolment
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "buffer"))
 
+import pytest
 from buffer_kit import SMALL, Clock, Party, batch, rows
 
 from hub.buffer.elsewhere import Elsewhere
 from hub.documents.backup import SENT_JUMP
-from hub.forwarding import raised
+from hub.forwarding import _removed, raised
 
 
 def test_a_receive_window_is_raised_to_the_highest_told_and_never_lowered() -> None:
@@ -44,3 +45,21 @@ def test_the_counters_are_those_of_the_segments_own_small_state(tmp_path: Path) 
         "counter/a": 2, "counter/0": 100, "counter/1": 101, "counter/2": 102,
     }  # fmt: skip
     assert raised({}, found.remembered(bytes(32))) == {}, "under another store key there is nothing to read"
+
+
+def test_what_is_delivered_and_cannot_be_removed_is_named_and_the_rest_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("1.seg", "2.seg"):
+        (tmp_path / name).write_bytes(b"sealed")
+    real = Path.unlink
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        if path.name == "1.seg":
+            raise OSError(30, "Read-only file system", str(path))
+        real(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    removed, why = _removed([tmp_path / "1.seg", tmp_path / "2.seg"])
+    assert (removed, why) == (1, ["1.seg is delivered and could not be removed: Read-only file system"])
+    assert not (tmp_path / "2.seg").exists()

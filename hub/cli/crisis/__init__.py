@@ -93,13 +93,17 @@ def export(directory: Path, config: Path, state_dir: Path | None, json: bool) ->
     """Write a new folder DIRECTORY, on a USB stick for instance: sealed readings and state, status, alerts, audit log.
 
     It is signed by this hub. Readings and state in it are opened by the owner alone; names of devices and places are in
-    clear.
+    clear. Exit code 6 where something could not be made or read: the rest is there.
     """
     answer = ask(config, state_dir, "crisis.export", timeout=WAIT_S, directory=str(directory.absolute()))
     if json:
         output.data(answer)
     else:
         output.say(f"{answer['directory']}: {output.several(answer['files'], 'file')}, {output.size(answer['bytes'])}")
+        for name in answer["missing"]:
+            output.say(f"{name} could not be made or read: {name}.error.txt says why")
+    if answer["missing"]:
+        raise click.exceptions.Exit(6)
 
 
 @crisis.command()

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.crisis import Crisis, State, Verdict, outside, refused
-from hub.crisis.export import verify, write
+from hub.crisis.export import gathered, verify, write
 from hub.crisis.readonly import ReadOnly, guarded
 from hub.crisis.runbook import Facts, page, spell
 from hub.crisis.state import KEY, decode, encode
@@ -286,7 +286,8 @@ def exported(tmp_path: Path) -> tuple[Path, Ed25519PrivateKey, str]:
     identity = Ed25519PrivateKey.generate()
     folder, hub = tmp_path / "stick", hub_id(identity.public_key().public_bytes_raw())
     done = write(folder, hub=hub, made=1.0, identity=identity, buffer=tmp_path / "buffer", files={"status.json": b"{}"})
-    assert done == {"directory": str(folder), "files": 3, "bytes": 602 + len((folder / "LISEZ-MOI.txt").read_bytes())}
+    size = 602 + len((folder / "LISEZ-MOI.txt").read_bytes())
+    assert done == {"directory": str(folder), "files": 3, "bytes": size, "missing": []}
     return folder, identity, hub
 
 
@@ -307,6 +308,53 @@ def test_an_export_proves_itself_and_every_change_of_it_is_found(tmp_path: Path)
     assert verify(folder, key) == ["the manifest was not signed by this hub, or was changed"]
 
 
+async def test_what_cannot_be_made_or_read_leaves_the_rest_of_an_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the day of an attack: the audit chain was tampered with, a file of the configuration is gone, a sector too."""
+
+    async def tampered() -> bytes:
+        raise StorageError("the audit chain is broken at entry 7")
+
+    async def gone() -> bytes:
+        return (tmp_path / "gone.yaml").read_bytes()
+
+    async def fine() -> bytes:
+        return b"{}"
+
+    files = await gathered({"audit.json": tampered, "configuration/gone.yaml": gone, "status.json": fine})
+    (tmp_path / "buffer" / "readings").mkdir(parents=True)
+    for name in ("1.seg", "2.seg"):
+        (tmp_path / "buffer" / "readings" / name).write_bytes(b"sealed")
+    real = Path.read_bytes
+
+    def read(path: Path) -> bytes:
+        if path.name == "1.seg":
+            raise OSError(5, "Input/output error", str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read)
+    identity = Ed25519PrivateKey.generate()
+    hub = hub_id(identity.public_key().public_bytes_raw())
+    done = write(
+        tmp_path / "export", hub=hub, made=7.0, identity=identity, buffer=tmp_path / "buffer", files=files
+    )  # fmt: skip
+    assert done["missing"] == ["audit.json", "buffer/readings/1.seg", "configuration/gone.yaml"]
+    assert (tmp_path / "export" / "status.json").read_bytes() == b"{}"
+    assert (tmp_path / "export" / "buffer" / "readings" / "2.seg").read_bytes() == b"sealed"
+    assert "entry 7" in (tmp_path / "export" / "audit.json.error.txt").read_text()
+    assert verify(tmp_path / "export", hub) == []
+
+
+async def test_an_export_that_the_disk_takes_no_note_of_is_made_all_the_same(tmp_path: Path) -> None:
+    memory = Memory()
+    memory.works = False
+    crisis = crisis_of(memory, Hands())
+    done = await crisis.calls()["crisis.export"]({"directory": str(tmp_path / "stick"), "by": "cli"})
+    assert done["directory"] == str(tmp_path / "stick")
+    assert crisis.complaints() == [], "nothing of the crisis is lost by a restart"
+
+
 def test_an_export_never_writes_into_a_folder_that_is_there(tmp_path: Path) -> None:
     folder, identity, _ = exported(tmp_path)
     with pytest.raises(HubError, match="a new folder"):
@@ -325,7 +373,7 @@ def test_the_sheet_says_who_goes_on_and_nothing_in_it_is_markup_of_somebody_else
         plugins=[Verdict("modbus", False, ""), Verdict("linky", True, "")], writable={"modbus:x": ["setpoint"]},
         autonomy="9 j 4 h", fingerprint="AB:CD",
     )  # fmt: skip
-    html = page(facts).replace("\u00a0", " ")
+    html = page(facts).replace("\u00a0", " ").replace("\u202f", " ")
     assert "Continuent : linky." in html
     assert "S'arrêtent : modbus." in html
     assert "École &lt;b&gt;" in html
@@ -337,7 +385,7 @@ def test_the_sheet_says_who_goes_on_and_nothing_in_it_is_markup_of_somebody_else
 
 def test_a_sheet_without_contacts_says_where_to_enter_them_and_one_that_only_reads_says_so() -> None:
     facts = Facts("hub-1", "", "", "25/11/2026", {}, [], {}, "", "")
-    html = page(facts).replace("\u00a0", " ")
+    html = page(facts).replace("\u00a0", " ").replace("\u202f", " ")
     assert "À compléter : <code>crisis.contacts</code>" in html
     assert "Rien : il ne fait que lire." in html
 
