@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from hub.config.kinds import MetricKey, Section, matching, readable
 from hub.config.values import Duration
+from hub.logs import tame
 from hub.packs.bounds import bounded
 from hub.packs.maps import MAPS, PLAIN
 from hub.packs.naming import MAX_LABEL
@@ -42,6 +43,12 @@ def _label(text: str) -> str:
     return text
 
 
+def _shown(text: str) -> str:
+    if tame(text) != text or "\n" in text or "\t" in text:
+        raise ValueError("this is shown to people on one line: no line ends, no controls, no marks of direction")
+    return text
+
+
 def _hexadecimal(text: str) -> str:
     try:
         bytes.fromhex(text)
@@ -54,7 +61,9 @@ Slug = Annotated[str, matching(r"[a-z][a-z0-9_-]{0,47}", "a name here is letters
 Port = Annotated[int, Field(ge=1, le=223)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 File = Annotated[str, matching(r"[A-Za-z0-9_.-]+\.(js|json)", "a file of the pack itself: name.js or name.json")]
-Text = Annotated[str, Field(min_length=1, max_length=100)]
+Shown = AfterValidator(_shown)
+Text = Annotated[str, Field(min_length=1, max_length=100), Shown]
+Unit = Annotated[str, Field(min_length=1, max_length=32), Shown]
 Label = Annotated[str, Field(max_length=200), AfterValidator(_label)]
 Half = Annotated[str, matching(r"[0-9A-Fa-f]{4}", "four hexadecimal digits, in quotes")]
 Bytes = Annotated[str, Field(max_length=1024), AfterValidator(_hexadecimal)]
@@ -100,20 +109,22 @@ class MessageKeys(Section):
     """One kind of uplink. What is not declared is not decoded."""
 
     ports: tuple[Port, ...] = Field(default=(), description="The ports it comes on; none: any.")
-    about: str = Field(default="", max_length=200, description="What it is, for people.")
+    about: Annotated[str, Shown] = Field(default="", max_length=200, description="What it is, for people.")
 
 
 class MetricKeys(Section):
     """A metric of the pack's own, beyond the catalogue."""
 
-    unit: str = Field(default="1", min_length=1, max_length=32, description="UCUM.")
+    unit: Unit = Field(default="1", description="UCUM.")
     resolution: Annotated[str, matching(r"[0-9]+(\.[0-9]+)?", "a resolution is a decimal number in quotes")] = Field(
         default="0.01", description="The smallest step that is kept, in that unit."
     )
     kind: Literal["number", "flag", "text"] = Field(default="number", description="What a value is.")
     low: Number | None = Field(default=None, description="A smaller value is implausible.")
     high: Number | None = Field(default=None, description="A larger value is implausible.")
-    device_class: str = Field(default="", max_length=40, description="Home Assistant's, where there is one.")
+    device_class: Annotated[str, Shown] = Field(
+        default="", max_length=40, description="Home Assistant's, where there is one."
+    )
     state_class: Literal["", "measurement", "total_increasing"] = Field(default="", description="Home Assistant's.")
     privacy: Literal["technical", "environment", "personal"] = Field(
         description="What a value says of people: maybe personal is personal."
@@ -149,7 +160,7 @@ class BoundKeys(Section):
     low: Number = Field(description="The smallest value that may be sent.")
     high: Number = Field(description="The largest.")
     whole: bool = Field(default=True, description="Only whole numbers.")
-    unit: str = Field(default="1", min_length=1, max_length=32, description="UCUM.")
+    unit: Unit = Field(default="1", description="UCUM.")
     fr: Text = Field(description="Its name in French.")
     en: Text = Field(description="Its name in English.")
 
@@ -187,8 +198,8 @@ class SourceKeys(Section):
     kind: Literal["document", "codec", "standard"] = Field(
         description="The maker's document, an independent codec's own examples or answers, or a standard."
     )
-    title: Annotated[str, Field(min_length=1, max_length=200)] = Field(description="Title, or the codec's name.")
-    version: Annotated[str, Field(min_length=1, max_length=100)] = Field(description="Version, date or commit.")
+    title: Annotated[str, Field(min_length=1, max_length=200), Shown] = Field(description="Title, or the codec's name.")
+    version: Text = Field(description="Version, date or commit.")
     by: Text = Field(description="Who publishes it.")
     licence: Text = Field(description="Its licence; only facts are taken: bytes and the values they mean.")
 

@@ -182,7 +182,7 @@ def _pack_text(found: Found, mac: str, ports: list[int]) -> str:
         "licence: unknown", "protocol: lorawan", f"lorawan: {{mac: {_text(mac)}, class: {found.listens}}}",
         "messages:", *(f"  port_{port}: {{ports: [{port}]}}" for port in ports),
         "fields: automatic  # or a list of path and metric, which does not change with the names",
-        "sources:", "  examples:", "    kind: codec", f"    title: examples of {found.name}"[:200],
+        "sources:", "  examples:", "    kind: codec", f"    title: {_text(f'examples of {found.name}'[:200])}",
         "    version: as imported", f"    by: {_text(found.vendor)}", "    licence: unknown",
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
