@@ -3,6 +3,7 @@
     root                user and group 65534 (nobody)
     RLIMIT_AS           `memory` beyond what the imports took   RLIMIT_NOFILE 0 · NPROC 0 · FSIZE 0 · CORE 0
     PR_SET_PDEATHSIG    it dies with the hub
+    oom_score_adj       where the machine runs out of memory, it is killed before the hub
     seccomp             only what computing and talking over the one socket needs; anything else is refused with EPERM:
                         no file, no socket, no process, no signal, no ptrace, no look at or limit on another process
     descriptor 2        closed in the end: whoever takes a worker over writes no lines into the hub's log
@@ -67,6 +68,8 @@ def shut(*, memory: int) -> None:
     """`memory` is bytes. Raises OSError when any of it is not possible here."""
     if platform.machine() not in _MACHINES:
         raise OSError(f"no list of system calls for {platform.machine()}")
+    with open("/proc/self/oom_score_adj", "w") as first:
+        first.write("1000")
     if os.geteuid() == 0:
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)

@@ -44,6 +44,7 @@ async def test_the_worker_has_no_file_no_socket_no_process_and_little_memory() -
         (line,) = [line for line in limits.splitlines() if line.startswith("Max address space")]
         assert int(line.split()[3]) - int(said["VmSize"].split()[0]) * 1024 <= 97 << 20
         assert Path(f"/proc/{talking.pid}/environ").read_bytes() == b""
+        assert Path(f"/proc/{talking.pid}/oom_score_adj").read_text() == "1000\n"
 
 
 async def test_a_worker_that_dies_costs_only_its_server(session: Any, start: Any, serve: Any) -> None:
