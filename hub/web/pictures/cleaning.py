@@ -156,10 +156,13 @@ def _upright(orientation: int) -> bytes:
     return _EXIF + b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
 
 
+_STUFFED = frozenset((0x00, *range(0xD0, 0xD8)))
+
+
 def _scan(data: bytes, at: int) -> int:
     """Where the entropy-coded bytes of a scan end: at the next marker that is neither stuffing nor a restart."""
     while True:
         at = data.index(b"\xff", at)
-        if data[at + 1] not in (0x00, *range(0xD0, 0xD8)):
+        if data[at + 1] not in _STUFFED:
             return at
         at += 2
