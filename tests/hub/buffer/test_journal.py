@@ -22,9 +22,9 @@ from buffer_kit import (
 from msgspec.structs import replace
 
 from hub.buffer import bodies, frame, numbering
-from hub.buffer.ackset import ACK_KEY, encode_ranges, range_key
+from hub.buffer.ackset import ACK_KEY, LOST_KEY, encode_ranges, range_key
 from hub.buffer.batch import BufferConfig
-from hub.buffer.bodies import ClockMark
+from hub.buffer.bodies import ClockMark, Gap
 from hub.buffer.journal import Journal
 from hub.buffer.recovery import Scan
 from hub.buffer.rows import ALERTS, READINGS, Subject
@@ -256,6 +256,24 @@ def test_wholly_acked_closed_segments_go_once_the_ack_is_durable(party: Party, t
     journal.commit(pending)
     assert [path.exists() for path in paths[:3]] == [False, False, True]
     assert journal.catalog.of(READINGS)[0].first == segments[2].first
+
+
+def test_what_a_gap_declares_is_settled_only_when_the_gap_is_durable(party: Party, tmp_path: Path) -> None:
+    disk = FaultyDisk()
+    journal = party.journal(tmp_path, disk)
+    journal.commit(batch(rows(0, 3)))
+    journal.declare(Gap(READINGS, journal.run, 1, 1, 6, 5, 6, "damaged"))
+    pending = batch(rows(3, 1), rows(4, 1))
+    disk.fail["sync"] = [io_error()]
+    with pytest.raises(StorageError):
+        journal.commit(pending)
+    key = range_key(LOST_KEY, READINGS, journal.run)
+    assert not journal.lost.covers(READINGS, journal.run, 1, 1)
+    assert key not in journal._pending.keys() | journal._durable.keys() | pending.local.keys()
+    journal.commit(pending)
+    assert journal.lost.covers(READINGS, journal.run, 1, 1)
+    assert key in journal._durable
+    journal.close()
 
 
 def test_who_comes_too_late_to_a_segment_that_was_acked_and_unlinked_does_not_take_it_for_damage(

@@ -6,10 +6,21 @@ from typing import Any
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hub.delivery import ALERTS, BACKLOG, LIVE, Acceptance, Survey
 from hub.delivery.lanes import READINGS
-from hub.documents.wire import MAX_MESSAGE, Also, open_message, pack_reply, read_state, unpack_message
+from hub.documents.wire import (
+    MAX_MESSAGE,
+    Ack,
+    Also,
+    key_id,
+    open_message,
+    pack_reply,
+    read_state,
+    sign_ack,
+    unpack_message,
+)
 from hub.session import Message
 
 from .delivery_kit import (
@@ -21,6 +32,7 @@ from .delivery_kit import (
     TRUST,
     Database,
     Faults,
+    Key,
     Number,
     Trust,
     World,
@@ -400,6 +412,35 @@ def test_rejected_records_stay_and_are_offered_again_after_an_hour() -> None:
     message = take(world)
     assert contents(message) == [("readings", RUN, 2)]
     assert answer(world, message).acked == [("readings", RUN, [(2, 2)])]
+
+
+def test_what_was_acked_and_is_rejected_later_stays_acked_and_is_not_offered_again() -> None:
+    world = opened()
+    world.commit("readings", 2)
+    message = take(world)
+    answer(world, message)
+    late = world.backend.ack("readings", RUN, through=0, ranges=(), rejected=((1, 2),))
+    assert answer(world, message, pack_reply([late])).accepted == 1
+    assert world.delivery.depth()["rejected"] == 0
+    assert take(world, 3700.0).kind == "state"
+    assert take(world) is None
+
+
+def test_a_new_database_counts_its_acks_anew_for_each_key() -> None:
+    other = Ed25519PrivateKey.from_private_bytes(b"2" * 32)
+    public = other.public_key().public_bytes_raw()
+    world = opened()
+    world.delivery.retrust(Trust((*TRUST.ack_keys, Key(key_id(public), public))), 2)
+    world.commit("readings", 3)
+    assert take(world).kind == "state", "that the new document counts"
+    message = take(world)
+    answer(world, message, pack_reply([world.backend.ack("readings", RUN, n=100, through=1)]))
+    world.backend.db = Database(b"1" * 16)
+    restate(world)
+    first = sign_ack(Ack(**world.backend.told("readings", RUN) | {"n": 5, "through": 2}), other)
+    assert answer(world, message, pack_reply([first])).forget
+    second = world.backend.ack("readings", RUN, n=6, through=3)
+    assert answer(world, message, pack_reply([second])).acked == [("readings", RUN, [(3, 3)])]
 
 
 def test_what_was_rejected_and_acked_after_all_is_not_offered_again() -> None:
