@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from hub.config.french import in_french
 from hub.troubles import trouble
 from hub.typography import KEPT, typeset
 from hub.web.figures import day_text, who_text
@@ -170,6 +171,10 @@ _TABLE = (
      "L'horloge est restée incertaine trop longtemps : {a} relevés manquent à l'historique ; le tampon les a"),
     (r"(?P<a>\d+) erasures are not confirmed by the backend after a day; .*",
      "{a} effacements ne sont pas confirmés par le serveur après un jour : voyez Vie privée"),
+    (r"a change of the configuration \((?P<a>.*?)\) is missing in the audit log: (?P<q>.*)",
+     "Un changement de configuration ({a}) manque au journal d'audit"),
+    (r"a change could not be taken back whole \((?P<q>.*)\): restart the hub",
+     "Un changement n'a pas pu être repris entièrement, redémarrez le concentrateur"),
     (r"a restart of the hub takes up: (?P<a>.*)", "Attend un redémarrage du concentrateur : {a}"),
     (r"the configuration is to be confirmed within (?P<a>\d+) s: .*",
      "La configuration est à confirmer dans les {a} s : voyez Configuration"),
@@ -211,4 +216,5 @@ def message(sentence: str, lang: str) -> Message:
             text, rest = typeset(french.format(**said)), found.groupdict().get("q", "")
             more, quoted = trouble(rest) if rest else ("", "")
             return Message(f"{text}{KEPT}: {more}" if more else text, quoted)
-    return Message(*trouble(sentence))
+    known = in_french(sentence)
+    return Message(typeset(known)) if known else Message(*trouble(sentence))
