@@ -2,7 +2,8 @@
 
 What fires in the straight path waits in RAM for the next turn of the loop (milliseconds), where alerts are made durable
 one after the other. A command follows the last word of its rule: one that is refused as too soon is given again when
-its time has come, any other refusal is said once and left.
+its time has come, one that is refused while the hub is read-only when that is over; any other refusal is said once and
+left. One that waits for its integration waits for a day, unless the rule has another word meanwhile.
 
 Which rule holds what, and what is to be written yet, is kept in the commit of the alert or the command that goes with
 it: a lamp that a rule switched on is released by the next life of the hub.
@@ -30,11 +31,13 @@ from hub.model import Device, TrustClass
 from hub.packs import Packs
 from hub.rules import Fired, Rules
 from hub.rules.compiling import Action, Rule
-from hub.rules.holds import KEY, Hold, Holder, Holds, Target
+from hub.rules.holds import KEY, Hold, Holder, Holds, Target, Wish
 from hub.store import Store
 from hub.typography import plain_spaces, quantity
 
 TICK_S = 1.0
+LASTING_S = 86_400.0
+"""So long a command of a rule may wait to be sent: an integration may be away for hours, and nobody gives it again."""
 INSIDE = ("told", "evidence", "story")
 """Of an alert: not in lists."""
 WAITING = 10_000
@@ -67,6 +70,7 @@ class Watching:
         self._holds = Holds()
         self._kept = self._holds.image()  # as the store has it
         self._again: dict[Target, float] = {}  # refused as too soon: the monotonic second to give it again
+        self._frozen: dict[Target, Wish] = {}  # refused while the hub is read-only
         self._periods: dict[str, float | None] = {}  # by pack
         self.expected: Callable[[str, float | None], float | None] = lambda device, usual: usual
         """(device, period of its pack) → the period that is expected now."""
@@ -189,15 +193,18 @@ class Watching:
             self._holds.take(target, holder, Hold(action.value, action.otherwise, fired.trust is TrustClass.C))
 
     async def _command(self) -> None:
+        if not self._desk.frozen:
+            self._frozen.clear()
         for target, wish in self._holds.wishes():
-            if self._clock.monotonic() < self._again.get(target, 0.0):
+            if self._clock.monotonic() < self._again.get(target, 0.0) or self._frozen.get(target) == wish:
                 continue
             (device, metric), (value, name) = target, wish
             order = Order(
                 device=device, metric=metric, value=value, by=f"rule:{name}", role="administrateur",
                 why=f"rule {name} {'holds' if self._holds.held(target) else 'is over'}",
-                clear=self._holds.by_clear(target),
+                clear=self._holds.by_clear(target), ttl_s=LASTING_S,
             )  # fmt: skip
+            former = [one.id for one in self._desk.waiting_for(device, metric) if one.by.startswith("rule:")]
             image = self._holds.image(without=(target, wish))
             try:
                 await self._desk.order(order, noting={KEY: image})
@@ -206,9 +213,14 @@ class Watching:
                     self._again[target] = self._clock.monotonic() + refused.wait_s
                     continue
                 self._refuse(name, str(refused))
+                if self._desk.frozen:
+                    self._frozen[target] = wish
+                    continue
             else:
                 self._kept = image
                 self._refused.pop(name, None)
+                for one in former:
+                    self._desk.withdraw(one, f"rule {name} has another word by now")
             self._again.pop(target, None)
             self._holds.fulfilled(target, wish)
 

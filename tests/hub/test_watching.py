@@ -140,6 +140,52 @@ async def test_a_lamp_stays_on_while_any_place_holds_it(tmp_path):
         assert [value for value, _ in await hub.written()] == [100.0, 100.0, 20.0]
 
 
+async def taken(hub, number):
+    """What the integration of the lamp is given when it comes."""
+    found = {}
+
+    async def take():
+        async for command in hub.desk.taken_by("dali"):
+            found[command.id] = command.value
+
+    task = asyncio.create_task(take())
+    async with asyncio.timeout(5):
+        while len(found) < number:
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
+    task.cancel()
+    await asyncio.wait([task])
+    return list(found.values())
+
+
+async def test_an_integration_that_was_away_for_hours_is_given_the_last_word_of_a_rule_and_no_other(tmp_path):
+    async with running(tmp_path) as hub:
+        for on in (True, False, True, False):
+            await hub.fire(DIM, on)
+            await hub.clock.advance(20)
+        await hub.clock.advance(4 * 3600)
+        assert await taken(hub, 1) == [20.0]
+
+
+async def test_what_a_rule_says_while_the_hub_is_read_only_is_written_when_that_is_over(tmp_path):
+    async with running(tmp_path) as hub:
+        await hub.fire(DIM, True)
+        await hub.clock.advance(20)
+        hub.desk.frozen = "the hub is read-only"
+        await hub.fire(DIM, False)
+        for _ in range(3):
+            await hub.clock.advance(20)
+            await hub.watching.turn()
+        assert len(await hub.written()) == 1
+        assert "read-only" in hub.watching.complaints()[0]
+        refused = [entry for entry in await hub.store.audited() if entry.what["command"] == "refused"]
+        assert len(refused) == 1, "said once"
+        hub.desk.frozen = ""
+        await hub.watching.turn()
+        assert [value for value, _ in await hub.written()] == [100.0, 20.0]
+        assert hub.watching.complaints() == []
+
+
 async def test_a_lamp_has_the_value_of_the_rule_before_when_the_one_that_took_it_last_is_over(tmp_path):
     glare = msgspec.structs.replace(DIM, name="glare", action=Action("dali:1", "level", 40.0, 20.0))
     async with running(tmp_path) as hub:
