@@ -168,7 +168,7 @@ class Gate:
         self._open[eid] = epoch
         if len(self._open) > MAX_OPEN_EPOCHS:
             self._open.popitem(last=False)
-            self._storage.readings.forget_subjects()
+            self._storage.readings.trim()
 
     def _ask(self, eid: bytes) -> None:
         self._asked[eid] = None

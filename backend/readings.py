@@ -21,6 +21,8 @@ ORIGIN_BITS = 12
 MAX_PENDING = 262_144
 """Rows held in memory before they are handed to SQLite, still inside the transaction."""
 
+MOST_KNOWN = 100_000
+"""Numbers of series, and of boots, that are held in memory."""
 PERSONAL = "personal"
 CLASSES = (PERSONAL, "environment", "technical")
 
@@ -149,6 +151,12 @@ class Readings:
         self._columns.clear()
         self._series.clear()
 
+    def trim(self) -> None:
+        """An epoch was closed: subjects may be held that no open one names any more. They go when they are many, and
+        not with each epoch: who begins one after the other would have the numbers of all hubs looked up again."""
+        if len(self._series) > MOST_KNOWN:
+            self.forget_subjects()
+
     def _insert(self, rows: list[Reading]) -> None:
         self._many(_INSERT, rows)
         newest = {row[0]: (row[0], row[1], row[3], row[4]) for row in rows}
@@ -192,6 +200,8 @@ class Readings:
         """Its number, its offset once one is known, and whether that one is not exact."""
         known = self._boots.get((hub, boot))
         if known is None:
+            if len(self._boots) >= MOST_KNOWN:
+                self._boots.clear()
             self._db.execute("insert or ignore into boots (hub, boot) values (?, ?)", (hub, boot))
             row = self._db.execute("select id, offset_ms, error_ms from boots where hub = ? and boot = ?", (hub, boot))
             number, offset, error = row.get

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import logging
 import time
+from collections import Counter
 from typing import Annotated, Any
 
 import msgspec
@@ -18,9 +19,10 @@ from backend.badging import REVOKED as REVOKED_BADGES
 from backend.ingest import RECORDS, STATE, Ingest, Message
 from backend.nonces import NONCE_BYTES, Nonces, verify
 from backend.owner import Owner
-from backend.worker import Worker
+from backend.worker import MAX_OF_ONE, Worker
 from hub.documents.backup import MAX_DOCUMENT
 from hub.documents.wire import MAX_MESSAGE, MAX_SIGNED
+from hub.errors import NotReady
 from hub.identity import enrolment, page_certificate
 
 log = logging.getLogger(__name__)
@@ -55,6 +57,7 @@ class Hubs:
         self.owner = owner
         self._worker = worker
         self._nonces = Nonces()
+        self._reading: Counter[str] = Counter()  # bytes of bodies that are being read, by hub
 
     def route(self, router: web.UrlDispatcher) -> None:
         router.add_get("/v1/trust", self.trust)
@@ -185,5 +188,14 @@ class Hubs:
 
     async def _post(self, request: web.Request, what: str, limit: int) -> web.Response:
         hub = of_path(request)
-        message = Message(hub, what, await body_of(request, limit))
+        size = limit if request.content_length is None else request.content_length
+        if self._reading[hub] + min(size, limit) > MAX_OF_ONE:  # one hub's many bodies must not fill the memory
+            raise NotReady("too much of this hub is on its way; come again")
+        self._reading[hub] += size
+        try:
+            message = Message(hub, what, await body_of(request, limit))
+        finally:
+            self._reading[hub] -= size
+            if not self._reading[hub]:
+                del self._reading[hub]
         return web.Response(body=await self._worker.post(message))

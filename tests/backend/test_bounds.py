@@ -10,6 +10,7 @@ import pytest
 from backend_kit import NOW, Desk, Sender, row
 
 from backend import alerts, bounds
+from backend.erasures import REACHED
 from backend.ingest import RECORDS
 from hub.alerts.life import Alert
 from hub.alerts.rows import row as alert_row
@@ -199,6 +200,44 @@ def test_who_is_refused_costs_no_key_to_be_opened(desk: Desk, hub: Sender, monke
     assert not begin(desk, hub)
     with pytest.raises(NotReady):
         desk.ingest.storage.runs.check(hub.hub, time.time())
+
+
+def test_epoch_after_epoch_costs_the_other_hubs_no_number_that_is_known(
+    desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.gate.MAX_OPEN_EPOCHS", 2)
+    other = desk.enrol()
+    assert begin(desk, other)
+    desk.settle()
+    known = dict(desk.ingest.storage.readings._series)
+    for _ in range(3):
+        assert begin(desk, hub)
+        desk.settle()
+    assert known.items() <= desk.ingest.storage.readings._series.items()
+    monkeypatch.setattr("backend.readings.MOST_KNOWN", 1)
+    assert begin(desk, hub)
+    desk.settle()
+    assert len(desk.ingest.storage.readings._series) <= 4
+
+
+def test_boots_without_end_fill_no_memory(plain: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.readings.MOST_KNOWN", 5)
+    hub = plain.enrol()
+    segment = hub.segment()
+    blocks = [segment.block([row(n, sure=False)], bytes([n]) * 16) for n in range(20)]
+    plain.post(hub, segment.message(blocks))
+    assert len(plain.ingest.storage.readings._boots) <= 5
+    assert plain.sql("select count(distinct boot) from undated") == [(20,)]
+
+
+@pytest.mark.parametrize(("kind", "by"), [("device", {"device"}), ("pseudonym", {"device", "place", "zone"})])
+def test_what_an_erasure_reaches_is_looked_up_and_not_sought_through_all_series(
+    plain: Desk, kind: str, by: set[str]
+) -> None:
+    plan = plain.ingest.storage.connection.execute(f"explain query plan {REACHED[kind]}", ("h", "n"))
+    looks = [str(row[3]) for row in plan if "series" in str(row[3])]
+    assert len(looks) == len(by)
+    assert all("SEARCH" in look and any(f"{name}=?" in look for name in by) for look in looks), looks
 
 
 def test_a_look_for_holes_goes_through_what_moved_and_not_through_all_that_ever_was(
