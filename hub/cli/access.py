@@ -20,9 +20,7 @@ def badge() -> None:
 @badge.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.option("--dry-run", is_flag=True, help="Check the list and change nothing.")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def load(file: Path, dry_run: bool, config: Path, state_dir: Path | None, json: bool) -> None:
     """Load the district's signed list of withdrawn badges, where the hub has no network to fetch it."""
     document = base64.b64encode(file.read_bytes()).decode()
@@ -37,9 +35,7 @@ def load(file: Path, dry_run: bool, config: Path, state_dir: Path | None, json: 
 
 
 @badge.command()
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def status(config: Path, state_dir: Path | None, json: bool) -> None:
     """Whether this hub takes badges, and which list of withdrawn ones it has."""
     answer = ask(config, state_dir, "badge.status")
@@ -59,9 +55,7 @@ def token() -> None:
 @click.argument("name")
 @click.option("--role", type=click.Choice(ROLES), default="lecteur", show_default=True)
 @click.option("--days", type=click.FloatRange(0.01, 366), default=90, show_default=True, help="How long it is good.")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def create(name: str, role: str, days: float, config: Path, state_dir: Path | None, json: bool) -> None:
     """Make a token for NAME and print it: once, since only its hash is kept."""
     answer = ask(config, state_dir, "web.token.make", title=name, role=role, days=days)
@@ -73,9 +67,7 @@ def create(name: str, role: str, days: float, config: Path, state_dir: Path | No
 
 
 @token.command("list")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def listing(config: Path, state_dir: Path | None, json: bool) -> None:
     """The tokens there are, without their secrets."""
     answer = ask(config, state_dir, "web.token.list")
@@ -88,9 +80,7 @@ def listing(config: Path, state_dir: Path | None, json: bool) -> None:
 
 @token.command()
 @click.argument("number", metavar="ID")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def revoke(number: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """A token is worth nothing from now on."""
     answer = ask(config, state_dir, "web.token.revoke", id=number)

@@ -18,9 +18,7 @@ def account() -> None:
 
 
 @account.command("list")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def listing(config: Path, state_dir: Path | None, json: bool) -> None:
     """The accounts there are, with their roles."""
     answer = ask(config, state_dir, "web.account.list")
@@ -40,9 +38,7 @@ def listing(config: Path, state_dir: Path | None, json: bool) -> None:
     "--password-file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
     help="A file whose first line is the password; - is stdin. Without it, it is asked for.",
 )  # fmt: skip
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def put(
     name: str, role: str | None, password_file: Path | None, config: Path, state_dir: Path | None, json: bool
 ) -> None:  # fmt: skip
@@ -59,9 +55,7 @@ def put(
 
 @account.command()
 @click.argument("name")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def remove(name: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Remove the account NAME, and sign it out. One administrateur has to remain."""
     answer = ask(config, state_dir, "web.account.remove", name=name)

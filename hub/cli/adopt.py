@@ -42,9 +42,7 @@ UPDATE = click.option("--update", is_flag=True, help="Change what is there alrea
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of its integration; repeat.")
 @UPDATE
 @DRY_RUN
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def add(
     device: str | None, label: str, label_file: Path | None, key_file: Path | None, settings: tuple[str, ...],
     update: bool, dry_run: bool, config: Path, state_dir: Path | None, json: bool, **said: str,
@@ -82,9 +80,7 @@ def add(
 @click.command()
 @click.argument("device")
 @DRY_RUN
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def remove(device: str, dry_run: bool, config: Path, state_dir: Path | None, json: bool) -> None:
     """Remove a DEVICE that a command added. Its place, its series and its history stay."""
     answer = ask(config, state_dir, "device.remove", device=device, dry_run=dry_run)
@@ -99,9 +95,7 @@ def remove(device: str, dry_run: bool, config: Path, state_dir: Path | None, jso
 @click.option("--template", is_flag=True, help="Print a table to start from.")
 @UPDATE
 @DRY_RUN
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def import_(
     file: Path | None, template: bool, update: bool, dry_run: bool, config: Path, state_dir: Path | None, json: bool
 ) -> None:

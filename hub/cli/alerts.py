@@ -15,9 +15,7 @@ why = click.option("--why", default="", help="Your reason; it stands in the audi
 
 
 @click.group(cls=output.Group, invoke_without_command=True)
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 @click.pass_context
 def alerts(context: click.Context, config: Path, state_dir: Path | None, json: bool) -> None:
     """The alerts of the running hub. Without a command: those that are open."""
@@ -28,9 +26,7 @@ def alerts(context: click.Context, config: Path, state_dir: Path | None, json: b
 @alerts.command("list")
 @click.option("--all", "everything", is_flag=True, help="Cleared ones too, the newest first.")
 @click.option("-n", "limit", default=100, show_default=True, help="How many of all.")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def listing(everything: bool, limit: int, config: Path, state_dir: Path | None, json: bool) -> None:
     """The open alerts, the newest first."""
     _list(config, state_dir, json, everything=everything, limit=limit)
@@ -38,9 +34,7 @@ def listing(everything: bool, limit: int, config: Path, state_dir: Path | None, 
 
 @alerts.command()
 @click.argument("alert")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def show(alert: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Why ALERT was raised, and what became of it."""
     one = ask(config, state_dir, "alert.show", id=alert)
@@ -59,9 +53,7 @@ def show(alert: str, config: Path, state_dir: Path | None, json: bool) -> None:
 @alerts.command()
 @click.argument("alert")
 @why
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def ack(alert: str, why: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Acknowledge ALERT: you have seen it and look after it. It stays until its rule is over."""
     _act(config, state_dir, json, "alert.ack", id=alert, why=why)
@@ -71,9 +63,7 @@ def ack(alert: str, why: str, config: Path, state_dir: Path | None, json: bool) 
 @click.argument("alert")
 @click.option("--for", "time", default="1h", show_default=True, metavar="DURATION", help="For how long: 30min, 2d.")
 @why
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def mute(alert: str, time: str, why: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Say nothing of ALERT for a while; if it still holds then, it is raised again."""
     try:
@@ -86,9 +76,7 @@ def mute(alert: str, time: str, why: str, config: Path, state_dir: Path | None, 
 @alerts.command()
 @click.argument("alert")
 @why
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def clear(alert: str, why: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Close ALERT. Its rule raises a new one when it has been over and holds again."""
     _act(config, state_dir, json, "alert.clear", id=alert, why=why)

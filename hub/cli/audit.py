@@ -18,9 +18,7 @@ def audit() -> None:
 
 @audit.command("list")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="The most entries.")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def listing(limit: int, config: Path, state_dir: Path | None, json: bool) -> None:
     """The last entries, the newest first."""
     answer = ask(config, state_dir, "audit.list", limit=limit)
@@ -37,9 +35,7 @@ def listing(limit: int, config: Path, state_dir: Path | None, json: bool) -> Non
 @audit.command()
 @click.option("--witness", metavar="COUNT:HEAD", multiple=True,
               help="A head that the backend holds (`ilot backend audit`); repeat.")  # fmt: skip
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def verify(witness: tuple[str, ...], config: Path, state_dir: Path | None, json: bool) -> None:
     """Check the whole chain: an entry edited, deleted or moved is found.
 

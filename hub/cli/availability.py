@@ -12,9 +12,7 @@ from hub.cli.asking import ask
 
 @click.command()
 @click.argument("device", required=False)
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def availability(device: str | None, config: Path, state_dir: Path | None, json: bool) -> None:
     """How much of each day DEVICE, or every device, was there, in percent of the time when it should have spoken."""
     answer = ask(config, state_dir, "availability", device=device or "")

@@ -25,9 +25,7 @@ _CALL_S = 300.0
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this file and nowhere else.")
 @click.option("--show", is_flag=True, help="Make none; say when the last one was made, and where it is.")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def backup(out: Path | None, show: bool, config: Path, state_dir: Path | None, json: bool) -> None:
     """Back up this hub's state now, sealed to the owner's recovery key.
 

@@ -21,9 +21,7 @@ def buffer() -> None:
 
 
 @buffer.command("status")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def status(config: Path, state_dir: Path | None, json: bool) -> None:
     """How full it is, and how long it lasts without the backend at today's rate. Without a running hub: what the
     disk shows."""
@@ -75,9 +73,7 @@ def status(config: Path, state_dir: Path | None, json: bool) -> None:
 
 
 @buffer.command("verify")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def verify_(config: Path, state_dir: Path | None, json: bool) -> None:
     """Check every record of every segment by its checksums. Exit code 7 when something is damaged."""
     from hub.buffer.inspect import verify
@@ -108,9 +104,7 @@ def _found(segment: Any) -> str:
 
 @buffer.command()
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def export(out: Path, config: Path, state_dir: Path | None, json: bool) -> None:
     """Copy the sealed records to OUT, for `ilot backend open` with a recipient's key. Nothing is removed."""
     from hub.buffer.inspect import export as copy
@@ -134,9 +128,7 @@ def export(out: Path, config: Path, state_dir: Path | None, json: bool) -> None:
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False, exists=True))
 @click.option("--remove", is_flag=True, help="Remove the segments of which everything is acknowledged.")
 @click.option("--seconds", type=float, default=86400.0, show_default=True, help="Give up after so long.")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def send(
     directory: Path, remove: bool, seconds: float, config: Path, state_dir: Path | None, json: bool
 ) -> None:  # fmt: skip

@@ -30,9 +30,7 @@ def command() -> None:
 @why
 @click.option("--for", "ttl", default=None, metavar="DURATION", help="How long it may wait to be sent: 5min, 1d.")
 @click.option("--wait", "seconds", default=10.0, show_default=True, help="Seconds to wait for what comes of it.")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def set_value(
     device: str, metric: str, value: tuple[str, ...], why: str, ttl: str | None, seconds: float, config: Path,
     state_dir: Path | None, json: bool,
@@ -49,9 +47,7 @@ def set_value(
 @click.argument("metric")
 @why
 @click.option("--wait", "seconds", default=10.0, show_default=True, help="Seconds to wait for what comes of it.")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def release(
     device: str, metric: str, why: str, seconds: float, config: Path, state_dir: Path | None, json: bool
 ) -> None:
@@ -61,9 +57,7 @@ def release(
 
 @command.command("list")
 @click.option("-n", "limit", default=20, show_default=True, help="How many, the newest first.")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def listing(limit: int, config: Path, state_dir: Path | None, json: bool) -> None:
     """The last commands and what came of them."""
     answer = ask(config, state_dir, "command.list", limit=limit)
@@ -86,9 +80,7 @@ def listing(limit: int, config: Path, state_dir: Path | None, json: bool) -> Non
 
 @command.command()
 @why
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def stop(why: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Stop all writes now, until `resume` (code de la construction, R175-3 4°). What this hub wrote is let go where
     the device knows how; everywhere else the field controllers go on with the last value."""
@@ -103,9 +95,7 @@ def stop(why: str, config: Path, state_dir: Path | None, json: bool) -> None:
 
 @command.command()
 @why
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def resume(why: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Allow writes again."""
     answer = ask(config, state_dir, "command.resume", why=why)

@@ -16,9 +16,7 @@ def commission() -> None:
 
 
 @commission.command()
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def status(config: Path, state_dir: Path | None, json: bool) -> None:
     """Every expected device, and what is to be done about it."""
     answer = ask(config, state_dir, "roster.show")
@@ -52,9 +50,7 @@ def report(out: Path | None, config: Path, state_dir: Path | None) -> None:
 @commission.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True, resolve_path=True))
 @click.option("--name", default="", help="What people call this floor.  [default: the name of the file]")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def plan(file: Path, name: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Add a floor plan, FILE: PNG or JPEG, 4 MB at most. The hub's own user must be able to read it."""
     answer = ask(config, state_dir, "picture.add", file=str(file), name=name or file.stem)

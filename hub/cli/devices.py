@@ -13,9 +13,7 @@ from hub.cli.keyfile import key_of
 
 
 @click.command()
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def devices(config: Path, state_dir: Path | None, json: bool) -> None:
     """List the devices of the running hub: known, and heard but not admitted."""
     answer = ask(config, state_dir, "devices")
@@ -64,9 +62,7 @@ for command in (adopt.add, adopt.remove, adopt.import_, rejoin.rejoin, privacy.e
 @click.argument("new")
 @click.option("--key-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="NEW's key, in hex.")
 @click.option("--dry-run", is_flag=True, help="Say what would happen and change nothing.")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def replace(
     old: str, new: str, key_file: Path | None, dry_run: bool, config: Path, state_dir: Path | None, json: bool
 ) -> None:  # fmt: skip
@@ -93,9 +89,7 @@ def replace(
 )  # fmt: skip
 @click.option("--forget", is_flag=True, help="Forget the key given before: the configuration's counts again.")
 @click.option("--dry-run", is_flag=True, help="Say what would happen and change nothing.")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def key(
     device: str, key_file: Path | None, forget: bool, dry_run: bool, config: Path, state_dir: Path | None, json: bool
 ) -> None:  # fmt: skip

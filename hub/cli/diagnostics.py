@@ -18,9 +18,7 @@ WAIT_S = 60.0
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("ilot-diagnostics.zip"),
               show_default=True, help="The archive to write.")  # fmt: skip
 @click.option("--preview", is_flag=True, help="Print what would be in it, and write nothing.")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def diagnostics(out: Path, preview: bool, config: Path, state_dir: Path | None, json: bool) -> None:
     """Write one archive for whoever helps: versions, status, devices, log, configuration.
 
@@ -50,9 +48,7 @@ def diagnostics(out: Path, preview: bool, config: Path, state_dir: Path | None, 
 @click.option("--source", default="", help="Only of this part or plugin, as the log names it.")
 @click.option("--level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True)
 @click.option("--limit", type=click.IntRange(1, 500), default=100, show_default=True, help="The most lines.")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def logs(source: str, level: str, limit: int, config: Path, state_dir: Path | None, json: bool) -> None:
     """The last log lines of the running hub, oldest first; it keeps 500 in memory."""
     answer = ask(config, state_dir, "logs", source=source, level=level, limit=limit)

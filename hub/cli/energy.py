@@ -14,9 +14,7 @@ from hub.cli.asking import ask
 @click.command()
 @click.option("--year", type=int, help="By default this one.")
 @click.option("--restart", metavar="PLACE", help="Let a new reference period of this meter begin today.")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def energy(year: int | None, restart: str | None, config: Path, state_dir: Path | None, json: bool) -> None:
     """The meters of the running hub: what they counted, how complete it is, and whether they drift."""
     if restart is not None:

@@ -19,9 +19,7 @@ from hub.state import state_of
     help="A file that holds the token; - is stdin. Other users can see arguments, not files.",
 )  # fmt: skip
 @click.option("--name", default="", help="What the backend's operator sees beside this hub's id.")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def enroll(
     token: str | None, token_file: Path | None, name: str, config: Path, state_dir: Path | None, json: bool
 ) -> None:  # fmt: skip

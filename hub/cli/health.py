@@ -14,9 +14,7 @@ from hub.cli.asking import ask
 
 @click.command()
 @click.argument("device", required=False)
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def radio(device: str | None, config: Path, state_dir: Path | None, json: bool) -> None:
     """Show how well devices are heard, or DEVICE alone: signal margin, lost uplinks, lateness, battery; and of each
     gateway when it spoke and what it may still send this hour. Exit code 6 when one is to be moved, late or silent."""

@@ -26,9 +26,7 @@ from hub.config.values import duration
     "--step", type=click.Choice(["auto", "hour", "day", "month"]), default="auto", show_default=True, help="One line a…"
 )
 @click.option("--raw", is_flag=True, help="Every reading that is there, as CSV; with --json, one object for each page.")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def history(
     series: str | None, last: str, begin: str | None, end: str | None, step: str, raw: bool, config: Path,
     state_dir: Path | None, json: bool,

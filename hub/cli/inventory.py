@@ -17,9 +17,7 @@ def inventory() -> None:
 
 @inventory.command()
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this file.")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def card(out: Path | None, config: Path, state_dir: Path | None, json: bool) -> None:
     """Print this hub's card: its public key, signed. The owner seals inventories to it; nothing in it is secret."""
     answer = ask(config, state_dir, "inventory.card")
@@ -33,9 +31,7 @@ def card(out: Path | None, config: Path, state_dir: Path | None, json: bool) -> 
 
 
 @inventory.command()
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def show(config: Path, state_dir: Path | None, json: bool) -> None:
     """List the devices whose keys are here, and whether each was added. Keys are not shown."""
     answer = ask(config, state_dir, "inventory.list")

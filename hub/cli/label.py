@@ -26,9 +26,7 @@ _CALL_S = 60.0
     metavar="FILE.png|pdf|svg",
     help="Write the whole label, in French, to print and stick on the hub.",
 )
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def label(new: bool, svg: Path | None, printed: Path | None, config: Path, state_dir: Path | None, json: bool) -> None:
     """Show the address of the hub's pages, their certificate's fingerprint, and the claim code as text and QR code.
 
@@ -52,9 +50,7 @@ def claim() -> None:
 
 @claim.command()
 @click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="Write the QR code to this file.")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def reset(svg: Path | None, config: Path, state_dir: Path | None, json: bool) -> None:
     """Make a new claim code when nobody can sign in any more. Accounts stay; everybody is signed out.
 

@@ -11,9 +11,7 @@ from hub.cli.asking import ask
 
 
 @click.group(cls=output.Group, invoke_without_command=True)
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 @click.pass_context
 def notify(context: click.Context, config: Path, state_dir: Path | None, json: bool) -> None:
     """The notifiers of the running hub: how they are, and how many alerts wait."""
@@ -32,9 +30,7 @@ def notify(context: click.Context, config: Path, state_dir: Path | None, json: b
 
 @notify.command()
 @click.argument("name")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def test(name: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Have notifier NAME tell a test message, past its quiet hours and limits. Waits until it got through, or says why
     not."""

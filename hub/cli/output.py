@@ -54,6 +54,11 @@ def with_state(command: F) -> F:
     )(command)  # fmt: skip
 
 
+def with_hub(command: F) -> F:
+    """The options of a command that asks the hub: arguments `config`, `state_dir` and `json`."""
+    return with_config(with_state(as_json(command)))
+
+
 def asks_for_help(argument: str) -> bool:
     """Whether the first word of a command that hands its options on is no protocol but a call for help."""
     return argument in ("-h", "--help")

@@ -32,9 +32,7 @@ def pack() -> None:
 
 @pack.command()
 @click.argument("directory", type=_DIRECTORY, required=False)
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def test(directory: Path | None, config: Path, state_dir: Path | None, json: bool) -> None:
     """Run every vector of the pack in DIRECTORY, or of every pack in it, through the codec worker.
 
@@ -55,9 +53,7 @@ def test(directory: Path | None, config: Path, state_dir: Path | None, json: boo
 
 @pack.command()
 @click.argument("directory", type=_DIRECTORY)
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def install(directory: Path, config: Path, state_dir: Path | None, json: bool) -> None:
     """Test the pack in DIRECTORY and install it. A running hub uses it from now on, and reads again what it kept.
 
@@ -84,9 +80,7 @@ def install(directory: Path, config: Path, state_dir: Path | None, json: bool) -
 
 
 @pack.command("list")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def list_(config: Path, state_dir: Path | None, json: bool) -> None:
     """List the packs that ship with the hub and those that are installed."""
     library = _library(config, state_dir)
@@ -100,9 +94,7 @@ def list_(config: Path, state_dir: Path | None, json: bool) -> None:
 
 @pack.command()
 @click.argument("name")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def show(name: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Show what the pack NAME reads, what its devices can be told, and where its vectors come from."""
     library = _library(config, state_dir)

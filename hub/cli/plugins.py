@@ -26,9 +26,7 @@ def plugins(context: click.Context, json: bool) -> None:
 @click.argument("name")
 @click.option("--kind", type=click.Choice(KINDS), default=None, help="Where several have that name.")
 @click.option("--dry-run", is_flag=True, help="Say what would be restarted; do nothing.")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def restart(name: str, kind: str | None, dry_run: bool, config: Path, state_dir: Path | None, json: bool) -> None:
     """Stop the instance NAME of the running hub and start it anew; the others go on. It is noted in the audit log."""
     answer = ask(config, state_dir, "plugin.restart", name=name, kind=kind or "", dry_run=dry_run)

@@ -25,9 +25,7 @@ def privacy() -> None:
 @click.option("--zone", required=True, help="Their home: a zone of the configuration.")
 @click.option("--date", type=click.DateTime(["%Y-%m-%d"]), default=None, help="Of the signed form; by default today.")
 @dry
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def consent(
     person: str, purpose: str, zone: str, date: datetime.datetime | None, dry_run: bool, config: Path,
     state_dir: Path | None, json: bool,
@@ -46,9 +44,7 @@ def consent(
 
 
 @privacy.command("list")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def listing(config: Path, state_dir: Path | None, json: bool) -> None:
     """All consents, those that ended too, and how the erasures stand."""
     answer = ask(config, state_dir, "consent.list")
@@ -68,9 +64,7 @@ def listing(config: Path, state_dir: Path | None, json: bool) -> None:
 
 @privacy.command()
 @click.argument("person")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def access(person: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """All that this hub knows of PERSON, and under which name the backend has their readings."""
     answer = ask(config, state_dir, "consent.access", person=person)
@@ -93,9 +87,7 @@ def access(person: str, config: Path, state_dir: Path | None, json: bool) -> Non
 @click.argument("person")
 @click.option("--purpose", default="", help="Only this one; by default all that they agreed to.")
 @dry
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def withdraw(person: str, purpose: str, dry_run: bool, config: Path, state_dir: Path | None, json: bool) -> None:
     """PERSON takes their consent back. The next report is dropped, the pseudonym's key destroyed, what this hub holds
     erased, and the backend told to erase what it has: `ilot privacy list` shows when it has confirmed."""
@@ -113,9 +105,7 @@ def withdraw(person: str, purpose: str, dry_run: bool, config: Path, state_dir: 
 @privacy.command()
 @click.option("--csv", is_flag=True, help="As a table, for a spreadsheet.")
 @click.option("-o", "--output", "file", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this file.")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def register(csv: bool, file: Path | None, config: Path, state_dir: Path | None, json: bool) -> None:
     """The register of processing of the running configuration, in French, to be edited."""
     _document(config, state_dir, "register.csv" if csv else "register", file, json)
@@ -123,9 +113,7 @@ def register(csv: bool, file: Path | None, config: Path, state_dir: Path | None,
 
 @privacy.command()
 @click.option("-o", "--output", "file", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this file.")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def dpia(file: Path | None, config: Path, state_dir: Path | None, json: bool) -> None:
     """A draft of the data protection impact assessment, in French, to be completed."""
     _document(config, state_dir, "dpia", file, json)
@@ -135,9 +123,7 @@ def dpia(file: Path | None, config: Path, state_dir: Path | None, json: bool) ->
 @click.argument("device")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @dry
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def erase(device: str, yes: bool, dry_run: bool, config: Path, state_dir: Path | None, json: bool) -> None:
     """Erase what is personal of DEVICE until now, here and at the backend. What it measures of the plant stays, and
     what it says from now on follows the privacy rules like before."""

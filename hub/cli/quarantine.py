@@ -27,17 +27,13 @@ def _filtered(command: F) -> F:
     return command
 
 
-def _common(command: F) -> F:
-    return output.with_config(output.with_state(output.as_json(command)))
-
-
 @click.group(cls=output.Group)
 def quarantine() -> None:
     """Senders that are heard and not admitted: list, adopt, ignore, block."""
 
 
 @quarantine.command("list")
-@_common
+@output.with_hub
 def list_(config: Path, state_dir: Path | None, json: bool) -> None:
     """List who waits, with evidence; devices that look cloned; and what was decided before."""
     answer = ask(config, state_dir, "quarantine.list")
@@ -76,7 +72,7 @@ def list_(config: Path, state_dir: Path | None, json: bool) -> None:
 @click.option("--name", default="", help="Its name, for people.")
 @click.option("--key-file", type=adopting.FILE, help="Its key in hexadecimal; - is stdin.")
 @adopting.DRY_RUN
-@_common
+@output.with_hub
 def adopt_(
     device: str, key_file: Path | None, dry_run: bool, config: Path, state_dir: Path | None, json: bool, **said: str
 ) -> None:
@@ -102,7 +98,7 @@ def _decision(kind: str, text: str) -> click.Command:
     @_filtered
     @WHY
     @adopting.DRY_RUN
-    @_common
+    @output.with_hub
     def command(
         device: str, integration: str, model: str, why: str, dry_run: bool, config: Path, state_dir: Path | None,
         json: bool,
@@ -134,7 +130,7 @@ quarantine.add_command(
 @click.argument("device", default="*")
 @_filtered
 @adopting.DRY_RUN
-@_common
+@output.with_hub
 def unblock(
     device: str, integration: str, model: str, dry_run: bool, config: Path, state_dir: Path | None, json: bool
 ) -> None:
@@ -153,7 +149,7 @@ def unblock(
 @click.argument("device")
 @WHY
 @adopting.DRY_RUN
-@_common
+@output.with_hub
 def clear(device: str, why: str, dry_run: bool, config: Path, state_dir: Path | None, json: bool) -> None:
     """Say that you have looked at the evidence about a DEVICE of this hub: it is believed again."""
     answer = ask(config, state_dir, "quarantine.clear", device=device, why=why, dry_run=dry_run)
@@ -171,7 +167,7 @@ def recette() -> None:
 @recette.command("start")
 @click.option("--for", "length", default="4h", show_default=True, help="How long, 8h at the most.")
 @WHY
-@_common
+@output.with_hub
 def start(length: str, why: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Open Mode recette. It ends by itself, also after a restart."""
     from hub.config.values import duration
@@ -184,14 +180,14 @@ def start(length: str, why: str, config: Path, state_dir: Path | None, json: boo
 
 
 @recette.command("status")
-@_common
+@output.with_hub
 def status(config: Path, state_dir: Path | None, json: bool) -> None:
     """Say whether Mode recette is open, and for how long."""
     _show(ask(config, state_dir, "recette.status"), json)
 
 
 @recette.command("end")
-@_common
+@output.with_hub
 def end(config: Path, state_dir: Path | None, json: bool) -> None:
     """End Mode recette now."""
     answer = ask(config, state_dir, "recette.end")
@@ -213,7 +209,7 @@ def end(config: Path, state_dir: Path | None, json: bool) -> None:
     "--table", type=adopting.FILE, help="A table (CSV) of devices and places, instead of --place; - is stdin."
 )
 @adopting.DRY_RUN
-@_common
+@output.with_hub
 def bulk(
     device: str, integration: str, model: str, first: int, table: Path | None, dry_run: bool, config: Path,
     state_dir: Path | None, json: bool, **said: str,

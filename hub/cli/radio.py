@@ -120,9 +120,7 @@ def _recognised(radio: Radio, line: dict[str, Any], counts: Counter[str]) -> boo
     "--scan", type=click.FloatRange(0.1, 3600), metavar="SECONDS",
     help="Listen here and now, even while a hub runs. By default 10 seconds, when none runs.",
 )  # fmt: skip
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def discover(protocol: str, scan: float | None, config: Path, state_dir: Path | None, json: bool) -> None:
     """List the sensors of PROTOCOL (for instance "ble") that are heard and not enrolled.
 

@@ -12,9 +12,7 @@ from hub.cli.asking import ask
 
 @click.command()
 @click.argument("device", required=False)
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def redecode(device: str | None, config: Path, state_dir: Path | None, json: bool) -> None:
     """Read the kept payloads of DEVICE, or of all devices, again.
 

@@ -18,9 +18,7 @@ DAY_S = 86_400.0
 @click.command()
 @click.argument("device")
 @why
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def rejoin(device: str, why: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Let DEVICE join once within 24 hours, whatever its DevNonce: a LoRaWAN sensor that lost its count with its
     battery. Audited; it ends when the device has spoken in its new session. `ilot command list` shows how it stands."""

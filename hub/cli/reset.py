@@ -16,9 +16,7 @@ from hub.state import StateDir, state_of
 @click.option("--factory", "whole", is_flag=True, required=True, help="Destroy keys, stores, buffer and enrolment.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="Say what would be destroyed, and change nothing.")
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def reset(whole: bool, yes: bool, dry_run: bool, config: Path, state_dir: Path | None, json: bool) -> None:
     """Make this hub as it was before it was enrolled. Stop it first. Nothing brings back what is destroyed: readings
     that the backend has not got yet are lost. The configuration file, its secrets, backups and the mirror stick are

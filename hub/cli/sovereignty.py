@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--root", type=click.Path(path_type=Path, file_okay=False), default=Path("/"), hidden=True)
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def sovereignty(root: Path, config: Path, state_dir: Path | None, json: bool) -> None:
     """List every endpoint, certificate issuer, time source, mirror, name server and key holder of this hub.
 

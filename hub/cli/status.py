@@ -13,9 +13,7 @@ from hub.cli.backup import standing
 
 
 @click.command()
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def status(config: Path, state_dir: Path | None, json: bool) -> None:
     """Show the running hub: plugins, buffer, link, last values, and what was refused and why."""
     answer = ask(config, state_dir, "status")

@@ -53,7 +53,7 @@ def asks(command: Callable[..., None]) -> Callable[..., None]:
     def given(config: Path, state_dir: Path | None, json: bool, **others: Any) -> None:
         command(To(config, state_dir, json), **others)
 
-    return output.with_config(output.with_state(output.as_json(given)))
+    return output.with_hub(given)
 
 
 def changes(command: Callable[..., None]) -> Callable[..., None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +30,8 @@ def _says_why(command: Any) -> Any:
     )
 
 
-def _hub(command: Callable[..., Any]) -> Any:
-    return output.with_config(output.with_state(output.as_json(command)))
-
-
 @crisis.command()
-@_hub
+@output.with_hub
 def status(config: Path, state_dir: Path | None, json: bool) -> None:
     """Whether a crisis holds, and what would go on or stop if the hub were isolated. Exit code 6 while one holds."""
     answer = ask(config, state_dir, "crisis.status")
@@ -48,7 +43,7 @@ def status(config: Path, state_dir: Path | None, json: bool) -> None:
 @crisis.command()
 @click.option("--dry-run", is_flag=True, help="Only show what would go on and what would stop.")
 @click.option("--why", default="", help="The reason; needed unless --dry-run.")
-@_hub
+@output.with_hub
 def isolate(dry_run: bool, why: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Cut this hub off: no link, no notifier, no exporter, no integration that speaks over somebody else's network.
 
@@ -61,7 +56,7 @@ def isolate(dry_run: bool, why: str, config: Path, state_dir: Path | None, json:
 @crisis.command()
 @click.option("--dry-run", is_flag=True, help="Only show how it stands.")
 @click.option("--why", default="", help="The reason; needed unless --dry-run.")
-@_hub
+@output.with_hub
 def readonly(dry_run: bool, why: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Refuse every write to a device and every change of this hub. Alerts are still answered. Exit code 6 where it is
     done, and the disk refuses to remember it: a restart would undo it."""
@@ -70,7 +65,7 @@ def readonly(dry_run: bool, why: str, config: Path, state_dir: Path | None, json
 
 @crisis.command()
 @_says_why
-@_hub
+@output.with_hub
 def end(why: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Leave the crisis; says whether the configuration is still what it was at its beginning. Exit code 6 when not."""
     answer = ask(config, state_dir, "crisis.end", timeout=WAIT_S, why=why)
@@ -88,7 +83,7 @@ def end(why: str, config: Path, state_dir: Path | None, json: bool) -> None:
 
 @crisis.command()
 @click.argument("directory", type=click.Path(path_type=Path))
-@_hub
+@output.with_hub
 def export(directory: Path, config: Path, state_dir: Path | None, json: bool) -> None:
     """Write a new folder DIRECTORY, on a USB stick for instance: sealed readings and state, status, alerts, audit log.
 
@@ -114,7 +109,7 @@ def export(directory: Path, config: Path, state_dir: Path | None, json: bool) ->
     metavar="ID",
     help="The hub's id, as on its label and in the backend's list; by default that of the hub on this machine.",
 )
-@_hub
+@output.with_hub
 def verify(directory: Path, hub: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Check an export on any machine: is it whole, and of that hub? Exit code 7 when it is not.
 

@@ -20,17 +20,13 @@ def sampling() -> None:
     """Have devices speak more often for a while, within budgets that are shown before."""
 
 
-def _hub(command: Any) -> Any:
-    return output.with_config(output.with_state(output.as_json(command)))
-
-
 @sampling.command()
 @click.argument("period")
 @click.option("--for", "lasting", default=None, metavar="DURATION", help="How long; by default as long as may be.")
 @click.option("--device", "devices", multiple=True, help="Only this device; may be said again.")
 @click.option("--zone", "zones", multiple=True, help="Only devices of this zone; may be said again.")
 @click.option("--integration", "integrations", multiple=True, help="Only this integration; may be said again.")
-@_hub
+@output.with_hub
 def plan(
     period: str, lasting: str | None, devices: tuple[str, ...], zones: tuple[str, ...],
     integrations: tuple[str, ...], config: Path, state_dir: Path | None, json: bool,
@@ -53,7 +49,7 @@ def plan(
 @sampling.command("raise")
 @click.argument("plan")
 @click.option("--why", required=True, help="The reason; it stands in the audit log and on every page.")
-@_hub
+@output.with_hub
 def raise_(plan: str, why: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Do exactly what PLAN showed; PLAN is its digest. Refused where the facts have changed since."""
     answer = ask(config, state_dir, "crisis.sampling.raise", timeout=WAIT_S, plan=plan, role="administrateur", why=why)
@@ -61,7 +57,7 @@ def raise_(plan: str, why: str, config: Path, state_dir: Path | None, json: bool
 
 
 @sampling.command()
-@_hub
+@output.with_hub
 def status(config: Path, state_dir: Path | None, json: bool) -> None:
     """Who was told, who was observed at the new period, who was not. Exit code 6 while sampling is not as ever."""
     answer = ask(config, state_dir, "crisis.sampling.status")
@@ -72,7 +68,7 @@ def status(config: Path, state_dir: Path | None, json: bool) -> None:
 
 @sampling.command()
 @click.option("--why", required=True, help="The reason; it stands in the audit log.")
-@_hub
+@output.with_hub
 def restore(why: str, config: Path, state_dir: Path | None, json: bool) -> None:
     """Give the former periods back. `ilot crisis end` does so too, and so does the end of the time that was asked."""
     answer = ask(config, state_dir, "crisis.sampling.restore", timeout=WAIT_S, why=why)

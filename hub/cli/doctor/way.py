@@ -20,9 +20,7 @@ _PORTS = {"https": 443, "mqtts": 8883, "wss": 443}
 
 
 @click.command()
-@output.with_config
-@output.with_state
-@output.as_json
+@output.with_hub
 def link(config: Path, state_dir: Path | None, json: bool) -> None:
     """Walk the way to the backend and name the stage that fails: DNS, proxy, TCP, TLS interception, certificate, clock
     or refusal. Sends no reading."""
