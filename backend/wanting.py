@@ -36,7 +36,7 @@ def ask(connection: apsw.Connection, hub: str, now: float) -> list[dict[str, Any
             end = max(known.last(), cast(int, announced), Ranges(msgspec.msgpack.decode(cast(bytes, stored))).last())
             gaps = connection.execute(
                 "select first, last from gaps where hub = ? and stream = ? and run = ?", (hub, name, run)
-            )
+            ).fetchall()
             for first, last in gaps:
                 known.add(cast(int, first), cast(int, last))
             missing = sum(last - first + 1 for first, last in known.missing(1, end))

@@ -85,8 +85,11 @@ class Memory:
                         " ON CONFLICT (place, metric) DO UPDATE SET hands = excluded.hands",
                         (one.place, one.metric, one.unit, one.step, one.counter, hands),
                     )
-                    found = db.execute("SELECT n FROM series WHERE place = ? AND metric = ?", (one.place, one.metric))
-                    named.append(msgspec.structs.replace(one, n=next(found)[0]))
+                    # `.get`: apsw 3.54 never frees a cursor that is held while another statement runs
+                    number = db.execute(
+                        "SELECT n FROM series WHERE place = ? AND metric = ?", (one.place, one.metric)
+                    ).get
+                    named.append(msgspec.structs.replace(one, n=number))
             return named
 
         return await self._hours.call(work)
