@@ -25,7 +25,10 @@ from hub.packs.reading import content_of
 from hub.payload.gathering import gathered
 
 _MAC = re.compile(r"1\.0(\.[0-4])?")
-_JSON5 = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/|\b0[xX][0-9a-fA-F]+\b|,(?=\s*[\]}])', re.DOTALL)
+# What has no end goes to the end of the text: looked for anew from each quotation mark, it would take hours.
+_JSON5 = re.compile(
+    r'"(?:[^"\\]|\\.)*+(?:"|\Z)|//[^\n]*|/\*.*?(?:\*/|\Z)|\b0[xX][0-9a-fA-F]+\b|,(?=\s*[\]}])', re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,10 @@ class Packs:
 
     def status(self) -> dict[str, Any]:
         """For the control socket."""
-        return {"used": sorted(self._read), "missing": sorted(self._missing), "unreadable": sorted(self._unreadable())}
+        return {
+            "used": sorted(self._read), "missing": sorted(self._missing), "unreadable": sorted(self._unreadable()),
+            "restarts": self._codecs.restarts,
+        }  # fmt: skip
 
     def complaints(self) -> list[str]:
         """What somebody should look at."""

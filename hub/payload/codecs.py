@@ -38,7 +38,7 @@ class Codecs:
     """`async with Codecs() as codecs`. Any number of calls may wait; beyond `WAITING`, a call is refused."""
 
     def __init__(self, *, call_s: float = CALL_S) -> None:
-        self.restarts = 0
+        self.restarts = 0  # lives of the worker that ended: of a payload, or by themselves
         self._call_s = call_s
         self._queue: deque[_Waiting] = deque()
         self._woken = asyncio.Event()

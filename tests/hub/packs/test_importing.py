@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,16 @@ def test_what_is_neither_layout_or_cannot_be_read_is_said(tmp_path: Path) -> Non
         packs_in(lay(tmp_path / "broken", {"vendor.toml": "[vendor"}))
     _, left_out = packs_in(lay(tmp_path / "bad", {**CHIRPSTACK, "codecs/test_decode_wind.json": "[{"}))
     assert left_out["wind"].startswith("its tests cannot be read")
+
+
+@pytest.mark.parametrize("text", ['"' + '\\"' * 60_000, "/*" * 60_000, "[1, /* no end"])
+def test_a_text_or_remark_without_an_end_is_told_at_once(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "test.json"
+    file.write_text(text)
+    began = time.process_time()
+    with pytest.raises(ValueError, match="line"):
+        _json(file)
+    assert time.process_time() - began < 1.0
 
 
 def test_json_as_others_write_it_is_read_and_what_is_in_quotes_is_left_alone(tmp_path: Path) -> None:

@@ -119,7 +119,8 @@ async def test_packs_that_are_not_here_or_are_wrong_are_complaints_not_stops(mad
             with pytest.raises(DecodeError):
                 await packs.decode(name, 1, b"", None)
         assert packs.status() == {
-            "used": ["acme-gone", "acme-thermo"], "missing": ["acme-gone"], "unreadable": ["acme-thermo"]
+            "used": ["acme-gone", "acme-thermo"], "missing": ["acme-gone"], "unreadable": ["acme-thermo"],
+            "restarts": 0,
         }  # fmt: skip
         assert "acme-thermo is wrong" in packs.complaints()[1]
 
