@@ -113,7 +113,8 @@ class Bus(Protocol):
     ) -> bytes | None:
         """Send a frame and give back the answer, None when nobody answered in time. `whole` is given what has come so
         far and says how many bytes of it are the answer, None while it is not whole; what it raises is raised here.
-        What came before the frame was sent, and after the answer, is dropped.
+        What came before the frame was sent, and after the answer, is dropped; after an exchange without a whole answer
+        the line must be silent first.
 
         Raises NotReady when the line is gone."""
         ...

@@ -82,8 +82,12 @@ class Watching:
         """Which rules held what when the hub's last life ended. Before the rules are made. Raises DiskRefuses,
         StorageError."""
         image = await self._store.get(KEY)
-        if image is not None:
+        if image is None:
+            return
+        try:
             self._holds, self._kept = Holds.recall(image), image
+        except msgspec.MsgspecError:  # of a later version: a hub starts all the same
+            _log.error("which rules held what cannot be read: look at the lamps and valves that rules switch")
 
     def held(self, rules: Iterable[Rule]) -> list[Holder]:
         """Those of `rules` that held somewhere in the last life, and command the same today."""

@@ -45,7 +45,7 @@ class Holds:
 
     @classmethod
     def recall(cls, image: bytes) -> Holds:
-        """As they were. Raises msgspec.DecodeError."""
+        """As they were. Raises msgspec.MsgspecError."""
         kept, holds = msgspec.msgpack.decode(image, type=_Image), cls()
         for device, metric, rule, key, hold in kept.holds:
             holds._holders.setdefault((device, metric), {})[rule, key] = hold

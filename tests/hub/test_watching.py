@@ -18,6 +18,7 @@ from hub.model import Device, Metric, Report, TrustClass, Writable
 from hub.rules import Fired, Rules, Where
 from hub.rules.compiling import Action, Rule
 from hub.rules.conditions import Same
+from hub.rules.holds import KEY as KEPT
 from hub.session import Reply
 from hub.store import Store
 from hub.testing import ManualClock
@@ -306,6 +307,15 @@ async def test_what_a_rule_switched_is_released_by_the_next_life(tmp_path, alert
         say = await started(hub, rule)
         await say(False)
         assert len(await hub.written()) == 2
+
+
+async def test_a_hub_starts_though_it_cannot_read_which_rules_held_what(tmp_path, caplog):
+    async with running(tmp_path) as hub:
+        await hub.store.put(KEPT, msgspec.msgpack.encode({"holds": 7}))
+        say = await started(hub, DIMMED)
+        assert "look at the lamps" in caplog.text
+        await say(True)
+        assert await hub.written() == [(100.0, "rule:dim")]
 
 
 @pytest.mark.parametrize(

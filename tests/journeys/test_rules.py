@@ -49,6 +49,11 @@ async def test_what_a_register_says_writes_another_and_an_alert_ends_by_it(tmp_p
                 await asyncio.sleep(0.2)
         [alert] = listed  # at 65.5 the boiler was too hot; the setback ended that; the rule that only acts told nothing
         assert (alert["rule"], alert["value"]) == ("too-hot", "65.5 °C")
+        await asyncio.to_thread(plant.scene.stop, "hub")
+        await asyncio.to_thread(plant.start)
+        await plant.reads(40.0)
+        [same] = (await plant.ilot("command", "list"))["commands"]
+        assert same["id"] == done["id"], "the next life knows that the rule holds"
     finally:
         await asyncio.to_thread(plant.scene.close)
         process.kill()
