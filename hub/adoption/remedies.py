@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from hub.typography import typeset
+
 GREY, BLUE, AMBER, GREEN, RED = "grey", "blue", "amber", "green", "red"
 """A row's way: nothing known yet · its key is known · its join was seen · its first valid reading is in · trouble."""
 
@@ -22,7 +24,8 @@ class Remedy(NamedTuple):
     def told(self) -> dict[str, str]:
         """As rows and reports have it."""
         return {
-            "fr": self.name[0], "en": self.name[1], "do_fr": self.do[0], "do_en": self.do[1], "action": self.action
+            "fr": typeset(self.name[0]), "en": self.name[1], "do_fr": typeset(self.do[0]), "do_en": self.do[1],
+            "action": self.action,
         }  # fmt: skip
 
 

@@ -313,7 +313,7 @@ def test_eighteen_sensors_end_at_thirteen_with_five_named_remedies(
     counter(page, "13/18 remontent")
     wanted = sorted([
         "Clé fausse", "Clé fausse", "Hors de portée", "Étiquette illisible",
-        "Déjà sur un autre concentrateur : École voisine",
+        "Déjà sur un autre concentrateur\u00a0: École voisine",
     ])  # fmt: skip
     until(lambda: remedies(page) == wanted, 60, lambda: f"{remedies(page)} {school.rig.logs()}")
     assert page.locator("[data-row] .state.green").count() == 13

@@ -182,7 +182,7 @@ async def test_the_district_says_where_a_silent_device_is_and_its_silence_says_n
 
     roll.where = where
     await roll.look()
-    assert (await rows(roll))[0]["remedy"]["fr"] == "Déjà sur un autre concentrateur : École voisine"
+    assert (await rows(roll))[0]["remedy"]["fr"] == "Déjà sur un autre concentrateur\u00a0: École voisine"
 
     async def away(devices: list[str]) -> dict[str, str]:
         raise NotReady("away")
