@@ -5,7 +5,7 @@
 
 A folder of an installed pack appears whole, by one rename. The highest version counts, shipped or installed; it only
 rises: an older one, and another content under the same version, are not installed. A file that was changed after its
-installation makes the pack unreadable, and says so.
+installation makes the pack unreadable, and says so. Of each pack the last KEPT versions stay.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(__file__).resolve().parents[2] / "packs"
 MARK = 16
+KEPT = 3
+"""Installed versions of a pack that stay on the disk."""
 
 _INSTALLED = re.compile(rf"([0-9]{{1,7}})-([0-9a-f]{{{MARK}}})")
 
@@ -107,7 +109,15 @@ class Library:
             raise HubError(
                 f"pack {pack.name} cannot be installed in {target.parent}: {error.strerror or error}"
             ) from error
+        self._forget_old(pack.name)
         return target
+
+    def _forget_old(self, name: str) -> None:
+        """Only the highest version counts; some former ones stay for whoever must look back."""
+        import shutil
+
+        for _, folder in self._versions(name)[:-KEPT]:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _is_shipped(self, name: str) -> bool:
         return NAME.fullmatch(name) is not None and (self._shipped / name / PACK).is_file()

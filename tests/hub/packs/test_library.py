@@ -71,6 +71,16 @@ def test_versions_only_rise(library: Library, made: Make) -> None:
     assert library.get("acme-thermo").keys.version == 10, "ten comes after two"
 
 
+def test_former_versions_do_not_fill_the_disk(library: Library, made: Make) -> None:
+    for version in range(1, 7):
+        folder = made("acme-thermo", pack_yaml=PACK.replace("version: 1\n", f"version: {version}\n"))
+        pack = read(folder)
+        where = library.install(pack, passed(pack))
+    there = sorted(int(entry.name.partition("-")[0]) for entry in where.parent.iterdir())
+    assert there == [4, 5, 6]
+    assert library.get("acme-thermo").keys.version == 6
+
+
 def test_a_shipped_pack_needs_no_installation_and_the_higher_version_counts(
     library: Library, made: Make, tmp_path: Path
 ) -> None:
