@@ -104,8 +104,7 @@ class _Reader:
         try:
             return self._document(self._bytes(self._source.path.name), self._source.path.name, (), 0)
         except ValueError as error:
-            text = str(error) if self._source.path.exists() else MISSING
-            raise ConfigError([Problem(text, file=str(self._source.path))]) from None
+            raise ConfigError([_unread(self._source.path, self._source.path.name, error)]) from None
 
     def include(self, name: str, at: Path, depth: int) -> Any:
         self._source.asked[name] = found_at(self._source.path, name, texts=self._texts)
@@ -212,8 +211,14 @@ def contents(path: FilePath, files: Iterable[str], texts: Mapping[str, bytes] | 
             given = (texts or {}).get(name)
             found[name] = load_bytes(path.parent / name) if given is None else given
         except ValueError as error:
-            raise ConfigError([Problem(str(error), file=str(path.parent / name))]) from None
+            raise ConfigError([_unread(path, name, error)]) from None
     return found
+
+
+def _unread(first: FilePath, name: str, error: ValueError) -> Problem:
+    """Why a file of the configuration that starts at `first` cannot be had."""
+    gone = name == first.name and not first.exists()
+    return Problem(MISSING if gone else str(error), file=str(first.parent / name))
 
 
 def digests(files: Mapping[str, bytes]) -> dict[str, str]:

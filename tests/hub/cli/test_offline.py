@@ -97,6 +97,11 @@ def test_an_edit_is_checked_written_and_remembered_with_who_and_why(config: Path
     assert history.under_way(kept_of(state)) is None
 
 
+def test_a_change_of_a_file_that_is_not_there_says_how_to_write_a_first_one(tmp_path: Path, state: Path) -> None:
+    with pytest.raises(ConfigError, match=r"there is no such file; .*`ilot new config` writes a first one"):
+        ask(tmp_path / "nowhere.yaml", state, "config.apply", **edit("hub", "name", value="x"))
+
+
 def test_what_is_wrong_is_told_with_its_line_and_nothing_is_written(config: Path, state: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         ask(config, state, "config.apply", **edit("integrations", "meter", "retries", value="many"))
