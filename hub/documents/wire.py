@@ -207,11 +207,6 @@ def pack_message(groups: Iterable[tuple[bytes, Iterable[bytes]]], state: bytes =
     return body
 
 
-def unpack_message(body: bytes) -> list[Group]:
-    """The groups of a message, in order. Raises DecodeError on anything else."""
-    return open_message(body)[1]
-
-
 def open_message(body: bytes) -> tuple[bytes, list[Group]]:
     """The signed state that came with a message, empty when none did, and its groups, in order. Raises DecodeError on
     anything else."""

@@ -32,7 +32,6 @@ from hub.documents.wire import (
     read_state,
     sign_ack,
     sign_state,
-    unpack_message,
 )
 from hub.errors import AuthFailed, DecodeError
 from hub.identity import enrolment
@@ -218,7 +217,7 @@ def test_a_change_of_the_format_that_our_own_reader_follows_is_caught(
 def test_both_readers_find_the_segments_records_in_the_message(node: NodeReader, vectors: Path, known: Known) -> None:
     body = (vectors / "link/message.bin").read_bytes()
     expected = written(vectors / "small/readings")
-    (group,) = unpack_message(body)
+    (group,) = open_message(body)[1]
     scan = Scan.of(b"ilotseg\1" + group.records)
     assert not scan.damage
     assert [head.kind for head in scan.heads] == [frame.EPOCH, frame.TABLE, frame.BLOCK, frame.CLOCK]

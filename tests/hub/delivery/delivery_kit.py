@@ -29,7 +29,6 @@ from hub.documents.wire import (
     pack_reply,
     read_state,
     sign_ack,
-    unpack_message,
 )
 from hub.errors import DecodeError
 from hub.ranges import Range, Ranges
@@ -469,13 +468,13 @@ def take(world: World, now: float | None = None) -> Message | None:
 
 def contents(message: Message) -> list[Number]:
     out = []
-    for group in unpack_message(message.body):
+    for group in open_message(message.body)[1]:
         out += [tuple(rest[:3]) for kind, *rest in fields(group.records) if kind == "r"]
     return out
 
 
 def context(message: Message) -> list[str]:
-    return [kind for group in unpack_message(message.body) for kind, *_ in fields(group.records) if kind != "r"]
+    return [kind for group in open_message(message.body)[1] for kind, *_ in fields(group.records) if kind != "r"]
 
 
 def answer(world: World, message: Message, reply: bytes | None = None) -> Any:

@@ -19,7 +19,6 @@ from hub.documents.wire import (
     pack_reply,
     read_state,
     sign_ack,
-    unpack_message,
 )
 from hub.session import Message
 
@@ -231,7 +230,7 @@ def test_a_backend_that_always_lacks_the_context_is_not_asked_in_a_circle() -> N
     world = opened()
     world.commit("readings", 2)
     message = take(world)
-    eid = unpack_message(message.body)[0].eid
+    eid = open_message(message.body)[1][0].eid
     answer(world, message, pack_reply(need=[eid]))
     assert take(world) is None
     assert 0 < world.delivery.wait("a", world.now) <= 10.0

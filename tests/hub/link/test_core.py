@@ -7,7 +7,7 @@ import asyncio
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from hub.documents.wire import key_id, pack_reply, read_state, unpack_message
+from hub.documents.wire import key_id, open_message, pack_reply, read_state
 from hub.errors import NotReady, StorageError
 from hub.link import AWAY, UP, Carrier
 from hub.link.core import MEMORY_KEY
@@ -34,7 +34,7 @@ async def test_a_commit_leaves_as_one_message_and_its_ack_reaches_the_buffer() -
         bench.commit(3)
         message = await bench.peer.get()
         assert (message.kind, message.lane, message.readings) == ("records", "live", 30)
-        assert [group.records for group in unpack_message(message.body)] == [b"       1       2       3"]
+        assert [group.records for group in open_message(message.body)[1]] == [b"       1       2       3"]
         bench.peer.replies.put_nowait(bench.peer.ack(3))
         await settle()
         assert bench.buffer.told == [("readings", RUN, [(1, 3)])]
@@ -84,7 +84,7 @@ async def test_the_database_in_force_outlives_the_process_and_a_new_one_voids_ev
         message = await bench.peer.get()
     assert bench.buffer.forgotten == 1
     assert bench.buffer.told[-1] == ("readings", RUN, [(1, 1)])
-    assert unpack_message(message.body)[0].records == b"       2"
+    assert open_message(message.body)[1][0].records == b"       2"
 
 
 async def test_what_the_backend_asks_for_again_is_owed_again_and_the_buffer_is_told() -> None:
@@ -101,7 +101,7 @@ async def test_what_the_backend_asks_for_again_is_owed_again_and_the_buffer_is_t
         message = await bench.peer.get()
         status = bench.link.status()
     assert bench.buffer.asked == [("readings", RUN, [(2, 4)])]
-    assert unpack_message(message.body)[0].records == b"       2       3       4"
+    assert open_message(message.body)[1][0].records == b"       2       3       4"
     assert (message.lane, status.wanted) == ("backlog", 3)
 
 
@@ -242,7 +242,7 @@ async def test_an_uplink_that_is_replaced_gives_back_what_it_carried_and_the_nex
         await bench.clock.advance(5.0)
         found.append(await other.get())
         records = next(one for one in found if one.kind == "records")
-        assert [group.records for group in unpack_message(records.body)] == [b"       1       2       3"]
+        assert [group.records for group in open_message(records.body)[1]] == [b"       1       2       3"]
         assert [one.name for one in bench.link.status().uplinks] == ["https"]
 
 
