@@ -120,7 +120,7 @@ class Journal:
                 start = position[1] if number == position[0] else len(MAGIC)
                 for offset, size, entry in _scan(self._path(number).read_bytes(), start):
                     if entry is None:
-                        self._wait(_Place(number, offset, size))
+                        self._wait(_Place(number, offset, size))  # read again when its turn comes
                     else:
                         self._note(entry, number, offset, size)
             self._number = max([*self._numbers(), position[0]])
@@ -291,17 +291,21 @@ class _Reader:
 
 
 def _scan(data: bytes, start: int) -> Iterator[tuple[int, int, Entry | None]]:
-    """(offset, size, entry) of every whole entry; without an entry: bytes that are none, and yet no torn end."""
-    at = max(start, len(MAGIC))
+    """(offset, size, entry) of every whole entry; without an entry: bytes that are none, and yet no torn end, and all
+    that stands behind a length that is wrong. There a hub's record may pose as an entry: it counts when it was opened.
+    """
+    at, sure = max(start, len(MAGIC)), True
     while at < len(data):
         size = _size(data, at)
         entry = _parse(data[at : at + size]) if size else None
         if entry is None:
-            after = _next(data, at + 1)
+            after = at + size
+            if not size or (after != len(data) and _parse(data[after : after + _size(data, after)]) is None):
+                after, sure = _next(data, at + 1), False
             if after == len(data) and _torn(data, at, size):
                 return
             size = after - at
-        yield at, size, entry
+        yield at, size, entry if sure else None
         at += size
 
 

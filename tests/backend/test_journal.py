@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 from backend_kit import NOW, Desk, Sender, row
@@ -15,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backend.journal import MAGIC, Journal
+from hub.buffer import frame
 from hub.errors import StorageError
 
 
@@ -311,6 +314,33 @@ def test_a_disk_that_refuses_sets_nothing_aside(desk: Desk, hub: Sender, monkeyp
     desk.settle()
     assert desk.ingest.counts.set_aside == 0
     assert journal(desk).pending_records == 0
+
+
+def test_what_looks_like_an_entry_inside_a_damaged_one_is_none(tmp_path: Path, desk: Desk) -> None:
+    """A hub chooses the bytes of its records: it must not have a record of another hub count as taken."""
+
+    def entry(stream: int, payload: bytes) -> bytes:
+        header = frame.pack_header(frame.BLOCK, len(payload), readings=1, seq=1, total=1, commit_s=0)
+        body = struct.pack(">QQ", 1, stream) + frame.pack_record(header, payload, bytes(64))
+        return struct.pack(">II", len(body), crc32(body)) + body
+
+    hidden = entry(7, b"x")
+    outer, after = bytearray(entry(1, b"y" * 40 + hidden + b"y" * 40)), entry(2, b"z")
+    outer[30] ^= 1
+    long, torn = bytearray(outer), bytes(outer[:-20])
+    long[2] ^= 1  # its length
+    for name, whole, found in (
+        ("between", outer + after, [0, 2]), ("last", outer, [0]), ("long", long + after, [0, 7, 0, 2]),
+        ("torn", torn, [0, 7]),
+    ):  # fmt: skip
+        where = tmp_path / name
+        where.mkdir()
+        (where / "00000001.log").write_bytes(MAGIC + whole)
+        held = Journal(where, desk.ingest.storage.connection)
+        assert [item.stream for item in held.waiting(1 << 20).items] == found
+        assert held.digest(7, 1) is None, "what was found by seeking counts when its signature holds, not before"
+        assert held.pending_records == (1 if name == "between" else 0)
+        held.close()
 
 
 @given(data=st.data())
