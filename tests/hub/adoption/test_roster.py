@@ -189,7 +189,7 @@ async def test_the_district_says_where_a_silent_device_is_and_its_silence_says_n
 
     roll.where = away
     await roll.look()
-    assert (await rows(roll))[0]["remedy"]["fr"] == "Déjà sur un autre concentrateur : École voisine"
+    assert (await rows(roll))[0]["remedy"]["fr"] == "Déjà sur un autre concentrateur\u00a0: École voisine"
 
 
 async def test_the_district_is_asked_again_for_the_same_devices_after_minutes_or_when_it_was_away(
