@@ -60,6 +60,9 @@ class Rollups:
         self._frozen: dict[str, int] = {}
         self._reckon: dict[tuple[str, str], set[int]] = {}
         """Hours that were written whose months are not reckoned yet."""
+        self._tried: dict[tuple[int, int], tuple[bytes | None, bytes]] = {}
+        """(hour, series) → the row before a write that the disk refused, and as that write would have it: where only
+        its very last sync failed, it is there, and what came late is in it already."""
         self.tracks: dict[tuple[str, str], Track] = {}
         self.last_write: float | None = None
         self.rows = 0
@@ -193,7 +196,8 @@ class Rollups:
             track.n, track.named = known.n, True
             self._known[track.place, track.metric] = known
         wanted = [(hour, taken.track.n) for taken in takes for hour in {*taken.known, *taken.late}]
-        there = await self._memory.bodies(wanted)
+        there: dict[tuple[int, int], bytes | None] = {**await self._memory.bodies(wanted)}
+        there |= {key: before for key, (before, tried) in self._tried.items() if there.get(key) == tried}
         rows = []
         for taken in takes:
             track = taken.track
@@ -203,7 +207,9 @@ class Rollups:
                     rows.append((hour, track.n, body))
         if rows:
             unreckoned = {row[0] for row in rows}.union(*self._reckon.values())
+            self._tried = {(hour, n): (there.get((hour, n)), body) for hour, n, body in rows}
             await self._memory.put(sorted(rows), unreckoned)
+            self._tried = {}
             first, last = min(row[0] for row in rows), max(row[0] for row in rows)
             self.views.last_hour = max(last, self.views.last_hour)
             self.views.first_hour = min(first, self.views.first_hour) if self.views.first_hour else first

@@ -429,6 +429,29 @@ async def test_late_readings_count_once_when_the_disk_takes_their_hour_and_refus
         assert kept.stats.readings == 2
 
 
+async def test_late_readings_count_once_when_the_disk_refuses_only_the_last_sync_of_their_hour(tmp_path, monkeypatch):
+    begin = at("2026-01-01 00:00")
+    async with Hub(tmp_path, begin, places=[meter_place()], period=lambda device: 600.0) as hub:
+        hub.say(begin + 2 * H, 20.0, metric=TEMPERATURE, place="salle")
+        hub.clock.set(at("2026-01-03 00:00"))
+        await hub.write()
+        put = hub.memory.put
+
+        async def done_all_the_same(*rows):
+            await put(*rows)
+            raise DiskRefuses("the disk refuses")
+
+        hub.say(begin + 2 * H + 600, 10.0, metric=TEMPERATURE, place="salle")
+        with monkeypatch.context() as patch:
+            patch.setattr(hub.memory, "put", done_all_the_same)
+            await hub.write()
+            hub.say(begin + 2 * H + 1200, 30.0, metric=TEMPERATURE, place="salle")
+            await hub.write()
+        await hub.write()
+        [stats] = await hub.views.gauge(AIR, [begin + 2 * H, begin + 3 * H])
+        assert (stats.readings, stats.low, stats.high) == (3, 1000, 3000)
+
+
 class Killed(Exception):
     pass
 
