@@ -7,12 +7,12 @@ nothing of that name is here · 3 configuration · 4 unreachable · 5 permission
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import sys
 from typing import Any
 
 import click
 
+from hub import entries
 from hub.errors import HubError
 
 COMMANDS = {
@@ -118,8 +118,9 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
-def _others() -> list[importlib.metadata.EntryPoint]:
-    return list(importlib.metadata.entry_points(group="ilot.commands"))
+def _others() -> list[entries.Entry]:
+    """Of this distribution alone: the help of a command imports it, and a stranger's would run with every `--help`."""
+    return [one for one in entries.installed("ilot.commands") if one.distribution == "ilot"]
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -6,10 +6,12 @@ import json
 import subprocess
 import sys
 
+import click
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hub.cli import ilot as every_command
 from hub.cli.decode import _object
 from hub.cli.doctor import _network
 from hub.errors import DecodeError
@@ -89,6 +91,21 @@ def test_plugins_lists_what_ships_and_what_each_registers():
     assert {"bluetooth", "host", "modbus", "https"} <= set(described)
     assert [i["name"] for i in described["modbus"]["integrations"]] == ["modbus"]
     assert "host" in described["modbus"]["integrations"][0]["schema"]["properties"]
+
+
+def test_a_strangers_distribution_adds_no_command_and_takes_none(tmp_path, monkeypatch):
+    record = tmp_path / "acme-1.0.dist-info"
+    record.mkdir()
+    (record / "METADATA").write_text("Name: acme\nVersion: 1.0\n")
+    (record / "entry_points.txt").write_text("[ilot.commands]\nbackend = acme_bad:x\nacme = acme_bad:x\n")
+    (tmp_path / "acme_bad.py").write_text("raise RuntimeError('it was imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    context = click.Context(every_command)
+    names = every_command.list_commands(context)
+    assert "backend" in names
+    assert "acme" not in names
+    assert every_command.get_command(context, "acme") is None
+    assert every_command.get_command(context, "backend").name == "backend"
 
 
 def test_version_names_what_a_bug_report_needs():
