@@ -318,6 +318,19 @@ def test_what_a_hub_truly_sealed_and_nobody_can_read_is_kept_and_rejected(desk: 
     assert desk.sql("select reason, body from quarantine") == [("unreadable", bad)]
 
 
+@pytest.mark.parametrize("number", [0, 1 << 63])
+def test_a_record_whose_number_is_none_is_kept_aside_and_those_beside_it_are_taken(
+    desk: Desk, hub: Sender, number: int
+) -> None:
+    odd, good = hub.segment(first_seq=number), hub.segment()
+    blocks = [segment.block([row()]) for segment in (odd, good)]
+    groups = [(s.eid, [*s.context, block]) for s, block in zip((odd, good), blocks, strict=True)]
+    answer = desk.post(hub, pack_message(groups))
+    assert 1 in answer.taken(good)
+    assert not answer.taken(odd)
+    assert desk.alarms() == ["unreadable"]
+
+
 def test_a_block_that_miscounts_its_readings_is_rejected(desk: Desk, hub: Sender) -> None:
     from hub.buffer.columns import encode
     from hub.buffer.numbering import Numbering
@@ -533,6 +546,17 @@ def test_a_database_that_was_rolled_back_takes_a_new_id(plain: Desk) -> None:
     after = plain.post(hub, segment.message([segment.block([row(NOW + 2)])])).acks[0]
     assert after.db != before
     assert plain.alarms() == ["restored"]
+
+
+def test_what_lies_beside_a_database_and_is_anothers_says_nothing_of_it(plain: Desk) -> None:
+    hub = plain.enrol()
+    segment = hub.segment()
+    before = plain.post(hub, segment.message([segment.block([row()])])).acks[0].db
+    plain.close()
+    plain.owner.database.with_name("incarnation").write_text(f"{'ab' * 16} {1 << 60}\n", encoding="ascii")
+    plain.ingest = type(plain)(plain.owner.directory).ingest
+    assert plain.post(hub, segment.message([segment.block([row(NOW + 1)])])).acks[0].db == before
+    assert plain.alarms() == []
 
 
 def test_what_signs_is_remembered_beside_the_database_before_it_is_used_also_after_the_disk_refused(

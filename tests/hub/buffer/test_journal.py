@@ -258,6 +258,32 @@ def test_wholly_acked_closed_segments_go_once_the_ack_is_durable(party: Party, t
     assert journal.catalog.of(READINGS)[0].first == segments[2].first
 
 
+def test_what_is_acked_of_a_run_is_known_until_the_last_of_its_segments_has_left(party: Party, tmp_path: Path) -> None:
+    old = party.journal(tmp_path)
+    old.commit(batch(rows(0, 3)))
+    old.writers[READINGS].close()
+    for at in (1, 2):
+        old.commit(batch(rows(3 * at, 3)))
+    old.close()
+    journal = party.journal(tmp_path)
+    journal.commit(batch(rows(9, 3)))
+    first, second, _ = journal.catalog.of(READINGS)
+    assert (first.run, first.last, second.run, second.last) == (old.run, 1, old.run, 3)
+    journal.commit(batch(rows(12, 1), local={range_key(ACK_KEY, READINGS, old.run): [[1, 2]]}))
+    assert not first.path.exists()
+    assert second.path.exists()
+    journal.commit(batch(rows(13, 1)))
+    journal.close()
+    journal = party.journal(tmp_path)
+    assert list(journal.acks.of(READINGS, old.run)) == [(1, 2)]
+    key = range_key(ACK_KEY, READINGS, old.run)
+    journal.commit(batch(rows(14, 1), local={key: [[1, 3]]}))
+    assert not second.path.exists()
+    journal.commit(batch(rows(15, 1)))
+    assert key not in journal._durable, "then nobody needs it"
+    journal.close()
+
+
 def test_what_a_gap_declares_is_settled_only_when_the_gap_is_durable(party: Party, tmp_path: Path) -> None:
     disk = FaultyDisk()
     journal = party.journal(tmp_path, disk)
@@ -273,6 +299,9 @@ def test_what_a_gap_declares_is_settled_only_when_the_gap_is_durable(party: Part
     journal.commit(pending)
     assert journal.lost.covers(READINGS, journal.run, 1, 1)
     assert key in journal._durable
+    journal.declare(Gap(READINGS, journal.run, 2, 2, 2, 5, 6, "damaged"))
+    (told,) = journal.commit(batch())[:1]
+    assert (told.stream, told.calm) == (ALERTS, False), "and it does not wait on a metered line"
     journal.close()
 
 

@@ -229,6 +229,27 @@ async def test_that_nothing_is_acked_by_a_new_database_outlives_the_process(part
     await again.close()
 
 
+def test_what_the_backend_lost_and_took_again_stays_its_whole_time_from_then_on(party: Party, tmp_path: Path) -> None:
+    clock = Clock()
+    journal = party.journal(tmp_path, clock=clock, config=KEPT)
+    fill(journal, 1)
+    first = journal.catalog.of(READINGS)[0]
+    acked = ack(journal, READINGS, 1, first.last)
+    journal.commit(batch(rows(90_000, 1), local=acked))
+    clock.advance(6 * 86_400)
+    journal.unacked(READINGS, journal.run, 1, 1)
+    lacking = {range_key(ACK_KEY, READINGS, journal.run): [[2, first.last]]}
+    journal.commit(batch(rows(90_001, 1), local=lacking))
+    journal.commit(batch(rows(90_002, 1), local=acked))
+    clock.advance(2 * 86_400)
+    journal.commit(batch(rows(90_003, 1)))
+    assert first.path.exists(), "a week from when it was taken again"
+    clock.advance(6 * 86_400)
+    journal.commit(batch(rows(90_004, 1)))
+    assert not first.path.exists()
+    journal.close()
+
+
 def test_a_line_that_is_removed_while_its_commit_is_tried_again_is_not_told_after_all(
     party: Party, tmp_path: Path
 ) -> None:

@@ -312,6 +312,21 @@ def test_an_ack_of_a_closed_run_counts_although_this_process_sent_none_of_it() -
     assert answer(world, take(world), pack_reply([beyond])).refused[0].reason == "ahead"
 
 
+def test_the_ack_of_what_was_on_its_way_when_its_run_left_the_disk_counts() -> None:
+    world = World(1, Faults())
+    world.disk.put("readings", OLD_RUN, 2)
+    world.delivery.open(world.disk.streams(), {})
+    answer(world, take(world), pack_reply([]))
+    message = take(world)
+    del world.disk.records["readings", OLD_RUN]
+    restate(world)
+    result = answer(world, message, pack_reply([world.backend.ack("readings", OLD_RUN, through=2)]))
+    assert (result.accepted, result.refused) == (1, [])
+    assert world.delivery.in_flight() == (0, 0)
+    restate(world)
+    assert ("readings", OLD_RUN) not in world.delivery._ledgers
+
+
 def test_a_new_database_owes_everything_and_the_old_one_never_comes_back() -> None:
     world = opened()
     world.commit("readings", 4)
