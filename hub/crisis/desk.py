@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from hub.asker import asker
 from hub.backoff import Backoff
 from hub.crisis.isolation import Verdict
+from hub.crisis.reason import reasoned
 from hub.crisis.remembering import Memory, Remembering
 from hub.crisis.state import ISOLATED, READ_ONLY, State
 from hub.errors import HubError, StorageError
@@ -148,7 +149,7 @@ class Crisis:
     async def _enter(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         if arguments.get("dry_run"):
             return await self._status({})
-        by, why = _who(arguments)
+        by, why = reasoned(arguments)
         async with self._turn:
             at = self._now()
             self.state = self.state.entered(name, now=at, by=by, why=why, digest=self._hands.digest())
@@ -166,7 +167,7 @@ class Crisis:
     async def _end(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Everything of it, raised sampling too. {by, why} → as `crisis.status`, and `same`: whether the configuration
         is what it was at the beginning."""
-        by, why = _who(arguments)
+        by, why = reasoned(arguments)
         async with self._turn:
             before, raised = self.state, self._sampling is not None and self._sampling.holds
             if not (before.holds or raised):
@@ -202,7 +203,7 @@ class Crisis:
 
     async def _exported(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{directory, by} → {directory, files, bytes, missing}. Raises HubError when it is there already."""
-        by, _ = _who({"why": "export", **arguments})
+        by = asker(arguments)
         directory = Path(str(arguments.get("directory", "")))
         if not directory.is_absolute():
             raise HubError("the directory of an export is an absolute path, on a USB stick for instance")
@@ -213,10 +214,3 @@ class Crisis:
 
     async def _told(self, arguments: dict[str, Any]) -> dict[str, Any]:
         return {"html": await self._runbook()}
-
-
-def _who(arguments: dict[str, Any]) -> tuple[str, str]:
-    by, why = asker(arguments), str(arguments.get("why") or "").strip()[:200]
-    if not why:
-        raise HubError("say why: it stands in the audit log and on every page until the crisis is over")
-    return by, why

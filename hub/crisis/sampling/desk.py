@@ -16,6 +16,7 @@ import msgspec
 from hub.asker import asker
 from hub.clock import Clock
 from hub.commands import WriteRefused
+from hub.crisis.reason import reasoned
 from hub.crisis.sampling import planning, showing, state
 from hub.crisis.sampling.carrying import TICK_S, Carrying
 from hub.crisis.sampling.expecting import Expecting
@@ -32,6 +33,8 @@ PLANS = 16
 nobody who only looks takes away the one that is about to be raised."""
 SHORTEST_S = 1.0
 BY_HUB = "hub"
+LONGEST_WHY = 150
+"""Characters: it goes on in the reason of each command, which has more to say."""
 
 _log = logging.getLogger("hub.crisis")
 
@@ -157,7 +160,7 @@ class Sampling:
 
     async def _raise(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{plan: its digest, by, role, why} → as `status`. Does exactly what was shown, or refuses."""
-        by, why = who(arguments)
+        by, why = reasoned(arguments, LONGEST_WHY)
         if arguments.get("role") != "administrateur":
             await self._memory.audit(self._clock.now(), by, {"crisis": "sampling", "refused": "role"})
             raise WriteRefused("role", "sampling is raised by an administrator")
@@ -194,7 +197,7 @@ class Sampling:
 
     async def _restore(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{by, why} → as `status`. What cannot be told now is told as soon as that is possible."""
-        by, why = who(arguments)
+        by, why = reasoned(arguments, LONGEST_WHY)
         if not self.state.holds:
             raise HubError("sampling is not raised: there is nothing to give back")
         await self.restore(by, why)
@@ -268,14 +271,6 @@ class Sampling:
     def _told(held: State, before: bytes) -> bool:
         """Did more change than the time that is left? What the disk did not take is written at the next look."""
         return held.entries != msgspec.json.decode(before, type=State).entries
-
-
-def who(arguments: dict[str, Any]) -> tuple[str, str]:
-    """By whom, and why. Raises HubError without a reason."""
-    by, why = asker(arguments), str(arguments.get("why") or "").strip()[:150]
-    if not why:
-        raise HubError("say why: it stands in the audit log and on every page until the crisis is over")
-    return by, why
 
 
 def _seconds(arguments: dict[str, Any], name: str, otherwise: float | None = None) -> float:

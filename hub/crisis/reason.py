@@ -1,0 +1,17 @@
+"""Who asks for something in a crisis, and why: nothing is done without a reason. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hub.asker import asker
+from hub.errors import HubError
+
+
+def reasoned(arguments: Mapping[str, Any], longest: int = 200) -> tuple[str, str]:
+    """By whom, and why, cut to so many characters. Raises HubError without a reason."""
+    why = str(arguments.get("why") or "").strip()[:longest]
+    if not why:
+        raise HubError("say why: it stands in the audit log and on every page until the crisis is over")
+    return asker(arguments), why
