@@ -124,14 +124,14 @@ def test_an_object_that_cannot_be_read_is_left_in_peace_more_and_more() -> None:
     point = Watched(ObjectId(0, 1), Point(metric="co2"))
     asked = []
     for poll in range(400):
-        if point.due():
+        if point.patience.due():
             asked.append(poll)
             point.failed("unknown-object")
     assert asked[:6] == [0, 2, 6, 14, 30, 62]
     assert max(b - a for a, b in itertools.pairwise(asked)) == LONGEST_SKIP + 1
     assert point.errors == {"unknown-object": len(asked)}
     point.spoke(5.0)
-    assert point.due()
+    assert point.patience.due()
     assert point.last_seen == 5.0
     assert point.worse("") is True, "news: good again"
     assert point.worse("") is False
