@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from hub.cli.demo.scene import Scene
-
-from ..faults.rig import run
+from .plant_kit import Plant, running
 
 CONFIG = """\
 hub: {{name: commands, site: rig, state_dir: {state}}}
@@ -36,55 +31,10 @@ buffer: {{window: 200ms}}
 """
 
 
-def compiled(directory: Path) -> Path:
-    """The libmodbus server of the Modbus tests."""
-    source = Path(__file__).parents[1] / "integrations/modbus/peer.c"
-    binary = directory / "peer"
-    subprocess.run(["gcc", "-I/usr/include/modbus", str(source), "-o", str(binary), "-lmodbus"], check=True)
-    return binary
-
-
-class Plant:
-    def __init__(self, root: Path) -> None:
-        self.scene = Scene(root, lambda text: None)
-
-    def prepare(self, port: int) -> None:
-        self.scene.found()
-        url = self.scene.backend["url"].rstrip("/")
-        self.scene.config.write_text(CONFIG.format(state=self.scene.state, url=url, port=port))
-        self.scene.enrol()
-
-    def start(self) -> None:
-        self.scene._start("hub", "-m", "hub", "run", "--config", str(self.scene.config), "--json", "--drain", "2")
-
-    async def ilot(self, *arguments: str, code: int = 0) -> Any:
-        done = await asyncio.to_thread(run, *arguments, "--config", self.scene.config, "--json")
-        assert done.returncode in ((0, 6) if code == 0 else (code,)), done.stderr.decode()
-        return json.loads(done.stdout) if done.stdout else done.stderr.decode()
-
-    async def reads(self, value: float) -> None:
-        async with asyncio.timeout(30):
-            while True:
-                last = {one["metric"]: one["value"] for one in (await self.ilot("status"))["last"]}
-                if last.get("setpoint") == value:
-                    return
-                await asyncio.sleep(0.2)
-
-
 @pytest.fixture
 async def plant(tmp_path: Path) -> AsyncIterator[Plant]:
-    process = await asyncio.create_subprocess_exec(str(compiled(tmp_path)), stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    plant = Plant(tmp_path / "scene")
-    try:
-        port = int(await asyncio.wait_for(process.stdout.readline(), 20))
-        await asyncio.to_thread(plant.prepare, port)
-        await asyncio.to_thread(plant.start)
+    async with running(tmp_path, CONFIG) as plant:
         yield plant
-    finally:
-        await asyncio.to_thread(plant.scene.close)
-        process.kill()
-        await process.wait()
 
 
 async def test_a_set_point_is_written_audited_refused_beyond_its_bounds_and_stopped_for_good(plant: Plant) -> None:
@@ -98,18 +48,18 @@ async def test_a_set_point_is_written_audited_refused_beyond_its_bounds_and_stop
     assert (boiler["id"], boiler["errors"]) == ("modbus:boiler", {})
     assert boiler["last_seen_s"] < 30
     assert 0 < boiler["latency_ms"] < 10_000
-    assert "from 20 to 70 Cel" in await plant.ilot(*order, "90", "--why", "colder still", code=3)
-    assert "read-only" in await plant.ilot("command", "set", "modbus:boiler", "reserve", "1", "--why", "x", code=3)
+    assert "from 20 to 70 Cel" in await plant.ilot(*order, "90", "--why", "colder still", codes=(3,))
+    assert "read-only" in await plant.ilot("command", "set", "modbus:boiler", "reserve", "1", "--why", "x", codes=(3,))
 
     (boiler,) = (await plant.ilot("devices"))["devices"]
     assert boiler["errors"] == {"write-out-of-bounds": 1, "write-read-only": 1}
     stopped = await plant.ilot("command", "stop", "--why", "a leak")
     assert [one["metric"] for one in stopped["released"]] == ["setpoint"]
-    assert "all writes are stopped" in await plant.ilot(*order, "50", "--why", "x", code=3)
+    assert "all writes are stopped" in await plant.ilot(*order, "50", "--why", "x", codes=(3,))
     await asyncio.to_thread(plant.scene.stop, "hub")
     await asyncio.to_thread(plant.start)
     await plant.reads(55.0)
-    assert "all writes are stopped" in await plant.ilot(*order, "50", "--why", "x", code=3)
+    assert "all writes are stopped" in await plant.ilot(*order, "50", "--why", "x", codes=(3,))
     await plant.ilot("command", "resume", "--why", "mended")
     await asyncio.sleep(1)  # the pace that the configuration asks
     assert (await plant.ilot(*order, "50", "--why", "back to normal"))["state"] == "done"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 from pathlib import Path
 
-from .test_commands import CONFIG, Plant, compiled
+from .plant_kit import running
+from .test_commands import CONFIG
 
 RULES = """\
 rules:
@@ -28,16 +28,7 @@ RULED = (
 
 
 async def test_what_a_register_says_writes_another_and_an_alert_ends_by_it(tmp_path: Path) -> None:
-    process = await asyncio.create_subprocess_exec(str(compiled(tmp_path)), stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    plant = Plant(tmp_path / "scene")
-    try:
-        port = int(await asyncio.wait_for(process.stdout.readline(), 20))
-        await asyncio.to_thread(plant.scene.found)
-        url = plant.scene.backend["url"].rstrip("/")
-        plant.scene.config.write_text(RULED.format(state=plant.scene.state, url=url, port=port))
-        await asyncio.to_thread(plant.scene.enrol)
-        await asyncio.to_thread(plant.start)
+    async with running(tmp_path, RULED) as plant:
         await plant.reads(40.0)
         [done] = (await plant.ilot("command", "list"))["commands"]
         assert (done["by"], done["value"], done["state"]) == ("rule:night-setback", 40.0, "done")
@@ -54,7 +45,3 @@ async def test_what_a_register_says_writes_another_and_an_alert_ends_by_it(tmp_p
         await plant.reads(40.0)
         [same] = (await plant.ilot("command", "list"))["commands"]
         assert same["id"] == done["id"], "the next life knows that the rule holds"
-    finally:
-        await asyncio.to_thread(plant.scene.close)
-        process.kill()
-        await process.wait()

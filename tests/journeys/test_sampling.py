@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
-import subprocess
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from hub.cli.demo.scene import Scene
-from hub.control import call
-
-from ..faults.rig import run
-from .test_commands import compiled
+from .plant_kit import Plant, running
 
 CONFIG = """\
 hub: {{name: sampling, site: rig, state_dir: {state}}}
@@ -38,27 +31,7 @@ buffer: {{window: 200ms}}
 """
 
 
-class Plant:
-    def __init__(self, root: Path) -> None:
-        self.scene = Scene(root, lambda text: None)
-
-    def prepare(self, port: int) -> None:
-        self.scene.found()
-        url = self.scene.backend["url"].rstrip("/")
-        self.scene.config.write_text(CONFIG.format(state=self.scene.state, url=url, port=port))
-        self.scene.enrol()
-
-    def start(self) -> None:
-        self.scene._start("hub", "-m", "hub", "run", "--config", str(self.scene.config), "--json", "--drain", "2")
-
-    async def ilot(self, *arguments: str, codes: tuple[int, ...] = (0, 6)) -> Any:
-        done = await asyncio.to_thread(run, *arguments, "--config", self.scene.config, "--json")
-        assert done.returncode in codes, done.stderr.decode()
-        return json.loads(done.stdout) if done.stdout else done.stderr.decode()
-
-    async def call(self, name: str) -> Any:
-        return await asyncio.to_thread(call, self.scene.state / "hub.sock", name)
-
+class Sampled(Plant):
     async def seen(self) -> float:
         """Unix seconds of the boiler's last report."""
         status = await self.call("status")
@@ -72,23 +45,13 @@ class Plant:
 
 
 @pytest.fixture
-async def plant(tmp_path: Path) -> AsyncIterator[Plant]:
-    process = await asyncio.create_subprocess_exec(str(compiled(tmp_path)), stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    plant = Plant(tmp_path / "scene")
-    try:
-        port = int(await asyncio.wait_for(process.stdout.readline(), 20))
-        await asyncio.to_thread(plant.prepare, port)
-        await asyncio.to_thread(plant.start)
+async def plant(tmp_path: Path) -> AsyncIterator[Sampled]:
+    async with running(tmp_path, CONFIG, Sampled) as plant:
         yield plant
-    finally:
-        await asyncio.to_thread(plant.scene.close)
-        process.kill()
-        await process.wait()
 
 
 async def test_polling_is_raised_as_shown_stays_so_over_a_kill_and_goes_back_with_the_same_configuration(
-    plant: Plant,
+    plant: Sampled,
 ) -> None:
     first = await plant.until_seen_after(0.0)
     shown = await plant.ilot("crisis", "sampling", "plan", "1s", "--for", "1h", "--device", "modbus:boiler")
