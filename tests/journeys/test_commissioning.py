@@ -126,7 +126,7 @@ async def heard_at_another_hub(url: str, token: str, state: Path, device: str) -
         probe = Probe(url, token, state, session)
         segment = probe.segment()
         shape = Shape((Column("temperature", "Cel", "0.01"),))
-        subject = Subject(device, "hall", "other", "halls")
+        subject = Subject(device, "hall", "ecole-voisine", "halls")
         block = segment.block([Row(subject, shape, int(time.time() * 1000), True, (20.5,), quality=0, trust=1)])
         answer = await probe.post(segment.message([block]))
         assert answer.status == 200
@@ -313,7 +313,7 @@ def test_eighteen_sensors_end_at_thirteen_with_five_named_remedies(
     counter(page, "13/18 remontent")
     wanted = sorted([
         "Clé fausse", "Clé fausse", "Hors de portée", "Étiquette illisible",
-        "Déjà sur un autre concentrateur\u00a0: École voisine",
+        "Déjà sur un autre concentrateur\u00a0: ecole-voisine",
     ])  # fmt: skip
     until(lambda: remedies(page) == wanted, 60, lambda: f"{remedies(page)} {school.rig.logs()}")
     assert page.locator("[data-row] .state.green").count() == 13
