@@ -4,10 +4,11 @@ A hub in wrong hands is enrolled all the same. Its readings cost it what they co
 nothing, and this machine a line that is looked at and told for ever. So each hub has a share of its own, and never one
 of what the others have.
 
-    runs       RUNS_A_DAY new (run, stream) in 24 hours and RUNS in all; beyond either one each TRICKLE_S. What is not
+    runs       32,768 new (run, stream) in 24 hours and 262,144 in all; beyond either one each 15 minutes. What is not
                taken yet is not acknowledged: an honest hub that starts again and again keeps it, and loses nothing
-    ranges     a set of numbers has at most PARTS parts; a record that would make another waits for those between
-    evidence   EVIDENCE bytes of what a person must judge: quarantine and forks
+    ranges     a set of numbers has at most 4,096 parts; a record that would make another waits for those between
+    evidence   8 MiB of what a person must judge: quarantine and forks
+    alerts     10,000, whatever their state; a new one takes the place of one that was cleared
 """
 
 from __future__ import annotations
@@ -23,19 +24,20 @@ from hub.documents.wire import MAX_RANGES
 from hub.errors import NotReady
 
 DAY = 86_400.0
-RUNS_A_DAY = 4096
-"""A hub makes two streams at each start, so 2,048 starts a day."""
-RUNS = 16_384
+RUNS_A_DAY = 32_768
+"""A hub makes two streams at each start: one that starts anew every five seconds stays below."""
+MANY_RUNS = 4096
+"""In a day: a person is told, and they are taken all the same."""
+RUNS = 262_144
 TRICKLE_S = 900.0
 PARTS = MAX_RANGES
 EVIDENCE = 8 << 20
 AGAIN_S = 60.0
 LINE = 256
 """Bytes that a line of evidence costs beside what it keeps."""
-RUNS_ALARM, RUNS_DETAIL = (
-    "many-runs",
-    "it begins more runs than a hub can need: the newest wait, and are not acknowledged",
-)
+RUNS_ALARM = "many-runs"
+RUNS_DETAIL = "it begins more runs than a hub can need: the newest wait, and are not acknowledged"
+MANY_DETAIL = "it begins many runs: it starts again and again, or it is in wrong hands"
 PARTS_ALARM = "scattered"
 
 
@@ -59,13 +61,14 @@ class Runs:
         self._db = connection
         self._of: dict[str, _Begun] = {}
 
-    def check(self, hub: str, now: float) -> None:
-        """Raises Crowded when this hub may begin no stream now."""
+    def check(self, hub: str, now: float) -> bool:
+        """Whether it begins so many that somebody should look. Raises Crowded when it may begin no stream now."""
         begun = self._begun(hub, now)
         while begun.lately and not now - DAY < begun.lately[0] <= now:
             begun.lately.popleft()
         if (len(begun.lately) >= RUNS_A_DAY or begun.count >= RUNS) and 0.0 <= now - begun.last < TRICKLE_S:
             raise Crowded(f"{hub} {RUNS_DETAIL}: {len(begun.lately)} in a day, {begun.count} in all")
+        return len(begun.lately) >= MANY_RUNS
 
     def add(self, hub: str, now: float) -> None:
         """One was begun."""

@@ -17,7 +17,7 @@ from typing import NamedTuple, cast
 import apsw
 import msgspec
 
-from backend.bounds import PARTS, PARTS_ALARM, RUNS_ALARM, RUNS_DETAIL, Crowded, Evidence, Runs
+from backend.bounds import MANY_DETAIL, PARTS, PARTS_ALARM, RUNS_ALARM, RUNS_DETAIL, Crowded, Evidence, Runs
 from backend.readings import Readings
 from backend.schema import open_database, transaction
 from hub.buffer.opening import ClockMark, Epoch, Gap, Opened
@@ -328,7 +328,8 @@ class Storage:
 
     def _begin(self, hub: str, now: float) -> None:
         try:
-            self.runs.check(hub, now)
+            if self.runs.check(hub, now):
+                self.alarm(RUNS_ALARM, hub, MANY_DETAIL)
         except Crowded:
             self.alarm(RUNS_ALARM, hub, RUNS_DETAIL)
             raise

@@ -55,6 +55,12 @@ def stated(hub: Sender, run: bytes) -> bytes:
     return hub.state(None, READINGS, streams={READINGS: (run, 9, bytes(32))}, oldest={ALERTS: (run, 1)})
 
 
+def test_a_person_is_told_before_anything_waits(desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "MANY_RUNS", 2)
+    assert [begin(desk, hub) for _ in range(5)] == [True] * 5
+    assert desk.sql("select kind, detail from alarms") == [(bounds.RUNS_ALARM, bounds.MANY_DETAIL)]
+
+
 def test_its_state_counts_all_the_same_and_a_day_later_it_may_begin_again(
     desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
