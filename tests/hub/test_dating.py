@@ -158,4 +158,4 @@ def test_what_is_told_of_an_inexact_time_is_said_in_french_too(machine: Machine)
     dating = Dating(clock := SystemClock(), machine)
     clock.told(BUILD_FLOOR + 100.0, 45.0, 50.0)
     machine.up += PATIENCE_S
-    assert "à 3 s près" in message(dating.complaints()[0], "fr").text
+    assert "à 3\u202fs près" in message(dating.complaints()[0], "fr").text

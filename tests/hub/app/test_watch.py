@@ -15,6 +15,8 @@ from hub.hosting.notifying import Notifiers
 from ...plugins.notify_kit import Local
 from ..alerts.test_book import NEW, Stream, life
 
+LOADED = SimpleNamespace(config=SimpleNamespace(sites={}, hub=SimpleNamespace(site=None)))
+
 
 async def test_an_alert_that_ends_while_a_new_notifier_asks_for_the_last_ones_is_not_told_as_open(
     tmp_path, monkeypatch
@@ -31,7 +33,7 @@ async def test_an_alert_that_ends_while_a_new_notifier_asks_for_the_last_ones_is
 
         monkeypatch.setattr(book, "these", slow)
         watch = Watch(SimpleNamespace(book=book), MagicMock(), Notifiers([], []), MagicMock())
-        ground = SimpleNamespace(enrolled=SimpleNamespace(hub="hub-1"), buffer=Local(), clock=clock)
+        ground = SimpleNamespace(enrolled=SimpleNamespace(hub="hub-1"), buffer=Local(), clock=clock, loaded=LOADED)
         await watch.notify(SimpleNamespace(name="sms"), ground, MagicMock())
         queue = watch.notifiers.pop("sms")
         notice = await anext(aiter(queue))
@@ -48,7 +50,7 @@ async def test_the_end_of_an_alert_that_was_told_is_told_after_a_restart_however
         newer = [msgspec.structs.replace(NEW, id=f"{n:016x}", raised=float(n), state=CLEARED) for n in range(2, 300)]
         await Memory(store).keep([old, *newer])
         watch = Watch(SimpleNamespace(book=book), MagicMock(), Notifiers([], []), MagicMock())
-        ground = SimpleNamespace(enrolled=SimpleNamespace(hub="hub-1"), buffer=local, clock=clock)
+        ground = SimpleNamespace(enrolled=SimpleNamespace(hub="hub-1"), buffer=local, clock=clock, loaded=LOADED)
         await watch.notify(SimpleNamespace(name="sms"), ground, MagicMock())
         queue = watch.notifiers.pop("sms")
         notice = await anext(aiter(queue))
