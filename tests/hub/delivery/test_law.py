@@ -410,6 +410,19 @@ def test_what_was_accepted_is_remembered_by_the_next_process() -> None:
     assert later.judge(ack, kid, world.delivery._ledgers, fresh=True).reason == "stale"
 
 
+def test_a_message_that_was_rejected_counts_no_readings_and_proves_no_context() -> None:
+    world = opened()
+    world.backend.refuses.add(("readings", RUN, 1))
+    world.commit("readings", 1)
+    answer(world, take(world))
+    assert (world.delivery.acked_readings, world.delivery.in_flight()) == (0, (0, 0))
+    world.commit("readings", 1)
+    message = take(world)
+    assert context(message)
+    answer(world, message)
+    assert world.delivery.acked_readings == 10
+
+
 def test_rejected_records_stay_and_are_offered_again_after_an_hour() -> None:
     world = opened()
     world.backend.refuses.add(("readings", RUN, 2))

@@ -229,6 +229,20 @@ def test_a_request_in_answer_to_an_older_state_or_to_none_changes_nothing() -> N
     assert world.delivery.refusals == {"want-old": 3}
 
 
+def test_what_an_older_database_acked_is_void_where_a_new_one_answers_beside_it() -> None:
+    world = acked_world(2)
+    world.commit("readings", 3)
+    message = take(world)
+    restate(world)
+    old = world.backend.ack("readings", RUN, through=5)
+    world.backend.db = Database(b"1" * 16)
+    new = world.backend.ack("readings", RUN, through=1, ranges=(), n=99)
+    result = world.delivery.answered(message.id, pack_reply([old, new]), world.now)
+    assert result.forget
+    assert result.acked == [("readings", RUN, [(1, 1)])], "the rest may not be deleted"
+    assert world.delivery.depth()[BACKLOG] == 4
+
+
 def test_what_an_older_database_asked_for_is_void_where_a_new_one_answers_beside_it() -> None:
     world = acked_world()
     restate(world)
