@@ -410,6 +410,15 @@ def test_what_was_accepted_is_remembered_by_the_next_process() -> None:
     assert later.judge(ack, kid, world.delivery._ledgers, fresh=True).reason == "stale"
 
 
+def test_what_an_ack_rejects_is_not_acked_by_it_though_its_ranges_cover_it() -> None:
+    world = opened()
+    world.commit("readings", 6)
+    message = take(world)
+    ack = world.backend.ack("readings", RUN, through=3, ranges=((5, 6),), rejected=((2, 2), (6, 6)))
+    assert answer(world, message, pack_reply([ack])).acked == [("readings", RUN, [(1, 1), (3, 3), (5, 5)])]
+    assert world.delivery.depth()["rejected"] == 2
+
+
 def test_a_message_that_was_rejected_counts_no_readings_and_proves_no_context() -> None:
     world = opened()
     world.backend.refuses.add(("readings", RUN, 1))
