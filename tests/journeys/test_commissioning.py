@@ -37,6 +37,7 @@ from hub.labels.tr005 import checksum
 
 from ..faults.rig import ilot, until
 from ..integrations.lorawan.lorawan_peer import LoraPacket, PeerDevice
+from ..ports import free_port
 from . import camera
 from .test_onboarding import GATEWAY, School, command
 from .test_pages import NAME, PASSWORD
@@ -135,9 +136,7 @@ async def heard_at_another_hub(url: str, token: str, state: Path, device: str) -
 @pytest.fixture
 def school(tmp_path: Path) -> Iterator[School]:
     made = School(tmp_path)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     made.configure(GATEWAY, more=f"web: {{address: 127.0.0.1, port: {port}}}\n")
     yield made
     made.rig.close()

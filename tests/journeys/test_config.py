@@ -20,6 +20,7 @@ from hub.control import call
 from hub.errors import HubError
 
 from ..faults.rig import Rig
+from ..ports import free_port
 
 MORE = """\
 # kept by Anne
@@ -60,12 +61,6 @@ def until(condition: Callable[[], Any], seconds: float = 30.0) -> None:
 
 def health(rig: Rig, name: str) -> dict[str, Any]:
     return next((one for one in status(rig)["plugins"] if one["name"] == name), {})
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_a_configuration_changes_under_load_and_no_reading_is_lost(rig: Rig) -> None:

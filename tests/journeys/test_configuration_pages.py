@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from hub.cli.demo.scene import Scene
 from hub.cli.label import link_of
 from hub.control import Refused, call
 
+from ..ports import free_port
 from .test_pages import CHROMIUM, DESK, NAME, PASSWORD, PHONE, faults
 
 PAGES = (
@@ -165,9 +165,7 @@ def test_what_is_wrong_in_a_form_stands_beside_its_field_and_one_more_is_filled_
 
 def test_a_port_that_nobody_confirms_comes_back_and_one_that_is_confirmed_stays(place: Place) -> None:
     page, before = place.page, place.file.read_text()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     former = place.url
     for confirm in (False, True):
         place.url = former

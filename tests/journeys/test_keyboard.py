@@ -7,7 +7,6 @@ from __future__ import annotations
 import io
 import random
 import re
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from hub.cli.label import link_of
 
 from ..integrations.lorawan.lorawan_peer import LoraPacket, PeerDevice
+from ..ports import free_port
 from .keyboard import Keyboard
 from .test_commissioning import Gateway, counter, eui_of, label, qr
 from .test_onboarding import GATEWAY, School
@@ -31,9 +31,7 @@ NEXT = "C'est fait, étape suivante"
 @pytest.fixture
 def school(tmp_path: Path) -> Iterator[School]:
     made = School(tmp_path)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     made.configure(
         GATEWAY, more=f"places: {{hall: {{zone: rooms, name: Hall}}}}\nweb: {{address: 127.0.0.1, port: {port}}}\n"
     )

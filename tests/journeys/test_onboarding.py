@@ -20,6 +20,7 @@ import pytest
 
 from ..faults.rig import Rig, ilot, run, until
 from ..integrations.lorawan.lorawan_peer import LoraPacket
+from ..ports import free_port
 
 GATEWAY = "0016c001ff10d3e5"
 JOINING = 4
@@ -48,9 +49,7 @@ class School:
 
     def __init__(self, root: Path, *gateways: str) -> None:
         self.rig = Rig(root)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port(kind=socket.SOCK_DGRAM)
         self.url = self.rig.config.read_text().partition('url: "')[2].partition('"')[0]
         self.configure(GATEWAY, *gateways)
 

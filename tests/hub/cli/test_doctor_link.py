@@ -27,6 +27,7 @@ from hub.cli.doctor.findings import NOTE, OK, WRONG, Finding
 from hub.cli.doctor.stages import Way, walk
 from hub.identity import enrolment
 
+from ...ports import free_port
 from ...proxy import proxy
 from ..test_egress import Authority
 
@@ -85,12 +86,6 @@ def fails(found: list[Finding]) -> Finding:
     assert found[-1].state == WRONG
     assert found[-1].remedy
     return found[-1]
-
-
-def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def test_a_name_without_an_address_is_dns(ca: Authority) -> None:

@@ -20,6 +20,8 @@ from hub.sigfox.callback import KINDS
 from hub.testing import FakeSession
 from integrations.sigfox import Config, probe, run
 
+from ...ports import free_port
+
 SECRET = "0123456789abcdef0123456789abcdef"
 ROOM = hub.Device(
     id="sigfox:1D2F3", integration="sigfox", place="room",
@@ -29,12 +31,6 @@ ROOM = hub.Device(
         "downlink": "0102030405060708",
     },
 )  # fmt: skip
-
-
-def free_port() -> int:
-    with socket.socket() as probe_:
-        probe_.bind(("127.0.0.1", 0))
-        return int(probe_.getsockname()[1])
 
 
 @asynccontextmanager

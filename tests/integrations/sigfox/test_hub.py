@@ -16,6 +16,7 @@ import pytest
 from sigfox_operator import Operator, message, results
 
 from ...faults.rig import Rig, ilot, until
+from ...ports import free_port
 
 SECRET = "0123456789abcdef0123456789abcdef"
 CONFIG = """\
@@ -33,12 +34,6 @@ devices:
   sigfox:77: {{integration: sigfox, place: room, pack: sensit-discovery-v3}}
 link: {{uplinks: {{https: {{url: "{url}"}}}}}}
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class House:
