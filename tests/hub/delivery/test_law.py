@@ -419,6 +419,16 @@ def test_what_an_ack_rejects_is_not_acked_by_it_though_its_ranges_cover_it() -> 
     assert world.delivery.depth()["rejected"] == 2
 
 
+def test_of_a_message_that_fails_what_was_rejected_meanwhile_does_not_wait_again_at_once() -> None:
+    world = opened()
+    world.commit("readings", 3)
+    message = take(world)
+    answer(world, message, pack_reply([world.backend.ack("readings", RUN, through=0, rejected=((2, 2),))]))
+    world.delivery.failed(message.id, world.now)
+    depth = world.delivery.depth()
+    assert (depth["live"] + depth[BACKLOG], depth["rejected"]) == (2, 1)
+
+
 def test_a_message_that_was_rejected_counts_no_readings_and_proves_no_context() -> None:
     world = opened()
     world.backend.refuses.add(("readings", RUN, 1))
