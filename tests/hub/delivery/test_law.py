@@ -429,6 +429,16 @@ def test_of_a_message_that_fails_what_was_rejected_meanwhile_does_not_wait_again
     assert (depth["live"] + depth[BACKLOG], depth["rejected"]) == (2, 1)
 
 
+def test_what_was_rejected_and_has_left_the_disk_is_rejected_no_more() -> None:
+    world = opened()
+    world.commit("readings", 3)
+    answer(world, take(world), pack_reply([world.backend.ack("readings", RUN, through=0, rejected=((1, 3),))]))
+    for seq in (1, 2):
+        del world.disk.records["readings", RUN][seq]
+    restate(world)
+    assert world.delivery.depth()["rejected"] == 1
+
+
 def test_a_message_that_was_rejected_counts_no_readings_and_proves_no_context() -> None:
     world = opened()
     world.backend.refuses.add(("readings", RUN, 1))
