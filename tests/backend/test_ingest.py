@@ -22,7 +22,7 @@ from hub.buffer.opening import open_epoch, verify_epoch
 from hub.buffer.rows import Row, Subject
 from hub.buffer.seal import EPOCH_LABEL, SUITE, H, Previous, Sealer
 from hub.documents.trust import Recipient, Trust
-from hub.documents.wire import pack_message
+from hub.documents.wire import pack_message, read_ack, read_reply
 from hub.errors import AuthFailed, DecodeError, HubError, StorageError
 
 
@@ -77,7 +77,11 @@ def test_the_same_message_twice_in_one_batch_is_stored_once(desk: Desk, hub: Sen
 def test_a_fork_inside_one_batch_is_seen(desk: Desk, hub: Sender) -> None:
     one, two = (hub.segment(run=b"r" * 16) for _ in range(2))
     bodies = [s.message([s.block([row(value=v)])]) for s, v in ((one, 1.0), (two, 2.0))]
-    desk.ingest.take([Message(hub.hub, "records", body) for body in bodies])
+    for reply in desk.ingest.take([Message(hub.hub, "records", body) for body in bodies]):
+        assert isinstance(reply, bytes)
+        for blob in read_reply(reply).acks:
+            ack, _ = read_ack(blob, desk.owner.trust)
+            assert (ack.through, ack.ranges, ack.rejected) == (0, (), ((1, 1),)), "not even the first time"
     desk.settle()
     assert desk.rows() == [(NOW, 1.0)]
     assert desk.sql("select seq from forks") == [(1,)]
