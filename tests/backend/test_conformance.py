@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from backend import gate, ingest, nonces, server, states
+from backend import acks, gate, ingest, nonces, records, server, states
 from backend import owner as owners
 from backend.api import hubs as api_hubs
 from backend.api import requests
@@ -50,11 +50,11 @@ def no_duplicates(patch: pytest.MonkeyPatch) -> None:
         real(self, work, stream, epoch, item)
 
     patch.setattr(ingest.Ingest, "_record", record)
-    patch.setattr(ingest.Ingest, "_acks", lambda self, work: [b""])
+    patch.setattr(acks.Acks, "of", lambda self, hub, told, owner: [b""])
 
 
 def acks_what_never_came(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(ingest.Ingest, "taken", lambda self, stream: Ranges([(1, max(1, stream.stored.last()))]))
+    patch.setattr(acks.Acks, "taken", lambda self, stream: Ranges([(1, max(1, stream.stored.last()))]))
 
 
 def no_signature_of_records(patch: pytest.MonkeyPatch) -> None:
@@ -93,10 +93,10 @@ def need_never_said(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_bad_record_ends_the_message(patch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Any, work: Any, stream: Any, item: Any) -> None:
+    def refuse(self: Any, stream: Any, item: Any) -> None:
         raise AuthFailed("no")
 
-    patch.setattr(ingest.Ingest, "_refuse", refuse)
+    patch.setattr(records.Records, "refuse", refuse)
 
 
 def tokens_for_ever(patch: pytest.MonkeyPatch) -> None:

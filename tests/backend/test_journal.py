@@ -278,14 +278,14 @@ def test_a_record_of_which_no_rows_can_be_made_stops_no_other(
     post(desk, other, 2)
     epoch = desk.sql("select min(id) from epochs")[0][0]
     if poison == "row":
-        real = desk.ingest._store
+        real = desk.ingest.records.store
 
         def store(stream: Any, epoch: Any, item: Any) -> None:
             real(stream, epoch, item)
             if stream.hub == hub.hub:
                 raise ValueError("nobody has thought of this")
 
-        monkeypatch.setattr(desk.ingest, "_store", store)
+        monkeypatch.setattr(desk.ingest.records, "store", store)
     else:
         desk.sql(
             "delete from epochs where id = ?" if poison == "context" else "delete from tables where epoch = ?", epoch

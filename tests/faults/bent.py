@@ -60,7 +60,7 @@ def lie(kind: str) -> None:
         return sign_ack(msgspec.structs.replace(everything, **changed), key)
 
     mock.patch.object(Ingest, "_record", record).start()
-    mock.patch("backend.ingest.sign_ack", sign).start()
+    mock.patch("backend.acks.sign_ack", sign).start()
 
 
 def main() -> None:

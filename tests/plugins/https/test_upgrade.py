@@ -12,7 +12,7 @@ from typing import Any
 import apsw
 import pytest
 
-from backend import ingest
+from backend import acks, ingest
 from backend import owner as owners
 from backend.api.hubs import Hubs
 from hub.asking.question import asked
@@ -57,7 +57,7 @@ def of_the_first_release(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(ingest, "pack_reply", packed)
     patch.setattr(ingest, "open_message", opened)
-    patch.setattr(ingest, "MAX_ACKS", 0)  # one ack for one run
+    patch.setattr(acks, "MAX_ACKS", 0)  # one ack for one run
     patch.setattr(ints.Reader, "_tight", tight)
     patch.setattr(Hubs, "route", lambda self, router: route(self, Routes(router)))  # type: ignore[arg-type]
 

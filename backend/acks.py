@@ -1,0 +1,78 @@
+"""Acknowledgements: what of every stream that a message touched is durable here, under the owner's signature."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import msgspec
+from msgspec import UNSET
+
+from backend.journal import Journal
+from backend.owner import Owner
+from backend.states import States
+from backend.storage import Storage, Stream
+from hub.documents.wire import MAX_ACKS, MAX_RANGES, SPEAKS, Ack, Also, sign_ack
+from hub.ranges import Range, Ranges
+
+
+@dataclass(slots=True)
+class Told:
+    """What an answer says of a hub's streams, by their numbers: those that are touched, what is refused for good, what
+    is asked for again."""
+
+    touched: dict[int, Stream] = field(default_factory=dict)
+    rejected: dict[int, Ranges] = field(default_factory=dict)
+    want: dict[int, tuple[Range, ...]] = field(default_factory=dict)
+
+
+class Acks:
+    """Signed after the commit, by the key that the hub's trust document names."""
+
+    def __init__(self, storage: Storage, states: States, journal: Journal | None) -> None:
+        self._storage = storage
+        self._states = states
+        self._journal = journal
+
+    def taken(self, stream: Stream) -> Ranges:
+        """Every number that is durable here, in rows or in the journal."""
+        return stream.stored if self._journal is None else self._journal.merged(stream.id, stream.stored)
+
+    def of(self, hub: str, told: Told, owner: Owner) -> list[bytes]:
+        """One for each stream: under one signature, where the hub reads that."""
+        waiting = [self._durable(stream, told) for stream in told.touched.values()]
+        if not waiting:
+            return []
+        stated = self._states.last(hub)
+        key = owner.ack_key_for(None if stated is None else stated.trust_version)
+        together = stated is not None and stated.speaks is not UNSET and stated.speaks >= SPEAKS
+        acks = []
+        while waiting:
+            first, also = waiting.pop(0), list[Also]()
+            size = _size(first)
+            while together and waiting and len(also) < MAX_ACKS and (size := size + _size(waiting[0])) <= MAX_RANGES:
+                also.append(waiting.pop(0))
+            ack = Ack(
+                hub=hub, db=self._storage.db, n=self._storage.next_n(), now=time.time(), also=tuple(also),
+                nonce=b"" if stated is None else stated.nonce, **msgspec.structs.asdict(first),
+            )  # fmt: skip
+            acks.append(sign_ack(ack, key))
+        return acks
+
+    def _durable(self, stream: Stream, told: Told) -> Also:
+        unreadable = told.rejected.get(stream.id)
+        taken = self.taken(stream)
+        if stream.forked:
+            taken = Ranges(r for first, last in taken for r in stream.forked.missing(first, last))
+        rejected = Ranges([*stream.forked, *(unreadable or ())])
+        through = taken.through()
+        above = [pair for pair in taken if pair[0] > through]
+        return Also(
+            stream.stream, stream.run, through, tuple(above[:MAX_RANGES]), tuple(rejected)[:MAX_RANGES],
+            told.want.get(stream.id, ()),
+        )  # fmt: skip
+
+
+def _size(told: Also) -> int:
+    """In ranges: an ack of several runs is not to be longer than one of a single run may be."""
+    return len(told.ranges) + len(told.rejected) + len(told.want)

@@ -1,0 +1,61 @@
+"""A record that the gate has opened, made rows of; or what is done with one that cannot be read.
+
+Both ways come here: straight from a message, and out of the journal. The caller holds the transaction.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+from backend import alerts, witnesses
+from backend.erasures import Erasures
+from backend.gate import OpenEpoch, Read, Refusal
+from backend.storage import Storage, Stream
+from hub.buffer import frame
+from hub.buffer.opening import Block, ClockMark, Gap
+from hub.buffer.rows import ALERTS, Row
+from hub.errors import AuthFailed
+
+log = logging.getLogger(__name__)
+
+NEWER = "its hub may be of a newer release than this backend"
+
+
+class Records:
+    """Over one database. What is to be erased stays out of the rows."""
+
+    def __init__(self, storage: Storage, erasures: Erasures) -> None:
+        self.storage = storage
+        self.erasures = erasures
+
+    def store(self, stream: Stream, epoch: OpenEpoch, item: Read) -> None:
+        opened, body = item.opened, item.opened.body
+        record = self.storage.add_record(stream, epoch.id, opened)
+        if isinstance(body, Block):
+            rows: Sequence[Row] = item.rows
+            offset = self.storage.readings.offset(stream.hub, body.boot)
+            if stream.stream == ALERTS:
+                rows = alerts.take(self.storage.connection, stream.hub, rows, offset)
+                rows = witnesses.take(self.storage.connection, stream.hub, rows, offset, time.time())
+                rows = self.erasures.take(stream.hub, rows)
+            rows = self.erasures.spare(stream.hub, rows, offset)
+            self.storage.readings.add(stream.hub, record, body.boot, rows)
+        elif isinstance(body, Gap):
+            self.storage.add_gap(stream.hub, body, record)
+        elif isinstance(body, ClockMark):
+            self.storage.add_mark(stream.hub, body)
+
+    def refuse(self, stream: Stream, item: Refusal) -> int | None:
+        """A record that does not pass is not acknowledged. What its epoch truly sealed, and yet nobody can read, is
+        kept for a person: its number, for the hub is to be told so."""
+        log.warning("%s: %s", stream.hub, item.error)
+        if isinstance(item.error, AuthFailed):
+            self.storage.alarm("forged", stream.hub, str(item.error))
+            return None
+        said = f"what it truly sealed cannot be read here ({item.error.reason}), and is kept; {NEWER}"
+        self.storage.quarantine(stream.hub, "unreadable", item.raw, said)
+        head = frame.read_head(item.raw, 0)
+        known = head is not None and head.kind in frame.NUMBERED and 1 <= head.seq < 2**63
+        return head.seq if head is not None and known else None
