@@ -61,8 +61,8 @@ class Rollups:
         self._reckon: dict[tuple[str, str], set[int]] = {}
         """Hours that were written whose months are not reckoned yet."""
         self._tried: dict[tuple[int, int], tuple[bytes | None, bytes]] = {}
-        """(hour, series) → the row before a write that the disk refused, and as that write would have it: where only
-        its very last sync failed, it is there, and what came late is in it already."""
+        """(hour, series) → the row before a write that was refused or cancelled, and as that write would have it: where
+        only its very last sync failed, or nobody waited for it, it is there, and what came late is in it already."""
         self.tracks: dict[tuple[str, str], Track] = {}
         self.last_write: float | None = None
         self.rows = 0
@@ -140,18 +140,20 @@ class Rollups:
         """Write the hours that are over, or `everything`: at stop. How many rows. What is refused stays in RAM."""
         async with self._lock:
             edge = self._clock.now() - SETTLE_S - HOUR
-            takes = []
-            for track in list(self.tracks.values()):
-                due = [hour for hour in track.hours() if everything or hour <= edge]
-                if due:
-                    takes.append(Taken(track, due))
-                    if len(takes) % BATCH == 0:
-                        await asyncio.sleep(0)  # a hub of 2,000 series reckons for a tenth of a second
+            takes: list[Taken] = []
             try:
+                for track in list(self.tracks.values()):
+                    due = [hour for hour in track.hours() if everything or hour <= edge]
+                    if due:
+                        takes.append(Taken(track, due))
+                        if len(takes) % BATCH == 0:
+                            await asyncio.sleep(0)  # a hub of 2,000 series reckons for a tenth of a second
                 count = await self._hours(takes)
-            except (DiskRefuses, StorageError) as error:
+            except BaseException as error:  # a stop too: what it writes last must find them
                 for taken in takes:
                     taken.back()
+                if not isinstance(error, DiskRefuses | StorageError):
+                    raise
                 self._give_up()
                 self._refuse(error)
                 return 0

@@ -452,6 +452,32 @@ async def test_late_readings_count_once_when_the_disk_refuses_only_the_last_sync
         assert (stats.readings, stats.low, stats.high) == (3, 1000, 3000)
 
 
+@pytest.mark.parametrize("step", ["bodies", "put"])
+async def test_a_stop_while_hours_are_being_written_loses_none_and_counts_none_twice(tmp_path, monkeypatch, step):
+    begin = at("2026-01-01 00:00")
+    async with Hub(tmp_path, begin, places=[meter_place()], period=lambda device: 600.0) as hub:
+        hub.say(begin + 2 * H, 20.0, metric=TEMPERATURE, place="salle")
+        hub.clock.set(at("2026-01-03 00:00"))
+        await hub.write()
+        work = getattr(hub.memory, step)
+
+        async def stopped(*given):
+            await work(*given)
+            raise asyncio.CancelledError
+
+        hub.say(begin + 2 * H + 600, 10.0, metric=TEMPERATURE, place="salle")
+        hub.say(begin + 4 * H, 1.0)
+        with monkeypatch.context() as patch:
+            patch.setattr(hub.memory, step, stopped)
+            with pytest.raises(asyncio.CancelledError):
+                await hub.write()
+        await hub.write(everything=True)
+    async with Hub(tmp_path, at("2026-01-03 01:00"), places=[meter_place()], life=2) as hub:
+        [stats] = await hub.views.gauge(AIR, [begin + 2 * H, begin + 3 * H])
+        assert (stats.readings, stats.low, stats.high) == (2, 1000, 2000)
+        assert await hub.memory.bodies([(begin + 4 * H, 1), (begin + 4 * H, 2)])
+
+
 class Killed(Exception):
     pass
 
