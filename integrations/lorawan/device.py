@@ -168,7 +168,8 @@ def decode(data: bytes, *, jumps: int = 0) -> Memory:
     if record.version != 1:
         raise hub.DecodeError("bad-record", f"version {record.version} of a device's record is not known")
     memory = record.memory
-    skip = max(0, jumps - memory.jumps)
+    # once more than the least: what a former version kept are numbers of restorations
+    skip = max(RESTORED, jumps - memory.jumps) if memory.jumps < jumps else 0
     memory.jumps = jumps
     for session in memory.sessions():
         session.lease += skip

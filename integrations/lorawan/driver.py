@@ -82,9 +82,10 @@ class Driver:
 
     async def begin(self) -> None:
         """Admit the devices that there are. A state that was put back from a backup is older than what was sent."""
-        restored, skip = self._session.state.get("restored") is True, self._session.state.get("skip", RESTORED)
+        restored, told = self._session.state.get("restored") is True, self._session.state.get("skip", RESTORED)
+        skip = max(RESTORED, told if isinstance(told, int) else 0)
         if restored:
-            self._jumps += max(RESTORED, skip if isinstance(skip, int) else 0)
+            self._jumps += skip
         for device in self._session.devices.all():
             await self._admit(device)
         if len(self._read) > MOST_DEVICES:
@@ -99,7 +100,7 @@ class Driver:
             self._session.state.put("restored", False)
             self._session.state.put("skip", 0)
             self._session.log.warning("restored from a backup: downlink counters jump ahead by %d", skip)
-            if isinstance(skip, int) and skip > MOST_LEFT_OUT:
+            if skip > MOST_LEFT_OUT:
                 self._session.log.error(
                     "devices of LoRaWAN 1.0.0 to 1.0.3 take no downlink so far ahead: have those join again, and give "
                     "those of ABP new keys"

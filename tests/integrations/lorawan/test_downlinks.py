@@ -329,6 +329,14 @@ class TestLeases:
         assert memory.current.fcnt_down == LEASE + 1024
         assert memory.join_nonce == device.nonces[0] + LEASE + 1024
 
+    def test_a_record_that_counted_restorations_themselves_skips_no_less(self, world: World) -> None:
+        """A former version counted how often, not how far; this device was away when the state was put back."""
+        device = world.joined()
+        world.send(device, b"x", confirmed=True)
+        memory = decode(world.disk[device.dev_eui], jumps=1)
+        assert memory.current
+        assert memory.current.fcnt_down == LEASE + 1024
+
     def run(self, world: World) -> None:
         device = world.abp()
         for number in range(30):
