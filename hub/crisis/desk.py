@@ -208,7 +208,8 @@ class Crisis:
         if not directory.is_absolute():
             raise HubError("the directory of an export is an absolute path, on a USB stick for instance")
         done = await self._export(directory)
-        self._owe(self.state, self._now(), by, {"crisis": "export", "files": done["files"]})
+        async with self._turn:  # not while somebody leaves the crisis: the state of before would be noted last
+            self._owe(self.state, self._now(), by, {"crisis": "export", "files": done["files"]})
         await self._settle()  # a disk that takes no note of it has not undone the folder
         return done
 

@@ -355,6 +355,32 @@ async def test_an_export_that_the_disk_takes_no_note_of_is_made_all_the_same(tmp
     assert crisis.complaints() == [], "nothing of the crisis is lost by a restart"
 
 
+async def test_an_export_that_ends_while_the_crisis_is_left_does_not_bring_it_back(tmp_path: Path) -> None:
+    class Slow(Memory):
+        def __init__(self) -> None:
+            super().__init__()
+            self.asked, self.may = asyncio.Event(), asyncio.Event()
+
+        async def audit(self, at: float, who: str, what: Mapping[str, object], *more: Any) -> None:
+            if what["crisis"] == "end":
+                self.asked.set()
+                await self.may.wait()
+            await super().audit(at, who, what, *more)
+
+    memory, hands = Slow(), Hands()
+    crisis = crisis_of(memory, hands)
+    await crisis.calls()["crisis.isolate"]({"by": "cli", "why": "ransomware"})
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        tasks.create_task(crisis.calls()["crisis.end"]({"by": "cli", "why": "over"}))
+        await memory.asked.wait()
+        tasks.create_task(crisis.calls()["crisis.export"]({"directory": str(tmp_path / "out")}))
+        await asyncio.sleep(0)
+        memory.may.set()
+    assert [one["crisis"] for one in memory.told] == ["isolated", "end", "export"]
+    assert not decode(memory.kept[KEY]).holds
+    assert crisis.complaints() == []
+
+
 def test_an_export_never_writes_into_a_folder_that_is_there(tmp_path: Path) -> None:
     folder, identity, _ = exported(tmp_path)
     with pytest.raises(HubError, match="a new folder"):
