@@ -70,7 +70,7 @@ delete from undated where (boot, series, mono, origin) in (
     select u.boot, u.series, u.mono, u.origin from undated u
     join series s on s.id = u.series join records c on c.id = u.origin >> {ORIGIN_BITS}
     where s.privacy = ? and c.received_at < ? limit ?
-)
+) returning series
 """  # noqa: S608
 _LATEST = """
 delete from latest where series = ?1 and not exists (
@@ -124,7 +124,10 @@ class Retention:
             removed += here
             if removed >= most:
                 return removed
-        return removed + self._delete(_ARRIVED, privacy, before, most - removed)
+        arrived = self._db.execute(_ARRIVED, (privacy, before, most - removed)).fetchall()
+        if privacy == PERSONAL:
+            self._db.executemany(_EMPTY, set(arrived))
+        return removed + len(arrived)
 
     def _other(self, kind: str, before: float, most: int) -> int:
         there = kind != "callbacks" or self._db.execute("select 1 from sqlite_master where name = 'callbacks'").get

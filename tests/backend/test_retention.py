@@ -127,6 +127,22 @@ def test_the_last_personal_reading_of_a_series_takes_its_names_along_and_the_nex
     assert desk.views.latest(f"{hub.hub}/room-7/sound")["value"] == 41.0
 
 
+def test_the_names_of_a_series_go_with_its_last_personal_reading_too_when_nobody_knows_of_when_that_is(
+    desk: Desk, hub: Sender
+) -> None:
+    now = int(time.time() * 1000)
+    someone = Subject("ble:7", "room-7", "school", "Mme Martin's")
+    send(desk, hub, Row(someone, PERSONAL, now, True, (40.0,), 0, 1))
+    segment = hub.segment()
+    undated = [Row(someone, PERSONAL, 5000, False, (41.0,), 0, 1), row(5000, sure=False)]
+    desk.post(hub, segment.message([segment.block([one], b"b" * 16) for one in undated]))
+    desk.settle()
+    assert left(desk, "undated") == 3
+    look(desk, 397)
+    assert "sound" not in {metric for (metric,) in desk.sql("select metric from series")}
+    assert left(desk, "undated") == 2, "what the class lets stay is untouched"
+
+
 def test_a_personal_reading_dated_in_the_future_goes_by_when_it_came(desk: Desk, hub: Sender) -> None:
     now = int(time.time() * 1000)
     ahead = now + int(30 * 365 * DAY * 1000)
