@@ -40,6 +40,8 @@ _BODY = struct.Struct(">QQ")
 _MAX_BODY = _BODY.size + frame.MAX_PAYLOAD + frame.OVERHEAD
 _LOST = (errno.ENOENT, errno.EIO, errno.EUCLEAN, errno.EBADMSG)
 """What a disk says that has lost bytes; anything else it may say otherwise the next time."""
+_PIECE = 4096
+"""Bytes that are lost at a time, where some are: a page."""
 
 
 class Entry(NamedTuple):
@@ -118,7 +120,7 @@ class Journal:
                     self._path(number).unlink()
                     continue
                 start = position[1] if number == position[0] else len(MAGIC)
-                for offset, size, entry in _scan(self._path(number).read_bytes(), start):
+                for offset, size, entry in _scan(_contents(self._path(number)), start):
                     if entry is None:
                         self._wait(_Place(number, offset, size))  # read again when its turn comes
                     else:
@@ -288,6 +290,26 @@ class _Reader:
                 return b""
             self._opened = Path()
             raise StorageError(f"cannot read the journal in {self._directory}: {error.strerror or error}") from error
+
+
+def _contents(path: Path) -> bytes:
+    """A whole file; where the disk has lost some of it, bytes that begin no entry and are no torn end either."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        if error.errno not in _LOST:
+            raise
+    pieces = []
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        for at in range(0, size, _PIECE):
+            try:
+                pieces.append(os.pread(file.fileno(), _PIECE, at))
+            except OSError as error:
+                if error.errno not in _LOST:
+                    raise
+                pieces.append(b"\xff" * min(_PIECE, size - at))
+    return b"".join(pieces)
 
 
 def _scan(data: bytes, start: int) -> Iterator[tuple[int, int, Entry | None]]:

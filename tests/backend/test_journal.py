@@ -259,6 +259,33 @@ def test_what_the_disk_has_lost_is_set_aside_and_what_it_only_refuses_waits(
         assert desk.alarms() == ["journal"]
 
 
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_a_lost_sector_stops_no_start_and_what_stands_beside_it_is_found(
+    desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch, lost: int
+) -> None:
+    post(desk, hub)
+    path, pread = files(desk)[-1], os.pread
+    gone = entries(path)[lost] + 30
+
+    def read_bytes(self: Path) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def refuse(descriptor: int, size: int, offset: int) -> bytes:
+        if offset <= gone < offset + size and os.fstat(descriptor).st_ino == path.stat().st_ino:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return pread(descriptor, size, offset)
+
+    monkeypatch.setattr("backend.journal._PIECE", 16)
+    monkeypatch.setattr(os, "pread", refuse)
+    with monkeypatch.context() as starting:
+        starting.setattr(Path, "read_bytes", read_bytes)
+        found = Journal(path.parent, desk.ingest.storage.connection)
+    waiting = found.waiting(1 << 20)
+    found.close()
+    assert [entry.seq for entry in waiting.entries] == [n + 1 for n in range(3) if n != lost]
+    assert len(waiting.items) == 3, "and the other is told"
+
+
 def test_a_file_that_somebody_removed_stops_nobody(desk: Desk, hub: Sender) -> None:
     post(desk, hub)
     journal(desk).turn()
