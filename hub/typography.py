@@ -21,7 +21,8 @@ _UNIT = re.compile(r"(?<=[\d}]) (?=(?:%|°C|dBm?|[kMG]?[oB]|Mi[oB]|MHz|k?Wh?|ppm
 _QUANTITY = re.compile(r"(-?)(0|[1-9]\d{0,17})(\.\d+)?(?: (\S{1,12}))?")
 _SPAN = re.compile(r"(?:\d+(?:\.\d+)?(?:d|h|min|ms|s))+")
 _STEP = re.compile(r"(\d+(?:\.\d+)?)(d|h|min|ms|s)")
-_POINT = re.compile(r"(?<=\d)\.(?=\d)")
+_POINT = re.compile(r"(?<![\w.])(\d+)\.(\d+)(?!\.?\d)")
+"""Of a decimal number; an address or a version has more of them."""
 _TRUTH = {"fr": ("non", "oui"), "en": ("no", "yes")}
 
 
@@ -73,4 +74,4 @@ def _day(unit: str, lang: str) -> str:
 
 
 def _comma(text: str, lang: str) -> str:
-    return _POINT.sub(",", text) if lang == "fr" else text
+    return _POINT.sub(r"\1,\2", text) if lang == "fr" else text

@@ -46,7 +46,7 @@ def _body(notice: hub.Notice, name: str, timezone: str, language: str) -> str:
         ("Règle" if french else "Rule", notice.rule),
         ("Par" if french else "By", notice.by),
         ("Motif" if french else "Why", notice.why),
-        ("Levée le" if french else "Raised", notice.since(timezone, language)),
+        ("Déclenchée le" if french else "Raised", notice.since(timezone, language)),
         ("Alerte" if french else "Alert", notice.alert),
         ("Concentrateur" if french else "Hub", name),
     ]

@@ -125,7 +125,7 @@ _TABLE = (
     (r"say why(: .*)?", "Donnez un motif : il figure au journal d'audit"),
     (
         r"the disk does not remember the state of crisis, a restart would undo it: (?P<a>.+); it is tried again",
-        "Le disque refuse de retenir l'état de crise, un redémarrage l'annulerait ({a}) ; nouvel essai tout seul",
+        "Le disque refuse d'enregistrer l'état de crise, un redémarrage l'annulerait ({a}) ; nouvel essai automatique",
     ),
     (r"this hub is in no crisis: .*", "Aucune crise en cours : il n'y a rien à quitter"),
     (r"this plan is not known any more: .*", "Ce plan n'est plus connu : affichez-le de nouveau"),
@@ -194,9 +194,9 @@ _TABLE = (
      "Notificateur {a} : {b} alertes laissées de côté, plus de {c} attendaient"),
     (r"(?P<a>\d+) alerts cannot be written to the store", "{a} alertes ne peuvent pas être écrites sur le disque"),
     (r"(?P<a>\d+) alerts were not raised: (?P<b>\d+) are open, clear some",
-     "{a} alertes n'ont pas été levées : {b} sont ouvertes, fermez-en"),
+     "{a} alertes n'ont pas été déclenchées : {b} sont déjà ouvertes, fermez-en"),
     (r"the meter at (?P<a>\S+) was replaced (?P<b>\d+) time\(s\) and nobody said .*",
-     "Le compteur de {a} a été remplacé ({b} fois) sans que ses index soient dits : donnez « swaps » à sa place"),
+     "Le compteur de {a} a été remplacé ({b} fois) sans que ses index soient notés : indiquez « swaps » pour cet emplacement"),
 )  # fmt: skip
 _RULES = tuple((re.compile(pattern, re.DOTALL), french) for pattern, french in _TABLE)
 

@@ -7,11 +7,11 @@ WORDS: dict[str, tuple[str, str]] = {
     "crisis-isolated": ("Concentrateur isolé : rien ne sort.", "Hub isolated: nothing leaves it."),
     "crisis-readonly": ("Lecture seule : rien n'est écrit ni modifié.", "Read-only: nothing is written or changed."),
     "crisis-not-remembered": (
-        "Le disque refuse de le retenir : un redémarrage l'annulerait.",
+        "Le disque refuse de l'enregistrer : un redémarrage l'annulerait.",
         "The disk refuses to remember it: a restart would undo it.",
     ),
     "crisis-not-remembered-help": (
-        "Ne coupez pas l'alimentation. Le concentrateur réessaie tout seul ; ce message disparaît dès que c'est retenu.",
+        "Ne coupez pas l'alimentation. Le concentrateur réessaie tout seul ; ce message disparaît dès que c'est enregistré.",
         "Do not cut the power. The hub tries again by itself; this message goes away once it is remembered.",
     ),
     "crisis-since": ("Depuis {when}, par {who} : {why}", "Since {when}, by {who}: {why}"),

@@ -120,7 +120,7 @@ async def test_each_change_is_a_letter_that_says_it_whole_and_answers_the_first(
         assert letter["Auto-Submitted"] == "auto-generated"
         assert "Lieu\u00a0: plant / boiler" in letter.get_content()
         assert "Valeur\u00a0: 51,2\u202f°C" in letter.get_content()
-        assert "Levée le\u00a0: 15/01/2027 09:00 (Europe/Paris)" in letter.get_content()
+        assert "Déclenchée le\u00a0: 15/01/2027 09:00 (Europe/Paris)" in letter.get_content()
         second = letters.taken[1][2]
         assert second["References"] == letter["Message-ID"]
         assert second["Subject"].startswith("[Îlot] Prise en charge (jeanne)")
@@ -227,7 +227,7 @@ def test_both_languages_stand_in_one_letter() -> None:
     )  # fmt: skip
     said = message(config(25, language="both"), notice, HUB, "Indian/Reunion").get_content()
     assert "Sans réponse, escalade (critique)\u00a0: froid" in said
-    assert "Levée le\u00a0: 01/01/1970 04:00 (Indian/Reunion)" in said
+    assert "Déclenchée le\u00a0: 01/01/1970 04:00 (Indian/Reunion)" in said
     assert "Raised: 1970-01-01 04:00 (Indian/Reunion)" in said
     assert "No answer, escalated (critical): cold" in said
 
