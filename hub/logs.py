@@ -20,7 +20,7 @@ LEVELS = ("debug", "info", "warning", "error")
 
 # What devices, servers and other people's programs say is in the lines: none of it may look like a line of the hub's
 # own, nor move the cursor of a terminal or turn the writing round.
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 
 
 def tame(text: str, between: str = "\n    ") -> str:

@@ -36,7 +36,7 @@ def test_a_line_that_cannot_be_put_together_says_so_and_a_long_one_is_cut() -> N
     assert len(long.text) == LONGEST
 
 
-FORGED = "no route\n12:00:00 INFO    hub: all is well\r\x1b[2J\u202etxt"
+FORGED = "no route\n12:00:00 INFO    hub: all is well\r\x1b[2J\u202e\u061ctxt"
 
 
 def test_what_others_say_forges_no_line_and_moves_no_cursor() -> None:
@@ -47,7 +47,7 @@ def test_what_others_say_forges_no_line_and_moves_no_cursor() -> None:
     lines = Tame("%(levelname)s %(name)s: %(message)s").format(failed).split("\n")
     assert lines[0] == "ERROR hub.opcua: not ready: no route"
     assert all(line.startswith("    ") for line in lines[1:])
-    assert not [letter for letter in "".join(lines) if letter in "\r\x1b\u202e"]
+    assert not [letter for letter in "".join(lines) if letter in "\r\x1b\u202e\u061c"]
     ring = Ring()
     ring.emit(failed)
     (line,) = ring.last()
