@@ -8,6 +8,7 @@ file is still right and the rest of the hub still runs; its own instance then sh
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,9 @@ from hub.registry import Plugin, Registry
 
 if TYPE_CHECKING:
     from hub.packs.format import PackKeys
+
+
+_log = logging.getLogger("hub.plugins")
 
 
 class Unread(Config):
@@ -81,7 +85,8 @@ class _Lazily(Mapping[str, Any]):
             try:
                 return self._theirs(describe(plugin, self._cache))
             except Exception as error:  # whatever a stranger's schema makes of the making of a model
-                why = f"its description cannot be used: {type(error).__name__}"
+                why = f"its options cannot be described: {type(error).__name__}: {error}"[:300]
+                _log.warning("%s: %s; they are checked when it starts", plugin, why)
                 return self._theirs(Description(plugin.name, plugin.distribution, plugin.version, error=why))
         try:
             return self._ours(plugin.name)
@@ -229,8 +234,8 @@ def _outline(schema: Mapping[str, Any]) -> type[BaseModel]:
     """A model that knows which options a JSON Schema has and which it requires, not what they may be."""
     if len(schema.get("properties", ())) > MOST_OPTIONS:
         raise ValueError(f"more than {MOST_OPTIONS} options")
-    if any(hasattr(Config, name) for name in schema.get("properties", ())):
-        raise ValueError("an option would hide what a model is asked for")
+    if taken := sorted(name for name in schema.get("properties", ()) if hasattr(Config, name)):
+        raise ValueError(f"no option can be named {', '.join(taken)}: models have that name for something else")
     required = set(schema.get("required", ()))
     fields: dict[str, Any] = {
         name: (Any, ... if name in required else part.get("default"))

@@ -102,10 +102,13 @@ def test_a_child_dies_with_whoever_asked() -> None:
     {"properties": {"model_dump": {}}}, {"properties": {"__base__": {}}}, {"properties": {"a": 1}}, {"properties": 7},
     {"required": 7}, {"properties": {f"a{n}": {} for n in range(1000)}},
 ])  # fmt: skip
-def test_a_schema_that_is_none_costs_its_own_plugin(schema: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_schema_that_is_none_costs_its_own_plugin_and_is_told(
+    schema: dict[str, object], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     told = Description("acme", "ilot-acme", "1.0", integrations=(IntegrationText("acme", schema),))
     monkeypatch.setattr("hub.hosting.installed.describe", lambda plugin, cache: told)
     assert installed_models(Registry([PLUGIN])).integrations["acme"] == (Unread, Unread)
+    assert "plugin 'acme' (ilot-acme 1.0): its options cannot be described: " in caplog.text
 
 
 def test_a_name_that_is_a_path_leads_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
