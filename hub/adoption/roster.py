@@ -242,7 +242,7 @@ class Rolls:
         if twin is not None:
             raise Unreadable(
                 "two-rows", f"{whom.device} is expected already, in another row: take that one away first",
-                f"{whom.device} est déjà attendu, sur une autre ligne : retirez d'abord celle-ci", "device",
+                f"{whom.device} est déjà attendu, sur une autre ligne : retirez d'abord cette ligne-là", "device",
             )  # fmt: skip
         if self._ground.devices.get(line.device) is None:  # nothing stands there yet: the row is of another device
             fresh = msgspec.structs.replace(line, device=whom.device, label="", why="", by=asker(arguments))
