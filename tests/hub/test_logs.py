@@ -52,7 +52,7 @@ def test_what_others_say_forges_no_line_and_moves_no_cursor() -> None:
     ring.emit(failed)
     (line,) = ring.last()
     assert line.text.startswith(
-        "not ready: no route 12:00:00 INFO    hub: all is well\ufffd\ufffd[2J\ufffdtxt (OSError: "
+        "not ready: no route 12:00:00 INFO    hub: all is well\ufffd\ufffd[2J\ufffd\ufffdtxt (OSError: "
     )
     assert line.text.isprintable()
 

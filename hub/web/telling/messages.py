@@ -196,7 +196,7 @@ _TABLE = (
     (r"(?P<a>\d+) alerts were not raised: (?P<b>\d+) are open, clear some",
      "{a} alertes n'ont pas été déclenchées : {b} sont déjà ouvertes, fermez-en"),
     (r"the meter at (?P<a>\S+) was replaced (?P<b>\d+) time\(s\) and nobody said .*",
-     "Le compteur de {a} a été remplacé ({b} fois) sans que ses index soient notés : indiquez « swaps » pour cet emplacement"),
+     "Le compteur de {a} a été remplacé ({b} fois), index non notés : indiquez « swaps » pour cet emplacement"),
 )  # fmt: skip
 _RULES = tuple((re.compile(pattern, re.DOTALL), french) for pattern, french in _TABLE)
 
