@@ -253,12 +253,17 @@ def backups(directory: Path, hub: str, out: Path | None, as_json: bool) -> None:
     from backend import owner as owners
     from backend.views import Views
     from hub.disk.files import write_atomically
+    from hub.errors import StorageError
 
     owner = owners.load(directory)
     head, data = kept.fetch(owner.backups, hub)
-    lived = next((one["generation"] or 0 for one in Views(owner.database).hubs() if one["hub"] == hub), 0)
+    lived: int | None = None
+    try:
+        lived = next((one["generation"] or 0 for one in Views(owner.database).hubs() if one["hub"] == hub), 0)
+    except StorageError as error:  # a backup is wanted just when much is broken
+        say(f"whether this hub lived on after this backup cannot be told: {error}")
     facts = {"hub": head.hub, "generation": head.generation, "made": head.made, "bytes": len(data), "lived": lived}
-    if lived > head.generation:
+    if lived is not None and lived > head.generation:
         say(f"this hub lived on, to generation {lived}: restore it with `ilot restore … --lived {lived}`")
     if out is not None:
         write_atomically(out, data)

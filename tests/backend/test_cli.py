@@ -111,6 +111,12 @@ def test_a_backup_comes_with_the_number_that_its_hub_lived_on_to(tmp_path: Path)
         assert said in result.stderr
         assert bool(said) is bool(result.stderr)
     desk.close()
+    for path in desk.owner.directory.glob(f"{desk.owner.database.name}*"):
+        path.unlink()
+    result = invoke("backups", tmp_path / "owner", sender.hub, "--json")
+    (told,) = data(result)
+    assert (told["generation"], told["lived"]) == (7, None), "it is handed out also where the database is lost"
+    assert "cannot be told: cannot open the database" in result.stderr
 
 
 def test_check_prints_a_line_a_check_and_needs_its_own_token(directory: Path) -> None:
