@@ -55,7 +55,7 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class Whereabouts:
-    """The answers over one database. Inside a transaction; one thread."""
+    """The answers over one database, each in a transaction of its own; one thread."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage, self._db = storage, storage.connection
@@ -65,8 +65,12 @@ class Whereabouts:
         """Device → {hub, name} of those at another hub; `hub` is empty and there for hubs that ask for it. `now` is
         Unix seconds. Raises NotReady when this hub has only just asked."""
         if 0.0 <= now - self._at.get(hub, -EVERY_S) < EVERY_S:
-            raise NotReady(f"{hub} has only just asked")
+            raise NotReady(f"{hub} has only just asked")  # before a transaction: one that fails costs all hubs caches
         self._at[hub] = now
+        with self._storage.transaction():
+            return self._answer(hub, devices, now)
+
+    def _answer(self, hub: str, devices: Iterable[str], now: float) -> dict[str, dict[str, Any]]:
         asked = self._noted(hub, [device for device in dict.fromkeys(devices) if device.startswith(KIND)], now)
         span = int((now - RECENT_S) * 1000), int((now + DAY) * 1000)
         rows = self._db.execute(_LAST, (msgspec.json.encode(asked).decode(), *span)).fetchall()

@@ -107,7 +107,7 @@ async def send(
 
 def raised(own: Mapping[str, Any], told: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """The counters that `told` knows to be higher than `own`: the segments are newer than a backup made before them.
-    Receive windows as they are, sent counters as far ahead as at a restoration."""
+    Receive windows as they are, sent counters SENT_JUMP ahead: the old machine may have spent more since."""
     found: dict[str, int] = {}
     for state in told:
         for name, value in state.items():

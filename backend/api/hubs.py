@@ -165,8 +165,7 @@ class Hubs:
 
         def found(ingest: Ingest) -> dict[str, Any]:
             ingest.admitted(hub)
-            with ingest.storage.transaction():
-                return ingest.whereabouts.answer(hub, asked.devices, time.time())
+            return ingest.whereabouts.answer(hub, asked.devices, time.time())
 
         return answer({"devices": await self._worker.call(found)})
 

@@ -100,8 +100,7 @@ def test_callbacks_that_no_hub_fetches_and_questions_go_too(desk: Desk, hub: Sen
     door, _ = Doors(connection).issue(hub.hub, "bins", 1.0)
     said: Any = {"device": "1D2F3", "time": 1_760_000_000, "seqNumber": 1, "data": "d2"}
     Mailbox(desk.ingest.storage).take(door, read("uplink", said), time.time())
-    with desk.ingest.storage.transaction():
-        desk.ingest.whereabouts.answer(hub.hub, ["lorawan:1"], time.time())
+    desk.ingest.whereabouts.answer(hub.hub, ["lorawan:1"], time.time())
     look(desk, 91)
     assert (left(desk, "callbacks"), left(desk, "asked")) == (1, 0)
     look(desk, 397)

@@ -41,8 +41,7 @@ def at(subject: Subject, ago: float, **more: Any) -> Row:
 
 
 def ask(desk: Desk, hub: Sender, *devices: str, now: float = NOW) -> dict[str, str]:
-    with desk.ingest.storage.transaction():
-        found = Whereabouts(desk.ingest.storage).answer(hub.hub, devices, now)
+    found = Whereabouts(desk.ingest.storage).answer(hub.hub, devices, now)
     assert all(one["hub"] == "" and set(one) == {"hub", "name"} for one in found.values())
     return {device: one["name"] for device, one in found.items()}
 
@@ -93,13 +92,17 @@ def test_a_hub_cannot_go_through_a_makers_numbers_and_that_it_tried_is_seen(
 
 
 def test_one_question_follows_another_after_a_while(plain: Desk, hub: Sender) -> None:
-    asking = Whereabouts(plain.ingest.storage)
-    with plain.ingest.storage.transaction():
-        asking.answer(hub.hub, [MOVED.device], NOW)
-        with pytest.raises(NotReady, match="just asked"):
-            asking.answer(hub.hub, [MOVED.device], NOW + EVERY_S - 1)
-        asking.answer("hub-other", [MOVED.device], NOW + 1)
-        asking.answer(hub.hub, [MOVED.device], NOW + EVERY_S)
+    asking, storage = Whereabouts(plain.ingest.storage), plain.ingest.storage
+    segment = hub.segment()
+    plain.post(hub, segment.message([segment.block([row()])]))
+    known = storage.find_stream(hub.hub, segment.run, "readings")
+    assert known is not None
+    asking.answer(hub.hub, [MOVED.device], NOW)
+    with pytest.raises(NotReady, match="just asked"):
+        asking.answer(hub.hub, [MOVED.device], NOW + EVERY_S - 1)
+    assert storage.find_stream(hub.hub, segment.run, "readings") is known, "what is known of all hubs stays so"
+    asking.answer("hub-other", [MOVED.device], NOW + 1)
+    asking.answer(hub.hub, [MOVED.device], NOW + EVERY_S)
 
 
 # -- over the wire -------------------------------------------------------------------------------------------------
