@@ -6,7 +6,8 @@ the length that its function code means, which needs no clock.
 A frame bears no number: an answer that comes after its time-out looks like that to the next request. An answer is taken
 only where address, function and length are those that were asked for (of a write: the register too); a whole frame of
 another kind is passed over (§2.4.1: a reply from an unexpected slave does not end the waiting). Where the next request
-cannot be told from a lost one by these, it waits until that one's answer may be taken for lost: one more time-out.
+cannot be told from a lost one by these, it waits until that one's answer may be taken for lost: one more time-out. Of
+what was asked twice both answers may come.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class SerialLine(Asker):
         self._decoder = Decoder(False)
         self._framer = FramerRTU(self._decoder)
         self._lost: dict[Kind, tuple[bytes, float]] = {}
-        """Kind of answer → the request that got none, and the monotonic second until which it may come."""
+        """Kind of answer → the request that has one to come yet, and the monotonic second until which it may."""
 
     async def _settled(self, pdu: ModbusPDU) -> None:
         now = self._monotonic()
@@ -47,9 +48,11 @@ class SerialLine(Asker):
         lost, until = self._lost.get(_kind(asked), (asked, now))
         if lost != asked:  # the same may be asked again at once: its answer is its answer
             await self._sleep(until - now)
+            del self._lost[_kind(asked)]
 
     async def _ask(self, pdu: ModbusPDU, timeout_s: float) -> ModbusPDU:
         asked = self._framer.buildFrame(pdu)
+        again = _kind(asked) in self._lost  # the same, or `_settled` had waited
         answer, whole = _Answer(asked), False
         try:
             came = await self._bus.transact(asked, answer.end, timeout=timedelta(seconds=timeout_s))
@@ -57,6 +60,8 @@ class SerialLine(Asker):
         finally:
             if not whole:
                 self._lost[_kind(asked)] = asked, self._monotonic() + self._timeout_s
+            elif again:  # what came may answer the request before: the answer to this one has all its time yet
+                self._lost[_kind(asked)] = asked, self._monotonic() + 2 * self._timeout_s
         if came is None:
             if answer.others:
                 raise hub.DecodeError("bad-answer", _foreign(pdu.dev_id))

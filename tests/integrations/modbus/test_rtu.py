@@ -85,6 +85,15 @@ async def test_the_same_request_is_asked_again_at_once() -> None:
         assert asyncio.get_running_loop().time() - began < 0.79
 
 
+async def test_the_second_answer_to_what_was_asked_twice_is_not_taken_for_the_next_request() -> None:
+    def slave(request: bytes) -> tuple[float, bytes]:
+        return (0.5, words(1, 60, 61)) if request[3] == FLOW.address else (0.0, words(1, 40, 41))
+
+    async with line(slave, 0.4) as units:
+        assert await units.read(1, FLOW, attempts=2) == [60, 61]
+        assert await units.read(1, BACK) == [40, 41]
+
+
 @pytest.mark.parametrize(
     "other", [words(2, 60, 61), words(1, 60), framed(1, b"\x04\x04\0\x01\0\x02"), framed(2, b"\x83\x02")],
     ids=["another unit", "another length", "another function", "another unit's exception"],
