@@ -14,7 +14,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hub.backups import shelf
-from hub.disk.files import write_atomically
+from hub.disk.files import owner_of, write_atomically
 from hub.documents import backup
 from hub.documents.restored import MAX_DOCUMENT, read_note, sign_note
 from hub.errors import HubError
@@ -50,9 +50,13 @@ def lived(directory: Path, hub: str, *, above: int = 0) -> int:
 
 
 def remember(directory: Path, identity: Ed25519PrivateKey, hub: str, *, generation: int, at: float) -> Path:
-    """Note there that a restored `hub` begins with this generation. Raises OSError."""
-    path = directory / _name(hub)
-    write_atomically(path, sign_note(identity, generation=generation, at=at))
+    """Note there that a restored `hub` begins with this generation; whoever has the directory can read it, also where
+    root writes it. Raises OSError."""
+    path, note = directory / _name(hub), sign_note(identity, generation=generation, at=at)
+    try:
+        write_atomically(path, note, owner=owner_of(directory))
+    except PermissionError:  # a share that lets nobody give files away
+        write_atomically(path, note)
     return path
 
 

@@ -13,7 +13,7 @@ import pytest
 from backups_kit import FILES, Home
 
 from hub import keys
-from hub.backups import shelf
+from hub.backups import shelf, witness
 from hub.backups.restore import Restoration, read_file
 from hub.buffer import Buffer
 from hub.clock import SystemClock
@@ -154,6 +154,25 @@ def test_a_stick_that_takes_no_note_is_named_and_the_hub_is_restored(home: Home,
     counter, found = Twice(home, tmp_path).restored(came_from=tmp_path / "taken away")
     assert counter == 7 + SENT_JUMP
     assert [str(tmp_path / "taken away") in said for said in found.forgotten] == [True]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root restores for another user")
+@pytest.mark.parametrize("given", [True, False])
+def test_the_note_that_root_leaves_on_a_stick_is_the_hubs_users_where_the_stick_allows_it(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: bool
+) -> None:
+    stick = tmp_path / "stick"
+    stick.mkdir()
+    os.chown(stick, 12345, 12346)
+
+    def refuse(descriptor: int, uid: int, gid: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    if not given:
+        monkeypatch.setattr(os, "fchown", refuse)
+    made = witness.remember(stick, home.keys.identity, home.keys.hub_id, generation=7, at=1.9e9)
+    assert made.stat().st_uid == (12345 if given else os.geteuid())
+    assert witness.lived(stick, home.keys.hub_id) == 7
 
 
 def test_of_a_stick_the_newest_whole_backup_is_taken(home: Home, tmp_path: Path) -> None:
