@@ -69,6 +69,7 @@ class Watching:
         self._refused: dict[str, str] = {}  # rule → why its command was not given
         self._holds = Holds()
         self._kept = self._holds.image()  # as the store has it
+        self._unwritten = ""  # why the store does not have it
         self._again: dict[Target, float] = {}  # refused as too soon: the monotonic second to give it again
         self._frozen: dict[Target, Wish] = {}  # refused while the hub is read-only
         self._periods: dict[str, float | None] = {}  # by pack
@@ -232,12 +233,16 @@ class Watching:
         """What no alert and no command took along to the disk. What that refuses is tried again at the next turn."""
         image = self._holds.image()
         if image == self._kept:
+            self._unwritten = ""
             return
         try:
             await self._store.put(KEY, image)
-            self._kept = image
         except (DiskRefuses, StorageError) as error:
-            _log.warning("which rules hold what is not written down yet: %s", error)
+            if not self._unwritten:  # not at each turn
+                _log.warning("which rules hold what is not written down yet: %s", error)
+            self._unwritten = str(error)
+        else:
+            self._kept, self._unwritten = image, ""
 
     def _refuse(self, rule: str, why: str) -> None:
         if self._refused.get(rule) != why:
@@ -256,6 +261,8 @@ class Watching:
     def complaints(self) -> list[str]:
         """Sentences for `ilot status`."""
         commands = [f"rule {name} could not command: {why}" for name, why in self._refused.items()]
+        if self._unwritten:
+            commands.append(f"which rules hold what is not written down: {self._unwritten}")
         return [*(self.rules.complaints() if self.rules is not None else []), *commands, *self.book.complaints()]
 
     def calls(self) -> dict[str, Any]:

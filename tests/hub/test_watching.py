@@ -373,6 +373,24 @@ async def test_a_store_that_refuses_a_command_keeps_no_alert_back_and_gives_it_l
         assert await hub.written() == [(100.0, "rule:dim")]
 
 
+async def test_a_store_that_refuses_which_rules_hold_what_is_told_once_and_asked_again(tmp_path, monkeypatch, caplog):
+    async def refused(*_):
+        raise DiskRefuses("full")
+
+    async with running(tmp_path) as hub:
+        await hub.fire(DIM, True)
+        with monkeypatch.context() as patch:
+            patch.setattr(hub.store, "put", refused)
+            await hub.fire(DIM, False)  # too soon for a command: nothing else takes it to the disk
+            for _ in range(3):
+                await hub.watching.turn()
+            assert caplog.text.count("not written down yet") == 1
+            assert hub.watching.complaints() == ["which rules hold what is not written down: full"]
+        await hub.watching.turn()
+        assert hub.watching.complaints() == []
+        assert b"dim" in await hub.store.get(KEPT)
+
+
 async def test_a_command_that_waits_for_its_pace_is_refused_and_audited_once(tmp_path):
     async with running(tmp_path) as hub:
         await hub.fire(DIM, True)

@@ -188,6 +188,8 @@ _TABLE = (
      "Calendrier {a} : connu jusqu'au {day} seulement, à compléter"),
     (r"rule (?P<a>\S+) is not watched: (?P<q>.*)", "La règle {a} n'est pas surveillée"),
     (r"rule (?P<a>\S+) could not command: (?P<q>.*)", "La règle {a} n'a pas pu commander"),
+    (r"which rules hold what is not written down: (?P<q>.*)",
+     "Le disque n'a pas noté ce que les règles tiennent : un redémarrage le laisserait ainsi"),
     (r"notifier (?P<a>\S+): (?P<b>\d+) alerts wait, (?P<c>\d+) an hour are told",
      "Notificateur {a} : {b} alertes attendent, {c} partent par heure"),
     (r"notifier (?P<a>\S+): (?P<b>\d+) alerts were left out, more than (?P<c>\d+) waited",
