@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -311,7 +311,10 @@ async def test_a_kill_while_all_writes_are_stopped_leaves_nothing_as_it_was_writ
     class Killed(Exception):
         pass
 
-    async def killed(*_):
+    stop = Memory.stop
+
+    async def killed(*given):
+        await stop(*given)
         raise Killed
 
     async with running(tmp_path) as hub:
@@ -321,8 +324,8 @@ async def test_a_kill_while_all_writes_are_stopped_leaves_nothing_as_it_was_writ
         own.commands.answer(own.taken[0], "done")
         await hub.desk.wait(record, 5)
         await own.stop()
-        monkeypatch.setattr(Memory, "ordered", killed)  # right after it is known that all are stopped
-        with suppress(Killed):
+        monkeypatch.setattr(Memory, "stop", killed)  # right after it is known that all are stopped
+        with pytest.raises(Killed):
             await hub.desk.stop("cli:jeanne", "smoke")
     async with running(tmp_path) as hub:
         assert hub.desk.stopped is not None
