@@ -45,8 +45,8 @@ DEEDS: dict[tuple[str, str], tuple[str, str]] = {
     ("roster", "end"): ("Mise en service terminée : {green}/{expected}", "Commissioning ended: {green}/{expected}"),
     ("roster", "line"): ("Mise en service : ligne {n}, {device}", "Commissioning: line {n}, {device}"),
     ("roster", "expect"): (
-        "Mise en service : {devices} appareils d'un inventaire attendus",
-        "Commissioning: {devices} devices of an inventory are expected",
+        "Mise en service : appareils attendus d'après un inventaire : {devices}",
+        "Commissioning: devices expected by an inventory: {devices}",
     ),
     ("roster", "forget"): ("Mise en service : ligne {n} oubliée, {device}", "Commissioning: line {n} was forgotten, {device}"),
     ("roster", "step"): ("Mise en service : étape {step} faite", "Commissioning: step {step} was done"),
