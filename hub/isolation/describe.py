@@ -109,7 +109,7 @@ def describe(plugin: Plugin, cache: Path | None = None) -> Description:
     """
     kept = cache / f"{_files_hash(plugin)}.json" if cache else None  # not by its name, which may be any text
     if kept is not None:
-        with contextlib.suppress(OSError, msgspec.MsgspecError):
+        with contextlib.suppress(OSError, msgspec.MsgspecError, UnicodeDecodeError):
             return msgspec.json.decode(kept.read_bytes(), type=Description)
     description = _ask_child(plugin)
     if kept is not None and not description.error:

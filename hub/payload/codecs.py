@@ -122,10 +122,11 @@ class Codecs:
                     if not data:
                         raise DecodeError("codec-crash", "the codecs' process died of it")
                     for body in unpacker.feed(data):
-                        _settle(sent.popleft(), msgspec.msgpack.decode(body, type=Answer))
+                        answer = msgspec.msgpack.decode(body, type=Answer)  # first: the blame is that call's
+                        _settle(sent.popleft(), answer)
             except TimeoutError:
                 _settle(sent.popleft(), Answer(0, f"no answer within {self._call_s:g} s", "codec-time"))
-            except (DecodeError, msgspec.MsgspecError, ConnectionError, IndexError) as error:
+            except (DecodeError, msgspec.MsgspecError, UnicodeDecodeError, ConnectionError, IndexError) as error:
                 reason = error.reason if isinstance(error, DecodeError) else "codec-crash"
                 if sent:
                     _settle(sent.popleft(), Answer(0, str(error), reason))

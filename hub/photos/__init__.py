@@ -62,7 +62,7 @@ async def codes(photo: bytes) -> list[str]:
         await process.wait()
     try:
         found = msgspec.json.decode(answer, type=Found)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise DecodeError("photo-crash", "the process that reads photographs died of this one") from None
     if found.reason:
         raise DecodeError(found.reason, "this is no JPEG or PNG that can be read")

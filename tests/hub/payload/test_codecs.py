@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -130,6 +131,27 @@ def test_a_worker_that_was_taken_over_makes_up_no_reason_to_be_counted() -> None
     with pytest.raises(DecodeError) as caught:
         Answer(1, "x" * 9999, "made\nup").object()
     assert (caught.value.reason, len(caught.value.detail)) == ("codec-crash", 300)
+
+
+async def test_a_worker_that_answers_what_is_no_text_costs_that_call_and_is_started_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started = module._worker
+
+    @contextlib.asynccontextmanager
+    async def taken_over() -> Any:
+        reader = asyncio.StreamReader()
+        reader.feed_data(b"\0\0\0\5\x93\1\xa1\xff\xa0")
+        monkeypatch.setattr(module, "_worker", started)
+        with open(os.devnull, "wb") as out:
+            yield reader, out
+
+    monkeypatch.setattr(module, "_worker", taken_over)
+    async with Codecs() as codecs, asyncio.timeout(20):
+        with pytest.raises(DecodeError) as caught:
+            await codecs.decode_uplink(GOOD, b"\1", 1)
+        assert caught.value.reason == "codec-crash"
+        assert await codecs.decode_uplink(GOOD, b"\1", 2) == {"data": {"port": 2, "n": 1}}
 
 
 async def test_a_worker_that_hangs_is_killed_and_the_call_it_hung_on_has_the_blame() -> None:
