@@ -78,7 +78,7 @@ async def serving(path: Path, calls: Mapping[str, Call]) -> AsyncIterator[None]:
 async def _answer(line: bytes, calls: Mapping[str, Call]) -> Answer:
     try:
         request = msgspec.json.decode(line, type=Request)
-    except msgspec.MsgspecError as error:
+    except (ValueError, RecursionError) as error:
         return Answer(error=f"not a request: {error}", code=2)
     call = calls.get(request.call)
     if call is None:

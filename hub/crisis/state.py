@@ -52,5 +52,5 @@ def decode(data: bytes | None) -> State:
         return State()
     try:
         return msgspec.json.decode(data, type=State)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return State(isolated=True, read_only=True, by="?", why="what was remembered of a crisis cannot be read")

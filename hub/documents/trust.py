@@ -143,7 +143,7 @@ def read_trust(data: bytes, pinned: bytes, at_least_version: int = 0) -> Trust:
         ) from error
     try:
         trust = msgspec.json.decode(payload, type=Trust)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise AuthFailed(f"the trust document cannot be read ({error}): the owner signs a correct one") from error
     _check(trust)
     if trust.version < at_least_version:

@@ -272,7 +272,7 @@ async def _ask(
         raise AuthFailed(f"the backend refuses this enrolment ({reply.status}): {_reason(data)}")
     try:
         return msgspec.json.decode(data, type=_Answer)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise AuthFailed(f"{token.url} answers something else than an enrolment: is it an Îlot backend?") from error
 
 
@@ -345,7 +345,7 @@ async def _read(reply: aiohttp.ClientResponse, limit: int) -> bytes:
 def _reason(data: bytes) -> str:
     try:
         answer = msgspec.json.decode(data, type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return "no reason given"
     return str(answer.get("error", "no reason given"))[:500]
 

@@ -71,7 +71,7 @@ def read(data: bytes) -> Iterator[tuple[float | None, Heard] | hub.DecodeError]:
         if text.strip():
             try:
                 yield heard(msgspec.json.decode(text, type=dict[str, Any]))
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 yield hub.DecodeError("bad-line", f"not a JSON object: {error}")
             except hub.DecodeError as error:
                 yield error

@@ -53,7 +53,7 @@ def document(body: bytes) -> Any:
         raise hub.DecodeError("http-body", f"{len(body)} bytes: at most {MAX_BODY} are read")
     try:
         return msgspec.json.decode(body)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass
     try:
         text = body.decode("utf-8").strip()

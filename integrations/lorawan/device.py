@@ -163,7 +163,7 @@ def decode(data: bytes, *, jumps: int = 0) -> Memory:
     Raises DecodeError `bad-record`."""
     try:
         record = _DECODER.decode(data)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise hub.DecodeError("bad-record", "the record of a LoRaWAN device is damaged") from error
     if record.version != 1:
         raise hub.DecodeError("bad-record", f"version {record.version} of a device's record is not known")

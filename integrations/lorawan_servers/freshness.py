@@ -87,7 +87,7 @@ def decode(data: object) -> Memory:
     """Raises DecodeError `bad-record`."""
     try:
         record = _DECODER.decode(data)  # type: ignore[arg-type]  # checked there
-    except (msgspec.MsgspecError, TypeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, TypeError) as error:
         raise hub.DecodeError("bad-record", "what was remembered of a device is damaged") from error
     if record.version != 1:
         raise hub.DecodeError("bad-record", f"version {record.version} of a device's record is not known")

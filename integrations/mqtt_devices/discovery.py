@@ -87,7 +87,7 @@ def read(prefix: str, topic: str, payload: bytes) -> Entity | None:
         raise hub.DecodeError("mqtt-discovery", f"{len(payload)} bytes on a topic of {len(topic)} characters")
     try:
         given = msgspec.json.decode(payload, type=dict[str, Any])
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise hub.DecodeError("mqtt-discovery", "not a JSON object") from error
     config = {_SHORT.get(key, key): value for key, value in given.items()}
     about = config.get("device")

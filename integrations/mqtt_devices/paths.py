@@ -21,7 +21,7 @@ def read(payload: bytes) -> Any:
         raise hub.DecodeError("mqtt-payload", f"{len(payload)} bytes")
     try:
         return msgspec.json.decode(payload)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass
     try:
         return payload.decode("utf-8").strip()

@@ -89,7 +89,7 @@ class Visit:
         if kind == "application/json":
             try:
                 self.fields = msgspec.json.decode(body, type=dict[str, Any])
-            except msgspec.MsgspecError:
+            except (ValueError, RecursionError):  # also of what is no UTF-8
                 raise Rejected(400, "bad-body") from None
         elif kind == "application/x-www-form-urlencoded":
             try:

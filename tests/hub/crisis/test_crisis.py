@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hub.crisis import Crisis, State, Verdict, outside, refused
@@ -212,6 +212,7 @@ async def test_nobody_enters_or_leaves_without_a_reason_and_a_dry_run_changes_no
 
 
 @given(st.binary(max_size=80))
+@example(b'{"why":"\xff"}')
 def test_what_cannot_be_read_of_a_crisis_is_the_worst_of_both(data: bytes) -> None:
     state = decode(data)
     assert decode(encode(state)) == state

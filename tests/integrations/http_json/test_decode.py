@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from ruamel.yaml import YAML
@@ -55,6 +55,7 @@ DEVICES = [
 
 @settings.get_profile("hostile")
 @given(JSON.map(msgspec.json.encode) | st.binary(max_size=60), st.sampled_from(DEVICES))
+@example(b'{"a":"\xff"}', DEVICES[0])
 def test_whatever_a_server_says_is_readings_of_their_kind_or_a_decode_error(
     body: bytes, device: DeviceSettings
 ) -> None:

@@ -7,7 +7,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mqtt_messages import SENSOR, TOPIC
 
@@ -140,6 +140,7 @@ _PAYLOADS = st.binary(max_size=80) | _JSON.map(lambda data: json.dumps(data).enc
 
 @settings.get_profile("hostile")
 @given(_PAYLOADS, st.sampled_from([TOPIC, TOPIC.replace("/sensor", "/binary_sensor")]))
+@example(b'{"name":"\xff"}', TOPIC)
 def test_any_payload_gives_finite_readings_or_a_decode_error(payload: bytes, topic: str) -> None:
     with contextlib.suppress(hub.DecodeError):
         discovery.read("homeassistant", topic, payload)
