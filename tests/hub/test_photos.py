@@ -83,7 +83,14 @@ async def test_a_reader_that_a_photograph_has_taken_over_fills_no_memory() -> No
 
 @pytest.mark.parametrize(
     "said",
-    [b'{"reason":"made-up"}', b'{"texts":[' + b",".join([b'"x"'] * 17) + b"]}", b"[]", b'{"x":1}', b'{"texts":["\xff"]}', b""],
+    [
+        b'{"reason":"made-up"}',
+        b'{"texts":[' + b",".join([b'"x"'] * 17) + b"]}",
+        b"[]",
+        b'{"x":1}',
+        b'{"texts":["\xff"]}',
+        b"",
+    ],
 )
 async def test_a_reader_that_a_photograph_has_taken_over_makes_nothing_up(
     said: bytes, monkeypatch: pytest.MonkeyPatch

@@ -269,7 +269,8 @@ async def test_what_is_too_large_or_is_no_form_is_refused(pages: Pages) -> None:
     text = {"Content-Type": "text/plain"}
     assert (await browser.ask("POST", "/api/1/labels", data=b"{}", headers={**headers, **text}))[0] == 415
     kind = {"Content-Type": "application/json"}
-    assert (await browser.ask("POST", "/api/1/labels", data=b"[1]", headers={**headers, **kind}))[0] == 400
+    for none in (b"[1]", b'{"a":"\xff"}', b'{"a":' + b"[" * 5000):
+        assert (await browser.ask("POST", "/api/1/labels", data=none, headers={**headers, **kind}))[0] == 400
     assert (await browser.ask("GET", "/" + "x" * 5000))[0] == 400
     assert (await browser.ask("GET", "/", headers={"X-Long": "y" * 5000}))[0] == 400
     many = {f"X-{n}": "z" for n in range(100)}
