@@ -22,7 +22,7 @@ MAX_PENDING = 262_144
 """Rows held in memory before they are handed to SQLite, still inside the transaction."""
 
 MOST_KNOWN = 100_000
-"""Numbers of series, and of boots, that are held in memory."""
+"""Numbers of series, of reports' shapes and of boots that are held in memory."""
 PERSONAL = "personal"
 CLASSES = (PERSONAL, "environment", "technical")
 
@@ -154,7 +154,7 @@ class Readings:
     def trim(self) -> None:
         """An epoch was closed: subjects may be held that no open one names any more. They go when they are many, and
         not with each epoch: who begins one after the other would have the numbers of all hubs looked up again."""
-        if len(self._series) > MOST_KNOWN:
+        if max(len(self._series), len(self._columns)) > MOST_KNOWN:
             self.forget_subjects()
 
     def _insert(self, rows: list[Reading]) -> None:

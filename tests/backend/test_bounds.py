@@ -16,7 +16,7 @@ from hub.alerts.life import Alert
 from hub.alerts.rows import row as alert_row
 from hub.alerts.rows import subject_of
 from hub.buffer import frame
-from hub.buffer.rows import ALERTS, READINGS
+from hub.buffer.rows import ALERTS, READINGS, Column, Row, Shape, Subject
 from hub.buffer.seal import Previous
 from hub.errors import NotReady
 
@@ -224,6 +224,21 @@ def test_epoch_after_epoch_costs_the_other_hubs_no_number_that_is_known(
     assert begin(desk, hub)
     desk.settle()
     assert len(desk.ingest.storage.readings._series) <= 4
+
+
+def test_shapes_without_end_of_one_series_fill_no_memory(
+    desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.gate.MAX_OPEN_EPOCHS", 1)
+    monkeypatch.setattr("backend.readings.MOST_KNOWN", 10)
+    readings = desk.ingest.storage.readings
+    for _ in range(3):
+        segment, subject = hub.segment(), Subject("ble:1", "r")
+        rows = [Row(subject, Shape((Column("x", "1"),)), NOW + n, True, (1.0,), 0, 1) for n in range(9)]
+        desk.post(hub, segment.message([segment.block([one]) for one in rows]))
+        desk.settle()
+        assert len(readings._columns) <= 18
+    assert len(desk.rows("x")) == 27
 
 
 def test_boots_without_end_fill_no_memory(plain: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
