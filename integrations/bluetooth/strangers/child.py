@@ -87,17 +87,18 @@ class Worker:
     async def _receive(self, patience: float, starved: float) -> bytes:
         loop = asyncio.get_running_loop()
         began, computed = loop.time(), cpu_s(self._pid)
-        packet = None
-        while packet is None:
-            try:
-                async with asyncio.timeout(patience):
-                    packet = await loop.sock_recv(self._channel, PACKET)
-            except TimeoutError:
+        # one wait, however often the clock is looked at: to cancel it may throw away what has just come
+        coming = asyncio.ensure_future(loop.sock_recv(self._channel, PACKET))
+        try:
+            while not (await asyncio.wait([coming], timeout=patience))[0]:
                 waited = loop.time() - began
                 if waited >= starved or cpu_s(self._pid) - computed >= COMPUTED_S:
-                    raise Lost(f"did not answer within {waited:.1f} s", self._blame()) from None
-            except OSError as error:
-                raise Lost("died", self._blame()) from error
+                    raise Lost(f"did not answer within {waited:.1f} s", self._blame())
+            packet = coming.result()
+        except OSError as error:
+            raise Lost("died", self._blame()) from error
+        finally:
+            coming.cancel()
         if not packet:
             raise Lost("died", self._blame())
         return packet

@@ -5,10 +5,15 @@ The deeds run in the real worker. The broken twin is the same worker without its
 
 from __future__ import annotations
 
+import asyncio
+import mmap
 import os
+import socket
 import sys
+import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import hub
@@ -147,6 +152,18 @@ async def test_a_worker_that_gets_no_processor_is_waited_for() -> None:
     async with child.worker([], command) as worker:
         with pytest.raises(child.Lost, match="did not answer"):
             await worker.asked(ask("x"), 0.2, 0.2)
+
+
+async def test_an_answer_that_comes_in_the_moment_in_which_the_clock_is_looked_at_is_heard() -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setblocking(False)
+    with ours, theirs, mmap.mmap(-1, mmap.PAGESIZE) as page:
+        asked = asyncio.create_task(child.Worker(ours, page, os.getpid()).asked(ask("x"), 0.05, 2.0))
+        await asyncio.sleep(0.01)
+        theirs.send(msgspec.msgpack.encode({"number": 1}))
+        time.sleep(0.1)
+        said, _ = await asked
+    assert said.number == 1
 
 
 async def test_an_answer_too_large_for_a_packet_is_no_answer(hostile: Path) -> None:
