@@ -1,6 +1,6 @@
 # Thin: each line calls a tool. `make` alone lists the targets.
 PYTHON := .venv/bin/python
-JOBS ?= 2
+JOBS ?= 3
 FAULTS ?= long
 MINUTES ?= 10
 
