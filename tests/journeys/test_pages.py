@@ -154,7 +154,7 @@ def test_an_alert_is_acknowledged_in_one_tab_and_the_list_of_another_says_so_by_
     page.goto(f"{school.url}/alerts")
     page.wait_for_function("() => document.querySelector('#alert-live tbody')", timeout=60_000)
     row = page.locator("#alert-live tbody tr", has_text="Chaufferie")
-    assert "levée" in row.inner_text()
+    assert "déclenchée" in row.inner_text()
     assert page.inner_text("nav .count [data-sum]") == "1"
     other = page.context.new_page()
     other.goto(school.url + str(row.locator("a").get_attribute("href")))

@@ -24,7 +24,7 @@ class Deed(NamedTuple):
 
 
 _STATES = {
-    "acknowledged": "acquittée", "muted": "mise en sourdine", "cleared": "close", "raised": "levée",
+    "acknowledged": "acquittée", "muted": "mise en sourdine", "cleared": "close", "raised": "déclenchée",
     "escalated": "signalée plus haut", "done": "faite", "failed": "échouée", "expired": "périmée",
 }  # fmt: skip
 _KEYS = {

@@ -1,7 +1,7 @@
 """Alerts."""
 
 WORDS: dict[str, tuple[str, str]] = {
-    "raised-alerts": ("Alertes levées", "Raised alerts"),
+    "raised-alerts": ("Alertes déclenchées", "Raised alerts"),
     "alert": ("Alerte", "Alert"),
     "open-ones": ("ouvertes", "open"),
     "no-alerts": ("Aucune alerte ouverte.", "No alert is open."),
@@ -19,7 +19,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "severity-info": ("info", "info"),
     "severity-warning": ("avertissement", "warning"),
     "severity-critical": ("critique", "critical"),
-    "alert-raised": ("levée", "raised"),
+    "alert-raised": ("déclenchée", "raised"),
     "alert-acknowledged": ("prise en charge", "acknowledged"),
     "alert-muted": ("en sourdine", "muted"),
     "alert-escalated": ("escaladée", "escalated"),
@@ -37,13 +37,13 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "alert-mute": ("Mettre en sourdine", "Mute"),
     "alert-mute-help": (
-        "Personne n'est prévenu pendant ce temps ; si elle tient encore après, elle est levée à nouveau.",
+        "Personne n'est prévenu pendant ce temps ; si elle tient encore après, elle se déclenche à nouveau.",
         "Nobody is notified during this time; if it still holds afterwards, it is raised again.",
     ),
     "alert-mute-for": ("Pendant", "For"),
     "alert-clear": ("Clore", "Close"),
     "alert-clear-help": (
-        "Close sans attendre ; la règle en lèvera une nouvelle si la cause cesse puis revient.",
+        "Close sans attendre ; la règle en déclenchera une nouvelle si la cause cesse puis revient.",
         "Closed at once; the rule raises a new one if its cause goes away and comes back.",
     ),
     "alert-mute-1h": ("1 heure", "1 hour"),

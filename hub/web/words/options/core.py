@@ -202,7 +202,7 @@ TEXTS: dict[str, str] = {
     "True when nothing was heard for so many of the device's periods, as its pack tells them; 24 h where none does.": "Vrai quand rien n'a été entendu pendant tant de périodes de l'appareil, selon son pack ; 24 h si aucun ne le dit.",
     "True when readings come (three at least) and the value stayed the same for so long.": "Vrai quand des relevés viennent (trois au moins) et que la valeur est restée la même pendant cette durée.",
     "How long it must be true without a break.": "Combien de temps cela doit être vrai sans interruption.",
-    "Only at these hours: an id of `schedules`. What was raised then stays until it ends.": "Seulement à ces heures : un identifiant de `schedules`. Ce qui a été levé reste alors jusqu'à sa fin.",
+    "Only at these hours: an id of `schedules`. What was raised then stays until it ends.": "Seulement à ces heures : un identifiant de `schedules`. Ce qui a été déclenché alors reste jusqu'à sa fin.",
     "How much it matters; without it, the template's, else warning.": "Sa gravité ; sans cela, celle du modèle, sinon warning.",
     "An alert that nobody acknowledged for so long is escalated, and told again.": "Une alerte que personne n'a acquittée pendant cette durée est signalée plus haut, et redite.",
     "For people; {place}, {value} and {limit} stand for what they say.": "Pour les personnes ; {place}, {value} et {limit} valent ce qu'ils disent.",
