@@ -117,7 +117,7 @@ _TABLE = (
         r"device (?P<a>\S+) still has the (?P<b>key|password) that it left the factory with: .*",
         "L'appareil {a} a encore {b} d'origine : rien ne lui est écrit ; changez cela dans l'appareil, puis ici",
     ),
-    (r"security incident \((?P<state>\S+)\): .*", "Incident de sécurité ({state}) : voyez Alertes déclenchées"),
+    (r"security incident \((?P<state>\S+)\): .*", "Incident de sécurité ({state}) : voyez Alertes en cours"),
     (
         r"this hub is read-only since (?P<a>\S+) said so \((?P<b>.*)\): \S+ is refused; .*",
         "Concentrateur en lecture seule ({a} : {b}) : rien n'est écrit ni relevé plus souvent",

@@ -1,7 +1,7 @@
 """Alerts."""
 
 WORDS: dict[str, tuple[str, str]] = {
-    "raised-alerts": ("Alertes déclenchées", "Raised alerts"),
+    "raised-alerts": ("Alertes en cours", "Raised alerts"),
     "alert": ("Alerte", "Alert"),
     "open-ones": ("ouvertes", "open"),
     "no-alerts": ("Aucune alerte ouverte.", "No alert is open."),
