@@ -124,7 +124,7 @@ async def put_plan(running: Hub) -> None:
 async def pages(browser: Browser, running: Hub, devices: int, limit: int) -> None:
     opening = running.shown.web.opening
     assert opening is not None
-    site: Any = await opening.site()
+    site: Any = (await opening.server()).site
     device = next(iter(running.path.devices)).id.replace(":", "%3A")
     for path in [*(entry.href for entry in MENU), f"/devices/{device}"]:
         took = []
