@@ -115,7 +115,8 @@ def told(name: str, report: str) -> tuple[dict[str, float], list[Figure]]:
     for line in table.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if len(cells) == 4 and cells[0] not in ("figure", "---"):
-            found.append(Figure(name, cells[0], float(cells[1].replace(",", "")), cells[2], cells[3]))
+            value = None if cells[1] == "–" else float(cells[1].replace(",", ""))
+            found.append(Figure(name, cells[0], value, cells[2], cells[3]))
     return {HEADER: ran, "load": float(when[2])}, found
 
 

@@ -20,6 +20,7 @@ def results(bench: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mod
         {"ran": 1_795_000_020.0, "load": 0.5},
         {"name": "CPU, idle", "value": 0.0353, "unit": "% of a core", "note": "gate 0.5"},
         {"name": "readings", "value": 1234567.0, "unit": "", "note": ""},
+        {"name": "seed", "value": None, "unit": "", "note": "17"},
     ]
     (tmp_path / "cpu.jsonl").write_text("\n".join(map(json.dumps, lines)))
     return module
@@ -33,6 +34,7 @@ def test_figures_of_a_report_stay_where_the_benchmark_was_not_run_here(results: 
     assert [tuple(figure) for figure in figures] == [
         ("cpu", "CPU, idle", 0.0353, "% of a core", "gate 0.5"),
         ("cpu", "readings", 1234567.0, "", ""),
+        ("cpu", "seed", None, "", "17"),
     ]
     assert "\n".join(results.page(report)) == report
     assert results.load("memory", report) == ({}, [])
