@@ -9,7 +9,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "see-devices": ("Voir les appareils", "See the devices"),
     "see-alerts": ("Voir les alertes", "See the alerts"),
     "see-link": ("Voir le tampon et la liaison", "See buffer and link"),
-    "raised-help": ("ouvertes, déclenchées par les règles du concentrateur", "open, raised by this hub's rules"),
+    "raised-help": ("ouvertes, selon les règles du concentrateur", "open, raised by this hub's rules"),
     "strangers": (
         "Entendus sans être admis : {count}. Rien d'eux n'est transmis tant que vous n'avez pas décidé.",
         "Heard and not admitted: {count}. Nothing from them is forwarded until you decide.",
