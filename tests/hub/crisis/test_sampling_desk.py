@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -23,6 +23,7 @@ from hub.errors import HubError, StorageError
 from hub.testing import ManualClock
 
 from .test_crisis import Hands as CrisisHands
+from .test_crisis import Memory
 
 AIR = Air(seconds=0.05, bands=(Band("M", 1.0, 36.0),), channels=3, down_s=0.05, down_band="M")
 SENSOR = Item(
@@ -33,30 +34,17 @@ METER = Item(name="modbus:b", devices=("modbus:b",), integration="plant", was_s=
 RAISE = {"by": "cli", "role": "administrateur", "why": "flood"}
 
 
-class Disk:
-    """The store; it outlives a kill."""
+class Disk(Memory):
+    """The store; it outlives a kill. `before`: as it was before the last write."""
 
     def __init__(self) -> None:
-        self.kept: dict[str, bytes] = {}
-        self.told: list[dict[str, object]] = []
-        self.works = True
+        super().__init__()
         self.before: dict[str, bytes] = {}
 
-    async def get(self, key: str) -> bytes | None:
-        return self.kept.get(key)
-
     async def put(self, key: str, value: bytes) -> None:
-        if not self.works:
-            raise StorageError("the disk refuses")
-        self.before = dict(self.kept)
-        self.kept[key] = value
-
-    async def audit(
-        self, at: float, who: str, what: Mapping[str, object], noting: Mapping[str, bytes] | None = None
-    ) -> None:
-        for key, value in (noting or {}).items():
-            await self.put(key, value)
-        self.told.append(dict(what))
+        before = dict(self.kept)
+        await super().put(key, value)
+        self.before = before
 
 
 class World:
