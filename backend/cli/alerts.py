@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from backend.cli.console import DIRECTORY, JSON, Group, Lifetime, answers, date, say, show
+from backend.cli.console import DIRECTORY, JSON, Group, Lifetime, answers, database, date, say, show
 
 BY = click.option("--by", default="", help="Who answers. Default: the user at this machine.")
 WHY = click.option("--why", default="", help="Your reason; it stands in the hub's audit log.")
@@ -84,12 +84,10 @@ def clear(directory: Path, alert: str, by: str, why: str, hub: str, as_json: boo
 def _want(
     directory: Path, alert: str, state: str, by: str, why: str, of: str, as_json: bool, until: float | None = None
 ) -> None:
-    from backend import owner as owners
     from backend.alerts import want
-    from backend.schema import open_database, transaction
+    from backend.schema import transaction
 
-    db = open_database(owners.load(directory).database)
-    with transaction(db):
+    with database(directory) as db, transaction(db):
         hub = want(db, alert, state, by or getpass.getuser(), why, until, of)
     say(f"{hub} is asked; it answers within half a minute of its link being up (five on a metered line).")
     show({"alert": alert, "hub": hub, "wanted": state}, as_json, [])

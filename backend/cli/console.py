@@ -5,15 +5,19 @@ from __future__ import annotations
 import functools
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 import msgspec
 
 from hub.errors import HubError
+
+if TYPE_CHECKING:
+    import apsw
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -88,3 +92,13 @@ def _shown(letter: str) -> str:
 
 def date(seconds: float | None) -> str:
     return "never" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+@contextmanager
+def database(directory: Path) -> Iterator[apsw.Connection]:
+    """The database of the owner's directory, closed at the end of the block; the server may run meanwhile."""
+    from backend import owner as owners
+    from backend.schema import open_database
+
+    with closing(open_database(owners.load(directory).database)) as db:
+        yield db

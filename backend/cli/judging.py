@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from backend.cli.console import DIRECTORY, JSON, answers, date, say, show
-
-if TYPE_CHECKING:
-    import apsw
+from backend.cli.console import DIRECTORY, JSON, answers, database, date, say, show
 
 HUB = click.option("--hub", default="", help="Only of this hub.")
 
@@ -29,7 +23,7 @@ def alarms(directory: Path, hub: str, everything: bool, numbers: tuple[int, ...]
     """The backend's own alarms, the newest first: forks, holes, forged or unreadable records, full shares."""
     from backend import judging
 
-    with _database(directory) as db:
+    with database(directory) as db:
         if numbers:
             judging.close(db, numbers, time.time())
             say(f"{len(numbers)} closed: should it be so again, it is raised again")
@@ -52,7 +46,7 @@ def quarantine(directory: Path, hub: str, out: Path | None, numbers: tuple[int, 
     """Bytes that are kept for a person: what nobody could read, what a revoked hub sent, what a disk damaged."""
     from backend import judging
 
-    with _database(directory) as db:
+    with database(directory) as db:
         if numbers:
             judging.drop(db, numbers)
             say(f"{len(numbers)} are gone")
@@ -62,12 +56,3 @@ def quarantine(directory: Path, hub: str, out: Path | None, numbers: tuple[int, 
                 f"{one['id']}\t{date(one['received_at'])}\t{one['hub'] or '-'}\t{one['reason']}\t{one['bytes']} bytes"
             )
             show(one, as_json, [line + written])
-
-
-@contextmanager
-def _database(directory: Path) -> Iterator[apsw.Connection]:
-    from backend import owner as owners
-    from backend.schema import open_database
-
-    with closing(open_database(owners.load(directory).database)) as db:
-        yield db

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from backend.cli.console import DIRECTORY, JSON, ROOT, answers, say, show
+from backend.cli.console import DIRECTORY, JSON, ROOT, answers, database, say, show
 
 
 @click.command()
@@ -44,15 +44,10 @@ def rotate(directory: Path, ingest: bool, ack: bool, withdraw: bool, root: Path 
 @answers
 def want(directory: Path, hub: str, as_json: bool) -> None:
     """Ask HUB again, with the answer to its next state, for every record that is missing here."""
-    from backend import owner as owners
     from backend import wanting
-    from backend.schema import open_database
 
-    connection = open_database(owners.load(directory).database)
-    try:
-        missing = wanting.ask(connection, hub, time.time())
-    finally:
-        connection.close()
+    with database(directory) as db:
+        missing = wanting.ask(db, hub, time.time())
     say(
         f"{hub} is asked for what is missing when it next states what it holds; what its disk no longer has stays lost."
     )
