@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -27,8 +28,6 @@ from hub.labels.wish import Wish, checked
 from hub.store import Store
 
 LOOK_S = 10.0
-ASK_AGAIN_S = 600.0
-"""Until the district is asked once more for the same devices: each question is paid for on a metered line."""
 
 Where = Callable[[list[str]], Awaitable[dict[str, str]]]
 Call = Callable[[dict[str, Any]], Awaitable[Any]]
@@ -36,8 +35,8 @@ Call = Callable[[dict[str, Any]], Awaitable[Any]]
 
 class Rolls:
     """`standing` tells how a device stands, `flush` writes down which were heard first. What the composition root
-    gives: `replace` lets another stand in a device's place, `where` asks the district at which other hub devices were
-    heard, `facts` is what else a report says; None: nobody does."""
+    gives: `replace` lets another stand in a device's place, `where` knows at which other hub devices were heard, and
+    asks the district when it is time to, `facts` is what else a report says; None: nobody does."""
 
     def __init__(
         self, *, store: Store, clock: Clock, adoption: Adoption, ground: Ground,
@@ -51,8 +50,6 @@ class Rolls:
         self.facts: Callable[[], Awaitable[dict[str, Any]]] | None = None
         self._roster: Roster | None = None
         self._elsewhere: dict[str, str] = {}
-        self._asked: list[str] = []
-        self._asked_at = 0.0
 
     def reconfigure(self, ground: Ground) -> None:
         """What the configuration says by now."""
@@ -62,24 +59,17 @@ class Rolls:
         """Ask now and then where devices are that do not report here."""
         while True:
             await self._clock.sleep(LOOK_S)
-            await self.look(ASK_AGAIN_S)
+            await self.look()
 
-    async def look(self, again_s: float = 0.0) -> None:
-        """Ask the district once, for the same devices not before `again_s` have passed. What it does not answer is not
-        known."""
+    async def look(self) -> None:
+        """See where those are that do not report here. What the district does not answer is not known."""
         roster = await self._load()
         lost = [row["device"] for row in self._rows(roster) if row["device"] and row["colour"] != GREEN]
         if self.where is None or not lost or roster.ended is not None:
-            self._elsewhere, self._asked = {}, []
+            self._elsewhere = {}
             return
-        now = self._clock.monotonic()
-        if lost == self._asked and now - self._asked_at < again_s:
-            return
-        self._asked, self._asked_at = lost, now
-        try:
+        with suppress(HubError):  # what was known stands
             self._elsewhere = await self.where(lost)
-        except HubError:
-            self._asked = []
 
     def calls(self) -> dict[str, Any]:
         changes = {

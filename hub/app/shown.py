@@ -131,7 +131,7 @@ def build_shown(
     replacing = Replacing(ground, path, keeper, adoption.successor)
     rolls = adoption.rolls
     rolls.replace = replacing.calls()["device.replace"]
-    rolls.where = Whereabouts(http=field.http, url=ground.enrolled.url, up=outward.link.up).ask
+    rolls.where = Whereabouts(http=field.http, url=ground.enrolled.url, up=outward.link.up, clock=clock).ask
     rolls.facts = Recording(ground, path, field, web).facts
     recertified = PageCertificate(
         ground.state.keys, PAGE_KEY, ground.enrolled.hub, ground.enrolled.url, ground.keys, http=field.http,

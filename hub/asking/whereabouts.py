@@ -5,22 +5,32 @@
 A LoRaWAN device that has joined another hub never speaks to this one, and no frame says why. The district knows: the
 other hub reports it. Only ids that this hub itself expects are named, and of radios that anybody near hears none.
 `name` is the site where it stands, or the hub's where that has none; `hub` is what older backends say, the hub's id.
+
+One question names MOST devices: those come first that were named longest ago. So of 500 each is asked for within five
+questions, and again when AGAIN_S have passed: a question may be paid for. After one that came to nothing the next one
+waits, longer each time. A backend answers for DEVICES_A_DAY different devices and alarms its operator beyond: no more
+are named.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Annotated, Protocol
 
 import msgspec
 from msgspec import Meta
 
+from hub.backoff import Backoff
+from hub.clock import Clock
 from hub.errors import NotReady
 from hub.session import Reply
 
 KIND = "lorawan:"
 MOST = 100
+AGAIN_S = 600.0
+DAY_S, DEVICES_A_DAY = 86_400.0, 1000
+FIRST_S, LONGEST_S = 20.0, 600.0
 TIMEOUT = timedelta(seconds=15)
 
 
@@ -42,17 +52,53 @@ class _Answer(msgspec.Struct, frozen=True):
 class Whereabouts:
     """`up` says whether any uplink is: without one there is nobody to ask."""
 
-    def __init__(self, *, http: Http, url: str, up: Callable[[], bool]) -> None:
-        self._http, self._up = http, up
+    def __init__(
+        self, *, http: Http, url: str, up: Callable[[], bool], clock: Clock, backoff: Backoff | None = None
+    ) -> None:
+        self._http, self._up, self._clock = http, up, clock
         self._url = f"{url.rstrip('/')}/v1/whereabouts"
+        self._backoff = backoff or Backoff(FIRST_S, LONGEST_S)
+        self._not_before = 0.0
+        self._named: dict[str, float] = {}  # device → when a question named it last, by the clock that never goes back
+        self._answered: dict[str, float] = {}
+        self._where: dict[str, str] = {}
 
-    async def ask(self, devices: list[str]) -> dict[str, str]:
-        """Device → where it stands, of those at another hub. Raises NotReady."""
-        devices = [device for device in devices if device.startswith(KIND)][:MOST]
-        if not devices:
-            return {}
-        if not self._up():
-            raise NotReady("there is no link to ask over")
+    async def ask(self, devices: Sequence[str]) -> dict[str, str]:
+        """Device → where it stands, as far as that is known, of those at another hub. Asks one question where it is
+        time to. Raises NotReady when that came to nothing."""
+        wanted = [device for device in dict.fromkeys(devices) if device.startswith(KIND)]
+        now = self._clock.monotonic()
+        self._forget(set(wanted), now)
+        asked = self._next(wanted, now)
+        if asked:
+            if not self._up():
+                raise NotReady("there is no link to ask over")
+            self._named.update(dict.fromkeys(asked, now))
+            try:
+                found = await self._question(asked)
+            except BaseException:
+                self._not_before = self._clock.monotonic() + self._backoff.next()
+                raise
+            self._backoff.reset()
+            self._answered.update(dict.fromkeys(asked, now))
+            self._where = {device: name for device, name in self._where.items() if device not in asked} | found
+        return dict(self._where)
+
+    def _next(self, wanted: list[str], now: float) -> list[str]:
+        """Whom to ask for now. A question that has to be asked takes others along, as many as it holds."""
+        room = DEVICES_A_DAY - len(self._named)
+        known = [device for device in wanted if device in self._named]
+        fresh = [device for device in wanted if device not in self._named][: max(0, room)]
+        may = [*fresh, *sorted(known, key=self._named.__getitem__)]
+        due = any(now - self._answered.get(device, -AGAIN_S) >= AGAIN_S for device in may)
+        return may[:MOST] if due and now >= self._not_before else []
+
+    def _forget(self, wanted: set[str], now: float) -> None:
+        self._where = {device: name for device, name in self._where.items() if device in wanted}
+        self._answered = {device: at for device, at in self._answered.items() if device in wanted}
+        self._named = {device: at for device, at in self._named.items() if device in wanted or now - at < DAY_S}
+
+    async def _question(self, devices: list[str]) -> dict[str, str]:
         reply = await self._http.request(
             "POST", self._url, body=msgspec.json.encode({"devices": devices}), timeout=TIMEOUT
         )

@@ -192,32 +192,6 @@ async def test_the_district_says_where_a_silent_device_is_and_its_silence_says_n
     assert (await rows(roll))[0]["remedy"]["fr"] == "Déjà sur un autre concentrateur\u00a0: École voisine"
 
 
-async def test_the_district_is_asked_again_for_the_same_devices_after_minutes_or_when_it_was_away(
-    rolls: tuple[House, Rolls],
-) -> None:
-    _, roll = rolls
-    await do(roll, "scan", label=KEYED, zone="rooms")
-    asked: list[list[str]] = []
-    away = True
-
-    async def where(devices: list[str]) -> dict[str, str]:
-        asked.append(devices)
-        if away:
-            raise NotReady("away")
-        return {}
-
-    roll.where = where
-    for _ in range(2):
-        await roll.look(600.0)
-    away = False
-    for _ in range(3):
-        await roll.look(600.0)
-    assert len(asked) == 3
-    await do(roll, "scan", device="lorawan:0018b2000000aaaa", key=KEY.hex(), zone="rooms")
-    await roll.look(600.0)
-    assert len(asked) == 4, "another list is another question"
-
-
 async def test_two_phones_that_scan_at_once_make_two_rows(rolls: tuple[House, Rolls]) -> None:
     import asyncio
 
