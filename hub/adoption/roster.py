@@ -16,6 +16,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hub.adoption import expected, report, spots
+from hub.adoption.engine import MOST as TOGETHER
 from hub.adoption.engine import WRONG, Adoption, Row
 from hub.adoption.expected import MOST, STEPS, Line, Roster
 from hub.adoption.remedies import GREEN, colour, remedy
@@ -155,18 +156,24 @@ class Rolls:
         """Add the device of a row if that can be, and keep the row."""
         device = self._ground.devices.get(line.device)
         if device is None:
-            place = line.place or self._free(line.zone, roster)
-            wish = Wish(
-                label=told.get("label") or line.label, device=line.device, key=told.get("key", ""), place=place,
-                zone=line.zone if self._ground.places.get(place) is None else "", name=line.name,
-                pack=told.get("pack", ""),
-            )  # fmt: skip
+            wish = self._wish(line, told, self._taken(roster))
             (row,) = await self._adoption.add([wish], dry_run=False, update=False, by=line.by)
-            line = self._judged(line, row, place)
+            line = self._judged(line, row, wish.place)
         else:
             line = msgspec.structs.replace(line, place=device.place, why="", en="", fr="")
         await self._keep(line, roster)
         return line
+
+    def _wish(self, line: Line, told: dict[str, str], taken: set[str]) -> Wish:
+        """A row as a device to add. Its place, where it has none yet, is one that is not in `taken`, and is from now
+        on."""
+        place = line.place or self._free(line.zone, taken)
+        taken.add(place)
+        return Wish(
+            label=told.get("label") or line.label, device=line.device, key=told.get("key", ""), place=place,
+            zone=line.zone if self._ground.places.get(place) is None else "", name=line.name,
+            pack=told.get("pack", ""),
+        )  # fmt: skip
 
     @staticmethod
     def _judged(line: Line, row: Row, place: str) -> Line:
@@ -175,11 +182,14 @@ class Rolls:
         why = "no-key" if row.column in ("app_key", "key") else "wrong"
         return msgspec.structs.replace(line, place=place, why=why, en=row.en, fr=row.fr)
 
-    def _free(self, zone: str, roster: Roster) -> str:
+    def _taken(self, roster: Roster) -> set[str]:
+        return {place.id for place in self._ground.places} | {line.place for line in roster.lines.values()}
+
+    @staticmethod
+    def _free(zone: str, taken: set[str]) -> str:
         """A place of that zone that nobody has: zone-1, zone-2, …"""
         if not zone:
             return ""
-        taken = {place.id for place in self._ground.places} | {line.place for line in roster.lines.values()}
         return next(name for n in range(1, MOST * 2) if (name := f"{zone[:56]}-{n}") not in taken)
 
     async def _unreadable(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -194,14 +204,24 @@ class Rolls:
         return {"row": self._row(line)}
 
     async def _retry(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """{by} → {tried, added}: rows that are not admitted, once more: an inventory may have come."""
-        roster, tried, added = await self._load(), 0, 0
-        for line in list(roster.lines.values()):
-            if line.device and self._ground.devices.get(line.device) is None:
-                tried += 1
-                done = await self._admit(msgspec.structs.replace(line, by=asker(arguments)), {}, roster)
-                added += not done.why
-        return {"tried": tried, "added": added}
+        """{by} → {tried, added}: rows that are not admitted, once more: an inventory may have come. All in one: each
+        change of the roster is written whole, and synced."""
+        roster, by, added = await self._load(), asker(arguments), 0
+        lines = [
+            msgspec.structs.replace(line, by=by) for line in roster.lines.values()
+            if line.device and self._ground.devices.get(line.device) is None
+        ]  # fmt: skip
+        taken = self._taken(roster)
+        for first in range(0, len(lines), TOGETHER):
+            some = lines[first : first + TOGETHER]
+            wishes = [self._wish(line, {}, taken) for line in some]
+            rows = await self._adoption.add(wishes, dry_run=False, update=False, by=by)
+            done = [self._judged(line, row, wish.place) for line, row, wish in zip(some, rows, wishes, strict=True)]
+            new = sum(not line.why for line in done)
+            self._put(done, roster)
+            await self._save(roster, by, {"roster": "retry", "tried": len(done), "added": new})
+            added += new
+        return {"tried": len(lines), "added": added}
 
     async def _expect(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """{devices, by} → {expected}: devices that an inventory added are expected too."""

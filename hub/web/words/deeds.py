@@ -48,6 +48,10 @@ DEEDS: dict[tuple[str, str], tuple[str, str]] = {
         "Mise en service : appareils attendus d'après un inventaire : {devices}",
         "Commissioning: devices expected by an inventory: {devices}",
     ),
+    ("roster", "retry"): (
+        "Mise en service : nouvel essai, appareils ajoutés : {added}/{tried}",
+        "Commissioning: tried again, devices added: {added}/{tried}",
+    ),
     ("roster", "forget"): ("Mise en service : ligne {n} oubliée, {device}", "Commissioning: line {n} was forgotten, {device}"),
     ("roster", "step"): ("Mise en service : étape {step} faite", "Commissioning: step {step} was done"),
     ("roster", "position"): ("Position du site {site} notée", "The position of site {site} was noted"),

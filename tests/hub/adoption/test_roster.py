@@ -161,6 +161,41 @@ async def test_what_an_inventory_added_is_expected_once_each_by_one_change_of_th
     assert len(await rows(roll)) == 8
 
 
+async def test_rows_that_are_tried_again_are_added_together_by_one_change_of_the_roster(
+    rolls: tuple[House, Rolls],
+) -> None:
+    house, roll = rolls
+    ids = [f"lorawan:{n:016x}" for n in range(1, 9)]
+    for one in ids:
+        await do(roll, "scan", device=one, zone="rooms")
+    assert [row["colour"] for row in await rows(roll)] == ["grey"] * 8
+    await house.call("device.keep", wishes=[{"device": one, "key": KEY.hex()} for one in ids[1:]])
+    assert house.store is not None
+    changes, seen = house.changes, len(await house.store.audited())
+    assert await do(roll, "retry") == {"tried": 8, "added": 7}
+    assert house.changes == changes + 1
+    said = [one.what for one in (await house.store.audited())[seen:] if "roster" in one.what]
+    assert said == [{"roster": "retry", "tried": 8, "added": 7}]
+    found = await rows(roll)
+    assert [row["colour"] for row in found] == ["grey"] + ["blue"] * 7
+    assert {row["place"] for row in found} == {f"rooms-{n}" for n in range(1, 9)}
+    await house.start()
+    assert await rows(house.service.rolls) == found
+
+
+async def test_more_rows_than_are_added_at_once_are_tried_again_by_portions(
+    rolls: tuple[House, Rolls], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, roll = rolls
+    ids = [f"lorawan:{n:016x}" for n in range(1, 6)]
+    for one in ids:
+        await do(roll, "scan", device=one, zone="rooms")
+    await house.call("device.keep", wishes=[{"device": one, "key": KEY.hex()} for one in ids])
+    monkeypatch.setattr("hub.adoption.engine.MOST", 2)
+    monkeypatch.setattr("hub.adoption.roster.TOGETHER", 2)
+    assert await do(roll, "retry") == {"tried": 5, "added": 5}
+
+
 async def test_what_a_row_keeps_is_bounded(rolls: tuple[House, Rolls]) -> None:
     _, roll = rolls
     for field in ("place", "zone", "name", "pack"):
