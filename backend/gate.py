@@ -3,18 +3,22 @@
 registry says active → IDENTITY verifies the epoch → its hub is the path's and the certificate's → one of our keys
 is named → its capsule opens → the commitment holds → the epoch's key verifies the record → AEAD → zstd, capped
 → the body can be read
+
+What is kept of an epoch, and is damaged, refuses nobody: it counts as never come, so that its hub sends it again.
 """
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
+from backend.contexts import Context, Damaged, read_tables, reopen
 from backend.readings import check_mark, check_times
-from backend.storage import Context, Storage, Stream
+from backend.storage import Storage, Stream
 from hub.buffer import frame
 from hub.buffer.opening import Block, ClockMark, Epoch, Gap, Opened, Opener, Tables, open_epoch, split, verify_epoch
 from hub.buffer.opening import Table as TableBody
@@ -24,6 +28,9 @@ from hub.documents.wire import Group
 from hub.errors import AuthFailed, DecodeError, SegmentDamaged
 
 MAX_OPEN_EPOCHS = 1024
+ALARM = "context"
+UNKNOWN_TABLE = "unknown-table"
+"""Why a block cannot be read whose TABLE is not there."""
 
 
 class NeedContext(Exception):
@@ -47,13 +54,15 @@ class Refusal(NamedTuple):
 
 
 class OpenEpoch(NamedTuple):
-    """An epoch whose records can be opened. `id` is its number in the database."""
+    """An epoch whose records can be opened. `id` is its number in the database; `told` the TABLE records that came,
+    `lost` those that are kept and cannot be read any more."""
 
     id: int
     epoch: Epoch
     opener: Opener
     tables: Tables
     told: set[int]
+    lost: set[int]
 
 
 def unpack(groups: list[Group]) -> list[tuple[bytes, list[bytes]]]:
@@ -83,7 +92,7 @@ class Gate:
         Raises NeedContext when neither is there, AuthFailed or DecodeError when it is not this hub's or cannot be
         opened, Crowded when its hub may begin no stream now. A new epoch and its stream are written down.
         """
-        known = self._known(identity, eid)
+        known = self._known(hub, identity, eid)
         if known is None:
             raw = next((raw for raw in records if _kind(raw) == frame.EPOCH), None)
             if raw is None:
@@ -95,8 +104,7 @@ class Gate:
             self._storage.may_begin(hub, epoch.run, epoch.stream)
             opener = open_epoch(epoch, self._keys)
             stream = self._storage.stream(hub, epoch.run, epoch.stream)
-            known = OpenEpoch(self._storage.add_epoch(epoch, stream), epoch, opener, Tables(), set())
-            self._keep(eid, known)
+            known = self._opened(epoch, opener, self._storage.add_epoch(epoch, stream))
             self._follow(stream, epoch)
         _check_hub(known.epoch, hub)
         return known
@@ -121,37 +129,54 @@ class Gate:
                     raise DecodeError("bad-seq", "a record's number is out of its range")
                 yield Read(raw, opened, read_body(opened, epoch.tables))
             except (AuthFailed, DecodeError) as error:
-                if isinstance(error, DecodeError) and error.reason == "unknown-table" and not again:
+                if isinstance(error, DecodeError) and error.reason == UNKNOWN_TABLE and not again:
                     self._ask(epoch.epoch.eid)
                     raise NeedContext from error
                 yield Refusal(raw, error)
 
     def reopen(self, identity: bytes, context: Context) -> OpenEpoch:
-        """An epoch from what was kept. Raises AuthFailed or DecodeError when that was altered."""
-        epoch = verify_epoch(context.raw, identity)
-        known = self._open.get(epoch.eid)
-        if known is None:
-            known = OpenEpoch(context.id, epoch, open_epoch(epoch, self._keys), Tables(), set())
-            for number, raw in context.tables:
-                body = known.opener.open(raw).body
-                if isinstance(body, TableBody):
-                    known.tables.add(body)
-                    known.told.add(number)
-            self._keep(epoch.eid, known)
-        return known
+        """An epoch from what was kept. Raises Damaged when that was altered, AuthFailed when none of our keys opens it
+        any more."""
+        known = self._open.get(context.eid)
+        return self._opened(*reopen(context, identity, self._keys), context) if known is None else known
 
     def forget(self) -> None:
         """A transaction failed: what it wrote down of epochs is gone."""
         self._open.clear()
         self._asked.clear()
 
-    def _known(self, identity: bytes, eid: bytes) -> OpenEpoch | None:
+    def _known(self, hub: str, identity: bytes, eid: bytes) -> OpenEpoch | None:
         known = self._open.get(eid)
         if known is not None:
             self._open.move_to_end(eid)
             return known
         context = self._storage.find_context(eid)
-        return None if context is None else self.reopen(identity, context)
+        if context is None:
+            return None
+        try:
+            return self.reopen(identity, context)
+        except Damaged:
+            stream = self._storage.known_stream(context.stream)
+            if stream is not None and stream.hub != hub:
+                raise AuthFailed(f"an epoch of {stream.hub} came from {hub}") from None
+            self._storage.alarm(ALARM, hub, _told(eid))
+            return None
+
+    def _opened(self, epoch: Epoch, opener: Opener, context: Context) -> OpenEpoch:
+        """An epoch with the tables that are kept of it."""
+        known = OpenEpoch(context.id, epoch, opener, Tables(), set(), set())
+        for number, table in read_tables(opener, context.tables):
+            if table is None:
+                known.lost.add(number)
+            else:
+                known.tables.add(table)
+                known.told.add(number)
+        if known.lost:
+            self._storage.alarm(ALARM, epoch.hub, _told(epoch.eid))
+        else:
+            self._storage.clear_alarm(ALARM, epoch.hub, _told(epoch.eid), time.time())
+        self._keep(epoch.eid, known)
+        return known
 
     def _follow(self, stream: Stream, epoch: Epoch) -> None:
         """What a new epoch says of the run before: how far it went, and how it ended."""
@@ -181,6 +206,10 @@ class Gate:
             epoch.tables.add(table)
             epoch.told.add(head.seq)
             self._storage.add_table(epoch.id, head.seq, raw)
+            if head.seq in epoch.lost:
+                epoch.lost.discard(head.seq)
+                if not epoch.lost:
+                    self._storage.clear_alarm(ALARM, epoch.epoch.hub, _told(epoch.epoch.eid), time.time())
 
 
 def read_body(opened: Opened, tables: Tables) -> list[Row]:
@@ -201,6 +230,10 @@ def read_body(opened: Opened, tables: Tables) -> list[Row]:
 
 def _kind(raw: bytes) -> int:
     return raw[8]
+
+
+def _told(eid: bytes) -> str:
+    return f"what is kept of epoch {eid.hex()[:16]} is damaged: its hub is asked for it again when it is needed"
 
 
 def _check_hub(epoch: Epoch, hub: str) -> None:

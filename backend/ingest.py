@@ -211,7 +211,7 @@ class Ingest:
                     self._record(work, stream, epoch, item)
                 else:
                     work.counts.refused += 1
-                    if (number := self.records.refuse(stream, item)) is not None:
+                    if (number := self.records.refuse(stream, epoch, item)) is not None:
                         work.told.rejected.setdefault(stream.id, Ranges()).add(number)
         except NeedContext:
             work.need[eid] = None

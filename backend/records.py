@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from backend import alerts, witnesses
 from backend.erasures import Erasures
-from backend.gate import OpenEpoch, Read, Refusal
+from backend.gate import UNKNOWN_TABLE, OpenEpoch, Read, Refusal
 from backend.storage import Storage, Stream
 from hub.buffer import frame
 from hub.buffer.opening import Block, ClockMark, Gap
@@ -20,6 +20,8 @@ from hub.errors import AuthFailed
 
 log = logging.getLogger(__name__)
 
+NAMELESS = "nameless"
+LOST = "its hub has lost the TABLE that names what they hold: see `ilot backend check`"
 NEWER = "its hub may be of a newer release than this backend"
 
 
@@ -47,15 +49,22 @@ class Records:
         elif isinstance(body, ClockMark):
             self.storage.add_mark(stream.hub, body)
 
-    def refuse(self, stream: Stream, item: Refusal) -> int | None:
+    def refuse(self, stream: Stream, epoch: OpenEpoch, item: Refusal) -> int | None:
         """A record that does not pass is not acknowledged. What its epoch truly sealed, and yet nobody can read, is
         kept for a person: its number, for the hub is to be told so."""
         log.warning("%s: %s", stream.hub, item.error)
         if isinstance(item.error, AuthFailed):
             self.storage.alarm("forged", stream.hub, str(item.error))
             return None
-        said = f"what it truly sealed cannot be read here ({item.error.reason}), and is kept; {NEWER}"
-        self.storage.quarantine(stream.hub, "unreadable", item.raw, said)
+        if item.error.reason == UNKNOWN_TABLE:
+            reason, said = (
+                NAMELESS,
+                f"blocks of {stream.stream} of run {stream.run.hex()} are kept without rows; {LOST}",
+            )
+        else:
+            reason = "unreadable"
+            said = f"what it truly sealed cannot be read here ({item.error.reason}), and is kept; {NEWER}"
+        self.storage.quarantine(stream.hub, reason, item.raw, said, epoch=epoch.id)
         head = frame.read_head(item.raw, 0)
         known = head is not None and head.kind in frame.NUMBERED and 1 <= head.seq < 2**63
         return head.seq if head is not None and known else None

@@ -101,9 +101,11 @@ create table alarms (
 create unique index open_alarms on alarms (kind, hub, detail) where cleared_at is null;
 create table quarantine (
     id integer primary key, hub text not null, reason text not null, digest blob not null unique, body blob not null,
-    received_at real not null
+    received_at real not null, epoch integer
 );
 """
+_COLUMNS = (("quarantine", "epoch", "integer"),)
+"""That came later, and may be empty."""
 
 
 def open_database(path: Path) -> apsw.Connection:
@@ -122,7 +124,11 @@ def open_database(path: Path) -> apsw.Connection:
                 connection.execute("insert into meta values ('db', ?), ('n', 0)", (secrets.token_bytes(16),))
                 connection.pragma("user_version", VERSION)
             if version in (0, VERSION):
-                # tables more change nothing of what a former release reads
+                # tables and columns more change nothing of what a former release reads
+                for table, column, kind in _COLUMNS:
+                    there = connection.execute(f"select name from pragma_table_info('{table}')").fetchall()  # noqa: S608
+                    if (column,) not in there:
+                        connection.execute(f"alter table {table} add column {column} {kind}")
                 connection.execute(
                     ALERTS_TABLE + ERASURES_TABLE + RETENTION_TABLE + WITNESSES_TABLE + WHEREABOUTS_TABLE
                 )

@@ -10,13 +10,13 @@ import logging
 
 import apsw
 
-from backend.gate import Gate, Read
+from backend.gate import UNKNOWN_TABLE, Gate, NeedContext, Read
 from backend.journal import Batch, Damage, Entry, Journal
 from backend.records import Records
 from backend.registry import Registry
 from backend.storage import Storage
 from hub.buffer.opening import split
-from hub.errors import StorageError
+from hub.errors import DecodeError, StorageError
 
 log = logging.getLogger(__name__)
 
@@ -95,9 +95,9 @@ class Settling:
             self._storage.announce(stream, item.seq)
             self._storage.touch(stream)
         said = f"{item.where} cannot be read back" if isinstance(item, Damage) else f"no rows can be made of it ({why})"
-        hub = "" if stream is None else stream.hub
+        hub, epoch = "" if stream is None else stream.hub, None if isinstance(item, Damage) else item.epoch
         log.error("journal: %s; %s", said, where)
-        self._storage.quarantine(hub, "journal", item.raw[:MAX_EVIDENCE], f"{said}; {where}")
+        self._storage.quarantine(hub, "journal", item.raw[:MAX_EVIDENCE], f"{said}; {where}", owed=True, epoch=epoch)
 
     def _entry(self, entry: Entry) -> None:
         """Raises what says that this entry cannot be settled; of the disk only where `_of_the_disk` says so."""
@@ -113,11 +113,13 @@ class Settling:
                 if known != entry.digest:
                     self._storage.add_fork(stream, entry.seq, entry.digest, epoch.epoch.eid, entry.raw)
                 return
-        for item in self._gate.read(epoch, list(split(entry.raw))):
-            if isinstance(item, Read):
+        try:
+            for item in self._gate.read(epoch, list(split(entry.raw))):
+                if not isinstance(item, Read):
+                    raise item.error  # it was acknowledged: never only refused
                 self._records.store(stream, epoch, item)
-            else:
-                self._records.refuse(stream, item)
+        except NeedContext:
+            raise DecodeError(UNKNOWN_TABLE, "the TABLE that it needs is not kept any more") from None
 
 
 def _of_the_disk(error: Exception) -> bool:

@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import cast
 
 import apsw
 import msgspec
 
 from backend.bounds import MANY_DETAIL, PARTS, PARTS_ALARM, RUNS_ALARM, RUNS_DETAIL, Crowded, Evidence, Runs
+from backend.contexts import Context
 from backend.readings import Readings
 from backend.schema import open_database, transaction
 from hub.buffer.opening import ClockMark, Epoch, Gap, Opened
@@ -47,15 +48,6 @@ class Stream:
     forked: Ranges = field(default_factory=Ranges)
     readings: int = 0
     announced: int = 0
-
-
-class Context(NamedTuple):
-    """What is kept to open an epoch's records again: its number here, its EPOCH record, its TABLE records."""
-
-    id: int
-    stream: int
-    raw: bytes
-    tables: list[tuple[int, bytes]]
 
 
 class Storage:
@@ -205,22 +197,25 @@ class Storage:
     # epochs
 
     def find_context(self, eid: bytes) -> Context | None:
-        row = self.connection.execute("select id, stream, raw from epochs where eid = ?", (eid,)).get
+        row = self.connection.execute("select id, stream, eid, raw from epochs where eid = ?", (eid,)).get
         return None if row is None else self._context(*row)
 
     def context_by_id(self, epoch: int) -> Context | None:
-        row = self.connection.execute("select id, stream, raw from epochs where id = ?", (epoch,)).get
+        row = self.connection.execute("select id, stream, eid, raw from epochs where id = ?", (epoch,)).get
         return None if row is None else self._context(*row)
 
-    def add_epoch(self, epoch: Epoch, stream: Stream) -> int:
-        self.connection.execute(
-            "insert into epochs (eid, stream, raw, received_at) values (?, ?, ?, ?)",
+    def add_epoch(self, epoch: Epoch, stream: Stream) -> Context:
+        """Write an epoch down; in the place of the same one where that was damaged, with the tables it has."""
+        number = self.connection.execute(
+            "insert into epochs (eid, stream, raw, received_at) values (?, ?, ?, ?)"
+            " on conflict (eid) do update set stream = excluded.stream, raw = excluded.raw returning id",
             (epoch.eid, stream.id, epoch.raw, time.time()),
-        )
-        return self.connection.last_insert_rowid()
+        ).get
+        return self._context(cast(int, number), stream.id, epoch.eid, epoch.raw)
 
     def add_table(self, epoch: int, number: int, raw: bytes) -> None:
-        self.connection.execute("insert or ignore into tables values (?, ?, ?)", (epoch, number, raw))
+        """In the place of the same one where that was damaged."""
+        self.connection.execute("insert or replace into tables values (?, ?, ?)", (epoch, number, raw))
 
     # records
 
@@ -303,17 +298,21 @@ class Storage:
             (now, kind, hub, detail),
         )
 
-    def quarantine(self, hub: str, reason: str, body: bytes, said: str = "bytes are kept in quarantine") -> bool:
-        """Keep bytes for a person to judge. False when this hub has no room left for more."""
+    def quarantine(
+        self, hub: str, reason: str, body: bytes, said: str = "bytes are kept in quarantine", *,
+        epoch: int | None = None, owed: bool = False,
+    ) -> bool:  # fmt: skip
+        """Keep bytes for a person to judge, of a record that its `epoch` truly sealed. False when this hub has no room
+        left for more; what is `owed`, since it was acknowledged, is kept all the same."""
         self.alarm(reason, hub, said)
         digest = hashlib.sha256(body).digest()
         if self.connection.execute("select 1 from quarantine where digest = ?", (digest,)).get is not None:
             return True
-        if not self._room(hub, len(body)):
+        if not (owed or self._room(hub, len(body))):
             return False
         self.connection.execute(
-            "insert into quarantine (hub, reason, digest, body, received_at) values (?, ?, ?, ?, ?)",
-            (hub, reason, digest, body, time.time()),
+            "insert into quarantine (hub, reason, digest, body, received_at, epoch) values (?, ?, ?, ?, ?, ?)",
+            (hub, reason, digest, body, time.time(), epoch),
         )
         return True
 
@@ -334,9 +333,9 @@ class Storage:
             self.alarm(RUNS_ALARM, hub, RUNS_DETAIL)
             raise
 
-    def _context(self, epoch: int, stream: int, raw: bytes) -> Context:
+    def _context(self, epoch: int, stream: int, eid: bytes, raw: bytes) -> Context:
         tables = self.connection.execute("select number, raw from tables where epoch = ? order by number", (epoch,))
-        return Context(epoch, stream, bytes(raw), cast(list[tuple[int, bytes]], tables.fetchall()))
+        return Context(epoch, stream, bytes(eid), bytes(raw), cast(list[tuple[int, bytes]], tables.fetchall()))
 
     def _save_streams(self) -> None:
         rows = [

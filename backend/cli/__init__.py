@@ -16,7 +16,7 @@ import msgspec
 from backend.cli.alerts import alerts
 from backend.cli.audit import audit
 from backend.cli.badge import badge
-from backend.cli.console import DIRECTORY, JSON, Group, Lifetime, answers, date, say, show
+from backend.cli.console import DIRECTORY, JSON, Group, Lifetime, answers, database, date, say, show
 from backend.cli.inventory import inventory
 from backend.cli.judging import alarms, quarantine
 from backend.cli.owner import rotate, want
@@ -63,7 +63,6 @@ def token(directory: Path, expires: float, name: str, url: str, as_json: bool) -
     """Print an enrolment token: one hub, once, until it expires."""
     from backend import owner as owners
     from backend.registry import Registry
-    from backend.schema import open_database
     from hub.errors import ConfigError
     from hub.identity.enrolment import address
 
@@ -73,8 +72,8 @@ def token(directory: Path, expires: float, name: str, url: str, as_json: bool) -
         address(url)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    registry = Registry(open_database(owner.database))
-    made = registry.issue(url=url, root=owner.settings.root, name=name, now=time.time(), lifetime=expires)
+    with database(directory) as db:
+        made = Registry(db).issue(url=url, root=owner.settings.root, name=name, now=time.time(), lifetime=expires)
     say(f"For one hub, until {date(made.expires)}. On the hub: ilot enroll --token-file -")
     show({"token": str(made), "id": made.id, "url": url, "expires": made.expires}, as_json, [str(made)])
 
@@ -150,17 +149,23 @@ def broker(directory: Path, address: str, out: Path | None, websocket: int | Non
 
 
 @backend.command()
-@click.argument("url")
-@click.option("--token", "token_text", required=True, help="An enrolment token of that backend; it is used up.")
+@click.argument("what", metavar="URL|DIRECTORY")
+@click.option("--token", "token_text", default="", help="For a URL: an enrolment token of that backend; it is used up.")
 @JSON
 @answers
-def check(url: str, token_text: str, as_json: bool) -> None:
-    """Run the conformance suite against the backend at URL, with a throw-away hub."""
+def check(what: str, token_text: str, as_json: bool) -> None:
+    """Run the conformance suite against the backend at URL, with a throw-away hub; or look through the database of
+    DIRECTORY for what is damaged, and for records that wait for something."""
+    if "://" not in what:
+        _look_through(Path(what), as_json)
+        return
+    if not token_text:
+        raise click.UsageError("a backend at a URL is checked with an enrolment token of it: --token")
     import asyncio
 
     from backend.conformance import run_suite
 
-    results = asyncio.run(run_suite(url, token_text))
+    results = asyncio.run(run_suite(what, token_text))
     for result in results:
         if as_json:
             show(msgspec.to_builtins(result), True, [])
@@ -172,6 +177,23 @@ def check(url: str, token_text: str, as_json: bool) -> None:
     say(f"{len(results) - failed} of {len(results)} checks passed")
     if failed:
         sys.exit(7)
+
+
+def _look_through(directory: Path, as_json: bool) -> None:
+    from backend import checking
+    from backend import owner as owners
+
+    found = 0
+    with database(directory) as db:
+        for one in checking.check(db, owners.load(directory).recipients):
+            found += 1
+            line = f"{one['what']}\t{one['hub']}\t{one['stream']} of run {one['run']}\t{one['count']}: {one['of']}"
+            show(one, as_json, [line, f"\tremedy: {one['remedy']}"])
+    if found:
+        say(f"{found} finding{'s' if found > 1 else ''}: what each says is kept, its remedy stands below it")
+    else:
+        say("all context that is kept can be read, and nothing waits for some that was lost")
+    sys.exit(7 if found else 0)
 
 
 @backend.command("open")
@@ -208,13 +230,12 @@ def open_file(file: Path, key_file: Path, identity: str, as_json: bool) -> None:
 @answers
 def revoke(directory: Path, hub: str, as_json: bool) -> None:
     """Refuse HUB from its next message on."""
-    from backend import owner as owners
     from backend.registry import Registry
-    from backend.schema import open_database
 
-    registry = Registry(open_database(owners.load(directory).database))
-    registry.revoke(hub, time.time())
-    found = registry.find(hub)
+    with database(directory) as db:
+        registry = Registry(db)
+        registry.revoke(hub, time.time())
+        found = registry.find(hub)
     revoked_at = found.revoked_at if found is not None else None
     say(f"{hub} is revoked. What it sends from now on is refused and kept in quarantine; change every secret it held.")
     show({"hub": hub, "revoked_at": revoked_at}, as_json, [])
@@ -228,12 +249,11 @@ def hubs(directory: Path, as_json: bool) -> None:
     """List the hubs enrolled in DIRECTORY, and the trust version that each follows."""
     from backend import owner as owners
     from backend.registry import Registry
-    from backend.schema import open_database
     from backend.views import SAID, Views
 
-    database = owners.load(directory).database
-    enrolled = Registry(open_database(database)).hubs()
-    told = {one["hub"]: {name: one[name] for name in SAID} for one in Views(database).hubs()}
+    with database(directory) as db:
+        enrolled = Registry(db).hubs()
+    told = {one["hub"]: {name: one[name] for name in SAID} for one in Views(owners.load(directory).database).hubs()}
     for hub in enrolled:
         facts = hub._asdict() | {"identity": hub.identity.hex()} | told[hub.hub]
         state = "revoked" if hub.revoked_at is not None else "active"

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from backend.cli.console import DIRECTORY, JSON, ROOT, answers, say, show
+from backend.cli.console import DIRECTORY, JSON, ROOT, answers, database, say, show
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from backend.owner import Owner
     from hub.labels.table import Fault
     from hub.labels.wish import Wish
 
@@ -49,7 +48,7 @@ def inventory(
 
     owner = owners.load(directory)
     hub = inventories.read_card(card.read_bytes())
-    _enrolled(owner, hub.hub)
+    _enrolled(directory, hub.hub)
     try:
         read = read_table(table.read_bytes())
     except Unreadable as error:
@@ -78,16 +77,12 @@ def inventory(
     show(facts, as_json, [f"{name}\t{value}" for name, value in facts.items() if name != "faults"])
 
 
-def _enrolled(owner: Owner, hub: str) -> None:
+def _enrolled(directory: Path, hub: str) -> None:
     from backend.registry import Registry
-    from backend.schema import open_database
     from hub.errors import ConfigError
 
-    connection = open_database(owner.database)
-    try:
-        found = Registry(connection).find(hub)
-    finally:
-        connection.close()
+    with database(directory) as db:
+        found = Registry(db).find(hub)
     if found is None or found.revoked_at is not None:
         state = "was revoked" if found is not None else "is not enrolled"
         raise ConfigError(f"{hub} {state} here: its keys would go to nobody's hub. `ilot backend hubs` lists them")

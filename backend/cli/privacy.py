@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from backend.cli.console import DIRECTORY, JSON, answers, date, say, show
+from backend.cli.console import DIRECTORY, JSON, answers, database, date, say, show
 
 
 @click.command()
@@ -36,22 +36,17 @@ def retention(directory: Path, wanted: tuple[str, ...], dry_run: bool, as_json: 
     within an hour."""
     from backend import owner as owners
     from backend import retention as kept
-    from backend.schema import open_database, transaction
+    from backend.schema import transaction
     from backend.views import Views
 
     changes = [kept.days_of(text) for text in wanted]
-    database = owners.load(directory).database
     if changes and not dry_run:
-        connection = open_database(database)
-        try:
-            with transaction(connection):
-                for privacy, days in changes:
-                    kept.put(connection, privacy, days)
-        finally:
-            connection.close()
+        with database(directory) as db, transaction(db):
+            for privacy, days in changes:
+                kept.put(db, privacy, days)
     if dry_run:
         for privacy, days in changes:
             say(f"{privacy} would be kept for {days or 'ever, no'} days")
-    for one in Views(database).retention():
+    for one in Views(owners.load(directory).database).retention():
         told = f"{one['days']} days" if one["days"] else "for ever"
         show(one, as_json, [f"{one['privacy']}\t{told}\t{one['purged']} purged so far"])

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from backend.cli.console import DIRECTORY, JSON, Group, answers, date, say, show
+from backend.cli.console import DIRECTORY, JSON, Group, answers, database, date, say, show
+
+if TYPE_CHECKING:
+    from backend.mailbox import Doors
 
 
 @click.group(cls=Group)
@@ -23,7 +29,8 @@ def sigfox() -> None:
 @answers
 def token(directory: Path, hub: str, name: str, as_json: bool) -> None:
     """Make a token for callbacks whose devices are those of HUB. It is shown once."""
-    door, secret = _doors(directory).issue(hub, name, time.time())
+    with _doors(directory) as doors:
+        door, secret = doors.issue(hub, name, time.time())
     say("Put it into the header of each callback: Authorization. It is not shown again.")
     facts = {"id": door, "hub": hub, "authorization": f"Bearer {door}.{secret}"}
     show(facts, as_json, [facts["authorization"]])
@@ -36,7 +43,8 @@ def token(directory: Path, hub: str, name: str, as_json: bool) -> None:
 @answers
 def revoke(directory: Path, token_id: str, as_json: bool) -> None:
     """Refuse callbacks with the token ID from now on. What waits stays."""
-    _doors(directory).revoke(token_id, time.time())
+    with _doors(directory) as doors:
+        doors.revoke(token_id, time.time())
     say(f"callbacks with token {token_id} are refused from now on")
     show({"id": token_id}, as_json, [])
 
@@ -49,7 +57,8 @@ def revoke(directory: Path, token_id: str, as_json: bool) -> None:
 @answers
 def assign(directory: Path, token_id: str, hub: str, as_json: bool) -> None:
     """Let another HUB fetch what comes with the token ID, and what waits of it."""
-    moved = _doors(directory).assign(token_id, hub, time.time())
+    with _doors(directory) as doors:
+        moved = doors.assign(token_id, hub, time.time())
     say(f"{hub} fetches them from now on, {moved} that wait go along")
     show({"id": token_id, "hub": hub, "moved": moved}, as_json, [])
 
@@ -60,19 +69,20 @@ def assign(directory: Path, token_id: str, hub: str, as_json: bool) -> None:
 @answers
 def listed(directory: Path, as_json: bool) -> None:
     """The tokens, and what waits for each hub."""
-    doors = _doors(directory)
-    for one in doors.listed():
+    with _doors(directory) as doors:
+        tokens, waiting = doors.listed(), doors.waiting()
+    for one in tokens:
         state = "revoked" if one["revoked_at"] is not None else "active"
         used = f"used {date(one['used_at'])}, {one['taken']} taken, {one['repeated']} came again"
         show(one, as_json, [f"{one['id']}\t{state}\t{one['hub']}\t{one['name'] or '-'}\t{used}"])
-    for one in doors.waiting():
+    for one in waiting:
         text = f"{one['hub']}\t{one['waiting']} wait since {date(one['oldest_at'])}"
         show(one, as_json, [text])
 
 
-def _doors(directory: Path):  # type: ignore[no-untyped-def]  # the import is paid only when used
-    from backend import owner as owners
+@contextmanager
+def _doors(directory: Path) -> Iterator[Doors]:
     from backend.mailbox import Doors
-    from backend.schema import open_database
 
-    return Doors(open_database(owners.load(directory).database))
+    with database(directory) as db:
+        yield Doors(db)

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from backend.conformance import hubs
 from backend.conformance.checks import Broken, Check, Result, is_taken, must, not_taken
 from backend.conformance.probe import Probe, altered, rows
-from hub.buffer.rows import ALERTS
+from hub.buffer.rows import ALERTS, Shape, Subject
 from hub.documents.wire import pack_message
 from hub.errors import AuthFailed, ConfigError, DecodeError, NotReady
 from hub.identity import enrolment
@@ -134,6 +134,21 @@ async def _table(probe: Probe) -> None:
     not_taken(answer, segment, 1)
     must(segment.eid in answer.need, "need does not name the epoch")
     is_taken(await probe.post(segment.message([record])), segment, 1)
+
+
+@check
+async def _lost_table(probe: Probe) -> None:
+    """a block whose TABLE its hub has lost is listed as rejected, and holds up none behind it"""
+    segment = probe.segment()
+    lost = segment.block(rows())
+    told = segment.block([row._replace(subject=Subject("check:2"), shape=Shape(row.shape.columns)) for row in rows()])
+    sent = pack_message([(segment.eid, [segment.epoch, segment.context[-1], lost, told])])
+    must(segment.eid in (await probe.post(sent)).need, "need does not name the epoch")
+    answer = await probe.post(sent)  # the hub was asked, and has no more of it than this
+    not_taken(answer, segment, 1)
+    is_taken(answer, segment, 2)
+    rejected = [pair for ack in answer.acks if ack.run == segment.run for pair in ack.rejected]
+    must((1, 1) in rejected, f"rejected is {rejected}")
 
 
 @check

@@ -6,15 +6,19 @@ import json
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
-from backend_kit import NOW, Desk, row
+from backend_kit import METER, NOW, Desk, row
 from click.testing import CliRunner, Result
 
 from backend import backups
 from backend.cli import backend
 from backend.retention import days_of
+from backend.schema import open_database
 from backend.server import Running
+from hub.buffer.rows import Row, Subject
 from hub.documents.backup import Contents, seal
+from hub.documents.wire import pack_message
 from hub.errors import ConfigError
 from hub.identity.enrolment import read_token
 
@@ -126,6 +130,114 @@ def test_check_prints_a_line_a_check_and_needs_its_own_token(directory: Path) ->
     assert "cannot reach" in result.stderr
     assert invoke("check", "https://127.0.0.1:1", "--token", "nonsense").exit_code == 3
     assert invoke("check", "https://127.0.0.1:1").exit_code == 2
+
+
+def test_what_is_kept_and_can_be_opened_is_looked_through_in_silence(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "owner")
+    hub = desk.enrol()
+    segment = hub.segment()
+    desk.post(hub, segment.message([segment.block([row()])]))
+    desk.close()
+    result = invoke("check", tmp_path / "owner")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "nothing waits" in result.stderr
+    assert invoke("check", tmp_path / "nowhere").exit_code == 3
+
+
+@pytest.mark.parametrize(("what", "of"), [("epochs", "epoch {}"), ("tables", "TABLE 1 of epoch {}")])
+def test_damaged_context_is_named_with_its_remedy(tmp_path: Path, what: str, of: str) -> None:
+    desk = Desk(tmp_path / "owner")
+    hub = desk.enrol()
+    whole, hurt = hub.segment(), hub.segment()
+    for segment in (whole, hurt):
+        desk.post(hub, segment.message([segment.block([row()])]))
+    desk.sql(f"update {what} set raw = substr(raw, 1, length(raw) - 9) where id = 2" if what == "epochs" else
+             "update tables set raw = substr(raw, 1, length(raw) - 9) where epoch = 2")  # fmt: skip
+    desk.close()
+    result = invoke("check", tmp_path / "owner", "--json")
+    assert result.exit_code == 7
+    (found,) = [json.loads(line) for line in result.stdout.splitlines()]
+    assert (found["what"], found["hub"], found["run"]) == ("damaged context", hub.hub, hurt.run.hex())
+    assert found["of"] == of.format(hurt.eid.hex()[:16])
+    text = invoke("check", tmp_path / "owner")
+    assert "remedy: what came of it is in rows" in text.stdout
+    assert "1 finding:" in text.stderr
+
+
+def test_an_owner_who_took_a_former_key_away_is_told_of_no_damage(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "owner")
+    hub = desk.enrol()
+    segment = hub.segment()
+    desk.post(hub, segment.message([segment.block([row()])]))
+    desk.close()
+    for path in (desk.owner.directory / "recipients").iterdir():
+        path.unlink()
+    assert invoke("check", tmp_path / "owner").exit_code == 0
+
+
+def test_blocks_whose_names_were_lost_are_counted_until_they_come_whole(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "owner")
+    hub = desk.enrol()
+    segment = hub.segment()
+    lost = [segment.block([row()]), segment.block([row(NOW + 1)])]
+    told = segment.block([Row(Subject("m:1"), METER, NOW, True, (5.0,), 0, 1)])
+    for _ in range(2):  # asked for the TABLE, its hub sends all the context that it has
+        desk.post(hub, pack_message([(segment.eid, [segment.epoch, segment.context[-1], *lost, told])]))
+    desk.close()
+    result = invoke("check", tmp_path / "owner", "--json")
+    assert result.exit_code == 7
+    (found,) = [json.loads(line) for line in result.stdout.splitlines()]
+    assert (found["what"], found["hub"], found["run"]) == ("blocks without names", hub.hub, segment.run.hex())
+    assert (found["count"], found["of"]) == (2, "records 1-2")
+    assert "quarantine" in found["remedy"]
+    desk.restart()
+    desk.post(hub, segment.message(lost[:1]))
+    desk.close()
+    (found,) = [json.loads(line) for line in invoke("check", tmp_path / "owner", "--json").stdout.splitlines()]
+    assert (found["count"], found["of"]) == (1, "records 2")
+
+
+def test_acknowledged_records_that_make_no_rows_are_counted_until_they_come_again(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "owner", journal=True)
+    hub = desk.enrol()
+    segment = hub.segment()
+    block = segment.block([row()])
+    desk.post(hub, segment.message([block]))
+    desk.sql("update epochs set raw = x''")
+    desk.restart()
+    desk.settle()
+    desk.close()
+    result = invoke("check", tmp_path / "owner")
+    assert [line.split("\t")[0] for line in result.stdout.splitlines()] == [
+        "damaged context", "", "acknowledged records without rows", ""
+    ]  # fmt: skip
+    desk.restart()
+    desk.post(hub, segment.message([block]))
+    desk.settle()
+    desk.close()
+    assert invoke("check", tmp_path / "owner").exit_code == 0
+
+
+def test_a_command_closes_the_database_that_it_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(tmp_path / "owner")
+    hub = desk.enrol()
+    desk.close()
+    opened: list[apsw.Connection] = []
+
+    def noted(path: Path) -> apsw.Connection:
+        opened.append(open_database(path))
+        return opened[-1]
+
+    monkeypatch.setattr("backend.schema.open_database", noted)
+    for command in (
+        ("token", tmp_path / "owner"), ("hubs", tmp_path / "owner"), ("revoke", tmp_path / "owner", hub.hub),
+        ("sigfox", "list", tmp_path / "owner"), ("sigfox", "token", tmp_path / "owner", hub.hub),
+        ("retention", tmp_path / "owner", "--set", "alarms=30"), ("check", tmp_path / "owner"),
+    ):  # fmt: skip
+        assert invoke(*command).exit_code == 0, command
+        with pytest.raises(apsw.ConnectionClosedError):
+            opened[-1].execute("select 1")
+    assert len(opened) == 7
 
 
 async def test_check_passes_here(served: Running) -> None:

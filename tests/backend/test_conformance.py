@@ -92,8 +92,12 @@ def need_never_said(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ingest, "pack_reply", lambda acks, need, *rest: real(acks, (), *rest))
 
 
+def a_lost_table_is_asked_for_without_end(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(gate.Gate, "_ask", lambda self, eid: None)
+
+
 def a_bad_record_ends_the_message(patch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Any, stream: Any, item: Any) -> None:
+    def refuse(self: Any, stream: Any, epoch: Any, item: Any) -> None:
         raise AuthFailed("no")
 
     patch.setattr(records.Records, "refuse", refuse)
@@ -191,6 +195,7 @@ def a_lapsed_certificate_locks_out(patch: pytest.MonkeyPatch) -> None:
         (acks_by_a_key_outside_trust, {"good message"}),
         (certificates_unchecked, {"without a client certificate"}),
         (need_never_said, {"asked for"}),
+        (a_lost_table_is_asked_for_without_end, {"holds up none behind it"}),
         (a_bad_record_ends_the_message, {"does not keep the good ones"}),
         (tokens_for_ever, {"second hub"}),
         (tls_1_2, {"TLS 1.2"}),

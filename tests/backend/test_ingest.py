@@ -158,7 +158,7 @@ def test_a_block_whose_table_is_lost_is_kept_aside_and_those_behind_it_are_taken
     assert answer.need == ()
     (ack,) = answer.acks
     assert (ack.through, ack.ranges, ack.rejected) == (0, ((2, 2),), ((1, 1),))
-    assert desk.alarms() == ["unreadable"]
+    assert desk.alarms() == ["nameless"]
     without = pack_message([(segment.eid, [lost])])
     assert desk.post(hub, without).need == (segment.eid,), "it may have been spared"
     assert 1 in desk.post(hub, segment.message([lost])).taken(segment), "and is taken when the table comes after all"
@@ -172,6 +172,65 @@ def test_context_is_remembered_over_a_restart(desk: Desk, hub: Sender) -> None:
     assert list(answer.taken(segment)) == [(1, 2)]
     desk.settle()
     assert len(desk.rows()) == 2
+
+
+def keep_damaged(desk: Desk, what: str, hurt: str) -> None:
+    """The disk has changed what is kept: a bit, the end, all of it, or into a record that is whole and another."""
+    ((raw,),) = desk.sql(f"select raw from {what}")
+    changed = {
+        "bit": bytes([*raw[:-40], raw[-40] ^ 4, *raw[-39:]]), "end": raw[:-9], "nothing": b"", "other": altered(raw),
+    }  # fmt: skip
+    desk.sql(f"update {what} set raw = ?", changed[hurt])
+
+
+@pytest.mark.parametrize("hurt", ["bit", "end", "nothing", "other"])
+@pytest.mark.parametrize("what", ["epochs", "tables"])
+def test_context_that_the_disk_has_damaged_is_told_asked_for_again_and_put_right(
+    desk: Desk, hub: Sender, what: str, hurt: str
+) -> None:
+    segment, beside = hub.segment(), hub.segment()
+    first = segment.block([row()])
+    desk.post(hub, segment.message([first]))
+    desk.settle()
+    keep_damaged(desk, what, hurt)
+    desk.restart()
+    second, other = segment.block([row(NOW + 1)]), beside.block([row(NOW + 2)])
+    answer = desk.post(hub, pack_message([(segment.eid, [first, second]), (beside.eid, [*beside.context, other])]))
+    assert answer.need == (segment.eid,)
+    assert [list(ack.ranges) or ack.through for ack in answer.acks if ack.run == beside.run] == [1]
+    assert all(2 not in [*range(ack.through + 1)] for ack in answer.acks if ack.run == segment.run)
+    assert desk.alarms() == ["context"]
+    answer = desk.post(hub, segment.message([first, second]))
+    assert (answer.need, list(answer.taken(segment))) == ((), [(1, 2)])
+    assert desk.alarms() == []
+    desk.restart()
+    third = segment.block([row(NOW + 3)])
+    assert list(desk.post(hub, segment.message([third], context=False)).taken(segment)) == [(1, 3)]
+    desk.settle()
+    assert [time_ms for time_ms, _ in desk.rows()] == [NOW, NOW + 1, NOW + 2, NOW + 3]
+    assert (desk.alarms(), desk.sql("select count(*) from quarantine")) == ([], [(0,)])
+
+
+def test_damaged_context_lets_no_other_hub_speak_for_its_own(desk: Desk, hub: Sender) -> None:
+    segment, other = hub.segment(), desk.enrol()
+    record = segment.block([row()])
+    desk.post(hub, segment.message([record]))
+    keep_damaged(desk, "epochs", "bit")
+    desk.restart()
+    answer = desk.post(other, segment.message([record], context=False))
+    assert (answer.need, answer.acks, desk.alarms()) == ((), [], ["forged"])
+    assert desk.post(other, segment.message([record])).acks == []
+
+
+def test_an_epoch_whose_key_is_away_is_not_taken_for_damaged(desk: Desk, hub: Sender) -> None:
+    segment = hub.segment()
+    record = segment.block([row()])
+    desk.post(hub, segment.message([record]))
+    desk.restart()
+    desk.ingest.gate.adopt({})
+    answer = desk.post(hub, segment.message([record]))
+    assert (answer.need, answer.acks) == ((), [])
+    assert desk.alarms() == ["forged"]
 
 
 # -- forged, spliced, another's ----------------------------------------------------------------------------------
@@ -320,6 +379,17 @@ def test_what_a_hub_truly_sealed_and_nobody_can_read_is_kept_and_rejected(desk: 
     assert list(answer.taken(segment)) == [(2, 2)]
     assert answer.acks[0].rejected == ((1, 1),)
     assert desk.sql("select reason, body from quarantine") == [("unreadable", bad)]
+
+
+def test_a_database_of_a_release_that_did_not_note_the_epoch_of_what_it_kept_goes_on(desk: Desk, hub: Sender) -> None:
+    desk.close()
+    desk.sql("alter table quarantine drop column epoch")
+    desk.restart()
+    segment = hub.segment()
+    desk.post(hub, segment.message([segment.raw(frame.BLOCK, b"\0\1\xff\xff", 4)]))
+    assert desk.sql("select q.reason, e.eid from quarantine q join epochs e on e.id = q.epoch") == [
+        ("unreadable", segment.eid)
+    ]
 
 
 @pytest.mark.parametrize("number", [0, 1 << 63])

@@ -325,6 +325,51 @@ def test_a_record_of_which_no_rows_can_be_made_stops_no_other(
     assert journal(desk).pending_records == 0
 
 
+@pytest.mark.parametrize("what", ["epochs", "tables"])
+def test_acknowledged_records_whose_context_was_damaged_are_kept_whole_and_come_again(
+    desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr("backend.bounds.EVIDENCE", 0)  # its share of evidence is full: these are owed all the same
+    segment = hub.segment()
+    blocks = [segment.block([row(NOW + n, float(n))]) for n in range(3)]
+    desk.post(hub, segment.message(blocks))
+    ((raw,),) = desk.sql(f"select raw from {what}")
+    desk.sql(f"update {what} set raw = ?", raw[:-9])
+    desk.restart()
+    desk.settle()
+    assert desk.rows() == []
+    assert desk.sql("select body from quarantine where epoch is not null order by id") == [(raw,) for raw in blocks]
+    assert desk.alarms() == ["journal"] * 3
+    assert list(desk.state(hub, hub.state(segment)).taken(segment)) == [], "nothing of it is said to be here"
+    assert desk.post(hub, segment.message(blocks, context=False)).need == (segment.eid,)
+    assert list(desk.post(hub, segment.message(blocks)).taken(segment)) == [(1, 3)]
+    desk.settle()
+    assert len(desk.rows()) == 3
+
+
+def test_while_its_epoch_is_open_a_damaged_context_sets_nothing_aside(desk: Desk, hub: Sender) -> None:
+    post(desk, hub, 2)
+    desk.sql("update epochs set raw = x'00'")
+    desk.settle()
+    assert len(desk.rows()) == 2
+
+
+def test_an_acknowledged_record_that_its_epoch_does_not_open_is_no_forgery_but_set_aside(
+    desk: Desk, hub: Sender
+) -> None:
+    """SQLite gives the number of a line that it lost to the next epoch."""
+    first, second = hub.segment(), hub.segment()
+    lost, fine = first.block([row()]), second.block([row(NOW + 1)])
+    desk.post(hub, first.message([lost]))
+    desk.sql("delete from epochs")
+    desk.restart()
+    desk.post(hub, second.message([fine]))
+    assert desk.sql("select count(*) from epochs") == [(1,)]
+    desk.settle()
+    assert desk.sql("select reason, body from quarantine") == [("journal", lost)]
+    assert 1 not in desk.state(hub, hub.state(first)).taken(first)
+
+
 def fill(desk: Desk, hub: Sender) -> None:
     for _ in range(200):
         post(desk, hub, 1)

@@ -1,0 +1,83 @@
+"""What an owner's directory holds that cannot be used: damaged contexts, blocks without names, records without rows.
+
+Blocking; of any process; the server may run meanwhile. Nothing is changed here: each finding says what its remedy is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+import apsw
+import msgspec
+from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
+
+from backend.contexts import Context, Damaged, read_tables, reopen
+from backend.records import NAMELESS
+from hub.buffer import frame
+from hub.errors import AuthFailed
+from hub.ranges import Ranges
+
+AGAIN = (
+    "what came of it is in rows; the hub is asked for its context as soon as it sends something of it again. Of a hub "
+    "that is gone nothing waits for it: close the alarm"
+)
+NAMES = (
+    "the hub has lost what names their values, and is asked again each hour; it declares them lost when its disk needs "
+    "the room. They are kept sealed: `ilot backend quarantine --out` writes them to files, `--drop` ends it"
+)
+ASIDE = (
+    "they were acknowledged, and no rows could be made of them: the hub is asked for them again (`ilot backend want`). "
+    "What it has no more is kept sealed: `ilot backend quarantine --out`"
+)
+
+_EPOCHS = (
+    "select e.id, e.stream, e.eid, e.raw, s.hub, lower(hex(s.run)), s.stream, h.identity from epochs e"
+    " join streams s on s.id = e.stream join hubs h on h.hub = s.hub where e.id > ? order by e.id limit 1"
+)
+_ASIDE = (
+    "select q.hub, lower(hex(s.run)), s.stream, s.stored, q.body from quarantine q join epochs e on e.id = q.epoch"
+    " join streams s on s.id = e.stream where q.reason = ? order by s.id, q.id"
+)
+
+
+def check(db: apsw.Connection, keys: Mapping[bytes, MLKEM768X25519PrivateKey]) -> Iterator[dict[str, Any]]:
+    """{what, hub, stream, run, count, of, remedy}: `count` things are so, and `of` says which."""
+    yield from _contexts(db, keys)
+    yield from _kept(db, NAMELESS, "blocks without names", NAMES)
+    yield from _kept(db, "journal", "acknowledged records without rows", ASIDE)
+
+
+def _contexts(db: apsw.Connection, keys: Mapping[bytes, MLKEM768X25519PrivateKey]) -> Iterator[dict[str, Any]]:
+    last = 0
+    while row := cast(Any, db.execute(_EPOCHS, (last,)).get):  # one by one: no snapshot is held for as long as it takes
+        last, stream, eid, raw, hub, run, name, identity = row
+        tables = db.execute("select number, raw from tables where epoch = ? order by number", (last,)).fetchall()
+        context = Context(last, stream, bytes(eid), bytes(raw), cast("list[tuple[int, bytes]]", tables))
+        about = {"hub": hub, "stream": name, "run": run}
+        try:
+            _, opener = reopen(context, bytes(identity), keys)
+        except Damaged:
+            yield {"what": "damaged context", **about, "count": 1, "of": f"epoch {eid.hex()[:16]}", "remedy": AGAIN}
+            continue
+        except AuthFailed:
+            continue  # sealed to a former key that the owner took away, as he may once no hub keeps anything of it
+        lost = [str(number) for number, table in read_tables(opener, context.tables) if table is None]
+        if lost:
+            of = f"TABLE {', '.join(lost)} of epoch {eid.hex()[:16]}"
+            yield {"what": "damaged context", **about, "count": len(lost), "of": of, "remedy": AGAIN}
+
+
+def _kept(db: apsw.Connection, reason: str, what: str, remedy: str) -> Iterator[dict[str, Any]]:
+    """Records in quarantine, by stream, that have not come since."""
+    found: dict[tuple[str, str, str], Ranges] = {}
+    for hub, run, stream, stored, body in cast(
+        "list[tuple[str, str, str, bytes, bytes]]", db.execute(_ASIDE, (reason,))
+    ):
+        head = frame.read_head(body, 0)
+        if head is not None and head.seq not in Ranges(msgspec.msgpack.decode(stored)):
+            found.setdefault((hub, stream, run), Ranges()).add(head.seq)
+    for (hub, stream, run), numbers in found.items():
+        of = "records " + ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in numbers)
+        about = {"what": what, "hub": hub, "stream": stream, "run": run}
+        yield about | {"count": numbers.count(), "of": of, "remedy": remedy}
