@@ -85,10 +85,12 @@ def cut_power(
         rig = Rig(root, state=card.where / "state")
         for n in range(runs):
             hub = rig.start_hub(per_second, prefix=prefix, environment=environment)
+            if n % 4 != 1:  # every fourth life is cut wherever it is, be it before its first commit
+                rig.wait_durable(rng.randint(5, 20))
             time.sleep(rng.uniform(0.0, 0.7))
             if n % 4 == 3:  # the backend is away: the records are on the card alone
                 rig.kill(rig.backend)
-                time.sleep(rng.uniform(0.1, 0.5))
+                rig.wait_durable(rng.randint(1, 20))
             freeze(hub.pid)
             copy = card.copy()
             rig.kill(hub)
