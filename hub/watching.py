@@ -1,12 +1,7 @@
 """Rules at work: what fires becomes alerts and commands; people answer at the hub or at the backend.
 
 What fires in the straight path waits in RAM for the next turn of the loop (milliseconds), where alerts are made durable
-one after the other. A command follows the last word of its rule: one that is refused as too soon is given again when
-its time has come, one that is refused while the hub is read-only when that is over; any other refusal is said once and
-left. One that waits for its integration waits for a day, unless the rule has another word meanwhile.
-
-Which rule holds what, and what is to be written yet, is kept in the commit of the alert or the command that goes with
-it: a lamp that a rule switched on is released by the next life of the hub.
+one after the other. What a rule writes is for `hub.commanding`.
 """
 
 from __future__ import annotations
@@ -23,21 +18,20 @@ import msgspec
 from hub.alerts import ACKNOWLEDGED, CLEARED, MUTED, Alert, Book
 from hub.alerts.life import RAISED
 from hub.clock import Clock
-from hub.commands import Desk, Order, WriteRefused
+from hub.commanding import Commanding
+from hub.commands import Desk
 from hub.config.values import show_duration
 from hub.counts import Counts
-from hub.errors import DecodeError, DiskRefuses, HubError, StorageError
-from hub.model import Device, TrustClass
+from hub.errors import DecodeError, HubError
+from hub.model import Device
 from hub.packs import Packs
 from hub.rules import Fired, Rules
-from hub.rules.compiling import Action, Rule
-from hub.rules.holds import KEY, Hold, Holder, Holds, Target, Wish
+from hub.rules.compiling import Rule
+from hub.rules.holds import Holder
 from hub.store import Store
 from hub.typography import plain_spaces, quantity
 
 TICK_S = 1.0
-LASTING_S = 86_400.0
-"""So long a command of a rule may wait to be sent: an integration may be away for hours, and nobody gives it again."""
 INSIDE = ("told", "evidence", "story")
 """Of an alert: not in lists."""
 WAITING = 10_000
@@ -61,17 +55,11 @@ class Watching:
     ) -> None:
         self.rules: Rules | None = None
         self.book = book
-        self._store = store
-        self._desk, self._clock, self._counts, self._packs, self._devices = desk, clock, counts, packs, devices
+        self._clock, self._counts, self._packs, self._devices = clock, counts, packs, devices
         self._waiting: deque[Fired] = deque()
         self._came = asyncio.Event()
         self._turn = asyncio.Lock()
-        self._refused: dict[str, str] = {}  # rule → why its command was not given
-        self._holds = Holds()
-        self._kept = self._holds.image()  # as the store has it
-        self._unwritten = ""  # why the store does not have it
-        self._again: dict[Target, float] = {}  # refused as too soon: the monotonic second to give it again
-        self._frozen: dict[Target, Wish] = {}  # refused while the hub is read-only
+        self.commanding = Commanding(store, book, desk, clock, counts)
         self._periods: dict[str, float | None] = {}  # by pack
         self.expected: Callable[[str, float | None], float | None] = lambda device, usual: usual
         """(device, period of its pack) → the period that is expected now."""
@@ -82,25 +70,11 @@ class Watching:
     async def load(self) -> None:
         """Which rules held what when the hub's last life ended. Before the rules are made. Raises DiskRefuses,
         StorageError."""
-        image = await self._store.get(KEY)
-        if image is None:
-            return
-        try:
-            self._holds, self._kept = Holds.recall(image), image
-        except msgspec.MsgspecError:  # of a later version: a hub starts all the same
-            _log.error("which rules held what cannot be read: look at the lamps and valves that rules switch")
+        await self.commanding.load()
 
     def held(self, rules: Iterable[Rule]) -> list[Holder]:
-        """Those of `rules` that held somewhere in the last life, and command the same today."""
-        actions = {rule.name: rule.action for rule in rules}
-        found = []
-        for (device, metric), (name, key), hold in self._holds.all():
-            action = actions.get(name)
-            if action is not None and (action.device, action.metric, action.value, action.otherwise) == (
-                device, metric, hold.value, hold.otherwise,
-            ):  # fmt: skip
-                found.append((name, key))
-        return found
+        """Those of `rules` that held something in the last life, and command the same metric today."""
+        return self.commanding.held(rules)
 
     def fired(self, fired: Fired) -> None:
         """From the straight path: never waits, never fails."""
@@ -143,18 +117,16 @@ class Watching:
         """One tick of the clock."""
         if self.rules is not None:
             await self._sweep(self.rules)
-            rules = self.rules
-            # what the configuration has no more, or has otherwise, holds nothing: its end fires nowhere, and whatever
-            # else holds the same could not let go
-            self._holds.sweep(lambda holder, target: rules.holds(*holder, target))
+            async with self._turn:
+                self.commanding.follow(self.rules)
             if self.rules.absence.rules:
                 await self._ask_periods()
             self.rules.tick()
         await self.settle()
         await self.book.tick()
         async with self._turn:
-            await self._command()
-            await self._keep()
+            await self.commanding.command()
+            await self.commanding.keep()
 
     async def _tick(self) -> None:
         while True:
@@ -167,87 +139,22 @@ class Watching:
     async def _act(self, fired: Fired) -> None:
         rule, where = fired.rule, fired.where
         if rule.action is not None:
-            self._want(rule, rule.action, fired)
+            self.commanding.want(rule, rule.action, fired)
         if rule.alert:  # first: a store that refuses a command keeps no alert back
-            noting = None
-            if rule.action is not None:
-                noting, self._kept = {KEY: self._holds.image()}, b""  # what the store has is not known until an answer
+            noting = None if rule.action is None else self.commanding.noting()
             if fired.on:
                 await self.book.raise_(alert_of(fired), noting=noting)
             else:
                 await self.book.clear(rule.name, where.key, f"rule:{rule.name}", noting=noting)
         if rule.action is not None:
-            await self._command()
-            await self._keep()
+            await self.commanding.command()
+            await self.commanding.keep()
 
     async def _sweep(self, rules: Rules) -> None:
         """End what rules raised that the configuration has no more: nothing else would."""
         known = rules.names | self.book.owners
         for alert in [alert for alert in self.book.open if alert.rule not in known]:
             await self.book.clear(alert.rule, alert.key, "hub")
-
-    # commands
-
-    def _want(self, rule: Rule, action: Action, fired: Fired) -> None:
-        target, holder = (action.device, action.metric), (rule.name, fired.where.key)
-        if not fired.on:
-            self._holds.let_go(target, holder)
-        elif fired.trust is TrustClass.C and not action.by_anybody:
-            self._refuse(rule.name, "its reading is of trust class C: `clear_identity: true` would let it command")
-        else:
-            self._holds.take(target, holder, Hold(action.value, action.otherwise, fired.trust is TrustClass.C))
-
-    async def _command(self) -> None:
-        if not self._desk.frozen:
-            self._frozen.clear()
-        for target, wish in self._holds.wishes():
-            if self._clock.monotonic() < self._again.get(target, 0.0) or self._frozen.get(target) == wish:
-                continue
-            (device, metric), (value, name) = target, wish
-            order = Order(
-                device=device, metric=metric, value=value, by=f"rule:{name}", role="administrateur",
-                why=f"rule {name} {'holds' if self._holds.held(target) else 'is over'}",
-                clear=self._holds.by_clear(target), ttl_s=LASTING_S,
-            )  # fmt: skip
-            former = [one.id for one in self._desk.waiting_for(device, metric) if one.by.startswith("rule:")]
-            image = self._holds.image(without=(target, wish))
-            try:
-                await self._desk.order(order, noting={KEY: image})
-            except WriteRefused as refused:
-                if refused.reason == "too-soon":
-                    self._again[target] = self._clock.monotonic() + refused.wait_s
-                    continue
-                self._refuse(name, str(refused))
-                if self._desk.frozen:
-                    self._frozen[target] = wish
-                    continue
-            else:
-                self._kept = image
-                self._refused.pop(name, None)
-                for one in former:
-                    self._desk.withdraw(one, f"rule {name} has another word by now")
-            self._again.pop(target, None)
-            self._holds.fulfilled(target, wish)
-
-    async def _keep(self) -> None:
-        """What no alert and no command took along to the disk. What that refuses is tried again at the next turn."""
-        image = self._holds.image()
-        if image == self._kept:
-            self._unwritten = ""
-            return
-        try:
-            await self._store.put(KEY, image)
-        except (DiskRefuses, StorageError) as error:
-            if not self._unwritten:  # not at each turn
-                _log.warning("which rules hold what is not written down yet: %s", error)
-            self._unwritten = str(error)
-        else:
-            self._kept, self._unwritten = image, ""
-
-    def _refuse(self, rule: str, why: str) -> None:
-        if self._refused.get(rule) != why:
-            _log.warning("rule %s could not command; `ilot status` says why", rule)
-        self._refused[rule] = why
 
     # what is shown and asked
 
@@ -260,10 +167,8 @@ class Watching:
 
     def complaints(self) -> list[str]:
         """Sentences for `ilot status`."""
-        commands = [f"rule {name} could not command: {why}" for name, why in self._refused.items()]
-        if self._unwritten:
-            commands.append(f"which rules hold what is not written down: {self._unwritten}")
-        return [*(self.rules.complaints() if self.rules is not None else []), *commands, *self.book.complaints()]
+        rules = self.rules.complaints() if self.rules is not None else []
+        return [*rules, *self.commanding.complaints(), *self.book.complaints()]
 
     def calls(self) -> dict[str, Any]:
         """alert.list {all, limit, severity, state, rule, zone, q} · alert.show {id}: with its story and evidence ·

@@ -95,6 +95,7 @@ async def build_watch(ground: Ground, path: Path, field: Field) -> Watch:
     clock = ground.clock
     book = Book(ground.store, ground.buffer, clock)
     watching = Watching(ground.store, book, field.desk, clock, ground.counts, field.packs, lambda: path.devices)
+    watching.commanding.device, watching.commanding.place = path.devices.get, path.places.get
     await once_the_disk_works(book.load, clock.sleep)
     await once_the_disk_works(watching.load, clock.sleep)
     duty = Duty()

@@ -53,6 +53,7 @@ class Desk:
         self._open: dict[str, Record] = {}
         self._taken: dict[str, str] = {}  # id of a command → the integration that has it
         self._written: dict[tuple[str, str], float] = {}
+        self._newest: dict[tuple[str, str], Record] = {}  # of this life, or looked up in it
         self._waiting: dict[str, asyncio.Queue[Record]] = {}
         self._acts: dict[str, frozenset[str]] = {}  # what an integration offers beside metrics and downlinks
         self._dirty: dict[str, Record] = {}
@@ -132,6 +133,7 @@ class Desk:
             elif self._written[target] == now:
                 del self._written[target]
             raise
+        self._newest[target] = record
         if self.stopped is not None:  # while it was made durable: nobody has heard of it yet
             self._end(record, "failed", f"all writes were stopped by {self.stopped.by}: {self.stopped.why}")
             return record
@@ -286,6 +288,17 @@ class Desk:
     def find(self, name: str) -> Record | None:
         return self._open.get(name)
 
+    async def latest(self, device: str, metric: str) -> Record | None:
+        """The last order of a metric that was taken, whoever gave it, as it stands. Raises StorageError."""
+        target = device, metric
+        if target not in self._newest:
+            kept = await self._memory.latest(device, metric)
+            known = None if kept is None else self._open.get(kept.id) or self._dirty.get(kept.id) or kept
+            if known is None or not (known.final or known.id in self._open):
+                return known  # its end is being written down: the next look sees it
+            self._newest.setdefault(target, known)
+        return self._newest[target]
+
     def waiting_for(self, device: str, metric: str) -> list[Record]:
         """What is under way to this metric of a device, the oldest first."""
         found = [one for one in self._open.values() if (one.device, one.metric) == (device, metric)]
@@ -331,6 +344,7 @@ class Desk:
         await self._memory.stop(self.stopped, now, by, why, releases)  # with them: a kill in between lets go of all
         for record in releases:
             self._written[record.device, record.metric] = now
+            self._newest[record.device, record.metric] = record
             self._keep(record)
             self._offer(record)
         _log.warning("all writes are stopped; `ilot command resume` allows them again")

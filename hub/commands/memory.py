@@ -112,6 +112,11 @@ class Memory:
         """The newest first."""
         return await self._read("1 ORDER BY at DESC LIMIT ?", (limit,))
 
+    async def latest(self, device: str, metric: str) -> Record | None:
+        """The newest of one metric."""
+        found = await self._read("device = ? AND metric = ? ORDER BY at DESC LIMIT 1", (device, metric))
+        return found[0] if found else None
+
     async def written(self) -> list[Record]:
         """The last command done of each metric of each device, where it wrote a value that stands since."""
         records = await self._read("state = 'done' ORDER BY at", ())

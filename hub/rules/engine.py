@@ -10,6 +10,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 
+import msgspec
+
 from hub.model import Device, Metric, Place, Quality, Report, TrustClass, Value
 from hub.rules.absence import Absence
 from hub.rules.compiling import Rule, with_unit
@@ -100,7 +102,8 @@ class Rules:
         self._failed: set[str] = set()  # of these, those that are watched nowhere any more
         self._watched: dict[str, bool] = {rule.name: True for rule in everything}
         self.names = frozenset(self._watched)
-        self._targets = {rule.name: (rule.action.device, rule.action.metric) for rule in everything if rule.action}
+        self._named = {rule.name: rule for rule in everything}
+        self.actions = {rule.name: rule.action for rule in everything if rule.action is not None}
         self._scheduled = [rule for rule in everything if rule.during is not None]
         self.absence = Absence(
             [rule for rule in everything if rule.absence], place=place, devices=devices, period=period,
@@ -109,23 +112,47 @@ class Rules:
         self._schedule()
 
     def inherit(self, former: Rules) -> None:
-        """Go on where the former rules stood: a rule that is still the same, and still at the same place, remembers
-        what it saw. Call before the first tap."""
-        same = {rule.name: rule for rule in self._rules if rule in former._rules}
+        """Go on where the former rules stood. A rule that looks for the same remembers what it saw at each place that
+        it is still about; what held of one that looks otherwise at the same metric, holds until it is looked at.
+        Call before the first tap."""
+        before = {rule.name: rule for rule in former._rules}
+        mine = {rule.name: rule for rule in self._rules if rule.name in before}
+        same = {name for name, rule in mine.items() if _looks(rule) == _looks(before[name])}
         for (name, key), watch in former._watches.items():
-            if name in same:
-                watch.rule = same[name]
+            rule = mine.get(name)
+            if rule is None or rule.metric != before[name].metric:
+                continue
+            if name in same and self._about(rule, key):
+                watch.rule = rule
                 self._watches[name, key] = watch
-        self._open |= {(name, key) for name, key in former._open - former._watches.keys() if name in same}
+                if not (self._watched[name] or watch.held.on):
+                    watch.held.since = None
+            elif watch.held.on:
+                self._open.add((name, key))
+        for name, key in former._open - former._watches.keys():
+            if name in mine and mine[name].metric == before[name].metric:
+                self._open.add((name, key))
         self.absence.inherit(former.absence)
+
+    def _about(self, rule: Rule, key: str) -> bool:
+        """Is it about this place, or zone?"""
+        if rule.aggregate:
+            return rule.wants("", key.removeprefix("zone:"))
+        place = self._place(key)
+        return rule.wants(key, place.zone if place else "")
 
     def holds(self, name: str, key: str, target: tuple[str, str]) -> bool:
         """Does this rule hold somewhere, and command `target` (device, metric) by that?"""
-        if self._targets.get(name) != target:
+        action = self.actions.get(name)
+        if action is None or (action.device, action.metric) != target:
             return False
         watch = self._watches.get((name, key))
         on = (name, key) in self._open if watch is None else watch.held.on
         return on or self.absence.holds(name, key)
+
+    def of(self, name: str) -> Rule | None:
+        """The rule of this name."""
+        return self._named.get(name)
 
     def tap(self, device: Device, metrics: Mapping[str, Metric], keys: Iterable[str]) -> Tap | None:
         """For the reports of a device with these metric keys; None where no rule looks at any."""
@@ -279,6 +306,14 @@ class Rules:
         if rule.name not in self.broken:
             _log.error("rule %s cannot be evaluated: %s", rule.name, why)
             self.broken[rule.name] = why
+
+
+def _looks(rule: Rule) -> Rule:
+    """What it looks for: not where or when, nor what follows."""
+    return msgspec.structs.replace(
+        rule, places=frozenset(), zones=frozenset(), during=None, severity="", escalate_s=None, text="", text_fr="",
+        alert=True, action=None,
+    )  # fmt: skip
 
 
 def _operand(rule: Rule) -> Operand:

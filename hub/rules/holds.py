@@ -2,6 +2,9 @@
 
 A metric is held by a rule at each place where the rule holds. The one that took it last has its value written; when
 that lets go, the one before has its own again; when none is left, what the last one said for then (`otherwise`).
+
+What is to be written is a wish until a command is under way, and given until that has reached its device. One that came
+to nothing is a wish again, and counted; the next word of the rules takes its place.
 """
 
 from __future__ import annotations
@@ -14,6 +17,9 @@ from hub.model import Value
 
 KEY = "rules/holds"
 """Of the image, in `meta` of the store."""
+TOLD = 6
+"""After so many tries in a row that came to nothing somebody is told. Another word of the rules does not begin from
+nothing: it is the device that takes none."""
 
 Target = tuple[str, str]
 """(device, metric)."""
@@ -34,6 +40,8 @@ class Hold(msgspec.Struct, frozen=True, array_like=True):
 class _Image(msgspec.Struct):
     holds: list[tuple[str, str, str, str, Hold]] = []
     wishes: list[tuple[str, str, Value | None, str]] = []
+    given: list[tuple[str, str, Value | None, str]] = []
+    missed: list[tuple[str, str, int]] = []
 
 
 class Holds:
@@ -42,6 +50,8 @@ class Holds:
     def __init__(self) -> None:
         self._holders: dict[Target, dict[Holder, Hold]] = {}  # the one that took it last comes last
         self._wishes: dict[Target, Wish] = {}
+        self._given: dict[Target, Wish] = {}
+        self._missed: dict[Target, int] = {}
 
     @classmethod
     def recall(cls, image: bytes) -> Holds:
@@ -50,15 +60,22 @@ class Holds:
         for device, metric, rule, key, hold in kept.holds:
             holds._holders.setdefault((device, metric), {})[rule, key] = hold
         holds._wishes = {(device, metric): (value, rule) for device, metric, value, rule in kept.wishes}
+        holds._given = {(device, metric): (value, rule) for device, metric, value, rule in kept.given}
+        holds._missed = {(device, metric): count for device, metric, count in kept.missed}
         return holds
 
-    def image(self, *, without: tuple[Target, Wish] | None = None) -> bytes:
-        """To be kept; `without` this wish, which is fulfilled in the same commit."""
+    def image(self, *, giving: tuple[Target, Wish] | None = None) -> bytes:
+        """To be kept; `giving` this wish, by a command in the same commit."""
+        wishes, given = dict(self._wishes), dict(self._given)
+        if giving is not None:
+            _give(wishes, given, *giving)
         return msgspec.msgpack.encode(
             _Image(
                 [(*target, *holder, hold) for target, holders in self._holders.items()
                  for holder, hold in holders.items()],
-                [(*target, *wish) for target, wish in self._wishes.items() if (target, wish) != without],
+                [(*target, *wish) for target, wish in wishes.items()],
+                [(*target, *wish) for target, wish in given.items()],
+                [(*target, count) for target, count in self._missed.items()],
             )
         )  # fmt: skip
 
@@ -67,7 +84,7 @@ class Holds:
         holders = self._holders.setdefault(target, {})
         holders.pop(holder, None)
         holders[holder] = hold
-        self._wishes[target] = hold.value, holder[0]
+        self._say(target, (hold.value, holder[0]))
 
     def let_go(self, target: Target, holder: Holder) -> None:
         """Its rule is over there; of one that holds nothing, nothing follows."""
@@ -78,17 +95,49 @@ class Holds:
             return
         if not holders:
             del self._holders[target]
-            self._wishes[target] = hold.otherwise, holder[0]
+            self._say(target, (hold.otherwise, holder[0]))
             return
         before = next(reversed(holders))
-        if stood and holders[before].value != hold.value:
-            self._wishes[target] = holders[before].value, before[0]
+        if not stood:
+            return
+        word = holders[before].value, before[0]
+        if word[0] != hold.value:
+            self._say(target, word)
+        else:  # its word stands, by another name
+            for table in (self._wishes, self._given):
+                if target in table:
+                    table[target] = word
+
+    def revise(self, target: Target, holder: Holder, hold: Hold) -> None:
+        """Its rule still holds, and says something else by now."""
+        holders = self._holders.get(target, {})
+        former = holders.get(holder)
+        if former is None or former == hold:
+            return
+        holders[holder] = hold
+        if next(reversed(holders)) == holder and former.value != hold.value:
+            self._say(target, (hold.value, holder[0]))
 
     def sweep(self, holds: Callable[[Holder, Target], bool]) -> None:
         """Let go of what no rule holds any more, as `holds` tells."""
         for target, holder, _ in list(self.all()):
             if not holds(holder, target):
                 self.let_go(target, holder)
+
+    def say_again(self) -> None:
+        """All that is held is to be written once more: somebody else wrote it meanwhile."""
+        for target, holders in self._holders.items():
+            last = next(reversed(holders))
+            self._missed.pop(target, None)
+            self._say(target, (holders[last].value, last[0]))
+
+    def _say(self, target: Target, wish: Wish) -> None:
+        if self._wishes.get(target) == wish:  # it waits for its next try already
+            return
+        self._given.pop(target, None)
+        self._wishes[target] = wish
+        if target in self._missed:
+            self._missed[target] = min(self._missed[target], TOLD - 1)
 
     def all(self) -> Iterator[tuple[Target, Holder, Hold]]:
         for target, holders in self._holders.items():
@@ -106,7 +155,39 @@ class Holds:
     def wishes(self) -> list[tuple[Target, Wish]]:
         return list(self._wishes.items())
 
-    def fulfilled(self, target: Target, wish: Wish) -> None:
+    def given(self) -> list[tuple[Target, Wish]]:
+        """What a command is under way for, or was."""
+        return list(self._given.items())
+
+    def give(self, target: Target, wish: Wish) -> None:
+        """A command is under way for this wish; another one that came meanwhile stays."""
+        _give(self._wishes, self._given, target, wish)
+
+    def drop(self, target: Target, wish: Wish) -> None:
         """Nothing of this wish is to be done any more; another one that came meanwhile stays."""
-        if self._wishes.get(target) == wish:
-            del self._wishes[target]
+        for table in (self._wishes, self._given):
+            if table.get(target) == wish:
+                del table[target]
+
+    def reached(self, target: Target) -> None:
+        """Its device takes what it is told."""
+        self._given.pop(target, None)
+        self._missed.pop(target, None)
+
+    def miss(self, target: Target, wish: Wish, least: int = 0) -> int:
+        """A try of this wish came to nothing: it is a wish again. Returns how many did, `least` at least."""
+        if self._given.get(target) == wish:
+            del self._given[target]
+            self._wishes.setdefault(target, wish)
+        self._missed[target] = max(self.missed(target) + 1, least)
+        return self._missed[target]
+
+    def missed(self, target: Target) -> int:
+        """How many tries in a row came to nothing."""
+        return self._missed.get(target, 0)
+
+
+def _give(wishes: dict[Target, Wish], given: dict[Target, Wish], target: Target, wish: Wish) -> None:
+    if wishes.get(target) == wish:
+        del wishes[target]
+        given[target] = wish

@@ -61,6 +61,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "Nothing of the reading is kept: it may not leave memory (privacy).",
     ),
     "alert-lasted": ("Durée", "Duration"),
+    "alert-ev-rule": ("Règle", "Rule"),
     "alert-ev-metric": ("Grandeur", "Metric"),
     "alert-ev-value": ("Valeur", "Value"),
     "alert-ev-limit": ("Seuil", "Threshold"),

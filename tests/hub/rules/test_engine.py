@@ -28,20 +28,31 @@ class Ruled(Path):
         self, rules, tmp_path, *, devices=(), places=(), periods=None, open=(), on_duty=lambda device: True, **more
     ):
         super().__init__(**more)
-        file = tmp_path / "config.yaml"
-        file.write_text(BASE + "".join(f"  {line}\n" for line in rules.splitlines()))
-        loaded = load(file, Models())
+        self.file, self.places = tmp_path / "config.yaml", list(places)
         self.fired = []
         self.events = []
-        everywhere = Places([*loaded.places, *places])
         for device in devices:
             self.devices.adopt(device)
-        self.planner._place = everywhere.get
-        self.rules = self.planner.rules = Rules(
-            compile_rules(loaded.config), place=everywhere.get, devices=lambda: self.devices,
-            period=lambda device: (periods or {}).get(device.id), may_keep=self.planner.may_keep, now=self.clock.now,
-            monotonic=self.clock.monotonic, fired=self._fired, open=open, on_duty=on_duty,
+        self.periods, self.on_duty = periods or {}, on_duty
+        self.rules = self.planner.rules = self.made(rules, open)
+
+    def made(self, rules, open=(), base=BASE):
+        """The rules of a configuration."""
+        self.file.write_text(base + "".join(f"  {line}\n" for line in rules.splitlines()))
+        loaded = load(self.file, Models())
+        self.planner._place = Places([*loaded.places, *self.places]).get
+        return Rules(
+            compile_rules(loaded.config), place=self.planner._place, devices=lambda: self.devices,
+            period=lambda device: self.periods.get(device.id), may_keep=self.planner.may_keep, now=self.clock.now,
+            monotonic=self.clock.monotonic, fired=self._fired, open=open, on_duty=self.on_duty,
         )  # fmt: skip
+
+    def reload(self, rules, base=BASE):
+        """The configuration is another one now."""
+        former, self.rules = self.rules, self.made(rules, base=base)
+        self.rules.inherit(former)
+        self.planner.rules = self.rules
+        self.pipeline.recompile()
 
     def _fired(self, fired):
         self.events.append(fired)
@@ -357,3 +368,69 @@ async def test_what_the_hub_reckons_of_a_device_is_looked_at_and_is_not_heard(tm
     assert path.fired == [("often", "classe-1", True, "71.5 %"), ("soon", "classe-1", True, "12 d")]
     path.rules.derived(device, {"availability": 99.0, "battery_days": 400}, METRICS)
     assert [on for _, _, on, _ in path.fired] == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        'cold: {metric: temperature, below: 3, for: 10min, text: "Cold!", severity: critical, escalate: 1h}',
+        "cold: {metric: temperature, below: 3, for: 10min, places: [classe-1, compteur]}",
+        "cold: {metric: temperature, below: 3, for: 10min, zones: [classes]}",
+        "cold: {metric: temperature, below: 3, for: 10min, during: night}",
+    ],
+    ids=["what is told of it", "more places", "a zone", "hours that it is in"],
+)
+async def test_what_is_changed_beside_what_a_rule_looks_for_begins_no_duration_anew(tmp_path, now):
+    path = Ruled("cold: {metric: temperature, below: 3, for: 10min, places: [classe-1]}", tmp_path)
+    path.clock.set(1_780_000_000.0)  # 22:26 in Paris
+    await path.emit(values={"temperature": 2.5})
+    await path.pass_(300)
+    path.reload(now)
+    await path.pass_(299)
+    assert path.fired == []
+    await path.pass_(2)
+    assert path.fired == [("cold", "classe-1", True, "2.5 °C")]
+
+
+async def test_another_limit_begins_the_duration_anew_and_what_held_holds_until_it_is_looked_at(tmp_path):
+    path = Ruled("hot: {metric: temperature, above: 30, for: 10min}", tmp_path)
+    await path.emit(values={"temperature": 35.0})
+    await path.pass_(300)
+    path.reload("hot: {metric: temperature, above: 28, for: 10min}")
+    await path.pass_(900)
+    assert path.fired == [], "nobody has looked by the new limit yet"
+    await path.emit(values={"temperature": 35.0})
+    await path.pass_(601)
+    assert path.fired == [("hot", "classe-1", True, "35 °C")]
+    path.reload("hot: {metric: temperature, above: 33, for: 10min}")
+    await path.pass_(60)
+    assert len(path.fired) == 1
+    await path.emit(values={"temperature": 32.0})
+    assert path.fired[1:] == [("hot", "classe-1", False, "32 °C")]
+
+
+async def test_a_place_that_a_rule_is_about_no_more_is_over_and_its_duration_too(tmp_path):
+    path = Ruled("hot: {metric: temperature, above: 30, for: 10min, places: [classe-1]}", tmp_path)
+    await path.emit(values={"temperature": 35.0})
+    await path.pass_(300)
+    path.reload("hot: {metric: temperature, above: 30, for: 10min, places: [compteur]}")
+    await path.pass_(900)
+    assert path.fired == []
+    path.reload("hot: {metric: temperature, above: 30, for: 10min, places: [classe-1]}")
+    await path.emit(values={"temperature": 35.0})
+    await path.pass_(601)
+    path.reload("hot: {metric: temperature, above: 30, for: 10min, places: [compteur]}")
+    await path.pass_(2)
+    assert [on for _, _, on, _ in path.fired] == [True, False]
+
+
+async def test_hours_that_a_new_configuration_takes_away_end_a_duration(tmp_path):
+    rule = "open: {metric: door, equals: true, during: night, for: 10min}"
+    path = Ruled(rule, tmp_path)
+    path.clock.set(1_780_000_000.0)
+    path.rules.tick()
+    await path.emit(values={"door": True})
+    await path.pass_(300)
+    path.reload(rule, BASE.replace("22:00-06:00", "23:00-06:00"))
+    await path.pass_(900)
+    assert path.fired == []

@@ -1,0 +1,288 @@
+"""What rules want written goes out, as commands, and is tried again where it comes to nothing.
+
+A command follows the last word of its rule: one that is refused as too soon is given again when its time has come;
+while the hub is read-only, or all writes are stopped, it waits for the end of that. When writes are allowed again, all
+that rules hold is written anew: the stop had let go of it.
+
+    device   a command that fails or expires is given again, the first time after FIRST_S, then after twice as long each
+             time, LONGEST_S at most; at most TRIES times, which is about a day; never when the rules say something else
+             by now, nor when somebody else has written the metric since. After TOLD tries that came to nothing an alert
+             is raised, RULE; it is cleared when the device has taken a command.
+    desk     PASSING refusals are tried again like that. Any other is said, and waits until its rule fires again, for
+             another configuration, or for the next life of the hub: nothing else would change the answer.
+
+Each try is a command of its own and stands once in the audit log, with its end. One that waits for its integration
+waits for a day, unless the rule has another word meanwhile.
+
+Which rule holds what, and what is to be written yet, is kept in the commit of the alert or the command that goes with
+it: a lamp that a rule switched on is released by the next life of the hub.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from hub.alerts import Alert, Book
+from hub.alerts.life import RAISED
+from hub.catalogue import METRICS
+from hub.clock import Clock
+from hub.commands import Desk, Order, Record, WriteRefused
+from hub.counts import Counts
+from hub.errors import DiskRefuses, StorageError
+from hub.model import Device, Place, TrustClass
+from hub.rules import Fired, Rules
+from hub.rules.compiling import Action, Rule
+from hub.rules.holds import KEY, TOLD, Hold, Holder, Holds, Target, Wish
+from hub.store import Store
+from hub.troubles import in_french
+
+RULE = "rule_command"
+LASTING_S = 86_400.0
+"""So long a command of a rule may wait to be sent: an integration may be away for hours."""
+FIRST_S, LONGEST_S = 15.0, 3600.0
+TRIES = 30
+PASSING = frozenset({"too-many", "unknown-metric", "default-credential"})
+"""Refusals that may be over soon, without any change of the configuration that rules are made of."""
+
+_log = logging.getLogger("hub.rules")
+
+
+class Commanding:
+    """One a hub. `load` it before the rules are made."""
+
+    def __init__(self, store: Store, book: Book, desk: Desk, clock: Clock, counts: Counts) -> None:
+        self._store, self._book, self._desk, self._clock, self._counts = store, book, desk, clock, counts
+        self._holds = Holds()
+        self._kept = self._holds.image()  # as the store has it
+        self._unwritten = ""  # why the store does not have it
+        self._rules: Rules | None = None
+        self._stopped = False
+        self._soon: dict[Target, float] = {}  # refused as too soon: the monotonic second to give it again
+        self._pause: dict[Target, tuple[object, float]] = {}  # the value that came to nothing, and until when it rests
+        self._waits: dict[Target, Wish] = {}  # refused while nothing may be written
+        self._left: dict[Target, Wish] = {}  # refused otherwise
+        self._refused: dict[str, str] = {}  # rule → why its command was not given
+        self._failed: dict[Target, tuple[str, int, str]] = {}  # rule, how often it came to nothing, and why
+        self.device: Callable[[str], Device | None] = lambda name: None
+        self.place: Callable[[str], Place | None] = lambda name: None
+        book.owners.add(RULE)
+
+    async def load(self) -> None:
+        """Which rules held what when the hub's last life ended. Raises DiskRefuses, StorageError."""
+        image = await self._store.get(KEY)
+        if image is None:
+            return
+        try:
+            self._holds, self._kept = Holds.recall(image), image
+        except msgspec.MsgspecError:  # of a later version: a hub starts all the same
+            _log.error("which rules held what cannot be read: look at the lamps and valves that rules switch")
+
+    def held(self, rules: Iterable[Rule]) -> list[Holder]:
+        """Those of `rules` that held something in the last life, and command the same metric today."""
+        actions = {rule.name: rule.action for rule in rules}
+        found = []
+        for target, (name, key), _ in self._holds.all():
+            action = actions.get(name)
+            if action is not None and (action.device, action.metric) == target:
+                found.append((name, key))
+        return found
+
+    def follow(self, rules: Rules) -> None:
+        """What the configuration has no more, or for another metric, holds nothing: its end fires nowhere, and whatever
+        else holds the same could not let go. What it says otherwise by now is written so."""
+        if rules is not self._rules:
+            self._rules = rules
+            self._left.clear()
+        self._holds.sweep(lambda holder, target: rules.holds(*holder, target))
+        for target, holder, hold in list(self._holds.all()):
+            action = rules.actions[holder[0]]
+            if hold.clear and not action.by_anybody:
+                self._holds.let_go(target, holder)
+            else:
+                self._holds.revise(target, holder, Hold(action.value, action.otherwise, hold.clear))
+
+    def want(self, rule: Rule, action: Action, fired: Fired) -> None:
+        """What follows for its metric from a rule that began to hold somewhere, or is over there."""
+        target, holder = (action.device, action.metric), (rule.name, fired.where.key)
+        self._left.pop(target, None)
+        if not fired.on:
+            self._holds.let_go(target, holder)
+        elif fired.trust is TrustClass.C and not action.by_anybody:
+            self._refuse(rule.name, "its reading is of trust class C: `clear_identity: true` would let it command")
+        else:
+            self._holds.take(target, holder, Hold(action.value, action.otherwise, fired.trust is TrustClass.C))
+
+    def noting(self) -> dict[str, bytes]:
+        """What is to be written in the commit of the alert that goes with it."""
+        self._kept = b""  # what the store has is not known until an answer
+        return {KEY: self._holds.image()}
+
+    async def command(self) -> None:
+        """Give all commands that are due. Raises DiskRefuses, StorageError."""
+        stopped = self._desk.stopped is not None
+        if self._stopped and not stopped:  # what this hub had written was let go meanwhile
+            self._holds.say_again()
+        self._stopped = stopped
+        if not (stopped or self._desk.frozen):
+            self._waits.clear()
+        for target, wish in self._holds.given():
+            await self._judge(target, wish)
+        for target, wish in self._holds.wishes():
+            if not self._rests(target, wish):
+                await self._give(target, wish)
+
+    def _rests(self, target: Target, wish: Wish) -> bool:
+        now = self._clock.monotonic()
+        if now < self._soon.get(target, 0.0) or wish in (self._waits.get(target), self._left.get(target)):
+            return True
+        value, until = self._pause.get(target, (None, 0.0))
+        return now < until and value == wish[0]
+
+    async def _give(self, target: Target, wish: Wish) -> None:
+        (device, metric), (value, name) = target, wish
+        if self._holds.missed(target):
+            last = await self._desk.latest(device, metric)
+            if last is not None and not last.by.startswith("rule:"):  # whoever wrote it since has the last word
+                await self._over(target, wish)
+                return
+            self._counts.add("rule-command-again", name)
+        order = Order(
+            device=device, metric=metric, value=value, by=f"rule:{name}", role="administrateur",
+            why=f"rule {name} {'holds' if self._holds.held(target) else 'is over'}",
+            clear=self._holds.by_clear(target), ttl_s=LASTING_S,
+        )  # fmt: skip
+        former = [one.id for one in self._desk.waiting_for(device, metric) if one.by.startswith("rule:")]
+        image = self._holds.image(giving=(target, wish))
+        try:
+            await self._desk.order(order, noting={KEY: image})
+        except WriteRefused as refused:
+            await self._no(target, wish, refused)
+            return
+        self._kept = image
+        self._holds.give(target, wish)
+        if not self._holds.missed(target):
+            self._refused.pop(name, None)
+        for one in former:
+            self._desk.withdraw(one, f"rule {name} has another word by now")
+        self._soon.pop(target, None)
+        self._pause.pop(target, None)
+
+    async def _no(self, target: Target, wish: Wish, refused: WriteRefused) -> None:
+        """The desk takes no such command."""
+        name = wish[1]
+        if refused.reason == "too-soon":
+            self._soon[target] = self._clock.monotonic() + refused.wait_s
+        elif self._desk.frozen or self._desk.stopped is not None:
+            self._refuse(name, str(refused))
+            self._waits[target] = wish
+        elif refused.reason in PASSING:
+            await self._miss(target, wish, str(refused))
+        elif refused.reason == "unknown-device":  # nothing stands there to be switched
+            self._refuse(name, str(refused))
+            await self._over(target, wish)
+        else:
+            self._refuse(name, str(refused))
+            self._left[target] = wish
+
+    async def _judge(self, target: Target, wish: Wish) -> None:
+        """What became of the command for this wish."""
+        last = await self._desk.latest(*target)
+        if dict(self._holds.given()).get(target) != wish:
+            return
+        if last is None or not last.by.startswith("rule:") or last.value != wish[0]:
+            await self._over(target, wish)  # somebody else has written it since
+        elif last.state == "done":
+            await self._over(target, wish)
+            self._refused.pop(wish[1], None)
+        elif last.final:
+            await self._miss(target, wish, _why(last), TOLD if last.state == "expired" else 0)
+
+    async def _over(self, target: Target, wish: Wish) -> None:
+        """Nothing is to be done for it any more."""
+        missed, same = self._holds.missed(target), self._kept == self._holds.image()
+        self._holds.drop(target, wish)
+        self._holds.reached(target)
+        if same and not missed:  # in the store it is under way yet: the next life looks, and finds that it has ended
+            self._kept = self._holds.image()
+        self._failed.pop(target, None)
+        self._pause.pop(target, None)
+        if self._book.of(RULE, _key(target)) is not None:
+            await self._book.clear(RULE, _key(target), "hub")
+
+    async def _miss(self, target: Target, wish: Wish, why: str, least: int = 0) -> None:
+        """A try came to nothing."""
+        name, count = wish[1], self._holds.miss(target, wish, least)
+        if target not in self._failed:
+            _log.warning("a command of rule %s came to nothing; `ilot status` says why", name)
+        self._failed[target] = name, count, why
+        pause = min(LONGEST_S, FIRST_S * 2.0 ** min(count - 1, 16))
+        self._pause[target] = wish[0], self._clock.monotonic() + pause
+        if count >= TRIES:
+            self._holds.drop(target, wish)
+            del self._pause[target]
+            self._counts.add("rule-command-given-up", name)
+        if count in (TOLD, TRIES):
+            await self._book.raise_(self._alert(target, name, count, why))
+
+    async def keep(self) -> None:
+        """What no alert and no command took along to the disk. What that refuses is tried again at the next turn."""
+        image = self._holds.image()
+        if image == self._kept:
+            self._unwritten = ""
+            return
+        try:
+            await self._store.put(KEY, image)
+        except (DiskRefuses, StorageError) as error:
+            if not self._unwritten:  # not at each turn
+                _log.warning("which rules hold what is not written down yet: %s", error)
+            self._unwritten = str(error)
+        else:
+            self._kept, self._unwritten = image, ""
+
+    def _refuse(self, rule: str, why: str) -> None:
+        if self._refused.get(rule) != why:
+            _log.warning("rule %s could not command; `ilot status` says why", rule)
+        self._refused[rule] = why
+
+    def complaints(self) -> list[str]:
+        """Sentences for `ilot status`."""
+        said = [f"rule {name} could not command: {why}" for name, why in self._refused.items()]
+        for (device, metric), (name, count, why) in self._failed.items():
+            if count < TRIES:
+                said.append(f"rule {name} could not command {metric} of {device}, tried {count} times: {why}")
+            else:
+                said.append(
+                    f"rule {name} could not command {metric} of {device}, tried {count} times and tries no more: {why}"
+                )
+        if self._unwritten:
+            said.append(f"which rules hold what is not written down: {self._unwritten}")
+        return said
+
+    def _alert(self, target: Target, name: str, count: int, why: str) -> Alert:
+        """It says neither what was read nor whether the rule began or is over: that may be about people."""
+        device, known = self.device(target[0]), METRICS.get(target[1])
+        place = self.place(device.place) if device is not None else None
+        rule = self._rules.of(name) if self._rules is not None else None
+        called = (device.name if device else "") or (place.name if place else "") or target[0]
+        en, fr = (known.en, known.fr) if known is not None else ("", "")
+        return Alert(
+            id="", rule=RULE, key=_key(target), severity=rule.severity if rule and rule.alert else "warning",
+            state=RAISED, raised=0.0, changed=0.0, by=f"rule:{name}", device=target[0],
+            place=device.place if device else "", site=place.site if place else "", zone=place.zone if place else "",
+            integration=device.integration if device else "",
+            text=f"{called}: rule {name} could not write {en or target[1]}, {count} tries: {why}"[:300],
+            text_fr=f"{called} : la règle {name} n'a pas pu écrire {fr or target[1]}, {count} essais : "
+            f"{in_french(why)}"[:300],
+            evidence={"metric": target[1], "rule": name},
+        )  # fmt: skip
+
+
+def _key(target: Target) -> str:
+    return "/".join(target)
+
+
+def _why(record: Record) -> str:
+    return record.detail or f"it has {record.state}"
