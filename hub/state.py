@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from hub.disk.files import hand_over, hand_over_all, make_directory
+from hub.disk.files import StrangeLink, hand_over, hand_over_all, make_directory, strange_links
 from hub.errors import ConfigError, Problem, StorageError
 
 DEFAULT = Path("/var/lib/ilot")
@@ -84,8 +84,8 @@ class StateDir:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the directory for this process. Raises Held when another hub holds it: two writers
-        would seal the same numbers twice. Raises StorageError when it cannot be used. What root made in it meanwhile is
-        its owner's afterwards."""
+        would seal the same numbers twice. Raises StorageError when it cannot be used, or when root would follow a link
+        in it that its owner made (`hub.disk.files`). What root made in it meanwhile is its owner's afterwards."""
         try:
             make_directory(self.path)
             # not through a link: root writes here too, in a directory of the hub's user
@@ -100,16 +100,27 @@ class StateDir:
                 raise Held(
                     f"another hub (process {owner}) runs on {self.path}; stop it, or give this one another --state-dir"
                 ) from error
+            self._refuse_links()
             with contextlib.suppress(OSError):  # who holds it is only told; a full disk must not stop a start
                 hand_over(self.path / "lock")
-                os.ftruncate(lock, 0)
-                os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+                if os.fstat(lock).st_nlink == 1:  # nor where it has another name elsewhere
+                    os.ftruncate(lock, 0)
+                    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
             try:
                 yield
             finally:
                 self._hand_over()
         finally:
             os.close(lock)
+
+    def _refuse_links(self) -> None:
+        """Before root follows one."""
+        try:
+            link = next(strange_links(self.path), None)
+        except OSError as error:
+            raise StorageError(f"the state directory {self.path} cannot be used: {error.strerror or error}") from error
+        if link is not None:
+            raise StorageError(str(StrangeLink(link)))
 
     def _hand_over(self) -> None:
         try:

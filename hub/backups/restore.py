@@ -38,7 +38,15 @@ from hub.backups.keeper import LAST_KEY
 from hub.buffer import Buffer
 from hub.clock import SystemClock
 from hub.config.source import survey
-from hub.disk.files import Owner, hand_over_all, owner_of, sync_directory, write_atomically
+from hub.disk.files import (
+    Owner,
+    StrangeLink,
+    hand_over_all,
+    owner_of,
+    refuse_strange_links,
+    sync_directory,
+    write_atomically,
+)
 from hub.documents import backup
 from hub.documents.recipient import RECOVERY, RecipientKey
 from hub.documents.trust import Trust, read_trust
@@ -172,6 +180,8 @@ class Restoration:
                     path.unlink(missing_ok=True)
                 for path, former in moved.items():
                     former.replace(path)
+                if isinstance(error, StrangeLink):
+                    raise ConfigError(str(error)) from error
                 if isinstance(error, OSError):
                     raise StorageError(f"cannot write {error.filename}: {error.strerror or error}") from error
                 raise
@@ -207,11 +217,12 @@ class Restoration:
         hubs = owner_of(self._state.path)
         for name, data in self._contents.files.items():
             path = self._config_dir / name
+            refuse_strange_links(path, self._config_dir)
             for directory in reversed(path.parents):
                 if not directory.exists():
                     directory.mkdir()
                     if os.geteuid() == 0 and directory.is_relative_to(self._config_dir):
-                        os.chown(directory, *hubs)
+                        os.chown(directory, *hubs, follow_symlinks=False)
                     sync_directory(directory.parent)  # or the file would be lost with its directory's name
             owner = owner_of(path.parent)
             if owner.uid == 0 != hubs.uid:  # as deploy/README.md has it: root's, and the hub's group reads it

@@ -126,7 +126,7 @@ class SystemDisk:
             os.close(fd)
 
     def cut(self, path: Path, size: int) -> None:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        fd = files.open_here(path, os.O_RDWR)
         try:
             if os.fstat(fd).st_size >= size:  # also where nothing is cut: room that was taken behind the end goes too
                 os.ftruncate(fd, size)

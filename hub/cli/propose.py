@@ -45,7 +45,7 @@ class Proposal:
 
     `text` is YAML of all that was found; `diff` a unified diff of the files that would change, empty when all of it is
     there already; `files` the new text of each of them; `kept` the paths where the file says something else and stays;
-    `problems` what `ilot check` would say of the result; `notes` are sentences for people.
+    `problems` what `ilot check` would say of the result; `notes` are sentences for people; `config` the first file.
     """
 
     text: str
@@ -54,6 +54,7 @@ class Proposal:
     kept: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    config: Path = Path()
 
 
 def propose(found: Mapping[str, Any], config: Path, models: Models | None = None, *, zone: str = "") -> Proposal:
@@ -99,18 +100,17 @@ def propose(found: Mapping[str, Any], config: Path, models: Models | None = None
     )
     problems = _check(config, merged.after, merged.data, models)
     files = {config.parent / name: text for name, text in merged.after.items()}
-    return Proposal(block(wanted), diff, files, merged.kept, problems, notes)
+    return Proposal(block(wanted), diff, files, merged.kept, problems, notes, config)
 
 
 def write(proposal: Proposal) -> list[Path]:
-    """Replace each file by its proposed text, whole or not at all, with the rights it has (a new one is 0600).
-    Raises OSError."""
-    from hub.disk.files import PRIVATE, write_atomically
+    """Replace each file by its proposed text, whole or not at all, with the owner and the rights it has (a new one is
+    0600). Raises CannotWrite."""
+    from hub.config.history import write_texts
 
-    for path, text in proposal.files.items():
-        target = path.resolve()
-        mode = target.stat().st_mode & 0o777 if target.exists() else PRIVATE
-        write_atomically(target, text.encode(), mode)
+    directory = proposal.config.parent
+    texts = {path.relative_to(directory).as_posix(): text.encode() for path, text in proposal.files.items()}
+    write_texts(proposal.config, texts)
     return list(proposal.files)
 
 

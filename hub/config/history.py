@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path as FilePath
 
 import msgspec
@@ -26,7 +26,7 @@ import msgspec
 from hub.config import sealing
 from hub.config.lastgood import Kept
 from hub.config.source import contents, digest, digests
-from hub.disk.files import PRIVATE, write_atomically
+from hub.disk.files import PRIVATE, StrangeLink, refuse_strange_links, write_atomically
 from hub.errors import ConfigError, HubError, StorageError
 
 MOST = 100
@@ -208,9 +208,19 @@ def put_back(path: FilePath, change: Change) -> None:
             ) from error
 
 
+def refuse_links(path: FilePath, names: Iterable[str]) -> None:
+    """Raises CannotWrite where root would write one of these through a link that the hub's user may have made."""
+    for name in names:
+        try:
+            refuse_strange_links(path.parent / name, path.parent)
+        except StrangeLink as error:
+            raise CannotWrite(str(error)) from error
+
+
 def write_texts(path: FilePath, texts: Mapping[str, bytes]) -> None:
     """Replace files of the configuration that starts at `path`, each whole or not at all, with the rights that it has
     (a new one is 0600). Raises StorageError with the remedy."""
+    refuse_links(path, texts)
     for name, text in texts.items():
         target = (path.parent / name).resolve()
         try:

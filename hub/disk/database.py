@@ -20,7 +20,7 @@ from typing import TypeVar
 
 import apsw
 
-from hub.disk.files import PRIVATE, hand_over, overwrite, sync_directory
+from hub.disk.files import PRIVATE, hand_over, open_here, overwrite, sync_directory, write_atomically
 
 T = TypeVar("T")
 
@@ -39,8 +39,11 @@ _PERHAPS = (*_REFUSED, apsw.CorruptError, apsw.NotADBError)
 
 def connect(path: Path, key: bytes, schema: Sequence[str], *, reserve: bool = True) -> apsw.Connection:
     """Open or create; `key` is 32 bytes, `schema` one script a version. Raises apsw.Error, OSError."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # its journal gets the same mode
-    path.chmod(0o600)
+    file = open_here(path, os.O_RDWR | os.O_CREAT)
+    try:
+        os.fchmod(file, PRIVATE)  # its journal gets the same mode
+    finally:
+        os.close(file)
     try:
         return _connect(path, _RAW + key, schema, reserve)
     except (apsw.NotADBError, apsw.CorruptError) as error:  # corrupt: with a journal to roll back, which it left alone
@@ -88,9 +91,9 @@ def _spell_anew(path: Path, key: bytes) -> None:
     leaves the one or the other, whole. Raises apsw.Error, OSError."""
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
-    file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    file = open_here(path, os.O_RDWR)
     try:
-        os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE))
+        os.close(open_here(new, os.O_RDWR | os.O_CREAT | os.O_EXCL))
         with (
             contextlib.closing(_connect(path, key, (), reserve=False)) as former,
             contextlib.closing(_connect(new, _RAW + key, (), reserve=False)) as copy,
@@ -134,7 +137,7 @@ def restock(db: apsw.Connection) -> None:
                 db.execute("CREATE TABLE reserve (x)")
                 db.execute("INSERT INTO reserve VALUES (zeroblob(?))", (RESERVE,))
                 db.execute("DROP TABLE reserve")
-        with open(f"{db.filename}-journal", "r+b") as journal:
+        with open(open_here(Path(f"{db.filename}-journal"), os.O_RDWR), "r+b") as journal:
             # behind what SQLite wrote: it stops reading at the first page number 0
             if (short := RESERVE - journal.seek(0, os.SEEK_END)) > 0:
                 journal.write(bytes(short))
@@ -166,7 +169,7 @@ def place(path: Path, key: bytes, schema: Sequence[str], clear: bytes) -> None:
     """Make the file at `path`, under `key`, from an `image`; nothing of it is written in clear. An image of a former
     version of the hub, which was encrypted, is put there as it is. Raises apsw.Error, OSError."""
     if not clear.startswith(MAGIC):
-        path.write_bytes(clear)
+        write_atomically(path, clear)
         return
     source = apsw.Connection(":memory:")
     source.deserialize("main", clear)

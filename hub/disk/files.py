@@ -1,10 +1,17 @@
-"""Files that are there whole or not at all, whatever happens to the power. Blocking."""
+"""Files that are there whole or not at all, whatever happens to the power. Blocking.
+
+Root runs commands in directories in which the hub's user may put what it wants. There root follows a link only where
+root made it, or where it leads to what is of whoever made it: else that user could have it lead anywhere. A link above
+such a directory is the administrator's.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +25,64 @@ class Owner(NamedTuple):
 
     uid: int
     gid: int
+
+
+class StrangeLink(PermissionError):
+    """Root was led by a link that another user made, to what is not that user's."""
+
+    def __init__(self, path: Path) -> None:
+        said = (
+            "is a link of another user's, which root does not follow: remove it, or `chown -h root` it if it is right"
+        )
+        super().__init__(errno.EPERM, said, str(path))
+
+    def __str__(self) -> str:
+        return f"{self.filename} {self.strerror}"
+
+
+def refuse_strange_links(path: Path, below: Path) -> None:
+    """Raises StrangeLink when root would be led by one on the way from the directory `below` to `path`."""
+    if os.geteuid() == 0:
+        at = below
+        for part in path.relative_to(below).parts:
+            at = at / part
+            if _strange(at):
+                raise StrangeLink(at)
+
+
+def strange_links(directory: Path) -> Iterator[Path]:
+    """All in a directory that would lead root astray; none where it is root's own. Raises OSError."""
+    if os.geteuid() == 0 and owner_of(directory).uid != 0:
+        for at, folders, names in os.walk(directory):
+            yield from (path for name in (*folders, *names) if _strange(path := Path(at) / name))
+
+
+def open_here(path: Path, flags: int, mode: int = PRIVATE) -> int:
+    """Like `os.open`, and whoever swaps a link in meanwhile leads root nowhere. Raises StrangeLink, OSError."""
+    if os.geteuid() != 0:
+        return os.open(path, flags | os.O_CLOEXEC, mode)
+    try:
+        return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+    maker, descriptor = os.lstat(path).st_uid, os.open(path, flags & ~(os.O_CREAT | os.O_TRUNC) | os.O_CLOEXEC)
+    if maker not in (0, os.fstat(descriptor).st_uid):
+        os.close(descriptor)
+        raise StrangeLink(path)
+    return descriptor
+
+
+def _strange(path: Path) -> bool:
+    try:
+        link = path.lstat()
+        if not stat.S_ISLNK(link.st_mode) or link.st_uid == 0:
+            return False
+        return path.stat().st_uid != link.st_uid
+    except FileNotFoundError:
+        return path.is_symlink()  # one that leads to nothing: what root writes would be made there
+    except OSError:
+        return True
 
 
 def owner_of(path: Path) -> Owner:
@@ -49,7 +114,7 @@ def write_atomically(path: Path, data: bytes, mode: int = PRIVATE, *, owner: Own
 
 def hand_over(path: Path) -> None:
     """What root made in a directory of the hub's user is that user's, who must be able to open it. A link is not
-    followed: that user may have put one there. Raises OSError."""
+    followed, and a file of several names stays whose it is: that user may have put either there. Raises OSError."""
     if os.geteuid() != 0:
         return
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -74,7 +139,8 @@ def hand_over_all(directory: Path, owner: Owner | None = None) -> None:
 
 def _give(descriptor: int, owner: Owner) -> None:
     made = os.fstat(descriptor)
-    if os.geteuid() == 0 and owner != (made.st_uid, made.st_gid):
+    alone = made.st_nlink <= 1 or stat.S_ISDIR(made.st_mode)
+    if os.geteuid() == 0 and alone and owner != (made.st_uid, made.st_gid):
         os.fchown(descriptor, *owner)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from hub.disk.files import write_atomically
 from hub.errors import PluginError
 from hub.model import Metric
 from hub.registry import Plugin, Registry
@@ -114,9 +115,7 @@ def describe(plugin: Plugin, cache: Path | None = None) -> Description:
     description = _ask_child(plugin)
     if kept is not None and not description.error:
         kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        partial = kept.with_suffix(f".{os.getpid()}")
-        partial.write_bytes(msgspec.json.encode(description))
-        partial.replace(kept)
+        write_atomically(kept, msgspec.json.encode(description))
     return description
 
 

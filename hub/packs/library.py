@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hub.config.sentences import nearest
-from hub.disk.files import make_directory, sync_directory
+from hub.disk.files import hand_over_all, make_directory, refuse_strange_links, sync_directory
 from hub.errors import ConfigError, HubError, Problem
 from hub.packs.naming import NAME, PACK
 
@@ -103,8 +103,11 @@ class Library:
                 raise HubError(
                     f"pack {pack.name} is there in version {known.keys.version}; another one needs a higher `version`"
                 )
+        state = self._installed.parent
         try:
+            refuse_strange_links(target.parent, state)
             _place(pack, target)
+            hand_over_all(state)  # or the hub's user could not read what root installs
         except OSError as error:
             raise HubError(
                 f"pack {pack.name} cannot be installed in {target.parent}: {error.strerror or error}"

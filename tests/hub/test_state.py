@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,33 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path) -> None
     with pytest.raises(StorageError, match="cannot be used"), StateDir(state).locked():
         pass
     assert theirs.read_text() == "root's own"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is led astray")
+@pytest.mark.parametrize("name", ["store.db", "keys", "buffer/readings"])
+def test_root_holds_no_directory_in_which_a_link_of_its_user_leads_to_what_is_roots(tmp_path: Path, name: str) -> None:
+    theirs, state = tmp_path / "roots", tmp_path / "state"
+    theirs.mkdir()
+    (theirs / "shadow").write_text("root's own")
+    (state / name).parent.mkdir(parents=True)
+    (state / name).symlink_to(theirs / "shadow" if "." in name else theirs)
+    os.chown(state, 12345, 12345)
+    os.chown(state / name, 12345, 12345, follow_symlinks=False)
+    with pytest.raises(StorageError, match="chown -h root"), StateDir(state).locked():
+        pass
+    os.chown(state / name, 0, 0, follow_symlinks=False)
+    (tmp_path / "above").symlink_to(tmp_path)  # the administrator's, as is the one that root made
+    with StateDir(tmp_path / "above" / "state").locked():
+        pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can write to what is another's")
+def test_the_lock_is_not_written_through_another_name_of_a_file(tmp_path: Path) -> None:
+    theirs, state = tmp_path / "shadow", tmp_path / "state"
+    theirs.write_text("root's own")
+    state.mkdir()
+    os.chown(state, 12345, 12345)
+    (state / "lock").hardlink_to(theirs)
+    with StateDir(state).locked():
+        pass
+    assert (theirs.read_text(), theirs.stat().st_uid) == ("root's own", 0)

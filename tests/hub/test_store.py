@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -202,6 +203,21 @@ def test_a_file_that_root_took_over_stays_that_of_the_hubs_user(tmp_path):
     database.connect(tmp_path / "store.db", KEY, stores.SCHEMA).close()
     left = [(tmp_path / name).stat() for name in ("store.db", "store.db-journal")]
     assert [(one.st_uid, one.st_gid) for one in left] == [(12345, 12346)] * 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is led astray")
+@pytest.mark.parametrize("name", ["store.db", "store.db-journal"])
+def test_root_opens_no_store_through_a_link_of_the_hubs_user(tmp_path: Path, name: str) -> None:
+    theirs, key = tmp_path / "passwd", os.urandom(32)
+    database.connect(tmp_path / "store.db", key, ["CREATE TABLE a (b)"]).close()
+    (tmp_path / name).unlink(missing_ok=True)
+    theirs.write_text("root's own")
+    theirs.chmod(0o644)
+    (tmp_path / name).symlink_to(theirs)
+    os.chown(tmp_path / name, 12345, 12345, follow_symlinks=False)
+    with contextlib.suppress(OSError, apsw.Error):
+        database.connect(tmp_path / "store.db", key, ["CREATE TABLE a (b)"]).close()
+    assert (theirs.read_text(), theirs.stat().st_mode & 0o777) == ("root's own", 0o644)
 
 
 def test_a_file_is_opened_without_stretching_its_key(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 from hub.cli.asking import who
 from hub.config import history, proposing
 from hub.config.built import Models
-from hub.config.history import APPLIED, ROLLED_BACK, Change, History, write_texts
+from hub.config.history import APPLIED, ROLLED_BACK, Change, History, refuse_links, write_texts
 from hub.config.lastgood import Kept
 from hub.config.source import digest, digests
 from hub.errors import ConfigError, HubError, NotReady, StorageError
@@ -109,6 +109,7 @@ def _apply(config: Path, state: Path, arguments: dict[str, Any], models: Models)
 
 def _write(config: Path, kept: Kept | None, proposed: proposing.Proposed, arguments: dict[str, Any]) -> None:
     """Whole, and in the history, or not at all."""
+    refuse_links(config, proposed.written)
     change = Change(
         first=str(config.absolute()), created=proposed.created, after=digests(proposed.written),
         before={name: proposed.before[name] for name in proposed.written if name in proposed.before},

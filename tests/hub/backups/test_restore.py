@@ -203,6 +203,21 @@ def test_what_root_restores_the_hubs_user_can_use(home: Home, tmp_path: Path, sh
     )
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is led astray")
+def test_root_restores_no_configuration_through_a_link_of_the_hubs_user(home: Home, tmp_path: Path) -> None:
+    state, config, roots = tmp_path / "new", tmp_path / "etc", tmp_path / "roots"
+    for directory in (state, config, roots):
+        directory.mkdir()
+    restoration = Restoration(home.stopped(), home.recovery, config_dir=config, state_dir=state)
+    restoration._contents.files["conf.d/cron"] = b"* * * * * root sh\n"  # what a hub in wrong hands backed up
+    (config / "conf.d").symlink_to(roots)
+    os.chown(config / "conf.d", 12345, 12345, follow_symlinks=False)
+    with pytest.raises(ConfigError, match="chown -h root"):
+        restoration.apply()
+    assert list(roots.iterdir()) == []
+    assert list(config.iterdir()) == [config / "conf.d"], "what was written before is taken back"
+
+
 def test_a_state_directory_with_something_in_it_is_left_as_it_is(home: Home, tmp_path: Path) -> None:
     data, new = home.stopped(), tmp_path / "new"
     new.mkdir()

@@ -240,6 +240,26 @@ def test_what_root_writes_into_a_hubs_directory_is_the_hubs(config: Path, state:
     assert {path.name: path.stat().st_uid for path in made} == {path.name: 12345 for path in made}
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is led astray")
+def test_root_writes_no_configuration_through_a_link_of_the_hubs_user(
+    config: Path, state: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "roots.yaml"
+    config.rename(elsewhere)
+    config.symlink_to(elsewhere)
+    before = elsewhere.read_text()
+    os.chown(config, 12345, 12345, follow_symlinks=False)
+    with pytest.raises(history.CannotWrite, match="chown -h root"):
+        ask(config, state, "config.apply", **edit("hub", "name", value="Two"))
+    assert elsewhere.read_text() == before
+    assert history.under_way(Kept(state, keys.load(StateDir(state).keys).store_key)) is None, (
+        "and nothing is left to be undone"
+    )
+    os.chown(config, 0, 0, follow_symlinks=False)
+    ask(config, state, "config.apply", **edit("hub", "name", value="Two"))
+    assert "Two" in elsewhere.read_text()
+
+
 def test_a_history_that_may_not_be_read_is_not_written_over(config: Path, state: Path) -> None:
     ask(config, state, "config.apply", **edit("hub", "name", value="One"))
     file = state / "config" / history.HISTORY

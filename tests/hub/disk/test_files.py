@@ -88,3 +88,63 @@ def test_root_hands_over_what_it_made_and_nothing_that_a_link_or_another_name_le
         "roots": 0, "linked": 0, "named twice": 0,
     }  # fmt: skip
     assert [(hubs / name).stat().st_gid for name in ("keys", "keys/made")] == [12346, 12346]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is led astray")
+@pytest.mark.parametrize("made_by", [0, 12345])
+@pytest.mark.parametrize("leads_to", ["roots", "hubs", "nothing"])
+def test_root_follows_a_link_of_its_own_or_to_what_is_of_whoever_made_it(
+    tmp_path: Path, made_by: int, leads_to: str
+) -> None:
+    hub = tmp_path / "hub"
+    hub.mkdir()
+    os.chown(hub, 12345, 12345)
+    for name, owner in (("roots", 0), ("hubs", 12345)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text("here")
+        for path in (tmp_path / name, tmp_path / name / "file"):
+            os.chown(path, owner, owner)
+    (hub / "link").symlink_to(tmp_path / leads_to / "file")
+    (hub / "folder").symlink_to(tmp_path / leads_to)
+    for name in ("link", "folder"):
+        os.chown(hub / name, made_by, made_by, follow_symlinks=False)
+    strange = made_by == 12345 and leads_to != "hubs"
+    assert sorted(files.strange_links(hub)) == ([hub / "folder", hub / "link"] if strange else [])
+    for name in ("link", "folder/file", "folder/new"):
+        if strange:
+            with pytest.raises(files.StrangeLink, match="chown -h root"):
+                files.refuse_strange_links(hub / name, hub)
+        else:
+            files.refuse_strange_links(hub / name, hub)
+    if strange and leads_to == "roots":
+        with pytest.raises(files.StrangeLink):
+            files.open_here(hub / "link", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        assert (tmp_path / "roots" / "file").read_text() == "here"
+    elif leads_to == "nothing":
+        with pytest.raises(FileNotFoundError):
+            files.open_here(hub / "link", os.O_RDWR | os.O_CREAT)
+        assert not (tmp_path / "nothing").exists()
+    else:
+        os.close(files.open_here(hub / "link", os.O_RDWR))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can hand a file over")
+def test_a_file_that_has_another_name_is_not_handed_over_by_the_one_that_is_in_the_hubs_directory(
+    tmp_path: Path,
+) -> None:
+    hub, theirs = tmp_path / "hub", tmp_path / "shadow"
+    hub.mkdir()
+    os.chown(hub, 12345, 12345)
+    theirs.write_text("root's own")
+    (hub / "lock").hardlink_to(theirs)
+    files.hand_over(hub / "lock")
+    assert theirs.stat().st_uid == 0
+
+
+def test_who_is_not_root_follows_links_as_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    (tmp_path / "there").write_text("here")
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    os.close(files.open_here(tmp_path / "link", os.O_RDWR))
+    files.refuse_strange_links(tmp_path / "link", tmp_path)
+    assert list(files.strange_links(tmp_path)) == []

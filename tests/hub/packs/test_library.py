@@ -37,6 +37,26 @@ def test_an_installed_pack_is_the_one_that_was_tested(library: Library, made: Ma
     assert library.install(pack, passed(pack)).is_dir(), "once more changes nothing"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root installs for another user")
+def test_what_root_installs_is_the_hubs_users_and_no_link_of_that_user_leads_root_elsewhere(
+    made: Make, tmp_path: Path
+) -> None:
+    state, roots, pack = tmp_path / "hub", tmp_path / "roots", read(made())
+    for directory in (state, roots):
+        directory.mkdir()
+    os.chown(state, 12345, 12345)
+    (state / "packs").symlink_to(roots)
+    os.chown(state / "packs", 12345, 12345, follow_symlinks=False)
+    library = Library(state / "packs", tmp_path / "shipped")
+    with pytest.raises(HubError, match="chown -h root"):
+        library.install(pack, passed(pack))
+    assert list(roots.iterdir()) == []
+    (state / "packs").unlink()
+    target = library.install(pack, passed(pack))
+    assert {path.stat().st_uid for path in [state / "packs", *(state / "packs").rglob("*")]} == {12345}
+    assert target.is_dir()
+
+
 def test_the_folders_in_which_the_first_pack_appears_are_on_the_disk_too(
     library: Library, made: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
