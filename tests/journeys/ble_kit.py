@@ -8,7 +8,8 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from hub.cli.demo.scene import Scene
 from integrations.bluetooth.sim.bluez import FakeBluez, fake_bluez, private_bus
 
 from ..faults.rig import ilot
+from .patience import PATIENCE_S
 
 HUB = Path(__file__).with_name("replay_hub.py")
 
@@ -49,7 +51,7 @@ class BleHouse:
         await asyncio.to_thread(
             lambda: self.scene._start("hub", *arguments, DBUS_SYSTEM_BUS_ADDRESS=bus, REPLAY_TWIN=self.twin)
         )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while not self.bluez.heard:
                 await asyncio.sleep(0.02)
 
@@ -72,12 +74,25 @@ class BleHouse:
     async def status(self) -> dict[str, Any]:
         return await self.ilot("status")
 
+    async def taken(self, goal: int, devices: Iterable[str]) -> None:
+        """Wait until this life of the hub has taken so many frames of these devices: as reports, or counted as refused.
+        What is said faster than a hub reads is lost on the air, by right: see `integrations.bluetooth.intake`."""
+        names, found = list(devices), 0
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            status = await asyncio.to_thread(self.scene.ask, "status")
+            found = status["reports"] + sum(sum(status["counts"].get(name, {}).values()) for name in names)
+            if found >= goal:
+                return
+            await asyncio.sleep(0.002)
+        raise AssertionError(f"of {goal} frames the hub has taken {found}: {status['counts']}")
+
     async def output(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """Any command, on the fake BlueZ."""
         environment = {"DBUS_SYSTEM_BUS_ADDRESS": self.scene.radio["bus_address"]}
         return await asyncio.to_thread(
             lambda: subprocess.run(
-                [sys.executable, "-m", "hub", *arguments], input=stdin, capture_output=True, timeout=60, check=False,
+                [sys.executable, "-m", "hub", *arguments], input=stdin, capture_output=True, timeout=120, check=False,
                 env={**os.environ, **environment},
             )
         )  # fmt: skip

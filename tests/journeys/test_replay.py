@@ -7,7 +7,6 @@ is there twice.
 
 from __future__ import annotations
 
-import asyncio
 import random
 import struct
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 
+from integrations.bluetooth.intake import OWN_WAITING
 from integrations.bluetooth.sim.bluez import FakeBluez
 from integrations.bluetooth.sim.sensors import BTHOME, Advertisement, Sensor
 
@@ -46,6 +46,8 @@ def sealed(address: str, key: bytes, counter: int, *, forged: bool = False) -> A
     return Advertisement({BTHOME: b"\x41" + box[:-4] + struct.pack("<I", counter) + mic}, {})
 
 
+ROOM = OWN_WAITING - 2
+"""Frames of one device that may be under way: the first of a life may be heard twice, as what BlueZ knows already."""
 CLEAR = Advertisement({BTHOME: bytes.fromhex("4002C409")}, {})
 """BTHome in clear: 25 °C. No reading of a temperature may arrive."""
 
@@ -63,10 +65,25 @@ class House(BleHouse):
         self.captured: list[tuple[str, Advertisement]] = []
         self.replayed = self.judged = 0
         self.rng = random.Random(4)
+        self.told, self.waiting = 0, dict[str, list[bytes]]()
+
+    async def start(self) -> None:
+        self.told, self.waiting = 0, {}
+        await super().start()
 
     async def say(self, address: str, said: Advertisement) -> None:
+        """On the air, once there is room for it: of each device a few frames may wait at the hub, each once."""
+        waiting = self.waiting.get(address, [])
+        if len(waiting) >= ROOM or said.service[BTHOME] in waiting:
+            await self.read()
+        self.waiting.setdefault(address, []).append(said.service[BTHOME])
         self.bluez.say(self.air[address], said)
-        await asyncio.sleep(0.0005)
+        self.told += 1
+
+    async def read(self) -> None:
+        """Wait until the hub has read all that is on the air."""
+        await self.taken(self.told, (f"ble:{address}" for address in SENSORS))
+        self.waiting.clear()
 
     async def fresh(self) -> None:
         for address, key in SENSORS.items():
@@ -88,15 +105,12 @@ class House(BleHouse):
 
     async def judge(self) -> dict[str, int]:
         """What this life of the hub counted, of both devices together, once it has read all that is on the air."""
-        total: dict[str, int] = {}
-        former = None
-        while total != former or not total:
-            former, total = total, {}
-            status = await self.status()
-            total["reports"] = status["reports"]
-            for address in SENSORS:
-                for reason, n in status["counts"].get(f"ble:{address}", {}).items():
-                    total[reason] = total.get(reason, 0) + n
+        await self.read()
+        status = await self.status()
+        total: dict[str, int] = {"reports": status["reports"]}
+        for address in SENSORS:
+            for reason, n in status["counts"].get(f"ble:{address}", {}).items():
+                total[reason] = total.get(reason, 0) + n
         self.judged += total.get("replay", 0) + total.get("repeat", 0)
         return total
 
@@ -134,10 +148,7 @@ async def test_ten_thousand_replayed_frames_over_kills_and_restarts_store_no_cou
         await made.fresh()
         await made.judge()
         await made.end(kill=False)
-        assert made.replayed >= 10_000
-        # A frame is pushed out by newer ones of its sender when the hub is slower than the attack: those are counted.
-        assert made.judged + counted.get("superseded", 0) >= made.replayed * 0.95
-        assert made.judged >= made.replayed * 0.5, counted
+        assert made.judged >= made.replayed >= 10_000, counted
         assert counted["bad-mic"] > 0
         assert counted["clear-but-keyed"] > 0
         assert made.twice() == []
