@@ -21,6 +21,7 @@ import pytest
 from ..faults.rig import Rig, ilot, run, until
 from ..integrations.lorawan.lorawan_peer import LoraPacket
 from ..ports import free_port
+from .patience import PATIENCE_S
 
 GATEWAY = "0016c001ff10d3e5"
 JOINING = 4
@@ -61,7 +62,7 @@ class School:
     def start(self) -> None:
         run = [sys.executable, "-m", "hub", "run", "--config", str(self.rig.config)]
         self.rig.hub = self.rig._start(run, "hub")
-        until(lambda: command("status", "-c", self.rig.config).returncode in (0, 6), 60, self.rig.logs)
+        until(lambda: command("status", "-c", self.rig.config).returncode in (0, 6), PATIENCE_S, self.rig.logs)
 
     def kill(self) -> None:
         self.rig.kill(self.rig.hub)
@@ -73,7 +74,7 @@ class School:
         return {d["id"]: d for d in ilot("devices", "--config", str(self.rig.config), "--json")["devices"]}
 
     def hear(self, frames: list[bytes]) -> None:
-        """A gateway of our own forwards these (PROTOCOL.TXT: PUSH_DATA)."""
+        """A gateway of our own forwards these (PROTOCOL.TXT: PUSH_DATA). The hub has all of them then."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as gateway:
             gateway.connect(("127.0.0.1", self.port))
             for start in range(0, len(frames), 5):
@@ -86,8 +87,24 @@ class School:
                     for frame in frames[start : start + 5]
                 ]  # fmt: skip
                 body = json.dumps({"rxpk": packets}).encode()
-                gateway.send(struct.pack(">BHB", 2, start & 0xFFFF, 0) + bytes.fromhex(GATEWAY) + body)
-                time.sleep(0.01)  # the socket's buffer, not the hub's pace
+                self._push(gateway, struct.pack(">BHB", 2, start & 0xFFFF, 0) + bytes.fromhex(GATEWAY) + body)
+
+    def _push(self, gateway: socket.socket, datagram: bytes) -> None:
+        """Until the hub says that it has it (PUSH_ACK, with the token): a busy machine throws datagrams away."""
+        end = time.monotonic() + PATIENCE_S
+        gateway.settimeout(15.0)
+        while time.monotonic() < end:
+            try:
+                gateway.send(datagram)
+                while gateway.recv(64) != datagram[:3] + b"\x01":
+                    pass  # of one before, sent twice
+            except ConnectionRefusedError:
+                time.sleep(0.05)  # it does not listen yet
+            except TimeoutError:
+                continue
+            else:
+                return
+        raise RuntimeError(f"the hub does not hear this gateway: {self.rig.logs()}")
 
 
 @pytest.fixture
@@ -191,7 +208,7 @@ def test_five_hundred_sensors_of_one_table_with_seven_mistakes_and_a_power_cut(
         assert importing.stderr is not None
         assert any(progress.startswith("100 of") for progress in importing.stderr)
         school.kill()
-        _, rest = importing.communicate(timeout=60)
+        _, rest = importing.communicate(timeout=PATIENCE_S)
     assert importing.returncode == 4
     assert "import the file again" in rest
     school.start()
@@ -221,7 +238,7 @@ def test_five_hundred_sensors_of_one_table_with_seven_mistakes_and_a_power_cut(
         twice = json.loads(school.run("device", "import", table, "--json").stdout)
         assert twice["summary"] == {"already": MANY - WRONG, "wrong": WRONG}
         school.hear([sensor.frame(peer) for sensor in sensors])
-        until(green, 60, lambda: f"{states}: {school.rig.logs()}")
+        until(green, PATIENCE_S, lambda: f"{states}: {school.rig.logs()}")
     one = school.devices()[f"lorawan:{sensors[7].eui}"]
     assert (one["place"], one["zone"], one["fr"], one["adopted"]) == ("room-7", "rooms", "remonte", True)
     assert abs(one["first_heard"] - time.time()) < 300
@@ -285,7 +302,7 @@ def test_keys_come_sealed_from_the_district_and_a_wrong_one_is_named(
     until(
         lambda: [one["why"] for one in school.devices().values()] == ["bad-mic", "joined"]
         or [one["why"] for one in school.devices().values()] == ["joined", "bad-mic"],
-        30, lambda: f"{school.devices()}",
+        PATIENCE_S, lambda: f"{school.devices()}",
     )  # fmt: skip
     troubled = school.devices()["lorawan:70b3d5e75f000002"]
     assert (troubled["state"], troubled["fr"][:10]) == ("trouble", "clé fausse")
