@@ -26,7 +26,7 @@
       if (counter.textContent !== text) counter.textContent = text;
     }
     const busy = document.activeElement && ["INPUT", "TEXTAREA", "SELECT"].includes(document.activeElement.tagName);
-    const reload = table ? Number(table.dataset.rows) !== shown.rows.length : shown.rows.length > 0;
+    const reload = table && Number(table.dataset.rows) !== shown.rows.length;  // a step that shows no rows stays as it is
     for (const row of shown.rows) {
       elsewhere(row);
       const line = root.querySelector(`[data-row="${row.n}"]`);
