@@ -168,7 +168,7 @@ class Carrying:
         found = differences(was, old) if was is not old else differences(await self._tried(proposed, old), old)
         failed = await self._reloaded(was, old, found) or failed
         self.running = old
-        self.before, self.stage = None, ""
+        self.before = None
         if failed:
             self.lost = f"a change could not be taken back whole ({failed}): restart the hub"
             _log.error("%s", self.lost)
@@ -182,7 +182,8 @@ class Carrying:
             )
         except StorageError as error:
             _log.error("%s", error)
-        self.last = {**self.last, "state": TAKEN_BACK, "why": why}
+        finally:  # together: whoever sees that nothing is under way any more sees what became of it
+            self.stage, self.last = "", {**self.last, "state": TAKEN_BACK, "why": why}
         await self._note(change.author, "taken back", proposed.digest, why)
         return {"state": TAKEN_BACK, "why": why}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -75,3 +76,27 @@ async def test_a_change_that_the_audit_log_does_not_take_is_told_as_it_stands_an
     assert (await house.call("config.confirm"))["state"] == "committed"
     assert house.file.read_text() == OTHER
     assert history.under_way(house.kept) is None
+
+
+async def test_that_nothing_is_under_way_any_more_is_said_together_with_what_became_of_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add, written = history.History.add, threading.Event()
+
+    def slow(self: history.History, *arguments: Any, **named: Any) -> Any:
+        written.wait(20)  # a card that takes its time
+        return add(self, *arguments, **named)
+
+    monkeypatch.setattr(history.History, "add", slow)
+    assert (await house.call("config.apply", files={"config.yaml": OTHER}, confirm_s=0.01))["state"] == "unconfirmed"
+    try:
+        async with asyncio.timeout(20):
+            while house.reloads < 2:  # there and back
+                await asyncio.sleep(0.01)
+        assert (await house.call("config.progress"))["stage"] == "returning"
+    finally:
+        written.set()
+    async with asyncio.timeout(20):
+        while (now := await house.call("config.progress"))["stage"]:
+            await asyncio.sleep(0.01)
+    assert (now["last"]["state"], now["last"]["why"]) == ("taken-back", "nobody confirmed it in time")
