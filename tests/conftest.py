@@ -1,8 +1,16 @@
-"""What holds for every test: which files go first, and how many examples a hostile input gets."""
+"""What holds for every test: which files go first, how many examples a hostile input gets, and that one which fails
+leaves nothing to those that follow."""
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
+import signal
+import subprocess
+import sys
+import warnings
+from collections.abc import Generator
 
 import pytest
 from hypothesis import settings
@@ -22,3 +30,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((n for n, folder in enumerate(LONG) if item.nodeid.startswith(folder)), len(LONG))
 
     items.sort(key=rank)
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """What a test that failed had open is let go here. Else it is noticed when its traceback is forgotten, in the next
+    test, which then fails as well; and its processes would take their share of this machine until the end."""
+    done = yield
+    if item.stash.get(FAILED, False):
+        for name in ("last_exc", "last_value", "last_type", "last_traceback"):  # they hold its frames
+            with contextlib.suppress(AttributeError):
+                delattr(sys, name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
+        for process in subprocess._active or ():  # type: ignore[attr-defined]  # children whose object is gone
+            with contextlib.suppress(ProcessLookupError):
+                leads = os.getpgid(process.pid) == process.pid
+                (os.killpg if leads else os.kill)(process.pid, signal.SIGKILL)
+    return done

@@ -185,6 +185,37 @@ def test_a_plugin_may_import_the_facade_and_the_test_kit(house: Path) -> None:
     assert broken_contracts(house) == set()
 
 
+# -- tests -------------------------------------------------------------------------------------------------------
+
+LEAVES = """
+import pathlib, subprocess
+
+def test_that_fails():
+    process = subprocess.Popen(["sleep", "600"], stdout=subprocess.PIPE, start_new_session=True)
+    pathlib.Path("pid").write_text(str(process.pid))
+    raise AssertionError
+
+def test_after_it():
+    pass
+
+def test_of_the_process():
+    status = pathlib.Path("/proc", pathlib.Path("pid").read_text(), "status")
+    assert not status.exists() or "(zombie)" in status.read_text()
+"""
+
+
+def test_a_test_that_fails_leaves_no_process_and_makes_no_other_fail(tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").write_text(
+        "[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n"
+    )
+    (tmp_path / "conftest.py").write_text((ROOT / "tests/conftest.py").read_text())
+    (tmp_path / "test_leaves.py").write_text(LEAVES)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "1 failed, 2 passed" in done.stdout, done.stdout + done.stderr
+    assert "FAILED test_leaves.py::test_that_fails" in done.stdout
+
+
 # -- documentation -----------------------------------------------------------------------------------------------
 
 
