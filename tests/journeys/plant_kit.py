@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from hub.cli.demo.scene import Scene
 
 from ..faults.rig import run
+from .patience import PATIENCE_S
 
 SERVER = Path(__file__).parents[1] / "integrations/modbus/peer.c"
 
@@ -40,7 +41,7 @@ class Plant:
 
     async def reads(self, value: float) -> None:
         """Wait until the last set point is this one."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 last = {one["metric"]: one["value"] for one in (await self.call("status"))["last"]}
                 if last.get("setpoint") == value:
@@ -60,7 +61,7 @@ async def running(directory: Path, config: str, kind: type[P] = Plant) -> AsyncI
     assert process.stdout is not None
     plant = kind(directory / "scene")
     try:
-        port = int(await asyncio.wait_for(process.stdout.readline(), 20))
+        port = int(await asyncio.wait_for(process.stdout.readline(), PATIENCE_S))
         await asyncio.to_thread(plant.prepare, config, port)
         await asyncio.to_thread(plant.start)
         yield plant

@@ -15,7 +15,7 @@ hub: {{name: commands, site: rig, state_dir: {state}}}
 sites: {{rig: {{name: Rig}}}}
 zones: {{plant: {{site: rig, name: Plant}}}}
 places: {{boiler: {{zone: plant}}}}
-integrations: {{modbus: {{host: 127.0.0.1, port: {port}, interval: 1, timeout: 1}}}}
+integrations: {{modbus: {{host: 127.0.0.1, port: {port}, interval: 1, timeout: 20}}}}
 devices:
   modbus:boiler:
     integration: modbus

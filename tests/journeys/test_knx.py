@@ -14,6 +14,7 @@ import pytest
 from hub.cli.demo.scene import Scene
 
 from ..faults.rig import run
+from .patience import PATIENCE_S
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "integrations/knx"))
 
@@ -24,7 +25,7 @@ hub: {{name: knx, site: rig, state_dir: {state}}}
 sites: {{rig: {{name: Rig}}}}
 zones: {{room: {{site: rig, personal: {{light: essai}}}}}}
 places: {{one: {{zone: room}}, two: {{zone: room}}}}
-integrations: {{knx: {{connection: tunnelling, host: 127.0.0.1, port: {port}, max_rate: 20}}}}
+integrations: {{knx: {{connection: tunnelling, host: 127.0.0.1, port: {port}, max_rate: 20, timeout: 20s}}}}
 devices:
   knx:1.1.5:
     integration: knx
@@ -36,7 +37,7 @@ devices:
   knx:lampe:
     integration: knx
     place: two
-    settings: {{groups: {{2/0/2: {{dpt: "1.001", metric: light, read: true, write: 2/0/1}}}}}}
+    settings: {{groups: {{2/0/2: {{dpt: "1.001", metric: light, read: true, write: 2/0/1, confirm: 60s}}}}}}
     writable: {{light: {{role: technicien, every: 1s}}}}
 link: {{uplinks: {{https: {{url: "{url}"}}}}}}
 buffer: {{window: 200ms}}
@@ -65,7 +66,7 @@ class House:
 
     async def reads(self, octets: tuple[int, int], value: float) -> None:
         """knxtool says it until the hub has it."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while (await self.last()).get("temperature") != value:
                 await self.knxd.write("1/2/3", *octets)
 
@@ -101,7 +102,7 @@ async def test_telegrams_are_readings_commands_are_confirmed_and_strangers_wait(
         done = await house.ilot(*order)
         assert (done["state"], done["detail"]) == ("done", "2/0/2 confirms it")
         assert lamp["on"] == 1
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while (await house.last()).get("light") is not True:
                 await asyncio.sleep(0.1)
     status = await house.ilot("status")

@@ -11,6 +11,9 @@ import pytest
 
 from hub.cli.demo.scene import Scene
 
+from ..faults.rig import until
+from .patience import PATIENCE_S
+
 ABSENT = (
     "click", "rich", "ruamel", "jinja2", "argparse", "cryptography.x509", "aiohttp", "paho", "aiomqtt", "xknx",
     "xknxproject", "pymodbus.client", "bacpypes3", "asyncua", "segno", "pypdfium2", "icalendar", "prometheus_client",
@@ -59,16 +62,21 @@ def imported(scene: Scene) -> set[str]:
     return set((scene.root / "imported").read_text().split())
 
 
+def plugins(names: set[str]) -> set[str]:
+    return {".".join(name.split(".")[:2]) for name in names if name.startswith(("integrations.", "plugins."))}
+
+
 def test_a_hub_imports_what_its_configuration_names_and_no_pages_before_somebody_calls(scene: Scene) -> None:
     port = int(scene.label()["url"].rstrip("/").rpartition(":")[2])
+    until(lambda: plugins(imported(scene)) >= CONFIGURED, PATIENCE_S, lambda: str(plugins(imported(scene))))
+    until(lambda: bool(scene.ask("status")["link"]["acked"]), PATIENCE_S, lambda: "nothing is delivered")
     found = imported(scene)
     assert "hub.app.hub" in found
     assert not {name for name in found for absent in ABSENT if name == absent or name.startswith(f"{absent}.")}
-    plugins = {".".join(name.split(".")[:2]) for name in found if name.startswith(("integrations.", "plugins."))}
-    assert plugins == CONFIGURED
+    assert plugins(found) == CONFIGURED
 
     anybody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
-    with urllib.request.urlopen(f"https://127.0.0.1:{port}/claim", timeout=20, context=anybody) as page:
+    with urllib.request.urlopen(f"https://127.0.0.1:{port}/claim", timeout=PATIENCE_S, context=anybody) as page:
         assert page.status == 200
     assert {"jinja2", "aiohttp.web", "hub.web.server"} <= imported(scene), "else the look above sees nothing"

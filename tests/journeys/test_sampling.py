@@ -7,9 +7,11 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from .patience import PATIENCE_S
 from .plant_kit import Plant, running
 
 CONFIG = """\
@@ -18,7 +20,7 @@ sites: {{rig: {{name: Rig}}}}
 zones: {{plant: {{site: rig, name: Plant}}}}
 places: {{boiler: {{zone: plant}}, machine: {{zone: plant}}}}
 integrations:
-  modbus: {{host: 127.0.0.1, port: {port}, interval: 1h, timeout: 1}}
+  modbus: {{host: 127.0.0.1, port: {port}, interval: 1h, timeout: 20}}
   host: {{interval: 1h}}
 devices:
   modbus:boiler:
@@ -38,10 +40,21 @@ class Sampled(Plant):
         return float(next((one["time"] for one in status["last"] if one["metric"] == "setpoint"), 0.0))
 
     async def until_seen_after(self, moment: float) -> float:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while (seen := await self.seen()) <= moment:
                 await asyncio.sleep(0.1)
         return seen
+
+    async def quick(self) -> None:
+        """What is asked once an hour was answered at once. Where a busy machine made that one answer slow, a plan would
+        leave the line more time between two."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not 0 < (await self.boiler())["latency_ms"] < 300:
+                await self.ilot("plugins", "restart", "modbus")
+                await self.until_seen_after(await self.seen())
+
+    async def boiler(self) -> dict[str, Any]:
+        return next(one for one in (await self.ilot("devices"))["devices"] if one["id"] == "modbus:boiler")
 
 
 @pytest.fixture
@@ -53,7 +66,9 @@ async def plant(tmp_path: Path) -> AsyncIterator[Sampled]:
 async def test_polling_is_raised_as_shown_stays_so_over_a_kill_and_goes_back_with_the_same_configuration(
     plant: Sampled,
 ) -> None:
-    first = await plant.until_seen_after(0.0)
+    await plant.until_seen_after(0.0)
+    await plant.quick()
+    first = await plant.seen()
     shown = await plant.ilot("crisis", "sampling", "plan", "1s", "--for", "1h", "--device", "modbus:boiler")
     (entry,) = shown["entries"]
     assert (entry["name"], entry["was_s"], entry["to_s"]) == ("modbus:boiler", 3600.0, 1.0)
@@ -69,7 +84,7 @@ async def test_polling_is_raised_as_shown_stays_so_over_a_kill_and_goes_back_wit
     assert raised["phase"] == "raised"
     second = await plant.until_seen_after(first)
     await plant.until_seen_after(second + 2.0)  # three of them, where one an hour was due
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while not (status := await plant.call("crisis.sampling.status"))["counts"]["confirmed"]:
             await asyncio.sleep(0.2)
     assert status["entries"][0]["step"] == "told"
@@ -84,10 +99,10 @@ async def test_polling_is_raised_as_shown_stays_so_over_a_kill_and_goes_back_wit
 
     ended = await plant.ilot("crisis", "end", "--why", "décrue", codes=(0,))
     assert ended["same"]
-    await asyncio.sleep(0.5)  # what was under way ends
-    last = await plant.seen()
-    await asyncio.sleep(3)
-    assert await plant.seen() == last, "nobody asks before the hour is over"
+    async with asyncio.timeout(PATIENCE_S):  # what was under way ends; then nobody asks before the hour is over
+        last = 0.0
+        while last != (last := await plant.seen()):
+            await asyncio.sleep(3)
 
     again = await plant.ilot("crisis", "sampling", "plan", "1s")
     await plant.ilot("crisis", "readonly", "--why", "enquête")

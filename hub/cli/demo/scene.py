@@ -20,7 +20,8 @@ from typing import IO, Any
 from hub.control import Refused, call
 from hub.errors import HubError, NotReady
 
-READY_S = 20.0
+READY_S = 60.0
+"""A busy machine may take its time: this ends only what hangs."""
 
 HEAD = """\
 # Written by `ilot demo`. The building is simulated, the protocols are real.
@@ -152,7 +153,7 @@ class Scene:
             last = (out or b"").strip().rpartition(b"\n")[2]
         if process.poll() is None:
             process.kill()
-            process.wait()
+            process.communicate()  # its pipe is closed too
         with contextlib.suppress(ValueError):
             return dict(json.loads(last))
         return {}
