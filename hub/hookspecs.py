@@ -43,6 +43,12 @@ Listen = Callable[[Any, Callable[[dict[str, Any]], None]], Awaitable[None]]
 of `ilot decode`. Raises NotReady or AuthFailed."""
 
 
+Reasons = Mapping[str, tuple[str, str]]
+"""Reasons that a plugin counts (`DecodeError.reason`, `Decoded.skipped`) → what each means and what to do: (French,
+English). A key that ends in `*` stands for all reasons of the plugin's own integration that begin so; `{part}` in its
+words is the rest. A reason without words is shown to people as it is, and marked; those of the hub (`truncated`,
+`bad-mic`, …) have theirs."""
+
 Explain = Callable[[Frame, Keys], Iterable[dict[str, Any]]]
 """Everything a frame says, as JSON objects, for `ilot decode`: more than its readings. Raises DecodeError."""
 
@@ -64,7 +70,8 @@ class PackPart(Protocol):
 class Register(Protocol):
     """`register(name, Config, run)` adds one integration. `device` is the model of the `settings:` of its
     devices in the configuration; without it a device has no settings. `listen` serves `ilot capture` and
-    `ilot discover`. `pack` is the model of the part of a device pack that it reads (`PackPart`)."""
+    `ilot discover`. `pack` is the model of the part of a device pack that it reads (`PackPart`); `reasons` are the
+    words for what it refuses (`Reasons`)."""
 
     def __call__(
         self,
@@ -77,12 +84,14 @@ class Register(Protocol):
         probe: Probe | None = None,
         listen: Listen | None = None,
         pack: type[Config] | None = None,
+        reasons: Reasons = ...,
     ) -> None: ...
 
 
 class RegisterDecoder(Protocol):
     """`register(name, kind, decode)` adds a decoder for frames of a shared radio; `line` turns one decoded
-    JSON object of `ilot decode` into frames, `explain` shows there all that a frame says."""
+    JSON object of `ilot decode` into frames, `explain` shows there all that a frame says, `reasons` are the words for
+    what it refuses."""
 
     def __call__(
         self,
@@ -93,6 +102,7 @@ class RegisterDecoder(Protocol):
         metrics: Iterable[Metric] = (),
         line: Callable[[dict[str, Any]], Frame] | None = None,
         explain: Explain | None = None,
+        reasons: Reasons = ...,
     ) -> None: ...
 
 

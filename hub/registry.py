@@ -10,14 +10,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import pluggy
 
 from hub import entries
 from hub.errors import PluginError
-from hub.hookspecs import Config, Decode, Explain, Hooks, Listen, Probe, Run, RunExporter, RunNotifier, RunUplink
+from hub.hookspecs import (
+    Config,
+    Decode,
+    Explain,
+    Hooks,
+    Listen,
+    Probe,
+    Reasons,
+    Run,
+    RunExporter,
+    RunNotifier,
+    RunUplink,
+)
 from hub.model import Frame, Metric
+from hub.reasons import Words, words, wrong
 
 GROUP = "hub.plugins"
 DISTRIBUTION = "ilot"
@@ -105,6 +119,7 @@ class Plugin:
     uplinks: list[UplinkKind] = field(default_factory=list)
     exporters: list[ExporterKind] = field(default_factory=list)
     notifiers: list[NotifierKind] = field(default_factory=list)
+    reasons: dict[str, Words] = field(default_factory=dict)
 
     @property
     def shipped(self) -> bool:
@@ -150,7 +165,7 @@ class Registry:
             except (Exception, SystemExit) as error:  # whatever a stranger's code raises at import or in a hook
                 plugin.error = f"{type(error).__name__}: {error}"
                 plugin.integrations, plugin.decoders, plugin.uplinks = [], [], []
-                plugin.exporters, plugin.notifiers = [], []
+                plugin.exporters, plugin.notifiers, plugin.reasons = [], [], {}
                 raise PluginError(f"{plugin} cannot be loaded: {plugin.error}") from error
         if plugin.error:
             raise PluginError(f"{plugin} cannot be loaded: {plugin.error}")
@@ -197,6 +212,13 @@ class Registry:
             for metric in metrics
         }
 
+    def meaning(self, reason: str, type_: str = "") -> Words | None:
+        """What a reason means that an integration of this type counted, in French and English; None where neither the
+        hub nor a plugin that is loaded has words for it."""
+        own = self.plugins[type_].reasons if type_ in self.plugins else {}
+        shipped_last = sorted(self.plugins.values(), key=lambda plugin: plugin.shipped)
+        return words(reason, own, {slug: said for one in shipped_last for slug, said in one.reasons.items()})
+
 
 def _register(plugin: Plugin) -> None:
     manager = pluggy.PluginManager("hub")
@@ -210,9 +232,11 @@ def _register(plugin: Plugin) -> None:
     def integration(
         name: str, config: type[Config], run: Run, *, device: type[Config] | None = None,
         metrics: Iterable[Metric] = (), probe: Probe | None = None, listen: Listen | None = None,
-        pack: type[Config] | None = None,
+        pack: type[Config] | None = None, reasons: Reasons = MappingProxyType({}),
     ) -> None:  # fmt: skip
         _expect_config(name, config)
+        _expect_reasons(name, reasons)
+        plugin.reasons.update(reasons)
         plugin.integrations.append(
             Integration(name, plugin.name, config, run, device, tuple(metrics), probe, listen, pack)
         )
@@ -220,7 +244,10 @@ def _register(plugin: Plugin) -> None:
     def decoder(
         name: str, kind: str, decode: Decode, *, metrics: Iterable[Metric] = (),
         line: Callable[[dict[str, Any]], Frame] | None = None, explain: Explain | None = None,
+        reasons: Reasons = MappingProxyType({}),
     ) -> None:  # fmt: skip
+        _expect_reasons(name, reasons)
+        plugin.reasons.update(reasons)
         plugin.decoders.append(Decoder(name, plugin.name, kind, decode, tuple(metrics), line, explain))
 
     def uplink(name: str, config: type[Config], run: RunUplink) -> None:
@@ -249,3 +276,8 @@ def _register(plugin: Plugin) -> None:
 def _expect_config(name: str, config: object) -> None:
     if not (isinstance(config, type) and issubclass(config, Config)):
         raise PluginError(f"register({name!r}, …): the second argument must be a subclass of hub.Config")
+
+
+def _expect_reasons(name: str, said: Reasons) -> None:
+    if complaint := wrong(said):
+        raise PluginError(f"register({name!r}, …): {complaint}")

@@ -10,6 +10,7 @@ from typing import Any
 from hub.adoption import Gate, Recette, adopting
 from hub.adoption import Service as Adoption
 from hub.answers.auditing import Auditing
+from hub.answers.counting import Counting
 from hub.answers.diagnosing import Diagnosing
 from hub.answers.overview import Overview, Room
 from hub.answers.packing import Packing
@@ -84,6 +85,7 @@ class Shown:
     packing: Packing
     diagnosing: Diagnosing
     auditing: Auditing
+    counting: Counting
 
     @property
     def services(self) -> list[Service]:
@@ -92,7 +94,7 @@ class Shown:
             Service(self.adoption.rolls), Service(self.rekey), Service(self.page_certificate, "page_certificate"),
             Service(self.replacing), Service(self.web, "web"),
             Service(self.asked), Service(self.packing), Service(self.diagnosing),
-            Service(self.auditing),
+            Service(self.auditing), Service(self.counting),
         ]  # fmt: skip
 
 
@@ -151,7 +153,17 @@ def build_shown(
             lambda: ground.loaded.data,
         ),
         Auditing(ground.store),
+        Counting(
+            ground.counts, lambda reason, subject: ground.registry.meaning(reason, _type(ground.loaded, path, subject))
+        ),
     )  # fmt: skip
+
+
+def _type(loaded: Loaded, path: Path, subject: str) -> str:
+    """Which integration counts for a subject: a device's, or that of an instance; "" where it is neither."""
+    device = path.devices.get(subject)
+    instance = device.integration if device is not None else subject
+    return next((one.type for one in loaded.integrations if one.name == instance), "")
 
 
 def _gate(ground: Ground, path: Path, field: Field, keeper: Keeper, adoption: Adoption) -> tuple[Gate, Recette]:

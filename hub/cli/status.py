@@ -10,6 +10,7 @@ import click
 from hub.cli import output
 from hub.cli.asking import ask
 from hub.cli.backup import standing
+from hub.typography import plain_spaces
 
 
 @click.command()
@@ -20,13 +21,13 @@ def status(config: Path, state_dir: Path | None, json: bool) -> None:
     if json:
         output.data(answer)
     else:
-        show(answer)
+        show(answer, ask(config, state_dir, "counted")["counted"])
     if answer["degraded"]:
         raise click.exceptions.Exit(6)
 
 
-def show(s: dict[str, Any]) -> None:
-    """The same for people."""
+def show(s: dict[str, Any], counted: list[dict[str, Any]]) -> None:
+    """The same for people; `counted` is what was refused or noted, in the language of the shell."""
     buffer, link = s["buffer"], s["link"]
     click.echo(
         f"{s['hub']}  up {output.lasting(s['up_s'])}  {output.several(s['reports'], 'report')}, "
@@ -60,11 +61,12 @@ def show(s: dict[str, Any]) -> None:
             ("series", "value", "unit", "trust", "signal dBm"),
             [(v["series"], _value(v["value"]), v["unit"], v["trust"], v["rssi"]) for v in s["last"]],
         )
-    if s["counts"]:
+    if counted:
         click.echo()
+        lang = "fr" if output.french() else "en"
         output.table(
-            ("refused or noted", "what", "times"),
-            [(subject, event, n) for subject, events in s["counts"].items() for event, n in events.items()],
+            ("refused or noted", "what", "times", "meaning"),
+            [(one["subject"], one["reason"], one["times"], plain_spaces(one[lang])) for one in counted],
         )
     if s["quarantine"]:
         click.echo()

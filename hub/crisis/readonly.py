@@ -25,7 +25,7 @@ READS = frozenset({
     "config.check", "config.diff", "config.form", "config.log", "config.progress", "config.stage", "config.show",
     "consent.access", "consent.list", "consent.withdraw", "history.list", "privacy.document", "privacy.view",
     "energy.meter", "energy.meters", "energy.report", "energy.judge", "energy.zone",
-    "security.events", "audit.list", "audit.verify",
+    "security.events", "audit.list", "audit.verify", "counted",
     "crisis.status", "crisis.isolate", "crisis.readonly", "crisis.end", "crisis.export", "crisis.runbook",
     "crisis.sampling.plan", "crisis.sampling.restore", "crisis.sampling.status",
 })  # fmt: skip

@@ -20,6 +20,7 @@ from hub.clock import Clock
 from hub.control import Call
 from hub.documents.badges import BadBadge
 from hub.errors import HubError
+from hub.reasons import words
 from hub.web import figures
 from hub.web.feed import Feed
 from hub.web.handed import Parts, Place
@@ -34,10 +35,10 @@ from hub.web.request.guard import SAFE
 from hub.web.request.routes import Route, Table
 from hub.web.request.visit import Visit
 from hub.web.sockets.connections import Connections
-from hub.web.words import WORDS, word
+from hub.web.words import LANGUAGES, WORDS, word
 
 REFUSALS = 30
-WORDS_OF = {"step": "step-", "role": "role-", "reason": "reason-write-", "refusal": ""}
+WORDS_OF = {"step": "step-", "role": "role-", "refusal": ""}
 """Kinds of names that the catalogue has: how their keys begin."""
 
 
@@ -124,6 +125,8 @@ class Site:
             return self.place_name(one)
         if kind == "metric":
             return self.metric_name(device, one, lang)
+        if kind == "reason":
+            return (words(f"write-{one}") or ("", ""))[LANGUAGES.index(lang)]
         if kind in WORDS_OF:
             key = WORDS_OF[kind] + one
             return word(key, lang) if key in WORDS else ""

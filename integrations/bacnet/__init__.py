@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import hub
 from integrations.bacnet.explain import explain, frame_of, presents
 from integrations.bacnet.packs import Objects
+from integrations.bacnet.reasons import REASONS
 from integrations.bacnet.settings import Config, DeviceSettings, Point
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def _first(failures: BaseExceptionGroup[Exception]) -> Exception:
 
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("bacnet", Config, run, device=DeviceSettings, probe=probe, listen=listen, pack=Objects)
+    register("bacnet", Config, run, device=DeviceSettings, probe=probe, listen=listen, pack=Objects, reasons=REASONS)
 
 
 @hub.hookimpl

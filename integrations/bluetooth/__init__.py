@@ -20,6 +20,7 @@ import hub
 from integrations.bluetooth import atc, bthome, eddystone, gatt_layout, ruuvi, sig
 from integrations.bluetooth.packs import Layout
 from integrations.bluetooth.proxy import Proxy
+from integrations.bluetooth.reasons import REASONS
 from integrations.bluetooth.strangers import lines, mapping
 
 if TYPE_CHECKING:
@@ -214,7 +215,7 @@ async def listen(config: Config, hear: Callable[[dict[str, Any]], None]) -> None
 
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("bluetooth", Config, run, device=DeviceSettings, probe=probe, listen=listen, pack=Layout)
+    register("bluetooth", Config, run, device=DeviceSettings, probe=probe, listen=listen, pack=Layout, reasons=REASONS)
 
 
 @hub.hookimpl

@@ -18,6 +18,7 @@ from integrations.enocean.decode import METRICS
 from integrations.enocean.esp3 import Splitter
 from integrations.enocean.gateway import BAUDRATE, version
 from integrations.enocean.listening import DeviceSettings, Listening
+from integrations.enocean.reasons import REASONS
 from integrations.enocean.showing import KIND, decode_line, explain, frame_of
 
 __all__ = ["Config", "DeviceSettings", "Listening", "probe", "register_decoders", "register_integrations", "run"]
@@ -67,7 +68,7 @@ def explain_frame(frame: hub.Frame, keys: Any) -> Iterator[dict[str, Any]]:
 
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("enocean", Config, run, device=DeviceSettings, metrics=METRICS, probe=probe)
+    register("enocean", Config, run, device=DeviceSettings, metrics=METRICS, probe=probe, reasons=REASONS)
 
 
 @hub.hookimpl

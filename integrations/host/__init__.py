@@ -13,6 +13,7 @@ from pydantic import Field
 
 import hub
 from integrations.host import sources
+from integrations.host.reasons import REASONS
 
 __all__ = ["DEVICE", "Config", "probe", "register_integrations", "run"]
 
@@ -63,4 +64,4 @@ def _disk(config: Config) -> Path:
 
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("host", Config, run, probe=probe)
+    register("host", Config, run, probe=probe, reasons=REASONS)

@@ -12,6 +12,7 @@ from typing import Any
 
 import hub
 from integrations.http_json.decode import read
+from integrations.http_json.reasons import REASONS
 from integrations.http_json.roster import Reader, Roster
 from integrations.http_json.settings import Config, DeviceSettings, Listen, ValueSettings
 
@@ -82,4 +83,4 @@ async def probe(config: Config) -> str:
 
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("http_json", Config, run, device=DeviceSettings, probe=probe)
+    register("http_json", Config, run, device=DeviceSettings, probe=probe, reasons=REASONS)

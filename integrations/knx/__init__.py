@@ -13,6 +13,7 @@ from typing import Any
 import hub
 from integrations.knx import addresses, decode
 from integrations.knx.packs import Groups
+from integrations.knx.reasons import REASONS
 from integrations.knx.settings import Config, DeviceSettings, Group
 
 __all__ = ["Config", "DeviceSettings", "Group", "listen", "probe", "register_decoders", "register_integrations", "run"]
@@ -97,7 +98,7 @@ def line(fields: dict[str, Any]) -> hub.Frame:
 
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("knx", Config, run, device=DeviceSettings, probe=probe, listen=listen, pack=Groups)
+    register("knx", Config, run, device=DeviceSettings, probe=probe, listen=listen, pack=Groups, reasons=REASONS)
 
 
 @hub.hookimpl

@@ -24,6 +24,7 @@ import hub
 from integrations.linky.decode import METRICS, decode
 from integrations.linky.frames import Frame
 from integrations.linky.meter import Meter
+from integrations.linky.reasons import REASONS
 from integrations.linky.showing import explain, only
 
 __all__ = ["Config", "DeviceSettings", "probe", "register_decoders", "register_integrations", "run"]
@@ -256,7 +257,7 @@ def explain_frame(frame: hub.Frame, keys: object) -> Iterator[dict[str, Any]]:
 
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("linky", Config, run, device=DeviceSettings, metrics=METRICS, probe=probe)
+    register("linky", Config, run, device=DeviceSettings, metrics=METRICS, probe=probe, reasons=REASONS)
 
 
 @hub.hookimpl

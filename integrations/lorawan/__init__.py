@@ -16,6 +16,7 @@ from typing import Any
 
 import hub
 from integrations.lorawan import decode
+from integrations.lorawan.reasons import REASONS
 from integrations.lorawan.settings import Config, DeviceSettings
 
 __all__ = ["Config", "DeviceSettings", "probe", "register_decoders", "register_integrations", "run"]
@@ -83,7 +84,9 @@ async def listen(config: Config, hear: Callable[[dict[str, Any]], None]) -> None
 def register_integrations(register: hub.Register) -> None:
     from integrations.lorawan.metrics import METRICS
 
-    register("lorawan", Config, run, device=DeviceSettings, metrics=METRICS, probe=probe, listen=listen)
+    register(
+        "lorawan", Config, run, device=DeviceSettings, metrics=METRICS, probe=probe, listen=listen, reasons=REASONS
+    )
 
 
 @hub.hookimpl

@@ -11,6 +11,7 @@ import hub
 from integrations.lorawan_servers import chirpstack_events as events
 from integrations.lorawan_servers.metrics import METRICS
 from integrations.lorawan_servers.parts import Event
+from integrations.lorawan_servers.reasons import REASONS
 from integrations.lorawan_servers.settings import Broker, DeviceSettings, eui_of
 
 __all__ = ["Config", "DeviceSettings", "probe", "register_integrations", "run"]
@@ -129,4 +130,4 @@ async def probe(config: Config) -> str:
 
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("chirpstack", Config, run, device=DeviceSettings, metrics=METRICS, probe=probe)
+    register("chirpstack", Config, run, device=DeviceSettings, metrics=METRICS, probe=probe, reasons=REASONS)

@@ -12,6 +12,7 @@ from integrations.lorawan_servers import settings
 from integrations.lorawan_servers import things_stack_events as events
 from integrations.lorawan_servers.metrics import METRICS
 from integrations.lorawan_servers.parts import Event
+from integrations.lorawan_servers.reasons import REASONS
 from integrations.lorawan_servers.settings import Broker
 
 __all__ = ["Config", "DeviceSettings", "probe", "register_integrations", "run"]
@@ -124,4 +125,4 @@ async def probe(config: Config) -> str:
 
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("things_stack", Config, run, device=DeviceSettings, metrics=METRICS, probe=probe)
+    register("things_stack", Config, run, device=DeviceSettings, metrics=METRICS, probe=probe, reasons=REASONS)

@@ -15,6 +15,7 @@ from pydantic import Field
 import hub
 from integrations.mbus import decode as telegrams
 from integrations.mbus.decode import Message
+from integrations.mbus.reasons import REASONS
 
 if TYPE_CHECKING:
     from integrations.mbus.search import Found, Search
@@ -217,7 +218,7 @@ def line_wireless(fields: dict[str, Any]) -> hub.Frame:
 
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("mbus", Config, run, device=DeviceSettings, probe=probe, listen=listen)
+    register("mbus", Config, run, device=DeviceSettings, probe=probe, listen=listen, reasons=REASONS)
 
 
 @hub.hookimpl

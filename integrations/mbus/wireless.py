@@ -14,6 +14,7 @@ from pydantic import Field
 
 import hub
 from integrations.mbus import WIRELESS, decode_wireless, explain_wireless, line_wireless
+from integrations.mbus.reasons import REASONS
 
 __all__ = ["Config", "probe", "register_decoders", "register_integrations", "run"]
 
@@ -101,7 +102,7 @@ async def probe(config: Config) -> str:
 
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("wmbus", Config, run, probe=probe)
+    register("wmbus", Config, run, probe=probe, reasons=REASONS)
 
 
 @hub.hookimpl

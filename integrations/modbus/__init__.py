@@ -16,6 +16,7 @@ import hub
 from integrations.modbus.packs import RegisterMap
 from integrations.modbus.poll import Poller
 from integrations.modbus.presence import Roster
+from integrations.modbus.reasons import REASONS
 from integrations.modbus.settings import Config, DeviceSettings, Register
 
 if TYPE_CHECKING:
@@ -83,4 +84,4 @@ def _first(failures: BaseExceptionGroup[hub.NotReady]) -> BaseException:
 
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("modbus", Config, run, device=DeviceSettings, probe=probe, pack=RegisterMap)
+    register("modbus", Config, run, device=DeviceSettings, probe=probe, pack=RegisterMap, reasons=REASONS)

@@ -20,6 +20,7 @@ from pydantic import AfterValidator, Field, SecretStr
 import hub
 from integrations.mqtt_devices import discovery
 from integrations.mqtt_devices.mapping import Entry, values
+from integrations.mqtt_devices.reasons import REASONS
 
 __all__ = ["Config", "DeviceSettings", "ValueSettings", "probe", "register_integrations", "run"]
 
@@ -240,4 +241,4 @@ def context(config: Config) -> ssl.SSLContext | None:
 
 @hub.hookimpl
 def register_integrations(register: hub.Register) -> None:
-    register("mqtt_devices", Config, run, device=DeviceSettings, probe=probe)
+    register("mqtt_devices", Config, run, device=DeviceSettings, probe=probe, reasons=REASONS)

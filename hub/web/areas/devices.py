@@ -23,7 +23,7 @@ from hub.web.request.routes import API, READS, WORKS, Route
 from hub.web.request.visit import Rejected, Visit
 from hub.web.site import Site
 from hub.web.telling import showing
-from hub.web.words import WORDS, word
+from hub.web.words import word
 
 WAIT_S = 3.0
 SPANS = {"1h": 3600.0, "24h": 86_400.0, "7d": 7 * 86_400.0, "31d": 31 * 86_400.0}
@@ -130,7 +130,8 @@ class Devices:
         return scanning.with_leave(self._site.page(
             "device", visit, status, one=one, chosen=span, spans=tuple(SPANS), charted=numbers, metric=metric,
             shown=shown, day=visit.query["day"] if self._day(visit) is not None else "",
-            flag=metric in names and metric not in told, _why=lambda reason: _reason(reason, visit.lang),
+            flag=metric in names and metric not in told,
+            counted=(await self._site.call("counted", subject=one["id"]))["counted"],
         ))  # fmt: skip
 
     async def _history(self, visit: Visit, metric: str) -> tuple[str, Any]:
@@ -192,11 +193,6 @@ class Devices:
 
     async def command_form(self, visit: Visit) -> web.Response:
         return await done(visit, self.command, self.page) or answers.redirect("/commands?said=command-given")
-
-
-def _reason(reason: str, lang: str) -> str:
-    """What an integration counted, in words; "" where only its documentation knows."""
-    return word(f"reason-{reason}", lang) if f"reason-{reason}" in WORDS else ""
 
 
 def routes(site: Site) -> list[Route]:

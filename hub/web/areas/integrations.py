@@ -38,6 +38,7 @@ class Integrations:
         for one in plugins:
             told = await self._site.call("logs", source=one["name"], level="info", limit=TAIL) if helps else {}
             one["lines"] = told.get("lines", [])
+            one["counted"] = (await self._site.call("counted", subject=one["name"]))["counted"]
         return self._site.page("integrations", visit, status, plugins=plugins, helps=helps)
 
     async def restart_form(self, visit: Visit) -> web.Response:

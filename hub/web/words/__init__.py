@@ -16,7 +16,7 @@ from hub.typography import kept_together, whole_text, with_units
 FILES = (
     "about", "accounts", "adding", "alerts", "audit", "commands", "commissioning", "configuration", "crisis", "device",
     "devices", "diagnostics", "energy", "entrance", "frame", "integrations", "link", "overview", "packs", "plan",
-    "privacy", "quarantine", "radio", "reasons", "refusals", "scanning", "states", "todo", "tokens",
+    "privacy", "quarantine", "radio", "refusals", "scanning", "states", "todo", "tokens",
 )  # fmt: skip
 LANGUAGES = ("fr", "en")
 

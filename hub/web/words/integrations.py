@@ -22,6 +22,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "Arrêtée après trop d'échecs en une heure. Lisez son journal, puis redémarrez-la.",
         "Stopped after too many failures within an hour. Read its log, then restart it.",
     ),
+    "plugin-counted": ("Refusé, écarté ou noté", "Refused, left out or noted"),
     "plugin-log": ("Dernières lignes du journal", "Last lines of its log"),
     "plugin-log-none": ("Rien depuis le démarrage du concentrateur.", "Nothing since the hub started."),
     "plugin-log-all": ("Tout son journal", "All of its log"),

@@ -400,8 +400,20 @@ async def test_a_device_is_replaced_by_what_its_label_says_and_a_refused_label_s
 async def test_a_device_s_page_shows_what_went_wrong_with_it_how_often_and_how_fast_it_answers(pages: Pages) -> None:
     browser = await pages.claimed()
     _, text, _ = await browser.get("/devices/lorawan%3A0000000000000000")
-    assert re.search(r"Erreurs depuis le démarrage.*late.*2", text, re.DOTALL)
+    assert re.search(r"noté depuis le démarrage.*En retard<span class=\"quiet\">late</span>.*>2<", text, re.DOTALL)
+    unworded = re.search(r"<span lang=\"en\">acme-drift</span><span class=\"quiet\">([^<]+)</span>", text)
+    assert unworded is not None
+    assert unworded[1].startswith("motif sans explication ici")
     assert "12,5&#8239;ms" in text
+
+
+async def test_the_page_of_integrations_says_in_words_what_each_refused(pages: Pages) -> None:
+    browser = await pages.claimed()
+    _, text, _ = await browser.get("/integrations")
+    assert [asked["subject"] for name, asked in pages.hub.asked if name == "counted"] == ["lorawan"]
+    assert re.search(r"Refusé, écarté ou noté.*En retard<span class=\"quiet\">late</span>", text, re.DOTALL)
+    _, text, _ = await browser.get("/integrations?lang=en")
+    assert re.search(r"Refused, left out or noted.*Late<span class=\"quiet\">late</span>", text, re.DOTALL)
 
 
 async def test_two_thousand_devices_are_paged_filtered_and_sorted_by_the_server(tmp_path: Path) -> None:

@@ -172,6 +172,12 @@ class Hub:
                     {"name": "lorawan", "type": "lorawan", "state": "running", "error": "", "since": 0, "restarts": 0}
                 ],
             }  # fmt: skip
+        if name == "counted":
+            said = {"late": (2, "En retard", "Late"), "acme-drift": (1, "", "")}
+            return {"counted": [
+                {"subject": arguments["subject"], "reason": reason, "times": n, "fr": fr, "en": en}
+                for reason, (n, fr, en) in said.items()
+            ]}  # fmt: skip
         if name.startswith("config."):
             return self.configuration(name)
         if name == "alert.list":
@@ -316,7 +322,8 @@ class Hub:
 
     def calls(self) -> dict[str, Any]:
         names = (
-            "status", "devices", "device.add", "device.remove", "device.replace", "device.label", "command.set",
+            "status", "counted", "devices", "device.add", "device.remove", "device.replace", "device.label",
+            "command.set",
             "roster.show", "roster.report", "roster.scan", "roster.unreadable", "roster.retry", "roster.replace",
             "roster.forget", "roster.step", "roster.pin", "roster.position",
             "roster.end", "roster.begin", "roster.expect", "device.key",

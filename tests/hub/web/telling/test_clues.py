@@ -11,7 +11,6 @@ import hub
 from hub.troubles import in_french, trouble
 from hub.web.telling.clues import Clue, clues
 from hub.web.telling.messages import message
-from hub.web.words.reasons import WORDS as REASONS
 from integrations.mbus.header import MEDIA
 
 ROOT = Path(hub.__file__).parent.parent
@@ -76,11 +75,3 @@ def test_a_device_whose_integration_is_away_says_so_in_one_french_line() -> None
 def test_the_reason_at_the_end_of_a_complaint_is_french_too() -> None:
     said = message("bacs failed: [Errno 113] No route to host", "fr")
     assert (said.text, said.quoted) == ("bacs a échoué\u00a0: aucune route jusqu'à cette machine", "")
-
-
-def test_every_reason_that_has_words_is_one_that_something_counts() -> None:
-    said = [
-        path for part in ("hub", "integrations") for path in (ROOT / part).rglob("*.py") if path.name != "reasons.py"
-    ]
-    counted = "".join(path.read_text() for path in said)
-    assert [key for key in REASONS if f'"{key.removeprefix("reason-")}"' not in counted] == []

@@ -1,0 +1,69 @@
+"""Why something was refused, left out or noted, in words, by the slug under which it is counted. Pure.
+
+The slug is for programmes, logs and metrics, and never changes; the words are for people. `table.REASONS` has those of
+the hub itself and those that several integrations share. What one integration alone counts it brings with its
+registration (`hub.hookspecs.Reasons`). What nobody has words for is shown as its slug, and marked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from hub.catalogue import METRICS
+from hub.reasons.table import REASONS
+from hub.typography import typeset, with_units
+
+Words = tuple[str, str]
+"""French, English."""
+_FAMILY = "*"
+"""The end of a key that stands for all slugs which begin so; `{part}` in its words is the rest of the slug."""
+_BOTH = ("French", "English")
+_SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\*?")
+_WRITE = "write-"
+"""Before the reason for which a command was refused."""
+_MISTAKE = re.compile(r"[A-Z]\w{0,63}")
+"""The name of a Python exception, which is what is counted where an integration handed over no reason."""
+_MISTAKEN = (
+    "Erreur dans le code de l'intégration ({part}) : signalez-la à son auteur",
+    "A mistake in the integration's code ({part}): tell whoever made it",
+)
+
+
+def words(slug: str, own: Mapping[str, Words] | None = None, others: Mapping[str, Words] | None = None) -> Words | None:
+    """What a slug means, as it is printed; None where nobody has words for it. `own` are those of the integration that
+    counted it: they come first. `others` are those of other plugins, a decoder's for instance: what they say of a whole
+    family of slugs is for their own."""
+    own = own or {}
+    said = own.get(slug) or REASONS.get(slug)
+    if said is None and slug.startswith(_WRITE) and (inner := words(slug.removeprefix(_WRITE), own, others)):
+        french, english = (f"{one[:1].lower()}{one[1:]}" for one in inner)
+        said = f"Commande refusée : {french}", f"Command refused: {english}"
+    if said is not None:
+        return _printed(said, "")
+    for end in range(len(slug) - 1, 0, -1):
+        if (said := own.get(slug[:end] + _FAMILY)) is not None:
+            return _printed(said, slug[end:])
+    if (said := (others or {}).get(slug)) is not None:
+        return _printed(said, "")
+    return _printed(_MISTAKEN, slug) if _MISTAKE.fullmatch(slug) else None
+
+
+def wrong(reasons: Mapping[str, Words]) -> str:
+    """What is wrong with the words that a plugin brings, "" where they are right."""
+    for slug, said in reasons.items():
+        if not (isinstance(slug, str) and _SLUG.fullmatch(slug)):
+            return f"{slug!r} is no reason: small letters, digits, '-', '_' and '.', and a '*' only at its end"
+        if not (
+            isinstance(said, tuple) and len(said) == 2 and all(isinstance(one, str) and one.strip() for one in said)
+        ):
+            return f"the words of {slug!r} are a pair: French, English"
+    return ""
+
+
+def _printed(said: Words, part: str) -> Words:
+    """A metric is called by its name, whatever else is left of a slug stays."""
+    known = METRICS.get(part)
+    names = (known.fr.lower() or part, known.en.lower() or part) if known is not None else (part, part)
+    french, english = typeset(said[0]), with_units(said[1])
+    return french.replace("{part}", names[0]), english.replace("{part}", names[1])

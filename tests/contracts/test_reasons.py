@@ -1,0 +1,324 @@
+"""Whatever the hub refuses, leaves out or notes is counted under a slug, and a person reads it in words: French and
+English for every slug that stands in the code. Here a new one without words is found.
+
+A slug is written as nothing else is, `small-letters-with-hyphens`. So every text of that form is taken, in the folders
+of the integrations and in the parts of the hub that count; what is no reason is named in `OTHERWISE`. Of one word alone
+(`twice`) it is what is handed to an error or a count. `f"tx-refused-{why}"` stands for a family.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import hub
+from hub.admission.replay import Freshness
+from hub.commands.desk import STATES
+from hub.errors import PluginError
+from hub.hookspecs import Config
+from hub.reasons import Words, words, wrong
+from hub.reasons.table import REASONS
+from hub.registry import Plugin, Registry
+from hub.sigfox.callback import ANSWERS
+from hub.typography import plain_spaces
+from integrations.bacnet.names import ABORTS, ERRORS, REJECTS, Refused
+from integrations.bluetooth.strangers.messages import FAULTS
+from integrations.lorawan.gwmp import REFUSALS
+from integrations.lorawan_servers.chirpstack_events import _CODES
+
+ROOT = Path(hub.__file__).parents[1]
+FOLDERS = sorted(path.parent.name for path in (ROOT / "integrations").glob("*/__init__.py"))
+PARTS = (
+    "admission", "commands", "held", "hosting", "kept", "kit", "packs", "payload", "pipeline.py", "privacy", "pulse.py",
+    "watching.py",
+)  # fmt: skip
+"""Of the hub, those that count or hand over an error that is counted; `sigfox` is its integration's."""
+ELSEWHERE = {
+    "bacnet": ("names.py", "explain.py"),  # words of the standard: those that are reasons are counted out below
+    "bluetooth": ("sim", "strangers/parsers.py", "strangers/mapping.py", "strangers/child.py"),
+    "knx": (
+        "sim",
+        "project",
+        "importer.py",
+        "settings.py",
+        "link.py",
+        "monitor.py",
+    ),  # what an import refuses is a sentence
+    "opcua": ("settings.py", "importer.py", "sim"),
+}
+"""Files in which other things are written so."""
+OTHERWISE = {
+    # schemes of proofs
+    "bthome-ccm", "eddystone-tlm", "enocean-sec", "enocean-sec-weak", "lorawan-join", "lorawan-server",
+    "oms-5", "oms-7", "wmbus-ctr",
+    # what a family of reasons is made of
+    "collision-beacon", "collision-packet", "duty-cycle", "gateway-away", "gateway-busy", "gps-unlocked", "no-clock",
+    "out-of-memory", "too-early", "too-much", "tx-freq", "tx-power",
+    # qualities of BACnet
+    "out-of-service",
+    # encodings, headers, files, requests, forms
+    "big-endian", "content-length", "iso-8859-1", "key-file", "last-modified", "latin-1", "little-endian",
+    "retry-after", "utf-16-be", "utf-32-be", "utf-8", "utf-8-sig", "who-is",
+    # kinds of events, names of processes and of trials, schemes and qualities with their number
+    "ilot-*", "reliability-*", "ruuvi-*", "test-*", "writes-stopped",
+}  # fmt: skip
+SINKS = {"DecodeError", "WriteRefused", "Fault", "Unfit"}
+FAMILIES = {
+    "downlink-": {f"downlink-{code}" for code in ANSWERS},
+    "operator-": {"operator-silent", "operator-warns"},
+    "others-": {f"others-{why}" for why in FAULTS},
+    "tx-refused-": {f"tx-refused-{why}" for why in REFUSALS},
+}
+"""Families whose members are known; of any other, one member stands for all."""
+MADE = {
+    "bacnet": {
+        Refused(kind, code).reason
+        for kind, table in (("error", ERRORS), ("reject", REJECTS), ("abort", ABORTS))
+        for code in (*table, 255)
+    },
+    "lorawan_servers": {f"server-{code.lower().replace('_', '-')}" for code in _CODES},
+}
+"""Reasons that are put together from a table of the standard, or of the server."""
+
+_KEBAB = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)+")
+_BEGUN = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*-")
+_WORD = re.compile(r"[a-z][a-z0-9]*")
+
+
+class Found(NamedTuple):
+    """One reason, `*` at the end of a family; `where` it stands."""
+
+    slug: str
+    where: str
+
+
+def _name(call: ast.Call) -> str:
+    return getattr(call.func, "id", "") or getattr(call.func, "attr", "")
+
+
+def _counted(call: ast.Call) -> bool:
+    """Is its first argument a reason?"""
+    if _name(call) in (*SINKS, "_count", "tally") or getattr(call.func, "id", "") == "count":
+        return True
+    to = getattr(call.func, "value", None)
+    held = getattr(to, "id", "") or getattr(to, "attr", "")
+    return (_name(call), held.lstrip("_")) in (("add", "counts"), ("append", "skipped"))
+
+
+def _texts(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, ast.IfExp):
+        yield from (*_texts(node.body), *_texts(node.orelse))
+
+
+def reasons_of(path: Path) -> Iterator[Found]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        where = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+        if isinstance(node, ast.Call) and node.args and _counted(node):
+            yield from (Found(text, where) for text in _texts(node.args[0]) if _WORD.fullmatch(text))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _KEBAB.fullmatch(node.value):
+            if node.value not in OTHERWISE:
+                yield Found(node.value, where)
+        elif isinstance(node, ast.JoinedStr) and len(node.values) == 2 and isinstance(node.values[0], ast.Constant):
+            begun = str(node.values[0].value)
+            if _BEGUN.fullmatch(begun) and f"{begun}*" not in OTHERWISE:
+                yield Found(f"{begun}*", where)
+
+
+def files(folder: str) -> list[Path]:
+    root = ROOT / "integrations" / folder
+    left = [root / name for name in (*ELSEWHERE.get(folder, ()), "reasons.py", "sim.py")]
+    found = [path for path in root.rglob("*.py") if not any(path == one or one in path.parents for one in left)]
+    return [*found, *(ROOT / "hub" / "sigfox").glob("*.py")] if folder == "sigfox" else found
+
+
+def own(folder: str) -> Mapping[str, Words]:
+    table: Mapping[str, Words] = import_module(f"integrations.{folder}.reasons").REASONS
+    return table
+
+
+@cache
+def integration(folder: str) -> tuple[Found, ...]:
+    """All reasons of one integration."""
+    found = [one for path in files(folder) for one in reasons_of(path)]
+    found += [Found(slug, f"integrations/{folder}, of a table") for slug in MADE.get(folder, ())]
+    return tuple(found)
+
+
+@cache
+def core() -> tuple[Found, ...]:
+    """All reasons of the hub itself."""
+    roots = [ROOT / "hub" / part for part in PARTS]
+    paths = [path for root in roots for path in (root.rglob("*.py") if root.is_dir() else (root,))]
+    found = [one for path in paths for one in reasons_of(path)]
+    found += [Found(one.value, "hub/admission/replay.py") for one in Freshness if one is not Freshness.FRESH]
+    return tuple(found)
+
+
+def shown(slug: str, table: Mapping[str, Words]) -> Words | None:
+    """As people read it; of a family some member of it."""
+    if not slug.endswith("*"):
+        return words(slug, table) or words(f"write-{slug}")
+    members = FAMILIES.get(slug[:-1]) or {f"{slug[:-1]}0f"}
+    said = [words(one, table) for one in members]
+    return said[0] if all(said) else None
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_every_reason_of_an_integration_has_words(folder: str) -> None:
+    assert {(one.slug, one.where) for one in integration(folder) if shown(one.slug, own(folder)) is None} == set(), (
+        f"say in integrations/{folder}/reasons.py what these mean and what to do, or in OTHERWISE that they are none"
+    )
+
+
+def test_every_reason_of_the_hub_itself_has_words() -> None:
+    left = {"command-*": {f"command-{state}" for state in STATES}, "write-*": {"write-too-soon"}}
+    asked = {slug for slug in core() if slug.slug not in left}
+    assert {(one.slug, one.where) for one in asked if shown(one.slug, {}) is None} == set(), (
+        "say in hub/reasons/table.py what these mean and what to do, or in OTHERWISE that they are no reasons"
+    )
+    assert [slug for slugs in left.values() for slug in slugs if words(slug) is None] == []
+
+
+def test_the_collection_sees_the_reasons_that_people_meet() -> None:
+    lorawan = {one.slug for one in integration("lorawan")}
+    assert {"used-devnonce", "gateway-silent", "late-copy", "truncated", "mac-refused-*", "no-slot-*"} <= lorawan
+    assert {"twice", "unit", "cov-silent", "other-device", "busy"} <= {one.slug for one in integration("bacnet")}
+    assert {"not-admitted", "implausible", "undated", "withheld-by-rule", "codec-time"} <= {one.slug for one in core()}
+
+
+def test_a_new_reason_without_words_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("test_reasons.ROOT" if __name__ == "test_reasons" else f"{__name__}.ROOT", tmp_path)
+    new = tmp_path / "decode.py"
+    new.write_text('raise hub.DecodeError("burst", "x")\nskipped.append("frozen-pipe")\ncount(f"valve-{state}")\n')
+    found = {one.slug for one in reasons_of(new)}
+    assert found == {"burst", "frozen-pipe", "valve-*"}
+    assert [slug for slug in found if shown(slug, {}) is not None] == []
+
+
+def test_no_words_are_left_of_a_reason_that_nothing_counts() -> None:
+    everywhere = "".join(
+        path.read_text() for part in ("hub", "integrations") for path in (ROOT / part).rglob("*.py")
+        if path.name not in ("reasons.py", "table.py")
+    )  # fmt: skip
+    made = {f"command-{state}" for state in STATES}.union(*FAMILIES.values())
+    made |= {one.slug for folder in FOLDERS for one in integration(folder)}
+    made |= {f"{kind}-*" for kind in ("error", "reject", "abort", "server")}
+    tables = {"hub": REASONS, **{folder: own(folder) for folder in FOLDERS}}
+    left = [
+        f"{name}: {slug}" for name, table in tables.items() for slug in table
+        if slug not in made and f'"{slug}"' not in everywhere and not _made(slug, everywhere)
+    ]  # fmt: skip
+    assert left == []
+
+
+def _made(slug: str, text: str) -> bool:
+    """Is it put together: a family, or one of a family, or a refused command?"""
+    parts = slug.removesuffix("*").split("-")
+    return any(
+        f'f"{"-".join(parts[:n])}-{{' in text and (slug.endswith("*") or f'"{"-".join(parts[n:])}"' in text)
+        for n in range(1, len(parts) + 1)
+    )
+
+
+@pytest.mark.parametrize("folder", ["", *FOLDERS])
+def test_words_are_written_as_french_and_english_are(folder: str) -> None:
+    table = own(folder) if folder else REASONS
+    assert wrong(table) == ""
+    for slug in table:
+        french, english = words(slug.replace("*", "0f"), table) or ("", "")
+        assert (french[0] + english[0]).isupper(), slug
+        assert "." not in (french[-1], english[-1]), slug
+        assert max(len(french), len(english)) <= 125, slug
+        assert not re.search(r"[^ ][;?!»]|«[^ ]|\w:(?= |$)", plain_spaces(french)), (
+            f"{slug}: a space stands before the sign"
+        )
+        assert not re.search(r" [;:?!»]|« ", french), f"{slug}: printed so that a sign may begin a line"
+        assert plain_spaces(french) != english, slug
+
+
+def test_two_integrations_mean_the_same_by_one_family_or_say_it_for_themselves() -> None:
+    bluetooth, host = own("bluetooth"), own("host")
+    assert words("bad-temperature", bluetooth) == (
+        "Valeur impossible pour température, écartée", "An impossible value of temperature, left out",
+    )  # fmt: skip
+    assert words("bad-loadavg", host) == ("Le système ne donne pas loadavg", "The system does not give loadavg")
+    assert words("bad-loadavg", None, {**bluetooth, **host}) is None
+
+
+def test_each_shipped_integration_brings_its_words_with_its_registration() -> None:
+    registry = Registry.discover()
+    brought = set[int]()
+    for plugin in [one for one in registry.plugins.values() if one.entry.value.startswith("integrations.")]:
+        loaded = registry.load(plugin.name)
+        folder = plugin.entry.value.split(".")[1]
+        assert loaded.reasons == own(folder)
+        brought.add(FOLDERS.index(folder))
+    assert len(brought) == len(FOLDERS)
+    assert registry.meaning("mbus-silent", "mbus") == words("mbus-silent", own("mbus"))
+    assert registry.meaning("tic-label", "mbus") == words("tic-label", own("linky")), (
+        "a decoder of another plugin said it"
+    )
+
+
+def test_words_that_a_plugin_brings_wrongly_are_refused_with_what_is_wrong() -> None:
+    class Entry:
+        value = "acme"
+
+        def __init__(self, reasons: object) -> None:
+            self.reasons = reasons
+
+        def load(self) -> object:
+            reasons = self.reasons
+
+            class Module:
+                @hub.hookimpl
+                def register_integrations(self, register: hub.Register) -> None:
+                    register("acme", Config, None, reasons=reasons)  # type: ignore[arg-type]
+
+            return Module()
+
+    for reasons, complaint in (
+        ({"Valve stuck": ("a", "b")}, "is no reason"), ({"valve-stuck": "bloquée"}, "a pair: French, English"),
+        ({"valve-stuck": ("Vanne bloquée", "")}, "a pair: French, English"),
+    ):  # fmt: skip
+        registry = Registry([Plugin("acme", "acme", "1", Entry(reasons))])
+        with pytest.raises(PluginError, match=complaint):
+            registry.load("acme")
+        assert registry.meaning("valve-stuck", "acme") is None
+    said = {
+        "valve-stuck": ("Vanne bloquée : débloquez-la", "The valve is stuck: free it"),
+        "truncated": ("Coupé", "Cut"),
+    }
+    registry = Registry([Plugin("acme", "acme", "1", Entry(said))])
+    registry.load("acme")
+    assert registry.meaning("valve-stuck", "acme") == (
+        "Vanne bloquée\u00a0: débloquez-la",
+        "The valve is stuck: free it",
+    )
+    assert registry.meaning("truncated", "acme") == ("Coupé", "Cut"), "of its own devices it may say more"
+    assert registry.meaning("truncated", "modbus") == words("truncated")
+    assert registry.meaning("ValueError", "acme") == words("ValueError")
+    assert registry.meaning("something-else", "acme") is None
+
+
+def test_the_example_of_the_documentation_brings_words_for_all_that_it_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    vendor = ROOT / "tests" / "vendor"
+    for name in ("acme_thermo", "acme_words"):
+        monkeypatch.syspath_prepend(vendor / name)
+    registry = Registry([Plugin("acme_words", "acme", "1", EntryPoint("acme_words", "acme_words", "hub.plugins"))])
+    registry.load("acme_words")
+    said = [one.slug for one in reasons_of(vendor / "acme_words" / "acme_words.py")]
+    assert set(said) == {"acme-no-probe", "acme-fault-*"}
+    assert [slug for slug in said if registry.meaning(slug.replace("*", "7"), "acme_words") is None] == []
+    french = "Défaut 7 de l'appareil\u00a0: voyez sa notice"
+    assert registry.meaning("acme-fault-7", "acme_words") == (french, "Fault 7 of the device: see its manual")
