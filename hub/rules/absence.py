@@ -35,12 +35,17 @@ class Absence:
         self._device: dict[tuple[str, str], float] = {}  # (device, metric or "") → heard last
         self._instance: dict[str, float] = {}
         self._back: dict[str, float] = {}  # instance → when it was heard again after it was away
+        self._watched: dict[str, dict[str, float]] = {}  # rule → device → since when it is looked at
+        self._ticked = False
         self._on = {(rule.name, key) for rule in self.rules for name, key in open if name == rule.name}
 
     def inherit(self, former: Absence) -> None:
-        """Who was heard when."""
+        """Who was heard when, and since when it is that the same rules look and that hours last."""
         self._device, self._instance, self._back = former._device, former._instance, former._back
-        self._start = former._start
+        self._start, self._ticked, self._since = former._start, True, former._since
+        metrics = {rule.name: rule.metric for rule in former.rules}
+        same = {rule.name for rule in self.rules if metrics.get(rule.name, "") == rule.metric}
+        self._watched = {name: since for name, since in former._watched.items() if name in same}
         self._on |= {(name, key) for name, key in former._on if name in {rule.name for rule in self.rules}}
 
     def holds(self, rule: str, key: str) -> bool:
@@ -80,18 +85,21 @@ class Absence:
         if not self.rules:
             return
         devices = list(self._devices())
+        first, self._ticked = now if self._ticked else self._start, True
         for rule in self.rules:
-            yield from self._gone(rule, devices)
+            wanted = [device for device in devices if self._wants(rule, device)]
+            self._watch(rule, wanted, first)
+            yield from self._gone(rule, wanted)
             began = self._hours(f"rule:{rule.name}", watched[rule.name], now)
             if began is None:
                 continue
-            mine = [device for device in devices if self._wants(rule, device)]
-            duty = {device.id: self._hours(device.id, self._on_duty(device), now) for device in mine}
-            mine = [device for device in mine if duty[device.id] is not None]
+            duty = {device.id: self._hours(device.id, self._on_duty(device), now) for device in wanted}
+            mine = [device for device in wanted if duty[device.id] is not None]
             several = {d.integration for d in mine} - _singles(mine)
             for device in mine:
                 patience = self._patience(rule, device)
-                last = self._device.get((device.id, rule.metric or ""), self._start)
+                last = self._device.get((device.id, rule.metric or ""), 0.0)
+                last = max(last, self._watched[rule.name][device.id])
                 since = max(began, duty[device.id] or 0.0, self._back.get(device.integration, 0.0))
                 if now - max(last, since) < patience:
                     continue
@@ -117,8 +125,15 @@ class Absence:
             self._since[name] = now
         return self._since.setdefault(name, 0.0)
 
-    def _gone(self, rule: Rule, devices: list[Device]) -> Iterator[Fired]:
-        here = {device.id for device in devices} | {f"integration:{device.integration}" for device in devices}
+    def _watch(self, rule: Rule, wanted: list[Device], first: float) -> None:
+        """A device that was added, or that the rule looks at only now, gets its full time to be heard."""
+        known = self._watched.get(rule.name, {})
+        self._watched[rule.name] = {device.id: known.get(device.id, first) for device in wanted}
+
+    def _gone(self, rule: Rule, wanted: list[Device]) -> Iterator[Fired]:
+        """Whoever is not there any more, or not looked at, is not silent either: nothing could ever say that it is
+        over."""
+        here = {device.id for device in wanted} | {f"integration:{device.integration}" for device in wanted}
         for key in [key for name, key in self._on if name == rule.name and key not in here]:
             self._on.discard((rule.name, key))
             yield _fired(rule, Where(key), False, "")

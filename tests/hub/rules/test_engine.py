@@ -434,3 +434,78 @@ async def test_hours_that_a_new_configuration_takes_away_end_a_duration(tmp_path
     path.reload(rule, BASE.replace("22:00-06:00", "23:00-06:00"))
     await path.pass_(900)
     assert path.fired == []
+
+
+SILENT = "silent: {silent: 1h, zones: [classes]}"
+
+
+def radio(tmp_path, rules, count=2, **more):
+    devices, places = sensors(count)
+    path = Ruled(rules, tmp_path, devices=devices, places=places, **more)
+    path.devices.remove(TAG.id)
+    path.devices.remove(METER.id)
+    return path, devices
+
+
+async def heard(path, devices, minutes):
+    for _ in range(minutes // 10):
+        for device in devices:
+            await path.emit(integration="radio", device=device.id, values={"temperature": 20.0})
+        await path.pass_(600, step=60)
+
+
+async def test_a_device_that_is_added_later_gets_its_full_time_to_be_heard(tmp_path):
+    path, devices = radio(tmp_path, SILENT)
+    await heard(path, devices, 120)
+    path.devices.adopt(Device(id="ble:new", integration="radio", place="room-0"))
+    await heard(path, devices, 50)
+    assert path.fired == []
+    await heard(path, devices, 20)
+    assert path.fired == [("silent", "ble:new", True, "")]
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["hot: {metric: temperature, above: 30}", "silent: {silent: 1h, places: [compteur]}",
+     "silent: {metric: humidity, silent: 1h, places: [compteur]}"],
+    ids=["nothing", "another place", "another metric of another place"],
+)  # fmt: skip
+@pytest.mark.parametrize("now", [SILENT, "silent: {metric: temperature, silent: 1h, zones: [classes]}"])
+async def test_a_rule_about_silence_that_is_added_later_calls_nobody_silent_at_once(tmp_path, before, now):
+    path, devices = radio(tmp_path, before)
+    await heard(path, devices, 120)
+    path.reload(now)
+    await path.pass_(3500, step=60)
+    assert path.fired == []
+    await path.pass_(180, step=60)
+    assert path.fired == [("silent", "integration:radio", True, "")]
+
+
+async def test_a_reload_does_not_forget_who_was_heard_when(tmp_path):
+    path, devices = radio(tmp_path, SILENT)
+    await heard(path, devices, 60)
+    await heard(path, devices[:1], 40)
+    path.reload(SILENT[:-1] + ", severity: critical}")
+    await heard(path, devices[:1], 30)
+    assert path.fired == [("silent", "ble:01", True, "")]
+
+
+async def test_a_reload_soon_after_the_hours_of_a_rule_began_calls_nobody_silent(tmp_path):
+    rule = SILENT[:-1] + ", during: night}"
+    path, _ = radio(tmp_path, rule, count=1)
+    path.clock.set(1_780_000_000.0 - 7200)  # 20:26 in Paris
+    await path.pass_(2 * 3600, step=60)  # nobody speaks before night
+    path.reload(rule)
+    await path.pass_(1800, step=60)
+    assert path.fired == []
+    await path.pass_(1800, step=60)
+    assert path.fired == [("silent", "ble:00", True, "")]
+
+
+async def test_a_silent_device_that_its_rule_is_about_no_more_is_over(tmp_path):
+    path, devices = radio(tmp_path, SILENT)
+    await heard(path, devices[:1], 120)
+    assert path.fired == [("silent", "ble:01", True, "")]
+    path.reload("silent: {silent: 1h, zones: [technique]}")
+    await path.pass_(2)
+    assert path.fired[1:] == [("silent", "ble:01", False, "")]
