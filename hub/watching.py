@@ -35,7 +35,8 @@ TICK_S = 1.0
 INSIDE = ("told", "evidence", "story")
 """Of an alert: not in lists."""
 WAITING = 10_000
-"""What may have fired and not been looked at; more is counted and lost, and the next reading fires again."""
+"""What may have fired and not been looked at, in its order. Of more, the last word of each rule and place is kept, and
+what it took the place of is counted: whoever lost an end would hold its lamp for ever."""
 
 _log = logging.getLogger("hub.rules")
 
@@ -57,6 +58,7 @@ class Watching:
         self.book = book
         self._clock, self._counts, self._packs, self._devices = clock, counts, packs, devices
         self._waiting: deque[Fired] = deque()
+        self._late: dict[tuple[str, str], Fired] = {}  # (rule, key) → its last word, where too much waits
         self._came = asyncio.Event()
         self._turn = asyncio.Lock()
         self.commanding = Commanding(store, book, desk, clock, counts)
@@ -78,10 +80,12 @@ class Watching:
 
     def fired(self, fired: Fired) -> None:
         """From the straight path: never waits, never fails."""
-        if len(self._waiting) >= WAITING:
-            self._counts.add("rules-overrun", fired.rule.name)
-            return
-        self._waiting.append(fired)
+        if self._late or len(self._waiting) >= WAITING:
+            if self._late.pop((fired.rule.name, fired.where.key), None) is not None:
+                self._counts.add("rules-overrun", fired.rule.name)
+            self._late[fired.rule.name, fired.where.key] = fired
+        else:
+            self._waiting.append(fired)
         self._came.set()
 
     def usual(self, device: Device) -> float | None:
@@ -104,8 +108,8 @@ class Watching:
     async def settle(self) -> None:
         """Act on all that fired so far, one after the other: an end that overtakes its beginning ends nothing."""
         async with self._turn:
-            while self._waiting:
-                fired = self._waiting.popleft()
+            while self._waiting or self._late:
+                fired = self._waiting.popleft() if self._waiting else self._late.pop(next(iter(self._late)))
                 try:
                     await self._act(fired)
                 except Exception:  # one rule's trouble is its own
@@ -151,8 +155,8 @@ class Watching:
             await self.commanding.keep()
 
     async def _sweep(self, rules: Rules) -> None:
-        """End what rules raised that the configuration has no more: nothing else would."""
-        known = rules.names | self.book.owners
+        """End what rules raised that the configuration has no more, or that are to tell nothing: nothing else would."""
+        known = rules.telling | self.book.owners
         for alert in [alert for alert in self.book.open if alert.rule not in known]:
             await self.book.clear(alert.rule, alert.key, "hub")
 

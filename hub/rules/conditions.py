@@ -66,12 +66,15 @@ class Held:
             self.since = at
         return self.due(at)
 
+    def ripe(self, now: float) -> bool:
+        """Is it to turn on by the clock alone?"""
+        return not self.on and self.since is not None and now - self.since >= self.for_s
+
     def due(self, now: float) -> bool:
         """The clock went on. Returns whether `on` changed."""
-        if self.on or self.since is None or now - self.since < self.for_s:
-            return False
-        self.on = True
-        return True
+        changed = self.ripe(now)
+        self.on = self.on or changed
+        return changed
 
 
 class Operand(Protocol):

@@ -30,7 +30,7 @@ _log = logging.getLogger("hub.rules")
 class Watch:
     """One rule at one place, or of one zone."""
 
-    __slots__ = ("at", "held", "operand", "private", "rule", "series", "trust", "value", "where")
+    __slots__ = ("at", "held", "members", "operand", "private", "rule", "series", "true", "trust", "value", "where")
 
     def __init__(self, rule: Rule, where: Where, *, on: bool) -> None:
         self.rule, self.where = rule, where
@@ -40,6 +40,10 @@ class Watch:
         self.value: Value = ""
         self.trust = TrustClass.C
         self.private = False
+        self.true = False
+        """What was looked at last met the test, whatever the hour."""
+        self.members: set[str] = set()
+        """The devices that it looked at."""
         self.series: dict[tuple[str, str], Metric] = {}
         """(metric, zone) of what it looked at: whether that may be told is asked when it fires."""
 
@@ -55,12 +59,17 @@ class Watch:
         holds = test.holds(tested, self.held.on)
         if holds is None:
             return False
-        self.value = tested
+        self.value, self.true = tested, holds
         self.trust = trust
         if holds and not watched and not self.held.on:
             self.held.since = None
             return False
         return self.held.step(holds, at)
+
+    def begin(self, now: float) -> None:
+        """Its hours begin, or have: a source that tells only changes need not say again what holds."""
+        if self.true and not self.held.on and self.held.since is None and isinstance(self.operand, Plain):
+            self.held.since = now
 
     def fired(self) -> Fired:
         unit = None if self.rule.stuck else self.rule.unit
@@ -101,7 +110,8 @@ class Rules:
         self.broken: dict[str, str] = {}
         self._failed: set[str] = set()  # of these, those that are watched nowhere any more
         self._watched: dict[str, bool] = {rule.name: True for rule in everything}
-        self.names = frozenset(self._watched)
+        self.telling = frozenset(rule.name for rule in everything if rule.alert)
+        self._tapped: set[str] = set()  # devices whose reports were looked through
         self._named = {rule.name: rule for rule in everything}
         self.actions = {rule.name: rule.action for rule in everything if rule.action is not None}
         self._scheduled = [rule for rule in everything if rule.during is not None]
@@ -125,13 +135,16 @@ class Rules:
             if name in same and self._about(rule, key):
                 watch.rule = rule
                 self._watches[name, key] = watch
-                if not (self._watched[name] or watch.held.on):
+                if self._watched[name]:
+                    watch.begin(self._monotonic())
+                elif not watch.held.on:
                     watch.held.since = None
             elif watch.held.on:
                 self._open.add((name, key))
         for name, key in former._open - former._watches.keys():
             if name in mine and mine[name].metric == before[name].metric:
                 self._open.add((name, key))
+        self._tapped |= former._tapped
         self.absence.inherit(former.absence)
 
     def _about(self, rule: Rule, key: str) -> bool:
@@ -158,6 +171,7 @@ class Rules:
         """For the reports of a device with these metric keys; None where no rule looks at any."""
         place = self._place(device.place)
         zone = place.zone if place else ""
+        self._tapped.add(device.id)
         found: list[tuple[str, Watch, str]] = []
         for rule in self._rules:
             for key in keys:
@@ -210,10 +224,21 @@ class Rules:
         """Durations and silences. About once a second."""
         self._schedule()
         now = self._monotonic()
-        for watch in list(self._watches.values()):
-            if watch.held.since is not None and self._watched[watch.rule.name] and watch.held.due(now):
-                self._fire(watch)
-        self._end_gone(now)
+        rules = {rule.name: rule for rule in self._rules}
+        ripe = [
+            one for one in self._watches.values()
+            if one.held.ripe(now) and self._watched[one.rule.name] and one.rule.name in rules
+        ]  # fmt: skip
+        on = [one for one, watch in self._watches.items() if watch.held.on and one[0] in rules]
+        on += [one for one in self._open - self._watches.keys() if one[0] in rules]
+        if ripe or on:
+            there = self._there()
+            for watch in ripe:
+                if not self._stands(watch.rule, watch.where.key, watch, there):
+                    watch.held.since, watch.true = None, False
+                elif watch.held.due(now):
+                    self._fire(watch)
+            self._end_gone([(rules[name], key) for name, key in on], there, now)
         try:
             for fired in self.absence.tick(now, self._watched):
                 self._fired(fired)
@@ -221,30 +246,44 @@ class Rules:
             for rule in self.absence.rules:
                 self._break(rule, error)
 
-    def _end_gone(self, now: float) -> None:
-        """What holds where no device stands any more that the rule is about is over: no reading could ever say so."""
-        rules = {rule.name: rule for rule in self._rules}
-        on = [one for one, watch in self._watches.items() if watch.held.on and one[0] in rules]
-        on += [one for one in self._open - self._watches.keys() if one[0] in rules]
-        if not on:
-            return
-        zones: dict[str, str] = {}
+    def _there(self) -> dict[str, tuple[str, set[str]]]:
+        """Place → its zone, and the devices that stand there."""
+        there: dict[str, tuple[str, set[str]]] = {}
         for device in self._devices():
             place = self._place(device.place)
-            zones[device.place] = place.zone if place else ""
-        for name, key in on:
-            rule = rules[name]
-            if rule.aggregate:
-                here = any(f"zone:{zone}" == key and rule.wants(place, zone) for place, zone in zones.items())
-            else:
-                here = key in zones and rule.wants(key, zones[key])
-            if here:
+            there.setdefault(device.place, (place.zone if place else "", set()))[1].add(device.id)
+        return there
+
+    def _stands(
+        self, rule: Rule, key: str, watch: Watch | None, there: Mapping[str, tuple[str, set[str]]]
+    ) -> bool:  # fmt: skip
+        """Stands a device there that the rule is about? Where those that told it are gone, another one is only as long
+        as it may tell it yet."""
+        if rule.minus is not None and rule.minus[0] not in there:
+            return False
+        places = [place for place in there if f"zone:{there[place][0]}" == key] if rule.aggregate else [key]
+        found: set[str] = set()
+        for place in places:
+            zone, devices = there.get(place, ("", set()))
+            found |= devices if rule.wants(place, zone) else set()
+        members = watch.members if watch is not None else set()
+        if found and members and not members & found:
+            return not found <= self._tapped
+        return bool(found)
+
+    def _end_gone(
+        self, on: Iterable[tuple[Rule, str]], there: Mapping[str, tuple[str, set[str]]], now: float
+    ) -> None:  # fmt: skip
+        """What holds where no device stands any more that the rule is about is over: no reading could ever say so."""
+        for rule, key in on:
+            watch = self._watches.get((rule.name, key))
+            if self._stands(rule, key, watch, there):
                 continue
-            self._open.discard((name, key))
-            watch = self._watches.get((name, key))
+            self._open.discard((rule.name, key))
             if watch is None:
                 self._fired(Fired(rule, Where(key), False, "", rule.limit, TrustClass.B))
             elif watch.held.step(False, now):
+                watch.true = False
                 self._fire(watch)
 
     def complaints(self) -> list[str]:
@@ -257,9 +296,11 @@ class Rules:
     def _schedule(self) -> None:
         for rule in self._scheduled:
             active = rule.during is None or rule.during.active(self._now())
-            if self._watched[rule.name] and not active:
+            if self._watched[rule.name] != active:
                 for watch in self._watches.values():
-                    if watch.rule is rule and not watch.held.on:
+                    if watch.rule is rule and active:
+                        watch.begin(self._monotonic())
+                    elif watch.rule is rule and not watch.held.on:
                         watch.held.since = None
             self._watched[rule.name] = active
 
@@ -270,12 +311,14 @@ class Rules:
         if rule.metric == key and rule.wants(device.place, zone):
             if rule.aggregate:
                 found.append((self._watch(rule, f"zone:{zone}"), device.place))
+                found[0][0].members.add(device.id)
                 found[0][0].where = Where(f"zone:{zone}", site=place.site if place else "", zone=zone, name=zone)
             else:
                 watch = self._watch(rule, device.place)
                 name = (place.name if place else "") or device.place
                 site = place.site if place else ""
                 watch.where = Where(device.place, device.id, device.place, site, zone, device.integration, name)
+                watch.members.add(device.id)
                 found.append((watch, "first"))
         if rule.minus == (device.place, key):
             found += [(self._watch(rule, first), "second") for first in rule.places]

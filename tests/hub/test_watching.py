@@ -80,6 +80,34 @@ async def test_a_rule_raises_one_alert_and_clears_it(tmp_path):
         assert hub.watching.status() == {"open": 0, "states": {}, "changes": 2}
 
 
+async def test_what_fires_faster_than_it_can_be_acted_on_loses_no_last_word(tmp_path, monkeypatch):
+    monkeypatch.setattr("hub.watching.WAITING", 2)
+    async with running(tmp_path) as hub:
+        there = HERE._replace(key="square")
+        for where, on in ((HERE, True), (there, True), (HERE, False), (there, False), (there, True), (HERE, True)):
+            hub.watching.fired(Fired(BIN, where, on, "", "", TrustClass.A))
+        hub.watching.fired(Fired(BIN, HERE, False, "", "", TrustClass.A))
+        await hub.watching.turn()
+        assert [alert.key for alert in hub.watching.book.open] == ["square"]
+        assert hub.counts.of("rules-overrun", "bins") == 3
+        await hub.fire(BIN, True)
+        assert len(hub.watching.book.open) == 2
+
+
+async def test_an_alert_of_a_rule_that_is_to_tell_nothing_any_more_is_over(tmp_path):
+    async with running(tmp_path) as hub:
+        rule = msgspec.structs.replace(DIMMED, alert=True)
+        say = await started(hub, rule)
+        await say(True)
+        assert len(hub.watching.book.open) == 1
+        hub.watching.rules = Rules(
+            [DIMMED], place=lambda name: None, devices=lambda: [SENSOR], period=lambda device: None,
+            may_keep=lambda *_: True, now=hub.clock.now, monotonic=hub.clock.monotonic, fired=hub.watching.fired,
+        )  # fmt: skip
+        await hub.watching.turn()
+        assert hub.watching.book.open == []
+
+
 async def test_a_lamp_follows_presence_and_nothing_of_it_is_told(tmp_path):
     async with running(tmp_path) as hub:
         await hub.fire(DIM, True)

@@ -509,3 +509,87 @@ async def test_a_silent_device_that_its_rule_is_about_no_more_is_over(tmp_path):
     path.reload("silent: {silent: 1h, zones: [technique]}")
     await path.pass_(2)
     assert path.fired[1:] == [("silent", "ble:01", False, "")]
+
+
+async def test_what_lasts_where_its_device_was_removed_begins_nothing(tmp_path):
+    path = Ruled("hot: {metric: temperature, above: 30, for: 10min}", tmp_path)
+    await path.emit(values={"temperature": 31.0})
+    await path.pass_(300)
+    path.devices.remove(TAG.id)
+    await path.pass_(900)
+    assert path.fired == []
+
+
+async def test_what_a_removed_device_told_is_over_though_another_one_stands_at_its_place(tmp_path):
+    other = Device(id="ble:valve", integration="bluetooth", place="classe-1")
+    path = Ruled("open: {metric: door, equals: true}", tmp_path, devices=[other])
+    await path.emit(device=other.id, values={"temperature": 20.0})
+    await path.emit(values={"door": True})
+    path.devices.remove(TAG.id)
+    await path.pass_(2)
+    assert [on for _, _, on, _ in path.fired] == [True, False]
+
+
+async def test_what_a_replaced_device_told_holds_until_the_next_one_speaks(tmp_path):
+    path = Ruled("open: {metric: door, equals: true}", tmp_path)
+    await path.emit(values={"door": True})
+    path.devices.remove(TAG.id)
+    path.devices.adopt(Device(id="ble:next", integration="bluetooth", place="classe-1"))
+    await path.pass_(60)
+    assert [on for _, _, on, _ in path.fired] == [True]
+    await path.emit(device="ble:next", values={"door": False})
+    assert [on for _, _, on, _ in path.fired] == [True, False]
+
+
+async def test_a_difference_is_over_when_one_of_the_two_is_not_there_any_more(tmp_path):
+    path = Ruled("loss: {metric: temperature, places: [classe-1], minus: compteur/temperature, above: 5}", tmp_path)
+    await path.emit(integration="modbus", device=METER.id, values={"temperature": 20.0})
+    await path.emit(values={"temperature": 30.0})
+    path.devices.remove(METER.id)
+    await path.pass_(2)
+    assert [on for _, _, on, _ in path.fired] == [True, False]
+
+
+async def test_a_door_that_was_open_before_the_hours_of_its_rule_began_is_told_in_them(tmp_path):
+    path = Ruled("open: {metric: door, equals: true, during: night, for: 5min}", tmp_path)
+    path.clock.set(1_780_000_000.0 - 3600)  # 21:26 in Paris
+    path.rules.tick()
+    await path.emit(values={"door": True})  # it says no more: nothing changes
+    await path.pass_(2000, step=10)
+    assert path.fired == []
+    await path.pass_(400, step=10)
+    assert path.fired == [("open", "classe-1", True, "")]
+
+
+async def test_hours_that_a_new_configuration_gives_a_rule_count_from_then_on(tmp_path):
+    path = Ruled(
+        "open: {metric: door, equals: true, during: night, for: 5min}", tmp_path,
+    )  # fmt: skip
+    path.clock.set(1_780_000_000.0 - 3600)
+    path.rules.tick()
+    await path.emit(values={"door": True})
+    path.reload("open: {metric: door, equals: true, during: night, for: 5min}", BASE.replace("22:00", "20:00"))
+    await path.pass_(299)
+    assert path.fired == []
+    await path.pass_(2)
+    assert path.fired == [("open", "classe-1", True, "")]
+
+
+async def test_a_rate_of_before_the_hours_of_its_rule_is_none_of_them(tmp_path):
+    path = Ruled("fast: {metric: temperature, rate_over: 10min, above: 6, during: night, for: 5min}", tmp_path)
+    path.clock.set(1_780_000_000.0 - 3600)
+    path.rules.tick()
+    for value in (10.0, 20.0):
+        await path.emit(values={"temperature": value})
+        await path.pass_(600, step=10)
+    await path.pass_(2 * 3600, step=10)
+    assert path.fired == []
+
+
+async def test_a_rule_that_failed_begins_nothing_by_the_clock_alone(tmp_path):
+    path = Ruled("hot: {metric: temperature, above: 30, for: 10min}", tmp_path)
+    await path.emit(values={"temperature": 31.0})
+    [rule] = path.rules._rules
+    path.rules._break(rule, ValueError("x"))
+    await path.pass_(900)
+    assert path.fired == []
