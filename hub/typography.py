@@ -53,6 +53,14 @@ def whole_text(value: int, lang: str) -> str:
     return f"{value:,}".replace(",", NARROW if lang == "fr" else ",")
 
 
+def fingerprint_lines(text: str, groups: int) -> list[str]:
+    """A fingerprint, AB:CD:…, in lines of so many groups of four digits: as the hub's label has it, for people who read
+    it to each other."""
+    plain = text.replace(":", "")
+    parts = [plain[at : at + 4] for at in range(0, len(plain), 4)]
+    return [" ".join(parts[at : at + groups]) for at in range(0, len(parts), groups)]
+
+
 def quantity(text: str, lang: str) -> str:
     """A value as the hub writes it for programmes, for people: `55.2 °C`, `12345 W`, `1h30min`, `true`. What is none of
     these stays as it is, with a decimal comma in French."""

@@ -54,7 +54,11 @@ PAGES = {**{entry.key: entry.href for entry in MENU}, "account": "/account", "mi
          "diagnostics-open": "/diagnostics?preview=1", "device-search": "/devices?q=classe&sort=name",
          "plan-layers": "/plan?chosen=1&states=1&alerts=1&zones=1", "plan-map": "/plan?view=map",
          **{f"commissioning-{step}": f"/commissioning/{step}" for step in STEPS}}  # fmt: skip
-PRINTED = {"report-printed": "/commissioning/report", "runbook-printed": "/crisis/runbook"}
+PRINTED = {
+    "report-printed": "/commissioning/report", "runbook-printed": "/crisis/runbook", "devices-printed": "/devices",
+    "device-printed": "/devices/modbus%3Achaudiere", "board-printed": "/board", "audit-printed": "/audit",
+    "overview-printed": "/", "plan-printed": "/plan", "energy-printed": "/energy", "privacy-printed": "/privacy",
+}  # fmt: skip
 README = {"desk-fr-overview": ("overview", 800), "phone-fr-alert": ("phone", 740), "desk-fr-plan": ("devices", 970),
           "desk-fr-link": ("link", 800)}  # fmt: skip
 """To which picture of docs/img, and how many pixels of its height."""
@@ -176,10 +180,10 @@ class Shooter:
         """A page as a printer has it, on A4."""
         if self.wants(name):
             self.page.goto(self.url + path)
-            self.page.pdf(path=f"{self.stem}-{name}.pdf", format="A4", print_background=True)
             self.page.emulate_media(media="print")
+            self.page.pdf(path=f"{self.stem}-{name}.pdf", format="A4")  # as most people print, without backgrounds
             self.here(name)
-            self.page.emulate_media(media="screen")
+            self.page.emulate_media(media="null")
 
     def opened(self, name: str, path: str, which: str = "main details") -> None:
         """A page with what folds open."""

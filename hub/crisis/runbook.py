@@ -10,7 +10,7 @@ from html import escape
 from typing import NamedTuple
 
 from hub.crisis.isolation import Verdict
-from hub.typography import typeset
+from hub.typography import fingerprint_lines, typeset
 
 
 class Facts(NamedTuple):
@@ -36,10 +36,17 @@ STYLE = (
     "code{font-family:monospace;background:#eee;padding:0 .2em;overflow-wrap:anywhere}"
     "table{border-collapse:collapse;width:100%}"
     "td,th{border:1px solid #000;padding:.3em .5em;text-align:left;vertical-align:top}ol li{margin:.4em 0}"
-    "@media print{body{margin:0}h2{break-after:avoid}}"
+    "code span{white-space:nowrap}"
+    "@page{margin:13mm 15mm}"
+    "@media print{body{margin:0;max-width:none;padding:0;font-size:9.5pt;line-height:1.35}"
+    "h1{margin:0}h2{break-after:avoid;margin-top:1em}"
+    "p{margin:.5em 0}ol li{margin:.25em 0}section{break-inside:avoid}"
+    "code{background:none;padding:0;font-weight:bold}}"
 )
 
 
+_WHY = '<span>--why "…"</span>'
+"""At no hyphen of an option a line ends."""
 NO_CONTACTS = "<p>À compléter : <code>crisis.contacts</code> dans la configuration.</p>"
 NOTHING_WRITABLE = "<p>Rien : il ne fait que lire.</p>"
 
@@ -62,43 +69,45 @@ def page(facts: Facts) -> str:
 <h1>Fiche de crise : {escape(facts.title or facts.hub)}</h1>
 <p>Concentrateur <code>{escape(facts.hub)}</code>, site {escape(facts.site or "non renseigné")}. Fiche faite le
 {escape(facts.made)}. À imprimer et à ranger près du concentrateur ; elle ne contient aucun secret.</p>
-<h2>Qui appeler</h2>
-{f"<table>{contacts}</table>" if contacts else NO_CONTACTS}
-<h2>Ce qui continue tout seul</h2>
+<section><h2>Qui appeler</h2>
+{f"<table>{contacts}</table>" if contacts else NO_CONTACTS}</section>
+<section><h2>Ce qui continue tout seul</h2>
 <p>Sans réseau, le concentrateur continue de relever, de surveiller et de garder les relevés scellés sur son disque.
 Autonomie mesurée : <strong>{escape(facts.autonomy or "pas encore connue")}</strong>. Rien n'est perdu avant ;
 au-delà, les plus
-anciens relevés partent d'abord, et leur perte est déclarée. Les automates du bâtiment continuent sans lui.</p>
-<h2>Les gestes</h2>
+anciens relevés sont abandonnés les premiers, et leur perte est déclarée. Les automates du bâtiment continuent
+sans lui.</p></section>
+<section><h2>Les gestes</h2>
 <ol>
 <li><strong>Attaque ou doute sur le réseau informatique :</strong> page « Crise », bouton « Isoler », ou
-<code>ilot crisis isolate --why "…"</code>. Plus rien ne sort : ni liaison, ni notifications, ni exports.</li>
-<li><strong>Plus personne ne doit rien changer :</strong> « Lecture seule », ou <code>ilot crisis readonly --why
-"…"</code>.
+<code>ilot crisis isolate {_WHY}</code>. Plus rien ne sort : ni liaison, ni notifications, ni exports.</li>
+<li><strong>Plus personne ne doit rien changer :</strong> page « Crise », bouton « Passer en lecture seule »,
+ou <code>ilot crisis readonly {_WHY}</code>.
 Les écritures vers les équipements s'arrêtent ; les alertes restent traitées sur place.</li>
-<li><strong>Arrêter seulement les commandes (R175-3 4°) :</strong> <code>ilot command stop --why "…"</code>.</li>
+<li><strong>Arrêter seulement les commandes (R175-3 4°) :</strong> <code>ilot command stop {_WHY}</code>.</li>
 <li><strong>Relever plus souvent (crue, canicule) :</strong> page « Crise », « Relever plus souvent », ou
 <code>ilot crisis sampling plan 5min</code>, qui montre d'abord ce que cela coûte aux piles, aux ondes et aux bus ; puis
-<code>ilot crisis sampling raise … --why "…"</code>. Les périodes d'avant reviennent seules, au plus tard
+<code>ilot crisis sampling raise … {_WHY}</code>. Les périodes d'avant reviennent seules, au plus tard
 après {escape(facts.longest)}.</li>
 <li><strong>Remettre les données à quelqu'un :</strong> clé USB, puis
 <code>ilot crisis export /media/cle/export</code>. Les relevés y restent scellés.</li>
 <li><strong>Lire l'état sur place :</strong> page « Tableau de crise » ou <code>ilot status</code>, <code>ilot
 alerts</code>.</li>
-<li><strong>Sortir de la crise :</strong> « Sortir de la crise », ou <code>ilot crisis end --why "…"</code>. Le
+<li><strong>Sortir de la crise :</strong> « Sortir de la crise », ou <code>ilot crisis end {_WHY}</code>. Le
 concentrateur dit si sa
 configuration est restée la même ; ce qui attendait est remis au serveur, les alertes d'abord.</li>
-</ol>
-<h2>En cas d'isolement</h2>
+</ol></section>
+<section><h2>En cas d'isolement</h2>
 <p>Continuent : {_names(goes_on)}.</p>
-<p>S'arrêtent : {_names(stops)}.</p>
-<h2>Ce que ce concentrateur peut écrire</h2>
-{f"<ul>{writable}</ul>" if writable else NOTHING_WRITABLE}
-<h2>Si le matériel est perdu</h2>
+<p>S'arrêtent : {_names(stops)}.</p></section>
+<section><h2>Ce que ce concentrateur peut écrire</h2>
+{f"<ul>{writable}</ul>" if writable else NOTHING_WRITABLE}</section>
+<section><h2>Si le matériel est perdu</h2>
 <p>Un autre concentrateur reprend avec <code>ilot restore</code>, la sauvegarde scellée et la clé de secours gardée
 hors ligne
 par la collectivité. Les capteurs ne sont pas touchés.</p>
-<p>Empreinte du certificat des pages : <code>{escape(facts.fingerprint or "aucune page n'est servie")}</code></p>
+<p>Empreinte du certificat des pages (SHA-256) :
+<code>{escape(" ".join(fingerprint_lines(facts.fingerprint, 8)) or "aucune page n'est servie")}</code></p></section>
 </body></html>
 """)
 

@@ -45,6 +45,10 @@ def as_html(report: dict[str, Any], lang: str, timezone: str) -> bytes:
         """In words, where there are some for it."""
         return word(prefix + value, lang) if prefix + value in WORDS else value
 
+    def css(text: str) -> str:
+        """For a string of a style: all but letters and digits by their numbers (CSS Syntax 3, 4.3.7)."""
+        return "".join(char if char.isalnum() and char.isascii() else f"\\{ord(char):06x}" for char in text)
+
     def spoken(key: str, **filled: object) -> str:
         text = word(key, lang, **filled)
         return re.sub(r" ([:;?!%»])", rf"{WIDE}\1", text).replace("« ", f"«{WIDE}") if french else text
@@ -54,6 +58,6 @@ def as_html(report: dict[str, Any], lang: str, timezone: str) -> bytes:
     )
     env.globals.update(
         _=spoken, number=number, moment=moment, lang=lang, percent=percent,
-        day=day, month=month, said=said, unit=lambda ucum: UNITS.get(ucum, ucum), most=MOST,
+        day=day, month=month, said=said, css=css, unit=lambda ucum: UNITS.get(ucum, ucum), most=MOST,
     )  # fmt: skip
     return env.get_template("report.html").render(**report).encode()

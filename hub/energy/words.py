@@ -14,44 +14,45 @@ WORDS: dict[str, tuple[str, str]] = {
     "r175": ("Rapport R175-3", "R175-3 report"),
     "dossier": ("Dossier d'inspection (R175-5-1)", "Inspection dossier (R175-5-1)"),
     "intro": (
-        "Données produites par le système d'automatisation et de contrôle du bâtiment, que son propriétaire possède. "
-        "Lecture technique des textes, non un avis juridique.",
-        "Data made by the building automation and control system, which its owner owns. A technical reading of the "
-        "texts, not legal advice.",
+        "Données produites par le système d'automatisation et de contrôle du bâtiment ; elles appartiennent au "
+        "propriétaire de ce système. Lecture technique des textes, non un avis juridique.",
+        "Data produced by the building automation and control system; they belong to the owner of that system. A "
+        "technical reading of the texts, not legal advice.",
     ),
     "year": ("Année", "Year"), "made": ("Établi le", "Made on"), "hub": ("Concentrateur", "Hub"),
     "operator": ("Exploitant destinataire", "Operator"),
     "req-1": (
         "1° Suivi, enregistrement et analyse en continu, par zone fonctionnelle et heure par heure ; conservation "
         "mensuelle pendant cinq ans",
-        "1. Continuous follow-up by functional zone and hour; months kept for five years",
+        "1. Continuous monitoring, recording and analysis, by functional zone and hour by hour; monthly figures kept for "
+        "five years",
     ),
     "req-2": (
         "2° Valeurs de référence, pertes d'efficacité détectées, exploitant informé",
-        "2. Reference values, losses of efficiency detected, operator told",
+        "2. Reference values, efficiency losses detected, operator informed",
     ),
     "req-3": ("3° Interopérabilité avec les systèmes techniques", "3. Interoperability with the technical systems"),
     "req-4": ("4° Arrêt manuel et gestion autonome", "4. Manual stop and autonomous operation"),
     "zones": ("Zones fonctionnelles", "Functional zones"), "zone": ("Zone", "Zone"), "use": ("Usage", "Use"),
     "meters": ("Compteurs", "Meters"), "meter": ("Compteur", "Meter"), "serial": ("N° de série", "Serial"),
     "class": ("Classe", "Class"), "calibrated": ("Étalonné le", "Calibrated"), "carrier": ("Énergie", "Carrier"),
-    "trust": ("Confiance du chemin", "Trust of the path"), "swaps": ("Remplacements", "Swaps"),
+    "trust": ("Confiance du chemin", "Trust of the path"), "swaps": ("Remplacements", "Replacements"),
     "swap-row": (
         "{at} : {before} déposé (index final : {final}), {serial} posé (index initial : {initial})",
-        "{at}: {before} taken down (last index: {final}), {serial} put up (first index: {initial})"),
+        "{at}: {before} removed (final index: {final}), {serial} installed (initial index: {initial})"),
     "swap-before": ("{serial} : classe {accuracy}, étalonné le {calibrated}", "{serial}: class {accuracy}, calibrated {calibrated}"),
-    "without-serial": ("compteur sans numéro", "meter without a serial"), "undeclared-fact": ("non déclaré", "not declared"),
+    "without-serial": ("compteur sans numéro", "meter without a serial number"), "undeclared-fact": ("non déclaré", "not declared"),
     "undeclared": (
         "{at} : appareil remplacé, index non déclarés : consommation entre les deux inconnue",
-        "{at}: device replaced, dials not declared: what was used in between is not known",
+        "{at}: device replaced, index readings not declared: consumption in between unknown",
     ),
-    "month": ("Mois", "Month"), "used": ("Consommation", "Consumption"), "estimated": ("dont estimée", "of it estimated"),
+    "month": ("Mois", "Month"), "used": ("Consommation", "Consumption"), "estimated": ("dont estimée", "of which estimated"),
     "complete": ("Complétude", "Completeness"), "total": ("Total", "Total"), "gap": ("lacune", "gap"),
     "gaps": ("Lacunes déclarées (rien n'est connu, rien n'est comblé)", "Declared gaps (nothing is known, nothing is filled)"),
     "estimates": (
-        "Périodes estimées (total relevé, répartition horaire estimée)", "Estimated periods (the sum was read, its hours are estimated)"),
+        "Périodes estimées (total relevé, répartition horaire estimée)", "Estimated periods (the total was read, its hours are estimated)"),
     "no-gaps": ("Aucune lacune d'une heure ou plus.", "No gap of an hour or more."),
-    "no-estimates": ("Aucune heure estimée.", "No hour is estimated."),
+    "no-estimates": ("Aucune heure estimée.", "No estimated hour."),
     "from": ("Du", "From"), "to": ("Au", "To"), "hours": ("Heures", "Hours"), "never": ("jamais relevé", "never read"),
     "more-rows": ("… et {count} autres, dans le fichier JSON du même rapport.", "… and {count} more, in the JSON file of this report."),
     "archive": ("Archive mensuelle", "Monthly archive"), "since": ("Depuis", "Since"), "kept": ("Mois conservés", "Months kept"),
@@ -69,8 +70,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "drift-learning": ("apprentissage : {days} jours sur {needed}", "learning: {days} of {needed} days"),
     "drift-off": ("non suivie", "not watched"), "drift-no-outdoor": (
         "pas de température extérieure : non suivie", "no outdoor temperature: not watched"),
-    "drift-idle": ("non suivie : presque rien n'est consommé", "not watched: next to nothing is used"),
-    "drift-waiting": ("pas encore jugée", "not judged yet"), "drift-error": ("non jugée : erreur", "not judged: error"),
+    "drift-idle": ("non suivie : presque rien n'est consommé", "not watched: almost nothing is used"),
+    "drift-waiting": ("pas encore jugée", "not assessed yet"), "drift-error": ("non jugée : erreur", "not assessed: error"),
     "degree": ("Degrés-jours unifiés, base {base} °C", "Degree days, base {base} °C"),
     "degree-missing": ("Jours sans donnée", "Days without data"), "no-outdoor": (
         "Aucune température extérieure n'est déclarée (energy: outdoor).",
@@ -79,13 +80,13 @@ WORDS: dict[str, tuple[str, str]] = {
     "name": ("Nom", "Name"), "state": ("État", "State"),
     "state-running": ("en service", "running"), "state-waiting": ("en attente", "waiting"),
     "state-starting": ("démarre", "starting"), "state-stopped": ("arrêtée", "stopped"), "state-failed": ("en panne", "failed"),
-    "state-backing-off": ("injoignable, réessaie", "not reachable, tries again"),
-    "state-quarantined": ("mise à l'écart", "put aside"), "state-green": ("remonte", "reports"),
-    "state-red": ("muet", "silent"), "state-trouble": ("à voir", "trouble"),
+    "state-backing-off": ("injoignable, réessaie", "unreachable, retrying"),
+    "state-quarantined": ("mise à l'écart", "quarantined"), "state-green": ("remonte", "reporting"),
+    "state-red": ("muet", "silent"), "state-trouble": ("à voir", "needs attention"),
     "no-systems": (
         "Aucune liaison n'est configurée (integrations) : l'exigence n'est pas couverte par ce concentrateur.",
         "No link is configured (integrations): this hub does not cover the requirement."),
-    "commands": ("Dernières commandes", "Last commands"), "no-commands": ("Aucune commande n'a encore été donnée.", "No command was given yet."),
+    "commands": ("Dernières commandes", "Latest commands"), "no-commands": ("Aucune commande n'a encore été donnée.", "No command has been given yet."),
     "at": ("Le", "At"), "value": ("Valeur", "Value"), "by": ("Par", "By"),
     "no-alerts": ("Aucune alerte enregistrée.", "No alert is recorded."), "no-devices": ("Aucun appareil.", "No device."),
     "alerts-open": ("{count} en cours", "{count} open"),
@@ -94,8 +95,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "writable": ("Grandeurs qui peuvent être commandées ou arrêtées", "What can be commanded or stopped"),
     "device": ("Appareil", "Device"), "metric": ("Grandeur", "Metric"), "bounds": ("Bornes", "Bounds"), "role": ("Rôle", "Role"),
     "stop": (
-        "Arrêt manuel : `ilot command stop`, ou la page Commandes. Les règles déclarées agissent seules et rendent la main.",
-        "Manual stop: `ilot command stop`, or the page Commands. Declared rules act by themselves and let go.",
+        "Arrêt manuel : « ilot command stop », ou la page Commandes. Les règles déclarées agissent seules et rendent la main.",
+        "Manual stop: “ilot command stop”, or the Commands page. Declared rules act by themselves, then release.",
     ),
     "nothing-writable": (
         "Aucune grandeur n'est déclarée commandable (devices: writable) : l'exigence n'est pas couverte par ce concentrateur.",
@@ -111,23 +112,23 @@ WORDS: dict[str, tuple[str, str]] = {
         "Dérive : IPMVP option C, modèle à changement de pente (ASHRAE Guideline 14) sur la température extérieure et "
         "le jour, chauffage et froid ; moyenne des écarts sur deux et six semaines, avec un seuil propre à chaque compteur, "
         "calculé pour moins d'une fausse alerte par an. La plus petite dérive trouvée en deux semaines est donnée par compteur.",
-        "Indexes are kept as they were read, not their differences. Consumption is spread in a straight line between "
+        "Index readings are kept, not their differences. Consumption is spread in a straight line between "
         "two readings and cut at the hours of the site's clocks; the hours add up exactly to the difference of the "
-        "indexes, swaps and roll-overs included. Between two readings more than 90 minutes apart the distribution is "
-        "marked as estimated. A gap is declared, never filled. Completeness: the part of the time that readings cover. "
+        "index readings, replacements and roll-overs included. Between two readings more than 90 minutes apart it is "
+        "marked as estimated. A gap is declared, never filled. Completeness: the share of the time that readings cover. "
         "Drift: IPMVP option C, a change-point model (ASHRAE Guideline 14) of outdoor temperature and kind of day, for "
         "heating and cooling; the mean of what it does not explain over two and six weeks, with a threshold of each meter's "
-        "own, reckoned for less than one false alarm a year. The smallest drift found within two weeks stands beside each meter.",
+        "own, calculated for less than one false alarm a year. The smallest drift found within two weeks is given for each meter.",
     ),
     "signed": (
-        "Signé par le concentrateur ; `ilot evidence verify FICHIER` le vérifie sur toute machine.",
-        "Signed by the hub; `ilot evidence verify FILE` checks it on any machine.",
+        "Signé par le concentrateur ; « ilot evidence verify FICHIER » le vérifie sur toute machine.",
+        "Signed by the hub; “ilot evidence verify FILE” checks it on any machine.",
     ),
     "no-meters": (
-        "Aucun compteur n'est déclaré : décrivez-les sous `places: … meter:`.",
-        "No meter is declared: describe them under `places: … meter:`.",
+        "Aucun compteur n'est déclaré : décrivez-les sous « places: … meter: ».",
+        "No meter is declared: describe them under “places: … meter:”.",
     ),
-    "hourly": ("Suivi horaire", "Hourly"), "yes": ("oui", "yes"), "no": ("non", "no"),
+    "hourly": ("Suivi horaire", "Hourly data"), "yes": ("oui", "yes"), "no": ("non", "no"),
     "electricity": ("électricité", "electricity"), "gas": ("gaz", "gas"), "heat": ("chaleur", "heat"), "cold": ("froid", "cold"),
     "wood": ("bois", "wood"), "fuel-oil": ("fioul", "fuel oil"), "water": ("eau", "water"), "other": ("autre", "other"),
 }  # fmt: skip

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 import jinja2
 
-from hub.typography import typeset, whole_text
+from hub.typography import fingerprint_lines, typeset, whole_text
 from hub.web import figures, scanning
 from hub.web.menu import GROUPS, Entry
 from hub.web.people.sessions import IDLE_S, LONGEST_S
@@ -56,10 +56,11 @@ class Renderer:
             "visit": visit, "account": account, "csrf": visit.form_token,
             "menu": self._groups(role) if account else [],
             "works": role in WORKS, "rules": role == ADMINISTRATEUR, "page": name, "error": visit.error, "title": "",
-            "error_lang": visit.error_lang, "lasts": None, "zone_said": "", "same_page": _same_page(visit),
+            "error_lang": visit.error_lang, "lasts": None, "zone_said": "", "now_said": "",
+            "same_page": _same_page(visit),
             "session_lasts": word("session-lasts", lang, **_LASTS),
             "counts": {}, "said": word(visit.query["said"], lang) if visit.query.get("said") in self._said else "",
-            "french": french,
+            "french": french, "fingerprint_parts": lambda text: fingerprint_lines(text, 4),
             "unit": lambda text: figures.unit_text(text, lang),
             "say": typeset if lang == "fr" else str,
             "message": lambda sentence: message(sentence, lang),

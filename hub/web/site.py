@@ -140,6 +140,7 @@ class Site:
             name, visit, lasts=self.sessions.left(visit.session) if visit.session else None,
             counts={"raised-alerts": self.parts.raised()}, title=self.parts.title,
             timezone=self.parts.timezone, zone_said=figures.zone_text(self.clock.now(), visit.lang, self._zone),
+            now_said=word("board-at", visit.lang, when=figures.moment_text(self.clock.now(), visit.lang, self._zone)),
             place_name=self.place_name, device_name=self.device_name,
             metric_name=lambda device, key: self.metric_name(device, key, visit.lang), metric_unit=self.metric_unit,
             zones={zone: title or zone for zone, (title, _) in self.parts.zones.items()},

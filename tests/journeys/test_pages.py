@@ -15,11 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pypdfium2
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
 
 from hub.cli.demo.scene import Scene
 from hub.cli.label import link_of
+from hub.cli.sheet.layout import groups
 from hub.control import call
 from hub.web.areas import MENU
 
@@ -83,7 +85,8 @@ class School:
         page.goto(link_of(self.label))
         assert page.input_value("#code") == self.label["code"]
         assert page.url == f"{self.url}/claim"  # the code is out of the address at once
-        assert self.label["fingerprint"] in page.inner_text("main")
+        read = " ".join(page.inner_text(".print").split())  # as the label has it
+        assert read == " ".join(groups(self.label["fingerprint"]))
         page.fill("#name", NAME)
         page.fill("#password", PASSWORD)
         page.fill("#again", PASSWORD)
@@ -483,6 +486,31 @@ def test_nothing_is_wider_than_a_window_of_320_pixels_with_wide_spacing(school: 
             wide.append((path, page.evaluate(WIDER)))
     context.close()
     assert wide == []
+
+
+def test_what_is_printed_says_of_which_hub_and_day_it_is_and_keeps_its_tables(school: School) -> None:
+    """Whatever theme the screen has: black on white, without what is there to be clicked."""
+    context = school.context(color_scheme="dark")
+    page = context.new_page()
+    for path in ("/devices", "/commissioning/report"):
+        page.goto(school.url + path)
+        assert page.locator(".paper").is_hidden()
+        page.emulate_media(media="print")
+        assert page.locator("table.stack").first.evaluate("one => getComputedStyle(one).display") == "table"
+        seen = page.locator("nav, header, footer, main form, main button, main .button").evaluate_all(
+            "all => all.filter(one => one.checkVisibility()).map(one => one.outerHTML)"
+        )
+        assert seen == []
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+        first = pypdfium2.PdfDocument(page.pdf(format="A4"))[0].get_textpage().get_text_range()
+        assert school.label["hub"] in first
+        assert re.search(r"\d\d/\d\d/\d{4} \d\d:\d\d", first)
+        assert re.search(r"\b1 / \d", first)
+        page.emulate_media(media="null")
+    page.goto(f"{school.url}/crisis/runbook")
+    assert len(pypdfium2.PdfDocument(page.pdf(format="A4"))) == 1
+    context.close()
 
 
 def test_axe_would_find_a_fault(page: Page, school: School) -> None:

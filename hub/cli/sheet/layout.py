@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from hub.typography import fingerprint_lines
+
 WIDTH, HEIGHT = 105.0, 74.0
 """ISO 216, A7 across."""
 QR = 30.0
 """A side with its quiet zone: at 45 modules a module is 0.67 mm, which phones read at arm's length."""
 SHOWN = 17
 """Characters of a Wi-Fi's name or key that have room as text."""
+EDGE = 3.0
+"""Left free at the right of a line."""
 QUIET = 4
 """Modules of quiet zone round a QR code (ISO/IEC 18004, 6.3.8)."""
 
@@ -49,10 +53,8 @@ def wifi_text(name: str, key: str) -> str:
 
 
 def groups(fingerprint: str) -> list[str]:
-    """A SHA-256 fingerprint, AB:CD:…, in two lines of eight groups of four digits: as people read it to each other."""
-    plain = fingerprint.replace(":", "")
-    parts = [plain[at : at + 4] for at in range(0, len(plain), 4)]
-    return [" ".join(parts[at : at + 8]) for at in range(0, len(parts), 8)]
+    """A SHA-256 fingerprint, AB:CD:…, in two lines of eight groups of four digits."""
+    return fingerprint_lines(fingerprint, 8)
 
 
 def layout(facts: dict[str, Any], link: str) -> Sheet:
@@ -71,13 +73,20 @@ def layout(facts: dict[str, Any], link: str) -> Sheet:
     lines += [Line(at, 20, 3.0, "Code, une seule fois"), Line(at, 26, size, facts["code"] or "déjà remis", True, True)]
     if wifi:
         named = [text if len(text) <= SHOWN else "par le code QR" for text in (wifi["name"], wifi["key"])]
-        lines += [Line(at, 32 + 4.5 * n, 3.0, text, n > 0) for n, text in enumerate(["Wi-Fi", *named])]
+        lines += [Line(at, 32 + 4.5 * n, 3.0, text, n > 0) for n, text in enumerate(["Wi-Fi et clé", *named])]
     lines += [
         Line(5, 54, 3.2, "Adresse"), Line(24, 54, 3.2, facts["url"], True),
         Line(5, 60, 3.2, "Empreinte du certificat (SHA-256) : la même que sur la page"),
     ]  # fmt: skip
     lines += [Line(5, 65.0 + 4.5 * n, 3.2, text, True) for n, text in enumerate(groups(facts["fingerprint"]))]
-    return Sheet(tuple(codes), tuple(lines))
+    return Sheet(tuple(codes), tuple(map(_fitted, lines)))
+
+
+def _fitted(line: Line) -> Line:
+    """Smaller where it would leave the sheet: a hub may have a long name, a page an IPv6 address."""
+    wide = (0.6 if line.mono else 0.58 if line.bold else 0.52) * line.size * len(line.text)
+    room = WIDTH - EDGE - line.x
+    return line if wide <= room else line._replace(size=line.size * room / wide)
 
 
 def _modules(text: str) -> tuple[tuple[bool, ...], ...]:

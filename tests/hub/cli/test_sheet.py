@@ -108,3 +108,22 @@ def test_a_kind_that_cannot_be_drawn_is_refused_before_a_code_is_made(hub: list[
     assert done.exit_code == 2
     assert "png, .pdf or .svg" in done.output
     assert hub == []
+
+
+@pytest.mark.parametrize("kind", ["png", "pdf"])
+def test_a_long_name_and_a_long_address_are_whole_on_the_label(kind: str) -> None:
+    facts = {
+        **FACTS, "hub": "hub-groupe-scolaire-elementaire-jean-jaures-batiment-nord-aile-b",
+        "url": "https://[2001:db8:1234:5678:9abc:def0:1234:5678]:8443/",
+    }  # fmt: skip
+    made = drawn(kind, facts)
+    if kind == "pdf":
+        page = pypdfium2.PdfDocument(made)[0]
+        text = page.get_textpage()
+        right = max(text.get_charbox(n)[2] for n in range(text.count_chars()))
+        assert right < page.get_width()
+        assert facts["hub"] in text.get_text_range()
+    else:
+        image = Image.open(io.BytesIO(made))
+        edge = round(image.width * (1 - 1 / WIDTH))  # the last millimetre is white
+        assert image.crop((edge, 0, image.width, image.height)).getextrema() == (255, 255)

@@ -91,6 +91,17 @@ async def test_the_report_has_each_requirement_and_says_what_is_missing(hub):
     assert verify(page.encode()).hub.startswith("hub-")
 
 
+async def test_each_sheet_of_a_printed_report_says_of_which_hub_it_is(hub):
+    energy = energy_of(hub)
+    energy.service._reports._title = 'École "A"}</style>'
+    page = (await energy.calls["energy.report"]({"kind": "r175", "year": 2026}))["document"]
+    style = page.partition("<style>")[2].partition("</style>")[0]
+    told = re.search(r'@bottom-left{content:"([^"]*)"', style)[1]
+    read = re.sub(r"\\([0-9a-f]{6})", lambda found: chr(int(found[1], 16)), told)
+    assert read == 'École "A"}</style> · hub-x · 02/04/2026 00:00'
+    assert "counter(page)" in style  # and the rest of the style still stands
+
+
 async def test_figures_of_the_report_are_those_of_the_meter(hub):
     energy = energy_of(hub)
     found = (await energy.calls["energy.meters"]({"year": 2026}))["meters"][0]
