@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from backend import owner as owners
 from backend.alone import alone
-from backend.keyfiles import owner_root, read, signing_key
+from backend.keyfiles import keep, owner_root, read, signing_key
 from hub import stretching
 from hub.buffer.seal import kid_of
 from hub.disk.files import write_atomically
@@ -66,8 +66,8 @@ def _make_key(directory: Path, *, new: bool, root: Path | None) -> owners.Owner:
         badge_keys=(BadgeKey(kid=kid_of(public), public=public),),
     )  # fmt: skip
     try:
-        write_atomically(directory / KEY, private_pem(key))
-        write_atomically(directory / "trust.bin", sign_trust(signer, trust), 0o644)
+        write_atomically(directory / KEY, private_pem(key))  # the server has no use for it, and is not given it
+        keep(directory, "trust.bin", sign_trust(signer, trust), 0o644)
     except OSError as error:
         raise StorageError(f"cannot write {directory}: {error.strerror or error}") from error
     return owners.load(directory)
@@ -117,7 +117,7 @@ def _revoke(directory: Path, number: str) -> Issued:
     gone = tuple(bytes.fromhex(other.id) for other in known if other.revoked_at is not None and other.until > now)
     document = make_revoked(Revoked(max(now, _number(directory, key) + 1), now, gone), key)
     try:
-        write_atomically(directory / REVOKED, document, 0o644)
+        keep(directory, REVOKED, document, 0o644)
     except OSError as error:
         raise StorageError(f"cannot write {directory}: {error.strerror or error}") from error
     return one

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from backend import owner as owners
 from backend import pki
 from backend.alone import alone
+from backend.keyfiles import keep
 from backend.owner import Owner
 from hub.disk.files import write_atomically
 from hub.errors import ConfigError, StorageError
@@ -95,8 +96,6 @@ def prepare(
     if websocket is not None:
         configuration += _LISTENER.format(where=where, port=websocket, protocol="protocol websockets\n")
     files = (
-        (directory / "mqtt.key", private_pem(client_key), 0o600),
-        (directory / "mqtt.pem", pki.pem(client), 0o644),
         (out / "server.key", private_pem(server_key), 0o600),
         (out / "server.pem", pki.pem(server), 0o644),
         (out / "ca.pem", pki.pem(owner.ca), 0o644),
@@ -105,6 +104,8 @@ def prepare(
     )
     with alone(directory):  # of two at once, the key of one would lie beside the certificate of the other
         try:
+            keep(directory, "mqtt.key", private_pem(client_key))
+            keep(directory, "mqtt.pem", pki.pem(client), 0o644)
             out.mkdir(mode=0o700, parents=True, exist_ok=True)
             for path, data, mode in files:
                 write_atomically(path, data, mode)

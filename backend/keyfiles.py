@@ -1,4 +1,4 @@
-"""Private keys of an owner, as they lie in files. Everything raises ConfigError naming the file."""
+"""Private keys of an owner, as they lie in files. What reads raises ConfigError naming the file."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from hub.disk.files import PRIVATE, owner_of, refuse_strange_links, write_atomically
 from hub.documents.trust import Root, fingerprint
 from hub.errors import ConfigError
 
@@ -16,6 +17,13 @@ def read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def keep(directory: Path, name: str, data: bytes, mode: int = PRIVATE) -> None:
+    """Write a file of an owner's directory that the server reads. Also where root writes it, it is of whoever has the
+    directory: the server's user could not read it else. Raises OSError."""
+    refuse_strange_links((directory / name).parent, directory)
+    write_atomically(directory / name, data, mode, owner=owner_of(directory))
 
 
 def signing_key(path: Path) -> ed25519.Ed25519PrivateKey:

@@ -37,7 +37,7 @@ from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
 from backend import pki, recipient
 from backend.alone import alone
-from backend.keyfiles import certificate_key, owner_root, read, signing_key
+from backend.keyfiles import certificate_key, keep, owner_root, read, signing_key
 from hub.buffer.seal import kid_of
 from hub.disk.files import make_directory, sync_directory, write_atomically
 from hub.documents.trust import AckKey, Egress, Recipient, Root, Trust, fingerprint, read_trust, sign_trust
@@ -231,9 +231,9 @@ def _settle(owner: Owner, settings: Settings, otherwise: str) -> Owner:
             raise ConfigError(f"{otherwise} bring the owner root back to {directory}/root for this once")
         trust = msgspec.structs.replace(owner.trust, version=owner.trust.version + 1, egress=wanted, issued=time.time())
         root = owner_root(directory / "root", settings.root)
-        write_atomically(directory / "trust.bin", sign_trust(root, trust), 0o644)
+        keep(directory, "trust.bin", sign_trust(root, trust), 0o644)
     if settings != owner.settings:
-        write_atomically(directory / "backend.json", msgspec.json.format(msgspec.json.encode(settings)), 0o644)
+        keep(directory, "backend.json", msgspec.json.format(msgspec.json.encode(settings)), 0o644)
     return load(directory)
 
 

@@ -24,8 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from backend import pki
 from backend.alone import alone
-from backend.keyfiles import certificate_key, read
-from hub.disk.files import write_atomically
+from backend.keyfiles import certificate_key, keep, read
 from hub.errors import ConfigError, DecodeError, StorageError
 from hub.keys import private_pem
 
@@ -51,8 +50,8 @@ def _make(directory: Path, owner: str) -> None:
     key = pki.new_key()
     certificate = pki.make_ca(key, f"{owner} (pages)")
     try:
-        write_atomically(directory / KEY, private_pem(key))
-        write_atomically(directory / CA, pki.pem(certificate), 0o644)
+        keep(directory, KEY, private_pem(key))
+        keep(directory, CA, pki.pem(certificate), 0o644)
     except OSError as error:
         raise StorageError(f"cannot write {directory}: {error.strerror or error}") from error
 
@@ -81,7 +80,7 @@ def _grant(directory: Path, hub: str, wanted: list[str]) -> list[str]:
     if twice := [name for name in wanted if name in taken]:
         raise ConfigError(f"{twice[0]} is {taken[twice[0]]}'s: two hubs cannot go by one name")
     try:
-        write_atomically(directory / GRANTED, msgspec.json.format(msgspec.json.encode({**known, hub: wanted})))
+        keep(directory, GRANTED, msgspec.json.format(msgspec.json.encode({**known, hub: wanted})))
     except OSError as error:
         raise StorageError(f"cannot write {directory}: {error.strerror or error}") from error
     return wanted

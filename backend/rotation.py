@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from backend import owner as owners
 from backend import recipient
 from backend.alone import alone
-from backend.keyfiles import owner_root
+from backend.keyfiles import keep, owner_root
 from backend.owner import NEXT_ACK_KEY, Owner
 from hub.buffer.seal import kid_of
-from hub.disk.files import make_directory, write_atomically
+from hub.disk.files import hand_over, make_directory
 from hub.documents.trust import AckKey, Recipient, sign_trust
 from hub.errors import ConfigError, StorageError
 from hub.keys import private_pem
@@ -46,21 +46,22 @@ def _rotate(directory: Path, *, ingest: bool, ack: bool, withdraw: bool, root: P
     try:
         if ingest:
             made, file = recipient.generate("ingest")
-            write_atomically(directory / "recipients" / f"ingest-{made.kid.hex()[:8]}.key", file)
+            keep(directory, f"recipients/ingest-{made.kid.hex()[:8]}.key", file)
             others = tuple(known for known in recipients if known.role != "ingest")
             recipients = (Recipient(kid=made.kid, role=made.role, public=made.public), *others)
         if ack:
             key, former = ed25519.Ed25519PrivateKey.generate(), owner.ack_key.public_key().public_bytes_raw()
             make_directory(directory / "acks")
-            write_atomically(directory / "acks" / f"{owner.trust.version}.key", private_pem(owner.ack_key))
-            write_atomically(directory / NEXT_ACK_KEY, private_pem(key))
+            hand_over(directory / "acks")
+            keep(directory, f"acks/{owner.trust.version}.key", private_pem(owner.ack_key))
+            keep(directory, NEXT_ACK_KEY, private_pem(key))
             public = key.public_key().public_bytes_raw()
             kept = () if withdraw else tuple(known for known in ack_keys if known.public == former)
             ack_keys = (AckKey(kid=kid_of(public), public=public), *kept)
         trust = msgspec.structs.replace(
             owner.trust, version=owner.trust.version + 1, recipients=recipients, ack_keys=ack_keys, issued=time.time()
         )
-        write_atomically(directory / "trust.bin", sign_trust(signer, trust), 0o644)
+        keep(directory, "trust.bin", sign_trust(signer, trust), 0o644)
         if ack:
             (directory / NEXT_ACK_KEY).replace(directory / "ack.key")
     except OSError as error:

@@ -20,9 +20,10 @@ What a report carries beside its values is kept as series too: rssi, latitude, l
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import apsw
@@ -32,6 +33,7 @@ from backend.erasures import TABLE as ERASURES_TABLE
 from backend.retention import TABLE as RETENTION_TABLE
 from backend.whereabouts import TABLE as WHEREABOUTS_TABLE
 from backend.witnesses import TABLE as WITNESSES_TABLE
+from hub.disk.files import PRIVATE, hand_over, refuse_strange_links
 from hub.errors import StorageError
 
 VERSION = 1
@@ -109,8 +111,11 @@ _COLUMNS = (("quarantine", "epoch", "integer"),)
 
 
 def open_database(path: Path) -> apsw.Connection:
-    """A connection that may write; creates the database on first use. Raises StorageError."""
+    """A connection that may write; creates the database on first use. Where root does, it is of whoever has the
+    directory, as what SQLite makes beside it is. Raises StorageError."""
     try:
+        if os.geteuid() == 0:
+            _begin(path)
         connection = _connect(path, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
         for (
             name,
@@ -132,11 +137,18 @@ def open_database(path: Path) -> apsw.Connection:
                 connection.execute(
                     ALERTS_TABLE + ERASURES_TABLE + RETENTION_TABLE + WITNESSES_TABLE + WHEREABOUTS_TABLE
                 )
-    except apsw.Error as error:
+    except (apsw.Error, OSError) as error:
         raise StorageError(f"cannot open the database {path}: {error}") from error
     if version not in (0, VERSION):
         raise StorageError(f"{path} has format {version}, this backend reads {VERSION}: use the release that wrote it")
     return connection
+
+
+def _begin(path: Path) -> None:
+    refuse_strange_links(path, path.parent)
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE))
+        hand_over(path)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import shutil
 import stat
 import time
@@ -18,11 +19,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from backend import badging, pages, pki, recipient, rotation
+from backend import badging, broker, pages, pki, recipient, rotation
 from backend import owner as owners
 from backend.keyfiles import owner_root
+from backend.schema import open_database
 from hub.documents.trust import read_trust
-from hub.errors import ConfigError, DecodeError
+from hub.errors import ConfigError, DecodeError, StorageError
 from hub.identity.enrolment import make_csr
 
 
@@ -140,6 +142,44 @@ def test_what_changes_an_owner_at_once_is_all_there_each_under_a_version_of_its_
     assert {name for name, _ in found.settings.brokers} == {"one.example", "two.example"}
     assert {(one.host, one.port) for one in found.trust.egress} >= {("one.example", 8883), ("localhost", 4434)}
     assert (len(found.trust.badge_publics), len(found.trust.ack_keys), found.settings.port) == (1, 2, 4434)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes for another user")
+def test_what_root_changes_the_servers_user_can_read_and_what_root_keeps_to_itself_stays_so(directory: Path) -> None:
+    for path in [directory, *directory.rglob("*")]:
+        if path.name != "recovery.key":
+            os.chown(path, 12345, 12345)
+    rotation.rotate(directory)
+    pages.authority(directory, "Ville")
+    pages.grant(directory, "hub-x", ["page.example"])
+    badging.make_key(directory)
+    badging.revoke(directory, badging.issue(directory, name="A", role="lecteur", sites=("school",), days=1)[0].id)
+    broker.prepare(directory, directory.parent / "broker", broker.Address("localhost", 8883))
+    owners.serve_at(owners.load(directory), 5544)
+    kept = open_database(directory / "backend.db")
+    kept.execute("insert into meta values ('a', 'b')")
+    owned = {path.name: path.stat().st_uid for path in [directory, *directory.rglob("*")]}
+    kept.close()
+    assert {"backend.db", "backend.db-wal", "acks", "pages-ca.key", "pages.json", "mqtt.key"} <= set(owned)
+    roots = ("recovery.key", badging.KEY, badging.ISSUED)
+    assert owned == dict.fromkeys(owned, 12345) | dict.fromkeys(roots, 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is led astray")
+def test_root_writes_no_key_and_no_database_through_a_link_of_the_servers_user(directory: Path, tmp_path: Path) -> None:
+    roots = tmp_path / "roots"
+    roots.mkdir()
+    (directory / "recipients").rename(tmp_path / "kept")
+    shutil.copytree(tmp_path / "kept", roots / "recipients")
+    for name, leads_to in (("recipients", roots / "recipients"), ("backend.db", roots / "new.db")):
+        (directory / name).symlink_to(leads_to)
+        os.chown(directory / name, 12345, 12345, follow_symlinks=False)
+    before = sorted(roots.rglob("*"))
+    with pytest.raises(StorageError, match="chown -h root"):
+        rotation.rotate(directory)
+    with pytest.raises(StorageError, match="chown -h root"):
+        open_database(directory / "backend.db")
+    assert sorted(roots.rglob("*")) == before
 
 
 def test_what_two_hubs_pages_are_granted_at_once_is_all_there(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
