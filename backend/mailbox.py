@@ -20,10 +20,11 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
-from typing import Any, NamedTuple, cast
+from typing import Annotated, Any, NamedTuple, cast
 
 import apsw
 import msgspec
+from msgspec import Meta
 
 from backend.schema import transaction
 from backend.storage import Storage
@@ -75,7 +76,7 @@ class Downlink(msgspec.Struct, frozen=True):
 class Told(msgspec.Struct, frozen=True):
     """What a hub says: callbacks it has made durable, and all that devices may be answered from now on."""
 
-    done: tuple[int, ...] = ()
+    done: tuple[Annotated[int, Meta(ge=0, le=2**63 - 1)], ...] = ()
     downlinks: dict[str, Downlink] = {}
 
 
@@ -174,17 +175,22 @@ class Mailbox:
             if known:
                 self._db.execute("update doors set repeated = repeated + 1, used_at = ? where id = ?", (now, door))
                 return cast("bytes | None", known[0][0])
-            self._room(hub, now)
-            name, answer = self._answer(hub, callback, now) if callback.waits else ("", None)
-            self._db.execute(
-                "insert into callbacks (key, hub, door, fields, answer, answered, received_at) values (?,?,?,?,?,?,?)",
-                (
-                    f"{hub}/{_key(callback)}", hub, door,
-                    msgspec.msgpack.encode((callback.kind, written(callback))), answer, name, now,
-                ),
-            )  # fmt: skip
-            self._db.execute("update doors set taken = taken + 1, used_at = ? where id = ?", (now, door))
-            return answer
+            full = self._full(hub, now)
+            if not full:
+                return self._keep(door, hub, callback, now)
+        raise NotReady(full)  # once the alarm is committed
+
+    def _keep(self, door: str, hub: str, callback: Callback, now: float) -> bytes | None:
+        name, answer = self._answer(hub, callback, now) if callback.waits else ("", None)
+        self._db.execute(
+            "insert into callbacks (key, hub, door, fields, answer, answered, received_at) values (?,?,?,?,?,?,?)",
+            (
+                f"{hub}/{_key(callback)}", hub, door,
+                msgspec.msgpack.encode((callback.kind, written(callback))), answer, name, now,
+            ),
+        )  # fmt: skip
+        self._db.execute("update doors set taken = taken + 1, used_at = ? where id = ?", (now, door))
+        return answer
 
     def pending(self, hub: str) -> tuple[list[Entry], bool]:
         """The oldest callbacks that wait for a hub, and whether there are more."""
@@ -216,24 +222,24 @@ class Mailbox:
             if said.done:
                 self._storage.clear_alarm(ALARM, hub, DETAIL, now)
 
-    def _room(self, hub: str, now: float) -> None:
+    def _full(self, hub: str, now: float) -> str:
+        """Why no more may wait for a hub, "" when some may; with an alarm when some wait for long."""
         oldest = self._db.execute(
             "select id, received_at from callbacks where hub = ? and fields is not null order by id limit 1", (hub,)
         ).fetchall()
         if not oldest:
-            return
+            return ""
         number, since = cast(tuple[int, float], oldest[0])
         if now - since > LATE_S:
             self._storage.alarm(ALARM, hub, DETAIL)
         newest = cast(int, self._db.execute("select max(id) from callbacks").get)
         if newest - number + 1 < MAX_WAITING:
-            return  # not so many even if all since then waited for this hub
+            return ""  # not so many even if all since then waited for this hub
         waiting = cast(
             int,
             self._db.execute("select count(*) from callbacks where hub = ? and fields is not null", (hub,)).get,
         )
-        if waiting >= MAX_WAITING:
-            raise NotReady(f"{waiting} callbacks wait for {hub} to fetch them")
+        return f"{waiting} callbacks wait for {hub} to fetch them" if waiting >= MAX_WAITING else ""
 
     def _answer(self, hub: str, callback: Callback, now: float) -> tuple[str, bytes | None]:
         row = self._db.execute(

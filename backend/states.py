@@ -14,8 +14,9 @@ from backend import backups
 from backend.registry import Hub
 from backend.storage import Storage
 from hub.documents.wire import State, read_state
-from hub.errors import AuthFailed
+from hub.errors import AuthFailed, DecodeError
 
+DAMAGED = "damaged-state"
 ORDINARY = 2
 """States that are so little behind the last one were overtaken on their way; more is worth a person's look."""
 OFFER_EVERY_S = 600.0
@@ -64,8 +65,17 @@ class States:
         if hub not in self._last:
             found = self._storage.connection.execute("select state, identity from hubs where hub = ?", (hub,)).get
             known = found is not None and found[0] is not None
-            self._last[hub] = read_state(bytes(found[0]), bytes(found[1])) if known else None
+            self._last[hub] = self._kept(hub, bytes(found[0]), bytes(found[1])) if known else None
         return self._last[hub]
+
+    def _kept(self, hub: str, state: bytes, identity: bytes) -> State | None:
+        try:
+            return read_state(state, identity)
+        except (AuthFailed, DecodeError):  # it was right when it came: no reason to refuse what the hub says now
+            self._storage.alarm(
+                DAMAGED, hub, "what it stated last was damaged here: its next state counts as its first"
+            )
+            return None
 
     def owes(self, state: State, version: int, now: float) -> bool:
         """Whether this hub is to be handed the trust document `version` with the answer to its state."""

@@ -19,7 +19,7 @@ from backend import alerts, erasures, judging, retention, whereabouts, witnesses
 from backend.readings import ORIGIN_BITS
 from backend.schema import open_for_reading
 from hub.documents.wire import read_state
-from hub.errors import DecodeError, StorageError
+from hub.errors import AuthFailed, DecodeError, StorageError
 from hub.model import Quality, series_id
 from hub.ranges import Ranges
 
@@ -320,10 +320,13 @@ def _stream(row: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def _said(identity: Any, state: Any) -> dict[str, Any]:
-    """What the last state that was taken says of the hub itself."""
-    if state is None:
+    """What the last state that was taken says of the hub itself; nothing where it was damaged here."""
+    try:
+        said = None if state is None else read_state(bytes(state), bytes(identity))
+    except (AuthFailed, DecodeError):
+        said = None
+    if said is None:
         return dict.fromkeys(SAID)
-    said = read_state(bytes(state), bytes(identity))
     return dict(zip(SAID, (said.heard or None, said.boot.hex(), said.generation, said.trust_version), strict=True))
 
 

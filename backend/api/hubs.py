@@ -7,6 +7,8 @@ import base64
 import logging
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import msgspec
@@ -146,9 +148,10 @@ class Hubs:
 
     async def backup(self, request: web.Request) -> web.Response:
         hub = of_path(request)
-        body = await body_of(request, MAX_DOCUMENT)
-        identity = await self._worker.call(lambda ingest: ingest.admitted(hub).identity)
-        generation = await asyncio.to_thread(backups.take, self.owner.backups, hub, identity, body)
+        with self._room(request, hub, MAX_DOCUMENT):
+            body = await body_of(request, MAX_DOCUMENT)
+            identity = await self._worker.call(lambda ingest: ingest.admitted(hub).identity)
+            generation = await asyncio.to_thread(backups.take, self.owner.backups, hub, identity, body)
         return answer({"generation": generation})
 
     async def alerts(self, request: web.Request) -> web.Response:
@@ -183,18 +186,25 @@ class Hubs:
 
     async def told(self, request: web.Request) -> web.Response:
         hub = certified(request)
-        return answer(await callbacks.told(self._worker, hub, await body_of(request, callbacks.MAX_TOLD)))
+        with self._room(request, hub, callbacks.MAX_TOLD):
+            return answer(await callbacks.told(self._worker, hub, await body_of(request, callbacks.MAX_TOLD)))
 
     async def _post(self, request: web.Request, what: str, limit: int) -> web.Response:
         hub = of_path(request)
-        size = limit if request.content_length is None else request.content_length
-        if self._reading[hub] + min(size, limit) > MAX_OF_ONE:  # one hub's many bodies must not fill the memory
+        with self._room(request, hub, limit):
+            message = Message(hub, what, await body_of(request, limit))
+        return web.Response(body=await self._worker.post(message))
+
+    @contextmanager
+    def _room(self, request: web.Request, hub: str, limit: int) -> Iterator[None]:
+        """For a body of this hub: its many must not fill the memory. Raises NotReady."""
+        size = min(limit, limit if request.content_length is None else request.content_length)
+        if self._reading[hub] + size > MAX_OF_ONE:
             raise NotReady("too much of this hub is on its way; come again")
         self._reading[hub] += size
         try:
-            message = Message(hub, what, await body_of(request, limit))
+            yield
         finally:
             self._reading[hub] -= size
             if not self._reading[hub]:
                 del self._reading[hub]
-        return web.Response(body=await self._worker.post(message))

@@ -112,7 +112,15 @@ async def test_a_revoked_hub_fetches_nothing(town: Town) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b'{"done": ["x"]}', b'{"downlinks": {"1": {"id": "c", "data": "0"}}}']
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"done": ["x"]}',
+        b'{"done": [99999999999999999999]}',
+        b'{"downlinks": {"1": {"id": "c", "data": "0"}}}',
+    ],
 )
 async def test_what_a_hub_says_and_cannot_be_read_changes_nothing(town: Town, body: bytes) -> None:
     await town.send()

@@ -7,7 +7,7 @@ from typing import Any
 
 import apsw
 import pytest
-from backend_kit import Desk, Sender
+from backend_kit import Desk, Sender, row
 
 from backend import mailbox
 from backend.mailbox import Doors, Downlink, Mailbox, Told
@@ -163,6 +163,22 @@ def test_beyond_its_room_the_operator_is_told_to_come_again(box: Box, monkeypatc
     with pytest.raises(NotReady, match="3 callbacks wait"):
         box.take(3)
     assert box.take(2) is None, "what is kept already is still known"
+
+
+def test_a_hub_whose_room_was_full_within_the_day_raises_the_alarm_all_the_same(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mailbox, "MAX_WAITING", 2)
+    segment = box.hub.segment()
+    stream = box.desk.post(box.hub, segment.message([segment.block([row()])]))
+    for n in range(2):
+        box.take(n)
+    known = dict(box.desk.ingest.storage._streams)
+    with pytest.raises(NotReady, match="2 callbacks wait"):
+        box.take(2, now=NOW + mailbox.LATE_S + 1)
+    assert box.desk.alarms() == [mailbox.ALARM]
+    assert box.desk.ingest.storage._streams == known != {}, "and costs no hub what is known of it"
+    assert stream.status == 200
 
 
 def test_another_hub_may_fetch_what_waits(box: Box) -> None:

@@ -166,8 +166,9 @@ async def test_a_body_beyond_its_limit_is_not_read(probe: Probe, announced: bool
     assert (await probe.post(b"")).status == 400  # and goes on serving
 
 
+@pytest.mark.parametrize("what", ["records", "backup"])
 async def test_one_hubs_many_bodies_that_do_not_come_fill_no_memory_and_hold_up_no_other_hub(
-    served: Running, probe: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    served: Running, probe: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     monkeypatch.setattr("backend.api.hubs.MAX_OF_ONE", 3 << 20)
     token = token_for(served)
@@ -176,18 +177,19 @@ async def test_one_hubs_many_bodies_that_do_not_come_fill_no_memory_and_hold_up_
     writers = []
     for _ in range(3):
         _, writer = await asyncio.open_connection("localhost", served.port, ssl=probe.tls())
-        head = f"POST /v1/hubs/{probe.hub}/records HTTP/1.1\r\nHost: localhost\r\nContent-Length: {1 << 20}\r\n\r\nx"
+        head = f"POST /v1/hubs/{probe.hub}/{what} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {1 << 20}\r\n\r\nx"
         writer.write(head.encode())
         await writer.drain()
         writers.append(writer)
-    await asyncio.sleep(0.2)
     mine, theirs = probe.segment(), other.segment()
     body = mine.message([mine.block([row()])])
-    assert (await probe.post(body)).status == 503
+    async with asyncio.timeout(30):  # until their heads are read
+        while (await probe.post(body)).status != 503:
+            await asyncio.sleep(0.05)
     assert (await other.post(theirs.message([theirs.block([row()])]))).status == 200
     for writer in writers:
         writer.close()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await probe.post(body)).status != 200:
             await asyncio.sleep(0.05)
 

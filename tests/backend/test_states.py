@@ -48,6 +48,22 @@ def test_a_state_played_again_changes_nothing_and_is_counted(plain: Desk, hub: S
     assert plain.alarms() == []
 
 
+def test_a_state_that_the_disk_has_damaged_locks_no_hub_out_and_hides_no_other(plain: Desk, hub: Sender) -> None:
+    other, segment = plain.enrol(), hub.segment()
+    for sender in (hub, other):
+        plain.state(sender, sender.state(generation=3))
+    ((kept,),) = plain.sql("select state from hubs where hub = ?", hub.hub)
+    plain.sql("update hubs set state = ? where hub = ?", bytes([*kept[:-1], kept[-1] ^ 1]), hub.hub)
+    plain.restart()
+    told = {one["hub"]: one["generation"] for one in plain.views.hubs()}
+    assert told == {hub.hub: None, other.hub: 3}
+    assert 1 in plain.post(hub, segment.message([segment.block([row()])])).taken(segment)
+    assert plain.alarms() == ["damaged-state"]
+    answer = plain.state(hub, hub.state(segment, nonce=b"m" * 16, generation=3))
+    assert [ack.nonce for ack in answer.acks] == [b"m" * 16]
+    assert {one["hub"]: one["generation"] for one in plain.views.hubs()} == {hub.hub: 3, other.hub: 3}
+
+
 @pytest.mark.parametrize("generation", [5, 6])
 def test_a_state_of_before_a_set_back_that_stands_above_by_its_numbers_is_an_old_one(
     plain: Desk, hub: Sender, generation: int
