@@ -24,7 +24,7 @@ check: setup ## lint, types, layers, documentation, security table
 
 test: check ## check, then every test; one file or more: make test TESTS=tests/hub
 	@$(PYTHON) -m compileall -q hub backend integrations plugins # hundreds of processes start: none compiles
-	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=15 $(TESTS)
+	$(PYTHON) tools/run_tests.py -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=15 $(TESTS)
 
 bench: setup ## measurements and goals into bench/results.md, an hour and a half; some: make bench BENCH="cpu commit"
 	$(PYTHON) bench/results.py $(BENCH)
