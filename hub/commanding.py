@@ -65,6 +65,7 @@ class Commanding:
         self._waits: dict[Target, Wish] = {}  # refused while nothing may be written
         self._left: dict[Target, Wish] = {}  # refused otherwise
         self._refused: dict[str, str] = {}  # rule → why its command was not given
+        self._before: dict[Target, str] = {}  # the last order there was when the desk refused: nobody's word since
         self._failed: dict[Target, tuple[str, int, str]] = {}  # rule, how often it came to nothing, and why
         self.device: Callable[[str], Device | None] = lambda name: None
         self.place: Callable[[str], Place | None] = lambda name: None
@@ -145,7 +146,8 @@ class Commanding:
         (device, metric), (value, name) = target, wish
         if self._holds.missed(target):
             last = await self._desk.latest(device, metric)
-            if last is not None and not last.by.startswith("rule:"):  # whoever wrote it since has the last word
+            if last is not None and not (last.by.startswith("rule:") or last.id == self._before.get(target)):
+                # whoever wrote it since has the last word
                 await self._over(target, wish)
                 return
             self._counts.add("rule-command-again", name)
@@ -169,6 +171,7 @@ class Commanding:
             self._desk.withdraw(one, f"rule {name} has another word by now")
         self._soon.pop(target, None)
         self._pause.pop(target, None)
+        self._before.pop(target, None)
 
     async def _no(self, target: Target, wish: Wish, refused: WriteRefused) -> None:
         """The desk takes no such command."""
@@ -179,6 +182,8 @@ class Commanding:
             self._refuse(name, str(refused))
             self._waits[target] = wish
         elif refused.reason in PASSING:
+            last = await self._desk.latest(*target)
+            self._before[target] = last.id if last is not None else ""
             await self._miss(target, wish, str(refused))
         elif refused.reason == "unknown-device":  # nothing stands there to be switched
             self._refuse(name, str(refused))

@@ -30,6 +30,8 @@ NO_ANSWER_S = 60.0
 """How long after its expiry a command that was taken may stay without an answer."""
 
 LOOK_S = 0.5
+STEP_S = 5.0
+"""A clock that moved by more than this between two looks was set."""
 DETAIL_LIMIT = 300
 
 _log = logging.getLogger("hub.commands")
@@ -58,6 +60,9 @@ class Desk:
         self._acts: dict[str, frozenset[str]] = {}  # what an integration offers beside metrics and downlinks
         self._dirty: dict[str, Record] = {}
         self._changed, self._unwritten, self._some = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._offset: float | None = (
+            None  # of the clock on the wall to the one that never goes back, while some are open
+        )
         self.stopped: Stopped | None = None
         self.frozen = ""
         """Why nothing is written while a crisis holds, "" while it may be."""
@@ -142,8 +147,17 @@ class Desk:
         return record
 
     def _keep(self, record: Record) -> None:
+        self._follow()
         self._open[record.id] = record
         self._some.set()
+
+    def _follow(self) -> None:
+        """A clock that is set lets no command wait for more or less than its time."""
+        offset = self._clock.now() - self._clock.monotonic()
+        if self._offset is not None and abs(offset - self._offset) > STEP_S:
+            for record in self._open.values():
+                record.expires += offset - self._offset
+        self._offset = offset
 
     def _offer(self, record: Record) -> None:
         device = self._devices.get(record.device)
@@ -164,6 +178,7 @@ class Desk:
                 record = await queue.get()
                 if record.final:
                     continue
+                self._follow()
                 if self._clock.now() > record.expires:
                     self._end(record, "expired", "it waited too long to be sent")
                     continue
@@ -252,6 +267,7 @@ class Desk:
                 self._some.clear()
                 await self._some.wait()
             await self._clock.sleep(LOOK_S)
+            self._follow()
             now = self._clock.now()
             for record in list(self._open.values()):
                 waits = record.id not in self._taken or record.state == "queued"

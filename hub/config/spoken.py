@@ -101,6 +101,7 @@ SPOKEN: tuple[tuple[str, str], ...] = (
     (r"(?P<a>\w+) of (?P<b>\S+) is read-only: list it in the device's `writable:`", "{a} de {b} est en lecture seule : ajoutez-la à `writable:` de l'appareil"),
     (r"(?P<a>\w+) has no bounds: give it low and high in `writable:`", "{a} n'a pas de bornes : donnez low et high dans `writable:`"),
     (r"(?P<a>\w+) of (?P<b>\S+) must be from (?P<c>\S+) to (?P<d>\S+)", "{a} de {b} doit être de {c} à {d}"),
+    (r"the hub's own alerts have this name: give the rule another one", "ce nom est celui d'alertes du concentrateur : donnez-en un autre à la règle"),
     (r"the rule reads what it writes itself", "la règle lit ce qu'elle écrit elle-même"),
     (r"the rule goes in a circle: (?P<a>.*)", "la règle tourne en rond : {a}"),
     (r"devices of integration (?P<a>'.*?') have no settings; remove this", "les appareils de l'intégration {a} n'ont pas de réglages ; retirez ceci"),

@@ -10,10 +10,13 @@ import pytest
 from hub.alerts import CLEARED, RAISED
 from hub.commanding import LASTING_S, LONGEST_S, RULE, TRIES
 from hub.commands import Order
+from hub.config.parts.rules import OWN
+from hub.energy.watch import RULE as DRIFT
 from hub.model import Device, Place, TrustClass, Writable
 from hub.rules import Rules
 from hub.rules.compiling import Action
 from hub.rules.holds import TOLD, Hold, Holds
+from hub.vigil.desk import RULE as SECURITY
 
 from .test_watching import DIM, DIMMED, HERE, LAMP, running, started
 
@@ -226,12 +229,14 @@ async def test_what_expired_is_told_at_once_and_waits_anew(tmp_path):
 
 async def test_a_refusal_that_passes_is_tried_again(tmp_path, monkeypatch):
     async with running(tmp_path) as hub:
+        await by_hand(hub, 55.0)  # before the rule: it has the last word
+        await passes(hub, 15)
         with monkeypatch.context() as patch:
             patch.setattr("hub.commands.desk.OPEN_LIMIT", 0)
             await hub.fire(DIM, True)
             await passes(hub, 15)
         await passes(hub, 60)
-        assert await values(hub) == [100.0]
+        assert await values(hub) == [55.0, 100.0]
 
 
 async def test_a_refusal_that_only_a_person_can_mend_is_said_once_until_the_configuration_is_another(tmp_path):
@@ -345,3 +350,7 @@ async def test_a_lamp_that_is_not_there_any_more_is_given_nothing_and_leaves_no_
         await passes(hub, 600)
         assert hub.watching.book.open == []
         assert (await values(hub)) == [100.0] * TOLD
+
+
+def test_no_rule_has_the_name_of_the_hubs_own_alerts():
+    assert {RULE, DRIFT, SECURITY} == OWN

@@ -12,7 +12,7 @@ from hub.catalogue import METRICS
 from hub.config.calendars.schools import lacking, zones
 from hub.config.model import Core
 from hub.config.parts.own_templates import all_templates, check_templates
-from hub.config.parts.rules import Rule, series_of
+from hub.config.parts.rules import OWN, Rule, series_of
 from hub.config.parts.templates import TEMPLATES, Template, expand, read_input
 from hub.config.positions import Finding, Path, quoted
 from hub.config.sentences import absent, nearest
@@ -49,6 +49,8 @@ def check_rules(core: Core) -> Iterator[Finding]:
     whole: dict[str, Rule] = {}
     for name, rule in core.rules.items():
         path: Path = ("rules", name)
+        if name in OWN:
+            yield Finding(path, "the hub's own alerts have this name: give the rule another one", at_key=True)
         wrong = [*_template(rule, path, templates), *_names(rule, core, path)]
         if not wrong:
             full = expand(rule, templates)

@@ -17,6 +17,8 @@ from hub.config.values import Duration
 
 TESTS = ("above", "below", "equals", "silent", "silent_periods", "stuck")
 LONGEST = timedelta(days=31)
+OWN = frozenset({"security", "energy_drift", "rule_command"})
+"""Alerts that the hub raises beside the rules of the configuration, by the name that they have in place of a rule's."""
 
 _SERIES = re.compile(r"([a-z0-9][a-z0-9_.-]{0,63})/([a-z][a-z0-9_]{0,63})")
 

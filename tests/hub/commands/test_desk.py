@@ -182,6 +182,20 @@ async def test_a_command_nobody_takes_in_time_expires_and_is_not_sent_later(tmp_
         await own.stop()
 
 
+@pytest.mark.parametrize("step", [90 * 86_400.0, -90 * 86_400.0])
+async def test_a_clock_that_is_set_lets_a_command_wait_for_its_time_no_less_and_no_more(tmp_path, step):
+    async with running(tmp_path) as hub:
+        record = await hub.order(ttl_s=60.0)
+        await settle()
+        hub.clock.set(hub.clock.now() + step)
+        for seconds in (30, 31):
+            assert not record.final
+            for _ in range(seconds):
+                await hub.clock.advance(1)
+        await until(lambda: record.final)
+        assert record.state == "expired"
+
+
 async def test_an_integration_that_never_answers_is_not_waited_for(tmp_path):
     async with running(tmp_path) as hub:
         record = await hub.order(ttl_s=5.0)

@@ -84,6 +84,11 @@ def test_what_cannot_be_evaluated_is_refused_with_its_line(tmp_path: Path, rule:
     assert said in found[0][1]
 
 
+def test_a_rule_with_the_name_of_the_hubs_own_alerts_is_refused_for_they_would_be_one(tmp_path: Path) -> None:
+    found = refused(tmp_path, "good: {template: freezing, places: [p]}\nsecurity: {template: freezing, places: [q]}")
+    assert found == [(1, "the hub's own alerts have this name: give the rule another one")]
+
+
 def test_a_circle_of_rules_is_refused_at_each_of_them(tmp_path: Path) -> None:
     found = refused(
         tmp_path,
