@@ -97,6 +97,7 @@ class Commanding:
         if rules is not self._rules:
             self._rules = rules
             self._left.clear()
+            self._refused = {name: why for name, why in self._refused.items() if rules.of(name) is not None}
         self._holds.sweep(lambda holder, target: rules.holds(*holder, target))
         for target, holder, hold in list(self._holds.all()):
             action = rules.actions[holder[0]]
@@ -144,7 +145,7 @@ class Commanding:
 
     async def _give(self, target: Target, wish: Wish) -> None:
         (device, metric), (value, name) = target, wish
-        if self._holds.missed(target):
+        if self._holds.again(target):
             last = await self._desk.latest(device, metric)
             if last is not None and not (last.by.startswith("rule:") or last.id == self._before.get(target)):
                 # whoever wrote it since has the last word

@@ -42,6 +42,7 @@ class _Image(msgspec.Struct):
     wishes: list[tuple[str, str, Value | None, str]] = []
     given: list[tuple[str, str, Value | None, str]] = []
     missed: list[tuple[str, str, int]] = []
+    again: list[tuple[str, str]] = []
 
 
 class Holds:
@@ -52,6 +53,7 @@ class Holds:
         self._wishes: dict[Target, Wish] = {}
         self._given: dict[Target, Wish] = {}
         self._missed: dict[Target, int] = {}
+        self._again: set[Target] = set()  # whose wish came to nothing before
 
     @classmethod
     def recall(cls, image: bytes) -> Holds:
@@ -62,6 +64,7 @@ class Holds:
         holds._wishes = {(device, metric): (value, rule) for device, metric, value, rule in kept.wishes}
         holds._given = {(device, metric): (value, rule) for device, metric, value, rule in kept.given}
         holds._missed = {(device, metric): count for device, metric, count in kept.missed}
+        holds._again = set(kept.again)
         return holds
 
     def image(self, *, giving: tuple[Target, Wish] | None = None) -> bytes:
@@ -76,6 +79,7 @@ class Holds:
                 [(*target, *wish) for target, wish in wishes.items()],
                 [(*target, *wish) for target, wish in given.items()],
                 [(*target, count) for target, count in self._missed.items()],
+                sorted(self._again),
             )
         )  # fmt: skip
 
@@ -135,6 +139,7 @@ class Holds:
         if self._wishes.get(target) == wish:  # it waits for its next try already
             return
         self._given.pop(target, None)
+        self._again.discard(target)
         self._wishes[target] = wish
         if target in self._missed:
             self._missed[target] = min(self._missed[target], TOLD - 1)
@@ -168,10 +173,12 @@ class Holds:
         for table in (self._wishes, self._given):
             if table.get(target) == wish:
                 del table[target]
+                self._again.discard(target)
 
     def reached(self, target: Target) -> None:
         """Its device takes what it is told."""
         self._given.pop(target, None)
+        self._again.discard(target)
         self._missed.pop(target, None)
 
     def miss(self, target: Target, wish: Wish, least: int = 0) -> int:
@@ -179,8 +186,13 @@ class Holds:
         if self._given.get(target) == wish:
             del self._given[target]
             self._wishes.setdefault(target, wish)
+        self._again.add(target)
         self._missed[target] = max(self.missed(target) + 1, least)
         return self._missed[target]
+
+    def again(self, target: Target) -> bool:
+        """Is what is to be written now, what came to nothing before?"""
+        return target in self._again
 
     def missed(self, target: Target) -> int:
         """How many tries in a row came to nothing."""

@@ -216,6 +216,29 @@ async def test_what_somebody_wrote_by_hand_since_stands(tmp_path):
         assert (await values(hub))[-1] == 20.0
 
 
+async def test_a_new_word_of_a_rule_is_written_over_what_somebody_wrote_while_the_former_one_rested(tmp_path):
+    async with running(tmp_path) as hub:
+        await hub.fire(DIM, True)
+        await failed(hub, TOLD)
+        await by_hand(hub, 55.0)
+        await passes(hub, 15)
+        await hub.fire(DIM, False)
+        assert (await values(hub))[-2:] == [55.0, 20.0]
+
+
+async def test_what_somebody_wrote_by_hand_stands_in_the_next_life_too(tmp_path):
+    async with running(tmp_path) as hub:
+        await (await started(hub, DIMMED))(True)
+        await failed(hub, 3)
+        await by_hand(hub, 55.0)
+        await hub.desk.flush()
+    async with running(tmp_path) as hub:
+        await hub.desk.load()
+        await started(hub, DIMMED)
+        await passes(hub, LONGEST_S, 600)
+        assert await values(hub) == [100.0] * 3 + [55.0]
+
+
 async def test_what_expired_is_told_at_once_and_waits_anew(tmp_path):
     async with running(tmp_path) as hub:
         await hub.fire(DIM, True)

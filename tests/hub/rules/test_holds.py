@@ -1,0 +1,86 @@
+"""Who holds a metric, and what is to be written yet: whatever happens, only what the rules say at that moment."""
+
+from __future__ import annotations
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hub.rules.holds import TOLD, Hold, Holds
+
+TARGET = ("dali:1", "level")
+WHO = st.sampled_from([("a", "x"), ("a", "y"), ("b", "x")])
+WHAT = st.builds(Hold, st.sampled_from([10.0, 20.0]), st.sampled_from([None, 0.0]))
+ACTS = st.one_of(
+    st.tuples(st.just("take"), WHO, WHAT), st.tuples(st.just("revise"), WHO, WHAT), st.tuples(st.just("let_go"), WHO),
+    st.sampled_from([("give",), ("miss",), ("reached",), ("say_again",), ("restart",)]),
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(ACTS, max_size=30))
+def test_what_is_to_be_written_or_on_its_way_is_what_the_rules_say_and_outlives_the_process(acts):
+    holds, order, last = Holds(), {}, None
+    for act, *more in acts:
+        if act == "take":
+            order.pop(more[0], None)
+            order[more[0]] = more[1]
+            holds.take(TARGET, *more)
+        elif act == "revise":
+            if more[0] in order:
+                order[more[0]] = more[1]
+            holds.revise(TARGET, *more)
+        elif act == "let_go":
+            gone = order.pop(more[0], None)
+            last = gone if gone is not None else last
+            holds.let_go(TARGET, more[0])
+        elif act == "give":
+            for one in holds.wishes():
+                holds.give(*one)
+        elif act == "miss":
+            for one in holds.given():
+                before = holds.missed(TARGET)
+                assert holds.miss(*one) == before + 1
+                assert holds.again(TARGET)
+        elif act == "reached":
+            if holds.given():
+                holds.reached(TARGET)
+                assert holds.missed(TARGET) == 0
+        elif act == "say_again":
+            holds.say_again()
+        else:
+            holds = Holds.recall(holds.image())
+        words = [*holds.wishes(), *holds.given()]
+        assert len(words) <= 1
+        for _, (value, rule) in words:
+            top = next(reversed(order.items()), None)
+            assert value == (top[1].value if top else last.otherwise)
+            assert top is None or rule == top[0][0]
+        assert holds.held(TARGET) == bool(order)
+        assert Holds.recall(holds.image()).image() == holds.image()
+
+
+def test_another_word_for_a_device_that_takes_none_is_not_counted_from_nothing_and_is_no_retry():
+    holds = Holds()
+    holds.take(TARGET, ("a", "x"), Hold(10.0, 0.0))
+    for _ in range(TOLD + 3):
+        for one in holds.wishes():
+            holds.give(*one)
+            holds.miss(*one)
+    assert (holds.missed(TARGET), holds.again(TARGET)) == (TOLD + 3, True)
+    holds.take(TARGET, ("a", "y"), Hold(10.0, 0.0))
+    assert (holds.missed(TARGET), holds.again(TARGET)) == (TOLD + 3, True), "the same word"
+    holds.let_go(TARGET, ("a", "x"))
+    holds.let_go(TARGET, ("a", "y"))
+    assert (holds.missed(TARGET), holds.again(TARGET)) == (TOLD - 1, False)
+    assert holds.wishes() == [(TARGET, (0.0, "a"))]
+
+
+def test_an_image_of_before_tries_were_counted_is_read():
+    hold = Hold(10.0, 0.0)
+    image = msgspec.msgpack.encode(
+        {"holds": [(*TARGET, "a", "x", hold)], "wishes": [(*TARGET, 10.0, "a")]},
+    )  # fmt: skip
+    holds = Holds.recall(image)
+    assert (holds.wishes(), holds.given(), holds.missed(TARGET)) == ([(TARGET, (10.0, "a"))], [], 0)
+    assert list(holds.all()) == [(TARGET, ("a", "x"), hold)]
