@@ -51,8 +51,9 @@ _LATEST = (
 _SERIES = (
     "insert into series (hub, place, metric, device, unit, resolution, kind, device_class, state_class, privacy, site,"
     " zone, model, integration) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    " on conflict (hub, place, metric, device) do update set unit = excluded.unit, site = excluded.site,"
-    " zone = excluded.zone, model = excluded.model,"
+    " on conflict (hub, place, metric, device) do update set unit = excluded.unit, resolution = excluded.resolution,"
+    " kind = excluded.kind, device_class = excluded.device_class, state_class = excluded.state_class,"
+    " site = excluded.site, zone = excluded.zone, model = excluded.model, integration = excluded.integration,"
     " privacy = case series.privacy when 'personal' then 'personal' else excluded.privacy end returning id"
 )
 """A series of which a part was personal is so whole: its readings are not told apart by when they came."""

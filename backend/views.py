@@ -107,12 +107,15 @@ class Views:
     def latest(self, series: str) -> dict[str, Any]:
         """The newest reading by its own time; `value` is null when nothing of it is dated. Raises Unknown."""
         with self._snapshot() as db:
-            numbers, kind = self._find(db, series)
-            rows = [db.execute("select time, value, flags from latest where series = ?", (n,)).get for n in numbers]
-            dated = [row for row in rows if row is not None]
-        if not dated:
+            kinds = self._find(db, series)
+            rows = [
+                (kind, *found)
+                for number, kind in kinds.items()
+                for found in db.execute("select time, value, flags from latest where series = ?", (number,)).fetchall()
+            ]
+        if not rows:
             return {"id": series, "time": None, "value": None, "quality": None, "trust": None}
-        return {"id": series} | _reading(kind, max(dated, key=lambda row: cast(int, row[0])))
+        return {"id": series} | _reading(*cast(Any, max(rows, key=lambda row: cast(int, row[1]))))
 
     def history(self, series: str, start: int, end: int, limit: int) -> dict[str, Any]:
         """Readings with start ≤ time < end, oldest first, at most `limit`; then `undated`, of boots that never knew
@@ -121,10 +124,11 @@ class Views:
         `next` is the time to go on from when there is more, else null.
         """
         with self._snapshot() as db:
-            numbers, kind = self._find(db, series)
+            kinds = self._find(db, series)
+            numbers = list(kinds)
             marks = ",".join("?" * len(numbers))
             rows = db.execute(
-                f"select time, value, flags from readings where series in ({marks}) and time >= ? and time < ?"  # noqa: S608
+                f"select time, value, flags, series from readings where series in ({marks}) and time >= ? and time < ?"  # noqa: S608
                 " order by time, origin limit ?",
                 (*numbers, start, end, limit + 1),
             ).fetchall()
@@ -132,8 +136,9 @@ class Views:
             if more is not None:  # one millisecond is never cut in two
                 whole = [row for row in rows if row[0] != more]
                 rows, more = (whole, more) if whole else (self._at(db, numbers, more), more + 1)
-            undated = self._undated(db, numbers, kind, limit)
-        return {"id": series, "readings": [_reading(kind, row) for row in rows], "next": more, "undated": undated}
+            undated = self._undated(db, kinds, limit)
+        readings = [_reading(kinds[cast(int, row[3])], *row[:3]) for row in rows]
+        return {"id": series, "readings": readings, "next": more, "undated": undated}
 
     def gaps(self, hub: str = "", *, after: int = 0, limit: int = MAX_LIMIT) -> list[dict[str, Any]]:
         """Declared gaps, at most `limit` behind the number `after`. Where the data came all the same it wins: `missing`
@@ -228,24 +233,26 @@ class Views:
     def _at(self, db: apsw.Connection, numbers: list[int], time: int) -> list[tuple[Any, ...]]:
         marks = ",".join("?" * len(numbers))
         return db.execute(
-            f"select time, value, flags from readings where series in ({marks}) and time = ? order by origin",  # noqa: S608
+            f"select time, value, flags, series from readings where series in ({marks}) and time = ? order by origin",  # noqa: S608
             (*numbers, time),
         ).fetchall()
 
-    def _undated(self, db: apsw.Connection, numbers: list[int], kind: str, limit: int) -> list[dict[str, Any]]:
+    def _undated(self, db: apsw.Connection, kinds: dict[int, str], limit: int) -> list[dict[str, Any]]:
+        numbers = list(kinds)
         marks = ",".join("?" * len(numbers))
         rows = db.execute(
-            "select lower(hex(b.boot)), u.mono, u.value, u.flags, c.stream from undated u join boots b on b.id = u.boot"  # noqa: S608
-            f" join records c on c.id = u.origin >> {ORIGIN_BITS} where u.series in ({marks})"
+            "select lower(hex(b.boot)), u.mono, u.value, u.flags, c.stream, u.series from undated u"  # noqa: S608
+            f" join boots b on b.id = u.boot join records c on c.id = u.origin >> {ORIGIN_BITS}"
+            f" where u.series in ({marks})"
             " order by c.stream, u.mono, u.origin limit ?",
             (*numbers, limit),
         ).fetchall()
         brackets = self._brackets(db, numbers, {cast(int, row[4]) for row in rows})
         return [
-            _reading(kind, (None, value, flags))
+            _reading(kinds[cast(int, number)], None, value, flags)
             | {"quality": int(Quality.UNDATED), "boot": boot, "monotonic": mono}
             | brackets[cast(int, stream)]
-            for boot, mono, value, flags, stream in rows
+            for boot, mono, value, flags, stream, number in rows
         ]
 
     def _brackets(self, db: apsw.Connection, numbers: list[int], streams: set[int]) -> dict[int, dict[str, Any]]:
@@ -272,7 +279,8 @@ class Views:
             found[stream] = {"not_before": ends.get(previous), "not_after": begins.get(run)}
         return found
 
-    def _find(self, db: apsw.Connection, series: str) -> tuple[list[int], str]:
+    def _find(self, db: apsw.Connection, series: str) -> dict[int, str]:
+        """The numbers of its devices, each with the kind of its values: two devices need not agree."""
         parts = series.split("/", 1)
         place, _, metric = parts[-1].rpartition("/")
         rows = db.execute(
@@ -280,7 +288,7 @@ class Views:
         ).fetchall()
         if not rows:
             raise Unknown(f"there is no series {series[:200]}")
-        return [cast(int, row[0]) for row in rows], str(rows[0][1])
+        return {cast(int, number): str(kind) for number, kind in rows}
 
     def _table(self, names: str, statement: str) -> list[dict[str, Any]]:
         with self._snapshot() as db:
@@ -330,9 +338,8 @@ def _said(identity: Any, state: Any) -> dict[str, Any]:
     return dict(zip(SAID, (said.heard or None, said.boot.hex(), said.generation, said.trust_version), strict=True))
 
 
-def _reading(kind: str, row: tuple[Any, ...]) -> dict[str, Any]:
-    time, value, flags = row
-    value = bool(value) if kind == "flag" else value
+def _reading(kind: str, time: Any, value: Any, flags: Any) -> dict[str, Any]:
+    value = bool(value) if kind == "flag" and value in (0, 1) else value  # what came before it was one stays as it was
     return {"time": time, "value": value, "quality": flags & 15, "trust": flags >> 4}
 
 

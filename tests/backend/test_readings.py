@@ -103,6 +103,30 @@ def test_flags_texts_and_whole_numbers_come_back_as_they_went(desk: Desk, hub: S
     assert desk.views.latest(f"{at}/huge")["value"] == pytest.approx(5e26)
 
 
+def test_devices_that_stood_at_one_place_keep_the_kind_of_their_values_each(desk: Desk, hub: Sender) -> None:
+    """A contact that says open or shut gave way to one that says how far; and its pack says so in words today."""
+    flag, text, number = (Shape((Column("window", kind=kind),)) for kind in ("flag", "text", "number"))
+    segment = hub.segment()
+    rows = [
+        Row(Subject("ble:1", "w"), flag, NOW, True, (True,), 0, 1),
+        Row(Subject("ble:2", "w"), number, NOW + 1, True, (7,), 0, 1),
+    ]
+    desk.post(hub, segment.message([segment.block(rows)]))
+    later = hub.segment()
+    desk.post(hub, later.message([later.block([Row(Subject("ble:1", "w"), text, NOW + 2, True, ("ajar",), 0, 1)])]))
+    desk.settle()
+    series = f"{hub.hub}/w/window"
+    values = [one["value"] for one in desk.views.history(series, 0, NOW + 9, 9)["readings"]]
+    assert (values[1:], desk.views.latest(series)["value"]) == ([7, "ajar"], "ajar")
+    assert values[0] == 1
+    again = hub.segment()
+    desk.post(hub, again.message([again.block([Row(Subject("ble:1", "w"), flag, NOW + 3, True, (False,), 0, 1)])]))
+    desk.settle()
+    values = [one["value"] for one in desk.views.history(series, 0, NOW + 9, 9)["readings"]]
+    assert values == [True, 7, "ajar", False]
+    assert [type(value) for value in values] == [bool, int, str, bool]
+
+
 def test_signal_and_position_are_series_of_their_own(desk: Desk, hub: Sender) -> None:
     segment = hub.segment()
     where = Position(latitude=48.8566, longitude=2.3522, accuracy=5.0)
