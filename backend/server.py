@@ -18,6 +18,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from errno import EADDRINUSE
 from pathlib import Path
+from typing import cast
 
 from aiohttp import web
 
@@ -29,12 +30,14 @@ from backend.ingest import Ingest
 from backend.journal import Journal
 from backend.owner import Owner
 from backend.storage import Storage
+from backend.strangers import HANDSHAKE_S, Strangers
 from backend.worker import Worker
 from hub.errors import ConfigError, HubError
 
 log = logging.getLogger(__name__)
 
 SHUTDOWN_S = 10.0
+BACKLOG = 1024
 LOOK_S = 2.0
 """How often to look whether trust.bin has changed."""
 CERTIFICATE_EVERY_S = 6 * 3600.0
@@ -73,13 +76,19 @@ async def serving(
         listener.close()
         raise
     api = Api(owner, worker)
-    runner = web.AppRunner(
-        api.application(), access_log=None, shutdown_timeout=SHUTDOWN_S, handler_cancellation=False
-    )  # fmt: skip
+    application = api.application()
+    strangers = Strangers()
+    application.middlewares.append(strangers.middleware())
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_S, handler_cancellation=False)
+    accepting: asyncio.Server | None = None
     following = asyncio.create_task(_follow(owner, api, worker, context), name="owner")
     try:
         await runner.setup()
-        await web.SockSite(runner, listener, ssl_context=context).start()
+        make = cast(web.Server, runner.server)
+        accepting = await asyncio.get_running_loop().create_server(
+            lambda: strangers.admit(make), sock=listener, ssl=context, backlog=BACKLOG,
+            ssl_handshake_timeout=HANDSHAKE_S,
+        )  # fmt: skip
         async with AsyncExitStack() as more:
             if mqtt:
                 await more.enter_async_context(_mqtt(directory, worker, mqtt))
@@ -91,6 +100,8 @@ async def serving(
     finally:
         following.cancel()
         await asyncio.wait([following])
+        if accepting is not None:
+            accepting.close()
         await runner.cleanup()
         listener.close()
         await worker.stop()
@@ -180,7 +191,7 @@ def tls_context(directory: Path) -> ssl.SSLContext:
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-        return socket.create_server((host, port), family=family, backlog=1024)
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         remedy = ": another program listens there; name another port, or end it" if error.errno == EADDRINUSE else ""
         raise ConfigError(f"cannot listen on {host} port {port}: {error.strerror or error}{remedy}") from error

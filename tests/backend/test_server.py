@@ -8,6 +8,7 @@ import io
 import json
 import shutil
 import ssl
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from backend.conformance.probe import Probe
 from backend.registry import Registry
 from backend.schema import open_database
 from backend.server import Running, serving
+from backend.views import Views
 from hub import keys
 from hub.documents.wire import MAX_MESSAGE
 from hub.errors import AuthFailed, ConfigError
@@ -192,6 +194,51 @@ async def test_one_hubs_many_bodies_that_do_not_come_fill_no_memory_and_hold_up_
     async with asyncio.timeout(30):
         while (await probe.post(body)).status != 200:
             await asyncio.sleep(0.05)
+
+
+async def test_strangers_who_say_nothing_give_way_to_the_next_and_no_hub_gives_way_to_them(
+    served: Running, probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.strangers.MOST", 4)
+    ask = b"GET /v1/trust HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    hubs_reader, hubs_writer = await asyncio.open_connection("localhost", served.port, ssl=probe.tls())
+    hubs_writer.write(ask)
+    assert (await hubs_reader.readline()).endswith(b"200 OK\r\n"), "its handshake is over"
+    idle = [await asyncio.open_connection("localhost", served.port, ssl=probe.tls(certificate=False)) for _ in range(4)]
+    for _, writer in idle[2:]:  # these send something, and never all of it
+        writer.write(b"POST /v1/enroll HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+    ends = [asyncio.create_task(reader.read()) for reader, _ in idle]
+    async with asyncio.timeout(30):
+        while not all(end.done() for end in ends):
+            reader, writer = await asyncio.open_connection("localhost", served.port, ssl=probe.tls(certificate=False))
+            idle.append((reader, writer))
+            writer.write(ask)
+            assert (await reader.readline()).endswith(b"200 OK\r\n")
+    hubs_writer.write(ask)
+    await hubs_reader.readuntil(b"HTTP/1.1 200 OK\r\n")
+    for writer in (hubs_writer, *(one for _, one in idle)):
+        writer.transport.abort()
+
+
+async def test_a_stranger_who_waits_for_an_answer_is_not_pushed_out(
+    served: Running, probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.strangers.MOST", 2)
+    came, go_on = threading.Event(), threading.Event()
+
+    def slowly(self: Views) -> list[Any]:
+        came.set()
+        go_on.wait(60)
+        return []
+
+    monkeypatch.setattr(Views, "forks", slowly)
+    waiting = asyncio.create_task(get(probe, "/v1/forks", operator(served)))
+    await asyncio.to_thread(came.wait, 60)
+    idle = [await asyncio.open_connection("localhost", served.port, ssl=probe.tls(certificate=False)) for _ in range(6)]
+    go_on.set()
+    assert (await waiting)[0] == 200
+    for _, writer in idle:
+        writer.transport.abort()
 
 
 async def test_a_body_that_never_ends_holds_up_nobody(served: Running, probe: Probe) -> None:
