@@ -1,14 +1,16 @@
-"""What a plugin says when it cannot go on, in French: the common ones of this distribution. Pure.
+"""What a plugin says when it cannot go on, in French. Pure.
 
-The sentences are English, of integrations, uplinks, notifiers and of the system. What is not in the table stays English
-and is marked so; the words of a library or of another machine at the end of one are quoted as they came, but for those
-of the system that everybody meets.
+Here are the words of the system and the sentences that several say; `table` has those of one alone. The sentences are
+English, of integrations, uplinks, notifiers and of the system. What is not in the tables stays English and is marked so;
+the words of a library or of another machine at the end of one are quoted as they came, but for those of the system that
+everybody meets.
 """
 
 from __future__ import annotations
 
 import re
 
+from hub.troubles.table import RARE
 from hub.typography import KEPT, typeset
 
 # ruff: noqa: E501 - a table is read across
@@ -90,7 +92,7 @@ _TABLE = (
      "aucune intégration {a} ne tourne : désactivée, ou absente de la configuration"),
     (r"it says nothing within (?P<n>\d+) s", "il ne dit rien en {n} s"),
 )  # fmt: skip
-_RULES = tuple((re.compile(pattern, re.DOTALL), french) for pattern, french in (*_SYSTEM, *_TABLE))
+_RULES = tuple((re.compile(pattern, re.DOTALL), french) for pattern, french in (*_SYSTEM, *RARE, *_TABLE))
 _PLUGIN = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _NAMES = (
     ("the backend behind ", "le serveur derrière "), ("the backend", "le serveur"), ("the proxy ", "le relais "),
@@ -104,6 +106,8 @@ def trouble(sentence: str) -> tuple[str, str]:
     name, colon, rest = sentence.strip().partition(": ")
     named = bool(colon and _PLUGIN.fullmatch(name))
     said, quoted = _french(rest if named else sentence.strip())
+    if named and not said:  # it was no plugin: `ttyUSB0: …`
+        named, (said, quoted) = False, _french(sentence.strip())
     if not said:
         return "", sentence
     return typeset(f"{name} : {said}" if named else said), quoted

@@ -1,0 +1,102 @@
+"""What an integration, an uplink, an exporter or a notifier says when it cannot go on stands on the pages, which are
+French first: every such sentence of this distribution is told in French. The words of a library, of the system or of
+another machine within it are quoted."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+import hub
+from hub.troubles import trouble
+from hub.typography import plain_spaces
+
+ROOT = Path(hub.__file__).parents[1]
+RAISED = {"NotReady", "AuthFailed", "StorageError", "DiskRefuses", "BufferFull"}
+PARTS = (
+    "integrations", "plugins", "hub/hosting", "hub/link", "hub/egress.py", "hub/buses.py", "hub/kit", "hub/payload",
+    "hub/rawdisk", "hub/buffer/commits.py", "hub/buffer/journal.py", "hub/backups/keeper.py", "hub/identity/renewal.py",
+)  # fmt: skip
+"""What runs all the time; commands of the shell speak English."""
+SHELL = {"importer.py", "monitor.py", "sim.py"}
+OWN = {
+    "the buffer was not started",  # a mistake of the hub itself, in its log
+    "{}: {}",  # whose, and the words of a library
+    "{} refuses {} ({})",  # whom, in words: each of the three is in the table
+}
+WORDS = ("acme", "503", "'acme'")
+"""What may stand where something is filled in."""
+
+
+def sentence(node: ast.expr) -> str | None:
+    """As it is written, `{}` where something is filled in; None for what is made elsewhere."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(one.value) if isinstance(one, ast.Constant) else "{}" for one in node.values)
+    return None
+
+
+def sentences() -> Iterator[tuple[str, str]]:
+    for part in PARTS:
+        root = ROOT / part
+        for path in root.rglob("*.py") if root.is_dir() else (root,):
+            if path.name in SHELL or "sim" in path.relative_to(ROOT).parts:
+                continue
+            for node in ast.walk(ast.parse(path.read_text())):
+                name = getattr(getattr(node, "func", None), "id", "") or getattr(
+                    getattr(node, "func", None), "attr", ""
+                )
+                if isinstance(node, ast.Call) and name in RAISED and node.args:
+                    said = sentence(node.args[0])
+                    if said is not None and said not in OWN:
+                        yield f"{path.relative_to(ROOT)}:{node.lineno}", said
+
+
+def french(said: str) -> str:
+    """In French with something filled in that fits; "" where nothing does."""
+    for filled in product(WORDS, repeat=min(said.count("{}"), 4)):
+        one = said
+        for word in filled:
+            one = one.replace("{}", word, 1)
+        if told := trouble(one.replace("{}", "acme"))[0]:
+            return told
+    return ""
+
+
+def test_every_sentence_with_which_a_plugin_or_a_part_of_the_hub_goes_away_is_told_in_french() -> None:
+    found = list(sentences())
+    assert len(found) > 150
+    assert [(where, said) for where, said in found if not french(said)] == [], (
+        "say it in hub/troubles/table.py: it stands on a French page"
+    )
+
+
+def test_a_sentence_that_no_table_has_is_found(tmp_path: Path) -> None:
+    assert sentence(ast.parse('f"{url} hums in {key}"', mode="eval").body) == "{} hums in {}"
+    assert french("{} hums in {}") == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "told", "quoted"),
+    [
+        ("tty1: the SIM card asks for its PIN: give it as `pin`",
+         "tty1 : la carte SIM demande son code PIN : donnez « pin »", ""),
+        ("opc.tcp://a:4840 refuses the user: check `user` and `password` (BadUserAccessDenied)",
+         "opc.tcp://a:4840 refuse l'utilisateur : vérifiez « user » et « password »", "BadUserAccessDenied"),
+        ("/mnt/usb is not there: put the stick back", "/mnt/usb est absent : remettez la clé USB", ""),
+        ("https://b.example refuses this hub (403): unknown hub. Its operator admits hub-a again",
+         "https://b.example refuse ce concentrateur : son exploitant doit l'admettre de nouveau", "unknown hub"),
+        ("BlueZ refuses: [Errno 111] Connection refused",
+         "BlueZ refuse (connexion refusée : rien n'écoute à cette adresse)", ""),
+        ("10.0.0.9:503 does not answer: is it an EnOcean gateway (ESP3)?",
+         "10.0.0.9:503 ne répond pas : est-ce une passerelle EnOcean (ESP3) ?", ""),
+    ],
+)  # fmt: skip
+def test_what_is_rare_is_said_as_plainly_as_what_is_common(said: str, told: str, quoted: str) -> None:
+    french, rest = trouble(said)
+    assert (plain_spaces(french), rest) == (told, quoted)
