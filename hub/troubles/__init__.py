@@ -1,7 +1,7 @@
 """What a plugin says when it cannot go on, in French. Pure.
 
-Here are the words of the system and the sentences that several say; `table` has those of one alone. The sentences are
-English, of integrations, uplinks, notifiers and of the system. What is not in the tables stays English and is marked so;
+Here are the words of the system and the sentences that several say; `table` has those of one alone, `outcomes`
+what became of a command. The sentences are English, of integrations, uplinks, notifiers and of the system. What is not in the tables stays English and is marked so;
 the words of a library or of another machine at the end of one are quoted as they came, but for those of the system that
 everybody meets.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+from hub.troubles.outcomes import OUTCOMES
 from hub.troubles.table import RARE
 from hub.typography import KEPT, typeset
 
@@ -92,7 +93,7 @@ _TABLE = (
      "aucune intégration {a} ne tourne : désactivée, ou absente de la configuration"),
     (r"it says nothing within (?P<n>\d+) s", "il ne dit rien en {n} s"),
 )  # fmt: skip
-_RULES = tuple((re.compile(pattern, re.DOTALL), french) for pattern, french in (*_SYSTEM, *RARE, *_TABLE))
+_RULES = tuple((re.compile(pattern, re.DOTALL), french) for pattern, french in (*_SYSTEM, *OUTCOMES, *RARE, *_TABLE))
 _PLUGIN = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _NAMES = (
     ("the backend behind ", "le serveur derrière "), ("the backend", "le serveur"), ("the proxy ", "le relais "),

@@ -6,14 +6,17 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 
 import pytest
 
 import hub
+from hub.commands.desk import STATES
+from hub.sigfox.callback import ANSWERS
 from hub.troubles import trouble
 from hub.typography import plain_spaces
+from integrations.lorawan.orders import DONE
 
 ROOT = Path(hub.__file__).parents[1]
 RAISED = {"NotReady", "AuthFailed", "StorageError", "DiskRefuses", "BufferFull"}
@@ -57,6 +60,19 @@ def sentences() -> Iterator[tuple[str, str]]:
                         yield f"{path.relative_to(ROOT)}:{node.lineno}", said
 
 
+def outcomes() -> Iterator[tuple[str, str]]:
+    """What integrations answer to a command: `answer(…, "failed", "…")`, or given as such a pair."""
+    for path in [*(ROOT / "integrations").rglob("*.py"), *(ROOT / "hub" / "commands").rglob("*.py")]:
+        if path.name in SHELL or "sim" in path.relative_to(ROOT).parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            given = getattr(node, "args", ()) if isinstance(node, ast.Call) else getattr(node, "elts", ())
+            for state, detail in pairwise(given if isinstance(given, list) else ()):
+                said = sentence(detail)
+                if isinstance(state, ast.Constant) and state.value in STATES and said and said not in STATES:
+                    yield f"{path.relative_to(ROOT)}:{node.lineno}", said
+
+
 def french(said: str) -> str:
     """In French with something filled in that fits; "" where nothing does."""
     for filled in product(WORDS, repeat=min(said.count("{}"), 4)):
@@ -76,6 +92,18 @@ def test_every_sentence_with_which_a_plugin_or_a_part_of_the_hub_goes_away_is_to
     )
 
 
+def test_what_integrations_answer_to_a_command_is_told_in_french() -> None:
+    found = [
+        *outcomes(),
+        *(("Sigfox", said) for said in ANSWERS.values()),
+        *(("LoRaWAN", said) for said in DONE.values()),
+    ]
+    assert len(found) > 30
+    assert [(where, said) for where, said in found if not french(said)] == [], (
+        "say it in hub/troubles/outcomes.py: it stands on the page of commands"
+    )
+
+
 def test_a_sentence_that_no_table_has_is_found(tmp_path: Path) -> None:
     assert sentence(ast.parse('f"{url} hums in {key}"', mode="eval").body) == "{} hums in {}"
     assert french("{} hums in {}") == ""
@@ -88,6 +116,10 @@ def test_a_sentence_that_no_table_has_is_found(tmp_path: Path) -> None:
          "tty1 : la carte SIM demande son code PIN : donnez « pin »", ""),
         ("opc.tcp://a:4840 refuses the user: check `user` and `password` (BadUserAccessDenied)",
          "opc.tcp://a:4840 refuse l'utilisateur : vérifiez « user » et « password »", "BadUserAccessDenied"),
+        ("holding 40 (setpoint): the device has no such register: check `table` and `address`",
+         "holding 40 (setpoint) : l'appareil n'a pas ce registre, vérifiez « table » et « address » (40001 est 0)", ""),
+        ("10.0.0.7:502 does not answer within 3 s: it may have been written, look at the device",
+         "elle a peut-être été écrite : voyez l'appareil (10.0.0.7:502 n'a pas répondu en 3 s)", ""),
         ("/mnt/usb is not there: put the stick back", "/mnt/usb est absent : remettez la clé USB", ""),
         ("https://b.example refuses this hub (403): unknown hub. Its operator admits hub-a again",
          "https://b.example refuse ce concentrateur : son exploitant doit l'admettre de nouveau", "unknown hub"),

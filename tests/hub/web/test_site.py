@@ -416,6 +416,23 @@ async def test_the_page_of_integrations_says_in_words_what_each_refused(pages: P
     assert re.search(r"Refused, left out or noted.*Late<span class=\"quiet\">late</span>", text, re.DOTALL)
 
 
+async def test_what_became_of_a_command_is_french_and_what_nobody_translated_is_marked(pages: Pages) -> None:
+    async def told(arguments: dict[str, Any]) -> dict[str, Any]:
+        said = ("the device lets nobody write it", "the valve hums")
+        given = {"device": pages.hub.devices[0].id, "metric": "temperature", "value": 21.0, "values": None,
+                 "why": "froid", "state": "failed", "by": "web:camille", "at": 1_790_000_000.0}  # fmt: skip
+        return {"commands": [{**given, "id": f"c{n}", "detail": one} for n, one in enumerate(said)], "stopped": None,
+                "open": 0}  # fmt: skip
+
+    pages.hub.answers["command.list"] = told
+    browser = await pages.claimed()
+    _, text, _ = await browser.get("/commands")
+    assert '<span class="why">l&#39;appareil ne laisse personne l&#39;écrire\u00a0: voyez ses droits</span>' in text
+    assert '<span class="why"><q lang="en">the valve hums</q></span>' in text
+    _, text, _ = await browser.get("/commands?lang=en")
+    assert '<span class="why">the device lets nobody write it</span>' in text
+
+
 async def test_two_thousand_devices_are_paged_filtered_and_sorted_by_the_server(tmp_path: Path) -> None:
     async with Pages(tmp_path, Hub(2000)) as pages:
         pages.hub.hear(1234, 21.5)
