@@ -1,0 +1,33 @@
+"""`ilot status` for people: what was refused is said in the language of the shell, beside its name in the log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hub.cli.status import show
+
+STATUS: dict[str, Any] = {
+    "hub": "hub-a", "up_s": 61.0, "reports": 1, "readings": 2,
+    "buffer": {"readings": 0, "bytes": 0, "segments": 1, "autonomy": "", "error": ""},
+    "link": {"acked": 2, "last_ack_s": None, "error": "", "metered": False, "month": {"month": "", "up": 1, "down": 1}},
+    "backup": {"made": None, "generation": 0, "error": "", "every": "", "backend": {}, "directory": {}},
+    "mirror": {"directory": ""}, "degraded": [], "plugins": [], "last": [], "counts": {"a:1": {"repeat": 3}},
+    "quarantine": [],
+}  # fmt: skip
+COUNTED = [
+    {"subject": "a:1", "reason": "repeat", "times": 3, "fr": "Répétition\u00a0: rien à faire", "en": "A repetition"},
+    {"subject": "a:1", "reason": "hum", "times": 1, "fr": "", "en": ""},
+]
+
+
+@pytest.mark.parametrize(("shell", "said"), [("fr_FR.UTF-8", "Répétition : rien à faire"), ("C.UTF-8", "A repetition")])
+def test_a_reason_is_said_in_the_language_of_the_shell(
+    shell: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LC_ALL", shell)
+    monkeypatch.setattr("hub.cli.status.standing", lambda backup: ["backup never made"])
+    show(STATUS, COUNTED)
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("a:1")]
+    assert rows == [["a:1", "repeat", "3", *said.split()], ["a:1", "hum", "1"]]
