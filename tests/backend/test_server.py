@@ -191,7 +191,7 @@ async def test_one_hubs_many_bodies_that_do_not_come_fill_no_memory_and_hold_up_
     assert (await other.post(theirs.message([theirs.block([row()])]))).status == 200
     for writer in writers:
         writer.close()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (await probe.post(body)).status != 200:
             await asyncio.sleep(0.05)
 

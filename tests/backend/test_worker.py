@@ -55,7 +55,7 @@ async def run(ingest: Any, sizes: list[int]) -> None:
 
     try:
         posts = [post(sizes[0])]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not ingest.taking.is_set():
                 await asyncio.sleep(0.001)
         posts += map(post, sizes[1:])

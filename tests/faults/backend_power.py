@@ -33,7 +33,7 @@ def _cuts(root: Path, runs: int, seed: int, fault: str, environment: Mapping[str
             rig.start_backend(options=["--journal"] * (n % 2), environment=environment)
             for _ in range(2):
                 acked = _acked(rig)
-                until(lambda acked=acked: _acked(rig) > acked + _MORE, 60.0, lambda: f"nothing is acked: {rig.logs()}")
+                until(lambda acked=acked: _acked(rig) > acked + _MORE, 120.0, lambda: f"nothing is acked: {rig.logs()}")
             time.sleep(rng.uniform(0.0, 0.7))
             assert rig.backend is not None
             freeze(rig.backend.pid)

@@ -43,7 +43,7 @@ def _destroyed(root: Path, runs: int, seed: int, fault: str, mirror: bool) -> Ve
             rig.kill(rig.hub)
             before = rig.numbers(b"emit")
             rig.start_hub(per_second=0.01)
-            until(lambda: _safe(rig, mirror), 60.0, lambda: f"the stick is not complete: {rig.logs()}")
+            until(lambda: _safe(rig, mirror), 120.0, lambda: f"the stick is not complete: {rig.logs()}")
             rig.kill(rig.hub)
             uncounted |= rig.numbers(b"emit") - before
             shutil.rmtree(rig.state)

@@ -24,7 +24,7 @@ def _fills(root: Path, runs: int, seed: int, fault: str, options: tuple[str, ...
         for n in range(runs):
             rig.kill(rig.backend)
             hub = rig.start_hub()
-            until(lambda: _given_up(rig), 60.0, lambda: f"nothing is given up: {rig.logs()}")
+            until(lambda: _given_up(rig), 180.0, lambda: f"nothing is given up: {rig.logs()}")
             time.sleep(rng.uniform(0.0, 1.0))
             if n % 2:
                 rig.kill(hub)

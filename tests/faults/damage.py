@@ -220,7 +220,7 @@ def damaged_directory(
             rig.start_hub(1000.0 if fast else 300.0, options=["--bulky", "--per-durable", "50"] if fast else [])
             rig.wait_durable(4 if fast else 8)
             if fast:
-                until(lambda: len(list(folder.glob("*.seg"))) >= 4, 60.0, lambda: f"no segment fills: {rig.logs()}")
+                until(lambda: len(list(folder.glob("*.seg"))) >= 4, 120.0, lambda: f"no segment fills: {rig.logs()}")
             rig.kill(rig.hub)
         kept = [(rig.state, root / "kept-state"), (rig.backend_dir, root / "kept-backend")]
         for place, copy in kept:
@@ -237,7 +237,7 @@ def damaged_directory(
             case = cases[n % len(cases)]
             truth = case(folder, segments, rng)
             rig.start_backend()
-            rig.settle(30.0)
+            rig.settle()
             slowest = max(slowest, rig.started_s)
             for line in _judge(rig, case.__name__, truth, segments, total):
                 print(f"{line}, seed {seed}, case {n}", flush=True)

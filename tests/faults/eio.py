@@ -8,17 +8,14 @@ declared lost.
 from __future__ import annotations
 
 import math
-import random
 import time
 from pathlib import Path
 
 from rig import Rig, Verdict
-from syscalls import CALLS, count_calls, inject
+from syscalls import CALLS, LIFE_S, chances, count_calls, inject
 
 READS = ("pread64",)
 SYNCS = ("fsync", "fdatasync")
-_LIFE_S = 120.0
-"""Of a life whose disk works again: beyond, it hangs. No measure of speed, a busy machine may take its time."""
 _MEET_S = 10.0
 """So long a life may go on after all that it was to do, until the fault has happened."""
 LOOK_S = 0.05
@@ -41,15 +38,14 @@ def _fail(root: Path, runs: int, seed: int, calls: tuple[str, ...], fault: str) 
         places = count_calls(rig, calls)
         last = {call: max(n for other, n in places if other == call) for call, _ in places}
         places = [(c, n) for c, n in places if n == last[c] or (c, n + 1) in places]  # the fault lasts for three
-        random.Random(seed).shuffle(places)
-        places = (places * (runs // len(places) + 1))[:runs]
-        said = met = 0
-        for call, n in places:
+        said, lives, met = 0, 0, list[tuple[str, int]]()
+        for call, n in chances(places, runs, seed, met):
+            lives += 1
             log = rig.root / "strace.log"
             log.unlink(missing_ok=True)
             (rig.root / "hub.log").unlink(missing_ok=True)  # what it says is of this life
             hub = rig.start_hub(wait=False, prefix=inject(log, call, "error=EIO", f"{n}..{n + 2}"))
-            goal, end = len(rig.numbers(b"durable")) + 25, time.monotonic() + _LIFE_S
+            goal, end = len(rig.numbers(b"durable")) + 25, time.monotonic() + LIFE_S
             happened, done = False, math.inf
             while (durable := len(rig.numbers(b"durable"))) < goal or (not happened and time.monotonic() < done):
                 if hub.poll() is not None or time.monotonic() > end:
@@ -59,13 +55,13 @@ def _fail(root: Path, runs: int, seed: int, calls: tuple[str, ...], fault: str) 
                     happened, goal = True, max(goal, durable + 10)  # it comes up again, and has said what was wrong
                 elif durable >= goal and done == math.inf:
                     done = time.monotonic() + _MEET_S
-            met += happened
+            met += [(call, n)] * happened
             said += _shown(rig)
             rig.kill(hub)
         rig.settle()
-        verdict = rig.verdict(f"{fault.format(len(set(places)))} ({met} met, {said} shown)", len(places))
+        verdict = rig.verdict(f"{fault.format(len(set(places)))} ({len(met)} met, {said} shown)", lives)
         # not every call is the buffer's; that none of many is ever shown would be a fault of the hub
-        if (len(places) >= 10 and not said) or met < len(places) // 2:
+        if (lives >= 10 and not said) or len(met) < max(1, runs // 2):
             raise RuntimeError(f"the faults did not happen, or were not shown: {verdict}")
         return verdict
     finally:

@@ -37,7 +37,7 @@ def full_disk(root: Path, runs: int, seed: int) -> Verdict:
             rig.wait_durable(5)
             rig.kill(rig.backend)
             filler = _fill(card, keep=rng.randrange(32 << 10, 96 << 10))
-            until(lambda: _complains(rig), 90.0, lambda: f"a full disk goes unnoticed: {rig.logs()}")
+            until(lambda: _complains(rig), 120.0, lambda: f"a full disk goes unnoticed: {rig.logs()}")
             assert rig.hub is not None
             assert rig.hub.poll() is None, f"the hub ended on a full disk: {rig.logs()}"
             time.sleep(rng.uniform(0.2, 1.5))
@@ -81,8 +81,10 @@ def read_only(root: Path, runs: int, seed: int) -> Verdict:
             rig.kill(rig.backend)
             time.sleep(rng.uniform(0.0, 0.4))
             needs.mount("-o", "remount,abort", str(card.image), str(card.where))
-            until(lambda: _complains(rig), 20.0, lambda: f"a read-only disk goes unnoticed: {rig.logs()}")
-            before = len(rig.numbers(b"durable"))
+            until(lambda: _complains(rig), 60.0, lambda: f"a read-only disk goes unnoticed: {rig.logs()}")
+            rig.status()  # one more turn of its loop: what became durable before the disk failed is written down by now
+            before, refused = len(rig.numbers(b"durable")), len(rig.numbers(b"refused"))
+            until(lambda refused=refused: len(rig.numbers(b"refused")) > refused, 60.0, lambda: "nothing more is said")
             time.sleep(0.7)
             assert rig.hub is not None
             assert rig.hub.poll() is None, f"the hub ended on a read-only disk: {rig.logs()}"

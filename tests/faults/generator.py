@@ -61,6 +61,8 @@ DEVICE = "faults:generator"
 PER_DURABLE = 10
 AGAIN = 20
 SYNC_S = 0.2
+FAREWELL_S = 60.0
+"""For the last acks, `ilot run --drain`: what a busy machine delivers later than after the usual 10 s is not lost."""
 
 
 def last_number(journal: Path) -> int:
@@ -205,7 +207,8 @@ def main() -> None:
     if options.believe:
         mock.patch("hub.delivery.acceptance.read_ack", believe).start()
         mock.patch("hub.delivery.acceptance.Acceptance.judge", return_value=None).start()
-    asyncio.run(serve(Settings(config=options.config), registry, ready=lambda facts: print("ready", flush=True)))
+    settings = Settings(config=options.config, drain_s=FAREWELL_S)
+    asyncio.run(serve(settings, registry, ready=lambda facts: print("ready", flush=True)))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import random
 import ssl
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -37,7 +38,7 @@ class Between:
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
         self.mode = ""
-        self.touched = 0
+        self.touched: Counter[str] = Counter()
         self.bodies: list[bytes] = []
         self.replies: list[bytes] = []
         self._port = 0
@@ -77,7 +78,12 @@ class Between:
 
     def serve(self, near: BaseHTTPRequestHandler, body: bytes) -> None:
         mode = self.mode if near.path.endswith("/records") else ""
-        self.touched += bool(mode)
+        try:
+            self._pass_on(near, body, mode)
+        finally:
+            self.touched[mode] += 1  # when the hub has what became of it
+
+    def _pass_on(self, near: BaseHTTPRequestHandler, body: bytes, mode: str) -> None:
         if mode == "drop":
             near.close_connection = True
             return
@@ -97,6 +103,10 @@ class Between:
         near.send_header("Content-Length", str(len(told)))
         near.end_headers()
         near.wfile.write(told)
+
+    def heard_acks(self) -> bool:
+        """Whether a true ack has passed that can be forged."""
+        return bool(self._forged())
 
     def _ask(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
         link = http.client.HTTPSConnection(BEHIND, self._port, context=self._far, timeout=20)
@@ -151,7 +161,7 @@ def _between(
         rig = _rig(root, between)
         rig.start_hub(options=options)
         rig.wait_durable(3)
-        until(lambda: bool(between.replies), 20.0, lambda: f"nothing passes: {rig.logs()}")
+        until(between.heard_acks, 60.0, lambda: f"nothing passes: {rig.logs()}")
         for mode in up:
             _touch(rig, between, mode)
         for mode in down:
@@ -171,10 +181,11 @@ def _between(
 
 
 def _touch(rig: Rig, between: Between, mode: str) -> None:
-    """At least one message, or one reply, is touched in this way."""
-    between.mode, before = mode, between.touched
+    """At least one message, or one reply, is touched in this way, and the hub has gone on."""
+    between.mode, before = mode, between.touched[mode]
     rig.wait_durable(2)
-    until(lambda: between.touched > before, 60.0, lambda: f"nothing to touch: {rig.logs()}")
+    until(lambda: between.touched[mode] > before, 60.0, lambda: f"nothing to touch: {rig.logs()}")
+    rig.wait_durable(3)  # what it believes now is on its disk
     time.sleep(between.rng.uniform(0.1, 0.5))
 
 

@@ -37,9 +37,10 @@ def _lie(root: Path, runs: int, seed: int, fault: str, options: tuple[str, ...] 
             rig.start_hub(options=options)
             rig.wait_durable(3)
             if options:
-                until(lambda: rig.status()["link"]["acked"] > 0, 20.0, lambda: f"nothing acked: {rig.logs()}")
+                until(lambda: rig.status()["link"]["acked"] > 0, 60.0, lambda: f"nothing acked: {rig.logs()}")
+                rig.wait_durable(2)  # what it believes is on its disk
             else:
-                until(lambda: _refused(rig), 20.0, lambda kind=kind: f"{kind} was not refused: {rig.logs()}")
+                until(lambda: _refused(rig), 60.0, lambda kind=kind: f"{kind} was not refused: {rig.logs()}")
                 acked = rig.status()["link"]["acked"]
                 assert acked == 0, f"{kind}: {acked} readings count as acknowledged"
             time.sleep(rng.uniform(0.0, 0.4))

@@ -218,7 +218,7 @@ class Rig:
             if process.stdout:
                 process.stdout.close()
 
-    def stop(self, process: subprocess.Popen[bytes] | None, timeout: float = 60.0) -> int:
+    def stop(self, process: subprocess.Popen[bytes] | None, timeout: float = 120.0) -> int:
         """SIGTERM, and the exit code."""
         if process is None:
             return 0
@@ -228,7 +228,7 @@ class Rig:
             process.stdout.close()
         return code
 
-    def settle(self, timeout: float = 60.0) -> None:
+    def settle(self, timeout: float = 120.0) -> None:
         """Let a last life of the hub drain what former lives left, then stop everything in order."""
         self.start_hub(per_second=20.0)
         self.drain(timeout)
@@ -236,7 +236,7 @@ class Rig:
         self.stop(self.backend)
         self.hub = self.backend = None
 
-    def drain(self, timeout: float = 60.0) -> None:
+    def drain(self, timeout: float = 120.0) -> None:
         """Wait until the running hub has next to nothing left to deliver."""
         until(lambda: self.status()["buffer"]["readings"] <= 40, timeout, lambda: f"not delivered: {self.logs()}")
 
@@ -293,14 +293,15 @@ class Rig:
                     life = []
         return promised
 
-    def wait_durable(self, more: int, timeout: float = 30.0) -> None:
+    def wait_durable(self, more: int, timeout: float = 90.0) -> None:
         """Wait until the running hub has acknowledged so many more durable reports."""
         end = len(self.numbers(b"durable")) + more
         until(lambda: len(self.numbers(b"durable")) >= end, timeout, lambda: f"nothing becomes durable: {self.logs()}")
 
     def stop_delivered(self) -> None:
-        """Stop the hub with nothing left on it. Its farewell waits 10 s for acks, and not at all for a link that is
-        away: what is left then leaves with another life. What no life delivers stays missing, and is counted."""
+        """Stop the hub with nothing left on it. Its farewell waits FAREWELL_S of generator.py for acks, and not at all
+        for a link that is away: what is left then leaves with another life. What no life delivers stays missing, and is
+        counted."""
         for life in range(3):
             if life:
                 self.start_hub(per_second=20.0)

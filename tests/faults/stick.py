@@ -27,7 +27,7 @@ def _lives(root: Path, runs: int, seed: int, fault: str, environment: Mapping[st
             rig.wait_durable(rng.randint(1, 4))
             rig.kill(rig.hub)
             hub = rig.start_hub(environment=environment)
-            until(lambda: _complete(rig), 30.0, lambda: f"not all is copied: {rig.logs()}")
+            until(lambda: _complete(rig), 120.0, lambda: f"not all is copied: {rig.logs()}")
             time.sleep(rng.uniform(0.0, 0.3))
             freeze(hub.pid)
             copy = card.copy()

@@ -209,7 +209,7 @@ async def test_a_connection_that_the_server_closed_or_spoke_on_unasked_is_not_us
         server = Server(OK + b"Content-Length: 4\r\n\r\ngood", late=late, close=not late)
         async with calling(server) as call:
             assert (await call()).body == b"good"
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await server.spoke.wait()
             await asyncio.sleep(0.01)  # a turn of the loop, in which it is heard
             assert (await call()).body == b"good"
@@ -229,7 +229,7 @@ async def test_idle_connections_are_few_and_not_kept_for_ever() -> None:
         await asyncio.gather(*(call() for _ in range(4)))
         idle = call.client._idle  # type: ignore[attr-defined]
         assert sum(map(len, idle.values())) == 2
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while idle:
                 await asyncio.sleep(0.01)
         await call()
@@ -348,7 +348,7 @@ async def test_a_server_that_speaks_before_it_is_asked_is_told_at_once() -> None
     line = Line()
     line.connection_made(Wire())
     line.data_received(b"220 mail.example ESMTP\r\n")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         with pytest.raises(ConnectionAbortedError, match="before it is asked"):
             await exchanged(line, "GET", "/", [("Host", "a")], None, LIMIT, None)
 

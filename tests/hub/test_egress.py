@@ -230,7 +230,7 @@ async def test_the_key_exchange_is_hybrid_where_openssl_can(ca: Authority, hybri
     )[0]
     reader, writer = await asyncio.open_connection("127.0.0.1", hybrid_only, ssl=context)
     writer.write(b"GET / HTTP/1.0\r\n\r\n")
-    page = await asyncio.wait_for(reader.read(), 10)
+    page = await asyncio.wait_for(reader.read(), 60)
     writer.close()
     with suppress(ssl.SSLError):
         await writer.wait_closed()

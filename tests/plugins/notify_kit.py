@@ -51,7 +51,7 @@ async def notifying(
         await asyncio.gather(work, return_exceptions=True)
 
 
-async def until(true: Callable[[], Any], seconds: float = 20.0) -> None:
+async def until(true: Callable[[], Any], seconds: float = 60.0) -> None:
     """Wait for the other end, which has a clock of its own."""
     async with asyncio.timeout(seconds):
         while not true():

@@ -137,7 +137,7 @@ async def test_silence_is_told_after_a_while_and_ends_with_a_word(hall: House) -
 async def test_a_pack_that_names_its_period_makes_silence_shorter(house: House) -> None:
     await house.add(device=ID, key=KEY.hex(), place="boiler", pack="ewattch-squid")
     running = asyncio.create_task(house.service.run())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while "ewattch-squid" not in house.service._commissioning._periods:
             await asyncio.sleep(0.01)
     running.cancel()

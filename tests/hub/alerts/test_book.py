@@ -234,7 +234,7 @@ async def test_what_a_person_does_while_a_former_change_becomes_durable_stands(t
     stream, disk = Slow(), threading.Event()
     async with life(tmp_path, stream) as (book, _, store):
         alert = await book.raise_(NEW)
-        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
             group.create_task(book.tell())
             await asyncio.sleep(0)
             group.create_task(store.call(lambda db: disk.wait(10)))

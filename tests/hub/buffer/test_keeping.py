@@ -327,7 +327,7 @@ def _open(party: Party, directory: Path, config: BufferConfig, disk: FaultyDisk 
 
 
 async def _until_written(buffer: Buffer) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while buffer.status().pending_rows or buffer.status().error:
             await asyncio.sleep(0.01)
             if not buffer.status().error:

@@ -44,7 +44,7 @@ class House:
         self.audited.append(what["config"])
 
     async def call(self, name: str, **arguments: Any) -> Any:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return await self.changing.calls()[name](arguments)
 
 

@@ -137,7 +137,7 @@ async def test_a_new_pack_is_noticed_at_the_start_too(stage: Stage, better: Call
     better()
     await stage.restart()
     work = asyncio.create_task(stage.kept.run())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not stage.rows:
             await asyncio.sleep(0.01)
     work.cancel()

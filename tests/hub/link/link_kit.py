@@ -128,7 +128,7 @@ class Peer:
         self.ended = True
 
     async def get(self) -> Message:
-        return await asyncio.wait_for(self.messages.get(), 5)
+        return await asyncio.wait_for(self.messages.get(), 60)
 
     def ack(self, through: int, db: bytes = b"d" * 16, key: Ed25519PrivateKey = ACK_KEY, **more: Any) -> bytes:
         self.n += 1

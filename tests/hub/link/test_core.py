@@ -205,7 +205,7 @@ async def test_drain_flushes_waits_for_the_acks_and_ends_the_uplinks() -> None:
     assert not draining.done()
     bench.peer.replies.put_nowait(bench.peer.ack(2))
     assert await draining
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, 60)
     assert bench.peer.ended
 
 

@@ -52,13 +52,13 @@ def asked(packs: Packs, count: int) -> list[asyncio.Task[Any]]:
 
 
 async def called(codecs: Codecs, count: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(codecs.calls) < count:
             await asyncio.sleep(0.001)
 
 
 async def reasons(tasks: list[asyncio.Task[Any]]) -> list[str]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         said = await asyncio.gather(*tasks, return_exceptions=True)
     return [one.reason if isinstance(one, DecodeError) else "read" for one in said]
 

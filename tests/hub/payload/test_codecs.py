@@ -147,7 +147,7 @@ async def test_a_worker_that_answers_what_is_no_text_costs_that_call_and_is_star
             yield reader, out
 
     monkeypatch.setattr(module, "_worker", taken_over)
-    async with Codecs() as codecs, asyncio.timeout(20):
+    async with Codecs() as codecs, asyncio.timeout(60):
         with pytest.raises(DecodeError) as caught:
             await codecs.decode_uplink(GOOD, b"\1", 1)
         assert caught.value.reason == "codec-crash"

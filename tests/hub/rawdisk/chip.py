@@ -16,7 +16,7 @@ def chip(directory, monkeypatch):
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while not path.exists() or not path.with_name("s.ctrl").exists():
             assert time.monotonic() < end
             time.sleep(0.02)

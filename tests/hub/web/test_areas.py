@@ -172,7 +172,7 @@ async def test_a_long_table_is_sent_whole_and_ends_with_the_session_of_who_asked
     await begun.wait()
     await asyncio.sleep(0.5)
     go.set()
-    status, text, _ = await asyncio.wait_for(asking, 10)
+    status, text, _ = await asyncio.wait_for(asking, 60)
     assert (status, text.count("\r\n")) == (200, 6)
     begun.clear()
     go.clear()
@@ -181,7 +181,7 @@ async def test_a_long_table_is_sent_whole_and_ends_with_the_session_of_who_asked
     pages.site.sessions.end_all("p-lecteur")
     go.set()
     with pytest.raises(aiohttp.ClientError):
-        await asyncio.wait_for(asking, 10)
+        await asyncio.wait_for(asking, 60)
 
 
 async def test_the_page_of_a_device_shows_one_day_and_gives_its_readings(pages: Pages) -> None:

@@ -98,7 +98,7 @@ async def test_an_open_page_is_told_when_the_crisis_changes(pages: Pages) -> Non
     pages.hub.sampling.held = HELD
     text = ""
     async with browser.session.get(f"{pages.url}/api/1/live") as answer:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while '"confirmed":1' not in text:
                 text += (await answer.content.readany()).decode()
     assert "event: crisis" in text

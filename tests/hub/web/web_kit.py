@@ -374,7 +374,7 @@ class Pages:
             broken_glass=lambda name, address: self.broken.append((name, address)),
         )  # fmt: skip
         self._task = asyncio.create_task(self.web.run())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not self.web.status()["served"] or not self.web._port:
                 await asyncio.sleep(0.01)
         self.port = self.web._port

@@ -19,7 +19,7 @@ from integrations.bacnet import run
 from integrations.bacnet.settings import Config
 
 HOST, OWN = "127.0.0.2", "127.0.0.3"
-DEADLINE = 40.0
+DEADLINE = 60.0
 
 
 class Peer:

@@ -93,7 +93,7 @@ class Session:
             return known.key if known else None
 
         answers = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             for _ in range(count):
                 frame = await self.frames.get()
                 answers.append(bthome.decode(frame, key) or ruuvi.decode(frame, key))
@@ -101,7 +101,7 @@ class Session:
 
 
 async def until(true: Callable[[], Any]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not true():
             await asyncio.sleep(0.005)
 

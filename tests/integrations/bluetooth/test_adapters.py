@@ -39,11 +39,11 @@ async def test_two_adapters_hear_one_advertisement_and_it_is_read_once(
         await until(lambda: listening(two) == ["hci0", "hci1"])
         for _ in range(3):
             two.say(sensors[1], sensors[1].advertise(), {"hci0": -80, "hci1": -55})
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 frame = await session.frames.get()
             assert frame.signal == hub.Signal(rssi=-55, source="hci1", heard=(("hci1", -55), ("hci0", -80)))
         two.say(sensors[1], sensors[1].advertise(), {"hci0": -81})
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             frame = await session.frames.get()
         assert frame.signal == hub.Signal(rssi=-81, source="hci0")
         assert session.frames.empty()
@@ -85,7 +85,7 @@ async def test_where_passive_scanning_is_not_possible_it_is_active(
 ) -> None:
     async with fake_bluez(sensors, bus, passive=False) as bluez:
         with pytest.raises(hub.NotReady, match="hci0: BlueZ cannot scan: passive scanning on Linux requires"):
-            async with asyncio.timeout(10), running(session, scanning="passive") as task:
+            async with asyncio.timeout(60), running(session, scanning="passive") as task:
                 await task
         async with running(session):
             await until(lambda: bluez.adapter.scanning)

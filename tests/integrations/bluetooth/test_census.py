@@ -152,7 +152,7 @@ async def test_a_running_integration_reports_the_count_of_each_quarter(bluez: Fa
             await until(lambda before=before: session.lost["", "private-address"] == before + 7)
             session.now = quarter * WINDOW_S
             await session.turn()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             report = await session.reports.get()
         assert report == hub.Report(device="ble:people-hall", values={"nearby_devices": 5})
         assert session.frames.empty(), "nothing else of them went any further"

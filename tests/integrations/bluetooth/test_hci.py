@@ -74,7 +74,7 @@ class Air:
         )
 
     async def frame(self) -> hub.Frame:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await self.intake.take()
 
 
@@ -117,7 +117,7 @@ async def test_service_data_of_a_whole_uuid_keeps_its_bytes_in_order() -> None:
 async def test_the_kind_of_a_random_address_is_seen(address: str, private: bool) -> None:
     air = Air(address, Address.RANDOM_DEVICE_ADDRESS)
     service = (AdvertisingData.SERVICE_DATA_16_BIT_UUID, b"\xd2\xfc" + CLEAR)
-    async with air.speaking(AdvertisingData([FLAGS, service])), asyncio.timeout(10):
+    async with air.speaking(AdvertisingData([FLAGS, service])), asyncio.timeout(60):
         if private:
             while not air.lost:
                 await asyncio.sleep(0.01)

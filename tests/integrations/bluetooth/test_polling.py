@@ -57,7 +57,7 @@ def session_of(settings: list[dict[str, Any]], *sensors: Sensor) -> Session:
 
 
 async def report(session: Session) -> hub.Report:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return await session.reports.get()
 
 

@@ -91,7 +91,7 @@ async def test_without_any_adapter_left_it_is_not_ready(bluez: FakeBluez, sessio
     await until(lambda: bluez.heard)
     bluez.unplug()
     with pytest.raises(hub.NotReady, match="no Bluetooth adapter is plugged in"):
-        await asyncio.wait_for(running, 10)
+        await asyncio.wait_for(running, 60)
 
 
 async def test_with_the_only_adapter_switched_off_it_is_not_ready(bluez: FakeBluez, session: Session) -> None:
@@ -99,7 +99,7 @@ async def test_with_the_only_adapter_switched_off_it_is_not_ready(bluez: FakeBlu
     await until(lambda: bluez.heard)
     bluez.adapter.switch(False)
     with pytest.raises(hub.NotReady, match="no Bluetooth adapter is on and able to scan: hci0"):
-        await asyncio.wait_for(running, 10)
+        await asyncio.wait_for(running, 60)
     with pytest.raises(hub.NotReady, match="hci0 is off: bluetoothctl power on"):
         await bluetooth.run(bluetooth.Config(adapters=("hci0",)), session)
 
@@ -114,7 +114,7 @@ async def test_a_bus_that_dies_is_not_ready(
             await until(lambda: bluez.heard)
     session.tick()
     with pytest.raises(hub.NotReady):
-        await asyncio.wait_for(running, 10)
+        await asyncio.wait_for(running, 60)
 
 
 async def test_a_failure_of_the_hub_itself_is_not_dressed_up(bluez: FakeBluez, session: Session) -> None:
@@ -126,7 +126,7 @@ async def test_a_failure_of_the_hub_itself_is_not_dressed_up(bluez: FakeBluez, s
     await until(lambda: bluez.heard)
     bluez.speak()
     with pytest.raises(ZeroDivisionError):
-        await asyncio.wait_for(running, 10)
+        await asyncio.wait_for(running, 60)
 
 
 async def test_an_adapter_that_is_not_here_is_named_with_those_that_are(bluez: FakeBluez, session: Session) -> None:
@@ -185,13 +185,13 @@ async def simulator(*arguments: str) -> tuple[asyncio.subprocess.Process, dict[s
         cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout
-    line = await asyncio.wait_for(process.stdout.readline(), 20)
+    line = await asyncio.wait_for(process.stdout.readline(), 60)
     return process, json.loads(line)
 
 
 async def stopped(process: asyncio.subprocess.Process) -> bytes:
     process.send_signal(signal.SIGTERM)
-    _, errors = await asyncio.wait_for(process.communicate(), 20)
+    _, errors = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 0
     return errors
 

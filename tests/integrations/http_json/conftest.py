@@ -46,7 +46,7 @@ class Peer:
                 self._told.notify_all()
 
     async def until(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        async with asyncio.timeout(20), self._told:
+        async with asyncio.timeout(60), self._told:
             await self._told.wait_for(lambda: any(map(condition, self._lines)))
         return next(filter(condition, self._lines))
 
@@ -54,7 +54,7 @@ class Peer:
         text = body if isinstance(body, str) else json.dumps(body)
         before = len([line for line in self._lines if "set" in line])
         await self._write({"page": path, "status": status, "headers": headers, "body": text})
-        async with asyncio.timeout(20), self._told:
+        async with asyncio.timeout(60), self._told:
             await self._told.wait_for(lambda: len([line for line in self._lines if "set" in line]) > before)
 
     async def send(self, url: str, body: Any = None, **asked: Any) -> dict[str, Any]:
@@ -104,7 +104,7 @@ class Session(FakeSession):
                 await self._turn.wait_for(lambda: self._waiting)
 
         going = asyncio.ensure_future(go())
-        await asyncio.wait({going, running}, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({going, running}, timeout=60, return_when=asyncio.FIRST_COMPLETED)
         if not going.done():
             going.cancel()
         if running.done():
@@ -152,5 +152,5 @@ async def start() -> AsyncIterator[Callable[..., asyncio.Task[None]]]:
     yield begin
     for task in tasks:
         task.cancel()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -45,5 +45,5 @@ async def start() -> AsyncIterator[Callable[[Any], asyncio.Task[None]]]:
     yield begin
     for task in tasks:
         task.cancel()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 OPEN_GROUPCON, GROUP_PACKET = 0x0026, 0x0027
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 _INI = """\
 [main]

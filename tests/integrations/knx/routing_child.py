@@ -42,7 +42,7 @@ async def main() -> dict[str, Any]:
             asyncio.ensure_future(knx.run(config, session)),
             asyncio.ensure_future(knx.listen(config, lines.append)),
         ]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not session.reports or len(lines) < 2:
                 await knxd.write("1/2/3", 0x0C, 0x1A)
                 await asyncio.sleep(0.05)

@@ -33,9 +33,9 @@ async def sim() -> AsyncIterator[dict[str, Any]]:
         sys.executable, "-m", "integrations.knx.sim", "--interval", "0.1", stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
-    yield json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
+    yield json.loads(await asyncio.wait_for(process.stdout.readline(), 60))
     process.terminate()
-    assert await asyncio.wait_for(process.wait(), 30) == 0
+    assert await asyncio.wait_for(process.wait(), 60) == 0
 
 
 @pytest.mark.parametrize("connection", ["tunnelling", "tunnelling-tcp"])
@@ -64,7 +64,7 @@ async def test_the_building_is_read_asked_and_switched_through_a_tunnel(
 
 
 async def test_a_tcp_tunnel_that_ends_is_noticed_at_once(session: FakeSession, start: Start) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "integrations.knx.sim", "--interval", "0.05", stdout=asyncio.subprocess.PIPE
         )
@@ -76,7 +76,7 @@ async def test_a_tcp_tunnel_that_ends_is_noticed_at_once(session: FakeSession, s
     process.kill()
     await process.wait()
     with pytest.raises(hub.NotReady, match="the connection was lost"):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await task
 
 

@@ -43,7 +43,7 @@ async def test_a_command_that_waits_for_others_when_all_writes_are_stopped_is_no
     writer = Writer(
         book, bus, lambda command, state, detail: said.append((command.id, state)), 3, lambda one: one.id in wanted
     )
-    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         for name, metric in (("1", "running"), ("2", "powered")):
             command = hub.Command(id=name, device="knx:a", metric=metric, value=True, expires=4e9)
             tasks.create_task(writer.carry_out(command))

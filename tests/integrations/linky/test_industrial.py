@@ -147,7 +147,7 @@ async def test_a_long_frame_at_a_slow_speed_is_waited_for(monkeypatch: pytest.Mo
     writing = asyncio.create_task(slow())
     try:
         heard = line_module.frames(os.ttyname(theirs), [9600, 1200], found := [])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             frame = await anext(heard)
         await heard.aclose()
         assert found == [9600]

@@ -41,7 +41,7 @@ def meter(mode: str, tmp_path: Path, serial: str = "021875123456") -> Iterator[s
 
 
 async def until(what: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not what():
             await asyncio.sleep(0.01)
 

@@ -59,7 +59,7 @@ async def running(config: Config, session: FakeSession) -> AsyncIterator[None]:
             await task
 
 
-async def until(said: Callable[[], Any], seconds: float = 20.0) -> Any:
+async def until(said: Callable[[], Any], seconds: float = 60.0) -> Any:
     """Wait until something is true; the event loop decides when."""
     deadline = time.monotonic() + seconds
     while not (value := said()):
@@ -84,7 +84,7 @@ class Forwarder(asyncio.DatagramProtocol):
         self.transport.sendto(struct.pack(">BHB", 2, token, kind) + bytes.fromhex(gateway) + body)
 
     async def receive(self) -> bytes:
-        return await asyncio.wait_for(self.got.get(), 20)
+        return await asyncio.wait_for(self.got.get(), 60)
 
     def forward(self, raw: bytes, tmst: int, gateway: str = GATEWAY, **more: float) -> None:
         packet = {

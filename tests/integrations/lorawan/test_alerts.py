@@ -91,7 +91,7 @@ class Bins:
         finally:
             db.close()
 
-    def wait(self, state: str, seconds: float = 40) -> dict[str, Any]:
+    def wait(self, state: str, seconds: float = 60) -> dict[str, Any]:
         until(lambda: [one["state"] for one in self.at_backend()] == [state], seconds, self.rig.logs)
         return self.at_backend()[0]
 

@@ -59,7 +59,7 @@ class Forwarder:
                 return data
         return None
 
-    def connect(self, seconds: float = 30.0) -> None:
+    def connect(self, seconds: float = 60.0) -> None:
         """Poll until the hub is there."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

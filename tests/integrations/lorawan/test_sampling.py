@@ -85,7 +85,7 @@ def test_a_device_hears_its_new_period_is_observed_at_it_and_hears_the_former_on
     house.start()
     assert ask(house, "status")["phase"] == "raised"
     assert told(house, device, "0101", acknowledged), "to be told the same twice does no harm"
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while not ask(house, "status")["counts"]["confirmed"] and time.monotonic() < end:
         speak(house, device, acknowledged)
     counts = ask(house, "status")["counts"]

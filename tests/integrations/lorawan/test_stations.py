@@ -181,7 +181,7 @@ async def test_the_simulator_joins_and_reports() -> None:
 
     async def ended(process: asyncio.subprocess.Process) -> dict[str, int]:
         process.send_signal(signal.SIGTERM)
-        _, said = await asyncio.wait_for(process.communicate(), 10)
+        _, said = await asyncio.wait_for(process.communicate(), 60)
         assert process.returncode == 0, said.decode()
         return dict(json.loads(said))
 

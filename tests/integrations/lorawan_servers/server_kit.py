@@ -204,7 +204,7 @@ def network_server(port: int, commands: str = "#", user: str = "") -> Iterator[N
         server.close()
 
 
-async def until(what: Callable[[], object], seconds: float = 20) -> None:
+async def until(what: Callable[[], object], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not what():
             await asyncio.sleep(0.01)

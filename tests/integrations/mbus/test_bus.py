@@ -19,10 +19,13 @@ import hub
 from hub.testing import FakeSession
 from integrations.mbus import Config, probe, run
 from integrations.mbus.master import Master, Silent, secondary
-from integrations.mbus.sim import Bus, Meter, house, serve
+from integrations.mbus.sim import Bus, Meter, house
+
+from .wire import Wire, plug
 
 HEAT, WATER, DEAD = "mbus:KAM-06855817-08-04", "mbus:ACW-78563412-14-07", "mbus:KAM-99999999-08-04"
-FAST = {"timeout": timedelta(milliseconds=200), "retries": 0}
+FAST = {"timeout": timedelta(milliseconds=100), "retries": 0}
+"""For a bus in this process, see wire.py."""
 
 
 @contextmanager
@@ -70,7 +73,7 @@ async def test_every_meter_is_read_by_its_primary_or_its_own_address() -> None:
     session = FakeSession("mbus", devices=[meter(HEAT), meter("mbus:cold-water", address=2), meter(DEAD, address=3)])
     with bus() as (port, _):
         assert "is open" in await probe(Config(port=port))
-        await session.run(run, Config(port=port, **FAST), turns=1)
+        await session.run(run, Config(port=port, timeout=timedelta(seconds=2), retries=0), turns=1, timeout=60)
     told = {report.device: report.values for report in session.reports}
     assert told == {
         HEAT: {
@@ -86,15 +89,14 @@ async def test_every_meter_is_read_by_its_primary_or_its_own_address() -> None:
     assert session.reports[0].proof == hub.Proof(scheme="mbus")
 
 
-async def test_another_meter_at_an_address_is_refused() -> None:
+async def test_another_meter_at_an_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     session = FakeSession("mbus", devices=[meter(HEAT, address=2), meter(WATER, address=2)])
-    with bus() as (port, _):
-        await session.run(run, Config(port=port, **FAST), turns=1)
+    await session.run(run, Config(port=plug(monkeypatch, Bus(house())), **FAST), turns=1)
     assert [report.device for report in session.reports] == [WATER]
     assert session.drops == [(HEAT, "mbus-other-meter")]
 
 
-async def test_a_dead_meter_is_asked_less_and_less_often() -> None:
+async def test_a_dead_meter_is_asked_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
     class Counting(Bus):
@@ -104,13 +106,9 @@ async def test_a_dead_meter_is_asked_less_and_less_often() -> None:
             return super().hear(telegram)
 
     session = FakeSession("mbus", devices=[meter("mbus:a", address=2), meter("mbus:b", address=3)])
-    server = await serve(Counting(house()), "127.0.0.1", 0)
-    async with server:
-        port = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        config = Config(port=port, timeout=timedelta(milliseconds=100), retries=0)
-        session.turns = 20
-        session.clock.sleep = _at_once  # type: ignore[method-assign]
-        await run(config, session)
+    session.turns = 20
+    session.clock.sleep = _at_once  # type: ignore[method-assign]
+    await run(Config(port=plug(monkeypatch, Counting(house())), **FAST), session)
     assert asked.count(2) == 20
     assert 3 <= asked.count(3) <= 6
 
@@ -119,10 +117,12 @@ async def _at_once(seconds: float) -> None:
     await asyncio.sleep(0)
 
 
-async def test_a_bus_on_which_nobody_answers_and_a_converter_that_is_away_say_so() -> None:
+async def test_a_bus_on_which_nobody_answers_and_a_converter_that_is_away_say_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     session = FakeSession("mbus", devices=[meter(DEAD, address=3)])
-    with bus() as (port, _), pytest.raises(hub.NotReady, match="no meter of this bus answers"):
-        await session.run(run, Config(port=port, **FAST), turns=1)
+    with pytest.raises(hub.NotReady, match="no meter of this bus answers"):
+        await session.run(run, Config(port=plug(monkeypatch, Bus(house())), **FAST), turns=1)
     with pytest.raises(hub.NotReady, match="cannot be opened"):
         await session.run(run, Config(port="tcp://127.0.0.1:1", **FAST), turns=1)
     with pytest.raises(hub.NotReady, match="cannot be opened"):
@@ -136,16 +136,14 @@ async def test_two_meters_at_once_and_noise_are_a_collision_and_the_next_questio
         def hear(self, telegram: bytes) -> bytes:
             return noise.pop() if noise and telegram[1] & 0xDF == 0x5B else super().hear(telegram)
 
-    server = await serve(Noisy(house()), "127.0.0.1", 0)
-    async with server, hub.open_line(f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}") as line:
-        master = Master(line, timeout=0.15, retries=0)
-        for _ in range(2):
-            with pytest.raises(hub.DecodeError) as caught:
-                await master.read(2)
-            assert caught.value.reason == "mbus-collision"
-        assert (await master.read(2))[0].identity is not None
-        with pytest.raises(Silent):
-            await master.read(77)
+    master = Master(Wire(Noisy(house())), timeout=0.1, retries=0)  # type: ignore[arg-type]
+    for _ in range(2):
+        with pytest.raises(hub.DecodeError) as caught:
+            await master.read(2)
+        assert caught.value.reason == "mbus-collision"
+    assert (await master.read(2))[0].identity is not None
+    with pytest.raises(Silent):
+        await master.read(77)
 
 
 class Late(Bus):
@@ -165,14 +163,13 @@ class Late(Bus):
 
 
 @pytest.mark.parametrize("own", [False, True], ids=["by primary address", "by their own"])
-async def test_an_answer_that_comes_too_late_is_not_the_next_meter_s(own: bool) -> None:
+async def test_an_answer_that_comes_too_late_is_not_the_next_meter_s(
+    own: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     heat, water = (HEAT, WATER) if own else ("mbus:heat", "mbus:cold-water")
     settings: list[dict[str, object]] = [{}, {}] if own else [{"address": 1}, {"address": 2}]
     session = FakeSession("mbus", devices=[meter(heat, **settings[0]), meter(water, **settings[1])])
-    server = await serve(Late(house()), "127.0.0.1", 0)
-    async with server:
-        port = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        await session.run(run, Config(port=port, **FAST), turns=1)
+    await session.run(run, Config(port=plug(monkeypatch, Late(house())), **FAST), turns=1)
     assert session.drops == [(heat, "mbus-silent")]
     assert {report.device: report.values for report in session.reports} == {
         water: {"water": pytest.approx(12345.0), "fault": False, "battery_low": True}
@@ -186,20 +183,26 @@ async def test_an_acknowledgement_that_comes_too_late_is_no_answer_with_data() -
                 return b""
             return b"\xe5" + super().hear(telegram)
 
-    server = await serve(Slow(house()), "127.0.0.1", 0)
-    async with server, hub.open_line(f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}") as line:
-        assert (await Master(line, timeout=0.15, retries=0).read(2))[0].identity is not None
+    master = Master(Wire(Slow(house())), timeout=0.1, retries=0)  # type: ignore[arg-type]
+    assert (await master.read(2))[0].identity is not None
 
 
 async def test_a_meter_that_still_speaks_at_its_time_out_is_let_end_before_it_is_asked_again() -> None:
-    speaking, interrupted, over = False, 0, asyncio.Event()
+    speaking, interrupted, over, timed_out = False, 0, asyncio.Event(), asyncio.Event()
+
+    class Impatient(Master):
+        async def _still(self) -> None:
+            if speaking:
+                timed_out.set()
+            await super()._still()
 
     async def speak(writer: asyncio.StreamWriter) -> None:
         nonlocal speaking
-        speaking = True
-        for _ in range(15):
+        speaking, more = not timed_out.is_set(), 4
+        while more:
             writer.write(b"\x68\x20\x20\x68")
             await asyncio.sleep(0.04)
+            more -= timed_out.is_set()
         speaking = False
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -217,8 +220,9 @@ async def test_a_meter_that_still_speaks_at_its_time_out_is_let_end_before_it_is
         port = server.sockets[0].getsockname()[1]
         async with hub.open_line(f"tcp://127.0.0.1:{port}") as line:
             with pytest.raises(hub.DecodeError):
-                await Master(line, timeout=0.4, retries=1, rest=0.1)._ask(b"\x10\x5b\x02\x5d\x16", lambda _: True)
+                await Impatient(line, timeout=1, retries=1, rest=0.7)._ask(b"\x10\x5b\x02\x5d\x16", lambda _: True)
         await over.wait()
+    assert timed_out.is_set()
     assert interrupted == 0
 
 
@@ -234,9 +238,8 @@ async def test_a_meter_that_never_ends_is_left_after_32_telegrams() -> None:
                 answer = bytes([0x68, len(body), len(body), 0x68]) + body + bytes([sum(body) & 0xFF, 0x16])
             return answer
 
-    server = await serve(Endless([endless]), "127.0.0.1", 0)
-    async with server, hub.open_line(f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}") as line:
-        assert len(await Master(line, timeout=1, retries=0, rest=0).read(5)) == 32
+    master = Master(Wire(Endless([endless])), timeout=1, retries=0, rest=0)  # type: ignore[arg-type]
+    assert len(await master.read(5)) == 32
 
 
 @pytest.mark.parametrize(

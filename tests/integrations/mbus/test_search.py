@@ -1,4 +1,4 @@
-"""A search of a bus whose meters answer together: another process mixes what they say, bit by bit."""
+"""A search of a bus whose meters answer together: what they say is mixed, bit by bit."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ from hub.testing import FakeSession
 from integrations.mbus import Config, line_wired, listen, run
 from integrations.mbus.master import Master
 from integrations.mbus.search import Search
-from integrations.mbus.sim import Bus, Meter, crowd, house, mix, serve
+from integrations.mbus.sim import Bus, Meter, crowd, house, mix
+
+from .wire import Wire, plug
 
 QUICK = {"timeout": timedelta(milliseconds=100), "pace": timedelta(milliseconds=50), "baudrate": 38400}
 
@@ -48,23 +50,22 @@ def bus(*options: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
             process.stdout.close()
 
 
-async def search(port: str, *, primary: bool = False, ack: float = 0.05) -> tuple[dict[str, dict[str, str]], Search]:
+async def search(bus: Bus, *, primary: bool = False) -> tuple[dict[str, dict[str, str]], Search]:
     """Everything that a search finds, unpaced."""
-    async with hub.open_line(port, baudrate=2400, parity="E") as line:
-        looking = Search(Master(line, timeout=0.06, retries=0, ack=ack, rest=0), primary=primary)
-        found = {}
-        while not looking.done:
-            one = await looking.step()
-            if one is not None:
-                found[one.device] = one.evidence()
-        return found, looking
+    looking = Search(Master(Wire(bus), timeout=0.01, retries=0, ack=0.01, rest=0), primary=primary)  # type: ignore[arg-type]
+    found = {}
+    while not looking.done:
+        one = await looking.step()
+        if one is not None:
+            found[one.device] = one.evidence()
+    return found, looking
 
 
-@pytest.mark.parametrize("way", [("--crowd", "2"), ("--crowd", "4", "--pty")])
-async def test_every_meter_of_a_crowd_is_found_by_its_own_address(way: tuple[str, ...]) -> None:
-    with bus(*way) as (port, meters):
-        found, looking = await search(port)
-    assert set(found) == {meter["device"] for meter in meters}
+@pytest.mark.parametrize("size", [2, 4])
+async def test_every_meter_of_a_crowd_is_found_by_its_own_address(size: int) -> None:
+    meters = crowd(size)
+    found, looking = await search(Bus(meters))
+    assert set(found) == {meter.device for meter in meters}
     assert looking.clashes == []
     assert found["mbus:KAM-12345600-08-04"] == {
         "manufacturer": "KAM", "number": "12345600", "version": "8", "medium": "heat",
@@ -73,12 +74,13 @@ async def test_every_meter_of_a_crowd_is_found_by_its_own_address(way: tuple[str
 
 
 def test_an_independent_master_hears_each_of_them_alone_and_nothing_from_all_together() -> None:
-    with bus("--crowd", "5", "--pty") as (port, meters), serial.serial_for_url(port, timeout=0.3) as line:
+    with bus("--crowd", "5", "--pty") as (port, meters), serial.serial_for_url(port, timeout=1) as line:
         meterbus.send_select_frame(line, "FFFFFFFFFFFFFFFF")
         line.read(64)
         meterbus.send_request_frame(line, 253)
         assert meterbus.recv_frame(line) in (False, None), "all of them together are no telegram"
         line.read(512)
+        line.timeout = 30
         for meter in meters:
             maker, number, version, medium = meter["device"].removeprefix("mbus:").split("-")
             code = 0
@@ -98,9 +100,7 @@ async def test_primary_addresses_are_found_and_a_clash_is_told() -> None:
     twins = [Meter(7, bytes.fromhex(own), [bytes.fromhex("0c1345230100")]) for own in (
         "1122334477040807", "5222334477040807",
     )]  # fmt: skip
-    server = await serve(Bus([*house(), *twins]), "127.0.0.1", 0)
-    async with server:
-        found, looking = await search(f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}", primary=True, ack=0.02)
+    found, looking = await search(Bus([*house(), *twins]), primary=True)
     assert {name: told["address"] for name, told in found.items()} == {
         "mbus:KAM-06855817-08-04": "1", "mbus:ACW-78563412-14-07": "2",
     }  # fmt: skip
@@ -112,19 +112,15 @@ async def test_meters_with_one_number_are_told_apart_by_their_medium_or_named_as
     same = [Meter(n, bytes.fromhex(f"1234567877040{medium}"), [bytes.fromhex("0c1345230100")]) for n, medium in (
         (1, "807"), (2, "804"),
     )]  # fmt: skip
-    server = await serve(Bus(same), "127.0.0.1", 0)
-    async with server:
-        found, looking = await search(f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}", ack=0.02)
+    found, looking = await search(Bus(same))
     assert sorted(found) == ["mbus:ACW-78563412-08-04", "mbus:ACW-78563412-08-07"]
     versions = [bytes.fromhex(f"123456787704{version}07") for version in ("08", "09")]
-    server = await serve(Bus([Meter(n, own, [b"\x0c\x13\x45\x23\x01\x00"]) for n, own in enumerate(versions)]), "127.0.0.1", 0)  # fmt: skip # noqa: E501
-    async with server:
-        found, looking = await search(f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}", ack=0.02)
+    found, looking = await search(Bus([Meter(n, own, [b"\x0c\x13\x45\x23\x01\x00"]) for n, own in enumerate(versions)]))
     assert found == {}
     assert looking.clashes == ["several meters with the number 78563412 and the medium water"]
 
 
-async def test_a_search_keeps_its_pace() -> None:
+async def test_a_search_keeps_its_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[float] = []
 
     class Counting(Bus):
@@ -133,44 +129,45 @@ async def test_a_search_keeps_its_pace() -> None:
                 asked.append(time.monotonic())
             return super().hear(telegram)
 
-    server = await serve(Counting(house()), "127.0.0.1", 0)
-    async with server:
-        port = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        heard: list[dict[str, Any]] = []
-        task = asyncio.create_task(listen(Config(port=port, search="secondary", **QUICK), heard.append))
-        async with asyncio.timeout(30):
-            while len(asked) < 8:
-                await asyncio.sleep(0.02)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+    port, heard = plug(monkeypatch, Counting(house())), list[dict[str, Any]]()
+    task = asyncio.create_task(listen(Config(port=port, search="secondary", **QUICK), heard.append))
+    async with asyncio.timeout(60):
+        while len(asked) < 8:
+            await asyncio.sleep(0.02)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
     assert min(after - before for before, after in pairwise(asked)) >= 0.05
 
 
-async def test_the_hub_looks_once_between_its_polls_when_it_is_told_to_and_makes_candidates() -> None:
+async def test_the_hub_looks_once_between_its_polls_when_it_is_told_to_and_makes_candidates(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     known = hub.Device(id="mbus:KAM-06855817-08-04", integration="mbus", place="heat", settings={})
     session = FakeSession("mbus", devices=[known])
-    with bus() as (port, _):
-        config = Config(port=port, search="secondary", retries=0, interval=timedelta(seconds=60), **QUICK)
-        await session.run(run, config, turns=1, timeout=60)
-        assert session.reports[0].device == known.id
-        assert {candidate.id for candidate in session.candidates} == {known.id, "mbus:ACW-78563412-14-07"}
-        (water,) = (candidate for candidate in session.candidates if candidate.id != known.id)
-        assert (water.model, water.values) == ("ACW water", {"water": pytest.approx(12345.0)})
-        assert water.evidence["number"] == "78563412"
-        assert session.state["searched"] == "secondary"
-        session.candidates.clear()
-        await session.run(run, config, turns=1, timeout=60)
-        assert session.candidates == [], "once is enough"
-        await session.run(run, Config(port=port, retries=0, **QUICK), turns=1, timeout=60)
-        assert session.state["searched"] is None
+    port = plug(monkeypatch, Bus(house()))
+    config = Config(port=port, search="secondary", retries=0, interval=timedelta(seconds=60), **QUICK)
+    await session.run(run, config, turns=1, timeout=60)
+    assert session.reports[0].device == known.id
+    assert {candidate.id for candidate in session.candidates} == {known.id, "mbus:ACW-78563412-14-07"}
+    (water,) = (candidate for candidate in session.candidates if candidate.id != known.id)
+    assert (water.model, water.values) == ("ACW water", {"water": pytest.approx(12345.0)})
+    assert water.evidence["number"] == "78563412"
+    assert session.state["searched"] == "secondary"
+    session.candidates.clear()
+    await session.run(run, config, turns=1, timeout=60)
+    assert session.candidates == [], "once is enough"
+    await session.run(run, Config(port=port, retries=0, **QUICK), turns=1, timeout=60)
+    assert session.state["searched"] is None
 
 
 def test_the_command_lists_who_is_there(tmp_path: Path) -> None:
     with bus("--pty") as (port, _):
         (tmp_path / "ilot.yaml").write_text(
-            f"integrations:\n  mbus:\n    port: {port}\n    baudrate: 38400\n    timeout: 0.1\n    pace: 0.05\n"
+            f"integrations:\n  mbus:\n    port: {port}\n    baudrate: 38400\n    timeout: 0.5\n    pace: 0.05\n"
         )
-        done = CliRunner().invoke(discover, ["mbus", "--scan", "60", "--config", str(tmp_path / "ilot.yaml"), "--json"])
+        done = CliRunner().invoke(
+            discover, ["mbus", "--scan", "300", "--config", str(tmp_path / "ilot.yaml"), "--json"]
+        )
     assert done.exit_code == 0, done.output
     told = json.loads(done.stdout.splitlines()[0])
     assert {one["id"]: one["model"] for one in told["candidates"]} == {
@@ -188,9 +185,7 @@ def test_the_command_without_a_configuration_says_what_it_needs(tmp_path: Path) 
 async def test_a_number_with_letters_is_found_when_no_digit_is_answered() -> None:
     owns = ("123456aa77040807", "123456ab77040808")
     ill = [Meter(n, bytes.fromhex(own), [b"\x0c\x13\x45\x23\x01\x00"]) for n, own in enumerate(owns)]
-    server = await serve(Bus(ill), "127.0.0.1", 0)
-    async with server:
-        found, _ = await search(f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}", ack=0.02)
+    found, _ = await search(Bus(ill))
     assert set(found) == {meter.device for meter in ill}
 
 

@@ -65,7 +65,7 @@ class Running:
 
     async def settle(self, count: int) -> None:
         """Wait until `count` pollers are waiting for their tick."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(self._session.tickers) < count:
                 await asyncio.sleep(0)
             for ticker in self._session.tickers:
@@ -77,7 +77,7 @@ class Running:
             ticker.release()
         idle = asyncio.gather(*(ticker.idle.wait() for ticker in self._session.tickers))
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await asyncio.wait({idle, self.task}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             idle.cancel()
@@ -104,5 +104,5 @@ async def start(session: Session) -> AsyncIterator[Callable[[Awaitable[None]], R
     yield begin
     for task in tasks:
         task.cancel()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -140,7 +140,7 @@ async def serving(binary: Path, registers: dict[int, list[int]]) -> AsyncIterato
         for address, words in registers.items():
             process.stdin.write(f"{address} {' '.join(map(str, words))}\n".encode())
         process.stdin.write(b"\n")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             yield int(await process.stdout.readline())
     finally:
         process.kill()

@@ -69,7 +69,7 @@ async def ordered(session: FakeSession, metric: str, value: Any) -> tuple[str, s
     """The last word on one command."""
     n = f"c{len(session.commands.answers)}"
     session.commands.give(hub.Command(id=n, device=DEVICE, metric=metric, value=value))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             for name, state, detail in session.commands.answers:
                 if name == n and state in ("done", "failed"):
@@ -78,7 +78,7 @@ async def ordered(session: FakeSession, metric: str, value: Any) -> tuple[str, s
 
 
 async def reported(session: FakeSession, metric: str, value: Any) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not any(report.values.get(metric) == value for report in session.reports):
             await asyncio.sleep(0.01)
 
@@ -131,7 +131,7 @@ async def pair(directory: Path) -> AsyncIterator[tuple[str, str]]:
     options = [f"pty,raw,echo=0,link={end}" for end in ends]
     process = await asyncio.create_subprocess_exec(_need("socat"), *options, stderr=subprocess.DEVNULL)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not all(end.exists() for end in ends):
                 await asyncio.sleep(0.01)
         yield str(ends[0]), str(ends[1])
@@ -175,7 +175,7 @@ async def test_a_dead_unit_on_a_line_costs_the_others_its_time_out_and_no_more(
             async with running(config, session):
                 await reported(session, "setpoint", 65.5)
                 session.reports.clear()
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     while len(session.reports) < 10:
                         await asyncio.sleep(0.01)
             assert {report.device for report in session.reports} == {DEVICE}
@@ -206,7 +206,7 @@ async def test_a_damaged_or_foreign_answer_is_counted_and_never_a_value(tmp_path
         config = config.model_copy(update={"interval": timedelta(milliseconds=10)})
         with suppress(hub.NotReady):  # none of its units answers: true as well
             async with running(config, session):
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(60):
                     while len({reason for _, reason in session.drops}) < 2:
                         await asyncio.sleep(0.01)
         await bus.close()

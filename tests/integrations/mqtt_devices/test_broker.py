@@ -61,7 +61,7 @@ def mosquitto(tmp_path: Path, *more: str) -> Iterator[tuple[int, subprocess.Pope
 
 
 async def until(what: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not what():
             await asyncio.sleep(0.01)
 
@@ -85,7 +85,7 @@ async def say(port: int, topic: str, payload: object, *, retain: bool = False) -
 
 async def insist(port: int, topic: str, payload: object, heard: Callable[[], object]) -> None:
     """Say it until it is heard: a subscription takes its time."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not heard():
             await say(port, topic, payload)
             await asyncio.sleep(0.05)
@@ -329,7 +329,7 @@ async def test_a_wrong_password_and_a_broker_that_goes_say_who_must_act(tmp_path
             assert "lets this hub in" in await probe(right)
             process.kill()
             with pytest.raises(hub.NotReady, match=f"the broker 127.0.0.1:{port}"):
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     await task
         with pytest.raises(hub.NotReady, match="is away"):
             await run(right, session)

@@ -46,7 +46,7 @@ class Session(FakeSession):
             await super().emit(report)
             self._said.notify_all()
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 20) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 60) -> None:
         """Raises what a run raised meanwhile."""
 
         async def wait() -> None:
@@ -62,7 +62,7 @@ class Session(FakeSession):
         if not done:
             raise TimeoutError(f"not within {seconds} s; reported: {self.values()}")
 
-    async def reported(self, metric: str, value: Any, seconds: float = 20) -> hub.Report:
+    async def reported(self, metric: str, value: Any, seconds: float = 60) -> hub.Report:
         """The report that says so, once it is there."""
 
         def found() -> list[hub.Report]:
@@ -142,7 +142,7 @@ class Peer:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(f"{command}\n".encode())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return (await self._process.stdout.readline()).decode().strip()
 
     async def set(self, name: str, value: float, status: int = 0, seconds: float = 0.0) -> None:
@@ -201,7 +201,7 @@ async def serve(binary: Path) -> AsyncIterator[Callable[..., Coroutine[Any, Any,
         )  # fmt: skip
         running.append(Peer(process, port))
         assert process.stdout is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             assert await process.stdout.readline() == b"ready\n", "the peer does not start"
         return running[-1]
 
@@ -228,13 +228,13 @@ async def start(session: Session) -> AsyncIterator[Callable[..., asyncio.Task[No
     yield begin
     for task in tasks:
         task.cancel()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def ended(run: Coroutine[Any, Any, None]) -> None:
     """A run that ends by itself. Raises what it raises."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await run
 
 

@@ -174,7 +174,7 @@ async def test_a_channel_is_renewed_while_values_come(
         await inside.link.ask(m.Subscribe(50, 4, 100), m.Subscribed)
         await inside.link.ask(m.Watch([m.Item(1, "ns=1;s=FlowTemperature", sampling_ms=50)]), m.Statuses)
         seen: list[Any] = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             async for changes in inside.link.changes():
                 seen += [change.value for change in changes]
                 if len(seen) == 4:

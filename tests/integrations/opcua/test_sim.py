@@ -23,7 +23,7 @@ async def test_the_hub_configured_from_the_simulators_line_reads_it(session: Any
     )
     try:
         assert process.stdout is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             line = json.loads(await process.stdout.readline())
         assert line["devices"] == devices(3)
         for device, settings in line["devices"].items():
@@ -39,7 +39,7 @@ async def test_the_hub_configured_from_the_simulators_line_reads_it(session: Any
                 low, high = hub.METRICS[metric].low, hub.METRICS[metric].high
                 assert low is None or high is None or low <= value <= high
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert await process.wait() == 0
     finally:
         if process.returncode is None:

@@ -130,7 +130,7 @@ async def test_an_answer_that_nobody_asked_for_ends_the_worker_and_a_late_one_do
     for number in (1, 3):
         theirs.send(m.encode(m.Told(number, m.Done())))
         with pytest.raises(Lost, match="nobody asked"):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await listening
         listening = asyncio.create_task(talking.from_worker())
     listening.cancel()
@@ -157,7 +157,7 @@ async def test_a_worker_dies_with_its_hub() -> None:
     )
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", holder, stdout=subprocess.PIPE, cwd=ROOT)
     assert process.stdout is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         pid = int(await process.stdout.readline())
         process.kill()
         await process.wait()

@@ -36,7 +36,7 @@ class Orders:
         name = f"c{self._number}"
         command = hub.Command(id=name, device="opcua:boiler", metric=metric, value=value, **more)
         self._session.commands.give(command)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 for said, state, detail in self._session.commands.answers:
                     if said == name and state in ("done", "failed", "expired"):

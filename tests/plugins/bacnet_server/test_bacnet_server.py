@@ -34,7 +34,7 @@ from plugins.bacnet_server import Config, run
 from plugins.bacnet_server.points import MOST, OTHER, STATES, Objects, ede, reliability, state_texts, units_of
 
 SERVER, CLIENT = "127.0.0.4", "127.0.0.5"
-DEADLINE = 30.0
+DEADLINE = 60.0
 
 
 def series(place: str, metric: str, **more: Any) -> hub.Series:

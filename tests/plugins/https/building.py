@@ -116,7 +116,7 @@ class Building:
         return values
 
 
-async def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
+async def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
     """Both ends run on real sockets and threads here: look again until it is so."""
     async with asyncio.timeout(seconds):
         while not true():

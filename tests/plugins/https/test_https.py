@@ -147,7 +147,7 @@ def config(url: str, **more: Any) -> Https:
 async def failure(config: Https, core: Hub) -> BaseException:
     """What the run ended with, out of its task group."""
     with pytest.raises((hub.NotReady, hub.AuthFailed, ExceptionGroup)) as caught:
-        await asyncio.wait_for(run(config, core), 20)
+        await asyncio.wait_for(run(config, core), 60)
     error: BaseException = caught.value
     while isinstance(error, ExceptionGroup):
         assert len(error.exceptions) == 1, error.exceptions
@@ -191,11 +191,11 @@ async def test_several_messages_are_on_their_way_and_the_next_is_chosen_only_whe
     server.answer = hold
     task = asyncio.create_task(run(config(server.url, parallel=3), core))
     for _ in range(3):
-        await asyncio.wait_for(here.acquire(), 5)
+        await asyncio.wait_for(here.acquire(), 60)
     assert core.taken == 3
     assert core.answers == {}
     go.set()
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, 60)
     assert len(core.answers) == 10
 
 

@@ -45,7 +45,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-async def until(true: Callable[[], bool], seconds: float = 30.0) -> None:
+async def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
     """Both ends run on real sockets, processes and threads here: look again until it is so."""
     async with asyncio.timeout(seconds):
         while not true():
