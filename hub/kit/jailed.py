@@ -45,7 +45,7 @@ class JailedWorker:
         try:
             yield cls(process)
         finally:
-            await _ended(process)
+            await ended(process)
 
     async def last_words(self) -> str:
         """The last line of one that did not start, without its bytes of control; "" where it says nothing."""
@@ -59,7 +59,7 @@ class JailedWorker:
         return ""
 
 
-async def _ended(process: asyncio.subprocess.Process) -> None:
+async def ended(process: asyncio.subprocess.Process) -> None:
     """Kill it and wait until it is gone, which takes no time, even when this is cancelled meanwhile."""
     with contextlib.suppress(ProcessLookupError):
         process.kill()

@@ -17,11 +17,13 @@ from typing import Any, Self
 import msgspec
 
 from hub.errors import DecodeError, NotReady
+from hub.kit.jailed import ended
 from hub.payload.messages import ENCODE, MAX_MESSAGE, UPLINK, Answer, Call, Codec, Unpacker, pack
 
 _log = logging.getLogger("hub.payload")
 
-START_S = 10.0
+START_S = 30.0
+"""An interpreter and its imports, on a machine that boots."""
 CALL_S = 2.0
 """Real time for one call; the engine itself stops after 50 ms of processor time."""
 WAITING = 1024
@@ -165,6 +167,4 @@ async def _worker() -> Any:
             raise NotReady("it did not come up; its message is in the log above") from error
         yield process.stdout, process.stdin
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        await ended(process)

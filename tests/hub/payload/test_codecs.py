@@ -14,6 +14,7 @@ import pytest
 from hub.errors import DecodeError, NotReady
 from hub.payload import Answer, Codec, Codecs
 from hub.payload import codecs as module
+from hub.testing import settle
 
 GOOD = Codec("function decodeUplink(i) { return { data: { port: i.fPort, n: i.bytes.length } } }")
 
@@ -155,7 +156,7 @@ async def test_a_worker_that_answers_what_is_no_text_costs_that_call_and_is_star
 
 
 async def test_a_worker_that_hangs_is_killed_and_the_call_it_hung_on_has_the_blame() -> None:
-    async with Codecs(call_s=0.5) as codecs:
+    async with Codecs(call_s=2.0) as codecs:
         await codecs.decode_uplink(GOOD, b"", 1)
         (pid,) = _workers()
         os.kill(pid, signal.SIGSTOP)
@@ -166,6 +167,34 @@ async def test_a_worker_that_hangs_is_killed_and_the_call_it_hung_on_has_the_bla
         assert first.reason == "codec-time"
         assert second == {"data": {"port": 2, "n": 2}}
         assert pid not in _workers()
+
+
+async def test_a_worker_that_is_being_ended_when_the_hub_ends_is_gone_before_the_hub_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Cancelled while it waits for the end of a worker that hung: it waits on, or a zombie and its pipes are left."""
+    wait, ending, go = asyncio.subprocess.Process.wait, asyncio.Event(), asyncio.Event()
+
+    async def slowly(process: asyncio.subprocess.Process) -> int:
+        ending.set()
+        await go.wait()
+        return await wait(process)
+
+    monkeypatch.setattr(asyncio.subprocess.Process, "wait", slowly)
+    async with asyncio.timeout(60):
+        async with Codecs(call_s=2.0) as codecs:
+            await codecs.decode_uplink(GOOD, b"", 1)
+            (pid,) = _workers()
+            os.kill(pid, signal.SIGSTOP)
+            with pytest.raises(DecodeError):
+                await codecs.decode_uplink(GOOD, b"1", 1)
+            await ending.wait()
+            leaving = asyncio.create_task(codecs.__aexit__(None, None, None))
+            await settle()
+            assert not leaving.done()
+            go.set()
+            await leaving
+            assert not Path(f"/proc/{pid}").exists()
 
 
 async def test_without_the_worker_calls_fail_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
