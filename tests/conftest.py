@@ -1,5 +1,5 @@
-"""What holds for every test: which files go first, how many examples a hostile input gets, and that one which fails
-leaves nothing to those that follow."""
+"""What holds for every test: which files go first, that no example is timed, how many a hostile input gets, and that one
+which fails leaves nothing to those that follow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ import warnings
 from collections.abc import Generator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
+"""No example is judged by a clock, neither how long it takes nor how long it is drawn: a busy machine is no fault."""
 
 settings.register_profile("hostile", max_examples=int(os.environ.get("ILOT_EXAMPLES", "400")), deadline=None)
 """For what any bytes must not break: `@settings.get_profile("hostile")`. `make fuzz` asks for more of them."""

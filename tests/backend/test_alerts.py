@@ -105,7 +105,9 @@ def test_an_answer_ends_with_its_alert_and_a_mute_with_its_time(desk: Desk, hub:
 VALUE = st.one_of(st.text(max_size=400), st.floats(), st.integers(-(2**62), 2**62))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60, deadline=None
+)
 @given(values=st.tuples(*[VALUE] * len(SHAPE.columns)), time_ms=st.integers(0, 2**52))
 def test_no_row_of_that_shape_breaks_the_ingest(plain: Desk, values: tuple[Any, ...], time_ms: int) -> None:
     hub = "h"

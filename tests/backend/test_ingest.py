@@ -438,7 +438,9 @@ def test_a_report_from_no_time_at_all_is_rejected(desk: Desk, hub: Sender, time_
 
 
 @given(data=st.binary(max_size=400))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_bytes_that_are_no_message_are_a_clear_error(plain: Desk, data: bytes) -> None:
     hub = plain.enrol()
     for body in (data, b"ILM1" + data):
@@ -448,7 +450,9 @@ def test_bytes_that_are_no_message_are_a_clear_error(plain: Desk, data: bytes) -
 
 
 @given(cut=st.integers(0, 4000), at=st.integers(0, 4000), change=st.integers(1, 255))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_no_damaged_message_stores_anything_or_stops_the_ingest(plain: Desk, cut: int, at: int, change: int) -> None:
     hub = plain.enrol()
     segment = hub.segment()

@@ -99,7 +99,9 @@ def test_a_duplicate_of_what_waits_is_known(desk: Desk, hub: Sender) -> None:
 
 
 @given(cut=st.integers(0, 800))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_a_torn_end_is_passed_over_and_the_rest_stays(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
     desk = Desk(tmp_path_factory.mktemp("j") / "owner", journal=True)
     hub = desk.enrol()
@@ -416,7 +418,9 @@ def test_what_looks_like_an_entry_inside_a_damaged_one_is_none(tmp_path: Path, d
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_whatever_bytes_of_a_journal_change_every_entry_that_is_whole_is_found(
     noted: tuple[Desk, bytes, list[int]], tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:

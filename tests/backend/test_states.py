@@ -296,7 +296,9 @@ def store(tmp_path: Path) -> Iterator[Desk]:
     made.close()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(events, st.randoms(use_true_random=False))
 def test_no_order_of_events_makes_an_old_state_news_or_locks_the_living_hub_out(
     store: Desk, told: list[str], rng: Any

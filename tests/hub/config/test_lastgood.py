@@ -223,7 +223,9 @@ def test_what_the_core_itself_no_longer_accepts_cannot_be_recalled(
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_a_damaged_file_counts_as_none(
     read: Read, models: Models, base: str, state: Kept, kept: Path, data: st.DataObject
 ) -> None:

@@ -256,7 +256,9 @@ ANY = st.recursive(
 
 
 @given(st.one_of(ANY, st.dictionaries(WORDS, ANY, max_size=6)))
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_any_data_is_a_configuration_or_findings(models: Models, data: Any) -> None:
     built, findings = build(data, models, set())
     assert (built is None) == bool(findings)

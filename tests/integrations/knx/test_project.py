@@ -239,7 +239,9 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[bytes, str
     return made
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 @given(which=st.integers(0, 3), places=st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(0, 255)), max_size=6),
        cut=st.integers(0, 1 << 20))  # fmt: skip
 def test_an_archive_with_changed_bytes_reads_or_is_refused_and_nothing_else(
