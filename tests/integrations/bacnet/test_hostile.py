@@ -207,13 +207,13 @@ async def test_lost_segments_are_sent_again_or_the_request_is() -> None:
         second = bytes((0x38, request.invoke or 0, 1, 4, 14)) + b"two"
         return [first] if len(tries) == 1 else [first, second]  # the first time the second half is lost
 
-    async with linked(script, timeout=0.2) as (link, _, station, _drops):
+    async with linked(script, timeout=1.0) as (link, _, station, _drops):
         assert await link.request(station, names.READ_MULTIPLE, b"", attempts=2) == b"onetwo"
         assert tries == [0, 0], "the same request again, under its number"
 
 
 async def test_an_answer_counts_only_from_whom_was_asked_and_to_what() -> None:
-    async with linked(lambda _: [], timeout=0.5) as (link, peer, station, drops), raw(lambda _: []) as (stranger, _):
+    async with linked(lambda _: [], timeout=1.5) as (link, peer, station, drops), raw(lambda _: []) as (stranger, _):
         asking = asyncio.create_task(link.request(station, names.READ_PROPERTY, b""))
         await until(lambda: peer.asked)
         stranger.sent_by = peer.sent_by
@@ -221,6 +221,7 @@ async def test_an_answer_counts_only_from_whom_was_asked_and_to_what() -> None:
         peer.send(bytes((0x30, 77, names.READ_PROPERTY)) + b"theirs")  # another number
         with pytest.raises(Silent):
             await asking
+        await until(lambda: len(drops) == 2)
         assert drops == ["unasked", "unasked"]
         peer.script = lambda request: [bytes((0x30, request.invoke or 0, names.READ_MULTIPLE)) + b"x"]
         with pytest.raises(hub.DecodeError, match="another service"):
@@ -228,9 +229,10 @@ async def test_an_answer_counts_only_from_whom_was_asked_and_to_what() -> None:
 
 
 async def test_a_late_answer_is_not_that_to_the_first_request_after_the_station_was_away() -> None:
-    async with linked(lambda _: [], timeout=0.2) as (link, peer, station, drops):
+    async with linked(lambda _: [], timeout=1.0) as (link, peer, station, drops):
         with pytest.raises(Silent):
             await link.request(station, names.READ_PROPERTY, b"")
+        await until(lambda: peer.asked)
         link.leave(station)
         late = ack(peer.asked[0], b"late")
         peer.script = lambda request: [late, ack(request, b"fresh")]
@@ -315,13 +317,19 @@ async def test_a_flood_of_changes_is_bounded_and_not_acknowledged_beyond() -> No
             if n % 50 == 0:
                 await asyncio.sleep(0.01)
         await until(lambda: "too-many-changes" in {reason for _, reason in session.drops})
-        acks = [data for data in peer.other if data[6] >> 4 == 2]
-        assert 200 < len(acks) <= 258
+
+        def acks() -> int:
+            return sum(data[6] >> 4 == 2 for data in peer.other)
+
+        await until(lambda: acks() > 200, "those that it took are acknowledged")
+        await asyncio.sleep(0.1)
+        assert acks() <= 258
         waiting.set()
 
 
 async def test_requests_leave_at_the_pace_of_the_network() -> None:
-    async with linked(lambda r: [encode.simple_ack(r.service, r.invoke or 0)], max_rate=50.0) as (
+    patient = {"max_rate": 50.0, "timeout": 60.0}
+    async with linked(lambda r: [encode.simple_ack(r.service, r.invoke or 0)], **patient) as (
         link,
         peer,
         station,
@@ -334,7 +342,8 @@ async def test_requests_leave_at_the_pace_of_the_network() -> None:
         for _ in range(20):
             await link.request(station, names.READ_PROPERTY, b"")
         took = loop.time() - began
-        assert 0.38 <= took < 1.8, "21 requests at 50 a second, whatever the silent one does"
+        assert took >= 0.38, "21 requests at 50 a second"
+        assert not gone.done(), "whatever the silent one does"
         assert len(peer.asked) == 20
         gone.cancel()
 

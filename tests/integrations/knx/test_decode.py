@@ -169,10 +169,10 @@ def test_any_bytes_are_a_telegram_or_a_decode_error(raw: bytes) -> None:
 
 def test_a_frame_is_decoded_in_far_less_than_five_milliseconds() -> None:
     raw = bytes.fromhex("2900bcd011f620010f00804b4e58206973204f4b0000000000")
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(1000):
         decode.cemi(raw)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 # addresses

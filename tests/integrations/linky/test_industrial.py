@@ -129,7 +129,7 @@ async def test_the_last_six_spans_are_told_once_each_in_their_order() -> None:
 
 async def test_a_long_frame_at_a_slow_speed_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its groups say that the speed is right long before its end comes."""
-    monkeypatch.setattr(line_module, "DETECT_S", 0.3)
+    monkeypatch.setattr(line_module, "DETECT_S", 1.2)
     ours, theirs = os.openpty()
     tty.setraw(theirs)
     os.set_blocking(ours, False)
@@ -141,8 +141,8 @@ async def test_a_long_frame_at_a_slow_speed_is_waited_for(monkeypatch: pytest.Mo
         data = whole[400:] + whole
         for at in range(0, len(data), 60):
             os.write(ours, data[at : at + 60])
-            await asyncio.sleep(0.03)
-        await asyncio.sleep(10)
+            await asyncio.sleep(0.12)
+        await asyncio.sleep(600)
 
     writing = asyncio.create_task(slow())
     try:

@@ -84,8 +84,9 @@ async def test_the_load_curve_is_told_once_at_its_own_time(tmp_path: Path) -> No
         task = asyncio.create_task(run(Config(port=port, interval=timedelta(seconds=1)), session))
         await until(lambda: len(session.reports) >= 3)
         for _ in range(5):
+            before = len(session.reports)
             await session.clock.advance(1.0)
-            await asyncio.sleep(0.1)
+            await until(lambda before=before: len(session.reports) > before)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     loads = [report for report in session.reports if "load_mean" in report.values]

@@ -36,26 +36,26 @@ def test_a_command_reaches_the_device_over_a_kill_and_is_done_when_it_says_so(
 
     device = PeerDevice(lora_packet, bytes.fromhex(DEV_EUI), KEY)
     house.start()
-    accept = house.gateway.forward(device.join_request(5), 4)
+    accept = house.gateway.forward(device.join_request(5), 60)
     assert accept
     device.join_accept(accept)
-    assert house.gateway.forward(device.uplink(b"", 1, confirmed=True), 4)
+    assert house.gateway.forward(device.uplink(b"", 1, confirmed=True), 60)
     order = ilot("command", "set", DEVICE, "period", "seconds=600", "--why", "less often", "--wait", "0", *asked)
-    until(lambda: state()["state"] == "queued", 10, house.rig.logs)
+    until(lambda: state()["state"] == "queued", 90, house.rig.logs)
     house.kill()
     house.start()
     device.fcnt_down = 0
     answer = None
-    for _ in range(4):  # the command comes again once the codec worker is there, which may be after the first uplink
+    for _ in range(20):  # the command comes again once the codec worker is there, which may be after the first uplink
         answer = answer or house.gateway.forward(device.uplink(b"", 1), 3)
     assert answer, house.rig.logs()
     said = device.downlink(answer)
     assert said["type"] == "Confirmed Data Down"
     # "for a new period of 600 s (0x0258)": 0002, the period, and the CRC-16 that the manual asks for
     assert (said["fport"], said["payload"][:8]) == (1, "00020258")
-    until(lambda: state()["state"] == "sent", 10, house.rig.logs)
-    assert house.gateway.forward(device.uplink(b"", 1, confirmed=True, ack=True), 4)
-    until(lambda: state()["state"] == "done", 10, house.rig.logs)
+    until(lambda: state()["state"] == "sent", 90, house.rig.logs)
+    assert house.gateway.forward(device.uplink(b"", 1, confirmed=True, ack=True), 60)
+    until(lambda: state()["state"] == "done", 90, house.rig.logs)
     assert (state()["id"], state()["detail"]) == (order["id"], "the device acknowledged it")
     health = ilot("radio", *asked)
     ((one,), (gateway,)) = health["devices"], health["gateways"]
@@ -69,18 +69,18 @@ def test_a_device_that_lost_its_count_joins_once_on_a_person_s_word(house: House
     asked = ("--config", str(house.rig.config), "--json")
     device = PeerDevice(lora_packet, bytes.fromhex(DEV_EUI), KEY)
     house.start()
-    accept = house.gateway.forward(device.join_request(5), 4)
+    accept = house.gateway.forward(device.join_request(5), 60)
     assert accept
     device.join_accept(accept)
-    assert house.gateway.forward(device.uplink(b"", 1, confirmed=True), 4)
+    assert house.gateway.forward(device.uplink(b"", 1, confirmed=True), 60)
     assert house.gateway.forward(device.join_request(1), 0.5) is None, "DevNonce 1 after 5"
     word = ilot("device", "rejoin", DEVICE, "--why", "its battery was changed", *asked)
     assert (word["state"], word["values"]) == ("queued", {})
-    accept = house.gateway.forward(device.join_request(2), 4)
+    accept = house.gateway.forward(device.join_request(2), 60)
     assert accept, house.rig.logs()
     device.join_accept(accept)
-    assert house.gateway.forward(device.uplink(b"", 1, confirmed=True), 4)
-    until(lambda: ilot("command", "list", *asked)["commands"][0]["state"] == "done", 10, house.rig.logs)
+    assert house.gateway.forward(device.uplink(b"", 1, confirmed=True), 60)
+    until(lambda: ilot("command", "list", *asked)["commands"][0]["state"] == "done", 90, house.rig.logs)
     assert house.gateway.forward(device.join_request(0), 0.5) is None, "its word is used up"
 
 
@@ -94,11 +94,11 @@ def test_a_device_with_the_key_of_all_its_kind_is_heard_and_told_nothing(
     try:
         device = PeerDevice(lora_packet, bytes.fromhex(DEV_EUI), key)
         house.start()
-        accept = house.gateway.forward(device.join_request(5), 4)
+        accept = house.gateway.forward(device.join_request(5), 60)
         assert accept
         device.join_accept(accept)
-        assert house.gateway.forward(device.uplink(bytes.fromhex("017564"), 85, confirmed=True), 4)
-        until(lambda: DEVICE in ilot("status", *asked)["factory_credentials"], 20, house.rig.logs)
+        assert house.gateway.forward(device.uplink(bytes.fromhex("017564"), 85, confirmed=True), 60)
+        until(lambda: DEVICE in ilot("status", *asked)["factory_credentials"], 90, house.rig.logs)
         (said,) = [text for text in ilot("status", *asked)["degraded"] if "left the factory" in text]
         assert said.startswith(f"device {DEVICE} still has the key that it left the factory with: nothing is written")
         refused = subprocess.run(

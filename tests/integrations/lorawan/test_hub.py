@@ -135,7 +135,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 def test_what_was_acknowledged_is_at_the_backend_once_over_kills(house: House, lora_packet: LoraPacket) -> None:
     device = PeerDevice(lora_packet, bytes.fromhex(DEV_EUI), KEY)
     house.start()
-    accept = house.gateway.forward(device.join_request(1), 4)
+    accept = house.gateway.forward(device.join_request(1), 60)
     assert accept
     device.join_accept(accept)
     celsius, acknowledged, frames = 200, [], []
@@ -144,7 +144,7 @@ def test_what_was_acknowledged_is_at_the_backend_once_over_kills(house: House, l
             celsius += 1
             frame = device.uplink(b"\x01\x67" + celsius.to_bytes(2, "big"), 2, confirmed=True)
             frames.append(frame)
-            answer = house.gateway.forward(frame, 4)
+            answer = house.gateway.forward(frame, 60)
             assert answer, house.rig.logs()
             assert device.downlink(answer)["ack"]
             acknowledged.append(celsius / 10)
@@ -153,8 +153,8 @@ def test_what_was_acknowledged_is_at_the_backend_once_over_kills(house: House, l
         if life == 1:  # replays over the restart, and the last frame as a device that heard no answer would
             for old in frames[:-1]:
                 assert house.gateway.forward(old, 0.3) is None
-            again = house.gateway.forward(frames[-1], 4)
+            again = house.gateway.forward(frames[-1], 60)
             assert again
             assert device.downlink(again)["ack"]
-    until(lambda: len(house.stored("temperature")) >= len(acknowledged), 30, house.rig.logs)
+    until(lambda: len(house.stored("temperature")) >= len(acknowledged), 90, house.rig.logs)
     assert house.stored("temperature") == acknowledged

@@ -48,14 +48,14 @@ def test_payloads_of_a_codec_that_loops_come_once_over_kills(
     ilot("pack", "install", pack(tmp_path, 1, LOOPS), *asked)
     device = PeerDevice(lora_packet, bytes.fromhex(DEV_EUI), KEY)
     house.start()
-    accept = house.gateway.forward(device.join_request(1), 4)
+    accept = house.gateway.forward(device.join_request(1), 60)
     assert accept
     device.join_accept(accept)
     sent: list[tuple[float, float, float]] = []  # what it says, and between when
     for turn in range(ROUNDS):
         for _ in range(FRAMES):
             number, before = len(sent), time.time()
-            assert house.gateway.forward(device.uplink(bytes((9, number, 1)), 1, confirmed=True), 8), house.rig.logs()
+            assert house.gateway.forward(device.uplink(bytes((9, number, 1)), 1, confirmed=True), 60), house.rig.logs()
             sent.append((float(number), before, time.time()))
         if turn == 0:
             status = ilot("status", *asked)
@@ -68,12 +68,12 @@ def test_payloads_of_a_codec_that_loops_come_once_over_kills(
             stderr=subprocess.DEVNULL,
         )  # fmt: skip
         target = f"packs/acme-thermo/{2 * turn + 2}-*"
-        until(lambda target=target: [*house.rig.state.glob(target)], 30, house.rig.logs)  # type: ignore[misc]
+        until(lambda target=target: [*house.rig.state.glob(target)], 90, house.rig.logs)  # type: ignore[misc]
         time.sleep(chance.uniform(0.0, 0.15))
         house.kill()  # while it reads them, or just before or after
-        install.wait(30)
+        install.wait(120)
         house.start()
-        until(lambda: len(house.stored("probe_2")) >= len(sent), 30, house.rig.logs)
+        until(lambda: len(house.stored("probe_2")) >= len(sent), 90, house.rig.logs)
         if turn < ROUNDS - 1:
             ilot("pack", "install", pack(tmp_path, 2 * turn + 3, LOOPS), *asked)
     times = [

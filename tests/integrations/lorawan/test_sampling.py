@@ -64,7 +64,7 @@ def test_a_device_hears_its_new_period_is_observed_at_it_and_hears_the_former_on
 ) -> None:
     device = PeerDevice(lora_packet, bytes.fromhex(DEV_EUI), KEY)
     house.start()
-    accept = house.gateway.forward(device.join_request(1), 4)
+    accept = house.gateway.forward(device.join_request(1), 60)
     assert accept
     device.join_accept(accept)
     house.gateway.forward(device.uplink(bytes((200, 0, 1)), 1), 1)

@@ -25,7 +25,7 @@ from serving_kit import (
 )
 
 import hub
-from hub.testing import FakeSession
+from hub.testing import FakeSession, settle
 from integrations.lorawan import settings
 from integrations.lorawan.device import LEASE
 from integrations.lorawan.settings import DeviceSettings
@@ -80,15 +80,15 @@ async def test_a_device_that_comes_while_it_runs_is_heard_and_one_that_goes_is_n
         gateway.forward(frames[0], 1)
         await until(lambda: session.drops.count(strange) == 1)
         session.devices.put(known(**ABP))
-        await asyncio.sleep(0.01)
+        await settle()
         gateway.forward(frames[1], 2)
         await until(lambda: len(session.reports) == 1)
         session.devices.remove(f"lorawan:{DEV_EUI}")
-        await asyncio.sleep(0.01)
+        await settle()
         gateway.forward(frames[2], 3)
         await until(lambda: session.drops.count(strange) == 2)
         session.devices.put(known(**ABP))
-        await asyncio.sleep(0.01)
+        await settle()
         gateway.forward(personalised(lora_packet).uplink(b"x"), 4)  # its counter was not forgotten: 0 is behind
         gateway.forward(frames[3], 5)
         await until(lambda: len(session.reports) == 2)

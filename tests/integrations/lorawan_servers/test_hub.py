@@ -152,12 +152,12 @@ def test_payloads_that_no_codec_could_read_come_once_and_dated_when_a_pack_can(t
                 event = kit.uplink(number, bytes((9, number, 1)), at=house.began + number)
                 server.publish(kit.topic("up"), event)
                 server.publish(kit.topic("up"), event)  # a copy
-            until(lambda: kept() == 6, 30, house.rig.logs)
+            until(lambda: kept() == 6, 90, house.rig.logs)
         house.kill()
         house.start()
-        until(lambda: kept() == 6, 30, house.rig.logs)
+        until(lambda: kept() == 6, 90, house.rig.logs)
         ilot("pack", "install", pack(tmp_path, 2, CODEC), *asked)
-        until(lambda: len(stored()) >= 6, 30, house.rig.logs)
+        until(lambda: len(stored()) >= 6, 90, house.rig.logs)
         assert stored() == [(number, float(number)) for number in range(6)]
         assert kept() == 0
     finally:

@@ -240,9 +240,9 @@ async def ended(run: Coroutine[Any, Any, None]) -> None:
 
 def plain(peer: Peer, **options: Any) -> Config:
     """Without security: the peer is on this machine."""
-    return Config(url=peer.url, security="none", **{"publishing": 0.1, "timeout": 10.0, **options})
+    return Config(url=peer.url, security="none", **{"publishing": 0.1, "timeout": 60.0, **options})
 
 
 def secure(peer: Peer, keys: Keys, ours: Path, **options: Any) -> Config:
     named = {"user": "ilot", "password": "secret", "trusted": (keys.sha256,), "directory": ours}
-    return Config(url=peer.url, **{"publishing": 0.1, "timeout": 10.0, **named, **options})
+    return Config(url=peer.url, **{"publishing": 0.1, "timeout": 60.0, **named, **options})

@@ -168,7 +168,7 @@ async def test_a_channel_is_renewed_while_values_come(
     peer = await serve(keys)
     opening = entering._opening
     monkeypatch.setattr(
-        entering, "_opening", lambda *arguments: m.msgspec.structs.replace(opening(*arguments), channel_ms=1000)
+        entering, "_opening", lambda *arguments: m.msgspec.structs.replace(opening(*arguments), channel_ms=3000)
     )
     async with entered(secure(peer, keys, ours), "test") as inside:
         await inside.link.ask(m.Subscribe(50, 4, 100), m.Subscribed)
@@ -179,7 +179,7 @@ async def test_a_channel_is_renewed_while_values_come(
                 seen += [change.value for change in changes]
                 if len(seen) == 4:
                     break
-                await asyncio.sleep(0.9)  # three lifetimes in all: without renewal the server would be gone
+                await asyncio.sleep(1.7)  # longer than a lifetime and its grace in all: without renewal, gone
                 await peer.set("FlowTemperature", 70.0 + len(seen))
     assert seen == [63.5, 71.0, 72.0, 73.0]
 

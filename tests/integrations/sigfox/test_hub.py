@@ -173,7 +173,7 @@ def test_a_pack_of_the_hub_reads_and_a_device_that_asks_is_told_what_was_ordered
     given = [f"{name}={value}" for name, value in fields.items()]
     config = ["--config", str(house.rig.config), "--json"]
     ilot("command", "set", "sigfox:77", "configure", *given, "--why", "test", "--wait", "0", *config)
-    until(lambda: state(house) == "queued", 30, house.rig.logs)
+    until(lambda: state(house) == "queued", 90, house.rig.logs)
     answers = results([operator.call(house.url, "bidir", SECRET, message(1, device="77", data="f609744f", ack=True))])
     assert [(status, json.loads(body)) for status, body in answers] == [
         (200, {"77": {"downlinkData": "46003f0f8004223c"}})
@@ -219,6 +219,6 @@ def test_callbacks_that_reach_the_backend_are_fetched_and_come_back_sealed_once(
         results(operator.call(url, "uplink", secret, level(n)) for n in range(60))  # a replay, and twenty more
         house.start()
         house.arrived([float(n + 1) for n in range(60)])
-        until(lambda: rig.sql("SELECT count(*) FROM callbacks WHERE fields IS NOT NULL") == [(0,)], 30, rig.logs)
+        until(lambda: rig.sql("SELECT count(*) FROM callbacks WHERE fields IS NOT NULL") == [(0,)], 90, rig.logs)
     finally:
         house.rig.close()
