@@ -1,5 +1,5 @@
-"""What holds for every test: which files go first, that no example is timed, how many a hostile input gets, and that one
-which fails leaves nothing to those that follow."""
+"""What holds for every test: which files go first, that no example is timed, how many a hostile input gets, and that
+one which fails leaves nothing to those that follow."""
 
 from __future__ import annotations
 
