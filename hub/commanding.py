@@ -69,6 +69,10 @@ class Commanding:
         self._failed: dict[Target, tuple[str, int, str]] = {}  # rule, how often it came to nothing, and why
         self.device: Callable[[str], Device | None] = lambda name: None
         self.place: Callable[[str], Place | None] = lambda name: None
+        self.today: Callable[[str], str] = lambda name: name
+        """Who stands where the configuration says that a device does: it may go on naming one that was replaced."""
+
+        self._stood: dict[str, str] = {}
         book.owners.add(RULE)
 
     async def load(self) -> None:
@@ -130,11 +134,19 @@ class Commanding:
         self._stopped = stopped
         if not (stopped or self._desk.frozen):
             self._waits.clear()
+        for device in {target[0] for target, _, _ in self._holds.all()}:
+            if self._stood.setdefault(device, self.today(device)) != self.today(device):
+                self._stood[device] = self.today(device)  # it knows nothing of what its forerunner was told
+                self._holds.say_again(device)
         for target, wish in self._holds.given():
             await self._judge(target, wish)
         for target, wish in self._holds.wishes():
             if not self._rests(target, wish):
                 await self._give(target, wish)
+
+    def _there(self, target: Target) -> Target:
+        """The same metric of who stands there today."""
+        return self.today(target[0]), target[1]
 
     def _rests(self, target: Target, wish: Wish) -> bool:
         now = self._clock.monotonic()
@@ -144,7 +156,7 @@ class Commanding:
         return now < until and value == wish[0]
 
     async def _give(self, target: Target, wish: Wish) -> None:
-        (device, metric), (value, name) = target, wish
+        (device, metric), (value, name) = self._there(target), wish
         if self._holds.again(target):
             last = await self._desk.latest(device, metric)
             if last is not None and not (last.by.startswith("rule:") or last.id == self._before.get(target)):
@@ -183,7 +195,7 @@ class Commanding:
             self._refuse(name, str(refused))
             self._waits[target] = wish
         elif refused.reason in PASSING:
-            last = await self._desk.latest(*target)
+            last = await self._desk.latest(*self._there(target))
             self._before[target] = last.id if last is not None else ""
             await self._miss(target, wish, str(refused))
         elif refused.reason == "unknown-device":  # nothing stands there to be switched
@@ -195,7 +207,7 @@ class Commanding:
 
     async def _judge(self, target: Target, wish: Wish) -> None:
         """What became of the command for this wish."""
-        last = await self._desk.latest(*target)
+        last = await self._desk.latest(*self._there(target))
         if dict(self._holds.given()).get(target) != wish:
             return
         if last is None or not last.by.startswith("rule:") or last.value != wish[0]:
@@ -256,7 +268,8 @@ class Commanding:
     def complaints(self) -> list[str]:
         """Sentences for `ilot status`."""
         said = [f"rule {name} could not command: {why}" for name, why in self._refused.items()]
-        for (device, metric), (name, count, why) in self._failed.items():
+        for target, (name, count, why) in self._failed.items():
+            device, metric = self._there(target)
             if count < TRIES:
                 said.append(f"rule {name} could not command {metric} of {device}, tried {count} times: {why}")
             else:
@@ -269,20 +282,21 @@ class Commanding:
 
     def _alert(self, target: Target, name: str, count: int, why: str) -> Alert:
         """It says neither what was read nor whether the rule began or is over: that may be about people."""
-        device, known = self.device(target[0]), METRICS.get(target[1])
+        (there, metric), known = self._there(target), METRICS.get(target[1])
+        device = self.device(there)
         place = self.place(device.place) if device is not None else None
         rule = self._rules.of(name) if self._rules is not None else None
-        called = (device.name if device else "") or (place.name if place else "") or target[0]
+        called = (device.name if device else "") or (place.name if place else "") or there
         en, fr = (known.en, known.fr) if known is not None else ("", "")
         return Alert(
             id="", rule=RULE, key=_key(target), severity=rule.severity if rule and rule.alert else "warning",
-            state=RAISED, raised=0.0, changed=0.0, by=f"rule:{name}", device=target[0],
+            state=RAISED, raised=0.0, changed=0.0, by=f"rule:{name}", device=there,
             place=device.place if device else "", site=place.site if place else "", zone=place.zone if place else "",
             integration=device.integration if device else "",
-            text=f"{called}: rule {name} could not write {en or target[1]}, {count} tries: {why}"[:300],
-            text_fr=f"{called} : la règle {name} n'a pas pu écrire {fr or target[1]}, {count} essais : "
+            text=f"{called}: rule {name} could not write {en or metric}, {count} tries: {why}"[:300],
+            text_fr=f"{called} : la règle {name} n'a pas pu écrire {fr or metric}, {count} essais : "
             f"{in_french(why)}"[:300],
-            evidence={"metric": target[1], "rule": name},
+            evidence={"metric": metric, "rule": name},
         )  # fmt: skip
 
 

@@ -72,6 +72,14 @@ class Devices:
             device = msgspec.structs.replace(device, id=new, key=key)
         return device
 
+    def today(self, name: str) -> str:
+        """The id of who stands where the configuration says that this one does."""
+        seen = {name}
+        while name not in self._devices and name in self.replaced and self.replaced[name][0] not in seen:
+            name = self.replaced[name][0]
+            seen.add(name)
+        return name
+
     def get(self, device: str) -> Device | None:
         return self._devices.get(device)
 
@@ -116,8 +124,10 @@ class Devices:
     def line_of(self, device: str) -> list[str]:
         """Who stood where this device stands, the first first, and itself at the end. The first is the one that the
         configuration, or an adoption, names."""
-        before = {new: old for old, (new, _) in self.replaced.items()}
         line = [device]
+        if not self.replaced:
+            return line
+        before = {new: old for old, (new, _) in self.replaced.items()}
         while (former := before.get(line[0])) is not None and former not in line:
             line.insert(0, former)
         return line

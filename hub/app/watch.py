@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -27,13 +27,17 @@ from hub.watching import Watching
 
 
 class Duty:
-    """When devices are expected to be there."""
+    """When devices are expected to be there. `line` tells who stood where a device stands, itself at the end: the
+    configuration may name any of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, line: Callable[[str], list[str]]) -> None:
+        self._line = line
         self.programmes: dict[str, Programme] = {}
 
     def of(self, device: Device, now: float) -> bool:
-        programme = self.programmes.get(device.id)
+        if not self.programmes:
+            return True
+        programme = next((self.programmes[one] for one in self._line(device.id)[::-1] if one in self.programmes), None)
         return programme is None or programme.active(now)
 
 
@@ -95,10 +99,11 @@ async def build_watch(ground: Ground, path: Path, field: Field) -> Watch:
     clock = ground.clock
     book = Book(ground.store, ground.buffer, clock)
     watching = Watching(ground.store, book, field.desk, clock, ground.counts, field.packs, lambda: path.devices)
-    watching.commanding.device, watching.commanding.place = path.devices.get, path.places.get
+    commanding = watching.commanding
+    commanding.device, commanding.place, commanding.today = path.devices.get, path.places.get, path.devices.today
     await once_the_disk_works(book.load, clock.sleep)
     await once_the_disk_works(watching.load, clock.sleep)
-    duty = Duty()
+    duty = Duty(path.devices.line_of)
 
     def derived(device: Device, values: Mapping[str, Value]) -> None:
         if watching.rules is not None:

@@ -128,12 +128,14 @@ class Holds:
             if not holds(holder, target):
                 self.let_go(target, holder)
 
-    def say_again(self) -> None:
-        """All that is held is to be written once more: somebody else wrote it meanwhile."""
+    def say_again(self, device: str = "") -> None:
+        """All that is held, of this device or of all, is to be written once more: somebody else wrote it meanwhile, or
+        another device stands there."""
         for target, holders in self._holders.items():
-            last = next(reversed(holders))
-            self._missed.pop(target, None)
-            self._say(target, (holders[last].value, last[0]))
+            if device in ("", target[0]):
+                last = next(reversed(holders))
+                self._missed.pop(target, None)
+                self._say(target, (holders[last].value, last[0]))
 
     def _say(self, target: Target, wish: Wish) -> None:
         if self._wishes.get(target) == wish:  # it waits for its next try already

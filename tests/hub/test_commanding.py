@@ -375,5 +375,22 @@ async def test_a_lamp_that_is_not_there_any_more_is_given_nothing_and_leaves_no_
         assert (await values(hub)) == [100.0] * TOLD
 
 
+async def test_the_lamp_that_stands_in_the_place_of_one_that_was_replaced_is_told_what_its_rule_says(tmp_path):
+    async with running(tmp_path) as hub:
+        devices = hub.desk._devices
+        hub.watching.commanding.today = devices.today
+        await hub.fire(DIM, True)
+        await answer(hub, "done")
+        await passes(hub, 15)
+        devices.replace("dali:1", "dali:2", None)
+        await passes(hub, 15)
+        assert await answer(hub, "done") == 100.0
+        await passes(hub, 15)
+        await hub.fire(DIM, False)
+        ordered = [(one.device, one.value) for one in (await hub.desk.last(9))[::-1]]
+        assert ordered == [("dali:1", 100.0), ("dali:2", 100.0), ("dali:2", 20.0)]
+        assert hub.watching.complaints() == []
+
+
 def test_no_rule_has_the_name_of_the_hubs_own_alerts():
     assert {RULE, DRIFT, SECURITY} == OWN

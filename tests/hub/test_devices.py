@@ -35,6 +35,16 @@ def test_a_replacement_outlives_the_process_and_chains():
     assert again.key(third) == b"t" * 16
 
 
+def test_who_stands_today_where_the_configuration_names_another_is_known_by_either_name():
+    devices = Devices([Device(id="a:1", integration="x", place="p")])
+    devices.replace("a:1", "a:2")
+    devices.replace("a:2", "a:3")
+    assert [devices.today(name) for name in ("a:1", "a:2", "a:3", "a:9")] == ["a:3", "a:3", "a:3", "a:9"]
+    assert devices.line_of("a:3") == ["a:1", "a:2", "a:3"]
+    devices.replace("a:3", "a:1")
+    assert [devices.today(name) for name in ("a:1", "a:2", "a:3")] == ["a:1", "a:1", "a:1"]
+
+
 def test_a_key_belongs_to_the_hardware_so_the_old_one_is_not_given_to_the_new():
     devices = Devices([OLD], {OLD.id: (NEW, None)})
     assert devices.key(NEW) is None

@@ -9,8 +9,10 @@ from hub.alerts import CLEARED, RAISED
 from hub.alerts.memory import Memory
 from hub.alerts.policy import EVERYTHING
 from hub.app import watch as module
-from hub.app.watch import Watch
+from hub.app.watch import Duty, Watch
+from hub.devices import Devices
 from hub.hosting.notifying import Notifiers
+from hub.model import Device
 
 from ...plugins.notify_kit import Local
 from ..alerts.test_book import NEW, Stream, life
@@ -55,3 +57,13 @@ async def test_the_end_of_an_alert_that_was_told_is_told_after_a_restart_however
         queue = watch.notifiers.pop("sms")
         notice = await anext(aiter(queue))
         assert (notice.alert, notice.state, queue.status()["waiting"]) == ("old", CLEARED, 1)
+
+
+def test_a_device_that_replaced_another_has_its_hours():
+    devices = Devices([Device(id="a:1", integration="x", place="p"), Device(id="a:9", integration="x", place="q")])
+    devices.replace("a:1", "a:2")
+    duty = Duty(devices.line_of)
+    assert duty.of(devices.get("a:2"), 0.0)
+    duty.programmes = {"a:1": SimpleNamespace(active=lambda now: now > 5.0)}
+    assert [duty.of(devices.get("a:2"), now) for now in (0.0, 9.0)] == [False, True]
+    assert duty.of(devices.get("a:9"), 0.0)
