@@ -11,6 +11,7 @@ from integrations.bluetooth.sim.gatt import Peripheral
 from integrations.bluetooth.sim.sensors import Advertisement, Sensor
 
 from .ble_kit import BleHouse, house
+from .patience import PATIENCE_S
 
 BASE = "-0000-1000-8000-00805f9b34fb"
 SERVICE, TEMPERATURE = (f"0000{short}{BASE}" for short in ("181a", "2a6e"))
@@ -53,12 +54,12 @@ async def test_what_is_read_and_what_is_notified_reach_the_backend(tmp_path: Pat
         await made.start()
         made.bluez.say(made.boiler, Advertisement.nothing())
         radio = made.bluez.radios["hci0"]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while not radio.connected or not radio.device(ADDRESS).link.characteristics[OWN_SERVICE, OWN].notifies:
                 await asyncio.sleep(0.02)
         for value in (152, 0xFFFF, 153):
             radio.device(ADDRESS).link.characteristics[OWN_SERVICE, OWN].say(struct.pack("<H", value))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while (await made.status())["readings"] < 3:
                 await asyncio.sleep(0.1)
         assert (await made.status())["counts"][f"ble:{ADDRESS}"] == {"unknown-water_pressure": 1}

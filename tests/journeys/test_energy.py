@@ -10,6 +10,7 @@ from hub.cli.demo.scene import Scene
 from hub.control import call
 
 from ..faults.rig import run
+from .patience import PATIENCE_S
 
 
 def ilot(*arguments: str | Path, code: int = 0) -> str:
@@ -31,7 +32,7 @@ def test_hours_outlive_a_restart_and_a_signed_report_is_checked_without_the_hub(
         scene.prepare()
         socket = scene.state / "hub.sock"
         scene.start_hub()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_S
         while not counted(socket):
             assert time.monotonic() < deadline, "the meter of the demo counts"
             time.sleep(0.5)

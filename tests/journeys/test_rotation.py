@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from ..faults.rig import Rig, ilot, until
+from .patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def test_keys_are_changed_during_an_outage_and_the_root_goes_back_to_its_safe(ri
     assert changed["trust_version"] == before + 1
     assert len(list((rig.backend_dir / "recipients").glob("*.key"))) == 2
     rig.start_backend()
-    until(lambda: rig.status()["trust"]["version"] == before + 1, 40.0, rig.logs)
+    until(lambda: rig.status()["trust"]["version"] == before + 1, PATIENCE_S, rig.logs)
     rig.wait_durable(3)
     rig.drain()
     status = rig.status()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from .patience import PATIENCE_S
 from .plant_kit import running
 from .test_commands import CONFIG
 
@@ -32,7 +33,7 @@ async def test_what_a_register_says_writes_another_and_an_alert_ends_by_it(tmp_p
         await plant.reads(40.0)
         [done] = (await plant.ilot("command", "list"))["commands"]
         assert (done["by"], done["value"], done["state"]) == ("rule:night-setback", 40.0, "done")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 listed = (await plant.ilot("alerts", "list", "--all"))["alerts"]
                 if [one["state"] for one in listed] == ["cleared"]:
