@@ -6,6 +6,7 @@ Needs root and iproute2. The far end stands in this machine's network, where the
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import struct
@@ -13,9 +14,12 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 
 HERE, THERE = "10.213.77.1", "10.213.77.2"
+PREFIX = "ilot"
+"""Of a namespace's name; the process that has it follows."""
 ETH_P_ALL = 0x0003
 IPV4, IPV6, ARP = 0x0800, 0x86DD, 0x0806
 
@@ -37,10 +41,20 @@ def ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True, capture_output=True)
 
 
+def forsaken() -> None:
+    """Remove what a run that was killed left: its end of the wire has our address."""
+    links = subprocess.run(["ip", "-o", "link", "show", "type", "veth"], check=False, capture_output=True, text=True)
+    for link in re.findall(rf"\b({PREFIX}(\d+)-0)@", links.stdout):
+        if not Path("/proc", link[1]).exists():
+            subprocess.run(["ip", "netns", "delete", f"{PREFIX}{link[1]}"], check=False, capture_output=True)
+            subprocess.run(["ip", "link", "delete", link[0]], check=False, capture_output=True)
+
+
 @contextmanager
 def namespace(name: str) -> Iterator[list[str]]:
     """Gives the words that start a program inside. `THERE` is its address, `HERE` ours."""
     ours, theirs = f"{name}-0"[:15], f"{name}-1"[:15]
+    forsaken()
     ip("netns", "add", name)
     try:
         ip("link", "add", ours, "type", "veth", "peer", "name", theirs, "netns", name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -17,9 +18,10 @@ from typing import Any
 import pytest
 
 from ..faults.rig import run
-from .netns_kit import BEYOND, HERE, NEAR, THERE, Capture, missing, namespace, second_network
+from .netns_kit import BEYOND, HERE, NEAR, PREFIX, THERE, Capture, missing, namespace, second_network
+from .patience import PATIENCE_S
 
-NAME = f"ilot{os.getpid()}"
+NAME = f"{PREFIX}{os.getpid()}"
 ILOT = [sys.executable, "-m", "hub"]
 QUIET_S = 4.0
 CONFIG = """\
@@ -40,7 +42,7 @@ OPEN = {18443, 19090}
 """What that configuration says: the pages, the exporter."""
 
 
-def until(true: Callable[[], Any], seconds: float = 40.0) -> Any:
+def until(true: Callable[[], Any], seconds: float = PATIENCE_S) -> Any:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = true()
@@ -68,8 +70,9 @@ class House:
         self.config.write_text(CONFIG.format(here=HERE, url=self.url))
         token = self.ilot("backend", "token", str(root / "owner"), "--json")["token"]
         subprocess.run(
-            [*inside, *ILOT, "enroll", token, "--config", str(self.config)], check=True, capture_output=True, timeout=60
-        )
+            [*inside, *ILOT, "enroll", token, "--config", str(self.config)],
+            check=True, capture_output=True, timeout=PATIENCE_S,
+        )  # fmt: skip
         self.hub = self.start_hub()
 
     def start(self, words: list[str]) -> subprocess.Popen[bytes]:
@@ -124,8 +127,7 @@ def heard(seconds: float) -> list[tuple[str, int, int]]:
 def test_a_hub_with_its_backend_alone_speaks_with_nobody_else(house: House) -> None:
     until(lambda: house.acked() > 10)
     port = int(house.url.rpartition(":")[2].strip("/"))
-    packets = heard(QUIET_S)
-    assert packets
+    packets = until(lambda: heard(QUIET_S))
     assert set(packets) == {(HERE, 6, port)}
 
 
@@ -152,17 +154,21 @@ def test_nothing_listens_but_what_the_configuration_names(house: House) -> None:
 def passes(sender: list[str], receiver: list[str], address: str) -> bool:
     """Does a datagram from one network arrive in the other?"""
     hear = (
-        "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', 15005)); s.settimeout(2);"
-        "print('ready', flush=True); print(s.recvfrom(99)[0])"
+        "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', 15005));"
+        "print('ready', flush=True); print(s.recvfrom(99)[0], flush=True)"
     )
     say = f"import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'knock', ('{address}', 15005))"
     waiting = subprocess.Popen(
         [*receiver, sys.executable, "-c", hear], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     assert waiting.stdout is not None
-    assert waiting.stdout.readline() == "ready\n"
-    subprocess.run([*sender, sys.executable, "-c", say], check=False, capture_output=True)
-    return "knock" in waiting.communicate(timeout=20)[0]
+    try:
+        assert waiting.stdout.readline() == "ready\n"
+        subprocess.run([*sender, sys.executable, "-c", say], check=False, capture_output=True)
+        return bool(select.select([waiting.stdout], [], [], 2.0)[0]) and "knock" in waiting.stdout.readline()
+    finally:
+        waiting.kill()
+        waiting.communicate()
 
 
 def test_between_two_networks_that_the_hub_stands_in_nothing_passes_and_a_machine_that_lets_it_is_told(
@@ -175,7 +181,7 @@ def test_between_two_networks_that_the_hub_stands_in_nothing_passes_and_a_machin
         def doctor() -> dict[str, Any]:
             done = subprocess.run(
                 [*house.inside, *ILOT, "doctor", "--no-probe", "--config", str(house.config), "--json"],
-                capture_output=True, check=False, timeout=60, cwd=house.root,
+                capture_output=True, check=False, timeout=PATIENCE_S, cwd=house.root,
             )  # fmt: skip
             return next(one for one in json.loads(done.stdout) if one["what"] == "network")
 
@@ -193,7 +199,7 @@ def test_between_two_networks_that_the_hub_stands_in_nothing_passes_and_a_machin
 def test_an_isolated_hub_sends_no_packet_keeps_reading_and_stays_so_across_a_kill(house: House) -> None:
     until(lambda: house.acked() > 10)
     assert house.asked("crisis", "isolate", "--why", "attaque")["isolated"]
-    time.sleep(1.0)  # what was under way ends
+    until(lambda: not heard(1.0))  # what was under way ends
     assert heard(QUIET_S) == []
     before = house.asked("status")
     assert any("isolated" in sentence for sentence in before["degraded"])
@@ -213,14 +219,15 @@ def test_an_isolated_hub_sends_no_packet_keeps_reading_and_stays_so_across_a_kil
 def test_an_exporter_answers_nobody_while_the_hub_is_isolated(house: House) -> None:
     def answers() -> bool:
         try:
-            with urllib.request.urlopen(f"http://{THERE}:19090/metrics", timeout=2) as reply:
+            with urllib.request.urlopen(f"http://{THERE}:19090/metrics", timeout=5) as reply:
                 return b"ilot" in reply.read()
         except OSError:
             return False
 
     until(answers)
     house.asked("crisis", "isolate", "--why", "attaque")
-    time.sleep(0.5)
+    until(lambda: not answers())
+    time.sleep(1.0)
     assert not answers()
     house.asked("crisis", "end", "--why", "fin")
     until(answers)
@@ -230,7 +237,7 @@ def test_a_read_only_hub_changes_nothing_and_says_why(house: House) -> None:
     house.asked("crisis", "readonly", "--why", "audit")
     refused = subprocess.run(
         [*ILOT, "device", "add", "host:other", "--place", "machine", "--config", str(house.config)],
-        capture_output=True, check=False, timeout=60,
+        capture_output=True, check=False, timeout=PATIENCE_S,
     )  # fmt: skip
     assert refused.returncode != 0
     assert b"read-only" in refused.stderr

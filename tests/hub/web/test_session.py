@@ -19,6 +19,8 @@ CHROMIUM = "/usr/bin/chromium"
 LASTS = "La session se termine 1\u202fh après la dernière action, et 12\u202fh après la connexion."
 MINUTE = 60_000
 
+expect.set_options(timeout=60_000)  # a busy machine draws late
+
 
 def test_a_session_lasts_an_hour_from_the_last_action_and_twelve_in_any_case() -> None:
     now = 1000.0
