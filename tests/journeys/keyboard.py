@@ -7,12 +7,15 @@ Each step looks where the focus is: that it is seen, covered by nothing, and goe
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import BrowserContext, FileChooser, Page
+
+from .patience import PATIENCE_S
 
 MOST = 250
 """Presses of Tab that no page takes."""
@@ -45,6 +48,11 @@ FOCUSED = """() => {
 REACHED = """() => [...document.querySelectorAll("a[href], button, input, select, textarea, summary")].filter((one) =>
     one.checkVisibility({ visibilityProperty: true }) && !one.disabled && one.type !== "hidden" && one.tabIndex >= 0
 ).length"""
+LIVE = """() => {
+    const box = document.querySelector("[data-live]");
+    return !box || !box.hidden;
+}"""
+"""The button of the live values is there once the hub has answered."""
 TOP = """() => {
     window.lastFocused = null;
     document.body.tabIndex = -1;
@@ -71,6 +79,14 @@ class Keyboard:
     def at(self) -> dict[str, Any] | None:
         """What has the focus, None while it is nowhere."""
         found: dict[str, Any] | None = self.page.evaluate(FOCUSED)
+        return found
+
+    def settled(self) -> dict[str, Any]:
+        """What has the focus once the page has put it: it does so a moment after it was loaded."""
+        end = time.monotonic() + PATIENCE_S
+        while (found := self.at()) is None:
+            assert time.monotonic() < end, f"{self.page.url}: the focus is lost"
+            self.page.wait_for_timeout(20)
         return found
 
     def press(self, key: str) -> None:
@@ -122,11 +138,12 @@ class Keyboard:
     def file(self, name: str, path: Path) -> None:
         self.to(name, "input")
         self.press("Space")
-        for _ in range(300):
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
             if self._choosers:
                 self._choosers.pop().set_files(path)
                 return
-            self.page.wait_for_timeout(100)
+            self.page.wait_for_timeout(50)
         raise AssertionError(f"{name} lets nobody choose a file by the keyboard")
 
     @contextmanager
@@ -135,8 +152,7 @@ class Keyboard:
         with self.page.expect_navigation():
             yield
         self.page.wait_for_load_state()
-        found = self.at()
-        assert found is not None, f"{self.page.url}: the focus is lost"
+        found = self.settled()
         assert found["seen"], f"{self.page.url}: the focus is not seen on {found['tag']} {found['name']!r}"
         assert self.page.evaluate("document.activeElement.closest('main') !== null")
 
@@ -168,10 +184,11 @@ class Keyboard:
         assert first is not None
         if self.page.evaluate("document.activeElement.className") == "skip":
             self.press("Enter")
-            assert self.page.evaluate("document.activeElement.id") == "content"
+            self.page.wait_for_function("document.activeElement.id === 'content'")
 
     def walk(self) -> None:
         """From the top to the end: everything that can be reached is. Then back to the content."""
+        self.page.wait_for_function(LIVE)
         self.page.evaluate(TOP)
         reached = []
         for _ in range(MOST):

@@ -19,6 +19,7 @@ from hub.cli.label import link_of
 from ..integrations.lorawan.lorawan_peer import LoraPacket, PeerDevice
 from ..ports import free_port
 from .keyboard import Keyboard
+from .patience import PATIENCE_MS
 from .test_commissioning import Gateway, counter, eui_of, label, qr
 from .test_onboarding import GATEWAY, School
 from .test_pages import CHROMIUM, DESK, NAME, PASSWORD, PHONE
@@ -49,9 +50,10 @@ def browser() -> Iterator[Browser]:
 
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 def test_a_hub_is_commissioned_by_the_keyboard_alone(
-    school: School, browser: Browser, tmp_path: Path, size: dict[str, int]
+    school: School, browser: Browser, tmp_path: Path, size: dict[str, int], request: pytest.FixtureRequest
 ) -> None:
     rng, peer = random.Random(3), LoraPacket()
+    request.addfinalizer(peer.close)
     sensors = [PeerDevice(peer, bytes.fromhex(eui_of(n)), rng.randbytes(16), JOIN_EUI) for n in range(3)]
     euis = [one.dev_eui.hex() for one in sensors]
     table, plan = tmp_path / "keys.csv", tmp_path / "plan.png"
@@ -62,16 +64,17 @@ def test_a_hub_is_commissioned_by_the_keyboard_alone(
     plan.write_bytes(picture.getvalue())
     school.start()
     gateway = Gateway(school)
+    request.addfinalizer(gateway.close)
     told = label(school)
     context = browser.new_context(ignore_https_errors=True, viewport=size, locale="fr-FR")  # type: ignore[arg-type]
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(PATIENCE_MS)
     Keyboard.context(context)
     page = context.new_page()
     keys = Keyboard(page)
 
     # the claim: the label's link fills the code; a password that is none is said, and everything is there again
     page.goto(link_of(told))
-    assert page.evaluate("document.activeElement.id") == "name"
+    page.wait_for_function("document.activeElement.id === 'name'")
     page.keyboard.type(NAME)
     keys.fill("^Mot de passe$", PASSWORD)
     keys.fill(r"\(encore", PASSWORD + "?")
@@ -157,8 +160,7 @@ def test_a_hub_is_commissioned_by_the_keyboard_alone(
     assert page.evaluate("held => held === document.activeElement", held)
     expect(page.locator("[data-part=done] .signal").first).to_contain_text("-70")
     page.reload()
-    found = keys.at()
-    assert found is not None
+    found = keys.settled()
     assert found["name"].startswith("Remplacer, retirer")
     verdicts = page.locator("[data-part=done] .signal").all_inner_texts()
     assert all(re.search(r"(bon|marge suffisante)", one) for one in verdicts), verdicts
@@ -184,5 +186,3 @@ def test_a_hub_is_commissioned_by_the_keyboard_alone(
     page.wait_for_selector("text=Commencer une autre")
     keys.no_pointer()
     context.close()
-    gateway.close()
-    peer.close()
