@@ -39,6 +39,7 @@ from ..faults.rig import ilot, until
 from ..integrations.lorawan.lorawan_peer import LoraPacket, PeerDevice
 from ..ports import free_port
 from . import camera
+from .patience import PATIENCE_MS, PATIENCE_S
 from .test_onboarding import GATEWAY, School, command
 from .test_pages import NAME, PASSWORD
 
@@ -61,7 +62,8 @@ class Gateway:
         self.link.connect(("127.0.0.1", school.port))
         self.acks = 0
         self.over = False
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
 
     def _listen(self) -> None:
         self.link.settimeout(0.5)
@@ -85,16 +87,17 @@ class Gateway:
     def known(self) -> None:
         """Wait until the hub that runs by now has answered: it knows where this gateway is."""
         before = self.acks
-        until(lambda: self.acks > before, 20, self.school.rig.logs)
+        until(lambda: self.acks > before, PATIENCE_S, self.school.rig.logs)
 
     def join(self, device: PeerDevice, nonce: int) -> None:
         before = len(self.down)
         self.school.hear([device.join_request(nonce)])
-        until(lambda: len(self.down) > before, 20, lambda: f"no join accept: {self.school.rig.logs()}")
+        until(lambda: len(self.down) > before, PATIENCE_S, lambda: f"no join accept: {self.school.rig.logs()}")
         device.join_accept(self.down[before])
 
     def close(self) -> None:
         self.over = True
+        self._thread.join()
         self.link.close()
 
 
@@ -156,7 +159,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 def phone(browser: Browser) -> tuple[BrowserContext, Page]:
     context = browser.new_context(ignore_https_errors=True, viewport=PHONE, locale="fr-FR", has_touch=True)  # type: ignore[arg-type]
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(PATIENCE_MS)
     return context, context.new_page()
 
 
@@ -170,12 +173,12 @@ def label(school: School) -> dict[str, Any]:
             return False
         return True
 
-    until(served, 30, school.rig.logs)
+    until(served, PATIENCE_S, school.rig.logs)
     return found
 
 
 def counter(page: Page, text: str) -> None:
-    expect(page.locator("[data-counter]")).to_have_text(text, timeout=60_000)
+    expect(page.locator("[data-counter]")).to_have_text(text, timeout=2 * PATIENCE_MS)
 
 
 def remedies(page: Page) -> list[str]:
@@ -183,10 +186,11 @@ def remedies(page: Page) -> list[str]:
 
 
 def test_eighteen_sensors_end_at_thirteen_with_five_named_remedies(
-    school: School, browser: Browser, tmp_path: Path
+    school: School, browser: Browser, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     rng = random.Random(18)
     peer = LoraPacket()
+    request.addfinalizer(peer.close)
     join_eui = bytes.fromhex("1122334455667788")
     sensors = [PeerDevice(peer, bytes.fromhex(eui_of(n)), rng.randbytes(16), join_eui) for n in range(18)]
     euis = [one.dev_eui.hex() for one in sensors]
@@ -198,6 +202,7 @@ def test_eighteen_sensors_end_at_thirteen_with_five_named_remedies(
     table.write_text("\n".join(rows) + "\n")
     school.start()
     gateway = Gateway(school)
+    request.addfinalizer(gateway.close)
     card, sealed = tmp_path / "hub.card", tmp_path / "hub.ilot-inventory"
     assert school.run("inventory", "card", "--out", card).returncode == 0
     made = command("backend", "inventory", school.rig.backend_dir, table, "--card", card, "--out", sealed)
@@ -262,7 +267,7 @@ def test_eighteen_sensors_end_at_thirteen_with_five_named_remedies(
     for n in range(6):
         gateway.join(sensors[n], 1)
     page.goto(f"{url}/commissioning/scan")
-    expect(page.locator("[data-row] .state.amber")).to_have_count(6, timeout=30_000)
+    expect(page.locator("[data-row] .state.amber")).to_have_count(6)
     assert page.locator("[data-row] .state.blue").count() == 3
     school.hear([sensors[n].uplink(b"\x01\x67\x00\xd7") for n in range(6)])
     counter(page, "6/9 remontent")  # by itself, while the page is open
@@ -289,7 +294,7 @@ def test_eighteen_sensors_end_at_thirteen_with_five_named_remedies(
     counter(page, "6/17 remontent")
     spoken = "text => window.spoken.some(one => one.includes(text))"
     for sentence in ("Déjà scanné", "ne se lit pas", "d'aucun appareil", "Déjà sur un autre concentrateur"):
-        page.wait_for_function(spoken, arg=sentence, timeout=60_000)
+        page.wait_for_function(spoken, arg=sentence, timeout=2 * PATIENCE_MS)
     rows = call(school.rig.state / "hub.sock", "roster.show")["rows"]
     by_camera = sorted(row["device"] for row in rows if row["how"] == "scan")
     assert by_camera == sorted(f"lorawan:{euis[n]}" for n in (*range(9, 16), ELSEWHERE))
@@ -314,7 +319,7 @@ def test_eighteen_sensors_end_at_thirteen_with_five_named_remedies(
         "Clé fausse", "Clé fausse", "Hors de portée", "Étiquette illisible",
         "Déjà sur un autre concentrateur\u00a0: ecole-voisine",
     ])  # fmt: skip
-    until(lambda: remedies(page) == wanted, 60, lambda: f"{remedies(page)} {school.rig.logs()}")
+    until(lambda: remedies(page) == wanted, PATIENCE_S, lambda: f"{remedies(page)} {school.rig.logs()}")
     assert page.locator("[data-row] .state.green").count() == 13
     assert page.locator("[data-row] .state.red").count() == 2
     # what is to be done stands first, the worst before the rest; the page moved its rows by itself
@@ -343,5 +348,3 @@ def test_eighteen_sensors_end_at_thirteen_with_five_named_remedies(
     for one in sensors:
         assert one.app_key.hex() not in file.read_text()
     context.close()
-    gateway.close()
-    peer.close()
