@@ -7,10 +7,13 @@ often, as long as the hole is open: it costs an idle hub nothing, and the alarm 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import merge
+from itertools import islice
 
 from backend import wanting
+from backend.gaps import declared_lost, uncovered
 from backend.storage import Storage, Stream
 from hub.ranges import Range, Ranges
 
@@ -18,10 +21,15 @@ ALARM_AFTER_S = 300.0
 ASK_AFTER_S = 60.0
 ASK_FIRST_S, ASK_MOST_S = 90.0, 3600.0
 """Until the same stream is asked for again: a hub heeds one request a minute. Doubled while nothing comes of it."""
+MOST_HOLES = 8192
+"""Of one stream that are remembered, the lowest: a hub that leaves out every other number has no end of them."""
 MAX_STREAMS = 64
 """Streams asked for in one answer."""
 MAX_ASKED = 1024
 """Ranges asked for of one stream at a time: an ack has room for its own besides."""
+
+
+_Hole = tuple[int, int, float]
 
 
 @dataclass(slots=True)
@@ -31,7 +39,7 @@ class _Open:
     hub: str
     stream: str
     run: bytes
-    holes: list[tuple[int, int, float]] = field(default_factory=list)
+    holes: list[_Hole] = field(default_factory=list)
     ask_at: float = 0.0
     pause: float = ASK_FIRST_S
 
@@ -110,11 +118,8 @@ class Holes:
     def _note(self, stream: Stream, holes: Iterable[Range], now: float) -> None:
         known = self._open.pop(stream.id, None)
         fresh = _Open(stream.hub, stream.stream, stream.run) if known is None else known
-        before, count = fresh.holes, fresh.count()
-        fresh.holes = []
-        for first, last in holes:
-            ages = [since for low, high, since in before if low <= last and first <= high]
-            fresh.holes.append((first, last, min([*ages, now])))
+        count = fresh.count()
+        fresh.holes = aged(fresh.holes, islice(holes, MOST_HOLES), now)
         if fresh.count() < count:
             fresh.pause = ASK_FIRST_S  # something came of it
         if fresh.holes:
@@ -127,12 +132,22 @@ def _detail(stream: Stream | _Open) -> str:
     return f"{stream.stream} of run {stream.run.hex()} has holes"
 
 
-def missing(storage: Storage, stream: Stream, taken: Ranges) -> list[Range]:
-    """What neither came nor was declared lost, up to the highest number known of."""
-    known = taken.copy()
-    rows = storage.connection.execute(
-        "select first, last from gaps where hub = ? and run = ? and stream = ?", (stream.hub, stream.run, stream.stream)
-    )
-    for first, last in rows:
-        known.add(first, last)
-    return known.missing(1, max(known.last(), stream.announced))
+def missing(storage: Storage, stream: Stream, taken: Ranges) -> Iterator[Range]:
+    """What neither came nor was declared lost, up to the highest number known of, in order."""
+    declared = declared_lost(storage.connection, stream.hub, stream.stream, stream.run)
+    return uncovered(merge(taken, declared), stream.announced)
+
+
+def aged(before: Sequence[_Hole], holes: Iterable[Range], now: float) -> list[_Hole]:
+    """Holes, each with the time since when some of it is open: of `before`, or `now`. Both come in order, and each is
+    looked at once, or twice where it was split."""
+    found, at = list[_Hole](), 0
+    for first, last in holes:
+        while at < len(before) and before[at][1] < first:
+            at += 1
+        since, on = now, at
+        while on < len(before) and before[on][0] <= last:
+            since, on = min(since, before[on][2]), on + 1
+        at = max(at, on - 1)
+        found.append((first, last, since))
+    return found

@@ -149,10 +149,6 @@ class Storage:
         there = self.connection.execute("select 1 from streams where id = ?", (number,)).get
         return None if there is None else self.stream_by_id(number)
 
-    def all_streams(self) -> list[Stream]:
-        rows = self.connection.execute("select id from streams order by id").fetchall()
-        return [self.stream_by_id(cast(int, row[0])) for row in rows]
-
     def to_look_at(self) -> Iterator[Stream]:
         """The streams that were touched, all while `touched` is None, one by one: they are as many as hubs ever began,
         and not all are held at once."""

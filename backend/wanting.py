@@ -7,11 +7,13 @@ though the stream's own account says that they came.
 
 from __future__ import annotations
 
+from heapq import merge
 from typing import Any, cast
 
 import apsw
 import msgspec
 
+from backend.gaps import declared_lost, uncovered
 from backend.schema import transaction
 from backend.storage import Storage
 from hub.errors import ConfigError
@@ -33,13 +35,9 @@ def ask(connection: apsw.Connection, hub: str, now: float) -> list[dict[str, Any
         ).fetchall()
         for number, name, run, announced, stored in streams:
             known = _records(connection, cast(int, number))
-            end = max(known.last(), cast(int, announced), Ranges(msgspec.msgpack.decode(cast(bytes, stored))).last())
-            gaps = connection.execute(
-                "select first, last from gaps where hub = ? and stream = ? and run = ?", (hub, name, run)
-            ).fetchall()
-            for first, last in gaps:
-                known.add(cast(int, first), cast(int, last))
-            missing = sum(last - first + 1 for first, last in known.missing(1, end))
+            end = max(cast(int, announced), Ranges(msgspec.msgpack.decode(cast(bytes, stored))).last())
+            spans = merge(known, declared_lost(connection, hub, str(name), bytes(cast(bytes, run))))
+            missing = sum(last - first + 1 for first, last in uncovered(spans, end))
             if missing:
                 found.append({"stream": name, "run": bytes(cast(bytes, run)).hex(), "missing": missing})
     return found
@@ -53,15 +51,15 @@ def take(storage: Storage) -> list[str]:
     hubs = [str(key).removeprefix(_PREFIX) for (key,) in wishes]
     for hub in hubs:
         db.execute("delete from meta where key = ?", (f"{_PREFIX}{hub}",))
-        for stream in storage.all_streams():
-            if stream.hub == hub:
-                lost = stream.stored.copy()
-                for first, last in _records(db, stream.id):
-                    lost.discard(first, last)
-                for first, last in lost:
-                    stream.stored.discard(first, last)
-                storage.announce(stream, lost.last())
-                storage.change(stream)
+        for (number,) in db.execute("select id from streams where hub = ?", (hub,)).fetchall():
+            stream = storage.stream_by_id(cast(int, number))
+            lost = stream.stored.copy()
+            for first, last in _records(db, stream.id):
+                lost.discard(first, last)
+            for first, last in lost:
+                stream.stored.discard(first, last)
+            storage.announce(stream, lost.last())
+            storage.change(stream)
     return hubs
 
 

@@ -25,7 +25,12 @@ class Ranges:
         # swapped as one, so that no other thread sees a first without its last
         self._both: tuple[list[int], list[int]] = ([], [])
         for first, last in ranges:
-            self.add(first, last)
+            firsts, lasts = self._both
+            if lasts and lasts[-1] + 1 < first <= last:  # in order, as they mostly come: none is moved for the next
+                firsts.append(first)
+                lasts.append(last)
+            else:
+                self.add(first, last)
 
     def add(self, first: int, last: int | None = None) -> None:
         """Add one number, or all from `first` to `last`. Raises ValueError when the range is empty or below 1."""

@@ -122,3 +122,14 @@ def test_another_thread_never_sees_half_a_change() -> None:
         reader.join()
         sys.setswitchinterval(switch)
     assert set(map(tuple, seen)) <= {((2, 3),), ((2, 3), (6, 7)), ((2, 7),)}
+
+
+def test_a_set_that_is_made_in_order_moves_none_of_its_parts_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    moved: list[int] = []
+    real = Ranges.add
+    monkeypatch.setattr(Ranges, "add", lambda self, *span: (moved.append(span[0]), real(self, *span))[1])
+    spans = [(n, n + 1) for n in range(1, 3000, 3)]
+    assert list(Ranges(iter(spans))) == spans
+    assert len(moved) <= 1
+    with pytest.raises(ValueError, match="no range"):
+        Ranges([(1, 2), (9, 8)])
