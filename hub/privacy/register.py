@@ -72,7 +72,7 @@ def register_markdown(core: Core, metrics: Mapping[str, Metric], made: str, hub:
     """The register; `made`: the day, `recipients`: hosts of the configuration that receive data."""
     lines = [
         "# Registre des activités de traitement", "",
-        (f"Produit le {made} par le hub {hub} à partir de sa configuration en vigueur. À relire et à compléter : "
+        (f"Produit le {made} par le concentrateur {hub} à partir de sa configuration en vigueur. À relire et à compléter : "
         "ce document décrit ce que fait le logiciel, il ne vaut pas avis juridique."), "",
         f"- Responsable du traitement : {BLANK}", f"- Délégué à la protection des données : {BLANK}",
         f"- Sites : {', '.join(site.name or name for name, site in core.sites.items()) or BLANK}", "",
@@ -84,10 +84,10 @@ def register_markdown(core: Core, metrics: Mapping[str, Metric], made: str, hub:
         lines += [
             f"## {_line(one.purpose)} ({_line(one.name)})", "", f"- Finalité : {_line(one.purpose)}",
             f"- Zones : {_zones(core, one.zones)}", f"- Personnes concernées : {_people(core, one.zones)}",
-            f"- Catégories de données : {_line(one.data)}", f"- Ce qui sort du hub : {one.does}",
+            f"- Catégories de données : {_line(one.data)}", f"- Ce qui sort du concentrateur : {one.does}",
             f"- Base légale : {_basis(one)}", f"- Destinataires : {', '.join(recipients) or BLANK}",
             f"- Durée de conservation proposée : {one.days} jours ; celle du serveur : `ilot backend retention`",
-            f"- Sur le hub lui-même : {on_the_hub(core)}",
+            f"- Sur le concentrateur lui-même : {on_the_hub(core)}",
             "- Transferts hors de l'Union européenne : aucun par le logiciel ; " + BLANK,
             ("- Mesures de sécurité : données scellées pour les clés du propriétaire avant écriture, TLS 1.3, "
             "journal d'audit chaîné"), "",
@@ -104,7 +104,7 @@ def register_csv(core: Core, metrics: Mapping[str, Metric], recipients: Sequence
     for one in processings(core, metrics):
         cells = (
             one.name, _zones(core, one.zones), one.purpose, one.data, one.does, _basis(one).strip("*"),
-            f"{one.days} jours ; sur le hub : {on_the_hub(core)}", ", ".join(recipients),
+            f"{one.days} jours ; sur le concentrateur : {on_the_hub(core)}", ", ".join(recipients),
         )  # fmt: skip
         table.writerow([f"'{cell}" if cell[:1] in "=+-@\t" else cell for cell in map(_line, cells)])
     return "\ufeff" + out.getvalue()
@@ -116,14 +116,14 @@ def dpia_markdown(core: Core, metrics: Mapping[str, Metric], made: str, hub: str
     homes = [zone for zone, entry in core.zones.items() if is_dwelling(entry.use)]
     lines = [
         "# Analyse d'impact relative à la protection des données : projet", "",
-        (f"Produit le {made} par le hub {hub} à partir de sa configuration en vigueur. À relire, à compléter et à "
+        (f"Produit le {made} par le concentrateur {hub} à partir de sa configuration en vigueur. À relire, à compléter et à "
         "valider ; ce projet ne vaut pas avis juridique."), "",
         "## 1. Contexte", "",
         (f"- Vue d'ensemble : {len(core.devices)} appareils configurés, {len(core.zones)} zones, dont "
         f"{len(homes)} logement(s) ({', '.join(homes) or 'aucun'})."),
         f"- Traitements de données personnelles : {len(found)}.", f"- Responsable : {BLANK}", f"- Sous-traitants : {BLANK}",
         f"- Destinataires : {', '.join(recipients) or BLANK}", "",
-        "| Finalité | Données | Zones | Ce qui sort du hub | Base légale |", "|---|---|---|---|---|",
+        "| Finalité | Données | Zones | Ce qui sort du concentrateur | Base légale |", "|---|---|---|---|---|",
         *(
             f"| {_cell(one.purpose)} | {_cell(one.data)} | {_cell(_zones(core, one.zones))} | {one.does} | {_basis(one)} |"
             for one in found
@@ -133,15 +133,15 @@ def dpia_markdown(core: Core, metrics: Mapping[str, Metric], made: str, hub: str
         "- Minimisation : " + ("; ".join(dict.fromkeys(one.does for one in found)) or "rien n'est conservé") + ".",
         "- Durées : " + (", ".join(dict.fromkeys(f"{one.days} jours" for one in found)) or "sans objet")
         + " ; appliquées par le serveur (`ilot backend retention`).",
-        f"- Sur le hub lui-même : {on_the_hub(core)}.",
+        f"- Sur le concentrateur lui-même : {on_the_hub(core)}.",
         f"- Information des personnes : {BLANK}",
         "- Consentement et retrait : " + _consents(found),
         ("- Accès : `ilot privacy access`. Effacement : `ilot privacy withdraw`, `ilot device erase`, confirmés par le "
         "serveur."), "",
         "## 3. Risques", "",
         "| Risque | Menaces | Mesures en place | Gravité | Vraisemblance |", "|---|---|---|---|---|",
-        ("| Accès illégitime aux données | vol du hub ou de sa carte ; compromission du serveur ; réidentification "
-        "d'un foyer par son profil | données scellées avant écriture, illisibles par le hub lui-même ; pseudonymes à clé "
+        ("| Accès illégitime aux données | vol du concentrateur ou de sa carte ; compromission du serveur ; réidentification "
+        "d'un foyer par son profil | données scellées avant écriture, illisibles par le concentrateur lui-même ; pseudonymes à clé "
         f"destructible ; agrégats et comptages arrondis | {BLANK} | {BLANK} |"),
         ("| Modification non désirée | faux capteur, rejeu de trames | admission par la configuration, compteurs, classes "
         f"de confiance, signatures | {BLANK} | {BLANK} |"),
@@ -189,7 +189,7 @@ def _plain(key: str, *, home: bool, lang: str) -> str:
         )  # fmt: skip
     if home:
         return "conservé sous un pseudonyme à clé destructible" if fr else "kept under a pseudonym"
-    return "conservé tel quel" if fr else "kept as it is"
+    return "conservé tel quel" if fr else "kept as is"
 
 
 def _days(metrics: Mapping[str, Metric], keys: Iterable[str], *, home: bool) -> int:

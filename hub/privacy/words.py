@@ -47,11 +47,11 @@ def does(rule: PrivacyRule, lang: str) -> str:
             ) * gather.total
             return (
                 f"seul un comptage par zone et par {window} sort ({by}), arrondi à 5, de 0 à 4 indistinct{total}" if fr
-                else f"only a count per zone and {window} is sent ({by}), rounded to 5, 0 to 4 alike{total}"
+                else f"only a count per zone and per {window} is sent ({by}), rounded to 5, 0 to 4 alike{total}"
             )  # fmt: skip
         return (
             f"seul un agrégat par zone et par {window} sort ({by}), d'au moins {gather.least} appareils" if fr
-            else f"only an aggregate per zone and {window} is sent ({by}), of at least {gather.least} devices"
+            else f"only an aggregate per zone and per {window} is sent ({by}), of at least {gather.least} devices"
         )  # fmt: skip
     return _kept(rule, fr=fr)
 

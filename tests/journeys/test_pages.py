@@ -545,6 +545,26 @@ def test_what_is_printed_says_of_which_hub_and_day_it_is_and_keeps_its_tables(sc
     context.close()
 
 
+def test_a_finger_finds_a_link_on_a_phone(school: School) -> None:
+    """44 px high: the lines of the site map, the name of a device in its card, an alert in its list."""
+    context = school.context(viewport=PHONE)
+    page = context.new_page()
+    page.goto(f"{school.url}/sitemap")
+    assert min(page.locator(".links a").evaluate_all("all => all.map(one => one.offsetHeight)")) >= 44
+    hit = """one => {
+        one.scrollIntoView({block: "center"});
+        const box = one.getBoundingClientRect(), middle = box.top + box.height / 2;
+        return [-21, 0, 21].every(by => document.elementFromPoint(box.left + 5, middle + by) === one);
+    }"""
+    page.goto(f"{school.url}/devices")
+    assert page.locator("tbody th a").last.evaluate(hit)
+    page.goto(f"{school.url}/alerts")
+    page.wait_for_selector("#alert-live tbody", timeout=60_000)  # it comes by itself
+    page.goto(f"{school.url}/board")
+    assert page.locator(".alerts li > a").first.evaluate(hit)
+    context.close()
+
+
 def test_axe_would_find_a_fault(page: Page, school: School) -> None:
     page.goto(f"{school.url}/link")
     page.evaluate("document.querySelector('main').append(document.createElement('img'))")

@@ -5,7 +5,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "a11y-title": ("Déclaration d'accessibilité", "Accessibility statement"),
     "a11y-intro": (
         "Ces pages visent le RGAA 4.1 et les WCAG 2.2, niveau AA. Elles fonctionnent au clavier, sans script, à 360 pixels de large, et ne disent rien par la couleur seule.",
-        "These pages aim at RGAA 4.1 and WCAG 2.2, level AA. They work by keyboard, without scripts, at 360 pixels, and say nothing by colour alone.",
+        "These pages aim at RGAA 4.1 and WCAG 2.2, level AA. They work by keyboard, without scripts, at 360 pixels wide, and say nothing by colour alone.",
     ),
     "a11y-state": (
         "État : conformité partielle, par auto-évaluation. Chaque page est contrôlée par axe-core dans les deux langues à chaque version ; aucun audit par un tiers n'a eu lieu.",

@@ -6,7 +6,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "role-auditeur": ("auditeur", "auditor"),
     "role-technicien": ("technicien", "technician"),
     "role-administrateur": ("administrateur", "administrator"),
-    "new-account": ("Nouveau compte, ou nouveau mot de passe", "New account, or another password"),
+    "new-account": ("Nouveau compte, ou nouveau mot de passe", "New account, or new password"),
     "no-password": (
         "Vous êtes entré avec un badge : il n'y a pas de mot de passe ici.",
         "You signed in with a badge: there is no password here.",
@@ -20,9 +20,9 @@ WORDS: dict[str, tuple[str, str]] = {
     "again": ("Encore une fois", "Once more"),
     "saved": ("Enregistré.", "Saved."),
     "device-added": (
-        "Ajouté. Il passera à « remonte » à son premier relevé.", "Added. It turns to “reports” with its first report.",
+        "Ajouté. Il passera à « remonte » à son premier relevé.", "Added. It turns to “reporting” at its first reading.",
     ),
     "device-removed": ("Retiré.", "Removed."),
     "device-replaced": ("Remplacé.", "Replaced."),
-    "command-given": ("Commande transmise.", "Command given."),
+    "command-given": ("Commande transmise.", "Command sent."),
 }  # fmt: skip

@@ -11,7 +11,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "alerts-all": ("Voir toutes les alertes ouvertes", "Show all open alerts"),
     "no-alerts-found": ("Aucune alerte ne correspond.", "No alert matches."),
-    "see-past": ("Voir aussi les alertes closes", "Show closed ones too"),
+    "see-past": ("Voir aussi les alertes closes", "Show closed alerts too"),
     "alert-which": ("Lesquelles", "Which"),
     "alert-open": ("ouvertes", "open"),
     "alert-all": ("toutes", "all"),

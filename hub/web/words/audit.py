@@ -3,10 +3,11 @@
 WORDS: dict[str, tuple[str, str]] = {
     "audit-help": (
         "Chaque ligne est liée à la précédente : une ligne changée ou retirée se voit.",
-        "Each line is chained to the one before: one that is changed or taken out is noticed.",
+        "Each line is chained to the one before: one that is changed or removed is noticed.",
     ),
     "verify": ("Vérifier la chaîne", "Check the chain"),
-    "verified": ("Chaîne intacte : {count} ligne[|s].", "The chain is whole: {count} line[|s]."),
+    "verified": ("Chaîne intacte : {count} ligne[|s].", "The chain is intact: {count} line[|s]."),
+    "entry-number": ("N°", "No."),
     "who": ("Qui", "Who"),
     "what": ("Quoi", "What"),
     "when": ("Quand", "When"),

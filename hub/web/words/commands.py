@@ -13,7 +13,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "Arrêt manuel (code de la construction, R175-3) : plus rien n'est écrit, et ce qui l'a été est rendu.",
         "Manual stop (code de la construction, R175-3): nothing more is written, and whatever was written is released.",
     ),
-    "resume-all": ("Autoriser de nouveau", "Allow again"),
+    "resume-all": ("Autoriser de nouveau", "Allow writes again"),
     "command-accepted": ("acceptée", "accepted"),
     "command-queued": ("en file", "queued"),
     "command-sent": ("envoyée", "sent"),

@@ -36,7 +36,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "quality-undated": ("non datée", "undated"),
     "write": ("Commander", "Command"),
     "write-bounds": ("de {low} à {high}\u202f{unit}", "from {low} to {high}\u202f{unit}"),
-    "write-role": ("rôle {role} au moins", "at least the role {role}"),
+    "write-role": ("rôle {role} au moins", "role {role} or above"),
     "new-value": ("Nouvelle valeur", "New value"),
     "why": ("Motif (pour le journal)", "Reason (for the log)"),
     "send": ("Envoyer", "Send"),

@@ -8,6 +8,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "diag-take": ("Télécharger l'archive (ZIP)", "Download the archive (ZIP)"),
     "diag-preview": ("Voir son contenu", "See what is in it"),
+    "diag-contents": ("Contenu de l'archive", "Contents of the archive"),
     "diag-hide": ("Masquer son contenu", "Hide what is in it"),
     "diag-shown": ("Voici ce qui est envoyé, et rien d'autre.", "This is what the archive holds, and nothing else."),
     "log": ("Journal de marche", "Log"),

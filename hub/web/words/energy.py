@@ -5,9 +5,14 @@ WORDS: dict[str, tuple[str, str]] = {
     "energy-none": (
         ("Aucun compteur n'est décrit. Ajoutez « meter: » à un emplacement de la configuration : énergie, numéro de série, "
         "classe. Ses consommations apparaîtront ici heure par heure."),
-        ("No meter is described. Add “meter:” to a place of the configuration: carrier, serial number, class. What it "
-        "counts will appear here hour by hour."),
+        ("No meter is described. Add “meter:” to a place of the configuration: carrier, serial number, class. Its "
+        "consumption will appear here hour by hour."),
     ),
+    "energy-none-zone": (
+        "Aucun compteur dans cette zone. Ajoutez « meter: » à l'un de ses emplacements dans la configuration.",
+        "No meter in this zone. Add “meter:” to one of its places in the configuration.",
+    ),
+    "energy-counted-by": ("Compté par", "Metered by"),
     "energy-no-outdoor": (
         "Aucune température extérieure n'est déclarée (« energy: outdoor ») : pas de degrés-jours, pas de suivi de dérive.",
         "No outdoor temperature is declared (“energy: outdoor”): no degree days, no drift detection.",
@@ -65,7 +70,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "history-of": ("Grandeur affichée", "Metric shown"),
     "history-day": ("Ou un jour", "Or one day"),
     "history-day-help": (
-        "Un jour choisi remplace la durée.", "A day that is chosen takes the place of the period.",
+        "Un jour choisi remplace la durée.", "A chosen day replaces the period.",
     ),
     "history-raw-from": (
         "Relevés bruts à partir du {moment}.", "Raw readings from {moment}.",

@@ -26,11 +26,11 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "session-warn": (
         "La session se termine dans {} min, faute d'activité.",
-        "The session ends in {} min, since nothing was done.",
+        "The session ends in {} min for lack of activity.",
     ),
     "session-last": (
         "La session se termine dans {} min et ne se prolonge plus : enregistrez, puis reconnectez-vous.",
-        "The session ends in {} min and cannot be lengthened any more: save, then sign in again.",
+        "The session ends in {} min and cannot be extended any more: save, then sign in again.",
     ),
     "session-over": (
         "La session est terminée. Ce que vous avez saisi est encore ici : reconnectez-vous dans un autre onglet, puis revenez.",

@@ -3,7 +3,7 @@
 WORDS: dict[str, tuple[str, str]] = {
     "restarts": ("Redémarrages", "Restarts"),
     "integrations-help": (
-        "Chacune tourne pour elle-même : un nouveau départ de l'une n'arrête pas les autres.",
+        "Chacune tourne à part : redémarrer l'une n'arrête pas les autres.",
         "Each runs on its own: restarting one does not stop the others.",
     ),
     "kind-integration": ("intégration", "integration"),

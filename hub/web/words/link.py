@@ -39,7 +39,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "backup-now": ("Sauvegarder maintenant", "Back up now"),
     "backup-done": ("Sauvegarde faite.", "Backed up."),
     "clock": ("Horloge", "Clock"),
-    "clock-sure": ("sûre", "sure"),
-    "clock-unsure": ("pas sûre : les relevés seront datés après coup", "not sure: readings will be dated later"),
+    "clock-sure": ("sûre", "reliable"),
+    "clock-unsure": ("pas sûre : les relevés seront datés après coup", "not reliable: readings will be dated later"),
     "problem": ("Problème", "Problem"),
 }  # fmt: skip

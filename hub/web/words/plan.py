@@ -14,14 +14,14 @@ WORDS: dict[str, tuple[str, str]] = {
     "floor-none": (
         ("Ajoutez l'image d'un étage dans la mise en service, puis placez-y les emplacements. Pour la carte, donnez une "
         "« position » aux emplacements extérieurs dans la configuration."),
-        ("Add the picture of a floor in commissioning, then put the places on it. For the map, give places outdoors a "
+        ("Add the picture of a floor in commissioning, then mark the places on it. For the map, give places outdoors a "
         "“position” in the configuration."),
     ),
     "floor-add": ("Ajouter un plan", "Add a plan"),
     "floor-ask": ("Demandez-le à un technicien.", "Ask a technician to do it."),
     "floor-empty": (
         "Aucun emplacement ne s'y trouve. Placez-les sur le plan dans la mise en service.",
-        "No place is on it yet. Put them on the plan in commissioning.",
+        "No place is on it yet. Mark them on the plan in commissioning.",
     ),
     "floor-empty-zone": ("Aucun emplacement de cette zone ne s'y trouve.", "No place of this zone is on it."),
     "floor-all": ("Voir toutes les zones", "See all zones"),
@@ -29,7 +29,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "{count} emplacement[|s] avec un appareil [n'est|ne sont] ni sur un plan ni sur la carte.",
         "{count} place[|s] with a device [is|are] neither on a plan nor on the map.",
     ),
-    "floor-pin": ("Les placer", "Put them there"),
+    "floor-pin": ("Les placer", "Mark them"),
     "floor-hidden": (
         "Positions non montrées, car ce sont des logements : {count}.", "Positions not shown because they are homes: {count}.",
     ),

@@ -5,10 +5,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "quarantine-intro": (
         ("Ce qui est entendu sans être admis attend ici : rien n'en est transmis. Adoptez ce qui est à vous, ignorez "
         "les voisins, bloquez ce qui n'a rien à faire là."),
-        ("What is heard and not admitted waits here: nothing of it is forwarded. Adopt what is yours, ignore the "
+        ("What is heard but not admitted waits here: nothing of it is forwarded. Adopt what is yours, ignore the "
         "neighbours, block what has no business here."),
     ),
-    "quarantine-none": ("Rien n'attend.", "Nothing waits."),
+    "quarantine-none": ("Rien n'attend.", "Nothing is waiting."),
     "quarantine-none-next": (
         "Approchez un capteur du concentrateur, ou ajoutez-le par son étiquette.",
         "Bring a sensor near the hub, or add it by its label.",
@@ -21,7 +21,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "quarantine-search": ("identifiant, modèle, intégration", "id, model, integration"),
     "why-not-configured": ("inconnu de ce concentrateur", "not known to this hub"),
     "why-found": ("découvert, inconnu de ce concentrateur", "found, not known to this hub"),
-    "why-needs-key": ("chiffré : il lui faut sa clé", "sealed: it needs its key"),
+    "why-needs-key": ("chiffré : il lui faut sa clé", "encrypted: it needs its key"),
     "evidence": ("Indices", "Evidence"),
     "heard-by": ("Entendu par", "Heard by"),
     "heard-first": ("Première fois", "First heard"),
@@ -35,12 +35,12 @@ WORDS: dict[str, tuple[str, str]] = {
     "adopt-it": ("Adopter", "Adopt"),
     "ignore-it": ("Ignorer", "Ignore"),
     "block-it": ("Bloquer", "Block"),
-    "unblock-it": ("Lever", "Take back"),
-    "clear-it": ("J'ai vérifié", "I have looked into it"),
-    "suspects": ("Appareils à vérifier", "Devices to look into"),
+    "unblock-it": ("Lever", "Undo"),
+    "clear-it": ("J'ai vérifié", "I have checked it"),
+    "suspects": ("Appareils à vérifier", "Devices to check"),
     "suspects-help": (
         "Si l'un semble cloné, ses relevés sont marqués incertains ou retenus jusqu'à ce que quelqu'un vérifie.",
-        "If a device looks cloned, its readings are marked uncertain or kept out until somebody has looked into it.",
+        "If a device looks cloned, its readings are marked uncertain or kept out until somebody has checked it.",
     ),
     "sign-clone-fork": ("deux compteurs progressent sous une même clé", "two counters advance under one key"),
     "sign-clone-signal": ("son signal saute entre deux endroits", "its signal jumps between two places"),
@@ -54,7 +54,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "decision": ("Décision", "Decision"),
     "decision-ignore": ("ignoré", "ignored"),
     "decision-block": ("bloqué", "blocked"),
-    "decision-filter": ("Qui", "Whom"),
+    "decision-filter": ("Qui", "Which"),
     "decision-heard": ("Entendu depuis le démarrage", "Heard since the hub started"),
     "paths": ("Chemins et périmètres déclarés", "Paths and declared perimeters"),
     "paths-help": (
@@ -76,7 +76,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "Mode recette ouvert, encore {span}, par {by}. {count} capteur[|s] adopté[|s].",
         "Mode recette is open for {span} more, by {by}. {count} sensor[|s] adopted.",
     ),
-    "recette-hours": ("Durée", "Length"),
+    "recette-hours": ("Durée", "Duration"),
     "recette-hours-n": ("{count} h", "{count} h"),
     "recette-open-it": ("Ouvrir le Mode recette", "Open Mode recette"),
     "recette-end-it": ("Terminer le Mode recette", "End Mode recette"),
@@ -100,8 +100,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "quarantine-adopt": ("Adopté : ses relevés sont pris en compte.", "Adopted: its reports are accepted."),
     "quarantine-ignore": ("Ignoré : il n'est plus listé.", "Ignored: it is no longer listed."),
     "quarantine-block": ("Bloqué : il n'est plus listé ni admis.", "Blocked: it is no longer listed nor admitted."),
-    "quarantine-unblock": ("Décision levée.", "The decision was taken back."),
-    "quarantine-clear": ("Vérifié : ses relevés sont de nouveau crus.", "Looked into: its readings are trusted again."),
+    "quarantine-unblock": ("Décision levée.", "The decision was undone."),
+    "quarantine-clear": ("Vérifié : ses relevés sont de nouveau crus.", "Checked: its readings are trusted again."),
     "recette-start": ("Mode recette ouvert.", "Mode recette is open."),
     "recette-end": ("Mode recette terminé.", "Mode recette is over."),
 }  # fmt: skip

@@ -32,7 +32,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "busy": ("Trop de demandes à la fois : réessayez dans un instant.", "Too much at once: try again in a moment."),
     "hub-read-only": (
         "Ce concentrateur est en lecture seule : rien n'est modifié. La page Crise dit depuis quand et pourquoi.",
-        "This hub is read-only: nothing is changed. The page Crisis says since when and why.",
+        "This hub is read-only: nothing is changed. The Crisis page says since when and why.",
     ),
     "not-now": ("Impossible pour l'instant : réessayez.", "Not possible just now: try again."),
     "failed": (
@@ -40,12 +40,12 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "name-bad": (
         "Identifiant refusé : 2 à 32 caractères, lettres minuscules, chiffres, point ou tiret, une lettre d'abord.",
-        "Not a user name: 2 to 32 characters, small letters, digits, dot or dash, a letter first.",
+        "Not a user name: 2 to 32 characters, lower-case letters, digits, dot or dash, a letter first.",
     ),
     "role-bad": ("Ce rôle n'existe pas.", "There is no such role."),
     "key-bad": ("La clé s'écrit en hexadécimal.", "A key is written in hexadecimal."),
-    "password-short": ("Mot de passe trop court : 12 caractères au moins.", "Password too short: 12 at least."),
-    "password-long": ("Mot de passe trop long : 128 caractères au plus.", "Password too long: 128 at most."),
+    "password-short": ("Mot de passe trop court : 12 caractères au moins.", "Password too short: at least 12 characters."),
+    "password-long": ("Mot de passe trop long : 128 caractères au plus.", "Password too long: at most 128 characters."),
     "password-easy": (
         "Mot de passe trop facile à deviner : évitez votre identifiant et les suites connues.",
         "Password too easy to guess: avoid your user name and well-known sequences.",

@@ -2,7 +2,7 @@
 
 WORDS: dict[str, tuple[str, str]] = {
     "state": ("État", "State"),
-    "state-green": ("remonte", "reports"),
+    "state-green": ("remonte", "reporting"),
     "state-waiting": ("en attente", "waiting"),
-    "state-trouble": ("à voir", "trouble"),
+    "state-trouble": ("à voir", "needs attention"),
 }  # fmt: skip

@@ -6,7 +6,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "tokens-intro": (
         ("Un script appelle l'API avec l'en-tête « Authorization: Bearer … ». Un jeton a un rôle et une fin ; il ne "
         "peut créer ni compte ni jeton."),
-        ("A script calls the API with the header `Authorization: Bearer …`. A token has a role and an expiry; it can make "
+        ("A script calls the API with the header “Authorization: Bearer …”. A token has a role and an expiry; it can create "
         "neither accounts nor tokens."),
     ),
     "tokens-empty": (
@@ -25,7 +25,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "token-revoke-who": ("Révoquer le jeton {name}", "Revoke token {name}"),
     "token-revoked": ("Révoqué : ce jeton n'ouvre plus rien.", "Revoked: this token no longer opens anything."),
     "token-expires": ("Fin", "Ends"),
-    "token-by": ("Créé par", "Made by"),
+    "token-by": ("Créé par", "Created by"),
     "token-name-bad": (
         "Nom refusé : 1 à 32 lettres, chiffres, espaces, points ou tirets.",
         "Not a name: 1 to 32 letters, digits, spaces, dots or dashes.",

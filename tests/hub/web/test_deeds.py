@@ -34,7 +34,7 @@ SOURCES = Path(hub.web.__file__).parents[1]
          "Périmètre de l'intégration bus déclaré par Anne le 31/01/2026 : local fermé",
          "The perimeter of integration bus was declared by Anne on 2026-01-31: locked room"),
         ({"perimeter": "bus", "declared": False}, "Périmètre de l'intégration bus retiré",
-         "The perimeter of integration bus was taken away"),
+         "The perimeter of integration bus was removed"),
         ({"crisis": "isolated", "why": "x"}, "Mode crise : le concentrateur est isolé",
          "Crisis mode: the hub is isolated"),
     ],

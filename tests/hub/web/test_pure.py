@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from hub.commands.judging import ROLES
 from hub.config.parts.web import Web as Options
+from hub.energy.words import WORDS as REPORT
 from hub.hosting.supervisor import FINISHED, QUARANTINED, RUNNING, STOPPED, WAITING
 from hub.typography import typeset
 from hub.web.people import passwords
@@ -336,6 +337,12 @@ def test_a_count_has_its_plural_and_its_thousands_as_its_language_has_them(
     count: int, french: str, english: str
 ) -> None:
     assert (word("count-devices", "fr", count=count), word("count-devices", "en", count=count)) == (french, english)
+
+
+def test_no_sentence_quotes_as_the_documentation_does() -> None:
+    """A page shows `this` as it stands: commands and options stand within the quotation marks of the language."""
+    assert [key for key, texts in WORDS.items() if any("`" in text for text in texts)] == []
+    assert [key for key, texts in REPORT.items() if any("`" in text for text in texts)] == []
 
 
 def test_no_sentence_shows_the_sign_of_a_plural() -> None:
