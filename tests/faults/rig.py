@@ -169,13 +169,17 @@ class Rig:
         self._host = BEHIND if proxy is not None else "127.0.0.1"
         self.hub: subprocess.Popen[bytes] | None = None
         self.backend: subprocess.Popen[bytes] | None = None
-        ilot("backend", "init", str(self.backend_dir), "--json")
-        url = self.start_backend()
-        if proxy is not None:
-            proxy(self._port)
-        self.config.write_text(CONFIG.format(state=self.state, url=url, buffer=buffer))
-        token = ilot("backend", "token", str(self.backend_dir), "--url", url, "--json")["token"]
-        ilot("enroll", "--config", str(self.config), "--token-file", "-", "--json", stdin=token)
+        try:
+            ilot("backend", "init", str(self.backend_dir), "--json")
+            url = self.start_backend()
+            if proxy is not None:
+                proxy(self._port)
+            self.config.write_text(CONFIG.format(state=self.state, url=url, buffer=buffer))
+            token = ilot("backend", "token", str(self.backend_dir), "--url", url, "--json")["token"]
+            ilot("enroll", "--config", str(self.config), "--token-file", "-", "--json", stdin=token)
+        except BaseException:  # nobody has it yet who would close it
+            self.close()
+            raise
 
     # -- processes --------------------------------------------------------------------------------------------------
 

@@ -28,6 +28,8 @@ from backend.views import Views
 from hub import keys
 from hub.control import call
 
+from .patience import PATIENCE_S
+
 PEOPLE = Path(__file__).with_name("people.py")
 
 TAG, TAG_PLACE = "people:kestrel-7719", "cradle-5521"
@@ -85,8 +87,16 @@ class Home:
     def __init__(self, root: Path, twin: str) -> None:
         self.machine, self.owner = root / "machine", root / "owner"
         self.machine.mkdir()
+        self.processes: list[subprocess.Popen[bytes]] = []
         self.env = {**os.environ, "PEOPLE_TWIN": twin, "PYTHONDONTWRITEBYTECODE": "1"}
         self.state = self.machine / "state"
+        try:
+            self.begin()
+        except BaseException:
+            self.end()
+            raise
+
+    def begin(self) -> None:
         self.ilot("backend", "init", str(self.owner))
         self.backend, facts = self.start("backend", "run", str(self.owner), "--port", "0")
         link = {"uplinks": {"https": {"url": facts["url"].rstrip("/")}}}
@@ -105,7 +115,7 @@ class Home:
         with (self.machine / "log").open("ab") as log:
             done = subprocess.run(
                 [sys.executable, str(PEOPLE), *arguments, "--json"], input=stdin.encode(), stdout=subprocess.PIPE,
-                stderr=log, env=self.env, cwd=self.machine, timeout=60, check=False,
+                stderr=log, env=self.env, cwd=self.machine, timeout=PATIENCE_S, check=False,
             )  # fmt: skip
         assert done.returncode == 0, (arguments, (self.machine / "log").read_text())
         return json.loads(done.stdout)
@@ -119,15 +129,16 @@ class Home:
                 [sys.executable, str(PEOPLE), *arguments, "--json"], stdout=subprocess.PIPE, stderr=log, env=self.env,
                 cwd=self.machine,
             )  # fmt: skip
+        self.processes.append(process)
         assert process.stdout is not None
-        assert select.select([process.stdout], [], [], 30)[0], (self.machine / "log").read_text()
+        assert select.select([process.stdout], [], [], PATIENCE_S)[0], (self.machine / "log").read_text()
         return process, json.loads(process.stdout.readline())
 
     def ask(self, name: str, **arguments: Any) -> Any:
         return call(self.state / "hub.sock", name, **arguments)
 
     def until(self, what: str, true: Callable[[], Any]) -> Any:
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE_S
         while not (found := true()):
             assert time.monotonic() < end, (what, (self.machine / "log").read_text())
             time.sleep(0.1)
@@ -140,7 +151,14 @@ class Home:
         for process in (self.hub, self.backend):
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-                process.communicate(timeout=30)
+                process.communicate(timeout=PATIENCE_S)
+
+    def end(self) -> None:
+        """Whatever became of the test: no process of it is left to those that follow."""
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
 
     # what lies on the disk, opened
 
@@ -151,7 +169,7 @@ class Home:
             done = subprocess.run(
                 [sys.executable, "-m", "hub", "backend", "open", str(segment), "--json",
                  "--key-file", str(self.owner / "recovery.key")],
-                capture_output=True, timeout=60, check=False,
+                capture_output=True, timeout=PATIENCE_S, check=False,
             )  # fmt: skip
             assert done.returncode == 0, done.stderr
             found += done.stdout
@@ -203,8 +221,9 @@ def home(root: Path, twin: str = "") -> Iterator[Home]:
     made = Home(root, twin)
     try:
         yield made
-    finally:
         made.stop()
+    finally:
+        made.end()
 
 
 def test_no_raw_value_is_in_any_file_a_consent_opens_the_way_and_its_withdrawal_ends_with_the_backends_word(

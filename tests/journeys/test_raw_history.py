@@ -27,6 +27,7 @@ from hub.store import SCHEMA
 from ..hub.rawdisk.chip import chip
 from ..hub.rawdisk.reader import read
 from . import test_privacy
+from .patience import PATIENCE_S
 from .test_privacy import PEOPLE, Home
 
 DEVICE = "people:door"
@@ -46,8 +47,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     made = Home(tmp_path, "")
     try:
         yield made
-    finally:
         made.stop()
+    finally:
+        made.end()
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ def again(home: Home, how: signal.Signals = signal.SIGTERM) -> None:
 
 def end(home: Home, how: signal.Signals = signal.SIGTERM) -> None:
     home.hub.send_signal(how)
-    home.hub.communicate(timeout=30)
+    home.hub.communicate(timeout=PATIENCE_S)
 
 
 def readings(home: Home, metric: str) -> list[list[float]]:
@@ -132,7 +134,7 @@ def test_raw_history_outlives_a_restart_and_a_kill_is_erased_with_its_device_and
 def raw_of_the_command(home: Home) -> list[list[str]]:
     done = subprocess.run(
         [sys.executable, str(PEOPLE), "history", "salle/temperature", "--raw", "--config", str(home.config)],
-        capture_output=True, env=home.env, cwd=home.machine, timeout=60, check=True,
+        capture_output=True, env=home.env, cwd=home.machine, timeout=PATIENCE_S, check=True,
     )  # fmt: skip
     return [*csv.reader(io.StringIO(done.stdout.decode()))]
 
@@ -160,17 +162,18 @@ def test_a_hub_with_a_tpm_reads_its_history_again_and_its_card_in_another_machin
             assert home.ask("status")["raw-history"]["sealed_by"] == "tpm"
             end(home)
         except BaseException:
-            home.stop()
+            home.end()
             raise
     with chip(short_path / "b", monkeypatch):
         home.env["TPM2TOOLS_TCTI"] = os.environ["TPM2TOOLS_TCTI"]
-        home.hub, _ = home.start("run", "--config", str(home.config), "--drain", "1")
         try:
+            home.hub, _ = home.start("run", "--config", str(home.config), "--drain", "1")
             said = home.until("what is wrong", lambda: [one for one in home.ask("status")["degraded"] if "TPM" in one])
             assert "raw history cannot be kept on disk" in said[0]
             assert "remove" in said[0]
             home.until("readings all the same", lambda: readings(home, "temperature"))
             assert [at for at, _ in readings(home, "temperature") if at < stopped] == []
             assert not (home.state / "keys" / "raw.key").exists()
-        finally:
             home.stop()
+        finally:
+            home.end()

@@ -36,6 +36,7 @@ from hub.crisis.readonly import READS
 from hub.errors import AuthFailed, ConfigError
 
 from ..proxy import Proxy, proxy
+from .patience import PATIENCE_S
 
 CANARY, PEEK = (Path(__file__).with_name(name) for name in ("canary.py", "peek.py"))
 
@@ -122,21 +123,38 @@ class House:
         for directory in (self.machine, self.machine / "home", self.machine / "tmp"):
             directory.mkdir()
         self.between = between
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.hub: subprocess.Popen[bytes] | None = None
         self.env = {
             **os.environ, "HOME": str(self.machine / "home"), "TMPDIR": str(self.machine / "tmp"),
             "PYTHONDONTWRITEBYTECODE": "1",
         }  # fmt: skip
         self.state = self.machine / "state"
         self.config = ("--config", str(self.machine / "config.yaml"))
+        try:
+            self.begin()
+        except BaseException:
+            self.end()
+            raise
+
+    def begin(self) -> None:
         self.ilot("backend", "init", str(self.owner))
         self.backend, facts = self.start("backend", "run", str(self.owner), "--port", "0")
-        config = CONFIG.replace("URL", facts["url"].rstrip("/")).replace("PROXY", between.address)
+        config = CONFIG.replace("URL", facts["url"].rstrip("/")).replace("PROXY", self.between.address)
         (self.machine / "config.yaml").write_text(config)
         (self.machine / "secrets.yaml").write_text(SECRETS)
         (self.machine / "secrets.yaml").chmod(0o600)
         self.token: str = self.ilot("backend", "token", str(self.owner), "--url", facts["url"])["token"]
         self.ilot("enroll", "--token-file", "-", *self.config, stdin=self.token)
-        self.hub: subprocess.Popen[bytes] | None = None
+
+    def end(self) -> None:
+        """Whatever became of the test: no process of it is left to those that follow."""
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, str(CANARY), *arguments, "--json"]
@@ -146,7 +164,7 @@ class House:
         with (self.machine / "log").open("ab") as log:
             done = subprocess.run(
                 self.command(*arguments), input=stdin.encode(), stdout=subprocess.PIPE, stderr=log, env=self.env,
-                cwd=self.machine, timeout=60, check=False,
+                cwd=self.machine, timeout=PATIENCE_S, check=False,
             )  # fmt: skip
         assert done.returncode in (0, 6), (arguments, (self.machine / "log").read_text())
         return json.loads(done.stdout)
@@ -156,8 +174,9 @@ class House:
             process = subprocess.Popen(
                 self.command(*arguments), stdout=subprocess.PIPE, stderr=log, env=self.env, cwd=self.machine
             )
+        self.processes.append(process)
         assert process.stdout is not None
-        assert select.select([process.stdout], [], [], 30)[0], "not ready"
+        assert select.select([process.stdout], [], [], PATIENCE_S)[0], "not ready"
         return process, json.loads(process.stdout.readline())
 
     def run(self) -> None:
@@ -188,11 +207,11 @@ class House:
         if process is not None and process.stdout is not None:
             process.send_signal(signal.SIGTERM)
             (self.machine / "stdout").write_bytes(process.stdout.read())
-            process.wait(30)
+            process.wait(PATIENCE_S)
             process.stdout.close()
 
     def until(self, what: str, true: Any) -> None:
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE_S
         while not true(self.ilot("status", *self.config)):
             assert time.monotonic() < end, (what, (self.machine / "log").read_text())
             time.sleep(0.1)
@@ -205,10 +224,7 @@ def house(root: Path) -> Iterator[House]:
         try:
             yield made
         finally:
-            for process in (made.hub, made.backend):
-                if process is not None and process.poll() is None:
-                    process.kill()
-                    process.communicate()
+            made.end()
 
 
 @pytest.fixture(scope="module")
@@ -383,7 +399,7 @@ def test_the_recovery_key_opens_the_backlog_and_the_canaries_are_in_it(lived: Ho
         done = subprocess.run(
             [sys.executable, "-m", "hub", "backend", "open", str(segment), "--json",
              "--key-file", str(lived.owner / "recovery.key")],
-            capture_output=True, timeout=60, check=False,
+            capture_output=True, timeout=PATIENCE_S, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         said += done.stdout
@@ -396,8 +412,8 @@ def peek(made: House, twin: str = "") -> dict[str, Any]:
     command = [*closed, sys.executable, str(PEEK), DEVICE, *made.command("run", *made.config)]
     (made.machine / "cores").mkdir(exist_ok=True)
     done = subprocess.run(
-        command, env={**made.env, "CANARY_TWIN": twin}, cwd=made.machine / "cores", capture_output=True, timeout=60,
-        check=False,
+        command, env={**made.env, "CANARY_TWIN": twin}, cwd=made.machine / "cores", capture_output=True,
+        timeout=PATIENCE_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()
     verdict: dict[str, Any] = json.loads(done.stdout)

@@ -141,7 +141,7 @@ class Scene:
                 raise NotReady(f"the hub's pages were not served within {READY_S:.0f} s: {self._tail('hub')}")
             time.sleep(0.1)
 
-    def stop(self, name: str, *, timeout: float = 30.0) -> dict[str, Any]:
+    def stop(self, name: str, *, timeout: float = 60.0) -> dict[str, Any]:
         """SIGTERM and wait; what the process printed last, as JSON, {} when that was nothing."""
         process = self.processes.pop(name, None)
         if process is None:
@@ -244,7 +244,7 @@ class Scene:
     def _ilot(self, *arguments: str, stdin: str = "") -> dict[str, Any]:
         done = subprocess.run(
             [sys.executable, "-m", "hub", *arguments],
-            input=stdin.encode(), capture_output=True, timeout=60, check=False,
+            input=stdin.encode(), capture_output=True, timeout=2 * READY_S, check=False,
         )  # fmt: skip
         if done.returncode:
             raise HubError(f"ilot {' '.join(arguments[:2])} failed: {done.stderr.decode(errors='replace').strip()}")
