@@ -219,7 +219,14 @@ def done(db: apsw.Connection, hub: str) -> list[dict[str, Any]]:
     return [{"id": name, "readings": readings, "left": left} for name, readings, left in rows]
 
 
-def listed(db: apsw.Connection) -> Iterator[dict[str, Any]]:
+def listed(db: apsw.Connection, hub: str = "", limit: int = -1) -> Iterator[dict[str, Any]]:
+    """The newest first; where there are more than `limit`, each hub's newest come before any hub's older ones."""
     names = ("hub", "id", "kind", "name", "until_ms", "ordered_at", "done_at", "readings", "left_over", "late")
-    for row in db.execute(f"select {', '.join(names)} from erasures order by done_at desc, id"):  # noqa: S608
+    rows = db.execute(
+        f"select {', '.join(names)} from (select *, row_number() over (partition by hub order by done_at desc, id)"  # noqa: S608
+        " as place_of_hub from erasures where ?1 in ('', hub) order by place_of_hub limit ?2)"
+        " order by done_at desc, id",
+        (hub, limit),
+    )
+    for row in rows:
         yield dict(zip(names, row, strict=True))

@@ -20,11 +20,14 @@ from hub.errors import ConfigError, StorageError
 def alarms(
     db: apsw.Connection, hub: str = "", *, everything: bool = False, limit: int = 1000
 ) -> Iterator[dict[str, Any]]:
-    """Open ones, the newest first; then, with `everything`, those that are over."""
+    """Open ones, the newest first; then, with `everything`, those that are over. Where there are more than `limit`,
+    each hub's newest come before any hub's older ones: a hub can raise many, and none fills the list alone."""
     names = ("id", "kind", "hub", "detail", "raised_at", "cleared_at")
     rows = db.execute(
-        "select id, kind, hub, detail, raised_at, cleared_at from alarms where ?1 in ('', hub)"
-        " and (?2 or cleared_at is null) order by cleared_at is not null, id desc limit ?3",
+        "select id, kind, hub, detail, raised_at, cleared_at from (select *, cleared_at is not null as over_,"
+        " row_number() over (partition by hub, cleared_at is not null order by id desc) as place_of_hub from alarms"
+        " where ?1 in ('', hub) and (?2 or cleared_at is null) order by over_, place_of_hub limit ?3)"
+        " order by over_, id desc",
         (hub, everything, limit),
     )
     for row in rows:
@@ -41,11 +44,12 @@ def close(db: apsw.Connection, numbers: Sequence[int], now: float) -> None:
 
 
 def quarantined(db: apsw.Connection, hub: str = "", limit: int = 1000) -> Iterator[dict[str, Any]]:
-    """What is kept, the newest first, without the bytes."""
+    """What is kept, the newest first, without the bytes; of each hub its share where there is more than `limit`."""
     names = ("id", "hub", "reason", "bytes", "received_at")
     rows = db.execute(
-        "select id, hub, reason, length(body), received_at from quarantine where ?1 in ('', hub)"
-        " order by id desc limit ?2",
+        "select id, hub, reason, bytes, received_at from (select id, hub, reason, length(body) as bytes, received_at,"
+        " row_number() over (partition by hub order by id desc) as place_of_hub from quarantine"
+        " where ?1 in ('', hub) order by place_of_hub limit ?2) order by id desc",
         (hub, limit),
     )
     for row in rows:

@@ -186,10 +186,10 @@ class Views:
         with self._snapshot() as db:
             return list(judging.alarms(db, everything=True))
 
-    def erased(self) -> list[dict[str, Any]]:
+    def erased(self, hub: str = "", limit: int = -1) -> list[dict[str, Any]]:
         """Erasures that hubs ordered, the newest first."""
         with self._snapshot() as db:
-            return list(erasures.listed(db))
+            return list(erasures.listed(db, hub, limit))
 
     def retention(self) -> list[dict[str, Any]]:
         """How long readings are kept, by privacy class."""

@@ -15,7 +15,7 @@
     GET, POST /v1/sigfox                        by client certificate; Sigfox callbacks (`backend.callbacks`)
     GET  /v1/hubs /v1/series /v1/series/{id}/latest /v1/series/{id}/history?from&to&limit /v1/gaps /v1/forks
          /v1/raised?hub&all (alerts)  POST /v1/raised/{alert} JSON {state, by, why, seconds, hub}
-         /v1/erased (erasures) /v1/retention (days by class)  /v1/whereabouts?hub (what hubs asked)
+         /v1/erased?hub (erasures) /v1/retention (days by class)  /v1/whereabouts?hub (what hubs asked)
          /v1/callbacks /v1/alarms /v1/stats /v1/verify?hub&run&stream    Authorization: Bearer, the token in api.token
 
 A series id is "<hub>/<place>/<metric>"; its slashes may stand as they are or as %2F.

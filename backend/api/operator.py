@@ -107,7 +107,7 @@ class Operator:
         return {"alerts": await asyncio.to_thread(self._views.raised, *arguments)}
 
     async def erased(self, request: web.Request) -> Any:
-        return {"erasures": await asyncio.to_thread(self._views.erased)}
+        return {"erasures": await asyncio.to_thread(self._views.erased, request.query.get("hub", ""), MAX_LIMIT)}
 
     async def retention(self, request: web.Request) -> Any:
         return {"classes": await asyncio.to_thread(self._views.retention)}

@@ -10,7 +10,7 @@ import pytest
 from backend_kit import Desk, Sender
 from click.testing import CliRunner
 
-from backend import bounds
+from backend import bounds, judging
 from backend.cli import backend
 from hub.buffer import frame
 
@@ -71,3 +71,38 @@ def test_what_is_in_quarantine_is_taken_out_and_away(
     unreadable(plain, hub, 3)
     assert len(ilot(plain, "quarantine")) == 1, "there is room again, also for the backend that runs"
     ilot(plain, "quarantine", "--drop", "999", fails=3)
+
+
+def test_a_hub_that_raises_much_hides_what_another_raised_before_in_no_list(plain: Desk, hub: Sender) -> None:
+    other, storage = plain.enrol(), plain.ingest.storage
+    with storage.transaction():
+        for sender, count in ((other, 1), (hub, 6)):
+            for n in range(count):
+                storage.quarantine(sender.hub, "unreadable", f"{sender.hub} {n}".encode(), f"bytes {n}")
+        storage.alarm("forged", other.hub, "over")
+        storage.clear_alarm("forged", other.hub, "over", 1.0)
+    shown = list(judging.alarms(storage.connection, limit=4))
+    assert [(one["hub"], one["detail"]) for one in shown] == [
+        (hub.hub, "bytes 5"), (hub.hub, "bytes 4"), (hub.hub, "bytes 3"), (other.hub, "bytes 0"),
+    ]  # fmt: skip
+    assert [one["detail"] for one in judging.alarms(storage.connection, everything=True)] == [
+        *(f"bytes {n}" for n in (5, 4, 3, 2, 1, 0)), "bytes 0", "over",
+    ]  # fmt: skip
+    kept = list(judging.quarantined(storage.connection, limit=3))
+    assert [one["hub"] for one in kept] == [hub.hub, hub.hub, other.hub]
+    assert kept[-1]["bytes"] == len(f"{other.hub} 0")
+
+
+def test_a_hub_that_orders_erasures_without_end_hides_none_of_another(plain: Desk, hub: Sender) -> None:
+    other = plain.enrol()
+    for sender, count in ((other, 1), (hub, 5)):
+        for n in range(count):
+            plain.sql(
+                "insert into erasures (hub, id, kind, name, until_ms, ordered_at, done_at, readings, left_over)"
+                " values (?, ?, 'device', 'x', 0, 0, ?, 0, 0)", sender.hub, str(n), float(n),
+            )  # fmt: skip
+    assert [(one["hub"], one["id"]) for one in plain.views.erased(limit=3)] == [
+        (hub.hub, "4"), (hub.hub, "3"), (other.hub, "0"),
+    ]  # fmt: skip
+    assert len(plain.views.erased()) == 6
+    assert [one["hub"] for one in plain.views.erased(other.hub)] == [other.hub]
