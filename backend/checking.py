@@ -1,4 +1,4 @@
-"""What an owner's directory holds that cannot be used: damaged contexts, blocks without names, records without rows.
+"""What an owner's directory holds that cannot be used: what is damaged, and records that lack something.
 
 Blocking; of any process; the server may run meanwhile. Nothing is changed here: each finding says what its remedy is.
 """
@@ -15,13 +15,15 @@ from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 from backend.contexts import Context, Damaged, read_tables, reopen
 from backend.records import NAMELESS
 from hub.buffer import frame
-from hub.errors import AuthFailed
+from hub.documents.wire import read_state
+from hub.errors import AuthFailed, DecodeError
 from hub.ranges import Ranges
 
 AGAIN = (
     "what came of it is in rows; the hub is asked for its context as soon as it sends something of it again. Of a hub "
     "that is gone nothing waits for it: close the alarm"
 )
+STATED = "the next that it says takes its place, and counts as its first: until then a restoration is not seen"
 NAMES = (
     "the hub has lost what names their values, and is asked again each hour; it declares them lost when its disk needs "
     "the room. They are kept sealed: `ilot backend quarantine --out` writes them to files, `--drop` ends it"
@@ -43,9 +45,20 @@ _ASIDE = (
 
 def check(db: apsw.Connection, keys: Mapping[bytes, MLKEM768X25519PrivateKey]) -> Iterator[dict[str, Any]]:
     """{what, hub, stream, run, count, of, remedy}: `count` things are so, and `of` says which."""
+    yield from _states(db)
     yield from _contexts(db, keys)
     yield from _kept(db, NAMELESS, "blocks without names", NAMES)
     yield from _kept(db, "journal", "acknowledged records without rows", ASIDE)
+
+
+def _states(db: apsw.Connection) -> Iterator[dict[str, Any]]:
+    rows = db.execute("select hub, identity, state from hubs where state is not null order by hub").fetchall()
+    for hub, identity, state in cast("list[tuple[str, bytes, bytes]]", rows):
+        try:
+            read_state(bytes(state), bytes(identity))
+        except (AuthFailed, DecodeError):
+            about = {"what": "damaged state", "hub": hub, "stream": "", "run": "", "count": 1}
+            yield about | {"of": "what it said last of itself", "remedy": STATED}
 
 
 def _contexts(db: apsw.Connection, keys: Mapping[bytes, MLKEM768X25519PrivateKey]) -> Iterator[dict[str, Any]]:

@@ -187,7 +187,8 @@ def _look_through(directory: Path, as_json: bool) -> None:
     with database(directory) as db:
         for one in checking.check(db, owners.load(directory).recipients):
             found += 1
-            line = f"{one['what']}\t{one['hub']}\t{one['stream']} of run {one['run']}\t{one['count']}: {one['of']}"
+            whose = f"{one['stream']} of run {one['run']}" if one["run"] else "-"
+            line = f"{one['what']}\t{one['hub']}\t{whose}\t{one['count']}: {one['of']}"
             show(one, as_json, [line, f"\tremedy: {one['remedy']}"])
     if found:
         say(f"{found} finding{'s' if found > 1 else ''}: what each says is kept, its remedy stands below it")

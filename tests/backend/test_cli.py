@@ -164,6 +164,20 @@ def test_damaged_context_is_named_with_its_remedy(tmp_path: Path, what: str, of:
     assert "1 finding:" in text.stderr
 
 
+def test_a_damaged_state_is_named_until_its_hub_speaks_again(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "owner")
+    hub = desk.enrol()
+    desk.state(hub, hub.state())
+    desk.sql("update hubs set state = x'00'")
+    result = invoke("check", tmp_path / "owner")
+    assert result.exit_code == 7
+    assert result.stdout.startswith(f"damaged state\t{hub.hub}\t-\t1: what it said last")
+    desk.restart()
+    desk.state(hub, hub.state())
+    desk.close()
+    assert invoke("check", tmp_path / "owner").exit_code == 0
+
+
 def test_an_owner_who_took_a_former_key_away_is_told_of_no_damage(tmp_path: Path) -> None:
     desk = Desk(tmp_path / "owner")
     hub = desk.enrol()
