@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import segno
 from PIL import Image, ImageDraw, ImageFilter
 
+from .patience import PATIENCE_MS
+
 WIDTH, HEIGHT, RATE = 640, 480, 5
 TABLE = 140
 FAKE = ("--use-fake-device-for-media-stream", "--autoplay-policy=no-user-gesture-required")
@@ -73,4 +75,4 @@ def video(path: Path, shown: Iterable[Shown], seed: int = 5) -> Path:
 def launched(play: Any, path: Path, *more: str) -> Any:
     """Debian's chromium with that camera."""
     flags = ["--no-sandbox", *FAKE, f"--use-file-for-fake-video-capture={path}", *more]
-    return play.chromium.launch(executable_path="/usr/bin/chromium", args=flags)
+    return play.chromium.launch(executable_path="/usr/bin/chromium", args=flags, timeout=PATIENCE_MS)

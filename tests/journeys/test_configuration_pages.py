@@ -66,7 +66,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             file.write("# écrit par Anne\nconfig: {gate: 60s, confirm: 12s}\n")
         scene.start_hub()
         with sync_playwright() as play:
-            browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=PATIENCE_MS)
             context = browser.new_context(ignore_https_errors=True, viewport=DESK, locale="fr-FR")
             context.set_default_timeout(PATIENCE_MS)
             page = context.new_page()

@@ -625,7 +625,7 @@ def test_the_first_page_is_light(school: School) -> None:
     context = school.context()
     page = context.new_page()
     finished: list[Request] = []
-    page.on("requestfinished", lambda request: finished.append(request))  # noqa: PLW0108 - playwright asks its signature
+    page.on("requestfinished", lambda request: finished.append(request))  # noqa: PLW0108 - a method of list has no signature
     page.goto(f"{school.url}/")
     page.wait_for_selector("[data-live][data-state=on]")
     assert 2_000 < sum(request.sizes()["responseBodySize"] for request in list(finished)) <= 60_000
