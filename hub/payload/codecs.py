@@ -11,6 +11,8 @@ import logging
 import os
 import sys
 from collections import deque
+from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,7 +27,10 @@ _log = logging.getLogger("hub.payload")
 START_S = 30.0
 """An interpreter and its imports, on a machine that boots."""
 CALL_S = 2.0
-"""Real time for one call; the engine itself stops after 50 ms of processor time."""
+"""For one call, of the worker's processor time; the engine itself stops after 50 ms of it, after a second of a codec
+that is compiled."""
+STARVED_S = 30.0
+"""Real time for one call: a worker that gets no processor is waited for, and one that hangs is not for ever."""
 WAITING = 1024
 
 
@@ -39,9 +44,9 @@ class _Waiting:
 class Codecs:
     """`async with Codecs() as codecs`. Any number of calls may wait; beyond `WAITING`, a call is refused."""
 
-    def __init__(self, *, call_s: float = CALL_S) -> None:
+    def __init__(self, *, call_s: float = CALL_S, starved_s: float = STARVED_S) -> None:
         self.restarts = 0  # lives of the worker that ended: of a payload, or by themselves
-        self._call_s = call_s
+        self._call_s, self._starved_s = call_s, starved_s
         self._queue: deque[_Waiting] = deque()
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -92,7 +97,7 @@ class Codecs:
 
     async def _serve(self) -> None:
         """One life of the worker: until it dies, or keeps a call too long."""
-        async with _worker() as (reader, writer):
+        async with _worker() as (reader, writer, used_s):
             sent: deque[_Waiting] = deque()  # asked, in order, not answered
             known: set[bytes] = set()
             unpacker, number = Unpacker(), 0
@@ -119,15 +124,14 @@ class Codecs:
                         if reader.at_eof():  # it died while it had nothing to do: of no call
                             return
                         continue
-                    async with asyncio.timeout(self._call_s):
-                        data = await reader.read(1 << 16)
+                    data = await self._heard(reader, used_s)
                     if not data:
                         raise DecodeError("codec-crash", "the codecs' process died of it")
                     for body in unpacker.feed(data):
                         answer = msgspec.msgpack.decode(body, type=Answer)  # first: the blame is that call's
                         _settle(sent.popleft(), answer)
-            except TimeoutError:
-                _settle(sent.popleft(), Answer(0, f"no answer within {self._call_s:g} s", "codec-time"))
+            except TimeoutError as error:
+                _settle(sent.popleft(), Answer(0, str(error), "codec-time"))
             except (DecodeError, msgspec.MsgspecError, UnicodeDecodeError, ConnectionError, IndexError) as error:
                 reason = error.reason if isinstance(error, DecodeError) else "codec-crash"
                 if sent:
@@ -135,6 +139,20 @@ class Codecs:
             finally:
                 self._queue.extendleft(reversed(sent))
                 self._woken.set()
+
+    async def _heard(self, reader: asyncio.StreamReader, used_s: Callable[[], float]) -> bytes:
+        """What the worker says next. Raises TimeoutError when it computes too long, or says nothing for too long."""
+        loop = asyncio.get_running_loop()
+        began, used = loop.time(), used_s()
+        coming = asyncio.ensure_future(reader.read(1 << 16))
+        try:
+            while not (await asyncio.wait([coming], timeout=min(self._call_s, self._starved_s)))[0]:
+                waited = loop.time() - began
+                if waited >= self._starved_s or used_s() - used >= self._call_s:
+                    raise TimeoutError(f"no answer within {waited:.3g} s")
+            return coming.result()
+        finally:
+            coming.cancel()
 
     def _fail_all(self, error: NotReady) -> None:
         _log.error("%s", error)
@@ -149,9 +167,19 @@ def _settle(waiting: _Waiting, answer: Answer) -> None:
         waiting.answer.set_result(answer)
 
 
+def _used_s(pid: int) -> float:
+    """Processor seconds a process has used (proc(5)); none when it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextlib.asynccontextmanager
 async def _worker() -> Any:
-    """A started worker that said it is ready, as (reader, writer). Raises OSError, NotReady."""
+    """A started worker that said it is ready, as (reader, writer, the processor seconds it has used). Raises OSError,
+    NotReady."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-I", "-m", "hub.payload.worker",
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env={"PATH": os.defpath}, close_fds=True,
@@ -165,6 +193,6 @@ async def _worker() -> Any:
                 await process.stdout.readexactly(min(size, 1024))
         except (TimeoutError, asyncio.IncompleteReadError) as error:
             raise NotReady("it did not come up; its message is in the log above") from error
-        yield process.stdout, process.stdin
+        yield process.stdout, process.stdin, lambda: _used_s(process.pid)
     finally:
         await ended(process)

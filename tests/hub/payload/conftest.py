@@ -17,7 +17,7 @@ NODE = Path(__file__).parents[2] / "peers" / "node"
 
 @pytest.fixture
 async def codecs() -> AsyncIterator[Codecs]:
-    async with Codecs(call_s=10.0) as made:  # limits of CPU time are what is tested, also on a busy machine
+    async with Codecs() as made:
         yield made
 
 

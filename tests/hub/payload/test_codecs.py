@@ -145,7 +145,7 @@ async def test_a_worker_that_answers_what_is_no_text_costs_that_call_and_is_star
         reader.feed_data(b"\0\0\0\5\x93\1\xa1\xff\xa0")
         monkeypatch.setattr(module, "_worker", started)
         with open(os.devnull, "wb") as out:
-            yield reader, out
+            yield reader, out, lambda: 0.0
 
     monkeypatch.setattr(module, "_worker", taken_over)
     async with Codecs() as codecs, asyncio.timeout(60):
@@ -156,7 +156,7 @@ async def test_a_worker_that_answers_what_is_no_text_costs_that_call_and_is_star
 
 
 async def test_a_worker_that_hangs_is_killed_and_the_call_it_hung_on_has_the_blame() -> None:
-    async with Codecs(call_s=2.0) as codecs:
+    async with Codecs(call_s=0.5, starved_s=2.0) as codecs:
         await codecs.decode_uplink(GOOD, b"", 1)
         (pid,) = _workers()
         os.kill(pid, signal.SIGSTOP)
@@ -167,6 +167,24 @@ async def test_a_worker_that_hangs_is_killed_and_the_call_it_hung_on_has_the_bla
         assert first.reason == "codec-time"
         assert second == {"data": {"port": 2, "n": 2}}
         assert pid not in _workers()
+
+
+async def test_a_worker_that_gets_no_processor_is_waited_for_and_one_that_computes_too_long_is_not() -> None:
+    async with Codecs(call_s=0.1, starved_s=60.0) as codecs:
+        await codecs.decode_uplink(GOOD, b"", 1)
+        (pid,) = _workers()
+        os.kill(pid, signal.SIGSTOP)
+        waiting = asyncio.create_task(codecs.decode_uplink(GOOD, b"1", 1))
+        await asyncio.sleep(0.5)  # five times what a call may compute
+        os.kill(pid, signal.SIGCONT)
+        assert await waiting == {"data": {"port": 1, "n": 1}}
+        assert codecs.restarts == 0
+        with pytest.raises(DecodeError) as caught:  # compiled for a second, were it let
+            await codecs.decode_uplink(Codec("for (;;);"), b"", 1)
+        assert caught.value.reason == "codec-time"
+        async with asyncio.timeout(60):
+            while codecs.restarts != 1:
+                await asyncio.sleep(0.01)
 
 
 async def test_a_worker_that_is_being_ended_when_the_hub_ends_is_gone_before_the_hub_is(
@@ -182,7 +200,7 @@ async def test_a_worker_that_is_being_ended_when_the_hub_ends_is_gone_before_the
 
     monkeypatch.setattr(asyncio.subprocess.Process, "wait", slowly)
     async with asyncio.timeout(60):
-        async with Codecs(call_s=2.0) as codecs:
+        async with Codecs(call_s=0.5, starved_s=2.0) as codecs:
             await codecs.decode_uplink(GOOD, b"", 1)
             (pid,) = _workers()
             os.kill(pid, signal.SIGSTOP)
