@@ -167,7 +167,7 @@ async def test_a_stick_that_hangs_does_not_keep_the_backup_from_the_backend(
     stick: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate, keep = threading.Event(), shelf.keep
-    monkeypatch.setattr(shelf, "keep", lambda *what: (gate.wait(30), keep(*what))[1])
+    monkeypatch.setattr(shelf, "keep", lambda *what: (gate.wait(600), keep(*what))[1])
     night = Night(stick)
     task = asyncio.create_task(night.keeper.run())
     await night.clock.advance(FIRST_S)

@@ -11,6 +11,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from hub.errors import HubError
 from hub.web.people.passwords import new_code
 from hub.web.people.throttle import KNOWN, STRANGERS
 from hub.web.request.routes import EVERYBODY, FILE, PAGE
+from hub.web.sockets import connections
 from hub.web.sockets.connections import HANDSHAKE_S, MOST, SHAKES_AT_ONCE, Connections, whose
 
 from .test_alerts import LOOP
@@ -280,6 +282,14 @@ async def test_what_is_too_large_or_is_no_form_is_refused(pages: Pages) -> None:
     assert (await browser.get("/static/"))[0] == 404
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is cut for being slow while the test lasts: what happens does not happen for that."""
+    monkeypatch.setattr(connections, "HANDSHAKE_S", 600.0)
+    monkeypatch.setattr(connections, "IDLE_S", 600.0)
+
+
+@pytest.mark.usefixtures("patient")
 async def test_hundreds_of_slow_callers_keep_nobody_out(pages: Pages) -> None:
     slow = []
     for n in range(MOST + 72):
@@ -291,15 +301,15 @@ async def test_hundreds_of_slow_callers_keep_nobody_out(pages: Pages) -> None:
         _, writer = await raw(pages)
         writer.write(b"POST /signin HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\na")
         slow.append(writer)
-    began = time.monotonic()
-    assert (await pages.browser().get("/claim"))[0] == 200
-    assert time.monotonic() - began < 4.0  # they are given 5 s
+    async with asyncio.timeout(60):
+        assert (await pages.browser().get("/claim"))[0] == 200
     assert len(pages.site.connections) <= MOST
     assert pages.site.connections.cut > 0
     for writer in slow:
         writer.transport.abort()
 
 
+@pytest.mark.usefixtures("patient")
 async def test_one_machine_that_calls_without_end_keeps_no_other_out(pages: Pages) -> None:
     """Its callers give way to one another; one that calls from elsewhere stays, though it came first."""
     first = await asyncio.open_connection("127.0.0.1", pages.port)
@@ -312,6 +322,7 @@ async def test_one_machine_that_calls_without_end_keeps_no_other_out(pages: Page
         writer.transport.abort()
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_caller_without_a_whole_first_record_costs_no_tls(pages: Pages) -> None:
     calls = [await asyncio.open_connection("127.0.0.1", pages.port) for _ in range(4)]
     for (_, writer), said in zip(
@@ -319,7 +330,7 @@ async def test_a_caller_without_a_whole_first_record_costs_no_tls(pages: Pages) 
     ):
         writer.write(said)
     lines = pages.site.connections._lines
-    async with asyncio.timeout(60):  # what is no TLS is closed at once; the others are given 5 s
+    async with asyncio.timeout(60):  # what is no TLS is closed at once
         with contextlib.suppress(ConnectionResetError):
             assert await calls[3][0].read() == b""
         while len(lines) != 3:
@@ -333,11 +344,14 @@ async def test_a_caller_without_a_whole_first_record_costs_no_tls(pages: Pages) 
         writer.transport.abort()
 
 
-async def test_the_handshakes_of_one_machine_are_paced_and_those_of_another_are_not() -> None:
+async def test_the_handshakes_of_one_machine_are_paced_and_those_of_another_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connections, "time", SimpleNamespace(monotonic=lambda: 1000.0))
     lines = Connections(None, None)  # type: ignore[arg-type]
     turns = [lines._turn("192.0.2.1") for _ in range(200)]
     assert turns[:SHAKES_AT_ONCE] == [0.0] * SHAKES_AT_ONCE
-    assert all(later >= sooner - 0.05 for sooner, later in itertools.pairwise(turns))
+    assert all(later >= sooner for sooner, later in itertools.pairwise(turns))
     assert HANDSHAKE_S <= max(turns) < HANDSHAKE_S + 1.0, "a machine can ask for no more than a caller would wait"
     assert lines._turn("192.0.2.2") == 0.0
 

@@ -41,7 +41,7 @@ async def obey(app: Any, peer: Address, order: dict[str, Any], held: dict[str, A
             peer, ObjectIdentifier(who), issue_confirmed_notifications=confirmed, lifetime=60
         )
         await held["scm"].__aenter__()
-    async with asyncio.timeout(order.get("notified", 10)):
+    async with asyncio.timeout(order.get("notified", 60)):
         said = {}
         for _ in range(2):
             which, value = await held["scm"].get_value()

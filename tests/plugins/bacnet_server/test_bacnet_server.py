@@ -247,9 +247,10 @@ async def test_numbers_outlive_a_restart_and_a_replaced_device(
 async def test_a_value_that_is_too_old_is_a_communication_failure(caplog: pytest.LogCaptureFixture) -> None:
     view = View()
     hall = series("hall", "temperature")
-    async with exporting(view, caplog, expire="PT10S") as station, client(station) as other:
-        view.say(hall, value(hall, 21.5, age=5.0))  # by now the client asks: it sees both
+    async with exporting(view, caplog, expire="PT1H") as station, client(station) as other:
+        view.say(hall, value(hall, 21.5))
         await other.until("analog-input,1", "no-fault-detected", "reliability")
+        view.say(hall, value(hall, 21.5, age=3597.0))  # in three seconds it is too old, and nobody says so
         await other.until("analog-input,1", "communication-failure", "reliability")
         assert await other.read("analog-input,1") == 21.5, "the last one it said"
 

@@ -228,12 +228,11 @@ def test_every_unit_of_the_catalogue_with_a_device_class_is_one_home_assistant_t
     assert unknown <= {"apparent_power", "reactive_power"}, unknown
 
 
-async def test_a_broker_that_hangs_up_before_it_answers_is_away_at_once() -> None:
-    async with hanging_up() as port:
-        began = time.monotonic()
+async def test_a_broker_that_hangs_up_before_it_answers_is_away_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plugins.homeassistant.publishing.ANSWER_S", 600.0)
+    async with hanging_up() as port, asyncio.timeout(60):
         with pytest.raises(hub.NotReady, match="closes the connection"):
             await run(Config(host="127.0.0.1", port=port), FakeView())
-        assert time.monotonic() - began < 5.0
 
 
 async def test_a_broker_that_takes_the_sign_in_and_then_says_nothing_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,7 +246,7 @@ async def test_a_broker_that_takes_the_sign_in_and_then_says_nothing_is_away(mon
         finally:
             writer.close()
 
-    monkeypatch.setattr("plugins.homeassistant.publishing.ANSWER_S", 0.2)
+    monkeypatch.setattr("plugins.homeassistant.publishing.ANSWER_S", 1.0)
     server = await asyncio.start_server(mute, "127.0.0.1", 0)
     async with server:
         with pytest.raises(hub.NotReady, match="says nothing"):

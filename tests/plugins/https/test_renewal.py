@@ -65,13 +65,11 @@ async def test_a_certificate_is_renewed_after_two_thirds_of_its_life_and_the_hub
         await building.enrol(running)
         begun = ends(building)
         async with building.hub() as (buffer, link):
-            end = time.time() + 7.0
-            while time.time() < end:
-                await building.write(buffer, 1)
-                await asyncio.sleep(0.1)
-            await until(lambda: done(link))
-            assert building.renewal.status()["error"] == ""
-        assert ends(building) > begun + 4.0, "renewed more than once by now"
+            async with asyncio.timeout(120):
+                while ends(building) <= begun + 4.0:  # renewed more than once by then
+                    await building.write(buffer, 1)
+                    await asyncio.sleep(0.1)
+            await until(lambda: done(link) and building.renewal.status()["error"] == "")
         assert len(building.arrived()) == building.written
 
 
@@ -300,12 +298,12 @@ async def test_one_that_comes_with_an_answer_while_the_next_try_fails_is_not_ask
         made += 1
         if made == 2:  # the first went to the address of the enrolment, this one is for the states
             asking.set()
-            assert go_on.wait(20)
+            assert go_on.wait(60)
         return csr
 
     bench.renewal._csr = slowly  # type: ignore[method-assign]
     await bench.clock.advance(AGAIN_S)
-    assert await asyncio.to_thread(asking.wait, 20)
+    assert await asyncio.to_thread(asking.wait, 60)
     bench.clock.set(time.time(), sure=True)  # it begins today, and is not due again at once
     bench.renewal.offer(bench.owner.certify(csr, bench.keys.hub_id))
     await until(lambda: bench.stated == [csr, b""])

@@ -147,10 +147,9 @@ async def test_a_document_that_is_not_the_owners_newest_word_is_refused_and_coun
     async with building.backend(), building.hub() as (buffer, link):
         await until(lambda: building.following.trust == owner.trust)
         await building.write(buffer, 3)
-        for _ in range(3):
+        for times in (1, 2, 3):
             building.following.offer(bad)
-            await asyncio.sleep(0.05)
-        await until(lambda: building.following.refused == 3)
+            await until(lambda times=times: building.following.refused == times)
         assert building.following.status()["error"]
         assert len(building.following.complaints()) == 1
         await until(lambda: done(link))

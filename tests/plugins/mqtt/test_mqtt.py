@@ -168,7 +168,7 @@ async def test_what_the_broker_has_acknowledged_is_not_answered(district: Distri
             return []
 
         backend.answer = silent
-        failed = await failure(config(district, timeout=0.3), core)
+        failed = await failure(config(district, timeout=2), core)
     assert isinstance(failed, hub.NotReady)
     assert "no backend answers by way of" in str(failed)
     assert len(backend.heard) == 1
