@@ -279,6 +279,7 @@ def demo(browser: Browser, scene: Showcase, options: argparse.Namespace) -> None
         shot.opened("menu", "/", "#menu")
         shot.opened("quarantine-open", "/quarantine")
         shot.opened("device-open", "/devices/modbus%3Achaudiere")
+        shot.opened("integrations-open", "/integrations")
         shot.filled("device-refused", VALVE, "form[action$='/commands'] button", **{"value-1": "150", "why-1": "essai"})
         shot.filled("adopt-refused", "/quarantine", "button[value='adopt']", **{"place-1": "Pas Valable !"})
         shot.filled("account-refused", "/accounts", "main form.card button", **REFUSED)

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from hub.web.area import Area, done, get, post
+from hub.web.area import TEXT, Area, done, get, post
 from hub.web.menu import Entry
 from hub.web.request import answering as answers
 from hub.web.request.routes import HELPS, READS, WORKS, Route
@@ -26,6 +26,10 @@ class Integrations:
         found = (await self._site.lately("status"))["plugins"]
         rows = [{**one, "kind": one["type"] if one["type"] in (*KINDS, "uplink") else KINDS[0]} for one in found]
         return {"plugins": sorted(rows, key=lambda one: ((*KINDS, "uplink").index(one["kind"]), one["name"]))}
+
+    async def counted(self, visit: Visit) -> Any:
+        subject = visit.query.get("subject")
+        return await self._site.call("counted", **({"subject": subject} if subject else {}))
 
     async def restart(self, visit: Visit) -> Any:
         return await self._site.call(
@@ -51,6 +55,8 @@ def routes(site: Site) -> list[Route]:
         Route("GET", "/integrations", do.page, READS),
         Route("POST", "/integrations/{name}/restart", do.restart_form, WORKS),
         get("/integrations", do.listed, "Plugins and how they stand"),
+        get("/counted", do.counted, "What was refused, left out or noted, each reason in words; of one `subject`, a "
+            "device or an instance, or of all", subject=TEXT),
         post("/integrations/{name}/restart", do.restart, "Stop one plugin instance and start it anew", WORKS, "kind",
              dry_run={"type": "boolean"}),
     ]  # fmt: skip

@@ -428,6 +428,8 @@ async def test_the_page_of_integrations_says_in_words_what_each_refused(pages: P
     assert re.search(r"Refusé, écarté ou noté.*En retard<span class=\"quiet\">late</span>", text, re.DOTALL)
     _, text, _ = await browser.get("/integrations?lang=en")
     assert re.search(r"Refused, left out or noted.*Late<span class=\"quiet\">late</span>", text, re.DOTALL)
+    _, answer = await browser.api("GET", "/counted?subject=lorawan")
+    assert answer["counted"][0] == {"subject": "lorawan", "reason": "late", "times": 2, "fr": "En retard", "en": "Late"}
 
 
 async def test_what_became_of_a_command_is_french_and_what_nobody_translated_is_marked(pages: Pages) -> None:

@@ -175,7 +175,7 @@ class Hub:
         if name == "counted":
             said = {"late": (2, "En retard", "Late"), "acme-drift": (1, "", "")}
             return {"counted": [
-                {"subject": arguments["subject"], "reason": reason, "times": n, "fr": fr, "en": en}
+                {"subject": arguments.get("subject", "lorawan"), "reason": reason, "times": n, "fr": fr, "en": en}
                 for reason, (n, fr, en) in said.items()
             ]}  # fmt: skip
         if name.startswith("config."):
