@@ -17,7 +17,9 @@ from typing import Any
 
 from hub.clock import BUILD_FLOOR
 from hub.errors import AuthFailed, DecodeError, NotReady
+from hub.hookspecs import Reasons
 from hub.model import Candidate, Command, Device, Frame, LastValue, Metric, PackFacts, Proof, Report, Sample, Series
+from hub.reasons import words
 from hub.session import Bus, Reply
 
 
@@ -280,6 +282,10 @@ class FakeSession:
 
     def dropped(self, device: str, error: Exception, *, proof: Proof | None = None) -> None:
         self.drops.append((device, error.reason if isinstance(error, DecodeError) else type(error).__name__))
+
+    def unworded(self, reasons: Reasons) -> list[str]:
+        """Of what was dropped, the reasons that neither these words of the plugin nor the hub's own say to people."""
+        return sorted({reason for _, reason in self.drops if words(reason, reasons) is None})
 
     async def pack(self, device: str) -> PackFacts | None:
         return self.packs.get(device)

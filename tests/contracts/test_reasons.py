@@ -20,6 +20,7 @@ from typing import NamedTuple
 import pytest
 
 import hub
+from hub.admission.quarantine import REFUSALS as DOUBTS
 from hub.admission.replay import Freshness
 from hub.commands.desk import STATES
 from hub.errors import PluginError
@@ -28,7 +29,9 @@ from hub.reasons import Words, words, wrong
 from hub.reasons.table import REASONS
 from hub.registry import Plugin, Registry
 from hub.sigfox.callback import ANSWERS
+from hub.testing import FakeSession
 from hub.typography import plain_spaces
+from hub.web.telling.waiting import why_waits
 from integrations.bacnet.names import ABORTS, ERRORS, REJECTS, Refused
 from integrations.bluetooth.strangers.messages import FAULTS
 from integrations.lorawan.gwmp import REFUSALS
@@ -197,7 +200,7 @@ def test_the_collection_sees_the_reasons_that_people_meet() -> None:
 
 
 def test_a_new_reason_without_words_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("test_reasons.ROOT" if __name__ == "test_reasons" else f"{__name__}.ROOT", tmp_path)
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
     new = tmp_path / "decode.py"
     new.write_text('raise hub.DecodeError("burst", "x")\nskipped.append("frozen-pipe")\ncount(f"valve-{state}")\n')
     found = {one.slug for one in reasons_of(new)}
@@ -322,3 +325,24 @@ def test_the_example_of_the_documentation_brings_words_for_all_that_it_refuses(m
     assert [slug for slug in said if registry.meaning(slug.replace("*", "7"), "acme_words") is None] == []
     french = "Défaut 7 de l'appareil\u00a0: voyez sa notice"
     assert registry.meaning("acme-fault-7", "acme_words") == (french, "Fault 7 of the device: see its manual")
+
+
+def test_a_vendor_s_test_names_what_its_plugin_refuses_without_words() -> None:
+    session = FakeSession("acme")
+    for reason in ("truncated", "valve-stuck", "valve-7", "hum"):
+        session.dropped("acme:1", hub.DecodeError(reason))
+    assert session.unworded({}) == ["hum", "valve-7", "valve-stuck"]
+    assert session.unworded({"valve-*": ("Vanne {part}", "Valve {part}")}) == ["hum"]
+
+
+def test_why_a_device_waits_or_is_doubted_is_said_in_both_languages() -> None:
+    """On the pages « À traiter » and « Quarantaine »: a stranger as `heard` was told, a known device by its doubt."""
+    told = set[str]()
+    for path in (ROOT / "hub").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and _name(node) == "heard" and len(node.args) > 1:
+                told |= {text for text in _texts(node.args[1]) if " " in text or text == "found"}
+    assert "not in the configuration" in told
+    reasons = told | {refusal.meaning for refusal in DOUBTS.values()}
+    french, english = why_waits("fr"), why_waits("en")
+    assert [reason for reason in sorted(reasons) if french(reason) in (reason, english(reason))] == []
