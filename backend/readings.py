@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import Any, cast
+from typing import Any
 
 import apsw
 
@@ -47,6 +47,17 @@ _INSERT_UNDATED = "insert or ignore into undated values (?, ?, ?, ?, ?, ?)"
 _LATEST = (
     "insert into latest values (?, ?, ?, ?) on conflict (series) do update set time = excluded.time,"
     " value = excluded.value, flags = excluded.flags where excluded.time >= latest.time"
+)
+_FLAGS = "case when flags & 15 = 0 then flags | ?2 else flags end"
+_DATED = (
+    f"insert or ignore into readings select series, mono + ?1, origin, value, {_FLAGS} from undated where boot = ?3"  # noqa: S608
+    " order by series, mono, origin"
+)
+_NEWEST_DATED = (
+    f"insert into latest select * from (select series, mono + ?1, value, {_FLAGS} from undated"  # noqa: S608
+    " where boot = ?3 and series = ?4 order by mono desc, origin desc limit 1) where true"
+    " on conflict (series) do update set time = excluded.time, value = excluded.value, flags = excluded.flags"
+    " where excluded.time >= latest.time"
 )
 _SERIES = (
     "insert into series (hub, place, metric, device, unit, resolution, kind, device_class, state_class, privacy, site,"
@@ -131,14 +142,11 @@ class Readings:
         )
         inexact = mark.error_ms > EXACT_MS
         self._boots[hub, mark.boot] = number, offset, inexact
-        waiting = self._db.execute(
-            "select series, mono + ?, origin, value, case when flags & 15 = 0 then flags | ? else flags end"
-            " from undated where boot = ?",
-            (offset, int(inexact), number),
-        ).fetchall()
-        if waiting:
-            self._insert(sorted(cast(list[Reading], waiting), key=_place_in_tree))
-            self._db.execute("delete from undated where boot = ?", (number,))
+        # SQLite moves them from one tree to the other, in order: a hub without a clock says millions in a month
+        self._db.execute(_DATED, (offset, int(inexact), number))
+        for (series,) in self._db.execute("select distinct series from undated where boot = ?", (number,)).fetchall():
+            self._db.execute(_NEWEST_DATED, (offset, int(inexact), number, series))
+        self._db.execute("delete from undated where boot = ?", (number,))
 
     def forget(self) -> None:
         """Drop what is pending and every number learnt in a transaction that failed."""

@@ -198,6 +198,29 @@ def test_what_came_undated_is_dated_when_the_clock_is_known(desk: Desk, hub: Sen
     assert desk.views.latest(series)["value"] == 2.0
 
 
+def test_all_that_a_hub_said_before_it_knew_the_time_is_dated_without_being_held_in_memory(plain: Desk) -> None:
+    hub, other = plain.enrol(), Subject("ble:2", "room-2")
+    segment, boot, started = hub.segment(), b"b" * 16, NOW - 1_000_000
+    rows = [row(n, float(n), subject, sure=False) for n in range(1, 301) for subject in (ROOM, other)]
+    plain.post(hub, segment.message([segment.block(rows, boot)]))
+    fetched: list[Any] = []
+
+    def count(cursor: Any, found: tuple[Any, ...]) -> tuple[Any, ...]:
+        fetched.append(found)
+        return found
+
+    mark = segment.clock(ClockMark(boot, started, 20, "ntp"))
+    plain.ingest.storage.connection.row_trace = count
+    plain.post(hub, segment.message([mark]))
+    plain.ingest.storage.connection.row_trace = None
+    assert len(fetched) < 60
+    assert plain.rows() == sorted((started + one.time_ms, one.values[0]) for one in rows)
+    assert [plain.views.latest(f"{hub.hub}/{place}/temperature")["value"] for place in ("room-1", "room-2")] == [
+        300.0
+    ] * 2
+    assert plain.sql("select count(*) from undated") == [(0,)]
+
+
 def test_what_comes_after_its_clock_record_is_dated_at_once(desk: Desk, hub: Sender) -> None:
     segment = hub.segment()
     block, mark = segment.block([undated(5000, 1.0)], BOOT), segment.clock(ClockMark(BOOT, NOW - 5000, 20, "ntp"))
