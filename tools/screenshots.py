@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from PIL import Image  # noqa: E402
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright  # noqa: E402
+from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright  # noqa: E402
 
 from hub.cli.demo.scene import Scene  # noqa: E402
 from hub.cli.demo.showcase import Showcase, draw_plan  # noqa: E402
@@ -68,6 +68,7 @@ REFUSED = {"name": "x", "password": "court"}
 WARM_S = 100.0
 """Until the bin is full and the boiler has lost its sensor."""
 CROWD = 2000
+WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
 class Crowd(Scene):
@@ -160,7 +161,11 @@ class Shooter:
     def here(self, name: str) -> None:
         """As it stands now."""
         name = self.prefix + name
-        wide = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        try:
+            wide = self.page.evaluate(WIDER)
+        except Error:  # it loaded itself again just then, since something happened
+            self.page.wait_for_load_state()
+            wide = self.page.evaluate(WIDER)
         if wide > 0:
             print(f"{self.stem.name}-{name}: {wide} px wider than the window", file=sys.stderr)
         self.page.screenshot(path=f"{self.stem}-{name}.png", full_page=True)

@@ -39,7 +39,10 @@ customElements.define("ilot-chart", class extends HTMLElement {
     const all = known.flatMap((point) => [point.value, point.low, point.high].filter((one) => one !== null));
     let low = Math.min(...all), high = Math.max(...all);
     if (bars) low = Math.min(0, low);
-    if (high === low) high = low + 1;
+    if (high === low) {  // what never changed stands in the middle, not on the edge; below nothing is nothing
+      high = low + 1;
+      if (!bars) low = low > 0 ? Math.max(0, low - 1) : low && low - 1;
+    }
     const flag = this.dataset.yes !== undefined;
     const steps = flag ? [0, 1] : this.ticks(low, high);
     if (flag) { low = -0.1; high = 1.1; }

@@ -14,7 +14,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "Ne coupez pas l'alimentation. Le concentrateur réessaie tout seul ; ce message disparaît dès que c'est enregistré.",
         "Do not cut the power. The hub tries again by itself; this message goes away once it is recorded.",
     ),
-    "crisis-since": ("Depuis {when}, par {who} : {why}", "Since {when}, by {who}: {why}"),
+    "crisis-since": ("Depuis le {when}, par {who} : {why}", "Since {when}, by {who}: {why}"),
     "crisis-why": ("Motif", "Reason"),
     "crisis-why-help": (
         "Il reste affiché et figure au journal d'audit.",
