@@ -35,12 +35,21 @@ class Diagnostics:
         headers = {"Content-Disposition": 'attachment; filename="ilot-diagnostics.zip"', "Cache-Control": "no-store"}
         return web.Response(body=data, content_type="application/zip", headers=headers)
 
+    async def _counted(self) -> list[Any]:
+        """Of what has no page of its own: neither a device nor an integration."""
+        counted = (await self._site.call("counted"))["counted"]
+        elsewhere = {one["name"] for one in (await self._site.lately("status"))["plugins"]}
+        known = self._site.parts.devices
+        rows = [one for one in counted if one["subject"] not in elsewhere and known.get(one["subject"]) is None]
+        return rows[:MOST]
+
     async def page(self, visit: Visit) -> web.Response:
         level = visit.query.get("level", "info")
         files = (await self.preview(visit))["files"] if visit.query.get("preview") else {}
         return self._site.page(
             "diagnostics", visit, lines=(await self.logs(visit))["lines"], files=files, levels=LEVELS[1:],
             level=level if level in LEVELS else "info", source=visit.query.get("source", ""),
+            counted=await self._counted(),
         )  # fmt: skip
 
 

@@ -29,6 +29,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "a reason that is not explained here: see the documentation of the integration",
     ),
     "error-reason": ("Motif", "Reason"),
+    "error-about": ("Concerne", "About"),
+    "error-about-hub": ("le concentrateur", "the hub"),
     "error-times": ("Fois", "Times"),
     "no-errors": ("Rien.", "Nothing."),
     "quality-uncertain": ("incertaine", "uncertain"),

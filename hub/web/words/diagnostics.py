@@ -11,6 +11,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "diag-contents": ("Contenu de l'archive", "Contents of the archive"),
     "diag-hide": ("Masquer son contenu", "Hide what is in it"),
     "diag-shown": ("Voici ce qui est envoyé, et rien d'autre.", "This is what the archive holds, and nothing else."),
+    "diag-counted": (
+        "Pour les règles, les commandes, les emplacements et le concentrateur lui-même ; celui des appareils et des intégrations est sur leurs pages.",
+        "For rules, commands, places and the hub itself; that of devices and integrations is on their pages.",
+    ),
     "log": ("Journal de marche", "Log"),
     "log-help": (
         "Les 500 dernières lignes, en mémoire seulement ; le plus récent d'abord.",
