@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from backend.storage import Storage
@@ -9,7 +10,7 @@ from hub.backups import shelf
 from hub.disk.files import make_directory
 from hub.documents import backup
 from hub.documents.wire import State
-from hub.errors import AuthFailed, ConfigError, StorageError
+from hub.errors import AuthFailed, ConfigError, DecodeError, StorageError
 
 FORGETS_S = 3600.0
 """Far more than a hub loses with its power of what it heard of the backend: it keeps that with its next commit."""
@@ -26,9 +27,10 @@ def take(directory: Path, hub: str, identity: bytes, data: bytes) -> int:
         raise AuthFailed(f"this is the backup of {head.hub}, not of {hub}")
     newest = newest_of(directory, hub)
     if newest is not None and head.generation <= newest[0]:
-        if head.generation == newest[0] and newest[1].read_bytes() == data:
+        if head.generation == newest[0] and _same(newest[1], data):
             return head.generation
-        raise AuthFailed(f"a newer backup of {hub} is here: {newest[0]}, not {head.generation}. It may be replayed")
+        if head.generation < newest[0] or _whole(newest[1]):  # what the disk has damaged, its hub may put right
+            raise AuthFailed(f"a newer backup of {hub} is here: {newest[0]}, not {head.generation}. It may be replayed")
     try:
         make_directory(directory)
     except OSError as error:
@@ -37,18 +39,39 @@ def take(directory: Path, hub: str, identity: bytes, data: bytes) -> int:
     return head.generation
 
 
+def _same(path: Path, data: bytes) -> bool:
+    try:
+        return path.read_bytes() == data
+    except OSError:
+        return False
+
+
+def _whole(path: Path) -> bool:
+    try:
+        backup.read(path.read_bytes())
+    except (OSError, AuthFailed, DecodeError):
+        return False
+    return True
+
+
 def newest_of(directory: Path, hub: str) -> tuple[int, Path] | None:
     """Generation and file of the newest backup of `hub`."""
     return next(iter(shelf.kept(directory, hub)), None)
 
 
-def fetch(directory: Path, hub: str) -> tuple[backup.Head, bytes]:
-    """The newest backup of `hub`, its signature checked again. Raises ConfigError when there is none."""
-    newest = newest_of(directory, hub)
-    if newest is None:
+def fetch(directory: Path, hub: str, skipped: Callable[[str], None]) -> tuple[backup.Head, bytes]:
+    """The newest backup of `hub` that is whole, its signature checked again; `skipped` is told why a newer one is not
+    taken. Raises ConfigError when there is none, StorageError when none of them is whole."""
+    found = shelf.kept(directory, hub)
+    if not found:
         raise ConfigError(f"no backup of {hub} is kept here")
-    data = newest[1].read_bytes()
-    return backup.read(data).head, data
+    for _, path in found:
+        try:
+            data = path.read_bytes()
+            return backup.read(data).head, data
+        except (OSError, AuthFailed, DecodeError) as error:
+            skipped(f"{path} cannot be used: {error}")
+    raise StorageError(f"no backup of {hub} in {directory} is whole: look at the stick beside it (`backup.directory`)")
 
 
 def watch(storage: Storage, last: State, state: State) -> None:

@@ -269,7 +269,7 @@ def hubs(directory: Path, as_json: bool) -> None:
 @JSON
 @answers
 def backups(directory: Path, hub: str, out: Path | None, as_json: bool) -> None:
-    """The newest state backup of HUB, for `ilot restore`. Only the recovery key opens it."""
+    """The newest whole state backup of HUB, for `ilot restore`. Only the recovery key opens it."""
     from backend import backups as kept
     from backend import owner as owners
     from backend.views import Views
@@ -277,7 +277,7 @@ def backups(directory: Path, hub: str, out: Path | None, as_json: bool) -> None:
     from hub.errors import StorageError
 
     owner = owners.load(directory)
-    head, data = kept.fetch(owner.backups, hub)
+    head, data = kept.fetch(owner.backups, hub, say)
     lived: int | None = None
     try:
         lived = next((one["generation"] or 0 for one in Views(owner.database).hubs() if one["hub"] == hub), 0)

@@ -19,7 +19,7 @@ from backend.server import Running
 from hub.buffer.rows import Row, Subject
 from hub.documents.backup import Contents, seal
 from hub.documents.wire import pack_message
-from hub.errors import ConfigError
+from hub.errors import AuthFailed, ConfigError
 from hub.identity.enrolment import read_token
 
 from .conftest import token_for
@@ -121,6 +121,41 @@ def test_a_backup_comes_with_the_number_that_its_hub_lived_on_to(tmp_path: Path)
     (told,) = data(result)
     assert (told["generation"], told["lived"]) == (7, None), "it is handed out also where the database is lost"
     assert "cannot be told: cannot open the database" in result.stderr
+
+
+def test_of_a_hubs_backups_the_newest_that_the_disk_has_left_whole_is_handed_out(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "owner")
+    sender, shelf = desk.enrol(), desk.owner.backups
+    contents = Contents(
+        config="c", files={"c": b""}, keys=dict.fromkeys(("identity", "store", "tls"), b""), trust=b"", enrolment=b"",
+        certificate=b"", store=b"", local={}, streams=[],
+    )  # fmt: skip
+    made = {
+        generation: seal(
+            contents, identity=sender.identity, generation=generation, made=1.8e9, trust_version=1,
+            recipients=desk.owner.trust.recipients,
+        )
+        for generation in (7, 8)
+    }  # fmt: skip
+    for data_of in made.values():
+        backups.take(shelf, sender.hub, sender.public, data_of)
+    newest = backups.newest_of(shelf, sender.hub)
+    assert newest is not None
+    newest[1].write_bytes(made[8][:-9])
+    result = invoke("backups", tmp_path / "owner", sender.hub, "--json")
+    (told,) = data(result)
+    assert told["generation"] == 7
+    assert f"{newest[1]} cannot be used" in result.stderr
+    assert backups.take(shelf, sender.hub, sender.public, made[8]) == 8, "its hub puts it right"
+    assert newest[1].read_bytes() == made[8]
+    with pytest.raises(AuthFailed, match="newer backup"):
+        backups.take(shelf, sender.hub, sender.public, made[7])
+    for path in shelf.iterdir():
+        path.write_bytes(b"")
+    lost = invoke("backups", tmp_path / "owner", sender.hub)
+    assert (lost.exit_code, lost.stdout) == (7, "")
+    assert "is whole" in lost.stderr
+    desk.close()
 
 
 def test_check_prints_a_line_a_check_and_needs_its_own_token(directory: Path) -> None:
