@@ -27,19 +27,19 @@ def ask(connection: apsw.Connection, hub: str, now: float) -> list[dict[str, Any
     unknown hub."""
     if connection.execute("select 1 from hubs where hub = ?", (hub,)).get is None:
         raise ConfigError(f"no hub {hub!r} is enrolled here")
-    found = []
     with transaction(connection):
         connection.execute("insert or replace into meta values (?, ?)", (f"{_PREFIX}{hub}", now))
-        streams = connection.execute(
-            "select id, stream, run, announced, stored from streams where hub = ? order by id", (hub,)
-        ).fetchall()
-        for number, name, run, announced, stored in streams:
-            known = _records(connection, cast(int, number))
-            end = max(cast(int, announced), Ranges(msgspec.msgpack.decode(cast(bytes, stored))).last())
-            spans = merge(known, declared_lost(connection, hub, str(name), bytes(cast(bytes, run))))
-            missing = sum(last - first + 1 for first, last in uncovered(spans, end))
-            if missing:
-                found.append({"stream": name, "run": bytes(cast(bytes, run)).hex(), "missing": missing})
+    found = []  # counted outside: the server has to write meanwhile, and a hub has years of records
+    streams = connection.execute(
+        "select id, stream, run, announced, stored from streams where hub = ? order by id", (hub,)
+    ).fetchall()
+    for number, name, run, announced, stored in streams:
+        known = _records(connection, cast(int, number))
+        end = max(cast(int, announced), Ranges(msgspec.msgpack.decode(cast(bytes, stored))).last())
+        spans = merge(known, declared_lost(connection, hub, str(name), bytes(cast(bytes, run))))
+        missing = sum(last - first + 1 for first, last in uncovered(spans, end))
+        if missing:
+            found.append({"stream": name, "run": bytes(cast(bytes, run)).hex(), "missing": missing})
     return found
 
 

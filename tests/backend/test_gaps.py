@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from heapq import merge
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
+import apsw
+import pytest
 from backend_kit import NOW, Desk, row
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backend import wanting
 from backend.gaps import uncovered
 from backend.holes import MOST_HOLES, Holes, aged, missing
+from backend.schema import open_database
 from backend.wanting import ask
 from hub.buffer.bodies import Gap
 from hub.buffer.rows import ALERTS, READINGS
@@ -89,3 +94,22 @@ def test_gaps_that_reach_into_one_another_and_what_came_all_the_same_are_missing
     assert stream is not None
     assert list(missing(storage, stream, stream.stored)) == [(3, 3), (8, 8)]
     assert [one["missing"] for one in ask(storage.connection, hub.hub, 1.0)] == [2]
+
+
+def test_the_server_writes_while_an_operators_wish_is_counted(plain: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = plain.enrol()
+    segment = hub.segment()
+    blocks = [segment.block([row(NOW + n)]) for n in range(3)]
+    plain.post(hub, segment.message([blocks[0], blocks[2]]))
+    real, written = wanting._records, list[str]()
+
+    def records(db: apsw.Connection, stream: int) -> Ranges:
+        plain.sql("insert into meta values ('written', 'meanwhile')")  # it waits for nobody
+        written.append("meanwhile")
+        return real(db, stream)
+
+    monkeypatch.setattr(wanting, "_records", records)
+    with closing(open_database(plain.owner.database)) as mine:
+        assert [one["missing"] for one in ask(mine, hub.hub, 1.0)] == [1]
+    assert written == ["meanwhile"]
+    assert plain.sql("select value from meta where key = ?", f"want/{hub.hub}") == [(1.0,)]
