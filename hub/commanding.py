@@ -76,7 +76,7 @@ class Commanding:
         book.owners.add(RULE)
 
     async def load(self) -> None:
-        """Which rules held what when the hub's last life ended. Raises DiskRefuses, StorageError."""
+        """Which rules held what when the hub's last life ended. After the desk's. Raises DiskRefuses, StorageError."""
         image = await self._store.get(KEY)
         if image is None:
             return
@@ -84,6 +84,14 @@ class Commanding:
             self._holds, self._kept = Holds.recall(image), image
         except msgspec.MsgspecError:  # of a later version: a hub starts all the same
             _log.error("which rules held what cannot be read: look at the lamps and valves that rules switch")
+        for target, wish in self._holds.given():
+            # a hub that is killed may have withdrawn a former word, and not have written that down
+            for record in self._by_rules(target)[:-1]:
+                self._desk.withdraw(record.id, f"rule {wish[1]} has another word by now")
+
+    def _by_rules(self, target: Target) -> list[Record]:
+        """The commands of rules that are under way to it, the oldest first."""
+        return [one for one in self._desk.waiting_for(*self._there(target)) if one.by.startswith("rule:")]
 
     def held(self, rules: Iterable[Rule]) -> list[Holder]:
         """Those of `rules` that held something in the last life, and command the same metric today."""
@@ -169,7 +177,7 @@ class Commanding:
             why=f"rule {name} {'holds' if self._holds.held(target) else 'is over'}",
             clear=self._holds.by_clear(target), ttl_s=LASTING_S,
         )  # fmt: skip
-        former = [one.id for one in self._desk.waiting_for(device, metric) if one.by.startswith("rule:")]
+        former = self._by_rules(target)
         image = self._holds.image(giving=(target, wish))
         try:
             await self._desk.order(order, noting={KEY: image})
@@ -181,7 +189,7 @@ class Commanding:
         if not self._holds.missed(target):
             self._refused.pop(name, None)
         for one in former:
-            self._desk.withdraw(one, f"rule {name} has another word by now")
+            self._desk.withdraw(one.id, f"rule {name} has another word by now")
         self._soon.pop(target, None)
         self._pause.pop(target, None)
         self._before.pop(target, None)

@@ -204,6 +204,20 @@ async def test_a_command_that_its_device_took_is_not_given_again_by_the_next_lif
         assert await values(hub) == [100.0]
 
 
+async def test_a_word_that_was_withdrawn_a_moment_before_the_hub_was_killed_is_not_sent_by_the_next_life(tmp_path):
+    async with running(tmp_path) as hub:
+        await hub.watching.load()
+        for on in (True, False):
+            await hub.fire(DIMMED, on)
+            await passes(hub, 15)
+        assert [one.value for one in hub.desk.waiting_for("dali:1", "level")] == [20.0]  # killed: not written down
+    async with running(tmp_path) as hub:
+        await hub.desk.load()
+        assert len(hub.desk.waiting_for("dali:1", "level")) == 2
+        await hub.watching.load()
+        assert [one.value for one in hub.desk.waiting_for("dali:1", "level")] == [20.0]
+
+
 async def test_what_somebody_wrote_by_hand_since_stands(tmp_path):
     async with running(tmp_path) as hub:
         await hub.fire(DIM, True)
