@@ -2,7 +2,8 @@
 
 While an alert is open, the hub asks `GET /v1/alerts` over the owner's pinned TLS, with its client certificate: every
 10 s in the first quarter of an hour of one that is raised or escalated, then twice a minute; every five minutes where
-all are acknowledged or muted, and on a metered line. The answer lists acts: {alert, state, by, why, until}. They are
+all are acknowledged or muted, and on a metered line. After a question that came to nothing while the link is up the
+pauses grow, to LONGEST_S at most. The answer lists acts: {alert, state, by, why, until}. They are
 requests: this hub judges each (`hub.alerts.life`), and what comes of it goes up the `alerts` stream with the next
 number, which is also what ends the act at the backend. So an act that was fetched and lost is fetched again, and one
 that was done and is fetched again changes nothing.
@@ -19,12 +20,14 @@ from msgspec import Meta
 
 from hub.alerts import ACKNOWLEDGED, CLEARED, ESCALATED, MUTED, RAISED, Book, NoSuchAlert
 from hub.asking.question import Http, asked
+from hub.backoff import Backoff
 from hub.clock import Clock
 from hub.errors import HubError
 
 SOON_S, ASK_S, SELDOM_S = 10.0, 30.0, 300.0
 FRESH_S = 900.0
 LOOK_S = 1.0
+LONGEST_S = 120.0
 
 _log = logging.getLogger("hub.alerts")
 
@@ -47,12 +50,21 @@ class Answering:
     """`up` says whether any uplink is: without one there is nobody to ask."""
 
     def __init__(
-        self, book: Book, *, http: Http, url: str, clock: Clock, up: Callable[[], bool], metered: bool = False
+        self,
+        book: Book,
+        *,
+        http: Http,
+        url: str,
+        clock: Clock,
+        up: Callable[[], bool],
+        metered: bool = False,
+        backoff: Backoff | None = None,
     ) -> None:
         self._book, self._http, self._clock, self._up = book, http, clock, up
         self._url = f"{url.rstrip('/')}/v1/alerts"
         self.metered = metered
         self._asked: float | None = None
+        self._backoff, self._pause = backoff or Backoff(2 * SOON_S, LONGEST_S), 0.0
         self._quiet = False
 
     async def run(self) -> None:
@@ -65,9 +77,10 @@ class Answering:
         """One look: asks when it is time to."""
         if not self._up():
             self._asked = None
+            self._well()
             return
         now = self._clock.monotonic()
-        if not self._book.open or (self._asked is not None and now - self._asked < self._every()):
+        if not self._book.open or (self._asked is not None and now - self._asked < max(self._pause, self._every())):
             return
         self._asked = now
         try:
@@ -76,8 +89,14 @@ class Answering:
             if not self._quiet:
                 _log.warning("acknowledgements at the backend are not fetched: %s", error)
             self._quiet = True
+            self._pause = self._backoff.next()
         else:
             self._quiet = False
+            self._well()
+
+    def _well(self) -> None:
+        self._backoff.reset()
+        self._pause = 0.0
 
     def _every(self) -> float:
         pressing = [alert.changed for alert in self._book.open if alert.state in (RAISED, ESCALATED)]

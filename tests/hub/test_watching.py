@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from hub.alerts import ACKNOWLEDGED, CLEARED, RAISED, Book
-from hub.asking.answering import ASK_S, SELDOM_S, SOON_S, Answering
+from hub.asking.answering import ASK_S, LONGEST_S, SELDOM_S, SOON_S, Answering
+from hub.backoff import Backoff
 from hub.commands import Desk
 from hub.counts import Counts
 from hub.devices import Devices
@@ -522,6 +523,36 @@ async def test_a_backend_that_is_away_is_said_once(tmp_path, caplog):
             await hub.clock.advance(SELDOM_S)
         assert backend.asked == 5
         assert len([record for record in caplog.records if "not fetched" in record.message]) == 1
+
+
+async def test_a_backend_that_errs_is_asked_less_often_and_as_ever_when_it_answers(tmp_path):
+    class Whole:
+        def uniform(self, low, high):
+            return high
+
+    async with answering(tmp_path, backoff=Backoff(2 * SOON_S, LONGEST_S, Whole())) as (hub, backend, one, up):
+        await hub.watching.book.raise_(NEW)
+        begin, tried = hub.clock.monotonic(), []
+
+        async def passes(seconds):
+            for _ in range(seconds):
+                before = backend.asked
+                await one.turn()
+                if backend.asked > before:
+                    tried.append(hub.clock.monotonic() - begin)
+                await hub.clock.advance(1)
+
+        backend.status = 500
+        await passes(400)
+        assert tried == [0, 20, 60, 140, 260, 380]
+        up[0] = False
+        await passes(1)
+        up[0] = True
+        await passes(1)
+        assert tried[6:] == [401], "at once when the link is back"
+        backend.status = 200
+        await passes(50)
+        assert tried[7:] == [421, 431, 441, 451]
 
 
 async def test_run_acts_at_once_and_ticks(tmp_path):
