@@ -230,11 +230,16 @@ def test_the_head_of_the_audit_log_is_witnessed_and_a_log_cut_or_rewritten_contr
 
 
 def test_who_did_what_is_listed(scene: Scene) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "hub", "audit", "list", "--config", str(scene.config), "--state-dir", str(scene.state),
-         "--json"],
-        capture_output=True, check=True, timeout=PATIENCE_S,
-    )  # fmt: skip
-    entries = json.loads(done.stdout)["entries"]
-    assert any(entry["what"].get("why") == "host" for entry in entries)
-    assert [entry["n"] for entry in entries] == sorted((entry["n"] for entry in entries), reverse=True)
+    def entries() -> list[dict[str, Any]]:
+        done = subprocess.run(
+            [sys.executable, "-m", "hub", "audit", "list", "--config", str(scene.config), "--state-dir",
+             str(scene.state), "--json"],
+            capture_output=True, check=True, timeout=PATIENCE_S,
+        )  # fmt: skip
+        listed: list[dict[str, Any]] = json.loads(done.stdout)["entries"]
+        return listed
+
+    assert knock(scene, "/", host="evil.example") == 421
+    until(lambda: any(entry["what"].get("why") == "host" for entry in entries()))
+    numbers = [entry["n"] for entry in entries()]
+    assert numbers == sorted(numbers, reverse=True)
