@@ -10,6 +10,7 @@ import contextlib
 import functools
 import json
 import os
+import runpy
 import select
 import signal
 import socket
@@ -22,6 +23,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+free_port = runpy.run_path(str(Path(__file__).parents[1] / "ports.py"))["free_port"]
+"""Of the tests, whose folder is on no path: its `hub` and `plugins` would stand before the real ones."""
 
 BASE = 1_700_000_000
 """The generator dates report n at this Unix second + n."""
@@ -165,7 +169,7 @@ class Rig:
         self.backend_dir = backend or root / "backend"
         self.generator = generator
         self.started_s = 0.0  # how long the last start took
-        self._port = 0
+        self._port = free_port()  # for good: while the backend is away, no connection on its way out may take it
         self._host = BEHIND if proxy is not None else "127.0.0.1"
         self.hub: subprocess.Popen[bytes] | None = None
         self.backend: subprocess.Popen[bytes] | None = None

@@ -17,6 +17,7 @@ import hub
 from hub.testing import FakeSession
 from integrations.bacnet import run
 from integrations.bacnet.settings import Config
+from tests import ports
 
 HOST, OWN = "127.0.0.2", "127.0.0.3"
 DEADLINE = 60.0
@@ -68,9 +69,7 @@ async def device(*options: str, instance: int = 1201, port: int = 0, host: str =
 
 
 def free_port(host: str = HOST) -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind((host, 0))
-        return int(sock.getsockname()[1])
+    return ports.free_port(host, socket.SOCK_DGRAM)
 
 
 def config(**options: Any) -> Config:

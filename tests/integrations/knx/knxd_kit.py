@@ -15,6 +15,8 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+from tests.ports import free_port
+
 OPEN_GROUPCON, GROUP_PACKET = 0x0026, 0x0027
 DEADLINE_S = 60.0
 
@@ -39,9 +41,7 @@ driver = dummy
 
 
 def free_udp_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    return free_port(kind=socket.SOCK_DGRAM)
 
 
 async def until(true: Callable[[], object], what: str) -> None:

@@ -19,6 +19,7 @@ import hub
 from hub.testing import FakeSession
 from integrations import lorawan
 from integrations.lorawan.settings import Config
+from tests import ports
 
 GATEWAY = "0016c001ff10d3e5"
 DEV_EUI = "70b3d5e75e00abcd"
@@ -26,9 +27,7 @@ KEY = bytes(range(16))
 
 
 def free_port(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return ports.free_port(kind=kind)
 
 
 def taken(port: int) -> bool:

@@ -16,6 +16,7 @@ import pytest
 from lorawan_peer import LoraPacket, PeerDevice
 
 from ...faults.rig import Rig, until
+from ...ports import free_port
 
 GATEWAY = "0016c001ff10d3e5"
 DEV_EUI = "70b3d5e75e00abcd"
@@ -93,9 +94,7 @@ class House:
     def __init__(self, root: Path, config: str = CONFIG) -> None:
         self.rig = Rig(root)
         url = self.rig.config.read_text().partition('url: "')[2].partition('"')[0]
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port(kind=socket.SOCK_DGRAM)
         self.rig.config.write_text(
             config.format(state=self.rig.state, url=url, gateway=GATEWAY, dev_eui=DEV_EUI, port=self.port)
         )

@@ -22,6 +22,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 import hub
 from hub.testing import FakeSession
+from tests.ports import free_port
 
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 APPLICATION = "17c82e96-be03-4f38-aef3-f83d48582d97"
@@ -122,11 +123,6 @@ def told(said: FakeSession) -> list[hub.Report]:
 
 
 # -- a broker and who publishes there -----------------------------------------------------------------------------
-
-
-def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        return int(listener.getsockname()[1])
 
 
 class Mosquitto:

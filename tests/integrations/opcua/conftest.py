@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
@@ -22,6 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 import hub
 from hub.testing import FakeSession
 from integrations.opcua import Config, identity
+from tests.ports import free_port
 
 HERE = Path(__file__).parent
 INSTALL = "install it with: apt-get install -y gcc libopen62541-1.4-dev"
@@ -122,12 +122,6 @@ def make_keys(directory: Path, name: str, *, bits: int = 2048, uri: str = NAMESP
         )
     )
     return Keys(*files, der)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Peer:

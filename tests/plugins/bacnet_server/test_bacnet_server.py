@@ -32,6 +32,7 @@ from integrations.bacnet.names import ObjectId
 from integrations.bacnet.settings import Config as ClientConfig
 from plugins.bacnet_server import Config, run
 from plugins.bacnet_server.points import MOST, OTHER, STATES, Objects, ede, reliability, state_texts, units_of
+from tests import ports
 
 SERVER, CLIENT = "127.0.0.4", "127.0.0.5"
 DEADLINE = 60.0
@@ -64,9 +65,7 @@ class View(FakeView):
 
 
 def free_port(host: str) -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind((host, 0))
-        return int(sock.getsockname()[1])
+    return ports.free_port(host, socket.SOCK_DGRAM)
 
 
 @asynccontextmanager

@@ -26,6 +26,7 @@ from hub.identity.following import Following
 from hub.identity.renewal import Renewal
 from hub.link import Carrier, Link
 from plugins.https import Https, run
+from tests.ports import free_port
 
 SHAPE = Shape((Column("temperature", "Cel", "0.01"), Column("humidity", "%", "0.1")))
 ROOM = Subject("ble:1", "room-1", "school", "ground floor")
@@ -36,7 +37,7 @@ class Building:
 
     def __init__(self, directory: Path) -> None:
         self.directory, self.state = directory / "owner", directory / "hub"
-        self.port = 0
+        self.port = free_port()
         self.written = self.lives = 0
         self.config = BufferConfig(window_s=0.05, urgent_s=0.01, idle_s=0.05)
         self.journal = False

@@ -34,15 +34,11 @@ from hub.identity import enrolment
 from hub.keys import private_pem
 from hub.link import Carrier, Link
 from plugins import https, mqtt
+from tests.ports import free_port
 
 SHAPE = Shape((Column("temperature", "Cel", "0.01"), Column("humidity", "%", "0.1")))
 ROOM = Subject("ble:1", "room-1", "school", "ground floor")
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
-
-
-def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        return int(listener.getsockname()[1])
 
 
 async def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
