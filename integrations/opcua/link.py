@@ -99,6 +99,8 @@ class Link:
         """A new connection in place of the old one; a `needed` one that ends later ends the link."""
         await self.hang_up()
         fresh, self._fresh = self._fresh, None
+        if fresh is not None and (fresh[0].at_eof() or fresh[1].is_closing()):
+            fresh = None  # the worker took longer to start than this server waits for the first word: 10 s, of some
         reader, self._writer = fresh or await dialled(self._config)
         self._needed, self.nonsense = needed, ""
         self._pump = self._tasks.create_task(self._from_server(reader), name=f"opcua {self.peer}")

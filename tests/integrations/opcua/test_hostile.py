@@ -249,6 +249,32 @@ async def test_a_link_that_is_cancelled_while_it_takes_its_leave_keeps_no_connec
                 await asyncio.sleep(0.01)
 
 
+async def test_a_server_that_gave_up_while_the_worker_started_is_dialled_again() -> None:
+    """open62541 waits ten seconds for the first word; a worker on a busy machine takes longer to start."""
+    calls, over = 0, asyncio.Event()
+
+    async def impatient(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > 1:
+            await over.wait()
+        writer.close()
+
+    async with listening(impatient) as config, asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+        first = await link.dialled(config)
+        linked = link.Link(None, config, tasks, first)  # type: ignore[arg-type]
+        while not first[0].at_eof():
+            await asyncio.sleep(0.01)
+        await linked.dial(needed=False)
+        while calls < 2:
+            await asyncio.sleep(0.01)
+        assert linked._writer is not None
+        assert not linked._writer.is_closing()
+        await linked.hang_up()
+        over.set()
+        first[1].close()
+
+
 async def test_a_server_that_no_longer_reads_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link, "CLOSE_S", 0.1)
     over = asyncio.Event()
