@@ -137,7 +137,8 @@ class Mosquitto:
 
     def start(self) -> None:
         self._process = subprocess.Popen([MOSQUITTO, "-c", str(self._conf)], stderr=subprocess.DEVNULL)
-        for _ in range(500):
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
             with closing(socket.socket()) as trial:
                 if trial.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
@@ -154,7 +155,7 @@ class Mosquitto:
         """In good order: it writes its database."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
 
@@ -184,11 +185,12 @@ class NetworkServer:
 
     def publish(self, where: str, message: bytes | dict[str, Any], *, qos: int = 1, retain: bool = False) -> None:
         payload = message if isinstance(message, bytes) else encoded(message)
-        self._client.publish(where, payload, qos=qos, retain=retain).wait_for_publish(10)
+        self._client.publish(where, payload, qos=qos, retain=retain).wait_for_publish(60)
 
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+        self._client._reset_sockets()  # left to the garbage collector, which warns in whatever test it comes
 
 
 @contextmanager

@@ -28,6 +28,8 @@ from integrations.mqtt_devices import Book, Config, DeviceSettings, probe, run
 from integrations.mqtt_devices.client import AHEAD, WAITING, WAITING_BYTES, Client
 from integrations.mqtt_devices.paths import MAX_PAYLOAD
 
+from ...ports import free_port
+
 HERE = Path(integrations.mqtt_devices.__file__).parent
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 OFFICE = hub.Device(id="mqtt:zigbee2mqtt_0x00158d0001b7d9b2", integration="mqtt_devices", place="office")
@@ -42,14 +44,14 @@ PLUG = hub.Device(
 
 @contextmanager
 def mosquitto(tmp_path: Path, *more: str) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        port = int(listener.getsockname()[1])
+    port = free_port()
     (tmp_path / "mosquitto.conf").write_text(
         "\n".join([f"listener {port} 127.0.0.1", *(more or ["allow_anonymous true"])])
     )
     process = subprocess.Popen([MOSQUITTO, "-c", str(tmp_path / "mosquitto.conf")], stderr=subprocess.DEVNULL)
     try:
-        for _ in range(500):
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
             with closing(socket.socket()) as trial:
                 if trial.connect_ex(("127.0.0.1", port)) == 0:
                     break

@@ -77,12 +77,12 @@ class Mosquitto:
     async def start(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([MOSQUITTO, "-c", str(self.directory / "ilot.conf")], stderr=log)
-        await until(self._answers, 10.0)
+        await until(self._answers)
 
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
     def _answers(self) -> bool:
