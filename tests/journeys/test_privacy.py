@@ -158,7 +158,9 @@ class Home:
         for process in self.processes:
             if process.poll() is None:
                 process.kill()
-            process.communicate()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
 
     # what lies on the disk, opened
 

@@ -153,7 +153,9 @@ class Scene:
             last = (out or b"").strip().rpartition(b"\n")[2]
         if process.poll() is None:
             process.kill()
-            process.communicate()  # its pipe is closed too
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()  # not to its end: a child of it may hold the other one
         with contextlib.suppress(ValueError):
             return dict(json.loads(last))
         return {}
