@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
+
+from hub.cli.demo.scene import Scene
+
+STUBBORN = """
+import json, signal, subprocess, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print(json.dumps({"child": subprocess.Popen(["sleep", "600"]).pid}), flush=True)
+time.sleep(600)
+"""
 
 
 def demo(*arguments: str) -> tuple[dict[str, Any], str]:
@@ -42,3 +54,15 @@ def test_while_the_backend_is_away_the_buffer_fills_and_then_drains_without_loss
         if summary["most_buffered"] > 20:
             break
     assert summary["most_buffered"] > 20, "the buffer was seen to fill"
+
+
+def test_a_process_that_does_not_end_is_killed_and_its_child_that_holds_its_output_is_not_waited_for(tmp_path: Path):
+    scene = Scene(tmp_path, lambda text: None)
+    child = scene._start("stubborn", "-c", STUBBORN)["child"]
+    try:
+        process = scene.processes["stubborn"]
+        assert scene.stop("stubborn", timeout=0.5) == {}
+        assert process.returncode == -signal.SIGKILL
+        os.kill(child, 0)  # it is still there
+    finally:
+        os.kill(child, signal.SIGKILL)
