@@ -125,15 +125,17 @@ def hand_over(path: Path) -> None:
 
 
 def hand_over_all(directory: Path, owner: Owner | None = None) -> None:
-    """The same for all that is root's in `directory`, whose own owner it is unless another is told. No link is
-    followed, and a file of several names, which may stand elsewhere too, stays root's. Raises OSError."""
+    """The same for all that is root's in `directory`, whose own owner it is unless another is told. A link that root
+    made stays root's: else it would lead nowhere the next time. So does a file of several names, which may stand
+    elsewhere too. Raises OSError."""
     owner = owner or owner_of(directory)
     if os.geteuid() != 0 or owner.uid == 0:
         return
     for _, folders, names, at in os.fwalk(directory, follow_symlinks=False):
         for name in (*folders, *names):
             made = os.stat(name, dir_fd=at, follow_symlinks=False)
-            if made.st_uid == 0 and (made.st_nlink == 1 or stat.S_ISDIR(made.st_mode)):
+            alone = made.st_nlink == 1 and not stat.S_ISLNK(made.st_mode)
+            if made.st_uid == 0 and (alone or stat.S_ISDIR(made.st_mode)):
                 os.chown(name, *owner, dir_fd=at, follow_symlinks=False)
 
 

@@ -87,8 +87,9 @@ def test_root_holds_no_directory_in_which_a_link_of_its_user_leads_to_what_is_ro
         pass
     os.chown(state / name, 0, 0, follow_symlinks=False)
     (tmp_path / "above").symlink_to(tmp_path)  # the administrator's, as is the one that root made
-    with StateDir(tmp_path / "above" / "state").locked():
-        pass
+    for _ in range(2):  # and it stays so
+        with StateDir(tmp_path / "above" / "state").locked():
+            pass
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can write to what is another's")
