@@ -30,7 +30,7 @@ from backend.ingest import Ingest
 from backend.journal import Journal
 from backend.owner import Owner
 from backend.storage import Storage
-from backend.strangers import HANDSHAKE_S, Strangers
+from backend.strangers import HANDSHAKE_S, Arriving, Strangers
 from backend.worker import Worker
 from hub.errors import ConfigError, HubError
 
@@ -86,7 +86,7 @@ async def serving(
         await runner.setup()
         make = cast(web.Server, runner.server)
         accepting = await asyncio.get_running_loop().create_server(
-            lambda: strangers.admit(make), sock=listener, ssl=context, backlog=BACKLOG,
+            lambda: Arriving(make, strangers), sock=listener, ssl=context, backlog=BACKLOG,
             ssl_handshake_timeout=HANDSHAKE_S,
         )  # fmt: skip
         async with AsyncExitStack() as more:

@@ -24,22 +24,16 @@ class Strangers:
     """Of one listener; on its event loop."""
 
     def __init__(self) -> None:
-        self._open: dict[RequestHandler, float] = {}  # each with when it came, the oldest first
+        self._here: dict[RequestHandler, None] = {}  # the one that is there longest first
         self._answered: set[RequestHandler] = set()
 
-    def admit(self, make: Callable[[], RequestHandler]) -> RequestHandler:
-        """The protocol, that `make` makes, of a connection that has just come."""
-        now = asyncio.get_running_loop().time()
-        for known, since in list(self._open.items()):
-            transport = known.transport
-            shaking = transport is None and now - since < HANDSHAKE_S
-            if not shaking and (transport is None or transport.get_extra_info("peercert")):
-                del self._open[known]  # it is gone, or a hub's
-        if len(self._open) >= MOST:
+    def meet(self, made: RequestHandler) -> None:
+        """Of a connection whose handshake is over, and that showed no certificate."""
+        for gone in [known for known in self._here if known.transport is None]:
+            del self._here[gone]
+        if len(self._here) >= MOST:
             self._push_out()
-        made = make()
-        self._open[made] = now
-        return made
+        self._here[made] = None
 
     def middleware(self) -> Middleware:
         """Whoever asked for something, and has sent all of it, is not pushed out before it is answered."""
@@ -57,8 +51,25 @@ class Strangers:
         return answering
 
     def _push_out(self) -> None:
-        for known in self._open:
+        for known in self._here:
             if known.transport is not None and known not in self._answered:
-                del self._open[known]
+                del self._here[known]
                 known.transport.abort()
                 return
+
+
+class Arriving(asyncio.Protocol):
+    """Stands at a connection until its handshake is over: only then it is known who came. A crowd that connects first,
+    and shakes hands all at once, is met one by one all the same."""
+
+    def __init__(self, make: Callable[[], RequestHandler], strangers: Strangers) -> None:
+        self._make = make
+        self._strangers = strangers
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Hands it to a protocol that `make` makes."""
+        made = self._make()
+        transport.set_protocol(made)
+        made.connection_made(transport)
+        if not transport.get_extra_info("peercert"):
+            self._strangers.meet(made)

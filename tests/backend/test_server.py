@@ -7,6 +7,7 @@ import base64
 import io
 import json
 import shutil
+import socket
 import ssl
 import threading
 import time
@@ -218,6 +219,33 @@ async def test_strangers_who_say_nothing_give_way_to_the_next_and_no_hub_gives_w
     await hubs_reader.readuntil(b"HTTP/1.1 200 OK\r\n")
     for writer in (hubs_writer, *(one for _, one in idle)):
         writer.transport.abort()
+
+
+async def test_of_a_crowd_that_connects_first_and_then_shakes_hands_at_once_only_hubs_stay_all(
+    served: Running, probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.strangers.MOST", 4)
+    loop, host = asyncio.get_running_loop(), enrolment.address(probe.url)
+    crowd = []
+    for number in range(24):
+        crowd.append((number % 2 == 0, socket.create_connection(host)))
+        await asyncio.sleep(0)
+
+    async def shake(hub: bool, met: socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(sock=met, ssl=probe.tls(certificate=hub), server_hostname=host[0])
+
+    came = await asyncio.gather(*(shake(hub, met) for hub, met in crowd))
+    strangers = [loop.create_task(reader.read()) for (hub, _), (reader, _) in zip(crowd, came, strict=True) if not hub]
+    async with asyncio.timeout(60):
+        while sum(one.done() for one in strangers) < len(strangers) - 4:
+            await asyncio.sleep(0.05)
+    for (hub, _), (reader, writer) in zip(crowd, came, strict=True):
+        if hub:
+            writer.write(b"GET /v1/trust HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert (await reader.readline()).endswith(b"200 OK\r\n")
+    for _, writer in came:
+        writer.transport.abort()
+    await asyncio.gather(*strangers, return_exceptions=True)
 
 
 async def test_a_stranger_who_waits_for_an_answer_is_not_pushed_out(
