@@ -59,7 +59,9 @@ class BleHouse:
         if kill:
             process = self.scene.processes.pop("hub")
             process.kill()
-            await asyncio.to_thread(process.communicate)
+            await asyncio.to_thread(process.wait)
+            if process.stdout is not None:
+                process.stdout.close()  # not to its end: a worker of it may hold the other one for a while
         else:
             await asyncio.to_thread(self.scene.stop, "hub")
         for radio in self.bluez.radios.values():  # BlueZ forgets a client that is gone
