@@ -8,6 +8,7 @@ type is found without importing every plugin.
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -216,8 +217,8 @@ class Registry:
         """What a reason means that an integration of this type counted, in French and English; None where neither the
         hub nor a plugin that is loaded has words for it."""
         own = self.plugins[type_].reasons if type_ in self.plugins else {}
-        shipped_last = sorted(self.plugins.values(), key=lambda plugin: plugin.shipped)
-        return words(reason, own, {slug: said for one in shipped_last for slug, said in one.reasons.items()})
+        shipped_first = sorted(self.plugins.values(), key=lambda plugin: not plugin.shipped)
+        return words(reason, own, ChainMap(*(one.reasons for one in shipped_first if one.reasons)))
 
 
 def _register(plugin: Plugin) -> None:

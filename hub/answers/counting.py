@@ -9,14 +9,15 @@ from hub.counts import Counts
 from hub.reasons import Words
 
 Meaning = Callable[[str, str], Words | None]
-"""(reason, subject) → what it means there, in French and in English; None where nobody has words for it."""
+"""(reason, type of integration) → what it means there, in French and in English; None where nobody has words for it."""
 
 
 class Counting:
     """The call `counted`."""
 
-    def __init__(self, counts: Counts, meaning: Meaning) -> None:
-        self._counts, self._meaning = counts, meaning
+    def __init__(self, counts: Counts, meaning: Meaning, type_of: Callable[[str], str]) -> None:
+        """`type_of`: which type of integration counts for a subject, "" where none does."""
+        self._counts, self._meaning, self._type_of = counts, meaning, type_of
 
     def calls(self) -> dict[str, Any]:
         return {"counted": self._counted}
@@ -27,14 +28,13 @@ class Counting:
         """
         wanted, counted = arguments.get("subject"), self._counts.by_subject()
         shown = counted if wanted is None else {wanted: counted.get(wanted, {})}
-        return {
-            "counted": [
-                self._row(subject, reason, times)
-                for subject, events in shown.items()
-                for reason, times in sorted(events.items(), key=lambda event: -event[1])
-            ]
-        }
-
-    def _row(self, subject: str, reason: str, times: int) -> dict[str, Any]:
-        french, english = self._meaning(reason, subject) or ("", "")
-        return {"subject": subject, "reason": reason, "times": times, "fr": french, "en": english}
+        known: dict[tuple[str, str], Words] = {}  # thousands of devices have the same few reasons
+        rows = []
+        for subject, events in shown.items():
+            type_ = self._type_of(subject)
+            for reason, times in sorted(events.items(), key=lambda event: -event[1]):
+                words = known.get((reason, type_))
+                if words is None:
+                    words = known[reason, type_] = self._meaning(reason, type_) or ("", "")
+                rows.append({"subject": subject, "reason": reason, "times": times, "fr": words[0], "en": words[1]})
+        return {"counted": rows}

@@ -153,9 +153,7 @@ def build_shown(
             lambda: ground.loaded.data,
         ),
         Auditing(ground.store),
-        Counting(
-            ground.counts, lambda reason, subject: ground.registry.meaning(reason, _type(ground.loaded, path, subject))
-        ),
+        Counting(ground.counts, ground.registry.meaning, lambda subject: _type(ground.loaded, path, subject)),
     )  # fmt: skip
 
 

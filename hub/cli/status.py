@@ -21,9 +21,27 @@ def status(config: Path, state_dir: Path | None, json: bool) -> None:
     if json:
         output.data(answer)
     else:
-        show(answer, ask(config, state_dir, "counted")["counted"])
+        show(answer, _counted(config, state_dir, answer["counts"]))
     if answer["degraded"]:
         raise click.exceptions.Exit(6)
+
+
+def _counted(config: Path, state_dir: Path | None, counts: dict[str, dict[str, int]]) -> list[dict[str, Any]]:
+    """What was refused or noted, in words; a hub of a version that has none gives the reasons alone."""
+    from hub.control import Refused
+
+    try:
+        rows: list[dict[str, Any]] = ask(config, state_dir, "counted")["counted"]
+    except Refused as error:
+        if counts:
+            why = str(error).partition(";")[0]
+            output.say(f"what was refused is shown without its meaning, {why}: restart the hub if it was updated")
+        return [
+            {"subject": subject, "reason": reason, "times": times, "fr": "", "en": ""}
+            for subject, events in counts.items()
+            for reason, times in events.items()
+        ]
+    return rows
 
 
 def show(s: dict[str, Any], counted: list[dict[str, Any]]) -> None:

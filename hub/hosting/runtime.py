@@ -205,10 +205,10 @@ class InProcessSession:
             # Sealed under a key we do not hold: known or not, a person has to bring the key.
             waiting = Candidate(id=decoded.device, integration=self.name, model=decoded.model, signal=frame.signal)
             self._core.pipeline.strangers.heard(waiting, "needs a key", sealed=frame)
-            self._core.counts.add("needs-key", decoded.device)
+            self._core.counts.add("needs-key", self._counted_for(decoded.device))
             return True
         for reason in decoded.skipped:
-            self._core.counts.add(reason, decoded.device)
+            self._core.counts.add(reason, self._counted_for(decoded.device))
         known = self._core.devices.get(decoded.device)
         if known is None:
             self._core.counts.add("not-admitted", self.name)
@@ -252,10 +252,13 @@ class InProcessSession:
 
     def _count(self, device: str, error: Exception) -> str:
         reason = error.reason if isinstance(error, DecodeError) else type(error).__name__
-        known = self._core.devices.get(device) is not None
-        self._core.counts.add(reason, device if known else self.name)
+        self._core.counts.add(reason, self._counted_for(device))
         self.log.debug("dropped a frame of %s: %s", device, error)
         return reason
+
+    def _counted_for(self, device: str) -> str:
+        """A stranger has no count of its own: whoever sends chooses its id, and the passing ones are many."""
+        return device if self._core.devices.get(device) is not None else self.name
 
     async def pack(self, device: str) -> PackFacts | None:
         packs, name = self._packed(device)

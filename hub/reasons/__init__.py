@@ -12,13 +12,16 @@ from collections.abc import Mapping
 
 from hub.catalogue import METRICS
 from hub.reasons.table import REASONS
-from hub.typography import typeset, with_units
+from hub.typography import plain_spaces, typeset, with_units
 
 Words = tuple[str, str]
 """French, English."""
+MOST, LONGEST = 1000, 250
+"""What one registration may bring: so many reasons, with words of so many characters."""
+_LONGEST_SLUG = 80
+"""Characters; `hub.counts` cuts what is longer."""
 _FAMILY = "*"
 """The end of a key that stands for all slugs which begin so; `{part}` in its words is the rest of the slug."""
-_BOTH = ("French", "English")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\*?")
 _WRITE = "write-"
 """Before the reason for which a command was refused."""
@@ -34,6 +37,8 @@ def words(slug: str, own: Mapping[str, Words] | None = None, others: Mapping[str
     """What a slug means, as it is printed; None where nobody has words for it. `own` are those of the integration that
     counted it: they come first. `others` are those of other plugins, a decoder's for instance: what they say of a whole
     family of slugs is for their own."""
+    if len(slug) > _LONGEST_SLUG:
+        return None
     own = own or {}
     said = own.get(slug) or REASONS.get(slug)
     if said is None and slug.startswith(_WRITE) and (inner := words(slug.removeprefix(_WRITE), own, others)):
@@ -51,6 +56,10 @@ def words(slug: str, own: Mapping[str, Words] | None = None, others: Mapping[str
 
 def wrong(reasons: Mapping[str, Words]) -> str:
     """What is wrong with the words that a plugin brings, "" where they are right."""
+    if not isinstance(reasons, Mapping):
+        return "`reasons` maps each reason to a pair of words: French, English"
+    if len(reasons) > MOST:
+        return f"{len(reasons)} reasons are more than the {MOST} that one registration may bring"
     for slug, said in reasons.items():
         if not (isinstance(slug, str) and _SLUG.fullmatch(slug)):
             return f"{slug!r} is no reason: small letters, digits, '-', '_' and '.', and a '*' only at its end"
@@ -58,6 +67,8 @@ def wrong(reasons: Mapping[str, Words]) -> str:
             isinstance(said, tuple) and len(said) == 2 and all(isinstance(one, str) and one.strip() for one in said)
         ):
             return f"the words of {slug!r} are a pair: French, English"
+        if not all(len(one) <= LONGEST and plain_spaces(one).isprintable() for one in said):
+            return f"the words of {slug!r} are one line of at most {LONGEST} characters, without control characters"
     return ""
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 # ruff: noqa: E501 - a table is read across
 REASONS: dict[str, tuple[str, str]] = {
+    "other": ("Autres motifs, trop nombreux pour être comptés un à un", "Other reasons, too many to be counted one by one"),
     # admission: who may speak
     "not-admitted": ("Entendu sans être admis : ajoutez-le s'il est à vous", "Heard and not admitted: add it if it is yours"),
     "blocked": ("Bloqué par une personne : rien de lui n'est pris", "Blocked by a person: nothing of it is taken"),
@@ -110,6 +111,8 @@ REASONS: dict[str, tuple[str, str]] = {
     "pulse-correction": ("Correction de l'index trop ancienne, non appliquée : donnez-la à une date plus récente", "A correction of the index that is too old to be applied: give it at a later date"),
     # rules
     "rule-failed": ("La règle n'a pas pu être appliquée : le journal dit pourquoi", "The rule could not be carried out: the log says why"),
+    "rule-command-again": ("Commande d'une règle donnée de nouveau : la précédente n'avait pas abouti", "A rule's command given again: the one before had come to nothing"),
+    "rule-command-given-up": ("Commande d'une règle abandonnée après plusieurs essais : son alerte dit pourquoi", "A rule's command given up after several tries: its alert says why"),
     "rules-overrun": ("Les règles demandent trop à la fois, le reste est laissé : simplifiez-les", "The rules ask too much at once, the rest is left out: simplify them"),
     # commands
     "answer-to-no-command": ("Réponse à une commande que personne n'a donnée", "An answer to a command that nobody gave"),

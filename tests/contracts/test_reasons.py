@@ -40,8 +40,8 @@ from integrations.lorawan_servers.chirpstack_events import _CODES
 ROOT = Path(hub.__file__).parents[1]
 FOLDERS = sorted(path.parent.name for path in (ROOT / "integrations").glob("*/__init__.py"))
 PARTS = (
-    "admission", "commands", "held", "hosting", "kept", "kit", "packs", "payload", "pipeline.py", "privacy", "pulse.py",
-    "watching.py",
+    "admission", "commanding.py", "commands", "held", "hosting", "kept", "kit", "packs", "payload", "pipeline.py",
+    "privacy", "pulse.py", "watching.py",
 )  # fmt: skip
 """Of the hub, those that count or hand over an error that is counted; `sigfox` is its integration's."""
 ELSEWHERE = {
@@ -192,6 +192,19 @@ def test_every_reason_of_the_hub_itself_has_words() -> None:
     assert [slug for slugs in left.values() for slug in slugs if words(slug) is None] == []
 
 
+def test_no_part_of_the_hub_counts_without_being_looked_at_here() -> None:
+    roots = [ROOT / "hub" / part for part in PARTS]
+    left = [
+        str(path.relative_to(ROOT)) for path in (ROOT / "hub").rglob("*.py")
+        if not any(path == root or root in path.parents for root in roots)
+        and any(
+            isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "add" and node.args and _counted(node)
+            for node in ast.walk(ast.parse(path.read_text()))
+        )
+    ]  # fmt: skip
+    assert left == [], "name these in PARTS"
+
+
 def test_the_collection_sees_the_reasons_that_people_meet() -> None:
     lorawan = {one.slug for one in integration("lorawan")}
     assert {"used-devnonce", "gateway-silent", "late-copy", "truncated", "mac-refused-*", "no-slot-*"} <= lorawan
@@ -293,6 +306,12 @@ def test_words_that_a_plugin_brings_wrongly_are_refused_with_what_is_wrong() -> 
     for reasons, complaint in (
         ({"Valve stuck": ("a", "b")}, "is no reason"), ({"valve-stuck": "bloquée"}, "a pair: French, English"),
         ({"valve-stuck": ("Vanne bloquée", "")}, "a pair: French, English"),
+        ([("valve-stuck", ("Vanne bloquée", "Stuck"))], "maps each reason to a pair"),
+        ({"valve-stuck": ("Vanne " * 100, "Stuck")}, "at most 250 characters"),
+        ({"valve-stuck": ("Vanne\nbloquée", "Stuck")}, "one line"),
+        ({"valve-stuck": ("Vanne bloquée", "Stuck \x1b[2J")}, "without control characters"),
+        ({"valve-stuck": ("Vanne \u202ebloquée", "Stuck")}, "without control characters"),
+        ({f"valve-{n}": ("Vanne", "Valve") for n in range(1001)}, "more than the 1000"),
     ):  # fmt: skip
         registry = Registry([Plugin("acme", "acme", "1", Entry(reasons))])
         with pytest.raises(PluginError, match=complaint):

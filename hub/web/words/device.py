@@ -31,6 +31,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "error-reason": ("Motif", "Reason"),
     "error-about": ("Concerne", "About"),
     "error-about-hub": ("le concentrateur", "the hub"),
+    "error-about-commands": ("les commandes", "commands"),
+    "error-about-other": ("d'autres, trop nombreux", "others, too many to list"),
     "error-times": ("Fois", "Times"),
     "no-errors": ("Rien.", "Nothing."),
     "quality-uncertain": ("incertaine", "uncertain"),

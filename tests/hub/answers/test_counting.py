@@ -6,7 +6,7 @@ from typing import Any
 
 from hub.answers.counting import Counting
 from hub.counts import Counts
-from hub.reasons import words
+from hub.reasons import Words, words
 
 ACME = {"valve-*": ("Vanne {part}", "Valve {part}")}
 
@@ -17,7 +17,11 @@ def counting() -> Counting:
         ("repeat", "acme:1", 3), ("valve-stuck", "acme:1", 7), ("not-admitted", "acme", 2), ("valve-stuck", "ble:2", 1),
     ):  # fmt: skip
         counts.add(reason, subject, n)
-    return Counting(counts, lambda reason, subject: words(reason, ACME if subject.startswith("acme") else {}))
+    return Counting(counts, lambda reason, type_: words(reason, ACME if type_ == "acme" else {}), type_of)
+
+
+def type_of(subject: str) -> str:
+    return subject.partition(":")[0]
 
 
 async def ask(**arguments: Any) -> list[dict[str, Any]]:
@@ -31,6 +35,45 @@ async def test_all_are_told_with_words_where_there_are_some_the_most_frequent_of
         ("acme:1", "valve-stuck", 7), ("acme:1", "repeat", 3), ("acme", "not-admitted", 2), ("ble:2", "valve-stuck", 1),
     ]  # fmt: skip
     assert [(one["fr"], one["en"]) for one in told[::3]] == [("Vanne stuck", "Valve stuck"), ("", "")]
+
+
+async def test_the_words_of_a_reason_are_looked_up_once_however_many_devices_have_it() -> None:
+    counts, asked = Counts(), list[tuple[str, str]]()
+    for number in range(50):
+        counts.add("repeat", f"acme:{number}")
+        counts.add("repeat", f"ble:{number}")
+
+    def meaning(reason: str, type_: str) -> Words | None:
+        asked.append((reason, type_))
+        return None
+
+    told = await Counting(counts, meaning, type_of).calls()["counted"]({})
+    assert (len(told["counted"]), asked) == (100, [("repeat", "acme"), ("repeat", "ble")])
+
+
+async def test_a_reason_that_is_no_text_or_far_too_long_spoils_no_answer() -> None:
+    counts = Counts()
+    for reason in (42, None, "x" * 1_000_000, "write-" * 10_000):
+        counts.add(reason, "acme:1")  # type: ignore[arg-type]
+    counts.add("repeat", "acme:1")
+    told = await Counting(counts, lambda reason, type_: words(reason, ACME), type_of).calls()["counted"]({})
+    assert [one["reason"] for one in told["counted"]] == ["42", "None", "x" * 80, ("write-" * 14)[:80], "repeat"]
+
+
+def test_a_slug_without_an_end_costs_no_time_and_has_no_words() -> None:
+    assert words("write-" * 100_000, ACME) is None
+    assert words("valve-" + "9" * 1_000_000, ACME) is None
+
+
+def test_reasons_and_subjects_made_of_what_was_sent_are_counted_together_past_a_bound() -> None:
+    counts = Counts(limit=10, spare=5)
+    for number in range(100):
+        counts.add("repeat", f"acme:{number}")
+        counts.add(f"fault-{number}", "acme")
+    told = counts.by_subject()
+    assert sum(map(len, told.values())) <= 16
+    assert sum(n for events in told.values() for n in events.values()) == 200
+    assert told["other"]["other"] > 0
 
 
 async def test_one_subject_is_told_alone_and_of_an_unknown_one_nothing() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
-from hub.cli.status import show
+from hub.cli.status import show, status
+from hub.control import Refused
 
 STATUS: dict[str, Any] = {
     "hub": "hub-a", "up_s": 61.0, "reports": 1, "readings": 2,
@@ -31,3 +33,18 @@ def test_a_reason_is_said_in_the_language_of_the_shell(
     show(STATUS, COUNTED)
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("a:1")]
     assert rows == [["a:1", "repeat", "3", *said.split()], ["a:1", "hum", "1"]]
+
+
+def test_a_hub_of_an_older_version_shows_what_it_has_and_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask(config: object, state_dir: object, name: str) -> dict[str, Any]:
+        if name != "status":
+            raise Refused(f"this hub has no call {name!r}; it has audit, status", 2)
+        return STATUS
+
+    monkeypatch.setattr("hub.cli.status.ask", ask)
+    monkeypatch.setattr("hub.cli.status.standing", lambda backup: ["backup never made"])
+    said = CliRunner().invoke(status, [])
+    assert said.exit_code == 0
+    assert "a:1               repeat      3\n" in said.stdout
+    assert "without its meaning, this hub has no call 'counted': restart the hub" in said.stderr
+    assert "audit" not in said.stderr

@@ -162,6 +162,7 @@ async def test_a_sealed_frame_without_a_key_waits_for_a_person_to_bring_it():
     await stage.session().heard(FRAME)
     (waiting,) = stage.quarantine
     assert (waiting.id, waiting.model, waiting.reason) == ("ble:BB:BB:BB:BB:BB:BB", "thermometer", "needs a key")
+    assert stage.counts.by_subject() == {"bluetooth": {"needs-key": 1}}, "strangers are counted together"
 
 
 async def test_an_unknown_sensor_is_a_candidate_with_evidence_and_is_not_forwarded():
@@ -184,6 +185,13 @@ async def test_what_a_decoder_skipped_is_counted_for_its_device():
     stage = Stage(lambda f, keys: said)
     await stage.session().heard(FRAME)
     assert stage.counts.by_subject() == {TAG.id: {"unknown-object-7f": 1}}
+
+
+async def test_what_a_decoder_skipped_of_strangers_is_counted_together_and_not_by_the_ids_they_choose():
+    stage = Stage(lambda f, keys: Decoded(device=f"ble:{f.address}", values={}, skipped=("unknown-object-7f",)))
+    for number in range(3):
+        await stage.session().heard(Frame(kind="ble", address=f"00:00:00:00:00:0{number}", data={}))
+    assert stage.counts.by_subject() == {"bluetooth": {"unknown-object-7f": 3, "not-admitted": 3}}
 
 
 async def test_found_lists_what_is_new_and_ignores_what_is_known():
