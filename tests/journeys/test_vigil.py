@@ -213,6 +213,8 @@ def test_the_head_of_the_audit_log_is_witnessed_and_a_log_cut_or_rewritten_contr
         )  # fmt: skip
         return [json.loads(line) for line in done.stdout.splitlines()]
 
+    edits = [{"path": ["hub", "name"], "value": "Quatre"}]  # an entry, whose head is told at once
+    assert ask(scene, "config.apply", edits=edits, by="cli:bob")["state"] == "committed"
     until(lambda: any(one["count"] > 0 for one in heads()))
     newest = heads()[0]
     witness = [[newest["count"], newest["head"]]]
