@@ -15,7 +15,7 @@ from backend import pki
 from backend.alone import alone
 from backend.keyfiles import keep
 from backend.owner import Owner
-from hub.disk.files import write_atomically
+from hub.disk.files import refuse_strange_links, write_atomically
 from hub.errors import ConfigError, StorageError
 from hub.keys import private_pem
 
@@ -104,6 +104,8 @@ def prepare(
     )
     with alone(directory):  # of two at once, the key of one would lie beside the certificate of the other
         try:
+            if out.is_relative_to(directory):
+                refuse_strange_links(out, directory)
             keep(directory, "mqtt.key", private_pem(client_key))
             keep(directory, "mqtt.pem", pki.pem(client), 0o644)
             out.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -168,10 +168,12 @@ def test_what_root_changes_the_servers_user_can_read_and_what_root_keeps_to_itse
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root is led astray")
 def test_root_writes_no_key_and_no_database_through_a_link_of_the_servers_user(directory: Path, tmp_path: Path) -> None:
     roots = tmp_path / "roots"
-    roots.mkdir()
+    (roots / "broker").mkdir(parents=True)
     (directory / "recipients").rename(tmp_path / "kept")
     shutil.copytree(tmp_path / "kept", roots / "recipients")
-    for name, leads_to in (("recipients", roots / "recipients"), ("backend.db", roots / "new.db")):
+    for name, leads_to in (
+        ("recipients", roots / "recipients"), ("backend.db", roots / "new.db"), ("broker", roots / "broker"),
+    ):  # fmt: skip
         (directory / name).symlink_to(leads_to)
         os.chown(directory / name, 12345, 12345, follow_symlinks=False)
     before = sorted(roots.rglob("*"))
@@ -179,6 +181,8 @@ def test_root_writes_no_key_and_no_database_through_a_link_of_the_servers_user(d
         rotation.rotate(directory)
     with pytest.raises(StorageError, match="chown -h root"):
         open_database(directory / "backend.db")
+    with pytest.raises(StorageError, match="chown -h root"):
+        broker.prepare(directory, directory / "broker", broker.Address("localhost", 8883))
     assert sorted(roots.rglob("*")) == before
 
 
