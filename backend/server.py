@@ -30,7 +30,7 @@ from backend.ingest import Ingest
 from backend.journal import Journal
 from backend.owner import Owner
 from backend.storage import Storage
-from backend.strangers import HANDSHAKE_S, Arriving, Strangers
+from backend.strangers import HANDSHAKE_S, Arriving, Strangers, make_room
 from backend.worker import Worker
 from hub.errors import ConfigError, HubError
 
@@ -112,6 +112,7 @@ async def run(
     callbacks: Listen | None = None,
 ) -> None:  # fmt: skip
     """Serve until SIGTERM or SIGINT; `ready` is called once requests are accepted."""
+    make_room()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     async with serving(

@@ -8,6 +8,7 @@ as long as they like: one that is paid by the byte does not shake hands for each
 from __future__ import annotations
 
 import asyncio
+import resource
 from collections.abc import Callable
 
 from aiohttp import web
@@ -17,7 +18,18 @@ from aiohttp.web_protocol import RequestHandler
 from backend.api.requests import Handler
 
 MOST = 256
-HANDSHAKE_S = 15.0
+HANDSHAKE_S = 60.0
+"""As long as a hub waits for an answer: on a slow line, or when all come back at once, it takes most of that."""
+DESCRIPTORS = 65_536
+
+
+def make_room() -> None:
+    """Let this process have as many connections as the machine allows it, up to DESCRIPTORS: a shell allows 1,024,
+    which a crowd that shakes no hand at all has soon used up, and many hubs too."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class Strangers:

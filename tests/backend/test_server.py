@@ -6,6 +6,7 @@ import asyncio
 import base64
 import io
 import json
+import resource
 import shutil
 import socket
 import ssl
@@ -20,6 +21,7 @@ from backend_kit import row
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from backend import owner as owners
+from backend import strangers
 from backend.api import Api
 from backend.conformance.probe import Probe
 from backend.registry import Registry
@@ -32,6 +34,7 @@ from hub.errors import AuthFailed, ConfigError
 from hub.identity import enrolment
 from hub.identity.enrolment import Token, enrol, make_csr, proof, read_token
 from hub.lp import lp
+from plugins import https
 
 from .conftest import token_for
 
@@ -235,9 +238,9 @@ async def test_of_a_crowd_that_connects_first_and_then_shakes_hands_at_once_only
         return await asyncio.open_connection(sock=met, ssl=probe.tls(certificate=hub), server_hostname=host[0])
 
     came = await asyncio.gather(*(shake(hub, met) for hub, met in crowd))
-    strangers = [loop.create_task(reader.read()) for (hub, _), (reader, _) in zip(crowd, came, strict=True) if not hub]
+    silent = [loop.create_task(reader.read()) for (hub, _), (reader, _) in zip(crowd, came, strict=True) if not hub]
     async with asyncio.timeout(60):
-        while sum(one.done() for one in strangers) < len(strangers) - 4:
+        while sum(one.done() for one in silent) < len(silent) - 4:
             await asyncio.sleep(0.05)
     for (hub, _), (reader, writer) in zip(crowd, came, strict=True):
         if hub:
@@ -245,7 +248,23 @@ async def test_of_a_crowd_that_connects_first_and_then_shakes_hands_at_once_only
             assert (await reader.readline()).endswith(b"200 OK\r\n")
     for _, writer in came:
         writer.transport.abort()
-    await asyncio.gather(*strangers, return_exceptions=True)
+    await asyncio.gather(*silent, return_exceptions=True)
+
+
+def test_a_handshake_may_take_as_long_as_a_hub_waits_for_an_answer() -> None:
+    assert https.Https.model_fields["timeout"].default.total_seconds() <= strangers.HANDSHAKE_S
+
+
+def test_a_server_takes_as_many_descriptors_as_the_machine_lets_it() -> None:
+    former = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (512, former[1]))
+        for _ in range(2):
+            strangers.make_room()
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            assert (soft, hard) == (65_536 if hard == resource.RLIM_INFINITY else min(65_536, hard), former[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, former)
 
 
 async def test_a_stranger_who_waits_for_an_answer_is_not_pushed_out(
