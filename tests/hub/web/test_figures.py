@@ -64,7 +64,7 @@ def test_no_line_ends_between_a_number_and_its_unit() -> None:
     assert [figures.unit_text("MiBy", lang) for lang in ("fr", "en")] == ["Mio", "MiB"]
     assert [figures.unit_text("d", lang) for lang in ("fr", "en")] == ["j", "d"]
     assert f"10{NARROW}Mo au plus" in word("pictures-full", "fr")
-    assert f"10{NARROW}MB at most" in word("pictures-full", "en")
+    assert f"10{NARROW}MB in all" in word("pictures-full", "en")
     assert f"retirées{NARROW};" in word("plan-help", "fr")
 
 

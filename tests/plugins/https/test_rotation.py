@@ -12,7 +12,7 @@ import pytest
 
 from backend import owner as owners
 from backend import server
-from backend.keyfiles import owner_root
+from backend.keyfiles import keep, owner_root
 from backend.rotation import rotate
 from hub.buffer.opening import verify_epoch
 from hub.disk.files import write_atomically
@@ -216,14 +216,14 @@ def test_a_machine_that_stops_during_the_change_leaves_a_directory_that_serves(
         nonlocal calls
         calls = 0
 
-        def write(path: Path, data: bytes, mode: int = 0o600) -> None:
+        def write(*what: Any) -> None:
             nonlocal calls
             calls += 1
             if calls == stop:
                 raise Stopped
-            write_atomically(path, data, mode)
+            keep(*what)
 
-        monkeypatch.setattr("backend.rotation.write_atomically", write)
+        monkeypatch.setattr("backend.rotation.keep", write)
 
     real = Path.replace
 
