@@ -1,9 +1,9 @@
 """What a plugin says when it cannot go on, in French. Pure.
 
-Here are the words of the system and the sentences that several say; `table` has those of one alone, `outcomes`
-what became of a command. The sentences are English, of integrations, uplinks, notifiers and of the system. What is not in the tables stays English and is marked so;
-the words of a library or of another machine at the end of one are quoted as they came, but for those of the system that
-everybody meets.
+Here are the words of the system and the sentences that several say; `table` has those of one alone, `outcomes` what
+became of a command. The sentences are English, of integrations, uplinks, notifiers and of the system. What is not in
+the tables stays English and is marked so; the words of a library or of another machine at the end of one are quoted as
+they came, but for those of the system that everybody meets.
 """
 
 from __future__ import annotations
@@ -94,6 +94,9 @@ _TABLE = (
     (r"it says nothing within (?P<n>\d+) s", "il ne dit rien en {n} s"),
 )  # fmt: skip
 _RULES = tuple((re.compile(pattern, re.DOTALL), french) for pattern, french in (*_SYSTEM, *OUTCOMES, *RARE, *_TABLE))
+LONGEST = 600
+"""Characters of a sentence: the rest of it is left to the log. What another machine said may stand at its end, a page of
+HTML for instance, and the patterns take time with the square of its length."""
 _PLUGIN = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _NAMES = (
     ("the backend behind ", "le serveur derrière "), ("the backend", "le serveur"), ("the proxy ", "le relais "),
@@ -104,6 +107,8 @@ _NAMES = (
 def trouble(sentence: str) -> tuple[str, str]:
     """(in French, what is quoted in English after it); the first is "" where the table has none, the second then the
     whole. `name: what is wrong` as well."""
+    if len(sentence) > LONGEST:
+        sentence = f"{sentence[: LONGEST - 1]}…"
     name, colon, rest = sentence.strip().partition(": ")
     named = bool(colon and _PLUGIN.fullmatch(name))
     said, quoted = _french(rest if named else sentence.strip())

@@ -132,3 +132,8 @@ def test_a_sentence_that_no_table_has_is_found(tmp_path: Path) -> None:
 def test_what_is_rare_is_said_as_plainly_as_what_is_common(said: str, told: str, quoted: str) -> None:
     french, rest = trouble(said)
     assert (plain_spaces(french), rest) == (told, quoted)
+
+
+def test_of_what_another_machine_says_at_length_the_beginning_is_told() -> None:
+    assert trouble("acme answers 503: " + "<p>" * 5000) == ("acme répond 503", ("<p>" * 200)[:581] + "…")
+    assert trouble("hum " * 5000) == ("", ("hum " * 150)[:599] + "…")
