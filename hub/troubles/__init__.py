@@ -99,8 +99,8 @@ LONGEST = 600
 HTML for instance, and the patterns take time with the square of its length."""
 _PLUGIN = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _NAMES = (
-    ("the backend behind ", "le serveur derrière "), ("the backend", "le serveur"), ("the proxy ", "le relais "),
-    ("the broker ", "le courtier "),
+    ("the backend behind ", "le serveur derrière "), ("the backend", "le serveur"), ("the proxy ", "le proxy "),
+    ("the broker ", "le broker "),
 )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ OUTCOMES: tuple[tuple[str, str], ...] = (
     # Modbus
     (r"'(?P<a>.+?)' is not in the device's register map", "{a} n'est pas dans la table des registres de l'appareil"),
     (r"a Modbus register cannot be let go: .*", "un registre Modbus ne se libère pas : il garde sa dernière valeur"),
-    (r"written, and the device answered; it reads back as (?P<a>.+)", "écrite, et l'appareil a répondu ; mais il se relit {a}"),
+    (r"written, and the device answered; it reads back as (?P<a>.+)", "écrite, et l'appareil a répondu ; mais la relecture donne {a}"),
     (r"(?P<a>.+?): table (?P<b>\S+) is read-only by definition", "{a} : la table {b} est en lecture seule par définition"),
     (r"(?P<a>.+?): bits within a register are not written", "{a} : des bits au sein d'un registre ne s'écrivent pas"),
     (r"(?P<a>.+?): texts are not written", "{a} : les textes ne s'écrivent pas"),
@@ -53,13 +53,13 @@ OUTCOMES: tuple[tuple[str, str], ...] = (
     (r"KNX lets nothing go: .*", "KNX ne libère rien : la dernière valeur reste jusqu'à la suivante"),
     (r"it was sent, but (?P<a>\S+) does not answer: it may have been done", "elle est partie, mais {a} ne répond pas : elle a peut-être été exécutée"),
     (r"it was sent, but (?P<a>\S+) says (?P<b>.+)", "elle est partie, mais {a} dit {b}"),
-    (r"the connection to the bus was lost: send it again once it is back", "la connexion au bus s'est perdue : recommencez une fois revenue"),
+    (r"the connection to the bus was lost: send it again once it is back", "la connexion au bus a été perdue : recommencez quand elle sera revenue"),
     # LoRaWAN
     (r"it leaves after the device's next uplink, or at once when it always listens", "elle part après la prochaine trame de l'appareil, ou aussitôt s'il écoute toujours"),
     (r"the device acknowledged it", "l'appareil en a accusé réception"),
     (r"the device did not acknowledge it", "l'appareil n'en a pas accusé réception"),
     (r"a gateway has sent it; the device does not say whether it heard", "une passerelle l'a émise ; l'appareil ne dit pas s'il l'a entendue"),
-    (r"it may join once, whatever its DevNonce", "il peut rejoindre une fois, quel que soit son numéro"),
+    (r"it may join once, whatever its DevNonce", "il peut rejoindre une fois, quel que soit son DevNonce"),
     (r"it has joined and spoken; its next join is judged as ever", "il a rejoint et parlé ; la fois suivante sera jugée comme d'ordinaire"),
     (r"the network does not know this device: .*", "le réseau ne connaît pas cet appareil : le journal dit pourquoi"),
     (r"the gateway refused it: (?P<q>.+)", "la passerelle a refusé de l'émettre"),
@@ -69,7 +69,7 @@ OUTCOMES: tuple[tuple[str, str], ...] = (
     (r"a downlink of this id waits already", "un envoi du même nom attend déjà"),
     (r"no such device", "cet appareil n'existe pas"),
     (r"the device was removed", "l'appareil a été retiré"),
-    (r"a LoRaWAN device is told what a downlink of its pack says: .*", "à un appareil LoRaWAN s'envoie ce que son pack connaît : « ilot pack » le liste"),
+    (r"a LoRaWAN device is told what a downlink of its pack says: .*", "à un appareil LoRaWAN s'envoie ce que son pack connaît : « ilot pack show » le liste"),
     (r"it is in the server's queue(?P<a> since before a restart)?", "elle est dans la file du serveur"),
     # Sigfox
     (r"a Sigfox device is told what its pack knows as downlinks, nothing else", "à un appareil Sigfox s'envoie ce que son pack connaît, rien d'autre"),

@@ -31,7 +31,7 @@ REASONS: dict[str, tuple[str, str]] = {
     "error-*": ("L'appareil répond par une erreur (code {part})", "The device answers with an error (code {part})"),
     "reject-unrecognized-service": ("L'appareil ne connaît pas ce service", "The device does not know this service"),
     "reject-*": ("L'appareil rejette la demande ({part})", "The device rejects the request ({part})"),
-    "abort-segmentation-not-supported": ("Réponse trop longue pour l'appareil : il est interrogé en plus petit", "The answer is too long for the device: it is asked for less at a time"),
+    "abort-segmentation-not-supported": ("Réponse trop longue pour l'appareil : il est interrogé par plus petites parties", "The answer is too long for the device: it is asked for less at a time"),
     "abort-out-of-resources": ("L'appareil n'a plus de ressources : augmentez « interval »", "The device is out of resources: raise `interval`"),
     "abort-*": ("L'appareil interrompt l'échange ({part})", "The device aborts the exchange ({part})"),
     "bad-device": ("Annonce d'un numéro d'appareil impossible", "An announcement of an impossible device number"),
@@ -44,6 +44,6 @@ REASONS: dict[str, tuple[str, str]] = {
     "pdu-type": ("Message BACnet d'une sorte inconnue", "A BACnet message of an unknown kind"),
     "too-deep": ("Message BACnet trop imbriqué", "A BACnet message that is nested too deep"),
     "too-many-devices": ("Plus d'appareils sur le réseau qu'il n'en est retenu", "More devices on the network than are remembered"),
-    "too-many-changes": ("Plus de notifications qu'il n'en tient : augmentez le COV increment de l'objet", "More notifications than can wait: raise the object's COV increment"),
+    "too-many-changes": ("Plus de notifications que le concentrateur n'en retient : augmentez le COV increment de l'objet", "More notifications than can wait: raise the object's COV increment"),
     "unasked": ("Réponse trop tardive, ou que personne n'a demandée", "An answer that came too late, or that nobody asked for"),
 }  # fmt: skip

@@ -9,7 +9,7 @@ REASONS: dict[str, tuple[str, str]] = {
     "enocean-psk": ("Appairage sécurisé dont le code ne va pas : vérifiez le code de l'étiquette", "A secure teach-in whose code does not fit: check the code of the label"),
     "enocean-rlc": ("Code tournant inconnu : à appairer de nouveau", "Its rolling code is not known: teach it in again"),
     "enocean-secure": ("Télégramme sécurisé d'une sorte non lue", "A secure telegram of a kind that is not read"),
-    "enocean-slf": ("Niveau de sécurité non accepté : réglez l'appareil plus haut", "A level of security that is not accepted: set the device higher"),
+    "enocean-slf": ("Niveau de sécurité non accepté : réglez l'appareil sur un niveau plus élevé", "A level of security that is not accepted: set the device higher"),
     "enocean-teach-in": ("Appairage illisible : recommencez près de la passerelle", "A teach-in that cannot be read: do it again near the gateway"),
     "esp3-crc": ("Message de la passerelle abîmé : voyez le câble ou la clé USB", "A damaged message of the gateway: look at the cable or the USB stick"),
     "esp3-radio": ("Message radio de la passerelle illisible", "A radio message of the gateway that cannot be read"),

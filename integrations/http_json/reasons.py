@@ -11,7 +11,7 @@ REASONS: dict[str, tuple[str, str]] = {
     "hook-too-many": ("Trop de messages à la fois, remis à plus tard : voyez « max_rate »", "Too many messages at once, put off: see `max_rate`"),
     "hook-too-slow": ("Message trop lent à traiter, remis à plus tard", "A message that took too long, put off"),
     "hook-unknown": ("Message à une adresse qu'aucun appareil n'a : réglez l'appareil", "A message to an address that no device has: set the device"),
-    "http-body": ("La réponse est une page pour lecteurs, ni JSON ni court texte : vérifiez « path »", "The answer is a page for people, neither JSON nor a short text: check `path`"),
+    "http-body": ("La réponse est une page web, ni JSON ni texte court : vérifiez « path »", "The answer is a web page, neither JSON nor a short text: check `path`"),
     "http-busy": ("L'appareil est occupé : augmentez « interval » si cela dure", "The device is busy: raise `interval` if it stays so"),
     "http-error": ("L'appareil répond par une erreur : allez le voir", "The device answers with an error: look at it"),
     "http-missing": ("Une valeur n'est pas dans la réponse : vérifiez son « path »", "A value is not in the answer: check its `path`"),

@@ -228,7 +228,7 @@ class Driver:
         device = self._session.devices.get(command.device)
         if device is None or command.values is None:
             raise hub.DecodeError(
-                "no-downlink", "a LoRaWAN device is told what a downlink of its pack says: `ilot pack` lists them"
+                "no-downlink", "a LoRaWAN device is told what a downlink of its pack says: `ilot pack show` lists them"
             )
         if not self._downlinks.wait(command, confirmed=self._server.confirmed(device)):
             self._session.commands.answer(command, "queued", "it is in the server's queue since before a restart")

@@ -265,7 +265,7 @@ def test_words_are_written_as_french_and_english_are(folder: str) -> None:
 def test_two_integrations_mean_the_same_by_one_family_or_say_it_for_themselves() -> None:
     bluetooth, host = own("bluetooth"), own("host")
     assert words("bad-temperature", bluetooth) == (
-        "Valeur impossible pour température, écartée", "An impossible value of temperature, left out",
+        "Valeur impossible (température), écartée", "An impossible value (temperature), left out",
     )  # fmt: skip
     assert words("bad-loadavg", host) == ("Le système ne donne pas loadavg", "The system does not give loadavg")
     assert words("bad-loadavg", None, {**bluetooth, **host}) is None

@@ -17,6 +17,7 @@ from hub.sigfox.callback import ANSWERS
 from hub.troubles import trouble
 from hub.typography import plain_spaces
 from integrations.lorawan.orders import DONE
+from plugins.https import _proxy_says
 
 ROOT = Path(hub.__file__).parents[1]
 RAISED = {"NotReady", "AuthFailed", "StorageError", "DiskRefuses", "BufferFull"}
@@ -137,3 +138,10 @@ def test_what_is_rare_is_said_as_plainly_as_what_is_common(said: str, told: str,
 def test_of_what_another_machine_says_at_length_the_beginning_is_told() -> None:
     assert trouble("acme answers 503: " + "<p>" * 5000) == ("acme répond 503", ("<p>" * 200)[:581] + "…")
     assert trouble("hum " * 5000) == ("", ("hum " * 150)[:599] + "…")
+
+
+@pytest.mark.parametrize("status", [0, 407, 403])
+def test_what_a_proxy_on_the_way_to_the_backend_says_is_french_too(status: int) -> None:
+    said, quoted = trouble(f"https: https://acme:8443 is not reached: {_proxy_says(status, 'hum')}")
+    assert said.startswith("https\u00a0: https://acme:8443 n'est pas atteint (le mandataire "), (said, quoted)
+    assert quoted in ("", "hum")

@@ -58,7 +58,7 @@ def test_every_medium_of_a_meter_is_said_in_french() -> None:
         ("10.0.0.7:502 does not answer within 5 s", "10.0.0.7:502 n'a pas répondu en 5\u202fs", ""),
         ("tty0 is gone: was it unplugged or switched off?", "tty0 a disparu\u00a0: débranché ou éteint\u202f?", ""),
         ("the broker mq:8883 is away: [Errno 111] Connection refused",
-         "le courtier mq:8883 est injoignable (connexion refusée\u00a0: rien n'écoute à cette adresse)", ""),
+         "le broker mq:8883 est injoignable (connexion refusée\u00a0: rien n'écoute à cette adresse)", ""),
         ("https://b.example answers 502: Bad Gateway", "https://b.example répond 502", "Bad Gateway"),
         ("the boiler is on fire", "", "the boiler is on fire"),
     ],
