@@ -243,13 +243,14 @@ class CannotWrite(HubError):
 
 
 def _give_back(target: FilePath, uid: int, gid: int) -> None:
-    """The file stays its owner's where we may say so: root edits a file of the hub's user, or the other way round."""
+    """The file stays its owner's where we may say so: root edits a file of the hub's user, or the other way round. That
+    user may put a link in its place meanwhile: what it leads to stays whose it is."""
     import contextlib
     import os
 
-    now = target.stat()
+    now = target.lstat()
     if (now.st_uid, now.st_gid) != (uid, gid):
         with contextlib.suppress(OSError):
-            os.chown(target, -1, gid)
+            os.chown(target, -1, gid, follow_symlinks=False)
         with contextlib.suppress(OSError):
-            os.chown(target, uid, -1)
+            os.chown(target, uid, -1, follow_symlinks=False)
