@@ -9,6 +9,7 @@ they came, but for those of the system that everybody meets.
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from hub.troubles.outcomes import OUTCOMES
 from hub.troubles.table import RARE
@@ -93,7 +94,6 @@ _TABLE = (
      "aucune intégration {a} ne tourne : désactivée, ou absente de la configuration"),
     (r"it says nothing within (?P<n>\d+) s", "il ne dit rien en {n} s"),
 )  # fmt: skip
-_RULES = tuple((re.compile(pattern, re.DOTALL), french) for pattern, french in (*_SYSTEM, *OUTCOMES, *RARE, *_TABLE))
 LONGEST = 600
 """Characters of a sentence: the rest of it is left to the log. What another machine said may stand at its end, a page of
 HTML for instance, and the patterns take time with the square of its length."""
@@ -102,6 +102,13 @@ _NAMES = (
     ("the backend behind ", "le serveur derrière "), ("the backend", "le serveur"), ("the proxy ", "le proxy "),
     ("the broker ", "le broker "),
 )  # fmt: skip
+
+
+@cache
+def _rules() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """Compiled when the first sentence is looked up: the start of a hub has none."""
+    table = (*_SYSTEM, *OUTCOMES, *RARE, *_TABLE)
+    return tuple((re.compile(pattern, re.DOTALL), french) for pattern, french in table)
 
 
 def trouble(sentence: str) -> tuple[str, str]:
@@ -126,7 +133,7 @@ def in_french(sentence: str) -> str:
 
 
 def _french(sentence: str) -> tuple[str, str]:
-    for pattern, french in _RULES:
+    for pattern, french in _rules():
         found = pattern.fullmatch(sentence)
         if found is None:
             continue

@@ -31,11 +31,14 @@ from pathlib import Path
 models = installed_models(Registry.discover())
 loaded = start(Path(sys.argv[1]), models).loaded
 from hub.config.kinds import Section
+import hub.config.french, hub.troubles, hub.web.telling.messages, hub.web.telling.refusing
+tables = (hub.config.french, hub.troubles, hub.web.telling.messages, hub.web.telling.refusing)
 collected = [one["collections"] for one in gc.get_stats()]
 settle()
 print(json.dumps({
     "modules": sorted(sys.modules), "name": loaded.config.hub.name,
     "read": sorted(one.__name__ for one in Section.__subclasses__() if one.__dict__["__pydantic_complete__"]),
+    "patterns": [one._rules.cache_info().currsize for one in tables],
     "collected": collected, "frozen": gc.get_freeze_count(), "thresholds": [usual, gc.get_threshold()],
 }))
 """
@@ -71,6 +74,10 @@ def test_a_start_imports_nothing_that_integrations_drive(started: dict[str, Any]
     assert started["name"] == "Lean"
     assert {"integrations.bluetooth", "integrations.modbus", "plugins.https"} <= set(started["modules"])
     assert not LATE & set(started["modules"])
+
+
+def test_a_start_compiles_none_of_the_patterns_by_which_sentences_become_french(started: dict[str, Any]) -> None:
+    assert started["patterns"] == [0, 0, 0, 0]
 
 
 def test_a_start_makes_no_reader_for_sections_that_the_file_does_not_have(started: dict[str, Any]) -> None:

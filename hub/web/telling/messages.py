@@ -6,6 +6,7 @@ A sentence that is not in the table is shown as it is, marked as English; so is 
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import NamedTuple
 
 from hub.config.french import in_french
@@ -204,7 +205,12 @@ _TABLE = (
     (r"the meter at (?P<a>\S+) was replaced (?P<b>\d+) time\(s\) and nobody said .*",
      "Le compteur de {a} a été remplacé ({b} fois), index non notés : indiquez « swaps » pour cet emplacement"),
 )  # fmt: skip
-_RULES = tuple((re.compile(pattern, re.DOTALL), french) for pattern, french in _TABLE)
+
+
+@cache
+def _rules() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """Compiled when the first page has a sentence to tell."""
+    return tuple((re.compile(pattern, re.DOTALL), french) for pattern, french in _TABLE)
 
 
 def _said(name: str, part: str) -> str:
@@ -215,7 +221,7 @@ def message(sentence: str, lang: str) -> Message:
     """A sentence of `ilot status`, for a page in this language."""
     if lang != "fr":
         return Message(sentence)
-    for pattern, french in _RULES:
+    for pattern, french in _rules():
         found = pattern.fullmatch(sentence)
         if found is not None:
             said = {name: _said(name, part) for name, part in found.groupdict().items() if name != "q"}

@@ -7,6 +7,7 @@ English, and is marked so. Where a reason of a library ends a sentence, it is qu
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from hub.commands.judging import CALLED
 from hub.typography import quantity, typeset
@@ -78,12 +79,17 @@ _TABLE = (
     (r"(?P<a>\S+) confirms it", "confirmé par {a}"),
     (r"on the bus; no status address confirms it", "envoyé sur le bus ; aucune adresse d'état ne le confirme"),
 )  # fmt: skip
-_RULES = tuple((re.compile(pattern, re.DOTALL), french) for pattern, french in _TABLE)
+
+
+@cache
+def _rules() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """Compiled when the first page has a sentence to tell."""
+    return tuple((re.compile(pattern, re.DOTALL), french) for pattern, french in _TABLE)
 
 
 def french(sentence: str) -> str:
     """The sentence in French, "" where the table has none."""
-    for pattern, said in _RULES:
+    for pattern, said in _rules():
         found = pattern.fullmatch(sentence)
         if found is not None:
             parts = found.groupdict()
