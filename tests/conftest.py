@@ -15,11 +15,17 @@ from collections.abc import Generator
 import pytest
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SEARCHES = "ILOT_EXAMPLES" in os.environ
+"""`make fuzz` looks for new examples. `make test` has the same ones each time: whether it passes says something of the
+change under test, not of luck."""
+
+settings.register_profile(
+    "unhurried", deadline=None, derandomize=not SEARCHES, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("unhurried")
 """No example is judged by a clock, neither how long it takes nor how long it is drawn: a busy machine is no fault."""
 
-settings.register_profile("hostile", max_examples=int(os.environ.get("ILOT_EXAMPLES", "400")), deadline=None)
+settings.register_profile("hostile", settings.default, max_examples=int(os.environ.get("ILOT_EXAMPLES", "400")))
 """For what any bytes must not break: `@settings.get_profile("hostile")`. `make fuzz` asks for more of them."""
 
 LONG = (
