@@ -37,7 +37,7 @@ class Strangers:
 
     def __init__(self) -> None:
         self._here: dict[RequestHandler, None] = {}  # the one that is there longest first
-        self._answered: set[RequestHandler] = set()
+        self._asking: dict[RequestHandler, web.Request] = {}
 
     def meet(self, made: RequestHandler) -> None:
         """Of a connection whose handshake is over, and that showed no certificate."""
@@ -52,19 +52,18 @@ class Strangers:
 
         @web.middleware
         async def answering(request: web.Request, handler: Handler) -> web.StreamResponse:
-            if request.body_exists:
-                return await handler(request)
-            self._answered.add(request.protocol)
+            self._asking[request.protocol] = request
             try:
                 return await handler(request)
             finally:
-                self._answered.discard(request.protocol)
+                del self._asking[request.protocol]
 
         return answering
 
     def _push_out(self) -> None:
         for known in self._here:
-            if known.transport is not None and known not in self._answered:
+            asked = self._asking.get(known)
+            if known.transport is not None and (asked is None or not asked.content.is_eof()):
                 del self._here[known]
                 known.transport.abort()
                 return

@@ -267,23 +267,33 @@ def test_a_server_takes_as_many_descriptors_as_the_machine_lets_it() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, former)
 
 
+@pytest.mark.parametrize("asking", ["without a body", "with a body"])
 async def test_a_stranger_who_waits_for_an_answer_is_not_pushed_out(
-    served: Running, probe: Probe, monkeypatch: pytest.MonkeyPatch
+    served: Running, probe: Probe, monkeypatch: pytest.MonkeyPatch, asking: str
 ) -> None:
     monkeypatch.setattr("backend.strangers.MOST", 2)
     came, go_on = threading.Event(), threading.Event()
 
-    def slowly(self: Views) -> list[Any]:
+    def slowly(*_: Any) -> list[Any]:
         came.set()
         go_on.wait(60)
         return []
 
+    def vouch(*_: Any) -> None:
+        slowly()
+        raise AuthFailed("whose token is that?")
+
     monkeypatch.setattr(Views, "forks", slowly)
-    waiting = asyncio.create_task(get(probe, "/v1/forks", operator(served)))
+    monkeypatch.setattr(Registry, "vouch", vouch)
+    if asking == "with a body":
+        body = asked(read_token(token_for(served)))
+        waiting = asyncio.create_task(enroll(probe, body))
+    else:
+        waiting = asyncio.create_task(get(probe, "/v1/forks", operator(served)))
     await asyncio.to_thread(came.wait, 60)
     idle = [await asyncio.open_connection("localhost", served.port, ssl=probe.tls(certificate=False)) for _ in range(6)]
     go_on.set()
-    assert (await waiting)[0] == 200
+    assert (await waiting)[0] == (403 if asking == "with a body" else 200)
     for _, writer in idle:
         writer.transport.abort()
 
