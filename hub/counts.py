@@ -40,6 +40,10 @@ class Counts:
     def total(self, event: str) -> int:
         return sum(n for (name, _), n in self._counts.items() if name == event)
 
+    def about(self, subject: str) -> dict[str, int]:
+        """{event: n} of one subject."""
+        return {event: n for (event, name), n in self._counts.items() if name == subject}
+
     def by_subject(self) -> dict[str, dict[str, int]]:
         """{subject: {event: n}}, subjects in the order they were first seen."""
         out: dict[str, dict[str, int]] = {}

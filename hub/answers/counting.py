@@ -26,8 +26,8 @@ class Counting:
         """{subject, for one alone} → {counted: [{subject, reason, times, fr, en}]}, of each subject the most frequent
         first. A subject is a device's id or the name of an instance. `fr` and `en` are "" where a reason has no words.
         """
-        wanted, counted = arguments.get("subject"), self._counts.by_subject()
-        shown = counted if wanted is None else {wanted: counted.get(wanted, {})}
+        wanted = arguments.get("subject")
+        shown = self._counts.by_subject() if wanted is None else {wanted: self._counts.about(wanted)}
         known: dict[tuple[str, str], Words] = {}  # thousands of devices have the same few reasons
         rows = []
         for subject, events in shown.items():

@@ -3,7 +3,7 @@ English for every slug that stands in the code. Here a new one without words is 
 
 A slug is written as nothing else is, `small-letters-with-hyphens`. So every text of that form is taken, in the folders
 of the integrations and in the parts of the hub that count; what is no reason is named in `OTHERWISE`. Of one word alone
-(`twice`) it is what is handed to an error or a count. `f"tx-refused-{why}"` stands for a family.
+(`twice`) it is what is handed to an error or a count, or called `reason`. `f"tx-refused-{why}"` stands for a family.
 """
 
 from __future__ import annotations
@@ -116,6 +116,13 @@ def _counted(call: ast.Call) -> bool:
     return (_name(call), held.lstrip("_")) in (("add", "counts"), ("append", "skipped"))
 
 
+def _called_reason(node: ast.AST) -> ast.expr | None:
+    """What a variable or an argument of that name is."""
+    if isinstance(node, ast.Assign) and any(getattr(one, "id", "") == "reason" for one in node.targets):
+        return node.value
+    return node.value if isinstance(node, ast.keyword) and node.arg == "reason" else None
+
+
 def _texts(node: ast.AST) -> Iterator[str]:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield node.value
@@ -128,6 +135,8 @@ def reasons_of(path: Path) -> Iterator[Found]:
         where = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
         if isinstance(node, ast.Call) and node.args and _counted(node):
             yield from (Found(text, where) for text in _texts(node.args[0]) if _WORD.fullmatch(text))
+        elif (called := _called_reason(node)) is not None:
+            yield from (Found(text, where) for text in _texts(called) if _WORD.fullmatch(text))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _KEBAB.fullmatch(node.value):
             if node.value not in OTHERWISE:
                 yield Found(node.value, where)
@@ -215,9 +224,12 @@ def test_the_collection_sees_the_reasons_that_people_meet() -> None:
 def test_a_new_reason_without_words_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(globals(), "ROOT", tmp_path)
     new = tmp_path / "decode.py"
-    new.write_text('raise hub.DecodeError("burst", "x")\nskipped.append("frozen-pipe")\ncount(f"valve-{state}")\n')
+    new.write_text(
+        'raise hub.DecodeError("burst", "x")\nskipped.append("frozen-pipe")\ncount(f"valve-{state}")\n'
+        'reason = "limp" if late else "numb"\nevent = Noted(reason="deaf")\n'
+    )
     found = {one.slug for one in reasons_of(new)}
-    assert found == {"burst", "frozen-pipe", "valve-*"}
+    assert found == {"burst", "frozen-pipe", "valve-*", "limp", "numb", "deaf"}
     assert [slug for slug in found if shown(slug, {}) is not None] == []
 
 
