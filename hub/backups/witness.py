@@ -53,10 +53,7 @@ def remember(directory: Path, identity: Ed25519PrivateKey, hub: str, *, generati
     """Note there that a restored `hub` begins with this generation; whoever has the directory can read it, also where
     root writes it. Raises OSError."""
     path, note = directory / _name(hub), sign_note(identity, generation=generation, at=at)
-    try:
-        write_atomically(path, note, owner=owner_of(directory))
-    except PermissionError:  # a share that lets nobody give files away
-        write_atomically(path, note)
+    write_atomically(path, note, owner=owner_of(directory))
     return path
 
 

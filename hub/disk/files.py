@@ -19,6 +19,9 @@ PRIVATE = 0o600
 _PIECE = 1 << 18
 """Bytes that are overwritten at a time: a database may be larger than the memory that is free."""
 
+_GIVES_NOTHING = (errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP)
+"""What a share or a container says that lets nobody give files away, or knows no such user: there that is no error."""
+
 
 class Owner(NamedTuple):
     """Of a file: user and group, by number."""
@@ -143,7 +146,11 @@ def _give(descriptor: int, owner: Owner) -> None:
     made = os.fstat(descriptor)
     alone = made.st_nlink <= 1 or stat.S_ISDIR(made.st_mode)
     if os.geteuid() == 0 and alone and owner != (made.st_uid, made.st_gid):
-        os.fchown(descriptor, *owner)
+        try:
+            os.fchown(descriptor, *owner)
+        except OSError as error:
+            if error.errno not in _GIVES_NOTHING:
+                raise
 
 
 def make_directory(directory: Path, mode: int = 0o700) -> None:

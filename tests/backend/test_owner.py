@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import os
 import shutil
 import stat
@@ -163,6 +164,20 @@ def test_what_root_changes_the_servers_user_can_read_and_what_root_keeps_to_itse
     assert {"backend.db", "backend.db-wal", "acks", "pages-ca.key", "pages.json", "mqtt.key"} <= set(owned)
     roots = ("recovery.key", badging.KEY, badging.ISSUED)
     assert owned == dict.fromkeys(owned, 12345) | dict.fromkeys(roots, 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes for another user")
+@pytest.mark.parametrize("says", [errno.EPERM, errno.EINVAL])
+def test_root_works_in_a_directory_on_a_share_that_lets_nobody_give_files_away(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, says: int
+) -> None:
+    def refuse(*_: int) -> None:
+        raise OSError(says, os.strerror(says))
+
+    os.chown(directory, 12345, 12345)
+    monkeypatch.setattr("hub.disk.files.os.fchown", refuse)
+    open_database(directory / "backend.db").close()
+    assert rotation.rotate(directory).trust.version == 2
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root is led astray")
