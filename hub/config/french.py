@@ -32,7 +32,7 @@ _WORDS = {
 }
 _GIVEN = {"a mapping": "un ensemble d'options", "a list": "une liste", "nothing": "rien"}
 _NOUNS = {
-    "site": "le site", "zone": "la zone", "place": "la place", "integration": "l'intégration", "bus": "la ligne",
+    "site": "le site", "zone": "la zone", "place": "l'emplacement", "integration": "l'intégration", "bus": "la ligne",
     "calendar": "le calendrier", "schedule": "le programme", "device": "l'appareil", "pack": "le pack",
     "template": "le modèle", "uplink": "le transport", "exporter": "l'exporteur", "notifier": "le notificateur",
 }  # fmt: skip
@@ -112,7 +112,7 @@ def _not_installed(one: re.Match[str]) -> str:
 
 
 def _e(noun: str) -> str:
-    return "e" if noun in ("integration", "zone", "place") else ""
+    return "e" if noun in ("integration", "zone") else ""
 
 
 def _plain(text: str) -> _Spoken:

@@ -37,7 +37,7 @@ ROOT = Path(hub.config.__file__).parent
         ("integrations: {metre: {}}", "l'intégration 'metre' n'est pas installée"),
         ("hub: {site: elsewhere}", "le site 'elsewhere' n'existe pas dans `sites` ; il y a school"),
         ("places: {p: {zone: attic}}", "la zone 'attic' n'existe pas dans `zones`"),
-        ("devices: {'meter:a': {integration: meter, place: p}}", "la place 'p' n'existe pas dans `places`"),
+        ("devices: {'meter:a': {integration: meter, place: p}}", "l'emplacement 'p' n'existe pas dans `places`"),
         ("hub: {name: x, name: y}", "figure ici une seconde fois ; la première est à la ligne"),
         ("hub:\n\tname: x", "une tabulation est ici"),
         ("hub: [a, b", "n'est pas fermé, ou une virgule manque"),

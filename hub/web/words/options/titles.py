@@ -228,7 +228,7 @@ TITLES: dict[str, str] = {
     "period": "Période",
     "personal": "Données personnelles",
     "pin": "Code PIN",
-    "place": "Place",
+    "place": "Emplacement",
     "places": "Emplacements",
     "plain": "Sans TLS",
     "plugin": "Greffons en erreur",
