@@ -104,8 +104,8 @@ def propose(found: Mapping[str, Any], config: Path, models: Models | None = None
 
 
 def write(proposal: Proposal) -> list[Path]:
-    """Replace each file by its proposed text, whole or not at all, with the owner and the rights it has (a new one is
-    0600). Raises CannotWrite."""
+    """Replace each file by its proposed text, whole or not at all, with the owner and the rights it has (a new one
+    those of the first file, for nobody else). Raises CannotWrite."""
     from hub.config.history import write_texts
 
     directory = proposal.config.parent

@@ -218,14 +218,19 @@ def refuse_links(path: FilePath, names: Iterable[str]) -> None:
 
 
 def write_texts(path: FilePath, texts: Mapping[str, bytes]) -> None:
-    """Replace files of the configuration that starts at `path`, each whole or not at all, with the rights that it has
-    (a new one is 0600). Raises StorageError with the remedy."""
+    """Replace files of the configuration that starts at `path`, each whole or not at all, with the rights that it has.
+    A new one is read by who reads the file at `path`, and by no others. Raises StorageError with the remedy."""
     refuse_links(path, texts)
     for name, text in texts.items():
         target = (path.parent / name).resolve()
         try:
-            mode = target.stat().st_mode & 0o777 if target.exists() else PRIVATE
-            owner = target.stat() if target.exists() else None
+            mode, owner = PRIVATE, None
+            if target.exists():
+                owner = target.stat()
+                mode = owner.st_mode & 0o777
+            elif path.exists():
+                owner = path.stat()
+                mode = owner.st_mode & 0o640
             write_atomically(target, text, mode)
             if owner is not None:
                 _give_back(target, owner.st_uid, owner.st_gid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -135,7 +136,26 @@ def test_a_file_keeps_its_rights(tmp_path: Path) -> None:
     path.chmod(0o640)
     history.write_texts(path, {"config.yaml": b"a: 1\n", "new.yaml": b""})
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
-    assert stat.S_IMODE((tmp_path / "new.yaml").stat().st_mode) == 0o600
+
+
+def test_a_new_file_is_read_by_who_reads_the_first_one_and_by_no_others(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_bytes(b"")
+    for mode, least in ((0o600, 0o600), (0o640, 0o640), (0o664, 0o640)):
+        path.chmod(mode)
+        history.write_texts(path, {f"new-{mode}.yaml": b""})
+        assert stat.S_IMODE((tmp_path / f"new-{mode}.yaml").stat().st_mode) == least
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes files for another user")
+def test_a_new_file_that_root_adds_is_read_by_the_hub(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_bytes(b"")
+    path.chmod(0o640)
+    os.chown(path, 0, 4242)
+    history.write_texts(path, {"new.yaml": b""})
+    new = (tmp_path / "new.yaml").stat()
+    assert (new.st_uid, new.st_gid, stat.S_IMODE(new.st_mode)) == (0, 4242, 0o640)
 
 
 def test_a_new_file_that_cannot_be_taken_away_again_is_told_with_the_remedy(tmp_path: Path) -> None:
