@@ -2,7 +2,7 @@
 
 A command follows the last word of its rule: one that is refused as too soon is given again when its time has come;
 while the hub is read-only, or all writes are stopped, it waits for the end of that. When writes are allowed again, all
-that rules hold is written anew: the stop had let go of it.
+that rules hold is written anew and at once: the stop had let go of it.
 
     device   a command that fails or expires is given again, the first time after FIRST_S, then after twice as long each
              time, LONGEST_S at most; at most TRIES times, which is about a day; never when the rules say something else
@@ -59,13 +59,12 @@ class Commanding:
         self._kept = self._holds.image()  # as the store has it
         self._unwritten = ""  # why the store does not have it
         self._rules: Rules | None = None
-        self._stopped = False
+        self._stops = desk.stops
         self._soon: dict[Target, float] = {}  # refused as too soon: the monotonic second to give it again
         self._pause: dict[Target, tuple[object, float]] = {}  # the value that came to nothing, and until when it rests
-        self._waits: dict[Target, Wish] = {}  # refused while nothing may be written
+        self._waits: dict[Target, tuple[Wish, str]] = {}  # refused while nothing may be written, and why
         self._left: dict[Target, Wish] = {}  # refused otherwise
         self._refused: dict[str, str] = {}  # rule → why its command was not given
-        self._before: dict[Target, str] = {}  # the last order there was when the desk refused: nobody's word since
         self._failed: dict[Target, tuple[str, int, str]] = {}  # rule, how often it came to nothing, and why
         self.device: Callable[[str], Device | None] = lambda name: None
         self.place: Callable[[str], Place | None] = lambda name: None
@@ -137,20 +136,27 @@ class Commanding:
     async def command(self) -> None:
         """Give all commands that are due. Raises DiskRefuses, StorageError."""
         stopped = self._desk.stopped is not None
-        if self._stopped and not stopped:  # what this hub had written was let go meanwhile
-            self._holds.say_again()
-        self._stopped = stopped
+        if stopped or self._stops != self._desk.stops:  # what this hub had written is let go
+            self._stops, self._holds.stopped = self._desk.stops, True
+        if self._holds.stopped and not stopped:
+            self._holds.stopped = False
+            self._say_again()
         if not (stopped or self._desk.frozen):
             self._waits.clear()
         for device in {target[0] for target, _, _ in self._holds.all()}:
             if self._stood.setdefault(device, self.today(device)) != self.today(device):
                 self._stood[device] = self.today(device)  # it knows nothing of what its forerunner was told
-                self._holds.say_again(device)
+                self._say_again(device)
         for target, wish in self._holds.given():
             await self._judge(target, wish)
         for target, wish in self._holds.wishes():
             if not self._rests(target, wish):
                 await self._give(target, wish)
+
+    def _say_again(self, device: str = "") -> None:
+        """What is held of this device, or of all, is written anew, and at once."""
+        self._holds.say_again(device)
+        self._pause = {target: rests for target, rests in self._pause.items() if device not in ("", target[0])}
 
     def _there(self, target: Target) -> Target:
         """The same metric of who stands there today."""
@@ -158,16 +164,18 @@ class Commanding:
 
     def _rests(self, target: Target, wish: Wish) -> bool:
         now = self._clock.monotonic()
-        if now < self._soon.get(target, 0.0) or wish in (self._waits.get(target), self._left.get(target)):
+        waits, _ = self._waits.get(target, (None, ""))
+        if now < self._soon.get(target, 0.0) or wish in (waits, self._left.get(target)):
             return True
         value, until = self._pause.get(target, (None, 0.0))
         return now < until and value == wish[0]
 
     async def _give(self, target: Target, wish: Wish) -> None:
         (device, metric), (value, name) = self._there(target), wish
-        if self._holds.again(target):
+        before = self._holds.again(target)
+        if before is not None:
             last = await self._desk.latest(device, metric)
-            if last is not None and not (last.by.startswith("rule:") or last.id == self._before.get(target)):
+            if last is not None and not (last.by.startswith("rule:") or last.id == before):
                 # whoever wrote it since has the last word
                 await self._over(target, wish)
                 return
@@ -192,7 +200,6 @@ class Commanding:
             self._desk.withdraw(one.id, f"rule {name} has another word by now")
         self._soon.pop(target, None)
         self._pause.pop(target, None)
-        self._before.pop(target, None)
 
     async def _no(self, target: Target, wish: Wish, refused: WriteRefused) -> None:
         """The desk takes no such command."""
@@ -200,12 +207,11 @@ class Commanding:
         if refused.reason == "too-soon":
             self._soon[target] = self._clock.monotonic() + refused.wait_s
         elif self._desk.frozen or self._desk.stopped is not None:
-            self._refuse(name, str(refused))
-            self._waits[target] = wish
+            if target not in self._waits:
+                _log.warning("rule %s could not command; `ilot status` says why", name)
+            self._waits[target] = wish, str(refused)
         elif refused.reason in PASSING:
-            last = await self._desk.latest(*self._there(target))
-            self._before[target] = last.id if last is not None else ""
-            await self._miss(target, wish, str(refused))
+            await self._miss(target, wish, await self._desk.latest(*self._there(target)), str(refused))
         elif refused.reason == "unknown-device":  # nothing stands there to be switched
             self._refuse(name, str(refused))
             await self._over(target, wish)
@@ -216,15 +222,14 @@ class Commanding:
     async def _judge(self, target: Target, wish: Wish) -> None:
         """What became of the command for this wish."""
         last = await self._desk.latest(*self._there(target))
-        if dict(self._holds.given()).get(target) != wish:
-            return
         if last is None or not last.by.startswith("rule:") or last.value != wish[0]:
             await self._over(target, wish)  # somebody else has written it since
         elif last.state == "done":
             await self._over(target, wish)
             self._refused.pop(wish[1], None)
         elif last.final:
-            await self._miss(target, wish, _why(last), TOLD if last.state == "expired" else 0)
+            least = TOLD if last.state == "expired" else 0
+            await self._miss(target, wish, last, last.detail or f"it has {last.state}", least)
 
     async def _over(self, target: Target, wish: Wish) -> None:
         """Nothing is to be done for it any more."""
@@ -238,9 +243,9 @@ class Commanding:
         if self._book.of(RULE, _key(target)) is not None:
             await self._book.clear(RULE, _key(target), "hub")
 
-    async def _miss(self, target: Target, wish: Wish, why: str, least: int = 0) -> None:
-        """A try came to nothing."""
-        name, count = wish[1], self._holds.miss(target, wish, least)
+    async def _miss(self, target: Target, wish: Wish, last: Record | None, why: str, least: int = 0) -> None:
+        """A try came to nothing; `last` is the last order there is."""
+        name, count = wish[1], self._holds.miss(target, wish, last.id if last is not None else "", least)
         if target not in self._failed:
             _log.warning("a command of rule %s came to nothing; `ilot status` says why", name)
         self._failed[target] = name, count, why
@@ -275,7 +280,8 @@ class Commanding:
 
     def complaints(self) -> list[str]:
         """Sentences for `ilot status`."""
-        said = [f"rule {name} could not command: {why}" for name, why in self._refused.items()]
+        refused = self._refused | {name: why for (_, name), why in self._waits.values()}
+        said = [f"rule {name} could not command: {why}" for name, why in refused.items()]
         for target, (name, count, why) in self._failed.items():
             device, metric = self._there(target)
             if count < TRIES:
@@ -310,7 +316,3 @@ class Commanding:
 
 def _key(target: Target) -> str:
     return "/".join(target)
-
-
-def _why(record: Record) -> str:
-    return record.detail or f"it has {record.state}"

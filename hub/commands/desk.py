@@ -64,6 +64,9 @@ class Desk:
             None  # of the clock on the wall to the one that never goes back, while some are open
         )
         self.stopped: Stopped | None = None
+        self.stops = 0
+        """How often all writes were stopped in this life."""
+
         self.frozen = ""
         """Why nothing is written while a crisis holds, "" while it may be."""
 
@@ -338,6 +341,7 @@ class Desk:
         device knows how. Returns the commands that let go."""
         now = self._clock.now()
         self.stopped = Stopped(now, by, why)
+        self.stops += 1
         # What an integration has in its hands may reach its device yet: then it is let go after it.
         underway = [
             one for one in self._open.values()

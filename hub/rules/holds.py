@@ -42,7 +42,8 @@ class _Image(msgspec.Struct):
     wishes: list[tuple[str, str, Value | None, str]] = []
     given: list[tuple[str, str, Value | None, str]] = []
     missed: list[tuple[str, str, int]] = []
-    again: list[tuple[str, str]] = []
+    again: list[tuple[str, str, str]] = []
+    stopped: bool = False
 
 
 class Holds:
@@ -53,7 +54,9 @@ class Holds:
         self._wishes: dict[Target, Wish] = {}
         self._given: dict[Target, Wish] = {}
         self._missed: dict[Target, int] = {}
-        self._again: set[Target] = set()  # whose wish came to nothing before
+        self._again: dict[Target, str] = {}  # whose wish came to nothing → the id of the last order there was then
+        self.stopped = False
+        """All writes were stopped, and what is held has not been said again since."""
 
     @classmethod
     def recall(cls, image: bytes) -> Holds:
@@ -64,7 +67,8 @@ class Holds:
         holds._wishes = {(device, metric): (value, rule) for device, metric, value, rule in kept.wishes}
         holds._given = {(device, metric): (value, rule) for device, metric, value, rule in kept.given}
         holds._missed = {(device, metric): count for device, metric, count in kept.missed}
-        holds._again = set(kept.again)
+        holds._again = {(device, metric): order for device, metric, order in kept.again}
+        holds.stopped = kept.stopped
         return holds
 
     def image(self, *, giving: tuple[Target, Wish] | None = None) -> bytes:
@@ -79,7 +83,8 @@ class Holds:
                 [(*target, *wish) for target, wish in wishes.items()],
                 [(*target, *wish) for target, wish in given.items()],
                 [(*target, count) for target, count in self._missed.items()],
-                sorted(self._again),
+                [(*target, order) for target, order in self._again.items()],
+                self.stopped,
             )
         )  # fmt: skip
 
@@ -135,13 +140,14 @@ class Holds:
             if device in ("", target[0]):
                 last = next(reversed(holders))
                 self._missed.pop(target, None)
+                self._wishes.pop(target, None)  # also one that rests: nobody's later word counts against this one
                 self._say(target, (holders[last].value, last[0]))
 
     def _say(self, target: Target, wish: Wish) -> None:
         if self._wishes.get(target) == wish:  # it waits for its next try already
             return
         self._given.pop(target, None)
-        self._again.discard(target)
+        self._again.pop(target, None)
         self._wishes[target] = wish
         if target in self._missed:
             self._missed[target] = min(self._missed[target], TOLD - 1)
@@ -175,26 +181,28 @@ class Holds:
         for table in (self._wishes, self._given):
             if table.get(target) == wish:
                 del table[target]
-                self._again.discard(target)
+                self._again.pop(target, None)
 
     def reached(self, target: Target) -> None:
         """Its device takes what it is told."""
         self._given.pop(target, None)
-        self._again.discard(target)
+        self._again.pop(target, None)
         self._missed.pop(target, None)
 
-    def miss(self, target: Target, wish: Wish, least: int = 0) -> int:
-        """A try of this wish came to nothing: it is a wish again. Returns how many did, `least` at least."""
+    def miss(self, target: Target, wish: Wish, order: str, least: int = 0) -> int:
+        """A try of this wish came to nothing: it is a wish again. `order` is the id of the last order of the metric by
+        then, "" where there was none: who gives a later one has the last word. Returns how many tries did, `least` at
+        least."""
         if self._given.get(target) == wish:
             del self._given[target]
-            self._wishes.setdefault(target, wish)
-        self._again.add(target)
+            self._wishes[target] = wish
+        self._again[target] = order
         self._missed[target] = max(self.missed(target) + 1, least)
         return self._missed[target]
 
-    def again(self, target: Target) -> bool:
-        """Is what is to be written now, what came to nothing before?"""
-        return target in self._again
+    def again(self, target: Target) -> str | None:
+        """Where what is to be written came to nothing before: the last order there was then. None where it did not."""
+        return self._again.get(target)
 
     def missed(self, target: Target) -> int:
         """How many tries in a row came to nothing."""

@@ -20,11 +20,13 @@ from hub.vigil.desk import RULE as SECURITY
 
 from .test_watching import DIM, DIMMED, HERE, LAMP, running, started
 
+LOW = msgspec.structs.replace(DIM, name="low", action=Action("dali:1", "level", 40.0, 20.0))
 ROOM = Place(id="street", site="s", zone="z", name="Rue Haute")
 
 
 async def answer(hub, state, detail=""):
     """The integration of the lamp says what became of the command that waits."""
+    assert hub.desk.under_way, "there is one"
     commands = hub.desk.taken_by("dali")
     command = await anext(commands)
     hub.desk.answer("dali", command.id, state, detail)
@@ -276,6 +278,24 @@ async def test_a_refusal_that_passes_is_tried_again(tmp_path, monkeypatch):
         assert await values(hub) == [55.0, 100.0]
 
 
+async def test_what_somebody_wrote_before_a_refusal_that_passes_is_no_word_against_it_in_the_next_life_either(
+    tmp_path, monkeypatch
+):
+    async with running(tmp_path) as hub:
+        say = await started(hub, DIMMED)
+        await by_hand(hub, 55.0)
+        await passes(hub, 15)
+        with monkeypatch.context() as patch:
+            patch.setattr("hub.commands.desk.OPEN_LIMIT", 0)
+            await say(True)
+        await hub.desk.flush()
+    async with running(tmp_path) as hub:
+        await hub.desk.load()
+        await started(hub, DIMMED)
+        await passes(hub, 60)
+        assert await values(hub) == [55.0, 100.0]
+
+
 async def test_a_refusal_that_only_a_person_can_mend_is_said_once_until_the_configuration_is_another(tmp_path):
     high = msgspec.structs.replace(DIMMED, name="high", action=Action("dali:1", "level", 101.0))
     async with running(tmp_path) as hub:
@@ -303,6 +323,49 @@ async def test_when_writes_are_allowed_again_what_rules_hold_is_written_anew(tmp
         await hub.desk.resume("cli:jeanne", "over")
         await passes(hub, 15)
         assert await values(hub) == [100.0, None, 100.0]
+
+
+async def test_what_rules_hold_is_written_anew_also_after_a_stop_that_was_over_before_anybody_looked(tmp_path):
+    async with running(tmp_path) as hub:
+        await hub.fire(DIM, True)
+        await answer(hub, "done")
+        await passes(hub, 15)
+        await hub.desk.stop("cli:jeanne", "works")
+        await hub.desk.resume("cli:jeanne", "over")
+        await passes(hub, 30)
+        assert await values(hub) == [100.0, None, 100.0]
+
+
+async def test_a_hub_that_is_killed_when_writes_were_just_allowed_again_writes_anew_in_its_next_life(tmp_path):
+    async with running(tmp_path) as hub:
+        await (await started(hub, DIMMED))(True)
+        await answer(hub, "done")
+        await passes(hub, 15)
+        await hub.desk.stop("cli:jeanne", "works")
+        await passes(hub, 15)
+        await answer(hub, "done")
+        await hub.desk.flush()
+        await hub.desk.resume("cli:jeanne", "over")
+    async with running(tmp_path) as hub:
+        await hub.desk.load()
+        await started(hub, DIMMED)
+        await passes(hub, 30)
+        assert await values(hub) == [100.0, None, 100.0]
+
+
+async def test_what_rested_during_a_stop_is_written_at_once_when_writes_are_allowed_again(tmp_path):
+    async with running(tmp_path) as hub:
+        await hub.fire(LOW, True)
+        await answer(hub, "done")
+        await passes(hub, 15)
+        await hub.fire(DIM, True)
+        await failed(hub, 9)  # it rests for an hour
+        await hub.desk.stop("cli:jeanne", "works")
+        await passes(hub, 30)
+        await answer(hub, "done")
+        await hub.desk.resume("cli:jeanne", "over")
+        await passes(hub, 30)
+        assert await values(hub) == [40.0, *[100.0] * 9, None, 100.0]
 
 
 async def test_what_begins_while_all_writes_are_stopped_is_written_when_they_are_allowed_again(tmp_path):
@@ -403,6 +466,31 @@ async def test_the_lamp_that_stands_in_the_place_of_one_that_was_replaced_is_tol
         await hub.fire(DIM, False)
         ordered = [(one.device, one.value) for one in (await hub.desk.last(9))[::-1]]
         assert ordered == [("dali:1", 100.0), ("dali:2", 100.0), ("dali:2", 20.0)]
+        assert hub.watching.complaints() == []
+
+
+async def test_the_lamp_that_stands_in_the_place_of_a_dead_one_is_told_at_once(tmp_path):
+    async with running(tmp_path) as hub:
+        devices = hub.desk._devices
+        hub.watching.commanding.today = devices.today
+        await hub.fire(DIM, True)
+        await failed(hub, 9)  # it rests for an hour
+        devices.replace("dali:1", "dali:2", None)
+        await passes(hub, 15)
+        assert await answer(hub, "done") == 100.0
+        await passes(hub, 15)
+        assert hub.watching.complaints() == hub.watching.book.open == []
+
+
+async def test_what_a_crisis_held_up_is_not_complained_of_when_another_rule_has_the_word_after_it(tmp_path):
+    async with running(tmp_path) as hub:
+        hub.desk.frozen = "the hub is read-only"
+        await hub.fire(DIM, True)
+        await hub.fire(LOW, True)
+        assert hub.watching.complaints() == ["rule low could not command: the hub is read-only"]
+        hub.desk.frozen = ""
+        await passes(hub, 15)
+        assert await values(hub) == [40.0]
         assert hub.watching.complaints() == []
 
 
