@@ -26,6 +26,8 @@ PARTS = (
     "hub/rawdisk", "hub/buffer/commits.py", "hub/buffer/journal.py", "hub/backups/keeper.py", "hub/identity/renewal.py",
 )  # fmt: skip
 """What runs all the time; commands of the shell speak English."""
+HELPERS = {"_proxy_says", "complaint", "sentence", "why_not"}
+"""Functions that give such a sentence, or a part of one, to what raises it."""
 SHELL = {"importer.py", "monitor.py", "sim.py"}
 OWN = {
     "the buffer was not started",  # a mistake of the hub itself, in its log
@@ -55,6 +57,11 @@ def sentences() -> Iterator[tuple[str, str]]:
                 name = getattr(getattr(node, "func", None), "id", "") or getattr(
                     getattr(node, "func", None), "attr", ""
                 )
+                if isinstance(node, ast.FunctionDef) and node.name in HELPERS:
+                    for inner in ast.walk(node):
+                        said = sentence(inner.value) if isinstance(inner, ast.Return) and inner.value else None
+                        if said:
+                            yield f"{path.relative_to(ROOT)}:{inner.lineno}", said
                 if isinstance(node, ast.Call) and name in RAISED and node.args:
                     said = sentence(node.args[0])
                     if said is not None and said not in OWN:

@@ -434,15 +434,17 @@ async def test_the_page_of_integrations_says_in_words_what_each_refused(pages: P
 
 async def test_diagnostics_say_what_was_refused_of_what_has_no_page_of_its_own(pages: Pages) -> None:
     async def told(arguments: dict[str, Any]) -> dict[str, Any]:
-        subjects = ("", "trop-chaud", "lorawan", pages.hub.devices[0].id)
-        row = {"reason": "rule-failed", "times": 12345, "fr": "Règle en échec", "en": "A rule failed"}
+        subjects = ("", "commands", "trop-chaud", "other", "lorawan", pages.hub.devices[0].id)
+        row = {"reason": "rule-failed", "times": 12345, "fr": "Règle en <b>échec</b>", "en": "A rule failed"}
         return {"counted": [{"subject": one, **row} for one in subjects]}
 
     pages.hub.answers["counted"] = told
     browser = await pages.claimed()
     _, text, _ = await browser.get("/diagnostics")
-    assert re.findall(r'data-head="Concerne">([^<]*)<', text) == ["le concentrateur", "trop-chaud"]
-    assert text.count(">12\u202f345<") == 2
+    assert re.findall(r'data-head="Concerne">([^<]*)<', text) == [
+        "le concentrateur", "les commandes", "trop-chaud", "d&#39;autres, trop nombreux",
+    ]  # fmt: skip
+    assert text.count(">12\u202f345<") == text.count("Règle en &lt;b&gt;échec&lt;/b&gt;") == 4
 
 
 async def test_what_became_of_a_command_is_french_and_what_nobody_translated_is_marked(pages: Pages) -> None:
