@@ -53,6 +53,7 @@ class Desk:
         self._metric, self._last, self._downlink = metric, last, downlink
         self._barred = barred
         self._open: dict[str, Record] = {}
+        self._former: set[str] = set()  # of these, those that an earlier life was given
         self._taken: dict[str, str] = {}  # id of a command → the integration that has it
         self._written: dict[tuple[str, str], float] = {}
         self._newest: dict[tuple[str, str], Record] = {}  # of this life, or looked up in it
@@ -75,6 +76,7 @@ class Desk:
         self.stopped = await self._memory.stopped()
         for record in await self._memory.open():
             self._keep(record)
+            self._former.add(record.id)
             if record.state == "sent" or (record.taken and record.state != "queued"):
                 self._end(record, "failed", "the hub stopped before the device answered: look at the device")
 
@@ -155,11 +157,13 @@ class Desk:
         self._some.set()
 
     def _follow(self) -> None:
-        """A clock that is set lets no command wait for more or less than its time."""
+        """A clock that is set lets no command of this life wait for more or less than its time. One of a former life
+        ends at its date: nobody else knows how long the hub was off."""
         offset = self._clock.now() - self._clock.monotonic()
         if self._offset is not None and abs(offset - self._offset) > STEP_S:
             for record in self._open.values():
-                record.expires += offset - self._offset
+                if record.id not in self._former:
+                    record.expires += offset - self._offset
         self._offset = offset
 
     def _offer(self, record: Record) -> None:
@@ -239,6 +243,7 @@ class Desk:
     def _end(self, record: Record, state: str, detail: str) -> None:
         record.state, record.detail, record.until = state, detail[:DETAIL_LIMIT], self._clock.now()
         self._open.pop(record.id, None)
+        self._former.discard(record.id)
         self._taken.pop(record.id, None)
         if state != "done":
             self._counts.add(f"command-{state}", record.device)

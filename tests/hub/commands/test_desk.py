@@ -196,6 +196,19 @@ async def test_a_clock_that_is_set_lets_a_command_wait_for_its_time_no_less_and_
         assert record.state == "expired"
 
 
+async def test_a_command_from_before_a_power_cut_expires_when_the_clock_learns_how_long_the_hub_was_off(tmp_path):
+    async with running(tmp_path) as hub:
+        cut = hub.clock.now()
+        await hub.order(ttl_s=300.0)
+    async with running(tmp_path, ManualClock(cut)) as hub:  # no clock of its own: it goes on where it stood
+        [record] = hub.desk.waiting_for("modbus:boiler", "setpoint")
+        hub.clock.set(cut + 8 * 3600)
+        own = Integration(hub)
+        await until(lambda: record.final)
+        assert (record.state, own.taken) == ("expired", [])
+        await own.stop()
+
+
 async def test_an_integration_that_never_answers_is_not_waited_for(tmp_path):
     async with running(tmp_path) as hub:
         record = await hub.order(ttl_s=5.0)
