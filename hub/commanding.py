@@ -104,8 +104,9 @@ class Commanding:
 
     def follow(self, rules: Rules) -> None:
         """What the configuration has no more, or for another metric, holds nothing: its end fires nowhere, and whatever
-        else holds the same could not let go. What it says otherwise by now is written so."""
-        if rules is not self._rules:
+        else holds the same could not let go. What it says otherwise by now, or for another metric, is written so."""
+        fresh = rules is not self._rules
+        if fresh:
             self._rules = rules
             self._left.clear()
             self._refused = {name: why for name, why in self._refused.items() if rules.of(name) is not None}
@@ -116,17 +117,25 @@ class Commanding:
                 self._holds.let_go(target, holder)
             else:
                 self._holds.revise(target, holder, Hold(action.value, action.otherwise, hold.clear))
+        for holder, action, trust in rules.standing() if fresh else ():
+            if not self._holds.has((action.device, action.metric), holder):
+                self._take(holder, action, trust)
 
     def want(self, rule: Rule, action: Action, fired: Fired) -> None:
         """What follows for its metric from a rule that began to hold somewhere, or is over there."""
         target, holder = (action.device, action.metric), (rule.name, fired.where.key)
         self._left.pop(target, None)
-        if not fired.on:
-            self._holds.let_go(target, holder)
-        elif fired.trust is TrustClass.C and not action.by_anybody:
-            self._refuse(rule.name, "its reading is of trust class C: `clear_identity: true` would let it command")
+        if fired.on:
+            self._take(holder, action, fired.trust)
         else:
-            self._holds.take(target, holder, Hold(action.value, action.otherwise, fired.trust is TrustClass.C))
+            self._holds.let_go(target, holder)
+
+    def _take(self, holder: Holder, action: Action, trust: TrustClass) -> None:
+        if trust is TrustClass.C and not action.by_anybody:
+            self._refuse(holder[0], "its reading is of trust class C: `clear_identity: true` would let it command")
+        else:
+            hold = Hold(action.value, action.otherwise, trust is TrustClass.C)
+            self._holds.take((action.device, action.metric), holder, hold)
 
     def noting(self) -> dict[str, bytes]:
         """What is to be written in the commit of the alert that goes with it."""

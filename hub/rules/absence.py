@@ -51,6 +51,10 @@ class Absence:
     def holds(self, rule: str, key: str) -> bool:
         return (rule, key) in self._on
 
+    def standing(self) -> list[tuple[str, str]]:
+        """(rule, key) of all that holds."""
+        return list(self._on)
+
     def watches(self, device: Device) -> bool:
         return any(self._wants(rule, device) for rule in self.rules)
 

@@ -8,15 +8,16 @@ not fail and not wait.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
 from hub.model import Device, Metric, Place, Quality, Report, TrustClass, Value
 from hub.rules.absence import Absence
-from hub.rules.compiling import Rule, with_unit
+from hub.rules.compiling import Action, Rule, with_unit
 from hub.rules.conditions import Aggregate, Held, Minus, Operand, Plain, Rate, Unchanged
 from hub.rules.fired import Fired, Where
+from hub.rules.holds import Holder
 
 AHEAD_S = 120.0
 """A report that is dated further ahead is taken for one of now."""
@@ -162,6 +163,16 @@ class Rules:
         watch = self._watches.get((name, key))
         on = (name, key) in self._open if watch is None else watch.held.on
         return on or self.absence.holds(name, key)
+
+    def standing(self) -> Iterator[tuple[Holder, Action, TrustClass]]:
+        """Where rules that command hold, and how far what decided it may be believed. What no reading of this life has
+        said is left out: nobody knows how far to believe it."""
+        for (name, key), watch in self._watches.items():
+            if watch.held.on and name in self.actions and name not in self._failed:
+                yield (name, key), self.actions[name], watch.trust
+        for name, key in self.absence.standing():
+            if name in self.actions and name not in self._failed:
+                yield (name, key), self.actions[name], TrustClass.B
 
     def of(self, name: str) -> Rule | None:
         """The rule of this name."""

@@ -160,6 +160,10 @@ class Holds:
     def held(self, target: Target) -> bool:
         return target in self._holders
 
+    def has(self, target: Target, holder: Holder) -> bool:
+        """Does this rule hold it, by this place?"""
+        return holder in self._holders.get(target, {})
+
     def by_clear(self, target: Target) -> bool:
         """Is it held by the word of a reading of trust class C?"""
         holders = self._holders.get(target)

@@ -408,6 +408,24 @@ async def test_a_value_that_a_new_configuration_changes_is_written_while_its_rul
         assert await values(hub) == [30.0, 60.0, 10.0]
 
 
+@pytest.mark.parametrize("trust", [TrustClass.A, TrustClass.C])
+@pytest.mark.parametrize("former", [None, Action("dali:1", "level", 100.0, 20.0)], ids=["none", "another"])
+async def test_a_lamp_that_a_new_configuration_names_is_switched_while_its_rule_holds(tmp_path, former, trust):
+    async with running(tmp_path) as hub:
+        hub.desk._devices.assign([LAMP, msgspec.structs.replace(LAMP, id="dali:2")], {})
+        rule = msgspec.structs.replace(DIMMED, alert=True, action=former)
+        say = await started(hub, rule)
+        await say(True)
+        await passes(hub, 15)
+        hub.watching.rules._watch(rule, "street").trust = trust
+        reload(hub, msgspec.structs.replace(rule, action=Action("dali:2", "level", 60.0, 10.0)))
+        await passes(hub, 30)
+        await say(False)
+        there = [(one.device, one.value) for one in (await hub.desk.last(9))[::-1]]
+        assert [value for device, value in there if device == "dali:1"] == ([100.0, 20.0] if former else [])
+        assert [value for device, value in there if device == "dali:2"] == ([60.0, 10.0] if trust.name == "A" else [])
+
+
 async def test_a_value_that_changes_while_another_rule_has_the_last_word_waits_for_its_turn(tmp_path):
     target, one, other = ("a", "m"), ("one", "x"), ("other", "x")
     holds = Holds()
