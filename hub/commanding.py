@@ -121,6 +121,17 @@ class Commanding:
             if not self._holds.has((action.device, action.metric), holder):
                 self._take(holder, action, trust)
 
+    async def sweep(self, devices: Iterable[Device]) -> None:
+        """The alert of a device that is gone is over: once its tries have ended nothing else would say so."""
+        mine = [alert.key for alert in self._book.open if alert.rule == RULE]
+        here = {device.id for device in devices} if mine else set()
+        for key in mine:
+            device, _, metric = key.rpartition("/")
+            if self.today(device) not in here:
+                self._holds.reached((device, metric))
+                self._failed.pop((device, metric), None)
+                await self._book.clear(RULE, key, "hub")
+
     def want(self, rule: Rule, action: Action, fired: Fired) -> None:
         """What follows for its metric from a rule that began to hold somewhere, or is over there."""
         target, holder = (action.device, action.metric), (rule.name, fired.where.key)

@@ -123,6 +123,7 @@ class Watching:
             await self._sweep(self.rules)
             async with self._turn:
                 self.commanding.follow(self.rules)
+                await self.commanding.sweep(self._devices())
             if self.rules.absence.rules:
                 await self._ask_periods()
             self.rules.tick()

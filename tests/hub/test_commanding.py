@@ -18,7 +18,7 @@ from hub.rules.compiling import Action
 from hub.rules.holds import TOLD, Hold, Holds
 from hub.vigil.desk import RULE as SECURITY
 
-from .test_watching import DIM, DIMMED, HERE, LAMP, running, started
+from .test_watching import DIM, DIMMED, HERE, LAMP, SENSOR, running, started
 
 LOW = msgspec.structs.replace(DIM, name="low", action=Action("dali:1", "level", 40.0, 20.0))
 ROOM = Place(id="street", site="s", zone="z", name="Rue Haute")
@@ -468,6 +468,19 @@ async def test_a_lamp_that_is_not_there_any_more_is_given_nothing_and_leaves_no_
         await passes(hub, 600)
         assert hub.watching.book.open == []
         assert (await values(hub)) == [100.0] * TOLD
+
+
+async def test_the_alert_of_a_lamp_that_is_taken_away_after_its_last_try_is_over(tmp_path):
+    async with running(tmp_path) as hub:
+        say = await started(hub, DIMMED)
+        await say(True)
+        await answer(hub, "done")
+        await say(False)
+        await failed(hub, TRIES, step=3600.0)
+        assert [alert.rule for alert in hub.watching.book.open] == [RULE]
+        hub.watching._devices = lambda: [SENSOR]
+        await passes(hub, 15)
+        assert hub.watching.book.open == hub.watching.complaints() == []
 
 
 async def test_the_lamp_that_stands_in_the_place_of_one_that_was_replaced_is_told_what_its_rule_says(tmp_path):
