@@ -83,10 +83,11 @@ class Commanding:
             self._holds, self._kept = Holds.recall(image), image
         except msgspec.MsgspecError:  # of a later version: a hub starts all the same
             _log.error("which rules held what cannot be read: look at the lamps and valves that rules switch")
-        for target, wish in self._holds.given():
-            # a hub that is killed may have withdrawn a former word, and not have written that down
-            for record in self._by_rules(target)[:-1]:
-                self._desk.withdraw(record.id, f"rule {wish[1]} has another word by now")
+        for target in self._holds.targets():
+            # a hub that is killed may have withdrawn former words, and not have written that down
+            words = self._by_rules(target)
+            for record in words[:-1]:
+                self._desk.withdraw(record.id, f"rule {words[-1].by.removeprefix('rule:')} has another word by now")
 
     def _by_rules(self, target: Target) -> list[Record]:
         """The commands of rules that are under way to it, the oldest first."""

@@ -157,6 +157,10 @@ class Holds:
             for holder, hold in holders.items():
                 yield target, holder, hold
 
+    def targets(self) -> set[Target]:
+        """All that is held, or to be written, or on its way."""
+        return {*self._holders, *self._wishes, *self._given}
+
     def held(self, target: Target) -> bool:
         return target in self._holders
 

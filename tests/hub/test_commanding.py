@@ -220,6 +220,23 @@ async def test_a_word_that_was_withdrawn_a_moment_before_the_hub_was_killed_is_n
         assert [one.value for one in hub.desk.waiting_for("dali:1", "level")] == [20.0]
 
 
+async def test_words_that_were_withdrawn_before_the_kill_are_not_sent_either_where_somebody_has_written_since(tmp_path):
+    async with running(tmp_path) as hub:
+        await hub.watching.load()
+        for key in ("street", "square"):
+            await hub.fire(DIMMED, True, where=HERE._replace(key=key))
+            await passes(hub, 15)
+        await by_hand(hub, 55.0)
+        await passes(hub, 15)
+        await hub.fire(DIMMED, False, where=HERE._replace(key="street"))  # the square holds it yet
+        assert [one.by for one in hub.desk.waiting_for("dali:1", "level")] == ["rule:dim", "cli:jeanne"]  # killed
+    async with running(tmp_path) as hub:
+        await hub.desk.load()
+        assert len(hub.desk.waiting_for("dali:1", "level")) == 3
+        await hub.watching.load()
+        assert [one.by for one in hub.desk.waiting_for("dali:1", "level")] == ["rule:dim", "cli:jeanne"]
+
+
 async def test_what_somebody_wrote_by_hand_since_stands(tmp_path):
     async with running(tmp_path) as hub:
         await hub.fire(DIM, True)

@@ -71,7 +71,7 @@ async def act(hub, rng, says):
             says.by_hand = True
     elif what == "stop":
         await hub.desk.stop("cli:x", "works")
-        await passes(hub, 60)
+        await passes(hub, rng.choice([0, 60]))
         await hub.desk.resume("cli:x", "over")
         says.by_hand = not says.holders
         await passes(hub, 30)
