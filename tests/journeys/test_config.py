@@ -134,7 +134,7 @@ def test_a_configuration_changes_under_load_and_no_reading_is_lost(rig: Rig) -> 
 
 
 def test_what_does_not_hold_is_taken_back_with_its_reason(rig: Rig) -> None:
-    rig.config.write_text(rig.config.read_text().replace("gate: 60s", "gate: 2s"))
+    rig.config.write_text(rig.config.read_text().replace("gate: 60s", "gate: 8s"))  # in which it must have been tried
     rig.start_hub(per_second=50)
     before = rig.config.read_bytes()
     done = ilot(rig, "set", "integrations.mqtt_devices", f"{{host: 127.0.0.1, port: {free_port()}}}", code=6)
@@ -162,11 +162,11 @@ def test_what_does_not_hold_is_taken_back_with_its_reason(rig: Rig) -> None:
     other = rig.root / "other.yaml"
     other.write_bytes(before + b"# more\n")
     assert "changed meanwhile" in ilot(rig, "apply", str(other), "--base", "0000", code=3)["problems"][0]
-    assert ilot(rig, "set", "config.gate", "2s")["state"] == "same"
+    assert ilot(rig, "set", "config.gate", "8s")["state"] == "same"
     assert rig.config.read_bytes() == before
 
     # managed: shown, not changed
-    text = before.decode().replace("{gate: 2s", "{mode: managed, managed_by: la DSI, gate: 2s")
+    text = before.decode().replace("{gate: 8s", "{mode: managed, managed_by: la DSI, gate: 8s")
     rig.config.write_text(text)
     assert ilot(rig, "reload")["state"] == "committed"
     assert "managed by la DSI" in ilot(rig, "set", "config.gate", "3s", code=5)["error"]

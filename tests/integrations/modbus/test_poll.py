@@ -320,4 +320,4 @@ def test_the_integration_registers_its_configuration_its_devices_and_its_probe()
     register_integrations(register)  # type: ignore[arg-type]
     assert registered["name"] == "modbus"
     assert registered["config"] is Config
-    assert set(registered) == {"name", "config", "device", "probe", "pack"}
+    assert set(registered) == {"name", "config", "device", "probe", "pack", "reasons"}

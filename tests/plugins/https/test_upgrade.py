@@ -19,6 +19,7 @@ from hub.asking.question import asked
 from hub.asking.whereabouts import Whereabouts
 from hub.buffer import ints
 from hub.buffer.rows import ALERTS, Column, Row, Shape
+from hub.clock import SystemClock
 from hub.errors import DecodeError
 
 from .building import ROOM, Building, done, until
@@ -122,4 +123,5 @@ async def test_a_hub_asks_an_older_backend_for_what_that_does_not_know_and_goes_
             http: Any = building.renewal._certifying._http
             for path in ("alerts", "erasures"):
                 assert await asked(http, f"{running.url}/v1/{path}", dict, path) is None
-            assert await Whereabouts(http=http, url=running.url, up=lambda: True).ask(["lorawan:1"]) == {}
+            asking = Whereabouts(http=http, url=running.url, up=lambda: True, clock=SystemClock())
+            assert await asking.ask(["lorawan:1"]) == {}
