@@ -185,17 +185,17 @@ class Store:
         once. Raises DiskRefuses, StorageError."""
 
         def call() -> T:
-            before = self._db.total_changes()
-            done = persistently(lambda: work(self._db))
-            if self._db.total_changes() != before:
-                restock(self._db)
+            try:
+                before = self._db.total_changes()
+                done = persistently(lambda: work(self._db))
+                if self._db.total_changes() != before:
+                    restock(self._db)
+            except apsw.Error as error:  # judged here: for another thread the connection may be busy with the next call
+                kind = DiskRefuses if refused(error, Path(self._db.filename)) else StorageError
+                raise kind(f"the store refused: {told(error)}") from error
             return done
 
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, call)
-        except apsw.Error as error:
-            kind = DiskRefuses if refused(error, Path(self._db.filename)) else StorageError
-            raise kind(f"the store refused: {told(error)}") from error
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
     async def get(self, key: str) -> bytes | None:
         """The value of one key of `meta`, None when there is none."""

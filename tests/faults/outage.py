@@ -19,10 +19,9 @@ FASTER = 20.0
 
 
 def outage(root: Path, runs: int, seed: int) -> Verdict:
-    """Raises RuntimeError when half of the week has arrived before anything new, when the hub is not current 5 s after
-    the first answer, when anything newer comes later than 10 s while the backlog drains, or when that takes more than a
-    twentieth of the outage. The short run shares its machine with other tests: there, the order judges, and what is
-    timed has twelve times as long."""
+    """Raises RuntimeError when the hub is not current 5 s after the first answer, when anything newer comes later than
+    10 s while the backlog drains, or when that takes more than a twentieth of the outage. The short run shares its
+    machine with other tests: what comes later than that may do so if it came before half of the week."""
     away_s = WEEK_S * runs / 1000
     reports = round(away_s * PER_MINUTE / 60 / PER_REPORT)
     rig = Rig(root)
@@ -41,10 +40,10 @@ def outage(root: Path, runs: int, seed: int) -> Verdict:
             f"{current:.1f} s later, at most {worst:.1f} s behind while the rest followed, {behind:.0%} of the week "
             f"behind something new, all in {drained:.1f} s: {speed:.0f} times as fast", runs,
         )  # fmt: skip
-        if behind < 0.5:
+        timely = current <= CURRENT_S and worst <= BEHIND_S
+        if not timely and (runs >= 1000 or behind < 0.5):
             raise RuntimeError(f"what is new waits for what is old: {verdict}")
-        patience = 1 if runs >= 1000 else 12
-        if current > CURRENT_S * patience or worst > BEHIND_S * patience or speed < FASTER:
+        if speed < FASTER:
             raise RuntimeError(f"too slow: {verdict}")
         return verdict
     finally:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import hashlib
 import os
+import threading
 import time
 import zlib
 from pathlib import Path
@@ -373,6 +375,33 @@ async def test_a_call_that_the_disk_refuses_is_tried_again_and_then_says_that_it
         await store.call(work)
     await store.put("and", b"goes on")
     await store.close()
+
+
+async def test_a_call_that_the_disk_refuses_is_told_as_such_while_the_next_one_is_under_way(tmp_path):
+    store = await Store.open(tmp_path / "store.db", KEY)
+    running, go = threading.Event(), threading.Event()
+
+    def fails(db: apsw.Connection) -> None:
+        raise apsw.FullError("no room")
+
+    def lasts(db: apsw.Connection) -> None:
+        def within() -> int:
+            running.set()
+            return int(go.wait(60))
+
+        db.create_scalar_function("within", within, 0)
+        list(db.execute("SELECT within()"))
+
+    first, second = asyncio.create_task(store.call(fails)), asyncio.create_task(store.call(lasts))
+    await asyncio.sleep(0)  # both are given to the thread
+    assert running.wait(60)  # the loop stands still until the connection is busy with the second
+    try:
+        with pytest.raises(DiskRefuses, match="no space left"):
+            await first
+    finally:
+        go.set()
+        await second
+        await store.close()
 
 
 async def test_a_start_waits_for_the_disk_and_for_nothing_else():
