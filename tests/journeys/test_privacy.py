@@ -28,6 +28,7 @@ from backend.views import Views
 from hub import keys
 from hub.control import call
 
+from .ending import end_all
 from .patience import PATIENCE_S
 
 PEOPLE = Path(__file__).with_name("people.py")
@@ -93,7 +94,7 @@ class Home:
         try:
             self.begin()
         except BaseException:
-            self.end()
+            end_all(self.processes)
             raise
 
     def begin(self) -> None:
@@ -152,15 +153,6 @@ class Home:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
                 process.communicate(timeout=PATIENCE_S)
-
-    def end(self) -> None:
-        """Whatever became of the test: no process of it is left to those that follow."""
-        for process in self.processes:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-            assert process.stdout is not None
-            process.stdout.close()
 
     # what lies on the disk, opened
 
@@ -225,7 +217,7 @@ def home(root: Path, twin: str = "") -> Iterator[Home]:
         yield made
         made.stop()
     finally:
-        made.end()
+        end_all(made.processes)
 
 
 def test_no_raw_value_is_in_any_file_a_consent_opens_the_way_and_its_withdrawal_ends_with_the_backends_word(

@@ -36,6 +36,7 @@ from hub.crisis.readonly import READS
 from hub.errors import AuthFailed, ConfigError
 
 from ..proxy import Proxy, proxy
+from .ending import end_all
 from .patience import PATIENCE_S
 
 CANARY, PEEK = (Path(__file__).with_name(name) for name in ("canary.py", "peek.py"))
@@ -134,7 +135,7 @@ class House:
         try:
             self.begin()
         except BaseException:
-            self.end()
+            end_all(self.processes)
             raise
 
     def begin(self) -> None:
@@ -146,15 +147,6 @@ class House:
         (self.machine / "secrets.yaml").chmod(0o600)
         self.token: str = self.ilot("backend", "token", str(self.owner), "--url", facts["url"])["token"]
         self.ilot("enroll", "--token-file", "-", *self.config, stdin=self.token)
-
-    def end(self) -> None:
-        """Whatever became of the test: no process of it is left to those that follow."""
-        for process in self.processes:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-            assert process.stdout is not None
-            process.stdout.close()
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, str(CANARY), *arguments, "--json"]
@@ -224,7 +216,7 @@ def house(root: Path) -> Iterator[House]:
         try:
             yield made
         finally:
-            made.end()
+            end_all(made.processes)
 
 
 @pytest.fixture(scope="module")
