@@ -27,6 +27,7 @@ from hub.store import SCHEMA
 from ..hub.rawdisk.chip import chip
 from ..hub.rawdisk.reader import read
 from . import test_privacy
+from .ending import end_all
 from .patience import PATIENCE_S
 from .test_privacy import PEOPLE, Home
 
@@ -49,7 +50,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
         yield made
         made.stop()
     finally:
-        made.end()
+        end_all(made.processes)
 
 
 @pytest.fixture
@@ -162,7 +163,7 @@ def test_a_hub_with_a_tpm_reads_its_history_again_and_its_card_in_another_machin
             assert home.ask("status")["raw-history"]["sealed_by"] == "tpm"
             end(home)
         except BaseException:
-            home.end()
+            end_all(home.processes)
             raise
     with chip(short_path / "b", monkeypatch):
         home.env["TPM2TOOLS_TCTI"] = os.environ["TPM2TOOLS_TCTI"]
@@ -176,4 +177,4 @@ def test_a_hub_with_a_tpm_reads_its_history_again_and_its_card_in_another_machin
             assert not (home.state / "keys" / "raw.key").exists()
             home.stop()
         finally:
-            home.end()
+            end_all(home.processes)
