@@ -29,7 +29,7 @@ import msgspec
 
 from hub.buffer import frame
 from hub.buffer.seal import H
-from hub.disk.files import make_directory, sync_directory
+from hub.disk.files import make_directory, still_takes, sync_data, sync_directory
 from hub.errors import StorageError
 from hub.ranges import Ranges
 
@@ -132,8 +132,10 @@ class Journal:
             raise StorageError(f"cannot open the journal in {directory}: {error.strerror or error}") from error
 
     def append(self, entries: list[Entry]) -> None:
-        """Make entries durable: one write, one fdatasync."""
+        """Make entries durable: one write, one fdatasync. With none, only ask whether the disk took what the database
+        committed just before."""
         if not entries:
+            self._ask()
             return
         pieces = []
         for entry in entries:
@@ -144,13 +146,20 @@ class Journal:
             if self._descriptor < 0 or (self._offset > len(MAGIC) and self._offset + len(data) > self._file_bytes):
                 self._open_next()
             _write(self._descriptor, data)
-            os.fdatasync(self._descriptor)
+            sync_data(self._descriptor)
         except OSError as error:
             self._abandon()
             raise StorageError(f"the journal in {self._directory} refuses: {error.strerror or error}") from error
         for entry, piece in zip(entries, pieces, strict=True):
             self._note(entry, self._number, self._offset, len(piece))
             self._offset += len(piece)
+
+    def _ask(self) -> None:
+        if self._descriptor >= 0:  # else it refused the last time, and says so again with the next entry
+            try:
+                still_takes(self._descriptor)
+            except OSError as error:
+                raise StorageError(f"the disk of {self._directory} refuses: {error.strerror or error}") from error
 
     def digest(self, stream: int, seq: int) -> bytes | None:
         """The digest of a record that waits here."""

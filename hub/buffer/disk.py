@@ -105,7 +105,7 @@ class SystemDisk:
                 os.ftruncate(fd, end)
 
     def sync(self, fd: int) -> None:
-        os.fdatasync(fd)
+        files.sync_data(fd)
 
     def close(self, fd: int) -> None:
         os.close(fd)

@@ -22,6 +22,9 @@ _PIECE = 1 << 18
 _GIVES_NOTHING = (errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP)
 """What a share or a container says that lets nobody give files away, or knows no such user: there that is no error."""
 
+_NO_NAME = "user.ilot.none"
+_GIVEN_UP = (errno.EROFS, errno.EIO)
+
 
 class Owner(NamedTuple):
     """Of a file: user and group, by number."""
@@ -160,6 +163,28 @@ def make_directory(directory: Path, mode: int = 0o700) -> None:
     directory.mkdir(mode=mode, parents=True, exist_ok=True)
     for path in reversed(fresh):
         sync_directory(path.parent)
+
+
+def sync_data(descriptor: int) -> None:
+    """`fdatasync` of an open file, and no success where its file system has given up meanwhile (`still_takes`). Raises
+    OSError."""
+    os.fdatasync(descriptor)
+    still_takes(descriptor)
+
+
+def still_takes(descriptor: int) -> None:
+    """Raises OSError where the file system of an open file has given up: what it said to be synced may be lost.
+
+    ext4 calls a sync done when somebody else's sync committed the transaction with the new length of the file, and the
+    journal was aborted before ours asked for it. From then on nothing that needs the journal is let in, so that is
+    tried: to remove an attribute that no file has changes nothing. What a file system says that knows no attributes, or
+    lets nobody set them, tells nothing (ADR 0081).
+    """
+    try:
+        os.removexattr(descriptor, _NO_NAME)
+    except OSError as error:
+        if error.errno in _GIVEN_UP:
+            raise
 
 
 def sync_directory(directory: Path) -> None:

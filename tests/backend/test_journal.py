@@ -146,6 +146,24 @@ def test_after_a_failed_write_the_file_is_left_and_the_next_batch_goes_on(
     assert desk.rows() == [(NOW, 20.0)]
 
 
+def test_what_the_database_alone_took_is_not_acknowledged_on_a_disk_that_has_given_up(
+    desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segment = hub.segment()
+    message = segment.message([segment.block([row()])])
+    assert 1 in desk.post(hub, message).taken(segment)
+
+    def refuse(descriptor: int, name: str) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(os, "removexattr", refuse)
+    answer = desk.answer(hub, message)  # again: nothing of it is new to the journal
+    assert isinstance(answer, StorageError)
+    assert "Read-only file system" in str(answer)
+    monkeypatch.undo()
+    assert 1 in desk.post(hub, message).taken(segment)
+
+
 def test_the_name_of_a_new_file_is_on_the_disk_before_anything_in_it_counts(
     desk: Desk, hub: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:

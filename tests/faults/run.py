@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent))
+from aborted import aborted_journal, twin_believes_fdatasync
 from backend_power import power_cut_of_backend, twin_backend_without_sync
 from card import card_destroyed, twin_without_mirror
 from clocks import late_answers, twin_believes_its_clock, twin_trusts_late_answers, wrong_clocks
@@ -73,6 +74,8 @@ ROWS = (
     Row(buffer_beyond_its_cap, 2, 300),
     Row(twin_gives_up_silently, 1, 4, twin=True),
     Row(read_only, 2, 50),
+    Row(aborted_journal, 12, 1_000),
+    Row(twin_believes_fdatasync, 1, 1, twin=True),
     Row(damaged_directory, 4, 20_000),
     Row(twin_without_manifest, 1, 6, twin=True),
     Row(outage, 50, 1_000),  # thousandths of a week

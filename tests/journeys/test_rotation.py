@@ -34,7 +34,7 @@ def test_keys_are_changed_during_an_outage_and_the_root_goes_back_to_its_safe(ri
     rig.wait_durable(3)
     rig.drain()
     status = rig.status()
-    assert status["link"]["refused"] == {}
+    assert set(status["link"]["refused"]) <= {"stale"}, "at most an answer that a newer one overtook on the way"
     assert status["trust"] == {"version": before + 1, "refused": 0, "error": ""}
     rig.stop(rig.hub)
     rig.settle()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hub.disk import files
-from hub.disk.files import shred, write_atomically
+from hub.disk.files import shred, sync_data, write_atomically
 
 
 def test_writing_atomically_replaces_whole_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -148,3 +149,42 @@ def test_who_is_not_root_follows_links_as_ever(tmp_path: Path, monkeypatch: pyte
     os.close(files.open_here(tmp_path / "link", os.O_RDWR))
     files.refuse_strange_links(tmp_path / "link", tmp_path)
     assert list(files.strange_links(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "means"),
+    [
+        (errno.EROFS, "the file system has given up"),
+        (errno.EIO, "the file system has given up"),
+        (errno.ENODATA, "all is well: no file has that name"),
+        (errno.EOPNOTSUPP, "it knows no such names"),
+        (errno.EPERM, "nobody may set them"),
+    ],
+    ids=errno.errorcode.get,
+)
+def test_a_sync_is_done_only_where_the_file_system_still_lets_something_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: int, means: str
+) -> None:
+    """That ext4 speaks so is shown on a real one: tests/faults/aborted.py."""
+
+    def answer(descriptor: int, name: str) -> None:
+        raise OSError(said, os.strerror(said))
+
+    monkeypatch.setattr(os, "removexattr", answer)
+    with (tmp_path / "file").open("wb", buffering=0) as file:
+        file.write(b"promised")
+        if "given up" in means:
+            with pytest.raises(OSError, match=os.strerror(said)):
+                sync_data(file.fileno())
+        else:
+            sync_data(file.fileno())
+
+
+def test_a_sync_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    with (tmp_path / "file").open("wb", buffering=0) as file:
+        file.write(b"promised")
+        before = os.fstat(file.fileno())
+        sync_data(file.fileno())
+        after = os.fstat(file.fileno())
+        assert (before.st_mtime_ns, before.st_ctime_ns, before.st_size) == (after.st_mtime_ns, after.st_ctime_ns, 8)
+        assert os.listxattr(file.fileno()) == []
