@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import islice
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -116,26 +116,32 @@ class _Reading:
         wall = begin.replace(tzinfo=None)
         out = {_stamp(one) for one in _dates(event.get("EXDATE"))}
         uid = str(event.get("UID"))
-        for one in self._instances(event, wall):
+        for one in self._instances(event, wall, zoned):
             moment = one if zoned is None else one.replace(tzinfo=zoned)
             stamp = _stamp(moment)
             if stamp in out or (not _is_change(event) and (uid, stamp) in changed):
                 continue
-            here = moment if zoned is None else moment.astimezone(self._zone).replace(tzinfo=None)
-            yield here, here + length
+            yield (moment, moment + length) if zoned is None else self._here(moment, moment + length)
 
-    def _instances(self, event: Any, wall: datetime) -> Iterator[datetime]:
-        """By the event's own wall clock, also of days before the first that is wanted."""
+    def _here(self, begin: datetime, end: datetime) -> Span:
+        """By the wall clock of the schedule: an event that is written in UTC keeps its end when the clocks change
+        between. Of the hour that comes twice the wall knows no first and no second: what ends no later on it than it
+        begins, has its length there."""
+        first, last = (moment.astimezone(self._zone).replace(tzinfo=None) for moment in (begin, end))
+        return first, max(last, first + (end.astimezone(UTC) - begin.astimezone(UTC))) if last <= first else last
+
+    def _instances(self, event: Any, wall: datetime, zoned: tzinfo | None) -> Iterator[datetime]:
+        """By the event's own wall clock, also of days before the first that is wanted, and a day after the last."""
         extra = [_wall(one) for one in _dates(event.get("RDATE"))]
         rules = event.get("RRULE")
         if rules is None:
             yield wall
         else:
             for rule in rules if isinstance(rules, list) else [rules]:
-                yield from self._repeated(rule, wall)
+                yield from self._repeated(rule, wall, zoned)
         yield from extra
 
-    def _repeated(self, rule: Any, wall: datetime) -> Iterator[datetime]:
+    def _repeated(self, rule: Any, wall: datetime, zoned: tzinfo | None) -> Iterator[datetime]:
         from dateutil.rrule import rrulestr
 
         parts = {str(key).upper(): value for key, value in rule.items()}
@@ -145,9 +151,9 @@ class _Reading:
         if wall < EARLIEST:
             raise ValueError("a repetition that begins before 1970 is not unfolded")
         count = int(parts["COUNT"][0]) if "COUNT" in parts else None
-        end = datetime.combine(self._until + timedelta(days=1), time())
+        end = datetime.combine(self._until + timedelta(days=2), time())  # its clock may be a day ahead
         if "UNTIL" in parts:
-            end = min(end, _until(parts["UNTIL"][0], self._zone))
+            end = min(end, _until(parts["UNTIL"][0], zoned or self._zone))
         kept = {key: value for key, value in rule.items() if str(key).upper() not in ("COUNT", "UNTIL")}
         text = type(rule)(kept).to_ical().decode()
         yield from islice(rrulestr(text, dtstart=wall).replace(until=end), count)
@@ -182,7 +188,7 @@ def _begin_and_length(event: Any) -> tuple[datetime, timedelta]:
         last = end.dt if not whole_day else _wall(end.dt)
         if whole_day or (first.tzinfo is None) != (last.tzinfo is None):
             return first, _wall(last) - _wall(first)
-        return first, last - first
+        return first, (last if first.tzinfo is None else last.astimezone(first.tzinfo)) - first
     if length is not None:
         return first, length.dt
     return first, timedelta(days=1) if whole_day else timedelta()
@@ -221,8 +227,8 @@ def _stamp(moment: Any) -> str:
     return _wall(moment).isoformat()
 
 
-def _until(moment: Any, zone: ZoneInfo) -> datetime:
-    """The end of a repetition, by the wall clock; of a date alone that whole day."""
+def _until(moment: Any, zone: tzinfo) -> datetime:
+    """The end of a repetition, by the wall clock of its event; of a date alone that whole day."""
     if isinstance(moment, datetime):
         return moment.astimezone(zone).replace(tzinfo=None) if moment.tzinfo is not None else moment
     return datetime.combine(moment, time(23, 59, 59))

@@ -102,6 +102,59 @@ def test_an_event_over_midnight_has_hours_on_both_days() -> None:
     assert found.days == {date(2026, 6, 20): ((1320, 1440),), date(2026, 6, 21): ((0, 150),)}
 
 
+@pytest.mark.parametrize(
+    ("begin", "end", "first", "last"),
+    [  # Paris, from midnight to midnight, as a mailbox exports it
+        ("20261016T220000Z", "20261101T230000Z", date(2026, 10, 17), date(2026, 11, 1)),
+        ("20270326T230000Z", "20270329T220000Z", date(2027, 3, 27), date(2027, 3, 29)),
+        ("20261231T230000Z", "20270101T230000Z", date(2027, 1, 1), date(2027, 1, 1)),
+        ("20280228T230000Z", "20280229T230000Z", date(2028, 2, 29), date(2028, 2, 29)),
+    ],
+)
+def test_whole_days_that_are_written_in_utc_stay_whole_when_the_clocks_change_between(
+    begin: str, end: str, first: date, last: date
+) -> None:
+    found = read(file(f"UID:1\nDTSTART:{begin}\nDTEND:{end}"), PARIS, date(2026, 1, 1), date(2028, 12, 31))
+    assert (min(found.days), max(found.days), len(found.days)) == (first, last, (last - first).days + 1)
+    assert set(found.days.values()) == {((0, 1440),)}
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "hours"),
+    [
+        ("20261025T000000Z", "20261025T010000Z", (120, 180)),  # 02:00 in summer time to 02:00 in winter time
+        ("20261025T010000Z", "20261025T020000Z", (120, 180)),
+        ("20261024T230000Z", "20261025T020000Z", (60, 180)),
+        ("20260329T000000Z", "20260329T020000Z", (60, 240)),
+    ],
+)
+def test_an_event_in_the_hour_that_comes_twice_or_not_at_all_has_its_hours(
+    begin: str, end: str, hours: tuple[int, int]
+) -> None:
+    found = read(file(f"UID:1\nDTSTART:{begin}\nDTEND:{end}"), PARIS, date(2026, 1, 1), date(2026, 12, 31))
+    assert (list(found.days.values()), found.skipped) == ([(hours,)], [])
+
+
+def test_an_end_in_another_zone_than_the_begin_is_when_it_says() -> None:
+    flight = "UID:1\nDTSTART;TZID=Europe/Paris:20261024T230000\nDTEND:20261025T030000Z"
+    found = read(file(flight), PARIS, date(2026, 1, 1), date(2026, 12, 31))
+    assert found.days == {date(2026, 10, 24): ((1380, 1440),), date(2026, 10, 25): ((0, 240),)}
+
+
+def test_a_repetition_ends_by_the_clock_of_its_event_wherever_the_schedule_is() -> None:
+    daily = "UID:1\nDTSTART:20260706T{0}Z\nDURATION:PT1H\nRRULE:FREQ=DAILY;UNTIL={1}Z"
+    july = {"begin": date(2026, 7, 1), "end": date(2026, 7, 31)}
+    antilles = days(daily.format("010000", "20260709T010000"), zone=ZoneInfo("America/Martinique"), **july)
+    assert antilles == ["2026-07-05", "2026-07-06", "2026-07-07", "2026-07-08"]
+    assert days(daily.format("233000", "20260708T220000"), zone=PARIS, **july) == ["2026-07-07", "2026-07-08"]
+
+
+def test_the_last_day_of_a_schedule_has_an_event_whose_own_clock_is_a_day_ahead() -> None:
+    noumea = "UID:1\nDTSTART;TZID=Pacific/Noumea:20260709T050000\nDURATION:PT1H\nRRULE:FREQ=DAILY"
+    found = days(noumea, zone=PARIS, begin=date(2026, 7, 1), end=date(2026, 7, 10))
+    assert found == ["2026-07-08", "2026-07-09", "2026-07-10"]
+
+
 def test_a_zone_that_the_file_defines_itself_is_understood() -> None:
     zone = (
         "BEGIN:VTIMEZONE\r\nTZID:Ici\r\nBEGIN:STANDARD\r\nDTSTART:19700101T000000\r\nTZOFFSETFROM:+0400\r\n"
