@@ -4,9 +4,10 @@ draft of the impact assessment, from the configuration that runs."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -94,7 +95,7 @@ class Declaring:
         from hub.privacy.register import dpia_markdown, register_csv, register_markdown
 
         what = str(arguments.get("what", ""))
-        day = f"{datetime.fromtimestamp(self._clock.now(), UTC):%d/%m/%Y}"
+        day = f"{datetime.fromtimestamp(self._clock.now(), ZoneInfo(self._core.timezone)):%d/%m/%Y}"
         facts = (self._core, self._metrics, day, self._hub, self._recipients)
         if what == "register":
             return {"name": "registre-des-traitements.md", "text": register_markdown(*facts)}

@@ -159,7 +159,7 @@ async def build_crisis(
 def _facts(ground: Ground, devices: Any, hands: Hands, status: Mapping[str, Any]) -> Facts:
     config = ground.loaded.config
     site = config.sites.get(config.hub.site or "")
-    zone = ZoneInfo(site.timezone if site is not None else "Europe/Paris")
+    zone = ZoneInfo(config.timezone)
     known: list[Device] = list(devices)
     from hub.crisis.runbook import Facts, spell
 

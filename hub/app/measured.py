@@ -62,7 +62,7 @@ async def build_measured(ground: Ground, path: Path, watch: Watch, outward: Outw
     history = History(options.memory)
     rollups = Rollups(
         Memory(hours, ground.store), history, clock=clock,
-        life=outward.link.delivery.stating.generation, place=path.places.get, calendar=_calendars(ground),
+        life=outward.link.delivery.stating.generation, place=path.places.get, calendar=calendars(ground),
         period=_periods(path, watch), keep_s=options.hours.total_seconds(), most=options.max_size,
     )  # fmt: skip
     await once_the_disk_works(rollups.load, clock.sleep)
@@ -113,10 +113,8 @@ def _energy(
             for device in path.devices for metric, limits in device.writable.items()
         ],
     )  # fmt: skip
-    site = config.sites.get(config.hub.site or "")
     return Energy(
-        survey, drift, reports, clock=clock, key=ground.keys.identity, drain=observer.drain,
-        timezone=site.timezone if site is not None else "Europe/Paris",
+        survey, drift, reports, clock=clock, key=ground.keys.identity, drain=observer.drain, timezone=config.timezone,
     )  # fmt: skip
 
 
@@ -138,13 +136,13 @@ async def _hours(ground: Ground) -> tuple[Store, str]:
         return await once_the_disk_works(lambda: Store.open(path, key, SCHEMA), clock.sleep), said
 
 
-def _calendars(ground: Ground) -> Callable[[str], Calendar]:
-    """The calendar of a site; of a place that is in none, the one of Paris."""
+def calendars(ground: Ground) -> Callable[[str], Calendar]:
+    """The calendar of a site; of a place that is in none, and of "", the hub's own."""
     made: dict[str, Calendar] = {}
 
     def of(site: str) -> Calendar:
-        sites = ground.loaded.config.sites
-        name = sites[site].timezone if site in sites else "Europe/Paris"
+        config = ground.loaded.config
+        name = config.sites[site].timezone if site in config.sites else config.timezone
         return made.setdefault(name, Calendar(name))
 
     return of

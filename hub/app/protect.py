@@ -96,6 +96,7 @@ async def build_protect(ground: Ground, path: Path, field: Field, outward: Outwa
         homes={name: zone.name for name, zone in ground.loaded.config.zones.items()}, devices=of, recompile=recompile,
         device=path.devices.get,
         forget=Forgetting(path, field, measured), ordered=erasing.ordered,
+        timezone=lambda: ground.loaded.config.timezone,
     )  # fmt: skip
     await once_the_disk_works(consents.load, ground.clock.sleep)
     protecting = Protecting(path.privacy, ground.buffer, ground.clock)

@@ -32,7 +32,7 @@ from hub.link import Carrier
 from hub.privacy import compile_privacy
 
 WATCHED = frozenset(
-    {"rules", "rule_templates", "devices", "schedules", "calendars", "school_years", "zones", "places", "sites"}
+    {"hub", "rules", "rule_templates", "devices", "schedules", "calendars", "school_years", "zones", "places", "sites"}
 )
 """Sections of which rules are made."""
 
@@ -90,10 +90,8 @@ class Reloading:
         self._outward.keeper.reconfigure(new.files)
         here = {ground.enrolled.hub, *new.config.sites}
         self._outward.badging.reconfigure(here, metered=new.config.link.metered)
-        site = new.config.sites.get(new.config.hub.site or "")
         self._measured.energy.reconfigure(
-            {name: (zone.name, zone.site, zone.use) for name, zone in new.config.zones.items()},
-            site.timezone if site is not None else "Europe/Paris",
+            {name: (zone.name, zone.site, zone.use) for name, zone in new.config.zones.items()}, new.config.timezone,
             new.config.hub.name, {name: one.name for name, one in new.config.sites.items()},
         )  # fmt: skip
         self._protect.declaring.reconfigure(new.config)

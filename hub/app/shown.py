@@ -210,11 +210,10 @@ def _names(ground: Ground, path: Path, field: Field, web: Web) -> dict[str, set[
 def parts_of(ground: Ground, path: Path, outward: Outward, watch: Watch) -> Parts:
     """What the pages show of a hub."""
     config = ground.loaded.config
-    site = config.sites.get(config.hub.site or "")
     return Parts(
         live=path.live, devices=path.devices, places=path.places, metric=path.planner.metric, title=config.hub.name,
         zones={name: (zone.name, zone.site) for name, zone in config.zones.items()},
-        timezone=site.timezone if site is not None else "Europe/Paris", badges=outward.badging,
+        timezone=config.timezone, badges=outward.badging,
         contact=config.web.contact if config.web is not None else "", raised=lambda: len(watch.watching.book.open),
         sites={name: one.name for name, one in config.sites.items()},
         dwellings=frozenset(name for name, zone in config.zones.items() if is_dwelling(zone.use)),

@@ -21,7 +21,7 @@ from hub.errors import PluginError
 from hub.hosting.notifying import Notifiers, OwnNotices
 from hub.model import Device, Value
 from hub.rules import Rules, compile_rules
-from hub.rules.compiling import DEFAULT_ZONE, compile_programme
+from hub.rules.compiling import compile_programme
 from hub.rules.programme import Programme
 from hub.watching import Watching
 
@@ -75,11 +75,9 @@ class Watch:
         """Prepare one notifier, with a queue of its own."""
         book, name = self.watching.book, notifier.name
         self.forget(name)
-        config = ground.loaded.config
-        site = config.sites.get(config.hub.site or "")
         queue = OwnNotices(
             name, ground.enrolled.hub, field.http, ground.buffer, ground.clock, _policy(notifier, ground),
-            site.timezone if site is not None else "Europe/Paris",
+            ground.loaded.config.timezone,
         )  # fmt: skip
         self.notifiers.put(queue)
         book.listeners.append(queue.offer)  # before the store is asked: what changes meanwhile is not in its answer
@@ -123,8 +121,7 @@ async def build_watch(ground: Ground, path: Path, field: Field) -> Watch:
 
 def zone_of(loaded: Loaded) -> ZoneInfo:
     """The time zone of the hub's site."""
-    site = loaded.config.sites.get(loaded.config.hub.site or "")
-    return ZoneInfo(site.timezone if site is not None else DEFAULT_ZONE)
+    return ZoneInfo(loaded.config.timezone)
 
 
 def _duties(ground: Ground) -> dict[str, Programme]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -33,13 +34,13 @@ def consent(
     """Enter that PERSON agreed. PERSON is a reference of yours (loc-0042), not a name: who it is stays on your form."""
     answer = ask(
         config, state_dir, "consent.give", person=person, purpose=purpose, zone=zone, dry_run=dry_run,
-        given=None if date is None else date.astimezone().timestamp(),
+        date=None if date is None else f"{date:%Y-%m-%d}",
     )  # fmt: skip
     if json:
         output.data(answer)
         return
     would = "would be kept" if dry_run else "is kept from now on"
-    click.echo(f"{person} agreed to {purpose} for {zone} on {_day(answer['given'])}: what it is about {would}")
+    click.echo(f"{person} agreed to {purpose} for {zone} on {_day(answer['given'], answer)}: what it is about {would}")
     output.say(f"devices there: {', '.join(answer['devices']) or 'none'}")
 
 
@@ -54,7 +55,7 @@ def listing(config: Path, state_dir: Path | None, json: bool) -> None:
     output.table(
         ("person", "purpose", "zone", "given", "ended", "by"),
         [
-            (one["person"], one["purpose"], one["zone"], _day(one["given"]), _moment(one["ended"]), one["by"])
+            (one["person"], one["purpose"], one["zone"], _day(one["given"], answer), _moment(one["ended"]), one["by"])
             for one in answer["consents"]
         ],
     )
@@ -73,7 +74,7 @@ def access(person: str, config: Path, state_dir: Path | None, json: bool) -> Non
         return
     for one in answer["consents"]:
         ended = f", ended {_moment(one['ended'])}: {one['why']}" if one["ended"] else ""
-        click.echo(f"agreed to {one['purpose']} for {one['zone']} on {_day(one['given'])}{ended}")
+        click.echo(f"agreed to {one['purpose']} for {one['zone']} on {_day(one['given'], answer)}{ended}")
     for home in answer["homes"]:
         devices = ", ".join(device["device"] for device in home["devices"]) or "none"
         click.echo(
@@ -171,8 +172,9 @@ def _standing(erasure: dict[str, Any]) -> str:
     return f"confirmed {_moment(erasure['confirmed'])}, {output.several(erasure['readings'], 'reading')}{left}"
 
 
-def _day(at: float) -> str:
-    return f"{datetime.datetime.fromtimestamp(at):%Y-%m-%d}"
+def _day(at: float, answer: dict[str, Any]) -> str:
+    """By the calendar of the hub's site: a form that is dated there has that date on every machine."""
+    return f"{datetime.datetime.fromtimestamp(at, ZoneInfo(answer['timezone'])):%Y-%m-%d}"
 
 
 def _moment(at: float | None) -> str:

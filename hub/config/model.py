@@ -296,3 +296,9 @@ class Core(Section):
     sovereignty: Annotated[Sovereignty, Empty] = Field(
         default=Sovereignty.unsaid(), description="What this machine may depend on beside the owner's hosts."
     )
+
+    @property
+    def timezone(self) -> str:
+        """IANA name of the hub's own: that of its site, and where it has none, the one of Paris."""
+        site = self.sites.get(self.hub.site or "")
+        return site.timezone if site is not None else "Europe/Paris"

@@ -12,7 +12,9 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import date, datetime, time
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -28,8 +30,9 @@ from hub.privacy.policy import IDENTIFIERS
 from hub.privacy.pseudonyms import group_name
 
 PERSON = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-EARLIEST = 946_684_800.0
-"""2000-01-01: no form is older."""
+EARLIEST = date(2000, 1, 1)
+"""No form is older."""
+NOT_THEN = "a consent is dated between 2000 and now"
 AGAIN_S = 60.0
 """Until what could not be erased is tried again."""
 
@@ -38,17 +41,19 @@ _log = logging.getLogger("hub.privacy")
 
 class ConsentDesk:
     """One a hub. `homes`: zone → its name; `devices` lists those of a zone, `device` knows one by its id. `forget`
-    erases what this hub holds of devices and says how much, by part; `ordered` is told that an erasure waits."""
+    erases what this hub holds of devices and says how much, by part; `ordered` is told that an erasure waits;
+    `timezone` says in which zone (IANA name) dates of forms are."""
 
     def __init__(
         self, memory: Memory, privacy: Privacy, clock: Clock, *, homes: Mapping[str, str],
         devices: Callable[[str], Iterable[Device]], device: Callable[[str], Device | None],
         recompile: Callable[[str], None],
         forget: Callable[[list[Device]], Awaitable[dict[str, int]]], ordered: Callable[[], None],
+        timezone: Callable[[], str],
     ) -> None:  # fmt: skip
         self._memory, self._privacy, self._clock = memory, privacy, clock
         self._homes, self._devices, self._device = homes, devices, device
-        self._recompile, self._forget, self._ordered = recompile, forget, ordered
+        self._recompile, self._forget, self._ordered, self._timezone = recompile, forget, ordered, timezone
         self._turn = asyncio.Lock()  # of erasing here
         self._owing = True  # perhaps: a former life may have been killed before it had erased
 
@@ -91,8 +96,9 @@ class ConsentDesk:
         return keyed or self._privacy.dwelling(zone)
 
     def calls(self) -> dict[str, Call]:
-        """consent.give {person, purpose, zone, given, by, dry_run} · consent.list {person} · consent.access {person} ·
-        consent.withdraw {person, purpose, by, dry_run} · device.erase {device, by, dry_run}"""
+        """consent.give {person, purpose, zone, date, by, dry_run} · consent.list {person} · consent.access {person} ·
+        consent.withdraw {person, purpose, by, dry_run} · device.erase {device, by, dry_run}. `date`: the day on the
+        form, 2026-11-28; today without it. The first three say in which `timezone` days are."""
         return {
             "consent.give": self._give, "consent.list": self._list, "consent.access": self._access,
             "consent.withdraw": self._withdraw, "device.erase": self._erase,
@@ -108,9 +114,9 @@ class ConsentDesk:
             there = f"they ask for {', '.join(sorted(asked))}" if asked else "none does"
             raise ConsentRefused(f"no privacy rule of zone {zone} asks for consent {purpose!r}: {there}")
         now = self._clock.now()
-        given = now if arguments.get("given") is None else float(arguments["given"])
-        if not EARLIEST <= given <= now + 120:
-            raise ConsentRefused("a consent is dated between 2000 and now")
+        given = now if arguments.get("date") is None else self._midnight(str(arguments["date"]))
+        if given > now:
+            raise ConsentRefused(NOT_THEN)
         for one in await self._memory.consents(person):
             if one.ended is None and (one.purpose, one.zone) == (purpose, zone):
                 raise ConsentRefused(f"{person} has agreed to {purpose} for {zone} already")
@@ -120,7 +126,20 @@ class ConsentDesk:
             key = await self._memory.give(consent)
             self._privacy.consents.begin(zone, purpose, key)
             self._recompile(zone)
-        return {**msgspec.to_builtins(consent), "devices": [device.id for device in self._devices(zone)]}
+        return {
+            **msgspec.to_builtins(consent), "devices": [device.id for device in self._devices(zone)],
+            "timezone": self._timezone(),
+        }  # fmt: skip
+
+    def _midnight(self, day: str) -> float:
+        """When that day began where the hub hangs: the clock of who types it may be of another zone."""
+        try:
+            on = date.fromisoformat(day)
+        except ValueError:
+            raise ConsentRefused(f"expected a date like 2026-11-28, not {day[:20]!r}") from None
+        if on < EARLIEST:
+            raise ConsentRefused(NOT_THEN)
+        return datetime.combine(on, time(), ZoneInfo(self._timezone())).timestamp()
 
     async def _list(self, arguments: dict[str, Any]) -> Any:
         consents = await self._memory.consents(str(arguments.get("person") or ""))
@@ -128,6 +147,7 @@ class ConsentDesk:
         return {
             "consents": [self._shown(one) for one in consents],
             "erasures": [msgspec.to_builtins(one) for one in erasures],
+            "timezone": self._timezone(),
             "asked": [
                 {"rule": rule.name, "purpose": rule.consent, "for": rule.purpose, "zones": sorted(rule.zones)}
                 for rule in self._privacy.rules
@@ -153,7 +173,7 @@ class ConsentDesk:
                 })  # fmt: skip
         erasures = [msgspec.to_builtins(one) for one in await self._memory.erasures() if one.person == person]
         return {"person": person, "consents": [self._shown(one) for one in consents], "homes": homes,
-                "erasures": erasures}  # fmt: skip
+                "erasures": erasures, "timezone": self._timezone()}  # fmt: skip
 
     async def _withdraw(self, arguments: dict[str, Any]) -> Any:
         person, purpose = str(arguments.get("person", "")), str(arguments.get("purpose") or "")

@@ -25,7 +25,6 @@ from hub.rules.programme import Calendar, Hours, Interval, Programme, Special
 SHOWN = {"Cel": "°C", "[ppm]": "ppm", "1": "", "kW.h": "kWh", "m3": "m³", "m3/h": "m³/h",
          "ug/m3": "µg/m³", "Bq/m3": "Bq/m³", "uS/cm": "µS/cm", "m/s2": "m/s²", "deg": "°", "MiBy": "MiB"}  # fmt: skip
 """UCUM as people write it."""
-DEFAULT_ZONE = "Europe/Paris"
 
 
 class Action(msgspec.Struct, frozen=True):
@@ -147,7 +146,7 @@ def compile_programme(schedule: Schedule, core: Core) -> Programme:
         also=tuple(_calendar(name, core.calendars[name]) for name in schedule.also_during),
         never=tuple(_calendar(name, core.calendars[name]) for name in schedule.not_during),
     )  # fmt: skip
-    return Programme(ZoneInfo(site.timezone if site else DEFAULT_ZONE), tuple(tuple(day) for day in days), special)
+    return Programme(ZoneInfo(site.timezone if site else core.timezone), tuple(tuple(day) for day in days), special)
 
 
 def _calendar(name: str, written: WrittenCalendar) -> Calendar:

@@ -124,7 +124,7 @@ class Schedule(Section):
     """A programme of hours, in a site's time."""
 
     site: Id | None = Field(
-        default=None, description="The site whose time zone it follows: an id of `sites`. Without it, Europe/Paris."
+        default=None, description="The site whose time zone it follows: an id of `sites`. Without it, the hub's."
     )
     weekly: Annotated[dict[Days, OfADay], Empty] = Field(
         default={},

@@ -10,6 +10,7 @@ from hub.alerts.memory import Memory
 from hub.alerts.policy import EVERYTHING
 from hub.app import watch as module
 from hub.app.watch import Duty, Watch
+from hub.config.model import Core
 from hub.devices import Devices
 from hub.hosting.notifying import Notifiers
 from hub.model import Device
@@ -17,7 +18,7 @@ from hub.model import Device
 from ...plugins.notify_kit import Local
 from ..alerts.test_book import NEW, Stream, life
 
-LOADED = SimpleNamespace(config=SimpleNamespace(sites={}, hub=SimpleNamespace(site=None)))
+LOADED = SimpleNamespace(config=Core())
 
 
 async def test_an_alert_that_ends_while_a_new_notifier_asks_for_the_last_ones_is_not_told_as_open(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import datetime
 from pathlib import Path as FilePath
+from zoneinfo import ZoneInfo
 
 import apsw
 import pytest
@@ -41,7 +43,7 @@ class House:
 
     def __init__(self, store):
         self.store, self.path = store, Path(uses={"classes": "logement"}, rules=rules())
-        self.memory = Memory(store)
+        self.memory, self.timezone = Memory(store), "Europe/Paris"
         self.forgotten, self.orders = [], 0
         self.desk = self.make_desk()
         self.calls = self.desk.calls()
@@ -58,6 +60,7 @@ class House:
             self.memory, self.path.privacy, self.path.clock, homes={"classes": "Appartement 12"},
             devices=lambda zone: [TAG] if zone == "classes" else [], device=self.path.devices.get,
             recompile=lambda zone: self.path.pipeline.recompile(), forget=forget, ordered=ordered,
+            timezone=lambda: self.timezone,
         )  # fmt: skip
 
     async def give(self, person="loc-12", **more):
@@ -164,13 +167,35 @@ async def test_anybody_of_a_home_ends_it_for_the_home(house):
         ({"person": "Jean Dupont"}, "a reference of yours, not a name"),
         ({"zone": "cuisine"}, "there is no zone 'cuisine'"),
         ({"purpose": "courbe"}, "they ask for climat"),
-        ({"given": 5.0}, "dated between 2000 and now"),
-        ({"given": 9e9}, "dated between 2000 and now"),
+        ({"date": "1999-12-31"}, "dated between 2000 and now"),
+        ({"date": "2255-03-15"}, "dated between 2000 and now"),
+        ({"date": "2027-02-29"}, "expected a date like"),
     ],
 )
 async def test_a_consent_to_nothing_is_refused(house, change, said):
     with pytest.raises(ConsentRefused, match=said):
         await house.give(**{"person": "loc-12", **change})
+
+
+@pytest.mark.parametrize(
+    ("timezone", "now", "today", "tomorrow"),
+    [
+        ("Pacific/Noumea", "2026-12-31T13:00:01+00:00", "2027-01-01", "2027-01-02"),
+        ("America/Martinique", "2027-01-01T03:59:59+00:00", "2026-12-31", "2027-01-01"),
+        ("Europe/Paris", "2028-02-28T23:00:01+00:00", "2028-02-29", "2028-03-01"),
+        ("Europe/Paris", "2026-10-25T22:59:59+00:00", "2026-10-25", "2026-10-26"),
+    ],
+)
+async def test_a_form_is_of_the_day_that_it_is_where_the_hub_hangs(house, timezone, now, today, tomorrow):
+    house.timezone = timezone
+    house.path.clock.set(datetime.fromisoformat(now).timestamp())
+    with pytest.raises(ConsentRefused, match="between 2000 and now"):
+        await house.give(date=tomorrow)
+    given = await house.give(date=today)
+    local = datetime.fromtimestamp(given["given"], ZoneInfo(timezone))
+    assert f"{local:%Y-%m-%d %H:%M}" == f"{today} 00:00"
+    assert {given["timezone"], *[(await house.calls[f"consent.{one}"]({"person": "loc-12"}))["timezone"]
+                                 for one in ("list", "access")]} == {timezone}  # fmt: skip
 
 
 async def test_the_same_consent_twice_and_a_withdrawal_of_nothing_are_refused(house):

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from datetime import UTC, datetime
 
 import pytest
 
@@ -112,8 +114,8 @@ def test_what_a_person_wrote_stays_in_its_line_and_its_cell():
     assert rows[-1][2] == "'=1+1;2", "no spreadsheet takes it for a formula"
 
 
-def declaring(made):
-    clock = ManualClock()
+def declaring(made, clock=None):
+    clock = clock or ManualClock()
     privacy = Privacy(rules=compile_privacy(made))
     return Declaring(
         made, privacy, Protecting(privacy, ListedBuffer(), clock), Counts(), clock, METRICS, hub="hub-x",
@@ -133,3 +135,15 @@ async def test_documents_are_made_on_request_and_no_others():
         assert "b.example.org" in (await call({"what": what}))["text"]
     with pytest.raises(HubError):
         await call({"what": "../keys"})
+
+
+@pytest.mark.parametrize(
+    ("timezone", "day"), [("Europe/Paris", "01/01/2027"), ("America/Martinique", "31/12/2026"),
+                          ("Pacific/Noumea", "01/01/2027")],
+)  # fmt: skip
+@pytest.mark.parametrize("what", ["register", "dpia"])
+async def test_a_document_is_dated_by_the_calendar_of_the_hubs_site(what, timezone, day):
+    made = Core.model_validate({"hub": {"site": "here"}, "sites": {"here": {"timezone": timezone}}})
+    clock = ManualClock(datetime(2026, 12, 31, 23, 30, tzinfo=UTC).timestamp())
+    text = (await declaring(made, clock).calls()["privacy.document"]({"what": what}))["text"]
+    assert re.findall(r"\d{2}/\d{2}/\d{4}", text) == [day]

@@ -60,6 +60,13 @@ def test_a_day_has_the_hours_of_what_knows_it_best(tmp_path: Path, moment: str, 
     assert programme(tmp_path).active(at(moment)) is active
 
 
+@pytest.mark.parametrize(("more", "zone"), [("", "Pacific/Noumea"), ("    site: paris\n", "Europe/Paris")])
+def test_hours_are_those_of_the_hubs_site_where_the_schedule_names_none(tmp_path: Path, more: str, zone: str) -> None:
+    text = "hub: {site: here}\nsites: {here: {timezone: Pacific/Noumea}, paris: {}}\n" + SCHOOL + more
+    opening = datetime(2027, 1, 11, 8, 0, tzinfo=ZoneInfo(zone)).timestamp()  # a Monday
+    assert [programme(tmp_path, text).active(opening + s) for s in (-1, 0)] == [False, True]
+
+
 def test_why_a_day_is_other_than_its_weekday_is_told(tmp_path: Path) -> None:
     made = programme(tmp_path)
     assert made.hours(date(2027, 3, 29)) == ((), "Lundi de Pâques")

@@ -210,7 +210,7 @@ TEXTS: dict[str, str] = {
     "False: it only acts, nothing is told or kept.": "Faux : elle agit seulement, rien n'est dit ni gardé.",
     "What to write to a device while it holds.": "Ce qu'il faut écrire à un appareil tant qu'elle est vraie.",
     "A programme of hours, in a site's time.": "Un programme d'heures, à l'heure d'un site.",
-    "The site whose time zone it follows: an id of `sites`. Without it, Europe/Paris.": "Le site dont elle suit le fuseau horaire : un identifiant de `sites`. Sans cela, Europe/Paris.",
+    "The site whose time zone it follows: an id of `sites`. Without it, the hub's.": "Le site dont elle suit le fuseau horaire : un identifiant de `sites`. Sans cela, celui du concentrateur.",
     "Hours by days: {mon-fri: [\"08:00-18:00\"]}; 22:00-06:00 ends on the next day.": "Heures par jours : {mon-fri: [\"08:00-18:00\"]} ; 22:00-06:00 finit le lendemain.",
     "Other hours on French public holidays; without it they are days like others.": "D'autres heures les jours fériés français ; sans cela ce sont des jours comme les autres.",
     "Other hours in school holidays; without it they are days like others.": "D'autres heures en vacances scolaires ; sans cela ce sont des jours comme les autres.",
