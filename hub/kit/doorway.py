@@ -1,5 +1,5 @@
-"""What a small HTTP server needs that anybody may call: a crowd of connections that is bounded, a pace, a secret in a
-header, a body that is bounded, TLS, and an end in order.
+"""What a small HTTP server needs that anybody may call: a crowd of connections that is bounded
+(`hub.kit.connections`), a pace, a secret in a header, a body that is bounded, TLS, and an end in order.
 
 Whose callbacks they are, which paths there are, and what each answer says is the business of who derives from it.
 aiohttp is imported when it listens.
@@ -11,16 +11,20 @@ import asyncio
 import base64
 import binascii
 import contextlib
+import math
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from hub.errors import DecodeError, NotReady
+from hub.kit.connections import Connections, Limits
 
 if TYPE_CHECKING:
     from aiohttp import web
     from aiohttp.web_protocol import RequestHandler
+
+    from hub.kit.handler import Handler
 
 
 class Rate:
@@ -42,8 +46,9 @@ class Rate:
 
 class Doorway:
     """Derive from it, and give `answer`. `counted(reason)` is told of what is refused, also of PUSHED_OUT: connections
-    are at most MOST_OPEN, and when more come, the one that has been there longest without a request under way goes.
-    `rate`: requests a second. Times are seconds."""
+    are at most MOST_OPEN, from their first packet on. When more come, the one goes that has been there longest without
+    a request under way, of the address that has most. `rate`: requests a second. Times are seconds: HANDSHAKE_S until
+    TLS is agreed on, KEEP_S until a request is there as a whole but for its body."""
 
     MOST_OPEN: ClassVar[int] = 128
     MOST_AT_ONCE: ClassVar[int] = 32
@@ -58,9 +63,9 @@ class Doorway:
         self, counted: Callable[[str], None], *, rate: float, now: Callable[[], float] = time.monotonic
     ) -> None:
         self.counted = counted
-        self._rate, self._now = Rate(rate, now), now
+        self._rate = Rate(rate, now)
         self._busy: set[RequestHandler] = set()
-        self._open: dict[RequestHandler, float] = {}
+        self._connections: Connections | None = None
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """One request. To raise nothing but for a connection that is gone."""
@@ -80,7 +85,8 @@ class Doorway:
         """While this request is answered, its connection is not pushed out."""
         self._busy.add(request.protocol)
         try:
-            yield
+            with self._connections.busy(request.protocol) if self._connections else contextlib.nullcontext():
+                yield
         finally:
             self._busy.discard(request.protocol)
 
@@ -131,35 +137,22 @@ class Doorway:
         end."""
         from aiohttp import web
 
-        server = web.Server(self.answer, access_log=None, keepalive_timeout=self.KEEP_S, handler_cancellation=False)
-        loop = asyncio.get_running_loop()
-        try:
-            listener = await loop.create_server(
-                lambda: self.admit(server), address, port, ssl=tls, backlog=128, reuse_address=True,
-                ssl_handshake_timeout=self.HANDSHAKE_S if tls is not None else None,
-            )  # fmt: skip
-        except OSError as error:
-            raise NotReady(f"{address} port {port} cannot be listened on: {error.strerror}") from error
-        try:
-            yield listener.sockets[0].getsockname()[1]
-        finally:
-            listener.close()
+        from hub.kit.handler import Handler
+
+        server, loop = web.Server(self.answer, handler_cancellation=False), asyncio.get_running_loop()
+
+        def made() -> Handler:
+            return Handler(server, loop=loop, access_log=None, keepalive_timeout=self.KEEP_S)  # type: ignore[arg-type]
+
+        async def ready() -> Callable[[], Handler]:
+            return made
+
+        async def ending() -> None:
             server.pre_shutdown()
             await server.shutdown(self.ANSWER_S)
 
-    def admit(self, make: Callable[[], RequestHandler]) -> RequestHandler:
-        """The protocol of a connection that has just come."""
-        now = self._now()
-        for known, since in list(self._open.items()):
-            if known not in self._busy and known.transport is None and now - since > self.HANDSHAKE_S:
-                del self._open[known]
-        if len(self._open) >= self.MOST_OPEN:
-            oldest = next((known for known in self._open if known not in self._busy), None)
-            if oldest is not None:
-                del self._open[oldest]
-                if oldest.transport is not None:
-                    oldest.transport.abort()
-                    self.counted(self.PUSHED_OUT)
-        protocol = make()
-        self._open[protocol] = now
-        return protocol
+        # An operator's cloud calls from few addresses, a proxy from one: no pace for handshakes, only a number.
+        limits = Limits(self.MOST_OPEN, self.MOST_OPEN, math.inf, 0, self.HANDSHAKE_S, self.KEEP_S)
+        self._connections = Connections(ready, tls, limits, lambda: self.counted(self.PUSHED_OUT))
+        async with self._connections.serving(address, port, ending) as found:
+            yield found

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hub.kit.handler import Handler
     from hub.web.server import Server
-    from hub.web.sockets.handler import Handler
 
 
 class Opening:

@@ -135,10 +135,10 @@ class Web:
     async def _serve(self, options: Options) -> None:
         """Until other options come."""
         self._other.clear()
+        from hub.kit.connections import Connections
         from hub.web.opening import Opening
         from hub.web.people.everybody import opened
         from hub.web.sockets import redirect
-        from hub.web.sockets.connections import Connections
 
         people = await opened(
             self.store, self.clock, self._broken, changed=self._changed, former=self.people,

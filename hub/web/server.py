@@ -16,6 +16,8 @@ from aiohttp import web
 from hub.clock import Clock
 from hub.control import Call
 from hub.errors import HubError
+from hub.kit.connections import Connections
+from hub.kit.handler import Handler
 from hub.web.area import sentence
 from hub.web.areas import AREAS, FILES, MENU, SAID
 from hub.web.areas.entrance import entrance
@@ -31,8 +33,6 @@ from hub.web.request.guard import HEADERS, SAFE, from_elsewhere
 from hub.web.request.routes import API, EVERYBODY, PAGE, STREAM, Route
 from hub.web.request.visit import Rejected, Visit
 from hub.web.site import Site
-from hub.web.sockets.connections import Connections
-from hub.web.sockets.handler import Handler
 from hub.web.words import LANGUAGES, word
 
 ANSWER_S = 30.0

@@ -20,6 +20,7 @@ from hub.clock import Clock
 from hub.control import Call
 from hub.documents.badges import BadBadge
 from hub.errors import HubError
+from hub.kit.connections import Connections
 from hub.reasons import words
 from hub.web import figures
 from hub.web.feed import Feed
@@ -34,7 +35,6 @@ from hub.web.request import answering as answers
 from hub.web.request.guard import SAFE
 from hub.web.request.routes import Route, Table
 from hub.web.request.visit import Visit
-from hub.web.sockets.connections import Connections
 from hub.web.words import LANGUAGES, WORDS, word
 
 REFUSALS = 30

@@ -1,7 +1,7 @@
 """Bytes in and out, before anybody knows what is asked.
 
 certificate   of the pages, made by the hub or by its district
-connections   those that are open, and how many at the most
-handler       HTTP on one of them
 redirect      plain HTTP, which leads to HTTPS
+
+The connections of the pages are held by `hub.kit.connections`.
 """

@@ -10,6 +10,7 @@ import re
 import ssl
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,11 +18,11 @@ from typing import Any
 import pytest
 
 from hub.errors import HubError
+from hub.kit import connections
+from hub.kit.connections import Connections, Limits, whose
 from hub.web.people.passwords import new_code
 from hub.web.people.throttle import KNOWN, STRANGERS
 from hub.web.request.routes import EVERYBODY, FILE, PAGE
-from hub.web.sockets import connections
-from hub.web.sockets.connections import HANDSHAKE_S, MOST, SHAKES_AT_ONCE, Connections, whose
 
 from .test_alerts import LOOP
 from .web_kit import NAME, PASSWORD, Hub, Pages
@@ -283,16 +284,16 @@ async def test_what_is_too_large_or_is_no_form_is_refused(pages: Pages) -> None:
 
 
 @pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+def patient(pages: Pages) -> None:
     """Nobody is cut for being slow while the test lasts: what happens does not happen for that."""
-    monkeypatch.setattr(connections, "HANDSHAKE_S", 600.0)
-    monkeypatch.setattr(connections, "IDLE_S", 600.0)
+    lines = pages.site.connections
+    lines.limits = replace(lines.limits, handshake_s=600.0, idle_s=600.0)
 
 
 @pytest.mark.usefixtures("patient")
 async def test_hundreds_of_slow_callers_keep_nobody_out(pages: Pages) -> None:
     slow = []
-    for n in range(MOST + 72):
+    for n in range(Limits().most + 72):
         _reader, writer = await asyncio.open_connection("127.0.0.1", pages.port)
         if n % 2:
             writer.write(b"\x16\x03\x01")  # the beginning of a handshake
@@ -303,7 +304,7 @@ async def test_hundreds_of_slow_callers_keep_nobody_out(pages: Pages) -> None:
         slow.append(writer)
     async with asyncio.timeout(60):
         assert (await pages.browser().get("/claim"))[0] == 200
-    assert len(pages.site.connections) <= MOST
+    assert len(pages.site.connections) <= Limits().most
     assert pages.site.connections.cut > 0
     for writer in slow:
         writer.transport.abort()
@@ -313,7 +314,8 @@ async def test_hundreds_of_slow_callers_keep_nobody_out(pages: Pages) -> None:
 async def test_one_machine_that_calls_without_end_keeps_no_other_out(pages: Pages) -> None:
     """Its callers give way to one another; one that calls from elsewhere stays, though it came first."""
     first = await asyncio.open_connection("127.0.0.1", pages.port)
-    slow = [await asyncio.open_connection("127.0.0.1", pages.port, local_addr=("127.0.0.9", 0)) for _ in range(MOST)]
+    one = ("127.0.0.9", 0)
+    slow = [await asyncio.open_connection("127.0.0.1", pages.port, local_addr=one) for _ in range(Limits().most)]
     assert (await pages.browser().get("/claim"))[0] == 200
     assert pages.site.connections.cut > 0
     with pytest.raises(TimeoutError):
@@ -350,9 +352,10 @@ async def test_the_handshakes_of_one_machine_are_paced_and_those_of_another_are_
     monkeypatch.setattr(connections, "time", SimpleNamespace(monotonic=lambda: 1000.0))
     lines = Connections(None, None)  # type: ignore[arg-type]
     turns = [lines._turn("192.0.2.1") for _ in range(200)]
-    assert turns[:SHAKES_AT_ONCE] == [0.0] * SHAKES_AT_ONCE
+    at_once, longest = lines.limits.shakes_at_once, lines.limits.handshake_s
+    assert turns[:at_once] == [0.0] * at_once
     assert all(later >= sooner for sooner, later in itertools.pairwise(turns))
-    assert HANDSHAKE_S <= max(turns) < HANDSHAKE_S + 1.0, "a machine can ask for no more than a caller would wait"
+    assert longest <= max(turns) < longest + 1.0, "a machine can ask for no more than a caller would wait"
     assert lines._turn("192.0.2.2") == 0.0
 
 

@@ -1,12 +1,12 @@
-"""The listening socket: TLS connections, few, short of time, the oldest idle one leaving when a new one comes.
+"""A listening socket whose connections are few and short of time: the oldest idle one leaves when a new one comes.
 
 A connection counts from its first packet, before TLS. Until its first TLS record (RFC 8446, 5.1) is there to be read
 as a whole it is a socket and nothing else: the kernel is asked to wake us for that many bytes (SO_RCVLOWAT). Then it
-shakes hands, MOST_SHAKING at a time and SHAKES_S a second from one address: that is work, for us more than for a caller
+shakes hands, so many at a time and a second as `Limits` say: that is work, for us more than for a caller
 who stops there. Where there are too many, the oldest gives way of the address that has most: one
-machine keeps no other out (IPv6: one network of 64 bits). One that makes no request within IDLE_S, or is in the
+machine keeps no other out (IPv6: one network of 64 bits). One that makes no request within `idle_s`, or is in the
 middle of sending one, is cut; while an answer is being made or streamed it is busy and stays. So slow callers cost
-MOST sockets and little memory (bench/callers.py), never the loop; and a new caller always gets in.
+so many sockets and little memory (bench/callers.py), never the loop; and a new caller always gets in.
 """
 
 from __future__ import annotations
@@ -26,15 +26,28 @@ from typing import TYPE_CHECKING
 from hub.errors import NotReady
 
 if TYPE_CHECKING:
-    from hub.web.sockets.handler import Handler
+    from hub.kit.handler import Handler
 
-MOST, MOST_SHAKING, WAITING = 128, 24, 1024
-SHAKES_S, SHAKES_AT_ONCE = 20.0, 30
-HANDSHAKE_S, IDLE_S, LOOK_S = 5.0, 15.0, 1.0
+WAITING = 1024
+LOOK_S = 1.0
 
 HANDSHAKE, RECORD_HEAD, RECORD = 22, 5, 1 << 14
 
-_log = logging.getLogger("hub.web")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`most` connections, `shaking` of them in their TLS handshake; of one address `shakes_s` handshakes a second and
+    `shakes_at_once` at once. `handshake_s` and `idle_s`: seconds until one is cut that is not through with its
+    handshake, or with sending its request."""
+
+    most: int = 128
+    shaking: int = 24
+    shakes_s: float = 20.0
+    shakes_at_once: int = 30
+    handshake_s: float = 5.0
+    idle_s: float = 15.0
 
 
 @dataclass(eq=False, slots=True)
@@ -50,10 +63,16 @@ class _Line:
 
 class Connections:
     """`ready` gives, once it can, what makes a protocol for each connection; `busy` is told by whoever answers
-    requests."""
+    requests; `pushed_out` is called for each that gives way to another. Without `tls` they speak in clear."""
 
-    def __init__(self, ready: Callable[[], Awaitable[Callable[[], Handler]]], tls: ssl.SSLContext) -> None:
-        self._ready, self._tls = ready, tls
+    def __init__(
+        self,
+        ready: Callable[[], Awaitable[Callable[[], Handler]]],
+        tls: ssl.SSLContext | None,
+        limits: Limits = Limits(),
+        pushed_out: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._ready, self._tls, self.limits, self._pushed_out = ready, tls, limits, pushed_out
         self._lines: list[_Line] = []
         self._next: dict[str, float] = {}
         self.cut = 0
@@ -76,21 +95,36 @@ class Connections:
             line.since = time.monotonic()
 
     @contextlib.asynccontextmanager
-    async def serving(self, address: str, port: int) -> AsyncIterator[int]:
-        """Listen in this scope; yields the port. Raises NotReady when it is not to be had."""
-        listener = listening(address, port)
+    async def serving(
+        self, address: str, port: int, ending: Callable[[], Awaitable[None]] | None = None
+    ) -> AsyncIterator[int]:
+        """Listen in this scope; yields the port. At its end nobody is let in any more, `ending` is awaited, and who is
+        still here is cut. Raises NotReady when the port is not to be had."""
+        listener, raised = listening(address, port), None
         try:
             async with asyncio.TaskGroup() as group:
                 accepting = group.create_task(self._accept(listener, group))
                 looking = group.create_task(self._look())
                 try:
                     yield listener.getsockname()[1]
+                except Exception as error:
+                    raised = error  # it is the caller's own, and goes on as it is: in no group
                 finally:
-                    for task in (accepting, looking, *(one.task for one in self._lines)):
-                        if task is not None:
-                            task.cancel()
+                    accepting.cancel()
+                    looking.cancel()
+                    try:
+                        await asyncio.wait([accepting, looking])
+                        listener.close()
+                        if ending is not None:
+                            await ending()
+                    finally:
+                        for one in self._lines:
+                            if one.task is not None:
+                                one.task.cancel()
         finally:
             listener.close()
+        if raised is not None:
+            raise raised
 
     async def _accept(self, listener: socket.socket, group: asyncio.TaskGroup) -> None:
         loop = asyncio.get_running_loop()
@@ -101,9 +135,9 @@ class Connections:
                 _log.debug("a connection could not be accepted: %s", error)
                 await asyncio.sleep(0.1)
                 continue
-            if len(self._lines) >= MOST:
+            if len(self._lines) >= self.limits.most:
                 self._push_out([one for one in self._lines if not one.busy])
-            if len(self._lines) >= MOST:
+            if len(self._lines) >= self.limits.most:
                 accepted.close()
                 continue
             line = _Line(None, time.monotonic(), whose(str(peer[0])), waiting=accepted)
@@ -124,18 +158,21 @@ class Connections:
         try:
             accepted.setblocking(False)
             with contextlib.suppress(OSError, ssl.SSLError, ConnectionError, TimeoutError):
-                async with asyncio.timeout(HANDSHAKE_S):
-                    if not await _says_hello(accepted):
-                        return
-                    await asyncio.sleep(self._turn(line.address))
+                async with asyncio.timeout(self.limits.handshake_s):
+                    if self._tls is not None:
+                        if not await _says_hello(accepted):
+                            return
+                        await asyncio.sleep(self._turn(line.address))
                     make = await self._ready()
                 shaking = [one for one in self._lines if one.shaking]
-                if len(shaking) >= MOST_SHAKING:
+                if len(shaking) >= self.limits.shaking:
                     self._push_out(shaking)
-                line.shaking = handed = True
+                line.shaking, handed = self._tls is not None, True
                 transport, _ = await loop.connect_accepted_socket(
-                    protocol, accepted, ssl=self._tls, ssl_handshake_timeout=HANDSHAKE_S, ssl_shutdown_timeout=1.0
-                )
+                    protocol, accepted, ssl=self._tls,
+                    ssl_handshake_timeout=None if self._tls is None else self.limits.handshake_s,
+                    ssl_shutdown_timeout=None if self._tls is None else 1.0,
+                )  # fmt: skip
                 line.shaking = False
                 await gone
         finally:
@@ -155,9 +192,10 @@ class Connections:
     def _turn(self, address: str) -> float:
         """Seconds until the next handshake of this address."""
         now = time.monotonic()
-        turn = max(self._next.get(address, 0.0), now - SHAKES_AT_ONCE / SHAKES_S)
-        if turn - now < HANDSHAKE_S:  # who waits longer is cut, and has had no turn
-            self._next[address] = turn + 1 / SHAKES_S
+        limits = self.limits
+        turn = max(self._next.get(address, 0.0), now - limits.shakes_at_once / limits.shakes_s)
+        if turn - now < limits.handshake_s:  # who waits longer is cut, and has had no turn
+            self._next[address] = turn + 1 / limits.shakes_s
         return max(0.0, turn - now)
 
     def _push_out(self, some: list[_Line]) -> None:
@@ -166,6 +204,7 @@ class Connections:
         if oldest is not None and oldest.task is not None:
             self._cut(oldest)
             self._forget(oldest)
+            self._pushed_out()
 
     def _cut(self, line: _Line) -> None:
         self.cut += 1
@@ -180,9 +219,9 @@ class Connections:
         while True:
             await asyncio.sleep(LOOK_S)
             now = time.monotonic()
-            self._next = {address: turn for address, turn in self._next.items() if turn > now - HANDSHAKE_S}
+            self._next = {address: turn for address, turn in self._next.items() if turn > now - self.limits.handshake_s}
             for line in list(self._lines):
-                if not line.busy and now - line.since > IDLE_S:
+                if not line.busy and now - line.since > self.limits.idle_s:
                     self._cut(line)
 
 
