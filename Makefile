@@ -18,6 +18,7 @@ check: setup ## lint, types, layers, documentation, security table
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
+	$(PYTHON) -m mypy --config-file tools/mypy-tests.ini tests bench tools # what tests name is there
 	.venv/bin/lint-imports --no-logo
 	$(PYTHON) tools/check_docs.py
 	$(PYTHON) tools/check_security_table.py

@@ -144,7 +144,7 @@ def main() -> int:
         figure("processor time of a system, three years, with its making", (time.process_time() - begun) / count, "s")
         cost()
     if options.public:
-        from public import strangers
+        from public import strangers  # type: ignore[attr-defined]  # beside this file
 
         strangers(options.public)
     return 0

@@ -70,7 +70,7 @@ async def fill(state: StateDir, counters: int, audit: int) -> None:
             for n in range(audit):
                 add_entry(db, 1.8e9 + n, "cli", {"device": "replace", "old": f"ble:{n}", "new": f"ble:{n + 1}"})
 
-    await store._call(entries)
+    await store.call(entries)
     for n in range(50):
         await store.replace(f"ble:old-{n}", f"ble:new-{n}", secrets.token_bytes(16), 1.8e9, "cli")
     await store.close()

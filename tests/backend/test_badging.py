@@ -6,8 +6,9 @@ import contextlib
 import io
 import json
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -128,7 +129,9 @@ def test_badges_issued_and_withdrawn_at_once_are_all_in_the_list(
 
     monkeypatch.setattr(badging, "listed", slow)
     with ThreadPoolExecutor(3) as threads:
-        made = [threads.submit(one, "A"), threads.submit(one, "B"), threads.submit(badging.revoke, directory, first)]
+        made: list[Future[Any]] = [
+            threads.submit(one, "A"), threads.submit(one, "B"), threads.submit(badging.revoke, directory, first)
+        ]  # fmt: skip
     assert [done.exception() for done in made] == [None, None, None]
     assert sorted((badge.name, badge.revoked_at is None) for badge in read(directory)) == [
         ("A", True), ("B", True), ("Dominique Martin", False),

@@ -59,7 +59,9 @@ def sentences() -> Iterator[tuple[str, str]]:
                 )
                 if isinstance(node, ast.FunctionDef) and node.name in HELPERS:
                     for inner in ast.walk(node):
-                        said = sentence(inner.value) if isinstance(inner, ast.Return) and inner.value else None
+                        if not (isinstance(inner, ast.Return) and inner.value):
+                            continue
+                        said = sentence(inner.value)
                         if said:
                             yield f"{path.relative_to(ROOT)}:{inner.lineno}", said
                 if isinstance(node, ast.Call) and name in RAISED and node.args:
@@ -78,7 +80,7 @@ def outcomes() -> Iterator[tuple[str, str]]:
             for state, detail in pairwise(given if isinstance(given, list) else ()):
                 said = sentence(detail)
                 if isinstance(state, ast.Constant) and state.value in STATES and said and said not in STATES:
-                    yield f"{path.relative_to(ROOT)}:{node.lineno}", said
+                    yield f"{path.relative_to(ROOT)}:{state.lineno}", said
 
 
 def french(said: str) -> str:

@@ -133,6 +133,6 @@ async def test_a_queue_that_notes_before_it_tells_is_caught(tmp_path: Path) -> N
     class Flushed(Early):
         def done(self, notice: Notice) -> None:
             super().done(notice)
-            self._state._buffer.flush()  # type: ignore[attr-defined] - the worst moment: it became durable
+            self._state._buffer.flush()  # type: ignore[attr-defined]  # the worst moment: it became durable
 
     assert await heard_after_a_kill_at(tmp_path / "b", 3, Flushed) == []

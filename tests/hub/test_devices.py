@@ -100,7 +100,7 @@ async def test_an_integration_hears_of_a_device_that_was_removed_and_knows_it_no
     assert devices.line_of(NEW) == [OLD.id, NEW]
     assert devices.remove(NEW).id == NEW
     assert (await waiting).id == NEW
-    await changes.aclose()
+    await changes.aclose()  # type: ignore[attr-defined]  # it is a generator
     assert (devices.get(NEW), devices.replaced, len(devices)) == (None, {}, 0)
     with pytest.raises(KeyError):
         devices.remove(NEW)
@@ -128,7 +128,7 @@ async def test_an_integration_hears_of_a_key_that_changed():
     await settle()
     devices.rekey(OLD.id, b"other")
     assert (await waiting).key == b"other"
-    await changes.aclose()
+    await changes.aclose()  # type: ignore[attr-defined]  # it is a generator
 
 
 async def test_what_changes_between_asking_for_changes_and_waiting_for_one_is_heard_of():

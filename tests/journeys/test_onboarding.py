@@ -248,9 +248,9 @@ def test_five_hundred_sensors_of_one_table_with_seven_mistakes_and_a_power_cut(
     assert json.loads(removed.stdout) == {"device": f"lorawan:{sensors[7].eui}", "place": "room-7"}
     assert school.rig.stop(school.rig.hub) == 0
     school.start()
-    after = school.devices()
-    assert len(after) == MANY - WRONG - 1
-    assert {device["state"] for device in after.values()} == {"green"}
+    left = school.devices()
+    assert len(left) == MANY - WRONG - 1
+    assert {device["state"] for device in left.values()} == {"green"}
 
     # no key was written anywhere in clear
     secrets = [sensor.app.hex() for sensor in sensors[:50]] + [sensor.app for sensor in sensors[:50]]

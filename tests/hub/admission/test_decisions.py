@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from hub.admission import decisions
@@ -49,7 +51,7 @@ def test_decisions_are_bounded(monkeypatch):
 
 
 def gated(*pairs):
-    path = Path()
+    path: Any = Path()
     path.events = Events(path.clock.now, path.clock.monotonic)
     path.told = []
     path.events.listeners.append(path.told.append)

@@ -44,7 +44,8 @@ class House(Path):
 
     def __init__(self, root: FilePath) -> None:
         super().__init__()
-        self.root, self.changes, self.store = root, 0, None
+        self.root, self.changes = root, 0
+        self.store: Any = None
         (root / "config.yaml").write_text(CONFIG)
         (root / "secrets.yaml").write_text(f"k: {KEY.hex()}\n")
         (root / "secrets.yaml").chmod(0o600)

@@ -28,6 +28,8 @@ SAID = (
 class House:
     """What `build_raw` stands on; a flat and an office."""
 
+    store: Store
+
     def __init__(self, path: Any) -> None:
         self.state, self.clock = StateDir(path), ManualClock(START)
         self.state.keys.mkdir()

@@ -2,6 +2,7 @@
 
 import asyncio
 from types import SimpleNamespace
+from typing import Any
 from unittest.mock import AsyncMock, MagicMock
 
 import pytest
@@ -85,9 +86,8 @@ async def test_what_a_configuration_adds_to_an_isolated_hub_is_held_before_it_st
     field = MagicMock(plugins=AsyncMock(integrate=MagicMock(), pauses=Pauses()), packs=AsyncMock(), http=AsyncMock())
     hands = Hands(ground, field, MagicMock())
     crisis = SimpleNamespace(state=State())
-    reloading = Reloading(
-        ground, MagicMock(), field, *[MagicMock() for _ in range(6)], Emergency(crisis, MagicMock(), hands)
-    )
+    others: list[Any] = [MagicMock() for _ in range(6)]
+    reloading = Reloading(ground, MagicMock(), field, *others, emergency=Emergency(crisis, MagicMock(), hands))
     file.write_text(CONFIG.replace("radio: {}", "radio: {}, cloud: {url: 'https://cloud.example'}"))
     new, key = load(file, models), (INTEGRATION, "cloud")
     held = []

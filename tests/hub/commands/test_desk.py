@@ -527,6 +527,6 @@ async def test_a_life_of_an_integration_that_is_closed_late_fails_nothing_of_the
         await until(lambda: lost.final)
         await hub.order(True, metric="pump", role="administrateur")
         await until(lambda: boiler.taken)
-        await former.aclose()
+        await former.aclose()  # type: ignore[attr-defined]  # it is a generator
         assert boiler.commands.wanted(boiler.taken[0])
         await boiler.stop()

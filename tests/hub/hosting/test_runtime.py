@@ -270,7 +270,7 @@ async def test_a_counter_that_keeps_going_back_is_evidence():
 async def test_what_is_noted_with_reports_is_put_when_there_is_room_and_not_when_the_plugin_ends_before():
     stage = Stage()
     session, room = stage.session(), asyncio.Event()
-    stage.buffer.full, stage.buffer.room = True, room.wait
+    stage.buffer.full, stage.buffer.room = True, room.wait  # type: ignore[attr-defined]
     reports = [Report(device=TAG.id, values={"temperature": float(value)}) for value in (20, 21)]
     ended, other = (
         asyncio.create_task(session.emit_all(reports, note=lambda: session.state.put("counter", 7))) for _ in range(2)

@@ -69,7 +69,9 @@ def pages(data):
 def read(data, root, secrets):
     """{number of the series: [(second, steps)]} of the series whose secrets are given."""
     assert data[:8] == b"ilotraw\x01"
-    cipher, id, bound = {1: AESGCM, 2: ChaCha20Poly1305}[data[8]], data[9:25], data[:41]
+    ciphers = {1: AESGCM, 2: ChaCha20Poly1305}
+    cipher: type[AESGCM] | type[ChaCha20Poly1305] = ciphers[data[8]]
+    id, bound = data[9:25], data[:41]
     size = int.from_bytes(data[41:45], "big")
     key = hkdf(root, id, b"ilot/raw-directory/1\0")
     directory = Bytes(cipher(key).decrypt(bytes(12), data[45 : 45 + size], bound))

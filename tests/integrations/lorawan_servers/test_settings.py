@@ -49,7 +49,7 @@ def test_the_things_stacks_topics_are_those_of_its_server_or_of_a_pub_sub() -> N
         (lambda: chirpstack.Config(host="b", ca=Path("a")), "say `tls: true`"),
         (lambda: chirpstack.Config(host="b", keep=1), "60|minute"),
         (lambda: chirpstack.Config(host="b", client_id="a b"), "pattern"),
-        (lambda: things_stack.Config(host="b"), "application"),
+        (lambda: things_stack.Config(host="b"), "application"),  # type: ignore[call-arg]
         (lambda: things_stack.Config(host="b", application="App"), "an application's id"),
         (lambda: things_stack.Config(host="b", application="app1", pubsub="a/#"), "pattern"),
         (lambda: chirpstack.DeviceSettings(decoded={"nonsense": {"path": "a"}}), "not in the catalogue"),

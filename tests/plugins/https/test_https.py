@@ -24,6 +24,7 @@ from cryptography.x509.oid import NameOID
 from pydantic import ValidationError
 
 import hub
+from hub import HttpClient, Message
 from plugins.https import MAX_REPLY, Https, register_uplinks, run
 
 NOW = dt.datetime.now(dt.UTC)
@@ -68,22 +69,22 @@ class Hub:
         self.context = ssl.create_default_context(cafile=str(trusted))
         self.context.minimum_version = ssl.TLSVersion.TLSv1_3
 
-    async def messages(self) -> AsyncIterator[hub.Message]:
+    async def messages(self) -> AsyncIterator[Message]:
         while self.taken < self.count:
             self.taken += 1
-            yield hub.Message(self.taken, "state" if self.taken == 1 else "records", "", b"message %d" % self.taken)
+            yield Message(self.taken, "state" if self.taken == 1 else "records", "", b"message %d" % self.taken)
 
-    def answered(self, message: hub.Message, body: bytes) -> None:
+    def answered(self, message: Message, body: bytes) -> None:
         self.answers[message.id] = body
 
-    def failed(self, message: hub.Message, error: Exception) -> None:
+    def failed(self, message: Message, error: Exception) -> None:
         raise AssertionError("the uplink ends instead")
 
     def connection(self, url: str) -> Any:
         self.asked.append(url)
         return self.context, None
 
-    def lend(self, http: hub.HttpClient) -> None:
+    def lend(self, http: HttpClient) -> None:
         self.lent = http
 
     def socket(self, address: tuple[Any, ...]) -> socket.socket:
@@ -284,7 +285,7 @@ async def test_a_reply_without_end_is_cut_off(server: Server, certificate: tuple
 
 async def test_what_the_hub_says_of_a_reply_ends_the_run(server: Server, certificate: tuple[Path, Path]) -> None:
     class Wary(Hub):
-        def answered(self, message: hub.Message, body: bytes) -> None:
+        def answered(self, message: Message, body: bytes) -> None:
             raise hub.AuthFailed("an ack was refused")
 
     assert str(await failure(config(server.url), Wary(1, certificate[0]))) == "an ack was refused"
