@@ -26,11 +26,11 @@ from backend import owner as owners
 from backend.api import Api
 from backend.broker import read_address
 from backend.callbacks import Listen, receiving
+from backend.connections import HANDSHAKE_S, Arriving, Connections, Telling, make_room
 from backend.ingest import Ingest
 from backend.journal import Journal
 from backend.owner import Owner
 from backend.storage import Storage
-from backend.strangers import HANDSHAKE_S, Arriving, Strangers, make_room
 from backend.worker import Worker
 from hub.errors import ConfigError, HubError
 
@@ -75,10 +75,11 @@ async def serving(
     except BaseException:
         listener.close()
         raise
-    api = Api(owner, worker)
+    telling = Telling(worker)
+    connections = Connections(telling)
+    api = Api(owner, worker, connections.gave_way)
     application = api.application()
-    strangers = Strangers()
-    application.middlewares.append(strangers.middleware())
+    application.middlewares.append(connections.middleware())
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN_S, handler_cancellation=False)
     accepting: asyncio.Server | None = None
     following = asyncio.create_task(_follow(owner, api, worker, context), name="owner")
@@ -86,7 +87,7 @@ async def serving(
         await runner.setup()
         make = cast(web.Server, runner.server)
         accepting = await asyncio.get_running_loop().create_server(
-            lambda: Arriving(make, strangers), sock=listener, ssl=context, backlog=BACKLOG,
+            lambda: Arriving(make, connections), sock=listener, ssl=context, backlog=BACKLOG,
             ssl_handshake_timeout=HANDSHAKE_S,
         )  # fmt: skip
         async with AsyncExitStack() as more:
@@ -104,6 +105,7 @@ async def serving(
             accepting.close()
         await runner.cleanup()
         listener.close()
+        await telling.stop()
         await worker.stop()
 
 

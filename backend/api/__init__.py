@@ -24,6 +24,8 @@ Errors are {"error": text}: 400 unreadable · 401 no token · 403 refused · 404
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aiohttp import web
 
 from backend.api.hubs import Hubs
@@ -35,11 +37,11 @@ from hub.documents.wire import MAX_MESSAGE
 
 
 class Api:
-    """The routes over one owner, worker and database."""
+    """The routes over one owner, worker and database. `gave_way`: how many connections did, by hub."""
 
-    def __init__(self, owner: Owner, worker: Worker) -> None:
+    def __init__(self, owner: Owner, worker: Worker, gave_way: Mapping[str, int]) -> None:
         self._hubs = Hubs(owner, worker)
-        self._operator = Operator(owner, worker)
+        self._operator = Operator(owner, worker, gave_way)
 
     def adopt(self, owner: Owner) -> None:
         """The owner's directory has changed."""

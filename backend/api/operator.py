@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -31,10 +31,11 @@ class _Answer(msgspec.Struct, frozen=True):
 
 
 class Operator:
-    """The handlers of the operator over one owner, worker and database."""
+    """The handlers of the operator over one owner, worker and database. `gave_way`: how many connections did, by hub,
+    "" of those that are no hub's."""
 
-    def __init__(self, owner: Owner, worker: Worker) -> None:
-        self.owner = owner
+    def __init__(self, owner: Owner, worker: Worker, gave_way: Mapping[str, int]) -> None:
+        self.owner, self._gave_way = owner, gave_way
         self._worker = worker
         self._views = Views(owner.database)
         self._started = time.time()
@@ -141,7 +142,10 @@ class Operator:
             }
 
         totals = await asyncio.to_thread(self._views.stats)
-        more = {"uptime": time.time() - self._started, "demo_grade": self.owner.demo_grade}
+        more = {
+            "uptime": time.time() - self._started, "demo_grade": self.owner.demo_grade,
+            "connections_gave_way": {hub or "strangers": count for hub, count in self._gave_way.items()},
+        }  # fmt: skip
         return totals | await self._worker.call(running) | more
 
     def _guarded(self, handler: Callable[[web.Request], Awaitable[Any]]) -> Handler:

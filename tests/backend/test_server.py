@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import io
 import json
 import resource
@@ -20,14 +21,15 @@ import pytest
 from backend_kit import row
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from backend import connections
 from backend import owner as owners
-from backend import strangers
 from backend.api import Api
 from backend.conformance.probe import Probe
 from backend.registry import Registry
 from backend.schema import open_database
 from backend.server import Running, serving
 from backend.views import Views
+from backend.worker import Worker
 from hub import keys
 from hub.documents.wire import MAX_MESSAGE
 from hub.errors import AuthFailed, ConfigError
@@ -203,7 +205,7 @@ async def test_one_hubs_many_bodies_that_do_not_come_fill_no_memory_and_hold_up_
 async def test_strangers_who_say_nothing_give_way_to_the_next_and_no_hub_gives_way_to_them(
     served: Running, probe: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backend.strangers.MOST", 4)
+    monkeypatch.setattr("backend.connections.MOST", 4)
     ask = b"GET /v1/trust HTTP/1.1\r\nHost: localhost\r\n\r\n"
     hubs_reader, hubs_writer = await asyncio.open_connection("localhost", served.port, ssl=probe.tls())
     hubs_writer.write(ask)
@@ -227,7 +229,7 @@ async def test_strangers_who_say_nothing_give_way_to_the_next_and_no_hub_gives_w
 async def test_of_a_crowd_that_connects_first_and_then_shakes_hands_at_once_only_hubs_stay_all(
     served: Running, probe: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backend.strangers.MOST", 4)
+    monkeypatch.setattr("backend.connections.MOST", 4)
     loop, host = asyncio.get_running_loop(), enrolment.address(probe.url)
     crowd = []
     for number in range(24):
@@ -251,8 +253,123 @@ async def test_of_a_crowd_that_connects_first_and_then_shakes_hands_at_once_only
     await asyncio.gather(*silent, return_exceptions=True)
 
 
+async def flood(served: Running, probe: Probe, many: int, address: str = "127.0.0.9") -> list[asyncio.StreamWriter]:
+    """So many connections that show this hub's certificate and say nothing; back once all but its share are cut."""
+
+    async def until_cut(reader: asyncio.StreamReader) -> None:
+        with contextlib.suppress(OSError):
+            await reader.read()
+
+    came = [
+        await asyncio.open_connection("localhost", served.port, ssl=probe.tls(), local_addr=(address, 0))
+        for _ in range(many)
+    ]
+    ends = [asyncio.create_task(until_cut(reader)) for reader, _ in came]
+    async with asyncio.timeout(60):
+        while sum(end.done() for end in ends) < many - connections.MOST_OF_HUB:
+            await asyncio.sleep(0.01)
+    for end in ends:
+        end.cancel()
+    await asyncio.gather(*ends, return_exceptions=True)
+    return [writer for _, writer in came]
+
+
+async def test_whoever_has_a_hubs_certificate_opens_a_share_of_connections_and_hurts_neither_it_nor_another(
+    served: Running, probe: Probe, tmp_path: Path
+) -> None:
+    token = token_for(served)
+    await enrol(token, tmp_path / "other")
+    other = Probe(served.url, token, tmp_path / "other", probe.session)
+    mine, theirs = probe.segment(), other.segment()
+    body = mine.message([mine.block([row()])])
+    head = f"POST /v1/hubs/{probe.hub}/records HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+    sends = await asyncio.open_connection("localhost", served.port, ssl=probe.tls())
+    sends[1].write(head.encode() + body[:10])
+    kept = await asyncio.open_connection("localhost", served.port, ssl=other.tls())
+    kept[1].write(b"GET /v1/trust HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    await kept[0].readuntil(b"200 OK\r\n")
+
+    writers = await flood(served, probe, 100)
+
+    sends[1].write(body[10:])
+    assert (await sends[0].readline()).endswith(b"200 OK\r\n"), "what it was sending has arrived"
+    kept[1].write(b"GET /v1/trust HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    await kept[0].readuntil(b"HTTP/1.1 200 OK\r\n")
+    more = probe.segment()
+    assert (await probe.post(more.message([more.block([row()])]))).status == 200
+    assert (await other.post(theirs.message([theirs.block([row()])]))).status == 200
+    _, stats = await get(probe, "/v1/stats", operator(served))
+    assert list(stats["connections_gave_way"]) == [probe.hub]
+    assert 100 - connections.MOST_OF_HUB < stats["connections_gave_way"][probe.hub] < 100
+    _, alarms = await get(probe, "/v1/alarms", operator(served))
+    assert [(one["kind"], one["hub"]) for one in alarms["alarms"]] == [(connections.ALARM, probe.hub)]
+    for writer in (*writers, sends[1], kept[1]):
+        writer.transport.abort()
+
+
+async def test_curl_with_a_hubs_certificate_gets_in_among_a_crowd_that_has_it_too(
+    served: Running, probe: Probe
+) -> None:
+    writers = await flood(served, probe, 40, "127.0.0.1")
+    ca, certificate = served.owner.directory / "ca.pem", probe.state / enrolment.CERTIFICATE
+    asking = await asyncio.create_subprocess_exec(
+        "curl", "--silent", "--cacert", ca, "--cert", certificate, "--key", probe.keys.tls_key,
+        f"{served.url}/v1/alerts", stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    async with asyncio.timeout(60):
+        said = (await asking.communicate())[0]
+    assert json.loads(said) == {"acts": []}
+    for writer in writers:
+        writer.transport.abort()
+
+
+async def test_what_a_broken_line_left_behind_gives_way_without_an_alarm(
+    served: Running, probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.connections.SOON_S", 0.0)  # as if each had been there for long
+    writers = await flood(served, probe, 40)
+    _, stats = await get(probe, "/v1/stats", operator(served))
+    assert stats["connections_gave_way"] == {probe.hub: 40 - connections.MOST_OF_HUB}
+    assert (await get(probe, "/v1/alarms", operator(served)))[1]["alarms"] == []
+    for writer in writers:
+        writer.transport.abort()
+
+
+async def test_where_all_of_a_hub_wait_for_an_answer_another_is_refused_and_each_is_answered(
+    served: Running, probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.connections.MOST_OF_HUB", 3)
+    came, go_on, call = asyncio.Semaphore(0), asyncio.Event(), Worker.call
+
+    async def slowly(worker: Worker, work: Any) -> Any:
+        came.release()
+        await go_on.wait()
+        return await call(worker, work)
+
+    monkeypatch.setattr(Worker, "call", slowly)
+    waiting = [await asyncio.open_connection("localhost", served.port, ssl=probe.tls()) for _ in range(3)]
+    async with asyncio.timeout(60):
+        for _, writer in waiting:
+            writer.write(b"GET /v1/alerts HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await came.acquire()
+        with contextlib.suppress(OSError):
+            reader, writer = await asyncio.open_connection("localhost", served.port, ssl=probe.tls())
+            waiting.append((reader, writer))
+            assert await reader.read() == b"", "it is refused"
+        go_on.set()
+        for reader, _ in waiting[:3]:
+            assert (await reader.readline()).endswith(b"200 OK\r\n")
+    for _, writer in waiting:
+        writer.transport.abort()
+
+
+def test_a_hubs_share_is_twice_what_it_is_let_open() -> None:
+    (most,) = [one.le for one in https.Https.model_fields["parallel"].metadata if hasattr(one, "le")]
+    assert 2 * most <= connections.MOST_OF_HUB
+
+
 def test_a_handshake_may_take_as_long_as_a_hub_waits_for_an_answer() -> None:
-    assert https.Https.model_fields["timeout"].default.total_seconds() <= strangers.HANDSHAKE_S
+    assert https.Https.model_fields["timeout"].default.total_seconds() <= connections.HANDSHAKE_S
 
 
 def test_a_server_takes_as_many_descriptors_as_the_machine_lets_it() -> None:
@@ -260,7 +377,7 @@ def test_a_server_takes_as_many_descriptors_as_the_machine_lets_it() -> None:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (512, former[1]))
         for _ in range(2):
-            strangers.make_room()
+            connections.make_room()
             soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
             assert (soft, hard) == (65_536 if hard == resource.RLIM_INFINITY else min(65_536, hard), former[1])
     finally:
@@ -271,7 +388,7 @@ def test_a_server_takes_as_many_descriptors_as_the_machine_lets_it() -> None:
 async def test_a_stranger_who_waits_for_an_answer_is_not_pushed_out(
     served: Running, probe: Probe, monkeypatch: pytest.MonkeyPatch, asking: str
 ) -> None:
-    monkeypatch.setattr("backend.strangers.MOST", 2)
+    monkeypatch.setattr("backend.connections.MOST", 2)
     came, go_on = threading.Event(), threading.Event()
 
     def slowly(*_: Any) -> list[Any]:
@@ -414,7 +531,7 @@ OPEN = {"/v1/trust", "/v1/enroll", "/v1/renewal", "/v1/pages-ca", "/v1/badges/re
 async def test_whoever_shows_neither_certificate_nor_token_gets_nothing_but_what_is_for_anybody(
     served: Running, probe: Probe
 ) -> None:
-    routes = list(Api(served.owner, served.worker).application().router.routes())
+    routes = list(Api(served.owner, served.worker, {}).application().router.routes())
     closed = [
         (one.method, one.resource.canonical) for one in routes if one.resource and one.resource.canonical not in OPEN
     ]
