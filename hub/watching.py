@@ -11,6 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from math import inf
 from typing import Any
 
 import msgspec
@@ -176,7 +177,8 @@ class Watching:
         return [*rules, *self.commanding.complaints(), *self.book.complaints()]
 
     def calls(self) -> dict[str, Any]:
-        """alert.list {all, limit, severity, state, rule, zone, q} · alert.show {id}: with its story and evidence ·
+        """alert.list {all, limit, from, to, severity, state, rule, zone, q}: of `all` those raised in [from, to), Unix
+        seconds · alert.show {id}: with its story and evidence ·
         alert.ack {id, by, why} · alert.mute {id, seconds, by, why} · alert.clear {id, by, why}; these three answer with
         the alert as it stands then."""
         return {
@@ -186,7 +188,8 @@ class Watching:
 
     async def _list(self, arguments: dict[str, Any]) -> dict[str, Any]:
         if arguments.get("all"):
-            found = await self.book.last(min(1000, max(1, int(arguments.get("limit", 100)))))
+            begin, end = float(arguments.get("from", 0.0)), float(arguments.get("to", inf))
+            found = await self.book.last(min(1000, max(1, int(arguments.get("limit", 100)))), begin, end)
         else:
             found = self.book.open[::-1]
         return {"alerts": [told(alert) for alert in found if _wanted(alert, arguments)]}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from math import inf
 from secrets import token_hex
 
 import msgspec
@@ -181,9 +182,9 @@ class Book:
         if told:
             await self._keep(told)
 
-    async def last(self, limit: int) -> list[Alert]:
-        """The newest first, open or not."""
-        return await self._memory.last(limit)
+    async def last(self, limit: int, begin: float = 0.0, end: float = inf) -> list[Alert]:
+        """Those raised in [begin, end), the newest first, open or not."""
+        return await self._memory.last(limit, begin, end)
 
     async def these(self, names: Iterable[str]) -> list[Alert]:
         """Those of these names that are known, open or not, the one raised first first."""

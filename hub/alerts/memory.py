@@ -4,6 +4,7 @@ anybody hears of it."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import inf
 from typing import Any
 
 import apsw
@@ -80,9 +81,9 @@ class Memory:
             "id IN (SELECT value FROM json_each(?)) ORDER BY raised", (msgspec.json.encode(list(names)).decode(),)
         )
 
-    async def last(self, limit: int) -> list[Alert]:
-        """The newest first."""
-        return await self._read("1 ORDER BY raised DESC LIMIT ?", (limit,))
+    async def last(self, limit: int, begin: float = 0.0, end: float = inf) -> list[Alert]:
+        """Those raised in [begin, end), Unix seconds, the newest first."""
+        return await self._read("raised >= ? AND raised < ? ORDER BY raised DESC LIMIT ?", (begin, end, limit))
 
     async def find(self, name: str) -> Alert | None:
         found = await self._read("id = ?", (name,))

@@ -11,6 +11,7 @@ engineering readings of the texts, not legal advice.
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -181,11 +182,17 @@ class Reports:
         return [{name: one.get(name) for name in ("at", "device", "metric", "value", "by", "state")} for one in found]
 
     async def _alerts(self, year: int) -> dict[str, Any]:
-        found = (await self._call("alert.list", {"all": True, "limit": 1000}))["alerts"]
+        """How often each rule raised one in that year; and how many are open today, whenever they were raised."""
+        calendar, now = self._survey.rollups.views.calendar_of(("", "")), self._survey.now()
+        starts = [calendar.month_start(year * 12 + month) for month in range(13)]
         counts: dict[str, int] = {}
-        for one in found:
-            counts[one["rule"]] = counts.get(one["rule"], 0) + 1
-        return {"by_rule": counts, "open": sum(1 for one in found if one["state"] != "cleared")}
+        for begin, end in itertools.pairwise(starts):  # by months: an answer has its limit
+            if begin > now:
+                break
+            asked = {"all": True, "limit": 1000, "from": begin, "to": end}
+            for one in (await self._call("alert.list", asked))["alerts"]:
+                counts[one["rule"]] = counts.get(one["rule"], 0) + 1
+        return {"by_rule": counts, "open": len((await self._call("alert.list", {}))["alerts"])}
 
     async def _devices(self) -> list[dict[str, Any]]:
         found = (await self._call("devices", {}))["devices"]

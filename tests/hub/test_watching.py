@@ -287,6 +287,11 @@ async def test_the_calls_of_the_command_line(tmp_path):
         assert (await calls["alert.clear"]({"id": one["id"], "by": "cli:a"}))["state"] == CLEARED
         assert (await calls["alert.list"]({}))["alerts"] == []
         assert len((await calls["alert.list"]({"all": True}))["alerts"]) == 1
+        raised = one["raised"]
+        spans = ((raised, raised + 1), (raised - 1, raised), (raised + 1, raised + 2))
+        assert [len((await calls["alert.list"]({"all": True, "from": a, "to": b}))["alerts"]) for a, b in spans] == [
+            1, 0, 0,
+        ]  # fmt: skip
 
 
 DIMMED = msgspec.structs.replace(DIM, test=Same(True), places={"street"})

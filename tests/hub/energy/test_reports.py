@@ -37,7 +37,7 @@ class Book:
 
 def energy_of(hub, outdoor=("dehors", "temperature"), writable=()):
     async def call(name, arguments):
-        return CALLS[name]
+        return CALLS[name](arguments) if callable(CALLS[name]) else CALLS[name]
 
     survey = Survey(
         hub.rollups, places=lambda: hub.places.values(),  # noqa: PLW0108 - a test changes it
@@ -185,6 +185,25 @@ async def test_a_french_report_has_french_dates_numbers_and_states_and_says_what
     english = (await energy_of(hub).calls["energy.report"]({"kind": "dossier", "year": 2026, "lang": "en"}))["document"]
     assert "January 2026" in english
     assert "running" in english
+
+
+@pytest.mark.parametrize(("year", "counted"), [(2025, {"bin": 1, "boiler": 1}), (2026, {"bin": 2})])
+async def test_the_dossier_counts_the_alerts_of_its_year_and_those_that_are_open_today(hub, monkeypatch, year, counted):
+    kept = [
+        ("boiler", "cleared", "2024-12-31 23:59:59"), ("bin", "cleared", "2025-01-01 00:00:00"),
+        ("boiler", "raised", "2025-12-31 23:59:59"), ("bin", "cleared", "2026-01-01 00:00:00"),
+        ("bin", "cleared", "2026-03-29 03:00:00"),
+    ]  # fmt: skip
+
+    def listed(asked):  # as `hub.watching` answers
+        found = [{"rule": rule, "state": state, "raised": at(moment)} for rule, state, moment in kept]
+        if not asked.get("all"):
+            return {"alerts": [one for one in found if one["state"] != "cleared"]}
+        return {"alerts": [one for one in found if asked["from"] <= one["raised"] < asked["to"]][: asked["limit"]]}
+
+    monkeypatch.setitem(CALLS, "alert.list", listed)
+    report = await energy_of(hub).service._reports.make("dossier", year)
+    assert report["alerts"] == {"by_rule": counted, "open": 1}
 
 
 async def test_names_from_the_configuration_are_text_and_no_markup(hub):
