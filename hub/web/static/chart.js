@@ -141,8 +141,11 @@ customElements.define("ilot-chart", class extends HTMLElement {
     const most = wide < 500 ? 3 : 6, span = end - begin;
     const step = [60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800].find((one) => span / one <= most);
     if (!step) return (wide < 500 ? [0.15, 0.5, 0.85] : [0.1, 0.3, 0.5, 0.7, 0.9]).map((part) => begin + part * span);
-    const found = [], ahead = this.ahead(begin);  // round hours and days are those of the site
-    for (let at = Math.ceil((begin + ahead) / step) * step - ahead; at <= end; at += step) if (at > begin + span * 0.03 && at < end - span * 0.03) found.push(at);
+    const found = [], ahead = this.ahead(begin);  // round hours and days are those of the site, also when its clocks change between
+    for (let there = Math.ceil((begin + ahead) / step) * step; there - ahead <= end + 3600; there += step) {
+      const at = step > 3600 ? there - this.ahead(there - this.ahead(there - ahead)) : there - ahead;
+      if (at > begin + span * 0.03 && at < end - span * 0.03 && !found.includes(at)) found.push(at);
+    }
     return found;
   }
 
@@ -162,7 +165,9 @@ customElements.define("ilot-chart", class extends HTMLElement {
   }
 
   long(at) {
-    return new Date(at * 1000).toLocaleString(this.french ? "fr-FR" : "en-GB", { dateStyle: "medium", timeStyle: "short", timeZone: this.zone });
+    const said = new Date(at * 1000).toLocaleString(this.french ? "fr-FR" : "en-GB", { dateStyle: "medium", timeStyle: "short", timeZone: this.zone });
+    const ahead = this.ahead(at);  // of the hour that comes twice, which one it is
+    return this.ahead(at + 3600) < ahead || this.ahead(at - 3600) > ahead ? `${said}\u00a0UTC${ahead < 0 ? "\u2212" : "+"}${Math.abs(ahead) / 3600}` : said;
   }
 
   summary(known) {
