@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from hub.doubled import which
 from hub.typography import quantity, typeset
 
 _SEVERITIES_FR = {"info": "info", "warning": "avertissement", "critical": "critique"}
@@ -68,6 +69,9 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
         return quantity(self.value, language)
 
     def since(self, timezone: str, language: str = "fr") -> str:
-        """When it was raised, on the clocks of an IANA time zone, as "fr" or "en" writes it."""
+        """When it was raised, on the clocks of an IANA time zone, as "fr" or "en" writes it. Of the hour that comes
+        twice, which of the two."""
         form = "%d/%m/%Y %H:%M" if language == "fr" else "%Y-%m-%d %H:%M"
-        return f"{datetime.fromtimestamp(self.raised, ZoneInfo(timezone)):{form}} ({timezone})"
+        local = datetime.fromtimestamp(self.raised, ZoneInfo(timezone))
+        twice = which(local)
+        return f"{local:{form}} ({timezone}{', ' + twice if twice else ''})"

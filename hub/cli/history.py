@@ -15,12 +15,18 @@ import click
 from hub.cli import output
 from hub.cli.asking import Hub, hub_of
 from hub.config.values import duration
+from hub.doubled import which
 
 
 @click.command()
 @click.argument("series", required=False)
 @click.option("--last", default="1d", show_default=True, metavar="DURATION", help="How far back: 6h, 7d.")
-@click.option("--from", "begin", metavar="DATE", help="…or from this date on: YYYY-MM-DD, in the site's time.")
+@click.option(
+    "--from",
+    "begin",
+    metavar="DATE",
+    help="…or from this date on: YYYY-MM-DD or YYYY-MM-DDTHH:MM, in the site's time unless it says an offset.",
+)
 @click.option("--to", "end", metavar="DATE", help="Until this date, not included; by default now.")
 @click.option(
     "--step", type=click.Choice(["auto", "hour", "day", "month"]), default="auto", show_default=True, help="One line a…"
@@ -116,11 +122,13 @@ def _or(value: float | None) -> Any:
 def _time(seconds: float | None, zone: str) -> str:
     if seconds is None:
         return ""
-    return f"{datetime.datetime.fromtimestamp(seconds, ZoneInfo(zone)):%Y-%m-%d %H:%M}"
+    local = datetime.datetime.fromtimestamp(seconds, ZoneInfo(zone))
+    return f"{local:%Y-%m-%d %H:%M} {which(local)}".rstrip()
 
 
 def _date(text: str, zone: str) -> float:
     try:
-        return datetime.datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)).timestamp()
+        when = datetime.datetime.fromisoformat(text)
+        return (when if when.tzinfo is not None else when.replace(tzinfo=ZoneInfo(zone))).timestamp()
     except ValueError:
         raise click.UsageError(f"{text!r} is not a date; expected YYYY-MM-DD or YYYY-MM-DDTHH:MM") from None

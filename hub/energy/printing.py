@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from hub.doubled import which
 from hub.energy.words import MONTHS, UNITS, WORDS, word
 from hub.typography import KEPT as WIDE
 from hub.typography import NARROW
@@ -32,7 +33,9 @@ def as_html(report: dict[str, Any], lang: str, timezone: str) -> bytes:
         return f"{plain.replace('.', ',')}{WIDE}%" if french else f"{plain}{WIDE}%"
 
     def moment(seconds: float) -> str:
-        return f"{datetime.fromtimestamp(seconds, zone):{'%d/%m/%Y %H:%M' if french else '%Y-%m-%d %H:%M'}}"
+        local = datetime.fromtimestamp(seconds, zone)
+        twice = which(local)
+        return f"{local:{'%d/%m/%Y %H:%M' if french else '%Y-%m-%d %H:%M'}}{WIDE + twice if twice else ''}"
 
     def day(iso: str) -> str:
         return "/".join(reversed(iso.split("-"))) if french and iso.count("-") == 2 else iso

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hub.typography import NARROW
+from hub.doubled import offset, which
+from hub.typography import KEPT, NARROW
 
 _WISH = re.compile(r"(\d+)(s|min|h|d)")
 
@@ -39,7 +40,6 @@ def who_text(by: str, lang: str) -> str:
     return by
 
 
-MINUS = "\u2212"
 FINEST = {"Cel": 2, "%": 1, "hPa": 1, "[ppm]": 0, "lx": 0}
 """Decimals beyond which nobody reads a value of that unit."""
 SIGNIFICANT = 6
@@ -113,22 +113,19 @@ def wish_text(text: str, lang: str) -> str:
 
 
 def moment_text(unix_s: float | None, lang: str, zone: tzinfo) -> str:
-    """A moment in the site's zone."""
+    """A moment in the site's zone; in the hour that comes twice, which of the two."""
     if unix_s is None:
         return ""
-    return (
-        datetime.fromtimestamp(unix_s, UTC)
-        .astimezone(zone)
-        .strftime("%d/%m/%Y %H:%M:%S" if lang == "fr" else "%Y-%m-%d %H:%M:%S")
-    )
+    local = datetime.fromtimestamp(unix_s, UTC).astimezone(zone)
+    said = local.strftime("%d/%m/%Y %H:%M:%S" if lang == "fr" else "%Y-%m-%d %H:%M:%S")
+    twice = which(local)
+    return f"{said}{KEPT}{twice}" if twice else said
 
 
 def zone_text(unix_s: float, lang: str, zone: ZoneInfo) -> str:
     """Which clock the moments of a page are read on, for somebody whose own is another."""
-    offset = datetime.fromtimestamp(unix_s, zone).strftime("%z")
-    east = f"UTC{offset[0].replace('-', MINUS)}{int(offset[1:3])}{':' + offset[3:] if offset[3:] != '00' else ''}"
     said = ("Heures du site\u00a0: {} ({}).", "Times are the site's: {} ({}).")[lang != "fr"]
-    return said.format(zone.key, "UTC" if offset == "+0000" else east)
+    return said.format(zone.key, offset(datetime.fromtimestamp(unix_s, zone)))
 
 
 def day_text(iso: str, lang: str) -> str:

@@ -160,6 +160,16 @@ async def test_each_gap_and_each_estimated_stretch_is_declared_to_the_hour(hub):
     assert nothing["gaps"] == [{"from": BEGIN, "to": at("2026-04-01 23:00"), "hours": 2182, "used": 0.0}]
 
 
+async def test_two_estimated_hours_that_begin_at_two_and_end_at_three_say_at_which_two(tmp_path):
+    async with Hub(tmp_path, at("2026-10-26 12:00"), places=[meter_place()]) as made:
+        first = at("2026-10-25 02:00")  # of the hour that comes twice
+        for n in (-3, -2, -1, 0, 2, 3):
+            made.say(first + n * H, 10.0 + n)
+        await made.write(everything=True)
+        page = (await energy_of(made).calls["energy.report"]({"kind": "r175", "year": 2026}))["document"]
+    assert '<td>25/10/2026 02:00\u00a0UTC+2</td><td>25/10/2026 03:00</td><td class="n">2</td>' in page
+
+
 async def test_class_and_calibration_are_those_of_the_meter_that_hangs_there(hub):
     from msgspec.structs import replace
 

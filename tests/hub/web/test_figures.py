@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import hub.web
 from hub.web import figures
-from hub.web.figures import NARROW, value_text, with_unit, zone_text
+from hub.web.figures import NARROW, moment_text, value_text, with_unit, zone_text
 from hub.web.words import word
 
 STATIC = Path(hub.web.__file__).parent / "static"
@@ -88,3 +88,10 @@ def test_the_scripts_write_durations_with_the_same_spaces(script: str) -> None:
 def test_a_page_says_whose_clock_it_shows(zone: str, said: str) -> None:
     assert zone_text(1_790_000_000.0, "fr", ZoneInfo(zone)) == f"Heures du site\u00a0: {zone} ({said})."
     assert zone_text(1_790_000_000.0, "en", ZoneInfo(zone)) == f"Times are the site's: {zone} ({said})."
+
+
+def test_a_moment_in_the_hour_that_comes_twice_says_which_of_the_two() -> None:
+    said = [moment_text(1_792_888_200 + n * 3600, "fr", ZoneInfo("Europe/Paris")) for n in range(-1, 3)]
+    twice = "25/10/2026 02:30:00\u00a0UTC+"
+    assert said == ["25/10/2026 01:30:00", f"{twice}2", f"{twice}1", "25/10/2026 03:30:00"]
+    assert moment_text(1_792_888_200, "en", ZoneInfo("Europe/Paris")) == "2026-10-25 02:30:00\u00a0UTC+2"
