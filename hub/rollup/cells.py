@@ -19,7 +19,9 @@ from hub.rollup.gauge import Stats
 from hub.rollup.rows import Month
 from hub.rollup.views import Key, Views
 
-STEPS = ("hour", "day", "month")
+SHORTEST = {"hour": HOUR, "day": 23 * HOUR, "month": 28 * 24 * HOUR}
+"""Seconds of the shortest step of a kind: the day on which the clocks go ahead, a February."""
+STEPS = tuple(SHORTEST)
 MOST = 20_000
 
 
@@ -53,12 +55,12 @@ def edges(calendar: Calendar, begin: int, end: int, step: str) -> list[int]:
 async def cells(views: Views, key: Key, begin: int, end: int, step: str, now: float) -> list[Cell]:
     """The cells of a series. Raises DiskRefuses, StorageError, ValueError where there would be too many."""
     series = views.series(key)
-    calendar = views.calendar_of(key)
-    cut = edges(calendar, begin, min(end, int(now) + 1), step) if series is not None else []
+    calendar, end = views.calendar_of(key), min(end, int(now) + 1)
+    if (most := (end - begin) // SHORTEST[step]) > MOST:  # before they are told one by one: they may fill the memory
+        raise ValueError(f"{most} of them are too many; ask for a shorter time or longer steps")
+    cut = edges(calendar, begin, end, step) if series is not None else []
     if series is None or len(cut) < 2:
         return []
-    if len(cut) > MOST:
-        raise ValueError(f"{len(cut) - 1} of them are too many; ask for a shorter time or longer steps")
     scale = Scale(series.step)
     if step == "month":
         frozen = await views.months([key])

@@ -83,6 +83,16 @@ async def test_what_cannot_be_asked_is_refused_in_words(tmp_path):
                 await asked(hub, **arguments)
 
 
+@pytest.mark.parametrize("step", ["hour", "day", "month"])
+async def test_too_many_steps_are_refused_before_they_are_told_one_by_one(tmp_path, monkeypatch, step):
+    async with Hub(tmp_path, START + 2 * H) as hub:
+        hub.say(START, 20.0, metric=TEMPERATURE, place="salle")
+        assert (await asked(hub, series="salle/temperature", step=step, **{"from": START}))["cells"]
+        monkeypatch.setattr("hub.rollup.cells.edges", None)  # 17 million hours take 800 MB
+        with pytest.raises(HubError, match="too many"):
+            await asked(hub, series="salle/temperature", step=step, **{"from": -62_135_596_800})
+
+
 async def test_an_erased_place_is_forgotten_and_a_dry_run_forgets_nothing(tmp_path):
     async with Hub(tmp_path, START + 2 * H) as hub:
         hub.say(START, 20.0, metric=TEMPERATURE, place="salle")
