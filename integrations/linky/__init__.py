@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import hmac
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import aclosing
 from datetime import timedelta
@@ -104,7 +105,7 @@ def _take(frame: Frame, latest: Latest, config: Config, session: hub.Session) ->
     """A frame with a bad group gives nothing: noise that one checksum caught may have passed another, and the next
     frame comes within two seconds."""
     try:
-        meter = None if frame.bad else decode(frame, ZoneInfo(config.timezone))
+        meter = None if frame.bad else decode(frame, ZoneInfo(config.timezone), time.time())
     except hub.DecodeError as error:
         session.dropped(latest.device, error)
         return

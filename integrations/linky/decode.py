@@ -136,15 +136,16 @@ _STATUS = {"tamper": 1 << 4, "overload": 1 << 7}
 """Bits of STGE, the status word: the terminal cover is open, more than the reference power is drawn."""
 
 
-def decode(frame: Frame, zone: ZoneInfo) -> Meter:
-    """Raises DecodeError `tic-no-meter` when the frame does not say whose it is: it then counts for nobody.
+def decode(frame: Frame, zone: ZoneInfo, heard: float | None = None) -> Meter:
+    """What the meter said, `heard` at that Unix second (None: nobody knows). Raises DecodeError `tic-no-meter` when the
+    frame does not say whose it is: it then counts for nobody.
 
     In three phases the meter of the historic mode sends short frames (ADIR) during an overload: they have no address
     of the meter and give nothing either.
     """
     by_label = {group.label: group for group in frame.groups}
     if industrial.is_industrial(by_label):
-        said = industrial.read(frame, zone)
+        said = industrial.read(frame, zone, heard)
         maker = "" if said.serial == industrial.NO_ADDRESS else _MAKERS.get(said.serial[:2], "")
         return said._replace(model=f"{maker} {said.model}".strip())
     serial = by_label.get("ADCO") or by_label.get("ADSC")

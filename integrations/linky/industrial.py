@@ -9,7 +9,7 @@ all posts of the billing period.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -108,8 +108,9 @@ def is_industrial(labels: Iterable[str]) -> bool:
     return "MESURES1" in there or ("CONTRAT" in there and not {"PTCOUR", "DATECOUR"}.isdisjoint(there))
 
 
-def read(frame: Frame, zone: ZoneInfo) -> Meter:
-    """What a frame of such a meter says. A group that makes no sense is left out and its reason counted."""
+def read(frame: Frame, zone: ZoneInfo, heard: float | None = None) -> Meter:
+    """What a frame of such a meter says, `heard` at that Unix second. A group that makes no sense is left out and its
+    reason counted."""
     first: dict[str, Group] = {}
     for group in frame.groups:
         first.setdefault(group.label.upper(), group)
@@ -136,7 +137,7 @@ def read(frame: Frame, zone: ZoneInfo) -> Meter:
                 _put(values, "power_subscribed_active", _number(said[f"PS{post.upper()}"], {"kw": "1", "": "1"}))
             except hub.DecodeError as error:
                 unknown.append(error.reason)
-    dated, clock = _dated(said, zone, unknown)
+    dated, clock = _dated(said, lambda text: read_date(text, zone, heard), unknown)
     serial = said.get("ADS", "")
     if not re.fullmatch(r"[0-9A-F]{12}", serial, re.ASCII):
         serial = NO_ADDRESS
@@ -188,7 +189,7 @@ def _ice_total(values: dict[str, Value]) -> None:
 
 
 def _dated(
-    said: dict[str, str], zone: ZoneInfo, unknown: list[str]
+    said: dict[str, str], read_date: Callable[[str], Stamp], unknown: list[str]
 ) -> tuple[list[tuple[Stamp, dict[str, Value]]], Stamp | None]:
     """The mean powers of the last six spans of ten minutes, each with its own date, oldest first; and the clock."""
     dated: list[tuple[Stamp, dict[str, Value]]] = []
@@ -204,13 +205,13 @@ def _dated(
                 if said.get(label):
                     _put(moment, metric, _number(said[label], _WATTS))
             if moment and said.get(f"DATEPA{n}"):
-                dated.append((read_date(said[f"DATEPA{n}"], zone), moment))
+                dated.append((read_date(said[f"DATEPA{n}"]), moment))
         except hub.DecodeError as error:
             unknown.append(error.reason)
     try:
         for label in ("DATECOUR", "DATE"):
             if said.get(label) and clock is None:
-                clock = read_date(said[label], zone)
+                clock = read_date(said[label])
     except hub.DecodeError as error:
         unknown.append(error.reason)
     return sorted(dated, key=lambda one: one[0].time), clock

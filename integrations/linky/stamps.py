@@ -40,14 +40,18 @@ def read_stamp(text: str, zone: ZoneInfo) -> Stamp:
     return Stamp((naive - offset - _EPOCH).total_seconds(), season.islower())
 
 
-def read_date(text: str, zone: ZoneInfo) -> Stamp:
+def read_date(text: str, zone: ZoneInfo, heard: float | None = None) -> Stamp:
     """A date of a meter above 36 kVA: day/month/year hour:minute:second, without a season. Of the hour that comes twice
-    it is the first one. Raises DecodeError `tic-stamp`."""
+    it is the second one where that was over or under way when it was `heard` (Unix seconds), else the first. Raises
+    DecodeError `tic-stamp`."""
     found = _DATE.fullmatch(text.strip())
     if found is None:
         raise hub.DecodeError("tic-stamp", "not a date")
     day, month, year, hour, minute, second = found.groups()
-    return read_stamp(f" {year}{month}{day}{hour}{minute}{second}", zone)
+    first = read_stamp(f" {year}{month}{day}{hour}{minute}{second}", zone)
+    local = datetime.fromtimestamp(first.time, zone)
+    again = local.replace(fold=1).timestamp()
+    return Stamp(again, first.degraded) if heard is not None and first.time < again <= heard else first
 
 
 def _offset(naive: datetime, season: str, zone: ZoneInfo) -> timedelta:

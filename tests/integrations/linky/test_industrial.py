@@ -8,7 +8,7 @@ import math
 import os
 import time
 import tty
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -125,6 +125,23 @@ async def test_the_last_six_spans_are_told_once_each_in_their_order() -> None:
     loads = [(report.time, report.values["load_mean"]) for report in session.reports if "load_mean" in report.values]
     assert len(loads) == 6
     assert loads == sorted(loads)
+
+
+async def test_of_the_hour_that_comes_twice_each_span_of_either_is_told_once_with_its_own_time() -> None:
+    session = FakeSession("linky", devices=[BUILDING])
+    latest = Latest(Config(port="/dev/null", interval=timedelta(seconds=1)), session)
+    begin = int(datetime(2026, 10, 24, 23, 0, tzinfo=UTC).timestamp())  # 01:00 in Paris; until 04:00, four hours on
+    for heard in range(begin + 3600, begin + 5 * 3600, 300):
+        spans = [datetime.fromtimestamp(heard // 600 * 600 - 600 * n, PARIS) for n in range(6)]
+        groups = [
+            text
+            for n, span in enumerate(spans, 1)
+            for text in (f"DATEPA{n} {span:%d/%m/%y %H:%M:%S}", f"PA{n}_s {int(span.timestamp()) // 600 % 1000}kW")
+        ]
+        await latest._report(decode(framed("MESURES1 BT 4 SUP36", *groups), PARIS, heard + 7.0), private=False)
+    told = [(one.time, one.values["load_mean"]) for one in session.reports if "load_mean" in one.values]
+    assert [time for time, _ in told] == list(range(begin + 600, begin + 5 * 3600, 600))
+    assert all(watt == time // 600 % 1000 * 1000 for time, watt in told), "the value of another moment"
 
 
 async def test_a_long_frame_at_a_slow_speed_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
