@@ -9,6 +9,7 @@ import logging
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -23,6 +24,7 @@ from backend.cli.owner import rotate, want
 from backend.cli.pages import pages
 from backend.cli.privacy import erasures, retention
 from backend.cli.sigfox import sigfox
+from hub.errors import StorageError
 
 
 @click.group(cls=Group)
@@ -155,7 +157,7 @@ def broker(directory: Path, address: str, out: Path | None, websocket: int | Non
 @answers
 def check(what: str, token_text: str, as_json: bool) -> None:
     """Run the conformance suite against the backend at URL, with a throw-away hub; or look through the database of
-    DIRECTORY for what is damaged, and for records that wait for something."""
+    DIRECTORY for what is damaged, SQLite's own check first, and for records that wait for something."""
     if "://" not in what:
         _look_through(Path(what), as_json)
         return
@@ -180,20 +182,36 @@ def check(what: str, token_text: str, as_json: bool) -> None:
 
 
 def _look_through(directory: Path, as_json: bool) -> None:
-    from backend import checking
+    import apsw
+
+    from backend import checking, soundness
     from backend import owner as owners
 
-    found = 0
-    with database(directory) as db:
-        for one in checking.check(db, owners.load(directory).recipients):
-            found += 1
-            whose = f"{one['stream']} of run {one['run']}" if one["run"] else "-"
-            line = f"{one['what']}\t{one['hub']}\t{whose}\t{one['count']}: {one['of']}"
-            show(one, as_json, [line, f"\tremedy: {one['remedy']}"])
+    found = hurt = 0
+
+    def tell(one: dict[str, Any]) -> None:
+        nonlocal found
+        found += 1
+        whose = f"{one['stream']} of run {one['run']}" if one["run"] else "-"
+        line = f"{one['what']}\t{one['hub'] or '-'}\t{whose}\t{one['count']}: {one['of']}"
+        show(one, as_json, [line, f"\tremedy: {one['remedy']}"])
+
+    path = owners.load(directory).database
+    for one in soundness.damage(path, lambda share: say(f"{path.name}: about {share:.0%} is looked through")):
+        tell(one)
+    hurt = found
+    try:
+        with database(directory) as db:
+            for one in checking.check(db, owners.load(directory).recipients):
+                tell(one)
+    except (StorageError, apsw.Error) as error:
+        if not hurt:
+            raise StorageError(str(error)) from error
+        say(f"what it holds could not be looked through: {error}")
     if found:
-        say(f"{found} finding{'s' if found > 1 else ''}: what each says is kept, its remedy stands below it")
+        say(f"{found} finding{'s' if found > 1 else ''}: the remedy of each stands below it")
     else:
-        say("all context that is kept can be read, and nothing waits for some that was lost")
+        say("the database is whole, all context that is kept can be read, and nothing waits for some that was lost")
     sys.exit(7 if found else 0)
 
 
@@ -274,7 +292,6 @@ def backups(directory: Path, hub: str, out: Path | None, as_json: bool) -> None:
     from backend import owner as owners
     from backend.views import Views
     from hub.disk.files import write_atomically
-    from hub.errors import StorageError
 
     owner = owners.load(directory)
     head, data = kept.fetch(owner.backups, hub, say)
