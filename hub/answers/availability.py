@@ -78,6 +78,8 @@ class Availability:
         if period is None or not self._on_duty(device):
             return
         days = self._of(device.id)
+        while days and days[-1][0] > today:
+            days.pop()  # the clock was set back, or the site's zone is another: that day has not come yet
         if not days or days[-1][0] != today:
             days.append([today, 0.0, 0.0])
             del days[:-DAYS]

@@ -111,3 +111,17 @@ async def test_a_device_that_nobody_knows_is_an_error_and_not_an_empty_table():
     with pytest.raises(HubError, match=r"no device 'ble:11' is known \(did you mean ble:1\?\)"):
         await building.part.calls()["availability"]({"device": "ble:11"})
     assert await building.part.calls()["availability"]({"device": STRANGER.id}) == {"devices": []}
+
+
+async def test_a_day_that_has_not_come_is_none_and_the_one_before_it_goes_on():
+    building = Building(now=datetime(2026, 12, 31, 22, 59, tzinfo=PARIS).timestamp())
+    building.part.step()
+    await building.pass_(60, heard=True)
+    building.clock.set(datetime(2027, 1, 1, 0, 1, tzinfo=PARIS).timestamp())  # two minutes ahead
+    await building.pass_(5, heard=True)
+    building.clock.set(datetime(2026, 12, 31, 23, 30, tzinfo=PARIS).timestamp())  # and back
+    await building.pass_(90, heard=True)
+    found = (await building.part.calls()["availability"]({}))["devices"]
+    assert [(day["day"], day["percent"], day["hours"]) for one in found for day in one["days"]] == [
+        ("2027-01-01", 100.0, 1.0), ("2026-12-31", 100.0, 1.5),
+    ]  # fmt: skip
