@@ -93,8 +93,7 @@ class Reports:
             compared = None
             if meter.reference and figures["months"]:
                 used = figures["kwh"] if figures["kwh"] is not None else figures["used"]
-                months = sum(1 for row in figures["months"] if row["used"] is not None)
-                due = meter.reference * months / 12
+                due = meter.reference * self._passed(place, figures["months"], year) / 12
                 unit = self._survey.facts(place, meter)["unit"]
                 compared = {
                     "used": used, "due": round(due, 3), "ratio": round(used / due, 4) if due else None,
@@ -106,6 +105,15 @@ class Reports:
                 **await self._survey.stretches(place, meter, year),
             })  # fmt: skip
         return found
+
+    def _passed(self, place: Place, rows: list[dict[str, Any]], year: int) -> float:
+        """How many months were read, of the one under way as much of it as has passed."""
+        calendar, now = self._survey.calendar(place), self._survey.now()
+        passed = 0.0
+        for month, row in enumerate(rows, year * 12):
+            begin, end = calendar.month_start(month), calendar.month_start(month + 1)
+            passed += (min(end, now) - begin) / (end - begin) if row["used"] is not None else 0.0
+        return passed
 
     def _zones(self, meters: list[dict[str, Any]], operator: str) -> list[dict[str, Any]]:
         """Every zone, those without a meter too: that is a gap of the building, and it is said."""

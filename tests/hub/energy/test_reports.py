@@ -120,6 +120,21 @@ async def test_figures_of_the_report_are_those_of_the_meter(hub):
     assert january_days == {"month": "2026-01", "degree_days": 403.0, "days": 31, "missing": 0}
 
 
+@pytest.mark.parametrize(
+    ("now", "due"), [
+        ("2026-01-31 23:00", 9.987), ("2026-02-01 12:00", 10.179),  # half a day of 28
+        ("2026-03-29 12:00", 29.192),  # 11 hours of that day have passed: 683 of the 743 of its month
+    ],
+)  # fmt: skip
+async def test_a_month_under_way_is_compared_for_as_much_of_it_as_has_passed(tmp_path, now, due):
+    async with Hub(tmp_path, at(now), places=[meter_place(reference=120.0)]) as made:
+        for moment in range(BEGIN, at(now) + 1, 6 * H):
+            made.say(moment, (moment - BEGIN) / H)
+        await made.write(everything=True)
+        report = await energy_of(made).service._reports.make("r175", 2026)
+    assert report["meters"][0]["compared"]["due"] == due
+
+
 async def test_an_operator_is_given_its_share_and_nothing_else(hub):
     energy = energy_of(hub)
     report = await energy.service._reports.make("r175", 2026, "cvc")
