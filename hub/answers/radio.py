@@ -128,7 +128,8 @@ class Radio:
             if isinstance(level, bool | str) or level is None or seen is None or now - seen >= DAY_S:
                 continue
             key, today = BATTERY + device.id, int(now // DAY_S)
-            points = list(self._buffer.local.get(key) or ())
+            # a later day was noted by a clock that was ahead: it has not come yet
+            points = [point for point in self._buffer.local.get(key) or () if point[0] <= today]
             if not points or points[-1][0] < today:
                 self._buffer.put_local(key, [*points, [today, float(level)]][-MOST_DAYS:])
 

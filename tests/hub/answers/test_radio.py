@@ -126,6 +126,18 @@ async def test_a_battery_is_noted_once_a_day_and_forecast_after_two_weeks() -> N
     assert len(stage.buffer.local[f"radio/battery/{TAG.id}"]) == 21
 
 
+async def test_a_day_that_a_clock_noted_which_was_ahead_keeps_no_later_one_from_being_noted() -> None:
+    stage = Stage()
+    stage.session.tell(TAG.id, GOOD)
+    right = stage.clock.now()
+    for now in (right, right + 400 * DAY_S, right + DAY_S, right + 2 * DAY_S):
+        stage.clock.set(now)
+        await stage.emit(values={"battery": 90})
+        stage.radio.note()
+    days = [day for day, _ in stage.buffer.local[f"radio/battery/{TAG.id}"]]
+    assert days == [right // DAY_S + n for n in range(3)]
+
+
 def test_a_trend_is_not_made_of_noise_nor_of_the_battery_before() -> None:
     chance = random.Random(3)
     noise = [(float(day), 80 + chance.uniform(-5, 5)) for day in range(40)]
