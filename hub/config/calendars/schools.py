@@ -37,16 +37,17 @@ class _File(msgspec.Struct, frozen=True):
 
 
 class Holidays(msgspec.Struct, frozen=True):
-    """Of one zone: date → name, the last day that is known, None when nothing is, and the years in which the known
-    school years begin."""
+    """Of one zone: date → name; `until` is the last of these days, None when nothing is known: of what comes after it
+    nobody knows; and the years in which the known school years begin."""
 
     days: dict[date, str]
     until: date | None
     years: frozenset[int] = frozenset()
 
     def knows(self, day: date) -> bool:
-        """Is its school year, from 1 September to 31 August, one of those?"""
-        return day.year - (day.month < 9) in self.years
+        """Is its school year, from 1 September to 31 August, one of those, and told so far? In the south a year ends in
+        December: of the rest of what bears its name nothing is ordered yet."""
+        return self.until is not None and day <= self.until and day.year - (day.month < 9) in self.years
 
 
 @lru_cache(maxsize=1)
@@ -79,16 +80,14 @@ def lacking(zone: str, written: SchoolYears) -> str:
 
 
 def holidays(zone: str, written: SchoolYears) -> Holidays:
-    """The holidays of a zone in all years that are known. The last known day is 31 August of the last year."""
+    """The holidays of a zone in all years that are known."""
     found: dict[date, str] = {}
-    last: int | None = None
     begun = set()
     for year in sorted({*shipped(), *written}):
         periods = written.get(year, {}).get(zone) or shipped().get(year, {}).get(zone)
         if periods is None:
             continue
-        last = int(year[5:])
         begun.add(int(year[:4]))
         for period, name in periods.items():
             found |= dict.fromkeys(dates_of(period), name)
-    return Holidays(found, None if last is None else date(last, 8, 31), frozenset(begun))
+    return Holidays(found, max(found, default=None), frozenset(begun))

@@ -97,5 +97,18 @@ def test_a_year_of_the_configuration_adds_to_what_is_shipped_or_corrects_it() ->
     mine = {"2027-2028": {"corse": {"2027-10-23/2027-11-07": "Toussaint"}}, "2026-2027": {"A": {"2026-10-19": "X"}}}
     assert zones(mine) == ["A", "B", "C", "corse"]
     assert holidays("A", mine).days == {date(2026, 10, 19): "X"}
-    assert holidays("corse", mine).until == date(2028, 8, 31)
+    assert holidays("corse", mine).until == date(2027, 11, 7), "what comes after it is not said"
     assert holidays("mars", mine).until is None
+
+
+def test_where_the_school_year_ends_in_december_its_last_holidays_are_all_that_is_known() -> None:
+    # Nouméa: what its government orders for 2026 ends with the long holidays, until the February after it
+    south = {
+        "2025-2026": {"nouvelle-caledonie": {"2026-04-04/2026-04-19": "x", "2026-06-06/2026-06-21": "x"}},
+        "2026-2027": {"nouvelle-caledonie": {"2026-10-10/2026-10-25": "x", "2026-12-19/2027-02-14": "été austral"}},
+    }
+    known = holidays("nouvelle-caledonie", south)
+    assert known.until == date(2027, 2, 14)
+    for day, said in ((date(2026, 5, 4), True), (date(2027, 1, 1), True), (date(2027, 2, 14), True),
+                      (date(2027, 2, 15), False), (date(2027, 4, 12), False), (date(2025, 8, 31), False)):  # fmt: skip
+        assert known.knows(day) is said

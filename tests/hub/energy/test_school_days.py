@@ -115,6 +115,7 @@ def test_a_schedule_gives_its_region_its_school_zone_and_the_days_it_is_closed()
 
 def test_the_end_of_what_is_known_is_said_a_month_before():
     school = almanac_of(CORE, "ecole")
-    assert school.ending(date(2028, 7, 1)) is None
-    assert school.ending(date(2028, 8, 2)) == date(2028, 8, 31)
+    assert school.ending(date(2027, 10, 2)) is None
+    assert school.ending(date(2027, 10, 3)) == date(2027, 11, 1), "the rest of that year was not written"
+    assert [school.away(on) for on in (date(2027, 11, 1), date(2027, 11, 2), date(2028, 2, 14))] == [True, None, None]
     assert Almanac().ending(date(2100, 1, 1)) is None
