@@ -142,9 +142,10 @@ class Reports:
         if outdoor is None:
             return {"series": "", "base": self._survey.base, "months": []}
         calendar = self._survey.rollups.views.calendar_of(outdoor)
-        begin, end = calendar.month_start(year * 12), calendar.month_start(year * 12 + 12)
+        begin, today = calendar.month_start(year * 12), calendar.day(self._survey.now())  # which is not whole yet
+        end = min(calendar.month_start(year * 12 + 12), today)
         months: dict[str, list[float | None]] = {}
-        for day, _, value in await self._survey.degree_days(begin, min(end, int(self._survey.now()))):
+        for day, _, value in await self._survey.degree_days(begin, end):
             months.setdefault(f"{calendar.local(day + 3600 * 6):%Y-%m}", []).append(value)
         return {
             "series": "/".join(outdoor), "base": self._survey.base,

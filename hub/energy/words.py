@@ -76,6 +76,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "degree-missing": ("Jours sans donnée", "Days without data"), "no-outdoor": (
         "Aucune température extérieure n'est déclarée (energy: outdoor).",
         "No outdoor temperature is declared (energy: outdoor)."),
+    "no-day": ("Aucun jour entier de cette année n'est encore passé.", "No whole day of this year has passed yet."),
     "systems": ("Liaisons avec les systèmes techniques", "Links to the technical systems"),
     "name": ("Nom", "Name"), "state": ("État", "State"),
     "state-running": ("en service", "running"), "state-waiting": ("en attente", "waiting"),

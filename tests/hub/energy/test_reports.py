@@ -135,6 +135,26 @@ async def test_a_month_under_way_is_compared_for_as_much_of_it_as_has_passed(tmp
     assert report["meters"][0]["compared"]["due"] == due
 
 
+async def test_degree_days_are_those_of_whole_days_and_the_day_under_way_is_no_gap(tmp_path):
+    outdoor = {"metric": TEMPERATURE, "device": "x:9", "place": "dehors"}
+    async with Hub(tmp_path, at("2027-01-01 09:00"), places=[meter_place()]) as made:
+        for moment in range(at("2026-12-30 00:00"), at("2027-01-03 12:00"), H):
+            if moment > made.clock.now():
+                made.clock.set(moment)
+            made.say(moment, 5.0, **outdoor)
+            if moment == at("2027-01-01 09:00"):
+                await made.write(everything=True)
+                young = energy_of(made)
+                [december] = (await young.service._reports.make("r175", 2026))["degree_days"]["months"][-1:]
+                page = (await young.calls["energy.report"]({"kind": "r175", "year": 2027}))["document"]
+        await made.write(everything=True)
+        found = (await energy_of(made).service._reports.make("r175", 2027))["degree_days"]["months"]
+    assert (december["month"], december["days"], december["missing"]) == ("2026-12", 31, 29)
+    assert "Aucun jour entier de cette année n&#39;est encore passé." in page
+    assert "Aucune température extérieure" not in page
+    assert found == [{"month": "2027-01", "degree_days": 26.0, "days": 2, "missing": 0}]
+
+
 async def test_an_operator_is_given_its_share_and_nothing_else(hub):
     energy = energy_of(hub)
     report = await energy.service._reports.make("r175", 2026, "cvc")
