@@ -20,5 +20,7 @@ def offset(local: datetime) -> str:
 
 def which(local: datetime) -> str:
     """The offset of a moment whose time on the wall comes twice; "" of any other. `local` is as `fromtimestamp` gives
-    it: a time that comes not at all is none of a moment."""
-    return "" if local.utcoffset() == local.replace(fold=not local.fold).utcoffset() else offset(local)
+    it, with a zone, or without one where the machine's is meant: a time that comes not at all is none of a moment."""
+    if local.timestamp() == local.replace(fold=not local.fold).timestamp():
+        return ""
+    return offset(local if local.tzinfo is not None else local.astimezone())

@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 import msgspec
 
+from hub.doubled import which
 from hub.logs import tame
 from hub.running import default_config
 
@@ -120,13 +121,15 @@ def lasting(seconds: float) -> str:
 
 
 def moment(unix_s: float) -> str:
-    """A moment at this machine's time, to the second: 2026-11-28 02:37:19."""
-    return f"{datetime.fromtimestamp(unix_s):%Y-%m-%d %H:%M:%S}"
+    """A moment at this machine's time, to the second: 2026-11-28 02:37:19. In the hour that comes twice, which one."""
+    local = datetime.fromtimestamp(unix_s)
+    return f"{local:%Y-%m-%d %H:%M:%S} {which(local)}".rstrip()
 
 
 def minute(unix_s: float) -> str:
     """The same to the minute."""
-    return f"{datetime.fromtimestamp(unix_s):%Y-%m-%d %H:%M}"
+    local = datetime.fromtimestamp(unix_s)
+    return f"{local:%Y-%m-%d %H:%M} {which(local)}".rstrip()
 
 
 def size(n: float) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+
 import pytest
 
 from hub.cli import output
@@ -21,6 +24,33 @@ from hub.cli import output
 )
 def test_a_span_is_said_in_its_two_largest_units(seconds: float, said: str) -> None:
     assert output.lasting(seconds) == said
+
+
+@pytest.fixture
+def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process on the clock of another zone."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", request.param)
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("machine", "unix_s", "said"),
+    [
+        ("Europe/Paris", 1_792_888_200, "2026-10-25 02:30:00 UTC+2"),
+        ("Europe/Paris", 1_792_891_800, "2026-10-25 02:30:00 UTC+1"),
+        ("Europe/Paris", 1_792_895_400, "2026-10-25 03:30:00"),
+        ("UTC", 1_792_891_800, "2026-10-25 01:30:00"),
+        ("America/Martinique", 1_798_775_999, "2026-12-31 23:59:59"),
+    ],
+    indirect=["machine"],
+)
+@pytest.mark.usefixtures("machine")
+def test_a_moment_is_told_by_the_clock_of_this_machine_and_which_of_two_hours_it_is_in(unix_s: int, said: str) -> None:
+    assert output.moment(unix_s) == said
+    assert output.minute(unix_s) == said.replace(said[16:19], "", 1)
 
 
 def test_one_thing_is_not_said_as_many() -> None:
