@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hub import keys
 from hub.admission.quarantine import heard_by
 from hub.app.field import Field
 from hub.app.ground import Ground
@@ -16,6 +17,13 @@ KEYS = {
     "lit (clés des capteurs, comptes, identité) ; les relevés en attente restent scellés.",
     "en": "The keys of this hub are files of its card: from a stolen card all that it keeps for itself can be read "
     "(keys of sensors, accounts, identity); readings that wait stay sealed.",
+}  # fmt: skip
+BY_TPM = {
+    "fr": "Les clés de ce concentrateur sont confiées au TPM de sa machine : sa carte seule ne livre ni son identité, "
+    "ni les clés des capteurs qu'il a enregistrés, ni les comptes. Restent lisibles le fichier de configuration, ses "
+    "secrets et les journaux.",
+    "en": "The keys of this hub are held by the TPM of its machine: its card alone gives up neither its identity, nor "
+    "keys of sensors that it keeps, nor accounts. The configuration file, its secrets and the logs can still be read.",
 }  # fmt: skip
 
 
@@ -31,6 +39,7 @@ class Recording:
         from importlib.metadata import version  # late, as all that asks for versions: see hub.entries
 
         config = self._ground.loaded.config
+        at_rest = BY_TPM if keys.held_by_tpm(self._ground.state.keys) else KEYS
         margins = {one["id"]: one for one in (await self._field.radio.call({}))["devices"]}
         signals = {}
         for device in self._path.devices:
@@ -42,7 +51,7 @@ class Recording:
             }  # fmt: skip
         return {
             "hub": self._ground.enrolled.hub, "name": config.hub.name, "version": version("ilot"),
-            "fingerprint": self._web.status().get("fingerprint", ""), "keys": KEYS,
+            "fingerprint": self._web.status().get("fingerprint", ""), "keys": at_rest,
             "sites": {name: {"name": site.name, "timezone": site.timezone} for name, site in config.sites.items()},
             "zones": {name: {"name": zone.name, "site": zone.site} for name, zone in config.zones.items()},
             "plugins": [{"name": one.name, "state": one.state} for one in self._field.plugins.health],

@@ -32,6 +32,7 @@ from hub.control import Call
 from hub.hosting.exporting import LiveView
 from hub.hosting.installed import part_models
 from hub.identity.page_certificate import PageCertificate
+from hub.keys import page_password
 from hub.packs import Library
 from hub.privacy.classes import is_dwelling
 from hub.vigil.incidents import BREAK_GLASS
@@ -129,6 +130,7 @@ def build_shown(
         loaded.config.web, hub=ground.enrolled.hub, directory=ground.state.keys, parts=parts, store=ground.store,
         clock=clock, calls=calls, changed=keeper.changed,
         broken_glass=lambda name, address: ground.events.tell(BREAK_GLASS, name, {"from": address}),
+        page_password=page_password(ground.keys),
     )  # fmt: skip
     replacing = Replacing(ground, path, keeper, adoption.successor)
     rolls = adoption.rolls

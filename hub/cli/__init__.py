@@ -50,6 +50,7 @@ COMMANDS = {
     "evidence": "hub.cli.energy:evidence",
     "history": "hub.cli.history:history",
     "inventory": "hub.cli.inventory:inventory",
+    "keys": "hub.cli.keys:keys",
     "label": "hub.cli.label:label",
     "logs": "hub.cli.diagnostics:logs",
     "plugins": "hub.cli.plugins:plugins",
@@ -69,7 +70,7 @@ COMMANDS = {
 """Name -> where it is. Other parts of the distribution add theirs as entry points of group `ilot.commands`."""
 
 SECTIONS = {
-    "Set up": "new check enroll run demo doctor label claim import config backup restore reset",
+    "Set up": "new check enroll run demo doctor label claim import config keys backup restore reset",
     "Look": "status devices alerts logs history energy radio buffer audit plugins notify sovereignty version",
     "Devices": "device inventory discover quarantine recette commission command redecode pack",
     "Rules, people, reports": "rule schedule privacy account badge token report evidence crisis",

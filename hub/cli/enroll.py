@@ -19,9 +19,11 @@ from hub.state import state_of
     help="A file that holds the token; - is stdin. Other users can see arguments, not files.",
 )  # fmt: skip
 @click.option("--name", default="", help="What the backend's operator sees beside this hub's id.")
+@click.option("--tpm", "by_tpm", is_flag=True, help="This machine's TPM 2.0 holds the new keys: no file ever does.")
 @output.with_hub
 def enroll(
-    token: str | None, token_file: Path | None, name: str, config: Path, state_dir: Path | None, json: bool
+    token: str | None, token_file: Path | None, name: str, by_tpm: bool,
+    config: Path, state_dir: Path | None, json: bool,
 ) -> None:  # fmt: skip
     """Enrol this hub with a one-use TOKEN from `ilot backend token`.
 
@@ -40,7 +42,7 @@ def enroll(
     state = state_of(config, state_dir)
     proxy = _proxy(config)
     output.say(f"enrolling into {state}")
-    enrolment = asyncio.run(enrol(token or "", state, name=name, proxy=proxy))
+    enrolment = asyncio.run(enrol(token or "", state, name=name, proxy=proxy, by_tpm=by_tpm))
     if json:
         output.data({"hub": enrolment.hub, "url": enrolment.url, "root": enrolment.root, "state_dir": str(state)})
     else:

@@ -36,7 +36,7 @@ from hub.buffer.squeeze import expand
 from hub.documents.recipient import RECOVERY
 from hub.documents.trust import Recipient
 from hub.errors import AuthFailed, DecodeError
-from hub.keys import hub_id
+from hub.keys.naming import hub_id
 from hub.lp import lp, unlp
 
 if sys.version_info >= (3, 14):

@@ -43,7 +43,7 @@ from hub.buffer.squeeze import expand
 from hub.documents.recipient import RecipientKey, write_file
 from hub.documents.trust import Root, RootPublic, fingerprint
 from hub.errors import AuthFailed, ConfigError, DecodeError
-from hub.keys import hub_id
+from hub.keys.naming import hub_id
 from hub.labels.wish import Wish
 from hub.lp import lp, unlp
 

@@ -20,7 +20,7 @@ from msgspec import Meta
 
 from hub.documents.backup import MAX_GENERATION
 from hub.errors import AuthFailed, DecodeError
-from hub.keys import hub_id
+from hub.keys.naming import hub_id
 from hub.lp import lp, unlp
 
 LABEL = b"ilot/restored/1\0"

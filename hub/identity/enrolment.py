@@ -171,8 +171,10 @@ async def enrol(
     now: Callable[[], float] | None = None,
     timeout_s: float = _TIMEOUT_S,
     proxy: str | None = None,
+    by_tpm: bool = False,
 ) -> Enrolment:
-    """Enrol this hub with a token's text; makes its keys when there are none. `proxy` is the URL of an HTTP proxy.
+    """Enrol this hub with a token's text; makes its keys when there are none, `by_tpm` so that this machine's TPM holds
+    them. `proxy` is the URL of an HTTP proxy.
 
     Raises ConfigError (token, state directory), AuthFailed (another root, certificate or refusal), NotReady
     (unreachable), StorageError, also when another process holds the state directory. A hub that is enrolled already is
@@ -187,13 +189,23 @@ async def enrol(
     _refuse_enrolled(state)
     with StateDir(state).locked():
         _refuse_enrolled(state)
-        return await _enrol(token, state, name, timeout_s, proxy)
+        hub_keys = _keys(state / "keys", by_tpm)
+        return await _enrol(token, state, hub_keys, name, timeout_s, proxy)
 
 
-async def _enrol(token: Token, state: Path, name: str, timeout_s: float, proxy: str | None) -> Enrolment:
+def _keys(directory: Path, by_tpm: bool) -> keys.HubKeys:
+    if not directory.exists():
+        return keys.create(directory, by_tpm=by_tpm)
+    if by_tpm and not keys.held_by_tpm(directory):
+        raise ConfigError(f"{directory} holds key files already: `ilot keys seal` has the TPM hold them")
+    return keys.load(directory)
+
+
+async def _enrol(
+    token: Token, state: Path, hub_keys: keys.HubKeys, name: str, timeout_s: float, proxy: str | None
+) -> Enrolment:
     import aiohttp
 
-    hub_keys = keys.load(state / "keys") if (state / "keys").exists() else keys.create(state / "keys")
     limits = aiohttp.ClientTimeout(total=timeout_s)
     try:
         async with aiohttp.ClientSession(timeout=limits, trust_env=False, proxy=proxy) as session:

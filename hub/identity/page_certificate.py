@@ -24,7 +24,7 @@ from hub.disk.files import write_atomically
 from hub.errors import AuthFailed, HubError, StorageError
 from hub.identity.certifying import Certifying, Http
 from hub.identity.validity import Life, validity
-from hub.keys import HubKeys
+from hub.keys import HubKeys, page_password
 from hub.lp import lp
 
 LABEL = b"ilot/page-certificate/1\0"
@@ -130,8 +130,8 @@ class PageCertificate:
         from hub.identity.enrolment import make_csr
 
         try:
-            key = load_pem_private_key(self._key.read_bytes(), password=None)
-        except (OSError, ValueError) as error:
+            key = load_pem_private_key(self._key.read_bytes(), page_password(self._keys))
+        except (OSError, ValueError, TypeError) as error:  # the last: it lies in clear, until the pages open
             raise StorageError(f"cannot read {self._key}: {error}") from error
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise StorageError(f"{self._key} is not an ECDSA key")
@@ -143,7 +143,7 @@ class PageCertificate:
         coming = self._path.with_suffix(".new")
         try:
             write_atomically(coming, certificate.encode("ascii", errors="replace"))
-            trial.load_cert_chain(coming, self._key)
+            trial.load_cert_chain(coming, self._key, page_password(self._keys))
             coming.replace(self._path)
             # after it: names that no certificate bears would count as certified until the one there is due
             write_atomically(self._names_path, "\n".join(names).encode())

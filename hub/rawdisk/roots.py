@@ -2,7 +2,7 @@
 
     <state>/keys/raw.key    32 random bytes, mode 0600: on the same card as what it opens
     ilot-raw                …or a systemd credential of 32 bytes in its place
-    <state>/keys/raw.tpm    the same, sealed by this machine's TPM (`hub.rawdisk.tpm`)
+    <state>/keys/raw.tpm    the same, sealed by this machine's TPM (`hub.keys.tpm`)
 
 What is not there is made, once. What is there and does not open is never made anew by itself: what it opens would be
 lost. A factory reset destroys them with the hub's other keys.
@@ -18,12 +18,12 @@ from pathlib import Path
 
 from hub.disk.files import shred, write_atomically
 from hub.errors import DecodeError, DiskRefuses, NotReady
-from hub.keys import STORE_KEY_BYTES, credential, private_file
-from hub.rawdisk import tpm
+from hub.keys import STORE_KEY_BYTES, credential, private_file, tpm
 
 KEY_FILE, TPM = "key-file", "tpm"
 FILES = {KEY_FILE: "raw.key", TPM: "raw.tpm"}
 CREDENTIAL = "raw"
+LABEL = b"ilot/raw-tpm/1\0"
 
 
 def root(where: str, keys: Path, environment: Mapping[str, str] | None = None) -> bytes:
@@ -42,13 +42,13 @@ def _of_file(path: Path, environment: Mapping[str, str] | None) -> bytes:
 def _of_tpm(path: Path) -> bytes:
     if not path.exists():
         key = secrets.token_bytes(STORE_KEY_BYTES)
-        blob = tpm.seal(key)
-        if tpm.unseal(blob) != key:
+        blob = tpm.seal(key, LABEL)
+        if tpm.unseal(blob, LABEL) != key:
             raise NotReady("the TPM does not give back what it sealed")
         _write(path, blob)
         return key
     try:
-        key = tpm.unseal(path.read_bytes())
+        key = tpm.unseal(path.read_bytes(), LABEL)
     except DecodeError as error:
         raise NotReady(
             f"{path} is damaged: remove it to begin anew without what lies there ({error.detail})"

@@ -9,6 +9,7 @@ import math
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,9 +49,10 @@ class Web:
     def __init__(
         self, options: Options | None, *, hub: str, directory: Path, parts: Parts, store: Store, clock: Clock,
         calls: Callable[[], Mapping[str, Call]], changed: Callable[[], None],
-        broken_glass: Callable[[str, str], None] = lambda name, address: None,
+        broken_glass: Callable[[str, str], None] = lambda name, address: None, page_password: bytes = b"",
     ) -> None:  # fmt: skip
         self.options, self.hub, self._directory, self._parts = options, hub, directory, parts
+        self._password = page_password
         self.store, self.clock, self._calls, self._changed = store, clock, calls, changed
         self.people: People | None = None
         self.opening: Opening | None = None
@@ -124,7 +126,7 @@ class Web:
 
         if self._tls is not None:
             self.fingerprint = await asyncio.to_thread(
-                certificate.refresh, self._tls, self._directory, self.clock.date()
+                partial(certificate.refresh, password=self._password), self._tls, self._directory, self.clock.date()
             )
 
     def _say(self, error: str) -> None:
@@ -185,7 +187,7 @@ class Web:
 
         date = self.clock.date() if options.district_certificate else math.inf
         tls, self.fingerprint = await asyncio.to_thread(
-            certificate.prepare, self._directory, self.hub, options.hosts, date
+            partial(certificate.prepare, password=self._password), self._directory, self.hub, options.hosts, date
         )
         self._tls, names = tls, names_of_this_machine(options.hosts)
         return Place(self.hub, options.address, options.port, names, tls, lambda: self.fingerprint)

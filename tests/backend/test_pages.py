@@ -7,6 +7,7 @@ import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from backend.server import Running
 from hub.errors import DecodeError
 from hub.identity.enrolment import make_csr
 from hub.identity.page_certificate import AGAIN_S, FILE, PageCertificate
+from hub.keys import page_password
 from hub.session import Reply
 from hub.testing import ManualClock
 from hub.web.sockets import certificate
@@ -103,7 +105,9 @@ async def test_a_hub_has_its_pages_certified_shows_it_at_once_and_asks_again_for
     import time
 
     clock._now = time.time()
-    context, own = certificate.prepare(tmp_path, probe.hub, (), clock.date())
+    context, own = certificate.prepare(tmp_path, probe.hub, (), clock.date(), password=page_password(probe.keys))
+
+    refresh = partial(certificate.refresh, password=page_password(probe.keys))
 
     async def now() -> None:
         changed.append(1)
@@ -115,7 +119,7 @@ async def test_a_hub_has_its_pages_certified_shows_it_at_once_and_asks_again_for
     )  # fmt: skip
     await part.turn()
     assert (part.error, len(changed)) == ("", 1)
-    shown = certificate.refresh(context, tmp_path, clock.date())
+    shown = refresh(context, tmp_path, clock.date())
     assert shown != own
     async with probe.session.get(f"{probe.url}/v1/pages-ca", ssl=probe.tls(certificate=False)) as answer:
         ca = x509.load_pem_x509_certificate(await answer.read())
@@ -134,10 +138,10 @@ async def test_a_hub_has_its_pages_certified_shows_it_at_once_and_asks_again_for
     assert len(changed) == told + 1
     clock._now -= 500 * 86_400
     # once it has lapsed, or is another key's, the self-signed one is shown again
-    assert certificate.refresh(context, tmp_path, clock.now() + 500 * 86_400) == own
-    assert certificate.refresh(context, tmp_path, None) != own
+    assert refresh(context, tmp_path, clock.now() + 500 * 86_400) == own
+    assert refresh(context, tmp_path, None) != own
     (tmp_path / FILE).write_bytes(certify(served.owner.directory))
-    assert certificate.refresh(context, tmp_path, clock.date()) == own
+    assert refresh(context, tmp_path, clock.date()) == own
 
 
 async def test_nobody_but_the_hub_itself_is_certified_in_its_name(
@@ -145,10 +149,10 @@ async def test_nobody_but_the_hub_itself_is_certified_in_its_name(
 ) -> None:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    certificate.prepare(tmp_path, probe.hub, ())
+    certificate.prepare(tmp_path, probe.hub, (), password=page_password(probe.keys))
 
     class Thief:
-        identity = Ed25519PrivateKey.generate()
+        identity, store_key = Ed25519PrivateKey.generate(), probe.keys.store_key
 
     async def never() -> None:
         raise AssertionError
@@ -196,7 +200,7 @@ def test_two_first_requests_at_once_are_given_one_authority_with_its_own_key(
 async def test_names_do_not_count_as_certified_when_their_certificate_did_not_reach_its_place(
     served: Running, probe: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    certificate.prepare(tmp_path, probe.hub, ())
+    certificate.prepare(tmp_path, probe.hub, (), password=page_password(probe.keys))
     clock = ManualClock()
 
     async def now() -> None: ...

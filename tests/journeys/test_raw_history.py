@@ -21,10 +21,11 @@ import pytest
 
 from hub import keys
 from hub.disk.database import connect
-from hub.rawdisk import tpm
+from hub.keys import tpm
+from hub.rawdisk import roots
 from hub.store import SCHEMA
 
-from ..hub.rawdisk.chip import chip
+from ..hub.keys.chip import chip
 from ..hub.rawdisk.reader import read
 from . import test_privacy
 from .ending import end_all
@@ -153,7 +154,7 @@ def test_a_hub_with_a_tpm_reads_its_history_again_and_its_card_in_another_machin
             home.until("its key", (home.state / "keys" / "raw.tpm").exists)
             end(home)
             stopped = time.time()
-            root = tpm.unseal((home.state / "keys" / "raw.tpm").read_bytes())
+            root = tpm.unseal((home.state / "keys" / "raw.tpm").read_bytes(), roots.LABEL)
             found = lying(home, root)
             assert found.keys() == {"temperature"}, "people are counted in RAM alone unless that is declared too"
             for path in home.machine.rglob("*"):

@@ -74,11 +74,29 @@ def _disk(config: Path, state_dir: Path | None) -> Iterator[Finding]:
         "disk", OK if free > MIN_FREE else WRONG, f"{output.size(free)} free",
         "" if free > MIN_FREE else "free some room: the buffer drops the oldest readings when the disk is full",
     )  # fmt: skip
-    yield Finding(
-        "keys at rest", NOTE, "key files on the same disk",
-        "a stolen disk shows keys, devices and settings, never buffered readings: docs/explanation/security.md, T1",
-    )  # fmt: skip
+    yield _keys(state)
     yield from _raw(state)
+
+
+def _keys(state: Path) -> Finding:
+    """Who could read the hub's own keys."""
+    from hub import keys
+
+    plain = keys.key_files(state / "keys")
+    if not keys.held_by_tpm(state / "keys"):
+        return Finding(
+            "keys at rest", NOTE, "key files on the same disk",
+            "a stolen disk shows keys, devices and settings, never buffered readings: docs/explanation/security.md, T1",
+        )  # fmt: skip
+    if plain:
+        return Finding(
+            "keys at rest", WRONG, f"held by the TPM, and key files lie beside it: {', '.join(plain)}",
+            "stop the hub; `ilot keys seal` destroys them",
+        )  # fmt: skip
+    from hub.keys.tpm import why_not
+
+    problem = why_not()
+    return Finding("keys at rest", WRONG if problem else OK, "held by this machine's TPM", problem)
 
 
 def _raw(state: Path) -> Iterator[Finding]:
@@ -89,7 +107,7 @@ def _raw(state: Path) -> Iterator[Finding]:
             "a stolen disk shows every raw reading of `history.raw_days`: `raw_on_disk: tpm` holds it to this machine",
         )  # fmt: skip
     elif (state / "keys" / "raw.tpm").exists():
-        from hub.rawdisk.tpm import why_not
+        from hub.keys.tpm import why_not
 
         problem = why_not()
         yield Finding("raw history", WRONG if problem else OK, "on disk, its key held by the TPM", problem)

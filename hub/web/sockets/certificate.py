@@ -4,6 +4,9 @@ Browsers cannot check it by themselves: people compare its fingerprint with the 
 code to 2051, so that no wrong clock locks anybody out. It is not part of a state backup: a restored hub has a new one,
 and `ilot label` shows its fingerprint.
 
+Its key lies encrypted under a password that comes of the hub's store key (`hub.keys.page_password`): where a TPM holds
+that, the card alone does not give it up. One that lies in clear, of a former release, is encrypted when it is read.
+
 Where the district certifies the hub's pages (`hub.identity.page_certificate`), that certificate, for the same key, is
 shown as long as it is good; this one stays beside it.
 """
@@ -17,6 +20,7 @@ import socket
 import ssl
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from hub.disk.files import make_directory, write_atomically
 from hub.identity.page_certificate import FILE as DISTRICT
@@ -24,12 +28,13 @@ from hub.identity.page_certificate import fingerprint
 from hub.identity.validity import validity
 
 KEY, CERTIFICATE = "web.key", "web.crt"
+_CLEAR = b"-----BEGIN PRIVATE KEY-----"
 _FROM = datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC)
 _UNTIL = datetime.datetime(2051, 1, 1, tzinfo=datetime.UTC)
 
 
 def prepare(
-    directory: Path, hub: str, names: tuple[str, ...], date: float | None = math.inf
+    directory: Path, hub: str, names: tuple[str, ...], date: float | None = math.inf, *, password: bytes = b""
 ) -> tuple[ssl.SSLContext, str]:
     """The TLS side of the server and the certificate's SHA-256 fingerprint, AB:CD:…; made when there is none that fits
     its key. The district's is shown while it is good at `date` (Unix seconds; None: nobody knows the time, then it is;
@@ -40,35 +45,48 @@ def prepare(
     context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
     context.set_alpn_protocols(["http/1.1"])
     try:
-        found = _take(context, directory)
-    except (OSError, ValueError):  # ssl.SSLError is an OSError: there is none, or it is not this key's
-        _make(directory, hub, names)
-        found = _take(context, directory)
+        found = _take(context, directory, password)
+        _encrypt(directory, password)
+    except (OSError, ValueError):  # ssl.SSLError is an OSError: there is none, it is not this key's, or does not open
+        _make(directory, hub, names, password)
+        found = _take(context, directory, password)
     if date == math.inf:
         return context, hashlib.sha256(found).digest().hex(":").upper()
-    return context, refresh(context, directory, date)
+    return context, refresh(context, directory, date, password=password)
 
 
-def refresh(context: ssl.SSLContext, directory: Path, date: float | None) -> str:
+def refresh(context: ssl.SSLContext, directory: Path, date: float | None, *, password: bytes = b"") -> str:
     """Show the district's certificate from now on, or the self-signed one where there is none that is good; returns the
     fingerprint of what is shown. Blocking. Raises OSError."""
     try:
         text = (directory / DISTRICT).read_text(encoding="ascii")
         if date is None or date < validity(text)[1]:
-            context.load_cert_chain(directory / DISTRICT, directory / KEY)
+            context.load_cert_chain(directory / DISTRICT, directory / KEY, password)
             return fingerprint(text)
     except (OSError, ValueError):
         pass  # there is none, or it is not for this key
-    return hashlib.sha256(_take(context, directory)).digest().hex(":").upper()
+    return hashlib.sha256(_take(context, directory, password)).digest().hex(":").upper()
 
 
-def _take(context: ssl.SSLContext, directory: Path) -> bytes:
+def _take(context: ssl.SSLContext, directory: Path, password: bytes) -> bytes:
     """Serve with the certificate that is there; returns it in DER. Raises OSError, ValueError."""
-    context.load_cert_chain(directory / CERTIFICATE, directory / KEY)
+    context.load_cert_chain(directory / CERTIFICATE, directory / KEY, password)
     return ssl.PEM_cert_to_DER_cert((directory / CERTIFICATE).read_text(encoding="ascii"))
 
 
-def _make(directory: Path, hub: str, names: tuple[str, ...]) -> None:
+def _encrypt(directory: Path, password: bytes) -> None:
+    """What lies in clear no longer does. Raises OSError, ValueError."""
+    said = (directory / KEY).read_bytes()
+    if password and said.startswith(_CLEAR):
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+        from hub.keys import private_pem
+
+        key: Any = load_pem_private_key(said, None)
+        write_atomically(directory / KEY, private_pem(key, password))
+
+
+def _make(directory: Path, hub: str, names: tuple[str, ...], password: bytes) -> None:
     from cryptography import x509  # late, as its neighbours: once in the life of a hub, and some 1.5 MiB
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -96,5 +114,5 @@ def _make(directory: Path, hub: str, names: tuple[str, ...]) -> None:
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
         .sign(key, hashes.SHA256())
     )
-    write_atomically(directory / KEY, private_pem(key))
+    write_atomically(directory / KEY, private_pem(key, password))
     write_atomically(directory / CERTIFICATE, certificate.public_bytes(Encoding.PEM))

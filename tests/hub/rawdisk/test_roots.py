@@ -8,10 +8,11 @@ import subprocess
 import pytest
 
 from hub.errors import ConfigError, DecodeError, DiskRefuses, NotReady
+from hub.keys import tpm
 from hub.lp import lp
-from hub.rawdisk import roots, tpm
+from hub.rawdisk import roots
 
-from .chip import chip
+from ..keys.chip import chip
 
 
 def test_a_key_file_is_made_once_is_private_and_is_read_again(tmp_path):
@@ -92,12 +93,12 @@ def test_the_secret_never_travels_to_or_from_the_tpm_in_clear(short_path, tmp_pa
     """A listener on the bus: everything that passes between the tools and the chip is recorded."""
     with chip(short_path / "a", monkeypatch):
         secret = os.urandom(32)
-        heard = recorded(short_path, monkeypatch, lambda: (sealed := tpm.seal(secret), tpm.unseal(sealed)))
+        heard = recorded(short_path, monkeypatch, lambda: tpm.unseal(tpm.seal(secret, b"l"), b"l"))
         assert len(heard) > 1000
         assert secret not in heard
         # the twin: without the session that encrypts, the same listener has it
         monkeypatch.setattr(tpm._Tools, "__call__", _plain(tpm._Tools.__call__))
-        heard = recorded(short_path, monkeypatch, lambda: (sealed := tpm.seal(secret), tpm.unseal(sealed)))
+        heard = recorded(short_path, monkeypatch, lambda: tpm.unseal(tpm.seal(secret, b"l"), b"l"))
         assert secret in heard
 
 
@@ -159,7 +160,7 @@ def recorded(directory, monkeypatch, work):
 def test_a_blob_that_no_tpm_made_is_refused_before_any_tool_is_asked(tmp_path, monkeypatch, blob):
     monkeypatch.setattr(tpm.subprocess, "run", lambda *a, **k: pytest.fail("asked"))
     with pytest.raises(DecodeError):
-        tpm.unseal(blob)
+        tpm.unseal(blob, roots.LABEL)
     (tmp_path / "raw.tpm").write_bytes(blob)
     with pytest.raises(NotReady, match=r"raw\.tpm is damaged: remove it"):
         roots.root("tpm", tmp_path)

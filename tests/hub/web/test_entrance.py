@@ -145,6 +145,22 @@ async def test_a_certificate_of_the_district_is_shown_at_once_and_nobody_is_sign
     assert prepare(tmp_path, "hub-test", ())[1] == before
 
 
+def test_the_key_of_the_pages_lies_encrypted_and_one_that_lay_in_clear_no_longer_does(tmp_path: Path) -> None:
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    from hub.web.sockets.certificate import KEY, prepare
+
+    before = prepare(tmp_path, "hub-test", ())[1]  # as a former release left it
+    clear = (tmp_path / KEY).read_bytes()
+    assert prepare(tmp_path, "hub-test", (), password=b"secret")[1] == before
+    assert b"ENCRYPTED" in (tmp_path / KEY).read_bytes()
+    assert (tmp_path / KEY).stat().st_mode & 0o777 == 0o600
+    found = load_pem_private_key((tmp_path / KEY).read_bytes(), b"secret")
+    assert found.public_key() == load_pem_private_key(clear, None).public_key()
+    assert prepare(tmp_path, "hub-test", (), password=b"secret")[1] == before
+    assert prepare(tmp_path, "hub-test", (), password=b"of another store")[1] != before, "a new one, no dead pages"
+
+
 def _another(path: Path) -> None:
     """A certificate for the key of the pages, as an authority would give it."""
     import datetime

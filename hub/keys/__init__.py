@@ -6,13 +6,14 @@
 
 One file each in the state directory's `keys/`, mode 0600. A key of the same name, `ilot-identity`, `ilot-store`
 or `ilot-tls`, in `$CREDENTIALS_DIRECTORY` (systemd `LoadCredential=`, `LoadCredentialEncrypted=`) takes its place.
+Or this machine's TPM holds all three (`hub.keys.sealed`), and they are in memory alone.
 Beside them lies the root of raw history on disk, where that is kept (`hub.rawdisk.roots`).
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
+import hmac
 import os
 import re
 import secrets
@@ -24,15 +25,17 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from hub.disk.files import hand_over_all, make_directory, owner_of, sync_directory, write_atomically
+from hub.disk.files import hand_over_all, make_directory, owner_of, shred, sync_directory, write_atomically
 from hub.errors import ConfigError, StorageError
+from hub.keys.naming import hub_id as hub_id
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
 
 STORE_KEY_BYTES = 32
 _MAX_KEY_FILE = 16384
-_FILES = {"identity": "identity.pem", "store": "store.key", "tls": "tls.pem"}
+SEALED = "sealed.tpm"
+FILES = {"identity": "identity.pem", "store": "store.key", "tls": "tls.pem"}
 _PEM = re.compile(rb"-----BEGIN PRIVATE KEY-----\s([A-Za-z0-9+/=\s]+)-----END PRIVATE KEY-----\s*")
 _ED25519 = bytes.fromhex("302e020100300506032b657004220420")
 """How PKCS#8 of an Ed25519 key begins (RFC 8410, 7); its 32 bytes follow."""
@@ -41,14 +44,10 @@ _P256 = bytes.fromhex("308187020100301306072a8648ce3d020106082a8648ce3d030107046
 begins so: a start need not import cryptography's readers of all formats for it, half a MiB."""
 
 
-def hub_id(identity_public: bytes) -> str:
-    """Name of the hub whose raw Ed25519 public key is given: `hub-` and 16 characters of base32."""
-    return "hub-" + base64.b32encode(hashlib.sha256(identity_public).digest()[:10]).decode().lower()
-
-
 @dataclass(frozen=True, slots=True)
 class HubKeys:
-    """A hub's keys in memory. `tls_key` is the path of a PEM file, because that is what `ssl` reads."""
+    """A hub's keys in memory. `tls_key` is the path of a PEM file, because that is what `ssl` reads; where a TPM holds
+    the keys it is one in this process's memory, under a name that is good in this process alone."""
 
     identity: ed25519.Ed25519PrivateKey = field(repr=False)
     store_key: bytes = field(repr=False)
@@ -64,11 +63,12 @@ class HubKeys:
         return hub_id(self.identity_public)
 
 
-def create(directory: Path) -> HubKeys:
+def create(directory: Path, *, by_tpm: bool = False) -> HubKeys:
     """Make new keys in `directory`, which must not exist yet; all three appear at once, already synced. Those that root
-    makes are the owner's of the directory around.
+    makes are the owner's of the directory around. `by_tpm`: this machine's TPM holds them, and no file ever does.
 
-    Raises ConfigError when keys are there already (they are never overwritten), StorageError when the disk refuses.
+    Raises ConfigError when keys are there already (they are never overwritten), StorageError when the disk refuses,
+    NotReady when the TPM does.
     """
     import tempfile  # late, here and below: once in the life of a hub
 
@@ -87,8 +87,12 @@ def create(directory: Path) -> HubKeys:
         with tempfile.TemporaryDirectory(prefix=".keys-", dir=directory.parent) as scratch:
             made = Path(scratch) / "keys"
             made.mkdir(mode=0o700)
-            for name, data in contents.items():
-                write_atomically(made / _FILES[name], data)
+            if by_tpm:
+                from hub.keys import sealed
+
+                sealed.write(made, contents)
+            for name, data in () if by_tpm else contents.items():
+                write_atomically(made / FILES[name], data)
             hand_over_all(Path(scratch), owner_of(directory.parent))
             made.rename(directory)
         sync_directory(directory.parent)
@@ -100,26 +104,80 @@ def create(directory: Path) -> HubKeys:
 def load(directory: Path, environment: Mapping[str, str] | None = None) -> HubKeys:
     """Read the keys of `directory`, each replaced by systemd's credential where there is one.
 
-    Raises ConfigError naming the file when a key is missing, readable by others, or not what it should be; whether the
-    TLS key fits its certificate is seen by `ssl`.
+    Raises ConfigError naming the file when a key is missing, readable by others, or not what it should be; NotReady
+    when the TPM that holds them does not give them. Whether the TLS key fits its certificate is seen by `ssl`.
     """
-    found = {name: _find(name, directory, os.environ if environment is None else environment) for name in _FILES}
-    identity = _identity(found["identity"])
-    store_key = private_file(found["store"], STORE_KEY_BYTES, "restore it from the state backup")
-    _expect_p256(found["tls"])
-    return HubKeys(identity=identity, store_key=store_key, tls_key=found["tls"])
+    environment = os.environ if environment is None else environment
+    given = {name: credential(name, environment) for name in FILES}
+    held = _held(directory) if held_by_tpm(directory) and None in given.values() else {}
+    found = {
+        name: (directory / SEALED, held[name]) if path is None and held else _from(path or directory / FILES[name])
+        for name, path in given.items()
+    }
+    identity = _identity(*found["identity"])
+    store_key = _sized(*found["store"], STORE_KEY_BYTES, "restore it from the state backup")
+    where, tls = found["tls"]
+    _expect_p256(where, tls)
+    in_memory = where == directory / SEALED
+    return HubKeys(identity=identity, store_key=store_key, tls_key=_in_memory(tls) if in_memory else where)
 
 
-def private_pem(key: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
-    """PKCS#8, unencrypted: the file's mode protects it."""
-    if isinstance(key, ed25519.Ed25519PrivateKey):  # each backup of the state holds it
+def held_by_tpm(directory: Path) -> bool:
+    """Whether the keys in `directory` are held by a TPM."""
+    return (directory / SEALED).exists()
+
+
+def key_files(directory: Path) -> list[str]:
+    """The key files that lie there."""
+    return [file for file in FILES.values() if os.path.lexists(directory / file)]
+
+
+def hold_by_tpm(directory: Path) -> None:
+    """Have this machine's TPM hold the keys whose files are in `directory`, and destroy these. What was cut short is
+    brought to its end. No hub may run. Raises NotReady, ConfigError, StorageError."""
+    from hub.keys import sealed
+
+    if not held_by_tpm(directory):
+        contents = {name: _read(directory / file) for name, file in FILES.items()}
+        load(directory, {})  # what is no key is not sealed for good
+        sealed.write(directory, contents)
+    sealed.read(directory)  # nothing is destroyed that cannot be had from there
+    try:
+        for file in key_files(directory):
+            shred(directory / file)
+        sync_directory(directory)
+    except OSError as error:
+        raise StorageError(f"key files in {directory} cannot be destroyed: {error.strerror or error}") from error
+
+
+def hold_in_files(directory: Path) -> None:
+    """The other way: key files again. No hub may run. Raises NotReady, ConfigError, StorageError."""
+    from hub.keys import sealed
+
+    sealed.give_back(directory, FILES)
+
+
+def page_password(keys: HubKeys) -> bytes:
+    """Under which the key of the pages' certificate lies beside these keys: 64 hexadecimal digits, as good as a key."""
+    return hmac.digest(keys.store_key, b"ilot/page-key/1\0", "sha256").hex().encode()
+
+
+def private_pem(key: ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey, password: bytes = b"") -> bytes:
+    """PKCS#8, encrypted where there is a password; else the file's mode protects it."""
+    if not password and isinstance(key, ed25519.Ed25519PrivateKey):  # each backup of the state holds it
         body = base64.b64encode(
             _ED25519 + key.private_bytes_raw()
         )  # one line: RFC 7468 breaks them after 64 characters
         return b"-----BEGIN PRIVATE KEY-----\n" + body + b"\n-----END PRIVATE KEY-----\n"
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+    from cryptography.hazmat.primitives.serialization import (
+        BestAvailableEncryption,
+        Encoding,
+        NoEncryption,
+        PrivateFormat,
+    )
 
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    how = BestAvailableEncryption(password) if password else NoEncryption()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, how)
 
 
 def credential(name: str, environment: Mapping[str, str]) -> Path | None:
@@ -132,18 +190,34 @@ def credential(name: str, environment: Mapping[str, str]) -> Path | None:
 def private_file(path: Path, size: int, remedy: str = "remove it, or put back what was there") -> bytes:
     """A secret of so many bytes. Raises ConfigError naming the file when it is missing, readable by others or of
     another size."""
-    secret = _read(path)
+    return _sized(path, _read(path), size, remedy)
+
+
+def _sized(path: Path, secret: bytes, size: int, remedy: str) -> bytes:
     if len(secret) != size:
         raise ConfigError(f"{path} holds {len(secret)} bytes, not {size}; {remedy}")
     return secret
 
 
-def _find(name: str, directory: Path, environment: Mapping[str, str]) -> Path:
-    return credential(name, environment) or directory / _FILES[name]
+def _held(directory: Path) -> Mapping[str, bytes]:
+    from hub.keys import sealed  # late: few machines have a TPM
+
+    return sealed.read(directory)
 
 
-def _identity(path: Path) -> ed25519.Ed25519PrivateKey:
-    said = _read(path)
+def _from(path: Path) -> tuple[Path, bytes]:
+    return path, _read(path)
+
+
+def _in_memory(data: bytes) -> Path:
+    """A file that no directory holds and no other process can name, open for the life of this one."""
+    descriptor = os.memfd_create("tls", os.MFD_CLOEXEC)
+    os.fchmod(descriptor, 0o600)
+    os.write(descriptor, data)
+    return Path(f"/proc/self/fd/{descriptor}")
+
+
+def _identity(path: Path, said: bytes) -> ed25519.Ed25519PrivateKey:
     der = _der(said)
     if der.startswith(_ED25519) and len(der) == len(_ED25519) + 32:
         return ed25519.Ed25519PrivateKey.from_private_bytes(der[len(_ED25519) :])
@@ -153,8 +227,7 @@ def _identity(path: Path) -> ed25519.Ed25519PrivateKey:
     return identity
 
 
-def _expect_p256(path: Path) -> None:
-    said = _read(path)
+def _expect_p256(path: Path, said: bytes) -> None:
     der = _der(said)
     if der.startswith(_P256) and len(der) == len(_P256) + 32 + 70:
         return

@@ -18,7 +18,6 @@ from shutil import which
 from hub.errors import DecodeError, NotReady
 from hub.lp import lp, unlp
 
-LABEL = b"ilot/raw-tpm/1\0"
 DEVICE = Path("/dev/tpmrm0")
 TOOLS = ("createprimary", "startauthsession", "sessionconfig", "create", "load", "unseal", "flushcontext")
 PATIENCE_S = 30.0
@@ -38,21 +37,19 @@ def why_not() -> str:
     return ""
 
 
-def seal(secret: bytes) -> bytes:
-    """What `unseal` takes on this machine. Raises NotReady."""
+def seal(secret: bytes, label: bytes) -> bytes:
+    """What `unseal` takes on this machine; `label` says what for. At most 128 bytes are sealed. Raises NotReady."""
     with _Tools() as tools:
         tools.session()
         tools("create", "-C", "primary", "-P", "session:session", "-i", "-", "-u", "public", "-r", "private",
               given=secret)  # fmt: skip
-        return lp(LABEL, tools.read("public"), tools.read("private"))
+        return lp(label, tools.read("public"), tools.read("private"))
 
 
-def unseal(blob: bytes) -> bytes:
-    """The secret. Raises NotReady when the TPM cannot be asked or does not give it; DecodeError when this is no such
-    blob."""
-    label, public, private = _parts(blob)
-    if label != LABEL:
-        raise DecodeError("raw-tpm", "this was not sealed by a TPM")
+def unseal(blob: bytes, label: bytes) -> bytes:
+    """The secret. Raises NotReady when the TPM cannot be asked or does not give it; DecodeError when this was not
+    sealed under `label`."""
+    public, private = _parts(blob, label)
     with _Tools() as tools:
         tools.write("public", public)
         tools.write("private", private)
@@ -61,11 +58,11 @@ def unseal(blob: bytes) -> bytes:
         return tools("unseal", "-c", "object", "-p", "session:session", said=True)
 
 
-def _parts(blob: bytes) -> tuple[bytes, bytes, bytes]:
+def _parts(blob: bytes, label: bytes) -> tuple[bytes, bytes]:
     parts = unlp(blob)
-    if len(parts) != 3:
-        raise DecodeError("raw-tpm", "this was not sealed by a TPM")
-    return parts[0], parts[1], parts[2]
+    if len(parts) != 3 or parts[0] != label:
+        raise DecodeError("sealed-by-tpm", "this was not sealed by a TPM, or for something else")
+    return parts[1], parts[2]
 
 
 class _Tools:

@@ -1,0 +1,90 @@
+"""`ilot keys`: where the keys of this hub lie, and whether its TPM holds them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hub import keys as hub_keys
+from hub.cli import output
+from hub.errors import ConfigError
+from hub.state import StateDir, state_of
+
+BY_TPM, FILES = "tpm", "key-files"
+
+
+@click.group(cls=output.Group)
+def keys() -> None:
+    """The keys of this hub: whether they are files of its card, or held by this machine's TPM."""
+
+
+@keys.command()
+@output.with_hub
+def show(config: Path, state_dir: Path | None, json: bool) -> None:
+    """Where the keys lie, and what is wrong with that."""
+    state = _state(config, state_dir)
+    found = _found(state)
+    if json:
+        output.data(found)
+        return
+    click.echo(f"{found['held']}: {', '.join(found['files'])}")
+    if found["problem"]:
+        output.say(found["problem"])
+
+
+@keys.command()
+@output.with_hub
+def seal(config: Path, state_dir: Path | None, json: bool) -> None:
+    """Have this machine's TPM 2.0 hold the keys, and destroy their files. Stop the hub first.
+
+    From then on a card without its board gives up neither the identity of the hub nor what it keeps for itself. When
+    the TPM is cleared or the board breaks, the state backup is the only way back: be sure that there is one.
+    """
+    state = _state(config, state_dir)
+    with state.locked():
+        hub_keys.hold_by_tpm(state.keys)
+    _told(state, json)
+
+
+@keys.command()
+@output.with_hub
+def unseal(config: Path, state_dir: Path | None, json: bool) -> None:
+    """Make the keys files again, for instance before the card moves to another board. Stop the hub first."""
+    state = _state(config, state_dir)
+    with state.locked():
+        if not hub_keys.held_by_tpm(state.keys):
+            raise ConfigError(f"the keys in {state.keys} are files already")
+        hub_keys.hold_in_files(state.keys)
+    _told(state, json)
+
+
+def _state(config: Path, state_dir: Path | None) -> StateDir:
+    state = StateDir(state_of(config, state_dir))
+    if not state.keys.is_dir():
+        raise ConfigError(f"there are no keys in {state.keys}: enrol this hub with `ilot enroll`")
+    return state
+
+
+def _told(state: StateDir, json: bool) -> None:
+    found = _found(state)
+    if json:
+        output.data(found)
+    else:
+        click.echo(f"{found['held']}: {', '.join(found['files'])}")
+
+
+def _found(state: StateDir) -> dict[str, Any]:
+    by_tpm, plain = hub_keys.held_by_tpm(state.keys), hub_keys.key_files(state.keys)
+    problem = ""
+    if by_tpm and plain:
+        problem = f"key files lie there too ({', '.join(plain)}): `ilot keys seal` destroys them"
+    elif by_tpm:
+        from hub.keys.tpm import why_not
+
+        problem = why_not()
+    return {
+        "held": BY_TPM if by_tpm else FILES, "files": [hub_keys.SEALED] if by_tpm else plain, "problem": problem,
+        "directory": str(state.keys),
+    }  # fmt: skip

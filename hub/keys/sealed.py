@@ -1,0 +1,89 @@
+"""All keys of a hub in one file that only this machine's TPM opens: a card without its board gives none up. Blocking.
+
+    <state>/keys/sealed.tpm   lp("ilot/sealed-keys/1\\0", blob, nonce, ciphertext)
+    blob         a key of 32 random bytes, sealed by the TPM (`hub.keys.tpm`); a PEM file is longer than a TPM seals
+                 (TPM 2.0 Part 2, 10.4.1: 128 bytes)
+    ciphertext   AES-256-GCM(that key, nonce of 12 bytes, msgpack {name: bytes}, aad = lp(label, blob))
+
+It counts before key files that lie beside it. These are there only where a power cut came before all were destroyed,
+and what is half overwritten is no key any more; what was under way is then done again.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from hub.disk.files import owner_of, sync_directory, write_atomically
+from hub.errors import ConfigError, DecodeError, NotReady, StorageError
+from hub.keys import SEALED, tpm
+from hub.lp import lp, unlp
+
+_LABEL = b"ilot/sealed-keys/1\0"
+_BLOB = b"ilot/keys-tpm/1\0"
+_NONCE_BYTES = 12
+_MAX_BYTES = 65536
+_NAMES = frozenset(("identity", "store", "tls"))
+
+
+def read(directory: Path) -> dict[str, bytes]:
+    """{"identity", "store", "tls": what its file would hold}. Raises NotReady when the TPM does not give them,
+    ConfigError when this is no such file."""
+    path = directory / SEALED
+    try:
+        with path.open("rb") as file:
+            said = file.read(_MAX_BYTES)
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror or error}") from error
+    try:
+        label, blob, nonce, ciphertext = unlp(said)
+        if label != _LABEL:
+            raise DecodeError("sealed-keys", "it begins otherwise")
+        key = tpm.unseal(blob, _BLOB)
+        opened = AESGCM(key).decrypt(nonce, ciphertext, lp(label, blob))
+        contents = msgspec.msgpack.decode(opened, type=dict[str, bytes])
+    except NotReady as error:
+        raise NotReady(
+            f"{path}: {error}. On another machine, or after its TPM was cleared, nothing opens these keys: restore the "
+            "state backup (`ilot restore`)"
+        ) from error
+    except (DecodeError, InvalidTag, ValueError) as error:
+        raise ConfigError(f"{path} is damaged: restore the state backup (`ilot restore`)") from error
+    if contents.keys() != _NAMES:
+        raise ConfigError(f"{path} does not hold the keys of a hub: restore the state backup (`ilot restore`)")
+    return contents
+
+
+def write(directory: Path, contents: Mapping[str, bytes]) -> None:
+    """Have the TPM hold `contents`, as `read` gives them. Raises NotReady, StorageError."""
+    key, nonce = secrets.token_bytes(32), secrets.token_bytes(_NONCE_BYTES)
+    blob = tpm.seal(key, _BLOB)
+    ciphertext = AESGCM(key).encrypt(nonce, msgspec.msgpack.encode(dict(contents)), lp(_LABEL, blob))
+    sealed = lp(_LABEL, blob, nonce, ciphertext)
+    _write(directory / SEALED, sealed)
+    if read(directory) != contents:
+        (directory / SEALED).unlink()
+        raise NotReady("the TPM does not give back what it sealed: nothing was changed")
+
+
+def give_back(directory: Path, files: Mapping[str, str]) -> None:
+    """Make key files again of what the TPM holds, then forget that. Raises NotReady, ConfigError, StorageError."""
+    for name, data in read(directory).items():
+        _write(directory / files[name], data)
+    try:
+        (directory / SEALED).unlink()  # at once or not at all: it counts before the files, and is sealed anyway
+        sync_directory(directory)
+    except OSError as error:
+        raise StorageError(f"{directory / SEALED} cannot be removed: {error.strerror or error}") from error
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        write_atomically(path, data, owner=owner_of(path.parent))
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
