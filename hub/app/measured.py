@@ -141,8 +141,7 @@ def calendars(ground: Ground) -> Callable[[str], Calendar]:
     made: dict[str, Calendar] = {}
 
     def of(site: str) -> Calendar:
-        config = ground.loaded.config
-        name = config.sites[site].timezone if site in config.sites else config.timezone
+        name = ground.loaded.config.timezone_of(site)
         return made.setdefault(name, Calendar(name))
 
     return of

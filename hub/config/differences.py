@@ -102,17 +102,14 @@ def _report_of(loaded: Loaded) -> dict[str, Any]:
 
 
 def _notifiers(loaded: Loaded) -> dict[str, Any]:
-    """Each, with the programme that says when it is quiet."""
-    core = loaded.config
-    return {
-        one.name: (
-            one.type,
-            one.config,
-            one.keys,
-            (core.schedules.get(one.keys.quiet), core.calendars, core.school_years) if one.keys.quiet else None,
-        )
-        for one in loaded.notifiers
-    }
+    """Each, with the clock by which it tells times, and the programme that says when it is quiet."""
+    core, found = loaded.config, {}
+    for one in loaded.notifiers:
+        schedule = core.schedules.get(one.keys.quiet or "")
+        zone = core.timezone_of(schedule.site) if schedule is not None else ""
+        quiet = (schedule, zone, core.calendars, core.school_years) if schedule is not None else None
+        found[one.name] = (one.type, one.config, one.keys, core.timezone, quiet)
+    return found
 
 
 def _named(instances: Any) -> dict[str, Any]:

@@ -302,3 +302,8 @@ class Core(Section):
         """IANA name of the hub's own: that of its site, and where it has none, the one of Paris."""
         site = self.sites.get(self.hub.site or "")
         return site.timezone if site is not None else "Europe/Paris"
+
+    def timezone_of(self, site: str | None) -> str:
+        """That of a site by its id; where there is none of it, the hub's own."""
+        known = self.sites.get(site or "")
+        return known.timezone if known is not None else self.timezone

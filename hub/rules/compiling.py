@@ -128,7 +128,6 @@ def with_unit(value: Value, unit: str | None) -> str:
 
 def compile_programme(schedule: Schedule, core: Core) -> Programme:
     """One of the core's schedules."""
-    site = core.sites.get(schedule.site or "")
     days: list[list[Interval]] = [[] for _ in range(7)]
     for names, hours in schedule.weekly.items():
         for day in days_of(names):
@@ -146,7 +145,7 @@ def compile_programme(schedule: Schedule, core: Core) -> Programme:
         also=tuple(_calendar(name, core.calendars[name]) for name in schedule.also_during),
         never=tuple(_calendar(name, core.calendars[name]) for name in schedule.not_during),
     )  # fmt: skip
-    return Programme(ZoneInfo(site.timezone if site else core.timezone), tuple(tuple(day) for day in days), special)
+    return Programme(ZoneInfo(core.timezone_of(schedule.site)), tuple(tuple(day) for day in days), special)
 
 
 def _calendar(name: str, written: WrittenCalendar) -> Calendar:

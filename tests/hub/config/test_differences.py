@@ -12,6 +12,8 @@ from hub.config.differences import ADDED, CHANGED, INSTANCES, LIVE, REMOVED, Dif
 from hub.config.load import Loaded, load
 from hub.config.model import Core
 
+from .conftest import Radio
+
 Two = Callable[[str], Differences]
 
 
@@ -66,6 +68,35 @@ def test_what_only_a_start_takes_up_is_named_by_its_option(to: Two, base: str, m
     found = to(base + more)
     assert found.restart == [named]
     assert found
+
+
+@pytest.mark.parametrize(
+    ("zones", "begun"),
+    [
+        ({"here": "Pacific/Noumea"}, ["late", "mail", "night"]),  # each tells times of it
+        ({"there": "Pacific/Noumea"}, ["late"]),  # its quiet hours are of that site
+        ({"hub": "there"}, []),  # another site on the same clock
+        ({"hub": "there", "there": "Indian/Reunion"}, ["late", "mail", "night"]),
+    ],
+)
+def test_a_notifier_goes_by_the_clock_that_the_configuration_says_by_now(
+    write: Callable[..., Path], zones: dict[str, str], begun: list[str]
+) -> None:
+    def loaded(hub: str = "here", here: str = "Europe/Paris", there: str = "Europe/Paris") -> Loaded:
+        text = f"""
+hub: {{site: {hub}}}
+sites: {{here: {{timezone: {here}}}, there: {{timezone: {there}}}}}
+schedules:
+  ours: {{weekly: {{mon-sun: ["20:00-06:00"]}}}}
+  theirs: {{site: there, weekly: {{sat: ["08:00-09:00"]}}}}
+notifiers: {{mail: {{type: post}}, night: {{type: post, quiet: ours}}, late: {{type: post, quiet: theirs}}}}
+"""
+        return load(write(text), Models(notifiers={"post": Radio}), environ={})
+
+    assert not differences(loaded(), loaded())
+    found = differences(loaded(), loaded(**zones))
+    assert sorted(one.name for one in found.instances) == begun
+    assert {one.how for one in found.instances} <= {CHANGED}
 
 
 def test_neighbours_are_named_also_of_a_zone_that_goes(write: Callable[..., Path], models: Models, base: str) -> None:
