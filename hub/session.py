@@ -139,6 +139,8 @@ class Session(Protocol):
     def state(self) -> State: ...
     @property
     def commands(self) -> Commands: ...
+    @property
+    def timezone(self) -> str: ...  # of the hub's site by now, an IANA name: for devices that tell local time
 
     def bus(self, name: str) -> Bus:
         """The bus of that name in the configuration. Raises AuthFailed when there is none: a person must name it."""

@@ -209,6 +209,7 @@ class FakeSession:
         self.http = FakeHttp()
         self.state = FakeState()
         self.commands = FakeCommands()
+        self.timezone = "Europe/Paris"
         self.buses: dict[str, Bus] = {}
         self.clock = clock or ManualClock()
         self.reports: list[Report] = []

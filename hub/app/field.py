@@ -87,7 +87,7 @@ async def build_field(ground: Ground, path: Path) -> Field:
     told, paces = Told(), Paces()
     core = Core(
         path.pipeline, path.planner, path.devices, buffer, clock, ground.counts, http, ground.registry.decoders, packs,
-        desk, buses, kept, told, holding, paces,
+        desk, buses, kept, told, holding, paces, lambda: ground.loaded.config.timezone,
     )  # fmt: skip
     plugins = Plugins(loaded.integrations, ground.registry, core, clock)
     radio = Radio(

@@ -51,6 +51,7 @@ class Core(msgspec.Struct, frozen=True):
     told: Told | None = None
     held: Holding | None = None
     paces: Paces | None = None
+    timezone: Callable[[], str] = lambda: "Europe/Paris"
 
 
 class OwnDevices:
@@ -125,6 +126,10 @@ class InProcessSession:
         if self._core.desk is None:
             raise NotReady("this hub takes no commands")
         return OwnCommands(self.name, self._core.desk)
+
+    @property
+    def timezone(self) -> str:
+        return self._core.timezone()
 
     def bus(self, name: str) -> SharedLine:
         return (self._core.buses or Buses({})).get(name)

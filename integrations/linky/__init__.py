@@ -33,6 +33,8 @@ __all__ = ["Config", "DeviceSettings", "probe", "register_decoders", "register_i
 KIND = "linky"
 
 DAY = timedelta(days=1)
+PARIS = ZoneInfo("Europe/Paris")
+"""Of a frame that nobody says where it was heard."""
 STRANGE = 3
 TOLD = 12
 """Moments of a dated value that are remembered as told: a meter says the last one, or the last six."""
@@ -59,8 +61,9 @@ class Config(hub.Config):
     interval: Annotated[timedelta, Field(ge=timedelta(seconds=1), le=DAY)] = Field(
         default=timedelta(hours=1), description="Time between two reports. Of a dwelling it is never below a day."
     )
-    timezone: Annotated[str, AfterValidator(_zone)] = Field(
-        default="Europe/Paris", description="IANA name: the meter tells local legal time."
+    timezone: Annotated[str, AfterValidator(_zone)] | None = Field(
+        default=None,
+        description="IANA name of the local legal time that the meter tells; without it, the hub's site's.",
     )
 
 
@@ -105,7 +108,7 @@ def _take(frame: Frame, latest: Latest, config: Config, session: hub.Session) ->
     """A frame with a bad group gives nothing: noise that one checksum caught may have passed another, and the next
     frame comes within two seconds."""
     try:
-        meter = None if frame.bad else decode(frame, ZoneInfo(config.timezone), time.time())
+        meter = None if frame.bad else decode(frame, ZoneInfo(config.timezone or session.timezone), time.time())
     except hub.DecodeError as error:
         session.dropped(latest.device, error)
         return
@@ -224,7 +227,7 @@ async def probe(config: Config) -> str:
 
     async with aclosing(frames(config.port, _speeds(config, None), [])) as heard:
         async for frame in heard:
-            return f"{decode(frame, ZoneInfo(config.timezone)).model} speaks the {frame.mode} mode"
+            return f"{decode(frame, PARIS).model} speaks the {frame.mode} mode"
     raise hub.NotReady(f"{config.port} ended")
 
 
@@ -245,7 +248,7 @@ def frame_of(fields: dict[str, Any]) -> hub.Frame:
 def decode_frame(frame: hub.Frame, keys: object) -> hub.Decoded:
     """One whole frame. Raises DecodeError."""
     found = only(frame.data["tic"])
-    meter = decode(found, ZoneInfo("Europe/Paris"))
+    meter = decode(found, PARIS)
     return hub.Decoded(
         device="linky:meter", values=meter.values, proof=hub.Proof(scheme="tic"), model=meter.model,
         skipped=(*found.bad, *meter.unknown),
@@ -253,7 +256,7 @@ def decode_frame(frame: hub.Frame, keys: object) -> hub.Decoded:
 
 
 def explain_frame(frame: hub.Frame, keys: object) -> Iterator[dict[str, Any]]:
-    return explain(only(frame.data["tic"]), ZoneInfo("Europe/Paris"))
+    return explain(only(frame.data["tic"]), PARIS)
 
 
 @hub.hookimpl

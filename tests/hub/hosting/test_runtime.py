@@ -7,6 +7,7 @@ import importlib.metadata
 import random
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from hub.errors import DecodeError, PluginError
@@ -37,6 +38,15 @@ class Stage(Path):
 
 FRAME = Frame(kind="ble", address="AA:AA:AA:AA:AA:AA", data={}, signal=Signal(rssi=-70), name="tag")
 KEYED = Proof("test-ccm", None, True)
+
+
+async def test_a_session_knows_the_time_zone_that_the_configuration_says_by_now():
+    stage, zones = Stage(), ["Indian/Reunion", "Pacific/Noumea"]
+    stage.core = msgspec.structs.replace(stage.core, timezone=lambda: zones[0])
+    session = stage.session()
+    said = [session.timezone]
+    zones.pop(0)
+    assert [*said, session.timezone] == ["Indian/Reunion", "Pacific/Noumea"]
 
 
 async def test_a_session_sees_its_own_devices_and_no_others():

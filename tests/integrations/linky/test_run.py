@@ -8,8 +8,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
@@ -18,6 +21,7 @@ import hub
 from hub.testing import FakeSession, settle
 from integrations.linky import Config, Latest, probe, run
 from integrations.linky import line as line_module
+from integrations.linky.meter import Meter
 
 BUILDING = hub.Device(id="linky:tgbt", integration="linky", place="tgbt", settings={"premises": "building"})
 DWELLING = hub.Device(id="linky:flat", integration="linky", place="flat")
@@ -161,6 +165,26 @@ async def test_another_meter_is_refused_until_a_person_says_that_it_was_replaced
         session.devices.put(BUILDING)  # the setting is needed once only
         session.reports.clear()
         await listen(Config(port=port), session, lambda: bool(session.reports))
+
+
+@pytest.mark.parametrize(("own", "site", "zone"), [
+    (None, "Indian/Reunion", "Indian/Reunion"), (None, "America/Martinique", "America/Martinique"),
+    ("Pacific/Noumea", "Europe/Paris", "Pacific/Noumea"),
+])  # fmt: skip
+def test_a_meter_tells_the_legal_time_of_the_hubs_site_unless_it_is_said_otherwise(
+    own: str | None, site: str, zone: str
+) -> None:
+    from integrations.linky import _take, sim
+    from integrations.linky.frames import Framer
+
+    session, taken = FakeSession("linky", devices=[BUILDING]), list[Meter]()
+    session.timezone = site
+    data = sim.standard("021875123456", "H261231233000", 1, 2, 3, ("H261231233000", 870))
+    (frame,) = Framer().feed(data)
+    latest = SimpleNamespace(take=taken.append, device=BUILDING.id)
+    _take(frame, cast(Latest, latest), Config(port="/dev/null", timezone=own), session)
+    moment = datetime(2026, 12, 31, 23, 30, tzinfo=ZoneInfo(zone)).timestamp()
+    assert {stamp.time for stamp, _ in taken[0].dated} == {moment}
 
 
 def test_one_frame_of_another_meter_is_noise() -> None:

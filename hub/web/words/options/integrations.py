@@ -92,7 +92,7 @@ TEXTS: dict[str, str] = {
     "The serial port, best by its fixed name: /dev/serial/by-id/…": "Le port série, de préférence par son nom fixe : /dev/serial/by-id/…",
     "Speed of the line: historic is 1,200 bit/s, standard 9,600; auto tries both and remembers.": "Vitesse de la ligne : historic est 1 200 bit/s, standard 9 600 ; auto essaie les deux et retient.",
     "Time between two reports. Of a dwelling it is never below a day.": "Temps entre deux rapports. D'un logement il n'est jamais sous un jour.",
-    "IANA name: the meter tells local legal time.": "Nom IANA : le compteur donne l'heure légale locale.",
+    "IANA name of the local legal time that the meter tells; without it, the hub's site's.": "Nom IANA de l'heure légale locale que donne le compteur ; sans cela, celle du site du concentrateur.",
     "A LoRaWAN network of the hub's own, EU863-870.": "Un réseau LoRaWAN propre au concentrateur, EU863-870.",
     "The gateways that are heard, by their EUI; others wait in quarantine.": "Les passerelles écoutées, par leur EUI ; les autres attendent en quarantaine.",
     "Semtech UDP gateways; null: none.": "Passerelles Semtech UDP ; null : aucune.",
