@@ -91,9 +91,29 @@ def _clocks(hours: Any) -> list[str]:
     ]  # minutes of the day
 
 
+def _timezone(config: Path) -> str:
+    """That of the hub's site, as far as the file says it: it may name the very calendar that is not there yet."""
+    from pydantic import ValidationError
+
+    from hub.config.model import Core
+    from hub.config.source import survey
+
+    data = survey(config).data if config.exists() else None
+    parts = {name: data[name] for name in ("hub", "sites") if data.get(name)} if isinstance(data, dict) else {}
+    try:
+        return Core.model_validate(parts).timezone
+    except ValidationError:
+        return Core().timezone
+
+
 @schedule.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--timezone", default="Europe/Paris", show_default=True, help="Hours are written in it (IANA name).")
+@click.option(
+    "--timezone",
+    default=None,
+    help="Hours are written in it (IANA name); by default that of the hub's site as the "
+    "configuration says it, Europe/Paris where there is none.",
+)
 @click.option("--from", "first", type=_Day(), default=None, help="First day; by default today.")
 @click.option("--until", type=_Day(), default=None, help="Last day; by default two years on.")
 @click.option("--output", "target", type=click.Path(dir_okay=False, path_type=Path), help="File; by default stdout.")
@@ -101,16 +121,18 @@ def _clocks(hours: Any) -> list[str]:
 @click.option(
     "--school", metavar="ZONE", help="It is an académie's: make `school_years:` of it, for a zone of that name."
 )
+@output.with_config
 @output.as_json
 def importing(
-    file: Path, timezone: str, first: date | None, until: date | None, target: Path | None, force: bool,
-    school: str | None, json: bool,
+    file: Path, timezone: str | None, first: date | None, until: date | None, target: Path | None, force: bool,
+    school: str | None, config: Path, json: bool,
 ) -> None:  # fmt: skip
     """Make a calendar for `calendars:` of an ICS FILE (RFC 5545), without network. Name it then in a schedule's
     `also_during` or `not_during`. With --school it becomes holidays for `school_years:`."""
     from hub.config.calendars import ical
     from hub.disk.files import write_atomically
 
+    timezone = timezone or _timezone(config)
     try:
         zone = ZoneInfo(timezone)
     except (ValueError, OSError, KeyError):
@@ -142,7 +164,7 @@ def importing(
     for name, why in found.skipped[:20]:
         click.echo(f"left out: {name or 'an event without a name'}: {why}", err=True)
     facts = {
-        "events": found.events, "days": len(found.days), "until": end.isoformat(),
+        "events": found.events, "days": len(found.days), "until": end.isoformat(), "timezone": timezone,
         "skipped": [{"event": name, "why": why} for name, why in found.skipped],
     }  # fmt: skip
     if json:
@@ -152,6 +174,6 @@ def importing(
     left = f", {len(found.skipped)} left out" if found.skipped else ""
     click.echo(
         f"{output.several(found.events, 'event')}, {output.several(len(found.days), 'day')} with hours "
-        f"until {end}{left}",
+        f"until {end}, by the clock of {timezone}{left}",
         err=True,
     )
