@@ -37,23 +37,11 @@ def _fills(root: Path, runs: int, seed: int, fault: str, options: tuple[str, ...
         verdict = rig.verdict(fault, runs, may_declare=True)
         arrived = rig.arrived()
         promised, emitted = (len(said - arrived) for said in (rig.promised(), rig.numbers(b"emit")))
-        verdict.declared -= _came_all_the_same(rig)
         verdict.lost = max(0, _READINGS * promised - verdict.declared)
         verdict.wrong += max(0, verdict.declared - _READINGS * emitted)
         return verdict
     finally:
         rig.close()
-
-
-def _came_all_the_same(rig: Rig) -> int:
-    """Readings that are declared, and stored."""
-    return int(
-        rig.sql(
-            "SELECT coalesce(sum(r.readings), 0) FROM records r JOIN streams s ON s.id = r.stream WHERE EXISTS"
-            " (SELECT 1 FROM gaps g WHERE g.hub = s.hub AND g.run = s.run AND g.stream = s.stream"
-            " AND r.seq BETWEEN g.first AND g.last)"
-        )[0][0]
-    )
 
 
 def _given_up(rig: Rig) -> bool:
