@@ -6,6 +6,7 @@ hub reads and writes its own topics, the backend those of all hubs, and nobody e
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from backend.alone import alone
 from backend.keyfiles import keep
 from backend.owner import Owner
 from hub.disk.files import refuse_strange_links, write_atomically
+from hub.disk.way import leading
 from hub.errors import ConfigError, StorageError
 from hub.keys import private_pem
 
@@ -105,12 +107,21 @@ def prepare(
     with alone(directory):  # of two at once, the key of one would lie beside the certificate of the other
         try:
             if out.is_relative_to(directory):
-                refuse_strange_links(out, directory)
+                refuse_strange_links(out, directory)  # before anything is written
             keep(directory, "mqtt.key", private_pem(client_key))
             keep(directory, "mqtt.pem", pki.pem(client), 0o644)
-            out.mkdir(mode=0o700, parents=True, exist_ok=True)
             for path, data, mode in files:
-                write_atomically(path, data, mode)
+                _write(path, directory, data, mode)
         except OSError as error:
             raise StorageError(f"cannot write {out}: {error.strerror or error}") from error
     return owner
+
+
+def _write(path: Path, owners_directory: Path, data: bytes, mode: int) -> None:
+    """In the owner's directory, which the server's user has, through no link of that user's. Raises OSError."""
+    if not path.is_relative_to(owners_directory):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_atomically(path, data, mode)
+        return
+    with leading(path, owners_directory, lambda fresh, holder: os.fchmod(fresh, 0o700), follow=False) as spot:
+        spot.write(data, mode)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from hub.disk.files import PRIVATE, owner_of, refuse_strange_links, write_atomically
+from hub.disk.files import PRIVATE, give, owner_of
+from hub.disk.way import leading
 from hub.documents.trust import Root, fingerprint
 from hub.errors import ConfigError
 
@@ -22,8 +24,8 @@ def read(path: Path) -> bytes:
 def keep(directory: Path, name: str, data: bytes, mode: int = PRIVATE) -> None:
     """Write a file of an owner's directory that the server reads. Also where root writes it, it is of whoever has the
     directory: the server's user could not read it else. Raises OSError."""
-    refuse_strange_links((directory / name).parent, directory)
-    write_atomically(directory / name, data, mode, owner=owner_of(directory))
+    with leading(directory / name, directory, follow=False) as spot:
+        spot.write(data, mode, partial(give, owner=owner_of(directory)))
 
 
 def signing_key(path: Path) -> ed25519.Ed25519PrivateKey:

@@ -18,11 +18,13 @@ What root makes in the state directory and in that of the configuration is of th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import os
 import shutil
 import time
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,12 +43,13 @@ from hub.config.source import survey
 from hub.disk.files import (
     Owner,
     StrangeLink,
+    give,
     hand_over_all,
+    make_directory,
     owner_of,
-    refuse_strange_links,
-    sync_directory,
     write_atomically,
 )
+from hub.disk.way import Made, Spot, leading
 from hub.documents import backup
 from hub.documents.recipient import RECOVERY, RecipientKey
 from hub.documents.trust import Trust, read_trust
@@ -164,22 +167,24 @@ class Restoration:
         told that it was restored, and why. Raises ConfigError, StorageError."""
         self.check()
         with self._state.locked():
-            moved: dict[Path, Path] = {}
+            moved, begun = list[Path](), False
             made = [path for name in self._contents.files if not (path := self._config_dir / name).exists()]
             try:
                 for path in self._in_the_way():
-                    moved[path] = self._move_aside(path)
-                for path, former in moved.items():
-                    sync_directory(former.parent)  # its new place first: were only the old one kept, it would be lost
-                    sync_directory(path.parent)
+                    moved.append(path)
+                    self._move(path, aside=True)
+                begun = True  # until then nothing there is of this restoration
                 self._configuration()
                 return self._rebuild()
             except BaseException as error:
-                self._clear()
-                for path in made:
-                    path.unlink(missing_ok=True)
-                for path, former in moved.items():
-                    former.replace(path)
+                if begun:
+                    self._clear()
+                    for path in made:
+                        with contextlib.suppress(FileNotFoundError, StrangeLink), self._leading(path) as spot:
+                            spot.unlink()
+                for path in moved:
+                    with contextlib.suppress(FileNotFoundError):  # it was not moved yet
+                        self._move(path, aside=False)
                 if isinstance(error, StrangeLink):
                     raise ConfigError(str(error)) from error
                 if isinstance(error, OSError):
@@ -207,28 +212,43 @@ class Restoration:
         names = itertools.chain((said,), (f"{said}-{n}" for n in itertools.count(2)))
         return next(name for name in names if not any(os.path.lexists(place / name) for place in places))
 
-    def _move_aside(self, path: Path) -> Path:
-        former = path.parent / self._aside
-        former.mkdir(mode=0o700, exist_ok=True)
-        path.replace(former / path.name)
-        return former / path.name
+    def _leading(self, path: Path, made: Made | None = None) -> AbstractContextManager[Spot]:
+        """Held from the directory on that the administrator named: what lies in it may be the hub's user's."""
+        state = self._state.path
+        below = state if path.is_relative_to(state) else self._config_dir
+        return leading(path, below, made, follow=False)
+
+    def _move(self, path: Path, *, aside: bool) -> None:
+        """Where what is in the way does not count, or back. Its new place is durable before its old one is free: were
+        only that kept, it would be lost."""
+        former = self._leading(path.parent / self._aside / path.name, _kept_private if aside else None)
+        with self._leading(path) as here, former as there:
+            if aside:
+                here.move_to(there)
+                os.fsync(there.directory)
+                os.fsync(here.directory)
+            else:
+                there.move_to(here)
 
     def _configuration(self) -> None:
         hubs = owner_of(self._state.path)
+
+        def made(fresh: int, holder: os.stat_result) -> None:
+            if os.geteuid() == 0:
+                os.fchown(fresh, *hubs)
+
+        fresh = not self._config_dir.exists()
+        make_directory(self._config_dir, 0o777)
+        if fresh and os.geteuid() == 0:
+            os.chown(self._config_dir, *hubs, follow_symlinks=False)
         for name, data in self._contents.files.items():
-            path = self._config_dir / name
-            refuse_strange_links(path, self._config_dir)
-            for directory in reversed(path.parents):
-                if not directory.exists():
-                    directory.mkdir()
-                    if os.geteuid() == 0 and directory.is_relative_to(self._config_dir):
-                        os.chown(directory, *hubs, follow_symlinks=False)
-                    sync_directory(directory.parent)  # or the file would be lost with its directory's name
-            owner = owner_of(path.parent)
-            if owner.uid == 0 != hubs.uid:  # as deploy/README.md has it: root's, and the hub's group reads it
-                owner = Owner(0, owner.gid or hubs.gid)
-            shared = os.geteuid() == 0 == owner.uid != owner.gid
-            write_atomically(path, data, 0o640 if shared else 0o600, owner=owner)
+            with self._leading(self._config_dir / name, made) as spot:
+                holder = spot.owner()
+                owner = Owner(holder.st_uid, holder.st_gid)
+                if owner.uid == 0 != hubs.uid:  # as deploy/README.md has it: root's, and the hub's group reads it
+                    owner = Owner(0, owner.gid or hubs.gid)
+                shared = os.geteuid() == 0 == owner.uid != owner.gid
+                spot.write(data, 0o640 if shared else 0o600, partial(give, owner=owner))
 
     def _rebuild(self) -> int:
         state, contents = self._state, self._contents
@@ -280,6 +300,10 @@ class Restoration:
                 shutil.rmtree(entry, ignore_errors=True)
             else:
                 entry.unlink(missing_ok=True)
+
+
+def _kept_private(fresh: int, holder: os.stat_result) -> None:
+    os.fchmod(fresh, 0o700)
 
 
 def _checked(contents: backup.Contents, head: backup.Head, kid: bytes) -> tuple[Enrolment, Trust]:

@@ -16,9 +16,12 @@ Blocking: never on the event loop.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import zlib
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path as FilePath
 
 import msgspec
@@ -26,7 +29,8 @@ import msgspec
 from hub.config import sealing
 from hub.config.lastgood import Kept
 from hub.config.source import contents, digest, digests
-from hub.disk.files import PRIVATE, StrangeLink, refuse_strange_links, write_atomically
+from hub.disk.files import PRIVATE, StrangeLink, refuse_strange_links
+from hub.disk.way import leading
 from hub.errors import ConfigError, HubError, StorageError
 
 MOST = 100
@@ -200,7 +204,10 @@ def put_back(path: FilePath, change: Change) -> None:
     for name in change.created:
         target = path.parent / name
         try:
-            target.unlink(missing_ok=True)
+            with leading(target, path.parent) as spot:
+                spot.unlink()
+        except FileNotFoundError:
+            continue  # nor the directory that it was in
         except OSError as error:
             raise CannotWrite(
                 f"{target} cannot be removed ({error.strerror or error}): the user of the hub must be allowed to "
@@ -222,18 +229,17 @@ def write_texts(path: FilePath, texts: Mapping[str, bytes]) -> None:
     A new one is read by who reads the file at `path`, and by no others. Raises StorageError with the remedy."""
     refuse_links(path, texts)
     for name, text in texts.items():
-        target = (path.parent / name).resolve()
+        target = path.parent / name
         try:
-            mode, owner = PRIVATE, None
-            if target.exists():
-                owner = target.stat()
-                mode = owner.st_mode & 0o777
-            elif path.exists():
-                owner = path.stat()
-                mode = owner.st_mode & 0o640
-            write_atomically(target, text, mode)
-            if owner is not None:
-                _give_back(target, owner.st_uid, owner.st_gid)
+            with leading(target, path.parent) as spot:
+                owner, mask = spot.found, 0o777
+                if owner is None:
+                    with leading(path, path.parent) as first:
+                        owner, mask = first.found, 0o640
+                mode = PRIVATE if owner is None else owner.st_mode & mask
+                spot.write(text, mode, None if owner is None else partial(_give_back, owner=owner))
+        except StrangeLink as error:
+            raise CannotWrite(str(error)) from error
         except OSError as error:
             raise CannotWrite(
                 f"{target} cannot be written ({error.strerror or error}): the user of the hub must be allowed to "
@@ -247,15 +253,11 @@ class CannotWrite(HubError):
     exit_code = 5
 
 
-def _give_back(target: FilePath, uid: int, gid: int) -> None:
-    """The file stays its owner's where we may say so: root edits a file of the hub's user, or the other way round. That
-    user may put a link in its place meanwhile: what it leads to stays whose it is."""
-    import contextlib
-    import os
-
-    now = target.lstat()
-    if (now.st_uid, now.st_gid) != (uid, gid):
+def _give_back(descriptor: int, owner: os.stat_result) -> None:
+    """The file stays its owner's where we may say so: root edits a file of the hub's user, or the other way round."""
+    now = os.fstat(descriptor)
+    if (now.st_uid, now.st_gid) != (owner.st_uid, owner.st_gid):
         with contextlib.suppress(OSError):
-            os.chown(target, -1, gid, follow_symlinks=False)
+            os.fchown(descriptor, -1, owner.st_gid)
         with contextlib.suppress(OSError):
-            os.chown(target, uid, -1, follow_symlinks=False)
+            os.fchown(descriptor, owner.st_uid, -1)

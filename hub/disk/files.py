@@ -2,7 +2,7 @@
 
 Root runs commands in directories in which the hub's user may put what it wants. There root follows a link only where
 root made it, or where it leads to what is of whoever made it: else that user could have it lead anywhere. A link above
-such a directory is the administrator's.
+such a directory is the administrator's. `hub.disk.way` holds what was looked at, so that nothing is swapped meanwhile.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -100,22 +102,39 @@ def owner_of(path: Path) -> Owner:
 def write_atomically(path: Path, data: bytes, mode: int = PRIVATE, *, owner: Owner | None = None) -> None:
     """Replace `path` by `data`: a reader, also after a power cut, sees the old or the new. `owner`: whose it is where
     root writes it. Raises OSError."""
-    scratch = path.with_name(f".{path.name}-{secrets.token_hex(8)}")  # `tempfile` would bring all of `shutil`
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
+    try:
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            write_into(directory, path.name, data, mode, None if owner is None else partial(give, owner=owner))
+        finally:
+            os.close(directory)
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
+def write_into(
+    directory: int, name: str, data: bytes, mode: int = PRIVATE, give: Callable[[int], None] | None = None
+) -> None:
+    """The same for a name in a directory that is open; `give` hands the open file over. Raises OSError."""
+    scratch = f".{name}-{secrets.token_hex(8)}"  # `tempfile` would bring all of `shutil`
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(scratch, flags, PRIVATE, dir_fd=directory)
     try:
         with os.fdopen(descriptor, "wb") as file:
             if mode != PRIVATE:  # that is how it was made; a stick whose files are all another user's allows no change
                 os.fchmod(file.fileno(), mode)
-            if owner is not None:
-                _give(file.fileno(), owner)
+            if give is not None:
+                give(file.fileno())
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        scratch.replace(path)
+        os.rename(scratch, name, src_dir_fd=directory, dst_dir_fd=directory)
     except BaseException:
-        scratch.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(scratch, dir_fd=directory)
         raise
-    sync_directory(path.parent)
+    os.fsync(directory)
 
 
 def hand_over(path: Path) -> None:
@@ -125,7 +144,7 @@ def hand_over(path: Path) -> None:
         return
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        _give(descriptor, owner_of(path.parent))
+        give(descriptor, owner_of(path.parent))
     finally:
         os.close(descriptor)
 
@@ -145,7 +164,9 @@ def hand_over_all(directory: Path, owner: Owner | None = None) -> None:
                 os.chown(name, *owner, dir_fd=at, follow_symlinks=False)
 
 
-def _give(descriptor: int, owner: Owner) -> None:
+def give(descriptor: int, owner: Owner) -> None:
+    """Root gives an open file or directory to its owner, where the file system knows of any; one of several names stays
+    whose it is. Raises OSError."""
     made = os.fstat(descriptor)
     alone = made.st_nlink <= 1 or stat.S_ISDIR(made.st_mode)
     if os.geteuid() == 0 and alone and owner != (made.st_uid, made.st_gid):

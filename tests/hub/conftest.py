@@ -13,7 +13,7 @@ import pytest
 def disk_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The syncs of files and directories and the renames from here on, in their order."""
     calls: list[str] = []
-    fsync, replace = os.fsync, Path.replace
+    fsync, replace, rename = os.fsync, Path.replace, os.rename
 
     def synced(descriptor: int) -> None:
         calls.append("directory" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
@@ -23,6 +23,11 @@ def disk_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         calls.append("rename")
         return replace(self, target)
 
+    def renamed(old: str, new: str, **more: int) -> None:
+        calls.append("rename")
+        rename(old, new, **more)
+
     monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "rename", renamed)
     monkeypatch.setattr(Path, "replace", replaced)
     return calls

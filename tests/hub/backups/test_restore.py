@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import stat
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +24,8 @@ from hub.errors import ConfigError, StorageError
 from hub.identity import enrolment
 from hub.state import StateDir
 from hub.store import GENERATION, Store
+
+from ..swap_kit import state_of, swapped_before
 
 
 def opened(state: StateDir) -> Buffer:
@@ -218,6 +222,52 @@ def test_root_restores_no_configuration_through_a_link_of_the_hubs_user(home: Ho
     assert list(config.iterdir()) == [config / "conf.d"], "what was written before is taken back"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is led astray")
+@pytest.mark.parametrize("where", ["etc/conf.d", "etc/config.yaml", "new/former"])
+def test_whenever_the_hubs_user_puts_a_link_in_the_way_root_restores_and_moves_nothing_through_it(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Between any two steps: of moving aside what is there, and of writing the configuration."""
+    state, config, roots = tmp_path / "new", tmp_path / "etc", tmp_path / "roots"
+    for directory in (state, config, roots):
+        directory.mkdir()
+    (roots / "config.yaml").write_text("root's own")
+    before, step, tried = state_of(roots), 0, True
+    restoration = Restoration(home.stopped(), home.recovery, config_dir=config, state_dir=state, set_aside=True)
+    restoration._contents.files["conf.d/cron"] = b"* * * * * root sh\n"  # what a hub in wrong hands backed up
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # hundreds of times, and no power is cut here
+
+    def swap() -> None:
+        at = state / restoration._aside if where == "new/former" else tmp_path / where
+        if os.path.lexists(at):
+            at.rename(tmp_path / f"away-{step}")
+        at.symlink_to(roots / at.name if at.suffix else roots)
+        os.chown(at, 12345, 12345, follow_symlinks=False)
+
+    def work() -> None:
+        for path in restoration._in_the_way():
+            restoration._move(path, aside=True)
+        restoration._configuration()
+
+    refused = 0
+    while tried:
+        step += 1
+        for directory in (state, config):
+            shutil.rmtree(directory)
+            directory.mkdir()
+            os.chown(directory, 12345, 12345)
+        (state / "cron").write_text("* * * * * root sh")  # whoever leads root has it moved where it counts
+        (config / "config.yaml").write_text("former")
+        try:
+            tried = swapped_before(step, swap, work)
+        except OSError:
+            refused += 1
+        assert state_of(roots) == before, f"swapped before step {step}"
+    assert step > 100, "between all steps"
+    assert refused > 5 or where == "etc/config.yaml"
+    assert (config / "conf.d/cron").exists()
+
+
 def test_a_state_directory_with_something_in_it_is_left_as_it_is(home: Home, tmp_path: Path) -> None:
     data, new = home.stopped(), tmp_path / "new"
     new.mkdir()
@@ -254,15 +304,20 @@ def test_what_was_moved_aside_is_put_back_when_the_disk_does_not_keep_its_new_pl
     for directory in (state, config):
         directory.mkdir()
         (directory / "config.yaml").write_text("mine")
+    (state / "zones.yaml").write_text("mine too")
+    fsync = os.fsync
 
-    def refuse(directory: Path) -> None:
-        raise OSError(5, "Input/output error", str(directory))
+    def refuse(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(5, "Input/output error")
+        fsync(descriptor)
 
-    monkeypatch.setattr("hub.backups.restore.sync_directory", refuse)
     restoration = Restoration(home.stopped(), home.recovery, config_dir=config, state_dir=state, set_aside=True)
+    monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(StorageError, match="Input/output error"):
         restoration.apply()
     assert [(directory / "config.yaml").read_text() for directory in (state, config)] == ["mine", "mine"]
+    assert (state / "zones.yaml").read_text() == "mine too", "what was not moved yet is not taken for the restoration's"
     monkeypatch.undo()
     restoration.apply()
     assert (config / "config.yaml").read_text() == FILES["config.yaml"]
@@ -271,9 +326,20 @@ def test_what_was_moved_aside_is_put_back_when_the_disk_does_not_keep_its_new_pl
 def test_directories_that_a_restoration_makes_for_the_configuration_outlive_a_power_cut(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    synced: list[Path] = []
-    monkeypatch.setattr("hub.backups.restore.sync_directory", synced.append)
+    synced, fsync = list[Path](), os.fsync
+
+    def noted(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
+        fsync(descriptor)
+
     config = tmp_path / "etc" / "ilot"
-    Restoration(home.stopped(), home.recovery, config_dir=config, state_dir=tmp_path / "new").apply()
-    assert synced[:2] == [tmp_path, tmp_path / "etc"]
+    restoration = Restoration(home.stopped(), home.recovery, config_dir=config, state_dir=tmp_path / "new")
+    restoration._contents.files["conf.d/more.yaml"] = b""
+    monkeypatch.setattr(os, "fsync", noted)
+    restoration.apply()
+    directories = [path for path in synced if not path.is_relative_to(tmp_path / "new")]
+    made = [tmp_path, tmp_path, tmp_path / "etc"]  # the first for the state directory
+    assert directories[:3] == made
+    assert {config, config / "conf.d"} <= set(directories[3:])
     assert {name: (config / name).read_text() for name in FILES} == FILES

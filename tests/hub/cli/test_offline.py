@@ -19,7 +19,6 @@ from hub.config.built import Models
 from hub.config.history import APPLIED, REFUSED, ROLLED_BACK, Change, History
 from hub.config.lastgood import Kept
 from hub.config.source import digests
-from hub.disk.files import write_atomically
 from hub.errors import ConfigError, HubError, NotReady, StorageError
 from hub.hookspecs import Config
 from hub.state import StateDir
@@ -259,25 +258,6 @@ def test_root_writes_no_configuration_through_a_link_of_the_hubs_user(
     os.chown(config, 0, 0, follow_symlinks=False)
     ask(config, state, "config.apply", **edit("hub", "name", value="Two"))
     assert "Two" in elsewhere.read_text()
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can hand a file over")
-def test_a_link_that_takes_the_place_of_a_file_that_root_has_just_written_hands_nothing_over(
-    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    theirs = tmp_path / "shadow"
-    theirs.write_text("root's own")
-    os.chown(config, 12345, 12345)
-
-    def swapped(target: Path, text: bytes, mode: int) -> None:
-        write_atomically(target, text, mode)
-        target.unlink()
-        target.symlink_to(theirs)
-
-    monkeypatch.setattr(history, "write_atomically", swapped)
-    history.write_texts(config, {config.name: b"hub: {}"})
-    assert config.is_symlink()
-    assert (theirs.stat().st_uid, theirs.stat().st_gid) == (0, 0)
 
 
 def test_a_history_that_may_not_be_read_is_not_written_over(config: Path, state: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from hub.config.history import FOUND, MOST, MOST_BYTES, REFUSED, Change, History
 from hub.config.lastgood import Kept
 from hub.config.source import digest, digests
 from hub.errors import ConfigError, StorageError
+
+from ..swap_kit import state_of, swapped_before
 
 ONE, TWO = {"config.yaml": b"a: 1 # one\n"}, {"config.yaml": b"a: 2\n", "more.yaml": b"b: 1\n"}
 
@@ -163,3 +166,59 @@ def test_a_new_file_that_cannot_be_taken_away_again_is_told_with_the_remedy(tmp_
     change = Change(first=str(tmp_path / "ilot.yaml"), before={}, created=["new.yaml"], after={}, author="eve", at=1.0)
     with pytest.raises(history.CannotWrite, match=r"new\.yaml cannot be removed .*allowed to remove files in"):
         history.put_back(tmp_path / "ilot.yaml", change)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root is led astray")
+@pytest.mark.parametrize("where", ["conf.d", "conf.d/more.yaml", "config.yaml"])
+@pytest.mark.parametrize("back", [False, True])
+def test_whenever_the_hubs_user_puts_a_link_in_the_way_root_changes_nothing_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, back: bool
+) -> None:
+    """Between any two steps: neither what is written there, nor what is handed over or taken away when it is undone."""
+    roots, hub = tmp_path / "roots", tmp_path / "hub"
+    (hub / "conf.d").mkdir(parents=True)
+    roots.mkdir()
+    for name in ("config.yaml", "more.yaml", "made.yaml"):
+        (roots / name).write_text("root's own")
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # hundreds of times, and no power is cut here
+    before, step, tried = state_of(roots), 0, True
+    texts = {"config.yaml": b"a: 1\n", "conf.d/more.yaml": b"b: 1\n", "conf.d/made.yaml": b""}
+    change = Change(
+        first=str(hub / "config.yaml"), before={name: texts[name] for name in list(texts)[:2]},
+        created=["conf.d/made.yaml"], after={}, author="eve", at=1.0,
+    )  # fmt: skip
+
+    def anew() -> None:
+        shutil.rmtree(hub)
+        (hub / "conf.d").mkdir(parents=True)
+        for name in list(texts)[: 3 if back else 2]:
+            (hub / name).write_bytes(b"former")
+        for path in [hub, *hub.rglob("*")]:
+            os.chown(path, 12345, 12345)
+
+    def swap() -> None:
+        at = hub / where
+        at.rename(tmp_path / f"away-{step}")
+        at.symlink_to(roots / at.name if at.suffix else roots)
+        os.chown(at, 12345, 12345, follow_symlinks=False)
+
+    def work() -> None:
+        if back:
+            history.put_back(hub / "config.yaml", change)
+        else:
+            history.write_texts(hub / "config.yaml", texts)
+
+    refused = 0
+    while tried:
+        step += 1
+        anew()
+        try:
+            tried = swapped_before(step, swap, work)
+        except history.CannotWrite:
+            refused += 1
+        assert state_of(roots) == before, f"swapped before step {step}"
+    assert step > 60, "between all steps"
+    assert refused > 5
+    assert {(hub / name).stat().st_uid for name in list(texts)[:2]} == {12345}, (
+        "what root writes stays the hub's user's"
+    )

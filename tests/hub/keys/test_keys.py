@@ -49,7 +49,7 @@ def test_nobody_else_can_read_the_files(directory: Path) -> None:
 def test_keys_are_on_the_disk_under_their_name_when_they_are_handed_out(directory: Path, disk_calls: list[str]) -> None:
     keys.create(directory)
     state_directory = "directory"  # is made with them
-    assert disk_calls == [state_directory, *["file", "rename", "directory"] * 3, "directory"]
+    assert disk_calls == [state_directory, *["file", "rename", "directory"] * 3, "rename", "directory"]
 
 
 def test_keys_are_never_overwritten(directory: Path) -> None:
