@@ -58,7 +58,8 @@ class Privacy:
         asks = visit.query.get("withdraw", "")
         holds = any(one["person"] == asks and one["ended"] is None for one in listed["consents"])
         return self._site.page(
-            "privacy", visit, status, **shown, **listed, asks=asks if holds else "",
+            "privacy", visit, status, **shown, consents=listed["consents"], erasures=listed["erasures"],
+            asked=listed["asked"], asks=asks if holds else "",
             asks_purpose=visit.query.get("purpose", ""),
             zones_named={zone["zone"]: zone["name"] for zone in zones},
             zone_rules=[{**zone, "rules": [rules[name] for name in zone["rules"]]} for zone in zones],

@@ -55,7 +55,7 @@ async def pages(tmp_path: Path) -> AsyncIterator[Pages]:
         )  # fmt: skip
 
         async def listed(arguments: dict[str, Any]) -> Any:
-            return {"consents": [CONSENT], "erasures": [ERASURE], "asked": []}
+            return {"consents": [CONSENT], "erasures": [ERASURE], "asked": [], "timezone": "Europe/Paris"}
 
         made.hub.answers = {**declaring.calls(), "consent.list": listed}
         yield made

@@ -236,7 +236,7 @@ class Hub:
         if name == "privacy.document":
             return {"name": "register.csv", "text": ""}
         if name == "consent.list":
-            return {"consents": [], "erasures": [], "asked": []}
+            return {"consents": [], "erasures": [], "asked": [], "timezone": "Europe/Paris"}
         if name == "quarantine.list":
             return {
                 "waiting": self.waiting,
