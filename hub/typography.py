@@ -2,14 +2,15 @@
 
 Between a number and its unit, and between thousands, stands a narrow space at which no line ends (SI brochure, 5.4.3
 and 5.4.4); so it does before `;`, `?` and `!` in French, a wider one before the colon and within quotation marks
-(Imprimerie nationale, Règles typographiques).
+(Imprimerie nationale, Règles typographiques). The number of an article of law stays on one line too: browsers end one
+after its hyphen.
 """
 
 from __future__ import annotations
 
 import re
 
-NARROW, KEPT = "\u202f", "\u00a0"
+NARROW, KEPT, JOINED = "\u202f", "\u00a0", "\u2060"
 
 _SIGNS = (
     *((plain, plain.replace(" ", KEPT)) for plain in (" :", " »", "« ")),
@@ -18,6 +19,8 @@ _SIGNS = (
 """French signs that never begin a line, nor end one."""
 _UNIT = re.compile(r"(?<=[\d}]) (?=(?:%|°C|dBm?|[kMG]?[oB]|Mi[oB]|MHz|k?Wh?|ppm|mm?|ms|s|min|[hjd])(?![\w'’{]))")
 """Between a number, or what becomes one, and its unit."""
+_ARTICLE = re.compile(r"(?<=\b[LRD]\d{3})-(?=\d)|(?<=\b[LRD]\d{3}-\d)-(?=\d)")
+"""R175-3, R175-5-1: a code's numbering."""
 _QUANTITY = re.compile(r"(-?)(0|[1-9]\d{0,17})(\.\d+)?(?: (\S{1,12}))?")
 _SPAN = re.compile(r"(?:\d+(?:\.\d+)?(?:d|h|min|ms|s))+")
 _STEP = re.compile(r"(\d+(?:\.\d+)?)(d|h|min|ms|s)")
@@ -34,8 +37,8 @@ def kept_together(text: str) -> str:
 
 
 def with_units(text: str) -> str:
-    """Of either language, each number on one line with its unit."""
-    return _UNIT.sub(NARROW, text)
+    """Of either language, each number on one line with its unit, and that of an article."""
+    return _ARTICLE.sub(f"-{JOINED}", _UNIT.sub(NARROW, text))
 
 
 def typeset(text: str) -> str:
@@ -45,7 +48,7 @@ def typeset(text: str) -> str:
 
 def plain_spaces(text: str) -> str:
     """With the spaces that a keyboard has: to search in, and for programmes that know no others."""
-    return text.replace(NARROW, " ").replace(KEPT, " ")
+    return text.replace(NARROW, " ").replace(KEPT, " ").replace(JOINED, "")
 
 
 def whole_text(value: int, lang: str) -> str:

@@ -57,6 +57,7 @@ class Watch:
     def compile(self, ground: Ground, path: Path) -> None:
         """The rules of the configuration are watched from now on; those that stay remember what they saw."""
         clock, planner, watching = ground.clock, path.planner, self.watching
+        zones = ground.loaded.config.zones
         former = watching.rules
         self.duty.programmes = _duties(ground)
         compiled = compile_rules(ground.loaded.config)
@@ -66,6 +67,7 @@ class Watch:
             period=watching.period, may_keep=planner.may_keep, now=clock.now, monotonic=clock.monotonic,
             fired=watching.fired, open=[*watching.book.held(), *before],
             on_duty=lambda device: self.duty.of(device, clock.now()),
+            zone_name=lambda zone: zones[zone].name if zone in zones else "",
         )  # fmt: skip
         if former is not None:
             rules.inherit(former)

@@ -40,18 +40,18 @@ def does(rule: PrivacyRule, lang: str) -> str:
     gather = rule.gather
     if gather is not None:
         by = _BY[gather.by][0 if fr else 1]
-        window = _span(gather.window_s, fr)
+        window = _per(gather.window_s, fr)
         if gather.count:
             total = (
                 " ; total par site des comptes publiés" if fr else "; a site's total of what is told"
             ) * gather.total
             return (
-                f"seul un comptage par zone et par {window} sort ({by}), arrondi à 5, de 0 à 4 indistinct{total}" if fr
-                else f"only a count per zone and per {window} is sent ({by}), rounded to 5, 0 to 4 alike{total}"
+                f"seul un comptage par zone et {window} sort ({by}), arrondi à 5, de 0 à 4 indistinct{total}" if fr
+                else f"only a count per zone and {window} is sent ({by}), rounded to 5, 0 to 4 alike{total}"
             )  # fmt: skip
         return (
-            f"seul un agrégat par zone et par {window} sort ({by}), d'au moins {gather.least} appareils" if fr
-            else f"only an aggregate per zone and per {window} is sent ({by}), of at least {gather.least} devices"
+            f"seul un agrégat par zone et {window} sort ({by}), d'au moins {gather.least} appareils" if fr
+            else f"only an aggregate per zone and {window} is sent ({by}), of at least {gather.least} devices"
         )  # fmt: skip
     return _kept(rule, fr=fr)
 
@@ -69,8 +69,8 @@ def _kept(rule: PrivacyRule, *, fr: bool) -> str:
     if rule.keep_id:
         said.append("positions avec l'identifiant de l'appareil" if fr else "positions with their device's id")
     if rule.rotate_s:
-        span = _span(rule.rotate_s, fr)
-        said.append(f"sous un pseudonyme qui change chaque {span}" if fr else f"under a pseudonym, another each {span}")
+        each = _each(rule.rotate_s, fr)
+        said.append(f"sous un pseudonyme qui change {each}" if fr else f"under a pseudonym, another {each}")
     if rule.keyed:
         said.append("sous un pseudonyme à clé destructible" if fr else "under a pseudonym whose key can be destroyed")
     if rule.consent:
@@ -79,6 +79,28 @@ def _kept(rule: PrivacyRule, *, fr: bool) -> str:
             else f"under a pseudonym, while the people of the home agree ({rule.consent})"
         )  # fmt: skip
     return ("conservé, " if fr else "kept, ") + ", ".join(said)
+
+
+_ONE = {
+    60.0: ("minute", "minute"), 3600.0: ("heure", "hour"), 86_400.0: ("jour", "day"), 604_800.0: ("semaine", "week"),
+}  # fmt: skip
+
+
+def _per(seconds: float, fr: bool) -> str:
+    """For each of such a time: `par heure`, `par période de 15 min`."""
+    one = _ONE.get(seconds)
+    if one is not None:
+        return f"par {one[0]}" if fr else f"per {one[1]}"
+    return f"par période de {_span(seconds, fr)}" if fr else f"per {_span(seconds, fr)}"
+
+
+def _each(seconds: float, fr: bool) -> str:
+    """At the end of each of such a time: `chaque jour`, `toutes les 12 h`."""
+    one = _ONE.get(seconds)
+    if one is not None:
+        return f"chaque {one[0]}" if fr else f"each {one[1]}"
+    every = "tous les" if fr and seconds % 86_400 == 0 else "toutes les"
+    return f"{every} {_span(seconds, fr)}" if fr else f"every {_span(seconds, fr)}"
 
 
 def _span(seconds: float, fr: bool) -> str:

@@ -92,19 +92,21 @@ class Tap:
 
 class Rules:
     """The rules of one hub. `place` knows places, `devices` lists what is admitted, `period` tells how often a device
-    speaks (seconds, None where nobody knows), `may_keep` whether a metric of a zone may leave RAM. `open` are the
-    (rule, key) that held in an earlier life: they go on until they are over."""
+    speaks (seconds, None where nobody knows), `may_keep` whether a metric of a zone may leave RAM, `zone_name` what
+    people call a zone, "" where nobody calls it anything. `open` are the (rule, key) that held in an earlier life: they
+    go on until they are over."""
 
     def __init__(
         self, rules: Iterable[Rule], *, place: Callable[[str], Place | None], devices: Callable[[], Iterable[Device]],
         period: Callable[[Device], float | None], may_keep: Callable[[Metric, str], bool],
         now: Callable[[], float], monotonic: Callable[[], float], fired: Callable[[Fired], None],
         open: Iterable[tuple[str, str]] = (), on_duty: Callable[[Device], bool] = lambda device: True,
+        zone_name: Callable[[str], str] = str,
     ) -> None:  # fmt: skip
         everything = list(rules)
         self._rules = [rule for rule in everything if not rule.absence]
         self._devices = devices
-        self._place, self._may_keep = place, may_keep
+        self._place, self._may_keep, self._zone_name = place, may_keep, zone_name
         self._now, self._monotonic, self._fired = now, monotonic, fired
         self._open = set(open)
         self._watches: dict[tuple[str, str], Watch] = {}
@@ -323,7 +325,8 @@ class Rules:
             if rule.aggregate:
                 found.append((self._watch(rule, f"zone:{zone}"), device.place))
                 found[0][0].members.add(device.id)
-                found[0][0].where = Where(f"zone:{zone}", site=place.site if place else "", zone=zone, name=zone)
+                site = place.site if place else ""
+                found[0][0].where = Where(f"zone:{zone}", site=site, zone=zone, name=self._zone_name(zone) or zone)
             else:
                 watch = self._watch(rule, device.place)
                 name = (place.name if place else "") or device.place

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import jinja2
+from jinja2.filters import do_forceescape, do_mark_safe
 
 from hub.typography import fingerprint_lines, typeset, whole_text
 from hub.web import figures, scanning
@@ -27,6 +29,28 @@ _LASTS = {
 }
 
 
+_DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b")
+
+
+class Dated(str):
+    """A text with dates in it, as English has them: 2026-11-28. Browsers end a line after their hyphens, so a page
+    prints each as a whole; the text stays what can be copied and searched."""
+
+    __slots__ = ()
+
+
+def _printed(value: Any) -> Any:
+    """What `{{ … }}` prints."""
+    if not isinstance(value, Dated):
+        return value
+    return do_mark_safe(_DATE.sub(r'<span class="whole">\g<0></span>', str(do_forceescape(str(value)))))
+
+
+def _spoken(key: str, lang: str, **filled: object) -> str:
+    said = word(key, lang, **filled)
+    return Dated(said) if any(isinstance(one, Dated) for one in filled.values()) else said
+
+
 class Renderer:
     """`hub` is the hub's id; `said`: what `?said=` may name."""
 
@@ -34,8 +58,9 @@ class Renderer:
         self._hub, self._menu, self._said = hub, menu, said
         self._pages = jinja2.Environment(
             loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined,
-            trim_blocks=True, lstrip_blocks=True, auto_reload=False,
+            trim_blocks=True, lstrip_blocks=True, auto_reload=False, finalize=_printed,
         )  # fmt: skip
+        self._pages.filters["dated"] = Dated
         self._pages.filters["path"] = lambda text: quote(str(text), safe="")
         self._pages.globals.update(
             loudness=showing.loudness,
@@ -51,7 +76,7 @@ class Renderer:
         account = visit.account
         role = account.role if account else ""
         context = {
-            "_": lambda key, **filled: word(key, lang, **filled),
+            "_": lambda key, **filled: _spoken(key, lang, **filled),
             "lang": lang, "colon": "\u00a0:" if lang == "fr" else ":", "hub": self._hub,
             "visit": visit, "account": account, "csrf": visit.form_token,
             "menu": self._groups(role) if account else [],
@@ -70,7 +95,7 @@ class Renderer:
             "whole": lambda value: whole_text(value, lang),
             "wish": lambda text: figures.wish_text(text, lang),
             "who": lambda by: figures.who_text(by, lang),
-            "day": lambda text: figures.day_text(text, lang),
+            "day": lambda text: Dated(figures.day_text(text, lang)),
             "reading": lambda value, unit="": figures.value_text(
                 value, lang, (word("no", lang), word("yes", lang)), unit
             ),

@@ -30,7 +30,7 @@ from hub.web.people.accounts import Account
 from hub.web.people.everybody import People
 from hub.web.people.throttle import Throttle
 from hub.web.refused import Refused
-from hub.web.render import Renderer
+from hub.web.render import Dated, Renderer
 from hub.web.request import answering as answers
 from hub.web.request.guard import SAFE
 from hub.web.request.routes import Route, Table
@@ -140,12 +140,15 @@ class Site:
             name, visit, lasts=self.sessions.left(visit.session) if visit.session else None,
             counts={"raised-alerts": self.parts.raised()}, title=self.parts.title,
             timezone=self.parts.timezone, zone_said=figures.zone_text(self.clock.now(), visit.lang, self._zone),
-            now_said=word("board-at", visit.lang, when=figures.moment_text(self.clock.now(), visit.lang, self._zone)),
+            now_said=Dated(
+                word("board-at", visit.lang, when=figures.moment_text(self.clock.now(), visit.lang, self._zone))
+            ),
             place_name=self.place_name, device_name=self.device_name,
             metric_name=lambda device, key: self.metric_name(device, key, visit.lang), metric_unit=self.metric_unit,
             zones={zone: title or zone for zone, (title, _) in self.parts.zones.items()},
-            date=lambda at: figures.moment_text(at, visit.lang, self._zone).partition(" ")[0],
-            moment=lambda at: figures.moment_text(at, visit.lang, self._zone), **{**self._same_page(visit), **what},
+            date=lambda at: Dated(figures.moment_text(at, visit.lang, self._zone).partition(" ")[0]),
+            moment=lambda at: Dated(figures.moment_text(at, visit.lang, self._zone)),
+            **{**self._same_page(visit), **what},
         )  # fmt: skip
         return answers.html(text, code)
 

@@ -5,6 +5,7 @@ another machine within it are quoted."""
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from itertools import pairwise, product
 from pathlib import Path
@@ -13,8 +14,11 @@ import pytest
 
 import hub
 from hub.commands.desk import STATES
+from hub.reasons.table import REASONS
 from hub.sigfox.callback import ANSWERS
-from hub.troubles import trouble
+from hub.troubles import _SYSTEM, _TABLE, trouble
+from hub.troubles.outcomes import OUTCOMES
+from hub.troubles.table import RARE
 from hub.typography import plain_spaces
 from integrations.lorawan.orders import DONE
 from plugins.https import _proxy_says
@@ -114,6 +118,16 @@ def test_what_integrations_answer_to_a_command_is_told_in_french() -> None:
     )
 
 
+def test_an_option_is_named_in_french_as_in_english() -> None:
+    """The pages set what stands in backticks as code; « url » beside it looks like another thing."""
+    named = re.compile(r"`[^`]+`")
+    for french, english in REASONS.values():
+        assert set(named.findall(french)) <= set(named.findall(english)), french
+    told = [*(text for _, text in (*_SYSTEM, *_TABLE, *OUTCOMES, *RARE)), *(french for french, _ in REASONS.values())]
+    assert len(told) > 200
+    assert [text for text in told if "«" in text] == []
+
+
 def test_a_sentence_that_no_table_has_is_found(tmp_path: Path) -> None:
     assert sentence(ast.parse('f"{url} hums in {key}"', mode="eval").body) == "{} hums in {}"
     assert french("{} hums in {}") == ""
@@ -123,11 +137,11 @@ def test_a_sentence_that_no_table_has_is_found(tmp_path: Path) -> None:
     ("said", "told", "quoted"),
     [
         ("tty1: the SIM card asks for its PIN: give it as `pin`",
-         "tty1 : la carte SIM demande son code PIN : donnez « pin »", ""),
+         "tty1 : la carte SIM demande son code PIN : donnez `pin`", ""),
         ("opc.tcp://a:4840 refuses the user: check `user` and `password` (BadUserAccessDenied)",
-         "opc.tcp://a:4840 refuse l'utilisateur : vérifiez « user » et « password »", "BadUserAccessDenied"),
+         "opc.tcp://a:4840 refuse l'utilisateur : vérifiez `user` et `password`", "BadUserAccessDenied"),
         ("holding 40 (setpoint): the device has no such register: check `table` and `address`",
-         "holding 40 (setpoint) : l'appareil n'a pas ce registre, vérifiez « table » et « address » (40001 est 0)", ""),
+         "holding 40 (setpoint) : l'appareil n'a pas ce registre, vérifiez `table` et `address` (40001 est 0)", ""),
         ("10.0.0.7:502 does not answer within 3 s: it may have been written, look at the device",
          "elle a peut-être été écrite : voyez l'appareil (10.0.0.7:502 n'a pas répondu en 3 s)", ""),
         ("/mnt/usb is not there: put the stick back", "/mnt/usb est absent : remettez la clé USB", ""),

@@ -36,12 +36,17 @@ class Diagnostics:
         return web.Response(body=data, content_type="application/zip", headers=headers)
 
     async def _counted(self) -> list[Any]:
-        """Of what has no page of its own: neither a device nor an integration."""
+        """Of what has no page of its own: neither a device nor an integration. `zone` is what people call a zone."""
         counted = (await self._site.call("counted"))["counted"]
         elsewhere = {one["name"] for one in (await self._site.lately("status"))["plugins"]}
         known = self._site.parts.devices
         rows = [one for one in counted if one["subject"] not in elsewhere and known.get(one["subject"]) is None]
-        return rows[:MOST]
+        return [{**one, "zone": self._zone(one["subject"])} for one in rows[:MOST]]
+
+    def _zone(self, subject: str) -> str:
+        """Its name, of a subject that is the whole of a zone (`zone:classes`), else ""."""
+        whole, _, zone = subject.partition(":")
+        return (self._site.parts.zones.get(zone, ("",))[0] or zone) if whole == "zone" else ""
 
     async def page(self, visit: Visit) -> web.Response:
         level = visit.query.get("level", "info")

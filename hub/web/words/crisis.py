@@ -66,7 +66,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "sampling-air": ("Antenne par heure", "Airtime per hour"),
     "sampling-of": ("sur {seconds} s, bande {band}", "of {seconds} s, band {band}"),
     "sampling-line": ("Ligne occupée", "Line busy"),
-    "sampling-shared": ("Ce qui se partage", "What is shared"),
+    "sampling-shared": ("Lignes et canaux partagés", "Shared lines and channels"),
     "sampling-line-name": ("Ligne", "Line"),
     "sampling-channels": ("Canaux LoRaWAN", "LoRaWAN channels"),
     "sampling-busy-was": ("Occupée aujourd'hui", "Busy now"),
@@ -74,7 +74,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "sampling-budget": ("Budget", "Budget"),
     "sampling-rate": ("Questions ou trames par seconde", "Requests or frames per second"),
     "sampling-collide": ("{share} % des trames se heurtent", "{share} % of the frames collide"),
-    "sampling-can": ("la ligne en supporte {rate}, d'après ce qui est mesuré", "the line was measured to take {rate}"),
+    "sampling-can": (
+        "la ligne en supporte {rate} par seconde, d'après les mesures",
+        "the line can take {rate} per second, as measured",
+    ),
     "sampling-downlinks": (
         "{count} appareil[|s] [est|sont] prévenu[|s] par radio, {air} s d'antenne en tout.",
         "{count} device[|s] [is|are] told by radio, {air} s of airtime in all.",

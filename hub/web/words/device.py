@@ -31,6 +31,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "error-reason": ("Motif", "Reason"),
     "error-about": ("Concerne", "About"),
     "error-about-hub": ("le concentrateur", "the hub"),
+    "error-about-zone": ("la zone {name}", "the zone {name}"),
     "error-about-commands": ("les commandes", "commands"),
     "error-about-other": ("d'autres, trop nombreux", "others, too many to list"),
     "error-times": ("Fois", "Times"),

@@ -55,11 +55,11 @@ def test_each_purpose_is_a_processing_with_what_leaves_in_plain_words():
     assert found["flat/temperature"].does == "conservé sous un pseudonyme à clé destructible"
     assert found["pilote"].consent == "courbe"
     assert "tant que les occupants y consentent" in found["pilote"].does
-    assert "par 15\u00a0min" in found["visites"].does
+    assert "par période de 15\u00a0min" in found["visites"].does
     assert "de 0 à 4 indistinct" in found["visites"].does
     assert "d'au moins 7 appareils" in found["air"].does
     assert found["soft"].does == "conservé, arrondi à 5, daté par tranche de 15\u00a0min"
-    assert "change chaque 1\u00a0h" in found["tags"].does
+    assert "change chaque heure" in found["tags"].does
     english = {one.name: one.does for one in processings(core(**RULES), METRICS, "en")}
     assert english["soft"] == "kept, rounded to 5, dated by spans of 15\u00a0min"
 

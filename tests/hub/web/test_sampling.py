@@ -38,9 +38,10 @@ async def test_the_plan_is_shown_before_anything_is_done_with_all_it_costs(pages
     status, text, _ = await browser.get("/crisis?period=5min&for=24h&zone=rooms")
     assert status == 200
     for said in (
-        "900 → 897 j", "360 j si elle n&#39;est jamais rendue", "1,50 → 3,75 s", "sur 36 s, bande M", "1,00", "6,00",
-        "limité par le temps d&#39;antenne légal", "3,9 % des trames se heurtent", "la ligne en supporte 25,0",
-        "Tous peuvent l&#39;être en 15 min", "il émet de lui-même", "3f9c2b8a71d04e55", "&lt;b&gt;modbus",
+        "900 → 897 j", "360 j si elle n&#39;est jamais rendue", "1,50 → 3,75 s", "sur 36 s, bande M", "1 %", "6 %",
+        "limité par le temps d&#39;antenne légal", "3,9 % des trames se heurtent",
+        "la ligne en supporte 25 par seconde", "Tous peuvent l&#39;être en 15 min", "il émet de lui-même",
+        "3f9c2b8a71d04e55", "&lt;b&gt;modbus",
     ):  # fmt: skip
         assert said in re.sub("&#8239;|\u202f|\u00a0", " ", text), said
     ((_, asked),) = [one for one in pages.hub.asked if one[0] == "crisis.sampling.plan"]

@@ -437,7 +437,8 @@ async def test_the_page_of_integrations_says_in_words_what_each_refused(pages: P
 
 async def test_diagnostics_say_what_was_refused_of_what_has_no_page_of_its_own(pages: Pages) -> None:
     async def told(arguments: dict[str, Any]) -> dict[str, Any]:
-        subjects = ("", "commands", "trop-chaud", "other", "lorawan", pages.hub.devices[0].id)
+        device = pages.hub.devices[0].id
+        subjects = ("", "commands", "trop-chaud", "zone:rooms", "zone:gone", "other", "lorawan", device)
         row = {"reason": "rule-failed", "times": 12345, "fr": "Règle en <b>échec</b>", "en": "A rule failed"}
         return {"counted": [{"subject": one, **row} for one in subjects]}
 
@@ -445,9 +446,26 @@ async def test_diagnostics_say_what_was_refused_of_what_has_no_page_of_its_own(p
     browser = await pages.claimed()
     _, text, _ = await browser.get("/diagnostics")
     assert re.findall(r'data-head="Concerne">([^<]*)<', text) == [
-        "le concentrateur", "les commandes", "trop-chaud", "d&#39;autres, trop nombreux",
+        "le concentrateur", "les commandes", "trop-chaud", "la zone Salles", "la zone gone",
+        "d&#39;autres, trop nombreux",
     ]  # fmt: skip
-    assert text.count(">12\u202f345<") == text.count("Règle en &lt;b&gt;échec&lt;/b&gt;") == 4
+    assert text.count(">12\u202f345<") == text.count("Règle en &lt;b&gt;échec&lt;/b&gt;") == 6
+
+
+async def test_an_english_date_is_printed_as_a_whole_and_stays_what_can_be_copied(pages: Pages) -> None:
+    async def told(arguments: dict[str, Any]) -> dict[str, Any]:
+        given = {"device": pages.hub.devices[0].id, "metric": "temperature", "value": None, "state": "done",
+                 "values": {"<interval>": 600.0, "led": True}, "by": "cli", "why": "", "detail": ""}  # fmt: skip
+        return {"commands": [{**given, "id": "c", "at": 1_790_000_000.0}], "stopped": None, "open": 0}
+
+    pages.hub.answers["command.list"] = told
+    browser = await pages.claimed()
+    _, text, _ = await browser.get("/commands?lang=en")
+    assert '<span class="whole">2026-09-21</span> 16:13:20' in text
+    assert "&lt;interval&gt;: 600 · led: yes" in text  # each value of a command that has several
+    assert "R175-\u20603" in text  # nor does a line end within the number of an article
+    _, text, _ = await browser.get("/commands?lang=fr")
+    assert "21/09/2026 16:13:20" in text  # no line ends after a slash
 
 
 async def test_what_became_of_a_command_is_french_and_what_nobody_translated_is_marked(pages: Pages) -> None:
