@@ -1,4 +1,5 @@
-"""Who asks, as every call of the control socket and of the pages says it, and as the audit log has it."""
+"""Who asks, as every call of the control socket and of the pages says it, as the audit log has it, and as a
+person reads it."""
 
 from __future__ import annotations
 
@@ -6,9 +7,28 @@ from collections.abc import Mapping
 from typing import Any
 
 LONGEST = 64
+_WHO = {
+    "cli": ("la ligne de commande", "the command line"), "hub": ("le concentrateur", "the hub"),
+    "configuration": ("la configuration", "the configuration"), "backend": ("le serveur", "the backend"),
+}  # fmt: skip
+_WHO_OF = {
+    "web:?": ("personne de connu, depuis {}", "nobody known, from {}"), "web:": ("{}", "{}"),
+    "rule:": ("règle {}", "rule {}"), "backend:": ("{}, au serveur", "{}, at the backend"),
+    "cli:": ("{}, en ligne de commande", "{}, at the command line"), "token:": ("jeton {}", "token {}"),
+}  # fmt: skip
 
 
 def asker(arguments: Mapping[str, Any]) -> str:
     """`cli:camille`, `web:anne`, `token:…`; plain `cli` where nobody said: who reaches the socket is root or the hub's
     own user."""
     return str(arguments.get("by") or "cli")[:LONGEST]
+
+
+def who_text(by: str, lang: str) -> str:
+    """Who did something, of the name that the audit log has: `web:camille`, `rule:night`, `cli`."""
+    if by in _WHO:
+        return _WHO[by][lang != "fr"]
+    for prefix, texts in _WHO_OF.items():
+        if by.startswith(prefix):
+            return texts[lang != "fr"].format(by.removeprefix(prefix))
+    return by

@@ -26,7 +26,26 @@ _SPAN = re.compile(r"(?:\d+(?:\.\d+)?(?:d|h|min|ms|s))+")
 _STEP = re.compile(r"(\d+(?:\.\d+)?)(d|h|min|ms|s)")
 _POINT = re.compile(r"(?<![\w.])(\d+)\.(\d+)(?!\.?\d)")
 """Of a decimal number; an address or a version has more of them."""
+_UNITS = {
+    "Cel": "°C", "1": "", "[ppm]": "ppm", "kW.h": "kWh", "W.h": "Wh", "m3": "m³", "m3/h": "m³/h", "[degF]": "°F",
+    "ug/m3": "µg/m³", "m2": "m²", "deg": "°", "W/m2": "W/m²", "m/s2": "m/s²", "dB[SPL]": "dB", "dB[mW]": "dBm",
+    "deg/s": "°/s", "uS/cm": "µS/cm", "Bq/m3": "Bq/m³", "MiBy": "MiB", "{rev}/min": "rpm",
+}  # fmt: skip
+_FRENCH = {"d": "j", "MiBy": "Mio", "{rev}/min": "tr/min"}
+_DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b")
 _TRUTH = {"fr": ("non", "oui"), "en": ("no", "yes")}
+
+
+class Dated(str):
+    """A text with dates in it, as English has them: 2026-11-28. Browsers end a line after their hyphens, so a page
+    prints each as a whole, by `dates_whole`; the text stays what can be copied and searched."""
+
+    __slots__ = ()
+
+
+def dates_whole(markup: str) -> str:
+    """A text as HTML has it, each of its dates on one line."""
+    return _DATE.sub(r'<span class="whole">\g<0></span>', markup)
 
 
 def kept_together(text: str) -> str:
@@ -86,3 +105,9 @@ def _day(unit: str, lang: str) -> str:
 
 def _comma(text: str, lang: str) -> str:
     return _POINT.sub(r"\1,\2", text) if lang == "fr" else text
+
+
+def unit_text(unit: str, lang: str = "en") -> str:
+    """A UCUM unit as people write it."""
+    own = _FRENCH.get(unit, "") if lang == "fr" else ""
+    return own or _UNITS.get(unit, unit.replace("[", "").replace("]", ""))

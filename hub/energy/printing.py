@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from hub.asker import who_text
 from hub.doubled import which
-from hub.energy.words import MONTHS, UNITS, WORDS, word
+from hub.energy.words import MONTHS, WORDS, word
 from hub.typography import KEPT as WIDE
-from hub.typography import NARROW
+from hub.typography import NARROW, Dated, dates_whole, unit_text, with_units
 
 MOST = 40
 """Stretches of a kind that a meter's section lists; the JSON has all."""
@@ -20,6 +21,7 @@ MOST = 40
 def as_html(report: dict[str, Any], lang: str, timezone: str) -> bytes:
     """One file that needs nothing else. Blocking."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from jinja2.filters import do_forceescape, do_mark_safe
 
     french, zone = lang == "fr", ZoneInfo(timezone)
 
@@ -28,17 +30,17 @@ def as_html(report: dict[str, Any], lang: str, timezone: str) -> bytes:
         return plain.replace(",", NARROW).replace(".", ",") if french else plain
 
     def percent(share: float, sign: bool = False) -> str:
-        plain = f"{share * 100:z.1f}".removesuffix(".0")
-        plain = f"{share * 100:+.1f}" if sign and plain != "0" else plain
-        return f"{plain.replace('.', ',')}{WIDE}%" if french else f"{plain}{WIDE}%"
+        plain = f"{share * 100:z,.1f}".removesuffix(".0")
+        plain = f"{share * 100:+,.1f}" if sign and plain != "0" else plain
+        return f"{plain.replace(',', NARROW).replace('.', ',')}{WIDE}%" if french else f"{plain}{WIDE}%"
 
     def moment(seconds: float) -> str:
         local = datetime.fromtimestamp(seconds, zone)
         twice = which(local)
-        return f"{local:{'%d/%m/%Y %H:%M' if french else '%Y-%m-%d %H:%M'}}{WIDE + twice if twice else ''}"
+        return Dated(f"{local:{'%d/%m/%Y %H:%M' if french else '%Y-%m-%d %H:%M'}}{WIDE + twice if twice else ''}")
 
     def day(iso: str) -> str:
-        return "/".join(reversed(iso.split("-"))) if french and iso.count("-") == 2 else iso
+        return Dated("/".join(reversed(iso.split("-"))) if french and iso.count("-") == 2 else iso)
 
     def month(name: str) -> str:
         year, _, at = name.partition("-")
@@ -53,14 +55,33 @@ def as_html(report: dict[str, Any], lang: str, timezone: str) -> bytes:
         return "".join(char if char.isalnum() and char.isascii() else f"\\{ord(char):06x}" for char in text)
 
     def spoken(key: str, **filled: object) -> str:
-        text = word(key, lang, **filled)
-        return re.sub(r" ([:;?!%»])", rf"{WIDE}\1", text).replace("« ", f"«{WIDE}") if french else text
+        text = with_units(word(key, lang, **filled))
+        text = re.sub(r" ([:;?!%»])", rf"{WIDE}\1", text).replace("« ", f"«{WIDE}") if french else text
+        return Dated(text) if any(isinstance(one, Dated) for one in filled.values()) else text
+
+    def printed(value: Any) -> Any:
+        """What `{{ … }}` prints: a browser would end a line within an English date."""
+        return do_mark_safe(dates_whole(str(do_forceescape(str(value))))) if isinstance(value, Dated) else value
+
+    def told(value: Any, ucum: str = "") -> str:
+        """What was written to a device."""
+        if isinstance(value, bool):
+            return word("yes" if value else "no", lang)
+        if isinstance(value, dict):
+            return ", ".join(f"{name}{WIDE if french else ''}: {told(one)}" for name, one in value.items())
+        if value is None:
+            return word("released", lang)
+        unit = unit_text(ucum, lang)
+        said = number(value) if isinstance(value, int | float) else str(value)
+        return f"{said}{NARROW}{unit}" if unit else said
 
     env = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined
-    )
+        loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined,
+        finalize=printed,
+    )  # fmt: skip
     env.globals.update(
         _=spoken, number=number, moment=moment, lang=lang, percent=percent,
-        day=day, month=month, said=said, css=css, unit=lambda ucum: UNITS.get(ucum, ucum), most=MOST,
+        day=day, month=month, said=said, css=css, unit=lambda ucum: unit_text(ucum, lang), most=MOST,
+        told=told, who=lambda by: who_text(by, lang), this_year=datetime.fromtimestamp(report["made"], zone).year,
     )  # fmt: skip
     return env.get_template("report.html").render(**report).encode()

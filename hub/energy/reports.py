@@ -2,7 +2,7 @@
 
     r175      code de la construction et de l'habitation, R175-3: one section for each numbered requirement
     dossier   the same code, article R175-5-1: what an inspector asks to see of a system
-    operat    arrêté du 10 avril 2020 (tertiary buildings): a year's consumption by carrier, a table to copy from
+    operat    arrêté du 10 avril 2020 (tertiary buildings): a year's consumption by carrier; see `hub.energy.operat`
 
 A figure that is estimated says so, a gap is declared and never filled, a meter that is missing is in no sum. These are
 engineering readings of the texts, not legal advice.
@@ -10,25 +10,25 @@ engineering readings of the texts, not legal advice.
 
 from __future__ import annotations
 
-import io
 import itertools
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from hub.catalogue import METRICS
+from hub.energy.operat import lines
 from hub.energy.survey import Survey
 from hub.energy.watch import DriftWatch
-from hub.energy.words import UNITS, word
 from hub.errors import HubError
 from hub.model import Meter, Place
 from hub.rollup.calendar import month_name
+from hub.typography import unit_text
 
 Call = Callable[[str, dict[str, Any]], Awaitable[Any]]
 KINDS = ("r175", "operat", "dossier")
 YEARS = 5
-COLUMNS = (
-    "annee", "site", "energie", "consommation", "unite", "consommation_kwh", "dont_estimee", "completude_pct",
-    "mois_manquants", "compteurs",
-)  # fmt: skip
+MOST_ALERTS = 1000
+"""Of a month: so many are told at once."""
 
 
 class Reports:
@@ -71,7 +71,7 @@ class Reports:
         }  # fmt: skip
         meters = await self._figures(year, operator)
         if kind == "operat":
-            return {**common, "rows": self._operat(year, meters)}
+            return {**common, "rows": lines(year, meters, self._titles)}
         zones = self._zones(meters, operator)
         degree = await self._degree_months(year)
         if kind == "r175":
@@ -97,7 +97,7 @@ class Reports:
                 unit = self._survey.facts(place, meter)["unit"]
                 compared = {
                     "used": used, "due": round(due, 3), "ratio": round(used / due, 4) if due else None,
-                    "unit": "kWh" if figures["kwh"] is not None else UNITS.get(unit, unit),
+                    "unit": "kWh" if figures["kwh"] is not None else unit_text(unit),
                 }  # fmt: skip
             state = self._drift.states.get(place.id, {"state": "waiting"})
             found.append({
@@ -124,6 +124,7 @@ class Reports:
             {
                 "zone": zone, "name": name or zone, "site": site, "use": use,
                 "meters": [meter["place"] for meter in by.get(zone, ())],
+                "meter_names": [meter["name"] for meter in by.get(zone, ())],
                 "kwh": self._sum(by.get(zone, [])),
                 "hourly": all(meter["completeness"] > 0 for meter in by.get(zone, ())) if zone in by else False,
             }
@@ -178,37 +179,52 @@ class Reports:
         return found
 
     async def _interoperability(self) -> list[dict[str, Any]]:
-        status = await self._call("status", {})
-        return [{"name": one["name"], "state": one["state"]} for one in status["plugins"]]
+        status, devices = await self._call("status", {}), (await self._call("devices", {}))["devices"]
+        of = Counter(one["integration"] for one in devices)
+        return [{"name": one["name"], "state": one["state"], "devices": of[one["name"]]} for one in status["plugins"]]
 
     async def _control(self) -> dict[str, Any]:
         """What can be written, by whom: manual stop; and which rules act by themselves: autonomous operation."""
         devices = (await self._call("devices", {}))["devices"]
-        return {"devices": len(devices), "writable": self._writable(), "commands": await self._commands()}
-
-    async def _commands(self) -> list[dict[str, Any]]:
-        found = (await self._call("command.list", {"limit": 50}))["commands"]
-        return [{name: one.get(name) for name in ("at", "device", "metric", "value", "by", "state")} for one in found]
+        places = self._survey.place_names()
+        names = {one["id"]: _called(one, places) for one in devices}
+        commands = (await self._call("command.list", {"limit": 50}))["commands"]
+        shown = ("at", "device", "metric", "value", "values", "by", "state")
+        return {
+            "devices": len(devices),
+            "writable": [{**one, **_named(one, names)} for one in self._writable()],
+            "commands": [{**{name: one.get(name) for name in shown}, **_named(one, names)} for one in commands],
+        }
 
     async def _alerts(self, year: int) -> dict[str, Any]:
-        """How often each rule raised one in that year; and how many are open today, whenever they were raised."""
+        """Those that were raised in it, the newest first, and how many are open today, whenever they were raised; `cut`
+        where a month has more than are told at once."""
         calendar, now = self._survey.rollups.views.calendar_of(("", "")), self._survey.now()
         starts = [calendar.month_start(year * 12 + month) for month in range(13)]
-        counts: dict[str, int] = {}
+        found: list[dict[str, Any]] = []
+        cut = False
         for begin, end in itertools.pairwise(starts):  # by months: an answer has its limit
             if begin > now:
                 break
-            asked = {"all": True, "limit": 1000, "from": begin, "to": end}
-            for one in (await self._call("alert.list", asked))["alerts"]:
-                counts[one["rule"]] = counts.get(one["rule"], 0) + 1
-        return {"by_rule": counts, "open": len((await self._call("alert.list", {}))["alerts"])}
+            asked = {"all": True, "limit": MOST_ALERTS, "from": begin, "to": end}
+            some = (await self._call("alert.list", asked))["alerts"]
+            found, cut = [*some, *found], cut or len(some) >= MOST_ALERTS
+        shown = ("rule", "severity", "state", "raised", "text", "text_fr", "place", "device")
+        return {
+            "by_rule": dict(Counter(one["rule"] for one in found)),
+            "open": len((await self._call("alert.list", {}))["alerts"]), "cut": cut,
+            "raised": [{name: one.get(name, "") for name in shown} for one in found],
+        }  # fmt: skip
 
     async def _devices(self) -> list[dict[str, Any]]:
-        found = (await self._call("devices", {}))["devices"]
+        found, places = (await self._call("devices", {}))["devices"], self._survey.place_names()
         return [
             {
-                name: one.get(name)
-                for name in ("id", "name", "place", "zone", "integration", "model", "firmware", "state")
+                **{
+                    name: one.get(name) for name in ("id", "place", "zone", "integration", "model", "firmware", "state")
+                },
+                "name": _called(one, places),
+                "zone_name": self._survey.zones.get(one["zone"], ("",))[0] or one["zone"],
             }
             for one in found
         ]
@@ -216,41 +232,17 @@ class Reports:
     def _method(self) -> dict[str, Any]:
         return {"step": "hour", "gap_minutes": 90, "degree_base": self._survey.base, "target": 0.10}
 
-    def _operat(self, year: int, meters: list[dict[str, Any]]) -> list[list[Any]]:
-        by: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
-        for meter in meters:
-            by.setdefault((meter["site"], meter["carrier"], meter["unit"]), []).append(meter)
-        rows = []
-        for (site, carrier, unit), some in sorted(by.items()):
-            known = [one for one in some if len(one["missing"]) < len(one["months"])]
-            kwh = [one["kwh"] for one in known]
-            rows.append([
-                year, self._titles.get(site) or site, word(carrier, "fr"),
-                round(sum(one["used"] for one in known), 3) if known else "", UNITS.get(unit, unit),
-                round(sum(kwh), 3) if known and None not in kwh else "",
-                round(sum(one["estimated"] for one in known), 3) if known else "",
-                round(sum(one["completeness"] for one in some) / len(some), 1),
-                " ".join(
-                    month if len(some) == 1 else f"{one['serial'] or one['place']}:{month}"
-                    for one in some for month in one["missing"]
-                ),
-                " ".join(one["serial"] or one["place"] for one in some),
-            ])  # fmt: skip
-        return rows
+
+def _called(device: dict[str, Any], places: dict[str, str]) -> str:
+    """A device by its own name, or its place's; by its id where it has neither."""
+    return device.get("name") or places.get(device.get("place") or "") or str(device["id"])
 
 
-def as_csv(rows: list[list[Any]]) -> bytes:
-    """UTF-8 with a mark, semicolons and decimal commas: as a French spreadsheet opens it."""
-    import csv  # late: somebody asks for a file now and then
-
-    out = io.StringIO()
-    writer = csv.writer(out, delimiter=";", lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
-        writer.writerow([str(cell).replace(".", ",") if isinstance(cell, float) else _harmless(cell) for cell in row])
-    return ("\ufeff" + out.getvalue()).encode()
-
-
-def _harmless(cell: Any) -> Any:
-    """A spreadsheet must not take a name for a formula."""
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@") else cell
+def _named(one: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    """What people call the device and the metric of a command, and its unit (UCUM)."""
+    known = METRICS.get(one["metric"])
+    return {
+        "name": names.get(one["device"], one["device"]), "unit": known.unit if known is not None else "",
+        "metric_fr": known.fr if known is not None else one["metric"],
+        "metric_en": known.en if known is not None else one["metric"],
+    }  # fmt: skip

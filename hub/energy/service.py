@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hub.answers.recalling import number
 from hub.asker import asker
 from hub.clock import Clock
-from hub.energy.reports import KINDS, Reports, as_csv
+from hub.energy.operat import as_csv
+from hub.energy.reports import KINDS, Reports
 from hub.energy.survey import Survey
 from hub.energy.watch import DriftWatch
 from hub.energy.zones import averaged, summed
@@ -208,7 +209,7 @@ class Energy:
         elif shape == "json":
             document = evidence.sealed_json(msgspec.json.encode(report), self._key, at)
         else:
-            document = as_csv(report["rows"])
+            document = as_csv(report["rows"], lang)
             signature = evidence.signature_of(document, self._key, at).decode()
         name = f"{kind}-{year}{'-' + operator if operator else ''}.{shape}"
         return {"name": name, "document": document.decode(), "signature": signature}

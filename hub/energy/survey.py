@@ -37,6 +37,10 @@ class Survey:
     def meters(self) -> list[tuple[Place, Meter]]:
         return [(place, place.meter) for place in self._places() if place.meter is not None]
 
+    def place_names(self) -> dict[str, str]:
+        """Id → what people call it, "" where nobody calls it anything."""
+        return {place.id: place.name for place in self._places()}
+
     def facts(self, place: Place, meter: Meter) -> dict[str, Any]:
         """What is known of a meter, without figures."""
         series = self.rollups.views.series((place.id, meter.metric))

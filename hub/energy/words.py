@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-UNITS = {"kW.h": "kWh", "Cel": "°C", "m3": "m³", "1": ""}
-"""UCUM → as people write it."""
 MONTHS = (
     ("janvier", "January"), ("février", "February"), ("mars", "March"), ("avril", "April"), ("mai", "May"),
     ("juin", "June"), ("juillet", "July"), ("août", "August"), ("septembre", "September"), ("octobre", "October"),
@@ -19,7 +17,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "Data produced by the building automation and control system; they belong to the owner of that system. A "
         "technical reading of the texts, not legal advice.",
     ),
-    "year": ("Année", "Year"), "made": ("Établi le", "Made on"), "hub": ("Concentrateur", "Hub"),
+    "year": ("Année", "Year"), "year-under-way": ("{year} (en cours)", "{year} (under way)"), "made": ("Établi le", "Made on"), "hub": ("Concentrateur", "Hub"),
     "operator": ("Exploitant destinataire", "Operator"),
     "req-1": (
         "1° Suivi, enregistrement et analyse en continu, par zone fonctionnelle et heure par heure ; conservation "
@@ -33,10 +31,15 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "req-3": ("3° Interopérabilité avec les systèmes techniques", "3. Interoperability with the technical systems"),
     "req-4": ("4° Arrêt manuel et gestion autonome", "4. Manual stop and autonomous operation"),
-    "zones": ("Zones fonctionnelles", "Functional zones"), "zone": ("Zone", "Zone"), "use": ("Usage", "Use"),
+    "zones": ("Zones fonctionnelles", "Functional zones"), "zones-meters": ("Zones et compteurs", "Zones and meters"),
+    "zone": ("Zone", "Zone"), "use": ("Usage", "Use"),
     "meters": ("Compteurs", "Meters"), "meter": ("Compteur", "Meter"), "serial": ("N° de série", "Serial"),
     "class": ("Classe", "Class"), "calibrated": ("Étalonné le", "Calibrated"), "carrier": ("Énergie", "Carrier"),
-    "trust": ("Confiance du chemin", "Trust of the path"), "swaps": ("Remplacements", "Replacements"),
+    "trust": ("Confiance du chemin", "Trust of the path"),
+    "trust-help": (
+        "Confiance du chemin, du dernier relevé : A, authentifié et frais ; B, chemin protégé ; C, identité en clair seulement.",
+        "Trust of the path, of the last reading: A, authenticated and fresh; B, protected path; C, clear identity only."),
+    "swaps": ("Remplacements", "Replacements"),
     "swap-row": (
         "{at} : {before} déposé (index final : {final}), {serial} posé (index initial : {initial})",
         "{at}: {before} removed (final index: {final}), {serial} installed (initial index: {initial})"),
@@ -73,7 +76,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "drift-idle": ("non suivie : presque rien n'est consommé", "not watched: almost nothing is used"),
     "drift-waiting": ("pas encore jugée", "not assessed yet"), "drift-error": ("non jugée : erreur", "not assessed: error"),
     "degree": ("Degrés-jours unifiés, base {base} °C", "Degree days, base {base} °C"),
-    "degree-missing": ("Jours sans donnée", "Days without data"), "no-outdoor": (
+    "degree-days": ("DJU", "Degree days"), "degree-missing": ("Jours sans donnée", "Days without data"), "no-outdoor": (
         "Aucune température extérieure n'est déclarée (energy: outdoor).",
         "No outdoor temperature is declared (energy: outdoor)."),
     "no-day": ("Aucun jour entier de cette année n'est encore passé.", "No whole day of this year has passed yet."),
@@ -89,12 +92,22 @@ WORDS: dict[str, tuple[str, str]] = {
         "No link is configured (integrations): this hub does not cover the requirement."),
     "commands": ("Dernières commandes", "Latest commands"), "no-commands": ("Aucune commande n'a encore été donnée.", "No command has been given yet."),
     "at": ("Le", "At"), "value": ("Valeur", "Value"), "by": ("Par", "By"),
-    "no-alerts": ("Aucune alerte enregistrée.", "No alert is recorded."), "no-devices": ("Aucun appareil.", "No device."),
-    "alerts-open": ("{count} en cours", "{count} open"),
+    "no-alerts": ("Aucune alerte cette année-là.", "No alert that year."), "no-devices": ("Aucun appareil.", "No device."),
+    "alerts-year": ("Alertes déclenchées en {year}", "Alerts raised in {year}"),
+    "alerts-sum": ("{count} en tout.", "{count} in all."), "alerts-open": ("En cours aujourd'hui : {count}.", "Open today: {count}."),
+    "alerts-cut": (
+        "Un mois en compte plus de 1 000 : les plus anciennes de ce mois ne sont pas listées.",
+        "A month has more than 1,000 of them: the oldest of that month are not listed."),
+    "alert": ("Alerte", "Alert"), "severity": ("Gravité", "Severity"), "raised": ("Déclenchée le", "Raised"),
+    "severity-info": ("info", "info"), "severity-warning": ("avertissement", "warning"), "severity-critical": ("critique", "critical"),
+    "alert-raised": ("déclenchée", "raised"), "alert-acknowledged": ("prise en charge", "acknowledged"),
+    "alert-muted": ("en sourdine", "muted"), "alert-escalated": ("escaladée", "escalated"), "alert-cleared": ("close", "cleared"),
     "cmd-accepted": ("acceptée", "accepted"), "cmd-queued": ("en file", "queued"), "cmd-sent": ("envoyée", "sent"),
-    "cmd-done": ("exécutée", "done"), "cmd-failed": ("échouée", "failed"), "cmd-expired": ("expirée", "expired"),
+    "cmd-done": ("faite", "done"), "cmd-failed": ("échec", "failed"), "cmd-expired": ("expirée", "expired"),
     "writable": ("Grandeurs qui peuvent être commandées ou arrêtées", "What can be commanded or stopped"),
-    "device": ("Appareil", "Device"), "metric": ("Grandeur", "Metric"), "bounds": ("Bornes", "Bounds"), "role": ("Rôle", "Role"),
+    "device": ("Appareil", "Device"), "metric": ("Grandeur", "Metric"), "bounds": ("Bornes", "Bounds"), "role": ("Rôle requis", "Role needed"),
+    "role-technicien": ("technicien", "technician"), "role-administrateur": ("administrateur", "administrator"),
+    "bounds-of": ("de {low} à {high}", "from {low} to {high}"), "released": ("main rendue", "released"),
     "stop": (
         "Arrêt manuel : « ilot command stop », ou la page Commandes. Les règles déclarées agissent seules et rendent la main.",
         "Manual stop: “ilot command stop”, or the Commands page. Declared rules act by themselves, then release.",
@@ -103,7 +116,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "Aucune grandeur n'est déclarée commandable (devices: writable) : l'exigence n'est pas couverte par ce concentrateur.",
         "Nothing is declared writable (devices: writable): this hub does not cover the requirement.",
     ),
-    "alerts": ("Alertes", "Alerts"), "rule": ("Règle", "Rule"), "count": ("Nombre", "Count"), "devices": ("Appareils", "Devices"),
+    "devices": ("Appareils", "Devices"),
     "model": ("Modèle", "Model"), "method": ("Méthode", "Method"),
     "method-text": (
         "Les index relevés sont conservés, non leurs différences. Une consommation est répartie linéairement entre deux "
@@ -129,6 +142,12 @@ WORDS: dict[str, tuple[str, str]] = {
         "Aucun compteur n'est déclaré : décrivez-les sous « places: … meter: ».",
         "No meter is declared: describe them under “places: … meter:”.",
     ),
+    "operat-year": ("Année", "Year"), "operat-site": ("Site", "Site"), "operat-carrier": ("Énergie", "Carrier"),
+    "operat-used": ("Consommation", "Consumption"), "operat-unit": ("Unité", "Unit"),
+    "operat-kwh": ("Consommation en kWh (gaz : PCS)", "Consumption in kWh (gas: gross calorific value)"),
+    "operat-estimated": ("Dont estimée", "Of which estimated"), "operat-complete": ("Complétude (%)", "Completeness (%)"),
+    "operat-missing": ("Mois manquants", "Missing months"), "operat-meters": ("Compteurs", "Meters"),
+    "operat-meter": ("{name} (n° {serial})", "{name} (no. {serial})"), "operat-span": ("{first} à {last}", "{first} to {last}"),
     "hourly": ("Suivi horaire", "Hourly data"), "yes": ("oui", "yes"), "no": ("non", "no"),
     "electricity": ("électricité", "electricity"), "gas": ("gaz", "gas"), "heat": ("chaleur", "heat"), "cold": ("froid", "cold"),
     "wood": ("bois", "wood"), "fuel-oil": ("fioul", "fuel oil"), "water": ("eau", "water"), "other": ("autre", "other"),

@@ -19,27 +19,6 @@ def number(value: float, digits: int, lang: str) -> str:
     return text.replace(".", ",") if lang == "fr" else text
 
 
-WHO = {
-    "cli": ("la ligne de commande", "the command line"), "hub": ("le concentrateur", "the hub"),
-    "configuration": ("la configuration", "the configuration"), "backend": ("le serveur", "the backend"),
-}  # fmt: skip
-WHO_OF = {
-    "web:?": ("personne de connu, depuis {}", "nobody known, from {}"), "web:": ("{}", "{}"),
-    "rule:": ("règle {}", "rule {}"), "backend:": ("{}, au serveur", "{}, at the backend"),
-    "cli:": ("{}, en ligne de commande", "{}, at the command line"), "token:": ("jeton {}", "token {}"),
-}  # fmt: skip
-
-
-def who_text(by: str, lang: str) -> str:
-    """Who did something, of the name that the audit log has: `web:camille`, `rule:night`, `cli`."""
-    if by in WHO:
-        return WHO[by][lang != "fr"]
-    for prefix, texts in WHO_OF.items():
-        if by.startswith(prefix):
-            return texts[lang != "fr"].format(by.removeprefix(prefix))
-    return by
-
-
 FINEST = {"Cel": 2, "%": 1, "hPa": 1, "[ppm]": 0, "lx": 0}
 """Decimals beyond which nobody reads a value of that unit."""
 SIGNIFICANT = 6
@@ -66,20 +45,6 @@ def value_text(value: Any, lang: str, words: tuple[str, str], unit: str = "") ->
         text = "0" if text == "-0" else text
         return text.replace(",", NARROW).replace(".", ",") if lang == "fr" else text
     return str(value)
-
-
-UNITS = {
-    "Cel": "°C", "1": "", "[ppm]": "ppm", "kW.h": "kWh", "W.h": "Wh", "m3": "m³", "m3/h": "m³/h", "[degF]": "°F",
-    "ug/m3": "µg/m³", "m2": "m²", "deg": "°", "W/m2": "W/m²", "m/s2": "m/s²", "dB[SPL]": "dB", "dB[mW]": "dBm",
-    "deg/s": "°/s", "uS/cm": "µS/cm", "Bq/m3": "Bq/m³", "MiBy": "MiB", "{rev}/min": "rpm",
-}  # fmt: skip
-FRENCH = {"d": "j", "MiBy": "Mio", "{rev}/min": "tr/min"}
-
-
-def unit_text(unit: str, lang: str = "en") -> str:
-    """A UCUM unit as people write it."""
-    own = FRENCH.get(unit, "") if lang == "fr" else ""
-    return own or UNITS.get(unit, unit.replace("[", "").replace("]", ""))
 
 
 def size_text(size: float, lang: str) -> str:

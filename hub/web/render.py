@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,8 @@ from urllib.parse import quote, urlencode
 import jinja2
 from jinja2.filters import do_forceescape, do_mark_safe
 
-from hub.typography import fingerprint_lines, typeset, whole_text
+from hub.asker import who_text
+from hub.typography import Dated, dates_whole, fingerprint_lines, typeset, unit_text, whole_text
 from hub.web import figures, scanning
 from hub.web.menu import GROUPS, Entry
 from hub.web.people.sessions import IDLE_S, LONGEST_S
@@ -29,21 +29,11 @@ _LASTS = {
 }
 
 
-_DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b")
-
-
-class Dated(str):
-    """A text with dates in it, as English has them: 2026-11-28. Browsers end a line after their hyphens, so a page
-    prints each as a whole; the text stays what can be copied and searched."""
-
-    __slots__ = ()
-
-
 def _printed(value: Any) -> Any:
     """What `{{ … }}` prints."""
     if not isinstance(value, Dated):
         return value
-    return do_mark_safe(_DATE.sub(r'<span class="whole">\g<0></span>', str(do_forceescape(str(value)))))
+    return do_mark_safe(dates_whole(str(do_forceescape(str(value)))))
 
 
 def _spoken(key: str, lang: str, **filled: object) -> str:
@@ -86,7 +76,7 @@ class Renderer:
             "session_lasts": word("session-lasts", lang, **_LASTS),
             "counts": {}, "said": word(visit.query["said"], lang) if visit.query.get("said") in self._said else "",
             "french": french, "fingerprint_parts": lambda text: fingerprint_lines(text, 4),
-            "unit": lambda text: figures.unit_text(text, lang),
+            "unit": lambda text: unit_text(text, lang),
             "say": typeset if lang == "fr" else str,
             "message": lambda sentence: message(sentence, lang),
             "size": lambda size: figures.size_text(size, lang),
@@ -94,7 +84,7 @@ class Renderer:
             "number": lambda value, digits=0: figures.number(value, digits, lang),
             "whole": lambda value: whole_text(value, lang),
             "wish": lambda text: figures.wish_text(text, lang),
-            "who": lambda by: figures.who_text(by, lang),
+            "who": lambda by: who_text(by, lang),
             "day": lambda text: Dated(figures.day_text(text, lang)),
             "reading": lambda value, unit="": figures.value_text(
                 value, lang, (word("no", lang), word("yes", lang)), unit

@@ -22,6 +22,7 @@ from hub.documents.badges import BadBadge
 from hub.errors import HubError
 from hub.kit.connections import Connections
 from hub.reasons import words
+from hub.typography import Dated
 from hub.web import figures
 from hub.web.feed import Feed
 from hub.web.handed import Parts, Place
@@ -30,7 +31,7 @@ from hub.web.people.accounts import Account
 from hub.web.people.everybody import People
 from hub.web.people.throttle import Throttle
 from hub.web.refused import Refused
-from hub.web.render import Dated, Renderer
+from hub.web.render import Renderer
 from hub.web.request import answering as answers
 from hub.web.request.guard import SAFE
 from hub.web.request.routes import Route, Table

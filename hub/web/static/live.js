@@ -58,7 +58,11 @@
       if (one.time) seen.set(one.device, Math.max(one.time, seen.get(one.device) || 0));
       if (one.time) for (const place of all("data-at", one.series)) {
         const at = new Date(one.time * 1000);
-        place.textContent = at.toLocaleString(french ? "fr-FR" : "sv-SE", { timeZone: box.dataset.zone }).replace(",", "");
+        const said = at.toLocaleString(french ? "fr-FR" : "sv-SE", { timeZone: box.dataset.zone }).replace(",", "");
+        const day = document.createElement("span");  // no line ends within it
+        day.className = "whole";
+        day.textContent = said.slice(0, 10);
+        place.replaceChildren(day, said.slice(10));
       }
     }
   };

@@ -10,8 +10,7 @@ import re
 from functools import cache
 
 from hub.commands.judging import CALLED
-from hub.typography import quantity, typeset
-from hub.web.figures import unit_text
+from hub.typography import quantity, typeset, unit_text
 
 _ROLES = {said: role for role, said in CALLED.items()}
 _N = r"[-+0-9.eE]+"

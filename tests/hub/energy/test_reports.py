@@ -1,11 +1,16 @@
 """Reports: each numbered requirement has its section, gaps are said, estimates marked, operators get their share."""
 
+import csv
+import io
+import json
 import re
 from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec.structs import replace
 
+from hub.energy import operat
 from hub.energy.almanac import Almanac
 from hub.energy.evidence import verify
 from hub.energy.reports import Reports
@@ -17,10 +22,32 @@ from tests.hub.rollup.kit import TEMPERATURE, H, Hub, at, meter_place
 
 BEGIN = at("2026-01-01 00:00")
 KEY = Ed25519PrivateKey.from_private_bytes(b"1" * 32)
+ALERTS = [
+    {"rule": "bin", "severity": "warning", "state": "raised", "raised": at("2026-03-01 12:00"), "place": "tgbt",
+     "text": "The bin is full", "text_fr": "La benne est pleine"},
+    {"rule": "cold", "severity": "critical", "state": "cleared", "raised": at("2025-12-31 23:59"),
+     "text": "It was cold", "text_fr": "Il a fait froid"},
+]  # fmt: skip
+
+
+def listing(alerts):
+    """As `hub.watching` answers to `alert.list`."""
+
+    def listed(asked):
+        if not asked.get("all"):
+            return {"alerts": [one for one in alerts if one["state"] != "cleared"]}
+        return {"alerts": [one for one in alerts if asked["from"] <= one["raised"] < asked["to"]][: asked["limit"]]}
+
+    return listed
+
+
 CALLS = {
     "status": {"plugins": [{"name": "mbus", "state": "running"}]},
-    "devices": {"devices": [{"id": "x:1", "zone": "technique", "state": "green"}]},
-    "command.list": {"commands": []}, "alert.list": {"alerts": [{"rule": "bin", "state": "cleared"}]},
+    "devices": {"devices": [
+        {"id": "x:1", "name": "", "place": "tgbt", "zone": "technique", "integration": "mbus", "state": "green"},
+        {"id": "x:2", "name": "Lampe", "place": "", "zone": "", "integration": "knx", "state": "red"},
+    ]},
+    "command.list": {"commands": []}, "alert.list": listing(ALERTS),
 }  # fmt: skip
 
 
@@ -170,12 +197,89 @@ async def test_an_operator_is_given_its_share_and_nothing_else(hub):
 async def test_the_yearly_table_opens_in_a_french_spreadsheet_and_is_signed_beside(hub):
     energy = energy_of(hub)
     answer = await energy.calls["energy.report"]({"kind": "operat", "year": 2026})
-    lines = answer["document"].lstrip("\ufeff").split("\r\n")
-    assert lines[0].startswith("annee;site;energie;consommation;unite;consommation_kwh")
+    assert answer["document"].startswith("\ufeff")
+    heads, line, end = answer["document"].lstrip("\ufeff").split("\r\n")
+    assert heads.startswith("Année;Site;Énergie;Consommation;Unité;Consommation en kWh (gaz : PCS);Dont estimée;")
     # what a meter of the same carrier did not say is in no sum, and is said
-    assert lines[1].startswith("2026;École <Jaurès>;électricité;41,0;kWh;41,0;16,0;")
-    assert ";A1:2026-04 eau:2026-01 eau:2026-02 eau:2026-03 eau:2026-04;A1 eau" in lines[1]
+    assert line.startswith("2026;École <Jaurès>;électricité;41,0;kWh;41,0;16,0;12,5;")
+    assert line.endswith(";tgbt : avril / eau : janvier à avril;tgbt (n° A1) / eau")
+    assert end == ""
     assert verify(answer["document"].encode(), answer["signature"].encode())
+
+
+async def test_the_yearly_table_is_english_for_who_asks_for_english_and_objects_as_json(hub):
+    energy = energy_of(hub)
+    table = (await energy.calls["energy.report"]({"kind": "operat", "year": 2026, "lang": "en"}))["document"]
+    [line] = list(csv.DictReader(io.StringIO(table)))
+    assert (line["Carrier"], line["Consumption"], line["Unit"]) == ("electricity", "41.0", "kWh")
+    assert line["Missing months"] == "tgbt: April / eau: January to April"
+    made = (await energy.calls["energy.report"]({"kind": "operat", "year": 2026, "format": "json"}))["document"]
+    [row] = json.loads(made)["report"]["rows"]
+    assert (row["site"], row["carrier"], row["unit"], row["used"]) == ("École <Jaurès>", "electricity", "kW.h", 41.0)
+    assert (row["meters"][0]["place"], row["meters"][0]["missing"]) == ("tgbt", ["2026-04"])
+
+
+def test_nothing_in_the_yearly_table_begins_a_formula_and_numbers_of_meters_stay_text():
+    meter = {
+        "site": "s", "carrier": "gas", "unit": "m3", "months": ["2026-01"], "missing": [], "used": 2.5, "kwh": None,
+        "estimated": 0.0, "completeness": 100.0, "place": "p", "name": "=1+1", "serial": "00123456789012",
+    }  # fmt: skip
+    [one] = operat.lines(2026, [meter], {"s": "@site"})
+    _, line, _ = operat.as_csv([one], "fr").decode("utf-8-sig").split("\r\n")
+    assert line == "2026;'@site;gaz;2,5;m³;;0,0;100,0;;'=1+1 (n° 00123456789012)"
+
+
+@pytest.mark.parametrize(
+    ("months", "french", "english"),
+    [
+        ((), "", ""), ((4,), "avril", "April"), ((1, 2), "janvier, février", "January, February"),
+        ((1, 2, 3, 7, 11, 12), "janvier à mars, juillet, novembre, décembre",
+         "January to March, July, November, December"),
+        (range(1, 13), "janvier à décembre", "January to December"),
+    ],
+)  # fmt: skip
+def test_missing_months_are_said_in_words(months, french, english):
+    names = [f"2026-{month:02}" for month in months]
+    assert (operat.months_text(names, "fr"), operat.months_text(names, "en")) == (french, english)
+
+
+async def test_a_dossier_calls_things_as_people_do_in_both_languages(hub, monkeypatch):
+    monkeypatch.setitem(CALLS, "command.list", {"commands": [
+        {"at": at("2026-03-01 12:00"), "device": "x:2", "metric": "light", "value": True, "values": None,
+         "by": "rule:night", "state": "done"},
+        {"at": at("2026-03-01 12:01"), "device": "x:2", "metric": "light", "value": None, "values": None,
+         "by": "web:zoe", "state": "done"},
+        {"at": at("2026-03-01 12:02"), "device": "x:9", "metric": "downlink", "value": None, "values": {"led": False},
+         "by": "cli", "state": "failed"},
+    ]})  # fmt: skip
+    writable = [{"device": "x:1", "metric": "temperature", "low": 5.0, "high": 26.5, "role": "technicien"},
+                {"device": "x:2", "metric": "light", "low": None, "high": None, "role": "administrateur"}]  # fmt: skip
+    hub.places["tgbt"] = replace(hub.places["tgbt"], name="Tableau général")
+    calls = energy_of(hub, writable=writable).calls
+    shown = {
+        lang: re.sub(
+            r"[\u00a0\u202f]", " ", (await calls["energy.report"]({"kind": "dossier", "lang": lang}))["document"]
+        )
+        for lang in ("fr", "en")
+    }
+    for said in (
+        "<td>Tableau général</td>",
+        'Lampe <span class="id">x:2</span></td><td>Lumière</td><td>oui</td><td>règle night',
+        "<td>main rendue</td><td>zoe</td>", "<td>led : non</td><td>la ligne de commande</td><td>échec</td>",
+        "<td>de 5 à 26,5 °C</td><td>technicien</td>", "Alertes déclenchées en 2026", "1 en tout.",
+        "En cours aujourd&#39;hui : 1.",
+        "La benne est pleine", 'mbus</th><td>en service</td><td class="n">1</td>',
+    ):  # fmt: skip
+        assert said in shown["fr"], said
+    for said in (
+        "<td>Light</td><td>yes</td><td>rule night",
+        "<td>from 5 to 26.5 °C</td><td>technician</td>",
+        "The bin is full",
+        '<span class="whole">2026-03-01</span> 12:00',
+        "Degree days",
+    ):
+        assert said in shown["en"], said
+    assert not re.search("Il a fait froid|It was cold|True|False", shown["fr"] + shown["en"])  # of another year
 
 
 async def test_each_gap_and_each_estimated_stretch_is_declared_to_the_hour(hub):
@@ -206,8 +310,6 @@ async def test_two_estimated_hours_that_begin_at_two_and_end_at_three_say_at_whi
 
 
 async def test_class_and_calibration_are_those_of_the_meter_that_hangs_there(hub):
-    from msgspec.structs import replace
-
     place = hub.places["tgbt"]
     swap = replace(place.meter.swaps[0], serial="B7")
     hub.places["tgbt"] = replace(place, meter=replace(place.meter, swaps=(swap,)))
@@ -222,9 +324,9 @@ async def test_class_and_calibration_are_those_of_the_meter_that_hangs_there(hub
 
 
 async def test_a_french_report_has_french_dates_numbers_and_states_and_says_what_is_empty(hub, monkeypatch):
-    monkeypatch.setitem(CALLS, "alert.list", {"alerts": []})
+    monkeypatch.setitem(CALLS, "alert.list", listing([]))
     page = (await energy_of(hub).calls["energy.report"]({"kind": "dossier", "year": 2026}))["document"]
-    for said in ("janvier 2026", "en service", "remonte", "Aucune alerte enregistrée.", "100\u00a0%"):
+    for said in ("janvier 2026", "en service", "remonte", "Aucune alerte cette année-là.", "100\u00a0%"):
         assert said in page
     assert not re.search(r">[^<]*\d{4}-\d{2}", page.split("<!-- ilot")[0])
     english = (await energy_of(hub).calls["energy.report"]({"kind": "dossier", "year": 2026, "lang": "en"}))["document"]
@@ -240,15 +342,13 @@ async def test_the_dossier_counts_the_alerts_of_its_year_and_those_that_are_open
         ("bin", "cleared", "2026-03-29 03:00:00"),
     ]  # fmt: skip
 
-    def listed(asked):  # as `hub.watching` answers
-        found = [{"rule": rule, "state": state, "raised": at(moment)} for rule, state, moment in kept]
-        if not asked.get("all"):
-            return {"alerts": [one for one in found if one["state"] != "cleared"]}
-        return {"alerts": [one for one in found if asked["from"] <= one["raised"] < asked["to"]][: asked["limit"]]}
-
-    monkeypatch.setitem(CALLS, "alert.list", listed)
+    found = [{"rule": rule, "state": state, "raised": at(moment)} for rule, state, moment in kept]
+    monkeypatch.setitem(CALLS, "alert.list", listing(found))
     report = await energy_of(hub).service._reports.make("dossier", year)
-    assert report["alerts"] == {"by_rule": counted, "open": 1}
+    assert (report["alerts"]["by_rule"], report["alerts"]["open"]) == (counted, 1)
+    newest = [one["raised"] for one in report["alerts"]["raised"]]
+    assert newest == sorted(newest, reverse=True)
+    assert len(newest) == sum(counted.values())
 
 
 async def test_names_from_the_configuration_are_text_and_no_markup(hub):

@@ -26,4 +26,4 @@ async def test_a_meter_tells_its_model_and_how_well_it_fits(pages: Pages) -> Non
     assert "dérive de 12 % depuis le 02/03/2026" in text
     assert "Référence du 01/01/2025 au 31/12/2025." in text
     english = (await browser.get("/energy/meters/salle-0?lang=en"))[1]
-    assert "since 2026-03-02" in english
+    assert 'since <span class="whole">2026-03-02</span>' in english

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hub.web
+from hub.typography import unit_text
 from hub.web import figures
 from hub.web.figures import NARROW, moment_text, value_text, with_unit, zone_text
 from hub.web.words import word
@@ -61,8 +62,8 @@ def test_no_line_ends_between_a_number_and_its_unit() -> None:
     assert figures.span_text(90_061, "fr") == f"1{NARROW}j\u00a01{NARROW}h"
     assert figures.span_text(3_700, "en") == f"1{NARROW}h\u00a001{NARROW}min"
     assert figures.wish_text("2d", "fr") == f"2{NARROW}j"
-    assert [figures.unit_text("MiBy", lang) for lang in ("fr", "en")] == ["Mio", "MiB"]
-    assert [figures.unit_text("d", lang) for lang in ("fr", "en")] == ["j", "d"]
+    assert [unit_text("MiBy", lang) for lang in ("fr", "en")] == ["Mio", "MiB"]
+    assert [unit_text("d", lang) for lang in ("fr", "en")] == ["j", "d"]
     assert f"10{NARROW}Mo au plus" in word("pictures-full", "fr")
     assert f"10{NARROW}MB in all" in word("pictures-full", "en")
     assert f"retirées{NARROW};" in word("plan-help", "fr")
