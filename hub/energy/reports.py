@@ -60,8 +60,14 @@ class Reports:
         if operator not in self._operators:
             there = ", ".join(self._operators) or "none is declared"
             raise HubError(f"there is no operator {operator!r} in `energy: operators`: {there}")
+        return [(place, meter) for place, meter in found if self._given(operator, place.id, place.zone)]
+
+    def _given(self, operator: str, place: str, zone: str) -> bool:
+        """Is what stands there an operator's to know? Everything is, where none is meant."""
+        if not operator:
+            return True
         _, places, zones = self._operators[operator]
-        return [(place, meter) for place, meter in found if place.id in places or place.zone in zones]
+        return place in places or zone in zones
 
     async def make(self, kind: str, year: int, operator: str = "") -> dict[str, Any]:
         """The data of a report; see the pages of the words for what its sections mean."""
@@ -77,13 +83,14 @@ class Reports:
         if kind == "r175":
             return {
                 **common, "meters": meters, "zones": zones, "degree_days": degree,
-                "archive": await self._archive(operator), "interoperability": await self._interoperability(),
-                "control": await self._control(), "method": self._method(),
+                "archive": await self._archive(operator), "interoperability": await self._interoperability(operator),
+                "control": await self._control(operator), "method": self._method(),
             }  # fmt: skip
         return {
             **common, "meters": meters, "zones": zones, "degree_days": degree,
-            "interoperability": await self._interoperability(), "control": await self._control(),
-            "alerts": await self._alerts(year), "devices": await self._devices(), "method": self._method(),
+            "interoperability": await self._interoperability(operator), "control": await self._control(operator),
+            "alerts": await self._alerts(year, operator), "devices": await self._devices(operator),
+            "method": self._method(),
         }  # fmt: skip
 
     async def _figures(self, year: int, operator: str) -> list[dict[str, Any]]:
@@ -178,25 +185,28 @@ class Reports:
             })  # fmt: skip
         return found
 
-    async def _interoperability(self) -> list[dict[str, Any]]:
-        status, devices = await self._call("status", {}), (await self._call("devices", {}))["devices"]
+    async def _interoperability(self, operator: str) -> list[dict[str, Any]]:
+        status, devices = await self._call("status", {}), await self._theirs(operator)
         of = Counter(one["integration"] for one in devices)
         return [{"name": one["name"], "state": one["state"], "devices": of[one["name"]]} for one in status["plugins"]]
 
-    async def _control(self) -> dict[str, Any]:
+    async def _control(self, operator: str) -> dict[str, Any]:
         """What can be written, by whom: manual stop; and which rules act by themselves: autonomous operation."""
-        devices = (await self._call("devices", {}))["devices"]
-        places = self._survey.place_names()
+        devices, places = await self._theirs(operator), self._survey.place_names()
         names = {one["id"]: _called(one, places) for one in devices}
         commands = (await self._call("command.list", {"limit": 50}))["commands"]
         shown = ("at", "device", "metric", "value", "values", "by", "state")
         return {
             "devices": len(devices),
-            "writable": [{**one, **_named(one, names)} for one in self._writable()],
-            "commands": [{**{name: one.get(name) for name in shown}, **_named(one, names)} for one in commands],
+            "writable": [{**one, **_named(one, names)} for one in self._writable() if _within(one, names, operator)],
+            "commands": [
+                {**{name: one.get(name) for name in shown}, **_named(one, names)}
+                for one in commands
+                if _within(one, names, operator)
+            ],
         }
 
-    async def _alerts(self, year: int) -> dict[str, Any]:
+    async def _alerts(self, year: int, operator: str) -> dict[str, Any]:
         """Those that were raised in it, the newest first, and how many are open today, whenever they were raised; `cut`
         where a month has more than are told at once."""
         calendar, now = self._survey.rollups.views.calendar_of(("", "")), self._survey.now()
@@ -209,15 +219,25 @@ class Reports:
             asked = {"all": True, "limit": MOST_ALERTS, "from": begin, "to": end}
             some = (await self._call("alert.list", asked))["alerts"]
             found, cut = [*some, *found], cut or len(some) >= MOST_ALERTS
+        found = self._known(operator, found)
+        today = self._known(operator, (await self._call("alert.list", {}))["alerts"])
         shown = ("rule", "severity", "state", "raised", "text", "text_fr", "place", "device")
         return {
             "by_rule": dict(Counter(one["rule"] for one in found)),
-            "open": len((await self._call("alert.list", {}))["alerts"]), "cut": cut,
+            "open": len(today), "cut": cut,
             "raised": [{name: one.get(name, "") for name in shown} for one in found],
         }  # fmt: skip
 
-    async def _devices(self) -> list[dict[str, Any]]:
-        found, places = (await self._call("devices", {}))["devices"], self._survey.place_names()
+    async def _theirs(self, operator: str) -> list[dict[str, Any]]:
+        """The devices that an operator is told of."""
+        return self._known(operator, (await self._call("devices", {}))["devices"])
+
+    def _known(self, operator: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Those of devices or alerts that an operator is told of."""
+        return [one for one in rows if self._given(operator, one.get("place") or "", one.get("zone") or "")]
+
+    async def _devices(self, operator: str) -> list[dict[str, Any]]:
+        found, places = await self._theirs(operator), self._survey.place_names()
         return [
             {
                 **{
@@ -231,6 +251,11 @@ class Reports:
 
     def _method(self) -> dict[str, Any]:
         return {"step": "hour", "gap_minutes": 90, "degree_base": self._survey.base, "target": 0.10}
+
+
+def _within(one: dict[str, Any], names: dict[str, str], operator: str) -> bool:
+    """Is it about a device that is among these? For the hub's owner it is one, also when it is there no more."""
+    return not operator or one["device"] in names
 
 
 def _called(device: dict[str, Any], places: dict[str, str]) -> str:

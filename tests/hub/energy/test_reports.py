@@ -182,14 +182,28 @@ async def test_degree_days_are_those_of_whole_days_and_the_day_under_way_is_no_g
     assert found == [{"month": "2027-01", "degree_days": 26.0, "days": 2, "missing": 0}]
 
 
-async def test_an_operator_is_given_its_share_and_nothing_else(hub):
-    energy = energy_of(hub)
+async def test_an_operator_is_given_its_share_and_nothing_else(hub, monkeypatch):
+    command = {"at": BEGIN, "metric": "light", "value": True, "values": None, "by": "web:zoe", "state": "done"}
+    asked = [{**command, "device": device} for device in ("x:1", "x:2", "gone:1")]
+    monkeypatch.setitem(CALLS, "command.list", {"commands": asked})
+    other = {**ALERTS[0], "rule": "elsewhere", "place": "", "zone": "z2"}
+    monkeypatch.setitem(CALLS, "alert.list", listing([other, *ALERTS]))
+    bounds = {"metric": "light", "low": None, "high": None, "role": "technicien"}
+    energy = energy_of(hub, writable=[{"device": device, **bounds} for device in ("x:1", "x:2")])
     report = await energy.service._reports.make("r175", 2026, "cvc")
     assert [meter["place"] for meter in report["meters"]] == ["tgbt"]
     assert [zone["zone"] for zone in report["zones"]] == ["technique"]
     assert [meter["place"] for meter in (await energy.service._reports.make("dossier", 2026, "eau"))["meters"]] == [
         "eau"
     ]
+    dossier = await energy.service._reports.make("dossier", 2026, "cvc")  # nor what is done elsewhere, and by whom
+    assert [one["id"] for one in dossier["devices"]] == ["x:1"]
+    assert [one["device"] for one in dossier["control"]["writable"]] == ["x:1"]
+    assert [one["device"] for one in dossier["control"]["commands"]] == ["x:1"]
+    assert [one["devices"] for one in dossier["interoperability"]] == [1]
+    assert ([one["rule"] for one in dossier["alerts"]["raised"]], dossier["alerts"]["open"]) == (["bin"], 1)
+    whole = await energy.service._reports.make("dossier", 2026)
+    assert [one["device"] for one in whole["control"]["commands"]] == ["x:1", "x:2", "gone:1"]
     with pytest.raises(HubError, match="there is no operator 'x'"):
         await energy.calls["energy.report"]({"kind": "r175", "operator": "x"})
 
