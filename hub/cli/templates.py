@@ -31,7 +31,7 @@ zones:
 
 # What devices stand for. A place outlives the hardware.
 places:
-  hub: {{zone: technique, name: Le hub lui-même}}
+  hub: {{zone: technique, name: Le concentrateur}}
 
 # What speaks to devices: `ilot plugins` lists what is installed.
 integrations:

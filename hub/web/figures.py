@@ -56,7 +56,7 @@ def size_text(size: float, lang: str) -> str:
 
 
 def span_text(seconds: float | None, lang: str) -> str:
-    """A duration for people, in its two largest units; "" of none."""
+    """A duration for people, in its two largest units, or the largest where it is whole; "" of none."""
     if seconds is None:
         return ""
     day, whole = "j" if lang == "fr" else "d", max(0, int(seconds))
@@ -66,6 +66,8 @@ def span_text(seconds: float | None, lang: str) -> str:
         parts = [(str(whole // 3600), "h"), (f"{whole % 3600 // 60:02d}", "min")]
     else:
         parts = [(str(whole // 60), "min")] if whole >= 60 else [(str(whole), "s")]
+    if len(parts) == 2 and whole % (86_400 if whole >= 86_400 else 3600) == 0:
+        parts = parts[:1]
     return "\u00a0".join(with_unit(text, unit) for text, unit in parts)
 
 

@@ -31,7 +31,7 @@ MOST_BITS = 2000  # the same, §6.1 and §6.2
 
 
 class Config(hub.Config):
-    """One Modbus TCP server or gateway, or one serial line. Several are several integrations of type `modbus`."""
+    """One Modbus TCP server or gateway, or one serial line. Each further one is an integration of type `modbus`."""
 
     host: Annotated[str, Field(max_length=253, description="Modbus TCP: name or address of the server or gateway")] = ""
     bus: Annotated[

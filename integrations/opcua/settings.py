@@ -44,7 +44,7 @@ Thumbprint = Annotated[str, AfterValidator(_thumbprint)]
 
 
 class Config(hub.Config):
-    """One OPC UA server. Several servers are several integrations of type `opcua`."""
+    """One OPC UA server. Each further one is an integration of type `opcua`."""
 
     url: Annotated[
         str, AfterValidator(_url), Field(max_length=1024, description="Address of the server: opc.tcp://host:port/path")

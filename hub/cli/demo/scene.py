@@ -40,7 +40,7 @@ places:
   classe-1: {{zone: classes, name: Classe 1}}
   classe-2: {{zone: classes, name: Classe 2}}
   cour: {{zone: classes, name: Cour, position: {{latitude: 48.85671, longitude: 2.35243}}}}
-  hub: {{zone: technique, name: Le hub lui-même}}
+  hub: {{zone: technique, name: Le concentrateur}}
   compteur: {{zone: technique, name: Compteur électrique, meter: {{carrier: electricity, serial: A1, accuracy: MID B}}}}
   chaufferie: {{zone: technique, name: Chaufferie, position: {{latitude: 48.85634, longitude: 2.35151}}}}
 """

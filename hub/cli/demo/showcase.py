@@ -45,7 +45,7 @@ places:
   vanne: {{zone: classes, name: Vanne du radiateur de la salle polyvalente}}
   cour: {{zone: exterieur, name: Cour, position: {{latitude: 48.85671, longitude: 2.35243}}}}
   benne: {{zone: exterieur, name: Benne à papier, position: {{latitude: 48.85652, longitude: 2.35290}}}}
-  hub: {{zone: technique, name: Le hub lui-même}}
+  hub: {{zone: technique, name: Le concentrateur}}
   compteur: {{zone: technique, name: Compteur électrique, meter: {{carrier: electricity, serial: A1, accuracy: MID B}}}}
   chaufferie: {{zone: technique, name: Chaufferie, position: {{latitude: 48.85634, longitude: 2.35151}}}}
   toit: {{zone: exterieur, name: Panneaux du toit, position: {{latitude: 48.85650, longitude: 2.35195}}}}

@@ -18,7 +18,8 @@ class NotifierKeys(Section):
     """The hub's keys of one notifier; its own options stand beside them."""
 
     type: InstanceName | None = Field(
-        default=None, description="Which notifier; without it, the one of the same name. So one type may stand twice."
+        default=None,
+        description="Which notifier; without it, the one of its name. A second one of a type has a name of its own.",
     )
     enabled: bool = Field(default=True, description="Whether it runs.")
     least: Severity = Field(default="warning", description="Alerts of a lower severity are not told.")

@@ -98,7 +98,10 @@ class Devices:
 
     async def table(self, visit: Visit) -> web.Response:
         """The devices as CSV; `lang` as that language's spreadsheets want it."""
-        found = showing.rows((await self._site.lately("devices"))["devices"], visit.query)
+        found = [
+            {**one, "name": one["name"] or self._site.place_name(one["place"])}  # as the page has it
+            for one in showing.rows((await self._site.lately("devices"))["devices"], visit.query)
+        ]
         heads = [word(f"csv-{name}", visit.lang) for name in CSV]
         states = {state: word(f"state-{state}", visit.lang) for state in showing.STATES}
         body = showing.table(found, visit.lang, heads, states)

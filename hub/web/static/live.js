@@ -70,6 +70,7 @@
   // As the server says it: hub/web/showing.py, span_text.
   const span = (seconds) => {
     const whole = Math.max(0, Math.floor(seconds)), day = french ? "j" : "d";
+    if (whole >= 3600 && whole % (whole >= 86400 ? 86400 : 3600) === 0) return whole >= 86400 ? `${whole / 86400}\u202f${day}` : `${whole / 3600}\u202fh`;
     if (whole >= 86400) return `${Math.floor(whole / 86400)}\u202f${day}\u00a0${Math.floor((whole % 86400) / 3600)}\u202fh`;
     if (whole >= 3600) return `${Math.floor(whole / 3600)}\u202fh\u00a0${String(Math.floor((whole % 3600) / 60)).padStart(2, "0")}\u202fmin`;
     return whole >= 60 ? `${Math.floor(whole / 60)}\u202fmin` : `${whole}\u202fs`;

@@ -230,6 +230,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "report-ended": ("Terminée le {at}", "Ended {at}"),
     "report-begin": ("Commencer une autre mise en service", "Start another commissioning"),
     "report-keys": ("Clés de ce concentrateur", "Keys of this hub"),
+    "report-given": ("Remis par (nom, date, signature)", "Handed over by (name, date, signature)"),
+    "report-received": ("Reçu par (nom, date, signature)", "Received by (name, date, signature)"),
     "report-check": (
         "Signé par ce concentrateur ; « ilot commission verify » vérifie le fichier JSON.",
         "Signed by this hub; “ilot commission verify” checks the JSON file.",

@@ -122,7 +122,7 @@ TEXTS: dict[str, str] = {
     "What the new one showed first.": "Ce que le nouveau montrait au début.",
     "Serial number of the new meter.": "Numéro de série du nouveau compteur.",
     "The hub's keys of one notifier; its own options stand beside them.": "Les options du concentrateur pour un notificateur ; les siennes sont à côté.",
-    "Which notifier; without it, the one of the same name. So one type may stand twice.": "Quel notificateur ; sans cela, celui du même nom. Un type peut ainsi servir deux fois.",
+    "Which notifier; without it, the one of its name. A second one of a type has a name of its own.": "Quel notificateur ; sans cela, celui du même nom. Un second du même type porte un autre nom.",
     "Whether it runs.": "S'il fonctionne.",
     "Alerts of a lower severity are not told.": "Les alertes moins graves ne sont pas dites.",
     "`escalated`: only what nobody acknowledged in its rule's `escalate` time, and what becomes of it.": "`escalated` : seulement ce que personne n'a acquitté dans le délai `escalate` de sa règle, et ce qu'il en advient.",
