@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from hub.errors import HubError
@@ -504,6 +505,15 @@ async def test_two_thousand_devices_are_paged_filtered_and_sorted_by_the_server(
         _, csv, headers = await browser.get("/api/1/devices.csv?q=sonde%2019&lang=fr")
         assert headers["Content-Type"].startswith("text/csv")
         assert csv.splitlines()[0].lstrip("\ufeff").startswith("Identifiant;Nom;État")
+
+
+async def test_the_table_of_devices_names_each_as_the_page_does(tmp_path: Path) -> None:
+    hub = Hub()
+    hub.devices[0] = msgspec.structs.replace(hub.devices[0], name="")  # called as its place is
+    async with Pages(tmp_path, hub) as pages:
+        browser = await pages.claimed()
+        _, table, _ = await browser.get("/api/1/devices.csv?lang=en&sort=id")
+        assert [line.split(",")[1] for line in table.splitlines()[1:]] == ["salle-0", "Sonde 1", "Sonde 2"]
 
 
 async def test_a_stream_says_what_changed_since_and_ends_with_the_session(pages: Pages) -> None:
